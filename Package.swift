@@ -1,0 +1,65 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Arrows point only downwards (see CONTRIBUTING.md); the test command builds with
+// `--explicit-target-dependency-import-check error`, so an arrow that is not written here does not compile.
+let strict: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+let package = Package(
+  name: "holdfast",
+  products: [
+    .executable(name: "holdfast", targets: ["holdfast"]),
+    .library(name: "BackupEngine", targets: ["BackupEngine"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .target(name: "CShims"),
+
+    .target(name: "SQLitePages", dependencies: ["CSQLite"], swiftSettings: strict),
+    .target(name: "BackupPolicy", swiftSettings: strict),
+    .target(
+      name: "BackupEngine",
+      dependencies: [
+        "BackupPolicy", "SQLitePages", "COpenSSL", "CZlib", "CISAL", "CXXHash", "CShims", logging,
+      ], swiftSettings: strict),
+    .target(
+      name: "BackupAgent",
+      dependencies: ["BackupEngine", "BackupPolicy", "CShims", lifecycle, unixSignals, logging],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "holdfast",
+      dependencies: [
+        "BackupAgent", "BackupEngine", "BackupPolicy", "SQLitePages", "CShims", argumentParser, lifecycle, logging,
+      ], swiftSettings: strict),
+
+    .target(
+      name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite"],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "SQLitePagesTests", dependencies: ["SQLitePages", "CSQLite", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "BackupPolicyTests", dependencies: ["BackupPolicy", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "BackupEngineTests",
+      dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "BackupAgentTests", dependencies: ["BackupAgent", "BackupEngine", "BackupPolicy", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["holdfast", "BackupPolicy", "TestSupport"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

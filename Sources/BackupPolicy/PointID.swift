@@ -1,0 +1,51 @@
+/// The name of a restorable state: `backup_YYYYMMDD_HHMMSS` in UTC, with `_NNN` when that second is taken.
+///
+/// IDs name files, so nothing else is ever accepted as one. They are never compared as text: a repository's order is its
+/// points' sequence.
+public struct PointID: Hashable, Sendable, CustomStringConvertible {
+  /// The whole name.
+  public let text: String
+  /// The second in the name.
+  public let second: Timestamp
+
+  public var description: String { text }
+
+  /// Reads an ID; nil unless it has exactly the form above, with a real date and time.
+  public init?(_ text: String) {
+    let parts = text.utf8.split(separator: UInt8(ascii: "_"), omittingEmptySubsequences: false)
+    guard (3...4).contains(parts.count), text.utf8.count <= 40, Array(parts[0]) == Array("backup".utf8),
+      parts[1].count == 8, parts[2].count == 6, let date = Int(digits: parts[1]), let time = Int(digits: parts[2]),
+      parts.count == 3 || (parts[3].count >= 3 && Int(digits: parts[3]) != nil),
+      let second = Timestamp(
+        CivilTime(
+          year: date / 10000, month: date / 100 % 100, day: date % 100, hour: time / 10000, minute: time / 100 % 100,
+          second: time % 100, millisecond: 0))
+    else { return nil }
+    self.text = text
+    self.second = second
+  }
+
+  /// The ID for a state taken at `time`, as the `number`-th of its second (0 gives no suffix).
+  public init(at time: Timestamp, number: Int = 0) {
+    let fields = time.civil
+    let date = fields.year.padded(4) + fields.month.padded(2) + fields.day.padded(2)
+    let clock = fields.hour.padded(2) + fields.minute.padded(2) + fields.second.padded(2)
+    text = "backup_\(date)_\(clock)" + (number == 0 ? "" : "_\(number.padded(3))")
+    second = Timestamp(milliseconds: time.milliseconds.flooredQuotient(by: 1000) * 1000)
+  }
+}
+
+extension PointID: Codable {
+  public init(from decoder: any Decoder) throws {
+    let text = try decoder.singleValueContainer().decode(String.self)
+    guard let id = PointID(text) else {
+      throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "not an ID: \(text)"))
+    }
+    self = id
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(text)
+  }
+}

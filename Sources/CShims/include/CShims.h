@@ -1,0 +1,19 @@
+// The few C lines that Swift cannot say: names behind _GNU_SOURCE, and calls that the Glibc module leaves out.
+#pragma once
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Renames without replacing an existing target (renameat2 with RENAME_NOREPLACE). Returns 0, or -1 with errno.
+int cshims_rename_noreplace(const char *from, const char *to);
+
+/// Starts writing dirty pages of a range to disk without waiting (sync_file_range, SYNC_FILE_RANGE_WRITE).
+int cshims_start_writeback(int fd, int64_t offset, int64_t length);
+
+/// Reserves disk space without changing the file's contents (fallocate). Returns 0, or -1 with errno.
+int cshims_reserve(int fd, int64_t length);
+
+/// Keeps this process out of core dumps and out of reach of other processes' ptrace (PR_SET_DUMPABLE 0).
+int cshims_forbid_core_dumps(void);
+
+/// Message of an errno in the C locale, into a buffer of the caller's.
+void cshims_error_message(int error, char *buffer, size_t length);

@@ -1,0 +1,26 @@
+#define _GNU_SOURCE
+#include "include/CShims.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+int cshims_rename_noreplace(const char *from, const char *to) {
+  return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+}
+
+int cshims_start_writeback(int fd, int64_t offset, int64_t length) {
+  return sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+int cshims_reserve(int fd, int64_t length) { return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, length); }
+
+int cshims_forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+void cshims_error_message(int error, char *buffer, size_t length) {
+  // GNU strerror_r may return a static string instead of filling the buffer.
+  const char *message = strerror_r(error, buffer, length);
+  if (message != buffer) snprintf(buffer, length, "%s", message);
+}
