@@ -1,0 +1,158 @@
+import BackupPolicy
+
+/// A file that ``FileOperations`` opened.
+package struct OpenFile: Hashable, Sendable {
+  /// The descriptor, owned by whoever opened the file until ``FileOperations/close(_:)``.
+  package let descriptor: Int32
+  /// The path it was opened by, for messages.
+  package let path: String
+
+  package init(descriptor: Int32, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+}
+
+/// How to open a file. Every way sets `O_CLOEXEC`; files that are created get mode 0600.
+package enum OpenMode: Hashable, Sendable {
+  /// An existing file, to read.
+  case read
+  /// A file that must not exist yet, to write and read (`O_EXCL`).
+  case createNew
+  /// An existing or new file, to hold a lock on (`O_RDWR | O_CREAT`); its content is never used.
+  case lockFile
+}
+
+/// What `stat` says of a path, symbolic links followed.
+package struct FileStatus: Hashable, Sendable {
+  package enum Kind: Sendable {
+    case regular
+    case folder
+    case other
+  }
+
+  package var kind: Kind
+  /// Bytes.
+  package var size: Int64
+  package var device: UInt64
+  package var inode: UInt64
+  /// Nanoseconds since the epoch.
+  package var modified: Int64
+  /// Nanoseconds since the epoch of the last change of content or inode.
+  package var changed: Int64
+  /// Permission bits (07777).
+  package var permissions: UInt32
+  package var owner: UInt32
+  package var group: UInt32
+
+  package init(
+    kind: Kind, size: Int64, device: UInt64, inode: UInt64, modified: Int64, changed: Int64, permissions: UInt32,
+    owner: UInt32, group: UInt32
+  ) {
+    self.kind = kind
+    self.size = size
+    self.device = device
+    self.inode = inode
+    self.modified = modified
+    self.changed = changed
+    self.permissions = permissions
+    self.owner = owner
+    self.group = group
+  }
+}
+
+/// Every file operation of the engine goes through here, so that tests can fail, stop or lose power at any one of them.
+///
+/// Calls block. All of them throw `HoldfastError` with the path and the errno in words. Implementations are safe to use
+/// from several threads; a single open file is written by one thread at a time. Nothing here opens a live SQLite
+/// database: a second descriptor on one would drop SQLite's POSIX locks when closed.
+package protocol FileOperations: AnyObject, Sendable {
+  func open(_ path: String, _ mode: OpenMode) throws -> OpenFile
+  /// Reads up to the buffer's length at `offset`; fewer bytes only at the end of the file.
+  func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int
+  /// Writes all of `bytes` at `offset`.
+  func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws
+  /// Flushes the file's content and size to the disk (`fsync`).
+  func sync(_ file: OpenFile) throws
+  /// Closes; never throws, for everything that matters was synced before.
+  func close(_ file: OpenFile)
+  /// The size in bytes of an open file.
+  func size(_ file: OpenFile) throws -> Int64
+  /// Takes or changes a `flock`. Returns false where somebody else holds it and `wait` is false.
+  func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool
+
+  /// What is at a path, symbolic links followed; nil where nothing is.
+  func status(_ path: String) throws -> FileStatus?
+  /// Names in a folder, without `.` and `..`, in no order.
+  func list(_ folder: String) throws -> [String]
+  /// Creates a folder (0700) unless it exists; its parent must exist.
+  func makeFolder(_ path: String) throws
+  /// Replaces `to` by `from` in one step, both in one file system.
+  func rename(_ from: String, to: String) throws
+  /// Removes a file; a missing one is no error.
+  func unlink(_ path: String) throws
+  /// Flushes a folder's entries to the disk.
+  func syncFolder(_ path: String) throws
+  /// Sets permission bits and, where this process may, the owner of a file.
+  func setAttributes(_ path: String, of model: FileStatus) throws
+  /// Bytes that this process may still write to the file system of `folder`.
+  func freeSpace(_ folder: String) throws -> Int64
+}
+
+extension FileOperations {
+  /// Creates a folder and the parents it lacks, each flushed into its parent.
+  package func makeFolders(_ path: String) throws {
+    if try status(path)?.kind == .folder { return }
+    let parent = path.parentPath
+    if parent != path { try makeFolders(parent) }
+    try makeFolder(path)
+    try syncFolder(parent)
+  }
+
+  /// Reads a whole small file; nil where there is none.
+  ///
+  /// - Throws: `HoldfastError` when it is larger than `limit` bytes.
+  package func contents(_ path: String, limit: Int = 64 << 20) throws -> [UInt8]? {
+    guard let status = try status(path) else { return nil }
+    guard status.kind == .regular, status.size <= Int64(limit) else {
+      throw HoldfastError(.failed, "cannot read \(path): it is not a regular file of at most \(limit) bytes")
+    }
+    let file = try open(path, .read)
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: Int(status.size))
+    let count = try bytes.withUnsafeMutableBytes { try read(file, into: $0, at: 0) }
+    return Array(bytes.prefix(count))
+  }
+
+  /// Replaces a small file: temporary file, content, fsync, rename and, unless told otherwise, fsync of the folder.
+  package func replace(_ path: String, with bytes: [UInt8], durable: Bool = true) throws {
+    let temporary = "\(path.parentPath)/.tmp-\(path.lastComponent)"
+    try unlink(temporary)
+    do {
+      let file = try open(temporary, .createNew)
+      defer { close(file) }
+      try bytes.withUnsafeBytes { try write(file, $0, at: 0) }
+      if durable { try sync(file) }
+    } catch {
+      try? unlink(temporary)
+      throw error
+    }
+    try rename(temporary, to: path)
+    if durable { try syncFolder(path.parentPath) }
+  }
+}
+
+extension String {
+  /// The path without its last component: `.` for a bare name, `/` for the root.
+  package var parentPath: String {
+    guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    let parent = String(self[..<slash])
+    return parent.isEmpty ? "/" : parent
+  }
+
+  /// What follows the last slash.
+  package var lastComponent: String {
+    guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return self }
+    return String(self[utf8.index(after: slash)...])
+  }
+}

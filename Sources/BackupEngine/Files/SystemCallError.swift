@@ -1,0 +1,38 @@
+import BackupPolicy
+import CShims
+import Glibc
+
+extension HoldfastError {
+  /// A failed system call, in words: `cannot write /backups/x: no space left on device`.
+  package init(errno code: Int32, _ verb: String, _ path: String) {
+    self.init(Self.code(of: code), "cannot \(verb) \(path): \(Self.words(of: code))", hint: Self.hint(for: code))
+  }
+
+  /// The C library's message for an errno, in this project's spelling (lower-case first letter).
+  package static func words(of code: Int32) -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    cshims_error_message(code, &buffer, buffer.count)
+    let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return text.prefix(1).lowercased() + text.dropFirst()
+  }
+
+  private static func code(of code: Int32) -> Code {
+    switch code {
+    case ENOSPC, EDQUOT, EFBIG: .noSpace
+    case EACCES, EPERM, EROFS: .permissionDenied
+    case EIO: .ioError
+    default: .failed
+    }
+  }
+
+  private static func hint(for code: Int32) -> String? {
+    switch code {
+    case ENOSPC, EDQUOT: "free some space on that file system, or choose another folder"
+    case EACCES, EPERM: "run as a user who may access that path, or change its permissions"
+    case EROFS: "choose a folder on a file system that can be written"
+    case EIO: "check the disk: the kernel's log (dmesg) names the device"
+    case EMFILE, ENFILE: "raise the limit of open files (ulimit -n)"
+    default: nil
+    }
+  }
+}

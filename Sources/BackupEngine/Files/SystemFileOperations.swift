@@ -1,0 +1,147 @@
+import BackupPolicy
+import CShims
+import Glibc
+
+/// File operations on the real file system.
+package final class SystemFileOperations: FileOperations {
+  package init() {}
+
+  package func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
+    let flags =
+      switch mode {
+      case .read: O_RDONLY | O_CLOEXEC
+      case .createNew: O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC
+      case .lockFile: O_RDWR | O_CREAT | O_CLOEXEC
+      }
+    let descriptor = try retrying("open", path) { Glibc.open(path, flags, 0o600) }
+    return OpenFile(descriptor: descriptor, path: path)
+  }
+
+  package func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
+    var done = 0
+    while done < buffer.count {
+      let count = try retrying("read", file.path) {
+        pread(file.descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset) + off_t(done))
+      }
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+
+  package func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
+    var done = 0
+    while done < bytes.count {
+      done += try retrying("write", file.path) {
+        pwrite(file.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset) + off_t(done))
+      }
+    }
+    // Writeback starts at once, so that the fsync at the end finds little left to do.
+    if bytes.count >= 1 << 16 { _ = cshims_start_writeback(file.descriptor, offset, Int64(bytes.count)) }
+  }
+
+  package func sync(_ file: OpenFile) throws {
+    try retrying("flush", file.path) { fsync(file.descriptor) }
+  }
+
+  package func close(_ file: OpenFile) {
+    _ = Glibc.close(file.descriptor)
+  }
+
+  package func size(_ file: OpenFile) throws -> Int64 {
+    var result = stat()
+    try retrying("stat", file.path) { fstat(file.descriptor, &result) }
+    return Int64(result.st_size)
+  }
+
+  package func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool {
+    let operation = (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)
+    while flock(file.descriptor, operation) != 0 {
+      if errno == EWOULDBLOCK { return false }
+      if errno != EINTR { throw HoldfastError(errno: errno, "lock", file.path) }
+    }
+    return true
+  }
+
+  package func status(_ path: String) throws -> FileStatus? {
+    var result = stat()
+    guard stat(path, &result) == 0 else {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw HoldfastError(errno: errno, "stat", path)
+    }
+    return FileStatus(result)
+  }
+
+  package func list(_ folder: String) throws -> [String] {
+    guard let stream = opendir(folder) else { throw HoldfastError(errno: errno, "list", folder) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+      errno = 0
+    }
+    guard errno == 0 else { throw HoldfastError(errno: errno, "list", folder) }
+    return names
+  }
+
+  package func makeFolder(_ path: String) throws {
+    guard mkdir(path, 0o700) != 0, errno != EEXIST else { return }
+    throw HoldfastError(errno: errno, "create the folder", path)
+  }
+
+  package func rename(_ from: String, to: String) throws {
+    try retrying("rename \(from) to", to) { Glibc.rename(from, to) }
+  }
+
+  package func unlink(_ path: String) throws {
+    guard Glibc.unlink(path) != 0, errno != ENOENT else { return }
+    throw HoldfastError(errno: errno, "remove", path)
+  }
+
+  package func syncFolder(_ path: String) throws {
+    let descriptor = try retrying("open", path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    defer { _ = Glibc.close(descriptor) }
+    try retrying("flush", path) { fsync(descriptor) }
+  }
+
+  package func setAttributes(_ path: String, of model: FileStatus) throws {
+    // Only root may give files away; for anybody else the owner is already right or cannot be made so.
+    if geteuid() == 0 { try retrying("change the owner of", path) { chown(path, model.owner, model.group) } }
+    try retrying("change the mode of", path) { chmod(path, model.permissions & 0o777) }
+  }
+
+  package func freeSpace(_ folder: String) throws -> Int64 {
+    var result = statvfs()
+    try retrying("stat the file system of", folder) { statvfs(folder, &result) }
+    return Int64(result.f_bavail) * Int64(result.f_frsize)
+  }
+
+  /// Runs a system call again while a signal interrupts it; throws where it returns a negative number.
+  @discardableResult
+  private func retrying<Result: SignedInteger>(_ verb: String, _ path: String, _ call: () -> Result) throws -> Result {
+    while true {
+      let result = call()
+      if result >= 0 { return result }
+      if errno != EINTR { throw HoldfastError(errno: errno, verb, path) }
+    }
+  }
+}
+
+extension FileStatus {
+  init(_ status: stat) {
+    let kind = status.st_mode & S_IFMT
+    self.init(
+      kind: kind == S_IFREG ? .regular : kind == S_IFDIR ? .folder : .other, size: Int64(status.st_size),
+      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), modified: status.st_mtim.nanoseconds,
+      changed: status.st_ctim.nanoseconds, permissions: status.st_mode & 0o7777, owner: status.st_uid,
+      group: status.st_gid)
+  }
+}
+
+extension timespec {
+  fileprivate var nanoseconds: Int64 { Int64(tv_sec) * 1_000_000_000 + Int64(tv_nsec) }
+}
