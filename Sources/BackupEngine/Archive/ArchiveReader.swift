@@ -1,0 +1,123 @@
+import BackupPolicy
+
+/// What reading a whole archive proved.
+struct ReadArchive: Sendable {
+  /// SHA-256 of the archive file.
+  var checksum: [UInt8]
+  /// Bytes of the image.
+  var imageSize: Int64
+  var pageSize: Int
+  /// ``PageDigest`` of the image; nil where the page size could not be told.
+  var digest: [UInt8]?
+  /// The authenticated trailer of an `aes-256-gcm` archive.
+  var trailer: ArchiveTrailer?
+}
+
+/// Opens an archive of any kind and turns it back into an image, on every core where its format allows.
+///
+/// One thread at a time reads, hashes, authenticates and cuts; all of them decompress, hash pages and write.
+final class ArchiveReader {
+  private let file: OpenFile
+  private let files: any FileOperations
+  private let reader: HashingFileReader
+  private let name: ArchiveName
+  private let credentials: Credentials
+  private let progress: Progress
+  /// The head of an `aes-256-gcm` archive.
+  let head: SealedHeader?
+
+  /// - Throws: `archiveCorrupt` where the head is damaged or belongs to another point.
+  init(
+    _ file: OpenFile, name: ArchiveName, credentials: Credentials, progress: Progress, _ files: any FileOperations
+  ) throws {
+    self.file = file
+    self.files = files
+    self.name = name
+    self.credentials = credentials
+    self.progress = progress
+    reader = try HashingFileReader(file, files)
+    head = name.encrypted ? try SealedHeader(file, files) : nil
+    if let head { try Self.check(head.header, name) }
+  }
+
+  private static func check(_ header: ArchiveHeader, _ name: ArchiveName) throws {
+    guard header.id == name.id else {
+      throw HoldfastError(
+        .archiveCorrupt, "the file holds point \(header.id): it was renamed or swapped",
+        hint: "give the file its own name again")
+    }
+    guard header.compressed == name.compressed else {
+      throw HoldfastError(.archiveCorrupt, "its name says \(name.text) and its header says otherwise")
+    }
+  }
+
+  /// Reads everything, handing the image to `target` from several threads: offset and bytes.
+  ///
+  /// - Parameters:
+  ///   - recordedChecksum: tells a wrong key from damage where the cipher itself cannot.
+  ///   - limit: the image may not be larger than this many bytes (a decompression bomb is stopped there).
+  ///   - pageSize: pages of the image; nil finds it in the image's first bytes.
+  func read(
+    recordedChecksum: [UInt8]?, limit: Int64, pageSize: Int?, to target: some ImageTarget
+  ) throws -> ReadArchive {
+    do {
+      return try readAll(limit: limit, pageSize: pageSize, to: target)
+    } catch let error {
+      guard name.encrypted, head == nil, Self.mayBeWrongKey(error) else { throw error }
+      let checksum = try reader.finish()
+      if checksum == recordedChecksum {
+        throw HoldfastError(
+          .wrongKey, "the password does not open it (its checksum is right)",
+          hint: "use the password that was set when this point was stored")
+      }
+      throw HoldfastError(.archiveCorrupt, "it is damaged, or the password is wrong: \(Self.words(error))")
+    }
+  }
+
+  private static func mayBeWrongKey(_ error: any Error) -> Bool {
+    error is UndecidedDecryption || (error as? HoldfastError)?.code == .archiveCorrupt
+  }
+
+  private static func words(_ error: any Error) -> String {
+    (error as? HoldfastError)?.message ?? "it does not decrypt"
+  }
+
+  private func source() throws -> any PayloadSource {
+    if let head { return try GCMSource(reader, file: file, files, head: head, credentials: credentials) }
+    return name.encrypted ? try CBCSource(reader, credentials: credentials) : PlainSource(reader)
+  }
+
+  private func readAll(limit: Int64, pageSize: Int?, to target: some ImageTarget) throws -> ReadArchive {
+    let source = try source()
+    let limit = source.trailer.map { Int64(clamping: $0.imageSize) } ?? limit
+    let secret = try source.trailer.map { try PageDigest.Secret(key: SecretBytes($0.digestKey)) } ?? .standard
+    let known = head.map { Int($0.header.pageSize) } ?? pageSize
+    let assembly = ImageAssembly(target, pageSize: known, secret: secret, limit: limit)
+    let total = reader.size
+    let pieces = PieceReader(source, compressed: name.compressed) { [progress] in
+      try progress.update("reading", source.position, of: total)
+    }
+    try pieces.readAll(to: assembly)
+    guard assembly.isWhole else { throw HoldfastError(.archiveCorrupt, "a member in its middle is too short") }
+    let result = ReadArchive(
+      checksum: try reader.finish(), imageSize: assembly.imageSize, pageSize: assembly.pageSize ?? 0,
+      digest: assembly.digest, trailer: source.trailer)
+    try Self.checkTrailer(result)
+    return result
+  }
+
+  private static func checkTrailer(_ result: ReadArchive) throws {
+    guard let trailer = result.trailer else { return }
+    guard Int64(clamping: trailer.imageSize) == result.imageSize,
+      Int64(trailer.pageCount) * Int64(result.pageSize) == result.imageSize
+    else { throw HoldfastError(.archiveCorrupt, "its image has another size than its trailer says") }
+    guard trailer.digest == result.digest else { throw DigestMismatch.error }
+  }
+}
+
+/// The failure of the digest check, apart from the others so that a verification can name it.
+enum DigestMismatch {
+  static var error: HoldfastError {
+    HoldfastError(.verificationFailed, "the digest of its pages is not the recorded one")
+  }
+}

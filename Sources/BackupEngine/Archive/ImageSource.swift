@@ -1,0 +1,53 @@
+import BackupPolicy
+import SQLitePages
+
+/// A database image that does not change while it is read. Safe to read from several threads.
+protocol ImageSource: Sendable {
+  var pageSize: Int { get }
+  var pageCount: UInt32 { get }
+  /// Reads whole pages from `first` (1-based) into `buffer`, `buffer.count / pageSize` of them.
+  func read(first: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws
+}
+
+extension ImageSource {
+  var imageSize: Int64 { Int64(pageSize) * Int64(pageCount) }
+  /// The page that covers SQLite's locking bytes; it never holds data.
+  var lockPage: UInt32 { PageShape.lockPage(pageSize: pageSize) }
+}
+
+enum PageShape {
+  /// Number of the page at 1 GiB, 0 for an unknown page size.
+  static func lockPage(pageSize: Int) -> UInt32 {
+    pageSize == 0 ? 0 : UInt32(0x4000_0000 / pageSize) + 1
+  }
+}
+
+/// A live database's snapshot.
+struct SnapshotSource: ImageSource {
+  let snapshot: DatabaseSnapshot
+  var pageSize: Int { snapshot.geometry.pageSize }
+  var pageCount: UInt32 { snapshot.geometry.pageCount }
+
+  func read(first: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
+    do {
+      try snapshot.read(first: first, count: buffer.count / pageSize, into: buffer)
+    } catch let error as DatabaseError {
+      throw HoldfastError(error)
+    }
+  }
+}
+
+/// A raw copy that was staged so that a rollback-journal database's lock lasts no longer than the copy.
+struct StagedSource: ImageSource {
+  let file: OpenFile
+  let files: any FileOperations
+  let pageSize: Int
+  let pageCount: UInt32
+
+  func read(first: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
+    let offset = Int64(first - 1) * Int64(pageSize)
+    guard try files.read(file, into: buffer, at: offset) == buffer.count else {
+      throw HoldfastError(.failed, "the staged copy \(file.path) is shorter than it was")
+    }
+  }
+}

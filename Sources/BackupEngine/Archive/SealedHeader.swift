@@ -1,0 +1,142 @@
+import BackupPolicy
+import CISAL
+
+/// The head of an `aes-256-gcm` archive as it stands in the file: fixed part, key slots, CRC, MAC.
+struct SealedHeader: Sendable {
+  var header: ArchiveHeader
+  var fixed: [UInt8]
+  var slots: [KeySlot]
+  var crc: UInt32
+  var mac: [UInt8]
+
+  private static let macInfo = "holdfast header mac v1"
+  private static let payloadInfo = "holdfast payload v1"
+
+  /// Bytes before the payload.
+  var size: Int { authenticated.count + mac.count }
+
+  var encoded: [UInt8] { authenticated + mac }
+
+  private var checked: [UInt8] {
+    var writer = ByteWriter()
+    writer.raw(fixed)
+    KeySlot.encode(slots, to: &writer)
+    return writer.bytes
+  }
+
+  private var authenticated: [UInt8] {
+    var writer = ByteWriter()
+    writer.raw(checked)
+    writer.integer(crc)
+    return writer.bytes
+  }
+
+  /// Seals a new header under every secret that the credentials hold.
+  init(_ header: ArchiveHeader, fileKey: SecretBytes, secrets: ArchiveSecrets) throws {
+    self.header = header
+    fixed = header.encoded()
+    slots = try secrets.slots(for: fileKey)
+    crc = 0
+    mac = []
+    crc = Self.crc(checked)
+    mac = try KeyDerivation.hmac(KeyDerivation.hkdf(fileKey, info: Self.macInfo), authenticated)
+  }
+
+  /// Reads the head of an archive file; nil where the file does not begin with the magic number.
+  ///
+  /// - Throws: `archiveCorrupt` where it is damaged: nothing here needs a key.
+  init?(_ file: OpenFile, _ files: any FileOperations) throws {
+    let start = try Self.bytes(file, files, count: 1 << 16)
+    guard start.starts(with: ArchiveHeader.magic) else { return nil }
+    var lengthReader = ByteReader(start.dropFirst(12))
+    guard let length = lengthReader.integer(UInt32.self), length >= ArchiveHeader.numbersSize,
+      length <= ArchiveHeader.maximumSize
+    else { throw Self.damaged("its header is damaged") }
+    let bytes = Int(length) + (1 << 15) <= start.count ? start : try Self.bytes(file, files, count: Int(length) + (1 << 16))
+    var reader = ByteReader(bytes)
+    guard let fixed = reader.raw(Int(length)), let slots = KeySlot.decode(&reader) else {
+      throw Self.damaged("its header is damaged or cut short")
+    }
+    let end = reader.position
+    guard let crc = reader.integer(UInt32.self), let mac = reader.raw(32), crc == Self.crc(Array(bytes[..<end])) else {
+      throw Self.damaged("the CRC of its header is wrong")
+    }
+    self.fixed = fixed
+    self.slots = slots
+    self.crc = crc
+    self.mac = mac
+    header = try ArchiveHeader(fixed)
+  }
+
+  private static func bytes(_ file: OpenFile, _ files: any FileOperations, count: Int) throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+      done = try files.read(file, into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+    }
+  }
+
+  private static func crc(_ bytes: [UInt8]) -> UInt32 {
+    bytes.withUnsafeBytes { GzipMember.crc($0) }
+  }
+
+  private static func damaged(_ what: String) -> HoldfastError {
+    HoldfastError(.archiveCorrupt, what)
+  }
+}
+
+extension SealedHeader {
+  /// Proves the header with the credentials and returns the payload key.
+  ///
+  /// - Throws: `keyMissing` without anything to try, `wrongKey` where no slot unwraps, `archiveCorrupt` where the MAC is
+  ///   wrong although a slot unwrapped: forged or damaged.
+  func unlock(_ credentials: Credentials) throws -> SecretBytes {
+    var tried = false
+    for slot in slots {
+      guard let secret = try slot.secret(credentials) else { continue }
+      tried = true
+      guard let fileKey = try slot.unwrap(secret) else { continue }
+      let expected = try KeyDerivation.hmac(KeyDerivation.hkdf(fileKey, info: Self.macInfo), authenticated)
+      guard KeyDerivation.equal(expected, mac) else { throw Self.damaged("its header is not authentic") }
+      return try payloadKey(fileKey)
+    }
+    throw tried
+      ? HoldfastError(
+        .wrongKey, "the password or key does not open it", hint: "use the one that was set when this point was stored")
+      : Credentials.missing(for: "an archive of point \(header.id)")
+  }
+
+  func payloadKey(_ fileKey: SecretBytes) throws -> SecretBytes {
+    try KeyDerivation.hkdf(fileKey, salt: SHA256.of(fixed), info: Self.payloadInfo)
+  }
+}
+
+/// The secrets under which a repository's next archives are sealed.
+package struct ArchiveSecrets: Sendable {
+  /// PBKDF2's output with what made it; nil without a password.
+  let password: (secret: SecretBytes, salt: [UInt8], iterations: UInt32)?
+  let key: SecretBytes?
+
+  /// - Parameters:
+  ///   - salt: 16 bytes, shared by the repository, so that a process derives once.
+  init(_ credentials: Credentials, salt: [UInt8], iterations: UInt32) throws {
+    password = try credentials.master(salt: salt, iterations: iterations).map { ($0, salt, iterations) }
+    key = credentials.key
+    if password == nil && key == nil { throw Credentials.missing(for: "an encrypted backup") }
+  }
+
+  func slots(for fileKey: SecretBytes) throws -> [KeySlot] {
+    var slots: [KeySlot] = []
+    if let password {
+      slots.append(
+        try .wrap(fileKey, password: password.secret, salt: password.salt, iterations: password.iterations))
+    }
+    if let key { slots.append(try .wrap(fileKey, key: key)) }
+    return slots
+  }
+
+  /// Keys the page hashes: unkeyed hashes beside ciphertext would show equal pages.
+  func digestKey(repositoryID: [UInt8]) throws -> SecretBytes {
+    // Either is there: init refuses neither.
+    let secret = key ?? password!.secret
+    return try KeyDerivation.hkdf(secret, salt: repositoryID, info: "holdfast digest key v1")
+  }
+}

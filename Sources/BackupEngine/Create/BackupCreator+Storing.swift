@@ -1,0 +1,110 @@
+import BackupPolicy
+import Glibc
+
+extension BackupCreator {
+  private var files: any FileOperations { environment.files }
+
+  /// Writes the archive and commits it; completes the metadata with what only the end knows.
+  func store(
+    _ metadata: inout PointMetadata, _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource,
+    started: Int64
+  ) throws {
+    let temporary = repository.path(".tmp-\(metadata.id)")
+    let seal = try request.encrypt && request.cipher == .aes256GCM ? prepareSeal(metadata, points) : nil
+    let archive = try Leftovers.withFile(temporary, files) { file in
+      let archive = try write(file, metadata, request, source, seal)
+      try files.sync(file)
+      metadata.checksum = archive.checksum.hex
+      try rememberTrust(metadata, points, seal)
+      try files.rename(temporary, to: repository.path(metadata.filename))
+      return archive
+    }
+    try files.syncFolder(repository.folder)
+    metadata.compressedSize = archive.size
+    metadata.digest = archive.digest.hex
+    metadata.durationMS = environment.monotonic() - started
+    finish(metadata, sealed: seal != nil)
+  }
+
+  /// After the commit nothing may fail the backup: what is written here is derived, and derived again when it is missing.
+  private func finish(_ metadata: PointMetadata, sealed: Bool) {
+    do {
+      try repository.write(metadata)
+    } catch {
+      environment.logger.warning("the metadata of \(metadata.id) was not stored; it will be derived: \(error)")
+    }
+    guard sealed, var state = try? repository.hostState(), let sequence = metadata.sequence else { return }
+    state.newestSequence = max(state.newestSequence, sequence)
+    do {
+      try repository.hostStates.save(state)
+    } catch {
+      environment.logger.warning("this host's memory of \(repository.folder) was not updated: \(error)")
+    }
+  }
+
+  /// Header and keys of an authenticated archive.
+  private struct Seal {
+    var head: SealedHeader
+    var payloadKey: SecretBytes
+    var digestKey: SecretBytes
+    var repositoryID: String
+  }
+
+  private func prepareSeal(_ metadata: PointMetadata, _ points: [StoredPoint]) throws -> Seal {
+    let identity = try repository.identity(points, iterations: environment.passwordIterations)
+    let secrets = try ArchiveSecrets(repository.credentials, salt: identity.salt, iterations: identity.iterations)
+    let header = ArchiveHeader(
+      repositoryID: identity.id, sequence: metadata.sequence ?? 1, created: metadata.created,
+      pageSize: UInt32(metadata.pageSize ?? 0), kind: .full, compressed: metadata.compressed,
+      parentDigest: [UInt8](repeating: 0, count: 16), id: metadata.id, parentID: nil,
+      fields: ArchiveHeader.fields(of: metadata))
+    let fileKey = SecretBytes(try SecretBytes.random(32))
+    let head = try SealedHeader(header, fileKey: fileKey, secrets: secrets)
+    return Seal(
+      head: head, payloadKey: try head.payloadKey(fileKey),
+      digestKey: try secrets.digestKey(repositoryID: identity.id), repositoryID: identity.id.hex)
+  }
+
+  private func write(
+    _ file: OpenFile, _ metadata: PointMetadata, _ request: CreateRequest, _ source: any ImageSource, _ seal: Seal?
+  ) throws -> WrittenArchive {
+    let output = try HashingFileWriter(file, files)
+    let sink: any PayloadSink
+    if let seal {
+      try output.write(seal.head.encoded)
+      sink = try GCMSink(output, payloadKey: seal.payloadKey)
+    } else if request.encrypt {
+      sink = try CBCSink(output, credentials: repository.credentials)
+    } else {
+      sink = PlainSink(output)
+    }
+    let secret = try seal.map { try PageDigest.Secret(key: $0.digestKey) } ?? .standard
+    let writer = ArchiveWriter(source, level: request.compress ? request.level : nil, secret: secret, progress: progress)
+    return try writer.write(to: sink, file: output, digestKey: seal?.digestKey.withBytes { Array($0) } ?? [])
+  }
+
+  /// Before the commit: the first authenticated point seals the repository, and a point without authentication in a sealed
+  /// one is remembered. The other way round, a crash in between would leave a point that this host does not trust.
+  private func rememberTrust(_ metadata: PointMetadata, _ points: [StoredPoint], _ seal: Seal?) throws {
+    var state = try repository.hostState() ?? HostState(repositoryPath: repository.folder)
+    let before = state
+    state.repositoryPath = repository.folder
+    if let seal {
+      if !state.sealed { state.accepted.formUnion(try points.compactMap { try checksum(of: $0) }) }
+      state.sealed = true
+      state.repositoryID = seal.repositoryID
+    } else if state.sealed, let checksum = metadata.checksum {
+      state.accepted.insert(checksum)
+    }
+    if state != before { try repository.hostStates.save(state) }
+  }
+
+  /// The checksum of a plain or CBC point that was there before the seal; computed where none is recorded.
+  private func checksum(of point: StoredPoint) throws -> String? {
+    guard point.metadata.cipher != .aes256GCM, !point.archiveMissing else { return nil }
+    if let recorded = point.metadata.checksum { return recorded }
+    let file = try files.open(repository.path(point.name.text), .read)
+    defer { files.close(file) }
+    return try HashingFileReader(file, files).finish().hex
+  }
+}

@@ -1,0 +1,129 @@
+import BackupPolicy
+import Glibc
+import SQLitePages
+
+/// Stores a full backup of a live database.
+///
+/// Order of the durable steps: temporary file, flush, this host's memory (seal or checksum), rename, flush of the folder,
+/// metadata. The rename is the commit; everything after it can be made anew from the archive.
+struct BackupCreator {
+  let repository: Repository
+  let database: String
+  let environment: EngineEnvironment
+  let progress: Progress
+
+  private var files: any FileOperations { environment.files }
+
+  /// Makes one backup and returns its metadata.
+  func create(_ request: CreateRequest) throws -> PointMetadata {
+    if request.encrypt && repository.credentials.isEmpty {
+      throw HoldfastError(
+        .keyMissing, "backups are encrypted, and neither a password nor a key is given",
+        hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
+    }
+    let started = environment.monotonic()
+    // Opened before the lock is taken: a missing database must not leave a trace in the repository.
+    let connection = try onDatabase {
+      try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
+    }
+    defer { connection.close() }
+    return try repository.exclusively(patience: environment.repositoryPatience) {
+      let points = try repository.points()
+      return try withSource(connection) { source, content in
+        var metadata = try describe(request, points, source, content, connection.resolvedPath)
+        try store(&metadata, request, points, source, started: started)
+        return metadata
+      }
+    }
+  }
+
+  /// Gives `body` an image that does not change: the snapshot itself, or a raw copy where holding it would block writers.
+  private func withSource<Result>(
+    _ connection: DatabaseConnection, _ body: (any ImageSource, DatabaseContent) throws -> Result
+  ) throws -> Result {
+    let scratch = repository.path(".state/.tmp-copy-\(getpid())")
+    let snapshot = try onDatabase {
+      try DatabaseSnapshot(connection, scratchPath: scratch, patience: Int(environment.busyTimeout))
+    }
+    defer { snapshot.end() }
+    guard snapshot.blocksWriters else {
+      let content = DatabaseContent.read(connection, budget: environment.countingBudget)
+      return try body(SnapshotSource(snapshot: snapshot), content)
+    }
+    let path = repository.path(".state/.tmp-stage-\(getpid())")
+    return try Leftovers.withFile(path, files) { file in
+      defer { try? files.unlink(path) }
+      let source = SnapshotSource(snapshot: snapshot)
+      try copy(source, to: file)
+      snapshot.end()
+      let staged = try onDatabase { try DatabaseConnection(path: path, access: .readOnly) }
+      defer { staged.close() }
+      let content = DatabaseContent.read(staged, budget: environment.countingBudget)
+      return try body(
+        StagedSource(file: file, files: files, pageSize: source.pageSize, pageCount: source.pageCount), content)
+    }
+  }
+
+  private func copy(_ source: SnapshotSource, to file: OpenFile) throws {
+    guard source.pageCount > 0 else { return }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
+    defer { buffer.deallocate() }
+    var offset: Int64 = 0
+    while offset < source.imageSize {
+      let count = Int(min(Int64(buffer.count), source.imageSize - offset))
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+      try source.read(first: UInt32(offset / Int64(source.pageSize)) + 1, into: part)
+      try files.write(file, UnsafeRawBufferPointer(part), at: offset)
+      offset += Int64(count)
+      try progress.update("copying", offset, of: source.imageSize)
+    }
+  }
+
+  private func describe(
+    _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource, _ content: DatabaseContent,
+    _ resolvedPath: String
+  ) throws -> PointMetadata {
+    let now = environment.now()
+    let id = try unusedID(at: now, points)
+    let name = ArchiveName(id: id, compressed: request.compress, encrypted: request.encrypt)
+    var metadata = PointMetadata(id: id, filename: name.text, created: now)
+    metadata.backupType = request.backupType
+    metadata.originalSize = source.imageSize
+    metadata.encrypted = request.encrypt
+    metadata.compressed = request.compress
+    metadata.cipher = request.encrypt ? request.cipher : nil
+    metadata.schemaVersion = content.schemaVersion
+    metadata.tableCounts = content.tableCounts
+    metadata.totalRecords = content.tableCounts.map { $0.values.reduce(0, &+) }
+    metadata.description = request.description
+    metadata.tags = request.tags
+    metadata.chainID = id
+    metadata.sequence = try nextSequence(points)
+    metadata.pageSize = source.pageSize
+    metadata.pageCount = source.pageCount
+    metadata.pagesStored = source.pageCount
+    metadata.databasePath = resolvedPath
+    metadata.host = environment.host
+    metadata.holdfastVersion = holdfastVersion
+    if isAnotherDatabase(resolvedPath, points) { metadata.status = .anomalous }
+    return metadata
+  }
+
+  /// A repository belongs to one database; a backup of another path is kept, but said to be odd.
+  private func isAnotherDatabase(_ path: String, _ points: [StoredPoint]) -> Bool {
+    guard let known = points.last(where: { $0.metadata.status != .anomalous })?.metadata.databasePath else { return false }
+    return known != path
+  }
+
+  private func unusedID(at now: Timestamp, _ points: [StoredPoint]) throws -> PointID {
+    let taken = Set(points.map(\.id))
+    var number = 0
+    while taken.contains(PointID(at: now, number: number)) { number += 1 }
+    return PointID(at: now, number: number)
+  }
+
+  private func nextSequence(_ points: [StoredPoint]) throws -> UInt64 {
+    let stored = points.compactMap(\.metadata.sequence).max() ?? 0
+    return max(stored, try repository.hostState()?.newestSequence ?? 0) + 1
+  }
+}

@@ -1,0 +1,93 @@
+import BackupPolicy
+import COpenSSL
+
+/// AES-256-GCM under one key, message after message; used by one thread at a time.
+final class AESGCM {
+  static let tagSize = 16
+  static let nonceSize = 12
+
+  private let context: OpaquePointer
+  private let encrypts: Bool
+
+  /// - Parameters:
+  ///   - key: 32 bytes.
+  ///   - encrypts: false for a context that opens messages.
+  init(key: SecretBytes, encrypts: Bool) throws {
+    guard key.count == 32, let context = EVP_CIPHER_CTX_new() else { throw cryptoFailure("AES-256-GCM context") }
+    self.context = context
+    self.encrypts = encrypts
+    // The key schedule is made once; each message sets only its nonce.
+    let ok = key.withBytes {
+      EVP_CipherInit_ex(
+        context, EVP_aes_256_gcm(), nil, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), nil, encrypts ? 1 : 0)
+    }
+    guard ok == 1 else { throw cryptoFailure("AES-256-GCM key") }
+  }
+
+  deinit {
+    EVP_CIPHER_CTX_free(context)
+  }
+
+  /// Encrypts `plaintext` into `output`, which holds 16 bytes more: ciphertext, then tag. A nonce is used once.
+  func seal(
+    _ plaintext: UnsafeRawBufferPointer, nonce: [UInt8], associated: [UInt8] = [],
+    into output: UnsafeMutableRawBufferPointer
+  ) throws {
+    precondition(encrypts && nonce.count == Self.nonceSize && output.count == plaintext.count + Self.tagSize)
+    try run(plaintext, nonce: nonce, associated: associated, into: output.baseAddress!)
+    let tag = output.baseAddress! + plaintext.count
+    guard EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, Int32(Self.tagSize), tag) == 1 else {
+      throw cryptoFailure("AES-256-GCM tag")
+    }
+  }
+
+  /// Decrypts ciphertext-then-tag into `output`. Returns false, with `output` zeroed, where the tag is wrong.
+  func open(
+    _ sealed: UnsafeRawBufferPointer, nonce: [UInt8], associated: [UInt8] = [],
+    into output: UnsafeMutableRawBufferPointer
+  ) throws -> Bool {
+    precondition(!encrypts && nonce.count == Self.nonceSize && sealed.count == output.count + Self.tagSize)
+    let ciphertext = UnsafeRawBufferPointer(rebasing: sealed[..<output.count])
+    let tag = UnsafeMutableRawPointer(mutating: sealed.baseAddress! + output.count)
+    try setNonce(nonce)
+    guard EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, Int32(Self.tagSize), tag) == 1 else {
+      throw cryptoFailure("AES-256-GCM tag")
+    }
+    guard try process(ciphertext, associated: associated, into: output.baseAddress) else {
+      ERR_clear_error()
+      output.initializeMemory(as: UInt8.self, repeating: 0)
+      return false
+    }
+    return true
+  }
+
+  private func run(
+    _ input: UnsafeRawBufferPointer, nonce: [UInt8], associated: [UInt8], into output: UnsafeMutableRawPointer
+  ) throws {
+    try setNonce(nonce)
+    guard try process(input, associated: associated, into: output) else { throw cryptoFailure("AES-256-GCM") }
+  }
+
+  private func setNonce(_ nonce: [UInt8]) throws {
+    guard EVP_CipherInit_ex(context, nil, nil, nil, nonce, -1) == 1 else { throw cryptoFailure("AES-256-GCM nonce") }
+  }
+
+  private func process(
+    _ input: UnsafeRawBufferPointer, associated: [UInt8], into output: UnsafeMutableRawPointer?
+  ) throws -> Bool {
+    var count: Int32 = 0
+    if !associated.isEmpty {
+      guard EVP_CipherUpdate(context, nil, &count, associated, Int32(associated.count)) == 1 else {
+        throw cryptoFailure("AES-256-GCM associated data")
+      }
+    }
+    let bytes = output?.assumingMemoryBound(to: UInt8.self)
+    if !input.isEmpty {
+      let source = input.baseAddress?.assumingMemoryBound(to: UInt8.self)
+      guard EVP_CipherUpdate(context, bytes, &count, source, Int32(input.count)) == 1 else { return false }
+    }
+    var last: Int32 = 0
+    var spare: UInt8 = 0
+    return EVP_CipherFinal_ex(context, bytes.map { $0 + Int(count) } ?? withUnsafeMutablePointer(to: &spare) { $0 }, &last) == 1
+  }
+}

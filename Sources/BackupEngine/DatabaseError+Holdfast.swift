@@ -1,0 +1,33 @@
+import BackupPolicy
+import SQLitePages
+
+extension HoldfastError {
+  /// SQLite's failure in this project's terms.
+  package init(_ error: DatabaseError) {
+    let (code, hint): (Code, String?) =
+      switch error.kind {
+      case .missing: (.databaseMissing, "check the path: a database is never created by a backup")
+      case .notAFile, .notADatabase: (.notADatabase, "--database names an SQLite database file")
+      case .corrupt: (.databaseCorrupt, "holdfast restore brings back the newest verified point")
+      case .busy: (.busy, "try again when the application is idle")
+      case .exclusive:
+        (.busy, "the application holds it with locking_mode=EXCLUSIVE; let it close the database or use NORMAL")
+      case .unstable: (.busy, "the database was changed faster than it could be read; try again")
+      case .permission: (.permissionDenied, "run as the user that owns the database, or as root")
+      case .noSpace: (.noSpace, "free some space on that file system")
+      case .ioError: (.ioError, "check the disk: the kernel's log (dmesg) names the device")
+      case .interrupted: (.interrupted, nil)
+      case .missingExtension, .other: (.failed, nil)
+      }
+    self.init(code, error.message, hint: hint, cause: error)
+  }
+}
+
+/// Runs something on SQLite and translates its error.
+func onDatabase<Result>(_ body: () throws -> Result) throws -> Result {
+  do {
+    return try body()
+  } catch let error as DatabaseError {
+    throw HoldfastError(error)
+  }
+}

@@ -1,0 +1,81 @@
+import BackupPolicy
+
+/// What this host remembers of a repository, outside the repository: it cannot be changed by whoever can write there.
+///
+/// The first authenticated point *seals* the repository: from then on a plain or CBC point counts only if this host knew its
+/// checksum then or stored it since. Otherwise anybody could replace an authenticated archive by one without a key.
+package struct HostState: Hashable, Sendable {
+  package var repositoryPath: String
+  /// 32 hexadecimal digits; nil before the first authenticated point.
+  package var repositoryID: String?
+  package var sealed = false
+  /// The highest sequence that this host stored or saw authenticated.
+  package var newestSequence: UInt64 = 0
+  /// Checksums of the plain and CBC points that are trusted.
+  package var accepted: Set<String> = []
+}
+
+extension HostState {
+  var json: JSONValue {
+    .object([
+      "repository_path": .string(repositoryPath), "repository_id": .optional(repositoryID), "sealed": .bool(sealed),
+      "newest_sequence": .integer(Int64(clamping: newestSequence)),
+      "accepted": .array(accepted.sorted().map { .string($0) }),
+    ])
+  }
+
+  init?(_ json: JSONValue) {
+    guard case .object(let keys) = json, case .string(let path) = keys["repository_path"],
+      case .bool(let sealed) = keys["sealed"], case .integer(let newest) = keys["newest_sequence"],
+      case .array(let accepted) = keys["accepted"], newest >= 0
+    else { return nil }
+    self.init(repositoryPath: path)
+    if case .string(let id) = keys["repository_id"] { repositoryID = id }
+    self.sealed = sealed
+    newestSequence = UInt64(newest)
+    self.accepted = Set(accepted.compactMap { if case .string(let text) = $0 { text } else { nil } })
+  }
+}
+
+/// The folder of host states: one small JSON file a repository.
+package struct HostStateStore: Sendable {
+  let folder: String
+  let files: any FileOperations
+
+  /// - Parameter folder: `$XDG_STATE_HOME/holdfast` or systemd's state directory.
+  package init(folder: String, files: any FileOperations) {
+    self.folder = folder
+    self.files = files
+  }
+
+  /// What is remembered of the repository at this path, or of the one with this ID (it may have been moved).
+  ///
+  /// - Throws: where the memory is there and cannot be read: going on without it would undo the seal.
+  func load(path: String, repositoryID: String?) throws -> HostState? {
+    if let state = try read(try file(path)) { return state }
+    guard let repositoryID, try files.status(folder) != nil else { return nil }
+    for name in try files.list(folder) where name.hasSuffix(".json") && !name.hasPrefix(".") {
+      if let state = try read("\(folder)/\(name)"), state.repositoryID == repositoryID { return state }
+    }
+    return nil
+  }
+
+  func save(_ state: HostState) throws {
+    try files.makeFolders(folder)
+    try files.replace(try file(state.repositoryPath), with: state.json.encoded())
+  }
+
+  private func file(_ path: String) throws -> String {
+    "\(folder)/\(try SHA256.of(Array(path.utf8)).prefix(16).hex).json"
+  }
+
+  private func read(_ path: String) throws -> HostState? {
+    guard let bytes = try files.contents(path) else { return nil }
+    guard let state = JSONValue(parsing: bytes).flatMap({ HostState($0) }) else {
+      throw HoldfastError(
+        .failed, "\(path) is damaged: it remembers which archives of the repository are trusted",
+        hint: "put it back from a copy, or remove it to trust the repository as it is now")
+    }
+    return state
+  }
+}

@@ -1,0 +1,140 @@
+import BackupPolicy
+
+/// Reads one point's archive head and metadata and settles what is true of it.
+struct PointLoader {
+  let folder: String
+  let files: any FileOperations
+  let credentials: Credentials
+  let state: HostState?
+
+  /// - Parameter names: the archives with this ID; more than one only where somebody put another beside ours.
+  func load(_ names: [ArchiveName]) -> StoredPoint {
+    let heads = names.map { ($0, Result { try head($0) }) }
+    let chosen = heads.first { (try? $0.1.get()) as? SealedHeader != nil } ?? heads[0]
+    var point = settle(chosen.0, chosen.1)
+    if names.count > 1 {
+      let others = names.filter { $0 != chosen.0 }.map(\.text).joined(separator: ", ")
+      point.problems.append("another file has the same ID and is ignored: \(others)")
+    }
+    authenticate(&point, sealedHeader: try? chosen.1.get())
+    return point
+  }
+
+  /// Metadata whose archive is gone.
+  func orphan(_ id: PointID) -> StoredPoint? {
+    guard case .success(var metadata?) = metadata(id), let name = ArchiveName(metadata.filename) else { return nil }
+    metadata.status = .failed
+    return StoredPoint(
+      name: name, metadata: metadata, problems: ["the archive \(metadata.filename) is missing"], archiveMissing: true)
+  }
+
+  private func head(_ name: ArchiveName) throws -> SealedHeader? {
+    guard name.encrypted else { return nil }
+    let file = try files.open("\(folder)/\(name.text)", .read)
+    defer { files.close(file) }
+    return try SealedHeader(file, files)
+  }
+
+  private func metadata(_ id: PointID) -> Result<PointMetadata?, HoldfastError> {
+    do {
+      guard let bytes = try files.contents("\(folder)/.metadata/\(id).json") else { return .success(nil) }
+      guard let json = JSONValue(parsing: bytes) else {
+        return .failure(HoldfastError(.failed, bytes.isEmpty ? "it is empty" : "it is not JSON"))
+      }
+      let metadata = try PointMetadata(json)
+      guard metadata.id == id else { return .failure(HoldfastError(.failed, "it is of point \(metadata.id)")) }
+      return .success(metadata)
+    } catch let problem as MetadataProblem {
+      return .failure(HoldfastError(.failed, "its key \(problem.key) is missing or of a wrong type"))
+    } catch {
+      return .failure(error as? HoldfastError ?? HoldfastError(.failed, "\(error)"))
+    }
+  }
+
+  private func settle(_ name: ArchiveName, _ head: Result<SealedHeader?, any Error>) -> StoredPoint {
+    let size = (try? files.status("\(folder)/\(name.text)"))??.size ?? 0
+    let header = (try? head.get())?.header
+    let usable = header.flatMap { $0.id == name.id ? $0 : nil }
+    var point: StoredPoint
+    switch metadata(name.id) {
+    case .success(let metadata?):
+      point = StoredPoint(name: name, metadata: metadata)
+      if let usable { correct(&point, usable) }
+      if metadata.filename != name.text { correctName(&point) }
+    case .success(nil):
+      point = derive(name, usable, size, why: nil)
+    case .failure(let error):
+      point = derive(name, usable, size, why: error.message)
+    }
+    if case .failure(let error) = head {
+      point.problems.append((error as? HoldfastError)?.message ?? "its header cannot be read")
+      point.metadata.status = .failed
+    } else if let header, header.id != name.id {
+      point.problems.append("the file holds point \(header.id): it was renamed or swapped")
+      point.metadata.status = .failed
+    }
+    return point
+  }
+
+  private func correct(_ point: inout StoredPoint, _ header: ArchiveHeader) {
+    let wrong = header.contradictions(point.metadata)
+    guard !wrong.isEmpty else { return }
+    header.overwrite(&point.metadata)
+    point.problems.append("the metadata contradicts the archive's header, which wins: \(wrong.joined(separator: ", "))")
+  }
+
+  private func correctName(_ point: inout StoredPoint) {
+    point.problems.append("the metadata names the file \(point.metadata.filename)")
+    point.metadata.filename = point.name.text
+    point.metadata.compressed = point.name.compressed
+    point.metadata.encrypted = point.name.encrypted
+    if point.name.encrypted == false { point.metadata.cipher = nil }
+  }
+
+  /// Metadata from the archive alone. With a key, the trailer tells sizes and digest too.
+  private func derive(_ name: ArchiveName, _ header: ArchiveHeader?, _ size: Int64, why: String?) -> StoredPoint {
+    var metadata: PointMetadata
+    if let header {
+      metadata = header.metadata(filename: name.text, archiveSize: size)
+      if let trailer = trailer(name) { metadata.apply(trailer) }
+      metadata.checksum = checksum(name)
+    } else {
+      metadata = PointMetadata(id: name.id, filename: name.text, created: name.id.second)
+      metadata.compressedSize = size
+      metadata.compressed = name.compressed
+      metadata.encrypted = name.encrypted
+      metadata.cipher = name.encrypted ? .aes256CBC : nil
+      metadata.chainID = name.id
+    }
+    let how = header == nil ? "it was made anew from the file's name" : "it was derived from the archive's header"
+    let problems = why.map { ["the metadata cannot be used (\($0)); \(how)"] } ?? []
+    return StoredPoint(name: name, metadata: metadata, problems: problems, needsRewrite: header != nil)
+  }
+
+  private func trailer(_ name: ArchiveName) -> ArchiveTrailer? {
+    guard !credentials.isEmpty, let file = try? files.open("\(folder)/\(name.text)", .read) else { return nil }
+    defer { files.close(file) }
+    guard let head = try? SealedHeader(file, files), let reader = try? HashingFileReader(file, files) else { return nil }
+    return try? GCMSource(reader, file: file, files, head: head, credentials: credentials).trailer
+  }
+
+  private func checksum(_ name: ArchiveName) -> String? {
+    guard let file = try? files.open("\(folder)/\(name.text)", .read) else { return nil }
+    defer { files.close(file) }
+    return (try? HashingFileReader(file, files).finish())?.hex
+  }
+
+  /// A point without proof in a sealed repository, or of another repository, is listed but not trusted.
+  private func authenticate(_ point: inout StoredPoint, sealedHeader: SealedHeader??) {
+    guard let state, state.sealed, point.metadata.status != .failed else { return }
+    if let head = sealedHeader.flatMap({ $0 }) {
+      guard let known = state.repositoryID, head.header.repositoryID.hex != known else { return }
+      point.problems.append("it belongs to another repository (\(head.header.repositoryID.hex))")
+    } else {
+      if let checksum = point.metadata.checksum, state.accepted.contains(checksum) { return }
+      point.problems.append("it is not authenticated, and this host did not store it")
+    }
+    point.metadata.status = .unauthenticated
+    point.metadata.verified = false
+  }
+}

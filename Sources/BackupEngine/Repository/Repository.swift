@@ -1,0 +1,107 @@
+import BackupPolicy
+import Glibc
+import Logging
+
+/// A backup directory: its points, their metadata, its locks and what this host remembers of it.
+///
+/// Reading needs no lock, for every change is a rename. Whoever stores or removes holds ``exclusively(_:)``.
+package final class Repository: Sendable {
+  /// The folder with symbolic links resolved, so that one repository has one name.
+  package let folder: String
+  package let files: any FileOperations
+  let hostStates: HostStateStore
+  let credentials: Credentials
+  let logger: Logger
+
+  /// Opens a repository.
+  ///
+  /// - Parameters:
+  ///   - folder: the backup directory.
+  ///   - create: makes it where it is missing.
+  /// - Throws: `pointNotFound` where it is missing and not to be made.
+  package init(
+    _ folder: String, create: Bool, credentials: Credentials, hostStates: HostStateStore, files: any FileOperations,
+    logger: Logger
+  ) throws {
+    if create {
+      try files.makeFolders(folder)
+      for name in [".metadata", ".state"] where try files.status("\(folder)/\(name)") == nil {
+        try files.makeFolder("\(folder)/\(name)")
+        try files.syncFolder(folder)
+      }
+    }
+    guard let status = try files.status(folder) else {
+      throw HoldfastError(
+        .pointNotFound, "there is no backup folder \(folder)",
+        hint: "holdfast create makes it, or --backup-dir names another one")
+    }
+    guard status.kind == .folder else {
+      throw HoldfastError(.failed, "\(folder) is not a folder", hint: "--backup-dir names the folder of backups")
+    }
+    self.folder = Self.resolved(folder)
+    self.files = files
+    self.hostStates = hostStates
+    self.credentials = credentials
+    self.logger = logger
+  }
+
+  private static func resolved(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
+  package func path(_ name: String) -> String { "\(folder)/\(name)" }
+  func metadataPath(_ id: PointID) -> String { path(".metadata/\(id).json") }
+
+  /// All points, oldest first, each with what is odd about it.
+  package func points() throws -> [StoredPoint] {
+    let archives = Dictionary(grouping: try files.list(folder).compactMap { ArchiveName($0) }, by: \.id)
+    let loader = PointLoader(folder: folder, files: files, credentials: credentials, state: try hostState())
+    var points = archives.values.map { loader.load($0.sorted { $0.text > $1.text }) }
+    points += try orphans(archives).compactMap { loader.orphan($0) }
+    return points.sorted { PointMetadata.precedes($0.metadata, $1.metadata) }
+  }
+
+  private func orphans(_ archives: [PointID: [ArchiveName]]) throws -> [PointID] {
+    guard try files.status(path(".metadata")) != nil else { return [] }
+    return try files.list(path(".metadata")).compactMap { name in
+      name.hasSuffix(".json") ? PointID(String(name.dropLast(5))) : nil
+    }.filter { archives[$0] == nil }
+  }
+
+  /// What this host remembers, found by path or, where the repository was moved, by its ID.
+  package func hostState() throws -> HostState? {
+    try hostStates.load(path: folder, repositoryID: storedIdentity()?.id.hex)
+  }
+
+  func storedIdentity() -> RepositoryIdentity? {
+    guard let bytes = try? files.contents(path(".state/repository.json")) else { return nil }
+    return JSONValue(parsing: bytes).flatMap { RepositoryIdentity($0) }
+  }
+
+  /// The identity for the next archive: stored, or from the newest archive's head, or new. Needs the exclusive lock.
+  func identity(_ points: [StoredPoint], iterations: UInt32) throws -> RepositoryIdentity {
+    let known = try hostState()?.repositoryID
+    if let stored = storedIdentity(), known == nil || known == stored.id.hex { return stored }
+    let identity = try newestHead(points, known: known).map { try RepositoryIdentity($0, iterations: iterations) }
+      ?? .fresh(iterations: iterations)
+    try files.replace(path(".state/repository.json"), with: identity.json.encoded())
+    return identity
+  }
+
+  private func newestHead(_ points: [StoredPoint], known: String?) throws -> SealedHeader? {
+    for point in points.reversed() where point.metadata.cipher == .aes256GCM && !point.archiveMissing {
+      let file = try files.open(path(point.name.text), .read)
+      defer { files.close(file) }
+      guard let head = try? SealedHeader(file, files) else { continue }
+      if known == nil || head.header.repositoryID.hex == known { return head }
+    }
+    return nil
+  }
+
+  /// Stores a point's metadata. A failure leaves the old one.
+  func write(_ metadata: PointMetadata, durable: Bool = true) throws {
+    try files.replace(metadataPath(metadata.id), with: metadata.json.encoded(), durable: durable)
+  }
+}

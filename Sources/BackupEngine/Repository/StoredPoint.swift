@@ -1,0 +1,18 @@
+import BackupPolicy
+
+/// A point as it is found in a repository.
+package struct StoredPoint: Sendable {
+  package var name: ArchiveName
+  /// The header's word where there is one, else the JSON's, else what the file itself tells.
+  package var metadata: PointMetadata
+  /// What is odd about it, in words: metadata that was re-derived, contradictions, a missing file.
+  package var problems: [String] = []
+  /// Metadata stands without its archive.
+  package var archiveMissing = false
+  /// The metadata was made anew and should be stored.
+  package var needsRewrite = false
+
+  package var id: PointID { metadata.id }
+  /// False for a plain or CBC point in a sealed repository that this host does not know.
+  package var isAuthenticated: Bool { metadata.status != .unauthenticated }
+}

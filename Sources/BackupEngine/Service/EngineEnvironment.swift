@@ -1,0 +1,64 @@
+import BackupPolicy
+import Glibc
+import Logging
+
+/// What the engine needs from the world around it, so that tests can give it another one.
+package struct EngineEnvironment: Sendable {
+  package var files: any FileOperations
+  /// Wall time.
+  package var now: @Sendable () -> Timestamp
+  /// Milliseconds that only go forward.
+  package var monotonic: @Sendable () -> Int64
+  package var host: String
+  /// `$XDG_STATE_HOME/holdfast` or systemd's state directory.
+  package var stateFolder: String
+  package var logger: Logger
+  /// PBKDF2 iterations of new password slots.
+  package var passwordIterations: UInt32 = KeySlot.defaultIterations
+  /// How long counting rows may take, in milliseconds.
+  package var countingBudget = 100
+  /// How long to wait for locks on the database, in milliseconds.
+  package var busyTimeout: Int32 = 5000
+  package var repositoryPatience = LockPatience(milliseconds: 30000)
+
+  package init(
+    files: any FileOperations, now: @escaping @Sendable () -> Timestamp, monotonic: @escaping @Sendable () -> Int64,
+    host: String, stateFolder: String, logger: Logger
+  ) {
+    self.files = files
+    self.now = now
+    self.monotonic = monotonic
+    self.host = host
+    self.stateFolder = stateFolder
+    self.logger = logger
+  }
+
+  /// The real world.
+  package static func system(stateFolder: String, logger: Logger) -> EngineEnvironment {
+    EngineEnvironment(
+      files: SystemFileOperations(), now: { SystemClock.now() }, monotonic: { SystemClock.monotonic() },
+      host: SystemClock.hostName(), stateFolder: stateFolder, logger: logger)
+  }
+}
+
+/// The kernel's clocks and name.
+package enum SystemClock {
+  package static func now() -> Timestamp { Timestamp(milliseconds: milliseconds(CLOCK_REALTIME)) }
+  /// Counts on while the machine sleeps.
+  package static func monotonic() -> Int64 { milliseconds(CLOCK_BOOTTIME) }
+
+  private static func milliseconds(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
+  static func hostName() -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, 255) == 0 else { return "localhost" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
+
+/// This program's version, as the metadata and `--version` give it.
+package let holdfastVersion = "0.1.0"

@@ -1,0 +1,34 @@
+import BackupPolicy
+
+/// Which integrity checks passed for which digest, so that the same content is not checked twice by the same SQLite.
+///
+/// Kept in `.state/checks.json`: a memo, always rebuildable, never a reason to trust an archive.
+struct CheckMemo {
+  let repository: Repository
+  private static let limit = 2000
+
+  private var path: String { repository.path(".state/checks.json") }
+
+  func contains(digest: [UInt8], kind: String, sqliteVersion: String) -> Bool {
+    load()["\(digest.hex) \(kind) \(sqliteVersion)"] != nil
+  }
+
+  /// Remembers a passed check; failing to is no failure of the check.
+  func insert(digest: [UInt8], kind: String, sqliteVersion: String, at time: Timestamp) {
+    var known = load()
+    known["\(digest.hex) \(kind) \(sqliteVersion)"] = time.iso8601
+    if known.count > Self.limit {
+      let oldest = known.sorted { $0.value < $1.value }.prefix(known.count - Self.limit)
+      for (key, _) in oldest { known[key] = nil }
+    }
+    let bytes = JSONValue.object(known.mapValues { .string($0) }).encoded()
+    try? repository.files.replace(path, with: bytes, durable: false)
+  }
+
+  private func load() -> [String: String] {
+    guard let bytes = try? repository.files.contents(path), case .object(let keys) = JSONValue(parsing: bytes) else {
+      return [:]
+    }
+    return keys.compactMapValues { if case .string(let text) = $0 { text } else { nil } }
+  }
+}
