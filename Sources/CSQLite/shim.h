@@ -1,6 +1,7 @@
-// SQLite as installed, plus the calls that Swift cannot spell because they are variadic.
+// SQLite as installed, plus the calls that Swift cannot spell because they are variadic or casts.
 #pragma once
 #include <sqlite3.h>
+#include <stdint.h>
 #include <string.h>
 
 /// `sqlite3_db_config` for the options that take an int to set and an int out-pointer.
@@ -8,13 +9,16 @@ static inline int csqlite_db_config(sqlite3 *db, int option, int value, int *now
   return sqlite3_db_config(db, option, value, now);
 }
 
-/// Copies `count` bytes out of memory that other processes write (the wal-index), through volatile reads,
-/// so that the compiler neither merges nor repeats them.
+/// Copies `count` bytes (a multiple of 4, both ends aligned) out of memory that other processes write (the wal-index),
+/// through volatile reads of whole words, so that the compiler neither merges, repeats nor tears them.
 static inline void csqlite_copy_shared(void *to, const volatile void *from, int count) {
-  const volatile unsigned char *source = (const volatile unsigned char *)from;
-  unsigned char *target = (unsigned char *)to;
-  for (int i = 0; i < count; i++) target[i] = source[i];
+  const volatile uint32_t *source = (const volatile uint32_t *)from;
+  uint32_t *target = (uint32_t *)to;
+  for (int i = 0; i < count / 4; i++) target[i] = source[i];
 }
+
+/// One word of such memory.
+static inline uint32_t csqlite_load_shared(const volatile void *from) { return *(const volatile uint32_t *)from; }
 
 /// A full memory barrier, as `walIndexTryHdr` in SQLite's wal.c uses between its two reads.
 static inline void csqlite_barrier(void) { __sync_synchronize(); }

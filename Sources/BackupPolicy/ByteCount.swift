@@ -1,0 +1,46 @@
+/// A number of bytes in words, in binary units: `512 B`, `1.5 KiB`, `16 MiB`.
+package struct ByteCount: Hashable, Sendable, CustomStringConvertible {
+  package var bytes: Int64
+
+  package init(_ bytes: Int64) {
+    self.bytes = bytes
+  }
+
+  /// One decimal below ten, none above; a rounded figure, never one to calculate with.
+  package var description: String {
+    guard bytes.magnitude >= 1024 else { return "\(bytes) B" }
+    var unit: UInt64 = 1024
+    var name = 0
+    while name < Self.units.count - 1, bytes.magnitude / unit >= 1024 {
+      unit *= 1024
+      name += 1
+    }
+    let tenths = Self.rounded(bytes.magnitude, tenthsOf: unit)
+    // 1023.96 KiB rounds to 1024 KiB, which is 1 MiB.
+    if tenths >= 10240, name < Self.units.count - 1 { return "\(bytes < 0 ? "-" : "")1 \(Self.units[name + 1])" }
+    let figure = tenths < 100 && tenths % 10 != 0 ? "\(tenths / 10).\(tenths % 10)" : "\((tenths + 5) / 10)"
+    return "\(bytes < 0 ? "-" : "")\(figure) \(Self.units[name])"
+  }
+
+  private static let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+
+  /// `magnitude` in tenths of a unit, rounded half up, without overflow near the largest values.
+  private static func rounded(_ magnitude: UInt64, tenthsOf unit: UInt64) -> UInt64 {
+    let (whole, rest) = magnitude.quotientAndRemainder(dividingBy: unit)
+    return whole * 10 + (rest / 1024 * 10 * 2 + unit / 1024) / (unit / 1024 * 2)
+  }
+}
+
+extension Int64 {
+  /// The sum, held at the largest or smallest value where it would overflow: sizes come from files that anybody may write.
+  func addingClamped(_ other: Int64) -> Int64 {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? (other < 0 ? .min : .max) : sum
+  }
+
+  /// The product, held at the largest or smallest value where it would overflow.
+  func multipliedClamped(by other: Int64) -> Int64 {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? ((self < 0) != (other < 0) ? .min : .max) : product
+  }
+}

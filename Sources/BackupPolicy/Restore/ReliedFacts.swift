@@ -1,0 +1,98 @@
+/// What a step relied on. The executor reads it again just before the step and stops where it differs.
+package struct ReliedFacts: Hashable, Sendable {
+  package var target: TargetIdentity
+  /// The side files that may lie beside the target; nil where it is open to applications, which make and remove them.
+  package var sideFiles: [String]?
+  /// The target's page size and text encoding, where the way of installing depends on them.
+  package var layout: DatabaseLayout?
+  /// The checksum of the archive that was planned with, where one is recorded.
+  package var pointChecksum: String?
+  /// Bytes that the step still needs in the target's file system.
+  package var freeSpace: Int64
+
+  package init(
+    target: TargetIdentity, sideFiles: [String]? = nil, layout: DatabaseLayout? = nil, pointChecksum: String? = nil,
+    freeSpace: Int64 = 0
+  ) {
+    self.target = target
+    self.sideFiles = sideFiles
+    self.layout = layout
+    self.pointChecksum = pointChecksum
+    self.freeSpace = freeSpace
+  }
+}
+
+/// What decides whether one database's pages can be written into another that is open.
+package struct DatabaseLayout: Hashable, Sendable {
+  package var pageSize: Int
+  /// As `PRAGMA encoding` spells it.
+  package var textEncoding: String
+
+  package init(pageSize: Int, textEncoding: String) {
+    self.pageSize = pageSize
+    self.textEncoding = textEncoding
+  }
+}
+
+/// Which file a step expects at the target's path.
+package enum TargetIdentity: Hashable, Sendable {
+  /// Nothing.
+  case absent
+  /// This device and inode. Size and ctime may move on: the database opens, so applications may go on writing it until
+  /// SQLite's lock is taken, and the safety backup itself may recover its journal.
+  case sameFile(FileFacts)
+  /// This device, inode, ctime and size: a file that SQLite cannot open has no writers that we would know of.
+  case unchanged(FileFacts)
+
+  func contradiction(by now: FileFacts?) -> String? {
+    switch (self, now) {
+    case (.absent, nil): nil
+    case (.absent, .some): "a file has appeared there"
+    case (_, nil): "the file has disappeared"
+    case (.sameFile(let then), .some(let now)), (.unchanged(let then), .some(let now)):
+      if then.device != now.device || then.inode != now.inode {
+        "another file has taken its place"
+      } else if case .unchanged = self, then != now {
+        "the file has changed"
+      } else {
+        nil
+      }
+    }
+  }
+}
+
+/// The same facts, read again.
+package struct CurrentFacts: Hashable, Sendable {
+  package var identity: FileFacts?
+  package var sideFiles: [String]
+  /// The target's page size and encoding; nil where it does not open.
+  package var layout: DatabaseLayout?
+  package var pointChecksum: String?
+  package var freeSpace: Int64
+
+  package init(
+    identity: FileFacts?, sideFiles: [String], layout: DatabaseLayout?, pointChecksum: String?, freeSpace: Int64
+  ) {
+    self.identity = identity
+    self.sideFiles = sideFiles
+    self.layout = layout
+    self.pointChecksum = pointChecksum
+    self.freeSpace = freeSpace
+  }
+}
+
+extension ReliedFacts {
+  /// Why the step must not run any more; nil where everything is as it was.
+  package func contradiction(by now: CurrentFacts) -> String? {
+    if let change = target.contradiction(by: now.identity) { return change }
+    if let sideFiles, let stranger = now.sideFiles.sorted().first(where: { !sideFiles.contains($0) }) {
+      return "\(stranger) has appeared beside it"
+    }
+    if let layout, layout != now.layout { return "its page size or text encoding has changed" }
+    if let pointChecksum, pointChecksum != now.pointChecksum { return "the archive's checksum has changed" }
+    if now.freeSpace < freeSpace {
+      return "only \(ByteCount(now.freeSpace)) is free now where \(ByteCount(freeSpace)) is needed"
+    }
+    return nil
+  }
+}

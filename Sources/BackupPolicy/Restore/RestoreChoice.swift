@@ -1,0 +1,93 @@
+extension RestorePolicy {
+  /// Whether the point may be restored at all.
+  static func checkPoint(_ request: RestoreRequest, _ facts: RestoreFacts) throws(RestoreRefusal) {
+    let point = facts.point
+    guard request.pointID == point.id, request.target.path == facts.target.path else {
+      throw RestoreRefusal(
+        .factsChanged,
+        "restore of \(request.pointID) to \(request.target.path): the facts at hand are of another point or file",
+        hint: "run the command again")
+    }
+    guard point.status != "failed" else {
+      throw RestoreRefusal(
+        .refused, "\(point.id) is not a complete backup: its status is failed",
+        hint: "choose another point; `holdfast list` shows them")
+    }
+    guard point.isAuthenticated || request.acceptUnauthenticated else {
+      throw RestoreRefusal(
+        .unauthenticated,
+        "\(point.id) cannot be authenticated: whoever can write the repository could have put it there",
+        hint: "choose an authenticated point, or add --accept-unauthenticated if you know where this one comes from")
+    }
+  }
+
+  /// Whether anything may be written at the target's path.
+  static func checkTarget(_ request: RestoreRequest, _ target: TargetFacts) throws(RestoreRefusal) {
+    if case .newFile = request.target { return try checkNewFile(target) }
+    switch target.state {
+    case .notAFile:
+      throw RestoreRefusal(
+        .refused, "\(target.path) is a folder or a special file, not a database",
+        hint: "name the database file itself, or restore to a new file with --to PATH")
+    case .busy(let reason):
+      throw RestoreRefusal(
+        .busy, "\(target.path) cannot be read now: \(reason)",
+        hint: target.openBy.isEmpty
+          ? "try again when the application has let go of it, or restore to a new file with --to PATH"
+          : "try again when \(target.openBy.listed) has let go of it, or restore to a new file with --to PATH")
+    case .database, .empty, .unreadable:
+      guard target.identity != nil else {
+        throw RestoreRefusal(
+          .factsChanged, "cannot tell which file \(target.path) is: it disappeared while it was looked at",
+          hint: "run the command again")
+      }
+    case .missing:
+      guard target.identity == nil else {
+        throw RestoreRefusal(
+          .factsChanged, "\(target.path) appeared while it was looked at", hint: "run the command again")
+      }
+    }
+  }
+
+  private static func checkNewFile(_ target: TargetFacts) throws(RestoreRefusal) {
+    guard target.state == .missing, target.identity == nil else {
+      throw RestoreRefusal(
+        .refused, "\(target.path) exists already, and --to never overwrites",
+        hint: "name a path where nothing is, or leave out --to to restore the database in place")
+    }
+    // An old WAL beside the new file would be replayed into it, and it is not ours to move away.
+    guard target.sideFiles.isEmpty else {
+      throw RestoreRefusal(
+        .refused, "\(target.sideFiles.listed) lies beside \(target.path) and would be applied to the restored database",
+        hint: "name another path, or move \(target.sideFiles.listed) away first")
+    }
+  }
+
+  /// Live, replace or new file, by the rules of ``RestorePolicy``.
+  static func chooseInstall(
+    _ place: RestoreTarget, _ image: PageLayout, _ target: TargetFacts
+  ) throws(RestoreRefusal) -> Install {
+    if case .newFile = place { return .newFile }
+    guard case .database(let database) = target.state, database.pageCount > 0 else { return .replace }
+    switch image {
+    case .empty: return .replace
+    case .unknown: return .live
+    case .pages(let size, _) where size != database.pageSize: return .replace
+    case .pages(_, let encoding):
+      if let refusal = confirmLive(staged: encoding, target: target) { throw refusal }
+      return .live
+    }
+  }
+}
+
+extension PointFacts {
+  var isAuthenticated: Bool { authenticated && status != "unauthenticated" }
+}
+
+extension [String] {
+  /// `a`, `a and b`, `a, b and c`.
+  var listed: String {
+    guard let last, count > 1 else { return first ?? "" }
+    return dropLast().joined(separator: ", ") + " and " + last
+  }
+}

@@ -1,0 +1,161 @@
+/// Everything a restore decision rests on, read just before it is made. Sizes are bytes; negative ones count as zero.
+package struct RestoreFacts: Hashable, Sendable {
+  package var point: PointFacts
+  package var target: TargetFacts
+  /// Bytes that may still be written beside the target.
+  package var freeSpaceTarget: Int64
+  /// Bytes that may still be written in the repository.
+  package var freeSpaceRepository: Int64
+  /// Whether target and repository share one file system, and so one free space.
+  package var sameFileSystem: Bool
+
+  package init(
+    point: PointFacts, target: TargetFacts, freeSpaceTarget: Int64, freeSpaceRepository: Int64, sameFileSystem: Bool
+  ) {
+    self.point = point
+    self.target = target
+    self.freeSpaceTarget = freeSpaceTarget
+    self.freeSpaceRepository = freeSpaceRepository
+    self.sameFileSystem = sameFileSystem
+  }
+}
+
+/// The point to restore, as header and metadata tell of it.
+package struct PointFacts: Hashable, Sendable {
+  package var id: PointID
+  /// The metadata's `status`.
+  package var status: String
+  /// Whether this host can tell that the point is one of the repository's own (no downgrade, see the format).
+  package var authenticated: Bool
+  /// The database image's size; what staging needs.
+  package var imageSize: Int64
+  /// The size of the archive, or of all archives of the chain.
+  package var archiveSize: Int64
+  /// Bytes of the chain that are not in the local repository yet.
+  package var bytesToFetch: Int64
+  /// The image's page size; nil or 0 where only the image itself will tell (points of the original service).
+  package var pageSize: Int?
+  /// The image's page count; nil where only the image itself will tell, 0 for an empty database.
+  package var pageCount: UInt32?
+  /// The image's text encoding as `PRAGMA encoding` spells it; nil until the image is staged.
+  package var textEncoding: String?
+  /// The archive's checksum, where one is recorded.
+  package var checksum: String?
+  /// Whether an integrity check passed for the same digest before.
+  package var integrityKnown: Bool
+
+  package init(
+    id: PointID, status: String, authenticated: Bool, imageSize: Int64, archiveSize: Int64, bytesToFetch: Int64 = 0,
+    pageSize: Int? = nil, pageCount: UInt32? = nil, textEncoding: String? = nil, checksum: String? = nil,
+    integrityKnown: Bool = false
+  ) {
+    self.id = id
+    self.status = status
+    self.authenticated = authenticated
+    self.imageSize = imageSize
+    self.archiveSize = archiveSize
+    self.bytesToFetch = bytesToFetch
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+    self.textEncoding = textEncoding
+    self.checksum = checksum
+    self.integrityKnown = integrityKnown
+  }
+}
+
+/// What a database says of itself once it is open.
+package struct DatabaseFacts: Hashable, Sendable {
+  package var pageSize: Int
+  package var pageCount: UInt32
+  /// As `PRAGMA encoding` spells it.
+  package var textEncoding: String
+  /// As `PRAGMA journal_mode` spells it.
+  package var journalMode: String
+
+  package init(pageSize: Int, pageCount: UInt32, textEncoding: String, journalMode: String) {
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+    self.textEncoding = textEncoding
+    self.journalMode = journalMode
+  }
+}
+
+/// What lies at the target's path.
+package enum TargetState: Hashable, Sendable {
+  case missing
+  /// It opens as a database.
+  case database(DatabaseFacts)
+  /// It opens, and has no pages.
+  case empty
+  /// A file that cannot be opened as a database: something else, or too damaged. (One that this process may not read is
+  /// an error before any decision.)
+  case unreadable(reason: String)
+  /// A folder, a device, a socket.
+  case notAFile
+  /// Somebody holds it so that it cannot be read now.
+  case busy(reason: String)
+}
+
+/// Which file lies at a path, and how it looked.
+package struct FileFacts: Hashable, Sendable {
+  package var device: UInt64
+  package var inode: UInt64
+  /// Nanoseconds since the epoch of the last change of content or inode (ctime).
+  package var changed: Int64
+  /// Bytes.
+  package var size: Int64
+
+  package init(device: UInt64, inode: UInt64, changed: Int64, size: Int64) {
+    self.device = device
+    self.inode = inode
+    self.changed = changed
+    self.size = size
+  }
+}
+
+/// The file to restore to.
+package struct TargetFacts: Hashable, Sendable {
+  package var path: String
+  package var state: TargetState
+  /// Bytes of the database file alone.
+  package var size: Int64
+  /// Names of the `-wal` and `-journal` files beside it.
+  package var sideFiles: [String]
+  /// Bytes of those side files together.
+  package var sideFileBytes: Int64
+  /// Whether it opens but failed an integrity check.
+  package var failsChecks: Bool
+  /// Which file it is; nil where nothing is there.
+  package var identity: FileFacts?
+  /// Names of processes that have it open, as far as `/proc` tells; for messages only, never for a decision.
+  package var openBy: [String]
+
+  package init(
+    path: String, state: TargetState, size: Int64 = 0, sideFiles: [String] = [], sideFileBytes: Int64 = 0,
+    failsChecks: Bool = false, identity: FileFacts? = nil, openBy: [String] = []
+  ) {
+    self.path = path
+    self.state = state
+    self.size = size
+    self.sideFiles = sideFiles
+    self.sideFileBytes = sideFileBytes
+    self.failsChecks = failsChecks
+    self.identity = identity
+    self.openBy = openBy
+  }
+}
+
+/// What the staged image says of itself, read after decryption and decompression.
+package struct StagedFacts: Hashable, Sendable {
+  /// 0 for an empty database.
+  package var pageSize: Int
+  package var pageCount: UInt32
+  /// As `PRAGMA encoding` spells it; nil for an empty database.
+  package var textEncoding: String?
+
+  package init(pageSize: Int, pageCount: UInt32, textEncoding: String?) {
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+    self.textEncoding = textEncoding
+  }
+}

@@ -1,0 +1,126 @@
+/// The steps and warnings of a restore whose way of installing is settled.
+struct RestoreOutline {
+  let request: RestoreRequest
+  let facts: RestoreFacts
+  let install: Install
+
+  var space: RestoreSpace { RestoreSpace(request, facts, install: install, safety: safetyKind) }
+
+  /// check space → safety → fetch → verify → stage → integrity check → install → sync → record.
+  var steps: [RestoreStep] {
+    var steps = [checkSpace]
+    if let safety { steps.append(safety) }
+    steps += proof
+    steps += installation
+    steps.append(RestoreStep(.sync, "flush \(facts.target.path) and its folder to the disk"))
+    if install != .newFile { steps.append(RestoreStep(.record, "note the restore in the repository")) }
+    return steps
+  }
+
+  /// How what the target holds is kept; nil where it holds nothing or the person waived it.
+  var safetyKind: RestoreStep.Kind? {
+    guard request.safetyBackup else { return nil }
+    switch facts.target.state {
+    case .missing, .notAFile, .busy: return nil
+    case .unreadable: return .damagedSafetyCopy
+    case .database, .empty: return facts.target.failsChecks ? .damagedSafetyCopy : .safetyBackup
+    }
+  }
+
+  private var path: String { facts.target.path }
+
+  private var checkSpace: RestoreStep {
+    let repository = space.repository == 0 ? "" : " and \(ByteCount(space.repository)) in the repository"
+    return RestoreStep(
+      .checkSpace, "make sure that \(ByteCount(space.target)) is free beside \(path)\(repository)",
+      bytes: space.target.addingClamped(space.repository))
+  }
+
+  private var safety: RestoreStep? {
+    safetyKind.map { kind in
+      RestoreStep(
+        kind,
+        kind == .safetyBackup
+          ? "back up what \(path) holds now"
+          : "copy \((["\(path)"] + facts.target.sideFiles).listed) as found, damage and all, into the repository",
+        bytes: facts.target.safetyBytes(kind))
+    }
+  }
+
+  private var proof: [RestoreStep] {
+    let point = facts.point
+    var steps: [RestoreStep] = []
+    if point.bytesToFetch > 0 {
+      steps.append(RestoreStep(.fetch, "fetch the archives of \(point.id)", bytes: point.bytesToFetch))
+    }
+    if request.verifyFirst {
+      steps.append(RestoreStep(.verify, "verify the archive of \(point.id)", bytes: max(0, point.archiveSize)))
+    }
+    steps.append(
+      RestoreStep(.stage, "write the database image beside \(path) and prove its digest", bytes: space.staging))
+    if request.recheck || (request.verifyFirst && !point.integrityKnown) {
+      steps.append(RestoreStep(.integrityCheck, "check the integrity of the staged image"))
+    }
+    return steps
+  }
+
+  private var installation: [RestoreStep] {
+    switch install {
+    case .live: [live]
+    case .replace: replace
+    case .newFile:
+      [RestoreStep(.installNew, "put the restored database at \(path)", reliesOn: relied(.absent, sideFiles: []))]
+    }
+  }
+
+  private var live: RestoreStep {
+    var relied = relied(target { .sameFile($0) }, sideFiles: nil)
+    if case .database(let database) = facts.target.state {
+      relied.layout = DatabaseLayout(pageSize: database.pageSize, textEncoding: database.textEncoding)
+    }
+    relied.freeSpace = space.log.addingClamped(space.growth)
+    return RestoreStep(
+      .installLive, "write the restored content into \(path) in one transaction; applications go on without a restart",
+      bytes: relied.freeSpace, reliesOn: relied)
+  }
+
+  /// Never the rename first: an old WAL or hot journal beside the new file would be applied to it, and an integrity check
+  /// would call the mixture sound. Where the old file opens, SQLite settles both under its lock; where it does not, the
+  /// side files leave before the new file comes.
+  private var replace: [RestoreStep] {
+    let known = facts.target.sideFiles
+    let step: (TargetIdentity, [String]?, String) -> RestoreStep = { identity, sideFiles, detail in
+      RestoreStep(.installReplace, detail, reliesOn: relied(identity, sideFiles: sideFiles))
+    }
+    switch facts.target.state {
+    case .missing where known.isEmpty:
+      return [step(.absent, [], "put the restored database at \(path)")]
+    case .missing:
+      let move = "move \(known.listed) aside: left over from a database that is gone"
+      return [
+        RestoreStep(.moveSideFiles, move, reliesOn: relied(.absent, sideFiles: known)),
+        step(.absent, [], "put the restored database at \(path)"),
+      ]
+    case .database, .empty:
+      let detail =
+        "lock \(path) for nobody else, empty its write-ahead log or journal, and rename the restored file over it"
+      return [step(target { .sameFile($0) }, nil, detail)]
+    case .unreadable, .notAFile, .busy:
+      let identity = target { .unchanged($0) }
+      let move = known.isEmpty ? "make sure that no -wal or -journal lies beside \(path)" : "move \(known.listed) aside"
+      return [
+        RestoreStep(.moveSideFiles, move, reliesOn: relied(identity, sideFiles: known)),
+        step(identity, [], "rename the restored file over \(path)"),
+      ]
+    }
+  }
+
+  /// `checkTarget` has made sure that a target which is there has an identity.
+  private func target(_ identity: (FileFacts) -> TargetIdentity) -> TargetIdentity {
+    facts.target.identity.map(identity) ?? .absent
+  }
+
+  private func relied(_ target: TargetIdentity, sideFiles: [String]?) -> ReliedFacts {
+    ReliedFacts(target: target, sideFiles: sideFiles, pointChecksum: facts.point.checksum)
+  }
+}

@@ -1,0 +1,101 @@
+/// What a restore would do: the value a dry run prints and a real run executes.
+package enum RestoreDecision: Hashable, Sendable {
+  case plan(RestorePlan)
+  case refuse(RestoreRefusal)
+}
+
+/// Why a restore is not done, and what to do instead.
+package struct RestoreRefusal: Error, Hashable, Sendable {
+  /// Lower case, no full stop.
+  package var reason: String
+  /// The next action.
+  package var hint: String
+  package var code: HoldfastError.Code
+
+  package init(_ code: HoldfastError.Code, _ reason: String, hint: String) {
+    self.code = code
+    self.reason = reason
+    self.hint = hint
+  }
+
+  /// The refusal as the error that the command ends with.
+  package var error: HoldfastError { HoldfastError(code, reason, hint: hint) }
+}
+
+/// How the restored image takes its place.
+package enum Install: String, Hashable, Sendable, CaseIterable {
+  /// Through SQLite's backup API into the open database: applications see the new content in one transaction.
+  case live
+  /// A new file renamed over the old one, or put where none is, under SQLite's exclusive lock where the old one opens.
+  case replace
+  /// A file at a path where nothing was.
+  case newFile = "new_file"
+}
+
+/// The steps of a restore, in order.
+package struct RestorePlan: Hashable, Sendable {
+  package var install: Install
+  package var steps: [RestoreStep]
+  /// Sentences for people; lower case, no full stop.
+  package var warnings: [String]
+  /// What was asked for, and the facts the plan was made from.
+  package let request: RestoreRequest
+  package let facts: RestoreFacts
+}
+
+/// One step of a plan.
+package struct RestoreStep: Hashable, Sendable {
+  /// The raw values are the names in JSON.
+  package enum Kind: String, Hashable, Sendable, CaseIterable {
+    case checkSpace = "check_space"
+    case safetyBackup = "safety_backup"
+    /// A raw, checksummed copy of a database that fails its checks or does not open, with its `-wal` and `-journal`.
+    case damagedSafetyCopy = "damaged_safety_copy"
+    case fetch
+    case verify
+    case stage
+    case integrityCheck = "integrity_check"
+    case installLive = "install_live"
+    /// Moves `-wal` and `-journal` away from a path whose file cannot be opened (or is missing), before the rename:
+    /// SQLite would replay an old one into the new file.
+    case moveSideFiles = "move_side_files"
+    case installReplace = "install_replace"
+    case installNew = "install_new"
+    case sync
+    case record
+
+    /// Whether it changes or removes what lies at the target's path.
+    package var isDestructive: Bool {
+      switch self {
+      case .installLive, .moveSideFiles, .installReplace, .installNew: true
+      case .checkSpace, .safetyBackup, .damagedSafetyCopy, .fetch, .verify, .stage, .integrityCheck, .sync, .record:
+        false
+      }
+    }
+
+    /// Whether it keeps what the target held.
+    package var isSafety: Bool { self == .safetyBackup || self == .damagedSafetyCopy }
+  }
+
+  package var kind: Kind
+  /// A sentence part for people.
+  package var detail: String
+  /// Bytes that it will write at most (`check_space`: that all steps together need; `verify`: that it reads).
+  package var bytes: Int64?
+  /// What must still be so just before it runs; not nil for every destructive step.
+  package var reliesOn: ReliedFacts?
+
+  package init(_ kind: Kind, _ detail: String, bytes: Int64? = nil, reliesOn: ReliedFacts? = nil) {
+    self.kind = kind
+    self.detail = detail
+    self.bytes = bytes
+    self.reliesOn = reliesOn
+  }
+}
+
+/// The answer to a staged image.
+package enum RestoreConfirmation: Hashable, Sendable {
+  /// Go on; the steps up to and including `stage` are the ones already done, those after it may have changed.
+  case proceed(RestorePlan)
+  case refuse(RestoreRefusal)
+}

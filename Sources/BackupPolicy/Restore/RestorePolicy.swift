@@ -1,0 +1,99 @@
+/// Decides how a point is restored, or why it is not.
+///
+/// **Live** is the way wherever the target opens and page size and text encoding match, whoever has it open: SQLite's
+/// backup API writes into the open database and applications need no restart. Another encoding is refused even where
+/// SQLite would allow it, because applications with the file open would fail on every statement. **Replace** is for a
+/// target that is missing, cannot be opened, has another page size, or where one side has no pages at all (such a file has
+/// no page size of its own). Replacing is decided by SQLite's exclusive lock when it happens; who has the file open only
+/// colours the words.
+///
+/// The image's encoding, and for points of the original service its page size, are known only once it is staged. Where
+/// they are unknown the plan assumes live; after staging, ``confirm(_:staged:)`` settles it. The safety step comes before
+/// staging and never depends on the answer, so no answer can skip it.
+package enum RestorePolicy {
+  /// The plan for `request`, or the reason against it.
+  package static func decide(_ request: RestoreRequest, _ facts: RestoreFacts) -> RestoreDecision {
+    do throws(RestoreRefusal) {
+      try checkPoint(request, facts)
+      try checkTarget(request, facts.target)
+      let layout = facts.point.layout
+      let install = try chooseInstall(request.target, layout, facts.target)
+      return .plan(try plan(request, facts, install, provisional: layout == .unknown && install == .live))
+    } catch {
+      return .refuse(error)
+    }
+  }
+
+  /// Settles a plan with what the staged image says of itself, which wins over what its metadata said.
+  ///
+  /// The steps up to and including `stage` stay as they are; only those after it may change (live becomes replace for
+  /// another page size, or the reverse). Not to be skipped by any caller: encodings are compared here.
+  package static func confirm(_ plan: RestorePlan, staged: StagedFacts) -> RestoreConfirmation {
+    do throws(RestoreRefusal) {
+      let facts = plan.facts
+      let install = try chooseInstall(plan.request.target, PageLayout(staged), facts.target)
+      guard install != plan.install else { return .proceed(plan) }
+      let other = try self.plan(plan.request, facts, install, provisional: false)
+      let done = plan.steps.prefix { !$0.kind.followsStaging }
+      var confirmed = other
+      confirmed.steps = Array(done) + other.steps.drop { !$0.kind.followsStaging }
+      return .proceed(confirmed)
+    } catch {
+      return .refuse(error)
+    }
+  }
+
+  /// Why an image of this text encoding must not be written into the open target; nil where it may.
+  package static func confirmLive(staged encoding: String?, target: TargetFacts) -> RestoreRefusal? {
+    guard let encoding, case .database(let database) = target.state,
+      encoding.lowercased() != database.textEncoding.lowercased()
+    else { return nil }
+    return RestoreRefusal(
+      .refused,
+      "the point's text encoding is \(encoding) and that of \(target.path) is \(database.textEncoding): applications that "
+        + "have it open would fail on every statement",
+      hint: "restore to a new file with --to PATH, then stop the applications and put it in place")
+  }
+
+  private static func plan(
+    _ request: RestoreRequest, _ facts: RestoreFacts, _ install: Install, provisional: Bool
+  ) throws(RestoreRefusal) -> RestorePlan {
+    let outline = RestoreOutline(request: request, facts: facts, install: install)
+    try outline.space.check(facts)
+    return RestorePlan(
+      install: install, steps: outline.steps, warnings: outline.warnings(provisional: provisional), request: request,
+      facts: facts)
+  }
+}
+
+/// What is known of an image's pages.
+enum PageLayout: Hashable {
+  /// No pages, so no page size and no encoding.
+  case empty
+  /// Only the staged image will tell.
+  case unknown
+  case pages(size: Int, encoding: String?)
+
+  init(_ staged: StagedFacts) {
+    self =
+      staged.pageCount == 0 || staged.pageSize <= 0
+      ? .empty : .pages(size: staged.pageSize, encoding: staged.textEncoding)
+  }
+}
+
+extension PointFacts {
+  var layout: PageLayout {
+    if pageCount == 0 { return .empty }
+    guard let pageSize, pageSize > 0 else { return .unknown }
+    return .pages(size: pageSize, encoding: textEncoding)
+  }
+}
+
+extension RestoreStep.Kind {
+  var followsStaging: Bool {
+    switch self {
+    case .integrityCheck, .installLive, .moveSideFiles, .installReplace, .installNew, .sync, .record: true
+    case .checkSpace, .safetyBackup, .damagedSafetyCopy, .fetch, .verify, .stage: false
+    }
+  }
+}

@@ -1,0 +1,46 @@
+extension RestoreOutline {
+  /// What a person should know before saying yes; lower case, no full stop.
+  func warnings(provisional: Bool) -> [String] {
+    targetWarnings + pointWarnings(provisional: provisional)
+  }
+
+  private var targetWarnings: [String] {
+    let target = facts.target
+    var warnings: [String] = []
+    if install != .newFile, target.state != .missing, !request.safetyBackup {
+      warnings.append("no safety backup: what \(target.path) holds now cannot be brought back")
+    }
+    if safetyKind == .damagedSafetyCopy {
+      let why =
+        if case .unreadable(let reason) = target.state { "cannot be opened: \(reason)" } else { "fails its own checks" }
+      warnings.append("\(target.path) \(why); it is kept as a raw copy, not as a verified backup")
+    }
+    if install == .replace, target.state == .missing, !target.sideFiles.isEmpty {
+      warnings.append(
+        "\(target.sideFiles.listed) may hold the last changes of a database that is gone; kept under another name")
+    }
+    if install == .replace, !target.openBy.isEmpty {
+      warnings.append(
+        "\(target.openBy.listed) has \(target.path) open and has to be restarted to see the restored content")
+    }
+    return warnings
+  }
+
+  private func pointWarnings(provisional: Bool) -> [String] {
+    let point = facts.point
+    var warnings: [String] = []
+    if !request.verifyFirst { warnings.append("\(point.id) is not verified before it is installed") }
+    if !point.isAuthenticated { warnings.append("\(point.id) is not authenticated: it may be anybody's work") }
+    if point.status == "suspect" {
+      warnings.append("\(point.id) is marked suspect: a page may be missing from its chain")
+    }
+    if point.status == "anomalous" { warnings.append("\(point.id) is marked anomalous: it may have lost content") }
+    if point.layout == .empty { warnings.append("\(point.id) is an empty database") }
+    if provisional {
+      warnings.append(
+        "the page size of \(point.id) is known only once it is staged: it goes in live if it matches, by replacing the file "
+          + "if not")
+    }
+    return warnings
+  }
+}

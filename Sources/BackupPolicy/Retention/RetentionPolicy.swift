@@ -1,0 +1,123 @@
+/// A point as retention sees it.
+package struct RetentionPoint: Hashable, Sendable {
+  package var id: PointID
+  /// Its place in the repository; nil for points of the original service.
+  package var sequence: Int64?
+  package var created: Timestamp
+  /// The metadata's `backup_type`: `manual`, `scheduled`, `change`, `safety` or `guard`.
+  package var type: String
+  /// `full` or `incremental`.
+  package var kind: String
+  /// The point that it needs; nil for a full.
+  package var parent: PointID?
+  /// The metadata's `status`.
+  package var status: String
+  package var verified: Bool
+  /// Earlier than its predecessor, or in the future: its age means nothing.
+  package var clockSuspect: Bool
+  package var pinned: Bool
+
+  package init(
+    id: PointID, sequence: Int64? = nil, created: Timestamp, type: String, kind: String = "full",
+    parent: PointID? = nil, status: String = "completed", verified: Bool = false, clockSuspect: Bool = false,
+    pinned: Bool = false
+  ) {
+    self.id = id
+    self.sequence = sequence
+    self.created = created
+    self.type = type
+    self.kind = kind
+    self.parent = parent
+    self.status = status
+    self.verified = verified
+    self.clockSuspect = clockSuspect
+    self.pinned = pinned
+  }
+}
+
+/// What retention says of one point, and why: at least one reason, lower case, no full stop.
+package struct RetentionVerdict: Hashable, Sendable {
+  package var id: PointID
+  package var reasons: [String]
+
+  package init(id: PointID, reasons: [String]) {
+    self.id = id
+    self.reasons = reasons
+  }
+}
+
+/// Which points stay and which go.
+package struct RetentionDecision: Hashable, Sendable {
+  /// In repository order.
+  package var keep: [RetentionVerdict]
+  /// In the order to remove them: children before parents.
+  package var remove: [RetentionVerdict]
+  /// Why nothing is removed at all: a rule that cannot be meant. The command ends with `usage`.
+  package var refused: String?
+
+  package init(keep: [RetentionVerdict], remove: [RetentionVerdict], refused: String? = nil) {
+    self.keep = keep
+    self.remove = remove
+    self.refused = refused
+  }
+}
+
+/// Decides which points a cleanup removes.
+///
+/// *Counted* are the fulls of type `manual`, `scheduled` and `change`. (Change fulls follow thinning once there are
+/// incrementals and thinning; until then they are counted, so that an agent cannot fill the disk.) Of them:
+/// - `keepLast` keeps the newest N, and `retentionDays` keeps those that are younger; a point that either keeps, stays;
+/// - `maxBackups` is a ceiling over the result: of what these keep (of all, where neither is set) the newest N stay.
+///
+/// An incremental stays and goes with its full. `safety` and `guard` points are never counted: they go once they are older
+/// than `safetyGrace`. Points that are not authenticated are neither counted nor removed, since whoever can write the
+/// repository could push the real ones out with them. Failed points go. Without any rule nothing goes at all.
+///
+/// Whatever the rules say, these stay: pinned points; the newest verified point and the newest verified counted one (where
+/// none is verified, the newest point and the newest counted one); points that a clock makes doubtful, as far as their age
+/// would remove them; and whatever a point that stays needs.
+package struct RetentionPolicy: Hashable, Sendable {
+  /// `--keep N`.
+  package var keepLast: Int?
+  package var retentionDays: Int?
+  package var maxBackups: Int?
+  /// Seconds for which a safety or guard point stays in any case.
+  package var safetyGrace: Int64
+
+  package init(
+    keepLast: Int? = nil, retentionDays: Int? = nil, maxBackups: Int? = nil, safetyGrace: Int64 = 7 * 86400
+  ) {
+    self.keepLast = keepLast
+    self.retentionDays = retentionDays
+    self.maxBackups = maxBackups
+    self.safetyGrace = safetyGrace
+  }
+
+  /// - Parameters:
+  ///   - points: every point of the repository, in its order, the oldest first.
+  ///   - now: wall time, for the rules about age.
+  package func decide(_ points: [RetentionPoint], now: Timestamp) -> RetentionDecision {
+    if let refused = unmeant {
+      let verdicts = points.map { RetentionVerdict(id: $0.id, reasons: ["the request is refused"]) }
+      return RetentionDecision(keep: verdicts, remove: [], refused: refused)
+    }
+    let family = PointFamily(points)
+    var judgement = judge(points, family, now: now)
+    protect(points, &judgement)
+    keepNeeded(points, family, &judgement)
+    let keep = points.indices.compactMap { index in
+      judgement.kept[index].map { RetentionVerdict(id: points[index].id, reasons: $0) }
+    }
+    let gone = points.indices.filter { judgement.kept[$0] == nil }
+    let remove = family.removalOrder(of: gone, points).map {
+      RetentionVerdict(id: points[$0].id, reasons: judgement.removed[$0] ?? ["no rule keeps it"])
+    }
+    return RetentionDecision(keep: keep, remove: remove)
+  }
+
+  /// A rule that nobody can mean, in words.
+  private var unmeant: String? {
+    let rules = [("keep", keepLast), ("retention_days", retentionDays), ("max_backups", maxBackups)]
+    return rules.first { ($0.1 ?? 1) <= 0 }.map { "\($0.0) must be at least 1, not \($0.1 ?? 0)" }
+  }
+}

@@ -1,0 +1,32 @@
+extension RetentionPolicy {
+  /// What stays whatever the rules say.
+  func protect(_ points: [RetentionPoint], _ judgement: inout RetentionJudgement) {
+    for position in points.indices where points[position].pinned { judgement.keep(position, "pinned") }
+    // The newest of all may be the safety backup of a broken state, so the newest ordinary one is kept as well.
+    protectNewest(points, "point", &judgement) { _ in true }
+    protectNewest(points, "backup", &judgement) { !$0.isSafety }
+  }
+
+  private func protectNewest(
+    _ points: [RetentionPoint], _ noun: String, _ judgement: inout RetentionJudgement,
+    among belongs: (RetentionPoint) -> Bool
+  ) {
+    let candidates = points.indices.filter { belongs(points[$0]) }
+    if let position = candidates.last(where: { points[$0].verified && points[$0].isTrusted }) {
+      judgement.keep(position, "the newest verified \(noun)")
+    } else if let position = candidates.last(where: { points[$0].isTrusted }) ?? candidates.last {
+      judgement.keep(position, "the newest \(noun), none being verified")
+    }
+  }
+
+  /// A point that stays keeps what it needs.
+  func keepNeeded(_ points: [RetentionPoint], _ family: PointFamily, _ judgement: inout RetentionJudgement) {
+    // The newest first, and each ancestor once: an ancestor that stays has had its own ancestors visited, or will have.
+    for position in points.indices.reversed() where judgement.kept[position] != nil {
+      for ancestor in family.ancestors(of: position) {
+        if judgement.kept[ancestor] != nil { continue }
+        judgement.keep(ancestor, "needed by \(points[position].id)")
+      }
+    }
+  }
+}

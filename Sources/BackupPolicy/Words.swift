@@ -1,0 +1,14 @@
+/// Figures in words, for reasons and messages.
+enum Words {
+  /// `500 ms`, `5 s`, `90 s`, `2 min`, `7 days`: the largest unit that gives a whole number.
+  static func duration(milliseconds: Int64) -> String {
+    milliseconds % 1000 == 0 ? duration(seconds: milliseconds / 1000) : "\(milliseconds) ms"
+  }
+
+  static func duration(seconds: Int64) -> String {
+    guard seconds != 0 else { return "0 s" }
+    if seconds % 86400 == 0 { return seconds == 86400 ? "1 day" : "\(seconds / 86400) days" }
+    if seconds % 3600 == 0 { return "\(seconds / 3600) h" }
+    return seconds % 60 == 0 ? "\(seconds / 60) min" : "\(seconds) s"
+  }
+}

@@ -1,0 +1,115 @@
+import CSQLite
+import Glibc
+
+/// A connection to a SQLite database; used by one thread at a time.
+package final class DatabaseConnection {
+  /// What the connection is for, which fixes how it opens and closes the file.
+  package enum Access: Hashable, Sendable {
+    /// Somebody's live database: never created, never written by a statement of ours. Opened for writing where the
+    /// process may, because SQLite needs that for the wal-index and to roll back a hot journal; else read-only.
+    case observer
+    /// A database to restore into: written with every commit flushed.
+    case writer
+    /// A private file of ours, created where it is missing.
+    case scratch
+    /// A private file of ours that must not change by a bit.
+    case readOnly
+    /// A database that is about to be replaced: `locking_mode=EXCLUSIVE` from the first access on.
+    case exclusive
+  }
+
+  /// As the caller wrote it.
+  package let path: String
+  /// The file itself, links resolved as SQLite does: `-wal`, `-shm` and `-journal` stand beside it.
+  package let resolvedPath: String
+  package let access: Access
+  /// SQLite takes no locks and creates no side files: the file cannot change, or its changes are watched for by
+  /// ``DatabaseSnapshot``.
+  package let isImmutable: Bool
+  /// The longest that a statement waits for a lock.
+  package let busyTimeout: Int32
+
+  /// Nil once closed.
+  private(set) var handle: OpaquePointer?
+  private var deadline: Deadline?
+  private let hadWAL: Bool
+  private var filesAtOpen: DatabaseFiles
+  var emptiedWAL = false
+
+  /// Opens the database and reads its schema once, so that whatever is wrong with it shows here.
+  ///
+  /// - Parameter milliseconds: how long statements wait for locks of others.
+  /// - Throws: ``DatabaseError``.
+  package init(path: String, access: Access, busyTimeout milliseconds: Int32 = 5000) throws {
+    let location = try DatabaseLocation(path, mayBeCreated: access == .scratch)
+    let opened = try OpenedHandle(location, access: access, busyTimeout: milliseconds)
+    self.path = path
+    self.access = access
+    busyTimeout = milliseconds
+    handle = opened.handle
+    isImmutable = opened.isImmutable
+    hadWAL = opened.hadWAL
+    resolvedPath = sqlite3_db_filename(opened.handle, "main").map { String(cString: $0) } ?? location.resolved
+    filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
+    // From here on a throw runs deinit, which closes the handle.
+    try configure()
+    _ = try integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
+    filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath)
+  }
+
+  deinit { close() }
+
+  /// Whether database, `-wal` and `-shm` are still the files that this connection opened. Where not, close it.
+  package var filesAreUnchanged: Bool { DatabaseFiles(resolvedPath: resolvedPath) == filesAtOpen }
+
+  /// Closes, by ``ClosingRule`` for a database that is not ours. Idempotent.
+  package func close() {
+    guard let handle else { return }
+    if access == .observer || access == .exclusive, ClosingRule.decide(closingFacts()).mayCheckpoint {
+      _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil)
+    }
+    self.handle = nil
+    sqlite3_close_v2(handle)
+    deadline = nil
+  }
+
+  /// Makes every statement that is still running `milliseconds` from now throw `.interrupted`; nil lifts the limit.
+  package func limitTime(milliseconds: Int?) {
+    deadline = milliseconds.map { Deadline(milliseconds: $0) }
+    guard let deadline else { return sqlite3_progress_handler(handle, 0, nil, nil) }
+    // The connection owns the deadline for as long as the handler is set, so an unretained pointer is safe.
+    let context = Unmanaged.passUnretained(deadline).toOpaque()
+    sqlite3_progress_handler(
+      handle, 1000, { Unmanaged<Deadline>.fromOpaque($0!).takeUnretainedValue().isOver ? 1 : 0 }, context)
+  }
+
+  private func configure() throws {
+    guard access != .scratch, access != .writer else {
+      // EXTRA also flushes the folder after a rollback journal is removed; in WAL mode it means FULL.
+      return try execute("PRAGMA synchronous = \(access == .writer ? "EXTRA" : "OFF")")
+    }
+    _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nil)
+    _ = csqlite_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nil)
+    _ = csqlite_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nil)
+    try execute("PRAGMA mmap_size = 0")
+    if access == .exclusive { try execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = EXTRA") }
+  }
+
+  private func closingFacts() -> ClosingRule.Facts {
+    let files = DatabaseFiles(resolvedPath: resolvedPath)
+    let created = access == .observer && !hadWAL && filesAtOpen.wal != nil
+    return ClosingRule.Facts(
+      openingCreatedWAL: created, emptiedWAL: emptiedWAL,
+      frames: emptiedWAL ? 0 : created ? walIndex()?.readHeader()?.maxFrame : nil, filesAtOpen: filesAtOpen,
+      filesNow: files)
+  }
+}
+
+/// A moment that `sqlite3_progress_handler` compares the clock with.
+private final class Deadline {
+  private let end: ContinuousClock.Instant
+
+  init(milliseconds: Int) { end = .now + .milliseconds(milliseconds) }
+
+  var isOver: Bool { .now >= end }
+}

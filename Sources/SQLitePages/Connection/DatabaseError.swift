@@ -1,0 +1,98 @@
+import CSQLite
+import Glibc
+
+/// What SQLite (or `stat`, before SQLite was asked) refused to do, on which database, and why.
+package struct DatabaseError: Error, Sendable, CustomStringConvertible {
+  /// The failures that callers treat differently.
+  package enum Kind: Hashable, Sendable {
+    /// No file at that path; none was created.
+    case missing
+    /// A folder, a device, a pipe.
+    case notAFile
+    case notADatabase
+    case corrupt
+    /// A lock was not to be had within the busy timeout.
+    case busy
+    /// The same, beside a WAL: only an application in `locking_mode=EXCLUSIVE` keeps readers out of one.
+    case exclusive
+    case permission
+    case noSpace
+    case ioError
+    /// The database never stood still for long enough, or was replaced while it was read.
+    case unstable
+    /// A time limit or an interrupt stopped the statement.
+    case interrupted
+    /// A collation, function, tokenizer or virtual-table module that only the application has.
+    case missingExtension
+    case other
+  }
+
+  package var kind: Kind
+  /// SQLite's extended result code, or `SQLITE_OK` where SQLite was not asked.
+  package var resultCode: Int32
+  package var path: String
+  /// What failed, on which path, and why: lower case, no full stop.
+  package var message: String
+
+  package var description: String { message }
+
+  package init(_ kind: Kind, path: String, message: String, resultCode: Int32 = SQLITE_OK) {
+    self.kind = kind
+    self.path = path
+    self.message = message
+    self.resultCode = resultCode
+  }
+}
+
+extension DatabaseError {
+  /// An error of SQLite's, from its extended result code and its own words.
+  init(resultCode: Int32, words: String, systemErrno: Int32 = 0, doing verb: String, path: String) {
+    let kind = Self.kind(of: resultCode, words: words, systemErrno: systemErrno)
+    let reason = Self.reason(kind, words: words)
+    self.init(kind, path: path, message: "cannot \(verb) \(path): \(reason)", resultCode: resultCode)
+  }
+
+  private static func kind(of resultCode: Int32, words: String, systemErrno: Int32) -> Kind {
+    switch resultCode & 0xff {
+    case SQLITE_BUSY, SQLITE_LOCKED: .busy
+    case SQLITE_NOTADB: .notADatabase
+    case SQLITE_CORRUPT: .corrupt
+    case SQLITE_PERM, SQLITE_AUTH, SQLITE_READONLY: .permission
+    case SQLITE_FULL: .noSpace
+    case SQLITE_IOERR where systemErrno == ENOSPC || systemErrno == EDQUOT: .noSpace
+    case SQLITE_IOERR: .ioError
+    case SQLITE_INTERRUPT: .interrupted
+    case SQLITE_CANTOPEN where [EACCES, EPERM, EROFS].contains(systemErrno): .permission
+    case SQLITE_ERROR where namesMissingExtension(words): .missingExtension
+    default: .other
+    }
+  }
+
+  /// SQLite gives these no result code of their own; the words are fixed strings in its sources
+  /// (`sqlite3LocateCollSeq`, `resolveExprStep`, `sqlite3VtabCallConnect`, the FTS modules).
+  private static func namesMissingExtension(_ words: String) -> Bool {
+    [
+      "no such collation sequence", "no such function", "unknown function", "no such module", "no such tokenizer",
+      "unknown tokenizer", "unsafe use of",
+    ].contains { words.hasPrefix($0) }
+  }
+
+  private static func reason(_ kind: Kind, words: String) -> String {
+    switch kind {
+    case .busy: "another connection holds its lock (\(words))"
+    case .notADatabase: "it is not a SQLite database, or it is encrypted"
+    case .noSpace: "no space left on its file system"
+    case .interrupted: "stopped before it was finished"
+    case .missingExtension: "needs what only the application has: \(words)"
+    default: words
+    }
+  }
+
+  /// The system's words for an errno, in this project's spelling (lower-case first letter).
+  static func words(of code: Int32) -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    _ = strerror_r(code, &buffer, buffer.count)
+    let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return text.prefix(1).lowercased() + text.dropFirst()
+  }
+}

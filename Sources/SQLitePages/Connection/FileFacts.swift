@@ -1,0 +1,57 @@
+import Glibc
+
+/// Which file a path leads to: it changes when another file is moved or created there.
+package struct FileIdentity: Hashable, Sendable {
+  package var device: UInt64
+  package var inode: UInt64
+
+  package init(device: UInt64, inode: UInt64) {
+    self.device = device
+    self.inode = inode
+  }
+}
+
+/// What `stat` says of a path. Files of a database are only ever looked at this way: opening and closing one with a
+/// second descriptor would drop the POSIX locks that SQLite holds in this process.
+package struct FileFacts: Hashable, Sendable {
+  package var identity: FileIdentity
+  /// Bytes.
+  package var size: Int64
+  /// Nanoseconds since the epoch.
+  package var modified: Int64
+  /// Nanoseconds since the epoch of the last change of content or inode.
+  package var changed: Int64
+  package var isRegular: Bool
+  package var isFolder: Bool
+
+  /// Follows symbolic links; nil with `errno` where there is nothing to be seen.
+  package init?(path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    identity = FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+    size = Int64(status.st_size)
+    modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+    changed = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
+    isRegular = status.st_mode & S_IFMT == S_IFREG
+    isFolder = status.st_mode & S_IFMT == S_IFDIR
+  }
+}
+
+/// Which files a database consists of at a moment; nil where one does not exist.
+package struct DatabaseFiles: Hashable, Sendable {
+  package var database: FileIdentity?
+  package var wal: FileIdentity?
+  package var sharedMemory: FileIdentity?
+
+  package init(resolvedPath path: String) {
+    database = FileFacts(path: path)?.identity
+    wal = FileFacts(path: path + "-wal")?.identity
+    sharedMemory = FileFacts(path: path + "-shm")?.identity
+  }
+
+  package init(database: FileIdentity?, wal: FileIdentity?, sharedMemory: FileIdentity?) {
+    self.database = database
+    self.wal = wal
+    self.sharedMemory = sharedMemory
+  }
+}

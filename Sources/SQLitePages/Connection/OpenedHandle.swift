@@ -1,0 +1,60 @@
+import CSQLite
+
+/// A freshly opened SQLite handle, and what had to be known before it was opened.
+struct OpenedHandle {
+  let handle: OpaquePointer
+  let isImmutable: Bool
+  let hadWAL: Bool
+
+  init(_ location: DatabaseLocation, access: DatabaseConnection.Access, busyTimeout: Int32) throws(DatabaseError) {
+    hadWAL = location.hasWAL
+    switch access {
+    case .writer, .exclusive:
+      (handle, isImmutable) = (try Self.open(location, SQLITE_OPEN_READWRITE, busyTimeout: busyTimeout), false)
+    case .scratch:
+      let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+      (handle, isImmutable) = (try Self.open(location, flags, busyTimeout: busyTimeout), false)
+    case .readOnly:
+      isImmutable = !hadWAL && !location.hasJournal
+      let parameters = isImmutable ? ["immutable=1"] : []
+      handle = try Self.open(location, SQLITE_OPEN_READONLY, parameters, busyTimeout: busyTimeout)
+    case .observer where location.isWritable:
+      (handle, isImmutable) = (try Self.open(location, SQLITE_OPEN_READWRITE, busyTimeout: busyTimeout), false)
+    case .observer:
+      (handle, isImmutable) = try Self.openWithoutWriting(location, hadWAL: hadWAL, busyTimeout: busyTimeout)
+    }
+  }
+
+  /// A live database that this process may only read.
+  ///
+  /// SQLite would create the `-wal` of a cleanly closed WAL database even for a reader, as a file of ours that the
+  /// application's user cannot write. So such a database is read without locks (`immutable`) and the snapshot watches
+  /// for changes; every other one is opened read-only, with the wal-index mapped read-only too.
+  private static func openWithoutWriting(
+    _ location: DatabaseLocation, hadWAL: Bool, busyTimeout: Int32
+  ) throws(DatabaseError) -> (OpaquePointer, Bool) {
+    if !hadWAL, !location.hasJournal {
+      let handle = try open(location, SQLITE_OPEN_READONLY, ["immutable=1"], busyTimeout: busyTimeout)
+      if SQLiteFile.database(of: handle)?.hasWALFormat == true { return (handle, true) }
+      sqlite3_close_v2(handle)
+    }
+    let parameters = ["readonly_shm=1"]
+    return (try open(location, SQLITE_OPEN_READONLY, parameters, busyTimeout: busyTimeout), false)
+  }
+
+  private static func open(
+    _ location: DatabaseLocation, _ mode: Int32, _ parameters: [String] = [], busyTimeout: Int32
+  ) throws(DatabaseError) -> OpaquePointer {
+    let flags = mode | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE
+    var handle: OpaquePointer?
+    let result = sqlite3_open_v2(location.uri(parameters: parameters), &handle, flags, nil)
+    guard result == SQLITE_OK, let handle else {
+      let words = String(cString: sqlite3_errstr(result))
+      let code = sqlite3_system_errno(handle)
+      sqlite3_close_v2(handle)
+      throw DatabaseError(resultCode: result, words: words, systemErrno: code, doing: "open", path: location.given)
+    }
+    sqlite3_busy_timeout(handle, busyTimeout)
+    return handle
+  }
+}

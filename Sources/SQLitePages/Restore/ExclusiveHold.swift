@@ -1,0 +1,27 @@
+import CSQLite
+
+/// SQLite's exclusive lock on a database that is to be replaced.
+///
+/// Taking it rolls back a hot journal and reads a left-over WAL, as any first access does. Nobody else can open a
+/// transaction until ``release()``.
+package final class ExclusiveHold {
+  private let connection: DatabaseConnection
+
+  /// - Throws: `.busy` (or `.exclusive`) where anybody has it open (WAL) or is in a transaction (rollback journal).
+  package init(path: String, busyTimeout: Int32) throws {
+    connection = try DatabaseConnection(path: path, access: .exclusive, busyTimeout: busyTimeout)
+    try connection.execute("BEGIN EXCLUSIVE; COMMIT")
+  }
+
+  /// Folds the WAL into the database and truncates it; afterwards the database file alone holds the content, flushed.
+  package func emptyWAL() throws {
+    guard let row = try connection.rows("PRAGMA wal_checkpoint(TRUNCATE)").first, row.first == .integer(0) else {
+      throw DatabaseError(
+        .busy, path: connection.path, message: "cannot empty the write-ahead log of \(connection.path): it is in use")
+    }
+    connection.emptiedWAL = true
+  }
+
+  /// Lets go. Idempotent.
+  package func release() { connection.close() }
+}

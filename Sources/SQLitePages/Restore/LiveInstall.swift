@@ -1,0 +1,55 @@
+import CSQLite
+
+/// Puts a checked image's content into a database that applications may have open.
+package enum LiveInstall {
+  /// Copies `image` into the database at `path` in one flushed transaction: applications keep their connections, and
+  /// see the new content with their next transaction.
+  ///
+  /// - Parameters:
+  ///   - image: a private file with the target's page size, text encoding and journal-version bytes.
+  ///   - busyTimeout: milliseconds to wait for transactions of others.
+  ///   - progress: gets pages copied and pages in all.
+  /// - Throws: ``DatabaseError``; `.busy` where somebody's transaction outlasted the wait. The database is then as it was.
+  package static func run(
+    image: String, into path: String, busyTimeout: Int32, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    let source = try DatabaseConnection(path: image, access: .readOnly, busyTimeout: busyTimeout)
+    let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: busyTimeout)
+    try requireMatch(source, target)
+    var copy = try PageCopy(from: source, into: target)
+    try copy.run(patience: Int(busyTimeout), progress: progress)
+  }
+
+  /// Bytes 18 and 19 of page 1 that an image must carry to be installed at `path`: with others it would switch the
+  /// running applications' journal mode.
+  package static func journalVersionBytes(of path: String, busyTimeout: Int32 = 5000) throws -> (UInt8, UInt8) {
+    let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: busyTimeout)
+    return try journalVersionBytes(connection)
+  }
+
+  private static func journalVersionBytes(_ connection: DatabaseConnection) throws -> (UInt8, UInt8) {
+    let isWAL =
+      connection.isImmutable
+      ? SQLiteFile.database(of: connection.handle)?.hasWALFormat ?? false
+      : try connection.text("PRAGMA journal_mode") == "wal"
+    return isWAL ? (2, 2) : (1, 1)
+  }
+
+  /// SQLite would accept some mismatches, and the applications that have the file open would then fail or misread.
+  private static func requireMatch(_ source: DatabaseConnection, _ target: DatabaseConnection) throws {
+    for pragma in ["page_size", "encoding"] {
+      let (wanted, found) = (try target.text("PRAGMA \(pragma)"), try source.text("PRAGMA \(pragma)"))
+      guard wanted == found else {
+        throw mismatch(target, "its \(pragma) is \(wanted ?? "unknown"), the image's \(found ?? "unknown")")
+      }
+    }
+    let (wanted, found) = (try journalVersionBytes(target), try journalVersionBytes(source))
+    guard wanted == found else {
+      throw mismatch(target, "its journal-version bytes are \(wanted), the image's \(found)")
+    }
+  }
+
+  private static func mismatch(_ target: DatabaseConnection, _ reason: String) -> DatabaseError {
+    DatabaseError(.other, path: target.path, message: "cannot restore into the open database \(target.path): \(reason)")
+  }
+}

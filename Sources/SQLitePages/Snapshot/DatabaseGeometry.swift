@@ -1,0 +1,59 @@
+/// The shape of a database in one of its states.
+package struct DatabaseGeometry: Hashable, Sendable {
+  /// Bytes, a power of two, 512…65536.
+  package var pageSize: Int
+  /// 0 for a database that holds nothing yet.
+  package var pageCount: UInt32
+  /// Bytes at the end of every page that SQLite leaves alone (extensions use them).
+  package var reservedBytes: Int
+  /// Pages on the freelist.
+  package var freePages: UInt32
+  /// `UTF-8`, `UTF-16le` or `UTF-16be`.
+  package var textEncoding: String
+  /// `wal`, or what this connection would use otherwise (`delete`): only WAL is recorded in the file.
+  package var journalMode: String
+  package var userVersion: Int32
+
+  package init(
+    pageSize: Int, pageCount: UInt32, reservedBytes: Int, freePages: UInt32, textEncoding: String,
+    journalMode: String, userVersion: Int32
+  ) {
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+    self.reservedBytes = reservedBytes
+    self.freePages = freePages
+    self.textEncoding = textEncoding
+    self.journalMode = journalMode
+    self.userVersion = userVersion
+  }
+
+  /// The page that SQLite's locks live in, at 1 GiB: never used for data, never read.
+  package var lockPage: UInt32 { UInt32(1_073_741_824 / pageSize) + 1 }
+
+  /// Bytes of the whole database.
+  package var imageSize: Int64 { Int64(pageCount) * Int64(pageSize) }
+}
+
+/// Where in a database's history a snapshot stands: what a tracker of changed pages starts from.
+package struct SnapshotPosition: Hashable, Sendable {
+  /// The WAL's part of a position.
+  package struct WAL: Hashable, Sendable {
+    /// Both salts, as the bytes stand in the WAL: they name its generation.
+    package var salts: UInt64
+    /// The last committed frame of the snapshot.
+    package var maxFrame: UInt32
+    /// Frames that were in the database file already.
+    package var backfilled: UInt32
+    /// `iChange` of the wal-index.
+    package var changeCount: UInt32
+    /// The cumulative checksum of frame ``maxFrame``.
+    package var frameChecksum: [UInt32]
+  }
+
+  /// The database file, as `stat` saw it inside the transaction.
+  package var database: FileIdentity?
+  /// Nil in rollback-journal modes and where the wal-index cannot be read.
+  package var wal: WAL?
+  /// The file change counter of page 1 (bytes 24–27); WAL commits do not move it.
+  package var changeCounter: UInt32
+}

@@ -1,0 +1,77 @@
+import CSQLite
+
+/// Reads pages of one state through SQLite's handles: the database file, overlaid by frames of the WAL.
+struct PageReader {
+  let path: String
+  let pageSize: Int
+  let database: SQLiteFile
+  /// Nil where nothing comes from the WAL.
+  let wal: SQLiteFile?
+  let map: WALPageMap
+  /// The generation that every frame must belong to.
+  let salts: UInt64
+
+  private static let walHeaderSize: Int64 = 32
+  private static let frameHeaderSize = 24
+  /// `xRead` counts bytes in an `int`; this stays far below and above every buffer that is worth having.
+  private static let largestRead = 16 << 20
+
+  /// Pages `first..<first + count` into `buffer`; `lockPage` as zeros.
+  func read(first: UInt32, count: Int, lockPage: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
+    let lock = Int(lockPage) - Int(first)
+    if lock >= 0, lock < count {
+      try readDatabase(first: first, into: slice(buffer, 0, lock))
+      slice(buffer, lock, 1).initializeMemory(as: UInt8.self, repeating: 0)
+      try readDatabase(first: lockPage + 1, into: slice(buffer, lock + 1, count - lock - 1))
+    } else {
+      try readDatabase(first: first, into: slice(buffer, 0, count))
+    }
+    guard let wal else { return }
+    for (page, frame) in map.frames(first: first, count: count) where page != lockPage {
+      try readFrame(frame, page: page, from: wal, into: slice(buffer, Int(page - first), 1))
+    }
+  }
+
+  private func slice(
+    _ buffer: UnsafeMutableRawBufferPointer, _ page: Int, _ count: Int
+  ) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(rebasing: buffer[page * pageSize..<(page + count) * pageSize])
+  }
+
+  private func readDatabase(first: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
+    let start = Int64(first - 1) * Int64(pageSize)
+    var done = 0
+    while done < buffer.count {
+      let end = min(done + Self.largestRead, buffer.count)
+      let result = database.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[done..<end]), at: start + Int64(done))
+      // Past the end of the file there are zeros, which is what xRead has filled in.
+      guard result == SQLITE_OK || result == SQLiteFile.shortRead else { throw failure(result, "database file") }
+      done = end
+    }
+  }
+
+  private func readFrame(
+    _ frame: UInt32, page: UInt32, from wal: SQLiteFile, into buffer: UnsafeMutableRawBufferPointer
+  ) throws {
+    let offset = Self.walHeaderSize + Int64(frame - 1) * Int64(Self.frameHeaderSize + pageSize)
+    try withUnsafeTemporaryAllocation(byteCount: Self.frameHeaderSize, alignment: 8) { header in
+      let result = wal.read(into: header, at: offset)
+      guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
+      // The read transaction keeps these frames in place; should it ever not, this is where it shows.
+      guard header.loadUnaligned(as: UInt32.self).bigEndian == page,
+        header.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == salts
+      else {
+        throw DatabaseError(
+          .unstable, path: path, message: "cannot read \(path): its write-ahead log changed under a read transaction")
+      }
+    }
+    let result = wal.read(into: buffer, at: offset + Int64(Self.frameHeaderSize))
+    guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
+  }
+
+  private func failure(_ result: Int32, _ what: String) -> DatabaseError {
+    let words = String(cString: sqlite3_errstr(result))
+    return DatabaseError(resultCode: result, words: words, doing: "read the \(what) of", path: path)
+  }
+}

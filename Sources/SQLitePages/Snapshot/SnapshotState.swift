@@ -1,0 +1,69 @@
+import CSQLite
+
+/// What a snapshot is made of, gathered inside its transaction.
+struct SnapshotState {
+  let geometry: DatabaseGeometry
+  let position: SnapshotPosition
+  let reader: PageReader
+  let scratch: ScratchCopy?
+
+  init(_ connection: DatabaseConnection, _ transaction: SnapshotTransaction, scratchPath: String) throws {
+    let pageSize = Int(try connection.integer("PRAGMA page_size") ?? 0)
+    let pageCount = UInt32(try connection.integer("PRAGMA page_count") ?? 0)
+    if case .throughSQLite = transaction.pages {
+      scratch = try ScratchCopy(of: connection, at: scratchPath)
+    } else {
+      scratch = nil
+    }
+    reader = try Self.reader(connection, transaction, scratch, pageSize: pageSize, pageCount: pageCount)
+    let header = try Self.header(reader, pageCount: pageCount)
+    geometry = DatabaseGeometry(
+      pageSize: pageSize, pageCount: pageCount, reservedBytes: Int(header[20]),
+      freePages: UInt32(try connection.integer("PRAGMA freelist_count") ?? 0),
+      textEncoding: try connection.text("PRAGMA encoding") ?? "UTF-8",
+      journalMode: transaction.isWAL && header[18] == 2
+        ? "wal" : try connection.text("PRAGMA journal_mode") ?? "delete",
+      userVersion: Int32(truncatingIfNeeded: try connection.integer("PRAGMA user_version") ?? 0))
+    position = SnapshotPosition(
+      database: FileFacts(path: connection.resolvedPath)?.identity,
+      wal: transaction.header.map { SnapshotPosition.WAL($0, backfilled: transaction.backfilled) },
+      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) })
+  }
+
+  private static func reader(
+    _ connection: DatabaseConnection, _ transaction: SnapshotTransaction, _ scratch: ScratchCopy?, pageSize: Int,
+    pageCount: UInt32
+  ) throws -> PageReader {
+    guard let file = SQLiteFile.database(of: scratch?.connection.handle ?? connection.handle) else {
+      throw DatabaseError(
+        .other, path: connection.path, message: "cannot read \(connection.path): SQLite has no file open")
+    }
+    guard case .overlaid(let header, let frames) = transaction.pages else {
+      return PageReader(
+        path: connection.path, pageSize: pageSize, database: file, wal: nil, map: .empty, salts: 0)
+    }
+    guard let wal = SQLiteFile.journal(of: connection.handle) else {
+      throw DatabaseError(
+        .unstable, path: connection.path, message: "cannot read \(connection.path): its write-ahead log is not open")
+    }
+    return PageReader(
+      path: connection.path, pageSize: pageSize, database: file, wal: wal,
+      map: WALPageMap(pages: frames, pageCount: pageCount), salts: header.salts)
+  }
+
+  /// The 100 bytes of the database header (zeros in an empty database).
+  private static func header(_ reader: PageReader, pageCount: UInt32) throws -> [UInt8] {
+    var page = [UInt8](repeating: 0, count: reader.pageSize)
+    guard pageCount > 0 else { return page }
+    try page.withUnsafeMutableBytes { try reader.read(first: 1, count: 1, lockPage: 0, into: $0) }
+    return page
+  }
+}
+
+extension SnapshotPosition.WAL {
+  init(_ header: WALIndexHeader, backfilled: UInt32) {
+    self.init(
+      salts: header.salts, maxFrame: header.maxFrame, backfilled: backfilled, changeCount: header.changeCount,
+      frameChecksum: header.frameChecksum)
+  }
+}

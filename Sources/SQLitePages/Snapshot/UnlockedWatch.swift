@@ -1,0 +1,46 @@
+import Glibc
+
+/// Tells whether a database that is read without locks has changed meanwhile.
+///
+/// This is for a cleanly closed WAL database that this process may only read: taking part in its locks would mean to
+/// create a `-wal` that the application's user cannot write.
+struct UnlockedWatch {
+  private let path: String
+  private let given: String
+  private let facts: FileFacts
+
+  /// Time stamps of files have the granularity of the kernel's tick (4 ms, 10 ms at worst): a change that follows the
+  /// first look within it would not show. Git calls such an entry "racily clean" and waits as well.
+  private static let tick: Int64 = 20_000_000
+
+  init(_ connection: DatabaseConnection) throws {
+    path = connection.resolvedPath
+    given = connection.path
+    for _ in 0..<100 {
+      if let facts = FileFacts(path: path), Self.now() - max(facts.modified, facts.changed) > Self.tick {
+        self.facts = facts
+        try requireUnchanged()
+        return
+      }
+      usleep(20_000)
+    }
+    throw Self.failure(given)
+  }
+
+  /// - Throws: `.unstable` where the file was written or replaced, or somebody has begun a WAL beside it.
+  func requireUnchanged() throws {
+    guard FileFacts(path: path) == facts, FileFacts(path: path + "-wal").map({ $0.size == 0 }) ?? true else {
+      throw Self.failure(given)
+    }
+  }
+
+  private static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  private static func failure(_ path: String) -> DatabaseError {
+    DatabaseError(.unstable, path: path, message: "cannot read \(path): it is being written, and may only be read here")
+  }
+}
