@@ -112,7 +112,8 @@ private func names(_ folder: TemporaryFolder) throws -> [String] {
         #expect(Set(content[max(700, sector)..<min(2700, sector + 512)]).count == 1, "torn inside a sector")
       }
     }
-    #expect(found.contains { Set($0[700..<2700]).count == 2 }, "no seed tore the write")
+    #expect(found.contains { $0[700] == 2 && $0[2600] == 1 }, "no seed cut the write short")
+    #expect(found.contains { $0[700] == 1 && $0[2600] == 2 }, "no seed kept sectors out of order")
     #expect(Set(found.map { $0[700] }) == [1, 2] && Set(found.map { $0[2600] }) == [1, 2])
   }
 
@@ -223,6 +224,20 @@ private func names(_ folder: TemporaryFolder) throws -> [String] {
     }
     #expect(found.allSatisfy { $0.count == 1 })
     #expect(Set(found.flatMap { $0 }) == Set(places))
+  }
+
+  @Test func aFlushedNameBringsTheRenameThatFreedIt() throws {
+    let found = try outcomes(before: { folder in
+      for name in ["from", "to"] { try SystemFileOperations().makeFolder(folder.path(name)) }
+      try folder.write("from/a", old)
+    }) { files, folder in
+      try files.rename(folder.path("from/a"), to: folder.path("to/a"))
+      try files.create(folder.path("from/a"), new, synced: true)
+      try files.syncFolder(folder.path("from"))
+    } look: {
+      [try $0.read("from/a"), try $0.read("to/a")]
+    }
+    #expect(found.allSatisfy { $0 == [new, old] })
   }
 
   @Test func aSeedRepeats() throws {

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A file's durable content and the writes that came after it.
 struct UnsyncedContent {
   struct Write {
@@ -39,7 +41,7 @@ struct UnsyncedContent {
     let size = ends.reduce(max(size, durable.count), max)
     return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
       let raw = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer).prefix(size))
-      _ = raw.initializeMemory(as: UInt8.self, repeating: 0)
+      if let start = raw.baseAddress { memset(start, 0, size) }
       durable.withUnsafeBytes { raw.copyMemory(from: $0) }
       for (write, ranges) in zip(writes, survivors) {
         write.bytes.withUnsafeBytes { bytes in
