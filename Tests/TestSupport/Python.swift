@@ -1,0 +1,42 @@
+import BackupEngine
+
+/// Python's standard library and `cryptography` as the tests' independent oracle.
+package enum Python {
+  /// Runs a script with python3.
+  ///
+  /// - Parameter script: the program's text (not a path); `sys.argv[1:]` are the arguments.
+  package static func run(
+    script: String, arguments: [String] = [], environment: [String: String] = [:], stdin: [UInt8] = []
+  ) throws -> ProgramResult {
+    try Shell.run("python3", ["-c", script] + arguments, environment: environment, stdin: stdin)
+  }
+
+  /// Runs a script that is a file.
+  package static func run(
+    file: String, arguments: [String] = [], environment: [String: String] = [:], stdin: [UInt8] = []
+  ) throws -> ProgramResult {
+    try Shell.run("python3", [file] + arguments, environment: environment, stdin: stdin)
+  }
+}
+
+/// The repository's root folder.
+package let projectFolder = #filePath.parentPath.parentPath.parentPath
+
+/// Restores a point with `contrib/recover.py`, which shares no code with the engine.
+///
+/// - Parameters:
+///   - backupDir: the repository.
+///   - id: the point.
+///   - path: the file to write.
+///   - password: goes through `BACKUP_ENCRYPTION_PASSWORD`.
+///   - keyFile: a path; goes through `BACKUP_ENCRYPTION_KEY_FILE`.
+package func recover(
+  backupDir: String, id: String, to path: String, password: String? = nil, keyFile: String? = nil
+) throws -> ProgramResult {
+  var environment: [String: String] = [:]
+  environment["BACKUP_ENCRYPTION_PASSWORD"] = password
+  environment["BACKUP_ENCRYPTION_KEY_FILE"] = keyFile
+  return try Python.run(
+    file: "\(projectFolder)/contrib/recover.py", arguments: ["--backup-dir", backupDir, id, path],
+    environment: environment)
+}

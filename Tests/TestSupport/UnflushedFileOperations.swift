@@ -1,0 +1,36 @@
+import BackupEngine
+
+/// The real file system without waiting for the disk: flushes only look whether they could be done.
+///
+/// A killed process loses nothing of the page cache, so sweeps that kill or fail operations need no flush; ``PowerLoss``
+/// models it. On a busy disk this makes a sweep many times faster.
+package final class UnflushedFileOperations: FileOperations {
+  private let system = SystemFileOperations()
+
+  package init() {}
+
+  package func sync(_ file: OpenFile) throws { _ = try system.size(file) }
+  package func syncFolder(_ path: String) throws { _ = try system.list(path) }
+
+  package func open(_ path: String, _ mode: OpenMode) throws -> OpenFile { try system.open(path, mode) }
+  package func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
+    try system.read(file, into: buffer, at: offset)
+  }
+  package func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
+    try system.write(file, bytes, at: offset)
+  }
+  package func close(_ file: OpenFile) { system.close(file) }
+  package func size(_ file: OpenFile) throws -> Int64 { try system.size(file) }
+  package func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool {
+    try system.lock(file, exclusive: exclusive, wait: wait)
+  }
+  package func status(_ path: String) throws -> FileStatus? { try system.status(path) }
+  package func list(_ folder: String) throws -> [String] { try system.list(folder) }
+  package func makeFolder(_ path: String) throws { try system.makeFolder(path) }
+  package func rename(_ from: String, to: String) throws { try system.rename(from, to: to) }
+  package func unlink(_ path: String) throws { try system.unlink(path) }
+  package func setAttributes(_ path: String, of model: FileStatus) throws {
+    try system.setAttributes(path, of: model)
+  }
+  package func freeSpace(_ folder: String) throws -> Int64 { try system.freeSpace(folder) }
+}
