@@ -93,6 +93,11 @@ extension PowerLoss {
     }
   }
 
+  package func renameNew(_ from: String, to: String) throws {
+    guard try base.status(to) == nil else { throw HoldfastError(errno: EEXIST, "rename \(from) to", to) }
+    try rename(from, to: to)
+  }
+
   package func rename(_ from: String, to: String) throws {
     try recording {
       let change = try journal.renaming(from, to: to)

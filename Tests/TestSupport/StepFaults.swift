@@ -165,6 +165,11 @@ extension StepFaults {
     try base.makeFolder(path)
   }
 
+  package func renameNew(_ from: String, to: String) throws {
+    try next(.rename(to: to), from)
+    try base.renameNew(from, to: to)
+  }
+
   package func rename(_ from: String, to: String) throws {
     try next(.rename(to: to), from)
     try base.rename(from, to: to)

@@ -28,6 +28,7 @@ package final class UnflushedFileOperations: FileOperations {
   package func list(_ folder: String) throws -> [String] { try system.list(folder) }
   package func makeFolder(_ path: String) throws { try system.makeFolder(path) }
   package func rename(_ from: String, to: String) throws { try system.rename(from, to: to) }
+  package func renameNew(_ from: String, to: String) throws { try system.renameNew(from, to: to) }
   package func unlink(_ path: String) throws { try system.unlink(path) }
   package func setAttributes(_ path: String, of model: FileStatus) throws {
     try system.setAttributes(path, of: model)

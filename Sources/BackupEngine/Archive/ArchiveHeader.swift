@@ -14,6 +14,17 @@ package struct ArchiveHeader: Hashable, Sendable {
   package enum Kind: UInt8, Sendable {
     case full = 1
     case incremental = 2
+    /// A tar of damaged files.
+    case raw = 3
+
+    /// As the metadata spells it.
+    package var name: String {
+      switch self {
+      case .full: "full"
+      case .incremental: "incremental"
+      case .raw: "raw"
+      }
+    }
   }
 
   /// Tags of the metadata that `rebuild` needs.

@@ -2,30 +2,43 @@ import BackupPolicy
 
 /// What an archive's file name says: `backup_20231116_143022.db.gz.enc`.
 package struct ArchiveName: Hashable, Sendable {
+  /// What the payload is.
+  package enum Content: String, Sendable {
+    /// A database image.
+    case database = ".db"
+    /// A tar of a damaged database's files as they were found.
+    case raw = ".tar"
+  }
+
   package var id: PointID
+  package var content = Content.database
   package var compressed: Bool
   package var encrypted: Bool
 
-  package init(id: PointID, compressed: Bool, encrypted: Bool) {
+  package init(id: PointID, content: Content = .database, compressed: Bool, encrypted: Bool) {
     self.id = id
+    self.content = content
     self.compressed = compressed
     self.encrypted = encrypted
   }
 
-  /// Reads a file name; nil for anything that is not the archive of a full.
+  /// Reads a file name; nil for anything that is not one of ours.
   package init?(_ name: String) {
-    guard let dot = name.firstIndex(of: "."), let id = PointID(String(name[..<dot])) else { return nil }
-    switch name[dot...] {
-    case ".db": self.init(id: id, compressed: false, encrypted: false)
-    case ".db.gz": self.init(id: id, compressed: true, encrypted: false)
-    case ".db.enc": self.init(id: id, compressed: false, encrypted: true)
-    case ".db.gz.enc": self.init(id: id, compressed: true, encrypted: true)
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count >= 2, let id = PointID(String(parts[0])), let content = Content(rawValue: ".\(parts[1])") else {
+      return nil
+    }
+    switch parts.dropFirst(2) {
+    case []: self.init(id: id, content: content, compressed: false, encrypted: false)
+    case ["gz"]: self.init(id: id, content: content, compressed: true, encrypted: false)
+    case ["enc"]: self.init(id: id, content: content, compressed: false, encrypted: true)
+    case ["gz", "enc"]: self.init(id: id, content: content, compressed: true, encrypted: true)
     default: return nil
     }
   }
 
   package var text: String {
-    "\(id).db" + (compressed ? ".gz" : "") + (encrypted ? ".enc" : "")
+    "\(id)\(content.rawValue)" + (compressed ? ".gz" : "") + (encrypted ? ".enc" : "")
   }
 }
 

@@ -99,25 +99,34 @@ final class ArchiveReader {
     }
     try pieces.readAll(to: assembly)
     guard assembly.isWhole else { throw HoldfastError(.archiveCorrupt, "a member in its middle is too short") }
+    // Garbage that happens to be well padded: the wrong password, or damage.
+    if name.encrypted && head == nil && name.content == .database && !assembly.looksLikeDatabase { throw UndecidedDecryption() }
     let result = ReadArchive(
       checksum: try reader.finish(), imageSize: assembly.imageSize, pageSize: assembly.pageSize ?? 0,
       digest: assembly.digest, trailer: source.trailer)
-    try Self.checkTrailer(result)
+    try checkTrailer(result)
     return result
   }
 
-  private static func checkTrailer(_ result: ReadArchive) throws {
+  private func checkTrailer(_ result: ReadArchive) throws {
     guard let trailer = result.trailer else { return }
-    guard Int64(clamping: trailer.imageSize) == result.imageSize,
-      Int64(trailer.pageCount) * Int64(result.pageSize) == result.imageSize
+    let isSized = Int64(clamping: trailer.imageSize) == result.imageSize
+    if isSized && name.content == .raw { return }
+    guard isSized, Int64(trailer.pageCount) * Int64(result.pageSize) == result.imageSize
     else { throw HoldfastError(.archiveCorrupt, "its image has another size than its trailer says") }
     guard trailer.digest == result.digest else { throw DigestMismatch.error }
   }
 }
 
+/// Which part of reading an archive failed; the cause of the error, so that a verification can name the check.
+enum ArchiveStage: Error {
+  case decompression
+  case digest
+}
+
 /// The failure of the digest check, apart from the others so that a verification can name it.
 enum DigestMismatch {
   static var error: HoldfastError {
-    HoldfastError(.verificationFailed, "the digest of its pages is not the recorded one")
+    HoldfastError(.verificationFailed, "the digest of its pages is not the recorded one", cause: ArchiveStage.digest)
   }
 }

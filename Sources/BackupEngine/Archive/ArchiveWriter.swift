@@ -62,7 +62,7 @@ final class ArchiveWriter: Sendable {
   private func read(_ chunk: Int, _ lane: Lane) throws {
     let offset = Int64(chunk) * Int64(GzipMember.chunkSize)
     lane.count = Int(min(Int64(GzipMember.chunkSize), source.imageSize - offset))
-    if lane.count > 0 { try source.read(first: first(of: chunk), into: lane.room) }
+    if lane.count > 0 { try source.read(at: offset, into: lane.room) }
   }
 }
 

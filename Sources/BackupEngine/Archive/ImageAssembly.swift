@@ -31,6 +31,7 @@ final class ImageAssembly: Sendable {
   private nonisolated(unsafe) var size: Int64 = 0
   private nonisolated(unsafe) var received: Int64 = 0
   private nonisolated(unsafe) var knownPageSize: Int?
+  private nonisolated(unsafe) var startsAsDatabase = true
 
   init(_ target: any ImageTarget, pageSize: Int?, secret: PageDigest.Secret, limit: Int64) {
     self.target = target
@@ -45,6 +46,9 @@ final class ImageAssembly: Sendable {
   /// Whether every byte up to the end came: a short piece in the middle leaves a hole.
   var isWhole: Bool { monitor.locked { size == received } }
 
+  /// False where the first bytes are not those of any SQLite database; an empty image is one.
+  var looksLikeDatabase: Bool { monitor.locked { startsAsDatabase } }
+
   var digest: [UInt8]? {
     let (size, pageSize) = monitor.locked { (self.size, knownPageSize) }
     guard size > 0 else { return PageDigest().finished(pageSize: 0, pageCount: 0) }
@@ -58,9 +62,9 @@ final class ImageAssembly: Sendable {
     guard offset + Int64(bytes.count) <= limit else {
       throw HoldfastError(
         .archiveCorrupt, "it decompresses to more than the \(limit) bytes that it should hold",
-        hint: "do not trust this archive: it may be made to fill the disk")
+        hint: "do not trust this archive: it may be made to fill the disk", cause: ArchiveStage.decompression)
     }
-    if offset == 0 { findPageSize(bytes) }
+    if offset == 0 { lookAtStart(bytes) }
     try target.write(bytes, at: offset)
     let pageSize = monitor.locked {
       size = max(size, offset + Int64(bytes.count))
@@ -75,9 +79,12 @@ final class ImageAssembly: Sendable {
     sum.add(part)
   }
 
-  /// SQLite's header has the page size at offset 16, big-endian, 1 meaning 65536.
-  private func findPageSize(_ bytes: UnsafeRawBufferPointer) {
-    guard bytes.count >= 100 else { return }
+  /// SQLite's header: its name, then at offset 16 the page size, big-endian, 1 meaning 65536.
+  private func lookAtStart(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= 100, bytes.starts(with: Array("SQLite format 3".utf8) + [0]) else {
+      monitor.locked { startsAsDatabase = false }
+      return
+    }
     let raw = UInt32(bytes[16]) << 8 | UInt32(bytes[17])
     let size = raw == 1 ? 65536 : raw
     monitor.locked {

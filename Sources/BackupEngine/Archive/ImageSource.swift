@@ -1,16 +1,17 @@
 import BackupPolicy
 import SQLitePages
 
-/// A database image that does not change while it is read. Safe to read from several threads.
+/// An image that does not change while it is read. Safe to read from several threads.
 protocol ImageSource: Sendable {
+  /// Bytes in a page; 0 for an empty database and for what is no database.
   var pageSize: Int { get }
   var pageCount: UInt32 { get }
-  /// Reads whole pages from `first` (1-based) into `buffer`, `buffer.count / pageSize` of them.
-  func read(first: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws
+  var imageSize: Int64 { get }
+  /// Fills `buffer` from `offset`, a multiple of the page size, with whole pages.
+  func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws
 }
 
 extension ImageSource {
-  var imageSize: Int64 { Int64(pageSize) * Int64(pageCount) }
   /// The page that covers SQLite's locking bytes; it never holds data.
   var lockPage: UInt32 { PageShape.lockPage(pageSize: pageSize) }
 }
@@ -27,9 +28,11 @@ struct SnapshotSource: ImageSource {
   let snapshot: DatabaseSnapshot
   var pageSize: Int { snapshot.geometry.pageSize }
   var pageCount: UInt32 { snapshot.geometry.pageCount }
+  var imageSize: Int64 { snapshot.geometry.imageSize }
 
-  func read(first: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
+  func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws {
     do {
+      let first = UInt32(offset / Int64(pageSize)) + 1
       try snapshot.read(first: first, count: buffer.count / pageSize, into: buffer)
     } catch let error as DatabaseError {
       throw HoldfastError(error)
@@ -43,9 +46,9 @@ struct StagedSource: ImageSource {
   let files: any FileOperations
   let pageSize: Int
   let pageCount: UInt32
+  var imageSize: Int64 { Int64(pageSize) * Int64(pageCount) }
 
-  func read(first: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
-    let offset = Int64(first - 1) * Int64(pageSize)
+  func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard try files.read(file, into: buffer, at: offset) == buffer.count else {
       throw HoldfastError(.failed, "the staged copy \(file.path) is shorter than it was")
     }

@@ -70,10 +70,10 @@ final class PieceReader: @unchecked Sendable {
       return 0
     }
     guard let size = GzipMember.size(UnsafeRawBufferPointer(header)) else {
-      throw HoldfastError(.archiveCorrupt, "the header of a gzip member is damaged")
+      throw HoldfastError(.archiveCorrupt, "the header of a gzip member is damaged", cause: ArchiveStage.decompression)
     }
     guard try source.readExactly(into: UnsafeMutableRawBufferPointer(rebasing: input[GzipMember.headerSize..<size]))
-    else { throw HoldfastError(.archiveCorrupt, "it is cut short") }
+    else { throw HoldfastError(.archiveCorrupt, "it is cut short", cause: ArchiveStage.decompression) }
     return size
   }
 

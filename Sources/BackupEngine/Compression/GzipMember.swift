@@ -68,6 +68,6 @@ final class GzipMemberDecoder {
   }
 
   private static func damaged(_ what: String) -> HoldfastError {
-    HoldfastError(.archiveCorrupt, what)
+    HoldfastError(.archiveCorrupt, what, cause: ArchiveStage.decompression)
   }
 }

@@ -55,7 +55,7 @@ extension BackupCreator {
     let secrets = try ArchiveSecrets(repository.credentials, salt: identity.salt, iterations: identity.iterations)
     let header = ArchiveHeader(
       repositoryID: identity.id, sequence: metadata.sequence ?? 1, created: metadata.created,
-      pageSize: UInt32(metadata.pageSize ?? 0), kind: .full, compressed: metadata.compressed,
+      pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == "raw" ? .raw : .full, compressed: metadata.compressed,
       parentDigest: [UInt8](repeating: 0, count: 16), id: metadata.id, parentID: nil,
       fields: ArchiveHeader.fields(of: metadata))
     let fileKey = SecretBytes(try SecretBytes.random(32))

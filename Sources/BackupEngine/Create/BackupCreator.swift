@@ -72,20 +72,20 @@ struct BackupCreator {
     while offset < source.imageSize {
       let count = Int(min(Int64(buffer.count), source.imageSize - offset))
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-      try source.read(first: UInt32(offset / Int64(source.pageSize)) + 1, into: part)
+      try source.read(at: offset, into: part)
       try files.write(file, UnsafeRawBufferPointer(part), at: offset)
       offset += Int64(count)
       try progress.update("copying", offset, of: source.imageSize)
     }
   }
 
-  private func describe(
+  func describe(
     _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource, _ content: DatabaseContent,
-    _ resolvedPath: String
+    _ resolvedPath: String, as payload: ArchiveName.Content = .database
   ) throws -> PointMetadata {
     let now = environment.now()
-    let id = try unusedID(at: now, points)
-    let name = ArchiveName(id: id, compressed: request.compress, encrypted: request.encrypt)
+    let id = unusedID(at: now, points)
+    let name = ArchiveName(id: id, content: payload, compressed: request.compress, encrypted: request.encrypt)
     var metadata = PointMetadata(id: id, filename: name.text, created: now)
     metadata.backupType = request.backupType
     metadata.originalSize = source.imageSize
@@ -94,7 +94,7 @@ struct BackupCreator {
     metadata.cipher = request.encrypt ? request.cipher : nil
     metadata.schemaVersion = content.schemaVersion
     metadata.tableCounts = content.tableCounts
-    metadata.totalRecords = content.tableCounts.map { $0.values.reduce(0, &+) }
+    metadata.totalRecords = content.totalRecords
     metadata.description = request.description
     metadata.tags = request.tags
     metadata.chainID = id
@@ -115,7 +115,7 @@ struct BackupCreator {
     return known != path
   }
 
-  private func unusedID(at now: Timestamp, _ points: [StoredPoint]) throws -> PointID {
+  private func unusedID(at now: Timestamp, _ points: [StoredPoint]) -> PointID {
     let taken = Set(points.map(\.id))
     var number = 0
     while taken.contains(PointID(at: now, number: number)) { number += 1 }

@@ -89,6 +89,8 @@ package protocol FileOperations: AnyObject, Sendable {
   func makeFolder(_ path: String) throws
   /// Replaces `to` by `from` in one step, both in one file system.
   func rename(_ from: String, to: String) throws
+  /// Gives a file another name, in one step, where nothing has that name yet; throws where something has.
+  func renameNew(_ from: String, to: String) throws
   /// Removes a file; a missing one is no error.
   func unlink(_ path: String) throws
   /// Flushes a folder's entries to the disk.

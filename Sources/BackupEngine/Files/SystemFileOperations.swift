@@ -97,6 +97,10 @@ package final class SystemFileOperations: FileOperations {
     try retrying("rename \(from) to", to) { Glibc.rename(from, to) }
   }
 
+  package func renameNew(_ from: String, to: String) throws {
+    try retrying("rename \(from) to", to) { cshims_rename_noreplace(from, to) }
+  }
+
   package func unlink(_ path: String) throws {
     guard Glibc.unlink(path) != 0, errno != ENOENT else { return }
     throw HoldfastError(errno: errno, "remove", path)

@@ -11,7 +11,7 @@ extension ArchiveHeader {
     set(.schemaVersion, metadata.schemaVersion)
     set(.databasePath, metadata.databasePath)
     set(.host, metadata.host)
-    let counts = metadata.tableCounts.map { JSONValue.object($0.mapValues { .integer($0) }).encoded() }
+    let counts = metadata.tableCounts?.json.encoded()
     // A schema of ten thousand tables is left to the JSON: the header must stay small enough to be read for a list.
     if let counts, counts.count < maximumSize / 4 { fields[Tag.tableCounts.rawValue] = counts }
     set(.holdfastVersion, metadata.holdfastVersion)
@@ -23,7 +23,7 @@ extension ArchiveHeader {
   func overwrite(_ metadata: inout PointMetadata) {
     metadata.created = created
     metadata.sequence = sequence
-    metadata.kind = kind == .full ? "full" : "incremental"
+    metadata.kind = kind.name
     metadata.parentID = parentID
     metadata.chainID = text(Tag.chainID.rawValue).flatMap(PointID.init) ?? id
     metadata.repositoryID = repositoryID.hex
@@ -46,9 +46,9 @@ extension ArchiveHeader {
     metadata.schemaVersion = text(Tag.schemaVersion.rawValue)
     metadata.databasePath = text(Tag.databasePath.rawValue)
     metadata.host = text(Tag.host.rawValue)
-    if let bytes = fields[Tag.tableCounts.rawValue], case .object(let counts) = JSONValue(parsing: bytes) {
-      metadata.tableCounts = counts.compactMapValues { if case .integer(let count) = $0 { count } else { nil } }
-      metadata.totalRecords = metadata.tableCounts?.values.reduce(0, &+)
+    if let bytes = fields[Tag.tableCounts.rawValue], let json = JSONValue(parsing: bytes) {
+      metadata.tableCounts = [String: Int64?](json)
+      metadata.totalRecords = metadata.tableCounts?.total
     }
     metadata.holdfastVersion = text(Tag.holdfastVersion.rawValue)
     return metadata

@@ -9,8 +9,8 @@ struct PointLoader {
 
   /// - Parameter names: the archives with this ID; more than one only where somebody put another beside ours.
   func load(_ names: [ArchiveName]) -> StoredPoint {
-    let heads = names.map { ($0, Result { try head($0) }) }
-    let chosen = heads.first { (try? $0.1.get()) as? SealedHeader != nil } ?? heads[0]
+    let heads = names.map { name in (name, Result { try head(name) }) }
+    let chosen = heads.first { (try? $0.1.get()) ?? nil != nil } ?? heads[0]
     var point = settle(chosen.0, chosen.1)
     if names.count > 1 {
       let others = names.filter { $0 != chosen.0 }.map(\.text).joined(separator: ", ")

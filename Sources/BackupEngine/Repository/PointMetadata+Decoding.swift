@@ -37,7 +37,7 @@ extension PointMetadata {
   }
 
   private mutating func readOwnKeys(_ keys: inout MetadataKeys) throws {
-    kind = try keys.optional("kind") { ["full", "incremental"].contains($0) ? $0 : nil } ?? "full"
+    kind = try keys.optional("kind") { ["full", "incremental", "raw"].contains($0) ? $0 : nil } ?? "full"
     parentID = try keys.optional("parent_id", PointID.init)
     chainID = try keys.optional("chain_id", PointID.init)
     sequence = try keys.integer("sequence", 0...Int64.max).map { UInt64($0) }
@@ -104,12 +104,9 @@ private struct MetadataKeys {
     }
   }
 
-  mutating func counts(_ key: String) throws -> [String: Int64]? {
+  mutating func counts(_ key: String) throws -> [String: Int64?]? {
     guard let value = take(key) else { return nil }
-    guard case .object(let items) = value else { throw MetadataProblem(key: key) }
-    return try items.mapValues {
-      guard case .integer(let number) = $0 else { throw MetadataProblem(key: key) }
-      return number
-    }
+    guard let counts = [String: Int64?](value) else { throw MetadataProblem(key: key) }
+    return counts
   }
 }

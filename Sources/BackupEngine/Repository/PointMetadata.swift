@@ -18,14 +18,14 @@ package struct PointMetadata: Hashable, Sendable {
   package var checksum: String?
   package var schemaVersion: String?
   /// Rows of each table; nil where counting ran out of time.
-  package var tableCounts: [String: Int64]?
+  package var tableCounts: [String: Int64?]?
   package var totalRecords: Int64?
   package var description: String?
   package var tags: [String] = []
   package var verified = false
   package var verificationDate: Timestamp?
   package var verificationErrors: [String] = []
-  /// `full` or `incremental`.
+  /// `full`, `incremental`, or `raw` for the files of a damaged database as they were found.
   package var kind = "full"
   package var parentID: PointID?
   package var chainID: PointID?
@@ -83,7 +83,7 @@ extension PointMetadata {
     keys["checksum"] = .optional(checksum)
     keys["checksum_algorithm"] = .string("sha256")
     keys["schema_version"] = .optional(schemaVersion)
-    keys["table_counts"] = tableCounts.map { .object($0.mapValues { .integer($0) }) } ?? .null
+    keys["table_counts"] = tableCounts?.json ?? .null
     keys["total_records"] = .optional(totalRecords)
     keys["description"] = .optional(description)
     keys["tags"] = .array(tags.map { .string($0) })

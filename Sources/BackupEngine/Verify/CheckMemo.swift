@@ -1,4 +1,5 @@
 import BackupPolicy
+import SQLitePages
 
 /// Which integrity checks passed for which digest, so that the same content is not checked twice by the same SQLite.
 ///
@@ -6,6 +7,8 @@ import BackupPolicy
 struct CheckMemo {
   let repository: Repository
   private static let limit = 2000
+
+  var sqliteVersion: String { DatabaseConnection.libraryVersion }
 
   private var path: String { repository.path(".state/checks.json") }
 

@@ -48,7 +48,9 @@ package struct Verification: Sendable {
   /// No check failed. Skipped checks and warnings make a point no worse.
   package var verified: Bool { !checks.contains { $0.outcome == .failed } }
   package var errors: [String] {
-    checks.filter { $0.outcome == .failed }.map { $0.detail.map { detail in "\($0.name): \(detail)" } ?? $0.name }
+    checks.filter { $0.outcome == .failed }.map { check in
+      check.detail.map { "\(check.name): \($0)" } ?? check.name
+    }
   }
 
   package var json: JSONValue {

@@ -2,8 +2,17 @@ import CSQLite
 
 /// Puts a checked image's content into a database that applications may have open.
 package enum LiveInstall {
+  /// What a page-for-page comparison after the commit found.
+  package enum Outcome: Hashable, Sendable {
+    case proven
+    /// Somebody committed in the meantime, so the comparison says nothing.
+    case changedSince
+    /// Nobody committed, and yet this page is not the image's.
+    case differs(page: UInt32)
+  }
+
   /// Copies `image` into the database at `path` in one flushed transaction: applications keep their connections, and
-  /// see the new content with their next transaction.
+  /// see the new content with their next transaction. Then compares the two.
   ///
   /// - Parameters:
   ///   - image: a private file with the target's page size, text encoding and journal-version bytes.
@@ -12,12 +21,27 @@ package enum LiveInstall {
   /// - Throws: ``DatabaseError``; `.busy` where somebody's transaction outlasted the wait. The database is then as it was.
   package static func run(
     image: String, into path: String, busyTimeout: Int32, progress: (Int, Int) -> Void = { _, _ in }
-  ) throws {
+  ) throws -> Outcome {
     let source = try DatabaseConnection(path: image, access: .readOnly, busyTimeout: busyTimeout)
     let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: busyTimeout)
     try requireMatch(source, target)
+    // `data_version` changes when somebody else commits, never by this connection's own commits.
+    let before = try target.integer("PRAGMA data_version")
     var copy = try PageCopy(from: source, into: target)
     try copy.run(patience: Int(busyTimeout), progress: progress)
+    return try compare(source, target, dataVersion: before)
+  }
+
+  private static func compare(
+    _ image: DatabaseConnection, _ live: DatabaseConnection, dataVersion: Int64?
+  ) throws -> Outcome {
+    let left = try DatabaseSnapshot(image, scratchPath: image.path + ".scratch-image")
+    defer { left.end() }
+    let right = try DatabaseSnapshot(live, scratchPath: image.path + ".scratch-live")
+    defer { right.end() }
+    let difference = try ImageComparison(left, right).firstDifference()
+    guard let difference else { return .proven }
+    return try live.integer("PRAGMA data_version") == dataVersion ? .differs(page: difference) : .changedSince
   }
 
   /// Bytes 18 and 19 of page 1 that an image must carry to be installed at `path`: with others it would switch the

@@ -1,0 +1,40 @@
+import BackupPolicy
+import SQLitePages
+
+/// What is recorded of a database's content beside its pages.
+struct DatabaseContent: Sendable {
+  var schemaVersion: String?
+  /// Rows of each table; nil for one that the time did not suffice for, nil as a whole where the schema cannot be read.
+  var tableCounts: [String: Int64?]?
+
+  var totalRecords: Int64? { tableCounts?.total }
+
+  /// Reads through a connection that holds the state to be described.
+  static func read(_ connection: DatabaseConnection, budget milliseconds: Int) -> DatabaseContent {
+    DatabaseContent(
+      schemaVersion: try? connection.schemaVersion(within: milliseconds),
+      tableCounts: try? connection.tableCounts(within: milliseconds))
+  }
+}
+
+extension [String: Int64?] {
+  /// Rows of all tables together; nil where one is not known.
+  var total: Int64? {
+    values.reduce(Int64?(0)) { sum, count in sum.flatMap { sum in count.map { sum &+ $0 } } }
+  }
+
+  var json: JSONValue { .object(mapValues { .optional($0) }) }
+
+  /// Reads an object of counts and nulls; nil for anything else.
+  init?(_ json: JSONValue) {
+    guard case .object(let keys) = json else { return nil }
+    self = [:]
+    for (table, value) in keys {
+      switch value {
+      case .integer(let count): self[table] = .some(count)
+      case .null: self[table] = .some(nil)
+      default: return nil
+      }
+    }
+  }
+}

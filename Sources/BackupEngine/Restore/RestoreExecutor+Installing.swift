@@ -1,0 +1,128 @@
+import BackupPolicy
+import SQLitePages
+
+extension RestoreExecutor {
+  /// Through SQLite's backup API, in one transaction: applications that have the file open see the restored content next.
+  func installLive() throws {
+    guard let staged else { return }
+    do {
+      try onDatabase {
+        try staged.setJournalVersion(
+          LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
+        let outcome = try LiveInstall.run(
+          image: staged.path, into: target, busyTimeout: environment.busyTimeout,
+          progress: { [progress] in try? progress.update("installing", Int64($0), of: Int64($1)) })
+        try settle(outcome)
+      }
+    } catch let error as HoldfastError where error.code == .busy {
+      throw HoldfastError(
+        .busy, "cannot restore into \(target): a transaction of an application outlasted the wait",
+        hint: "nothing was changed; try again when it is idle, or stop the application", cause: error)
+    }
+  }
+
+  private func settle(_ outcome: LiveInstall.Outcome) throws {
+    switch outcome {
+    case .proven: break
+    case .changedSince:
+      warnings.append("an application wrote again at once, so the result could not be compared page for page")
+    case .differs(let page):
+      try rollBack()
+      throw HoldfastError(
+        .failed, "page \(page) of \(target) is not what was installed; the safety backup was put back",
+        hint: "check the disk, then try again")
+    }
+  }
+
+  /// Puts the safety backup back into the open database.
+  private func rollBack() throws {
+    guard let safety else {
+      throw HoldfastError(
+        .failed, "\(target) is not what was installed, and there is no safety backup to put back",
+        hint: "restore another point")
+    }
+    let image = try StagedImage(
+      safety, beside: target + "-rollback", repository: repository, environment: environment, progress: progress,
+      verify: true)
+    try image.setJournalVersion(LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
+    _ = try LiveInstall.run(image: image.path, into: target, busyTimeout: environment.busyTimeout)
+  }
+
+  /// A file in the place of another. Where the old one opens, SQLite's exclusive lock decides whether that may be, empties the
+  /// WAL and rolls back a hot journal.
+  ///
+  /// The side files go *before* the rename, still under the lock: an application that opened the new file in between would
+  /// write its commits into a `-wal` that is about to be unlinked.
+  func installReplace() throws {
+    guard let staged else { return }
+    var hold: ExclusiveHold?
+    switch plan.facts.target.state {
+    case .database, .empty:
+      hold = try exclusiveHold()
+      try onDatabase { try hold?.emptyWAL() }
+      for suffix in ["-wal", "-shm", "-journal"] { try files.unlink(target + suffix) }
+    case .missing, .unreadable, .notAFile, .busy: break
+    }
+    defer { hold?.release() }
+    if let model = try files.status(target) { try files.setAttributes(staged.path, of: model) }
+    try staged.sync()
+    try files.rename(staged.path, to: target)
+    staged.release()
+    try files.syncFolder(target.parentPath)
+    removeMovedAside()
+  }
+
+  private func exclusiveHold() throws -> ExclusiveHold {
+    do {
+      return try onDatabase { try ExclusiveHold(path: target, busyTimeout: environment.busyTimeout) }
+    } catch let error as HoldfastError where error.code == .busy {
+      let users = plan.facts.target.openBy
+      throw HoldfastError(
+        .busy, "cannot replace \(target): an application has it open",
+        hint: "stop \(users.isEmpty ? "the application" : users.joined(separator: ", ")), then try again", cause: error)
+    }
+  }
+
+  /// A file where nothing was.
+  func installNew() throws {
+    guard let staged else { return }
+    try staged.sync()
+    try files.renameNew(staged.path, to: target)
+    staged.release()
+  }
+
+  /// Away from a path whose file cannot be opened: SQLite would apply them to the restored file.
+  func moveSideFiles() throws {
+    for name in try inspector.sideFiles() {
+      let old = inspector.side(name)
+      let new = "\(old).before-\(point.id)"
+      try files.rename(old, to: new)
+      movedAside.append((from: new, to: old))
+    }
+    try files.unlink(target + "-shm")
+    try files.syncFolder(target.parentPath)
+  }
+
+  /// The restore failed before the rename: everything goes back to where it was. The failure is told, not this.
+  func putBackSideFiles() {
+    for moved in movedAside.reversed() {
+      do {
+        if try files.status(moved.to) == nil { try files.rename(moved.from, to: moved.to) }
+      } catch {
+        environment.logger.error("\(moved.from) could not be moved back to \(moved.to): \(error)")
+      }
+    }
+    movedAside = []
+  }
+
+  /// The damaged safety copy holds them; without one they stay beside the database under their new names.
+  private func removeMovedAside() {
+    let names = movedAside.map(\.from)
+    movedAside = []
+    guard safety != nil else {
+      if !names.isEmpty { warnings.append("left-over side files were kept as \(names.joined(separator: ", "))") }
+      return
+    }
+    for name in names { try? files.unlink(name) }
+  }
+}

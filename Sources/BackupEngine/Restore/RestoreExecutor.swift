@@ -1,0 +1,177 @@
+import BackupPolicy
+import SQLitePages
+
+/// What a restore did.
+package struct RestoreOutcome: Sendable {
+  package var plan: RestorePlan
+  package var executed: Bool
+  package var safetyBackupID: PointID?
+  package var warnings: [String]
+}
+
+/// Does what a ``RestorePlan`` says, step by step; each destructive step reads again the facts it relies on.
+final class RestoreExecutor {
+  let repository: Repository
+  let environment: EngineEnvironment
+  let progress: Progress
+  let point: StoredPoint
+  let safetyRequest: CreateRequest
+  var plan: RestorePlan
+  var staged: StagedImage?
+  var safety: StoredPoint?
+  var warnings: [String]
+  /// Side files that were moved away from a target that cannot be opened: new name and old.
+  var movedAside: [(from: String, to: String)] = []
+
+  var files: any FileOperations { environment.files }
+  var target: String { plan.facts.target.path }
+  var inspector: TargetInspector { TargetInspector(target, environment) }
+
+  init(
+    _ plan: RestorePlan, _ point: StoredPoint, repository: Repository, environment: EngineEnvironment,
+    progress: Progress, safetyRequest: CreateRequest
+  ) {
+    self.plan = plan
+    self.point = point
+    self.repository = repository
+    self.environment = environment
+    self.progress = progress
+    self.safetyRequest = safetyRequest
+    warnings = plan.warnings
+  }
+
+  func run() throws -> RestoreOutcome {
+    var index = 0
+    do {
+      // By index: the plan may change behind the staging step.
+      while index < plan.steps.count {
+        try progress.update("restoring", Int64(index), of: Int64(plan.steps.count))
+        try run(plan.steps[index])
+        index += 1
+      }
+    } catch {
+      putBackSideFiles()
+      throw error
+    }
+    return RestoreOutcome(plan: plan, executed: true, safetyBackupID: safety?.id, warnings: warnings)
+  }
+
+  private func run(_ step: RestoreStep) throws {
+    try recheck(step)
+    switch step.kind {
+    case .checkSpace: try checkSpace(step)
+    case .safetyBackup: try makeSafetyBackup()
+    case .damagedSafetyCopy: try copyDamaged()
+    case .fetch: break  // Local repositories have nothing to fetch.
+    case .verify: try verify()
+    case .stage: try stage()
+    case .integrityCheck: try checkIntegrity()
+    case .installLive: try installLive()
+    case .moveSideFiles: try moveSideFiles()
+    case .installReplace: try installReplace()
+    case .installNew: try installNew()
+    case .sync: try files.syncFolder(target.parentPath)
+    case .record: record()
+    }
+  }
+
+  private func recheck(_ step: RestoreStep) throws {
+    guard let relied = step.reliesOn else { return }
+    let inspector = inspector
+    let now = CurrentFacts(
+      identity: try inspector.identity(), sideFiles: try inspector.sideFiles(),
+      layout: relied.layout == nil ? nil : inspector.layout(),
+      pointChecksum: relied.pointChecksum == nil ? nil : try repository.point(point.id.text).metadata.checksum,
+      freeSpace: try files.freeSpace(target.parentPath))
+    guard let change = relied.contradiction(by: now) else { return }
+    throw HoldfastError(
+      .factsChanged, "facts changed before \(step.kind.rawValue): \(target): \(change)",
+      hint: "nothing was installed; run the command again")
+  }
+
+  private func checkSpace(_ step: RestoreStep) throws {
+    let needed = step.bytes ?? 0
+    var free = try files.freeSpace(target.parentPath)
+    if !plan.facts.sameFileSystem { free = free.addingReportingOverflow(try files.freeSpace(repository.folder)).partialValue }
+    guard free < needed else { return }
+    throw HoldfastError(
+      .noSpace, "the restore needs \(ByteCount(needed)) and \(ByteCount(free)) is free", hint: "free some space first")
+  }
+
+  private func makeSafetyBackup() throws {
+    var request = safetyRequest
+    request.backupType = "safety"
+    request.description = "before the restore of \(point.id)"
+    let creator = BackupCreator(
+      repository: repository, database: target, environment: environment, progress: progress)
+    let metadata = try creator.create(request)
+    safety = try repository.point(metadata.id.text)
+    // A safety backup that cannot be read back is none: prove it before anything is destroyed.
+    let verification = try Verifier(repository: repository, environment: environment, progress: progress)
+      .verify(try repository.point(metadata.id.text), .quick)
+    guard verification.verified else {
+      throw HoldfastError(
+        .verificationFailed, "the safety backup \(metadata.id) does not verify: \(verification.errors.joined(separator: "; "))")
+    }
+  }
+
+  private func copyDamaged() throws {
+    let creator = BackupCreator(repository: repository, database: target, environment: environment, progress: progress)
+    var request = safetyRequest
+    request.backupType = "safety"
+    request.description = "damaged files as found before the restore of \(point.id)"
+    let paths = [target] + plan.facts.target.sideFiles.map { inspector.side($0) }
+    safety = try repository.point(try creator.createRaw(request, of: paths, database: target).id.text)
+  }
+
+  private func verify() throws {
+    let depth = VerificationDepth.quick
+    var quick = Verifier(repository: repository, environment: environment, progress: progress)
+    quick.skipsChecksum = true
+    let verification = try quick.verify(acceptable(point), depth)
+    guard verification.verified else {
+      throw HoldfastError(
+        .verificationFailed, "\(point.id) does not verify: \(verification.errors.joined(separator: "; "))",
+        hint: "use another point; holdfast list shows them")
+    }
+  }
+
+  /// The request accepted what this host cannot authenticate.
+  private func acceptable(_ point: StoredPoint) -> StoredPoint {
+    var point = point
+    if plan.request.acceptUnauthenticated { point.metadata.status = .completed }
+    return point
+  }
+
+  private func stage() throws {
+    let staged = try StagedImage(
+      point, beside: target, repository: repository, environment: environment, progress: progress,
+      verify: plan.request.verifyFirst)
+    self.staged = staged
+    switch RestorePolicy.confirm(plan, staged: try staged.facts()) {
+    case .proceed(let confirmed): plan = confirmed
+    case .refuse(let refusal): throw refusal.error
+    }
+  }
+
+  private func checkIntegrity() throws {
+    guard let staged, staged.archive.imageSize > 0 else { return }
+    let memo = CheckMemo(repository: repository)
+    if !plan.request.recheck, let digest = staged.archive.digest, memo.passed(digest) { return }
+    if let warning = try staged.checkIntegrity() {
+      warnings.append(warning)
+    } else if let digest = staged.archive.digest {
+      memo.remember(digest, at: environment.now())
+    }
+  }
+
+  /// The note is a convenience (`undo` will read it): the database is restored already, so failing to write it is a warning.
+  private func record() {
+    do {
+      try RestoreLog(repository: repository).append(
+        point: point.id, target: target, install: plan.install.rawValue, safety: safety?.id, at: environment.now())
+    } catch {
+      warnings.append("the restore was not noted in the repository: \(error)")
+    }
+  }
+}

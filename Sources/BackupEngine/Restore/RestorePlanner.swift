@@ -1,0 +1,48 @@
+import BackupPolicy
+
+/// Collects the facts of a restore and lets ``RestorePolicy`` decide.
+struct RestorePlanner {
+  let repository: Repository
+  let environment: EngineEnvironment
+
+  func decide(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreDecision {
+    if point.name.content == .raw { return .refuse(Self.rawRefusal(point)) }
+    if point.archiveMissing { return .refuse(Self.missingRefusal(point)) }
+    return RestorePolicy.decide(request, try facts(request, point))
+  }
+
+  func facts(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreFacts {
+    let files = environment.files
+    let folder = request.target.path.parentPath
+    guard try files.status(folder)?.kind == .folder else {
+      throw HoldfastError(
+        .failed, "cannot restore to \(request.target.path): there is no folder \(folder)", hint: "create the folder first")
+    }
+    let target = try TargetInspector(request.target.path, environment).inspect()
+    return RestoreFacts(
+      point: pointFacts(point), target: target, freeSpaceTarget: try files.freeSpace(folder),
+      freeSpaceRepository: try files.freeSpace(repository.folder),
+      sameFileSystem: try files.status(folder)?.device == files.status(repository.folder)?.device)
+  }
+
+  private func pointFacts(_ point: StoredPoint) -> PointFacts {
+    let metadata = point.metadata
+    let digest = metadata.digest.flatMap { [UInt8](hex: $0) }
+    return PointFacts(
+      id: metadata.id, status: metadata.status.rawValue, authenticated: point.isAuthenticated,
+      imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: metadata.compressedSize,
+      pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: metadata.checksum,
+      integrityKnown: digest.map { CheckMemo(repository: repository).passed($0) } ?? false)
+  }
+
+  private static func rawRefusal(_ point: StoredPoint) -> RestoreRefusal {
+    RestoreRefusal(
+      .refused, "\(point.id) is a copy of damaged files as they were found, not a database to restore",
+      hint: "contrib/recover.py writes it out as a tar of those files")
+  }
+
+  private static func missingRefusal(_ point: StoredPoint) -> RestoreRefusal {
+    RestoreRefusal(
+      .pointNotFound, "the archive of \(point.id) is missing", hint: "holdfast list shows the points that are there")
+  }
+}

@@ -1,0 +1,108 @@
+import BackupPolicy
+import Glibc
+import SQLitePages
+
+/// A point's image in a private file beside the target, proved against the archive's digest.
+final class StagedImage {
+  let path: String
+  let archive: ReadArchive
+  private let file: OpenFile
+  private let files: any FileOperations
+  private var isOurs = true
+
+  /// Stages a point.
+  ///
+  /// - Parameter checksum: compares the archive's checksum with the recorded one.
+  /// - Throws: `archiveCorrupt` or `verificationFailed` where the archive is not what it should be; the file is removed.
+  init(
+    _ point: StoredPoint, beside target: String, repository: Repository, environment: EngineEnvironment,
+    progress: Progress, verify: Bool
+  ) throws {
+    files = environment.files
+    path = Self.path(beside: target)
+    try Leftovers.remove(path, files)
+    let archiveFile = try repository.shared { try environment.files.open(repository.path(point.name.text), .read) }
+    defer { environment.files.close(archiveFile) }
+    let staging = try environment.files.open(path, .createNew)
+    file = staging
+    do {
+      _ = try environment.files.lock(staging, exclusive: true, wait: false)
+      let reader = PointReader(
+        point: point, files: environment.files, credentials: repository.credentials, progress: progress)
+      archive = try reader.read(archiveFile, to: FileTarget(file: staging, files: environment.files))
+      if verify { try Self.compare(archive, point) }
+    } catch {
+      try? environment.files.unlink(path)
+      environment.files.close(staging)
+      throw error
+    }
+  }
+
+  deinit {
+    if isOurs { try? files.unlink(path) }
+    files.close(file)
+  }
+
+  static func path(beside target: String) -> String {
+    "\(target.parentPath)/.tmp-holdfast-\(target.lastComponent)"
+  }
+
+  private static func compare(_ archive: ReadArchive, _ point: StoredPoint) throws {
+    if let recorded = point.metadata.checksum, archive.checksum.hex != recorded {
+      throw HoldfastError(
+        .archiveCorrupt, "\(point.name.text) has another checksum than is recorded", hint: "use another point")
+    }
+    if archive.trailer == nil, let recorded = point.metadata.digest, let digest = archive.digest, digest.hex != recorded {
+      throw DigestMismatch.error
+    }
+  }
+
+  /// What the image says of itself.
+  func facts() throws -> StagedFacts {
+    guard archive.imageSize > 0 else { return StagedFacts(pageSize: 0, pageCount: 0, textEncoding: nil) }
+    do {
+      let connection = try DatabaseConnection(path: path, access: .readOnly)
+      defer { connection.close() }
+      let facts = try TargetInspector.databaseFacts(connection)
+      return StagedFacts(pageSize: facts.pageSize, pageCount: facts.pageCount, textEncoding: facts.textEncoding)
+    } catch let error as DatabaseError {
+      throw HoldfastError(
+        .verificationFailed, "what the archive holds does not open as a database: \(error.message)",
+        hint: "use another point")
+    }
+  }
+
+  /// SQLite's integrity check; a check that needs the application's own functions is no failure.
+  ///
+  /// - Returns: a warning, where the check could not run.
+  func checkIntegrity() throws -> String? {
+    try onDatabase {
+      let connection = try DatabaseConnection(path: path, access: .readOnly)
+      defer { connection.close() }
+      switch try IntegrityCheck.run(.full, on: connection) {
+      case .passed: return nil
+      case .skipped(let needs): return "the integrity check was skipped: it needs \(needs)"
+      case .failed(let messages):
+        throw HoldfastError(
+          .verificationFailed, "the restored image fails its integrity check: \(messages.joined(separator: "; "))",
+          hint: "use another point, or --no-verify to restore it as it is")
+      }
+    }
+  }
+
+  /// Gives the image the journal-version bytes (18 and 19 of page 1) of the database that it goes into: SQLite would switch the
+  /// running applications' journal mode otherwise.
+  func setJournalVersion(_ version: (UInt8, UInt8)) throws {
+    try [version.0, version.1].withUnsafeBytes { try files.write(file, $0, at: 18) }
+  }
+
+  /// Flushes the image, which makes it fit to take the target's place.
+  func sync() throws {
+    try files.sync(file)
+  }
+
+  /// The image has become the target: it is not removed any more.
+  func release() {
+    isOurs = false
+  }
+}

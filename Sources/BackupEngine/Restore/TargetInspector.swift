@@ -1,0 +1,120 @@
+import BackupPolicy
+import Glibc
+import SQLitePages
+
+/// Looks at the file that a restore would write to.
+struct TargetInspector {
+  let environment: EngineEnvironment
+  /// The file itself, symbolic links resolved.
+  let path: String
+
+  init(_ path: String, _ environment: EngineEnvironment) {
+    self.environment = environment
+    self.path = Self.resolved(path)
+  }
+
+  /// Follows symbolic links as SQLite does; a path that names nothing yet is made absolute by its folder.
+  static func resolved(_ path: String) -> String {
+    if let real = realpath(path, nil) {
+      defer { free(real) }
+      return String(cString: real)
+    }
+    guard let real = realpath(path.parentPath, nil) else { return path }
+    defer { free(real) }
+    let folder = String(cString: real)
+    return folder == "/" ? "/\(path.lastComponent)" : "\(folder)/\(path.lastComponent)"
+  }
+
+  /// - Throws: where this process may not read the file, or the disk fails.
+  func inspect() throws -> TargetFacts {
+    var facts = TargetFacts(path: path, state: .missing)
+    facts.sideFiles = try sideFiles()
+    facts.sideFileBytes = try facts.sideFiles.reduce(0) { try $0 + (environment.files.status(side($1))?.size ?? 0) }
+    guard let status = try environment.files.status(path) else { return facts }
+    facts.size = status.size
+    guard status.kind == .regular else {
+      facts.state = .notAFile
+      return facts
+    }
+    try open(&facts)
+    // Opening may roll back a hot journal: the identity is that of the file as it is now.
+    facts.identity = try identity()
+    facts.sideFiles = try sideFiles()
+    facts.openBy = ProcessList.names(having: status.device, status.inode)
+    return facts
+  }
+
+  func identity() throws -> BackupPolicy.FileFacts? {
+    try environment.files.status(path).map {
+      BackupPolicy.FileFacts(device: $0.device, inode: $0.inode, changed: $0.changed, size: $0.size)
+    }
+  }
+
+  /// Names of the `-wal` and `-journal` beside the target.
+  func sideFiles() throws -> [String] {
+    try ["-wal", "-journal"].filter { try environment.files.status(path + $0) != nil }.map { path.lastComponent + $0 }
+  }
+
+  func side(_ name: String) -> String { "\(path.parentPath)/\(name)" }
+
+  /// Page size and encoding now; nil where it does not open.
+  func layout() -> DatabaseLayout? {
+    guard let connection = try? DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout),
+      let facts = try? Self.databaseFacts(connection)
+    else { return nil }
+    return DatabaseLayout(pageSize: facts.pageSize, textEncoding: facts.textEncoding)
+  }
+
+  private func open(_ facts: inout TargetFacts) throws {
+    do {
+      let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
+      defer { connection.close() }
+      let database = try Self.databaseFacts(connection)
+      facts.state = database.pageCount == 0 ? .empty : .database(database)
+      if case .failed = try IntegrityCheck.run(.quick, on: connection) { facts.failsChecks = true }
+    } catch let error as DatabaseError {
+      switch error.kind {
+      case .notADatabase, .corrupt: facts.state = .unreadable(reason: error.message)
+      case .busy, .exclusive, .unstable: facts.state = .busy(reason: error.message)
+      case .missing: facts.state = .missing
+      case .notAFile: facts.state = .notAFile
+      default: throw HoldfastError(error)
+      }
+    }
+  }
+
+  static func databaseFacts(_ connection: DatabaseConnection) throws -> DatabaseFacts {
+    DatabaseFacts(
+      pageSize: Int(try connection.integer("PRAGMA page_size") ?? 0),
+      pageCount: UInt32(clamping: try connection.integer("PRAGMA page_count") ?? 0),
+      textEncoding: try connection.text("PRAGMA encoding") ?? "UTF-8",
+      journalMode: try connection.text("PRAGMA journal_mode") ?? "")
+  }
+}
+
+/// Who has a file open, as far as `/proc` tells: for messages, never for a decision (another container is not seen).
+enum ProcessList {
+  static func names(having device: UInt64, _ inode: UInt64) -> [String] {
+    let files = SystemFileOperations()
+    let processes = ((try? files.list("/proc")) ?? []).filter { Int($0) != nil && Int32($0) != getpid() }
+    return processes.filter { has($0, device, inode, files) }.map(name).sorted()
+  }
+
+  private static func has(_ process: String, _ device: UInt64, _ inode: UInt64, _ files: SystemFileOperations) -> Bool {
+    let folder = "/proc/\(process)/fd"
+    return ((try? files.list(folder)) ?? []).contains {
+      guard let status = try? files.status("\(folder)/\($0)") else { return false }
+      return status.device == device && status.inode == inode
+    }
+  }
+
+  private static func name(_ process: String) -> String {
+    // Files in /proc have no size, so they are read by hand.
+    guard let stream = fopen("/proc/\(process)/comm", "re") else { return "process \(process)" }
+    defer { fclose(stream) }
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let count = fread(&buffer, 1, buffer.count, stream)
+    let name = String(decoding: buffer.prefix(count).prefix { $0 != 10 }, as: UTF8.self)
+    return name.isEmpty ? "process \(process)" : "\(name) (process \(process))"
+  }
+}

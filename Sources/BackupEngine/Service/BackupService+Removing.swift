@@ -1,0 +1,104 @@
+import BackupPolicy
+
+/// What `stats` tells of a repository.
+package struct RepositoryStatistics: Sendable {
+  package var total = 0
+  /// Bytes of all archives.
+  package var totalSize: Int64 = 0
+  package var verified = 0
+  package var failed = 0
+  /// Archive size over database size, averaged over the points that know both; nil without any.
+  package var averageCompression: Double?
+  package var oldest: Timestamp?
+  package var newest: Timestamp?
+
+  package var averageSize: Int64 { total == 0 ? 0 : totalSize / Int64(total) }
+
+  package init(_ points: [StoredPoint]) {
+    total = points.count
+    totalSize = points.reduce(0) { $0 + $1.metadata.compressedSize }
+    verified = points.count { $0.metadata.verified }
+    failed = points.count { $0.metadata.status == .failed }
+    let ratios = points.compactMap { point -> Double? in
+      guard let size = point.metadata.originalSize, size > 0 else { return nil }
+      return Double(point.metadata.compressedSize) / Double(size)
+    }
+    averageCompression = ratios.isEmpty ? nil : ratios.reduce(0, +) / Double(ratios.count)
+    oldest = points.map(\.metadata.created).min()
+    newest = points.map(\.metadata.created).max()
+  }
+
+  package var json: JSONValue {
+    .object([
+      "total_backups": .optional(total), "total_size": .integer(totalSize), "average_size": .integer(averageSize),
+      "verified_backups": .optional(verified), "failed_backups": .optional(failed),
+      "average_compression": averageCompression.map { .number($0) } ?? .null,
+      "oldest_backup": .optional(oldest?.iso8601), "newest_backup": .optional(newest?.iso8601),
+    ])
+  }
+}
+
+extension BackupService {
+  package func statistics() throws -> RepositoryStatistics {
+    RepositoryStatistics(try repository().points())
+  }
+
+  /// Removes one point: metadata first, then the archive, so that what is listed can always be restored.
+  package func delete(_ reference: String) throws -> PointID {
+    let repository = try repository()
+    let point = try repository.point(reference)
+    try repository.exclusively(patience: environment.repositoryPatience) {
+      guard let current = try repository.points().first(where: { $0.id == point.id }) else { return }
+      try repository.remove(current)
+    }
+    return point.id
+  }
+
+  /// What retention would keep and remove now, with reasons.
+  package func planCleanup(_ policy: RetentionPolicy) throws -> RetentionDecision {
+    policy.decide(try retentionPoints(repository()), now: environment.now())
+  }
+
+  /// Removes what `decision` removes, one point a lock, so that others wait only briefly. A point is removed only where the
+  /// same policy still says so under the lock: points may have come and gone since.
+  package func cleanup(_ policy: RetentionPolicy, progress: Progress = Progress()) throws -> RetentionDecision {
+    let decision = try planCleanup(policy)
+    guard decision.refused == nil else { return decision }
+    let repository = try repository()
+    for (index, verdict) in decision.remove.enumerated() {
+      try progress.update("removing", Int64(index), of: Int64(decision.remove.count))
+      try repository.exclusively(patience: environment.repositoryPatience) {
+        let now = policy.decide(try retentionPoints(repository), now: environment.now())
+        guard now.refused == nil, now.remove.contains(where: { $0.id == verdict.id }),
+          let point = try repository.points().first(where: { $0.id == verdict.id })
+        else { return }
+        try repository.remove(point)
+      }
+    }
+    return decision
+  }
+
+  private func retentionPoints(_ repository: Repository) throws -> [RetentionPoint] {
+    let now = environment.now()
+    var latest = Timestamp(milliseconds: .min)
+    return try repository.points().map { point in
+      let metadata = point.metadata
+      let suspect = metadata.created < latest || metadata.created > now.adding(seconds: 60)
+      latest = max(latest, metadata.created)
+      return RetentionPoint(
+        id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
+        type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
+        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false)
+    }
+  }
+}
+
+extension Repository {
+  /// Removes a point and every file of its ID. Needs the exclusive lock.
+  func remove(_ point: StoredPoint) throws {
+    try files.unlink(metadataPath(point.id))
+    try files.syncFolder(path(".metadata"))
+    for name in try files.list(folder) where ArchiveName(name)?.id == point.id { try files.unlink(path(name)) }
+    try files.syncFolder(folder)
+  }
+}

@@ -1,0 +1,130 @@
+import BackupPolicy
+import SQLitePages
+
+/// The front door: one database, one repository, and what can be done with them.
+///
+/// Every call blocks until it is done; none of them belongs on Swift's cooperative pool. Safe to use from several threads:
+/// the repository's lock serialises what changes it.
+package final class BackupService: Sendable {
+  package let environment: EngineEnvironment
+  package let credentials: Credentials
+  /// The database's path as it was given; nil where none is needed.
+  package let database: String?
+  package let folder: String
+  /// How the service's own backups (safety backups before a restore) are made.
+  package let defaults: CreateRequest
+
+  package init(
+    database: String?, folder: String, credentials: Credentials, defaults: CreateRequest = CreateRequest(),
+    environment: EngineEnvironment
+  ) {
+    self.database = database
+    self.folder = folder
+    self.credentials = credentials
+    self.defaults = defaults
+    self.environment = environment
+  }
+
+  /// Opens the repository.
+  ///
+  /// - Throws: `pointNotFound` where it is missing and not to be made.
+  package func repository(create: Bool = false) throws -> Repository {
+    try Repository(
+      folder, create: create, credentials: credentials,
+      hostStates: HostStateStore(folder: environment.stateFolder, files: environment.files), files: environment.files,
+      logger: environment.logger)
+  }
+
+  /// The database's path.
+  ///
+  /// - Throws: `usage` where none was given.
+  package func requireDatabase() throws -> String {
+    if let database { return database }
+    throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+  }
+
+  /// Stores a full backup of the database.
+  package func create(_ request: CreateRequest, progress: Progress = Progress()) throws -> PointMetadata {
+    let database = try requireDatabase()
+    if try environment.files.status(database) == nil {
+      throw HoldfastError(
+        .databaseMissing, "there is no database \(database)",
+        hint: "check the path: a database is never created by a backup")
+    }
+    let repository = try repository(create: true)
+    return try BackupCreator(
+      repository: repository, database: database, environment: environment, progress: progress
+    ).create(request)
+  }
+
+  /// All points, newest first.
+  package func list() throws -> [StoredPoint] {
+    try Array(repository().points().reversed())
+  }
+
+  /// One point by its ID, a unique prefix, or `latest`.
+  package func point(_ reference: String) throws -> StoredPoint {
+    try repository().point(reference)
+  }
+
+  /// Verifies a point and records the result in its metadata.
+  package func verify(
+    _ reference: String, depth: VerificationDepth = .full, recheck: Bool = false, progress: Progress = Progress()
+  ) throws -> Verification {
+    let repository = try repository()
+    let point = try repository.point(reference)
+    return try verify(point, in: repository, depth: depth, recheck: recheck, progress: progress)
+  }
+
+  /// Verifies every point, newest first; `each` gets every result as it comes.
+  package func verifyAll(
+    depth: VerificationDepth = .full, recheck: Bool = false, progress: Progress = Progress(),
+    each: (Verification) -> Void = { _ in }
+  ) throws -> [Verification] {
+    let repository = try repository()
+    return try repository.points().reversed().map {
+      let verification = try verify($0, in: repository, depth: depth, recheck: recheck, progress: progress)
+      each(verification)
+      return verification
+    }
+  }
+
+  private func verify(
+    _ point: StoredPoint, in repository: Repository, depth: VerificationDepth, recheck: Bool, progress: Progress
+  ) throws -> Verification {
+    var verifier = Verifier(repository: repository, environment: environment, progress: progress)
+    verifier.recheck = recheck
+    do {
+      var verification = try verifier.verify(point, depth)
+      if let problem = VerificationRecord(repository: repository, environment: environment).store(verification, of: point) {
+        verification.notes.append(problem)
+      }
+      return verification
+    } catch let error as HoldfastError {
+      throw error.during("verify \(point.id)")
+    }
+  }
+
+  /// What a restore would do, or why it would not.
+  package func planRestore(_ request: RestoreRequest) throws -> RestoreDecision {
+    let repository = try repository()
+    return try RestorePlanner(repository: repository, environment: environment)
+      .decide(request, repository.point(request.pointID.text))
+  }
+
+  /// Executes a plan.
+  package func restore(_ plan: RestorePlan, progress: Progress = Progress()) throws -> RestoreOutcome {
+    let repository = try repository()
+    let point = try repository.point(plan.request.pointID.text)
+    var safety = defaults
+    // A repository that is used without a key keeps working: its safety backup is as open as the point that is restored.
+    if credentials.isEmpty { safety.encrypt = false }
+    do {
+      return try RestoreExecutor(
+        plan, point, repository: repository, environment: environment, progress: progress, safetyRequest: safety
+      ).run()
+    } catch let error as HoldfastError {
+      throw error.during("restore \(point.id)")
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import BackupPolicy
+
+/// Reads a stored point's image with the bounds that its metadata gives.
+struct PointReader {
+  let point: StoredPoint
+  let files: any FileOperations
+  let credentials: Credentials
+  let progress: Progress
+
+  /// Where nothing is recorded, an image may be this many times its archive: deflate cannot do more.
+  private static let largestRatio: Int64 = 1040
+
+  func read(_ file: OpenFile, to target: some ImageTarget) throws -> ReadArchive {
+    let metadata = point.metadata
+    let reader = try ArchiveReader(file, name: point.name, credentials: credentials, progress: progress, files)
+    let size = try files.size(file)
+    return try reader.read(
+      recordedChecksum: metadata.checksum.flatMap { [UInt8](hex: $0) },
+      limit: metadata.originalSize ?? size.multipliedClamped(by: Self.largestRatio), pageSize: metadata.pageSize,
+      to: target)
+  }
+}
+
+extension Int64 {
+  func multipliedClamped(by factor: Int64) -> Int64 {
+    let (product, overflow) = multipliedReportingOverflow(by: factor)
+    return overflow ? .max : product
+  }
+}

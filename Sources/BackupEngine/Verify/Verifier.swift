@@ -1,0 +1,132 @@
+import BackupPolicy
+import Glibc
+import SQLitePages
+
+/// Proves a point: that its file is there and unchanged, that it opens, and that what is inside is a sound database.
+struct Verifier {
+  let repository: Repository
+  let environment: EngineEnvironment
+  let progress: Progress
+  /// Runs SQLite's checks even where the same digest passed them before.
+  var recheck = false
+  /// Leaves the checksum to whoever reads the whole file right afterwards.
+  var skipsChecksum = false
+
+  private var files: any FileOperations { environment.files }
+
+  /// Runs the checks; nothing is recorded.
+  ///
+  /// - Throws: `wrongKey`, `keyMissing`, `interrupted` and failures of the machine. What is wrong with the point is told by
+  ///   the checks.
+  func verify(_ point: StoredPoint, _ depth: VerificationDepth) throws -> Verification {
+    var verification = Verification(id: point.id, depth: depth, checks: [], date: environment.now())
+    verification.notes = point.problems
+    guard let file = try open(point, &verification) else { return verification }
+    defer { files.close(file) }
+    try checkSize(point, file, &verification)
+    guard point.isAuthenticated else {
+      verification.add(.failed, Check.Name.authentication, point.problems.last)
+      return verification
+    }
+    switch depth {
+    case .quick: if !skipsChecksum { try checkChecksum(point, file, &verification) }
+    case .full: try checkContent(point, file, &verification)
+    }
+    return verification
+  }
+
+  private func open(_ point: StoredPoint, _ verification: inout Verification) throws -> OpenFile? {
+    guard !point.archiveMissing, try files.status(repository.path(point.name.text)) != nil else {
+      verification.add(.failed, Check.Name.file, "\(point.name.text) is missing")
+      return nil
+    }
+    let file = try repository.shared { try files.open(repository.path(point.name.text), .read) }
+    verification.add(.passed, Check.Name.file)
+    return file
+  }
+
+  private func checkSize(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
+    let size = try files.size(file)
+    let recorded = point.metadata.compressedSize
+    // The original service recorded sizes too; only metadata that was made anew has none.
+    guard recorded > 0, size != recorded else { return verification.add(.passed, Check.Name.size) }
+    verification.add(.failed, Check.Name.size, "the file has \(size) bytes, \(recorded) are recorded")
+  }
+
+  private func checkChecksum(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
+    compare(try HashingFileReader(file, files).finish(), point, &verification)
+  }
+
+  private func compare(_ checksum: [UInt8], _ point: StoredPoint, _ verification: inout Verification) {
+    guard let recorded = point.metadata.checksum else {
+      return verification.add(.skipped, Check.Name.checksum, "none is recorded")
+    }
+    guard checksum.hex != recorded else { return verification.add(.passed, Check.Name.checksum) }
+    verification.add(.failed, Check.Name.checksum, "it is \(checksum.hex), \(recorded) is recorded")
+  }
+
+  private func checkContent(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
+    let scratch = repository.path(".state/.tmp-verify-\(getpid())-\(point.id)")
+    let memo = CheckMemo(repository: repository)
+    let known = point.metadata.digest.flatMap { [UInt8](hex: $0) }
+    let proven = !recheck && (known.map { memo.passed($0) } ?? false)
+    if proven || point.name.content == .raw {
+      _ = try read(point, file, NoTarget(), &verification)
+      let why = proven ? "passed before for the same content" : "a raw copy of a damaged database"
+      if verification.verified { verification.add(proven ? .passed : .skipped, Check.Name.integrity, why) }
+      return
+    }
+    try Leftovers.withFile(scratch, files) { staging in
+      // Errors inside remove it too; afterwards nothing decrypted is left behind.
+      defer { try? files.unlink(scratch) }
+      guard let archive = try read(point, file, FileTarget(file: staging, files: files), &verification) else { return }
+      try DatabaseChecks(environment: environment, memo: memo).run(scratch, digest: archive.digest, &verification)
+    }
+  }
+
+  /// Reads the whole archive; nil, with the failed check named, where it is not what it should be.
+  private func read(
+    _ point: StoredPoint, _ file: OpenFile, _ target: some ImageTarget, _ verification: inout Verification
+  ) throws -> ReadArchive? {
+    do {
+      let archive = try PointReader(point: point, files: files, credentials: repository.credentials, progress: progress)
+        .read(file, to: target)
+      compare(archive.checksum, point, &verification)
+      if point.name.encrypted { verification.add(.passed, Check.Name.decryption) }
+      if point.name.compressed { verification.add(.passed, Check.Name.decompression) }
+      return checkDigest(archive, point, &verification) ? archive : nil
+    } catch let error as HoldfastError where [.archiveCorrupt, .verificationFailed].contains(error.code) {
+      try checkChecksum(point, file, &verification)
+      verification.add(.failed, Self.check(for: error, point), error.message)
+      return nil
+    }
+  }
+
+  private func checkDigest(_ archive: ReadArchive, _ point: StoredPoint, _ verification: inout Verification) -> Bool {
+    guard let recorded = point.metadata.digest, let digest = archive.digest else { return true }
+    guard recorded != digest.hex else {
+      verification.add(.passed, Check.Name.digest)
+      return true
+    }
+    if archive.trailer != nil {
+      verification.notes.append("the metadata names another digest than the archive, which is authenticated and wins")
+      return true
+    }
+    verification.add(.failed, Check.Name.digest, "it is \(digest.hex), \(recorded) is recorded")
+    return false
+  }
+
+  private static func check(for error: HoldfastError, _ point: StoredPoint) -> String {
+    switch error.cause as? ArchiveStage {
+    case .decompression: point.name.compressed ? Check.Name.decompression : Check.Name.digest
+    case .digest: Check.Name.digest
+    case nil: point.name.encrypted ? Check.Name.decryption : Check.Name.decompression
+    }
+  }
+}
+
+extension Verification {
+  mutating func add(_ outcome: Check.Outcome, _ name: String, _ detail: String? = nil) {
+    checks.append(Check(name: name, outcome: outcome, detail: detail))
+  }
+}
