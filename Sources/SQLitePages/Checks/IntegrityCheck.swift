@@ -18,12 +18,19 @@ package enum IntegrityCheck {
 
   private static let messageLimit = 10
 
+  /// Opens the private file at `path` and checks it; one that does not open as a database has failed.
+  package static func run(_ kind: Kind, path: String) throws -> Outcome {
+    try outcome { try messages(kind, DatabaseConnection(path: path, access: .readOnly)) }
+  }
+
   /// - Throws: ``DatabaseError`` for what says nothing of the content: I/O, locks, an interrupt.
   package static func run(_ kind: Kind, on connection: DatabaseConnection) throws -> Outcome {
+    try outcome { try messages(kind, connection) }
+  }
+
+  private static func outcome(_ body: () throws -> [String]) throws -> Outcome {
     do {
-      // Cells are checked as pages are read: a corrupt page is then reported instead of misread.
-      try connection.execute("PRAGMA cell_size_check = ON")
-      let messages = kind == .foreignKeys ? try foreignKeys(connection) : try integrity(kind, connection)
+      let messages = try body()
       return messages.isEmpty ? .passed : .failed(messages)
     } catch let error as DatabaseError {
       switch error.kind {
@@ -33,6 +40,12 @@ package enum IntegrityCheck {
       default: throw error
       }
     }
+  }
+
+  private static func messages(_ kind: Kind, _ connection: DatabaseConnection) throws -> [String] {
+    // Cells are checked as pages are read: a corrupt page is then reported instead of misread.
+    try connection.execute("PRAGMA cell_size_check = ON")
+    return kind == .foreignKeys ? try foreignKeys(connection) : try integrity(kind, connection)
   }
 
   private static func integrity(_ kind: Kind, _ connection: DatabaseConnection) throws -> [String] {

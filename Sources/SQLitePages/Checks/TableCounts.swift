@@ -5,7 +5,7 @@ extension DatabaseConnection {
   /// somebody else wrote should run no more code here than counting needs. Tables that cannot be counted (an unknown
   /// collation, a corrupt page) are left out too.
   ///
-  /// - Parameter milliseconds: for all tables together.
+  /// - Parameter milliseconds: for all tables together; replaces and then lifts ``limitTime(milliseconds:)``.
   /// - Throws: where the schema itself cannot be read.
   package func tableCounts(within milliseconds: Int) throws(DatabaseError) -> [String: Int64?] {
     let names = try ordinaryTables()
@@ -14,6 +14,10 @@ extension DatabaseConnection {
     defer { limitTime(milliseconds: nil) }
     for name in names {
       do {
+        guard !timeIsUp else {
+          counts[name] = .some(nil)
+          continue
+        }
         if let count = try integer("SELECT count(*) FROM \"main\".\(Self.quoted(name))") { counts[name] = count }
       } catch  where error.kind == .interrupted {
         counts[name] = .some(nil)

@@ -69,7 +69,7 @@ extension DatabaseConnection {
     var error = DatabaseError(
       resultCode: result, words: words, systemErrno: sqlite3_system_errno(handle), doing: verb, path: path)
     // In WAL mode readers and writers do not block each other; only exclusive locking keeps a reader out.
-    if error.kind == .busy, access == .observer, FileFacts(path: resolvedPath + "-wal") != nil {
+    if result == SQLITE_BUSY, access == .observer, FileFacts(path: resolvedPath + "-wal") != nil {
       error.kind = .exclusive
       error.message = "cannot \(verb) \(path): an application holds it in locking_mode=EXCLUSIVE (\(words))"
     }

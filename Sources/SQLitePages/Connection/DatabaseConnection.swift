@@ -1,5 +1,4 @@
 import CSQLite
-import Glibc
 
 /// A connection to a SQLite database; used by one thread at a time.
 package final class DatabaseConnection {
@@ -31,10 +30,15 @@ package final class DatabaseConnection {
 
   /// Nil once closed.
   private(set) var handle: OpaquePointer?
+  /// Whether the last transaction ran in WAL mode.
+  var isWAL = false
+  /// Set where ``isImmutable`` is a live database's: what its file was before the first read.
+  let watch: UnlockedWatch?
+  /// An ``ExclusiveHold`` truncated the WAL to nothing.
+  var emptiedWAL = false
   private var deadline: Deadline?
   private let hadWAL: Bool
   private var filesAtOpen: DatabaseFiles
-  var emptiedWAL = false
 
   /// Opens the database and reads its schema once, so that whatever is wrong with it shows here.
   ///
@@ -48,13 +52,16 @@ package final class DatabaseConnection {
     busyTimeout = milliseconds
     handle = opened.handle
     isImmutable = opened.isImmutable
+    watch = opened.watch
     hadWAL = opened.hadWAL
     resolvedPath = sqlite3_db_filename(opened.handle, "main").map { String(cString: $0) } ?? location.resolved
     filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
     // From here on a throw runs deinit, which closes the handle.
     try configure()
     _ = try integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
+    isWAL = try text("PRAGMA journal_mode") == "wal"
     filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath)
+    if access == .observer, !hadWAL { SideFiles.shareWithOwner(of: resolvedPath) }
   }
 
   deinit { close() }
@@ -68,20 +75,29 @@ package final class DatabaseConnection {
     if access == .observer || access == .exclusive, ClosingRule.decide(closingFacts()).mayCheckpoint {
       _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil)
     }
+    deadline?.cancel()
+    deadline = nil
     self.handle = nil
     sqlite3_close_v2(handle)
-    deadline = nil
   }
 
-  /// Makes every statement that is still running `milliseconds` from now throw `.interrupted`; nil lifts the limit.
+  /// Makes every statement that is still running `milliseconds` from now throw `.interrupted`, and every longer one that
+  /// starts later; nil lifts the limit.
   package func limitTime(milliseconds: Int?) {
-    deadline = milliseconds.map { Deadline(milliseconds: $0) }
-    guard let deadline else { return sqlite3_progress_handler(handle, 0, nil, nil) }
+    deadline?.cancel()
+    deadline = nil
+    guard let handle else { return }
+    guard let milliseconds else { return sqlite3_progress_handler(handle, 0, nil, nil) }
+    let deadline = Deadline(milliseconds: milliseconds, handle)
+    self.deadline = deadline
     // The connection owns the deadline for as long as the handler is set, so an unretained pointer is safe.
     let context = Unmanaged.passUnretained(deadline).toOpaque()
     sqlite3_progress_handler(
       handle, 1000, { Unmanaged<Deadline>.fromOpaque($0!).takeUnretainedValue().isOver ? 1 : 0 }, context)
   }
+
+  /// Whether the moment that ``limitTime(milliseconds:)`` set has passed.
+  var timeIsUp: Bool { deadline?.isOver ?? false }
 
   private func configure() throws {
     guard access != .scratch, access != .writer else {
@@ -96,20 +112,14 @@ package final class DatabaseConnection {
   }
 
   private func closingFacts() -> ClosingRule.Facts {
-    let files = DatabaseFiles(resolvedPath: resolvedPath)
-    let created = access == .observer && !hadWAL && filesAtOpen.wal != nil
-    return ClosingRule.Facts(
-      openingCreatedWAL: created, emptiedWAL: emptiedWAL,
-      frames: emptiedWAL ? 0 : created ? walIndex()?.readHeader()?.maxFrame : nil, filesAtOpen: filesAtOpen,
-      filesNow: files)
+    ClosingRule.Facts(
+      openingCreatedWAL: !hadWAL && filesAtOpen.wal != nil, emptiedWAL: emptiedWAL, frames: framesNow(),
+      filesAtOpen: filesAtOpen, filesNow: DatabaseFiles(resolvedPath: resolvedPath))
   }
-}
 
-/// A moment that `sqlite3_progress_handler` compares the clock with.
-private final class Deadline {
-  private let end: ContinuousClock.Instant
-
-  init(milliseconds: Int) { end = .now + .milliseconds(milliseconds) }
-
-  var isOver: Bool { .now >= end }
+  private func framesNow() -> UInt32? {
+    // An exclusive connection keeps the wal-index in its own memory, out of reach; an empty file has no frames.
+    guard access == .exclusive else { return walIndex()?.readHeader()?.maxFrame }
+    return FileFacts(path: resolvedPath + "-wal").flatMap { $0.size == 0 ? 0 : nil }
+  }
 }

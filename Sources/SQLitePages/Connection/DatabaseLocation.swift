@@ -34,6 +34,12 @@ struct DatabaseLocation {
   /// Whether this process may write the file, by its effective user.
   var isWritable: Bool { faccessat(AT_FDCWD, resolved, W_OK, AT_EACCESS) == 0 }
 
+  /// Whether this process may create files beside it.
+  var isFolderWritable: Bool {
+    let folder = resolved.lastIndex(of: "/").map { resolved[...$0] } ?? "./"
+    return faccessat(AT_FDCWD, String(folder), W_OK | X_OK, AT_EACCESS) == 0
+  }
+
   var hasWAL: Bool { FileFacts(path: resolved + "-wal") != nil }
   var hasJournal: Bool { FileFacts(path: resolved + "-journal") != nil }
 

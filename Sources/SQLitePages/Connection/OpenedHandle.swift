@@ -5,41 +5,49 @@ struct OpenedHandle {
   let handle: OpaquePointer
   let isImmutable: Bool
   let hadWAL: Bool
+  let watch: UnlockedWatch?
 
   init(_ location: DatabaseLocation, access: DatabaseConnection.Access, busyTimeout: Int32) throws(DatabaseError) {
     hadWAL = location.hasWAL
     switch access {
     case .writer, .exclusive:
-      (handle, isImmutable) = (try Self.open(location, SQLITE_OPEN_READWRITE, busyTimeout: busyTimeout), false)
+      handle = try Self.open(location, SQLITE_OPEN_READWRITE, busyTimeout: busyTimeout)
+      (isImmutable, watch) = (false, nil)
     case .scratch:
-      let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-      (handle, isImmutable) = (try Self.open(location, flags, busyTimeout: busyTimeout), false)
+      handle = try Self.open(location, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, busyTimeout: busyTimeout)
+      (isImmutable, watch) = (false, nil)
     case .readOnly:
-      isImmutable = !hadWAL && !location.hasJournal
+      (isImmutable, watch) = (!hadWAL && !location.hasJournal, nil)
       let parameters = isImmutable ? ["immutable=1"] : []
       handle = try Self.open(location, SQLITE_OPEN_READONLY, parameters, busyTimeout: busyTimeout)
-    case .observer where location.isWritable:
-      (handle, isImmutable) = (try Self.open(location, SQLITE_OPEN_READWRITE, busyTimeout: busyTimeout), false)
+    case .observer where location.isWritable && (hadWAL || location.isFolderWritable):
+      handle = try Self.open(location, SQLITE_OPEN_READWRITE, busyTimeout: busyTimeout)
+      (isImmutable, watch) = (false, nil)
     case .observer:
-      (handle, isImmutable) = try Self.openWithoutWriting(location, hadWAL: hadWAL, busyTimeout: busyTimeout)
+      (handle, watch) = try Self.openWithoutWriting(location, hadWAL: hadWAL, busyTimeout: busyTimeout)
+      isImmutable = watch != nil
     }
   }
 
-  /// A live database that this process may only read.
+  /// A live database beside which this process must not, or cannot, create files.
   ///
   /// SQLite would create the `-wal` of a cleanly closed WAL database even for a reader, as a file of ours that the
-  /// application's user cannot write. So such a database is read without locks (`immutable`) and the snapshot watches
-  /// for changes; every other one is opened read-only, with the wal-index mapped read-only too.
+  /// application's user cannot write. So such a database is read without locks (`immutable`) and watched for changes;
+  /// every other one is opened read-only, with the wal-index mapped read-only too.
   private static func openWithoutWriting(
     _ location: DatabaseLocation, hadWAL: Bool, busyTimeout: Int32
-  ) throws(DatabaseError) -> (OpaquePointer, Bool) {
+  ) throws(DatabaseError) -> (OpaquePointer, UnlockedWatch?) {
     if !hadWAL, !location.hasJournal {
       let handle = try open(location, SQLITE_OPEN_READONLY, ["immutable=1"], busyTimeout: busyTimeout)
-      if SQLiteFile.database(of: handle)?.hasWALFormat == true { return (handle, true) }
+      do {
+        if SQLiteFile.database(of: handle)?.hasWALFormat == true { return (handle, try UnlockedWatch(location)) }
+      } catch {
+        sqlite3_close_v2(handle)
+        throw error
+      }
       sqlite3_close_v2(handle)
     }
-    let parameters = ["readonly_shm=1"]
-    return (try open(location, SQLITE_OPEN_READONLY, parameters, busyTimeout: busyTimeout), false)
+    return (try open(location, SQLITE_OPEN_READONLY, ["readonly_shm=1"], busyTimeout: busyTimeout), nil)
   }
 
   private static func open(

@@ -21,7 +21,6 @@ package final class DatabaseSnapshot: @unchecked Sendable {
 
   private let reader: PageReader
   private let scratch: ScratchCopy?
-  private let watch: UnlockedWatch?
   private var ended = false
 
   /// Begins a read transaction on `connection` and finds out which state it sees.
@@ -36,7 +35,7 @@ package final class DatabaseSnapshot: @unchecked Sendable {
     _ connection: DatabaseConnection, scratchPath: String, patience milliseconds: Int = 5000,
     hook: ((Step) -> Void)? = nil
   ) throws {
-    let watch = try connection.isImmutable && connection.access == .observer ? UnlockedWatch(connection) : nil
+    try connection.watch?.requireUnchanged()
     let transaction = try SnapshotTransaction.begin(connection, patience: milliseconds, hook: hook)
     do {
       let state = try SnapshotState(connection, transaction, scratchPath: scratchPath)
@@ -46,7 +45,6 @@ package final class DatabaseSnapshot: @unchecked Sendable {
       throw error
     }
     self.connection = connection
-    self.watch = watch
     blocksWriters = !transaction.isWAL && !connection.isImmutable
   }
 
@@ -62,19 +60,21 @@ package final class DatabaseSnapshot: @unchecked Sendable {
   ///   - buffer: gets `count * pageSize` bytes.
   package func read(first: UInt32, count: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard count > 0 else { return }
-    guard first >= 1, Int(first) - 1 + count <= Int(geometry.pageCount), buffer.count >= count * geometry.pageSize
+    guard first >= 1, first <= geometry.pageCount, count <= Int(geometry.pageCount - first) + 1,
+      buffer.count >= count * geometry.pageSize
     else {
       throw DatabaseError(
         .other, path: connection.path,
         message: "cannot read \(connection.path): pages \(first)… (\(count)) are outside of the database or the buffer")
     }
     try withMutex {
-      guard !ended else {
+      // Some errors of statements end a transaction by themselves, and the caller may have closed the connection.
+      guard !ended, let handle = connection.handle, sqlite3_get_autocommit(handle) == 0 else {
         throw DatabaseError(
           .other, path: connection.path, message: "cannot read \(connection.path): the snapshot has ended")
       }
       try reader.read(first: first, count: count, lockPage: geometry.lockPage, into: buffer)
-      try watch?.requireUnchanged()
+      try connection.watch?.requireUnchanged()
     }
   }
 

@@ -9,7 +9,7 @@ struct SnapshotState {
 
   init(_ connection: DatabaseConnection, _ transaction: SnapshotTransaction, scratchPath: String) throws {
     let pageSize = Int(try connection.integer("PRAGMA page_size") ?? 0)
-    let pageCount = UInt32(try connection.integer("PRAGMA page_count") ?? 0)
+    let pageCount = UInt32(truncatingIfNeeded: try connection.integer("PRAGMA page_count") ?? 0)
     if case .throughSQLite = transaction.pages {
       scratch = try ScratchCopy(of: connection, at: scratchPath)
     } else {
@@ -19,7 +19,7 @@ struct SnapshotState {
     let header = try Self.header(reader, pageCount: pageCount)
     geometry = DatabaseGeometry(
       pageSize: pageSize, pageCount: pageCount, reservedBytes: Int(header[20]),
-      freePages: UInt32(try connection.integer("PRAGMA freelist_count") ?? 0),
+      freePages: UInt32(truncatingIfNeeded: try connection.integer("PRAGMA freelist_count") ?? 0),
       textEncoding: try connection.text("PRAGMA encoding") ?? "UTF-8",
       journalMode: transaction.isWAL && header[18] == 2
         ? "wal" : try connection.text("PRAGMA journal_mode") ?? "delete",

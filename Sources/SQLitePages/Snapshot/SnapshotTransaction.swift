@@ -55,7 +55,8 @@ struct SnapshotTransaction {
       _ = try connection.integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
       hook?(.begun)
       try requireSameFile(connection)
-      guard try connection.text("PRAGMA journal_mode") == "wal" || connection.isImmutable else {
+      connection.isWAL = try connection.text("PRAGMA journal_mode") == "wal"
+      guard connection.isWAL || connection.isImmutable else {
         return SnapshotTransaction(pages: .database, isWAL: false, header: nil, backfilled: 0)
       }
       if let transaction = try settled(connection, before: before, hook: hook) { return transaction }

@@ -13,9 +13,9 @@ struct UnlockedWatch {
   /// first look within it would not show. Git calls such an entry "racily clean" and waits as well.
   private static let tick: Int64 = 20_000_000
 
-  init(_ connection: DatabaseConnection) throws {
-    path = connection.resolvedPath
-    given = connection.path
+  init(_ location: DatabaseLocation) throws(DatabaseError) {
+    path = location.resolved
+    given = location.given
     for _ in 0..<100 {
       if let facts = FileFacts(path: path), Self.now() - max(facts.modified, facts.changed) > Self.tick {
         self.facts = facts
@@ -28,7 +28,7 @@ struct UnlockedWatch {
   }
 
   /// - Throws: `.unstable` where the file was written or replaced, or somebody has begun a WAL beside it.
-  func requireUnchanged() throws {
+  func requireUnchanged() throws(DatabaseError) {
     guard FileFacts(path: path) == facts, FileFacts(path: path + "-wal").map({ $0.size == 0 }) ?? true else {
       throw Self.failure(given)
     }
@@ -41,6 +41,8 @@ struct UnlockedWatch {
   }
 
   private static func failure(_ path: String) -> DatabaseError {
-    DatabaseError(.unstable, path: path, message: "cannot read \(path): it is being written, and may only be read here")
+    DatabaseError(
+      .unstable, path: path,
+      message: "cannot read \(path): it was written meanwhile, and no lock can be taken beside it")
   }
 }

@@ -85,7 +85,8 @@ struct WALIndex {
   /// Committed frames' entries do not change while a read transaction keeps the WAL from being reset.
   func pageNumbers(of count: UInt32) -> [UInt32]? {
     var pages: [UInt32] = []
-    pages.reserveCapacity(Int(count))
+    // No more ahead than a long WAL has: the count comes from memory that others write.
+    pages.reserveCapacity(min(Int(count), 1 << 20))
     var block: Int32 = 0
     while pages.count < Int(count) {
       guard let start = Self.map(file, block: block) else { return nil }
@@ -113,7 +114,9 @@ struct WALIndex {
 extension DatabaseConnection {
   /// The wal-index, where this connection's last transaction ran in WAL mode with shared memory.
   func walIndex() -> WALIndex? {
-    guard !isImmutable, SQLiteFile.journal(of: handle) != nil, let file = SQLiteFile.database(of: handle) else {
+    guard isWAL, access != .exclusive, !isImmutable, SQLiteFile.journal(of: handle) != nil,
+      let file = SQLiteFile.database(of: handle)
+    else {
       return nil
     }
     return WALIndex(file)

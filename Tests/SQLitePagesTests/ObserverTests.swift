@@ -1,0 +1,179 @@
+import CSQLite
+import Glibc
+import SQLitePages
+import Testing
+import TestSupport
+
+@Suite("An observer leaves no trace")
+struct ObserverTests {
+  let folder: TemporaryFolder
+  let path: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    path = folder.path("app.db")
+  }
+
+  private func observe() throws {
+    let connection = try DatabaseConnection(path: path, access: .observer)
+    let snapshot = try DatabaseSnapshot(connection, scratchPath: folder.path("scratch"))
+    _ = try snapshot.image()
+    snapshot.end()
+    connection.close()
+  }
+
+  @Test(
+    "A closed database keeps its bytes and times, and gets no side files", arguments: ["wal", "delete", "truncate"])
+  func closedDatabase(mode: String) throws {
+    try DatabaseFixture(journalMode: mode).create(at: path).close()
+    // (The folder's own time moves: SQLite makes and removes side files there while it is open.)
+    let before = try FolderDigest.of(path, times: true)
+    let beside = try names(in: folder.path)
+    for _ in 0..<3 { try observe() }
+    #expect(before.differences(to: try FolderDigest.of(path, times: true)) == [])
+    #expect(try names(in: folder.path) == beside)
+  }
+
+  @Test("An empty file stays empty")
+  func emptyFile() throws {
+    try folder.write("app.db", [])
+    let before = try FolderDigest.of(folder.path, times: true)
+    try observe()
+    #expect(before.differences(to: try FolderDigest.of(folder.path, times: true)) == [])
+  }
+
+  @Test("An open application's database and log keep their bytes and times", arguments: ["wal", "delete", "persist"])
+  func openDatabase(mode: String) throws {
+    let application = try DatabaseFixture(journalMode: mode).create(at: path)
+    try application.run("UPDATE item SET name = 'new' WHERE id < 9")
+    let before = try FolderDigest.of(folder.path, times: true, ignoring: ["-shm"])
+    try observe()
+    #expect(before.differences(to: try FolderDigest.of(folder.path, times: true, ignoring: ["-shm"])) == [])
+    try application.run("UPDATE item SET name = 'newer' WHERE id < 9")
+  }
+
+  @Test("Statements of an observer can be refused: it never has to write")
+  func noLockAfterwards() throws {
+    try DatabaseFixture(journalMode: "wal").create(at: path).close()
+    let connection = try DatabaseConnection(path: path, access: .observer)
+    let snapshot = try DatabaseSnapshot(connection, scratchPath: folder.path("scratch"))
+    snapshot.end()
+    let exclusive = """
+      import sqlite3, sys
+      db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
+      db.execute("PRAGMA locking_mode=EXCLUSIVE")
+      db.execute("BEGIN EXCLUSIVE")
+      db.execute("UPDATE item SET name='mine'")
+      db.execute("COMMIT")
+      """
+    #expect(try Python.run(script: exclusive, arguments: [path]).status != 0, "an open connection shows in WAL mode")
+    connection.close()
+    let result = try Python.run(script: exclusive, arguments: [path])
+    #expect(result.status == 0, "\(result.stderr)")
+  }
+
+  /// Hazard e8: the log that a crashed application left is not folded into the file that replaced its database.
+  @Test("A crashed application's log is never folded into another file", arguments: ["copied over", "moved over"])
+  func leftOverLog(how: String) throws {
+    try crashInWALMode()
+    let replacement = folder.path("new.db")
+    let other = try DatabaseApplication(replacement, "CREATE TABLE u (x); INSERT INTO u SELECT hex(zeroblob(800))")
+    try other.run("INSERT INTO u SELECT hex(randomblob(800)) FROM (\(DatabaseFixture.numbers(400)))")
+    other.close()
+    let wanted = try folder.read("new.db")
+    // `cp` keeps the inode of the target, `mv` brings its own; a program of its own does either, as an operator would.
+    let command = how == "copied over" ? "cp" : "mv"
+    #expect(try Shell.run(command, [replacement, path]).status == 0)
+    // Whatever the old log makes of this state, looking at it must leave it as it is.
+    try? observe()
+    unlink(path + "-wal")
+    unlink(path + "-shm")
+    #expect(try folder.read("app.db") == wanted)
+    #expect(try DatabaseApplication(path).value("PRAGMA integrity_check") == "ok")
+  }
+
+  /// Hazard e12: the application exits while we are connected, somebody copies a file over the database, and we close.
+  @Test("Closing last does not fold the log into a file that was copied over meanwhile")
+  func copiedOverWhileConnected() throws {
+    let application = try DatabaseFixture(journalMode: "wal", rows: 600).create(at: path)
+    try application.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    let replacement = folder.path("new.db")
+    try DatabaseApplication(replacement, "CREATE TABLE u (x); INSERT INTO u VALUES (randomblob(90000))").close()
+    let wanted = try folder.read("new.db")
+    let connection = try DatabaseConnection(path: path, access: .observer)
+    try application.run("UPDATE item SET body = randomblob(900) WHERE id % 3 = 0")
+    application.close()
+    #expect(try Shell.run("cp", [replacement, path]).status == 0)
+    connection.close()
+    #expect(try folder.read("app.db") == wanted)
+  }
+
+  @Test("A log that our opening made, and an application then wrote, is left alone")
+  func writtenAfterOpening() throws {
+    try DatabaseFixture(journalMode: "wal").create(at: path).close()
+    let connection = try DatabaseConnection(path: path, access: .observer)
+    let application = try DatabaseApplication(path, "UPDATE item SET name = 'kept'")
+    application.close()
+    let before = try FolderDigest.of(path, times: true)
+    connection.close()
+    #expect(before.differences(to: try FolderDigest.of(path, times: true)) == [])
+    #expect(try DatabaseApplication(path).value("SELECT count(*) FROM item WHERE name = 'kept'") == "60")
+  }
+
+  @Test("Another file at the path shows, and is not read through the old handle")
+  func movedOver() throws {
+    try DatabaseFixture().create(at: path).close()
+    try DatabaseFixture(rows: 3).create(at: folder.path("new.db")).close()
+    let connection = try DatabaseConnection(path: path, access: .observer)
+    #expect(connection.filesAreUnchanged)
+    rename(folder.path("new.db"), path)
+    #expect(!connection.filesAreUnchanged)
+    #expect(errorKind { _ = try DatabaseSnapshot(connection, scratchPath: folder.path("scratch")) } == .unstable)
+  }
+
+  /// Leaves a database in WAL mode with commits in its log, as a killed process does.
+  private func crashInWALMode() throws {
+    let script = """
+      import os, signal, sqlite3, sys
+      db = sqlite3.connect(sys.argv[1], isolation_level=None)
+      db.execute("PRAGMA journal_mode=WAL")
+      db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+      db.execute("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<600) "
+                 "INSERT INTO t SELECT n, randomblob(900) FROM c")
+      db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+      db.execute("UPDATE t SET v=randomblob(900) WHERE id%3=0")
+      os.kill(os.getpid(), signal.SIGKILL)
+      """
+    #expect(try Python.run(script: script, arguments: [path]).status == 128 + SIGKILL)
+    #expect(try names(in: folder.path).contains("app.db-wal"))
+  }
+}
+
+@Suite("Closing rule")
+struct ClosingRuleTests {
+  private let files = DatabaseFiles(
+    database: FileIdentity(device: 1, inode: 2), wal: FileIdentity(device: 1, inode: 3),
+    sharedMemory: FileIdentity(device: 1, inode: 4))
+
+  private func rule(_ change: (inout ClosingRule.Facts) -> Void) -> Bool {
+    var facts = ClosingRule.Facts(openingCreatedWAL: true, frames: 0, filesAtOpen: files, filesNow: files)
+    change(&facts)
+    let rule = ClosingRule.decide(facts)
+    #expect(!rule.reason.isEmpty)
+    return rule.mayCheckpoint
+  }
+
+  @Test("Only an empty log that exists through us alone may go")
+  func decisions() {
+    #expect(rule { _ in })
+    #expect(!rule { $0.openingCreatedWAL = false })
+    #expect(rule { ($0.openingCreatedWAL, $0.emptiedWAL) = (false, true) })
+    #expect(!rule { $0.frames = 1 })
+    #expect(!rule { $0.frames = nil })
+    #expect(!rule { $0.filesNow.database = FileIdentity(device: 1, inode: 9) })
+    #expect(!rule { $0.filesNow.database = FileIdentity(device: 2, inode: 2) })
+    #expect(!rule { $0.filesNow.wal = nil })
+    #expect(!rule { $0.filesNow.sharedMemory = FileIdentity(device: 1, inode: 9) })
+    #expect(!rule { ($0.emptiedWAL, $0.filesNow.database) = (true, nil) })
+  }
+}

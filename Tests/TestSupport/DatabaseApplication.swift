@@ -1,0 +1,80 @@
+import CSQLite
+
+/// An application's own connection to a database, straight on SQLite's C interface: the other side of what is tested.
+package final class DatabaseApplication {
+  package struct Failure: Error, CustomStringConvertible {
+    package var resultCode: Int32
+    package var description: String
+  }
+
+  package let path: String
+  private var handle: OpaquePointer?
+
+  /// Opens or creates the database and runs `setup`.
+  ///
+  /// - Parameters:
+  ///   - reserved: bytes to keep free at the end of each page of a new database.
+  ///   - busyTimeout: milliseconds.
+  package init(_ path: String, _ setup: String = "", reserved: Int32 = 0, busyTimeout: Int32 = 5000) throws {
+    self.path = path
+    let result = sqlite3_open(path, &handle)
+    guard result == SQLITE_OK else { throw failure(result, "open") }
+    sqlite3_busy_timeout(handle, busyTimeout)
+    if reserved > 0 {
+      var bytes = reserved
+      sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes)
+    }
+    try run(setup)
+  }
+
+  deinit { close() }
+
+  package func run(_ sql: String) throws {
+    let result = attempt(sql)
+    guard result == SQLITE_OK else { throw failure(result, sql) }
+  }
+
+  /// Runs statements and returns the result code.
+  package func attempt(_ sql: String) -> Int32 { sqlite3_exec(handle, sql, nil, nil, nil) }
+
+  /// The first column of the first row, as text.
+  package func value(_ sql: String) throws -> String? {
+    var statement: OpaquePointer?
+    let result = sqlite3_prepare_v2(handle, sql, -1, &statement, nil)
+    guard result == SQLITE_OK else { throw failure(result, sql) }
+    defer { sqlite3_finalize(statement) }
+    let step = sqlite3_step(statement)
+    guard step == SQLITE_ROW || step == SQLITE_DONE else { throw failure(step, sql) }
+    return step == SQLITE_ROW ? sqlite3_column_text(statement, 0).map { String(cString: $0) } : nil
+  }
+
+  /// The whole database as SQLite's pager sees it, in the transaction that is open or in one of its own.
+  package func image() throws -> [UInt8] {
+    var size: sqlite3_int64 = 0
+    guard let bytes = sqlite3_serialize(handle, "main", &size, 0) else {
+      // An empty database serialises to nothing.
+      return []
+    }
+    defer { sqlite3_free(bytes) }
+    return Array(UnsafeBufferPointer(start: bytes, count: Int(size)))
+  }
+
+  /// Copies the database to a new file by `sqlite3_backup`.
+  package func backup(to copy: String) throws {
+    let target = try DatabaseApplication(copy)
+    let backup = sqlite3_backup_init(target.handle, "main", handle, "main")
+    let step = sqlite3_backup_step(backup, -1)
+    sqlite3_backup_finish(backup)
+    guard step == SQLITE_DONE else { throw target.failure(step, "backup") }
+  }
+
+  /// Idempotent.
+  package func close() {
+    sqlite3_close_v2(handle)
+    handle = nil
+  }
+
+  private func failure(_ result: Int32, _ what: String) -> Failure {
+    Failure(resultCode: result, description: "\(what): \(String(cString: sqlite3_errmsg(handle)))")
+  }
+}
