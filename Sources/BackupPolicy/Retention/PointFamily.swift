@@ -35,18 +35,6 @@ struct PointFamily {
     self.depth = depth
   }
 
-  /// What a point needs: its parent, that one's parent, and so on.
-  func ancestors(of position: Int) -> [Int] {
-    var result: [Int] = []
-    var seen: Set<Int> = [position]
-    var next = parent[position]
-    while let ancestor = next, seen.insert(ancestor).inserted {
-      result.append(ancestor)
-      next = parent[ancestor]
-    }
-    return result
-  }
-
   /// Failed points that nothing depends on first, then chain by chain, the oldest first, in each the children before their
   /// parents: whenever a removal is interrupted, what is left is whole.
   func removalOrder(of positions: [Int], _ points: [RetentionPoint]) -> [Int] {

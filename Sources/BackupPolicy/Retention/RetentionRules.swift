@@ -94,8 +94,6 @@ extension RetentionPolicy {
       judgement.keep(position, "not authenticated: accept or delete it by hand")
     } else if point.isSafety {
       judgeSafety(point, position, now: now, &judgement)
-    } else if !point.followsItsFull {
-      judgement.keep(position, "of a type that no rule covers: \(point.type)")
     }
   }
 
@@ -126,10 +124,12 @@ extension RetentionPolicy {
 extension RetentionPoint {
   /// A restorable point that this host vouches for.
   var isTrusted: Bool { status != "failed" && status != "unauthenticated" }
+  /// Trusted, and nothing is known against its content.
+  var isSound: Bool { isTrusted && status != "anomalous" && status != "suspect" }
   var isSafety: Bool { type == "safety" || type == "guard" }
   /// What keep, retention_days and max_backups are about.
   var isCounted: Bool {
-    kind == "full" && ["manual", "scheduled", "change"].contains(type) && isTrusted && !pinned
+    kind == "full" && !isSafety && isTrusted && !pinned
   }
   var followsItsFull: Bool { kind != "full" && isTrusted && !isSafety }
 

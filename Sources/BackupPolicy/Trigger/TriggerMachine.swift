@@ -2,7 +2,8 @@
 ///
 /// At most one backup is running and at most one is owed. A change is owed until a backup that started after it has
 /// succeeded; when it may start is the latest of a list of constraints (quiet, floor, backoff), each with its reason. A
-/// request of a person waits only for a backup that is running.
+/// request of a person waits only for a backup that is running; where it fails the person is told, and only a change that it
+/// would have covered is tried again.
 package struct TriggerMachine: Sendable {
   package let settings: TriggerSettings
 
