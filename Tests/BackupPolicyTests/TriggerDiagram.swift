@@ -69,7 +69,9 @@ struct TriggerDiagram {
     case .wait(let until):
       deadline = until
       if let until, until <= now { violations.append("\(now): told to wait until \(until), which has passed") }
-      if until != machine.deadline { violations.append("\(now): waits until \(until as Any), deadline says otherwise") }
+      if until != machine.deadline?.until {
+        violations.append("\(now): waits until \(until as Any), deadline says otherwise")
+      }
     case .start(let trigger, let reason):
       if ends != nil { violations.append("\(now): a second backup started beside a running one") }
       if stopped != nil { violations.append("\(now): a backup started after the stop") }

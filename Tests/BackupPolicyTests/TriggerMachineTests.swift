@@ -187,6 +187,23 @@ import Testing
       "-----S-------------X--------", duration: 1400)
   }
 
+  @Test func whatItWaitsFor() {
+    var diagram = TriggerDiagram(duration: 100, outcomes: [.stored, .failed(.busy)])
+    diagram.send(.change)
+    #expect(diagram.machine.deadline?.reason == "quiet after a change")
+    diagram.advance(to: 600)
+    #expect(diagram.starts.last?.reason == "changed, then quiet for 500 ms")
+    diagram.send(.change)
+    #expect(diagram.machine.deadline?.reason == "the interval between two backups")
+    diagram.advance(to: 1600)
+    #expect(diagram.machine.deadline?.reason == "the pause after a failure")
+    var busy = TriggerDiagram()
+    _ = busy.run(String(repeating: "c", count: 49))
+    #expect(busy.machine.deadline?.reason == "the longest delay after a change")
+    busy.advance(to: 5000)
+    #expect(busy.starts.last?.reason == "changing for 5 s without a pause")
+  }
+
   @Test func extremeSettingsAndTimes() {
     let endless = TriggerSettings(
       debounce: .max, maxDelay: .max, minInterval: .max, firstBackoff: .max, maxBackoff: .max)

@@ -106,6 +106,7 @@ package struct RetentionPolicy: Hashable, Sendable {
     var judgement = judge(points, family, now: now)
     protect(points, &judgement)
     keepNeeded(points, family, &judgement)
+    keepNamesakes(points, &judgement)
     let keep = points.indices.compactMap { index in
       judgement.kept[index].map { RetentionVerdict(id: points[index].id, reasons: $0) }
     }

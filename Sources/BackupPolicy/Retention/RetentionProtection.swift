@@ -32,4 +32,12 @@ extension RetentionPolicy {
       }
     }
   }
+
+  /// Two files may carry one ID (a plain and a compressed one, say); what is removed by name must not be kept by name.
+  func keepNamesakes(_ points: [RetentionPoint], _ judgement: inout RetentionJudgement) {
+    let kept = Set(points.indices.filter { judgement.kept[$0] != nil }.map { points[$0].id })
+    for position in points.indices where judgement.kept[position] == nil && kept.contains(points[position].id) {
+      judgement.keep(position, "another point of the same name stays")
+    }
+  }
 }

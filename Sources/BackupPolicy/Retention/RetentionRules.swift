@@ -40,7 +40,7 @@ extension RetentionPolicy {
       judgeUncounted(points[position], position, now: now, &judgement)
     }
     for position in points.indices where points[position].followsItsFull {
-      follow(position, family.root[position], points, &judgement)
+      follow(position, family.top[position], points, &judgement)
     }
     return judgement
   }
@@ -110,9 +110,10 @@ extension RetentionPolicy {
     }
   }
 
-  private func follow(_ position: Int, _ root: Int?, _ points: [RetentionPoint], _ judgement: inout RetentionJudgement)
-  {
-    guard let root else { return judgement.keep(position, "its chain has no full here: `holdfast verify` tells more") }
+  private func follow(_ position: Int, _ root: Int, _ points: [RetentionPoint], _ judgement: inout RetentionJudgement) {
+    guard points[root].kind == "full" else {
+      return judgement.keep(position, "its chain has no full here: `holdfast verify` tells more")
+    }
     if judgement.kept[root] != nil {
       judgement.keep(position, "belongs to \(points[root].id), which stays")
     } else {
