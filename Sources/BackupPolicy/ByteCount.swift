@@ -16,8 +16,8 @@ package struct ByteCount: Hashable, Sendable, CustomStringConvertible {
       name += 1
     }
     let tenths = Self.rounded(bytes.magnitude, tenthsOf: unit)
-    // 1023.96 KiB rounds to 1024 KiB, which is 1 MiB.
-    if tenths >= 10240, name < Self.units.count - 1 { return "\(bytes < 0 ? "-" : "")1 \(Self.units[name + 1])" }
+    // 1023.5 KiB rounds to 1024 KiB, which is 1 MiB.
+    if tenths >= 10235, name < Self.units.count - 1 { return "\(bytes < 0 ? "-" : "")1 \(Self.units[name + 1])" }
     let figure = tenths < 100 && tenths % 10 != 0 ? "\(tenths / 10).\(tenths % 10)" : "\((tenths + 5) / 10)"
     return "\(bytes < 0 ? "-" : "")\(figure) \(Self.units[name])"
   }
@@ -26,8 +26,9 @@ package struct ByteCount: Hashable, Sendable, CustomStringConvertible {
 
   /// `magnitude` in tenths of a unit, rounded half up, without overflow near the largest values.
   private static func rounded(_ magnitude: UInt64, tenthsOf unit: UInt64) -> UInt64 {
+    // The rest is below 2^60, so ten times it and half a unit still fit.
     let (whole, rest) = magnitude.quotientAndRemainder(dividingBy: unit)
-    return whole * 10 + (rest / 1024 * 10 * 2 + unit / 1024) / (unit / 1024 * 2)
+    return whole * 10 + (rest * 10 + unit / 2) / unit
   }
 }
 

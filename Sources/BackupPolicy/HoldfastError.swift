@@ -53,6 +53,7 @@ public struct HoldfastError: Error, Sendable {
 }
 
 extension HoldfastError: CustomStringConvertible {
+  /// The message, with the hint where there is one.
   public var description: String {
     hint.map { "\(message) (hint: \($0))" } ?? message
   }

@@ -10,24 +10,32 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     self.milliseconds = milliseconds
   }
 
+  /// Earlier in time.
   public static func < (left: Timestamp, right: Timestamp) -> Bool {
     left.milliseconds < right.milliseconds
   }
 
-  /// This time moved by a number of seconds.
+  /// This time moved by a number of seconds; held at the first or last time that can be expressed.
   public func adding(seconds: Int64) -> Timestamp {
-    Timestamp(milliseconds: milliseconds + seconds * 1000)
+    Timestamp(milliseconds: milliseconds.addingClamped(seconds.multipliedClamped(by: 1000)))
   }
 }
 
 /// A date and time of day in the proleptic Gregorian calendar, UTC.
 public struct CivilTime: Hashable, Sendable {
+  /// The year; 0 is 1 BC.
   public var year: Int
+  /// 1…12.
   public var month: Int
+  /// 1…31.
   public var day: Int
+  /// 0…23.
   public var hour: Int
+  /// 0…59.
   public var minute: Int
+  /// 0…59; 60 is read as the first second of the next minute.
   public var second: Int
+  /// 0…999.
   public var millisecond: Int
 }
 
@@ -35,7 +43,8 @@ extension Timestamp {
   /// The UTC calendar fields. Algorithm: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
   public var civil: CivilTime {
     let day = milliseconds.flooredQuotient(by: 86_400_000)
-    let rest = Int(milliseconds - day * 86_400_000)
+    // Not `milliseconds - day * 86_400_000`: that product overflows for the first day there is.
+    let rest = Int(milliseconds % 86_400_000 + 86_400_000) % 86_400_000
     let shifted = Int(day) + 719_468
     let era = shifted.flooredQuotient(by: 146_097)
     let dayOfEra = shifted - era * 146_097
@@ -71,15 +80,22 @@ extension Timestamp {
 }
 
 extension Timestamp {
-  /// RFC 3339 in UTC with milliseconds, as in the metadata: `2023-11-16T14:30:22.000Z`.
+  /// The times whose year has four digits; what text forms can say.
+  static let writable = Timestamp(milliseconds: -62_135_596_800_000)...Timestamp(milliseconds: 253_402_300_799_999)
+
+  /// The nearest time in the years 0001…9999: other times come only from a broken clock or a forged header.
+  var writable: Timestamp { min(max(self, Self.writable.lowerBound), Self.writable.upperBound) }
+
+  /// RFC 3339 in UTC with milliseconds, as in the metadata: `2023-11-16T14:30:22.000Z`. Times beyond the years 0001…9999
+  /// are written as the nearest within.
   public var iso8601: String {
-    let time = civil
+    let time = writable.civil
     return "\(time.year.padded(4))-\(time.month.padded(2))-\(time.day.padded(2))"
       + "T\(time.hour.padded(2)):\(time.minute.padded(2)):\(time.second.padded(2)).\(time.millisecond.padded(3))Z"
   }
 
   /// Reads what ``iso8601`` and Python's `isoformat()` write: with or without a fraction (cut to milliseconds), with `Z`,
-  /// an offset such as `+02:00`, or none (taken as UTC); nil for anything else.
+  /// an offset such as `+02:00`, or none (taken as UTC); nil for anything else and beyond the years 0001…9999.
   public init?(iso8601 text: String) {
     let bytes = Array(text.utf8)
     guard bytes.count >= 19, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
@@ -102,7 +118,9 @@ extension Timestamp {
         CivilTime(
           year: year, month: month, day: day, hour: hour, minute: minute, second: second, millisecond: millisecond))
     else { return nil }
-    self = local.adding(seconds: -offset)
+    let time = local.adding(seconds: -offset)
+    guard Self.writable.contains(time) else { return nil }
+    self = time
   }
 
   private static func offsetSeconds(_ bytes: [UInt8]) -> Int64? {
@@ -116,6 +134,7 @@ extension Timestamp {
 }
 
 extension Timestamp: Codable {
+  /// Reads the ISO 8601 form.
   public init(from decoder: any Decoder) throws {
     let text = try decoder.singleValueContainer().decode(String.self)
     guard let time = Timestamp(iso8601: text) else {
@@ -124,6 +143,7 @@ extension Timestamp: Codable {
     self = time
   }
 
+  /// Writes the ISO 8601 form.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(iso8601)
@@ -145,6 +165,7 @@ extension Int {
     return String(repeating: "0", count: Swift.max(0, width - digits.count)) + digits
   }
 
+  /// ASCII digits and nothing else; callers bound how many, so that the value fits.
   init?(digits: some Collection<UInt8>) {
     guard !digits.isEmpty, digits.allSatisfy({ (48...57).contains($0) }) else { return nil }
     self = digits.reduce(0) { $0 * 10 + Int($1 - 48) }

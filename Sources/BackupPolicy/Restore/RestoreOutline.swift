@@ -88,31 +88,40 @@ struct RestoreOutline {
   /// would call the mixture sound. Where the old file opens, SQLite settles both under its lock; where it does not, the
   /// side files leave before the new file comes.
   private var replace: [RestoreStep] {
-    let known = facts.target.sideFiles
-    let step: (TargetIdentity, [String]?, String) -> RestoreStep = { identity, sideFiles, detail in
-      RestoreStep(.installReplace, detail, reliesOn: relied(identity, sideFiles: sideFiles))
-    }
     switch facts.target.state {
-    case .missing where known.isEmpty:
-      return [step(.absent, [], "put the restored database at \(path)")]
-    case .missing:
-      let move = "move \(known.listed) aside: left over from a database that is gone"
-      return [
-        RestoreStep(.moveSideFiles, move, reliesOn: relied(.absent, sideFiles: known)),
-        step(.absent, [], "put the restored database at \(path)"),
-      ]
-    case .database, .empty:
-      let detail =
-        "lock \(path) for nobody else, empty its write-ahead log or journal, and rename the restored file over it"
-      return [step(target { .sameFile($0) }, nil, detail)]
-    case .unreadable, .notAFile, .busy:
-      let identity = target { .unchanged($0) }
-      let move = known.isEmpty ? "make sure that no -wal or -journal lies beside \(path)" : "move \(known.listed) aside"
-      return [
-        RestoreStep(.moveSideFiles, move, reliesOn: relied(identity, sideFiles: known)),
-        step(identity, [], "rename the restored file over \(path)"),
-      ]
+    case .missing: replaceNothing
+    case .database, .empty: [replaceOpened]
+    case .unreadable, .notAFile, .busy: replaceUnreadable
     }
+  }
+
+  private var replaceNothing: [RestoreStep] {
+    let sideFiles = facts.target.sideFiles
+    let put = RestoreStep(
+      .installReplace, "put the restored database at \(path)", reliesOn: relied(.absent, sideFiles: []))
+    guard !sideFiles.isEmpty else { return [put] }
+    let move = "move \(sideFiles.listed) aside: left over from a database that is gone"
+    return [RestoreStep(.moveSideFiles, move, reliesOn: relied(.absent, sideFiles: sideFiles)), put]
+  }
+
+  private var replaceOpened: RestoreStep {
+    RestoreStep(
+      .installReplace,
+      "take SQLite's exclusive lock on \(path), empty its write-ahead log or journal, and rename the restored file over it",
+      reliesOn: relied(target { .sameFile($0) }, sideFiles: nil))
+  }
+
+  /// The move is a step even where no side file is known: one may appear until then, and the rename relies on none.
+  private var replaceUnreadable: [RestoreStep] {
+    let sideFiles = facts.target.sideFiles
+    let identity = target { .unchanged($0) }
+    let move =
+      sideFiles.isEmpty ? "make sure that no -wal or -journal lies beside \(path)" : "move \(sideFiles.listed) aside"
+    return [
+      RestoreStep(.moveSideFiles, move, reliesOn: relied(identity, sideFiles: sideFiles)),
+      RestoreStep(
+        .installReplace, "rename the restored file over \(path)", reliesOn: relied(identity, sideFiles: [])),
+    ]
   }
 
   /// `checkTarget` has made sure that a target which is there has an identity.

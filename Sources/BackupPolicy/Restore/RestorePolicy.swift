@@ -32,6 +32,11 @@ package enum RestorePolicy {
     do throws(RestoreRefusal) {
       let facts = plan.facts
       let install = try chooseInstall(plan.request.target, PageLayout(staged), facts.target)
+      guard install != .live || staged.textEncoding != nil else {
+        throw RestoreRefusal(
+          .refused, "the text encoding of the staged image of \(facts.point.id) is not known",
+          hint: "verify the point with `holdfast verify`, or restore to a new file with --to PATH")
+      }
       guard install != plan.install else { return .proceed(plan) }
       let other = try self.plan(plan.request, facts, install, provisional: false)
       let done = plan.steps.prefix { !$0.kind.followsStaging }
@@ -75,9 +80,7 @@ enum PageLayout: Hashable {
   case pages(size: Int, encoding: String?)
 
   init(_ staged: StagedFacts) {
-    self =
-      staged.pageCount == 0 || staged.pageSize <= 0
-      ? .empty : .pages(size: staged.pageSize, encoding: staged.textEncoding)
+    self = staged.pageCount == 0 ? .empty : .pages(size: staged.pageSize, encoding: staged.textEncoding)
   }
 }
 

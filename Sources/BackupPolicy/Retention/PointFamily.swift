@@ -2,49 +2,41 @@
 struct PointFamily {
   /// By position: the position of the parent; nil for a full and where the parent is not among the points.
   let parent: [Int?]
-  /// By position: the full at the root of its chain; nil where the chain does not lead to one.
-  let root: [Int?]
-  /// By position: steps up to the root (or to where the chain breaks).
+  /// By position: the point at the top of its chain; a full unless the chain is broken.
+  let top: [Int]
+  /// By position: steps up to the top.
   let depth: [Int]
 
   init(_ points: [RetentionPoint]) {
     let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
-    let parent = points.map { point in
-      point.kind == "full" ? nil : point.parent.flatMap { positions[$0] }
-    }
-    var root = [Int?](repeating: nil, count: points.count)
+    let parent = points.map { $0.kind == "full" ? nil : $0.parent.flatMap { positions[$0] } }
+    var top = Array(points.indices)
     var depth = [Int](repeating: -1, count: points.count)
     for start in points.indices where depth[start] < 0 {
-      var path: [Int] = []
-      var onPath: Set<Int> = []
-      var next: Int? = start
-      while let position = next, depth[position] < 0, onPath.insert(position).inserted {
-        path.append(position)
-        next = parent[position]
-      }
-      // `next` is settled, missing, or already on the path: then the chain runs in a circle and has no root.
-      var above = next.flatMap { depth[$0] >= 0 ? $0 : nil }
+      let path = Self.path(from: start, parent) { depth[$0] < 0 }
+      // The parent of the last is settled, missing, or on the path itself: then the chain runs in a circle, cut here.
+      var above = path.last.flatMap { parent[$0] }.flatMap { depth[$0] < 0 ? nil : $0 }
       for position in path.reversed() {
         depth[position] = above.map { depth[$0] + 1 } ?? 0
-        root[position] = above.map { root[$0] } ?? (points[position].kind == "full" ? position : nil)
+        top[position] = above.map { top[$0] } ?? position
         above = position
       }
     }
     self.parent = parent
-    self.root = root
+    self.top = top
     self.depth = depth
   }
 
-  /// What a point needs: its parent, that one's parent, and so on.
-  func ancestors(of position: Int) -> [Int] {
-    var result: [Int] = []
-    var seen: Set<Int> = [position]
-    var next = parent[position]
-    while let ancestor = next, seen.insert(ancestor).inserted {
-      result.append(ancestor)
-      next = parent[ancestor]
+  /// From a point up its chain as long as the points are new.
+  private static func path(from start: Int, _ parent: [Int?], while isNew: (Int) -> Bool) -> [Int] {
+    var path: [Int] = []
+    var seen: Set<Int> = []
+    var next: Int? = start
+    while let position = next, isNew(position), seen.insert(position).inserted {
+      path.append(position)
+      next = parent[position]
     }
-    return result
+    return path
   }
 
   /// Failed points that nothing depends on first, then chain by chain, the oldest first, in each the children before their
@@ -53,7 +45,7 @@ struct PointFamily {
     let parents = Set(positions.compactMap { parent[$0] })
     func rank(_ position: Int) -> (Int, Int, Int, Int) {
       let isUselessLeaf = points[position].status == "failed" && !parents.contains(position)
-      return (isUselessLeaf ? 0 : 1, root[position] ?? position, -depth[position], position)
+      return (isUselessLeaf ? 0 : 1, top[position], -depth[position], position)
     }
     return positions.sorted { rank($0) < rank($1) }
   }

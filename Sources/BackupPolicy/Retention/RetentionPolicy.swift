@@ -64,8 +64,9 @@ package struct RetentionDecision: Hashable, Sendable {
 
 /// Decides which points a cleanup removes.
 ///
-/// *Counted* are the fulls of type `manual`, `scheduled` and `change`. (Change fulls follow thinning once there are
-/// incrementals and thinning; until then they are counted, so that an agent cannot fill the disk.) Of them:
+/// *Counted* are the fulls of type `manual`, `scheduled` and `change`, and of types unknown here. (Change fulls follow
+/// thinning once there are incrementals and thinning; until then they are counted, so that an agent cannot fill the disk.)
+/// Of them:
 /// - `keepLast` keeps the newest N, and `retentionDays` keeps those that are younger; a point that either keeps, stays;
 /// - `maxBackups` is a ceiling over the result: of what these keep (of all, where neither is set) the newest N stay.
 ///
@@ -73,8 +74,8 @@ package struct RetentionDecision: Hashable, Sendable {
 /// than `safetyGrace`. Points that are not authenticated are neither counted nor removed, since whoever can write the
 /// repository could push the real ones out with them. Failed points go. Without any rule nothing goes at all.
 ///
-/// Whatever the rules say, these stay: pinned points; the newest verified point and the newest verified counted one (where
-/// none is verified, the newest point and the newest counted one); points that a clock makes doubtful, as far as their age
+/// Whatever the rules say, these stay: pinned points; the newest verified point, and the newest verified one that is no
+/// safety or guard point (where none is verified, the newest); points that a clock makes doubtful, as far as their age
 /// would remove them; and whatever a point that stays needs.
 package struct RetentionPolicy: Hashable, Sendable {
   /// `--keep N`.
@@ -105,12 +106,13 @@ package struct RetentionPolicy: Hashable, Sendable {
     var judgement = judge(points, family, now: now)
     protect(points, &judgement)
     keepNeeded(points, family, &judgement)
+    keepNamesakes(points, &judgement)
     let keep = points.indices.compactMap { index in
       judgement.kept[index].map { RetentionVerdict(id: points[index].id, reasons: $0) }
     }
     let gone = points.indices.filter { judgement.kept[$0] == nil }
     let remove = family.removalOrder(of: gone, points).map {
-      RetentionVerdict(id: points[$0].id, reasons: judgement.removed[$0] ?? ["no rule keeps it"])
+      RetentionVerdict(id: points[$0].id, reasons: judgement.removed[$0] ?? [])
     }
     return RetentionDecision(keep: keep, remove: remove)
   }

@@ -12,7 +12,7 @@ extension RetentionPolicy {
     among belongs: (RetentionPoint) -> Bool
   ) {
     let candidates = points.indices.filter { belongs(points[$0]) }
-    if let position = candidates.last(where: { points[$0].verified && points[$0].isTrusted }) {
+    if let position = candidates.last(where: { points[$0].verified && points[$0].isSound }) {
       judgement.keep(position, "the newest verified \(noun)")
     } else if let position = candidates.last(where: { points[$0].isTrusted }) ?? candidates.last {
       judgement.keep(position, "the newest \(noun), none being verified")
@@ -21,12 +21,23 @@ extension RetentionPolicy {
 
   /// A point that stays keeps what it needs.
   func keepNeeded(_ points: [RetentionPoint], _ family: PointFamily, _ judgement: inout RetentionJudgement) {
-    // The newest first, and each ancestor once: an ancestor that stays has had its own ancestors visited, or will have.
+    // Each ancestor once, whoever asks first: that also ends a circle of parents.
+    var visited = [Bool](repeating: false, count: points.count)
     for position in points.indices.reversed() where judgement.kept[position] != nil {
-      for ancestor in family.ancestors(of: position) {
-        if judgement.kept[ancestor] != nil { continue }
-        judgement.keep(ancestor, "needed by \(points[position].id)")
+      var next = family.parent[position]
+      while let ancestor = next, !visited[ancestor] {
+        visited[ancestor] = true
+        if judgement.kept[ancestor] == nil { judgement.keep(ancestor, "needed by \(points[position].id)") }
+        next = family.parent[ancestor]
       }
+    }
+  }
+
+  /// Two files may carry one ID (a plain and a compressed one, say); what is removed by name must not be kept by name.
+  func keepNamesakes(_ points: [RetentionPoint], _ judgement: inout RetentionJudgement) {
+    let kept = Set(points.indices.filter { judgement.kept[$0] != nil }.map { points[$0].id })
+    for position in points.indices where judgement.kept[position] == nil && kept.contains(points[position].id) {
+      judgement.keep(position, "another point of the same name stays")
     }
   }
 }

@@ -40,7 +40,7 @@ extension RetentionPolicy {
       judgeUncounted(points[position], position, now: now, &judgement)
     }
     for position in points.indices where points[position].followsItsFull {
-      follow(position, family.root[position], points, &judgement)
+      follow(position, family.top[position], points, &judgement)
     }
     return judgement
   }
@@ -94,8 +94,6 @@ extension RetentionPolicy {
       judgement.keep(position, "not authenticated: accept or delete it by hand")
     } else if point.isSafety {
       judgeSafety(point, position, now: now, &judgement)
-    } else if !point.followsItsFull {
-      judgement.keep(position, "of a type that no rule covers: \(point.type)")
     }
   }
 
@@ -112,9 +110,10 @@ extension RetentionPolicy {
     }
   }
 
-  private func follow(_ position: Int, _ root: Int?, _ points: [RetentionPoint], _ judgement: inout RetentionJudgement)
-  {
-    guard let root else { return judgement.keep(position, "its chain has no full here: `holdfast verify` tells more") }
+  private func follow(_ position: Int, _ root: Int, _ points: [RetentionPoint], _ judgement: inout RetentionJudgement) {
+    guard points[root].kind == "full" else {
+      return judgement.keep(position, "its chain has no full here: `holdfast verify` tells more")
+    }
     if judgement.kept[root] != nil {
       judgement.keep(position, "belongs to \(points[root].id), which stays")
     } else {
@@ -126,10 +125,12 @@ extension RetentionPolicy {
 extension RetentionPoint {
   /// A restorable point that this host vouches for.
   var isTrusted: Bool { status != "failed" && status != "unauthenticated" }
+  /// Trusted, and nothing is known against its content.
+  var isSound: Bool { isTrusted && status != "anomalous" && status != "suspect" }
   var isSafety: Bool { type == "safety" || type == "guard" }
   /// What keep, retention_days and max_backups are about.
   var isCounted: Bool {
-    kind == "full" && ["manual", "scheduled", "change"].contains(type) && isTrusted && !pinned
+    kind == "full" && !isSafety && isTrusted && !pinned
   }
   var followsItsFull: Bool { kind != "full" && isTrusted && !isSafety }
 

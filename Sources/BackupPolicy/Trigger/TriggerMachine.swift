@@ -2,7 +2,8 @@
 ///
 /// At most one backup is running and at most one is owed. A change is owed until a backup that started after it has
 /// succeeded; when it may start is the latest of a list of constraints (quiet, floor, backoff), each with its reason. A
-/// request of a person waits only for a backup that is running.
+/// request of a person waits only for a backup that is running; where it fails the person is told, and only a change that it
+/// would have covered is tried again.
 package struct TriggerMachine: Sendable {
   package let settings: TriggerSettings
 
@@ -42,7 +43,7 @@ package struct TriggerMachine: Sendable {
     case .change: noteChange()
     case .startup(let changed): if changed { noteChange(quiet: true, "changed while the agent was not running") }
     case .requested:
-      if requested { return .skip(reason: "a backup that was asked for is waiting already") }
+      if requested, !stopping { return .skip(reason: "a backup that was asked for is waiting already") }
       requested = !stopping
     case .finished(let outcome): finish(outcome)
     case .shutdown: stopping = true
@@ -51,18 +52,19 @@ package struct TriggerMachine: Sendable {
     return next()
   }
 
-  /// When the next `.tick` is due, in monotonic milliseconds; nil where only an event can change anything.
-  package var deadline: Int64? {
+  /// When the next `.tick` is due, in monotonic milliseconds, and what is waited for; nil where only an event can change
+  /// anything.
+  package var deadline: (until: Int64, reason: String)? {
     guard running == nil, !stopping, let owed else { return nil }
-    return due(owed).time
+    let last = lastConstraint(owed)
+    return (last.notBefore, last.reason)
   }
 
   private mutating func noteChange(quiet: Bool = false, _ reason: String? = nil) {
-    guard owed != nil else {
-      owed = Owed(first: clock, last: clock, quiet: quiet, reason: reason)
-      return
-    }
-    owed?.last = clock
+    var change = owed ?? Owed(first: clock, last: clock)
+    change.last = clock
+    if quiet { (change.quiet, change.reason) = (true, reason) }
+    owed = change
   }
 
   private mutating func finish(_ outcome: Outcome) {
@@ -88,8 +90,8 @@ package struct TriggerMachine: Sendable {
     if stopping { return .stop }
     if requested { return start(.manual, "asked for") }
     guard let owed else { return .wait(until: nil) }
-    let due = due(owed)
-    return due.time <= clock ? start(.change, due.reason) : .wait(until: due.time)
+    let due = lastConstraint(owed).notBefore
+    return due <= clock ? start(.change, reason(owed)) : .wait(until: due)
   }
 
   private mutating func start(_ trigger: Trigger, _ reason: String) -> TriggerAction {
@@ -109,23 +111,28 @@ extension TriggerMachine {
     var reason: String
   }
 
-  /// The time at which the last constraint is met, and what the backup is then taken for.
-  private func due(_ owed: Owed) -> (time: Int64, reason: String) {
-    let quiet = quiet(owed)
-    let time = ([quiet] + floors).map(\.notBefore).max() ?? quiet.notBefore
-    return (time, quiet.reason)
+  /// The one that is met last; a backup may start when all of them are.
+  private func lastConstraint(_ owed: Owed) -> Constraint {
+    floors.reduce(quiet(owed)) { $1.notBefore > $0.notBefore ? $1 : $0 }
   }
 
   /// Quiet after the last change, at the latest `maxDelay` after the first.
   private func quiet(_ owed: Owed) -> Constraint {
-    if owed.quiet { return Constraint(notBefore: owed.first, reason: owed.reason ?? "changed") }
+    if owed.quiet { return Constraint(notBefore: owed.first, reason: "nothing") }
     let calm = owed.last.addingClamped(settings.debounce)
     let ceiling = owed.first.addingClamped(settings.maxDelay)
     return calm <= ceiling
-      ? Constraint(
-        notBefore: calm, reason: "changed, then quiet for \(Words.duration(milliseconds: settings.debounce))")
-      : Constraint(
-        notBefore: ceiling, reason: "changing for \(Words.duration(milliseconds: settings.maxDelay)) without a pause")
+      ? Constraint(notBefore: calm, reason: "quiet after a change")
+      : Constraint(notBefore: ceiling, reason: "the longest delay after a change")
+  }
+
+  /// What a backup of this change is taken for.
+  private func reason(_ owed: Owed) -> String {
+    if let reason = owed.reason { return reason }
+    let quietSince = clock.addingClamped(-settings.debounce)
+    return owed.last <= quietSince
+      ? "changed, then quiet for \(Words.duration(milliseconds: settings.debounce))"
+      : "changing for \(Words.duration(milliseconds: settings.maxDelay)) without a pause"
   }
 
   /// What holds every automatic backup back.

@@ -1,0 +1,87 @@
+import FoundationEssentials
+import Testing
+
+/// Policy decides from facts and a time: whatever would let it look for itself is kept out.
+@Suite struct ArchitectureTests {
+  @Test func policyTouchesNothing() throws {
+    let sources = try Self.sources()
+    #expect(sources.count > 10, "the sources of BackupPolicy were not found: \(sources.keys)")
+    for (name, text) in sources {
+      #expect(PurityScan.violations(in: text).isEmpty, "\(name)")
+    }
+  }
+
+  /// The negative control: each forbidden thing, put into a file that passes, is found.
+  @Test(
+    arguments: [
+      "import Glibc", "import Foundation", "@preconcurrency import Foundation", "import Dispatch",
+      "import Synchronization",
+      "let manager = FileManager.default", "let now = Date()", "let now = Date.now", "let now: Timestamp = .now",
+      "let clock = ContinuousClock()", "let wait = SuspendingClock().now", "let dice = Int.random(in: 1...6)",
+      "var generator = SystemRandomNumberGenerator()", "points.shuffle()", "let point = points.randomElement()",
+      "let id = UUID()", "print(\"hello\")", "try await Task.sleep(for: .seconds(1))", "let zone = TimeZone.current",
+      "let home = ProcessInfo.processInfo.environment", "let text = try String(contentsOfFile: path)",
+    ])
+  func scanFinds(line: String) throws {
+    let clean = try #require(try Self.sources()["RestorePolicy.swift"])
+    #expect(PurityScan.violations(in: clean + "\n" + line) == [line])
+    #expect(PurityScan.violations(in: line + "\n" + clean) == [line])
+  }
+
+  @Test func scanOverlooksComments() {
+    #expect(PurityScan.violations(in: "/// random: see `Date()`\n// import Glibc\nlet nowhere = \"known\"").isEmpty)
+    #expect(PurityScan.violations(in: "import FoundationEssentials").isEmpty)
+  }
+
+  private static func sources() throws -> [String: String] {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let folder = root.appending(path: "Sources/BackupPolicy").path
+    let names = try FileManager.default.subpathsOfDirectory(atPath: folder).filter { $0.hasSuffix(".swift") }
+    var sources: [String: String] = [:]
+    for name in names {
+      sources[String(name.split(separator: "/").last ?? "")] = try String(
+        contentsOfFile: folder + "/" + name, encoding: .utf8)
+    }
+    return sources
+  }
+}
+
+private enum PurityScan {
+  /// Words, by whole word; a leading dot means a member.
+  private static let forbidden: Set<String> = [
+    "FileManager", "Date", ".now", ".random", "SystemRandomNumberGenerator", "RandomNumberGenerator", ".shuffle",
+    ".shuffled", ".randomElement", "UUID", "ContinuousClock", "SuspendingClock", "DispatchTime", "ProcessInfo", "Task",
+    "print", ".sleep", ".current", "contentsOfFile", "contentsOf", "FileHandle", "Process", "Thread",
+  ]
+  private static let importable: Set<String> = ["FoundationEssentials"]
+
+  /// The lines that use something forbidden, comments left out.
+  static func violations(in text: String) -> [String] {
+    text.split(separator: "\n").map(String.init).filter { line in
+      let code = line.firstRange(of: "//").map { String(line[..<$0.lowerBound]) } ?? line
+      let words = words(code)
+      if let keyword = words.firstIndex(of: "import") {
+        return !words.dropFirst(keyword + 1).allSatisfy(importable.contains)
+      }
+      return !forbidden.isDisjoint(with: words)
+    }
+  }
+
+  /// Identifiers, each also with the dot in front of it.
+  private static func words(_ code: String) -> [String] {
+    var words: [String] = []
+    var word = ""
+    var dotted = false
+    for character in code + " " {
+      if character.isLetter || character.isNumber || character == "_" {
+        word.append(character)
+        continue
+      }
+      if !word.isEmpty { words += dotted ? [word, "." + word] : [word] }
+      word = ""
+      dotted = character == "."
+    }
+    return words
+  }
+}

@@ -1,0 +1,151 @@
+import Testing
+
+@testable import BackupPolicy
+
+@Suite struct RestorePolicyTests {
+  let usual = RestoreCase()
+
+  @Test func liveIsTheDefault() throws {
+    let plan = try #require(usual.plan)
+    #expect(plan.install == .live)
+    #expect(
+      plan.kinds == [
+        .checkSpace, .safetyBackup, .verify, .stage, .integrityCheck, .installLive, .sync, .record,
+      ])
+    #expect(plan.warnings.isEmpty)
+  }
+
+  @Test func liveWhoeverHasItOpen() {
+    #expect(usual.with { $0.target.openBy = ["gunicorn (812)", "sqlite3 (99)"] }.plan == nil ? false : true)
+    #expect(usual.with { $0.target.openBy = ["gunicorn (812)"] }.plan?.install == .live)
+  }
+
+  @Test func anotherPageSizeReplacesUnderTheLock() throws {
+    let plan = try #require(
+      usual.with {
+        $0.point.pageSize = 8192
+        $0.target.openBy = ["gunicorn (812)"]
+      }.plan)
+    #expect(plan.install == .replace)
+    #expect(!plan.kinds.contains(.moveSideFiles))
+    #expect(plan.step(.installReplace)?.reliesOn?.target == .sameFile(RestoreCase.file))
+    #expect(plan.warnings.contains { $0.contains("gunicorn (812)") })
+  }
+
+  @Test func aMissingDatabaseIsPutInPlace() throws {
+    let plan = try #require(usual.with { $0.target = RestoreCase.missing }.plan)
+    #expect(plan.install == .replace)
+    #expect(plan.kinds == [.checkSpace, .verify, .stage, .integrityCheck, .installReplace, .sync, .record])
+    #expect(plan.step(.installReplace)?.reliesOn?.target == .absent)
+    #expect(plan.step(.installReplace)?.reliesOn?.sideFiles == [])
+  }
+
+  @Test func sideFilesOfAMissingDatabaseLeaveFirst() throws {
+    let plan = try #require(
+      usual.with {
+        $0.target = RestoreCase.missing
+        $0.target.sideFiles = ["app.db-wal"]
+      }.plan)
+    #expect(Array(plan.kinds.suffix(4)) == [.moveSideFiles, .installReplace, .sync, .record])
+    #expect(plan.warnings.contains { $0.contains("app.db-wal") })
+  }
+
+  @Test func anUnreadableTargetIsCopiedAndReplaced() throws {
+    let plan = try #require(usual.with { $0.target = RestoreCase.unreadable }.plan)
+    #expect(plan.install == .replace)
+    #expect(
+      plan.kinds == [
+        .checkSpace, .damagedSafetyCopy, .verify, .stage, .integrityCheck, .moveSideFiles, .installReplace, .sync,
+        .record,
+      ])
+    #expect(plan.step(.damagedSafetyCopy)?.bytes == 17 << 20)
+    #expect(plan.step(.moveSideFiles)?.reliesOn?.target == .unchanged(RestoreCase.file))
+    #expect(plan.step(.installReplace)?.reliesOn?.sideFiles == [])
+  }
+
+  @Test func aTargetThatFailsItsChecksIsCopiedAndRestoredLive() throws {
+    let plan = try #require(usual.with { $0.target.failsChecks = true }.plan)
+    #expect(plan.install == .live)
+    #expect(plan.kinds.prefix(2) == [.checkSpace, .damagedSafetyCopy])
+    #expect(plan.warnings.contains { $0.contains("fails its own checks") })
+  }
+
+  @Test func anEmptyFileIsReplaced() throws {
+    let empty = usual.with {
+      $0.target.state = .empty
+      $0.target.size = 0
+    }
+    #expect(empty.plan?.install == .replace)
+    #expect(empty.kinds?.prefix(2) == [.checkSpace, .safetyBackup])
+    let noPages = usual.with {
+      $0.target.state = .database(
+        DatabaseFacts(pageSize: 4096, pageCount: 0, textEncoding: "UTF-16le", journalMode: "delete"))
+    }
+    #expect(noPages.plan?.install == .replace)
+  }
+
+  @Test func anEmptyPointReplaces() throws {
+    let plan = try #require(
+      usual.with {
+        $0.point.pageCount = 0
+        $0.point.pageSize = 0
+        $0.point.imageSize = 0
+      }.plan)
+    #expect(plan.install == .replace)
+    #expect(plan.kinds.contains(.safetyBackup))
+    #expect(plan.warnings.contains { $0.contains("empty database") })
+  }
+
+  @Test func toANewFile() throws {
+    let plan = try #require(
+      usual.with {
+        $0.request.target = .newFile(path: "/tmp/copy.db")
+        $0.target = TargetFacts(path: "/tmp/copy.db", state: .missing)
+      }.plan)
+    #expect(plan.install == .newFile)
+    #expect(plan.kinds == [.checkSpace, .verify, .stage, .integrityCheck, .installNew, .sync])
+    #expect(plan.step(.installNew)?.reliesOn == ReliedFacts(target: .absent, sideFiles: [], pointChecksum: "ab12"))
+  }
+
+  @Test func waivedSafetyIsWarnedOf() throws {
+    let plan = try #require(usual.with { $0.request.safetyBackup = false }.plan)
+    #expect(!plan.kinds.contains { $0.isSafety })
+    #expect(plan.warnings.contains { $0.hasPrefix("no safety backup") })
+    let missing = usual.with {
+      $0.request.safetyBackup = false
+      $0.target = RestoreCase.missing
+    }
+    #expect(missing.plan?.warnings == [])
+  }
+
+  @Test func verification() {
+    #expect(usual.with { $0.point.integrityKnown = true }.kinds?.contains(.integrityCheck) == false)
+    let again = usual.with {
+      $0.point.integrityKnown = true
+      $0.request.recheck = true
+    }
+    #expect(again.kinds?.contains(.integrityCheck) == true)
+    let without = usual.with { $0.request.verifyFirst = false }
+    #expect(without.kinds == [.checkSpace, .safetyBackup, .stage, .installLive, .sync, .record])
+    #expect(without.plan?.warnings.contains { $0.contains("not verified") } == true)
+  }
+
+  @Test func whatIsElsewhereIsFetchedFirst() {
+    let kinds = usual.with { $0.point.bytesToFetch = 4 << 20 }.kinds
+    #expect(kinds?.prefix(4) == [.checkSpace, .safetyBackup, .fetch, .verify])
+  }
+
+  @Test func doubtfulPointsAreWarnedOf() {
+    #expect(usual.with { $0.point.status = "suspect" }.plan?.warnings.contains { $0.contains("suspect") } == true)
+    #expect(usual.with { $0.point.status = "anomalous" }.plan?.warnings.contains { $0.contains("anomalous") } == true)
+  }
+
+  @Test func jsonNames() {
+    #expect(Install.allCases.map(\.rawValue) == ["live", "replace", "new_file"])
+    #expect(
+      RestoreStep.Kind.allCases.map(\.rawValue) == [
+        "check_space", "safety_backup", "damaged_safety_copy", "fetch", "verify", "stage", "integrity_check",
+        "install_live", "move_side_files", "install_replace", "install_new", "sync", "record",
+      ])
+  }
+}

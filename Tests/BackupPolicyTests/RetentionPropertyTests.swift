@@ -1,0 +1,111 @@
+import Testing
+
+@testable import BackupPolicy
+
+@Suite struct RetentionPropertyTests {
+  @Test(arguments: [2, 71, 828, 1828, 45_904] as [UInt64])
+  func everyDecisionIsSafe(seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    var removals = 0
+    for number in 0..<400 {
+      let points = Self.repository(&random)
+      let policy = RetentionPolicy(
+        keepLast: random.pick([nil, 1, 3, 10]), retentionDays: random.pick([nil, 1, 7, 400]),
+        maxBackups: random.pick([nil, 1, 5]), safetyGrace: random.pick([0, 86400, 604_800]))
+      let decision = policy.decide(points, now: RetentionHistory.now)
+      removals += decision.remove.count
+      let broken = Self.broken(decision, points, policy)
+      if !broken.isEmpty {
+        Issue.record("seed \(seed), case \(number): \(broken) by \(policy) of \(points)")
+        return
+      }
+    }
+    #expect(removals > 1000, "seed \(seed) hardly removes anything")
+  }
+
+  /// A chain of 20,000 incrementals, or as many fulls, is decided on in passing.
+  @Test func longChains() {
+    var points = [RetentionPoint(id: RetentionHistory.id(0), created: RetentionHistory.now, type: "scheduled")]
+    for number in 1...20_000 {
+      points.append(
+        RetentionPoint(
+          id: RetentionHistory.id(number), created: RetentionHistory.now, type: "change", kind: "incremental",
+          parent: points[number - 1].id))
+    }
+    points.append(RetentionPoint(id: RetentionHistory.id(30_000), created: RetentionHistory.now, type: "scheduled"))
+    let decision = RetentionPolicy(keepLast: 1).decide(points, now: RetentionHistory.now)
+    #expect(decision.remove.map(\.id) == points.prefix(20_001).reversed().map(\.id))
+    points[20_000].pinned = true
+    #expect(RetentionPolicy(keepLast: 1).decide(points, now: RetentionHistory.now).remove.isEmpty)
+  }
+
+  private static func broken(
+    _ decision: RetentionDecision, _ points: [RetentionPoint], _ policy: RetentionPolicy
+  ) -> [String] {
+    var broken: [String] = []
+    func rule(_ name: String, _ holds: Bool) { if !holds { broken.append(name) } }
+    let byID = Dictionary(uniqueKeysWithValues: points.map { ($0.id, $0) })
+    let kept = Set(decision.keep.map(\.id))
+    let removed = decision.remove.map(\.id)
+    rule("each point once", kept.union(removed) == Set(byID.keys) && kept.count + removed.count == points.count)
+    rule(
+      "a reason each", (decision.keep + decision.remove).allSatisfy { !$0.reasons.isEmpty && !$0.reasons.contains("") })
+    rule("in repository order", decision.keep.map(\.id) == points.map(\.id).filter(kept.contains))
+    rule("pinned stay", points.allSatisfy { !$0.pinned || kept.contains($0.id) })
+    rule("parents stay", points.allSatisfy { !kept.contains($0.id) || parentStays($0, kept, byID) })
+    rule("children first", childrenFirst(removed, byID))
+    let sound = points.filter { !["failed", "unauthenticated", "suspect", "anomalous"].contains($0.status) }
+    if let newest = sound.last(where: \.verified) { rule("newest verified stays", kept.contains(newest.id)) }
+    if let newest = sound.last(where: { $0.verified && !["safety", "guard"].contains($0.type) }) {
+      rule("newest verified backup stays", kept.contains(newest.id))
+    }
+    rule("something stays", points.isEmpty || !kept.isEmpty)
+    rule("no rule, no removal", policy.keepLast ?? policy.retentionDays ?? policy.maxBackups != nil || removed.isEmpty)
+    for point in points where removed.contains(point.id) && ["safety", "guard"].contains(point.type) {
+      let age = (RetentionHistory.now.milliseconds - point.created.milliseconds) / 1000
+      rule("grace of \(point.id)", point.status == "failed" || (age > policy.safetyGrace && !point.clockSuspect))
+    }
+    let ordinary = points.filter {
+      $0.kind == "full" && !$0.pinned && ["manual", "scheduled", "change"].contains($0.type)
+    }
+    let counted = ordinary.filter { !["failed", "unauthenticated"].contains($0.status) }
+    let owed = min(policy.keepLast ?? 0, policy.maxBackups ?? .max)
+    rule("the newest are kept", counted.suffix(owed).allSatisfy { kept.contains($0.id) })
+    return broken
+  }
+
+  private static func parentStays(
+    _ point: RetentionPoint, _ kept: Set<PointID>, _ byID: [PointID: RetentionPoint]
+  ) -> Bool {
+    guard point.kind != "full", let parent = point.parent, byID[parent] != nil else { return true }
+    return kept.contains(parent)
+  }
+
+  private static func childrenFirst(_ removed: [PointID], _ byID: [PointID: RetentionPoint]) -> Bool {
+    var gone: Set<PointID> = []
+    for id in removed {
+      if let point = byID[id], point.kind != "full", let parent = point.parent, gone.contains(parent) { return false }
+      gone.insert(id)
+    }
+    return true
+  }
+
+  private static func repository(_ random: inout SplitMix64) -> [RetentionPoint] {
+    var points: [RetentionPoint] = []
+    for number in 0..<Int.random(in: 0..<40, using: &random) {
+      let incremental = !points.isEmpty && random.chance(2)
+      points.append(
+        RetentionPoint(
+          id: RetentionHistory.id(number),
+          created: RetentionHistory.now.adding(seconds: -Int64.random(in: -90_000..<3_000_000, using: &random)),
+          type: random.pick(["manual", "scheduled", "scheduled", "change", "safety", "guard"]),
+          kind: incremental ? "incremental" : "full",
+          parent: incremental ? (random.chance(20) ? RetentionHistory.id(9999) : random.pick(points).id) : nil,
+          status: random.pick([
+            "completed", "completed", "verified", "failed", "unauthenticated", "suspect", "anomalous",
+          ]),
+          verified: random.chance(3), clockSuspect: random.chance(10), pinned: random.chance(10)))
+    }
+    return points
+  }
+}
