@@ -11,7 +11,7 @@ try:
     from cryptography.hazmat.primitives.ciphers import Cipher, aead, algorithms, modes
 except ImportError: aead = None
 
-MAGIC, SQLITE, GZIP = b"\x89HFA\r\n\x1a\n", b"SQLite format 3\0", b"\x1f\x8b\x08"
+MAGIC = b"\x89HFA\r\n\x1a\n"
 SEGMENT, TAG, HEADER_MAX = 65536, 16, 16 << 20       # plaintext of a segment, AES-GCM tag, longest header read
 FAILED, DAMAGED, NO_POINT, WRONG_KEY, USAGE = 1, 3, 4, 5, 64
 
@@ -22,6 +22,7 @@ def need(condition, why, code=DAMAGED):
 def warn(text): print(f"recover.py: warning: {text}", file=sys.stderr)
 def number(data): return int.from_bytes(data, "big")
 def pieces(file): return iter(lambda: file.read(SEGMENT), b"")
+def plausible(data, name): return data[257:262] == b"ustar" if ".tar" in name else data.startswith(b"SQLite format 3\0")
 def take(file, count):
     data = file.read(count) if 0 <= count <= HEADER_MAX else b""
     need(len(data) == count, "the file ends too early, or a length in it is impossible")
@@ -109,7 +110,7 @@ def segments(file, left, key):
         sealed = file.read(min(SEGMENT + TAG, left - i * (SEGMENT + TAG)))
         yield need(unseal(key, i.to_bytes(11, "big") + b"\0", sealed), f"segment {i} does not open: damaged")
 
-def cbc_payload(file, size, compressed):
+def cbc_payload(file, size, name):
     """The payload of an aes-256-cbc file. Only its first bytes can tell a wrong password."""
     need(size >= 48 and size % 16 == 0, "neither an aes-256-gcm nor an aes-256-cbc file")
     password = need(secrets()[0], "this is an aes-256-cbc point: set BACKUP_ENCRYPTION_PASSWORD", WRONG_KEY)
@@ -117,7 +118,7 @@ def cbc_payload(file, size, compressed):
     cipher, last = Cipher(algorithms.AES(key), modes.CBC(take(file, 16))).decryptor(), b""
     for block in pieces(file):
         plain = last + cipher.update(block)
-        need(last or plain == b"\x10" * 16 or plain.startswith(GZIP if compressed else SQLITE),
+        need(last or plain == b"\x10" * 16 or (plain[:2] == b"\x1f\x8b" if ".gz" in name else plausible(plain, name)),
              "wrong password, or the beginning of the file is damaged", WRONG_KEY)
         yield plain[:-16]
         last = plain[-16:]
@@ -154,23 +155,22 @@ def image_of(file, name, folder, point):
     agrees, compressed, encrypted = checksum_agrees(file, folder, point), ".gz" in name, name.endswith(".enc")
     need(aead or not encrypted, "this point is encrypted: install the Python package cryptography", FAILED)
     file.seek(0)
-    gcm, size = encrypted and file.peek(8)[:8] == MAGIC, os.fstat(file.fileno()).st_size
-    total, index, written, begin = None, (), 0, b""
+    gcm, size, written, begin = encrypted and file.peek(8)[:8] == MAGIC, os.fstat(file.fileno()).st_size, 0, b""
     need(gcm or agrees is not False, "the SHA-256 of the file is not the one in its metadata")
     if gcm and agrees is False: warn("the metadata's checksum is not the file's; the archive's authentication decides")
+    total, index, blocks = None, (), cbc_payload(file, size, name) if encrypted else pieces(file)
     if gcm: total, index, blocks = gcm_payload(file, size, point, compressed)
-    else: blocks = cbc_payload(file, size, compressed) if encrypted else pieces(file)
     for piece in gunzip(blocks, index) if compressed else blocks:
-        begin, written = begin or piece[:16], written + len(piece)
+        begin, written = begin or piece[:512], written + len(piece)
         need(total is None or written <= total, "the image is larger than the trailer says")
         yield piece
     need(total is None or written == total, "the image is smaller than the trailer says")
     if agrees or gcm: return
     warn("the metadata has no checksum: nothing proves that the file is as it was stored")
-    need(not written or begin == SQLITE and written % 512 == 0, "this is not a whole database")
+    need(not written or plausible(begin, name) and written % 512 == 0, "this is not a whole database")
 
 def recover(folder, point, out):
-    names = (point + end for end in (".db.gz.enc", ".db.enc", ".db.gz", ".db"))
+    names = (point + kind + end for kind in (".db", ".tar") for end in (".gz.enc", ".enc", ".gz", ""))
     names = [name for name in names if os.path.isfile(os.path.join(folder, name))]
     need(names, f"no point {point} in {folder}", NO_POINT)
     for path in (out, out + "-wal", out + "-shm", out + "-journal"):
