@@ -144,10 +144,15 @@ import Testing
   }
 
   @Test func successEndsTheBackoff() {
-    check(
-      "c------------------------c----------------c-----------",
-      "-----S------------S-----------S----------------S------", duration: 300,
-      outcomes: [.failed(.ioError), .stored, .stored, .stored])
+    var diagram = TriggerDiagram(
+      duration: 0, outcomes: [.failed(.ioError), .failed(.ioError), .stored, .failed(.ioError)])
+    diagram.send(.change)
+    diagram.advance(to: 10_000)
+    diagram.send(.change)
+    diagram.advance(to: 20_000)
+    #expect(diagram.starts.map(\.time) == [500, 1500, 3500, 10_500, 11_500])
+    #expect(diagram.starts.last?.reason == "trying again after a failure")
+    #expect(diagram.violations.isEmpty)
   }
 
   @Test func aChangeDoesNotShortenTheBackoff() {
