@@ -114,6 +114,37 @@ struct ConnectionTests {
     #expect(throws: Never.self) { try DatabaseConnection(path: path, access: .observer, busyTimeout: 50) }
   }
 
+  /// POSIX locks belong to the process: closing any second descriptor on a file would drop them all.
+  @Test("Locks that this process holds survive our looking at the database", arguments: ["wal", "delete"])
+  func locksSurvive(mode: String) throws {
+    let path = folder.path("app.db")
+    let application = try DatabaseFixture(journalMode: mode).create(at: path)
+    symlink(path, folder.path("link"))
+    try application.run("BEGIN IMMEDIATE")
+    for name in ["app.db", "link"] {
+      let connection = try DatabaseConnection(path: folder.path(name), access: .observer)
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: folder.path("scratch"))
+      _ = try snapshot.image()
+      snapshot.end()
+      #expect(connection.filesAreUnchanged)
+      connection.close()
+      _ = try LiveInstall.journalVersionBytes(of: folder.path(name))
+    }
+    #expect(errorKind { _ = try ExclusiveHold(path: path, busyTimeout: 10) } == .busy)
+    let intruder = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+    #expect(try Python.run(script: intruder, arguments: [path]).stderr.contains("locked"))
+    try application.run("UPDATE item SET name = 'mine'; COMMIT")
+    #expect(try Python.run(script: intruder, arguments: [path]).status == 0)
+  }
+
+  @Test("What is restored is flushed with its commit")
+  func writerIsDurable() throws {
+    let path = folder.path("app.db")
+    try DatabaseFixture().create(at: path).close()
+    // 3 is EXTRA: the database, the journal, and the folder after the journal is gone.
+    #expect(try DatabaseConnection(path: path, access: .writer).integer("PRAGMA synchronous") == 3)
+  }
+
   @Test("Values come back as they were stored")
   func values() throws {
     let connection = try DatabaseConnection(path: folder.path("new.db"), access: .scratch)

@@ -34,6 +34,17 @@ struct ObserverTests {
     #expect(try names(in: folder.path) == beside)
   }
 
+  @Test("A database that fails to open gets no side files either")
+  func failedOpening() throws {
+    let application = try DatabaseFixture(journalMode: "wal").create(at: path)
+    try application.run("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'garbage'")
+    application.close()
+    let before = try FolderDigest.of(path, times: true)
+    #expect(errorKind { try observe() } == .corrupt)
+    #expect(before.differences(to: try FolderDigest.of(path, times: true)) == [])
+    #expect(try names(in: folder.path) == ["app.db"])
+  }
+
   @Test("An empty file stays empty")
   func emptyFile() throws {
     try folder.write("app.db", [])

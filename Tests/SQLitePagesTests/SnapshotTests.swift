@@ -81,6 +81,23 @@ struct SnapshotTests {
     #expect(try snapshot.connection.integer("SELECT count(*) FROM item WHERE name = 'new'") == 99)
   }
 
+  /// The transaction may hold read lock 0 here, which does not stop a writer from starting the log anew.
+  @Test("A log that starts anew under a snapshot of a checkpointed state")
+  func restartUnderSnapshot() throws {
+    let application = try DatabaseFixture(journalMode: "wal", rows: 300).create(at: path)
+    try application.run("PRAGMA wal_checkpoint")
+    let image = try application.image()
+    let snapshot = try snapshot()
+    #expect(try #require(snapshot.position.wal?.maxFrame) > 0)
+    let salts = snapshot.position.wal?.salts
+    try application.run("UPDATE item SET name = 'new', body = randomblob(2900)")
+    #expect(firstDifference(try snapshot.image(), image, pageSize: 4096) == nil)
+    snapshot.end()
+    let later = try self.snapshot()
+    #expect(later.position.wal?.salts != salts)
+    #expect(firstDifference(try later.image(), try application.image(), pageSize: 4096) == nil)
+  }
+
   @Test("A database that never stands still is given up in time, and the connection is usable afterwards")
   func unstable() throws {
     let application = try DatabaseFixture(journalMode: "wal").create(at: path)

@@ -57,10 +57,10 @@ package final class DatabaseConnection {
     resolvedPath = sqlite3_db_filename(opened.handle, "main").map { String(cString: $0) } ?? location.resolved
     filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
     // From here on a throw runs deinit, which closes the handle.
+    defer { filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath) }
     try configure()
     _ = try integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
     isWAL = try text("PRAGMA journal_mode") == "wal"
-    filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath)
     if access == .observer, !hadWAL { SideFiles.shareWithOwner(of: resolvedPath) }
   }
 
@@ -118,8 +118,9 @@ package final class DatabaseConnection {
   }
 
   private func framesNow() -> UInt32? {
-    // An exclusive connection keeps the wal-index in its own memory, out of reach; an empty file has no frames.
-    guard access == .exclusive else { return walIndex()?.readHeader()?.maxFrame }
-    return FileFacts(path: resolvedPath + "-wal").flatMap { $0.size == 0 ? 0 : nil }
+    // An empty file has no frames, and is all there is to go by where the wal-index is out of reach: for an exclusive
+    // connection, and for one that failed to open.
+    if FileFacts(path: resolvedPath + "-wal")?.size == 0 { return 0 }
+    return walIndex()?.readHeader()?.maxFrame
   }
 }

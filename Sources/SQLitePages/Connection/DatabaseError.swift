@@ -48,13 +48,16 @@ extension DatabaseError {
   /// An error of SQLite's, from its extended result code and its own words.
   init(resultCode: Int32, words: String, systemErrno: Int32 = 0, doing verb: String, path: String) {
     let kind = Self.kind(of: resultCode, words: words, systemErrno: systemErrno)
-    let reason = Self.reason(kind, words: words)
+    let reason =
+      resultCode == Self.needsRollback
+      ? "its hot journal can only be rolled back by who may write it" : Self.reason(kind, words: words)
     self.init(kind, path: path, message: "cannot \(verb) \(path): \(reason)", resultCode: resultCode)
   }
 
   private static func kind(of resultCode: Int32, words: String, systemErrno: Int32) -> Kind {
     switch resultCode & 0xff {
-    case SQLITE_BUSY, SQLITE_LOCKED: .busy
+    // SQLITE_PROTOCOL: too many others came in between while a WAL transaction began.
+    case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL: .busy
     case SQLITE_NOTADB: .notADatabase
     case SQLITE_CORRUPT: .corrupt
     case SQLITE_PERM, SQLITE_AUTH, SQLITE_READONLY: .permission
@@ -76,6 +79,9 @@ extension DatabaseError {
       "unknown tokenizer", "unsafe use of",
     ].contains { words.hasPrefix($0) }
   }
+
+  /// `SQLITE_READONLY_ROLLBACK`; the macro is an expression that Swift does not import.
+  private static let needsRollback: Int32 = SQLITE_READONLY | (3 << 8)
 
   private static func reason(_ kind: Kind, words: String) -> String {
     switch kind {

@@ -2,7 +2,7 @@ import CSQLite
 import Glibc
 
 /// A copy of a database's state by SQLite's own backup call, for when its pages cannot be read directly.
-struct ScratchCopy {
+final class ScratchCopy {
   let connection: DatabaseConnection
   private let path: String
 
@@ -11,15 +11,14 @@ struct ScratchCopy {
     self.path = path
     Self.removeFiles(path)
     connection = try DatabaseConnection(path: path, access: .scratch)
-    do {
-      var copy = try PageCopy(from: source, into: connection)
-      try copy.run(patience: Int(source.busyTimeout), progress: { _, _ in })
-    } catch {
-      remove()
-      throw error
-    }
+    // From here on a throw runs deinit, which removes the file.
+    var copy = try PageCopy(from: source, into: connection)
+    try copy.run(patience: Int(source.busyTimeout), progress: { _, _ in })
   }
 
+  deinit { remove() }
+
+  /// Idempotent.
   func remove() {
     connection.close()
     Self.removeFiles(path)

@@ -1,0 +1,213 @@
+import CSQLite
+import Glibc
+import SQLitePages
+import Testing
+import TestSupport
+
+@Suite("Checks of a private file")
+struct CheckTests {
+  let folder: TemporaryFolder
+  let path: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    path = folder.path("image.db")
+  }
+
+  /// Creates the file in Python, which can define the collations and functions that are unknown here.
+  private func create(_ sql: String) throws {
+    let script = """
+      import sqlite3, sys
+      db = sqlite3.connect(sys.argv[1], isolation_level=None)
+      db.create_collation("theirs", lambda a, b: (a > b) - (a < b))
+      db.create_function("twice", 1, lambda a: a * 2, deterministic=True)
+      db.executescript(sys.argv[2])
+      """
+    let result = try Python.run(script: script, arguments: [path, sql])
+    #expect(result.status == 0, "\(result.stderr)")
+  }
+
+  @Test("A sound database passes every check", arguments: IntegrityCheck.Kind.allCases)
+  func sound(kind: IntegrityCheck.Kind) throws {
+    try DatabaseFixture().create(at: path).close()
+    #expect(try IntegrityCheck.run(kind, path: path) == .passed)
+  }
+
+  @Test("Corrupt pages are found and named")
+  func corruptPage() throws {
+    try DatabaseFixture(rows: 300).create(at: path).close()
+    let file = open(path, O_RDWR)
+    let garbage = [UInt8](repeating: 0x5A, count: 4096)
+    for page in 5..<20 { #expect(pwrite(file, garbage, 4096, off_t(page * 4096)) == 4096) }
+    close(file)
+    for kind in [IntegrityCheck.Kind.full, .quick] {
+      guard case .failed(let messages) = try IntegrityCheck.run(kind, path: path) else {
+        Issue.record("\(kind) did not fail")
+        continue
+      }
+      #expect((1...10).contains(messages.count))
+    }
+  }
+
+  @Test("A file that is no database fails, one that is missing throws")
+  func noDatabase() throws {
+    try folder.write("image.db", [UInt8](repeating: 1, count: 5000))
+    guard case .failed = try IntegrityCheck.run(.full, path: path) else {
+      Issue.record("garbage did not fail")
+      return
+    }
+    #expect(errorKind { _ = try IntegrityCheck.run(.full, path: folder.path("none")) } == .missing)
+  }
+
+  @Test("What only the application has makes a check skipped, not failed")
+  func missingExtensions() throws {
+    try create(
+      """
+      CREATE TABLE a (x TEXT COLLATE theirs); CREATE INDEX ax ON a (x); INSERT INTO a VALUES ('b'), ('a');
+      CREATE TABLE b (x INTEGER); CREATE INDEX bx ON b (twice(x)); INSERT INTO b VALUES (1), (2);
+      """)
+    guard case .skipped(let needs) = try IntegrityCheck.run(.full, path: path) else {
+      Issue.record("not skipped")
+      return
+    }
+    #expect(needs.contains("theirs") || needs.contains("twice"), "\(needs)")
+    try DatabaseApplication(path, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE tbl_name = 'a'").close()
+    #expect(try IntegrityCheck.run(.full, path: path) == .skipped(needs: "unknown function: twice()"))
+  }
+
+  @Test("Rows that refer to nothing are named, ten at most")
+  func foreignKeys() throws {
+    try create(
+      """
+      CREATE TABLE parent (id INTEGER PRIMARY KEY); CREATE TABLE child (id INTEGER PRIMARY KEY, p REFERENCES parent);
+      INSERT INTO child SELECT n, n FROM (\(DatabaseFixture.numbers(30)));
+      """)
+    guard case .failed(let messages) = try IntegrityCheck.run(.foreignKeys, path: path) else {
+      Issue.record("not failed")
+      return
+    }
+    #expect(messages.count == 10)
+    #expect(messages.first == "row 1 of child refers to a missing row of parent")
+    #expect(try IntegrityCheck.run(.full, path: path) == .passed)
+  }
+
+  @Test("A time limit interrupts a check instead of failing it")
+  func interrupted() throws {
+    try DatabaseFixture(rows: 2000).create(at: path).close()
+    let connection = try DatabaseConnection(path: path, access: .readOnly)
+    connection.limitTime(milliseconds: 0)
+    #expect(errorKind { _ = try IntegrityCheck.run(.full, on: connection) } == .interrupted)
+    connection.limitTime(milliseconds: nil)
+    #expect(try IntegrityCheck.run(.full, on: connection) == .passed)
+  }
+
+  @Test("Ordinary tables are counted, whatever they are called; one that needs an unknown collation is left out")
+  func tableCounts() throws {
+    try create(
+      """
+      CREATE TABLE a (x); INSERT INTO a VALUES (1), (2);
+      CREATE TABLE "it's ""odd"" [name]" (x PRIMARY KEY) WITHOUT ROWID;
+      INSERT INTO "it's ""odd"" [name]" VALUES (1), (2), (3);
+      CREATE TABLE empty (id INTEGER PRIMARY KEY AUTOINCREMENT);
+      CREATE TABLE c (x TEXT COLLATE theirs PRIMARY KEY) WITHOUT ROWID; INSERT INTO c VALUES ('x');
+      CREATE VIEW v AS SELECT * FROM a;
+      CREATE VIRTUAL TABLE doc USING fts5(body); INSERT INTO doc VALUES ('text');
+      CREATE TABLE doc_notes (x); INSERT INTO doc_notes VALUES (1);
+      """)
+    let connection = try DatabaseConnection(path: path, access: .readOnly)
+    let counts = try connection.tableCounts(within: 60_000)
+    #expect(counts == ["a": 2, "it's \"odd\" [name]": 3, "empty": 0, "doc_notes": 1])
+  }
+
+  @Test("Tables for which there is no time are named without a count, even one great table")
+  func tableCountsOutOfTime() throws {
+    try DatabaseFixture().create(at: path).close()
+    let connection = try DatabaseConnection(path: path, access: .readOnly)
+    #expect(try connection.tableCounts(within: 0) == ["item": nil, "gone": nil])
+    #expect(try connection.tableCounts(within: 60_000) == ["item": 60, "gone": 0])
+  }
+
+  /// `count(*)` walks a table in one instruction of the virtual machine, where no progress handler is asked.
+  @Test("A count that takes long is interrupted in the middle")
+  func countInterrupted() throws {
+    let application = try DatabaseApplication(
+      path,
+      """
+      PRAGMA page_size = 512; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;
+      CREATE TABLE t (x); INSERT INTO t SELECT randomblob(400) FROM (\(DatabaseFixture.numbers(120_000)));
+      """)
+    application.close()
+    let connection = try DatabaseConnection(path: path, access: .readOnly)
+    #expect(try connection.tableCounts(within: 1) == ["t": nil])
+    #expect(try connection.tableCounts(within: 60_000) == ["t": 120_000])
+  }
+
+  static let migrations: [(String, String)] = [
+    (
+      "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('ae1027a6acf')",
+      "ae1027a6acf"
+    ),
+    (
+      """
+      CREATE TABLE django_migrations (id INTEGER PRIMARY KEY, app TEXT, name TEXT, applied TEXT);
+      INSERT INTO django_migrations VALUES (1, 'auth', '0001_initial', ''), (2, 'shop', '0007_price', '')
+      """, "shop.0007_price"
+    ),
+    (
+      "CREATE TABLE schema_migrations (version TEXT PRIMARY KEY); INSERT INTO schema_migrations VALUES "
+        + "('20240102030405'), ('20230102030405')", "20240102030405"
+    ),
+    (
+      "CREATE TABLE schema_migrations (version INTEGER, dirty INTEGER); INSERT INTO schema_migrations VALUES (12, 0)",
+      "12"
+    ),
+    (
+      """
+      CREATE TABLE flyway_schema_history (installed_rank INT PRIMARY KEY, version TEXT);
+      INSERT INTO flyway_schema_history VALUES (1, '1'), (10, '2.1'), (11, NULL)
+      """, "2.1"
+    ),
+    (
+      """
+      CREATE TABLE "__EFMigrationsHistory" ("MigrationId" TEXT PRIMARY KEY, "ProductVersion" TEXT);
+      INSERT INTO "__EFMigrationsHistory" VALUES ('20240101_B', '8'), ('20230101_A', '7')
+      """, "20240101_B"
+    ),
+    (
+      "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY); INSERT INTO grdb_migrations VALUES "
+        + "('v2'), ('v1-late')", "v1-late"
+    ),
+    (
+      "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT); INSERT INTO _sqlx_migrations "
+        + "VALUES (9, 'a'), (10, 'b')", "10"
+    ),
+    (
+      "CREATE TABLE knex_migrations (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO knex_migrations VALUES "
+        + "(1, 'z.js'), (2, 'a.js')", "a.js"
+    ),
+    ("PRAGMA user_version = 42", "42"),
+    ("SELECT 1", "0"),
+    // Odd columns, empty tables and look-alikes fall through.
+    ("CREATE TABLE alembic_version (other); PRAGMA user_version = 3", "3"),
+    ("CREATE TABLE alembic_version (version_num); PRAGMA user_version = 4", "4"),
+    (
+      "CREATE TABLE knex_migrations (id, name); INSERT INTO knex_migrations VALUES (1, x'ff'); PRAGMA user_version = 5",
+      "5"
+    ),
+    (
+      "CREATE VIEW alembic_version AS WITH RECURSIVE c(version_num) AS (SELECT 1 UNION ALL SELECT version_num + 1 FROM "
+        + "c) SELECT max(version_num) AS version_num FROM c; PRAGMA user_version = 6", "6"
+    ),
+    (
+      "CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES (hex(zeroblob(5000)))",
+      String(repeating: "0", count: 200)
+    ),
+  ]
+
+  @Test("Each migration tool's own version, else user_version", arguments: migrations)
+  func schemaVersion(sql: String, version: String) throws {
+    try create(sql)
+    let connection = try DatabaseConnection(path: path, access: .readOnly)
+    #expect(try connection.schemaVersion() == version)
+  }
+}

@@ -1,0 +1,143 @@
+import Glibc
+import SQLitePages
+import Testing
+import TestSupport
+
+/// What an agent may do that is not the application's user. Each test runs in a process of its own that gives up root's
+/// rights (where it has them), for root may write everything.
+@Suite("Beside an application whose files it may not write")
+struct UnprivilegedTests {
+  @Test("A cleanly closed WAL database is read without making a log")
+  func closedWAL() async {
+    await #expect(processExitsWith: .success) {
+      let place = try ReadOnlyPlace { application in application.close() }
+      let connection = try DatabaseConnection(path: place.path, access: .observer)
+      #expect(connection.isImmutable)
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
+      #expect(!snapshot.blocksWriters && snapshot.geometry.journalMode == "wal")
+      #expect(firstDifference(try snapshot.image(), place.image, pageSize: 4096) == nil)
+      snapshot.end()
+      #expect(place.namesBeside() == ["app.db"])
+    }
+  }
+
+  @Test("It is not believed when somebody writes it meanwhile", arguments: ["before the snapshot", "during it"])
+  func changedMeanwhile(when: String) async {
+    await #expect(processExitsWith: .success) { [when] in
+      let place = try ReadOnlyPlace { application in application.close() }
+      let connection = try DatabaseConnection(path: place.path, access: .observer)
+      if when == "before the snapshot" {
+        try place.writeAsOwner()
+        #expect(errorKind { _ = try DatabaseSnapshot(connection, scratchPath: place.scratch) } == .unstable)
+      } else {
+        let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
+        _ = try snapshot.image()
+        try place.writeAsOwner()
+        #expect(errorKind { _ = try snapshot.image() } == .unstable)
+      }
+    }
+  }
+
+  @Test("An open WAL database is read through its wal-index, mapped read-only")
+  func openWAL() async {
+    await #expect(processExitsWith: .success) {
+      let place = try ReadOnlyPlace { _ in }
+      let connection = try DatabaseConnection(path: place.path, access: .observer)
+      #expect(!connection.isImmutable)
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
+      #expect(snapshot.position.wal != nil)
+      #expect(firstDifference(try snapshot.image(), place.image, pageSize: 4096) == nil)
+      #expect(access(place.scratch, F_OK) != 0)
+    }
+  }
+
+  /// Nobody holds the `-shm` of a killed application, so a reader that cannot write it cannot trust it: SQLite keeps a
+  /// wal-index of its own, out of reach, and the pages are copied by its backup call.
+  @Test("A killed application's log is read through SQLite's backup call")
+  func throughSQLite() async {
+    await #expect(processExitsWith: .success) {
+      let place = try ReadOnlyPlace(isKilled: true) { _ in }
+      let connection = try DatabaseConnection(path: place.path, access: .observer)
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
+      #expect(snapshot.position.wal == nil && !snapshot.blocksWriters)
+      #expect(access(place.scratch, F_OK) == 0)
+      #expect(firstDifference(try snapshot.image(), place.image, pageSize: 4096) == nil)
+      snapshot.end()
+      #expect(access(place.scratch, F_OK) != 0)
+    }
+  }
+
+  @Test("A rollback-journal database is read under its own locks")
+  func rollbackJournal() async {
+    await #expect(processExitsWith: .success) {
+      let place = try ReadOnlyPlace(journalMode: "delete") { _ in }
+      let connection = try DatabaseConnection(path: place.path, access: .observer)
+      #expect(!connection.isImmutable)
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
+      #expect(snapshot.blocksWriters)
+      #expect(firstDifference(try snapshot.image(), place.image, pageSize: 4096) == nil)
+    }
+  }
+}
+
+/// A database that this process may only read, in a folder where it may not create files.
+private final class ReadOnlyPlace {
+  let path: String
+  let image: [UInt8]
+  let scratch: String
+  private let folder: TemporaryFolder
+  private let own: TemporaryFolder
+  /// The application runs in a process of its own, with the rights this one gives up.
+  private let application: ProcessInBackground?
+
+  /// - Parameter leave: what becomes of the application's connection before the rights are given up.
+  init(journalMode: String = "wal", isKilled: Bool = false, leave: (DatabaseApplication) throws -> Void) throws {
+    folder = try TemporaryFolder()
+    own = try TemporaryFolder()
+    path = folder.path("app.db")
+    scratch = own.path("scratch")
+    let first = try DatabaseFixture(journalMode: journalMode).create(at: path)
+    image = try first.image()
+    try leave(first)
+    let isOpen = (try? first.value("SELECT 1")) == "1"
+    application = isOpen ? try Self.hold(path) : nil
+    first.close()
+    if isKilled { application?.stop() }
+    chmod(folder.path, 0o555)
+    for suffix in ["", "-wal", "-shm"] { chmod(path + suffix, 0o444) }
+    chmod(own.path, 0o777)
+    becomeNobody()
+  }
+
+  deinit { becomeSomebody() }
+
+  func namesBeside() -> Set<String> { (try? names(in: folder.path)) ?? [] }
+
+  /// One commit by an application that starts and ends.
+  func writeAsOwner() throws {
+    becomeSomebody()
+    chmod(folder.path, 0o755)
+    chmod(path, 0o644)
+    try DatabaseApplication(path, "UPDATE item SET name = 'later'").close()
+    becomeNobody()
+  }
+
+  private func becomeSomebody() {
+    guard getuid() == 0 else { return }
+    seteuid(0)
+    setegid(0)
+  }
+
+  private static func hold(_ path: String) throws -> ProcessInBackground {
+    let script = """
+      import sqlite3, sys, time
+      db = sqlite3.connect(sys.argv[1], isolation_level=None)
+      db.execute("SELECT count(*) FROM item").fetchall()
+      print("open", flush=True)
+      time.sleep(600)
+      """
+    let process = try ProcessInBackground("python3", ["-c", script, path])
+    try process.waitForLine("open")
+    return process
+  }
+}
