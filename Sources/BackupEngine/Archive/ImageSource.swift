@@ -26,7 +26,8 @@ enum PageShape {
 /// A live database's snapshot.
 struct SnapshotSource: ImageSource {
   let snapshot: DatabaseSnapshot
-  var pageSize: Int { snapshot.geometry.pageSize }
+  /// SQLite names a page size for an empty database too; it is one that nothing has been written with.
+  var pageSize: Int { snapshot.geometry.pageCount == 0 ? 0 : snapshot.geometry.pageSize }
   var pageCount: UInt32 { snapshot.geometry.pageCount }
   var imageSize: Int64 { snapshot.geometry.imageSize }
 

@@ -2,18 +2,20 @@ import BackupPolicy
 import COpenSSL
 
 /// Key material. Wiped when the last owner lets go; never printed, never encoded.
-package final class SecretBytes: Sendable, CustomStringConvertible {
-  private let storage: [UInt8]
+///
+/// `@unchecked Sendable`: the memory is this object's own and does not change between init and deinit.
+package final class SecretBytes: @unchecked Sendable, CustomStringConvertible {
+  // Not an array: an array may share its storage with another one, which wiping would then destroy.
+  private let storage: UnsafeMutableRawBufferPointer
 
   package init(_ bytes: [UInt8]) {
-    storage = bytes
+    storage = .allocate(byteCount: bytes.count, alignment: 16)
+    storage.copyBytes(from: bytes)
   }
 
   deinit {
-    // The array is uniquely ours by now; overwriting through a mutable copy would wipe the copy instead.
-    storage.withUnsafeBytes { bytes in
-      OPENSSL_cleanse(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
-    }
+    OPENSSL_cleanse(storage.baseAddress, storage.count)
+    storage.deallocate()
   }
 
   /// `count` fresh random bytes from the operating system's generator, through OpenSSL.
@@ -27,7 +29,7 @@ package final class SecretBytes: Sendable, CustomStringConvertible {
   package var description: String { "<secret>" }
 
   package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-    try storage.withUnsafeBytes(body)
+    try body(UnsafeRawBufferPointer(storage))
   }
 }
 

@@ -68,8 +68,11 @@ extension RestoreExecutor {
     try staged.sync()
     try files.rename(staged.path, to: target)
     staged.release()
+    // From here on the old side files must never come back: they would be applied to the new file.
+    let aside = movedAside.map(\.from)
+    movedAside = []
     try files.syncFolder(target.parentPath)
-    removeMovedAside()
+    remove(movedAside: aside)
   }
 
   private func exclusiveHold() throws -> ExclusiveHold {
@@ -116,9 +119,7 @@ extension RestoreExecutor {
   }
 
   /// The damaged safety copy holds them; without one they stay beside the database under their new names.
-  private func removeMovedAside() {
-    let names = movedAside.map(\.from)
-    movedAside = []
+  private func remove(movedAside names: [String]) {
     guard safety != nil else {
       if !names.isEmpty { warnings.append("left-over side files were kept as \(names.joined(separator: ", "))") }
       return

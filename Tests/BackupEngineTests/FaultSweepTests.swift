@@ -1,0 +1,163 @@
+import BackupEngine
+import BackupPolicy
+import SQLitePages
+import TestSupport
+import Testing
+
+/// The point holds 60 rows and the marker "first"; the database then moves on to 80 rows and "second".
+private func makePoint(_ bed: TestBed) throws -> PointID {
+  try bed.makeDatabase(rows: 60, bytes: 300)
+  let point = try bed.service().create(CreateRequest()).id
+  bed.time.advance(milliseconds: 60000)
+  return point
+}
+
+private func moveOn(_ bed: TestBed) throws {
+  try bed.change(
+    """
+    UPDATE marker SET text = 'second';
+    WITH RECURSIVE n(i) AS (SELECT 61 UNION ALL SELECT i + 1 FROM n WHERE i < 80)
+    INSERT INTO entries SELECT i, hex(randomblob(100)) FROM n
+    """)
+}
+
+private let create = FaultSweep(
+  prepare: { bed in
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    return nil
+  },
+  work: { service, _ in _ = try service.create(CreateRequest()) },
+  check: { bed, finished in
+    try bed.requireSoundRepository(points: finished ? 1...1 : 0...1)
+    try bed.requireDatabase(["first"])
+  })
+
+private let createInRollbackMode = FaultSweep(
+  prepare: { bed in
+    try bed.makeDatabase(rows: 60, bytes: 300, journal: "delete")
+    return try bed.service().create(CreateRequest()).id
+  },
+  work: { service, _ in _ = try service.create(CreateRequest()) },
+  check: { bed, finished in
+    try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
+    try bed.requireDatabase(["first"])
+  })
+
+private let restoreLive = FaultSweep(
+  prepare: { bed in
+    let point = try makePoint(bed)
+    try moveOn(bed)
+    return point
+  },
+  work: { service, point in try restoreInPlace(service, point!) },
+  check: { bed, finished in
+    try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
+    try bed.requireDatabase(finished ? ["first"] : ["first", "second"])
+    if try bed.marker() == "first" { try bed.requireSafetyBackup() }
+  })
+
+/// Another page size: the file is replaced. The application crashed and left a `-wal` with the marker "second".
+private let restoreByReplacing = FaultSweep(
+  prepare: { bed in
+    let point = try makePoint(bed)
+    try bed.replaceDatabase(pageSize: 8192, leavingWAL: true)
+    return point
+  },
+  work: { service, point in try restoreInPlace(service, point!) },
+  check: { bed, finished in
+    try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
+    try bed.requireDatabase(finished ? ["first"] : ["first", "second"])
+    if try bed.marker() == "first" { try bed.requireSafetyBackup() }
+  })
+
+/// The database is garbage and a `-wal` lies beside it: its files are kept raw and replaced.
+private let restoreOverGarbage = FaultSweep(
+  prepare: { bed in
+    let point = try makePoint(bed)
+    _ = try bed.folder.write("app.db", Array("this was a database once".utf8))
+    _ = try bed.folder.write("app.db-wal", Array("and this its log".utf8))
+    return point
+  },
+  work: { service, point in try restoreInPlace(service, point!) },
+  check: { bed, finished in
+    try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
+    let content = try bed.folder.read("app.db") ?? []
+    if !finished, content == Array("this was a database once".utf8) {
+      let wal = try bed.folder.read("app.db-wal") ?? bed.movedAsideWAL()
+      guard wal == Array("and this its log".utf8) else { throw BrokenPromise("the -wal is lost") }
+    } else {
+      guard try bed.folder.read("app.db-wal") == nil else { throw BrokenPromise("an old -wal lies beside the new file") }
+      try bed.requireDatabase(["first"])
+    }
+  })
+
+extension TestBed {
+  /// A database of another page size in the place of the old one; optionally as a crashed application leaves it.
+  fileprivate func replaceDatabase(pageSize: Int, leavingWAL: Bool) throws {
+    let script = """
+      import os, sqlite3, sys
+      path = sys.argv[1]
+      for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(path + suffix): os.unlink(path + suffix)
+      c = sqlite3.connect(path, isolation_level=None)
+      c.execute("pragma page_size=\(pageSize)"); c.execute("pragma journal_mode=wal")
+      c.execute("create table marker(text)"); c.execute("insert into marker values('before')")
+      c.execute("create table entries(id integer primary key, text)")
+      c.executemany("insert into entries values(?, ?)", [(i, os.urandom(100).hex()) for i in range(80)])
+      c.execute("pragma wal_checkpoint(truncate)")
+      c.execute("update marker set text='second'")
+      os._exit(0) if \(leavingWAL ? "True" : "False") else c.close()
+      """
+    let result = try Python.run(script: script, arguments: [database])
+    guard result.status == 0 else { throw BrokenPromise(result.stderr) }
+  }
+
+  fileprivate func movedAsideWAL() throws -> [UInt8]? {
+    let name = try SystemFileOperations().list(folder.path).first { $0.hasPrefix("app.db-wal.before-") }
+    return try name.flatMap { try folder.read($0) }
+  }
+
+  /// The newest safety backup holds what was there before.
+  fileprivate func requireSafetyBackup() throws {
+    guard let safety = try service().list().first(where: { $0.metadata.backupType == "safety" }) else {
+      throw BrokenPromise("there is no safety backup")
+    }
+    let path = folder.path("safety.db")
+    try? SystemFileOperations().unlink(path)
+    try restore(service(), safety.id, to: path)
+    guard try marker(at: path) == "second" else { throw BrokenPromise("the safety backup holds something else") }
+  }
+}
+
+@Suite("a fault at every step")
+struct FaultSweepTests {
+  @Test("of a backup", arguments: FaultSweep.Kind.allCases)
+  func creating(_ kind: FaultSweep.Kind) throws { try create.sweep(kind) }
+
+  @Test("of a backup in rollback mode", arguments: FaultSweep.Kind.allCases)
+  func creatingInRollbackMode(_ kind: FaultSweep.Kind) throws { try createInRollbackMode.sweep(kind) }
+
+  @Test("of a live restore", arguments: FaultSweep.Kind.allCases)
+  func restoringLive(_ kind: FaultSweep.Kind) throws { try restoreLive.sweep(kind) }
+
+  @Test("of a restore beside a left-over WAL", arguments: FaultSweep.Kind.allCases)
+  func replacing(_ kind: FaultSweep.Kind) throws { try restoreByReplacing.sweep(kind) }
+
+  @Test("of a restore over garbage", arguments: FaultSweep.Kind.allCases)
+  func replacingGarbage(_ kind: FaultSweep.Kind) throws { try restoreOverGarbage.sweep(kind) }
+
+  @Test("power lost, of a backup")
+  func powerLostCreating() throws { try create.powerLoss(seeds: 0..<12) }
+
+  @Test("power lost, of a backup in rollback mode")
+  func powerLostCreatingInRollbackMode() throws { try createInRollbackMode.powerLoss(seeds: 0..<8) }
+
+  @Test("power lost, of a live restore")
+  func powerLostRestoringLive() throws { try restoreLive.powerLoss(seeds: 0..<7) }
+
+  @Test("power lost, of a restore beside a left-over WAL")
+  func powerLostReplacing() throws { try restoreByReplacing.powerLoss(seeds: 0..<7) }
+
+  @Test("power lost, of a restore over garbage")
+  func powerLostReplacingGarbage() throws { try restoreOverGarbage.powerLoss(seeds: 0..<7) }
+}
