@@ -56,7 +56,7 @@ struct FaultSweep: Sendable {
   func powerLoss(seeds: Range<UInt64>) throws {
     let counting = StepFaults()
     let world = try TestBed()
-    try work(world.service(files: counting), try prepare(world))
+    try work(world.service(files: counting), prepare(world))
     for step in counting.placesForPowerLoss {
       for seed in seeds {
         let bed = try TestBed()

@@ -37,7 +37,7 @@ struct LiveInstallTests {
     let inode = FileFacts(path: path)?.identity
     let before = try FolderDigest.of(image, times: true)
     var last = (0, 0)
-    try LiveInstall.run(image: image, into: path, busyTimeout: 1000) { last = ($0, $1) }
+    _ = try LiveInstall.run(image: image, into: path, busyTimeout: 1000) { last = ($0, $1) }
     #expect(last.0 == last.1 && last.1 > 0)
     #expect(FileFacts(path: path)?.identity == inode)
     #expect(before.differences(to: try FolderDigest.of(image, times: true)) == [])
@@ -58,7 +58,7 @@ struct LiveInstallTests {
     try reader.run("BEGIN")
     #expect(try reader.value("SELECT count(*) FROM item") == "60")
     try makeImage(for: "wal")
-    try LiveInstall.run(image: image, into: path, busyTimeout: 1000)
+    _ = try LiveInstall.run(image: image, into: path, busyTimeout: 1000)
     #expect(try reader.value("SELECT count(*) FROM item") == "60")
     try reader.run("COMMIT")
     #expect(try reader.value("SELECT count(*) FROM item") == "25")
@@ -76,7 +76,7 @@ struct LiveInstallTests {
     try makeImage(for: mode)
     try application.run(transaction)
     let before = try FolderDigest.of(path, times: true)
-    let kind = errorKind { try LiveInstall.run(image: image, into: path, busyTimeout: 60) }
+    let kind = errorKind { _ = try LiveInstall.run(image: image, into: path, busyTimeout: 60) }
     #expect(kind == .busy)
     #expect(before.differences(to: try FolderDigest.of(path, times: true)) == [])
     _ = application.attempt("COMMIT")
@@ -104,7 +104,7 @@ struct LiveInstallTests {
         """, path,
       ])
     try holder.waitForLine("held")
-    try LiveInstall.run(image: image, into: path, busyTimeout: 20_000)
+    _ = try LiveInstall.run(image: image, into: path, busyTimeout: 20_000)
     #expect(try DatabaseApplication(path).value("SELECT count(*) FROM item") == "25")
   }
 

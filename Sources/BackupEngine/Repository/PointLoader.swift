@@ -66,7 +66,10 @@ struct PointLoader {
     case .failure(let error):
       point = derive(name, usable, size, why: error.message)
     }
-    if case .failure(let error) = head {
+    if case .success(nil) = head, name.encrypted, point.metadata.cipher == .aes256GCM {
+      point.problems.append("it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+      point.metadata.status = .failed
+    } else if case .failure(let error) = head {
       point.problems.append((error as? HoldfastError)?.message ?? "its header cannot be read")
       point.metadata.status = .failed
     } else if let header, header.id != name.id {

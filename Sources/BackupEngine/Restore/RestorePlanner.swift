@@ -8,6 +8,7 @@ struct RestorePlanner {
   func decide(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreDecision {
     if point.name.content == .raw { return .refuse(Self.rawRefusal(point)) }
     if point.archiveMissing { return .refuse(Self.missingRefusal(point)) }
+    if point.metadata.status == .failed { return .refuse(Self.failedRefusal(point)) }
     return RestorePolicy.decide(request, try facts(request, point))
   }
 
@@ -39,6 +40,13 @@ struct RestorePlanner {
     RestoreRefusal(
       .refused, "\(point.id) is a copy of damaged files as they were found, not a database to restore",
       hint: "contrib/recover.py writes it out as a tar of those files")
+  }
+
+  private static func failedRefusal(_ point: StoredPoint) -> RestoreRefusal {
+    let why = (point.problems + point.metadata.verificationErrors).first ?? "its status is failed"
+    return RestoreRefusal(
+      .verificationFailed, "\(point.id) cannot be restored: \(why)",
+      hint: "use another point; holdfast verify \(point.id) looks at this one again")
   }
 
   private static func missingRefusal(_ point: StoredPoint) -> RestoreRefusal {

@@ -1,0 +1,182 @@
+import BackupEngine
+import BackupPolicy
+import SQLitePages
+import TestSupport
+import Testing
+
+@Suite("restore")
+struct RestoreTests {
+  /// A point with the marker "first", and the database with "second".
+  private func world(journal: String = "wal") throws -> (bed: TestBed, point: PointID) {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 2000, bytes: 400, journal: journal)
+    let point = try bed.service().create(CreateRequest()).id
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'second'; DELETE FROM entries WHERE id > 1000")
+    return (bed, point)
+  }
+
+  @Test("live: an open writer and an open reader go on without reopening", arguments: ["wal", "delete"])
+  func live(journal: String) throws {
+    let (bed, point) = try world(journal: journal)
+    let writer = try DatabaseConnection(path: bed.database, access: .writer)
+    let reader = try DatabaseConnection(path: bed.database, access: .writer)
+    #expect(try reader.text("SELECT text FROM marker") == "second")
+    if journal == "wal" {
+      // A reader in the middle of a transaction keeps its snapshot, and the restore does not wait for it.
+      try reader.execute("BEGIN")
+      #expect(try reader.integer("SELECT count(*) FROM entries") == 1000)
+    }
+    let before = try SystemFileOperations().status(bed.database)
+    let outcome = try restoreInPlace(bed.service(), point)
+    #expect(outcome.plan.install == .live)
+    #expect(try SystemFileOperations().status(bed.database)?.inode == before?.inode)
+    if journal == "wal" {
+      #expect(try reader.text("SELECT text FROM marker") == "second")
+      try reader.execute("COMMIT")
+    }
+    #expect(try reader.text("SELECT text FROM marker") == "first")
+    #expect(try reader.integer("SELECT count(*) FROM entries") == 2000)
+    try writer.execute("INSERT INTO entries VALUES (5000, 'after')")
+    #expect(try reader.integer("SELECT count(*) FROM entries") == 2001)
+    #expect(try writer.text("PRAGMA journal_mode") == journal)
+    #expect(try bed.integrity() == .passed)
+
+    let safety = try #require(outcome.safetyBackupID)
+    try restore(bed.service(), safety, to: bed.folder.path("safety.db"))
+    #expect(try bed.marker(at: bed.folder.path("safety.db")) == "second")
+  }
+
+  @Test("live: beside writers in other processes that never stop")
+  func liveUnderWriters() throws {
+    let (bed, point) = try world()
+    let script = """
+      import sqlite3, sys, time
+      c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20); n = 0; end = time.time() + 3
+      print("ready", flush=True)
+      while time.time() < end:
+        c.execute("insert into entries(text) values('busy')"); n += 1; time.sleep(0.002)
+      print(n)
+      """
+    let writer = try ProcessInBackground("python3", ["-c", script, bed.database])
+    defer { writer.stop() }
+    try writer.waitForLine("ready")
+    let outcome = try restoreInPlace(bed.service(), point)
+    #expect(outcome.plan.install == .live)
+    let ended = writer.waitForEnd()
+    #expect(ended == 0)
+    #expect(try bed.marker() == "first")
+    #expect(try bed.integrity() == .passed)
+  }
+
+  @Test("busy: a transaction that does not end is a clear failure, and nothing changes")
+  func busy() throws {
+    let (bed, point) = try world()
+    let application = try DatabaseConnection(path: bed.database, access: .writer)
+    try application.execute("BEGIN IMMEDIATE; UPDATE marker SET text = 'third'")
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    #expect(error?.code.exitCode == 6 && error?.hint != nil, "\(String(describing: error))")
+    try application.execute("COMMIT")
+    #expect(try bed.marker() == "third")
+    #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
+  }
+
+  @Test("another page size: replaced under SQLite's lock, refused while somebody has it open")
+  func replace() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let point = try bed.service().create(CreateRequest()).id
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    try bed.makeDatabase(pageSize: 8192, marker: "second")
+    #expect(try Shell.run("chmod", ["640", bed.database]).status == 0)
+    let application = try ProcessInBackground(
+      "python3", ["-c", "import sqlite3,sys,time; c=sqlite3.connect(sys.argv[1]); c.execute('select * from marker').fetchall(); print('ready',flush=True); time.sleep(60)", bed.database])
+    try application.waitForLine("ready")
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    #expect(error?.code.exitCode == 6, "\(String(describing: error))")
+    #expect(error?.hint?.contains("python3") == true, "\(String(describing: error))")
+    #expect(try bed.marker() == "second")
+    application.stop()
+    let outcome = try restoreInPlace(bed.service(), point)
+    #expect(outcome.plan.install == .replace)
+    #expect(try bed.marker() == "first")
+    #expect(try SystemFileOperations().status(bed.database)?.permissions == 0o640)
+  }
+
+  @Test("a database that fails its checks is kept raw, byte for byte")
+  func damaged() throws {
+    let (bed, point) = try world(journal: "delete")
+    var bytes = try bed.folder.read("app.db") ?? []
+    for index in 8192..<12288 { bytes[index] = 0xa5 }
+    _ = try bed.folder.write("app.db", bytes)
+    let outcome = try restoreInPlace(bed.service(), point)
+    #expect(try bed.marker() == "first")
+    let safety = try bed.service().point(try #require(outcome.safetyBackupID).text)
+    #expect(safety.name.content == .raw && safety.metadata.status == .suspect)
+    #expect(try bed.service().verify(safety.id.text).verified)
+    let tar = bed.folder.path("damaged.tar")
+    let result = try recover(backupDir: bed.backups, id: safety.id.text, to: tar, keyFile: bed.keyFile)
+    #expect(result.status == 0, "\(result.stderr)")
+    #expect(try Shell.run("tar", ["-xf", tar, "-C", bed.folder.path, "--transform", "s/^/saved-/"]).status == 0)
+    #expect(try bed.folder.read("saved-app.db") == bytes)
+  }
+
+  @Test("a missing database comes back; an old -wal beside it is not applied")
+  func missing() throws {
+    let (bed, point) = try world()
+    let wal = try Python.run(
+      script: "import sqlite3,sys,os; c=sqlite3.connect(sys.argv[1]); c.execute(\"update marker set text='third'\"); c.commit(); os._exit(0)",
+      arguments: [bed.database])
+    #expect(wal.status == 0)
+    try SystemFileOperations().unlink(bed.database)
+    let outcome = try restoreInPlace(bed.service(), point)
+    #expect(outcome.safetyBackupID == nil)
+    #expect(try bed.marker() == "first")
+    #expect(outcome.warnings.contains { $0.contains("app.db-wal") }, "\(outcome.warnings)")
+  }
+
+  @Test("another text encoding is refused, with the way out")
+  func encoding() throws {
+    let (bed, point) = try world()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    try bed.makeDatabase(encoding: "UTF-16le", marker: "second")
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    #expect(error?.code.exitCode == 8 && error?.hint?.contains("--to") == true)
+    #expect(try bed.marker() == "second")
+  }
+
+  @Test("--to never overwrites, not even what appears meanwhile")
+  func newFile() throws {
+    let (bed, point) = try world()
+    let path = bed.folder.path("out.db")
+    let request = RestoreRequest(pointID: point, target: .newFile(path: path))
+    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
+    _ = try bed.folder.write("out.db", Array("mine".utf8))
+    let error = #expect(throws: HoldfastError.self) { try bed.service().restore(plan) }
+    #expect(error?.code == .factsChanged && error?.code.exitCode == 6)
+    #expect(try bed.folder.read("out.db") == Array("mine".utf8))
+    guard case .refuse(let refusal) = try bed.service().planRestore(request) else { throw BrokenPromise("not refused") }
+    #expect(refusal.code.exitCode == 8)
+  }
+
+  @Test("facts that changed since the plan stop it before anything is destroyed")
+  func staleFacts() throws {
+    let (bed, point) = try world()
+    let request = RestoreRequest(pointID: point, target: .database(path: bed.database))
+    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
+    #expect(try Shell.run("sh", ["-c", "cp '\(bed.database)' '\(bed.database).new' && mv '\(bed.database).new' '\(bed.database)'"]).status == 0)
+    let error = #expect(throws: HoldfastError.self) { try bed.service().restore(plan) }
+    #expect(error?.code == .factsChanged, "\(String(describing: error))")
+    #expect(try bed.marker() == "second")
+  }
+
+  @Test("a symbolic link stays one, and what it names is restored")
+  func symbolicLink() throws {
+    let (bed, point) = try world()
+    let link = bed.folder.path("link.db")
+    #expect(try Shell.run("ln", ["-s", "app.db", link]).status == 0)
+    _ = try restoreInPlace(bed.service(database: link), point)
+    #expect(try bed.marker() == "first")
+    #expect(try Shell.run("readlink", [link]).stdout == "app.db\n")
+  }
+}

@@ -1,0 +1,78 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// A directory as the original Python service left it works as it stands.
+@Suite("a directory of the original service")
+struct SeedFormatTests {
+  private func world() throws -> TestBed {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 500, journal: "delete")
+    let result = try Python.run(
+      file: "\(projectFolder)/Tests/Fixtures/seed_repository.py",
+      arguments: [bed.database, bed.backups, TestBed.password, "--demo", "7"])
+    guard result.status == 0 else { throw BrokenPromise(result.stderr) }
+    bed.time.set(Timestamp(iso8601: "2030-01-01T00:00:00Z")!)
+    return bed
+  }
+
+  @Test("is listed, verified and restored, every form of it")
+  func readable() throws {
+    let bed = try world()
+    let service = bed.service(.password)
+    let points = try service.list()
+    #expect(points.count == 7)
+    #expect(points.map(\.metadata.created) == points.map(\.metadata.created).sorted(by: >))
+    for (index, point) in points.enumerated() {
+      #expect(point.problems.isEmpty, "\(point.name.text): \(point.problems)")
+      let verification = try service.verify(point.id.text)
+      #expect(verification.verified, "\(point.name.text): \(verification.errors)")
+      let path = bed.folder.path("out-\(index).db")
+      try restore(service, point.id, to: path)
+      #expect(try sameRows(bed.database, path), "\(point.name.text)")
+      let recovered = bed.folder.path("recovered-\(index).db")
+      let result = try recover(backupDir: bed.backups, id: point.id.text, to: recovered, password: TestBed.password)
+      #expect(result.status == 0, "\(result.stderr)")
+      #expect(try bed.folder.read("out-\(index).db") == bed.folder.read("recovered-\(index).db"))
+    }
+  }
+
+  @Test("is restored in place, live")
+  func inPlace() throws {
+    let bed = try world()
+    try bed.change("UPDATE marker SET text = 'second'")
+    let service = bed.service(.password)
+    let oldest = try #require(try service.list().last)
+    #expect(try restoreInPlace(service, oldest.id).plan.install == .live)
+    #expect(try bed.marker() == "first")
+    #expect(try service.point("latest").metadata.backupType == "safety")
+  }
+
+  @Test("is deleted from and cleaned up")
+  func removable() throws {
+    let bed = try world()
+    let service = bed.service(.password)
+    let second = try service.list()[1]
+    _ = try service.delete(second.id.text)
+    #expect(try service.list().count == 6)
+    #expect(try Shell.run("find", [bed.backups, "-name", "\(second.id)*"]).stdout == "")
+    let decision = try service.cleanup(RetentionPolicy(keepLast: 2))
+    #expect(decision.refused == nil && !decision.remove.isEmpty)
+    let left = try service.list()
+    #expect(left.count == decision.keep.count && left.count < 6)
+    for point in left { #expect(try service.verify(point.id.text).verified) }
+  }
+
+  @Test("goes on with authenticated points, and its old ones stay trusted")
+  func continued() throws {
+    let bed = try world()
+    let service = bed.service(.password)
+    let new = try service.create(CreateRequest())
+    #expect(try service.point("latest").id == new.id)
+    for point in try service.list() {
+      #expect(point.isAuthenticated, "\(point.problems)")
+      #expect(try service.verify(point.id.text).verified)
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// An archive that is not what was stored: told in words, with the documented code, and nothing changes on the disk.
+@Suite("an archive that was damaged or changed")
+struct TamperTests {
+  private func stored(_ secret: TestBed.Secret = .key, _ change: (inout CreateRequest) -> Void = { _ in }) throws -> (
+    bed: TestBed, point: PointMetadata, path: String, bytes: [UInt8]
+  ) {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 150, bytes: 400)
+    var request = CreateRequest()
+    change(&request)
+    let point = try bed.service(secret).create(request)
+    return (bed, point, "backups/\(point.filename)", try bed.folder.read("backups/\(point.filename)") ?? [])
+  }
+
+  /// Reads the whole point into a new file; the code of the failure, nil where it was restored.
+  private func restoreCode(_ bed: TestBed, _ id: PointID, _ secret: TestBed.Secret = .key) -> HoldfastError.Code? {
+    do {
+      try restore(bed.service(secret), id, to: bed.folder.path("out.db"))
+      return nil
+    } catch {
+      return (error as? HoldfastError)?.code ?? .failed
+    }
+  }
+
+  @Test("a flipped bit at every 100th offset is found by the archive itself, without the checksum")
+  func flippedBits() throws {
+    let (bed, point, path, bytes) = try stored()
+    // Without metadata nothing but the archive's own authentication can tell.
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
+    for offset in stride(from: 0, to: bytes.count, by: 100) {
+      var changed = bytes
+      changed[offset] ^= 1 << UInt8(offset % 8)
+      _ = try bed.folder.write(path, changed)
+      try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
+      let before = try FolderDigest.of(bed.folder.path, ignoring: [])
+      let code = restoreCode(bed, point.id)
+      #expect([.archiveCorrupt, .verificationFailed, .wrongKey].contains(code) || (offset == 0 && code == .unauthenticated), "offset \(offset): \(String(describing: code))")
+      #expect(before.differences(to: try FolderDigest.of(bed.folder.path, ignoring: [])) == [], "offset \(offset)")
+    }
+  }
+
+  @Test("verify names the check that failed and keeps the error")
+  func verifyNamesTheCheck() throws {
+    let (bed, point, path, bytes) = try stored()
+    var changed = bytes
+    changed[bytes.count / 2] ^= 4
+    _ = try bed.folder.write(path, changed)
+    let verification = try bed.service().verify(point.id.text)
+    #expect(!verification.verified)
+    let failed = verification.checks.filter { $0.outcome == .failed }.map(\.name)
+    #expect(failed == [Check.Name.checksum, Check.Name.decryption])
+    let metadata = try bed.service().list().first?.metadata
+    #expect(metadata?.status == .failed)
+    #expect(metadata?.verificationErrors.count == 2)
+  }
+
+  @Test("cut short and extended, by any number of bytes", arguments: [1, 4, 15, 16, 17, 100, 65552])
+  func cutAndExtended(count: Int) throws {
+    let (bed, point, path, bytes) = try stored()
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
+    for changed in [Array(bytes.dropLast(count)), bytes + [UInt8](repeating: 7, count: count), bytes + bytes.suffix(count)] {
+      _ = try bed.folder.write(path, changed)
+      try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
+      let code = restoreCode(bed, point.id)
+      #expect([.archiveCorrupt, .verificationFailed].contains(code) || (changed.isEmpty && code == .unauthenticated), "\(changed.count) bytes: \(String(describing: code))")
+    }
+  }
+
+  @Test("two archives swapped by name")
+  func swapped() throws {
+    let (bed, first, path, bytes) = try stored()
+    try bed.change("UPDATE marker SET text = 'second'")
+    let second = try bed.service().create(CreateRequest())
+    let other = try bed.folder.read("backups/\(second.filename)") ?? []
+    _ = try bed.folder.write(path, other)
+    _ = try bed.folder.write("backups/\(second.filename)", bytes)
+    for id in [first.id, second.id] {
+      #expect(restoreCode(bed, id) == .verificationFailed)
+      #expect(try !bed.service().verify(id.text).verified)
+    }
+    let problems = try bed.service().list().flatMap(\.problems)
+    #expect(problems.allSatisfy { $0.contains("renamed or swapped") } && problems.count == 2, "\(problems)")
+  }
+
+  @Test("the wrong key and the wrong password, and none", arguments: [TestBed.Secret.key, .password])
+  func wrongSecret(_ secret: TestBed.Secret) throws {
+    let (bed, point, _, _) = try stored(secret)
+    let before = try FolderDigest.of(bed.folder.path, ignoring: [])
+    let wrong = Credentials(
+      password: SecretBytes(Array("not it".utf8)), key: SecretBytes([UInt8](repeating: 9, count: 32)))
+    for (credentials, code) in [(wrong, HoldfastError.Code.wrongKey), (Credentials(), .keyMissing)] {
+      let error = #expect(throws: HoldfastError.self) {
+        try restore(bed.service(credentials), point.id, to: bed.folder.path("out.db"))
+      }
+      #expect(error?.code == code && error?.hint != nil)
+      #expect(error?.code.exitCode == 5)
+      #expect(throws: HoldfastError.self) { try bed.service(credentials).verify(point.id.text) }
+    }
+    #expect(before.differences(to: try FolderDigest.of(bed.folder.path, ignoring: [])) == [])
+  }
+
+  @Test("aes-256-cbc: a wrong password is told from damage by the checksum", arguments: [true, false])
+  func wrongPasswordOfCBC(compress: Bool) throws {
+    let (bed, point, path, bytes) = try stored(.password) {
+      $0.cipher = .aes256CBC
+      $0.compress = compress
+    }
+    let wrong = Credentials(password: SecretBytes(Array("not it".utf8)))
+    let error = #expect(throws: HoldfastError.self) { try restore(bed.service(wrong), point.id, to: bed.folder.path("out.db")) }
+    #expect(error?.code == .wrongKey, "\(String(describing: error))")
+    var changed = bytes
+    changed[bytes.count - 1] ^= 1
+    _ = try bed.folder.write(path, changed)
+    #expect(restoreCode(bed, point.id, .password) == .archiveCorrupt)
+  }
+
+  @Test("a point without authentication in a sealed repository", arguments: ["plain", "cbc", "both names"])
+  func downgraded(_ way: String) throws {
+    let (bed, point, path, bytes) = try stored(.both)
+    // The forger makes an archive of their own database elsewhere and gives it the point's name and adjusted metadata.
+    let forger = try TestBed()
+    try forger.makeDatabase(marker: "forged")
+    var request = CreateRequest()
+    request.encrypt = way == "cbc"
+    request.cipher = .aes256CBC
+    let forged = try forger.service(.password).create(request)
+    #expect(forged.id == point.id)
+    if way != "both names" { try SystemFileOperations().unlink(bed.folder.path(path)) }
+    _ = try bed.folder.write("backups/\(forged.filename)", try forger.folder.read("backups/\(forged.filename)") ?? [])
+    if way != "both names" {
+      _ = try bed.folder.write(
+        "backups/.metadata/\(point.id).json", try forger.folder.read("backups/.metadata/\(point.id).json") ?? [])
+      let error = #expect(throws: HoldfastError.self) { try restore(bed.service(.both), point.id, to: bed.folder.path("out.db")) }
+      #expect(error?.code == .unauthenticated && error?.code.exitCode == 8)
+      #expect(try bed.service(.both).list().map(\.metadata.status) == [.unauthenticated])
+      #expect(try !bed.service(.both).verify(point.id.text).verified)
+      #expect(throws: HoldfastError.self) { try bed.service(.both).point("latest") }
+      let accepted = RestoreRequest(
+        pointID: point.id, target: .newFile(path: bed.folder.path("accepted.db")), acceptUnauthenticated: true)
+      guard case .plan(let plan) = try bed.service(.both).planRestore(accepted) else { throw BrokenPromise("no plan") }
+      _ = try bed.service(.both).restore(plan)
+      #expect(try bed.marker(at: bed.folder.path("accepted.db")) == "forged")
+    } else {
+      // Beside the real one the forgery is ignored, and said to be there.
+      try restore(bed.service(.both), point.id, to: bed.folder.path("out.db"))
+      #expect(try bed.marker(at: bed.folder.path("out.db")) == "first")
+      #expect(try bed.service(.both).list().first?.problems.contains { $0.contains("ignored") } == true)
+      #expect(try bed.folder.read(path) == bytes)
+    }
+  }
+
+  @Test("plain points that were there before the seal, and those this host stores since, stay trusted")
+  func trustedPlainPoints() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    var plain = CreateRequest()
+    plain.encrypt = false
+    let before = try bed.service().create(plain)
+    _ = try bed.service().create(CreateRequest())
+    let since = try bed.service().create(plain)
+    for id in [before.id, since.id] { #expect(try bed.service().verify(id.text).verified) }
+    // A host without this memory has no reason to doubt a folder that it sees for the first time, but the one that sealed
+    // it does not forget when the folder moves.
+    let moved = bed.folder.path("moved")
+    #expect(try Shell.run("mv", [bed.backups, moved]).status == 0)
+    let service = BackupService(
+      database: bed.database, folder: moved, credentials: TestBed.credentials(.key), environment: bed.environment())
+    _ = try bed.folder.write("moved/backup_20231117_000000.db", try bed.folder.read("moved/\(before.filename)") ?? [])
+    #expect(try service.point("backup_20231117_000000").metadata.status == .unauthenticated)
+  }
+
+  @Test("four billion PBKDF2 iterations are refused before they are tried")
+  func iterations() throws {
+    let (bed, point, path, bytes) = try stored(.password)
+    var changed = bytes
+    let fixed = Int(bytes[12...15].reduce(0) { $0 << 8 | UInt32($1) })
+    // count (2), type, 0, length (2), then the iterations.
+    changed.replaceSubrange((fixed + 6)..<(fixed + 10), with: [0xff, 0xff, 0xff, 0xff])
+    let script = "import sys,zlib; d=sys.stdin.buffer.read(); sys.stdout.buffer.write(zlib.crc32(d).to_bytes(4,'big'))"
+    let end = fixed + 6 + 4 + 16 + 12 + 48
+    let crc = try Python.run(script: script, stdin: Array(changed[..<end])).output
+    changed.replaceSubrange(end..<(end + 4), with: crc)
+    _ = try bed.folder.write(path, changed)
+    let error = #expect(throws: HoldfastError.self) { try restore(bed.service(.password), point.id, to: bed.folder.path("out.db")) }
+    #expect(error?.message.contains("4294967295") == true, "\(String(describing: error))")
+    #expect(error?.code.exitCode == 3)
+  }
+
+  @Test("a decompression bomb is stopped at the recorded size")
+  func bomb() throws {
+    let (bed, point, path, _) = try stored(.none) { $0.encrypt = false }
+    let script = "import gzip,sys; sys.stdout.buffer.write(gzip.compress(b'SQLite format 3\\0' + bytes(200_000_000), 9))"
+    let bomb = try Python.run(script: script).output
+    #expect(bomb.count < 400_000)
+    _ = try bed.folder.write(path, bomb)
+    for withMetadata in [true, false] {
+      if !withMetadata { try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json") }
+      #expect([.archiveCorrupt, .verificationFailed].contains(restoreCode(bed, point.id, .none)))
+      #expect(try bed.folder.read("out.db") == nil)
+    }
+    #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
+  }
+}
