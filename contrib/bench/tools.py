@@ -32,7 +32,8 @@ def holdfast(name, secret, **more):
 
 def through(name, forward, backward, programs, setup=None):
     """A peer that is a pipeline behind sqlite3's own backup."""
-    return Tool(name, f"{SNAPSHOT} && {forward} && rm {{work}}/copy.db", backward, setup, programs=("sqlite3", *programs))
+    backup = f"{SNAPSHOT} && {forward} && rm {{work}}/copy.db"
+    return Tool(name, backup, backward, setup, programs=("sqlite3", *programs))
 
 
 VERIFY = ["{holdfast}", "verify", "latest", "--database", "{db}", "--backup-dir", "{out}"]
