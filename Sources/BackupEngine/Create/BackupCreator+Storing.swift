@@ -11,6 +11,7 @@ extension BackupCreator {
   ) throws {
     let temporary = repository.path(".tmp-\(metadata.id)")
     let seal = try request.encrypt && request.cipher == .aes256GCM ? prepareSeal(metadata, points) : nil
+    metadata.repositoryID = seal?.repositoryID
     let archive = try Leftovers.withFile(temporary, files) { file in
       let archive = try write(file, metadata, request, source, seal)
       try files.sync(file)

@@ -59,6 +59,20 @@ extension Repository {
   }
 }
 
+extension Repository {
+  /// A folder for files that live for one command: `.state`, or the system's where the repository cannot be written.
+  func scratchFolder() -> String {
+    let state = path(".state")
+    do {
+      try files.makeFolder(state)
+      if access(state, W_OK) == 0 { return state }
+    } catch {
+      logger.debug("no scratch space in the repository: \(error)")
+    }
+    return getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+  }
+}
+
 /// Temporary files: each is locked by the run that made it, for as long as that run lives.
 enum Leftovers {
   /// Removes a temporary file unless its maker still lives.

@@ -92,6 +92,16 @@ struct TargetInspector {
   }
 }
 
+extension RestoreTarget {
+  /// With symbolic links resolved: a link stays one, and what it names is restored.
+  var resolved: RestoreTarget {
+    switch self {
+    case .database(let path): .database(path: TargetInspector.resolved(path))
+    case .newFile(let path): .newFile(path: TargetInspector.resolved(path))
+    }
+  }
+}
+
 /// Who has a file open, as far as `/proc` tells: for messages, never for a decision (another container is not seen).
 enum ProcessList {
   static func names(having device: UInt64, _ inode: UInt64) -> [String] {

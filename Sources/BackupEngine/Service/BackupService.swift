@@ -108,6 +108,8 @@ package final class BackupService: Sendable {
   /// What a restore would do, or why it would not.
   package func planRestore(_ request: RestoreRequest) throws -> RestoreDecision {
     let repository = try repository()
+    var request = request
+    request.target = request.target.resolved
     return try RestorePlanner(repository: repository, environment: environment)
       .decide(request, repository.point(request.pointID.text))
   }

@@ -66,7 +66,7 @@ struct Verifier {
   }
 
   private func checkContent(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
-    let scratch = repository.path(".state/.tmp-verify-\(getpid())-\(point.id)")
+    let scratch = "\(repository.scratchFolder())/.tmp-verify-\(getpid())-\(point.id)"
     let memo = CheckMemo(repository: repository)
     let known = point.metadata.digest.flatMap { [UInt8](hex: $0) }
     let proven = !recheck && (known.map { memo.passed($0) } ?? false)
