@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,3 +26,9 @@ void cshims_error_message(int error, char *buffer, size_t length) {
   const char *message = strerror_r(error, buffer, length);
   if (message != buffer) snprintf(buffer, length, "%s", message);
 }
+
+int cshims_eventfd(int nonblocking) { return eventfd(0, EFD_CLOEXEC | (nonblocking ? EFD_NONBLOCK : 0)); }
+
+int cshims_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+
+void cshims_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

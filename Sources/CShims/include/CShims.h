@@ -17,3 +17,12 @@ int cshims_forbid_core_dumps(void);
 
 /// Message of an errno in the C locale, into a buffer of the caller's.
 void cshims_error_message(int error, char *buffer, size_t length);
+
+/// A close-on-exec eventfd with count 0; `nonblocking` is 0 or 1. Returns the descriptor, or -1 with errno.
+int cshims_eventfd(int nonblocking);
+
+/// A close-on-exec, non-blocking inotify instance. Returns the descriptor, or -1 with errno.
+int cshims_inotify(void);
+
+/// Names the calling thread (at most 15 bytes), for ps and debuggers.
+void cshims_name_thread(const char *name);

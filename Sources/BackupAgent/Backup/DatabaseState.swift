@@ -1,0 +1,78 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import SQLitePages
+
+/// What is found at the database's path.
+enum Sighting: Sendable {
+  case missing
+  /// A file without a page: nothing was ever stored in it, so there is nothing to back up.
+  case empty
+  case state(DatabaseState)
+}
+
+/// Which of its states a database is in, in a form that can be compared and kept.
+///
+/// Two equal fingerprints mean equal content, as long as only SQLite writes: a commit in WAL mode moves the last frame or
+/// its cumulative checksum, one in a rollback mode the change counter, a checkpoint the file's times. The other way round
+/// nothing is promised: a checkpoint, for one, changes the fingerprint and not the content.
+struct DatabaseState: Hashable, Sendable {
+  /// Nil where the file was written within the last tick of the kernel's clock: another write could leave the same times.
+  var fingerprint: String?
+
+  /// Time stamps of files have the granularity of the kernel's tick (10 ms at worst). Git calls a file that is younger
+  /// "racily clean".
+  private static let tick: Int64 = 20_000_000
+
+  /// Looks at the database through a read transaction, and waits a moment where it was written just now.
+  ///
+  /// - Parameters:
+  ///   - scratchPath: where SQLite may copy the database to if its pages cannot be read directly.
+  ///   - milliseconds: how long to wait for locks.
+  /// - Throws: `HoldfastError` for a database that is there and cannot be read.
+  static func read(_ path: String, scratchPath: String, busyTimeout milliseconds: Int32) throws -> Sighting {
+    do {
+      for _ in 0..<3 {
+        let sighting = try look(path, scratchPath: scratchPath, busyTimeout: milliseconds)
+        guard case .state(let state) = sighting, state.fingerprint == nil else { return sighting }
+        usleep(useconds_t(tick / 1000))
+      }
+      return try look(path, scratchPath: scratchPath, busyTimeout: milliseconds)
+    } catch let error as DatabaseError {
+      if error.kind == .missing { return .missing }
+      throw HoldfastError(error)
+    }
+  }
+
+  private static func look(_ path: String, scratchPath: String, busyTimeout: Int32) throws -> Sighting {
+    let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: busyTimeout)
+    defer { connection.close() }
+    let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: Int(busyTimeout))
+    defer { snapshot.end() }
+    if snapshot.geometry.pageCount == 0 { return .empty }
+    // Inside the transaction: in rollback modes nobody can be writing, and in WAL mode only a checkpoint can.
+    guard let file = SQLitePages.FileFacts(path: connection.resolvedPath) else { return .missing }
+    let log = snapshot.position.wal == nil ? SQLitePages.FileFacts(path: connection.resolvedPath + "-wal") : nil
+    return .state(DatabaseState(snapshot.position, file, log, now: SystemClock.now()))
+  }
+
+  /// - Parameters:
+  ///   - position: the snapshot's.
+  ///   - file: the database file, `stat`ed while the snapshot was held.
+  ///   - log: the `-wal`, where the position says nothing of it.
+  ///   - now: wall time, read after `file`.
+  init(_ position: SnapshotPosition, _ file: SQLitePages.FileFacts, _ log: SQLitePages.FileFacts?, now: Timestamp) {
+    let touched = max(file.modified, file.changed)
+    guard now.milliseconds &* 1_000_000 &- touched > Self.tick else { return }
+    var words = [
+      "file \(file.identity.inode) \(file.size) \(file.modified) \(file.changed)", "counter \(position.changeCounter)",
+    ]
+    // Without a frame all content is in the file, whatever the generation.
+    if let wal = position.wal, wal.maxFrame > 0 {
+      words.append("wal \(wal.salts) \(wal.maxFrame) \(wal.frameChecksum.map { String($0) }.joined(separator: "+"))")
+    } else if let log, log.size > 0 {
+      words.append("log \(log.identity.inode) \(log.size) \(log.modified) \(log.changed)")
+    }
+    fingerprint = words.joined(separator: ", ")
+  }
+}
