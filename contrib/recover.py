@@ -87,7 +87,7 @@ def gcm_payload(file, size, point, compressed):
     (fixed, key), start = read_header(file), file.tell()
     need(fixed[82:82 + number(fixed[80:82])] == point.encode(), "the header is another point's: swapped or renamed")
     page_size, kind, codec, cipher, _, segment = struct.unpack_from(">IBBBBI", fixed, 48)
-    need((kind, cipher, segment) == (1, 1, SEGMENT), "a kind, cipher or segment size that is not known here", FAILED)
+    need(kind in (1, 3) and (cipher, segment) == (1, SEGMENT), "a kind, cipher or segment size that is not known here", FAILED)
     need(codec == compressed, "the file's name and its header disagree about compression")
     suffix = os.pread(file.fileno(), 4, size - 4)
     sealed_size = size - 4 - number(suffix) - start

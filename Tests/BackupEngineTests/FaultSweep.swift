@@ -61,7 +61,7 @@ struct FaultSweep: Sendable {
       for seed in seeds {
         let bed = try TestBed()
         let point = try prepare(bed)
-        let loss = try PowerLoss(root: bed.folder.path)
+        let loss = PowerLoss(root: bed.folder.path)
         let faults = StepFaults(wrapping: loss, failAt: step)
         let finished = (try? work(bed.service(files: faults), point)) != nil
         try loss.crash(seed: seed)

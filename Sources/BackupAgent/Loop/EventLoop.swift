@@ -88,7 +88,7 @@ final class EventLoop {
 
   private var nextDeadline: Int64 {
     if isStopping { return graceEnd ?? .max }
-    return [machine.deadline, isIdle ? followUp.deadline : nil, isIdle ? nextPoll : nil].compactMap { $0 }.min() ?? .max
+    return [machine.deadline?.until, isIdle ? followUp.deadline : nil, isIdle ? nextPoll : nil].compactMap { $0 }.min() ?? .max
   }
 
   /// Nothing is running and nothing is owed.
@@ -133,7 +133,7 @@ final class EventLoop {
       self.graceEnd = nil
     }
     if isStopping { return }
-    if let deadline = machine.deadline, deadline <= moment.monotonic { act(machine.receive(.tick, at: moment)) }
+    if let deadline = machine.deadline?.until, deadline <= moment.monotonic { act(machine.receive(.tick, at: moment)) }
     guard isIdle else { return }
     if let deadline = followUp.deadline, deadline <= moment.monotonic {
       check(at: moment.monotonic)
