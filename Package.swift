@@ -47,7 +47,7 @@ let package = Package(
       ], swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite"],
+      name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", logging],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "SQLitePagesTests", dependencies: ["SQLitePages", "CSQLite", "TestSupport"], swiftSettings: strict),
