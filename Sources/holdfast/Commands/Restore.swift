@@ -1,0 +1,64 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+
+/// `holdfast restore`
+struct Restore: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Bring a backup back, by a plan that is shown first.",
+    discussion: """
+      Where the database opens, the backup goes into it in one transaction, and applications that have it open go on \
+      without a restart. What the database held before is backed up first.
+      """)
+
+  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
+  var id: String
+
+  @Option(help: ArgumentHelp("Restore to a new file instead, which must not exist.", valueName: "path"))
+  var to: String?
+
+  @Flag(help: "Show the plan and do nothing.")
+  var dryRun = false
+
+  @Flag(help: "Go on without asking.")
+  var yes = false
+
+  @Flag(inversion: .prefixedNo, help: "Back up first what the database holds now.")
+  var safetyBackup = true
+
+  @Flag(inversion: .prefixedNo, help: "Prove the backup before it is installed.")
+  var verify = true
+
+  @Flag(help: "Run SQLite's checks even where the same content passed them before.")
+  var recheck = false
+
+  @Flag(help: "Restore a backup that this host cannot authenticate.")
+  var acceptUnauthenticated = false
+
+  @OptionGroup var options: ServiceOptions
+
+  func run() throws {
+    let service = try options.service(.needed, defaults: CreateRequest(options.environment))
+    let report = try plan(service)
+    guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
+    if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
+    try Confirmation(console: options.console, given: yes).require("Restore?")
+    let outcome = try options.output.working { progress, _ in try service.restore(report.plan, progress: progress) }
+    try options.console.show(report.json(outcome), options.output.quiet ? [] : report.resultLines(outcome))
+  }
+
+  private func plan(_ service: BackupService) throws -> RestoreReport {
+    let place: RestoreTarget = try to.map { .newFile(path: $0) } ?? .database(path: service.requireDatabase())
+    let point = try service.point(id)
+    let request = RestoreRequest(
+      pointID: point.id, target: place, safetyBackup: safetyBackup, verifyFirst: verify, recheck: recheck,
+      acceptUnauthenticated: acceptUnauthenticated)
+    switch try service.planRestore(request) {
+    case .plan(let plan): return RestoreReport(id: point.id, plan: plan)
+    case .refuse(let refusal):
+      guard options.console.json else { throw refusal.error }
+      try options.console.show(RestoreReport.json(refusal), [])
+      throw ExitCode(refusal.code.exitCode)
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+import Glibc
+
+/// How the process ends after an error, and what it says.
+struct ErrorReport {
+  private let asJSON: Bool
+  private let outcome: Outcome
+
+  private enum Outcome {
+    /// Help, the version, a completion script: what was asked for.
+    case answer(String)
+    /// The command has said everything already.
+    case silent(Int32)
+    case error(HoldfastError)
+  }
+
+  init(_ error: any Error, asJSON: Bool) {
+    self.asJSON = asJSON
+    outcome =
+      switch error {
+      case let error as HoldfastError: .error(error)
+      case let code as ExitCode: .silent(code.rawValue)
+      case _ where HoldfastCommand.exitCode(for: error) == .success:
+        .answer(HoldfastCommand.fullMessage(for: error))
+      case _ where HoldfastCommand.exitCode(for: error) == .validationFailure: .error(Self.usage(error))
+      default: .error(HoldfastError(.failed, "\(error)", cause: error))
+      }
+  }
+
+  /// The parser's own message in this program's form.
+  private static func usage(_ error: any Error) -> HoldfastError {
+    let message = HoldfastCommand.message(for: error).split(separator: "\n").joined(separator: " ")
+    let text = message.prefix(1).lowercased() + message.dropFirst()
+    return HoldfastError(
+      .usage, text.hasSuffix(".") ? String(text.dropLast()) : text,
+      hint: "holdfast --help lists the commands, and holdfast COMMAND --help its options")
+  }
+
+  /// Prints it and returns the exit code.
+  func print() -> Int32 {
+    switch outcome {
+    case .silent(let code): return code
+    case .answer(let text):
+      do {
+        try Console.write(Array("\(text)\n".utf8), to: STDOUT_FILENO)
+        return 0
+      } catch {
+        return ErrorReport(error, asJSON: asJSON).print()
+      }
+    case .error(let error):
+      if asJSON {
+        try? Console.write(JSONValue.object(["error": Self.json(error)]).encoded(), to: STDERR_FILENO)
+      } else {
+        Console.tell(Self.lines(error))
+      }
+      return error.code.exitCode
+    }
+  }
+
+  private static func lines(_ error: HoldfastError) -> [String] {
+    ["holdfast: error: \(error.message.printable)"] + (error.hint.map { ["holdfast: hint: \($0.printable)"] } ?? [])
+  }
+
+  static func json(_ error: HoldfastError) -> JSONValue {
+    .object([
+      "code": .string(error.code.rawValue), "message": .string(error.message), "hint": .optional(error.hint),
+    ])
+  }
+}

@@ -1,0 +1,50 @@
+import BackupEngine
+import BackupPolicy
+
+/// Points as `list` and `create` show them.
+struct PointListing {
+  let points: [StoredPoint]
+  /// How many there are with those that are not shown.
+  let total: Int
+
+  /// `Available backups: N`, then the points, numbered from 1.
+  var lines: [String] {
+    let rest = points.count < total ? " (the newest \(points.count.grouped) shown)" : ""
+    return ["Available backups: \(total.grouped)\(rest)"]
+      + points.enumerated().flatMap { ["", "[\($0 + 1)] \($1.id)"] + Self.fields($1.metadata, problems: $1.problems) }
+  }
+
+  /// The lines below a point's ID.
+  static func fields(_ metadata: PointMetadata, problems: [String] = []) -> [String] {
+    var fields = FieldList()
+    fields.add("File", metadata.filename)
+    fields.add("Created", metadata.created.local)
+    fields.add("Size", metadata.sizeInWords)
+    fields.add("Records", metadata.totalRecords?.grouped)
+    fields.add("Status", metadata.statusInWords)
+    fields.add("Description", metadata.description)
+    fields.add("Tags", metadata.tags.joined(separator: ", "))
+    for problem in problems { fields.add("Problem", problem) }
+    return fields.lines()
+  }
+}
+
+extension PointMetadata {
+  /// `524 KiB (16 MiB before)`; without the second figure where nothing was compressed.
+  var sizeInWords: String {
+    let stored = "\(ByteCount(compressedSize))"
+    guard compressed, let originalSize else { return stored }
+    return "\(stored) (\(ByteCount(originalSize)) before)"
+  }
+
+  var statusInWords: String {
+    switch status {
+    case .verified: "✓ verified"
+    case .completed: "- not verified yet"
+    case .failed: "✗ failed"
+    case .anomalous: "! anomalous" + (verified ? ", verified" : "")
+    case .suspect: "! suspect" + (verified ? ", verified" : "")
+    case .unauthenticated: "! unauthenticated"
+    }
+  }
+}

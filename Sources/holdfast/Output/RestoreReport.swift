@@ -1,0 +1,67 @@
+import BackupEngine
+import BackupPolicy
+
+/// A restore's plan and result, for people and for scripts.
+struct RestoreReport {
+  let id: PointID
+  let plan: RestorePlan
+
+  /// The plan: what will be done, in order, and what to know before saying yes.
+  var planLines: [String] {
+    let target = plan.facts.target.path.printable
+    let steps = plan.steps.enumerated().map { number, step in
+      "  \(number + 1). \(step.detail.printable)" + (step.bytes.map { " (\(ByteCount($0)))" } ?? "")
+    }
+    return ["Restore of \(id) to \(target), \(manner)", ""] + steps + warningLines(plan.warnings)
+  }
+
+  private var manner: String {
+    switch plan.install {
+    case .live: "live"
+    case .replace: "by replacing the file"
+    case .newFile: "as a new file"
+    }
+  }
+
+  private func warningLines(_ warnings: [String]) -> [String] {
+    warnings.isEmpty ? [] : ["", "Warnings:"] + warnings.map { "  ! \($0.printable)" }
+  }
+
+  /// What was done; warnings that the plan showed already are not repeated.
+  func resultLines(_ outcome: RestoreOutcome) -> [String] {
+    let target = outcome.plan.facts.target.path.printable
+    var lines = ["✓ restored \(id) to \(target)"]
+    if let safety = outcome.safetyBackupID { lines.append("  What it held before is kept as \(safety)") }
+    switch outcome.plan.install {
+    case .live: lines.append("  Applications that have it open see the restored content; none needs a restart")
+    case .replace: lines.append("  It is another file now: applications that had the old one open must reopen it")
+    case .newFile: break
+    }
+    return lines + warningLines(outcome.warnings.filter { !plan.warnings.contains($0) })
+  }
+
+  /// - Parameter outcome: nil where nothing was executed.
+  func json(_ outcome: RestoreOutcome?) -> JSONValue {
+    let plan = outcome?.plan ?? plan
+    return .object([
+      "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome?.executed ?? false),
+      "safety_backup_id": .optional(outcome?.safetyBackupID?.text),
+      "warnings": .array((outcome?.warnings ?? plan.warnings).map { .string($0) }),
+    ])
+  }
+
+  private static func json(_ plan: RestorePlan) -> JSONValue {
+    .object([
+      "install": .string(plan.install.rawValue),
+      "steps": .array(
+        plan.steps.map {
+          .object(["step": .string($0.kind.rawValue), "detail": .string($0.detail), "bytes": .optional($0.bytes)])
+        }),
+    ])
+  }
+
+  /// What `--json` prints for a restore that is not done.
+  static func json(_ refusal: RestoreRefusal) -> JSONValue {
+    .object(["refused": .object(["reason": .string(refusal.reason), "hint": .string(refusal.hint)])])
+  }
+}

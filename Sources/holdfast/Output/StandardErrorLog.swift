@@ -1,0 +1,27 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// Log lines on standard error: `2026-11-22T14:03:05Z info: message key=value`.
+struct StandardErrorLog: LogHandler {
+  var logLevel = Logger.Level.warning
+  var metadata: Logger.Metadata = [:]
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let pairs = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+      .map { " \($0)=\(Self.quoted("\($1)".printable))" }
+    // Whole seconds: `…05.123Z` loses its fraction.
+    let time = SystemClock.now().iso8601.prefix(19)
+    Console.tell(["\(time)Z \(event.level): \("\(event.message)".printable)\(pairs.joined())"])
+  }
+
+  private static func quoted(_ value: String) -> String {
+    value.isEmpty || value.contains(where: { " \"=".contains($0) })
+      ? "\"\(value.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\""))\"" : value
+  }
+}

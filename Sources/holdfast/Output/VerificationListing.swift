@@ -1,0 +1,53 @@
+import BackupEngine
+import BackupPolicy
+
+/// What `verify` found of one point, or why it could not look.
+struct VerificationListing {
+  let id: PointID
+  let result: Result<Verification, HoldfastError>
+
+  var verified: Bool { (try? result.get().verified) ?? false }
+
+  /// The code to exit with on account of this point; nil where it is verified.
+  var exitCode: Int32? {
+    switch result {
+    case .success(let verification): verification.verified ? nil : HoldfastError.Code.verificationFailed.exitCode
+    case .failure(let error): error.code.exitCode
+    }
+  }
+
+  var lines: [String] {
+    switch result {
+    case .success(let verification):
+      ["\(id)", "", "Checks performed:"] + verification.checks.map { Self.line($0) }
+        + verification.notes.map { "  ! \($0.printable)" }
+        + ["", verification.verified ? "✓ \(conclusion(verification))" : "✗ not verified"]
+    case .failure(let error): ["\(id)", "", "✗ not verified: \(error.message.printable)"]
+    }
+  }
+
+  /// A quick look proves that nothing changed, not that it can be restored.
+  private func conclusion(_ verification: Verification) -> String {
+    verification.depth == .full ? "verified" : "unchanged since it was stored"
+  }
+
+  private static func line(_ check: Check) -> String {
+    let detail = check.detail?.printable
+    return switch check.outcome {
+    case .passed: "  ✓ \(check.name)" + (detail.map { " (\($0))" } ?? "")
+    case .failed: "  ✗ \(check.name)" + (detail.map { " — \($0)" } ?? "")
+    case .skipped: "  - \(check.name)" + (detail.map { " (skipped: \($0))" } ?? " (skipped)")
+    case .warning: "  ! \(check.name)" + (detail.map { " — \($0)" } ?? "")
+    }
+  }
+
+  var json: JSONValue {
+    switch result {
+    case .success(let verification): verification.json
+    case .failure(let error):
+      .object([
+        "backup_id": .string(id.text), "verified": .bool(false), "checks": .array([]), "error": ErrorReport.json(error),
+      ])
+    }
+  }
+}
