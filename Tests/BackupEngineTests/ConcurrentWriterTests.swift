@@ -43,7 +43,8 @@ struct ConcurrentWriterTests {
     let integrity = try IntegrityCheck.run(.full, on: connection)
     #expect(integrity == .passed, "\(what)")
     #expect(try connection.integer("SELECT sum(balance) FROM ledger") == 200_000, "\(what)")
-    #expect(try connection.integer("SELECT count(*) = max(n) - min(n) + 1 OR count(*) = 0 FROM counter") == 1, "\(what)")
+    #expect(
+      try connection.integer("SELECT count(*) = max(n) - min(n) + 1 OR count(*) = 0 FROM counter") == 1, "\(what)")
   }
 
   @Test(

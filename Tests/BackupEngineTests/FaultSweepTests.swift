@@ -86,7 +86,9 @@ private let restoreOverGarbage = FaultSweep(
       let wal = try bed.folder.read("app.db-wal") ?? bed.movedAsideWAL()
       guard wal == Array("and this its log".utf8) else { throw BrokenPromise("the -wal is lost") }
     } else {
-      guard try bed.folder.read("app.db-wal") == nil else { throw BrokenPromise("an old -wal lies beside the new file") }
+      guard try bed.folder.read("app.db-wal") == nil else {
+        throw BrokenPromise("an old -wal lies beside the new file")
+      }
       try bed.requireDatabase(["first"])
     }
   })

@@ -19,9 +19,24 @@ struct MetadataTests {
   static let broken: [(String, [UInt8]?)] = [
     ("missing", nil), ("empty", []), ("truncated", Array("{\"backup_id\": \"backup_20231".utf8)),
     ("an array", Array("[]".utf8)), ("not UTF-8", [0xff, 0xfe, 0x00]),
-    ("of another point", Array(#"{"backup_id":"backup_20000101_000000","filename":"backup_20000101_000000.db","created_at":"2000-01-01T00:00:00Z"}"#.utf8)),
-    ("wrong-typed", Array(#"{"backup_id":"backup_20231116_143022","filename":"backup_20231116_143022.db.gz.enc","created_at":"2023-11-16T14:30:22.000Z","original_size":"many"}"#.utf8)),
-    ("a path for a filename", Array(#"{"backup_id":"backup_20231116_143022","filename":"../../etc/passwd","created_at":"2023-11-16T14:30:22.000Z"}"#.utf8)),
+    (
+      "of another point",
+      Array(
+        #"{"backup_id":"backup_20000101_000000","filename":"backup_20000101_000000.db","created_at":"2000-01-01T00:00:00Z"}"#
+          .utf8)
+    ),
+    (
+      "wrong-typed",
+      Array(
+        #"{"backup_id":"backup_20231116_143022","filename":"backup_20231116_143022.db.gz.enc","created_at":"2023-11-16T14:30:22.000Z","original_size":"many"}"#
+          .utf8)
+    ),
+    (
+      "a path for a filename",
+      Array(
+        #"{"backup_id":"backup_20231116_143022","filename":"../../etc/passwd","created_at":"2023-11-16T14:30:22.000Z"}"#
+          .utf8)
+    ),
   ]
 
   @Test("that cannot be used is derived from the header", arguments: broken)
@@ -44,7 +59,11 @@ struct MetadataTests {
     let (bed, point, path, json) = try stored()
     let text = String(decoding: json, as: UTF8.self)
     _ = try bed.folder.write(
-      path, Array(text.split(separator: "\n").map { $0.contains("\"sequence\"") ? "  \"sequence\" : 77," : $0 }.joined(separator: "\n").utf8))
+      path,
+      Array(
+        text.split(separator: "\n").map { $0.contains("\"sequence\"") ? "  \"sequence\" : 77," : $0 }.joined(
+          separator: "\n"
+        ).utf8))
     let listed = try #require(try bed.service().list().first)
     #expect(listed.metadata.sequence == point.sequence)
     #expect(listed.problems.contains { $0.contains("sequence") }, "\(listed.problems)")
@@ -57,7 +76,9 @@ struct MetadataTests {
     keys["ticket"] = .array([.integer(42), .null, .object(["a": .number(1.5)])])
     _ = try bed.folder.write(path, JSONValue.object(keys).encoded())
     _ = try bed.service().verify(point.id.text)
-    guard case .object(let after)? = JSONValue(parsing: try bed.folder.read(path) ?? []) else { throw BrokenPromise("no JSON") }
+    guard case .object(let after)? = JSONValue(parsing: try bed.folder.read(path) ?? []) else {
+      throw BrokenPromise("no JSON")
+    }
     #expect(after["ticket"] == keys["ticket"])
     #expect(after["verified"] == .bool(true))
   }
@@ -73,7 +94,12 @@ struct MetadataTests {
     #expect(throws: HoldfastError.self) { try restore(bed.service(), point.id, to: bed.folder.path("out.db")) }
   }
 
-  @Test("names nothing but points", arguments: ["../../etc/passwd", "", String(repeating: "9", count: 10000), "backup_2023111", "backup_20231116_143022/../x", "latest "])
+  @Test(
+    "names nothing but points",
+    arguments: [
+      "../../etc/passwd", "", String(repeating: "9", count: 10000), "backup_2023111", "backup_20231116_143022/../x",
+      "latest ",
+    ])
   func hostileIDs(_ reference: String) throws {
     let (bed, _, _, _) = try stored()
     let before = try FolderDigest.of(bed.folder.path)

@@ -90,7 +90,12 @@ struct RestoreTests {
     try bed.makeDatabase(pageSize: 8192, marker: "second")
     #expect(try Shell.run("chmod", ["640", bed.database]).status == 0)
     let application = try ProcessInBackground(
-      "python3", ["-c", "import sqlite3,sys,time; c=sqlite3.connect(sys.argv[1]); c.execute('select * from marker').fetchall(); print('ready',flush=True); time.sleep(60)", bed.database])
+      "python3",
+      [
+        "-c",
+        "import sqlite3,sys,time; c=sqlite3.connect(sys.argv[1]); c.execute('select * from marker').fetchall(); print('ready',flush=True); time.sleep(60)",
+        bed.database,
+      ])
     try application.waitForLine("ready")
     let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
     #expect(error?.code.exitCode == 6, "\(String(describing: error))")
@@ -125,7 +130,8 @@ struct RestoreTests {
   func missing() throws {
     let (bed, point) = try world()
     let wal = try Python.run(
-      script: "import sqlite3,sys,os; c=sqlite3.connect(sys.argv[1]); c.execute(\"update marker set text='third'\"); c.commit(); os._exit(0)",
+      script:
+        "import sqlite3,sys,os; c=sqlite3.connect(sys.argv[1]); c.execute(\"update marker set text='third'\"); c.commit(); os._exit(0)",
       arguments: [bed.database])
     #expect(wal.status == 0)
     try SystemFileOperations().unlink(bed.database)
@@ -164,7 +170,10 @@ struct RestoreTests {
     let (bed, point) = try world()
     let request = RestoreRequest(pointID: point, target: .database(path: bed.database))
     guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
-    #expect(try Shell.run("sh", ["-c", "cp '\(bed.database)' '\(bed.database).new' && mv '\(bed.database).new' '\(bed.database)'"]).status == 0)
+    #expect(
+      try Shell.run(
+        "sh", ["-c", "cp '\(bed.database)' '\(bed.database).new' && mv '\(bed.database).new' '\(bed.database)'"]
+      ).status == 0)
     let error = #expect(throws: HoldfastError.self) { try bed.service().restore(plan) }
     #expect(error?.code == .factsChanged, "\(String(describing: error))")
     #expect(try bed.marker() == "second")

@@ -39,7 +39,9 @@ struct TamperTests {
       try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
       let before = try FolderDigest.of(bed.folder.path, ignoring: [])
       let code = restoreCode(bed, point.id)
-      #expect([.archiveCorrupt, .verificationFailed, .wrongKey].contains(code) || (offset == 0 && code == .unauthenticated), "offset \(offset): \(String(describing: code))")
+      #expect(
+        [.archiveCorrupt, .verificationFailed, .wrongKey].contains(code) || (offset == 0 && code == .unauthenticated),
+        "offset \(offset): \(String(describing: code))")
       #expect(before.differences(to: try FolderDigest.of(bed.folder.path, ignoring: [])) == [], "offset \(offset)")
     }
   }
@@ -63,11 +65,15 @@ struct TamperTests {
   func cutAndExtended(count: Int) throws {
     let (bed, point, path, bytes) = try stored()
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
-    for changed in [Array(bytes.dropLast(count)), bytes + [UInt8](repeating: 7, count: count), bytes + bytes.suffix(count)] {
+    for changed in [
+      Array(bytes.dropLast(count)), bytes + [UInt8](repeating: 7, count: count), bytes + bytes.suffix(count),
+    ] {
       _ = try bed.folder.write(path, changed)
       try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
       let code = restoreCode(bed, point.id)
-      #expect([.archiveCorrupt, .verificationFailed].contains(code) || (changed.isEmpty && code == .unauthenticated), "\(changed.count) bytes: \(String(describing: code))")
+      #expect(
+        [.archiveCorrupt, .verificationFailed].contains(code) || (changed.isEmpty && code == .unauthenticated),
+        "\(changed.count) bytes: \(String(describing: code))")
     }
   }
 
@@ -111,7 +117,9 @@ struct TamperTests {
       $0.compress = compress
     }
     let wrong = Credentials(password: SecretBytes(Array("not it".utf8)))
-    let error = #expect(throws: HoldfastError.self) { try restore(bed.service(wrong), point.id, to: bed.folder.path("out.db")) }
+    let error = #expect(throws: HoldfastError.self) {
+      try restore(bed.service(wrong), point.id, to: bed.folder.path("out.db"))
+    }
     #expect(error?.code == .wrongKey, "\(String(describing: error))")
     var changed = bytes
     changed[bytes.count - 1] ^= 1
@@ -135,7 +143,9 @@ struct TamperTests {
     if way != "both names" {
       _ = try bed.folder.write(
         "backups/.metadata/\(point.id).json", try forger.folder.read("backups/.metadata/\(point.id).json") ?? [])
-      let error = #expect(throws: HoldfastError.self) { try restore(bed.service(.both), point.id, to: bed.folder.path("out.db")) }
+      let error = #expect(throws: HoldfastError.self) {
+        try restore(bed.service(.both), point.id, to: bed.folder.path("out.db"))
+      }
       #expect(error?.code == .unauthenticated && error?.code.exitCode == 8)
       #expect(try bed.service(.both).list().map(\.metadata.status) == [.unauthenticated])
       #expect(try !bed.service(.both).verify(point.id.text).verified)
@@ -186,7 +196,9 @@ struct TamperTests {
     let crc = try Python.run(script: script, stdin: Array(changed[..<end])).output
     changed.replaceSubrange(end..<(end + 4), with: crc)
     _ = try bed.folder.write(path, changed)
-    let error = #expect(throws: HoldfastError.self) { try restore(bed.service(.password), point.id, to: bed.folder.path("out.db")) }
+    let error = #expect(throws: HoldfastError.self) {
+      try restore(bed.service(.password), point.id, to: bed.folder.path("out.db"))
+    }
     #expect(error?.message.contains("4294967295") == true, "\(String(describing: error))")
     #expect(error?.code.exitCode == 3)
   }
@@ -194,7 +206,8 @@ struct TamperTests {
   @Test("a decompression bomb is stopped at the recorded size")
   func bomb() throws {
     let (bed, point, path, _) = try stored(.none) { $0.encrypt = false }
-    let script = "import gzip,sys; sys.stdout.buffer.write(gzip.compress(b'SQLite format 3\\0' + bytes(200_000_000), 9))"
+    let script =
+      "import gzip,sys; sys.stdout.buffer.write(gzip.compress(b'SQLite format 3\\0' + bytes(200_000_000), 9))"
     let bomb = try Python.run(script: script).output
     #expect(bomb.count < 400_000)
     _ = try bed.folder.write(path, bomb)

@@ -12,7 +12,9 @@ struct VerifyTests {
 
   private func world(_ setup: String) throws -> (bed: TestBed, point: PointID) {
     let bed = try TestBed()
-    let result = try Python.run(script: "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\n" + setup, arguments: [bed.database])
+    let result = try Python.run(
+      script: "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\n" + setup,
+      arguments: [bed.database])
     guard result.status == 0 else { throw BrokenPromise(result.stderr) }
     return (bed, try bed.service().create(CreateRequest()).id)
   }
@@ -45,16 +47,19 @@ struct VerifyTests {
     #expect(try bed.service().point("latest").metadata.verified == false)
   }
 
-  @Test("an unknown collation or function skips the check and blocks nothing", arguments: [
-    "c.create_collation('mine', lambda a,b: (a>b)-(a<b)); c.execute('create table marker(text collate mine)'); c.execute(\"insert into marker values('first')\"); c.execute('create index i on marker(text)')",
-    "c.create_function('mine',1,lambda a:a,deterministic=True); c.execute('create table marker(text)'); c.execute(\"insert into marker values('first')\"); c.execute('create index i on marker(mine(text))')",
-  ])
+  @Test(
+    "an unknown collation or function skips the check and blocks nothing",
+    arguments: [
+      "c.create_collation('mine', lambda a,b: (a>b)-(a<b)); c.execute('create table marker(text collate mine)'); c.execute(\"insert into marker values('first')\"); c.execute('create index i on marker(text)')",
+      "c.create_function('mine',1,lambda a:a,deterministic=True); c.execute('create table marker(text)'); c.execute(\"insert into marker values('first')\"); c.execute('create index i on marker(mine(text))')",
+    ])
   func unknownExtension(setup: String) throws {
     let (bed, point) = try world(setup)
     let verification = try bed.service().verify(point.text)
     #expect(verification.verified, "\(verification.errors)")
     let integrity = verification.checks.first { $0.name == Check.Name.integrity }
-    #expect(integrity?.outcome == .skipped && integrity?.detail?.contains("mine") == true, "\(String(describing: integrity))")
+    #expect(
+      integrity?.outcome == .skipped && integrity?.detail?.contains("mine") == true, "\(String(describing: integrity))")
     let outcome = try restoreInPlace(bed.service(), point)
     #expect(outcome.warnings.contains { $0.contains("mine") })
   }
@@ -62,7 +67,8 @@ struct VerifyTests {
   @Test("foreign-key violations are a warning")
   func foreignKeys() throws {
     let (bed, point) = try world(
-      "c.executescript('create table a(id integer primary key); create table b(a references a(id)); insert into b values(7)')")
+      "c.executescript('create table a(id integer primary key); create table b(a references a(id)); insert into b values(7)')"
+    )
     let verification = try bed.service().verify(point.text)
     #expect(verification.verified)
     #expect(outcomes(verification)[Check.Name.foreignKeys] == .warning)
@@ -81,7 +87,9 @@ struct VerifyTests {
     #expect(!verification.verified)
     #expect(outcomes(verification)[Check.Name.integrity] == .failed)
     #expect(outcomes(verification)[Check.Name.decryption] == .passed)
-    let error = #expect(throws: HoldfastError.self) { try restore(bed.service(), point.id, to: bed.folder.path("out.db")) }
+    let error = #expect(throws: HoldfastError.self) {
+      try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
+    }
     #expect(error?.code.exitCode == 3)
     #expect(try bed.folder.read("out.db") == nil)
   }

@@ -88,7 +88,8 @@ final class EventLoop {
 
   private var nextDeadline: Int64 {
     if isStopping { return graceEnd ?? .max }
-    return [machine.deadline?.until, isIdle ? followUp.deadline : nil, isIdle ? nextPoll : nil].compactMap { $0 }.min() ?? .max
+    return [machine.deadline?.until, isIdle ? followUp.deadline : nil, isIdle ? nextPoll : nil].compactMap { $0 }.min()
+      ?? .max
   }
 
   /// Nothing is running and nothing is owed.

@@ -100,7 +100,9 @@ final class ArchiveReader {
     try pieces.readAll(to: assembly)
     guard assembly.isWhole else { throw HoldfastError(.archiveCorrupt, "a member in its middle is too short") }
     // Garbage that happens to be well padded: the wrong password, or damage.
-    if name.encrypted && head == nil && name.content == .database && !assembly.looksLikeDatabase { throw UndecidedDecryption() }
+    if name.encrypted && head == nil && name.content == .database && !assembly.looksLikeDatabase {
+      throw UndecidedDecryption()
+    }
     let result = ReadArchive(
       checksum: try reader.finish(), imageSize: assembly.imageSize, pageSize: assembly.pageSize ?? 0,
       digest: assembly.digest, trailer: source.trailer)

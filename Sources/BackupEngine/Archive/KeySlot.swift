@@ -97,7 +97,8 @@ extension KeySlot {
   func unwrap(_ secret: SecretBytes) throws -> SecretBytes? {
     let (info, nonce, wrapped): (String, [UInt8], [UInt8])
     switch self {
-    case .password(_, _, let itsNonce, let itsWrapped): (info, nonce, wrapped) = (Self.passwordInfo, itsNonce, itsWrapped)
+    case .password(_, _, let itsNonce, let itsWrapped):
+      (info, nonce, wrapped) = (Self.passwordInfo, itsNonce, itsWrapped)
     case .keyFile(let itsNonce, let itsWrapped): (info, nonce, wrapped) = (Self.keyFileInfo, itsNonce, itsWrapped)
     case .unknown: return nil
     }

@@ -52,7 +52,8 @@ struct SealedHeader: Sendable {
     guard let length = lengthReader.integer(UInt32.self), length >= ArchiveHeader.numbersSize,
       length <= ArchiveHeader.maximumSize
     else { throw Self.damaged("its header is damaged") }
-    let bytes = Int(length) + (1 << 15) <= start.count ? start : try Self.bytes(file, files, count: Int(length) + (1 << 16))
+    let bytes =
+      Int(length) + (1 << 15) <= start.count ? start : try Self.bytes(file, files, count: Int(length) + (1 << 16))
     var reader = ByteReader(bytes)
     guard let fixed = reader.raw(Int(length)), let slots = KeySlot.decode(&reader) else {
       throw Self.damaged("its header is damaged or cut short")

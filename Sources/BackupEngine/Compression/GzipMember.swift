@@ -51,7 +51,8 @@ final class GzipMemberDecoder {
   /// - Throws: `archiveCorrupt` where the frame, the deflate data, the CRC or the size is wrong, or `output` too small.
   func decode(_ member: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws -> Int {
     guard GzipMember.size(member) == member.count else { throw Self.damaged("the header of a gzip member is wrong") }
-    let deflated = UnsafeRawBufferPointer(rebasing: member[GzipMember.headerSize..<(member.count - GzipMember.trailerSize)])
+    let deflated = UnsafeRawBufferPointer(
+      rebasing: member[GzipMember.headerSize..<(member.count - GzipMember.trailerSize)])
     var made: UInt32 = 0
     var used: UInt32 = 0
     let result = cisal_inflate(

@@ -52,8 +52,12 @@ final class GzipStreamDecoder {
 
   /// - Throws: `archiveCorrupt` where the stream stopped before its end.
   func finish() throws {
-    guard started, ended else { throw HoldfastError(.archiveCorrupt, "the gzip stream is cut short", cause: ArchiveStage.decompression) }
+    guard started, ended else {
+      throw HoldfastError(.archiveCorrupt, "the gzip stream is cut short", cause: ArchiveStage.decompression)
+    }
   }
 
-  private static var damaged: HoldfastError { HoldfastError(.archiveCorrupt, "the gzip stream is damaged", cause: ArchiveStage.decompression) }
+  private static var damaged: HoldfastError {
+    HoldfastError(.archiveCorrupt, "the gzip stream is damaged", cause: ArchiveStage.decompression)
+  }
 }

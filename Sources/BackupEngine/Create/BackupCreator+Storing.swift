@@ -56,7 +56,8 @@ extension BackupCreator {
     let secrets = try ArchiveSecrets(repository.credentials, salt: identity.salt, iterations: identity.iterations)
     let header = ArchiveHeader(
       repositoryID: identity.id, sequence: metadata.sequence ?? 1, created: metadata.created,
-      pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == "raw" ? .raw : .full, compressed: metadata.compressed,
+      pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == "raw" ? .raw : .full,
+      compressed: metadata.compressed,
       parentDigest: [UInt8](repeating: 0, count: 16), id: metadata.id, parentID: nil,
       fields: ArchiveHeader.fields(of: metadata))
     let fileKey = SecretBytes(try SecretBytes.random(32))
@@ -80,7 +81,8 @@ extension BackupCreator {
       sink = PlainSink(output)
     }
     let secret = try seal.map { try PageDigest.Secret(key: $0.digestKey) } ?? .standard
-    let writer = ArchiveWriter(source, level: request.compress ? request.level : nil, secret: secret, progress: progress)
+    let writer = ArchiveWriter(
+      source, level: request.compress ? request.level : nil, secret: secret, progress: progress)
     return try writer.write(to: sink, file: output, digestKey: seal?.digestKey.withBytes { Array($0) } ?? [])
   }
 

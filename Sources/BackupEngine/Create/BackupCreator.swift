@@ -111,7 +111,9 @@ struct BackupCreator {
 
   /// A repository belongs to one database; a backup of another path is kept, but said to be odd.
   private func isAnotherDatabase(_ path: String, _ points: [StoredPoint]) -> Bool {
-    guard let known = points.last(where: { $0.metadata.status != .anomalous })?.metadata.databasePath else { return false }
+    guard let known = points.last(where: { $0.metadata.status != .anomalous })?.metadata.databasePath else {
+      return false
+    }
     return known != path
   }
 

@@ -88,6 +88,7 @@ final class AESGCM {
     }
     var last: Int32 = 0
     var spare: UInt8 = 0
-    return EVP_CipherFinal_ex(context, bytes.map { $0 + Int(count) } ?? withUnsafeMutablePointer(to: &spare) { $0 }, &last) == 1
+    return EVP_CipherFinal_ex(
+      context, bytes.map { $0 + Int(count) } ?? withUnsafeMutablePointer(to: &spare) { $0 }, &last) == 1
   }
 }

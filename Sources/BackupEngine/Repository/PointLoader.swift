@@ -117,7 +117,9 @@ struct PointLoader {
   private func trailer(_ name: ArchiveName) -> ArchiveTrailer? {
     guard !credentials.isEmpty, let file = try? files.open("\(folder)/\(name.text)", .read) else { return nil }
     defer { files.close(file) }
-    guard let head = try? SealedHeader(file, files), let reader = try? HashingFileReader(file, files) else { return nil }
+    guard let head = try? SealedHeader(file, files), let reader = try? HashingFileReader(file, files) else {
+      return nil
+    }
     return try? GCMSource(reader, file: file, files, head: head, credentials: credentials).trailer
   }
 

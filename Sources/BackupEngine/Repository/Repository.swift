@@ -84,7 +84,8 @@ package final class Repository: Sendable {
   func identity(_ points: [StoredPoint], iterations: UInt32) throws -> RepositoryIdentity {
     let known = try hostState()?.repositoryID
     if let stored = storedIdentity(), known == nil || known == stored.id.hex { return stored }
-    let identity = try newestHead(points, known: known).map { try RepositoryIdentity($0, iterations: iterations) }
+    let identity =
+      try newestHead(points, known: known).map { try RepositoryIdentity($0, iterations: iterations) }
       ?? .fresh(iterations: iterations)
     try files.replace(path(".state/repository.json"), with: identity.json.encoded())
     return identity

@@ -24,7 +24,8 @@ extension Repository {
   }
 
   /// Runs `body`, which opens files, while nobody removes any. A read-only repository needs no lock.
-  func shared<Result>(patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result) throws -> Result {
+  func shared<Result>(patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result) throws -> Result
+  {
     guard try files.status(path(".state")) != nil else { return try body() }
     do {
       return try locked(exclusive: false, patience, body)
@@ -42,7 +43,8 @@ extension Repository {
     while try !files.lock(file, exclusive: exclusive, wait: false) {
       guard waited < patience.milliseconds else {
         throw HoldfastError(
-          .busy, "the backup folder \(folder) is in use by another holdfast", hint: "wait until it is done, then try again")
+          .busy, "the backup folder \(folder) is in use by another holdfast",
+          hint: "wait until it is done, then try again")
       }
       usleep(20000)
       waited += 20

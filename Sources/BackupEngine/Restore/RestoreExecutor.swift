@@ -92,7 +92,9 @@ final class RestoreExecutor {
   private func checkSpace(_ step: RestoreStep) throws {
     let needed = step.bytes ?? 0
     var free = try files.freeSpace(target.parentPath)
-    if !plan.facts.sameFileSystem { free = free.addingReportingOverflow(try files.freeSpace(repository.folder)).partialValue }
+    if !plan.facts.sameFileSystem {
+      free = free.addingReportingOverflow(try files.freeSpace(repository.folder)).partialValue
+    }
     guard free < needed else { return }
     throw HoldfastError(
       .noSpace, "the restore needs \(ByteCount(needed)) and \(ByteCount(free)) is free", hint: "free some space first")
@@ -111,7 +113,8 @@ final class RestoreExecutor {
       .verify(try repository.point(metadata.id.text), .quick)
     guard verification.verified else {
       throw HoldfastError(
-        .verificationFailed, "the safety backup \(metadata.id) does not verify: \(verification.errors.joined(separator: "; "))")
+        .verificationFailed,
+        "the safety backup \(metadata.id) does not verify: \(verification.errors.joined(separator: "; "))")
     }
   }
 

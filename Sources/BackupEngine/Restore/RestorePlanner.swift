@@ -17,7 +17,8 @@ struct RestorePlanner {
     let folder = request.target.path.parentPath
     guard try files.status(folder)?.kind == .folder else {
       throw HoldfastError(
-        .failed, "cannot restore to \(request.target.path): there is no folder \(folder)", hint: "create the folder first")
+        .failed, "cannot restore to \(request.target.path): there is no folder \(folder)",
+        hint: "create the folder first")
     }
     let target = try TargetInspector(request.target.path, environment).inspect()
     return RestoreFacts(

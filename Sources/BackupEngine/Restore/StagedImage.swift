@@ -52,7 +52,8 @@ final class StagedImage {
       throw HoldfastError(
         .archiveCorrupt, "\(point.name.text) has another checksum than is recorded", hint: "use another point")
     }
-    if archive.trailer == nil, let recorded = point.metadata.digest, let digest = archive.digest, digest.hex != recorded {
+    if archive.trailer == nil, let recorded = point.metadata.digest, let digest = archive.digest, digest.hex != recorded
+    {
       throw DigestMismatch.error
     }
   }

@@ -96,7 +96,9 @@ package final class BackupService: Sendable {
     verifier.recheck = recheck
     do {
       var verification = try verifier.verify(point, depth)
-      if let problem = VerificationRecord(repository: repository, environment: environment).store(verification, of: point) {
+      if let problem = VerificationRecord(repository: repository, environment: environment).store(
+        verification, of: point)
+      {
         verification.notes.append(problem)
       }
       return verification
