@@ -1,0 +1,168 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import ServiceLifecycle
+import Synchronization
+import TestSupport
+
+@testable import BackupAgent
+
+/// A database, a repository with a key, and the log of an agent, in a folder of their own.
+final class AgentHarness: Sendable {
+  let folder: TemporaryFolder
+  let database: String
+  let backups: String
+  let log = LogRecorder()
+  let service: BackupService
+
+  init(database name: String = "app.db") throws {
+    folder = try TemporaryFolder()
+    try SystemFileOperations().makeFolder(folder.path("data"))
+    database = folder.path("data/\(name)")
+    backups = folder.path("backups")
+    let logger = log.logger
+    service = BackupService(
+      database: database, folder: backups, credentials: Credentials(key: SecretBytes(try SecretBytes.random(32))),
+      environment: .system(stateFolder: folder.path("state"), logger: logger))
+  }
+
+  /// Quick settings; a test overrides what it is about.
+  static func settings(_ change: (inout AgentSettings) -> Void = { _ in }) -> AgentSettings {
+    var settings = AgentSettings()
+    settings.debounce = 150
+    settings.maxDelay = 3000
+    settings.minInterval = 50
+    change(&settings)
+    return settings
+  }
+
+  /// Runs `body` beside an agent, which then stops cleanly: `ServiceGroup.run()` must return without an error.
+  func withAgent(
+    _ settings: AgentSettings = settings(), _ body: (ServiceGroup) async throws -> Void
+  ) async throws {
+    let group = ServiceGroup(
+      configuration: .init(
+        services: [.init(service: try AgentService(service, settings, log.logger))], logger: log.logger))
+    let running = Task { try await group.run() }
+    do {
+      try await log.wait(for: "watching ")
+      try await body(group)
+    } catch {
+      await group.triggerGracefulShutdown()
+      try? await running.value
+      throw error
+    }
+    await group.triggerGracefulShutdown()
+    try await running.value
+  }
+
+  /// Python's sqlite3 in a process of its own; `path` is the database's path there.
+  func python(_ script: String) async throws {
+    let result = try await offPool { [database] in
+      try Python.run(script: "import os, sqlite3, sys, time\npath = sys.argv[1]\n" + script, arguments: [database])
+    }
+    guard result.status == 0 else { throw HoldfastError(.failed, "python failed: \(result.stderr)") }
+  }
+
+  /// Creates a table `t` in a database of that journal mode.
+  func createDatabase(journal: String = "wal") async throws {
+    try await python(
+      """
+      c = sqlite3.connect(path)
+      c.execute("PRAGMA journal_mode=\(journal)")
+      c.execute("CREATE TABLE t(n INTEGER PRIMARY KEY, s)")
+      c.commit()
+      c.close()
+      """)
+  }
+
+  /// Points, oldest first.
+  func points() throws -> [PointMetadata] {
+    do {
+      return try service.list().reversed().map(\.metadata)
+    } catch let error as HoldfastError where error.code == .pointNotFound {
+      return []
+    }
+  }
+
+  /// Rows of table `t` in the newest point.
+  func newestRows() throws -> Int64? {
+    try points().last?.tableCounts?["t"] ?? nil
+  }
+
+  func waitForPoints(_ count: Int) async throws {
+    try await eventually("\(count) points") { try points().count >= count }
+  }
+
+  func waitForRows(_ count: Int64) async throws {
+    try await eventually("a point with \(count) rows") { try newestRows() == count }
+  }
+
+  /// Temporary files anywhere in the repository.
+  func leftovers() throws -> [String] {
+    let files = SystemFileOperations()
+    return try ["", "/.metadata", "/.state"].flatMap { part in
+      try files.status(backups + part) == nil ? [] : try files.list(backups + part).filter { $0.hasPrefix(".tmp-") }
+    }
+  }
+
+  func everyPointVerifies() async throws -> Bool {
+    try await offPool { [service] in try service.verifyAll().allSatisfy(\.verified) }
+  }
+
+  /// Waits until `condition` holds; the limit is far beyond what it should take.
+  func eventually(_ what: String, _ condition: () throws -> Bool) async throws {
+    for _ in 0..<3000 {
+      if try condition() { return }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    throw HoldfastError(.failed, "waited in vain for \(what); the log:\n\(log.lines.joined(separator: "\n"))")
+  }
+}
+
+/// Runs what blocks on a thread of its own: the pool has two threads here, and the agent's service needs one.
+func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+  try await withCheckedThrowingContinuation { continuation in
+    do {
+      try AgentThread("test") { continuation.resume(with: Result { try body() }) }.detach()
+    } catch {
+      continuation.resume(throwing: error)
+    }
+  }
+}
+
+/// Keeps what is logged.
+final class LogRecorder: Sendable {
+  private let recorded = Mutex<[String]>([])
+
+  var lines: [String] { recorded.withLock { $0 } }
+
+  func count(_ text: String) -> Int { lines.count { $0.contains(text) } }
+
+  func clear() { recorded.withLock { $0.removeAll() } }
+
+  var logger: Logger { Logger(label: "test") { [self] _ in Handler(recorder: self) } }
+
+  func wait(for text: String) async throws {
+    for _ in 0..<30000 {
+      if count(text) > 0 { return }
+      try await Task.sleep(for: .milliseconds(1))
+    }
+    throw HoldfastError(.failed, "waited in vain for a line with: \(text)")
+  }
+
+  private struct Handler: LogHandler {
+    let recorder: LogRecorder
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      recorder.recorded.withLock { $0.append("\(event.level): \(event.message)") }
+    }
+  }
+}

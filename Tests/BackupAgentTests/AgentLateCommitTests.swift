@@ -1,0 +1,54 @@
+import BackupEngine
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+@Suite struct AgentLateCommitTests {
+  /// Whether strace may trace here (containers often forbid it).
+  static let straceWorks =
+    (try? Shell.run("strace", ["-e", "inject=fdatasync:delay_enter=1", "true"]).status) == 0
+
+  /// The application's flush takes so long that the commit is published long after inotify woke the agent, and nothing else
+  /// ever happens to the files.
+  @Test(.enabled(if: straceWorks, "strace cannot trace here"), arguments: [Int64(0), 20])
+  func aCommitThatBecomesVisibleAfterItsEventIsNotLost(debounce: Int64) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let script = """
+      import os, sqlite3, sys
+      c = sqlite3.connect(sys.argv[1])
+      c.execute("PRAGMA synchronous=FULL")
+      c.execute("INSERT INTO t(s) VALUES ('x')")
+      c.commit()
+      os._exit(0)
+      """
+    try await harness.withAgent(AgentHarness.settings { $0.debounce = debounce }) { _ in
+      try await harness.waitForPoints(1)
+      let result = try await offPool { [database = harness.database] in
+        try Shell.run(
+          "strace",
+          ["-f", "-o", "/dev/null", "-e", "inject=fdatasync:delay_enter=700000", "python3", "-c", script, database])
+      }
+      #expect(result.status == 0, "\(result.stderr)")
+      try await harness.waitForRows(1)
+    }
+    #expect(try harness.points().count == 2)
+  }
+
+  @Test func looksFollowAnEventAtGrowingDistances() {
+    var followUp = FollowUp()
+    #expect(followUp.deadline == nil)
+    followUp.noteEvent(at: 1000)
+    #expect(followUp.deadline == 1001)
+    followUp.noteLook(at: 1001)
+    #expect(followUp.deadline == 1004)
+    followUp.noteLook(at: 1500)
+    #expect(followUp.deadline == 2024)
+    followUp.noteLook(at: 1000 + 4096)
+    #expect(followUp.deadline == nil)
+    #expect(followUp.isOwed)
+    followUp.settle()
+    #expect(!followUp.isOwed)
+  }
+}

@@ -1,0 +1,96 @@
+import BackupEngine
+import BackupPolicy
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+@Suite struct AgentStartTests {
+  private let insert = "c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit(); c.close()"
+
+  @Test(arguments: ["wal", "delete"])
+  func aChangeWhileItWasDownBecomesOnePointAndNoChangeNone(journal: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase(journal: journal)
+    try await harness.withAgent { _ in try await harness.waitForPoints(1) }
+    #expect(harness.log.count("there is no backup yet") == 1)
+
+    harness.log.clear()
+    try await harness.withAgent { _ in
+      try await harness.log.wait(for: "nothing has changed since backup_")
+      try await Task.sleep(for: .milliseconds(1000))
+    }
+    #expect(try harness.points().count == 1)
+
+    try await harness.python(insert)
+    harness.log.clear()
+    try await harness.withAgent { _ in
+      try await harness.waitForRows(1)
+      try await Task.sleep(for: .milliseconds(1000))
+    }
+    #expect(try harness.points().count == 2)
+    #expect(harness.log.count("changed while the agent was not running") > 0)
+  }
+
+  @Test(arguments: ["wal", "delete"])
+  func onceBacksUpOnlyWhatChanged(journal: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase(journal: journal)
+    func once() throws -> PointMetadata? {
+      try AgentRunner.runOnce(service: harness.service, settings: AgentHarness.settings(), logger: harness.log.logger)
+    }
+    let first = try #require(try once())
+    #expect(first.backupType == "change")
+    #expect(try once() == nil)
+    try await harness.python(insert)
+    #expect(try once()?.tableCounts?["t"] == 1)
+    #expect(try once() == nil)
+  }
+
+  /// Whatever is wrong with the memory, the worst is one backup too many.
+  @Test(arguments: ["missing", "torn", "another point", "point deleted"])
+  func aMemoryThatCannotBeUsedCostsOneBackup(damage: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    func once() throws -> PointMetadata? {
+      try AgentRunner.runOnce(service: harness.service, settings: AgentHarness.settings(), logger: harness.log.logger)
+    }
+    let first = try #require(try once())
+    let memory = "\(harness.backups)/.state/agent.json"
+    switch damage {
+    case "missing": try SystemFileOperations().unlink(memory)
+    case "torn": try SystemFileOperations().replace(memory, with: Array("{\"backup_id\": \"bac".utf8))
+    case "another point": _ = try harness.service.create(CreateRequest())
+    default: _ = try harness.service.delete(first.id.text)
+    }
+    #expect(try once() != nil)
+    #expect(try once() == nil)
+  }
+
+  @Test func onceRefusesAMissingAndAnEmptyDatabase() throws {
+    let harness = try AgentHarness()
+    func code() -> HoldfastError.Code? {
+      do {
+        _ = try AgentRunner.runOnce(service: harness.service, settings: AgentSettings(), logger: harness.log.logger)
+        return nil
+      } catch {
+        return (error as? HoldfastError)?.code
+      }
+    }
+    #expect(code() == .databaseMissing)
+    try harness.folder.write("data/app.db", [])
+    #expect(code() == .refused)
+    #expect(try harness.points().isEmpty)
+  }
+
+  @Test func encryptionWithoutAKeyEndsTheAgentAtOnce() async throws {
+    let harness = try AgentHarness()
+    let service = BackupService(
+      database: harness.database, folder: harness.backups, credentials: Credentials(),
+      environment: harness.service.environment)
+    let error = await #expect(throws: HoldfastError.self) {
+      try await AgentRunner.run(service: service, settings: AgentSettings(), logger: harness.log.logger)
+    }
+    #expect(error?.code == .keyMissing)
+  }
+}

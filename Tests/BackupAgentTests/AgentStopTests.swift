@@ -1,0 +1,83 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+@Suite struct AgentStopTests {
+  private static let bigDatabase = """
+    c = sqlite3.connect(path)
+    c.execute("PRAGMA journal_mode=wal")
+    c.execute("CREATE TABLE t(b)")
+    c.executemany("INSERT INTO t VALUES (?)", [(os.urandom(100000),) for n in range(100)])
+    c.commit()
+    c.close()
+    """
+
+  @Test func aRunningBackupIsFinished() async throws {
+    let harness = try AgentHarness()
+    try await harness.python(Self.bigDatabase)
+    try await harness.withAgent { group in
+      try await harness.log.wait(for: "backing up")
+      await group.triggerGracefulShutdown()
+    }
+    #expect(try harness.points().count == 1)
+    #expect(try harness.leftovers() == [])
+    #expect(try await harness.everyPointVerifies())
+    #expect(harness.log.lines.last?.contains("stopped") == true)
+  }
+
+  @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
+    let harness = try AgentHarness()
+    try await harness.python(Self.bigDatabase)
+    try await harness.withAgent(AgentHarness.settings { $0.stopGrace = 0 }) { group in
+      try await harness.log.wait(for: "backing up")
+      await group.triggerGracefulShutdown()
+    }
+    #expect(harness.log.count("abandoned") + (try harness.points().count) == 1)
+    #expect(try harness.leftovers() == [])
+    #expect(try await harness.everyPointVerifies())
+  }
+
+  @Test func cancellationReturnsOnlyWhenNothingRuns() async throws {
+    let harness = try AgentHarness()
+    try await harness.python(Self.bigDatabase)
+    let agent = try AgentService(harness.service, AgentHarness.settings(), harness.log.logger)
+    let running = Task { try await agent.run() }
+    try await harness.log.wait(for: "backing up")
+    running.cancel()
+    try await running.value
+    #expect(try harness.leftovers() == [])
+    #expect(harness.log.lines.last?.contains("stopped") == true)
+  }
+
+  /// A process of its own gets a real signal in the middle of a burst.
+  @Test(arguments: [SIGTERM, SIGINT])
+  func aSignalDuringABurstEndsTheProcessCleanly(signal: Int32) async throws {
+    await #expect(processExitsWith: .success) { [signal] in
+      let harness = try AgentHarness()
+      try await harness.createDatabase()
+      let settings = AgentHarness.settings { $0.debounce = 20 }
+      async let agent: Void = AgentRunner.run(
+        service: harness.service, settings: settings, logger: harness.log.logger)
+      async let writer: Void = harness.python(
+        """
+        c = sqlite3.connect(path)
+        for n in range(400):
+          c.execute("INSERT INTO t(s) VALUES (?)", (os.urandom(3000),))
+          c.commit()
+          time.sleep(0.003)
+        """)
+      try await harness.waitForPoints(3)
+      kill(getpid(), signal)
+      try await agent
+      let points = try harness.points()
+      guard points.count >= 3, try harness.leftovers().isEmpty, try await harness.everyPointVerifies() else { exit(3) }
+      try await writer
+      // Nothing was stored any more.
+      guard try harness.points().count == points.count else { exit(4) }
+    }
+  }
+}
