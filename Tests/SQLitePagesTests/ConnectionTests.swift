@@ -99,6 +99,8 @@ struct ConnectionTests {
       chmod(path, 0)
       becomeNobody()
       #expect(errorKind { _ = try DatabaseConnection(path: path, access: .observer) } == .permission)
+      // The folder can only be removed with the rights it was made with.
+      becomeSomebody()
     }
   }
 
@@ -195,4 +197,11 @@ func becomeNobody() {
   guard geteuid() == 0 else { return }
   setgroups(0, nil)
   guard setegid(65534) == 0, seteuid(65534) == 0 else { exit(1) }
+}
+
+/// Takes back what ``becomeNobody()`` gave up.
+func becomeSomebody() {
+  guard getuid() == 0 else { return }
+  seteuid(0)
+  setegid(0)
 }

@@ -122,12 +122,6 @@ private final class ReadOnlyPlace {
     becomeNobody()
   }
 
-  private func becomeSomebody() {
-    guard getuid() == 0 else { return }
-    seteuid(0)
-    setegid(0)
-  }
-
   private static func hold(_ path: String) throws -> ProcessInBackground {
     let script = """
       import sqlite3, sys, time
