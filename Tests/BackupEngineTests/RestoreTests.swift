@@ -47,16 +47,15 @@ struct RestoreTests {
     #expect(try bed.marker(at: bed.folder.path("safety.db")) == "second")
   }
 
-  @Test("live: beside writers in other processes that never stop")
-  func liveUnderWriters() throws {
-    let (bed, point) = try world()
+  @Test("live: beside a writer that never stops, the safety backup has its last commit before", arguments: ["wal", "delete"])
+  func liveUnderWriters(journal: String) throws {
+    let (bed, point) = try world(journal: journal)
     let script = """
       import sqlite3, sys, time
-      c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20); n = 0; end = time.time() + 3
+      c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20); n = 100000; end = time.time() + 3
       print("ready", flush=True)
       while time.time() < end:
-        c.execute("insert into entries(text) values('busy')"); n += 1; time.sleep(0.002)
-      print(n)
+        c.execute("insert into entries values(?, 'busy')", (n,)); n += 1; time.sleep(0.002)
       """
     let writer = try ProcessInBackground("python3", ["-c", script, bed.database])
     defer { writer.stop() }
@@ -67,6 +66,14 @@ struct RestoreTests {
     #expect(ended == 0)
     #expect(try bed.marker() == "first")
     #expect(try bed.integrity() == .passed)
+    try restore(bed.service(), try #require(outcome.safetyBackupID), to: bed.folder.path("safety.db"))
+    let live = try DatabaseConnection(path: bed.database, access: .observer)
+    let safety = try DatabaseConnection(path: bed.folder.path("safety.db"), access: .observer)
+    let firstAfter = try live.integer("SELECT min(id) FROM entries WHERE id >= 100000")
+    let lastBefore = try safety.integer("SELECT max(id) FROM entries")
+    // The writer counts: no commit is in neither, and none in both.
+    #expect(try #require(lastBefore) + 1 == #require(firstAfter))
+    #expect(try safety.text("SELECT text FROM marker") == "second")
   }
 
   @Test("busy: a transaction that does not end is a clear failure, and nothing changes")

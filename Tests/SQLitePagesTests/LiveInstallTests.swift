@@ -37,7 +37,7 @@ struct LiveInstallTests {
     let inode = FileFacts(path: path)?.identity
     let before = try FolderDigest.of(image, times: true)
     var last = (0, 0)
-    _ = try LiveInstall.run(image: image, into: path, busyTimeout: 1000) { last = ($0, $1) }
+    _ = try LiveInstall.run(image: image, into: path, busyTimeout: 1000, progress: { last = ($0, $1) })
     #expect(last.0 == last.1 && last.1 > 0)
     #expect(FileFacts(path: path)?.identity == inode)
     #expect(before.differences(to: try FolderDigest.of(image, times: true)) == [])

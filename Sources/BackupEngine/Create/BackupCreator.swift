@@ -14,8 +14,8 @@ struct BackupCreator {
 
   private var files: any FileOperations { environment.files }
 
-  /// Makes one backup and returns its metadata.
-  func create(_ request: CreateRequest) throws -> PointMetadata {
+  /// Makes one backup; returns its metadata and where in the database's history it stands.
+  func create(_ request: CreateRequest) throws -> (metadata: PointMetadata, position: SnapshotPosition) {
     if request.encrypt && repository.credentials.isEmpty {
       throw HoldfastError(
         .keyMissing, "backups are encrypted, and neither a password nor a key is given",
@@ -29,17 +29,17 @@ struct BackupCreator {
     defer { connection.close() }
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let points = try repository.points()
-      return try withSource(connection) { source, content in
+      return try withSource(connection) { source, content, position in
         var metadata = try describe(request, points, source, content, connection.resolvedPath)
         try store(&metadata, request, points, source, started: started)
-        return metadata
+        return (metadata, position)
       }
     }
   }
 
   /// Gives `body` an image that does not change: the snapshot itself, or a raw copy where holding it would block writers.
   private func withSource<Result>(
-    _ connection: DatabaseConnection, _ body: (any ImageSource, DatabaseContent) throws -> Result
+    _ connection: DatabaseConnection, _ body: (any ImageSource, DatabaseContent, SnapshotPosition) throws -> Result
   ) throws -> Result {
     let scratch = repository.path(".state/.tmp-copy-\(getpid())")
     let snapshot = try onDatabase {
@@ -48,7 +48,7 @@ struct BackupCreator {
     defer { snapshot.end() }
     guard snapshot.blocksWriters else {
       let content = DatabaseContent.read(connection, budget: environment.countingBudget)
-      return try body(SnapshotSource(snapshot: snapshot), content)
+      return try body(SnapshotSource(snapshot: snapshot), content, snapshot.position)
     }
     let path = repository.path(".state/.tmp-stage-\(getpid())")
     return try Leftovers.withFile(path, files) { file in
@@ -60,7 +60,8 @@ struct BackupCreator {
       defer { staged.close() }
       let content = DatabaseContent.read(staged, budget: environment.countingBudget)
       return try body(
-        StagedSource(file: file, files: files, pageSize: source.pageSize, pageCount: source.pageCount), content)
+        StagedSource(file: file, files: files, pageSize: source.pageSize, pageCount: source.pageCount), content,
+        snapshot.position)
     }
   }
 

@@ -9,16 +9,43 @@ extension RestoreExecutor {
       try onDatabase {
         try staged.setJournalVersion(
           LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
-        let outcome = try LiveInstall.run(
-          image: staged.path, into: target, busyTimeout: environment.busyTimeout,
-          progress: { [progress] in try? progress.update("installing", Int64($0), of: Int64($1)) })
-        try settle(outcome)
+        try settle(try installUnderLock(staged))
       }
     } catch let error as HoldfastError where error.code == .busy {
       throw HoldfastError(
         .busy, "cannot restore into \(target): a transaction of an application outlasted the wait",
         hint: "nothing was changed; try again when it is idle, or stop the application", cause: error)
     }
+  }
+
+  private func installUnderLock(_ staged: StagedImage) throws -> LiveInstall.Outcome {
+    for _ in 0..<Self.attempts {
+      do {
+        return try LiveInstall.run(
+          image: staged.path, into: target, busyTimeout: environment.busyTimeout,
+          whenLocked: { try requireCurrentSafety($0) },
+          progress: { [progress] in try? progress.update("installing", Int64($0), of: Int64($1)) })
+      } catch is StaleSafety {
+        // Readers may share the file with this hold, and writers may not; letting go of it leaves others an instant, which
+        // the next attempt checks for.
+        let hold = try WriteHold(path: target, busyTimeout: environment.busyTimeout)
+        defer { hold.release() }
+        try makeSafetyBackup()
+      }
+    }
+    throw DatabaseError(.busy, path: target, message: "\(target) is written to all the time")
+  }
+
+  private static var attempts: Int { 20 }
+
+  /// Something was committed between the safety backup and the lock, and cannot be read while the lock is held.
+  private struct StaleSafety: Error {}
+
+  /// The safety backup must hold what is about to be overwritten, to the last commit: called with the write lock held.
+  private func requireCurrentSafety(_ locked: LockedTarget) throws {
+    guard let position = safetyPosition, try !locked.isUnchanged(since: position) else { return }
+    guard locked.allowsReaders else { throw StaleSafety() }
+    try makeSafetyBackup()
   }
 
   private func settle(_ outcome: LiveInstall.Outcome) throws {

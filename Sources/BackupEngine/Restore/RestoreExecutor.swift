@@ -19,6 +19,8 @@ final class RestoreExecutor {
   var plan: RestorePlan
   var staged: StagedImage?
   var safety: StoredPoint?
+  /// Where in the target's history the safety backup stands.
+  var safetyPosition: SnapshotPosition?
   var warnings: [String]
   /// Side files that were moved away from a target that cannot be opened: new name and old.
   var movedAside: [(from: String, to: String)] = []
@@ -100,13 +102,14 @@ final class RestoreExecutor {
       .noSpace, "the restore needs \(ByteCount(needed)) and \(ByteCount(free)) is free", hint: "free some space first")
   }
 
-  private func makeSafetyBackup() throws {
+  func makeSafetyBackup() throws {
     var request = safetyRequest
     request.backupType = "safety"
     request.description = "before the restore of \(point.id)"
     let creator = BackupCreator(
       repository: repository, database: target, environment: environment, progress: progress)
-    let metadata = try creator.create(request)
+    let (metadata, position) = try creator.create(request)
+    safetyPosition = position
     safety = try repository.point(metadata.id.text)
     // A safety backup that cannot be read back is none: prove it before anything is destroyed.
     let verification = try Verifier(repository: repository, environment: environment, progress: progress)

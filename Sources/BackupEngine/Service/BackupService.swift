@@ -54,7 +54,7 @@ package final class BackupService: Sendable {
     let repository = try repository(create: true)
     return try BackupCreator(
       repository: repository, database: database, environment: environment, progress: progress
-    ).create(request)
+    ).create(request).metadata
   }
 
   /// All points, newest first.

@@ -17,10 +17,12 @@ package enum LiveInstall {
   /// - Parameters:
   ///   - image: a private file with the target's page size, text encoding and journal-version bytes.
   ///   - busyTimeout: milliseconds to wait for transactions of others.
+  ///   - whenLocked: called once nobody else can commit and before a page is written; what it throws ends the install.
   ///   - progress: gets pages copied and pages in all.
   /// - Throws: ``DatabaseError``; `.busy` where somebody's transaction outlasted the wait. The database is then as it was.
   package static func run(
-    image: String, into path: String, busyTimeout: Int32, progress: (Int, Int) -> Void = { _, _ in }
+    image: String, into path: String, busyTimeout: Int32, whenLocked: (LockedTarget) throws -> Void = { _ in },
+    progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> Outcome {
     let source = try DatabaseConnection(path: image, access: .readOnly, busyTimeout: busyTimeout)
     let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: busyTimeout)
@@ -28,7 +30,8 @@ package enum LiveInstall {
     // `data_version` changes when somebody else commits, never by this connection's own commits.
     let before = try target.integer("PRAGMA data_version")
     var copy = try PageCopy(from: source, into: target)
-    try copy.run(patience: Int(busyTimeout), progress: progress)
+    try copy.run(
+      patience: Int(busyTimeout), whenLocked: { try whenLocked(LockedTarget(connection: target)) }, progress: progress)
     return try compare(source, target, dataVersion: before)
   }
 

@@ -24,9 +24,19 @@ struct PageCopy: ~Copyable {
   /// - Parameters:
   ///   - patience: milliseconds to wait for locks of others.
   ///   - progress: gets pages copied and pages in all.
-  mutating func run(patience: Int, progress: (Int, Int) -> Void) throws {
+  ///   - whenLocked: called once the destination's write lock is held and before a page is written; throwing ends it.
+  mutating func run(patience: Int, whenLocked: () throws -> Void = {}, progress: (Int, Int) -> Void) throws {
     let end = ContinuousClock.now + .milliseconds(patience)
     var result: Int32
+    // No pages: only the locks.
+    repeat {
+      result = sqlite3_backup_step(handle, 0)
+      if Self.isBusy(result) {
+        guard ContinuousClock.now < end else { throw failure(result) }
+        usleep(1000)
+      }
+    } while Self.isBusy(result)
+    if result == SQLITE_OK { try whenLocked() }
     repeat {
       result = sqlite3_backup_step(handle, Self.pagesPerStep)
       let total = Int(sqlite3_backup_pagecount(handle))
