@@ -7,18 +7,20 @@ import TestSupport
 @testable import BackupAgent
 
 @Suite struct AgentStopTests {
-  private static let bigDatabase = """
+  private static func bigDatabase(megabytes: Int) -> String {
+    """
     c = sqlite3.connect(path)
     c.execute("PRAGMA journal_mode=wal")
     c.execute("CREATE TABLE t(b)")
-    c.executemany("INSERT INTO t VALUES (?)", [(os.urandom(100000),) for n in range(100)])
+    c.executemany("INSERT INTO t VALUES (?)", [(os.urandom(100000),) for n in range(\(megabytes * 10))])
     c.commit()
     c.close()
     """
+  }
 
   @Test func aRunningBackupIsFinished() async throws {
     let harness = try AgentHarness()
-    try await harness.python(Self.bigDatabase)
+    try await harness.python(Self.bigDatabase(megabytes: 10))
     try await harness.withAgent { group in
       try await harness.log.wait(for: "backing up")
       await group.triggerGracefulShutdown()
@@ -31,19 +33,19 @@ import TestSupport
 
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
     let harness = try AgentHarness()
-    try await harness.python(Self.bigDatabase)
+    try await harness.python(Self.bigDatabase(megabytes: 40))
     try await harness.withAgent(AgentHarness.settings { $0.stopGrace = 0 }) { group in
       try await harness.log.wait(for: "backing up")
       await group.triggerGracefulShutdown()
     }
-    #expect(harness.log.count("abandoned") + (try harness.points().count) == 1)
+    #expect(harness.log.count("the backup was abandoned") == 1)
+    #expect(try harness.points().isEmpty)
     #expect(try harness.leftovers() == [])
-    #expect(try await harness.everyPointVerifies())
   }
 
   @Test func cancellationReturnsOnlyWhenNothingRuns() async throws {
     let harness = try AgentHarness()
-    try await harness.python(Self.bigDatabase)
+    try await harness.python(Self.bigDatabase(megabytes: 10))
     let agent = try AgentService(harness.service, AgentHarness.settings(), harness.log.logger)
     let running = Task { try await agent.run() }
     try await harness.log.wait(for: "backing up")
@@ -59,7 +61,10 @@ import TestSupport
     await #expect(processExitsWith: .success) { [signal] in
       let harness = try AgentHarness()
       try await harness.createDatabase()
-      let settings = AgentHarness.settings { $0.debounce = 20 }
+      let settings = AgentHarness.settings {
+        $0.debounce = 20
+        $0.maxDelay = 200
+      }
       async let agent: Void = AgentRunner.run(
         service: harness.service, settings: settings, logger: harness.log.logger)
       async let writer: Void = harness.python(
