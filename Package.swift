@@ -38,7 +38,7 @@ let package = Package(
       ], swiftSettings: strict),
     .target(
       name: "BackupAgent",
-      dependencies: ["BackupEngine", "BackupPolicy", "CShims", lifecycle, unixSignals, logging],
+      dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CShims", lifecycle, unixSignals, logging],
       swiftSettings: strict),
     .executableTarget(
       name: "holdfast",
@@ -56,7 +56,8 @@ let package = Package(
       name: "BackupEngineTests",
       dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "BackupAgentTests", dependencies: ["BackupAgent", "BackupEngine", "BackupPolicy", "TestSupport"],
+      name: "BackupAgentTests",
+      dependencies: ["BackupAgent", "BackupEngine", "BackupPolicy", "SQLitePages", "TestSupport", lifecycle, logging],
       swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests", dependencies: ["holdfast", "BackupPolicy", "TestSupport"], swiftSettings: strict),

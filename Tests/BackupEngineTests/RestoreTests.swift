@@ -115,6 +115,26 @@ struct RestoreTests {
     #expect(try SystemFileOperations().status(bed.database)?.permissions == 0o640)
   }
 
+  @Test("replace: a commit between the safety backup and the lock stops it", arguments: ["wal", "delete"])
+  func replaceAfterCommit(journal: String) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let point = try bed.service().create(CreateRequest()).id
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    try bed.makeDatabase(journal: journal, pageSize: 8192, marker: "second")
+    // The one rename that makes the safety backup visible is the moment for somebody to commit.
+    let files = UnflushedFileOperations { path in
+      if path.hasSuffix(".db.gz.enc") {
+        try? bed.change("INSERT INTO entries VALUES (9999, 'between')")
+      }
+    }
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(files: files), point) }
+    #expect(error?.code == .factsChanged, "\(String(describing: error))")
+    #expect(try bed.marker() == "second")
+    #expect(try restoreInPlace(bed.service(), point).plan.install == .replace)
+    #expect(try bed.marker() == "first")
+  }
+
   @Test("a database that fails its checks is kept raw, byte for byte")
   func damaged() throws {
     let (bed, point) = try world(journal: "delete")

@@ -7,7 +7,12 @@ import BackupEngine
 package final class UnflushedFileOperations: FileOperations {
   private let system = SystemFileOperations()
 
-  package init() {}
+  private let afterRename: @Sendable (_ to: String) -> Void
+
+  /// - Parameter afterRename: lets a test act at the moment when something became visible.
+  package init(afterRename: @escaping @Sendable (_ to: String) -> Void = { _ in }) {
+    self.afterRename = afterRename
+  }
 
   package func sync(_ file: OpenFile) throws { _ = try system.size(file) }
   package func syncFolder(_ path: String) throws { _ = try system.list(path) }
@@ -27,7 +32,10 @@ package final class UnflushedFileOperations: FileOperations {
   package func status(_ path: String) throws -> FileStatus? { try system.status(path) }
   package func list(_ folder: String) throws -> [String] { try system.list(folder) }
   package func makeFolder(_ path: String) throws { try system.makeFolder(path) }
-  package func rename(_ from: String, to: String) throws { try system.rename(from, to: to) }
+  package func rename(_ from: String, to: String) throws {
+    try system.rename(from, to: to)
+    afterRename(to)
+  }
   package func renameNew(_ from: String, to: String) throws { try system.renameNew(from, to: to) }
   package func unlink(_ path: String) throws { try system.unlink(path) }
   package func setAttributes(_ path: String, of model: FileStatus) throws {

@@ -86,6 +86,7 @@ extension RestoreExecutor {
     switch plan.facts.target.state {
     case .database, .empty:
       hold = try exclusiveHold()
+      try requireCurrentSafety(hold)
       try onDatabase { try hold?.emptyWAL() }
       for suffix in ["-wal", "-shm", "-journal"] { try files.unlink(target + suffix) }
     case .missing, .unreadable, .notAFile, .busy: break
@@ -100,6 +101,14 @@ extension RestoreExecutor {
     movedAside = []
     try files.syncFolder(target.parentPath)
     remove(movedAside: aside)
+  }
+
+  /// A commit between the safety backup and the lock would be in neither of the two.
+  private func requireCurrentSafety(_ hold: ExclusiveHold?) throws {
+    guard let position = safetyPosition, let hold, try !onDatabase({ try hold.isUnchanged(since: position) }) else { return }
+    throw HoldfastError(
+      .factsChanged, "\(target) was written to after its safety backup was taken",
+      hint: "nothing was replaced; stop the application, then run the command again")
   }
 
   private func exclusiveHold() throws -> ExclusiveHold {

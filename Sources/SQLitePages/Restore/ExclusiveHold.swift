@@ -13,6 +13,18 @@ package final class ExclusiveHold {
     try connection.execute("BEGIN EXCLUSIVE; COMMIT")
   }
 
+  /// Whether nothing was committed since a snapshot was taken there. Asked before ``emptyWAL()``; a checkpoint by somebody
+  /// else in between counts as a commit.
+  package func isUnchanged(since position: SnapshotPosition) throws -> Bool {
+    let target = LockedTarget(connection: connection)
+    guard let wal = position.wal else { return try target.isUnchanged(since: position) }
+    guard DatabaseFiles(resolvedPath: connection.resolvedPath).database == position.database,
+      let row = try connection.rows("PRAGMA wal_checkpoint(PASSIVE)").first, row.count == 3,
+      case .integer(let frames) = row[1]
+    else { return false }
+    return max(0, frames) == Int64(wal.maxFrame)
+  }
+
   /// Folds the WAL into the database and truncates it; afterwards the database file alone holds the content, flushed.
   package func emptyWAL() throws {
     guard let row = try connection.rows("PRAGMA wal_checkpoint(TRUNCATE)").first, row.first == .integer(0) else {
