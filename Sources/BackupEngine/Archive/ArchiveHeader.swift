@@ -35,8 +35,8 @@ package struct ArchiveHeader: Hashable, Sendable {
     case schemaVersion
     case databasePath
     case host
-    case tableCounts
-    case holdfastVersion
+    // 7 is not used.
+    case holdfastVersion = 8
     case chainID
   }
 

@@ -15,7 +15,11 @@ struct ArchiveTrailer: Hashable, Sendable {
   var memberStride: UInt32
   /// Payload offsets of members 0, stride, 2 · stride, …; at most 4096.
   var memberOffsets: [UInt64]
+  /// Rows of each table; nil where they were not counted, or are too many to stand here.
+  var tableCounts: [String: Int64?]?
 
+  /// The trailer is one segment: the member index has half of it, a schema of thousands of tables is left to the JSON.
+  private static let maximumCounts = 24 << 10
   static let maximumOffsets = 4096
 
   func encoded() -> [UInt8] {
@@ -26,6 +30,7 @@ struct ArchiveTrailer: Hashable, Sendable {
     writer.field(4, digest)
     writer.field(5, digestKey)
     writer.field(6, Self.bytes(memberStride) + memberOffsets.flatMap { Self.bytes($0) })
+    if let counts = tableCounts?.json.encoded(), counts.count <= Self.maximumCounts { writer.field(7, counts) }
     return writer.bytes
   }
 
@@ -41,12 +46,13 @@ struct ArchiveTrailer: Hashable, Sendable {
     while let offset = index.integer(UInt64.self) { offsets.append(offset) }
     self.init(
       imageSize: imageSize, payloadSize: payloadSize, pageCount: pageCount, digest: digest, digestKey: digestKey,
-      memberStride: stride, memberOffsets: offsets)
+      memberStride: stride, memberOffsets: offsets,
+      tableCounts: fields[7].flatMap { JSONValue(parsing: $0) }.flatMap { [String: Int64?]($0) })
   }
 
   init(
     imageSize: UInt64, payloadSize: UInt64, pageCount: UInt32, digest: [UInt8], digestKey: [UInt8],
-    memberStride: UInt32, memberOffsets: [UInt64]
+    memberStride: UInt32, memberOffsets: [UInt64], tableCounts: [String: Int64?]?
   ) {
     self.imageSize = imageSize
     self.payloadSize = payloadSize
@@ -55,6 +61,7 @@ struct ArchiveTrailer: Hashable, Sendable {
     self.digestKey = digestKey
     self.memberStride = memberStride
     self.memberOffsets = memberOffsets
+    self.tableCounts = tableCounts
   }
 
   private static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {

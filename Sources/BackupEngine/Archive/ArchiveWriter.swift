@@ -1,4 +1,5 @@
 import BackupPolicy
+import SQLitePages
 
 /// What an archive turned out to be.
 struct WrittenArchive: Sendable {
@@ -8,6 +9,8 @@ struct WrittenArchive: Sendable {
   var checksum: [UInt8]
   /// ``PageDigest`` of the image.
   var digest: [UInt8]
+  /// Rows of each table; nil as a whole where they were not counted.
+  var tableCounts: [String: Int64?]?
 }
 
 /// Turns an image into an archive's payload: read, hash, compress on every core, then encrypt and write in order.
@@ -16,9 +19,18 @@ final class ArchiveWriter: Sendable {
   private let level: CompressionLevel?
   private let secret: PageDigest.Secret
   private let progress: Progress
+  private let tableRoots: [String: UInt32]
+  private let census: RowCensus?
 
-  /// - Parameter level: nil stores the image as it is.
-  init(_ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, progress: Progress) {
+  /// - Parameters:
+  ///   - level: nil stores the image as it is.
+  ///   - tableRoots: tables whose rows are to be counted.
+  init(
+    _ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, tableRoots: [String: UInt32],
+    progress: Progress
+  ) {
+    self.tableRoots = tableRoots
+    census = RowCensus(pageSize: source.pageSize, pageCount: source.pageCount)
     self.source = source
     self.level = level
     self.secret = secret
@@ -34,7 +46,8 @@ final class ArchiveWriter: Sendable {
       do {
         let lane = try Lane(level)
         while let chunk = try order.claim(below: chunks, { try read($0, lane) }) {
-          try digest.add(lane.pages, first: first(of: chunk), source, secret)
+          digest.add(lane.pages, first: first(of: chunk), source, secret)
+          census?.add(lane.pages, first: first(of: chunk))
           let output = try lane.compress()
           try order.emit(chunk, output)
           try progress.update("backing up", Int64(chunk + 1) * Int64(GzipMember.chunkSize), of: source.imageSize)
@@ -45,14 +58,24 @@ final class ArchiveWriter: Sendable {
       }
     }
     let sum = digest.value.finished(pageSize: source.pageSize, pageCount: source.pageCount)
-    try sink.finish(trailer(order, digest: sum, digestKey: digestKey))
-    return WrittenArchive(size: file.size, checksum: try file.finish(), digest: sum)
+    let counts = tableCounts()
+    try sink.finish(trailer(order, digest: sum, digestKey: digestKey, counts))
+    return WrittenArchive(size: file.size, checksum: try file.finish(), digest: sum, tableCounts: counts)
   }
 
-  private func trailer(_ order: OrderedOutput, digest: [UInt8], digestKey: [UInt8]) -> ArchiveTrailer {
+  private func tableCounts() -> [String: Int64?]? {
+    guard let census else { return tableRoots.isEmpty && source.imageSize == 0 ? [:] : nil }
+    let counted = census.counts(tableRoots)
+    return Dictionary(uniqueKeysWithValues: tableRoots.keys.map { ($0, counted[$0]) })
+  }
+
+  private func trailer(
+    _ order: OrderedOutput, digest: [UInt8], digestKey: [UInt8], _ counts: [String: Int64?]?
+  ) -> ArchiveTrailer {
     ArchiveTrailer(
       imageSize: UInt64(source.imageSize), payloadSize: order.written, pageCount: source.pageCount, digest: digest,
-      digestKey: digestKey, memberStride: order.index.stride, memberOffsets: order.index.offsets)
+      digestKey: digestKey, memberStride: order.index.stride, memberOffsets: order.index.offsets,
+      tableCounts: counts)
   }
 
   private func first(of chunk: Int) -> UInt32 {
@@ -109,7 +132,7 @@ final class SharedDigest: Sendable {
 extension SharedDigest {
   fileprivate func add(
     _ pages: UnsafeRawBufferPointer, first: UInt32, _ source: any ImageSource, _ secret: PageDigest.Secret
-  ) throws {
+  ) {
     guard source.pageSize > 0 else { return }
     var part = PageDigest()
     part.add(pages, first: first, pageSize: source.pageSize, lockPage: source.lockPage, secret: secret)

@@ -7,13 +7,13 @@ extension BackupCreator {
   /// Writes the archive and commits it; completes the metadata with what only the end knows.
   func store(
     _ metadata: inout PointMetadata, _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource,
-    started: Int64
+    _ content: DatabaseContent, started: Int64
   ) throws {
     let temporary = repository.path(".tmp-\(metadata.id)")
     let seal = try request.encrypt && request.cipher == .aes256GCM ? prepareSeal(metadata, points) : nil
     metadata.repositoryID = seal?.repositoryID
     let archive = try Leftovers.withFile(temporary, files) { file in
-      let archive = try write(file, metadata, request, source, seal)
+      let archive = try write(file, metadata, request, source, content, seal)
       try files.sync(file)
       metadata.checksum = archive.checksum.hex
       try rememberTrust(metadata, points, seal)
@@ -22,6 +22,8 @@ extension BackupCreator {
     }
     try files.syncFolder(repository.folder)
     metadata.compressedSize = archive.size
+    metadata.tableCounts = archive.tableCounts
+    metadata.totalRecords = archive.tableCounts?.total
     metadata.digest = archive.digest.hex
     metadata.durationMS = environment.monotonic() - started
     finish(metadata, sealed: seal != nil)
@@ -68,7 +70,8 @@ extension BackupCreator {
   }
 
   private func write(
-    _ file: OpenFile, _ metadata: PointMetadata, _ request: CreateRequest, _ source: any ImageSource, _ seal: Seal?
+    _ file: OpenFile, _ metadata: PointMetadata, _ request: CreateRequest, _ source: any ImageSource,
+    _ content: DatabaseContent, _ seal: Seal?
   ) throws -> WrittenArchive {
     let output = try HashingFileWriter(file, files)
     let sink: any PayloadSink
@@ -82,7 +85,8 @@ extension BackupCreator {
     }
     let secret = try seal.map { try PageDigest.Secret(key: $0.digestKey) } ?? .standard
     let writer = ArchiveWriter(
-      source, level: request.compress ? request.level : nil, secret: secret, progress: progress)
+      source, level: request.compress ? request.level : nil, secret: secret, tableRoots: content.tableRoots,
+      progress: progress)
     return try writer.write(to: sink, file: output, digestKey: seal?.digestKey.withBytes { Array($0) } ?? [])
   }
 

@@ -31,7 +31,7 @@ struct BackupCreator {
       let points = try repository.points()
       return try withSource(connection) { source, content, position in
         var metadata = try describe(request, points, source, content, connection.resolvedPath)
-        try store(&metadata, request, points, source, started: started)
+        try store(&metadata, request, points, source, content, started: started)
         return (metadata, position)
       }
     }
@@ -47,7 +47,7 @@ struct BackupCreator {
     }
     defer { snapshot.end() }
     guard snapshot.blocksWriters else {
-      let content = DatabaseContent.read(connection, budget: environment.countingBudget)
+      let content = DatabaseContent.read(connection)
       return try body(SnapshotSource(snapshot: snapshot), content, snapshot.position)
     }
     let path = repository.path(".state/.tmp-stage-\(getpid())")
@@ -58,7 +58,7 @@ struct BackupCreator {
       snapshot.end()
       let staged = try onDatabase { try DatabaseConnection(path: path, access: .readOnly) }
       defer { staged.close() }
-      let content = DatabaseContent.read(staged, budget: environment.countingBudget)
+      let content = DatabaseContent.read(staged)
       return try body(
         StagedSource(file: file, files: files, pageSize: source.pageSize, pageCount: source.pageCount), content,
         snapshot.position)
@@ -94,8 +94,6 @@ struct BackupCreator {
     metadata.compressed = request.compress
     metadata.cipher = request.encrypt ? request.cipher : nil
     metadata.schemaVersion = content.schemaVersion
-    metadata.tableCounts = content.tableCounts
-    metadata.totalRecords = content.totalRecords
     metadata.description = request.description
     metadata.tags = request.tags
     metadata.chainID = id

@@ -4,16 +4,13 @@ import SQLitePages
 /// What is recorded of a database's content beside its pages.
 struct DatabaseContent: Sendable {
   var schemaVersion: String?
-  /// Rows of each table; nil for one that the time did not suffice for, nil as a whole where the schema cannot be read.
-  var tableCounts: [String: Int64?]?
-
-  var totalRecords: Int64? { tableCounts?.total }
+  /// Root pages of the tables whose rows are counted as the pages pass by.
+  var tableRoots: [String: UInt32] = [:]
 
   /// Reads through a connection that holds the state to be described.
-  static func read(_ connection: DatabaseConnection, budget milliseconds: Int) -> DatabaseContent {
+  static func read(_ connection: DatabaseConnection) -> DatabaseContent {
     DatabaseContent(
-      schemaVersion: try? connection.schemaVersion(within: milliseconds),
-      tableCounts: try? connection.tableCounts(within: milliseconds))
+      schemaVersion: try? connection.schemaVersion(), tableRoots: (try? connection.tableRoots()) ?? [:])
   }
 }
 

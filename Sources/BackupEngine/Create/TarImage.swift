@@ -97,11 +97,11 @@ extension BackupCreator {
       for path in paths { members.append((path.lastComponent, try environment.files.open(path, .read))) }
       let tar = try TarImage(members, modified: environment.now(), environment.files)
       let points = try repository.points()
-      let nothing = DatabaseContent(schemaVersion: nil, tableCounts: nil)
+      let nothing = DatabaseContent()
       var metadata = try describe(request, points, tar, nothing, database, as: .raw)
       metadata.kind = "raw"
       metadata.status = .suspect
-      try store(&metadata, request, points, tar, started: started)
+      try store(&metadata, request, points, tar, nothing, started: started)
       return metadata
     }
   }

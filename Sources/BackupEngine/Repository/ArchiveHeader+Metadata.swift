@@ -11,9 +11,6 @@ extension ArchiveHeader {
     set(.schemaVersion, metadata.schemaVersion)
     set(.databasePath, metadata.databasePath)
     set(.host, metadata.host)
-    let counts = metadata.tableCounts?.json.encoded()
-    // A schema of ten thousand tables is left to the JSON: the header must stay small enough to be read for a list.
-    if let counts, counts.count < maximumSize / 4 { fields[Tag.tableCounts.rawValue] = counts }
     set(.holdfastVersion, metadata.holdfastVersion)
     set(.chainID, metadata.chainID?.text)
     return fields
@@ -46,10 +43,6 @@ extension ArchiveHeader {
     metadata.schemaVersion = text(Tag.schemaVersion.rawValue)
     metadata.databasePath = text(Tag.databasePath.rawValue)
     metadata.host = text(Tag.host.rawValue)
-    if let bytes = fields[Tag.tableCounts.rawValue], let json = JSONValue(parsing: bytes) {
-      metadata.tableCounts = [String: Int64?](json)
-      metadata.totalRecords = metadata.tableCounts?.total
-    }
     metadata.holdfastVersion = text(Tag.holdfastVersion.rawValue)
     return metadata
   }
@@ -70,5 +63,7 @@ extension PointMetadata {
     pageCount = trailer.pageCount
     pagesStored = pagesStored ?? trailer.pageCount
     digest = trailer.digest.hex
+    tableCounts = trailer.tableCounts
+    totalRecords = tableCounts?.total
   }
 }

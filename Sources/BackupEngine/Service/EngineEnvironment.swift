@@ -15,8 +15,6 @@ package struct EngineEnvironment: Sendable {
   package var logger: Logger
   /// PBKDF2 iterations of new password slots.
   package var passwordIterations: UInt32 = KeySlot.defaultIterations
-  /// How long counting rows may take, in milliseconds.
-  package var countingBudget = 100
   /// How long to wait for locks on the database, in milliseconds.
   package var busyTimeout: Int32 = 5000
   package var repositoryPatience = LockPatience(milliseconds: 30000)
