@@ -82,13 +82,13 @@ def read_header(file):
     need(hmac.compare_digest(mac, take(file, 32)), "the header's MAC is wrong: forged or damaged")
     return fixed, key
 
-def gcm_payload(file, size, point, compressed):
+def gcm_payload(file, size, point, name):
     """(image size, member index, generator of the payload) of an aes-256-gcm file, header and trailer proved."""
     (fixed, key), start = read_header(file), file.tell()
     need(fixed[82:82 + number(fixed[80:82])] == point.encode(), "the header is another point's: swapped or renamed")
     page_size, kind, codec, cipher, _, segment = struct.unpack_from(">IBBBBI", fixed, 48)
-    need(kind in (1, 3) and (cipher, segment) == (1, SEGMENT), "a kind, cipher or segment size that is not known here", FAILED)
-    need(codec == compressed, "the file's name and its header disagree about compression")
+    need(kind in (1, 3) and (cipher, segment) == (1, SEGMENT), "kind, cipher or segment size is not known here", FAILED)
+    need((codec, kind) == (".gz" in name, 3 if ".tar" in name else 1), "the file's name and its header disagree")
     suffix = os.pread(file.fileno(), 4, size - 4)
     sealed_size = size - 4 - number(suffix) - start
     count = -(-sealed_size // (SEGMENT + TAG))
@@ -159,7 +159,7 @@ def image_of(file, name, folder, point):
     need(gcm or agrees is not False, "the SHA-256 of the file is not the one in its metadata")
     if gcm and agrees is False: warn("the metadata's checksum is not the file's; the archive's authentication decides")
     total, index, blocks = None, (), cbc_payload(file, size, name) if encrypted else pieces(file)
-    if gcm: total, index, blocks = gcm_payload(file, size, point, compressed)
+    if gcm: total, index, blocks = gcm_payload(file, size, point, name)
     for piece in gunzip(blocks, index) if compressed else blocks:
         begin, written = begin or piece[:512], written + len(piece)
         need(total is None or written <= total, "the image is larger than the trailer says")

@@ -38,9 +38,9 @@ def through(name, forward, backward, programs, setup=None):
 
 VERIFY = ["{holdfast}", "verify", "latest", "--database", "{db}", "--backup-dir", "{out}"]
 HOLDFAST = [
-    holdfast("holdfast, key file", "key file", before_restore=VERIFY),
-    holdfast("holdfast, password", "password", before_restore=VERIFY),
-    holdfast("holdfast, not checked before", "key file"),
+    holdfast("holdfast (key file)", "key file", before_restore=VERIFY),
+    holdfast("holdfast (password)", "password", before_restore=VERIFY),
+    holdfast("holdfast (not checked before)", "key file"),
 ]
 PEERS = [
     Tool("cp", "cp {db} {out}", "cp {out} {back}"),
