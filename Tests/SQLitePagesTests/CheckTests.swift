@@ -101,47 +101,6 @@ struct CheckTests {
     #expect(try IntegrityCheck.run(.full, on: connection) == .passed)
   }
 
-  @Test("Ordinary tables are counted, whatever they are called; one that needs an unknown collation is left out")
-  func tableCounts() throws {
-    try create(
-      """
-      CREATE TABLE a (x); INSERT INTO a VALUES (1), (2);
-      CREATE TABLE "it's ""odd"" [name]" (x PRIMARY KEY) WITHOUT ROWID;
-      INSERT INTO "it's ""odd"" [name]" VALUES (1), (2), (3);
-      CREATE TABLE empty (id INTEGER PRIMARY KEY AUTOINCREMENT);
-      CREATE TABLE c (x TEXT COLLATE theirs PRIMARY KEY) WITHOUT ROWID; INSERT INTO c VALUES ('x');
-      CREATE VIEW v AS SELECT * FROM a;
-      CREATE VIRTUAL TABLE doc USING fts5(body); INSERT INTO doc VALUES ('text');
-      CREATE TABLE doc_notes (x); INSERT INTO doc_notes VALUES (1);
-      """)
-    let connection = try DatabaseConnection(path: path, access: .readOnly)
-    let counts = try connection.tableCounts(within: 60_000)
-    #expect(counts == ["a": 2, "it's \"odd\" [name]": 3, "empty": 0, "doc_notes": 1])
-  }
-
-  @Test("Tables for which there is no time are named without a count, even one great table")
-  func tableCountsOutOfTime() throws {
-    try DatabaseFixture().create(at: path).close()
-    let connection = try DatabaseConnection(path: path, access: .readOnly)
-    #expect(try connection.tableCounts(within: 0) == ["item": nil, "gone": nil])
-    #expect(try connection.tableCounts(within: 60_000) == ["item": 60, "gone": 0])
-  }
-
-  /// `count(*)` walks a table in one instruction of the virtual machine, where no progress handler is asked.
-  @Test("A count that takes long is interrupted in the middle")
-  func countInterrupted() throws {
-    let application = try DatabaseApplication(
-      path,
-      """
-      PRAGMA page_size = 512; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;
-      CREATE TABLE t (x); INSERT INTO t SELECT randomblob(400) FROM (\(DatabaseFixture.numbers(120_000)));
-      """)
-    application.close()
-    let connection = try DatabaseConnection(path: path, access: .readOnly)
-    #expect(try connection.tableCounts(within: 1) == ["t": nil])
-    #expect(try connection.tableCounts(within: 60_000) == ["t": 120_000])
-  }
-
   static let migrations: [(String, String)] = [
     (
       "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('ae1027a6acf')",
