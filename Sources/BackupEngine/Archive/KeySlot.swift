@@ -10,6 +10,8 @@ enum KeySlot: Hashable, Sendable {
   static let defaultIterations: UInt32 = 600_000
   /// Fewer protect nothing, more would be a way to stop whoever reads the header.
   static let allowedIterations: ClosedRange<UInt32> = 10_000...10_000_000
+  /// More would only make readers derive keys for minutes.
+  static let maximumCount = 32
   private static let wrappedSize = 32 + AESGCM.tagSize
 
   var type: UInt8 {
@@ -44,7 +46,7 @@ enum KeySlot: Hashable, Sendable {
 
   /// Reads all slots; nil where they are cut short or malformed.
   static func decode(_ reader: inout ByteReader) -> [KeySlot]? {
-    guard let count = reader.integer(UInt16.self) else { return nil }
+    guard let count = reader.integer(UInt16.self), count <= maximumCount else { return nil }
     var slots: [KeySlot] = []
     for _ in 0..<count {
       guard let type = reader.integer(UInt8.self), reader.integer(UInt8.self) != nil,
