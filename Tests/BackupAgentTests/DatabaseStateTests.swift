@@ -49,7 +49,7 @@ import TestSupport
   @Test func aFileThatWasWrittenJustNowHasNoFingerprint() throws {
     let folder = try TemporaryFolder()
     let facts = try #require(SQLitePages.FileFacts(path: try folder.write("f", [1])))
-    let position = SnapshotPosition(database: nil, wal: nil, changeCounter: 1)
+    let position = SnapshotPosition(database: nil, wal: nil, changeCounter: 1, facts: nil)
     let written = max(facts.modified, facts.changed) / 1_000_000
     func state(after milliseconds: Int64) -> DatabaseState {
       DatabaseState(position, facts, nil, now: Timestamp(milliseconds: written + milliseconds))

@@ -47,7 +47,9 @@ struct RestoreTests {
     #expect(try bed.marker(at: bed.folder.path("safety.db")) == "second")
   }
 
-  @Test("live: beside a writer that never stops, the safety backup has its last commit before", arguments: ["wal", "delete"])
+  @Test(
+    "live: beside a writer that never stops, the safety backup has its last commit before",
+    arguments: ["wal", "delete"])
   func liveUnderWriters(journal: String) throws {
     let (bed, point) = try world(journal: journal)
     let script = """

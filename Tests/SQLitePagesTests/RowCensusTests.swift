@@ -25,7 +25,8 @@ struct RowCensusTests {
     return census.counts(try connection.tableRoots())
   }
 
-  @Test("equal count(*), for every page size, after deletes and beside free pages", arguments: [512, 1024, 4096, 65536])
+  @Test(
+    "equal count(*), for every page size, after deletes and beside free pages", arguments: [512, 1024, 4096, 65536])
   func equalsCount(pageSize: Int) throws {
     let application = try DatabaseConnection(path: path, access: .scratch)
     try application.execute("PRAGMA page_size = \(pageSize); PRAGMA journal_mode = wal")

@@ -70,8 +70,9 @@ struct ChangeBackup {
     }
     if let memory, covers(memory, state) { return .unchanged(memory.point) }
     let point = try service.create(settings.request, progress: progress)
-    if settings.verifyAfterCreate { try verify(point.id, progress) }
+    // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point, state)
+    if settings.verifyAfterCreate { verify(point.id, progress) }
     return .stored(point)
   }
 
@@ -89,12 +90,15 @@ struct ChangeBackup {
     }
   }
 
-  private func verify(_ id: PointID, _ progress: Progress) throws {
-    let verification = try service.verify(id.text, depth: .full, progress: progress)
-    guard verification.verified else {
-      throw HoldfastError(
-        .verificationFailed, "\(id) failed its verification: \(verification.errors.joined(separator: "; "))",
-        hint: "holdfast verify \(id) shows all checks; check the disk and the memory of this machine")
+  private func verify(_ id: PointID, _ progress: Progress) {
+    do {
+      let verification = try service.verify(id.text, depth: .full, progress: progress)
+      guard !verification.verified else { return }
+      logger.error(
+        "\(id) failed its verification: \(verification.errors.joined(separator: "; "))",
+        metadata: ["hint": "holdfast verify \(id) shows all checks; check the disk and the memory of this machine"])
+    } catch {
+      logger.error("\(id) could not be verified: \(error)")
     }
   }
 

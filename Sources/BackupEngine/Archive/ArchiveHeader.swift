@@ -10,6 +10,8 @@ package struct ArchiveHeader: Hashable, Sendable {
   static let numbersSize = 80
   /// Nobody writes more; anything longer is damage or malice.
   static let maximumSize = 1 << 20
+  /// No repository gets there; larger numbers would only overflow.
+  static let maximumSequence: UInt64 = 1 << 62
 
   package enum Kind: UInt8, Sendable {
     case full = 1
@@ -95,7 +97,8 @@ package struct ArchiveHeader: Hashable, Sendable {
         hint: "use a newer holdfast")
     }
     guard let kind = Kind(rawValue: kinds[0]), kinds[1] <= 1, kinds[2] == 1, Int(segment) == Self.segmentSize,
-      let id = PointID(idText), parentText.isEmpty || PointID(parentText) != nil, Self.isPageSize(pageSize)
+      let id = PointID(idText), parentText.isEmpty || PointID(parentText) != nil, Self.isPageSize(pageSize),
+      sequence <= Self.maximumSequence
     else { throw HoldfastError(.archiveCorrupt, "the archive's header holds impossible values") }
     self.init(
       repositoryID: repositoryID, sequence: sequence, created: Timestamp(milliseconds: created), pageSize: pageSize,

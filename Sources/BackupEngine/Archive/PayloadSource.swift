@@ -130,7 +130,8 @@ final class GCMSource: PayloadSource {
     let layout = try GCMLayout(size: reader.size, headerSize: head.size, file, files)
     remaining = layout.payloadBytes
     let trailer = try layout.openTrailer(cipher, file, files)
-    guard Int64(trailer.payloadSize) == layout.payloadBytes - Int64(layout.segments) * Int64(AESGCM.tagSize) else {
+    guard Int64(clamping: trailer.payloadSize) == layout.payloadBytes - Int64(layout.segments) * Int64(AESGCM.tagSize)
+    else {
       throw HoldfastError(.archiveCorrupt, "its size does not fit its trailer: it was cut, extended or changed")
     }
     self.trailer = trailer

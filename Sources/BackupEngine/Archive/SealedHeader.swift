@@ -35,6 +35,11 @@ struct SealedHeader: Sendable {
   init(_ header: ArchiveHeader, fileKey: SecretBytes, secrets: ArchiveSecrets) throws {
     self.header = header
     fixed = header.encoded()
+    guard fixed.count <= ArchiveHeader.maximumSize else {
+      throw HoldfastError(
+        .usage, "description and tags are too long: the header would have \(fixed.count) bytes",
+        hint: "at most \(ArchiveHeader.maximumSize) bytes; shorten them")
+    }
     slots = try secrets.slots(for: fileKey)
     crc = 0
     mac = []
@@ -91,7 +96,8 @@ extension SealedHeader {
   ///   wrong although a slot unwrapped: forged or damaged.
   func unlock(_ credentials: Credentials) throws -> SecretBytes {
     var tried = false
-    for slot in slots {
+    // Key files first: they cost no derivation.
+    for slot in slots.sorted(by: { $0.type > $1.type }) {
       guard let secret = try slot.secret(credentials) else { continue }
       tried = true
       guard let fileKey = try slot.unwrap(secret) else { continue }
@@ -103,6 +109,14 @@ extension SealedHeader {
       ? HoldfastError(
         .wrongKey, "the password or key does not open it", hint: "use the one that was set when this point was stored")
       : Credentials.missing(for: "an archive of point \(header.id)")
+  }
+
+  /// Whether unlocking needs no derivation but the one for the repository's own salt.
+  func isCheap(_ credentials: Credentials, knownSalt: [UInt8]?) -> Bool {
+    slots.allSatisfy { slot in
+      guard case .password(let iterations, let salt, _, _) = slot, credentials.password != nil else { return true }
+      return salt == knownSalt && iterations <= KeySlot.defaultIterations
+    }
   }
 
   func payloadKey(_ fileKey: SecretBytes) throws -> SecretBytes {

@@ -38,6 +38,7 @@ extension BackupCreator {
     }
     guard sealed, var state = try? repository.hostState(), let sequence = metadata.sequence else { return }
     state.newestSequence = max(state.newestSequence, sequence)
+    state.expectedSequence = sequence
     do {
       try repository.hostStates.save(state)
     } catch {
@@ -56,6 +57,7 @@ extension BackupCreator {
   private func prepareSeal(_ metadata: PointMetadata, _ points: [StoredPoint]) throws -> Seal {
     let identity = try repository.identity(points, iterations: environment.passwordIterations)
     let secrets = try ArchiveSecrets(repository.credentials, salt: identity.salt, iterations: identity.iterations)
+    try proveKey(points, identity)
     let header = ArchiveHeader(
       repositoryID: identity.id, sequence: metadata.sequence ?? 1, created: metadata.created,
       pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == "raw" ? .raw : .full,
@@ -67,6 +69,18 @@ extension BackupCreator {
     return Seal(
       head: head, payloadKey: try head.payloadKey(fileKey),
       digestKey: try secrets.digestKey(repositoryID: identity.id), repositoryID: identity.id.hex)
+  }
+
+  /// A mistyped password would go unnoticed until somebody needs the backup: the newest point must open with it.
+  private func proveKey(_ points: [StoredPoint], _ identity: RepositoryIdentity) throws {
+    guard let head = try repository.newestHead(points, known: identity.id.hex) else { return }
+    do {
+      _ = try head.unlock(repository.credentials)
+    } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
+      throw HoldfastError(
+        .wrongKey, "the password or key does not open the newest point of \(repository.folder), \(head.header.id)",
+        hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
+    }
   }
 
   private func write(
@@ -97,11 +111,13 @@ extension BackupCreator {
     let before = state
     state.repositoryPath = repository.folder
     if let seal {
-      if !state.sealed { state.accepted.formUnion(try points.compactMap { try checksum(of: $0) }) }
+      for point in points where !state.sealed {
+        if let checksum = try checksum(of: point) { state.accept(point.id, checksum: checksum) }
+      }
       state.sealed = true
       state.repositoryID = seal.repositoryID
     } else if state.sealed, let checksum = metadata.checksum {
-      state.accepted.insert(checksum)
+      state.accept(metadata.id, checksum: checksum)
     }
     if state != before { try repository.hostStates.save(state) }
   }
@@ -110,7 +126,7 @@ extension BackupCreator {
   private func checksum(of point: StoredPoint) throws -> String? {
     guard point.metadata.cipher != .aes256GCM, !point.archiveMissing else { return nil }
     if let recorded = point.metadata.checksum { return recorded }
-    let file = try files.open(repository.path(point.name.text), .read)
+    let file = try files.open(repository.path(point.name.text), .readNoFollow)
     defer { files.close(file) }
     return try HashingFileReader(file, files).finish().hex
   }

@@ -29,6 +29,8 @@ struct BackupCreator {
     defer { connection.close() }
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let points = try repository.points()
+      // Derived once is enough: deriving reads the whole archive.
+      for point in points where point.needsRewrite { try? repository.write(point.metadata, durable: false) }
       return try withSource(connection) { source, content, position in
         var metadata = try describe(request, points, source, content, connection.resolvedPath)
         try store(&metadata, request, points, source, content, started: started)
@@ -41,7 +43,8 @@ struct BackupCreator {
   private func withSource<Result>(
     _ connection: DatabaseConnection, _ body: (any ImageSource, DatabaseContent, SnapshotPosition) throws -> Result
   ) throws -> Result {
-    let scratch = repository.path(".state/.tmp-copy-\(getpid())")
+    let folder = try repository.scratchFolder()
+    let scratch = "\(folder)/.tmp-copy-\(getpid())"
     let snapshot = try onDatabase {
       try DatabaseSnapshot(connection, scratchPath: scratch, patience: Int(environment.busyTimeout))
     }
@@ -50,7 +53,7 @@ struct BackupCreator {
       let content = DatabaseContent.read(connection)
       return try body(SnapshotSource(snapshot: snapshot), content, snapshot.position)
     }
-    let path = repository.path(".state/.tmp-stage-\(getpid())")
+    let path = "\(folder)/.tmp-stage-\(getpid())"
     return try Leftovers.withFile(path, files) { file in
       defer { try? files.unlink(path) }
       let source = SnapshotSource(snapshot: snapshot)

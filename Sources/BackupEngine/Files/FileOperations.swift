@@ -17,6 +17,8 @@ package struct OpenFile: Hashable, Sendable {
 package enum OpenMode: Hashable, Sendable {
   /// An existing file, to read.
   case read
+  /// An existing file that no symbolic link stands for: an archive in a repository, where a link could name anything.
+  case readNoFollow
   /// A file that must not exist yet, to write and read (`O_EXCL`).
   case createNew
   /// An existing or new file, to hold a lock on (`O_RDWR | O_CREAT`); its content is never used.

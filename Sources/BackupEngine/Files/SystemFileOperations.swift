@@ -9,11 +9,18 @@ package final class SystemFileOperations: FileOperations {
   package func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
     let flags =
       switch mode {
-      case .read: O_RDONLY | O_CLOEXEC
+      // Without O_NONBLOCK a FIFO in a file's place would stop the program for good.
+      case .read: O_RDONLY | O_CLOEXEC | O_NONBLOCK
+      case .readNoFollow: O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW
       case .createNew: O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC
       case .lockFile: O_RDWR | O_CREAT | O_CLOEXEC
       }
     let descriptor = try retrying("open", path) { Glibc.open(path, flags, 0o600) }
+    var result = stat()
+    guard fstat(descriptor, &result) == 0, result.st_mode & S_IFMT == S_IFREG else {
+      _ = Glibc.close(descriptor)
+      throw HoldfastError(.failed, "cannot open \(path): it is not a regular file")
+    }
     return OpenFile(descriptor: descriptor, path: path)
   }
 
@@ -121,7 +128,7 @@ package final class SystemFileOperations: FileOperations {
   package func freeSpace(_ folder: String) throws -> Int64 {
     var result = statvfs()
     try retrying("stat the file system of", folder) { statvfs(folder, &result) }
-    return Int64(result.f_bavail) * Int64(result.f_frsize)
+    return Int64(clamping: result.f_bavail).multipliedClamped(by: Int64(clamping: result.f_frsize))
   }
 
   /// Runs a system call again while a signal interrupts it; throws where it returns a negative number.

@@ -9,10 +9,24 @@ package struct HostState: Hashable, Sendable {
   /// 32 hexadecimal digits; nil before the first authenticated point.
   package var repositoryID: String?
   package var sealed = false
-  /// The highest sequence that this host stored or saw authenticated.
+  /// The highest sequence that this host ever stored: no later point gets it again.
   package var newestSequence: UInt64 = 0
-  /// Checksums of the plain and CBC points that are trusted.
-  package var accepted: Set<String> = []
+  /// The highest sequence that should still be there.
+  package var expectedSequence: UInt64 = 0
+  /// The plain and CBC points that are trusted, as `ID checksum`: bytes of one point are not another point.
+  package private(set) var accepted: Set<String> = []
+
+  package init(repositoryPath: String) {
+    self.repositoryPath = repositoryPath
+  }
+
+  mutating func accept(_ id: PointID, checksum: String) {
+    accepted.insert("\(id) \(checksum)")
+  }
+
+  func accepts(_ id: PointID, checksum: String) -> Bool {
+    accepted.contains("\(id) \(checksum)")
+  }
 }
 
 extension HostState {
@@ -20,6 +34,7 @@ extension HostState {
     .object([
       "repository_path": .string(repositoryPath), "repository_id": .optional(repositoryID), "sealed": .bool(sealed),
       "newest_sequence": .integer(Int64(clamping: newestSequence)),
+      "expected_sequence": .integer(Int64(clamping: expectedSequence)),
       "accepted": .array(accepted.sorted().map { .string($0) }),
     ])
   }
@@ -33,6 +48,7 @@ extension HostState {
     if case .string(let id) = keys["repository_id"] { repositoryID = id }
     self.sealed = sealed
     newestSequence = UInt64(newest)
+    if case .integer(let expected) = keys["expected_sequence"], expected >= 0 { expectedSequence = UInt64(expected) }
     self.accepted = Set(accepted.compactMap { if case .string(let text) = $0 { text } else { nil } })
   }
 }
@@ -51,11 +67,12 @@ package struct HostStateStore: Sendable {
   /// What is remembered of the repository at this path, or of the one with this ID (it may have been moved).
   ///
   /// - Throws: where the memory is there and cannot be read: going on without it would undo the seal.
-  func load(path: String, repositoryID: String?) throws -> HostState? {
+  func load(path: String, repositoryID: () -> String?) throws -> HostState? {
     if let state = try read(try file(path)) { return state }
-    guard let repositoryID, try files.status(folder) != nil else { return nil }
+    guard try files.status(folder) != nil, let repositoryID = repositoryID() else { return nil }
     for name in try files.list(folder) where name.hasSuffix(".json") && !name.hasPrefix(".") {
-      if let state = try read("\(folder)/\(name)"), state.repositoryID == repositoryID { return state }
+      // Another repository's damaged memory is no reason to refuse this one.
+      if let state = try? read("\(folder)/\(name)"), state.repositoryID == repositoryID { return state }
     }
     return nil
   }

@@ -6,6 +6,8 @@ struct PointLoader {
   let files: any FileOperations
   let credentials: Credentials
   let state: HostState?
+  /// The repository's salt: deriving for it is paid once.
+  let knownSalt: [UInt8]?
 
   /// - Parameter names: the archives with this ID; more than one only where somebody put another beside ours.
   func load(_ names: [ArchiveName]) -> StoredPoint {
@@ -30,7 +32,7 @@ struct PointLoader {
 
   private func head(_ name: ArchiveName) throws -> SealedHeader? {
     guard name.encrypted else { return nil }
-    let file = try files.open("\(folder)/\(name.text)", .read)
+    let file = try files.open("\(folder)/\(name.text)", .readNoFollow)
     defer { files.close(file) }
     return try SealedHeader(file, files)
   }
@@ -66,15 +68,14 @@ struct PointLoader {
     case .failure(let error):
       point = derive(name, usable, size, why: error.message)
     }
-    if case .success(nil) = head, name.encrypted, point.metadata.cipher == .aes256GCM {
-      point.problems.append("it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
-      point.metadata.status = .failed
-    } else if case .failure(let error) = head {
-      point.problems.append((error as? HoldfastError)?.message ?? "its header cannot be read")
-      point.metadata.status = .failed
-    } else if let header, header.id != name.id {
-      point.problems.append("the file holds point \(header.id): it was renamed or swapped")
-      point.metadata.status = .failed
+    switch head {
+    case .success(nil) where name.encrypted && point.metadata.cipher == .aes256GCM:
+      point.damage("it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+    case .success(let head?) where head.header.id != name.id:
+      point.damage("the file holds point \(head.header.id): it was renamed or swapped")
+    case .failure(let error):
+      point.damage((error as? HoldfastError)?.message ?? "its header cannot be read")
+    case .success: break
     }
     return point
   }
@@ -108,6 +109,10 @@ struct PointLoader {
       metadata.encrypted = name.encrypted
       metadata.cipher = name.encrypted ? .aes256CBC : nil
       metadata.chainID = name.id
+      // This host knows what it stored by its checksum, whatever became of the metadata.
+      if let state, state.sealed, let checksum = checksum(name), state.accepts(name.id, checksum: checksum) {
+        metadata.checksum = checksum
+      }
     }
     let how = header == nil ? "it was made anew from the file's name" : "it was derived from the archive's header"
     let problems = why.map { ["the metadata cannot be used (\($0)); \(how)"] } ?? []
@@ -115,28 +120,31 @@ struct PointLoader {
   }
 
   private func trailer(_ name: ArchiveName) -> ArchiveTrailer? {
-    guard !credentials.isEmpty, let file = try? files.open("\(folder)/\(name.text)", .read) else { return nil }
+    guard !credentials.isEmpty, let file = try? files.open("\(folder)/\(name.text)", .readNoFollow) else { return nil }
     defer { files.close(file) }
-    guard let head = try? SealedHeader(file, files), let reader = try? HashingFileReader(file, files) else {
+    // A planted header must not make every listing derive keys: only secrets that cost nothing, or the repository's own.
+    guard let head = try? SealedHeader(file, files), head.isCheap(credentials, knownSalt: knownSalt),
+      let reader = try? HashingFileReader(file, files)
+    else {
       return nil
     }
     return try? GCMSource(reader, file: file, files, head: head, credentials: credentials).trailer
   }
 
   private func checksum(_ name: ArchiveName) -> String? {
-    guard let file = try? files.open("\(folder)/\(name.text)", .read) else { return nil }
+    guard let file = try? files.open("\(folder)/\(name.text)", .readNoFollow) else { return nil }
     defer { files.close(file) }
     return (try? HashingFileReader(file, files).finish())?.hex
   }
 
   /// A point without proof in a sealed repository, or of another repository, is listed but not trusted.
   private func authenticate(_ point: inout StoredPoint, sealedHeader: SealedHeader??) {
-    guard let state, state.sealed, point.metadata.status != .failed else { return }
+    guard let state, state.sealed, !point.isDamaged else { return }
     if let head = sealedHeader.flatMap({ $0 }) {
       guard let known = state.repositoryID, head.header.repositoryID.hex != known else { return }
       point.problems.append("it belongs to another repository (\(head.header.repositoryID.hex))")
     } else {
-      if let checksum = point.metadata.checksum, state.accepted.contains(checksum) { return }
+      if let checksum = point.metadata.checksum, state.accepts(point.id, checksum: checksum) { return }
       point.problems.append("it is not authenticated, and this host did not store it")
     }
     point.metadata.status = .unauthenticated

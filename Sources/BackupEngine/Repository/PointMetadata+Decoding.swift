@@ -40,7 +40,7 @@ extension PointMetadata {
     kind = try keys.optional("kind") { ["full", "incremental", "raw"].contains($0) ? $0 : nil } ?? "full"
     parentID = try keys.optional("parent_id", PointID.init)
     chainID = try keys.optional("chain_id", PointID.init)
-    sequence = try keys.integer("sequence", 0...Int64.max).map { UInt64($0) }
+    sequence = try keys.integer("sequence", 0...Int64(ArchiveHeader.maximumSequence)).map { UInt64($0) }
     repositoryID = try keys.optional("repository_id") { [UInt8](hex: $0)?.count == 16 ? $0 : nil }
     pageSize = try keys.integer("page_size", 0...65536).map { Int($0) }
     pageCount = try keys.integer("page_count", 0...Int64(UInt32.max)).map { UInt32($0) }

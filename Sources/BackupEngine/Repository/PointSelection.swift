@@ -5,7 +5,8 @@ extension Repository {
   ///
   /// - Throws: `pointNotFound` where there is none, `usage` where a prefix fits several.
   package func point(_ reference: String) throws -> StoredPoint {
-    try Self.select(reference, from: try points())
+    if let id = PointID(reference), let point = try stored(id) { return point }
+    return try Self.select(reference, from: try points())
   }
 
   static func select(_ reference: String, from points: [StoredPoint]) throws -> StoredPoint {
@@ -33,7 +34,7 @@ extension Repository {
   }
 
   private static func latest(_ points: [StoredPoint]) throws -> StoredPoint {
-    guard let point = points.last(where: { $0.isAuthenticated && $0.metadata.status != .failed }) else {
+    guard let point = points.last(where: { $0.isCandidate }) else {
       throw HoldfastError(.pointNotFound, "there is no backup yet", hint: "holdfast create makes one")
     }
     return point
@@ -41,5 +42,13 @@ extension Repository {
 
   private static func quoted(_ text: String) -> String {
     "\"" + text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : String($0) }.joined() + "\""
+  }
+}
+
+extension StoredPoint {
+  /// Whether `latest` may mean it: a sound point of the database's own history, not what a restore or a guard put aside.
+  fileprivate var isCandidate: Bool {
+    isAuthenticated && metadata.status != .failed && name.content == .database
+      && !["safety", "guard"].contains(metadata.backupType)
   }
 }

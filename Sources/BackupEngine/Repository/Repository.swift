@@ -54,13 +54,36 @@ package final class Repository: Sendable {
   package func path(_ name: String) -> String { "\(folder)/\(name)" }
   func metadataPath(_ id: PointID) -> String { path(".metadata/\(id).json") }
 
+  private func loader() throws -> PointLoader {
+    PointLoader(
+      folder: folder, files: files, credentials: credentials, state: try hostState(),
+      knownSalt: storedIdentity()?.salt)
+  }
+
+  /// One point; nil where there is none. Costs the same however many there are.
+  func stored(_ id: PointID) throws -> StoredPoint? {
+    let names = try files.list(folder).compactMap { ArchiveName($0) }.filter { $0.id == id }
+    return names.isEmpty ? try loader().orphan(id) : try loader().load(names.sorted { $0.text > $1.text })
+  }
+
   /// All points, oldest first, each with what is odd about it.
   package func points() throws -> [StoredPoint] {
     let archives = Dictionary(grouping: try files.list(folder).compactMap { ArchiveName($0) }, by: \.id)
-    let loader = PointLoader(folder: folder, files: files, credentials: credentials, state: try hostState())
+    let loader = try loader()
     var points = archives.values.map { loader.load($0.sorted { $0.text > $1.text }) }
     points += try orphans(archives).compactMap { loader.orphan($0) }
-    return points.sorted { PointMetadata.precedes($0.metadata, $1.metadata) }
+    points.sort { PointMetadata.precedes($0.metadata, $1.metadata) }
+    warnOfRollback(points, loader.state)
+    return points
+  }
+
+  /// Whoever can write the repository can take points away; this host remembers what it stored last.
+  private func warnOfRollback(_ points: [StoredPoint], _ state: HostState?) {
+    let newest = points.compactMap(\.metadata.sequence).max() ?? 0
+    guard let state, state.sealed, newest < state.expectedSequence else { return }
+    logger.warning(
+      "the newest point of \(folder) is number \(newest), and this host stored number \(state.expectedSequence): points were deleted elsewhere, withheld, or the folder was rolled back"
+    )
   }
 
   private func orphans(_ archives: [PointID: [ArchiveName]]) throws -> [PointID] {
@@ -72,7 +95,17 @@ package final class Repository: Sendable {
 
   /// What this host remembers, found by path or, where the repository was moved, by its ID.
   package func hostState() throws -> HostState? {
-    try hostStates.load(path: folder, repositoryID: storedIdentity()?.id.hex)
+    try hostStates.load(path: folder) { storedIdentity()?.id.hex ?? anyRepositoryID() }
+  }
+
+  /// From the first archive that has one.
+  private func anyRepositoryID() -> String? {
+    for name in (try? files.list(folder)) ?? [] where ArchiveName(name)?.encrypted == true {
+      guard let file = try? files.open(path(name), .readNoFollow) else { continue }
+      defer { files.close(file) }
+      if let head = try? SealedHeader(file, files) { return head.header.repositoryID.hex }
+    }
+    return nil
   }
 
   func storedIdentity() -> RepositoryIdentity? {
@@ -83,7 +116,10 @@ package final class Repository: Sendable {
   /// The identity for the next archive: stored, or from the newest archive's head, or new. Needs the exclusive lock.
   func identity(_ points: [StoredPoint], iterations: UInt32) throws -> RepositoryIdentity {
     let known = try hostState()?.repositoryID
-    if let stored = storedIdentity(), known == nil || known == stored.id.hex { return stored }
+    if let stored = storedIdentity(), known == nil || known == stored.id.hex {
+      // The file lies where others may write: it must not make new archives cheaper to guess.
+      return RepositoryIdentity(id: stored.id, salt: stored.salt, iterations: max(stored.iterations, iterations))
+    }
     let identity =
       try newestHead(points, known: known).map { try RepositoryIdentity($0, iterations: iterations) }
       ?? .fresh(iterations: iterations)
@@ -91,9 +127,10 @@ package final class Repository: Sendable {
     return identity
   }
 
-  private func newestHead(_ points: [StoredPoint], known: String?) throws -> SealedHeader? {
-    for point in points.reversed() where point.metadata.cipher == .aes256GCM && !point.archiveMissing {
-      let file = try files.open(path(point.name.text), .read)
+  func newestHead(_ points: [StoredPoint], known: String?) throws -> SealedHeader? {
+    for point in points.reversed()
+    where point.metadata.cipher == .aes256GCM && !point.archiveMissing && !point.isDamaged {
+      let file = try files.open(path(point.name.text), .readNoFollow)
       defer { files.close(file) }
       guard let head = try? SealedHeader(file, files) else { continue }
       if known == nil || head.header.repositoryID.hex == known { return head }

@@ -53,7 +53,7 @@ extension Repository {
   }
 
   /// Removes temporary files of runs that died: ours by name, with a lock that nobody holds.
-  private func removeLeftovers(in folder: String) throws {
+  fileprivate func removeLeftovers(in folder: String) throws {
     guard try files.status(folder)?.kind == .folder else { return }
     for name in try files.list(folder) where name.hasPrefix(".tmp-") {
       try Leftovers.remove("\(folder)/\(name)", files)
@@ -62,16 +62,13 @@ extension Repository {
 }
 
 extension Repository {
-  /// A folder for files that live for one command: `.state`, or the system's where the repository cannot be written.
-  func scratchFolder() -> String {
-    let state = path(".state")
-    do {
-      try files.makeFolder(state)
-      if access(state, W_OK) == 0 { return state }
-    } catch {
-      logger.debug("no scratch space in the repository: \(error)")
-    }
-    return getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+  /// A folder for decrypted files that live for one command: this host's own, for whoever can read the repository must not
+  /// be able to read them, and whoever can write there must not be able to swap them.
+  func scratchFolder() throws -> String {
+    let scratch = "\(hostStates.folder)/scratch"
+    try files.makeFolders(scratch)
+    try removeLeftovers(in: scratch)
+    return scratch
   }
 }
 

@@ -7,12 +7,21 @@ package struct StoredPoint: Sendable {
   package var metadata: PointMetadata
   /// What is odd about it, in words: metadata that was re-derived, contradictions, a missing file.
   package var problems: [String] = []
+  /// Its archive cannot be read now, or is not what its name says. Nothing is removed for that: it may be a disk that
+  /// stumbles, a newer program's format, or a file that was renamed.
+  package var isDamaged = false
   /// Metadata stands without its archive.
   package var archiveMissing = false
   /// The metadata was made anew and should be stored.
   package var needsRewrite = false
 
   package var id: PointID { metadata.id }
+
+  mutating func damage(_ problem: String) {
+    problems.append(problem)
+    isDamaged = true
+    metadata.status = .failed
+  }
   /// False for a plain or CBC point in a sealed repository that this host does not know.
   package var isAuthenticated: Bool { metadata.status != .unauthenticated }
 }

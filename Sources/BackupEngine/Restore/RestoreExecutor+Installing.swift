@@ -36,7 +36,7 @@ extension RestoreExecutor {
     throw DatabaseError(.busy, path: target, message: "\(target) is written to all the time")
   }
 
-  private static var attempts: Int { 20 }
+  private static var attempts: Int { 8 }
 
   /// Something was committed between the safety backup and the lock, and cannot be read while the lock is held.
   private struct StaleSafety: Error {}
@@ -63,7 +63,7 @@ extension RestoreExecutor {
 
   /// Puts the safety backup back into the open database.
   private func rollBack() throws {
-    guard let safety else {
+    guard let safety, safety.name.content == .database else {
       throw HoldfastError(
         .failed, "\(target) is not what was installed, and there is no safety backup to put back",
         hint: "restore another point")
@@ -89,13 +89,12 @@ extension RestoreExecutor {
       try requireCurrentSafety(hold)
       try onDatabase { try hold?.emptyWAL() }
       for suffix in ["-wal", "-shm", "-journal"] { try files.unlink(target + suffix) }
+      // Their removal is flushed before the rename can be: together with it a loss of power could bring the old log back.
+      try files.syncFolder(target.parentPath)
     case .missing, .unreadable, .notAFile, .busy: break
     }
     defer { hold?.release() }
-    if let model = try files.status(target) { try files.setAttributes(staged.path, of: model) }
-    try staged.sync()
-    try files.rename(staged.path, to: target)
-    staged.release()
+    try put(staged)
     // From here on the old side files must never come back: they would be applied to the new file.
     let aside = movedAside.map(\.from)
     movedAside = []
@@ -105,7 +104,9 @@ extension RestoreExecutor {
 
   /// A commit between the safety backup and the lock would be in neither of the two.
   private func requireCurrentSafety(_ hold: ExclusiveHold?) throws {
-    guard let position = safetyPosition, let hold, try !onDatabase({ try hold.isUnchanged(since: position) }) else { return }
+    guard let position = safetyPosition, let hold, try !onDatabase({ try hold.isUnchanged(since: position) }) else {
+      return
+    }
     throw HoldfastError(
       .factsChanged, "\(target) was written to after its safety backup was taken",
       hint: "nothing was replaced; stop the application, then run the command again")
@@ -125,6 +126,7 @@ extension RestoreExecutor {
   /// A file where nothing was.
   func installNew() throws {
     guard let staged else { return }
+    if let folder = try files.status(target.parentPath) { try files.setAttributes(staged.path, of: folder) }
     try staged.sync()
     try files.renameNew(staged.path, to: target)
     staged.release()
@@ -134,12 +136,23 @@ extension RestoreExecutor {
   func moveSideFiles() throws {
     for name in try inspector.sideFiles() {
       let old = inspector.side(name)
-      let new = "\(old).before-\(point.id)"
-      try files.rename(old, to: new)
+      let new = try unusedName("\(old).before-\(point.id)")
+      try files.renameNew(old, to: new)
       movedAside.append((from: new, to: old))
     }
     try files.unlink(target + "-shm")
     try files.syncFolder(target.parentPath)
+  }
+
+  /// What an earlier restore moved aside stays.
+  private func unusedName(_ wish: String) throws -> String {
+    var name = wish
+    var number = 1
+    while try files.status(name) != nil {
+      name = "\(wish)-\(number)"
+      number += 1
+    }
+    return name
   }
 
   /// The restore failed before the rename: everything goes back to where it was. The failure is told, not this.
@@ -155,6 +168,19 @@ extension RestoreExecutor {
   }
 
   /// The damaged safety copy holds them; without one they stay beside the database under their new names.
+  /// The rename. Where nothing is expected it refuses to replace what has appeared meanwhile.
+  private func put(_ staged: StagedImage) throws {
+    let old = try files.status(target)
+    if let model = try old ?? files.status(target.parentPath) { try files.setAttributes(staged.path, of: model) }
+    try staged.sync()
+    if case .missing = plan.facts.target.state {
+      try files.renameNew(staged.path, to: target)
+    } else {
+      try files.rename(staged.path, to: target)
+    }
+    staged.release()
+  }
+
   private func remove(movedAside names: [String]) {
     guard safety != nil else {
       if !names.isEmpty { warnings.append("left-over side files were kept as \(names.joined(separator: ", "))") }

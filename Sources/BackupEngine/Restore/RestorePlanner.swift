@@ -29,12 +29,10 @@ struct RestorePlanner {
 
   private func pointFacts(_ point: StoredPoint) -> PointFacts {
     let metadata = point.metadata
-    let digest = metadata.digest.flatMap { [UInt8](hex: $0) }
     return PointFacts(
       id: metadata.id, status: metadata.status.rawValue, authenticated: point.isAuthenticated,
       imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: metadata.compressedSize,
-      pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: metadata.checksum,
-      integrityKnown: digest.map { CheckMemo(repository: repository).passed($0) } ?? false)
+      pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: metadata.checksum)
   }
 
   private static func rawRefusal(_ point: StoredPoint) -> RestoreRefusal {

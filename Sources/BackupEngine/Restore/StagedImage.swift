@@ -9,6 +9,7 @@ final class StagedImage {
   private let file: OpenFile
   private let files: any FileOperations
   private var isOurs = true
+  private var isOpen = true
 
   /// Stages a point.
   ///
@@ -16,12 +17,14 @@ final class StagedImage {
   /// - Throws: `archiveCorrupt` or `verificationFailed` where the archive is not what it should be; the file is removed.
   init(
     _ point: StoredPoint, beside target: String, repository: Repository, environment: EngineEnvironment,
-    progress: Progress, verify: Bool
+    progress: Progress, verify: Bool, acceptUnauthenticated: Bool = false
   ) throws {
     files = environment.files
     path = Self.path(beside: target)
     try Leftovers.remove(path, files)
-    let archiveFile = try repository.shared { try environment.files.open(repository.path(point.name.text), .read) }
+    let archiveFile = try repository.shared {
+      try environment.files.open(repository.path(point.name.text), .readNoFollow)
+    }
     defer { environment.files.close(archiveFile) }
     let staging = try environment.files.open(path, .createNew)
     file = staging
@@ -31,6 +34,7 @@ final class StagedImage {
         point: point, files: environment.files, credentials: repository.credentials, progress: progress)
       archive = try reader.read(archiveFile, to: FileTarget(file: staging, files: environment.files))
       if verify { try Self.compare(archive, point) }
+      if !acceptUnauthenticated { try Self.requireTrust(archive, point, repository) }
     } catch {
       try? environment.files.unlink(path)
       environment.files.close(staging)
@@ -40,6 +44,13 @@ final class StagedImage {
 
   deinit {
     if isOurs { try? files.unlink(path) }
+    close()
+  }
+
+  /// No descriptor of ours may stay on the file once it is a database: closing it later would drop SQLite's locks.
+  private func close() {
+    guard isOpen else { return }
+    isOpen = false
     files.close(file)
   }
 
@@ -56,6 +67,16 @@ final class StagedImage {
     {
       throw DigestMismatch.error
     }
+  }
+
+  /// In a sealed repository bytes without authentication are trusted by their checksum, whatever the metadata says of them.
+  private static func requireTrust(_ archive: ReadArchive, _ point: StoredPoint, _ repository: Repository) throws {
+    guard archive.trailer == nil, let state = try repository.hostState(), state.sealed,
+      !state.accepts(point.id, checksum: archive.checksum.hex)
+    else { return }
+    throw HoldfastError(
+      .unauthenticated, "\(point.name.text) is not what this host stored, and cannot be authenticated",
+      hint: "use an authenticated point, or --accept-unauthenticated where you know where this one comes from")
   }
 
   /// What the image says of itself.
@@ -97,9 +118,10 @@ final class StagedImage {
     try [version.0, version.1].withUnsafeBytes { try files.write(file, $0, at: 18) }
   }
 
-  /// Flushes the image, which makes it fit to take the target's place.
+  /// Flushes and closes the image, which makes it fit to take the target's place.
   func sync() throws {
     try files.sync(file)
+    close()
   }
 
   /// The image has become the target: it is not removed any more.

@@ -16,7 +16,10 @@ package struct RepositoryStatistics: Sendable {
 
   package init(_ points: [StoredPoint]) {
     total = points.count
-    totalSize = points.reduce(0) { $0 + $1.metadata.compressedSize }
+    totalSize = points.reduce(0) { sum, point in
+      let (total, overflow) = sum.addingReportingOverflow(point.metadata.compressedSize)
+      return overflow ? .max : total
+    }
     verified = points.count { $0.metadata.verified }
     failed = points.count { $0.metadata.status == .failed }
     let ratios = points.compactMap { point -> Double? in
@@ -48,9 +51,10 @@ extension BackupService {
     let repository = try repository()
     let point = try repository.point(reference)
     try repository.exclusively(patience: environment.repositoryPatience) {
-      guard let current = try repository.points().first(where: { $0.id == point.id }) else { return }
+      guard let current = try repository.stored(point.id) else { return }
       try repository.remove(current)
     }
+    try forgetRemoved(repository)
     return point.id
   }
 
@@ -59,29 +63,47 @@ extension BackupService {
     policy.decide(try retentionPoints(repository()), now: environment.now())
   }
 
-  /// Removes what `decision` removes, one point a lock, so that others wait only briefly. A point is removed only where the
-  /// same policy still says so under the lock: points may have come and gone since.
+  /// Removes what the policy says, some points a lock, so that others wait only briefly. Each batch is decided anew under the
+  /// lock: points may have come and gone since.
   package func cleanup(_ policy: RetentionPolicy, progress: Progress = Progress()) throws -> RetentionDecision {
     let decision = try planCleanup(policy)
     guard decision.refused == nil else { return decision }
     let repository = try repository()
-    for (index, verdict) in decision.remove.enumerated() {
-      try progress.update("removing", Int64(index), of: Int64(decision.remove.count))
+    let planned = Set(decision.remove.map(\.id))
+    var removed: Set<PointID> = []
+    var goesOn = true
+    while goesOn {
+      try progress.update("removing", Int64(removed.count), of: Int64(planned.count))
       try repository.exclusively(patience: environment.repositoryPatience) {
         let now = policy.decide(try retentionPoints(repository), now: environment.now())
-        guard now.refused == nil, now.remove.contains(where: { $0.id == verdict.id }),
-          let point = try repository.points().first(where: { $0.id == verdict.id })
-        else { return }
-        try repository.remove(point)
+        let due = now.refused == nil ? now.remove.filter { planned.contains($0.id) && !removed.contains($0.id) } : []
+        for verdict in due.prefix(Self.batch) {
+          if let point = try repository.stored(verdict.id) { try repository.remove(point) }
+          removed.insert(verdict.id)
+        }
+        goesOn = due.count > Self.batch
       }
     }
+    try forgetRemoved(repository)
     return decision
+  }
+
+  private static var batch: Int { 32 }
+
+  /// What this host removed itself is not missing afterwards.
+  private func forgetRemoved(_ repository: Repository) throws {
+    guard var state = try repository.hostState() else { return }
+    let newest = try repository.points().compactMap(\.metadata.sequence).max() ?? 0
+    guard newest < state.expectedSequence else { return }
+    state.expectedSequence = newest
+    try repository.hostStates.save(state)
   }
 
   private func retentionPoints(_ repository: Repository) throws -> [RetentionPoint] {
     let now = environment.now()
     var latest = Timestamp(milliseconds: .min)
-    return try repository.points().map { point in
+    // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
+    return try repository.points().filter { isProved($0, repository) }.map { point in
       let metadata = point.metadata
       let suspect = metadata.created < latest || metadata.created > now.adding(seconds: 60)
       latest = max(latest, metadata.created)
@@ -90,6 +112,15 @@ extension BackupService {
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
         verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false)
     }
+  }
+
+  private func isProved(_ point: StoredPoint, _ repository: Repository) -> Bool {
+    guard !point.isDamaged, !point.archiveMissing else { return false }
+    guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return true }
+    guard let file = try? environment.files.open(repository.path(point.name.text), .readNoFollow) else { return false }
+    defer { environment.files.close(file) }
+    guard let head = try? SealedHeader(file, environment.files) else { return false }
+    return (try? head.unlock(credentials)) != nil
   }
 }
 

@@ -121,13 +121,17 @@ package final class BackupService: Sendable {
     let repository = try repository()
     let point = try repository.point(plan.request.pointID.text)
     var safety = defaults
-    // A repository that is used without a key keeps working: its safety backup is as open as the point that is restored.
-    if credentials.isEmpty { safety.encrypt = false }
+    // A repository without any encryption keeps working without a key; one with some never gets a plain safety backup.
+    if credentials.isEmpty, try !repository.points().contains(where: \.name.encrypted) { safety.encrypt = false }
+    if plan.request.safetyBackup, safety.encrypt, credentials.isEmpty {
+      throw Credentials.missing(for: "the safety backup")
+    }
     do {
       return try RestoreExecutor(
         plan, point, repository: repository, environment: environment, progress: progress, safetyRequest: safety
       ).run()
-    } catch let error as HoldfastError {
+    } catch var error as HoldfastError {
+      if error.hint == nil, error.code.exitCode == 3 { error.hint = "use another point; holdfast list shows them" }
       throw error.during("restore \(point.id)")
     }
   }

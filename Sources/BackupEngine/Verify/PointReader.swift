@@ -13,10 +13,16 @@ struct PointReader {
   func read(_ file: OpenFile, to target: some ImageTarget) throws -> ReadArchive {
     let metadata = point.metadata
     let reader = try ArchiveReader(file, name: point.name, credentials: credentials, progress: progress, files)
+    if reader.head == nil && point.name.encrypted && metadata.cipher == .aes256GCM {
+      throw HoldfastError(
+        .archiveCorrupt, "it does not begin as an aes-256-gcm archive: it is damaged or was replaced",
+        hint: "use another point")
+    }
     let size = try files.size(file)
     return try reader.read(
       recordedChecksum: metadata.checksum.flatMap { [UInt8](hex: $0) },
-      limit: metadata.originalSize ?? size.multipliedClamped(by: Self.largestRatio), pageSize: metadata.pageSize,
+      limit: min(metadata.originalSize ?? .max, size.multipliedClamped(by: Self.largestRatio)),
+      pageSize: metadata.pageSize,
       to: target)
   }
 }

@@ -12,7 +12,7 @@ struct VerificationRecord {
     do {
       try repository.exclusively(patience: environment.repositoryPatience) {
         // Read again under the lock: the point may have been deleted or rewritten meanwhile.
-        guard let current = try repository.points().first(where: { $0.id == point.id }) else { return }
+        guard let current = try repository.stored(point.id) else { return }
         var metadata = current.metadata
         apply(verification, to: &metadata)
         if metadata != current.metadata || current.needsRewrite { try repository.write(metadata) }

@@ -14,7 +14,7 @@ package final class RowCensus: Sendable {
   private let state: Mutex<State>
 
   /// Larger databases are not counted: a backup's memory stays bounded.
-  package static let maximumPages: UInt32 = 1 << 22
+  package static let maximumPages: UInt32 = 1 << 21
 
   private struct State {
     /// Rows on each page, indexed by its number: none on an interior page of an ordinary table.
@@ -67,6 +67,8 @@ package final class RowCensus: Sendable {
   private func noteChildren(
     _ page: UnsafeRawBufferPointer, _ number: UInt32, _ header: Int, _ cells: UInt16, _ state: inout State
   ) {
+    // Every page is the child of one other: more is no database, and must not fill the memory.
+    guard state.children.count + Int(cells) < 2 * Int(pageCount) + 64 else { return }
     let start = state.children.count
     state.children.append(Self.big32(page, header + 8))
     for cell in 0..<Int(cells) {
@@ -95,9 +97,9 @@ package final class RowCensus: Sendable {
     while let page = pending.popLast() {
       visited += 1
       // More pages than there are: a circle, in a damaged database.
-      guard page >= 1, page <= pageCount, visited <= pageCount else { return nil }
+      guard page >= 1, page <= pageCount, pending.count + Int(visited) <= Int(pageCount) else { return nil }
       rows += Int64(state.cells[Int(page)])
-      if let interior = state.interiors[page] {
+      if let interior = state.interiors[page], interior.count <= Int(pageCount) {
         pending += state.children[interior.start..<(interior.start + interior.count)]
       }
     }

@@ -18,7 +18,8 @@ package final class ExclusiveHold {
   package func isUnchanged(since position: SnapshotPosition) throws -> Bool {
     let target = LockedTarget(connection: connection)
     guard let wal = position.wal else { return try target.isUnchanged(since: position) }
-    guard DatabaseFiles(resolvedPath: connection.resolvedPath).database == position.database,
+    // The facts come first: the checkpoint that tells the frames may itself write to the file.
+    guard FileFacts(path: connection.resolvedPath) == position.facts,
       let row = try connection.rows("PRAGMA wal_checkpoint(PASSIVE)").first, row.count == 3,
       case .integer(let frames) = row[1]
     else { return false }

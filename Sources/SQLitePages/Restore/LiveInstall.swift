@@ -32,7 +32,8 @@ package enum LiveInstall {
     var copy = try PageCopy(from: source, into: target)
     try copy.run(
       patience: Int(busyTimeout), whenLocked: { try whenLocked(LockedTarget(connection: target)) }, progress: progress)
-    return try compare(source, target, dataVersion: before)
+    // The content is installed: a comparison that cannot be made is no failure of it.
+    return (try? compare(source, target, dataVersion: before)) ?? .changedSince
   }
 
   private static func compare(

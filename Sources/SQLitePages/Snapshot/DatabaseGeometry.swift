@@ -56,4 +56,6 @@ package struct SnapshotPosition: Hashable, Sendable {
   package var wal: WAL?
   /// The file change counter of page 1 (bytes 24–27); WAL commits do not move it.
   package var changeCounter: UInt32
+  /// Size and times of the database file, as `stat` saw them inside the transaction; checkpoints change them.
+  package var facts: FileFacts?
 }

@@ -24,10 +24,11 @@ struct SnapshotState {
       journalMode: transaction.isWAL && header[18] == 2
         ? "wal" : try connection.text("PRAGMA journal_mode") ?? "delete",
       userVersion: Int32(truncatingIfNeeded: try connection.integer("PRAGMA user_version") ?? 0))
+    let facts = FileFacts(path: connection.resolvedPath)
     position = SnapshotPosition(
-      database: FileFacts(path: connection.resolvedPath)?.identity,
+      database: facts?.identity,
       wal: transaction.header.map { SnapshotPosition.WAL($0, backfilled: transaction.backfilled) },
-      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) })
+      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) }, facts: facts)
   }
 
   private static func reader(

@@ -10,7 +10,7 @@ struct CreationOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Compress it (BACKUP_COMPRESSION_ENABLED; default: yes).")
   var compress: Bool?
 
-  @Option(help: ArgumentHelp("How hard to compress, 1 (fast) to 9 (small); default 1.", valueName: "1-9"))
+  @Option(help: ArgumentHelp("How hard to compress, 1 (fast) to 9 (small); default 2.", valueName: "1-9"))
   var compressionLevel: Int?
 
   @Option(help: "The cipher: aes-256-gcm, or aes-256-cbc, which cannot tell tampering.")
