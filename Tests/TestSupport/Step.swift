@@ -64,7 +64,7 @@ extension Step {
   /// Whether the disk may look different afterwards, to whoever reads it while the machine stays up.
   var changesFiles: Bool {
     switch kind {
-    case .open(let mode): mode != .read
+    case .open(let mode): mode != .read && mode != .readNoFollow
     case .write, .makeFolder, .unlink, .rename, .setAttributes: true
     case .read, .sync, .size, .status, .list, .syncFolder, .freeSpace, .lock: false
     }
@@ -81,7 +81,7 @@ extension Step {
   /// Whether it puts something new on the disk; it is these that keep failing on a full one.
   var takesSpace: Bool {
     switch kind {
-    case .open(let mode): mode != .read
+    case .open(let mode): mode != .read && mode != .readNoFollow
     case .write, .makeFolder: true
     default: false
     }

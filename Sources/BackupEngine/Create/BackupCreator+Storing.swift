@@ -17,7 +17,7 @@ extension BackupCreator {
       try files.sync(file)
       metadata.checksum = archive.checksum.hex
       try rememberTrust(metadata, points, seal)
-      try files.rename(temporary, to: repository.path(metadata.filename))
+      try files.rename(file.path, to: repository.path(metadata.filename))
       return archive
     }
     try files.syncFolder(repository.folder)

@@ -53,13 +53,12 @@ struct BackupCreator {
       let content = DatabaseContent.read(connection)
       return try body(SnapshotSource(snapshot: snapshot), content, snapshot.position)
     }
-    let path = "\(folder)/.tmp-stage-\(getpid())"
-    return try Leftovers.withFile(path, files) { file in
-      defer { try? files.unlink(path) }
+    return try Leftovers.withFile("\(folder)/.tmp-stage", files) { file in
+      defer { try? files.unlink(file.path) }
       let source = SnapshotSource(snapshot: snapshot)
       try copy(source, to: file)
       snapshot.end()
-      let staged = try onDatabase { try DatabaseConnection(path: path, access: .readOnly) }
+      let staged = try onDatabase { try DatabaseConnection(path: file.path, access: .readOnly) }
       defer { staged.close() }
       let content = DatabaseContent.read(staged)
       return try body(

@@ -55,7 +55,7 @@ extension Repository {
   /// Removes temporary files of runs that died: ours by name, with a lock that nobody holds.
   fileprivate func removeLeftovers(in folder: String) throws {
     guard try files.status(folder)?.kind == .folder else { return }
-    for name in try files.list(folder) where name.hasPrefix(".tmp-") {
+    for name in try files.list(folder) where Leftovers.isOurs(name) {
       try Leftovers.remove("\(folder)/\(name)", files)
     }
   }
@@ -74,25 +74,54 @@ extension Repository {
 
 /// Temporary files: each is locked by the run that made it, for as long as that run lives.
 enum Leftovers {
+  /// What our own temporary names begin with; anything else is somebody's file.
+  private static let prefixes = [".tmp-backup_", ".tmp-verify-", ".tmp-copy-", ".tmp-stage-", ".tmp-holdfast-"]
+
+  static func isOurs(_ name: String) -> Bool {
+    prefixes.contains { name.hasPrefix($0) } || (name.hasPrefix(".tmp-") && name.hasSuffix(".json"))
+  }
+
   /// Removes a temporary file unless its maker still lives.
   static func remove(_ path: String, _ files: any FileOperations) throws {
-    guard try files.status(path)?.kind == .regular, let file = try? files.open(path, .read) else { return }
+    guard try files.status(path)?.kind == .regular, let file = try? files.open(path, .readNoFollow) else { return }
     defer { files.close(file) }
     if try files.lock(file, exclusive: true, wait: false) { try files.unlink(path) }
   }
 
+  /// Removes what dead runs left in a folder under names that begin so.
+  static func remove(in folder: String, beginning prefix: String, _ files: any FileOperations) throws {
+    for name in try files.list(folder) where name.hasPrefix(prefix) { try remove("\(folder)/\(name)", files) }
+  }
+
+  /// Makes and locks a temporary file under a name that nobody else uses.
+  ///
+  /// Between the making and the lock another run may take it for a leftover and remove it. The name is never given twice, so
+  /// that it is still there under the lock proves that it is ours; nobody removes it from then on.
+  static func make(_ prefix: String, _ files: any FileOperations) throws -> OpenFile {
+    while true {
+      let path = "\(prefix)-\(getpid())-\(try SecretBytes.random(6).hex)"
+      let file = try files.open(path, .createNew)
+      do {
+        if try files.lock(file, exclusive: true, wait: false), try files.status(path) != nil { return file }
+      } catch {
+        try? files.unlink(path)
+        files.close(file)
+        throw error
+      }
+      files.close(file)
+    }
+  }
+
   /// Makes a temporary file, runs `body`, and removes the file where `body` throws.
   static func withFile<Result>(
-    _ path: String, _ files: any FileOperations, _ body: (OpenFile) throws -> Result
+    _ prefix: String, _ files: any FileOperations, _ body: (OpenFile) throws -> Result
   ) throws -> Result {
-    try remove(path, files)
-    let file = try files.open(path, .createNew)
+    let file = try make(prefix, files)
     defer { files.close(file) }
     do {
-      _ = try files.lock(file, exclusive: true, wait: false)
       return try body(file)
     } catch {
-      try? files.unlink(path)
+      try? files.unlink(file.path)
       throw error
     }
   }

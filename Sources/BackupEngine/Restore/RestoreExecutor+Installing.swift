@@ -98,7 +98,7 @@ extension RestoreExecutor {
     // From here on the old side files must never come back: they would be applied to the new file.
     let aside = movedAside.map(\.from)
     movedAside = []
-    try files.syncFolder(target.parentPath)
+    try syncFolder()
     remove(movedAside: aside)
   }
 

@@ -86,7 +86,7 @@ final class RestoreExecutor {
     case .moveSideFiles: try moveSideFiles()
     case .installReplace: try installReplace()
     case .installNew: try installNew()
-    case .sync: try files.syncFolder(target.parentPath)
+    case .sync: try syncFolder()
     case .record: record()
     }
   }
@@ -96,13 +96,24 @@ final class RestoreExecutor {
     let inspector = inspector
     let now = CurrentFacts(
       identity: try inspector.identity(), sideFiles: try inspector.sideFiles(),
-      layout: relied.layout == nil ? nil : inspector.layout(),
+      layout: relied.layout == nil ? nil : try inspector.layout(),
       pointChecksum: relied.pointChecksum == nil ? nil : try repository.point(point.id.text).metadata.checksum,
       freeSpace: try files.freeSpace(target.parentPath))
     guard let change = relied.contradiction(by: now) else { return }
     throw HoldfastError(
       .factsChanged, "facts changed before \(step.kind.rawValue): \(target): \(change)",
       hint: "nothing was installed; run the command again")
+  }
+
+  /// The content is in place by now: the failure is one of its durability alone.
+  func syncFolder() throws {
+    do {
+      try files.syncFolder(target.parentPath)
+    } catch let error as HoldfastError {
+      throw HoldfastError(
+        error.code, "\(target) is restored, and may not survive a loss of power: \(error.message)",
+        hint: error.hint ?? "run sync, and check the disk", cause: error)
+    }
   }
 
   private func checkSpace(_ step: RestoreStep) throws {

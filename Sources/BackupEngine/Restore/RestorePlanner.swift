@@ -1,4 +1,5 @@
 import BackupPolicy
+import Glibc
 
 /// Collects the facts of a restore and lets ``RestorePolicy`` decide.
 struct RestorePlanner {
@@ -19,6 +20,11 @@ struct RestorePlanner {
       throw HoldfastError(
         .failed, "cannot restore to \(request.target.path): there is no folder \(folder)",
         hint: "create the folder first")
+    }
+    guard access(folder, W_OK) == 0 else {
+      throw HoldfastError(
+        .permissionDenied, "cannot restore to \(request.target.path): the folder \(folder) cannot be written",
+        hint: "a restore needs room beside the database; run as a user who may write there")
     }
     let target = try TargetInspector(request.target.path, environment).inspect()
     return RestoreFacts(

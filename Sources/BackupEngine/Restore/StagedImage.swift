@@ -20,16 +20,16 @@ final class StagedImage {
     progress: Progress, verify: Bool, acceptUnauthenticated: Bool = false
   ) throws {
     files = environment.files
-    path = Self.path(beside: target)
-    try Leftovers.remove(path, files)
+    let prefix = ".tmp-holdfast-\(target.lastComponent)"
+    try Leftovers.remove(in: target.parentPath, beginning: prefix, files)
     let archiveFile = try repository.shared {
       try environment.files.open(repository.path(point.name.text), .readNoFollow)
     }
     defer { environment.files.close(archiveFile) }
-    let staging = try environment.files.open(path, .createNew)
+    let staging = try Leftovers.make("\(target.parentPath)/\(prefix)", environment.files)
     file = staging
+    path = staging.path
     do {
-      _ = try environment.files.lock(staging, exclusive: true, wait: false)
       let reader = PointReader(
         point: point, files: environment.files, credentials: repository.credentials, progress: progress)
       archive = try reader.read(archiveFile, to: FileTarget(file: staging, files: environment.files))
@@ -52,10 +52,6 @@ final class StagedImage {
     guard isOpen else { return }
     isOpen = false
     files.close(file)
-  }
-
-  static func path(beside target: String) -> String {
-    "\(target.parentPath)/.tmp-holdfast-\(target.lastComponent)"
   }
 
   private static func compare(_ archive: ReadArchive, _ point: StoredPoint) throws {

@@ -58,11 +58,16 @@ struct TargetInspector {
   func side(_ name: String) -> String { "\(path.parentPath)/\(name)" }
 
   /// Page size and encoding now; nil where it does not open.
-  func layout() -> DatabaseLayout? {
-    guard let connection = try? DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout),
-      let facts = try? Self.databaseFacts(connection)
-    else { return nil }
-    return DatabaseLayout(pageSize: facts.pageSize, textEncoding: facts.textEncoding)
+  func layout() throws -> DatabaseLayout? {
+    do {
+      let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
+      defer { connection.close() }
+      let facts = try Self.databaseFacts(connection)
+      return DatabaseLayout(pageSize: facts.pageSize, textEncoding: facts.textEncoding)
+    } catch let error as DatabaseError {
+      if [.notADatabase, .corrupt, .missing, .notAFile].contains(error.kind) { return nil }
+      throw HoldfastError(error)
+    }
   }
 
   private func open(_ facts: inout TargetFacts) throws {

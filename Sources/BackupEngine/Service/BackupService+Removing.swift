@@ -51,7 +51,9 @@ extension BackupService {
     let repository = try repository()
     let point = try repository.point(reference)
     try repository.exclusively(patience: environment.repositoryPatience) {
-      guard let current = try repository.stored(point.id) else { return }
+      guard let current = try repository.stored(point.id), current.metadata.sequence == point.metadata.sequence else {
+        return
+      }
       try repository.remove(current)
     }
     try forgetRemoved(repository)

@@ -12,7 +12,9 @@ struct VerificationRecord {
     do {
       try repository.exclusively(patience: environment.repositoryPatience) {
         // Read again under the lock: the point may have been deleted or rewritten meanwhile.
-        guard let current = try repository.stored(point.id) else { return }
+        guard let current = try repository.stored(point.id), current.metadata.sequence == point.metadata.sequence,
+          current.metadata.checksum == point.metadata.checksum
+        else { return }
         var metadata = current.metadata
         apply(verification, to: &metadata)
         if metadata != current.metadata || current.needsRewrite { try repository.write(metadata) }

@@ -37,6 +37,10 @@ struct Verifier {
 
   private func open(_ point: StoredPoint, _ verification: inout Verification) throws -> OpenFile? {
     guard !point.archiveMissing, try files.status(repository.path(point.name.text)) != nil else {
+      if try repository.stored(point.id) == nil {
+        throw HoldfastError(
+          .pointNotFound, "\(point.id) was removed meanwhile", hint: "holdfast list shows what there is")
+      }
       verification.add(.failed, Check.Name.file, "\(point.name.text) is missing")
       return nil
     }
@@ -66,7 +70,7 @@ struct Verifier {
   }
 
   private func checkContent(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
-    let scratch = try "\(repository.scratchFolder())/.tmp-verify-\(getpid())-\(point.id)"
+    let scratch = try "\(repository.scratchFolder())/.tmp-verify"
     let memo = CheckMemo(repository: repository)
     let known = point.metadata.digest.flatMap { [UInt8](hex: $0) }
     let proven = !recheck && (known.map { memo.passed($0) } ?? false)
@@ -85,9 +89,9 @@ struct Verifier {
     }
     try Leftovers.withFile(scratch, files) { staging in
       // Errors inside remove it too; afterwards nothing decrypted is left behind.
-      defer { try? files.unlink(scratch) }
+      defer { try? files.unlink(staging.path) }
       guard let archive = try read(point, file, FileTarget(file: staging, files: files), &verification) else { return }
-      try DatabaseChecks(environment: environment, memo: memo).run(scratch, digest: archive.digest, &verification)
+      try DatabaseChecks(environment: environment, memo: memo).run(staging.path, digest: archive.digest, &verification)
     }
   }
 
