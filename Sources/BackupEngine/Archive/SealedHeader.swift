@@ -105,10 +105,19 @@ extension SealedHeader {
       guard KeyDerivation.equal(expected, mac) else { throw Self.damaged("its header is not authentic") }
       return try payloadKey(fileKey)
     }
-    throw tried
-      ? HoldfastError(
+    if tried {
+      throw HoldfastError(
         .wrongKey, "the password or key does not open it", hint: "use the one that was set when this point was stored")
-      : Credentials.missing(for: "an archive of point \(header.id)")
+    }
+    throw credentials.isEmpty ? Credentials.missing(for: "an archive of point \(header.id)") : otherKind(credentials)
+  }
+
+  /// A password was given for an archive under a key file, or the reverse.
+  private func otherKind(_ credentials: Credentials) -> HoldfastError {
+    let (given, needed) = credentials.key == nil ? ("a password", "a key file") : ("a key file", "a password")
+    return HoldfastError(
+      .keyMissing, "\(given) is given, and it was stored with \(needed)",
+      hint: "set BACKUP_ENCRYPTION_PASSWORD or BACKUP_ENCRYPTION_KEY_FILE to what was used when this point was stored")
   }
 
   /// Whether unlocking needs no derivation but the one for the repository's own salt.

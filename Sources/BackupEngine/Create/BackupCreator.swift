@@ -119,10 +119,12 @@ struct BackupCreator {
   }
 
   private func unusedID(at now: Timestamp, _ points: [StoredPoint]) -> PointID {
-    let taken = Set(points.map(\.id))
-    var number = 0
-    while taken.contains(PointID(at: now, number: number)) { number += 1 }
-    return PointID(at: now, number: number)
+    let first = PointID(at: now)
+    // One more than the highest, never a gap: the name of a point that was removed must not come to mean another.
+    let numbers = points.map(\.id).filter { $0.second == first.second }.map { id in
+      Int(id.text.dropFirst(first.text.utf8.count + 1)) ?? 0
+    }
+    return PointID(at: now, number: numbers.max().map { $0 + 1 } ?? 0)
   }
 
   private func nextSequence(_ points: [StoredPoint]) throws -> UInt64 {

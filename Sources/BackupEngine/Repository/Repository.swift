@@ -23,7 +23,8 @@ package final class Repository: Sendable {
     _ folder: String, create: Bool, credentials: Credentials, hostStates: HostStateStore, files: any FileOperations,
     logger: Logger
   ) throws {
-    if create {
+    // Something else at that path is told as such below, not as a failure inside it.
+    if create, try files.status(folder)?.kind ?? .folder == .folder {
       try files.makeFolders(folder)
       for name in [".metadata", ".state"] where try files.status("\(folder)/\(name)") == nil {
         try files.makeFolder("\(folder)/\(name)")

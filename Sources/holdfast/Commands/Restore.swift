@@ -38,27 +38,43 @@ struct Restore: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let service = try options.service(.needed, defaults: CreateRequest(options.environment))
+    do {
+      try restore(options.service(.needed, defaults: CreateRequest(options.environment)))
+    } catch let refusal as RestoreRefusal {
+      try end(refusal)
+    } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
+      // Nobody confirmed it, or the staged image turned out to be one that must not go in.
+      try end(RestoreRefusal(error.code, error.message, hint: error.hint ?? ""))
+    }
+  }
+
+  private func restore(_ service: BackupService) throws {
     let report = try plan(service)
     guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
     if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
     try Confirmation(console: options.console, given: yes).require("Restore?")
     let outcome = try options.output.working { progress, _ in try service.restore(report.plan, progress: progress) }
-    try options.console.show(report.json(outcome), options.output.quiet ? [] : report.resultLines(outcome))
+    try options.console.show(
+      report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
   }
 
   private func plan(_ service: BackupService) throws -> RestoreReport {
     let place: RestoreTarget = try to.map { .newFile(path: $0) } ?? .database(path: service.requireDatabase())
     let point = try service.point(id)
+    try service.requireKey(to: point)
     let request = RestoreRequest(
       pointID: point.id, target: place, safetyBackup: safetyBackup, verifyFirst: verify, recheck: recheck,
       acceptUnauthenticated: acceptUnauthenticated)
     switch try service.planRestore(request) {
     case .plan(let plan): return RestoreReport(id: point.id, plan: plan)
-    case .refuse(let refusal):
-      guard options.console.json else { throw refusal.error }
-      try options.console.show(RestoreReport.json(refusal), [])
-      throw ExitCode(refusal.code.exitCode)
+    case .refuse(let refusal): throw refusal
     }
+  }
+
+  /// With `--json` a refusal is a result, as a plan is.
+  private func end(_ refusal: RestoreRefusal) throws {
+    guard options.console.json else { throw refusal.error }
+    try options.console.show(RestoreReport.json(refusal), [])
+    throw ExitCode(refusal.code.exitCode)
   }
 }

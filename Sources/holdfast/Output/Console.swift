@@ -29,11 +29,6 @@ struct Console: Sendable {
     try Self.write(Array((lines.joined(separator: "\n") + "\n").utf8), to: STDOUT_FILENO)
   }
 
-  /// What a person may want to know besides the result.
-  func note(_ lines: [String]) {
-    if !quiet, !json { Self.tell(lines) }
-  }
-
   /// A question, without a line's end.
   func ask(_ question: String) {
     try? Self.write(Array(question.utf8), to: STDERR_FILENO)

@@ -27,7 +27,7 @@ struct RestoreReport {
     warnings.isEmpty ? [] : ["", "Warnings:"] + warnings.map { "  ! \($0.printable)" }
   }
 
-  /// What was done; warnings that the plan showed already are not repeated.
+  /// What was done, and what the plan could not know.
   func resultLines(_ outcome: RestoreOutcome) -> [String] {
     let target = outcome.plan.facts.target.path.printable
     var lines = ["✓ restored \(id) to \(target)"]
@@ -37,7 +37,12 @@ struct RestoreReport {
     case .replace: lines.append("  It is another file now: applications that had the old one open must reopen it")
     case .newFile: break
     }
-    return lines + warningLines(outcome.warnings.filter { !plan.warnings.contains($0) })
+    return lines + newWarnings(outcome)
+  }
+
+  /// What the plan could not know.
+  func newWarnings(_ outcome: RestoreOutcome) -> [String] {
+    warningLines(outcome.warnings.filter { !plan.warnings.contains($0) })
   }
 
   /// - Parameter outcome: nil where nothing was executed.

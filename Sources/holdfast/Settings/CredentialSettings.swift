@@ -24,7 +24,7 @@ struct CredentialSettings {
   func credentialsIfUsable(_ logger: Logger) throws -> Credentials {
     do {
       return try credentials()
-    } catch  where keyFile == nil && passwordFile == nil {
+    } catch let error where keyFile == nil && passwordFile == nil {
       logger.warning("going on without a password or key: \((error as? HoldfastError)?.message ?? "\(error)")")
       return Credentials()
     }

@@ -1,0 +1,39 @@
+import BackupPolicy
+
+extension BackupService {
+  /// Makes sure that the credentials open a point's archive: by its header, or for `aes-256-cbc`, which has none, by how its
+  /// content begins. Whoever restores asks this before anything is stored: a safety backup under a mistyped password would be
+  /// one that nobody can open. Damage is left for the verification to tell.
+  ///
+  /// - Throws: `keyMissing`, `wrongKey`.
+  package func requireKey(to point: StoredPoint) throws {
+    guard point.name.encrypted, !point.archiveMissing else { return }
+    let files = environment.files
+    let file = try files.open(repository().path(point.name.text), .read)
+    defer { files.close(file) }
+    do {
+      if let head = try SealedHeader(file, files) {
+        _ = try head.unlock(credentials)
+      } else {
+        try requirePassword(to: point, try HashingFileReader(file, files))
+      }
+    } catch let error as HoldfastError {
+      guard error.code != .archiveCorrupt else { return }
+      throw error.during("open \(point.id)")
+    }
+  }
+
+  private func requirePassword(to point: StoredPoint, _ reader: HashingFileReader) throws {
+    let expected: [UInt8] = point.name.compressed ? [0x1f, 0x8b] : Array("SQLite format 3\0".utf8)
+    var start = [UInt8](repeating: 0, count: expected.count)
+    let source = try CBCSource(reader, credentials: credentials)
+    // An archive too short to show its beginning proves nothing either way.
+    guard let count = try? start.withUnsafeMutableBytes({ try source.read(into: $0) }), count == start.count else {
+      return
+    }
+    guard start != expected else { return }
+    throw HoldfastError(
+      .wrongKey, "the password does not open it, or it is damaged",
+      hint: "use the password that was set when this point was stored")
+  }
+}

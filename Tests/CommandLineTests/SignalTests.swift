@@ -1,0 +1,74 @@
+import TestSupport
+import Testing
+
+@Suite("Signals")
+struct SignalTests {
+  struct Ending: Decodable {
+    var status: Int
+    var stderr: String
+    var leftovers: [String]
+  }
+
+  @Test(
+    "stop a running backup: exit code 130, nothing left behind, what was there is still there",
+    arguments: ["INT", "TERM"])
+  func stop(signal: String) throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    try makeLarge(bed)
+    let ending = try interrupt(bed, signal, ignored: false)
+    #expect(ending.status == 130, "\(ending.stderr)")
+    #expect(ending.stderr == "holdfast: error: interrupted\n")
+    #expect(ending.leftovers == [])
+    #expect(try bed.succeed("list").hasPrefix("Available backups: 1\n"))
+  }
+
+  @Test("A signal that the caller ignores, as nohup does, stays ignored")
+  func ignored() throws {
+    let bed = try CommandBed(rows: 20)
+    try makeLarge(bed)
+    let ending = try interrupt(bed, "HUP", ignored: true)
+    #expect(ending.status == 0, "\(ending.stderr)")
+    #expect(try bed.succeed("list").hasPrefix("Available backups: 1\n"))
+  }
+
+  /// Takes zlib a second or more, so that a signal finds the backup at work.
+  private func makeLarge(_ bed: CommandBed) throws {
+    _ = try bed.value(
+      """
+      WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 24000)
+      INSERT INTO entries (text) SELECT hex(randomblob(1000)) FROM c
+      """)
+  }
+
+  /// Starts a slow backup, sends it a signal as soon as its temporary file is there, and tells how it ended.
+  private func interrupt(_ bed: CommandBed, _ signal: String, ignored: Bool) throws -> Ending {
+    let script = """
+      import json, os, signal, subprocess, sys, time
+
+      folder, number, ignored = sys.argv[2], getattr(signal, "SIG" + sys.argv[3]), sys.argv[4] == "ignored"
+      # The threads that run tests block signals, and a child inherits that.
+      signal.pthread_sigmask(signal.SIG_SETMASK, [])
+      if ignored:
+          signal.signal(number, signal.SIG_IGN)
+      process = subprocess.Popen(
+          [sys.argv[1], "create", "--compression-level", "9"], cwd=folder, stdout=subprocess.DEVNULL,
+          stderr=subprocess.PIPE, text=True)
+
+      def temporary():
+          found = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
+          return [name for name in found if "/.tmp-" in name]
+
+      while process.poll() is None and not temporary():
+          time.sleep(0.001)
+      process.send_signal(number)
+      stderr = process.communicate()[1]
+      json.dump({"status": process.returncode, "stderr": stderr, "leftovers": temporary()}, sys.stdout)
+      """
+    return try decode(
+      Ending.self,
+      bed.python(
+        script, CommandBed.program, bed.folder.path, signal, ignored ? "ignored" : "default",
+        environment: bed.environment()))
+  }
+}

@@ -1,0 +1,67 @@
+import BackupPolicy
+import Testing
+
+@testable import holdfast
+
+@Suite("Values of flags and variables")
+struct ValueTests {
+  @Test(
+    "Database addresses",
+    arguments: [
+      ("app.db", "app.db"), ("/srv/app.db", "/srv/app.db"), ("sqlite:///app.db", "app.db"),
+      ("sqlite:///./data/app.db", "./data/app.db"), ("sqlite:////srv/app.db", "/srv/app.db"),
+      ("SQLite:///app.db", "app.db"), ("sqlite+aiosqlite:///app.db", "app.db"),
+      ("sqlite:///app.db?check_same_thread=false", "app.db"), ("sqlite:///a%20b.db", "a%20b.db"),
+      ("odd name://x", "odd name://x"), ("what?.db", "what?.db"), ("sqlite", "sqlite"),
+    ])
+  func addresses(text: String, path: String) throws {
+    #expect(try DatabaseAddress.path(text, from: "--database") == path)
+  }
+
+  @Test(
+    "Addresses that name no SQLite file",
+    arguments: [
+      "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite://host/app.db", "mysql://u:secret@h/d", "file:///a.db",
+    ])
+  func noAddress(text: String) throws {
+    let error = try #require(throws: HoldfastError.self) { try DatabaseAddress.path(text, from: "DATABASE_URL") }
+    #expect(error.code == .usage && error.message.hasPrefix("DATABASE_URL ") && !error.message.contains("secret"))
+  }
+
+  @Test(
+    "Times",
+    arguments: [
+      ("250ms", 250), ("5s", 5000), ("2m", 120_000), ("2min", 120_000), ("1h", 3_600_000), ("0", 0), ("0s", 0),
+      ("36000000000ms", 36_000_000_000), ("5", nil), ("-5s", nil), ("1.5s", nil), ("s", nil), ("", nil), ("5 s", nil),
+      ("99999999999999999999s", nil), ("36000000001ms", nil), ("10001h", nil), ("٣s", nil),
+    ] as [(String, Int64?)])
+  func times(text: String, milliseconds: Int64?) {
+    #expect(TimeSpan(argument: text)?.milliseconds == milliseconds)
+  }
+
+  @Test(
+    "Groups of digits",
+    arguments: [
+      (0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (12_345, "12,345"), (-1234, "-1,234"),
+      (Int64.min, "-9,223,372,036,854,775,808"),
+    ] as [(Int64, String)])
+  func groups(number: Int64, text: String) {
+    #expect(number.grouped == text)
+  }
+
+  @Test(
+    "Percentages", arguments: [(0, "0.0%"), (0.352, "35.2%"), (0.99999, "100.0%"), (1.5, "150.0%"), (.nan, "0.0%")])
+  func percentages(share: Double, text: String) {
+    #expect(share.percentage == text)
+  }
+
+  @Test(
+    "Printable text",
+    arguments: [
+      ("plain", "plain"), ("größe 👩‍💻", "größe 👩‍💻"), ("a\nb\tc", "a\\nb\\tc"), ("\u{1b}[0m\u{7f}", "\\u{1b}[0m\\u{7f}"),
+      ("\r\n", "\\u{d}\\n"), ("\u{9b}2J\u{2028}\u{202e}", "\\u{9b}2J\\u{2028}\\u{202e}"),
+    ])
+  func printable(text: String, printed: String) {
+    #expect(text.printable == printed)
+  }
+}
