@@ -39,7 +39,9 @@ struct PointLoader {
 
   private func metadata(_ id: PointID) -> Result<PointMetadata?, HoldfastError> {
     do {
-      guard let bytes = try files.contents("\(folder)/.metadata/\(id).json", limit: 8 << 20) else { return .success(nil) }
+      guard let bytes = try files.contents("\(folder)/.metadata/\(id).json", limit: 8 << 20) else {
+        return .success(nil)
+      }
       guard let json = JSONValue(parsing: bytes) else {
         return .failure(HoldfastError(.failed, bytes.isEmpty ? "it is empty" : "it is not JSON"))
       }

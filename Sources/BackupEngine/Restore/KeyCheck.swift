@@ -9,7 +9,7 @@ extension BackupService {
   package func requireKey(to point: StoredPoint) throws {
     guard point.name.encrypted, !point.archiveMissing else { return }
     let files = environment.files
-    let file = try files.open(repository().path(point.name.text), .read)
+    let file = try files.open(repository().path(point.name.text), .readNoFollow)
     defer { files.close(file) }
     do {
       if let head = try SealedHeader(file, files) {

@@ -43,7 +43,6 @@ final class RestoreExecutor {
   }
 
   func run() throws -> RestoreOutcome {
-    try proveKey()
     var index = 0
     do {
       // By index: the plan may change behind the staging step.
@@ -57,19 +56,6 @@ final class RestoreExecutor {
       throw error
     }
     return RestoreOutcome(plan: plan, executed: true, safetyBackupID: safety?.id, warnings: warnings)
-  }
-
-  /// A wrong key is told before the first step: it must not leave a safety backup under the wrong key behind.
-  private func proveKey() throws {
-    guard point.metadata.cipher == .aes256GCM else {
-      if point.name.encrypted && repository.credentials.password == nil {
-        throw Credentials.missing(for: "\(point.name.text)")
-      }
-      return
-    }
-    let file = try repository.shared { try files.open(repository.path(point.name.text), .readNoFollow) }
-    defer { files.close(file) }
-    _ = try SealedHeader(file, files)?.unlock(repository.credentials)
   }
 
   private func run(_ step: RestoreStep) throws {

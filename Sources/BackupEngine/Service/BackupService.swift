@@ -127,6 +127,7 @@ package final class BackupService: Sendable {
       throw Credentials.missing(for: "the safety backup")
     }
     do {
+      try requireKey(to: point)
       return try RestoreExecutor(
         plan, point, repository: repository, environment: environment, progress: progress, safetyRequest: safety
       ).run()
