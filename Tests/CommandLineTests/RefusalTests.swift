@@ -142,10 +142,11 @@ struct RefusalTests {
       name: "BACKUP_RETENTION_DAYS=0", arguments: ["cleanup"], environment: ["BACKUP_RETENTION_DAYS": "0"], code: 64,
       error: "BACKUP_RETENTION_DAYS is \"0\"", hint: "a whole number of at least 1"),
     Case(
-      name: "BACKUP_ENABLED=false", arguments: ["agent"], environment: ["BACKUP_ENABLED": "false"], code: 8,
+      name: "BACKUP_ENABLED=false", arguments: ["agent", "--once"], environment: ["BACKUP_ENABLED": "false"], code: 8,
       error: "BACKUP_ENABLED is false", hint: "set it to true"),
     Case(
-      name: "an agent without a key", arguments: ["agent"], environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""], code: 5,
+      name: "an agent without a key", arguments: ["agent", "--once"], environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""],
+      code: 5,
       error: "neither a password nor a key is given", hint: "holdfast init"),
     Case(
       name: "a time without a unit", arguments: ["agent", "--debounce", "250"], code: 64, error: "'250' is invalid",

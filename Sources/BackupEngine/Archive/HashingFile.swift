@@ -5,7 +5,9 @@ final class HashingFileWriter {
   private let files: any FileOperations
   private let file: OpenFile
   private let hash: SHA256
-  private var buffer: [UInt8] = []
+  // Owned from init to deinit; `used` bytes of it wait to be written.
+  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
+  private var used = 0
   private var flushed: Int64 = 0
   private static let capacity = 1 << 18
 
@@ -13,19 +15,34 @@ final class HashingFileWriter {
     self.file = file
     self.files = files
     hash = try SHA256()
-    buffer.reserveCapacity(Self.capacity + (1 << 17))
+  }
+
+  deinit {
+    buffer.deallocate()
   }
 
   /// Bytes written so far.
-  var size: Int64 { flushed + Int64(buffer.count) }
+  var size: Int64 { flushed + Int64(used) }
 
   func write(_ bytes: UnsafeRawBufferPointer) throws {
-    buffer.append(contentsOf: bytes)
-    if buffer.count >= Self.capacity { try flush() }
+    var rest = bytes
+    while !rest.isEmpty {
+      let part = min(rest.count, Self.capacity / 2)
+      try write(part) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: rest[..<part])) }
+      rest = UnsafeRawBufferPointer(rebasing: rest[part...])
+    }
   }
 
   func write(_ bytes: [UInt8]) throws {
     try bytes.withUnsafeBytes { try write($0) }
+  }
+
+  /// Lets `fill` make the next `count` bytes (at most 128 KiB) in place.
+  func write(_ count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
+    precondition(count <= Self.capacity / 2)
+    if used + count > Self.capacity { try flush() }
+    try fill(UnsafeMutableRawBufferPointer(rebasing: buffer[used..<(used + count)]))
+    used += count
   }
 
   /// Writes what is left and returns the SHA-256 of the file. The file is not synced yet.
@@ -35,12 +52,11 @@ final class HashingFileWriter {
   }
 
   private func flush() throws {
-    try buffer.withUnsafeBytes {
-      try hash.update($0)
-      try files.write(file, $0, at: flushed)
-    }
-    flushed += Int64(buffer.count)
-    buffer.removeAll(keepingCapacity: true)
+    let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<used])
+    try hash.update(bytes)
+    try files.write(file, bytes, at: flushed)
+    flushed += Int64(used)
+    used = 0
   }
 }
 

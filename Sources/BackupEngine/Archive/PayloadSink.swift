@@ -66,7 +66,6 @@ final class GCMSink: PayloadSink {
   private let cipher: AESGCM
   private var counter: UInt64 = 0
   private var pending: [UInt8] = []
-  private var sealed = [UInt8](repeating: 0, count: ArchiveHeader.segmentSize + AESGCM.tagSize)
 
   init(_ file: HashingFileWriter, payloadKey: SecretBytes) throws {
     self.file = file
@@ -103,10 +102,8 @@ final class GCMSink: PayloadSink {
 
   private func seal(_ plain: UnsafeRawBufferPointer, last: Bool = false, associated: [UInt8] = []) throws {
     let nonce = SegmentNonce.bytes(counter, last: last)
-    try sealed.withUnsafeMutableBytes { room in
-      let output = UnsafeMutableRawBufferPointer(rebasing: room[..<(plain.count + AESGCM.tagSize)])
+    try file.write(plain.count + AESGCM.tagSize) { output in
       try cipher.seal(plain, nonce: nonce, associated: associated, into: output)
-      try file.write(UnsafeRawBufferPointer(output))
     }
     counter += 1
   }

@@ -6,8 +6,6 @@ struct VerificationListing {
   let id: PointID
   let result: Result<Verification, HoldfastError>
 
-  var verified: Bool { (try? result.get().verified) ?? false }
-
   /// The code to exit with on account of this point; nil where it is verified.
   var exitCode: Int32? {
     switch result {
