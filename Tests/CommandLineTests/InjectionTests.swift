@@ -2,12 +2,12 @@ import BackupPolicy
 import TestSupport
 import Testing
 
+private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.status == 0
+
 /// The second opinion on faults: real system calls of a real process, failed or killed by strace. (It counts calls per
 /// thread and a killed process never loses the page cache, so the sweep over `FileOperations` stays the first opinion.)
-@Suite("Faults injected into the process", .enabled(if: InjectionTests.canTrace))
+@Suite("Faults injected into the process", .enabled(if: canTrace, "strace cannot trace here"))
 struct InjectionTests {
-  static let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.status == 0
-
   struct Injection: Sendable, CustomStringConvertible {
     var call: String
     var fault: String
@@ -30,7 +30,10 @@ struct InjectionTests {
       let trace = bed.folder.path("trace")
       let result = try Shell.run(
         "strace",
-        ["-f", "-qq", "-o", trace, "-e", "trace=\(injection.call)", "-e", "inject=\(injection.call):\(injection.fault):when=\(number)"]
+        [
+          "-f", "-qq", "-o", trace, "-e", "trace=\(injection.call)", "-e",
+          "inject=\(injection.call):\(injection.fault):when=\(number)",
+        ]
           + [CommandBed.program] + arguments + more, environment: bed.environment(), in: bed.folder.path)
       let log = String(decoding: try bed.folder.read("trace") ?? [], as: UTF8.self)
       guard log.contains("INJECTED") || log.contains("killed by SIGKILL") else { break }
@@ -58,7 +61,10 @@ struct InjectionTests {
         _ = try bed.create()
         return []
       },
-      check: { bed, _ in #expect(try bed.value("SELECT count(*) FROM entries") == "1234", "\(injection)") })
+      check: { bed, _ in
+        let count = try bed.value("SELECT count(*) FROM entries")
+        #expect(count == "1234", "\(injection)")
+      })
   }
 
   @Test("live restore", arguments: injections)
