@@ -39,18 +39,18 @@ final class ArchiveWriter: Sendable {
 
   /// Writes the whole payload and the trailer; the file is not synced yet.
   func write(to sink: any PayloadSink, file: HashingFileWriter, digestKey: [UInt8]) throws -> WrittenArchive {
-    let order = OrderedOutput(sink)
+    let order = OrderedOutput(sink, slots: Workers.count + 1)
     let digest = SharedDigest()
     let chunks = max(1, Int((source.imageSize + Int64(GzipMember.chunkSize) - 1) / Int64(GzipMember.chunkSize)))
     try Workers.run(min(chunks, Workers.count)) { [self] _ in
       do {
-        let lane = try Lane(level)
-        while let chunk = try order.claim(below: chunks, { try read($0, lane) }) {
-          digest.add(lane.pages, first: first(of: chunk), source, secret)
-          census?.add(lane.pages, first: first(of: chunk))
-          let output = try lane.compress()
-          try order.emit(chunk, output)
-          try progress.update("backing up", Int64(chunk + 1) * Int64(GzipMember.chunkSize), of: source.imageSize)
+        let encoder = try level.map { try GzipMemberEncoder(level: $0) }
+        while let slot = try order.claim(below: chunks, read) {
+          digest.add(slot.pages, first: first(of: slot.chunk), source, secret)
+          census?.add(slot.pages, first: first(of: slot.chunk))
+          try slot.encode(encoder)
+          try order.emit(slot)
+          try progress.update("backing up", Int64(slot.chunk + 1) * Int64(GzipMember.chunkSize), of: source.imageSize)
         }
       } catch {
         order.cancel()
@@ -82,37 +82,10 @@ final class ArchiveWriter: Sendable {
     source.pageSize == 0 ? 1 : UInt32(Int64(chunk) * Int64(GzipMember.chunkSize) / Int64(source.pageSize)) + 1
   }
 
-  private func read(_ chunk: Int, _ lane: Lane) throws {
-    let offset = Int64(chunk) * Int64(GzipMember.chunkSize)
-    lane.count = Int(min(Int64(GzipMember.chunkSize), source.imageSize - offset))
-    if lane.count > 0 { try source.read(at: offset, into: lane.room) }
-  }
-}
-
-/// The buffers of one worker, reused from chunk to chunk.
-private final class Lane {
-  private let input: UnsafeMutableRawBufferPointer
-  private let output: UnsafeMutableRawBufferPointer
-  private let encoder: GzipMemberEncoder?
-  var count = 0
-
-  init(_ level: CompressionLevel?) throws {
-    encoder = try level.map { try GzipMemberEncoder(level: $0) }
-    input = .allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
-    output = .allocate(byteCount: encoder == nil ? 0 : GzipMember.maximumSize, alignment: 64)
-  }
-
-  deinit {
-    input.deallocate()
-    output.deallocate()
-  }
-
-  var room: UnsafeMutableRawBufferPointer { .init(rebasing: input[..<count]) }
-  var pages: UnsafeRawBufferPointer { .init(room) }
-
-  func compress() throws -> UnsafeRawBufferPointer {
-    guard let encoder else { return pages }
-    return try UnsafeRawBufferPointer(rebasing: output[..<encoder.encode(pages, into: output)])
+  private func read(_ slot: ChunkSlot) throws {
+    let offset = Int64(slot.chunk) * Int64(GzipMember.chunkSize)
+    slot.count = Int(min(Int64(GzipMember.chunkSize), source.imageSize - offset))
+    if slot.count > 0 { try source.read(at: offset, into: slot.room) }
   }
 }
 
@@ -137,58 +110,5 @@ extension SharedDigest {
     var part = PageDigest()
     part.add(pages, first: first, pageSize: source.pageSize, lockPage: source.lockPage, secret: secret)
     add(part)
-  }
-}
-
-/// Hands out chunks in order and takes their results in the same order.
-///
-/// `@unchecked Sendable`: `next` and the caller's reading are guarded by `reading`; `turn` and `cancelled` by `writing`; the
-/// sink, `written` and `index` belong to the one worker whose turn it is.
-private final class OrderedOutput: @unchecked Sendable {
-  private let sink: any PayloadSink
-  private let reading = Monitor()
-  private let writing = Monitor()
-  private var next = 0
-  private var turn = 0
-  private var cancelled = false
-  private(set) var written: UInt64 = 0
-  private(set) var index = MemberIndex()
-
-  init(_ sink: any PayloadSink) {
-    self.sink = sink
-  }
-
-  /// The next chunk, read by `read` while nobody else reads; nil when there is none left or the work was cancelled.
-  func claim(below count: Int, _ read: (Int) throws -> Void) throws -> Int? {
-    if writing.locked({ cancelled }) { return nil }
-    return try reading.locked {
-      guard next < count else { return nil }
-      defer { next += 1 }
-      try read(next)
-      return next
-    }
-  }
-
-  /// Waits for this chunk's turn, then writes it.
-  func emit(_ chunk: Int, _ bytes: UnsafeRawBufferPointer) throws {
-    let mine = writing.locked {
-      while turn != chunk && !cancelled { writing.wait() }
-      return !cancelled
-    }
-    guard mine else { return }
-    index.add(offset: written)
-    try sink.write(bytes)
-    written += UInt64(bytes.count)
-    writing.locked {
-      turn += 1
-      writing.wakeAll()
-    }
-  }
-
-  func cancel() {
-    writing.locked {
-      cancelled = true
-      writing.wakeAll()
-    }
   }
 }

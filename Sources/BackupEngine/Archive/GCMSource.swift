@@ -37,6 +37,11 @@ final class GCMSource: PayloadSource {
   func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     var done = 0
     while done < buffer.count {
+      if start == end, buffer.count - done >= plain.count, remaining > plain.count {
+        // A whole segment goes where it is wanted, without a stop in between.
+        done += try openSegment(into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]))
+        continue
+      }
       if start == end, try !openSegment() { break }
       let count = min(buffer.count - done, end - start)
       plain.withUnsafeBytes {
@@ -50,24 +55,27 @@ final class GCMSource: PayloadSource {
 
   private func openSegment() throws -> Bool {
     guard remaining > 0 else { return false }
+    start = 0
+    end = try plain.withUnsafeMutableBytes { try openSegment(into: $0) }
+    return true
+  }
+
+  /// Opens the next segment into `room`, which holds a whole one, and returns how many bytes it has.
+  private func openSegment(into room: UnsafeMutableRawBufferPointer) throws -> Int {
     let count = Int(min(remaining, Int64(sealed.count)))
-    let ok = try sealed.withUnsafeMutableBytes { room in
-      let segment = UnsafeMutableRawBufferPointer(rebasing: room[..<count])
+    let ok = try sealed.withUnsafeMutableBytes { input in
+      let segment = UnsafeMutableRawBufferPointer(rebasing: input[..<count])
       guard try file.read(into: segment) == count else { return false }
-      let nonce = SegmentNonce.bytes(counter, last: false)
-      return try plain.withUnsafeMutableBytes {
-        let output = UnsafeMutableRawBufferPointer(rebasing: $0[..<(count - AESGCM.tagSize)])
-        return try cipher.open(UnsafeRawBufferPointer(segment), nonce: nonce, into: output)
-      }
+      return try cipher.open(
+        UnsafeRawBufferPointer(segment), nonce: SegmentNonce.bytes(counter, last: false),
+        into: UnsafeMutableRawBufferPointer(rebasing: room[..<(count - AESGCM.tagSize)]))
     }
     guard ok else {
       throw HoldfastError(.archiveCorrupt, "segment \(counter) is not authentic: the file is damaged or was changed")
     }
     counter += 1
     remaining -= Int64(count)
-    start = 0
-    end = count - AESGCM.tagSize
-    return true
+    return count - AESGCM.tagSize
   }
 }
 

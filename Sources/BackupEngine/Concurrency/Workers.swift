@@ -39,8 +39,8 @@ final class Monitor: @unchecked Sendable {
 
 /// Threads that live for one piece of work. The engine blocks, so it never runs on Swift's cooperative pool.
 enum Workers {
-  /// One compressor a core, and two more so that no core is idle while workers wait for their turn to write.
-  static var count: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) + 2 }
+  /// One compressor a core, and one more so that no core is idle while one of them writes.
+  static var count: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) + 1 }
 
   /// Runs `body` on `count` threads and waits for all; throws the first error that any of them threw.
   static func run(_ count: Int, _ body: @escaping @Sendable (_ index: Int) throws -> Void) throws {
