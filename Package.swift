@@ -43,7 +43,7 @@ let package = Package(
     .executableTarget(
       name: "holdfast",
       dependencies: [
-        "BackupAgent", "BackupEngine", "BackupPolicy", "SQLitePages", "CShims", argumentParser, lifecycle, logging,
+        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", argumentParser, logging,
       ], swiftSettings: strict),
 
     .target(

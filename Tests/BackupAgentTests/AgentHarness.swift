@@ -107,7 +107,7 @@ final class AgentHarness: Sendable {
   }
 
   func everyPointVerifies() async throws -> Bool {
-    try await offPool { [service] in try service.verifyAll().allSatisfy(\.verified) }
+    try await offPool { [service] in try service.list().allSatisfy { try service.verify($0.id.text).verified } }
   }
 
   /// Waits until `condition` holds; the limit is far beyond what it should take.

@@ -76,19 +76,6 @@ package final class BackupService: Sendable {
     return try verify(point, in: repository, depth: depth, recheck: recheck, progress: progress)
   }
 
-  /// Verifies every point, newest first; `each` gets every result as it comes.
-  package func verifyAll(
-    depth: VerificationDepth = .full, recheck: Bool = false, progress: Progress = Progress(),
-    each: (Verification) -> Void = { _ in }
-  ) throws -> [Verification] {
-    let repository = try repository()
-    return try repository.points().reversed().map {
-      let verification = try verify($0, in: repository, depth: depth, recheck: recheck, progress: progress)
-      each(verification)
-      return verification
-    }
-  }
-
   private func verify(
     _ point: StoredPoint, in repository: Repository, depth: VerificationDepth, recheck: Bool, progress: Progress
   ) throws -> Verification {

@@ -9,9 +9,6 @@ int cshims_rename_noreplace(const char *from, const char *to);
 /// Starts writing dirty pages of a range to disk without waiting (sync_file_range, SYNC_FILE_RANGE_WRITE).
 int cshims_start_writeback(int fd, int64_t offset, int64_t length);
 
-/// Reserves disk space without changing the file's contents (fallocate). Returns 0, or -1 with errno.
-int cshims_reserve(int fd, int64_t length);
-
 /// Keeps this process out of core dumps and out of reach of other processes' ptrace (PR_SET_DUMPABLE 0).
 int cshims_forbid_core_dumps(void);
 
