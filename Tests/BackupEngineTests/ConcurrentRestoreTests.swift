@@ -1,0 +1,38 @@
+import BackupEngine
+import BackupPolicy
+import Dispatch
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("restores at the same time")
+struct ConcurrentRestoreTests {
+  @Test("of two points into one database: each is whole or refused, never a mixture, and nothing is left over")
+  func sameTarget() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 400, marker: "first")
+    let first = try bed.service().create(CreateRequest()).id
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'second'; DELETE FROM entries WHERE id > 300")
+    let second = try bed.service().create(CreateRequest()).id
+    let codes = Mutex<[HoldfastError.Code?]>([])
+    DispatchQueue.concurrentPerform(iterations: 12) { number in
+      var code: HoldfastError.Code?
+      do {
+        try restoreInPlace(bed.service(), number.isMultiple(of: 2) ? first : second)
+      } catch {
+        code = (error as? HoldfastError)?.code ?? .failed
+      }
+      codes.withLock { $0.append(code) }
+    }
+    let results = codes.withLock { $0 }
+    #expect(results.contains { $0 == nil }, "\(results)")
+    #expect(results.allSatisfy { $0 == nil || $0?.exitCode == 6 }, "\(results)")
+    let marker = try bed.marker()
+    #expect(try bed.integrity() == .passed)
+    let rows = try Shell.run("sqlite3", [bed.database, "SELECT count(*) FROM entries"]).stdout
+    #expect(rows == (marker == "first" ? "400\n" : "300\n"), "\(marker ?? "nothing"): \(rows)")
+    #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
+    for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified) }
+  }
+}
