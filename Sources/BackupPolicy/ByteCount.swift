@@ -34,13 +34,13 @@ package struct ByteCount: Hashable, Sendable, CustomStringConvertible {
 
 extension Int64 {
   /// The sum, held at the largest or smallest value where it would overflow: sizes come from files that anybody may write.
-  func addingClamped(_ other: Int64) -> Int64 {
+  package func addingClamped(_ other: Int64) -> Int64 {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? (other < 0 ? .min : .max) : sum
   }
 
   /// The product, held at the largest or smallest value where it would overflow.
-  func multipliedClamped(by other: Int64) -> Int64 {
+  package func multipliedClamped(by other: Int64) -> Int64 {
     let (product, overflow) = multipliedReportingOverflow(by: other)
     return overflow ? ((self < 0) != (other < 0) ? .min : .max) : product
   }

@@ -50,11 +50,7 @@ private let restoreLive = FaultSweep(
     return point
   },
   work: { service, point in try restoreInPlace(service, point!) },
-  check: { bed, finished in
-    try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
-    try bed.requireDatabase(finished ? ["first"] : ["first", "second"])
-    if try bed.marker() == "first" { try bed.requireSafetyBackup() }
-  })
+  check: { bed, finished in try bed.requireRestored(finished) })
 
 /// Another page size: the file is replaced. The application crashed and left a `-wal` with the marker "second".
 private let restoreByReplacing = FaultSweep(
@@ -64,11 +60,7 @@ private let restoreByReplacing = FaultSweep(
     return point
   },
   work: { service, point in try restoreInPlace(service, point!) },
-  check: { bed, finished in
-    try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
-    try bed.requireDatabase(finished ? ["first"] : ["first", "second"])
-    if try bed.marker() == "first" { try bed.requireSafetyBackup() }
-  })
+  check: { bed, finished in try bed.requireRestored(finished) })
 
 /// The database is garbage and a `-wal` lies beside it: its files are kept raw and replaced.
 private let restoreOverGarbage = FaultSweep(
@@ -117,6 +109,13 @@ extension TestBed {
   fileprivate func movedAsideWAL() throws -> [UInt8]? {
     let name = try SystemFileOperations().list(folder.path).first { $0.hasPrefix("app.db-wal.before-") }
     return try name.flatMap { try folder.read($0) }
+  }
+
+  /// The database is the old or the restored one, and where it is the restored one, the old one is in the safety backup.
+  fileprivate func requireRestored(_ finished: Bool) throws {
+    try requireSoundRepository(points: finished ? 2...2 : 1...2)
+    try requireDatabase(finished ? ["first"] : ["first", "second"])
+    if try marker() == "first" { try requireSafetyBackup() }
   }
 
   /// The newest safety backup holds what was there before.

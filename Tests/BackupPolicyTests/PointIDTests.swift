@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import BackupPolicy
@@ -48,7 +49,7 @@ import Testing
   }
 
   @Test func everyMadeIDReadsBack() {
-    var random = SplitMix64(seed: 143_022)
+    var random = SeededGenerator(seed: 143_022)
     for _ in 0..<5000 {
       let id = PointID(
         at: Timestamp(

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import BackupPolicy
@@ -6,7 +7,7 @@ import Testing
 @Suite struct RestorePropertyTests {
   @Test(arguments: [1, 20, 300, 4000, 50_000] as [UInt64])
   func everyPlanIsSafe(seed: UInt64) {
-    var random = SplitMix64(seed: seed)
+    var random = SeededGenerator(seed: seed)
     var tally: [String: Int] = [:]
     for number in 0..<4000 {
       let example = RestoreCase.random(&random)
@@ -136,7 +137,7 @@ private enum RestoreRules {
 }
 
 extension RestoreCase {
-  fileprivate static func random(_ random: inout SplitMix64) -> RestoreCase {
+  fileprivate static func random(_ random: inout SeededGenerator) -> RestoreCase {
     var example = RestoreCase()
     if random.chance(4) { example.request.target = .newFile(path: path) }
     example.request.safetyBackup = !random.chance(4)
@@ -154,7 +155,7 @@ extension RestoreCase {
 }
 
 extension PointFacts {
-  fileprivate static func random(_ random: inout SplitMix64) -> PointFacts {
+  fileprivate static func random(_ random: inout SeededGenerator) -> PointFacts {
     PointFacts(
       id: RestoreCase.id,
       status: random.pick(["completed", "verified", "verified", "failed", "anomalous", "suspect", "unauthenticated"]),
@@ -167,7 +168,7 @@ extension PointFacts {
 }
 
 extension TargetFacts {
-  fileprivate static func random(_ random: inout SplitMix64) -> TargetFacts {
+  fileprivate static func random(_ random: inout SeededGenerator) -> TargetFacts {
     let database = DatabaseFacts(
       pageSize: random.pick([512, 4096, 4096]), pageCount: random.pick([0, 1, 4096, .max]),
       textEncoding: random.pick(["UTF-8", "UTF-8", "UTF-16le"]),
@@ -187,7 +188,7 @@ extension TargetFacts {
 }
 
 extension StagedFacts {
-  fileprivate static func random(_ random: inout SplitMix64, like point: PointFacts) -> StagedFacts {
+  fileprivate static func random(_ random: inout SeededGenerator, like point: PointFacts) -> StagedFacts {
     StagedFacts(
       pageSize: random.pick([point.pageSize ?? 4096, 0, 512, 4096]),
       pageCount: random.pick([point.pageCount ?? 7, 0, 1]),

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import BackupPolicy
@@ -5,7 +6,7 @@ import Testing
 @Suite struct RetentionPropertyTests {
   @Test(arguments: [2, 71, 828, 1828, 45_904] as [UInt64])
   func everyDecisionIsSafe(seed: UInt64) {
-    var random = SplitMix64(seed: seed)
+    var random = SeededGenerator(seed: seed)
     var removals = 0
     for number in 0..<400 {
       let points = Self.repository(&random)
@@ -90,7 +91,7 @@ import Testing
     return true
   }
 
-  private static func repository(_ random: inout SplitMix64) -> [RetentionPoint] {
+  private static func repository(_ random: inout SeededGenerator) -> [RetentionPoint] {
     var points: [RetentionPoint] = []
     for number in 0..<Int.random(in: 0..<40, using: &random) {
       let incremental = !points.isEmpty && random.chance(2)

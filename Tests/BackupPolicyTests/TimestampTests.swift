@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import BackupPolicy
@@ -110,7 +111,7 @@ import Testing
   }
 
   @Test func randomRoundTrips() {
-    var random = SplitMix64(seed: 20_231_116)
+    var random = SeededGenerator(seed: 20_231_116)
     for _ in 0..<20_000 {
       let range = Timestamp.writable.lowerBound.milliseconds...Timestamp.writable.upperBound.milliseconds
       let time = Timestamp(milliseconds: Int64.random(in: range, using: &random))

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import BackupPolicy
@@ -6,7 +7,7 @@ import Testing
   /// Any weather: after it has passed, everything is backed up, nothing twice, and the machine sleeps.
   @Test(arguments: [1, 2, 3, 5, 8, 13] as [UInt64])
   func randomDays(seed: UInt64) {
-    var random = SplitMix64(seed: seed)
+    var random = SeededGenerator(seed: seed)
     for day in 0..<300 {
       let problems = Self.day(&random)
       #expect(problems.isEmpty, "seed \(seed), day \(day)")
@@ -14,7 +15,7 @@ import Testing
     }
   }
 
-  private static func day(_ random: inout SplitMix64) -> [String] {
+  private static func day(_ random: inout SeededGenerator) -> [String] {
     let settings = TriggerSettings(
       debounce: random.pick([0, 100, 500]), maxDelay: random.pick([500, 2000, 5000]),
       minInterval: random.pick([0, 1000, 3000]))

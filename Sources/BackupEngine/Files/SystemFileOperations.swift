@@ -156,3 +156,17 @@ extension FileStatus {
 extension timespec {
   fileprivate var nanoseconds: Int64 { Int64(tv_sec) * 1_000_000_000 + Int64(tv_nsec) }
 }
+
+extension String {
+  /// The path with symbolic links followed, as SQLite does; one that names nothing yet is made absolute by its folder.
+  var resolvingLinks: String {
+    func real(_ path: String) -> String? {
+      guard let real = realpath(path, nil) else { return nil }
+      defer { free(real) }
+      return String(cString: real)
+    }
+    if let path = real(self) { return path }
+    guard let folder = real(parentPath) else { return self }
+    return folder == "/" ? "/\(lastComponent)" : "\(folder)/\(lastComponent)"
+  }
+}

@@ -39,17 +39,11 @@ package final class Repository: Sendable {
     guard status.kind == .folder else {
       throw HoldfastError(.failed, "\(folder) is not a folder", hint: "--backup-dir names the folder of backups")
     }
-    self.folder = Self.resolved(folder)
+    self.folder = folder.resolvingLinks
     self.files = files
     self.hostStates = hostStates
     self.credentials = credentials
     self.logger = logger
-  }
-
-  private static func resolved(_ path: String) -> String {
-    guard let real = realpath(path, nil) else { return path }
-    defer { free(real) }
-    return String(cString: real)
   }
 
   package func path(_ name: String) -> String { "\(folder)/\(name)" }

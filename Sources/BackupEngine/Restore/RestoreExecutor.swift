@@ -106,7 +106,7 @@ final class RestoreExecutor {
     let needed = step.bytes ?? 0
     var free = try files.freeSpace(target.parentPath)
     if !plan.facts.sameFileSystem {
-      free = free.addingReportingOverflow(try files.freeSpace(repository.folder)).partialValue
+      free = free.addingClamped(try files.freeSpace(repository.folder))
     }
     guard free < needed else { return }
     throw HoldfastError(
@@ -142,10 +142,9 @@ final class RestoreExecutor {
   }
 
   private func verify() throws {
-    let depth = VerificationDepth.quick
     var quick = Verifier(repository: repository, environment: environment, progress: progress)
     quick.skipsChecksum = true
-    let verification = try quick.verify(acceptable(point), depth)
+    let verification = try quick.verify(acceptable(point), .quick)
     guard verification.verified else {
       throw HoldfastError(
         .verificationFailed, "\(point.id) does not verify: \(verification.errors.joined(separator: "; "))",

@@ -10,19 +10,7 @@ struct TargetInspector {
 
   init(_ path: String, _ environment: EngineEnvironment) {
     self.environment = environment
-    self.path = Self.resolved(path)
-  }
-
-  /// Follows symbolic links as SQLite does; a path that names nothing yet is made absolute by its folder.
-  static func resolved(_ path: String) -> String {
-    if let real = realpath(path, nil) {
-      defer { free(real) }
-      return String(cString: real)
-    }
-    guard let real = realpath(path.parentPath, nil) else { return path }
-    defer { free(real) }
-    let folder = String(cString: real)
-    return folder == "/" ? "/\(path.lastComponent)" : "\(folder)/\(path.lastComponent)"
+    self.path = path.resolvingLinks
   }
 
   /// - Throws: where this process may not read the file, or the disk fails.
@@ -101,8 +89,8 @@ extension RestoreTarget {
   /// With symbolic links resolved: a link stays one, and what it names is restored.
   var resolved: RestoreTarget {
     switch self {
-    case .database(let path): .database(path: TargetInspector.resolved(path))
-    case .newFile(let path): .newFile(path: TargetInspector.resolved(path))
+    case .database(let path): .database(path: path.resolvingLinks)
+    case .newFile(let path): .newFile(path: path.resolvingLinks)
     }
   }
 }

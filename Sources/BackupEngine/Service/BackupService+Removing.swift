@@ -16,10 +16,7 @@ package struct RepositoryStatistics: Sendable {
 
   package init(_ points: [StoredPoint]) {
     total = points.count
-    totalSize = points.reduce(0) { sum, point in
-      let (total, overflow) = sum.addingReportingOverflow(point.metadata.compressedSize)
-      return overflow ? .max : total
-    }
+    totalSize = points.reduce(0) { $0.addingClamped($1.metadata.compressedSize) }
     verified = points.count { $0.metadata.verified }
     failed = points.count { $0.metadata.status == .failed }
     let ratios = points.compactMap { point -> Double? in

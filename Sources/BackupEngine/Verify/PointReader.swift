@@ -26,10 +26,3 @@ struct PointReader {
       to: target)
   }
 }
-
-extension Int64 {
-  func multipliedClamped(by factor: Int64) -> Int64 {
-    let (product, overflow) = multipliedReportingOverflow(by: factor)
-    return overflow ? .max : product
-  }
-}
