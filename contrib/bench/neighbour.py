@@ -154,7 +154,7 @@ def begin(kind, path, synchronous, tally):
         except ERRORS as error:
             tally.failed(error, "opening")
             if time.monotonic() > end:
-                raise
+                sys.exit(f"could not open the database in 20 s: {error}")
 
 
 def main():
