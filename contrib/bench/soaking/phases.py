@@ -10,7 +10,7 @@ MISSING, EMPTY = r"there is no database|was removed or moved", r"is empty"
 BUSY = r"locked|busy|exclusive"
 CALM = 1.5   # seconds in which the agent has seen to what there was
 FULL = r"[Nn]o space"
-DAMAGED = r"not a database|malformed|damaged|corrupt"
+DAMAGED = r"not a SQLite database|malformed|damaged|corrupt"
 
 
 @dataclass
@@ -117,7 +117,7 @@ def exclusive(stage):
     application.ask("burst", seconds=1, pause=0.02, seed=stage.seed())
     time.sleep(2)
     stage.close_all()
-    return Owed(1, 2, allowed=BUSY)
+    return Owed(1, 1, allowed=BUSY)
 
 
 # Nothing to back up
@@ -218,7 +218,7 @@ def killed_agent(stage):
     for writer in writers:
         writer.tell("burst", seconds=seconds, pause=0.02, seed=stage.seed())
     time.sleep(stage.random.uniform(0, seconds + stage.debounce + 0.2))
-    stage.guard.kill()
+    stage.kill_agent()
     time.sleep(stage.random.choice([0, 1]))
     stage.guard.start()
     for writer in writers:
@@ -229,7 +229,7 @@ def killed_agent(stage):
 
 def killed_agent_quiet(stage):
     """It had nothing to do, so it has nothing to do."""
-    stage.guard.kill()
+    stage.kill_agent()
     stage.guard.start()
     return Owed()
 

@@ -10,6 +10,7 @@ from soaking.stage import Stage
 from usage import TICK, Meanwhile
 
 QUIET = 3            # seconds without a new point until a phase is over
+LONGER = 4.5         # where no point is owed: the agent looks again for up to 4 s
 PATIENCE = 90        # seconds that a point may take, after failures for instance
 FIRST_PART = 0.4     # of the time; ten minutes at most
 BUSY_SHARE = 0.02    # of a processor that an idle agent may use, and two ticks
@@ -94,29 +95,28 @@ class Soak:
         owed = kind(self.stage)
         if owed.idle:
             self.check_idle(used, time.monotonic() - start)
-        new = self.settle(owed, known)
+        new = self.settle(owed, known, log)
         self.check_count(owed, new, start)
         self.check_log(owed, log)
         self.check_points(owed, new)
-        if not self.stage.open and not owed.absent and "-wal" in self.stage.side_files() and kind is not phases.crash:
-            self.violation("-wal is there, and no application has the database open")
+        self.stage.check_nothing_left()
         return owed
 
-    def settle(self, owed, known):
+    def settle(self, owed, known, log):
         """Waits for what is owed, then until nothing more comes; the new points."""
         start = since = time.monotonic()
-        new = set()
+        quiet, new = QUIET if owed.least else LONGER, set()
         while True:
             time.sleep(0.05)
             now = self.guard.points() - known
             if now != new:
                 new, since = now, time.monotonic()
-            enough = len(new) >= owed.least and self.has_complained(owed)
-            if time.monotonic() - since > QUIET and (enough or time.monotonic() - start > PATIENCE):
+            enough = len(new) >= owed.least and self.has_complained(owed, log)
+            if time.monotonic() - since > quiet and (enough or time.monotonic() - start > PATIENCE):
                 return new
 
-    def has_complained(self, owed):
-        return not owed.required or any(re.search(owed.required, line.text) for line in self.guard.lines)
+    def has_complained(self, owed, log):
+        return not owed.required or any(re.search(owed.required, line.text) for line in self.guard.lines[log:])
 
     def check_count(self, owed, new, start):
         kind = self.phase
@@ -132,7 +132,7 @@ class Soak:
         for line in complaints:
             if not owed.allowed or not re.search(owed.allowed, line.text):
                 self.violation(f"the agent complained: {line.text}")
-        if owed.required and not any(re.search(owed.required, line.text) for line in complaints):
+        if not self.has_complained(owed, since):
             self.violation(f"the agent did not complain: {owed.required}")
         if not self.guard.is_alive:
             self.violation(f"the agent ended by itself: {[line.text for line in self.guard.lines[-5:]]}")

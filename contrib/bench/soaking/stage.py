@@ -17,6 +17,7 @@ class Stage:
         os.mkdir(self.journals)
         self.history = History(self.journals)
         self.open = []
+        self.crashed = False   # somebody died with the database open, and nobody has opened and closed it since
         self.lineage = self.prepared = None
         self.mode = "WAL"
         self.names = 0
@@ -39,6 +40,7 @@ class Stage:
     def application(self, open_it=True):
         application = Application(self.database, self.journals)
         self.open.append(application)
+        self.crashed = False
         if open_it:
             application.ask("open")
         return application
@@ -68,6 +70,7 @@ class Stage:
     def kill(self, application):
         self.open.remove(application)
         application.kill()
+        self.crashed = not self.open
 
     def insist(self, application, what, **how):
         """An application asks for what it gets only when nobody else has the database open: it gets it within seconds."""
@@ -97,6 +100,12 @@ class Stage:
         if found:
             self.violation(f"{', '.join(found)} still there {within} s after the last application closed")
         return not found
+
+    def check_nothing_left(self):
+        """Where nobody has it open and nobody crashed, the database is one file."""
+        found = self.side_files()
+        if found and not self.open and not self.crashed:
+            self.violation(f"{', '.join(found)} there, and no application has the database open")
 
     def prepare_another(self):
         """A whole database, closed, elsewhere on the same disk; its path."""
@@ -130,6 +139,12 @@ class Stage:
         """Points that the writing since then may make: one for each burst, more where one was longer than `max_delay`."""
         bursts = self.history.read().bursts(since, gap=0.7 * DEBOUNCE)
         return sum(1 + int((end - start + DEBOUNCE) / MAX_DELAY) for start, end in bursts)
+
+    # The agent
+
+    def kill_agent(self):
+        self.guard.kill()
+        self.crashed = True
 
     def stop_agent(self):
         code = self.guard.terminate()
