@@ -12,7 +12,7 @@ agent removes the oldest ones and is never restarted, so that its memory and its
 
 Prints each violation with its phase and time; exit code 1 if there was one. The same seed makes the same choices.
 """
-import argparse, json, os, random, sys, tempfile
+import argparse, json, os, random, signal, sys, tempfile
 from collections import Counter
 
 import agents
@@ -56,6 +56,8 @@ def main():
     given = arguments()
     if not os.access(given.binary, os.X_OK):
         sys.exit(f"no {given.binary}: build a release, or name one with --binary")
+    # Nothing stays mounted or running where somebody ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Limited(given) as place:
         result = Soak(given, place).run()
     print(json.dumps(result, indent=2)) if given.json else report(result)

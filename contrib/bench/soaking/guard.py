@@ -78,7 +78,7 @@ class Guard:
         while time.monotonic() < end:
             if any(re.search(pattern, line.text) for line in self.lines[max(0, since):]):
                 return True
-            time.sleep(0.02)
+            time.sleep(0.002)
         return False
 
     def complaints(self, since):

@@ -21,8 +21,7 @@ class Limited:
             return True
         if WITHIN not in os.environ and namespaces():
             # Mounting needs no rights in a mount namespace of one's own, so the run starts over in one.
-            os.rmdir(self.limited)
-            os.rmdir(self.folder)
+            shutil.rmtree(self.folder)
             os.environ[WITHIN] = "1"
             os.execvp("unshare", ["unshare", "--map-root-user", "--mount", sys.executable, *sys.argv])
         print("without a full disk: mounting a small tmpfs is not permitted here", file=sys.stderr)

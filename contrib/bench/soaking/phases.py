@@ -213,11 +213,15 @@ def recreate(stage):
 
 def killed_agent(stage):
     """At any moment of a burst or of the backup after it. What it stored and could not note may be stored once more."""
-    seconds = stage.random.uniform(0.1, 2)
+    seconds, log = stage.random.uniform(0.1, 2), len(stage.guard.lines)
     writers = stage.writers(2)
     for writer in writers:
         writer.tell("burst", seconds=seconds, pause=0.02, seed=stage.seed())
-    time.sleep(stage.random.uniform(0, seconds + stage.debounce + 0.2))
+    if stage.random.random() < 0.5:
+        time.sleep(stage.random.uniform(0, seconds + stage.debounce))
+    else:
+        stage.guard.wait_for(r"backing up", since=log)
+        time.sleep(stage.random.uniform(0, 0.03))
     stage.kill_agent()
     time.sleep(stage.random.choice([0, 1]))
     stage.guard.start()
@@ -263,7 +267,7 @@ def full_disk(stage):
 WRITING = [burst, killed_writer, crash, single, steady, slow_commit, rollback, vacuum, rollback_journal, exclusive]
 STILL = [quiet, reader, passers_by, checkpoint, last_close]
 REPLACING = [move_over, remove, empty, damage]
-AGENT = [killed_agent, killed_agent_quiet, restart, changed_while_down]
+AGENT = [killed_agent, killed_agent, killed_agent_quiet, restart, changed_while_down]
 FAULTS = [full_disk]
 EVERY = WRITING + STILL + REPLACING + AGENT + FAULTS
 COMMON = [burst] * 6 + [single] * 3 + [killed_writer, quiet]

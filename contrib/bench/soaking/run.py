@@ -3,6 +3,7 @@ import random, re, sys, time
 
 from agents import make_key
 from soaking import phases
+from soaking.application import Refused
 from soaking.guard import Guard
 from soaking.proof import Proof
 from soaking.reckoning import flatness, leftovers
@@ -92,7 +93,7 @@ class Soak:
         self.phase = kind.__name__
         known, log, start = self.guard.points(), len(self.guard.lines), time.monotonic()
         used = self.guard.usage() if self.guard.is_alive else None
-        owed = kind(self.stage)
+        owed = self.act(kind)
         if owed.idle:
             self.check_idle(used, time.monotonic() - start)
         new = self.settle(owed, known, log)
@@ -101,6 +102,18 @@ class Soak:
         self.check_points(owed, new)
         self.stage.check_nothing_left()
         return owed
+
+    def act(self, kind):
+        """A refusal that outlasts an application's patience is a broken promise, and the run goes on."""
+        try:
+            return kind(self.stage)
+        except Refused as refusal:
+            self.violation(f"an application was refused: {refusal}")
+            for application in list(self.stage.open):
+                self.stage.kill(application)
+            if not self.guard.is_alive:
+                self.guard.start()
+            return phases.Owed(most=sys.maxsize)
 
     def settle(self, owed, known, log):
         """Waits for what is owed, then until nothing more comes; the new points."""
@@ -158,7 +171,11 @@ class Soak:
             self.violation(words)
         self.guard.ended.set()
         self.stage.stop_agent()
-        self.say(f"restoring {len(self.guard.listed())} points")
+        points = self.guard.listed()
+        # An anomaly holds what is older, on purpose.
+        if len(points) > self.given.max_backups and not any(point["status"] == "anomalous" for point in points):
+            self.violation(f"{len(points)} points are there, not the newest {self.given.max_backups}")
+        self.say(f"restoring {len(points)} points")
         self.proof.prove_all()
         for words in leftovers(self.guard.backups):
             self.violation(words)
