@@ -65,7 +65,8 @@ def measure(kind, model, given):
             "cpu_percent": max(used.ticks * TICK, used.run_ns / 1e9) / given.seconds * 100,
             "voluntary": used.voluntary / given.seconds, "forced": used.forced / given.seconds,
             "switches": (used.voluntary + used.forced) / given.seconds,
-            "resident_mib": after.resident / MIB, "peak_mib": after.peak / MIB, "threads": after.threads,
+            "resident_mib": after.resident / MIB, "anonymous_mib": after.anonymous / MIB,
+            "peak_mib": after.peak / MIB, "threads": after.threads,
             "descriptors": after.descriptors, "stored_meanwhile": len(agent.points() - points), "other": other,
             "complaints": agent.complaints(),
         }
@@ -78,12 +79,12 @@ def measure(kind, model, given):
 
 def report(rows, given):
     print(f"\nIdle for {given.seconds:.0f} s, {given.databases} database{'s' if given.databases > 1 else ''}\n")
-    print(f"{'':16}{'run ms':>9}{'ticks':>7}{'cpu %':>8}{'sleeps/s':>10}{'forced/s':>10}{'MiB now':>9}{'peak':>7}"
+    print(f"{'':16}{'run ms':>9}{'ticks':>7}{'cpu %':>8}{'sleeps/s':>10}{'forced/s':>10}{'MiB now':>9}{'anon':>7}{'peak':>7}"
           f"{'threads':>9}{'files':>7}{'stored':>8}{'other':>7}")
     for row in rows:
         print(f"{row['agent']:16}{row['run_ms']:9.1f}{row['ticks']:7}{row['cpu_percent']:8.3f}{row['voluntary']:10.2f}"
-              f"{row['forced']:10.2f}{row['resident_mib']:9.1f}{row['peak_mib']:7.1f}{row['threads']:9}"
-              f"{row['descriptors']:7}{row['stored_meanwhile']:8}{row['other']:7.2f}")
+              f"{row['forced']:10.2f}{row['resident_mib']:9.1f}{row['anonymous_mib']:7.1f}{row['peak_mib']:7.1f}"
+              f"{row['threads']:9}{row['descriptors']:7}{row['stored_meanwhile']:8}{row['other']:7.2f}")
         for line in row["complaints"]:
             print(f"{'':16}{line}")
     mine = next((row for row in rows if row["agent"] == "holdfast"), None)

@@ -15,6 +15,7 @@ class Usage:
     voluntary: int = 0    # context switches of the threads that exist now: it slept
     forced: int = 0       # it was interrupted
     resident: int = 0     # bytes, now
+    anonymous: int = 0    # bytes of that which are no file's pages
     peak: int = 0         # bytes
     threads: int = 0
     descriptors: int = 0
@@ -73,6 +74,7 @@ def add(total, process):
     total.ticks += int(rest[10]) + int(rest[11])
     status = read(process + "/status")
     total.resident += status_number(status, "VmRSS") * 1024
+    total.anonymous += status_number(status, "RssAnon") * 1024
     total.peak += status_number(status, "VmHWM") * 1024
     total.descriptors += len(os.listdir(process + "/fd"))
     for thread in os.listdir(process + "/task"):
