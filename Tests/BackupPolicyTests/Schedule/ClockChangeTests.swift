@@ -184,5 +184,11 @@ struct ClockChangeTests {
     #expect(try note("*/30 * * * *", after: "2026-10-25T02:10:00+02:00") == "02:30 comes twice: the first")
     #expect(try note("*/30 * * * *", after: "2026-10-25T02:10:00+01:00") == "02:30 comes twice: the second")
     #expect(try note("0 4 * * *", after: "2026-10-24T12:00") == nil)
+    let apia = try ZoneSamples.named("Pacific/Apia")
+    let eve = try apia.time("2011-12-29T12:00", name: "")
+    let daily = try CronSchedule("30 2 * * *")
+    #expect(
+      daily.note(on: try #require(daily.next(after: eve, in: apia)), after: eve, in: apia)
+        == "the clocks go from 2011-12-30 00:00 to 2011-12-31 00:00: 02:30 is skipped and runs now")
   }
 }

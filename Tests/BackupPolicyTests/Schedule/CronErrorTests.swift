@@ -9,8 +9,11 @@ struct CronErrorTests {
     "each names the column, what is wrong, and what may stand there",
     arguments: [
       ("", 1, "empty", "'0 2 * * *'"), ("   ", 1, "empty", "'0 2 * * *'"),
-      ("0 2 * *", 8, "weekday missing", "'0 2 * * *'"), ("0 2", 4, "missing", "'0 2 * * *'"),
-      ("0 0 2 * * *", 1, "6 fields", "'0 2 * * *'"), ("0 0 2 * * * 2026", 11, "7 fields", "'0 2 * * *'"),
+      ("0 2 * *", 8, "weekday is missing", "'0 2 * * *'"),
+      ("0 2", 4, "day of month, month and weekday are missing", "'0 2 * * *'"),
+      ("0 0 2 * * *", 1, "6 fields", "'0 2 * * *'"), ("0 0 2 * * * 2026", 1, "7 fields", "'0 2 * * *'"),
+      ("0 0 2 1 * ?", 1, "6 fields", "'0 2 1 * *'"), ("0 2 * * * backup", 11, "6 fields", "'0 2 * * *'"),
+      ("0 2 * * backup a b", 16, "7 fields", "'0 2 * * *'"),
       ("60 * * * *", 1, "'60' is not a minute", "0-59"), ("0 24 * * *", 3, "'24' is not a hour", "midnight is 0"),
       ("0 0 0 * *", 5, "'0' is not a day of month", "1-31"), ("0 0 32 * *", 5, "'32'", "1-31"),
       ("0 0 1 0 *", 7, "'0' is not a month", "1-12"), ("0 0 1 13 *", 7, "'13'", "Jan-Dec"),
