@@ -47,7 +47,7 @@ extension QuietHours {
     var time = time
     while true {
       let end = Timestamp(milliseconds: time.milliseconds.addingClamped(left))
-      guard let change = zone.nextChange(after: time)?.instant, change < end else { return end }
+      guard let change = zone.nextChange(after: time)?.instant, change <= end else { return end }
       // The clocks are set in the quiet hours: they may be over at once, or last longer.
       guard let rest = remaining(at: change, in: zone) else { return change }
       (time, left) = (change, rest)
