@@ -149,7 +149,7 @@ extension TriggerMachine {
       return start(.change, change.words(settings, at: now.monotonic))
     }
     noteWait()
-    return .wait(until: deadline?.until)
+    return .wait(until: wakeUp)
   }
 
   private mutating func start(_ trigger: Trigger, _ reason: String) -> TriggerAction {
