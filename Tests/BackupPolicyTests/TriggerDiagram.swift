@@ -127,7 +127,7 @@ struct TriggerDiagram {
     if let deadline, deadline.isReached(at: moment) { violate("told to wait until \(deadline), which has passed") }
     // Of a day with a million events, some are enough.
     sends += 1
-    if sends < 2000 || sends % 1000 == 0 { checkStatus() }
+    if sends < 100 || sends % 1000 == 0 { checkStatus() }
   }
 
   private mutating func checkStatus() {

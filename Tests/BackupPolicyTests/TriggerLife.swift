@@ -45,7 +45,7 @@ struct TriggerLife {
       step(&random, by: random.pick(steps) + random.pick([0, 0, 1, 333]))
     }
     // Whatever is owed then is done, and a run of each schedule comes after it.
-    advance(by: 2 * TriggerTimes.day)
+    advance(by: 26 * TriggerTimes.hour)
   }
 
   private mutating func step(_ random: inout SeededGenerator, by length: Int64) {
@@ -107,7 +107,7 @@ extension TriggerLife {
 
 extension TriggerLife {
   func problems() -> [String] {
-    diagram.violations + coverage() + spacing() + runs() + quiet()
+    diagram.violations + coverage() + spacing() + settling() + runs() + quiet()
   }
 
   private func isGood(_ start: TriggerDiagram.Start) -> Bool { start.outcome == .stored || start.outcome == .unchanged }
@@ -141,6 +141,23 @@ extension TriggerLife {
     }
     if settings.mode == .change, diagram.starts.contains(where: { $0.trigger == .scheduled }) {
       problems.append("a scheduled backup in mode change")
+    }
+    return problems
+  }
+
+  /// What is said to be quiet is quiet, and what is said to go on for long does.
+  private func settling() -> [String] {
+    var problems: [String] = []
+    for (index, start) in diagram.starts.enumerated() where start.trigger == .change {
+      let covered = index == 0 ? Int64.min : diagram.starts[index - 1].time
+      // A change in the millisecond of a start comes after it.
+      let held = changes.filter { $0 >= covered && $0 < start.time }
+      if start.reason.hasPrefix("changed, then"), held.contains(where: { $0 > start.time - settings.debounce }) {
+        problems.append("\(start.time): not quiet")
+      }
+      if start.reason.hasPrefix("changing for"), (held.first ?? .max) > start.time - settings.maxDelay {
+        problems.append("\(start.time): not waited for long enough")
+      }
     }
     return problems
   }
