@@ -9,7 +9,7 @@ import Testing
   @Test(arguments: [1, 2, 3, 5, 8, 13] as [UInt64])
   func randomLives(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
-    for life in 0..<30 {
+    for life in 0..<20 {
       var world = try TriggerLife(&random)
       world.live(&random)
       let problems = world.problems()
