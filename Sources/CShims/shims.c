@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 int cshims_rename_noreplace(const char *from, const char *to) {
@@ -30,3 +32,12 @@ int cshims_eventfd(int nonblocking) { return eventfd(0, EFD_CLOEXEC | (nonblocki
 int cshims_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 
 void cshims_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int cshims_timerfd(int realtime) {
+  return timerfd_create(realtime ? CLOCK_REALTIME : CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+int cshims_timerfd_set(int fd, int64_t seconds, int64_t nanoseconds, int cancelled_by_set) {
+  struct itimerspec when = {.it_value = {.tv_sec = seconds, .tv_nsec = nanoseconds}};
+  return timerfd_settime(fd, TFD_TIMER_ABSTIME | (cancelled_by_set ? TFD_TIMER_CANCEL_ON_SET : 0), &when, NULL);
+}
