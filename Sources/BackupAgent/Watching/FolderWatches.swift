@@ -44,7 +44,7 @@ final class FolderWatches {
     for (folder, interest) in plan.folders {
       do {
         try watch(folder)
-      } catch where interest.files {
+      } catch  where interest.files {
         failure = error
       } catch {
         // A folder above that may not be read is no reason for an alarm: the slow poll notices where it leads.
