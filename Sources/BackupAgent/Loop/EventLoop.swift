@@ -65,6 +65,7 @@ final class EventLoop {
       announcements.update(guards, isStopping: isStopping, at: clock.monotonic)
     }
     shared.workers.stop()
+    guards.forEach { $0.lock.release() }
     logger.info("stopped")
   }
 
