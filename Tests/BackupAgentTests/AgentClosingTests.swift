@@ -36,7 +36,7 @@ import TestSupport
     let harness = try AgentHarness(files: SlowFiles(milliseconds: 150))
     let word = harness.folder.path("word")
     let application = try ProcessInBackground("python3", ["-c", Self.application, harness.database, word])
-    try await offPool { try application.waitForLine("written") }
+    try await harness.wait(for: "written", of: application)
     try await harness.withAgent(settings()) { _ in
       try await harness.log.wait(for: "backing up app")
       try await harness.eventually("reading") { try harness.leftovers().contains { $0.hasPrefix(".tmp-backup_") } }
@@ -77,7 +77,7 @@ import TestSupport
           time.sleep(0.05)
         """, harness.database,
       ])
-    try await offPool { try writer.waitForLine("written") }
+    try await harness.wait(for: "written", of: writer)
     try await harness.withAgent(settings()) { _ in try await harness.waitForPoints(1) }
     #expect(harness.log.count("makes way") == 0, "\(harness.log.lines)")
   }

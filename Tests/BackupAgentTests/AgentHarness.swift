@@ -149,6 +149,10 @@ final class AgentHarness: Sendable {
     try await offPool { [service] in try service.list().allSatisfy { try service.verify($0.id.text).verified } }
   }
 
+  func wait(for line: String, of process: ProcessInBackground) async throws {
+    try await eventually("\(line) of a process") { process.lines.contains(line) }
+  }
+
   /// Waits until `condition` holds; the limit is far beyond what it should take.
   func eventually(_ what: String, _ condition: () throws -> Bool) async throws {
     for _ in 0..<3000 {
