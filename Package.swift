@@ -60,7 +60,7 @@ let package = Package(
       dependencies: ["BackupAgent", "BackupEngine", "BackupPolicy", "SQLitePages", "TestSupport", lifecycle, logging],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["holdfast", "BackupPolicy", "TestSupport"], swiftSettings: strict),
+      name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "TestSupport"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
