@@ -15,6 +15,7 @@ let package = Package(
   products: [
     .executable(name: "holdfast", targets: ["holdfast"]),
     .library(name: "BackupEngine", targets: ["BackupEngine"]),
+    .library(name: "BackupAgent", targets: ["BackupAgent"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -60,7 +61,11 @@ let package = Package(
       dependencies: ["BackupAgent", "BackupEngine", "BackupPolicy", "SQLitePages", "TestSupport", lifecycle, logging],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "TestSupport"], swiftSettings: strict),
+      name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LibraryTests", dependencies: ["BackupAgent", "BackupEngine", "TestSupport", lifecycle, logging],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
