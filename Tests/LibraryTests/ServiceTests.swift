@@ -109,10 +109,10 @@ struct ServiceTests {
   func errors() async throws {
     let bed = try LibraryBed(rows: 1)
     let keyless = try bed.service(password: nil)
-    var error = await #expect(throws: HoldfastError.self) { try await keyless.create() }
-    #expect(error?.code == .keyMissing)
-    error = await #expect(throws: HoldfastError.self) { try await keyless.list() }
+    var error = await #expect(throws: HoldfastError.self) { try await keyless.list() }
     #expect(error?.code == .pointNotFound)
+    error = await #expect(throws: HoldfastError.self) { try await keyless.create() }
+    #expect(error?.code == .keyMissing)
     error = await #expect(throws: HoldfastError.self) { try await keyless.list(limit: -1) }
     #expect(error?.code == .usage)
     let nowhere = try BackupService(
