@@ -47,6 +47,11 @@ let package = Package(
         "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", argumentParser, logging,
       ], swiftSettings: strict),
 
+    // Compiled as another package, so that it cannot use what only this one may.
+    .executableTarget(
+      name: "example-shop", dependencies: ["BackupAgent", "BackupEngine", "CSQLite"], path: "contrib/examples/shop",
+      swiftSettings: strict + [.unsafeFlags(["-package-name", "example"])]),
+
     .target(
       name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", logging],
       path: "Tests/TestSupport", swiftSettings: strict),
@@ -64,7 +69,8 @@ let package = Package(
       name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "LibraryTests", dependencies: ["BackupAgent", "BackupEngine", "TestSupport", lifecycle, logging],
+      name: "LibraryTests",
+      dependencies: ["BackupAgent", "BackupEngine", "TestSupport", "example-shop", lifecycle, logging],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

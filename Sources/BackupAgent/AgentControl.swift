@@ -6,6 +6,7 @@ import Synchronization
 /// come after its end are dropped.
 package final class AgentControl: Sendable {
   let inbox: Mailbox<LoopMessage>
+  let lifetime = AgentLifetime()
   /// Whether the loop still answers.
   private let isOpen = Mutex(false)
 
@@ -39,11 +40,13 @@ package final class AgentControl: Sendable {
   /// The loop answers from now on.
   func open() {
     isOpen.withLock { $0 = true }
+    lifetime.begin()
   }
 
   /// The loop has ended: whoever still waits gets an answer.
   func close() {
     isOpen.withLock { $0 = false }
     for case .status(let continuation) in inbox.takeAll() { continuation.resume(returning: []) }
+    lifetime.end()
   }
 }

@@ -49,7 +49,8 @@ package enum AgentRunner {
     }
   }
 
-  private static func require(_ service: BackupService, _ settings: AgentSettings) throws {
+  /// - Throws: `usage` without a database, `keyMissing` without what is to encrypt it.
+  static func require(_ service: BackupService, _ settings: AgentSettings) throws {
     _ = try service.requireDatabase()
     guard settings.request.encrypt, service.credentials.isEmpty else { return }
     throw HoldfastError(

@@ -21,7 +21,8 @@ struct ServiceTests {
     #expect(verification.verified && verification.errors.isEmpty)
     #expect(verification.checks.contains { $0.name == Check.Name.integrity && $0.outcome == .passed })
     #expect(try await service.metadata(of: first.id.text).status == .verified)
-    #expect(try bed.folder.read("backups/\(first.filename)") != nil, "the default folder is backups beside the database")
+    #expect(
+      try bed.folder.read("backups/\(first.filename)") != nil, "the default folder is backups beside the database")
   }
 
   @Test("A plan changes nothing; executing it restores, and keeps what was there")

@@ -10,7 +10,7 @@ extension BackupService {
   ///   - createSafetyBackup: store what the database holds now before it is touched.
   ///   - recheck: run SQLite's checks even where the same content passed them before.
   ///   - acceptUnauthenticated: restore a point although nothing proves where it comes from.
-  /// - Throws: ``HoldfastError``: why the restore would be refused and what to do instead; `pointNotFound`, `keyMissing`,
+  /// - Throws: `HoldfastError`: why the restore would be refused and what to do instead; `pointNotFound`, `keyMissing`,
   ///   `wrongKey`, `busy`, `noSpace`, `refused`, `unauthenticated`, `verificationFailed`.
   public func planRestore(
     _ id: PointID, to newFile: String? = nil, verifyFirst: Bool = true, createSafetyBackup: Bool = true,
@@ -32,7 +32,7 @@ extension BackupService {
   /// - Parameters:
   ///   - plan: from ``planRestore(_:to:verifyFirst:createSafetyBackup:recheck:acceptUnauthenticated:)`` of this service.
   ///   - progress: called with steps of the plan and with bytes, by the activity.
-  /// - Throws: ``HoldfastError``: `factsChanged` where the plan does not fit any more (plan again), `busy`,
+  /// - Throws: `HoldfastError`: `factsChanged` where the plan does not fit any more (plan again), `busy`,
   ///   `verificationFailed`, `archiveCorrupt`, `wrongKey`, `noSpace`, `interrupted`.
   @discardableResult
   public func execute(_ plan: RestorePlan, progress: ProgressReport? = nil) async throws -> RestoreOutcome {
@@ -46,7 +46,7 @@ extension BackupService {
   ///   - verifyFirst: prove the archive, and check the database in it, before it is installed.
   ///   - createSafetyBackup: store what the database holds now before it is touched.
   ///   - progress: called with steps of the plan and with bytes, by the activity.
-  /// - Throws: ``HoldfastError``: what
+  /// - Throws: `HoldfastError`: what
   ///   ``planRestore(_:to:verifyFirst:createSafetyBackup:recheck:acceptUnauthenticated:)`` and
   ///   ``execute(_:progress:)`` throw.
   @discardableResult

@@ -6,14 +6,14 @@ extension BackupService {
   /// Any point may be removed by hand, the newest verified one too. Removing one that is gone by now is no error once it
   /// was found.
   ///
-  /// - Throws: ``HoldfastError``: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
+  /// - Throws: `HoldfastError`: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
   public func delete(_ id: PointID) async throws {
     _ = try await BlockingWork.run("delete \(id)") { _ in try self.delete(id.text) }
   }
 
   /// What ``deleteOld(by:progress:)`` would keep and remove now, and why. Nothing is removed.
   ///
-  /// - Throws: ``HoldfastError``: `pointNotFound` where there is no repository, `usage` for a rule below 1.
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository, `usage` for a rule below 1.
   public func planDeleteOld(by policy: RetentionPolicy) async throws -> RetentionDecision {
     try await BlockingWork.run("plan a cleanup") { _ in try Self.meant(self.planCleanup(policy)) }
   }
@@ -27,7 +27,7 @@ extension BackupService {
   ///   - policy: what to keep.
   ///   - progress: called with points that are gone.
   /// - Returns: each point that stayed and each that went, with its reasons.
-  /// - Throws: ``HoldfastError``: `pointNotFound` where there is no repository, `usage` for a rule below 1, `busy`,
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository, `usage` for a rule below 1, `busy`,
   ///   `permissionDenied`, `ioError`, `interrupted`; some points may be gone by then.
   @discardableResult
   public func deleteOld(
@@ -41,7 +41,7 @@ extension BackupService {
   /// Removes all but the newest backups: ``deleteOld(by:progress:)`` with a count alone.
   ///
   /// - Parameter count: how many to keep, at least 1. Safety backups are not counted.
-  /// - Throws: ``HoldfastError``: as ``deleteOld(by:progress:)``.
+  /// - Throws: `HoldfastError`: as ``deleteOld(by:progress:)``.
   @discardableResult
   public func deleteOld(keeping count: Int = 30) async throws -> RetentionDecision {
     try await deleteOld(by: RetentionPolicy(keepLast: count))
@@ -49,7 +49,7 @@ extension BackupService {
 
   /// Figures of the whole repository, from its metadata.
   ///
-  /// - Throws: ``HoldfastError``: `pointNotFound` where there is no repository.
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository.
   public func stats() async throws -> RepositoryStatistics {
     try await BlockingWork.run("count the backups") { _ in try self.statistics() }
   }

@@ -15,7 +15,7 @@ extension BackupService {
   ///   - compress: nil for the service's own setting.
   ///   - progress: called with bytes of the database while it is read.
   /// - Returns: what is recorded of the point.
-  /// - Throws: ``HoldfastError``: `databaseMissing` (a database is never made by a backup), `notADatabase`,
+  /// - Throws: `HoldfastError`: `databaseMissing` (a database is never made by a backup), `notADatabase`,
   ///   `databaseCorrupt`, `busy`, `keyMissing`, `wrongKey` where the newest point opens with another key, `noSpace`,
   ///   `permissionDenied`, `ioError`, `interrupted`.
   @discardableResult
@@ -40,7 +40,7 @@ extension BackupService {
   /// cannot be read now is `failed`.
   ///
   /// - Parameter limit: the most to return, the newest ones; nil for all.
-  /// - Throws: ``HoldfastError``: `pointNotFound` where there is no repository yet, `usage` for a negative limit.
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository yet, `usage` for a negative limit.
   public func list(limit: Int? = nil) async throws -> [PointMetadata] {
     guard limit ?? 0 >= 0 else { throw HoldfastError(.usage, "the limit must not be negative, and is \(limit ?? 0)") }
     return try await BlockingWork.run("list the backups") { _ in
@@ -52,7 +52,7 @@ extension BackupService {
   /// What is recorded of one point.
   ///
   /// - Parameter reference: an ID, a unique prefix of one, or `latest` for the newest sound point that no restore put aside.
-  /// - Throws: ``HoldfastError``: `pointNotFound`, or `usage` where a prefix fits several.
+  /// - Throws: `HoldfastError`: `pointNotFound`, or `usage` where a prefix fits several.
   public func metadata(of reference: String) async throws -> PointMetadata {
     try await BlockingWork.run("find a backup") { _ in try self.point(reference).metadata }
   }
@@ -62,10 +62,11 @@ extension BackupService {
   /// A point that fails is a result and no error: see ``Verification/verified`` and ``Verification/errors``.
   ///
   /// - Parameters:
+  ///   - id: the point.
   ///   - depth: `full` decrypts and decompresses everything and runs SQLite's own checks; `quick` needs no key.
   ///   - recheck: whether SQLite's checks run even where the same content passed them before.
   ///   - progress: called with bytes of the archive.
-  /// - Throws: ``HoldfastError``: `pointNotFound`, `keyMissing`, `wrongKey`, `noSpace` in the state folder, `interrupted`.
+  /// - Throws: `HoldfastError`: `pointNotFound`, `keyMissing`, `wrongKey`, `noSpace` in the state folder, `interrupted`.
   @discardableResult
   public func verify(
     _ id: PointID, depth: VerificationDepth = .full, recheck: Bool = false, progress: ProgressReport? = nil

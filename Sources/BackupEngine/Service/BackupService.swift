@@ -5,7 +5,7 @@ import SQLitePages
 ///
 /// The `async` calls are the library's. Each does its blocking work on a thread of its own, so it may be awaited anywhere;
 /// cancelling the task stops the work at its next step, and the call then throws `interrupted` with everything as it was
-/// before. Every error is a ``HoldfastError``, with a message for people and a code for programs. A service may be used by
+/// before. Every error is a `HoldfastError`, with a message for people and a code for programs. A service may be used by
 /// several tasks at once, and beside the command line and an agent on the same folder: the repository's lock puts what
 /// changes it in a row.
 ///
