@@ -6,6 +6,7 @@ import Synchronization
 /// come after its end are dropped.
 package final class AgentControl: Sendable {
   let inbox: Mailbox<LoopMessage>
+  /// Ended by whoever runs the agent.
   let lifetime = AgentLifetime()
   /// Whether the loop still answers.
   private let isOpen = Mutex(false)
@@ -47,6 +48,5 @@ package final class AgentControl: Sendable {
   func close() {
     isOpen.withLock { $0 = false }
     for case .status(let continuation) in inbox.takeAll() { continuation.resume(returning: []) }
-    lifetime.end()
   }
 }

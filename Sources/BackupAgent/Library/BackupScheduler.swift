@@ -119,18 +119,18 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     try state.begin(control)
     do {
       let configuration = try state.agentConfiguration()
-      for database in configuration.databases { try AgentRunner.require(database.service, database.settings) }
+      try configuration.validate()
       return AgentService(
         configuration, control: control, reload: { [state] in try state.agentConfiguration() }, logger: logger)
     } catch {
-      state.end(control)
+      Self.end(control, state)
       throw error
     }
   }
 
-  /// The agent is gone: whoever waits for it is told.
+  /// The agent is gone: another may start, and whoever waits for the end is told.
   private static func end(_ control: AgentControl, _ state: SchedulerState) {
     state.end(control)
-    control.close()
+    control.lifetime.end()
   }
 }
