@@ -15,14 +15,14 @@ struct ExampleTests {
         verified: true, errors: []
         listed: manual, verified
         after the accident there are 0 orders
-        the plan: check_space, safety_backup, verify, stage, integrity_check, install_live, record
+        the plan: check_space, safety_backup, verify, stage, integrity_check, install_live, sync, record
         restored 100 orders; what was there is kept: true
-        watching: true, scheduled: at 02:30 from Monday to Friday
+        watching: true, scheduled: at 02:30 on weekdays
         burst 1: a change backup has all 120 orders
         burst 2: a change backup has all 140 orders
         the next run is on the hour: true
         running: false
-        kept: the newest verified point
+        kept: the newest verified point; the newest verified backup
         kept: safety backup younger than 7 days
         kept: among the newest 1
         nothing failed: true

@@ -112,7 +112,7 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     guard let control = state.control, let plan = state.plan, let status = await control.status().first else {
       return nil
     }
-    return BackupJobInfo(plan, status, now: state.service.environment.now())
+    return BackupJobInfo(plan, status)
   }
 
   private func begin(_ control: AgentControl) throws -> AgentService {
