@@ -10,7 +10,9 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/timerfd.h>
+#include <sys/timex.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +23,17 @@ int cshims_rename_noreplace(const char *from, const char *to) {
 
 int cshims_start_writeback(int fd, int64_t offset, int64_t length) {
   return sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+uint32_t cshims_file_system_type(const char *path) {
+  struct statfs facts;
+  return statfs(path, &facts) == 0 ? (uint32_t)facts.f_type : 0;
+}
+
+int cshims_clock_is_kept(void) {
+  struct timex state = {0};
+  if (adjtimex(&state) < 0) return -1;
+  return !(state.status & STA_UNSYNC);
 }
 
 int cshims_forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }

@@ -9,6 +9,12 @@ int cshims_rename_noreplace(const char *from, const char *to);
 /// Starts writing dirty pages of a range to disk without waiting (sync_file_range, SYNC_FILE_RANGE_WRITE).
 int cshims_start_writeback(int fd, int64_t offset, int64_t length);
 
+/// The kernel's number of the kind of file system that a path lies on (`f_type` of statfs); 0 where it cannot be told.
+uint32_t cshims_file_system_type(const char *path);
+
+/// Whether a time server keeps the kernel's clock: 1 or 0, or -1 where the kernel does not say.
+int cshims_clock_is_kept(void);
+
 /// Keeps this process out of core dumps and out of reach of other processes' ptrace (PR_SET_DUMPABLE 0).
 int cshims_forbid_core_dumps(void);
 
