@@ -47,10 +47,10 @@ let package = Package(
         "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", argumentParser, logging,
       ], swiftSettings: strict),
 
-    // Compiled as another package, so that it cannot use what only this one may.
+    // Without package access: it can use nothing but what is public.
     .executableTarget(
       name: "example-shop", dependencies: ["BackupAgent", "BackupEngine", "CSQLite"], path: "contrib/examples/shop",
-      swiftSettings: strict + [.unsafeFlags(["-package-name", "example"])]),
+      packageAccess: false, swiftSettings: strict),
 
     .target(
       name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", logging],

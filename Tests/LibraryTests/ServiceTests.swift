@@ -1,4 +1,5 @@
 import BackupEngine
+import FoundationEssentials
 import TestSupport
 import Testing
 
@@ -125,5 +126,16 @@ struct ServiceTests {
       error = #expect(throws: HoldfastError.self) { try BackupService(databaseURL: url) }
       #expect(error?.code == .usage, "\(url)")
     }
+  }
+
+  @Test("Relative paths are taken from the working folder when the service is made")
+  func relativePaths() throws {
+    let bed = try LibraryBed(rows: 1)
+    let service = try BackupService(
+      databaseURL: "sqlite:///./data/app.db", backupDirectory: "kept", options: bed.options, logger: LibraryBed.silent)
+    let folder = FileManager.default.currentDirectoryPath
+    #expect(service.database == "\(folder)/./data/app.db")
+    #expect(service.folder == "\(folder)/kept")
+    #expect(service.environment.stateFolder == bed.folder.path("state"))
   }
 }

@@ -27,12 +27,16 @@ package struct StandardFolders {
   }
 
   /// The key file that `init` makes and that the other commands use where it exists.
-  package var keyFile: String? {
-    if let folder = absolute("XDG_CONFIG_HOME") { return "\(folder)/holdfast/key" }
-    return home.map { "\($0)/.config/holdfast/key" }
+  package var keyFile: String? { configurationFolder.map { "\($0)/key" } }
+
+  /// `$XDG_CONFIG_HOME/holdfast`.
+  package var configurationFolder: String? {
+    if let folder = absolute("XDG_CONFIG_HOME") { return "\(folder)/holdfast" }
+    return home.map { "\($0)/.config/holdfast" }
   }
 
-  private var home: String? {
+  /// `HOME`, or what the system's list of users says.
+  package var home: String? {
     if let home = absolute("HOME") { return home }
     guard let entry = getpwuid(geteuid()), let folder = entry.pointee.pw_dir else { return nil }
     let path = String(cString: folder)

@@ -3,7 +3,7 @@ import CSQLite
 
 /// An application with a database, and what it has to do for its backups: `example-shop FOLDER`.
 ///
-/// It uses nothing but Holdfast's public calls: it is compiled as a package of its own.
+/// It uses nothing but what is public: it is compiled without access to the rest.
 @main
 struct Shop {
   static func main() async throws {
