@@ -16,16 +16,25 @@ final class AgentHarness: Sendable {
   let service: BackupService
   let control: AgentControl
 
-  init(database name: String = "app.db") throws {
+  /// - Parameters:
+  ///   - files: the engine's, where a test lets them fail.
+  ///   - now: wall time, where a test sets it.
+  init(
+    folder data: String = "data", database name: String = "app.db", files: (any FileOperations)? = nil,
+    now: (@Sendable () -> Timestamp)? = nil
+  ) throws {
     folder = try TemporaryFolder()
-    try SystemFileOperations().makeFolder(folder.path("data"))
-    database = folder.path("data/\(name)")
+    try SystemFileOperations().makeFolders(folder.path(data))
+    database = folder.path("\(data)/\(name)")
     backups = folder.path("backups")
     control = try AgentControl()
     let logger = log.logger
+    var environment = EngineEnvironment.system(stateFolder: folder.path("state"), logger: logger)
+    environment.files = files ?? environment.files
+    environment.now = now ?? environment.now
     service = BackupService(
       database: database, folder: backups, credentials: Credentials(key: SecretBytes(try SecretBytes.random(32))),
-      environment: .system(stateFolder: folder.path("state"), logger: logger))
+      environment: environment)
   }
 
   /// Quick settings; a test overrides what it is about.
@@ -46,9 +55,15 @@ final class AgentHarness: Sendable {
     try await withAgent(configuration(settings, stopGrace: stopGrace), parts: parts, body)
   }
 
-  func configuration(_ settings: AgentSettings = settings(), stopGrace: Int64 = 10000) -> AgentConfiguration {
-    AgentConfiguration(
-      databases: [GuardedDatabase(name: "app", service: service, settings: settings)], stopGrace: stopGrace)
+  /// - Parameter database: another path than ``database``.
+  func configuration(
+    _ settings: AgentSettings = settings(), database: String? = nil, stopGrace: Int64 = 10000
+  ) -> AgentConfiguration {
+    let guarded = BackupService(
+      database: database ?? self.database, folder: backups, credentials: service.credentials,
+      environment: service.environment)
+    return AgentConfiguration(
+      databases: [GuardedDatabase(name: "app", service: guarded, settings: settings)], stopGrace: stopGrace)
   }
 
   func withAgent(

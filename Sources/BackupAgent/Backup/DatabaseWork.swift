@@ -77,12 +77,28 @@ final class DatabaseWork: Sendable {
     var settings = database.settings
     settings.request.backupType = trigger.rawValue
     if trigger == .scheduled { settings.verifyAfterCreate = true }
+    let before = memory()
     var once = ChangeBackup(database.service, settings, logger)
     if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
     let ending = try once.take(progress)
+    if let before { compare(before) }
     // What it remembers is in the repository.
     _ = try? backup.assess()
     return ending
+  }
+
+  private func memory() -> AgentMemory? {
+    (try? database.service.repository()).flatMap { AgentMemory.load($0) }
+  }
+
+  /// The alarms that a backup without a memory cannot raise.
+  private func compare(_ before: AgentMemory) {
+    guard let content = before.content, let now = memory()?.content, let path = database.service.database else {
+      return
+    }
+    for alarm in ContentAlarm.decide(before: content, now: now) where !alarm.forbidsBackup {
+      logger.error("\(alarm.error(database: path, lastGood: before.point))")
+    }
   }
 }
 

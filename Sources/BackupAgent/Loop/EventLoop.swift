@@ -52,9 +52,9 @@ final class EventLoop {
 
   /// Runs until it is told to stop and nothing is running any more.
   func run() {
+    guards.forEach { $0.start() }
     parts.control.open()
     defer { parts.control.close() }
-    guards.forEach { $0.start() }
     while !(isStopping && guards.allSatisfy(\.isDone)) {
       let wake = sleep()
       if wake.clockSet { guards.forEach { $0.handleClockSet() } }
