@@ -2,11 +2,11 @@ import BackupPolicy
 import Glibc
 
 /// Where files go that nobody named a place for: the XDG base directories.
-package struct StandardFolders {
+package struct StandardFolders: Sendable {
   /// The value of an environment variable; nil for one that is empty or not set.
-  private let variable: (String) -> String?
+  package let variable: @Sendable (String) -> String?
 
-  package init(variable: @escaping (String) -> String?) {
+  package init(variable: @escaping @Sendable (String) -> String?) {
     self.variable = variable
   }
 
