@@ -8,7 +8,7 @@ import Glibc
 /// test starts at the same moment, and keep the reader waiting for ever.
 package final class ProcessInBackground {
   private let process: pid_t
-  private let output: Int32
+  private let outputFile: Int32
   private var end: Int32?
 
   /// Starts a program, found along `PATH`.
@@ -30,19 +30,19 @@ package final class ProcessInBackground {
       throw HoldfastError(errno: failure, "run", program)
     }
     process = started
-    output = file
+    outputFile = file
   }
 
   deinit {
     stop()
-    close(output)
+    close(outputFile)
   }
 
   /// Waits until the program has written that line. Throws where it ends before.
   package func waitForLine(_ line: String) throws {
-    while !text().split(separator: "\n").contains(Substring(line)) {
+    while !output.split(separator: "\n").contains(Substring(line)) {
       guard !hasEnded(options: WNOHANG) else {
-        throw HoldfastError(.failed, "a child ended without saying \(line): \(text())")
+        throw HoldfastError(.failed, "a child ended without saying \(line): \(output)")
       }
       usleep(2000)
     }
@@ -73,9 +73,12 @@ package final class ProcessInBackground {
     return true
   }
 
-  private func text() -> String {
+  package var isRunning: Bool { !hasEnded(options: WNOHANG) }
+
+  /// What it has written to its standard output, as far as 4 KiB go.
+  package var output: String {
     var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = pread(output, &bytes, bytes.count, 0)
+    let count = pread(outputFile, &bytes, bytes.count, 0)
     return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
   }
 }

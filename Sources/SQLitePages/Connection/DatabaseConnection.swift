@@ -78,7 +78,9 @@ package final class DatabaseConnection {
   package func close() {
     guard let handle else { return }
     if access == .observer || access == .exclusive {
-      let rule = ClosingRule.decide(closingFacts())
+      let facts = closingFacts()
+      var rule = ClosingRule.decide(facts)
+      if rule.mayCheckpoint, !copyLog(facts) { rule = .notLast }
       if rule.mayCheckpoint { _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil) }
       closing = rule
     }
