@@ -31,9 +31,14 @@ struct Agent: AsyncParsableCommand {
   @OptionGroup var retention: RetentionOptions
   @OptionGroup var options: ServiceOptions
 
-  func run() async throws {
+  /// On the main actor, and from there on an executor of its own: one job on Swift's pool would start a timer that never
+  /// ends (see ``ThreadExecutor``).
+  @MainActor func run() async throws {
     let database = GuardedDatabase(name: "database", service: try service(), settings: try settings())
-    try await AgentRunner.run(AgentConfiguration(databases: [database]), reload: nil, logger: logger)
+    let logger = logger
+    try await Task(executorPreference: try ThreadExecutor()) {
+      try await AgentRunner.run(AgentConfiguration(databases: [database]), reload: nil, logger: logger)
+    }.value
   }
 
   /// `--once`. It blocks, so it must not run where ``run()`` does, on Swift's cooperative pool.
