@@ -37,6 +37,44 @@ package struct FileFacts: Hashable, Sendable {
   }
 }
 
+/// A file's identity, size and times at one moment: where they are the same later on, nobody wrote to it in between.
+package struct FileStamp: Hashable, Sendable {
+  package var identity: FileIdentity
+  /// Bytes.
+  package var size: Int64
+  /// Nanoseconds since the epoch.
+  package var modified: Int64
+  /// Nanoseconds since the epoch.
+  package var changed: Int64
+  /// False where the file was written within a tick of the kernel's clock before this was taken: a write right after it could
+  /// leave the same times (git calls such a file "racily clean"), so that it proves nothing later.
+  package var isSettled: Bool
+
+  /// Granularity of the kernel's time stamps, 10 ms at worst, twice.
+  private static let tick: Int64 = 20_000_000
+
+  /// Nil where there is no such file.
+  package init?(path: String) {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    guard let facts = FileFacts(path: path) else { return nil }
+    self.init(facts, now: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
+  }
+
+  /// - Parameter now: nanoseconds since the epoch, read before `facts`.
+  package init(_ facts: FileFacts, now: Int64) {
+    identity = facts.identity
+    (size, modified, changed) = (facts.size, facts.modified, facts.changed)
+    isSettled = now - max(modified, changed) > Self.tick
+  }
+
+  /// Whether nothing was written from this stamp on until `later` was taken.
+  package func isUntouched(until later: FileFacts) -> Bool {
+    isSettled && identity == later.identity && size == later.size && modified == later.modified
+      && changed == later.changed
+  }
+}
+
 /// Which files a database consists of at a moment; nil where one does not exist.
 package struct DatabaseFiles: Hashable, Sendable {
   package var database: FileIdentity?

@@ -58,4 +58,6 @@ package struct SnapshotPosition: Hashable, Sendable {
   package var changeCounter: UInt32
   /// Size and times of the database file, as `stat` saw them inside the transaction; checkpoints change them.
   package var facts: FileFacts?
+  /// The same as it was before the transaction looked at the WAL: a checkpoint that wrote since shows as a difference.
+  package var stampBefore: FileStamp?
 }

@@ -28,7 +28,8 @@ struct SnapshotState {
     position = SnapshotPosition(
       database: facts?.identity,
       wal: transaction.header.map { SnapshotPosition.WAL($0, backfilled: transaction.backfilled) },
-      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) }, facts: facts)
+      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) }, facts: facts,
+      stampBefore: transaction.stampBefore)
   }
 
   private static func reader(
