@@ -58,10 +58,11 @@ struct PageReader {
     try withUnsafeTemporaryAllocation(byteCount: Self.frameHeaderSize, alignment: 8) { header in
       let result = wal.read(into: header, at: offset)
       guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
-      // The read transaction keeps these frames in place; should it ever not, this is where it shows.
-      guard header.loadUnaligned(as: UInt32.self).bigEndian == page,
-        header.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == salts
-      else {
+      // The read transaction keeps these frames in place; should it ever not, this is where it shows. Zeros for salts are what
+      // SQLite leaves in a frame that it rewrote within a transaction and, after a ROLLBACK TO, forgot to seal (wal.c,
+      // `iReCksum`); other connections read such a frame as we do, by the wal-index.
+      let itsSalts = header.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+      guard header.loadUnaligned(as: UInt32.self).bigEndian == page, itsSalts == salts || itsSalts == 0 else {
         throw DatabaseError(
           .unstable, path: path, message: "cannot read \(path): its write-ahead log changed under a read transaction")
       }

@@ -51,8 +51,9 @@ struct TrackerStep {
     guard let index = connection.walIndex(), let frames = WALFrames(connection, pageSize: next.pageSize) else {
       return Self.incomplete("the write-ahead log cannot be read here")
     }
+    // Without any WAL there are no salts, and so no generation.
     let result =
-      old.salts == new.salts
+      old.salts == new.salts && old.salts != 0
       ? proveSameGeneration(old, new, index, frames)
       : isFileUntouched && old.backfilled >= old.maxFrame
         ? collect(.untouchedFile, from: 1, to: new.maxFrame, index)
