@@ -18,7 +18,9 @@ final class TrackerBed {
   }
 
   /// A database in WAL mode with 600 rows of about a quarter of a page, checkpointed and open.
-  func application(_ setup: String = "", path: String? = nil) throws -> DatabaseApplication {
+  func application(
+    _ setup: String = "", path: String? = nil, parameters: String = ""
+  ) throws -> DatabaseApplication {
     try DatabaseApplication(
       path ?? self.path,
       """
@@ -29,7 +31,7 @@ final class TrackerBed {
       INSERT OR IGNORE INTO t SELECT n, randomblob(900) FROM (\(DatabaseFixture.numbers(600)));
       PRAGMA wal_checkpoint(TRUNCATE);
       \(setup)
-      """)
+      """, parameters: parameters)
   }
 
   /// Waits until the file's times can tell a later write.

@@ -19,7 +19,7 @@ extension TrackerStep {
       return (.incomplete("the write-ahead log was reset more than once, or recovered"), [])
     }
     var count = FrameCount(frames)
-    if new.maxFrame <= old.maxFrame { count.addLeftovers(of: old) }
+    count.addLeftovers(of: old)
     count.add(1, through: new.maxFrame, salts: new.salts)
     guard count.isCertain, count.commits == new.changeCount - old.changeCount else {
       return (.incomplete("the write-ahead log was reset, and not all commits before that are left in it"), [])
