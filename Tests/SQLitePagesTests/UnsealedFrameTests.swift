@@ -37,9 +37,10 @@ import Testing
   }
 
   private func hasUnsealedFrame(_ snapshot: DatabaseSnapshot) -> Bool {
-    guard let frames = WALFrames(snapshot.connection, pageSize: snapshot.geometry.pageSize),
+    guard let journal = SQLiteFile.journal(of: snapshot.connection.handle),
       let last = snapshot.position.wal?.maxFrame, last > 0
     else { return false }
-    return (1...last).contains { frames.header($0)?.salts == 0 }
+    let log = WALFile(file: journal, pageSize: snapshot.geometry.pageSize)
+    return (1...last).contains { log.header(of: $0)?.salts == 0 }
   }
 }

@@ -1,158 +1,181 @@
 /// Decides when a backup starts, from events and times alone.
 ///
-/// At most one backup is running and at most one is owed. A change is owed until a backup that started after it has
-/// succeeded; when it may start is the latest of a list of constraints (quiet, floor, backoff), each with its reason. A
-/// request of a person waits only for a backup that is running; where it fails the person is told, and only a change that it
-/// would have covered is tried again.
+/// At most one backup is running, and at most one start is pending. Three things can be owed:
+/// - *a change*, until a backup that started after it has succeeded, whatever that backup was started for. When it may start
+///   is the latest of a list of constraints (quiet, floor, backoff, quiet hours), each with its reason.
+/// - *a scheduled run*, until a scheduled backup has succeeded. It waits for a running backup and the pause after failures,
+///   and for nothing else; it covers the change too. Runs that were missed are made up once, however many they were.
+/// - *a request* of a person. It waits only for a running backup. Where it fails the person is told, and only what it would
+///   have covered besides is tried again. A request and an owed scheduled run are one backup, a scheduled one.
+///
+/// Debounce, floors and backoff use the monotonic clock alone, calendars the wall clock alone.
 package struct TriggerMachine: Sendable {
-  package let settings: TriggerSettings
+  /// A scheduled run that starts so late is still on time.
+  static let tolerance: Int64 = 60000
+  /// How often in a row a backup is given up for an application that closes the database.
+  static let releaseLimit = 2
 
-  /// A change that no backup covers yet.
-  private struct Owed {
-    /// Monotonic milliseconds of the first and the latest change.
-    var first: Int64
-    var last: Int64
-    /// Whether it need not wait for quiet: it happened before the agent started, or was tried already.
-    var quiet = false
-    var reason: String?
-  }
+  package private(set) var settings: TriggerSettings
 
-  private struct Running {
-    /// What it covers, and what is owed again where it fails.
-    var covers: Owed?
-  }
-
-  private var owed: Owed?
-  private var requested = false
-  private var running: Running?
-  private var lastStart: Int64?
-  private var lastFailure: Int64?
-  private var failures = 0
-  private var stopping = false
-  private var clock = Int64.min
+  private(set) var change: OwedChange?
+  var run: ScheduledRun?
+  /// Since when a person waits.
+  private(set) var requested: Timestamp?
+  private(set) var running: RunningBackup?
+  var book: ScheduleBook
+  private(set) var backoff = Backoff()
+  var history = TriggerHistory()
+  private(set) var lastStart: Int64?
+  private(set) var releases = 0
+  /// A backup was given up in this very event, and goes on without waiting for anything.
+  private(set) var isResuming = false
+  private(set) var isStopping = false
+  private(set) var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
+  /// What was last said to be waited for.
+  private var lastWait: String?
+  private var saidThatChangesWait = false
 
   package init(settings: TriggerSettings = TriggerSettings()) {
     self.settings = settings
+    book = ScheduleBook(settings.timetable)
   }
 
   /// Takes one event and says what to do next.
   package mutating func receive(_ event: TriggerEvent, at moment: Moment) -> TriggerAction {
     // A monotonic clock does not go back; a caller that mixes two readings up must not make us wait for ever.
-    clock = max(clock, moment.monotonic)
+    now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
+    advanceBook()
+    let skipped = take(event)
+    let missed = admitDueRuns()
+    let action = next()
+    isResuming = false
+    if case .wait = action, let reason = skipped ?? missed { return .skip(reason: reason) }
+    return action
+  }
+
+  /// Notes the event; why it changes nothing, where that is so.
+  private mutating func take(_ event: TriggerEvent) -> String? {
     switch event {
-    case .change: noteChange()
-    case .startup(let changed): if changed { noteChange(quiet: true, "changed while the agent was not running") }
+    case .change: return noteChange()
+    case .startup(let changed, let lastScheduled):
+      book.begin(after: (lastScheduled ?? now.wall).writable)
+      advanceBook()
+      if changed { return noteChange("changed while the agent was not running") }
     case .requested:
-      if requested, !stopping { return .skip(reason: "a backup that was asked for is waiting already") }
-      requested = !stopping
+      guard !isStopping else { return nil }
+      guard requested == nil else { return skip("a backup that was asked for is waiting already") }
+      requested = now.wall
     case .finished(let outcome): finish(outcome)
-    case .shutdown: stopping = true
+    case .reload(let settings): reload(settings)
+    case .shutdown: isStopping = true
     case .tick: break
     }
-    return next()
+    return nil
   }
 
-  /// When the next `.tick` is due, in monotonic milliseconds, and what is waited for; nil where only an event can change
-  /// anything.
-  package var deadline: (until: Int64, reason: String)? {
-    guard running == nil, !stopping, let owed else { return nil }
-    let last = lastConstraint(owed)
-    return (last.notBefore, last.reason)
+  private mutating func noteChange(_ reason: String? = nil) -> String? {
+    var change = change ?? OwedChange(at: now)
+    change.last = now.monotonic
+    change.reason = reason ?? change.reason
+    self.change = change
+    guard settings.mode == .schedule, !saidThatChangesWait else { return nil }
+    saidThatChangesWait = true
+    return skip("in mode schedule a change starts no backup; the next scheduled run will hold it")
   }
 
-  private mutating func noteChange(quiet: Bool = false, _ reason: String? = nil) {
-    var change = owed ?? Owed(first: clock, last: clock)
-    change.last = clock
-    if quiet { (change.quiet, change.reason) = (true, reason) }
-    owed = change
+  private mutating func reload(_ settings: TriggerSettings) {
+    history.note(.notice, "the settings were read again", at: now.wall)
+    let old = self.settings
+    self.settings = settings
+    saidThatChangesWait = false
+    guard settings.timetable != old.timetable else { return }
+    book.change(to: settings.timetable)
+    guard settings.timetable.isEmpty, let run else { return }
+    let time = Words.time(run.runs.latest, in: old.zone, seenFrom: now.wall)
+    history.note(.skip, "the run of \(time) is no longer wanted: there is no schedule now", at: now.wall)
+    self.run = nil
+  }
+}
+
+// MARK: - Starting and ending
+
+extension TriggerMachine {
+  private mutating func next() -> TriggerAction {
+    guard running == nil else { return .wait(until: nil) }
+    if isStopping { return .stop }
+    if let run, requested != nil || obstacle(to: run) == nil {
+      let words = run.words(settings, at: now.wall)
+      return start(.scheduled, requested == nil ? words : "asked for, and \(words)")
+    }
+    if requested != nil { return start(.manual, "asked for") }
+    if run == nil, let change = startable, obstacle(to: change) == nil {
+      return start(.change, change.words(settings, at: now.monotonic))
+    }
+    noteWait()
+    return .wait(until: wakeUp)
+  }
+
+  private mutating func start(_ trigger: Trigger, _ reason: String) -> TriggerAction {
+    running = RunningBackup(
+      trigger: trigger, reason: reason, since: now.wall, change: change, run: run, requested: requested)
+    lastStart = now.monotonic
+    (change, run, requested, lastWait) = (nil, nil, nil, nil)
+    history.note(.start(trigger), reason, at: now.wall)
+    return .start(trigger, reason: reason)
+  }
+
+  /// Says what is waited for where that is something new.
+  private mutating func noteWait() {
+    guard let obstacle else { return }
+    if obstacle.isQuietHours { change?.heldBack = true }
+    guard obstacle.reason != lastWait else { return }
+    lastWait = obstacle.reason
+    history.note(.wait, obstacle.reason, at: now.wall)
+  }
+
+  mutating func skip(_ reason: String) -> String {
+    history.note(.skip, reason, at: now.wall)
+    return reason
   }
 
   private mutating func finish(_ outcome: Outcome) {
     guard let ended = running else { return }
     running = nil
-    guard case .failed = outcome else {
-      failures = 0
-      lastFailure = nil
-      return
+    switch outcome {
+    case .stored, .unchanged:
+      backoff.reset()
+      releases = 0
+    case .failed(.interrupted) where isStopping, .released where isStopping:
+      putBack(ended, "again: it was interrupted")
+    case .released where releases < Self.releaseLimit:
+      releases += 1
+      isResuming = true
+      requested = requested ?? ended.requested
+      putBack(ended, "again, after it made way for the application")
+      history.note(.failure, "given up: the application closes the database", at: now.wall)
+    case .failed(let code): fail(ended, code.rawValue)
+    case .released: fail(ended, "given up too often")
     }
-    failures += 1
-    lastFailure = clock
-    // What it should have covered is owed again; a change since then has nothing to wait for but the backoff.
-    guard var again = ended.covers else { return }
-    again.last = owed?.last ?? again.last
-    again.quiet = true
-    again.reason = "trying again after \(failures == 1 ? "a failure" : "\(failures) failures")"
-    owed = again
   }
 
-  private mutating func next() -> TriggerAction {
-    guard running == nil else { return .wait(until: nil) }
-    if stopping { return .stop }
-    if requested { return start(.manual, "asked for") }
-    guard let owed else { return .wait(until: nil) }
-    let due = lastConstraint(owed).notBefore
-    return due <= clock ? start(.change, reason(owed)) : .wait(until: due)
+  private mutating func fail(_ ended: RunningBackup, _ why: String) {
+    releases = 0
+    backoff.noteFailure(at: now.monotonic)
+    history.note(.failure, "the backup failed (\(why)): \(ended.reason)", at: now.wall)
+    let times = backoff.failures == 1 ? "a failure" : "\(backoff.failures) failures"
+    putBack(ended, "trying again after \(times)")
   }
 
-  private mutating func start(_ trigger: Trigger, _ reason: String) -> TriggerAction {
-    running = Running(covers: owed)
-    lastStart = clock
-    owed = nil
-    requested = false
-    return .start(trigger, reason: reason)
-  }
-}
-
-extension TriggerMachine {
-  /// Something that a backup waits for.
-  private struct Constraint {
-    /// Monotonic milliseconds.
-    var notBefore: Int64
-    var reason: String
-  }
-
-  /// The one that is met last; a backup may start when all of them are.
-  private func lastConstraint(_ owed: Owed) -> Constraint {
-    floors.reduce(quiet(owed)) { $1.notBefore > $0.notBefore ? $1 : $0 }
-  }
-
-  /// Quiet after the last change, at the latest `maxDelay` after the first.
-  private func quiet(_ owed: Owed) -> Constraint {
-    if owed.quiet { return Constraint(notBefore: owed.first, reason: "nothing") }
-    let calm = owed.last.addingClamped(settings.debounce)
-    let ceiling = owed.first.addingClamped(settings.maxDelay)
-    return calm <= ceiling
-      ? Constraint(notBefore: calm, reason: "quiet after a change")
-      : Constraint(notBefore: ceiling, reason: "the longest delay after a change")
-  }
-
-  /// What a backup of this change is taken for.
-  private func reason(_ owed: Owed) -> String {
-    if let reason = owed.reason { return reason }
-    let quietSince = clock.addingClamped(-settings.debounce)
-    return owed.last <= quietSince
-      ? "changed, then quiet for \(Words.duration(milliseconds: settings.debounce))"
-      : "changing for \(Words.duration(milliseconds: settings.maxDelay)) without a pause"
-  }
-
-  /// What holds every automatic backup back.
-  private var floors: [Constraint] {
-    var floors: [Constraint] = []
-    if let lastStart {
-      floors.append(
-        Constraint(notBefore: lastStart.addingClamped(settings.minInterval), reason: "the interval between two backups")
-      )
+  /// What it should have covered is owed again; a change since then has nothing to wait for but the backoff.
+  private mutating func putBack(_ ended: RunningBackup, _ words: String) {
+    if var again = ended.change {
+      again.last = change?.last ?? again.last
+      again.reason = words
+      change = again
     }
-    if let lastFailure {
-      floors.append(Constraint(notBefore: lastFailure.addingClamped(backoff), reason: "the pause after a failure"))
+    if var again = ended.run, !book.timetable.isEmpty {
+      again.again = words
+      run = again
     }
-    return floors
-  }
-
-  /// Doubling with each failure in a row, up to the longest.
-  private var backoff: Int64 {
-    var pause = settings.firstBackoff
-    for _ in 1..<max(1, min(failures, 63)) { pause = pause.addingClamped(pause) }
-    return min(pause, settings.maxBackoff)
   }
 }

@@ -2,7 +2,8 @@
 package struct Moment: Hashable, Sendable {
   /// For calendars.
   package var wall: Timestamp
-  /// Milliseconds of a clock that nobody sets, from any start; for pauses and ceilings.
+  /// Milliseconds of a clock that nobody sets and that counts on while the machine sleeps, from any start; for pauses and
+  /// ceilings.
   package var monotonic: Int64
 
   package init(wall: Timestamp, monotonic: Int64) {
@@ -15,6 +16,7 @@ package struct Moment: Hashable, Sendable {
 package enum Trigger: String, Hashable, Sendable, CaseIterable {
   case change
   case manual
+  case scheduled
 }
 
 /// How a backup ended.
@@ -24,55 +26,55 @@ package enum Outcome: Hashable, Sendable {
   /// Nothing had been committed since the last point.
   case unchanged
   case failed(HoldfastError.Code)
+  /// It was given up because the application closed the database, and our connection had to go first. It is owed again.
+  case released
 }
 
 /// What the agent tells the machine.
 package enum TriggerEvent: Hashable, Sendable {
   /// The watcher saw something that may have been a commit.
   case change
-  /// The agent has started; `changedWhileDown` where the database is not the one that the last point holds.
-  case startup(changedWhileDown: Bool)
+  /// The agent has started, and knows what the newest points are; schedules begin with it.
+  ///
+  /// `changedWhileDown` where the database is not the one that the last point holds; `lastScheduled` is the time of the
+  /// newest scheduled point, nil where there never was one and so nothing to make up.
+  case startup(changedWhileDown: Bool, lastScheduled: Timestamp?)
   case finished(Outcome)
   /// Somebody asked for a backup now: SIGUSR1, later the API.
   case requested
-  /// The deadline of the last `.wait` has come.
+  /// The deadline of the last `.wait` has come, the wall clock was set, or the machine woke from sleep.
   case tick
   case shutdown
+  /// The settings are other ones from now on. What is owed and the history stay.
+  case reload(TriggerSettings)
 }
 
-/// What the agent does next.
+/// When to wake up: at the one of the two that comes first.
+package struct Deadline: Hashable, Sendable {
+  /// Milliseconds of ``Moment/monotonic``.
+  package var monotonic: Int64?
+  /// For schedules and quiet hours; a clock that is set moves it.
+  package var wall: Timestamp?
+
+  package init(monotonic: Int64? = nil, wall: Timestamp? = nil) {
+    self.monotonic = monotonic
+    self.wall = wall
+  }
+
+  /// Whether it has come.
+  package func isReached(at moment: Moment) -> Bool {
+    monotonic.map { $0 <= moment.monotonic } ?? false || wall.map { $0 <= moment.wall } ?? false
+  }
+}
+
+/// What the agent does next. After each, ``TriggerMachine/deadline`` says when to send the next `.tick`.
 package enum TriggerAction: Hashable, Sendable {
-  /// Sleep until this monotonic time (milliseconds), then send `.tick`; nil: sleep until an event.
-  case wait(until: Int64?)
+  /// Sleep until this deadline, then send `.tick`; nil: sleep until an event.
+  case wait(until: Deadline?)
   /// Start a backup now, and send `.finished` when it has ended.
   case start(Trigger, reason: String)
-  /// The event changes nothing, and a deadline that was given before still stands.
+  /// Something that could have been done is not, and nothing starts.
   case skip(reason: String)
   /// Leave: nothing is running any more.
   case stop
-}
-
-/// How eagerly backups are taken. All in milliseconds; negative values count as 0.
-package struct TriggerSettings: Hashable, Sendable {
-  /// The quiet period after a change before its backup starts.
-  package var debounce: Int64
-  /// The ceiling: so long after the first change a backup starts, quiet or not.
-  package var maxDelay: Int64
-  /// The floor between two starts.
-  package var minInterval: Int64
-  /// The pause after a first failure; it doubles with each further one.
-  package var firstBackoff: Int64
-  /// The longest pause after a failure.
-  package var maxBackoff: Int64
-
-  package init(
-    debounce: Int64 = 500, maxDelay: Int64 = 5000, minInterval: Int64 = 1000, firstBackoff: Int64 = 1000,
-    maxBackoff: Int64 = 60000
-  ) {
-    self.debounce = max(0, debounce)
-    self.maxDelay = max(0, maxDelay)
-    self.minInterval = max(0, minInterval)
-    self.firstBackoff = max(0, firstBackoff)
-    self.maxBackoff = max(0, maxBackoff)
-  }
 }

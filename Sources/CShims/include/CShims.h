@@ -29,3 +29,14 @@ int cshims_inotify(void);
 
 /// Names the calling thread (at most 15 bytes), for ps and debuggers.
 void cshims_name_thread(const char *name);
+
+/// A close-on-exec, non-blocking timerfd: of CLOCK_REALTIME where `realtime` is not 0, else of CLOCK_BOOTTIME. Returns the
+/// descriptor, or -1 with errno.
+int cshims_timerfd(int realtime);
+
+/// Arms a timer for an absolute time, or disarms it (0, 0). With `cancelled_by_set` a reading of it fails with ECANCELED once
+/// somebody sets the clock; so does this call, which arms it all the same. Returns 0, or -1 with errno.
+int cshims_timerfd_set(int fd, int64_t seconds, int64_t nanoseconds, int cancelled_by_set);
+
+/// Sends a datagram to a service manager's socket: a path, or `@` and an abstract name. Returns 0, or -1 with errno.
+int cshims_notify(const char *socket_name, const char *message);

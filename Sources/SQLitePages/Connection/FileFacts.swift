@@ -50,22 +50,18 @@ package struct FileStamp: Hashable, Sendable {
   /// leave the same times (git calls such a file "racily clean"), so that it proves nothing later.
   package var isSettled: Bool
 
-  /// Granularity of the kernel's time stamps, 10 ms at worst, twice.
-  private static let tick: Int64 = 20_000_000
-
   /// Nil where there is no such file.
   package init?(path: String) {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
+    let now = FileClock.now()
     guard let facts = FileFacts(path: path) else { return nil }
-    self.init(facts, now: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
+    self.init(facts, now: now)
   }
 
   /// - Parameter now: nanoseconds since the epoch, read before `facts`.
   package init(_ facts: FileFacts, now: Int64) {
     identity = facts.identity
     (size, modified, changed) = (facts.size, facts.modified, facts.changed)
-    isSettled = now - max(modified, changed) > Self.tick
+    isSettled = now - facts.touched > FileClock.tick
   }
 
   /// Whether nothing was written from this stamp on until `later` was taken.

@@ -60,4 +60,10 @@ package struct SnapshotPosition: Hashable, Sendable {
   package var facts: FileFacts?
   /// The same as it was before the transaction looked at the WAL: a checkpoint that wrote since shows as a difference.
   package var stampBefore: FileStamp?
+  /// The `-wal` holds a commit that this state does not: one that is written, and perhaps being flushed before it is
+  /// published (with `synchronous=FULL` each commit looks like this when its write wakes an observer). Look again soon.
+  ///
+  /// It stays true where the writer was killed inside its flush or the flush failed, until somebody overwrites those frames or
+  /// recovers the log; so give up after some seconds.
+  package var hasUnpublishedCommit = false
 }

@@ -49,10 +49,9 @@ struct WALIndex {
   private let firstBlock: UnsafeMutableRawPointer
 
   static let blockSize = 32_768
-  /// Both header copies, then `WalCkptInfo`, whose first word is nBackfill.
+  /// Both header copies, then `WalCkptInfo`: nBackfill, five read marks, eight bytes of locks, nBackfillAttempted.
   private static let backfillOffset = 2 * WALIndexHeader.size
-  /// Behind nBackfill: five read marks of four bytes, and eight lock bytes.
-  private static let backfillAttemptedOffset = backfillOffset + 4 + 20 + 8
+  private static let attemptOffset = backfillOffset + 32
 
   /// Nil without shared memory: read-only media, a file system without mmap.
   ///
@@ -82,9 +81,10 @@ struct WALIndex {
     csqlite_load_shared(firstBlock + Self.backfillOffset)
   }
 
-  /// How many frames a checkpoint means to copy, or has: stored before the first of them is written.
-  func readBackfillAttempted() -> UInt32 {
-    csqlite_load_shared(firstBlock + Self.backfillAttemptedOffset)
+  /// How many frames the newest checkpoint set out to copy: more than ``readBackfill()`` while one runs, or where it broke
+  /// off. A recovery counts every frame it found.
+  func readBackfillAttempt() -> UInt32 {
+    csqlite_load_shared(firstBlock + Self.attemptOffset)
   }
 
   /// Page numbers of frames `first...last`, in frame order; nil where the wal-index does not hold them.

@@ -10,12 +10,12 @@
 /// behind all others, where it goes first. Padding is the other kind, and excluded by ``FrameCount``.
 extension TrackerStep {
   func proveOneReset(
-    _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFrames
+    _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFile
   ) -> Result {
     guard let serial = last.connection, serial == next.connection else {
       return (.incomplete("the write-ahead log was reset while nobody of ours was connected"), [])
     }
-    guard Self.followsDirectly(old.salts, new.salts), new.changeCount >= old.changeCount else {
+    guard WALFileHeader.isGeneration(old.salts, rightBefore: new.salts), new.changeCount >= old.changeCount else {
       return (.incomplete("the write-ahead log was reset more than once, or recovered"), [])
     }
     var count = FrameCount(frames)
@@ -26,24 +26,18 @@ extension TrackerStep {
     }
     return (.complete(.oneReset), count.pages)
   }
-
-  /// Salt 1 is a big-endian number that each reset makes one larger.
-  private static func followsDirectly(_ old: UInt64, _ new: UInt64) -> Bool {
-    func first(_ salts: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: UInt64(bigEndian: salts) >> 32) }
-    return first(new) == first(old) &+ 1
-  }
 }
 
 /// Counts the commits that frames of the WAL stand for, and gathers their pages.
 private struct FrameCount {
-  private let frames: WALFrames
+  private let frames: WALFile
   private var lastCommit: (number: UInt32, page: UInt32)?
   private(set) var commits: UInt32 = 0
   private(set) var pages: [UInt32] = []
   /// False where frames could not be read, or may be padding.
   private(set) var isCertain = true
 
-  init(_ frames: WALFrames) {
+  init(_ frames: WALFile) {
     self.frames = frames
   }
 
@@ -51,7 +45,7 @@ private struct FrameCount {
   mutating func addLeftovers(of old: SnapshotPosition.WAL) {
     lastCommit = nil
     var number = old.maxFrame + 1
-    while let frame = frames.header(number), frame.salts == old.salts {
+    while let frame = frames.header(of: number), frame.salts == old.salts {
       add(number, frame)
       number += 1
     }
@@ -61,7 +55,7 @@ private struct FrameCount {
     lastCommit = nil
     guard first <= last else { return }
     for number in first...last {
-      guard let frame = frames.header(number), frame.salts == salts else {
+      guard let frame = frames.header(of: number), frame.salts == salts else {
         isCertain = false
         return
       }
@@ -69,9 +63,9 @@ private struct FrameCount {
     }
   }
 
-  private mutating func add(_ number: UInt32, _ frame: WALFrameHeader) {
+  private mutating func add(_ number: UInt32, _ frame: WALFile.FrameHeader) {
     pages.append(frame.page)
-    guard frame.isCommit else { return }
+    guard frame.commitSize != 0 else { return }
     commits += 1
     if let lastCommit, lastCommit.number == number - 1, lastCommit.page == frame.page, isRepeated(number) {
       isCertain = false
@@ -82,7 +76,11 @@ private struct FrameCount {
   /// On a file system without "powersafe overwrite" SQLite pads a commit to a whole sector by writing its last frame again: one
   /// commit, several commit frames, all of the same page with the same content.
   private func isRepeated(_ number: UInt32) -> Bool {
-    guard let one = frames.content(number - 1), let other = frames.content(number) else { return true }
+    guard let one = content(number - 1), let other = content(number) else { return true }
     return one == other
+  }
+  private func content(_ number: UInt32) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: frames.pageSize)
+    return bytes.withUnsafeMutableBytes { frames.readPage(of: number, into: $0) } == 0 ? bytes : nil
   }
 }

@@ -48,9 +48,10 @@ struct TrackerStep {
   }
 
   private func proveWAL(_ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL) -> Result {
-    guard let index = connection.walIndex(), let frames = WALFrames(connection, pageSize: next.pageSize) else {
+    guard let index = connection.walIndex(), let journal = SQLiteFile.journal(of: connection.handle) else {
       return Self.incomplete("the write-ahead log cannot be read here")
     }
+    let frames = WALFile(file: journal, pageSize: next.pageSize)
     // Without any WAL there are no salts, and so no generation.
     let result =
       old.salts == new.salts && old.salts != 0
@@ -74,20 +75,27 @@ struct TrackerStep {
   }
 
   private func proveSameGeneration(
-    _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFrames
+    _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFile
   ) -> Result {
     guard new.maxFrame >= old.maxFrame else { return Self.incomplete("the write-ahead log lost frames") }
     if old.maxFrame > 0 {
-      guard let header = frames.header(old.maxFrame), header.salts == old.salts, header.checksum == old.frameChecksum
+      guard let header = frames.header(of: old.maxFrame), header.salts == old.salts,
+        header.checksum == old.frameChecksum
       else { return Self.incomplete("the write-ahead log was written anew") }
     }
-    // Whoever copies another file over the database writes to it without a checkpoint. One that is under way has said how far
-    // it means to get before it writes.
-    let backfilled = max(new.backfilled, index.readBackfillAttempted())
-    guard isFileUntouched || backfilled > old.backfilled || !isStampProof else {
+    guard isFileUntouched || !isStampProof || isCheckpointed(old, new, index) else {
       return Self.incomplete("the database file was written to without a checkpoint")
     }
     return collect(.sameGeneration, from: old.maxFrame + 1, to: new.maxFrame, index)
+  }
+
+  /// Whether a checkpoint explains what was written to the database file. Whoever copies another file over it writes without one.
+  private func isCheckpointed(_ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex) -> Bool {
+    guard new.changeCount >= old.changeCount else { return false }
+    if new.backfilled > old.backfilled { return true }
+    // One that is under way has said how far it means to get. A recovery says the same of every frame, so this counts only where
+    // none can have been.
+    return last.connection != nil && last.connection == next.connection && index.readBackfillAttempt() > old.backfilled
   }
 
   /// Whether the old stamp can tell a later write at all.

@@ -1,0 +1,40 @@
+import BackupEngine
+import BackupPolicy
+
+/// How one database of a running agent stands: a value that a status page could print.
+package struct DatabaseStatus: Hashable, Sendable {
+  package var name: String
+  /// Absolute, links followed.
+  package var path: String
+  /// The backup folder.
+  package var folder: String
+  /// What the triggers do, and why.
+  package var trigger: TriggerStatus
+  /// What is wrong at the moment, oldest first.
+  package var alarms: [AlarmStatus]
+  /// The newest point; nil where there is none, or none was seen yet.
+  package var lastPoint: PointID?
+  package var lastPointCreated: Timestamp?
+  /// Whether changes are seen as they happen; otherwise the files are looked at from time to time.
+  package var isWatching: Bool
+}
+
+/// Something that keeps the agent from its work.
+public struct AlarmStatus: Hashable, Sendable {
+  /// The kind, such as `missing` or `disk_full`: what scripts may rely on.
+  public package(set) var kind: String
+  /// When it was first seen.
+  public package(set) var since: Timestamp
+  /// What is wrong, on which path, and why; lower case, no full stop.
+  public package(set) var message: String
+  /// The next action; nil where there is nothing to advise.
+  public package(set) var hint: String?
+}
+
+extension DatabaseGuard {
+  var status: DatabaseStatus {
+    DatabaseStatus(
+      name: database.name, path: path.resolved, folder: service.folder, trigger: machine.status, alarms: alarms.status,
+      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching)
+  }
+}

@@ -1,0 +1,95 @@
+/// A zone's rule for all years, as POSIX writes it in `TZ` and RFC 9636 in a zone file's last line:
+/// `CET-1CEST,M3.5.0,M10.5.0/3`.
+package struct PosixZone: Hashable, Sendable {
+  /// Seconds east of UTC outside daylight-saving time.
+  var standardOffset: Int
+  var daylight: DaylightSaving?
+
+  /// The part of the year with another offset. It may be less than the standard one (Europe/Dublin).
+  struct DaylightSaving: Hashable, Sendable {
+    /// Seconds east of UTC.
+    var offset: Int
+    /// By the wall with the standard offset.
+    var start: YearlyMoment
+    /// By the wall with this offset.
+    var end: YearlyMoment
+  }
+
+  /// A moment of each year.
+  struct YearlyMoment: Hashable, Sendable {
+    var day: YearlyDay
+    /// Seconds after midnight of that day; may be negative or beyond the day (RFC 9636: −167…167 hours).
+    var seconds = 7200
+  }
+
+  enum YearlyDay: Hashable, Sendable {
+    /// `Jn`: 1…365, 29 February never counted.
+    case julian(Int)
+    /// `n`: 0…365, 29 February counted.
+    case zeroBased(Int)
+    /// `Mm.w.d`: weekday d (0 = Sunday) of the w-th week of month m; the fifth is the last.
+    case weekday(Int, week: Int, month: Int)
+  }
+}
+
+extension PosixZone {
+  /// Seconds east of UTC at a second since the epoch.
+  func offset(at second: Int64) -> Int {
+    transitions(around: second).last { $0.instant <= second }?.offset ?? standardOffset
+  }
+
+  /// The first change of the offset after a second since the epoch; nil where it never changes.
+  func nextChange(after second: Int64) -> ZoneRules.Transition? {
+    var offset: Int?
+    for transition in transitions(around: second) {
+      if transition.instant > second, let offset, transition.offset != offset { return transition }
+      offset = transition.offset
+    }
+    return nil
+  }
+
+  /// Those of the year before, the year, and two years after, in order; of two at one instant the later in effect only.
+  ///
+  /// Daylight saving that lasts all year ends and begins in the same instant, and the beginning counts.
+  private func transitions(around second: Int64) -> [ZoneRules.Transition] {
+    guard let daylight else { return [] }
+    let year = Timestamp(milliseconds: second.multipliedClamped(by: 1000)).civil.year
+    var moments: [(instant: Int64, begins: Bool)] = []
+    for year in (year - 1)...(year + 2) {
+      moments.append((daylight.start.wallSecond(in: year) - Int64(standardOffset), true))
+      moments.append((daylight.end.wallSecond(in: year) - Int64(daylight.offset), false))
+    }
+    // The beginning that may take back the last end.
+    moments.append((daylight.start.wallSecond(in: year + 3) - Int64(standardOffset), true))
+    moments.sort { ($0.instant, $0.begins ? 1 : 0) < ($1.instant, $1.begins ? 1 : 0) }
+    var transitions: [ZoneRules.Transition] = []
+    for moment in moments {
+      if transitions.last?.instant == moment.instant { transitions.removeLast() }
+      transitions.append(.init(instant: moment.instant, offset: moment.begins ? daylight.offset : standardOffset))
+    }
+    return transitions
+  }
+}
+
+extension PosixZone.YearlyMoment {
+  /// Seconds since the epoch, as if the wall showed UTC.
+  func wallSecond(in year: Int) -> Int64 { day.number(in: year) * 86400 + Int64(seconds) }
+}
+
+extension PosixZone.YearlyDay {
+  /// Days since the epoch.
+  func number(in year: Int) -> Int64 {
+    let january = CalendarMonth(year: year, month: 1)
+    switch self {
+    case .zeroBased(let day): return january.firstDay + Int64(day)
+    case .julian(let day):
+      let leap = CalendarMonth(year: year, month: 2).length == 29
+      return january.firstDay + Int64(day - 1) + (leap && day > 59 ? 1 : 0)
+    case .weekday(let weekday, let week, let month):
+      let month = CalendarMonth(year: year, month: month)
+      var day = 1 + (weekday - month.firstWeekday + 7) % 7 + (week - 1) * 7
+      if day > month.length { day -= 7 }
+      return month.firstDay + Int64(day - 1)
+    }
+  }
+}

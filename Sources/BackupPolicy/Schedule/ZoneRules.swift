@@ -1,0 +1,139 @@
+/// How far local time is from UTC, at every instant, in one time zone.
+///
+/// A value: whoever reads the system's zone files fills it, and policy computes with it. It holds the changes that are on
+/// record and the rule for the years after them, so it does not end in 2037.
+package struct ZoneRules: Hashable, Sendable {
+  /// As people write it, such as `Europe/Berlin`.
+  package let name: String
+  /// Seconds east before the first transition.
+  private let firstOffset: Int
+  /// Ascending; each changes the offset.
+  private let transitions: [Transition]
+  /// Seconds since the epoch from which `rule` holds.
+  private let ruleStart: Int64
+  private let rule: PosixZone?
+
+  /// From an instant on, another offset.
+  package struct Transition: Hashable, Sendable {
+    /// Seconds since the epoch.
+    package var instant: Int64
+    /// Seconds east of UTC from then on.
+    package var offset: Int
+
+    package init(instant: Int64, offset: Int) {
+      self.instant = instant
+      self.offset = offset
+    }
+  }
+
+  /// - Parameters:
+  ///   - name: for messages.
+  ///   - firstOffset: seconds east before the first transition.
+  ///   - transitions: in ascending order.
+  ///   - rule: holds from the last transition on, whatever that says itself; nil where its offset stays.
+  package init(name: String, firstOffset: Int, transitions: [Transition], rule: PosixZone?) {
+    self.name = name
+    self.firstOffset = firstOffset
+    self.rule = rule
+    ruleStart = transitions.last?.instant ?? .min
+    var changes: [Transition] = []
+    for var transition in transitions {
+      if let rule, transition.instant == ruleStart { transition.offset = rule.offset(at: ruleStart) }
+      if transition.offset != changes.last?.offset ?? firstOffset { changes.append(transition) }
+    }
+    self.transitions = changes
+  }
+
+  /// Coordinated Universal Time.
+  package static let utc = ZoneRules(name: "UTC", firstOffset: 0, transitions: [], rule: nil)
+}
+
+extension ZoneRules {
+  /// Seconds east of UTC at an instant.
+  package func offset(at time: Timestamp) -> Int {
+    offset(atSecond: time.writable.milliseconds.flooredQuotient(by: 1000))
+  }
+
+  private func offset(atSecond second: Int64) -> Int {
+    if let rule, second >= ruleStart { return rule.offset(at: second) }
+    let following = firstTransition(after: second)
+    return following == 0 ? firstOffset : transitions[following - 1].offset
+  }
+
+  /// The calendar and clock on the wall at an instant.
+  package func local(_ time: Timestamp) -> CivilTime { wall(time).civil }
+
+  /// The instants at which the wall shows a time: none in a gap, two in an overlap, else one; in ascending order. Empty
+  /// for fields that are no time.
+  package func instants(of civil: CivilTime) -> [Timestamp] {
+    Timestamp(civil).map { instants(ofWall: $0) } ?? []
+  }
+
+  /// The first index in `transitions` that is later than `second`.
+  private func firstTransition(after second: Int64) -> Int {
+    var low = 0
+    var high = transitions.count
+    while low < high {
+      let middle = (low + high) / 2
+      if transitions[middle].instant <= second { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+/// A moment at which the clocks of a zone are put forward or back.
+package struct OffsetChange: Hashable, Sendable {
+  /// The first instant with the new offset.
+  package var instant: Timestamp
+  /// Seconds east of UTC until then.
+  package var before: Int
+  /// Seconds east of UTC from then on.
+  package var after: Int
+}
+
+extension ZoneRules {
+  /// The first change of the offset strictly after an instant.
+  package func nextChange(after time: Timestamp) -> OffsetChange? {
+    let second = time.writable.milliseconds.flooredQuotient(by: 1000)
+    let index = firstTransition(after: second)
+    let change: Transition? =
+      index < transitions.count ? transitions[index] : rule?.nextChange(after: max(second, ruleStart))
+    guard let change else { return nil }
+    let instant = Timestamp(milliseconds: change.instant.multipliedClamped(by: 1000))
+    // Beyond the years that can be written, where times are held at the last one.
+    guard instant > time else { return nil }
+    return OffsetChange(instant: instant, before: offset(atSecond: change.instant - 1), after: change.offset)
+  }
+}
+
+// Wall time as a `Timestamp`: the instant at which UTC shows the same fields.
+extension ZoneRules {
+  /// No offset is larger, in either direction: RFC 9636 allows less than 25 hours west and 26 hours east.
+  static let largestOffset = 26 * 3600
+  /// In seconds east.
+  package static let possibleOffsets = -89_999...93_599
+
+  func wall(_ time: Timestamp) -> Timestamp { time.adding(seconds: Int64(offset(at: time))) }
+
+  func instants(ofWall wall: Timestamp) -> [Timestamp] {
+    var time = wall.adding(seconds: -Int64(Self.largestOffset))
+    let end = wall.adding(seconds: Int64(Self.largestOffset))
+    var offsets: Set = [offset(at: time)]
+    while let change = nextChange(after: time), change.instant <= end {
+      offsets.insert(change.after)
+      time = change.instant
+    }
+    return offsets.map { wall.adding(seconds: -Int64($0)) }.filter { self.wall($0) == wall }.sorted()
+  }
+
+  /// The first instant at which the wall shows `wall`, or, in a gap, the first instant after the gap.
+  func firstInstant(ofWall wall: Timestamp) -> Timestamp {
+    if let first = instants(ofWall: wall).first { return first }
+    var time = wall.adding(seconds: -Int64(Self.largestOffset))
+    while let change = nextChange(after: time) {
+      time = change.instant
+      if self.wall(time) > wall { return time }
+    }
+    return time
+  }
+}

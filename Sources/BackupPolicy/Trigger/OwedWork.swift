@@ -1,0 +1,101 @@
+/// A change that no backup covers yet.
+struct OwedChange: Sendable {
+  /// Monotonic milliseconds of the first and the latest change.
+  var first: Int64
+  var last: Int64
+  /// Wall time of the first.
+  var since: Timestamp
+  /// Why it need not wait for quiet: it happened before the agent started, or was tried already.
+  var reason: String?
+  /// It would have started, but for the quiet hours.
+  var heldBack = false
+
+  init(at now: Moment) {
+    (first, last, since) = (now.monotonic, now.monotonic, now.wall)
+  }
+
+  /// Quiet after the last change, at the latest `maxDelay` after the first.
+  func settling(_ settings: TriggerSettings) -> Pause {
+    if reason != nil { return Pause(until: first, reason: "nothing") }
+    let calm = last.addingClamped(settings.debounce)
+    let ceiling = ceiling(settings)
+    return calm <= ceiling
+      ? Pause(until: calm, reason: "quiet after a change")
+      : Pause(until: ceiling, reason: "the longest delay after a change")
+  }
+
+  /// When it has waited for as long as it may.
+  func ceiling(_ settings: TriggerSettings) -> Int64 { first.addingClamped(settings.maxDelay) }
+
+  /// What a backup of this change is taken for.
+  func words(_ settings: TriggerSettings, at time: Int64) -> String {
+    if let reason { return reason }
+    if heldBack, let hours = settings.quietHours { return "held back by the quiet hours (\(hours.text))" }
+    return last <= time.addingClamped(-settings.debounce)
+      ? "changed, then quiet for \(Words.duration(milliseconds: settings.debounce))"
+      : "changing for \(Words.duration(milliseconds: settings.maxDelay)) without a pause"
+  }
+}
+
+/// A scheduled run that no backup has made yet.
+struct ScheduledRun: Sendable {
+  /// The latest that is owed; those before it are made with it.
+  var runs: DueRuns
+  /// It is made up for.
+  var isLate: Bool
+  /// What happened to the attempts before.
+  var again: String?
+
+  /// What a backup for this run is taken for.
+  func words(_ settings: TriggerSettings, at now: Timestamp) -> String {
+    let time = Words.time(runs.latest, in: settings.zone, seenFrom: now)
+    let what = (isLate ? "made up for the run of \(time)" : "scheduled for \(time)") + missed
+    return again.map { "\($0): \(what)" } ?? what
+  }
+
+  private var missed: String {
+    if runs.count == 1 { return "" }
+    if isLate { return "; \(Words.runs(runs.count)) were missed" }
+    let isCounted = runs.count <= Timetable.countLimit
+    let before = Words.runs(isCounted ? runs.count - 1 : runs.count)
+    return "; \(before) before it \(runs.count == 2 ? "was" : "were") missed"
+  }
+}
+
+/// A backup that is running, and what it covers: this is owed again where it fails.
+struct RunningBackup: Sendable {
+  var trigger: Trigger
+  var reason: String
+  var since: Timestamp
+  var change: OwedChange?
+  var run: ScheduledRun?
+  /// When a person asked for it.
+  var requested: Timestamp?
+}
+
+/// Something that a backup waits for, on the monotonic clock.
+struct Pause: Sendable {
+  var until: Int64
+  var reason: String
+}
+
+/// The pause after failures, which doubles with each in a row up to the longest.
+struct Backoff: Sendable {
+  private(set) var failures = 0
+  private var lastFailure: Int64?
+
+  mutating func noteFailure(at time: Int64) {
+    failures += 1
+    lastFailure = time
+  }
+
+  mutating func reset() { self = Backoff() }
+
+  func pause(_ settings: TriggerSettings) -> Pause? {
+    guard let lastFailure else { return nil }
+    var length = settings.firstBackoff
+    for _ in 1..<max(1, min(failures, 63)) { length = length.addingClamped(length) }
+    return Pause(
+      until: lastFailure.addingClamped(min(length, settings.maxBackoff)), reason: "the pause after a failure")
+  }
+}

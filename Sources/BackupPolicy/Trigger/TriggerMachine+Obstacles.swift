@@ -1,0 +1,70 @@
+/// Why something that is owed does not start yet.
+struct Obstacle {
+  var until: Deadline
+  var reason: String
+  var isQuietHours = false
+}
+
+extension TriggerMachine {
+  /// When the next `.tick` is due, and what is waited for; nil where only an event can change anything.
+  package var deadline: (until: Deadline, reason: String)? {
+    guard let until = wakeUp else { return nil }
+    if let obstacle { return (until, obstacle.reason) }
+    return book.upcoming.map { (until, "the run of \(Words.time($0, in: settings.zone, seenFrom: now.wall))") }
+  }
+
+  /// The deadline without its reason; every event asks for it.
+  var wakeUp: Deadline? {
+    guard running == nil, !isStopping else { return nil }
+    var until = obstacle?.until ?? Deadline()
+    if let upcoming = book.upcoming { until.wall = min(until.wall ?? upcoming, upcoming) }
+    return until == Deadline() ? nil : until
+  }
+
+  /// What the first of the owed things waits for.
+  var obstacle: Obstacle? {
+    if let run { return obstacle(to: run) }
+    return startable.flatMap(obstacle(to:))
+  }
+
+  /// The owed change, where changes start backups.
+  var startable: OwedChange? { settings.mode == .schedule ? nil : change }
+
+  func obstacle(to run: ScheduledRun) -> Obstacle? {
+    guard !isResuming, let pause = backoff.pause(settings), pause.until > now.monotonic else { return nil }
+    return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason)
+  }
+
+  func obstacle(to change: OwedChange) -> Obstacle? {
+    if isResuming { return nil }
+    if let hours = settings.quietHours, let end = hours.end(after: now.wall, in: settings.zone) {
+      let reason = "the end of the quiet hours (\(hours.text))"
+      return Obstacle(until: Deadline(wall: end), reason: reason, isQuietHours: true)
+    }
+    let pause = lastPause(change)
+    if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
+    return nearRun(change)
+  }
+
+  /// The one that is over last.
+  private func lastPause(_ change: OwedChange) -> Pause {
+    let floor = lastStart.map {
+      Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
+    }
+    return [floor, backoff.pause(settings)].compactMap { $0 }.reduce(change.settling(settings)) {
+      $1.until > $0.until ? $1 : $0
+    }
+  }
+
+  /// A scheduled run that would start within `min_interval` of this backup: it covers the change as well, so the change
+  /// waits for it, as far as the longest delay allows.
+  private func nearRun(_ change: OwedChange) -> Obstacle? {
+    guard let upcoming = book.upcoming else { return nil }
+    let distance = upcoming.milliseconds - now.wall.milliseconds
+    let start = now.monotonic.addingClamped(distance)
+    guard distance < settings.minInterval, start <= change.ceiling(settings) else { return nil }
+    let time = Words.time(upcoming, in: settings.zone, seenFrom: now.wall)
+    return Obstacle(
+      until: Deadline(monotonic: start, wall: upcoming), reason: "the run of \(time), which will hold the change")
+  }
+}
