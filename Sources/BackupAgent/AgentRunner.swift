@@ -10,12 +10,14 @@ package enum AgentRunner {
   ///
   /// - Throws: what keeps the agent from working at all: no database named, no key. Everything else is logged, and tried
   ///   again.
-  package static func run(service: BackupService, settings: AgentSettings, logger: Logger) async throws {
-    try require(service, settings)
+  package static func run(
+    _ configuration: AgentConfiguration, reload: (@Sendable () throws -> AgentConfiguration)?, logger: Logger
+  ) async throws {
+    for database in configuration.databases { try require(database.service, database.settings) }
+    let agent = AgentService(configuration, control: try AgentControl(), reload: reload, logger: logger)
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
-        services: [.init(service: try AgentService(service, settings, logger))],
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        services: [.init(service: agent)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
     try await group.run()
   }
 

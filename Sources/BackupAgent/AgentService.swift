@@ -2,32 +2,39 @@ import BackupEngine
 import Logging
 import ServiceLifecycle
 
-/// The event loop as a service: its `run()` suspends until the loop's thread has ended.
+/// The event loop as a service: its `run()` suspends until the loop's thread has ended. To be run once.
 package struct AgentService: Service, CustomStringConvertible {
   package let description = "agent"
-  private let service: BackupService
-  private let settings: AgentSettings
+  private let configuration: AgentConfiguration
+  private let control: AgentControl
+  private let reload: (@Sendable () throws -> AgentConfiguration)?
   private let logger: Logger
-  private let inbox: Mailbox<LoopMessage>
 
-  /// - Throws: where the system is out of descriptors.
-  package init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger) throws {
-    self.service = service
-    self.settings = settings
+  /// - Parameters:
+  ///   - control: what the caller talks to the agent through.
+  ///   - reload: reads the configuration again; it may block. Nil: a request to reload is only logged.
+  package init(
+    _ configuration: AgentConfiguration, control: AgentControl, reload: (@Sendable () throws -> AgentConfiguration)?,
+    logger: Logger
+  ) {
+    self.configuration = configuration
+    self.control = control
+    self.reload = reload
     self.logger = logger
-    inbox = try Mailbox(blocking: false)
   }
 
-  /// A graceful shutdown lets a running backup end; cancellation abandons it. Both return only when nothing runs any more.
+  /// A graceful shutdown lets running backups end; cancellation abandons them. Both return only when nothing runs any more.
+  ///
+  /// - Throws: `busy` where another agent guards one of the repositories.
   package func run() async throws {
     try await withGracefulShutdownHandler {
       try await withTaskCancellationHandler {
         try await runLoop()
       } onCancel: {
-        inbox.post(.cancel)
+        control.inbox.post(.cancel)
       }
     } onGracefulShutdown: {
-      inbox.post(.shutdown)
+      control.inbox.post(.shutdown)
     }
   }
 
@@ -35,7 +42,7 @@ package struct AgentService: Service, CustomStringConvertible {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
       do {
         let thread = try AgentThread("holdfast-agent") { [self] in
-          continuation.resume(with: Result { try EventLoop(service, settings, logger, inbox).run() })
+          continuation.resume(with: Result { try EventLoop(configuration, control, reload, logger).run() })
         }
         thread.detach()
       } catch {

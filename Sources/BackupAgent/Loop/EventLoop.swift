@@ -33,10 +33,20 @@ final class EventLoop {
   private var isStopping = false
   private var isDone = false
 
-  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ inbox: Mailbox<LoopMessage>) throws {
-    self.service = service
-    self.settings = settings
+  private let stopGrace: Int64
+
+  init(
+    _ configuration: AgentConfiguration, _ control: AgentControl,
+    _ reload: (@Sendable () throws -> AgentConfiguration)?, _ logger: Logger
+  ) throws {
+    guard let database = configuration.databases.first else {
+      throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+    }
+    service = database.service
+    settings = database.settings
+    stopGrace = configuration.stopGrace
     self.logger = logger
+    let inbox = control.inbox
     self.inbox = inbox
     machine = TriggerMachine(settings: settings.triggers)
     let path = WatchedPath(try service.requireDatabase())
@@ -114,7 +124,10 @@ final class EventLoop {
   private func handle(_ message: LoopMessage) {
     switch message {
     case .finished(let result): handle(result)
-    case .shutdown: stop(grace: settings.stopGrace)
+    case .backUp: act(machine.receive(.requested, at: moment()))
+    case .reload: break
+    case .status(let continuation): continuation.resume(returning: [])
+    case .shutdown: stop(grace: stopGrace)
     case .cancel: stop(grace: 0)
     }
   }

@@ -32,7 +32,8 @@ struct Agent: AsyncParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() async throws {
-    try await AgentRunner.run(service: service(), settings: settings(), logger: logger)
+    let database = GuardedDatabase(name: "database", service: try service(), settings: try settings())
+    try await AgentRunner.run(AgentConfiguration(databases: [database]), reload: nil, logger: logger)
   }
 
   /// `--once`. It blocks, so it must not run where ``run()`` does, on Swift's cooperative pool.

@@ -1,7 +1,7 @@
 import BackupEngine
 import BackupPolicy
 
-/// How the agent behaves. Times are in milliseconds.
+/// How the agent treats one database. Times are in milliseconds.
 package struct AgentSettings: Sendable {
   /// The quiet period after a change before its backup starts.
   package var debounce: Int64 = 500
@@ -15,8 +15,6 @@ package struct AgentSettings: Sendable {
   package var verifyAfterCreate = false
   /// How often to look at the files, for changes that inotify does not see; at least 100.
   package var pollInterval: Int64 = 30000
-  /// How long a running backup may go on after a request to stop, before it is abandoned.
-  package var stopGrace: Int64 = 10000
   /// What the points are like.
   package var request: CreateRequest
 

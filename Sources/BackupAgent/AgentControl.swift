@@ -1,0 +1,49 @@
+import Synchronization
+
+/// Talks to a running agent from any thread or task: what a signal, a socket or a scheduler of the caller's asks for.
+///
+/// Created before the agent and handed to ``AgentService``. Wishes that come before it runs are kept until it does; those that
+/// come after its end are dropped.
+package final class AgentControl: Sendable {
+  let inbox: Mailbox<LoopMessage>
+  /// Whether the loop still answers.
+  private let isOpen = Mutex(false)
+
+  /// - Throws: where the system is out of descriptors.
+  package init() throws {
+    inbox = try Mailbox(blocking: false)
+  }
+
+  /// Backs up now, whether something changed or not; every database, or the one of that name.
+  package func backUpNow(_ database: String? = nil) {
+    inbox.post(.backUp(database))
+  }
+
+  /// Reads the configuration again, as SIGHUP does.
+  package func reload() {
+    inbox.post(.reload)
+  }
+
+  /// How each database stands; empty where the agent does not run.
+  package func status() async -> [DatabaseStatus] {
+    await withCheckedContinuation { continuation in
+      let asked = isOpen.withLock { isOpen in
+        // Under the lock, or the loop could end between the look and the question, and nobody would answer.
+        if isOpen { inbox.post(.status(continuation)) }
+        return isOpen
+      }
+      if !asked { continuation.resume(returning: []) }
+    }
+  }
+
+  /// The loop answers from now on.
+  func open() {
+    isOpen.withLock { $0 = true }
+  }
+
+  /// The loop has ended: whoever still waits gets an answer.
+  func close() {
+    isOpen.withLock { $0 = false }
+    for case .status(let continuation) in inbox.takeAll() { continuation.resume(returning: []) }
+  }
+}

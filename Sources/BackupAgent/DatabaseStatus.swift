@@ -1,0 +1,45 @@
+import BackupEngine
+import BackupPolicy
+
+/// How one database of a running agent stands: a value that a status page could print.
+package struct DatabaseStatus: Hashable, Sendable {
+  package var name: String
+  /// Absolute, links followed.
+  package var path: String
+  /// The backup folder.
+  package var folder: String
+  /// What is wrong at the moment, oldest first.
+  package var alarms: [AlarmStatus] = []
+  /// The newest point; nil where there is none, or none was seen yet.
+  package var lastPoint: PointID?
+  package var lastPointCreated: Timestamp?
+  /// Whether changes are seen as they happen; otherwise the files are looked at from time to time.
+  package var isWatching: Bool
+}
+
+/// Something that keeps the agent from its work.
+package struct AlarmStatus: Hashable, Sendable {
+  /// The kind, such as `missing` or `disk_full`: what scripts may rely on.
+  package var kind: String
+  package var since: Timestamp
+  package var message: String
+  package var hint: String?
+}
+
+extension DatabaseStatus {
+  package var json: JSONValue {
+    .object([
+      "name": .string(name), "path": .string(path), "folder": .string(folder),
+      "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
+      "last_backup_at": .optional(lastPointCreated?.iso8601), "watching": .bool(isWatching),
+    ])
+  }
+}
+
+extension AlarmStatus {
+  package var json: JSONValue {
+    .object([
+      "kind": .string(kind), "since": .string(since.iso8601), "message": .string(message), "hint": .optional(hint),
+    ])
+  }
+}
