@@ -2,19 +2,15 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// Finds the password and the key: flags, then the environment, then the default key file.
+/// Finds the password and the key of a database's settings, else the default key file.
 struct CredentialSettings {
-  /// `--key-file`.
-  var keyFile: String?
-  /// `--password-file`.
-  var passwordFile: String?
-  let environment: ProcessEnvironment
+  let settings: Settings
   let files: any FileOperations
 
   /// - Throws: `keyMissing` where a file that is named cannot be used; `usage` where two passwords are set.
   func credentials() throws -> Credentials {
     let password = try password()
-    var key = try (keyFile ?? environment[.keyFile]).map { try Credentials.readKey($0, files) }
+    var key = try settings.path(.keyFile).map { try Credentials.readKey($0, files) }
     if password == nil, key == nil { key = try defaultKey() }
     return Credentials(password: password, key: key)
   }
@@ -24,29 +20,28 @@ struct CredentialSettings {
   func credentialsIfUsable(_ logger: Logger) throws -> Credentials {
     do {
       return try credentials()
-    } catch let error where keyFile == nil && passwordFile == nil {
+    } catch let error where !settings.origin(.keyFile).isFlag && !settings.origin(.passwordFile).isFlag {
       logger.warning("going on without a password or key: \((error as? HoldfastError)?.message ?? "\(error)")")
       return Credentials()
     }
   }
 
+  /// The highest layer that has one counts, whichever of the two forms it uses.
   private func password() throws -> SecretBytes? {
-    if let passwordFile { return try Credentials.readPassword(passwordFile, files) }
-    guard let password = environment.password else {
-      return try environment[.passwordFile].map { try Credentials.readPassword($0, files) }
+    guard let layer = settings.layers.first(where: { $0.password != nil || $0[.passwordFile] != nil }) else {
+      return nil
     }
-    guard environment[.passwordFile] == nil else {
+    guard let file = layer[.passwordFile] else { return layer.password }
+    guard layer.password == nil else {
       throw HoldfastError(
-        .usage, "BACKUP_ENCRYPTION_PASSWORD and BACKUP_ENCRYPTION_PASSWORD_FILE are both set", hint: "unset one of them"
-      )
+        .usage, "\(SettingKey.password.variable) and \(SettingKey.passwordFile.variable) are both set",
+        hint: "unset one of them\(file.origin.file.map { " in \($0)" } ?? "")")
     }
-    return password
+    return try settings.path(.passwordFile).map { try Credentials.readPassword($0, files) }
   }
 
   private func defaultKey() throws -> SecretBytes? {
-    guard let path = StandardFolders(environment: environment).keyFile, try files.status(path) != nil else {
-      return nil
-    }
+    guard let path = settings.folders.keyFile, try files.status(path) != nil else { return nil }
     return try Credentials.readKey(path, files)
   }
 }

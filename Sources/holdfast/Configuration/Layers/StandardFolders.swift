@@ -17,12 +17,15 @@ struct StandardFolders {
   }
 
   /// The key file that `init` makes and that the other commands use where it exists.
-  var keyFile: String? {
-    if let folder = absolute(.configHome) { return "\(folder)/holdfast/key" }
-    return home.map { "\($0)/.config/holdfast/key" }
+  var keyFile: String? { configurationFolder.map { "\($0)/key" } }
+
+  /// `$XDG_CONFIG_HOME/holdfast`.
+  var configurationFolder: String? {
+    if let folder = absolute(.configHome) { return "\(folder)/holdfast" }
+    return home.map { "\($0)/.config/holdfast" }
   }
 
-  private var home: String? {
+  var home: String? {
     if let home = absolute(.home) { return home }
     guard let entry = getpwuid(geteuid()), let folder = entry.pointee.pw_dir else { return nil }
     let path = String(cString: folder)

@@ -1,0 +1,245 @@
+import BackupEngine
+import BackupPolicy
+
+/// What a setting's value may be.
+enum ValueKind: Hashable, Sendable {
+  case boolean
+  /// A whole number of at least 1, or `none`.
+  case count
+  /// 1…9.
+  case level
+  /// Milliseconds.
+  case time(atLeast: Int64)
+  case choice([String])
+  case text
+  case path
+  case folder
+  case database
+  case schedules
+  case zone
+  case quietHours
+}
+
+/// A value that fits.
+enum SettingValue: Hashable, Sendable {
+  case boolean(Bool)
+  case integer(Int)
+  case milliseconds(Int64)
+  case text(String)
+  case schedules([CronSchedule])
+  case zone(ZoneRules)
+  case quietHours(QuietHours)
+  /// `none` was written: as if nothing were set below.
+  case none
+}
+
+/// Why a value does not fit: what comes after the name of the setting, and what to write instead.
+struct ValueProblem: Error, Hashable {
+  /// `is "maybe", which is not true or false`.
+  var problem: String
+  var hint: String
+  /// Where an item of an array is to blame.
+  var position: FilePosition?
+
+  /// - Parameter expected: what would fit.
+  init(_ raw: RawValue, isNot expected: String, hint: String? = nil) {
+    problem = "is \(raw.quoted), which is not \(expected)"
+    self.hint = hint ?? "use \(expected)"
+  }
+
+  /// What a reader of text says.
+  ///
+  /// - Parameters:
+  ///   - subject: how its messages begin, which the setting's name says already.
+  ///   - hint: unless it has one.
+  init(_ error: any Error, about subject: String, hint: String) {
+    guard let error = error as? HoldfastError else {
+      self.init(problem: ": \(error)", hint: hint)
+      return
+    }
+    let message = error.message
+    let rest = message.hasPrefix("\(subject) ") ? "is\(message.dropFirst(subject.count))" : ": \(message)"
+    self.init(problem: rest, hint: error.hint ?? hint)
+  }
+
+  init(problem: String, hint: String) {
+    self.problem = problem
+    self.hint = hint
+  }
+}
+
+extension ValueKind {
+  /// Reads a value.
+  func read(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch self {
+    case .boolean: try boolean(raw)
+    case .count: try count(raw)
+    case .level: try level(raw)
+    case .time(let least): try time(raw, atLeast: least)
+    case .choice(let words): try choice(raw, of: words)
+    case .text: .text(try string(raw, "text"))
+    case .path: .text(try path(raw, "a path"))
+    case .folder: .text(try path(raw, "a folder's path"))
+    case .database: .text(try path(raw, "a database's path"))
+    case .schedules: try schedules(raw)
+    case .zone: try zone(raw)
+    case .quietHours: try quietHours(raw)
+    }
+  }
+
+  private func boolean(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch raw {
+    case .boolean(let value): return .boolean(value)
+    case .untyped(let text):
+      switch text.lowercased() {
+      case "true", "yes", "on", "1": return .boolean(true)
+      case "false", "no", "off", "0": return .boolean(false)
+      default: throw ValueProblem(raw, isNot: "true or false (also yes, no, on, off, 1, 0)")
+      }
+    case .string(let text):
+      let word = Self.booleanWords[text.lowercased()]
+      throw ValueProblem(raw, isNot: "true or false", hint: "write \(word ?? "true or false"), without quotes")
+    case .integer(let number) where number == 0 || number == 1:
+      throw ValueProblem(raw, isNot: "true or false", hint: "write \(number == 1)")
+    default: throw ValueProblem(raw, isNot: "true or false")
+    }
+  }
+
+  private static let booleanWords = [
+    "true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false",
+  ]
+
+  private func count(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    if case .untyped("none") = raw { return .none }
+    if case .string("none") = raw { return .none }
+    return .integer(try number(raw, in: 1...Int(Int32.max), "a whole number of at least 1, or none"))
+  }
+
+  private func level(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    .integer(try number(raw, in: 1...9, "a level from 1 (fast) to 9 (small)"))
+  }
+
+  private func number(_ raw: RawValue, in range: ClosedRange<Int>, _ expected: String) throws(ValueProblem) -> Int {
+    switch raw {
+    case .integer(let value) where range.contains(Int(value)): return Int(value)
+    case .untyped(let text):
+      if let value = Int(text), range.contains(value) { return value }
+    case .string(let text):
+      if let value = Int(text), range.contains(value) {
+        throw ValueProblem(raw, isNot: expected, hint: "write \(value), without quotes")
+      }
+    default: break
+    }
+    throw ValueProblem(raw, isNot: expected)
+  }
+
+  private func time(_ raw: RawValue, atLeast least: Int64) throws(ValueProblem) -> SettingValue {
+    let expected = "a time with a unit, such as 500ms, 5s, 2min or 1h"
+    if case .integer(let number) = raw {
+      throw ValueProblem(raw, isNot: expected, hint: "write \"\(number)ms\", \"\(number)s\" or \"\(number)min\"")
+    }
+    let text = try string(raw, expected)
+    guard let span = TimeSpan(argument: text) else {
+      let hint = TimeSpan.meant(by: text).map { "write \($0)" }
+      throw ValueProblem(raw, isNot: expected, hint: hint)
+    }
+    guard span.milliseconds >= least else {
+      throw ValueProblem(problem: "is \(raw.quoted), which is too short", hint: "use at least \(least)ms")
+    }
+    return .milliseconds(span.milliseconds)
+  }
+
+  private func choice(_ raw: RawValue, of words: [String]) throws(ValueProblem) -> SettingValue {
+    let list = words.dropLast().joined(separator: ", ") + " or " + (words.last ?? "")
+    let text = try string(raw, list)
+    if words.contains(text) { return .text(text) }
+    throw ValueProblem(raw, isNot: list, hint: NearestName.of(text, in: words).map { "write \($0)" })
+  }
+
+  /// Text that is not empty.
+  private func string(_ raw: RawValue, _ expected: String) throws(ValueProblem) -> String {
+    switch raw {
+    case .untyped(let text), .string(let text):
+      guard text.isEmpty else { return text }
+      throw ValueProblem(problem: "is empty", hint: "write \(expected), or leave it out")
+    default: throw ValueProblem(raw, isNot: expected, hint: "write \(expected), in quotes")
+    }
+  }
+
+  /// A path that no shell has yet to make sense of.
+  private func path(_ raw: RawValue, _ expected: String) throws(ValueProblem) -> String {
+    let text = try string(raw, expected)
+    guard !text.utf8.contains(0) else {
+      throw ValueProblem(problem: "holds a NUL character", hint: "write \(expected)")
+    }
+    let afterDollar = text.hasPrefix("$") ? text.dropFirst().first : nil
+    if text.contains("${") || afterDollar?.isLetter == true || afterDollar == "_" {
+      throw ValueProblem(
+        problem: "is \(raw.quoted), and variables are not replaced here",
+        hint: "write the path itself, or ./\(text.shortened) if that is its name")
+    }
+    return text
+  }
+
+  private func schedules(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch raw {
+    case .string("none"), .untyped("none"): return .none
+    case .string(let text): return .schedules([try schedule(text)])
+    case .untyped(let text):
+      var schedules: [CronSchedule] = []
+      for part in text.split(separator: ";", omittingEmptySubsequences: false) {
+        schedules.append(try schedule(part.trimmed))
+      }
+      return .schedules(schedules)
+    case .list(let items): return .schedules(try self.schedules(items))
+    default: throw ValueProblem(raw, isNot: "a cron expression", hint: "write it in quotes, such as \"0 2 * * *\"")
+    }
+  }
+
+  private func schedules(_ items: [RawItem]) throws(ValueProblem) -> [CronSchedule] {
+    guard !items.isEmpty else {
+      throw ValueProblem(problem: "is an empty array", hint: "leave it out, or write \"none\"")
+    }
+    var schedules: [CronSchedule] = []
+    for item in items {
+      do throws(ValueProblem) {
+        schedules.append(try schedule(try string(item.value, "a cron expression such as \"0 2 * * *\"")))
+      } catch {
+        var problem = error
+        problem.position = item.position
+        throw problem
+      }
+    }
+    return schedules
+  }
+
+  private func schedule(_ text: String) throws(ValueProblem) -> CronSchedule {
+    do {
+      return try CronSchedule(text)
+    } catch {
+      var problem = ValueProblem(error, about: "schedule", hint: "write five fields, such as 0 2 * * *")
+      // People carry a `.env` with its comments over to where `#` means nothing.
+      if text.contains(" #") { problem.hint = "take out what follows the #: only .env knows comments behind a value" }
+      throw problem
+    }
+  }
+
+  private func zone(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    let text = try string(raw, "a zone such as Europe/Berlin")
+    do {
+      return .zone(try TimeZones.named(text))
+    } catch {
+      throw ValueProblem(error, about: "time zone", hint: "write a name such as Europe/Berlin")
+    }
+  }
+
+  private func quietHours(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    if raw == .string("none") || raw == .untyped("none") { return .none }
+    let text = try string(raw, "hours such as 22:00-06:00")
+    do {
+      return .quietHours(try QuietHours(text))
+    } catch {
+      throw ValueProblem(error, about: "quiet hours", hint: "write hours such as 22:00-06:00")
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import BackupEngine
+import BackupPolicy
+
+/// A value and where it comes from.
+struct Given: Hashable, Sendable {
+  var raw: RawValue
+  var origin: Origin
+}
+
+/// What one source says: the flags, the environment, a file.
+struct Layer: Sendable {
+  var values: [SettingKey: Given] = [:]
+  /// The password, which is kept nowhere else.
+  var password: SecretBytes?
+  var passwordOrigin: Origin?
+
+  subscript(_ key: SettingKey) -> Given? {
+    get { values[key] }
+    set { values[key] = newValue }
+  }
+
+  /// The flags that were given.
+  static func flags(_ given: [SettingKey: String?]) -> Layer {
+    var layer = Layer()
+    for case (let key, let text?) in given {
+      layer[key] = Given(raw: .untyped(text), origin: .flag(key.flagText ?? key.name))
+    }
+    return layer
+  }
+
+  func merging(_ other: Layer) -> Layer {
+    Layer(
+      values: values.merging(other.values) { $1 }, password: other.password ?? password,
+      passwordOrigin: other.passwordOrigin ?? passwordOrigin)
+  }
+}
+
+/// Something that is wrong, or looks wrong, in what a person configured.
+struct ConfigurationProblem: Hashable, Sendable {
+  enum Severity: Hashable, Sendable {
+    case error
+    case warning
+    /// Told by `config check` only.
+    case remark
+  }
+
+  var severity: Severity
+  /// Where and what: `holdfast.toml:3:1: debouce is no setting`.
+  var message: String
+  var hint: String
+  /// Where, for sorting; nil outside files.
+  var file: String?
+  var position: FilePosition?
+
+  init(_ severity: Severity = .error, at origin: Origin, _ problem: String, hint: String) {
+    self.severity = severity
+    self.hint = hint
+    message = problem.hasPrefix(":") ? "\(origin.place)\(problem)" : "\(origin.place) \(problem)"
+    switch origin {
+    case .envFile(let path, let position, _), .file(let path, let position, _):
+      (file, self.position) = (path, position)
+    default: break
+    }
+  }
+
+  init(_ severity: Severity, _ message: String, hint: String) {
+    (self.severity, self.message, self.hint) = (severity, message, hint)
+  }
+
+  init(_ message: String, hint: String) {
+    self.init(.error, message, hint: hint)
+  }
+
+  /// A value that does not fit.
+  init(_ value: ValueProblem, _ given: Given) {
+    var problem = value.problem
+    // As the parser of flags says it.
+    if given.origin.isFlag, let shown = problem.wholeMatch(of: #/is "(.*)", which is not (.*)/#) {
+      problem = "'\(shown.1)' is invalid: it is not \(shown.2)"
+    }
+    let help = given.origin.isFlag ? "; holdfast COMMAND --help tells more" : ""
+    self.init(at: given.origin.at(value.position), problem, hint: value.hint + help)
+  }
+
+  var error: HoldfastError { HoldfastError(.usage, message, hint: hint) }
+}
