@@ -22,20 +22,27 @@ struct Init: ParsableCommand {
     let files = SystemFileOperations()
     let key = try makeKey(configuration, files)
     let settings = try makeSettings(configuration, files)
-    let folder = try Selection(configuration, options.output).service(.optional).repository(create: true).folder
+    let folders = try selections(configuration).map { try $0.service(.optional).repository(create: true).folder }
     try options.console.show(
       .object([
-        "backup_dir": .string(folder), "key_file": .string(key.path), "key_created": .bool(key.isNew),
+        "backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) }), "key_file": .string(key.path), "key_created": .bool(key.isNew),
         "config_file": .string(settings.path), "config_created": .bool(settings.isNew),
-      ]), options.output.quiet ? [] : lines(folder, key, settings))
+      ]), options.output.quiet ? [] : lines(folders, key, settings))
   }
 
-  private func lines(_ folder: String, _ key: Made, _ settings: Made) -> [String] {
+  /// Every configured database, or none.
+  private func selections(_ configuration: Configuration) throws -> [Selection] {
+    let databases = try configuration.databases()
+    guard !databases.isEmpty else { return [try Selection(configuration, options.output)] }
+    return databases.map { Selection($0, options.output) }
+  }
+
+  private func lines(_ folders: [String], _ key: Made, _ settings: Made) -> [String] {
     func text(_ made: Made) -> String {
       made.isNew ? "\(made.path) (new)" : "\(made.path) (was there already and is kept as it is)"
     }
     var fields = FieldList()
-    fields.add("Backups", folder)
+    for folder in folders { fields.add("Backups", folder) }
     fields.add("Key file", text(key))
     fields.add("Settings", text(settings))
     return fields.lines(indent: 0) + [
@@ -71,7 +78,7 @@ struct Init: ParsableCommand {
       active[key] = try configuration.settings().path(key).map(NewSettingsFile.absolute)
     }
     if configuration.flags[.database] != nil {
-      active[.database] = try configuration.database().map { NewSettingsFile.absolute($0.path) }
+      active[.database] = try configuration.databases().first.map { NewSettingsFile.absolute($0.path) }
     }
     return active
   }

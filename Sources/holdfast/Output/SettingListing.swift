@@ -7,6 +7,8 @@ struct SettingListing {
     var name: String
     var value: String?
     var origin: Origin
+    /// What happens without a value.
+    var note: String?
   }
 
   private struct Section {
@@ -36,8 +38,10 @@ struct SettingListing {
       return Row(name: key.name, value: layer == nil ? nil : "(set)", origin: layer?.passwordOrigin ?? .standard)
     }
     let given = settings.given(key)
+    let words = key.definition.standardWords.replacing("`", with: "")
     return Row(
-      name: key.name, value: given?.raw.text ?? key.definition.standardText, origin: given?.origin ?? .standard)
+      name: key.name, value: given?.raw.text ?? key.definition.standardText, origin: given?.origin ?? .standard,
+      note: words.isEmpty || given != nil ? nil : words)
   }
 
   /// Puts in what database and folder come to.
@@ -74,7 +78,8 @@ struct SettingListing {
   private static func lines(_ rows: [Row]) -> [String] {
     rows.map { row in
       let value = (row.value ?? "-").printable
-      return pad(row.name, 21) + pad(value, 29) + row.origin.words.printable
+      let note = row.value == nil ? row.note.map { ": \($0)" } ?? "" : ""
+      return pad(row.name, 21) + pad(value, 29) + row.origin.words.printable + note
     }
   }
 

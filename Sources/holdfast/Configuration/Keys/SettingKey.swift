@@ -32,7 +32,10 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   var name: String { rawValue }
 
   /// The environment variable, in `.env` too.
-  var variable: String { definition.variable ?? "BACKUP_\(rawValue.uppercased())" }
+  var variable: String {
+    let name = rawValue.uppercased()
+    return definition.variable ?? (name.hasPrefix("BACKUP_") ? name : "BACKUP_\(name)")
+  }
 
   /// The flag, without its dashes; nil where there is none.
   var flag: String? {
