@@ -1,7 +1,14 @@
 /// Reads a schedule; each error names its column and what may stand there.
 enum CronParser {
+  /// Of a schedule, in characters; all sixty minutes take 169.
+  private static let longest = 1000
+
   static func pattern(_ text: String) throws -> CronPattern {
     let characters = Array(text)
+    guard characters.count <= longest else {
+      throw CronSyntaxError(
+        CronText(characters[longest...]), "it is longer than \(longest) characters", hint: "use several schedules")
+    }
     let fields = CronText(characters[...]).split({ $0 == " " || $0 == "\t" }, keepingEmpty: false)
     if let first = fields.first, first.characters.first == "@" { return try macro(first, rest: fields.dropFirst()) }
     try checkCount(fields, of: characters)

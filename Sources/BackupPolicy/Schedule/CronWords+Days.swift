@@ -6,32 +6,35 @@ extension CronWords {
 
   /// `every day`, `on weekdays`, `on the 1st of every month or on Mondays`.
   var days: String {
-    if pattern.eitherDay, anyDate || anyWeekday { return everyDay }
     switch (anyDate, anyWeekday) {
-    case (true, true): return everyDay
-    case (true, false): return weekdaysAlone
-    case (false, true): return "on \(dates) of \(months)"
-    case (false, false) where pattern.eitherDay:
-      return "on \(dates) of \(months) or \(weekdaysAlone)"
-    case (false, false): return "\(weekdays), if it is \(dates) of \(months)"
+    case _ where pattern.eitherDay && (anyDate || anyWeekday): everyDay
+    case (true, true): everyDay
+    case (true, false): weekdaysAlone
+    case (false, true): datesOfMonths
+    case (false, false) where pattern.eitherDay: "\(datesOfMonths) or \(weekdaysAlone)"
+    case (false, false): "\(datesOfMonths), if it is \(aWeekday)"
     }
   }
 
-  /// Left out behind what recurs by itself: `every 15 minutes`.
+  /// Only where a time of day is named: what recurs all day long recurs every day.
   private var everyDay: String {
-    guard anyMonth else { return "every day \(inMonths)" }
-    return pattern.hours.count == 24 ? "" : "every day"
+    [time.contains(":") ? "every day" : "", anyMonth ? "" : inMonths].filter { !$0.isEmpty }.joined(separator: " ")
   }
 
-  private var weekdaysAlone: String { anyMonth ? weekdays : "\(weekdays) \(inMonths)" }
+  private var datesOfMonths: String { "on \(dates) of \(ofMonths)" }
 
-  private var weekdays: String {
-    let members = pattern.weekdays.members
-    if members == [1, 2, 3, 4, 5] { return "on weekdays" }
-    let names = ["Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays"]
-    // The week begins on Monday, so that Saturdays and Sundays stand together.
-    return "on " + Self.list(members.sorted { ($0 + 6) % 7 < ($1 + 6) % 7 }.map { names[$0] })
+  private var weekdaysAlone: String { "on \(weekdays)" + (anyMonth ? "" : " \(inMonths)") }
+
+  /// The week begins on Monday, so that Saturdays and Sundays stand together.
+  private var weekdayNames: [String] {
+    let names = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+    return pattern.weekdays.members.sorted { ($0 + 6) % 7 < ($1 + 6) % 7 }.map { names[$0] }
   }
+
+  private var workingWeek: Bool { pattern.weekdays == BitSet64(1...5) }
+
+  private var weekdays: String { workingWeek ? "weekdays" : Self.list(weekdayNames.map { "\($0)s" }) }
+  private var aWeekday: String { workingWeek ? "a weekday" : Self.list(weekdayNames.map { "a \($0)" }, "or") }
 
   /// `the 1st and the 15th`, `every 2nd day from the 1st to the 31st`.
   private var dates: String {
@@ -45,21 +48,28 @@ extension CronWords {
         run.count < 3
           ? run.map { "the \(Self.ordinal($0))" }
           : ["the \(Self.ordinal(run.lowerBound)) to the \(Self.ordinal(run.upperBound))"]
-      }, pattern.eitherDay ? "and" : "or")
+      })
   }
 
-  private var months: String { anyMonth ? "every month" : monthNames }
-  private var inMonths: String { "in \(monthNames)" }
+  private var ofMonths: String {
+    anyMonth ? "every month" : monthSpan.map { "every month \($0)" } ?? Self.list(monthNames)
+  }
 
-  private var monthNames: String {
+  private var inMonths: String { monthSpan ?? "in \(Self.list(monthNames))" }
+
+  /// `from June to August`, for three or more that follow each other.
+  private var monthSpan: String? {
+    let names = monthNames
+    let runs = Self.runs(pattern.months.members)
+    return runs.count == 1 && names.count > 2 ? "from \(names[0]) to \(names[names.count - 1])" : nil
+  }
+
+  private var monthNames: [String] {
     let names = [
       "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
       "December",
     ]
-    return Self.list(
-      Self.runs(pattern.months.members).flatMap { run in
-        run.count < 3 ? run.map { names[$0 - 1] } : ["\(names[run.lowerBound - 1]) to \(names[run.upperBound - 1])"]
-      })
+    return pattern.months.members.map { names[$0 - 1] }
   }
 
   static func ordinal(_ number: Int) -> String {

@@ -12,7 +12,7 @@ extension CronWords {
       let rhythm = step == 1 ? "every minute" : "every \(step) minutes"
       return everyHour ? rhythm : "\(rhythm) \(spans(hours))"
     }
-    return "\(minuteList(minutes)) \(everyHour ? "of every hour" : spans(hours))"
+    return "\(minuteList(minutes)) \(everyHour ? "of every hour" : "of each hour \(spans(hours))")"
   }
 
   /// Where all of them can be listed.

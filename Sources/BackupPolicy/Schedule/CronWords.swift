@@ -12,6 +12,7 @@ struct CronWords {
     return [time, days].filter { !$0.isEmpty }.joined(separator: " ")
   }
 
+  /// `a, b and c`.
   static func list(_ items: [String], _ last: String = "and") -> String {
     items.count < 2 ? items.joined() : items.dropLast().joined(separator: ", ") + " \(last) " + items[items.count - 1]
   }

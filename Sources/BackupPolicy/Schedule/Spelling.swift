@@ -1,10 +1,10 @@
 /// Finds what somebody meant to write.
 package enum Spelling {
   /// The candidate that takes the fewest changed, missing, extra or swapped characters, case aside; nil where it takes more
-  /// than a third of the word, and two.
+  /// than a third of the word, or three.
   package static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
     let letters = Array(word.prefix(100).lowercased())
-    let limit = max(2, letters.count / 3)
+    let limit = min(3, max(1, (letters.count + 1) / 3))
     var best: (distance: Int, candidate: String)?
     for candidate in candidates {
       let distance = distance(letters, Array(candidate.lowercased()))

@@ -110,6 +110,8 @@ extension ZoneRules {
 extension ZoneRules {
   /// No offset is larger, in either direction: RFC 9636 allows less than 25 hours west and 26 hours east.
   static let largestOffset = 26 * 3600
+  /// In seconds east.
+  package static let possibleOffsets = -89_999...93_599
 
   func wall(_ time: Timestamp) -> Timestamp { time.adding(seconds: Int64(offset(at: time))) }
 

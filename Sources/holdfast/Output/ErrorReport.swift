@@ -60,7 +60,18 @@ struct ErrorReport {
   }
 
   private static func lines(_ error: HoldfastError) -> [String] {
-    ["holdfast: error: \(error.message.printable)"] + (error.hint.map { ["holdfast: hint: \($0.printable)"] } ?? [])
+    ["holdfast: error: \(error.message.printable)"] + marked(error)
+      + (error.hint.map { ["holdfast: hint: \($0.printable)"] } ?? [])
+  }
+
+  /// The schedule that cannot be read, and a mark below what is wrong with it.
+  private static func marked(_ error: HoldfastError) -> [String] {
+    var cause = error.cause
+    while let wrapped = cause as? HoldfastError { cause = wrapped.cause }
+    guard let error = cause as? CronSyntaxError, error.text.count <= 100 else { return [] }
+    let text = String(error.text.map { $0 == "\t" ? " " : $0 })
+    guard !text.isEmpty, text == text.printable else { return [] }
+    return ["  " + text, String(repeating: " ", count: error.column + 1) + String(repeating: "^", count: error.length)]
   }
 
   static func json(_ error: HoldfastError) -> JSONValue {
