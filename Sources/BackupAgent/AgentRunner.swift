@@ -6,18 +6,23 @@ import UnixSignals
 
 /// The agent's two ways to run.
 package enum AgentRunner {
-  /// Watches the database and backs it up until SIGTERM or SIGINT; a backup that is running then is finished first.
+  /// Guards the databases until SIGTERM or SIGINT; backups that are running then are finished first. SIGHUP reads the
+  /// configuration again, SIGUSR1 backs up now.
   ///
-  /// - Throws: what keeps the agent from working at all: no database named, no key. Everything else is logged, and tried
-  ///   again.
+  /// - Parameter reload: reads the configuration again; it may block.
+  /// - Throws: what keeps the agent from working at all: no database named, no key, another agent on one of the repositories
+  ///   (`busy`). Everything else is logged, and tried again.
   package static func run(
     _ configuration: AgentConfiguration, reload: (@Sendable () throws -> AgentConfiguration)?, logger: Logger
   ) async throws {
-    for database in configuration.databases { try require(database.service, database.settings) }
-    let agent = AgentService(configuration, control: try AgentControl(), reload: reload, logger: logger)
+    try configuration.validate()
+    let control = try AgentControl()
+    let signals = await SignalService(control)
+    let agent = AgentService(configuration, control: control, reload: reload, logger: logger)
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
-        services: [.init(service: agent)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        services: [.init(service: signals), .init(service: agent)], gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: logger))
     try await group.run()
   }
 
@@ -28,7 +33,7 @@ package enum AgentRunner {
   package static func runOnce(
     service: BackupService, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
-    try require(service, settings)
+    try GuardedDatabase(name: "", service: service, settings: settings).requireEssentials()
     var backup = ChangeBackup(service, settings, logger)
     let reason: String
     switch try backup.assess() {
@@ -47,13 +52,5 @@ package enum AgentRunner {
       backup.applyRetention(progress)
       return point
     }
-  }
-
-  private static func require(_ service: BackupService, _ settings: AgentSettings) throws {
-    _ = try service.requireDatabase()
-    guard settings.request.encrypt, service.credentials.isEmpty else { return }
-    throw HoldfastError(
-      .keyMissing, "backups are encrypted, and neither a password nor a key is given",
-      hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
   }
 }

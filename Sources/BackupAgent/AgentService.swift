@@ -6,9 +6,8 @@ import ServiceLifecycle
 package struct AgentService: Service, CustomStringConvertible {
   package let description = "agent"
   private let configuration: AgentConfiguration
-  private let control: AgentControl
-  private let reload: (@Sendable () throws -> AgentConfiguration)?
-  private let logger: Logger
+  /// Tests replace some of them before the agent runs.
+  var parts: EventLoop.Parts
 
   /// - Parameters:
   ///   - control: what the caller talks to the agent through.
@@ -18,9 +17,7 @@ package struct AgentService: Service, CustomStringConvertible {
     logger: Logger
   ) {
     self.configuration = configuration
-    self.control = control
-    self.reload = reload
-    self.logger = logger
+    parts = EventLoop.Parts(control: control, reload: reload, logger: logger)
   }
 
   /// A graceful shutdown lets running backups end; cancellation abandons them. Both return only when nothing runs any more.
@@ -31,10 +28,10 @@ package struct AgentService: Service, CustomStringConvertible {
       try await withTaskCancellationHandler {
         try await runLoop()
       } onCancel: {
-        control.inbox.post(.cancel)
+        parts.control.inbox.post(.cancel)
       }
     } onGracefulShutdown: {
-      control.inbox.post(.shutdown)
+      parts.control.inbox.post(.shutdown)
     }
   }
 
@@ -42,7 +39,7 @@ package struct AgentService: Service, CustomStringConvertible {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
       do {
         let thread = try AgentThread("holdfast-agent") { [self] in
-          continuation.resume(with: Result { try EventLoop(configuration, control, reload, logger).run() })
+          continuation.resume(with: Result { try EventLoop(configuration, parts).run() })
         }
         thread.detach()
       } catch {

@@ -1,12 +1,20 @@
 #define _GNU_SOURCE
 #include "include/CShims.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
+#include <sys/timerfd.h>
+#include <sys/timex.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 int cshims_rename_noreplace(const char *from, const char *to) {
@@ -15,6 +23,17 @@ int cshims_rename_noreplace(const char *from, const char *to) {
 
 int cshims_start_writeback(int fd, int64_t offset, int64_t length) {
   return sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+uint32_t cshims_file_system_type(const char *path) {
+  struct statfs facts;
+  return statfs(path, &facts) == 0 ? (uint32_t)facts.f_type : 0;
+}
+
+int cshims_clock_is_kept(void) {
+  struct timex state = {0};
+  if (adjtimex(&state) < 0) return -1;
+  return !(state.status & STA_UNSYNC);
 }
 
 int cshims_forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
@@ -30,3 +49,32 @@ int cshims_eventfd(int nonblocking) { return eventfd(0, EFD_CLOEXEC | (nonblocki
 int cshims_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 
 void cshims_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int cshims_timerfd(int realtime) {
+  return timerfd_create(realtime ? CLOCK_REALTIME : CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+int cshims_timerfd_set(int fd, int64_t seconds, int64_t nanoseconds, int cancelled_by_set) {
+  struct itimerspec when = {.it_value = {.tv_sec = seconds, .tv_nsec = nanoseconds}};
+  return timerfd_settime(fd, TFD_TIMER_ABSTIME | (cancelled_by_set ? TFD_TIMER_CANCEL_ON_SET : 0), &when, NULL);
+}
+
+int cshims_notify(const char *socket_name, const char *message) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(socket_name);
+  if (length == 0 || length >= sizeof address.sun_path) {
+    errno = EINVAL;
+    return -1;
+  }
+  memcpy(address.sun_path, socket_name, length);
+  if (socket_name[0] == '@') address.sun_path[0] = 0;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+  ssize_t sent =
+      sendto(fd, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, size);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return sent < 0 ? -1 : 0;
+}

@@ -20,6 +20,6 @@ struct HoldfastCommand: ParsableCommand {
     version: holdfastVersion,
     subcommands: [
       Create.self, List.self, Show.self, Verify.self, Restore.self, Delete.self, Cleanup.self, Stats.self, Agent.self,
-      Init.self, Config.self, Schedule.self,
+      Init.self, Config.self, Schedule.self, Doctor.self,
     ])
 }

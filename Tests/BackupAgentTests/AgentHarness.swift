@@ -14,12 +14,14 @@ final class AgentHarness: Sendable {
   let backups: String
   let log = LogRecorder()
   let service: BackupService
+  let control: AgentControl
 
   init(database name: String = "app.db") throws {
     folder = try TemporaryFolder()
     try SystemFileOperations().makeFolder(folder.path("data"))
     database = folder.path("data/\(name)")
     backups = folder.path("backups")
+    control = try AgentControl()
     let logger = log.logger
     service = BackupService(
       database: database, folder: backups, credentials: Credentials(key: SecretBytes(try SecretBytes.random(32))),
@@ -38,11 +40,24 @@ final class AgentHarness: Sendable {
 
   /// Runs `body` beside an agent, which then stops cleanly: `ServiceGroup.run()` must return without an error.
   func withAgent(
-    _ settings: AgentSettings = settings(), _ body: (ServiceGroup) async throws -> Void
+    _ settings: AgentSettings = settings(), stopGrace: Int64 = 10000, parts: (inout EventLoop.Parts) -> Void = { _ in },
+    _ body: (ServiceGroup) async throws -> Void
   ) async throws {
-    let group = ServiceGroup(
-      configuration: .init(
-        services: [.init(service: try AgentService(service, settings, log.logger))], logger: log.logger))
+    try await withAgent(configuration(settings, stopGrace: stopGrace), parts: parts, body)
+  }
+
+  func configuration(_ settings: AgentSettings = settings(), stopGrace: Int64 = 10000) -> AgentConfiguration {
+    AgentConfiguration(
+      databases: [GuardedDatabase(name: "app", service: service, settings: settings)], stopGrace: stopGrace)
+  }
+
+  func withAgent(
+    _ configuration: AgentConfiguration, reload: (@Sendable () throws -> AgentConfiguration)? = nil,
+    parts: (inout EventLoop.Parts) -> Void = { _ in }, _ body: (ServiceGroup) async throws -> Void
+  ) async throws {
+    var agent = AgentService(configuration, control: control, reload: reload, logger: log.logger)
+    parts(&agent.parts)
+    let group = ServiceGroup(configuration: .init(services: [.init(service: agent)], logger: log.logger))
     let running = Task { try await group.run() }
     do {
       try await log.wait(for: "watching ")

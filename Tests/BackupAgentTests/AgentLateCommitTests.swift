@@ -73,20 +73,4 @@ import TestSupport
       #expect(try !backup.hasChanged())
     }
   }
-
-  @Test func looksFollowAnEventAtGrowingDistances() {
-    var followUp = FollowUp()
-    #expect(followUp.deadline == nil)
-    followUp.noteEvent(at: 1000)
-    #expect(followUp.deadline == 1001)
-    followUp.noteLook(at: 1001)
-    #expect(followUp.deadline == 1004)
-    followUp.noteLook(at: 1500)
-    #expect(followUp.deadline == 2024)
-    followUp.noteLook(at: 1000 + 4096)
-    #expect(followUp.deadline == nil)
-    #expect(followUp.isOwed)
-    followUp.settle()
-    #expect(!followUp.isOwed)
-  }
 }

@@ -13,7 +13,7 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase(journal: journal)
     try await harness.withAgent { _ in try await harness.waitForPoints(1) }
-    #expect(harness.log.count("backing up: there is no backup yet") == 1)
+    #expect(harness.log.count("backing up app: there is no backup yet") == 1)
 
     harness.log.clear()
     try await harness.withAgent { _ in
@@ -29,7 +29,7 @@ import TestSupport
       try await Task.sleep(for: .milliseconds(1000))
     }
     #expect(try harness.points().count == 2)
-    #expect(harness.log.count("backing up: changed while the agent was not running") == 1)
+    #expect(harness.log.count("backing up app: changed while the agent was not running") == 1)
   }
 
   @Test(arguments: ["wal", "delete"])
@@ -89,7 +89,9 @@ import TestSupport
       database: harness.database, folder: harness.backups, credentials: Credentials(),
       environment: harness.service.environment)
     let error = await #expect(throws: HoldfastError.self) {
-      try await AgentRunner.run(service: service, settings: AgentSettings(), logger: harness.log.logger)
+      try await AgentRunner.run(
+        AgentConfiguration(databases: [GuardedDatabase(name: "app", service: service, settings: AgentSettings())]),
+        reload: nil, logger: harness.log.logger)
     }
     #expect(error?.code == .keyMissing)
   }

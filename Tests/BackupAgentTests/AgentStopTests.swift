@@ -34,7 +34,7 @@ import TestSupport
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
     let harness = try AgentHarness()
     try await harness.python(Self.bigDatabase(megabytes: 40))
-    try await harness.withAgent(AgentHarness.settings { $0.stopGrace = 0 }) { group in
+    try await harness.withAgent(stopGrace: 0) { group in
       try await harness.log.wait(for: "backing up")
       await group.triggerGracefulShutdown()
     }
@@ -46,7 +46,8 @@ import TestSupport
   @Test func cancellationReturnsOnlyWhenNothingRuns() async throws {
     let harness = try AgentHarness()
     try await harness.python(Self.bigDatabase(megabytes: 10))
-    let agent = try AgentService(harness.service, AgentHarness.settings(), harness.log.logger)
+    let agent = AgentService(
+      harness.configuration(), control: harness.control, reload: nil, logger: harness.log.logger)
     let running = Task { try await agent.run() }
     try await harness.log.wait(for: "backing up")
     running.cancel()
@@ -66,7 +67,7 @@ import TestSupport
         $0.maxDelay = 200
       }
       async let agent: Void = AgentRunner.run(
-        service: harness.service, settings: settings, logger: harness.log.logger)
+        harness.configuration(settings), reload: nil, logger: harness.log.logger)
       async let writer: Void = harness.python(
         """
         c = sqlite3.connect(path)

@@ -52,7 +52,9 @@ import TestSupport
     let position = SnapshotPosition(database: nil, wal: nil, changeCounter: 1, facts: nil)
     let written = max(facts.modified, facts.changed) / 1_000_000
     func state(after milliseconds: Int64) -> DatabaseState {
-      DatabaseState(position, facts, nil, now: Timestamp(milliseconds: written + milliseconds))
+      DatabaseState(
+        position, facts, nil, ContentFacts(file: "f", usedBytes: 0, tables: 0),
+        now: Timestamp(milliseconds: written + milliseconds))
     }
     #expect(state(after: 10).fingerprint == nil)
     #expect(state(after: 30).fingerprint != nil)

@@ -1,24 +1,36 @@
 @testable import BackupPolicy
 
-/// Runs a machine in virtual time against a timeline, one character for 100 ms, as an agent would: it sleeps until the
-/// deadline it was given, and tells the machine when a backup has ended.
+/// Runs a machine in virtual time against a timeline of characters, as an agent would: it sleeps until the deadline it was
+/// given, on either clock, and tells the machine when a backup has ended.
 ///
-/// Events: `c` change, `r` request, `x` shutdown, `-` nothing. What happened: `S` a backup for a change started, `M` one that
-/// was asked for, `X` stop.
+/// Events: `c` change, `r` request, `x` shutdown, `z` the computer sleeps for this cell, `<` and `>` the wall clock is set back
+/// or forward by an hour, `-` nothing. What happened: `S` a backup for a change started, `M` one that was asked for, `C` one
+/// by the clock, `X` stop.
 struct TriggerDiagram {
-  static let cell: Int64 = 100
+  struct Start {
+    var time: Int64
+    var trigger: Trigger
+    var reason: String
+    var wall: Timestamp
+    /// How it ended; nil while it runs.
+    var outcome: Outcome?
+  }
 
   var machine: TriggerMachine
+  /// Milliseconds of a character.
+  var cell: Int64 = 100
   /// How long each backup takes, in milliseconds.
   var duration: Int64
   /// How the backups end, in order; those after the last are stored.
   var outcomes: [Outcome]
+  /// Wall time where `now` is 0.
+  var origin = Timestamp(milliseconds: 1_700_000_000_000)
 
   private(set) var now: Int64 = 0
-  private(set) var deadline: Int64?
+  private(set) var deadline: Deadline?
   private(set) var ends: Int64?
-  /// Starts with their times and reasons.
-  private(set) var starts: [(time: Int64, trigger: Trigger, reason: String)] = []
+  private(set) var starts: [Start] = []
+  private(set) var skips: [String] = []
   private(set) var stopped: Int64?
   /// Rules of the agent's contract that were broken, in words.
   private(set) var violations: [String] = []
@@ -31,66 +43,108 @@ struct TriggerDiagram {
     self.outcomes = outcomes
   }
 
+  var moment: Moment { Moment(wall: wall, monotonic: now) }
+  var wall: Timestamp { Timestamp(milliseconds: origin.milliseconds + now) }
+
   /// The timeline of starts for a timeline of events.
-  mutating func run(_ events: String, startup: Bool? = nil) -> String {
-    if let startup { send(.startup(changedWhileDown: startup)) }
+  mutating func run(_ events: String, startup: Bool? = nil, lastScheduled: Timestamp? = nil) -> String {
+    if let startup { send(.startup(changedWhileDown: startup, lastScheduled: lastScheduled)) }
     for (index, event) in events.enumerated() {
-      advance(to: Int64(index) * Self.cell)
+      if event == "z" { continue }
+      // Whatever was due while the computer slept comes when it wakes.
+      advance(to: Int64(index) * cell, asleepBefore: events.dropFirst(max(0, index - 1)).first == "z")
       switch event {
       case "c": send(.change)
       case "r": send(.requested)
       case "x": send(.shutdown)
+      case "<": setClock(by: -3_600_000)
+      case ">": setClock(by: 3_600_000)
       default: break
       }
     }
-    advance(to: Int64(events.count) * Self.cell - 1)
+    advance(to: Int64(events.count) * cell - 1)
     return timeline(events.count)
   }
 
-  /// Lets time pass: the ends of backups and the deadlines on the way come first.
-  mutating func advance(to time: Int64) {
-    while let next = [ends, ends == nil ? deadline : nil].compactMap({ $0 }).min(), next <= time {
+  /// Lets time pass: the ends of backups and the deadlines on the way come first, or, where the computer sleeps, when it
+  /// wakes.
+  mutating func advance(to time: Int64, asleepBefore: Bool = false) {
+    if asleepBefore { now = max(now, time) }
+    while let next = wakeUp, next <= time {
       now = max(now, next)
-      if ends != nil {
-        ends = nil
-        send(.finished(outcomes.isEmpty ? .stored : outcomes.removeFirst()))
-      } else {
-        wakes += 1
-        send(.tick)
-      }
+      if ends != nil { end() } else { tick() }
     }
     now = max(now, time)
   }
 
+  mutating func advance(by length: Int64) { advance(to: now + length) }
+
+  /// The wall clock is set, and the agent woken for it.
+  mutating func setClock(by change: Int64) {
+    origin = Timestamp(milliseconds: origin.milliseconds + change)
+    tick()
+  }
+
+  mutating func tick() {
+    wakes += 1
+    send(.tick)
+  }
+
+  private mutating func end() {
+    ends = nil
+    let outcome = outcomes.isEmpty ? .stored : outcomes.removeFirst()
+    starts[starts.count - 1].outcome = outcome
+    send(.finished(outcome))
+  }
+
+  /// When something happens by itself, in monotonic time.
+  private var wakeUp: Int64? {
+    if let ends { return ends }
+    let byWall = deadline?.wall.map { $0.milliseconds - origin.milliseconds }
+    return [deadline?.monotonic, byWall].compactMap { $0 }.min()
+  }
+
   mutating func send(_ event: TriggerEvent) {
-    let moment = Moment(wall: Timestamp(milliseconds: 1_700_000_000_000 + now), monotonic: now)
     let action = machine.receive(event, at: moment)
     switch action {
     case .wait(let until):
-      deadline = until
-      if let until, until <= now { violations.append("\(now): told to wait until \(until), which has passed") }
-      if until != machine.deadline?.until {
-        violations.append("\(now): waits until \(until as Any), deadline says otherwise")
-      }
+      if until != machine.deadline?.until { violate("waits until \(until as Any), deadline says otherwise") }
     case .start(let trigger, let reason):
-      if ends != nil { violations.append("\(now): a second backup started beside a running one") }
-      if stopped != nil { violations.append("\(now): a backup started after the stop") }
-      if reason.isEmpty { violations.append("\(now): no reason") }
-      starts.append((now, trigger, reason))
-      deadline = nil
+      if ends != nil { violate("a second backup started beside a running one") }
+      if stopped != nil { violate("a backup started after the stop") }
+      if reason.isEmpty { violate("no reason") }
+      starts.append(Start(time: now, trigger: trigger, reason: reason, wall: wall))
       ends = now + duration
-    case .skip: break
+    case .skip(let reason):
+      if reason.isEmpty { violate("no reason") }
+      skips.append(reason)
     case .stop:
-      if ends != nil { violations.append("\(now): stopped beside a running backup") }
+      if ends != nil { violate("stopped beside a running backup") }
       stopped = stopped ?? now
-      deadline = nil
+    }
+    deadline = machine.deadline?.until
+    if let deadline, deadline.isReached(at: moment) { violate("told to wait until \(deadline), which has passed") }
+    checkStatus()
+  }
+
+  private mutating func checkStatus() {
+    let status = machine.status
+    if (status.state == .running) != (ends != nil), status.state != .stopping {
+      violate("the status is \(status.state)")
+    }
+    if status.decisions.count > 20 { violate("too many decisions are kept") }
+    if status.deadline != deadline || (status.waitingFor == nil) != (deadline == nil) {
+      violate("a wait without reason")
     }
   }
 
+  private mutating func violate(_ words: String) { violations.append("\(now): \(words)") }
+
   private func timeline(_ count: Int) -> String {
     var cells = [Character](repeating: "-", count: count)
-    for start in starts { cells[Int(start.time / Self.cell)] = start.trigger == .manual ? "M" : "S" }
-    if let stopped { cells[Int(stopped / Self.cell)] = "X" }
+    let marks: [Trigger: Character] = [.change: "S", .manual: "M", .scheduled: "C"]
+    for start in starts { cells[Int(start.time / cell)] = marks[start.trigger] ?? "?" }
+    if let stopped { cells[Int(stopped / cell)] = "X" }
     return String(cells)
   }
 }

@@ -89,7 +89,7 @@ import Testing
 
   @Test func idleIsAsleep() {
     var diagram = TriggerDiagram()
-    diagram.send(.startup(changedWhileDown: false))
+    diagram.send(.startup(changedWhileDown: false, lastScheduled: nil))
     diagram.advance(to: 86_400_000)
     #expect(diagram.wakes == 0 && diagram.starts.isEmpty && diagram.deadline == nil)
   }
@@ -102,7 +102,7 @@ import Testing
       "----------",
       "----------", startup: false)
     var diagram = TriggerDiagram()
-    diagram.send(.startup(changedWhileDown: true))
+    diagram.send(.startup(changedWhileDown: true, lastScheduled: nil))
     #expect(diagram.starts.first?.reason == "changed while the agent was not running")
   }
 
@@ -215,7 +215,7 @@ import Testing
     for time in [Int64.min, -1, 0, .max] {
       let moment = Moment(wall: Timestamp(milliseconds: time), monotonic: time)
       var machine = TriggerMachine(settings: endless)
-      _ = machine.receive(.startup(changedWhileDown: true), at: moment)
+      _ = machine.receive(.startup(changedWhileDown: true, lastScheduled: nil), at: moment)
       _ = machine.receive(.finished(.failed(.failed)), at: moment)
       _ = machine.receive(.change, at: moment)
       _ = machine.receive(.shutdown, at: moment)
@@ -228,8 +228,9 @@ import Testing
   @Test func aClockThatGoesBackDoesNotHoldABackupUp() {
     var machine = TriggerMachine()
     let wall = Timestamp(milliseconds: 0)
-    #expect(machine.receive(.change, at: Moment(wall: wall, monotonic: 10_000)) == .wait(until: 10_500))
-    #expect(machine.receive(.tick, at: Moment(wall: wall, monotonic: 400)) == .wait(until: 10_500))
+    #expect(
+      machine.receive(.change, at: Moment(wall: wall, monotonic: 10_000)) == .wait(until: Deadline(monotonic: 10_500)))
+    #expect(machine.receive(.tick, at: Moment(wall: wall, monotonic: 400)) == .wait(until: Deadline(monotonic: 10_500)))
     guard case .start(.change, _) = machine.receive(.tick, at: Moment(wall: wall, monotonic: 10_500)) else {
       Issue.record("the backup did not start")
       return
@@ -240,7 +241,7 @@ import Testing
     var machine = TriggerMachine()
     let past = Timestamp(milliseconds: .min)
     let future = Timestamp(milliseconds: .max)
-    #expect(machine.receive(.change, at: Moment(wall: future, monotonic: 0)) == .wait(until: 500))
-    #expect(machine.receive(.tick, at: Moment(wall: past, monotonic: 499)) == .wait(until: 500))
+    #expect(machine.receive(.change, at: Moment(wall: future, monotonic: 0)) == .wait(until: Deadline(monotonic: 500)))
+    #expect(machine.receive(.tick, at: Moment(wall: past, monotonic: 499)) == .wait(until: Deadline(monotonic: 500)))
   }
 }

@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import SQLitePages
 
 /// Takes the agent's backups, one at a time, and knows which state of the database the last one holds. Blocks.
 struct ChangeBackup {
@@ -20,10 +21,19 @@ struct ChangeBackup {
     case absent(HoldfastError)
   }
 
+  /// How the database stands to the last point.
+  private enum Standing {
+    case unchanged(PointID)
+    case changed(DatabaseState)
+    case absent(HoldfastError)
+  }
+
   let service: BackupService
   let settings: AgentSettings
   let logger: Logger
   private var memory: AgentMemory?
+  /// What the memory's fingerprint is of, where this process saw it.
+  private var lastState: DatabaseState?
 
   init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger) {
     self.service = service
@@ -35,23 +45,24 @@ struct ChangeBackup {
 
   /// Compares the database with the repository's newest point.
   mutating func assess() throws -> Assessment {
-    memory = nil
-    let state: DatabaseState
-    switch try sight() {
-    case .missing: return .absent(Self.missing(try service.requireDatabase()))
-    case .empty: return .absent(Self.empty(try service.requireDatabase()))
-    case .state(let found): state = found
+    (memory, lastState) = (nil, nil)
+    guard let newest = try newestPoint() else {
+      if case .absent(let error) = try standing(Progress()) { return .absent(error) }
+      return .due(reason: "there is no backup yet")
     }
-    guard let newest = try newestPoint() else { return .due(reason: "there is no backup yet") }
-    guard let known = AgentMemory.load(try service.repository()), known.point == newest.id else {
-      return .due(reason: "it is not known which state the newest backup holds")
+    if let known = AgentMemory.load(try service.repository()), known.point == newest.id { memory = known }
+    let isKnown = memory != nil
+    switch try standing(Progress(), newest) {
+    case .absent(let error): return .absent(error)
+    case .unchanged(let point): return .unchanged(point)
+    case .changed:
+      return .due(
+        reason: isKnown
+          ? "changed while the agent was not running" : "the database is not as the newest backup holds it")
     }
-    guard covers(known, state) else { return .due(reason: "changed while the agent was not running") }
-    memory = known
-    return .unchanged(newest.id)
   }
 
-  /// Whether the database is in another state than the last backup holds.
+  /// Whether the database may be in another state than the last backup holds. Cheap, so it may err on the side of yes.
   func hasChanged() throws -> Bool {
     guard case .state(let state) = try sight() else { return false }
     return !(memory.map { covers($0, state) } ?? false)
@@ -63,15 +74,15 @@ struct ChangeBackup {
   /// is remembered, so that the next comparison finds a difference: at worst one backup too many, never one too few.
   mutating func take(_ progress: Progress) throws -> Ending {
     let state: DatabaseState
-    switch try sight() {
-    case .missing: return .absent(Self.missing(try service.requireDatabase()))
-    case .empty: return .absent(Self.empty(try service.requireDatabase()))
-    case .state(let found): state = found
+    switch try standing(progress, memory.flatMap { try? service.point($0.point.text) }) {
+    case .absent(let error): return .absent(error)
+    case .unchanged(let point): return .unchanged(point)
+    case .changed(let found): state = found
     }
-    if let memory, covers(memory, state) { return .unchanged(memory.point) }
+    if let refused = raiseAlarms(state) { return .absent(refused) }
     let point = try service.create(settings.request, progress: progress)
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
-    remember(point, state)
+    remember(point.id, point.filename, state)
     if settings.verifyAfterCreate { verify(point.id, progress) }
     return .stored(point)
   }
@@ -102,17 +113,41 @@ struct ChangeBackup {
     }
   }
 
-  private mutating func remember(_ point: PointMetadata, _ state: DatabaseState) {
-    memory = nil
-    guard let fingerprint = state.fingerprint, let database = service.database else { return }
-    let memory = AgentMemory(
-      database: WatchedPath(database).resolved, fingerprint: fingerprint, point: point.id, filename: point.filename)
-    self.memory = memory
+  private func newestPoint() throws -> StoredPoint? {
     do {
-      try memory.save(try service.repository(), patience: environment.repositoryPatience)
-    } catch {
-      logger.warning("the agent's memory was not stored, so its next start may take one backup too many: \(error)")
+      return try service.point("latest")
+    } catch let error as HoldfastError where error.code == .pointNotFound {
+      return nil
     }
+  }
+}
+
+extension ChangeBackup {
+  /// Compares the database with what is remembered and, where that says nothing for certain, its pages with those of a point.
+  private mutating func standing(_ progress: Progress, _ point: StoredPoint? = nil) throws -> Standing {
+    let database = try service.requireDatabase()
+    let (memory, lastState) = (memory, lastState)
+    let sighting = try sight { state, snapshot in
+      if let memory, covers(memory, state) { return nil }
+      guard let point, !(lastState.map { state.isCommitAfter($0) } ?? false) else { return nil }
+      return try service.holds(point, contentOf: snapshot, progress: progress)
+    }
+    guard case .state(let state) = sighting else {
+      return .absent(sighting.isMissing ? Self.missing(database) : Self.empty(database))
+    }
+    if let memory, covers(memory, state) {
+      self.lastState = state
+      return .unchanged(memory.point)
+    }
+    guard state.matchesPoint, let point else { return .changed(state) }
+    remember(point.id, point.name.text, state)
+    return .unchanged(point.id)
+  }
+
+  private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
+    try DatabaseState.read(
+      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look",
+      busyTimeout: environment.busyTimeout, comparison: comparison)
   }
 
   /// The same state, in a point that is still there.
@@ -123,18 +158,40 @@ struct ChangeBackup {
     return (try? environment.files.status("\(service.folder)/\(memory.filename)")) != nil
   }
 
-  private func sight() throws -> Sighting {
-    try DatabaseState.read(
-      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", busyTimeout: environment.busyTimeout
-    )
+  private mutating func remember(_ point: PointID, _ filename: String, _ state: DatabaseState) {
+    (memory, lastState) = (nil, nil)
+    guard let fingerprint = state.fingerprint, let database = service.database else { return }
+    let memory = AgentMemory(
+      database: WatchedPath(database).resolved, fingerprint: fingerprint, point: point, filename: filename,
+      content: state.content)
+    (self.memory, lastState) = (memory, state)
+    do {
+      try memory.save(try service.repository(), patience: environment.repositoryPatience)
+    } catch {
+      logger.warning("the agent's memory was not stored, so its next start may take one backup too many: \(error)")
+    }
   }
 
-  private func newestPoint() throws -> StoredPoint? {
-    do {
-      return try service.point("latest")
-    } catch let error as HoldfastError where error.code == .pointNotFound {
+  /// Says what is odd about the database; returns the reason where it must not be backed up.
+  private func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
+    guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
+    for alarm in ContentAlarm.decide(before: before, now: state.content) {
+      let error = alarm.error(database: database, lastGood: point)
+      if alarm.forbidsBackup { return error }
+      logger.error("\(error)")
+    }
+    return nil
+  }
+
+  /// As the last backup found the database; where this host does not remember, its newest point at least knows the tables.
+  private func contentBefore(_ state: DatabaseState) -> (ContentFacts, PointID)? {
+    if let memory, let content = memory.content { return (content, memory.point) }
+    guard state.content.tables == 0, let newest = try? newestPoint(), let tables = newest.metadata.tableCounts else {
       return nil
     }
+    var content = state.content
+    content.tables = Int64(tables.count)
+    return (content, newest.id)
   }
 
   static func missing(_ database: String) -> HoldfastError {

@@ -9,6 +9,10 @@ enum Sighting: Sendable {
   /// A file without a page: nothing was ever stored in it, so there is nothing to back up.
   case empty
   case state(DatabaseState)
+
+  var isMissing: Bool {
+    if case .missing = self { true } else { false }
+  }
 }
 
 /// Which of its states a database is in, in a form that can be compared and kept.
@@ -19,32 +23,44 @@ enum Sighting: Sendable {
 struct DatabaseState: Hashable, Sendable {
   /// Nil where the file was written within the last tick of the kernel's clock: another write could leave the same times.
   var fingerprint: String?
+  var content: ContentFacts
+  /// Whether the last point was found to hold the same pages.
+  var matchesPoint = false
+  private var position: SnapshotPosition
 
   /// Time stamps of files have the granularity of the kernel's tick (10 ms at worst). Git calls a file that is younger
   /// "racily clean".
   private static let tick: Int64 = 20_000_000
+
+  /// What a comparison with a point says, while the snapshot is held; nil where it cannot tell.
+  typealias Comparison = (DatabaseState, DatabaseSnapshot) throws -> Bool?
 
   /// Looks at the database through a read transaction, and waits a moment where it was written just now.
   ///
   /// - Parameters:
   ///   - scratchPath: where SQLite may copy the database to if its pages cannot be read directly.
   ///   - milliseconds: how long to wait for locks.
+  ///   - comparison: fills ``matchesPoint``.
   /// - Throws: `HoldfastError` for a database that is there and cannot be read.
-  static func read(_ path: String, scratchPath: String, busyTimeout milliseconds: Int32) throws -> Sighting {
+  static func read(
+    _ path: String, scratchPath: String, busyTimeout milliseconds: Int32, comparison: Comparison = { _, _ in nil }
+  ) throws -> Sighting {
     do {
       for _ in 0..<3 {
-        let sighting = try look(path, scratchPath: scratchPath, busyTimeout: milliseconds)
+        let sighting = try look(path, scratchPath: scratchPath, busyTimeout: milliseconds, comparison)
         guard case .state(let state) = sighting, state.fingerprint == nil else { return sighting }
         usleep(useconds_t(tick / 1000))
       }
-      return try look(path, scratchPath: scratchPath, busyTimeout: milliseconds)
+      return try look(path, scratchPath: scratchPath, busyTimeout: milliseconds, comparison)
     } catch let error as DatabaseError {
       if error.kind == .missing { return .missing }
       throw HoldfastError(error)
     }
   }
 
-  private static func look(_ path: String, scratchPath: String, busyTimeout: Int32) throws -> Sighting {
+  private static func look(
+    _ path: String, scratchPath: String, busyTimeout: Int32, _ comparison: Comparison
+  ) throws -> Sighting {
     let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: busyTimeout)
     defer { connection.close() }
     let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: Int(busyTimeout))
@@ -53,7 +69,10 @@ struct DatabaseState: Hashable, Sendable {
     // Inside the transaction: in rollback modes nobody can be writing, and in WAL mode only a checkpoint can.
     guard let file = SQLitePages.FileFacts(path: connection.resolvedPath) else { return .missing }
     let log = snapshot.position.wal == nil ? SQLitePages.FileFacts(path: connection.resolvedPath + "-wal") : nil
-    return .state(DatabaseState(snapshot.position, file, log, now: SystemClock.now()))
+    var state = DatabaseState(
+      snapshot.position, file, log, try ContentFacts(snapshot, file), now: SystemClock.now())
+    if state.fingerprint != nil { state.matchesPoint = try comparison(state, snapshot) ?? false }
+    return .state(state)
   }
 
   /// - Parameters:
@@ -61,7 +80,12 @@ struct DatabaseState: Hashable, Sendable {
   ///   - file: the database file, `stat`ed while the snapshot was held.
   ///   - log: the `-wal`, where the position says nothing of it.
   ///   - now: wall time, read after `file`.
-  init(_ position: SnapshotPosition, _ file: SQLitePages.FileFacts, _ log: SQLitePages.FileFacts?, now: Timestamp) {
+  init(
+    _ position: SnapshotPosition, _ file: SQLitePages.FileFacts, _ log: SQLitePages.FileFacts?, _ content: ContentFacts,
+    now: Timestamp
+  ) {
+    self.position = position
+    self.content = content
     let touched = max(file.modified, file.changed)
     guard now.milliseconds &* 1_000_000 &- touched > Self.tick else { return }
     var words = [
@@ -74,5 +98,26 @@ struct DatabaseState: Hashable, Sendable {
       words.append("log \(log.identity.inode) \(log.size) \(log.modified) \(log.changed)")
     }
     fingerprint = words.joined(separator: ", ")
+  }
+
+  /// Whether a commit lies between an earlier state and this one for certain: more frames in the same generation of the WAL,
+  /// or another change counter. False says nothing.
+  func isCommitAfter(_ earlier: DatabaseState) -> Bool {
+    guard position.database == earlier.position.database else { return false }
+    switch (earlier.position.wal, position.wal) {
+    case (let before?, let now?): return before.salts == now.salts && now.maxFrame > before.maxFrame
+    case (nil, nil): return position.changeCounter != earlier.position.changeCounter
+    default: return false
+    }
+  }
+}
+
+extension ContentFacts {
+  fileprivate init(_ snapshot: DatabaseSnapshot, _ file: SQLitePages.FileFacts) throws {
+    let geometry = snapshot.geometry
+    let used = Int64(geometry.pageCount) - Int64(geometry.freePages)
+    self.init(
+      file: "\(file.identity.device):\(file.identity.inode)", usedBytes: used * Int64(geometry.pageSize),
+      tables: try snapshot.connection.integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table'") ?? 0)
   }
 }

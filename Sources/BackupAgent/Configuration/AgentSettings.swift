@@ -3,19 +3,31 @@ import BackupPolicy
 
 /// How the agent treats one database. Times are in milliseconds.
 package struct AgentSettings: Sendable {
+  /// What makes backups start by themselves.
+  package var mode = TriggerMode.change
   /// The quiet period after a change before its backup starts.
   package var debounce: Int64 = 500
   /// So long after the first change a backup starts, quiet or not.
   package var maxDelay: Int64 = 5000
   /// The floor between two starts.
   package var minInterval: Int64 = 1000
-  /// What to remove after each backup; nil: nothing.
-  package var retention: RetentionPolicy?
-  /// Reads each new point back in full.
-  package var verifyAfterCreate = false
+  /// When scheduled backups run.
+  package var schedules: [CronSchedule] = []
+  /// The zone of ``schedules`` and ``quietHours``.
+  package var zone = ZoneRules.utc
+  /// When no backup starts because of a change.
+  package var quietHours: QuietHours?
+  /// Skips a scheduled run where nothing has changed since the last point.
+  package var skipUnchanged = false
+  /// Makes up, once, for scheduled runs that were missed.
+  package var catchUp = true
   /// How often to look at the files, for changes that inotify does not see; at least 100.
   package var pollInterval: Int64 = 30000
-  /// What the points are like.
+  /// What to remove after each change backup and each scheduled one; nil: nothing.
+  package var retention: RetentionPolicy?
+  /// Reads each new point back in full. A scheduled one is read back whatever this says.
+  package var verifyAfterCreate = false
+  /// What the points are like; their type is the trigger's.
   package var request: CreateRequest
 
   package init() {
@@ -24,6 +36,8 @@ package struct AgentSettings: Sendable {
   }
 
   var triggers: TriggerSettings {
-    TriggerSettings(debounce: debounce, maxDelay: maxDelay, minInterval: minInterval)
+    TriggerSettings(
+      mode: mode, debounce: debounce, maxDelay: maxDelay, minInterval: minInterval, schedules: schedules, zone: zone,
+      quietHours: quietHours, skipUnchanged: skipUnchanged, catchUp: catchUp)
   }
 }

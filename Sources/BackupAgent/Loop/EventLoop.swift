@@ -3,181 +3,167 @@ import BackupPolicy
 import Glibc
 import Logging
 
-/// The agent's one event loop: it owns the ``TriggerMachine`` and the watch, sleeps in `poll`, and never blocks elsewhere.
-/// Created and used on one thread.
+/// The agent's one event loop: it owns what the databases share, sleeps in `poll`, and never blocks elsewhere. Created and
+/// used on one thread.
 final class EventLoop {
-  let service: BackupService
-  let settings: AgentSettings
-  let logger: Logger
-  let inbox: Mailbox<LoopMessage>
-  let worker: BackupWorker
-  let watcher: InotifyWatcher
+  /// What the agent is built of, besides its configuration; tests replace some of it.
+  struct Parts: Sendable {
+    var control: AgentControl
+    var reload: (@Sendable () throws -> AgentConfiguration)?
+    var logger: Logger
+    var inotify = InotifyCalls.system
+    var notifier = ServiceNotifier.fromEnvironment
+  }
 
-  var machine: TriggerMachine
-  var followUp = FollowUp()
-  /// The backup that is running.
-  var progress: Progress?
-  /// A check was given to the worker and has not come back.
-  var isChecking = false
-  /// Why the first backup is taken, where the start found more to say than the machine knows.
-  var startReason: String?
-  /// What the slow poll saw, or the last job.
-  var files: WatchedFiles
-  var nextPoll: Int64
-  /// What is wrong at the moment, so that it is said once.
-  var alarms: Set<Alarm> = []
+  let parts: Parts
+  let shared: LoopContext
+  var guards: [DatabaseGuard] = []
+  var stopGrace: Int64
+  var lastNumber = 0
+  /// A configuration is being read.
+  var isReloading = false
   /// Until then inotify is not listened to.
   private var breather = Int64.min
-  /// When a running backup is abandoned.
+  /// When running backups are abandoned.
   private var graceEnd: Int64?
-  private var isStopping = false
-  private var isDone = false
+  private(set) var isStopping = false
+  var announcements: Announcements
 
-  private let stopGrace: Int64
-
-  init(
-    _ configuration: AgentConfiguration, _ control: AgentControl,
-    _ reload: (@Sendable () throws -> AgentConfiguration)?, _ logger: Logger
-  ) throws {
-    guard let database = configuration.databases.first else {
-      throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
-    }
-    service = database.service
-    settings = database.settings
+  /// - Throws: where the system has no thread, timer or descriptor left, or another agent guards one of the repositories.
+  init(_ configuration: AgentConfiguration, _ parts: Parts) throws {
+    try configuration.validate()
+    self.parts = parts
+    let environment = configuration.databases[0].service.environment
+    shared = LoopContext(
+      clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
+      workers: try WorkerPool(parts.control.inbox), inbox: parts.control.inbox)
     stopGrace = configuration.stopGrace
-    self.logger = logger
-    let inbox = control.inbox
-    self.inbox = inbox
-    machine = TriggerMachine(settings: settings.triggers)
-    let path = WatchedPath(try service.requireDatabase())
+    announcements = Announcements(parts.notifier)
     do {
-      watcher = try InotifyWatcher.open(path)
-    } catch let error as HoldfastError {
-      logger.error("\(error)")
-      watcher = .blind(path)
+      try add(configuration.databases, of: configuration)
+    } catch {
+      shared.workers.stop()
+      throw error
     }
-    files = WatchedFiles(path, service.environment.files)
-    nextPoll = service.environment.monotonic() + max(100, settings.pollInterval)
-    worker = try BackupWorker(service, settings, logger) { inbox.post(.finished($0)) }
   }
+
+  var logger: Logger { parts.logger }
+  var clock: LoopClock { shared.clock }
 
   /// Runs until it is told to stop and nothing is running any more.
   func run() {
-    logStart()
-    watch()
-    worker.submit(.assess)
-    while !isDone {
-      let messages = sleep()
-      if messages.heard { handle(watcher.drain()) }
-      for message in messages.received { handle(message) }
-      if !isDone { handleTime() }
+    parts.control.open()
+    defer { parts.control.close() }
+    guards.forEach { $0.start() }
+    while !(isStopping && guards.allSatisfy(\.isDone)) {
+      let wake = sleep()
+      if wake.clockSet { guards.forEach { $0.handleClockSet() } }
+      if wake.heard { handleEvents() }
+      for message in wake.messages { handle(message) }
+      handleTime()
+      dropLeavers()
+      announcements.update(guards, isStopping: isStopping, at: clock.monotonic)
     }
-    worker.stop()
+    shared.workers.stop()
     logger.info("stopped")
   }
 
-  func moment() -> Moment {
-    Moment(wall: service.environment.now(), monotonic: service.environment.monotonic())
+  // MARK: Sleeping
+
+  private struct Wake {
+    var heard = false
+    var clockSet = false
+    var messages: [LoopMessage] = []
   }
 
   /// Sleeps until there is an event, a message or something due.
-  private func sleep() -> (heard: Bool, received: [LoopMessage]) {
-    let now = service.environment.monotonic()
-    let listens = breather <= now
-    var descriptors = [
-      pollfd(fd: inbox.wakeUp.descriptor, events: Int16(POLLIN), revents: 0),
-      pollfd(fd: listens ? watcher.descriptor : -1, events: Int16(POLLIN), revents: 0),
-    ]
-    let due = min(nextDeadline, listens ? .max : breather)
-    let timeout = due == .max ? -1 : Int32(clamping: max(0, due - now))
+  private func sleep() -> Wake {
+    var wake = Wake()
+    let now = clock.moment
+    let listens = breather <= now.monotonic
+    let deadline = nextDeadline(listens: listens)
+    let isDue = deadline.isReached(at: now)
+    if !isDue { wake.clockSet = clock.arm(deadline) }
+    let timers = clock.descriptors
+    var descriptors = ([shared.inbox.wakeUp.descriptor, listens ? shared.watches.descriptor : -1] + timers).map {
+      pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+    }
     // A signal that interrupts is like a wake-up for nothing.
-    _ = poll(&descriptors, nfds_t(descriptors.count), timeout)
-    if descriptors[0].revents != 0 { inbox.wakeUp.consume() }
-    return (descriptors[1].revents != 0, inbox.takeAll())
+    _ = poll(&descriptors, nfds_t(descriptors.count), isDue || wake.clockSet ? 0 : -1)
+    if descriptors[0].revents != 0 { shared.inbox.wakeUp.consume() }
+    wake.heard = descriptors[1].revents != 0
+    if descriptors[2...].contains(where: { $0.revents != 0 }), clock.consume() { wake.clockSet = true }
+    wake.messages = shared.inbox.takeAll()
+    return wake
   }
 
-  private var nextDeadline: Int64 {
-    if isStopping { return graceEnd ?? .max }
-    return [machine.deadline?.until, isIdle ? followUp.deadline : nil, isIdle ? nextPoll : nil].compactMap { $0 }.min()
-      ?? .max
+  private func nextDeadline(listens: Bool) -> Deadline {
+    var next = Deadline()
+    for deadline in guards.map(\.deadline) {
+      next.monotonic = [next.monotonic, deadline.monotonic].compactMap { $0 }.min()
+      next.wall = [next.wall, deadline.wall].compactMap { $0 }.min()
+    }
+    let own = [graceEnd, listens ? nil : breather, announcements.deadline]
+    next.monotonic = (own + [next.monotonic]).compactMap { $0 }.min()
+    return next
   }
 
-  /// Nothing is running and nothing is owed.
-  private var isIdle: Bool { progress == nil && !isChecking && machine.deadline == nil }
+  // MARK: Waking
 
-  private func handle(_ events: Set<ChangeEvent>) {
-    if events.contains(.folderLost) { raise(.folder, "the folder \(watcher.path.folder) was removed or moved") }
-    if events.contains(.removed) { notePresence() }
-    guard !events.isDisjoint(with: [.changed, .overflow]) else { return }
-    noteChange()
+  private func handleEvents() {
+    let events = shared.watches.drain()
+    var changed = false
+    for database in guards {
+      guard let events = events[database.id] else { continue }
+      database.take(events)
+      changed = changed || events.contains(.changed)
+    }
+    guard changed else { return }
     // A writer that commits all the time raises thousands of events a second. One wake-up for many of them is enough:
     // the kernel keeps them, and the pause is short beside the quiet period.
-    breather = service.environment.monotonic() + min(20, settings.debounce / 10)
-  }
-
-  func noteChange() {
-    let moment = moment()
-    followUp.noteEvent(at: moment.monotonic)
-    act(machine.receive(.change, at: moment))
+    breather = clock.monotonic + (guards.map { min(20, $0.settings.debounce / 10) }.min() ?? 0)
   }
 
   private func handle(_ message: LoopMessage) {
     switch message {
-    case .finished(let result): handle(result)
-    case .backUp: act(machine.receive(.requested, at: moment()))
-    case .reload: break
-    case .status(let continuation): continuation.resume(returning: [])
+    case .done(let worker, let inner):
+      shared.workers.release(worker)
+      handle(inner)
+    case .finished(let id, let result): find(id)?.finish(result)
+    case .reading(let id, began: true): find(id)?.beginReading()
+    case .reading(let id, began: false): find(id)?.endReading()
+    case .backUp(let name): backUp(name)
+    case .reload: requestReload()
+    case .reloaded(let result): finishReload(result)
+    case .status(let continuation): continuation.resume(returning: guards.map(\.status))
+    case .clockSet: guards.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
     case .cancel: stop(grace: 0)
     }
   }
 
-  private func stop(grace: Int64) {
-    logger.info(progress == nil ? "stopping" : "stopping when the running backup is done")
-    isStopping = true
-    graceEnd = service.environment.monotonic() + max(0, grace)
-    act(machine.receive(.shutdown, at: moment()))
+  private func find(_ id: GuardID) -> DatabaseGuard? { guards.first { $0.id == id } }
+
+  private func backUp(_ name: String?) {
+    let wanted = guards.filter { !$0.isStopping && (name == nil || $0.database.name == name) }
+    if let name, wanted.isEmpty { logger.warning("no database is called \(name), so it is not backed up") }
+    wanted.forEach { $0.backUpNow() }
   }
 
   /// Does what is due by the clock.
   private func handleTime() {
-    let moment = moment()
-    if let graceEnd, graceEnd <= moment.monotonic {
-      progress?.stop()
+    if let graceEnd, graceEnd <= clock.monotonic {
+      guards.forEach { $0.abandon() }
       self.graceEnd = nil
     }
-    if isStopping { return }
-    if let deadline = machine.deadline?.until, deadline <= moment.monotonic { act(machine.receive(.tick, at: moment)) }
-    guard isIdle else { return }
-    if let deadline = followUp.deadline, deadline <= moment.monotonic {
-      check(at: moment.monotonic)
-    } else if nextPoll <= moment.monotonic {
-      pollFiles(at: moment.monotonic)
-    }
+    guards.forEach { $0.handleTime() }
   }
 
-  func check(at time: Int64) {
-    followUp.noteLook(at: time)
-    isChecking = true
-    worker.submit(.check)
-  }
-
-  /// Does what the machine says.
-  func act(_ action: TriggerAction) {
-    switch action {
-    case .start(_, let reason): start(startReason ?? reason)
-    case .skip(let reason): logger.info("skipped: \(reason)")
-    case .wait(let time): logger.debug("waiting", metadata: ["until": "\(time.map { "\($0)" } ?? "an event")"])
-    case .stop: isDone = true
-    }
-  }
-
-  private func start(_ reason: String) {
-    startReason = nil
-    let progress = Progress()
-    self.progress = progress
-    followUp.noteLook(at: service.environment.monotonic())
-    logger.info("backing up: \(reason)")
-    worker.submit(.backUp(reason: reason, progress))
+  private func stop(grace: Int64) {
+    let isRunning = guards.contains(where: \.isBackingUp)
+    if !isStopping { logger.info(isRunning ? "stopping when the running backup is done" : "stopping") }
+    isStopping = true
+    graceEnd = min(graceEnd ?? .max, clock.monotonic.addingClamped(max(0, grace)))
+    guards.forEach { $0.stop() }
   }
 }

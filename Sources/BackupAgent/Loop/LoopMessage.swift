@@ -1,11 +1,18 @@
 /// What other threads tell the event loop.
-enum LoopMessage: Sendable {
-  case finished(JobResult)
+indirect enum LoopMessage: Sendable {
+  /// A worker is free again, and this is what it did.
+  case done(worker: Int, LoopMessage)
+  case finished(GuardID, JobResult)
+  /// A backup reads the database, or has read all of it.
+  case reading(GuardID, began: Bool)
   /// A person wants a backup: of every database, or of the one of that name.
   case backUp(String?)
   /// Read the configuration again.
   case reload
+  case reloaded(Result<AgentConfiguration, any Error>)
   case status(CheckedContinuation<[DatabaseStatus], Never>)
+  /// The wall clock was set.
+  case clockSet
   /// Finish what is running, then stop.
   case shutdown
   /// Abandon what is running, and stop.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What a file-system event means for the database, if anything.
+/// What a file-system event means for a database, if anything.
 enum ChangeEvent: Hashable, Sendable {
   /// Perhaps a commit: SQLite wrote to the database or its WAL, ended a rollback journal, or another file has come.
   case changed
@@ -10,38 +10,36 @@ enum ChangeEvent: Hashable, Sendable {
   case overflow
   /// The folder was removed, moved or unmounted: nothing is seen any more.
   case folderLost
+  /// The path may lead elsewhere: a link, or a folder above, is not what it was.
+  case pathChanged
+  /// Somebody closed the database or its WAL.
+  case closed
 
-  /// Everything that is asked of the kernel. Attributes, opening and closing are no changes: this program's own reading
-  /// causes them.
-  static let mask = UInt32(
-    IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+  /// Which file an event is about.
+  enum Role: Sendable {
+    case database
+    case wal
+    case journal
+  }
 
-  /// Reads one event.
+  /// A watched folder is gone from its path.
+  static func isLoss(_ mask: UInt32) -> Bool {
+    mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) != 0
+  }
+
+  /// Reads one event of the database's folder.
   ///
   /// An application's commit is a MODIFY of the database or the WAL, or the end of a rollback journal (DELETE, or MODIFY
   /// where it is truncated or zeroed). `-shm`, the coming and going of `-wal` and the coming of `-journal` say nothing:
   /// opening a database is enough for them.
-  ///
-  /// - Parameters:
-  ///   - mask: the kernel's bits.
-  ///   - name: the entry of the folder.
-  ///   - database: the database's own name in it.
-  init?(mask: UInt32, name: String, database: String) {
+  init?(_ mask: UInt32, of role: Role) {
     func has(_ bits: Int32) -> Bool { mask & UInt32(bits) != 0 }
-    if has(IN_Q_OVERFLOW) {
-      self = .overflow
-    } else if has(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) {
-      self = .folderLost
-    } else if name == database, has(IN_MODIFY | IN_CREATE | IN_MOVED_TO) {
-      self = .changed
-    } else if name == database, has(IN_DELETE | IN_MOVED_FROM) {
-      self = .removed
-    } else if name == database + "-wal", has(IN_MODIFY) {
-      self = .changed
-    } else if name == database + "-journal", has(IN_MODIFY | IN_DELETE) {
-      self = .changed
-    } else {
-      return nil
+    switch role {
+    case .database where has(IN_MODIFY | IN_CREATE | IN_MOVED_TO): self = .changed
+    case .database where has(IN_DELETE | IN_MOVED_FROM): self = .removed
+    case .wal where has(IN_MODIFY): self = .changed
+    case .journal where has(IN_MODIFY | IN_DELETE): self = .changed
+    default: return nil
     }
   }
 }

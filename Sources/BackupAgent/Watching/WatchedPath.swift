@@ -4,10 +4,18 @@ import Glibc
 
 /// Where a database lies, with symbolic links followed as SQLite does: also those of a file that is not there yet.
 struct WatchedPath: Hashable, Sendable {
+  /// A symbolic link on the way: an entry of a folder.
+  struct Link: Hashable, Sendable {
+    var folder: ExactName
+    var name: ExactName
+  }
+
   /// As the user wrote it.
   let given: String
   /// Absolute; `-wal` and `-journal` stand beside it.
   let resolved: String
+  /// Every link that leads there; where one of them changes, the path may lead elsewhere.
+  let links: [Link]
 
   var folder: String { resolved.parentPath }
   var name: String { resolved.lastComponent }
@@ -17,13 +25,33 @@ struct WatchedPath: Hashable, Sendable {
 
   init(_ path: String) {
     given = path
-    var target = path
-    for _ in 0..<Self.maximumLinks {
-      guard let link = Self.link(at: target) else { break }
-      target = link.hasPrefix("/") ? link : "\(target.parentPath)/\(link)"
+    var rest = Self.components(path.hasPrefix("/") ? path : "\(Self.workingFolder)/\(path)")
+    var folder = ""
+    var links: [Link] = []
+    while let name = rest.popLast() {
+      if name == ".." {
+        folder = folder.parentPath == "/" || folder.isEmpty ? "" : folder.parentPath
+      } else if links.count < Self.maximumLinks, let target = Self.link(at: "\(folder)/\(name)") {
+        links.append(Link(folder: ExactName(folder.isEmpty ? "/" : folder), name: ExactName(name)))
+        rest += Self.components(target)
+        if target.hasPrefix("/") { folder = "" }
+      } else {
+        folder += "/\(name)"
+      }
     }
-    let parent = Self.real(target.parentPath) ?? target.parentPath
-    resolved = (parent == "/" ? "" : parent) + "/" + target.lastComponent
+    resolved = folder.isEmpty ? "/" : folder
+    self.links = links
+  }
+
+  /// Last first.
+  private static func components(_ path: String) -> [String] {
+    path.split(separator: "/").filter { $0 != "." }.reversed().map(String.init)
+  }
+
+  private static var workingFolder: String {
+    guard let path = getcwd(nil, 0) else { return "" }
+    defer { free(path) }
+    return String(cString: path)
   }
 
   private static func link(at path: String) -> String? {
@@ -31,11 +59,5 @@ struct WatchedPath: Hashable, Sendable {
     let count = readlink(path, &buffer, buffer.count)
     guard count > 0 else { return nil }
     return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  private static func real(_ path: String) -> String? {
-    guard let real = realpath(path, nil) else { return nil }
-    defer { free(real) }
-    return String(cString: real)
   }
 }

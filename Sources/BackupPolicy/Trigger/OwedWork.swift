@@ -30,7 +30,7 @@ struct OwedChange: Sendable {
   /// What a backup of this change is taken for.
   func words(_ settings: TriggerSettings, at time: Int64) -> String {
     if let reason { return reason }
-    if heldBack, let hours = settings.quietHours { return "changed during the quiet hours (\(hours.text))" }
+    if heldBack, let hours = settings.quietHours { return "held back by the quiet hours (\(hours.text))" }
     return last <= time.addingClamped(-settings.debounce)
       ? "changed, then quiet for \(Words.duration(milliseconds: settings.debounce))"
       : "changing for \(Words.duration(milliseconds: settings.maxDelay)) without a pause"

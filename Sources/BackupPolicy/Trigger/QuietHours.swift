@@ -45,14 +45,13 @@ extension QuietHours {
   package func end(after time: Timestamp, in zone: ZoneRules) -> Timestamp? {
     guard var left = remaining(at: time, in: zone) else { return nil }
     var time = time
-    // Each pass ends the hours or steps over a change of the zone's offset; no week has more than a few.
-    for _ in 0..<8 {
+    while true {
       let end = Timestamp(milliseconds: time.milliseconds.addingClamped(left))
-      guard let change = zone.firstChange(after: time, through: end) else { return end }
+      guard let change = zone.nextChange(after: time)?.instant, change <= end else { return end }
+      // The clocks are set in the quiet hours: they may be over at once, or last longer.
       guard let rest = remaining(at: change, in: zone) else { return change }
       (time, left) = (change, rest)
     }
-    return time
   }
 
   /// Milliseconds until the end by the local clock, without a change of offset; nil outside quiet hours.
@@ -67,20 +66,5 @@ extension QuietHours {
     let wraps = span.upperBound == Self.minutesOfWeek && spans[0].lowerBound == 0
     let end = Int64(wraps ? Self.minutesOfWeek + spans[0].upperBound : span.upperBound)
     return end * 60000 - position
-  }
-}
-
-extension ZoneRules {
-  /// The first millisecond in a span whose offset is not that of its beginning; found by bisection, so a span with two changes
-  /// that cancel each other out must be shorter than the time between them.
-  fileprivate func firstChange(after start: Timestamp, through end: Timestamp) -> Timestamp? {
-    let offset = offset(at: start)
-    guard self.offset(at: end) != offset else { return nil }
-    var (same, other) = (start.milliseconds, end.milliseconds)
-    while same + 1 < other {
-      let middle = same + (other - same) / 2
-      if self.offset(at: Timestamp(milliseconds: middle)) == offset { same = middle } else { other = middle }
-    }
-    return Timestamp(milliseconds: other)
   }
 }

@@ -17,12 +17,13 @@ struct ScheduleBook: Sendable {
   }
 
   private(set) var timetable: Timetable
-  /// Up to this wall time every run is accounted for; nil until the agent has started.
-  private(set) var accounted: Timestamp?
+  /// The latest wall time there was; nil until the agent has started.
+  private(set) var latest: Timestamp?
   /// The next run by the clock.
   private(set) var upcoming: Timestamp?
   /// Runs that have come due and were not decided on.
   private(set) var due: DueRuns?
+  private var last: Moment?
   private var isBehind = false
 
   init(_ timetable: Timetable) {
@@ -31,31 +32,40 @@ struct ScheduleBook: Sendable {
 
   /// Begins to keep account after a time.
   mutating func begin(after time: Timestamp) {
-    guard accounted == nil else { return }
+    guard latest == nil else { return }
     restart(at: time)
   }
 
   /// Notes what has come due.
-  mutating func advance(to wall: Timestamp) -> Step? {
-    guard let accounted else { return nil }
-    let behind = accounted.milliseconds - wall.milliseconds
-    if behind >= Self.repeatWindow {
+  mutating func advance(to now: Moment) -> Step? {
+    guard let latest = latestTime(before: now) else { return nil }
+    self.latest = max(latest, now.wall)
+    last = now
+    if let first = upcoming, first <= now.wall {
+      let runs = timetable.runs(from: first, through: now.wall)
+      due = due?.merged(with: runs) ?? runs
+      upcoming = timetable.next(after: now.wall)
+    }
+    return step(back: latest.milliseconds - now.wall.milliseconds, to: now.wall)
+  }
+
+  /// The latest time there was until the clock was read just now, by what the other clock counted meanwhile.
+  private func latestTime(before now: Moment) -> Timestamp? {
+    guard let latest, let last else { return latest }
+    let (elapsed, overflow) = now.monotonic.subtractingReportingOverflow(last.monotonic)
+    let expected = last.wall.milliseconds.addingClamped(overflow ? .max : elapsed)
+    return max(latest, Timestamp(milliseconds: expected).writable)
+  }
+
+  private mutating func step(back: Int64, to wall: Timestamp) -> Step? {
+    if back >= Self.repeatWindow {
       restart(at: wall)
       // By the new clock it is still to come.
       if let due, due.latest > wall { self.due = nil }
-      return .startedOver(behind)
+      return .startedOver(back)
     }
-    if behind > 0 {
-      defer { isBehind = behind > Self.notable }
-      return behind > Self.notable && !isBehind ? .setBack(behind) : nil
-    }
-    isBehind = false
-    self.accounted = wall
-    guard let first = upcoming, first <= wall else { return nil }
-    let runs = timetable.runs(from: first, through: wall)
-    due = due?.merged(with: runs) ?? runs
-    upcoming = timetable.next(after: wall)
-    return nil
+    defer { isBehind = back > Self.notable }
+    return back > Self.notable && !isBehind ? .setBack(back) : nil
   }
 
   /// Takes what has come due, to decide on it.
@@ -68,11 +78,11 @@ struct ScheduleBook: Sendable {
   mutating func change(to timetable: Timetable) {
     self.timetable = timetable
     if timetable.isEmpty { due = nil }
-    upcoming = accounted.flatMap(timetable.next(after:))
+    upcoming = latest.flatMap(timetable.next(after:))
   }
 
   private mutating func restart(at time: Timestamp) {
-    accounted = time
+    latest = time
     upcoming = timetable.next(after: time)
     isBehind = false
   }

@@ -13,8 +13,7 @@ extension TriggerMachine {
     var until = obstacle?.until ?? Deadline()
     guard let upcoming = book.upcoming else { return obstacle.map { (until, $0.reason) } }
     until.wall = min(until.wall ?? upcoming, upcoming)
-    let time = Words.time(upcoming, in: settings.zone, seenFrom: now.wall)
-    return (until, obstacle?.reason ?? "the run of \(time)")
+    return (until, obstacle?.reason ?? "the run of \(Words.time(upcoming, in: settings.zone, seenFrom: now.wall))")
   }
 
   /// What the first of the owed things waits for.

@@ -101,12 +101,11 @@ package struct TriggerMachine: Sendable {
 
 extension TriggerMachine {
   private mutating func advanceBook() {
-    let latest = book.accounted
-    guard let step = book.advance(to: now.wall), let latest else { return }
+    guard let step = book.advance(to: now) else { return }
     let zone = settings.zone
     switch step {
     case .setBack(let by):
-      let until = Words.time(latest, in: zone, seenFrom: now.wall)
+      let until = Words.time(book.latest ?? now.wall, in: zone, seenFrom: now.wall)
       let behind = "the clock is \(Words.minutes(milliseconds: by)) behind the latest time seen"
       history.note(.notice, "\(behind); runs up to \(until) are not repeated", at: now.wall)
     case .startedOver(let by):

@@ -9,6 +9,12 @@ int cshims_rename_noreplace(const char *from, const char *to);
 /// Starts writing dirty pages of a range to disk without waiting (sync_file_range, SYNC_FILE_RANGE_WRITE).
 int cshims_start_writeback(int fd, int64_t offset, int64_t length);
 
+/// The kernel's number of the kind of file system that a path lies on (`f_type` of statfs); 0 where it cannot be told.
+uint32_t cshims_file_system_type(const char *path);
+
+/// Whether a time server keeps the kernel's clock: 1 or 0, or -1 where the kernel does not say.
+int cshims_clock_is_kept(void);
+
 /// Keeps this process out of core dumps and out of reach of other processes' ptrace (PR_SET_DUMPABLE 0).
 int cshims_forbid_core_dumps(void);
 
@@ -23,3 +29,14 @@ int cshims_inotify(void);
 
 /// Names the calling thread (at most 15 bytes), for ps and debuggers.
 void cshims_name_thread(const char *name);
+
+/// A close-on-exec, non-blocking timerfd: of CLOCK_REALTIME where `realtime` is not 0, else of CLOCK_BOOTTIME. Returns the
+/// descriptor, or -1 with errno.
+int cshims_timerfd(int realtime);
+
+/// Arms a timer for an absolute time, or disarms it (0, 0). With `cancelled_by_set` a reading of it fails with ECANCELED once
+/// somebody sets the clock; so does this call, which arms it all the same. Returns 0, or -1 with errno.
+int cshims_timerfd_set(int fd, int64_t seconds, int64_t nanoseconds, int cancelled_by_set);
+
+/// Sends a datagram to a service manager's socket: a path, or `@` and an abstract name. Returns 0, or -1 with errno.
+int cshims_notify(const char *socket_name, const char *message);

@@ -8,8 +8,10 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var path: String
   /// The backup folder.
   package var folder: String
+  /// What the triggers do, and why.
+  package var trigger: TriggerStatus
   /// What is wrong at the moment, oldest first.
-  package var alarms: [AlarmStatus] = []
+  package var alarms: [AlarmStatus]
   /// The newest point; nil where there is none, or none was seen yet.
   package var lastPoint: PointID?
   package var lastPointCreated: Timestamp?
@@ -26,20 +28,10 @@ package struct AlarmStatus: Hashable, Sendable {
   package var hint: String?
 }
 
-extension DatabaseStatus {
-  package var json: JSONValue {
-    .object([
-      "name": .string(name), "path": .string(path), "folder": .string(folder),
-      "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
-      "last_backup_at": .optional(lastPointCreated?.iso8601), "watching": .bool(isWatching),
-    ])
-  }
-}
-
-extension AlarmStatus {
-  package var json: JSONValue {
-    .object([
-      "kind": .string(kind), "since": .string(since.iso8601), "message": .string(message), "hint": .optional(hint),
-    ])
+extension DatabaseGuard {
+  var status: DatabaseStatus {
+    DatabaseStatus(
+      name: database.name, path: path.resolved, folder: service.folder, trigger: machine.status, alarms: alarms.status,
+      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching)
   }
 }

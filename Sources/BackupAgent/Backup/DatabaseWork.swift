@@ -1,0 +1,100 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Synchronization
+
+/// What came of a job. `files` is what the slow poll compares from then on: seen before the database was read, so that no
+/// later change is taken for known.
+enum JobResult: Sendable {
+  case assessed(Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles)
+  case backedUp(Result<ChangeBackup.Ending, any Error>, files: WatchedFiles)
+  /// A backup could not begin, for the repository is not ours to write.
+  case prevented(HoldfastError)
+  case looked(FollowUp.Look, files: WatchedFiles)
+
+  /// What the repository holds at the start.
+  struct Newest: Sendable {
+    var point: PointID?
+    var created: Timestamp?
+    /// When the newest scheduled point was made.
+    var scheduled: Timestamp?
+  }
+}
+
+/// The blocking side of one database: what the workers do for it, one job at a time.
+final class DatabaseWork: Sendable {
+  private let database: GuardedDatabase
+  private let logger: Logger
+  private let backup: Mutex<ChangeBackup>
+
+  init(_ database: GuardedDatabase, _ logger: Logger) {
+    self.database = database
+    self.logger = logger
+    backup = Mutex(ChangeBackup(database.service, database.settings, logger))
+  }
+
+  /// Compares the database with the newest point.
+  func assess() -> JobResult {
+    let files = files()
+    let assessment = backup.withLock { backup in Result { try backup.assess() } }
+    return .assessed(assessment, newest: newest(), files: files)
+  }
+
+  /// Takes a backup. One that a person or a schedule asks for is stored whether something changed or not.
+  func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
+    let files = files()
+    let ending = backup.withLock { backup in
+      Result { try trigger == .change ? backup.take(progress) : takeAnyway(trigger, progress, &backup) }
+    }
+    if case .success(.stored(let point)) = ending {
+      log(point, reason, logger)
+      if trigger != .manual { backup.withLock { $0.applyRetention(progress) } }
+    }
+    return .backedUp(ending, files: files)
+  }
+
+  /// Sees whether something was committed since the last backup.
+  func look() -> JobResult {
+    let files = files()
+    return .looked(backup.withLock { $0.look() }, files: files)
+  }
+
+  private func files() -> WatchedFiles {
+    WatchedFiles(WatchedPath(database.service.database ?? ""), database.service.environment.files)
+  }
+
+  private func newest() -> JobResult.Newest {
+    let points = (try? database.service.list()) ?? []
+    let scheduled = points.first { $0.metadata.backupType == Trigger.scheduled.rawValue }
+    return JobResult.Newest(
+      point: points.first?.id, created: points.first?.metadata.created, scheduled: scheduled?.metadata.created)
+  }
+
+  /// Without the memory of the last backup nothing is known to be covered.
+  private func takeAnyway(
+    _ trigger: Trigger, _ progress: Progress, _ backup: inout ChangeBackup
+  ) throws -> ChangeBackup.Ending {
+    var settings = database.settings
+    settings.request.backupType = trigger.rawValue
+    if trigger == .scheduled { settings.verifyAfterCreate = true }
+    var once = ChangeBackup(database.service, settings, logger)
+    if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
+    let ending = try once.take(progress)
+    // What it remembers is in the repository.
+    _ = try? backup.assess()
+    return ending
+  }
+}
+
+extension ChangeBackup {
+  /// What cannot be read may have changed: the backup will say what is wrong.
+  func look() -> FollowUp.Look {
+    (try? hasChanged()) ?? true ? .changed : .unchanged
+  }
+}
+
+/// The line of a stored point.
+func log(_ point: PointMetadata, _ reason: String, _ logger: Logger) {
+  let took = point.durationMS.map { " in \($0) ms" } ?? ""
+  logger.info("stored \(point.id): \(ByteCount(point.compressedSize))\(took) (\(reason))")
+}

@@ -1,0 +1,78 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+
+/// Keeps a second agent away from a repository: a `flock` on `.state/agent.lock`, held for the agent's life. The file says
+/// who holds it.
+final class AgentLock {
+  private let service: BackupService
+  private var file: OpenFile?
+  private var inode: UInt64?
+
+  private var files: any FileOperations { service.environment.files }
+
+  /// Long enough for every host name, and always of that length, so that nothing of an earlier holder stays behind.
+  private static let recordLength = 320
+
+  /// Takes nothing yet.
+  init(_ service: BackupService) {
+    self.service = service
+  }
+
+  deinit { release() }
+
+  func release() {
+    if let file { files.close(file) }
+    file = nil
+  }
+
+  /// Takes the lock, or takes it again where the folder was removed or recreated. Costs one `stat` where it is still held.
+  ///
+  /// - Throws: `busy` with the holder's process ID; anything else where the repository cannot be made or written.
+  func ensure() throws {
+    if file != nil, try files.status(path(service.folder))?.inode == inode { return }
+    release()
+    let path = path(try service.repository(create: true).folder)
+    for _ in 0..<10 {
+      let file = try files.open(path, .lockFile)
+      guard try take(file, path) else {
+        files.close(file)
+        continue
+      }
+      self.file = file
+      return try sign(file)
+    }
+    throw HoldfastError(.busy, "cannot lock \(path): it is replaced again and again")
+  }
+
+  private func path(_ folder: String) -> String { "\(folder)/.state/agent.lock" }
+
+  /// - Returns: false where the file is no longer the one at the path.
+  private func take(_ file: OpenFile, _ path: String) throws -> Bool {
+    do {
+      guard try files.lock(file, exclusive: true, wait: false) else { throw taken(path) }
+      var status = stat()
+      fstat(file.descriptor, &status)
+      inode = UInt64(status.st_ino)
+      return try files.status(path)?.inode == inode
+    } catch {
+      files.close(file)
+      throw error
+    }
+  }
+
+  private func sign(_ file: OpenFile) throws {
+    let text = Array("process \(getpid()) on \(service.environment.host)".utf8.prefix(Self.recordLength - 1))
+    let padding = [UInt8](repeating: UInt8(ascii: " "), count: Self.recordLength - 1 - text.count)
+    try (text + padding + [UInt8(ascii: "\n")]).withUnsafeBytes { try files.write(file, $0, at: 0) }
+  }
+
+  private func taken(_ path: String) -> HoldfastError {
+    let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
+    let holder = String(decoding: record.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self).split(separator: " ")
+    let named = holder.isEmpty ? "" : " (\(holder.joined(separator: " ")))"
+    return HoldfastError(
+      .busy, "another agent\(named) guards the backup folder \(service.folder)",
+      hint: "stop that one first, or give this database a backup folder of its own")
+  }
+}

@@ -1,0 +1,82 @@
+import CShims
+import Glibc
+
+/// Tells a service manager how the agent is (sd_notify): datagrams to the socket that `NOTIFY_SOCKET` names.
+struct ServiceNotifier: Sendable {
+  /// A path, or `@` and an abstract name; nil: nobody listens.
+  var socket: String?
+  /// How often the service manager wants a sign of life, in milliseconds; nil: never.
+  var watchdog: Int64?
+
+  /// What the service manager set for this process.
+  static var fromEnvironment: ServiceNotifier {
+    func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+    let isOurs = variable("WATCHDOG_PID").map { Int32($0) == getpid() } ?? true
+    return ServiceNotifier(
+      socket: variable("NOTIFY_SOCKET").flatMap { $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil },
+      watchdog: isOurs ? variable("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 / 1000 : nil } : nil)
+  }
+
+  /// Sends assignments, one a line. A service manager that does not listen is no failure of ours.
+  func send(_ assignments: String...) {
+    guard let socket else { return }
+    cshims_notify(socket, assignments.joined(separator: "\n"))
+  }
+}
+
+/// What the service manager was told, and when it is to be told something next.
+struct Announcements {
+  private let notifier: ServiceNotifier
+  private var isReady = false
+  private var isStopping = false
+  private var status: String?
+  private var nextSign: Int64?
+
+  init(_ notifier: ServiceNotifier) {
+    self.notifier = notifier
+  }
+
+  /// Monotonic milliseconds of the next sign of life.
+  var deadline: Int64? { isReady ? nextSign : nil }
+
+  /// Says what is new.
+  mutating func update(_ guards: [DatabaseGuard], isStopping: Bool, at time: Int64) {
+    guard notifier.socket != nil else { return }
+    if !isReady, guards.allSatisfy(\.isReady) {
+      isReady = true
+      nextSign = notifier.watchdog.map { _ in time }
+      notifier.send("READY=1")
+    }
+    if isStopping, !self.isStopping {
+      self.isStopping = true
+      notifier.send("STOPPING=1")
+    }
+    let words = Self.words(guards)
+    if words != status {
+      status = words
+      notifier.send("STATUS=\(words)")
+    }
+    guard let watchdog = notifier.watchdog, let nextSign, nextSign <= time else { return }
+    notifier.send("WATCHDOG=1")
+    self.nextSign = time + max(1, watchdog / 2)
+  }
+
+  /// The service manager wants to know the time, to tell this reload from an earlier one.
+  func reloading() {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    notifier.send("RELOADING=1", "MONOTONIC_USEC=\(now.tv_sec * 1_000_000 + now.tv_nsec / 1000)")
+  }
+
+  func reloaded() {
+    notifier.send("READY=1")
+  }
+
+  private static func words(_ guards: [DatabaseGuard]) -> String {
+    let what = guards.count == 1 ? guards[0].path.resolved : "\(guards.count) databases"
+    let alarms = guards.reduce(0) { $0 + $1.alarms.status.count }
+    let newest = guards.compactMap(\.newest).max { $0.created < $1.created }
+    return "guarding \(what)" + (newest.map { "; newest backup \($0.id)" } ?? "; no backup yet")
+      + (alarms == 0 ? "" : "; \(alarms) alarm\(alarms == 1 ? "" : "s"), see the log")
+  }
+}

@@ -1,0 +1,96 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+extension DatabaseGuard {
+  func take(_ result: JobResult, of job: Job) {
+    switch result {
+    case .assessed(let assessment, let newest, let files):
+      self.files = files
+      take(assessment, newest)
+    case .looked(let look, let files):
+      self.files = files
+      let moment = clock.moment
+      followUp.endLook(look, at: moment.monotonic)
+      if look == .changed { noteMissedChange(moment) }
+    case .backedUp(let ending, let files):
+      self.files = files
+      end(job, outcome(ending))
+    case .prevented(let error):
+      raise(error.code == .busy ? .otherAgent : Alarm(error.code), error)
+      end(job, .failed(error.code))
+    }
+  }
+
+  private func end(_ job: Job, _ outcome: Outcome) {
+    let isCovered = outcome == .stored || outcome == .unchanged
+    if case .backingUp(_, _, coversChange: true) = job, !isCovered { isChangeOwed = true }
+    act(machine.receive(.finished(outcome), at: clock.moment))
+  }
+
+  // MARK: Assessments
+
+  private func take(_ assessment: Result<ChangeBackup.Assessment, any Error>, _ newest: JobResult.Newest) {
+    if let point = newest.point, let created = newest.created { self.newest = (point, created) }
+    let isDue = isDue(assessment)
+    let moment = clock.moment
+    // What was written just before the watch began has raised no event.
+    followUp.noteEvent(at: moment.monotonic)
+    isChangeOwed = isChangeOwed || isDue
+    if !isReady {
+      isReady = true
+      act(machine.receive(.startup(changedWhileDown: isDue, lastScheduled: newest.scheduled), at: moment))
+    } else if isDue {
+      act(machine.receive(.change, at: moment))
+    }
+  }
+
+  private func isDue(_ assessment: Result<ChangeBackup.Assessment, any Error>) -> Bool {
+    switch assessment {
+    case .success(.unchanged(let point)):
+      logger.info("nothing has changed since \(point)")
+      return false
+    case .success(.due(let reason)):
+      startReason = reason
+      return true
+    case .success(.absent(let error)):
+      raise(absent: error)
+      return false
+    case .failure(let error):
+      // The backup will fail in the same way, and be tried again; or it will not, and all is well.
+      logger.warning("the newest backup could not be compared with the database: \(error)")
+      startReason = "it is not known what the newest backup holds"
+      return true
+    }
+  }
+
+  // MARK: Backups
+
+  private func outcome(_ ending: Result<ChangeBackup.Ending, any Error>) -> Outcome {
+    switch ending {
+    case .success(.stored(let point)):
+      newest = (point.id, point.created)
+      clearAlarms(Alarm.ofBackups)
+      return .stored
+    case .success(.unchanged(let point)):
+      clearAlarms(Alarm.ofBackups)
+      logger.info("skipped: nothing was committed since \(point)")
+      return .unchanged
+    case .success(.absent(let error)):
+      raise(absent: error)
+      return .unchanged
+    case .failure(let error as HoldfastError) where error.code == .interrupted:
+      return interrupted()
+    case .failure(let error):
+      let error = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
+      raise(Alarm(error.code), error)
+      return .failed(error.code)
+    }
+  }
+
+  private func interrupted() -> Outcome {
+    if release.takeDecision() { return .released }
+    logger.warning("the backup was abandoned")
+    return .failed(.interrupted)
+  }
+}

@@ -1,0 +1,225 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// One database's side of the event loop: its ``TriggerMachine``, what is watched for it, what the workers do for it, and
+/// its alarms. Belongs to the loop's thread.
+final class DatabaseGuard {
+  /// What a worker does for this database at the moment.
+  enum Job {
+    case assessing
+    case backingUp(Progress, Trigger, coversChange: Bool)
+    case looking
+  }
+
+  let id: GuardID
+  let shared: LoopContext
+  let lock: AgentLock
+  private(set) var database: GuardedDatabase
+  let logger: Logger
+  private(set) var work: DatabaseWork
+
+  var machine: TriggerMachine
+  var followUp = FollowUp()
+  var release = ReleaseWatch()
+  var alarms = AlarmBook()
+  private(set) var job: Job?
+  /// A backup that the machine wants as soon as the look that is going on has ended.
+  private var next: (trigger: Trigger, reason: String)?
+  private var owesAssessment = true
+  /// The first assessment is done.
+  var isReady = false
+  /// A change was seen that no backup has begun after.
+  var isChangeOwed = false
+  /// Why the first backup is taken, where the start found more to say than the machine knows.
+  var startReason: String?
+  var path: WatchedPath
+  /// What the slow poll saw, or the last job.
+  var files: WatchedFiles
+  private(set) var nextPoll: Int64
+  var newest: (id: PointID, created: Timestamp)?
+  private(set) var isStopping = false
+  /// Nothing runs any more, and nothing will.
+  private(set) var isDone = false
+
+  init(_ id: GuardID, _ database: GuardedDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
+    self.id = id
+    self.database = database
+    self.lock = lock
+    self.shared = shared
+    self.logger = logger
+    work = DatabaseWork(database, logger)
+    machine = TriggerMachine(settings: database.settings.triggers)
+    path = WatchedPath(database.service.database ?? "")
+    files = WatchedFiles(path, database.service.environment.files)
+    nextPoll = .max
+    schedulePoll()
+  }
+
+  var isBackingUp: Bool { if case .backingUp = job { true } else { false } }
+  var settings: AgentSettings { database.settings }
+  var service: BackupService { database.service }
+  var clock: LoopClock { shared.clock }
+
+  func start() {
+    logStart()
+    watch()
+    pump()
+  }
+
+  /// Goes on with other settings; what is owed stays.
+  func update(_ database: GuardedDatabase) {
+    self.database = database
+    work = DatabaseWork(database, logger)
+    owesAssessment = true
+    schedulePoll()
+    act(machine.receive(.reload(database.settings.triggers), at: clock.moment))
+    pump()
+  }
+
+  /// Finishes what is running, then is done.
+  func stop() {
+    guard !isStopping else { return }
+    isStopping = true
+    act(machine.receive(.shutdown, at: clock.moment))
+    if next != nil {
+      next = nil
+      return act(machine.receive(.finished(.failed(.interrupted)), at: clock.moment))
+    }
+    // A job that waits for a thread is not running.
+    guard case .backingUp = job, shared.workers.withdraw(id) else { return }
+    finish(.backedUp(.failure(HoldfastError(.interrupted, "interrupted")), files: files))
+  }
+
+  /// Gives the running backup up.
+  func abandon() {
+    if case .backingUp(let progress, _, _) = job { progress.stop() }
+  }
+
+  // MARK: Events
+
+  func take(_ events: Set<ChangeEvent>) {
+    if !events.isDisjoint(with: [.folderLost, .pathChanged, .overflow]) { findAgain() }
+    if events.contains(.removed) { notePresence() }
+    if events.contains(.changed) || events.contains(.overflow) { noteChange() }
+    noteClosing(events)
+  }
+
+  func noteChange() {
+    let moment = clock.moment
+    followUp.noteEvent(at: moment.monotonic)
+    noteMissedChange(moment)
+  }
+
+  /// A commit became visible after the look that its event had caused: only the machine is told.
+  func noteMissedChange(_ moment: Moment) {
+    isChangeOwed = true
+    act(machine.receive(.change, at: moment))
+  }
+
+  /// A person wants a backup.
+  func backUpNow() {
+    act(machine.receive(.requested, at: clock.moment))
+  }
+
+  // MARK: Time
+
+  /// When something is due by a clock.
+  var deadline: Deadline {
+    var deadline = machine.deadline?.until ?? Deadline()
+    let others = isStopping ? [] : [nextLook, release.deadline, job == nil ? nextPoll : nil]
+    deadline.monotonic = (others + [deadline.monotonic]).compactMap { $0 }.min()
+    return deadline
+  }
+
+  /// A look would say nothing new while a backup is owed, and nobody waits for it where changes start none.
+  private var nextLook: Int64? {
+    job == nil && !isChangeOwed && settings.mode != .schedule ? followUp.deadline : nil
+  }
+
+  /// Does what is due.
+  func handleTime() {
+    let moment = clock.moment
+    if let until = machine.deadline?.until, until.isReached(at: moment) { act(machine.receive(.tick, at: moment)) }
+    guard !isStopping else { return }
+    if let deadline = release.deadline, deadline <= moment.monotonic { makeWay() }
+    if job == nil, nextPoll <= moment.monotonic { poll(at: moment.monotonic) }
+    if let deadline = nextLook, deadline <= moment.monotonic { run(.looking) { $0.look() } }
+  }
+
+  /// The wall clock was set: what is due by it may have changed.
+  func handleClockSet() {
+    act(machine.receive(.tick, at: clock.moment))
+  }
+
+  /// At multiples of the interval, so that the polls of all databases share their wake-ups.
+  func schedulePoll() {
+    let interval = max(100, settings.pollInterval)
+    nextPoll = (clock.monotonic / interval + 1) * interval
+  }
+
+  // MARK: Jobs
+
+  /// Does what the machine says.
+  func act(_ action: TriggerAction) {
+    switch action {
+    case .start(let trigger, let reason):
+      next = (trigger, reason)
+      pump()
+    case .skip(let reason): logger.info("skipped: \(reason)")
+    case .wait(let deadline): logger.debug("waiting", metadata: ["until": "\(deadline.map { "\($0)" } ?? "an event")"])
+    case .stop: isDone = true
+    }
+  }
+
+  /// Gives the worker what is to be done next, if it is free.
+  private func pump() {
+    guard job == nil else { return }
+    if let next {
+      self.next = nil
+      begin(next.trigger, next.reason)
+    } else if owesAssessment, !isStopping {
+      owesAssessment = false
+      run(.assessing) { $0.assess() }
+    }
+  }
+
+  private func begin(_ trigger: Trigger, _ reason: String) {
+    let reason = trigger == .change ? startReason ?? reason : reason
+    startReason = nil
+    do {
+      try lock.ensure()
+      clearAlarms([.otherAgent])
+    } catch {
+      return prevent(trigger, error)
+    }
+    release = ReleaseWatch()
+    let progress = ReadingReport.progress(shared.inbox, id)
+    let coversChange = isChangeOwed
+    isChangeOwed = false
+    logger.info("backing up \(database.name): \(reason)")
+    run(.backingUp(progress, trigger, coversChange: coversChange)) { $0.backUp(trigger, reason, progress) }
+  }
+
+  /// The machine is told by a message, for it may be asking at this moment.
+  private func prevent(_ trigger: Trigger, _ error: any Error) {
+    let error = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
+    job = .backingUp(Progress(), trigger, coversChange: isChangeOwed)
+    shared.inbox.post(.finished(id, .prevented(error)))
+  }
+
+  private func run(_ job: Job, _ body: @escaping @Sendable (DatabaseWork) -> JobResult) {
+    if case .looking = job { followUp.beginLook() }
+    self.job = job
+    shared.workers.submit(id) { [id, work] in .finished(id, body(work)) }
+  }
+
+  /// Takes what the worker has done.
+  func finish(_ result: JobResult) {
+    guard let ended = job else { return }
+    job = nil
+    endReading()
+    take(result, of: ended)
+    pump()
+  }
+}

@@ -1,0 +1,71 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+
+/// Which folders to watch for one database, and what for.
+///
+/// The folder itself, of course; beyond it everything whose change makes the path lead elsewhere: each folder above (moved or
+/// removed), each link on the way, and, while the folder is missing, the nearest folder above it that exists.
+struct WatchPlan: Hashable, Sendable {
+  struct Interest: Hashable, Sendable {
+    /// The database and its side files lie here.
+    var files = false
+    /// Links on the way, or the next part of a path that is missing.
+    var entries: Set<ExactName> = []
+
+    /// What to ask the kernel for. Attributes, opening and closing are no changes: this program's own reading causes them.
+    var mask: UInt32 {
+      var mask = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
+      if files || !entries.isEmpty { mask |= IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM }
+      if files { mask |= IN_MODIFY }
+      return UInt32(mask)
+    }
+  }
+
+  let database: ExactName
+  /// The database's own folder.
+  let folder: ExactName
+  private(set) var folders: [ExactName: Interest] = [:]
+  private let wal: ExactName
+  private let journal: ExactName
+
+  /// Looks which folders there are.
+  init(_ path: WatchedPath, _ files: any FileOperations) {
+    database = ExactName(path.name)
+    folder = ExactName(path.folder)
+    wal = ExactName(path.name + "-wal")
+    journal = ExactName(path.name + "-journal")
+    for link in path.links {
+      addAbove(link.folder.description)
+      folders[link.folder, default: Interest()].entries.insert(link.name)
+    }
+    var folder = path.folder
+    var missing: String?
+    while folder != "/", (try? files.status(folder))?.kind != .folder {
+      missing = folder.lastComponent
+      folder = folder.parentPath
+    }
+    addAbove(folder)
+    if let missing {
+      folders[ExactName(folder), default: Interest()].entries.insert(ExactName(missing))
+    } else {
+      folders[ExactName(folder), default: Interest()].files = true
+    }
+  }
+
+  /// What an entry of the database's folder is.
+  func role(of name: UnsafeRawBufferPointer) -> ChangeEvent.Role? {
+    if database == name { return .database }
+    if wal == name { return .wal }
+    return journal == name ? .journal : nil
+  }
+
+  /// The folder itself and those above it; the root does not move.
+  private mutating func addAbove(_ path: String) {
+    var folder = path
+    while folder != "/" {
+      if folders[ExactName(folder)] == nil { folders[ExactName(folder)] = Interest() }
+      folder = folder.parentPath
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import BackupPolicy
+import CShims
+import Glibc
+import SQLitePages
+
+/// Gathers the facts that `doctor` judges. Changes nothing.
+package struct Examination {
+  private let service: BackupService
+  private let database: String
+  private let encrypts: Bool
+
+  /// - Parameter encrypts: whether new points are encrypted.
+  /// - Throws: `usage` where no database is named.
+  package init(_ service: BackupService, encrypts: Bool) throws {
+    self.service = service
+    self.encrypts = encrypts
+    database = try service.requireDatabase().resolvingLinks
+  }
+
+  package func facts() -> ExaminationFacts {
+    let folder = Surroundings.place(database.parentPath)
+    var facts = ExaminationFacts(
+      database: Surroundings.place(database), databaseFolder: folder, repository: repositoryPlace(), user: geteuid(),
+      now: service.environment.now(), sqliteVersion: DatabaseConnection.libraryVersion)
+    facts.sideFiles = ["-wal", "-shm"].map { Surroundings.place(database + $0) }.filter(\.exists)
+    (facts.journalMode, facts.openingFailed) = facts.database.isReadable ? opened() : (nil, nil)
+    facts.encrypts = encrypts
+    lookAtPoints(&facts)
+    facts.clockIsKept = Surroundings.clockIsKept
+    facts.watchLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_watches")
+    facts.instanceLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_instances")
+    facts.watchFailed = Surroundings.watchFailure(database.parentPath)
+    facts.isContainer = Surroundings.isContainer
+    facts.agent = agent()
+    return facts
+  }
+
+  /// Where the folder is not there yet, what counts of it are its disk and its parent.
+  private func repositoryPlace() -> ExaminationFacts.Place {
+    var place = Surroundings.place(service.folder)
+    guard !place.exists else { return place }
+    var parent = service.folder.parentPath
+    while parent != "/", parent != ".", (try? service.environment.files.status(parent)).flatMap({ $0 }) == nil {
+      parent = parent.parentPath
+    }
+    let nearest = Surroundings.place(parent)
+    (place.device, place.free, place.networkFileSystem) = (nearest.device, nearest.free, nearest.networkFileSystem)
+    return place
+  }
+
+  private func opened() -> (mode: String?, failure: String?) {
+    do {
+      let connection = try DatabaseConnection(
+        path: database, access: .observer, busyTimeout: service.environment.busyTimeout)
+      defer { connection.close() }
+      return (try connection.text("PRAGMA journal_mode"), nil)
+    } catch {
+      return (nil, (error as? DatabaseError)?.message ?? "\(error)")
+    }
+  }
+
+  private func lookAtPoints(_ facts: inout ExaminationFacts) {
+    facts.key = .unproved(given: !service.credentials.isEmpty)
+    guard let points = try? service.list() else { return }
+    facts.newestPoint = points.map(\.metadata.created).max()
+    guard let newest = points.first(where: { $0.metadata.encrypted && !$0.archiveMissing }) else { return }
+    do {
+      try service.requireKey(to: newest)
+      facts.key = .opens(newest.id)
+    } catch {
+      let error = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
+      facts.key = .fails(newest.id, error.code, error.message)
+    }
+  }
+
+  /// The process that holds the agent's lock, as it wrote itself there.
+  private func agent() -> String? {
+    let path = "\(service.folder)/.state/agent.lock"
+    let files = service.environment.files
+    guard let file = try? files.open(path, .readNoFollow) else { return nil }
+    defer { files.close(file) }
+    guard let isFree = try? files.lock(file, exclusive: false, wait: false), !isFree else { return nil }
+    let text = (try? files.contents(path, limit: 4096)).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let words = text.split(whereSeparator: \.isWhitespace)
+    return words.isEmpty ? "process unknown" : "process \(words[0])" + (words.count > 1 ? " on \(words[1])" : "")
+  }
+}

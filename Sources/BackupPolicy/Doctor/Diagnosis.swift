@@ -1,0 +1,165 @@
+/// What the facts of an examination mean, and what to do about it.
+package enum Diagnosis {
+  package static func findings(_ facts: ExaminationFacts) -> [Finding] {
+    [
+      database(facts), sideFiles(facts), journalMode(facts), repository(facts), privacy(facts), disk(facts),
+      space(facts), fileSystems(facts), key(facts), watching(facts), sqlite(facts), clock(facts), container(facts),
+      agent(facts),
+    ].compactMap { $0 }
+  }
+
+  private static func database(_ facts: ExaminationFacts) -> Finding {
+    let (file, folder) = (facts.database, facts.databaseFolder)
+    func problem(_ detail: String, _ advice: String) -> Finding {
+      Finding("database", .problem, detail, advice: advice)
+    }
+    guard file.exists else {
+      return problem("there is no database \(file.path)", "check the path; holdfast restore brings back a lost file")
+    }
+    guard file.isReadable else {
+      return problem("\(file.path) cannot be read by user \(facts.user)", "run as its owner, user \(file.owner)")
+    }
+    if let failure = facts.openingFailed {
+      return problem(failure, "if it is damaged, holdfast restore brings back the newest backup")
+    }
+    guard file.isWritable, folder.isWritable else {
+      return Finding(
+        "database", .warning,
+        "user \(facts.user) may not write \(file.isWritable ? "the folder \(folder.path)" : file.path): it can be backed up, not restored",
+        advice: "run as its owner, user \(file.owner), or allow both to the agent's group")
+    }
+    return Finding("database", .ok, "\(file.path), \(ByteCount(file.size)), readable and writable")
+  }
+
+  /// SQLite creates them with the database's mode, owned by whoever opened first.
+  private static func sideFiles(_ facts: ExaminationFacts) -> Finding? {
+    guard let foreign = facts.sideFiles.first(where: { $0.owner != facts.database.owner }) else { return nil }
+    return Finding(
+      "side files", .problem,
+      "\(foreign.path) belongs to user \(foreign.owner), and the database to user \(facts.database.owner)",
+      advice: "chown \(facts.database.owner) \(foreign.path), and run everything that opens the database as that user")
+  }
+
+  private static func journalMode(_ facts: ExaminationFacts) -> Finding? {
+    guard let mode = facts.journalMode else { return nil }
+    if mode == "wal" { return Finding("journal mode", .ok, "wal: backups never make the application wait") }
+    return Finding(
+      "journal mode", .warning, "\(mode): the application cannot write for as long as its file is copied",
+      advice: "PRAGMA journal_mode=WAL in the application, once, lifts that")
+  }
+
+  private static func repository(_ facts: ExaminationFacts) -> Finding {
+    let folder = facts.repository
+    guard folder.exists else {
+      return Finding("backup folder", .note, "\(folder.path) does not exist yet; the first backup makes it")
+    }
+    guard folder.isReadable, folder.isWritable else {
+      return Finding(
+        "backup folder", .problem, "user \(facts.user) may not write \(folder.path)",
+        advice: "run as its owner, user \(folder.owner), or name another folder with --backup-dir")
+    }
+    return Finding("backup folder", .ok, "\(folder.path) is writable")
+  }
+
+  private static func privacy(_ facts: ExaminationFacts) -> Finding? {
+    let folder = facts.repository
+    guard folder.exists, folder.permissions & 0o022 != 0 else { return nil }
+    return Finding(
+      "privacy", .warning, "others than its owner may write to \(folder.path), and delete what is there",
+      advice: "chmod 700 \(folder.path)")
+  }
+
+  private static func disk(_ facts: ExaminationFacts) -> Finding? {
+    guard facts.repository.device == facts.databaseFolder.device, facts.repository.device != 0 else { return nil }
+    return Finding(
+      "disk", .warning, "the backups lie on the same file system as the database, and are lost with it",
+      advice: "name a folder on another disk with --backup-dir, or copy the folder elsewhere regularly")
+  }
+
+  private static func space(_ facts: ExaminationFacts) -> Finding? {
+    guard let free = facts.repository.free else { return nil }
+    let needed = facts.database.size.addingClamped(facts.database.size)
+    if free >= needed { return Finding("free space", .ok, "\(ByteCount(free)) for backups") }
+    return Finding(
+      "free space", free < facts.database.size ? .problem : .warning,
+      "\(ByteCount(free)) are left for backups of a database of \(ByteCount(facts.database.size))",
+      advice: "free some, or remove old backups with holdfast cleanup")
+  }
+
+  private static func fileSystems(_ facts: ExaminationFacts) -> Finding? {
+    if let kind = facts.databaseFolder.networkFileSystem {
+      return Finding(
+        "file system", facts.journalMode == "wal" ? .problem : .warning,
+        "the database lies on \(kind): SQLite's locks and shared memory cannot be relied on there, and changes from other machines raise no event",
+        advice: "move the database to a local disk, and let one machine alone open it")
+    }
+    if let kind = facts.repository.networkFileSystem {
+      return Finding(
+        "file system", .note, "the backups lie on \(kind); how durable a flush is there, its server decides")
+    }
+    return Finding("file system", .ok, "local")
+  }
+
+  private static func key(_ facts: ExaminationFacts) -> Finding {
+    switch facts.key {
+    case .opens(let point): return Finding("key", .ok, "opens the newest encrypted point, \(point)")
+    case .fails(let point, let code, let message):
+      return Finding(
+        "key", .problem, "the newest encrypted point, \(point), does not open: \(message)",
+        advice: code == .archiveCorrupt
+          ? "holdfast verify \(point) tells more; the point before it may be whole"
+          : "give the password or key that it was stored with")
+    case .unproved(true): return Finding("key", .ok, "given; there is no encrypted point yet to try it on")
+    case .unproved(false) where facts.encrypts:
+      return Finding(
+        "key", .problem, "backups are encrypted, and neither a password nor a key is given",
+        advice:
+          "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
+    case .unproved(false):
+      return Finding(
+        "key", .warning, "backups are not encrypted: whoever can read the folder can read the database",
+        advice: "holdfast init makes a key file, and encryption_enabled = true uses it")
+    }
+  }
+
+  /// The agent needs one instance and one watch a folder; editors and file managers use thousands.
+  private static func watching(_ facts: ExaminationFacts) -> Finding {
+    let limits =
+      "fs.inotify.max_user_watches \(figure(facts.watchLimit)), max_user_instances \(figure(facts.instanceLimit))"
+    if let failure = facts.watchFailed {
+      return Finding(
+        "inotify", .problem, "\(failure) (\(limits))",
+        advice: "raise the limit with sysctl; until then the agent looks every 30 s only")
+    }
+    guard (facts.watchLimit ?? .max) >= 1024, (facts.instanceLimit ?? .max) >= 16 else {
+      return Finding(
+        "inotify", .warning, "works now, with low limits: \(limits)",
+        advice: "sysctl fs.inotify.max_user_watches=65536 fs.inotify.max_user_instances=128")
+    }
+    return Finding("inotify", .ok, limits)
+  }
+
+  private static func figure(_ limit: Int64?) -> String { limit.map { "\($0)" } ?? "unknown" }
+
+  private static func clock(_ facts: ExaminationFacts) -> Finding {
+    if let newest = facts.newestPoint, newest > facts.now.adding(seconds: 60) {
+      return Finding(
+        "clock", .problem, "it says \(facts.now.iso8601), and the newest backup is from \(newest.iso8601)",
+        advice: "set the clock; removal of backups by age waits until it is right")
+    }
+    guard facts.clockIsKept == false else { return Finding("clock", .ok, facts.now.iso8601) }
+    return Finding("clock", .note, "\(facts.now.iso8601); the kernel does not know of a time server that keeps it")
+  }
+
+  private static func container(_ facts: ExaminationFacts) -> Finding? {
+    guard facts.isContainer else { return nil }
+    return Finding(
+      "container", .note,
+      "in a container: processes outside that have the database open are not named in messages; locks work all the same on one host"
+    )
+  }
+
+  private static func agent(_ facts: ExaminationFacts) -> Finding {
+    Finding("agent", .ok, facts.agent.map { "running: \($0)" } ?? "none is running for this backup folder")
+  }
+}

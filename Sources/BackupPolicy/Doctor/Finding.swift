@@ -1,0 +1,99 @@
+/// One thing that `doctor` looked at.
+package struct Finding: Hashable, Sendable {
+  package enum Level: String, Hashable, Sendable, CaseIterable {
+    case ok
+    /// Worth knowing, and nothing to do.
+    case note
+    /// It works now, and may not always.
+    case warning
+    /// Backups or restores fail, or will.
+    case problem
+  }
+
+  /// What was looked at, in a word or two: `journal mode`.
+  package var name: String
+  package var level: Level
+  /// What was found.
+  package var detail: String
+  /// What to do; every warning and every problem has one.
+  package var advice: String?
+
+  package init(_ name: String, _ level: Level, _ detail: String, advice: String? = nil) {
+    self.name = name
+    self.level = level
+    self.detail = detail
+    self.advice = advice
+  }
+}
+
+/// Everything that `doctor` finds out before its probe. Nil and empty mean: not there, or not to be found out.
+package struct ExaminationFacts: Hashable, Sendable {
+  /// A file or folder as this process sees it.
+  package struct Place: Hashable, Sendable {
+    package var path: String
+    package var exists = false
+    package var isReadable = false
+    package var isWritable = false
+    package var owner: UInt32 = 0
+    /// Permission bits.
+    package var permissions: UInt32 = 0
+    /// Bytes.
+    package var size: Int64 = 0
+    /// Number of the file system.
+    package var device: UInt64 = 0
+    /// The kernel's name for the kind of file system, where it is one of those that matter: `nfs`, `cifs`, `fuse`, …
+    package var networkFileSystem: String?
+    /// Bytes that may still be written there.
+    package var free: Int64?
+
+    package init(path: String) {
+      self.path = path
+    }
+  }
+
+  package enum Key: Hashable, Sendable {
+    /// No point is encrypted yet; `given` says whether a password or key is.
+    case unproved(given: Bool)
+    case opens(PointID)
+    case fails(PointID, HoldfastError.Code, String)
+  }
+
+  package var database: Place
+  package var databaseFolder: Place
+  /// `-wal` and `-shm`, where they exist.
+  package var sideFiles: [Place] = []
+  package var repository: Place
+  package var user: UInt32
+  /// `wal`, `delete`, …; nil where the database does not open.
+  package var journalMode: String?
+  /// Why the database does not open.
+  package var openingFailed: String?
+  package var key: Key = .unproved(given: false)
+  /// Whether new points are encrypted.
+  package var encrypts = true
+  /// The newest point's time.
+  package var newestPoint: Timestamp?
+  package var now: Timestamp
+  /// Whether the kernel knows the clock to be kept by a time server; nil where it does not say.
+  package var clockIsKept: Bool?
+  /// Of the library that this process runs with.
+  package var sqliteVersion: String
+  package var watchLimit: Int64?
+  package var instanceLimit: Int64?
+  /// Why a watch on the database's folder could not be set up.
+  package var watchFailed: String?
+  package var isContainer = false
+  /// Who holds the agent's lock: `process 123 on host`.
+  package var agent: String?
+
+  package init(
+    database: Place, databaseFolder: Place, repository: Place, user: UInt32, now: Timestamp, sqliteVersion: String
+  ) {
+    self.database = database
+    self.databaseFolder = databaseFolder
+    self.repository = repository
+    self.user = user
+    self.now = now
+    self.sqliteVersion = sqliteVersion
+  }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+
+/// `holdfast doctor`
+struct Doctor: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Look for what usually keeps backups from working, and prove that they do.",
+    discussion: """
+      Ends with a real backup of the database into a scratch folder beside the backup folder, its verification, a restore \
+      to a file, and a comparison; the scratch folder is removed. Exits with 1 where there is a problem.
+      """)
+
+  @Flag(inversion: .prefixedNo, help: "Back up, verify, restore and compare in a scratch folder (default: yes).")
+  var probe = true
+
+  @OptionGroup var creation: CreationOptions
+  @OptionGroup var options: ServiceOptions
+
+  func run() throws {
+    let request = try creation.request(options.environment)
+    let service = try options.service(.optional)
+    let facts = try Examination(service, encrypts: request.encrypt).facts()
+    var report = DoctorReport(findings: Diagnosis.findings(facts))
+    if probe {
+      report.findings +=
+        report.allowsProbe
+        ? try options.output.working { progress, _ in try EndToEndProbe(service, request, progress: progress).run() }
+        : [Finding("probe", .note, "left out until the problems above are solved")]
+    }
+    try options.console.show(report.json, report.lines(quiet: options.output.quiet))
+    if report.hasProblem { throw ExitCode(HoldfastError.Code.failed.exitCode) }
+  }
+}

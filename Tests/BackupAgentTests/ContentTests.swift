@@ -1,0 +1,122 @@
+import BackupEngine
+import BackupPolicy
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+/// What moves pages about without changing them is no reason for a backup; what takes content away is one for an alarm.
+@Suite struct ContentTests {
+  /// Takes backups and tells in words what came of them.
+  private final class Backups {
+    var backup: ChangeBackup
+
+    init(_ harness: AgentHarness, encrypt: Bool = true) {
+      var settings = AgentHarness.settings()
+      settings.request.encrypt = encrypt
+      backup = ChangeBackup(harness.service, settings, harness.log.logger)
+    }
+
+    func take() throws -> String {
+      switch try backup.take(Progress()) {
+      case .stored: "stored"
+      case .unchanged: "unchanged"
+      case .absent(let error): error.message
+      }
+    }
+
+    func assess() throws -> String {
+      switch try backup.assess() {
+      case .due: "due"
+      case .unchanged: "unchanged"
+      case .absent(let error): error.message
+      }
+    }
+  }
+
+  private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
+
+  @Test(arguments: ["PASSIVE", "FULL", "RESTART", "TRUNCATE"])
+  func aCheckpointIsNoChange(kind: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.python(Self.insert + "; os._exit(0)")
+    let backup = Backups(harness)
+    #expect(try backup.take() == "stored")
+    try await harness.python(
+      "c = sqlite3.connect(path); c.execute('PRAGMA wal_checkpoint(\(kind))').fetchall(); os._exit(0)")
+    #expect(try backup.backup.hasChanged(), "the fingerprint alone cannot tell")
+    #expect(try backup.take() == "unchanged")
+    #expect(try !backup.backup.hasChanged())
+    try await harness.python(Self.insert + "; os._exit(0)")
+    #expect(try backup.take() == "stored")
+  }
+
+  @Test func theApplicationsLastCloseIsNoChange() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.python(Self.insert + "; os._exit(0)")
+    let backup = Backups(harness)
+    #expect(try backup.take() == "stored")
+    try await harness.python("c = sqlite3.connect(path); c.execute('SELECT * FROM t').fetchall(); c.close()")
+    #expect(try SystemFileOperations().status(harness.database + "-wal") == nil)
+    #expect(try backup.take() == "unchanged")
+  }
+
+  @Test(arguments: ["wal", "delete"])
+  func aCopyOfTheSameContentIsNoChangeAndAnotherIsOne(journal: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase(journal: journal)
+    let backup = Backups(harness)
+    #expect(try backup.take() == "stored")
+    try await harness.python("import shutil; shutil.copy(path, path + '.new'); os.rename(path + '.new', path)")
+    #expect(try backup.take() == "unchanged")
+    try await harness.python(Self.insert + "; c.close()")
+    #expect(try backup.take() == "stored")
+  }
+
+  @Test(arguments: [true, false])
+  func withoutItsMemoryTheAgentComparesWithTheNewestPoint(encrypted: Bool) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let first = Backups(harness, encrypt: encrypted)
+    #expect(try first.take() == "stored")
+    try SystemFileOperations().unlink(harness.backups + "/.state/agent.json")
+    #expect(try Backups(harness, encrypt: encrypted).assess() == "unchanged")
+    try await harness.python(Self.insert + "; c.close()")
+    try SystemFileOperations().unlink(harness.backups + "/.state/agent.json")
+    #expect(try Backups(harness, encrypt: encrypted).assess() == "due")
+  }
+
+  @Test func anEmptiedDatabaseIsNotBackedUp() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let backup = Backups(harness)
+    #expect(try backup.take() == "stored")
+    try await harness.python(
+      "os.remove(path); c = sqlite3.connect(path); c.execute('PRAGMA user_version=1'); c.close()")
+    #expect(try backup.take().contains("has no table any more"))
+    // Neither does an agent that has forgotten what was there.
+    try SystemFileOperations().unlink(harness.backups + "/.state/agent.json")
+    let forgetful = Backups(harness)
+    _ = try forgetful.assess()
+    #expect(try forgetful.take().contains("has no table any more"))
+    #expect(try harness.points().count == 1)
+  }
+
+  @Test func lostContentIsAnAlarmAndBackedUp() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.python(
+      "c = sqlite3.connect(path); c.executemany('INSERT INTO t(s) VALUES (?)', [('x' * 500,)] * 1000); c.commit()")
+    let backup = Backups(harness)
+    #expect(try backup.take() == "stored")
+    try await harness.python("c = sqlite3.connect(path); c.execute('DELETE FROM t'); c.commit()")
+    #expect(try backup.take() == "stored")
+    #expect(harness.log.count("lost most of its content") == 1, "\(harness.log.lines)")
+    try await harness.python("import shutil; shutil.copy(path, path + '.new'); os.rename(path + '.new', path)")
+    try await harness.python(Self.insert)
+    #expect(try backup.take() == "stored")
+    #expect(harness.log.count("another file has taken the place") == 1, "\(harness.log.lines)")
+  }
+}

@@ -1,0 +1,225 @@
+import Testing
+
+@testable import BackupPolicy
+
+/// Quiet hours, backups that make way, settings that are read again, and what the status says.
+@Suite struct TriggerRuleTests {
+  private func diagram(
+    at start: String = "2026-11-23 00:00:00", cell: Int64 = 100, outcomes: [Outcome] = [],
+    _ change: (inout TriggerSettings) throws -> Void = { _ in }
+  ) throws -> TriggerDiagram {
+    var settings = TriggerSettings()
+    try change(&settings)
+    var diagram = TriggerDiagram(settings, outcomes: outcomes)
+    diagram.cell = cell
+    diagram.origin = TriggerTimes.utc(start)
+    return diagram
+  }
+
+  // MARK: Quiet hours, half an hour a character from 20:00
+
+  private func night(outcomes: [Outcome] = []) throws -> TriggerDiagram {
+    try diagram(at: "2026-11-23 20:00:00", cell: TriggerTimes.hour / 2, outcomes: outcomes) {
+      $0.quietHours = try QuietHours("22:00-06:00")
+      $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
+    }
+  }
+
+  @Test func changesWaitForTheEndOfQuietHours() throws {
+    var diagram = try night()
+    diagram.machine = TriggerMachine(settings: TriggerSettings(quietHours: try QuietHours("22:00-06:00")))
+    #expect(diagram.run("c---c---c-------c-----") == "S-------------------S-")
+    #expect(diagram.starts.last?.reason == "held back by the quiet hours (22:00-06:00)")
+    #expect(diagram.starts.last?.wall == TriggerTimes.utc("2026-11-24 06:00:00"))
+    #expect(diagram.wakes == 2 && diagram.violations.isEmpty)
+  }
+
+  @Test func aRunDoesNotWaitForThemAndCoversTheChange() throws {
+    var diagram = try night()
+    #expect(diagram.run("----c-----------------", startup: false) == "------------C---------")
+    var after = try night()
+    #expect(after.run("-------------c--------", startup: false) == "------------C-------S-")
+  }
+
+  @Test func aRequestDoesNotWaitForThem() throws {
+    var diagram = try night()
+    #expect(diagram.run("----c-r---", startup: false) == "------M---")
+  }
+
+  @Test func aFailureAndTheStartOfTheAgentWaitForThem() throws {
+    var failing = try night(outcomes: [.failed(.busy)])
+    failing.send(.startup(changedWhileDown: false, lastScheduled: nil))
+    failing.advance(to: 2 * TriggerTimes.hour - 600)
+    failing.send(.change)
+    #expect(failing.run(String(repeating: "-", count: 11)) == "---S-------")
+    #expect(failing.machine.status.waitingFor == "the end of the quiet hours (22:00-06:00)")
+    var late = try night()
+    late.origin = TriggerTimes.utc("2026-11-23 23:00:00")
+    #expect(late.run("--------", startup: true) == "------C-")
+  }
+
+  @Test func aSetClockEndsThem() throws {
+    var diagram = try night()
+    diagram.origin = TriggerTimes.utc("2026-11-24 03:00:00")
+    diagram.send(.change)
+    diagram.setClock(by: 3 * TriggerTimes.hour)
+    diagram.advance(by: 500)
+    #expect(diagram.starts.map(\.trigger) == [.change])
+  }
+
+  // MARK: Making way for the application
+
+  @Test func aBackupThatMadeWayStartsAgainAtOnce() throws {
+    var diagram = try diagram(outcomes: [.released])
+    #expect(diagram.run("c-----------") == "-----S-S----")
+    #expect(diagram.starts.last?.reason == "again, after it made way for the application")
+    #expect(diagram.machine.status.failures == 0 && diagram.violations.isEmpty)
+  }
+
+  @Test func twiceInARowThenItIsLetRun() throws {
+    var diagram = try diagram(outcomes: [.released, .released, .stored, .released])
+    var allowed: [Bool] = []
+    diagram.send(.change)
+    for _ in 0..<6 {
+      diagram.advance(by: diagram.ends == nil ? 500 : 200)
+      if diagram.ends != nil { allowed.append(diagram.machine.status.mayRelease) }
+    }
+    #expect(allowed == [true, true, false])
+    #expect(diagram.starts.map(\.time) == [500, 700, 900])
+    #expect(!diagram.machine.status.mayRelease)
+    diagram.send(.requested)
+    #expect(diagram.machine.status.mayRelease)
+    #expect(diagram.violations.isEmpty)
+  }
+
+  @Test func oneMoreIsAFailure() throws {
+    var diagram = try diagram(outcomes: [.released, .released, .released])
+    #expect(diagram.run("c---------------------") == "-----S-S-S-----------S")
+  }
+
+  @Test func whatMadeWayKeepsItsTrigger() throws {
+    var asked = try diagram(outcomes: [.released])
+    #expect(asked.run("r-----") == "M-M---")
+    var run = try diagram(at: "2026-11-23 01:59:59", outcomes: [.released]) {
+      $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
+    }
+    #expect(run.run("---------------", startup: false) == "----------C-C--")
+    #expect(run.starts.last?.reason == "again, after it made way for the application: scheduled for 02:00")
+  }
+
+  // MARK: Shutdown
+
+  @Test func anInterruptionByShutdownIsNoFailure() throws {
+    var stopping = try diagram(outcomes: [.failed(.interrupted)])
+    #expect(stopping.run("c-----x-----") == "-----S-X----")
+    #expect(stopping.machine.status.failures == 0)
+    #expect(stopping.machine.status.owed.map(\.trigger) == [.change])
+    #expect(stopping.machine.status.state == .stopping)
+    var running = try diagram(outcomes: [.failed(.interrupted)])
+    _ = running.run("c--------")
+    #expect(running.machine.status.failures == 1)
+  }
+
+  // MARK: Settings that are read again
+
+  @Test func newDeadlinesAtOnce() throws {
+    var diagram = try diagram { $0.debounce = 5000 }
+    diagram.send(.change)
+    #expect(diagram.deadline == Deadline(monotonic: 5000))
+    diagram.send(.reload(TriggerSettings(debounce: 700)))
+    #expect(diagram.deadline == Deadline(monotonic: 700))
+    diagram.send(.reload(TriggerSettings(debounce: 0)))
+    #expect(diagram.starts.map(\.time) == [0])
+    let kinds = diagram.machine.status.decisions.map(\.kind)
+    #expect(kinds == [.wait, .notice, .notice, .start(.change)])
+  }
+
+  @Test func aReloadKeepsWhatIsOwedAndTheBackoff() throws {
+    var diagram = try diagram(outcomes: [.failed(.busy), .failed(.busy)])
+    diagram.duration = 0
+    diagram.send(.change)
+    diagram.advance(to: 1600)
+    diagram.send(.reload(TriggerSettings(debounce: 100)))
+    #expect(diagram.machine.status.failures == 2 && diagram.deadline == Deadline(monotonic: 3500))
+    diagram.advance(to: 3500)
+    #expect(diagram.starts.last?.reason == "trying again after 2 failures")
+  }
+
+  @Test func aNewScheduleCountsFromNow() throws {
+    var diagram = try diagram(at: "2026-11-23 03:00:00", cell: TriggerTimes.hour / 2)
+    diagram.send(.startup(changedWhileDown: false, lastScheduled: nil))
+    var settings = TriggerSettings(schedules: try TriggerTimes.schedules(["0 2 * * *", "0 5 * * *"]))
+    diagram.send(.reload(settings))
+    #expect(diagram.run("------") == "----C-")
+    settings.mode = .change
+    diagram.send(.reload(settings))
+    #expect(diagram.deadline == nil && diagram.machine.status.nextRun == nil)
+  }
+
+  @Test func aRunThatCameDueBesideABackupOutlivesAReload() throws {
+    var diagram = try diagram(at: "2026-11-23 01:59:59") { $0.schedules = try TriggerTimes.schedules(["0 2 * * *"]) }
+    diagram.duration = 2000
+    diagram.send(.startup(changedWhileDown: false, lastScheduled: nil))
+    diagram.send(.requested)
+    diagram.advance(to: 1500)
+    diagram.send(.reload(TriggerSettings(schedules: try TriggerTimes.schedules(["0 5 * * *"]))))
+    diagram.advance(to: 4000)
+    #expect(diagram.starts.map(\.reason) == ["asked for", "scheduled for 02:00"])
+  }
+
+  @Test func withoutSchedulesAnOwedRunIsDropped() throws {
+    var diagram = try diagram(at: "2026-11-23 02:00:00", outcomes: [.failed(.busy)]) {
+      $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
+    }
+    diagram.send(.startup(changedWhileDown: false, lastScheduled: TriggerTimes.utc("2026-11-22 02:00:00")))
+    diagram.advance(to: 300)
+    diagram.send(.reload(TriggerSettings(mode: .change)))
+    diagram.advance(to: TriggerTimes.day)
+    #expect(diagram.starts.count == 1 && diagram.machine.status.owed.isEmpty)
+    #expect(
+      diagram.machine.status.decisions.last?.reason == "the run of 02:00 is no longer wanted: there is no schedule now")
+  }
+
+  // MARK: Status
+
+  @Test func theStatusSaysWhatIsOwedAndWhy() throws {
+    var diagram = try diagram(at: "2026-11-23 01:00:00", outcomes: [.failed(.noSpace)]) {
+      $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
+    }
+    diagram.send(.startup(changedWhileDown: false, lastScheduled: nil))
+    var status = diagram.machine.status
+    #expect(status.state == .idle && status.owed.isEmpty && status.nextRun == TriggerTimes.utc("2026-11-23 02:00:00"))
+    #expect(status.deadline == Deadline(wall: status.nextRun) && status.waitingFor == "the run of 02:00")
+    diagram.send(.change)
+    diagram.advance(to: 600)
+    status = diagram.machine.status
+    let began = Timestamp(milliseconds: diagram.origin.milliseconds + 500)
+    #expect(status.state == .running && status.deadline == nil && status.mayRelease)
+    #expect(status.running == .init(trigger: .change, since: began, reason: "changed, then quiet for 500 ms"))
+    diagram.advance(to: 700)
+    status = diagram.machine.status
+    #expect(status.state == .waiting && status.failures == 1 && status.running == nil)
+    #expect(status.owed == [.init(trigger: .change, since: diagram.origin, reason: "trying again after a failure")])
+    #expect(status.deadline == Deadline(monotonic: 1700, wall: status.nextRun))
+    #expect(status.waitingFor == "the pause after a failure")
+    #expect(
+      status.decisions.map(\.reason) == [
+        "quiet after a change", "changed, then quiet for 500 ms",
+        "the backup failed (no_space): changed, then quiet for 500 ms", "the pause after a failure",
+      ])
+    #expect(status.decisions.map(\.kind) == [.wait, .start(.change), .failure, .wait])
+    #expect(status.decisions.first?.time == diagram.origin)
+  }
+
+  @Test func theLastTwentyDecisionsAreKept() throws {
+    var diagram = try diagram { $0.minInterval = 0 }
+    diagram.duration = 0
+    for _ in 0..<50 {
+      diagram.send(.requested)
+      diagram.advance(by: 1000)
+    }
+    let decisions = diagram.machine.status.decisions
+    #expect(decisions.count == 20 && decisions.map(\.time) == decisions.map(\.time).sorted())
+    #expect(decisions.last?.time == diagram.starts.last?.wall)
+  }
+}

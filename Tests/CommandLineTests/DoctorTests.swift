@@ -1,0 +1,107 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// `doctor` on real databases: what it finds, and that it leaves nothing behind.
+@Suite struct DoctorTests {
+  private struct Report: Decodable {
+    struct Finding: Decodable {
+      var name: String
+      var level: String
+      var detail: String
+      var advice: String?
+    }
+
+    var healthy: Bool
+    var findings: [Finding]
+
+    subscript(_ name: String) -> Finding? { findings.first { $0.name == name } }
+  }
+
+  private func examine(
+    _ bed: CommandBed, _ arguments: [String] = [], environment: [String: String] = [:]
+  ) throws -> (report: Report, status: Int32) {
+    let result = try Shell.run(
+      CommandBed.program, ["doctor", "--json"] + arguments, environment: bed.environment(environment),
+      in: bed.folder.path)
+    return (try decode(Report.self, result.stdout), result.status)
+  }
+
+  /// Names of everything in the bed's folder, and what the database and the points are.
+  private func traces(_ bed: CommandBed) throws -> String {
+    try bed.python(
+      """
+      import hashlib, os, sys
+      for folder, _, names in sorted(os.walk(sys.argv[1])):
+        print(folder)
+        for name in sorted(names):
+          print(name, hashlib.sha256(open(os.path.join(folder, name), "rb").read()).hexdigest())
+      """, bed.folder.path)
+  }
+
+  @Test func aHealthyRepositoryIsProvedEndToEndAndNothingIsLeft() throws {
+    let bed = try CommandBed()
+    let id = try bed.create()
+    let before = try traces(bed)
+    let (report, status) = try examine(bed)
+    #expect(status == 0 && report.healthy)
+    #expect(report["key"]?.detail.contains(id) == true)
+    #expect(report["probe: compare"]?.detail == "the restored file is the database, page for page")
+    #expect(report.findings.filter { $0.name.hasPrefix("probe") }.count == 4)
+    #expect(try traces(bed) == before)
+  }
+
+  @Test func nothingIsMadeForARepositoryThatIsNotThere() throws {
+    let bed = try CommandBed()
+    let before = try traces(bed)
+    let (report, status) = try examine(bed)
+    #expect(status == 0 && report["backup folder"]?.level == "note")
+    #expect(report["probe: compare"]?.level == "ok")
+    #expect(try traces(bed) == before)
+  }
+
+  @Test func aWrongKeyIsAProblemAndStopsTheProbe() throws {
+    let bed = try CommandBed()
+    _ = try bed.create()
+    try bed.folder.write("other", Array(String(repeating: "f", count: 64).utf8))
+    let (report, status) = try examine(bed, environment: ["BACKUP_ENCRYPTION_KEY_FILE": bed.folder.path("other")])
+    #expect(status == 1 && !report.healthy)
+    #expect(report["key"]?.level == "problem" && report["key"]?.advice != nil)
+    #expect(report["probe"]?.detail.contains("left out") == true)
+  }
+
+  @Test func aDatabaseThatIsMissingOrNoneIsAProblem() throws {
+    let bed = try CommandBed()
+    let missing = try examine(bed, ["--database", "nope.db"]).report["database"]
+    #expect(missing?.detail.contains("nope.db") == true)
+    try bed.folder.write("text.db", Array(repeating: 0x61, count: 5000))
+    let (report, status) = try examine(bed, ["--database", bed.folder.path("text.db")])
+    #expect(status == 1 && report["database"]?.level == "problem")
+  }
+
+  /// What the probe verifies is the database's content too.
+  @Test func aCorruptDatabaseFailsTheProbe() throws {
+    let bed = try CommandBed(rows: 20000)
+    try bed.python(
+      """
+      import sys
+      with open(sys.argv[1], "r+b") as file:
+        for page in range(20, 400):
+          file.seek(4096 * page + 8)
+          file.write(b"\\xff" * 200)
+      """, bed.database)
+    let (report, status) = try examine(bed)
+    #expect(status == 1)
+    #expect(report["probe: verify"]?.level == "problem", "\(report.findings)")
+    let names = try bed.python("import os, sys; print(os.listdir(sys.argv[1]))", bed.folder.path)
+    #expect(!names.contains("doctor"))
+  }
+
+  @Test func theProbeCanBeLeftOutAndWordsAreForPeople() throws {
+    let bed = try CommandBed()
+    let output = try bed.succeed("doctor", "--no-probe")
+    #expect(output.contains("✓ database: DIR/app.db".replacing("DIR", with: bed.folder.path)))
+    #expect(!output.contains("probe"))
+    #expect(output.contains("0 problems"))
+  }
+}
