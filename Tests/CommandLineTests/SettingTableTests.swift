@@ -91,7 +91,8 @@ struct SettingTableTests {
     #expect(configuration.problems == [])
     let databases = try configuration.databases()
     #expect(databases.map { $0.settings.given(key)?.raw.text } == [two, one])
-    let flagged = try bed.configuration(flags: [key: one], toml: try #require(try bed.folder.text("holdfast.toml")))
+    let text = try bed.folder.text("holdfast.toml")
+    let flagged = try bed.configuration(flags: [key: one], toml: text)
     #expect(flagged.settings(flagged.file?.databases[0]).given(key)?.raw.text == one)
   }
 

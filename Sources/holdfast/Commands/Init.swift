@@ -25,7 +25,8 @@ struct Init: ParsableCommand {
     let folders = try selections(configuration).map { try $0.service(.optional).repository(create: true).folder }
     try options.console.show(
       .object([
-        "backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) }), "key_file": .string(key.path), "key_created": .bool(key.isNew),
+        "backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) }),
+        "key_file": .string(key.path), "key_created": .bool(key.isNew),
         "config_file": .string(settings.path), "config_created": .bool(settings.isNew),
       ]), options.output.quiet ? [] : lines(folders, key, settings))
   }

@@ -18,11 +18,11 @@ struct SettingsFile: Sendable {
   /// - Parameter path: as messages name it.
   init(_ bytes: [UInt8], path: String) {
     self.path = path
-    do throws(ConfigurationProblem.Failure) {
-      for pair in try TOMLDocument(bytes, path: path).pairs { readTop(pair) }
-    } catch {
-      problems = [error.problem]
-    }
+    let none = FilePosition(line: 0, column: 0)
+    let document = TOMLDocument(bytes, path: path)
+    problems = document.problems
+    for pair in document.pairs { readTop(pair) }
+    problems.sort { ($0.position ?? none) < ($1.position ?? none) }
   }
 
   private func origin(_ position: FilePosition, _ key: String) -> Origin {

@@ -1,4 +1,3 @@
-import BackupEngine
 import BackupPolicy
 
 /// What a setting's value may be.
@@ -31,41 +30,6 @@ enum SettingValue: Hashable, Sendable {
   case quietHours(QuietHours)
   /// `none` was written: as if nothing were set below.
   case none
-}
-
-/// Why a value does not fit: what comes after the name of the setting, and what to write instead.
-struct ValueProblem: Error, Hashable {
-  /// `is "maybe", which is not true or false`.
-  var problem: String
-  var hint: String
-  /// Where an item of an array is to blame.
-  var position: FilePosition?
-
-  /// - Parameter expected: what would fit.
-  init(_ raw: RawValue, isNot expected: String, hint: String? = nil) {
-    problem = "is \(raw.quoted), which is not \(expected)"
-    self.hint = hint ?? "use \(expected)"
-  }
-
-  /// What a reader of text says.
-  ///
-  /// - Parameters:
-  ///   - subject: how its messages begin, which the setting's name says already.
-  ///   - hint: unless it has one.
-  init(_ error: any Error, about subject: String, hint: String) {
-    guard let error = error as? HoldfastError else {
-      self.init(problem: ": \(error)", hint: hint)
-      return
-    }
-    let message = error.message
-    let rest = message.hasPrefix("\(subject) ") ? "is\(message.dropFirst(subject.count))" : ": \(message)"
-    self.init(problem: rest, hint: error.hint ?? hint)
-  }
-
-  init(problem: String, hint: String) {
-    self.problem = problem
-    self.hint = hint
-  }
 }
 
 extension ValueKind {
@@ -157,7 +121,7 @@ extension ValueKind {
   }
 
   /// Text that is not empty.
-  private func string(_ raw: RawValue, _ expected: String) throws(ValueProblem) -> String {
+  func string(_ raw: RawValue, _ expected: String) throws(ValueProblem) -> String {
     switch raw {
     case .untyped(let text), .string(let text):
       guard text.isEmpty else { return text }
@@ -179,67 +143,5 @@ extension ValueKind {
         hint: "write the path itself, or ./\(text.shortened) if that is its name")
     }
     return text
-  }
-
-  private func schedules(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
-    switch raw {
-    case .string("none"), .untyped("none"): return .none
-    case .string(let text): return .schedules([try schedule(text)])
-    case .untyped(let text):
-      var schedules: [CronSchedule] = []
-      for part in text.split(separator: ";", omittingEmptySubsequences: false) {
-        schedules.append(try schedule(part.trimmed))
-      }
-      return .schedules(schedules)
-    case .list(let items): return .schedules(try self.schedules(items))
-    default: throw ValueProblem(raw, isNot: "a cron expression", hint: "write it in quotes, such as \"0 2 * * *\"")
-    }
-  }
-
-  private func schedules(_ items: [RawItem]) throws(ValueProblem) -> [CronSchedule] {
-    guard !items.isEmpty else {
-      throw ValueProblem(problem: "is an empty array", hint: "leave it out, or write \"none\"")
-    }
-    var schedules: [CronSchedule] = []
-    for item in items {
-      do throws(ValueProblem) {
-        schedules.append(try schedule(try string(item.value, "a cron expression such as \"0 2 * * *\"")))
-      } catch {
-        var problem = error
-        problem.position = item.position
-        throw problem
-      }
-    }
-    return schedules
-  }
-
-  private func schedule(_ text: String) throws(ValueProblem) -> CronSchedule {
-    do {
-      return try CronSchedule(text)
-    } catch {
-      var problem = ValueProblem(error, about: "schedule", hint: "write five fields, such as 0 2 * * *")
-      // People carry a `.env` with its comments over to where `#` means nothing.
-      if text.contains(" #") { problem.hint = "take out what follows the #: only .env knows comments behind a value" }
-      throw problem
-    }
-  }
-
-  private func zone(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
-    let text = try string(raw, "a zone such as Europe/Berlin")
-    do {
-      return .zone(try TimeZones.named(text))
-    } catch {
-      throw ValueProblem(error, about: "time zone", hint: "write a name such as Europe/Berlin")
-    }
-  }
-
-  private func quietHours(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
-    if raw == .string("none") || raw == .untyped("none") { return .none }
-    let text = try string(raw, "hours such as 22:00-06:00")
-    do {
-      return .quietHours(try QuietHours(text))
-    } catch {
-      throw ValueProblem(error, about: "quiet hours", hint: "write hours such as 22:00-06:00")
-    }
   }
 }

@@ -54,7 +54,7 @@ private struct ConfigurationFiles {
   let files: any FileOperations
 
   /// Nobody writes that much by hand.
-  private static let limit = 1 << 20
+  private static let limit = 1 << 18
 
   /// `--env-file`, else `.env` where it exists.
   func envFile(_ flag: String?) throws -> EnvironmentFile? {

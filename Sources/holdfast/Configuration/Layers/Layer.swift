@@ -73,14 +73,21 @@ struct ConfigurationProblem: Hashable, Sendable {
 
   /// A value that does not fit.
   init(_ value: ValueProblem, _ given: Given) {
-    var problem = value.problem
-    // As the parser of flags says it.
-    if given.origin.isFlag, let shown = problem.wholeMatch(of: #/is "(.*)", which is not (.*)/#) {
-      problem = "'\(shown.1)' is invalid: it is not \(shown.2)"
-    }
+    let problem = given.origin.isFlag ? value.problemOfFlag : value.problem
     let help = given.origin.isFlag ? "; holdfast COMMAND --help tells more" : ""
     self.init(at: given.origin.at(value.position), problem, hint: value.hint + help)
   }
 
   var error: HoldfastError { HoldfastError(.usage, message, hint: hint) }
+}
+
+extension ConfigurationProblem {
+  /// A problem that ends the reading of what it is about.
+  struct Failure: Error {
+    let problem: ConfigurationProblem
+
+    init(_ problem: ConfigurationProblem) {
+      self.problem = problem
+    }
+  }
 }
