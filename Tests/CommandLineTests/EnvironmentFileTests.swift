@@ -39,7 +39,9 @@ struct EnvironmentFileTests {
     #expect(entry.flaw == line.flaw)
   }
 
-  @Test("What is no assignment is passed over", arguments: ["", "\n\n", "# A=b", "   # A=b", "=b", "[section]", "\u{0}\u{1}"])
+  @Test(
+    "What is no assignment is passed over",
+    arguments: ["", "\n\n", "# A=b", "   # A=b", "=b", "[section]", "\u{0}\u{1}"])
   func nothing(text: String) {
     #expect(EnvironmentFileParser.entries(Array(text.utf8)).isEmpty)
   }

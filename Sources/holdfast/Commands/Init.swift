@@ -94,7 +94,7 @@ extension ServiceOptions {
     let configuration = try Configuration(
       flags: flags, file: isMissing ? "/dev/null" : files.config, envFile: files.envFile, environment: environment)
     try configuration.requireSound()
-    if !output.quiet, !output.json { ConfigurationReport.warn(configuration.problems) }
+    if !output.quiet, !output.json { configuration.warn() }
     return configuration
   }
 }

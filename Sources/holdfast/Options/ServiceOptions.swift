@@ -40,7 +40,7 @@ extension ServiceOptions {
   func configuration(_ flags: Layer = Layer()) throws -> Configuration {
     let configuration = try files.configuration(self.flags.merging(flags))
     try configuration.requireSound()
-    if !output.quiet, !output.json { ConfigurationReport.warn(configuration.problems) }
+    if !output.quiet, !output.json { configuration.warn() }
     return configuration
   }
 

@@ -5,12 +5,6 @@ import BackupPolicy
 struct ConfigurationReport {
   let configuration: Configuration
 
-  /// What commands say in passing: warnings, not remarks.
-  static func warn(_ problems: [ConfigurationProblem]) {
-    let warnings = problems.filter { $0.severity == .warning }
-    if !warnings.isEmpty { Console.tell(warnings.flatMap(lines)) }
-  }
-
   /// All of them.
   static func lines(_ problems: [ConfigurationProblem], quiet: Bool) -> [String] {
     problems.filter { !quiet || $0.severity == .error }.flatMap(lines)
@@ -41,6 +35,14 @@ struct ConfigurationReport {
 
   private var sources: [(path: String, kind: String)] {
     [configuration.envFile.map { ($0.path, "env") }, configuration.file.map { ($0.path, "toml") }].compactMap { $0 }
+  }
+}
+
+extension Configuration {
+  /// What commands say in passing: warnings, not remarks.
+  func warn() {
+    let warnings = (problems + databaseList().1).filter { $0.severity == .warning }
+    if !warnings.isEmpty { Console.tell(ConfigurationReport.lines(warnings, quiet: false)) }
   }
 }
 

@@ -15,9 +15,11 @@ struct ConfigurationCheck {
   func problems() -> [ConfigurationProblem] {
     let (databases, list) = configuration.databaseList()
     var found = configuration.problems + list
-    for settings in [configuration.settings()] + tables + databases.map(\.settings) { found += values(settings) }
+    for settings in [configuration.settings()] + tables + databases.map(\.settings) {
+      found += values(settings) + paths(settings) + credentials(settings) + relations(settings)
+    }
     if databases.isEmpty { found += noDatabase(list) }
-    for database in databases { found += paths(database) + relations(database.settings) }
+    for database in databases { found += places(database) }
     return Self.sorted(found)
   }
 
@@ -67,57 +69,58 @@ struct ConfigurationCheck {
     ]
   }
 
-  private func paths(_ database: ConfiguredDatabase) -> [ConfigurationProblem] {
-    var found: [ConfigurationProblem] = []
-    let settings = database.settings
-    if !DatabaseList.exists(database.path) {
-      found.append(
-        ConfigurationProblem(
-          .warning, at: database.origin, "names \(database.path), and nothing is there",
-          hint: "check the path; the agent waits for it"))
+  /// What the readers of paths say.
+  private func paths(_ settings: Settings) -> [ConfigurationProblem] {
+    [SettingKey.backupDir, .keyFile, .passwordFile].compactMap { key in
+      do {
+        let path = try settings.path(key)
+        guard key == .backupDir, let path, let status = try? files.status(path), status.kind != .folder else {
+          return nil
+        }
+        return ConfigurationProblem(
+          at: settings.origin(key), "names \(path), which is not a folder", hint: "name a folder")
+      } catch {
+        return ConfigurationProblem(error)
+      }
     }
-    if let status = try? files.status(database.backupDir), status.kind != .folder {
-      found.append(
-        ConfigurationProblem(
-          at: settings.origin(.backupDir), "is \(database.backupDir), which is not a folder", hint: "name a folder"))
-    }
-    return found + credentials(settings)
+  }
+
+  private func places(_ database: ConfiguredDatabase) -> [ConfigurationProblem] {
+    guard !DatabaseList.exists(database.path) else { return [] }
+    return [
+      ConfigurationProblem(
+        .warning, at: database.origin, "names \(database.path), and nothing is there",
+        hint: "check the path; the agent waits for it")
+    ]
   }
 
   private func credentials(_ settings: Settings) -> [ConfigurationProblem] {
-    var found: [ConfigurationProblem] = []
-    for key in [SettingKey.keyFile, .passwordFile] {
-      guard let path = try? settings.path(key), let status = try? files.status(path) else { continue }
-      if status.permissions & 0o004 != 0 {
-        found.append(
-          ConfigurationProblem(
-            .warning, at: settings.origin(key), "names \(path), which every user of this host can read",
-            hint: "chmod 600 \(path)"))
-      }
+    let readable = [SettingKey.keyFile, .passwordFile].compactMap { key -> ConfigurationProblem? in
+      guard let path = try? settings.path(key), let status = try? files.status(path), status.permissions & 0o004 != 0
+      else { return nil }
+      return ConfigurationProblem(
+        .warning, at: settings.origin(key), "names \(path), which every user of this host can read",
+        hint: "chmod 600 \(path)")
     }
     do {
       _ = try CredentialSettings(settings: settings, files: files).credentials()
-    } catch let error as HoldfastError where error.code != .usage || error.message.contains("both set") {
-      let key: SettingKey =
-        settings.given(.passwordFile) != nil && error.message.contains("password") ? .passwordFile : .keyFile
-      found.append(
+      return readable
+    } catch let error as HoldfastError where error.code != .usage {
+      let isPassword = error.message.contains("the password file")
+      return readable + [
         ConfigurationProblem(
-          at: settings.origin(key), ": \(error.message)", hint: error.hint ?? "check the path and who may read it"))
-    } catch {}
-    return found
+          at: settings.origin(isPassword ? .passwordFile : .keyFile), ": \(error.message)",
+          hint: error.hint ?? "check the path, and who may read it")
+      ]
+    } catch {
+      return readable + [ConfigurationProblem(error)]
+    }
   }
 
   /// Values that do not go together.
   private func relations(_ settings: Settings) -> [ConfigurationProblem] {
     var found: [ConfigurationProblem] = []
-    if (try? settings.schedules()) != nil, let mode = settings.given(.mode), case .text? = try? settings.value(.mode),
-      (try? settings.mode()) == nil
-    {
-      found.append(
-        ConfigurationProblem(
-          at: mode.origin, "is schedule, and there is no schedule",
-          hint: "set schedule = \"0 2 * * *\", say, or mode = \"change\""))
-    }
+    do { _ = try settings.mode() } catch { found.append(ConfigurationProblem(error)) }
     if let quiet = try? settings.milliseconds(.debounce), let longest = try? settings.milliseconds(.maxDelay),
       longest < quiet
     {

@@ -53,12 +53,8 @@ struct DatabaseList {
   private mutating func catching(_ body: (inout DatabaseList) throws -> Void) {
     do {
       try body(&self)
-    } catch let failure as ConfigurationProblem.Failure {
-      problems.append(failure.problem)
-    } catch let error as HoldfastError {
-      problems.append(ConfigurationProblem(error.message, hint: error.hint ?? "correct it"))
     } catch {
-      problems.append(ConfigurationProblem("\(error)", hint: "correct it"))
+      problems.append(ConfigurationProblem(error))
     }
   }
 

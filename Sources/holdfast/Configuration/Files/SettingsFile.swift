@@ -31,10 +31,10 @@ struct SettingsFile: Sendable {
 
   private mutating func readTop(_ pair: TOMLDocument.Pair) {
     if pair.name == "databases" { return readDatabases(pair) }
-    if let key = SettingKey.named(pair.name), !isTable(pair.value) { return read(pair, as: key, into: \.top) }
+    if let key = SettingKey.named(pair.name), !holdsTables(pair.value) { return read(pair, as: key, into: \.top) }
     switch pair.value.content {
     case .table: addUnknownTable(pair, "[\(pair.name.shortened)]")
-    case .array(let items) where items.contains(where: isTable): addUnknownTable(pair, "[[\(pair.name.shortened)]]")
+    case .array where holdsTables(pair.value): addUnknownTable(pair, "[[\(pair.name.shortened)]]")
     default: addUnknown(pair)
     }
   }
@@ -68,6 +68,7 @@ struct SettingsFile: Sendable {
     case "path": databases[last].path = given
     case "name": databases[last].name = given
     case "database":
+      databases[last].path = given
       add(pair, "belongs to the top of the file", hint: "in a [[databases]] table, write path = \"…\"")
     default:
       guard let key = SettingKey.named(pair.name) else { return addUnknown(pair) }
@@ -78,9 +79,12 @@ struct SettingsFile: Sendable {
     }
   }
 
-  private func isTable(_ value: TOMLDocument.Value) -> Bool {
-    if case .table = value.content { return true }
-    return false
+  private func holdsTables(_ value: TOMLDocument.Value) -> Bool {
+    switch value.content {
+    case .table: true
+    case .array(let items): items.contains { holdsTables($0) }
+    case .plain: false
+    }
   }
 }
 

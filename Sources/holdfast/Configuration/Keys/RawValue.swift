@@ -20,6 +20,12 @@ indirect enum RawValue: Hashable, Sendable {
     }
   }
 
+  /// Another text as it would stand in this one's place.
+  func spelt(_ text: String) -> String {
+    if case .string = self { return "\"\(text)\"" }
+    return text
+  }
+
   /// As a message quotes it: text in quotes, the rest as it is written.
   var quoted: String {
     switch self {

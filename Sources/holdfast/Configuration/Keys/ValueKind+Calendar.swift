@@ -41,6 +41,7 @@ extension ValueKind {
     } catch {
       var problem = ValueProblem(error, about: "schedule", hint: "write five fields, such as 0 2 * * *")
       // People carry a `.env` with its comments over to where `#` means nothing.
+      if CronSchedule.names.contains(text.lowercased()) { problem.hint = "write @\(text.lowercased())" }
       if text.contains(" #") { problem.hint = "take out what follows the #: only .env knows comments behind a value" }
       throw problem
     }
@@ -64,4 +65,9 @@ extension ValueKind {
       throw ValueProblem(error, about: "quiet hours", hint: "write hours such as 22:00-06:00")
     }
   }
+}
+
+extension CronSchedule {
+  /// What may follow an `@`.
+  fileprivate static let names: Set = ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"]
 }

@@ -42,9 +42,9 @@ extension ValueKind {
     case .time(let least): try time(raw, atLeast: least)
     case .choice(let words): try choice(raw, of: words)
     case .text: .text(try string(raw, "text"))
-    case .path: .text(try path(raw, "a path"))
-    case .folder: .text(try path(raw, "a folder's path"))
-    case .database: .text(try path(raw, "a database's path"))
+    case .path: .text(try path(raw, "a file"))
+    case .folder: .text(try path(raw, "a folder"))
+    case .database: .text(try path(raw, "a database"))
     case .schedules: try schedules(raw)
     case .zone: try zone(raw)
     case .quietHours: try quietHours(raw)
@@ -80,7 +80,13 @@ extension ValueKind {
   }
 
   private func level(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
-    .integer(try number(raw, in: 1...9, "a level from 1 (fast) to 9 (small)"))
+    do throws(ValueProblem) {
+      return .integer(try number(raw, in: 1...9, "a level from 1 (fast) to 9 (small)"))
+    } catch {
+      var problem = error
+      if case .untyped(let text) = raw, Int(text) != nil { problem.problemOfFlag = "\(text) is out of range" }
+      throw problem
+    }
   }
 
   private func number(_ raw: RawValue, in range: ClosedRange<Int>, _ expected: String) throws(ValueProblem) -> Int {
@@ -104,7 +110,7 @@ extension ValueKind {
     }
     let text = try string(raw, expected)
     guard let span = TimeSpan(argument: text) else {
-      let hint = TimeSpan.meant(by: text).map { "write \($0)" }
+      let hint = TimeSpan.meant(by: text).map { "write \(raw.spelt($0))" }
       throw ValueProblem(raw, isNot: expected, hint: hint)
     }
     guard span.milliseconds >= least else {
@@ -117,8 +123,17 @@ extension ValueKind {
     let list = words.dropLast().joined(separator: ", ") + " or " + (words.last ?? "")
     let text = try string(raw, list)
     if words.contains(text) { return .text(text) }
-    throw ValueProblem(raw, isNot: list, hint: NearestName.of(text, in: words).map { "write \($0)" })
+    let synonym = Self.synonyms[text.lowercased()].flatMap { words.contains($0) ? $0 : nil }
+    let meant = synonym ?? NearestName.of(text, in: words)
+    throw ValueProblem(raw, isNot: list, hint: meant.map { "write \(raw.spelt($0))" })
   }
+
+  /// What other programs call some choices.
+  private static let synonyms = [
+    "warn": "warning", "err": "error", "fatal": "critical", "verbose": "debug", "all": "trace", "both": "hybrid",
+    "cron": "schedule", "scheduled": "schedule", "changes": "change", "watch": "change", "gcm": "aes-256-gcm",
+    "aes-gcm": "aes-256-gcm", "aes256": "aes-256-gcm", "aes-256": "aes-256-gcm", "cbc": "aes-256-cbc",
+  ]
 
   /// Text that is not empty.
   func string(_ raw: RawValue, _ expected: String) throws(ValueProblem) -> String {
@@ -131,10 +146,13 @@ extension ValueKind {
   }
 
   /// A path that no shell has yet to make sense of.
-  private func path(_ raw: RawValue, _ expected: String) throws(ValueProblem) -> String {
-    let text = try string(raw, expected)
+  private func path(_ raw: RawValue, _ what: String) throws(ValueProblem) -> String {
+    if raw == .untyped("") || raw == .string("") {
+      throw ValueProblem(problem: "is empty", hint: "name \(what), or leave it out")
+    }
+    let text = try string(raw, "the path of \(what)")
     guard !text.utf8.contains(0) else {
-      throw ValueProblem(problem: "holds a NUL character", hint: "write \(expected)")
+      throw ValueProblem(problem: "holds a NUL character", hint: "name \(what)")
     }
     let afterDollar = text.hasPrefix("$") ? text.dropFirst().first : nil
     if text.contains("${") || afterDollar?.isLetter == true || afterDollar == "_" {

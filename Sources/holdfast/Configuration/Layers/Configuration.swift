@@ -91,7 +91,9 @@ private struct ConfigurationFiles {
     if let status, isNamed || status.kind == .regular { return try files.contents(path, limit: Self.limit) }
     guard isNamed else { return nil }
     throw HoldfastError(
-      .usage, "there is no file \(path), which \(name) names", hint: "check the path; holdfast init writes a first one")
+      .usage, "there is no file \(path), which \(name) names",
+      hint: name == "--env-file"
+        ? "check the path" : "check the path; holdfast init --config \(path) writes a first one")
   }
 
   /// A folder of the name is no configuration, and a folder that may not be searched holds none for us.

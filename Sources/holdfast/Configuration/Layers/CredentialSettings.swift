@@ -33,9 +33,12 @@ struct CredentialSettings {
     }
     guard let file = layer[.passwordFile] else { return layer.password }
     guard layer.password == nil else {
-      throw HoldfastError(
-        .usage, "\(SettingKey.password.variable) and \(SettingKey.passwordFile.variable) are both set",
-        hint: "unset one of them\(file.origin.file.map { " in \($0)" } ?? "")")
+      let both = "\(SettingKey.password.variable) and \(SettingKey.passwordFile.variable) are both set"
+      if case .envFile(let path, let position, _) = file.origin {
+        throw HoldfastError(
+          .usage, "\(path):\(position.line):\(position.column): \(both)", hint: "take one of them out")
+      }
+      throw HoldfastError(.usage, both, hint: "unset one of them")
     }
     return try settings.path(.passwordFile).map { try Credentials.readPassword($0, files) }
   }

@@ -78,7 +78,19 @@ struct ConfigurationProblem: Hashable, Sendable {
     self.init(at: given.origin.at(value.position), problem, hint: value.hint + help)
   }
 
-  var error: HoldfastError { HoldfastError(.usage, message, hint: hint) }
+  /// What a command ends with that needs the value; ``init(_:)`` finds the problem in it again.
+  var error: HoldfastError { HoldfastError(.usage, message, hint: hint, cause: Failure(self)) }
+
+  /// What an error says of the configuration.
+  init(_ error: any Error) {
+    if let failure = error as? Failure ?? (error as? HoldfastError)?.cause as? Failure {
+      self = failure.problem
+    } else if let error = error as? HoldfastError {
+      self.init(error.message, hint: error.hint ?? "correct it")
+    } else {
+      self.init("\(error)", hint: "correct it")
+    }
+  }
 }
 
 extension ConfigurationProblem {

@@ -20,10 +20,10 @@ struct PathResolution {
 
   private func inHome(_ text: String, _ origin: Origin) throws -> String {
     guard origin.file != nil else {
-      let rest = text.dropFirst(2)
       throw problem(
         text, origin, "~ is replaced by the shell, and was not",
-        hint: "write $HOME/\(rest) with a space before it, or ./\(text) if that is its name")
+        hint: origin.isFlag
+          ? "put a space before it instead of =, or write ./\(text) if that is its name" : "write the whole path")
     }
     guard let home = folders.home else {
       throw problem(text, origin, "there is no home folder", hint: "set HOME, or write the whole path")

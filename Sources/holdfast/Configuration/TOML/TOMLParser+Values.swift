@@ -93,14 +93,20 @@ extension TOMLParser {
 
   private func wordFailure(_ word: String, _ name: String, _ start: FilePosition) -> TOMLError {
     if word.isEmpty { return failure(name, "has no value", hint: "write one, or take the line out", at: start) }
-    let shown = word.shortened
-    if ["true", "false"].contains(word.lowercased()) {
-      return failure(name, "is \(shown)", hint: "write \(word.lowercased()), in small letters", at: start)
-    }
+    let booleans = ["true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"]
+    let text = word + (cursor.isAtLineEnd ? "" : restOfText)
+    let boolean = booleans[text.lowercased()]
     return failure(
-      name, "is \(shown), which is neither a number nor true or false",
-      hint: "put text in quotes: \(name) = \"\(shown)…\"",
-      at: start)
+      name, "is \(text.shortened), which is neither a number nor true or false",
+      hint: boolean.map { "write \($0)" } ?? "put text in quotes: \(name) = \"\(text.shortened)\"", at: start)
+  }
+
+  /// What follows a word that is text without quotes, up to a comment.
+  private var restOfText: String {
+    var ahead = cursor
+    let rest = ahead.take { $0 != "\n" && $0 != "#" }
+    let text = rest.trimmed
+    return text.isEmpty ? "" : rest.prefix { $0.isWhitespace } + text
   }
 
   private static var date: Regex<Substring> { #/\d{4}-\d\d-\d\d/# }

@@ -75,6 +75,8 @@ extension TOMLParser {
   private mutating func parseHeader() throws(TOMLError) {
     let start = cursor.position
     let isArray = cursor.looksAt("[[")
+    // Where this header is wrong, what follows it belongs nowhere.
+    table = TOMLTable(.header, at: start)
     cursor.advance(isArray ? 2 : 1)
     let keys = try parseKey()
     guard isArray ? cursor.looksAt("]]") : cursor.current == "]" else {

@@ -17,8 +17,8 @@ struct SettingsTemplate {
   /// What a setting is, its default, and the reason.
   static func comments(_ key: SettingKey) -> String {
     let definition = key.definition
-    let standard = definition.standardText ?? "\(definition.standardWords), as no value is set"
-    return "# \(definition.summary).\n# Default: \(standard) (\(definition.reason)).\n"
+    let standard = definition.standardText ?? definition.standardWords
+    return "# \(definition.summary).\n# Default: \(standard).\n# Why: \(definition.reason).\n"
   }
 
   private static let head = """
