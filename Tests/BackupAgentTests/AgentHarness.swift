@@ -16,16 +16,34 @@ final class AgentHarness: Sendable {
   let service: BackupService
   let control: AgentControl
 
-  init(database name: String = "app.db") throws {
+  /// - Parameters:
+  ///   - files: the engine's, where a test lets them fail.
+  ///   - now: wall time, where a test sets it.
+  init(
+    folder data: String = "data", database name: String = "app.db", files: (any FileOperations)? = nil,
+    now: (@Sendable () -> Timestamp)? = nil
+  ) throws {
     folder = try TemporaryFolder()
-    try SystemFileOperations().makeFolder(folder.path("data"))
-    database = folder.path("data/\(name)")
+    try SystemFileOperations().makeFolders(folder.path(data))
+    database = folder.path("\(data)/\(name)")
     backups = folder.path("backups")
     control = try AgentControl()
     let logger = log.logger
+    var environment = EngineEnvironment.system(stateFolder: folder.path("state"), logger: logger)
+    environment.files = files ?? environment.files
+    environment.now = now ?? environment.now
     service = BackupService(
       database: database, folder: backups, credentials: Credentials(key: SecretBytes(try SecretBytes.random(32))),
-      environment: .system(stateFolder: folder.path("state"), logger: logger))
+      environment: environment)
+  }
+
+  /// The same files by another clock.
+  init(sharing other: AgentHarness, now: @escaping @Sendable () -> Timestamp) throws {
+    (folder, database, backups, control) = (other.folder, other.database, other.backups, try AgentControl())
+    var environment = EngineEnvironment.system(stateFolder: folder.path("state"), logger: log.logger)
+    environment.now = now
+    service = BackupService(
+      database: database, folder: backups, credentials: other.service.credentials, environment: environment)
   }
 
   /// Quick settings; a test overrides what it is about.
@@ -46,9 +64,15 @@ final class AgentHarness: Sendable {
     try await withAgent(configuration(settings, stopGrace: stopGrace), parts: parts, body)
   }
 
-  func configuration(_ settings: AgentSettings = settings(), stopGrace: Int64 = 10000) -> AgentConfiguration {
-    AgentConfiguration(
-      databases: [GuardedDatabase(name: "app", service: service, settings: settings)], stopGrace: stopGrace)
+  /// - Parameter database: another path than ``database``.
+  func configuration(
+    _ settings: AgentSettings = settings(), database: String? = nil, stopGrace: Int64 = 10000
+  ) -> AgentConfiguration {
+    let guarded = BackupService(
+      database: database ?? self.database, folder: backups, credentials: service.credentials,
+      environment: service.environment)
+    return AgentConfiguration(
+      databases: [GuardedDatabase(name: "app", service: guarded, settings: settings)], stopGrace: stopGrace)
   }
 
   func withAgent(
@@ -125,6 +149,10 @@ final class AgentHarness: Sendable {
     try await offPool { [service] in try service.list().allSatisfy { try service.verify($0.id.text).verified } }
   }
 
+  func wait(for line: String, of process: ProcessInBackground) async throws {
+    try await eventually("\(line) of a process") { process.lines.contains(line) }
+  }
+
   /// Waits until `condition` holds; the limit is far beyond what it should take.
   func eventually(_ what: String, _ condition: () throws -> Bool) async throws {
     for _ in 0..<3000 {
@@ -180,4 +208,11 @@ final class LogRecorder: Sendable {
       recorder.recorded.withLock { $0.append("\(event.level): \(event.message)") }
     }
   }
+}
+
+/// Something that has happened.
+final class Flag: Sendable {
+  private let value = Atomic(false)
+  var isSet: Bool { value.load(ordering: .relaxed) }
+  func set() { value.store(true, ordering: .relaxed) }
 }

@@ -10,7 +10,7 @@ struct AgentCommandTests {
     #expect(first.status == 0 && bed.normalised(first.stdout).hasPrefix("Created ID\n"), "\(first.stderr)")
     #expect(try bed.run("agent", "--once").stdout == "Nothing has changed since the last backup\n")
     #expect(try bed.run("agent", "--once", "--json").stdout == "null\n")
-    _ = try bed.value("DELETE FROM entries")
+    _ = try bed.value("INSERT INTO entries (text) VALUES ('more')")
     let second = try bed.run("agent", "--once", "--json", "--log-level", "error")
     #expect(second.stderr == "")
     #expect(try decode(Point.self, second.stdout).backupType == "change")

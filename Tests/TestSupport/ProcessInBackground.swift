@@ -8,7 +8,7 @@ import Glibc
 /// test starts at the same moment, and keep the reader waiting for ever.
 package final class ProcessInBackground {
   private let process: pid_t
-  private let output: Int32
+  private let outputFile: Int32
   private var end: Int32?
 
   /// Starts a program, found along `PATH`.
@@ -30,23 +30,26 @@ package final class ProcessInBackground {
       throw HoldfastError(errno: failure, "run", program)
     }
     process = started
-    output = file
+    outputFile = file
   }
 
   deinit {
     stop()
-    close(output)
+    close(outputFile)
   }
 
   /// Waits until the program has written that line. Throws where it ends before.
   package func waitForLine(_ line: String) throws {
-    while !text().split(separator: "\n").contains(Substring(line)) {
+    while !output.split(separator: "\n").contains(Substring(line)) {
       guard !hasEnded(options: WNOHANG) else {
-        throw HoldfastError(.failed, "a child ended without saying \(line): \(text())")
+        throw HoldfastError(.failed, "a child ended without saying \(line): \(output)")
       }
       usleep(2000)
     }
   }
+
+  /// What the program has written so far.
+  package var lines: [String] { output.split(separator: "\n").map(String.init) }
 
   /// Sends SIGKILL and waits for the end. Idempotent.
   package func stop() {
@@ -70,9 +73,14 @@ package final class ProcessInBackground {
     return true
   }
 
-  private func text() -> String {
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = pread(output, &bytes, bytes.count, 0)
+  package var isRunning: Bool { !hasEnded(options: WNOHANG) }
+
+  /// What it has written to its standard output so far.
+  package var output: String {
+    var status = stat()
+    guard fstat(outputFile, &status) == 0 else { return "" }
+    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+    let count = pread(outputFile, &bytes, bytes.count, 0)
     return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
   }
 }

@@ -43,6 +43,7 @@ final class DatabaseWork: Sendable {
   /// Takes a backup. One that a person or a schedule asks for is stored whether something changed or not.
   func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
     let files = files()
+    if trigger == .change { CommitLook(database.service).awaitCommit() }
     let ending = backup.withLock { backup in
       Result { try trigger == .change ? backup.take(progress) : takeAnyway(trigger, progress, &backup) }
     }
@@ -56,7 +57,7 @@ final class DatabaseWork: Sendable {
   /// Sees whether something was committed since the last backup.
   func look() -> JobResult {
     let files = files()
-    return .looked(backup.withLock { $0.look() }, files: files)
+    return .looked(backup.withLock { CommitLook(database.service).look($0) }, files: files)
   }
 
   private func files() -> WatchedFiles {
@@ -77,19 +78,28 @@ final class DatabaseWork: Sendable {
     var settings = database.settings
     settings.request.backupType = trigger.rawValue
     if trigger == .scheduled { settings.verifyAfterCreate = true }
+    let before = memory()
     var once = ChangeBackup(database.service, settings, logger)
     if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
     let ending = try once.take(progress)
+    if let before { compare(before) }
     // What it remembers is in the repository.
     _ = try? backup.assess()
     return ending
   }
-}
 
-extension ChangeBackup {
-  /// What cannot be read may have changed: the backup will say what is wrong.
-  func look() -> FollowUp.Look {
-    (try? hasChanged()) ?? true ? .changed : .unchanged
+  private func memory() -> AgentMemory? {
+    (try? database.service.repository()).flatMap { AgentMemory.load($0) }
+  }
+
+  /// The alarms that a backup without a memory cannot raise.
+  private func compare(_ before: AgentMemory) {
+    guard let content = before.content, let now = memory()?.content, let path = database.service.database else {
+      return
+    }
+    for alarm in ContentAlarm.decide(before: content, now: now) where !alarm.forbidsBackup {
+      logger.error("\(alarm.error(database: path, lastGood: before.point))")
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import BackupPolicy
 import Glibc
 
 /// Keeps a second agent away from a repository: a `flock` on `.state/agent.lock`, held for the agent's life. The file says
-/// who holds it.
+/// who holds it: process ID and host.
 final class AgentLock {
   private let service: BackupService
   private var file: OpenFile?
@@ -62,7 +62,7 @@ final class AgentLock {
   }
 
   private func sign(_ file: OpenFile) throws {
-    let text = Array("process \(getpid()) on \(service.environment.host)".utf8.prefix(Self.recordLength - 1))
+    let text = Array("\(getpid()) \(service.environment.host)".utf8.prefix(Self.recordLength - 1))
     let padding = [UInt8](repeating: UInt8(ascii: " "), count: Self.recordLength - 1 - text.count)
     try (text + padding + [UInt8(ascii: "\n")]).withUnsafeBytes { try files.write(file, $0, at: 0) }
   }
@@ -70,7 +70,7 @@ final class AgentLock {
   private func taken(_ path: String) -> HoldfastError {
     let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
     let holder = String(decoding: record.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self).split(separator: " ")
-    let named = holder.isEmpty ? "" : " (\(holder.joined(separator: " ")))"
+    let named = holder.count == 2 ? " (process \(holder[0]) on \(holder[1]))" : ""
     return HoldfastError(
       .busy, "another agent\(named) guards the backup folder \(service.folder)",
       hint: "stop that one first, or give this database a backup folder of its own")

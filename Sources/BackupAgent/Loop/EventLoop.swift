@@ -22,6 +22,8 @@ final class EventLoop {
   var lastNumber = 0
   /// A configuration is being read.
   var isReloading = false
+  /// Another one was asked for since the present one began.
+  var isReloadOwed = false
   /// Until then inotify is not listened to.
   private var breather = Int64.min
   /// When running backups are abandoned.
@@ -52,9 +54,9 @@ final class EventLoop {
 
   /// Runs until it is told to stop and nothing is running any more.
   func run() {
+    guards.forEach { $0.start() }
     parts.control.open()
     defer { parts.control.close() }
-    guards.forEach { $0.start() }
     while !(isStopping && guards.allSatisfy(\.isDone)) {
       let wake = sleep()
       if wake.clockSet { guards.forEach { $0.handleClockSet() } }
@@ -65,6 +67,7 @@ final class EventLoop {
       announcements.update(guards, isStopping: isStopping, at: clock.monotonic)
     }
     shared.workers.stop()
+    guards.forEach { $0.lock.release() }
     logger.info("stopped")
   }
 

@@ -36,9 +36,12 @@ package final class DatabaseConnection {
   let watch: UnlockedWatch?
   /// An ``ExclusiveHold`` truncated the WAL to nothing.
   var emptiedWAL = false
+  /// By which rule this connection was closed; nil while it is open, and for files of our own.
+  package private(set) var closing: ClosingRule?
+  let hadWAL: Bool
+  private(set) var filesAtOpen: DatabaseFiles
+  private(set) var opening: OpeningFacts?
   private var deadline: Deadline?
-  private let hadWAL: Bool
-  private var filesAtOpen: DatabaseFiles
 
   /// Opens the database and reads its schema once, so that whatever is wrong with it shows here.
   ///
@@ -46,6 +49,7 @@ package final class DatabaseConnection {
   /// - Throws: ``DatabaseError``.
   package init(path: String, access: Access, busyTimeout milliseconds: Int32 = 5000) throws {
     let location = try DatabaseLocation(path, mayBeCreated: access == .scratch)
+    let before = FileFacts(path: location.resolved)
     let opened = try OpenedHandle(location, access: access, busyTimeout: milliseconds)
     self.path = path
     self.access = access
@@ -61,6 +65,7 @@ package final class DatabaseConnection {
     try configure()
     _ = try integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
     isWAL = try text("PRAGMA journal_mode") == "wal"
+    opening = openingFacts(before: before)
     if access == .observer, !hadWAL { SideFiles.shareWithOwner(of: resolvedPath) }
   }
 
@@ -69,11 +74,15 @@ package final class DatabaseConnection {
   /// Whether database, `-wal` and `-shm` are still the files that this connection opened. Where not, close it.
   package var filesAreUnchanged: Bool { DatabaseFiles(resolvedPath: resolvedPath) == filesAtOpen }
 
-  /// Closes, by ``ClosingRule`` for a database that is not ours. Idempotent.
+  /// Closes, by ``ClosingRule`` for a database that is not ours; ``closing`` then tells the decision. Idempotent.
   package func close() {
     guard let handle else { return }
-    if access == .observer || access == .exclusive, ClosingRule.decide(closingFacts()).mayCheckpoint {
-      _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil)
+    if access == .observer || access == .exclusive {
+      let facts = closingFacts()
+      var rule = ClosingRule.decide(facts)
+      if rule.mayCheckpoint, !copyLog(facts) { rule = .notLast }
+      if rule.mayCheckpoint { _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil) }
+      closing = rule
     }
     deadline?.cancel()
     deadline = nil
@@ -109,18 +118,5 @@ package final class DatabaseConnection {
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nil)
     try execute("PRAGMA mmap_size = 0")
     if access == .exclusive { try execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = EXTRA") }
-  }
-
-  private func closingFacts() -> ClosingRule.Facts {
-    ClosingRule.Facts(
-      openingCreatedWAL: !hadWAL && filesAtOpen.wal != nil, emptiedWAL: emptiedWAL, frames: framesNow(),
-      filesAtOpen: filesAtOpen, filesNow: DatabaseFiles(resolvedPath: resolvedPath))
-  }
-
-  private func framesNow() -> UInt32? {
-    // An empty file has no frames, and is all there is to go by where the wal-index is out of reach: for an exclusive
-    // connection, and for one that failed to open.
-    if FileFacts(path: resolvedPath + "-wal")?.size == 0 { return 0 }
-    return walIndex()?.readHeader()?.maxFrame
   }
 }

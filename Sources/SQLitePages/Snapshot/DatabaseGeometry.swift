@@ -58,4 +58,10 @@ package struct SnapshotPosition: Hashable, Sendable {
   package var changeCounter: UInt32
   /// Size and times of the database file, as `stat` saw them inside the transaction; checkpoints change them.
   package var facts: FileFacts?
+  /// The `-wal` holds a commit that this state does not: one that is written, and perhaps being flushed before it is
+  /// published (with `synchronous=FULL` each commit looks like this when its write wakes an observer). Look again soon.
+  ///
+  /// It stays true where the writer was killed inside its flush or the flush failed, until somebody overwrites those frames or
+  /// recovers the log; so give up after some seconds.
+  package var hasUnpublishedCommit = false
 }

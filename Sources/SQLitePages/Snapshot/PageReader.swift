@@ -11,8 +11,6 @@ struct PageReader {
   /// The generation that every frame must belong to.
   let salts: UInt64
 
-  private static let walHeaderSize: Int64 = 32
-  private static let frameHeaderSize = 24
   /// `xRead` counts bytes in an `int`; this stays far below and above every buffer that is worth having.
   private static let largestRead = 16 << 20
 
@@ -54,19 +52,16 @@ struct PageReader {
   private func readFrame(
     _ frame: UInt32, page: UInt32, from wal: SQLiteFile, into buffer: UnsafeMutableRawBufferPointer
   ) throws {
-    let offset = Self.walHeaderSize + Int64(frame - 1) * Int64(Self.frameHeaderSize + pageSize)
-    try withUnsafeTemporaryAllocation(byteCount: Self.frameHeaderSize, alignment: 8) { header in
-      let result = wal.read(into: header, at: offset)
-      guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
-      // The read transaction keeps these frames in place; should it ever not, this is where it shows.
-      guard header.loadUnaligned(as: UInt32.self).bigEndian == page,
-        header.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == salts
-      else {
-        throw DatabaseError(
-          .unstable, path: path, message: "cannot read \(path): its write-ahead log changed under a read transaction")
-      }
+    let log = WALFile(file: wal, pageSize: pageSize)
+    var header: WALFile.FrameHeader?
+    var result = log.readHeader(of: frame, into: &header)
+    guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
+    // The read transaction keeps these frames in place; should it ever not, this is where it shows.
+    guard let header, header.page == page, header.salts == salts else {
+      throw DatabaseError(
+        .unstable, path: path, message: "cannot read \(path): its write-ahead log changed under a read transaction")
     }
-    let result = wal.read(into: buffer, at: offset + Int64(Self.frameHeaderSize))
+    result = log.readPage(of: frame, into: buffer)
     guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
   }
 

@@ -28,7 +28,14 @@ struct SnapshotState {
     position = SnapshotPosition(
       database: facts?.identity,
       wal: transaction.header.map { SnapshotPosition.WAL($0, backfilled: transaction.backfilled) },
-      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) }, facts: facts)
+      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) }, facts: facts,
+      hasUnpublishedCommit: Self.hasUnpublishedCommit(connection, transaction))
+  }
+
+  private static func hasUnpublishedCommit(_ connection: DatabaseConnection, _ transaction: SnapshotTransaction) -> Bool
+  {
+    guard let index = transaction.header, let log = SQLiteFile.journal(of: connection.handle) else { return false }
+    return WALFile.hasUnpublishedCommit(log, beyond: index)
   }
 
   private static func reader(

@@ -9,15 +9,12 @@ struct UnlockedWatch {
   private let given: String
   private let facts: FileFacts
 
-  /// Time stamps of files have the granularity of the kernel's tick (4 ms, 10 ms at worst): a change that follows the
-  /// first look within it would not show. Git calls such an entry "racily clean" and waits as well.
-  private static let tick: Int64 = 20_000_000
-
   init(_ location: DatabaseLocation) throws(DatabaseError) {
     path = location.resolved
     given = location.given
     for _ in 0..<100 {
-      if let facts = FileFacts(path: path), Self.now() - max(facts.modified, facts.changed) > Self.tick {
+      // A change that followed the first look within the tick would not show.
+      if let facts = FileFacts(path: path), FileClock.now() - facts.touched > FileClock.tick {
         self.facts = facts
         try requireUnchanged()
         return
@@ -32,12 +29,6 @@ struct UnlockedWatch {
     guard FileFacts(path: path) == facts, FileFacts(path: path + "-wal").map({ $0.size == 0 }) ?? true else {
       throw Self.failure(given)
     }
-  }
-
-  private static func now() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
   private static func failure(_ path: String) -> DatabaseError {

@@ -49,8 +49,9 @@ struct WALIndex {
   private let firstBlock: UnsafeMutableRawPointer
 
   static let blockSize = 32_768
-  /// Both header copies, then `WalCkptInfo`, whose first word is nBackfill.
+  /// Both header copies, then `WalCkptInfo`: nBackfill, five read marks, eight bytes of locks, nBackfillAttempted.
   private static let backfillOffset = 2 * WALIndexHeader.size
+  private static let attemptOffset = backfillOffset + 32
 
   /// Nil without shared memory: read-only media, a file system without mmap.
   ///
@@ -78,6 +79,12 @@ struct WALIndex {
   /// How many frames a checkpoint has copied into the database file.
   func readBackfill() -> UInt32 {
     csqlite_load_shared(firstBlock + Self.backfillOffset)
+  }
+
+  /// How many frames the newest checkpoint set out to copy: more than ``readBackfill()`` while one runs, or where it broke
+  /// off. A recovery counts every frame it found.
+  func readBackfillAttempt() -> UInt32 {
+    csqlite_load_shared(firstBlock + Self.attemptOffset)
   }
 
   /// Page numbers of frames `1...count`, in frame order; nil where the wal-index does not hold them.

@@ -89,11 +89,11 @@ extension DatabaseList {
           hint: "put it into a [[databases]] table: path = \"\(given.raw.text.shortened)\"")
       }
       let settings = list.configuration.settings()
-      let beside = path.parentPath == "/" ? "/backups" : "\(path.parentPath)/backups"
       list.databases.append(
         ConfiguredDatabase(
           name: path.lastComponent.withoutExtension, path: path,
-          backupDir: try settings.path(.backupDir) ?? beside, settings: settings, origin: given.origin,
+          backupDir: try settings.path(.backupDir) ?? BackupService.defaultFolder(of: path), settings: settings,
+          origin: given.origin,
           nameOrigin: given.origin))
     }
   }
@@ -191,7 +191,7 @@ extension DatabaseList {
     _ path: String, _ name: String, _ table: SettingsFile.Database, _ settings: Settings, isPattern: Bool
   ) throws -> String {
     guard let folder = try settings.path(.backupDir) else {
-      return path.parentPath == "/" ? "/backups/\(name)" : "\(path.parentPath)/backups/\(name)"
+      return "\(BackupService.defaultFolder(of: path))/\(name)"
     }
     let isOwn = settings.given(.backupDir) == table.layer[.backupDir]
     return isOwn && !isPattern ? folder : "\(folder)/\(name)"

@@ -1,3 +1,4 @@
+import BackupEngine
 import BackupPolicy
 
 /// Where a path leads that somebody wrote somewhere.

@@ -14,12 +14,7 @@ struct ProcessEnvironment: Sendable {
   /// Variables that are no settings.
   enum Variable: String {
     case configFile = "HOLDFAST_CONFIG"
-    case home = "HOME"
-    case configHome = "XDG_CONFIG_HOME"
-    case stateHome = "XDG_STATE_HOME"
-    case stateDirectory = "STATE_DIRECTORY"
     case terminal = "TERM"
-    case timezone = "TZ"
   }
 
   private init() {
@@ -34,6 +29,7 @@ struct ProcessEnvironment: Sendable {
   }
 
   subscript(_ variable: Variable) -> String? { values[variable.rawValue] }
+  subscript(_ name: String) -> String? { values[name] }
 
   /// The settings among them.
   var layer: Layer {
@@ -65,5 +61,12 @@ struct ProcessEnvironment: Sendable {
     memset(value, 0, count)
     unsetenv(name)
     return count == 0 ? nil : secret
+  }
+}
+
+extension StandardFolders {
+  /// As the environment says.
+  init(environment: ProcessEnvironment) {
+    self.init { environment[$0] }
   }
 }

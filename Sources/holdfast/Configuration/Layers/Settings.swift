@@ -90,7 +90,7 @@ extension Settings {
 
   func zone() throws -> ZoneRules {
     guard case .zone(let zone) = try value(.timezone) else {
-      return try TimeZones.local(TZ: folders.environment[.timezone])
+      return try TimeZones.local(TZ: folders.variable("TZ"))
     }
     return zone
   }

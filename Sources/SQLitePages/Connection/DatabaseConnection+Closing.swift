@@ -1,0 +1,105 @@
+import CSQLite
+
+extension DatabaseConnection {
+  /// What ``ClosingRule`` asks for.
+  func closingFacts() -> ClosingFacts {
+    var facts = ClosingFacts(
+      path: path, filesAtOpen: filesAtOpen, filesNow: DatabaseFiles(resolvedPath: resolvedPath))
+    facts.isReadOnly = sqlite3_db_readonly(handle, "main") != 0
+    facts.openingCreatedWAL = !hadWAL && filesAtOpen.wal != nil
+    facts.emptiedWAL = emptiedWAL
+    facts.opening = opening
+    facts.now = FileClock.now()
+    // Where the log does not stand still, its application is there, and the last to close will not be this connection.
+    for _ in 0..<3 {
+      facts.databaseNow = FileFacts(path: resolvedPath)
+      facts.walNow = FileFacts(path: resolvedPath + "-wal")
+      guard let index = walIndex(), !readLog(index, into: &facts) else { break }
+    }
+    facts.frames = framesNow(facts)
+    return facts
+  }
+
+  /// Fills in what the wal-index and the WAL say; false where they did not stand still for as long as it took.
+  private func readLog(_ index: WALIndex, into facts: inout ClosingFacts) -> Bool {
+    guard let wal = SQLiteFile.journal(of: handle), let database = SQLiteFile.database(of: handle),
+      let header = index.readHeader()
+    else { return false }
+    var log = ClosingFacts.Log(
+      changeCount: header.changeCount, maxFrame: header.maxFrame, backfilled: index.readBackfill(),
+      attempted: index.readBackfillAttempt(), salts: header.salts)
+    log.fileMatches = header.matches(wal, facts.walNow)
+    log.hasUnpublishedCommit = WALFile.hasUnpublishedCommit(wal, beyond: header)
+    var pages = ClosingFacts.CheckpointedPages.unknown
+    facts.log = log
+    if facts.needsCheckpointedPages {
+      let checkpointed = CheckpointedPages(index, header, backfilled: log.backfilled, database: database, wal: wal)
+      pages = checkpointed?.compare() ?? .unknown
+    }
+    csqlite_barrier()
+    let stoodStill =
+      index.readHeader() == header && index.readBackfill() == log.backfilled
+      && index.readBackfillAttempt() == log.attempted
+    facts.log = stoodStill ? log : nil
+    facts.checkpointedPages = stoodStill ? pages : .unknown
+    return stoodStill
+  }
+
+  private func framesNow(_ facts: ClosingFacts) -> UInt32? {
+    // An empty file has no frames, and is all there is to go by where the wal-index is out of reach: for an exclusive
+    // connection, and for one that failed to open.
+    if facts.walNow?.size == 0 { return 0 }
+    return facts.log?.maxFrame
+  }
+
+  /// Copies what is left of the log into the database where nobody else has it open; false where somebody has.
+  ///
+  /// The last to close does this under an exclusive lock, and whoever opens the database meanwhile gets SQLITE_BUSY for as
+  /// long as two flushes take. A checkpoint before that keeps nobody out, and leaves the lock a few microseconds' work.
+  func copyLog(_ facts: ClosingFacts) -> Bool {
+    guard let log = facts.log, log.backfilled < log.maxFrame else { return true }
+    guard isLast else { return false }
+    // Others may come, commit and go meanwhile. What is left after a few times, the closing itself will copy.
+    for _ in 0..<4 {
+      sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+      guard let index = walIndex(), let header = index.readHeader(), index.readBackfill() < header.maxFrame else {
+        break
+      }
+    }
+    return true
+  }
+
+  /// Whether nobody else has the database open, by SQLite's own locks: in WAL mode a connection holds the shared one for as
+  /// long as it is open, and only the last one gets the exclusive one.
+  private var isLast: Bool {
+    guard let file = SQLiteFile.database(of: handle), let lock = file.methods.xLock, let unlock = file.methods.xUnlock
+    else { return false }
+    let result = lock(file.pointer, SQLITE_LOCK_EXCLUSIVE)
+    // Back to what the connection held; a lock that was refused may have left one that announces it.
+    _ = unlock(file.pointer, SQLITE_LOCK_SHARED)
+    return result == SQLITE_OK
+  }
+
+  /// What the closing compares with, read after opening.
+  ///
+  /// - Parameter before: the database file before it was opened.
+  func openingFacts(before: FileFacts?) -> OpeningFacts? {
+    guard access == .observer, let index = walIndex(), let header = index.readHeader() else { return nil }
+    let backfilled = index.readBackfill()
+    let database = FileFacts(path: resolvedPath)
+    // A write that follows within the tick could leave the very same stamps.
+    let isSettled = before != nil && before == database && FileClock.now() - (database?.touched ?? 0) > FileClock.tick
+    return OpeningFacts(database: database, isSettled: isSettled, salts: header.salts, backfilled: backfilled)
+  }
+}
+
+extension WALIndexHeader {
+  /// Whether the file is the WAL that this header describes: its salts, and those and the checksum of the last frame.
+  func matches(_ wal: SQLiteFile, _ facts: FileFacts?) -> Bool {
+    if maxFrame == 0 { return facts?.size == 0 }
+    guard let file = WALFileHeader(wal), file.salts == salts,
+      let frame = WALFile(file: wal, pageSize: file.pageSize).header(of: maxFrame)
+    else { return false }
+    return frame.salts == salts && frame.checksum == frameChecksum && frame.commitSize != 0
+  }
+}

@@ -1,0 +1,191 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+/// Several databases in one agent, in one folder.
+@Suite struct SeveralDatabasesTests {
+  /// Databases `one` and `two` beside the harness's own, each with a repository of its own.
+  private struct Bed {
+    let harness: AgentHarness
+    private let services: [String: BackupService]
+
+    init() throws {
+      let harness = try AgentHarness()
+      self.harness = harness
+      services = Dictionary(
+        uniqueKeysWithValues: ["one", "two", "three"].map { name in
+          (
+            name,
+            BackupService(
+              database: harness.folder.path("data/\(name).db"), folder: harness.folder.path("backups-\(name)"),
+              credentials: harness.service.credentials, environment: harness.service.environment)
+          )
+        })
+    }
+
+    func service(_ name: String) throws -> BackupService { try #require(services[name]) }
+
+    func configuration(
+      _ names: [String], _ change: (inout AgentSettings) -> Void = { _ in }
+    ) throws -> AgentConfiguration {
+      AgentConfiguration(
+        databases: try names.map {
+          GuardedDatabase(
+            name: $0, service: try service($0),
+            settings: AgentHarness.settings {
+              $0.pollInterval = 3_600_000
+              change(&$0)
+            })
+        })
+    }
+
+    func insert(_ name: String, rows: Int = 1) async throws {
+      let path = harness.folder.path("data/\(name).db")
+      try await offPool {
+        let result = try Python.run(
+          script: """
+            import os, sqlite3, sys
+            c = sqlite3.connect(sys.argv[1])
+            c.execute("PRAGMA journal_mode=wal")
+            c.execute("CREATE TABLE IF NOT EXISTS t(n INTEGER PRIMARY KEY, s)")
+            c.executemany("INSERT INTO t(s) VALUES (?)", [("x",)] * int(sys.argv[2]))
+            c.commit()
+            os._exit(0)
+            """, arguments: [path, "\(rows)"])
+        #expect(result.status == 0, "\(result.stderr)")
+      }
+    }
+
+    func points(_ name: String) throws -> [StoredPoint] {
+      let service = try service(name)
+      return try SystemFileOperations().status(service.folder) == nil ? [] : service.list()
+    }
+
+    func waitForRows(_ name: String, _ count: Int64) async throws {
+      try await harness.eventually("a point of \(name) with \(count) rows") {
+        try points(name).first?.metadata.tableCounts?["t"] == count
+      }
+    }
+  }
+
+  @Test func eachIsBackedUpForItsOwnChangesAlone() async throws {
+    let bed = try Bed()
+    for name in ["one", "two"] { try await bed.insert(name) }
+    try await bed.harness.withAgent(bed.configuration(["one", "two"])) { _ in
+      for name in ["one", "two"] { try await bed.waitForRows(name, 1) }
+      try await bed.insert("one", rows: 4)
+      try await bed.waitForRows("one", 5)
+      try await Task.sleep(for: .milliseconds(1000))
+      #expect(try bed.points("one").count == 2)
+      #expect(try bed.points("two").count == 1, "\(bed.harness.log.lines)")
+      bed.harness.control.backUpNow("two")
+      try await bed.harness.eventually("a manual point") { try bed.points("two").count == 2 }
+      #expect(try bed.points("two").first?.metadata.backupType == "manual")
+      bed.harness.control.backUpNow()
+      try await bed.harness.eventually("two manual points") {
+        let counts = [try bed.points("one").count, try bed.points("two").count]
+        return counts == [3, 3]
+      }
+    }
+    #expect(bed.harness.log.count("info: one: stored backup_") == 3)
+    #expect(bed.harness.log.count("info: two: stored backup_") == 3)
+  }
+
+  @Test func aMissingOneDoesNotKeepTheOthersFromTheirBackups() async throws {
+    let bed = try Bed()
+    try await bed.insert("two")
+    try await bed.harness.withAgent(bed.configuration(["one", "two"])) { _ in
+      try await bed.waitForRows("two", 1)
+      try await bed.harness.log.wait(for: "two: stored backup_")
+      let status = await bed.harness.control.status()
+      #expect(status.map(\.name) == ["one", "two"])
+      #expect(status[0].alarms.map(\.kind) == ["missing"] && status[0].lastPoint == nil)
+      let newest = try bed.points("two").first?.id
+      #expect(status[1].alarms == [] && status[1].lastPoint == newest)
+      #expect(status[1].trigger.decisions.contains { $0.kind == .start(.change) })
+      try await bed.insert("one")
+      try await bed.waitForRows("one", 1)
+    }
+  }
+
+  @Test func aReloadAddsDropsAndChanges() async throws {
+    let bed = try Bed()
+    for name in ["one", "two", "three"] { try await bed.insert(name) }
+    let first = try bed.configuration(["one", "two"])
+    let second = try bed.configuration(["two", "three"]) { $0.retention = RetentionPolicy(keepLast: 1) }
+    try await bed.harness.withAgent(first, reload: { second }) { _ in
+      for name in ["one", "two"] { try await bed.waitForRows(name, 1) }
+      bed.harness.control.reload()
+      try await bed.harness.log.wait(for: "the configuration was read again")
+      try await bed.waitForRows("three", 1)
+      for name in ["one", "two", "three"] { try await bed.insert(name) }
+      for name in ["two", "three"] { try await bed.waitForRows(name, 2) }
+      try await bed.harness.eventually("retention") { try bed.points("two").count == 1 }
+      #expect(await bed.harness.control.status().map(\.name) == ["two", "three"])
+      #expect(try bed.points("one").count == 1)
+      // Somebody else may guard it now.
+      let other = AgentLock(try bed.service("one"))
+      try other.ensure()
+      #expect(throws: HoldfastError.self) { try AgentLock(try bed.service("two")).ensure() }
+    }
+    #expect(bed.harness.log.count("one is no longer guarded") == 1)
+  }
+
+  @Test func aReloadThatFailsLeavesEverythingAsItWas() async throws {
+    let bed = try Bed()
+    for name in ["one", "two"] { try await bed.insert(name) }
+    let taken = AgentLock(try bed.service("three"))
+    try taken.ensure()
+    let bad = try bed.configuration(["two", "three"])
+    let isUnreadable = Flag()
+    try await bed.harness.withAgent(
+      bed.configuration(["one", "two"]),
+      reload: {
+        if isUnreadable.isSet { throw HoldfastError(.usage, "holdfast.toml:3:1: no such key", hint: "debounce?") }
+        return bad
+      }
+    ) { _ in
+      for name in ["one", "two"] { try await bed.waitForRows(name, 1) }
+      bed.harness.control.reload()
+      try await bed.harness.log.wait(for: "error: the configuration stays as it was: another agent")
+      isUnreadable.set()
+      bed.harness.control.reload()
+      try await bed.harness.log.wait(
+        for: "error: the configuration stays as it was: holdfast.toml:3:1: no such key (hint: debounce?)")
+      #expect(await bed.harness.control.status().map(\.name) == ["one", "two"])
+      try await bed.insert("one")
+      try await bed.waitForRows("one", 2)
+    }
+  }
+
+  @Test func whatCannotBeMeantSoIsRefused() throws {
+    let bed = try Bed()
+    var twice = try bed.configuration(["one", "two"])
+    twice.databases[1].name = "one"
+    #expect(throws: HoldfastError.self) { try twice.validate() }
+    var shared = try bed.configuration(["one"])
+    shared.databases.append(GuardedDatabase(name: "other", service: try bed.service("one"), settings: AgentSettings()))
+    #expect(throws: HoldfastError.self) { try shared.validate() }
+    #expect(throws: HoldfastError.self) { try AgentConfiguration(databases: []).validate() }
+  }
+
+  @Test func aSecondAgentOnAnyOfTheRepositoriesIsRefusedWithTheProcess() async throws {
+    let bed = try Bed()
+    for name in ["one", "two"] { try await bed.insert(name) }
+    try await bed.harness.withAgent(bed.configuration(["two"])) { _ in
+      let second = AgentService(
+        try bed.configuration(["one", "two"]), control: try AgentControl(), reload: nil,
+        logger: bed.harness.log.logger)
+      let error = await #expect(throws: HoldfastError.self) { try await second.run() }
+      #expect(error?.code == .busy)
+      #expect(error?.message.contains("(process \(getpid()) on ") == true, "\(String(describing: error))")
+      // It has let the first of them go again.
+      try AgentLock(try bed.service("one")).ensure()
+    }
+    try AgentLock(try bed.service("two")).ensure()
+  }
+}

@@ -1,0 +1,38 @@
+import BackupEngine
+import Glibc
+
+/// The system's file operations, each write of which takes a while: a backup of a few MiB lasts for as long as one of a huge
+/// database.
+final class SlowFiles: FileOperations {
+  private let base = SystemFileOperations()
+  private let pause: useconds_t
+
+  init(milliseconds: useconds_t) {
+    pause = milliseconds * 1000
+  }
+
+  func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
+    if bytes.count > 65536 { usleep(pause) }
+    try base.write(file, bytes, at: offset)
+  }
+
+  func open(_ path: String, _ mode: OpenMode) throws -> OpenFile { try base.open(path, mode) }
+  func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
+    try base.read(file, into: buffer, at: offset)
+  }
+  func sync(_ file: OpenFile) throws { try base.sync(file) }
+  func close(_ file: OpenFile) { base.close(file) }
+  func size(_ file: OpenFile) throws -> Int64 { try base.size(file) }
+  func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool {
+    try base.lock(file, exclusive: exclusive, wait: wait)
+  }
+  func status(_ path: String) throws -> FileStatus? { try base.status(path) }
+  func list(_ folder: String) throws -> [String] { try base.list(folder) }
+  func makeFolder(_ path: String) throws { try base.makeFolder(path) }
+  func rename(_ from: String, to: String) throws { try base.rename(from, to: to) }
+  func renameNew(_ from: String, to: String) throws { try base.renameNew(from, to: to) }
+  func unlink(_ path: String) throws { try base.unlink(path) }
+  func syncFolder(_ path: String) throws { try base.syncFolder(path) }
+  func setAttributes(_ path: String, of model: FileStatus) throws { try base.setAttributes(path, of: model) }
+  func freeSpace(_ folder: String) throws -> Int64 { try base.freeSpace(folder) }
+}

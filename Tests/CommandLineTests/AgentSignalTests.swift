@@ -1,0 +1,91 @@
+import TestSupport
+import Testing
+
+@Suite("The agent as a process")
+struct AgentSignalTests {
+  /// Runs an agent, then `script`, in which `agent` is the process, `log()` its standard error so far, `insert(n)` adds rows,
+  /// and `wait_for(text)` waits for a line.
+  private func besideAgent(_ bed: CommandBed, _ arguments: [String], _ script: String) throws -> String {
+    let result = try Python.run(
+      script: """
+        import os, signal, sqlite3, subprocess, sys, time
+
+        program, folder = sys.argv[1:3]
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        out = open(folder + "/agent.log", "wb")
+        command = [program, "agent", "--poll-interval", "1h", "--debounce", "50ms"] + sys.argv[3:]
+        agent = subprocess.Popen(command, cwd=folder, stderr=out)
+
+        def log():
+            with open(folder + "/agent.log") as file:
+                return file.read()
+
+        def insert(count):
+            connection = sqlite3.connect(folder + "/app.db")
+            for _ in range(count):
+                connection.execute("INSERT INTO entries (text) VALUES ('more')")
+            connection.commit()
+            connection.close()
+
+        def wait_for(text, count=1):
+            for _ in range(3000):
+                if log().count(text) >= count:
+                    return
+                assert agent.poll() is None, "the agent has ended: " + log()
+                time.sleep(0.01)
+            sys.exit(f"{text} never came: {log()}")
+
+        try:
+            wait_for(" stored backup_")
+        \(script.split(separator: "\n").map { "    " + $0 }.joined(separator: "\n"))
+            agent.send_signal(signal.SIGTERM)
+            print(agent.wait(), end="")
+        finally:
+            agent.kill()
+        """, arguments: [CommandBed.program, bed.folder.path] + arguments,
+      environment: bed.environment())
+    try #require(result.status == 0, "\(result.stderr)")
+    return result.stdout
+  }
+
+  @Test("SIGUSR1 backs up now, SIGHUP does not end it, and a second agent is told of the first one's process")
+  func signals() throws {
+    let bed = try CommandBed(rows: 20)
+    let output = try besideAgent(
+      bed, [],
+      """
+      agent.send_signal(signal.SIGUSR1)
+      wait_for("(asked for)")
+      agent.send_signal(signal.SIGHUP)
+      wait_for("configuration")
+      second = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+      assert second.returncode == 6, second
+      assert f"another agent (process {agent.pid} on " in second.stderr, second.stderr
+      assert "holdfast: hint: stop that one first" in second.stderr, second.stderr
+      """)
+    #expect(output == "0")
+    #expect(try decode([Point].self, bed.succeed("list", "--json")).map(\.backupType) == ["manual", "change"])
+  }
+
+  /// The kernel drops the commit's events, for nobody reads while the process is stopped, and there is no poll.
+  @Test("A commit among more events than the kernel keeps is backed up")
+  func overflow() throws {
+    let bed = try CommandBed(rows: 20)
+    let output = try besideAgent(
+      bed, [],
+      """
+      agent.send_signal(signal.SIGSTOP)
+      limit = int(open("/proc/sys/fs/inotify/max_queued_events").read())
+      for number in range(limit):
+          path = folder + "/" + "xy"[number % 2]
+          os.close(os.open(path, os.O_CREAT))
+          os.remove(path)
+      insert(5)
+      agent.send_signal(signal.SIGCONT)
+      wait_for(" stored backup_", 2)
+      """)
+    #expect(output == "0")
+    let newest = try decode([Point].self, bed.succeed("list", "--json")).first
+    #expect(newest?.totalRecords == 25)
+  }
+}

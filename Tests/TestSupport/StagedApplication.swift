@@ -1,0 +1,79 @@
+import Glibc
+
+/// An application in a process of its own that goes from step to step as a test tells it.
+package final class StagedApplication {
+  /// What it does next.
+  package enum Step: Sendable {
+    /// Opens a connection in autocommit, without a busy timeout, and reads the schema (SQLite opens no log before).
+    case open
+    /// Runs a statement to its end.
+    case run(String)
+    case close
+    /// Waits for ``reach(_:)``, told by number from 1 on.
+    case wait
+  }
+
+  private let process: ProcessInBackground
+  private let gate: String
+  private var reached = 0
+
+  /// Starts it, and returns when it waits for the first time (or has done everything).
+  ///
+  /// - Parameter wrapper: a program and its arguments that run Python, `strace` for one.
+  package init(_ database: String, folder: TemporaryFolder, wrapper: [String] = [], _ steps: [Step]) throws {
+    gate = folder.path("gate-\(UInt64.random(in: 0 ... .max))")
+    let arguments = steps.flatMap { step in
+      switch step {
+      case .open: ["open", ""]
+      case .run(let sql): ["run", sql]
+      case .close: ["close", ""]
+      case .wait: ["wait", ""]
+      }
+    }
+    let command =
+      wrapper + ["python3", "-c", Self.script, database, gate, wrapper.isEmpty ? "" : "wrapped"] + arguments
+    process = try ProcessInBackground(command[0], Array(command.dropFirst()))
+    try process.waitForLine("waiting 1")
+  }
+
+  /// Lets it go on without waiting for it.
+  package func letGo() {
+    reached += 1
+    close(open("\(gate)-\(reached)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
+  }
+
+  /// Lets it go on, and returns when it waits again or has come to its end.
+  package func goOn() throws {
+    letGo()
+    try settle()
+  }
+
+  /// Returns when it waits again, or has done everything, after ``letGo()``.
+  package func settle() throws { try process.waitForLine("waiting \(reached + 1)") }
+
+  /// Ends the process where it stands, by SIGKILL.
+  package func kill() { process.stop() }
+
+  private static let script = """
+    import ctypes, os, sqlite3, sys, time
+    path, gate, wrapped, *steps = sys.argv[1:]
+    # PR_SET_PDEATHSIG, SIGKILL: what ends the wrapper ends this too.
+    if wrapped == "wrapped": ctypes.CDLL(None).prctl(1, 9)
+    db, count = None, 0
+    def wait():
+        global count
+        count += 1
+        print("waiting", count, flush=True)
+        while not os.path.exists(f"{gate}-{count}"):
+            time.sleep(0.001)
+        os.unlink(f"{gate}-{count}")
+    for name, text in zip(steps[::2], steps[1::2]):
+        if name == "open":
+            db = sqlite3.connect(path, isolation_level=None, timeout=0)
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        if name == "run": db.execute(text).fetchall()
+        if name == "close": db.close()
+        if name == "wait": wait()
+    wait()
+    """
+}
