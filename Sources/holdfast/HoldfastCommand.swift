@@ -7,10 +7,9 @@ struct HoldfastCommand: ParsableCommand {
     commandName: "holdfast",
     abstract: "Guards SQLite databases: watches them, backs them up, and brings any stored point back.",
     discussion: """
-      Settings come from flags, then from the environment (DATABASE_URL, BACKUP_DIR, BACKUP_ENCRYPTION_PASSWORD, \
-      BACKUP_ENCRYPTION_PASSWORD_FILE, BACKUP_ENCRYPTION_KEY_FILE, BACKUP_ENCRYPTION_ENABLED, \
-      BACKUP_COMPRESSION_ENABLED, BACKUP_VERIFY_AFTER_CREATE, BACKUP_RETENTION_DAYS, BACKUP_MAX_BACKUPS, \
-      BACKUP_ENABLED), then from defaults. Passwords are never taken from the command line.
+      Settings come from flags, then from the environment, then from .env, then from holdfast.toml, then from defaults; \
+      holdfast config show lists them all with their values and where those come from. Passwords are never taken from the \
+      command line.
 
       What this host remembers of each repository is kept in $STATE_DIRECTORY, else $XDG_STATE_HOME/holdfast, else \
       ~/.local/state/holdfast.
@@ -21,6 +20,6 @@ struct HoldfastCommand: ParsableCommand {
     version: holdfastVersion,
     subcommands: [
       Create.self, List.self, Show.self, Verify.self, Restore.self, Delete.self, Cleanup.self, Stats.self, Agent.self,
-      Init.self, Schedule.self, Doctor.self,
+      Init.self, Config.self, Schedule.self, Doctor.self,
     ])
 }

@@ -7,25 +7,17 @@ import Logging
 /// `holdfast agent`
 struct Agent: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Watch the database, and back it up after each burst of changes, in the foreground until SIGTERM.")
+    abstract: "Watch databases and back them up, after changes and by the clock, in the foreground until SIGTERM.",
+    discussion: """
+      SIGTERM lets a running backup end within --stop-grace, SIGHUP reads the configuration again, SIGUSR1 backs up now.
+      """)
 
-  @Option(help: ArgumentHelp("The quiet time after a change before its backup, such as 500ms.", valueName: "time"))
-  var debounce: TimeSpan?
-
-  @Option(help: ArgumentHelp("The longest time from a change to its backup, such as 5s.", valueName: "time"))
-  var maxDelay: TimeSpan?
-
-  @Option(help: ArgumentHelp("The shortest time between two backups, such as 1s.", valueName: "time"))
-  var minInterval: TimeSpan?
-
-  @Option(help: ArgumentHelp("How often to look for changes that raise no event, such as 30s.", valueName: "time"))
-  var pollInterval: TimeSpan?
+  @OptionGroup var triggers: TriggerOptions
 
   @Flag(help: "Take one backup if something changed since the last one, and end.")
   var once = false
 
-  @Flag(inversion: .prefixedNo, help: "Read each backup back in full (BACKUP_VERIFY_AFTER_CREATE; default: no).")
-  var verify: Bool?
+  @Flag(.verifyAfterCreate) var verify: Bool?
 
   @OptionGroup var creation: CreationOptions
   @OptionGroup var retention: RetentionOptions
@@ -34,48 +26,32 @@ struct Agent: AsyncParsableCommand {
   /// On the main actor, and from there on an executor of its own: one job on Swift's pool would start a timer that never
   /// ends (see ``ThreadExecutor``).
   @MainActor func run() async throws {
-    let database = GuardedDatabase(name: "database", service: try service(), settings: try settings())
-    let logger = logger
-    try await Task(executorPreference: try ThreadExecutor()) {
-      try await AgentRunner.run(AgentConfiguration(databases: [database]), reload: nil, logger: logger)
+    let configuration = try options.configuration(flags)
+    let setup = AgentSetup(retention: retention, output: options.output)
+    let logger = try Selection.logger(configuration.settings(), options.output, .info)
+    let agent = try setup.agent(configuration)
+    try await Task(executorPreference: try ThreadExecutor()) { [self] in
+      try await AgentRunner.run(
+        agent, reload: { [self] in try setup.agent(options.configuration(flags)) }, logger: logger)
     }.value
   }
 
   /// `--once`. It blocks, so it must not run where ``run()`` does, on Swift's cooperative pool.
   func runOnce() throws {
-    let metadata = try AgentRunner.runOnce(service: service(), settings: settings(), logger: logger)
+    let configuration = try options.configuration(flags)
+    let setup = AgentSetup(retention: retention, output: options.output)
+    let logger = try Selection.logger(configuration.settings(), options.output, .info)
+    guard let database = try setup.agent(configuration).databases.first, try configuration.database() != nil else {
+      throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+    }
+    let metadata = try AgentRunner.runOnce(service: database.service, settings: database.settings, logger: logger)
     try options.console.show(
       metadata?.json ?? .null,
       metadata.map { options.output.quiet ? ["\($0.id)"] : ["Created \($0.id)"] + PointListing.fields($0) }
         ?? (options.output.quiet ? [] : ["Nothing has changed since the last backup"]))
   }
 
-  private var logger: Logger { options.output.logger(.info) }
-
-  private func service() throws -> BackupService {
-    let request = try creation.request(options.environment)
-    return try options.service(request.encrypt ? .needed : .optional, defaults: request, logLevel: .info)
-  }
-
-  private func settings() throws -> AgentSettings {
-    let environment = options.environment
-    guard try environment.flag(.enabled) ?? true else {
-      throw HoldfastError(
-        .refused, "BACKUP_ENABLED is false, so the agent does not start", hint: "set it to true, or unset it")
-    }
-    if environment[.schedule] != nil {
-      logger.warning("BACKUP_SCHEDULE is set, and schedules are not there yet: backups follow changes only")
-    }
-    var settings = AgentSettings()
-    settings.debounce = debounce?.milliseconds ?? settings.debounce
-    settings.maxDelay = maxDelay?.milliseconds ?? settings.maxDelay
-    settings.minInterval = minInterval?.milliseconds ?? settings.minInterval
-    settings.pollInterval = pollInterval?.milliseconds ?? settings.pollInterval
-    settings.retention = try retention.policy(environment)
-    settings.verifyAfterCreate = try verify ?? environment.flag(.verifyAfterCreate) ?? false
-    let trigger = settings.request.backupType
-    settings.request = try creation.request(environment)
-    settings.request.backupType = trigger
-    return settings
+  private var flags: Layer {
+    triggers.flags.merging(creation.flags).merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }]))
   }
 }

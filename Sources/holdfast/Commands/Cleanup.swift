@@ -7,7 +7,7 @@ struct Cleanup: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove the backups that no rule keeps.",
     discussion: """
-      A flag replaces all rules of the environment. Whatever the rules say, the newest verified backup stays, and so does \
+      A flag replaces all rules that are configured. Whatever the rules say, the newest verified backup stays, and so does \
       a safety backup that is younger than a week. --dry-run shows every backup with the reasons.
       """)
 
@@ -23,12 +23,13 @@ struct Cleanup: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    guard let policy = try retention.policy(options.environment) else {
+    let selection = try options.selection()
+    guard let policy = try retention.policy(selection.settings) else {
       throw HoldfastError(
         .usage, "cleanup has no rule to go by",
-        hint: "use --keep N, --retention-days N or --max-backups N, or set BACKUP_RETENTION_DAYS or BACKUP_MAX_BACKUPS")
+        hint: "use --keep N, --retention-days N or --max-backups N, or set one of them in holdfast.toml")
     }
-    let service = try options.service(.optional)
+    let service = try selection.service(.optional)
     let decision =
       dryRun
       ? try service.planCleanup(policy)

@@ -15,15 +15,15 @@ struct Create: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Tags, one or more.")
   var tags: [String] = []
 
-  @Flag(inversion: .prefixedNo, help: "Read the backup back in full (BACKUP_VERIFY_AFTER_CREATE; default: no).")
-  var verify: Bool?
+  @Flag(.verifyAfterCreate) var verify: Bool?
 
   func run() throws {
-    var request = try creation.request(options.environment)
+    let selection = try options.selection(creation.flags.merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }])))
+    var request = try CreateRequest(selection.settings)
     request.description = description
     request.tags = tags
-    let verify = try verify ?? options.environment.flag(.verifyAfterCreate) ?? false
-    let service = try options.service(request.encrypt ? .needed : .optional)
+    let verify = try selection.settings.boolean(.verifyAfterCreate)
+    let service = try selection.service(request.encrypt ? .needed : .optional)
     let point = try options.output.working { progress, _ in
       let metadata = try service.create(request, progress: progress)
       if verify { _ = try service.verify(metadata.id.text, progress: progress) }

@@ -18,7 +18,7 @@ struct Delete: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let service = try options.service(.optional)
+    let service = try options.selection().service(.optional)
     let point = try service.point(id)
     let fields = PointListing.fields(point.metadata, problems: point.problems)
     guard !dryRun else {

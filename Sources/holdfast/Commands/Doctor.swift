@@ -18,8 +18,9 @@ struct Doctor: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let request = try creation.request(options.environment)
-    let service = try options.service(.optional)
+    let selection = try options.selection(creation.flags)
+    let request = try CreateRequest(selection.settings)
+    let service = try selection.service(.optional)
     let facts = try Examination(service, encrypts: request.encrypt).facts()
     var report = DoctorReport(findings: Diagnosis.findings(facts))
     if probe {

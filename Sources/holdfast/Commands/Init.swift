@@ -5,35 +5,96 @@ import BackupPolicy
 /// `holdfast init`
 struct Init: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make the folder of backups, and a key file unless there is one.")
+    abstract: "Make the folder of backups, and a key file and a configuration file unless there are some.",
+    discussion:
+      "The new holdfast.toml holds what the flags say; every other setting is commented out. Nothing is overwritten.")
 
   @OptionGroup var options: ServiceOptions
 
-  func run() throws {
-    let key = KeyFile(path: try keyPath(), files: SystemFileOperations())
-    let created = try key.createUnlessPresent()
-    let folder = try options.service(.optional).repository(create: true).folder
-    try options.console.show(
-      .object([
-        "backup_dir": .string(folder), "key_file": .string(key.path), "key_created": .bool(created),
-      ]), options.output.quiet ? [] : lines(folder, key.path, created: created))
+  /// A file and whether it was made just now.
+  private struct Made {
+    var path: String
+    var isNew: Bool
   }
 
-  private func lines(_ folder: String, _ key: String, created: Bool) -> [String] {
+  func run() throws {
+    let configuration = try options.initialConfiguration()
+    let files = SystemFileOperations()
+    let key = try makeKey(configuration, files)
+    let settings = try makeSettings(configuration, files)
+    let folders = try selections(configuration).map { try $0.service(.optional).repository(create: true).folder }
+    try options.console.show(
+      .object([
+        "backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) }),
+        "key_file": .string(key.path), "key_created": .bool(key.isNew),
+        "config_file": .string(settings.path), "config_created": .bool(settings.isNew),
+      ]), options.output.quiet ? [] : lines(folders, key, settings))
+  }
+
+  /// Every configured database, or none.
+  private func selections(_ configuration: Configuration) throws -> [Selection] {
+    let databases = try configuration.databases()
+    guard !databases.isEmpty else { return [try Selection(configuration, options.output)] }
+    return databases.map { Selection($0, options.output) }
+  }
+
+  private func lines(_ folders: [String], _ key: Made, _ settings: Made) -> [String] {
+    func text(_ made: Made) -> String {
+      made.isNew ? "\(made.path) (new)" : "\(made.path) (was there already and is kept as it is)"
+    }
     var fields = FieldList()
-    fields.add("Backups", folder)
-    fields.add("Key file", created ? "\(key) (new)" : "\(key) (was there already and is kept as it is)")
+    for folder in folders { fields.add("Backups", folder) }
+    fields.add("Key file", text(key))
+    fields.add("Settings", text(settings))
     return fields.lines(indent: 0) + [
       "", "Keep a copy of the key file somewhere else, not beside the backups: without it no backup can be read.",
     ]
   }
 
-  private func keyPath() throws -> String {
-    if let path = options.keyFile ?? options.environment[.keyFile]
-      ?? StandardFolders(environment: options.environment).keyFile
-    {
-      return path
+  private func makeKey(_ configuration: Configuration, _ files: any FileOperations) throws -> Made {
+    guard
+      let path = try configuration.database()?.settings.path(.keyFile) ?? configuration.settings().path(.keyFile)
+        ?? configuration.folders.keyFile
+    else {
+      throw HoldfastError(.usage, "there is no home folder to put a key file in", hint: "name one with --key-file")
     }
-    throw HoldfastError(.usage, "there is no home folder to put a key file in", hint: "name one with --key-file")
+    return Made(path: path, isNew: try KeyFile(path: path, files: files).createUnlessPresent())
+  }
+
+  /// Beside the default key, where every command finds it whatever its working directory is.
+  private func makeSettings(_ configuration: Configuration, _ files: any FileOperations) throws -> Made {
+    if let file = configuration.file { return Made(path: file.path, isNew: false) }
+    let named = options.files.config ?? configuration.environment[.configFile]
+    guard let path = named ?? configuration.folders.configurationFolder.map({ "\($0)/holdfast.toml" }) else {
+      throw HoldfastError(.usage, "there is no home folder to put holdfast.toml in", hint: "name a file with --config")
+    }
+    let file = NewSettingsFile(path: path, files: files)
+    return Made(path: path, isNew: try file.createUnlessPresent(SettingsTemplate(active: try active(configuration))))
+  }
+
+  /// What the flags say, with absolute paths.
+  private func active(_ configuration: Configuration) throws -> [SettingKey: String] {
+    var active: [SettingKey: String] = [:]
+    for key in [SettingKey.backupDir, .keyFile, .passwordFile] where configuration.flags[key] != nil {
+      active[key] = try configuration.settings().path(key).map(NewSettingsFile.absolute)
+    }
+    if configuration.flags[.database] != nil {
+      active[.database] = try configuration.databases().first.map { NewSettingsFile.absolute($0.path) }
+    }
+    return active
+  }
+}
+
+extension ServiceOptions {
+  /// Like ``configuration(_:)``, but the file that `--config` or `HOLDFAST_CONFIG` names may be missing still.
+  fileprivate func initialConfiguration() throws -> Configuration {
+    let environment = ProcessEnvironment.current
+    let named = files.config ?? environment[.configFile]
+    let isMissing = try named.map { try !$0.isEmpty && SystemFileOperations().status($0) == nil } ?? false
+    let configuration = try Configuration(
+      flags: flags, file: isMissing ? "/dev/null" : files.config, envFile: files.envFile, environment: environment)
+    try configuration.requireSound()
+    if !output.quiet, !output.json { configuration.warn() }
+    return configuration
   }
 }

@@ -15,7 +15,7 @@ struct List: ParsableCommand {
     if let limit, limit < 1 {
       throw HoldfastError(.usage, "--limit must be at least 1, not \(limit)", hint: "leave it out to list all")
     }
-    let points = try options.service(.optional).list()
+    let points = try options.selection().service(.optional).list()
     let shown = Array(points.prefix(limit ?? points.count))
     try options.console.show(
       .array(shown.map(\.metadata.json)), PointListing(points: shown, total: points.count).lines)

@@ -39,7 +39,8 @@ struct Restore: ParsableCommand {
 
   func run() throws {
     do {
-      try restore(options.service(.needed, defaults: CreateRequest(options.environment)))
+      let selection = try options.selection()
+      try restore(selection.service(.needed, defaults: CreateRequest(selection.settings)))
     } catch let refusal as RestoreRefusal {
       try end(refusal)
     } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {

@@ -11,7 +11,7 @@ struct Show: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let point = try options.service(.optional).point(id)
+    let point = try options.selection().service(.optional).point(id)
     try options.console.show(point.metadata.json, PointDetails(point).lines)
   }
 }

@@ -9,7 +9,7 @@ struct Stats: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let statistics = try options.service(.optional).statistics()
+    let statistics = try options.selection().service(.optional).statistics()
     try options.console.show(statistics.json, Self.lines(statistics))
   }
 

@@ -27,7 +27,7 @@ struct Verify: ParsableCommand {
       throw HoldfastError(
         .usage, "verify needs either the ID of a backup or --all", hint: "holdfast list shows the IDs")
     }
-    let service = try options.service(quick ? .optional : .needed)
+    let service = try options.selection().service(quick ? .optional : .needed)
     let points = try id.map { [try service.point($0)] } ?? service.list()
     let listings = try options.output.working { progress, clear in
       try points.enumerated().map { number, point in

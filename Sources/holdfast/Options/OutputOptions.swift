@@ -10,12 +10,12 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Print results and errors only.")
   var quiet = false
 
-  @Option(help: "What is logged to standard error.")
+  @Option(help: "What is logged to standard error (BACKUP_LOG_LEVEL; default: warning, for the agent info).")
   var logLevel: Logger.Level?
 
   var console: Console { Console(json: json, quiet: quiet) }
 
-  /// - Parameter level: the level unless `--log-level` names another.
+  /// - Parameter level: unless `--log-level` names another.
   func logger(_ level: Logger.Level = .warning) -> Logger {
     var logger = Logger(label: "holdfast") { _ in StandardErrorLog() }
     logger.logLevel = logLevel ?? level

@@ -5,27 +5,12 @@ import Logging
 
 /// Which database, which repository, and what opens it.
 struct ServiceOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "The database: a path, sqlite:///relative.db or sqlite:////absolute.db (DATABASE_URL).", valueName: "path-or-url")
-  )
-  var database: String?
+  @Option(.database) var database: String?
+  @Option(.backupDir) var backupDir: String?
+  @Option(.keyFile) var keyFile: String?
+  @Option(.passwordFile) var passwordFile: String?
 
-  @Option(
-    help: ArgumentHelp("The folder of backups (BACKUP_DIR; default: backups beside the database).", valueName: "folder")
-  )
-  var backupDir: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "A file with a 256-bit key (BACKUP_ENCRYPTION_KEY_FILE; default: what init made).", valueName: "path"))
-  var keyFile: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "A file whose first line is the password (BACKUP_ENCRYPTION_PASSWORD_FILE).", valueName: "path"))
-  var passwordFile: String?
-
+  @OptionGroup var files: ConfigurationOptions
   @OptionGroup var output: OutputOptions
 }
 
@@ -38,42 +23,73 @@ extension ServiceOptions {
     case optional
   }
 
-  var environment: ProcessEnvironment { .current }
   var console: Console { output.console }
+
+  /// What the flags of this group say.
+  var flags: Layer {
+    .flags([
+      .database: database, .backupDir: backupDir, .keyFile: keyFile, .passwordFile: passwordFile,
+      .logLevel: output.logLevel?.rawValue,
+    ])
+  }
+
+  /// Reads the configuration and tells what looks wrong in it.
+  ///
+  /// - Parameter flags: what the flags of other groups say.
+  /// - Throws: `usage` for the first mistake.
+  func configuration(_ flags: Layer = Layer()) throws -> Configuration {
+    let configuration = try files.configuration(self.flags.merging(flags))
+    try configuration.requireSound()
+    if !output.quiet, !output.json { configuration.warn() }
+    return configuration
+  }
+
+  /// The one database that a command is about, with its settings.
+  func selection(_ flags: Layer = Layer()) throws -> Selection {
+    try Selection(configuration(flags), output)
+  }
+}
+
+/// The database that a command is about, or none, and the settings that hold for it.
+struct Selection {
+  let settings: Settings
+  let databasePath: String?
+  let backupDir: String
+  private let output: OutputOptions
+
+  init(_ configuration: Configuration, _ output: OutputOptions) throws {
+    let database = try configuration.database()
+    settings = database?.settings ?? configuration.settings()
+    databasePath = database?.path
+    backupDir = try database?.backupDir ?? configuration.backupDirAlone()
+    self.output = output
+  }
+
+  init(_ database: ConfiguredDatabase, _ output: OutputOptions) {
+    (settings, databasePath, backupDir) = (database.settings, database.path, database.backupDir)
+    self.output = output
+  }
 
   /// - Parameters:
   ///   - keyUse: how wrong settings of password and key are taken.
   ///   - defaults: how safety backups are made.
-  func service(_ keyUse: KeyUse, defaults: CreateRequest = CreateRequest(), logLevel: Logger.Level = .warning) throws
-    -> BackupService
-  {
-    let logger = output.logger(logLevel)
-    let engine = EngineEnvironment.system(
-      stateFolder: try StandardFolders(environment: environment).state(), logger: logger)
-    let settings = CredentialSettings(
-      keyFile: keyFile, passwordFile: passwordFile, environment: environment, files: engine.files)
-    let credentials = keyUse == .needed ? try settings.credentials() : try settings.credentialsIfUsable(logger)
+  ///   - logLevel: unless one is configured.
+  func service(
+    _ keyUse: ServiceOptions.KeyUse, defaults: CreateRequest = CreateRequest(), logLevel: Logger.Level = .warning
+  ) throws -> BackupService {
+    let logger = try logger(logLevel)
+    let engine = EngineEnvironment.system(stateFolder: try settings.folders.state(), logger: logger)
+    let credentials = CredentialSettings(settings: settings, files: engine.files)
     return BackupService(
-      database: try databasePath(), folder: try backupFolder(), credentials: credentials, defaults: defaults,
-      environment: engine)
+      database: databasePath, folder: backupDir,
+      credentials: try keyUse == .needed ? credentials.credentials() : credentials.credentialsIfUsable(logger),
+      defaults: defaults, environment: engine)
   }
 
-  /// Nil where no database is named.
-  func databasePath() throws -> String? {
-    if let database {
-      guard !database.isEmpty else { throw HoldfastError(.usage, "--database is empty", hint: "name a database file") }
-      return try DatabaseAddress.path(database, from: "--database")
-    }
-    return try environment[.databaseURL].map { try DatabaseAddress.path($0, from: "DATABASE_URL") }
-  }
+  func logger(_ level: Logger.Level = .warning) throws -> Logger { try Self.logger(settings, output, level) }
 
-  func backupFolder() throws -> String {
-    if let backupDir {
-      guard !backupDir.isEmpty else { throw HoldfastError(.usage, "--backup-dir is empty", hint: "name a folder") }
-      return backupDir
-    }
-    if let folder = environment[.backupDir] { return folder }
-    guard let database = try databasePath() else { return "backups" }
-    return BackupService.defaultFolder(of: database)
+  /// - Parameter level: unless one is configured.
+  static func logger(_ settings: Settings, _ output: OutputOptions, _ level: Logger.Level) throws -> Logger {
+    output.logger(try settings.choice(.logLevel) ?? level)
   }
 }

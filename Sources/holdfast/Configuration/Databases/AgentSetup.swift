@@ -1,0 +1,58 @@
+import BackupAgent
+import BackupEngine
+import BackupPolicy
+
+/// Makes of what is configured what the agent needs to know.
+struct AgentSetup: Sendable {
+  let retention: RetentionOptions
+  let output: OutputOptions
+
+  /// - Throws: `usage` for a value that does not fit, or where no database is named; `refused` where none is enabled.
+  func agent(_ configuration: Configuration) throws -> AgentConfiguration {
+    let databases = try configuration.databases()
+    guard !databases.isEmpty else {
+      throw HoldfastError(
+        .usage, "no database is named", hint: "use --database PATH, set DATABASE_URL, or write [[databases]] tables")
+    }
+    let enabled = try databases.filter { try $0.settings.boolean(.enabled) }
+    guard !enabled.isEmpty else { throw try disabled(databases) }
+    return AgentConfiguration(
+      databases: try enabled.map(guarded), stopGrace: try configuration.settings().milliseconds(.stopGrace))
+  }
+
+  private func disabled(_ databases: [ConfiguredDatabase]) throws -> HoldfastError {
+    let origin = databases[0].settings.origin(.enabled)
+    let name = origin == .variable(SettingKey.enabled.variable) ? SettingKey.enabled.variable : origin.place
+    return HoldfastError(
+      .refused, "\(name) is false, so the agent does not start", hint: "set it to true, or take it out")
+  }
+
+  private func guarded(_ database: ConfiguredDatabase) throws -> GuardedDatabase {
+    let settings = try agentSettings(database.settings)
+    let selection = Selection(database, output)
+    let service = try selection.service(
+      settings.request.encrypt ? .needed : .optional, defaults: CreateRequest(database.settings), logLevel: .info)
+    return GuardedDatabase(name: database.name, service: service, settings: settings)
+  }
+
+  /// How the agent treats one database.
+  func agentSettings(_ settings: Settings) throws -> AgentSettings {
+    var agent = AgentSettings()
+    agent.mode = try settings.mode()
+    agent.debounce = try settings.milliseconds(.debounce)
+    agent.maxDelay = try settings.milliseconds(.maxDelay)
+    agent.minInterval = try settings.milliseconds(.minInterval)
+    agent.pollInterval = try settings.milliseconds(.pollInterval)
+    agent.schedules = try settings.schedules()
+    agent.zone = try settings.zone()
+    agent.quietHours = try settings.quietHours()
+    agent.skipUnchanged = try settings.boolean(.skipUnchanged)
+    agent.catchUp = try settings.boolean(.catchUp)
+    agent.verifyAfterCreate = try settings.boolean(.verifyAfterCreate)
+    agent.retention = try retention.policy(settings)
+    let trigger = agent.request.backupType
+    agent.request = try CreateRequest(settings)
+    agent.request.backupType = trigger
+    return agent
+  }
+}

@@ -1,0 +1,141 @@
+import BackupEngine
+import BackupPolicy
+
+/// Looks at everything that is configured, also at what no command has asked for yet.
+struct ConfigurationCheck {
+  private let configuration: Configuration
+  private let files: any FileOperations
+
+  init(_ configuration: Configuration, files: any FileOperations) {
+    self.configuration = configuration
+    self.files = files
+  }
+
+  /// Everything that is wrong, file by file in the order of lines, each said once.
+  func problems() -> [ConfigurationProblem] {
+    let (databases, list) = configuration.databaseList()
+    var found = configuration.problems + list
+    for settings in [configuration.settings()] + tables + databases.map(\.settings) {
+      found += values(settings) + paths(settings) + credentials(settings) + relations(settings)
+    }
+    if databases.isEmpty { found += noDatabase(list) }
+    for database in databases { found += places(database) }
+    return Self.sorted(found)
+  }
+
+  /// Those of tables that led to no database, because of something else.
+  private var tables: [Settings] { (configuration.file?.databases ?? []).map { configuration.settings($0) } }
+
+  private static func sorted(_ problems: [ConfigurationProblem]) -> [ConfigurationProblem] {
+    var seen: Set<ConfigurationProblem> = []
+    let once = problems.filter { seen.insert($0).inserted }
+    let files = once.compactMap(\.file)
+    return once.enumerated().sorted { left, right in
+      let (a, b) = (rank(left.element, files), rank(right.element, files))
+      return a == b ? left.offset < right.offset : a < b
+    }.map(\.element)
+  }
+
+  private static func rank(_ problem: ConfigurationProblem, _ files: [String]) -> FilePosition {
+    guard let file = problem.file, let number = files.firstIndex(of: file) else {
+      return FilePosition(line: -1, column: 0)
+    }
+    // One number: files in the order in which they were read, then lines.
+    let position = problem.position ?? FilePosition(line: 0, column: 0)
+    return FilePosition(line: number << 32 + position.line, column: position.column)
+  }
+
+  /// Every layer's values, not only those that win: the one below counts as soon as the one above is gone.
+  private func values(_ settings: Settings) -> [ConfigurationProblem] {
+    settings.layers.flatMap { layer in
+      SettingKey.allCases.compactMap { key -> ConfigurationProblem? in
+        guard let given = layer[key] else { return nil }
+        do throws(ValueProblem) {
+          _ = try key.definition.kind.read(given.raw)
+          return nil
+        } catch {
+          return ConfigurationProblem(error, given)
+        }
+      }
+    }
+  }
+
+  private func noDatabase(_ list: [ConfigurationProblem]) -> [ConfigurationProblem] {
+    guard list.isEmpty else { return [] }
+    return [
+      ConfigurationProblem(
+        .warning, "no database is named",
+        hint: "use --database PATH, set DATABASE_URL, or write database = \"…\" in holdfast.toml")
+    ]
+  }
+
+  /// What the readers of paths say.
+  private func paths(_ settings: Settings) -> [ConfigurationProblem] {
+    [SettingKey.backupDir, .keyFile, .passwordFile].compactMap { key in
+      do {
+        let path = try settings.path(key)
+        guard key == .backupDir, let path, let status = try? files.status(path), status.kind != .folder else {
+          return nil
+        }
+        return ConfigurationProblem(
+          at: settings.origin(key), "names \(path), which is not a folder", hint: "name a folder")
+      } catch {
+        return ConfigurationProblem(error)
+      }
+    }
+  }
+
+  private func places(_ database: ConfiguredDatabase) -> [ConfigurationProblem] {
+    guard !DatabaseList.exists(database.path) else { return [] }
+    return [
+      ConfigurationProblem(
+        .warning, at: database.origin, "names \(database.path), and nothing is there",
+        hint: "check the path; the agent waits for it")
+    ]
+  }
+
+  private func credentials(_ settings: Settings) -> [ConfigurationProblem] {
+    let readable = [SettingKey.keyFile, .passwordFile].compactMap { key -> ConfigurationProblem? in
+      guard let path = try? settings.path(key), let status = try? files.status(path), status.permissions & 0o004 != 0
+      else { return nil }
+      return ConfigurationProblem(
+        .warning, at: settings.origin(key), "names \(path), which every user of this host can read",
+        hint: "chmod 600 \(path)")
+    }
+    do {
+      _ = try CredentialSettings(settings: settings, files: files).credentials()
+      return readable
+    } catch let error as HoldfastError where error.code != .usage {
+      let isPassword = error.message.contains("the password file")
+      return readable + [
+        ConfigurationProblem(
+          at: settings.origin(isPassword ? .passwordFile : .keyFile), ": \(error.message)",
+          hint: error.hint ?? "check the path, and who may read it")
+      ]
+    } catch {
+      return readable + [ConfigurationProblem(error)]
+    }
+  }
+
+  /// Values that do not go together.
+  private func relations(_ settings: Settings) -> [ConfigurationProblem] {
+    var found: [ConfigurationProblem] = []
+    do { _ = try settings.mode() } catch { found.append(ConfigurationProblem(error)) }
+    if let quiet = try? settings.milliseconds(.debounce), let longest = try? settings.milliseconds(.maxDelay),
+      longest < quiet
+    {
+      found.append(
+        ConfigurationProblem(
+          .warning, at: settings.given(.debounce)?.origin ?? settings.origin(.maxDelay),
+          "makes debounce (\(TimeSpan.spelt(quiet))) longer than max_delay (\(TimeSpan.spelt(longest))), which wins",
+          hint: "give max_delay at least the length of debounce"))
+    }
+    if let last = try? settings.integer(.keepLast), let most = try? settings.integer(.maxBackups), most < last {
+      found.append(
+        ConfigurationProblem(
+          .warning, at: settings.origin(.maxBackups), "is \(most), less than keep_last \(last), and wins",
+          hint: "give max_backups at least the number of keep_last"))
+    }
+    return found
+  }
+}

@@ -1,0 +1,234 @@
+import BackupEngine
+import BackupPolicy
+
+/// Turns what is configured into databases: expands patterns, gives names and folders, and finds what collides.
+struct DatabaseList {
+  let configuration: Configuration
+  private(set) var databases: [ConfiguredDatabase] = []
+  private(set) var problems: [ConfigurationProblem] = []
+
+  init(configuration: Configuration) {
+    self.configuration = configuration
+  }
+
+  mutating func read(single: Given?, tables: [SettingsFile.Database]) {
+    guard let single else { return expand(tables) }
+    switch single.origin {
+    case .flag:
+      // A name or a path of one of the tables picks that; anything else is a database by itself.
+      guard !tables.isEmpty else { return addSingle(single) }
+      expand(tables)
+      pick(single, amongFlag: true)
+    case .file where !tables.isEmpty:
+      problems.append(
+        ConfigurationProblem(
+          at: single.origin, "stands beside [[databases]], and only one of them can count",
+          hint: "make it a [[databases]] table with path = \"…\""))
+      expand(tables)
+    case .variable, .envFile:
+      addSingle(single)
+      guard !tables.isEmpty else { return }
+      problems.append(
+        ConfigurationProblem(
+          .warning, at: single.origin, "is set, so the [[databases]] of \(configuration.file?.path ?? "") do not count",
+          hint: "unset it to guard them"))
+    default: addSingle(single)
+    }
+  }
+
+  private mutating func expand(_ tables: [SettingsFile.Database]) {
+    for table in tables { catching { try $0.add(table) } }
+    findCollisions()
+    if databases.count == 1 {
+      catching { try $0.databases[0] = $0.withFlaggedFolder($0.databases[0]) }
+    } else if let flag = configuration.flags[.backupDir], databases.count > 1 {
+      problems.append(
+        ConfigurationProblem(
+          at: flag.origin, "is the folder of one database, and \(databases.count) are configured",
+          hint: "add --database with a name, or set backup_dir in \(configuration.file?.path ?? "the file")"))
+    }
+  }
+
+  /// Keeps what is wrong and goes on.
+  private mutating func catching(_ body: (inout DatabaseList) throws -> Void) {
+    do {
+      try body(&self)
+    } catch {
+      problems.append(ConfigurationProblem(error))
+    }
+  }
+
+  /// A database's path in any of its spellings.
+  private func path(_ given: Given) throws -> String {
+    guard case .text(let text) = try read(given, as: .database) else { return "" }
+    let path = try DatabaseAddress.path(text, from: given.origin.place)
+    return try PathResolution(folders: configuration.folders).path(path, given.origin)
+  }
+
+  private func read(_ given: Given, as kind: ValueKind) throws -> SettingValue {
+    do throws(ValueProblem) {
+      return try kind.read(given.raw)
+    } catch {
+      throw ConfigurationProblem.Failure(ConfigurationProblem(error, given))
+    }
+  }
+
+  private func fail(_ origin: Origin, _ problem: String, hint: String) -> ConfigurationProblem.Failure {
+    ConfigurationProblem.Failure(ConfigurationProblem(at: origin, problem, hint: hint))
+  }
+}
+
+// One database, named by `database`.
+extension DatabaseList {
+  private mutating func addSingle(_ given: Given) {
+    catching { list in
+      let path = try list.path(given)
+      if case .file = given.origin, PathPattern(path) != nil, !Self.exists(path) {
+        throw list.fail(
+          given.origin, "is a pattern, and names one database here",
+          hint: "put it into a [[databases]] table: path = \"\(given.raw.text.shortened)\"")
+      }
+      let settings = list.configuration.settings()
+      list.databases.append(
+        ConfiguredDatabase(
+          name: path.lastComponent.withoutExtension, path: path,
+          backupDir: try settings.path(.backupDir) ?? BackupService.defaultFolder(of: path), settings: settings,
+          origin: given.origin,
+          nameOrigin: given.origin))
+    }
+  }
+
+  /// `--database` beside tables.
+  private mutating func pick(_ given: Given, amongFlag: Bool) {
+    let all = databases
+    databases = []
+    catching { list in
+      let path = try list.path(given)
+      let wanted = Self.real(path)
+      if let found = all.first(where: { $0.name == given.raw.text })
+        ?? all.first(where: { Self.real($0.path) == wanted })
+      {
+        // It was asked for, so what is wrong with the others does not matter.
+        list.problems = []
+        list.databases = [try list.withFlaggedFolder(found)]
+      } else if path.contains("/") || path.contains(".") || Self.exists(path) {
+        list.problems = []
+        list.addSingle(given)
+      } else {
+        let names = all.map(\.name)
+        let near = NearestName.of(path, in: names).map { "did you mean \($0)?" }
+        throw list.fail(
+          given.origin, "\(given.raw.quoted) is no configured database",
+          hint: near ?? "use a path, or one of the names: \(names.joined(separator: ", ").shortened)")
+      }
+    }
+  }
+
+  /// `--backup-dir` beside `--database` means that very folder.
+  private func withFlaggedFolder(_ database: ConfiguredDatabase) throws -> ConfiguredDatabase {
+    guard configuration.flags[.backupDir] != nil, let folder = try database.settings.path(.backupDir) else {
+      return database
+    }
+    return ConfiguredDatabase(
+      name: database.name, path: database.path, backupDir: folder, settings: database.settings, origin: database.origin,
+      nameOrigin: database.nameOrigin)
+  }
+}
+
+// One `[[databases]]` table.
+extension DatabaseList {
+  private mutating func add(_ table: SettingsFile.Database) throws {
+    guard let given = table.path else {
+      throw fail(table.origin, "has no path", hint: "write path = \"/srv/app/app.db\" below it")
+    }
+    let path = try path(given)
+    guard let pattern = PathPattern(path), !Self.exists(path) else {
+      let name = try table.name.map { try self.name($0) } ?? path.lastComponent.withoutExtension
+      return try append(path, name, table, given, nameOrigin: table.name?.origin ?? given.origin)
+    }
+    if let name = table.name {
+      throw fail(
+        name.origin, "stands beside a pattern, which may match several databases",
+        hint: "take it out: each is named after what the pattern matched")
+    }
+    let matches = pattern.matches.filter(Self.isDatabase)
+    if matches.isEmpty {
+      problems.append(
+        ConfigurationProblem(
+          .warning, at: given.origin, "matches no file: \(given.raw.quoted)", hint: "check the pattern"))
+    }
+    for match in matches {
+      try append(match, pattern.name(of: match), table, given, isPattern: true, nameOrigin: given.origin)
+    }
+  }
+
+  private func name(_ given: Given) throws -> String {
+    guard case .text(let name) = try read(given, as: .text) else { return "" }
+    let isSound =
+      name != "." && name != ".." && name.utf8.count <= 100
+      && !name.contains { $0 == "/" || $0.isNewline || $0 == "\0" }
+    guard isSound else {
+      throw fail(
+        given.origin, "is \(given.raw.quoted), which cannot name a folder", hint: "use letters, digits, dots and dashes"
+      )
+    }
+    return name
+  }
+
+  private mutating func append(
+    _ path: String, _ name: String, _ table: SettingsFile.Database, _ given: Given, isPattern: Bool = false,
+    nameOrigin: Origin
+  ) throws {
+    let settings = configuration.settings(table)
+    databases.append(
+      ConfiguredDatabase(
+        name: name, path: path, backupDir: try folder(path, name, table, settings, isPattern: isPattern),
+        settings: settings, origin: given.origin, nameOrigin: nameOrigin))
+  }
+
+  /// A folder that is set for one database is its own; one that is set for all, or for a pattern, holds one for each.
+  private func folder(
+    _ path: String, _ name: String, _ table: SettingsFile.Database, _ settings: Settings, isPattern: Bool
+  ) throws -> String {
+    guard let folder = try settings.path(.backupDir) else {
+      return "\(BackupService.defaultFolder(of: path))/\(name)"
+    }
+    let isOwn = settings.given(.backupDir) == table.layer[.backupDir]
+    return isOwn && !isPattern ? folder : "\(folder)/\(name)"
+  }
+}
+
+extension DatabaseList {
+  private mutating func findCollisions() {
+    find(
+      { Self.real($0.path) }, \.origin,
+      { "names \($0.path), which \(Self.line($1.origin)) names too" }, hint: "take one of the two out")
+    find(
+      \.name, \.nameOrigin,
+      { "gives the name \($0.name), which \(Self.line($1.nameOrigin)) gives too: \($0.path) and \($1.path)" },
+      hint: "give each a name = \"…\" of its own")
+    find(
+      { Self.real($0.backupDir) }, { $0.settings.given(.backupDir)?.origin ?? $0.origin },
+      { "gives \($0.path) the folder of backups of \($1.path): \($0.backupDir)" },
+      hint: "give each database a backup_dir of its own")
+  }
+
+  private mutating func find(
+    _ key: (ConfiguredDatabase) -> String, _ origin: (ConfiguredDatabase) -> Origin,
+    _ problem: (ConfiguredDatabase, ConfiguredDatabase) -> String, hint: String
+  ) {
+    var seen: [String: ConfiguredDatabase] = [:]
+    for database in databases {
+      if let other = seen[key(database)] {
+        problems.append(ConfigurationProblem(at: origin(database), problem(database, other), hint: hint))
+      } else {
+        seen[key(database)] = database
+      }
+    }
+  }
+
+  private static func line(_ origin: Origin) -> String {
+    if case .file(_, let position, _) = origin { return "line \(position.line)" }
+    return origin.place
+  }
+}

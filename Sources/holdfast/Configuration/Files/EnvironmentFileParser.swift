@@ -1,0 +1,186 @@
+/// Reads `.env` as people write it.
+///
+/// - `NAME=value`, with or without `export` in front and spaces around `=`; UTF-8, with or without a byte order mark; LF or CRLF.
+/// - Without quotes a value ends at the line's end or at white space and `#`, and loses white space at both ends.
+/// - `'…'` is taken as it is; in `"…"` the escapes `\n \r \t \\ \" \$` are known and other backslashes stay. Both may span lines,
+///   and only a comment may follow them. A quote that nobody closes is an ordinary character of an unquoted value.
+/// - Nothing is replaced: `${NAME}` and `$(command)` stand for themselves, and are told, so that the caller can refuse them.
+/// - What is no assignment is passed over; the caller decides what that means.
+///
+/// It works on bytes: a password goes from the file into memory that is wiped, and into no string.
+struct EnvironmentFileParser {
+  struct Entry {
+    var name: String
+    /// Nil where no `=` follows the name.
+    var value: [UInt8]?
+    /// Of the name.
+    var position: FilePosition
+    /// Of the value's first character, quotes included.
+    var valuePosition: FilePosition
+    var flaw: Flaw?
+  }
+
+  /// What a person probably meant otherwise.
+  enum Flaw: Hashable {
+    /// A quote is opened and never closed.
+    case unclosedQuote
+    /// Something follows the closing quote.
+    case textAfterQuote
+    /// `${NAME}` or `$(command)`, where a shell would put in something else.
+    case substitution
+  }
+
+  private let bytes: ArraySlice<UInt8>
+  private var index: Int
+  private var line = 1
+  private var lineStart: Int
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...]
+    index = self.bytes.startIndex
+    lineStart = index
+  }
+
+  static func entries(_ bytes: [UInt8]) -> [Entry] {
+    var parser = EnvironmentFileParser(bytes)
+    var entries: [Entry] = []
+    while parser.index < parser.bytes.endIndex {
+      if let entry = parser.readLine() { entries.append(entry) }
+      parser.skipLine()
+    }
+    return entries
+  }
+}
+
+extension EnvironmentFileParser {
+  private var current: UInt8? { index < bytes.endIndex ? bytes[index] : nil }
+  private var isAtLineEnd: Bool { current == nil || current == Self.newline || isCRLF }
+  private var isCRLF: Bool { current == 0x0D && (index + 1 == bytes.endIndex || bytes[index + 1] == Self.newline) }
+  private static let newline = UInt8(ascii: "\n")
+  private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+
+  /// Columns count characters, so bytes that continue one do not count.
+  private var position: FilePosition {
+    FilePosition(line: line, column: bytes[lineStart..<index].count { $0 & 0xC0 != 0x80 } + 1)
+  }
+
+  private mutating func advance() {
+    if current == Self.newline {
+      line += 1
+      lineStart = index + 1
+    }
+    index += 1
+  }
+
+  private mutating func skipBlanks() {
+    while let byte = current, Self.isBlank(byte) { index += 1 }
+  }
+
+  private mutating func skipLine() {
+    while let byte = current, byte != Self.newline { index += 1 }
+    if current != nil { advance() }
+  }
+
+  private mutating func readLine() -> Entry? {
+    skipBlanks()
+    guard let first = readName() else { return nil }
+    var (name, position) = first
+    skipBlanks()
+    if name == "export", let exported = readName() {
+      (name, position) = exported
+      skipBlanks()
+    }
+    guard current == UInt8(ascii: "=") else { return Entry(name: name, position: position, valuePosition: position) }
+    index += 1
+    let hasBlanks = current.map(Self.isBlank) ?? false
+    skipBlanks()
+    var entry = Entry(name: name, position: position, valuePosition: self.position)
+    readValue(&entry, afterBlanks: hasBlanks)
+    return entry
+  }
+
+  /// Letters, digits, `_`, and what people mistake for them, so that the mistake can be told.
+  private mutating func readName() -> (String, FilePosition)? {
+    let position = position
+    let start = index
+    while let byte = current, Self.isPartOfName(byte) { index += 1 }
+    guard index > start else { return nil }
+    return (String(decoding: bytes[start..<index], as: UTF8.self), position)
+  }
+
+  private static func isPartOfName(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+
+  private mutating func readValue(_ entry: inout Entry, afterBlanks: Bool) {
+    let quote = current
+    if quote == UInt8(ascii: "'") || quote == UInt8(ascii: "\"") {
+      if readQuoted(&entry, quote: quote ?? 0) { return }
+      entry.flaw = .unclosedQuote
+    }
+    readUnquoted(&entry, afterBlanks: afterBlanks)
+  }
+
+  private mutating func readUnquoted(_ entry: inout Entry, afterBlanks: Bool) {
+    let start = index
+    var wasBlank = afterBlanks
+    while let byte = current, !isAtLineEnd, byte != UInt8(ascii: "#") || !wasBlank {
+      wasBlank = Self.isBlank(byte)
+      index += 1
+    }
+    var end = index
+    while end > start, Self.isBlank(bytes[end - 1]) { end -= 1 }
+    entry.value = Array(bytes[start..<end])
+    if entry.flaw == nil, Self.isSubstituted(bytes[start..<end]) { entry.flaw = .substitution }
+  }
+
+  /// Returns false, at the place where it began, where the quote is never closed.
+  private mutating func readQuoted(_ entry: inout Entry, quote: UInt8) -> Bool {
+    let before = self
+    var value: [UInt8] = []
+    var isSubstituted = false
+    advance()
+    while let byte = current, byte != quote {
+      if byte == UInt8(ascii: "\\"), quote == UInt8(ascii: "\""), index + 1 < bytes.endIndex {
+        advance()
+        value += Self.unescaped(bytes[index])
+      } else {
+        if quote == UInt8(ascii: "\""), Self.isSubstituted(bytes[index...].prefix(2)) { isSubstituted = true }
+        value.append(byte)
+      }
+      advance()
+    }
+    guard current == quote else {
+      self = before
+      return false
+    }
+    advance()
+    entry.value = value
+    entry.flaw = isSubstituted ? .substitution : nil
+    let hasBlanks = current.map(Self.isBlank) ?? false
+    skipBlanks()
+    if !isAtLineEnd, !(hasBlanks && current == UInt8(ascii: "#")) { entry.flaw = .textAfterQuote }
+    return true
+  }
+
+  private static func unescaped(_ byte: UInt8) -> [UInt8] {
+    switch byte {
+    case UInt8(ascii: "n"): [0x0A]
+    case UInt8(ascii: "r"): [0x0D]
+    case UInt8(ascii: "t"): [0x09]
+    case UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: "$"): [byte]
+    default: [UInt8(ascii: "\\"), byte]
+    }
+  }
+
+  private static func isSubstituted(_ bytes: ArraySlice<UInt8>) -> Bool {
+    zip(bytes, bytes.dropFirst()).contains {
+      $0 == UInt8(ascii: "$") && ($1 == UInt8(ascii: "{") || $1 == UInt8(ascii: "("))
+    }
+  }
+}

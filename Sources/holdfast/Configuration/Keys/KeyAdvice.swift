@@ -1,0 +1,83 @@
+/// What to tell somebody who wrote a name that is no setting.
+enum KeyAdvice {
+  /// The hint for an unknown key of `holdfast.toml`.
+  static func forFile(_ name: String) -> String {
+    if let key = meant(by: name) { return "write \(key.name) here" + (key.isSecret ? "" : spelling(name, key)) }
+    if let word = elsewhere[folded(name)] { return word }
+    return nearest(name).map { "did you mean \($0.name)?" } ?? "config/holdfast.example.toml lists every setting"
+  }
+
+  /// The hint for an unknown `BACKUP_…` variable.
+  static func forVariable(_ name: String) -> String {
+    if let key = nearVariable(name) { return "did you mean \(key.variable)?" }
+    return "holdfast config show lists every setting; config/holdfast.env.example has their variables"
+  }
+
+  /// The variable that is so near that it was probably meant.
+  static func nearVariable(_ name: String) -> SettingKey? {
+    if let key = meant(by: name) { return key }
+    return NearestName.of(name, in: SettingKey.allCases.map(\.variable)).flatMap(SettingKey.of(variable:))
+  }
+
+  /// The setting that this name stands for elsewhere: as a variable, a flag, or in another tool's configuration.
+  private static func meant(by name: String) -> SettingKey? {
+    let plain = folded(name)
+    if let key = SettingKey.allCases.first(where: { folded($0.variable) == plain || $0.flag.map(folded) == plain }) {
+      return key
+    }
+    let short = Self.plain(name)
+    return SettingKey.named(short) ?? SettingKey.named(plain) ?? aliases[plain] ?? aliases[short]
+  }
+
+  private static func nearest(_ name: String) -> SettingKey? {
+    NearestName.of(name, in: SettingKey.inFiles.map(\.name)).flatMap(SettingKey.named)
+  }
+
+  private static func spelling(_ name: String, _ key: SettingKey) -> String {
+    if name == key.variable { return "; \(name) is its name in the environment" }
+    if folded(name) == key.flag.map(folded), folded(name) != key.name { return "; --\(key.flag ?? "") is its flag" }
+    return ""
+  }
+
+  /// The name without what other places put in front of it.
+  static func plain(_ name: String) -> String {
+    let plain = folded(name)
+    return plain.hasPrefix("backup_") ? String(plain.dropFirst(7)) : plain
+  }
+
+  /// Whether the value is a secret, whatever the key is called.
+  static func isSecret(_ name: String) -> Bool {
+    ["password", "encryption_password", "passphrase", "secret", "encryption_key"].contains(plain(name))
+  }
+
+  private static func folded(_ name: String) -> String {
+    let plain = name.lowercased().replacing("-", with: "_").replacing(" ", with: "_")
+    return String(plain.drop { $0 == "_" })
+  }
+
+  /// Names of other tools (the Python service, Litestream, restic, borgmatic, cron) and plain synonyms.
+  private static let aliases: [String: SettingKey] = [
+    "db": .database, "database_path": .database, "database_file": .database, "path": .database, "source": .database,
+    "backup_path": .backupDir, "backups": .backupDir, "directory": .backupDir, "destination": .backupDir,
+    "repository": .backupDir, "repo": .backupDir, "output": .backupDir, "folder": .backupDir, "dir": .backupDir,
+    "encryption": .encryptionEnabled, "encrypted": .encryptionEnabled, "compression": .compressionEnabled,
+    "compressed": .compressionEnabled, "gzip": .compressionEnabled, "encryption_key_file": .keyFile,
+    "key": .keyFile, "keyfile": .keyFile, "passphrase_file": .passwordFile, "passfile": .passwordFile,
+    "cron": .schedule, "schedules": .schedule, "crontab": .schedule, "snapshot_interval": .schedule,
+    "tz": .timezone, "time_zone": .timezone, "zone": .timezone, "delay": .debounce, "sync_interval": .debounce,
+    "trigger": .mode, "interval": .minInterval, "poll": .pollInterval, "monitor_interval": .pollInterval,
+    "max_wait": .maxDelay, "retention": .retentionDays, "keep_days": .retentionDays, "keep_within": .retentionDays,
+    "keep_count": .keepLast, "max_count": .maxBackups, "loglevel": .logLevel, "logging": .logLevel,
+    "log": .logLevel, "verbosity": .logLevel, "verify_after_backup": .verifyAfterCreate, "disabled": .enabled,
+    "grace": .stopGrace, "stop_timeout": .stopGrace, "catchup": .catchUp, "misfire_grace_time": .catchUp,
+  ]
+
+  private static let elsewhere: [String: String] = [
+    "dbs": "write one [[databases]] table for each database", "replicas": "off-site copies are not there yet",
+    "keep_daily": "thinning by calendar is not there yet; keep_last, retention_days and max_backups are",
+    "keep_weekly": "thinning by calendar is not there yet; keep_last, retention_days and max_backups are",
+    "name": "a name belongs into a [[databases]] table",
+    "config": "the configuration file is named by --config or HOLDFAST_CONFIG",
+    "env_file": "the environment file is named by --env-file",
+  ]
+}

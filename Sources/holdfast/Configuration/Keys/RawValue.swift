@@ -1,0 +1,58 @@
+/// A value as it was found, before it is known to fit its setting.
+indirect enum RawValue: Hashable, Sendable {
+  /// Text without a type: a flag, an environment variable, a line of `.env`.
+  case untyped(String)
+  case string(String)
+  case boolean(Bool)
+  case integer(Int64)
+  case list([RawItem])
+  /// Something that no setting takes, by its name: `a date`, `a table`.
+  case other(String)
+
+  /// One line for people.
+  var text: String {
+    switch self {
+    case .untyped(let text), .string(let text): text
+    case .boolean(let value): "\(value)"
+    case .integer(let value): "\(value)"
+    case .list(let items): items.map(\.value.text).joined(separator: "; ")
+    case .other(let type): type
+    }
+  }
+
+  /// Another text as it would stand in this one's place.
+  func spelt(_ text: String) -> String {
+    if case .string = self { return "\"\(text)\"" }
+    return text
+  }
+
+  /// As a message quotes it: text in quotes, the rest as it is written.
+  var quoted: String {
+    switch self {
+    case .untyped(let text), .string(let text): "\"\(text.shortened)\""
+    case .list: "an array"
+    default: text
+    }
+  }
+}
+
+/// An item of an array, and where it stands.
+struct RawItem: Hashable, Sendable {
+  var value: RawValue
+  var position: FilePosition
+}
+
+/// A place in a text file. Both count from 1; columns are Unicode scalars.
+struct FilePosition: Hashable, Sendable, Comparable {
+  var line: Int
+  var column: Int
+
+  static func < (left: FilePosition, right: FilePosition) -> Bool {
+    (left.line, left.column) < (right.line, right.column)
+  }
+}
+
+extension String {
+  /// At most 60 characters of it, for messages.
+  var shortened: String { count > 60 ? "\(prefix(60))…" : self }
+}

@@ -1,0 +1,62 @@
+/// The settings, by their names in `holdfast.toml`. What each one is stands in the table, ``definition``; files, environment,
+/// flags' help, `config show`, the example files and the README follow from there.
+enum SettingKey: String, CaseIterable, Hashable, Sendable {
+  case database
+  case backupDir = "backup_dir"
+  case encryptionEnabled = "encryption_enabled"
+  case cipher
+  case keyFile = "key_file"
+  case passwordFile = "password_file"
+  case password
+  case compressionEnabled = "compression_enabled"
+  case compressionLevel = "compression_level"
+  case enabled
+  case mode
+  case debounce
+  case maxDelay = "max_delay"
+  case minInterval = "min_interval"
+  case pollInterval = "poll_interval"
+  case schedule
+  case timezone
+  case quietHours = "quiet_hours"
+  case skipUnchanged = "skip_unchanged"
+  case catchUp = "catch_up"
+  case verifyAfterCreate = "verify_after_create"
+  case keepLast = "keep_last"
+  case retentionDays = "retention_days"
+  case maxBackups = "max_backups"
+  case stopGrace = "stop_grace"
+  case logLevel = "log_level"
+
+  /// The name in `holdfast.toml`.
+  var name: String { rawValue }
+
+  /// The environment variable, in `.env` too.
+  var variable: String {
+    let name = rawValue.uppercased()
+    return definition.variable ?? (name.hasPrefix("BACKUP_") ? name : "BACKUP_\(name)")
+  }
+
+  /// The flag, without its dashes; nil where there is none.
+  var flag: String? {
+    switch definition.flag {
+    case .named(let name): name
+    case .sameName: rawValue.replacing("_", with: "-")
+    case .none: nil
+    }
+  }
+
+  /// The flag as it is typed: `--max-delay`.
+  var flagText: String? { flag.map { "--\($0)" } }
+
+  /// Whether it must not stand in `holdfast.toml`, nor be shown.
+  var isSecret: Bool { definition.scope == .secret }
+
+  /// Whether a `[[databases]]` table may override it.
+  var isPerDatabase: Bool { definition.scope == .database }
+
+  static func named(_ name: String) -> SettingKey? { SettingKey(rawValue: name) }
+  static func of(variable: String) -> SettingKey? { allCases.first { $0.variable == variable } }
+  /// Those that `holdfast.toml` may hold.
+  static var inFiles: [SettingKey] { allCases.filter { !$0.isSecret } }
+}

@@ -1,0 +1,162 @@
+extension SettingKey {
+  /// The table of settings. A new setting is a case and a row here; the compiler and the tests ask for the rest.
+  var definition: SettingDefinition {
+    switch self {
+    case .database, .backupDir: places
+    case .encryptionEnabled, .cipher, .keyFile, .passwordFile, .password: protection
+    case .compressionEnabled, .compressionLevel, .verifyAfterCreate: content
+    case .keepLast, .retentionDays, .maxBackups: retention
+    case .schedule, .timezone, .quietHours, .skipUnchanged, .catchUp: calendar
+    case .enabled, .mode, .debounce, .maxDelay, .minInterval, .pollInterval: changes
+    case .stopGrace, .logLevel: process
+    }
+  }
+
+  private var places: SettingDefinition {
+    if self == .database {
+      return SettingDefinition(
+        summary: "The database: a path, sqlite:///relative.db or sqlite:////absolute.db", kind: .database,
+        standard: .words("none"), reason: "guarding the wrong one helps nobody", example: "/srv/app/app.db",
+        variable: "DATABASE_URL", scope: .process)
+    }
+    return SettingDefinition(
+      summary: "The folder of backups", kind: .folder,
+      standard: .words("`backups` beside the database; `backups/NAME` for one of several"),
+      reason: "where the Python service put it; better on another disk, which fails on another day",
+      example: "/var/backups/app")
+  }
+
+  private var protection: SettingDefinition {
+    switch self {
+    case .encryptionEnabled:
+      SettingDefinition(
+        summary: "Encrypt backups", kind: .boolean, standard: .value("true"),
+        reason: "a backup is easier to lose than a database", flag: .named("encrypt"))
+    case .cipher:
+      SettingDefinition(
+        summary: "The cipher: aes-256-gcm, or aes-256-cbc, which cannot tell tampering",
+        kind: .choice(["aes-256-gcm", "aes-256-cbc"]), standard: .value("aes-256-gcm"),
+        reason: "it finds every change to an archive; the other one is what the Python service wrote")
+    case .keyFile:
+      SettingDefinition(
+        summary: "A file with a 256-bit key", kind: .path,
+        standard: .words("`~/.config/holdfast/key`, where it exists and no password is set"),
+        reason: "where `holdfast init` puts it; `$XDG_CONFIG_HOME` is respected", example: "/etc/holdfast/key",
+        variable: "BACKUP_ENCRYPTION_KEY_FILE")
+    case .passwordFile:
+      SettingDefinition(
+        summary: "A file whose first line is the password", kind: .path, standard: .words("none"),
+        reason: "a key file needs no derivation; a password is for those who must remember it",
+        example: "/etc/holdfast/password", variable: "BACKUP_ENCRYPTION_PASSWORD_FILE")
+    default:
+      SettingDefinition(
+        summary: "The password, in the environment or `.env` only", kind: .text, standard: .words("none"),
+        reason: "better in a file of its own: an environment is easily printed",
+        variable: "BACKUP_ENCRYPTION_PASSWORD", flag: .none, scope: .secret)
+    }
+  }
+
+  private var content: SettingDefinition {
+    switch self {
+    case .compressionEnabled:
+      SettingDefinition(
+        summary: "Compress backups", kind: .boolean, standard: .value("true"),
+        reason: "it is faster than the disk it saves", flag: .named("compress"))
+    case .compressionLevel:
+      SettingDefinition(
+        summary: "How hard to compress, 1 (fast) to 9 (small)", kind: .level, standard: .value("2"),
+        reason: "smaller than `gzip -1` in a small part of its time")
+    default:
+      SettingDefinition(
+        summary: "Read each new backup back in full", kind: .boolean, standard: .value("false"),
+        reason: "it doubles the work of a backup; scheduled ones are read back all the same", flag: .named("verify"))
+    }
+  }
+
+  private var retention: SettingDefinition {
+    switch self {
+    case .keepLast:
+      SettingDefinition(
+        summary: "Keep the newest N", kind: .count, standard: .words("all"),
+        reason: "nothing is removed before you say what to keep", example: "30", flag: .named("keep"))
+    case .retentionDays:
+      SettingDefinition(
+        summary: "Keep what is younger than N days", kind: .count, standard: .words("all"),
+        reason: "nothing is removed before you say what to keep", example: "30")
+    default:
+      SettingDefinition(
+        summary: "Keep at most N", kind: .count, standard: .words("all"),
+        reason: "nothing is removed before you say what to keep", example: "30")
+    }
+  }
+
+  private var calendar: SettingDefinition {
+    switch self {
+    case .schedule:
+      SettingDefinition(
+        summary: "When to back up by the clock, as a cron expression; several: an array, or `;` between them",
+        kind: .schedules, standard: .words("none"), reason: "changes are backed up as they happen",
+        example: "0 2 * * *")
+    case .timezone:
+      SettingDefinition(
+        summary: "The zone of schedules and quiet hours, such as Europe/Berlin", kind: .zone,
+        standard: .words("the host's"), reason: "2 o'clock means 2 o'clock here", example: "Europe/Berlin")
+    case .quietHours:
+      SettingDefinition(
+        summary: "When changes wait for their backup, such as 22:00-06:00", kind: .quietHours,
+        standard: .words("none"), reason: "a backup of a change is cheap at any hour", example: "22:00-06:00")
+    case .skipUnchanged:
+      SettingDefinition(
+        summary: "Leave out a scheduled backup where nothing changed", kind: .boolean, standard: .value("false"),
+        reason: "whoever asks for one a day looks for one a day")
+    default:
+      SettingDefinition(
+        summary: "Make up a scheduled backup that was missed, once", kind: .boolean, standard: .value("true"),
+        reason: "a laptop sleeps at 2 o'clock")
+    }
+  }
+
+  private var changes: SettingDefinition {
+    switch self {
+    case .enabled:
+      SettingDefinition(
+        summary: "Whether the agent guards", kind: .boolean, standard: .value("true"),
+        reason: "whoever starts an agent wants backups; false leaves a database out", flag: .none)
+    case .mode:
+      SettingDefinition(
+        summary: "What starts a backup: change, schedule or hybrid (both)",
+        kind: .choice(["change", "schedule", "hybrid"]),
+        standard: .words("`hybrid` where a schedule is set, else `change`"),
+        reason: "a change is lost only in the seconds before its backup", example: "hybrid")
+    case .debounce:
+      SettingDefinition(
+        summary: "The quiet time after a change before its backup", kind: .time(atLeast: 0), standard: .value("500ms"),
+        reason: "a burst of writes becomes one backup, and a person does not notice the wait")
+    case .maxDelay:
+      SettingDefinition(
+        summary: "The longest time from a change to its backup", kind: .time(atLeast: 0), standard: .value("5s"),
+        reason: "a program that never pauses is backed up all the same")
+    case .minInterval:
+      SettingDefinition(
+        summary: "The shortest time between two backups", kind: .time(atLeast: 0), standard: .value("1s"),
+        reason: "every point is a whole copy; more often costs more than it saves")
+    default:
+      SettingDefinition(
+        summary: "How often to look for changes that raise no event", kind: .time(atLeast: 100),
+        standard: .value("30s"), reason: "finds writes through a hard link or from another machine")
+    }
+  }
+
+  private var process: SettingDefinition {
+    if self == .stopGrace {
+      return SettingDefinition(
+        summary: "How long a running backup may go on after a request to stop", kind: .time(atLeast: 0),
+        standard: .value("10s"), reason: "most backups end in it, and no service manager waits less", scope: .process)
+    }
+    return SettingDefinition(
+      summary: "What is logged: trace, debug, info, notice, warning, error or critical",
+      kind: .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
+      standard: .words("`info` for the agent, else `warning`"),
+      reason: "the agent's log tells of each backup; a command's result needs none", example: "info", scope: .process)
+  }
+}

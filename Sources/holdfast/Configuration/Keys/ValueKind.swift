@@ -1,0 +1,165 @@
+import BackupPolicy
+
+/// What a setting's value may be.
+enum ValueKind: Hashable, Sendable {
+  case boolean
+  /// A whole number of at least 1, or `none`.
+  case count
+  /// 1…9.
+  case level
+  /// Milliseconds.
+  case time(atLeast: Int64)
+  case choice([String])
+  case text
+  case path
+  case folder
+  case database
+  case schedules
+  case zone
+  case quietHours
+}
+
+/// A value that fits.
+enum SettingValue: Hashable, Sendable {
+  case boolean(Bool)
+  case integer(Int)
+  case milliseconds(Int64)
+  case text(String)
+  case schedules([CronSchedule])
+  case zone(ZoneRules)
+  case quietHours(QuietHours)
+  /// `none` was written: as if nothing were set below.
+  case none
+}
+
+extension ValueKind {
+  /// Reads a value.
+  func read(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch self {
+    case .boolean: try boolean(raw)
+    case .count: try count(raw)
+    case .level: try level(raw)
+    case .time(let least): try time(raw, atLeast: least)
+    case .choice(let words): try choice(raw, of: words)
+    case .text: .text(try string(raw, "text"))
+    case .path: .text(try path(raw, "a file"))
+    case .folder: .text(try path(raw, "a folder"))
+    case .database: .text(try path(raw, "a database"))
+    case .schedules: try schedules(raw)
+    case .zone: try zone(raw)
+    case .quietHours: try quietHours(raw)
+    }
+  }
+
+  private func boolean(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch raw {
+    case .boolean(let value): return .boolean(value)
+    case .untyped(let text):
+      switch text.lowercased() {
+      case "true", "yes", "on", "1": return .boolean(true)
+      case "false", "no", "off", "0": return .boolean(false)
+      default: throw ValueProblem(raw, isNot: "true or false (also yes, no, on, off, 1, 0)")
+      }
+    case .string(let text):
+      let word = Self.booleanWords[text.lowercased()]
+      throw ValueProblem(raw, isNot: "true or false", hint: "write \(word ?? "true or false"), without quotes")
+    case .integer(let number) where number == 0 || number == 1:
+      throw ValueProblem(raw, isNot: "true or false", hint: "write \(number == 1)")
+    default: throw ValueProblem(raw, isNot: "true or false")
+    }
+  }
+
+  private static let booleanWords = [
+    "true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false",
+  ]
+
+  private func count(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    if case .untyped("none") = raw { return .none }
+    if case .string("none") = raw { return .none }
+    return .integer(try number(raw, in: 1...Int(Int32.max), "a whole number of at least 1, or none"))
+  }
+
+  private func level(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    do throws(ValueProblem) {
+      return .integer(try number(raw, in: 1...9, "a level from 1 (fast) to 9 (small)"))
+    } catch {
+      var problem = error
+      if case .untyped(let text) = raw, Int(text) != nil { problem.problemOfFlag = "\(text) is out of range" }
+      throw problem
+    }
+  }
+
+  private func number(_ raw: RawValue, in range: ClosedRange<Int>, _ expected: String) throws(ValueProblem) -> Int {
+    switch raw {
+    case .integer(let value) where range.contains(Int(value)): return Int(value)
+    case .untyped(let text):
+      if let value = Int(text), range.contains(value) { return value }
+    case .string(let text):
+      if let value = Int(text), range.contains(value) {
+        throw ValueProblem(raw, isNot: expected, hint: "write \(value), without quotes")
+      }
+    default: break
+    }
+    throw ValueProblem(raw, isNot: expected)
+  }
+
+  private func time(_ raw: RawValue, atLeast least: Int64) throws(ValueProblem) -> SettingValue {
+    let expected = "a time with a unit, such as 500ms, 5s, 2min or 1h"
+    if case .integer(let number) = raw {
+      throw ValueProblem(raw, isNot: expected, hint: "write \"\(number)ms\", \"\(number)s\" or \"\(number)min\"")
+    }
+    let text = try string(raw, expected)
+    guard let span = TimeSpan(argument: text) else {
+      let hint = TimeSpan.meant(by: text).map { "write \(raw.spelt($0))" }
+      throw ValueProblem(raw, isNot: expected, hint: hint)
+    }
+    guard span.milliseconds >= least else {
+      throw ValueProblem(problem: "is \(raw.quoted), which is too short", hint: "use at least \(least)ms")
+    }
+    return .milliseconds(span.milliseconds)
+  }
+
+  private func choice(_ raw: RawValue, of words: [String]) throws(ValueProblem) -> SettingValue {
+    let list = words.dropLast().joined(separator: ", ") + " or " + (words.last ?? "")
+    let text = try string(raw, list)
+    if words.contains(text) { return .text(text) }
+    let synonym = Self.synonyms[text.lowercased()].flatMap { words.contains($0) ? $0 : nil }
+    let meant = synonym ?? NearestName.of(text, in: words)
+    throw ValueProblem(raw, isNot: list, hint: meant.map { "write \(raw.spelt($0))" })
+  }
+
+  /// What other programs call some choices.
+  private static let synonyms = [
+    "warn": "warning", "err": "error", "fatal": "critical", "verbose": "debug", "all": "trace", "both": "hybrid",
+    "cron": "schedule", "scheduled": "schedule", "changes": "change", "watch": "change", "gcm": "aes-256-gcm",
+    "aes-gcm": "aes-256-gcm", "aes256": "aes-256-gcm", "aes-256": "aes-256-gcm", "cbc": "aes-256-cbc",
+  ]
+
+  /// Text that is not empty.
+  func string(_ raw: RawValue, _ expected: String) throws(ValueProblem) -> String {
+    switch raw {
+    case .untyped(let text), .string(let text):
+      guard text.isEmpty else { return text }
+      throw ValueProblem(problem: "is empty", hint: "write \(expected), or leave it out")
+    default: throw ValueProblem(raw, isNot: expected, hint: "write \(expected), in quotes")
+    }
+  }
+
+  /// A path that no shell has yet to make sense of.
+  private func path(_ raw: RawValue, _ what: String) throws(ValueProblem) -> String {
+    if raw == .untyped("") || raw == .string("") {
+      throw ValueProblem(problem: "is empty", hint: "name \(what), or leave it out")
+    }
+    let text = try string(raw, "the path of \(what)")
+    guard !text.utf8.contains(0) else {
+      throw ValueProblem(problem: "holds a NUL character", hint: "name \(what)")
+    }
+    let afterDollar = text.hasPrefix("$") ? text.dropFirst().first : nil
+    if text.contains("${") || afterDollar?.isLetter == true || afterDollar == "_" {
+      throw ValueProblem(
+        problem: "is \(raw.quoted), and variables are not replaced here",
+        hint: "write the path itself, or ./\(text.shortened) if that is its name")
+    }
+    return text
+  }
+}

@@ -1,0 +1,114 @@
+import BackupEngine
+import BackupPolicy
+
+/// Everything that is configured: flags > environment > `.env` > `holdfast.toml` > defaults.
+struct Configuration: Sendable {
+  let flags: Layer
+  let environment: ProcessEnvironment
+  let envFile: EnvironmentFile?
+  let file: SettingsFile?
+  /// What is wrong in the files and with the variables, in their order. Values are looked at when they are used.
+  private(set) var problems: [ConfigurationProblem]
+
+  var folders: StandardFolders { StandardFolders(environment: environment) }
+
+  /// Reads the files.
+  ///
+  /// - Parameters:
+  ///   - flags: the settings among the flags.
+  ///   - file: `--config`.
+  ///   - envFile: `--env-file`.
+  /// - Throws: `usage` where a file that is named is not there, and whatever keeps one from being read.
+  init(
+    flags: Layer = Layer(), file: String? = nil, envFile: String? = nil, environment: ProcessEnvironment,
+    files: any FileOperations = SystemFileOperations()
+  ) throws {
+    let locations = ConfigurationFiles(environment: environment, files: files)
+    self.flags = flags
+    self.environment = environment
+    self.envFile = try locations.envFile(envFile)
+    self.file = try locations.settingsFile(file)
+    problems = environment.problems + (self.envFile?.problems ?? []) + (self.file?.problems ?? [])
+  }
+
+  /// The settings as they hold for one `[[databases]]` table, or outside of them.
+  func settings(_ table: SettingsFile.Database? = nil) -> Settings {
+    let layers = [flags, environment.layer, envFile?.layer, table?.layer, file?.top]
+    return Settings(layers: layers.compactMap { $0 }, folders: folders)
+  }
+
+  /// - Throws: the first error, and how many more there are.
+  func requireSound() throws {
+    let errors = problems.filter { $0.severity == .error }
+    guard var error = errors.first?.error else { return }
+    if errors.count > 1 {
+      error.hint = "\(error.hint ?? ""); holdfast config check lists all \(errors.count) mistakes"
+    }
+    throw error
+  }
+}
+
+/// Finds the files and reads them.
+private struct ConfigurationFiles {
+  let environment: ProcessEnvironment
+  let files: any FileOperations
+
+  /// Nobody writes that much by hand.
+  private static let limit = 1 << 18
+
+  /// `--env-file`, else `.env` where it exists.
+  func envFile(_ flag: String?) throws -> EnvironmentFile? {
+    let path = flag ?? ".env"
+    guard var bytes = try read(path, isNamed: flag != nil, by: "--env-file") else { return nil }
+    defer { bytes.wipe() }
+    var file = EnvironmentFile(bytes, path: path)
+    if file.layer.password != nil, let status = try files.status(path) { file.checkPermissions(status.permissions) }
+    return file
+  }
+
+  /// `--config`, else `HOLDFAST_CONFIG`, else the first that exists of the places for it.
+  func settingsFile(_ flag: String?) throws -> SettingsFile? {
+    if let flag { return try settingsFile(flag, by: "--config") }
+    if let path = environment[.configFile] { return try settingsFile(path, by: "HOLDFAST_CONFIG") }
+    for path in StandardFolders(environment: environment).configurationFiles {
+      if let bytes = try read(path, isNamed: false, by: "") { return SettingsFile(bytes, path: path) }
+    }
+    return nil
+  }
+
+  private func settingsFile(_ path: String, by name: String) throws -> SettingsFile? {
+    try read(path, isNamed: true, by: name).map { SettingsFile($0, path: path) }
+  }
+
+  private func read(_ path: String, isNamed: Bool, by name: String) throws -> [UInt8]? {
+    // The customary way to say: no file.
+    if isNamed, path == "/dev/null" { return nil }
+    guard !path.isEmpty else {
+      throw HoldfastError(.usage, "\(name) is empty", hint: "name a file, or leave it out")
+    }
+    let status = try status(path)
+    // `.env` is also what some call the folder of a virtual environment.
+    if let status, isNamed || status.kind == .regular { return try files.contents(path, limit: Self.limit) }
+    guard isNamed else { return nil }
+    throw HoldfastError(
+      .usage, "there is no file \(path), which \(name) names",
+      hint: name == "--env-file"
+        ? "check the path" : "check the path; holdfast init --config \(path) writes a first one")
+  }
+
+  /// A folder of the name is no configuration, and a folder that may not be searched holds none for us.
+  private func status(_ path: String) throws -> FileStatus? {
+    do {
+      return try files.status(path)
+    } catch let error as HoldfastError where error.code == .permissionDenied {
+      return nil
+    }
+  }
+}
+
+extension StandardFolders {
+  /// Where `holdfast.toml` may be, the first one first.
+  var configurationFiles: [String] {
+    ["holdfast.toml"] + (configurationFolder.map { ["\($0)/holdfast.toml"] } ?? []) + ["/etc/holdfast/holdfast.toml"]
+  }
+}

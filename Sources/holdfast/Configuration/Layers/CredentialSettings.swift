@@ -1,0 +1,50 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// Finds the password and the key of a database's settings, else the default key file.
+struct CredentialSettings {
+  let settings: Settings
+  let files: any FileOperations
+
+  /// - Throws: `keyMissing` where a file that is named cannot be used; `usage` where two passwords are set.
+  func credentials() throws -> Credentials {
+    let password = try password()
+    var key = try settings.path(.keyFile).map { try Credentials.readKey($0, files) }
+    if password == nil, key == nil { key = try defaultKey() }
+    return Credentials(password: password, key: key)
+  }
+
+  /// For commands that read sealed archives' content only in passing: what cannot be read now is a warning, unless a flag
+  /// asked for it.
+  func credentialsIfUsable(_ logger: Logger) throws -> Credentials {
+    do {
+      return try credentials()
+    } catch let error where !settings.origin(.keyFile).isFlag && !settings.origin(.passwordFile).isFlag {
+      logger.warning("going on without a password or key: \((error as? HoldfastError)?.message ?? "\(error)")")
+      return Credentials()
+    }
+  }
+
+  /// The highest layer that has one counts, whichever of the two forms it uses.
+  private func password() throws -> SecretBytes? {
+    guard let layer = settings.layers.first(where: { $0.password != nil || $0[.passwordFile] != nil }) else {
+      return nil
+    }
+    guard let file = layer[.passwordFile] else { return layer.password }
+    guard layer.password == nil else {
+      let both = "\(SettingKey.password.variable) and \(SettingKey.passwordFile.variable) are both set"
+      if case .envFile(let path, let position, _) = file.origin {
+        throw HoldfastError(
+          .usage, "\(path):\(position.line):\(position.column): \(both)", hint: "take one of them out")
+      }
+      throw HoldfastError(.usage, both, hint: "unset one of them")
+    }
+    return try settings.path(.passwordFile).map { try Credentials.readPassword($0, files) }
+  }
+
+  private func defaultKey() throws -> SecretBytes? {
+    guard let path = settings.folders.keyFile, try files.status(path) != nil else { return nil }
+    return try Credentials.readKey(path, files)
+  }
+}

@@ -1,0 +1,105 @@
+import BackupEngine
+import BackupPolicy
+
+/// A value and where it comes from.
+struct Given: Hashable, Sendable {
+  var raw: RawValue
+  var origin: Origin
+}
+
+/// What one source says: the flags, the environment, a file.
+struct Layer: Sendable {
+  var values: [SettingKey: Given] = [:]
+  /// The password, which is kept nowhere else.
+  var password: SecretBytes?
+  var passwordOrigin: Origin?
+
+  subscript(_ key: SettingKey) -> Given? {
+    get { values[key] }
+    set { values[key] = newValue }
+  }
+
+  /// The flags that were given.
+  static func flags(_ given: [SettingKey: String?]) -> Layer {
+    var layer = Layer()
+    for case (let key, let text?) in given {
+      layer[key] = Given(raw: .untyped(text), origin: .flag(key.flagText ?? key.name))
+    }
+    return layer
+  }
+
+  func merging(_ other: Layer) -> Layer {
+    Layer(
+      values: values.merging(other.values) { $1 }, password: other.password ?? password,
+      passwordOrigin: other.passwordOrigin ?? passwordOrigin)
+  }
+}
+
+/// Something that is wrong, or looks wrong, in what a person configured.
+struct ConfigurationProblem: Hashable, Sendable {
+  enum Severity: Hashable, Sendable {
+    case error
+    case warning
+    /// Told by `config check` only.
+    case remark
+  }
+
+  var severity: Severity
+  /// Where and what: `holdfast.toml:3:1: debouce is no setting`.
+  var message: String
+  var hint: String
+  /// Where, for sorting; nil outside files.
+  var file: String?
+  var position: FilePosition?
+
+  init(_ severity: Severity = .error, at origin: Origin, _ problem: String, hint: String) {
+    self.severity = severity
+    self.hint = hint
+    message = problem.hasPrefix(":") ? "\(origin.place)\(problem)" : "\(origin.place) \(problem)"
+    switch origin {
+    case .envFile(let path, let position, _), .file(let path, let position, _):
+      (file, self.position) = (path, position)
+    default: break
+    }
+  }
+
+  init(_ severity: Severity, _ message: String, hint: String) {
+    (self.severity, self.message, self.hint) = (severity, message, hint)
+  }
+
+  init(_ message: String, hint: String) {
+    self.init(.error, message, hint: hint)
+  }
+
+  /// A value that does not fit.
+  init(_ value: ValueProblem, _ given: Given) {
+    let problem = given.origin.isFlag ? value.problemOfFlag : value.problem
+    let help = given.origin.isFlag ? "; holdfast COMMAND --help tells more" : ""
+    self.init(at: given.origin.at(value.position), problem, hint: value.hint + help)
+  }
+
+  /// What a command ends with that needs the value; ``init(_:)`` finds the problem in it again.
+  var error: HoldfastError { HoldfastError(.usage, message, hint: hint, cause: Failure(self)) }
+
+  /// What an error says of the configuration.
+  init(_ error: any Error) {
+    if let failure = error as? Failure ?? (error as? HoldfastError)?.cause as? Failure {
+      self = failure.problem
+    } else if let error = error as? HoldfastError {
+      self.init(error.message, hint: error.hint ?? "correct it")
+    } else {
+      self.init("\(error)", hint: "correct it")
+    }
+  }
+}
+
+extension ConfigurationProblem {
+  /// A problem that ends the reading of what it is about.
+  struct Failure: Error {
+    let problem: ConfigurationProblem
+
+    init(_ problem: ConfigurationProblem) {
+      self.problem = problem
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import BackupEngine
+import FoundationEssentials
+import Glibc
+
+/// The environment variables, as they were when the process started. An empty one counts as not set.
+struct ProcessEnvironment: Sendable {
+  /// What this process was started with.
+  static let current = ProcessEnvironment()
+
+  private let values: [String: String]
+  /// `BACKUP_ENCRYPTION_PASSWORD`; gone from the process's environment once it is read.
+  let password: SecretBytes?
+
+  /// Variables that are no settings.
+  enum Variable: String {
+    case configFile = "HOLDFAST_CONFIG"
+    case terminal = "TERM"
+  }
+
+  private init() {
+    let password = Self.takePassword(SettingKey.password.variable)
+    self.init(ProcessInfo.processInfo.environment, password: password)
+  }
+
+  /// - Parameter values: without the password.
+  init(_ values: [String: String], password: SecretBytes? = nil) {
+    self.values = values.filter { !$0.value.isEmpty }
+    self.password = password
+  }
+
+  subscript(_ variable: Variable) -> String? { values[variable.rawValue] }
+  subscript(_ name: String) -> String? { values[name] }
+
+  /// The settings among them.
+  var layer: Layer {
+    let origin = password == nil ? nil : Origin.variable(SettingKey.password.variable)
+    var layer = Layer(password: password, passwordOrigin: origin)
+    for key in SettingKey.allCases where !key.isSecret {
+      guard let text = values[key.variable] else { continue }
+      layer[key] = Given(raw: .untyped(text), origin: .variable(key.variable))
+    }
+    return layer
+  }
+
+  /// Variables that look like ours and are not. They may belong to another program, so they are no errors; one that is nearly
+  /// a setting is more than a remark.
+  var problems: [ConfigurationProblem] {
+    values.keys.filter { $0.hasPrefix("BACKUP_") && SettingKey.of(variable: $0) == nil }.sorted().map { name in
+      ConfigurationProblem(
+        KeyAdvice.nearVariable(name) == nil ? .remark : .warning, at: .variable(name.shortened), "is not a setting",
+        hint: KeyAdvice.forVariable(name))
+    }
+  }
+
+  /// Reads a secret and wipes it where the kernel shows it: `/proc/PID/environ` is the very memory that `getenv` points to, and
+  /// children would inherit it.
+  private static func takePassword(_ name: String) -> SecretBytes? {
+    guard let value = getenv(name) else { return nil }
+    let count = strlen(value)
+    let secret = SecretBytes(Array(UnsafeRawBufferPointer(start: value, count: count)))
+    memset(value, 0, count)
+    unsetenv(name)
+    return count == 0 ? nil : secret
+  }
+}
+
+extension StandardFolders {
+  /// As the environment says.
+  init(environment: ProcessEnvironment) {
+    self.init { environment[$0] }
+  }
+}

@@ -1,0 +1,110 @@
+import BackupEngine
+import BackupPolicy
+
+/// Settings as they hold for one database (or for none): layers, the first one that says something wins, then the defaults.
+///
+/// A value is looked at when it is asked for, so that a wrong one matters only to the commands that use it: a mistyped
+/// `debounce` must not keep anybody from a restore.
+struct Settings: Sendable {
+  /// Flags, environment, `.env`, the database's own table, the top of `holdfast.toml`.
+  let layers: [Layer]
+  let folders: StandardFolders
+
+  /// The value that counts, and where it comes from; nil where none is given.
+  func given(_ key: SettingKey) -> Given? {
+    for layer in layers {
+      if let given = layer[key] { return given }
+    }
+    return nil
+  }
+
+  func origin(_ key: SettingKey) -> Origin { given(key)?.origin ?? .standard }
+
+  /// The value; nil where none is given and the table has no default.
+  ///
+  /// - Throws: `usage` with the place of a value that does not fit.
+  func value(_ key: SettingKey) throws -> SettingValue? {
+    if let given = given(key) {
+      do throws(ValueProblem) {
+        let value = try key.definition.kind.read(given.raw)
+        return value == .none ? nil : value
+      } catch {
+        throw ConfigurationProblem(error, given).error
+      }
+    }
+    return try key.definition.standardText.map { try key.definition.kind.read(.untyped($0)) }
+  }
+
+  func boolean(_ key: SettingKey) throws -> Bool {
+    guard case .boolean(let value) = try value(key) else { throw Self.mismatch(key) }
+    return value
+  }
+
+  /// Nil where there is none.
+  func integer(_ key: SettingKey) throws -> Int? {
+    switch try value(key) {
+    case .integer(let value): value
+    case nil: nil
+    default: throw Self.mismatch(key)
+    }
+  }
+
+  func milliseconds(_ key: SettingKey) throws -> Int64 {
+    guard case .milliseconds(let value) = try value(key) else { throw Self.mismatch(key) }
+    return value
+  }
+
+  /// One of a choice; nil where there is none.
+  func choice<Choice: RawRepresentable<String>>(_ key: SettingKey, of _: Choice.Type = Choice.self) throws -> Choice? {
+    switch try value(key) {
+    case .text(let text):
+      guard let choice = Choice(rawValue: text) else { throw Self.mismatch(key) }
+      return choice
+    case nil: return nil
+    default: throw Self.mismatch(key)
+    }
+  }
+
+  /// A path as this process can use it; nil where there is none.
+  func path(_ key: SettingKey) throws -> String? {
+    guard let given = given(key), case .text(let text) = try value(key) else { return nil }
+    return try PathResolution(folders: folders).path(text, given.origin)
+  }
+
+  /// A row of the table of settings says another kind than its reader expects; the tests read every setting.
+  private static func mismatch(_ key: SettingKey) -> HoldfastError {
+    HoldfastError(.failed, "the setting \(key.name) is not of the kind that is asked for")
+  }
+}
+
+extension Settings {
+  func schedules() throws -> [CronSchedule] {
+    guard case .schedules(let schedules) = try value(.schedule) else { return [] }
+    return schedules
+  }
+
+  func quietHours() throws -> QuietHours? {
+    guard case .quietHours(let hours) = try value(.quietHours) else { return nil }
+    return hours
+  }
+
+  func zone() throws -> ZoneRules {
+    guard case .zone(let zone) = try value(.timezone) else {
+      return try TimeZones.local(TZ: folders.variable("TZ"))
+    }
+    return zone
+  }
+
+  /// - Throws: `usage` where schedules alone are to start backups, and there is none.
+  func mode() throws -> TriggerMode {
+    let hasSchedule = try !schedules().isEmpty
+    let mode: TriggerMode = try choice(.mode) ?? (hasSchedule ? .hybrid : .change)
+    guard mode != .schedule || hasSchedule else {
+      throw ConfigurationProblem(
+        at: origin(.mode), "is schedule, and there is no schedule",
+        hint: "set schedule = \"0 2 * * *\", say, or mode = \"change\""
+      ).error
+    }
+    return mode
+  }
+}

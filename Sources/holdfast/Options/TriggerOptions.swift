@@ -1,0 +1,26 @@
+import ArgumentParser
+
+/// When the agent backs up.
+struct TriggerOptions: ParsableArguments {
+  @Option(.mode) var mode: String?
+  @Option(.debounce) var debounce: String?
+  @Option(.maxDelay) var maxDelay: String?
+  @Option(.minInterval) var minInterval: String?
+  @Option(.pollInterval) var pollInterval: String?
+  @Option(.schedule) var schedule: [String] = []
+  @Option(.timezone) var timezone: String?
+  @Option(.quietHours) var quietHours: String?
+  @Flag(.skipUnchanged) var skipUnchanged: Bool?
+  @Flag(.catchUp) var catchUp: Bool?
+  @Option(.stopGrace) var stopGrace: String?
+
+  /// What the flags of this group say.
+  var flags: Layer {
+    .flags([
+      .mode: mode, .debounce: debounce, .maxDelay: maxDelay, .minInterval: minInterval, .pollInterval: pollInterval,
+      .schedule: schedule.isEmpty ? nil : schedule.joined(separator: ";"), .timezone: timezone,
+      .quietHours: quietHours, .skipUnchanged: skipUnchanged.map { "\($0)" }, .catchUp: catchUp.map { "\($0)" },
+      .stopGrace: stopGrace,
+    ])
+  }
+}

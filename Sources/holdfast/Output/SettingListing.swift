@@ -1,0 +1,120 @@
+import BackupEngine
+import BackupPolicy
+
+/// Every setting with its value and where that comes from.
+struct SettingListing {
+  private struct Row {
+    var name: String
+    var value: String?
+    var origin: Origin
+    /// What happens without a value.
+    var note: String?
+  }
+
+  private struct Section {
+    var name: String
+    var rows: [Row]
+  }
+
+  private let common: [Row]
+  /// What differs from ``common`` for each of several databases.
+  private let databases: [Section]
+
+  /// - Throws: `usage` where the list of databases is wrong.
+  init(_ configuration: Configuration) throws {
+    let databases = try configuration.databases()
+    let hasTables = !(configuration.file?.databases.isEmpty ?? true)
+    let settings = databases.count == 1 ? databases[0].settings : configuration.settings()
+    var common = SettingKey.allCases.map { Self.row($0, settings) }
+    if databases.count == 1 { Self.resolve(&common, databases[0]) }
+    self.common = common
+    self.databases = !hasTables || databases.count == 1 ? [] : databases.map { Self.section($0, common) }
+  }
+
+  private static func row(_ key: SettingKey, _ settings: Settings) -> Row {
+    if key.isSecret {
+      // It is in no layer's values, so nothing can print it.
+      let layer = settings.layers.first { $0.password != nil }
+      return Row(name: key.name, value: layer == nil ? nil : "(set)", origin: layer?.passwordOrigin ?? .standard)
+    }
+    let given = settings.given(key)
+    let words = key.definition.standardWords.replacing("`", with: "")
+    return Row(
+      name: key.name, value: given?.raw.text ?? key.definition.standardText, origin: given?.origin ?? .standard,
+      note: words.isEmpty || given != nil ? nil : words)
+  }
+
+  /// Puts in what database and folder come to.
+  private static func resolve(_ rows: inout [Row], _ database: ConfiguredDatabase) {
+    for index in rows.indices {
+      switch rows[index].name {
+      case SettingKey.database.name:
+        rows[index] = Row(name: rows[index].name, value: database.path, origin: database.origin)
+      case SettingKey.backupDir.name: rows[index].value = database.backupDir
+      default: break
+      }
+    }
+  }
+
+  private static func section(_ database: ConfiguredDatabase, _ common: [Row]) -> Section {
+    let rows = zip(SettingKey.allCases, common).map { key, row in (key, Self.row(key, database.settings), row) }
+      .filter { $0.0.isPerDatabase && $0.0 != .backupDir && ($0.1.value != $0.2.value || $0.1.origin != $0.2.origin) }
+      .map(\.1)
+    let folder = database.settings.origin(.backupDir)
+    return Section(
+      name: database.name,
+      rows: [
+        Row(name: "path", value: database.path, origin: database.origin),
+        Row(name: SettingKey.backupDir.name, value: database.backupDir, origin: folder),
+      ] + rows)
+  }
+
+  var lines: [String] {
+    databases.reduce(Self.lines(common)) { lines, section in
+      lines + ["", "[\(section.name.printable)]"] + Self.lines(section.rows)
+    }
+  }
+
+  private static func lines(_ rows: [Row]) -> [String] {
+    rows.map { row in
+      let value = (row.value ?? "-").printable
+      let note = row.value == nil ? row.note.map { ": \($0)" } ?? "" : ""
+      return pad(row.name, 21) + pad(value, 29) + row.origin.words.printable + note
+    }
+  }
+
+  private static func pad(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(2, width - text.count))
+  }
+
+  var json: JSONValue {
+    .object([
+      "settings": .array(common.map(Self.json)),
+      "databases": .array(
+        databases.map { .object(["name": .string($0.name), "settings": .array($0.rows.map(Self.json))]) }),
+    ])
+  }
+
+  private static func json(_ row: Row) -> JSONValue {
+    .object(["key": .string(row.name), "value": .optional(row.value), "source": row.origin.json])
+  }
+}
+
+extension Origin {
+  fileprivate var json: JSONValue {
+    switch self {
+    case .flag(let flag): .object(["kind": .string("flag"), "name": .string(flag)])
+    case .variable(let name): .object(["kind": .string("environment"), "name": .string(name)])
+    case .envFile(let path, let position, let name): Self.json("env_file", path, position, name)
+    case .file(let path, let position, let key): Self.json("file", path, position, key)
+    case .standard: .object(["kind": .string("default")])
+    }
+  }
+
+  private static func json(_ kind: String, _ path: String, _ position: FilePosition, _ name: String) -> JSONValue {
+    .object([
+      "kind": .string(kind), "name": .string(name), "path": .string(path), "line": .integer(Int64(position.line)),
+      "column": .integer(Int64(position.column)),
+    ])
+  }
+}

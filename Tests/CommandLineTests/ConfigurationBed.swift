@@ -1,0 +1,49 @@
+import TestSupport
+
+@testable import holdfast
+
+/// Configurations as values: files in a folder of their own, and an environment that is nobody's.
+struct ConfigurationBed {
+  let folder: TemporaryFolder
+  var toml: String { folder.path("holdfast.toml") }
+  var env: String { folder.path(".env") }
+
+  init() throws {
+    folder = try TemporaryFolder()
+  }
+
+  /// Reads a configuration; nil: no such file.
+  func configuration(
+    flags: [SettingKey: String] = [:], environment: [String: String] = [:], env: String? = nil, toml: String? = nil
+  ) throws -> Configuration {
+    if let env { try folder.write(".env", Array(env.utf8)) }
+    if let toml { try folder.write("holdfast.toml", Array(toml.utf8)) }
+    return try Configuration(
+      flags: .flags(flags.mapValues { $0 }), file: toml == nil ? "/dev/null" : self.toml,
+      envFile: env == nil ? "/dev/null" : self.env,
+      environment: ProcessEnvironment(["HOME": folder.path("home")].merging(environment) { $1 }))
+  }
+
+  /// Problems with the folder's path taken out.
+  func problems(_ configuration: Configuration) -> [String] {
+    configuration.problems.map { $0.message.replacing(folder.path + "/", with: "") }
+  }
+}
+
+extension ValueKind {
+  /// Two different values that fit, as text; the first of a choice and so on.
+  var samples: (String, String) {
+    switch self {
+    case .boolean: ("true", "false")
+    case .count: ("7", "9")
+    case .level: ("3", "4")
+    case .time: ("3s", "4min")
+    case .choice(let words): (words[0], words[1])
+    case .text: ("one", "two")
+    case .path, .folder, .database: ("/tmp/one", "/tmp/two")
+    case .schedules: ("0 2 * * *", "30 4 * * *")
+    case .zone: ("Europe/Berlin", "UTC")
+    case .quietHours: ("22:00-06:00", "23:00-05:00")
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import FoundationEssentials
+import TestSupport
+import Testing
+
+@testable import holdfast
+
+/// The example files and the README's table say what the table of settings says.
+///
+/// With `HOLDFAST_WRITE_EXAMPLES=1` in the environment this writes them anew.
+@Suite("Examples and documentation of settings")
+struct ExampleTests {
+  private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+  private func compare(_ path: String, _ update: (String) throws -> String) throws {
+    let file = Self.root.appending(path: path)
+    let current = try String(contentsOf: file, encoding: .utf8)
+    let expected = try update(current)
+    if ProcessInfo.processInfo.environment["HOLDFAST_WRITE_EXAMPLES"] == "1" {
+      try Data(expected.utf8).write(to: file)
+    } else {
+      #expect(current == expected, "\(path) is not what the table of settings says; see ExampleTests")
+    }
+  }
+
+  @Test("config/holdfast.example.toml has every setting, its default and its reason")
+  func toml() throws {
+    try compare("config/holdfast.example.toml") { _ in SettingsTemplate().text }
+  }
+
+  @Test("config/holdfast.env.example too")
+  func environment() throws {
+    try compare("config/holdfast.env.example") { _ in Self.environmentExample }
+  }
+
+  @Test("The README's table is the table")
+  func readme() throws {
+    let (start, end) = ("<!-- settings -->\n", "<!-- end of settings -->\n")
+    try compare("README.md") { text in
+      let first = try #require(text.firstRange(of: start))
+      let last = try #require(text.firstRange(of: end))
+      return text[..<first.upperBound] + Self.readmeTable + text[last.lowerBound...]
+    }
+  }
+
+  /// A line that is commented out is one without a space behind the `#`.
+  private func uncommented(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { $0.hasPrefix("#") && !$0.hasPrefix("# ") && $0 != "#" ? $0.dropFirst() : $0 }.joined(separator: "\n")
+  }
+
+  @Test("The example is sound as it is, and with every line uncommented says the defaults")
+  func parses() throws {
+    let bed = try ConfigurationBed()
+    let asItIs = try bed.configuration(toml: SettingsTemplate().text)
+    #expect(asItIs.problems == [] && asItIs.file?.top.values.isEmpty == true)
+    let full = try bed.configuration(toml: uncommented(SettingsTemplate().text))
+    #expect(full.problems == [])
+    try check(full, try #require(full.file?.top))
+  }
+
+  @Test("So is the one of the environment")
+  func parsesEnvironment() throws {
+    let bed = try ConfigurationBed()
+    let asItIs = try bed.configuration(env: Self.environmentExample)
+    #expect(asItIs.problems == [] && asItIs.envFile?.layer.values.isEmpty == true)
+    let full = try bed.configuration(env: uncommented(Self.environmentExample))
+    #expect(full.problems == [])
+    try check(full, try #require(full.envFile?.layer))
+  }
+
+  private func check(_ configuration: Configuration, _ layer: Layer) throws {
+    for key in SettingKey.inFiles {
+      let given = try #require(layer[key], "\(key)")
+      let value = try key.definition.kind.read(given.raw)
+      guard let text = key.definition.standardText else { continue }
+      #expect(try value == key.definition.kind.read(.untyped(text)), "\(key)")
+    }
+  }
+
+  private static var environmentExample: String {
+    let head = """
+      # Settings of Holdfast as environment variables: for a shell, for .env in the working directory, or for
+      # config/holdfast.service (as /etc/holdfast/holdfast.env). Lines that are commented out show the default, or an example
+      # where there is none. Flags win over these, and these over holdfast.toml.
+
+
+      """
+    return head
+      + SettingKey.allCases.map { key in
+        let value = key.definition.standardText ?? key.definition.example ?? ""
+        let quoted = value.contains { " *;'".contains($0) } ? "\"\(value)\"" : value
+        return SettingsTemplate.comments(key) + "#\(key.variable)=\(quoted)\n"
+      }.joined(separator: "\n")
+  }
+
+  private static var readmeTable: String {
+    "| setting | flag | variable | default | why |\n|---|---|---|---|---|\n"
+      + SettingKey.allCases.map { key in
+        let definition = key.definition
+        let flag =
+          key.flagText.map { definition.kind == .boolean ? "`\($0)`, `--no-\(key.flag ?? "")`" : "`\($0)`" } ?? ""
+        let standard = definition.standardText.map { "`\($0)`" } ?? definition.standardWords
+        return "| `\(key.name)` | \(flag) | `\(key.variable)` | \(standard) | \(definition.reason) |\n"
+      }.joined()
+  }
+}

@@ -1,0 +1,79 @@
+import BackupPolicy
+import TestSupport
+import Testing
+
+@testable import holdfast
+
+/// What the agent is told at its start, and again after SIGHUP.
+@Suite("The configuration read again")
+struct ReloadTests {
+  private func setup() throws -> AgentSetup {
+    AgentSetup(retention: try RetentionOptions.parse([]), output: try OutputOptions.parse([]))
+  }
+
+  @Test("Databases come and go, values change, flags stay")
+  func reload() throws {
+    let bed = try ConfigurationBed()
+    let off = "encryption_enabled = false\n"
+    let first = try setup().agent(
+      bed.configuration(flags: [.debounce: "7s"], toml: off + "debounce = \"1s\"\n[[databases]]\npath = \"a.db\"\n"))
+    #expect(first.databases.map(\.name) == ["a"] && first.databases[0].settings.debounce == 7000)
+    #expect(first.databases[0].service.folder == bed.folder.path("backups/a") && first.stopGrace == 10000)
+    let second = try setup().agent(
+      bed.configuration(
+        flags: [.debounce: "7s"],
+        toml: off + """
+          stop_grace = "1s"
+          max_delay = "9s"
+          [[databases]]
+          path = "b.db"
+          schedule = "@daily"
+          timezone = "Europe/Berlin"
+          quiet_hours = "22:00-06:00"
+          keep_last = 3
+          compression_level = 9
+          [[databases]]
+          path = "c.db"
+          enabled = false
+          [[databases]]
+          path = "a.db"
+          backup_dir = "own"
+          """))
+    #expect(second.databases.map(\.name) == ["b", "a"] && second.stopGrace == 1000)
+    let (b, a) = (second.databases[0].settings, second.databases[1].settings)
+    #expect(b.mode == .hybrid && b.schedules.map(\.text) == ["@daily"] && b.zone.name == "Europe/Berlin")
+    #expect(b.quietHours?.text == "22:00-06:00" && b.retention?.keepLast == 3 && b.request.level.value == 9)
+    #expect(b.debounce == 7000 && a.debounce == 7000 && a.maxDelay == 9000)
+    #expect(a.mode == .change && a.retention == nil && a.quietHours == nil)
+    #expect(second.databases[1].service.folder == bed.folder.path("own"))
+    #expect(second.databases.allSatisfy { $0.settings.request.backupType == "change" })
+  }
+
+  @Test("A mistake throws, so the old configuration stays")
+  func mistake() throws {
+    let bed = try ConfigurationBed()
+    for text in [
+      "debounce = 5", "max_backups = 0", "schedule = \"x\"", "mode = \"schedule\"", "timezone = \"Nowhere/At_All\"",
+    ] {
+      let configuration = try bed.configuration(toml: "encryption_enabled = false\ndatabase = \"a.db\"\n\(text)\n")
+      #expect(throws: HoldfastError.self, "\(text)") { try setup().agent(configuration) }
+    }
+    #expect(throws: HoldfastError.self) { try bed.configuration(toml: "debouce = 1").requireSound() }
+  }
+
+  @Test("A password of one database does not reach another; a layer above wins, whichever form it uses")
+  func passwords() throws {
+    let bed = try ConfigurationBed()
+    for name in ["one", "two"] { try bed.folder.write(name, Array("\(name)\n".utf8)) }
+    let toml =
+      "password_file = \"one\"\n[[databases]]\npath = \"a.db\"\n[[databases]]\npath = \"b.db\"\npassword_file = \"two\"\n"
+    func passwords(_ configuration: Configuration) throws -> [String?] {
+      try setup().agent(configuration).databases.map {
+        $0.service.credentials.password?.withBytes { String(decoding: $0, as: UTF8.self) }
+      }
+    }
+    #expect(try passwords(bed.configuration(toml: toml)) == ["one", "two"])
+    #expect(
+      try passwords(bed.configuration(env: "BACKUP_ENCRYPTION_PASSWORD='three'", toml: toml)) == ["three", "three"])
+  }
+}

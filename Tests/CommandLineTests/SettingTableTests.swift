@@ -1,0 +1,115 @@
+import BackupPolicy
+import TestSupport
+import Testing
+
+@testable import holdfast
+
+@Suite("The table of settings")
+struct SettingTableTests {
+  @Test("Names, variables and flags are one each")
+  func unique() {
+    let keys = SettingKey.allCases
+    #expect(Set(keys.map(\.variable)).count == keys.count)
+    #expect(Set(keys.compactMap(\.flag)).count == keys.count { $0.flag != nil })
+  }
+
+  @Test("Every row says what it is and why, and its default and example fit", arguments: SettingKey.allCases)
+  func rows(key: SettingKey) throws {
+    let definition = key.definition
+    #expect(!definition.summary.isEmpty && !definition.reason.isEmpty && !definition.summary.hasSuffix("."))
+    if let text = definition.standardText {
+      _ = try definition.kind.read(.untyped(text))
+    } else {
+      #expect(!definition.standardWords.isEmpty)
+      // It has to show something in the example files.
+      #expect(key.isSecret || definition.example != nil)
+    }
+    if let example = definition.example { _ = try definition.kind.read(.untyped(example)) }
+  }
+
+  @Test("Where nothing is set, every setting can be read as what it is used for")
+  func readers() throws {
+    let bed = try ConfigurationBed()
+    let settings = try bed.configuration().settings()
+    let agent = try AgentSetup(retention: RetentionOptions.parse([]), output: OutputOptions.parse([]))
+      .agentSettings(settings)
+    #expect(agent.mode == .change && agent.debounce == 500 && agent.maxDelay == 5000 && agent.minInterval == 1000)
+    #expect(agent.pollInterval == 30000 && agent.schedules == [] && agent.quietHours == nil && agent.catchUp)
+    #expect(!agent.skipUnchanged && !agent.verifyAfterCreate && agent.retention == nil)
+    #expect(agent.request.encrypt && agent.request.compress && agent.request.level.value == 2)
+    #expect(agent.request.cipher.rawValue == "aes-256-gcm")
+    #expect(try settings.milliseconds(.stopGrace) == 10000 && settings.boolean(.enabled))
+    #expect(try settings.path(.keyFile) == nil && settings.path(.backupDir) == nil)
+  }
+
+  @Test("A schedule makes the mode hybrid, and the mode schedule needs one")
+  func mode() throws {
+    let bed = try ConfigurationBed()
+    #expect(try bed.configuration(toml: "schedule = \"@daily\"").settings().mode() == .hybrid)
+    #expect(try bed.configuration(toml: "schedule = \"@daily\"\nmode = \"change\"").settings().mode() == .change)
+    #expect(throws: HoldfastError.self) { try bed.configuration(toml: "mode = \"schedule\"").settings().mode() }
+  }
+
+  /// Flags > environment > `.env` > a database's table > the top of the file > default.
+  @Test("Layers, the first that says something wins", arguments: SettingKey.inFiles)
+  func precedence(key: SettingKey) throws {
+    let bed = try ConfigurationBed()
+    let (one, two) = key.definition.kind.samples
+    let database = key == .database ? "" : "database = \"/tmp/x.db\"\n"
+    let top = "\(key.name) = \(key.definition.kind.literal(one))\n"
+    func origin(flag: Bool = false, variable: Bool = false, env: Bool = false, toml: Bool = false) throws -> Given? {
+      try bed.configuration(
+        flags: flag ? [key: two] : [:], environment: variable ? [key.variable: two] : [:],
+        env: env ? "\(key.variable)='\(two)'\n" : nil, toml: (toml ? top : "") + database
+      ).settings().given(key)
+    }
+    #expect(try origin(flag: true, variable: true, env: true, toml: true)?.origin == .flag(key.flagText ?? key.name))
+    #expect(try origin(variable: true, env: true, toml: true)?.origin == .variable(key.variable))
+    let line = FilePosition(line: 1, column: key.variable.count + 2)
+    #expect(
+      try origin(env: true, toml: true)?.origin == .envFile(path: bed.env, position: line, name: key.variable))
+    let place = FilePosition(line: 1, column: key.name.count + 4)
+    let given = try #require(try origin(toml: true))
+    #expect(given.origin == .file(path: bed.toml, position: place, key: key.name) && given.raw.text == one)
+    #expect(try origin() == nil)
+  }
+
+  @Test("A database's table wins over the top", arguments: SettingKey.inFiles.filter(\.isPerDatabase))
+  func tables(key: SettingKey) throws {
+    let bed = try ConfigurationBed()
+    let kind = key.definition.kind
+    let (one, two) = kind.samples
+    let configuration = try bed.configuration(
+      toml: """
+        \(key.name) = \(kind.literal(one))
+        [[databases]]
+        path = "a.db"
+        \(key.name) = \(kind.literal(two))
+        [[databases]]
+        path = "b.db"
+        """)
+    #expect(configuration.problems == [])
+    let databases = try configuration.databases()
+    #expect(databases.map { $0.settings.given(key)?.raw.text } == [two, one])
+    let text = try bed.folder.text("holdfast.toml")
+    let flagged = try bed.configuration(flags: [key: one], toml: text)
+    #expect(flagged.settings(flagged.file?.databases[0]).given(key)?.raw.text == one)
+  }
+
+  @Test("The agent has a flag for every setting that has one, and help of the table's words")
+  func flags() throws {
+    let bed = try CommandBed(rows: 1)
+    let help = try bed.succeed("agent", "--help").split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    for key in SettingKey.allCases {
+      guard let flag = key.flagText else { continue }
+      #expect(help.contains(flag) && help.contains(key.variable), "\(key)")
+    }
+  }
+}
+
+extension TemporaryFolder {
+  /// A file's text.
+  func text(_ name: String) throws -> String? {
+    try read(name).map { String(decoding: $0, as: UTF8.self) }
+  }
+}
