@@ -67,6 +67,12 @@ enum Workers {
     try failure.rethrow()
   }
 
+  /// Runs `body`, which takes pieces of the work until none is left, on as many threads as the pieces are worth: on this one
+  /// alone for a piece or two.
+  static func spread(over pieces: Int, _ body: @escaping @Sendable () throws -> Void) throws {
+    if pieces <= 2 { try body() } else { try run(min(pieces, count)) { _ in try body() } }
+  }
+
   private final class Start {
     let body: () -> Void
     init(_ body: @escaping () -> Void) { self.body = body }

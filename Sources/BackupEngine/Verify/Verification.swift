@@ -33,6 +33,8 @@ package struct Check: Hashable, Sendable {
     package static let size = "file_size"
     package static let authentication = "authentication"
     package static let digest = "digest_validation"
+    /// Of an incremental: every point that it needs.
+    package static let chain = "chain"
   }
 }
 
