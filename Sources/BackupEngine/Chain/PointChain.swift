@@ -118,6 +118,20 @@ extension [StoredPoint] {
   }
 }
 
+extension [StoredPoint] {
+  /// The points that need this one, directly or through others, the oldest first.
+  ///
+  /// - Parameter self: every point of a repository, the oldest first.
+  func descendants(of id: PointID) -> [StoredPoint] {
+    var family: Set<PointID> = [id]
+    // A child is younger than its parent; one that claims otherwise cannot be restored anyway.
+    return filter { point in
+      guard point.isIncremental, let parent = point.metadata.parentID, family.contains(parent) else { return false }
+      return family.insert(point.id).inserted
+    }
+  }
+}
+
 extension StoredPoint {
   mutating func breakChain(_ link: BrokenLink) {
     damage("it needs \(link.id), and \(link.reason)")
