@@ -84,7 +84,7 @@ extension ParentFacts {
       protection: metadata.encrypted ? (metadata.cipher ?? .aes256CBC).rawValue : "none", pageSize: metadata.pageSize,
       databasePath: metadata.databasePath)
     isAuthenticated = point.isAuthenticated
-    if point.isDamaged || point.archiveMissing { chainProblem = point.problems.last ?? "it is damaged" }
+    if point.isDamaged || point.archiveMissing { chainProblem = point.problems.first ?? "it is damaged" }
     hasDigest = point.name.encrypted || metadata.digest != nil
   }
 }

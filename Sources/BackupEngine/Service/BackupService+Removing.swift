@@ -141,6 +141,11 @@ extension BackupService {
 extension Repository {
   /// Removes a point and every file of its ID. Needs the exclusive lock.
   func remove(_ point: StoredPoint) throws {
+    // Its number is never given again, and the memory of it may be older than the newest incrementals.
+    if var state = try hostState(), let sequence = point.metadata.sequence, sequence > state.newestSequence {
+      state.newestSequence = sequence
+      try hostStates.save(state)
+    }
     try files.unlink(metadataPath(point.id))
     try files.syncFolder(path(".metadata"))
     for name in try files.list(folder) where ArchiveName(name)?.id == point.id { try files.unlink(path(name)) }

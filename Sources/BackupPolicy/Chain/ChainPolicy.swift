@@ -33,9 +33,9 @@ package enum ChainPolicy {
   /// Why nothing can be built on a point; what is said follows its ID.
   private static func objection(to parent: ParentFacts, _ facts: ChainFacts) -> String? {
     if !parent.isAuthenticated { return "is not authenticated" }
+    if let problem = parent.chainProblem { return "cannot be built on: \(problem)" }
     if ["failed", "suspect", "anomalous"].contains(parent.status) { return "is \(parent.status)" }
     if parent.protection != facts.protection { return "is protected in another way" }
-    if let problem = parent.chainProblem { return "cannot be built on: \(problem)" }
     if !parent.isOfThisRepository { return "belongs to another repository" }
     if !parent.isUnderOurKey { return "was stored under another key" }
     if !parent.hasDigest { return "has no digest" }
