@@ -30,7 +30,8 @@ struct IncrementalSessionTests {
     }
   }
 
-  @Test("an incremental's work does not grow with the database or the repository, and it flushes one file and one folder")
+  @Test(
+    "an incremental's work does not grow with the database or the repository, and it flushes one file and one folder")
   func constantWork() throws {
     let small = try steps(rows: 20, points: 1)
     let large = try steps(rows: 9000, points: 6)
@@ -84,7 +85,8 @@ struct IncrementalSessionTests {
       }
     }
     let points = try bed.service().list()
-    #expect(Set(points.map(\.id)).count == 7 && points.map(\.metadata.sequence) == (1...7).reversed().map { UInt64($0) })
+    #expect(
+      Set(points.map(\.id)).count == 7 && points.map(\.metadata.sequence) == (1...7).reversed().map { UInt64($0) })
     #expect(try bed.restored(points[0].id) == bed.image())
   }
 

@@ -62,10 +62,12 @@ enum ChainWalk {
 
   private static func objection(to parent: StoredPoint, of child: StoredPoint) -> String? {
     let (mother, own) = (parent.metadata, child.metadata)
+    if !parent.isAuthenticated && child.isAuthenticated {
+      return parent.problems.first.map { "that is not authenticated: \($0)" } ?? "that is not authenticated"
+    }
     if parent.isDamaged || mother.status == .failed {
       return (parent.problems + mother.verificationErrors).first.map { "that is damaged: \($0)" } ?? "that is damaged"
     }
-    if !parent.isAuthenticated && child.isAuthenticated { return "that is not authenticated" }
     if parent.name.content == .raw { return "that is a raw copy of damaged files" }
     if mother.repositoryID != own.repositoryID { return "that belongs to another repository" }
     if mother.cipher != own.cipher { return "that is protected in another way" }
@@ -106,7 +108,9 @@ extension [StoredPoint] {
       do {
         _ = try ChainWalk.parent(of: self[index], parent)
       } catch {
-        self[index].breakChain(parent?.brokenLink ?? error)
+        // What is not authenticated is at fault itself, whatever became of its own parents.
+        let origin = parent.flatMap { $0.isAuthenticated ? $0.brokenLink : nil }
+        self[index].breakChain(origin ?? error)
         broken.append(index)
       }
     }
@@ -134,7 +138,9 @@ extension [StoredPoint] {
 
 extension StoredPoint {
   mutating func breakChain(_ link: BrokenLink) {
+    let status = metadata.status
     damage("it needs \(link.id), and \(link.reason)")
+    if status == .unauthenticated { metadata.status = status }
     brokenLink = link
   }
 }
