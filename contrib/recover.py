@@ -3,15 +3,16 @@
 
 Needs Python 3.9 and, for encrypted points, the package `cryptography`. The password is read from the variable
 BACKUP_ENCRYPTION_PASSWORD, the path of a key file from BACKUP_ENCRYPTION_KEY_FILE. OUT must not exist; it appears only
-when every check has passed: checksum, header CRC and MAC, segments, trailer, gzip CRCs, index, sizes; all but the page
-digest, which needs XXH3. Exit codes: 0 done, 1 failed, 3 damaged, 4 no such point, 5 wrong or no key, 64 usage."""
-import hashlib, hmac, json, os, re, struct, sys, tempfile, zlib
+when every check has passed: checksum, header CRC and MAC, segments, trailer, gzip CRCs, sizes, and that each parent is
+the one its child was made from; all but the page digest itself, which needs XXH3.
+Exit codes: 0 done, 1 failed, 3 damaged, 4 no such point, 5 wrong or no key, 64 usage."""
+import hashlib, hmac, itertools, json, os, re, resource, struct, sys, tempfile, zlib
 try:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers import Cipher, aead, algorithms, modes
 except ImportError: aead = None
 
-MAGIC = b"\x89HFA\r\n\x1a\n"
+MAGIC, KINDS = b"\x89HFA\r\n\x1a\n", {"db": 1, "pages": 2, "tar": 3}
 SEGMENT, TAG, HEADER_MAX = 65536, 16, 16 << 20       # plaintext of a segment, AES-GCM tag, longest header read
 FAILED, DAMAGED, NO_POINT, WRONG_KEY, USAGE = 1, 3, 4, 5, 64
 
@@ -22,18 +23,17 @@ def need(condition, why, code=DAMAGED):
 def warn(text): print(f"recover.py: warning: {text}", file=sys.stderr)
 def number(data): return int.from_bytes(data, "big")
 def pieces(file): return iter(lambda: file.read(SEGMENT), b"")
+def kind_of(name): return KINDS[name.split(".")[1]]
 def plausible(data, name): return data[257:262] == b"ustar" if ".tar" in name else data.startswith(b"SQLite format 3\0")
 def take(file, count):
     data = file.read(count) if 0 <= count <= HEADER_MAX else b""
     need(len(data) == count, "the file ends too early, or a length in it is impossible")
     return data
 
-def hkdf(secret, info, salt=bytes(32)):              # HKDF-SHA256 (RFC 5869) with one block out
-    return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
+def hkdf(secret, info, salt=bytes(32)): return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
 def unseal(key, nonce, sealed, associated=None):     # AES-256-GCM; None where it does not open
     try: return aead.AESGCM(key).decrypt(nonce, sealed, associated) if len(sealed) >= TAG else None
     except InvalidTag: return None
-
 def tagged(data):                                    # the fields of tag (2), length (4), bytes that fill `data`
     fields = {}
     while data:
@@ -41,18 +41,14 @@ def tagged(data):                                    # the fields of tag (2), le
         need(6 <= len(data) >= end, "a tagged field is cut off")
         fields[number(data[:2])], data = data[6:end], data[end:]
     return fields
-
 def secrets():                                       # (password or None, key file's key or None)
     password, path = os.environb.get(b"BACKUP_ENCRYPTION_PASSWORD"), os.environ.get("BACKUP_ENCRYPTION_KEY_FILE")
     need(password or path, "set BACKUP_ENCRYPTION_PASSWORD or BACKUP_ENCRYPTION_KEY_FILE", WRONG_KEY)
     if not path: return password, None
     with open(path, "rb") as file: raw = file.read(4096)
-    is_text = re.fullmatch(rb"\s*[0-9a-fA-F]{64}\s*", raw)
-    need(len(raw) == 32 or is_text, f"{path} is not a key file: 32 bytes or 64 hexadecimal digits", WRONG_KEY)
-    return password, bytes.fromhex(raw.decode()) if is_text else raw
-
-def file_key(slots):
-    """What the first slot that opens holds. Rounds out of bounds are refused before they cost anything."""
+    if re.fullmatch(rb"\s*[0-9a-fA-F]{64}\s*", raw): raw = bytes.fromhex(raw.decode())
+    return password, need(len(raw) == 32 and raw, f"{path} is not a key file: 32 bytes or 64 hexadecimal digits", WRONG_KEY)
+def file_key(slots):                                 # what the first slot that opens holds; bounds before any cost
     password, key = secrets()
     for kind, body in slots:
         need(len(body) == {1: 80, 2: 60}.get(kind, len(body)), "a key slot has the wrong size")
@@ -64,12 +60,10 @@ def file_key(slots):
         opened = wrapping and unseal(wrapping, body[-60:-48], body[-48:])
         if opened: return opened
     raise Stop(WRONG_KEY, "no key slot of this point opens with the password or key file given")
-
-def read_header(file):
-    """(fixed part, file key), CRC and MAC proved; leaves the file at the first segment."""
-    fixed = take(file, 16)
-    fixed += take(file, number(fixed[12:]) - 16)
-    covered, slots = fixed + take(file, 2), []
+def fixed_part(file): return (start := take(file, 16)) + take(file, number(start[12:]) - 16)
+def read_header(file):                               # (fixed part, file key), CRC and MAC proved
+    fixed, slots = fixed_part(file), []
+    covered = fixed + take(file, 2)
     for _ in range(number(covered[-2:])):
         start = take(file, 4)
         slots.append((start[0], take(file, number(start[2:]))))
@@ -81,38 +75,36 @@ def read_header(file):
     mac = hmac.digest(hkdf(key, b"holdfast header mac v1"), covered + crc, "sha256")
     need(hmac.compare_digest(mac, take(file, 32)), "the header's MAC is wrong: forged or damaged")
     return fixed, key
-
-def gcm_payload(file, size, point, name):
-    """(image size, member index, generator of the payload) of an aes-256-gcm file, header and trailer proved."""
-    (fixed, key), start = read_header(file), file.tell()
-    need(fixed[82:82 + number(fixed[80:82])] == point.encode(), "the header is another point's: swapped or renamed")
+def facts_of(fixed, point, name):                    # what the fixed part of a header says
     page_size, kind, codec, cipher, _, segment = struct.unpack_from(">IBBBBI", fixed, 48)
-    need(kind in (1, 3) and (cipher, segment) == (1, SEGMENT), "kind, cipher or segment size is not known here", FAILED)
-    need((codec, kind) == (".gz" in name, 3 if ".tar" in name else 1), "the file's name and its header disagree")
-    suffix = os.pread(file.fileno(), 4, size - 4)
+    end = 82 + number(fixed[80:82])
+    parent = fixed[end + 2:end + 2 + number(fixed[end:end + 2])]
+    need(fixed[82:end] == point.encode(), "the header is another point's: swapped or renamed")
+    need(cipher == name.endswith(".enc") and segment == SEGMENT, "cipher or segment size is not known here", FAILED)
+    need((codec, kind) == (".gz" in name, kind_of(name)), "the file's name and its header disagree")
+    return {"page_size": page_size, "repository": fixed[16:32], "parent": parent.decode("ascii", "replace"),
+            "parent_digest": fixed[64:80], "fields": tagged(fixed[end + 2 + len(parent):])}
+
+def gcm_payload(file, size, point, name):            # (facts, generator of the payload), header and trailer proved
+    (fixed, key), start = read_header(file), file.tell()
+    facts, suffix = facts_of(fixed, point, name), os.pread(file.fileno(), 4, size - 4)
     sealed_size = size - 4 - number(suffix) - start
     count = -(-sealed_size // (SEGMENT + TAG))
     need(number(suffix) <= SEGMENT + TAG and sealed_size >= 0, "the trailer's length is impossible")
-    sealed = os.pread(file.fileno(), number(suffix), start + sealed_size)
     key = hkdf(key, b"holdfast payload v1", hashlib.sha256(fixed).digest())
-    trailer = unseal(key, count.to_bytes(11, "big") + b"\x01", sealed, suffix)
+    trailer = unseal(key, count.to_bytes(11, "big") + b"\x01", os.pread(file.fileno(), number(suffix), start + sealed_size), suffix)
     fields = tagged(need(trailer, "the trailer does not open: truncated, extended or damaged"))
     need([len(fields.get(tag, b"")) for tag in (1, 2, 3, 4, 5)] == [8, 8, 4, 16, 32], "the trailer lacks a field")
     image, payload, pages = (number(fields[tag]) for tag in (1, 2, 3))
     need(sealed_size == payload + TAG * count and count == -(-payload // SEGMENT), "segments and trailer do not agree")
-    need(image == (page_size * pages if page_size else image) and (codec or image == payload), "sizes do not agree")
-    index = fields.get(6, b"") if codec else b""
-    need(not index or len(index) % 8 == 4 and number(index[:4]), "the member index is impossible")
-    return image, index and struct.unpack(f">I{len(index) // 8}Q", index), segments(file, sealed_size, key)
-
+    need(image == (facts["page_size"] * pages if facts["page_size"] else image), "sizes do not agree")
+    return facts | {"size": image, "digest": fields[4]}, segments(file, sealed_size, key)
 def segments(file, left, key):
     for i in range(-(-left // (SEGMENT + TAG))):
         sealed = file.read(min(SEGMENT + TAG, left - i * (SEGMENT + TAG)))
         yield need(unseal(key, i.to_bytes(11, "big") + b"\0", sealed), f"segment {i} does not open: damaged")
-
-def cbc_payload(file, size, name):
-    """The payload of an aes-256-cbc file. Only its first bytes can tell a wrong password."""
-    need(size >= 48 and size % 16 == 0, "neither an aes-256-gcm nor an aes-256-cbc file")
+def cbc_payload(file, size, name):                   # only its first bytes can tell a wrong password
+    need(size >= 48 and size % 16 == 0 and kind_of(name) != 2, "neither an aes-256-gcm nor an aes-256-cbc file")
     password = need(secrets()[0], "this is an aes-256-cbc point: set BACKUP_ENCRYPTION_PASSWORD", WRONG_KEY)
     key = hashlib.pbkdf2_hmac("sha256", password, take(file, 16), 100_000)
     cipher, last = Cipher(algorithms.AES(key), modes.CBC(take(file, 16))).decryptor(), b""
@@ -124,63 +116,88 @@ def cbc_payload(file, size, name):
         last = plain[-16:]
     need(1 <= last[-1] <= 16 and last.endswith(last[-1:] * last[-1]), "the padding is wrong: damaged")
     yield last[:-last[-1]]
-
-def gunzip(blocks, index):
-    """Inflates gzip members one after another; zlib checks their CRCs. With an index, checks its offsets too."""
-    member, image, offset, count, starts = None, b"", 0, 0, []
+def gunzip(blocks):                                  # gzip members one after another; zlib checks their CRCs
+    member, image = None, b""
     for block in blocks:
         while block or member and not member.eof and len(image) == SEGMENT:     # zlib may still hold output back
-            if member is None or member.eof:
-                if index and count % index[0] == 0: starts.append(offset)
-                member, count = zlib.decompressobj(31), count + 1
+            if member is None or member.eof: member = zlib.decompressobj(31)
             try: image = member.decompress(block, SEGMENT)
-            except zlib.error as error: raise Stop(DAMAGED, f"gzip member {count} is damaged: {error}")
-            left = member.unused_data if member.eof else member.unconsumed_tail
-            offset, block = offset + len(block) - len(left), left
+            except zlib.error as error: raise Stop(DAMAGED, f"a gzip member is damaged: {error}")
+            block = member.unused_data if member.eof else member.unconsumed_tail
             yield image
     need(member and member.eof, "the gzip data ends too early")
-    need(not index or starts == list(index[1:]), "the member index is not that of the members")
-
-def checksum_agrees(file, folder, point):
-    """Whether the SHA-256 in the point's JSON is the file's; None where there is none: it may be gone or broken."""
+def record(folder, point):                           # checksum and digest of the point's JSON; it may be gone or broken
     try:
-        with open(os.path.join(folder, ".metadata", point + ".json"), "rb") as record:
-            expected, digest = json.loads(record.read(HEADER_MAX))["checksum"].lower(), hashlib.sha256()
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError): return None
-    for block in pieces(file): digest.update(block)
-    return digest.hexdigest() == expected
+        with open(os.path.join(folder, ".metadata", point + ".json"), "rb") as file: keys = json.load(file)
+        return {key: bytes.fromhex(keys[key]) for key in ("checksum", "digest") if keys.get(key)}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError): return {}
 
-def image_of(file, name, folder, point):
-    """Yields the database in pieces; raises Stop, at the last piece at the latest, unless every check passes."""
-    agrees, compressed, encrypted = checksum_agrees(file, folder, point), ".gz" in name, name.endswith(".enc")
+def unpack(file, name, folder, point, out):
+    """Writes the payload to `out` and returns its facts; raises Stop unless every check passes."""
+    known, checksum, encrypted, kind = record(folder, point), hashlib.sha256(), name.endswith(".enc"), kind_of(name)
     need(aead or not encrypted, "this point is encrypted: install the Python package cryptography", FAILED)
+    for block in pieces(file): checksum.update(block)
     file.seek(0)
-    gcm, size, written, begin = encrypted and file.peek(8)[:8] == MAGIC, os.fstat(file.fileno()).st_size, 0, b""
-    need(gcm or agrees is not False, "the SHA-256 of the file is not the one in its metadata")
-    if gcm and agrees is False: warn("the metadata's checksum is not the file's; the archive's authentication decides")
-    total, index, blocks = None, (), cbc_payload(file, size, name) if encrypted else pieces(file)
-    if gcm: total, index, blocks = gcm_payload(file, size, point, name)
-    for piece in gunzip(blocks, index) if compressed else blocks:
+    agrees, size = known.get("checksum", checksum.digest()) == checksum.digest(), os.fstat(file.fileno()).st_size
+    gcm = encrypted and file.peek(8)[:8] == MAGIC
+    need(gcm or agrees, "the SHA-256 of the file is not the one in its metadata")
+    if not agrees: warn("the metadata's checksum is not the file's; the archive's authentication decides")
+    if not gcm and "checksum" not in known: warn(f"{point} has no checksum: nothing proves that the file is as it was stored")
+    facts, blocks = {"parent": "", **known}, cbc_payload(file, size, name) if encrypted else pieces(file)
+    if gcm: facts, blocks = gcm_payload(file, size, point, name)
+    begin, written, limit = b"", 0, facts.get("size") if kind != 2 else None
+    for piece in gunzip(blocks) if ".gz" in name else blocks:
         begin, written = begin or piece[:512], written + len(piece)
-        need(total is None or written <= total, "the image is larger than the trailer says")
-        yield piece
-    need(total is None or written == total, "the image is smaller than the trailer says")
-    if agrees or gcm: return
-    warn("the metadata has no checksum: nothing proves that the file is as it was stored")
-    need(not written or plausible(begin, name) and written % 512 == 0, "this is not a whole database")
+        need(limit is None or written <= limit, "the image is larger than the trailer says")
+        out.write(piece)
+    need(limit is None or written == limit, "the image is smaller than the trailer says")
+    if kind == 2: return facts if gcm else plain_header(out, point, name)
+    need(gcm or "checksum" in known or not written or plausible(begin, name) and written % 512 == 0, "not a whole database")
+    return facts
+def plain_header(out, point, name):                  # an unencrypted incremental begins with a header of its own
+    fixed = out.seek(0) or fixed_part(out)
+    need(fixed[:8] == MAGIC and zlib.crc32(fixed) == number(take(out, 4)), "the header's CRC is wrong")
+    facts = facts_of(fixed, point, name)
+    image = need(facts["fields"].get(10), "the header does not say what it is of")
+    return facts | {"size": number(image[:4]) * facts["page_size"], "digest": image[8:], "start": out.tell()}
+def apply(image, facts, payload):                    # writes an incremental's pages over the image of its parent
+    size, _ = facts["page_size"], payload.seek(facts.get("start", 0))
+    pages = list(itertools.accumulate(number(take(payload, 4)) for _ in range(number(take(payload, 4)))))
+    need(all(0 < a < b for a, b in zip(pages, pages[1:] + [facts["size"] // size + 1])), "its list of pages is impossible")
+    for page in pages:
+        image.seek((page - 1) * size)
+        image.write(take(payload, size))
+    need(not payload.read(1), "something follows its pages")
+    image.truncate(facts["size"])
+def rebuild(folder, point, image, scratch):
+    """Writes the point's image: the full at the end of its chain of parents, then each incremental over it."""
+    child, links, names = None, [], []
+    while point:
+        found = [f"{point}.{kind}{end}" for kind in KINDS for end in (".gz.enc", ".enc", ".gz", "")]
+        found = [name for name in found if os.path.isfile(os.path.join(folder, name))]
+        need(found, f"no point {point} in {folder}", DAMAGED if child else NO_POINT)
+        if found[1:]: warn(f"several files for this point, {found[0]} is taken")
+        need(found[0] not in names, "the chain of parents runs in a circle")
+        names.append(name := found[0])
+        out = tempfile.TemporaryFile(dir=scratch) if kind_of(name) == 2 else image
+        with open(os.path.join(folder, name), "rb") as file: facts = unpack(file, name, folder, point, out)
+        need(bool(facts["parent"]) == (kind_of(name) == 2), "a full has no parent, and an incremental has one")
+        for key, of in ("repository", "repository"), ("digest", "parent_digest"), ("page_size", "page_size"):
+            need(not child or facts.get(key, child[of]) == child[of], f"{point} has another {key} than its child was made from")
+        if kind_of(name) == 2: links.append((facts, out))
+        child, point = facts, facts["parent"]
+    for facts, payload in reversed(links): apply(image, facts, payload)
+    return names
 
 def recover(folder, point, out):
-    names = (point + kind + end for kind in (".db", ".tar") for end in (".gz.enc", ".enc", ".gz", ""))
-    names = [name for name in names if os.path.isfile(os.path.join(folder, name))]
-    need(names, f"no point {point} in {folder}", NO_POINT)
     for path in (out, out + "-wal", out + "-shm", out + "-journal"):
         need(not os.path.lexists(path), f"{path} exists; nothing is overwritten or mixed with it", FAILED)
-    if names[1:]: warn(f"several files for this point, {names[0]} is taken")
-    parent = os.path.dirname(os.path.abspath(out))
+    parent, limit = os.path.dirname(os.path.abspath(out)), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))                  # a long chain needs many files at a time
     image = tempfile.NamedTemporaryFile(dir=parent, prefix=".tmp-recover-", delete=False)
     try:
-        with open(os.path.join(folder, names[0]), "rb") as file, image:
-            for piece in image_of(file, names[0], folder, point): image.write(piece)
+        with image:
+            names = rebuild(folder, point, image, parent)
             image.flush()
             os.fsync(image.fileno())
         os.close(os.open(out, os.O_CREAT | os.O_EXCL, 0o600))     # unlike a rename alone, never takes an existing name
@@ -188,7 +205,7 @@ def recover(folder, point, out):
         os.fsync(os.open(parent, os.O_RDONLY))
     finally:
         if os.path.exists(image.name): os.unlink(image.name)
-    print(f"{out}: restored from {names[0]}; every check passed that needs no XXH3")
+    print(f"{out}: restored from {', '.join(names)}; every check passed that needs no XXH3")
 
 if __name__ == "__main__":
     try:

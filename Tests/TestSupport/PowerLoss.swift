@@ -63,7 +63,7 @@ package final class PowerLoss: FileOperations, @unchecked Sendable {
 extension PowerLoss {
   package func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
     try recording {
-      let isNew = try mode != .read && mode != .readNoFollow && base.status(path) == nil
+      let isNew = try mode.creates && base.status(path) == nil
       let file = try base.open(path, mode)
       if isNew { try journal.created(path) }
       return file

@@ -64,7 +64,7 @@ extension Step {
   /// Whether the disk may look different afterwards, to whoever reads it while the machine stays up.
   var changesFiles: Bool {
     switch kind {
-    case .open(let mode): mode != .read && mode != .readNoFollow
+    case .open(let mode): mode.creates
     case .write, .makeFolder, .unlink, .rename, .setAttributes: true
     case .read, .sync, .size, .status, .list, .syncFolder, .freeSpace, .lock: false
     }
@@ -81,7 +81,7 @@ extension Step {
   /// Whether it puts something new on the disk; it is these that keep failing on a full one.
   var takesSpace: Bool {
     switch kind {
-    case .open(let mode): mode != .read && mode != .readNoFollow
+    case .open(let mode): mode.creates
     case .write, .makeFolder: true
     default: false
     }
@@ -100,4 +100,9 @@ extension Step {
   var isWrite: Bool {
     if case .write = kind { true } else { false }
   }
+}
+
+extension OpenMode {
+  /// Whether opening may make a file.
+  var creates: Bool { self == .createNew || self == .lockFile }
 }

@@ -1,8 +1,9 @@
 import BackupPolicy
 
-/// The fixed part of an `aes-256-gcm` archive: who this point is. `contrib/FORMAT.md` has the byte table.
+/// The fixed part of an archive: who this point is. `contrib/FORMAT.md` has the byte table.
 ///
-/// It is in the clear, and authenticated by the MAC behind it and by the payload key, which is derived from its hash.
+/// It is in the clear. In an `aes-256-gcm` archive the MAC behind it and the payload key, which is derived from its hash,
+/// authenticate it; an unencrypted incremental carries one too, guarded by a CRC.
 package struct ArchiveHeader: Hashable, Sendable {
   package static let magic: [UInt8] = [0x89, 0x48, 0x46, 0x41, 0x0d, 0x0a, 0x1a, 0x0a]
   static let version: UInt16 = 1
@@ -40,6 +41,8 @@ package struct ArchiveHeader: Hashable, Sendable {
     // 7 is not used.
     case holdfastVersion = 8
     case chainID
+    /// Page count (4), pages stored (4) and digest (16) of an unencrypted incremental, which has no trailer.
+    case image
   }
 
   package var repositoryID: [UInt8]
@@ -48,6 +51,8 @@ package struct ArchiveHeader: Hashable, Sendable {
   package var pageSize: UInt32
   package var kind: Kind
   package var compressed: Bool
+  /// Whether the archive is `aes-256-gcm`.
+  package var isSealed = true
   package var parentDigest: [UInt8]
   package var id: PointID
   package var parentID: PointID?
@@ -68,7 +73,7 @@ package struct ArchiveHeader: Hashable, Sendable {
     writer.integer(sequence)
     writer.integer(created.milliseconds)
     writer.integer(pageSize)
-    writer.raw([kind.rawValue, compressed ? 1 : 0, 1, 0])
+    writer.raw([kind.rawValue, compressed ? 1 : 0, isSealed ? 1 : 0, 0])
     writer.integer(UInt32(Self.segmentSize))
     writer.integer(UInt32(0))
     writer.raw(parentDigest)
@@ -96,7 +101,7 @@ package struct ArchiveHeader: Hashable, Sendable {
         .failed, "the archive has format version \(version), and this program reads version \(Self.version)",
         hint: "use a newer holdfast")
     }
-    guard let kind = Kind(rawValue: kinds[0]), kinds[1] <= 1, kinds[2] == 1, Int(segment) == Self.segmentSize,
+    guard let kind = Kind(rawValue: kinds[0]), kinds[1] <= 1, kinds[2] <= 1, Int(segment) == Self.segmentSize,
       let id = PointID(idText), parentText.isEmpty || PointID(parentText) != nil, Self.isPageSize(pageSize),
       sequence <= Self.maximumSequence
     else { throw HoldfastError(.archiveCorrupt, "the archive's header holds impossible values") }
@@ -104,6 +109,10 @@ package struct ArchiveHeader: Hashable, Sendable {
       repositoryID: repositoryID, sequence: sequence, created: Timestamp(milliseconds: created), pageSize: pageSize,
       kind: kind, compressed: kinds[1] == 1, parentDigest: parentDigest, id: id, parentID: PointID(parentText),
       fields: fields)
+    isSealed = kinds[2] == 1
+    guard (kind == .incremental) == (parentID != nil), isSealed || kind == .incremental else {
+      throw HoldfastError(.archiveCorrupt, "the archive's header holds impossible values")
+    }
   }
 
   package init(

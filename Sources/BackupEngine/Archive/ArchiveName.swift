@@ -6,6 +6,8 @@ package struct ArchiveName: Hashable, Sendable {
   package enum Content: String, Sendable {
     /// A database image.
     case database = ".db"
+    /// The pages that changed since another point.
+    case pages = ".pages"
     /// A tar of a damaged database's files as they were found.
     case raw = ".tar"
   }

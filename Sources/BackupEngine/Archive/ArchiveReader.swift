@@ -9,8 +9,8 @@ struct ReadArchive: Sendable {
   var pageSize: Int
   /// ``PageDigest`` of the image; nil where the page size could not be told.
   var digest: [UInt8]?
-  /// The authenticated trailer of an `aes-256-gcm` archive.
-  var trailer: ArchiveTrailer?
+  /// Whether key and authentication prove the content (`aes-256-gcm`).
+  var isAuthenticated: Bool
 }
 
 /// Opens an archive of any kind and turns it back into an image, on every core where its format allows.
@@ -46,7 +46,13 @@ final class ArchiveReader {
         .archiveCorrupt, "the file holds point \(header.id): it was renamed or swapped",
         hint: "give the file its own name again")
     }
-    guard header.compressed == name.compressed else {
+    let kind: ArchiveHeader.Kind =
+      switch name.content {
+      case .database: .full
+      case .pages: .incremental
+      case .raw: .raw
+      }
+    guard header.compressed == name.compressed, header.kind == kind else {
       throw HoldfastError(.archiveCorrupt, "its name says \(name.text) and its header says otherwise")
     }
   }
@@ -87,6 +93,27 @@ final class ArchiveReader {
     return name.encrypted ? try CBCSource(reader, credentials: credentials) : PlainSource(reader)
   }
 
+  /// Reads an incremental, handing its pages out from several threads: some of their numbers and their bytes, one after another.
+  ///
+  /// - Returns: SHA-256 of the archive file.
+  func readPages(
+    _ consume: @escaping @Sendable (ArraySlice<UInt32>, UnsafeRawBufferPointer) throws -> Void
+  ) throws -> [UInt8] {
+    let source = try source()
+    let total = reader.size
+    let payload = PagesPayload(source, compressed: name.compressed) { [progress] in
+      try progress.update("reading", source.position, of: total)
+    }
+    let header = try head?.header ?? payload.readPlainHead()
+    try Self.check(header, name)
+    guard header.kind == .incremental, let pageCount = source.trailer?.pageCount ?? header.image?.pageCount,
+      header.pageSize > 0
+    else { throw HoldfastError(.archiveCorrupt, "its header is not that of an incremental") }
+    let pages = try payload.readList(pageCount: pageCount, pageSize: Int(header.pageSize))
+    try payload.readPages(pages, pageSize: Int(header.pageSize), consume)
+    return try reader.finish()
+  }
+
   private func readAll(limit: Int64, pageSize: Int?, to target: some ImageTarget) throws -> ReadArchive {
     let source = try source()
     let limit = source.trailer.map { Int64(clamping: $0.imageSize) } ?? limit
@@ -105,13 +132,12 @@ final class ArchiveReader {
     }
     let result = ReadArchive(
       checksum: try reader.finish(), imageSize: assembly.imageSize, pageSize: assembly.pageSize ?? 0,
-      digest: assembly.digest, trailer: source.trailer)
-    try checkTrailer(result)
+      digest: assembly.digest, isAuthenticated: source.trailer != nil)
+    if let trailer = source.trailer { try check(result, trailer) }
     return result
   }
 
-  private func checkTrailer(_ result: ReadArchive) throws {
-    guard let trailer = result.trailer else { return }
+  private func check(_ result: ReadArchive, _ trailer: ArchiveTrailer) throws {
     let isSized = Int64(clamping: trailer.imageSize) == result.imageSize
     if isSized && name.content == .raw { return }
     guard isSized, Int64(trailer.pageCount) * Int64(result.pageSize) == result.imageSize

@@ -17,6 +17,8 @@ struct ArchiveTrailer: Hashable, Sendable {
   var memberOffsets: [UInt64]
   /// Rows of each table; nil where they were not counted, or are too many to stand here.
   var tableCounts: [String: Int64?]?
+  /// Pages that an incremental holds; nil for a full.
+  var pagesStored: UInt32?
 
   /// The trailer is one segment: the member index has half of it, a schema of thousands of tables is left to the JSON.
   private static let maximumCounts = 24 << 10
@@ -31,6 +33,7 @@ struct ArchiveTrailer: Hashable, Sendable {
     writer.field(5, digestKey)
     writer.field(6, Self.bytes(memberStride) + memberOffsets.flatMap { Self.bytes($0) })
     if let counts = tableCounts?.json.encoded(), counts.count <= Self.maximumCounts { writer.field(7, counts) }
+    if let pagesStored { writer.field(8, Self.bytes(pagesStored)) }
     return writer.bytes
   }
 
@@ -47,13 +50,15 @@ struct ArchiveTrailer: Hashable, Sendable {
     self.init(
       imageSize: imageSize, payloadSize: payloadSize, pageCount: pageCount, digest: digest, digestKey: digestKey,
       memberStride: stride, memberOffsets: offsets,
-      tableCounts: fields[7].flatMap { JSONValue(parsing: $0) }.flatMap { [String: Int64?]($0) })
+      tableCounts: fields[7].flatMap { JSONValue(parsing: $0) }.flatMap { [String: Int64?]($0) },
+      pagesStored: Self.integer(fields[8]))
   }
 
   init(
     imageSize: UInt64, payloadSize: UInt64, pageCount: UInt32, digest: [UInt8], digestKey: [UInt8],
-    memberStride: UInt32, memberOffsets: [UInt64], tableCounts: [String: Int64?]?
+    memberStride: UInt32, memberOffsets: [UInt64], tableCounts: [String: Int64?]?, pagesStored: UInt32? = nil
   ) {
+    self.pagesStored = pagesStored
     self.imageSize = imageSize
     self.payloadSize = payloadSize
     self.pageCount = pageCount

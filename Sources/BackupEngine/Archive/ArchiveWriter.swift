@@ -21,14 +21,17 @@ final class ArchiveWriter: Sendable {
   private let progress: Progress
   private let tableRoots: [String: UInt32]
   private let census: RowCensus?
+  private let table: PageDigestsWriter?
 
   /// - Parameters:
   ///   - level: nil stores the image as it is.
   ///   - tableRoots: tables whose rows are to be counted.
+  ///   - table: gets the hash of every page.
   init(
     _ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, tableRoots: [String: UInt32],
-    progress: Progress
+    table: PageDigestsWriter? = nil, progress: Progress
   ) {
+    self.table = table
     self.tableRoots = tableRoots
     census = RowCensus(pageSize: source.pageSize, pageCount: source.pageCount)
     self.source = source
@@ -46,7 +49,7 @@ final class ArchiveWriter: Sendable {
       do {
         let encoder = try level.map { try GzipMemberEncoder(level: $0) }
         while let slot = try order.claim(below: chunks, read) {
-          digest.add(slot.pages, first: first(of: slot.chunk), source, secret)
+          digest.add(hash(slot.pages, first: first(of: slot.chunk)))
           census?.add(slot.pages, first: first(of: slot.chunk))
           try slot.encode(encoder)
           try order.emit(slot)
@@ -61,6 +64,14 @@ final class ArchiveWriter: Sendable {
     let counts = tableCounts()
     try sink.finish(trailer(order, digest: sum, digestKey: digestKey, counts))
     return WrittenArchive(size: file.size, checksum: try file.finish(), digest: sum, tableCounts: counts)
+  }
+
+  private func hash(_ pages: UnsafeRawBufferPointer, first: UInt32) -> PageDigest {
+    var part = PageDigest()
+    guard source.pageSize > 0 else { return part }
+    if let table { return table.add(pages, first: first, secret: secret) }
+    part.add(pages, first: first, pageSize: source.pageSize, lockPage: source.lockPage, secret: secret)
+    return part
   }
 
   private func tableCounts() -> [String: Int64?]? {
@@ -99,16 +110,5 @@ final class SharedDigest: Sendable {
 
   func add(_ part: PageDigest) {
     monitor.locked { sum.combine(part) }
-  }
-}
-
-extension SharedDigest {
-  fileprivate func add(
-    _ pages: UnsafeRawBufferPointer, first: UInt32, _ source: any ImageSource, _ secret: PageDigest.Secret
-  ) {
-    guard source.pageSize > 0 else { return }
-    var part = PageDigest()
-    part.add(pages, first: first, pageSize: source.pageSize, lockPage: source.lockPage, secret: secret)
-    add(part)
   }
 }

@@ -4,8 +4,8 @@ import CXXHash
 ///
 /// It proves against accidents. Changing one page changes it by two XORs, so an incremental updates it in O(changes).
 struct PageDigest: Hashable, Sendable {
-  private var high: UInt64 = 0
-  private var low: UInt64 = 0
+  private(set) var high: UInt64 = 0
+  private(set) var low: UInt64 = 0
 
   /// Base secret of the page hashes: XXH3's own, or one derived from a digest key.
   final class Secret: Sendable {
@@ -42,14 +42,15 @@ struct PageDigest: Hashable, Sendable {
   mutating func add(
     _ pages: UnsafeRawBufferPointer, first: UInt32, pageSize: Int, lockPage: UInt32, secret: Secret
   ) {
-    secret.bytes.withUnsafeBufferPointer { base in
-      for index in 0..<(pages.count / pageSize) where first + UInt32(index) != lockPage {
-        let page = pages.baseAddress! + index * pageSize
-        let hash = cxxhash_page(page, pageSize, base.baseAddress, UInt64(first) + UInt64(index))
-        high ^= hash.high64
-        low ^= hash.low64
-      }
+    PageHash.each(of: pages, first: first, pageSize: pageSize, lockPage: lockPage, secret: secret) { _, hash in
+      toggle(hash)
     }
+  }
+
+  /// Adds one page's hash, or takes it away: XOR is its own inverse.
+  mutating func toggle(_ hash: PageHash) {
+    high ^= hash.high
+    low ^= hash.low
   }
 
   /// Joins what another thread added.
@@ -60,13 +61,15 @@ struct PageDigest: Hashable, Sendable {
 
   /// The 16 bytes that name a whole database.
   func finished(pageSize: Int, pageCount: UInt32) -> [UInt8] {
-    var shape = ByteWriter()
-    shape.integer(UInt32(pageSize))
-    shape.integer(pageCount)
-    let hash = shape.bytes.withUnsafeBytes { XXH3_128bits($0.baseAddress, $0.count) }
-    var writer = ByteWriter()
-    writer.integer(high ^ hash.high64)
-    writer.integer(low ^ hash.low64)
-    return writer.bytes
+    var whole = self
+    whole.toggle(PageHash(shape: pageSize, pageCount))
+    return PageHash(high: whole.high, low: whole.low).bytes
+  }
+
+  /// The sum of the page hashes behind a finished digest; nil where that is not 16 bytes long.
+  init?(finished: [UInt8], pageSize: Int, pageCount: UInt32) {
+    guard let hash = PageHash(finished) else { return nil }
+    toggle(hash)
+    toggle(PageHash(shape: pageSize, pageCount))
   }
 }

@@ -63,9 +63,18 @@ final class PieceReader: @unchecked Sendable {
 
   /// Reads one whole member; its size, or 0 at the end.
   private func readMember(into input: UnsafeMutableRawBufferPointer, _ head: PendingHeader) throws -> Int {
+    try Self.readMember(from: source, into: input, header: head.take())
+  }
+
+  /// Reads one whole member into `input`, which holds any; its size, or 0 at the end.
+  ///
+  /// - Parameter known: its header, where that was read before.
+  static func readMember(
+    from source: any PayloadSource, into input: UnsafeMutableRawBufferPointer, header known: [UInt8]? = nil
+  ) throws -> Int {
     let header = UnsafeMutableRawBufferPointer(rebasing: input[..<GzipMember.headerSize])
-    if let bytes = head.take() {
-      header.copyBytes(from: bytes)
+    if let known {
+      header.copyBytes(from: known)
     } else if try !source.readExactly(into: header) {
       return 0
     }

@@ -72,6 +72,7 @@ struct SealedHeader: Sendable {
     self.crc = crc
     self.mac = mac
     header = try ArchiveHeader(fixed)
+    guard header.isSealed else { throw Self.damaged("its header is of an unencrypted archive") }
   }
 
   private static func bytes(_ file: OpenFile, _ files: any FileOperations, count: Int) throws -> [UInt8] {

@@ -58,6 +58,12 @@ enum Workers {
     try failure.rethrow()
   }
 
+  /// Runs `body`, which takes pieces of the work until none is left, on as many threads as the pieces are worth: on this one
+  /// alone for a piece or two.
+  static func spread(over pieces: Int, _ body: @escaping @Sendable () throws -> Void) throws {
+    if pieces <= 2 { try body() } else { try run(min(pieces, count)) { _ in try body() } }
+  }
+
   /// Starts one thread, which the caller joins or detaches.
   ///
   /// - Parameter name: what it is, for the error where the system has no more of them.

@@ -9,14 +9,15 @@ extension BackupCreator {
     _ metadata: inout PointMetadata, _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource,
     _ content: DatabaseContent, started: Int64
   ) throws {
-    let temporary = repository.path(".tmp-\(metadata.id)")
-    let seal = try request.encrypt && request.cipher == .aes256GCM ? prepareSeal(metadata, points) : nil
-    metadata.repositoryID = seal?.repositoryID
-    let archive = try Leftovers.withFile(temporary, files) { file in
-      let archive = try write(file, metadata, request, source, content, seal)
+    let seal = try request.encrypt && request.cipher == .aes256GCM ? prepareSeal(points) : nil
+    metadata.repositoryID = seal?.identity.id.hex
+    let table = makeTable(metadata, request)
+    defer { table?.discard() }
+    let archive = try Leftovers.withFile(repository.path(".tmp-\(metadata.id)"), files) { file in
+      let archive = try write(file, metadata, request, source, content, seal, table)
       try files.sync(file)
       metadata.checksum = archive.checksum.hex
-      try rememberTrust(metadata, points, seal)
+      try repository.rememberTrust(metadata, points, sealed: metadata.repositoryID)
       try files.rename(file.path, to: repository.path(metadata.filename))
       return archive
     }
@@ -27,6 +28,26 @@ extension BackupCreator {
     metadata.digest = archive.digest.hex
     metadata.durationMS = environment.monotonic() - started
     finish(metadata, sealed: seal != nil)
+    put(table, metadata, digest: archive.digest)
+  }
+
+  /// The page hashes that the next incremental compares with; nil for what nothing is built on.
+  private func makeTable(_ metadata: PointMetadata, _ request: CreateRequest) -> PageDigestsWriter? {
+    guard metadata.mayBeParent, request.protection != ArchiveCipher.aes256CBC.rawValue,
+      let pageSize = metadata.pageSize, pageSize > 0
+    else { return nil }
+    // Without it the next incremental costs more, and that is all.
+    return try? PageDigestsWriter(in: repository, pageSize: pageSize)
+  }
+
+  private func put(_ table: PageDigestsWriter?, _ metadata: PointMetadata, digest: [UInt8]) {
+    guard let table, let pageSize = metadata.pageSize, let pageCount = metadata.pageCount else { return }
+    let header = PageDigestsHeader(point: metadata.id, digest: digest, pageSize: pageSize, pageCount: pageCount)
+    do {
+      try table.commit(header, in: repository)
+    } catch {
+      environment.logger.warning("the page hashes of \(metadata.id) were not stored; they will be made anew: \(error)")
+    }
   }
 
   /// After the commit nothing may fail the backup: what is written here is derived, and derived again when it is missing.
@@ -36,39 +57,19 @@ extension BackupCreator {
     } catch {
       environment.logger.warning("the metadata of \(metadata.id) was not stored; it will be derived: \(error)")
     }
-    guard sealed, var state = try? repository.hostState(), let sequence = metadata.sequence else { return }
-    state.newestSequence = max(state.newestSequence, sequence)
-    state.expectedSequence = sequence
+    guard sealed, let sequence = metadata.sequence else { return }
     do {
-      try repository.hostStates.save(state)
+      try repository.rememberNewest(sequence)
     } catch {
       environment.logger.warning("this host's memory of \(repository.folder) was not updated: \(error)")
     }
   }
 
-  /// Header and keys of an authenticated archive.
-  private struct Seal {
-    var head: SealedHeader
-    var payloadKey: SecretBytes
-    var digestKey: SecretBytes
-    var repositoryID: String
-  }
-
-  private func prepareSeal(_ metadata: PointMetadata, _ points: [StoredPoint]) throws -> Seal {
+  private func prepareSeal(_ points: [StoredPoint]) throws -> RepositorySeal {
     let identity = try repository.identity(points, iterations: environment.passwordIterations)
-    let secrets = try ArchiveSecrets(repository.credentials, salt: identity.salt, iterations: identity.iterations)
+    let seal = try RepositorySeal(identity, repository.credentials)
     try proveKey(points, identity)
-    let header = ArchiveHeader(
-      repositoryID: identity.id, sequence: metadata.sequence ?? 1, created: metadata.created,
-      pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == "raw" ? .raw : .full,
-      compressed: metadata.compressed,
-      parentDigest: [UInt8](repeating: 0, count: 16), id: metadata.id, parentID: nil,
-      fields: ArchiveHeader.fields(of: metadata))
-    let fileKey = SecretBytes(try SecretBytes.random(32))
-    let head = try SealedHeader(header, fileKey: fileKey, secrets: secrets)
-    return Seal(
-      head: head, payloadKey: try head.payloadKey(fileKey),
-      digestKey: try secrets.digestKey(repositoryID: identity.id), repositoryID: identity.id.hex)
+    return seal
   }
 
   /// A mistyped password would go unnoticed until somebody needs the backup: the newest point must open with it.
@@ -85,13 +86,14 @@ extension BackupCreator {
 
   private func write(
     _ file: OpenFile, _ metadata: PointMetadata, _ request: CreateRequest, _ source: any ImageSource,
-    _ content: DatabaseContent, _ seal: Seal?
+    _ content: DatabaseContent, _ seal: RepositorySeal?, _ table: PageDigestsWriter?
   ) throws -> WrittenArchive {
     let output = try HashingFileWriter(file, files)
     let sink: any PayloadSink
     if let seal {
-      try output.write(seal.head.encoded)
-      sink = try GCMSink(output, payloadKey: seal.payloadKey)
+      let sealed = try seal.seal(header(metadata, seal.identity))
+      try output.write(sealed.head.encoded)
+      sink = try GCMSink(output, payloadKey: sealed.payloadKey)
     } else if request.encrypt {
       sink = try CBCSink(output, credentials: repository.credentials)
     } else {
@@ -100,34 +102,20 @@ extension BackupCreator {
     let secret = try seal.map { try PageDigest.Secret(key: $0.digestKey) } ?? .standard
     let writer = ArchiveWriter(
       source, level: request.compress ? request.level : nil, secret: secret, tableRoots: content.tableRoots,
-      progress: progress)
+      table: table, progress: progress)
     return try writer.write(to: sink, file: output, digestKey: seal?.digestKey.withBytes { Array($0) } ?? [])
   }
 
-  /// Before the commit: the first authenticated point seals the repository, and a point without authentication in a sealed
-  /// one is remembered. The other way round, a crash in between would leave a point that this host does not trust.
-  private func rememberTrust(_ metadata: PointMetadata, _ points: [StoredPoint], _ seal: Seal?) throws {
-    var state = try repository.hostState() ?? HostState(repositoryPath: repository.folder)
-    let before = state
-    state.repositoryPath = repository.folder
-    if let seal {
-      for point in points where !state.sealed {
-        if let checksum = try checksum(of: point) { state.accept(point.id, checksum: checksum) }
-      }
-      state.sealed = true
-      state.repositoryID = seal.repositoryID
-    } else if state.sealed, let checksum = metadata.checksum {
-      state.accept(metadata.id, checksum: checksum)
-    }
-    if state != before { try repository.hostStates.save(state) }
+  private func header(_ metadata: PointMetadata, _ identity: RepositoryIdentity) -> ArchiveHeader {
+    ArchiveHeader(
+      repositoryID: identity.id, sequence: metadata.sequence ?? 1, created: metadata.created,
+      pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == "raw" ? .raw : .full,
+      compressed: metadata.compressed, parentDigest: [UInt8](repeating: 0, count: 16), id: metadata.id, parentID: nil,
+      fields: ArchiveHeader.fields(of: metadata))
   }
+}
 
-  /// The checksum of a plain or CBC point that was there before the seal; computed where none is recorded.
-  private func checksum(of point: StoredPoint) throws -> String? {
-    guard point.metadata.cipher != .aes256GCM, !point.archiveMissing else { return nil }
-    if let recorded = point.metadata.checksum { return recorded }
-    let file = try files.open(repository.path(point.name.text), .readNoFollow)
-    defer { files.close(file) }
-    return try HashingFileReader(file, files).finish().hex
-  }
+extension PointMetadata {
+  /// Whether incrementals may build on it: a point of the database's own history, not what a restore or a guard put aside.
+  var mayBeParent: Bool { kind != "raw" && status != .anomalous && !["safety", "guard"].contains(backupType) }
 }

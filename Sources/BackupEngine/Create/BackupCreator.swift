@@ -16,11 +16,7 @@ struct BackupCreator {
 
   /// Makes one backup; returns its metadata and where in the database's history it stands.
   func create(_ request: CreateRequest) throws -> (metadata: PointMetadata, position: SnapshotPosition) {
-    if request.encrypt && repository.credentials.isEmpty {
-      throw HoldfastError(
-        .keyMissing, "backups are encrypted, and neither a password nor a key is given",
-        hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
-    }
+    try request.requireKey(repository.credentials)
     let started = environment.monotonic()
     // Opened before the lock is taken: a missing database must not leave a trace in the repository.
     let connection = try onDatabase {
@@ -87,25 +83,12 @@ struct BackupCreator {
     _ resolvedPath: String, as payload: ArchiveName.Content = .database
   ) throws -> PointMetadata {
     let now = environment.now()
-    let id = unusedID(at: now, points)
-    let name = ArchiveName(id: id, content: payload, compressed: request.compress, encrypted: request.encrypt)
-    var metadata = PointMetadata(id: id, filename: name.text, created: now)
-    metadata.backupType = request.backupType
+    let shape = DatabaseShape(path: resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount)
+    var metadata = request.metadata(
+      Repository.unusedID(at: now, among: points.map(\.id)), sequence: try repository.nextSequence(points), payload,
+      of: shape, environment, created: now)
     metadata.originalSize = source.imageSize
-    metadata.encrypted = request.encrypt
-    metadata.compressed = request.compress
-    metadata.cipher = request.encrypt ? request.cipher : nil
     metadata.schemaVersion = content.schemaVersion
-    metadata.description = request.description
-    metadata.tags = request.tags
-    metadata.chainID = id
-    metadata.sequence = try nextSequence(points)
-    metadata.pageSize = source.pageSize
-    metadata.pageCount = source.pageCount
-    metadata.pagesStored = source.pageCount
-    metadata.databasePath = resolvedPath
-    metadata.host = environment.host
-    metadata.holdfastVersion = holdfastVersion
     if isAnotherDatabase(resolvedPath, points) { metadata.status = .anomalous }
     return metadata
   }
@@ -116,19 +99,5 @@ struct BackupCreator {
       return false
     }
     return known != path
-  }
-
-  private func unusedID(at now: Timestamp, _ points: [StoredPoint]) -> PointID {
-    let first = PointID(at: now)
-    // One more than the highest, never a gap: the name of a point that was removed must not come to mean another.
-    let numbers = points.map(\.id).filter { $0.second == first.second }.map { id in
-      Int(id.text.dropFirst(first.text.utf8.count + 1)) ?? 0
-    }
-    return PointID(at: now, number: numbers.max().map { $0 + 1 } ?? 0)
-  }
-
-  private func nextSequence(_ points: [StoredPoint]) throws -> UInt64 {
-    let stored = points.compactMap(\.metadata.sequence).max() ?? 0
-    return max(stored, try repository.hostState()?.newestSequence ?? 0) + 1
   }
 }

@@ -2,7 +2,7 @@ import BackupPolicy
 import SQLitePages
 
 extension BackupService {
-  /// Whether a full point holds the very pages that a snapshot sees, told by their digest.
+  /// Whether a point holds the very pages that a snapshot sees, told by their digest.
   ///
   /// Costs one read of the database, and less where page size or count differ. A checkpoint, a database's last close and our
   /// own closing move pages from one file to another without changing the content: only this can tell.
@@ -54,7 +54,7 @@ private struct RecordedDigest {
 
   /// From the authenticated trailer where there is one, else from the metadata; nil where neither has it.
   init?(_ point: StoredPoint, in repository: Repository) throws {
-    guard point.metadata.kind == "full", !point.isDamaged, !point.archiveMissing else { return nil }
+    guard point.name.content != .raw, !point.isDamaged, !point.archiveMissing else { return nil }
     guard point.metadata.cipher == .aes256GCM else {
       guard let digest = point.metadata.digest.flatMap({ [UInt8](hex: $0) }), let pageSize = point.metadata.pageSize,
         let pageCount = point.metadata.pageCount

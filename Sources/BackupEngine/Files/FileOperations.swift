@@ -21,7 +21,9 @@ package enum OpenMode: Hashable, Sendable {
   case readNoFollow
   /// A file that must not exist yet, to write and read (`O_EXCL`).
   case createNew
-  /// An existing or new file, to hold a lock on (`O_RDWR | O_CREAT`); its content is never used.
+  /// An existing file, to read and to change in place.
+  case update
+  /// An existing or new file, to hold a lock on (`O_RDWR | O_CREAT`).
   case lockFile
 }
 

@@ -13,6 +13,7 @@ package final class SystemFileOperations: FileOperations {
       case .read: O_RDONLY | O_CLOEXEC | O_NONBLOCK
       case .readNoFollow: O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW
       case .createNew: O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC
+      case .update: O_RDWR | O_CLOEXEC | O_NOFOLLOW
       case .lockFile: O_RDWR | O_CREAT | O_CLOEXEC
       }
     let descriptor = try retrying("open", path) { Glibc.open(path, flags, 0o600) }

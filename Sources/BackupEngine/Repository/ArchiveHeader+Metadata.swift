@@ -23,11 +23,25 @@ extension ArchiveHeader {
     metadata.kind = kind.name
     metadata.parentID = parentID
     metadata.chainID = text(Tag.chainID.rawValue).flatMap(PointID.init) ?? id
-    metadata.repositoryID = repositoryID.hex
+    metadata.repositoryID = isSealed ? repositoryID.hex : nil
     metadata.pageSize = Int(pageSize)
     metadata.compressed = compressed
-    metadata.encrypted = true
-    metadata.cipher = .aes256GCM
+    metadata.encrypted = isSealed
+    metadata.cipher = isSealed ? .aes256GCM : nil
+    guard let image else { return }
+    metadata.pageCount = image.pageCount
+    metadata.pagesStored = image.pagesStored
+    metadata.originalSize = Int64(image.pageCount) * Int64(pageSize)
+    metadata.digest = image.digest.hex
+  }
+
+  /// What an unencrypted incremental says of the image it stands for.
+  var image: (pageCount: UInt32, pagesStored: UInt32, digest: [UInt8])? {
+    guard !isSealed, var reader = fields[Tag.image.rawValue].map({ ByteReader($0) }),
+      let pageCount = reader.integer(UInt32.self), let stored = reader.integer(UInt32.self),
+      let digest = reader.raw(16), reader.remaining == 0
+    else { return nil }
+    return (pageCount, stored, digest)
   }
 
   /// Metadata made from nothing but this header.
@@ -61,7 +75,7 @@ extension PointMetadata {
   mutating func apply(_ trailer: ArchiveTrailer) {
     originalSize = Int64(clamping: trailer.imageSize)
     pageCount = trailer.pageCount
-    pagesStored = pagesStored ?? trailer.pageCount
+    pagesStored = trailer.pagesStored ?? trailer.pageCount
     digest = trailer.digest.hex
     tableCounts = trailer.tableCounts
     totalRecords = tableCounts?.total

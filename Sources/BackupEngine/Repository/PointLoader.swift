@@ -12,13 +12,13 @@ struct PointLoader {
   /// - Parameter names: the archives with this ID; more than one only where somebody put another beside ours.
   func load(_ names: [ArchiveName]) -> StoredPoint {
     let heads = names.map { name in (name, Result { try head(name) }) }
-    let chosen = heads.first { (try? $0.1.get()) ?? nil != nil } ?? heads[0]
+    let chosen = heads.first { (try? $0.1.get())?.sealed != nil } ?? heads[0]
     var point = settle(chosen.0, chosen.1)
     if names.count > 1 {
       let others = names.filter { $0 != chosen.0 }.map(\.text).joined(separator: ", ")
       point.problems.append("another file has the same ID and is ignored: \(others)")
     }
-    authenticate(&point, sealedHeader: try? chosen.1.get())
+    authenticate(&point, (try? chosen.1.get())?.sealed)
     return point
   }
 
@@ -30,11 +30,19 @@ struct PointLoader {
       name: name, metadata: metadata, problems: ["the archive \(metadata.filename) is missing"], archiveMissing: true)
   }
 
-  private func head(_ name: ArchiveName) throws -> SealedHeader? {
-    guard name.encrypted else { return nil }
+  /// What stands at the beginning of an archive, as far as its form has something there.
+  private struct Head {
+    var sealed: SealedHeader?
+    var header: ArchiveHeader?
+  }
+
+  private func head(_ name: ArchiveName) throws -> Head {
+    guard name.encrypted || name.content == .pages else { return Head() }
     let file = try files.open("\(folder)/\(name.text)", .readNoFollow)
     defer { files.close(file) }
-    return try SealedHeader(file, files)
+    guard name.encrypted else { return Head(header: try PlainHead.read(file, compressed: name.compressed, files)) }
+    let sealed = try SealedHeader(file, files)
+    return Head(sealed: sealed, header: sealed?.header)
   }
 
   private func metadata(_ id: PointID) -> Result<PointMetadata?, HoldfastError> {
@@ -55,7 +63,7 @@ struct PointLoader {
     }
   }
 
-  private func settle(_ name: ArchiveName, _ head: Result<SealedHeader?, any Error>) -> StoredPoint {
+  private func settle(_ name: ArchiveName, _ head: Result<Head, any Error>) -> StoredPoint {
     let size = (try? files.status("\(folder)/\(name.text)"))??.size ?? 0
     let header = (try? head.get())?.header
     let usable = header.flatMap { $0.id == name.id ? $0 : nil }
@@ -70,11 +78,11 @@ struct PointLoader {
     case .failure(let error):
       point = derive(name, usable, size, why: error.message)
     }
-    switch head {
-    case .success(nil) where name.encrypted && point.metadata.cipher == .aes256GCM:
+    switch head.map(\.header) {
+    case .success(nil) where name.encrypted && (point.metadata.cipher == .aes256GCM || name.content == .pages):
       point.damage("it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
-    case .success(let head?) where head.header.id != name.id:
-      point.damage("the file holds point \(head.header.id): it was renamed or swapped")
+    case .success(let header?) where header.id != name.id:
+      point.damage("the file holds point \(header.id): it was renamed or swapped")
     case .failure(let error):
       point.damage((error as? HoldfastError)?.message ?? "its header cannot be read")
     case .success: break
@@ -140,9 +148,9 @@ struct PointLoader {
   }
 
   /// A point without proof in a sealed repository, or of another repository, is listed but not trusted.
-  private func authenticate(_ point: inout StoredPoint, sealedHeader: SealedHeader??) {
+  private func authenticate(_ point: inout StoredPoint, _ sealed: SealedHeader?) {
     guard let state, state.sealed, !point.isDamaged else { return }
-    if let head = sealedHeader.flatMap({ $0 }) {
+    if let head = sealed {
       guard let known = state.repositoryID, head.header.repositoryID.hex != known else { return }
       point.problems.append("it belongs to another repository (\(head.header.repositoryID.hex))")
     } else {

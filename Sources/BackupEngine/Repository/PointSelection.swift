@@ -48,7 +48,7 @@ extension Repository {
 extension StoredPoint {
   /// Whether `latest` may mean it: a sound point of the database's own history, not what a restore or a guard put aside.
   fileprivate var isCandidate: Bool {
-    isAuthenticated && metadata.status != .failed && name.content == .database
+    isAuthenticated && metadata.status != .failed && name.content != .raw
       && !["safety", "guard"].contains(metadata.backupType)
   }
 }

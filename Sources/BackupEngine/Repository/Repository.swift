@@ -55,20 +55,34 @@ package final class Repository: Sendable {
       knownSalt: storedIdentity()?.salt)
   }
 
-  /// One point; nil where there is none. Costs the same however many there are.
+  /// One point; nil where there is none. Costs one listing, and what the links of its chain cost.
   func stored(_ id: PointID) throws -> StoredPoint? {
-    let names = try files.list(folder).compactMap { ArchiveName($0) }.filter { $0.id == id }
-    return names.isEmpty ? try loader().orphan(id) : try loader().load(names.sorted { $0.text > $1.text })
+    let index = try index()
+    guard var point = try index.point(id) else { return nil }
+    guard point.isIncremental, !point.isDamaged, !point.archiveMissing else { return point }
+    do {
+      _ = try ChainWalk.chain(of: point) { try index.point($0) }
+    } catch let broken as BrokenLink {
+      point.breakChain(broken)
+    }
+    return point
+  }
+
+  /// The archives that are there now, by ID, to look some of them up.
+  func index() throws -> RepositoryIndex {
+    RepositoryIndex(
+      names: Dictionary(grouping: try files.list(folder).compactMap { ArchiveName($0) }, by: \.id), loader: try loader()
+    )
   }
 
   /// All points, oldest first, each with what is odd about it.
   package func points() throws -> [StoredPoint] {
-    let archives = Dictionary(grouping: try files.list(folder).compactMap { ArchiveName($0) }, by: \.id)
-    let loader = try loader()
-    var points = archives.values.map { loader.load($0.sorted { $0.text > $1.text }) }
-    points += try orphans(archives).compactMap { loader.orphan($0) }
+    let index = try index()
+    var points = try index.names.keys.compactMap { try index.point($0) }
+    points += try orphans(index.names).compactMap { index.loader.orphan($0) }
     points.sort { PointMetadata.precedes($0.metadata, $1.metadata) }
-    warnOfRollback(points, loader.state)
+    points.settleChains()
+    warnOfRollback(points, index.loader.state)
     return points
   }
 
@@ -136,5 +150,16 @@ package final class Repository: Sendable {
   /// Stores a point's metadata. A failure leaves the old one.
   func write(_ metadata: PointMetadata, durable: Bool = true) throws {
     try files.replace(metadataPath(metadata.id), with: metadata.json.encoded(), durable: durable)
+  }
+}
+
+/// The archives of a repository by ID, as one listing found them.
+struct RepositoryIndex {
+  let names: [PointID: [ArchiveName]]
+  let loader: PointLoader
+
+  /// Nil where there is neither an archive nor metadata.
+  func point(_ id: PointID) throws -> StoredPoint? {
+    names[id].map { loader.load($0.sorted { $0.text > $1.text }) } ?? loader.orphan(id)
   }
 }

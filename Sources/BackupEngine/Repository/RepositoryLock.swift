@@ -8,6 +8,30 @@ package struct LockPatience: Sendable {
   package init(milliseconds: Int) { self.milliseconds = milliseconds }
 }
 
+/// One holding of the exclusive lock.
+struct LockVisit {
+  /// Nobody else held the lock since the visit that left the given mark.
+  let isUndisturbed: Bool
+  /// What this visit left in the lock's file; nil where it could not.
+  let mark: [UInt8]?
+
+  private static let size = 16
+
+  init(_ file: OpenFile, since known: [UInt8]?, _ files: any FileOperations) throws {
+    var found = [UInt8](repeating: 0, count: Self.size)
+    let count = try found.withUnsafeMutableBytes { try files.read(file, into: $0, at: 0) }
+    isUndisturbed = known != nil && count == Self.size && found == known
+    let own = try SecretBytes.random(Self.size)
+    do {
+      try own.withUnsafeBytes { try files.write(file, $0, at: 0) }
+      mark = own
+    } catch {
+      // A full disk must not keep anybody from removing points; whoever comes next looks at everything.
+      mark = nil
+    }
+  }
+}
+
 extension Repository {
   /// Runs `body` while nobody else stores, removes or opens; leftovers of killed runs are removed first.
   ///
@@ -15,11 +39,21 @@ extension Repository {
   package func exclusively<Result>(
     patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result
   ) throws -> Result {
-    try locked(exclusive: true, patience) {
-      try removeLeftovers(in: folder)
-      try removeLeftovers(in: path(".metadata"))
-      try removeLeftovers(in: path(".state"))
-      return try body()
+    try exclusively(patience: patience, since: nil) { _ in try body() }
+  }
+
+  /// The same for somebody who holds it again and again: tells whether nobody else did in between.
+  ///
+  /// Everyone who takes the lock leaves a mark of their own in its file, so this costs no look at the folder.
+  func exclusively<Result>(
+    patience: LockPatience, since mark: [UInt8]?, _ body: (LockVisit) throws -> Result
+  ) throws -> Result {
+    try locked(exclusive: true, patience) { file in
+      let visit = try LockVisit(file, since: mark, files)
+      if !visit.isUndisturbed {
+        for folder in [folder, path(".metadata"), path(".state")] { try removeLeftovers(in: folder) }
+      }
+      return try body(visit)
     }
   }
 
@@ -28,13 +62,15 @@ extension Repository {
   {
     guard try files.status(path(".state")) != nil else { return try body() }
     do {
-      return try locked(exclusive: false, patience, body)
+      return try locked(exclusive: false, patience) { _ in try body() }
     } catch let error as HoldfastError where error.code == .permissionDenied && error.message.contains("/.state/lock") {
       return try body()
     }
   }
 
-  private func locked<Result>(exclusive: Bool, _ patience: LockPatience, _ body: () throws -> Result) throws -> Result {
+  private func locked<Result>(
+    exclusive: Bool, _ patience: LockPatience, _ body: (OpenFile) throws -> Result
+  ) throws -> Result {
     if exclusive, try files.status(path(".state")) == nil { try files.makeFolder(path(".state")) }
     let file = try files.open(path(".state/lock"), .lockFile)
     // Closing releases the flock.
@@ -49,7 +85,7 @@ extension Repository {
       usleep(20000)
       waited += 20
     }
-    return try body()
+    return try body(file)
   }
 
   /// Removes temporary files of runs that died: ours by name, with a lock that nobody holds.
@@ -74,8 +110,11 @@ extension Repository {
 
 /// Temporary files: each is locked by the run that made it, for as long as that run lives.
 enum Leftovers {
+  static let digestsPrefix = ".tmp-digests"
   /// What our own temporary names begin with; anything else is somebody's file.
-  private static let prefixes = [".tmp-backup_", ".tmp-verify-", ".tmp-copy-", ".tmp-stage-", ".tmp-holdfast-"]
+  private static let prefixes = [
+    ".tmp-backup_", ".tmp-verify-", ".tmp-copy-", ".tmp-stage-", ".tmp-holdfast-", digestsPrefix + "-",
+  ]
 
   static func isOurs(_ name: String) -> Bool {
     prefixes.contains { name.hasPrefix($0) } || (name.hasPrefix(".tmp-") && name.hasSuffix(".json"))

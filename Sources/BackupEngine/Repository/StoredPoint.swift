@@ -15,6 +15,9 @@ package struct StoredPoint: Sendable {
   /// The metadata was made anew and should be stored.
   package var needsRewrite = false
 
+  /// The link of its chain that is at fault, where it cannot be restored for that.
+  var brokenLink: BrokenLink?
+
   package var id: PointID { metadata.id }
 
   mutating func damage(_ problem: String) {

@@ -86,7 +86,8 @@ final class RestoreExecutor {
     let now = CurrentFacts(
       identity: try inspector.identity(), sideFiles: try inspector.sideFiles(),
       layout: relied.layout == nil ? nil : try inspector.layout(),
-      pointChecksum: relied.pointChecksum == nil ? nil : try repository.point(point.id.text).metadata.checksum,
+      pointChecksum: relied.pointChecksum == nil
+        ? nil : try repository.chain(of: repository.point(point.id.text)).fingerprint,
       freeSpace: try files.freeSpace(target.parentPath))
     guard let change = relied.contradiction(by: now) else { return }
     throw HoldfastError(
@@ -176,11 +177,12 @@ final class RestoreExecutor {
   private func checkIntegrity() throws {
     guard let staged, staged.archive.imageSize > 0 else { return }
     let memo = CheckMemo(repository: repository)
-    if !plan.request.recheck, let digest = staged.archive.digest, memo.passed(digest) { return }
-    if let warning = try staged.checkIntegrity() {
+    if !plan.request.recheck, let digest = staged.archive.digest, memo.passed(digest, staged.chain) { return }
+    let kind = memo.kind(for: staged.chain)
+    if let warning = try staged.checkIntegrity(kind) {
       warnings.append(warning)
     } else if let digest = staged.archive.digest {
-      memo.remember(digest, at: environment.now())
+      memo.remember(digest, kind, at: environment.now())
     }
   }
 

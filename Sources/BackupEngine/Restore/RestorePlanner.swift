@@ -10,10 +10,10 @@ struct RestorePlanner {
     if point.name.content == .raw { return .refuse(Self.rawRefusal(point)) }
     if point.archiveMissing { return .refuse(Self.missingRefusal(point)) }
     if point.metadata.status == .failed { return .refuse(Self.failedRefusal(point)) }
-    return RestorePolicy.decide(request, try facts(request, point))
+    return RestorePolicy.decide(request, try facts(request, repository.chain(of: point)))
   }
 
-  func facts(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreFacts {
+  func facts(_ request: RestoreRequest, _ chain: PointChain) throws -> RestoreFacts {
     let files = environment.files
     let folder = request.target.path.parentPath
     guard try files.status(folder)?.kind == .folder else {
@@ -28,17 +28,19 @@ struct RestorePlanner {
     }
     let target = try TargetInspector(request.target.path, environment).inspect()
     return RestoreFacts(
-      point: pointFacts(point), target: target, freeSpaceTarget: try files.freeSpace(folder),
+      point: pointFacts(chain), target: target, freeSpaceTarget: try files.freeSpace(folder),
       freeSpaceRepository: try files.freeSpace(repository.folder),
       sameFileSystem: try files.status(folder)?.device == files.status(repository.folder)?.device)
   }
 
-  private func pointFacts(_ point: StoredPoint) -> PointFacts {
+  private func pointFacts(_ chain: PointChain) -> PointFacts {
+    let point = chain.point
     let metadata = point.metadata
     return PointFacts(
       id: metadata.id, status: metadata.status.rawValue, authenticated: point.isAuthenticated,
-      imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: metadata.compressedSize,
-      pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: metadata.checksum)
+      imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: chain.archiveBytes,
+      pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: chain.fingerprint,
+      chain: chain.links.count > 1 ? chain.links.map(\.id) : [])
   }
 
   private static func rawRefusal(_ point: StoredPoint) -> RestoreRefusal {
@@ -49,6 +51,7 @@ struct RestorePlanner {
 
   private static func failedRefusal(_ point: StoredPoint) -> RestoreRefusal {
     let why = (point.problems + point.metadata.verificationErrors).first ?? "its status is failed"
+    if let broken = point.brokenLink { return RestoreRefusal(broken, point) }
     return RestoreRefusal(
       .verificationFailed, "\(point.id) cannot be restored: \(why)",
       hint: "use another point; holdfast verify \(point.id) looks at this one again")
@@ -57,5 +60,13 @@ struct RestorePlanner {
   private static func missingRefusal(_ point: StoredPoint) -> RestoreRefusal {
     RestoreRefusal(
       .pointNotFound, "the archive of \(point.id) is missing", hint: "holdfast list shows the points that are there")
+  }
+}
+
+extension RestoreRefusal {
+  /// A link of the point's chain is missing or damaged.
+  fileprivate init(_ broken: BrokenLink, _ point: StoredPoint) {
+    let error = broken.error(for: point.id)
+    self.init(error.code, error.message, hint: point.problems.last ?? error.hint ?? "use another point")
   }
 }

@@ -6,6 +6,7 @@ import SQLitePages
 final class StagedImage {
   let path: String
   let archive: ReadArchive
+  let chain: PointChain
   private let file: OpenFile
   private let files: any FileOperations
   private var isOurs = true
@@ -22,23 +23,22 @@ final class StagedImage {
     files = environment.files
     let prefix = ".tmp-holdfast-\(target.lastComponent)"
     try Leftovers.remove(in: target.parentPath, beginning: prefix, files)
-    let archiveFile = try repository.shared {
-      try environment.files.open(repository.path(point.name.text), .readNoFollow)
-    }
-    defer { environment.files.close(archiveFile) }
+    chain = try repository.chain(of: point)
+    let open = try OpenChain(chain, in: repository)
     let staging = try Leftovers.make("\(target.parentPath)/\(prefix)", environment.files)
     file = staging
     path = staging.path
     do {
-      let reader = PointReader(
-        point: point, files: environment.files, credentials: repository.credentials, progress: progress)
-      archive = try reader.read(archiveFile, to: FileTarget(file: staging, files: environment.files))
-      if verify { try Self.compare(archive, point) }
-      if !acceptUnauthenticated { try Self.requireTrust(archive, point, repository) }
+      let reader = ChainReader(
+        open: open, files: environment.files, credentials: repository.credentials, progress: progress)
+      let read = try reader.read(to: FileTarget(file: staging, files: environment.files))
+      archive = read.archive
+      if verify { try Self.compare(read.archive, read.links) }
+      if !acceptUnauthenticated { for link in read.links { try Self.requireTrust(link, repository) } }
     } catch {
       try? environment.files.unlink(path)
       environment.files.close(staging)
-      throw error
+      throw (error as? ChainFailure)?.error(for: point.id) ?? error
     }
   }
 
@@ -54,24 +54,26 @@ final class StagedImage {
     files.close(file)
   }
 
-  private static func compare(_ archive: ReadArchive, _ point: StoredPoint) throws {
-    if let recorded = point.metadata.checksum, archive.checksum.hex != recorded {
+  private static func compare(_ archive: ReadArchive, _ links: [ChainReader.Link]) throws {
+    for link in links {
+      guard let recorded = link.point.metadata.checksum, link.checksum.hex != recorded else { continue }
       throw HoldfastError(
-        .archiveCorrupt, "\(point.name.text) has another checksum than is recorded", hint: "use another point")
+        .archiveCorrupt, "\(link.point.name.text) has another checksum than is recorded", hint: "use another point")
     }
-    if archive.trailer == nil, let recorded = point.metadata.digest, let digest = archive.digest, digest.hex != recorded
+    if !archive.isAuthenticated, let recorded = links[0].point.metadata.digest, let digest = archive.digest,
+      digest.hex != recorded
     {
       throw DigestMismatch.error
     }
   }
 
   /// In a sealed repository bytes without authentication are trusted by their checksum, whatever the metadata says of them.
-  private static func requireTrust(_ archive: ReadArchive, _ point: StoredPoint, _ repository: Repository) throws {
-    guard archive.trailer == nil, let state = try repository.hostState(), state.sealed,
-      !state.accepts(point.id, checksum: archive.checksum.hex)
+  private static func requireTrust(_ link: ChainReader.Link, _ repository: Repository) throws {
+    guard !link.isAuthenticated, let state = try repository.hostState(), state.sealed,
+      !state.accepts(link.point.id, checksum: link.checksum.hex)
     else { return }
     throw HoldfastError(
-      .unauthenticated, "\(point.name.text) is not what this host stored, and cannot be authenticated",
+      .unauthenticated, "\(link.point.name.text) is not what this host stored, and cannot be authenticated",
       hint: "use an authenticated point, or --accept-unauthenticated where you know where this one comes from")
   }
 
@@ -93,11 +95,11 @@ final class StagedImage {
   /// SQLite's integrity check; a check that needs the application's own functions is no failure.
   ///
   /// - Returns: a warning, where the check could not run.
-  func checkIntegrity() throws -> String? {
+  func checkIntegrity(_ kind: IntegrityCheck.Kind) throws -> String? {
     try onDatabase {
       let connection = try DatabaseConnection(path: path, access: .readOnly)
       defer { connection.close() }
-      switch try IntegrityCheck.run(.full, on: connection) {
+      switch try IntegrityCheck.run(kind, on: connection) {
       case .passed: return nil
       case .skipped(let needs): return "the integrity check was skipped: it needs \(needs)"
       case .failed(let messages):

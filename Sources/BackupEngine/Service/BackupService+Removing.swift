@@ -2,17 +2,32 @@ import BackupPolicy
 
 extension BackupService {
   /// Removes one point: metadata first, then the archive, so that what is listed can always be restored.
-  package func delete(_ reference: String) throws -> PointID {
+  ///
+  /// - Parameter withChildren: also removes the points that need it, the newest first.
+  /// - Throws: `refused` where others need it and are not to go.
+  package func delete(_ reference: String, withChildren: Bool = false) throws -> PointID {
     let repository = try repository()
     let point = try repository.point(reference)
     try repository.exclusively(patience: environment.repositoryPatience) {
-      guard let current = try repository.stored(point.id), current.metadata.sequence == point.metadata.sequence else {
-        return
-      }
+      let points = try repository.points()
+      guard let current = points.first(where: { $0.id == point.id }),
+        current.metadata.sequence == point.metadata.sequence
+      else { return }
+      let children = points.descendants(of: current.id)
+      guard withChildren || children.isEmpty else { throw Self.refusal(current.id, neededBy: children) }
+      for child in children.reversed() { try repository.remove(child) }
       try repository.remove(current)
     }
     try forgetRemoved(repository)
     return point.id
+  }
+
+  private static func refusal(_ id: PointID, neededBy children: [StoredPoint]) -> HoldfastError {
+    let shown = children.reversed().prefix(5).map(\.id.text).joined(separator: ", ")
+    let more = children.count > 5 ? " and \(children.count - 5) more" : ""
+    return HoldfastError(
+      .refused, "cannot delete \(id): \(children.count) point\(children.count == 1 ? " needs" : "s need") it",
+      hint: "delete these first, in this order: \(shown)\(more); or let holdfast cleanup remove whole chains")
   }
 
   /// What retention would keep and remove now, with reasons.
@@ -84,6 +99,11 @@ extension BackupService {
 extension Repository {
   /// Removes a point and every file of its ID. Needs the exclusive lock.
   func remove(_ point: StoredPoint) throws {
+    // Its number is never given again, and the memory of it may be older than the newest incrementals.
+    if var state = try hostState(), let sequence = point.metadata.sequence, sequence > state.newestSequence {
+      state.newestSequence = sequence
+      try hostStates.save(state)
+    }
     try files.unlink(metadataPath(point.id))
     try files.syncFolder(path(".metadata"))
     for name in try files.list(folder) where ArchiveName(name)?.id == point.id { try files.unlink(path(name)) }

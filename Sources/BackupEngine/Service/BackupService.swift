@@ -63,6 +63,42 @@ public final class BackupService: Sendable {
     ).create(request).metadata
   }
 
+  /// Stores a full or an incremental, as ``ChainPolicy`` decides; every page is compared where it is an incremental.
+  package func store(
+    _ request: CreateRequest, kind: RequestedKind, progress: Progress = Progress()
+  ) throws -> StoringOutcome {
+    let facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
+    // Without a parent the policy tells what it can: most fulls are settled before the repository is looked at.
+    if kind == .full || kind == .automatic && request.backupType != "change",
+      case .full(let reason) = ChainPolicy.decide(facts)
+    {
+      return .stored(try create(request, progress: progress), reason: reason)
+    }
+    switch try storeIncremental(request, kind, progress) {
+    case .stored(let metadata, _):
+      return .stored(metadata, reason: "only what changed since \(metadata.parentID?.text ?? "before")")
+    case .unchanged(let id, _): return .unchanged(since: id)
+    case .fullNeeded(let reason): return .stored(try create(request, progress: progress), reason: reason)
+    }
+  }
+
+  private func storeIncremental(
+    _ request: CreateRequest, _ kind: RequestedKind, _ progress: Progress
+  ) throws -> IncrementalOutcome {
+    let database = try requireDatabase()
+    guard try environment.files.status(database) != nil, try environment.files.status(folder) != nil else {
+      return .fullNeeded(reason: "there is no point to build on")
+    }
+    let connection = try onDatabase {
+      try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
+    }
+    defer { connection.close() }
+    let session = try IncrementalSession(self)
+    return try session.store(request, kind: kind, progress: progress) { _ in
+      (try session.snapshot(of: connection), .unknown)
+    }
+  }
+
   /// All points, newest first.
   package func list() throws -> [StoredPoint] {
     try Array(repository().points().reversed())

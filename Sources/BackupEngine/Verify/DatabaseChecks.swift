@@ -5,6 +5,8 @@ import SQLitePages
 struct DatabaseChecks {
   let environment: EngineEnvironment
   let memo: CheckMemo
+  /// `full`, or `quick` where the full that it builds on passed the full one.
+  let kind: IntegrityCheck.Kind
 
   /// Adds the integrity and the foreign-key check. A check that cannot run here is skipped, and a foreign-key violation is a
   /// warning: neither makes a point worse than the database was.
@@ -22,10 +24,10 @@ struct DatabaseChecks {
   }
 
   private func check(_ connection: DatabaseConnection, _ digest: [UInt8]?, _ verification: inout Verification) throws {
-    switch try IntegrityCheck.run(.full, on: connection) {
+    switch try IntegrityCheck.run(kind, on: connection) {
     case .passed:
       verification.add(.passed, Check.Name.integrity)
-      if let digest { memo.remember(digest, at: verification.date) }
+      if let digest { memo.remember(digest, kind, at: verification.date) }
     case .failed(let messages): verification.add(.failed, Check.Name.integrity, messages.joined(separator: "; "))
     case .skipped(let needs): verification.add(.skipped, Check.Name.integrity, "needs \(needs)")
     }
@@ -39,14 +41,22 @@ struct DatabaseChecks {
 }
 
 extension CheckMemo {
-  private static let kind = "integrity_check"
-
-  /// Whether the integrity check passed for this content with this version of SQLite.
-  func passed(_ digest: [UInt8]) -> Bool {
-    contains(digest: digest, kind: Self.kind, sqliteVersion: sqliteVersion)
+  /// Whether SQLite's check passed for this content with this version of SQLite.
+  func passed(_ digest: [UInt8], _ chain: PointChain) -> Bool {
+    let kinds: [IntegrityCheck.Kind] = chain.links.count > 1 ? [.full, .quick] : [.full]
+    return kinds.contains { contains(digest: digest, kind: $0.rawValue, sqliteVersion: sqliteVersion) }
   }
 
-  func remember(_ digest: [UInt8], at time: Timestamp) {
-    insert(digest: digest, kind: Self.kind, sqliteVersion: sqliteVersion, at: time)
+  /// A digest that only ran along incrementals gets the quick check, where the full that they build on passed the full one.
+  func kind(for chain: PointChain) -> IntegrityCheck.Kind {
+    guard chain.links.count > 1, let base = chain.full.metadata.digest.flatMap({ [UInt8](hex: $0) }) else {
+      return .full
+    }
+    return contains(digest: base, kind: IntegrityCheck.Kind.full.rawValue, sqliteVersion: sqliteVersion)
+      ? .quick : .full
+  }
+
+  func remember(_ digest: [UInt8], _ kind: IntegrityCheck.Kind, at time: Timestamp) {
+    insert(digest: digest, kind: kind.rawValue, sqliteVersion: sqliteVersion, at: time)
   }
 }

@@ -49,6 +49,8 @@ public struct Check: Hashable, Sendable {
     public static let authentication = "authentication"
     /// The pages in it are the pages that were read.
     public static let digest = "digest_validation"
+    /// Of an incremental: every point that it needs.
+    public static let chain = "chain"
   }
 }
 

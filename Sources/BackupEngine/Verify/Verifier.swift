@@ -28,9 +28,15 @@ struct Verifier {
       verification.add(.failed, Check.Name.authentication, point.problems.last)
       return verification
     }
+    guard let chain = try chain(of: point, &verification) else {
+      try checkChecksum(point, file, &verification)
+      return verification
+    }
     switch depth {
-    case .quick: if !skipsChecksum { try checkChecksum(point, file, &verification) }
-    case .full: try checkContent(point, file, &verification)
+    case .quick:
+      if point.isIncremental { verification.add(.passed, Check.Name.chain, chain.words) }
+      if !skipsChecksum { try checkChecksum(point, file, &verification) }
+    case .full: try checkContent(point, file, chain, &verification)
     }
     return verification
   }
@@ -69,47 +75,86 @@ struct Verifier {
     verification.add(.failed, Check.Name.checksum, "it is \(checksum.hex), \(recorded) is recorded")
   }
 
-  private func checkContent(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
-    let scratch = try "\(repository.scratchFolder())/.tmp-verify"
+  /// The point with all that it needs; nil, with the failed check, where a link is missing or damaged.
+  private func chain(of point: StoredPoint, _ verification: inout Verification) throws -> PointChain? {
+    do {
+      return try repository.chain(of: point)
+    } catch let error as HoldfastError {
+      guard let broken = error.cause as? BrokenLink else { throw error }
+      verification.add(.failed, Check.Name.chain, "it needs \(broken.id), and \(broken.reason)")
+      return nil
+    }
+  }
+
+  private func checkContent(
+    _ point: StoredPoint, _ file: OpenFile, _ chain: PointChain, _ verification: inout Verification
+  ) throws {
     let memo = CheckMemo(repository: repository)
     let known = point.metadata.digest.flatMap { [UInt8](hex: $0) }
-    let proven = !recheck && (known.map { memo.passed($0) } ?? false)
+    let proven = !recheck && (known.map { memo.passed($0, chain) } ?? false)
     if proven || point.name.content == .raw {
-      let archive = try read(point, file, NoTarget(), &verification)
+      let archive = try read(point, file, chain, NoTarget(), &verification)
       if proven, let archive, archive.digest != known {
         // The metadata named another content's digest: nothing is known of this one.
         var honest = point
         honest.metadata.digest = archive.digest?.hex
         verification.checks.removeAll { $0.name != Check.Name.file && $0.name != Check.Name.size }
-        return try checkContent(honest, file, &verification)
+        return try checkContent(honest, file, chain, &verification)
       }
       let why = proven ? "passed before for the same content" : "a raw copy of a damaged database"
       if verification.verified { verification.add(proven ? .passed : .skipped, Check.Name.integrity, why) }
       return
     }
-    try Leftovers.withFile(scratch, files) { staging in
+    try checkImage(point, file, chain, memo, &verification)
+  }
+
+  private func checkImage(
+    _ point: StoredPoint, _ file: OpenFile, _ chain: PointChain, _ memo: CheckMemo, _ verification: inout Verification
+  ) throws {
+    try Leftovers.withFile("\(repository.scratchFolder())/.tmp-verify", files) { staging in
       // Errors inside remove it too; afterwards nothing decrypted is left behind.
       defer { try? files.unlink(staging.path) }
-      guard let archive = try read(point, file, FileTarget(file: staging, files: files), &verification) else { return }
-      try DatabaseChecks(environment: environment, memo: memo).run(staging.path, digest: archive.digest, &verification)
+      let target = FileTarget(file: staging, files: files)
+      guard let archive = try read(point, file, chain, target, &verification) else { return }
+      try DatabaseChecks(environment: environment, memo: memo, kind: memo.kind(for: chain))
+        .run(staging.path, digest: archive.digest, &verification)
     }
   }
 
-  /// Reads the whole archive; nil, with the failed check named, where it is not what it should be.
+  /// Reads the whole chain; nil, with the failed check named, where something is not what it should be.
   private func read(
-    _ point: StoredPoint, _ file: OpenFile, _ target: some ImageTarget, _ verification: inout Verification
+    _ point: StoredPoint, _ file: OpenFile, _ chain: PointChain, _ target: some ImageTarget,
+    _ verification: inout Verification
   ) throws -> ReadArchive? {
     do {
-      let archive = try PointReader(point: point, files: files, credentials: repository.credentials, progress: progress)
-        .read(file, to: target)
+      let (archive, links) = try ChainReader(
+        open: OpenChain(chain, in: repository), files: files, credentials: repository.credentials, progress: progress
+      ).read(to: target)
       compare(archive.checksum, point, &verification)
       if point.name.encrypted { verification.add(.passed, Check.Name.decryption) }
       if point.name.compressed { verification.add(.passed, Check.Name.decompression) }
+      checkLinks(links, chain, &verification)
       return checkDigest(archive, point, &verification) ? archive : nil
-    } catch let error as HoldfastError where [.archiveCorrupt, .verificationFailed].contains(error.code) {
+    } catch let failure as ChainFailure {
       try checkChecksum(point, file, &verification)
-      verification.add(.failed, Self.check(for: error, point), error.message)
+      if failure.link == point.id {
+        verification.add(.failed, Self.check(for: failure.error, point), failure.error.message)
+      } else {
+        verification.add(.failed, Check.Name.chain, failure.error(for: point.id).message)
+      }
       return nil
+    }
+  }
+
+  private func checkLinks(_ links: [ChainReader.Link], _ chain: PointChain, _ verification: inout Verification) {
+    guard links.count > 1 else { return }
+    let changed = links.dropFirst().first { link in
+      link.point.metadata.checksum.map { $0 != link.checksum.hex } ?? false
+    }
+    if let changed {
+      verification.add(.failed, Check.Name.chain, "\(changed.point.id) has another checksum than is recorded")
+    } else {
+      verification.add(.passed, Check.Name.chain, chain.words)
     }
   }
 
@@ -119,7 +164,7 @@ struct Verifier {
       verification.add(.passed, Check.Name.digest)
       return true
     }
-    if archive.trailer != nil {
+    if archive.isAuthenticated {
       verification.notes.append("the metadata names another digest than the archive, which is authenticated and wins")
       return true
     }

@@ -89,7 +89,7 @@ extension ReliedFacts {
       return "\(stranger) has appeared beside it"
     }
     if let layout, layout != now.layout { return "its page size or text encoding has changed" }
-    if let pointChecksum, pointChecksum != now.pointChecksum { return "the archive's checksum has changed" }
+    if let pointChecksum, pointChecksum != now.pointChecksum { return "an archive has changed" }
     if now.freeSpace < freeSpace {
       return "only \(ByteCount(now.freeSpace)) is free now where \(ByteCount(freeSpace)) is needed"
     }

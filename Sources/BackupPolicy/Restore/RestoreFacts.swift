@@ -39,16 +39,19 @@ package struct PointFacts: Hashable, Sendable {
   package var pageCount: UInt32?
   /// The image's text encoding as `PRAGMA encoding` spells it; nil until the image is staged.
   package var textEncoding: String?
-  /// The archive's checksum, where one is recorded.
+  /// What tells whether the archive, or all archives of the chain, still are the same; nil where nothing is recorded.
   package var checksum: String?
+  /// The points that are read for it, itself first and the full last; empty for a full.
+  package var chain: [PointID]
   /// Whether an integrity check passed for the same digest before.
   package var integrityKnown: Bool
 
   package init(
     id: PointID, status: String, authenticated: Bool, imageSize: Int64, archiveSize: Int64, bytesToFetch: Int64 = 0,
     pageSize: Int? = nil, pageCount: UInt32? = nil, textEncoding: String? = nil, checksum: String? = nil,
-    integrityKnown: Bool = false
+    integrityKnown: Bool = false, chain: [PointID] = []
   ) {
+    self.chain = chain
     self.id = id
     self.status = status
     self.authenticated = authenticated

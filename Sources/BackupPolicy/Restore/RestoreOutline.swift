@@ -51,10 +51,10 @@ struct RestoreOutline {
     let point = facts.point
     var steps: [RestoreStep] = []
     if point.bytesToFetch > 0 {
-      steps.append(RestoreStep(.fetch, "fetch the archives of \(point.id)", bytes: point.bytesToFetch))
+      steps.append(RestoreStep(.fetch, "fetch \(archives)", bytes: point.bytesToFetch))
     }
     if request.verifyFirst {
-      steps.append(RestoreStep(.verify, "verify the archive of \(point.id)", bytes: max(0, point.archiveSize)))
+      steps.append(RestoreStep(.verify, "verify \(archives)", bytes: max(0, point.archiveSize)))
     }
     steps.append(
       RestoreStep(.stage, "write the database image beside \(path) and prove its digest", bytes: space.staging))
@@ -62,6 +62,13 @@ struct RestoreOutline {
       steps.append(RestoreStep(.integrityCheck, "check the integrity of the staged image"))
     }
     return steps
+  }
+
+  /// What is read, in words.
+  private var archives: String {
+    guard let full = facts.point.chain.last else { return "the archive of \(facts.point.id)" }
+    let count = facts.point.chain.count - 1
+    return "the archives of \(facts.point.id): the full \(full) and \(count) incremental\(count == 1 ? "" : "s")"
   }
 
   private var installation: [RestoreStep] {

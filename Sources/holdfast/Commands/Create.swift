@@ -4,7 +4,7 @@ import BackupPolicy
 
 /// `holdfast create`
 struct Create: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Store a full backup of the database.")
+  static let configuration = CommandConfiguration(abstract: "Store a backup of the database.")
 
   @OptionGroup var options: ServiceOptions
   @OptionGroup var creation: CreationOptions
@@ -15,6 +15,9 @@ struct Create: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Tags, one or more.")
   var tags: [String] = []
 
+  @Flag(help: "Only what changed since the newest point, or all of it (--full, the default).")
+  var kind = Kind.full
+
   @Flag(.verifyAfterCreate) var verify: Bool?
 
   func run() throws {
@@ -24,16 +27,36 @@ struct Create: ParsableCommand {
     request.tags = tags
     let verify = try selection.settings.boolean(.verifyAfterCreate)
     let service = try selection.service(request.encrypt ? .needed : .optional)
-    let point = try options.output.working { progress, _ in
-      let metadata = try service.create(request, progress: progress)
-      if verify { _ = try service.verify(metadata.id.text, progress: progress) }
-      return verify ? try service.point(metadata.id.text).metadata : metadata
+    let (point, news) = try options.output.working { progress, _ in
+      let (stored, news) = try store(request, service, progress)
+      if verify { _ = try service.verify(stored.id.text, progress: progress) }
+      return (verify ? try service.point(stored.id.text).metadata : stored, news)
     }
-    try options.console.show(
-      point.json, options.output.quiet ? ["\(point.id)"] : ["Created \(point.id)"] + PointListing.fields(point))
+    try options.console.show(point.json, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point))
     guard verify, !point.verified else { return }
     throw HoldfastError(
       .verificationFailed, "\(point.id) does not verify: \(point.verificationErrors.joined(separator: "; "))",
       hint: "check the database with PRAGMA integrity_check, and the disk")
+  }
+}
+
+extension Create {
+  /// The point that holds the database now, and the lines that say how it came about.
+  private func store(
+    _ request: CreateRequest, _ service: BackupService, _ progress: Progress
+  ) throws -> (PointMetadata, [String]) {
+    switch try service.store(request, kind: kind.requested, progress: progress) {
+    case .stored(let point, _) where kind == .full: (point, ["Created \(point.id)"])
+    case .stored(let point, let reason): (point, ["Created \(point.id)", "\(point.kind): \(reason)"])
+    case .unchanged(let id): (try service.point(id.text).metadata, ["Nothing changed since \(id)"])
+    }
+  }
+
+  /// What is stored: all pages, or those that changed.
+  enum Kind: String, EnumerableFlag {
+    case full
+    case incremental
+
+    var requested: RequestedKind { self == .full ? .full : .incremental }
   }
 }

@@ -1,0 +1,146 @@
+import BackupPolicy
+
+/// A point and all that it needs, as far as names, metadata and clear headers tell: the newest first, a full last.
+package struct PointChain: Sendable {
+  package let links: [StoredPoint]
+
+  /// As people read it.
+  package var words: String {
+    links.count == 1 ? "a full" : "\(full.id) and \(links.count - 1) incremental\(links.count == 2 ? "" : "s")"
+  }
+
+  package var point: StoredPoint { links[0] }
+  package var full: StoredPoint { links[links.count - 1] }
+  /// Bytes of all archives.
+  package var archiveBytes: Int64 { links.reduce(0) { $0.addingClamped($1.metadata.compressedSize) } }
+
+  /// Which archives these are, to tell whether they still are the same.
+  package var fingerprint: String? {
+    guard links.count > 1 else { return point.metadata.checksum }
+    return links.map { "\($0.id) \($0.metadata.checksum ?? "-") \($0.metadata.compressedSize)" }.joined(separator: "\n")
+  }
+}
+
+/// Why the points behind a link cannot be restored.
+struct BrokenLink: Error, Hashable {
+  /// The link that is at fault.
+  var id: PointID
+  /// Lower case, no full stop.
+  var reason: String
+
+  /// - Parameter point: the point that needs it.
+  func error(for point: PointID) -> HoldfastError {
+    HoldfastError(
+      .verificationFailed, "\(point) needs \(id), and \(reason)",
+      hint: "use an older point, or one of another chain; holdfast list shows what is whole", cause: self)
+  }
+}
+
+/// Follows points to their parents.
+enum ChainWalk {
+  /// - Parameter point: a point by its ID; nil where there is none.
+  /// - Throws: ``BrokenLink`` where a link is missing, damaged, or cannot be this chain's.
+  static func chain(of start: StoredPoint, _ point: (PointID) throws -> StoredPoint?) throws -> PointChain {
+    var links = [start]
+    while let child = links.last, child.isIncremental {
+      links.append(try parent(of: child, child.metadata.parentID.flatMap { try point($0) }))
+    }
+    return PointChain(links: links)
+  }
+
+  /// The parent, where it is one.
+  ///
+  /// The sequence falls from link to link, so that no chain runs in a circle.
+  static func parent(of child: StoredPoint, _ parent: StoredPoint?) throws(BrokenLink) -> StoredPoint {
+    guard let id = child.metadata.parentID else {
+      throw BrokenLink(id: child.id, reason: "its parent is not known")
+    }
+    guard let parent, !parent.archiveMissing else { throw BrokenLink(id: id, reason: "that is missing") }
+    if let reason = objection(to: parent, of: child) { throw BrokenLink(id: id, reason: reason) }
+    return parent
+  }
+
+  private static func objection(to parent: StoredPoint, of child: StoredPoint) -> String? {
+    let (mother, own) = (parent.metadata, child.metadata)
+    if !parent.isAuthenticated && child.isAuthenticated {
+      return parent.problems.first.map { "that is not authenticated: \($0)" } ?? "that is not authenticated"
+    }
+    if parent.isDamaged || mother.status == .failed {
+      return (parent.problems + mother.verificationErrors).first.map { "that is damaged: \($0)" } ?? "that is damaged"
+    }
+    if parent.name.content == .raw { return "that is a raw copy of damaged files" }
+    if mother.repositoryID != own.repositoryID { return "that belongs to another repository" }
+    if mother.cipher != own.cipher { return "that is protected in another way" }
+    guard let before = mother.sequence, let after = own.sequence, before < after else { return "that is not older" }
+    return nil
+  }
+}
+
+extension StoredPoint {
+  package var isIncremental: Bool { name.content == .pages }
+}
+
+extension Repository {
+  /// A point with all that it needs.
+  ///
+  /// - Throws: `verificationFailed` with the ``BrokenLink`` as its cause, where a link is missing or damaged.
+  package func chain(of point: StoredPoint) throws -> PointChain {
+    guard point.isIncremental else { return PointChain(links: [point]) }
+    let index = try index()
+    do {
+      return try ChainWalk.chain(of: point) { try index.point($0) }
+    } catch let broken as BrokenLink {
+      throw broken.error(for: point.id)
+    }
+  }
+}
+
+extension [StoredPoint] {
+  /// Marks the points whose chains are broken: each names the link that is at fault and the newest point that is whole.
+  ///
+  /// - Parameter self: every point of a repository, the oldest first.
+  mutating func settleChains() {
+    let positions = Dictionary(indices.map { (self[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
+    var broken: [Int] = []
+    // Parents come before their children, so a break is handed down from link to link.
+    for index in indices where self[index].isIncremental && !self[index].isDamaged && !self[index].archiveMissing {
+      let parent = self[index].metadata.parentID.flatMap { positions[$0] }.map { self[$0] }
+      do {
+        _ = try ChainWalk.parent(of: self[index], parent)
+      } catch {
+        // What is not authenticated is at fault itself, whatever became of its own parents.
+        let origin = parent.flatMap { $0.isAuthenticated ? $0.brokenLink : nil }
+        self[index].breakChain(origin ?? error)
+        broken.append(index)
+      }
+    }
+    guard let whole = last(where: { $0.metadata.status != .failed && $0.isAuthenticated && $0.name.content != .raw })
+    else {
+      return
+    }
+    for index in broken { self[index].problems.append("the newest point that is whole is \(whole.id)") }
+  }
+}
+
+extension [StoredPoint] {
+  /// The points that need this one, directly or through others, the oldest first.
+  ///
+  /// - Parameter self: every point of a repository, the oldest first.
+  func descendants(of id: PointID) -> [StoredPoint] {
+    var family: Set<PointID> = [id]
+    // A child is younger than its parent; one that claims otherwise cannot be restored anyway.
+    return filter { point in
+      guard point.isIncremental, let parent = point.metadata.parentID, family.contains(parent) else { return false }
+      return family.insert(point.id).inserted
+    }
+  }
+}
+
+extension StoredPoint {
+  mutating func breakChain(_ link: BrokenLink) {
+    let status = metadata.status
+    damage("it needs \(link.id), and \(link.reason)")
+    if status == .unauthenticated { metadata.status = status }
+    brokenLink = link
+  }
+}

@@ -1,0 +1,82 @@
+import BackupPolicy
+
+/// The pages that differ from the parent's, and the digest they lead to.
+struct DetectedChanges {
+  /// Ascending; never the lock page.
+  var pages: [UInt32] = []
+  /// By position in ``pages``.
+  var hashes: [PageHash] = []
+  /// The digest of the database as it is now.
+  var digest: [UInt8]
+}
+
+/// Finds out which pages differ from the parent's by comparing hashes; costs what the candidates cost.
+struct ChangeDetection {
+  let source: SnapshotSource
+  let table: PageDigests
+  let secret: PageDigest.Secret
+  let progress: Progress
+  /// Gets each page that differs, where it must be copied at once.
+  var copy: (UnsafeRawBufferPointer) throws -> Void = { _ in }
+
+  private var parent: PageDigestsHeader { table.header }
+
+  func run(_ changes: ChangedPages) throws -> DetectedChanges {
+    guard
+      var sum = PageDigest(finished: parent.digest, pageSize: parent.pageSize, pageCount: parent.pageCount)
+    else { throw HoldfastError(.failed, "the digest of \(parent.point) is malformed") }
+    var detected = DetectedChanges(digest: [])
+    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
+    defer { room.deallocate() }
+    try eachRun(changes, limit: room.count / source.pageSize) { run in
+      let part = UnsafeMutableRawBufferPointer(rebasing: room[..<(run.count * source.pageSize)])
+      try source.read(at: Int64(run.lowerBound - 1) * Int64(source.pageSize), into: part)
+      try compare(UnsafeRawBufferPointer(part), run, &detected, &sum)
+      try progress.update("comparing", Int64(run.upperBound - 1) * Int64(source.pageSize), of: source.imageSize)
+    }
+    if source.pageCount < parent.pageCount {
+      try table.each((source.pageCount + 1)...parent.pageCount) { sum.toggle($1) }
+    }
+    detected.digest = sum.finished(pageSize: source.pageSize, pageCount: source.pageCount)
+    return detected
+  }
+
+  private func compare(
+    _ bytes: UnsafeRawBufferPointer, _ run: Range<UInt32>, _ detected: inout DetectedChanges, _ sum: inout PageDigest
+  ) throws {
+    var old = [PageHash?](repeating: nil, count: run.count)
+    try table.each(run.lowerBound...(run.upperBound - 1)) { old[Int($0 - run.lowerBound)] = $1 }
+    try PageHash.each(
+      of: bytes, first: run.lowerBound, pageSize: source.pageSize, lockPage: source.lockPage, secret: secret
+    ) { index, hash in
+      guard hash != old[index] else { return }
+      if let before = old[index] { sum.toggle(before) }
+      sum.toggle(hash)
+      detected.pages.append(run.lowerBound + UInt32(index))
+      detected.hashes.append(hash)
+      try copy(UnsafeRawBufferPointer(rebasing: bytes[(index * source.pageSize)..<((index + 1) * source.pageSize)]))
+    }
+  }
+
+  /// Runs over the candidates, ascending: page 1, the superset, and everything that the parent did not have.
+  private func eachRun(_ changes: ChangedPages, limit: Int, _ body: (Range<UInt32>) throws -> Void) throws {
+    let end = source.pageCount + 1
+    guard case .superset(let given) = changes else { return try eachRun(1..<end, limit: limit, body) }
+    let known = min(parent.pageCount, source.pageCount)
+    let isAscending = zip(given, given.dropFirst()).allSatisfy { $0 < $1 }
+    var pages = isAscending ? given : Set(given).sorted()
+    pages.removeAll { $0 == 0 || $0 > known }
+    if known > 0, pages.first != 1 { pages.insert(1, at: 0) }
+    for run in PageRuns(pages[...], limit: limit) { try body(run) }
+    try eachRun((known + 1)..<end, limit: limit, body)
+  }
+
+  private func eachRun(_ all: Range<UInt32>, limit: Int, _ body: (Range<UInt32>) throws -> Void) throws {
+    var first = all.lowerBound
+    while first < all.upperBound {
+      let next = UInt32(min(Int64(all.upperBound), Int64(first) + Int64(limit)))
+      try body(first..<next)
+      first = next
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import BackupPolicy
+import SQLitePages
+
+/// What may have changed since an incremental's parent.
+package enum ChangedPages: Hashable, Sendable {
+  /// All pages that changed are among these; pages that did not do no harm. Ascending, each once.
+  case superset([UInt32])
+  /// Nobody knows: every page is compared.
+  case unknown
+}
+
+/// The point that an incremental would build on.
+package struct IncrementalParent: Hashable, Sendable {
+  package var id: PointID
+  package var sequence: UInt64
+}
+
+/// What became of an incremental.
+package enum IncrementalOutcome: Sendable {
+  /// It is stored; the position is that of the snapshot it was made from.
+  case stored(PointMetadata, SnapshotPosition)
+  /// The database is what its newest point holds, so nothing was stored.
+  case unchanged(since: PointID, SnapshotPosition)
+  /// Only a full will do, and why.
+  case fullNeeded(reason: String)
+}

@@ -1,0 +1,79 @@
+import BackupPolicy
+import SQLitePages
+
+/// Stores incrementals one after another, at the price of what changed.
+///
+/// It keeps what the next one needs (the newest point, keys, the table of page hashes) and uses it for as long as nobody else
+/// held the repository's lock and no file of it changed; else it looks at the repository again. Used by one thread at a time.
+package final class IncrementalSession {
+  let repository: Repository
+  let environment: EngineEnvironment
+  private var tip: ChainTip?
+  private var mark: [UInt8]?
+  var table: PageDigests?
+  /// When this host's memory of the newest sequence was last written; see ``remember(_:)``.
+  var remembered: Int64?
+
+  /// - Throws: `pointNotFound` where there is no repository.
+  package init(_ service: BackupService) throws {
+    repository = try service.repository()
+    environment = service.environment
+  }
+
+  /// What the newest chain weighs, to ask ``ChainPolicy`` whether a full is due; nil before the first incremental.
+  package var weight: ChainWeight? { tip?.weight }
+
+  /// Stores what changed since the newest point.
+  ///
+  /// - Parameters:
+  ///   - kind: `automatic` or `incremental`.
+  ///   - state: called under the repository's lock with the point to build on. It begins the snapshot and tells what may have
+  ///     changed *since that point*; a superset that was gathered since a later point would miss pages. The snapshot is ended
+  ///     here.
+  /// - Throws: `busy`, `wrongKey`, and failures of the machine. Nothing is stored then, unless it is the flush of the folder
+  ///   that failed.
+  package func store(
+    _ request: CreateRequest, kind: RequestedKind = .incremental, progress: Progress = Progress(),
+    _ state: (IncrementalParent) throws -> (DatabaseSnapshot, ChangedPages)
+  ) throws -> IncrementalOutcome {
+    try request.requireKey(repository.credentials)
+    let started = environment.monotonic()
+    return try repository.exclusively(patience: environment.repositoryPatience, since: mark) { visit in
+      do {
+        mark = visit.mark
+        let tip: ChainTip
+        switch try find(request, kind, visit) {
+        case .fullNeeded(let reason): return .fullNeeded(reason: reason)
+        case .tip(let found): tip = found
+        }
+        let (snapshot, changes) = try onDatabase { try state(IncrementalParent(id: tip.id, sequence: tip.sequence)) }
+        defer { snapshot.end() }
+        let work = IncrementalWork(
+          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot, started: started)
+        let (outcome, next) = try work.run(changes, kind)
+        self.tip = next
+        return outcome
+      } catch {
+        forget()
+        throw error
+      }
+    }
+  }
+
+  private func find(_ request: CreateRequest, _ kind: RequestedKind, _ visit: LockVisit) throws -> TipFinder.Finding {
+    if visit.isUndisturbed, let tip, tip.protection == request.protection,
+      try tip.stamps == RepositoryStamps(repository, archive: tip.filename)
+    {
+      return .tip(tip)
+    }
+    forget()
+    mark = visit.mark
+    return try TipFinder(repository: repository, environment: environment).find(request, kind)
+  }
+
+  private func forget() {
+    tip = nil
+    table = nil
+    mark = nil
+  }
+}

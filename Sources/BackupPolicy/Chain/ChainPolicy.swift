@@ -1,0 +1,55 @@
+/// What kind of backup somebody asked for.
+package enum RequestedKind: String, Hashable, Sendable, CaseIterable {
+  /// By the reason it is taken for: a change is an incremental, everything else a full.
+  case automatic
+  case full
+  case incremental
+}
+
+/// Full or incremental, and why: lower case, no full stop.
+package enum ChainDecision: Hashable, Sendable {
+  case full(reason: String)
+  case incremental(parent: PointID, reason: String)
+}
+
+/// Decides whether a backup is a full or an incremental, and when the next full is due.
+///
+/// A change in the database never waits for a full because its chain is long or heavy: chains are shortened by compaction, and
+/// ``adviseFull(_:)`` asks for a full at a quiet or scheduled time.
+package enum ChainPolicy {
+  package static func decide(_ facts: ChainFacts) -> ChainDecision {
+    switch facts.requested {
+    case .full: return .full(reason: "a full was asked for")
+    case .automatic where facts.backupType != "change": return .full(reason: "\(facts.backupType) backups are full")
+    case .automatic, .incremental: break
+    }
+    guard facts.protection != "aes-256-cbc" else { return .full(reason: "aes-256-cbc has fulls only") }
+    guard let parent = facts.parent else { return .full(reason: "there is no point to build on") }
+    if let objection = objection(to: parent, facts) { return .full(reason: "\(parent.id) \(objection)") }
+    let why = facts.requested == .incremental ? "an incremental was asked for" : "the database changed"
+    return .incremental(parent: parent.id, reason: why)
+  }
+
+  /// Why nothing can be built on a point; what is said follows its ID.
+  private static func objection(to parent: ParentFacts, _ facts: ChainFacts) -> String? {
+    if !parent.isAuthenticated { return "is not authenticated" }
+    if let problem = parent.chainProblem { return "cannot be built on: \(problem)" }
+    if ["failed", "suspect", "anomalous"].contains(parent.status) { return "is \(parent.status)" }
+    if parent.protection != facts.protection { return "is protected in another way" }
+    if !parent.isOfThisRepository { return "belongs to another repository" }
+    if !parent.isUnderOurKey { return "was stored under another key" }
+    if !parent.hasDigest { return "has no digest" }
+    guard let database = facts.database else { return nil }
+    if database.pageCount == 0 { return "has pages, and the database has none" }
+    if parent.pageSize != database.pageSize { return "has another page size" }
+    if parent.databasePath != database.path { return "is of another database" }
+    return nil
+  }
+
+  /// Why the next full should come at the next quiet or scheduled time; nil where the chain is light enough.
+  package static func adviseFull(_ weight: ChainWeight) -> String? {
+    guard weight.incrementalBytes > weight.fullBytes / 2 else { return nil }
+    return "the \(weight.incrementals) incrementals since \(weight.full) have \(ByteCount(weight.incrementalBytes)), "
+      + "more than half of its \(ByteCount(weight.fullBytes))"
+  }
+}

@@ -1,0 +1,81 @@
+import BackupPolicy
+import Testing
+
+@Suite("full or incremental")
+struct ChainPolicyTests {
+  private static let parent = PointID("backup_20231116_143022")!
+
+  private func facts(
+    _ requested: RequestedKind = .automatic, _ type: String = "change", _ change: (inout ChainFacts) -> Void = { _ in }
+  ) -> ChainFacts {
+    var facts = ChainFacts(
+      requested: requested, backupType: type, protection: "aes-256-gcm",
+      parent: ParentFacts(
+        id: Self.parent, status: "verified", protection: "aes-256-gcm", pageSize: 4096, databasePath: "/srv/app.db"),
+      database: DatabaseShape(path: "/srv/app.db", pageSize: 4096, pageCount: 10))
+    change(&facts)
+    return facts
+  }
+
+  @Test("a change is an incremental, everything else a full, unless somebody asks otherwise")
+  func kinds() {
+    let incremental = ChainDecision.incremental(parent: Self.parent, reason: "the database changed")
+    #expect(ChainPolicy.decide(facts()) == incremental)
+    for type in ["scheduled", "manual", "safety", "guard"] {
+      #expect(ChainPolicy.decide(facts(.automatic, type)) == .full(reason: "\(type) backups are full"))
+    }
+    #expect(ChainPolicy.decide(facts(.full)) == .full(reason: "a full was asked for"))
+    #expect(
+      ChainPolicy.decide(facts(.incremental, "manual"))
+        == .incremental(parent: Self.parent, reason: "an incremental was asked for"))
+  }
+
+  static let objections: [(String, @Sendable (inout ChainFacts) -> Void)] = [
+    ("there is no point to build on", { $0.parent = nil }),
+    ("is not authenticated", { $0.parent?.isAuthenticated = false }),
+    ("is failed", { $0.parent?.status = "failed" }),
+    ("is suspect", { $0.parent?.status = "suspect" }),
+    ("is anomalous", { $0.parent?.status = "anomalous" }),
+    ("is protected in another way", { $0.protection = "none" }),
+    ("is protected in another way", { $0.parent?.protection = "none" }),
+    ("aes-256-cbc has fulls only", { $0.protection = "aes-256-cbc" }),
+    ("cannot be built on: it needs another", { $0.parent?.chainProblem = "it needs another" }),
+    ("belongs to another repository", { $0.parent?.isOfThisRepository = false }),
+    ("was stored under another key", { $0.parent?.isUnderOurKey = false }),
+    ("has no digest", { $0.parent?.hasDigest = false }),
+    ("has another page size", { $0.database?.pageSize = 8192 }),
+    ("is of another database", { $0.database?.path = "/srv/other.db" }),
+    ("has pages, and the database has none", { $0.database?.pageCount = 0 }),
+  ]
+
+  @Test("one thing that is not so makes it a full, and the reason says which", arguments: objections.indices)
+  func objection(_ index: Int) {
+    let (words, change) = Self.objections[index]
+    for requested in [RequestedKind.automatic, .incremental] {
+      guard case .full(let reason) = ChainPolicy.decide(facts(requested, "change", change)) else {
+        Issue.record("\(words): an incremental")
+        continue
+      }
+      #expect(reason.hasSuffix(words))
+    }
+  }
+
+  @Test("before the database was looked at, only the parent counts")
+  func withoutDatabase() {
+    guard case .incremental = ChainPolicy.decide(facts { $0.database = nil }) else {
+      Issue.record("a full")
+      return
+    }
+  }
+
+  @Test("a full is asked for when the incrementals outweigh half of it, and never sooner")
+  func advice() {
+    var weight = ChainWeight(full: Self.parent, fullBytes: 1000, incrementals: 3, incrementalBytes: 500)
+    #expect(ChainPolicy.adviseFull(weight) == nil)
+    weight.incrementalBytes = 501
+    let advice = ChainPolicy.adviseFull(weight)
+    #expect(advice?.contains(Self.parent.text) == true && advice?.contains("3 incrementals") == true)
+    // However heavy the chain is, a change is an incremental.
+    #expect(ChainPolicy.decide(facts()) == .incremental(parent: Self.parent, reason: "the database changed"))
+  }
+}
