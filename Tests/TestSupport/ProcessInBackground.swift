@@ -48,9 +48,6 @@ package final class ProcessInBackground {
     }
   }
 
-  /// What the program has written so far.
-  package var lines: [String] { text().split(separator: "\n").map(String.init) }
-
   /// Sends SIGKILL and waits for the end. Idempotent.
   package func stop() {
     if end == nil { kill(process, SIGKILL) }
