@@ -89,6 +89,32 @@ import Testing
     #expect(diagram.violations.isEmpty)
   }
 
+  @Test func aRunThatCameDueBesideABackupAndIsStillToComeIsLeftToTheClock() throws {
+    var diagram = try diagram(["0 2 * * *"])
+    diagram.duration = 2 * Self.hour
+    diagram.advance(to: Self.hour)
+    diagram.send(.requested)
+    diagram.advance(to: 2 * Self.hour + 60000)
+    diagram.tick()
+    diagram.setClock(by: -4 * Self.hour)
+    diagram.advance(to: 8 * Self.hour)
+    #expect(diagram.starts.map(\.time) == [Self.hour, 6 * Self.hour])
+    #expect(diagram.starts.last?.reason == "scheduled for 02:00")
+    #expect(diagram.violations.isEmpty)
+  }
+
+  /// Woken at 03:30 by a clock that would have said 03:50: the run of 03:45 is still to come.
+  @Test func aClockSetBackInSleepLosesNothing() throws {
+    var diagram = try diagram(["0,45 * * * *"])
+    diagram.origin = Timestamp(milliseconds: diagram.origin.milliseconds - 20 * 60000)
+    diagram.advance(to: 230 * 60000, asleepBefore: true)
+    diagram.advance(by: 40 * 60000)
+    #expect(
+      diagram.starts.map(\.reason) == [
+        "made up for the run of 03:00; 6 runs were missed", "scheduled for 03:45", "scheduled for 04:00",
+      ])
+  }
+
   @Test func pausesGoByTheOtherClock() throws {
     var diagram = try diagram([], outcomes: [.failed(.busy)])
     diagram.duration = 0

@@ -126,6 +126,21 @@ import Testing
       "-------CC", reasons: ["made up for the run of 03:00; 3 runs were missed", "scheduled for 04:00"])
   }
 
+  @Test func runsBeforeAPunctualOneAreNamed() throws {
+    check(
+      try diagram(.hybrid, ["0 * * * *"]),
+      "-zzz--",
+      "----C-", reasons: ["scheduled for 02:00; 1 run before it was missed"])
+    var long = try diagram(.hybrid, ["* * * * *"])
+    long.send(.startup(changedWhileDown: false, lastScheduled: nil))
+    for (minutes, missed) in [(100, "99 runs"), (101, "more than 100 runs"), (500, "more than 100 runs")] {
+      long.advance(to: long.now + Int64(minutes) * TriggerTimes.minute, asleepBefore: true)
+      #expect(long.starts.last?.reason.hasSuffix("; \(missed) before it were missed") == true)
+      long.advance(by: 1000)
+      long.advance(by: TriggerTimes.minute - long.now % TriggerTimes.minute)
+    }
+  }
+
   @Test func withoutCatchUpAMissedRunIsSkipped() throws {
     check(
       try diagram { $0.catchUp = false },

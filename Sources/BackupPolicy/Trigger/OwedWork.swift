@@ -49,11 +49,16 @@ struct ScheduledRun: Sendable {
   /// What a backup for this run is taken for.
   func words(_ settings: TriggerSettings, at now: Timestamp) -> String {
     let time = Words.time(runs.latest, in: settings.zone, seenFrom: now)
-    let missed = isLate ? Words.runs(runs.count) : "\(Words.runs(runs.count - 1)) before it"
-    let what =
-      (isLate ? "made up for the run of \(time)" : "scheduled for \(time)")
-      + (runs.count > 1 ? "; \(missed) \(runs.count - (isLate ? 0 : 1) == 1 ? "was" : "were") missed" : "")
+    let what = (isLate ? "made up for the run of \(time)" : "scheduled for \(time)") + missed
     return again.map { "\($0): \(what)" } ?? what
+  }
+
+  private var missed: String {
+    if runs.count == 1 { return "" }
+    if isLate { return "; \(Words.runs(runs.count)) were missed" }
+    let isCounted = runs.count <= Timetable.countLimit
+    let before = Words.runs(isCounted ? runs.count - 1 : runs.count)
+    return "; \(before) before it \(runs.count == 2 ? "was" : "were") missed"
   }
 }
 

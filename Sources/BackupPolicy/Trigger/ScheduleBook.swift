@@ -14,6 +14,12 @@ struct ScheduleBook: Sendable {
     case setBack(Int64)
     /// It was set back by so many that schedules start over.
     case startedOver(Int64)
+
+    var behind: Int64 {
+      switch self {
+      case .setBack(let milliseconds), .startedOver(let milliseconds): milliseconds
+      }
+    }
   }
 
   private(set) var timetable: Timetable

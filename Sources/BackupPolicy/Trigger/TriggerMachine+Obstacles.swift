@@ -8,12 +8,17 @@ struct Obstacle {
 extension TriggerMachine {
   /// When the next `.tick` is due, and what is waited for; nil where only an event can change anything.
   package var deadline: (until: Deadline, reason: String)? {
+    guard let until = wakeUp else { return nil }
+    if let obstacle { return (until, obstacle.reason) }
+    return book.upcoming.map { (until, "the run of \(Words.time($0, in: settings.zone, seenFrom: now.wall))") }
+  }
+
+  /// The deadline without its reason; every event asks for it.
+  var wakeUp: Deadline? {
     guard running == nil, !isStopping else { return nil }
-    let obstacle = obstacle
     var until = obstacle?.until ?? Deadline()
-    guard let upcoming = book.upcoming else { return obstacle.map { (until, $0.reason) } }
-    until.wall = min(until.wall ?? upcoming, upcoming)
-    return (until, obstacle?.reason ?? "the run of \(Words.time(upcoming, in: settings.zone, seenFrom: now.wall))")
+    if let upcoming = book.upcoming { until.wall = min(until.wall ?? upcoming, upcoming) }
+    return until == Deadline() ? nil : until
   }
 
   /// What the first of the owed things waits for.

@@ -18,13 +18,13 @@ package struct TriggerMachine: Sendable {
   package private(set) var settings: TriggerSettings
 
   private(set) var change: OwedChange?
-  private(set) var run: ScheduledRun?
+  var run: ScheduledRun?
   /// Since when a person waits.
   private(set) var requested: Timestamp?
   private(set) var running: RunningBackup?
-  private(set) var book: ScheduleBook
+  var book: ScheduleBook
   private(set) var backoff = Backoff()
-  private(set) var history = TriggerHistory()
+  var history = TriggerHistory()
   private(set) var lastStart: Int64?
   private(set) var releases = 0
   /// A backup was given up in this very event, and goes on without waiting for anything.
@@ -97,43 +97,6 @@ package struct TriggerMachine: Sendable {
   }
 }
 
-// MARK: - Scheduled runs
-
-extension TriggerMachine {
-  private mutating func advanceBook() {
-    guard let step = book.advance(to: now) else { return }
-    let zone = settings.zone
-    switch step {
-    case .setBack(let by):
-      let until = Words.time(book.latest ?? now.wall, in: zone, seenFrom: now.wall)
-      let behind = "the clock is \(Words.minutes(milliseconds: by)) behind the latest time seen"
-      history.note(.notice, "\(behind); runs up to \(until) are not repeated", at: now.wall)
-    case .startedOver(let by):
-      let from = Words.time(now.wall, in: zone, seenFrom: now.wall)
-      let behind = "the clock is \(Words.minutes(milliseconds: by)) behind the latest time seen"
-      history.note(.notice, "\(behind); schedules start over from \(from)", at: now.wall)
-      // By the new clock it is still to come.
-      if let run, run.runs.latest > now.wall { self.run = nil }
-    }
-  }
-
-  /// Decides whether runs that have come due are made; why not, where they are not.
-  private mutating func admitDueRuns() -> String? {
-    guard running == nil, !isStopping, let due = book.takeDue() else { return nil }
-    let isLate = now.wall.milliseconds - due.latest.milliseconds > Self.tolerance
-    let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
-    if isLate, !settings.catchUp {
-      let missed = due.count == 1 ? "" : " (\(Words.runs(due.count)) in all)"
-      return skip("the run of \(time) was missed\(missed), and catch_up is off")
-    }
-    if settings.skipUnchanged, change == nil, run == nil {
-      return skip("the run of \(time) has nothing to store: nothing has changed since the last point")
-    }
-    run = ScheduledRun(runs: run?.runs.merged(with: due) ?? due, isLate: isLate, again: run?.again)
-    return nil
-  }
-}
-
 // MARK: - Starting and ending
 
 extension TriggerMachine {
@@ -149,7 +112,7 @@ extension TriggerMachine {
       return start(.change, change.words(settings, at: now.monotonic))
     }
     noteWait()
-    return .wait(until: deadline?.until)
+    return .wait(until: wakeUp)
   }
 
   private mutating func start(_ trigger: Trigger, _ reason: String) -> TriggerAction {
@@ -170,7 +133,7 @@ extension TriggerMachine {
     history.note(.wait, obstacle.reason, at: now.wall)
   }
 
-  private mutating func skip(_ reason: String) -> String {
+  mutating func skip(_ reason: String) -> String {
     history.note(.skip, reason, at: now.wall)
     return reason
   }
