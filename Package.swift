@@ -15,6 +15,7 @@ let package = Package(
   products: [
     .executable(name: "holdfast", targets: ["holdfast"]),
     .library(name: "BackupEngine", targets: ["BackupEngine"]),
+    .library(name: "BackupAgent", targets: ["BackupAgent"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -46,6 +47,11 @@ let package = Package(
         "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", argumentParser, logging,
       ], swiftSettings: strict),
 
+    // Without package access: it can use nothing but what is public.
+    .executableTarget(
+      name: "example-shop", dependencies: ["BackupAgent", "BackupEngine", "CSQLite"], path: "contrib/examples/shop",
+      packageAccess: false, swiftSettings: strict),
+
     .target(
       name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", logging],
       path: "Tests/TestSupport", swiftSettings: strict),
@@ -60,7 +66,12 @@ let package = Package(
       dependencies: ["BackupAgent", "BackupEngine", "BackupPolicy", "SQLitePages", "TestSupport", lifecycle, logging],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["holdfast", "BackupPolicy", "TestSupport"], swiftSettings: strict),
+      name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "LibraryTests",
+      dependencies: ["BackupAgent", "BackupEngine", "TestSupport", "example-shop", lifecycle, logging],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -6,6 +6,8 @@ import Synchronization
 /// come after its end are dropped.
 package final class AgentControl: Sendable {
   let inbox: Mailbox<LoopMessage>
+  /// Ended by whoever runs the agent.
+  let lifetime = AgentLifetime()
   /// Whether the loop still answers.
   private let isOpen = Mutex(false)
 
@@ -39,6 +41,7 @@ package final class AgentControl: Sendable {
   /// The loop answers from now on.
   func open() {
     isOpen.withLock { $0 = true }
+    lifetime.begin()
   }
 
   /// The loop has ended: whoever still waits gets an answer.

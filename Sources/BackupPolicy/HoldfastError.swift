@@ -5,23 +5,41 @@
 public struct HoldfastError: Error, Sendable {
   /// The kinds of failure that scripts can tell apart.
   public enum Code: String, Sendable, CaseIterable {
+    /// Anything that no other code names.
     case failed
+    /// The operating system refused to read or write.
     case ioError = "io_error"
+    /// This user may not.
     case permissionDenied = "permission_denied"
+    /// There is no file at the database's path.
     case databaseMissing = "database_missing"
+    /// The file there is none of SQLite's.
     case notADatabase = "not_a_database"
+    /// SQLite finds the database damaged.
     case databaseCorrupt = "database_corrupt"
+    /// A point, or a safety backup, did not verify.
     case verificationFailed = "verification_failed"
+    /// An archive is cut off, altered or damaged.
     case archiveCorrupt = "archive_corrupt"
+    /// No such point, or no repository.
     case pointNotFound = "point_not_found"
+    /// The password or key does not open the archive.
     case wrongKey = "wrong_key"
+    /// A password or key is needed and none is given.
     case keyMissing = "key_missing"
+    /// Somebody else holds a lock; trying again later may do.
     case busy
+    /// What a plan relied on has changed; nothing was installed.
     case factsChanged = "facts_changed"
+    /// The disk is full, or would be.
     case noSpace = "no_space"
+    /// The request could be carried out, and must not be.
     case refused
+    /// Nothing proves where the point comes from.
     case unauthenticated
+    /// The request makes no sense as it is.
     case usage
+    /// It was told to stop before its end; what was there before is unchanged.
     case interrupted
   }
 

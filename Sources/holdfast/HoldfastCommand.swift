@@ -21,6 +21,6 @@ struct HoldfastCommand: ParsableCommand {
     version: holdfastVersion,
     subcommands: [
       Create.self, List.self, Show.self, Verify.self, Restore.self, Delete.self, Cleanup.self, Stats.self, Agent.self,
-      Init.self, Doctor.self, Schedule.self,
+      Init.self, Schedule.self, Doctor.self,
     ])
 }

@@ -201,10 +201,6 @@ final class LogRecorder: Sendable {
   }
 }
 
-extension ProcessInBackground {
-  var lines: [String] { output.split(separator: "\n").map(String.init) }
-}
-
 /// Something that has happened.
 final class Flag: Sendable {
   private let value = Atomic(false)

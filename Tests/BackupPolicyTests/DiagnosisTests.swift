@@ -14,7 +14,7 @@ import Testing
     (repository.permissions, repository.device, repository.free) = (0o700, 2, 1 << 30)
     let now = try #require(Timestamp(iso8601: "2026-11-23T01:00:00Z"))
     var facts = ExaminationFacts(
-      database: database, databaseFolder: folder, repository: repository, user: 1000, now: now,
+      database: database, databaseFolder: folder, repository: repository, user: 1000, time: now,
       sqliteVersion: "3.51.3")
     facts.journalMode = "wal"
     facts.key = .opens(try point())
@@ -96,7 +96,7 @@ import Testing
     },
     Case(name: "SQLite", level: .problem, says: ["3.8.2 cannot read", "3.22.0"]) { $0.sqliteVersion = "3.8.2" },
     Case(name: "clock", level: .problem, says: ["the newest backup is from 2026-11-23T02", "set the clock"]) {
-      $0.newestPoint = $0.now.adding(seconds: 3600)
+      $0.newestPoint = $0.time.adding(seconds: 3600)
     },
     Case(name: "clock", level: .note, says: ["time server"]) { $0.clockIsKept = false },
     Case(name: "container", level: .note, says: ["in a container"]) { $0.isContainer = true },

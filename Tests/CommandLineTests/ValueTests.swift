@@ -1,3 +1,4 @@
+import BackupEngine
 import BackupPolicy
 import Testing
 

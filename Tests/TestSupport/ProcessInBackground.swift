@@ -48,6 +48,9 @@ package final class ProcessInBackground {
     }
   }
 
+  /// What the program has written so far.
+  package var lines: [String] { output.split(separator: "\n").map(String.init) }
+
   /// Sends SIGKILL and waits for the end. Idempotent.
   package func stop() {
     if end == nil { kill(process, SIGKILL) }
@@ -72,9 +75,11 @@ package final class ProcessInBackground {
 
   package var isRunning: Bool { !hasEnded(options: WNOHANG) }
 
-  /// What it has written to its standard output, as far as 4 KiB go.
+  /// What it has written to its standard output so far.
   package var output: String {
-    var bytes = [UInt8](repeating: 0, count: 4096)
+    var status = stat()
+    guard fstat(outputFile, &status) == 0 else { return "" }
+    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
     let count = pread(outputFile, &bytes, bytes.count, 0)
     return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
   }

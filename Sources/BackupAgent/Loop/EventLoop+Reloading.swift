@@ -9,16 +9,22 @@ extension EventLoop {
     guard let reload = parts.reload else {
       return logger.notice("there is no configuration to read again")
     }
-    // Who asks twice gets what the later reading finds; one more starts when this one has ended.
-    guard !isReloading else { return }
-    isReloading = true
+    // What was written since the reading began may not be in it: one more starts when this one has ended.
+    guard !isReloading else {
+      isReloadOwed = true
+      return
+    }
+    (isReloading, isReloadOwed) = (true, false)
     announcements.reloading()
     shared.workers.submit(nil) { .reloaded(Result { try reload() }) }
   }
 
   func finishReload(_ result: Result<AgentConfiguration, any Error>) {
     isReloading = false
-    defer { announcements.reloaded() }
+    defer {
+      announcements.reloaded()
+      if isReloadOwed { requestReload() }
+    }
     guard !isStopping else { return }
     do {
       try apply(try result.get())

@@ -22,6 +22,8 @@ final class EventLoop {
   var lastNumber = 0
   /// A configuration is being read.
   var isReloading = false
+  /// Another one was asked for since the present one began.
+  var isReloadOwed = false
   /// Until then inotify is not listened to.
   private var breather = Int64.min
   /// When running backups are abandoned.

@@ -20,12 +20,15 @@ package struct DatabaseStatus: Hashable, Sendable {
 }
 
 /// Something that keeps the agent from its work.
-package struct AlarmStatus: Hashable, Sendable {
+public struct AlarmStatus: Hashable, Sendable {
   /// The kind, such as `missing` or `disk_full`: what scripts may rely on.
-  package var kind: String
-  package var since: Timestamp
-  package var message: String
-  package var hint: String?
+  public package(set) var kind: String
+  /// When it was first seen.
+  public package(set) var since: Timestamp
+  /// What is wrong, on which path, and why; lower case, no full stop.
+  public package(set) var message: String
+  /// The next action; nil where there is nothing to advise.
+  public package(set) var hint: String?
 }
 
 extension DatabaseGuard {

@@ -43,7 +43,7 @@ package struct ArchiveName: Hashable, Sendable {
 }
 
 /// How an archive is encrypted; the raw values stand in the metadata.
-package enum ArchiveCipher: String, Sendable, Codable, CaseIterable {
+public enum ArchiveCipher: String, Sendable, Codable, CaseIterable {
   /// The default: authenticated, bound to its repository and point.
   case aes256GCM = "aes-256-gcm"
   /// The original Python service's format, which cannot tell tampering.

@@ -3,14 +3,14 @@ import CISAL
 import CZlib
 
 /// How hard to compress: 1 to 3 by ISA-L (fast), 4 to 9 by zlib (small).
-package struct CompressionLevel: Hashable, Sendable {
+public struct CompressionLevel: Hashable, Sendable {
   /// 1…9.
-  package let value: Int
+  public let value: Int
   /// Smaller than `gzip -1` in a twelfth of its time; `contrib/bench` measures it.
-  package static let standard = CompressionLevel(2)!
+  public static let standard = CompressionLevel(2)!
 
   /// Nil outside 1…9.
-  package init?(_ value: Int) {
+  public init?(_ value: Int) {
     guard (1...9).contains(value) else { return nil }
     self.value = value
   }

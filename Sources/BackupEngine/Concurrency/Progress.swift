@@ -1,15 +1,16 @@
 import BackupPolicy
 import Synchronization
 
+/// Called while something long goes on: what is being done, how much of it is done, and how much there is, in the same
+/// unit (bytes, steps or points, by the activity). Calls come from worker threads, at most once a mebibyte.
+public typealias ProgressReport = @Sendable (_ activity: String, _ done: Int64, _ total: Int64) -> Void
+
 /// Lets a long operation say how far it is, and lets others stop it. Safe to use from any thread.
 package final class Progress: Sendable {
-  /// Called from worker threads, at most once a mebibyte.
-  package typealias Report = @Sendable (_ activity: String, _ done: Int64, _ total: Int64) -> Void
-
   private let stopped = Atomic(false)
-  private let report: Report?
+  private let report: ProgressReport?
 
-  package init(report: Report? = nil) {
+  package init(report: ProgressReport? = nil) {
     self.report = report
   }
 
@@ -20,7 +21,12 @@ package final class Progress: Sendable {
 
   /// - Throws: `interrupted` after ``stop()``.
   package func update(_ activity: String, _ done: Int64, of total: Int64) throws {
-    if stopped.load(ordering: .relaxed) { throw HoldfastError(.interrupted, "interrupted") }
+    try check()
     report?(activity, done, total)
+  }
+
+  /// - Throws: `interrupted` after ``stop()``.
+  func check() throws {
+    if stopped.load(ordering: .relaxed) { throw HoldfastError(.interrupted, "interrupted") }
   }
 }

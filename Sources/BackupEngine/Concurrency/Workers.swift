@@ -47,19 +47,10 @@ enum Workers {
     let failure = FirstError()
     var threads: [pthread_t] = []
     for index in 0..<count {
-      let start = Unmanaged.passRetained(Start { failure.catching { try body(index) } })
-      var thread = pthread_t()
-      let result = pthread_create(
-        &thread, nil,
-        {
-          Unmanaged<Start>.fromOpaque($0!).takeRetainedValue().body()
-          return nil
-        }, start.toOpaque())
-      if result == 0 {
-        threads.append(thread)
-      } else {
-        start.release()
-        failure.set(HoldfastError(errno: result, "start", "a worker thread"))
+      do {
+        threads.append(try start("a worker thread") { failure.catching { try body(index) } })
+      } catch {
+        failure.set(error)
         break
       }
     }
@@ -67,9 +58,29 @@ enum Workers {
     try failure.rethrow()
   }
 
-  private final class Start {
-    let body: () -> Void
-    init(_ body: @escaping () -> Void) { self.body = body }
+  /// Starts one thread, which the caller joins or detaches.
+  ///
+  /// - Parameter name: what it is, for the error where the system has no more of them.
+  static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws -> pthread_t {
+    let start = Unmanaged.passRetained(Start(body))
+    var thread = pthread_t()
+    let failure = pthread_create(
+      &thread, nil,
+      {
+        // `pthread_create` hands over the pointer that it was given, and it is never nil.
+        Unmanaged<Start>.fromOpaque($0!).takeRetainedValue().body()
+        return nil
+      }, start.toOpaque())
+    guard failure == 0 else {
+      start.release()
+      throw HoldfastError(errno: failure, "start", name)
+    }
+    return thread
+  }
+
+  private final class Start: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 }
 

@@ -3,8 +3,9 @@ import Synchronization
 
 /// What opens a repository's archives: a password, a 256-bit key, or both.
 ///
-/// Password derivations are remembered, so that a process pays for each (salt, iterations) once.
-package final class Credentials: Sendable {
+/// Secrets are copied into memory that is wiped when the last owner lets go. Password derivations are remembered, so that a
+/// process pays for each (salt, iterations) once.
+public final class Credentials: Sendable {
   package let password: SecretBytes?
   package let key: SecretBytes?
   private let derived = Mutex<[Derivation: SecretBytes]>([:])
@@ -17,6 +18,35 @@ package final class Credentials: Sendable {
   package init(password: SecretBytes? = nil, key: SecretBytes? = nil) {
     self.password = password
     self.key = key
+  }
+
+  /// - Parameters:
+  ///   - password: its bytes, UTF-8 where it is text. The array itself is the caller's to wipe.
+  ///   - keyFile: a key file as well: either then opens the archives.
+  /// - Throws: `keyMissing` where the password is empty, or where the file is missing or holds no key.
+  public convenience init(password: [UInt8], keyFile: String? = nil) throws {
+    guard !password.isEmpty else {
+      throw HoldfastError(.keyMissing, "the password is empty", hint: "give one, or none at all")
+    }
+    self.init(
+      password: SecretBytes(password), key: try keyFile.map { try Credentials.readKey($0, SystemFileOperations()) })
+  }
+
+  /// - Parameters:
+  ///   - keyFile: 32 bytes, or 64 hexadecimal digits with white space around them, as `holdfast init` writes them.
+  ///   - passwordFile: a file whose first line is a password as well: either then opens the archives.
+  /// - Throws: `keyMissing` where a file is missing or holds no key or password.
+  public convenience init(keyFile: String, passwordFile: String? = nil) throws {
+    let files = SystemFileOperations()
+    self.init(
+      password: try passwordFile.map { try Credentials.readPassword($0, files) },
+      key: try Credentials.readKey(keyFile, files))
+  }
+
+  /// - Parameter passwordFile: a file whose first line is the password, without the line's end.
+  /// - Throws: `keyMissing` where it is missing or empty.
+  public convenience init(passwordFile: String) throws {
+    self.init(password: try Credentials.readPassword(passwordFile, SystemFileOperations()))
   }
 
   package var isEmpty: Bool { password == nil && key == nil }

@@ -21,7 +21,7 @@ package struct Examination {
     let folder = Surroundings.place(database.parentPath)
     var facts = ExaminationFacts(
       database: Surroundings.place(database), databaseFolder: folder, repository: repositoryPlace(), user: geteuid(),
-      now: service.environment.now(), sqliteVersion: DatabaseConnection.libraryVersion)
+      time: service.environment.now(), sqliteVersion: DatabaseConnection.libraryVersion)
     facts.sideFiles = ["-wal", "-shm"].map { Surroundings.place(database + $0) }.filter(\.exists)
     (facts.journalMode, facts.openingFailed) = facts.database.isReadable ? opened() : (nil, nil)
     facts.encrypts = encrypts

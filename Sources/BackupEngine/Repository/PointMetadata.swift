@@ -1,57 +1,87 @@
 import BackupPolicy
 
 /// What is recorded of a point, in `.metadata/ID.json`. The keys up to `verification_errors` are the original service's.
-package struct PointMetadata: Hashable, Sendable {
-  package var id: PointID
-  package var filename: String
-  package var created: Timestamp
-  /// Why it was taken: `manual`, `scheduled`, `change`, `safety` or `guard`.
-  package var backupType = "manual"
-  package var status = Status.completed
+public struct PointMetadata: Hashable, Sendable {
+  /// What the point is called.
+  public package(set) var id: PointID
+  /// The archive's name in the repository's folder, without the folder.
+  public package(set) var filename: String
+  /// When the state was read, by this host's clock then.
+  public package(set) var created: Timestamp
+  /// Why it was taken: a ``BackupType``'s raw value; a word that this version does not know stays as it is.
+  public package(set) var backupType = "manual"
+  /// What is known about its soundness.
+  public package(set) var status = Status.completed
   /// Bytes of the database at that point; nil where not known.
-  package var originalSize: Int64?
+  public package(set) var originalSize: Int64?
   /// Bytes of the archive file.
-  package var compressedSize: Int64 = 0
-  package var encrypted = false
-  package var compressed = false
+  public package(set) var compressedSize: Int64 = 0
+  /// Whether the archive is encrypted.
+  public package(set) var encrypted = false
+  /// Whether the archive is compressed.
+  public package(set) var compressed = false
   /// SHA-256 of the archive file in lower-case hexadecimal; nil where it was lost.
-  package var checksum: String?
-  package var schemaVersion: String?
+  public package(set) var checksum: String?
+  /// The migration tool's own version where one is recognised (Alembic, Django, Rails, Flyway, …), else `user_version`.
+  public package(set) var schemaVersion: String?
   /// Rows of each table; nil where counting ran out of time.
-  package var tableCounts: [String: Int64?]?
-  package var totalRecords: Int64?
-  package var description: String?
-  package var tags: [String] = []
-  package var verified = false
-  package var verificationDate: Timestamp?
-  package var verificationErrors: [String] = []
+  public package(set) var tableCounts: [String: Int64?]?
+  /// Rows of all tables together; nil where one is not known.
+  public package(set) var totalRecords: Int64?
+  /// What was said of it when it was made.
+  public package(set) var description: String?
+  /// Words to find it by.
+  public package(set) var tags: [String] = []
+  /// Whether the last verification found nothing wrong; false before the first.
+  public package(set) var verified = false
+  /// When it was last verified.
+  public package(set) var verificationDate: Timestamp?
+  /// What the last verification found wrong; lower case, no full stop.
+  public package(set) var verificationErrors: [String] = []
   /// `full`, `incremental`, or `raw` for the files of a damaged database as they were found.
-  package var kind = "full"
-  package var parentID: PointID?
-  package var chainID: PointID?
+  public package(set) var kind = "full"
+  /// The point that it needs; nil for a full.
+  public package(set) var parentID: PointID?
+  /// The full that its chain begins with; its own ID for a full.
+  public package(set) var chainID: PointID?
   /// Order in the repository, from 1; nil in directories of the original service.
-  package var sequence: UInt64?
-  package var repositoryID: String?
-  package var pageSize: Int?
-  package var pageCount: UInt32?
-  package var pagesStored: UInt32?
-  /// ``PageDigest`` in hexadecimal.
-  package var digest: String?
-  package var cipher: ArchiveCipher?
-  package var databasePath: String?
-  package var host: String?
-  package var durationMS: Int64?
-  package var holdfastVersion: String?
+  public package(set) var sequence: UInt64?
+  /// The repository's own name, in hexadecimal.
+  public package(set) var repositoryID: String?
+  /// Bytes of a database page.
+  public package(set) var pageSize: Int?
+  /// Pages of the database.
+  public package(set) var pageCount: UInt32?
+  /// Pages in the archive: all of them in a full.
+  public package(set) var pagesStored: UInt32?
+  /// The digest of the database's pages in hexadecimal: equal digests mean equal content.
+  public package(set) var digest: String?
+  /// How the archive is encrypted; nil where it is not.
+  public package(set) var cipher: ArchiveCipher?
+  /// The database's path, symbolic links resolved.
+  public package(set) var databasePath: String?
+  /// The machine's name.
+  public package(set) var host: String?
+  /// Milliseconds that making it took.
+  public package(set) var durationMS: Int64?
+  /// The version that wrote it; nil in directories of the original service.
+  public package(set) var holdfastVersion: String?
   /// Keys that this program does not know; they survive a rewrite.
   package var unknown: [String: JSONValue] = [:]
 
   /// The states of a point.
-  package enum Status: String, Sendable, CaseIterable {
+  public enum Status: String, Sendable, CaseIterable {
+    /// Stored, and not verified since.
     case completed
+    /// Verified in full, and nothing was wrong.
     case verified
+    /// Its archive is damaged or missing, or it failed its verification.
     case failed
+    /// Of another database than the points before it.
     case anomalous
+    /// The files of a damaged database as they were found.
     case suspect
+    /// Nothing proves that this host or its key made it; it restores only where that is asked for.
     case unauthenticated
   }
 

@@ -2,11 +2,14 @@ import BackupPolicy
 import SQLitePages
 
 /// What a restore did.
-package struct RestoreOutcome: Sendable {
-  package var plan: RestorePlan
+public struct RestoreOutcome: Sendable {
+  /// The plan as it was carried out; steps behind the staging may differ from those planned.
+  public package(set) var plan: RestorePlan
   package var executed: Bool
-  package var safetyBackupID: PointID?
-  package var warnings: [String]
+  /// The point that holds what was there before; nil where nothing was, or where the backup was waived.
+  public package(set) var safetyBackupID: PointID?
+  /// What is worth knowing about the result; lower case, no full stop.
+  public package(set) var warnings: [String]
 }
 
 /// Does what a ``RestorePlan`` says, step by step; each destructive step reads again the facts it relies on.

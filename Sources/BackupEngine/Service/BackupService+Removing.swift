@@ -1,48 +1,6 @@
 import BackupPolicy
 
-/// What `stats` tells of a repository.
-package struct RepositoryStatistics: Sendable {
-  package var total = 0
-  /// Bytes of all archives.
-  package var totalSize: Int64 = 0
-  package var verified = 0
-  package var failed = 0
-  /// Archive size over database size, averaged over the points that know both; nil without any.
-  package var averageCompression: Double?
-  package var oldest: Timestamp?
-  package var newest: Timestamp?
-
-  package var averageSize: Int64 { total == 0 ? 0 : totalSize / Int64(total) }
-
-  package init(_ points: [StoredPoint]) {
-    total = points.count
-    totalSize = points.reduce(0) { $0.addingClamped($1.metadata.compressedSize) }
-    verified = points.count { $0.metadata.verified }
-    failed = points.count { $0.metadata.status == .failed }
-    let ratios = points.compactMap { point -> Double? in
-      guard let size = point.metadata.originalSize, size > 0 else { return nil }
-      return Double(point.metadata.compressedSize) / Double(size)
-    }
-    averageCompression = ratios.isEmpty ? nil : ratios.reduce(0, +) / Double(ratios.count)
-    oldest = points.map(\.metadata.created).min()
-    newest = points.map(\.metadata.created).max()
-  }
-
-  package var json: JSONValue {
-    .object([
-      "total_backups": .optional(total), "total_size": .integer(totalSize), "average_size": .integer(averageSize),
-      "verified_backups": .optional(verified), "failed_backups": .optional(failed),
-      "average_compression": averageCompression.map { .number($0) } ?? .null,
-      "oldest_backup": .optional(oldest?.iso8601), "newest_backup": .optional(newest?.iso8601),
-    ])
-  }
-}
-
 extension BackupService {
-  package func statistics() throws -> RepositoryStatistics {
-    RepositoryStatistics(try repository().points())
-  }
-
   /// Removes one point: metadata first, then the archive, so that what is listed can always be restored.
   package func delete(_ reference: String) throws -> PointID {
     let repository = try repository()

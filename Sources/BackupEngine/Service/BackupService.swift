@@ -1,11 +1,17 @@
 import BackupPolicy
 import SQLitePages
 
-/// The front door: one database, one repository, and what can be done with them.
+/// The front door: one database, one folder of backups, and what can be done with them.
 ///
-/// Every call blocks until it is done; none of them belongs on Swift's cooperative pool. Safe to use from several threads:
-/// the repository's lock serialises what changes it.
-package final class BackupService: Sendable {
+/// The `async` calls are the library's. Each does its blocking work on a thread of its own, so it may be awaited anywhere;
+/// cancelling the task stops the work at its next step, and the call then throws `interrupted` with everything as it was
+/// before. Every error is a `HoldfastError`, with a message for people and a code for programs. A service may be used by
+/// several tasks at once, and beside the command line and an agent on the same folder: the repository's lock puts what
+/// changes it in a row.
+///
+/// The calls without `async` are this package's own: they block until they are done, and never belong on Swift's
+/// cooperative pool.
+public final class BackupService: Sendable {
   package let environment: EngineEnvironment
   package let credentials: Credentials
   /// The database's path as it was given; nil where none is needed.

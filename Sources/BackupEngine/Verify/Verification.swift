@@ -1,53 +1,74 @@
 import BackupPolicy
 
 /// How thoroughly to look.
-package enum VerificationDepth: String, Sendable {
+public enum VerificationDepth: String, Sendable {
   /// The file, its size and its checksum; needs no key.
   case quick
   /// Also decryption, decompression, digest and SQLite's own checks.
   case full
 }
 
-/// One named check.
-package struct Check: Hashable, Sendable {
-  package enum Outcome: String, Sendable {
+/// One named check of a point.
+public struct Check: Hashable, Sendable {
+  /// How a check ended.
+  public enum Outcome: String, Sendable {
+    /// Nothing is wrong.
     case passed
+    /// The point cannot be relied on.
     case failed
+    /// Worth knowing; the point is sound.
     case warning
+    /// It could not be made here, or the depth does not ask for it.
     case skipped
   }
 
-  package var name: String
-  package var outcome: Outcome
+  /// One of ``Name``.
+  public package(set) var name: String
+  /// How it ended.
+  public package(set) var outcome: Outcome
   /// What was found, in words; nil where there is nothing to say.
-  package var detail: String?
+  public package(set) var detail: String?
 
   /// The checks' names; the first six are the original service's.
-  package enum Name {
-    package static let file = "file_existence"
-    package static let checksum = "checksum_validation"
-    package static let decryption = "decryption_test"
-    package static let decompression = "decompression_test"
-    package static let integrity = "sqlite_integrity_check"
-    package static let foreignKeys = "foreign_key_check"
-    package static let size = "file_size"
-    package static let authentication = "authentication"
-    package static let digest = "digest_validation"
+  public enum Name {
+    /// The archive is there.
+    public static let file = "file_existence"
+    /// Its SHA-256 is the recorded one.
+    public static let checksum = "checksum_validation"
+    /// Every byte of it decrypts.
+    public static let decryption = "decryption_test"
+    /// Every byte of it decompresses.
+    public static let decompression = "decompression_test"
+    /// SQLite's own check of the database in it.
+    public static let integrity = "sqlite_integrity_check"
+    /// SQLite's check of foreign keys; at worst a warning.
+    public static let foreignKeys = "foreign_key_check"
+    /// It has the recorded size.
+    public static let size = "file_size"
+    /// The key that opens it made it.
+    public static let authentication = "authentication"
+    /// The pages in it are the pages that were read.
+    public static let digest = "digest_validation"
   }
 }
 
 /// What a verification found.
-package struct Verification: Sendable {
-  package var id: PointID
-  package var depth: VerificationDepth
-  package var checks: [Check]
-  package var date: Timestamp
+public struct Verification: Sendable {
+  /// The point that was verified.
+  public package(set) var id: PointID
+  /// How thoroughly.
+  public package(set) var depth: VerificationDepth
+  /// Every check, in the order it was made.
+  public package(set) var checks: [Check]
+  /// When.
+  public package(set) var date: Timestamp
   /// Things that are odd but make the point no worse.
-  package var notes: [String] = []
+  public package(set) var notes: [String] = []
 
   /// No check failed. Skipped checks and warnings make a point no worse.
-  package var verified: Bool { !checks.contains { $0.outcome == .failed } }
-  package var errors: [String] {
+  public var verified: Bool { !checks.contains { $0.outcome == .failed } }
+  /// What failed, one line a check: its name and what was found.
+  public var errors: [String] {
     checks.filter { $0.outcome == .failed }.map { check in
       check.detail.map { "\(check.name): \($0)" } ?? check.name
     }

@@ -142,13 +142,13 @@ package enum Diagnosis {
   private static func figure(_ limit: Int64?) -> String { limit.map { "\($0)" } ?? "unknown" }
 
   private static func clock(_ facts: ExaminationFacts) -> Finding {
-    if let newest = facts.newestPoint, newest > facts.now.adding(seconds: 60) {
+    if let newest = facts.newestPoint, newest > facts.time.adding(seconds: 60) {
       return Finding(
-        "clock", .problem, "it says \(facts.now.iso8601), and the newest backup is from \(newest.iso8601)",
+        "clock", .problem, "it says \(facts.time.iso8601), and the newest backup is from \(newest.iso8601)",
         advice: "set the clock; removal of backups by age waits until it is right")
     }
-    guard facts.clockIsKept == false else { return Finding("clock", .ok, facts.now.iso8601) }
-    return Finding("clock", .note, "\(facts.now.iso8601); the kernel does not know of a time server that keeps it")
+    guard facts.clockIsKept == false else { return Finding("clock", .ok, facts.time.iso8601) }
+    return Finding("clock", .note, "\(facts.time.iso8601); the kernel does not know of a time server that keeps it")
   }
 
   private static func container(_ facts: ExaminationFacts) -> Finding? {

@@ -73,7 +73,7 @@ package struct ExaminationFacts: Hashable, Sendable {
   package var encrypts = true
   /// The newest point's time.
   package var newestPoint: Timestamp?
-  package var now: Timestamp
+  package var time: Timestamp
   /// Whether the kernel knows the clock to be kept by a time server; nil where it does not say.
   package var clockIsKept: Bool?
   /// Of the library that this process runs with.
@@ -87,13 +87,13 @@ package struct ExaminationFacts: Hashable, Sendable {
   package var agent: String?
 
   package init(
-    database: Place, databaseFolder: Place, repository: Place, user: UInt32, now: Timestamp, sqliteVersion: String
+    database: Place, databaseFolder: Place, repository: Place, user: UInt32, time: Timestamp, sqliteVersion: String
   ) {
     self.database = database
     self.databaseFolder = databaseFolder
     self.repository = repository
     self.user = user
-    self.now = now
+    self.time = time
     self.sqliteVersion = sqliteVersion
   }
 }

@@ -23,7 +23,7 @@ package struct RestoreRefusal: Error, Hashable, Sendable {
 }
 
 /// How the restored image takes its place.
-package enum Install: String, Hashable, Sendable, CaseIterable {
+public enum Install: String, Hashable, Sendable, CaseIterable {
   /// Through SQLite's backup API into the open database: applications see the new content in one transaction.
   case live
   /// A new file renamed over the old one, or put where none is, under SQLite's exclusive lock where the old one opens.
@@ -32,40 +32,58 @@ package enum Install: String, Hashable, Sendable, CaseIterable {
   case newFile = "new_file"
 }
 
-/// The steps of a restore, in order.
-package struct RestorePlan: Hashable, Sendable {
-  package var install: Install
-  package var steps: [RestoreStep]
+/// The steps of a restore, in order. Nothing has happened yet; the facts it rests on are read again when it is carried out.
+public struct RestorePlan: Hashable, Sendable {
+  /// How the image takes its place.
+  public package(set) var install: Install
+  /// What will be done, in this order.
+  public package(set) var steps: [RestoreStep]
   /// Sentences for people; lower case, no full stop.
-  package var warnings: [String]
+  public package(set) var warnings: [String]
   /// What was asked for, and the facts the plan was made from.
   package let request: RestoreRequest
   package let facts: RestoreFacts
+
+  /// The point that it restores.
+  public var pointID: PointID { request.pointID }
+  /// The file that it writes, symbolic links resolved.
+  public var target: String { facts.target.path }
 }
 
 /// One step of a plan.
-package struct RestoreStep: Hashable, Sendable {
+public struct RestoreStep: Hashable, Sendable {
   /// The raw values are the names in JSON.
-  package enum Kind: String, Hashable, Sendable, CaseIterable {
+  public enum Kind: String, Hashable, Sendable, CaseIterable {
+    /// Is there room for all that follows?
     case checkSpace = "check_space"
+    /// A backup of what the target holds now, read back before anything is changed.
     case safetyBackup = "safety_backup"
     /// A raw, checksummed copy of a database that fails its checks or does not open, with its `-wal` and `-journal`.
     case damagedSafetyCopy = "damaged_safety_copy"
+    /// Brings the archive to this machine.
     case fetch
+    /// Proves the archive.
     case verify
+    /// Decrypts and decompresses it into a file beside the target.
     case stage
+    /// SQLite's own checks of that file.
     case integrityCheck = "integrity_check"
+    /// Writes the image into the open database.
     case installLive = "install_live"
     /// Moves `-wal` and `-journal` away from a path whose file cannot be opened (or is missing), before the rename:
     /// SQLite would replay an old one into the new file.
     case moveSideFiles = "move_side_files"
+    /// Renames the image over the old file.
     case installReplace = "install_replace"
+    /// Puts the image where no file is.
     case installNew = "install_new"
+    /// Flushes the folder.
     case sync
+    /// Notes the restore in the repository.
     case record
 
     /// Whether it changes or removes what lies at the target's path.
-    package var isDestructive: Bool {
+    public var isDestructive: Bool {
       switch self {
       case .installLive, .moveSideFiles, .installReplace, .installNew: true
       case .checkSpace, .safetyBackup, .damagedSafetyCopy, .fetch, .verify, .stage, .integrityCheck, .sync, .record:
@@ -74,14 +92,15 @@ package struct RestoreStep: Hashable, Sendable {
     }
 
     /// Whether it keeps what the target held.
-    package var isSafety: Bool { self == .safetyBackup || self == .damagedSafetyCopy }
+    public var isSafety: Bool { self == .safetyBackup || self == .damagedSafetyCopy }
   }
 
-  package var kind: Kind
+  /// What it does.
+  public package(set) var kind: Kind
   /// A sentence part for people.
-  package var detail: String
+  public package(set) var detail: String
   /// Bytes that it will write at most (`check_space`: that all steps together need; `verify`: that it reads).
-  package var bytes: Int64?
+  public package(set) var bytes: Int64?
   /// What must still be so just before it runs; not nil for every destructive step.
   package var reliesOn: ReliedFacts?
 

@@ -36,9 +36,11 @@ package struct RetentionPoint: Hashable, Sendable {
 }
 
 /// What retention says of one point, and why: at least one reason, lower case, no full stop.
-package struct RetentionVerdict: Hashable, Sendable {
-  package var id: PointID
-  package var reasons: [String]
+public struct RetentionVerdict: Hashable, Sendable {
+  /// The point.
+  public package(set) var id: PointID
+  /// Why it stays or goes.
+  public package(set) var reasons: [String]
 
   package init(id: PointID, reasons: [String]) {
     self.id = id
@@ -47,13 +49,13 @@ package struct RetentionVerdict: Hashable, Sendable {
 }
 
 /// Which points stay and which go.
-package struct RetentionDecision: Hashable, Sendable {
+public struct RetentionDecision: Hashable, Sendable {
   /// In repository order.
-  package var keep: [RetentionVerdict]
+  public package(set) var keep: [RetentionVerdict]
   /// In the order to remove them: children before parents.
-  package var remove: [RetentionVerdict]
+  public package(set) var remove: [RetentionVerdict]
   /// Why nothing is removed at all: a rule that cannot be meant. The command ends with `usage`.
-  package var refused: String?
+  public package(set) var refused: String?
 
   package init(keep: [RetentionVerdict], remove: [RetentionVerdict], refused: String? = nil) {
     self.keep = keep
@@ -77,15 +79,22 @@ package struct RetentionDecision: Hashable, Sendable {
 /// Whatever the rules say, these stay: pinned points; the newest verified point, and the newest verified one that is no
 /// safety or guard point (where none is verified, the newest); points that a clock makes doubtful, as far as their age
 /// would remove them; and whatever a point that stays needs.
-package struct RetentionPolicy: Hashable, Sendable {
-  /// `--keep N`.
-  package var keepLast: Int?
-  package var retentionDays: Int?
-  package var maxBackups: Int?
+public struct RetentionPolicy: Hashable, Sendable {
+  /// How many of the newest to keep, at least 1.
+  public var keepLast: Int?
+  /// Days for which a point is kept, at least 1.
+  public var retentionDays: Int?
+  /// The most points to keep, at least 1.
+  public var maxBackups: Int?
   /// Seconds for which a safety or guard point stays in any case.
-  package var safetyGrace: Int64
+  public var safetyGrace: Int64
 
-  package init(
+  /// - Parameters:
+  ///   - keepLast: how many of the newest to keep.
+  ///   - retentionDays: days for which a point is kept.
+  ///   - maxBackups: the most points to keep.
+  ///   - safetyGrace: seconds for which a safety backup stays in any case.
+  public init(
     keepLast: Int? = nil, retentionDays: Int? = nil, maxBackups: Int? = nil, safetyGrace: Int64 = 7 * 86400
   ) {
     self.keepLast = keepLast

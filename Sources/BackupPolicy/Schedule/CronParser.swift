@@ -53,18 +53,26 @@ enum CronParser {
         CronText(characters[...]), "it is empty",
         hint: "five fields: minute, hour, day of month, month, weekday; every day at two is '0 2 * * *'")
     }
-    if fields.count < 5 {
-      let missing = CronField.allCases.dropFirst(fields.count).map(\.name)
-      let end = fields.last?.characters.endIndex ?? 0
-      let words = fields.map(\.string) + missing.map { _ in "*" }
-      throw CronSyntaxError(
-        CronText(characters[end..<end]), "\(missing.joined(separator: " and ")) missing: a schedule has five fields",
-        hint: "with any \(missing.joined(separator: " and any ")): '\(words.joined(separator: " "))'")
-    }
-    let kept = fields.count == 6 ? fields.dropFirst() : fields.dropFirst().prefix(5)
-    throw CronSyntaxError(
-      fields.count == 6 ? fields[0] : fields[5], "there are \(fields.count) fields, and a schedule has five",
-      hint: "seconds and years cannot be given: minute, hour, day of month, month, weekday, as in "
-        + "'\(kept.map(\.string).joined(separator: " "))'")
+    throw fields.count < 5 ? tooFew(fields) : tooMany(fields)
+  }
+
+  private static func tooFew(_ fields: [CronText]) -> CronSyntaxError {
+    let missing = CronField.allCases.dropFirst(fields.count).map(\.name)
+    let end = CronText(fields[fields.count - 1].characters.dropFirst(fields[fields.count - 1].characters.count))
+    let whole = fields.map(\.string) + missing.map { _ in "*" }
+    return CronSyntaxError(
+      end, "of the five fields, \(CronWords.list(missing)) \(missing.count == 1 ? "is" : "are") missing",
+      hint: "* is any: '\(whole.joined(separator: " "))'")
+  }
+
+  /// Of schedules with seconds the first field is too many, else the sixth.
+  private static func tooMany(_ fields: [CronText]) -> CronSyntaxError {
+    let words = fields.map { $0.string == "?" ? "*" : $0.string }
+    let guesses = [(fields[0], words[1...5]), (fields[5], words[0...4])].map { ($0, $1.joined(separator: " ")) }
+    let guess = guesses.first { (try? pattern($0.1)) != nil }
+    return CronSyntaxError(
+      guess?.0 ?? fields[5], "there are \(fields.count) fields, and a schedule has five",
+      hint: "minute, hour, day of month, month, weekday, without seconds, year or command, as in "
+        + "'\(guess?.1 ?? "0 2 * * *")'")
   }
 }

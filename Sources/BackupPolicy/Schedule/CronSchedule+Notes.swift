@@ -15,11 +15,18 @@ extension CronSchedule {
       let gap = change.instant.adding(seconds: Int64(change.before))
       let end = change.instant.adding(seconds: Int64(change.after))
       guard gap < end, let missed = pattern.firstMatch(notBefore: gap), missed < end else { continue }
-      let clocks = "the clocks go from \(ZoneRules.utc.clock(gap)) to \(ZoneRules.utc.clock(end))"
+      let clocks = Self.jump(from: gap, to: end)
       if !namesTimesOfDay { return "\(clocks) before it, and what falls between is left out" }
       if run == change.instant { return "\(clocks): \(ZoneRules.utc.clock(missed)) is skipped and runs now" }
     }
     return nil
+  }
+
+  /// Wall times; with their dates where a day is skipped.
+  private static func jump(from gap: Timestamp, to end: Timestamp) -> String {
+    let utc = ZoneRules.utc
+    if gap.civil.day == end.civil.day { return "the clocks go from \(utc.clock(gap)) to \(utc.clock(end))" }
+    return "the clocks go from \(utc.date(gap)) \(utc.clock(gap)) to \(utc.date(end)) \(utc.clock(end))"
   }
 
   private func repeated(_ run: Timestamp, in zone: ZoneRules) -> String? {

@@ -59,6 +59,8 @@ extension PosixZone {
       moments.append((daylight.start.wallSecond(in: year) - Int64(standardOffset), true))
       moments.append((daylight.end.wallSecond(in: year) - Int64(daylight.offset), false))
     }
+    // The beginning that may take back the last end.
+    moments.append((daylight.start.wallSecond(in: year + 3) - Int64(standardOffset), true))
     moments.sort { ($0.instant, $0.begins ? 1 : 0) < ($1.instant, $1.begins ? 1 : 0) }
     var transitions: [ZoneRules.Transition] = []
     for moment in moments {

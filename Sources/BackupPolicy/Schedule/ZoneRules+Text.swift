@@ -10,7 +10,7 @@ extension ZoneRules {
     "\(date(time)) \(clock(time, seconds: local(time).second != 0)) \(offsetText(at: time))"
   }
 
-  private func date(_ time: Timestamp) -> String {
+  func date(_ time: Timestamp) -> String {
     let wall = wall(time).writable.civil
     return "\(wall.year.padded(4))-\(wall.month.padded(2))-\(wall.day.padded(2))"
   }

@@ -1,5 +1,5 @@
 /// What makes backups start by themselves. A person's request always does.
-package enum TriggerMode: String, Hashable, Sendable, CaseIterable {
+public enum TriggerMode: String, Hashable, Sendable, CaseIterable {
   /// Changes of the database; schedules are ignored.
   case change
   /// Schedules; changes are noted, for `skip_unchanged`, and start nothing.

@@ -74,6 +74,6 @@ extension ServiceOptions {
     }
     if let folder = environment[.backupDir] { return folder }
     guard let database = try databasePath() else { return "backups" }
-    return database.parentPath == "/" ? "/backups" : "\(database.parentPath)/backups"
+    return BackupService.defaultFolder(of: database)
   }
 }

@@ -51,3 +51,10 @@ struct ProcessEnvironment: Sendable {
     return count == 0 ? nil : secret
   }
 }
+
+extension StandardFolders {
+  /// As the environment says.
+  init(environment: ProcessEnvironment) {
+    self.init { name in ProcessEnvironment.Variable(rawValue: name).flatMap { environment[$0] } }
+  }
+}

@@ -1,0 +1,46 @@
+import BackupEngine
+import BackupPolicy
+
+/// When a ``BackupScheduler`` backs up, what it makes, and what it keeps.
+///
+/// As it stands: soon after each burst of changes, and every night at two.
+public struct BackupSchedulerConfiguration: Sendable {
+  /// False: starting does nothing, so that a setting can switch backups off.
+  public var enabled = true
+  /// What makes backups start by themselves.
+  public var mode = TriggerMode.hybrid
+  /// When scheduled backups run, in cron's five fields or a macro such as `@daily`; nil: never. Scheduled points are read
+  /// back in full as soon as they are made.
+  public var schedule: String? = "0 2 * * *"
+  /// The zone of ``schedule`` and ``quietHours``, such as `Europe/Berlin` or `UTC`; nil for this machine's own.
+  public var timeZone: String?
+  /// Makes up, once, for scheduled runs that were missed while nothing ran.
+  public var catchUp = true
+  /// Skips a scheduled run where nothing has changed since the last point.
+  public var skipUnchanged = false
+  /// The quiet period after a change before its backup starts: a burst of writes becomes one point.
+  public var debounce = Duration.milliseconds(500)
+  /// So long after the first change a backup starts, quiet or not.
+  public var maxDelay = Duration.seconds(5)
+  /// The shortest time from the start of a backup to that of the next for a change.
+  public var minInterval = Duration.seconds(1)
+  /// When no backup starts because of a change, such as `22:00-06:00` or `Sat-Sun 00:00-24:00`; nil: never.
+  public var quietHours: String?
+  /// How often to look for changes that raise no event: through a hard link, or from another machine.
+  public var pollInterval = Duration.seconds(30)
+  /// Days for which a point is kept, at least 1; nil: no rule.
+  public var retentionDays: Int?
+  /// The most points to keep, at least 1; nil: no rule. Without any rule nothing is removed.
+  public var maxBackups: Int?
+  /// Whether points are encrypted; nil for the service's own setting.
+  public var encrypt: Bool?
+  /// Whether points are compressed; nil for the service's own setting.
+  public var compress: Bool?
+  /// Reads each point back in full as soon as it is made, and not only the scheduled ones.
+  public var verifyAfterCreate = false
+  /// How long a running backup may go on after ``BackupScheduler/stop()`` before it is abandoned.
+  public var stopGrace = Duration.seconds(10)
+
+  /// After each burst of changes, and every night at two.
+  public init() {}
+}

@@ -1,0 +1,29 @@
+/// How a ``BackupService`` makes its archives, where it remembers things, and how long it waits.
+public struct BackupServiceOptions: Sendable {
+  /// Whether archives are encrypted; a service without a password or key then stores nothing and says so.
+  public var encrypt = true
+  /// Whether archives are compressed, as gzip.
+  public var compress = true
+  /// How hard to compress.
+  public var compressionLevel = CompressionLevel.standard
+  /// How archives are encrypted.
+  public var cipher = ArchiveCipher.aes256GCM
+  /// What this host remembers of its repositories, outside them; also where decrypted pages lie while something is checked.
+  /// Nil for what the command line uses: systemd's `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/holdfast`, else
+  /// `~/.local/state/holdfast`. Programs that use one repository on one host must agree on it.
+  public var stateFolder: String?
+  /// Milliseconds to wait for locks on the database before giving up with `busy`.
+  public var busyTimeout: Int32 = 5000
+
+  /// Encrypted, compressed, at the speed that suits backups of a live database.
+  public init() {}
+
+  var request: CreateRequest {
+    var request = CreateRequest()
+    request.encrypt = encrypt
+    request.compress = compress
+    request.level = compressionLevel
+    request.cipher = cipher
+    return request
+  }
+}

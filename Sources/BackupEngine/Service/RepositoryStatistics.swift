@@ -1,0 +1,51 @@
+import BackupPolicy
+
+/// Figures of a repository.
+public struct RepositoryStatistics: Sendable {
+  /// Points of every kind.
+  public package(set) var total = 0
+  /// Bytes of all archives.
+  public package(set) var totalSize: Int64 = 0
+  /// Points whose last verification found nothing wrong.
+  public package(set) var verified = 0
+  /// Points that are damaged, missing their archive, or failed a verification.
+  public package(set) var failed = 0
+  /// Archive size over database size, averaged over the points that know both; nil without any.
+  public package(set) var averageCompression: Double?
+  /// When the oldest point was made; nil without any.
+  public package(set) var oldest: Timestamp?
+  /// When the newest point was made; nil without any.
+  public package(set) var newest: Timestamp?
+
+  /// Bytes of an archive on average.
+  public var averageSize: Int64 { total == 0 ? 0 : totalSize / Int64(total) }
+
+  package init(_ points: [StoredPoint]) {
+    total = points.count
+    totalSize = points.reduce(0) { $0.addingClamped($1.metadata.compressedSize) }
+    verified = points.count { $0.metadata.verified }
+    failed = points.count { $0.metadata.status == .failed }
+    let ratios = points.compactMap { point -> Double? in
+      guard let size = point.metadata.originalSize, size > 0 else { return nil }
+      return Double(point.metadata.compressedSize) / Double(size)
+    }
+    averageCompression = ratios.isEmpty ? nil : ratios.reduce(0, +) / Double(ratios.count)
+    oldest = points.map(\.metadata.created).min()
+    newest = points.map(\.metadata.created).max()
+  }
+
+  package var json: JSONValue {
+    .object([
+      "total_backups": .optional(total), "total_size": .integer(totalSize), "average_size": .integer(averageSize),
+      "verified_backups": .optional(verified), "failed_backups": .optional(failed),
+      "average_compression": averageCompression.map { .number($0) } ?? .null,
+      "oldest_backup": .optional(oldest?.iso8601), "newest_backup": .optional(newest?.iso8601),
+    ])
+  }
+}
+
+extension BackupService {
+  package func statistics() throws -> RepositoryStatistics {
+    RepositoryStatistics(try repository().points())
+  }
+}

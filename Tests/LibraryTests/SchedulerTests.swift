@@ -1,0 +1,175 @@
+import BackupAgent
+import TestSupport
+import Testing
+
+@Suite("The library's scheduler")
+struct SchedulerTests {
+  private func configuration(
+    _ change: (inout BackupSchedulerConfiguration) -> Void = { _ in }
+  ) -> BackupSchedulerConfiguration {
+    var configuration = BackupSchedulerConfiguration()
+    configuration.timeZone = "UTC"
+    configuration.debounce = .milliseconds(50)
+    configuration.minInterval = .milliseconds(50)
+    change(&configuration)
+    return configuration
+  }
+
+  private func scheduler(
+    _ service: BackupService, _ change: (inout BackupSchedulerConfiguration) -> Void = { _ in }
+  ) -> BackupScheduler {
+    BackupScheduler(service: service, configuration: configuration(change), logger: LibraryBed.silent)
+  }
+
+  /// Waits for a point that fits; the limit is far beyond what it should take.
+  @discardableResult
+  private func point(
+    of service: BackupService, where fits: (PointMetadata) -> Bool
+  ) async throws -> PointMetadata {
+    for _ in 0..<3000 {
+      let points = (try? await service.list()) ?? []
+      if let point = points.first(where: fits) { return point }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    throw HoldfastError(.failed, "waited in vain for a point; there are \(try await service.list().map(\.id))")
+  }
+
+  /// Waits until the job is as it should be.
+  private func job(of scheduler: BackupScheduler, where fits: (BackupJobInfo) -> Bool) async throws -> BackupJobInfo {
+    for _ in 0..<3000 {
+      if let job = await scheduler.jobInfo(), fits(job) { return job }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    throw HoldfastError(.failed, "waited in vain; the job is \(String(describing: await scheduler.jobInfo()))")
+  }
+
+  @Test("Changes, a request, a stop, another start")
+  func life() async throws {
+    let bed = try LibraryBed(rows: 10)
+    let service = try bed.plainService()
+    let scheduler = scheduler(service) { $0.encrypt = false }
+    #expect(!scheduler.isRunning)
+    #expect(await scheduler.jobInfo() == nil)
+    try await scheduler.start()
+    #expect(scheduler.isRunning)
+    try await point(of: service) { $0.totalRecords == 10 }
+    try bed.sql("INSERT INTO entries VALUES (11, 'x')")
+    #expect(try await point(of: service) { $0.totalRecords == 11 }.backupType == BackupType.change.rawValue)
+    try scheduler.triggerBackup()
+    #expect(try await point(of: service) { $0.backupType == BackupType.manual.rawValue }.totalRecords == 11)
+    await scheduler.stop()
+    #expect(!scheduler.isRunning)
+    let count = try await service.list().count
+    try bed.sql("INSERT INTO entries VALUES (12, 'x')")
+    let error = #expect(throws: HoldfastError.self) { try scheduler.triggerBackup() }
+    #expect(error?.code == .refused)
+    #expect(try await service.list().count == count)
+    await scheduler.stop()
+    try await scheduler.start()
+    try await point(of: service) { $0.totalRecords == 12 }
+    await scheduler.stop()
+  }
+
+  @Test("One agent a repository, and one start a scheduler")
+  func second() async throws {
+    let bed = try LibraryBed(rows: 1)
+    let service = try bed.plainService()
+    let (first, second) = (scheduler(service), scheduler(service))
+    try await first.start()
+    var error = await #expect(throws: HoldfastError.self) { try await second.start() }
+    #expect(error?.code == .busy && !second.isRunning)
+    error = await #expect(throws: HoldfastError.self) { try await first.start() }
+    #expect(error?.code == .refused && first.isRunning)
+    await first.stop()
+    try await second.start()
+    #expect(second.isRunning)
+    await second.stop()
+  }
+
+  @Test("A scheduler that is let go of stops")
+  func lettingGo() async throws {
+    let bed = try LibraryBed(rows: 1)
+    let service = try bed.plainService()
+    var first: BackupScheduler? = scheduler(service)
+    try await first?.start()
+    first = nil
+    let second = scheduler(service)
+    for _ in 0..<3000 where !second.isRunning {
+      do { try await second.start() } catch let error as HoldfastError where error.code == .busy {
+        try await Task.sleep(for: .milliseconds(10))
+      }
+    }
+    #expect(second.isRunning)
+    await second.stop()
+  }
+
+  @Test("The schedule: next run, replacement, words, mistakes")
+  func schedules() async throws {
+    let bed = try LibraryBed(rows: 1)
+    let service = try bed.plainService()
+    let scheduler = scheduler(service) { $0.schedule = "30 2 * * *" }
+    #expect(await scheduler.nextRunTime() == nil, "nothing runs")
+    try await scheduler.start()
+    let next = try #require(await scheduler.nextRunTime())
+    #expect(next.civil.hour == 2 && next.civil.minute == 30 && next.civil.second == 0)
+    let error = #expect(throws: HoldfastError.self) { try scheduler.updateSchedule("30 25 * * *") }
+    #expect(error?.code == .usage && error?.message.contains("column") == true, "\(error?.message ?? "")")
+    #expect(await scheduler.nextRunTime() == next)
+    try scheduler.updateSchedule("@hourly")
+    #expect(await scheduler.nextRunTime()?.civil.minute == 0)
+    let job = try await job(of: scheduler) { $0.nextRunTime?.civil.minute == 0 }
+    #expect(job.schedule == "@hourly" && job.timeZone == "UTC" && job.mode == .hybrid && job.alarms.isEmpty)
+    #expect(job.scheduleInWords != nil && job.failures == 0)
+    try scheduler.updateSchedule(nil)
+    #expect(await scheduler.nextRunTime() == nil)
+    await scheduler.stop()
+  }
+
+  @Test(
+    "A configuration that makes no sense does not start",
+    arguments: [
+      { $0.schedule = "every day" }, { $0.timeZone = "Europe/Atlantis" }, { $0.quietHours = "late" },
+      { $0.retentionDays = 0 }, { $0.maxBackups = -1 },
+      {
+        $0.mode = .schedule
+        $0.schedule = nil
+      },
+    ] as [@Sendable (inout BackupSchedulerConfiguration) -> Void])
+  func mistakes(change: @Sendable (inout BackupSchedulerConfiguration) -> Void) async throws {
+    let bed = try LibraryBed(rows: 1)
+    let scheduler = scheduler(try bed.plainService(), change)
+    let error = await #expect(throws: HoldfastError.self) { try await scheduler.start() }
+    #expect(error?.code == .usage, "\(error?.message ?? "")")
+    #expect(!scheduler.isRunning)
+    #expect(try bed.folder.read("backups/.state/agent.lock") == nil)
+  }
+
+  @Test("Without a key it does not start; switched off it does nothing")
+  func refusals() async throws {
+    let bed = try LibraryBed(rows: 1)
+    let service = try bed.service(password: nil)
+    let error = await #expect(throws: HoldfastError.self) { try await scheduler(service).start() }
+    #expect(error?.code == .keyMissing)
+    let disabled = scheduler(service) { $0.enabled = false }
+    try await disabled.start()
+    #expect(!disabled.isRunning)
+    await disabled.stop()
+  }
+
+  @Test("A missing database is an alarm until it is there")
+  func alarm() async throws {
+    let bed = try LibraryBed(rows: 3)
+    var options = bed.options
+    options.encrypt = false
+    let path = bed.folder.path("late.db")
+    let service = try BackupService(databaseURL: path, options: options, logger: LibraryBed.silent)
+    let scheduler = scheduler(service)
+    try await scheduler.start()
+    let job = try await job(of: scheduler) { !$0.alarms.isEmpty }
+    #expect(job.alarms.map(\.kind) == ["missing"] && job.alarms.allSatisfy { $0.hint != nil })
+    try bed.sql("VACUUM INTO '\(path)'")
+    try await point(of: service) { $0.totalRecords == 3 }
+    _ = try await self.job(of: scheduler) { $0.alarms.isEmpty && $0.state == .idle }
+    await scheduler.stop()
+  }
+}

@@ -1,0 +1,59 @@
+"""Points are restored, and what comes back is held against what was committed."""
+import os
+
+from soaking import ledger
+
+
+class Proof:
+    def __init__(self, guard, history, folder, violation):
+        self.guard, self.history, self.folder, self.violation = guard, history, folder, violation
+        self.known = {}   # point -> the state it holds
+        self.count = 0
+        self.newest = None
+
+    def prove_new(self, points, final):
+        """The points of one phase; the newest holds one of the states in `final`, where such are given."""
+        if not points:
+            return
+        listed = [point["backup_id"] for point in self.guard.listed()]
+        for point in points - set(listed):
+            # Retention may take a point soon, but not one of the newest.
+            self.violation(f"{point} was said to be stored and is not listed")
+        ordered = [point for point in listed if point in points]
+        for point in ordered:
+            self.check_order(point, self.prove(point))
+        if final and ordered and (held := self.known.get(ordered[-1])) and held not in final:
+            ends = ", ".join(sorted(map(str, final)))
+            self.violation(f"{ordered[-1]} is the newest and holds {held}; the database ended at {ends}")
+
+    def check_order(self, point, state):
+        """A later point holds no earlier state."""
+        if state and self.newest and state.lineage == self.newest.lineage and state.seq < self.newest.seq:
+            self.violation(f"{point} holds {state}, and an earlier point {self.newest}")
+        self.newest = state or self.newest
+
+    def prove_all(self):
+        """Every point that is there; those that were proved before hold what they held then."""
+        for point in [point["backup_id"] for point in self.guard.listed()]:
+            before = self.known.get(point)
+            if (state := self.prove(point)) != before and before:
+                self.violation(f"{point} holds {state}, and held {before}")
+
+    def prove(self, point):
+        """The state that a point holds; None where it is none that was committed, which is a violation."""
+        path = f"{self.folder}/restored.db"
+        try:
+            if failure := self.guard.restore(point, path):
+                return self.violation(f"{point} could not be restored: {failure}")
+            state = ledger.prove(path)
+        except ledger.Broken as broken:
+            return self.violation(f"{point} restores to what was never committed: {broken}")
+        finally:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                if os.path.exists(path + suffix):
+                    os.remove(path + suffix)
+        self.count += 1
+        if not self.history.read().was_committed(state):
+            return self.violation(f"{point} holds {state}, which was never committed")
+        self.known[point] = state
+        return state

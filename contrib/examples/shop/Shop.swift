@@ -1,0 +1,81 @@
+import BackupAgent
+import CSQLite
+
+/// An application with a database, and what it has to do for its backups: `example-shop FOLDER`.
+///
+/// It uses nothing but what is public: it is compiled without access to the rest.
+@main
+struct Shop {
+  static func main() async throws {
+    guard CommandLine.arguments.count == 2 else { return print("usage: example-shop FOLDER") }
+    let folder = CommandLine.arguments[1]
+    let orders = try OrderBook(path: "\(folder)/shop.db")
+    try orders.place(100)
+
+    var options = BackupServiceOptions()
+    options.stateFolder = "\(folder)/state"
+    let service = try BackupService(
+      databaseURL: "\(folder)/shop.db", backupDirectory: "\(folder)/backups",
+      encryptionPassword: "correct horse battery staple", options: options)
+
+    let point = try await backUp(orders, with: service)
+    try await undoAnAccident(orders, with: service, point.id)
+    try await guardBursts(orders, with: service)
+    try await tidyUp(service)
+  }
+
+  static func backUp(_ orders: OrderBook, with service: BackupService) async throws -> PointMetadata {
+    let point = try await service.create(description: "before the sale", tags: ["example"])
+    print("backed up \(point.totalRecords ?? 0) orders, encrypted: \(point.encrypted), compressed: \(point.compressed)")
+    let verification = try await service.verify(point.id)
+    print("verified: \(verification.verified), errors: \(verification.errors)")
+    for listed in try await service.list() { print("listed: \(listed.backupType), \(listed.status)") }
+    return point
+  }
+
+  /// A plan can be shown before it is carried out; the application keeps its connection all the while.
+  static func undoAnAccident(_ orders: OrderBook, with service: BackupService, _ id: PointID) async throws {
+    try orders.loseAll()
+    print("after the accident there are \(try orders.count()) orders")
+    let plan = try await service.planRestore(id)
+    print("the plan: \(plan.steps.map(\.kind.rawValue).joined(separator: ", "))")
+    let outcome = try await service.execute(plan)
+    print("restored \(try orders.count()) orders; what was there is kept: \(outcome.safetyBackupID != nil)")
+  }
+
+  static func guardBursts(_ orders: OrderBook, with service: BackupService) async throws {
+    var configuration = BackupSchedulerConfiguration()
+    configuration.schedule = "30 2 * * 1-5"
+    configuration.timeZone = "UTC"
+    configuration.debounce = .milliseconds(100)
+    configuration.maxBackups = 30
+    let scheduler = BackupScheduler(service: service, configuration: configuration)
+    try await scheduler.start()
+    if let job = await scheduler.jobInfo() {
+      print("watching: \(job.isWatching), scheduled: \(job.scheduleInWords ?? "")")
+    }
+    for burst in 1...2 {
+      for _ in 0..<10 { try orders.place(2) }
+      let point = try await newestPoint(of: service, with: orders.count())
+      print("burst \(burst): a \(point.backupType) backup has all \(try orders.count()) orders")
+    }
+    try scheduler.updateSchedule("@hourly")
+    print("the next run is on the hour: \((await scheduler.nextRunTime())?.civil.minute == 0)")
+    await scheduler.stop()
+    print("running: \(scheduler.isRunning)")
+  }
+
+  static func newestPoint(of service: BackupService, with orders: Int64) async throws -> PointMetadata {
+    while true {
+      if let point = try await service.list(limit: 1).first, point.totalRecords == orders { return point }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+  }
+
+  static func tidyUp(_ service: BackupService) async throws {
+    let decision = try await service.deleteOld(keeping: 1)
+    for verdict in decision.keep { print("kept: \(verdict.reasons.joined(separator: "; "))") }
+    let stats = try await service.stats()
+    print("nothing failed: \(stats.failed == 0)")
+  }
+}
