@@ -32,8 +32,8 @@ import TestSupport
   }
 
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
-    let harness = try AgentHarness()
-    try await harness.python(Self.bigDatabase(megabytes: 40))
+    let harness = try AgentHarness(files: SlowFiles(milliseconds: 300))
+    try await harness.python(Self.bigDatabase(megabytes: 10))
     try await harness.withAgent(stopGrace: 0) { group in
       try await harness.log.wait(for: "backing up")
       await group.triggerGracefulShutdown()

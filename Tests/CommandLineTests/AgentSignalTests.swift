@@ -88,4 +88,27 @@ struct AgentSignalTests {
     let newest = try decode([Point].self, bed.succeed("list", "--json")).first
     #expect(newest?.totalRecords == 25)
   }
+
+  /// Nothing in the process may tick: neither a timer of ours nor one of a library's.
+  @Test("An agent with nothing to do sleeps")
+  func idleness() throws {
+    let bed = try CommandBed(rows: 20)
+    let output = try besideAgent(
+      bed, [],
+      """
+      def switches():
+          total = 0
+          for task in os.listdir(f"/proc/{agent.pid}/task"):
+              with open(f"/proc/{agent.pid}/task/{task}/status") as file:
+                  total += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
+          return total
+      # The looks that follow a backup, and threads that end.
+      time.sleep(7)
+      before = switches()
+      time.sleep(6)
+      woken = switches() - before
+      assert woken < 4, f"{woken} context switches in six seconds"
+      """)
+    #expect(output == "0")
+  }
 }

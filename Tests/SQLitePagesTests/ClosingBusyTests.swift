@@ -58,7 +58,7 @@ struct ClosingBusyTests {
   /// Copying the log under the exclusive lock, and not before it, makes that every second one.
   @Test("Without a busy timeout, most openings succeed although we open and close all the time")
   func withoutTimeout() throws {
-    let rounds = 1000
+    let rounds = 600
     let alone = try refusals(rounds, timeout: 0, besideUs: false)
     let beside = try refusals(rounds, timeout: 0, besideUs: true)
     print(
@@ -70,7 +70,7 @@ struct ClosingBusyTests {
 
   @Test("With a busy timeout, none is")
   func withTimeout() throws {
-    let beside = try refusals(500, timeout: 5, besideUs: true)
+    let beside = try refusals(300, timeout: 5, besideUs: true)
     #expect(beside.refused == 0 && beside.ours > 50)
   }
 }

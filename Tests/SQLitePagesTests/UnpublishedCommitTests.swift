@@ -133,6 +133,10 @@ struct UnpublishedCommitTests {
     let wal = try #require(SQLiteFile.journal(of: connection.handle))
     var header = try #require(connection.walIndex()?.readHeader())
     #expect(!WALFile.hasUnpublishedCommit(wal, beyond: header))
+    for hostile: UInt32 in [.max, .max - 1, .max - 20_000] {
+      header.maxFrame = hostile
+      #expect(!WALFile.hasUnpublishedCommit(wal, beyond: header))
+    }
     // As `walRestartHdr` does it: salt 1 counts on, and no frame is valid.
     header.maxFrame = 0
     let generation = UInt32(truncatingIfNeeded: header.salts.bigEndian >> 32)

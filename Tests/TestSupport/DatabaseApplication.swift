@@ -15,9 +15,16 @@ package final class DatabaseApplication {
   /// - Parameters:
   ///   - reserved: bytes to keep free at the end of each page of a new database.
   ///   - busyTimeout: milliseconds.
-  package init(_ path: String, _ setup: String = "", reserved: Int32 = 0, busyTimeout: Int32 = 5000) throws {
+  ///   - parameters: of a `file:` URI, such as `psow=0`.
+  package init(
+    _ path: String, _ setup: String = "", reserved: Int32 = 0, busyTimeout: Int32 = 5000, parameters: String = ""
+  ) throws {
     self.path = path
-    let result = sqlite3_open(path, &handle)
+    let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+    let result =
+      parameters.isEmpty
+      ? sqlite3_open_v2(path, &handle, flags, nil)
+      : sqlite3_open_v2("file:\(path)?\(parameters)", &handle, flags | SQLITE_OPEN_URI, nil)
     guard result == SQLITE_OK else { throw failure(result, "open") }
     sqlite3_busy_timeout(handle, busyTimeout)
     if reserved > 0 {

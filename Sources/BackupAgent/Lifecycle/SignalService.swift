@@ -14,7 +14,17 @@ struct SignalService: Service, CustomStringConvertible {
   }
 
   func run() async throws {
-    for await signal in signals.cancelOnGracefulShutdown() {
+    // Not `cancelOnGracefulShutdown()`: that starts a task on Swift's pool (see ``ThreadExecutor``).
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await listen() }
+      group.addTask { try await gracefulShutdown() }
+      try await group.next()
+      group.cancelAll()
+    }
+  }
+
+  private func listen() async {
+    for await signal in signals {
       if signal == .sighup { control.reload() } else { control.backUpNow() }
     }
   }

@@ -13,7 +13,7 @@ struct CheckpointedPages {
   /// Nil where the WAL is not of the generation that `header` names.
   init?(_ index: WALIndex, _ header: WALIndexHeader, backfilled: UInt32, database: SQLiteFile, wal: SQLiteFile) {
     guard let generation = WALFileHeader(wal), generation.salts == header.salts,
-      let numbers = index.pageNumbers(of: header.maxFrame)
+      let numbers = index.pageNumbers(to: header.maxFrame)
     else { return nil }
     log = WALFile(file: wal, pageSize: generation.pageSize)
     self.database = database

@@ -30,7 +30,9 @@ package struct ClosingRule: Hashable, Sendable {
     if facts.openingCreatedWAL || facts.emptiedWAL, facts.frames == 0, facts.walNow?.size == 0 {
       return .yes("the write-ahead log is empty and exists through us alone")
     }
-    guard let log = facts.log else { return .no("the write-ahead log is not ours, and its index cannot be read") }
+    guard let log = facts.log else {
+      return .no("the write-ahead log is not ours, and its index cannot be read or does not stand still")
+    }
     if let obstacle = obstacle(log, facts) { return .no(obstacle) }
     // Nothing will be written. Left where it is, the log would be applied to whatever took the old file's place.
     if log.backfilled >= log.maxFrame { return .yes("all of the write-ahead log is in the database file already") }

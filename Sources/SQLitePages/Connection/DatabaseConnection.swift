@@ -1,4 +1,5 @@
 import CSQLite
+import Synchronization
 
 /// A connection to a SQLite database; used by one thread at a time.
 package final class DatabaseConnection {
@@ -27,6 +28,10 @@ package final class DatabaseConnection {
   package let isImmutable: Bool
   /// The longest that a statement waits for a lock.
   package let busyTimeout: Int32
+  /// No other connection of this process has or had it.
+  package let serial: UInt64
+
+  private static let opened = Atomic<UInt64>(0)
 
   /// Nil once closed.
   private(set) var handle: OpaquePointer?
@@ -54,6 +59,7 @@ package final class DatabaseConnection {
     self.path = path
     self.access = access
     busyTimeout = milliseconds
+    serial = Self.opened.wrappingAdd(1, ordering: .relaxed).newValue
     handle = opened.handle
     isImmutable = opened.isImmutable
     watch = opened.watch

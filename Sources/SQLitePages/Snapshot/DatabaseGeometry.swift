@@ -58,6 +58,8 @@ package struct SnapshotPosition: Hashable, Sendable {
   package var changeCounter: UInt32
   /// Size and times of the database file, as `stat` saw them inside the transaction; checkpoints change them.
   package var facts: FileFacts?
+  /// The same as it was before the transaction looked at the WAL: a checkpoint that wrote since shows as a difference.
+  package var stampBefore: FileStamp?
   /// The `-wal` holds a commit that this state does not: one that is written, and perhaps being flushed before it is
   /// published (with `synchronous=FULL` each commit looks like this when its write wakes an observer). Look again soon.
   ///

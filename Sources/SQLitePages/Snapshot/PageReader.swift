@@ -56,8 +56,10 @@ struct PageReader {
     var header: WALFile.FrameHeader?
     var result = log.readHeader(of: frame, into: &header)
     guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
-    // The read transaction keeps these frames in place; should it ever not, this is where it shows.
-    guard let header, header.page == page, header.salts == salts else {
+    // The read transaction keeps these frames in place; should it ever not, this is where it shows. Zeros for salts are what
+    // SQLite leaves in a frame that it rewrote within a transaction and, after a ROLLBACK TO, forgot to seal (wal.c,
+    // `iReCksum`); other connections read such a frame as we do, by the wal-index.
+    guard let header, header.page == page, header.salts == salts || header.salts == 0 else {
       throw DatabaseError(
         .unstable, path: path, message: "cannot read \(path): its write-ahead log changed under a read transaction")
     }

@@ -29,7 +29,7 @@ struct SnapshotState {
       database: facts?.identity,
       wal: transaction.header.map { SnapshotPosition.WAL($0, backfilled: transaction.backfilled) },
       changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) }, facts: facts,
-      hasUnpublishedCommit: Self.hasUnpublishedCommit(connection, transaction))
+      stampBefore: transaction.stampBefore, hasUnpublishedCommit: Self.hasUnpublishedCommit(connection, transaction))
   }
 
   private static func hasUnpublishedCommit(_ connection: DatabaseConnection, _ transaction: SnapshotTransaction) -> Bool

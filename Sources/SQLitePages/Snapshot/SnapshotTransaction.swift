@@ -17,6 +17,8 @@ struct SnapshotTransaction {
   let isWAL: Bool
   let header: WALIndexHeader?
   let backfilled: UInt32
+  /// The database file as it was before ``header`` was read.
+  var stampBefore: FileStamp?
 
   /// Leaves `connection` inside a transaction, or throws and leaves it outside.
   ///
@@ -48,6 +50,7 @@ struct SnapshotTransaction {
   private static func attempt(
     _ connection: DatabaseConnection, hook: ((DatabaseSnapshot.Step) -> Void)?
   ) throws -> SnapshotTransaction? {
+    let stamp = FileStamp(path: connection.resolvedPath)
     let before = connection.walIndex()?.readHeader()
     hook?(.headerRead)
     try connection.execute("BEGIN")
@@ -57,9 +60,13 @@ struct SnapshotTransaction {
       try requireSameFile(connection)
       connection.isWAL = try connection.text("PRAGMA journal_mode") == "wal"
       guard connection.isWAL || connection.isImmutable else {
-        return SnapshotTransaction(pages: .database, isWAL: false, header: nil, backfilled: 0)
+        return SnapshotTransaction(
+          pages: .database, isWAL: false, header: nil, backfilled: 0, stampBefore: stamp)
       }
-      if let transaction = try settled(connection, before: before, hook: hook) { return transaction }
+      if var transaction = try settled(connection, before: before, hook: hook) {
+        transaction.stampBefore = stamp
+        return transaction
+      }
     } catch {
       try? connection.execute("ROLLBACK")
       throw error
@@ -85,7 +92,7 @@ struct SnapshotTransaction {
       // The transaction may hold read lock 0, which does not keep the WAL from being reset: stay away from it.
       return SnapshotTransaction(pages: .database, isWAL: true, header: after, backfilled: backfilled)
     }
-    guard let frames = index.pageNumbers(of: after.maxFrame) else { return nil }
+    guard let frames = index.pageNumbers(to: after.maxFrame) else { return nil }
     return SnapshotTransaction(
       pages: .overlaid(after, frames: frames), isWAL: true, header: after, backfilled: backfilled)
   }

@@ -18,7 +18,8 @@ extension WALFile {
   }
 
   private func hasCommit(from first: UInt32, salts: UInt64) -> Bool {
-    guard first > 0 else { return false }
+    // The number comes from memory that others write; no log is that long.
+    guard first > 0, first < 1 << 30 else { return false }
     for frame in first...(first + Self.closeLook) {
       guard let header = header(of: frame), header.salts == salts else { return false }
       if header.commitSize != 0 { return true }

@@ -87,23 +87,22 @@ struct WALIndex {
     csqlite_load_shared(firstBlock + Self.attemptOffset)
   }
 
-  /// Page numbers of frames `1...count`, in frame order; nil where the wal-index does not hold them.
+  /// Page numbers of frames `first...last`, in frame order; nil where the wal-index does not hold them.
   ///
   /// Committed frames' entries do not change while a read transaction keeps the WAL from being reset.
-  func pageNumbers(of count: UInt32) -> [UInt32]? {
+  func pageNumbers(from first: UInt32 = 1, to last: UInt32) -> [UInt32]? {
+    guard first >= 1, first <= last else { return [] }
     var pages: [UInt32] = []
     // No more ahead than a long WAL has: the count comes from memory that others write.
-    pages.reserveCapacity(min(Int(count), 1 << 20))
-    var block: Int32 = 0
-    while pages.count < Int(count) {
-      guard let start = Self.map(file, block: block) else { return nil }
-      // The first block gives 34 of its 4096 entries to the header.
-      let header = block == 0 ? 136 : 0
-      let entries = min(4096 - header / 4, Int(count) - pages.count)
-      var numbers = [UInt32](repeating: 0, count: entries)
-      csqlite_copy_shared(&numbers, start + header, Int32(entries * 4))
+    pages.reserveCapacity(min(Int(last - first) + 1, 1 << 20))
+    // The first block gives 34 of its 4096 entries to the header; counted from there, entry `n` is frame `n - 33`.
+    let entries = (Int(first) + 33)..<(Int(last) + 34)
+    for block in entries.lowerBound / 4096...(entries.upperBound - 1) / 4096 {
+      guard let start = Self.map(file, block: Int32(clamping: block)) else { return nil }
+      let part = entries.clamped(to: block * 4096..<(block + 1) * 4096)
+      var numbers = [UInt32](repeating: 0, count: part.count)
+      csqlite_copy_shared(&numbers, start + (part.lowerBound - block * 4096) * 4, Int32(part.count * 4))
       pages += numbers
-      block += 1
     }
     return pages
   }

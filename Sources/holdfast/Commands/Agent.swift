@@ -23,12 +23,18 @@ struct Agent: AsyncParsableCommand {
   @OptionGroup var retention: RetentionOptions
   @OptionGroup var options: ServiceOptions
 
-  func run() async throws {
+  /// On the main actor, and from there on an executor of its own: one job on Swift's pool would start a timer that never
+  /// ends (see ``ThreadExecutor``).
+  @MainActor func run() async throws {
     let configuration = try options.configuration(flags)
     let setup = AgentSetup(retention: retention, output: options.output)
     let logger = try Selection.logger(configuration.settings(), options.output, .info)
-    try await AgentRunner.run(
-      setup.agent(configuration), reload: { [self] in try setup.agent(options.configuration(flags)) }, logger: logger)
+    let agent = try setup.agent(configuration)
+    let (options, flags) = (options, flags)
+    try await Task(executorPreference: try ThreadExecutor()) {
+      try await AgentRunner.run(
+        agent, reload: { try setup.agent(options.configuration(flags)) }, logger: logger)
+    }.value
   }
 
   /// `--once`. It blocks, so it must not run where ``run()`` does, on Swift's cooperative pool.

@@ -1,0 +1,103 @@
+/// One step of a tracker: what changed between two positions, and whether that is all.
+///
+/// `next` was taken inside a read transaction of `connection` that is still open.
+struct TrackerStep {
+  let last: TrackerPosition
+  let next: TrackerPosition
+  let connection: DatabaseConnection
+
+  init(from last: TrackerPosition, to next: TrackerPosition, _ connection: DatabaseConnection) {
+    self.last = last
+    self.next = next
+    self.connection = connection
+  }
+
+  typealias Result = (outcome: TrackerOutcome, pages: [UInt32])
+
+  private static func incomplete(_ reason: String) -> Result { (.incomplete(reason), []) }
+
+  func prove() -> Result {
+    guard let identity = last.snapshot.database, identity == next.snapshot.database else {
+      return Self.incomplete("another file is at the database's path")
+    }
+    guard last.pageSize == next.pageSize, last.textEncoding == next.textEncoding else {
+      return Self.incomplete("page size or text encoding changed")
+    }
+    switch (last.snapshot.wal, next.snapshot.wal) {
+    case (let old?, let new?): return proveWAL(old, new)
+    case (nil, nil): return proveRollback()
+    default: return Self.incomplete("the journal mode changed")
+    }
+  }
+
+  /// A rollback-mode commit moves the change counter and writes to the file; nothing says which pages.
+  private func proveRollback() -> Result {
+    guard last.snapshot.changeCounter == next.snapshot.changeCounter, isFileUntouched else {
+      return Self.incomplete("the database was written to in a rollback mode")
+    }
+    return (.complete(.unchangedFile), [])
+  }
+
+  /// Nothing was written to the database file between the two positions.
+  ///
+  /// The old stamp was taken before the old header was read and the new one after the new header: a checkpoint that ran
+  /// anywhere between the two reads lies between the stamps.
+  private var isFileUntouched: Bool {
+    guard let before = last.snapshot.stampBefore, let after = next.snapshot.facts else { return false }
+    return before.isUntouched(until: after)
+  }
+
+  private func proveWAL(_ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL) -> Result {
+    guard let index = connection.walIndex(), let journal = SQLiteFile.journal(of: connection.handle) else {
+      return Self.incomplete("the write-ahead log cannot be read here")
+    }
+    let frames = WALFile(file: journal, pageSize: next.pageSize)
+    // Without any WAL there are no salts, and so no generation.
+    let result =
+      old.salts == new.salts && old.salts != 0
+      ? proveSameGeneration(old, new, index, frames)
+      : isFileUntouched && old.backfilled >= old.maxFrame
+        ? collect(.untouchedFile, from: 1, to: new.maxFrame, index)
+        : proveOneReset(old, new, index, frames)
+    // Where everything is backfilled the transaction does not keep the WAL from being reset, and what was just read might be
+    // of two generations.
+    guard index.readHeader().map({ $0.salts == new.salts && $0.maxFrame >= new.maxFrame }) ?? false else {
+      return Self.incomplete("the write-ahead log was reset meanwhile")
+    }
+    return result
+  }
+
+  private func collect(_ proof: TrackerProof, from first: UInt32, to last: UInt32, _ index: WALIndex) -> Result {
+    guard let pages = index.pageNumbers(from: first, to: last) else {
+      return Self.incomplete("the wal-index cannot be read")
+    }
+    return (.complete(proof), pages)
+  }
+
+  private func proveSameGeneration(
+    _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFile
+  ) -> Result {
+    guard new.maxFrame >= old.maxFrame else { return Self.incomplete("the write-ahead log lost frames") }
+    if old.maxFrame > 0 {
+      guard let header = frames.header(of: old.maxFrame), header.salts == old.salts,
+        header.checksum == old.frameChecksum
+      else { return Self.incomplete("the write-ahead log was written anew") }
+    }
+    guard isFileUntouched || !isStampProof || isCheckpointed(old, new, index) else {
+      return Self.incomplete("the database file was written to without a checkpoint")
+    }
+    return collect(.sameGeneration, from: old.maxFrame + 1, to: new.maxFrame, index)
+  }
+
+  /// Whether a checkpoint explains what was written to the database file. Whoever copies another file over it writes without one.
+  private func isCheckpointed(_ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex) -> Bool {
+    guard new.changeCount >= old.changeCount else { return false }
+    if new.backfilled > old.backfilled { return true }
+    // One that is under way has said how far it means to get. A recovery says the same of every frame, so this counts only where
+    // none can have been.
+    return last.connection != nil && last.connection == next.connection && index.readBackfillAttempt() > old.backfilled
+  }
+
+  /// Whether the old stamp can tell a later write at all.
+  private var isStampProof: Bool { last.snapshot.stampBefore?.isSettled ?? false }
+}
