@@ -18,7 +18,8 @@ package enum AgentRunner {
     try configuration.validate()
     let control = try AgentControl()
     let signals = await SignalService(control)
-    let agent = AgentService(configuration, control: control, reload: reload, logger: logger)
+    var agent = AgentService(configuration, control: control, reload: reload, logger: logger)
+    agent.parts.thrift = MemoryThrift()
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: [.init(service: signals), .init(service: agent)], gracefulShutdownSignals: [.sigterm, .sigint],

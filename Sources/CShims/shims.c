@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
@@ -78,3 +81,26 @@ int cshims_notify(const char *socket_name, const char *message) {
   errno = error;
   return sent < 0 ? -1 : 0;
 }
+
+void cshims_keep_heap_small(void) {
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  mallopt(M_TRIM_THRESHOLD, 128 << 10);
+  mallopt(M_ARENA_MAX, 2);
+}
+
+void cshims_trim_heap(void) { malloc_trim(0); }
+
+// Code is mapped from its file, private and never written, so that dropping its pages loses nothing.
+static int drop_code(struct dl_phdr_info *info, size_t size, void *unused) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+    if (part->p_type != PT_LOAD || !(part->p_flags & PF_X) || (part->p_flags & PF_W)) continue;
+    uintptr_t start = (info->dlpi_addr + part->p_vaddr) & ~(page - 1);
+    uintptr_t end = (info->dlpi_addr + part->p_vaddr + part->p_memsz + page - 1) & ~(page - 1);
+    madvise((void *)start, end - start, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+void cshims_drop_code(void) { dl_iterate_phdr(drop_code, NULL); }

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Glibc
 import Testing
 import TestSupport
 
@@ -33,16 +34,26 @@ import TestSupport
   }
 
   @Test func theBackupMakesWayAndIsTakenAfterwards() async throws {
-    let harness = try AgentHarness(files: SlowFiles(milliseconds: 150))
+    // In the middle of its reading the backup waits for the test.
+    let (isReading, mayGoOn) = (Flag(), Flag())
+    let harness = try AgentHarness(
+      files: SlowFiles { write in
+        guard write >= 3 else { return }
+        isReading.set()
+        while !mayGoOn.isSet { usleep(1000) }
+      })
     let word = harness.folder.path("word")
+    defer { mayGoOn.set() }
     let application = try ProcessInBackground("python3", ["-c", Self.application, harness.database, word])
     try await harness.wait(for: "written", of: application)
     try await harness.withAgent(settings()) { _ in
       try await harness.log.wait(for: "backing up app")
-      try await harness.eventually("reading") { try harness.leftovers().contains { $0.hasPrefix(".tmp-backup_") } }
-      try await Task.sleep(for: .milliseconds(200))
+      try await harness.eventually("reading") { isReading.isSet }
+      // The loop answers after it has heard of the reading.
+      _ = await harness.control.status()
       try harness.folder.write("word", [])
       try await harness.log.wait(for: "the backup makes way: the application closes the database")
+      mayGoOn.set()
       try await harness.waitForRows(Int64(Self.megabytes * 10))
       try await harness.eventually("the side files to go") {
         let files = SystemFileOperations()

@@ -37,15 +37,6 @@ final class AgentHarness: Sendable {
       environment: environment)
   }
 
-  /// The same files by another clock.
-  init(sharing other: AgentHarness, now: @escaping @Sendable () -> Timestamp) throws {
-    (folder, database, backups, control) = (other.folder, other.database, other.backups, try AgentControl())
-    var environment = EngineEnvironment.system(stateFolder: folder.path("state"), logger: log.logger)
-    environment.now = now
-    service = BackupService(
-      database: database, folder: backups, credentials: other.service.credentials, environment: environment)
-  }
-
   /// Quick settings; a test overrides what it is about.
   static func settings(_ change: (inout AgentSettings) -> Void = { _ in }) -> AgentSettings {
     var settings = AgentSettings()

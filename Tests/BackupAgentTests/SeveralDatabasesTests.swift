@@ -60,6 +60,14 @@ import TestSupport
       }
     }
 
+    /// Takes the lock of a repository that nobody guards. A child that another test starts just now holds a copy of all
+    /// descriptors until it becomes its program.
+    func lock(_ name: String) async throws -> AgentLock {
+      let lock = AgentLock(try service(name))
+      try await harness.eventually("the lock of \(name)") { (try? lock.ensure()) != nil }
+      return lock
+    }
+
     func points(_ name: String) throws -> [StoredPoint] {
       let service = try service(name)
       return try SystemFileOperations().status(service.folder) == nil ? [] : service.list()
@@ -128,8 +136,8 @@ import TestSupport
       #expect(await bed.harness.control.status().map(\.name) == ["two", "three"])
       #expect(try bed.points("one").count == 1)
       // Somebody else may guard it now.
-      let other = AgentLock(try bed.service("one"))
-      try other.ensure()
+      let other = try await bed.lock("one")
+      defer { other.release() }
       #expect(throws: HoldfastError.self) { try AgentLock(try bed.service("two")).ensure() }
     }
     #expect(bed.harness.log.count("one is no longer guarded") == 1)
@@ -173,7 +181,7 @@ import TestSupport
     #expect(throws: HoldfastError.self) { try AgentConfiguration(databases: []).validate() }
   }
 
-  @Test func aSecondAgentOnAnyOfTheRepositoriesIsRefusedWithTheProcess() async throws {
+  @Test(.timeLimit(.minutes(2))) func aSecondAgentOnAnyOfTheRepositoriesIsRefusedWithTheProcess() async throws {
     let bed = try Bed()
     for name in ["one", "two"] { try await bed.insert(name) }
     try await bed.harness.withAgent(bed.configuration(["two"])) { _ in
@@ -184,8 +192,8 @@ import TestSupport
       #expect(error?.code == .busy)
       #expect(error?.message.contains("(process \(getpid()) on ") == true, "\(String(describing: error))")
       // It has let the first of them go again.
-      try AgentLock(try bed.service("one")).ensure()
+      try await bed.lock("one").release()
     }
-    try AgentLock(try bed.service("two")).ensure()
+    try await bed.lock("two").release()
   }
 }

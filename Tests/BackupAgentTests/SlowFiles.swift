@@ -1,18 +1,25 @@
 import BackupEngine
 import Glibc
+import Synchronization
 
-/// The system's file operations, each write of which takes a while: a backup of a few MiB lasts for as long as one of a huge
-/// database.
+/// The system's file operations, with something in the way of each large write: a backup of a few MiB lasts as long as a
+/// test wants.
 final class SlowFiles: FileOperations {
   private let base = SystemFileOperations()
-  private let pause: useconds_t
+  private let writes = Atomic(0)
+  private let obstacle: @Sendable (_ write: Int) -> Void
 
-  init(milliseconds: useconds_t) {
-    pause = milliseconds * 1000
+  /// - Parameter obstacle: called before each large write, with its number from 0.
+  init(obstacle: @escaping @Sendable (_ write: Int) -> Void) {
+    self.obstacle = obstacle
+  }
+
+  convenience init(milliseconds: useconds_t) {
+    self.init { _ in usleep(milliseconds * 1000) }
   }
 
   func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
-    if bytes.count > 65536 { usleep(pause) }
+    if bytes.count > 65536 { obstacle(writes.add(1, ordering: .relaxed).oldValue) }
     try base.write(file, bytes, at: offset)
   }
 

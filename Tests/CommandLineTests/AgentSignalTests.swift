@@ -58,7 +58,7 @@ struct AgentSignalTests {
       wait_for("(asked for)")
       agent.send_signal(signal.SIGHUP)
       wait_for("configuration")
-      second = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+      second = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
       assert second.returncode == 6, second
       assert f"another agent (process {agent.pid} on " in second.stderr, second.stderr
       assert "holdfast: hint: stop that one first" in second.stderr, second.stderr

@@ -170,19 +170,19 @@ extension Mistake {
       hint: "write \"warning\""),
     Mistake(
       "a schedule with four fields", .toml("schedule = \"0 2 * *\""),
-      "holdfast.toml:1:12: schedule is '0 2 * *', column 8: weekday missing: a schedule has five fields",
-      hint: "with any weekday: '0 2 * * *'"),
+      "holdfast.toml:1:12: schedule is '0 2 * *', column 8: of the five fields, weekday is missing",
+      hint: "* is any: '0 2 * * *'"),
     Mistake(
       "a schedule with seconds", .toml("schedule = \"0 0 2 * * *\""),
       "holdfast.toml:1:12: schedule is '0 0 2 * * *', column 1: there are 6 fields, and a schedule has five",
-      hint: "seconds and years cannot be given: minute, hour, day of month, month, weekday, as in '0 2 * * *'"),
+      hint: "minute, hour, day of month, month, weekday, without seconds, year or command, as in '0 2 * * *'"),
     Mistake(
       "an hour that does not exist", .toml("schedule = [\"0 2 * * *\", \"0 25 * * *\"]"),
       "holdfast.toml:1:26: schedule is '0 25 * * *', column 3: '25' is not a hour",
       hint: "hours are 0-23"),
     Mistake(
       "a schedule in words", .toml("schedule = \"daily\""),
-      "holdfast.toml:1:12: schedule is 'daily', column 6: hour and day of month and month and weekday missing: a schedule has five fields",
+      "holdfast.toml:1:12: schedule is 'daily', column 6: of the five fields, hour, day of month, month and weekday are missing",
       hint: "write @daily"),
     Mistake(
       "a schedule as a number", .toml("schedule = 5"),
@@ -385,10 +385,8 @@ extension Mistake {
       hint: "write hybrid; holdfast COMMAND --help tells more"),
     Mistake(
       "a schedule without quotes", .flags(["--schedule", "0"]),
-      "--schedule is '0', column 2: hour and day of month and month and weekday missing: a schedule has five fields",
-      hint:
-        "with any hour and any day of month and any month and any weekday: '0 * * * *'; holdfast COMMAND --help tells more"
-    ),
+      "--schedule is '0', column 2: of the five fields, hour, day of month, month and weekday are missing",
+      hint: "* is any: '0 * * * *'; holdfast COMMAND --help tells more"),
     Mistake(
       "a folder that no shell replaced", .flags(["--backup-dir=~/backups"]),
       "--backup-dir is \"~/backups\", and ~ is replaced by the shell, and was not",

@@ -146,8 +146,8 @@ extension ChangeBackup {
 
   private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
     try DatabaseState.read(
-      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look",
-      busyTimeout: environment.busyTimeout, comparison: comparison)
+      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", environment,
+      comparison: comparison)
   }
 
   /// The same state, in a point that is still there.

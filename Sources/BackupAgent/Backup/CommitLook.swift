@@ -41,7 +41,7 @@ struct CommitLook {
       let connection = try? DatabaseConnection(
         path: path, access: .observer, busyTimeout: service.environment.busyTimeout)
     else { return false }
-    defer { connection.close() }
+    defer { service.environment.close(connection) }
     guard let snapshot = try? DatabaseSnapshot(connection, scratchPath: "\(service.folder)/.state/.tmp-look") else {
       return false
     }

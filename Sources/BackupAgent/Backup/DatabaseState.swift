@@ -39,19 +39,19 @@ struct DatabaseState: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - scratchPath: where SQLite may copy the database to if its pages cannot be read directly.
-  ///   - milliseconds: how long to wait for locks.
+  ///   - environment: says how long to wait for locks, and closes.
   ///   - comparison: fills ``matchesPoint``.
   /// - Throws: `HoldfastError` for a database that is there and cannot be read.
   static func read(
-    _ path: String, scratchPath: String, busyTimeout milliseconds: Int32, comparison: Comparison = { _, _ in nil }
+    _ path: String, scratchPath: String, _ environment: EngineEnvironment, comparison: Comparison = { _, _ in nil }
   ) throws -> Sighting {
     do {
       for _ in 0..<3 {
-        let sighting = try look(path, scratchPath: scratchPath, busyTimeout: milliseconds, comparison)
+        let sighting = try look(path, scratchPath: scratchPath, environment, comparison)
         guard case .state(let state) = sighting, state.fingerprint == nil else { return sighting }
         usleep(useconds_t(tick / 1000))
       }
-      return try look(path, scratchPath: scratchPath, busyTimeout: milliseconds, comparison)
+      return try look(path, scratchPath: scratchPath, environment, comparison)
     } catch let error as DatabaseError {
       if error.kind == .missing { return .missing }
       throw HoldfastError(error)
@@ -59,11 +59,11 @@ struct DatabaseState: Hashable, Sendable {
   }
 
   private static func look(
-    _ path: String, scratchPath: String, busyTimeout: Int32, _ comparison: Comparison
+    _ path: String, scratchPath: String, _ environment: EngineEnvironment, _ comparison: Comparison
   ) throws -> Sighting {
-    let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: busyTimeout)
-    defer { connection.close() }
-    let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: Int(busyTimeout))
+    let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
+    defer { environment.close(connection) }
+    let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: Int(environment.busyTimeout))
     defer { snapshot.end() }
     if snapshot.geometry.pageCount == 0 { return .empty }
     // Inside the transaction: in rollback modes nobody can be writing, and in WAL mode only a checkpoint can.

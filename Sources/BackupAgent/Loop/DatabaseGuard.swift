@@ -36,7 +36,7 @@ final class DatabaseGuard {
   var path: WatchedPath
   /// What the slow poll saw, or the last job.
   var files: WatchedFiles
-  private(set) var nextPoll: Int64
+  var nextPoll: Int64
   var newest: (id: PointID, created: Timestamp)?
   private(set) var isStopping = false
   /// Nothing runs any more, and nothing will.
@@ -122,42 +122,6 @@ final class DatabaseGuard {
     act(machine.receive(.requested, at: clock.moment))
   }
 
-  // MARK: Time
-
-  /// When something is due by a clock.
-  var deadline: Deadline {
-    var deadline = machine.deadline?.until ?? Deadline()
-    let others = isStopping ? [] : [nextLook, release.deadline, job == nil ? nextPoll : nil]
-    deadline.monotonic = (others + [deadline.monotonic]).compactMap { $0 }.min()
-    return deadline
-  }
-
-  /// A look would say nothing new while a backup is owed, and nobody waits for it where changes start none.
-  private var nextLook: Int64? {
-    job == nil && !isChangeOwed && settings.mode != .schedule ? followUp.deadline : nil
-  }
-
-  /// Does what is due.
-  func handleTime() {
-    let moment = clock.moment
-    if let until = machine.deadline?.until, until.isReached(at: moment) { act(machine.receive(.tick, at: moment)) }
-    guard !isStopping else { return }
-    if let deadline = release.deadline, deadline <= moment.monotonic { makeWay() }
-    if job == nil, nextPoll <= moment.monotonic { poll(at: moment.monotonic) }
-    if let deadline = nextLook, deadline <= moment.monotonic { run(.looking) { $0.look() } }
-  }
-
-  /// The wall clock was set: what is due by it may have changed.
-  func handleClockSet() {
-    act(machine.receive(.tick, at: clock.moment))
-  }
-
-  /// At multiples of the interval, so that the polls of all databases share their wake-ups.
-  func schedulePoll() {
-    let interval = max(100, settings.pollInterval)
-    nextPoll = (clock.monotonic / interval + 1) * interval
-  }
-
   // MARK: Jobs
 
   /// Does what the machine says.
@@ -208,7 +172,7 @@ final class DatabaseGuard {
     shared.inbox.post(.finished(id, .prevented(error)))
   }
 
-  private func run(_ job: Job, _ body: @escaping @Sendable (DatabaseWork) -> JobResult) {
+  func run(_ job: Job, _ body: @escaping @Sendable (DatabaseWork) -> JobResult) {
     if case .looking = job { followUp.beginLook() }
     self.job = job
     shared.workers.submit(id) { [id, work] in .finished(id, body(work)) }

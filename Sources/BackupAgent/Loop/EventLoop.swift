@@ -13,6 +13,8 @@ final class EventLoop {
     var logger: Logger
     var inotify = InotifyCalls.system
     var notifier = ServiceNotifier.fromEnvironment
+    /// Nil in a program of somebody else's.
+    var thrift: MemoryThrift?
   }
 
   let parts: Parts
@@ -29,12 +31,14 @@ final class EventLoop {
   /// When running backups are abandoned.
   private var graceEnd: Int64?
   private(set) var isStopping = false
+  private var thrift: MemoryThrift?
   var announcements: Announcements
 
   /// - Throws: where the system has no thread, timer or descriptor left, or another agent guards one of the repositories.
   init(_ configuration: AgentConfiguration, _ parts: Parts) throws {
     try configuration.validate()
     self.parts = parts
+    thrift = parts.thrift
     let environment = configuration.databases[0].service.environment
     shared = LoopContext(
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
@@ -87,6 +91,7 @@ final class EventLoop {
     let deadline = nextDeadline(listens: listens)
     let isDue = deadline.isReached(at: now)
     if !isDue { wake.clockSet = clock.arm(deadline) }
+    thrift?.sleeps(from: now.monotonic, until: isDue ? now.monotonic : deadline.monotonic)
     let timers = clock.descriptors
     var descriptors = ([shared.inbox.wakeUp.descriptor, listens ? shared.watches.descriptor : -1] + timers).map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
@@ -131,6 +136,7 @@ final class EventLoop {
     switch message {
     case .done(let worker, let inner):
       shared.workers.release(worker)
+      thrift?.noteWork()
       handle(inner)
     case .finished(let id, let result): find(id)?.finish(result)
     case .reading(let id, began: true): find(id)?.beginReading()

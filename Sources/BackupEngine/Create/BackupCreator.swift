@@ -22,7 +22,7 @@ struct BackupCreator {
     let connection = try onDatabase {
       try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
-    defer { connection.close() }
+    defer { environment.close(connection) }
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let points = try repository.points()
       // Derived once is enough: deriving reads the whole archive.

@@ -1,6 +1,7 @@
 import BackupPolicy
 import Glibc
 import Logging
+import SQLitePages
 
 /// What the engine needs from the world around it, so that tests can give it another one.
 package struct EngineEnvironment: Sendable {
@@ -36,6 +37,15 @@ package struct EngineEnvironment: Sendable {
     EngineEnvironment(
       files: SystemFileOperations(), now: { SystemClock.now() }, monotonic: { SystemClock.monotonic() },
       host: SystemClock.hostName(), stateFolder: stateFolder, logger: logger)
+  }
+}
+
+extension EngineEnvironment {
+  /// Closes a connection to somebody's database, and says aloud what the closing found wrong with its files.
+  package func close(_ connection: DatabaseConnection) {
+    connection.close()
+    guard let warning = connection.closing?.warning else { return }
+    logger.error("\(HoldfastError(.factsChanged, warning, hint: connection.closing?.hint))")
   }
 }
 

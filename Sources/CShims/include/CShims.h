@@ -40,3 +40,14 @@ int cshims_timerfd_set(int fd, int64_t seconds, int64_t nanoseconds, int cancell
 
 /// Sends a datagram to a service manager's socket: a path, or `@` and an abstract name. Returns 0, or -1 with errno.
 int cshims_notify(const char *socket_name, const char *message);
+
+/// Keeps the C library's heap small: freed blocks of 128 KiB and more go back to the kernel at once (glibc would raise that
+/// limit with each), and threads share two arenas.
+void cshims_keep_heap_small(void);
+
+/// Gives free memory of the heap back to the kernel.
+void cshims_trim_heap(void);
+
+/// Takes the program's own code out of this process's resident memory; what is still needed comes back from the page cache as it
+/// runs. For a process that runs on for long after a start that touched much more than its work will.
+void cshims_drop_code(void);

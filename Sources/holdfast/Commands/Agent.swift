@@ -30,9 +30,10 @@ struct Agent: AsyncParsableCommand {
     let setup = AgentSetup(retention: retention, output: options.output)
     let logger = try Selection.logger(configuration.settings(), options.output, .info)
     let agent = try setup.agent(configuration)
-    try await Task(executorPreference: try ThreadExecutor()) { [self] in
+    let (options, flags) = (options, flags)
+    try await Task(executorPreference: try ThreadExecutor()) {
       try await AgentRunner.run(
-        agent, reload: { [self] in try setup.agent(options.configuration(flags)) }, logger: logger)
+        agent, reload: { try setup.agent(options.configuration(flags)) }, logger: logger)
     }.value
   }
 

@@ -52,10 +52,9 @@ struct Init: ParsableCommand {
   }
 
   private func makeKey(_ configuration: Configuration, _ files: any FileOperations) throws -> Made {
-    guard
-      let path = try configuration.database()?.settings.path(.keyFile) ?? configuration.settings().path(.keyFile)
-        ?? configuration.folders.keyFile
-    else {
+    let databases = try configuration.databases()
+    let settings = databases.count == 1 ? databases[0].settings : configuration.settings()
+    guard let path = try settings.path(.keyFile) ?? configuration.folders.keyFile else {
       throw HoldfastError(.usage, "there is no home folder to put a key file in", hint: "name one with --key-file")
     }
     return Made(path: path, isNew: try KeyFile(path: path, files: files).createUnlessPresent())

@@ -1,0 +1,203 @@
+import BackupEngine
+import BackupPolicy
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+/// What a careless watcher breaks, tried on the running agent.
+@Suite struct AgentHazardTests {
+  private let files = SystemFileOperations()
+
+  private func content(_ path: String) throws -> [UInt8] { try files.contents(path) ?? [] }
+
+  /// Another database, cleanly closed, of another schema.
+  private func makeOther(_ harness: AgentHarness) async throws -> String {
+    try await harness.python(
+      """
+      c = sqlite3.connect(path + ".new")
+      c.execute("CREATE TABLE u(x)")
+      c.executemany("INSERT INTO u VALUES (?)", [(os.urandom(400),)] * 400)
+      c.commit()
+      c.close()
+      """)
+    return harness.database + ".new"
+  }
+
+  private static let fill = """
+    c.execute("PRAGMA wal_autocheckpoint=0")
+    c.executemany("INSERT INTO t(s) VALUES (?)", [("x" * 900,)] * 300)
+    c.commit()
+    """
+
+  /// `ino`: inotify wakes before a commit can be read, and after it no event comes.
+  @Test(arguments: ["FULL", "NORMAL", "OFF"])
+  func everyCommitIsFoundAlthoughTheWakeUpComesBeforeIt(synchronous: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let settings = AgentHarness.settings {
+      $0.debounce = 0
+      $0.minInterval = 0
+    }
+    try await harness.withAgent(settings) { _ in
+      try await harness.waitForPoints(1)
+      // Each a commit of its own: the first one of a new log, and one that does not fit the cache.
+      var steps: [StagedApplication.Step] = [
+        .open, .run("PRAGMA synchronous=\(synchronous)"), .run("PRAGMA cache_size=3"), .wait,
+      ]
+      for row in 1...12 {
+        steps += [.run("INSERT INTO t(s) VALUES (\(row == 7 ? "zeroblob(200000)" : "1"))"), .wait]
+      }
+      let application = try StagedApplication(harness.database, folder: harness.folder, steps)
+      for row in Int64(1)...12 {
+        try application.goOn()
+        try await harness.waitForRows(row)
+      }
+    }
+  }
+
+  /// `e8`: folding a crashed application's log into a file that was copied over the database would destroy that.
+  @Test func aFileThatIsCopiedOverBesideACrashedLogIsNotTouched() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let other = try await makeOther(harness)
+    try await harness.withAgent { _ in
+      try await harness.waitForPoints(1)
+      try await harness.python("c = sqlite3.connect(path)\n\(Self.fill)\nos._exit(0)")
+      try await harness.waitForRows(300)
+      _ = try Shell.run("cp", [other, harness.database])
+      try await Task.sleep(for: .milliseconds(1500))
+      #expect(try content(harness.database) == content(other))
+      #expect(try files.status(harness.database + "-wal") != nil)
+    }
+    #expect(try content(harness.database) == content(other))
+  }
+
+  /// `e12`: the application closes, and at once a file takes the database's place, copied (the same inode) or moved.
+  @Test(arguments: ["cp", "mv"])
+  func aFileThatTakesTheDatabasesPlaceRightAfterItsCloseIsNotMixedWithTheLog(command: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent(AgentHarness.settings { $0.debounce = 0 }) { _ in
+      try await harness.waitForPoints(1)
+      for _ in 1...4 {
+        let other = try await makeOther(harness)
+        let expected = try content(other)
+        try await harness.python(
+          """
+          import subprocess
+          c = sqlite3.connect(path)
+          c.execute("PRAGMA journal_mode=wal")
+          c.execute("CREATE TABLE IF NOT EXISTS t(n INTEGER PRIMARY KEY, s)")
+          \(Self.fill)
+          time.sleep(0.05)
+          c.close()
+          subprocess.run(["\(command)", path + ".new", path], check=True)
+          """)
+        try await Task.sleep(for: .milliseconds(700))
+        #expect(try content(harness.database) == expected)
+        // Where the application's close was not the last, its log may lie there: then that is said.
+        if let log = try files.status(harness.database + "-wal"), log.size > 0 {
+          #expect(harness.log.count("write-ahead log was in use") > 0, "\(harness.log.lines)")
+        }
+        try? files.unlink(harness.database + "-wal")
+        try? files.unlink(harness.database + "-shm")
+        try? files.unlink(other)
+      }
+    }
+  }
+
+  /// A log that outlives the application's last close would be applied to whatever file comes next.
+  @Test(arguments: [0, 150]) func theLogGoesWithTheApplicationsLastClose(debounce: Int64) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent(AgentHarness.settings { $0.debounce = debounce }) { _ in
+      try await harness.waitForPoints(1)
+      for burst in 1...8 {
+        try await harness.python(
+          """
+          c = sqlite3.connect(path)
+          for n in range(\(burst * 5)):
+            c.execute("INSERT INTO t(s) VALUES (randomblob(3000))")
+            c.commit()
+          time.sleep(0.0\(burst))
+          c.close()
+          end = time.monotonic() + 1
+          while os.path.exists(path + "-wal") and time.monotonic() < end: time.sleep(0.01)
+          if os.path.exists(path + "-wal"): sys.exit("the log is still there after a second")
+          """)
+      }
+      try await harness.waitForRows(Int64((1...8).reduce(0) { $0 + $1 * 5 }))
+    }
+  }
+
+  /// A connection of ours that stayed open would make both fail for ever.
+  @Test func theApplicationMayChangeModesSoonAfterItsLastWrite() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent { _ in
+      try await harness.waitForPoints(1)
+      for change in ["PRAGMA journal_mode=DELETE", "PRAGMA journal_mode=WAL", "PRAGMA locking_mode=EXCLUSIVE"] {
+        try await harness.python(
+          """
+          c = sqlite3.connect(path, timeout=0, isolation_level=None)
+          c.execute("INSERT INTO t(s) VALUES (1)")
+          end = time.monotonic() + 5
+          while True:
+            try:
+              c.execute("\(change)")
+              c.execute("INSERT INTO t(s) VALUES (2)")
+              break
+            except sqlite3.OperationalError as error:
+              if time.monotonic() > end: raise
+              time.sleep(0.05)
+          c.close()
+          """)
+      }
+      try await harness.waitForRows(6)
+    }
+  }
+
+  /// `e14`: openings that others are refused, alone and beside the agent.
+  @Test func whoWaitsAMomentIsNeverRefused() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let script = """
+      def opened(timeout):
+        refused = 0
+        for n in range(150):
+          c = sqlite3.connect(path, timeout=timeout, isolation_level=None)
+          try:
+            c.execute("INSERT INTO t(s) VALUES (1)")
+          except sqlite3.OperationalError:
+            refused += 1
+          c.close()
+        return refused
+      print(opened(0), opened(5))
+      """
+    let alone = try await counts(harness, script)
+    try await harness.withAgent(
+      AgentHarness.settings {
+        $0.debounce = 0
+        $0.minInterval = 0
+      }
+    ) { _ in
+      try await harness.waitForPoints(1)
+      let beside = try await counts(harness, script)
+      print(
+        "openings of 150 that were refused, with no timeout and with 5 s: alone \(alone), beside the agent \(beside)")
+      #expect(alone == [0, 0])
+      #expect(beside[1] == 0)
+      #expect(beside[0] < 60)
+    }
+  }
+
+  private func counts(_ harness: AgentHarness, _ script: String) async throws -> [Int] {
+    let result = try await offPool { [database = harness.database] in
+      try Python.run(
+        script: "import os, sqlite3, sys, time\npath = sys.argv[1]\n" + script, arguments: [database])
+    }
+    #expect(result.status == 0, "\(result.stderr)")
+    return result.stdout.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+  }
+}

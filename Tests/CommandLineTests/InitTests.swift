@@ -1,0 +1,55 @@
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("init and its configuration file")
+struct InitTests {
+  private let nothing = ["DATABASE_URL": "", "BACKUP_ENCRYPTION_KEY_FILE": ""]
+
+  @Test("It writes what the flags say and every other setting as a comment, for everybody to read")
+  func new() throws {
+    let bed = try CommandBed(rows: 20)
+    let output = try bed.succeed("init", "--database", "app.db", "--backup-dir", "store", environment: nothing)
+    #expect(output.contains("Settings     \(bed.folder.path)/config/holdfast/holdfast.toml (new)\n"))
+    let path = "config/holdfast/holdfast.toml"
+    let text = try #require(try bed.folder.text(path))
+    let lines = text.split(separator: "\n").filter { !$0.hasPrefix("#") }
+    #expect(
+      lines == [
+        "database = \"\(bed.folder.path)/app.db\"", "backup_dir = \"\(bed.folder.path)/store\"",
+      ])
+    #expect(text.contains("\n#debounce = \"500ms\"\n"))
+    var status = stat()
+    #expect(stat(bed.folder.path(path), &status) == 0 && status.st_mode & 0o777 == 0o644)
+    // It is found from anywhere, and guards what it says.
+    let point = try decode(Point.self, bed.succeed("create", "--json", environment: nothing))
+    #expect(point.databasePath == bed.database && point.encrypted)
+    try bed.succeed("verify", "latest", "--backup-dir", "store", environment: nothing)
+  }
+
+  @Test("It never overwrites one, wherever that is")
+  func existing() throws {
+    let bed = try CommandBed(rows: 20)
+    try bed.folder.write("holdfast.toml", Array("mode = \"change\"\n".utf8))
+    let output = try bed.succeed("init", environment: nothing)
+    #expect(output.contains("Settings     holdfast.toml (was there already and is kept as it is)\n"))
+    #expect(try bed.folder.text("holdfast.toml") == "mode = \"change\"\n")
+    #expect(try bed.folder.text("config/holdfast/holdfast.toml") == nil)
+    try bed.succeed("init", "--config", "new.toml", environment: nothing)
+    let text = try bed.folder.text("new.toml")
+    #expect(text?.contains("#mode = ") == true)
+    try bed.succeed("init", "--config", "new.toml", "--database", "app.db", environment: nothing)
+    #expect(try bed.folder.text("new.toml") == text)
+  }
+
+  @Test("It makes the folder of every configured database")
+  func several() throws {
+    let bed = try CommandBed(rows: 20)
+    try bed.makeDatabase(at: bed.folder.path("b.db"), rows: 20)
+    try bed.folder.write("holdfast.toml", Array("backup_dir = \"store\"\n[[databases]]\npath = \"*.db\"\n".utf8))
+    try bed.succeed("init", environment: nothing)
+    for name in ["app", "b"] {
+      #expect(try bed.succeed("list", "--database", name, environment: nothing).hasPrefix("Avail"))
+    }
+  }
+}
