@@ -50,7 +50,7 @@ package enum AgentRunner {
     case .unchanged: return nil
     case .stored(let point):
       log(point, reason, logger)
-      backup.applyRetention(progress)
+      backup.applyRetention(progress, atOnce: true)
       return point
     }
   }

@@ -42,12 +42,18 @@ struct AgentMemory: Hashable, Sendable {
       content: keys["content"].flatMap { ContentFacts($0) })
   }
 
-  /// Writes it, under the repository's lock, or another process could take the temporary file for a leftover. Unflushed:
-  /// after a loss of power an older one names an older point, and one that is torn is none.
-  func save(_ repository: Repository, patience: LockPatience) throws {
-    try repository.exclusively(patience: patience) {
-      try repository.files.replace(repository.path(Self.name), with: json.encoded(), durable: false)
-    }
+  /// Writes it. Unflushed: after a loss of power an older one names an older point, and one that is torn is none.
+  ///
+  /// Without the repository's lock, for the agent that holds `agent.lock` is the only one to write it; and under a name that
+  /// nobody takes for the leftover of a backup.
+  func save(_ repository: Repository) throws {
+    let (path, temporary) = (repository.path(Self.name), repository.path(Self.name + ".new"))
+    let files = repository.files
+    try files.unlink(temporary)
+    let file = try files.open(temporary, .createNew)
+    defer { files.close(file) }
+    try json.encoded().withUnsafeBytes { try files.write(file, $0, at: 0) }
+    try files.rename(temporary, to: path)
   }
 }
 

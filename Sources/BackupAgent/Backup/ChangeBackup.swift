@@ -34,9 +34,14 @@ struct ChangeBackup {
   private var memory: AgentMemory?
   /// What the memory's fingerprint is of, where this process saw it.
   private var lastState: DatabaseState?
+  private let changes: ChangeSession
+  /// Monotonic milliseconds of the last cleaning up.
+  private var cleanedUp: Int64?
+  private static let cleaningInterval: Int64 = 60_000
 
   init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger) {
     self.service = service
+    changes = ChangeSession(service)
     self.settings = settings
     self.logger = logger
   }
@@ -74,13 +79,39 @@ struct ChangeBackup {
   /// is remembered, so that the next comparison finds a difference: at worst one backup too many, never one too few.
   mutating func take(_ progress: Progress) throws -> Ending {
     let state: DatabaseState
-    switch try standing(progress, memory.flatMap { try? service.point($0.point.text) }) {
+    switch try standing() {
     case .absent(let error): return .absent(error)
     case .unchanged(let point): return .unchanged(point)
     case .changed(let found): state = found
     }
     if let refused = raiseAlarms(state) { return .absent(refused) }
+    guard settings.request.backupType == Trigger.change.rawValue else { return try takeFull(state, progress) }
+    switch try changes.store(settings.request, progress) {
+    case .stored(let stored):
+      logger.debug("\(stored.point): \(stored.how)")
+      remember(stored.point, stored.filename, stored.state)
+      guard let metadata = stored.metadata else { return .unchanged(stored.point) }
+      if settings.verifyAfterCreate { verify(metadata.id, progress) }
+      return .stored(metadata)
+    case .fullNeeded(let reason):
+      logger.info("a full: \(reason)")
+      return try takeFullUnlessHeld(state, progress)
+    }
+  }
+
+  /// Where nothing can be built on the newest point, it may still hold this very content.
+  private mutating func takeFullUnlessHeld(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
+    if let memory, let point = try? service.point(memory.point.text),
+      case .unchanged(let id) = try standing(progress, point)
+    {
+      return .unchanged(id)
+    }
+    return try takeFull(state, progress)
+  }
+
+  private mutating func takeFull(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
     let point = try service.create(settings.request, progress: progress)
+    changes.forget()
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point.id, point.filename, state)
     if settings.verifyAfterCreate { verify(point.id, progress) }
@@ -88,8 +119,14 @@ struct ChangeBackup {
   }
 
   /// Removes what retention says; a failure is logged and makes the backup no worse.
-  func applyRetention(_ progress: Progress) {
+  ///
+  /// - Parameter atOnce: else not more than once a minute: it lists the repository, and a change that costs little must not wait
+  ///   for that.
+  mutating func applyRetention(_ progress: Progress, atOnce: Bool) {
     guard let policy = settings.retention else { return }
+    let now = environment.monotonic()
+    guard atOnce || cleanedUp.map({ now - $0 >= Self.cleaningInterval }) ?? true else { return }
+    cleanedUp = now
     do {
       let decision = try service.cleanup(policy, progress: progress)
       if let refused = decision.refused { logger.error("nothing was cleaned up: \(refused)") }
@@ -124,7 +161,7 @@ struct ChangeBackup {
 
 extension ChangeBackup {
   /// Compares the database with what is remembered and, where that says nothing for certain, its pages with those of a point.
-  private mutating func standing(_ progress: Progress, _ point: StoredPoint? = nil) throws -> Standing {
+  private mutating func standing(_ progress: Progress = Progress(), _ point: StoredPoint? = nil) throws -> Standing {
     let database = try service.requireDatabase()
     let (memory, lastState) = (memory, lastState)
     let sighting = try sight { state, snapshot in
@@ -166,7 +203,7 @@ extension ChangeBackup {
       content: state.content)
     (self.memory, lastState) = (memory, state)
     do {
-      try memory.save(try service.repository(), patience: environment.repositoryPatience)
+      try memory.save(try service.repository())
     } catch {
       logger.warning("the agent's memory was not stored, so its next start may take one backup too many: \(error)")
     }

@@ -66,13 +66,22 @@ struct DatabaseState: Hashable, Sendable {
     let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: Int(environment.busyTimeout))
     defer { snapshot.end() }
     if snapshot.geometry.pageCount == 0 { return .empty }
-    // Inside the transaction: in rollback modes nobody can be writing, and in WAL mode only a checkpoint can.
-    guard let file = SQLitePages.FileFacts(path: connection.resolvedPath) else { return .missing }
-    let log = snapshot.position.wal == nil ? SQLitePages.FileFacts(path: connection.resolvedPath + "-wal") : nil
-    var state = DatabaseState(
-      snapshot.position, file, log, try ContentFacts(snapshot, file), now: SystemClock.now())
+    var state = try DatabaseState(snapshot)
     if state.fingerprint != nil { state.matchesPoint = try comparison(state, snapshot) ?? false }
     return .state(state)
+  }
+
+  /// What a snapshot that is held sees.
+  ///
+  /// - Throws: `DatabaseError`, `missing` where the file was moved away.
+  init(_ snapshot: DatabaseSnapshot) throws {
+    // Inside the transaction: in rollback modes nobody can be writing, and in WAL mode only a checkpoint can.
+    let path = snapshot.connection.resolvedPath
+    guard let file = SQLitePages.FileFacts(path: path) else {
+      throw DatabaseError(.missing, path: path, message: "there is no database \(path) any more")
+    }
+    let log = snapshot.position.wal == nil ? SQLitePages.FileFacts(path: path + "-wal") : nil
+    self.init(snapshot.position, file, log, try ContentFacts(snapshot, file), now: SystemClock.now())
   }
 
   /// - Parameters:

@@ -1,0 +1,100 @@
+import BackupEngine
+import BackupPolicy
+import SQLitePages
+
+/// Stores what changed in one database, at the price of what changed: a tracker that follows it from point to point, and the
+/// engine's session that adds incrementals to the newest one.
+///
+/// `@unchecked Sendable`: it belongs to a ``ChangeBackup``, which ``DatabaseWork`` hands to one job at a time.
+final class ChangeSession: @unchecked Sendable {
+  /// A point that was stored, or found to hold the database as it is.
+  struct Stored {
+    var point: PointID
+    var filename: String
+    /// Nil where nothing had changed.
+    var metadata: PointMetadata?
+    /// The state that it holds.
+    var state: DatabaseState
+    /// How it was known what changed.
+    var how: String
+  }
+
+  enum Outcome {
+    case stored(Stored)
+    case fullNeeded(reason: String)
+  }
+
+  private let service: BackupService
+  private var incrementals: IncrementalSession?
+  private var tracker = PageTracker()
+  /// The point whose state the tracker started at.
+  private var base: PointID?
+
+  init(_ service: BackupService) {
+    self.service = service
+  }
+
+  /// Stores an incremental on the newest point.
+  ///
+  /// - Throws: `HoldfastError`.
+  func store(_ request: CreateRequest, _ progress: Progress) throws -> Outcome {
+    let database = try service.requireDatabase()
+    guard try service.environment.files.status(service.folder) != nil else {
+      return .fullNeeded(reason: "there is no point to build on")
+    }
+    let session = try incrementals ?? IncrementalSession(service)
+    incrementals = session
+    var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
+    var connection: DatabaseConnection?
+    defer { connection.map { service.environment.close($0) } }
+    let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
+      let opened = try DatabaseConnection(
+        path: database, access: .observer, busyTimeout: service.environment.busyTimeout)
+      connection = opened
+      let snapshot = try session.snapshot(of: opened)
+      let (changes, how) = changes(since: parent.id, snapshot)
+      seen = (try DatabaseState(snapshot), TrackerPosition(snapshot), how)
+      return (snapshot, changes)
+    }
+    return try settle(outcome, seen)
+  }
+
+  /// A full was stored by somebody else, so that nothing is known of what changed since.
+  func forget() {
+    base = nil
+  }
+
+  private func changes(since parent: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, how: String) {
+    guard base == parent else { return (.unknown, "compared: \(parent) is not the point that was followed") }
+    switch tracker.follow(snapshot) {
+    case .complete(let proof) where tracker.gap == nil:
+      return (.superset(tracker.pages.sorted()), "followed: \(proof.rawValue)")
+    case .complete: return (.unknown, "compared: \(tracker.gap ?? "")")
+    case .incomplete(let reason): return (.unknown, "compared: \(reason)")
+    }
+  }
+
+  private func settle(
+    _ outcome: IncrementalOutcome, _ seen: (state: DatabaseState, position: TrackerPosition, how: String)?
+  ) throws -> Outcome {
+    switch outcome {
+    case .fullNeeded(let reason):
+      forget()
+      return .fullNeeded(reason: reason)
+    case .stored(let metadata, _):
+      guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
+      tracker.start(at: seen.position)
+      base = metadata.id
+      return .stored(
+        Stored(
+          point: metadata.id, filename: metadata.filename, metadata: metadata, state: seen.state, how: seen.how))
+    case .unchanged(let id, _):
+      guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
+      tracker.start(at: seen.position)
+      base = id
+      return .stored(
+        Stored(
+          point: id, filename: try service.point(id.text).name.text, metadata: nil, state: seen.state, how: seen.how))
+    }
+  }
+}
