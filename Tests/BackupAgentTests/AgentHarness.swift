@@ -15,6 +15,7 @@ final class AgentHarness: Sendable {
   let log = LogRecorder()
   let service: BackupService
   let control: AgentControl
+  let rows: PointRows
 
   /// - Parameters:
   ///   - files: the engine's, where a test lets them fail.
@@ -24,6 +25,7 @@ final class AgentHarness: Sendable {
     now: (@Sendable () -> Timestamp)? = nil
   ) throws {
     folder = try TemporaryFolder()
+    rows = PointRows(folder)
     try SystemFileOperations().makeFolders(folder.path(data))
     database = folder.path("\(data)/\(name)")
     backups = folder.path("backups")
@@ -117,7 +119,7 @@ final class AgentHarness: Sendable {
 
   /// Rows of table `t` in the newest point.
   func newestRows() throws -> Int64? {
-    try points().last?.tableCounts?["t"] ?? nil
+    try points().last.map { try rows.count($0.id, service) }
   }
 
   func waitForPoints(_ count: Int) async throws {

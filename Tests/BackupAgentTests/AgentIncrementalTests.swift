@@ -1,0 +1,76 @@
+import BackupEngine
+import BackupPolicy
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+/// The agent stores what changed, knows why that is all, and every point comes back.
+@Suite struct AgentIncrementalTests {
+  private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
+
+  @Test(arguments: ["wal", "delete"])
+  func aChangeAfterTheFirstFullIsAnIncremental(journal: String) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase(journal: journal)
+    try await harness.withAgent { _ in
+      try await harness.waitForPoints(1)
+      for row in Int64(1)...4 {
+        try await harness.python(Self.insert + (row % 2 == 0 ? "; c.close()" : "; os._exit(0)"))
+        try await harness.waitForRows(row)
+      }
+    }
+    let points = try harness.points()
+    #expect(points.map(\.kind) == ["full"] + [String](repeating: "incremental", count: points.count - 1))
+    for (number, point) in points.enumerated() { #expect(try harness.rows.count(point.id, harness.service) == number) }
+    #expect(try await harness.everyPointVerifies())
+    #expect(points.dropFirst().allSatisfy { $0.pagesStored ?? 0 < 10 })
+  }
+
+  /// Between two backups of one application that stays open, the tracker's word is taken; nothing is compared.
+  @Test func whatWasFollowedIsNotCompared() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let session = ChangeSession(harness.service)
+    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger)
+    _ = try backup.take(Progress())
+    let application = try DatabaseApplication(harness.database, "PRAGMA wal_autocheckpoint = 0")
+    var ways: [String] = []
+    for _ in 1...4 {
+      try application.run("INSERT INTO t(s) VALUES (1)")
+      guard case .stored(let stored) = try session.store(AgentHarness.settings().request, Progress()) else {
+        Issue.record("no incremental was stored")
+        return
+      }
+      ways.append(stored.how)
+    }
+    #expect(ways[0].hasPrefix("compared: "))
+    #expect(ways.dropFirst().allSatisfy { $0 == "followed: same generation" }, "\(ways)")
+    #expect(try harness.newestRows() == 4)
+    // Somebody else's point in between is not what the tracker followed.
+    _ = try harness.service.create(CreateRequest())
+    try application.run("INSERT INTO t(s) VALUES (1)")
+    guard case .stored(let stored) = try session.store(AgentHarness.settings().request, Progress()) else {
+      Issue.record("no incremental was stored")
+      return
+    }
+    #expect(stored.how.hasPrefix("compared: "))
+    #expect(try harness.newestRows() == 5)
+  }
+
+  @Test func nothingChangedIsNothingStored() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger)
+    _ = try backup.take(Progress())
+    let session = ChangeSession(harness.service)
+    for _ in 1...2 {
+      guard case .stored(let stored) = try session.store(AgentHarness.settings().request, Progress()) else {
+        Issue.record("a full was wanted")
+        return
+      }
+      #expect(stored.metadata == nil)
+    }
+    #expect(try harness.points().count == 1)
+  }
+}
