@@ -25,7 +25,9 @@ import TestSupport
       script: "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA journal_mode=wal'); "
         + "c.execute('CREATE TABLE t(n)'); c.close()", arguments: [path])
     #expect(watches.drain() == [first: [.changed]])
-    _ = try DatabaseState.read(path, scratchPath: folder.path("scratch"), busyTimeout: 1000)
+    _ = try DatabaseState.read(
+      path, scratchPath: folder.path("scratch"),
+      EngineEnvironment.system(stateFolder: folder.path("state"), logger: LogRecorder().logger))
     #expect(watches.drain() == [:])
     try files.rename(path, to: folder.path("away.db"))
     #expect(watches.drain() == [first: [.removed]])
