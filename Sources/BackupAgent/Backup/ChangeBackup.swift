@@ -74,7 +74,10 @@ struct ChangeBackup {
   /// is remembered, so that the next comparison finds a difference: at worst one backup too many, never one too few.
   mutating func take(_ progress: Progress) throws -> Ending {
     let state: DatabaseState
-    switch try standing(progress, memory.flatMap { try? service.point($0.point.text) }) {
+    // Without a memory (the file was being written when it was last looked at) the newest point is what to compare with.
+    let isChange = settings.request.backupType == Trigger.change.rawValue
+    let point = try memory.flatMap { try? service.point($0.point.text) } ?? (isChange ? newestPoint() : nil)
+    switch try standing(progress, point) {
     case .absent(let error): return .absent(error)
     case .unchanged(let point): return .unchanged(point)
     case .changed(let found): state = found
@@ -114,6 +117,7 @@ struct ChangeBackup {
   }
 
   private func newestPoint() throws -> StoredPoint? {
+    guard try environment.files.status(service.folder) != nil else { return nil }
     do {
       return try service.point("latest")
     } catch let error as HoldfastError where error.code == .pointNotFound {
