@@ -101,9 +101,8 @@ struct ChangeBackup {
 
   /// Where nothing can be built on the newest point, it may still hold this very content.
   private mutating func takeFullUnlessHeld(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
-    if let memory, let point = try? service.point(memory.point.text),
-      case .unchanged(let id) = try standing(progress, point)
-    {
+    let remembered = memory.flatMap { try? service.point($0.point.text) }
+    if let point = try remembered ?? newestPoint(), case .unchanged(let id) = try standing(progress, point) {
       return .unchanged(id)
     }
     return try takeFull(state, progress)
@@ -120,8 +119,8 @@ struct ChangeBackup {
 
   /// Removes what retention says; a failure is logged and makes the backup no worse.
   ///
-  /// - Parameter atOnce: else not more than once a minute: it lists the repository, and a change that costs little must not wait
-  ///   for that.
+  /// - Parameter atOnce: after a full; else not more than once a minute, for it lists the repository, and a change that costs
+  ///   little must not wait for that.
   mutating func applyRetention(_ progress: Progress, atOnce: Bool) {
     guard let policy = settings.retention else { return }
     let now = environment.monotonic()
@@ -151,6 +150,7 @@ struct ChangeBackup {
   }
 
   private func newestPoint() throws -> StoredPoint? {
+    guard try environment.files.status(service.folder) != nil else { return nil }
     do {
       return try service.point("latest")
     } catch let error as HoldfastError where error.code == .pointNotFound {

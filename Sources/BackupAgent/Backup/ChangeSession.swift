@@ -44,6 +44,8 @@ final class ChangeSession: @unchecked Sendable {
     }
     let session = try incrementals ?? IncrementalSession(service)
     incrementals = session
+    // Nothing merges incrementals yet, so that a chain has to end somewhere.
+    if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
     var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
     var connection: DatabaseConnection?
     defer { connection.map { service.environment.close($0) } }

@@ -49,7 +49,7 @@ final class DatabaseWork: Sendable {
     }
     if case .success(.stored(let point)) = ending {
       log(point, reason, logger)
-      if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: trigger == .scheduled) } }
+      if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
     }
     return .backedUp(ending, files: files)
   }

@@ -46,8 +46,12 @@ package enum ChainPolicy {
     return nil
   }
 
-  /// Why the next full should come at the next quiet or scheduled time; nil where the chain is light enough.
+  /// A restore opens every link.
+  private static let longest = 1000
+
+  /// Why the next full should come at the next quiet or scheduled time; nil where the chain is light and short enough.
   package static func adviseFull(_ weight: ChainWeight) -> String? {
+    if weight.incrementals >= longest { return "there are \(weight.incrementals) incrementals since \(weight.full)" }
     guard weight.incrementalBytes > weight.fullBytes / 2 else { return nil }
     return "the \(weight.incrementals) incrementals since \(weight.full) have \(ByteCount(weight.incrementalBytes)), "
       + "more than half of its \(ByteCount(weight.fullBytes))"
