@@ -7,12 +7,25 @@ import TestSupport
 
 /// The agent stores what changed, knows why that is all, and every point comes back.
 @Suite struct AgentIncrementalTests {
+  /// So large that incrementals stay far below half of a full.
+  private func fill(_ harness: AgentHarness) async throws {
+    try await harness.python(
+      """
+      c = sqlite3.connect(path)
+      c.execute("CREATE TABLE ballast(b)")
+      c.executemany("INSERT INTO ballast VALUES (?)", [(os.urandom(900),)] * 2000)
+      c.commit()
+      c.close()
+      """)
+  }
+
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
 
   @Test(arguments: ["wal", "delete"])
   func aChangeAfterTheFirstFullIsAnIncremental(journal: String) async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase(journal: journal)
+    try await fill(harness)
     try await harness.withAgent { _ in
       try await harness.waitForPoints(1)
       for row in Int64(1)...4 {
@@ -31,6 +44,7 @@ import TestSupport
   @Test func whatWasFollowedIsNotCompared() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
+    try await fill(harness)
     let session = ChangeSession(harness.service)
     var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger)
     _ = try backup.take(Progress())
@@ -61,6 +75,7 @@ import TestSupport
   @Test func nothingChangedIsNothingStored() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
+    try await fill(harness)
     var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger)
     _ = try backup.take(Progress())
     let session = ChangeSession(harness.service)
