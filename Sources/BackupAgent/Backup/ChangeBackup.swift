@@ -76,8 +76,8 @@ struct ChangeBackup {
     let state: DatabaseState
     // Without a memory (the file was being written when it was last looked at) the newest point is what to compare with.
     let isChange = settings.request.backupType == Trigger.change.rawValue
-    let point = try memory.flatMap { try? service.point($0.point.text) } ?? (isChange ? newestPoint() : nil)
-    switch try standing(progress, point) {
+    let last = try memory.flatMap { try? service.point($0.point.text) } ?? (isChange ? newestPoint() : nil)
+    switch try standing(progress, last) {
     case .absent(let error): return .absent(error)
     case .unchanged(let point): return .unchanged(point)
     case .changed(let found): state = found
