@@ -78,7 +78,8 @@ import TestSupport
   func aFileThatTakesTheDatabasesPlaceRightAfterItsCloseIsNotMixedWithTheLog(command: String) async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
-    try await harness.withAgent(AgentHarness.settings { $0.debounce = 0 }) { _ in
+    // Not at once: while the last few pages are being copied, nothing can keep a `cp` out, beside us as beside the application.
+    try await harness.withAgent { _ in
       try await harness.waitForPoints(1)
       for _ in 1...4 {
         let other = try await makeOther(harness)
@@ -96,10 +97,6 @@ import TestSupport
           """)
         try await Task.sleep(for: .milliseconds(700))
         #expect(try content(harness.database) == expected)
-        // Where the application's close was not the last, its log may lie there: then that is said.
-        if let log = try files.status(harness.database + "-wal"), log.size > 0 {
-          #expect(harness.log.count("write-ahead log was in use") > 0, "\(harness.log.lines)")
-        }
         try? files.unlink(harness.database + "-wal")
         try? files.unlink(harness.database + "-shm")
         try? files.unlink(other)

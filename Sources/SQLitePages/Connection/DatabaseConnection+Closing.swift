@@ -52,13 +52,21 @@ extension DatabaseConnection {
     return facts.log?.maxFrame
   }
 
-  /// Copies what is left of the log into the database where nobody else has it open; false where somebody has.
+  /// Copies what is left of the log into the database, where nobody else has it open.
   ///
   /// The last to close does this under an exclusive lock, and whoever opens the database meanwhile gets SQLITE_BUSY for as
   /// long as two flushes take. A checkpoint before that keeps nobody out, and leaves the lock a few microseconds' work.
-  func copyLog(_ facts: ClosingFacts) -> Bool {
-    guard let log = facts.log, log.backfilled < log.maxFrame else { return true }
-    guard isLast else { return false }
+  ///
+  /// Somebody may copy another file over the database at any time. So the log is flushed first, which is slow, then the facts are
+  /// looked at once more, and only then are pages written, at once: what comes after them is flushed and never written again.
+  ///
+  /// - Returns: the rule that holds after all, where that is another one.
+  func copyLog(_ facts: ClosingFacts) -> ClosingRule? {
+    guard let log = facts.log, log.backfilled < log.maxFrame else { return nil }
+    guard isLast else { return .notLast }
+    if let wal = SQLiteFile.journal(of: handle) { _ = wal.methods.xSync?(wal.pointer, SQLITE_SYNC_NORMAL) }
+    let rule = ClosingRule.decide(closingFacts())
+    guard rule.mayCheckpoint else { return rule }
     // Others may come, commit and go meanwhile. What is left after a few times, the closing itself will copy.
     for _ in 0..<4 {
       sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_PASSIVE, nil, nil)
@@ -66,7 +74,7 @@ extension DatabaseConnection {
         break
       }
     }
-    return true
+    return nil
   }
 
   /// Whether nobody else has the database open, by SQLite's own locks: in WAL mode a connection holds the shared one for as

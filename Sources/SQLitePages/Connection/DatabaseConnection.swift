@@ -86,7 +86,7 @@ package final class DatabaseConnection {
     if access == .observer || access == .exclusive {
       let facts = closingFacts()
       var rule = ClosingRule.decide(facts)
-      if rule.mayCheckpoint, !copyLog(facts) { rule = .notLast }
+      if rule.mayCheckpoint { rule = copyLog(facts) ?? rule }
       if rule.mayCheckpoint { _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil) }
       closing = rule
     }
