@@ -132,6 +132,9 @@ import TestSupport
       try await bed.waitForRows("three", 1)
       for name in ["one", "two", "three"] { try await bed.insert(name) }
       for name in ["two", "three"] { try await bed.waitForRows(name, 2) }
+      // The next is a full, for the incremental of so small a database outweighs half of the one before.
+      try await bed.insert("two")
+      try await bed.waitForRows("two", 3)
       try await bed.harness.eventually("retention") { try bed.points("two").count == 1 }
       #expect(await bed.harness.control.status().map(\.name) == ["two", "three"])
       #expect(try bed.points("one").count == 1)
