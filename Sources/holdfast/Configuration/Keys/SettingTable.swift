@@ -139,7 +139,7 @@ extension SettingKey {
     case .minInterval:
       SettingDefinition(
         summary: "The shortest time between two backups", kind: .time(atLeast: 0), standard: .value("1s"),
-        reason: "every point is a whole copy; more often costs more than it saves")
+        reason: "a point for every second is more than anybody looks through")
     default:
       SettingDefinition(
         summary: "How often to look for changes that raise no event", kind: .time(atLeast: 100),
