@@ -12,3 +12,8 @@ enum Words {
     return seconds % 60 == 0 ? "\(seconds / 60) min" : "\(seconds) s"
   }
 }
+
+extension String {
+  /// At most 60 characters of it, for messages.
+  package var shortened: String { count > 60 ? "\(prefix(60))…" : self }
+}

@@ -28,10 +28,6 @@ struct DatabaseState: Hashable, Sendable {
   var matchesPoint = false
   private var position: SnapshotPosition
 
-  /// Time stamps of files have the granularity of the kernel's tick (10 ms at worst). Git calls a file that is younger
-  /// "racily clean".
-  private static let tick: Int64 = 20_000_000
-
   /// What a comparison with a point says, while the snapshot is held; nil where it cannot tell.
   typealias Comparison = (DatabaseState, DatabaseSnapshot) throws -> Bool?
 
@@ -49,7 +45,7 @@ struct DatabaseState: Hashable, Sendable {
       for _ in 0..<3 {
         let sighting = try look(path, scratchPath: scratchPath, environment, comparison)
         guard case .state(let state) = sighting, state.fingerprint == nil else { return sighting }
-        usleep(useconds_t(tick / 1000))
+        usleep(useconds_t(FileClock.tick / 1000))
       }
       return try look(path, scratchPath: scratchPath, environment, comparison)
     } catch let error as DatabaseError {
@@ -95,8 +91,7 @@ struct DatabaseState: Hashable, Sendable {
   ) {
     self.position = position
     self.content = content
-    let touched = max(file.modified, file.changed)
-    guard now.milliseconds &* 1_000_000 &- touched > Self.tick else { return }
+    guard now.milliseconds &* 1_000_000 &- file.touched > FileClock.tick else { return }
     var words = [
       "file \(file.identity.inode) \(file.size) \(file.modified) \(file.changed)", "counter \(position.changeCounter)",
     ]

@@ -1,5 +1,4 @@
 import BackupEngine
-import BackupPolicy
 import CShims
 import Glibc
 
@@ -9,24 +8,10 @@ struct AgentThread: Sendable {
 
   /// - Parameter name: at most 15 bytes, as `ps -L` shows it.
   init(_ name: String, _ body: @escaping @Sendable () -> Void) throws {
-    let start = Unmanaged.passRetained(
-      Start {
-        cshims_name_thread(name)
-        body()
-      })
-    var thread = pthread_t()
-    let failure = pthread_create(
-      &thread, nil,
-      {
-        // `pthread_create` hands over the pointer that it was given, and it is never nil.
-        Unmanaged<Start>.fromOpaque($0!).takeRetainedValue().body()
-        return nil
-      }, start.toOpaque())
-    guard failure == 0 else {
-      start.release()
-      throw HoldfastError(errno: failure, "start", "the thread \(name)")
+    thread = try Workers.start("the thread \(name)") {
+      cshims_name_thread(name)
+      body()
     }
-    self.thread = thread
   }
 
   /// Waits for its end; to be called once.
@@ -37,10 +22,5 @@ struct AgentThread: Sendable {
   /// Lets its memory go with its end; instead of ``join()``.
   func detach() {
     pthread_detach(thread)
-  }
-
-  private final class Start: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 }

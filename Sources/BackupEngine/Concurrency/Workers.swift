@@ -38,7 +38,7 @@ final class Monitor: @unchecked Sendable {
 }
 
 /// Threads that live for one piece of work. The engine blocks, so it never runs on Swift's cooperative pool.
-enum Workers {
+package enum Workers {
   /// One compressor a core, and one more so that no core is idle while one of them writes.
   static var count: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) + 1 }
 
@@ -67,7 +67,7 @@ enum Workers {
   /// Starts one thread, which the caller joins or detaches.
   ///
   /// - Parameter name: what it is, for the error where the system has no more of them.
-  static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws -> pthread_t {
+  package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws -> pthread_t {
     let start = Unmanaged.passRetained(Start(body))
     var thread = pthread_t()
     let failure = pthread_create(

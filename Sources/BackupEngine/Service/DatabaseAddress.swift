@@ -15,10 +15,10 @@ package enum DatabaseAddress {
       throw invalid(source, "is a \(scheme) URL, and only SQLite databases can be backed up")
     }
     let rest = text[separator.upperBound...].prefix { $0 != "?" }
-    guard rest.hasPrefix("/") else { throw invalid(source, "names a host: \(shortened(text))") }
+    guard rest.hasPrefix("/") else { throw invalid(source, "names a host: \(text.shortened)") }
     let path = String(rest.dropFirst())
     guard !path.isEmpty, path != ":memory:" else {
-      throw invalid(source, "names no file: \(shortened(text))")
+      throw invalid(source, "names no file: \(text.shortened)")
     }
     return path
   }
@@ -31,9 +31,5 @@ package enum DatabaseAddress {
     HoldfastError(
       .usage, "\(source) \(problem)",
       hint: "use a path, sqlite:///relative.db or sqlite:////absolute.db")
-  }
-
-  private static func shortened(_ text: String) -> String {
-    text.count > 60 ? "\(text.prefix(60))…" : text
   }
 }

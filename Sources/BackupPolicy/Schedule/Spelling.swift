@@ -13,8 +13,8 @@ package enum Spelling {
     return best?.candidate
   }
 
-  /// Optimal string alignment: Levenshtein's distance with swaps of neighbours.
-  private static func distance(_ left: [Character], _ right: [Character]) -> Int {
+  /// Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment; Damerau 1964).
+  package static func distance(_ left: [Character], _ right: [Character]) -> Int {
     var beforeLast = [Int]()
     var last = Array(0...right.count)
     for (row, letter) in left.enumerated() {

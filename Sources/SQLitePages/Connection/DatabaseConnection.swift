@@ -111,9 +111,6 @@ package final class DatabaseConnection {
       handle, 1000, { Unmanaged<Deadline>.fromOpaque($0!).takeUnretainedValue().isOver ? 1 : 0 }, context)
   }
 
-  /// Whether the moment that ``limitTime(milliseconds:)`` set has passed.
-  var timeIsUp: Bool { deadline?.isOver ?? false }
-
   private func configure() throws {
     guard access != .scratch, access != .writer else {
       // EXTRA also flushes the folder after a rollback journal is removed; in WAL mode it means FULL.

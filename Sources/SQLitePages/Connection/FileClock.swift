@@ -1,10 +1,10 @@
 import Glibc
 
 /// The clock that the kernel stamps files with.
-enum FileClock {
+package enum FileClock {
   /// Nanoseconds. Time stamps of files have the granularity of the kernel's tick (4 ms, 10 ms at worst): two writes within
   /// it can leave the same ones. Git calls a file that is younger "racily clean".
-  static let tick: Int64 = 20_000_000
+  package static let tick: Int64 = 20_000_000
 
   /// Nanoseconds since the epoch.
   static func now() -> Int64 {

@@ -37,17 +37,11 @@ package struct FileFacts: Hashable, Sendable {
   }
 }
 
-/// A file's identity, size and times at one moment: where they are the same later on, nobody wrote to it in between.
+/// What a file was at one moment: where it is the same later on, nobody wrote to it in between.
 package struct FileStamp: Hashable, Sendable {
-  package var identity: FileIdentity
-  /// Bytes.
-  package var size: Int64
-  /// Nanoseconds since the epoch.
-  package var modified: Int64
-  /// Nanoseconds since the epoch.
-  package var changed: Int64
+  package var facts: FileFacts
   /// False where the file was written within a tick of the kernel's clock before this was taken: a write right after it could
-  /// leave the same times (git calls such a file "racily clean"), so that it proves nothing later.
+  /// leave the same times, so that it proves nothing later.
   package var isSettled: Bool
 
   /// Nil where there is no such file.
@@ -59,16 +53,12 @@ package struct FileStamp: Hashable, Sendable {
 
   /// - Parameter now: nanoseconds since the epoch, read before `facts`.
   package init(_ facts: FileFacts, now: Int64) {
-    identity = facts.identity
-    (size, modified, changed) = (facts.size, facts.modified, facts.changed)
+    self.facts = facts
     isSettled = now - facts.touched > FileClock.tick
   }
 
   /// Whether nothing was written from this stamp on until `later` was taken.
-  package func isUntouched(until later: FileFacts) -> Bool {
-    isSettled && identity == later.identity && size == later.size && modified == later.modified
-      && changed == later.changed
-  }
+  package func isUntouched(until later: FileFacts) -> Bool { isSettled && facts == later }
 }
 
 /// Which files a database consists of at a moment; nil where one does not exist.

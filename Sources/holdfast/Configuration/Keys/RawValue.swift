@@ -51,8 +51,3 @@ struct FilePosition: Hashable, Sendable, Comparable {
     (left.line, left.column) < (right.line, right.column)
   }
 }
-
-extension String {
-  /// At most 60 characters of it, for messages.
-  var shortened: String { count > 60 ? "\(prefix(60))…" : self }
-}
