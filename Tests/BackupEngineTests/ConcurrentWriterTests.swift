@@ -9,12 +9,13 @@ import Testing
 struct ConcurrentWriterTests {
   /// Moves money between accounts in one transaction and counts the transfers without a gap.
   private static let ledger = """
-    import random, sqlite3, sys, time
+    import os, random, sqlite3, sys, time
+    parent = os.getppid()
     path, mode, autocheckpoint, seed = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     r = random.Random(seed); c = sqlite3.connect(path, isolation_level=None, timeout=60)
     c.execute("pragma journal_mode=" + mode); c.execute("pragma synchronous=normal"); c.execute("pragma wal_autocheckpoint=" + autocheckpoint)
     print("ready", flush=True)
-    while True:
+    while os.getppid() == parent:
       c.execute("begin immediate")
       a, b, sum = r.randrange(200), r.randrange(200), r.randrange(50)
       c.execute("update ledger set balance = balance - ?, note = ? where id = ?", (sum, r.randbytes(r.randrange(400)).hex(), a))

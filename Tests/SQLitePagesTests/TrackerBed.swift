@@ -57,6 +57,7 @@ final class TrackerBed {
       return nil
     }
     let outcome = tracker.follow(snapshot)
+    snapshot.end()
     outcomes.append(outcome)
     if tracker.gap == nil {
       let missed = changed(to: now, pageSize: snapshot.geometry.pageSize).filter { !tracker.pages.contains($0) }

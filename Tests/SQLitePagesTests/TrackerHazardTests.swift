@@ -130,6 +130,8 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     for number in 1...150 {
       if bed.tracker.gap != nil || number.isMultiple(of: 12) { try bed.look(asPoint: true) } else { try bed.look() }
       if number.isMultiple(of: 40) { bed.closeConnection() }
+      // Nobody reads for a while, as beside a real agent: the log can start anew.
+      usleepMilliseconds(10)
     }
     writers.forEach { $0.stop() }
     let proved = bed.outcomes.count { if case .complete = $0 { true } else { false } }
