@@ -20,7 +20,7 @@ struct Shop {
 
     let point = try await backUp(orders, with: service)
     try await undoAnAccident(orders, with: service, point.id)
-    try await guardBursts(orders, with: service)
+    try await guardBursts(orders, with: service, in: folder)
     try await tidyUp(service)
   }
 
@@ -43,7 +43,7 @@ struct Shop {
     print("restored \(try orders.count()) orders; what was there is kept: \(outcome.safetyBackupID != nil)")
   }
 
-  static func guardBursts(_ orders: OrderBook, with service: BackupService) async throws {
+  static func guardBursts(_ orders: OrderBook, with service: BackupService, in folder: String) async throws {
     var configuration = BackupSchedulerConfiguration()
     configuration.schedule = "30 2 * * 1-5"
     configuration.timeZone = "UTC"
@@ -56,7 +56,7 @@ struct Shop {
     }
     for burst in 1...2 {
       for _ in 0..<10 { try orders.place(2) }
-      let point = try await newestPoint(of: service, with: orders.count())
+      let point = try await newestPoint(of: service, with: orders.count(), copies: "\(folder)/copy-\(burst)")
       print("burst \(burst): a \(point.backupType) backup has all \(try orders.count()) orders")
     }
     try scheduler.updateSchedule("@hourly")
@@ -65,9 +65,18 @@ struct Shop {
     print("running: \(scheduler.isRunning)")
   }
 
-  static func newestPoint(of service: BackupService, with orders: Int64) async throws -> PointMetadata {
+  /// An incremental's metadata counts no rows, so that each new point is restored beside the database and looked at.
+  static func newestPoint(
+    of service: BackupService, with orders: Int64, copies: String
+  ) async throws -> PointMetadata {
+    var seen: PointID?
     while true {
-      if let point = try await service.list(limit: 1).first, point.totalRecords == orders { return point }
+      if let point = try await service.list(limit: 1).first, point.id != seen {
+        seen = point.id
+        let copy = "\(copies)-\(point.id).db"
+        try await service.execute(service.planRestore(point.id, to: copy))
+        if try OrderBook(path: copy).count() == orders { return point }
+      }
       try await Task.sleep(for: .milliseconds(20))
     }
   }
