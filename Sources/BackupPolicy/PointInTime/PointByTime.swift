@@ -9,7 +9,11 @@ package struct PointByTime: Hashable, Sendable {
   private let zone: ZoneRules
 
   /// Milliseconds from the point to the moment.
-  package var behind: Int64 { moment.milliseconds - created.milliseconds }
+  package var behind: Int64 {
+    // A forged header may say any time.
+    let (distance, overflow) = moment.milliseconds.subtractingReportingOverflow(created.milliseconds)
+    return overflow ? .max : distance
+  }
 
   /// - Parameters:
   ///   - points: every point, in the order in which they were stored.
@@ -69,7 +73,7 @@ package struct PointByTime: Hashable, Sendable {
     guard let place = past.firstIndex(of: chosen) else { return warnings }
     let later = past[(place + 1)...].filter { suspects.contains($0.id) }
     guard let last = later.last else { return warnings }
-    let others = later.count > 1 ? " and \(later.count - 1) others" : ""
+    let others = later.count > 1 ? " and \(later.count - 1) more" : ""
     warnings.append(
       "the clock was set back: \(last.id)\(others) \(later.count > 1 ? "were" : "was") stored later than \(chosen.id), with an earlier time"
     )
@@ -86,7 +90,7 @@ extension Words {
   /// How far two times are apart, to two units: `250 ms`, `2 s`, `1 min 30 s`, `3 h 5 min`, `2 days 4 h`.
   static func distance(milliseconds: Int64) -> String {
     guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
-    let seconds = (milliseconds + 500) / 1000
+    let seconds = milliseconds.addingClamped(500) / 1000
     let units: [(Int64, String)] = [(86400, "day"), (3600, "h"), (60, "min"), (1, "s")]
     guard let first = units.firstIndex(where: { seconds >= $0.0 }) else { return "0 s" }
     let parts = units[first...].prefix(2).enumerated().compactMap { index, unit -> String? in
