@@ -9,23 +9,24 @@ struct ChainRestoreTests {
   @Test("a chain of 150 incrementals")
   func longChain() throws {
     let bed = try TestBed()
-    let count = 150
     try bed.makeDatabase(rows: 60, bytes: 300, marker: "0")
     var points = [try bed.service().create(CreateRequest())]
     var images = [try bed.image()]
     let application = try DatabaseApplication(bed.database)
-    for step in 1...count {
-      try application.run(
-        "UPDATE marker SET text = '\(step)'; UPDATE entries SET text = text || '\(step)' WHERE id = \(step % 60)")
-      points.append(try bed.storeIncremental())
+    let session = try IncrementalSession(bed.service())
+    for step in 1...150 {
+      try application.run("UPDATE entries SET text = text || '\(step)' WHERE id = \(step % 60 + 1)")
+      bed.time.advance(milliseconds: 1000)
+      guard case .stored(let point, _) = try session.store(CreateRequest(), .unknown, of: bed.database) else {
+        throw BrokenPromise("step \(step): nothing was stored")
+      }
+      points.append(point)
       images.append(try application.image())
     }
     application.close()
-    for index in [count, count - 1, 129, 128, 127, 1] {
-      #expect(try bed.restored(points[index].id) == images[index], "\(index)")
-    }
-    #expect(try bed.service().verify(points[count].id.text).verified)
-    #expect(try bed.recovered(points[count].id) == images[count])
+    #expect(try bed.service().chain(of: bed.service().point("latest"))?.links.count == 151)
+    for index in [150, 128] { #expect(try bed.restored(points[index].id) == images[index], "\(index)") }
+    #expect(try bed.recovered(points[150].id) == images[150])
   }
 
   @Test("live: applications that have the database open go on, and see the point", arguments: ["wal", "delete"])
@@ -78,10 +79,10 @@ struct ChainRestoreTests {
     let points = try bed.makeChain(incrementals: 2)
     let digests = points.map { $0.digest ?? "" }
     #expect(try bed.service().verify(points[0].id.text).verified)
-    #expect(try memo(bed) == ["\(digests[0]) full"])
+    #expect(try memo(bed) == ["\(digests[0]) integrity_check"])
     let first = try bed.service().verify(points[2].id.text)
     #expect(first.verified && integrity(first)?.detail == nil)
-    #expect(try memo(bed) == ["\(digests[0]) full", "\(digests[2]) quick"])
+    #expect(try memo(bed) == ["\(digests[0]) integrity_check", "\(digests[2]) quick_check"])
     let second = try bed.service().verify(points[2].id.text)
     #expect(integrity(second)?.detail == "passed before for the same content")
     // Recheck runs it all the same.
@@ -89,7 +90,8 @@ struct ChainRestoreTests {
     #expect(again.verified && integrity(again)?.detail == nil)
     // A restore checks what was not checked, and notes it for what comes after.
     _ = try bed.restored(points[1].id)
-    #expect(try memo(bed) == ["\(digests[0]) full", "\(digests[1]) quick", "\(digests[2]) quick"])
+    #expect(
+      try memo(bed) == ["\(digests[0]) integrity_check", "\(digests[1]) quick_check", "\(digests[2]) quick_check"])
     let known = try bed.service().verify(points[1].id.text)
     #expect(integrity(known)?.detail == "passed before for the same content")
   }
@@ -99,7 +101,7 @@ struct ChainRestoreTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 1)
     #expect(try bed.service().verify(points[1].id.text).verified)
-    #expect(try memo(bed) == ["\(points[1].digest ?? "") full"])
+    #expect(try memo(bed) == ["\(points[1].digest ?? "") integrity_check"])
   }
 
   @Test("a full with the content of an incremental is not let off with its quick check")
@@ -115,7 +117,7 @@ struct ChainRestoreTests {
     #expect(full.kind == "full" && full.digest == points[1].digest)
     let verification = try bed.service(.none).verify(full.id.text)
     #expect(verification.verified && integrity(verification)?.detail == nil)
-    #expect(try memo(bed).contains("\(full.digest ?? "") full"))
+    #expect(try memo(bed).contains("\(full.digest ?? "") integrity_check"))
   }
 
   @Test("damage that only an incremental brought in fails its check, in a verification and in a restore")

@@ -30,11 +30,13 @@ extension BackupService {
   /// - Throws: `factsChanged` where a point was stored meanwhile that needs one of them; some may be gone by then.
   package func delete(_ plan: RemovalPlan, progress: Progress = Progress()) throws {
     let repository = try repository()
+    // Also where it stops half-way: what is gone by then went by our hand.
+    defer { try? forgetRemoved(repository) }
     let planned = Set(plan.points.map(\.id))
     for start in stride(from: 0, to: plan.points.count, by: Self.batch) {
       try progress.update("removing", Int64(start), of: Int64(plan.points.count))
       try repository.exclusively(patience: environment.repositoryPatience) {
-        let points = try repository.points()
+        let points = try repository.points(warns: false)
         if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
           throw Self.newChild(child, plan.point.id)
         }
@@ -46,7 +48,6 @@ extension BackupService {
         }
       }
     }
-    try forgetRemoved(repository)
   }
 
   /// Removes one point.

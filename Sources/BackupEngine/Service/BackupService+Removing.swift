@@ -36,7 +36,7 @@ extension BackupService {
   /// What this host removed itself is not missing afterwards.
   func forgetRemoved(_ repository: Repository) throws {
     guard var state = try repository.hostState() else { return }
-    let newest = try repository.points().compactMap(\.metadata.sequence).max() ?? 0
+    let newest = try repository.points(warns: false).compactMap(\.metadata.sequence).max() ?? 0
     guard newest < state.expectedSequence else { return }
     state.expectedSequence = newest
     try repository.hostStates.save(state)
