@@ -36,6 +36,7 @@ struct TreeTests {
     let text = try bed.succeed("list")
     #expect(bed.normalised(text) == expected)
     let shown = text.matches(of: #/backup_\d{8}_\d{6}(_\d{3})?(?=\n|  )/#).map { String($0.output.0) }
+    try #require(shown.count == 5)
     #expect([shown[0], shown[1], shown[3], shown[4]] == [full, ids[0], ids[2], ids[1]], "\(text)")
     let flat = bed.normalised(try bed.succeed("list", "--flat"))
     #expect(flat.contains("\n[5] ID\n") && flat.contains("    File         ID.pages.gz.enc\n"))
