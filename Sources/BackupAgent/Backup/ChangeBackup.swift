@@ -34,14 +34,17 @@ struct ChangeBackup {
   private var memory: AgentMemory?
   /// What the memory's fingerprint is of, where this process saw it.
   private var lastState: DatabaseState?
-  private let changes: ChangeSession
+  let changes: ChangeSession
+  /// What the fulls of this process found that was not followed.
+  private(set) var misses: [TrackerMiss] = []
   /// Monotonic milliseconds of the last cleaning up.
   private var cleanedUp: Int64?
   private static let cleaningInterval: Int64 = 60_000
 
-  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger) {
+  /// - Parameter changes: where another of its kind for the same database has followed it so far.
+  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger, changes: ChangeSession? = nil) {
     self.service = service
-    changes = ChangeSession(service)
+    self.changes = changes ?? ChangeSession(service)
     self.settings = settings
     self.logger = logger
   }
@@ -109,12 +112,21 @@ struct ChangeBackup {
   }
 
   private mutating func takeFull(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
-    let point = try service.create(settings.request, progress: progress)
-    changes.forget()
+    let (point, audit) = try changes.storeFull(settings.request, progress)
+    note(audit, of: point.id)
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point.id, point.filename, state)
     if settings.verifyAfterCreate { verify(point.id, progress) }
     return .stored(point)
+  }
+
+  private mutating func note(_ audit: AuditOutcome, of full: PointID) {
+    switch audit {
+    // The engine said it aloud.
+    case .missed(let miss): misses.append(miss)
+    case .passed(let parent): logger.debug("\(full): audited: all that changed since \(parent) was followed")
+    case .notAudited(let reason): logger.debug("\(full): not audited: \(reason)")
+    }
   }
 
   /// Removes what retention says; a failure is logged and makes the backup no worse.

@@ -61,7 +61,23 @@ final class ChangeSession: @unchecked Sendable {
     return try settle(outcome, seen)
   }
 
-  /// A full was stored by somebody else, so that nothing is known of what changed since.
+  /// Stores a full, and lets it tell whether all that changed since the newest point was followed. It is followed from there.
+  func storeFull(_ request: CreateRequest, _ progress: Progress) throws -> (PointMetadata, AuditOutcome) {
+    // The chain that it knows the weight of ends here.
+    incrementals = nil
+    var seen: TrackerPosition?
+    let (metadata, audit) = try service.create(request, progress: progress) { parent, snapshot in
+      seen = TrackerPosition(snapshot)
+      return parent.map { self.changes(since: $0.id, snapshot).0 } ?? .unknown
+    }
+    if let seen {
+      tracker.start(at: seen)
+      base = metadata.id
+    }
+    return (metadata, audit)
+  }
+
+  /// Nothing is known any more of what changed since the newest point.
   func forget() {
     base = nil
   }

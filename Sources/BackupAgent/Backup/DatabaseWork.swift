@@ -79,7 +79,7 @@ final class DatabaseWork: Sendable {
     settings.request.backupType = trigger.rawValue
     if trigger == .scheduled { settings.verifyAfterCreate = true }
     let before = memory()
-    var once = ChangeBackup(database.service, settings, logger)
+    var once = ChangeBackup(database.service, settings, logger, changes: backup.changes)
     if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
     let ending = try once.take(progress)
     if let before { compare(before) }

@@ -51,6 +51,15 @@ public final class BackupService: Sendable {
 
   /// Stores a full backup of the database.
   package func create(_ request: CreateRequest, progress: Progress = Progress()) throws -> PointMetadata {
+    try create(request, progress: progress, followed: nil).metadata
+  }
+
+  /// The same for somebody who followed what changed since the newest point: the full then tells whether that was all.
+  ///
+  /// - Parameter followed: called under the repository's lock, inside the snapshot that the full is made of.
+  package func create(
+    _ request: CreateRequest, progress: Progress = Progress(), followed: FollowedChanges?
+  ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
     let database = try requireDatabase()
     if try environment.files.status(database) == nil {
       throw HoldfastError(
@@ -58,9 +67,10 @@ public final class BackupService: Sendable {
         hint: "check the path: a database is never created by a backup")
     }
     let repository = try repository(create: true)
-    return try BackupCreator(
+    let (metadata, _, audit) = try BackupCreator(
       repository: repository, database: database, environment: environment, progress: progress
-    ).create(request).metadata
+    ).create(request, followed: followed)
+    return (metadata, audit)
   }
 
   /// Stores a full or an incremental, as ``ChainPolicy`` decides; every page is compared where it is an incremental.
