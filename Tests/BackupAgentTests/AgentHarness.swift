@@ -187,6 +187,13 @@ final class LogRecorder: Sendable {
     throw HoldfastError(.failed, "waited in vain for a line with: \(text)")
   }
 
+  /// One that keeps what only a person who looks for it wants to know.
+  var debugLogger: Logger {
+    var logger = logger
+    logger.logLevel = .debug
+    return logger
+  }
+
   private struct Handler: LogHandler {
     let recorder: LogRecorder
     var metadata: Logger.Metadata = [:]

@@ -21,7 +21,8 @@ extension ChainHistory {
     case 66..<67: try loseSharedMemory()
     case 67..<69: try letOthersBackUp()
     case 69..<70: try restore()
-    case 70..<73: try backUpOnSchedule()
+    case 70..<72: try backUpOnSchedule()
+    case 72..<76: try cleanUp()
     default: try backUp()
     }
   }

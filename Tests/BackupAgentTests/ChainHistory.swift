@@ -44,9 +44,7 @@ final class ChainHistory {
   }
 
   private static func agent(_ bed: TestBed, _ recorder: LogRecorder) -> ChangeBackup {
-    var logger = recorder.logger
-    logger.logLevel = .debug
-    return ChangeBackup(bed.service(), AgentHarness.settings(), logger)
+    ChangeBackup(bed.service(), AgentHarness.settings(), recorder.debugLogger)
   }
 
   func note(_ line: String) { log.append(line) }
@@ -63,15 +61,14 @@ final class ChainHistory {
   }
 
   func run(steps: Int) throws {
+    defer { applications.forEach { $0.close() } }
     do {
       for _ in 0..<steps { try step() }
       try finish()
     } catch {
-      let errors = recorder.lines.suffix(4)
-      Issue.record("seed \(seed): \(error); \(log.suffix(14).joined(separator: " | ")); \(errors)")
+      let steps = log.suffix(14).joined(separator: "\n")
+      throw HoldfastError(.failed, "seed \(seed): \(error)\n\(steps)\n\(recorder.lines.suffix(4))")
     }
-    if getenv("TRACE") != nil { print(log.joined(separator: "\n")) }; print("TALLY", seed, tally)
-    applications.forEach { $0.close() }
   }
 
   /// A new process of the agent: all it knows is in the repository.
@@ -88,14 +85,7 @@ final class ChainHistory {
 
   /// Backs up as the agent does on a schedule: a full, which is the auditor of what was followed since the last one.
   func backUpOnSchedule() throws {
-    try prove {
-      var settings = AgentHarness.settings()
-      settings.request.backupType = "scheduled"
-      var once = ChangeBackup(backup.service, settings, backup.logger, changes: backup.changes)
-      let ending = try once.take(Progress())
-      _ = try backup.assess()
-      return ending
-    }
+    try prove { try backup.takeOnSchedule() }
   }
 
   /// Compares what can be restored of a new point with what SQLite says.
@@ -134,8 +124,19 @@ final class ChainHistory {
     return try DatabaseTruth(reader)
   }
 
-  /// Points of others are there to be built on; nobody has to restore them here.
   func forgetPoint(_ id: PointID) { states.removeAll { $0.id == id } }
+
+  /// Removes the oldest full and all that needs it, where there are others: what is left still holds what it held.
+  func cleanUp() throws {
+    let points = try bed.service().list().reversed()
+    guard let oldest = points.first, let newest = states.last?.id,
+      try bed.service().point(newest.text).metadata.chainID != oldest.id
+    else { return }
+    _ = try bed.service().delete(oldest.id.text, withChildren: true)
+    let left = Set(try bed.service().list().map(\.id))
+    note("removed \(oldest.id) and its chain")
+    states.removeAll { !left.contains($0.id) }
+  }
   var points: [PointID] { states.map(\.id) }
 
   /// Older points still hold what they held, the newest verifies, and the independent reader agrees.

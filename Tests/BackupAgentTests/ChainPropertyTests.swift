@@ -7,8 +7,8 @@ import Testing
 ///
 /// More of them on request: `HOLDFAST_CHAIN_SEEDS=5000 HOLDFAST_CHAIN_STEPS=400 contrib/test --filter ChainPropertyTests`.
 @Suite(.serialized) struct ChainPropertyTests {
-  static let seeds = Array(1...UInt64(number("HOLDFAST_CHAIN_SEEDS") ?? 16))
-  static let steps = number("HOLDFAST_CHAIN_STEPS") ?? 150
+  static let seeds = Array(1...UInt64(number("HOLDFAST_CHAIN_SEEDS") ?? 20))
+  static let steps = number("HOLDFAST_CHAIN_STEPS") ?? 100
 
   private static func number(_ variable: String) -> Int? { getenv(variable).flatMap { Int(String(cString: $0)) } }
 

@@ -35,8 +35,6 @@ struct ChangeBackup {
   /// What the memory's fingerprint is of, where this process saw it.
   private var lastState: DatabaseState?
   let changes: ChangeSession
-  /// What the fulls of this process found that was not followed.
-  private(set) var misses: [TrackerMiss] = []
   /// Monotonic milliseconds of the last cleaning up.
   private var cleanedUp: Int64?
   private static let cleaningInterval: Int64 = 60_000
@@ -120,10 +118,9 @@ struct ChangeBackup {
     return .stored(point)
   }
 
-  private mutating func note(_ audit: AuditOutcome, of full: PointID) {
+  private func note(_ audit: AuditOutcome, of full: PointID) {
     switch audit {
-    // The engine said it aloud.
-    case .missed(let miss): misses.append(miss)
+    case .missed(let miss): logger.error("\(miss.error.message)", metadata: ["hint": "\(miss.error.hint ?? "")"])
     case .passed(let parent): logger.debug("\(full): audited: all that changed since \(parent) was followed")
     case .notAudited(let reason): logger.debug("\(full): not audited: \(reason)")
     }

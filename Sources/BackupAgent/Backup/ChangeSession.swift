@@ -25,13 +25,18 @@ final class ChangeSession: @unchecked Sendable {
   }
 
   private let service: BackupService
+  private let report: (PageTracker) -> [UInt32]
   private var incrementals: IncrementalSession?
   private var tracker = PageTracker()
   /// The point whose state the tracker started at.
   private var base: PointID?
+  /// What the fulls of this process found that was not followed.
+  private(set) var misses: [TrackerMiss] = []
 
-  init(_ service: BackupService) {
+  /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
+  init(_ service: BackupService, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }) {
     self.service = service
+    self.report = report
   }
 
   /// Stores an incremental on the newest point.
@@ -70,6 +75,7 @@ final class ChangeSession: @unchecked Sendable {
       seen = TrackerPosition(snapshot)
       return parent.map { self.changes(since: $0.id, snapshot).0 } ?? .unknown
     }
+    if case .missed(let miss) = audit { misses.append(miss) }
     if let seen {
       tracker.start(at: seen)
       base = metadata.id
@@ -86,7 +92,7 @@ final class ChangeSession: @unchecked Sendable {
     guard base == parent else { return (.unknown, "compared: \(parent) is not the point that was followed") }
     switch tracker.follow(snapshot) {
     case .complete(let proof) where tracker.gap == nil:
-      return (.superset(tracker.pages.sorted()), "followed: \(proof.rawValue)")
+      return (.superset(report(tracker)), "followed: \(proof.rawValue)")
     case .complete: return (.unknown, "compared: \(tracker.gap ?? "")")
     case .incomplete(let reason): return (.unknown, "compared: \(reason)")
     }

@@ -40,11 +40,7 @@ extension BackupCreator {
   ) -> AuditOutcome {
     guard let table else { return .notAudited("the page hashes were not stored") }
     let key = seal?.digestKey.withBytes { Array($0) } ?? []
-    let outcome = audit.judge(table, pageSize: source.pageSize, pageCount: source.pageCount, digestKey: key)
-    if case .missed(let miss) = outcome {
-      environment.logger.error("\(miss.error.message)", metadata: ["hint": "\(miss.error.hint ?? "")"])
-    }
-    return outcome
+    return audit.judge(table, pageSize: source.pageSize, pageCount: source.pageCount, digestKey: key)
   }
 
   /// The page hashes that the next incremental compares with; nil for what nothing is built on.
