@@ -30,8 +30,8 @@ final class ChangeSession: @unchecked Sendable {
   private var tracker = PageTracker()
   /// The point whose state the tracker started at.
   private var base: PointID?
-  /// What the fulls of this process found that was not followed.
-  private(set) var misses: [TrackerMiss] = []
+  /// What the newest full said, until somebody takes it.
+  private var audit: AuditOutcome?
 
   /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
   init(_ service: BackupService, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }) {
@@ -75,12 +75,18 @@ final class ChangeSession: @unchecked Sendable {
       seen = TrackerPosition(snapshot)
       return parent.map { self.changes(since: $0.id, snapshot).0 } ?? .unknown
     }
-    if case .missed(let miss) = audit { misses.append(miss) }
+    self.audit = audit
     if let seen {
       tracker.start(at: seen)
       base = metadata.id
     }
     return (metadata, audit)
+  }
+
+  /// What a full said since this was asked before; nil where there was none.
+  func takeAudit() -> AuditOutcome? {
+    defer { audit = nil }
+    return audit
   }
 
   /// Nothing is known any more of what changed since the newest point.
