@@ -78,17 +78,21 @@ extension ChainHistory {
   private func close() throws {
     if number(0...2) == 0 {
       note("other closes")
-      return try other.closeConnection(number(0...1))
+      try other.closeConnection(number(0...1))
+    } else if !applications.isEmpty {
+      note("close")
+      applications.remove(at: number(0...applications.count - 1)).close()
     }
-    guard !applications.isEmpty else { return }
-    note("close")
-    applications.remove(at: number(0...applications.count - 1)).close()
+    if number(0...1) == 0 { releaseDatabase() }
   }
 
   private func closeAll() throws {
+    let isFirst = number(0...1) == 0
+    if isFirst { releaseDatabase() }
     applications.forEach { $0.close() }
     applications = []
     for connection in 0...1 { try other.closeConnection(connection) }
+    if !isFirst { releaseDatabase() }
     // Whoever was killed left a log; the last one to close writes it back.
     try DatabaseApplication(bed.database, "SELECT count(*) FROM t").close()
     note("all closed")

@@ -18,7 +18,8 @@ final class ChainHistory {
   var other: DatabaseProcess
   private(set) var log: [String] = []
   private var backup: ChangeBackup
-  private let recorder = LogRecorder()
+  private var held: HeldConnection
+  private let recorder = LogRecorder(.debug)
   /// Every point that holds the database's own history, with what it must hold.
   private var states: [(id: PointID, image: [UInt8])] = []
 
@@ -39,12 +40,13 @@ final class ChainHistory {
       """
     ).close()
     other = try DatabaseProcess(bed.database, in: bed.folder)
-    backup = Self.agent(bed, recorder)
+    held = HeldConnection(bed.environment())
+    backup = Self.agent(bed, recorder, held)
     try backUp()
   }
 
-  private static func agent(_ bed: TestBed, _ recorder: LogRecorder) -> ChangeBackup {
-    ChangeBackup(bed.service(), AgentHarness.settings(), recorder.debugLogger)
+  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: HeldConnection) -> ChangeBackup {
+    ChangeBackup(bed.service(), AgentHarness.settings(), recorder.logger, held)
   }
 
   func note(_ line: String) { log.append(line) }
@@ -74,7 +76,9 @@ final class ChainHistory {
   /// A new process of the agent: all it knows is in the repository.
   func restartAgent() throws {
     note("agent restarts")
-    backup = Self.agent(bed, recorder)
+    held.close()
+    held = HeldConnection(bed.environment())
+    backup = Self.agent(bed, recorder, held)
     if number(0...2) > 0 { _ = try backup.assess() }
   }
 
@@ -93,7 +97,7 @@ final class ChainHistory {
     bed.time.advance(milliseconds: 1000)
     // Looking at the truth is an access like any other, so it comes now before and now after.
     let before = number(0...1) == 0 ? try truth() : nil
-    let ending = try store()
+    let ending = try held.job(HoldTerms(mayHold: number(0...5) > 0), store)
     let truth = try before ?? truth()
     let point: PointID
     switch ending {
@@ -122,6 +126,12 @@ final class ChainHistory {
     let reader = try DatabaseApplication(bed.database, checkpointsOnClose: false)
     defer { reader.close() }
     return try DatabaseTruth(reader)
+  }
+
+  /// As the agent does when an application has closed the database, or nobody has used it for a while.
+  func releaseDatabase() {
+    if held.isOpen { note("agent lets go") }
+    held.close()
   }
 
   func forgetPoint(_ id: PointID) { states.removeAll { $0.id == id } }

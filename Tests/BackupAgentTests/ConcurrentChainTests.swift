@@ -10,7 +10,7 @@ import Testing
 @Suite struct ConcurrentChainTests {
   /// - Parameter autocheckpoint: the smaller, the more often the log starts anew and pages have to be compared.
   @Test(arguments: [50, 10000]) func everyPointKeepsThePromisesOfItsWriters(autocheckpoint: Int) async throws {
-    let log = LogRecorder()
+    let log = LogRecorder(.debug)
     let points = try await offPool {
       let bed = try TestBed()
       try DatabaseLedger.create(at: bed.database, journalMode: "wal")
@@ -24,7 +24,8 @@ import Testing
   }
 
   private static func points(_ bed: TestBed, _ log: LogRecorder, autocheckpoint: Int) throws -> [PointID] {
-    var backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.debugLogger)
+    let held = HeldConnection(bed.environment())
+    var backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held)
     let writers = try [1, 2].map {
       try DatabaseLedger.startWriter(bed.database, journalMode: "wal", autocheckpoint: autocheckpoint, seed: $0)
     }
@@ -34,6 +35,7 @@ import Testing
       bed.time.advance(milliseconds: 1000)
       let ending = try round.isMultiple(of: 8) ? backup.takeOnSchedule() : backup.take(Progress())
       if case .stored(let point) = ending { points.append(point.id) }
+      // Nobody reads for a while: the log can start anew.
       usleep(5000)
     }
     return points
@@ -59,7 +61,7 @@ extension ChangeBackup {
   mutating func takeOnSchedule() throws -> Ending {
     var settings = settings
     settings.request.backupType = Trigger.scheduled.rawValue
-    var once = ChangeBackup(service, settings, logger, changes: changes)
+    var once = ChangeBackup(service, settings, logger, held, changes: changes)
     let ending = try once.take(Progress())
     _ = try assess()
     return ending

@@ -19,10 +19,15 @@ import Testing
       bed = try TestBed()
       try bed.makeDatabase(rows: 400, bytes: 300)
       application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
-      var first = ChangeBackup(bed.service(), AgentHarness.settings(), LogRecorder().logger)
+      var first = Self.agent(bed, UnflushedFileOperations())
       _ = try first.take(Progress())
       faults = StepFaults(failAt: step, fault)
-      backup = ChangeBackup(bed.service(files: faults), AgentHarness.settings(), LogRecorder().logger)
+      backup = Self.agent(bed, faults)
+    }
+
+    static func agent(_ bed: TestBed, _ files: any FileOperations) -> ChangeBackup {
+      ChangeBackup(
+        bed.service(files: files), AgentHarness.settings(), LogRecorder().logger, HeldConnection(bed.environment()))
     }
 
     /// Two incrementals: one that is compared, one that is followed.
@@ -72,7 +77,7 @@ import Testing
         let world = try World(failAt: step)
         // What fails behind the commit of an archive fails no backup.
         try? world.work()
-        world.backup = ChangeBackup(world.bed.service(), AgentHarness.settings(), LogRecorder().logger)
+        world.backup = World.agent(world.bed, UnflushedFileOperations())
         _ = try world.backup.assess()
         try world.requireNextPoint("killed")
       }

@@ -10,7 +10,7 @@ import Testing
   private final class World {
     let bed: TestBed
     let application: DatabaseApplication
-    let log = LogRecorder()
+    let log = LogRecorder(.debug)
     var backup: ChangeBackup
 
     /// - Parameter blind: whether the tracker tells of nothing but page 1.
@@ -18,8 +18,9 @@ import Testing
       bed = try TestBed()
       try bed.makeDatabase(rows: 2000, bytes: 300)
       application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
-      let changes = ChangeSession(bed.service()) { blind ? [1] : $0.pages.sorted() }
-      backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.debugLogger, changes: changes)
+      let held = HeldConnection(bed.environment())
+      let changes = ChangeSession(bed.service(), held) { blind ? [1] : $0.pages.sorted() }
+      backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held, changes: changes)
     }
 
     func store(_ id: Int) throws -> PointMetadata? {

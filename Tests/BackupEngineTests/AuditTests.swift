@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import SQLitePages
 import TestSupport
 import Testing
 
@@ -22,7 +23,15 @@ struct AuditTests {
   private static func create(
     _ service: BackupService, _ changes: ChangedPages, _ request: CreateRequest = CreateRequest()
   ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
-    try service.create(request) { _, _ in changes }
+    let connection = try DatabaseConnection(path: service.requireDatabase(), access: .observer)
+    defer { connection.close() }
+    return try service.create(
+      request,
+      for: Follower {
+        connection
+      } changes: { _, _ in
+        changes
+      })
   }
 
   @Test("a missed page is found, the incrementals are marked, and the full is right", arguments: ["wal", "delete"])

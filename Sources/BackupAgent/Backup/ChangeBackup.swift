@@ -31,6 +31,7 @@ struct ChangeBackup {
   let service: BackupService
   let settings: AgentSettings
   let logger: Logger
+  let held: HeldConnection
   private var memory: AgentMemory?
   /// What the memory's fingerprint is of, where this process saw it.
   private var lastState: DatabaseState?
@@ -39,10 +40,16 @@ struct ChangeBackup {
   private var cleanedUp: Int64?
   private static let cleaningInterval: Int64 = 60_000
 
-  /// - Parameter changes: where another of its kind for the same database has followed it so far.
-  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger, changes: ChangeSession? = nil) {
+  /// - Parameters:
+  ///   - held: the connection that it reads through, and leaves open.
+  ///   - changes: where another of its kind for the same database has followed it so far.
+  init(
+    _ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
+    changes: ChangeSession? = nil
+  ) {
     self.service = service
-    self.changes = changes ?? ChangeSession(service)
+    self.held = held
+    self.changes = changes ?? ChangeSession(service, held)
     self.settings = settings
     self.logger = logger
   }
@@ -192,8 +199,7 @@ extension ChangeBackup {
 
   private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
     try DatabaseState.read(
-      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", environment,
-      comparison: comparison)
+      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", held, comparison: comparison)
   }
 
   /// The same state, in a point that is still there.

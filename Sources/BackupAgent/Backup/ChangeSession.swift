@@ -25,6 +25,7 @@ final class ChangeSession: @unchecked Sendable {
   }
 
   private let service: BackupService
+  private let held: HeldConnection
   private let report: (PageTracker) -> [UInt32]
   private var incrementals: IncrementalSession?
   private var tracker = PageTracker()
@@ -33,9 +34,15 @@ final class ChangeSession: @unchecked Sendable {
   /// What the newest full said, until somebody takes it.
   private var audit: AuditOutcome?
 
-  /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
-  init(_ service: BackupService, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }) {
+  /// - Parameters:
+  ///   - held: the connection that it reads through, and leaves open.
+  ///   - report: the pages that a tracker gathered, ascending; a test leaves one out.
+  init(
+    _ service: BackupService, _ held: HeldConnection,
+    report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }
+  ) {
     self.service = service
+    self.held = held
     self.report = report
   }
 
@@ -52,13 +59,9 @@ final class ChangeSession: @unchecked Sendable {
     // Nothing merges incrementals yet, so that a chain has to end somewhere.
     if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
     var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
-    var connection: DatabaseConnection?
-    defer { connection.map { service.environment.close($0) } }
     let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
-      let opened = try DatabaseConnection(
-        path: database, access: .observer, busyTimeout: service.environment.busyTimeout)
-      connection = opened
-      let snapshot = try session.snapshot(of: opened)
+      let snapshot = try session.snapshot(of: held.opened(database))
+      held.note(snapshot)
       let (changes, how) = changes(since: parent.id, snapshot)
       seen = (try DatabaseState(snapshot), TrackerPosition(snapshot), how)
       return (snapshot, changes)
@@ -70,11 +73,16 @@ final class ChangeSession: @unchecked Sendable {
   func storeFull(_ request: CreateRequest, _ progress: Progress) throws -> (PointMetadata, AuditOutcome) {
     // The chain that it knows the weight of ends here.
     incrementals = nil
+    let database = try service.requireDatabase()
     var seen: TrackerPosition?
-    let (metadata, audit) = try service.create(request, progress: progress) { parent, snapshot in
+    let follower = Follower { [held] in
+      try held.opened(database)
+    } changes: { parent, snapshot in
+      self.held.note(snapshot)
       seen = TrackerPosition(snapshot)
       return parent.map { self.changes(since: $0.id, snapshot).0 } ?? .unknown
     }
+    let (metadata, audit) = try service.create(request, progress: progress, for: follower)
     self.audit = audit
     if let seen {
       tracker.start(at: seen)

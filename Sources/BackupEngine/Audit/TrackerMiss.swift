@@ -1,8 +1,21 @@
 import BackupPolicy
 import SQLitePages
 
-/// Tells what may have changed between the newest point (nil where there is none) and the snapshot that a full is made of.
-package typealias FollowedChanges = (IncrementalParent?, DatabaseSnapshot) -> ChangedPages
+/// Somebody who follows a database from point to point, and for whom a full is made.
+package struct Follower {
+  /// Opens its own connection, or gives the open one; it stays open.
+  package var connect: () throws -> DatabaseConnection
+  /// Tells what may have changed between the newest point (nil where there is none) and the snapshot that the full is made of.
+  package var changes: (IncrementalParent?, DatabaseSnapshot) -> ChangedPages
+
+  package init(
+    connect: @escaping () throws -> DatabaseConnection,
+    changes: @escaping (IncrementalParent?, DatabaseSnapshot) -> ChangedPages
+  ) {
+    self.connect = connect
+    self.changes = changes
+  }
+}
 
 /// What a full found out about whoever followed the database since the newest point.
 package enum AuditOutcome: Hashable, Sendable {

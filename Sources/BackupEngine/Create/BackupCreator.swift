@@ -16,17 +16,18 @@ struct BackupCreator {
 
   /// Makes one backup; returns its metadata, where in the database's history it stands, and what it found as an auditor.
   ///
-  /// - Parameter followed: says what changed since the newest point, for the audit; called inside the snapshot.
+  /// - Parameter follower: says what changed since the newest point, for the audit.
   func create(
-    _ request: CreateRequest, followed: FollowedChanges? = nil
+    _ request: CreateRequest, for follower: Follower? = nil
   ) throws -> (metadata: PointMetadata, position: SnapshotPosition, audit: AuditOutcome) {
     try request.requireKey(repository.credentials)
     let started = environment.monotonic()
     // Opened before the lock is taken: a missing database must not leave a trace in the repository.
     let connection = try onDatabase {
-      try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
+      try follower?.connect()
+        ?? DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
-    defer { environment.close(connection) }
+    defer { if follower == nil { environment.close(connection) } }
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let points = try repository.points()
       // Derived once is enough: deriving reads the whole archive.
@@ -34,7 +35,7 @@ struct BackupCreator {
       let parent = points.newestParent
       var changes = ChangedPages.unknown
       return try withSource(connection) { snapshot in
-        changes = followed?(parent.flatMap { IncrementalParent($0) }, snapshot) ?? .unknown
+        changes = follower?.changes(parent.map { IncrementalParent($0) }, snapshot) ?? .unknown
       } _: { source, content, position in
         var metadata = try describe(request, points, source, content, connection.resolvedPath)
         let audit = try store(

@@ -51,14 +51,14 @@ public final class BackupService: Sendable {
 
   /// Stores a full backup of the database.
   package func create(_ request: CreateRequest, progress: Progress = Progress()) throws -> PointMetadata {
-    try create(request, progress: progress, followed: nil).metadata
+    try create(request, progress: progress, for: nil).metadata
   }
 
   /// The same for somebody who followed what changed since the newest point: the full then tells whether that was all.
   ///
-  /// - Parameter followed: called under the repository's lock, inside the snapshot that the full is made of.
+  /// - Parameter follower: asked under the repository's lock, inside the snapshot that the full is made of.
   package func create(
-    _ request: CreateRequest, progress: Progress = Progress(), followed: FollowedChanges?
+    _ request: CreateRequest, progress: Progress = Progress(), for follower: Follower?
   ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
     let database = try requireDatabase()
     if try environment.files.status(database) == nil {
@@ -69,7 +69,7 @@ public final class BackupService: Sendable {
     let repository = try repository(create: true)
     let (metadata, _, audit) = try BackupCreator(
       repository: repository, database: database, environment: environment, progress: progress
-    ).create(request, followed: followed)
+    ).create(request, for: follower)
     return (metadata, audit)
   }
 
