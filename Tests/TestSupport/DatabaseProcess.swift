@@ -67,8 +67,9 @@ package final class DatabaseProcess {
     import sqlite3, sys
     path, fifo = sys.argv[1:]
     connections = {}
+    commands = open(fifo)
     print("ready", flush=True)
-    for number, line in enumerate(open(fifo), 1):
+    for number, line in enumerate(commands, 1):
         name, sql = line.rstrip().split("\\t", 1)
         result = "ok"
         try:
