@@ -112,13 +112,18 @@ def decisions(log):
     """What the log says of the points: how many of each kind, and the median of their milliseconds."""
     lines = log.splitlines()
     took = {match[1]: int(match[2]) for line in lines if (match := STORED.search(line))}
-    how = {match[1]: f"{match[2]}: {POINT.sub('a point', match[3])}" for line in lines if (match := HOW.search(line))}
+    how, idle = {}, collections.Counter()
+    for match in filter(None, map(HOW.search, lines)):
+        words = f"{match[2]}: {POINT.sub('a point', match[3])}"
+        # A later look at the same point is one that found nothing new in it.
+        if how.setdefault(match[1], words) is not words:
+            idle[words] += 1
     groups = collections.defaultdict(list)
     for point, milliseconds in took.items():
         groups[how.get(point, "full")].append(milliseconds)
     return {"points": len(took), "how": {
         name: {"points": len(group), "ms": statistics.median(group)}
-        for name, group in sorted(groups.items(), key=lambda item: -len(item[1]))}}
+        for name, group in sorted(groups.items(), key=lambda item: -len(item[1]))}, "nothing_new": dict(idle)}
 
 
 def report(rows, given):
@@ -130,6 +135,8 @@ def report(rows, given):
         for name, group in row["how"].items():
             share = group["points"] / max(1, row["points"])
             print(f"{'':14}{group['points']:8}{share:8.0%}{group['ms']:8.0f}  {name}")
+        for name, count in row["nothing_new"].items():
+            print(f"{'':14}{count:8}{'':16}  more looks that found nothing new, {name}")
         for line in row["complaints"]:
             print(f"{'':14}{line}")
 
