@@ -18,7 +18,7 @@ extension ChainHistory {
     case 60..<62: try restartAgent()
     case 62..<64: try shortSessions()
     case 64..<66: try killSomebody()
-    case 66..<67: try loseSharedMemory()
+    case 66..<67: try pick([loseSharedMemory, loseEndOfLog])()
     case 67..<69: try letOthersBackUp()
     case 69..<70: try restore()
     case 70..<72: try backUpOnSchedule()
@@ -27,7 +27,7 @@ extension ChainHistory {
     }
   }
 
-  private var write: String {
+  var write: String {
     let id = number(1...400)
     return switch number(0...9) {
     case 0..<4: "UPDATE t SET v = randomblob(300) WHERE id = \(id)"
@@ -44,7 +44,7 @@ extension ChainHistory {
   }
 
   /// Small caches, so that pages are spilled before their commit.
-  private var options: String {
+  var options: String {
     """
     PRAGMA synchronous = OFF; PRAGMA cache_size = \(number(5...50));
     PRAGMA wal_autocheckpoint = \(pick([1, 5, 20, 100, 1000, 10000]));
@@ -86,7 +86,7 @@ extension ChainHistory {
     if number(0...1) == 0 { releaseDatabase() }
   }
 
-  private func closeAll() throws {
+  func closeAll() throws {
     let isFirst = number(0...1) == 0
     if isFirst { releaseDatabase() }
     applications.forEach { $0.close() }
@@ -143,26 +143,6 @@ extension ChainHistory {
       note("sqlite3 \(sql.prefix(60)) → \(result.status)")
       if number(0...3) == 0 { try backUp() }
     }
-  }
-
-  /// Killed within a transaction, or around a commit.
-  private func killSomebody() throws {
-    let end = pick(["SELECT 1", "COMMIT"])
-    let sql =
-      "\(options) PRAGMA synchronous = FULL; BEGIN; UPDATE t SET v = randomblob(500) WHERE id < \(number(1...300)); \(end)"
-    note("killed at \(sql.suffix(70))")
-    try other.kill(after: UInt32(number(0...4000)), of: sql)
-    other = try DatabaseProcess(bed.database, in: bed.folder)
-  }
-
-  /// Nobody is left after a crash, and somebody tidies up; the log is still to be recovered.
-  private func loseSharedMemory() throws {
-    try closeAll()
-    try other.run("\(options) \(write); \(write)")
-    try other.kill(after: 0, of: "SELECT 1")
-    other = try DatabaseProcess(bed.database, in: bed.folder)
-    unlink(bed.database + "-shm")
-    note("-shm removed")
   }
 
   /// The command line beside the agent: points that its tracker knows nothing of, and one that is taken away.

@@ -51,7 +51,9 @@ public final class BackupService: Sendable {
 
   /// Stores a full backup of the database.
   package func create(_ request: CreateRequest, progress: Progress = Progress()) throws -> PointMetadata {
-    try create(request, progress: progress, for: nil).metadata
+    let (metadata, audit) = try create(request, progress: progress, for: nil)
+    if case .notAudited(let reason) = audit { environment.logger.debug("\(metadata.id): not audited: \(reason)") }
+    return metadata
   }
 
   /// The same for somebody who followed what changed since the newest point: the full then tells whether that was all.
