@@ -117,5 +117,5 @@ extension BackupCreator {
 
 extension PointMetadata {
   /// Whether incrementals may build on it: a point of the database's own history, not what a restore or a guard put aside.
-  var mayBeParent: Bool { kind != "raw" && status != .anomalous && !["safety", "guard"].contains(backupType) }
+  var mayBeParent: Bool { kind != "raw" && !["safety", "guard"].contains(backupType) }
 }

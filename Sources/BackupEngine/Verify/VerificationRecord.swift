@@ -34,9 +34,11 @@ struct VerificationRecord {
     } else if verification.depth == .full {
       metadata.verified = metadata.kind != "raw"
       if metadata.verified && metadata.status != .anomalous { metadata.status = .verified }
+      metadata.settleAnomaly()
     } else if metadata.status == .failed {
       // A quick check clears an old failure, but proves less than a full one.
       metadata.status = .completed
+      metadata.settleAnomaly()
     }
   }
 }
