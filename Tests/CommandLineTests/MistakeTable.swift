@@ -145,8 +145,8 @@ extension Mistake {
       "holdfast.toml:1:16: min_interval is \"1.5s\", which is not a time with a unit, such as 500ms, 5s, 2min or 1h",
       hint: "write \"1500ms\""),
     Mistake(
-      "a time in days", .toml("max_delay = \"1d\""),
-      "holdfast.toml:1:13: max_delay is \"1d\", which is not a time with a unit, such as 500ms, 5s, 2min or 1h",
+      "a time in words of days", .toml("max_delay = \"1 day\""),
+      "holdfast.toml:1:13: max_delay is \"1 day\", which is not a time with a unit, such as 500ms, 5s, 2min or 1h",
       hint: "write \"24h\""),
     Mistake(
       "a poll without a pause", .toml("poll_interval = \"0s\""),

@@ -13,8 +13,9 @@ extension DatabaseGuard {
       let moment = clock.moment
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
-    case .backedUp(let ending, let files):
+    case .backedUp(let ending, let files, let shortage):
       self.files = files
+      if let shortage { raise(.lowSpace, shortage) } else { clearAlarms([.lowSpace]) }
       end(job, outcome(ending))
     case .prevented(let error):
       raise(error.code == .busy ? .otherAgent : Alarm(error.code), error)

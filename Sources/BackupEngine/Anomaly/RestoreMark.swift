@@ -65,6 +65,8 @@ struct RestoreMark {
     try repository.exclusively(patience: patience) { try repository.files.unlink(path) }
   }
 
+  var isThere: Bool { read() != nil }
+
   /// The point that a restore put into a database, or is about to.
   ///
   /// - Parameter sequence: the newest number of the history: a point that is newer than the restore's end has seen it.
@@ -87,5 +89,17 @@ struct RestoreMark {
   /// Unflushed: without it one restore is told as an anomaly, which holds more than it should and harms nobody.
   private func write(_ content: Content) throws {
     try repository.files.replace(path, with: content.json.encoded(), durable: false)
+  }
+}
+
+extension BackupService {
+  /// Whether what the database holds now may be what a restore put there, and no point tells of it yet.
+  package func wasJustRestored() throws -> Bool {
+    let path = try requireDatabase().resolvingLinks
+    let repository = try repository()
+    let mark = RestoreMark(repository)
+    guard mark.isThere else { return false }
+    let sequence = try repository.points().last { $0.metadata.mayBeParent }?.metadata.sequence ?? 0
+    return mark.restored(into: path, after: sequence, now: environment.now()) != nil
   }
 }

@@ -17,7 +17,8 @@ extension RestoreExecutor {
       installing = .begun
     } catch {
       // A restore must not fail for it.
-      environment.logger.warning("the next backup may be told as an anomaly, for the restore could not be noted: \(error)")
+      environment.logger.warning(
+        "the next backup may be told as an anomaly, for the restore could not be noted: \(error)")
     }
   }
 

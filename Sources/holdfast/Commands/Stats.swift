@@ -20,6 +20,7 @@ struct Stats: ParsableCommand {
     fields.add("Average size", "\(ByteCount(statistics.averageSize))")
     fields.add("Verified", statistics.verified.grouped)
     fields.add("Failed", statistics.failed.grouped)
+    if statistics.anomalous > 0 { fields.add("Anomalous", "\(statistics.anomalous.grouped), not accepted yet") }
     fields.add("Average compression", statistics.averageCompression?.percentage)
     fields.add("Oldest", statistics.oldest?.local)
     fields.add("Newest", statistics.newest?.local)

@@ -22,6 +22,7 @@ struct PointListing {
     fields.add("Size", metadata.sizeInWords)
     fields.add("Records", metadata.totalRecords?.grouped)
     fields.add("Status", metadata.statusInWords)
+    for anomaly in metadata.openAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Description", metadata.description)
     fields.add("Tags", metadata.tags.joined(separator: ", "))
     for problem in problems { fields.add("Problem", problem) }
