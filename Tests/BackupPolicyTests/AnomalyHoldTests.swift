@@ -39,7 +39,7 @@ struct AnomalyHoldTests {
     check("sssssass", "---kkkkk", RetentionPolicy(maxBackups: 2))
     // Of rules about age too: at the time of the anomaly the second was two days old.
     check("sssass", "-kkkkk", RetentionPolicy(retentionDays: 2))
-    check("sssass", "-kkk--", RetentionPolicy(retentionDays: 2), daysLater: 5)
+    check("sssass", "-kkk-k", RetentionPolicy(retentionDays: 2), daysLater: 5)
     // Without a rule nothing goes anyway.
     check("sssass", "kkkkkk", RetentionPolicy())
   }

@@ -48,7 +48,7 @@ struct FreeSpaceTests {
   @Test("closures stay whole: children go before their parents, and what the newest verified one needs stays")
   func closures() {
     #expect(outcome(points("siisiii!ii"), free: 91) == "kk-kkkkkk")
-    #expect(outcome(points("siisi!iii"), free: 51) == "---kkkkkk")
+    #expect(outcome(points("siisi!iii"), free: 51) == "---kkkkk")
     // The newest backup's closure too.
     #expect(outcome(points("si!isi"), free: 0) == "kk-kk")
   }
@@ -60,9 +60,9 @@ struct FreeSpaceTests {
     let policy = RetentionPolicy(anomalyHold: 100 * RetentionHistory.day, minFreeSpace: .bytes(100))
     // Grace is 7 days: the first is 9 days old, and held.
     #expect(outcome(held, free: 91, policy) == "kkkk-kkkk")
-    #expect(outcome(held, free: 81, policy) == "kkkk-k-kk")
+    #expect(outcome(held, free: 81, policy) == "kkkk-kk-k")
     #expect(outcome(held, free: 75, policy) == "kkkk-k--k")
-    #expect(outcome(held, free: 61, policy) == "--kk-k--k")
+    #expect(outcome(held, free: 61, policy) == "-kkk-k--k")
     #expect(outcome(held, free: 0, policy) == "-----k--k")
   }
 

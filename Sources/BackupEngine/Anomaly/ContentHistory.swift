@@ -27,7 +27,7 @@ struct ContentHistory {
   }
 
   func facts(for metadata: PointMetadata) -> AnomalyFacts {
-    var facts = AnomalyFacts(now: metadata.content)
+    var facts = AnomalyFacts(metadata.content)
     facts.newest = newest?.content
     (facts.own, facts.full, facts.trustedPath) = (own, full, trustedPath)
     return facts

@@ -21,7 +21,7 @@ package struct PointContent: Hashable, Sendable {
 /// What the question whether a new point is anomalous rests on. *History* are the points of the database itself, not what a
 /// restore or a guard put aside.
 package struct AnomalyFacts: Hashable, Sendable {
-  package var now: PointContent
+  package var content: PointContent
   /// The newest point of the history; nil for the first one.
   package var newest: PointContent?
   /// The newest point of the history that is of this very database.
@@ -33,8 +33,8 @@ package struct AnomalyFacts: Hashable, Sendable {
   /// The point that a restore of ours put into this database since ``newest``.
   package var restored: PointContent?
 
-  package init(now: PointContent) {
-    self.now = now
+  package init(_ content: PointContent) {
+    self.content = content
   }
 }
 
@@ -54,12 +54,12 @@ package struct AnomalyFacts: Hashable, Sendable {
 package enum AnomalyPolicy {
   package static func decide(_ facts: AnomalyFacts) -> [ContentAlarm] {
     guard let newest = facts.newest else { return [] }
-    if let path = facts.now.path, let before = newest.path, path != before, path != facts.trustedPath {
+    if let path = facts.content.path, let before = newest.path, path != before, path != facts.trustedPath {
       return [.otherDatabase(before: before)]
     }
     guard let own = facts.own else { return [] }
-    let alarms = alarms(from: own, facts.full, to: facts.now)
-    if let restored = facts.restored, Self.alarms(from: restored, nil, to: facts.now).isEmpty { return [] }
+    let alarms = alarms(from: own, facts.full, to: facts.content)
+    if let restored = facts.restored, Self.alarms(from: restored, nil, to: facts.content).isEmpty { return [] }
     return alarms
   }
 

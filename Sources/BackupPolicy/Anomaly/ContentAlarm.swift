@@ -25,14 +25,14 @@ package enum ContentAlarm: Hashable, Sendable {
 
   /// What was lost between two states; figures that are not known say nothing.
   static func losses(
-    usedBytes: (before: Int64?, now: Int64?), tables: (before: Int64?, now: Int64?)
+    usedBytes: (before: Int64?, after: Int64?), tables: (before: Int64?, after: Int64?)
   ) -> [ContentAlarm] {
     var alarms: [ContentAlarm] = []
-    if let before = tables.before, let now = tables.now {
+    if let before = tables.before, let now = tables.after {
       if now == 0, before > 0 { return [.emptied(tablesBefore: before)] }
       if now < before - before / 2 { alarms.append(.tablesLost(from: before, to: now)) }
     }
-    if let before = usedBytes.before, let now = usedBytes.now, before >= smallestWorthAnAlarm, now < before / 2 {
+    if let before = usedBytes.before, let now = usedBytes.after, before >= smallestWorthAnAlarm, now < before / 2 {
       alarms.insert(.shrunk(from: before, to: now), at: 0)
     }
     return alarms
