@@ -117,9 +117,7 @@ struct AnomalyTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300)
     let small = try create(bed)
-    try bed.change(
-      "INSERT INTO entries(text) SELECT hex(randomblob(300)) FROM entries, (SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)"
-    )
+    try bed.change(Self.growth)
     _ = try create(bed)
     if !live {
       for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -128,10 +126,35 @@ struct AnomalyTests {
     try bed.change("UPDATE marker SET text = 'restored'")
     let after = try create(bed)
     #expect(after.anomalies == [] && after.status == .completed)
-    // The mark is used up.
-    try bed.change("DELETE FROM entries")
+    // The mark is used up: the same step again, without a restore.
+    try bed.change(Self.growth)
+    #expect(try create(bed).status == .completed)
+    try bed.change("DELETE FROM entries WHERE id > 300")
     #expect(try create(bed).status == .anomalous)
   }
+
+  @Test("a restore that fails takes its mark away; one into another file leaves none")
+  func failedRestore() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 300, bytes: 300)
+    let small = try create(bed)
+    try bed.change(Self.growth)
+    _ = try create(bed)
+    _ = try bed.restored(small.id)
+    #expect(try !SystemFileOperations().list("\(bed.backups)/.state").contains("restoring.json"))
+    let application = try DatabaseApplication(bed.database)
+    defer { application.close() }
+    try application.run("BEGIN IMMEDIATE")
+    let error = #expect(throws: HoldfastError.self) { try restore(bed, small.id) }
+    #expect(error?.code == .busy)
+    try application.run("COMMIT")
+    #expect(try !SystemFileOperations().list("\(bed.backups)/.state").contains("restoring.json"))
+    try bed.change("DELETE FROM entries WHERE id > 300")
+    #expect(try create(bed).status == .anomalous)
+  }
+
+  private static let growth =
+    "INSERT INTO entries(text) SELECT hex(randomblob(300)) FROM entries, (SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)"
 
   @Test("a restore excuses nothing that does not look like what it put in")
   func accidentAtTheRestore() throws {
@@ -150,9 +173,7 @@ struct AnomalyTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300)
     let small = try create(bed)
-    try bed.change(
-      "INSERT INTO entries(text) SELECT hex(randomblob(300)) FROM entries, (SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)"
-    )
+    try bed.change(Self.growth)
     let large = try create(bed)
     let mark = """
       {"backup_id": "\(small.id)", "target": "\(bed.database)", "begun_at": "\(bed.time.now().iso8601)", "sequence": null}

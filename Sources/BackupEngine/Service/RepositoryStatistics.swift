@@ -37,13 +37,23 @@ public struct RepositoryStatistics: Sendable {
     newest = points.map(\.metadata.created).max()
   }
 
-  package var json: JSONValue {
+  /// - Parameter holds: what anomalies hold, by the rules that are configured.
+  package func json(_ holds: [AnomalyHold] = []) -> JSONValue {
     .object([
       "total_backups": .optional(total), "total_size": .integer(totalSize), "average_size": .integer(averageSize),
       "verified_backups": .optional(verified), "failed_backups": .optional(failed),
-      "anomalous_backups": .optional(anomalous),
+      "anomalous_backups": .optional(anomalous), "holds": .array(holds.map(\.json)),
       "average_compression": averageCompression.map { .number($0) } ?? .null,
       "oldest_backup": .optional(oldest?.iso8601), "newest_backup": .optional(newest?.iso8601),
+    ])
+  }
+}
+
+extension AnomalyHold {
+  fileprivate var json: JSONValue {
+    .object([
+      "backup_id": .string(anomaly.text), "reason": .string(reason), "since": .string(since.iso8601),
+      "ends": .optional(ends?.iso8601), "held": .array(held.map { .string($0.text) }),
     ])
   }
 }

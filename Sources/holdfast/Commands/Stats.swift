@@ -9,11 +9,15 @@ struct Stats: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let statistics = try options.selection().service(.optional).statistics()
-    try options.console.show(statistics.json, Self.lines(statistics))
+    let selection = try options.selection()
+    let service = try selection.service(.optional)
+    let statistics = try service.statistics()
+    let policy = try RetentionOptions.configured(selection.settings)
+    let holds = try policy.map { try service.holds($0) } ?? []
+    try options.console.show(statistics.json(holds), Self.lines(statistics, holds))
   }
 
-  private static func lines(_ statistics: RepositoryStatistics) -> [String] {
+  private static func lines(_ statistics: RepositoryStatistics, _ holds: [AnomalyHold]) -> [String] {
     var fields = FieldList()
     fields.add("Total backups", statistics.total.grouped)
     fields.add("Total size", "\(ByteCount(statistics.totalSize))")
@@ -24,6 +28,10 @@ struct Stats: ParsableCommand {
     fields.add("Average compression", statistics.averageCompression?.percentage)
     fields.add("Oldest", statistics.oldest?.local)
     fields.add("Newest", statistics.newest?.local)
+    for hold in holds {
+      let until = hold.ends.map { "until \($0.local)" } ?? "as long as its clock is in doubt"
+      fields.add("Hold", "\(hold.anomaly) holds \(hold.held.count.grouped), \(until)")
+    }
     return ["Backup statistics:", ""] + fields.lines(indent: 2, width: 21)
   }
 }

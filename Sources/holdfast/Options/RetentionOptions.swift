@@ -22,11 +22,17 @@ struct RetentionOptions: ParsableArguments {
   /// The rules, or nil where there are none. Flags replace what is configured as a whole: `--keep 5` means five, whatever
   /// `retention_days` would keep besides.
   func policy(_ settings: Settings) throws -> RetentionPolicy? {
-    var policy = try guards(settings)
     if keep != nil || retentionDays != nil || maxBackups != nil {
+      var policy = try Self.guards(settings)
       (policy.keepLast, policy.retentionDays, policy.maxBackups) = (keep, retentionDays, maxBackups)
       return policy
     }
+    return try Self.configured(settings)
+  }
+
+  /// The rules without flags, or nil where there are none.
+  static func configured(_ settings: Settings) throws -> RetentionPolicy? {
+    var policy = try guards(settings)
     policy.keepLast = try settings.integer(.keepLast)
     policy.retentionDays = try settings.integer(.retentionDays)
     policy.maxBackups = try settings.integer(.maxBackups)
@@ -34,7 +40,7 @@ struct RetentionOptions: ParsableArguments {
     return hasRule || policy.minFreeSpace != nil ? policy : nil
   }
 
-  private func guards(_ settings: Settings) throws -> RetentionPolicy {
+  private static func guards(_ settings: Settings) throws -> RetentionPolicy {
     // Rounded up: only 0 means never.
     let hold = (try settings.milliseconds(.anomalyHold) + 999) / 1000
     return RetentionPolicy(anomalyHold: hold, minFreeSpace: try settings.freeSpace(.minFreeSpace))
