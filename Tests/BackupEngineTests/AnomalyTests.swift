@@ -212,13 +212,13 @@ struct AnomalyTests {
     #expect(try cleanUp(bed, keep: 1) == [later.id])
   }
 
-  @Test("what verifies stays anomalous, and an accepted one is verified")
-  func verification() throws {
+  @Test("what verifies stays anomalous, and an accepted one is verified", arguments: [true, false])
+  func verification(encrypted: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, bytes: 300)
-    _ = try create(bed)
+    _ = try create(bed) { $0.encrypt = encrypted }
     try bed.change("DELETE FROM entries")
-    let odd = try create(bed)
+    let odd = try create(bed) { $0.encrypt = encrypted }
     #expect(try bed.service().verify(odd.id.text).verified)
     var metadata = try bed.service().point(odd.id.text).metadata
     #expect(metadata.status == .anomalous && metadata.verified)
