@@ -28,7 +28,7 @@ import TestSupport
   private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
     let work = DatabaseWork(
       GuardedDatabase(name: "app", service: harness.service, settings: settings), harness.log.logger)
-    _ = work.backUp(.scheduled, "a test", Progress())
+    _ = work.backUp(.scheduled, "a test", Progress(), HoldTerms())
   }
 
   @Test func aDeleteOfEverythingHoldsWhatWasThereUntilItIsAccepted() async throws {

@@ -13,6 +13,7 @@ extension DatabaseGuard {
       let moment = clock.moment
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
+    case .released: break
     case .backedUp(let ending, let files, let shortage):
       self.files = files
       if let shortage { raise(.lowSpace, shortage) } else { clearAlarms([.lowSpace]) }
