@@ -27,7 +27,8 @@ import TestSupport
   /// A full now, as by a schedule, and what retention does after it.
   private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
     let work = DatabaseWork(
-      GuardedDatabase(name: "app", service: harness.service, settings: settings), harness.log.logger)
+      GuardedDatabase(name: "app", service: harness.service, settings: settings),
+      HeldConnection(harness.service.environment), harness.log.logger)
     _ = work.backUp(.scheduled, "a test", Progress(), HoldTerms())
   }
 
