@@ -173,7 +173,11 @@ public final class BackupService: Sendable {
         plan, point, repository: repository, environment: environment, progress: progress, safetyRequest: safety
       ).run()
     } catch var error as HoldfastError {
-      if error.hint == nil, error.code.exitCode == 3 { error.hint = "use another point; holdfast list shows them" }
+      if let broken = error.brokenLink {
+        error.hint = repository.advice(besides: broken.id)
+      } else if error.hint == nil, error.code.exitCode == 3 {
+        error.hint = repository.advice(besides: point.id)
+      }
       throw error.during("restore \(point.id)")
     }
   }
