@@ -86,12 +86,19 @@ import Testing
 
   /// The same agent goes on, with what it had gathered.
   @Test func anOperationFailsOnceAndTheAgentGoesOn() async throws {
-    try await offPool {
-      for step in try steps(for: .error(EIO)) {
+    let (struck, all) = try await offPool {
+      let steps = try steps(for: .error(EIO))
+      var struck = 0
+      for step in steps {
         let world = try World(failAt: step, .error(EIO))
         try? world.work()
+        // A run may take a step less than the one that was counted: the files' times decide how often it looks.
+        guard world.faults.firedAt != nil else { continue }
+        struck += 1
         try world.requireNextPoint("failed")
       }
+      return (struck, steps.count)
     }
+    #expect(struck > all / 2, "\(struck) of \(all)")
   }
 }
