@@ -16,6 +16,27 @@ import Testing
     return diagram
   }
 
+  /// After a comparison of 400 ms the next change waits for 3.6 s, though it is quiet long before; a request does not.
+  @Test func changesWaitAfterAComparison() {
+    func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
+    var machine = TriggerMachine(settings: TriggerSettings(debounce: 100, minInterval: 0))
+    _ = machine.receive(.startup(changedWhileDown: false, lastScheduled: nil), at: moment(0))
+    _ = machine.receive(.change, at: moment(0))
+    #expect(machine.deadline?.until.monotonic == 100)
+    _ = machine.receive(.tick, at: moment(100))
+    _ = machine.receive(.compared(milliseconds: 400), at: moment(500))
+    _ = machine.receive(.finished(.stored), at: moment(500))
+    _ = machine.receive(.change, at: moment(600))
+    #expect(machine.deadline?.until.monotonic == 4100)
+    #expect(machine.deadline?.reason == "a comparison of all pages, which is to take a tenth of the time")
+    var asked = machine
+    #expect(asked.receive(.requested, at: moment(700)) == .start(.manual, reason: "asked for"))
+    guard case .start(.change, _) = machine.receive(.tick, at: moment(4100)) else {
+      Issue.record("the change does not start")
+      return
+    }
+  }
+
   // MARK: Quiet hours, half an hour a character from 20:00
 
   private func night(outcomes: [Outcome] = []) throws -> TriggerDiagram {

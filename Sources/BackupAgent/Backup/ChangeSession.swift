@@ -33,6 +33,8 @@ final class ChangeSession: @unchecked Sendable {
   private var base: PointID?
   /// What the newest full said, until somebody takes it.
   private var audit: AuditOutcome?
+  /// Milliseconds that the last call took where it compared all pages.
+  private(set) var comparing: Int64 = 0
 
   /// - Parameters:
   ///   - held: the connection that it reads through, and leaves open.
@@ -50,6 +52,7 @@ final class ChangeSession: @unchecked Sendable {
   ///
   /// - Throws: `HoldfastError`.
   func store(_ request: CreateRequest, _ progress: Progress) throws -> Outcome {
+    comparing = 0
     let database = try service.requireDatabase()
     guard try service.environment.files.status(service.folder) != nil else {
       return .fullNeeded(reason: "there is no point to build on")
@@ -59,6 +62,10 @@ final class ChangeSession: @unchecked Sendable {
     // Nothing merges incrementals yet, so that a chain has to end somewhere.
     if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
     var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
+    let began = service.environment.monotonic()
+    defer {
+      if seen?.how.hasPrefix("compared") == true { comparing = service.environment.monotonic() - began }
+    }
     let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
       let snapshot = try session.snapshot(of: held.opened(database))
       held.note(snapshot)

@@ -7,10 +7,10 @@ import Synchronization
 /// later change is taken for known.
 enum JobResult: Sendable {
   case assessed(Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles)
-  /// `shortage`: there was less room than is to stay free.
+  /// `comparing`: milliseconds of a comparison of all pages. `shortage`: there was less room than is to stay free.
   case backedUp(
     Result<ChangeBackup.Ending, any Error>, files: WatchedFiles, audit: AuditOutcome? = nil,
-    shortage: HoldfastError? = nil)
+    shortage: HoldfastError? = nil, comparing: Int64 = 0)
   /// A backup could not begin, for the repository is not ours to write.
   case prevented(HoldfastError)
   case looked(FollowUp.Look, files: WatchedFiles)
@@ -65,7 +65,8 @@ final class DatabaseWork: Sendable {
       if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
     }
     let audit = backup.withLock { $0.changes.takeAudit() }
-    return .backedUp(ending, files: files, audit: audit, shortage: shortage)
+    let comparing = trigger == .change ? backup.withLock { $0.changes.comparing } : 0
+    return .backedUp(ending, files: files, audit: audit, shortage: shortage, comparing: comparing)
   }
 
   /// Sees whether something was committed since the last backup.

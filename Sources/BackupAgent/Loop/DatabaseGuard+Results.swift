@@ -14,8 +14,9 @@ extension DatabaseGuard {
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
     case .released: break
-    case .backedUp(let ending, let files, let audit, let shortage):
+    case .backedUp(let ending, let files, let audit, let shortage, let comparing):
       self.files = files
+      if comparing > 0 { _ = machine.receive(.compared(milliseconds: comparing), at: clock.moment) }
       take(audit)
       if let shortage { raise(.lowSpace, shortage) } else { clearAlarms([.lowSpace]) }
       end(job, outcome(ending))

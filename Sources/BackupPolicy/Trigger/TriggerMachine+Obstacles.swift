@@ -51,7 +51,8 @@ extension TriggerMachine {
     let floor = lastStart.map {
       Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
     }
-    return [floor, backoff.pause(settings)].compactMap { $0 }.reduce(change.settling(settings)) {
+    let rest = rest.map { Pause(until: $0, reason: "a comparison of all pages, which is to take a tenth of the time") }
+    return [floor, rest, backoff.pause(settings)].compactMap { $0 }.reduce(change.settling(settings)) {
       $1.until > $0.until ? $1 : $0
     }
   }

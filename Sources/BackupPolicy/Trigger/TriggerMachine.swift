@@ -14,6 +14,8 @@ package struct TriggerMachine: Sendable {
   static let tolerance: Int64 = 60000
   /// How often in a row a backup is given up for an application that closes the database.
   static let releaseLimit = 2
+  /// A comparison reads the whole database, so that changes wait after it until it was a tenth of the time.
+  static let restAfterComparison: Int64 = 9
 
   package private(set) var settings: TriggerSettings
 
@@ -26,6 +28,8 @@ package struct TriggerMachine: Sendable {
   private(set) var backoff = Backoff()
   var history = TriggerHistory()
   private(set) var lastStart: Int64?
+  /// Monotonic milliseconds until which no change starts a backup; see ``restAfterComparison``.
+  private(set) var rest: Int64?
   private(set) var releases = 0
   /// A backup was given up in this very event, and goes on without waiting for anything.
   private(set) var isResuming = false
@@ -66,6 +70,8 @@ package struct TriggerMachine: Sendable {
       guard requested == nil else { return skip("a backup that was asked for is waiting already") }
       requested = now.wall
     case .finished(let outcome): finish(outcome)
+    case .compared(let milliseconds):
+      rest = now.monotonic.addingClamped(max(0, milliseconds).multipliedClamped(by: Self.restAfterComparison))
     case .reload(let settings): reload(settings)
     case .shutdown: isStopping = true
     case .tick: break

@@ -40,6 +40,8 @@ package enum TriggerEvent: Hashable, Sendable {
   /// newest scheduled point, nil where there never was one and so nothing to make up.
   case startup(changedWhileDown: Bool, lastScheduled: Timestamp?)
   case finished(Outcome)
+  /// The backup that is about to finish could not tell what had changed, and took so many milliseconds to compare all pages.
+  case compared(milliseconds: Int64)
   /// Somebody asked for a backup now: SIGUSR1, later the API.
   case requested
   /// The deadline of the last `.wait` has come, the wall clock was set, or the machine woke from sleep.
