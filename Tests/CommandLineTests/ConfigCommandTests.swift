@@ -65,6 +65,8 @@ struct ConfigCommandTests {
         keep_last            -                            default: all
         retention_days       -                            default: all
         max_backups          -                            default: all
+        anomaly_hold         30d                          default
+        min_free_space       -                            default: off
         stop_grace           10s                          default
         log_level            -                            default: info for the agent, else warning
 

@@ -31,20 +31,27 @@ struct ChangeBackup {
   let service: BackupService
   let settings: AgentSettings
   let logger: Logger
-  private let held: HeldConnection
+  let held: HeldConnection
   private var memory: AgentMemory?
   /// What the memory's fingerprint is of, where this process saw it.
   private var lastState: DatabaseState?
-  private let changes: ChangeSession
+  let changes: ChangeSession
   /// Monotonic milliseconds of the last cleaning up.
   private var cleanedUp: Int64?
+  /// Monotonic milliseconds of the last making of room.
+  private var madeRoom: Int64?
   private static let cleaningInterval: Int64 = 60_000
 
-  /// - Parameter held: the connection that it reads through, and leaves open.
-  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection) {
+  /// - Parameters:
+  ///   - held: the connection that it reads through, and leaves open.
+  ///   - changes: where another of its kind for the same database has followed it so far.
+  init(
+    _ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
+    changes: ChangeSession? = nil
+  ) {
     self.service = service
     self.held = held
-    changes = ChangeSession(service, held)
+    self.changes = changes ?? ChangeSession(service, held)
     self.settings = settings
     self.logger = logger
   }
@@ -94,6 +101,7 @@ struct ChangeBackup {
       logger.debug("\(stored.point): \(stored.how)")
       remember(stored.point, stored.filename, stored.state)
       guard let metadata = stored.metadata else { return .unchanged(stored.point) }
+      announceAnomaly(metadata)
       if settings.verifyAfterCreate { verify(metadata.id, progress) }
       return .stored(metadata)
     case .fullNeeded(let reason):
@@ -112,12 +120,21 @@ struct ChangeBackup {
   }
 
   private mutating func takeFull(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
-    let point = try service.create(settings.request, progress: progress)
-    changes.forget()
+    let (point, audit) = try changes.storeFull(settings.request, progress)
+    note(audit, of: point.id)
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point.id, point.filename, state)
+    announceAnomaly(point)
     if settings.verifyAfterCreate { verify(point.id, progress) }
     return .stored(point)
+  }
+
+  private func note(_ audit: AuditOutcome, of full: PointID) {
+    switch audit {
+    case .missed(let miss): logger.error("\(miss.error.message)", metadata: ["hint": "\(miss.error.hint ?? "")"])
+    case .passed(let parent): logger.debug("\(full): audited: all that changed since \(parent) was followed")
+    case .notAudited(let reason): logger.debug("\(full): not audited: \(reason)")
+    }
   }
 
   /// Removes what retention says; a failure is logged and makes the backup no worse.
@@ -138,6 +155,33 @@ struct ChangeBackup {
     } catch {
       logger.warning("cleaning up failed: \(error)")
     }
+  }
+
+  /// Before a backup: lets retention make room where less is free than is to stay so.
+  ///
+  /// - Returns: what was missing before, for an alarm; nil where there was enough.
+  mutating func makeRoom(_ progress: Progress) -> HoldfastError? {
+    guard let wanted = settings.retention?.minFreeSpace, let space = try? service.space(),
+      let shortage = wanted.shortage(space)
+    else { return nil }
+    let now = environment.monotonic()
+    if madeRoom.map({ now - $0 >= Self.cleaningInterval }) ?? true {
+      madeRoom = now
+      applyRetention(progress, atOnce: true)
+    }
+    return HoldfastError(
+      .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
+      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run shows what goes")
+  }
+
+  private func announceAnomaly(_ point: PointMetadata) {
+    guard !point.openAnomalies.isEmpty else { return }
+    logger.error(
+      "\(point.id) of \(service.database ?? "") is anomalous: it \(point.openAnomalies.joined(separator: ", and "))",
+      metadata: [
+        "hint":
+          "what was before it is held; if it was meant, holdfast accept \(point.id) ends that, if not, holdfast list shows what to restore"
+      ])
   }
 
   private func verify(_ id: PointID, _ progress: Progress) {
@@ -211,13 +255,14 @@ extension ChangeBackup {
     }
   }
 
-  /// Says what is odd about the database; returns the reason where it must not be backed up.
+  /// Says what no point tells: that a file was replaced. Returns the reason where the database must not be backed up.
   private func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
     guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
     for alarm in ContentAlarm.decide(before: before, now: state.content) {
       let error = alarm.error(database: database, lastGood: point)
       if alarm.forbidsBackup { return error }
-      logger.error("\(error)")
+      // The others show in the point that is stored next. A restore of ours may replace the file.
+      if alarm == .replaced, (try? service.wasJustRestored()) != true { logger.error("\(error)") }
     }
     return nil
   }

@@ -7,7 +7,10 @@ import Synchronization
 /// later change is taken for known.
 enum JobResult: Sendable {
   case assessed(Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles)
-  case backedUp(Result<ChangeBackup.Ending, any Error>, files: WatchedFiles)
+  /// `shortage`: there was less room than is to stay free.
+  case backedUp(
+    Result<ChangeBackup.Ending, any Error>, files: WatchedFiles, audit: AuditOutcome? = nil,
+    shortage: HoldfastError? = nil)
   /// A backup could not begin, for the repository is not ours to write.
   case prevented(HoldfastError)
   case looked(FollowUp.Look, files: WatchedFiles)
@@ -51,6 +54,7 @@ final class DatabaseWork: Sendable {
 
   private func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
     let files = files()
+    let shortage = backup.withLock { $0.makeRoom(progress) }
     if trigger == .change { CommitLook(database.service, held).awaitCommit() }
     let ending = backup.withLock { backup in
       Result { try trigger == .change ? backup.take(progress) : takeAnyway(trigger, progress, &backup) }
@@ -60,7 +64,8 @@ final class DatabaseWork: Sendable {
       log(point, reason, logger)
       if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
     }
-    return .backedUp(ending, files: files)
+    let audit = backup.withLock { $0.changes.takeAudit() }
+    return .backedUp(ending, files: files, audit: audit, shortage: shortage)
   }
 
   /// Sees whether something was committed since the last backup.
@@ -94,7 +99,7 @@ final class DatabaseWork: Sendable {
     settings.request.backupType = trigger.rawValue
     if trigger == .scheduled { settings.verifyAfterCreate = true }
     let before = memory()
-    var once = ChangeBackup(database.service, settings, logger, held)
+    var once = ChangeBackup(database.service, settings, logger, held, changes: backup.changes)
     if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
     let ending = try once.take(progress)
     if let before { compare(before) }
@@ -107,12 +112,12 @@ final class DatabaseWork: Sendable {
     (try? database.service.repository()).flatMap { AgentMemory.load($0) }
   }
 
-  /// The alarms that a backup without a memory cannot raise.
+  /// The alarm that a backup without a memory cannot raise.
   private func compare(_ before: AgentMemory) {
     guard let content = before.content, let now = memory()?.content, let path = database.service.database else {
       return
     }
-    for alarm in ContentAlarm.decide(before: content, now: now) where !alarm.forbidsBackup {
+    for alarm in ContentAlarm.decide(before: content, now: now) where alarm == .replaced {
       logger.error("\(alarm.error(database: path, lastGood: before.point))")
     }
   }

@@ -14,8 +14,10 @@ extension DatabaseGuard {
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
     case .released: break
-    case .backedUp(let ending, let files):
+    case .backedUp(let ending, let files, let audit, let shortage):
       self.files = files
+      take(audit)
+      if let shortage { raise(.lowSpace, shortage) } else { clearAlarms([.lowSpace]) }
       end(job, outcome(ending))
     case .prevented(let error):
       raise(error.code == .busy ? .otherAgent : Alarm(error.code), error)
@@ -66,6 +68,17 @@ extension DatabaseGuard {
   }
 
   // MARK: Backups
+
+  /// A miss was logged where it was found.
+  private func take(_ audit: AuditOutcome?) {
+    switch audit {
+    case .missed(let miss):
+      trackerMisses += 1
+      _ = alarms.raise(.trackerMiss, miss.error, at: clock.now)
+    case .passed: clearAlarms([.trackerMiss])
+    case .notAudited, nil: break
+    }
+  }
 
   private func outcome(_ ending: Result<ChangeBackup.Ending, any Error>) -> Outcome {
     switch ending {

@@ -9,6 +9,8 @@ enum Alarm: String, Hashable, Sendable {
   case corrupt
   case permission = "permission_denied"
   case diskFull = "disk_full"
+  /// Less room than is to stay free.
+  case lowSpace = "low_space"
   /// No key, or a wrong one.
   case key
   /// The database's folder is gone.
@@ -17,6 +19,8 @@ enum Alarm: String, Hashable, Sendable {
   case unwatched
   /// Another agent has the repository.
   case otherAgent = "other_agent"
+  /// A full found pages that had changed unseen; over when the next one finds none.
+  case trackerMiss = "tracker_miss"
   /// Backups fail for another reason.
   case failing
 

@@ -43,6 +43,10 @@ package struct ArchiveHeader: Hashable, Sendable {
     case chainID
     /// Page count (4), pages stored (4) and digest (16) of an unencrypted incremental, which has no trailer.
     case image
+    /// Free pages (4), tables (4), and the marks of some tables (4 each).
+    case content = 12
+    /// What was odd about the database, as a JSON array.
+    case anomalies
   }
 
   package var repositoryID: [UInt8]
