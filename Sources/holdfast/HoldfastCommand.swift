@@ -19,7 +19,8 @@ struct HoldfastCommand: ParsableCommand {
       """,
     version: holdfastVersion,
     subcommands: [
-      Create.self, List.self, Show.self, Verify.self, Restore.self, Delete.self, Cleanup.self, Stats.self, Agent.self,
+      Create.self, List.self, Show.self, Verify.self, Restore.self, Delete.self, Cleanup.self, Compact.self, Stats.self,
+      Agent.self,
       Init.self, Config.self, Schedule.self, Doctor.self,
     ])
 }

@@ -44,7 +44,7 @@ final class ChangeSession: @unchecked Sendable {
     }
     let session = try incrementals ?? IncrementalSession(service)
     incrementals = session
-    // Nothing merges incrementals yet, so that a chain has to end somewhere.
+    // Thinning keeps chains short; one that it cannot shorten has to end somewhere.
     if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
     var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
     var connection: DatabaseConnection?
@@ -59,6 +59,13 @@ final class ChangeSession: @unchecked Sendable {
       return (snapshot, changes)
     }
     return try settle(outcome, seen)
+  }
+
+  /// Thins the repository out; what is known of the newest point stays known.
+  func thin(_ policy: ThinningPolicy, _ control: ThinningControl) throws -> CompactionOutcome {
+    guard try service.environment.files.status(service.folder) != nil else { return CompactionOutcome() }
+    return try service.compact(
+      policy, within: incrementals, progress: control.progress, goesOn: { control.goesOn })
   }
 
   /// A full was stored by somebody else, so that nothing is known of what changed since.

@@ -11,6 +11,8 @@ enum JobResult: Sendable {
   /// A backup could not begin, for the repository is not ours to write.
   case prevented(HoldfastError)
   case looked(FollowUp.Look, files: WatchedFiles)
+  /// Old incrementals were merged, all that there were to merge or as many as there was time for.
+  case thinned(isFinished: Bool)
 
   /// What the repository holds at the start.
   struct Newest: Sendable {
@@ -58,6 +60,11 @@ final class DatabaseWork: Sendable {
   func look() -> JobResult {
     let files = files()
     return .looked(backup.withLock { CommitLook(database.service).look($0) }, files: files)
+  }
+
+  /// Merges old incrementals, until there are none left or a backup is due.
+  func thin(_ control: ThinningControl) -> JobResult {
+    .thinned(isFinished: backup.withLock { $0.thin(control) })
   }
 
   private func files() -> WatchedFiles {

@@ -16,6 +16,7 @@ extension DatabaseGuard {
     case .backedUp(let ending, let files):
       self.files = files
       end(job, outcome(ending))
+    case .thinned(let isFinished): thinningRhythm.end(isFinished: isFinished)
     case .prevented(let error):
       raise(error.code == .busy ? .otherAgent : Alarm(error.code), error)
       end(job, .failed(error.code))
@@ -70,6 +71,7 @@ extension DatabaseGuard {
     switch ending {
     case .success(.stored(let point)):
       newest = (point.id, point.created)
+      thinningRhythm.noteBackup()
       clearAlarms(Alarm.ofBackups)
       return .stored
     case .success(.unchanged(let point)):

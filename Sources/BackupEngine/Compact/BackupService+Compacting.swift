@@ -6,6 +6,8 @@ package struct CompactionOutcome: Sendable {
   package var done: [(step: CompactionStep, bytesAfter: Int64)] = []
   /// What was not, and why: archives that cannot be read, points that others changed meanwhile.
   package var skipped: [(step: CompactionStep, error: HoldfastError)] = []
+
+  package init() {}
 }
 
 extension BackupService {
@@ -28,8 +30,8 @@ extension BackupService {
     let repository = try repository()
     var outcome = CompactionOutcome()
     while true {
-      let (plan, known) = try plan(policy, repository)
-      let compactor = compactor(repository, known, session, progress)
+      let (plan, points) = try plan(policy, repository)
+      let compactor = compactor(repository, points, session, progress)
       let skipped = Set(outcome.skipped.map(\.step.removed))
       // Merged links have fewer pages than was known before, so that another round may find more to do.
       let steps = plan.steps.filter { !skipped.contains($0.removed) }
@@ -38,6 +40,7 @@ extension BackupService {
         guard goesOn() else { return outcome }
         try progress.update("compacting", Int64(number), of: Int64(steps.count))
         try perform(step, compactor, &outcome)
+        if let done = outcome.done.last, done.step == step { session?.lighten(done, points) }
       }
     }
   }
@@ -54,11 +57,13 @@ extension BackupService {
   }
 
   private func compactor(
-    _ repository: Repository, _ known: [PointID: PointID?], _ session: IncrementalSession?, _ progress: Progress
+    _ repository: Repository, _ points: [StoredPoint], _ session: IncrementalSession?, _ progress: Progress
   ) -> Compactor {
     let patience = environment.repositoryPatience
+    let parents = points.map { ($0.id, $0.metadata.parentID) }
     return Compactor(
-      repository: repository, environment: environment, level: defaults.level, progress: progress, known: known
+      repository: repository, environment: environment, level: defaults.level, progress: progress,
+      known: Dictionary(parents, uniquingKeysWith: { first, _ in first })
     ) { touched, body in
       guard let session else { return try repository.exclusively(patience: patience, body) }
       try session.maintain(touching: touched, body)
@@ -67,7 +72,7 @@ extension BackupService {
 
   private func plan(
     _ policy: ThinningPolicy, _ repository: Repository
-  ) throws -> (plan: CompactionPlan, known: [PointID: PointID?]) {
+  ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
     let now = environment.now()
     var latest = Timestamp(milliseconds: .min)
     let points = try repository.points()
@@ -77,8 +82,15 @@ extension BackupService {
       latest = max(latest, facts.created)
       return facts
     }
-    let parents = points.map { ($0.id, $0.metadata.parentID) }
-    return (policy.plan(facts, now: now), Dictionary(parents, uniquingKeysWith: { first, _ in first }))
+    return (policy.plan(facts, now: now), points)
+  }
+}
+
+extension IncrementalSession {
+  /// Tells the session that its chain became lighter, where it was this one.
+  fileprivate func lighten(_ done: (step: CompactionStep, bytesAfter: Int64), _ points: [StoredPoint]) {
+    guard let chain = points.first(where: { $0.id == done.step.removed[0] })?.metadata.chainID else { return }
+    lighten(chain, incrementals: done.step.removed.count, bytes: done.step.bytesBefore - done.bytesAfter)
   }
 }
 

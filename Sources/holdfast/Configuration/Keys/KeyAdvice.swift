@@ -70,6 +70,7 @@ enum KeyAdvice {
     "keep_count": .keepLast, "max_count": .maxBackups, "loglevel": .logLevel, "logging": .logLevel,
     "log": .logLevel, "verbosity": .logLevel, "verify_after_backup": .verifyAfterCreate, "disabled": .enabled,
     "grace": .stopGrace, "stop_timeout": .stopGrace, "catchup": .catchUp, "misfire_grace_time": .catchUp,
+    "thinning": .thin, "compact": .thin, "compaction": .thin,
   ]
 
   private static let elsewhere: [String: String] = [
