@@ -31,19 +31,26 @@ struct ThinningHistory {
   ///
   /// - Returns: what breaks on the way; nil where every point can be restored at any moment.
   mutating func apply(_ plan: CompactionPlan) -> String? {
+    var left = Dictionary(uniqueKeysWithValues: points.map { ($0.id, $0) })
+    var children: [PointID: Set<PointID>] = [:]
+    for point in points { point.parent.map { _ = children[$0, default: []].insert(point.id) } }
     for step in plan.steps {
-      let run = points.filter { step.removed.contains($0.id) || $0.id == step.survivor }
-      guard run.map(\.id) == step.removed + [step.survivor].compactMap({ $0 }) else { return "not in order: \(step)" }
-      if let survivor = points.firstIndex(where: { $0.id == step.survivor }) {
+      if let id = step.survivor {
+        let run = (step.removed + [id]).compactMap { left[$0] }
         for (child, parent) in zip(run.dropFirst(), run) where child.parent != parent.id { return "no run: \(step)" }
-        points[survivor].parent = run[0].parent
-        points[survivor].pagesStored = min(run.reduce(0) { $0 + $1.pagesStored }, points[survivor].pageCount)
+        guard run.count == step.removed.count + 1 else { return "not there: \(step)" }
+        children[run[run.count - 2].id]?.remove(id)
+        left[id]?.parent = run[0].parent
+        left[id]?.pagesStored = min(run.reduce(0) { $0 + $1.pagesStored }, run[run.count - 1].pageCount)
+        run[0].parent.map { _ = children[$0, default: []].insert(id) }
       }
       for id in step.removed.reversed() {
-        points.removeAll { $0.id == id }
-        if let child = points.first(where: { $0.parent == id }) { return "\(child.id) needs \(id), which is gone" }
+        if let child = children[id]?.first { return "\(child) needs \(id), which is gone" }
+        guard let point = left.removeValue(forKey: id) else { return "\(id) goes twice" }
+        point.parent.map { _ = children[$0]?.remove(id) }
       }
     }
+    points = points.compactMap { left[$0.id] }
     return nil
   }
 

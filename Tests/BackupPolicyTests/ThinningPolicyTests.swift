@@ -24,20 +24,21 @@ struct ThinningPolicyTests {
     #expect(history.plan(seconds: 3 * hour).steps.isEmpty)
   }
 
-  @Test("nine days of a point each minute, thinned every hour")
+  @Test("nine days of a point every five minutes, thinned every hour")
   func days() {
+    let pause = 5 * minute
     var history = ThinningHistory()
     history.add("full", seconds: 0)
-    for now in 1...(9 * day / minute) {
-      history.add("incremental", seconds: now * minute)
-      guard (now * minute).isMultiple(of: hour) else { continue }
-      #expect(history.apply(history.plan(seconds: now * minute)) == nil)
-      #expect(history.plan(seconds: now * minute).steps.isEmpty)
+    for now in stride(from: pause, through: 9 * day, by: Int(pause)) {
+      history.add("incremental", seconds: now)
+      guard now.isMultiple(of: hour) else { continue }
+      #expect(history.apply(history.plan(seconds: now)) == nil)
+      #expect(history.plan(seconds: now).steps.isEmpty)
     }
     let end = 9 * day
-    let minutes: [Int64] = Array(stride(from: end - day + minute, through: end, by: Int(minute)))
-    // The last of its hour is a minute before the next one.
-    let hours: [Int64] = Array(stride(from: end - 7 * day + hour - minute, to: end - day, by: Int(hour)))
+    let minutes: [Int64] = Array(stride(from: end - day + pause, through: end, by: Int(pause)))
+    // The last of its hour comes five minutes before the next hour.
+    let hours: [Int64] = Array(stride(from: end - 7 * day + hour - pause, to: end - day, by: Int(hour)))
     #expect(history.times == hours + minutes)
     #expect(history.points[1].parent == history.points[0].id)
   }

@@ -11,10 +11,7 @@ struct ThinningTree {
     self.points = points
     let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
     let parent = points.indices.map { position -> Int? in
-      guard points[position].kind == "incremental", let id = points[position].parent, let found = positions[id],
-        found < position
-      else { return nil }
-      return found
+      points[position].parent.flatMap { positions[$0] }.flatMap { $0 < position ? $0 : nil }
     }
     var top: [Int] = []
     for position in points.indices { top.append(parent[position].map { top[$0] } ?? position) }
