@@ -35,7 +35,9 @@ package enum AgentRunner {
     service: BackupService, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
     try GuardedDatabase(name: "", service: service, settings: settings).requireEssentials()
-    var backup = ChangeBackup(service, settings, logger)
+    let held = HeldConnection(service.environment)
+    defer { held.close() }
+    var backup = ChangeBackup(service, settings, logger, held)
     let reason: String
     switch try backup.assess() {
     case .absent(let error): throw error

@@ -12,7 +12,7 @@ final class AgentHarness: Sendable {
   let folder: TemporaryFolder
   let database: String
   let backups: String
-  let log = LogRecorder()
+  let log: LogRecorder
   let service: BackupService
   let control: AgentControl
   let rows: PointRows
@@ -22,8 +22,9 @@ final class AgentHarness: Sendable {
   ///   - now: wall time, where a test sets it.
   init(
     folder data: String = "data", database name: String = "app.db", files: (any FileOperations)? = nil,
-    now: (@Sendable () -> Timestamp)? = nil
+    now: (@Sendable () -> Timestamp)? = nil, logLevel: Logger.Level = .info
   ) throws {
+    log = LogRecorder(logLevel)
     folder = try TemporaryFolder()
     rows = PointRows(folder)
     try SystemFileOperations().makeFolders(folder.path(data))
@@ -170,6 +171,11 @@ func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) as
 /// Keeps what is logged.
 final class LogRecorder: Sendable {
   private let recorded = Mutex<[String]>([])
+  private let level: Logger.Level
+
+  init(_ level: Logger.Level = .info) {
+    self.level = level
+  }
 
   var lines: [String] { recorded.withLock { $0 } }
 
@@ -177,7 +183,7 @@ final class LogRecorder: Sendable {
 
   func clear() { recorded.withLock { $0.removeAll() } }
 
-  var logger: Logger { Logger(label: "test") { [self] _ in Handler(recorder: self) } }
+  var logger: Logger { Logger(label: "test") { [self] _ in Handler(recorder: self, logLevel: level) } }
 
   func wait(for text: String) async throws {
     for _ in 0..<30000 {
@@ -190,7 +196,7 @@ final class LogRecorder: Sendable {
   private struct Handler: LogHandler {
     let recorder: LogRecorder
     var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.info
+    var logLevel: Logger.Level
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
       get { metadata[key] }

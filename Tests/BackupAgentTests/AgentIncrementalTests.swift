@@ -45,8 +45,9 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    let session = ChangeSession(harness.service)
-    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger)
+    let held = HeldConnection(harness.service.environment)
+    let session = ChangeSession(harness.service, held)
+    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger, held)
     _ = try backup.take(Progress())
     let application = try DatabaseApplication(harness.database, "PRAGMA wal_autocheckpoint = 0")
     var ways: [String] = []
@@ -76,9 +77,10 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger)
+    let held = HeldConnection(harness.service.environment)
+    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger, held)
     _ = try backup.take(Progress())
-    let session = ChangeSession(harness.service)
+    let session = ChangeSession(harness.service, held)
     for _ in 1...2 {
       guard case .stored(let stored) = try session.store(AgentHarness.settings().request, Progress()) else {
         Issue.record("a full was wanted")

@@ -54,7 +54,8 @@ import TestSupport
       os._exit(0)
       """)
     try await offPool {
-      var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger)
+      var backup = ChangeBackup(
+        harness.service, AgentHarness.settings(), harness.log.logger, HeldConnection(harness.service.environment))
       let committed = Atomic(false)
       _ = try backup.take(
         Progress { [database = harness.database] _, _, _ in

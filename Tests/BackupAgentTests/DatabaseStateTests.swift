@@ -11,7 +11,8 @@ import TestSupport
 @Suite struct DatabaseStateTests {
   private func fingerprint(_ harness: AgentHarness) throws -> String? {
     let sighting = try DatabaseState.read(
-      harness.database, scratchPath: harness.folder.path("scratch"), harness.service.environment)
+      harness.database, scratchPath: harness.folder.path("scratch"),
+      HeldConnection(harness.service.environment))
     guard case .state(let state) = sighting else { return nil }
     return state.fingerprint
   }

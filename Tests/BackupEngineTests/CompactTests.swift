@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Synchronization
 import TestSupport
 import Testing
 
@@ -38,5 +39,195 @@ extension CreateRequest {
     request.backupType = "change"
     request.encrypt = encrypt
     return request
+  }
+}
+
+extension CompactTests {
+  /// Two hours after a full and four changes: the first three are to be merged into the last.
+  private func makeOldChain(_ secret: TestBed.Secret = .key) throws -> (TestBed, [PointMetadata]) {
+    let bed = try TestBed()
+    let points = try bed.makeChain(secret, .change(encrypt: secret != .none), incrementals: 4)
+    bed.time.advance(seconds: 2 * 3600)
+    return (bed, points)
+  }
+
+  private func requireWhole(_ bed: TestBed, _ points: [PointMetadata], secret: TestBed.Secret = .key) throws {
+    let left = try bed.service(secret).list()
+    #expect(left.map(\.id) == points.reversed().map(\.id))
+    for point in left { #expect(try bed.service(secret).verify(point.id.text).verified, "\(point.id)") }
+  }
+
+  @Test(
+    "a link that cannot be read is said, and nothing of its run is touched", arguments: [TestBed.Secret.key, .none])
+  func damage(_ secret: TestBed.Secret) throws {
+    let (bed, points) = try makeOldChain(secret)
+    let path = bed.archivePath(points[2])
+    var bytes = try #require(try bed.folder.read("backups/\(points[2].filename)"))
+    // Within the pages, behind the head that a listing reads.
+    bytes[bytes.count - 500] ^= 1
+    try SystemFileOperations().unlink(path)
+    try bed.folder.write("backups/\(points[2].filename)", bytes)
+    let before = try bed.folder.read("backups/\(points[4].filename)")
+    let outcome = try bed.service(secret).compact(ThinningPolicy())
+    #expect(outcome.done.isEmpty && outcome.skipped.count == 1)
+    #expect(outcome.skipped.first?.error.message.contains("\(points[2].id)") == true, "\(outcome.skipped)")
+    #expect(outcome.skipped.first?.error.code.exitCode == 3)
+    #expect(try bed.service(secret).list().count == 5)
+    #expect(try bed.folder.read("backups/\(points[4].filename)") == before)
+    #expect(try bed.restored(points[1].id, secret).count > 0)
+  }
+
+  @Test("without the key, or with another one, nothing happens")
+  func wrongKey() throws {
+    let (bed, points) = try makeOldChain()
+    let none = #expect(throws: HoldfastError.self) { try bed.service(.none).compact(ThinningPolicy()) }
+    #expect(none?.code == .keyMissing)
+    let other = Credentials(key: SecretBytes([UInt8](repeating: 9, count: 32)))
+    let wrong = #expect(throws: HoldfastError.self) { try bed.service(other).compact(ThinningPolicy()) }
+    #expect(wrong?.code == .wrongKey)
+    try requireWhole(bed, points)
+  }
+
+  @Test("what was stored under a password and a key opens with either of them afterwards")
+  func slots() throws {
+    let (bed, points) = try makeOldChain(.both)
+    let before = try bed.restored(points[4].id, .both)
+    #expect(try bed.service(.key).compact(ThinningPolicy()).done.count == 1)
+    #expect(try bed.restored(points[4].id, .password) == before)
+    #expect(try bed.restored(points[4].id, .key) == before)
+  }
+
+  @Test("merging twice with the same outcome never seals two payloads with one key")
+  func freshKeys() throws {
+    let (bed, points) = try makeOldChain()
+    let copy = try Shell.run("cp", ["-r", bed.backups, bed.folder.path("copy")])
+    #expect(copy.status == 0)
+    #expect(try bed.service().compact(ThinningPolicy()).done.count == 1)
+    let one = try bed.folder.read("backups/\(points[4].filename)")
+    _ = try Shell.run("rm", ["-r", bed.backups])
+    _ = try Shell.run("mv", [bed.folder.path("copy"), bed.backups])
+    #expect(try bed.service().compact(ThinningPolicy()).done.count == 1)
+    let two = try bed.folder.read("backups/\(points[4].filename)")
+    // One key and the same payload would give the same bytes behind the head.
+    #expect(one?.suffix(500) != two?.suffix(500))
+  }
+
+  @Test("a point that somebody else built on a middle one meanwhile keeps it")
+  func builtOnMeanwhile() throws {
+    let (bed, points) = try makeOldChain()
+    let aside = try bed.hide(points[4])
+    try bed.change("UPDATE marker SET text = 'a branch'")
+    let branch = try bed.storeIncremental(.key, .change())
+    let branchAside = try bed.hide(branch)
+    try bed.bringBack(points[4], aside)
+    #expect(branch.parentID == points[3].id)
+    let once = Once()
+    let progress = Progress { activity, _, _ in
+      guard activity == "reading", once.begin() else { return }
+      do { try bed.bringBack(branch, branchAside) } catch { Issue.record(error) }
+    }
+    let outcome = try bed.service().compact(ThinningPolicy(), progress: progress)
+    #expect(outcome.skipped.first?.error.code == .factsChanged, "\(outcome)")
+    #expect(outcome.skipped.first?.error.message.contains("builds on") == true, "\(outcome)")
+    // The next round saw it: what comes before the branch could be merged.
+    #expect(outcome.done.map(\.step.survivor) == [points[3].id])
+    try requireWhole(bed, [points[0], points[3], points[4], branch])
+  }
+
+  @Test("a point that was replaced meanwhile is left alone")
+  func replacedMeanwhile() throws {
+    let (bed, points) = try makeOldChain()
+    let once = Once()
+    let progress = Progress { activity, _, _ in
+      guard activity == "reading", once.begin() else { return }
+      do { try bed.bringBack(points[4], bed.hide(points[4])) } catch { Issue.record(error) }
+    }
+    let outcome = try bed.service().compact(ThinningPolicy(), progress: progress)
+    #expect(outcome.skipped.first?.error.code == .factsChanged && outcome.done.isEmpty, "\(outcome)")
+    try requireWhole(bed, points)
+  }
+
+  @Test("a session goes on after its own compaction and after somebody else's")
+  func session() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 100, bytes: 300)
+    _ = try bed.service().create(.change())
+    let faults = StepFaults()
+    let session = try IncrementalSession(bed.service(files: faults))
+    var round = 0
+    func next() throws -> (PointMetadata, [String]) {
+      round += 1
+      bed.time.advance(seconds: 1)
+      try bed.change("UPDATE marker SET text = '\(round)'")
+      let before = faults.count
+      guard case .stored(let point, _) = try session.store(.change(), .unknown, of: bed.database) else {
+        throw BrokenPromise("nothing was stored")
+      }
+      #expect(try bed.restored(point.id) == bed.image(), "\(round)")
+      return (point, Array(faults.steps.dropFirst(before)))
+    }
+    for _ in 1...3 { _ = try next() }
+    bed.time.advance(seconds: 2 * 3600)
+    _ = try next()
+    let own = try bed.service(files: faults).compact(ThinningPolicy(), within: session)
+    #expect(own.done.count == 1 && session.weight?.incrementals == 2)
+    let (_, steps) = try next()
+    #expect(!steps.contains { $0.contains(" list ") }, "it looked at the whole repository: \(steps)")
+    let bytes = try bed.service().list().filter(\.isIncremental).reduce(0) { $0 + $1.metadata.compressedSize }
+    #expect(session.weight?.incrementals == 3 && session.weight?.incrementalBytes == bytes)
+    bed.time.advance(seconds: 3 * 3600)
+    #expect(try bed.service().compact(ThinningPolicy()).done.isEmpty == false)
+    _ = try next()
+    #expect(try bed.service().list().allSatisfy { $0.problems.isEmpty })
+  }
+
+  @Test("a point is verified and restored while others merge what it needs", arguments: 0..<6)
+  func readers(round: Int) async throws {
+    let (bed, points) = try makeOldChain(round.isMultiple(of: 2) ? .key : .none)
+    let secret: TestBed.Secret = round.isMultiple(of: 2) ? .key : .none
+    let image = try bed.image()
+    let merged = Once()
+    let reading = Task {
+      var rounds = 0
+      while rounds < 2 || !merged.isBegun {
+        let verification = try await bed.service(secret).verify(points[4].id)
+        #expect(verification.verified, "\(verification.errors)")
+        let restored = try bed.restored(points[4].id, secret)
+        #expect(restored == image)
+        rounds += 1
+      }
+    }
+    let outcome = try bed.service(secret).compact(ThinningPolicy())
+    _ = merged.begin()
+    try await reading.value
+    #expect(outcome.done.count == 1, "\(outcome)")
+  }
+}
+
+/// Something that happens once, whoever comes first.
+private final class Once: Sendable {
+  private let begun = Mutex(false)
+  var isBegun: Bool { begun.withLock { $0 } }
+  func begin() -> Bool {
+    begun.withLock { begun in
+      defer { begun = true }
+      return !begun
+    }
+  }
+}
+
+extension TestBed {
+  /// Moves a point's files out of the repository; returns where to.
+  fileprivate func hide(_ point: PointMetadata) throws -> String {
+    let aside = folder.path("aside-\(point.id)")
+    try SystemFileOperations().makeFolders(aside)
+    try SystemFileOperations().rename(archivePath(point), to: "\(aside)/archive")
+    try SystemFileOperations().rename("\(backups)/.metadata/\(point.id).json", to: "\(aside)/json")
+    return aside
+  }
+
+  fileprivate func bringBack(_ point: PointMetadata, _ aside: String) throws {
+    try SystemFileOperations().rename("\(aside)/archive", to: archivePath(point))
+    try SystemFileOperations().rename("\(aside)/json", to: "\(backups)/.metadata/\(point.id).json")
   }
 }

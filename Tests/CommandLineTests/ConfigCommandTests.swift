@@ -65,6 +65,7 @@ struct ConfigCommandTests {
         keep_last            -                            default: all
         retention_days       -                            default: all
         max_backups          -                            default: all
+        thin                 true                         default
         stop_grace           10s                          default
         log_level            -                            default: info for the agent, else warning
 

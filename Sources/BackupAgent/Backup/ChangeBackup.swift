@@ -31,6 +31,7 @@ struct ChangeBackup {
   let service: BackupService
   let settings: AgentSettings
   let logger: Logger
+  private let held: HeldConnection
   private var memory: AgentMemory?
   /// What the memory's fingerprint is of, where this process saw it.
   private var lastState: DatabaseState?
@@ -39,9 +40,11 @@ struct ChangeBackup {
   private var cleanedUp: Int64?
   private static let cleaningInterval: Int64 = 60_000
 
-  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger) {
+  /// - Parameter held: the connection that it reads through, and leaves open.
+  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection) {
     self.service = service
-    changes = ChangeSession(service)
+    self.held = held
+    changes = ChangeSession(service, held)
     self.settings = settings
     self.logger = logger
   }
@@ -210,8 +213,7 @@ extension ChangeBackup {
 
   private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
     try DatabaseState.read(
-      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", environment,
-      comparison: comparison)
+      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", held, comparison: comparison)
   }
 
   /// The same state, in a point that is still there.

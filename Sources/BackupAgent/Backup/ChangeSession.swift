@@ -25,13 +25,15 @@ final class ChangeSession: @unchecked Sendable {
   }
 
   private let service: BackupService
+  private let held: HeldConnection
   private var incrementals: IncrementalSession?
   private var tracker = PageTracker()
   /// The point whose state the tracker started at.
   private var base: PointID?
 
-  init(_ service: BackupService) {
+  init(_ service: BackupService, _ held: HeldConnection) {
     self.service = service
+    self.held = held
   }
 
   /// Stores an incremental on the newest point.
@@ -47,13 +49,9 @@ final class ChangeSession: @unchecked Sendable {
     // Thinning keeps chains short; one that it cannot shorten has to end somewhere.
     if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
     var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
-    var connection: DatabaseConnection?
-    defer { connection.map { service.environment.close($0) } }
     let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
-      let opened = try DatabaseConnection(
-        path: database, access: .observer, busyTimeout: service.environment.busyTimeout)
-      connection = opened
-      let snapshot = try session.snapshot(of: opened)
+      let snapshot = try session.snapshot(of: held.opened(database))
+      held.note(snapshot)
       let (changes, how) = changes(since: parent.id, snapshot)
       seen = (try DatabaseState(snapshot), TrackerPosition(snapshot), how)
       return (snapshot, changes)

@@ -7,13 +7,15 @@ import SQLitePages
 /// the agent before both.
 struct CommitLook {
   private let service: BackupService
+  private let held: HeldConnection
 
   /// Microseconds that a backup waits at most for such a commit. A flush seldom takes longer; where it does, the looks that
   /// follow an event find the commit.
   private static let patience: useconds_t = 50000
 
-  init(_ service: BackupService) {
+  init(_ service: BackupService, _ held: HeldConnection) {
     self.service = service
+    self.held = held
   }
 
   /// Waits a moment for a commit that is being flushed, so that the backup that was started for it does not miss it.
@@ -37,15 +39,12 @@ struct CommitLook {
 
   /// False where it cannot be told.
   private var isPending: Bool {
-    guard let path = service.database,
-      let connection = try? DatabaseConnection(
-        path: path, access: .observer, busyTimeout: service.environment.busyTimeout)
-    else { return false }
-    defer { service.environment.close(connection) }
-    guard let snapshot = try? DatabaseSnapshot(connection, scratchPath: "\(service.folder)/.state/.tmp-look") else {
-      return false
+    guard let path = service.database else { return false }
+    let found = try? held.with(path) { connection in
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: "\(service.folder)/.state/.tmp-look")
+      defer { snapshot.end() }
+      return snapshot.position.hasUnpublishedCommit
     }
-    defer { snapshot.end() }
-    return snapshot.position.hasUnpublishedCommit
+    return found ?? false
   }
 }

@@ -35,19 +35,20 @@ struct DatabaseState: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - scratchPath: where SQLite may copy the database to if its pages cannot be read directly.
-  ///   - environment: says how long to wait for locks, and closes.
+  ///   - held: the connection to read through.
   ///   - comparison: fills ``matchesPoint``.
   /// - Throws: `HoldfastError` for a database that is there and cannot be read.
   static func read(
-    _ path: String, scratchPath: String, _ environment: EngineEnvironment, comparison: Comparison = { _, _ in nil }
+    _ path: String, scratchPath: String, _ held: HeldConnection,
+    comparison: Comparison = { _, _ in nil }
   ) throws -> Sighting {
     do {
       for _ in 0..<3 {
-        let sighting = try look(path, scratchPath: scratchPath, environment, comparison)
+        let sighting = try look(path, scratchPath: scratchPath, held, comparison)
         guard case .state(let state) = sighting, state.fingerprint == nil else { return sighting }
         usleep(useconds_t(FileClock.tick / 1000))
       }
-      return try look(path, scratchPath: scratchPath, environment, comparison)
+      return try look(path, scratchPath: scratchPath, held, comparison)
     } catch let error as DatabaseError {
       if error.kind == .missing { return .missing }
       throw HoldfastError(error)
@@ -55,16 +56,17 @@ struct DatabaseState: Hashable, Sendable {
   }
 
   private static func look(
-    _ path: String, scratchPath: String, _ environment: EngineEnvironment, _ comparison: Comparison
+    _ path: String, scratchPath: String, _ held: HeldConnection, _ comparison: Comparison
   ) throws -> Sighting {
-    let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
-    defer { environment.close(connection) }
-    let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: Int(environment.busyTimeout))
-    defer { snapshot.end() }
-    if snapshot.geometry.pageCount == 0 { return .empty }
-    var state = try DatabaseState(snapshot)
-    if state.fingerprint != nil { state.matchesPoint = try comparison(state, snapshot) ?? false }
-    return .state(state)
+    try held.with(path) { connection in
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: held.patience)
+      defer { snapshot.end() }
+      held.note(snapshot)
+      if snapshot.geometry.pageCount == 0 { return .empty }
+      var state = try DatabaseState(snapshot)
+      if state.fingerprint != nil { state.matchesPoint = try comparison(state, snapshot) ?? false }
+      return .state(state)
+    }
   }
 
   /// What a snapshot that is held sees.

@@ -13,6 +13,8 @@ enum JobResult: Sendable {
   case looked(FollowUp.Look, files: WatchedFiles)
   /// Old incrementals were merged, all that there were to merge or as many as there was time for.
   case thinned(isFinished: Bool)
+  /// The connection that the jobs share is closed.
+  case released
 
   /// What the repository holds at the start.
   struct Newest: Sendable {
@@ -28,27 +30,34 @@ final class DatabaseWork: Sendable {
   private let database: GuardedDatabase
   private let logger: Logger
   private let backup: Mutex<ChangeBackup>
+  private let held: HeldConnection
 
-  init(_ database: GuardedDatabase, _ logger: Logger) {
+  init(_ database: GuardedDatabase, _ held: HeldConnection, _ logger: Logger) {
     self.database = database
+    self.held = held
     self.logger = logger
-    backup = Mutex(ChangeBackup(database.service, database.settings, logger))
+    backup = Mutex(ChangeBackup(database.service, database.settings, logger, held))
   }
 
   /// Compares the database with the newest point.
-  func assess() -> JobResult {
+  func assess(_ terms: HoldTerms) -> JobResult {
     let files = files()
-    let assessment = backup.withLock { backup in Result { try backup.assess() } }
+    let assessment = held.job(terms) { backup.withLock { backup in Result { try backup.assess() } } }
     return .assessed(assessment, newest: newest(), files: files)
   }
 
   /// Takes a backup. One that a person or a schedule asks for is stored whether something changed or not.
-  func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
+  func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress, _ terms: HoldTerms) -> JobResult {
+    held.job(terms) { backUp(trigger, reason, progress) }
+  }
+
+  private func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
     let files = files()
-    if trigger == .change { CommitLook(database.service).awaitCommit() }
+    if trigger == .change { CommitLook(database.service, held).awaitCommit() }
     let ending = backup.withLock { backup in
       Result { try trigger == .change ? backup.take(progress) : takeAnyway(trigger, progress, &backup) }
     }
+    if case .failure = ending { held.close() }
     if case .success(.stored(let point)) = ending {
       log(point, reason, logger)
       if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
@@ -57,14 +66,20 @@ final class DatabaseWork: Sendable {
   }
 
   /// Sees whether something was committed since the last backup.
-  func look() -> JobResult {
+  func look(_ terms: HoldTerms) -> JobResult {
     let files = files()
-    return .looked(backup.withLock { CommitLook(database.service).look($0) }, files: files)
+    let look = held.job(terms) { backup.withLock { CommitLook(database.service, held).look($0) } }
+    return .looked(look, files: files)
+  }
+
+  /// Lets the application have the database for itself.
+  func release(_ terms: HoldTerms) -> JobResult {
+    held.job(terms) { .released }
   }
 
   /// Merges old incrementals, until there are none left or a backup is due.
-  func thin(_ control: ThinningControl) -> JobResult {
-    .thinned(isFinished: backup.withLock { $0.thin(control) })
+  func thin(_ control: ThinningControl, _ terms: HoldTerms) -> JobResult {
+    .thinned(isFinished: held.job(terms) { backup.withLock { $0.thin(control) } })
   }
 
   private func files() -> WatchedFiles {
@@ -86,7 +101,7 @@ final class DatabaseWork: Sendable {
     settings.request.backupType = trigger.rawValue
     if trigger == .scheduled { settings.verifyAfterCreate = true }
     let before = memory()
-    var once = ChangeBackup(database.service, settings, logger)
+    var once = ChangeBackup(database.service, settings, logger, held)
     if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
     let ending = try once.take(progress)
     if let before { compare(before) }

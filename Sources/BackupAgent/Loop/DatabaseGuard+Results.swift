@@ -13,6 +13,7 @@ extension DatabaseGuard {
       let moment = clock.moment
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
+    case .released: break
     case .backedUp(let ending, let files):
       self.files = files
       end(job, outcome(ending))

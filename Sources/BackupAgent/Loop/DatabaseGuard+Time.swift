@@ -5,7 +5,7 @@ extension DatabaseGuard {
   /// When something is due by a clock.
   var deadline: Deadline {
     var deadline = machine.deadline?.until ?? Deadline()
-    let others = isStopping ? [] : [nextLook, release.deadline, job == nil ? nextPoll : nil]
+    let others = isStopping ? [] : [nextLook, release.deadline, job == nil ? nextPoll : nil, nextRelease]
     deadline.monotonic = (others + [deadline.monotonic]).compactMap { $0 }.min()
     return deadline
   }
@@ -15,6 +15,8 @@ extension DatabaseGuard {
     job == nil && !isChangeOwed && settings.mode != .schedule ? followUp.deadline : nil
   }
 
+  private var nextRelease: Int64? { job == nil ? hold.deadline : nil }
+
   /// Does what is due.
   func handleTime() {
     let moment = clock.moment
@@ -22,7 +24,8 @@ extension DatabaseGuard {
     guard !isStopping else { return }
     if let deadline = release.deadline, deadline <= moment.monotonic { makeWay() }
     if job == nil, nextPoll <= moment.monotonic { poll(at: moment.monotonic) }
-    if let deadline = nextLook, deadline <= moment.monotonic { run(.looking) { $0.look() } }
+    if let deadline = nextLook, deadline <= moment.monotonic { run(.looking) { $0.look($1) } }
+    if let deadline = nextRelease, deadline <= moment.monotonic { run(.releasing) { $0.release($1) } }
   }
 
   /// The wall clock was set: what is due by it may have changed.

@@ -36,7 +36,7 @@ extension DatabaseGuard {
 
   func unwatch() {
     try? shared.watches.apply(nil, to: id)
-    shared.watches.stopClosing(id)
+    stopSeeingClosing()
   }
 
   /// The path may lead elsewhere.

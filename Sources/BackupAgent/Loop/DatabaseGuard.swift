@@ -11,6 +11,7 @@ final class DatabaseGuard {
     case backingUp(Progress, Trigger, coversChange: Bool)
     case looking
     case thinning(ThinningControl)
+    case releasing
   }
 
   let id: GuardID
@@ -23,6 +24,12 @@ final class DatabaseGuard {
   var machine: TriggerMachine
   var followUp = FollowUp()
   var release = ReleaseWatch()
+  let held: HeldConnection
+  var hold = ConnectionHold()
+  /// The database and its WAL are watched for being closed.
+  var seesClosing = false
+  /// The backup that is running reads pages.
+  var isReading = false
   var alarms = AlarmBook()
   private(set) var job: Job?
   /// A backup that the machine wants as soon as the look that is going on has ended.
@@ -50,7 +57,8 @@ final class DatabaseGuard {
     self.lock = lock
     self.shared = shared
     self.logger = logger
-    work = DatabaseWork(database, logger)
+    held = HeldConnection(database.service.environment)
+    work = DatabaseWork(database, held, logger)
     machine = TriggerMachine(settings: database.settings.triggers)
     path = WatchedPath(database.service.database ?? "")
     files = WatchedFiles(path, database.service.environment.files)
@@ -72,7 +80,7 @@ final class DatabaseGuard {
   /// Goes on with other settings; what is owed stays.
   func update(_ database: GuardedDatabase) {
     self.database = database
-    work = DatabaseWork(database, logger)
+    work = DatabaseWork(database, held, logger)
     owesAssessment = true
     schedulePoll()
     act(machine.receive(.reload(database.settings.triggers), at: clock.moment))
@@ -94,6 +102,13 @@ final class DatabaseGuard {
     finish(.backedUp(.failure(HoldfastError(.interrupted, "interrupted")), files: files))
   }
 
+  /// Nothing runs any more, and nothing will.
+  func end() {
+    unwatch()
+    held.close()
+    lock.release()
+  }
+
   /// Gives the running backup up.
   func abandon() {
     if case .backingUp(let progress, _, _) = job { progress.stop() }
@@ -104,6 +119,7 @@ final class DatabaseGuard {
   func take(_ events: Set<ChangeEvent>) {
     if !events.isDisjoint(with: [.folderLost, .pathChanged, .overflow]) { findAgain() }
     if events.contains(.removed) { notePresence() }
+    if !events.isSubset(of: [.changed, .closed]) { hold.noteClose(at: clock.monotonic) }
     if events.contains(.changed) || events.contains(.overflow) { noteChange() }
     noteClosing(events)
   }
@@ -148,10 +164,10 @@ final class DatabaseGuard {
       begin(next.trigger, next.reason)
     } else if owesAssessment, !isStopping {
       owesAssessment = false
-      run(.assessing) { $0.assess() }
+      run(.assessing) { $0.assess($1) }
     } else if settings.thinning != nil, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
       let control = ThinningControl()
-      run(.thinning(control)) { $0.thin(control) }
+      run(.thinning(control)) { $0.thin(control, $1) }
     }
   }
 
@@ -169,7 +185,9 @@ final class DatabaseGuard {
     let coversChange = isChangeOwed
     isChangeOwed = false
     logger.info("backing up \(database.name): \(reason)")
-    run(.backingUp(progress, trigger, coversChange: coversChange)) { $0.backUp(trigger, reason, progress) }
+    run(.backingUp(progress, trigger, coversChange: coversChange)) {
+      $0.backUp(trigger, reason, progress, $1)
+    }
   }
 
   /// The machine is told by a message, for it may be asking at this moment.
@@ -179,10 +197,11 @@ final class DatabaseGuard {
     shared.inbox.post(.finished(id, .prevented(error)))
   }
 
-  func run(_ job: Job, _ body: @escaping @Sendable (DatabaseWork) -> JobResult) {
+  func run(_ job: Job, _ body: @escaping @Sendable (DatabaseWork, HoldTerms) -> JobResult) {
     if case .looking = job { followUp.beginLook() }
     self.job = job
-    shared.workers.submit(id) { [id, work] in .finished(id, body(work)) }
+    let terms = prepareHold(for: job)
+    shared.workers.submit(id) { [id, work] in .finished(id, body(work, terms)) }
   }
 
   /// Takes what the worker has done.
@@ -190,6 +209,7 @@ final class DatabaseGuard {
     guard let ended = job else { return }
     job = nil
     endReading()
+    endHold()
     take(result, of: ended)
     pump()
   }

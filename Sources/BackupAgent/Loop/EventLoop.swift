@@ -71,7 +71,7 @@ final class EventLoop {
       announcements.update(guards, isStopping: isStopping, at: clock.monotonic)
     }
     shared.workers.stop()
-    guards.forEach { $0.lock.release() }
+    guards.forEach { $0.end() }
     logger.info("stopped")
   }
 

@@ -51,38 +51,3 @@ enum ReadingReport {
     }
   }
 }
-
-extension DatabaseGuard {
-  /// The backup that is running reads pages from now on.
-  func beginReading() {
-    guard case .backingUp = job, machine.status.mayRelease else { return }
-    // The log first: where there is none, nothing can be left behind. Our own closes until now are not reported.
-    let paths = [path.resolved + "-wal", path.resolved]
-    do {
-      try shared.watches.startClosing(paths, for: id)
-    } catch {
-      logger.debug("closing is not watched: \(error)")
-    }
-  }
-
-  /// It has read all: the connection that closes now is our own.
-  func endReading() {
-    shared.watches.stopClosing(id)
-    release.calm()
-  }
-
-  func noteClosing(_ events: Set<ChangeEvent>) {
-    if events.contains(.closed) {
-      release.noteClose(at: clock.monotonic)
-    } else if events.contains(.changed) {
-      release.calm()
-    }
-  }
-
-  func makeWay() {
-    guard case .backingUp(let progress, _, _) = job else { return }
-    release.decide()
-    progress.stop()
-    logger.info("the backup makes way: the application closes the database")
-  }
-}

@@ -39,9 +39,11 @@ extension DatabaseConnection {
   /// `milliseconds` makes a tool count as absent, and the text is cut at 200 characters.
   package func schemaVersion(within milliseconds: Int = 1000) throws(DatabaseError) -> String {
     let tables = Set(try ordinaryTables())
-    limitTime(milliseconds: milliseconds)
+    let tools = migrationTables.filter { tables.contains($0.table) }
+    // A limit costs a thread, and the pragma alone needs none.
+    if !tools.isEmpty { limitTime(milliseconds: milliseconds) }
     defer { limitTime(milliseconds: nil) }
-    for tool in migrationTables where tables.contains(tool.table) {
+    for tool in tools {
       if let version = try? text(tool.query), !version.isEmpty { return String(version.prefix(200)) }
     }
     return try text("PRAGMA user_version") ?? "0"

@@ -43,7 +43,8 @@ package final class DatabaseConnection {
   var emptiedWAL = false
   /// By which rule this connection was closed; nil while it is open, and for files of our own.
   package private(set) var closing: ClosingRule?
-  let hadWAL: Bool
+  /// A `-wal` was there before this connection was opened.
+  package let hadWAL: Bool
   private(set) var filesAtOpen: DatabaseFiles
   private(set) var opening: OpeningFacts?
   private var deadline: Deadline?

@@ -1,0 +1,100 @@
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+@Suite struct ConnectionHoldTests {
+  private func begin(_ hold: inout ConnectionHold, at time: Int64) -> Bool { hold.beginJob(at: time) }
+
+  @Test func itIsLetGoAWhileAfterTheLastJobOrChange() {
+    var hold = ConnectionHold()
+    hold.noteChange(at: 0)
+    #expect(hold.deadline == nil)
+    #expect(!begin(&hold, at: 10))
+    hold.noteChange(at: 15)
+    #expect(hold.deadline == nil)
+    hold.endJob(isOpen: true, at: 20)
+    #expect(hold.deadline == 2020)
+    hold.noteChange(at: 1000)
+    #expect(hold.deadline == 3000)
+    #expect(!begin(&hold, at: 2999))
+    hold.endJob(isOpen: true, at: 3000)
+    #expect(hold.deadline == 5000)
+    #expect(begin(&hold, at: 5000))
+    hold.endJob(isOpen: false, at: 5001)
+    #expect(hold.deadline == nil)
+  }
+
+  @Test func itIsLetGoAtOnceWhenTheApplicationCloses() {
+    var hold = ConnectionHold()
+    _ = hold.beginJob(at: 0)
+    hold.endJob(isOpen: true, at: 1)
+    hold.noteClose(at: 2)
+    #expect(hold.deadline == 2)
+    hold.noteChange(at: 3)
+    #expect(hold.deadline == 2)
+    // A job that comes first closes it before it does anything else.
+    #expect(begin(&hold, at: 4))
+    hold.endJob(isOpen: true, at: 5)
+    #expect(hold.deadline == 2005)
+  }
+
+  @Test func whoClosesDuringAJobIsNotForgotten() {
+    var hold = ConnectionHold()
+    _ = hold.beginJob(at: 0)
+    hold.noteClose(at: 1)
+    hold.noteChange(at: 2)
+    hold.endJob(isOpen: true, at: 3)
+    #expect(hold.deadline == 3)
+    // Another connection is no concern of the one that closed.
+    #expect(begin(&hold, at: 4))
+    hold.endJob(isOpen: true, at: 5)
+    #expect(hold.deadline == 2005)
+  }
+
+  /// The log starts anew between two backups, which only a connection that stays open can follow.
+  @Test func aWriterWhoseLogStartsAnewIsFollowed() async throws {
+    let harness = try AgentHarness(logLevel: .debug)
+    try await harness.createDatabase()
+    try await harness.withAgent(AgentHarness.settings { $0.maxDelay = 300 }) { _ in
+      try await harness.waitForPoints(1)
+      try await harness.python(
+        """
+        c = sqlite3.connect(path, isolation_level=None)
+        c.execute("INSERT INTO t(s) VALUES (randomblob(3000000))")
+        c.execute("PRAGMA wal_autocheckpoint=20")
+        for n in range(60):
+          c.execute("INSERT INTO t(s) VALUES (randomblob(3000))")
+          time.sleep(0.05)
+        os._exit(0)
+        """)
+      try await harness.waitForRows(61)
+    }
+    let counts = ["followed: one reset", "followed: same generation", "compared: "].map { harness.log.count($0) }
+    #expect(counts[0] > 0, "\(counts): \(harness.log.lines)")
+  }
+
+  @Test func theApplicationMayLeaveWALModeSoonAfterItsLastWrite() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent { _ in
+      try await harness.waitForPoints(1)
+      try await harness.python(
+        """
+        c = sqlite3.connect(path, timeout=0, isolation_level=None)
+        for n in range(20):
+          c.execute("INSERT INTO t(s) VALUES (1)")
+          time.sleep(0.02)
+        end = time.monotonic() + 10
+        while True:
+          try:
+            c.execute("PRAGMA journal_mode=DELETE")
+            break
+          except sqlite3.OperationalError as error:
+            if time.monotonic() > end: raise
+            time.sleep(0.05)
+        """)
+      try await harness.waitForRows(20)
+    }
+  }
+}
