@@ -35,7 +35,7 @@ private func merging(_ secret: TestBed.Secret = .key, incrementals: Int = 2) -> 
 /// All incrementals are too old, and a newer chain is there.
 private let removing = FaultSweep(
   prepare: { bed in
-    try makeWorld(bed, incrementals: 2)
+    try makeWorld(bed, incrementals: 3)
     _ = try bed.service().create(.change())
     bed.time.advance(seconds: 30 * 86400)
     return nil
@@ -90,8 +90,10 @@ struct CompactFaultTests {
   func remove(_ kind: FaultSweep.Kind) throws { try removing.sweep(kind) }
 
   @Test("power lost while merging", arguments: [TestBed.Secret.none, .key])
-  func powerLost(_ secret: TestBed.Secret) throws { try merging(secret, incrementals: 3).powerLoss(seeds: 0..<3) }
+  func powerLost(_ secret: TestBed.Secret) throws {
+    try merging(secret).powerLoss(seeds: 2..<(secret == .none ? 8 : 6))
+  }
 
   @Test("power lost while removing")
-  func powerLostRemoving() throws { try removing.powerLoss(seeds: 0..<4) }
+  func powerLostRemoving() throws { try removing.powerLoss(seeds: 4..<10) }
 }

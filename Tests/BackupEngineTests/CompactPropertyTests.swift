@@ -74,10 +74,10 @@ private final class CompactLife {
 
 @Suite("compaction, property")
 struct CompactPropertyTests {
-  @Test("random databases and times: every point that is left restores to the bytes it was made of", arguments: 0..<8)
+  @Test("random databases and times: every point that is left restores to the bytes it was made of", arguments: 0..<6)
   func random(seed: UInt64) throws {
     let life = try CompactLife(seed: seed)
-    for _ in 0..<40 { try life.step() }
+    for _ in 0..<30 { try life.step() }
     try life.compact()
     try life.recover()
     #expect(life.merged > 0, "seed \(seed)")

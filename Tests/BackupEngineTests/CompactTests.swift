@@ -58,14 +58,17 @@ extension CompactTests {
   }
 
   @Test(
-    "a link that cannot be read is said, and nothing of its run is touched", arguments: [TestBed.Secret.key, .none])
-  func damage(_ secret: TestBed.Secret) throws {
-    let (bed, points) = try makeOldChain(secret)
-    let path = bed.archivePath(points[2])
+    "a link that cannot be read is said, and nothing of its run is touched",
+    arguments: [(TestBed.Secret.key, true), (.none, true), (.none, false)])
+  func damage(_ secret: TestBed.Secret, compress: Bool) throws {
+    let bed = try TestBed()
+    var request = CreateRequest.change(encrypt: secret != .none)
+    request.compress = compress
+    let points = try bed.makeChain(secret, request, incrementals: 4)
+    bed.time.advance(seconds: 2 * 3600)
     var bytes = try #require(try bed.folder.read("backups/\(points[2].filename)"))
     // Within the pages, behind the head that a listing reads.
     bytes[bytes.count - 500] ^= 1
-    try SystemFileOperations().unlink(path)
     try bed.folder.write("backups/\(points[2].filename)", bytes)
     let before = try bed.folder.read("backups/\(points[4].filename)")
     let outcome = try bed.service(secret).compact(ThinningPolicy())
@@ -172,35 +175,63 @@ extension CompactTests {
     let own = try bed.service(files: faults).compact(ThinningPolicy(), within: session)
     #expect(own.done.count == 1 && session.weight?.incrementals == 2)
     let (_, steps) = try next()
-    #expect(!steps.contains { $0.contains(" list ") }, "it looked at the whole repository: \(steps)")
+    #expect(!steps.contains { $0.contains(" list ") && $0.hasSuffix("/backups") }, "it listed the repository: \(steps)")
     let bytes = try bed.service().list().filter(\.isIncremental).reduce(0) { $0 + $1.metadata.compressedSize }
     #expect(session.weight?.incrementals == 3 && session.weight?.incrementalBytes == bytes)
     bed.time.advance(seconds: 3 * 3600)
     #expect(try bed.service().compact(ThinningPolicy()).done.isEmpty == false)
     _ = try next()
+    // Somebody else stores a point, and this session merges some before it looks again.
+    try bed.change("UPDATE marker SET text = 'another'")
+    let others = try bed.storeIncremental(.key, .change())
+    bed.time.advance(seconds: 3 * 3600)
+    #expect(try bed.service(files: faults).compact(ThinningPolicy(), within: session).done.isEmpty == false)
+    #expect(try next().0.parentID == others.id)
     #expect(try bed.service().list().allSatisfy { $0.problems.isEmpty })
   }
 
-  @Test("a point is verified and restored while others merge what it needs", arguments: 0..<6)
-  func readers(round: Int) async throws {
-    let (bed, points) = try makeOldChain(round.isMultiple(of: 2) ? .key : .none)
-    let secret: TestBed.Secret = round.isMultiple(of: 2) ? .key : .none
-    let image = try bed.image()
-    let merged = Once()
-    let reading = Task {
-      var rounds = 0
-      while rounds < 2 || !merged.isBegun {
-        let verification = try await bed.service(secret).verify(points[4].id)
-        #expect(verification.verified, "\(verification.errors)")
+  @Test(
+    "a point is verified and restored although others merge what it needs, whenever it takes a lock", arguments: 1...4)
+  func readers(at lock: Int) throws {
+    for secret in [TestBed.Secret.key, .none] {
+      for reads in [true, false] {
+        let (bed, points) = try makeOldChain(secret)
+        let image = try bed.image()
+        let locks = Mutex(0)
+        let files = UnflushedFileOperations(beforeLock: { exclusive in
+          let number = locks.withLock { count in
+            count += exclusive ? 0 : 1
+            return count
+          }
+          guard !exclusive, number == lock else { return }
+          do { _ = try bed.service(secret).compact(ThinningPolicy()) } catch { Issue.record(error) }
+        })
+        let service = bed.service(secret, files: files)
+        let isRight =
+          try reads ? bed.reads(service, points[4].id) == image : service.verify(points[4].id.text).verified
+        #expect(isRight, "\(secret), \(reads ? "restored" : "verified"), at lock \(lock)")
         let restored = try bed.restored(points[4].id, secret)
         #expect(restored == image)
-        rounds += 1
       }
     }
-    let outcome = try bed.service(secret).compact(ThinningPolicy())
-    _ = merged.begin()
-    try await reading.value
-    #expect(outcome.done.count == 1, "\(outcome)")
+  }
+
+  @Test("a merged point without encryption stays trusted in a sealed repository")
+  func trust() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    _ = try bed.service().create(CreateRequest())
+    _ = try bed.service().create(.change(encrypt: false))
+    for step in 1...3 {
+      try bed.change("UPDATE marker SET text = '\(step)'")
+      try bed.storeIncremental(.key, .change(encrypt: false))
+    }
+    bed.time.advance(seconds: 2 * 3600)
+    #expect(try bed.service().compact(ThinningPolicy()).done.count == 1)
+    let points = try bed.service().list()
+    #expect(points.count == 3 && points.allSatisfy { $0.isAuthenticated && $0.problems.isEmpty })
+    let restored = try bed.restored(points[0].id)
+    #expect(try restored == bed.image())
   }
 }
 
@@ -224,6 +255,17 @@ extension TestBed {
     try SystemFileOperations().rename(archivePath(point), to: "\(aside)/archive")
     try SystemFileOperations().rename("\(backups)/.metadata/\(point.id).json", to: "\(aside)/json")
     return aside
+  }
+
+  /// Restores a point through this service.
+  fileprivate func reads(_ service: BackupService, _ id: PointID) throws -> [UInt8]? {
+    let path = folder.path("read.db")
+    guard case .plan(let plan) = try service.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path)))
+    else {
+      return nil
+    }
+    _ = try service.restore(plan)
+    return try folder.read("read.db")
   }
 
   fileprivate func bringBack(_ point: PointMetadata, _ aside: String) throws {

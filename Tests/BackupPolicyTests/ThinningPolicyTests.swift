@@ -92,7 +92,7 @@ struct ThinningPolicyTests {
     for second: Int64 in 1...3 { history.add("incremental", seconds: second) }
     let odd = history.add("incremental", seconds: 4) { $0.status = status }
     history.add("full", seconds: 5)
-    let plan = history.plan(seconds: 2 * hour)
+    let plan = history.plan(seconds: 20 * day)
     #expect(plan.steps.map(\.survivor) == [history.points[3].id])
     #expect(history.points.first { $0.id == odd }?.parent == history.points[3].id)
   }
@@ -124,6 +124,21 @@ struct ThinningPolicyTests {
     #expect(light.steps.map(\.removed) == [history.points[2...3].map(\.id)])
     history.points[3].pagesStored = 50_000
     #expect(history.plan(seconds: 2 * hour).steps.map(\.removed) == [history.points[1...3].map(\.id)])
+  }
+
+  @Test("a long run is merged in parts, and the parts in the next round")
+  func long() {
+    var history = ThinningHistory()
+    history.add("full", seconds: 0)
+    for second: Int64 in 1...1201 { history.add("incremental", seconds: 3 * second) }
+    let first = history.plan(seconds: 2 * day)
+    #expect(first.steps.map(\.removed.count) == [499, 499, 198, 1])
+    #expect(history.apply(first) == nil)
+    let second = history.plan(seconds: 2 * day)
+    #expect(second.steps.map(\.removed.count) == [2])
+    #expect(history.apply(second) == nil && history.plan(seconds: 2 * day).steps.isEmpty)
+    // The last of the first hour, and the newest of all.
+    #expect(history.times == [3597, 3603])
   }
 
   @Test("a clock that was set back makes nothing old")

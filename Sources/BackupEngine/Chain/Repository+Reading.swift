@@ -1,7 +1,7 @@
 import BackupPolicy
 
 extension Repository {
-  /// Reads a point, and once more where that failed and the repository's folder changed meanwhile.
+  /// Reads a point, and once more where that failed and the repository's folder, or the point's archive, is another one by then.
   ///
   /// Which archives a chain has is looked up before they are opened; in between compaction may have merged some of them.
   ///
@@ -14,8 +14,8 @@ extension Repository {
     guard point.isIncremental else { return try body(point) }
     let before = try files.status(folder)
     func fresh() throws -> StoredPoint? {
-      guard try files.status(folder) != before, let now = try stored(point.id),
-        now.metadata.sequence == point.metadata.sequence
+      guard let now = try stored(point.id), now.metadata.sequence == point.metadata.sequence,
+        try files.status(folder) != before || now.metadata.checksum != point.metadata.checksum
       else { return nil }
       return now
     }

@@ -74,12 +74,12 @@ extension BackupService {
     _ policy: ThinningPolicy, _ repository: Repository
   ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
     let now = environment.now()
-    var latest = Timestamp(milliseconds: .min)
+    var before = Timestamp(milliseconds: .min)
     let points = try repository.points()
     let facts = points.map { point in
       var facts = ThinningPoint(point.metadata)
-      facts.clockSuspect = facts.created < latest || facts.created > now.adding(seconds: 60)
-      latest = max(latest, facts.created)
+      facts.clockSuspect = facts.created < before || facts.created > now.adding(seconds: 60)
+      before = facts.created
       return facts
     }
     return (policy.plan(facts, now: now), points)

@@ -40,7 +40,7 @@ struct Compactor {
   private func merge(_ run: CompactionRun, _ open: OpenChain) throws -> Int64 {
     let merged = MergedArchive(
       open: open, files: files, credentials: repository.credentials, level: level, progress: progress)
-    return try Leftovers.withFile(repository.path(".tmp-\(open.chain.point.id)"), files) { file in
+    return try Leftovers.using(makeFile(open.chain.point.id), files) { file in
       let metadata = try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files) { scratch in
         defer { try? files.unlink(scratch.path) }
         return try merged.write(to: file, scratch: scratch)
@@ -51,6 +51,14 @@ struct Compactor {
       }
       return metadata.compressedSize
     }
+  }
+
+  /// Under the lock too: a session would take an unknown change of the folder for somebody else's.
+  private func makeFile(_ id: PointID) throws -> OpenFile {
+    var made: OpenFile?
+    try exclusively([]) { made = try Leftovers.make(repository.path(".tmp-\(id)"), files) }
+    guard let made else { throw HoldfastError(.failed, "no temporary file was made in \(repository.folder)") }
+    return made
   }
 
   private func swap(_ file: OpenFile, _ metadata: PointMetadata) throws {

@@ -42,7 +42,8 @@ struct MergedArchive {
   private func read(_ link: StoredPoint, _ file: OpenFile, to target: PageAssembly) throws {
     let reader = try ArchiveReader(file, name: link.name, credentials: credentials, progress: progress, files)
     let checksum = try reader.readPages { try target.add($0, $1) }
-    guard reader.head == nil, let recorded = link.metadata.checksum, recorded != checksum.hex else { return }
+    guard reader.head == nil, let recorded = link.metadata.checksum, recorded != checksum.hex
+    else { return }
     throw HoldfastError(.archiveCorrupt, "its checksum is \(checksum.hex), \(recorded) is recorded")
   }
 

@@ -65,7 +65,9 @@ package final class IncrementalSession {
   func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
     try repository.exclusively(patience: environment.repositoryPatience, since: mark) { visit in
       let isCurrent = try visit.isUndisturbed && tip?.isCurrent(in: repository) == true
-      if !isCurrent || tip.map({ points.contains($0.id) }) ?? true { forget() }
+      if !isCurrent || tip.map({ points.contains($0.id) }) ?? true {
+        forget()
+      }
       do {
         try body()
         guard let filename = tip?.filename else { return }

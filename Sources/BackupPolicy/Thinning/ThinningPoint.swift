@@ -47,5 +47,7 @@ extension ThinningPoint {
   /// Others' pages may be merged into it: its content stays what it is.
   var mayTakeOver: Bool { kind == "incremental" && parent != nil && isSound }
   /// Whether thinning is about it at all: a change that nobody asked for by hand, and nobody gave a meaning.
-  var isThinned: Bool { mayTakeOver && type == "change" && !isAnnotated && !clockSuspect }
+  var isThinned: Bool {
+    mayTakeOver && type == "change" && !isAnnotated && !clockSuspect
+  }
 }

@@ -37,16 +37,26 @@ struct ThinningTree {
     let left = points.indices.filter { !removed.contains(points[$0].id) }
     for position in left { if let parent = parent[position] { children[parent] += 1 } }
     func isMerged(_ position: Int) -> Bool { going[position] != nil && children[position] == 1 }
-    return left.filter { !isMerged($0) }.compactMap { end in
+    return left.filter { !isMerged($0) }.flatMap { end in
       var run: [Int] = []
       var next = points[end].mayTakeOver ? end : parent[end]
       while let position = next, position == end || isMerged(position) {
-        run.insert(position, at: 0)
+        run.append(position)
         next = parent[position]
       }
-      let worthwhile = withoutHeavy(run[...])
-      guard let survivor = worthwhile.last, worthwhile.count > 1 else { return nil }
-      return step(survivor, removed: Array(worthwhile.dropLast()), going)
+      return parts(withoutHeavy(Array(run.reversed())[...])).map { part in
+        step(part.last, removed: Array(part.dropLast()), going)
+      }
+    }
+  }
+
+  /// All archives of a step are open at a time; the next round joins what these leave.
+  private static let longest = 500
+
+  private func parts(_ run: ArraySlice<Int>) -> [ArraySlice<Int>] {
+    stride(from: run.startIndex, to: run.endIndex, by: Self.longest).compactMap { start in
+      let part = run[start..<min(run.endIndex, start + Self.longest)]
+      return part.count > 1 ? part : nil
     }
   }
 

@@ -5,7 +5,9 @@ extension ThinningPolicy {
     let protected = Self.protected(points)
     return points.indices.map { position in
       let point = points[position]
-      guard point.isThinned, tree.parent[position] != nil, !protected.contains(position) else { return nil }
+      guard point.isThinned, tree.parent[position] != nil, !protected.contains(position) else {
+        return nil
+      }
       guard let rule = rule(forAge: point.age(now)), !last.contains(position, point, rule.bucket) else { return nil }
       return rule.reason
     }
