@@ -56,12 +56,13 @@ import Testing
   @Test func aWriterWhoseLogStartsAnewIsFollowed() async throws {
     let harness = try AgentHarness(logLevel: .debug)
     try await harness.createDatabase()
+    try await harness.python(
+      "c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (randomblob(3000000))'); c.commit()")
     try await harness.withAgent(AgentHarness.settings { $0.maxDelay = 300 }) { _ in
       try await harness.waitForPoints(1)
       try await harness.python(
         """
         c = sqlite3.connect(path, isolation_level=None)
-        c.execute("INSERT INTO t(s) VALUES (randomblob(3000000))")
         c.execute("PRAGMA wal_autocheckpoint=20")
         for n in range(60):
           c.execute("INSERT INTO t(s) VALUES (randomblob(3000))")

@@ -47,6 +47,42 @@ private let restoreChain = FaultSweep(
     try bed.requireDatabase(finished ? ["second"] : ["first", "second"])
   })
 
+/// An incremental that holds 60 rows and the marker "first".
+private func makeIncremental(_ bed: TestBed) throws -> PointID {
+  try bed.makeDatabase(rows: 60, bytes: 300, marker: "base")
+  _ = try bed.service().create(CreateRequest())
+  try bed.change("UPDATE marker SET text = 'first'; UPDATE entries SET text = 'changed' WHERE id % 7 = 0")
+  let point = try bed.storeIncremental().id
+  bed.time.advance(milliseconds: 60_000)
+  return point
+}
+
+/// Another page size, and a `-wal` of a crashed application: the file is replaced by an incremental's image.
+private let restoreBesideWAL = FaultSweep(
+  prepare: { bed in
+    let point = try makeIncremental(bed)
+    try bed.replaceDatabase(pageSize: 8192, leavingWAL: true)
+    return point
+  },
+  work: { service, point in try restoreInPlace(service, point!) },
+  check: { bed, finished in try bed.requireRestored(finished, points: 2) })
+
+private let restoreOverGarbage = FaultSweep(
+  prepare: { bed in
+    let point = try makeIncremental(bed)
+    try bed.makeGarbage()
+    return point
+  },
+  work: { service, point in try restoreInPlace(service, point!) },
+  check: { bed, finished in try bed.requireRestoredOverGarbage(finished, points: 2) })
+
+/// Of a full and three incrementals the second and what needs it.
+private let deleteWithChildren = FaultSweep(
+  prepare: { bed in try bed.makeChain(incrementals: 3, rows: 30)[1].id },
+  work: { service, point in _ = try service.delete(point!.text, withChildren: true) },
+  // What is listed verifies, so it has all that it needs.
+  check: { bed, finished in try bed.requireSoundRepository(points: finished ? 1...1 : 1...4) })
+
 extension TestBed {
   /// Whatever was left behind, the next incremental is exactly the database.
   fileprivate func requireNextIncremental() throws {
@@ -70,6 +106,25 @@ struct ChainFaultTests {
 
   @Test("of a restore through a chain")
   func restoring() throws { try restoreChain.sweep(.killed) }
+
+  @Test(
+    "of a restore of an incremental beside a left-over WAL", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  func replacing(_ kind: FaultSweep.Kind) throws { try restoreBesideWAL.sweep(kind) }
+
+  @Test("of a restore of an incremental over garbage", arguments: [FaultSweep.Kind.killed, .diskStaysFull])
+  func replacingGarbage(_ kind: FaultSweep.Kind) throws { try restoreOverGarbage.sweep(kind) }
+
+  @Test("of a removal with children", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  func removing(_ kind: FaultSweep.Kind) throws { try deleteWithChildren.sweep(kind) }
+
+  @Test("power lost, of a restore of an incremental beside a left-over WAL")
+  func powerLostReplacing() throws { try restoreBesideWAL.powerLoss(seeds: 0..<2) }
+
+  @Test("power lost, of a restore of an incremental over garbage")
+  func powerLostReplacingGarbage() throws { try restoreOverGarbage.powerLoss(seeds: 0..<2) }
+
+  @Test("power lost, of a removal with children")
+  func powerLostRemoving() throws { try deleteWithChildren.powerLoss(seeds: 0..<3) }
 
   @Test("power lost, of an incremental")
   func powerLostStoring() throws { try storeIncremental("wal").powerLoss(seeds: 0..<5) }

@@ -32,6 +32,44 @@ struct ChainRemovalTests {
     #expect(try bed.service().verify(points[1].id.text).verified)
   }
 
+  @Test("the plan says what goes in which order, and a point that was stored since stops it")
+  func plan() throws {
+    let bed = try TestBed()
+    let points = try bed.makeChain(incrementals: 3)
+    let plan = try bed.service().planDelete(points[1].id.text, withChildren: true)
+    #expect(plan.points.map(\.id) == [points[3], points[2], points[1]].map(\.id))
+    #expect(plan.archiveBytes == points[1...].reduce(0) { $0 + $1.compressedSize })
+    let refusal = #expect(throws: HoldfastError.self) { try bed.service().planDelete(points[1].id.text) }
+    #expect(refusal?.message == "cannot delete \(points[1].id): 2 points need it")
+    #expect(refusal?.hint?.contains("holdfast delete --with-children \(points[1].id)") == true)
+    try bed.change("UPDATE marker SET text = 'since'")
+    let since = try bed.storeIncremental()
+    let error = #expect(throws: HoldfastError.self) { try bed.service().delete(plan) }
+    #expect(error?.code == .factsChanged && error?.message.contains(since.id.text) == true)
+    #expect(try bed.service().list().count == 5)
+    for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified) }
+  }
+
+  @Test("many children go in batches, and one that is gone by then is no error")
+  func batches() throws {
+    let bed = try TestBed()
+    var points = try bed.makeChain(incrementals: 2, rows: 20)
+    let session = try IncrementalSession(bed.service())
+    for step in 3...40 {
+      try bed.change("UPDATE marker SET text = '\(step)'")
+      bed.time.advance(milliseconds: 1000)
+      guard case .stored(let point, _) = try session.store(CreateRequest(), .unknown, of: bed.database) else {
+        throw BrokenPromise("step \(step): nothing was stored")
+      }
+      points.append(point)
+    }
+    let plan = try bed.service().planDelete(points[2].id.text, withChildren: true)
+    #expect(try bed.service().delete(points[40].id.text) == points[40].id)
+    try bed.service().delete(plan)
+    #expect(try bed.service().list().map(\.id) == [points[1].id, points[0].id])
+    #expect(try bed.service().verify(points[1].id.text).verified)
+  }
+
   @Test("cleanup removes whole chains and keeps what a kept point needs")
   func cleanup() throws {
     let bed = try TestBed()

@@ -102,22 +102,22 @@ struct ChainTamperTests {
     try require(bed, points, whole: Set(0..<link).union([link]), link: link, secret, listed: false)
   }
 
-  @Test("a parent of another repository under the same key")
-  func otherRepository() throws {
+  @Test("a parent of another repository under the same key or password", arguments: [TestBed.Secret.key, .password])
+  func otherRepository(_ secret: TestBed.Secret) throws {
     let (bed, stranger) = (try TestBed(), try TestBed())
-    let points = try bed.makeChain(incrementals: 2)
-    let others = try stranger.makeChain(incrementals: 2)
+    let points = try bed.makeChain(secret, incrementals: 2)
+    let others = try stranger.makeChain(secret, incrementals: 2)
     #expect(points.map(\.id) == others.map(\.id))
     for link in 0...1 {
       let own = try bed.folder.read("backups/\(points[link].filename)") ?? []
       _ = try bed.folder.write(
         "backups/\(points[link].filename)", try stranger.folder.read("backups/\(others[link].filename)") ?? [])
-      try require(bed, points, whole: Set(0..<link), link: link, .key)
-      let error = #expect(throws: HoldfastError.self) { try bed.restored(points[link].id) }
+      try require(bed, points, whole: Set(0..<link), link: link, secret)
+      let error = #expect(throws: HoldfastError.self) { try bed.restored(points[link].id, secret) }
       #expect(error?.code == .unauthenticated || error?.code == .verificationFailed, "\(String(describing: error))")
       _ = try bed.folder.write("backups/\(points[link].filename)", own)
     }
-    try require(bed, points, whole: [0, 1, 2], link: -1, .key)
+    try require(bed, points, whole: [0, 1, 2], link: -1, secret)
   }
 
   @Test("two links exchanged")

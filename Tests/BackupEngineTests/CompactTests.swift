@@ -150,6 +150,19 @@ extension CompactTests {
     try requireWhole(bed, points)
   }
 
+  @Test("a point of which something was recorded meanwhile is left alone")
+  func recordedMeanwhile() throws {
+    let (bed, points) = try makeOldChain()
+    let once = Once()
+    let progress = Progress { activity, _, _ in
+      guard activity == "reading", once.begin() else { return }
+      do { _ = try bed.service().verify(points[2].id.text, depth: .quick) } catch { Issue.record(error) }
+    }
+    let outcome = try bed.service().compact(ThinningPolicy(), progress: progress)
+    #expect(outcome.skipped.first?.error.code == .factsChanged && outcome.done.isEmpty, "\(outcome)")
+    try requireWhole(bed, points)
+  }
+
   @Test("a session goes on after its own compaction and after somebody else's")
   func session() throws {
     let bed = try TestBed()

@@ -66,28 +66,15 @@ private let restoreByReplacing = FaultSweep(
 private let restoreOverGarbage = FaultSweep(
   prepare: { bed in
     let point = try makePoint(bed)
-    _ = try bed.folder.write("app.db", Array("this was a database once".utf8))
-    _ = try bed.folder.write("app.db-wal", Array("and this its log".utf8))
+    try bed.makeGarbage()
     return point
   },
   work: { service, point in try restoreInPlace(service, point!) },
-  check: { bed, finished in
-    try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
-    let content = try bed.folder.read("app.db") ?? []
-    if !finished, content == Array("this was a database once".utf8) {
-      let wal = try bed.folder.read("app.db-wal") ?? bed.movedAsideWAL()
-      guard wal == Array("and this its log".utf8) else { throw BrokenPromise("the -wal is lost") }
-    } else {
-      guard try bed.folder.read("app.db-wal") == nil else {
-        throw BrokenPromise("an old -wal lies beside the new file")
-      }
-      try bed.requireDatabase(["first"])
-    }
-  })
+  check: { bed, finished in try bed.requireRestoredOverGarbage(finished) })
 
 extension TestBed {
   /// A database of another page size in the place of the old one; optionally as a crashed application leaves it.
-  fileprivate func replaceDatabase(pageSize: Int, leavingWAL: Bool) throws {
+  func replaceDatabase(pageSize: Int, leavingWAL: Bool) throws {
     let script = """
       import os, sqlite3, sys
       path = sys.argv[1]
@@ -106,14 +93,39 @@ extension TestBed {
     guard result.status == 0 else { throw BrokenPromise(result.stderr) }
   }
 
-  fileprivate func movedAsideWAL() throws -> [UInt8]? {
+  /// Garbage in the place of the database, and garbage for its log.
+  func makeGarbage() throws {
+    _ = try folder.write("app.db", Array("this was a database once".utf8))
+    _ = try folder.write("app.db-wal", Array("and this its log".utf8))
+  }
+
+  /// Either the garbage is all there, or the restored database without its log.
+  ///
+  /// - Parameter before: how many points there were.
+  func requireRestoredOverGarbage(_ finished: Bool, points before: Int = 1) throws {
+    try requireSoundRepository(points: finished ? before + 1...before + 1 : before...before + 1)
+    let content = try folder.read("app.db") ?? []
+    if !finished, content == Array("this was a database once".utf8) {
+      let wal = try folder.read("app.db-wal") ?? movedAsideWAL()
+      guard wal == Array("and this its log".utf8) else { throw BrokenPromise("the -wal is lost") }
+    } else {
+      guard try folder.read("app.db-wal") == nil else {
+        throw BrokenPromise("an old -wal lies beside the new file")
+      }
+      try requireDatabase(["first"])
+    }
+  }
+
+  func movedAsideWAL() throws -> [UInt8]? {
     let name = try SystemFileOperations().list(folder.path).first { $0.hasPrefix("app.db-wal.before-") }
     return try name.flatMap { try folder.read($0) }
   }
 
   /// The database is the old or the restored one, and where it is the restored one, the old one is in the safety backup.
-  fileprivate func requireRestored(_ finished: Bool) throws {
-    try requireSoundRepository(points: finished ? 2...2 : 1...2)
+  ///
+  /// - Parameter before: how many points there were.
+  func requireRestored(_ finished: Bool, points before: Int = 1) throws {
+    try requireSoundRepository(points: finished ? before + 1...before + 1 : before...before + 1)
     try requireDatabase(finished ? ["first"] : ["first", "second"])
     if try marker() == "first" { try requireSafetyBackup() }
   }

@@ -54,6 +54,31 @@ final class CommandBed: Sendable {
     try decode(Point.self, succeed("create", "--json", environment: environment)).backupId
   }
 
+  /// Changes the database, stores an incremental and returns its ID.
+  func createIncremental(_ sql: String? = nil, _ environment: [String: String] = [:]) throws -> String {
+    _ = try value(sql ?? "INSERT INTO entries(text) VALUES ('one more')")
+    let point = try decode(Point.self, succeed("create", "--incremental", "--json", environment: environment))
+    #expect(point.kind == "incremental")
+    return point.backupId
+  }
+
+  /// Makes a full and this many incrementals, and returns their IDs, oldest first.
+  func makeChain(incrementals count: Int) throws -> [String] {
+    try [create()] + (0..<count).map { _ in try createIncremental() }
+  }
+
+  /// Gives backups other times, as if the clock had said so: the metadata's, where no header contradicts. For plain archives.
+  func setTime(of id: String, to time: String) throws {
+    try python(
+      """
+      import json, sys
+      path, time = sys.argv[1:]
+      with open(path) as file: point = json.load(file)
+      point["created_at"] = time
+      with open(path, "w") as file: json.dump(point, file)
+      """, "\(backups)/.metadata/\(id).json", time)
+  }
+
   /// Nothing of the caller's settings counts. An empty variable is one that is not set.
   func environment(_ more: [String: String] = [:]) -> [String: String] {
     [

@@ -14,6 +14,34 @@ struct Point: Decodable {
   var sequence: Int?
   var backupType: String
   var databasePath: String?
+  var kind: String
+  var parentId: String?
+  var chainId: String?
+  var pagesStored: Int?
+  /// Where something is odd.
+  var problems: [String]?
+}
+
+/// What `show` adds to a point.
+struct Shown: Decodable {
+  struct Link: Decodable {
+    var backupId: String
+    var createdAt: String
+    var kind: String
+    var bytes: Int
+    var pagesStored: Int?
+  }
+  var backupId: String
+  var chain: [Link]?
+  var at: ChoiceByTime?
+}
+
+/// What `--at` adds to a document.
+struct ChoiceByTime: Decodable {
+  var requested: String
+  var createdAt: String
+  var behindMs: Int
+  var warnings: [String]
 }
 
 struct Verdict: Decodable {
@@ -26,6 +54,9 @@ struct Verdict: Decodable {
   var verified: Bool
   var checks: [Check]
   var error: Failure.Details?
+  /// Where it is not verified.
+  var newestWhole: String?
+  var at: ChoiceByTime?
 }
 
 struct Restoration: Decodable {
@@ -43,6 +74,7 @@ struct Restoration: Decodable {
   var executed: Bool
   var safetyBackupId: String?
   var warnings: [String]
+  var at: ChoiceByTime?
 }
 
 struct Refusal: Decodable {
@@ -77,6 +109,8 @@ struct Statistics: Decodable {
 struct Deletion: Decodable {
   var backupId: String
   var deleted: Bool
+  /// All that go, in that order.
+  var points: [String]
 }
 
 struct Initialisation: Decodable {

@@ -36,6 +36,32 @@ struct RefusalTests {
       error: "there is no backup backup_20200101_000000", hint: "holdfast list"),
     Case(name: "neither ID nor --all", arguments: ["verify"], code: 64, error: "either the ID", hint: "holdfast list"),
     Case(
+      name: "both --at and --all", arguments: ["verify", "--all", "--at", "now"], code: 64, error: "either the ID",
+      hint: "holdfast list"),
+    Case(
+      name: "a restore of nothing", arguments: ["restore", "--yes"], code: 64,
+      error: "restore needs either the ID of a backup or --at TIME", hint: "holdfast list"),
+    Case(
+      name: "an ID and a time", arguments: ["show", "latest", "--at", "now"], code: 64,
+      error: "show needs either the ID of a backup or --at TIME", hint: "holdfast list"),
+    Case(
+      name: "a time that is none", arguments: ["restore", "--at", "teatime", "--yes"], code: 64,
+      error: "--at 'teatime' is not a time", hint: "'yesterday 14:03'"),
+    Case(
+      name: "a time before all backups", arguments: ["restore", "--at", "2001-01-01", "--yes"], code: 4,
+      error: "there is no backup of 2001-01-01 00:00:00 +00:00 or before: the oldest is backup_", hint: "a later time"),
+    Case(
+      name: "a time that is still to come", arguments: ["restore", "--at", "9000-01-01", "--yes"], code: 64,
+      error: "--at '9000-01-01' is still to come", hint: "latest"),
+    Case(
+      name: "a time that the clocks show twice",
+      arguments: ["show", "--at", "2025-10-26 02:30"], environment: ["TZ": "Europe/Berlin"], code: 64,
+      error: "comes twice in Europe/Berlin", hint: "2025-10-26T02:30:00+02:00 or 2025-10-26T02:30:00+01:00"),
+    Case(
+      name: "a time that the clocks of the configured zone skip",
+      arguments: ["verify", "--at", "2025-03-30 02:30"], environment: ["BACKUP_TIMEZONE": "Europe/Berlin"], code: 64,
+      error: "does not exist: the clocks of Europe/Berlin skip it", hint: "2025-03-30T03:00:00+02:00"),
+    Case(
       name: "no such folder of backups", arguments: ["list", "--backup-dir", "nowhere"], code: 4,
       error: "there is no backup folder nowhere", hint: "holdfast create makes it"),
     Case(

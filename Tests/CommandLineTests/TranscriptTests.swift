@@ -92,7 +92,10 @@ struct TranscriptTests {
     try #require(parts.count == 2, "\(result.stdout)")
     #expect(parts[0].hasSuffix("✓ verified"))
     #expect(parts[1].contains("\n  ✗ checksum_validation — it is "))
-    #expect(parts[1].hasSuffix("✗ not verified\n"))
+    let whole = try #require(parts[0].split(separator: "\n").first)
+    #expect(
+      parts[1].hasSuffix(
+        "✗ not verified\n\nThe newest point that is whole is \(whole): holdfast restore \(whole)\n"), "\(parts[1])")
     #expect(try bed.succeed("list").contains("    Status       ✗ failed\n"))
   }
 

@@ -16,8 +16,10 @@ package final class DatabaseApplication {
   ///   - reserved: bytes to keep free at the end of each page of a new database.
   ///   - busyTimeout: milliseconds.
   ///   - parameters: of a `file:` URI, such as `psow=0`.
+  ///   - checkpointsOnClose: false leaves the `-wal` as it is where this is the last connection.
   package init(
-    _ path: String, _ setup: String = "", reserved: Int32 = 0, busyTimeout: Int32 = 5000, parameters: String = ""
+    _ path: String, _ setup: String = "", reserved: Int32 = 0, busyTimeout: Int32 = 5000, parameters: String = "",
+    checkpointsOnClose: Bool = true
   ) throws {
     self.path = path
     let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
@@ -27,6 +29,7 @@ package final class DatabaseApplication {
       : sqlite3_open_v2("file:\(path)?\(parameters)", &handle, flags | SQLITE_OPEN_URI, nil)
     guard result == SQLITE_OK else { throw failure(result, "open") }
     sqlite3_busy_timeout(handle, busyTimeout)
+    if !checkpointsOnClose { _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nil) }
     if reserved > 0 {
       var bytes = reserved
       sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes)
@@ -68,7 +71,11 @@ package final class DatabaseApplication {
 
   /// Copies the database to a new file by `sqlite3_backup`.
   package func backup(to copy: String) throws {
-    let target = try DatabaseApplication(copy)
+    try backup(into: DatabaseApplication(copy))
+  }
+
+  /// The same into a connection that is open already.
+  package func backup(into target: DatabaseApplication) throws {
     let backup = sqlite3_backup_init(target.handle, "main", handle, "main")
     let step = sqlite3_backup_step(backup, -1)
     sqlite3_backup_finish(backup)

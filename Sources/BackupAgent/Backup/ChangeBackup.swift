@@ -31,20 +31,25 @@ struct ChangeBackup {
   let service: BackupService
   let settings: AgentSettings
   let logger: Logger
-  private let held: HeldConnection
+  let held: HeldConnection
   private var memory: AgentMemory?
   /// What the memory's fingerprint is of, where this process saw it.
   private var lastState: DatabaseState?
-  private let changes: ChangeSession
+  let changes: ChangeSession
   /// Monotonic milliseconds of the last cleaning up.
   private var cleanedUp: Int64?
   private static let cleaningInterval: Int64 = 60_000
 
-  /// - Parameter held: the connection that it reads through, and leaves open.
-  init(_ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection) {
+  /// - Parameters:
+  ///   - held: the connection that it reads through, and leaves open.
+  ///   - changes: where another of its kind for the same database has followed it so far.
+  init(
+    _ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
+    changes: ChangeSession? = nil
+  ) {
     self.service = service
     self.held = held
-    changes = ChangeSession(service, held)
+    self.changes = changes ?? ChangeSession(service, held)
     self.settings = settings
     self.logger = logger
   }
@@ -112,12 +117,20 @@ struct ChangeBackup {
   }
 
   private mutating func takeFull(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
-    let point = try service.create(settings.request, progress: progress)
-    changes.forget()
+    let (point, audit) = try changes.storeFull(settings.request, progress)
+    note(audit, of: point.id)
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point.id, point.filename, state)
     if settings.verifyAfterCreate { verify(point.id, progress) }
     return .stored(point)
+  }
+
+  private func note(_ audit: AuditOutcome, of full: PointID) {
+    switch audit {
+    case .missed(let miss): logger.error("\(miss.error.message)", metadata: ["hint": "\(miss.error.hint ?? "")"])
+    case .passed(let parent): logger.debug("\(full): audited: all that changed since \(parent) was followed")
+    case .notAudited(let reason): logger.debug("\(full): not audited: \(reason)")
+    }
   }
 
   /// Removes what retention says; a failure is logged and makes the backup no worse.

@@ -26,14 +26,24 @@ final class ChangeSession: @unchecked Sendable {
 
   private let service: BackupService
   private let held: HeldConnection
+  private let report: (PageTracker) -> [UInt32]
   private var incrementals: IncrementalSession?
   private var tracker = PageTracker()
   /// The point whose state the tracker started at.
   private var base: PointID?
+  /// What the newest full said, until somebody takes it.
+  private var audit: AuditOutcome?
 
-  init(_ service: BackupService, _ held: HeldConnection) {
+  /// - Parameters:
+  ///   - held: the connection that it reads through, and leaves open.
+  ///   - report: the pages that a tracker gathered, ascending; a test leaves one out.
+  init(
+    _ service: BackupService, _ held: HeldConnection,
+    report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }
+  ) {
     self.service = service
     self.held = held
+    self.report = report
   }
 
   /// Stores an incremental on the newest point.
@@ -66,7 +76,35 @@ final class ChangeSession: @unchecked Sendable {
       policy, within: incrementals, progress: control.progress, goesOn: { control.goesOn })
   }
 
-  /// A full was stored by somebody else, so that nothing is known of what changed since.
+  /// Stores a full, and lets it tell whether all that changed since the newest point was followed. It is followed from there.
+  func storeFull(_ request: CreateRequest, _ progress: Progress) throws -> (PointMetadata, AuditOutcome) {
+    // The chain that it knows the weight of ends here.
+    incrementals = nil
+    let database = try service.requireDatabase()
+    var seen: TrackerPosition?
+    let follower = Follower { [held] in
+      try held.opened(database)
+    } changes: { parent, snapshot in
+      self.held.note(snapshot)
+      seen = TrackerPosition(snapshot)
+      return parent.map { self.changes(since: $0.id, snapshot).0 } ?? .unknown
+    }
+    let (metadata, audit) = try service.create(request, progress: progress, for: follower)
+    self.audit = audit
+    if let seen {
+      tracker.start(at: seen)
+      base = metadata.id
+    }
+    return (metadata, audit)
+  }
+
+  /// What a full said since this was asked before; nil where there was none.
+  func takeAudit() -> AuditOutcome? {
+    defer { audit = nil }
+    return audit
+  }
+
+  /// Nothing is known any more of what changed since the newest point.
   func forget() {
     base = nil
   }
@@ -75,7 +113,7 @@ final class ChangeSession: @unchecked Sendable {
     guard base == parent else { return (.unknown, "compared: \(parent) is not the point that was followed") }
     switch tracker.follow(snapshot) {
     case .complete(let proof) where tracker.gap == nil:
-      return (.superset(tracker.pages.sorted()), "followed: \(proof.rawValue)")
+      return (.superset(report(tracker)), "followed: \(proof.rawValue)")
     case .complete: return (.unknown, "compared: \(tracker.gap ?? "")")
     case .incomplete(let reason): return (.unknown, "compared: \(reason)")
     }

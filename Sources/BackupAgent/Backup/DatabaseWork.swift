@@ -7,7 +7,7 @@ import Synchronization
 /// later change is taken for known.
 enum JobResult: Sendable {
   case assessed(Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles)
-  case backedUp(Result<ChangeBackup.Ending, any Error>, files: WatchedFiles)
+  case backedUp(Result<ChangeBackup.Ending, any Error>, audit: AuditOutcome? = nil, files: WatchedFiles)
   /// A backup could not begin, for the repository is not ours to write.
   case prevented(HoldfastError)
   case looked(FollowUp.Look, files: WatchedFiles)
@@ -62,7 +62,7 @@ final class DatabaseWork: Sendable {
       log(point, reason, logger)
       if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
     }
-    return .backedUp(ending, files: files)
+    return .backedUp(ending, audit: backup.withLock { $0.changes.takeAudit() }, files: files)
   }
 
   /// Sees whether something was committed since the last backup.
@@ -101,7 +101,7 @@ final class DatabaseWork: Sendable {
     settings.request.backupType = trigger.rawValue
     if trigger == .scheduled { settings.verifyAfterCreate = true }
     let before = memory()
-    var once = ChangeBackup(database.service, settings, logger, held)
+    var once = ChangeBackup(database.service, settings, logger, held, changes: backup.changes)
     if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
     let ending = try once.take(progress)
     if let before { compare(before) }

@@ -14,8 +14,9 @@ extension DatabaseGuard {
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
     case .released: break
-    case .backedUp(let ending, let files):
+    case .backedUp(let ending, let audit, let files):
       self.files = files
+      take(audit)
       end(job, outcome(ending))
     case .thinned(let isFinished): thinningRhythm.end(isFinished: isFinished)
     case .prevented(let error):
@@ -67,6 +68,17 @@ extension DatabaseGuard {
   }
 
   // MARK: Backups
+
+  /// A miss was logged where it was found.
+  private func take(_ audit: AuditOutcome?) {
+    switch audit {
+    case .missed(let miss):
+      trackerMisses += 1
+      _ = alarms.raise(.trackerMiss, miss.error, at: clock.now)
+    case .passed: clearAlarms([.trackerMiss])
+    case .notAudited, nil: break
+    }
+  }
 
   private func outcome(_ ending: Result<ChangeBackup.Ending, any Error>) -> Outcome {
     switch ending {

@@ -126,6 +126,7 @@ extension DatabaseGuard {
     case .diskFull: "there is room in \(service.folder) again"
     case .key: "the key is there again"
     case .otherAgent: "no other agent guards \(service.folder) any more"
+    case .trackerMiss: "every change of \(path.given) was seen since the last full"
     case .failing: "backups of \(path.given) work again"
     }
   }

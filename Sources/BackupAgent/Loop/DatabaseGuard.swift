@@ -31,6 +31,8 @@ final class DatabaseGuard {
   /// The backup that is running reads pages.
   var isReading = false
   var alarms = AlarmBook()
+  /// How many fulls of this process found pages that changed unseen.
+  var trackerMisses = 0
   private(set) var job: Job?
   /// A backup that the machine wants as soon as the look that is going on has ended.
   private var next: (trigger: Trigger, reason: String)?

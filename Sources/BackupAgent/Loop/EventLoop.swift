@@ -91,7 +91,8 @@ final class EventLoop {
     let deadline = nextDeadline(listens: listens)
     let isDue = deadline.isReached(at: now)
     if !isDue { wake.clockSet = clock.arm(deadline) }
-    thrift?.sleeps(from: now.monotonic, until: isDue ? now.monotonic : deadline.monotonic)
+    let isBusy = isDue || guards.contains { $0.job != nil }
+    thrift?.sleeps(from: now.monotonic, until: isBusy ? now.monotonic : deadline.monotonic)
     let timers = clock.descriptors
     var descriptors = ([shared.inbox.wakeUp.descriptor, listens ? shared.watches.descriptor : -1] + timers).map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)

@@ -17,6 +17,8 @@ enum Alarm: String, Hashable, Sendable {
   case unwatched
   /// Another agent has the repository.
   case otherAgent = "other_agent"
+  /// A full found pages that had changed unseen; over when the next one finds none.
+  case trackerMiss = "tracker_miss"
   /// Backups fail for another reason.
   case failing
 

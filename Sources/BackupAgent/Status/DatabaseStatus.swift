@@ -17,6 +17,8 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var lastPointCreated: Timestamp?
   /// Whether changes are seen as they happen; otherwise the files are looked at from time to time.
   package var isWatching: Bool
+  /// How many fulls found pages that had changed unseen, since the agent started.
+  package var trackerMisses: Int
 }
 
 /// Something that keeps the agent from its work.
@@ -35,6 +37,6 @@ extension DatabaseGuard {
   var status: DatabaseStatus {
     DatabaseStatus(
       name: database.name, path: path.resolved, folder: service.folder, trigger: machine.status, alarms: alarms.status,
-      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching)
+      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching, trackerMisses: trackerMisses)
   }
 }

@@ -38,6 +38,15 @@ struct BrokenLink: Error, Hashable {
   }
 }
 
+extension HoldfastError {
+  /// The link of a chain that the failure is about.
+  var brokenLink: BrokenLink? {
+    var next = cause
+    while let error = next as? HoldfastError { next = error.cause }
+    return next as? BrokenLink
+  }
+}
+
 /// Follows points to their parents.
 enum ChainWalk {
   /// - Parameter point: a point by its ID; nil where there is none.
@@ -116,10 +125,7 @@ extension [StoredPoint] {
         broken.append(index)
       }
     }
-    guard let whole = last(where: { $0.metadata.status != .failed && $0.isAuthenticated && $0.name.content != .raw })
-    else {
-      return
-    }
+    guard !broken.isEmpty, let whole = newestWhole() else { return }
     for index in broken { self[index].problems.append("the newest point that is whole is \(whole.id)") }
   }
 }
@@ -141,6 +147,7 @@ extension [StoredPoint] {
 extension StoredPoint {
   mutating func breakChain(_ link: BrokenLink) {
     let status = metadata.status
+    ownProblemCount = problems.count
     damage("it needs \(link.id), and \(link.reason)")
     if status == .unauthenticated { metadata.status = status }
     brokenLink = link

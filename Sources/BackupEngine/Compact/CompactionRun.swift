@@ -1,9 +1,11 @@
 import BackupPolicy
 
-/// A point with the look of its file, to tell later whether it still is the same.
+/// A point with the look of its files, to tell later whether they still are the same.
 struct CompactionLink {
   var point: StoredPoint
-  var status: FileStatus
+  var archive: FileStatus
+  /// Of the metadata: somebody may find something wrong with the point.
+  var record: FileStatus?
 }
 
 /// The points of one step as they are in the repository now.
@@ -32,9 +34,10 @@ struct CompactionRun {
       guard let point = try index.point(id), index.names[id]?.count == 1, point.isIncremental, !point.isDamaged,
         point.metadata.status == .completed || point.metadata.status == .verified,
         point.metadata.parentID == known[id],
-        let status = try repository.files.status(repository.path(point.name.text))
+        let archive = try repository.files.status(repository.path(point.name.text))
       else { throw Self.changed(id) }
-      return CompactionLink(point: point, status: status)
+      return CompactionLink(
+        point: point, archive: archive, record: try repository.files.status(repository.metadataPath(id)))
     }
     guard step.survivor != nil else { return }
     for (child, parent) in zip(links, links.dropFirst()) {
@@ -49,7 +52,9 @@ struct CompactionRun {
   /// - Throws: `factsChanged`.
   func requireUnchanged(_ some: some Sequence<CompactionLink>) throws {
     for link in some {
-      guard try repository.files.status(repository.path(link.point.name.text)) == link.status else {
+      guard try repository.files.status(repository.path(link.point.name.text)) == link.archive,
+        try repository.files.status(repository.metadataPath(link.point.id)) == link.record
+      else {
         throw Self.changed(link.point.id)
       }
     }

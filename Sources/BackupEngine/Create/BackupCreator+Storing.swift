@@ -5,18 +5,21 @@ extension BackupCreator {
   private var files: any FileOperations { environment.files }
 
   /// Writes the archive and commits it; completes the metadata with what only the end knows.
+  @discardableResult
   func store(
     _ metadata: inout PointMetadata, _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource,
-    _ content: DatabaseContent, started: Int64
-  ) throws {
+    _ content: DatabaseContent, audit: FullAudit? = nil, started: Int64
+  ) throws -> AuditOutcome {
     let seal = try request.encrypt && request.cipher == .aes256GCM ? prepareSeal(points) : nil
     metadata.repositoryID = seal?.identity.id.hex
     let table = makeTable(metadata, request)
     defer { table?.discard() }
+    var judgement = AuditOutcome.notAudited("nobody followed what changed since the newest point")
     let archive = try Leftovers.withFile(repository.path(".tmp-\(metadata.id)"), files) { file in
       let archive = try write(file, metadata, request, source, content, seal, table)
       try files.sync(file)
       metadata.checksum = archive.checksum.hex
+      if let audit { judgement = judge(audit, table, source, seal) }
       try repository.rememberTrust(metadata, points, sealed: metadata.repositoryID)
       try files.rename(file.path, to: repository.path(metadata.filename))
       return archive
@@ -29,6 +32,15 @@ extension BackupCreator {
     metadata.durationMS = environment.monotonic() - started
     finish(metadata, sealed: seal != nil)
     put(table, metadata, digest: archive.digest)
+    return judgement
+  }
+
+  private func judge(
+    _ audit: FullAudit, _ table: PageDigestsWriter?, _ source: any ImageSource, _ seal: RepositorySeal?
+  ) -> AuditOutcome {
+    guard let table else { return .notAudited("the page hashes were not stored") }
+    let key = seal?.digestKey.withBytes { Array($0) } ?? []
+    return audit.judge(table, pageSize: source.pageSize, pageCount: source.pageCount, digestKey: key)
   }
 
   /// The page hashes that the next incremental compares with; nil for what nothing is built on.
@@ -113,6 +125,13 @@ extension BackupCreator {
       compressed: metadata.compressed, parentDigest: [UInt8](repeating: 0, count: 16), id: metadata.id, parentID: nil,
       fields: ArchiveHeader.fields(of: metadata))
   }
+}
+
+extension [StoredPoint] {
+  /// The point that an incremental would build on, or be told why it cannot: the newest one of the database's own history.
+  ///
+  /// - Parameter self: all points of a repository, the oldest first.
+  var newestParent: StoredPoint? { last { $0.metadata.mayBeParent || $0.metadata.status == .anomalous } }
 }
 
 extension PointMetadata {

@@ -14,30 +14,49 @@ struct BackupCreator {
 
   private var files: any FileOperations { environment.files }
 
-  /// Makes one backup; returns its metadata and where in the database's history it stands.
-  func create(_ request: CreateRequest) throws -> (metadata: PointMetadata, position: SnapshotPosition) {
+  /// Makes one backup; returns its metadata, where in the database's history it stands, and what it found as an auditor.
+  ///
+  /// - Parameter follower: says what changed since the newest point, for the audit.
+  func create(
+    _ request: CreateRequest, for follower: Follower? = nil
+  ) throws -> (metadata: PointMetadata, position: SnapshotPosition, audit: AuditOutcome) {
     try request.requireKey(repository.credentials)
     let started = environment.monotonic()
     // Opened before the lock is taken: a missing database must not leave a trace in the repository.
     let connection = try onDatabase {
-      try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
+      try follower?.connect()
+        ?? DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
-    defer { environment.close(connection) }
+    defer { if follower == nil { environment.close(connection) } }
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let points = try repository.points()
       // Derived once is enough: deriving reads the whole archive.
       for point in points where point.needsRewrite { try? repository.write(point.metadata, durable: false) }
-      return try withSource(connection) { source, content, position in
+      let parent = points.newestParent
+      var changes = ChangedPages.unknown
+      return try withSource(connection) { snapshot in
+        changes = follower?.changes(parent.map { IncrementalParent($0) }, snapshot) ?? .unknown
+      } _: { source, content, position in
         var metadata = try describe(request, points, source, content, connection.resolvedPath)
-        try store(&metadata, request, points, source, content, started: started)
-        return (metadata, position)
+        let audit = try store(
+          &metadata, request, points, source, content, audit: audit(parent, changes), started: started)
+        return (metadata, position, audit)
       }
     }
   }
 
+  /// Nil where nobody knows what changed since the newest point.
+  private func audit(_ parent: StoredPoint?, _ changes: ChangedPages) -> FullAudit? {
+    guard let parent, case .superset(let pages) = changes else { return nil }
+    return FullAudit(repository: repository, environment: environment, parent: parent, followed: pages)
+  }
+
   /// Gives `body` an image that does not change: the snapshot itself, or a raw copy where holding it would block writers.
+  ///
+  /// - Parameter look: called with the snapshot before anything is read from it.
   private func withSource<Result>(
-    _ connection: DatabaseConnection, _ body: (any ImageSource, DatabaseContent, SnapshotPosition) throws -> Result
+    _ connection: DatabaseConnection, _ look: (DatabaseSnapshot) -> Void,
+    _ body: (any ImageSource, DatabaseContent, SnapshotPosition) throws -> Result
   ) throws -> Result {
     let folder = try repository.scratchFolder()
     let scratch = "\(folder)/.tmp-copy-\(getpid())"
@@ -45,6 +64,7 @@ struct BackupCreator {
       try DatabaseSnapshot(connection, scratchPath: scratch, patience: Int(environment.busyTimeout))
     }
     defer { snapshot.end() }
+    look(snapshot)
     guard snapshot.blocksWriters else {
       let content = DatabaseContent.read(connection)
       return try body(SnapshotSource(snapshot: snapshot), content, snapshot.position)

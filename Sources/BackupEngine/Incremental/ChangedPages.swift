@@ -15,6 +15,12 @@ package struct IncrementalParent: Hashable, Sendable {
   package var sequence: UInt64
 }
 
+extension IncrementalParent {
+  init(_ point: StoredPoint) {
+    self.init(id: point.id, sequence: point.metadata.sequence ?? 0)
+  }
+}
+
 /// What became of an incremental.
 package enum IncrementalOutcome: Sendable {
   /// It is stored; the position is that of the snapshot it was made from.

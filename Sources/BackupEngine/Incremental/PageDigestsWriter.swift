@@ -23,6 +23,18 @@ final class PageDigestsWriter: Sendable {
     failure.catching { try files.write(file, hashes, at: PageDigestsHeader.offset(of: first)) }
   }
 
+  /// Reads hashes back that were taken.
+  func hashes(from first: UInt32, count: Int) throws -> [PageHash] {
+    try failure.rethrow()
+    var bytes = [UInt8](repeating: 0, count: count * PageHash.size)
+    return try bytes.withUnsafeMutableBytes { room in
+      guard try files.read(file, into: room, at: PageDigestsHeader.offset(of: first)) == room.count else {
+        throw HoldfastError(.failed, "\(file.path) is shorter than it was")
+      }
+      return (0..<count).map { PageHash(UnsafeRawBufferPointer(room), at: $0) }
+    }
+  }
+
   /// Puts the table in place; its point must be stored and flushed. Throws where the table could not be made.
   func commit(_ header: PageDigestsHeader, in repository: Repository) throws {
     try failure.rethrow()

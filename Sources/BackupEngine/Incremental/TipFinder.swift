@@ -16,7 +16,7 @@ struct TipFinder {
     // Derived once is enough: deriving reads the whole archive.
     for point in points where point.needsRewrite { try? repository.write(point.metadata, durable: false) }
     var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
-    let candidate = points.last { $0.metadata.mayBeParent || $0.metadata.status == .anomalous }
+    let candidate = points.newestParent
     facts.parent = candidate.map { ParentFacts($0) }
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     guard let candidate, var parent = facts.parent else { return .fullNeeded(reason: "there is no point to build on") }

@@ -79,7 +79,7 @@ public struct PointMetadata: Hashable, Sendable {
     case failed
     /// Of another database than the points before it.
     case anomalous
-    /// The files of a damaged database as they were found.
+    /// An incremental that may lack a page, as a later full found; or the files of a damaged database as they were found.
     case suspect
     /// Nothing proves that this host or its key made it; it restores only where that is asked for.
     case unauthenticated

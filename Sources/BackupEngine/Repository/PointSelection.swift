@@ -20,7 +20,7 @@ extension Repository {
     else {
       throw HoldfastError(
         .pointNotFound, "\(quoted(shown)) is not the ID of a backup",
-        hint: "IDs look like backup_20231116_143022; holdfast list shows them")
+        hint: "IDs look like backup_20231116_143022, and --at takes a time; holdfast list shows them")
     }
     let matches = points.filter { $0.id.text.hasPrefix(reference) }
     guard let match = matches.first else {
@@ -34,7 +34,7 @@ extension Repository {
   }
 
   private static func latest(_ points: [StoredPoint]) throws -> StoredPoint {
-    guard let point = points.last(where: { $0.isCandidate }) else {
+    guard let point = points.last(where: { $0.obstacle == nil }) else {
       throw HoldfastError(.pointNotFound, "there is no backup yet", hint: "holdfast create makes one")
     }
     return point
@@ -46,9 +46,14 @@ extension Repository {
 }
 
 extension StoredPoint {
-  /// Whether `latest` may mean it: a sound point of the database's own history, not what a restore or a guard put aside.
-  fileprivate var isCandidate: Bool {
-    isAuthenticated && metadata.status != .failed && name.content != .raw
-      && !["safety", "guard"].contains(metadata.backupType)
+  /// Why neither `latest` nor a time ever means it, in words; nil for a sound point of the database's own history, which is
+  /// not what a restore or a guard put aside.
+  var obstacle: String? {
+    if let brokenLink { return "it needs \(brokenLink.id), and \(brokenLink.reason)" }
+    if !isAuthenticated { return "it is not authenticated" }
+    if metadata.status == .failed { return (problems + metadata.verificationErrors).first ?? "it failed" }
+    if name.content == .raw { return "it is a copy of damaged files" }
+    if ["safety", "guard"].contains(metadata.backupType) { return "it is a \(metadata.backupType) backup" }
+    return nil
   }
 }

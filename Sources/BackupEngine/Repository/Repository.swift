@@ -76,13 +76,15 @@ package final class Repository: Sendable {
   }
 
   /// All points, oldest first, each with what is odd about it.
-  package func points() throws -> [StoredPoint] {
+  ///
+  /// - Parameter warns: says aloud where points are missing that this host stored; not while it removes some itself.
+  package func points(warns: Bool = true) throws -> [StoredPoint] {
     let index = try index()
     var points = try index.names.keys.compactMap { try index.point($0) }
     points += try orphans(index.names).compactMap { index.loader.orphan($0) }
     points.sort { PointMetadata.precedes($0.metadata, $1.metadata) }
     points.settleChains()
-    warnOfRollback(points, index.loader.state)
+    if warns { warnOfRollback(points, index.loader.state) }
     return points
   }
 

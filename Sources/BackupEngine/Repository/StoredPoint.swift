@@ -17,6 +17,13 @@ package struct StoredPoint: Sendable {
 
   /// The link of its chain that is at fault, where it cannot be restored for that.
   var brokenLink: BrokenLink?
+  /// The same for people: that link's ID and what is wrong with it.
+  package var brokenChain: (link: PointID, reason: String)? { brokenLink.map { ($0.id, $0.reason) } }
+
+  /// How many of the problems are its own; the rest is told by its broken chain.
+  var ownProblemCount: Int?
+  /// What is odd about it apart from its chain.
+  package var ownProblems: [String] { Array(problems.prefix(ownProblemCount ?? problems.count)) }
 
   package var id: PointID { metadata.id }
 
@@ -25,6 +32,14 @@ package struct StoredPoint: Sendable {
     isDamaged = true
     metadata.status = .failed
   }
+
+  /// Its metadata, and under `problems` what is odd about it, where anything is.
+  package var json: JSONValue {
+    guard !problems.isEmpty, case .object(var keys) = metadata.json else { return metadata.json }
+    keys["problems"] = .array(problems.map { .string($0) })
+    return .object(keys)
+  }
+
   /// False for a plain or CBC point in a sealed repository that this host does not know.
   package var isAuthenticated: Bool { metadata.status != .unauthenticated }
 }

@@ -123,7 +123,7 @@ final class RestoreExecutor {
     request.description = "before the restore of \(point.id)"
     let creator = BackupCreator(
       repository: repository, database: target, environment: environment, progress: progress)
-    let (metadata, position) = try creator.create(request)
+    let (metadata, position, _) = try creator.create(request)
     safetyPosition = position
     safety = try repository.point(metadata.id.text)
     // A safety backup that cannot be read back is none: prove it before anything is destroyed.

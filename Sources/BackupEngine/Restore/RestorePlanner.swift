@@ -9,7 +9,7 @@ struct RestorePlanner {
   func decide(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreDecision {
     if point.name.content == .raw { return .refuse(Self.rawRefusal(point)) }
     if point.archiveMissing { return .refuse(Self.missingRefusal(point)) }
-    if point.metadata.status == .failed { return .refuse(Self.failedRefusal(point)) }
+    if point.metadata.status == .failed { return .refuse(failedRefusal(point)) }
     return RestorePolicy.decide(request, try facts(request, repository.chain(of: point)))
   }
 
@@ -49,24 +49,19 @@ struct RestorePlanner {
       hint: "contrib/recover.py writes it out as a tar of those files")
   }
 
-  private static func failedRefusal(_ point: StoredPoint) -> RestoreRefusal {
+  private func failedRefusal(_ point: StoredPoint) -> RestoreRefusal {
+    if let broken = point.brokenLink {
+      let error = broken.error(for: point.id)
+      return RestoreRefusal(error.code, error.message, hint: repository.advice(besides: broken.id))
+    }
     let why = (point.problems + point.metadata.verificationErrors).first ?? "its status is failed"
-    if let broken = point.brokenLink { return RestoreRefusal(broken, point) }
     return RestoreRefusal(
       .verificationFailed, "\(point.id) cannot be restored: \(why)",
-      hint: "use another point; holdfast verify \(point.id) looks at this one again")
+      hint: "\(repository.advice(besides: point.id)); holdfast verify \(point.id) looks at this one again")
   }
 
   private static func missingRefusal(_ point: StoredPoint) -> RestoreRefusal {
     RestoreRefusal(
       .pointNotFound, "the archive of \(point.id) is missing", hint: "holdfast list shows the points that are there")
-  }
-}
-
-extension RestoreRefusal {
-  /// A link of the point's chain is missing or damaged.
-  fileprivate init(_ broken: BrokenLink, _ point: StoredPoint) {
-    let error = broken.error(for: point.id)
-    self.init(error.code, error.message, hint: point.problems.last ?? error.hint ?? "use another point")
   }
 }

@@ -1,35 +1,6 @@
 import BackupPolicy
 
 extension BackupService {
-  /// Removes one point: metadata first, then the archive, so that what is listed can always be restored.
-  ///
-  /// - Parameter withChildren: also removes the points that need it, the newest first.
-  /// - Throws: `refused` where others need it and are not to go.
-  package func delete(_ reference: String, withChildren: Bool = false) throws -> PointID {
-    let repository = try repository()
-    let point = try repository.point(reference)
-    try repository.exclusively(patience: environment.repositoryPatience) {
-      let points = try repository.points()
-      guard let current = points.first(where: { $0.id == point.id }),
-        current.metadata.sequence == point.metadata.sequence
-      else { return }
-      let children = points.descendants(of: current.id)
-      guard withChildren || children.isEmpty else { throw Self.refusal(current.id, neededBy: children) }
-      for child in children.reversed() { try repository.remove(child) }
-      try repository.remove(current)
-    }
-    try forgetRemoved(repository)
-    return point.id
-  }
-
-  private static func refusal(_ id: PointID, neededBy children: [StoredPoint]) -> HoldfastError {
-    let shown = children.reversed().prefix(5).map(\.id.text).joined(separator: ", ")
-    let more = children.count > 5 ? " and \(children.count - 5) more" : ""
-    return HoldfastError(
-      .refused, "cannot delete \(id): \(children.count) point\(children.count == 1 ? " needs" : "s need") it",
-      hint: "delete these first, in this order: \(shown)\(more); or let holdfast cleanup remove whole chains")
-  }
-
   /// What retention would keep and remove now, with reasons.
   package func planCleanup(_ policy: RetentionPolicy) throws -> RetentionDecision {
     policy.decide(try retentionPoints(repository()), now: environment.now())
@@ -60,12 +31,12 @@ extension BackupService {
     return decision
   }
 
-  private static var batch: Int { 32 }
+  static var batch: Int { 32 }
 
   /// What this host removed itself is not missing afterwards.
-  private func forgetRemoved(_ repository: Repository) throws {
+  func forgetRemoved(_ repository: Repository) throws {
     guard var state = try repository.hostState() else { return }
-    let newest = try repository.points().compactMap(\.metadata.sequence).max() ?? 0
+    let newest = try repository.points(warns: false).compactMap(\.metadata.sequence).max() ?? 0
     guard newest < state.expectedSequence else { return }
     state.expectedSequence = newest
     try repository.hostStates.save(state)

@@ -51,6 +51,17 @@ public final class BackupService: Sendable {
 
   /// Stores a full backup of the database.
   package func create(_ request: CreateRequest, progress: Progress = Progress()) throws -> PointMetadata {
+    let (metadata, audit) = try create(request, progress: progress, for: nil)
+    if case .notAudited(let reason) = audit { environment.logger.debug("\(metadata.id): not audited: \(reason)") }
+    return metadata
+  }
+
+  /// The same for somebody who followed what changed since the newest point: the full then tells whether that was all.
+  ///
+  /// - Parameter follower: asked under the repository's lock, inside the snapshot that the full is made of.
+  package func create(
+    _ request: CreateRequest, progress: Progress = Progress(), for follower: Follower?
+  ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
     let database = try requireDatabase()
     if try environment.files.status(database) == nil {
       throw HoldfastError(
@@ -58,9 +69,10 @@ public final class BackupService: Sendable {
         hint: "check the path: a database is never created by a backup")
     }
     let repository = try repository(create: true)
-    return try BackupCreator(
+    let (metadata, _, audit) = try BackupCreator(
       repository: repository, database: database, environment: environment, progress: progress
-    ).create(request).metadata
+    ).create(request, for: follower)
+    return (metadata, audit)
   }
 
   /// Stores a full or an incremental, as ``ChainPolicy`` decides; every page is compared where it is an incremental.
@@ -161,7 +173,11 @@ public final class BackupService: Sendable {
         plan, point, repository: repository, environment: environment, progress: progress, safetyRequest: safety
       ).run()
     } catch var error as HoldfastError {
-      if error.hint == nil, error.code.exitCode == 3 { error.hint = "use another point; holdfast list shows them" }
+      if let broken = error.brokenLink {
+        error.hint = repository.advice(besides: broken.id)
+      } else if error.hint == nil, error.code.exitCode == 3 {
+        error.hint = repository.advice(besides: point.id)
+      }
       throw error.during("restore \(point.id)")
     }
   }

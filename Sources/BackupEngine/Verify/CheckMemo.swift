@@ -24,6 +24,18 @@ struct CheckMemo {
       let oldest = known.sorted { $0.value < $1.value }.prefix(known.count - Self.limit)
       for (key, _) in oldest { known[key] = nil }
     }
+    save(known)
+  }
+
+  /// Forgets every check of some contents, given by their digests in hexadecimal.
+  func remove(digests: [String]) {
+    let doubtful = Set(digests)
+    let known = load()
+    let kept = known.filter { key, _ in !doubtful.contains(String(key.prefix { $0 != " " })) }
+    if kept.count < known.count { save(kept) }
+  }
+
+  private func save(_ known: [String: String]) {
     let bytes = JSONValue.object(known.mapValues { .string($0) }).encoded()
     try? repository.files.replace(path, with: bytes, durable: false)
   }

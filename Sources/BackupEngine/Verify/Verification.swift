@@ -66,6 +66,8 @@ public struct Verification: Sendable {
   public package(set) var date: Timestamp
   /// Things that are odd but make the point no worse.
   public package(set) var notes: [String] = []
+  /// The point of its chain that is at fault, where that is another one.
+  package var brokenLink: PointID?
 
   /// No check failed. Skipped checks and warnings make a point no worse.
   public var verified: Bool { !checks.contains { $0.outcome == .failed } }

@@ -33,7 +33,8 @@ struct VerificationRecord {
       metadata.status = .failed
     } else if verification.depth == .full {
       metadata.verified = metadata.kind != "raw"
-      if metadata.verified && metadata.status != .anomalous { metadata.status = .verified }
+      // No check of the content tells whether a page is missing that a tracker did not see change.
+      if metadata.verified && ![.anomalous, .suspect].contains(metadata.status) { metadata.status = .verified }
     } else if metadata.status == .failed {
       // A quick check clears an old failure, but proves less than a full one.
       metadata.status = .completed

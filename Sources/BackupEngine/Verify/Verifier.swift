@@ -24,7 +24,7 @@ struct Verifier {
 
   private func verifyOnce(_ point: StoredPoint, _ depth: VerificationDepth) throws -> Verification {
     var verification = Verification(id: point.id, depth: depth, checks: [], date: environment.now())
-    verification.notes = point.problems
+    verification.notes = point.ownProblems
     guard let file = try open(point, &verification) else { return verification }
     defer { files.close(file) }
     try checkSize(point, file, &verification)
@@ -85,6 +85,7 @@ struct Verifier {
       return try repository.chain(of: point)
     } catch let error as HoldfastError {
       guard let broken = error.cause as? BrokenLink else { throw error }
+      verification.brokenLink = broken.id
       verification.add(.failed, Check.Name.chain, "it needs \(broken.id), and \(broken.reason)")
       return nil
     }
@@ -144,6 +145,7 @@ struct Verifier {
       if failure.link == point.id {
         verification.add(.failed, Self.check(for: failure.error, point), failure.error.message)
       } else {
+        verification.brokenLink = failure.link
         verification.add(.failed, Check.Name.chain, failure.error(for: point.id).message)
       }
       return nil
@@ -156,6 +158,7 @@ struct Verifier {
       link.point.metadata.checksum.map { $0 != link.checksum.hex } ?? false
     }
     if let changed {
+      verification.brokenLink = changed.point.id
       verification.add(.failed, Check.Name.chain, "\(changed.point.id) has another checksum than is recorded")
     } else {
       verification.add(.passed, Check.Name.chain, chain.words)

@@ -49,7 +49,7 @@ extension ZoneRules {
     throw ambiguous("\(option) '\(text)'", time, instants)
   }
 
-  private func ambiguous(_ what: String, _ wall: Timestamp, _ instants: [Timestamp]) -> HoldfastError {
+  func ambiguous(_ what: String, _ wall: Timestamp, _ instants: [Timestamp]) -> HoldfastError {
     guard !instants.isEmpty else {
       return HoldfastError(
         .usage, "\(what) does not exist: the clocks of \(name) skip it",

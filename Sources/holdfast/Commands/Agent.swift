@@ -45,10 +45,13 @@ struct Agent: AsyncParsableCommand {
     guard let database = try setup.agent(configuration).databases.first, try configuration.database() != nil else {
       throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
     }
+    let zone = try Selection(configuration, options.output).zone
     let metadata = try AgentRunner.runOnce(service: database.service, settings: database.settings, logger: logger)
     try options.console.show(
       metadata?.json ?? .null,
-      metadata.map { options.output.quiet ? ["\($0.id)"] : ["Created \($0.id)"] + PointListing.fields($0) }
+      metadata.map {
+        options.output.quiet ? ["\($0.id)"] : ["Created \($0.id)"] + PointListing.fields($0, zone: zone)
+      }
         ?? (options.output.quiet ? [] : ["Nothing has changed since the last backup"]))
   }
 

@@ -32,7 +32,8 @@ struct Create: ParsableCommand {
       if verify { _ = try service.verify(stored.id.text, progress: progress) }
       return (verify ? try service.point(stored.id.text).metadata : stored, news)
     }
-    try options.console.show(point.json, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point))
+    try options.console.show(
+      point.json, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point, zone: selection.zone))
     guard verify, !point.verified else { return }
     throw HoldfastError(
       .verificationFailed, "\(point.id) does not verify: \(point.verificationErrors.joined(separator: "; "))",

@@ -4,10 +4,15 @@ import BackupPolicy
 
 /// `holdfast delete`
 struct Delete: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Remove one backup.")
+  static let configuration = CommandConfiguration(
+    abstract: "Remove one backup.",
+    discussion: "A backup that incrementals build on goes only with all of them, and with --with-children.")
 
   @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
   var id: String
+
+  @Flag(help: "Also remove the incrementals that need it.")
+  var withChildren = false
 
   @Flag(help: "Go on without asking.")
   var yes = false
@@ -18,19 +23,17 @@ struct Delete: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let service = try options.selection().service(.optional)
-    let point = try service.point(id)
-    let fields = PointListing.fields(point.metadata, problems: point.problems)
+    let selection = try options.selection()
+    let service = try selection.service(.optional)
+    let plan = try service.planDelete(id, withChildren: withChildren)
+    let report = RemovalReport(plan: plan, zone: selection.zone)
     guard !dryRun else {
-      return try options.console.show(json(point, deleted: false), ["Would delete \(point.id)"] + fields)
+      return try options.console.show(report.json(deleted: false), ["Would delete \(report.subject)"] + report.lines)
     }
-    if !yes { try options.console.show(["\(point.id)"] + fields + [""]) }
-    try Confirmation(console: options.console, given: yes).require("Delete this backup for good?")
-    _ = try service.delete(point.id.text)
-    try options.console.show(json(point, deleted: true), options.output.quiet ? [] : ["Deleted \(point.id)"])
-  }
-
-  private func json(_ point: StoredPoint, deleted: Bool) -> JSONValue {
-    .object(["backup_id": .string(point.id.text), "deleted": .bool(deleted)])
+    if !yes { try options.console.show([report.subject] + report.lines + [""]) }
+    try Confirmation(console: options.console, given: yes).require(report.question)
+    try options.output.working { progress, _ in try service.delete(plan, progress: progress) }
+    try options.console.show(
+      report.json(deleted: true), options.output.quiet ? [] : ["Deleted \(report.subject)"])
   }
 }

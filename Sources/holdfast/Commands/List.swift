@@ -1,23 +1,40 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Glibc
 
 /// `holdfast list`
 struct List: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "List the backups, newest first.")
+  static let configuration = CommandConfiguration(
+    abstract: "List the backups, newest first.",
+    discussion: """
+      Incrementals stand below the full that they lead back to, each with the size of its archive and the pages in it. On a \
+      terminal long runs of them are cut in the middle, which a line then says.
+      """)
 
   @OptionGroup var options: ServiceOptions
 
   @Option(help: ArgumentHelp("Show the newest N only.", valueName: "n"))
   var limit: Int?
 
+  @Flag(help: "Show every backup by itself instead of incrementals below their full.")
+  var flat = false
+
   func run() throws {
     if let limit, limit < 1 {
       throw HoldfastError(.usage, "--limit must be at least 1, not \(limit)", hint: "leave it out to list all")
     }
-    let points = try options.selection().service(.optional).list()
-    let shown = Array(points.prefix(limit ?? points.count))
+    let selection = try options.selection()
+    let points = try selection.service(.optional).list()
+    let count = min(limit ?? points.count, points.count)
     try options.console.show(
-      .array(shown.map(\.metadata.json)), PointListing(points: shown, total: points.count).lines)
+      .array(points.prefix(count).map(\.json)), lines(points, count, selection.zone))
+  }
+
+  private func lines(_ points: [StoredPoint], _ count: Int, _ zone: ZoneRules) -> [String] {
+    guard !flat else {
+      return PointListing(points: Array(points.prefix(count)), total: points.count, zone: zone).lines
+    }
+    return TreeListing(points: points, limit: count, folds: isatty(STDOUT_FILENO) != 0, zone: zone).lines
   }
 }

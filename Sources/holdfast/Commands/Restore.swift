@@ -11,8 +11,7 @@ struct Restore: ParsableCommand {
       without a restart. What the database held before is backed up first.
       """)
 
-  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
-  var id: String
+  @OptionGroup var reference: PointOptions
 
   @Option(help: ArgumentHelp("Restore to a new file instead, which must not exist.", valueName: "path"))
   var to: String?
@@ -40,7 +39,7 @@ struct Restore: ParsableCommand {
   func run() throws {
     do {
       let selection = try options.selection()
-      try restore(selection.service(.needed, defaults: CreateRequest(selection.settings)))
+      try restore(selection, selection.service(.needed, defaults: CreateRequest(selection.settings)))
     } catch let refusal as RestoreRefusal {
       try end(refusal)
     } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
@@ -49,8 +48,8 @@ struct Restore: ParsableCommand {
     }
   }
 
-  private func restore(_ service: BackupService) throws {
-    let report = try plan(service)
+  private func restore(_ selection: Selection, _ service: BackupService) throws {
+    let report = try plan(reference.choose(selection, service, "restore"), service)
     guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
     if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
     try Confirmation(console: options.console, given: yes).require("Restore?")
@@ -59,15 +58,15 @@ struct Restore: ParsableCommand {
       report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
   }
 
-  private func plan(_ service: BackupService) throws -> RestoreReport {
+  private func plan(_ chosen: ChosenPoint, _ service: BackupService) throws -> RestoreReport {
     let place: RestoreTarget = try to.map { .newFile(path: $0) } ?? .database(path: service.requireDatabase())
-    let point = try service.point(id)
+    let point = chosen.point
     try service.requireKey(to: point)
     let request = RestoreRequest(
       pointID: point.id, target: place, safetyBackup: safetyBackup, verifyFirst: verify, recheck: recheck,
       acceptUnauthenticated: acceptUnauthenticated)
     switch try service.planRestore(request) {
-    case .plan(let plan): return RestoreReport(id: point.id, plan: plan)
+    case .plan(let plan): return RestoreReport(chosen: chosen, plan: plan)
     case .refuse(let refusal): throw refusal
     }
   }

@@ -3,15 +3,17 @@ import BackupEngine
 
 /// `holdfast show`
 struct Show: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Show everything that is known of a backup.")
+  static let configuration = CommandConfiguration(
+    abstract: "Show everything that is known of a backup, and what a restore of it would read.")
 
-  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
-  var id: String
-
+  @OptionGroup var reference: PointOptions
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let point = try options.selection().service(.optional).point(id)
-    try options.console.show(point.metadata.json, PointDetails(point).lines)
+    let selection = try options.selection()
+    let service = try selection.service(.optional)
+    let chosen = try reference.choose(selection, service, "show")
+    let details = PointDetails(chosen.point, chain: try service.chain(of: chosen.point), zone: chosen.zone)
+    try options.console.show(chosen.adding(to: details.json), chosen.lines + details.lines)
   }
 }

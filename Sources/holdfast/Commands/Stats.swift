@@ -9,11 +9,12 @@ struct Stats: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let statistics = try options.selection().service(.optional).statistics()
-    try options.console.show(statistics.json, Self.lines(statistics))
+    let selection = try options.selection()
+    let statistics = try selection.service(.optional).statistics()
+    try options.console.show(statistics.json, Self.lines(statistics, selection.zone))
   }
 
-  private static func lines(_ statistics: RepositoryStatistics) -> [String] {
+  private static func lines(_ statistics: RepositoryStatistics, _ zone: ZoneRules) -> [String] {
     var fields = FieldList()
     fields.add("Total backups", statistics.total.grouped)
     fields.add("Total size", "\(ByteCount(statistics.totalSize))")
@@ -21,8 +22,8 @@ struct Stats: ParsableCommand {
     fields.add("Verified", statistics.verified.grouped)
     fields.add("Failed", statistics.failed.grouped)
     fields.add("Average compression", statistics.averageCompression?.percentage)
-    fields.add("Oldest", statistics.oldest?.local)
-    fields.add("Newest", statistics.newest?.local)
+    fields.add("Oldest", statistics.oldest.map(zone.wallClock))
+    fields.add("Newest", statistics.newest.map(zone.wallClock))
     return ["Backup statistics:", ""] + fields.lines(indent: 2, width: 21)
   }
 }

@@ -8,8 +8,7 @@ struct Verify: ParsableCommand {
     abstract: "Prove that a backup can be restored.",
     discussion: "Exits with 3 where a backup does not verify. What was found is recorded with the backup.")
 
-  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
-  var id: String?
+  @OptionGroup var reference: PointOptions
 
   @Flag(help: "Verify all backups, newest first.")
   var all = false
@@ -23,13 +22,16 @@ struct Verify: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    guard (id != nil) != all else {
+    guard [reference.id != nil, reference.at != nil, all].count(where: { $0 }) == 1 else {
       throw HoldfastError(
-        .usage, "verify needs either the ID of a backup or --all", hint: "holdfast list shows the IDs")
+        .usage, "verify needs either the ID of a backup, --at TIME or --all", hint: "holdfast list shows the IDs")
     }
-    let service = try options.selection().service(quick ? .optional : .needed)
-    let points = try id.map { [try service.point($0)] } ?? service.list()
-    let listings = try options.output.working { progress, clear in
+    let selection = try options.selection()
+    let service = try selection.service(quick ? .optional : .needed)
+    let chosen = all ? nil : try reference.choose(selection, service, "verify")
+    let points = try chosen.map { [$0.point] } ?? service.list()
+    try options.console.show(chosen?.lines ?? [])
+    var listings = try options.output.working { progress, clear in
       try points.enumerated().map { number, point in
         let listing = VerificationListing(id: point.id, result: try verify(point.id, service, progress))
         clear()
@@ -37,12 +39,23 @@ struct Verify: ParsableCommand {
         return listing
       }
     }
+    try nameWhole(&listings, service)
     if options.console.json {
-      try options.console.show(all ? .array(listings.map(\.json)) : listings[0].json, [])
+      try options.console.show(
+        chosen.map { $0.adding(to: listings[0].json) } ?? .array(listings.map(\.json)), [])
     }
     let codes = listings.compactMap(\.exitCode)
     let failed = HoldfastError.Code.verificationFailed.exitCode
     if let code = codes.contains(failed) ? failed : codes.first { throw ExitCode(code) }
+  }
+
+  /// What is broken is no way back; which point is?
+  private func nameWhole(_ listings: inout [VerificationListing], _ service: BackupService) throws {
+    let broken = Set(listings.flatMap(\.broken))
+    guard !broken.isEmpty else { return }
+    let whole = try service.newestWhole(besides: broken)
+    for index in listings.indices { listings[index].newestWhole = whole }
+    try options.console.show([""] + WholePoint.lines(whole))
   }
 
   /// With `--all`, one backup that cannot be looked at (another key, say) must not hide what the others are like.

@@ -70,6 +70,9 @@ struct Selection {
     self.output = output
   }
 
+  /// The clocks that times are shown by. A wrong setting keeps nobody from a listing; who reads a time asks the settings.
+  var zone: ZoneRules { (try? settings.zone()) ?? (try? TimeZones.local(TZ: nil)) ?? .utc }
+
   /// - Parameters:
   ///   - keyUse: how wrong settings of password and key are taken.
   ///   - defaults: how safety backups are made.

@@ -1,20 +1,3 @@
-import BackupPolicy
-import Glibc
-
-extension Timestamp {
-  /// Date and time of day in this process's zone: `2023-11-16 14:30:22`.
-  var local: String {
-    var seconds = time_t(milliseconds / 1000)
-    if milliseconds % 1000 < 0 { seconds -= 1 }
-    var fields = tm()
-    guard localtime_r(&seconds, &fields) != nil else { return iso8601 }
-    return "\(fields.tm_year + 1900)-\(two(fields.tm_mon + 1))-\(two(fields.tm_mday)) "
-      + "\(two(fields.tm_hour)):\(two(fields.tm_min)):\(two(fields.tm_sec))"
-  }
-
-  private func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-}
-
 extension BinaryInteger {
   /// With a comma between groups of three digits: `1,234`.
   var grouped: String {

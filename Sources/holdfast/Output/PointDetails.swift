@@ -4,10 +4,16 @@ import BackupPolicy
 /// Everything that is known of one point, as `show` prints it.
 struct PointDetails {
   let point: StoredPoint
+  /// What a restore of it would read; nil where that is not all there.
+  let chain: PointChain?
+  /// The clocks that times are shown by.
+  let zone: ZoneRules
   private var metadata: PointMetadata { point.metadata }
 
-  init(_ point: StoredPoint) {
+  init(_ point: StoredPoint, chain: PointChain?, zone: ZoneRules) {
     self.point = point
+    self.chain = chain
+    self.zone = zone
   }
 
   var lines: [String] {
@@ -16,12 +22,43 @@ struct PointDetails {
     addProof(&fields)
     addOrigin(&fields)
     for problem in point.problems { fields.add("Problem", problem) }
-    return ["\(point.id)"] + fields.lines(width: 16)
+    addReading(&fields)
+    return ["\(point.id)"] + fields.lines(width: 16) + links
+  }
+
+  private func addReading(_ fields: inout FieldList) {
+    guard let chain else { return fields.add("Restore reads", "nothing: it cannot be restored") }
+    guard point.isIncremental else { return }
+    fields.add(
+      "Restore reads", "\(chain.links.count.grouped) archives, \(ByteCount(chain.archiveBytes)), the newest first")
+  }
+
+  /// A line for each archive that a restore reads, where it is not the point's own alone.
+  private var links: [String] {
+    guard let chain, point.isIncremental else { return [] }
+    return chain.links.map { "      \($0.id)  \(PointLine($0, zone: zone).text)" }
+  }
+
+  /// The metadata, and under `chain` what a restore reads; null where that is not all there.
+  var json: JSONValue {
+    guard case .object(var keys) = point.json else { return point.json }
+    keys["chain"] =
+      chain.map { chain in
+        .array(
+          chain.links.map {
+            .object([
+              "backup_id": .string($0.id.text), "created_at": .string($0.metadata.created.iso8601),
+              "kind": .string($0.metadata.kind), "bytes": .integer($0.metadata.compressedSize),
+              "pages_stored": .optional($0.metadata.pagesStored),
+            ])
+          })
+      } ?? .null
+    return .object(keys)
   }
 
   private func addContent(_ fields: inout FieldList) {
     fields.add("File", metadata.filename)
-    fields.add("Created", metadata.created.local)
+    fields.add("Created", zone.wallClock(metadata.created))
     fields.add("Type", "\(metadata.backupType), \(metadata.kind)")
     fields.add("Size", metadata.sizeInWords)
     fields.add("Pages", metadata.pageCount.map { "\($0.grouped) of \((metadata.pageSize ?? 0).grouped) bytes" })
@@ -40,7 +77,7 @@ struct PointDetails {
 
   private func addProof(_ fields: inout FieldList) {
     fields.add("Status", metadata.statusInWords)
-    fields.add("Verified", metadata.verificationDate?.local)
+    fields.add("Verified", metadata.verificationDate.map(zone.wallClock))
     for error in metadata.verificationErrors { fields.add("Failed", error) }
     fields.add("Checksum", metadata.checksum.map { "sha256 \($0)" })
     fields.add("Digest", metadata.digest)

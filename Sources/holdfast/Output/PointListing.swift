@@ -6,24 +6,33 @@ struct PointListing {
   let points: [StoredPoint]
   /// How many there are with those that are not shown.
   let total: Int
+  /// The clocks that times are shown by.
+  let zone: ZoneRules
 
   /// `Available backups: N`, then the points, numbered from 1.
   var lines: [String] {
     let rest = points.count < total ? " (the newest \(points.count.grouped) shown)" : ""
     return ["Available backups: \(total.grouped)\(rest)"]
-      + points.enumerated().flatMap { ["", "[\($0 + 1)] \($1.id)"] + Self.fields($1.metadata, problems: $1.problems) }
+      + points.enumerated().flatMap {
+        ["", "[\($0 + 1)] \($1.id)"] + Self.fields($1.metadata, problems: $1.problems, zone: zone)
+      }
   }
 
   /// The lines below a point's ID.
-  static func fields(_ metadata: PointMetadata, problems: [String] = []) -> [String] {
+  ///
+  /// - Parameter chain: what builds on it, in words.
+  static func fields(
+    _ metadata: PointMetadata, problems: [String] = [], chain: String? = nil, zone: ZoneRules
+  ) -> [String] {
     var fields = FieldList()
     fields.add("File", metadata.filename)
-    fields.add("Created", metadata.created.local)
+    fields.add("Created", zone.wallClock(metadata.created))
     fields.add("Size", metadata.sizeInWords)
     fields.add("Records", metadata.totalRecords?.grouped)
     fields.add("Status", metadata.statusInWords)
     fields.add("Description", metadata.description)
     fields.add("Tags", metadata.tags.joined(separator: ", "))
+    fields.add("Chain", chain)
     for problem in problems { fields.add("Problem", problem) }
     return fields.lines()
   }

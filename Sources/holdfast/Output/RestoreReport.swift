@@ -3,8 +3,10 @@ import BackupPolicy
 
 /// A restore's plan and result, for people and for scripts.
 struct RestoreReport {
-  let id: PointID
+  let chosen: ChosenPoint
   let plan: RestorePlan
+
+  private var id: PointID { chosen.id }
 
   /// The plan: what will be done, in order, and what to know before saying yes.
   var planLines: [String] {
@@ -12,7 +14,8 @@ struct RestoreReport {
     let steps = plan.steps.enumerated().map { number, step in
       "  \(number + 1). \(step.detail.printable)" + (step.bytes.map { " (\(ByteCount($0)))" } ?? "")
     }
-    return ["Restore of \(id) to \(target), \(manner)", ""] + steps + warningLines(plan.warnings)
+    return (chosen.choice.map { [$0.words, ""] } ?? []) + ["Restore of \(id) to \(target), \(manner)", ""] + steps
+      + warningLines(chosen.warnings + plan.warnings)
   }
 
   private var manner: String {
@@ -48,11 +51,13 @@ struct RestoreReport {
   /// - Parameter outcome: nil where nothing was executed.
   func json(_ outcome: RestoreOutcome?) -> JSONValue {
     let plan = outcome?.plan ?? plan
-    return .object([
-      "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome?.executed ?? false),
-      "safety_backup_id": .optional(outcome?.safetyBackupID?.text),
-      "warnings": .array((outcome?.warnings ?? plan.warnings).map { .string($0) }),
-    ])
+    let warnings = chosen.warnings + (outcome?.warnings ?? plan.warnings)
+    return chosen.adding(
+      to: .object([
+        "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome?.executed ?? false),
+        "safety_backup_id": .optional(outcome?.safetyBackupID?.text),
+        "warnings": .array(warnings.map { .string($0) }),
+      ]))
   }
 
   private static func json(_ plan: RestorePlan) -> JSONValue {

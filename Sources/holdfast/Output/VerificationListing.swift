@@ -5,6 +5,14 @@ import BackupPolicy
 struct VerificationListing {
   let id: PointID
   let result: Result<Verification, HoldfastError>
+  /// Where it is not verified: the newest point that is whole.
+  var newestWhole: PointID?
+
+  /// The points that are known to be damaged by it.
+  var broken: [PointID] {
+    guard case .success(let verification) = result, !verification.verified else { return [] }
+    return [id] + (verification.brokenLink.map { [$0] } ?? [])
+  }
 
   /// The code to exit with on account of this point; nil where it is verified.
   var exitCode: Int32? {
@@ -41,11 +49,17 @@ struct VerificationListing {
 
   var json: JSONValue {
     switch result {
-    case .success(let verification): verification.json
+    case .success(let verification): Self.json(verification, newestWhole)
     case .failure(let error):
       .object([
         "backup_id": .string(id.text), "verified": .bool(false), "checks": .array([]), "error": ErrorReport.json(error),
       ])
     }
+  }
+
+  private static func json(_ verification: Verification, _ newestWhole: PointID?) -> JSONValue {
+    guard !verification.verified, case .object(var keys) = verification.json else { return verification.json }
+    keys["newest_whole"] = .optional(newestWhole?.text)
+    return .object(keys)
   }
 }

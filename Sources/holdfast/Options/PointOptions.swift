@@ -1,0 +1,66 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+
+/// The backup that a command is about: by its ID, or by a time.
+struct PointOptions: ParsableArguments {
+  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
+  var id: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Take the newest backup that is not after this time: 2026-11-22, '2026-11-22 14:03:07', 14:03, 'yesterday 14:03', '2 hours ago', latest.",
+      valueName: "time"))
+  var at: String?
+}
+
+extension PointOptions {
+  /// - Parameter command: its name, for the message.
+  /// - Throws: `usage` unless the backup is named in exactly one way.
+  func choose(
+    _ selection: Selection, _ service: BackupService, _ command: String
+  ) throws -> ChosenPoint {
+    switch (id, at) {
+    case (let id?, nil): return ChosenPoint(point: try service.point(id), choice: nil, zone: selection.zone)
+    case (nil, let at?): return try choose(at, selection, service)
+    default:
+      throw HoldfastError(
+        .usage, "\(command) needs either the ID of a backup or --at TIME", hint: "holdfast list shows the IDs")
+    }
+  }
+
+  private func choose(_ text: String, _ selection: Selection, _ service: BackupService) throws -> ChosenPoint {
+    let zone = try selection.settings.zone()
+    switch try PointInTime(text, name: "--at", zone: zone, now: service.environment.now()) {
+    case .latest: return ChosenPoint(point: try service.point("latest"), choice: nil, zone: zone)
+    case .moment(let moment):
+      let (point, choice) = try service.point(notAfter: moment, zone: zone)
+      return ChosenPoint(point: point, choice: choice, zone: zone)
+    }
+  }
+}
+
+/// A backup, and how it was come by where a time named it.
+struct ChosenPoint {
+  let point: StoredPoint
+  let choice: PointByTime?
+  let zone: ZoneRules
+
+  var id: PointID { point.id }
+  var warnings: [String] { choice?.warnings ?? [] }
+
+  /// Which backup the time stands for, and what to know of that; nothing where an ID named it.
+  var lines: [String] {
+    choice.map { choice in [choice.words] + choice.warnings.map { "  ! \($0.printable)" } + [""] } ?? []
+  }
+
+  /// `at` of a document: the moment that was asked for, the backup's own time, and the milliseconds between.
+  func adding(to document: JSONValue) -> JSONValue {
+    guard let choice, case .object(var keys) = document else { return document }
+    keys["at"] = .object([
+      "requested": .string(choice.moment.iso8601), "created_at": .string(choice.created.iso8601),
+      "behind_ms": .integer(choice.behind), "warnings": .array(choice.warnings.map { .string($0) }),
+    ])
+    return .object(keys)
+  }
+}

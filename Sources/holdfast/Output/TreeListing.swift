@@ -1,0 +1,92 @@
+import BackupEngine
+import BackupPolicy
+
+/// Points as `list` shows them: each full with its incrementals below it.
+struct TreeListing {
+  /// All of them, the newest first.
+  let points: [StoredPoint]
+  /// How many of the newest to show.
+  let limit: Int
+  /// Long runs of incrementals are cut in the middle.
+  let folds: Bool
+  let zone: ZoneRules
+
+  private var isCut: Bool { limit < points.count }
+
+  var lines: [String] {
+    let rest = isCut ? " (the newest \(limit.grouped) shown)" : ""
+    let all = PointTree.trees(of: points)
+    let sizes = Dictionary(uniqueKeysWithValues: all.map { ($0.rootID, $0.incrementals.count) })
+    let shown = isCut ? PointTree.trees(of: Array(points.prefix(limit))) : all
+    let gone = Set(all.filter { $0.root == nil }.map(\.rootID))
+    return ["Available backups: \(points.count.grouped)\(rest)"]
+      + shown.enumerated().flatMap { number, tree in
+        ["", "[\(number + 1)] \(heading(tree, gone))"] + fields(tree)
+          + branches(tree, hidden: (sizes[tree.rootID] ?? 0) - tree.incrementals.count)
+      } + broken
+  }
+
+  private func heading(_ tree: PointTree, _ gone: Set<PointID>) -> String {
+    guard tree.root == nil else { return tree.rootID.text }
+    return gone.contains(tree.rootID)
+      ? "\(tree.rootID) (the full, which is missing)"
+      : "\(tree.rootID) (the full, not among the newest \(limit.grouped))"
+  }
+
+  private func fields(_ tree: PointTree) -> [String] {
+    guard let root = tree.root else { return [] }
+    let bytes = tree.incrementals.reduce(Int64(0)) { $0 + $1.metadata.compressedSize }
+    let count = tree.incrementals.count
+    return PointListing.fields(
+      root.metadata, problems: root.problems,
+      chain: count == 0 ? nil : "\(count.grouped) incremental\(count == 1 ? "" : "s"), \(ByteCount(bytes))", zone: zone)
+  }
+
+  /// - Parameter hidden: how many older ones the limit leaves out.
+  private func branches(_ tree: PointTree, hidden: Int) -> [String] {
+    var rows = FoldedRuns(tree.incrementals, folds: folds).rows.map { row -> (lines: [String], isPoint: Bool) in
+      switch row {
+      case .point(let index): return self.row(tree, index)
+      case .folded(let points): return (["⋮  \(fold(points))"], isPoint: false)
+      }
+    }
+    if hidden > 0 { rows.append((["\(hidden.grouped) older not shown"], isPoint: true)) }
+    return rows.enumerated().flatMap { index, row in
+      let isLast = index == rows.count - 1
+      return row.lines.enumerated().map { line, text in
+        let mark = line > 0 ? (isLast ? "     " : "│    ") : !row.isPoint ? "" : isLast ? "└─ " : "├─ "
+        return "    \(mark)\(text)"
+      }
+    }
+  }
+
+  private func row(_ tree: PointTree, _ index: Int) -> (lines: [String], isPoint: Bool) {
+    let point = tree.incrementals[index]
+    let branch = tree.branch(at: index).map { "  (on \($0))" } ?? ""
+    let problems = point.ownProblems.map { "Problem  \($0.printable)" }
+    return (["\(point.id)  \(PointLine(point, zone: zone).text)\(branch)"] + problems, true)
+  }
+
+  private func fold(_ points: ArraySlice<StoredPoint>) -> String {
+    guard let newest = points.first?.metadata.created, let oldest = points.last?.metadata.created else { return "" }
+    let broken = points.first?.brokenChain.map { " that need \($0.link)" } ?? ""
+    return
+      "\(points.count.grouped) more\(broken), \(zone.wallClock(oldest)) to \(zone.wallClock(newest)); --flat shows each"
+  }
+
+  private var broken: [String] {
+    let lost = points.count { $0.brokenChain != nil }
+    guard lost > 0 else { return [] }
+    let what = lost == 1 ? "1 point cannot" : "\(lost.grouped) points cannot"
+    return ["", "✗ \(what) be restored: a link of the chain is missing or damaged"]
+      + WholePoint.lines(points.reversed().newestWhole()?.id)
+  }
+}
+
+/// What to do where points turn out to be damaged.
+enum WholePoint {
+  static func lines(_ id: PointID?) -> [String] {
+    guard let id else { return ["No other point is whole"] }
+    return ["The newest point that is whole is \(id): holdfast restore \(id)"]
+  }
+}

@@ -1,0 +1,176 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import Logging
+import SQLitePages
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+/// A database that several programs use at random, and an agent's backups of it.
+final class ChainHistory {
+  let bed: TestBed
+  let seed: UInt64
+  var random: SeededGenerator
+  var applications: [DatabaseApplication] = []
+  var other: DatabaseProcess
+  private(set) var log: [String] = []
+  private var backup: ChangeBackup
+  private var held: HeldConnection
+  private let recorder = LogRecorder(.debug)
+  /// Every point that holds the database's own history, with what it must hold.
+  private var states: [(id: PointID, image: [UInt8])] = []
+
+  /// The ballast keeps many incrementals below half of a full, so that chains grow long.
+  init(seed: UInt64) throws {
+    self.seed = seed
+    random = SeededGenerator(seed: seed)
+    bed = try TestBed()
+    let pageSize = [512, 1024, 4096].randomElement(using: &random) ?? 4096
+    try DatabaseApplication(
+      bed.database,
+      """
+      PRAGMA page_size = \(pageSize); PRAGMA auto_vacuum = \(Int.random(in: 0...2, using: &random));
+      PRAGMA journal_mode = wal; PRAGMA synchronous = OFF;
+      CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB); CREATE INDEX i ON t (v);
+      INSERT INTO t SELECT n, randomblob(300) FROM (\(DatabaseFixture.numbers(300)));
+      CREATE TABLE ballast (b BLOB); INSERT INTO ballast VALUES (randomblob(700000));
+      """
+    ).close()
+    other = try DatabaseProcess(bed.database, in: bed.folder)
+    held = HeldConnection(bed.environment())
+    backup = Self.agent(bed, recorder, held)
+    try backUp()
+  }
+
+  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: HeldConnection) -> ChangeBackup {
+    ChangeBackup(bed.service(), AgentHarness.settings(), recorder.logger, held)
+  }
+
+  func note(_ line: String) { log.append(line) }
+  func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
+  func pick<Value>(_ choices: [Value]) -> Value { choices[number(0...choices.count - 1)] }
+
+  /// How often each proof, and the comparison, decided.
+  var tally: [String: Int] {
+    let words = recorder.lines.filter { $0.hasPrefix("debug: backup_") }.compactMap { line -> String? in
+      let word = line.split(separator: " ", maxSplits: 2).last ?? ""
+      return word.hasPrefix("followed") ? String(word) : word.split(separator: ":").first.map { String($0) }
+    }
+    return Dictionary(grouping: words, by: \.self).mapValues(\.count)
+  }
+
+  func run(steps: Int) throws {
+    defer { applications.forEach { $0.close() } }
+    do {
+      for _ in 0..<steps { try step() }
+      try finish()
+    } catch {
+      let steps = log.suffix(14).joined(separator: "\n")
+      throw HoldfastError(.failed, "seed \(seed): \(error)\n\(steps)\n\(recorder.lines.suffix(4))")
+    }
+  }
+
+  /// A new process of the agent: all it knows is in the repository.
+  func restartAgent() throws {
+    note("agent restarts")
+    held.close()
+    held = HeldConnection(bed.environment())
+    backup = Self.agent(bed, recorder, held)
+    if number(0...2) > 0 { _ = try backup.assess() }
+  }
+
+  /// Backs up as the agent does after a change.
+  func backUp() throws {
+    try prove { try backup.take(Progress()) }
+  }
+
+  /// Backs up as the agent does on a schedule: a full, which is the auditor of what was followed since the last one.
+  func backUpOnSchedule() throws {
+    try prove { try backup.takeOnSchedule() }
+  }
+
+  /// Compares what can be restored of a new point with what SQLite says.
+  private func prove(_ store: () throws -> ChangeBackup.Ending) throws {
+    bed.time.advance(milliseconds: 1000)
+    // Looking at the truth is an access like any other, so it comes now before and now after.
+    let before = number(0...1) == 0 ? try truth() : nil
+    let ending = try held.job(HoldTerms(mayHold: number(0...5) > 0), store)
+    let truth = try before ?? truth()
+    let point: PointID
+    switch ending {
+    case .stored(let metadata):
+      point = metadata.id
+      note("stored \(metadata.kind) \(metadata.pagesStored ?? 0) \(how)")
+    case .unchanged(let id):
+      point = id
+      note("unchanged \(id) \(how)")
+    case .absent(let error): throw error
+    }
+    let image = try ChainImage(bed.service(), point).bytes
+    if let objection = truth.objection(to: image) { throw BrokenChain(point: point, objection: objection) }
+    states.append((point, image))
+    guard recorder.count("tracker miss") == 0 else { throw BrokenChain(point: point, objection: "a tracker miss") }
+  }
+
+  private var how: String {
+    recorder.lines.last.map { "(\($0))" } ?? ""
+  }
+
+  private func truth() throws -> DatabaseTruth {
+    if let application = applications.randomElement(using: &random), number(0...1) == 0 {
+      return try DatabaseTruth(application)
+    }
+    let reader = try DatabaseApplication(bed.database, checkpointsOnClose: false)
+    defer { reader.close() }
+    return try DatabaseTruth(reader)
+  }
+
+  /// As the agent does when an application has closed the database, or nobody has used it for a while.
+  func releaseDatabase() {
+    if held.isOpen { note("agent lets go") }
+    held.close()
+  }
+
+  func forgetPoint(_ id: PointID) { states.removeAll { $0.id == id } }
+
+  /// Removes the oldest full and all that needs it, where there are others: what is left still holds what it held.
+  func cleanUp() throws {
+    let points = try bed.service().list().reversed()
+    guard let oldest = points.first, let newest = states.last?.id,
+      try bed.service().point(newest.text).metadata.chainID != oldest.id
+    else { return }
+    _ = try bed.service().delete(oldest.id.text, withChildren: true)
+    let left = Set(try bed.service().list().map(\.id))
+    note("removed \(oldest.id) and its chain")
+    states.removeAll { !left.contains($0.id) }
+  }
+  var points: [PointID] { states.map(\.id) }
+
+  /// Older points still hold what they held, the newest verifies, and the independent reader agrees.
+  private func finish() throws {
+    note("finish")
+    try backUp()
+    try backUpOnSchedule()
+    for _ in 0..<min(6, states.count) {
+      let state = pick(states)
+      guard try ChainImage(bed.service(), state.id).bytes == state.image else {
+        throw BrokenChain(point: state.id, objection: "it is not what it was")
+      }
+    }
+    guard let newest = states.last else { return }
+    let verification = try bed.service().verify(newest.id.text)
+    guard verification.verified else { throw BrokenChain(point: newest.id, objection: "\(verification.errors)") }
+    if seed.isMultiple(of: 8), try bed.recovered(newest.id) != newest.image {
+      throw BrokenChain(point: newest.id, objection: "recover.py gives something else")
+    }
+  }
+}
+
+/// A point that does not hold what the database held.
+struct BrokenChain: Error {
+  var point: PointID
+  var objection: String
+}

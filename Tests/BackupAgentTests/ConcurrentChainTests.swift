@@ -1,0 +1,69 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+/// Programs write as fast as they can while the agent's code stores what changed.
+@Suite struct ConcurrentChainTests {
+  /// - Parameter autocheckpoint: the smaller, the more often the log starts anew and pages have to be compared.
+  @Test(arguments: [50, 10000]) func everyPointKeepsThePromisesOfItsWriters(autocheckpoint: Int) async throws {
+    let log = LogRecorder(.debug)
+    let points = try await offPool {
+      let bed = try TestBed()
+      try DatabaseLedger.create(at: bed.database, journalMode: "wal")
+      try bed.change("CREATE TABLE ballast(b); INSERT INTO ballast VALUES (randomblob(9000000))")
+      let points = try Self.points(bed, log, autocheckpoint: autocheckpoint)
+      for point in points { try Self.requirePromises(bed, point) }
+      return points
+    }
+    #expect(points.count >= 10, "\(log.lines)")
+    #expect(log.count("tracker miss") == 0, "\(log.lines)")
+  }
+
+  private static func points(_ bed: TestBed, _ log: LogRecorder, autocheckpoint: Int) throws -> [PointID] {
+    let held = HeldConnection(bed.environment())
+    var backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held)
+    let writers = try [1, 2].map {
+      try DatabaseLedger.startWriter(bed.database, journalMode: "wal", autocheckpoint: autocheckpoint, seed: $0)
+    }
+    defer { writers.forEach { $0.stop() } }
+    var points: [PointID] = []
+    for round in 1...24 {
+      bed.time.advance(milliseconds: 1000)
+      let ending = try round.isMultiple(of: 8) ? backup.takeOnSchedule() : backup.take(Progress())
+      if case .stored(let point) = ending { points.append(point.id) }
+      // Nobody reads for a while: the log can start anew.
+      usleep(5000)
+    }
+    return points
+  }
+
+  /// Reading a point proves its digest; what it holds must be one moment of the ledger.
+  private static func requirePromises(_ bed: TestBed, _ point: PointID) throws {
+    let path = try bed.folder.write("restored.db", ChainImage(bed.service(), point).bytes)
+    defer { for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) } }
+    let reader = try DatabaseApplication(path)
+    defer { reader.close() }
+    for promise in DatabaseLedger.invariants where try reader.value(promise) != "1" {
+      throw BrokenChain(point: point, objection: promise)
+    }
+    guard try reader.value("PRAGMA quick_check") == "ok" else {
+      throw BrokenChain(point: point, objection: "not sound")
+    }
+  }
+}
+
+extension ChangeBackup {
+  /// As ``DatabaseWork`` takes a scheduled backup: a full, by somebody without a memory and with the same tracker.
+  mutating func takeOnSchedule() throws -> Ending {
+    var settings = settings
+    settings.request.backupType = Trigger.scheduled.rawValue
+    var once = ChangeBackup(service, settings, logger, held, changes: changes)
+    let ending = try once.take(Progress())
+    _ = try assess()
+    return ending
+  }
+}

@@ -1,0 +1,97 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+/// Between two incrementals something goes wrong: the next point misses nothing.
+@Suite struct CrashedChainTests {
+  /// A database in use, a full of it, and the agent's code with file operations that may fail.
+  private final class World {
+    let bed: TestBed
+    let application: DatabaseApplication
+    let faults: StepFaults
+    var backup: ChangeBackup
+
+    init(failAt step: Int? = nil, _ fault: Fault = .kill()) throws {
+      bed = try TestBed()
+      try bed.makeDatabase(rows: 400, bytes: 300)
+      application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
+      var first = Self.agent(bed, UnflushedFileOperations())
+      _ = try first.take(Progress())
+      faults = StepFaults(failAt: step, fault)
+      backup = Self.agent(bed, faults)
+    }
+
+    static func agent(_ bed: TestBed, _ files: any FileOperations) -> ChangeBackup {
+      ChangeBackup(
+        bed.service(files: files), AgentHarness.settings(), LogRecorder().logger, HeldConnection(bed.environment()))
+    }
+
+    /// Two incrementals: one that is compared, one that is followed.
+    func work() throws {
+      try store(100)
+      try store(200)
+    }
+
+    func store(_ id: Int) throws {
+      try write(id)
+      _ = try backup.take(Progress())
+    }
+
+    func write(_ id: Int) throws {
+      bed.time.advance(milliseconds: 1000)
+      try application.run("UPDATE entries SET text = randomblob(100) WHERE id = \(id)")
+    }
+
+    /// Another page changes, and the next point holds that and all that came before.
+    func requireNextPoint(_ fault: String) throws {
+      let place = "\(fault) at \(faults.steps.last { $0.hasPrefix("\(faults.firedAt ?? 0) ") } ?? "no step")"
+      try write(300)
+      guard case .stored(let point) = try backup.take(Progress()) else {
+        throw HoldfastError(.failed, "\(place): nothing was stored")
+      }
+      let image = try ChainImage(bed.service(), point.id).bytes
+      guard let objection = try DatabaseTruth(application).objection(to: image) else { return }
+      throw HoldfastError(.failed, "\(place): \(objection)")
+    }
+  }
+
+  /// The steps of the second incremental.
+  private func steps(for fault: Fault) throws -> [Int] {
+    let world = try World()
+    try world.store(100)
+    let first = world.faults.count
+    try world.store(200)
+    let steps = world.faults.places(for: fault).filter { $0 > first }
+    try world.requireNextPoint("no fault")
+    return steps
+  }
+
+  /// Among these steps are those between an archive and the page digests that follow it.
+  @Test func theAgentIsKilledAtAnyStepAndStartsAgain() async throws {
+    try await offPool {
+      for step in try steps(for: .kill()) {
+        let world = try World(failAt: step)
+        // What fails behind the commit of an archive fails no backup.
+        try? world.work()
+        world.backup = World.agent(world.bed, UnflushedFileOperations())
+        _ = try world.backup.assess()
+        try world.requireNextPoint("killed")
+      }
+    }
+  }
+
+  /// The same agent goes on, with what it had gathered.
+  @Test func anOperationFailsOnceAndTheAgentGoesOn() async throws {
+    try await offPool {
+      for step in try steps(for: .error(EIO)) {
+        let world = try World(failAt: step, .error(EIO))
+        try? world.work()
+        try world.requireNextPoint("failed")
+      }
+    }
+  }
+}

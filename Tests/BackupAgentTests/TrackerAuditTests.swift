@@ -1,0 +1,135 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+/// A full finds what a tracker missed.
+@Suite struct TrackerAuditTests {
+  private final class World {
+    let bed: TestBed
+    let application: DatabaseApplication
+    let log = LogRecorder(.debug)
+    var backup: ChangeBackup
+
+    /// - Parameter blind: whether the tracker tells of nothing but page 1.
+    init(blind: Bool) throws {
+      bed = try TestBed()
+      try bed.makeDatabase(rows: 2000, bytes: 300)
+      application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
+      let held = HeldConnection(bed.environment())
+      let changes = ChangeSession(bed.service(), held) { blind ? [1] : $0.pages.sorted() }
+      backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held, changes: changes)
+    }
+
+    func store(_ id: Int) throws -> PointMetadata? {
+      bed.time.advance(milliseconds: 1000)
+      try application.run("UPDATE entries SET text = randomblob(100) WHERE id IN (\(id), \(id + 400))")
+      try application.run("CREATE TABLE t\(id)(a)")
+      guard case .stored(let point) = try backup.take(Progress()) else { return nil }
+      return point
+    }
+
+    func storeFull() throws -> PointMetadata? {
+      bed.time.advance(milliseconds: 1000)
+      guard case .stored(let point) = try backup.takeOnSchedule() else { return nil }
+      return point
+    }
+  }
+
+  @Test func aPageThatTheTrackerMissedIsFoundByTheNextFull() throws {
+    let world = try World(blind: true)
+    let first = try #require(try world.store(1))
+    let incremental = try #require(try world.store(100))
+    #expect(first.kind == "full" && incremental.kind == "incremental" && incremental.pagesStored! < 4)
+    // The digest agrees with itself, and SQLite sees nothing wrong.
+    #expect(try world.bed.service().verify(incremental.id.text).verified)
+    let full = try #require(try world.storeFull())
+    let objection = try DatabaseTruth(world.application).objection(to: ChainImage(world.bed.service(), full.id).bytes)
+    #expect(objection == nil)
+    #expect(world.log.count("error: tracker miss: ") == 1, "\(world.log.lines)")
+    #expect(world.log.count("\(incremental.id) may lack them") == 1, "\(world.log.lines)")
+    guard case .missed(let miss) = world.backup.changes.takeAudit() else {
+      Issue.record("no miss was told")
+      return
+    }
+    #expect(miss.suspects == [incremental.id] && miss.since == incremental.id && !miss.pages.isEmpty)
+    let statuses = try world.bed.service().list().reversed().map(\.metadata.status)
+    #expect(statuses == [.completed, .suspect, .completed])
+    // It was verified before; that is forgotten, and a verification makes it no less suspect.
+    let digest = try #require(incremental.digest)
+    let memo = try world.bed.folder.read("backups/.state/checks.json").map { String(decoding: $0, as: UTF8.self) }
+    #expect(memo?.contains(digest) == false)
+    #expect(try world.bed.service().verify(incremental.id.text).verified)
+    #expect(try world.bed.service().point(incremental.id.text).metadata.status == .suspect)
+    // Nothing is built on it.
+    _ = try world.bed.service().delete(full.id.text)
+    #expect(try world.store(300)?.kind == "full")
+    #expect(world.log.count("a full: \(incremental.id) is suspect") == 1, "\(world.log.lines)")
+  }
+
+  @Test func whatIsFollowedIsNoMiss() throws {
+    let world = try World(blind: false)
+    for id in [1, 100, 200] { _ = try #require(try world.store(id)) }
+    // Not in any incremental, and seen to change.
+    try world.application.run("UPDATE entries SET text = randomblob(100) WHERE id = 700")
+    let full = try #require(try world.storeFull())
+    #expect(world.log.count("\(full.id): audited: all that changed since") == 1, "\(world.log.lines)")
+    #expect(world.log.count("tracker miss") == 0)
+    // It is followed from the full on.
+    let next = try #require(try world.store(300))
+    #expect(world.log.count("\(next.id): followed: same generation") == 1, "\(world.log.lines)")
+  }
+
+  @Test func aChainThatWeighsTooMuchIsFollowedByOneFull() throws {
+    let world = try World(blind: false)
+    _ = try #require(try world.store(1))
+    try world.application.run("UPDATE entries SET text = randomblob(300)")
+    #expect(try world.store(100)?.kind == "incremental")
+    let kinds = try [200, 300, 400].map { try world.store($0)?.kind }
+    #expect(kinds == ["full", "incremental", "incremental"])
+  }
+
+  /// Two hashes change places: they add up to the same digest, and the pages seem to have changed unseen.
+  private static let exchange = """
+    with open(os.path.dirname(path) + "/../backups/.state/page-digests", "r+b") as table:
+        table.seek(4096 + 16 * 4)
+        two = table.read(32)
+        table.seek(4096 + 16 * 4)
+        table.write(two[16:] + two[:16])
+    """
+
+  @Test func theAgentCountsAMissAndRaisesAnAlarmUntilAFullFindsNone() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let application = try DatabaseApplication(
+      harness.database, "CREATE TABLE ballast(b); INSERT INTO ballast VALUES (randomblob(900000))")
+    try await harness.withAgent { _ in
+      try await harness.waitForRows(0)
+      try application.run("INSERT INTO t(s) VALUES ('x')")
+      try await harness.waitForRows(1)
+      try await harness.python(Self.exchange)
+      harness.control.backUpNow()
+      try await harness.log.wait(for: "error: tracker miss: 2 pages (5, 6) differ from backup_")
+      var status = try await harness.status { $0.trackerMisses > 0 }
+      #expect(status.trackerMisses == 1 && status.alarms.map(\.kind) == ["tracker_miss"])
+      harness.control.backUpNow()
+      status = try await harness.status { $0.alarms.isEmpty }
+      #expect(status.trackerMisses == 1)
+      #expect(harness.log.count("every change of \(harness.database) was seen since the last full") == 1)
+    }
+    #expect(try harness.points().map(\.status).filter { $0 == .suspect }.count == 1)
+  }
+}
+
+extension AgentHarness {
+  /// How the database stands as soon as `condition` holds.
+  fileprivate func status(_ condition: (DatabaseStatus) -> Bool) async throws -> DatabaseStatus {
+    for _ in 0..<3000 {
+      if let status = await control.status().first, condition(status) { return status }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    throw HoldfastError(.failed, "waited in vain; the log:\n\(log.lines.joined(separator: "\n"))")
+  }
+}

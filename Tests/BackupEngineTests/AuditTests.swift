@@ -1,0 +1,115 @@
+import BackupEngine
+import BackupPolicy
+import SQLitePages
+import TestSupport
+import Testing
+
+/// A full tells whether what changed since the newest point was what somebody said had changed.
+@Suite("the auditor")
+struct AuditTests {
+  /// A chain whose newest incremental lacks what changed, for it was said that only page 2 had changed.
+  private static func makeBlindChain(_ bed: TestBed, journal: String = "wal") throws -> [PointID] {
+    try bed.makeDatabase(rows: 80, bytes: 300, journal: journal)
+    let full = try bed.service().create(CreateRequest()).id
+    bed.time.advance(milliseconds: 1000)
+    try bed.change("UPDATE marker SET text = 'second'; UPDATE entries SET text = replace(text, 'quick', 'quack')")
+    guard case .stored(let point, _) = try bed.storeIncremental(.superset([1, 2])) else {
+      throw BrokenPromise("nothing was stored")
+    }
+    bed.time.advance(milliseconds: 1000)
+    return [full, point.id]
+  }
+
+  private static func create(
+    _ service: BackupService, _ changes: ChangedPages, _ request: CreateRequest = CreateRequest()
+  ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
+    let connection = try DatabaseConnection(path: service.requireDatabase(), access: .observer)
+    defer { connection.close() }
+    return try service.create(
+      request,
+      for: Follower {
+        connection
+      } changes: { _, _ in
+        changes
+      })
+  }
+
+  @Test("a missed page is found, the incrementals are marked, and the full is right", arguments: ["wal", "delete"])
+  func miss(journal: String) throws {
+    let bed = try TestBed()
+    let points = try Self.makeBlindChain(bed, journal: journal)
+    let (full, audit) = try Self.create(bed.service(), .superset([]))
+    guard case .missed(let miss) = audit else { throw BrokenPromise("\(audit)") }
+    #expect(miss.suspects == [points[1]] && miss.since == points[1] && !miss.pages.contains(1))
+    #expect(miss.error.message.contains("\(points[1]) may lack them") && miss.error.hint != nil)
+    #expect(try bed.service().list().map(\.metadata.status) == [.completed, .suspect, .completed])
+    #expect(try bed.restored(full.id) == bed.image())
+    // The next full is of a chain without incrementals.
+    bed.time.advance(milliseconds: 1000)
+    #expect(try Self.create(bed.service(), .superset([])).audit == .passed(since: full.id))
+  }
+
+  @Test("what was said to have changed is no miss, however the database was reshaped")
+  func passed() throws {
+    let bed = try TestBed()
+    let points = try bed.makeChain(incrementals: 2, rows: 200)
+    try bed.change("DELETE FROM entries WHERE id > 20; VACUUM")
+    bed.time.advance(milliseconds: 1000)
+    let everything = ChangedPages.superset(Array(1...points[2].pageCount!))
+    let (smaller, audit) = try Self.create(bed.service(), everything)
+    #expect(audit == .passed(since: points[2].id))
+    // Pages that the newest point did not have need not be named.
+    try bed.change("CREATE TABLE more(b); INSERT INTO more VALUES (randomblob(100000))")
+    bed.time.advance(milliseconds: 1000)
+    let growth = try Self.create(bed.service(), .superset(Array(1...smaller.pageCount!)))
+    #expect(growth.metadata.pageCount! > smaller.pageCount! + 10 && growth.audit == .passed(since: smaller.id))
+  }
+
+  @Test("where nothing can be compared, nothing is said")
+  func notAudited() throws {
+    let bed = try TestBed()
+    func expectNone(_ audit: AuditOutcome, _ line: Int = #line) throws {
+      guard case .notAudited = audit else { throw BrokenPromise("line \(line): \(audit)") }
+      bed.time.advance(milliseconds: 1000)
+    }
+    try bed.makeDatabase()
+    try expectNone(Self.create(bed.service(), .superset([])).audit)
+    try bed.change("UPDATE marker SET text = 'x'")
+    try expectNone(Self.create(bed.service(), .unknown).audit)
+    try bed.change("UPDATE marker SET text = 'y'")
+    try SystemFileOperations().unlink("\(bed.backups)/.state/page-digests")
+    try expectNone(Self.create(bed.service(), .superset([])).audit)
+    // Without encryption pages are hashed in another way.
+    var plain = CreateRequest()
+    plain.encrypt = false
+    try bed.change("UPDATE marker SET text = 'z'")
+    try expectNone(Self.create(bed.service(), .superset([]), plain).audit)
+    #expect(try bed.service().list().allSatisfy { $0.metadata.status == .completed })
+  }
+
+  @Test("a fault at every step of a full that finds a miss", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  func faults(_ kind: FaultSweep.Kind) throws {
+    let sweep = FaultSweep(
+      prepare: { try Self.makeBlindChain($0).last },
+      work: { service, _ in _ = try Self.create(service, .superset([])) },
+      check: { bed, finished in
+        try bed.requireSoundRepository(points: finished ? 3...3 : 2...3)
+        try bed.requireDatabase(["second"])
+        let points = try bed.service().list().reversed().map(\.metadata)
+        // Whoever finds the full finds the mark, or there is another full to come whose table is the old one.
+        let isMarked = points[1].status == .suspect
+        let isTableLeft = try bed.folder.read("backups/.state/page-digests")?.names(points[1].id) ?? false
+        guard isMarked || points.count == 2 && isTableLeft || kind == .inputOutputError else {
+          throw BrokenPromise("the miss is forgotten")
+        }
+      })
+    try sweep.sweep(kind)
+  }
+}
+
+extension [UInt8] {
+  /// Whether a table of page hashes is of that point.
+  fileprivate func names(_ point: PointID) -> Bool {
+    String(decoding: prefix(256), as: UTF8.self).contains(point.text)
+  }
+}

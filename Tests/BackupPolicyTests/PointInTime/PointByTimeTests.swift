@@ -1,0 +1,135 @@
+import Testing
+
+@testable import BackupPolicy
+
+/// Which point stands for a moment, and what is said of the choice.
+@Suite("The point for a moment")
+struct PointByTimeTests {
+  private let now = Timestamp(iso8601: "2026-11-22T18:00:00Z")!
+
+  /// In the order given, which is the order in which they were stored: `14:02:58`, or with an obstacle.
+  private func points(_ times: (String, String?)...) throws -> [DatedPoint] {
+    try times.map { time, obstacle in
+      let created = try #require(Timestamp(iso8601: time.count > 12 ? time : "2026-11-22T\(time)Z"))
+      return DatedPoint(id: PointID(at: created), created: created, obstacle: obstacle)
+    }
+  }
+
+  private func choose(
+    _ points: [DatedPoint], _ moment: String, zone: String = "UTC"
+  ) throws -> PointByTime {
+    try PointByTime.choose(
+      points, notAfter: try #require(Timestamp(iso8601: moment)), zone: ZoneSamples.named(zone), now: now)
+  }
+
+  @Test("It is the newest that is not after it, and says how far off")
+  func newest() throws {
+    let points = try points(("13:00:00", nil), ("14:02:58", nil), ("14:03:01", nil))
+    let choice = try choose(points, "2026-11-22T14:03:00Z")
+    #expect(choice.id == points[1].id && choice.behind == 2000 && choice.warnings.isEmpty)
+    #expect(choice.words == "backup_20261122_140258 of 2026-11-22 14:02:58, 2 s before 14:03:00 +00:00")
+    let berlin = try choose(points, "2026-11-22T14:03:00Z", zone: "Europe/Berlin")
+    #expect(berlin.words == "backup_20261122_140258 of 2026-11-22 15:02:58, 2 s before 15:03:00 +01:00")
+    let exact = try choose(points, "2026-11-22T14:03:01Z")
+    #expect(exact.id == points[2].id)
+    #expect(exact.words.hasSuffix("of 2026-11-22 14:03:01, exactly 14:03:01 +00:00"))
+    // One millisecond less, and it is the point before.
+    #expect(try choose(points, "2026-11-22T14:03:00.999Z").id == points[1].id)
+    let nextDay = try choose(points, "2026-11-23T00:00:00Z").words
+    #expect(nextDay.hasSuffix("of 2026-11-22 14:03:01, 9 h 56 min before 2026-11-23 00:00:00 +00:00"), "\(nextDay)")
+  }
+
+  @Test("Across a change of the clocks each time has its offset")
+  func offsets() throws {
+    let points = try points(("2026-10-25T00:30:00Z", nil))
+    let choice = try choose(points, "2026-10-25T01:45:00Z", zone: "Europe/Berlin")
+    #expect(
+      choice.words
+        == "backup_20261025_003000 of 2026-10-25 02:30:00 +02:00, 1 h 15 min before 2026-10-25 02:45:00 +01:00")
+  }
+
+  @Test("Nothing that old: the oldest is named")
+  func nothing() throws {
+    let points = try points(("12:00:00", "it failed"), ("13:00:00", nil), ("14:00:00", nil))
+    let error = #expect(throws: HoldfastError.self) { try choose(points, "2026-11-22T12:30:00Z") }
+    #expect(error?.code == .pointNotFound && error?.code.exitCode == 4)
+    let message = error?.message ?? ""
+    #expect(message.contains("of 2026-11-22 12:30:00 +00:00 or before"), "\(message)")
+    #expect(message.contains("the oldest is backup_20261122_130000 of 2026-11-22 13:00:00 +00:00"), "\(message)")
+    #expect(error?.hint?.isEmpty == false)
+    let none = #expect(throws: HoldfastError.self) { try choose([], "2026-11-22T12:30:00Z") }
+    #expect(none?.code == .pointNotFound && none?.message == "there is no backup yet")
+  }
+
+  @Test("What is nearer and not sound is passed over, and named")
+  func passedOver() throws {
+    let points = try points(
+      ("12:59:00", "it failed"), ("13:00:00", nil), ("13:10:00", "it failed"), ("13:20:00", "it is a safety backup"),
+      ("13:40:00", "it failed"))
+    let choice = try choose(points, "2026-11-22T13:30:00Z")
+    #expect(choice.id == points[1].id)
+    #expect(
+      choice.warnings == [
+        "\(points[3].id) is nearer and was passed over: it is a safety backup",
+        "\(points[2].id) is nearer and was passed over: it failed",
+      ])
+    let many = try self.points(
+      ("13:00:00", nil), ("13:01:00", "it failed"), ("13:02:00", "it failed"), ("13:03:00", "it failed"),
+      ("13:04:00", "it failed"), ("13:05:00", "it failed"))
+    let warnings = try choose(many, "2026-11-22T13:30:00Z").warnings
+    try #require(warnings.count == 4)
+    #expect(warnings[0].hasPrefix("\(many[5].id)"))
+    #expect(warnings[3] == "2 more points were passed over")
+  }
+
+  @Test("A clock that was set back: the choice goes by the times, and says that they are not to be relied on")
+  func setBack() throws {
+    let points = try points(("10:00:00", nil), ("10:05:00", nil), ("09:06:00", nil), ("09:10:00", nil))
+    let early = try choose(points, "2026-11-22T09:30:00Z")
+    #expect(early.id == points[3].id)
+    #expect(early.warnings.contains { $0.contains("set back before \(points[3].id) was stored") }, "\(early.warnings)")
+    let late = try choose(points, "2026-11-22T10:30:00Z")
+    #expect(late.id == points[1].id)
+    #expect(
+      late.warnings == [
+        "the clock was set back: \(points[3].id) and 1 more were stored later than \(points[1].id), with an earlier time"
+      ])
+    #expect(points.clockSuspects(now: now) == [points[2].id, points[3].id])
+  }
+
+  @Test("A time in the future makes none of the following suspect")
+  func future() throws {
+    let points = try points(("10:00:00", nil), ("2030-01-01T00:00:00Z", nil), ("10:05:00", nil))
+    #expect(points.clockSuspects(now: now) == [points[1].id])
+    let choice = try choose(points, "2026-11-22T11:00:00Z")
+    #expect(choice.id == points[2].id && choice.warnings.isEmpty)
+  }
+
+  @Test("Of two with the same time it is the one that was stored later")
+  func sameTime() throws {
+    let time = try #require(Timestamp(iso8601: "2026-11-22T10:00:00Z"))
+    let points = [PointID(at: time), PointID(at: time, number: 1)].map { DatedPoint(id: $0, created: time) }
+    #expect(try choose(points, "2026-11-22T10:00:00Z").id == points[1].id)
+  }
+
+  @Test("A forged time crashes nothing", arguments: [Int64.min, .max, -62_135_596_800_001])
+  func forged(_ milliseconds: Int64) throws {
+    let forged = DatedPoint(id: PointID(at: now), created: Timestamp(milliseconds: milliseconds))
+    let choice = try? choose([forged], "2026-11-22T10:00:00Z")
+    #expect((choice == nil) == (milliseconds > 0))
+    let words = choice?.words ?? "none"
+    #expect(words.contains("0001-01-01") || choice == nil, "\(words)")
+    #expect([forged].clockSuspects(now: now).isEmpty == (milliseconds < 0))
+  }
+
+  @Test(
+    "Distances have two units at most",
+    arguments: [
+      (0, "0 ms"), (999, "999 ms"), (1499, "1 s"), (1500, "2 s"), (59_600, "1 min"), (90_000, "1 min 30 s"),
+      (3_600_000, "1 h"), (11_100_000, "3 h 5 min"), (86_400_000, "1 day"), (187_200_000, "2 days 4 h"),
+      (Int64.max, "106751991167 days 7 h"),
+    ])
+  func distances(milliseconds: Int64, words: String) {
+    #expect(Words.distance(milliseconds: milliseconds) == words)
+  }
+}

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""How the agent knew what had changed: how often each proof of its tracker decided, and how often every page was compared.
+
+usage: proofs.py [--binary PATH] [--size 64M] [--commits 60] [--only NAME,NAME] [--json]
+
+Four kinds of application, each with a fresh copy of the database and an agent that backs up after each commit:
+  server      one connection for as long as it runs, five commits a second
+  pool        four connections that take turns, each opened anew after thirty commits
+  statements  opens, commits and closes, twice a second
+  desktop     one connection; a commit, then nothing for --pause seconds (60 to see a minute's), a tenth of the commits
+The agent's log tells how each point came about; the milliseconds are the median of what storing one took.
+"""
+import argparse, collections, itertools, json, os, re, shutil, sqlite3, statistics, subprocess, sys, tempfile, time
+
+import agents
+from measure import Failed
+from usage import Meanwhile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOW = re.compile(r"(backup_[\d_]+): (?:(followed|compared): )(.*)$")
+STORED = re.compile(r"stored (backup_[\d_]+): .* in (\d+) ms")
+POINT = re.compile(r"backup_[\d_]+")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=agents.BINARY, help="a release build of holdfast")
+    parser.add_argument("--size", default="64M", help="of the database")
+    parser.add_argument("--commits", type=int, default=60, help="of each application")
+    parser.add_argument("--pause", type=float, default=8, help="seconds between the desktop application's commits")
+    parser.add_argument("--only", help="names of applications, separated by commas")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where databases and backups are written")
+    given = parser.parse_args()
+    given.binary = os.path.abspath(given.binary)
+    return given
+
+
+def connect(path):
+    return sqlite3.connect(path, isolation_level=None, timeout=20)
+
+
+def commit(connection, number):
+    """A few rows here and there, as one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO log (at, level, source, message) VALUES (?, 'info', 'bench', ?)",
+                       (number, os.urandom(100).hex()))
+    connection.execute("UPDATE customers SET city = ? WHERE id IN (SELECT id FROM customers ORDER BY random() LIMIT 3)"
+                       if number % 10 == 0 else "UPDATE customers SET city = ? WHERE id = 1 + abs(random()) % 1000",
+                       (f"Town {number}",))
+    connection.execute("COMMIT")
+
+
+def server(path, given):
+    connection = connect(path)
+    for number in range(given.commits):
+        commit(connection, number)
+        time.sleep(0.2)
+    connection.close()
+
+
+def pool(path, given):
+    connections = [connect(path) for _ in range(4)]
+    for number, place in zip(range(given.commits), itertools.cycle(range(4))):
+        if number >= 30 and number % 30 < 4:
+            connections[place].close()
+            connections[place] = connect(path)
+        commit(connections[place], number)
+        time.sleep(0.2)
+    for connection in connections:
+        connection.close()
+
+
+def statements(path, given):
+    for number in range(given.commits):
+        connection = connect(path)
+        commit(connection, number)
+        connection.close()
+        time.sleep(0.5)
+
+
+def desktop(path, given):
+    connection = connect(path)
+    for number in range(max(3, given.commits // 10)):
+        commit(connection, number)
+        time.sleep(given.pause)
+    connection.close()
+
+
+APPLICATIONS = [server, pool, statements, desktop]
+
+
+def measure(application, model, given):
+    folder = tempfile.mkdtemp(prefix=f"{application.__name__}.", dir=given.folder)
+    path = shutil.copy(model, f"{folder}/app.db")
+    kind = agents.holdfast(given.binary, "--log-level", "debug", "--debounce", "50ms", "--min-interval", "50ms")
+    agent = kind.start([path], folder)
+    try:
+        agent.settle()
+        first, meanwhile, cpu = len(agent.output()), Meanwhile(agent.pid), agent.usage().ticks
+        application(path, given)
+        agent.settle()
+        cpu, other, log = agent.usage().ticks - cpu, meanwhile.other(), agent.output()[first:]
+        return {"application": application.__name__, **decisions(log), "agent_cpu_s": cpu / os.sysconf("SC_CLK_TCK"),
+                "other": other, "complaints": agent.complaints()}
+    finally:
+        agent.stop()
+        shutil.rmtree(folder)
+
+
+def decisions(log):
+    """What the log says of the points: how many of each kind, and the median of their milliseconds."""
+    lines = log.splitlines()
+    took = {match[1]: int(match[2]) for line in lines if (match := STORED.search(line))}
+    how, idle = {}, collections.Counter()
+    for match in filter(None, map(HOW.search, lines)):
+        words = f"{match[2]}: {POINT.sub('a point', match[3])}"
+        # A later look at the same point is one that found nothing new in it.
+        if how.setdefault(match[1], words) is not words:
+            idle[words] += 1
+    groups = collections.defaultdict(list)
+    for point, milliseconds in took.items():
+        groups[how.get(point, "full")].append(milliseconds)
+    return {"points": len(took), "how": {
+        name: {"points": len(group), "ms": statistics.median(group)}
+        for name, group in sorted(groups.items(), key=lambda item: -len(item[1]))}, "nothing_new": dict(idle)}
+
+
+def report(rows, given):
+    print(f"\nA database of {given.size}, {given.commits} commits\n")
+    print(f"{'':14}{'points':>8}{'share':>8}{'ms':>8}  how it was known what had changed")
+    for row in rows:
+        print(f"{row['application']:14}{row['points']:8}{'':16}  agent {row['agent_cpu_s']:.1f} s of processor time, "
+              f"others {row['other']:.2f} processors")
+        for name, group in row["how"].items():
+            share = group["points"] / max(1, row["points"])
+            print(f"{'':14}{group['points']:8}{share:8.0%}{group['ms']:8.0f}  {name}")
+        for name, count in row["nothing_new"].items():
+            print(f"{'':14}{count:8}{'':16}  more looks that found nothing new, {name}")
+        for line in row["complaints"]:
+            print(f"{'':14}{line}")
+
+
+def main():
+    given = arguments()
+    folder = tempfile.mkdtemp(prefix="holdfast-proofs.", dir=given.folder)
+    given.folder, model, rows = folder, f"{folder}/model.db", []
+    only = given.only.split(",") if given.only else None
+    try:
+        subprocess.run([sys.executable, f"{HERE}/make_db.py", model, given.size], check=True, stdout=sys.stderr)
+        for application in APPLICATIONS:
+            if only and application.__name__ not in only:
+                continue
+            try:
+                rows.append(measure(application, model, given))
+            except Failed as failure:
+                print(f"{application.__name__}: {failure}", file=sys.stderr)
+        print(json.dumps(rows, indent=2)) if given.json else report(rows, given)
+    finally:
+        shutil.rmtree(folder)
+    return 0 if rows else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
