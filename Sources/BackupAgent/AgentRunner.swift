@@ -47,6 +47,7 @@ package enum AgentRunner {
       return nil
     }
     let progress = Progress()
+    if let shortage = backup.makeRoom(progress) { logger.error("\(shortage)") }
     switch try backup.take(progress) {
     case .absent(let error): throw error
     case .unchanged: return nil

@@ -28,7 +28,7 @@ import TestSupport
     throw HoldfastError(.failed, "the alarms stay: \(harness.log.lines)")
   }
 
-  private static let mayMount =
+  static let mayMount =
     (try? Shell.run("sh", ["-c", "d=$(mktemp -d) && mount -t tmpfs -o size=1m tmpfs $d && umount $d && rmdir $d"])
       .status) == 0
 

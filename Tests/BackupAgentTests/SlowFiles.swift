@@ -42,4 +42,5 @@ final class SlowFiles: FileOperations {
   func syncFolder(_ path: String) throws { try base.syncFolder(path) }
   func setAttributes(_ path: String, of model: FileStatus) throws { try base.setAttributes(path, of: model) }
   func freeSpace(_ folder: String) throws -> Int64 { try base.freeSpace(folder) }
+  func capacity(_ folder: String) throws -> Int64 { try base.capacity(folder) }
 }

@@ -91,7 +91,7 @@ struct CompactFaultTests {
 
   @Test("power lost while merging", arguments: [TestBed.Secret.none, .key])
   func powerLost(_ secret: TestBed.Secret) throws {
-    try merging(secret).powerLoss(seeds: 2..<(secret == .none ? 8 : 6))
+    try merging(secret).powerLoss(seeds: 4..<(secret == .none ? 8 : 6))
   }
 
   @Test("power lost while removing")

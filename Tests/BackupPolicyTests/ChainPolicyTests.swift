@@ -24,6 +24,7 @@ struct ChainPolicyTests {
     for type in ["scheduled", "manual", "safety", "guard"] {
       #expect(ChainPolicy.decide(facts(.automatic, type)) == .full(reason: "\(type) backups are full"))
     }
+    #expect(ChainPolicy.decide(facts { $0.parent?.status = "anomalous" }) == incremental)
     #expect(ChainPolicy.decide(facts(.full)) == .full(reason: "a full was asked for"))
     #expect(
       ChainPolicy.decide(facts(.incremental, "manual"))
@@ -35,7 +36,6 @@ struct ChainPolicyTests {
     ("is not authenticated", { $0.parent?.isAuthenticated = false }),
     ("is failed", { $0.parent?.status = "failed" }),
     ("is suspect", { $0.parent?.status = "suspect" }),
-    ("is anomalous", { $0.parent?.status = "anomalous" }),
     ("is protected in another way", { $0.protection = "none" }),
     ("is protected in another way", { $0.parent?.protection = "none" }),
     ("aes-256-cbc has fulls only", { $0.protection = "aes-256-cbc" }),

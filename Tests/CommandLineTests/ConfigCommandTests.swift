@@ -66,6 +66,8 @@ struct ConfigCommandTests {
         retention_days       -                            default: all
         max_backups          -                            default: all
         thin                 true                         default
+        anomaly_hold         30d                          default
+        min_free_space       -                            default: off
         stop_grace           10s                          default
         log_level            -                            default: info for the agent, else warning
 

@@ -38,6 +38,7 @@ extension ValueKind {
     case .count: ("7", "9")
     case .level: ("3", "4")
     case .time: ("3s", "4min")
+    case .freeSpace: ("5%", "2GiB")
     case .choice(let words): (words[0], words[1])
     case .text: ("one", "two")
     case .path, .folder, .database: ("/tmp/one", "/tmp/two")

@@ -145,8 +145,16 @@ extension Mistake {
       "holdfast.toml:1:16: min_interval is \"1.5s\", which is not a time with a unit, such as 500ms, 5s, 2min or 1h",
       hint: "write \"1500ms\""),
     Mistake(
-      "a time in days", .toml("max_delay = \"1d\""),
-      "holdfast.toml:1:13: max_delay is \"1d\", which is not a time with a unit, such as 500ms, 5s, 2min or 1h",
+      "a space without a unit", .toml("min_free_space = 5"),
+      "holdfast.toml:1:18: min_free_space is 5, which is not a size with a unit or a percentage, such as 500MiB, 2GiB or 5%, or none",
+      hint: "write \"5MiB\", \"5GiB\" or \"5%\""),
+    Mistake(
+      "a space with a blank", .toml("min_free_space = \"2 GiB\""),
+      "holdfast.toml:1:18: min_free_space is \"2 GiB\", which is not a size with a unit or a percentage, such as 500MiB, 2GiB or 5%, or none",
+      hint: "write \"2GiB\""),
+    Mistake(
+      "a time in words of days", .toml("max_delay = \"1 day\""),
+      "holdfast.toml:1:13: max_delay is \"1 day\", which is not a time with a unit, such as 500ms, 5s, 2min or 1h",
       hint: "write \"24h\""),
     Mistake(
       "a poll without a pause", .toml("poll_interval = \"0s\""),

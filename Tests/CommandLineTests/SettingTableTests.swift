@@ -43,6 +43,22 @@ struct SettingTableTests {
     #expect(try settings.path(.keyFile) == nil && settings.path(.backupDir) == nil)
   }
 
+  @Test("Without rules a minimum of free space is one; 0 ends holds, and none the minimum")
+  func guards() throws {
+    let bed = try ConfigurationBed()
+    func policy(_ toml: String, _ flags: String...) throws -> RetentionPolicy? {
+      let options = try RetentionOptions.parse(flags)
+      return try options.policy(bed.configuration(toml: toml).settings())
+    }
+    #expect(try policy("min_free_space = \"5%\"") == RetentionPolicy(minFreeSpace: .percent(5)))
+    #expect(try policy("min_free_space = \"none\"") == nil)
+    #expect(try policy("keep_last = 3\nanomaly_hold = \"0\"") == RetentionPolicy(keepLast: 3, anomalyHold: 0))
+    #expect(
+      try policy("keep_last = 3\nanomaly_hold = \"90d\"", "--max-backups", "5")
+        == RetentionPolicy(maxBackups: 5, anomalyHold: 90 * 86400))
+    #expect(try policy("keep_last = 3")?.anomalyHold == 30 * 86400)
+  }
+
   @Test("A schedule makes the mode hybrid, and the mode schedule needs one")
   func mode() throws {
     let bed = try ConfigurationBed()

@@ -32,12 +32,26 @@ struct ValueTests {
   @Test(
     "Times",
     arguments: [
-      ("250ms", 250), ("5s", 5000), ("2m", 120_000), ("2min", 120_000), ("1h", 3_600_000), ("0", 0), ("0s", 0),
+      ("250ms", 250), ("5s", 5000), ("2m", 120_000), ("2min", 120_000), ("1h", 3_600_000), ("30d", 2_592_000_000),
+      ("0", 0), ("0s", 0),
       ("36000000000ms", 36_000_000_000), ("5", nil), ("-5s", nil), ("1.5s", nil), ("s", nil), ("", nil), ("5 s", nil),
       ("99999999999999999999s", nil), ("36000000001ms", nil), ("10001h", nil), ("٣s", nil),
     ] as [(String, Int64?)])
   func times(text: String, milliseconds: Int64?) {
     #expect(TimeSpan(argument: text)?.milliseconds == milliseconds)
+  }
+
+  @Test(
+    "Free space",
+    arguments: [
+      ("5%", .percent(5)), ("99%", .percent(99)), ("100%", nil), ("0%", nil), ("2GiB", .bytes(2 << 30)),
+      ("2gib", .bytes(2 << 30)), ("2GB", .bytes(2_000_000_000)), ("512K", .bytes(512 << 10)), ("1B", .bytes(1)),
+      ("8TiB", .bytes(8 << 40)), ("0GiB", nil), ("-1GiB", nil), ("1.5GiB", nil), ("GiB", nil), ("2 GiB", nil),
+      ("2", nil),
+      ("", nil), ("9223372036854775807KiB", nil), ("2GiBs", nil),
+    ] as [(String, FreeSpace?)])
+  func freeSpace(text: String, space: FreeSpace?) {
+    #expect(FreeSpace(argument: text) == space)
   }
 
   @Test(

@@ -166,4 +166,9 @@ extension PowerLoss {
     try checkPower()
     return try base.freeSpace(folder)
   }
+
+  package func capacity(_ folder: String) throws -> Int64 {
+    try checkPower()
+    return try base.capacity(folder)
+  }
 }

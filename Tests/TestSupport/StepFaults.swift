@@ -194,4 +194,9 @@ extension StepFaults {
     try next(.freeSpace, folder)
     return try base.freeSpace(folder)
   }
+
+  package func capacity(_ folder: String) throws -> Int64 {
+    try next(.freeSpace, folder)
+    return try base.capacity(folder)
+  }
 }

@@ -51,4 +51,5 @@ package final class UnflushedFileOperations: FileOperations {
     try system.setAttributes(path, of: model)
   }
   package func freeSpace(_ folder: String) throws -> Int64 { try system.freeSpace(folder) }
+  package func capacity(_ folder: String) throws -> Int64 { try system.capacity(folder) }
 }

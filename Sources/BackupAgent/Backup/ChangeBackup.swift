@@ -38,6 +38,8 @@ struct ChangeBackup {
   let changes: ChangeSession
   /// Monotonic milliseconds of the last cleaning up.
   private var cleanedUp: Int64?
+  /// Monotonic milliseconds of the last making of room.
+  private var madeRoom: Int64?
   private static let cleaningInterval: Int64 = 60_000
 
   /// - Parameters:
@@ -99,6 +101,7 @@ struct ChangeBackup {
       logger.debug("\(stored.point): \(stored.how)")
       remember(stored.point, stored.filename, stored.state)
       guard let metadata = stored.metadata else { return .unchanged(stored.point) }
+      announceAnomaly(metadata)
       if settings.verifyAfterCreate { verify(metadata.id, progress) }
       return .stored(metadata)
     case .fullNeeded(let reason):
@@ -121,6 +124,7 @@ struct ChangeBackup {
     note(audit, of: point.id)
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point.id, point.filename, state)
+    announceAnomaly(point)
     if settings.verifyAfterCreate { verify(point.id, progress) }
     return .stored(point)
   }
@@ -178,6 +182,33 @@ struct ChangeBackup {
     let what = step.survivor.map { "merged \(points) into \($0)" } ?? "removed \(points) from \(step.removed[0]) on"
     return
       "\(what): \(ByteCount(step.bytesBefore)) became \(ByteCount(bytes)) (\(step.reasons.joined(separator: "; ")))"
+  }
+
+  /// Before a backup: lets retention make room where less is free than is to stay so.
+  ///
+  /// - Returns: what was missing before, for an alarm; nil where there was enough.
+  mutating func makeRoom(_ progress: Progress) -> HoldfastError? {
+    guard let wanted = settings.retention?.minFreeSpace, let space = try? service.space(),
+      let shortage = wanted.shortage(space)
+    else { return nil }
+    let now = environment.monotonic()
+    if madeRoom.map({ now - $0 >= Self.cleaningInterval }) ?? true {
+      madeRoom = now
+      applyRetention(progress, atOnce: true)
+    }
+    return HoldfastError(
+      .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
+      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run shows what goes")
+  }
+
+  private func announceAnomaly(_ point: PointMetadata) {
+    guard !point.openAnomalies.isEmpty else { return }
+    logger.error(
+      "\(point.id) of \(service.database ?? "") is anomalous: it \(point.openAnomalies.joined(separator: ", and "))",
+      metadata: [
+        "hint":
+          "what was before it is held; if it was meant, holdfast accept \(point.id) ends that, if not, holdfast list shows what to restore"
+      ])
   }
 
   private func verify(_ id: PointID, _ progress: Progress) {
@@ -251,13 +282,14 @@ extension ChangeBackup {
     }
   }
 
-  /// Says what is odd about the database; returns the reason where it must not be backed up.
+  /// Says what no point tells: that a file was replaced. Returns the reason where the database must not be backed up.
   private func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
     guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
     for alarm in ContentAlarm.decide(before: before, now: state.content) {
       let error = alarm.error(database: database, lastGood: point)
       if alarm.forbidsBackup { return error }
-      logger.error("\(error)")
+      // The others show in the point that is stored next. A restore of ours may replace the file.
+      if alarm == .replaced, (try? service.wasJustRestored()) != true { logger.error("\(error)") }
     }
     return nil
   }

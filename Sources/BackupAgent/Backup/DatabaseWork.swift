@@ -7,7 +7,10 @@ import Synchronization
 /// later change is taken for known.
 enum JobResult: Sendable {
   case assessed(Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles)
-  case backedUp(Result<ChangeBackup.Ending, any Error>, audit: AuditOutcome? = nil, files: WatchedFiles)
+  /// `shortage`: there was less room than is to stay free.
+  case backedUp(
+    Result<ChangeBackup.Ending, any Error>, files: WatchedFiles, audit: AuditOutcome? = nil,
+    shortage: HoldfastError? = nil)
   /// A backup could not begin, for the repository is not ours to write.
   case prevented(HoldfastError)
   case looked(FollowUp.Look, files: WatchedFiles)
@@ -53,6 +56,7 @@ final class DatabaseWork: Sendable {
 
   private func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
     let files = files()
+    let shortage = backup.withLock { $0.makeRoom(progress) }
     if trigger == .change { CommitLook(database.service, held).awaitCommit() }
     let ending = backup.withLock { backup in
       Result { try trigger == .change ? backup.take(progress) : takeAnyway(trigger, progress, &backup) }
@@ -62,7 +66,8 @@ final class DatabaseWork: Sendable {
       log(point, reason, logger)
       if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
     }
-    return .backedUp(ending, audit: backup.withLock { $0.changes.takeAudit() }, files: files)
+    let audit = backup.withLock { $0.changes.takeAudit() }
+    return .backedUp(ending, files: files, audit: audit, shortage: shortage)
   }
 
   /// Sees whether something was committed since the last backup.
@@ -114,12 +119,12 @@ final class DatabaseWork: Sendable {
     (try? database.service.repository()).flatMap { AgentMemory.load($0) }
   }
 
-  /// The alarms that a backup without a memory cannot raise.
+  /// The alarm that a backup without a memory cannot raise.
   private func compare(_ before: AgentMemory) {
     guard let content = before.content, let now = memory()?.content, let path = database.service.database else {
       return
     }
-    for alarm in ContentAlarm.decide(before: content, now: now) where !alarm.forbidsBackup {
+    for alarm in ContentAlarm.decide(before: content, now: now) where alarm == .replaced {
       logger.error("\(alarm.error(database: path, lastGood: before.point))")
     }
   }

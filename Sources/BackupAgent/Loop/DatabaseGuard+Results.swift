@@ -14,9 +14,10 @@ extension DatabaseGuard {
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
     case .released: break
-    case .backedUp(let ending, let audit, let files):
+    case .backedUp(let ending, let files, let audit, let shortage):
       self.files = files
       take(audit)
+      if let shortage { raise(.lowSpace, shortage) } else { clearAlarms([.lowSpace]) }
       end(job, outcome(ending))
     case .thinned(let isFinished): thinningRhythm.end(isFinished: isFinished)
     case .prevented(let error):

@@ -127,6 +127,7 @@ extension DatabaseGuard {
     case .key: "the key is there again"
     case .otherAgent: "no other agent guards \(service.folder) any more"
     case .trackerMiss: "every change of \(path.given) was seen since the last full"
+    case .lowSpace: "there is as much room in \(service.folder) as is to stay free"
     case .failing: "backups of \(path.given) work again"
     }
   }

@@ -9,6 +9,8 @@ enum Alarm: String, Hashable, Sendable {
   case corrupt
   case permission = "permission_denied"
   case diskFull = "disk_full"
+  /// Less room than is to stay free.
+  case lowSpace = "low_space"
   /// No key, or a wrong one.
   case key
   /// The database's folder is gone.

@@ -45,6 +45,10 @@ package struct ArchiveHeader: Hashable, Sendable {
     case image
     /// 16 random bytes of a merged incremental, so that its fixed part, and the key derived from it, are its own.
     case unique
+    /// Free pages (4), tables (4), and the marks of some tables (4 each).
+    case content = 12
+    /// What was odd about the database, as a JSON array.
+    case anomalies
   }
 
   package var repositoryID: [UInt8]

@@ -131,10 +131,10 @@ extension [StoredPoint] {
   /// The point that an incremental would build on, or be told why it cannot: the newest one of the database's own history.
   ///
   /// - Parameter self: all points of a repository, the oldest first.
-  var newestParent: StoredPoint? { last { $0.metadata.mayBeParent || $0.metadata.status == .anomalous } }
+  var newestParent: StoredPoint? { last { $0.metadata.mayBeParent } }
 }
 
 extension PointMetadata {
   /// Whether incrementals may build on it: a point of the database's own history, not what a restore or a guard put aside.
-  var mayBeParent: Bool { kind != "raw" && status != .anomalous && !["safety", "guard"].contains(backupType) }
+  var mayBeParent: Bool { kind != "raw" && !["safety", "guard"].contains(backupType) }
 }

@@ -109,15 +109,11 @@ struct BackupCreator {
       of: shape, environment, created: now)
     metadata.originalSize = source.imageSize
     metadata.schemaVersion = content.schemaVersion
-    if isAnotherDatabase(resolvedPath, points) { metadata.status = .anomalous }
+    guard payload != .raw else { return metadata }
+    metadata.describe(content)
+    metadata.anomalies = repository.anomalies(
+      of: metadata, after: ContentHistory(points, of: resolvedPath), now: now)
+    metadata.settleAnomaly()
     return metadata
-  }
-
-  /// A repository belongs to one database; a backup of another path is kept, but said to be odd.
-  private func isAnotherDatabase(_ path: String, _ points: [StoredPoint]) -> Bool {
-    guard let known = points.last(where: { $0.metadata.status != .anomalous })?.metadata.databasePath else {
-      return false
-    }
-    return known != path
   }
 }

@@ -6,11 +6,27 @@ struct DatabaseContent: Sendable {
   var schemaVersion: String?
   /// Root pages of the tables whose rows are counted as the pages pass by.
   var tableRoots: [String: UInt32] = [:]
+  /// Names of all tables, SQLite's own included; nil where they cannot be read.
+  var tables: [String]?
+  /// Pages on the freelist.
+  var freePages: UInt32?
 
   /// Reads through a connection that holds the state to be described.
   static func read(_ connection: DatabaseConnection) -> DatabaseContent {
-    DatabaseContent(
-      schemaVersion: try? connection.schemaVersion(), tableRoots: (try? connection.tableRoots()) ?? [:])
+    var content = shape(connection)
+    content.schemaVersion = try? connection.schemaVersion()
+    content.tableRoots = (try? connection.tableRoots()) ?? [:]
+    return content
+  }
+
+  /// The same without what only a full records.
+  static func shape(_ connection: DatabaseConnection) -> DatabaseContent {
+    let names = try? connection.rows("SELECT name FROM main.sqlite_schema WHERE type = 'table'")
+    var content = DatabaseContent()
+    content.tables = names?.compactMap { if case .text(let name)? = $0.first { name } else { nil } }
+    let free = try? connection.integer("PRAGMA main.freelist_count")
+    content.freePages = (free ?? nil).flatMap { UInt32(exactly: $0) }
+    return content
   }
 }
 

@@ -103,6 +103,8 @@ package protocol FileOperations: AnyObject, Sendable {
   func setAttributes(_ path: String, of model: FileStatus) throws
   /// Bytes that this process may still write to the file system of `folder`.
   func freeSpace(_ folder: String) throws -> Int64
+  /// Bytes that the file system of a folder has in all.
+  func capacity(_ folder: String) throws -> Int64
 }
 
 extension FileOperations {

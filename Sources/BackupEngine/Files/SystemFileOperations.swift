@@ -127,9 +127,19 @@ package final class SystemFileOperations: FileOperations {
   }
 
   package func freeSpace(_ folder: String) throws -> Int64 {
+    let system = try fileSystem(folder)
+    return Int64(clamping: system.f_bavail).multipliedClamped(by: Int64(clamping: system.f_frsize))
+  }
+
+  package func capacity(_ folder: String) throws -> Int64 {
+    let system = try fileSystem(folder)
+    return Int64(clamping: system.f_blocks).multipliedClamped(by: Int64(clamping: system.f_frsize))
+  }
+
+  private func fileSystem(_ folder: String) throws -> statvfs {
     var result = statvfs()
     try retrying("stat the file system of", folder) { statvfs(folder, &result) }
-    return Int64(clamping: result.f_bavail).multipliedClamped(by: Int64(clamping: result.f_frsize))
+    return result
   }
 
   /// Runs a system call again while a signal interrupts it; throws where it returns a negative number.

@@ -13,6 +13,8 @@ struct ChainTip {
   var weight: ChainWeight
   /// As the newest point's header and metadata tell of it.
   var facts: ParentFacts
+  /// What the next point's content is compared with.
+  var history: ContentHistory
   var numbers: PointNumbers
   /// What the repository's folder and the newest archive looked like under the lock.
   var stamps: RepositoryStamps

@@ -49,7 +49,8 @@ package final class IncrementalSession {
         let (snapshot, changes) = try onDatabase { try state(IncrementalParent(id: tip.id, sequence: tip.sequence)) }
         defer { snapshot.end() }
         let work = IncrementalWork(
-          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot, started: started)
+          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot,
+          content: DatabaseContent.shape(snapshot.connection), started: started)
         let (outcome, next) = try work.run(changes, kind)
         self.tip = next
         return outcome

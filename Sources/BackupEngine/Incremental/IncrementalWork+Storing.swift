@@ -38,6 +38,9 @@ extension IncrementalWork {
     metadata.repositoryID = tip.seal?.identity.id.hex
     metadata.pagesStored = UInt32(detected.pages.count)
     metadata.digest = detected.digest.hex
+    metadata.describe(content)
+    metadata.anomalies = repository.anomalies(of: metadata, after: tip.history, now: now)
+    metadata.settleAnomaly()
     if !snapshot.blocksWriters { metadata.schemaVersion = try? snapshot.connection.schemaVersion() }
     return metadata
   }
@@ -116,6 +119,7 @@ extension IncrementalWork {
     guard let name = ArchiveName(metadata.filename) else { throw HoldfastError(.failed, "not a name of ours") }
     let point = StoredPoint(name: name, metadata: metadata)
     next.facts = ParentFacts(point)
+    next.history.add(metadata)
     next.numbers.use(metadata.id)
     next.filename = metadata.filename
     next.stamps = try RepositoryStamps(repository, archive: metadata.filename)

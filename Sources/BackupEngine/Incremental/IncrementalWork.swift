@@ -11,6 +11,8 @@ struct IncrementalWork {
   let request: CreateRequest
   let progress: Progress
   let snapshot: DatabaseSnapshot
+  /// Read while the snapshot is held.
+  let content: DatabaseContent
   let started: Int64
 
   var repository: Repository { session.repository }

@@ -71,6 +71,7 @@ struct TipFinder {
       state: PageDigestsHeader(
         point: point.id, digest: digest, pageSize: image.pageSize, pageCount: image.pageCount),
       secret: image.secret, seal: seal, weight: ChainWeight(chain), facts: facts,
+      history: ContentHistory(points, of: point.metadata.databasePath ?? ""),
       numbers: PointNumbers(points, nextSequence: try repository.nextSequence(points)),
       stamps: try RepositoryStamps(repository, archive: point.name.text), filename: point.name.text)
   }

@@ -7,13 +7,24 @@ extension ArchiveHeader {
     func set(_ tag: Tag, _ text: String?) { fields[tag.rawValue] = text.map { Array($0.utf8) } }
     set(.backupType, metadata.backupType)
     set(.description, metadata.description)
-    set(.tags, String(decoding: JSONValue.array(metadata.tags.map { .string($0) }).encoded(), as: UTF8.self))
+    set(.tags, text(of: metadata.tags))
     set(.schemaVersion, metadata.schemaVersion)
     set(.databasePath, metadata.databasePath)
     set(.host, metadata.host)
     set(.holdfastVersion, metadata.holdfastVersion)
     set(.chainID, metadata.chainID?.text)
+    fields[Tag.content.rawValue] = metadata.contentField
+    if !metadata.anomalies.isEmpty { set(.anomalies, text(of: metadata.anomalies)) }
     return fields
+  }
+
+  private static func text(of list: [String]) -> String {
+    String(decoding: JSONValue.array(list.map { .string($0) }).encoded(), as: UTF8.self)
+  }
+
+  private func list(_ tag: Tag) -> [String]? {
+    guard let bytes = fields[tag.rawValue], case .array(let items) = JSONValue(parsing: bytes) else { return nil }
+    return items.compactMap { if case .string(let text) = $0 { text } else { nil } }
   }
 
   /// Makes metadata say what this header says; the header is authenticated and the JSON is not.
@@ -28,6 +39,9 @@ extension ArchiveHeader {
     metadata.compressed = compressed
     metadata.encrypted = isSealed
     metadata.cipher = isSealed ? .aes256GCM : nil
+    if let field = fields[Tag.content.rawValue] { metadata.readContent(field) }
+    metadata.anomalies = list(.anomalies) ?? []
+    metadata.settleAnomaly()
     guard let image else { return }
     metadata.pageCount = image.pageCount
     metadata.pagesStored = image.pagesStored
@@ -59,9 +73,7 @@ extension ArchiveHeader {
     metadata.compressedSize = archiveSize
     metadata.backupType = text(Tag.backupType.rawValue) ?? "manual"
     metadata.description = text(Tag.description.rawValue)
-    if let bytes = fields[Tag.tags.rawValue], case .array(let items) = JSONValue(parsing: bytes) {
-      metadata.tags = items.compactMap { if case .string(let tag) = $0 { tag } else { nil } }
-    }
+    metadata.tags = list(.tags) ?? []
     metadata.schemaVersion = text(Tag.schemaVersion.rawValue)
     metadata.databasePath = text(Tag.databasePath.rawValue)
     metadata.host = text(Tag.host.rawValue)

@@ -92,8 +92,9 @@ struct PointLoader {
 
   private func correct(_ point: inout StoredPoint, _ header: ArchiveHeader) {
     let wrong = header.contradictions(point.metadata)
-    guard !wrong.isEmpty else { return }
+    // In any case: some of it is in no JSON.
     header.overwrite(&point.metadata)
+    guard !wrong.isEmpty else { return }
     point.problems.append("the metadata contradicts the archive's header, which wins: \(wrong.joined(separator: ", "))")
   }
 

@@ -49,6 +49,10 @@ extension PointMetadata {
     cipher = try keys.optional("cipher", ArchiveCipher.init(rawValue:))
     databasePath = try keys.text("database_path")
     host = try keys.text("host")
+    freePages = try keys.integer("free_pages", 0...Int64(UInt32.max)).map { UInt32($0) }
+    tables = try keys.integer("tables", 0...Int64(UInt32.max)).map { UInt32($0) }
+    anomalies = try keys.texts("anomalies")
+    acceptedAt = try keys.optional("accepted_at", Timestamp.init(iso8601:))
     durationMS = try keys.integer("duration_ms", 0...Int64.max)
     holdfastVersion = try keys.text("holdfast_version")
   }

@@ -64,6 +64,16 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var host: String?
   /// Milliseconds that making it took.
   public package(set) var durationMS: Int64?
+  /// Pages of the database on its freelist: the others are in use.
+  public package(set) var freePages: UInt32?
+  /// Tables in its schema, SQLite's own included.
+  public package(set) var tables: UInt32?
+  /// What was odd about the database when the point was made, in words that follow its ID: it lost most of its content, say.
+  public package(set) var anomalies: [String] = []
+  /// When somebody said that this was meant; nil where nobody did.
+  public package(set) var acceptedAt: Timestamp?
+  /// See ``PointContent/tableMarks``; only in the archive's header.
+  package var tableMarks: Set<UInt32> = []
   /// The version that wrote it; nil in directories of the original service.
   public package(set) var holdfastVersion: String?
   /// Keys that this program does not know; they survive a rewrite.
@@ -77,7 +87,7 @@ public struct PointMetadata: Hashable, Sendable {
     case verified
     /// Its archive is damaged or missing, or it failed its verification.
     case failed
-    /// Of another database than the points before it.
+    /// Stored, and something is odd about its content, which nobody accepted yet: see ``PointMetadata/anomalies``.
     case anomalous
     /// An incremental that may lack a page, as a later full found; or the files of a damaged database as they were found.
     case suspect
@@ -132,6 +142,10 @@ extension PointMetadata {
     keys["cipher"] = .optional(cipher?.rawValue)
     keys["database_path"] = .optional(databasePath)
     keys["host"] = .optional(host)
+    keys["free_pages"] = .optional(freePages)
+    keys["tables"] = .optional(tables)
+    keys["anomalies"] = .array(anomalies.map { .string($0) })
+    keys["accepted_at"] = .optional(acceptedAt?.iso8601)
     keys["duration_ms"] = .optional(durationMS)
     keys["holdfast_version"] = .optional(holdfastVersion)
     return .object(keys)

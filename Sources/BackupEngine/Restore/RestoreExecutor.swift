@@ -27,6 +27,8 @@ final class RestoreExecutor {
   var warnings: [String]
   /// Side files that were moved away from a target that cannot be opened: new name and old.
   var movedAside: [(from: String, to: String)] = []
+  /// Whether the database is, or was, about to change, and whether it did.
+  var installing = Installing.notYet
 
   var files: any FileOperations { environment.files }
   var target: String { plan.facts.target.path }
@@ -56,12 +58,14 @@ final class RestoreExecutor {
       }
     } catch {
       putBackSideFiles()
+      unmark()
       throw error
     }
     return RestoreOutcome(plan: plan, executed: true, safetyBackupID: safety?.id, warnings: warnings)
   }
 
   private func run(_ step: RestoreStep) throws {
+    if step.kind.installs { mark() }
     try recheck(step)
     switch step.kind {
     case .checkSpace: try checkSpace(step)
@@ -78,6 +82,7 @@ final class RestoreExecutor {
     case .sync: try syncFolder()
     case .record: record()
     }
+    if step.kind.installs, installing == .begun { installing = .done }
   }
 
   private func recheck(_ step: RestoreStep) throws {
@@ -188,6 +193,7 @@ final class RestoreExecutor {
 
   /// The note is a convenience (`undo` will read it): the database is restored already, so failing to write it is a warning.
   private func record() {
+    finishMark()
     do {
       try RestoreLog(repository: repository).append(
         point: point.id, target: target, install: plan.install.rawValue, safety: safety?.id, at: environment.now())

@@ -3,7 +3,23 @@ import BackupPolicy
 extension BackupService {
   /// What retention would keep and remove now, with reasons.
   package func planCleanup(_ policy: RetentionPolicy) throws -> RetentionDecision {
-    policy.decide(try retentionPoints(repository()), now: environment.now())
+    let repository = try repository()
+    return try decide(policy, repository)
+  }
+
+  private func decide(_ policy: RetentionPolicy, _ repository: Repository) throws -> RetentionDecision {
+    let space = policy.minFreeSpace == nil ? nil : try space()
+    return policy.decide(try retentionPoints(repository), now: environment.now(), space: space)
+  }
+
+  /// The file system of the backups.
+  package func space() throws -> SpaceFacts {
+    SpaceFacts(free: try environment.files.freeSpace(folder), capacity: try environment.files.capacity(folder))
+  }
+
+  /// What anomalies hold now.
+  package func holds(_ policy: RetentionPolicy) throws -> [AnomalyHold] {
+    policy.holds(try retentionPoints(repository()), now: environment.now())
   }
 
   /// Removes what the policy says, some points a lock, so that others wait only briefly. Each batch is decided anew under the
@@ -18,7 +34,7 @@ extension BackupService {
     while goesOn {
       try progress.update("removing", Int64(removed.count), of: Int64(planned.count))
       try repository.exclusively(patience: environment.repositoryPatience) {
-        let now = policy.decide(try retentionPoints(repository), now: environment.now())
+        let now = try decide(policy, repository)
         let due = now.refused == nil ? now.remove.filter { planned.contains($0.id) && !removed.contains($0.id) } : []
         for verdict in due.prefix(Self.batch) {
           if let point = try repository.stored(verdict.id) { try repository.remove(point) }
@@ -53,7 +69,8 @@ extension BackupService {
       return RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
-        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false)
+        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false,
+        anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
     }
   }
 

@@ -10,6 +10,8 @@ public struct RepositoryStatistics: Sendable {
   public package(set) var verified = 0
   /// Points that are damaged, missing their archive, or failed a verification.
   public package(set) var failed = 0
+  /// Points that something is odd about and nobody accepted.
+  public package(set) var anomalous = 0
   /// Archive size over database size, averaged over the points that know both; nil without any.
   public package(set) var averageCompression: Double?
   /// When the oldest point was made; nil without any.
@@ -25,6 +27,7 @@ public struct RepositoryStatistics: Sendable {
     totalSize = points.reduce(0) { $0.addingClamped($1.metadata.compressedSize) }
     verified = points.count { $0.metadata.verified }
     failed = points.count { $0.metadata.status == .failed }
+    anomalous = points.count { $0.isAuthenticated && !$0.metadata.openAnomalies.isEmpty }
     let ratios = points.compactMap { point -> Double? in
       guard let size = point.metadata.originalSize, size > 0 else { return nil }
       return Double(point.metadata.compressedSize) / Double(size)
@@ -34,12 +37,23 @@ public struct RepositoryStatistics: Sendable {
     newest = points.map(\.metadata.created).max()
   }
 
-  package var json: JSONValue {
+  /// - Parameter holds: what anomalies hold, by the rules that are configured.
+  package func json(_ holds: [AnomalyHold] = []) -> JSONValue {
     .object([
       "total_backups": .optional(total), "total_size": .integer(totalSize), "average_size": .integer(averageSize),
       "verified_backups": .optional(verified), "failed_backups": .optional(failed),
+      "anomalous_backups": .optional(anomalous), "holds": .array(holds.map(\.json)),
       "average_compression": averageCompression.map { .number($0) } ?? .null,
       "oldest_backup": .optional(oldest?.iso8601), "newest_backup": .optional(newest?.iso8601),
+    ])
+  }
+}
+
+extension AnomalyHold {
+  fileprivate var json: JSONValue {
+    .object([
+      "backup_id": .string(anomaly.text), "reason": .string(reason), "since": .string(since.iso8601),
+      "ends": .optional(ends?.iso8601), "held": .array(held.map { .string($0.text) }),
     ])
   }
 }

@@ -35,9 +35,11 @@ struct VerificationRecord {
       metadata.verified = metadata.kind != "raw"
       // No check of the content tells whether a page is missing that a tracker did not see change.
       if metadata.verified && ![.anomalous, .suspect].contains(metadata.status) { metadata.status = .verified }
+      metadata.settleAnomaly()
     } else if metadata.status == .failed {
       // A quick check clears an old failure, but proves less than a full one.
       metadata.status = .completed
+      metadata.settleAnomaly()
     }
   }
 }

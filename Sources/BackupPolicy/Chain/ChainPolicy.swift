@@ -34,7 +34,9 @@ package enum ChainPolicy {
   private static func objection(to parent: ParentFacts, _ facts: ChainFacts) -> String? {
     if !parent.isAuthenticated { return "is not authenticated" }
     if let problem = parent.chainProblem { return "cannot be built on: \(problem)" }
-    if ["failed", "suspect", "anomalous"].contains(parent.status) { return "is \(parent.status)" }
+    // An anomalous parent will do: what is odd is what the application did to its content, and its pages are proved like any
+    // other's. One that fails SQLite's own checks is `failed`: a full that stands for itself is worth more there.
+    if ["failed", "suspect"].contains(parent.status) { return "is \(parent.status)" }
     if parent.protection != facts.protection { return "is protected in another way" }
     if !parent.isOfThisRepository { return "belongs to another repository" }
     if !parent.isUnderOurKey { return "was stored under another key" }

@@ -27,6 +27,17 @@ struct PointFamily {
     self.depth = depth
   }
 
+  private init(parent: [Int?], top: [Int], depth: [Int]) {
+    (self.parent, self.top, self.depth) = (parent, top, depth)
+  }
+
+  /// The same before the other points were there. Parents that claim to be younger than their children count as missing.
+  func ofFirst(_ count: Int) -> PointFamily {
+    PointFamily(
+      parent: parent[..<count].map { $0.flatMap { $0 < count ? $0 : nil } },
+      top: top[..<count].enumerated().map { $1 < count ? $1 : $0 }, depth: Array(depth[..<count]))
+  }
+
   /// From a point up its chain as long as the points are new.
   private static func path(from start: Int, _ parent: [Int?], while isNew: (Int) -> Bool) -> [Int] {
     var path: [Int] = []

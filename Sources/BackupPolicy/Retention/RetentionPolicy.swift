@@ -16,11 +16,15 @@ package struct RetentionPoint: Hashable, Sendable {
   /// Earlier than its predecessor, or in the future: its age means nothing.
   package var clockSuspect: Bool
   package var pinned: Bool
+  /// What is odd about its content, in words that follow its ID; nil where nothing is, or where somebody accepted it.
+  package var anomaly: String?
+  /// Bytes of its archive.
+  package var bytes: Int64
 
   package init(
     id: PointID, sequence: Int64? = nil, created: Timestamp, type: String, kind: String = "full",
     parent: PointID? = nil, status: String = "completed", verified: Bool = false, clockSuspect: Bool = false,
-    pinned: Bool = false
+    pinned: Bool = false, anomaly: String? = nil, bytes: Int64 = 0
   ) {
     self.id = id
     self.sequence = sequence
@@ -32,6 +36,8 @@ package struct RetentionPoint: Hashable, Sendable {
     self.verified = verified
     self.clockSuspect = clockSuspect
     self.pinned = pinned
+    self.anomaly = anomaly
+    self.bytes = bytes
   }
 }
 
@@ -76,6 +82,10 @@ public struct RetentionDecision: Hashable, Sendable {
 /// than `safetyGrace`. Points that are not authenticated are neither counted nor removed, since whoever can write the
 /// repository could push the real ones out with them. Failed points go. Without any rule nothing goes at all.
 ///
+/// An *anomaly hold* keeps what these rules would have kept when an anomalous point was made, so that an accident cannot push
+/// out the good points by the mere passing of time; see ``anomalyHold``. Below ``minFreeSpace`` everything but the newest
+/// verified point and backup may go.
+///
 /// Whatever the rules say, these stay: pinned points; the newest verified point, and the newest verified one that is no
 /// safety or guard point (where none is verified, the newest); points that a clock makes doubtful, as far as their age
 /// would remove them; and whatever a point that stays needs.
@@ -88,25 +98,38 @@ public struct RetentionPolicy: Hashable, Sendable {
   public var maxBackups: Int?
   /// Seconds for which a safety or guard point stays in any case.
   public var safetyGrace: Int64
+  /// Seconds for which an anomalous point holds what was before it, unless somebody accepts it sooner; 0 for never.
+  public var anomalyHold: Int64
+  /// Below this, more goes than the rules say; nil for never.
+  public var minFreeSpace: FreeSpace?
+
+  /// 30 days.
+  public static let standardAnomalyHold: Int64 = 30 * 86400
 
   /// - Parameters:
   ///   - keepLast: how many of the newest to keep.
   ///   - retentionDays: days for which a point is kept.
   ///   - maxBackups: the most points to keep.
   ///   - safetyGrace: seconds for which a safety backup stays in any case.
+  ///   - anomalyHold: seconds for which an anomalous point holds what was before it; 0 for never.
+  ///   - minFreeSpace: below this, more goes than the rules say; nil for never.
   public init(
-    keepLast: Int? = nil, retentionDays: Int? = nil, maxBackups: Int? = nil, safetyGrace: Int64 = 7 * 86400
+    keepLast: Int? = nil, retentionDays: Int? = nil, maxBackups: Int? = nil, safetyGrace: Int64 = 7 * 86400,
+    anomalyHold: Int64 = RetentionPolicy.standardAnomalyHold, minFreeSpace: FreeSpace? = nil
   ) {
     self.keepLast = keepLast
     self.retentionDays = retentionDays
     self.maxBackups = maxBackups
     self.safetyGrace = safetyGrace
+    self.anomalyHold = anomalyHold
+    self.minFreeSpace = minFreeSpace
   }
 
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
   ///   - now: wall time, for the rules about age.
-  package func decide(_ points: [RetentionPoint], now: Timestamp) -> RetentionDecision {
+  ///   - space: the file system that the repository is on, for ``minFreeSpace``.
+  package func decide(_ points: [RetentionPoint], now: Timestamp, space: SpaceFacts? = nil) -> RetentionDecision {
     if let refused = unmeant {
       let verdicts = points.map { RetentionVerdict(id: $0.id, reasons: ["the request is refused"]) }
       return RetentionDecision(keep: verdicts, remove: [], refused: refused)
@@ -114,8 +137,10 @@ public struct RetentionPolicy: Hashable, Sendable {
     let family = PointFamily(points)
     var judgement = judge(points, family, now: now)
     protect(points, &judgement)
+    hold(points, family, now: now, &judgement)
     keepNeeded(points, family, &judgement)
     keepNamesakes(points, &judgement)
+    makeRoom(points, family, space, now: now, &judgement)
     let keep = points.indices.compactMap { index in
       judgement.kept[index].map { RetentionVerdict(id: points[index].id, reasons: $0) }
     }

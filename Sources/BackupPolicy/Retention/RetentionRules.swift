@@ -4,6 +4,8 @@ struct RetentionJudgement {
   var kept: [[String]?]
   /// Why a point goes, where a rule says so.
   var removed: [Int: [String]] = [:]
+  /// What anomalies hold, and the anomalies.
+  var held: Set<Int> = []
 
   init(count: Int) {
     kept = Array(repeating: nil, count: count)

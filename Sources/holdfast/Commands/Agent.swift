@@ -56,6 +56,7 @@ struct Agent: AsyncParsableCommand {
   }
 
   private var flags: Layer {
-    triggers.flags.merging(creation.flags).merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }]))
+    triggers.flags.merging(creation.flags).merging(retention.flags).merging(
+      .flags([.verifyAfterCreate: verify.map { "\($0)" }]))
   }
 }

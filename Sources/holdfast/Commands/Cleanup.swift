@@ -8,7 +8,7 @@ struct Cleanup: ParsableCommand {
     abstract: "Remove the backups that no rule keeps.",
     discussion: """
       A flag replaces all rules that are configured. Whatever the rules say, the newest verified backup stays, and so does \
-      a safety backup that is younger than a week. --dry-run shows every backup with the reasons.
+      a safety backup that is younger than a week, and what an anomalous backup holds (see holdfast accept). --dry-run shows every backup with the reasons.
       """)
 
   @OptionGroup var retention: RetentionOptions
@@ -23,11 +23,13 @@ struct Cleanup: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let selection = try options.selection()
+    let selection = try options.selection(retention.flags)
     guard let policy = try retention.policy(selection.settings) else {
       throw HoldfastError(
         .usage, "cleanup has no rule to go by",
-        hint: "use --keep N, --retention-days N or --max-backups N, or set one of them in holdfast.toml")
+        hint:
+          "use --keep N, --retention-days N, --max-backups N or --min-free-space SIZE, or set one of them in holdfast.toml"
+      )
     }
     let service = try selection.service(.optional)
     let decision =

@@ -41,6 +41,7 @@ extension ValueKind {
     case .count: "n"
     case .level: "1-9"
     case .time: "time"
+    case .freeSpace: "size"
     case .choice: "word"
     case .text: "text"
     case .path: "path"

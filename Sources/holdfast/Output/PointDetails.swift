@@ -79,6 +79,8 @@ struct PointDetails {
     fields.add("Status", metadata.statusInWords)
     fields.add("Verified", metadata.verificationDate.map(zone.wallClock))
     for error in metadata.verificationErrors { fields.add("Failed", error) }
+    for anomaly in metadata.allAnomalies { fields.add("Anomaly", "it \(anomaly)") }
+    fields.add("Accepted", metadata.acceptedAt.map(zone.wallClock))
     fields.add("Checksum", metadata.checksum.map { "sha256 \($0)" })
     fields.add("Digest", metadata.digest)
   }

@@ -69,6 +69,7 @@ enum KeyAdvice {
     "max_wait": .maxDelay, "retention": .retentionDays, "keep_days": .retentionDays, "keep_within": .retentionDays,
     "keep_count": .keepLast, "max_count": .maxBackups, "loglevel": .logLevel, "logging": .logLevel,
     "log": .logLevel, "verbosity": .logLevel, "verify_after_backup": .verifyAfterCreate, "disabled": .enabled,
+    "hold": .anomalyHold, "free_space": .minFreeSpace, "min_free": .minFreeSpace, "minimum_free_space": .minFreeSpace,
     "grace": .stopGrace, "stop_timeout": .stopGrace, "catchup": .catchUp, "misfire_grace_time": .catchUp,
     "thinning": .thin, "compact": .thin, "compaction": .thin,
   ]

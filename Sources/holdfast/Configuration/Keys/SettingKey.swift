@@ -26,6 +26,8 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   case retentionDays = "retention_days"
   case maxBackups = "max_backups"
   case thin
+  case anomalyHold = "anomaly_hold"
+  case minFreeSpace = "min_free_space"
   case stopGrace = "stop_grace"
   case logLevel = "log_level"
 

@@ -6,6 +6,7 @@ extension SettingKey {
     case .encryptionEnabled, .cipher, .keyFile, .passwordFile, .password: protection
     case .compressionEnabled, .compressionLevel, .verifyAfterCreate: content
     case .keepLast, .retentionDays, .maxBackups, .thin: retention
+    case .anomalyHold, .minFreeSpace: guards
     case .schedule, .timezone, .quietHours, .skipUnchanged, .catchUp: calendar
     case .enabled, .mode, .debounce, .maxDelay, .minInterval, .pollInterval: changes
     case .stopGrace, .logLevel: process
@@ -71,6 +72,19 @@ extension SettingKey {
         summary: "Read each new backup back in full", kind: .boolean, standard: .value("false"),
         reason: "it doubles the work of a backup; scheduled ones are read back all the same", flag: .named("verify"))
     }
+  }
+
+  private var guards: SettingDefinition {
+    if self == .anomalyHold {
+      return SettingDefinition(
+        summary: "How long a backup that lost most of its content holds the older ones; 0: not at all",
+        kind: .time(atLeast: 0), standard: .value("30d"),
+        reason: "an accident is noticed within a month, and must not push out what was good by then")
+    }
+    return SettingDefinition(
+      summary: "How much of the disk stays free, such as 2GiB or 5%; below it, older backups go",
+      kind: .freeSpace, standard: .words("off"), reason: "nothing is removed before you say what to keep",
+      example: "5%")
   }
 
   private var retention: SettingDefinition {

@@ -1,4 +1,4 @@
-/// A time as people write it: `250ms`, `5s`, `2min`, `1h`.
+/// A time as people write it: `250ms`, `5s`, `2min`, `1h`, `30d`.
 struct TimeSpan: Hashable {
   let milliseconds: Int64
 
@@ -12,6 +12,7 @@ struct TimeSpan: Hashable {
     case "s": unit = 1000
     case "m", "min": unit = 60_000
     case "h": unit = 3_600_000
+    case "d": unit = 86_400_000
     case "" where number == 0: unit = 1
     default: return nil
     }

@@ -9,6 +9,8 @@ enum ValueKind: Hashable, Sendable {
   case level
   /// Milliseconds.
   case time(atLeast: Int64)
+  /// Bytes with a unit, or a percentage; `none` for never.
+  case freeSpace
   case choice([String])
   case text
   case path
@@ -24,6 +26,7 @@ enum SettingValue: Hashable, Sendable {
   case boolean(Bool)
   case integer(Int)
   case milliseconds(Int64)
+  case freeSpace(FreeSpace)
   case text(String)
   case schedules([CronSchedule])
   case zone(ZoneRules)
@@ -40,6 +43,7 @@ extension ValueKind {
     case .count: try count(raw)
     case .level: try level(raw)
     case .time(let least): try time(raw, atLeast: least)
+    case .freeSpace: try freeSpace(raw)
     case .choice(let words): try choice(raw, of: words)
     case .text: .text(try string(raw, "text"))
     case .path: .text(try path(raw, "a file"))

@@ -54,6 +54,15 @@ struct Settings: Sendable {
     return value
   }
 
+  /// Nil where there is none.
+  func freeSpace(_ key: SettingKey) throws -> FreeSpace? {
+    switch try value(key) {
+    case .freeSpace(let value): value
+    case nil: nil
+    default: throw Self.mismatch(key)
+    }
+  }
+
   /// One of a choice; nil where there is none.
   func choice<Choice: RawRepresentable<String>>(_ key: SettingKey, of _: Choice.Type = Choice.self) throws -> Choice? {
     switch try value(key) {

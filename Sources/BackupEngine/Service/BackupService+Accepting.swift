@@ -1,0 +1,69 @@
+import BackupPolicy
+
+/// What an acceptance ended.
+public struct Acceptance: Sendable {
+  /// The point, with what is recorded of it now.
+  public package(set) var point: PointMetadata
+  /// What was odd about it, in words that follow its ID.
+  public package(set) var anomalies: [String]
+  /// Somebody had accepted it before; nothing was changed.
+  public package(set) var wasAccepted: Bool
+
+  package var json: JSONValue {
+    .object([
+      "backup_id": .string(point.id.text), "accepted": .bool(point.acceptedAt != nil),
+      "accepted_at": .optional(point.acceptedAt?.iso8601), "anomalies": .array(anomalies.map { .string($0) }),
+    ])
+  }
+}
+
+extension BackupService {
+  /// Says that what is odd about a point was meant: it holds what was before it no longer.
+  ///
+  /// Accepting a point again changes nothing. A point that fails SQLite's checks stays failed; only its hold ends.
+  ///
+  /// - Throws: `HoldfastError`: `pointNotFound`, `refused` for a point with nothing to accept or one that this host cannot
+  ///   authenticate, `busy`, `permissionDenied`, `ioError`.
+  @discardableResult
+  public func accept(_ id: PointID) async throws -> Acceptance {
+    try await BlockingWork.run("accept \(id)") { _ in try self.accept(id.text) }
+  }
+
+  /// What ``accept(_:)`` would do.
+  package func planAcceptance(_ reference: String) throws -> Acceptance {
+    try Self.acceptance(of: repository().point(reference))
+  }
+
+  package func accept(_ reference: String) throws -> Acceptance {
+    let repository = try repository()
+    let id = try Self.acceptance(of: repository.point(reference)).point.id
+    return try repository.exclusively(patience: environment.repositoryPatience) {
+      // Read again under the lock: a verification may have written meanwhile.
+      let current = try repository.point(id.text)
+      var acceptance = try Self.acceptance(of: current)
+      guard !acceptance.wasAccepted else { return acceptance }
+      acceptance.point.accept(at: environment.now())
+      try repository.write(acceptance.point)
+      return acceptance
+    }
+  }
+
+  private static func acceptance(of point: StoredPoint) throws -> Acceptance {
+    let refusal: String? =
+      if !point.isAuthenticated {
+        "it is not authenticated, and holds nothing"
+      } else if point.isDamaged || point.archiveMissing {
+        "\(point.problems.first ?? "its archive is damaged"), and it holds nothing"
+      } else if point.metadata.allAnomalies.isEmpty && point.metadata.acceptedAt == nil {
+        "nothing is odd about it"
+      } else {
+        nil
+      }
+    if let refusal {
+      throw HoldfastError(
+        .refused, "\(point.id) cannot be accepted: \(refusal)", hint: "holdfast list shows which points are anomalous")
+    }
+    return Acceptance(
+      point: point.metadata, anomalies: point.metadata.allAnomalies, wasAccepted: point.metadata.acceptedAt != nil)
+  }
+}

@@ -1,0 +1,98 @@
+/// How much of a file system is to stay free.
+public enum FreeSpace: Hashable, Sendable {
+  /// Bytes.
+  case bytes(Int64)
+  /// Percent of the whole file system, 1 to 99.
+  case percent(Int)
+
+  /// In bytes of a file system of that size.
+  package func bytes(of capacity: Int64) -> Int64 {
+    switch self {
+    case .bytes(let bytes): bytes
+    case .percent(let percent): (capacity / 100).multipliedClamped(by: Int64(percent))
+    }
+  }
+}
+
+/// The file system that a repository is on. Bytes.
+package struct SpaceFacts: Hashable, Sendable {
+  /// What a program without privileges may still use.
+  package var free: Int64
+  package var capacity: Int64
+
+  package init(free: Int64, capacity: Int64) {
+    self.free = free
+    self.capacity = capacity
+  }
+}
+
+extension FreeSpace {
+  /// How far a file system is below it, in words; nil where there is enough.
+  package func shortage(_ space: SpaceFacts) -> String? {
+    let wanted = bytes(of: space.capacity)
+    guard space.free < wanted else { return nil }
+    return "\(ByteCount(space.free)) is free, less than min_free_space (\(ByteCount(wanted)))"
+  }
+}
+
+extension RetentionPolicy {
+  /// Removes more than the rules say, the oldest first, until there is room: a backup that cannot be stored protects nobody.
+  ///
+  /// What stays in any case: the newest verified point and the newest verified backup, the newest backup (the next one builds on
+  /// it), pinned points, what these need, and what nobody vouches for. Safety backups in their grace period go after ordinary
+  /// points, and points that an anomaly holds go last: the accident itself may be what fills the disk.
+  func makeRoom(
+    _ points: [RetentionPoint], _ family: PointFamily, _ space: SpaceFacts?, now: Timestamp,
+    _ judgement: inout RetentionJudgement
+  ) {
+    guard let space, let minFreeSpace, let shortage = minFreeSpace.shortage(space) else { return }
+    let wanted = minFreeSpace.bytes(of: space.capacity)
+    var free = points.indices.reduce(space.free) {
+      judgement.kept[$1] == nil ? $0.addingClamped(points[$1].bytes) : $0
+    }
+    for position in expendable(points, family, now: now, judgement) where free < wanted {
+      judgement.kept[position] = nil
+      judgement.remove(position, shortage)
+      free = free.addingClamped(points[position].bytes)
+    }
+    keepNamesakes(points, &judgement)
+    keepNeeded(points, family, &judgement)
+  }
+
+  /// The points that may go, in the order to remove them.
+  private func expendable(
+    _ points: [RetentionPoint], _ family: PointFamily, now: Timestamp, _ judgement: RetentionJudgement
+  ) -> [Int] {
+    var rank = points.indices.map { position in
+      judgement.held.contains(position) ? 2 : points[position].isInGrace(safetyGrace, now: now) ? 1 : 0
+    }
+    let essential = essentials(points, family)
+    // What a point needs goes after it.
+    for position in points.indices.sorted(by: { family.depth[$0] > family.depth[$1] }) {
+      if let parent = family.parent[position] { rank[parent] = max(rank[parent], rank[position]) }
+    }
+    let candidates = points.indices.filter { judgement.kept[$0] != nil && !essential.contains($0) }
+    let order = family.removalOrder(of: candidates, points)
+    return (0...2).flatMap { level in order.filter { rank[$0] == level } }
+  }
+
+  private func essentials(_ points: [RetentionPoint], _ family: PointFamily) -> Set<Int> {
+    var judgement = RetentionJudgement(count: points.count)
+    protect(points, &judgement)
+    for position in points.indices where points[position].status == "unauthenticated" {
+      judgement.keep(position, "not authenticated")
+    }
+    if let newest = points.indices.last(where: { points[$0].isTrusted && !points[$0].isSafety }) {
+      judgement.keep(newest, "the newest backup")
+    }
+    keepNeeded(points, family, &judgement)
+    keepNamesakes(points, &judgement)
+    return Set(points.indices.filter { judgement.kept[$0] != nil })
+  }
+}
+
+extension RetentionPoint {
+  fileprivate func isInGrace(_ grace: Int64, now: Timestamp) -> Bool {
+    isSafety && (clockSuspect || !isOlder(than: grace, now: now))
+  }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+
+/// `holdfast accept`
+struct Accept: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Say that an anomalous backup is as it was meant to be.",
+    discussion: """
+      A backup is anomalous where the database had lost most of its content or its tables, was another one, or fails SQLite's \
+      checks. It holds the backups that cleanup would have kept just then, so that an accident cannot push out what was good: \
+      until it is accepted, or for as long as anomaly_hold says. Accepting one that was accepted changes nothing; for one that \
+      nothing is odd about it exits with 8.
+      """)
+
+  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
+  var id: String
+
+  @Flag(help: "Say what would be accepted and accept nothing.")
+  var dryRun = false
+
+  @OptionGroup var options: ServiceOptions
+
+  func run() throws {
+    let service = try options.selection().service(.optional)
+    let acceptance = dryRun ? try service.planAcceptance(id) : try service.accept(id)
+    let verb = acceptance.wasAccepted ? "Accepted before:" : dryRun ? "Would accept" : "Accepted"
+    let lines = ["\(verb) \(acceptance.point.id)"] + acceptance.anomalies.map { "  it \($0)".printable }
+    try options.console.show(acceptance.json, options.output.quiet && !dryRun ? [] : lines)
+  }
+}

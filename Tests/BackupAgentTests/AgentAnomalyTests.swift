@@ -1,0 +1,126 @@
+import BackupEngine
+import BackupPolicy
+import Testing
+import TestSupport
+
+@testable import BackupAgent
+
+/// An accident beside a real agent: told, held, and over when a person says so.
+@Suite struct AgentAnomalyTests {
+  private func settings(_ retention: RetentionPolicy) -> AgentSettings {
+    AgentHarness.settings {
+      $0.pollInterval = 3_600_000
+      $0.retention = retention
+    }
+  }
+
+  private static let fill = """
+    c = sqlite3.connect(path)
+    c.executemany("INSERT INTO t(s) VALUES (?)", [(os.urandom(500).hex(),)] * 1000)
+    c.commit()
+    """
+
+  private func change(_ harness: AgentHarness, _ sql: String) async throws {
+    try await harness.python("c = sqlite3.connect(path); c.execute(\"\(sql)\"); c.commit()")
+  }
+
+  /// A full now, as by a schedule, and what retention does after it.
+  private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
+    let work = DatabaseWork(
+      GuardedDatabase(name: "app", service: harness.service, settings: settings),
+      HeldConnection(harness.service.environment), harness.log.logger)
+    _ = work.backUp(.scheduled, "a test", Progress(), HoldTerms())
+  }
+
+  @Test func aDeleteOfEverythingHoldsWhatWasThereUntilItIsAccepted() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.python(Self.fill)
+    let settings = settings(RetentionPolicy(keepLast: 2))
+    try await harness.withAgent(settings) { _ in
+      try await harness.waitForRows(1000)
+      try await change(harness, "DELETE FROM t WHERE n > 1")
+      try await harness.waitForRows(1)
+      try await harness.log.wait(for: "is anomalous: it lost most of its content")
+      try await change(harness, "INSERT INTO t(s) VALUES ('x')")
+      try await harness.waitForRows(2)
+    }
+    let odd = try #require(try harness.points().first { $0.status == .anomalous })
+    let good = try #require(try harness.points().first)
+    // The next one builds on it.
+    #expect(try harness.points().last?.parentID == odd.id)
+    for _ in 0..<4 { try takeFull(harness, settings) }
+    #expect(try harness.points().map(\.id).contains(good.id))
+    #expect(try harness.rows.count(good.id, harness.service) == 1000)
+    #expect(try harness.points().count { $0.kind == "full" } == 3)
+    #expect(harness.log.count("is anomalous") == 1, "\(harness.log.lines)")
+    _ = try harness.service.accept(odd.id.text)
+    try takeFull(harness, settings)
+    #expect(try !harness.points().contains { $0.id == good.id || $0.id == odd.id })
+    #expect(try harness.points().count == 2)
+  }
+
+  @Test func ourOwnLiveRestoreIsNone() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await change(harness, "INSERT INTO t(s) VALUES ('first')")
+    try await harness.withAgent(settings(RetentionPolicy(keepLast: 1))) { _ in
+      try await harness.waitForRows(1)
+      let small = try #require(try harness.points().last)
+      try await harness.python(Self.fill)
+      try await harness.waitForRows(1001)
+      let service = harness.service
+      let request = RestoreRequest(pointID: small.id, target: .database(path: harness.database))
+      try await offPool {
+        guard case .plan(let plan) = try service.planRestore(request) else { return }
+        _ = try service.restore(plan)
+      }
+      // The agent has it, and goes on.
+      try await change(harness, "INSERT INTO t(s) VALUES ('later')")
+      try await harness.eventually("a point after the restore") {
+        guard let newest = try harness.points().last(where: { $0.backupType == "change" }) else { return false }
+        return try harness.rows.count(newest.id, harness.service) == 2
+      }
+    }
+    #expect(try harness.points().allSatisfy { $0.status != .anomalous }, "\(harness.log.lines)")
+    #expect(harness.log.count("is anomalous") + harness.log.count("taken the place") == 0, "\(harness.log.lines)")
+    #expect(try await harness.everyPointVerifies())
+  }
+
+  /// A real small disk.
+  @Test(.enabled(if: AgentAlarmTests.mayMount, "file systems cannot be mounted here"))
+  func belowMinFreeSpaceOlderPointsGoWithAnAlarm() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.python(Self.fill)
+    try SystemFileOperations().makeFolder(harness.backups)
+    let mounted = try Shell.run("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", harness.backups])
+    #expect(mounted.status == 0)
+    defer { _ = try? Shell.run("umount", ["-l", harness.backups]) }
+    var request = CreateRequest()
+    request.compress = false
+    for _ in 0..<3 { _ = try harness.service.create(request) }
+    let oldest = try harness.points().map(\.id)
+    _ = try harness.service.verify(oldest[1].text)
+    let free = try harness.service.space().free
+    let settings = settings(RetentionPolicy(minFreeSpace: .bytes(free + 1)))
+    try await harness.withAgent(settings) { _ in
+      try await change(harness, "INSERT INTO t(s) VALUES ('x')")
+      try await harness.waitForRows(1001)
+      try await harness.log.wait(for: "less than min_free_space")
+      try await harness.log.wait(for: "removed \(oldest[0])")
+      for _ in 0..<3000 {
+        if await harness.control.status().flatMap(\.alarms).contains(where: { $0.kind == "low_space" }) { break }
+        try await Task.sleep(for: .milliseconds(10))
+      }
+      #expect(await harness.control.status().flatMap(\.alarms).contains { $0.kind == "low_space" })
+      // The newest verified one and the one that the next builds on stay.
+      let left = try harness.points().map(\.id)
+      #expect(!left.contains(oldest[0]) && left.contains(oldest[1]) && left.contains(oldest[2]))
+      try await change(harness, "INSERT INTO t(s) VALUES ('y')")
+      try await harness.waitForRows(1002)
+      try await harness.log.wait(for: "as much room in")
+    }
+    #expect(try harness.points().count == 4)
+  }
+}

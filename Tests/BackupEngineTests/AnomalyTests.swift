@@ -1,0 +1,260 @@
+import BackupEngine
+import BackupPolicy
+import Testing
+import TestSupport
+
+/// Points that tell of an accident, what they hold, and what ends that.
+@Suite("anomalous points")
+struct AnomalyTests {
+  private func create(_ bed: TestBed, _ change: (inout CreateRequest) -> Void = { _ in }) throws -> PointMetadata {
+    bed.time.advance(milliseconds: 1000)
+    var request = CreateRequest()
+    change(&request)
+    return try bed.service(request.encrypt ? .key : .none).create(request)
+  }
+
+  private func cleanUp(_ bed: TestBed, keep count: Int) throws -> [PointID] {
+    try bed.service().cleanup(RetentionPolicy(keepLast: count)).keep.map(\.id)
+  }
+
+  private func restore(_ bed: TestBed, _ id: PointID) throws {
+    bed.time.advance(milliseconds: 1000)
+    let request = RestoreRequest(pointID: id, target: .database(path: bed.database))
+    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw HoldfastError(.failed, "refused") }
+    _ = try bed.service().restore(plan)
+  }
+
+  @Test("fulls from cron: a DELETE of everything is anomalous, and what was before it stays", arguments: [true, false])
+  func fulls(encrypted: Bool) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 2000, bytes: 300)
+    let points = try (0..<3).map { _ in try create(bed) { $0.encrypt = encrypted } }
+    #expect(points.allSatisfy { $0.status == .completed && $0.anomalies == [] && $0.tables == 2 })
+    try bed.change("DELETE FROM entries")
+    let odd = try create(bed) { $0.encrypt = encrypted }
+    #expect(odd.status == .anomalous && odd.anomalies.first?.contains("lost most of its content") == true)
+    // The step is told, not the state.
+    let later = try (0..<3).map { _ in try create(bed) { $0.encrypt = encrypted } }
+    #expect(later.allSatisfy { $0.status == .completed && $0.anomalies == [] })
+    let listed = try bed.service().point(odd.id.text).metadata
+    #expect(listed.status == .anomalous && listed.anomalies == odd.anomalies)
+    let held = points.suffix(2).map(\.id) + [odd.id]
+    #expect(try cleanUp(bed, keep: 2) == held + later.suffix(2).map(\.id))
+    let acceptance = try bed.service().accept(odd.id.text)
+    #expect(acceptance.anomalies == odd.anomalies && !acceptance.wasAccepted && acceptance.point.status == .completed)
+    #expect(try bed.service().accept(odd.id.text).wasAccepted)
+    #expect(try cleanUp(bed, keep: 2) == later.suffix(2).map(\.id))
+  }
+
+  @Test("an incremental is anomalous too, and the next one builds on it", arguments: [true, false])
+  func incrementals(encrypted: Bool) throws {
+    let bed = try TestBed()
+    var request = CreateRequest()
+    request.encrypt = encrypted
+    let secret = encrypted ? TestBed.Secret.key : .none
+    var points = try bed.makeChain(secret, request, incrementals: 2, rows: 2000)
+    try bed.change("DELETE FROM entries")
+    let odd = try bed.storeIncremental(secret, request)
+    #expect(odd.status == .anomalous && odd.anomalies.count == 1)
+    try bed.change("UPDATE marker SET text = 'after'")
+    let next = try bed.storeIncremental(secret, request)
+    #expect(next.parentID == odd.id && next.status == .completed)
+    points += [odd, next]
+    #expect(try bed.restored(next.id, secret) == bed.image())
+    // The archive alone tells: nothing is lost with the metadata, except that somebody accepted it.
+    _ = try bed.service().accept(odd.id.text)
+    #expect(try bed.service().point(odd.id.text).metadata.status == .completed)
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(odd.id).json")
+    let derived = try bed.service().point(odd.id.text).metadata
+    #expect(derived.status == .anomalous && derived.anomalies == odd.anomalies && derived.tables == odd.tables)
+    #expect(derived.freePages == odd.freePages)
+  }
+
+  @Test("slices of a loss, one session: told when they make half")
+  func slices() throws {
+    let bed = try TestBed()
+    _ = try bed.makeChain(incrementals: 0, rows: 2000)
+    var told: [Int] = []
+    for slice in 1...8 {
+      try bed.change("DELETE FROM entries WHERE id > \(2000 - slice * 200)")
+      if try bed.storeIncremental().status == .anomalous { told.append(slice) }
+    }
+    #expect(told.count == 1 && (4...7).contains(told[0]), "\(told)")
+  }
+
+  @Test("no table that was there before, although size and number of tables fit")
+  func strangers() throws {
+    let bed = try TestBed()
+    _ = try bed.makeChain(incrementals: 1, rows: 500)
+    try bed.change("ALTER TABLE entries RENAME TO posts; ALTER TABLE marker RENAME TO sign")
+    let odd = try bed.storeIncremental()
+    #expect(odd.anomalies == ["has none of the tables that were there before"])
+    try bed.change("CREATE TABLE more(a); UPDATE sign SET text = 'x'")
+    #expect(try bed.storeIncremental().anomalies == [])
+  }
+
+  @Test("a stray point of another database, and the way back")
+  func otherDatabase() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 500)
+    _ = try create(bed)
+    let other = bed.folder.path("other.db")
+    try bed.makeDatabase(at: other, rows: 500)
+    bed.time.advance(milliseconds: 1000)
+    let stray = try bed.service(.key, database: other).create(CreateRequest())
+    #expect(stray.status == .anomalous && stray.anomalies.first?.contains(bed.database) == true)
+    #expect(try create(bed).status == .completed)
+    // What a restore or a guard puts aside is no part of the history.
+    bed.time.advance(milliseconds: 1000)
+    var request = CreateRequest()
+    request.backupType = "safety"
+    #expect(try bed.service(.key, database: other).create(request).status == .completed)
+    #expect(try create(bed).status == .completed)
+  }
+
+  @Test("our own restore of a small old state holds nothing; an accident after it does", arguments: [true, false])
+  func restores(live: Bool) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 300, bytes: 300)
+    let small = try create(bed)
+    try bed.change(Self.growth)
+    _ = try create(bed)
+    if !live {
+      for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    }
+    try restore(bed, small.id)
+    try bed.change("UPDATE marker SET text = 'restored'")
+    let after = try create(bed)
+    #expect(after.anomalies == [] && after.status == .completed)
+    // The mark is used up: the same step again, without a restore.
+    try bed.change(Self.growth)
+    #expect(try create(bed).status == .completed)
+    try bed.change("DELETE FROM entries WHERE id > 300")
+    #expect(try create(bed).status == .anomalous)
+  }
+
+  @Test("a restore that fails takes its mark away; one into another file leaves none")
+  func failedRestore() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 300, bytes: 300)
+    let small = try create(bed)
+    try bed.change(Self.growth)
+    _ = try create(bed)
+    _ = try bed.restored(small.id)
+    #expect(try !SystemFileOperations().list("\(bed.backups)/.state").contains("restoring.json"))
+    let application = try DatabaseApplication(bed.database)
+    defer { application.close() }
+    try application.run("BEGIN IMMEDIATE")
+    let error = #expect(throws: HoldfastError.self) { try restore(bed, small.id) }
+    #expect(error?.code == .busy)
+    try application.run("COMMIT")
+    #expect(try !SystemFileOperations().list("\(bed.backups)/.state").contains("restoring.json"))
+    try bed.change("DELETE FROM entries WHERE id > 300")
+    #expect(try create(bed).status == .anomalous)
+  }
+
+  private static let growth =
+    "INSERT INTO entries(text) SELECT hex(randomblob(300)) FROM entries, (SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)"
+
+  @Test("a restore excuses nothing that does not look like what it put in")
+  func accidentAtTheRestore() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 1000, bytes: 300)
+    let first = try create(bed)
+    try bed.change("UPDATE marker SET text = 'second'")
+    _ = try create(bed)
+    try restore(bed, first.id)
+    try bed.change("DELETE FROM entries")
+    #expect(try create(bed).status == .anomalous)
+  }
+
+  @Test("a restore that failed, or was killed an hour ago, excuses nothing")
+  func staleMarks() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 300, bytes: 300)
+    let small = try create(bed)
+    try bed.change(Self.growth)
+    let large = try create(bed)
+    let mark = """
+      {"backup_id": "\(small.id)", "target": "\(bed.database)", "begun_at": "\(bed.time.now().iso8601)", "sequence": null}
+      """
+    func shrink(after seconds: Int64) throws -> PointMetadata.Status {
+      try bed.folder.write("backups/.state/restoring.json", Array(mark.utf8))
+      bed.time.advance(milliseconds: seconds * 1000)
+      try bed.change("DELETE FROM entries WHERE id > 300")
+      defer {
+        // Back to the large state, and to a point of it.
+        try? restore(bed, large.id)
+        _ = try? create(bed)
+      }
+      return try create(bed).status
+    }
+    #expect(try shrink(after: 600) == .completed)
+    #expect(try shrink(after: 3600) == .anomalous)
+  }
+
+  @Test("a database that fails SQLite's check holds what was before, until it is accepted")
+  func integrity() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 500, bytes: 300, journal: "delete")
+    let sound = try create(bed)
+    // A b-tree page of the table is overwritten in the file.
+    let pages = try #require(try bed.folder.read("app.db")).count / 4096
+    var bytes = try #require(try bed.folder.read("app.db"))
+    for offset in ((pages - 3) * 4096)..<((pages - 2) * 4096) { bytes[offset] = 0xAB }
+    try bed.folder.write("app.db", bytes)
+    let broken = try create(bed)
+    #expect(try !bed.service().verify(broken.id.text).verified)
+    let later = try create(bed)
+    #expect(try cleanUp(bed, keep: 1) == [sound.id, broken.id, later.id])
+    let acceptance = try bed.service().accept(broken.id.text)
+    #expect(acceptance.anomalies == ["fails SQLite's check of its content"] && acceptance.point.status == .failed)
+    #expect(try cleanUp(bed, keep: 1) == [later.id])
+  }
+
+  @Test("what verifies stays anomalous, and an accepted one is verified", arguments: [true, false])
+  func verification(encrypted: Bool) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 2000, bytes: 300)
+    _ = try create(bed) { $0.encrypt = encrypted }
+    try bed.change("DELETE FROM entries")
+    let odd = try create(bed) { $0.encrypt = encrypted }
+    #expect(try bed.service().verify(odd.id.text).verified)
+    var metadata = try bed.service().point(odd.id.text).metadata
+    #expect(metadata.status == .anomalous && metadata.verified)
+    metadata = try bed.service().accept(odd.id.text).point
+    #expect(metadata.status == .verified && metadata.acceptedAt == bed.time.now())
+    #expect(try bed.service().point(odd.id.text).metadata == metadata)
+    #expect(try bed.service().verify(odd.id.text).verified)
+    #expect(try bed.service().point(odd.id.text).metadata.status == .verified)
+  }
+
+  @Test("there must be something to accept")
+  func refusals() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let point = try create(bed)
+    let error = #expect(throws: HoldfastError.self) { try bed.service().accept(point.id.text) }
+    #expect(error?.code == .refused && error?.code.exitCode == 8 && error?.message.contains("nothing is odd") == true)
+    #expect(throws: HoldfastError.self) { try bed.service().accept("backup_20010101_000000") }
+  }
+
+  @Test("metadata that denies the anomaly in the archive's header loses")
+  func denial() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 2000, bytes: 300)
+    _ = try create(bed)
+    try bed.change("DELETE FROM entries")
+    let odd = try create(bed)
+    let path = "\(bed.backups)/.metadata/\(odd.id).json"
+    let script = """
+      import json, sys
+      d = json.load(open(sys.argv[1]))
+      d.update(anomalies=[], status='completed')
+      json.dump(d, open(sys.argv[1], 'w'))
+      """
+    #expect(try Python.run(script: script, arguments: [path]).status == 0)
+    let point = try bed.service().point(odd.id.text)
+    #expect(point.metadata.status == .anomalous && point.problems.contains { $0.contains("anomalies") })
+  }
+}

@@ -1,0 +1,128 @@
+import Testing
+
+@testable import BackupPolicy
+
+/// Points are a day apart, the newest a day old; the letters are those of ``RetentionHistory``, and `a` is a scheduled full
+/// that is anomalous.
+@Suite("anomaly holds")
+struct AnomalyHoldTests {
+  private static let reason = "lost most of its content"
+
+  private func history(_ diagram: String) -> [RetentionPoint] {
+    var points = RetentionHistory(diagram.replacing("a", with: "s")).points
+    let letters = diagram.filter { !"!*?".contains($0) }
+    for (index, letter) in letters.enumerated() where letter == "a" {
+      points[index].status = "anomalous"
+      points[index].anomaly = Self.reason
+    }
+    return points
+  }
+
+  private func outcome(_ points: [RetentionPoint], _ policy: RetentionPolicy, daysLater: Int64 = 0) -> String {
+    let now = RetentionHistory.now.adding(seconds: daysLater * RetentionHistory.day)
+    let kept = Set(policy.decide(points, now: now).keep.map(\.id))
+    return String(points.map { kept.contains($0.id) ? "k" : "-" })
+  }
+
+  private func check(
+    _ diagram: String, _ expected: String, _ policy: RetentionPolicy, daysLater: Int64 = 0,
+    location: SourceLocation = #_sourceLocation
+  ) {
+    let outcome = outcome(history(diagram), policy, daysLater: daysLater)
+    #expect(outcome == expected, sourceLocation: location)
+  }
+
+  @Test("what retention would have kept just then stays, however many points come after; so does the anomaly")
+  func held() {
+    check("sssass", "-kkkkk", RetentionPolicy(keepLast: 2))
+    check("sssassss", "-kkk--kk", RetentionPolicy(keepLast: 2))
+    check("sssssass", "---kkkkk", RetentionPolicy(maxBackups: 2))
+    // Of rules about age too: at the time of the anomaly the second was two days old.
+    check("sssass", "-kkkkk", RetentionPolicy(retentionDays: 2))
+    check("sssass", "-kkk-k", RetentionPolicy(retentionDays: 2), daysLater: 5)
+    // Without a rule nothing goes anyway.
+    check("sssass", "kkkkkk", RetentionPolicy())
+  }
+
+  @Test("the hold ends by itself, when it is accepted, and where none is wanted")
+  func ends() {
+    let policy = RetentionPolicy(keepLast: 2, anomalyHold: 10 * RetentionHistory.day)
+    // The anomaly is 3 days old.
+    check("sssass", "-kkkkk", policy, daysLater: 7)
+    check("sssass", "----kk", policy, daysLater: 8)
+    check("sssass", "----kk", RetentionPolicy(keepLast: 2, anomalyHold: 0))
+    var points = history("sssass")
+    points[3].anomaly = nil
+    points[3].status = "completed"
+    #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "----kk")
+  }
+
+  @Test("where its clock is suspect, only a person ends it")
+  func suspectClock() {
+    let policy = RetentionPolicy(keepLast: 2, anomalyHold: RetentionHistory.day)
+    check("sssass", "----kk", policy, daysLater: 99)
+    check("sssa?ss", "-kkkkk", policy, daysLater: 99)
+  }
+
+  @Test("chains are held as wholes, and what came behind the anomaly in one is not held")
+  func chains() {
+    // Two fulls, the second with incrementals; the last but one of those is the anomaly.
+    var points = history("siisiiissss")
+    points[5].anomaly = Self.reason
+    #expect(outcome(points, RetentionPolicy(keepLast: 1)) == "---kkk----k")
+    #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "kkkkkk---kk")
+    points[5].anomaly = nil
+    #expect(outcome(points, RetentionPolicy(keepLast: 1)) == "----------k")
+  }
+
+  @Test("the newest verified of before and the safety backups of then are held too")
+  func protected() {
+    check("s!ssSassss", "k-kkk---k", RetentionPolicy(keepLast: 1), daysLater: 20)
+    check("s!ssSssss", "k------k", RetentionPolicy(keepLast: 1), daysLater: 20)
+  }
+
+  @Test("a second anomaly holds what was kept then, the first one's points stay")
+  func several() {
+    check("sssassassss", "-kkkkkk--kk", RetentionPolicy(keepLast: 2))
+  }
+
+  @Test("removing what is not held never changes what is")
+  func stable() {
+    let policy = RetentionPolicy(keepLast: 2, retentionDays: 4)
+    var points = history("sssssssiiassicss")
+    while true {
+      let decision = policy.decide(points, now: RetentionHistory.now)
+      let held = policy.holds(points, now: RetentionHistory.now).map(\.held)
+      guard let gone = decision.remove.first else { break }
+      points.removeAll { $0.id == gone.id }
+      #expect(policy.holds(points, now: RetentionHistory.now).map(\.held) == held)
+    }
+    #expect(points.count == 8)
+  }
+
+  @Test("an unauthenticated point holds nothing, a failed one does")
+  func states() {
+    var points = history("sssass")
+    points[3].status = "unauthenticated"
+    #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "---kkk")
+    points[3].status = "failed"
+    #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "-kkkkk")
+    points[3].anomaly = nil
+    #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "----kk")
+  }
+
+  @Test("the reasons name the anomaly, what is odd about it, and what ends the hold")
+  func reasons() throws {
+    let points = history("sssass")
+    let decision = RetentionPolicy(keepLast: 2).decide(points, now: RetentionHistory.now)
+    let held = try #require(decision.keep.first { $0.id == points[2].id })
+    let words = try #require(held.reasons.first { $0.hasPrefix("held: ") })
+    #expect(words.contains("\(points[3].id) lost most of its content"))
+    #expect(words.contains("holdfast accept \(points[3].id)"))
+    let own = try #require(decision.keep.first { $0.id == points[3].id })
+    #expect(own.reasons.contains { $0.contains("holdfast accept \(points[3].id)") })
+    let hold = try #require(RetentionPolicy(keepLast: 2).holds(points, now: RetentionHistory.now).first)
+    #expect(hold.lastGood == points[2].id && hold.held == [points[1].id, points[2].id])
+    #expect(hold.ends == points[3].created.adding(seconds: RetentionPolicy.standardAnomalyHold))
+  }
+}

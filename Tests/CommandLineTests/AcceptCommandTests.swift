@@ -1,0 +1,101 @@
+import TestSupport
+import Testing
+
+/// An accident on the command line, from cron's `create` to `accept`.
+@Suite("accept")
+struct AcceptCommandTests {
+  private struct Verdicts: Decodable {
+    struct Verdict: Decodable {
+      var backupId: String
+      var reasons: [String]
+    }
+    var keep: [Verdict]
+    var remove: [Verdict]
+  }
+
+  private struct Acceptance: Decodable {
+    var backupId: String
+    var accepted: Bool
+    var acceptedAt: String?
+    var anomalies: [String]
+  }
+
+  private struct Statistics: Decodable {
+    struct Hold: Decodable {
+      var backupId: String
+      var ends: String?
+      var held: [String]
+    }
+    var anomalousBackups: Int
+    var holds: [Hold]
+  }
+
+  @Test("a point that lost most of its content is shown, holds older ones, and no longer once it is accepted")
+  func story() throws {
+    let bed = try CommandBed()
+    let good = try bed.create()
+    _ = try bed.value("DELETE FROM entries WHERE id > 3; VACUUM")
+    let odd = try bed.create()
+    let newest = [try bed.create(), try bed.create()]
+    #expect(try bed.succeed("list").contains("! anomalous"))
+    let shown = bed.normalised(try bed.succeed("show", odd))
+    #expect(shown.contains("Anomaly  ") && shown.contains("it lost most of its content: SIZE before, SIZE now"))
+
+    let plan = try decode(Verdicts.self, bed.succeed("cleanup", "--keep", "1", "--dry-run", "--json"))
+    #expect(plan.keep.map(\.backupId) == [good, odd, newest[1]] && plan.remove.map(\.backupId) == [newest[0]])
+    #expect(
+      plan.keep[0].reasons.contains { $0.hasPrefix("held: \(odd) lost") && $0.contains("holdfast accept \(odd)") })
+    let statistics = try decode(
+      Statistics.self, bed.succeed("stats", "--json", environment: ["BACKUP_KEEP_LAST": "1"]))
+    #expect(statistics.anomalousBackups == 1 && statistics.holds.map(\.backupId) == [odd])
+    #expect(statistics.holds.first?.held == [good] && statistics.holds.first?.ends != nil)
+    #expect(try bed.succeed("stats", environment: ["BACKUP_KEEP_LAST": "1"]).contains("\(odd) holds 1, until "))
+
+    _ = try bed.succeed("accept", odd, "--dry-run")
+    _ = try bed.succeed("cleanup", "--keep", "1")
+    #expect(try bed.succeed("list", "--json").contains(good))
+    let acceptance = try decode(Acceptance.self, bed.succeed("accept", odd, "--json"))
+    #expect(acceptance.backupId == odd && acceptance.accepted && acceptance.acceptedAt != nil)
+    #expect(acceptance.anomalies.count == 1)
+    #expect(try bed.succeed("accept", odd).hasPrefix("Accepted before: \(odd)\n"))
+    _ = try bed.succeed("cleanup", "--keep", "1")
+    #expect(try !bed.succeed("list", "--json").contains(good))
+  }
+
+  @Test("anomaly_hold 0 holds nothing")
+  func never() throws {
+    let bed = try CommandBed()
+    let good = try bed.create()
+    _ = try bed.value("DELETE FROM entries WHERE id > 3; VACUUM")
+    for _ in 0..<2 { _ = try bed.create() }
+    _ = try bed.succeed("cleanup", "--keep", "1", "--anomaly-hold", "0")
+    #expect(try !bed.succeed("list", "--json").contains(good))
+  }
+
+  @Test("what nothing is odd about cannot be accepted")
+  func refusal() throws {
+    let bed = try CommandBed(rows: 10)
+    let point = try bed.create()
+    let result = try bed.run("accept", point)
+    #expect(result.status == 8 && result.stdout == "")
+    #expect(
+      result.stderr
+        == "holdfast: error: \(point) cannot be accepted: nothing is odd about it\nholdfast: hint: holdfast list shows which points are anomalous\n"
+    )
+    #expect(try bed.run("accept", "backup_20010101_000000").status == 4)
+  }
+
+  @Test("below min_free_space everything but the newest goes, and cleanup says why")
+  func space() throws {
+    let bed = try CommandBed()
+    let points = try (0..<3).map { _ in try bed.create() }
+    let output = try bed.succeed("cleanup", "--min-free-space", "99%", "--dry-run", "--json")
+    let plan = try decode(Verdicts.self, output)
+    #expect(plan.remove.map(\.backupId) == Array(points.prefix(2)) && plan.keep.map(\.backupId) == [points[2]])
+    #expect(plan.remove.allSatisfy { $0.reasons.contains { $0.contains("less than min_free_space") } })
+    _ = try bed.succeed("cleanup", "--min-free-space", "1B")
+    #expect(try bed.succeed("list", "--json").contains(points[0]))
+    _ = try bed.succeed("cleanup", "--min-free-space", "99%")
+    #expect(try !bed.succeed("list", "--json").contains(points[0]))
+  }
+}
