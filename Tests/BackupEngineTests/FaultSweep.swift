@@ -95,12 +95,12 @@ struct BrokenPromise: Error, CustomStringConvertible {
 
 extension TestBed {
   /// Every listed point verifies, whole; nothing unfinished is listed, and the next command removes what was left over.
-  func requireSoundRepository(points expected: ClosedRange<Int>) throws {
+  func requireSoundRepository(points expected: ClosedRange<Int>, _ secret: TestBed.Secret = .key) throws {
     guard try UnflushedFileOperations().status(backups) != nil else {
       if expected.contains(0) { return }
       throw BrokenPromise("the repository is gone")
     }
-    let service = service()
+    let service = service(secret)
     let points = try service.list()
     guard expected.contains(points.count) else {
       throw BrokenPromise("\(points.count) points are listed: \(points.map(\.name.text))")

@@ -65,6 +65,7 @@ struct ConfigCommandTests {
         keep_last            -                            default: all
         retention_days       -                            default: all
         max_backups          -                            default: all
+        thin                 true                         default
         anomaly_hold         30d                          default
         min_free_space       -                            default: off
         stop_grace           10s                          default

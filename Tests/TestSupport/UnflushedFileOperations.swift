@@ -9,9 +9,17 @@ package final class UnflushedFileOperations: FileOperations {
 
   private let afterRename: @Sendable (_ to: String) -> Void
 
-  /// - Parameter afterRename: lets a test act at the moment when something became visible.
-  package init(afterRename: @escaping @Sendable (_ to: String) -> Void = { _ in }) {
+  private let beforeLock: @Sendable (_ exclusive: Bool) -> Void
+
+  /// - Parameters:
+  ///   - afterRename: lets a test act at the moment when something became visible.
+  ///   - beforeLock: lets a test act right before a lock is asked for.
+  package init(
+    afterRename: @escaping @Sendable (_ to: String) -> Void = { _ in },
+    beforeLock: @escaping @Sendable (_ exclusive: Bool) -> Void = { _ in }
+  ) {
     self.afterRename = afterRename
+    self.beforeLock = beforeLock
   }
 
   package func sync(_ file: OpenFile) throws { _ = try system.size(file) }
@@ -27,7 +35,8 @@ package final class UnflushedFileOperations: FileOperations {
   package func close(_ file: OpenFile) { system.close(file) }
   package func size(_ file: OpenFile) throws -> Int64 { try system.size(file) }
   package func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool {
-    try system.lock(file, exclusive: exclusive, wait: wait)
+    beforeLock(exclusive)
+    return try system.lock(file, exclusive: exclusive, wait: wait)
   }
   package func status(_ path: String) throws -> FileStatus? { try system.status(path) }
   package func list(_ folder: String) throws -> [String] { try system.list(folder) }

@@ -59,7 +59,7 @@ final class ChangeSession: @unchecked Sendable {
     }
     let session = try incrementals ?? IncrementalSession(service)
     incrementals = session
-    // Nothing merges incrementals yet, so that a chain has to end somewhere.
+    // Thinning keeps chains short; one that it cannot shorten has to end somewhere.
     if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
     var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
     let began = service.environment.monotonic()
@@ -74,6 +74,13 @@ final class ChangeSession: @unchecked Sendable {
       return (snapshot, changes)
     }
     return try settle(outcome, seen)
+  }
+
+  /// Thins the repository out; what is known of the newest point stays known.
+  func thin(_ policy: ThinningPolicy, _ control: ThinningControl) throws -> CompactionOutcome {
+    guard try service.environment.files.status(service.folder) != nil else { return CompactionOutcome() }
+    return try service.compact(
+      policy, within: incrementals, progress: control.progress, goesOn: { control.goesOn })
   }
 
   /// Stores a full, and lets it tell whether all that changed since the newest point was followed. It is followed from there.

@@ -14,6 +14,8 @@ enum JobResult: Sendable {
   /// A backup could not begin, for the repository is not ours to write.
   case prevented(HoldfastError)
   case looked(FollowUp.Look, files: WatchedFiles)
+  /// Old incrementals were merged, all that there were to merge or as many as there was time for.
+  case thinned(isFinished: Bool)
   /// The connection that the jobs share is closed.
   case released
 
@@ -79,6 +81,11 @@ final class DatabaseWork: Sendable {
   /// Lets the application have the database for itself.
   func release(_ terms: HoldTerms) -> JobResult {
     held.job(terms) { .released }
+  }
+
+  /// Merges old incrementals, until there are none left or a backup is due.
+  func thin(_ control: ThinningControl, _ terms: HoldTerms) -> JobResult {
+    .thinned(isFinished: held.job(terms) { backup.withLock { $0.thin(control) } })
   }
 
   private func files() -> WatchedFiles {

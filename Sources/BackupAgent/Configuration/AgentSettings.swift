@@ -25,6 +25,8 @@ package struct AgentSettings: Sendable {
   package var pollInterval: Int64 = 30000
   /// What to remove after each change backup and each scheduled one; nil: nothing.
   package var retention: RetentionPolicy?
+  /// Which incrementals are merged as they grow old; nil: none.
+  package var thinning: ThinningPolicy? = ThinningPolicy()
   /// Reads each new point back in full. A scheduled one is read back whatever this says.
   package var verifyAfterCreate = false
   /// What the points are like; their type is the trigger's.

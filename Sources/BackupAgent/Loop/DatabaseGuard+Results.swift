@@ -20,6 +20,7 @@ extension DatabaseGuard {
       take(audit)
       if let shortage { raise(.lowSpace, shortage) } else { clearAlarms([.lowSpace]) }
       end(job, outcome(ending))
+    case .thinned(let isFinished): thinningRhythm.end(isFinished: isFinished)
     case .prevented(let error):
       raise(error.code == .busy ? .otherAgent : Alarm(error.code), error)
       end(job, .failed(error.code))
@@ -85,6 +86,7 @@ extension DatabaseGuard {
     switch ending {
     case .success(.stored(let point)):
       newest = (point.id, point.created)
+      thinningRhythm.noteBackup()
       clearAlarms(Alarm.ofBackups)
       return .stored
     case .success(.unchanged(let point)):

@@ -10,6 +10,7 @@ final class DatabaseGuard {
     case assessing
     case backingUp(Progress, Trigger, coversChange: Bool)
     case looking
+    case thinning(ThinningControl)
     case releasing
   }
 
@@ -36,6 +37,7 @@ final class DatabaseGuard {
   /// A backup that the machine wants as soon as the look that is going on has ended.
   private var next: (trigger: Trigger, reason: String)?
   private var owesAssessment = true
+  var thinningRhythm = ThinningRhythm()
   /// The first assessment is done.
   var isReady = false
   /// A change was seen that no backup has begun after.
@@ -91,6 +93,7 @@ final class DatabaseGuard {
   func stop() {
     guard !isStopping else { return }
     isStopping = true
+    if case .thinning(let control) = job { control.stop() }
     act(machine.receive(.shutdown, at: clock.moment))
     if next != nil {
       next = nil
@@ -156,6 +159,7 @@ final class DatabaseGuard {
 
   /// Gives the worker what is to be done next, if it is free.
   private func pump() {
+    if case .thinning(let control) = job, next != nil { control.yield() }
     guard job == nil else { return }
     if let next {
       self.next = nil
@@ -163,6 +167,9 @@ final class DatabaseGuard {
     } else if owesAssessment, !isStopping {
       owesAssessment = false
       run(.assessing) { $0.assess($1) }
+    } else if settings.thinning != nil, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
+      let control = ThinningControl()
+      run(.thinning(control)) { $0.thin(control, $1) }
     }
   }
 

@@ -43,6 +43,8 @@ package struct ArchiveHeader: Hashable, Sendable {
     case chainID
     /// Page count (4), pages stored (4) and digest (16) of an unencrypted incremental, which has no trailer.
     case image
+    /// 16 random bytes of a merged incremental, so that its fixed part, and the key derived from it, are its own.
+    case unique
     /// Free pages (4), tables (4), and the marks of some tables (4 each).
     case content = 12
     /// What was odd about the database, as a JSON array.

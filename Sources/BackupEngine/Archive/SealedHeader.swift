@@ -33,6 +33,11 @@ struct SealedHeader: Sendable {
 
   /// Seals a new header under every secret that the credentials hold.
   init(_ header: ArchiveHeader, fileKey: SecretBytes, secrets: ArchiveSecrets) throws {
+    try self.init(header, fileKey: fileKey, slots: secrets.slots(for: fileKey))
+  }
+
+  /// Seals a new header for a file key that these slots hold.
+  init(_ header: ArchiveHeader, fileKey: SecretBytes, slots: [KeySlot]) throws {
     self.header = header
     fixed = header.encoded()
     guard fixed.count <= ArchiveHeader.maximumSize else {
@@ -40,7 +45,7 @@ struct SealedHeader: Sendable {
         .usage, "description and tags are too long: the header would have \(fixed.count) bytes",
         hint: "at most \(ArchiveHeader.maximumSize) bytes; shorten them")
     }
-    slots = try secrets.slots(for: fileKey)
+    self.slots = slots
     crc = 0
     mac = []
     crc = Self.crc(checked)
@@ -96,6 +101,11 @@ extension SealedHeader {
   /// - Throws: `keyMissing` without anything to try, `wrongKey` where no slot unwraps, `archiveCorrupt` where the MAC is
   ///   wrong although a slot unwrapped: forged or damaged.
   func unlock(_ credentials: Credentials) throws -> SecretBytes {
+    try payloadKey(openFileKey(credentials))
+  }
+
+  /// The file key, with the same proof and the same errors.
+  func openFileKey(_ credentials: Credentials) throws -> SecretBytes {
     var tried = false
     // Key files first: they cost no derivation.
     for slot in slots.sorted(by: { $0.type > $1.type }) {
@@ -104,7 +114,7 @@ extension SealedHeader {
       guard let fileKey = try slot.unwrap(secret) else { continue }
       let expected = try KeyDerivation.hmac(KeyDerivation.hkdf(fileKey, info: Self.macInfo), authenticated)
       guard KeyDerivation.equal(expected, mac) else { throw Self.damaged("its header is not authentic") }
-      return try payloadKey(fileKey)
+      return fileKey
     }
     if tried {
       throw HoldfastError(

@@ -72,6 +72,11 @@ final class PageAssembly: ImageTarget {
     lockPage = PageShape.lockPage(pageSize: image.pageSize)
   }
 
+  /// The pages that were joined, ascending.
+  var pages: [UInt32] { bitmap.pages }
+  /// The XOR of their hashes.
+  var pageSum: PageDigest { sum.value }
+
   /// A piece of the full's image: whole pages, as ``ImageAssembly`` cuts them.
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
     let first = UInt32(clamping: offset / Int64(image.pageSize) + 1)

@@ -58,6 +58,12 @@ struct LinkImage {
     self.parentDigest = parentDigest
   }
 
+  /// Whether two archives stand for the same image and build on the same one.
+  func isSame(as other: LinkImage) -> Bool {
+    pageSize == other.pageSize && pageCount == other.pageCount && digest == other.digest
+      && digestKey == other.digestKey && parentDigest == other.parentDigest
+  }
+
   private static func swapped(_ id: PointID) -> HoldfastError {
     HoldfastError(.archiveCorrupt, "the file holds point \(id): it was renamed or swapped")
   }

@@ -13,6 +13,22 @@ final class PageBitmap: Sendable {
 
   var count: UInt32 { monitor.locked { marked } }
 
+  /// The marked pages, ascending.
+  var pages: [UInt32] {
+    monitor.locked {
+      var pages: [UInt32] = []
+      pages.reserveCapacity(Int(marked))
+      for (index, word) in words.enumerated() {
+        var rest = word
+        while rest != 0 {
+          pages.append(UInt32(index * 64 + rest.trailingZeroBitCount) + 1)
+          rest &= rest - 1
+        }
+      }
+      return pages
+    }
+  }
+
   /// Marks pages; returns those that are in the image and were not marked before, in the given order.
   func claim(_ pages: some Sequence<UInt32>) -> [UInt32] {
     monitor.locked {

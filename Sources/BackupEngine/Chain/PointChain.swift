@@ -14,9 +14,11 @@ package struct PointChain: Sendable {
   /// Bytes of all archives.
   package var archiveBytes: Int64 { links.reduce(0) { $0.addingClamped($1.metadata.compressedSize) } }
 
-  /// Which archives these are, to tell whether they still are the same.
+  /// What this is, to tell whether it still is the same. Of a chain it is the content: compaction may cut it into other
+  /// archives at any time.
   package var fingerprint: String? {
     guard links.count > 1 else { return point.metadata.checksum }
+    if let digest = point.metadata.digest { return "\(point.id) \(digest)" }
     return links.map { "\($0.id) \($0.metadata.checksum ?? "-") \($0.metadata.compressedSize)" }.joined(separator: "\n")
   }
 }

@@ -20,6 +20,11 @@ struct ChainTip {
   var stamps: RepositoryStamps
   var filename: String
 
+  /// Whether the repository still looks as it did.
+  func isCurrent(in repository: Repository) throws -> Bool {
+    try stamps == RepositoryStamps(repository, archive: filename)
+  }
+
   var protection: String { seal == nil ? "none" : ArchiveCipher.aes256GCM.rawValue }
 }
 

@@ -61,9 +61,36 @@ package final class IncrementalSession {
     }
   }
 
+  /// Runs `body`, which merges or removes some points, under the repository's lock. What is known of the newest point stays
+  /// known, unless it is one of these or somebody else was here.
+  func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
+    try repository.exclusively(patience: environment.repositoryPatience, since: mark) { visit in
+      let isCurrent = try visit.isUndisturbed && tip?.isCurrent(in: repository) == true
+      if !isCurrent || tip.map({ points.contains($0.id) }) ?? true {
+        forget()
+      }
+      do {
+        try body()
+        guard let filename = tip?.filename else { return }
+        tip?.stamps = try RepositoryStamps(repository, archive: filename)
+        mark = visit.mark
+      } catch {
+        forget()
+        throw error
+      }
+    }
+  }
+
+  /// A chain became lighter: some of its incrementals are gone, and so many bytes.
+  func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {
+    guard tip?.chainID == chain else { return }
+    tip?.weight.incrementals -= incrementals
+    tip?.weight.incrementalBytes -= bytes
+  }
+
   private func find(_ request: CreateRequest, _ kind: RequestedKind, _ visit: LockVisit) throws -> TipFinder.Finding {
     if visit.isUndisturbed, let tip, tip.protection == request.protection,
-      try tip.stamps == RepositoryStamps(repository, archive: tip.filename)
+      try tip.isCurrent(in: repository)
     {
       return .tip(tip)
     }

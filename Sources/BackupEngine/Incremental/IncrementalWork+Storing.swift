@@ -53,11 +53,8 @@ extension IncrementalWork {
       fields: ArchiveHeader.fields(of: metadata))
     guard tip.seal == nil else { return header }
     header.isSealed = false
-    var image = ByteWriter()
-    image.integer(metadata.pageCount ?? 0)
-    image.integer(UInt32(detected.pages.count))
-    image.raw(detected.digest)
-    header.fields[ArchiveHeader.Tag.image.rawValue] = image.bytes
+    header.setImage(
+      pageCount: metadata.pageCount ?? 0, pagesStored: UInt32(detected.pages.count), digest: detected.digest)
     return header
   }
 

@@ -58,6 +58,14 @@ extension ArchiveHeader {
     return (pageCount, stored, digest)
   }
 
+  mutating func setImage(pageCount: UInt32, pagesStored: UInt32, digest: [UInt8]) {
+    var image = ByteWriter()
+    image.integer(pageCount)
+    image.integer(pagesStored)
+    image.raw(digest)
+    fields[Tag.image.rawValue] = image.bytes
+  }
+
   /// Metadata made from nothing but this header.
   func metadata(filename: String, archiveSize: Int64) -> PointMetadata {
     var metadata = PointMetadata(id: id, filename: filename, created: created)

@@ -155,7 +155,13 @@ enum Leftovers {
   static func withFile<Result>(
     _ prefix: String, _ files: any FileOperations, _ body: (OpenFile) throws -> Result
   ) throws -> Result {
-    let file = try make(prefix, files)
+    try using(make(prefix, files), files, body)
+  }
+
+  /// The same with a file that ``make(_:_:)`` made.
+  static func using<Result>(
+    _ file: OpenFile, _ files: any FileOperations, _ body: (OpenFile) throws -> Result
+  ) throws -> Result {
     defer { files.close(file) }
     do {
       return try body(file)

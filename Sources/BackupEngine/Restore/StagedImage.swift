@@ -23,18 +23,20 @@ final class StagedImage {
     files = environment.files
     let prefix = ".tmp-holdfast-\(target.lastComponent)"
     try Leftovers.remove(in: target.parentPath, beginning: prefix, files)
-    chain = try repository.chain(of: point)
-    let open = try OpenChain(chain, in: repository)
     let staging = try Leftovers.make("\(target.parentPath)/\(prefix)", environment.files)
     file = staging
     path = staging.path
     do {
-      let reader = ChainReader(
-        open: open, files: environment.files, credentials: repository.credentials, progress: progress)
-      let read = try reader.read(to: FileTarget(file: staging, files: environment.files))
-      archive = read.archive
-      if verify { try Self.compare(read.archive, read.links) }
-      if !acceptUnauthenticated { for link in read.links { try Self.requireTrust(link, repository) } }
+      (chain, archive) = try repository.reading(point) { point in
+        let chain = try repository.chain(of: point)
+        let reader = ChainReader(
+          open: try OpenChain(chain, in: repository), files: environment.files, credentials: repository.credentials,
+          progress: progress)
+        let read = try reader.read(to: FileTarget(file: staging, files: environment.files))
+        if verify { try Self.compare(read.archive, read.links) }
+        if !acceptUnauthenticated { for link in read.links { try Self.requireTrust(link, repository) } }
+        return (chain, read.archive)
+      }
     } catch {
       try? environment.files.unlink(path)
       environment.files.close(staging)

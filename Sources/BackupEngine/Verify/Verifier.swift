@@ -19,6 +19,10 @@ struct Verifier {
   /// - Throws: `wrongKey`, `keyMissing`, `interrupted` and failures of the machine. What is wrong with the point is told by
   ///   the checks.
   func verify(_ point: StoredPoint, _ depth: VerificationDepth) throws -> Verification {
+    try repository.reading(point, isGood: \.verified) { try verifyOnce($0, depth) }
+  }
+
+  private func verifyOnce(_ point: StoredPoint, _ depth: VerificationDepth) throws -> Verification {
     var verification = Verification(id: point.id, depth: depth, checks: [], date: environment.now())
     verification.notes = point.ownProblems
     guard let file = try open(point, &verification) else { return verification }

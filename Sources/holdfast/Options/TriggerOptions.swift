@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// When the agent backs up.
+/// When the agent backs up, and what it does beside that.
 struct TriggerOptions: ParsableArguments {
   @Option(.mode) var mode: String?
   @Option(.debounce) var debounce: String?
@@ -12,6 +12,7 @@ struct TriggerOptions: ParsableArguments {
   @Option(.quietHours) var quietHours: String?
   @Flag(.skipUnchanged) var skipUnchanged: Bool?
   @Flag(.catchUp) var catchUp: Bool?
+  @Flag(.thin) var thin: Bool?
   @Option(.stopGrace) var stopGrace: String?
 
   /// What the flags of this group say.
@@ -20,7 +21,7 @@ struct TriggerOptions: ParsableArguments {
       .mode: mode, .debounce: debounce, .maxDelay: maxDelay, .minInterval: minInterval, .pollInterval: pollInterval,
       .schedule: schedule.isEmpty ? nil : schedule.joined(separator: ";"), .timezone: timezone,
       .quietHours: quietHours, .skipUnchanged: skipUnchanged.map { "\($0)" }, .catchUp: catchUp.map { "\($0)" },
-      .stopGrace: stopGrace,
+      .thin: thin.map { "\($0)" }, .stopGrace: stopGrace,
     ])
   }
 }

@@ -49,6 +49,7 @@ struct AgentSetup: Sendable {
     agent.skipUnchanged = try settings.boolean(.skipUnchanged)
     agent.catchUp = try settings.boolean(.catchUp)
     agent.verifyAfterCreate = try settings.boolean(.verifyAfterCreate)
+    agent.thinning = try settings.boolean(.thin) ? ThinningPolicy() : nil
     agent.retention = try retention.policy(settings)
     let trigger = agent.request.backupType
     agent.request = try CreateRequest(settings)

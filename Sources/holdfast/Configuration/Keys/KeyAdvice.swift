@@ -71,6 +71,7 @@ enum KeyAdvice {
     "log": .logLevel, "verbosity": .logLevel, "verify_after_backup": .verifyAfterCreate, "disabled": .enabled,
     "hold": .anomalyHold, "free_space": .minFreeSpace, "min_free": .minFreeSpace, "minimum_free_space": .minFreeSpace,
     "grace": .stopGrace, "stop_timeout": .stopGrace, "catchup": .catchUp, "misfire_grace_time": .catchUp,
+    "thinning": .thin, "compact": .thin, "compaction": .thin,
   ]
 
   private static let elsewhere: [String: String] = [

@@ -25,6 +25,7 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   case keepLast = "keep_last"
   case retentionDays = "retention_days"
   case maxBackups = "max_backups"
+  case thin
   case anomalyHold = "anomaly_hold"
   case minFreeSpace = "min_free_space"
   case stopGrace = "stop_grace"

@@ -5,7 +5,7 @@ extension SettingKey {
     case .database, .backupDir: places
     case .encryptionEnabled, .cipher, .keyFile, .passwordFile, .password: protection
     case .compressionEnabled, .compressionLevel, .verifyAfterCreate: content
-    case .keepLast, .retentionDays, .maxBackups: retention
+    case .keepLast, .retentionDays, .maxBackups, .thin: retention
     case .anomalyHold, .minFreeSpace: guards
     case .schedule, .timezone, .quietHours, .skipUnchanged, .catchUp: calendar
     case .enabled, .mode, .debounce, .maxDelay, .minInterval, .pollInterval: changes
@@ -97,6 +97,12 @@ extension SettingKey {
       SettingDefinition(
         summary: "Keep what is younger than N days", kind: .count, standard: .words("all"),
         reason: "nothing is removed before you say what to keep", example: "30")
+    case .thin:
+      SettingDefinition(
+        summary:
+          "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, none after a week",
+        kind: .boolean, standard: .value("true"),
+        reason: "a chain of every change would take longer to restore each day")
     default:
       SettingDefinition(
         summary: "Keep at most N", kind: .count, standard: .words("all"),

@@ -1,0 +1,107 @@
+import BackupPolicy
+
+/// What a compaction did.
+package struct CompactionOutcome: Sendable {
+  /// What was done, with the bytes that are left of it.
+  package var done: [(step: CompactionStep, bytesAfter: Int64)] = []
+  /// What was not, and why: archives that cannot be read, points that others changed meanwhile.
+  package var skipped: [(step: CompactionStep, error: HoldfastError)] = []
+
+  package init() {}
+}
+
+extension BackupService {
+  /// What ``compact(_:within:progress:goesOn:)`` would do now.
+  package func planCompaction(_ policy: ThinningPolicy) throws -> CompactionPlan {
+    try plan(policy, repository()).plan
+  }
+
+  /// Thins out the repository's incrementals. Others may store, read and remove meanwhile: the lock is held for the moments in
+  /// which files change places.
+  ///
+  /// - Parameters:
+  ///   - session: of an agent that stores incrementals; it then need not look at the repository again.
+  ///   - goesOn: asked between the steps.
+  /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. Each step is done or undone by then.
+  package func compact(
+    _ policy: ThinningPolicy, within session: IncrementalSession? = nil, progress: Progress = Progress(),
+    goesOn: () -> Bool = { true }
+  ) throws -> CompactionOutcome {
+    let repository = try repository()
+    var outcome = CompactionOutcome()
+    while true {
+      let (plan, points) = try plan(policy, repository)
+      let compactor = compactor(repository, points, session, progress)
+      let skipped = Set(outcome.skipped.map(\.step.removed))
+      // Merged links have fewer pages than was known before, so that another round may find more to do.
+      let steps = plan.steps.filter { !skipped.contains($0.removed) }
+      if steps.isEmpty { return outcome }
+      for (number, step) in steps.enumerated() {
+        guard goesOn() else { return outcome }
+        try progress.update("compacting", Int64(number), of: Int64(steps.count))
+        try perform(step, compactor, &outcome)
+        if let done = outcome.done.last, done.step == step { session?.lighten(done, points) }
+      }
+    }
+  }
+
+  private func perform(_ step: CompactionStep, _ compactor: Compactor, _ outcome: inout CompactionOutcome) throws {
+    do {
+      outcome.done.append((step, try compactor.run(step)))
+    } catch let failure as ChainFailure {
+      outcome.skipped.append((step, failure.error(for: step.survivor ?? failure.link)))
+    } catch let error as HoldfastError where [.factsChanged, .verificationFailed, .archiveCorrupt].contains(error.code)
+    {
+      outcome.skipped.append((step, error))
+    }
+  }
+
+  private func compactor(
+    _ repository: Repository, _ points: [StoredPoint], _ session: IncrementalSession?, _ progress: Progress
+  ) -> Compactor {
+    let patience = environment.repositoryPatience
+    let parents = points.map { ($0.id, $0.metadata.parentID) }
+    return Compactor(
+      repository: repository, environment: environment, level: defaults.level, progress: progress,
+      known: Dictionary(parents, uniquingKeysWith: { first, _ in first })
+    ) { touched, body in
+      guard let session else { return try repository.exclusively(patience: patience, body) }
+      try session.maintain(touching: touched, body)
+    }
+  }
+
+  private func plan(
+    _ policy: ThinningPolicy, _ repository: Repository
+  ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
+    let now = environment.now()
+    var before = Timestamp(milliseconds: .min)
+    let points = try repository.points()
+    let facts = points.map { point in
+      var facts = ThinningPoint(point.metadata)
+      facts.clockSuspect = facts.created < before || facts.created > now.adding(seconds: 60)
+      before = facts.created
+      return facts
+    }
+    return (policy.plan(facts, now: now), points)
+  }
+}
+
+extension IncrementalSession {
+  /// Tells the session that its chain became lighter, where it was this one.
+  fileprivate func lighten(_ done: (step: CompactionStep, bytesAfter: Int64), _ points: [StoredPoint]) {
+    guard let chain = points.first(where: { $0.id == done.step.removed[0] })?.metadata.chainID else { return }
+    lighten(chain, incrementals: done.step.removed.count, bytes: done.step.bytesBefore - done.bytesAfter)
+  }
+}
+
+extension ThinningPoint {
+  init(_ metadata: PointMetadata) {
+    self.init(
+      id: metadata.id, created: metadata.created, type: metadata.backupType, kind: metadata.kind,
+      parent: metadata.parentID, status: metadata.status.rawValue, bytes: metadata.compressedSize,
+      pagesStored: metadata.pagesStored ?? metadata.pageCount ?? 0, pageCount: metadata.pageCount ?? 0,
+      pageSize: metadata.pageSize ?? 0)
+    verified = metadata.verified
+    isAnnotated = !metadata.tags.isEmpty || metadata.description != nil
+  }
+}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+
+/// `holdfast compact`
+struct Compact: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Merge old incrementals, so that chains stay short.",
+    discussion: """
+      Every point stays for an hour, then the last of each minute for a day, then the last of each hour for a week, then \
+      fulls only. What goes is merged into the next point that stays, whose content does not change. Points that were asked \
+      for, tagged or described stay, and so do the newest one and whatever is damaged or doubtful. The agent does this by \
+      itself unless thin is false. --dry-run shows which points would go, and why.
+      """)
+
+  @Flag(help: "Show what would be merged and merge nothing.")
+  var dryRun = false
+
+  @OptionGroup var options: ServiceOptions
+
+  func run() throws {
+    let service = try options.selection().service(.optional)
+    let policy = ThinningPolicy()
+    guard !dryRun else { return try show(CompactionReport(planned: service.planCompaction(policy))) }
+    let outcome = try options.output.working { progress, _ in try service.compact(policy, progress: progress) }
+    try show(CompactionReport(outcome))
+    // What could not be read is worse than what somebody else is at.
+    let codes = outcome.skipped.map(\.error.code.exitCode)
+    if let code = codes.first(where: { $0 != 6 }) ?? codes.first { throw ExitCode(code) }
+  }
+
+  private func show(_ report: CompactionReport) throws {
+    try options.console.show(report.json, options.output.quiet && !dryRun ? report.skippedLines : report.lines)
+  }
+}

@@ -1,0 +1,76 @@
+import BackupEngine
+import BackupPolicy
+
+/// What compaction merges and removes, and why.
+struct CompactionReport {
+  private let steps: [(step: CompactionStep, bytesAfter: Int64)]
+  private let skipped: [(step: CompactionStep, error: HoldfastError)]
+  /// Whether it is done, or would be.
+  private let executed: Bool
+
+  init(planned plan: CompactionPlan) {
+    steps = plan.steps.map { ($0, $0.bytesAfterAtMost) }
+    skipped = []
+    executed = false
+  }
+
+  init(_ outcome: CompactionOutcome) {
+    steps = outcome.done
+    skipped = outcome.skipped
+    executed = true
+  }
+
+  var lines: [String] {
+    guard !steps.isEmpty || !skipped.isEmpty else { return ["Nothing to merge"] }
+    return steps.flatMap(lines) + skippedLines + summary
+  }
+
+  var skippedLines: [String] {
+    skipped.map { step, error in
+      "Left as \(step.removed.count == 1 ? "it is" : "they are"): \(Self.listed(step.removed)): \(error.message.printable)"
+    }
+  }
+
+  private func lines(_ step: CompactionStep, _ after: Int64) -> [String] {
+    let points = "\(step.removed.count.grouped) point\(step.removed.count == 1 ? "" : "s")"
+    let what =
+      step.survivor.map { "\(executed ? "Merged" : "Would merge") \(points) into \($0)" }
+      ?? "\(executed ? "Removed" : "Would remove") \(points)"
+    let bytes = executed || step.survivor == nil ? "\(ByteCount(after))" : "at most \(ByteCount(after))"
+    return ["\(what): \(ByteCount(step.bytesBefore)) before, \(bytes) after"]
+      + step.reasons.map { "  \($0)" } + ["  \(Self.listed(step.removed))"]
+  }
+
+  /// IDs sort as their times do, so the ends tell of all between.
+  private static func listed(_ points: [PointID]) -> String {
+    guard points.count > 4 else { return points.map(\.text).joined(separator: ", ") }
+    return "\(points[0]), \(points[1]) … \(points[points.count - 1])"
+  }
+
+  private var summary: [String] {
+    let removed = steps.reduce(0) { $0 + $1.step.removed.count }
+    guard removed > 0 else { return [] }
+    let saved = steps.reduce(Int64(0)) { $0.addingClamped($1.step.bytesBefore - $1.bytesAfter) }
+    let verb = executed ? "went, which freed" : "would go, which would free at least"
+    return ["", "\(removed.grouped) point\(removed == 1 ? "" : "s") \(verb) \(ByteCount(saved))"]
+  }
+
+  var json: JSONValue {
+    .object([
+      "executed": .bool(executed),
+      "steps": .array(
+        steps.map { .object(Self.keys($0.step).merging(["bytes_after": .integer($0.bytesAfter)]) { $1 }) }),
+      "skipped": .array(
+        skipped.map {
+          .object(Self.keys($0.step).merging(["error": ErrorReport.json($0.error)]) { $1 })
+        }),
+    ])
+  }
+
+  private static func keys(_ step: CompactionStep) -> [String: JSONValue] {
+    [
+      "into": .optional(step.survivor?.text), "removed": .array(step.removed.map { .string($0.text) }),
+      "reasons": .array(step.reasons.map { .string($0) }), "bytes_before": .integer(step.bytesBefore),
+    ]
+  }
+}

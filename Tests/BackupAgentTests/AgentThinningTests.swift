@@ -1,0 +1,78 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+/// The agent merges old incrementals by itself, and its next points build on what is left.
+@Suite struct AgentThinningTests {
+  private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
+
+  /// A full and five incrementals of changes, each of one row more.
+  private func makeChain(_ time: ManualTime) async throws -> AgentHarness {
+    let harness = try AgentHarness(now: { time.now() })
+    try await harness.createDatabase()
+    try await harness.python(
+      "c = sqlite3.connect(path); c.execute(\"CREATE TABLE ballast(b)\");"
+        + " c.executemany(\"INSERT INTO ballast VALUES (?)\", [(os.urandom(900),)] * 2000); c.commit()")
+    let session = ChangeSession(harness.service, HeldConnection(harness.service.environment))
+    _ = try harness.service.create(AgentHarness.settings().request)
+    for _ in 1...5 {
+      time.advance(seconds: 1)
+      try await harness.python(Self.insert)
+      _ = try session.store(AgentHarness.settings().request, Progress())
+    }
+    #expect(try harness.points().map(\.kind) == ["full"] + [String](repeating: "incremental", count: 5))
+    return harness
+  }
+
+  @Test func oldIncrementalsAreMergedAfterABackup() async throws {
+    let time = ManualTime()
+    let harness = try await makeChain(time)
+    let before = try harness.points()
+    time.advance(seconds: 2 * 3600)
+    try await harness.withAgent { _ in
+      try await harness.python(Self.insert)
+      try await harness.log.wait(for: "merged 4 points into \(before[5].id)")
+      try await harness.python(Self.insert)
+      try await harness.waitForRows(7)
+    }
+    let points = try harness.points()
+    #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id])
+    #expect(points[1].parentID == before[0].id && points[2].parentID == before[5].id)
+    #expect(try harness.rows.count(before[5].id, harness.service) == 5)
+    #expect(try await harness.everyPointVerifies())
+    #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")
+  }
+
+  @Test func whereItIsSwitchedOffEverythingStays() async throws {
+    let time = ManualTime()
+    let harness = try await makeChain(time)
+    time.advance(seconds: 2 * 3600)
+    try await harness.withAgent(AgentHarness.settings { $0.thinning = nil }) { _ in
+      try await harness.python(Self.insert)
+      try await harness.waitForRows(6)
+    }
+    #expect(try harness.points().count == 7)
+  }
+
+  /// Once a minute at most, unless it was cut short; never without a backup before it.
+  @Test func theRhythm() {
+    var rhythm = ThinningRhythm()
+    func begins(_ time: Int64) -> Bool { rhythm.begin(at: time) }
+    #expect(!begins(0))
+    rhythm.noteBackup()
+    #expect(begins(1000) && !begins(1000))
+    rhythm.end(isFinished: true)
+    rhythm.noteBackup()
+    #expect(!begins(60_999) && begins(61_000))
+    rhythm.end(isFinished: false)
+    #expect(!begins(61_100))
+    rhythm.noteBackup()
+    #expect(begins(61_200))
+    rhythm.end(isFinished: true)
+    rhythm.noteBackup()
+    #expect(!begins(62_000) && begins(200_000))
+  }
+}

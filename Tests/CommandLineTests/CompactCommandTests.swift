@@ -1,0 +1,121 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// A repository whose points were stored in November 2023, and the program of today.
+@Suite("compact")
+struct CompactCommandTests {
+  private let bed: TestBed
+
+  init() throws {
+    bed = try TestBed()
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    var request = CreateRequest()
+    request.backupType = "change"
+    _ = try bed.service().create(request)
+    for step in 1...6 {
+      try bed.change("UPDATE marker SET text = '\(step)'")
+      try bed.storeIncremental(.key, request)
+    }
+  }
+
+  private func run(_ arguments: String..., keyFile: String? = nil) throws -> ProgramResult {
+    try Shell.run(
+      CommandBed.program, arguments,
+      environment: [
+        "HOME": bed.folder.path("home"), "XDG_STATE_HOME": bed.folder.path("elsewhere"), "TZ": "UTC",
+        "DATABASE_URL": bed.database, "BACKUP_DIR": bed.backups, "BACKUP_ENCRYPTION_KEY_FILE": keyFile ?? bed.keyFile,
+      ], in: bed.folder.path)
+  }
+
+  private func normalised(_ text: String) -> String {
+    text.replacing(#/[\d.]+ (B|KiB)/#, with: "SIZE")
+  }
+
+  private static let removed = "backup_20231116_143023, backup_20231116_143024 … backup_20231116_143027"
+
+  @Test("it shows what goes, into what, why, and the bytes; then does it; then there is nothing left to do")
+  func transcript() throws {
+    let image = try bed.restored(try bed.service().point("latest").id)
+    let dry = try run("compact", "--dry-run")
+    #expect(dry.status == 0 && dry.stderr == "")
+    #expect(
+      normalised(dry.stdout) == """
+        Would merge 5 points into backup_20231116_143028: SIZE before, at most SIZE after
+          older than 7 days: only fulls stay
+          \(Self.removed)
+
+        5 points would go, which would free at least SIZE
+
+        """)
+    #expect(try bed.service().list().count == 7)
+    let done = try run("compact")
+    #expect(done.status == 0 && done.stderr == "")
+    #expect(
+      normalised(done.stdout) == """
+        Merged 5 points into backup_20231116_143028: SIZE before, SIZE after
+          older than 7 days: only fulls stay
+          \(Self.removed)
+
+        5 points went, which freed SIZE
+
+        """)
+    #expect(try bed.service().list().count == 2)
+    #expect(try bed.restored(try bed.service().point("latest").id) == image)
+    #expect(try run("compact").stdout == "Nothing to merge\n")
+    #expect(try run("compact", "--quiet").stdout == "")
+  }
+
+  @Test("the document: planned and done are the same steps")
+  func document() throws {
+    let dry = try decode(Compaction.self, run("compact", "--dry-run", "--json").stdout)
+    let done = try decode(Compaction.self, run("compact", "--json").stdout)
+    #expect(!dry.executed && done.executed && dry.skipped.isEmpty && done.skipped.isEmpty)
+    #expect(dry.steps.count == 1 && done.steps.map(\.removed) == dry.steps.map(\.removed))
+    #expect(done.steps[0].into == "backup_20231116_143028" && done.steps[0].removed.count == 5)
+    #expect(done.steps[0].reasons == ["older than 7 days: only fulls stay"])
+    #expect(done.steps[0].bytesBefore == dry.steps[0].bytesBefore)
+    #expect(done.steps[0].bytesAfter <= dry.steps[0].bytesAfter)
+  }
+
+  @Test("a damaged link is said, and exits with 3; a wrong key with 5")
+  func failures() throws {
+    let point = try bed.service().list()[3]
+    var bytes = try #require(try bed.folder.read("backups/\(point.name.text)"))
+    // In the trailer, which a listing does not read.
+    bytes[bytes.count - 10] ^= 1
+    try bed.folder.write("other", Array(String(repeating: "ab", count: 32).utf8))
+    let wrong = try run("compact", keyFile: bed.folder.path("other"))
+    #expect(wrong.status == 5 && wrong.stderr.contains("hint: "), "\(wrong)")
+    try bed.folder.write("backups/\(point.name.text)", bytes)
+    let result = try run("compact")
+    #expect(result.status == 3 && result.stderr == "")
+    #expect(result.stdout.hasPrefix("Left as they are: \(Self.removed): "), "\(result.stdout)")
+    #expect(result.stdout.contains("\(point.id)"), "\(result.stdout)")
+    #expect(try run("compact", "--quiet").stdout == result.stdout)
+    let document = try decode(Compaction.self, run("compact", "--json").stdout)
+    #expect(document.skipped.first?.error.message.contains("\(point.id)") == true && document.steps.isEmpty)
+    #expect(try bed.service().list().count == 7)
+  }
+}
+
+private struct Compaction: Decodable {
+  struct Step: Decodable {
+    var into: String?
+    var removed: [String]
+    var reasons: [String]
+    var bytesBefore: Int64
+    var bytesAfter: Int64
+  }
+
+  struct Skipped: Decodable {
+    struct Problem: Decodable { var message: String }
+    var removed: [String]
+    var error: Problem
+  }
+
+  var executed: Bool
+  var steps: [Step]
+  var skipped: [Skipped]
+}
