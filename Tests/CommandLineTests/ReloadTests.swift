@@ -102,7 +102,7 @@ struct ReloadTests {
           sys.exit(open(folder + "/agent.log").read())
 
       def points(name):
-          return glob.glob(f"{folder}/backups/{name}/backup_*.db.gz.enc")
+          return glob.glob(f"{folder}/backups/{name}/backup_*.gz.enc")
 
       def reload(text):
           with open(folder + "/holdfast.toml", "w") as file:

@@ -21,26 +21,18 @@ struct ChangeBackup {
     case absent(HoldfastError)
   }
 
-  /// How the database stands to the last point.
-  private enum Standing {
-    case unchanged(PointID)
-    case changed(DatabaseState)
-    case absent(HoldfastError)
-  }
-
   let service: BackupService
   let settings: AgentSettings
   let logger: Logger
   let held: HeldConnection
-  private var memory: AgentMemory?
+  var memory: AgentMemory?
   /// What the memory's fingerprint is of, where this process saw it.
-  private var lastState: DatabaseState?
+  var lastState: DatabaseState?
   let changes: ChangeSession
   /// Monotonic milliseconds of the last cleaning up.
-  private var cleanedUp: Int64?
+  var cleanedUp: Int64?
   /// Monotonic milliseconds of the last making of room.
-  private var madeRoom: Int64?
-  private static let cleaningInterval: Int64 = 60_000
+  var madeRoom: Int64?
 
   /// - Parameters:
   ///   - held: the connection that it reads through, and leaves open.
@@ -56,7 +48,7 @@ struct ChangeBackup {
     self.logger = logger
   }
 
-  private var environment: EngineEnvironment { service.environment }
+  var environment: EngineEnvironment { service.environment }
 
   /// Compares the database with the repository's newest point.
   mutating func assess() throws -> Assessment {
@@ -137,70 +129,6 @@ struct ChangeBackup {
     }
   }
 
-  /// Removes what retention says; a failure is logged and makes the backup no worse.
-  ///
-  /// - Parameter atOnce: after a full; else not more than once a minute, for it lists the repository, and a change that costs
-  ///   little must not wait for that.
-  mutating func applyRetention(_ progress: Progress, atOnce: Bool) {
-    guard let policy = settings.retention else { return }
-    let now = environment.monotonic()
-    guard atOnce || cleanedUp.map({ now - $0 >= Self.cleaningInterval }) ?? true else { return }
-    cleanedUp = now
-    do {
-      let decision = try service.cleanup(policy, progress: progress)
-      if let refused = decision.refused { logger.error("nothing was cleaned up: \(refused)") }
-      for verdict in decision.remove where decision.refused == nil {
-        logger.info("removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))")
-      }
-    } catch {
-      logger.warning("cleaning up failed: \(error)")
-    }
-  }
-
-  /// Merges what ``AgentSettings/thinning`` says; a failure is logged, and the next thinning tries again.
-  ///
-  /// - Returns: whether nothing is left to do for now.
-  func thin(_ control: ThinningControl) -> Bool {
-    guard let policy = settings.thinning else { return true }
-    do {
-      let outcome = try changes.thin(policy, control)
-      for (step, bytes) in outcome.done { logger.info("\(Self.words(step, bytes))") }
-      for (step, error) in outcome.skipped where error.code != .factsChanged {
-        logger.error("\(step.removed[0]) and what follows it cannot be merged: \(error)")
-      }
-      return control.goesOn
-    } catch let error as HoldfastError where error.code == .interrupted || error.code == .busy {
-      return false
-    } catch {
-      logger.warning("thinning failed: \(error)")
-      return true
-    }
-  }
-
-  private static func words(_ step: CompactionStep, _ bytes: Int64) -> String {
-    let points = "\(step.removed.count) point\(step.removed.count == 1 ? "" : "s")"
-    let what = step.survivor.map { "merged \(points) into \($0)" } ?? "removed \(points) from \(step.removed[0]) on"
-    return
-      "\(what): \(ByteCount(step.bytesBefore)) became \(ByteCount(bytes)) (\(step.reasons.joined(separator: "; ")))"
-  }
-
-  /// Before a backup: lets retention make room where less is free than is to stay so.
-  ///
-  /// - Returns: what was missing before, for an alarm; nil where there was enough.
-  mutating func makeRoom(_ progress: Progress) -> HoldfastError? {
-    guard let wanted = settings.retention?.minFreeSpace, let space = try? service.space(),
-      let shortage = wanted.shortage(space)
-    else { return nil }
-    let now = environment.monotonic()
-    if madeRoom.map({ now - $0 >= Self.cleaningInterval }) ?? true {
-      madeRoom = now
-      applyRetention(progress, atOnce: true)
-    }
-    return HoldfastError(
-      .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
-      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run shows what goes")
-  }
-
   private func announceAnomaly(_ point: PointMetadata) {
     guard !point.openAnomalies.isEmpty else { return }
     logger.error(
@@ -223,97 +151,12 @@ struct ChangeBackup {
     }
   }
 
-  private func newestPoint() throws -> StoredPoint? {
+  func newestPoint() throws -> StoredPoint? {
     guard try environment.files.status(service.folder) != nil else { return nil }
     do {
       return try service.point("latest")
     } catch let error as HoldfastError where error.code == .pointNotFound {
       return nil
     }
-  }
-}
-
-extension ChangeBackup {
-  /// Compares the database with what is remembered and, where that says nothing for certain, its pages with those of a point.
-  private mutating func standing(_ progress: Progress = Progress(), _ point: StoredPoint? = nil) throws -> Standing {
-    let database = try service.requireDatabase()
-    let (memory, lastState) = (memory, lastState)
-    let sighting = try sight { state, snapshot in
-      if let memory, covers(memory, state) { return nil }
-      guard let point, !(lastState.map { state.isCommitAfter($0) } ?? false) else { return nil }
-      return try service.holds(point, contentOf: snapshot, progress: progress)
-    }
-    guard case .state(let state) = sighting else {
-      return .absent(sighting.isMissing ? Self.missing(database) : Self.empty(database))
-    }
-    if let memory, covers(memory, state) {
-      self.lastState = state
-      return .unchanged(memory.point)
-    }
-    guard state.matchesPoint, let point else { return .changed(state) }
-    remember(point.id, point.name.text, state)
-    return .unchanged(point.id)
-  }
-
-  private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
-    try DatabaseState.read(
-      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", held, comparison: comparison)
-  }
-
-  /// The same state, in a point that is still there.
-  private func covers(_ memory: AgentMemory, _ state: DatabaseState) -> Bool {
-    guard let fingerprint = state.fingerprint, let database = service.database,
-      memory.fingerprint == fingerprint, memory.database == WatchedPath(database).resolved
-    else { return false }
-    return (try? environment.files.status("\(service.folder)/\(memory.filename)")) != nil
-  }
-
-  private mutating func remember(_ point: PointID, _ filename: String, _ state: DatabaseState) {
-    (memory, lastState) = (nil, nil)
-    guard let fingerprint = state.fingerprint, let database = service.database else { return }
-    let memory = AgentMemory(
-      database: WatchedPath(database).resolved, fingerprint: fingerprint, point: point, filename: filename,
-      content: state.content)
-    (self.memory, lastState) = (memory, state)
-    do {
-      try memory.save(try service.repository())
-    } catch {
-      logger.warning("the agent's memory was not stored, so its next start may take one backup too many: \(error)")
-    }
-  }
-
-  /// Says what no point tells: that a file was replaced. Returns the reason where the database must not be backed up.
-  private func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
-    guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
-    for alarm in ContentAlarm.decide(before: before, now: state.content) {
-      let error = alarm.error(database: database, lastGood: point)
-      if alarm.forbidsBackup { return error }
-      // The others show in the point that is stored next. A restore of ours may replace the file.
-      if alarm == .replaced, (try? service.wasJustRestored()) != true { logger.error("\(error)") }
-    }
-    return nil
-  }
-
-  /// As the last backup found the database; where this host does not remember, its newest point at least knows the tables.
-  private func contentBefore(_ state: DatabaseState) -> (ContentFacts, PointID)? {
-    if let memory, let content = memory.content { return (content, memory.point) }
-    guard state.content.tables == 0, let newest = try? newestPoint(), let tables = newest.metadata.tableCounts else {
-      return nil
-    }
-    var content = state.content
-    content.tables = Int64(tables.count)
-    return (content, newest.id)
-  }
-
-  static func missing(_ database: String) -> HoldfastError {
-    HoldfastError(
-      .databaseMissing, "there is no database \(database)",
-      hint: "check the path; if the file was lost, holdfast restore brings back the newest backup")
-  }
-
-  private static func empty(_ database: String) -> HoldfastError {
-    HoldfastError(
-      .refused, "the database \(database) is empty, and an empty backup is not taken",
-      hint: "if it was not empty before, holdfast restore brings back the newest backup")
   }
 }

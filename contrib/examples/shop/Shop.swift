@@ -10,7 +10,7 @@ struct Shop {
     guard CommandLine.arguments.count == 2 else { return print("usage: example-shop FOLDER") }
     let folder = CommandLine.arguments[1]
     let orders = try OrderBook(path: "\(folder)/shop.db")
-    try orders.place(100)
+    try orders.place(2000)
 
     var options = BackupServiceOptions()
     options.stateFolder = "\(folder)/state"

@@ -1,0 +1,96 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// Whether the last point holds the database as it is.
+extension ChangeBackup {
+  /// How the database stands to the last point.
+  enum Standing {
+    case unchanged(PointID)
+    case changed(DatabaseState)
+    case absent(HoldfastError)
+  }
+
+  /// Compares the database with what is remembered and, where that says nothing for certain, its pages with those of a point.
+  mutating func standing(_ progress: Progress = Progress(), _ point: StoredPoint? = nil) throws -> Standing {
+    let database = try service.requireDatabase()
+    let (memory, lastState) = (memory, lastState)
+    let sighting = try sight { state, snapshot in
+      if let memory, covers(memory, state) { return nil }
+      guard let point, !(lastState.map { state.isCommitAfter($0) } ?? false) else { return nil }
+      return try service.holds(point, contentOf: snapshot, progress: progress)
+    }
+    guard case .state(let state) = sighting else {
+      return .absent(sighting.isMissing ? Self.missing(database) : Self.empty(database))
+    }
+    if let memory, covers(memory, state) {
+      self.lastState = state
+      return .unchanged(memory.point)
+    }
+    guard state.matchesPoint, let point else { return .changed(state) }
+    remember(point.id, point.name.text, state)
+    return .unchanged(point.id)
+  }
+
+  func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
+    try DatabaseState.read(
+      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", held, comparison: comparison)
+  }
+
+  /// The same state, in a point that is still there.
+  func covers(_ memory: AgentMemory, _ state: DatabaseState) -> Bool {
+    guard let fingerprint = state.fingerprint, let database = service.database,
+      memory.fingerprint == fingerprint, memory.database == WatchedPath(database).resolved
+    else { return false }
+    return (try? environment.files.status("\(service.folder)/\(memory.filename)")) != nil
+  }
+
+  mutating func remember(_ point: PointID, _ filename: String, _ state: DatabaseState) {
+    (memory, lastState) = (nil, nil)
+    guard let fingerprint = state.fingerprint, let database = service.database else { return }
+    let memory = AgentMemory(
+      database: WatchedPath(database).resolved, fingerprint: fingerprint, point: point, filename: filename,
+      content: state.content)
+    (self.memory, lastState) = (memory, state)
+    do {
+      try memory.save(try service.repository())
+    } catch {
+      logger.warning("the agent's memory was not stored, so its next start may take one backup too many: \(error)")
+    }
+  }
+
+  /// Says what no point tells: that a file was replaced. Returns the reason where the database must not be backed up.
+  func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
+    guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
+    for alarm in ContentAlarm.decide(before: before, now: state.content) {
+      let error = alarm.error(database: database, lastGood: point)
+      if alarm.forbidsBackup { return error }
+      // The others show in the point that is stored next. A restore of ours may replace the file.
+      if alarm == .replaced, (try? service.wasJustRestored()) != true { logger.error("\(error)") }
+    }
+    return nil
+  }
+
+  /// As the last backup found the database; where this host does not remember, its newest point at least knows the tables.
+  private func contentBefore(_ state: DatabaseState) -> (ContentFacts, PointID)? {
+    if let memory, let content = memory.content { return (content, memory.point) }
+    guard state.content.tables == 0, let newest = try? newestPoint(), let tables = newest.metadata.tableCounts else {
+      return nil
+    }
+    var content = state.content
+    content.tables = Int64(tables.count)
+    return (content, newest.id)
+  }
+
+  static func missing(_ database: String) -> HoldfastError {
+    HoldfastError(
+      .databaseMissing, "there is no database \(database)",
+      hint: "check the path; if the file was lost, holdfast restore brings back the newest backup")
+  }
+
+  private static func empty(_ database: String) -> HoldfastError {
+    HoldfastError(
+      .refused, "the database \(database) is empty, and an empty backup is not taken",
+      hint: "if it was not empty before, holdfast restore brings back the newest backup")
+  }
+}
