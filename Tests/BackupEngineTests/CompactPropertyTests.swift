@@ -74,7 +74,7 @@ private final class CompactLife {
 
 @Suite("compaction, property")
 struct CompactPropertyTests {
-  @Test("random databases and times: every point that is left restores to the bytes it was made of", arguments: 0..<6)
+  @Test("random databases and times: every point that is left restores to the bytes it was made of", arguments: 0..<4)
   func random(seed: UInt64) throws {
     let life = try CompactLife(seed: seed)
     for _ in 0..<30 { try life.step() }
