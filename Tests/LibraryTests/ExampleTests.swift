@@ -11,20 +11,19 @@ struct ExampleTests {
     #expect(result.status == 0, "\(result.stderr)")
     #expect(
       result.stdout == """
-        backed up 100 orders, encrypted: true, compressed: true
+        backed up 2000 orders, encrypted: true, compressed: true
         verified: true, errors: []
         listed: manual, verified
         after the accident there are 0 orders
         the plan: check_space, safety_backup, verify, stage, integrity_check, install_live, sync, record
-        restored 100 orders; what was there is kept: true
+        restored 2000 orders; what was there is kept: true
         watching: true, scheduled: at 02:30 on weekdays
-        burst 1: a change backup has all 120 orders
-        burst 2: a change backup has all 140 orders
+        burst 1: a change backup has all 2020 orders
+        burst 2: a change backup has all 2040 orders
         the next run is on the hour: true
         running: false
-        kept: the newest verified point; the newest verified backup
+        kept: among the newest 1; the newest verified point; the newest verified backup
         kept: safety backup younger than 7 days
-        kept: among the newest 1
         nothing failed: true
 
         """)

@@ -37,9 +37,9 @@ struct SchedulerTests {
   /// Waits until the newest point holds so many rows: an incremental does not say how many it has, so it is restored.
   @discardableResult
   private func newest(of service: BackupService, with rows: Int, _ bed: LibraryBed) async throws -> PointMetadata {
-    for number in 0..<3000 {
+    for _ in 0..<3000 {
       if let point = try? await service.list(limit: 1).first {
-        let copy = bed.folder.path("copy-\(number).db")
+        let copy = bed.folder.path("copy-\(UInt64.random(in: 0 ... .max)).db")
         try await service.execute(service.planRestore(point.id, to: copy))
         if try bed.rows(at: copy) == "\(rows)" { return point }
       }

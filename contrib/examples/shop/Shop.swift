@@ -83,7 +83,9 @@ struct Shop {
 
   static func tidyUp(_ service: BackupService) async throws {
     let decision = try await service.deleteOld(keeping: 1)
-    for verdict in decision.keep { print("kept: \(verdict.reasons.joined(separator: "; "))") }
+    // Incrementals stay with the full that they build on, however many there are.
+    let fulls = decision.keep.filter { !$0.reasons.contains { $0.hasPrefix("belongs to") } }
+    for verdict in fulls { print("kept: \(verdict.reasons.joined(separator: "; "))") }
     let stats = try await service.stats()
     print("nothing failed: \(stats.failed == 0)")
   }
