@@ -50,7 +50,7 @@ extension ChangeBackup {
     guard let fingerprint = state.fingerprint, let database = service.database else { return }
     let memory = AgentMemory(
       database: WatchedPath(database).resolved, fingerprint: fingerprint, point: point, filename: filename,
-      content: state.content)
+      content: state.content, followed: changes.savedPosition(of: point))
     (self.memory, lastState) = (memory, state)
     do {
       try memory.save(try service.repository())

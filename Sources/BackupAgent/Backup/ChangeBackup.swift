@@ -59,7 +59,9 @@ struct ChangeBackup {
     }
     if let known = AgentMemory.load(try service.repository()), known.point == newest.id { memory = known }
     let isKnown = memory != nil
-    switch try standing(Progress(), newest) {
+    let resumes = memory?.followed.map { changes.resume($0, at: newest) } ?? false
+    // Where the tracker goes on, the backup finds out at a lower price than we whether anything has changed.
+    switch try standing(Progress(), resumes ? nil : newest) {
     case .absent(let error): return .absent(error)
     case .unchanged(let point): return .unchanged(point)
     case .changed:

@@ -15,8 +15,7 @@ final class ChangeSession: @unchecked Sendable {
     var metadata: PointMetadata?
     /// The state that it holds.
     var state: DatabaseState
-    /// How it was known what changed.
-    var how: String
+    var how: ChangeKnowledge
   }
 
   enum Outcome {
@@ -29,12 +28,25 @@ final class ChangeSession: @unchecked Sendable {
   private let report: (PageTracker) -> [UInt32]
   private var incrementals: IncrementalSession?
   private var tracker = PageTracker()
-  /// The point whose state the tracker started at.
-  private var base: PointID?
+  /// Where the tracker started; nil where nothing is known of what changed since the newest point.
+  private var start: Start?
+  /// Why `start` is nil, where there is more to say than that.
+  private var objection: String?
   /// What the newest full said, until somebody takes it.
   private var audit: AuditOutcome?
   /// Milliseconds that the last call took where it compared all pages.
   private(set) var comparing: Int64 = 0
+
+  /// The state of a point.
+  private struct Start {
+    var point: PointID
+    /// Nil where the point has none.
+    var digest: String?
+    var position: TrackerPosition
+  }
+
+  /// What a look under the repository's lock found.
+  private typealias Seen = (state: DatabaseState, position: TrackerPosition, how: ChangeKnowledge)
 
   /// - Parameters:
   ///   - held: the connection that it reads through, and leaves open.
@@ -61,10 +73,10 @@ final class ChangeSession: @unchecked Sendable {
     incrementals = session
     // Thinning keeps chains short; one that it cannot shorten has to end somewhere.
     if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
-    var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
+    var seen: Seen?
     let began = service.environment.monotonic()
     defer {
-      if seen?.how.hasPrefix("compared") == true { comparing = service.environment.monotonic() - began }
+      if case .compared? = seen?.how { comparing = service.environment.monotonic() - began }
     }
     let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
       let snapshot = try session.snapshot(of: held.opened(database))
@@ -98,10 +110,7 @@ final class ChangeSession: @unchecked Sendable {
     }
     let (metadata, audit) = try service.create(request, progress: progress, for: follower)
     self.audit = audit
-    if let seen {
-      tracker.start(at: seen)
-      base = metadata.id
-    }
+    if let seen { begin(metadata.id, metadata.digest, at: seen) }
     return (metadata, audit)
   }
 
@@ -111,42 +120,76 @@ final class ChangeSession: @unchecked Sendable {
     return audit
   }
 
-  /// Nothing is known any more of what changed since the newest point.
-  func forget() {
-    base = nil
+  /// From where a point's pages were followed, for the next process; nil where they were not.
+  ///
+  /// That is where the tracker *started*: it may have moved on since, towards a point that was never stored.
+  func savedPosition(of point: PointID) -> SavedPosition? {
+    guard let start, start.point == point, let digest = start.digest, let run = MachineRun.current() else { return nil }
+    return SavedPosition(digest: digest, position: start.position, run: run)
   }
 
-  private func changes(since parent: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, how: String) {
-    guard base == parent else { return (.unknown, "compared: \(parent) is not the point that was followed") }
+  /// Goes on where an earlier process stopped, unless this one has followed the database already.
+  ///
+  /// - Parameter newest: the point that the position was saved with.
+  /// - Returns: whether it does.
+  func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool {
+    guard start == nil else { return false }
+    objection = saved.objection(newest: newest, now: MachineRun.current())
+    guard objection == nil else { return false }
+    begin(newest.id, saved.digest, at: saved.position)
+    return true
+  }
+
+  private func begin(_ point: PointID, _ digest: String?, at position: TrackerPosition) {
+    tracker.start(at: position)
+    start = Start(point: point, digest: digest, position: position)
+    objection = nil
+  }
+
+  private func changes(since parent: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, ChangeKnowledge) {
+    guard start?.point == parent else {
+      return (.unknown, .compared(reason: objection ?? "\(parent) is not the point that was followed"))
+    }
     switch tracker.follow(snapshot) {
-    case .complete(let proof) where tracker.gap == nil:
-      return (.superset(report(tracker)), "followed: \(proof.rawValue)")
-    case .complete: return (.unknown, "compared: \(tracker.gap ?? "")")
-    case .incomplete(let reason): return (.unknown, "compared: \(reason)")
+    case .complete(let proof) where tracker.gap == nil: return (.superset(report(tracker)), .followed(proof))
+    case .complete: return (.unknown, .compared(reason: tracker.gap ?? "nothing is known yet"))
+    case .incomplete(let reason): return (.unknown, .compared(reason: reason))
     }
   }
 
-  private func settle(
-    _ outcome: IncrementalOutcome, _ seen: (state: DatabaseState, position: TrackerPosition, how: String)?
-  ) throws -> Outcome {
+  private func settle(_ outcome: IncrementalOutcome, _ seen: Seen?) throws -> Outcome {
     switch outcome {
     case .fullNeeded(let reason):
-      forget()
+      start = nil
       return .fullNeeded(reason: reason)
     case .stored(let metadata, _):
-      guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
-      tracker.start(at: seen.position)
-      base = metadata.id
-      return .stored(
-        Stored(
-          point: metadata.id, filename: metadata.filename, metadata: metadata, state: seen.state, how: seen.how))
+      return settle(seen, metadata, metadata.filename, isNew: true)
     case .unchanged(let id, _):
-      guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
-      tracker.start(at: seen.position)
-      base = id
-      return .stored(
-        Stored(
-          point: id, filename: try service.point(id.text).name.text, metadata: nil, state: seen.state, how: seen.how))
+      let point = try service.point(id.text)
+      return settle(seen, point.metadata, point.name.text, isNew: false)
+    }
+  }
+
+  private func settle(_ seen: Seen?, _ point: PointMetadata, _ filename: String, isNew: Bool) -> Outcome {
+    guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
+    begin(point.id, point.digest, at: seen.position)
+    return .stored(
+      Stored(
+        point: point.id, filename: filename, metadata: isNew ? point : nil, state: seen.state, how: seen.how))
+  }
+}
+
+/// How it is known which pages changed since the newest point.
+enum ChangeKnowledge: Hashable, Sendable, CustomStringConvertible {
+  /// The tracker followed the database from that point on.
+  case followed(TrackerProof)
+  /// It could not: every page was compared.
+  case compared(reason: String)
+
+  var description: String {
+    switch self {
+    case .followed(let proof): "followed: \(proof.rawValue)"
+    case .compared(let reason): "compared: \(reason)"
     }
   }
 }
