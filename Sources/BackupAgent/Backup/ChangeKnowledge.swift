@@ -1,0 +1,16 @@
+import SQLitePages
+
+/// How it is known which pages changed since the newest point.
+enum ChangeKnowledge: Hashable, Sendable, CustomStringConvertible {
+  /// The tracker followed the database from that point on.
+  case followed(TrackerProof)
+  /// It could not: every page was compared.
+  case compared(reason: String)
+
+  var description: String {
+    switch self {
+    case .followed(let proof): "followed: \(proof.rawValue)"
+    case .compared(let reason): "compared: \(reason)"
+    }
+  }
+}
