@@ -48,9 +48,11 @@ package final class IncrementalSession {
         }
         let (snapshot, changes) = try onDatabase { try state(IncrementalParent(id: tip.id, sequence: tip.sequence)) }
         defer { snapshot.end() }
+        var content = DatabaseContent.shape(snapshot.connection)
+        if !snapshot.blocksWriters { content.schemaVersion = try? snapshot.connection.schemaVersion() }
         let work = IncrementalWork(
-          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot,
-          content: DatabaseContent.shape(snapshot.connection), started: started)
+          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot, content: content,
+          started: started)
         let (outcome, next) = try work.run(changes, kind)
         self.tip = next
         return outcome

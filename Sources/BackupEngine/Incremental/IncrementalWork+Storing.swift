@@ -41,7 +41,7 @@ extension IncrementalWork {
     metadata.describe(content)
     metadata.anomalies = repository.anomalies(of: metadata, after: tip.history, now: now)
     metadata.settleAnomaly()
-    if !snapshot.blocksWriters { metadata.schemaVersion = try? snapshot.connection.schemaVersion() }
+    metadata.schemaVersion = content.schemaVersion
     return metadata
   }
 
