@@ -46,7 +46,7 @@ package final class IncrementalSession {
         case .fullNeeded(let reason): return .fullNeeded(reason: reason)
         case .tip(let found): tip = found
         }
-        let (snapshot, changes) = try onDatabase { try state(IncrementalParent(id: tip.id, sequence: tip.sequence)) }
+        let (snapshot, changes) = try onDatabase { try state(tip.parent) }
         defer { snapshot.end() }
         var content = DatabaseContent.shape(snapshot.connection)
         if !snapshot.blocksWriters { content.schemaVersion = try? snapshot.connection.schemaVersion() }

@@ -36,7 +36,7 @@ struct IncrementalWork {
     }
     return try withChanges(changes, table) { detected, pages in
       guard !detected.pages.isEmpty || shape.pageCount != tip.state.pageCount else {
-        return (.unchanged(since: tip.id, snapshot.position), tip)
+        return (.unchanged(since: tip.parent, snapshot.position), tip)
       }
       return try store(detected, pages, shape, table)
     }
