@@ -11,6 +11,8 @@ package final class IncrementalSession {
   private var tip: ChainTip?
   private var mark: [UInt8]?
   var table: PageDigests?
+  /// Where SQLite may copy a database to whose pages cannot be read directly; looked after once.
+  var scratch: String?
   /// When this host's memory of the newest sequence was last written; see ``remember(_:)``.
   var remembered: Int64?
 
