@@ -65,9 +65,10 @@ def slow_commit(stage):
 
 
 def rollback(stage):
+    """Nothing; but with a rollback journal SQLite does not put back the pages that were free before, so they differ."""
     writers = stage.writers(1)
     writers[0].ask("slow", rows=1000, hold=stage.random.choice([0, 1]), end="ROLLBACK", seed=stage.seed())
-    return Owed()
+    return Owed(most=int(stage.mode == "DELETE"))
 
 
 def vacuum(stage):

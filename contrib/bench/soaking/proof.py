@@ -23,7 +23,7 @@ class Proof:
             # Retention may take a point soon, but not one of the newest.
             self.violation(f"{point} was said to be stored and is not listed")
         for point in listed:
-            if point["backup_id"] not in self.seen and point["kind"] != "raw":
+            if point["backup_id"] not in self.seen and is_provable(point):
                 self.check_order(point, self.prove(point["backup_id"]))
         self.seen |= set(names)
         newest = next((name for name in reversed(names) if name in points), None)
@@ -31,6 +31,11 @@ class Proof:
             ends = ", ".join(sorted(map(str, final)))
             self.violation(f"{newest} is the newest and holds {held}; the database ended at {ends}")
         return listed
+
+    def holds(self, stage):
+        """Whether the newest point of the database's own history holds the state that the database is in."""
+        listed = [point for point in self.guard.listed() if point["backup_type"] != "safety"]
+        return not listed or self.known.get(listed[-1]["backup_id"]) in self.history.read().final(stage.lineage)
 
     def check_order(self, point, state):
         """A later point holds no earlier state."""
@@ -68,3 +73,8 @@ class Proof:
             return self.violation(f"{point} holds {state}, which was never committed")
         self.known[point] = state
         return state
+
+
+def is_provable(point):
+    """Not what a restore put aside of a database that was damaged or empty."""
+    return point["kind"] != "raw" and not (point["backup_type"] == "safety" and point["original_size"] == 0)

@@ -97,9 +97,12 @@ class Soak:
         self.number += 1
         self.phase = kind.__name__
         known, log, start = self.guard.points(), len(self.guard.lines), time.monotonic()
+        is_stored = self.proof.holds(self.stage)
         self.began.setdefault(self.phase, []).append(start - self.start)
         used = self.guard.usage() if self.guard.is_alive else None
         owed = self.act(kind)
+        # Somebody removed the point that held the last state: the agent stores it again when it next looks.
+        owed.most += not is_stored
         seconds, busy = time.monotonic() - start, self.guard.usage() - used if owed.idle else None
         new = self.settle(owed, known, log)
         listed = self.check_points(owed, new)

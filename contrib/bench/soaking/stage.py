@@ -100,14 +100,13 @@ class Stage:
             time.sleep(0.02)
         found = self.side_files()
         if found:
-            self.violation(f"{', '.join(found)} still there {within} s after the last application closed")
+            self.violation(f"{', '.join(found)} still there after {within} s, and no application has the database open")
         return not found
 
-    def check_nothing_left(self):
-        """Where nobody has it open and nobody crashed, the database is one file."""
-        found = self.side_files()
-        if found and not self.open and not self.crashed:
-            self.violation(f"{', '.join(found)} there, and no application has the database open")
+    def check_nothing_left(self, within=5):
+        """Where nobody has it open and nobody crashed, the database is one file, once the agent has let go of it."""
+        if not self.open and not self.crashed:
+            self.check_side_files(within)
 
     def prepare_another(self):
         """A whole database, closed, elsewhere on the same disk; its path."""
