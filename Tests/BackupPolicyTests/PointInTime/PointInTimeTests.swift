@@ -35,6 +35,8 @@ struct PointInTimeTests {
     // Both times of the hour that the clocks show twice, by their offsets.
     Case(text: "2026-10-25 02:30 +02:00", time: "2026-10-25T02:30:00+02:00"),
     Case(text: "2026-10-25 02:30 +01:00", time: "2026-10-25T02:30:00+01:00"),
+    // Still to come, but two machines' clocks may differ by a minute.
+    Case(text: "2026-11-22 14:04:07", time: "2026-11-22T14:04:07+01:00"),
     // A day that begins at one o'clock.
     Case(zone: "Asia/Beirut", text: "2026-03-29", time: "2026-03-29T01:00:00+03:00"),
   ]
@@ -151,17 +153,11 @@ struct PointInTimeTests {
     #expect(hint.contains(mistake.hint), "\(hint)")
   }
 
-  @Test("Two machines' clocks may differ by a minute")
-  func patience() throws {
-    #expect(throws: Never.self) { try read("2026-11-22 14:04:07", "Europe/Berlin", now: "2026-11-22T14:03:07+01:00") }
-  }
-
   @Test("Nothing that anybody may write crashes it")
   func garbage() throws {
     var generator = SeededGenerator(seed: 20)
     let parts = [
-      "2026-11-22", "T", " ", "14:03", ":", "-", "+01:00", "z", "ago", "99999999999999999999", "1", "h", "yesterday",
-      "a",
+      "2026-11-22", "T", " ", "14:03", ":", "-", "+01:00", "z", "ago", "99999999999999999999", "1", "h", "yesterday", "a",
       "\u{1F600}", "\u{0}", "٣", ".", "week", "today", "0000-00-00", "9999-12-31",
     ]
     for _ in 0..<5000 {

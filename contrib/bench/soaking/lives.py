@@ -59,4 +59,4 @@ def days_later(stage):
     return Owed(1, 1)
 
 
-EVERY = [killed_agent, killed_agent, killed_agent_quiet, restart, changed_while_down, days_later]
+EVERY = [killed_agent, killed_agent, killed_agent_quiet, restart, changed_while_down, days_later, days_later]
