@@ -100,7 +100,8 @@ class Stage:
             time.sleep(0.02)
         found = self.side_files()
         if found:
-            self.violation(f"{', '.join(found)} still there after {within} s, and no application has the database open")
+            sizes = {suffix: os.path.getsize(self.database + suffix) for suffix in found}
+            self.violation(f"{', '.join(f'{suffix} ({size} bytes)' for suffix, size in sizes.items())} still there after {within} s, and no application has the database open")
         return not found
 
     def check_nothing_left(self, within=5):
