@@ -140,13 +140,12 @@ final class ChangeSession: @unchecked Sendable {
       return .stored(
         Stored(
           point: metadata.id, filename: metadata.filename, metadata: metadata, state: seen.state, how: seen.how))
-    case .unchanged(let id, _):
+    case .unchanged(let parent, _):
       guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
       tracker.start(at: seen.position)
-      base = id
+      base = parent.id
       return .stored(
-        Stored(
-          point: id, filename: try service.point(id.text).name.text, metadata: nil, state: seen.state, how: seen.how))
+        Stored(point: parent.id, filename: parent.filename, metadata: nil, state: seen.state, how: seen.how))
     }
   }
 }

@@ -124,6 +124,6 @@ extension ContentFacts {
     let used = Int64(geometry.pageCount) - Int64(geometry.freePages)
     self.init(
       file: "\(file.identity.device):\(file.identity.inode)", usedBytes: used * Int64(geometry.pageSize),
-      tables: try snapshot.connection.integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table'") ?? 0)
+      tables: Int64(try snapshot.connection.tableNames().count))
   }
 }

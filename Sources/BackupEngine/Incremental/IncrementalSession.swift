@@ -46,11 +46,13 @@ package final class IncrementalSession {
         case .fullNeeded(let reason): return .fullNeeded(reason: reason)
         case .tip(let found): tip = found
         }
-        let (snapshot, changes) = try onDatabase { try state(IncrementalParent(id: tip.id, sequence: tip.sequence)) }
+        let (snapshot, changes) = try onDatabase { try state(tip.parent) }
         defer { snapshot.end() }
+        var content = DatabaseContent.shape(snapshot.connection)
+        if !snapshot.blocksWriters { content.schemaVersion = try? snapshot.connection.schemaVersion() }
         let work = IncrementalWork(
-          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot,
-          content: DatabaseContent.shape(snapshot.connection), started: started)
+          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot, content: content,
+          started: started)
         let (outcome, next) = try work.run(changes, kind)
         self.tip = next
         return outcome

@@ -48,6 +48,8 @@ package final class DatabaseConnection {
   private(set) var filesAtOpen: DatabaseFiles
   private(set) var opening: OpeningFacts?
   private var deadline: Deadline?
+  /// Compiled so far; finalized before the handle is closed.
+  var standing: [StandingStatement: OpaquePointer] = [:]
 
   /// Opens the database and reads its schema once, so that whatever is wrong with it shows here.
   ///
@@ -70,8 +72,8 @@ package final class DatabaseConnection {
     // From here on a throw runs deinit, which closes the handle.
     defer { filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath) }
     try configure()
-    _ = try integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
-    isWAL = try text("PRAGMA journal_mode") == "wal"
+    try rows(.firstRead)
+    isWAL = try text(.journalMode) == "wal"
     opening = openingFacts(before: before)
     if access == .observer, !hadWAL { SideFiles.shareWithOwner(of: resolvedPath) }
   }
@@ -93,6 +95,7 @@ package final class DatabaseConnection {
     }
     deadline?.cancel()
     deadline = nil
+    finalizeStatements()
     self.handle = nil
     sqlite3_close_v2(handle)
   }
