@@ -157,7 +157,8 @@ struct PointInTimeTests {
   func garbage() throws {
     var generator = SeededGenerator(seed: 20)
     let parts = [
-      "2026-11-22", "T", " ", "14:03", ":", "-", "+01:00", "z", "ago", "99999999999999999999", "1", "h", "yesterday", "a",
+      "2026-11-22", "T", " ", "14:03", ":", "-", "+01:00", "z", "ago", "99999999999999999999", "1", "h", "yesterday",
+      "a",
       "\u{1F600}", "\u{0}", "٣", ".", "week", "today", "0000-00-00", "9999-12-31",
     ]
     for _ in 0..<5000 {
