@@ -135,7 +135,8 @@ class Guard:
             if not self.is_alive:
                 continue
             life, now = self.life, self.usage()
-            if now.threads:
+            # One that was killed meanwhile is a zombie until somebody waits for it.
+            if now.threads and self.is_alive and self.life == life:
                 self.looks.append(Look(time.monotonic(), life, now.resident, now.descriptors, now.threads, now.zombies,
                                        stored(self.backups)))
 
