@@ -1,5 +1,6 @@
 import BackupPolicy
 import COpenSSL
+import Glibc
 
 /// Key derivation as `contrib/FORMAT.md` uses it.
 enum KeyDerivation {
@@ -26,6 +27,15 @@ enum KeyDerivation {
   /// `nonisolated(unsafe)`: an algorithm of OpenSSL's never changes, and contexts of it are made by any thread.
   private nonisolated(unsafe) static let algorithm = EVP_KDF_fetch(nil, "HKDF", nil)
 
+  /// The names of parameters. OpenSSL keeps a pointer to each, and a Swift string that is passed as an argument is a C string for
+  /// that call alone; these are never freed.
+  ///
+  /// `nonisolated(unsafe)`: nobody writes to them.
+  private nonisolated(unsafe) static let names = (
+    digest: strdup(OSSL_KDF_PARAM_DIGEST), key: strdup(OSSL_KDF_PARAM_KEY), info: strdup(OSSL_KDF_PARAM_INFO),
+    salt: strdup(OSSL_KDF_PARAM_SALT)
+  )
+
   /// The pointers are good for the call of `body`; OpenSSL only reads, though its parameters are not const.
   private static func withParameters<Result>(
     key: UnsafeRawBufferPointer, salt: [UInt8], info: [UInt8], _ body: ([OSSL_PARAM]) -> Result
@@ -35,13 +45,13 @@ enum KeyDerivation {
       salt.withUnsafeMutableBytes { salt in
         info.withUnsafeMutableBytes { info in
           var parameters = [
-            OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.baseAddress, 0),
+            OSSL_PARAM_construct_utf8_string(names.digest, digest.baseAddress, 0),
             OSSL_PARAM_construct_octet_string(
-              OSSL_KDF_PARAM_KEY, UnsafeMutableRawPointer(mutating: key.baseAddress), key.count),
-            OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.baseAddress, info.count),
+              names.key, UnsafeMutableRawPointer(mutating: key.baseAddress), key.count),
+            OSSL_PARAM_construct_octet_string(names.info, info.baseAddress, info.count),
           ]
           if !salt.isEmpty {
-            parameters.append(OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt.baseAddress, salt.count))
+            parameters.append(OSSL_PARAM_construct_octet_string(names.salt, salt.baseAddress, salt.count))
           }
           return body(parameters + [OSSL_PARAM_construct_end()])
         }
