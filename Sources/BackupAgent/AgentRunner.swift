@@ -48,6 +48,7 @@ package enum AgentRunner {
     }
     let progress = Progress()
     if let shortage = backup.makeRoom(progress) { logger.error("\(shortage)") }
+    defer { backup.saveMemory() }
     // Nobody waits for a quiet time here: this run is the opportunity.
     let advice = ChainWeight((try? service.list()) ?? []).flatMap { ChainPolicy.adviseFull($0) }
     if let advice { logger.info("a full: \(advice.reason)") }

@@ -21,6 +21,16 @@ final class ChangeSession: @unchecked Sendable {
   enum Outcome {
     case stored(Stored)
     case fullNeeded(reason: String)
+    /// There is nothing to back up.
+    case absent(HoldfastError)
+  }
+
+  /// What is to become of a state that could be stored.
+  enum Admission {
+    case store
+    /// It is the one that this point holds.
+    case isKnown(PointID)
+    case refuse(HoldfastError)
   }
 
   private let service: BackupService
@@ -60,10 +70,13 @@ final class ChangeSession: @unchecked Sendable {
     self.report = report
   }
 
-  /// Stores an incremental on the newest point.
+  /// Stores an incremental on the newest point, from one look at the database.
   ///
+  /// - Parameter admit: asked of the state that is seen.
   /// - Throws: `HoldfastError`.
-  func store(_ request: CreateRequest, _ progress: Progress) throws -> Outcome {
+  func store(
+    _ request: CreateRequest, _ progress: Progress, _ admit: (DatabaseState) -> Admission = { _ in .store }
+  ) throws -> Outcome {
     comparing = 0
     let database = try service.requireDatabase()
     guard try service.environment.files.status(service.folder) != nil else {
@@ -76,14 +89,27 @@ final class ChangeSession: @unchecked Sendable {
     defer {
       if case .compared? = seen?.how { comparing = service.environment.monotonic() - began }
     }
-    let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
-      let snapshot = try session.snapshot(of: held.opened(database))
-      held.note(snapshot)
-      let (changes, how) = changes(since: parent.id, snapshot)
-      seen = (try DatabaseState(snapshot), TrackerPosition(snapshot), how)
-      return (snapshot, changes)
+    do {
+      let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
+        let snapshot = try CommitLook.settled { try session.snapshot(of: held.opened(database)) }
+        held.note(snapshot)
+        guard snapshot.geometry.pageCount > 0 else { throw Absence(error: ChangeBackup.empty(database)) }
+        let state = try DatabaseState(snapshot)
+        let (changes, how) = try changes(since: parent.id, snapshot, admit(state))
+        seen = (state, TrackerPosition(snapshot), how)
+        return (snapshot, changes)
+      }
+      return settle(outcome, seen)
+    } catch let absence as Absence {
+      return .absent(absence.error)
+    } catch let error as HoldfastError where error.code == .databaseMissing {
+      return .absent(ChangeBackup.missing(database))
     }
-    return try settle(outcome, seen)
+  }
+
+  /// Nothing is stored, and nothing failed.
+  private struct Absence: Error {
+    var error: HoldfastError
   }
 
   /// Whether the newest chain should end, as far as this knows it.
@@ -157,25 +183,35 @@ final class ChangeSession: @unchecked Sendable {
     }
   }
 
-  private func settle(_ outcome: IncrementalOutcome, _ seen: Seen?) throws -> Outcome {
+  private func changes(
+    since parent: PointID, _ snapshot: DatabaseSnapshot, _ admission: Admission
+  ) throws -> (ChangedPages, ChangeKnowledge) {
+    switch admission {
+    case .refuse(let error): throw Absence(error: error)
+    case .isKnown(parent): return (.superset([]), .known)
+    case .isKnown, .store: return changes(since: parent, snapshot)
+    }
+  }
+
+  private func settle(_ outcome: IncrementalOutcome, _ seen: Seen?) -> Outcome {
     switch outcome {
     case .fullNeeded(let reason):
       start = nil
       return .fullNeeded(reason: reason)
     case .stored(let metadata, _):
-      return settle(seen, metadata, metadata.filename, isNew: true)
-    case .unchanged(let id, _):
-      let point = try service.point(id.text)
-      return settle(seen, point.metadata, point.name.text, isNew: false)
+      return settle(seen, metadata.id, metadata.filename, metadata.digest, metadata)
+    case .unchanged(let parent, _):
+      return settle(seen, parent.id, parent.filename, parent.digest, nil)
     }
   }
 
-  private func settle(_ seen: Seen?, _ point: PointMetadata, _ filename: String, isNew: Bool) -> Outcome {
+  private func settle(
+    _ seen: Seen?, _ point: PointID, _ filename: String, _ digest: String?, _ metadata: PointMetadata?
+  ) -> Outcome {
     guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
-    begin(point.id, point.digest, at: seen.position)
+    begin(point, digest, at: seen.position)
     return .stored(
-      Stored(
-        point: point.id, filename: filename, metadata: isNew ? point : nil, state: seen.state, how: seen.how))
+      Stored(point: point, filename: filename, metadata: metadata, state: seen.state, how: seen.how))
   }
 }
 

@@ -69,14 +69,16 @@ final class DatabaseWork: Sendable {
   /// Takes a backup. One that a person or a schedule asks for, or that ends a chain, is stored whether something changed or
   /// not.
   func backUp(_ order: BackupOrder, _ progress: Progress, _ terms: HoldTerms) -> JobResult {
-    held.job(terms) { backUp(order, progress) }
+    let result = held.job(terms) { backUp(order, progress) }
+    // Else the connection is released soon, and it is done then.
+    if !held.isOpen { end() }
+    return result
   }
 
   private func backUp(_ order: BackupOrder, _ progress: Progress) -> JobResult {
     let files = files()
     let shortage = backup.withLock { $0.makeRoom(progress) }
     let isFull = order.trigger != .change || order.ends != nil
-    if !isFull { CommitLook(database.service, held).awaitCommit() }
     let ending = backup.withLock { backup in
       Result {
         try isFull ? backup.takeFull(for: order.trigger, ending: order.ends, progress) : backup.take(progress)
@@ -96,13 +98,19 @@ final class DatabaseWork: Sendable {
   /// Sees whether something was committed since the last backup.
   func look(_ terms: HoldTerms) -> JobResult {
     let files = files()
-    let look = held.job(terms) { backup.withLock { CommitLook(database.service, held).look($0) } }
+    let look = held.job(terms) { backup.withLock { $0.look() } }
     return .looked(look, files: files)
   }
 
   /// Lets the application have the database for itself.
   func release(_ terms: HoldTerms) -> JobResult {
-    held.job(terms) { .released }
+    end()
+    return held.job(terms) { .released }
+  }
+
+  /// Writes down what the next process wants to know.
+  func end() {
+    backup.withLock { $0.saveMemory() }
   }
 
   /// Merges old incrementals, while other jobs go on.

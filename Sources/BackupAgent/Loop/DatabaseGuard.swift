@@ -113,6 +113,7 @@ final class DatabaseGuard {
   /// Lets go of everything; called when it is done.
   func end() {
     unwatch()
+    work.end()
     held.close()
     lock.release()
   }
