@@ -63,10 +63,9 @@ import TestSupport
   @Test func ourOwnLiveRestoreIsNone() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
-    // So that what comes does not outweigh the full: another would have the first one removed.
-    try await change(harness, "CREATE TABLE ballast AS SELECT randomblob(50000) AS b")
     try await change(harness, "INSERT INTO t(s) VALUES ('first')")
-    try await harness.withAgent(settings(RetentionPolicy(keepLast: 1))) { _ in
+    // What is filled in outweighs the full, so that another comes, which must not have the first one removed.
+    try await harness.withAgent(settings(RetentionPolicy(keepLast: 2))) { _ in
       try await harness.waitForRows(1)
       let small = try #require(try harness.points().last)
       try await harness.python(Self.fill)

@@ -47,8 +47,11 @@ import Testing
       application = try Self.open(bed)
     }
 
+    /// The agent ends when it had time to write down what it knows, and starts again.
+    ///
     /// - Parameter change: made to what it left in the repository.
     func restart(_ change: (inout AgentMemory) throws -> Void = { _ in }) throws {
+      backup.saveMemory()
       let repository = try bed.service().repository()
       if var memory = AgentMemory.load(repository) {
         try change(&memory)

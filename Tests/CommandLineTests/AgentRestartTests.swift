@@ -9,7 +9,7 @@ struct AgentRestartTests {
     let bed = try CommandBed(rows: 20000)
     let result = try Python.run(
       script: """
-        import signal, sqlite3, subprocess, sys, time
+        import json, os, signal, sqlite3, subprocess, sys, time
 
         program, folder = sys.argv[1:3]
         command = [program, "agent", "--poll-interval", "1h", "--debounce", "50ms", "--log-level", "debug"]
@@ -19,6 +19,15 @@ struct AgentRestartTests {
         def insert():
             application.execute("INSERT INTO entries (text) VALUES ('more')")
             application.commit()
+
+        def wait_for_memory():
+            newest = max(os.listdir(folder + "/backups/.metadata"))
+            for _ in range(3000):
+                with open(folder + "/backups/.state/agent.json") as memory:
+                    if json.load(memory)["backup_id"] + ".json" == newest:
+                        return
+                time.sleep(0.01)
+            sys.exit(f"the agent does not remember {newest}")
 
         def run(name, wait):
             out = open(f"{folder}/{name}.log", "wb")
@@ -36,6 +45,7 @@ struct AgentRestartTests {
                         time.sleep(0.01)
                     else:
                         sys.exit(f"{text} never came: {log}")
+                wait_for_memory()
             finally:
                 agent.send_signal(signal.SIGKILL)
                 agent.wait()
@@ -43,7 +53,6 @@ struct AgentRestartTests {
         # The file has to be older than the clock's tick for its times to prove anything.
         time.sleep(0.05)
         insert()
-        # The line of a stored point comes when all that is remembered of it is written.
         run("first", [" stored backup_", "insert", " ms (changed, then quiet"])
         run("second", ["nothing has changed since backup_", "insert", " ms (changed, then quiet"])
         insert()
