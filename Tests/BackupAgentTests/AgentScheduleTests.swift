@@ -50,6 +50,7 @@ import TestSupport
   @Test func aClockThatIsSetForwardMakesTheRunUp() async throws {
     let (harness, time) = try bed()
     try await harness.createDatabase()
+    _ = try harness.service.create(CreateRequest())
     try await harness.withAgent(settings { $0.retention = RetentionPolicy(keepLast: 1) }) { _ in
       try await harness.waitForPoints(1)
       time.advance(seconds: 3600)

@@ -69,10 +69,20 @@ import Testing
     let ordinary = points.filter {
       $0.kind == "full" && !$0.pinned && ["manual", "scheduled", "change"].contains($0.type)
     }
-    let counted = ordinary.filter { !["failed", "unauthenticated"].contains($0.status) }
+    let counted = counted(ordinary.filter { !["failed", "unauthenticated"].contains($0.status) })
     let owed = min(policy.keepLast ?? 0, policy.maxBackups ?? .max)
     rule("the newest are kept", counted.suffix(owed).allSatisfy { kept.contains($0.id) })
     return broken
+  }
+
+  /// Those that were asked for, and the last change of a day that has none.
+  private static func counted(_ fulls: [RetentionPoint]) -> [RetentionPoint] {
+    func day(_ point: RetentionPoint) -> Substring { point.created.iso8601.prefix(10) }
+    let asked = fulls.filter { $0.type != "change" }.map(day)
+    return fulls.enumerated().filter { index, point in
+      point.type != "change"
+        || (!asked.contains(day(point)) && !fulls[(index + 1)...].contains { day($0) == day(point) })
+    }.map(\.element)
   }
 
   private static func parentStays(

@@ -70,7 +70,7 @@ extension BackupService {
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
         verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false,
-        anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
+        tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
     }
   }
 

@@ -7,8 +7,11 @@ struct Cleanup: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove the backups that no rule keeps.",
     discussion: """
-      A flag replaces all rules that are configured. Whatever the rules say, the newest verified backup stays, and so does \
-      a safety backup that is younger than a week, and what an anomalous backup holds (see holdfast accept). --dry-run shows every backup with the reasons.
+      The rules are restic's: what one of them keeps, stays. A flag replaces all rules that are configured. --keep, \
+      --retention-days and --max-backups count manual and scheduled fulls, rules of the calendar see all backups, in the zone \
+      that timezone names. Whatever the rules say, the newest verified backup stays, and so does a safety backup that is \
+      younger than a week, what an anomalous backup holds (see holdfast accept), and what others need. --dry-run shows \
+      every backup with the reasons.
       """)
 
   @OptionGroup var retention: RetentionOptions
@@ -24,19 +27,26 @@ struct Cleanup: ParsableCommand {
 
   func run() throws {
     let selection = try options.selection(retention.flags)
-    guard let policy = try retention.policy(selection.settings) else {
-      throw HoldfastError(
-        .usage, "cleanup has no rule to go by",
-        hint:
-          "use --keep N, --retention-days N, --max-backups N or --min-free-space SIZE, or set one of them in holdfast.toml"
-      )
-    }
+    let policy = try policy(selection.settings)
     let service = try selection.service(.optional)
     let decision =
       dryRun
       ? try service.planCleanup(policy)
       : try options.output.working { progress, _ in try service.cleanup(policy, progress: progress) }
     try show(CleanupReport(decision: decision, executed: !dryRun))
+  }
+
+  private func policy(_ settings: Settings) throws -> RetentionPolicy {
+    guard var policy = try retention.policy(settings) else {
+      throw HoldfastError(
+        .usage, "cleanup has no rule to go by",
+        hint:
+          "use --keep N, --keep-daily N, --retention-days N or --min-free-space SIZE, say, or set one of them in holdfast.toml"
+      )
+    }
+    // What an anomaly holds is what the configuration keeps, not what this call is content with; all, where that is unreadable.
+    if retention.replaceRules { policy.standingRules = (try? RetentionOptions.rules(settings)) ?? RetentionRules() }
+    return policy
   }
 
   private func show(_ report: CleanupReport) throws {
