@@ -50,9 +50,9 @@ import TestSupport
   @Test func aClockThatIsSetForwardMakesTheRunUp() async throws {
     let (harness, time) = try bed()
     try await harness.createDatabase()
-    _ = try harness.service.create(CreateRequest())
     try await harness.withAgent(settings { $0.retention = RetentionPolicy(keepLast: 1) }) { _ in
       try await harness.waitForPoints(1)
+      try await offPool { _ = try harness.service.create(CreateRequest()) }
       time.advance(seconds: 3600)
       harness.control.inbox.post(.clockSet)
       try await harness.eventually("a scheduled point") { try types(harness).last == "scheduled" }

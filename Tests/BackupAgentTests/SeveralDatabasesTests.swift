@@ -134,7 +134,7 @@ import TestSupport
       for name in ["one", "two", "three"] { try await bed.insert(name) }
       for name in ["two", "three"] { try await bed.waitForRows(name, 2) }
       try await bed.harness.eventually("retention") {
-        try bed.points("two").filter { $0.backupType == "manual" }.count == 1
+        try bed.points("two").filter { $0.metadata.backupType == "manual" }.count == 1
       }
       #expect(await bed.harness.control.status().map(\.name) == ["two", "three"])
       #expect(try bed.points("one").count == 1)

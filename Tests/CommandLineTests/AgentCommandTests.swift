@@ -37,7 +37,7 @@ struct AgentCommandTests {
       # The threads that run tests block signals, and a child inherits that.
       signal.pthread_sigmask(signal.SIG_SETMASK, [])
       for _ in range(3):
-          subprocess.run([program, "create", "--quiet"], cwd=folder, check=True)
+          subprocess.run([program, "create", "--quiet"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
       agent = subprocess.Popen(
           [program, "agent", "--debounce", "50ms", "--min-interval", "0", "--max-backups", "2", "--json"], cwd=folder,
           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -62,6 +62,14 @@ extension CalendarSpan {
     return true
   }
 
+  /// About how many days it is, a month being 30 and a year 365; nil where that is not a whole number.
+  package var wholeDays: Int? {
+    guard seconds % 86400 == 0, years <= Self.largest, months <= Self.largest, days <= Self.largest * 7 else {
+      return nil
+    }
+    return years * 365 + months * 30 + days + Int(seconds / 86400)
+  }
+
   /// As it is written: `1y5m7d2h`.
   package var text: String {
     let parts: [(Int64, String)] = [

@@ -16,7 +16,7 @@ struct FullsReading {
     let fulls = points.indices.reversed().filter { points[$0].kind == "full" && points[$0].isHistory }
     let counted = Self.counted(fulls, points, zone)
     if rules.counts { count(fulls.filter(counted.contains), points) }
-    thin(fulls.filter { !counted.contains($0) }, points, zone)
+    thin(fulls.filter { points[$0].type == "change" }, counted, points, zone)
   }
 
   /// Those that were asked for, and of a day that has none the last one.
@@ -73,22 +73,34 @@ struct FullsReading {
     return point.clockSuspect ? RetentionPolicy.doubtfulAge : nil
   }
 
-  private mutating func thin(_ uncounted: [Int], _ points: [RetentionPoint], _ zone: ZoneRules) {
+  /// What stays for a while whether it is counted or not: it must not matter to it when others of its day go.
+  private mutating func thin(_ changes: [Int], _ counted: Set<Int>, _ points: [RetentionPoint], _ zone: ZoneRules) {
     var hour: Int64?
-    for position in uncounted {
+    for position in changes {
       let point = points[position]
-      if let days = rules.retentionDays, let reason = youth(point, days) { keep[position] = [reason] }
       let number = zone.wall(point.created).milliseconds.flooredQuotient(by: 3_600_000)
-      if point.clockSuspect {
-        keep[position, default: []].append(RetentionPolicy.doubtfulAge)
-      } else if !point.isOlder(than: Self.every, now: time) {
-        keep[position, default: []].append("a change younger than \(Words.duration(seconds: Self.every))")
-      } else if number != hour, !point.isOlder(than: Self.oneAnHour, now: time) {
-        keep[position, default: []].append("the last change of its hour, and younger than a day")
-      } else if keep[position] == nil {
+      let reason = recency(point, isLastOfHour: number != hour) ?? (counted.contains(position) ? nil : age(point))
+      if let reason {
+        keep[position, default: []].append(reason)
+      } else if !counted.contains(position) {
         remove[position] = ["a full of a change is not counted where its day has a later one or one that was asked for"]
       }
       if !point.clockSuspect { hour = number }
     }
+  }
+
+  private func recency(_ point: RetentionPoint, isLastOfHour: Bool) -> String? {
+    guard !point.clockSuspect else { return nil }
+    if !point.isOlder(than: Self.every, now: time) {
+      return "a change younger than \(Words.duration(seconds: Self.every))"
+    }
+    guard isLastOfHour, !point.isOlder(than: Self.oneAnHour, now: time) else { return nil }
+    return "the last change of its hour, and younger than \(Words.duration(seconds: Self.oneAnHour))"
+  }
+
+  /// Not counted is not unseen: `retention_days` is about every full.
+  private func age(_ point: RetentionPoint) -> String? {
+    if point.clockSuspect { return RetentionPolicy.doubtfulAge }
+    return rules.retentionDays.flatMap { youth(point, $0) }
   }
 }

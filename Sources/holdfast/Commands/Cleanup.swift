@@ -19,6 +19,12 @@ struct Cleanup: ParsableCommand {
   @Flag(help: "Show what would be removed and remove nothing.")
   var dryRun = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Show what there would be after this long, such as 90d, if all goes on as it did, and remove nothing.",
+      valueName: "span"))
+  var simulate: String?
+
   // The question was never asked here; scripts that answer it beforehand keep working.
   @Flag(help: "Accepted for the sake of scripts; cleanup never asks.")
   var yes = false
@@ -27,6 +33,7 @@ struct Cleanup: ParsableCommand {
 
   func run() throws {
     let selection = try options.selection(retention.flags)
+    if let simulate { return try show(simulation(simulate, selection), selection.zone) }
     let policy = try policy(selection.settings)
     let service = try selection.service(.optional)
     let decision =
@@ -34,6 +41,25 @@ struct Cleanup: ParsableCommand {
       ? try service.planCleanup(policy)
       : try options.output.working { progress, _ in try service.cleanup(policy, progress: progress) }
     try show(CleanupReport(decision: decision, executed: !dryRun))
+  }
+
+  private func simulation(_ text: String, _ selection: Selection) throws -> RepositorySimulation {
+    guard let days = CalendarSpan(text)?.wholeDays, (1...3660).contains(days) else {
+      throw HoldfastError(
+        .usage, "--simulate '\(text.shortened)' is not a span of 1 day to 10 years", hint: "use 90d, 6m or 1y, say")
+    }
+    var settings = RepositorySimulation.Settings()
+    settings.mode = try selection.settings.mode()
+    settings.schedules = try selection.settings.schedules()
+    settings.zone = try selection.settings.zone()
+    settings.thinning = try selection.settings.boolean(.thin) ? ThinningPolicy() : nil
+    settings.retention = try retention.policy(selection.settings)
+    return try selection.service(.optional).simulate(settings, days: days)
+  }
+
+  private func show(_ simulation: RepositorySimulation, _ zone: ZoneRules) throws {
+    let report = SimulationReport(simulation: simulation, zone: zone)
+    try options.console.show(report.json, report.lines)
   }
 
   private func policy(_ settings: Settings) throws -> RetentionPolicy {
