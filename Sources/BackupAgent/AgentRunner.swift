@@ -48,6 +48,7 @@ package enum AgentRunner {
     }
     let progress = Progress()
     if let shortage = backup.makeRoom(progress) { logger.error("\(shortage)") }
+    defer { backup.saveMemory() }
     switch try backup.take(progress) {
     case .absent(let error): throw error
     case .unchanged: return nil

@@ -2,9 +2,14 @@
 #include <isa-l.h>
 #include <stdint.h>
 
-/// Size of the work buffer that a compression level needs; 0 for level 0 and unknown levels.
-static inline uint32_t cisal_level_buffer_size(int level) {
-  return level == 1 ? ISAL_DEF_LVL1_LARGE : level == 2 ? ISAL_DEF_LVL2_LARGE : level == 3 ? ISAL_DEF_LVL3_LARGE : 0;
+/// Size of the work buffer with which a compression level deflates up to `largest` bytes; 0 for level 0 and unknown levels.
+/// A block holds up to 65,536 tokens ("large"), and there is at most one for each byte.
+static inline uint32_t cisal_level_buffer_size(int level, uint32_t largest) {
+  uint32_t tokens = largest < IGZIP_K ? IGZIP_K : largest > 64 * IGZIP_K ? 64 * IGZIP_K : largest;
+  return level == 1   ? ISAL_DEF_LVL1_REQ + ISAL_DEF_LVL1_TOKEN_SIZE * tokens
+         : level == 2 ? ISAL_DEF_LVL2_REQ + ISAL_DEF_LVL2_TOKEN_SIZE * tokens
+         : level == 3 ? ISAL_DEF_LVL3_REQ + ISAL_DEF_LVL3_TOKEN_SIZE * tokens
+                      : 0;
 }
 
 /// Deflates one whole buffer, without any wrapper. Returns COMP_OK and the count in `written`, or ISA-L's error.

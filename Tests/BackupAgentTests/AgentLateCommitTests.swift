@@ -65,13 +65,13 @@ import TestSupport
               + "c.commit(); os._exit(0)", arguments: [database])
         })
       #expect(try harness.newestRows() == 30)
-      #expect(try backup.hasChanged())
+      #expect(backup.look() == .changed)
       guard case .stored(let point) = try backup.take(Progress()) else {
         Issue.record("the commit was lost")
         return
       }
       #expect(try harness.rows.count(point.id, harness.service) == 29)
-      #expect(try !backup.hasChanged())
+      #expect(backup.look() == .unchanged)
     }
   }
 }

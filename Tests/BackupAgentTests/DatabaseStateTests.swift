@@ -54,7 +54,7 @@ import TestSupport
     let written = max(facts.modified, facts.changed) / 1_000_000
     func state(after milliseconds: Int64) -> DatabaseState {
       DatabaseState(
-        position, facts, nil, ContentFacts(file: "f", usedBytes: 0, tables: 0),
+        "f", position, facts, nil, ContentFacts(file: "f", usedBytes: 0, tables: 0),
         now: Timestamp(milliseconds: written + milliseconds))
     }
     #expect(state(after: 10).fingerprint == nil)

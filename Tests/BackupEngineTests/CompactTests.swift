@@ -115,6 +115,43 @@ extension CompactTests {
     #expect(one?.suffix(500) != two?.suffix(500))
   }
 
+  /// The first point after the clock was set back is younger than its predecessor says, and so are the next ones.
+  @Test("what a clock that was set back stamped stays until the clock has caught up")
+  func clockSetBack() throws {
+    let bed = try TestBed()
+    _ = try bed.makeChain(.key, .change(), incrementals: 1)
+    func store(_ marker: String) throws -> PointMetadata {
+      try bed.change("UPDATE marker SET text = '\(marker)'")
+      return try bed.storeIncremental(.key, .change())
+    }
+    let start = bed.time.now()
+    bed.time.set(start.adding(seconds: -3000))
+    let doubtful = try (0..<4).map { try store("back \($0)") }
+    bed.time.set(start.adding(seconds: 600))
+    let sound = try (0..<4).map { try store("on \($0)") }
+    bed.time.advance(seconds: 2 * 3600)
+    let gone = try bed.service().planCompaction(ThinningPolicy()).steps.flatMap(\.removed)
+    #expect(gone == sound.dropLast().map(\.id))
+    #expect(Set(gone).isDisjoint(with: doubtful.map(\.id)))
+  }
+
+  @Test("a merge neither ends a hold nor begins one", arguments: [true, false])
+  func anomaly(isAccepted: Bool) throws {
+    let bed = try TestBed()
+    let points = try bed.makeChain(.key, .change(), incrementals: 2, rows: 2000)
+    try bed.change("DELETE FROM entries")
+    let odd = try bed.storeIncremental(.key, .change())
+    try #require(odd.status == .anomalous)
+    bed.time.advance(seconds: 2 * 3600)
+    if isAccepted { _ = try bed.service().accept(odd.id.text) }
+    let outcome = try bed.service().compact(ThinningPolicy())
+    #expect(outcome.done.map(\.step.survivor) == [isAccepted ? odd.id : points[2].id])
+    let after = try bed.service().point(odd.id.text).metadata
+    #expect(after.status == (isAccepted ? .completed : .anomalous) && after.anomalies == odd.anomalies)
+    #expect((after.acceptedAt != nil) == isAccepted)
+    #expect(try bed.service().holds(RetentionPolicy(keepLast: 1)).isEmpty == isAccepted)
+  }
+
   @Test("a point that somebody else built on a middle one meanwhile keeps it")
   func builtOnMeanwhile() throws {
     let (bed, points) = try makeOldChain()

@@ -90,6 +90,19 @@ struct RestoreTests {
     #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
   }
 
+  @Test("an empty file is replaced, and its safety backup is empty")
+  func intoEmptyFile() throws {
+    let (bed, point) = try world()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    try bed.folder.write("app.db", [])
+    let outcome = try restoreInPlace(bed.service(), point)
+    #expect(outcome.plan.install == .replace)
+    #expect(try bed.marker() == "first")
+    let safety = try #require(outcome.safetyBackupID)
+    #expect(try bed.service().point(safety.text).metadata.originalSize == 0)
+    #expect(try bed.service().verify(safety.text).verified)
+  }
+
   @Test("another page size: replaced under SQLite's lock, refused while somebody has it open")
   func replace() throws {
     let bed = try TestBed()

@@ -20,14 +20,45 @@ struct AcceptCommandTests {
     var anomalies: [String]
   }
 
+  private struct Hold: Decodable {
+    var backupId: String
+    var ends: String?
+    var held: [String]
+  }
+
   private struct Statistics: Decodable {
-    struct Hold: Decodable {
-      var backupId: String
-      var ends: String?
-      var held: [String]
-    }
     var anomalousBackups: Int
     var holds: [Hold]
+  }
+
+  /// A point that no hold concerns has none.
+  private struct Shown: Decodable {
+    var holds: [Hold]?
+  }
+
+  @Test("show says of a point that it is held, or holds, until it is accepted")
+  func shown() throws {
+    let bed = try CommandBed()
+    let good = try bed.create()
+    _ = try bed.value("DELETE FROM entries WHERE id > 3; VACUUM")
+    let (odd, newest) = (try bed.create(), try bed.create())
+    let rule = ["BACKUP_KEEP_LAST": "1"]
+    func words(_ id: String) throws -> [String] {
+      let shown = try bed.succeed("show", id, environment: rule)
+      return shown.split(separator: "\n").map { String($0) }.filter {
+        $0.contains(" Held  ") || $0.contains(" Holds  ")
+      }
+    }
+    func holds(_ id: String) throws -> [Hold]? {
+      try decode(Shown.self, bed.succeed("show", id, "--json", environment: rule)).holds
+    }
+    let held = try words(good).joined()
+    #expect(held.contains("for \(odd), which lost most of its content") && held.contains("accept \(odd) ends that"))
+    #expect(try words(odd).joined().contains("1 older, until "))
+    #expect(try holds(good)?.map(\.backupId) == [odd] && holds(odd)?.first?.held == [good])
+    #expect(try words(newest).isEmpty && holds(newest) == nil)
+    _ = try bed.succeed("accept", odd)
+    #expect(try words(good).isEmpty && words(odd).isEmpty && holds(good) == nil)
   }
 
   @Test("a point that lost most of its content is shown, holds older ones, and no longer once it is accepted")

@@ -126,6 +126,27 @@ struct ClosingTests {
 
   /// Its commits were published, and nobody wrote to the database since: folding them in is what the next application to
   /// close the database would do, and leaves no log for a file that takes its place.
+  /// Its log is there when we begin to open, and gone when we get the lock: the one that is there then is ours.
+  @Test("It had the database for itself, and closed while we waited for that")
+  func exclusiveUntilWeOpen() throws {
+    let script = """
+      import sqlite3, sys, time
+      db = sqlite3.connect(sys.argv[1], isolation_level=None)
+      db.execute("PRAGMA locking_mode = EXCLUSIVE")
+      db.execute("UPDATE item SET name = 'new' WHERE id % 3 = 0")
+      print("ready", flush=True)
+      time.sleep(1)
+      db.close()
+      """
+    let application = try ProcessInBackground("python3", ["-c", script, place.path])
+    try application.waitForLine("ready")
+    let connection = try DatabaseConnection(path: place.path, access: .observer, busyTimeout: 60_000)
+    try #require(connection.hadWAL)
+    connection.close()
+    #expect(application.waitForEnd() == 0)
+    try place.expectClosed(connection)
+  }
+
   @Test("It was killed beside us: its commits are kept")
   func killed() throws {
     let application = try StagedApplication(

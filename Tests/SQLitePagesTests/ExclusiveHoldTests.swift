@@ -65,6 +65,23 @@ struct ExclusiveHoldTests {
     #expect(try [path, path + "-wal"].map { try FolderDigest.of($0, times: true) } == before)
   }
 
+  /// SQLite gives an empty file its first page with the first transaction that may write and commits, whatever is in that.
+  @Test("An empty file stays empty, and counts as unchanged")
+  func empty() throws {
+    _ = try folder.write("app.db", [])
+    let observer = try DatabaseConnection(path: path, access: .observer)
+    let snapshot = try DatabaseSnapshot(observer, scratchPath: folder.path("scratch"))
+    let position = snapshot.position
+    snapshot.end()
+    observer.close()
+    let hold = try ExclusiveHold(path: path, busyTimeout: 100)
+    #expect(try hold.isUnchanged(since: position))
+    try hold.emptyWAL()
+    hold.release()
+    #expect(try folder.read("app.db") == [])
+    #expect(try names(in: folder.path) == ["app.db"])
+  }
+
   @Test("A replaced file is left alone when the hold on the old one ends")
   func replacedMeanwhile() throws {
     try leaveLog()

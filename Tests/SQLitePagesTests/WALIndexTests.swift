@@ -32,7 +32,7 @@ struct WALIndexTests {
     var random = SeededGenerator(seed: seed)
     let pageCount = UInt32.random(in: 1...60, using: &random)
     let frames = (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt32.random(in: 0...80, using: &random) }
-    let map = WALPageMap(pages: frames, pageCount: pageCount)
+    var map = WALPageMap(pages: frames, pageCount: pageCount)
     for _ in 0..<50 {
       let first = UInt32.random(in: 1...pageCount, using: &random)
       let count = Int.random(in: 0...Int(pageCount - first) + 1, using: &random)

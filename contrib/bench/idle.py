@@ -7,30 +7,19 @@ An application holds each database open, as applications do. The agent stores a 
 commits; ten seconds later the measuring begins, and nobody writes any more. "other" says how many processors everything
 else on the machine kept busy meanwhile.
 """
-import argparse, json, os, shutil, sqlite3, subprocess, sys, tempfile, time
+import os, shutil, sqlite3, sys, tempfile, time
 
-import agents
-from measure import Failed
+import agents, turns
 from usage import TICK, Meanwhile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 2**20
 # Of a core, of context switches a second, of resident memory: for one database.
 TARGETS = {"cpu_percent": 0.05, "switches": 0.1, "resident_mib": 20}
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default=agents.BINARY, help="a release build of holdfast")
+def options(parser):
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--databases", type=int, default=1, help="more than one: by a holdfast.toml")
-    parser.add_argument("--size", default="16M", help="of each database")
-    parser.add_argument("--only", help="names of agents, separated by commas")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where databases and backups are written")
-    given = parser.parse_args()
-    given.binary = os.path.abspath(given.binary)
-    return given
 
 
 def applications(model, count, folder):
@@ -95,20 +84,9 @@ def report(rows, given):
 
 
 def main():
-    given = arguments()
-    folder = tempfile.mkdtemp(prefix="holdfast-idle.", dir=given.folder)
-    given.folder, model, rows = folder, f"{folder}/model.db", []
-    try:
-        subprocess.run([sys.executable, f"{HERE}/make_db.py", model, given.size], check=True, stdout=sys.stderr)
-        for kind in agents.present([agents.holdfast(given.binary), agents.litestream()], given.only, given.binary):
-            try:
-                rows.append(measure(kind, model, given))
-            except Failed as failure:
-                print(f"{kind.name}: {failure}", file=sys.stderr)
-        print(json.dumps(rows, indent=2)) if given.json else report(rows, given)
-    finally:
-        shutil.rmtree(folder)
-    return 0 if rows else 1
+    given = turns.arguments(__doc__, options, size="16M")
+    kinds = agents.present([agents.holdfast(given.binary), agents.litestream()], given.only, given.binary)
+    return turns.take(given, "idle", [(kind.name, kind) for kind in kinds], measure, report)
 
 
 if __name__ == "__main__":

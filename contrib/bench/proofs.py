@@ -10,30 +10,19 @@ Four kinds of application, each with a fresh copy of the database and an agent t
   desktop     one connection; a commit, then nothing for --pause seconds (60 to see a minute's), a tenth of the commits
 The agent's log tells how each point came about; the milliseconds are the median of what storing one took.
 """
-import argparse, collections, itertools, json, os, re, shutil, sqlite3, statistics, subprocess, sys, tempfile, time
+import collections, itertools, os, re, shutil, sqlite3, statistics, sys, tempfile, time
 
-import agents
-from measure import Failed
-from usage import Meanwhile
+import agents, turns
+from usage import TICK, Meanwhile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 HOW = re.compile(r"(backup_[\d_]+): (?:(followed|compared): )(.*)$")
 STORED = re.compile(r"stored (backup_[\d_]+): .* in (\d+) ms")
 POINT = re.compile(r"backup_[\d_]+")
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", default=agents.BINARY, help="a release build of holdfast")
-    parser.add_argument("--size", default="64M", help="of the database")
+def options(parser):
     parser.add_argument("--commits", type=int, default=60, help="of each application")
     parser.add_argument("--pause", type=float, default=8, help="seconds between the desktop application's commits")
-    parser.add_argument("--only", help="names of applications, separated by commas")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    parser.add_argument("--folder", default=tempfile.gettempdir(), help="where databases and backups are written")
-    given = parser.parse_args()
-    given.binary = os.path.abspath(given.binary)
-    return given
 
 
 def connect(path):
@@ -101,7 +90,7 @@ def measure(application, model, given):
         application(path, given)
         agent.settle()
         cpu, other, log = agent.usage().ticks - cpu, meanwhile.other(), agent.output()[first:]
-        return {"application": application.__name__, **decisions(log), "agent_cpu_s": cpu / os.sysconf("SC_CLK_TCK"),
+        return {"application": application.__name__, **decisions(log), "agent_cpu_s": cpu * TICK,
                 "other": other, "complaints": agent.complaints()}
     finally:
         agent.stop()
@@ -142,23 +131,10 @@ def report(rows, given):
 
 
 def main():
-    given = arguments()
-    folder = tempfile.mkdtemp(prefix="holdfast-proofs.", dir=given.folder)
-    given.folder, model, rows = folder, f"{folder}/model.db", []
+    given = turns.arguments(__doc__, options, size="64M")
     only = given.only.split(",") if given.only else None
-    try:
-        subprocess.run([sys.executable, f"{HERE}/make_db.py", model, given.size], check=True, stdout=sys.stderr)
-        for application in APPLICATIONS:
-            if only and application.__name__ not in only:
-                continue
-            try:
-                rows.append(measure(application, model, given))
-            except Failed as failure:
-                print(f"{application.__name__}: {failure}", file=sys.stderr)
-        print(json.dumps(rows, indent=2)) if given.json else report(rows, given)
-    finally:
-        shutil.rmtree(folder)
-    return 0 if rows else 1
+    chosen = [(each.__name__, each) for each in APPLICATIONS if not only or each.__name__ in only]
+    return turns.take(given, "proofs", chosen, measure, report)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ usage: soak.py [--binary PATH] [--minutes 10] [--seed N] [--only PHASE,PHASE] [-
 
 Applications in processes of their own commit 1 to 1000 rows at a time, checkpoint, VACUUM, change the journal mode, lock
 the others out, roll back, crash; the database is moved over, removed, emptied, damaged, made anew; the agent is killed,
-stopped and started; its disk is full for a while. Between phases nobody writes, so that points can be counted: one for
-each burst, none for anything else. Each new point is restored and has to hold a state that was committed, the last one
-of a phase the state that the phase ended with (see soaking/ledger.py). The first part keeps all points; in the rest the
-agent removes the oldest ones and is never restarted, so that its memory and its descriptors have to stay flat.
+stopped and started, days later too; its disk is full for a while; people create, verify, delete, clean up, compact and restore
+beside it, and some of these commands are killed. Between phases nobody writes, so that points can be counted: one for each
+burst, none for anything else, and the scheduled ones. Each new point is restored and has to hold a state that was committed,
+the last one of a phase the state that the phase ended with (see soaking/ledger.py); what is left of a chain that was thinned
+out holds what it held. Points go only when a rule or a command says so. In the last part the agent is never restarted, so
+that its memory and its descriptors have to stay flat.
 
 Prints each violation with its phase and time; exit code 1 if there was one. The same seed makes the same choices.
 """
@@ -26,7 +28,8 @@ def arguments():
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
     parser.add_argument("--only", help="names of phases, separated by commas")
-    parser.add_argument("--max-backups", type=int, default=30, help="what the agent keeps in the second part")
+    parser.add_argument("--max-backups", type=int, default=30, help="what the agent keeps")
+    parser.add_argument("--schedule", default="*/2 * * * *", help="when it takes a full")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     parser.add_argument("--keep", action="store_true", help="keep the folder")
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="where databases and backups are written")
@@ -36,20 +39,30 @@ def arguments():
 
 
 def report(result):
-    print(f"\n{'phase':22}{'times':>7}{'points, most often first':>32}{'violations':>12}")
+    print(f"\n{'phase':22}{'times':>7}{'longest wait':>14}{'points, most often first':>40}{'violations':>12}")
     for phase, points in sorted(result["points_by_phase"].items()):
         often = ", ".join(f"{times} x {count}" for count, times in Counter(points).most_common())
         broken = sum(violation["phase"] == phase for violation in result["violations"])
-        print(f"{phase:22}{len(points):7}{often:>32}{broken:12}")
-    memory, files = result["resident_mib"], result["descriptors"]
+        print(f"{phase:22}{len(points):7}{result['longest_wait'][phase]:12} s{often:>40}{broken:12}")
+    for words in figures(result):
+        print(words)
+
+
+def figures(result):
+    memory, files, peak = result["resident_mib"], result["descriptors"], result["peak"]
+    yield ""
     if memory:
-        print(f"\nmemory in the last life {min(memory)} to {max(memory)} MiB, last {memory[-1]}; "
-              f"descriptors {min(files)} to {max(files)}, last {files[-1]}")
+        yield (f"memory in the last life {min(memory)} to {max(memory)} MiB, last {memory[-1]}; "
+               f"descriptors {min(files)} to {max(files)}, last {files[-1]}")
+    yield (f"peaks over {result['lives']} lives: {peak['resident_mib']} MiB of memory, {peak['descriptors']} descriptors, "
+           f"{peak['threads']} threads; {peak['repository_mib']} MiB of backups")
     if result["idle_share"] is not None:
-        print(f"processor time in quiet phases: at most {result['idle_share'] * 100:.2f} % of one")
-    print(f"{result['phases']} phases, {result['commits']} commits, {result['points']} points stored, {result['proved']} "
-          f"restored and proved, {len(result['violations'])} violations, seed {result['seed']}; "
-          f"others kept {result['other']:.2f} processors busy")
+        yield f"processor time in quiet phases: at most {result['idle_share'] * 100:.2f} % of one"
+    gone = ", ".join(f"{count} {how}" for how, count in result["removed"].items())
+    yield f"{result['days']} days passed for the agent; points removed: {gone}"
+    yield (f"{result['phases']} phases, {result['commits']} commits, {result['points']} points stored, {result['proved']} "
+           f"restored and proved, {len(result['violations'])} violations, seed {result['seed']}; "
+           f"others kept {result['other']:.2f} processors busy")
 
 
 def main():

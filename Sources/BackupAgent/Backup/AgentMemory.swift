@@ -3,7 +3,8 @@ import BackupPolicy
 
 /// Which state of the database the agent's last point holds, kept in the repository's `.state/agent.json`.
 ///
-/// It can be lost at any time: the next start then takes one backup that might not have been needed.
+/// It can be lost at any time: the next start then takes one backup that might not have been needed, and compares all pages for
+/// it.
 struct AgentMemory: Hashable, Sendable {
   /// The database's path, links resolved.
   var database: String
@@ -14,6 +15,8 @@ struct AgentMemory: Hashable, Sendable {
   var filename: String
   /// What the database was like; nil where an older version wrote this.
   var content: ContentFacts?
+  /// From where the point's pages were followed; nil where they were not, or nothing could be proved with it later.
+  var followed: SavedPosition?
 
   private static let name = ".state/agent.json"
 
@@ -27,6 +30,7 @@ struct AgentMemory: Hashable, Sendable {
         "file": .string(content.file), "used_bytes": .integer(content.usedBytes), "tables": .integer(content.tables),
       ])
     }
+    keys["followed"] = followed?.json
     return .object(keys)
   }
 
@@ -39,10 +43,11 @@ struct AgentMemory: Hashable, Sendable {
     else { return nil }
     return AgentMemory(
       database: database, fingerprint: fingerprint, point: point, filename: filename,
-      content: keys["content"].flatMap { ContentFacts($0) })
+      content: keys["content"].flatMap { ContentFacts($0) }, followed: keys["followed"].flatMap { SavedPosition($0) })
   }
 
-  /// Writes it. Unflushed: after a loss of power an older one names an older point, and one that is torn is none.
+  /// Writes it. Unflushed: after a loss of power an older one names an older point, and one that is torn is none. It is the only
+  /// write, so that what a stored point costs stays the same however much is remembered.
   ///
   /// Without the repository's lock, for the agent that holds `agent.lock` is the only one to write it; and under a name that
   /// nobody takes for the leftover of a backup.

@@ -39,19 +39,29 @@ extension ChangeBackup {
 
   /// The same state, in a point that is still there.
   func covers(_ memory: AgentMemory, _ state: DatabaseState) -> Bool {
-    guard let fingerprint = state.fingerprint, let database = service.database,
-      memory.fingerprint == fingerprint, memory.database == WatchedPath(database).resolved
+    guard let fingerprint = state.fingerprint,
+      memory.fingerprint == fingerprint, memory.database == state.path
     else { return false }
     return (try? environment.files.status("\(service.folder)/\(memory.filename)")) != nil
   }
 
   mutating func remember(_ point: PointID, _ filename: String, _ state: DatabaseState) {
     (memory, lastState) = (nil, nil)
-    guard let fingerprint = state.fingerprint, let database = service.database else { return }
+    guard let fingerprint = state.fingerprint else { return }
     let memory = AgentMemory(
-      database: WatchedPath(database).resolved, fingerprint: fingerprint, point: point, filename: filename,
-      content: state.content)
+      database: state.path, fingerprint: fingerprint, point: point, filename: filename,
+      content: state.content, followed: changes.savedPosition(of: point))
     (self.memory, lastState) = (memory, state)
+    isUnsaved = true
+    let isRecent = savedMemory.map { environment.monotonic() - $0 < Self.savingInterval } ?? false
+    if !isRecent { saveMemory() }
+  }
+
+  /// Writes down what is remembered, where that has not been done. Changes that come in quick succession do not, each for
+  /// itself: a process that is killed before costs its successor a comparison.
+  mutating func saveMemory() {
+    guard isUnsaved, let memory else { return }
+    (isUnsaved, savedMemory) = (false, environment.monotonic())
     do {
       try memory.save(try service.repository())
     } catch {
@@ -88,7 +98,7 @@ extension ChangeBackup {
       hint: "check the path; if the file was lost, holdfast restore brings back the newest backup")
   }
 
-  private static func empty(_ database: String) -> HoldfastError {
+  static func empty(_ database: String) -> HoldfastError {
     HoldfastError(
       .refused, "the database \(database) is empty, and an empty backup is not taken",
       hint: "if it was not empty before, holdfast restore brings back the newest backup")

@@ -29,6 +29,11 @@ struct ChangeBackup {
   /// What the memory's fingerprint is of, where this process saw it.
   var lastState: DatabaseState?
   let changes: ChangeSession
+  /// What is remembered was not written down yet.
+  var isUnsaved = false
+  /// Monotonic milliseconds of the last time that it was.
+  var savedMemory: Int64?
+  static let savingInterval: Int64 = 1000
   /// Monotonic milliseconds of the last cleaning up.
   var cleanedUp: Int64?
   /// Monotonic milliseconds of the last making of room.
@@ -59,7 +64,9 @@ struct ChangeBackup {
     }
     if let known = AgentMemory.load(try service.repository()), known.point == newest.id { memory = known }
     let isKnown = memory != nil
-    switch try standing(Progress(), newest) {
+    let resumes = memory?.followed.map { changes.resume($0, at: newest) } ?? false
+    // Where the tracker goes on, the backup finds out at a lower price than we whether anything has changed.
+    switch try standing(Progress(), resumes ? nil : newest) {
     case .absent(let error): return .absent(error)
     case .unchanged(let point): return .unchanged(point)
     case .changed:
@@ -69,10 +76,14 @@ struct ChangeBackup {
     }
   }
 
-  /// Whether the database may be in another state than the last backup holds. Cheap, so it may err on the side of yes.
-  func hasChanged() throws -> Bool {
-    guard case .state(let state) = try sight() else { return false }
-    return !(memory.map { covers($0, state) } ?? false)
+  /// Whether the database is in another state than the last backup holds, or about to be. Cheap, so it may err on the side of
+  /// yes.
+  func look() -> FollowUp.Look {
+    // What cannot be read may have changed: the backup will say what is wrong.
+    guard let sighting = try? sight() else { return .changed }
+    guard case .state(let state) = sighting else { return .unchanged }
+    guard let memory, covers(memory, state) else { return .changed }
+    return state.hasUnpublishedCommit ? .pending : .unchanged
   }
 
   /// Backs up, unless the last backup holds this very state.
@@ -80,6 +91,8 @@ struct ChangeBackup {
   /// The state is read *before* the backup. A commit that comes between the two is in the point, yet not in the state that
   /// is remembered, so that the next comparison finds a difference: at worst one backup too many, never one too few.
   mutating func take(_ progress: Progress) throws -> Ending {
+    let isChange = settings.request.backupType == Trigger.change.rawValue
+    if isChange, let ending = try takeChange(progress) { return ending }
     let state: DatabaseState
     switch try standing() {
     case .absent(let error): return .absent(error)
@@ -87,8 +100,20 @@ struct ChangeBackup {
     case .changed(let found): state = found
     }
     if let refused = raiseAlarms(state) { return .absent(refused) }
-    guard settings.request.backupType == Trigger.change.rawValue else { return try takeFull(state, progress) }
-    switch try changes.store(settings.request, progress) {
+    return try isChange ? takeFullUnlessHeld(state, progress) : takeFull(state, progress)
+  }
+
+  /// An incremental; nil where only a full will do.
+  private mutating func takeChange(_ progress: Progress) throws -> Ending? {
+    let outcome = try changes.store(settings.request, progress) { state in
+      if let memory, covers(memory, state) { return .isKnown(memory.point) }
+      return raiseAlarms(state).map { .refuse($0) } ?? .store
+    }
+    switch outcome {
+    case .absent(let error): return .absent(error)
+    case .fullNeeded(let reason):
+      logger.info("a full: \(reason)")
+      return nil
     case .stored(let stored):
       logger.debug("\(stored.point): \(stored.how)")
       remember(stored.point, stored.filename, stored.state)
@@ -96,9 +121,6 @@ struct ChangeBackup {
       announceAnomaly(metadata)
       if settings.verifyAfterCreate { verify(metadata.id, progress) }
       return .stored(metadata)
-    case .fullNeeded(let reason):
-      logger.info("a full: \(reason)")
-      return try takeFullUnlessHeld(state, progress)
     }
   }
 

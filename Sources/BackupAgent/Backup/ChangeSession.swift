@@ -15,13 +15,22 @@ final class ChangeSession: @unchecked Sendable {
     var metadata: PointMetadata?
     /// The state that it holds.
     var state: DatabaseState
-    /// How it was known what changed.
-    var how: String
+    var how: ChangeKnowledge
   }
 
   enum Outcome {
     case stored(Stored)
     case fullNeeded(reason: String)
+    /// There is nothing to back up.
+    case absent(HoldfastError)
+  }
+
+  /// What is to become of a state that could be stored.
+  enum Admission {
+    case store
+    /// It is the one that this point holds.
+    case isKnown(PointID)
+    case refuse(HoldfastError)
   }
 
   private let service: BackupService
@@ -29,12 +38,25 @@ final class ChangeSession: @unchecked Sendable {
   private let report: (PageTracker) -> [UInt32]
   private var incrementals: IncrementalSession?
   private var tracker = PageTracker()
-  /// The point whose state the tracker started at.
-  private var base: PointID?
+  /// Where the tracker started; nil where nothing is known of what changed since the newest point.
+  private var start: Start?
+  /// Why `start` is nil, where there is more to say than that.
+  private var objection: String?
   /// What the newest full said, until somebody takes it.
   private var audit: AuditOutcome?
   /// Milliseconds that the last call took where it compared all pages.
   private(set) var comparing: Int64 = 0
+
+  /// The state of a point.
+  private struct Start {
+    var point: PointID
+    /// Nil where the point has none.
+    var digest: String?
+    var position: TrackerPosition
+  }
+
+  /// What a look under the repository's lock found.
+  private typealias Seen = (state: DatabaseState, position: TrackerPosition, how: ChangeKnowledge)
 
   /// - Parameters:
   ///   - held: the connection that it reads through, and leaves open.
@@ -48,10 +70,13 @@ final class ChangeSession: @unchecked Sendable {
     self.report = report
   }
 
-  /// Stores an incremental on the newest point.
+  /// Stores an incremental on the newest point, from one look at the database.
   ///
+  /// - Parameter admit: asked of the state that is seen.
   /// - Throws: `HoldfastError`.
-  func store(_ request: CreateRequest, _ progress: Progress) throws -> Outcome {
+  func store(
+    _ request: CreateRequest, _ progress: Progress, _ admit: (DatabaseState) -> Admission = { _ in .store }
+  ) throws -> Outcome {
     comparing = 0
     let database = try service.requireDatabase()
     guard try service.environment.files.status(service.folder) != nil else {
@@ -61,19 +86,32 @@ final class ChangeSession: @unchecked Sendable {
     incrementals = session
     // Thinning keeps chains short; one that it cannot shorten has to end somewhere.
     if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
-    var seen: (state: DatabaseState, position: TrackerPosition, how: String)?
+    var seen: Seen?
     let began = service.environment.monotonic()
     defer {
-      if seen?.how.hasPrefix("compared") == true { comparing = service.environment.monotonic() - began }
+      if case .compared? = seen?.how { comparing = service.environment.monotonic() - began }
     }
-    let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
-      let snapshot = try session.snapshot(of: held.opened(database))
-      held.note(snapshot)
-      let (changes, how) = changes(since: parent.id, snapshot)
-      seen = (try DatabaseState(snapshot), TrackerPosition(snapshot), how)
-      return (snapshot, changes)
+    do {
+      let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
+        let snapshot = try CommitLook.settled { try session.snapshot(of: held.opened(database)) }
+        held.note(snapshot)
+        guard snapshot.geometry.pageCount > 0 else { throw Absence(error: ChangeBackup.empty(database)) }
+        let state = try DatabaseState(snapshot)
+        let (changes, how) = try changes(since: parent.id, snapshot, admit(state))
+        seen = (state, TrackerPosition(snapshot), how)
+        return (snapshot, changes)
+      }
+      return settle(outcome, seen)
+    } catch let absence as Absence {
+      return .absent(absence.error)
+    } catch let error as HoldfastError where error.code == .databaseMissing {
+      return .absent(ChangeBackup.missing(database))
     }
-    return try settle(outcome, seen)
+  }
+
+  /// Nothing is stored, and nothing failed.
+  private struct Absence: Error {
+    var error: HoldfastError
   }
 
   /// Thins the repository out; what is known of the newest point stays known.
@@ -98,10 +136,7 @@ final class ChangeSession: @unchecked Sendable {
     }
     let (metadata, audit) = try service.create(request, progress: progress, for: follower)
     self.audit = audit
-    if let seen {
-      tracker.start(at: seen)
-      base = metadata.id
-    }
+    if let seen { begin(metadata.id, metadata.digest, at: seen) }
     return (metadata, audit)
   }
 
@@ -111,42 +146,89 @@ final class ChangeSession: @unchecked Sendable {
     return audit
   }
 
-  /// Nothing is known any more of what changed since the newest point.
-  func forget() {
-    base = nil
+  /// From where a point's pages were followed, for the next process; nil where they were not.
+  ///
+  /// That is where the tracker *started*: it may have moved on since, towards a point that was never stored.
+  func savedPosition(of point: PointID) -> SavedPosition? {
+    guard let start, start.point == point, let digest = start.digest, let run = MachineRun.current() else { return nil }
+    return SavedPosition(digest: digest, position: start.position, run: run)
   }
 
-  private func changes(since parent: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, how: String) {
-    guard base == parent else { return (.unknown, "compared: \(parent) is not the point that was followed") }
+  /// Goes on where an earlier process stopped, unless this one has followed the database already.
+  ///
+  /// - Parameter newest: the point that the position was saved with.
+  /// - Returns: whether it does.
+  func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool {
+    guard start == nil else { return false }
+    objection = saved.objection(newest: newest, now: MachineRun.current())
+    guard objection == nil else { return false }
+    begin(newest.id, saved.digest, at: saved.position)
+    return true
+  }
+
+  private func begin(_ point: PointID, _ digest: String?, at position: TrackerPosition) {
+    tracker.start(at: position)
+    start = Start(point: point, digest: digest, position: position)
+    objection = nil
+  }
+
+  private func changes(since parent: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, ChangeKnowledge) {
+    guard start?.point == parent else {
+      return (.unknown, .compared(reason: objection ?? "\(parent) is not the point that was followed"))
+    }
     switch tracker.follow(snapshot) {
-    case .complete(let proof) where tracker.gap == nil:
-      return (.superset(report(tracker)), "followed: \(proof.rawValue)")
-    case .complete: return (.unknown, "compared: \(tracker.gap ?? "")")
-    case .incomplete(let reason): return (.unknown, "compared: \(reason)")
+    case .complete(let proof) where tracker.gap == nil: return (.superset(report(tracker)), .followed(proof))
+    case .complete: return (.unknown, .compared(reason: tracker.gap ?? "nothing is known yet"))
+    case .incomplete(let reason): return (.unknown, .compared(reason: reason))
+    }
+  }
+
+  private func changes(
+    since parent: PointID, _ snapshot: DatabaseSnapshot, _ admission: Admission
+  ) throws -> (ChangedPages, ChangeKnowledge) {
+    switch admission {
+    case .refuse(let error): throw Absence(error: error)
+    case .isKnown(parent): return (.superset([]), .known)
+    case .isKnown, .store: return changes(since: parent, snapshot)
+    }
+  }
+
+  private func settle(_ outcome: IncrementalOutcome, _ seen: Seen?) -> Outcome {
+    switch outcome {
+    case .fullNeeded(let reason):
+      start = nil
+      return .fullNeeded(reason: reason)
+    case .stored(let metadata, _):
+      return settle(seen, metadata.id, metadata.filename, metadata.digest, metadata)
+    case .unchanged(let parent, _):
+      return settle(seen, parent.id, parent.filename, parent.digest, nil)
     }
   }
 
   private func settle(
-    _ outcome: IncrementalOutcome, _ seen: (state: DatabaseState, position: TrackerPosition, how: String)?
-  ) throws -> Outcome {
-    switch outcome {
-    case .fullNeeded(let reason):
-      forget()
-      return .fullNeeded(reason: reason)
-    case .stored(let metadata, _):
-      guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
-      tracker.start(at: seen.position)
-      base = metadata.id
-      return .stored(
-        Stored(
-          point: metadata.id, filename: metadata.filename, metadata: metadata, state: seen.state, how: seen.how))
-    case .unchanged(let id, _):
-      guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
-      tracker.start(at: seen.position)
-      base = id
-      return .stored(
-        Stored(
-          point: id, filename: try service.point(id.text).name.text, metadata: nil, state: seen.state, how: seen.how))
+    _ seen: Seen?, _ point: PointID, _ filename: String, _ digest: String?, _ metadata: PointMetadata?
+  ) -> Outcome {
+    guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
+    begin(point, digest, at: seen.position)
+    return .stored(
+      Stored(point: point, filename: filename, metadata: metadata, state: seen.state, how: seen.how))
+  }
+}
+
+/// How it is known which pages changed since the newest point.
+enum ChangeKnowledge: Hashable, Sendable, CustomStringConvertible {
+  /// None: the database is in the state in which that point was stored.
+  case known
+  /// The tracker followed the database from that point on.
+  case followed(TrackerProof)
+  /// It could not: every page was compared.
+  case compared(reason: String)
+
+  var description: String {
+    switch self {
+    case .known: "nothing has changed"
+    case .followed(let proof): "followed: \(proof.rawValue)"
+    case .compared(let reason): "compared: \(reason)"
     }
   }
 }

@@ -26,7 +26,12 @@ struct DatabaseState: Hashable, Sendable {
   var content: ContentFacts
   /// Whether the last point was found to hold the same pages.
   var matchesPoint = false
+  /// The database's path, links resolved.
+  let path: String
   private var position: SnapshotPosition
+
+  /// Whether a commit is written and not published yet: the state is about to be another one.
+  var hasUnpublishedCommit: Bool { position.hasUnpublishedCommit }
 
   /// What a comparison with a point says, while the snapshot is held; nil where it cannot tell.
   typealias Comparison = (DatabaseState, DatabaseSnapshot) throws -> Bool?
@@ -79,18 +84,21 @@ struct DatabaseState: Hashable, Sendable {
       throw DatabaseError(.missing, path: path, message: "there is no database \(path) any more")
     }
     let log = snapshot.position.wal == nil ? SQLitePages.FileFacts(path: path + "-wal") : nil
-    self.init(snapshot.position, file, log, try ContentFacts(snapshot, file), now: SystemClock.now())
+    self.init(path, snapshot.position, file, log, try ContentFacts(snapshot, file), now: SystemClock.now())
   }
 
   /// - Parameters:
+  ///   - path: links resolved.
   ///   - position: the snapshot's.
   ///   - file: the database file, `stat`ed while the snapshot was held.
   ///   - log: the `-wal`, where the position says nothing of it.
   ///   - now: wall time, read after `file`.
   init(
-    _ position: SnapshotPosition, _ file: SQLitePages.FileFacts, _ log: SQLitePages.FileFacts?, _ content: ContentFacts,
+    _ path: String, _ position: SnapshotPosition, _ file: SQLitePages.FileFacts, _ log: SQLitePages.FileFacts?,
+    _ content: ContentFacts,
     now: Timestamp
   ) {
+    self.path = path
     self.position = position
     self.content = content
     guard now.milliseconds &* 1_000_000 &- file.touched > FileClock.tick else { return }
@@ -124,6 +132,6 @@ extension ContentFacts {
     let used = Int64(geometry.pageCount) - Int64(geometry.freePages)
     self.init(
       file: "\(file.identity.device):\(file.identity.inode)", usedBytes: used * Int64(geometry.pageSize),
-      tables: try snapshot.connection.integer("SELECT count(*) FROM sqlite_schema WHERE type = 'table'") ?? 0)
+      tables: Int64(try snapshot.connection.tableNames().count))
   }
 }

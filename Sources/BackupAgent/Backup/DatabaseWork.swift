@@ -51,13 +51,15 @@ final class DatabaseWork: Sendable {
 
   /// Takes a backup. One that a person or a schedule asks for is stored whether something changed or not.
   func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress, _ terms: HoldTerms) -> JobResult {
-    held.job(terms) { backUp(trigger, reason, progress) }
+    let result = held.job(terms) { backUp(trigger, reason, progress) }
+    // Else the connection is released soon, and it is done then.
+    if !held.isOpen { end() }
+    return result
   }
 
   private func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
     let files = files()
     let shortage = backup.withLock { $0.makeRoom(progress) }
-    if trigger == .change { CommitLook(database.service, held).awaitCommit() }
     let ending = backup.withLock { backup in
       Result { try trigger == .change ? backup.take(progress) : takeAnyway(trigger, progress, &backup) }
     }
@@ -74,13 +76,19 @@ final class DatabaseWork: Sendable {
   /// Sees whether something was committed since the last backup.
   func look(_ terms: HoldTerms) -> JobResult {
     let files = files()
-    let look = held.job(terms) { backup.withLock { CommitLook(database.service, held).look($0) } }
+    let look = held.job(terms) { backup.withLock { $0.look() } }
     return .looked(look, files: files)
   }
 
   /// Lets the application have the database for itself.
   func release(_ terms: HoldTerms) -> JobResult {
-    held.job(terms) { .released }
+    end()
+    return held.job(terms) { .released }
+  }
+
+  /// Writes down what the next process wants to know.
+  func end() {
+    backup.withLock { $0.saveMemory() }
   }
 
   /// Merges old incrementals, until there are none left or a backup is due.
@@ -106,6 +114,7 @@ final class DatabaseWork: Sendable {
     var settings = database.settings
     settings.request.backupType = trigger.rawValue
     if trigger == .scheduled { settings.verifyAfterCreate = true }
+    backup.saveMemory()
     let before = memory()
     var once = ChangeBackup(database.service, settings, logger, held, changes: backup.changes)
     if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }

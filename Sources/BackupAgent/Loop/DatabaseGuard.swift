@@ -107,6 +107,7 @@ final class DatabaseGuard {
   /// Nothing runs any more, and nothing will.
   func end() {
     unwatch()
+    work.end()
     held.close()
     lock.release()
   }

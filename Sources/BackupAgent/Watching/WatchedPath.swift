@@ -25,6 +25,10 @@ struct WatchedPath: Hashable, Sendable {
 
   init(_ path: String) {
     given = path
+    if Self.isResolved(path) {
+      (resolved, links) = (path, [])
+      return
+    }
     var rest = Self.components(path.hasPrefix("/") ? path : "\(Self.workingFolder)/\(path)")
     var folder = ""
     var links: [Link] = []
@@ -41,6 +45,13 @@ struct WatchedPath: Hashable, Sendable {
     }
     resolved = folder.isEmpty ? "/" : folder
     self.links = links
+  }
+
+  /// Whether the file exists at this very path and no link leads there: the usual case, which costs little.
+  private static func isResolved(_ path: String) -> Bool {
+    guard let real = realpath(path, nil) else { return false }
+    defer { free(real) }
+    return strcmp(real, path) == 0
   }
 
   /// Last first.

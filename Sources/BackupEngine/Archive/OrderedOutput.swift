@@ -4,14 +4,21 @@ import BackupPolicy
 ///
 /// `@unchecked Sendable`: a slot belongs to one thread at a time; ``OrderedOutput`` hands it over under its lock.
 final class ChunkSlot: @unchecked Sendable {
-  private let input = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
-  private let output = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.maximumSize, alignment: 64)
+  // Owned from init to deinit.
+  private let input: UnsafeMutableRawBufferPointer
+  private let output: UnsafeMutableRawBufferPointer
   /// Number of the chunk, from 0.
   fileprivate(set) var chunk = 0
   /// Bytes of the image.
   var count = 0
   /// What goes into the archive: a member, or the image's bytes themselves.
   private(set) var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+
+  /// - Parameter largest: bytes of the largest chunk that it has room for.
+  fileprivate init(largest: Int) {
+    input = .allocate(byteCount: largest, alignment: 64)
+    output = .allocate(byteCount: GzipMember.maximumSize(of: largest), alignment: 64)
+  }
 
   deinit {
     input.deallocate()
@@ -46,9 +53,12 @@ final class OrderedOutput: @unchecked Sendable {
   private(set) var written: UInt64 = 0
   private(set) var index = MemberIndex()
 
-  init(_ sink: any PayloadSink, slots: Int) {
+  /// - Parameters:
+  ///   - slots: how many chunks may be on their way at once.
+  ///   - largest: bytes of the largest of them.
+  init(_ sink: any PayloadSink, slots: Int, largest: Int = GzipMember.chunkSize) {
     self.sink = sink
-    free = (0..<slots).map { _ in ChunkSlot() }
+    free = (0..<slots).map { _ in ChunkSlot(largest: largest) }
   }
 
   /// The next chunk in a slot, filled by `read` while nobody else reads; nil when none is left or the work was cancelled.

@@ -31,10 +31,12 @@ final class PagesWriter: Sendable {
     to sink: any PayloadSink, file: HashingFileWriter, trailer: (OrderedOutput) -> ArchiveTrailer
   ) throws -> (size: Int64, checksum: [UInt8]) {
     let chunks = headChunks + cut.chunks
-    let order = OrderedOutput(sink, slots: min(chunks, Workers.count + 1))
+    // A change of a few pages must not cost the buffers of a whole database.
+    let largest = min(GzipMember.chunkSize, max(head.count, pages.count * source.pageSize))
+    let order = OrderedOutput(sink, slots: chunks <= 2 ? 1 : min(chunks, Workers.count + 1), largest: largest)
     try Workers.spread(over: chunks) { [self] in
       do {
-        let encoder = try level.map { try GzipMemberEncoder(level: $0) }
+        let encoder = try level.map { try GzipMemberEncoder(level: $0, largest: largest) }
         while let slot = try order.claim(below: chunks, read) {
           try slot.encode(encoder)
           try order.emit(slot)
@@ -83,6 +85,31 @@ struct SnapshotPages: ChangedPageSource {
         into: UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + count)]))
       done += count
     }
+  }
+}
+
+/// From memory: the few pages that a small change consists of, kept as they were compared, so that they are read once and the
+/// snapshot need not last.
+///
+/// `@unchecked Sendable`: filled before it is read, and never changed after.
+final class KeptPages: ChangedPageSource, @unchecked Sendable {
+  let pageSize: Int
+  private var bytes: [UInt8] = []
+  /// False where there were more than are kept; it must not be read then.
+  private(set) var isWhole = true
+
+  init(pageSize: Int) {
+    self.pageSize = pageSize
+  }
+
+  /// Takes the next page.
+  func add(_ page: UnsafeRawBufferPointer) {
+    isWhole = isWhole && bytes.count + page.count <= GzipMember.chunkSize
+    if isWhole { bytes += page } else { bytes = [] }
+  }
+
+  func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws {
+    buffer.copyBytes(from: bytes[(pages.startIndex * pageSize)..<(pages.endIndex * pageSize)])
   }
 }
 

@@ -74,12 +74,11 @@ extension BackupService {
     _ policy: ThinningPolicy, _ repository: Repository
   ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
     let now = environment.now()
-    var before = Timestamp(milliseconds: .min)
     let points = try repository.points()
-    let facts = points.map { point in
+    let suspects = points.map(\.metadata.created).clockSuspects(now: now)
+    let facts = zip(points, suspects).map { point, isSuspect in
       var facts = ThinningPoint(point.metadata)
-      facts.clockSuspect = facts.created < before || facts.created > now.adding(seconds: 60)
-      before = facts.created
+      facts.clockSuspect = isSuspect
       return facts
     }
     return (policy.plan(facts, now: now), points)

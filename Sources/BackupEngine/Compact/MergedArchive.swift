@@ -58,6 +58,7 @@ struct MergedArchive {
     metadata.verified = false
     metadata.verificationDate = nil
     metadata.verificationErrors = []
+    metadata.settleAnomaly()
     return metadata
   }
 }

@@ -11,7 +11,9 @@ enum GzipMember {
   static let headerSize = 20
   static let trailerSize = 8
   /// Deflate never grows a chunk by more than this (stored blocks), and neither does a well-formed member.
-  static let maximumSize = chunkSize + chunkSize / 8 + 1024
+  static let maximumSize = maximumSize(of: chunkSize)
+
+  static func maximumSize(of chunk: Int) -> Int { chunk + chunk / 8 + 1024 }
 
   static func writeHeader(memberSize: Int, to output: UnsafeMutableRawBufferPointer) {
     output.copyBytes(from: [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, 0x48, 0x46, 4, 0])

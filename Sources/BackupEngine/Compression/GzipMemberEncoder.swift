@@ -27,10 +27,11 @@ final class GzipMemberEncoder {
   private var workSize: UInt32 = 0
   private var zlib: UnsafeMutablePointer<z_stream>?
 
-  init(level: CompressionLevel) throws {
+  /// - Parameter largest: bytes of the largest chunk.
+  init(level: CompressionLevel, largest: Int = GzipMember.chunkSize) throws {
     self.level = level
     if level.usesISAL {
-      workSize = cisal_level_buffer_size(Int32(level.value))
+      workSize = cisal_level_buffer_size(Int32(level.value), UInt32(clamping: largest))
       isal = .allocate(capacity: 1)
       work = .allocate(capacity: Int(workSize))
     } else {
@@ -52,7 +53,7 @@ final class GzipMemberEncoder {
     }
   }
 
-  /// Makes one member of a chunk. `output` needs ``GzipMember/maximumSize`` bytes. Returns the member's size.
+  /// Makes one member of a chunk. `output` needs ``GzipMember/maximumSize(of:)`` bytes. Returns the member's size.
   func encode(_ chunk: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws -> Int {
     let room = UnsafeMutableRawBufferPointer(rebasing: output[GzipMember.headerSize...])
     let deflated = try level.usesISAL ? deflateFast(chunk, into: room) : deflateSmall(chunk, into: room)

@@ -21,11 +21,9 @@ struct DatabaseContent: Sendable {
 
   /// The same without what only a full records.
   static func shape(_ connection: DatabaseConnection) -> DatabaseContent {
-    let names = try? connection.rows("SELECT name FROM main.sqlite_schema WHERE type = 'table'")
     var content = DatabaseContent()
-    content.tables = names?.compactMap { if case .text(let name)? = $0.first { name } else { nil } }
-    let free = try? connection.integer("PRAGMA main.freelist_count")
-    content.freePages = (free ?? nil).flatMap { UInt32(exactly: $0) }
+    content.tables = try? connection.tableNames()
+    content.freePages = (try? connection.integer(.freePages)).flatMap { $0 }.flatMap { UInt32(exactly: $0) }
     return content
   }
 }

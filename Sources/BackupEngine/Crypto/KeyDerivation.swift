@@ -1,5 +1,6 @@
 import BackupPolicy
 import COpenSSL
+import Glibc
 
 /// Key derivation as `contrib/FORMAT.md` uses it.
 enum KeyDerivation {
@@ -10,23 +11,52 @@ enum KeyDerivation {
   ///   - info: context, ASCII.
   ///   - count: bytes of output.
   static func hkdf(_ secret: SecretBytes, salt: [UInt8] = [], info: String, count: Int = 32) throws -> SecretBytes {
-    guard let context = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nil) else { throw cryptoFailure("HKDF context") }
-    defer { EVP_PKEY_CTX_free(context) }
-    let label = Array(info.utf8)
+    guard let algorithm, let context = EVP_KDF_CTX_new(algorithm) else { throw cryptoFailure("HKDF context") }
+    defer { EVP_KDF_CTX_free(context) }
     var output = [UInt8](repeating: 0, count: count)
-    var written = count
     let ok = secret.withBytes { key in
-      EVP_PKEY_derive_init(context) > 0
-        && EVP_PKEY_CTX_set_hkdf_md(context, EVP_sha256()) > 0
-        && (salt.isEmpty || EVP_PKEY_CTX_set1_hkdf_salt(context, salt, Int32(salt.count)) > 0)
-        && EVP_PKEY_CTX_set1_hkdf_key(
-          context, key.baseAddress?.assumingMemoryBound(to: UInt8.self), Int32(key.count)) > 0
-        && EVP_PKEY_CTX_add1_hkdf_info(context, label, Int32(label.count)) > 0
-        && EVP_PKEY_derive(context, &output, &written) > 0
+      withParameters(key: key, salt: salt, info: Array(info.utf8)) { EVP_KDF_derive(context, &output, count, $0) > 0 }
     }
-    guard ok, written == count else { throw cryptoFailure("HKDF-SHA256") }
+    guard ok else { throw cryptoFailure("HKDF-SHA256") }
     defer { OPENSSL_cleanse(&output, output.count) }
     return SecretBytes(output)
+  }
+
+  /// Looked up once: that costs several times what a derivation does.
+  ///
+  /// `nonisolated(unsafe)`: an algorithm of OpenSSL's never changes, and contexts of it are made by any thread.
+  private nonisolated(unsafe) static let algorithm = EVP_KDF_fetch(nil, "HKDF", nil)
+
+  /// The names of parameters. OpenSSL keeps a pointer to each, and a Swift string that is passed as an argument is a C string for
+  /// that call alone; these are never freed.
+  ///
+  /// `nonisolated(unsafe)`: nobody writes to them.
+  private nonisolated(unsafe) static let names = (
+    digest: strdup(OSSL_KDF_PARAM_DIGEST), key: strdup(OSSL_KDF_PARAM_KEY), info: strdup(OSSL_KDF_PARAM_INFO),
+    salt: strdup(OSSL_KDF_PARAM_SALT)
+  )
+
+  /// The pointers are good for the call of `body`; OpenSSL only reads, though its parameters are not const.
+  private static func withParameters<Result>(
+    key: UnsafeRawBufferPointer, salt: [UInt8], info: [UInt8], _ body: ([OSSL_PARAM]) -> Result
+  ) -> Result {
+    var (digest, salt, info) = (Array("SHA256".utf8CString), salt, info)
+    return digest.withUnsafeMutableBufferPointer { digest in
+      salt.withUnsafeMutableBytes { salt in
+        info.withUnsafeMutableBytes { info in
+          var parameters = [
+            OSSL_PARAM_construct_utf8_string(names.digest, digest.baseAddress, 0),
+            OSSL_PARAM_construct_octet_string(
+              names.key, UnsafeMutableRawPointer(mutating: key.baseAddress), key.count),
+            OSSL_PARAM_construct_octet_string(names.info, info.baseAddress, info.count),
+          ]
+          if !salt.isEmpty {
+            parameters.append(OSSL_PARAM_construct_octet_string(names.salt, salt.baseAddress, salt.count))
+          }
+          return body(parameters + [OSSL_PARAM_construct_end()])
+        }
+      }
+    }
   }
 
   /// PBKDF2-HMAC-SHA256 (RFC 8018), 32 bytes of output.

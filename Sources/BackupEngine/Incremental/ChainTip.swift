@@ -25,6 +25,10 @@ struct ChainTip {
     try stamps == RepositoryStamps(repository, archive: filename)
   }
 
+  var parent: IncrementalParent {
+    IncrementalParent(id: id, sequence: sequence, filename: filename, digest: state.digest.hex)
+  }
+
   var protection: String { seal == nil ? "none" : ArchiveCipher.aes256GCM.rawValue }
 }
 

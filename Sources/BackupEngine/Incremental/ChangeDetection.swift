@@ -26,9 +26,14 @@ struct ChangeDetection {
       var sum = PageDigest(finished: parent.digest, pageSize: parent.pageSize, pageCount: parent.pageCount)
     else { throw HoldfastError(.failed, "the digest of \(parent.point) is malformed") }
     var detected = DetectedChanges(digest: [])
-    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
+    // Grown as the runs ask for it: a change of a few pages must not cost a buffer for many.
+    var room = UnsafeMutableRawBufferPointer.allocate(byteCount: source.pageSize, alignment: 4096)
     defer { room.deallocate() }
-    try eachRun(changes, limit: room.count / source.pageSize) { run in
+    try eachRun(changes, limit: GzipMember.chunkSize / source.pageSize) { run in
+      if room.count < run.count * source.pageSize {
+        room.deallocate()
+        room = .allocate(byteCount: run.count * source.pageSize, alignment: 4096)
+      }
       let part = UnsafeMutableRawBufferPointer(rebasing: room[..<(run.count * source.pageSize)])
       try source.read(at: Int64(run.lowerBound - 1) * Int64(source.pageSize), into: part)
       try compare(UnsafeRawBufferPointer(part), run, &detected, &sum)

@@ -11,6 +11,8 @@ package final class IncrementalSession {
   private var tip: ChainTip?
   private var mark: [UInt8]?
   var table: PageDigests?
+  /// Where SQLite may copy a database to whose pages cannot be read directly; looked after once.
+  var scratch: String?
   /// When this host's memory of the newest sequence was last written; see ``remember(_:)``.
   var remembered: Int64?
 
@@ -46,11 +48,13 @@ package final class IncrementalSession {
         case .fullNeeded(let reason): return .fullNeeded(reason: reason)
         case .tip(let found): tip = found
         }
-        let (snapshot, changes) = try onDatabase { try state(IncrementalParent(id: tip.id, sequence: tip.sequence)) }
+        let (snapshot, changes) = try onDatabase { try state(tip.parent) }
         defer { snapshot.end() }
+        var content = DatabaseContent.shape(snapshot.connection)
+        if !snapshot.blocksWriters { content.schemaVersion = try? snapshot.connection.schemaVersion() }
         let work = IncrementalWork(
-          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot,
-          content: DatabaseContent.shape(snapshot.connection), started: started)
+          session: self, tip: tip, request: request, progress: progress, snapshot: snapshot, content: content,
+          started: started)
         let (outcome, next) = try work.run(changes, kind)
         self.tip = next
         return outcome

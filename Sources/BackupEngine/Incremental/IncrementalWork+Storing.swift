@@ -20,8 +20,8 @@ extension IncrementalWork {
     metadata.durationMS = environment.monotonic() - started
     let state = PageDigestsHeader(
       point: metadata.id, digest: detected.digest, pageSize: shape.pageSize, pageCount: shape.pageCount)
-    keep(table, state, detected)
     finish(metadata)
+    keep(table, state, detected)
     return (.stored(metadata, snapshot.position), try? nextTip(metadata, state))
   }
 
@@ -41,7 +41,7 @@ extension IncrementalWork {
     metadata.describe(content)
     metadata.anomalies = repository.anomalies(of: metadata, after: tip.history, now: now)
     metadata.settleAnomaly()
-    if !snapshot.blocksWriters { metadata.schemaVersion = try? snapshot.connection.schemaVersion() }
+    metadata.schemaVersion = content.schemaVersion
     return metadata
   }
 

@@ -11,7 +11,7 @@ struct IncrementalWork {
   let request: CreateRequest
   let progress: Progress
   let snapshot: DatabaseSnapshot
-  /// Read while the snapshot is held.
+  /// Read when the snapshot began.
   let content: DatabaseContent
   let started: Int64
 
@@ -36,7 +36,7 @@ struct IncrementalWork {
     }
     return try withChanges(changes, table) { detected, pages in
       guard !detected.pages.isEmpty || shape.pageCount != tip.state.pageCount else {
-        return (.unchanged(since: tip.id, snapshot.position), tip)
+        return (.unchanged(since: tip.parent, snapshot.position), tip)
       }
       return try store(detected, pages, shape, table)
     }
@@ -61,7 +61,15 @@ struct IncrementalWork {
     _ body: (DetectedChanges, any ChangedPageSource) throws -> Result
   ) throws -> Result {
     var detection = ChangeDetection(source: source, table: table, secret: tip.secret, progress: progress)
-    guard snapshot.blocksWriters else { return try body(detection.run(changes), SnapshotPages(snapshot: source)) }
+    guard snapshot.blocksWriters else {
+      let kept = KeptPages(pageSize: source.pageSize)
+      detection.copy = kept.add
+      let detected = try detection.run(changes)
+      guard kept.isWhole else { return try body(detected, SnapshotPages(snapshot: source)) }
+      // A checkpoint of the application's need not wait until the archive is flushed.
+      snapshot.end()
+      return try body(detected, kept)
+    }
     return try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files) { file in
       defer { try? files.unlink(file.path) }
       var size: Int64 = 0

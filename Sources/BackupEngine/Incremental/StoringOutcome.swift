@@ -13,7 +13,8 @@ package enum StoringOutcome: Sendable {
 extension IncrementalSession {
   /// Begins a snapshot the way the engine does; ``store(_:kind:progress:_:)`` ends it.
   package func snapshot(of connection: DatabaseConnection) throws -> DatabaseSnapshot {
-    let scratch = "\(try repository.scratchFolder())/.tmp-copy-\(getpid())"
+    let scratch = try scratch ?? "\(repository.scratchFolder())/.tmp-copy-\(getpid())"
+    self.scratch = scratch
     return try onDatabase {
       try DatabaseSnapshot(connection, scratchPath: scratch, patience: Int(environment.busyTimeout))
     }

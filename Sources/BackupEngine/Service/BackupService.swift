@@ -89,7 +89,7 @@ public final class BackupService: Sendable {
     switch try storeIncremental(request, kind, progress) {
     case .stored(let metadata, _):
       return .stored(metadata, reason: "only what changed since \(metadata.parentID?.text ?? "before")")
-    case .unchanged(let id, _): return .unchanged(since: id)
+    case .unchanged(let parent, _): return .unchanged(since: parent.id)
     case .fullNeeded(let reason): return .stored(try create(request, progress: progress), reason: reason)
     }
   }

@@ -50,7 +50,8 @@ public struct RepositoryStatistics: Sendable {
 }
 
 extension AnomalyHold {
-  fileprivate var json: JSONValue {
+  /// As `stats` and `show` have it.
+  package var json: JSONValue {
     .object([
       "backup_id": .string(anomaly.text), "reason": .string(reason), "since": .string(since.iso8601),
       "ends": .optional(ends?.iso8601), "held": .array(held.map { .string($0.text) }),

@@ -28,7 +28,7 @@ package struct PointByTime: Hashable, Sendable {
     guard let newest = past.map(\.created).max(), let chosen = past.last(where: { $0.created == newest }) else {
       throw nothing(sound, moment, zone)
     }
-    let suspects = points.clockSuspects(now: now)
+    let suspects = Set(zip(points, points.map(\.created).clockSuspects(now: now)).filter(\.1).map(\.0.id))
     return PointByTime(
       id: chosen.id, created: chosen.created, moment: moment,
       warnings: passedOver(points, chosen, moment) + doubts(past, chosen, suspects), zone: zone)

@@ -3,10 +3,15 @@ extension DatabaseConnection {
   ///
   /// Virtual tables and their shadow tables are left out: their rows are not what a person counts.
   func ordinaryTables() throws(DatabaseError) -> [String] {
-    let virtual = try names("type = 'table' AND coalesce(rootpage, 0) = 0")
-    let shadows = Set(virtual.flatMap { table in Self.shadowSuffixes.map { "\(table)_\($0)" } })
-    let tables = try names("type = 'table' AND rootpage > 0 AND substr(name, 1, 7) <> 'sqlite_'")
-    return tables.filter { !shadows.contains($0) }
+    let tables = try tables()
+    let shadows = Set(
+      tables.filter(\.isVirtual).flatMap { table in Self.shadowSuffixes.map { "\(table.name)_\($0)" } })
+    return tables.filter { !$0.isVirtual && !$0.name.hasPrefix("sqlite_") && !shadows.contains($0.name) }.map(\.name)
+  }
+
+  /// Names of all tables, SQLite's own included, in the schema's order.
+  package func tableNames() throws(DatabaseError) -> [String] {
+    try tables().map(\.name)
   }
 
   /// What FTS3/4, FTS5 and R*Tree name their own tables, after the virtual table's name and an underscore.
@@ -14,9 +19,9 @@ extension DatabaseConnection {
     "content", "segments", "segdir", "docsize", "stat", "data", "idx", "config", "node", "parent", "rowid",
   ]
 
-  private func names(_ condition: String) throws(DatabaseError) -> [String] {
-    try rows("SELECT name FROM main.sqlite_schema WHERE \(condition)").compactMap { row in
-      if case .text(let name)? = row.first { name } else { nil }
+  private func tables() throws(DatabaseError) -> [(name: String, isVirtual: Bool)] {
+    try rows(.tables).compactMap { row in
+      if case .text(let name) = row[0], case .integer(let root) = row[1] { (name, root <= 0) } else { nil }
     }
   }
 }

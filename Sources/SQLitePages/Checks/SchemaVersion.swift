@@ -46,6 +46,6 @@ extension DatabaseConnection {
     for tool in tools {
       if let version = try? text(tool.query), !version.isEmpty { return String(version.prefix(200)) }
     }
-    return try text("PRAGMA user_version") ?? "0"
+    return try text(.userVersion) ?? "0"
   }
 }

@@ -23,7 +23,8 @@ struct CheckpointedPages {
   }
 
   func compare() -> ClosingFacts.CheckpointedPages {
-    let current = WALPageMap(pages: numbers, pageCount: header.pageCount).frames(first: 1, count: Int(header.pageCount))
+    var map = WALPageMap(pages: numbers, pageCount: header.pageCount)
+    let current = map.frames(first: 1, count: Int(header.pageCount))
     let copied = compare(current.filter { $0.frame <= backfilled })
     if copied != .unknown { return copied }
     // What the frames before this generation became cannot be told as surely: at most, they say that all is well.

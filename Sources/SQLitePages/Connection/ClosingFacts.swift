@@ -42,7 +42,8 @@ package struct ClosingFacts: Hashable, Sendable {
   package var path: String
   /// Opened without the right to write.
   package var isReadOnly = false
-  /// No `-wal` was there before this connection opened, and one was there right after.
+  /// No `-wal` was there before this connection opened, or one that its application removed meanwhile; and one was there right
+  /// after.
   package var openingCreatedWAL = false
   /// This connection held the database exclusively and truncated the WAL to nothing.
   package var emptiedWAL = false

@@ -6,7 +6,7 @@ extension DatabaseConnection {
     var facts = ClosingFacts(
       path: path, filesAtOpen: filesAtOpen, filesNow: DatabaseFiles(resolvedPath: resolvedPath))
     facts.isReadOnly = sqlite3_db_readonly(handle, "main") != 0
-    facts.openingCreatedWAL = !hadWAL && filesAtOpen.wal != nil
+    facts.openingCreatedWAL = createdWAL
     facts.emptiedWAL = emptiedWAL
     facts.opening = opening
     facts.now = FileClock.now()

@@ -50,6 +50,11 @@ extension DatabaseConnection {
       let bound = csqlite_bind_text(statement, Int32(index + 1), text)
       guard bound == SQLITE_OK else { throw failure(bound) }
     }
+    return try rows(of: statement, limit: limit)
+  }
+
+  /// What is left of a statement that has been prepared.
+  func rows(of statement: OpaquePointer?, limit: Int) throws(DatabaseError) -> [[DatabaseValue]] {
     var rows: [[DatabaseValue]] = []
     while rows.count < limit {
       let result = sqlite3_step(statement)

@@ -45,9 +45,13 @@ package final class DatabaseConnection {
   package private(set) var closing: ClosingRule?
   /// A `-wal` was there before this connection was opened.
   package let hadWAL: Bool
+  /// The `-wal` that was there right after opening exists through this connection.
+  private(set) var createdWAL = false
   private(set) var filesAtOpen: DatabaseFiles
   private(set) var opening: OpeningFacts?
   private var deadline: Deadline?
+  /// Compiled so far; finalized before the handle is closed.
+  var standing: [StandingStatement: OpaquePointer] = [:]
 
   /// Opens the database and reads its schema once, so that whatever is wrong with it shows here.
   ///
@@ -56,6 +60,7 @@ package final class DatabaseConnection {
   package init(path: String, access: Access, busyTimeout milliseconds: Int32 = 5000) throws {
     let location = try DatabaseLocation(path, mayBeCreated: access == .scratch)
     let before = FileFacts(path: location.resolved)
+    let logBefore = FileFacts(path: location.resolved + "-wal")
     let opened = try OpenedHandle(location, access: access, busyTimeout: milliseconds)
     self.path = path
     self.access = access
@@ -68,12 +73,24 @@ package final class DatabaseConnection {
     resolvedPath = sqlite3_db_filename(opened.handle, "main").map { String(cString: $0) } ?? location.resolved
     filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
     // From here on a throw runs deinit, which closes the handle.
-    defer { filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath) }
+    defer { noteFiles(logBefore) }
     try configure()
-    _ = try integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
-    isWAL = try text("PRAGMA journal_mode") == "wal"
+    try rows(.firstRead)
+    isWAL = try text(.journalMode) == "wal"
     opening = openingFacts(before: before)
-    if access == .observer, !hadWAL { SideFiles.shareWithOwner(of: resolvedPath) }
+    noteFiles(logBefore)
+    if access == .observer, !hadWAL || createdWAL { SideFiles.shareWithOwner(of: resolvedPath) }
+  }
+
+  /// Which files were opened.
+  ///
+  /// - Parameter logBefore: the `-wal` before. Where that had content and this one has none, an application in exclusive mode
+  ///   closed, and so removed its own, while this connection waited for the lock.
+  private func noteFiles(_ logBefore: FileFacts?) {
+    filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath)
+    let hadContent = (logBefore?.size ?? 0) > 0
+    let isAnother = hadContent && FileFacts(path: resolvedPath + "-wal")?.size == 0
+    createdWAL = filesAtOpen.wal != nil && (!hadWAL || isAnother)
   }
 
   deinit { close() }
@@ -93,6 +110,7 @@ package final class DatabaseConnection {
     }
     deadline?.cancel()
     deadline = nil
+    finalizeStatements()
     self.handle = nil
     sqlite3_close_v2(handle)
   }

@@ -10,7 +10,8 @@ package final class ExclusiveHold {
   /// - Throws: `.busy` (or `.exclusive`) where anybody has it open (WAL) or is in a transaction (rollback journal).
   package init(path: String, busyTimeout: Int32) throws {
     connection = try DatabaseConnection(path: path, access: .exclusive, busyTimeout: busyTimeout)
-    try connection.execute("BEGIN EXCLUSIVE; COMMIT")
+    // Not COMMIT: that would give an empty file its first page.
+    try connection.execute("BEGIN EXCLUSIVE; ROLLBACK")
   }
 
   /// Whether nothing was committed since a snapshot was taken there. Asked before ``emptyWAL()``; a checkpoint by somebody

@@ -19,7 +19,8 @@ package final class DatabaseSnapshot: @unchecked Sendable {
   /// For queries of the same state. Its transaction ends with the snapshot.
   package let connection: DatabaseConnection
 
-  private let reader: PageReader
+  // Used under the mutex.
+  private var reader: PageReader
   private let scratch: ScratchCopy?
   private var ended = false
 
@@ -83,7 +84,7 @@ package final class DatabaseSnapshot: @unchecked Sendable {
     withMutex {
       guard !ended else { return }
       ended = true
-      try? connection.execute("COMMIT")
+      _ = try? connection.rows(.commit)
       scratch?.remove()
     }
   }

@@ -7,7 +7,7 @@ struct PageReader {
   let database: SQLiteFile
   /// Nil where nothing comes from the WAL.
   let wal: SQLiteFile?
-  let map: WALPageMap
+  var map: WALPageMap
   /// The generation that every frame must belong to.
   let salts: UInt64
 
@@ -15,7 +15,7 @@ struct PageReader {
   private static let largestRead = 16 << 20
 
   /// Pages `first..<first + count` into `buffer`; `lockPage` as zeros.
-  func read(first: UInt32, count: Int, lockPage: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
+  mutating func read(first: UInt32, count: Int, lockPage: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
     let lock = Int(lockPage) - Int(first)
     if lock >= 0, lock < count {
       try readDatabase(first: first, into: slice(buffer, 0, lock))
@@ -27,6 +27,15 @@ struct PageReader {
     guard let wal else { return }
     for (page, frame) in map.frames(first: first, count: count) where page != lockPage {
       try readFrame(frame, page: page, from: wal, into: slice(buffer, Int(page - first), 1))
+    }
+  }
+
+  /// Page 1, which every snapshot looks at and often nothing else.
+  func readHeader(into buffer: UnsafeMutableRawBufferPointer) throws {
+    if let wal, let frame = map.newestFrame(of: 1) {
+      try readFrame(frame, page: 1, from: wal, into: slice(buffer, 0, 1))
+    } else {
+      try readDatabase(first: 1, into: slice(buffer, 0, 1))
     }
   }
 

@@ -9,7 +9,7 @@ struct SnapshotState {
 
   init(_ connection: DatabaseConnection, _ transaction: SnapshotTransaction, scratchPath: String) throws {
     let pageSize = Int(try connection.integer("PRAGMA page_size") ?? 0)
-    let pageCount = UInt32(truncatingIfNeeded: try connection.integer("PRAGMA page_count") ?? 0)
+    let pageCount = UInt32(truncatingIfNeeded: try connection.integer(.pageCount) ?? 0)
     if case .throughSQLite = transaction.pages {
       scratch = try ScratchCopy(of: connection, at: scratchPath)
     } else {
@@ -18,17 +18,15 @@ struct SnapshotState {
     reader = try Self.reader(connection, transaction, scratch, pageSize: pageSize, pageCount: pageCount)
     let header = try Self.header(reader, pageCount: pageCount)
     geometry = DatabaseGeometry(
-      pageSize: pageSize, pageCount: pageCount, reservedBytes: Int(header[20]),
-      freePages: UInt32(truncatingIfNeeded: try connection.integer("PRAGMA freelist_count") ?? 0),
-      textEncoding: try connection.text("PRAGMA encoding") ?? "UTF-8",
-      journalMode: transaction.isWAL && header[18] == 2
-        ? "wal" : try connection.text("PRAGMA journal_mode") ?? "delete",
-      userVersion: Int32(truncatingIfNeeded: try connection.integer("PRAGMA user_version") ?? 0))
+      pageSize: pageSize, pageCount: pageCount, reservedBytes: Int(header[20]), freePages: header.word(36),
+      textEncoding: Self.encodings[header.word(56)] ?? "UTF-8",
+      journalMode: transaction.isWAL && header[18] == 2 ? "wal" : try connection.text(.journalMode) ?? "delete",
+      userVersion: Int32(bitPattern: header.word(60)))
     let facts = FileFacts(path: connection.resolvedPath)
     position = SnapshotPosition(
       database: facts?.identity,
       wal: transaction.header.map { SnapshotPosition.WAL($0, backfilled: transaction.backfilled) },
-      changeCounter: header[24..<28].reduce(0) { $0 << 8 | UInt32($1) }, facts: facts,
+      changeCounter: header.word(24), facts: facts,
       stampBefore: transaction.stampBefore, hasUnpublishedCommit: Self.hasUnpublishedCommit(connection, transaction))
   }
 
@@ -59,12 +57,23 @@ struct SnapshotState {
       map: WALPageMap(pages: frames, pageCount: pageCount), salts: header.salts)
   }
 
-  /// The 100 bytes of the database header (zeros in an empty database).
+  /// Page 1, which begins with the database header (<https://www.sqlite.org/fileformat.html#the_database_header>); zeros in
+  /// an empty database.
   private static func header(_ reader: PageReader, pageCount: UInt32) throws -> [UInt8] {
     var page = [UInt8](repeating: 0, count: reader.pageSize)
     guard pageCount > 0 else { return page }
-    try page.withUnsafeMutableBytes { try reader.read(first: 1, count: 1, lockPage: 0, into: $0) }
+    try page.withUnsafeMutableBytes { try reader.readHeader(into: $0) }
     return page
+  }
+
+  /// As `PRAGMA encoding` spells them, by their number in the header; an empty database has none yet.
+  private static let encodings: [UInt32: String] = [1: "UTF-8", 2: "UTF-16le", 3: "UTF-16be"]
+}
+
+extension [UInt8] {
+  /// The big-endian number at an offset of the database header.
+  fileprivate func word(_ offset: Int) -> UInt32 {
+    self[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
 }
 

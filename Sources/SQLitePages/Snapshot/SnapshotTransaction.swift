@@ -53,12 +53,12 @@ struct SnapshotTransaction {
     let stamp = FileStamp(path: connection.resolvedPath)
     let before = connection.walIndex()?.readHeader()
     hook?(.headerRead)
-    try connection.execute("BEGIN")
+    try connection.rows(.begin)
     do {
-      _ = try connection.integer("SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
+      try connection.rows(.firstRead)
       hook?(.begun)
       try requireSameFile(connection)
-      connection.isWAL = try connection.text("PRAGMA journal_mode") == "wal"
+      connection.isWAL = try connection.text(.journalMode) == "wal"
       guard connection.isWAL || connection.isImmutable else {
         return SnapshotTransaction(
           pages: .database, isWAL: false, header: nil, backfilled: 0, stampBefore: stamp)
@@ -71,7 +71,7 @@ struct SnapshotTransaction {
       try? connection.execute("ROLLBACK")
       throw error
     }
-    try connection.execute("COMMIT")
+    try connection.rows(.commit)
     return nil
   }
 

@@ -31,8 +31,7 @@ struct Stats: ParsableCommand {
     fields.add("Oldest", statistics.oldest.map(zone.wallClock))
     fields.add("Newest", statistics.newest.map(zone.wallClock))
     for hold in holds {
-      let until = hold.ends.map { "until \(zone.wallClock($0))" } ?? "as long as its clock is in doubt"
-      fields.add("Hold", "\(hold.anomaly) holds \(hold.held.count.grouped), \(until)")
+      fields.add("Hold", "\(hold.anomaly) holds \(hold.held.count.grouped), \(hold.until(zone))")
     }
     return ["Backup statistics:", ""] + fields.lines(indent: 2, width: 21)
   }

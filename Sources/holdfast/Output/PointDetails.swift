@@ -6,13 +6,17 @@ struct PointDetails {
   let point: StoredPoint
   /// What a restore of it would read; nil where that is not all there.
   let chain: PointChain?
+  /// Those that keep this point, and the one that it is the reason for.
+  let holds: [AnomalyHold]
   /// The clocks that times are shown by.
   let zone: ZoneRules
   private var metadata: PointMetadata { point.metadata }
 
-  init(_ point: StoredPoint, chain: PointChain?, zone: ZoneRules) {
+  /// - Parameter holds: all that there are now.
+  init(_ point: StoredPoint, chain: PointChain?, holds: [AnomalyHold] = [], zone: ZoneRules) {
     self.point = point
     self.chain = chain
+    self.holds = holds.filter { $0.anomaly == point.id || $0.held.contains(point.id) }
     self.zone = zone
   }
 
@@ -39,7 +43,8 @@ struct PointDetails {
     return chain.links.map { "      \($0.id)  \(PointLine($0, zone: zone).text)" }
   }
 
-  /// The metadata, and under `chain` what a restore reads; null where that is not all there.
+  /// The metadata; under `chain` what a restore reads, null where that is not all there; and where there are any, under `holds`
+  /// the holds that concern the point.
   var json: JSONValue {
     guard case .object(var keys) = point.json else { return point.json }
     keys["chain"] =
@@ -53,6 +58,7 @@ struct PointDetails {
             ])
           })
       } ?? .null
+    if !holds.isEmpty { keys["holds"] = .array(holds.map(\.json)) }
     return .object(keys)
   }
 
@@ -81,8 +87,18 @@ struct PointDetails {
     for error in metadata.verificationErrors { fields.add("Failed", error) }
     for anomaly in metadata.allAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Accepted", metadata.acceptedAt.map(zone.wallClock))
+    for hold in holds { addHold(hold, &fields) }
     fields.add("Checksum", metadata.checksum.map { "sha256 \($0)" })
     fields.add("Digest", metadata.digest)
+  }
+
+  private func addHold(_ hold: AnomalyHold, _ fields: inout FieldList) {
+    let until = "\(hold.until(zone)); holdfast accept \(hold.anomaly) ends that"
+    if hold.anomaly == point.id {
+      fields.add("Holds", "\(hold.held.count.grouped) older, \(until)")
+    } else {
+      fields.add("Held", "for \(hold.anomaly), which \(hold.reason), \(until)")
+    }
   }
 
   private func addOrigin(_ fields: inout FieldList) {
@@ -94,5 +110,12 @@ struct PointDetails {
     fields.add("Host", metadata.host)
     fields.add("Took", metadata.durationMS.map { "\($0.grouped) ms" })
     fields.add("Made by", metadata.holdfastVersion.map { "holdfast \($0)" })
+  }
+}
+
+extension AnomalyHold {
+  /// When it ends by itself: `until 2026-12-22 14:03:00`.
+  func until(_ zone: ZoneRules) -> String {
+    ends.map { "until \(zone.wallClock($0))" } ?? "as long as its clock is in doubt"
   }
 }

@@ -113,6 +113,13 @@ class Work:
         for _ in range(3):
             self.transaction(chosen.randint(1, 1000), chosen)
 
+    def adopt(self, lineage, seed):
+        """The first commit after a restore."""
+        self.transaction(5, random.Random(seed), lineage)
+
+    def mode(self):
+        return {"mode": self.connection.execute("PRAGMA journal_mode").fetchone()[0].upper()}
+
     def burst(self, seconds, pause, seed):
         """Commits of 1 to 1000 rows, most of them small, with pauses of up to `pause` seconds."""
         chosen, end, commits = random.Random(seed), time.monotonic() + seconds, 0

@@ -23,10 +23,13 @@ class Look:
     descriptors: int
     threads: int
     zombies: int
+    stored: int   # bytes of all that is in the repository
 
 
 class Guard:
-    def __init__(self, binary, database, folder, backups):
+    def __init__(self, binary, database, folder, backups, clock):
+        self.clock = clock
+        self.gone = set()   # points that a command was told to remove
         self.binary, self.database, self.folder, self.backups = binary, database, folder, backups
         os.makedirs(backups, mode=0o700, exist_ok=True)
         self.process, self.life, self.options = None, 0, []
@@ -41,7 +44,8 @@ class Guard:
         self.options = list(options) or self.options
         self.process = subprocess.Popen(
             [self.binary, "agent", "--database", self.database, "--backup-dir", self.backups, *self.options],
-            env=environment(self.folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            env=environment(self.folder, **self.clock.environment()), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.life += 1
         reader = threading.Thread(target=self.read, args=(self.process.stderr,), daemon=True)
         reader.start()
@@ -103,10 +107,23 @@ class Guard:
         done = self.run("restore", point, "--to", path, "--yes", "--quiet")
         return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else None
 
-    def run(self, command, *arguments):
-        return subprocess.run(
-            [self.binary, command, *arguments, "--database", self.database, "--backup-dir", self.backups],
-            env=environment(self.folder), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    def run(self, command, *arguments, ahead=0):
+        return subprocess.run(**self.command(command, *arguments, ahead=ahead), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+
+    def kill_within(self, seconds, *arguments, ahead=0):
+        """Starts a command and kills it after that time; its exit code, negative where it was killed."""
+        process = subprocess.Popen(**self.command(*arguments, ahead=ahead), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.kill()
+        return process.wait()
+
+    def command(self, command, *arguments, ahead):
+        return {
+            "args": [self.binary, command, *arguments, "--database", self.database, "--backup-dir", self.backups],
+            "env": environment(self.folder, **self.clock.environment(ahead)), "stdin": subprocess.DEVNULL,
+        }
 
     # What it uses
 
@@ -118,5 +135,19 @@ class Guard:
             if not self.is_alive:
                 continue
             life, now = self.life, self.usage()
-            if now.threads:
-                self.looks.append(Look(time.monotonic(), life, now.resident, now.descriptors, now.threads, now.zombies))
+            # One that was killed meanwhile is a zombie until somebody waits for it.
+            if now.threads and self.is_alive and self.life == life:
+                self.looks.append(Look(time.monotonic(), life, now.resident, now.descriptors, now.threads, now.zombies,
+                                       stored(self.backups)))
+
+
+def stored(folder):
+    """Bytes of all files in a folder, as they are meanwhile."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                pass
+    return total

@@ -98,11 +98,11 @@ def trim(connection, sums):
 
 
 def write(connection, rows, random, lineage=None):
-    """Writes a transaction's changes, up to but not including its COMMIT. With a lineage it is the first transaction.
+    """Writes a transaction's changes, up to but not including its COMMIT. With a lineage it is the first one of that.
 
     Returns the state that the commit will make.
     """
-    if lineage:
+    if lineage and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         for statement in SCHEMA:
             connection.execute(statement)
         before, sums = State(lineage, 0, ""), Sums()
@@ -112,7 +112,8 @@ def write(connection, rows, random, lineage=None):
     insert_items(connection, seq, rows, random, sums)
     put_notes(connection, seq, rows // 20 + 1, random, sums)
     trim(connection, sums)
-    state = State(before.lineage, seq, chained(before.lineage, seq, sums, before.hash))
+    lineage = lineage or before.lineage
+    state = State(lineage, seq, chained(lineage, seq, sums, before.hash))
     connection.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                        (seq, state.lineage, *sums.values(), before.hash, state.hash))
     return state

@@ -1,33 +1,12 @@
-"""What happens to the database and to the agent, one phase at a time.
+"""What happens to the database, one phase at a time.
 
 A phase does something and says what the agent owes for it. `stage` is the Stage of soaking/stage.py: the applications, the
 agent, the history, and one source of randomness.
 """
 import os, time
-from dataclasses import dataclass
 
-MISSING, EMPTY = r"there is no database|was removed or moved", r"is empty"
-BUSY = r"locked|busy|exclusive"
-CALM = 1.5   # seconds in which the agent has seen to what there was
-FULL = r"[Nn]o space"
-ODD = r"another file has taken the place|is anomalous|has no table any more"
-DAMAGED = r"not a SQLite database|malformed|damaged|corrupt"
-
-
-@dataclass
-class Owed:
-    """What a phase makes the agent owe."""
-    least: int = 0        # points
-    most: int = 0
-    allowed: str = ""     # complaints that may be in the log
-    required: str = ""    # a complaint that has to be in the log
-    absent: bool = False  # there is no database after it
-    idle: bool = False    # the agent has nothing to do: its processor time counts
-
-
-def one(stage, since):
-    """One point for a burst that began at `since`, or the more that its pauses and its length allow."""
-    return Owed(1, stage.most_points(since))
+from soaking import commands, lives
+from soaking.owed import BUSY, CALM, DAMAGED, EMPTY, FULL, MISSING, ODD, Owed, one
 
 
 # Writing
@@ -86,9 +65,10 @@ def slow_commit(stage):
 
 
 def rollback(stage):
+    """Nothing; but with a rollback journal SQLite does not put back the pages that were free before, so they differ."""
     writers = stage.writers(1)
     writers[0].ask("slow", rows=1000, hold=stage.random.choice([0, 1]), end="ROLLBACK", seed=stage.seed())
-    return Owed()
+    return Owed(most=int(stage.mode == "DELETE"))
 
 
 def vacuum(stage):
@@ -201,7 +181,9 @@ def damage(stage):
 
 
 def recreate(stage):
-    """After the three above: an application makes its database anew, or a good file is put there."""
+    """After the three above: a point is restored, an application makes its database anew, or a good file is put there."""
+    if stage.random.random() < 0.4:
+        return commands.restored(stage)
     if os.path.exists(stage.database) and os.path.getsize(stage.database) > 0 or stage.random.random() < 0.3:
         return move_over(stage)
     since, application = time.monotonic(), stage.application(open_it=False)
@@ -210,49 +192,7 @@ def recreate(stage):
     return Owed(1, stage.most_points(since), allowed=ODD)
 
 
-# The agent itself
-
-def killed_agent(stage):
-    """At any moment of a burst or of the backup after it. What it stored and could not note may be stored once more."""
-    seconds, log = stage.random.uniform(0.1, 2), len(stage.guard.lines)
-    writers = stage.writers(2)
-    for writer in writers:
-        writer.tell("burst", seconds=seconds, pause=0.02, seed=stage.seed())
-    if stage.random.random() < 0.5:
-        time.sleep(stage.random.uniform(0, seconds + stage.debounce))
-    else:
-        stage.guard.wait_for(r"backing up", since=log)
-        time.sleep(stage.random.uniform(0, 0.03))
-    stage.kill_agent()
-    time.sleep(stage.random.choice([0, 1]))
-    stage.guard.start()
-    for writer in writers:
-        writer.answer()
-    stage.maybe_close(writers)
-    return Owed(1, 3)
-
-
-def killed_agent_quiet(stage):
-    """It had nothing to do, so it has nothing to do."""
-    stage.kill_agent()
-    stage.guard.start()
-    return Owed()
-
-
-def restart(stage):
-    stage.stop_agent()
-    stage.guard.start()
-    return Owed()
-
-
-def changed_while_down(stage):
-    stage.stop_agent()
-    writers = stage.writers(2)
-    writers[0].ask("burst", seconds=0.5, pause=0.02, seed=stage.seed())
-    stage.maybe_close(writers)
-    stage.guard.start()
-    return Owed(1, 1)
-
+# The disk
 
 def full_disk(stage):
     """Backups fail until there is room again, then the one that is owed comes by itself."""
@@ -268,7 +208,6 @@ def full_disk(stage):
 WRITING = [burst, killed_writer, crash, single, steady, slow_commit, rollback, vacuum, rollback_journal, exclusive]
 STILL = [quiet, reader, passers_by, checkpoint, last_close]
 REPLACING = [move_over, remove, empty, damage]
-AGENT = [killed_agent, killed_agent, killed_agent_quiet, restart, changed_while_down]
 FAULTS = [full_disk]
-EVERY = WRITING + STILL + REPLACING + AGENT + FAULTS
-COMMON = [burst] * 6 + [single] * 3 + [killed_writer, quiet]
+EVERY = WRITING + STILL + REPLACING + FAULTS + lives.EVERY + commands.EVERY
+COMMON = [burst] * 5 + [single] * 2 + [killed_writer]

@@ -8,35 +8,51 @@ class Proof:
     def __init__(self, guard, history, folder, violation):
         self.guard, self.history, self.folder, self.violation = guard, history, folder, violation
         self.known = {}   # point -> the state it holds
+        self.seen = set()
         self.count = 0
         self.newest = None
 
     def prove_new(self, points, final):
-        """The points of one phase; the newest holds one of the states in `final`, where such are given."""
-        if not points:
-            return
-        listed = [point["backup_id"] for point in self.guard.listed()]
-        for point in points - set(listed):
+        """The points of one phase; the newest holds one of the states in `final`, where such are given.
+
+        What was stored between two phases is proved with those of the second.
+        """
+        listed = self.guard.listed()
+        names = [point["backup_id"] for point in listed]
+        for point in points - set(names) - self.guard.gone:
             # Retention may take a point soon, but not one of the newest.
             self.violation(f"{point} was said to be stored and is not listed")
-        ordered = [point for point in listed if point in points]
-        for point in ordered:
-            self.check_order(point, self.prove(point))
-        if final and ordered and (held := self.known.get(ordered[-1])) and held not in final:
+        for point in listed:
+            if point["backup_id"] not in self.seen and is_provable(point):
+                self.check_order(point, self.prove(point["backup_id"]))
+        self.seen |= set(names)
+        newest = next((name for name in reversed(names) if name in points), None)
+        if final and (held := self.known.get(newest)) and held not in final:
             ends = ", ".join(sorted(map(str, final)))
-            self.violation(f"{ordered[-1]} is the newest and holds {held}; the database ended at {ends}")
+            self.violation(f"{newest} is the newest and holds {held}; the database ended at {ends}")
+        return listed
+
+    def holds(self, stage):
+        """Whether the newest point of the database's own history holds the state that the database is in."""
+        listed = [point for point in self.guard.listed() if point["backup_type"] != "safety"]
+        return not listed or self.known.get(listed[-1]["backup_id"]) in self.history.read().final(stage.lineage)
 
     def check_order(self, point, state):
         """A later point holds no earlier state."""
         if state and self.newest and state.lineage == self.newest.lineage and state.seq < self.newest.seq:
-            self.violation(f"{point} holds {state}, and an earlier point {self.newest}")
+            self.violation(f"{point['backup_id']} holds {state}, and an earlier point {self.newest}")
         self.newest = state or self.newest
 
     def prove_all(self):
         """Every point that is there; those that were proved before hold what they held then."""
-        for point in [point["backup_id"] for point in self.guard.listed()]:
-            before = self.known.get(point)
-            if (state := self.prove(point)) != before and before:
+        self.prove_new(set(), None)
+        self.prove_again(set(self.known))
+
+    def prove_again(self, points):
+        listed = {point["backup_id"] for point in self.guard.listed()}
+        for point in sorted(points & listed & set(self.known)):
+            before = self.known[point]
+            if (state := self.prove(point)) != before:
                 self.violation(f"{point} holds {state}, and held {before}")
 
     def prove(self, point):
@@ -57,3 +73,8 @@ class Proof:
             return self.violation(f"{point} holds {state}, which was never committed")
         self.known[point] = state
         return state
+
+
+def is_provable(point):
+    """Not what a restore put aside of a database that was damaged or empty."""
+    return point["kind"] != "raw" and not (point["backup_type"] == "safety" and point["original_size"] == 0)

@@ -1,5 +1,6 @@
-"""What has to be true after all."""
-import os, statistics
+"""What has to be true after all, and of what is gone."""
+import os, statistics, time
+from datetime import datetime
 
 MIB = 2**20
 WARM_UP = 60   # seconds in which an allocator takes what it will need
@@ -34,3 +35,50 @@ def leftovers(backups):
     """Temporary files that nobody will need."""
     found = [os.path.join(folder, name) for folder, _, names in os.walk(backups) for name in names if ".tmp" in name]
     return [f"left over: {', '.join(found)}"] if found else []
+
+
+class Departures:
+    """Points go when a command or a rule says so, and not before."""
+    YOUNG = 3600   # seconds in which thinning leaves every point
+
+    def __init__(self, guard, max_backups):
+        self.guard, self.max_backups = guard, max_backups
+        self.there = {}         # points by ID, as they were last seen
+        self.by_agent = set()
+
+    def check(self, listed, unseen):
+        """What is wrong with what is gone since the last call; nothing where a command died while it removed points."""
+        before, self.there = self.there, {point["backup_id"]: point for point in listed}
+        gone = {name: point for name, point in before.items() if name not in self.there and name not in self.guard.gone}
+        self.by_agent |= set(gone)
+        fulls = sum(is_counted(point) for point in listed)
+        return [] if unseen else [words for point in gone.values() if (words := self.objection(point, fulls))]
+
+    def objection(self, point, fulls):
+        name, age = point["backup_id"], self.age(point)
+        if point["kind"] == "incremental" and point["chain_id"] in self.there and age < self.YOUNG:
+            return f"{name} is gone, {age:.0f} s old, and its full is there"
+        if is_counted(point) and fulls < self.max_backups:
+            return f"{name}, a full, is gone, and {fulls} are left of {self.max_backups}"
+        return None
+
+    def age(self, point):
+        created = datetime.fromisoformat(point["created_at"].replace("Z", "+00:00"))
+        return time.time() + self.guard.clock.ahead - created.timestamp()
+
+
+def is_counted(point):
+    """Whether max_backups is about it."""
+    return point["kind"] == "full" and point["backup_type"] in ("manual", "scheduled")
+
+
+def counted(listed, max_backups, thinned):
+    """After a cleanup with nothing held, and where `thinned` after a compaction a week later."""
+    fulls = sum(is_counted(point) for point in listed)
+    words = [f"{fulls} fulls are there, not the newest {max_backups}"] if fulls > max_backups else []
+    old = [point["backup_id"] for point in listed
+           if point["kind"] == "incremental" and point["backup_type"] == "change" and not point["verified"]]
+    # The newest point stays, the newest of the database's own history, and what others still need.
+    if thinned and len(old) > 3:
+        words.append(f"{len(old)} incrementals of changes outlived a week: {', '.join(old[:6])}")
+    return words

@@ -2,18 +2,20 @@
 import random, re, sys, time
 
 from agents import make_key
-from soaking import phases
+from soaking import lives, phases
 from soaking.application import Refused
+from soaking.clock import Clock
 from soaking.guard import Guard
+from soaking.owed import Owed
 from soaking.proof import Proof
-from soaking.reckoning import flatness, leftovers
+from soaking.reckoning import Departures, counted, flatness, leftovers
 from soaking.stage import Stage
 from usage import TICK, Meanwhile
 
 QUIET = 3            # seconds without a new point until a phase is over
 LONGER = 4.5         # where no point is owed: the agent looks again for up to 4 s
 PATIENCE = 90        # seconds that a point may take, after failures for instance
-FIRST_PART = 0.4     # of the time; ten minutes at most
+LIVES = 0.6          # of the time in which the agent lives many lives; it has one in the rest
 BUSY_SHARE = 0.02    # of a processor that an idle agent may use, and two ticks
 
 
@@ -22,10 +24,14 @@ class Soak:
         self.given, self.place = given, place
         self.random = random.Random(given.seed)
         make_key(given.binary, place.folder)
-        self.guard = Guard(given.binary, f"{place.folder}/app.db", place.folder, f"{place.limited}/backups")
+        self.guard = Guard(given.binary, f"{place.folder}/app.db", place.folder, f"{place.limited}/backups",
+                           Clock(place.folder))
         self.stage = Stage(self.random, self.guard, place.folder, place.limited, self.violation)
         self.proof = Proof(self.guard, self.stage.history, place.folder, self.violation)
+        self.stage.proof = self.proof
+        self.departures = Departures(self.guard, given.max_backups)
         self.violations, self.counts, self.idle = [], {}, []
+        self.began = {}   # phase -> when each began
         self.phase, self.number = "start", 0
         self.start = time.monotonic()
 
@@ -45,8 +51,8 @@ class Soak:
         try:
             self.begin()
             seconds = self.given.minutes * 60
-            self.play(min(seconds * FIRST_PART, 600), restarts=True)
-            self.perform(self.thinning)
+            self.play(seconds * LIVES, restarts=True)
+            self.perform(self.last_life)
             self.play(seconds, restarts=False)
             self.end()
         finally:
@@ -63,17 +69,16 @@ class Soak:
 
     def first(self, stage):
         """The start of the agent, with a database that it has never seen."""
-        self.guard.start()
-        return phases.Owed(1, 1)
+        self.guard.start("--max-backups", str(self.given.max_backups), "--schedule", self.given.schedule)
+        return Owed(1, 1)
 
-    def thinning(self, stage):
-        """The agent's last start: from here on it removes old points."""
-        stage.stop_agent()
-        self.guard.start("--max-backups", str(self.given.max_backups))
-        return phases.Owed()
+    def last_life(self, stage):
+        """The agent's last start: from here on its memory and its descriptors have to stay flat."""
+        return lives.restart(stage)
 
     def play(self, until, restarts):
-        kinds = [kind for kind in phases.EVERY if (restarts or kind not in phases.AGENT)]
+        kinds = [kind for kind in phases.EVERY if (restarts or kind not in lives.EVERY)]
+        kinds = [kind for kind in kinds if self.guard.clock.can_pass or kind is not lives.days_later]
         kinds = [kind for kind in kinds if self.place.can_fill or kind not in phases.FAULTS]
         if self.given.only:
             kinds = [kind for kind in kinds if kind.__name__ in self.given.only.split(",")]
@@ -92,15 +97,24 @@ class Soak:
         self.number += 1
         self.phase = kind.__name__
         known, log, start = self.guard.points(), len(self.guard.lines), time.monotonic()
+        is_stored = self.proof.holds(self.stage)
+        self.began.setdefault(self.phase, []).append(start - self.start)
         used = self.guard.usage() if self.guard.is_alive else None
         owed = self.act(kind)
-        if owed.idle:
-            self.check_idle(used, time.monotonic() - start)
+        # Somebody removed the point that held the last state: the agent stores it again when it next looks.
+        owed.most += not is_stored
+        seconds, busy = time.monotonic() - start, self.guard.usage() - used if owed.idle else None
         new = self.settle(owed, known, log)
-        self.check_count(owed, new, start)
+        listed = self.check_points(owed, new)
+        scheduled = sum(point["backup_type"] == "scheduled" for point in listed if point["backup_id"] in new)
+        if owed.idle and not scheduled:
+            self.check_idle(busy.ticks * TICK, seconds)
+        self.check_count(owed, new, scheduled, start)
         self.check_log(owed, log)
-        self.check_points(owed, new)
         self.stage.check_nothing_left()
+        for words in self.departures.check(listed, self.stage.let_go_unseen):
+            self.violation(words)
+        self.stage.let_go_unseen = False
         return owed
 
     def act(self, kind):
@@ -113,7 +127,7 @@ class Soak:
                 self.stage.kill(application)
             if not self.guard.is_alive:
                 self.guard.start()
-            return phases.Owed(most=sys.maxsize)
+            return Owed(most=sys.maxsize)
 
     def settle(self, owed, known, log):
         """Waits for what is owed, then until nothing more comes; the new points."""
@@ -131,12 +145,12 @@ class Soak:
     def has_complained(self, owed, log):
         return not owed.required or any(re.search(owed.required, line.text) for line in self.guard.lines[log:])
 
-    def check_count(self, owed, new, start):
-        kind = self.phase
+    def check_count(self, owed, new, scheduled, start):
+        kind, most = self.phase, owed.most + scheduled
         self.counts.setdefault(kind, []).append(len(new))
-        expected = str(owed.least) if owed.least == owed.most else f"{owed.least} to {owed.most}"
+        expected = str(owed.least) if owed.least == most else f"{owed.least} to {most}"
         self.say(f"{self.number:4} {kind}: {len(new)} of {expected} points")
-        if not owed.least <= len(new) <= owed.most:
+        if not owed.least <= len(new) <= most:
             reasons = [f"+{line.at - start:.2f} {line.text}" for line in self.guard.lines if line.at >= start]
             self.violation(f"{len(new)} new points, not {expected}: " + " | ".join(reasons[-8:]))
 
@@ -152,12 +166,12 @@ class Soak:
             self.guard.start()
 
     def check_points(self, owed, new):
+        if owed.rewound:
+            self.proof.newest = None
         final = None if owed.absent or not owed.least else self.stage.history.read().final(self.stage.lineage)
-        self.proof.prove_new(new, final)
+        return self.proof.prove_new(new, final)
 
-    def check_idle(self, before, seconds):
-        used = self.guard.usage() - before
-        busy = used.ticks * TICK
+    def check_idle(self, busy, seconds):
         self.idle.append(busy / seconds)
         if busy > seconds * BUSY_SHARE + 2 * TICK:
             self.violation(f"{busy:.2f} s of processor time in {seconds:.0f} s of quiet")
@@ -171,26 +185,42 @@ class Soak:
             self.violation(words)
         self.guard.ended.set()
         self.stage.stop_agent()
-        points = self.guard.listed()
-        # An anomaly holds what is older, on purpose.
-        if len(points) > self.given.max_backups and not any(point["status"] == "anomalous" for point in points):
-            self.violation(f"{len(points)} points are there, not the newest {self.given.max_backups}")
-        self.say(f"restoring {len(points)} points")
+        self.say(f"restoring {len(self.guard.listed())} points")
         self.proof.prove_all()
-        for words in leftovers(self.guard.backups):
-            self.violation(words)
         verified = self.guard.run("verify", "--all")
         if verified.returncode:
             self.violation(f"verify --all: {(verified.stderr or verified.stdout).strip()[-500:]}")
+        self.check_limits()
+        for words in leftovers(self.guard.backups):
+            self.violation(words)
+
+    def check_limits(self):
+        """What stays in the long run: the last fulls with what builds on them, and of the incrementals what thinning leaves."""
+        self.phase = "limits"
+        phases.commands.accepted(self.stage)
+        self.stage.holdfast("cleanup", "--max-backups", str(self.given.max_backups), "--json", "--yes")
+        if self.guard.clock.can_pass:
+            self.stage.holdfast("compact", "--json", ahead=200 * 3600)
+        listed = self.guard.listed()
+        for words in counted(listed, self.given.max_backups, thinned=self.guard.clock.can_pass):
+            self.violation(words)
+        self.proof.prove_all()
 
     def result(self, other):
         looks = [look for look in self.guard.looks if look.life == self.guard.life]
+        every = self.guard.looks
         summary = {
-            "seed": self.given.seed, "minutes": self.given.minutes, "phases": self.number,
+            "seed": self.given.seed, "minutes": self.given.minutes, "phases": self.number, "lives": self.guard.life,
             "commits": len(self.stage.history.read().done), "points": len(self.guard.points()),
             "proved": self.proof.count, "full_disk": self.place.can_fill, "points_by_phase": self.counts,
+            "days": round(self.guard.clock.ahead / 86400, 1), "longest_wait": self.longest_waits(),
+            "removed": {"by the agent": len(self.departures.by_agent), "by commands": len(self.guard.gone)},
             "resident_mib": [round(look.resident / 2**20, 1) for look in looks],
             "descriptors": [look.descriptors for look in looks],
+            "peak": {"resident_mib": round(max((look.resident for look in every), default=0) / 2**20, 1),
+                     "descriptors": max((look.descriptors for look in every), default=0),
+                     "threads": max((look.threads for look in every), default=0),
+                     "repository_mib": round(max((look.stored for look in every), default=0) / 2**20, 1)},
             "idle_share": max(self.idle, default=None), "other": other, "violations": self.violations,
         }
         self.say(f"{summary['phases']} phases, {summary['commits']} commits, {summary['points']} points stored, "
@@ -198,4 +228,7 @@ class Soak:
                  f"others kept {other:.2f} processors busy; seed {self.given.seed}")
         return summary
 
-
+    def longest_waits(self):
+        """Seconds from one phase of a kind to the next of that kind, at most."""
+        return {kind: round(max((later - earlier for earlier, later in zip(times, times[1:])), default=0))
+                for kind, times in self.began.items()}

@@ -1,5 +1,5 @@
 """What the phases of the soak test play on: a database, its applications, the agent, and one source of randomness."""
-import contextlib, os, time
+import contextlib, json, os, time
 
 from soaking.application import Application, Refused
 from soaking.journal import History
@@ -21,6 +21,8 @@ class Stage:
         self.lineage = self.prepared = None
         self.mode = "WAL"
         self.names = 0
+        self.proof = None              # the Proof of the run
+        self.let_go_unseen = False     # a command died before it could say what it removed
 
     def seed(self):
         return self.random.getrandbits(32)
@@ -98,14 +100,14 @@ class Stage:
             time.sleep(0.02)
         found = self.side_files()
         if found:
-            self.violation(f"{', '.join(found)} still there {within} s after the last application closed")
+            sizes = {suffix: os.path.getsize(self.database + suffix) for suffix in found}
+            self.violation(f"{', '.join(f'{suffix} ({size} bytes)' for suffix, size in sizes.items())} still there after {within} s, and no application has the database open")
         return not found
 
-    def check_nothing_left(self):
-        """Where nobody has it open and nobody crashed, the database is one file."""
-        found = self.side_files()
-        if found and not self.open and not self.crashed:
-            self.violation(f"{', '.join(found)} there, and no application has the database open")
+    def check_nothing_left(self, within=5):
+        """Where nobody has it open and nobody crashed, the database is one file, once the agent has let go of it."""
+        if not self.open and not self.crashed:
+            self.check_side_files(within)
 
     def prepare_another(self):
         """A whole database, closed, elsewhere on the same disk; its path."""
@@ -132,6 +134,43 @@ class Stage:
             yield
         finally:
             os.remove(filler)
+
+    # Commands
+
+    def holdfast(self, *arguments, codes=(0,), missing=False, ahead=0):
+        """What a command printed as JSON; every exit code but these breaks a promise.
+
+        With `missing` it may find that there is no such point any more: the agent removed it meanwhile.
+        """
+        done = self.guard.run(*arguments, ahead=ahead)
+        if done.returncode not in codes and not (missing and done.returncode == 4):
+            self.violation(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        try:
+            return json.loads(done.stdout) if done.stdout.strip() else {}
+        except ValueError:
+            self.violation(f"{' '.join(arguments)} printed no JSON: {done.stdout[:200]}")
+            return {}
+
+    def killed(self, arguments, within, ahead=0):
+        self.crashed = True
+        code = self.guard.kill_within(self.random.uniform(0, within), *arguments, ahead=ahead)
+        if code > 0 and code not in (4, 6):
+            self.violation(f"{' '.join(arguments)} ended with {code}, before it was killed")
+
+    def hours_ahead(self):
+        return self.random.choice([0, 2, 26, 200]) * 3600 if self.guard.clock.can_pass else 0
+
+    def some_point(self, sound=False):
+        """The ID of one that is listed; a sound one can be restored."""
+        listed = [point for point in self.guard.listed() if not sound or point["backup_id"] in self.proof.known]
+        return self.random.choice(listed)["backup_id"]
+
+    def some_points(self, count):
+        listed = [point["backup_id"] for point in self.guard.listed()]
+        return set(self.random.sample(listed, min(count, len(listed))))
+
+    def prove_again(self, points):
+        self.proof.prove_again(points)
 
     # What is owed
 

@@ -1,0 +1,200 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import SQLitePages
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+/// The agent's next process goes on following where the last one stopped, and compares where anything speaks against it.
+@Suite struct RestartTests {
+  /// A database in use, and the agent's code; a new process of it knows only what is in the repository.
+  private final class World {
+    let bed: TestBed
+    let log = LogRecorder(.debug)
+    private(set) var application: DatabaseApplication
+    private var held: HeldConnection
+    private var backup: ChangeBackup
+
+    /// The database file has been quiet for long enough to tell a later write, there is a log, and one full.
+    init() throws {
+      bed = try TestBed()
+      try bed.makeDatabase(rows: 2000, bytes: 300)
+      application = try Self.open(bed)
+      try application.run("UPDATE entries SET text = randomblob(100) WHERE id = 1")
+      usleep(30000)
+      held = HeldConnection(bed.environment())
+      backup = Self.agent(bed, log, held)
+      guard case .stored = try backup.take(Progress()) else { throw HoldfastError(.failed, "no full was stored") }
+    }
+
+    private static func open(_ bed: TestBed) throws -> DatabaseApplication {
+      try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
+    }
+
+    private static func agent(_ bed: TestBed, _ log: LogRecorder, _ held: HeldConnection) -> ChangeBackup {
+      ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held)
+    }
+
+    func write(_ id: Int) throws { try application.run("UPDATE entries SET text = randomblob(100) WHERE id = \(id)") }
+
+    /// The application closes the database and opens it again.
+    func reopen() throws {
+      held.close()
+      application.close()
+      usleep(30000)
+      application = try Self.open(bed)
+    }
+
+    /// - Parameter change: made to what it left in the repository.
+    func restart(_ change: (inout AgentMemory) throws -> Void = { _ in }) throws {
+      let repository = try bed.service().repository()
+      if var memory = AgentMemory.load(repository) {
+        try change(&memory)
+        try memory.save(repository)
+      }
+      held.close()
+      held = HeldConnection(bed.environment())
+      backup = Self.agent(bed, log, held)
+      _ = try backup.assess()
+    }
+
+    func expect(_ words: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+      let found = try store()
+      #expect(found == words, sourceLocation: sourceLocation)
+    }
+
+    /// Backs up, proves that the point holds what the database does, and tells how it was known what changed.
+    func store() throws -> String {
+      bed.time.advance(milliseconds: 1000)
+      guard case .stored(let point) = try backup.take(Progress()) else { return "nothing was stored" }
+      let image = try ChainImage(bed.service(), point.id).bytes
+      if let objection = try DatabaseTruth(application).objection(to: image) {
+        throw BrokenChain(point: point.id, objection: objection)
+      }
+      return log.lines.last { $0.hasPrefix("debug: \(point.id): ") }?.split(separator: " ", maxSplits: 2).last.map {
+        String($0)
+      } ?? "a full"
+    }
+  }
+
+  @Test func whatChangesAfterARestartIsFollowed() throws {
+    let world = try World()
+    try world.restart()
+    for id in [100, 900, 1700] {
+      try world.write(id)
+      try world.expect("followed: same generation")
+      try world.restart()
+    }
+    #expect(try world.bed.service().list().map { $0.metadata.pagesStored ?? 0 < 4 } == [true, true, true, false])
+  }
+
+  /// Nobody was there to see it.
+  @Test func whatChangedWhileTheAgentWasDownIsFollowed() throws {
+    let world = try World()
+    try world.write(100)
+    try world.restart()
+    try world.expect("followed: same generation")
+    try world.reopen()
+    try world.restart()
+    try world.expect("nothing was stored")
+    try world.restart()
+    try world.write(200)
+    try world.expect("followed: untouched file")
+  }
+
+  /// Only a connection that stayed open can tell that it was one.
+  @Test func aResetOfTheLogIsCompared() throws {
+    let world = try World()
+    try world.write(100)
+    try world.expect("followed: same generation")
+    try world.restart()
+    try world.write(200)
+    try world.application.run("PRAGMA wal_checkpoint(RESTART)")
+    try world.write(300)
+    try world.expect("compared: the write-ahead log was reset while nobody of ours was connected")
+  }
+
+  @Test func afterARebootItIsCompared() throws {
+    let world = try World()
+    try world.restart { $0.followed?.run.boot = "another" }
+    try world.write(100)
+    try world.expect("compared: the machine was started anew since it was followed")
+  }
+
+  /// More than it takes to give a file the same times again; less does no harm, for then the stamp would not have been settled.
+  @Test(arguments: [(Int64(15), "compared: the clock was set back since it was followed"), (-60000, nil)])
+  func afterTheClockWasSetBackItIsCompared(by milliseconds: Int64, outcome: String?) throws {
+    let world = try World()
+    try world.restart { $0.followed?.run.clockOffset += milliseconds }
+    try world.write(100)
+    let found = try world.store()
+    #expect(found == outcome ?? "followed: same generation")
+  }
+
+  /// In a repository that was copied or rolled back the same ID may stand for something else.
+  @Test func aPointOfTheSameNameIsNotThePoint() throws {
+    let world = try World()
+    try world.restart { $0.followed?.digest = String(repeating: "0", count: 32) }
+    try world.write(100)
+    #expect(try world.store().hasSuffix("is not the point that was followed"))
+  }
+
+  /// Killed between the archive and the memory, or a folder `.state` that was put back.
+  @Test func theMemoryOfAnOlderPointIsOfNoUse() throws {
+    let world = try World()
+    let repository = try world.bed.service().repository()
+    let old = try #require(AgentMemory.load(repository))
+    try world.write(100)
+    try world.expect("followed: same generation")
+    try world.write(900)
+    try world.restart { $0 = old }
+    #expect(try world.store().hasPrefix("compared: "))
+  }
+
+  @Test func aCopyOfTheDatabaseInItsPlaceIsCompared() throws {
+    let world = try World()
+    try world.application.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    try world.restart()
+    let copy = world.bed.folder.path("copy.db")
+    guard try Shell.run("cp", [world.bed.database, copy]).status == 0 else { throw HoldfastError(.failed, "no copy") }
+    try world.bed.environment().files.rename(copy, to: world.bed.database)
+    try world.reopen()
+    try world.write(100)
+    try world.expect("compared: another file is at the database's path")
+  }
+
+  @Test(arguments: ["torn", "of another version", "of an older program", "nonsense"])
+  func aMemoryThatIsNotOursIsNone(damage: String) throws {
+    let world = try World()
+    let path = world.bed.backups + "/.state/agent.json"
+    var text = String(decoding: try #require(try world.bed.folder.read("backups/.state/agent.json")), as: UTF8.self)
+    let old = try #require(AgentMemory.load(try world.bed.service().repository())?.followed?.position.text)
+    switch damage {
+    case "torn": text = String(text.prefix(text.count / 2))
+    case "of another version": text.replace(old, with: "2" + old.dropFirst())
+    case "of an older program": text.replace("\"followed\"", with: "\"something\"")
+    default: text.replace(old, with: old.split(separator: " ").dropLast(2).joined(separator: " ") + " -1 x")
+    }
+    try world.bed.environment().files.replace(path, with: Array(text.utf8), durable: false)
+    try world.restart()
+    try world.write(100)
+    #expect(try world.store().hasPrefix("compared: "))
+  }
+
+  /// A point costs no flush and no system call more than it did: it is all one small file that is written anyway.
+  @Test func theMemoryIsOneWrite() throws {
+    let world = try World()
+    let files = StepFaults()
+    var memory = try #require(AgentMemory.load(try world.bed.service().repository()))
+    let counted = try world.bed.service(files: files).repository()
+    let opening = files.count
+    try memory.save(counted)
+    let saving = files.count - opening
+    memory.followed = nil
+    try memory.save(counted)
+    #expect(files.count == opening + 2 * saving, "\(files.steps)")
+    #expect(!files.steps.contains { $0.contains("sync") }, "\(files.steps)")
+  }
+}
