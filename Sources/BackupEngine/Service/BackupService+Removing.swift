@@ -76,12 +76,11 @@ extension BackupService {
 
   private func retentionPoints(_ repository: Repository) throws -> [RetentionPoint] {
     let now = environment.now()
-    var latest = Timestamp(milliseconds: .min)
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
-    return try repository.points().filter { isProved($0, repository) }.map { point in
+    let points = try repository.points().filter { isProved($0, repository) }
+    let suspects = points.map(\.metadata.created).clockSuspects(now: now)
+    return zip(points, suspects).map { point, suspect in
       let metadata = point.metadata
-      let suspect = metadata.created < latest || metadata.created > now.adding(seconds: 60)
-      latest = max(latest, metadata.created)
       return RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
