@@ -49,7 +49,10 @@ package enum AgentRunner {
     let progress = Progress()
     if let shortage = backup.makeRoom(progress) { logger.error("\(shortage)") }
     defer { backup.saveMemory() }
-    switch try backup.take(progress) {
+    // Nobody waits for a quiet time here: this run is the opportunity.
+    let advice = ChainWeight((try? service.list()) ?? []).flatMap { ChainPolicy.adviseFull($0) }
+    if let advice { logger.info("a full: \(advice.reason)") }
+    switch try advice.map({ try backup.takeFull(for: .change, ending: $0.chain, progress) }) ?? backup.take(progress) {
     case .absent(let error): throw error
     case .unchanged: return nil
     case .stored(let point):

@@ -1,26 +1,40 @@
 import BackupEngine
 import BackupPolicy
+import Glibc
 import TestSupport
 import Testing
 
 @testable import BackupAgent
+
+/// Whether this is the agent's thread for what nobody waits for.
+private var isHousekeeping: Bool {
+  guard let file = fopen("/proc/thread-self/comm", "re") else { return false }
+  defer { fclose(file) }
+  var name = [UInt8](repeating: 0, count: 16)
+  let count = fread(&name, 1, name.count, file)
+  return String(decoding: name.prefix(count), as: UTF8.self) == "holdfast-keep\n"
+}
 
 /// The agent merges old incrementals by itself, and its next points build on what is left.
 @Suite struct AgentThinningTests {
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
 
   /// A full and five incrementals of changes, each of one row more.
-  private func makeChain(_ time: ManualTime) async throws -> AgentHarness {
-    let harness = try AgentHarness(now: { time.now() })
+  ///
+  /// - Parameter insert: what each of them holds.
+  private func makeChain(
+    _ time: ManualTime, files: (any FileOperations)? = nil, insert: String = insert
+  ) async throws -> AgentHarness {
+    let harness = try AgentHarness(files: files, now: { time.now() })
     try await harness.createDatabase()
     try await harness.python(
       "c = sqlite3.connect(path); c.execute(\"CREATE TABLE ballast(b)\");"
-        + " c.executemany(\"INSERT INTO ballast VALUES (?)\", [(os.urandom(900),)] * 2000); c.commit()")
+        + " c.executemany(\"INSERT INTO ballast VALUES (?)\", [(os.urandom(900),) for _ in range(2000)]); c.commit()")
     let session = ChangeSession(harness.service, HeldConnection(harness.service.environment))
     _ = try harness.service.create(AgentHarness.settings().request)
     for _ in 1...5 {
       time.advance(seconds: 1)
-      try await harness.python(Self.insert)
+      try await harness.python(insert)
       _ = try session.store(AgentHarness.settings().request, Progress())
     }
     #expect(try harness.points().map(\.kind) == ["full"] + [String](repeating: "incremental", count: 5))
@@ -55,6 +69,42 @@ import Testing
       try await harness.waitForRows(6)
     }
     #expect(try harness.points().count == 7)
+  }
+
+  /// A merge may take minutes. Here it stands still until the change that came meanwhile is stored.
+  @Test func aChangeDoesNotWaitForAMerge() async throws {
+    let time = ManualTime()
+    let (begun, mayEnd) = (Flag(), Flag())
+    let files = SlowFiles { _ in
+      guard isHousekeeping else { return }
+      begun.set()
+      for _ in 0..<30000 where !mayEnd.isSet { usleep(1000) }
+    }
+    let large =
+      "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES (hex(randomblob(100000)))\"); c.commit()"
+    let harness = try await makeChain(time, files: files, insert: large)
+    let before = try harness.points()
+    time.advance(seconds: 2 * 3600)
+    try await harness.withAgent { _ in
+      defer { mayEnd.set() }
+      try await harness.python(Self.insert)
+      try await harness.eventually("a merge") { begun.isSet }
+      for rows in Int64(7)...8 {
+        try await harness.python(Self.insert)
+        try await harness.waitForRows(rows)
+      }
+      #expect(harness.log.count("merged") == 0, "\(harness.log.lines)")
+      mayEnd.set()
+      try await harness.log.wait(for: "merged 4 points into \(before[5].id)")
+      try await harness.python(Self.insert)
+      try await harness.waitForRows(9)
+    }
+    let points = try harness.points()
+    #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id])
+    let rows = try points.map { try harness.rows.count($0.id, harness.service) }
+    #expect(rows == [0, 5, 6, 7, 8, 9], "\(harness.log.lines)")
+    #expect(try await harness.everyPointVerifies())
+    #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")
   }
 
   /// Once a minute at most, unless it was cut short; never without a backup before it.

@@ -57,13 +57,5 @@ import Testing
 }
 
 extension ChangeBackup {
-  /// As ``DatabaseWork`` takes a scheduled backup: a full, by somebody without a memory and with the same tracker.
-  mutating func takeOnSchedule() throws -> Ending {
-    var settings = settings
-    settings.request.backupType = Trigger.scheduled.rawValue
-    var once = ChangeBackup(service, settings, logger, held, changes: changes)
-    let ending = try once.take(Progress())
-    _ = try assess()
-    return ending
-  }
+  mutating func takeOnSchedule() throws -> Ending { try takeFull(for: .scheduled, Progress()) }
 }

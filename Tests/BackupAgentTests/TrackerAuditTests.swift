@@ -56,7 +56,7 @@ import Testing
     }
     #expect(miss.suspects == [incremental.id] && miss.since == incremental.id && !miss.pages.isEmpty)
     let statuses = try world.bed.service().list().reversed().map(\.metadata.status)
-    #expect(statuses == [.completed, .suspect, .completed])
+    #expect(statuses == [.completed, .suspect, .verified])
     // It was verified before; that is forgotten, and a verification makes it no less suspect.
     let digest = try #require(incremental.digest)
     let memo = try world.bed.folder.read("backups/.state/checks.json").map { String(decoding: $0, as: UTF8.self) }
@@ -82,13 +82,31 @@ import Testing
     #expect(world.log.count("\(next.id): followed: same generation") == 1, "\(world.log.lines)")
   }
 
-  @Test func aChainThatWeighsTooMuchIsFollowedByOneFull() throws {
+  /// Changes never wait for a full: it is advised, and taken when somebody says so.
+  @Test func aChainThatWeighsTooMuchGoesOnUntilTheFullThatIsAdvised() throws {
     let world = try World(blind: false)
-    _ = try #require(try world.store(1))
-    try world.application.run("UPDATE entries SET text = randomblob(300)")
-    #expect(try world.store(100)?.kind == "incremental")
-    let kinds = try [200, 300, 400].map { try world.store($0)?.kind }
-    #expect(kinds == ["full", "incremental", "incremental"])
+    let first = try #require(try world.store(1))
+    #expect(world.backup.changes.advice == nil)
+    try world.application.run("UPDATE entries SET text = randomblob(300) WHERE id < 1000")
+    var kinds = try [100, 200, 300].map { try world.store($0)?.kind }
+    let advice = try #require(world.backup.changes.advice)
+    #expect(advice.chain == first.id && advice.urgency == .whenQuiet)
+    let listed = ChainWeight(try world.bed.service().list()).flatMap { ChainPolicy.adviseFull($0) }
+    #expect(listed == advice, "an agent that starts knows it as well")
+    world.bed.time.advance(milliseconds: 1000)
+    guard case .stored(let full) = try world.backup.takeFull(for: .change, ending: advice.chain, Progress()) else {
+      Issue.record("nothing was stored")
+      return
+    }
+    kinds.append(full.kind)
+    #expect(full.backupType == "change" && world.backup.changes.advice == nil)
+    kinds.append(try world.store(400)?.kind)
+    #expect(kinds == ["incremental", "incremental", "incremental", "full", "incremental"])
+    // Somebody else may have ended the chain by then.
+    guard case .unchanged = try world.backup.takeFull(for: .change, ending: advice.chain, Progress()) else {
+      Issue.record("a second full was stored")
+      return
+    }
   }
 
   /// Two hashes change places: they add up to the same digest, and the pages seem to have changed unseen.

@@ -74,7 +74,18 @@ struct ChainPolicyTests {
     #expect(ChainPolicy.adviseFull(weight) == nil)
     weight.incrementalBytes = 501
     let advice = ChainPolicy.adviseFull(weight)
-    #expect(advice?.contains(Self.parent.text) == true && advice?.contains("3 incrementals") == true)
+    #expect(advice?.reason.contains(Self.parent.text) == true && advice?.reason.contains("3 incrementals") == true)
+    #expect(advice?.urgency == .whenQuiet && advice?.chain == Self.parent)
+    weight.incrementalBytes = 2000
+    #expect(ChainPolicy.adviseFull(weight)?.urgency == .whenQuiet)
+    weight.incrementalBytes = 2001
+    #expect(ChainPolicy.adviseFull(weight)?.urgency == .soon)
+    weight = ChainWeight(full: Self.parent, fullBytes: 1000, incrementals: 999, incrementalBytes: 1)
+    #expect(ChainPolicy.adviseFull(weight) == nil)
+    weight.incrementals = 1000
+    #expect(ChainPolicy.adviseFull(weight)?.urgency == .whenQuiet)
+    weight.incrementals = 2000
+    #expect(ChainPolicy.adviseFull(weight)?.urgency == .soon)
     // However heavy the chain is, a change is an incremental.
     #expect(ChainPolicy.decide(facts()) == .incremental(parent: Self.parent, reason: "the database changed"))
   }

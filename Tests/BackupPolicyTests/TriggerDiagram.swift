@@ -5,7 +5,7 @@
 ///
 /// Events: `c` change, `r` request, `x` shutdown, `z` the computer sleeps for this cell, `<` and `>` the wall clock is set back
 /// or forward by an hour, `-` nothing. What happened: `S` a backup for a change started, `M` one that was asked for, `C` one
-/// by the clock, `X` stop.
+/// by the clock, `F` a full that was advised, `X` stop.
 struct TriggerDiagram {
   struct Start {
     var time: Int64
@@ -14,6 +14,8 @@ struct TriggerDiagram {
     var wall: Timestamp
     /// How it ended; nil while it runs.
     var outcome: Outcome?
+    /// It was advised.
+    var isFull = false
   }
 
   var machine: TriggerMachine
@@ -116,6 +118,10 @@ struct TriggerDiagram {
       if reason.isEmpty { violate("no reason") }
       starts.append(Start(time: now, trigger: trigger, reason: reason, wall: wall))
       ends = now + duration
+    case .renew(_, let reason):
+      if ends != nil { violate("a second backup started beside a running one") }
+      starts.append(Start(time: now, trigger: .change, reason: reason, wall: wall, isFull: true))
+      ends = now + duration
     case .skip(let reason):
       if reason.isEmpty { violate("no reason") }
       skips.append(reason)
@@ -146,7 +152,7 @@ struct TriggerDiagram {
   private func timeline(_ count: Int) -> String {
     var cells = [Character](repeating: "-", count: count)
     let marks: [Trigger: Character] = [.change: "S", .manual: "M", .scheduled: "C"]
-    for start in starts { cells[Int(start.time / cell)] = marks[start.trigger] ?? "?" }
+    for start in starts { cells[Int(start.time / cell)] = start.isFull ? "F" : marks[start.trigger] ?? "?" }
     if let stopped { cells[Int(stopped / cell)] = "X" }
     return String(cells)
   }

@@ -26,33 +26,6 @@ extension ChangeBackup {
     }
   }
 
-  /// Merges what ``AgentSettings/thinning`` says; a failure is logged, and the next thinning tries again.
-  ///
-  /// - Returns: whether nothing is left to do for now.
-  func thin(_ control: ThinningControl) -> Bool {
-    guard let policy = settings.thinning else { return true }
-    do {
-      let outcome = try changes.thin(policy, control)
-      for (step, bytes) in outcome.done { logger.info("\(Self.words(step, bytes))") }
-      for (step, error) in outcome.skipped where error.code != .factsChanged {
-        logger.error("\(step.removed[0]) and what follows it cannot be merged: \(error)")
-      }
-      return control.goesOn
-    } catch let error as HoldfastError where error.code == .interrupted || error.code == .busy {
-      return false
-    } catch {
-      logger.warning("thinning failed: \(error)")
-      return true
-    }
-  }
-
-  private static func words(_ step: CompactionStep, _ bytes: Int64) -> String {
-    let points = "\(step.removed.count) point\(step.removed.count == 1 ? "" : "s")"
-    let what = step.survivor.map { "merged \(points) into \($0)" } ?? "removed \(points) from \(step.removed[0]) on"
-    return
-      "\(what): \(ByteCount(step.bytesBefore)) became \(ByteCount(bytes)) (\(step.reasons.joined(separator: "; ")))"
-  }
-
   /// Before a backup: lets retention make room where less is free than is to stay so.
   ///
   /// - Returns: what was missing before, for an alarm; nil where there was enough.

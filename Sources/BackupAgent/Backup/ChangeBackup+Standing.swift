@@ -13,16 +13,13 @@ extension ChangeBackup {
 
   /// Compares the database with what is remembered and, where that says nothing for certain, its pages with those of a point.
   mutating func standing(_ progress: Progress = Progress(), _ point: StoredPoint? = nil) throws -> Standing {
-    let database = try service.requireDatabase()
     let (memory, lastState) = (memory, lastState)
     let sighting = try sight { state, snapshot in
       if let memory, covers(memory, state) { return nil }
       guard let point, !(lastState.map { state.isCommitAfter($0) } ?? false) else { return nil }
       return try service.holds(point, contentOf: snapshot, progress: progress)
     }
-    guard case .state(let state) = sighting else {
-      return .absent(sighting.isMissing ? Self.missing(database) : Self.empty(database))
-    }
+    guard case .state(let state) = sighting else { return .absent(try absence(sighting)) }
     if let memory, covers(memory, state) {
       self.lastState = state
       return .unchanged(memory.point)
@@ -30,6 +27,12 @@ extension ChangeBackup {
     guard state.matchesPoint, let point else { return .changed(state) }
     remember(point.id, point.name.text, state)
     return .unchanged(point.id)
+  }
+
+  /// What to say where there is nothing to back up.
+  func absence(_ sighting: Sighting) throws -> HoldfastError {
+    let database = try service.requireDatabase()
+    return sighting.isMissing ? Self.missing(database) : Self.empty(database)
   }
 
   func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {

@@ -86,13 +86,12 @@ struct ChangeBackup {
     return state.hasUnpublishedCommit ? .pending : .unchanged
   }
 
-  /// Backs up, unless the last backup holds this very state.
+  /// Stores what changed, unless the last backup holds this very state.
   ///
   /// The state is read *before* the backup. A commit that comes between the two is in the point, yet not in the state that
   /// is remembered, so that the next comparison finds a difference: at worst one backup too many, never one too few.
   mutating func take(_ progress: Progress) throws -> Ending {
-    let isChange = settings.request.backupType == Trigger.change.rawValue
-    if isChange, let ending = try takeChange(progress) { return ending }
+    if let ending = try takeChange(progress) { return ending }
     let state: DatabaseState
     switch try standing() {
     case .absent(let error): return .absent(error)
@@ -100,7 +99,7 @@ struct ChangeBackup {
     case .changed(let found): state = found
     }
     if let refused = raiseAlarms(state) { return .absent(refused) }
-    return try isChange ? takeFullUnlessHeld(state, progress) : takeFull(state, progress)
+    return try takeFullUnlessHeld(state, progress)
   }
 
   /// An incremental; nil where only a full will do.
@@ -124,22 +123,43 @@ struct ChangeBackup {
     }
   }
 
+  /// Stores a full, whether something has changed or not: one that a person or a schedule asks for, or that ends a chain.
+  ///
+  /// - Parameter chain: the chain that it is to end; where that is not the newest any more, there is nothing to be done.
+  mutating func takeFull(for trigger: Trigger, ending chain: PointID? = nil, _ progress: Progress) throws -> Ending {
+    if let chain, let newest = try newestPoint(), newest.metadata.chainID ?? newest.id != chain {
+      changes.forgetChain()
+      return .unchanged(newest.id)
+    }
+    if trigger == .scheduled, settings.skipUnchanged, let newest = try newestPoint(),
+      case .unchanged(let point) = try standing(progress, newest)
+    {
+      return .unchanged(point)
+    }
+    let sighting = try sight()
+    guard case .state(let state) = sighting else { return .absent(try absence(sighting)) }
+    if let refused = raiseAlarms(state) { return .absent(refused) }
+    return try takeFull(state, trigger, progress)
+  }
+
   /// Where nothing can be built on the newest point, it may still hold this very content.
   private mutating func takeFullUnlessHeld(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
     let remembered = memory.flatMap { try? service.point($0.point.text) }
     if let point = try remembered ?? newestPoint(), case .unchanged(let id) = try standing(progress, point) {
       return .unchanged(id)
     }
-    return try takeFull(state, progress)
+    return try takeFull(state, .change, progress)
   }
 
-  private mutating func takeFull(_ state: DatabaseState, _ progress: Progress) throws -> Ending {
-    let (point, audit) = try changes.storeFull(settings.request, progress)
+  private mutating func takeFull(_ state: DatabaseState, _ trigger: Trigger, _ progress: Progress) throws -> Ending {
+    var request = settings.request
+    request.backupType = trigger.rawValue
+    let (point, audit) = try changes.storeFull(request, progress)
     note(audit, of: point.id)
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point.id, point.filename, state)
     announceAnomaly(point)
-    if settings.verifyAfterCreate { verify(point.id, progress) }
+    if settings.verifyAfterCreate || trigger == .scheduled { verify(point.id, progress) }
     return .stored(point)
   }
 

@@ -84,8 +84,6 @@ final class ChangeSession: @unchecked Sendable {
     }
     let session = try incrementals ?? IncrementalSession(service)
     incrementals = session
-    // Thinning keeps chains short; one that it cannot shorten has to end somewhere.
-    if let weight = session.weight, let advice = ChainPolicy.adviseFull(weight) { return .fullNeeded(reason: advice) }
     var seen: Seen?
     let began = service.environment.monotonic()
     defer {
@@ -114,17 +112,19 @@ final class ChangeSession: @unchecked Sendable {
     var error: HoldfastError
   }
 
-  /// Thins the repository out; what is known of the newest point stays known.
-  func thin(_ policy: ThinningPolicy, _ control: ThinningControl) throws -> CompactionOutcome {
-    guard try service.environment.files.status(service.folder) != nil else { return CompactionOutcome() }
-    return try service.compact(
-      policy, within: incrementals, progress: control.progress, goesOn: { control.goesOn })
+  /// Whether the newest chain should end, as far as this knows it.
+  var advice: FullAdvice? { incrementals?.weight.flatMap { ChainPolicy.adviseFull($0) } }
+
+  /// The newest chain is not the one that it knew.
+  func forgetChain() {
+    incrementals = nil
   }
 
   /// Stores a full, and lets it tell whether all that changed since the newest point was followed. It is followed from there.
   func storeFull(_ request: CreateRequest, _ progress: Progress) throws -> (PointMetadata, AuditOutcome) {
     // The chain that it knows the weight of ends here.
-    incrementals = nil
+    forgetChain()
+    comparing = 0
     let database = try service.requireDatabase()
     var seen: TrackerPosition?
     let follower = Follower { [held] in
@@ -215,20 +215,15 @@ final class ChangeSession: @unchecked Sendable {
   }
 }
 
-/// How it is known which pages changed since the newest point.
-enum ChangeKnowledge: Hashable, Sendable, CustomStringConvertible {
-  /// None: the database is in the state in which that point was stored.
-  case known
-  /// The tracker followed the database from that point on.
-  case followed(TrackerProof)
-  /// It could not: every page was compared.
-  case compared(reason: String)
+/// What a compaction asks for, which goes on beside.
+extension ChangeSession: CompactionHost {
+  func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
+    let session = try incrementals ?? IncrementalSession(service)
+    incrementals = session
+    try session.maintain(touching: points, body)
+  }
 
-  var description: String {
-    switch self {
-    case .known: "nothing has changed"
-    case .followed(let proof): "followed: \(proof.rawValue)"
-    case .compared(let reason): "compared: \(reason)"
-    }
+  func lighten(_ chain: PointID, incrementals count: Int, bytes: Int64) {
+    incrementals?.lighten(chain, incrementals: count, bytes: bytes)
   }
 }

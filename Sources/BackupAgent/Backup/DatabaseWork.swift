@@ -7,15 +7,14 @@ import Synchronization
 /// later change is taken for known.
 enum JobResult: Sendable {
   case assessed(Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles)
-  /// `comparing`: milliseconds of a comparison of all pages. `shortage`: there was less room than is to stay free.
+  /// `comparing`: milliseconds of a comparison of all pages. `shortage`: there was less room than is to stay free. `advice`:
+  /// how the newest chain stands now.
   case backedUp(
     Result<ChangeBackup.Ending, any Error>, files: WatchedFiles, audit: AuditOutcome? = nil,
-    shortage: HoldfastError? = nil, comparing: Int64 = 0)
+    shortage: HoldfastError? = nil, comparing: Int64 = 0, advice: FullAdvice? = nil)
   /// A backup could not begin, for the repository is not ours to write.
   case prevented(HoldfastError)
   case looked(FollowUp.Look, files: WatchedFiles)
-  /// Old incrementals were merged, all that there were to merge or as many as there was time for.
-  case thinned(isFinished: Bool)
   /// The connection that the jobs share is closed.
   case released
 
@@ -25,7 +24,25 @@ enum JobResult: Sendable {
     var created: Timestamp?
     /// When the newest scheduled point was made.
     var scheduled: Timestamp?
+    /// Whether its chain should end.
+    var advice: FullAdvice?
   }
+}
+
+/// What came of a thinning.
+struct ThinningResult: Sendable {
+  /// Whether all was merged that there was to merge.
+  var isFinished: Bool
+  /// How the newest chain stands now.
+  var advice: FullAdvice?
+}
+
+/// A backup that is to be taken.
+struct BackupOrder: Sendable {
+  var trigger: Trigger
+  var reason: String
+  /// The chain that it is to end, where it is a full that nobody asked for.
+  var ends: PointID?
 }
 
 /// The blocking side of one database: what the workers do for it, one job at a time.
@@ -49,28 +66,33 @@ final class DatabaseWork: Sendable {
     return .assessed(assessment, newest: newest(), files: files)
   }
 
-  /// Takes a backup. One that a person or a schedule asks for is stored whether something changed or not.
-  func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress, _ terms: HoldTerms) -> JobResult {
-    let result = held.job(terms) { backUp(trigger, reason, progress) }
+  /// Takes a backup. One that a person or a schedule asks for, or that ends a chain, is stored whether something changed or
+  /// not.
+  func backUp(_ order: BackupOrder, _ progress: Progress, _ terms: HoldTerms) -> JobResult {
+    let result = held.job(terms) { backUp(order, progress) }
     // Else the connection is released soon, and it is done then.
     if !held.isOpen { end() }
     return result
   }
 
-  private func backUp(_ trigger: Trigger, _ reason: String, _ progress: Progress) -> JobResult {
+  private func backUp(_ order: BackupOrder, _ progress: Progress) -> JobResult {
     let files = files()
     let shortage = backup.withLock { $0.makeRoom(progress) }
+    let isFull = order.trigger != .change || order.ends != nil
     let ending = backup.withLock { backup in
-      Result { try trigger == .change ? backup.take(progress) : takeAnyway(trigger, progress, &backup) }
+      Result {
+        try isFull ? backup.takeFull(for: order.trigger, ending: order.ends, progress) : backup.take(progress)
+      }
     }
     if case .failure = ending { held.close() }
     if case .success(.stored(let point)) = ending {
-      log(point, reason, logger)
-      if trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
+      log(point, order.reason, logger)
+      if order.trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
     }
-    let audit = backup.withLock { $0.changes.takeAudit() }
-    let comparing = trigger == .change ? backup.withLock { $0.changes.comparing } : 0
-    return .backedUp(ending, files: files, audit: audit, shortage: shortage, comparing: comparing)
+    let changes = backup.withLock { $0.changes }
+    return .backedUp(
+      ending, files: files, audit: changes.takeAudit(), shortage: shortage, comparing: changes.comparing,
+      advice: changes.advice)
   }
 
   /// Sees whether something was committed since the last backup.
@@ -91,9 +113,10 @@ final class DatabaseWork: Sendable {
     backup.withLock { $0.saveMemory() }
   }
 
-  /// Merges old incrementals, until there are none left or a backup is due.
-  func thin(_ control: ThinningControl, _ terms: HoldTerms) -> JobResult {
-    .thinned(isFinished: held.job(terms) { backup.withLock { $0.thin(control) } })
+  /// Merges old incrementals, while other jobs go on.
+  func thin(_ policy: ThinningPolicy, _ progress: Progress) -> ThinningResult {
+    let isFinished = Thinning(service: database.service, policy: policy, logger: logger).run(within: self, progress)
+    return ThinningResult(isFinished: isFinished, advice: backup.withLock { $0.changes.advice })
   }
 
   private func files() -> WatchedFiles {
@@ -104,39 +127,19 @@ final class DatabaseWork: Sendable {
     let points = (try? database.service.list()) ?? []
     let scheduled = points.first { $0.metadata.backupType == Trigger.scheduled.rawValue }
     return JobResult.Newest(
-      point: points.first?.id, created: points.first?.metadata.created, scheduled: scheduled?.metadata.created)
+      point: points.first?.id, created: points.first?.metadata.created, scheduled: scheduled?.metadata.created,
+      advice: ChainWeight(points).flatMap { ChainPolicy.adviseFull($0) })
+  }
+}
+
+/// The session belongs to one thread at a time: a thinning that goes on beside the jobs waits for the one that has it.
+extension DatabaseWork: CompactionHost {
+  func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
+    try backup.withLock { try $0.changes.maintain(touching: points, body) }
   }
 
-  /// Without the memory of the last backup nothing is known to be covered.
-  private func takeAnyway(
-    _ trigger: Trigger, _ progress: Progress, _ backup: inout ChangeBackup
-  ) throws -> ChangeBackup.Ending {
-    var settings = database.settings
-    settings.request.backupType = trigger.rawValue
-    if trigger == .scheduled { settings.verifyAfterCreate = true }
-    backup.saveMemory()
-    let before = memory()
-    var once = ChangeBackup(database.service, settings, logger, held, changes: backup.changes)
-    if trigger == .scheduled, settings.skipUnchanged { _ = try once.assess() }
-    let ending = try once.take(progress)
-    if let before { compare(before) }
-    // What it remembers is in the repository.
-    _ = try? backup.assess()
-    return ending
-  }
-
-  private func memory() -> AgentMemory? {
-    (try? database.service.repository()).flatMap { AgentMemory.load($0) }
-  }
-
-  /// The alarm that a backup without a memory cannot raise.
-  private func compare(_ before: AgentMemory) {
-    guard let content = before.content, let now = memory()?.content, let path = database.service.database else {
-      return
-    }
-    for alarm in ContentAlarm.decide(before: content, now: now) where alarm == .replaced {
-      logger.error("\(alarm.error(database: path, lastGood: before.point))")
-    }
+  func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {
+    backup.withLock { $0.changes.lighten(chain, incrementals: incrementals, bytes: bytes) }
   }
 }
 

@@ -63,7 +63,6 @@ extension DatabaseGuard {
     let time = clock.monotonic
     if events.contains(.closed) {
       hold.noteClose(at: time)
-      if case .thinning(let control) = job { control.yield() }
       if isReading { release.noteClose(at: time) }
     } else if events.contains(.changed) {
       hold.noteChange(at: time)

@@ -14,13 +14,13 @@ extension DatabaseGuard {
       followUp.endLook(look, at: moment.monotonic)
       if look == .changed { noteMissedChange(moment) }
     case .released: break
-    case .backedUp(let ending, let files, let audit, let shortage, let comparing):
+    case .backedUp(let ending, let files, let audit, let shortage, let comparing, let advice):
       self.files = files
       if comparing > 0 { _ = machine.receive(.compared(milliseconds: comparing), at: clock.moment) }
       take(audit)
+      if case .success = ending { note(advice) }
       if let shortage { raise(.lowSpace, shortage) } else { clearAlarms([.lowSpace]) }
       end(job, outcome(ending))
-    case .thinned(let isFinished): thinningRhythm.end(isFinished: isFinished)
     case .prevented(let error):
       raise(error.code == .busy ? .otherAgent : Alarm(error.code), error)
       end(job, .failed(error.code))
@@ -48,6 +48,7 @@ extension DatabaseGuard {
     } else if isDue {
       act(machine.receive(.change, at: moment))
     }
+    note(newest.advice)
   }
 
   private func isDue(_ assessment: Result<ChangeBackup.Assessment, any Error>) -> Bool {
@@ -70,6 +71,15 @@ extension DatabaseGuard {
   }
 
   // MARK: Backups
+
+  /// Tells the machine how the newest chain stands; the log, once.
+  func note(_ advice: FullAdvice?) {
+    let known = machine.advice
+    if let advice, advice.chain != known?.chain || advice.urgency != known?.urgency {
+      logger.info("a full is advised\(advice.urgency == .soon ? "" : " at a quiet time"): \(advice.reason)")
+    }
+    act(machine.receive(.advised(advice), at: clock.moment))
+  }
 
   /// A miss was logged where it was found.
   private func take(_ audit: AuditOutcome?) {

@@ -10,7 +10,6 @@ final class DatabaseGuard {
     case assessing
     case backingUp(Progress, Trigger, coversChange: Bool)
     case looking
-    case thinning(ThinningControl)
     case releasing
   }
 
@@ -26,7 +25,7 @@ final class DatabaseGuard {
   var release = ReleaseWatch()
   let held: HeldConnection
   var hold = ConnectionHold()
-  /// The database and its WAL are watched for being closed.
+  /// The database file is watched for being closed.
   var seesClosing = false
   /// The backup that is running reads pages.
   var isReading = false
@@ -35,9 +34,11 @@ final class DatabaseGuard {
   var trackerMisses = 0
   private(set) var job: Job?
   /// A backup that the machine wants as soon as the look that is going on has ended.
-  private var next: (trigger: Trigger, reason: String)?
+  private var next: BackupOrder?
   private var owesAssessment = true
   var thinningRhythm = ThinningRhythm()
+  /// The thinning that goes on beside the jobs.
+  private(set) var thinning: Progress?
   /// The first assessment is done.
   var isReady = false
   /// A change was seen that no backup has begun after.
@@ -50,8 +51,8 @@ final class DatabaseGuard {
   var nextPoll: Int64
   var newest: (id: PointID, created: Timestamp)?
   private(set) var isStopping = false
-  /// Nothing runs any more, and nothing will.
-  private(set) var isDone = false
+  /// The machine starts nothing any more.
+  private var isOver = false
 
   init(_ id: GuardID, _ database: GuardedDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     self.id = id
@@ -68,6 +69,10 @@ final class DatabaseGuard {
     schedulePoll()
   }
 
+  /// Nothing runs any more, and nothing will.
+  var isDone: Bool { isOver && !isWorking }
+  /// Something is done for this database at the moment.
+  var isWorking: Bool { job != nil || thinning != nil }
   var isBackingUp: Bool { if case .backingUp = job { true } else { false } }
   var settings: AgentSettings { database.settings }
   var service: BackupService { database.service }
@@ -93,7 +98,8 @@ final class DatabaseGuard {
   func stop() {
     guard !isStopping else { return }
     isStopping = true
-    if case .thinning(let control) = job { control.stop() }
+    thinning?.stop()
+    if shared.housekeeping.withdraw(id) { thinning = nil }
     act(machine.receive(.shutdown, at: clock.moment))
     if next != nil {
       next = nil
@@ -104,7 +110,7 @@ final class DatabaseGuard {
     finish(.backedUp(.failure(HoldfastError(.interrupted, "interrupted")), files: files))
   }
 
-  /// Nothing runs any more, and nothing will.
+  /// Lets go of everything; called when it is done.
   func end() {
     unwatch()
     work.end()
@@ -150,47 +156,49 @@ final class DatabaseGuard {
   func act(_ action: TriggerAction) {
     switch action {
     case .start(let trigger, let reason):
-      next = (trigger, reason)
+      next = BackupOrder(trigger: trigger, reason: reason)
+      pump()
+    case .renew(let advice, let reason):
+      next = BackupOrder(trigger: .change, reason: reason, ends: advice.chain)
       pump()
     case .skip(let reason): logger.info("skipped: \(reason)")
     case .wait(let deadline): logger.debug("waiting", metadata: ["until": "\(deadline.map { "\($0)" } ?? "an event")"])
-    case .stop: isDone = true
+    case .stop: isOver = true
     }
   }
 
   /// Gives the worker what is to be done next, if it is free.
   private func pump() {
-    if case .thinning(let control) = job, next != nil { control.yield() }
     guard job == nil else { return }
     if let next {
       self.next = nil
-      begin(next.trigger, next.reason)
+      begin(next)
     } else if owesAssessment, !isStopping {
       owesAssessment = false
       run(.assessing) { $0.assess($1) }
-    } else if settings.thinning != nil, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
-      let control = ThinningControl()
-      run(.thinning(control)) { $0.thin(control, $1) }
+    } else if thinning == nil, let policy = settings.thinning, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
+      let progress = Progress()
+      thinning = progress
+      shared.housekeeping.submit(id) { [id, work] in .thinned(id, work.thin(policy, progress)) }
     }
   }
 
-  private func begin(_ trigger: Trigger, _ reason: String) {
-    let reason = trigger == .change ? startReason ?? reason : reason
+  private func begin(_ wanted: BackupOrder) {
+    var order = wanted
+    if order.trigger == .change, order.ends == nil { order.reason = startReason ?? order.reason }
     startReason = nil
     do {
       try lock.ensure()
       clearAlarms([.otherAgent])
     } catch {
-      return prevent(trigger, error)
+      return prevent(order.trigger, error)
     }
     release = ReleaseWatch()
     let progress = ReadingReport.progress(shared.inbox, id)
     let coversChange = isChangeOwed
     isChangeOwed = false
-    logger.info("backing up \(database.name): \(reason)")
-    run(.backingUp(progress, trigger, coversChange: coversChange)) {
-      $0.backUp(trigger, reason, progress, $1)
-    }
+    logger.info("backing up \(database.name): \(order.reason)")
+    run(.backingUp(progress, order.trigger, coversChange: coversChange)) { [order] in $0.backUp(order, progress, $1) }
   }
 
   /// The machine is told by a message, for it may be asking at this moment.
@@ -214,6 +222,14 @@ final class DatabaseGuard {
     endReading()
     endHold()
     take(result, of: ended)
+    pump()
+  }
+
+  func finish(_ result: ThinningResult) {
+    guard thinning != nil else { return }
+    thinning = nil
+    thinningRhythm.end(isFinished: result.isFinished)
+    note(result.advice)
     pump()
   }
 }

@@ -84,8 +84,8 @@ extension EventLoop {
   /// Lets databases go that were dropped and have nothing running any more.
   func dropLeavers() {
     guard !isStopping else { return }
-    for database in guards where database.isDone && database.job == nil { database.end() }
-    guards.removeAll { $0.isDone && $0.job == nil }
+    for database in guards where database.isDone { database.end() }
+    guards.removeAll(where: \.isDone)
   }
 }
 

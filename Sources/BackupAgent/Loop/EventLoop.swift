@@ -42,13 +42,14 @@ final class EventLoop {
     let environment = configuration.databases[0].service.environment
     shared = LoopContext(
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
-      workers: try WorkerPool(parts.control.inbox), inbox: parts.control.inbox)
+      workers: try WorkerPool(.backups, parts.control.inbox),
+      housekeeping: try WorkerPool(.housekeeping, parts.control.inbox), inbox: parts.control.inbox)
     stopGrace = configuration.stopGrace
     announcements = Announcements(parts.notifier)
     do {
       try add(configuration.databases, of: configuration)
     } catch {
-      shared.workers.stop()
+      shared.stopWorkers()
       throw error
     }
   }
@@ -70,7 +71,7 @@ final class EventLoop {
       dropLeavers()
       announcements.update(guards, isStopping: isStopping, at: clock.monotonic)
     }
-    shared.workers.stop()
+    shared.stopWorkers()
     guards.forEach { $0.end() }
     logger.info("stopped")
   }
@@ -91,7 +92,7 @@ final class EventLoop {
     let deadline = nextDeadline(listens: listens)
     let isDue = deadline.isReached(at: now)
     if !isDue { wake.clockSet = clock.arm(deadline) }
-    let isBusy = isDue || guards.contains { $0.job != nil }
+    let isBusy = isDue || guards.contains(where: \.isWorking)
     thrift?.sleeps(from: now.monotonic, until: isBusy ? now.monotonic : deadline.monotonic)
     let timers = clock.descriptors
     var descriptors = ([shared.inbox.wakeUp.descriptor, listens ? shared.watches.descriptor : -1] + timers).map {
@@ -135,11 +136,12 @@ final class EventLoop {
 
   private func handle(_ message: LoopMessage) {
     switch message {
-    case .done(let worker, let inner):
-      shared.workers.release(worker)
+    case .done(let worker, let kind, let inner):
+      shared.pool(kind).release(worker)
       thrift?.noteWork()
       handle(inner)
     case .finished(let id, let result): find(id)?.finish(result)
+    case .thinned(let id, let result): find(id)?.finish(result)
     case .reading(let id, began: true): find(id)?.beginReading()
     case .reading(let id, began: false): find(id)?.endReading()
     case .backUp(let name): backUp(name)

@@ -1,8 +1,9 @@
 /// What other threads tell the event loop.
 indirect enum LoopMessage: Sendable {
   /// A worker is free again, and this is what it did.
-  case done(worker: Int, LoopMessage)
+  case done(worker: Int, of: WorkerPool.Kind, LoopMessage)
   case finished(GuardID, JobResult)
+  case thinned(GuardID, ThinningResult)
   /// A backup reads the database, or has read all of it.
   case reading(GuardID, began: Bool)
   /// A person wants a backup: of every database, or of the one of that name.

@@ -1,8 +1,5 @@
-import BackupEngine
-import Synchronization
-
-/// When old incrementals are merged: after a backup, when nothing else is to be done, and not more than once a minute, for it
-/// lists the repository. What a backup cut short goes on after it.
+/// When old incrementals are merged: after a backup, and not more than once a minute, for it lists the repository. What somebody
+/// else's hold on the repository cut short goes on after the next backup.
 struct ThinningRhythm {
   private static let interval: Int64 = 60_000
 
@@ -25,25 +22,5 @@ struct ThinningRhythm {
 
   mutating func end(isFinished: Bool) {
     isUnfinished = !isFinished
-  }
-}
-
-/// Lets the event loop end a thinning that a worker is at. Safe to use from any thread.
-final class ThinningControl: Sendable {
-  let progress = Progress()
-  private let yields = Atomic(false)
-
-  /// Whether another step may begin.
-  var goesOn: Bool { !yields.load(ordering: .relaxed) }
-
-  /// Ends after the step that is going on: a backup is due.
-  func yield() {
-    yields.store(true, ordering: .relaxed)
-  }
-
-  /// Ends at once.
-  func stop() {
-    yield()
-    progress.stop()
   }
 }

@@ -7,7 +7,7 @@ extension DatabaseStatus {
       "name": .string(name), "path": .string(path), "folder": .string(folder), "trigger": trigger.json,
       "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
       "last_backup_at": .optional(lastPointCreated?.iso8601), "watching": .bool(isWatching),
-      "tracker_misses": .integer(Int64(trackerMisses)),
+      "tracker_misses": .integer(Int64(trackerMisses)), "full_advised": .optional(fullAdvice),
     ])
   }
 }

@@ -19,6 +19,8 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var isWatching: Bool
   /// How many fulls found pages that had changed unseen, since the agent started.
   package var trackerMisses: Int
+  /// Why a full is advised, at the next quiet time or sooner; nil where none is.
+  package var fullAdvice: String?
 }
 
 /// Something that keeps the agent from its work.
@@ -37,6 +39,7 @@ extension DatabaseGuard {
   var status: DatabaseStatus {
     DatabaseStatus(
       name: database.name, path: path.resolved, folder: service.folder, trigger: machine.status, alarms: alarms.status,
-      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching, trackerMisses: trackerMisses)
+      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching, trackerMisses: trackerMisses,
+      fullAdvice: machine.advice?.reason)
   }
 }

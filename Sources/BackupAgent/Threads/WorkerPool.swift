@@ -18,18 +18,27 @@ final class WorkerPool {
     case quit
   }
 
-  /// More would only take the disk and the processors from each other: a full backup borrows a compressor per core anyway.
-  static let limit = max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+  /// What the threads are for.
+  enum Kind: Sendable {
+    case backups
+    /// Work that may take minutes and that nobody waits for: no backup may have to wait for its thread.
+    case housekeeping
+  }
 
+  /// More would only take the disk and the processors from each other: a full backup borrows a compressor per core anyway.
+  private var limit: Int { kind == .backups ? max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) : 1 }
+
+  private let kind: Kind
   private let inbox: Mailbox<LoopMessage>
   private var workers: [Worker] = []
   private var idle: [Int] = []
   private var waiting: [(id: GuardID?, job: Job)] = []
 
-  /// - Throws: where not even one thread can be had.
-  init(_ inbox: Mailbox<LoopMessage>) throws {
+  /// - Throws: where not even one thread can be had for backups. Housekeeping can wait.
+  init(_ kind: Kind, _ inbox: Mailbox<LoopMessage>) throws {
+    self.kind = kind
     self.inbox = inbox
-    try hire()
+    if kind == .backups { try hire() }
   }
 
   /// Runs a job as soon as a thread is free.
@@ -37,9 +46,12 @@ final class WorkerPool {
   /// - Parameter id: for ``withdraw(_:)``.
   func submit(_ id: GuardID?, _ job: @escaping Job) {
     // Where there is no memory for another thread, the job waits for one of those there are.
-    if idle.isEmpty, workers.count < Self.limit { try? hire() }
-    guard let worker = idle.popLast() else { return waiting.append((id, job)) }
-    workers[worker].orders.post(.run(job))
+    if idle.isEmpty, workers.count < limit { try? hire() }
+    waiting.append((id, job))
+    while let worker = idle.popLast() {
+      guard !waiting.isEmpty else { return idle.append(worker) }
+      workers[worker].orders.post(.run(waiting.removeFirst().job))
+    }
   }
 
   /// Takes a job back that no thread has begun; whether there was one.
@@ -66,8 +78,8 @@ final class WorkerPool {
   private func hire() throws {
     let orders = try Mailbox<Order>(blocking: true)
     let number = workers.count
-    let thread = try AgentThread("holdfast-work-\(number)") { [inbox] in
-      while case .run(let job) = orders.next() { inbox.post(.done(worker: number, job())) }
+    let thread = try AgentThread(kind == .backups ? "holdfast-work-\(number)" : "holdfast-keep") { [inbox, kind] in
+      while case .run(let job) = orders.next() { inbox.post(.done(worker: number, of: kind, job())) }
     }
     workers.append(Worker(orders: orders, thread: thread))
     idle.append(number)

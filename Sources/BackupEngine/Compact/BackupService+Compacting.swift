@@ -11,7 +11,7 @@ package struct CompactionOutcome: Sendable {
 }
 
 extension BackupService {
-  /// What ``compact(_:within:progress:goesOn:)`` would do now.
+  /// What ``compact(_:within:progress:)`` would do now.
   package func planCompaction(_ policy: ThinningPolicy) throws -> CompactionPlan {
     try plan(policy, repository()).plan
   }
@@ -20,27 +20,24 @@ extension BackupService {
   /// which files change places.
   ///
   /// - Parameters:
-  ///   - session: of an agent that stores incrementals; it then need not look at the repository again.
-  ///   - goesOn: asked between the steps.
+  ///   - host: an agent that stores incrementals, perhaps at the same time; it then need not look at the repository again.
   /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. Each step is done or undone by then.
   package func compact(
-    _ policy: ThinningPolicy, within session: IncrementalSession? = nil, progress: Progress = Progress(),
-    goesOn: () -> Bool = { true }
+    _ policy: ThinningPolicy, within host: (any CompactionHost)? = nil, progress: Progress = Progress()
   ) throws -> CompactionOutcome {
     let repository = try repository()
     var outcome = CompactionOutcome()
     while true {
       let (plan, points) = try plan(policy, repository)
-      let compactor = compactor(repository, points, session, progress)
+      let compactor = compactor(repository, points, host, progress)
       let skipped = Set(outcome.skipped.map(\.step.removed))
       // Merged links have fewer pages than was known before, so that another round may find more to do.
       let steps = plan.steps.filter { !skipped.contains($0.removed) }
       if steps.isEmpty { return outcome }
       for (number, step) in steps.enumerated() {
-        guard goesOn() else { return outcome }
         try progress.update("compacting", Int64(number), of: Int64(steps.count))
         try perform(step, compactor, &outcome)
-        if let done = outcome.done.last, done.step == step { session?.lighten(done, points) }
+        if let done = outcome.done.last, done.step == step { host?.lighten(done, points) }
       }
     }
   }
@@ -57,7 +54,7 @@ extension BackupService {
   }
 
   private func compactor(
-    _ repository: Repository, _ points: [StoredPoint], _ session: IncrementalSession?, _ progress: Progress
+    _ repository: Repository, _ points: [StoredPoint], _ host: (any CompactionHost)?, _ progress: Progress
   ) -> Compactor {
     let patience = environment.repositoryPatience
     let parents = points.map { ($0.id, $0.metadata.parentID) }
@@ -65,8 +62,8 @@ extension BackupService {
       repository: repository, environment: environment, level: defaults.level, progress: progress,
       known: Dictionary(parents, uniquingKeysWith: { first, _ in first })
     ) { touched, body in
-      guard let session else { return try repository.exclusively(patience: patience, body) }
-      try session.maintain(touching: touched, body)
+      guard let host else { return try repository.exclusively(patience: patience, body) }
+      try host.maintain(touching: touched, body)
     }
   }
 
@@ -85,8 +82,21 @@ extension BackupService {
   }
 }
 
-extension IncrementalSession {
-  /// Tells the session that its chain became lighter, where it was this one.
+/// Somebody who stores incrementals beside a compaction, and knows the newest point and what its chain weighs.
+///
+/// A compaction calls it from its own thread, for the moments in which files change places; it reads and writes archives, the
+/// part that takes time, in between.
+package protocol CompactionHost {
+  /// Runs `body`, which merges or removes some points, under the repository's lock.
+  func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws
+  /// A chain became lighter: some of its incrementals are gone, and so many bytes.
+  func lighten(_ chain: PointID, incrementals: Int, bytes: Int64)
+}
+
+extension IncrementalSession: CompactionHost {}
+
+extension CompactionHost {
+  /// Tells the host that its chain became lighter, where it was this one.
   fileprivate func lighten(_ done: (step: CompactionStep, bytesAfter: Int64), _ points: [StoredPoint]) {
     guard let chain = points.first(where: { $0.id == done.step.removed[0] })?.metadata.chainID else { return }
     lighten(chain, incrementals: done.step.removed.count, bytes: done.step.bytesBefore - done.bytesAfter)

@@ -67,7 +67,7 @@ package final class IncrementalSession {
 
   /// Runs `body`, which merges or removes some points, under the repository's lock. What is known of the newest point stays
   /// known, unless it is one of these or somebody else was here.
-  func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
+  package func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
     try repository.exclusively(patience: environment.repositoryPatience, since: mark) { visit in
       let isCurrent = try visit.isUndisturbed && tip?.isCurrent(in: repository) == true
       if !isCurrent || tip.map({ points.contains($0.id) }) ?? true {
@@ -86,7 +86,7 @@ package final class IncrementalSession {
   }
 
   /// A chain became lighter: some of its incrementals are gone, and so many bytes.
-  func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {
+  package func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {
     guard tip?.chainID == chain else { return }
     tip?.weight.incrementals -= incrementals
     tip?.weight.incrementalBytes -= bytes

@@ -51,11 +51,19 @@ package enum ChainPolicy {
   /// A restore opens every link.
   private static let longest = 1000
 
-  /// Why the next full should come at the next quiet or scheduled time; nil where the chain is light and short enough.
-  package static func adviseFull(_ weight: ChainWeight) -> String? {
-    if weight.incrementals >= longest { return "there are \(weight.incrementals) incrementals since \(weight.full)" }
-    guard weight.incrementalBytes > weight.fullBytes / 2 else { return nil }
-    return "the \(weight.incrementals) incrementals since \(weight.full) have \(ByteCount(weight.incrementalBytes)), "
-      + "more than half of its \(ByteCount(weight.fullBytes))"
+  /// Whether the next full should come at the next quiet or scheduled time, or soon, and why; nil where the chain is light and
+  /// short enough.
+  ///
+  /// Beyond half of its full a chain costs more room and time to restore than a full saves by not being made; beyond twice as
+  /// much, or twice as many links, it is no longer worth waiting for a quiet time that may never come.
+  package static func adviseFull(_ weight: ChainWeight) -> FullAdvice? {
+    let (count, bytes, full) = (weight.incrementals, weight.incrementalBytes, max(0, weight.fullBytes))
+    let isHeavy = bytes > full / 2
+    guard isHeavy || count >= longest else { return nil }
+    let isTooHeavy = bytes > full.multipliedClamped(by: 2)
+    let words = isHeavy ? ", more than \(isTooHeavy ? "twice" : "half of") its \(ByteCount(full))" : ""
+    return FullAdvice(
+      isTooHeavy || count >= 2 * longest ? .soon : .whenQuiet, chain: weight.full,
+      reason: "the \(count) incrementals since \(weight.full) have \(ByteCount(bytes))\(words)")
   }
 }

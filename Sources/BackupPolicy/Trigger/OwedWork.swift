@@ -71,6 +71,8 @@ struct RunningBackup: Sendable {
   var run: ScheduledRun?
   /// When a person asked for it.
   var requested: Timestamp?
+  /// Why it is a full, where nobody asked for one.
+  var advice: FullAdvice?
 }
 
 /// Something that a backup waits for, on the monotonic clock.

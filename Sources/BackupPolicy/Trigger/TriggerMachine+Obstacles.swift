@@ -24,7 +24,10 @@ extension TriggerMachine {
   /// What the first of the owed things waits for.
   var obstacle: Obstacle? {
     if let run { return obstacle(to: run) }
-    return startable.flatMap(obstacle(to:))
+    let renewal = renewable.flatMap(obstacle(to:))
+    guard var first = startable.flatMap(obstacle(to:)) else { return renewal }
+    if let other = renewal?.until { first.until = first.until.earlier(other) }
+    return first
   }
 
   /// The owed change, where changes start backups.
@@ -37,22 +40,25 @@ extension TriggerMachine {
 
   func obstacle(to change: OwedChange) -> Obstacle? {
     if isResuming { return nil }
-    if let hours = settings.quietHours, let end = hours.end(after: now.wall, in: settings.zone) {
-      let reason = "the end of the quiet hours (\(hours.text))"
-      return Obstacle(until: Deadline(wall: end), reason: reason, isQuietHours: true)
-    }
-    let pause = lastPause(change)
+    if let hours = quietHours { return hours }
+    let pause = lastPause(change.settling(settings))
     if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
     return nearRun(change)
   }
 
+  var quietHours: Obstacle? {
+    guard let hours = settings.quietHours, let end = hours.end(after: now.wall, in: settings.zone) else { return nil }
+    let reason = "the end of the quiet hours (\(hours.text))"
+    return Obstacle(until: Deadline(wall: end), reason: reason, isQuietHours: true)
+  }
+
   /// The one that is over last.
-  private func lastPause(_ change: OwedChange) -> Pause {
+  func lastPause(_ first: Pause) -> Pause {
     let floor = lastStart.map {
       Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
     }
     let rest = rest.map { Pause(until: $0, reason: "a comparison of all pages, which is to take a tenth of the time") }
-    return [floor, rest, backoff.pause(settings)].compactMap { $0 }.reduce(change.settling(settings)) {
+    return [floor, rest, backoff.pause(settings)].compactMap { $0 }.reduce(first) {
       $1.until > $0.until ? $1 : $0
     }
   }

@@ -8,6 +8,9 @@
 /// - *a request* of a person. It waits only for a running backup. Where it fails the person is told, and only what it would
 ///   have covered besides is tried again. A request and an owed scheduled run are one backup, a scheduled one.
 ///
+/// Besides, a full may be *advised* (``FullAdvice``). It waits for a quiet time, and where it cannot wait any longer it comes
+/// before the next change, and covers it.
+///
 /// Debounce, floors and backoff use the monotonic clock alone, calendars the wall clock alone.
 package struct TriggerMachine: Sendable {
   /// A scheduled run that starts so late is still on time.
@@ -30,6 +33,11 @@ package struct TriggerMachine: Sendable {
   private(set) var lastStart: Int64?
   /// Monotonic milliseconds until which no change starts a backup; see ``restAfterComparison``.
   private(set) var rest: Int64?
+  /// That the newest chain should end.
+  package private(set) var advice: FullAdvice?
+  /// Monotonic milliseconds of the first time that this was said of the chain, and of the last change.
+  private(set) var advisedSince = Int64.min
+  private(set) var lastChange: Int64?
   private(set) var releases = 0
   /// A backup was given up in this very event, and goes on without waiting for anything.
   private(set) var isResuming = false
@@ -72,6 +80,7 @@ package struct TriggerMachine: Sendable {
     case .finished(let outcome): finish(outcome)
     case .compared(let milliseconds):
       rest = now.monotonic.addingClamped(max(0, milliseconds).multipliedClamped(by: Self.restAfterComparison))
+    case .advised(let advice): note(advice)
     case .reload(let settings): reload(settings)
     case .shutdown: isStopping = true
     case .tick: break
@@ -82,11 +91,20 @@ package struct TriggerMachine: Sendable {
   private mutating func noteChange(_ reason: String? = nil) -> String? {
     var change = change ?? OwedChange(at: now)
     change.last = now.monotonic
+    lastChange = now.monotonic
     change.reason = reason ?? change.reason
     self.change = change
     guard settings.mode == .schedule, !saidThatChangesWait else { return nil }
     saidThatChangesWait = true
     return skip("in mode schedule a change starts no backup; the next scheduled run will hold it")
+  }
+
+  private mutating func note(_ advice: FullAdvice?) {
+    if let advice, advice.chain != self.advice?.chain || advice.urgency != self.advice?.urgency {
+      advisedSince = now.monotonic
+      history.note(.notice, "a full is advised: \(advice.reason)", at: now.wall)
+    }
+    self.advice = advice
   }
 
   private mutating func reload(_ settings: TriggerSettings) {
@@ -114,11 +132,22 @@ extension TriggerMachine {
       return start(.scheduled, requested == nil ? words : "asked for, and \(words)")
     }
     if requested != nil { return start(.manual, "asked for") }
+    if let advice = dueRenewal([.soon]) { return renew(advice) }
     if run == nil, let change = startable, obstacle(to: change) == nil {
       return start(.change, change.words(settings, at: now.monotonic))
     }
+    if let advice = dueRenewal([.whenQuiet]) { return renew(advice) }
     noteWait()
     return .wait(until: wakeUp)
+  }
+
+  /// The advice is taken with it: where the full finds nothing to store, there is no sense in trying again and again.
+  private mutating func renew(_ advice: FullAdvice) -> TriggerAction {
+    let reason = advice.words(settings)
+    _ = start(.change, reason)
+    running?.advice = advice
+    self.advice = nil
+    return .renew(advice, reason: reason)
   }
 
   private mutating func start(_ trigger: Trigger, _ reason: String) -> TriggerAction {
@@ -132,7 +161,8 @@ extension TriggerMachine {
 
   /// Says what is waited for where that is something new.
   private mutating func noteWait() {
-    guard let obstacle else { return }
+    // What waits for a quiet time does so after each change anew; that it is advised was said.
+    guard run != nil || startable != nil, let obstacle else { return }
     if obstacle.isQuietHours { change?.heldBack = true }
     guard obstacle.reason != lastWait else { return }
     lastWait = obstacle.reason
@@ -179,6 +209,7 @@ extension TriggerMachine {
       again.reason = words
       change = again
     }
+    advice = advice ?? ended.advice
     if var again = ended.run, !book.timetable.isEmpty {
       again.again = words
       run = again

@@ -42,6 +42,8 @@ package enum TriggerEvent: Hashable, Sendable {
   case finished(Outcome)
   /// The backup that is about to finish could not tell what had changed, and took so many milliseconds to compare all pages.
   case compared(milliseconds: Int64)
+  /// How the newest chain stands after a backup or a thinning; nil where it may go on. Told before `.finished`.
+  case advised(FullAdvice?)
   /// Somebody asked for a backup now: SIGUSR1, later the API.
   case requested
   /// The deadline of the last `.wait` has come, the wall clock was set, or the machine woke from sleep.
@@ -75,6 +77,9 @@ package enum TriggerAction: Hashable, Sendable {
   case wait(until: Deadline?)
   /// Start a backup now, and send `.finished` when it has ended.
   case start(Trigger, reason: String)
+  /// Start a full now that ends the newest chain, whether something has changed or not, and send `.finished` when it has
+  /// ended. It counts as a backup for changes.
+  case renew(FullAdvice, reason: String)
   /// Something that could have been done is not, and nothing starts.
   case skip(reason: String)
   /// Leave: nothing is running any more.

@@ -1,0 +1,38 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// Merges old incrementals, beside the backups: a merge may take minutes, and no change waits for it.
+struct Thinning {
+  let service: BackupService
+  let policy: ThinningPolicy
+  let logger: Logger
+
+  /// Merges what the policy says; a failure is logged, and the next thinning tries again. Blocks.
+  ///
+  /// - Parameter host: what stores the incrementals meanwhile.
+  /// - Returns: whether nothing is left to do for now.
+  func run(within host: any CompactionHost, _ progress: Progress) -> Bool {
+    do {
+      guard try service.environment.files.status(service.folder) != nil else { return true }
+      let outcome = try service.compact(policy, within: host, progress: progress)
+      for (step, bytes) in outcome.done { logger.info("\(words(step, bytes))") }
+      for (step, error) in outcome.skipped where error.code != .factsChanged {
+        logger.error("\(step.removed[0]) and what follows it cannot be merged: \(error)")
+      }
+      return true
+    } catch let error as HoldfastError where error.code == .interrupted || error.code == .busy {
+      return false
+    } catch {
+      logger.warning("thinning failed: \(error)")
+      return true
+    }
+  }
+
+  private func words(_ step: CompactionStep, _ bytes: Int64) -> String {
+    let points = "\(step.removed.count) point\(step.removed.count == 1 ? "" : "s")"
+    let what = step.survivor.map { "merged \(points) into \($0)" } ?? "removed \(points) from \(step.removed[0]) on"
+    return
+      "\(what): \(ByteCount(step.bytesBefore)) became \(ByteCount(bytes)) (\(step.reasons.joined(separator: "; ")))"
+  }
+}
