@@ -37,6 +37,7 @@ import TestSupport
     try await harness.createDatabase()
     try await harness.python(Self.fill)
     let settings = settings(RetentionPolicy(keepLast: 2))
+    try takeFull(harness, settings)
     try await harness.withAgent(settings) { _ in
       try await harness.waitForRows(1000)
       try await change(harness, "DELETE FROM t WHERE n > 1")

@@ -156,7 +156,7 @@ import Testing
 
   @Test(
     arguments: [
-      RetentionPolicy(keepLast: 0), RetentionPolicy(keepLast: -1), RetentionPolicy(retentionDays: 0),
+      RetentionPolicy(keepLast: 0), RetentionPolicy(keepLast: -2), RetentionPolicy(retentionDays: 0),
       RetentionPolicy(keepLast: 3, maxBackups: .min),
     ])
   func rulesThatNobodyCanMean(policy: RetentionPolicy) {

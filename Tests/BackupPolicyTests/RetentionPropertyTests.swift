@@ -10,9 +10,10 @@ import Testing
     var removals = 0
     for number in 0..<400 {
       let points = Self.repository(&random)
-      let policy = RetentionPolicy(
+      var policy = RetentionPolicy(
         keepLast: random.pick([nil, 1, 3, 10]), retentionDays: random.pick([nil, 1, 7, 400]),
         maxBackups: random.pick([nil, 1, 5]), safetyGrace: random.pick([0, 86400, 604_800]))
+      Self.addCalendar(&policy.rules, &random)
       let decision = policy.decide(points, now: RetentionHistory.now)
       removals += decision.remove.count
       let broken = Self.broken(decision, points, policy)
@@ -61,7 +62,11 @@ import Testing
       rule("newest verified backup stays", kept.contains(newest.id))
     }
     rule("something stays", points.isEmpty || !kept.isEmpty)
-    rule("no rule, no removal", policy.keepLast ?? policy.retentionDays ?? policy.maxBackups != nil || removed.isEmpty)
+    rule("no rule, no removal", !policy.rules.isEmpty || removed.isEmpty)
+    let left = points.filter { kept.contains($0.id) }
+    // A full of a change begins to be counted when the last one goes that was asked for on its day.
+    let isSteady = !left.contains { $0.type == "change" && $0.kind == "full" }
+    rule("once is enough", !isSteady || policy.decide(left, now: RetentionHistory.now).remove.isEmpty)
     for point in points where removed.contains(point.id) && ["safety", "guard"].contains(point.type) {
       let age = (RetentionHistory.now.milliseconds - point.created.milliseconds) / 1000
       rule("grace of \(point.id)", point.status == "failed" || (age > policy.safetyGrace && !point.clockSuspect))
@@ -69,10 +74,30 @@ import Testing
     let ordinary = points.filter {
       $0.kind == "full" && !$0.pinned && ["manual", "scheduled", "change"].contains($0.type)
     }
-    let counted = ordinary.filter { !["failed", "unauthenticated"].contains($0.status) }
+    let counted = counted(ordinary.filter { !["failed", "unauthenticated"].contains($0.status) })
     let owed = min(policy.keepLast ?? 0, policy.maxBackups ?? .max)
     rule("the newest are kept", counted.suffix(owed).allSatisfy { kept.contains($0.id) })
     return broken
+  }
+
+  /// Half of the policies have rules of the calendar or of tags as well.
+  private static func addCalendar(_ rules: inout RetentionRules, _ random: inout SeededGenerator) {
+    guard random.chance(2) else { return }
+    rules.keepHourly = random.pick([nil, nil, 1, 24, -1])
+    rules.keepDaily = random.pick([nil, 1, 7])
+    rules.keepMonthly = random.pick([nil, nil, 2, 12])
+    rules.keepWithinDaily = random.pick([nil, nil, CalendarSpan(days: 7), CalendarSpan(months: 2)])
+    rules.keepTags = random.pick([[], [], [[]], [["a"]]])
+  }
+
+  /// Those that were asked for, and the last change of a day that has none.
+  private static func counted(_ fulls: [RetentionPoint]) -> [RetentionPoint] {
+    func day(_ point: RetentionPoint) -> Substring { point.created.iso8601.prefix(10) }
+    let asked = fulls.filter { $0.type != "change" }.map(day)
+    return fulls.enumerated().filter { index, point in
+      point.type != "change"
+        || (!asked.contains(day(point)) && !fulls[(index + 1)...].contains { day($0) == day(point) })
+    }.map(\.element)
   }
 
   private static func parentStays(
@@ -93,19 +118,23 @@ import Testing
 
   private static func repository(_ random: inout SeededGenerator) -> [RetentionPoint] {
     var points: [RetentionPoint] = []
-    for number in 0..<Int.random(in: 0..<40, using: &random) {
+    let ages = (0..<Int.random(in: 0..<40, using: &random)).map { _ in
+      Int64.random(in: -90_000..<random.pick([40_000, 3_000_000, 30_000_000]), using: &random)
+    }
+    for (number, age) in ages.sorted(by: >).enumerated() {
       let incremental = !points.isEmpty && random.chance(2)
       points.append(
         RetentionPoint(
           id: RetentionHistory.id(number),
-          created: RetentionHistory.now.adding(seconds: -Int64.random(in: -90_000..<3_000_000, using: &random)),
+          created: RetentionHistory.now.adding(seconds: -age),
           type: random.pick(["manual", "scheduled", "scheduled", "change", "safety", "guard"]),
           kind: incremental ? "incremental" : "full",
           parent: incremental ? (random.chance(20) ? RetentionHistory.id(9999) : random.pick(points).id) : nil,
           status: random.pick([
             "completed", "completed", "verified", "failed", "unauthenticated", "suspect", "anomalous",
           ]),
-          verified: random.chance(3), clockSuspect: random.chance(10), pinned: random.chance(10)))
+          verified: random.chance(3), clockSuspect: random.chance(10), pinned: random.chance(10),
+          tags: random.pick([[], ["a"], ["a", "b"]])))
     }
     return points
   }

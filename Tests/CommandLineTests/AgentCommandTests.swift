@@ -36,6 +36,8 @@ struct AgentCommandTests {
       program, folder = sys.argv[1:3]
       # The threads that run tests block signals, and a child inherits that.
       signal.pthread_sigmask(signal.SIG_SETMASK, [])
+      for _ in range(3):
+          subprocess.run([program, "create", "--quiet"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
       agent = subprocess.Popen(
           [program, "agent", "--debounce", "50ms", "--min-interval", "0", "--max-backups", "2", "--json"], cwd=folder,
           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -50,24 +52,22 @@ struct AgentCommandTests {
                   pass
           return sorted(found)
 
-      def wait_for_more(last):
+      def wait_for(wanted):
           for _ in range(6000):
-              if max(sequences(), default=0) > last:
-                  return max(sequences())
+              if sequences() == wanted:
+                  return
               assert agent.poll() is None, "the agent has ended"
               time.sleep(0.01)
           agent.kill()
-          sys.exit(f"nothing came after {last}, there is {sequences()}")
+          sys.exit(f"{wanted} never came, there is {sequences()}")
 
-      wait_for_more(0)
+      wait_for([1, 2, 3])
       connection = sqlite3.connect(folder + "/app.db")
-      # The incrementals of so small a database soon outweigh its full, so that others follow, and the first chain goes.
-      stored = [1]
-      while 1 in sequences():
-          assert len(stored) < 50, f"nothing was removed: {sequences()}"
+      # What is counted was asked for: 1, 2 and 3.
+      for kept in [2, 3, 4], [2, 3, 4, 5]:
           connection.execute("INSERT INTO entries (text) VALUES ('more')")
           connection.commit()
-          stored.append(wait_for_more(stored[-1]))
+          wait_for(kept)
       connection.close()
       agent.send_signal(getattr(signal, "SIG" + sys.argv[3]))
       print(agent.communicate()[0], agent.returncode, end="")

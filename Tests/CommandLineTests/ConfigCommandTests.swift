@@ -63,6 +63,18 @@ struct ConfigCommandTests {
         catch_up             no                           environment variable BACKUP_CATCH_UP
         verify_after_create  false                        default
         keep_last            -                            default: all
+        keep_hourly          -                            default: none
+        keep_daily           -                            default: none
+        keep_weekly          -                            default: none
+        keep_monthly         -                            default: none
+        keep_yearly          -                            default: none
+        keep_within          -                            default: none
+        keep_within_hourly   -                            default: none
+        keep_within_daily    -                            default: none
+        keep_within_weekly   -                            default: none
+        keep_within_monthly  -                            default: none
+        keep_within_yearly   -                            default: none
+        keep_tag             -                            default: none
         retention_days       -                            default: all
         max_backups          -                            default: all
         thin                 true                         default

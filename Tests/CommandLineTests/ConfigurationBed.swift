@@ -35,7 +35,9 @@ extension ValueKind {
   var samples: (String, String) {
     switch self {
     case .boolean: ("true", "false")
-    case .count: ("7", "9")
+    case .count, .quota: ("7", "9")
+    case .span: ("7d", "1y6m")
+    case .tagLists: ("release", "release,keep")
     case .level: ("3", "4")
     case .time: ("3s", "4min")
     case .freeSpace: ("5%", "2GiB")

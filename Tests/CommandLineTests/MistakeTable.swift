@@ -53,9 +53,9 @@ extension Mistake {
       "holdfast.toml:1:1: database_path is not a setting",
       hint: "write database here"),
     Mistake(
-      "a word of another tool", .toml("keep_daily = 7"),
-      "holdfast.toml:1:1: keep_daily is not a setting",
-      hint: "thinning by calendar is not there yet; keep_last, retention_days and max_backups are"),
+      "a word of another tool", .toml("keep_minutely = 7"),
+      "holdfast.toml:1:1: keep_minutely is not a setting",
+      hint: "keep_hourly is the finest rule of the calendar; thin keeps one a minute for a day"),
     Mistake(
       "a name that is like none", .toml("colour = \"red\""),
       "holdfast.toml:1:1: colour is not a setting",

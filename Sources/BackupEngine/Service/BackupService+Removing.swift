@@ -58,19 +58,34 @@ extension BackupService {
     try repository.hostStates.save(state)
   }
 
+  /// What the repository would hold in the days to come, if all goes on as it did. Nothing is touched.
+  ///
+  /// - Throws: `pointNotFound` where there is no repository, or no full in it to go by.
+  package func simulate(_ settings: RepositorySimulation.Settings, days: Int) throws -> RepositorySimulation {
+    let repository = try repository()
+    let facts = try repository.points().map { ($0.id, ThinningPoint($0.metadata)) }
+    let thinning = Dictionary(facts, uniquingKeysWith: { first, _ in first })
+    let points = try retentionPoints(repository)
+    guard let pace = RepositoryPace(points) else {
+      throw HoldfastError(
+        .pointNotFound, "\(folder) has no full backup to go by", hint: "take one first: holdfast create")
+    }
+    let known = points.compactMap { point in thinning[point.id].map { SimulatedPoint(point, $0) } }
+    return RepositorySimulation(known, pace, settings, from: environment.now(), days: days)
+  }
+
   private func retentionPoints(_ repository: Repository) throws -> [RetentionPoint] {
     let now = environment.now()
-    var latest = Timestamp(milliseconds: .min)
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
-    return try repository.points().filter { isProved($0, repository) }.map { point in
+    let points = try repository.points().filter { isProved($0, repository) }
+    let suspects = points.map(\.metadata.created).clockSuspects(now: now)
+    return zip(points, suspects).map { point, suspect in
       let metadata = point.metadata
-      let suspect = metadata.created < latest || metadata.created > now.adding(seconds: 60)
-      latest = max(latest, metadata.created)
       return RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
         verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false,
-        anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
+        tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
     }
   }
 

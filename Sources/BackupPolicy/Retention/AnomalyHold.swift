@@ -30,8 +30,8 @@ package struct AnomalyHold: Hashable, Sendable {
 extension RetentionPolicy {
   /// The holds that last at `now`, the oldest anomaly first.
   ///
-  /// Nothing is recorded of a hold but the anomalous point itself. What it holds is what these rules keep of the points before
-  /// it, at the time it was made: points that go meanwhile were not among them, so the answer stays the same.
+  /// Nothing is recorded of a hold but the anomalous point itself. What it holds is what the standing rules keep of the points
+  /// before it, at the time it was made: points that go meanwhile were not among them, so the answer stays the same.
   ///
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
@@ -60,7 +60,9 @@ extension RetentionPolicy {
   private func keptBefore(_ position: Int, _ points: [RetentionPoint], _ family: PointFamily) -> [Int] {
     let before = Array(points[..<position])
     let family = family.ofFirst(position)
-    var judgement = judge(before, family, now: points[position].created)
+    var standing = self
+    standing.rules = standingRules ?? rules
+    var judgement = standing.judge(before, family, now: points[position].created)
     protect(before, &judgement)
     keepNeeded(before, family, &judgement)
     return before.indices.filter { judgement.kept[$0] != nil }

@@ -8,11 +8,20 @@ struct PointFamily {
   let depth: [Int]
 
   init(_ points: [RetentionPoint]) {
-    let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
-    let parent = points.map { $0.kind == "full" ? nil : $0.parent.flatMap { positions[$0] } }
-    var top = Array(points.indices)
-    var depth = [Int](repeating: -1, count: points.count)
-    for start in points.indices where depth[start] < 0 {
+    self.init(points.map(\.id), parents: points.map { $0.kind == "full" ? nil : $0.parent })
+  }
+
+  /// - Parameters:
+  ///   - parents: by position; nil for a full.
+  ///   - areOlder: a parent that claims to be younger than its child counts as missing.
+  init(_ ids: [PointID], parents: [PointID?], areOlder: Bool = false) {
+    let positions = Dictionary(ids.indices.map { (ids[$0], $0) }, uniquingKeysWith: { first, _ in first })
+    let parent = parents.enumerated().map { position, parent in
+      parent.flatMap { positions[$0] }.flatMap { areOlder && $0 >= position ? nil : $0 }
+    }
+    var top = Array(ids.indices)
+    var depth = [Int](repeating: -1, count: ids.count)
+    for start in ids.indices where depth[start] < 0 {
       let path = Self.path(from: start, parent) { depth[$0] < 0 }
       // The parent of the last is settled, missing, or on the path itself: then the chain runs in a circle, cut here.
       var above = path.last.flatMap { parent[$0] }.flatMap { depth[$0] < 0 ? nil : $0 }

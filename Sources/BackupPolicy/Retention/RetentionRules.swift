@@ -1,143 +1,120 @@
-/// The verdicts while they are made, by position in the repository.
-struct RetentionJudgement {
-  /// Why a point stays; nil for one that goes.
-  var kept: [[String]?]
-  /// Why a point goes, where a rule says so.
-  var removed: [Int: [String]] = [:]
-  /// What anomalies hold, and the anomalies.
-  var held: Set<Int> = []
+/// What to keep, in restic's names where restic has the rule. A point that any rule keeps, stays.
+///
+/// Counts are at least 1; -1 keeps all, and 0 is as if nothing were set. Spans count from the newest point, not from now.
+public struct RetentionRules: Hashable, Sendable {
+  /// How many of the newest to keep.
+  public var keepLast: Int?
+  /// Of how many hours that have points to keep the last one.
+  public var keepHourly: Int?
+  /// Of how many days that have points to keep the last one.
+  public var keepDaily: Int?
+  /// Of how many weeks (Monday to Sunday) that have points to keep the last one.
+  public var keepWeekly: Int?
+  /// Of how many months that have points to keep the last one.
+  public var keepMonthly: Int?
+  /// Of how many years that have points to keep the last one.
+  public var keepYearly: Int?
+  /// Keeps every point of this span before the newest.
+  public var keepWithin: CalendarSpan?
+  /// Keeps the last point of each hour of this span before the newest.
+  public var keepWithinHourly: CalendarSpan?
+  /// Keeps the last point of each day of this span before the newest.
+  public var keepWithinDaily: CalendarSpan?
+  /// Keeps the last point of each week of this span before the newest.
+  public var keepWithinWeekly: CalendarSpan?
+  /// Keeps the last point of each month of this span before the newest.
+  public var keepWithinMonthly: CalendarSpan?
+  /// Keeps the last point of each year of this span before the newest.
+  public var keepWithinYearly: CalendarSpan?
+  /// Keeps points that have all the tags of one of these lists; an empty list stands for points without tags.
+  public var keepTags: [[String]] = []
+  /// Days, counted from now, for which a point is kept; at least 1.
+  public var retentionDays: Int?
+  /// The most points that ``keepLast`` and ``retentionDays`` may keep; at least 1. Where neither is set it keeps so many itself.
+  public var maxBackups: Int?
 
-  init(count: Int) {
-    kept = Array(repeating: nil, count: count)
-  }
-
-  mutating func keep(_ position: Int, _ reason: String) {
-    kept[position, default: []].append(reason)
-  }
-
-  mutating func remove(_ position: Int, _ reason: String) {
-    removed[position, default: []].append(reason)
-  }
+  /// No rule: nothing is removed.
+  public init() {}
 }
 
-extension [[String]?] {
-  fileprivate subscript(position: Int, default fallback: [String]) -> [String] {
-    get { self[position] ?? fallback }
-    set { self[position] = newValue }
-  }
-}
+/// One of restic's rules that go by the calendar or by tags.
+struct KeepRule: Hashable, Sendable {
+  /// What a point is the last one of.
+  enum Unit: String, CaseIterable, Sendable {
+    case hour, day, week, month, year
 
-extension RetentionPolicy {
-  private var hasRule: Bool { keepLast != nil || retentionDays != nil || maxBackups != nil }
-
-  /// What the rules say, before anything is protected from them.
-  func judge(_ points: [RetentionPoint], _ family: PointFamily, now: Timestamp) -> RetentionJudgement {
-    var judgement = RetentionJudgement(count: points.count)
-    guard hasRule else {
-      for position in points.indices { judgement.keep(position, "no rule is set") }
-      return judgement
-    }
-    judgeCounted(points, now: now, &judgement)
-    for position in points.indices where !points[position].isCounted {
-      judgeUncounted(points[position], position, now: now, &judgement)
-    }
-    for position in points.indices where points[position].followsItsFull {
-      follow(position, family.top[position], points, &judgement)
-    }
-    return judgement
-  }
-
-  private func judgeCounted(_ points: [RetentionPoint], now: Timestamp, _ judgement: inout RetentionJudgement) {
-    // The newest first: `rank` is what keep and max_backups count.
-    let counted = points.indices.reversed().filter { points[$0].isCounted }
-    var staying = 0
-    for (rank, position) in counted.enumerated() {
-      let (keep, remove) = reasons(points[position], rank: rank, now: now)
-      if keep.isEmpty {
-        for reason in remove { judgement.remove(position, reason) }
-      } else if let maxBackups, staying >= maxBackups {
-        judgement.remove(position, "beyond max_backups \(maxBackups)")
-      } else {
-        staying += 1
-        for reason in keep { judgement.keep(position, reason) }
+    var adverb: String {
+      switch self {
+      case .hour: "hourly"
+      case .day: "daily"
+      case .week: "weekly"
+      case .month: "monthly"
+      case .year: "yearly"
       }
     }
   }
 
-  /// Reasons of the rules that keep this point, and of those that do not; `maxBackups` comes after.
-  private func reasons(_ point: RetentionPoint, rank: Int, now: Timestamp) -> (keep: [String], remove: [String]) {
-    var (keep, remove): ([String], [String]) = ([], [])
-    if let keepLast {
-      if rank < keepLast {
-        keep.append("among the newest \(keepLast)")
-      } else {
-        remove.append("beyond keep \(keepLast)")
-      }
-    }
-    if let retentionDays {
-      if !point.isOlder(than: Int64(retentionDays).multipliedClamped(by: 86400), now: now) {
-        keep.append("younger than \(retentionDays) days")
-      } else if point.clockSuspect {
-        keep.append("its clock is suspect, so its age does not count")
-      } else {
-        remove.append("older than \(retentionDays) days")
-      }
-    }
-    if keepLast == nil, retentionDays == nil, let maxBackups { keep.append("within max_backups \(maxBackups)") }
-    return (keep, remove)
+  enum Extent: Hashable, Sendable {
+    /// So many units; -1 for all.
+    case count(Int)
+    case within(CalendarSpan)
   }
 
-  private func judgeUncounted(
-    _ point: RetentionPoint, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
-  ) {
-    if point.status == "failed" {
-      judgement.remove(position, "failed")
-    } else if point.status == "unauthenticated" {
-      judgement.keep(position, "not authenticated: accept or delete it by hand")
-    } else if point.isSafety {
-      judgeSafety(point, position, now: now, &judgement)
-    }
-  }
+  /// Nil for every point.
+  var unit: Unit?
+  var extent: Extent
 
-  private func judgeSafety(
-    _ point: RetentionPoint, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
-  ) {
-    let grace = Words.duration(seconds: safetyGrace)
-    if !point.isOlder(than: safetyGrace, now: now) {
-      judgement.keep(position, "\(point.type) backup younger than \(grace)")
-    } else if point.clockSuspect {
-      judgement.keep(position, "its clock is suspect, so its age does not count")
-    } else {
-      judgement.remove(position, "\(point.type) backup older than \(grace)")
-    }
-  }
-
-  private func follow(_ position: Int, _ root: Int, _ points: [RetentionPoint], _ judgement: inout RetentionJudgement) {
-    guard points[root].kind == "full" else {
-      return judgement.keep(position, "its chain has no full here: `holdfast verify` tells more")
-    }
-    if judgement.kept[root] != nil {
-      judgement.keep(position, "belongs to \(points[root].id), which stays")
-    } else {
-      judgement.remove(position, "belongs to \(points[root].id), which goes")
+  /// As a configuration has it: `keep_daily 7`.
+  var name: String {
+    let suffix = unit.map { "_\($0.adverb)" } ?? ""
+    return switch extent {
+    case .count(-1): "keep\(suffix) all"
+    case .count(let count): "keep\(suffix) \(count)"
+    case .within(let span): "keep_within\(suffix) \(span.text)"
     }
   }
 }
 
-extension RetentionPoint {
-  /// A restorable point that this host vouches for.
-  var isTrusted: Bool { status != "failed" && status != "unauthenticated" }
-  /// Trusted, and nothing is known against its content.
-  var isSound: Bool { isTrusted && status != "anomalous" && status != "suspect" }
-  var isSafety: Bool { type == "safety" || type == "guard" }
-  /// What keep, retention_days and max_backups are about.
-  var isCounted: Bool {
-    kind == "full" && !isSafety && isTrusted && !pinned
+extension RetentionRules {
+  /// The rules that go by the calendar, those that say something.
+  var calendar: [KeepRule] {
+    let counts: [(KeepRule.Unit, Int?)] = [
+      (.hour, keepHourly), (.day, keepDaily), (.week, keepWeekly), (.month, keepMonthly), (.year, keepYearly),
+    ]
+    let spans: [(KeepRule.Unit?, CalendarSpan?)] = [
+      (nil, keepWithin), (.hour, keepWithinHourly), (.day, keepWithinDaily), (.week, keepWithinWeekly),
+      (.month, keepWithinMonthly), (.year, keepWithinYearly),
+    ]
+    return counts.compactMap { unit, count in
+      count.flatMap { $0 == 0 ? nil : KeepRule(unit: unit, extent: .count($0)) }
+    }
+      + spans.compactMap { unit, span in
+        span.flatMap { $0.isZero ? nil : KeepRule(unit: unit, extent: .within($0)) }
+      }
   }
-  var followsItsFull: Bool { kind != "full" && isTrusted && !isSafety }
 
-  /// A point from the future is younger than anything.
-  func isOlder(than seconds: Int64, now: Timestamp) -> Bool {
-    created < now.adding(seconds: seconds == .min ? .max : -seconds)
+  /// ``keepLast``, where it says something.
+  var last: Int? { keepLast == 0 ? nil : keepLast }
+
+  /// Whether fulls are counted.
+  var counts: Bool { last != nil || retentionDays != nil || maxBackups != nil }
+
+  /// Whether no rule says anything: nothing is removed then.
+  package var isEmpty: Bool { !counts && keepTags.isEmpty && calendar.isEmpty }
+
+  /// A rule that nobody can mean, in words. `keep 0` alone would remove everything.
+  var unmeant: String? {
+    let counted = [
+      ("keep", keepLast), ("keep_hourly", keepHourly), ("keep_daily", keepDaily), ("keep_weekly", keepWeekly),
+      ("keep_monthly", keepMonthly), ("keep_yearly", keepYearly),
+    ].compactMap { name, count in count.map { (name, $0) } }
+    let bounded = [("retention_days", retentionDays), ("max_backups", maxBackups)]
+    if let rule = bounded.first(where: { ($0.1 ?? 1) <= 0 }) {
+      return "\(rule.0) must be at least 1, not \(rule.1 ?? 0)"
+    }
+    if let rule = counted.first(where: { $0.1 < -1 || ($0.1 == 0 && isEmpty) }) {
+      return "\(rule.0) must be at least 1, or -1 for all, not \(rule.1)"
+    }
+    return nil
   }
 }

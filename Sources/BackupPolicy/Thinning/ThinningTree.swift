@@ -1,5 +1,4 @@
-/// Which point builds on which. Parents come from files that anybody may have written: a parent that is not older, or not
-/// there, is none.
+/// What becomes of chains where some points do not stay. A parent that is not older, or not there, is none.
 struct ThinningTree {
   let points: [ThinningPoint]
   /// By position: the position of the parent, always a smaller one.
@@ -9,14 +8,8 @@ struct ThinningTree {
 
   init(_ points: [ThinningPoint]) {
     self.points = points
-    let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
-    let parent = points.indices.map { position -> Int? in
-      points[position].parent.flatMap { positions[$0] }.flatMap { $0 < position ? $0 : nil }
-    }
-    var top: [Int] = []
-    for position in points.indices { top.append(parent[position].map { top[$0] } ?? position) }
-    self.parent = parent
-    self.top = top
+    let family = PointFamily(points.map(\.id), parents: points.map(\.parent), areOlder: true)
+    (parent, top) = (family.parent, family.top)
   }
 
   /// The ends of chains where no point stays: one step a chain.

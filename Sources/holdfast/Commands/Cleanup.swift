@@ -7,14 +7,23 @@ struct Cleanup: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove the backups that no rule keeps.",
     discussion: """
-      A flag replaces all rules that are configured. Whatever the rules say, the newest verified backup stays, and so does \
-      a safety backup that is younger than a week, and what an anomalous backup holds (see holdfast accept). --dry-run shows every backup with the reasons.
+      The rules are restic's: what one of them keeps, stays. A flag replaces all rules that are configured. --keep, \
+      --retention-days and --max-backups count manual and scheduled fulls, rules of the calendar see all backups, in the zone \
+      that timezone names. Whatever the rules say, the newest verified backup stays, and so does a safety backup that is \
+      younger than a week, what an anomalous backup holds (see holdfast accept), and what others need. --dry-run shows \
+      every backup with the reasons.
       """)
 
   @OptionGroup var retention: RetentionOptions
 
   @Flag(help: "Show what would be removed and remove nothing.")
   var dryRun = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Show what there would be after this long, such as 90d, if all goes on as it did, and remove nothing.",
+      valueName: "span"))
+  var simulate: String?
 
   // The question was never asked here; scripts that answer it beforehand keep working.
   @Flag(help: "Accepted for the sake of scripts; cleanup never asks.")
@@ -24,19 +33,46 @@ struct Cleanup: ParsableCommand {
 
   func run() throws {
     let selection = try options.selection(retention.flags)
-    guard let policy = try retention.policy(selection.settings) else {
-      throw HoldfastError(
-        .usage, "cleanup has no rule to go by",
-        hint:
-          "use --keep N, --retention-days N, --max-backups N or --min-free-space SIZE, or set one of them in holdfast.toml"
-      )
-    }
+    if let simulate { return try show(simulation(simulate, selection), selection.zone) }
+    let policy = try policy(selection.settings)
     let service = try selection.service(.optional)
     let decision =
       dryRun
       ? try service.planCleanup(policy)
       : try options.output.working { progress, _ in try service.cleanup(policy, progress: progress) }
     try show(CleanupReport(decision: decision, executed: !dryRun))
+  }
+
+  private func simulation(_ text: String, _ selection: Selection) throws -> RepositorySimulation {
+    guard let days = CalendarSpan(text)?.wholeDays, (1...3660).contains(days) else {
+      throw HoldfastError(
+        .usage, "--simulate '\(text.shortened)' is not a span of 1 day to 10 years", hint: "use 90d, 6m or 1y, say")
+    }
+    var settings = RepositorySimulation.Settings()
+    settings.mode = try selection.settings.mode()
+    settings.schedules = try selection.settings.schedules()
+    settings.zone = try selection.settings.zone()
+    settings.thinning = try selection.settings.boolean(.thin) ? ThinningPolicy() : nil
+    settings.retention = try retention.policy(selection.settings)
+    return try selection.service(.optional).simulate(settings, days: days)
+  }
+
+  private func show(_ simulation: RepositorySimulation, _ zone: ZoneRules) throws {
+    let report = SimulationReport(simulation: simulation, zone: zone)
+    try options.console.show(report.json, report.lines)
+  }
+
+  private func policy(_ settings: Settings) throws -> RetentionPolicy {
+    guard var policy = try retention.policy(settings) else {
+      throw HoldfastError(
+        .usage, "cleanup has no rule to go by",
+        hint:
+          "use --keep N, --keep-daily N, --retention-days N or --min-free-space SIZE, say, or set one of them in holdfast.toml"
+      )
+    }
+    // What an anomaly holds is what the configuration keeps, not what this call is content with; all, where that is unreadable.
+    if retention.replaceRules { policy.standingRules = (try? RetentionOptions.rules(settings)) ?? RetentionRules() }
+    return policy
   }
 
   private func show(_ report: CleanupReport) throws {

@@ -8,6 +8,13 @@ extension Option where Value == String? {
   init(_ key: SettingKey) {
     self.init(name: .customLong(key.flag ?? key.name), help: key.help)
   }
+
+  /// `--keep-daily N`, where -1 is a value and no flag.
+  init(quota key: SettingKey, alias: String? = nil) {
+    var names = [NameSpecification.Element.customLong(key.flag ?? key.name)]
+    if let alias { names.append(.customLong(alias)) }
+    self.init(name: NameSpecification(names), parsing: .unconditional, help: key.help)
+  }
 }
 
 extension Option where Value == [String] {
@@ -38,7 +45,9 @@ extension ValueKind {
   fileprivate var valueName: String? {
     switch self {
     case .boolean: nil
-    case .count: "n"
+    case .count, .quota: "n"
+    case .span: "span"
+    case .tagLists: "tags"
     case .level: "1-9"
     case .time: "time"
     case .freeSpace: "size"

@@ -66,8 +66,10 @@ enum KeyAdvice {
     "cron": .schedule, "schedules": .schedule, "crontab": .schedule, "snapshot_interval": .schedule,
     "tz": .timezone, "time_zone": .timezone, "zone": .timezone, "delay": .debounce, "sync_interval": .debounce,
     "trigger": .mode, "interval": .minInterval, "poll": .pollInterval, "monitor_interval": .pollInterval,
-    "max_wait": .maxDelay, "retention": .retentionDays, "keep_days": .retentionDays, "keep_within": .retentionDays,
-    "keep_count": .keepLast, "max_count": .maxBackups, "loglevel": .logLevel, "logging": .logLevel,
+    "max_wait": .maxDelay, "retention": .retentionDays, "keep_days": .retentionDays, "keep_hours": .keepHourly,
+    "keep_weeks": .keepWeekly, "keep_months": .keepMonthly, "keep_years": .keepYearly, "keep_tags": .keepTag,
+    "keep_count": .keepLast, "max_count": .maxBackups,
+    "loglevel": .logLevel, "logging": .logLevel,
     "log": .logLevel, "verbosity": .logLevel, "verify_after_backup": .verifyAfterCreate, "disabled": .enabled,
     "hold": .anomalyHold, "free_space": .minFreeSpace, "min_free": .minFreeSpace, "minimum_free_space": .minFreeSpace,
     "grace": .stopGrace, "stop_timeout": .stopGrace, "catchup": .catchUp, "misfire_grace_time": .catchUp,
@@ -76,8 +78,8 @@ enum KeyAdvice {
 
   private static let elsewhere: [String: String] = [
     "dbs": "write one [[databases]] table for each database", "replicas": "off-site copies are not there yet",
-    "keep_daily": "thinning by calendar is not there yet; keep_last, retention_days and max_backups are",
-    "keep_weekly": "thinning by calendar is not there yet; keep_last, retention_days and max_backups are",
+    "keep_secondly": "keep_hourly is the finest rule of the calendar; thin keeps one a minute for a day",
+    "keep_minutely": "keep_hourly is the finest rule of the calendar; thin keeps one a minute for a day",
     "name": "a name belongs into a [[databases]] table",
     "config": "the configuration file is named by --config or HOLDFAST_CONFIG",
     "env_file": "the environment file is named by --env-file",

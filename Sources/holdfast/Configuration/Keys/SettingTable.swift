@@ -6,6 +6,10 @@ extension SettingKey {
     case .encryptionEnabled, .cipher, .keyFile, .passwordFile, .password: protection
     case .compressionEnabled, .compressionLevel, .verifyAfterCreate: content
     case .keepLast, .retentionDays, .maxBackups, .thin: retention
+    case .keepHourly, .keepDaily, .keepWeekly, .keepMonthly, .keepYearly: calendarCounts
+    case .keepWithin, .keepWithinHourly, .keepWithinDaily, .keepWithinWeekly, .keepWithinMonthly, .keepWithinYearly:
+      calendarSpans
+    case .keepTag: tags
     case .anomalyHold, .minFreeSpace: guards
     case .schedule, .timezone, .quietHours, .skipUnchanged, .catchUp: calendar
     case .enabled, .mode, .debounce, .maxDelay, .minInterval, .pollInterval: changes
@@ -91,7 +95,7 @@ extension SettingKey {
     switch self {
     case .keepLast:
       SettingDefinition(
-        summary: "Keep the newest N", kind: .count, standard: .words("all"),
+        summary: "Keep the newest N", kind: .quota, standard: .words("all"),
         reason: "nothing is removed before you say what to keep", example: "30", flag: .named("keep"))
     case .retentionDays:
       SettingDefinition(

@@ -5,6 +5,12 @@ enum ValueKind: Hashable, Sendable {
   case boolean
   /// A whole number of at least 1, or `none`.
   case count
+  /// A whole number of at least 1, `all` (-1), or `none` (0).
+  case quota
+  /// Years, months, days and less; `none`.
+  case span
+  /// Lists of tags; `none`.
+  case tagLists
   /// 1…9.
   case level
   /// Milliseconds.
@@ -27,6 +33,8 @@ enum SettingValue: Hashable, Sendable {
   case integer(Int)
   case milliseconds(Int64)
   case freeSpace(FreeSpace)
+  case span(CalendarSpan)
+  case tagLists([[String]])
   case text(String)
   case schedules([CronSchedule])
   case zone(ZoneRules)
@@ -41,6 +49,9 @@ extension ValueKind {
     switch self {
     case .boolean: try boolean(raw)
     case .count: try count(raw)
+    case .quota: try quota(raw)
+    case .span: try span(raw)
+    case .tagLists: try tagLists(raw)
     case .level: try level(raw)
     case .time(let least): try time(raw, atLeast: least)
     case .freeSpace: try freeSpace(raw)
@@ -93,7 +104,7 @@ extension ValueKind {
     }
   }
 
-  private func number(_ raw: RawValue, in range: ClosedRange<Int>, _ expected: String) throws(ValueProblem) -> Int {
+  func number(_ raw: RawValue, in range: ClosedRange<Int>, _ expected: String) throws(ValueProblem) -> Int {
     switch raw {
     case .integer(let value) where range.contains(Int(value)): return Int(value)
     case .untyped(let text):

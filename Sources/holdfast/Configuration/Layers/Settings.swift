@@ -63,6 +63,24 @@ struct Settings: Sendable {
     }
   }
 
+  /// Nil where there is none.
+  func span(_ key: SettingKey) throws -> CalendarSpan? {
+    switch try value(key) {
+    case .span(let value): value
+    case nil: nil
+    default: throw Self.mismatch(key)
+    }
+  }
+
+  /// Empty where there are none.
+  func tagLists(_ key: SettingKey) throws -> [[String]] {
+    switch try value(key) {
+    case .tagLists(let value): value
+    case nil: []
+    default: throw Self.mismatch(key)
+    }
+  }
+
   /// One of a choice; nil where there is none.
   func choice<Choice: RawRepresentable<String>>(_ key: SettingKey, of _: Choice.Type = Choice.self) throws -> Choice? {
     switch try value(key) {

@@ -50,7 +50,7 @@ extension ValueKind {
   /// A value as TOML writes it.
   func literal(_ text: String) -> String {
     switch self {
-    case .boolean, .count, .level: return text
+    case .boolean, .count, .quota, .level: return text
     default:
       let escaped = text.unicodeScalars.map { scalar in
         switch scalar {

@@ -1,0 +1,158 @@
+/// Which points a repository would hold in the days to come, if all goes on as it did: schedules, thinning and retention as they
+/// are configured, in virtual time, and nothing touched.
+///
+/// What it takes for granted stands in ``assumptions``.
+package struct RepositorySimulation: Sendable {
+  /// What makes points and what removes them.
+  package struct Settings: Sendable {
+    package var mode = TriggerMode.change
+    package var schedules: [CronSchedule] = []
+    package var zone = ZoneRules.utc
+    /// Nil: incrementals are not thinned out.
+    package var thinning: ThinningPolicy?
+    /// Nil: nothing is removed.
+    package var retention: RetentionPolicy?
+
+    package init() {}
+  }
+
+  /// What there is at the end of a day.
+  package struct Day: Hashable, Sendable {
+    package var time: Timestamp
+    package var fulls: Int
+    package var incrementals: Int
+    /// Of all archives.
+    package var bytes: Int64
+  }
+
+  package let settings: Settings
+  package let pace: RepositoryPace
+  /// The present, and then one for each day.
+  package private(set) var days: [Day] = []
+  /// The points at the end, in repository order, with retention's reasons.
+  package private(set) var points: [SimulatedPoint]
+  private var chain: ChainWeight?
+  private var nextChange: Timestamp?
+  private var made: Int64
+
+  /// Changes that follow each other faster are simulated as one a minute that weighs as much as they do: after an hour
+  /// thinning leaves no more.
+  private static let shortest: Int64 = 60_000
+
+  /// - Parameters:
+  ///   - points: every point of the repository, in its order, the oldest first.
+  ///   - now: where virtual time begins.
+  ///   - count: how many days to look ahead.
+  package init(
+    _ points: [SimulatedPoint], _ pace: RepositoryPace, _ settings: Settings, from now: Timestamp, days count: Int
+  ) {
+    (self.points, self.pace, self.settings) = (points, pace, settings)
+    made = points.compactMap(\.retention.sequence).max() ?? Int64(points.count)
+    chain = points.last { $0.retention.kind == "full" }.map { weight(of: $0.id, $0.bytes) }
+    nextChange = changePace.map { now.adding(milliseconds: $0.interval) }
+    days.append(day(now))
+    var start = now
+    for _ in 0..<count {
+      let end = start.adding(seconds: 86400)
+      live(from: start, to: end)
+      thin(end)
+      retire(end)
+      days.append(day(end))
+      start = end
+    }
+  }
+
+  /// How often changes come, and what they weigh; nil where they start no backups.
+  var changePace: (interval: Int64, bytes: Int64)? {
+    guard settings.mode != .schedule, let interval = pace.changeInterval else { return nil }
+    guard interval < Self.shortest else { return (interval, pace.changeBytes) }
+    return (
+      Self.shortest, min(pace.changeBytes.multipliedClamped(by: Self.shortest / max(1, interval)), pace.fullBytes)
+    )
+  }
+
+  private func day(_ time: Timestamp) -> Day {
+    let fulls = points.count { $0.retention.kind == "full" }
+    return Day(
+      time: time, fulls: fulls, incrementals: points.count - fulls,
+      bytes: points.reduce(0) { $0.addingClamped($1.bytes) })
+  }
+}
+
+extension RepositorySimulation {
+  /// Backups of schedules and changes, as they fall due.
+  private mutating func live(from start: Timestamp, to end: Timestamp) {
+    let schedules = settings.mode == .change ? [] : settings.schedules
+    var time = start
+    var run = Self.next(schedules, after: time, settings.zone)
+    while let due = [run, nextChange].compactMap({ $0 }).min(), due <= end {
+      time = due
+      if due == run {
+        add(.scheduled, at: time, parent: nil, bytes: pace.fullBytes)
+        run = Self.next(schedules, after: time, settings.zone)
+      } else if let changes = changePace {
+        let isHeavy = chain.map { ChainPolicy.adviseFull($0) != nil } ?? true
+        let parent = isHeavy ? nil : points.last?.id
+        add(.change, at: time, parent: parent, bytes: parent == nil ? pace.fullBytes : changes.bytes)
+        nextChange = time.adding(milliseconds: changes.interval)
+      }
+    }
+  }
+
+  private static func next(_ schedules: [CronSchedule], after time: Timestamp, _ zone: ZoneRules) -> Timestamp? {
+    schedules.compactMap { $0.next(after: time, in: zone) }.min()
+  }
+
+  private mutating func add(_ trigger: Trigger, at time: Timestamp, parent: PointID?, bytes: Int64) {
+    made += 1
+    let point = SimulatedPoint(
+      number: made, time, trigger, parent: parent, bytes: bytes, fullBytes: pace.fullBytes)
+    points.append(point)
+    if parent == nil {
+      chain = ChainWeight(full: point.id, fullBytes: bytes, incrementals: 0, incrementalBytes: 0)
+    } else {
+      chain?.incrementals += 1
+      chain?.incrementalBytes += bytes
+    }
+  }
+
+  private mutating func thin(_ now: Timestamp) {
+    guard let thinning = settings.thinning else { return }
+    while true {
+      let plan = thinning.plan(points.map(\.thinning), now: now)
+      guard !plan.steps.isEmpty else { return }
+      let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
+      for step in plan.steps {
+        guard let survivor = step.survivor.flatMap({ positions[$0] }), let first = positions[step.removed[0]] else {
+          continue
+        }
+        points[survivor].takeOver(
+          bytes: min(step.bytesBefore, pace.fullBytes), parent: points[first].retention.parent)
+      }
+      remove(Set(plan.steps.flatMap(\.removed)))
+    }
+  }
+
+  private mutating func retire(_ now: Timestamp) {
+    guard let decision = settings.retention?.decide(points.map(\.retention), now: now), decision.refused == nil else {
+      return
+    }
+    remove(Set(decision.remove.map(\.id)))
+    let reasons = Dictionary(decision.keep.map { ($0.id, $0.reasons) }, uniquingKeysWith: { first, _ in first })
+    for position in points.indices { points[position].reasons = reasons[points[position].id] ?? [] }
+  }
+
+  private mutating func remove(_ gone: Set<PointID>) {
+    guard !gone.isEmpty else { return }
+    points.removeAll { gone.contains($0.id) }
+    // What the tip's chain weighs now: an agent knows it after compacting, too.
+    chain = chain.map { weight(of: $0.full, $0.fullBytes) }
+  }
+
+  private func weight(of full: PointID, _ bytes: Int64) -> ChainWeight {
+    let links = points.reversed().prefix { $0.id != full }.filter { $0.retention.kind != "full" }
+    return ChainWeight(
+      full: full, fullBytes: bytes, incrementals: links.count,
+      incrementalBytes: links.reduce(0) { $0.addingClamped($1.bytes) })
+  }
+}

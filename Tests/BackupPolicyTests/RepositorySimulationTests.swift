@@ -1,0 +1,119 @@
+import Testing
+
+@testable import BackupPolicy
+
+@Suite("simulated repositories")
+struct RepositorySimulationTests {
+  private static let now = Timestamp(iso8601: "2023-11-16T12:00:00Z")!
+  private static let pace = RepositoryPace(
+    changeInterval: 600_000, fullBytes: 100 << 20, changeBytes: 1 << 20, daysSeen: 30)
+
+  private func settings(_ change: (inout RepositorySimulation.Settings) -> Void) -> RepositorySimulation.Settings {
+    var settings = RepositorySimulation.Settings()
+    settings.thinning = ThinningPolicy()
+    change(&settings)
+    return settings
+  }
+
+  private func run(_ settings: RepositorySimulation.Settings, _ pace: RepositoryPace = pace, days: Int)
+    -> RepositorySimulation
+  {
+    RepositorySimulation([], pace, settings, from: Self.now, days: days)
+  }
+
+  /// Deciding each day must come to the same as deciding once about all that was ever made.
+  @Test("of fulls alone, what one decision at the end keeps")
+  func schedules() throws {
+    var policy = RetentionPolicy()
+    (policy.rules.keepDaily, policy.rules.keepWeekly, policy.rules.keepMonthly) = (7, 4, 12)
+    let daily = try CronSchedule("0 2 * * *")
+    let simulation = run(
+      settings {
+        ($0.mode, $0.schedules, $0.retention) = (.schedule, [daily], policy)
+      }, days: 90)
+    var series: [RetentionPoint] = []
+    var time = Self.now
+    let end = Self.now.adding(seconds: 90 * 86400)
+    while let next = daily.next(after: time, in: .utc), next <= end {
+      series.append(
+        RetentionPoint(
+          id: PointID(at: next), sequence: Int64(series.count), created: next, type: "scheduled", verified: true))
+      time = next
+    }
+    #expect(series.count == 90)
+    let kept = Set(policy.decide(series, now: end).keep.map(\.id))
+    #expect(
+      simulation.points.map(\.retention.created) == series.filter { kept.contains($0.id) }.map(\.created))
+    #expect(simulation.points.count == 13)
+    #expect(simulation.points.allSatisfy { !$0.reasons.isEmpty })
+    #expect(simulation.days.count == 91 && simulation.days.last?.bytes == 13 * (100 << 20))
+    #expect(simulation.days[0] == .init(time: Self.now, fulls: 0, incrementals: 0, bytes: 0))
+  }
+
+  @Test("of changes, what thinning leaves: all of an hour, one an hour of a week, fulls")
+  func changes() throws {
+    let nightly = try CronSchedule("0 2 * * *")
+    let simulation = run(
+      settings { ($0.mode, $0.schedules) = (.hybrid, [nightly]) }, days: 30)
+    let end = Self.now.adding(seconds: 30 * 86400)
+    func count(_ from: Int64, _ to: Int64) -> Int {
+      simulation.points.count {
+        $0.retention.kind == "incremental" && $0.retention.isOlder(than: from, now: end)
+          && !$0.retention.isOlder(than: to, now: end)
+      }
+    }
+    #expect((5...7).contains(count(-1, 3600)))
+    // A day's chain is cut by its full, and the last of an hour is one of each chain.
+    #expect((140...160).contains(count(86400, 7 * 86400 - 3600)))
+    #expect(count(7 * 86400 + 3600, .max) == 0)
+    // Nothing removes fulls: thirty of the nights, and those that heavy chains asked for.
+    let fulls = simulation.points.filter { $0.retention.kind == "full" }
+    #expect(fulls.count { $0.retention.type == "scheduled" } == 30)
+    #expect(simulation.points.allSatisfy { $0.bytes <= 100 << 20 })
+    let ids = Set(simulation.points.map(\.id))
+    #expect(simulation.points.allSatisfy { $0.retention.parent.map(ids.contains) ?? true })
+  }
+
+  @Test("changes that come faster than one a minute weigh what they weigh")
+  func bursts() {
+    let fast = RepositoryPace(changeInterval: 100, fullBytes: 1 << 30, changeBytes: 1000, daysSeen: 1)
+    let simulation = run(settings { $0.thinning = nil }, fast, days: 1)
+    #expect(simulation.points.count == 1440)
+    #expect(simulation.points.filter { $0.retention.kind == "incremental" }.allSatisfy { $0.bytes == 600_000 })
+    #expect(simulation.assumptions[0].contains("those of one minute are counted as one"))
+  }
+
+  @Test("it begins with what there is, and goes on with its chain")
+  func present() {
+    let history = RetentionHistory("s!ii").points
+    let points = history.map { point in
+      SimulatedPoint(
+        point,
+        ThinningPoint(
+          id: point.id, created: point.created, type: point.type, kind: point.kind, parent: point.parent,
+          status: point.status, bytes: 1 << 20, pagesStored: 1, pageCount: 100, pageSize: 4096))
+    }
+    let slow = RepositoryPace(changeInterval: 50_000_000, fullBytes: 100 << 20, changeBytes: 1 << 20, daysSeen: 3)
+    let simulation = RepositorySimulation(points, slow, settings { _ in }, from: RetentionHistory.now, days: 1)
+    #expect(simulation.days[0].fulls == 1 && simulation.days[0].incrementals == 2)
+    #expect(simulation.points.last?.retention.parent == points[2].id)
+    #expect(simulation.points.last?.retention.sequence == 3)
+  }
+
+  @Test("how often changes came is told by the numbers, whatever thinning left")
+  func pace() throws {
+    var points = RetentionHistory("sisiis").points
+    for (index, sequence) in [10, 400, 500, 700, 900, 1016].enumerated() {
+      points[index].sequence = Int64(sequence)
+      points[index].bytes = points[index].kind == "full" ? 5000 : Int64(index * 100)
+    }
+    let pace = try #require(RepositoryPace(points))
+    // In five days 1006 points, two of them asked for.
+    let interval: Int64 = 432_000_000 / 1004
+    #expect(pace.changeInterval == interval)
+    #expect(pace.fullBytes == 5000 && pace.changeBytes == 300 && pace.daysSeen == 5)
+    #expect(RepositoryPace(RetentionHistory("f").points) == nil)
+    #expect(RepositoryPace(RetentionHistory("s").points)?.changeInterval == nil)
+    #expect(RepositoryPace(RetentionHistory("sss").points)?.changeInterval == nil)
+  }
+}
