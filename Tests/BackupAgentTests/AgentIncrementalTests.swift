@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Testing
+import Synchronization
 import TestSupport
 
 @testable import BackupAgent
@@ -71,6 +72,33 @@ import TestSupport
     }
     #expect("\(stored.how)".hasPrefix("compared: "))
     #expect(try harness.newestRows() == 5)
+  }
+
+  /// Changes rest after a comparison in proportion to it, and must not for the time in which somebody held the database.
+  @Test func waitingIsNoComparing() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await fill(harness)
+    let clock = Mutex<Int64>(0)
+    var environment = harness.service.environment
+    environment.monotonic = { clock.withLock { $0 } }
+    let service = BackupService(
+      database: harness.database, folder: harness.backups, credentials: harness.service.credentials,
+      environment: environment)
+    _ = try service.create(CreateRequest())
+    let application = try DatabaseApplication(harness.database, "INSERT INTO t(s) VALUES (1)")
+    let session = ChangeSession(service, HeldConnection(environment))
+    let progress = Progress { activity, _, _ in if activity == "comparing" { clock.withLock { $0 = 10300 } } }
+    let outcome = try session.store(AgentHarness.settings().request, progress) { _ in
+      clock.withLock { $0 = 10000 }
+      return .store
+    }
+    guard case .stored(let stored) = outcome, case .compared = stored.how else {
+      Issue.record("nothing was compared: \(outcome)")
+      return
+    }
+    #expect(session.comparing == 300)
+    withExtendedLifetime(application) {}
   }
 
   @Test func nothingChangedIsNothingStored() async throws {
