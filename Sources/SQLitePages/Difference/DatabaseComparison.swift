@@ -38,7 +38,8 @@ package struct DatabaseComparison {
     let (before, after) = (try left.schema(), try right.schema())
     let encoding = try commonEncoding(before, after)
     let comparison = TableComparison(left: left, right: right, encoding: encoding, limit: limit, check: check)
-    var difference = DatabaseDifference(schema: SchemaChange.between(before, after).filter(isWanted))
+    var difference = DatabaseDifference(
+      schema: SchemaChange.between(before.filter(isWanted), after.filter(isWanted)))
     let old = Set(tables(before))
     let new = Set(tables(after))
     for name in old.union(new).sorted() where only?.contains(name) ?? true {
@@ -52,8 +53,8 @@ package struct DatabaseComparison {
   /// Every table that either has; for checks of names.
   package func tableNames() throws -> Set<String> { Set(tables(try left.schema()) + tables(try right.schema())) }
 
-  private func isWanted(_ change: SchemaChange) -> Bool {
-    !change.name.hasPrefix("sqlite_") && (only == nil || change.type != "table" || only!.contains(change.name))
+  private func isWanted(_ object: SchemaObject) -> Bool {
+    !object.isInternal && (only?.contains(object.table) ?? true)
   }
 
   /// Tables with rows of their own. The rows of a virtual table are those of its shadow tables, which are among them.
