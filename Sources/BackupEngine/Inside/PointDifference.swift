@@ -31,6 +31,8 @@ package struct DifferenceRequest: Sendable {
   /// Rows to tell of each table; all are counted.
   package var limit = 100
   package var acceptUnauthenticated = false
+  /// Reads only what differs, where that is known; false compares everything, which comes to the same.
+  package var readsLittle = true
   package init() {}
 }
 
@@ -41,6 +43,11 @@ extension BackupService {
   package func difference(
     _ left: DifferenceSide, _ right: DifferenceSide, _ request: DifferenceRequest, progress: Progress = Progress()
   ) throws -> DatabaseDifference {
+    if request.readsLittle, case .point(let first) = left, case .point(let second) = right,
+      let difference = try quickDifference(first, second, request, progress)
+    {
+      return difference
+    }
     let before = try opened(left, request, progress)
     defer { before.close() }
     let after = try opened(right, request, progress)
@@ -62,6 +69,28 @@ extension BackupService {
         hint: "without --table all are compared; holdfast show --schema ID lists them")
     }
     return try comparison.run(ranges)
+  }
+
+  /// By the pages that differ between two points of one chain; nil where that cannot be done, or fails: reading the whole of both
+  /// then tells what is wrong.
+  package func quickDifference(
+    _ left: StoredPoint, _ right: StoredPoint, _ request: DifferenceRequest, _ progress: Progress = Progress()
+  ) throws -> DatabaseDifference? {
+    do {
+      guard let points = try LazyPoints(left, right, in: repository(), progress) else { return nil }
+      let before = try DatabaseConnection(pages: points.before, name: left.id.text)
+      defer { before.close() }
+      let after = try DatabaseConnection(pages: points.after, name: right.id.text)
+      defer { after.close() }
+      let ranges = try RangesByTable.find((before, points.before), (after, points.after), changed: points.changed)
+      guard let ranges else { return nil }
+      return try Self.compare(before, after, request, ranges, progress)
+    } catch let error as HoldfastError where [.interrupted, .usage, .wrongKey, .keyMissing].contains(error.code) {
+      throw error
+    } catch {
+      environment.logger.debug("\(left.id) and \(right.id) are compared as a whole: \(error)")
+      return nil
+    }
   }
 
   private func opened(

@@ -65,11 +65,12 @@ package struct DatabaseComparison {
   private func compare(
     _ name: String, _ old: Bool, _ new: Bool, _ comparison: TableComparison, _ ranges: RangesByTable?
   ) throws -> TableDifference {
+    // Nothing of it differs, so there is nothing to look up.
+    if old, new, ranges?.ranges(of: name)?.isEmpty == true { return TableDifference(name: name) }
     do {
       let before = old ? try TableShape(name, in: left) : nil
       let after = new ? try TableShape(name, in: right) : nil
       let known = old && new && after?.rowid != nil ? ranges?.ranges(of: name) : nil
-      if let known, known.isEmpty { return TableDifference(name: name) }
       return try comparison.compare(before, after, ranges: known)
     } catch let error as DatabaseError where [.missingExtension, .other].contains(error.kind) {
       var difference = TableDifference(name: name)
