@@ -44,6 +44,26 @@ struct ScratchPointTests {
     _ = try service.scratch(service.point(points[0].id.text))
   }
 
+  @Test("is none that this host cannot authenticate, unless it is told to take it")
+  func unauthenticated() throws {
+    let bed = try TestBed()
+    _ = try bed.makeChain(incrementals: 0)
+    let forger = try TestBed()
+    try forger.makeDatabase(marker: "forged")
+    let forged = try forger.service(.none).create(incrementalsUnencrypted)
+    let bytes = try forger.folder.read("backups/\(forged.filename)") ?? []
+    _ = try bed.folder.write("backups/backup_20231117_000000.db.gz", bytes)
+    let service = bed.service()
+    let point = try service.point("backup_20231117_000000")
+    let error = #expect(throws: HoldfastError.self) { try service.scratch(point) }
+    #expect(error?.code == .unauthenticated)
+    let scratch = try service.scratch(point, acceptUnauthenticated: true)
+    #expect(try scratch.connection.text("SELECT text FROM marker") == "forged")
+    #expect(throws: HoldfastError.self) {
+      try service.difference(.point(point), .live, DifferenceRequest())
+    }
+  }
+
   @Test("is not begun where there is too little room")
   func space() throws {
     let bed = try TestBed()

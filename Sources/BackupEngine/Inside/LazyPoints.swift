@@ -18,7 +18,9 @@ final class LazyPoints {
   /// - Throws: what reading archives throws.
   init?(_ left: StoredPoint, _ right: StoredPoint, in repository: Repository, _ progress: Progress) throws {
     let chains = [try repository.chain(of: left), try repository.chain(of: right)]
-    guard chains[0].full.id == chains[1].full.id, Self.isReadable(chains) else { return nil }
+    guard chains[0].full.id == chains[1].full.id, Self.isReadable(chains), Self.areOfOneMoment(chains) else {
+      return nil
+    }
     let open = try chains.map { try OpenChain($0, in: repository) }
     let images = try open.map { try $0.provenImages(repository.credentials) }
     guard images[0].last?.digestKey == images[1].last?.digestKey, images[0].last?.digest == images[1].last?.digest,
@@ -45,6 +47,13 @@ final class LazyPoints {
       && pages <= Int64(mostBytes)
   }
 
+  /// Compaction may have merged links between one look and the other: an archive that both name must be the same one.
+  private static func areOfOneMoment(_ chains: [PointChain]) -> Bool {
+    let known = Dictionary(
+      chains[0].links.map { ($0.id, $0.metadata.checksum) }, uniquingKeysWith: { first, _ in first })
+    return chains[1].links.allSatisfy { link in known[link.id].map { $0 == link.metadata.checksum } ?? true }
+  }
+
   private static func load(
     _ chain: OpenChain, into stored: inout [PointID: [UInt32: [UInt8]]], _ repository: Repository, _ progress: Progress
   ) throws {
@@ -52,7 +61,10 @@ final class LazyPoints {
       let reader = try ArchiveReader(
         file, name: link.name, credentials: repository.credentials, progress: progress, repository.files)
       let loaded = LoadedPages(pageSize: link.metadata.pageSize ?? 0)
-      _ = try reader.readPages { try loaded.add($0, $1) }
+      let checksum = try reader.readPages { try loaded.add($0, $1) }
+      guard checksum.hex == link.metadata.checksum else {
+        throw HoldfastError(.archiveCorrupt, "\(link.name.text) is another archive than its metadata tells of")
+      }
       stored[link.id] = loaded.pages
     }
   }
