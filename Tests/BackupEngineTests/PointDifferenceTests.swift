@@ -108,6 +108,30 @@ struct PointDifferenceTests {
     #expect(rows[2].before == nil && rows[2].after?.last?.value == .null)
   }
 
+  /// Leaves that are freed as a whole are not written: only the pages above them tell.
+  @Test(
+    "finds rows that went with their pages, or came with new ones",
+    arguments: [
+      "DELETE FROM entries", "DELETE FROM entries WHERE id BETWEEN 300 AND 900", "DELETE FROM entries WHERE id > 5",
+      "DELETE FROM entries WHERE id < 1195", "INSERT INTO entries SELECT id + 5000, text FROM entries",
+      "DROP TABLE entries; CREATE TABLE entries(id INTEGER PRIMARY KEY, text)",
+      "UPDATE entries SET id = -id WHERE id > 600",
+    ])
+  func wholePages(change: String) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 1200, bytes: 60, pageSize: 512)
+    let first = try bed.service().create(CreateRequest())
+    try bed.change(change)
+    let second = try bed.storeIncremental()
+    let whole = try difference(bed, first.id, second.id)
+    for (left, right) in [(first.id, second.id), (second.id, first.id)] {
+      let quick = try #require(try quickly(bed, left, right), "\(change)")
+      let expected = left == first.id ? whole : try difference(bed, left, right)
+      requireSame(quick, expected, change)
+      #expect(verdicts(quick) == verdicts(expected) && !quick.isEmpty, "\(change)")
+    }
+  }
+
   @Test("with the live database sees what an application has just committed, and writes nothing")
   func live() throws {
     let bed = try TestBed()
