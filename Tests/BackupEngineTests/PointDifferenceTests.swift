@@ -74,8 +74,8 @@ struct PointDifferenceTests {
         requireSame(quick, whole, place)
         #expect(verdicts(quick) == ours, "\(place)")
       } else {
-        // Only the tail of a long value that changed in place hides its row.
-        #expect(ours["large"].map { $0.changed > 0 } ?? false, "\(place): the pages do not tell")
+        // Only the tail of a long value hides its row: it changed in place, or its leaf was freed unwritten.
+        #expect(ours["large"] != nil, "\(place): the pages do not tell")
       }
       let judgement = try decode(RandomHistory.judge(files[left], files[right]))
       #expect(ours == judgement.rows, "\(place)")
@@ -121,7 +121,8 @@ struct PointDifferenceTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 1200, bytes: 60, pageSize: 512)
     let first = try bed.service().create(CreateRequest())
-    try bed.change(change)
+    // Debian's SQLite wipes what it frees, and would show it so.
+    try bed.change("PRAGMA secure_delete = OFF; \(change)")
     let second = try bed.storeIncremental()
     let whole = try difference(bed, first.id, second.id)
     for (left, right) in [(first.id, second.id), (second.id, first.id)] {

@@ -75,9 +75,9 @@ package enum RandomHistory {
     def insert(c, r, table):
         try:
             if table == "ids": c.execute("INSERT INTO ids(id, a, b) VALUES (?,?,?)", (r.choice([None, r.randrange(10**6), -r.randrange(100)]), value(r), r.random()))
-            elif table == "plain": c.execute("INSERT INTO plain VALUES (?,?)", (value(r), value(r)))
+            elif table == "plain": c.execute("INSERT INTO plain(a, b) VALUES (?,?)", (value(r), value(r)))
             elif table == "pairs": c.execute("INSERT INTO pairs VALUES (?,?,?)", ("k%d" % r.randrange(60), r.randrange(40), value(r)))
-            elif table == "named": c.execute("INSERT INTO named VALUES (?,?,?)", ("näme %d" % r.randrange(10**6), value(r), value(r)))
+            elif table == "named": c.execute("INSERT INTO named(name, a, b) VALUES (?,?,?)", ("näme %d" % r.randrange(10**6), value(r), value(r)))
             elif table == "loose": c.execute("INSERT INTO loose VALUES (?,?,?)", (r.choice([None, r.randrange(50)]), r.randrange(50), value(r)))
             elif table == "computed": c.execute("INSERT INTO computed(a) VALUES (?)", (r.randrange(100),))
             elif table == "large": c.execute("INSERT INTO large(a) VALUES (?)", (r.randbytes(r.randrange(0, 3000)),))
@@ -139,6 +139,7 @@ package enum RandomHistory {
     def change(path, seed):
         r = random.Random(seed)
         c = sqlite3.connect(path, isolation_level=None)
+        c.execute("PRAGMA secure_delete = %s" % r.choice(["ON", "OFF", "OFF"])).fetchall()
         c.execute("BEGIN")
         for _ in range(r.choice([1, 2, 6])): one(c, r)
         if r.random() < 0.35: schema(c, r)
