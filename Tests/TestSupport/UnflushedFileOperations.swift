@@ -10,14 +10,17 @@ package final class UnflushedFileOperations: FileOperations {
   private let afterRename: @Sendable (_ to: String) -> Void
 
   private let beforeLock: @Sendable (_ exclusive: Bool) -> Void
+  private let free: Int64?
 
   /// - Parameters:
   ///   - afterRename: lets a test act at the moment when something became visible.
   ///   - beforeLock: lets a test act right before a lock is asked for.
+  ///   - free: bytes that every file system claims to have free; nil for the truth.
   package init(
     afterRename: @escaping @Sendable (_ to: String) -> Void = { _ in },
-    beforeLock: @escaping @Sendable (_ exclusive: Bool) -> Void = { _ in }
+    beforeLock: @escaping @Sendable (_ exclusive: Bool) -> Void = { _ in }, free: Int64? = nil
   ) {
+    self.free = free
     self.afterRename = afterRename
     self.beforeLock = beforeLock
   }
@@ -50,6 +53,6 @@ package final class UnflushedFileOperations: FileOperations {
   package func setAttributes(_ path: String, of model: FileStatus) throws {
     try system.setAttributes(path, of: model)
   }
-  package func freeSpace(_ folder: String) throws -> Int64 { try system.freeSpace(folder) }
+  package func freeSpace(_ folder: String) throws -> Int64 { try free ?? system.freeSpace(folder) }
   package func capacity(_ folder: String) throws -> Int64 { try system.capacity(folder) }
 }

@@ -113,7 +113,7 @@ enum Leftovers {
   static let digestsPrefix = ".tmp-digests"
   /// What our own temporary names begin with; anything else is somebody's file.
   private static let prefixes = [
-    ".tmp-backup_", ".tmp-verify-", ".tmp-copy-", ".tmp-stage-", ".tmp-holdfast-", digestsPrefix + "-",
+    ".tmp-backup_", ".tmp-verify-", ".tmp-copy-", ".tmp-stage-", ".tmp-point-", ".tmp-holdfast-", digestsPrefix + "-",
   ]
 
   static func isOurs(_ name: String) -> Bool {

@@ -12,34 +12,44 @@ final class StagedImage {
   private var isOurs = true
   private var isOpen = true
 
-  /// Stages a point.
+  /// Stages a point beside the file that it is for, so that it can take its place in one rename.
   ///
-  /// - Parameter checksum: compares the archive's checksum with the recorded one.
+  /// - Parameter verify: compares the archive's checksum with the recorded one.
   /// - Throws: `archiveCorrupt` or `verificationFailed` where the archive is not what it should be; the file is removed.
-  init(
+  convenience init(
     _ point: StoredPoint, beside target: String, repository: Repository, environment: EngineEnvironment,
     progress: Progress, verify: Bool, acceptUnauthenticated: Bool = false
   ) throws {
-    files = environment.files
     let prefix = ".tmp-holdfast-\(target.lastComponent)"
-    try Leftovers.remove(in: target.parentPath, beginning: prefix, files)
-    let staging = try Leftovers.make("\(target.parentPath)/\(prefix)", environment.files)
+    try Leftovers.remove(in: target.parentPath, beginning: prefix, environment.files)
+    try self.init(
+      point, in: Leftovers.make("\(target.parentPath)/\(prefix)", environment.files), repository: repository,
+      progress: progress, verify: verify, acceptUnauthenticated: acceptUnauthenticated)
+  }
+
+  /// Stages a point in a new file of ours, which is closed and removed with this.
+  init(
+    _ point: StoredPoint, in staging: OpenFile, repository: Repository, progress: Progress, verify: Bool,
+    acceptUnauthenticated: Bool
+  ) throws {
+    let files = repository.files
+    self.files = files
     file = staging
     path = staging.path
     do {
       (chain, archive) = try repository.reading(point) { point in
         let chain = try repository.chain(of: point)
         let reader = ChainReader(
-          open: try OpenChain(chain, in: repository), files: environment.files, credentials: repository.credentials,
+          open: try OpenChain(chain, in: repository), files: files, credentials: repository.credentials,
           progress: progress)
-        let read = try reader.read(to: FileTarget(file: staging, files: environment.files))
+        let read = try reader.read(to: FileTarget(file: staging, files: files))
         if verify { try Self.compare(read.archive, read.links) }
         if !acceptUnauthenticated { for link in read.links { try Self.requireTrust(link, repository) } }
         return (chain, read.archive)
       }
     } catch {
-      try? environment.files.unlink(path)
-      environment.files.close(staging)
+      try? files.unlink(path)
+      files.close(staging)
       throw (error as? ChainFailure)?.error(for: point.id) ?? error
     }
   }

@@ -12,10 +12,8 @@ struct DatabaseChecks {
   /// warning: neither makes a point worse than the database was.
   func run(_ image: String, digest: [UInt8]?, _ verification: inout Verification) throws {
     do {
-      let connection = try DatabaseConnection(path: image, access: .readOnly)
+      let connection = try DatabaseConnection(unlinking: image, environment.files)
       defer { connection.close() }
-      // SQLite holds the file now: unlinked, its decrypted content goes when this process goes, however that happens.
-      try environment.files.unlink(image)
       try check(connection, digest, &verification)
     } catch let error as DatabaseError {
       guard [.corrupt, .notADatabase].contains(error.kind) else { throw HoldfastError(error) }

@@ -1,0 +1,86 @@
+import BackupEngine
+import BackupPolicy
+import SQLitePages
+import TestSupport
+import Testing
+
+/// Everything below the folder of decrypted files, swept by nobody yet.
+private func leftovers(_ bed: TestBed) throws -> [String] {
+  let files = SystemFileOperations()
+  let folder = "\(bed.stateFolder)/scratch"
+  return try files.status(folder) == nil ? [] : files.list(folder)
+}
+
+@Suite("A point in scratch space")
+struct ScratchPointTests {
+  @Test("is any point of a chain, read-only, and its file has no name", arguments: [TestBed.Secret.key, .none])
+  func content(secret: TestBed.Secret) throws {
+    let bed = try TestBed()
+    var request = CreateRequest()
+    request.encrypt = secret != .none
+    let points = try bed.makeChain(secret, request)
+    for (step, point) in points.enumerated() {
+      let service = bed.service(secret)
+      let scratch = try service.scratch(service.point(point.id.text))
+      #expect(try scratch.connection.text("SELECT text FROM marker") == "\(step)")
+      #expect(scratch.size == point.originalSize && scratch.digest?.hex == point.digest)
+      #expect(try leftovers(bed) == [])
+      #expect(throws: DatabaseError.self) { try scratch.connection.execute("DELETE FROM marker") }
+      scratch.close()
+    }
+  }
+
+  @Test("is refused where an archive was changed, and leaves nothing")
+  func damaged() throws {
+    let bed = try TestBed()
+    let points = try bed.makeChain(.none, incrementalsUnencrypted)
+    let path = bed.archivePath(points[1])
+    var bytes = try SystemFileOperations().contents(path)!
+    bytes[bytes.count - 20] ^= 1
+    _ = try bed.folder.write("backups/\(points[1].filename)", bytes)
+    let service = bed.service(.none)
+    #expect(throws: HoldfastError.self) { try service.scratch(service.point(points[3].id.text)) }
+    #expect(try leftovers(bed) == [])
+    _ = try service.scratch(service.point(points[0].id.text))
+  }
+
+  @Test("is not begun where there is too little room")
+  func space() throws {
+    let bed = try TestBed()
+    let point = try bed.makeChain(incrementals: 0)[0]
+    let service = bed.service(files: UnflushedFileOperations(free: 1000))
+    do {
+      _ = try service.scratch(service.point(point.id.text))
+      Issue.record("it was restored")
+    } catch let error as HoldfastError {
+      #expect(error.code == .noSpace && error.message.contains("\(bed.stateFolder)/scratch"), "\(error)")
+    }
+    #expect(try leftovers(bed) == [])
+  }
+
+  @Test("leaves nothing decrypted, wherever the run dies or fails", arguments: FaultSweep.Kind.allCases)
+  func faults(kind: FaultSweep.Kind) throws {
+    try FaultSweep(
+      prepare: { try $0.makeChain(incrementals: 1, rows: 20).last?.id },
+      work: { service, id in
+        let scratch = try service.scratch(service.point(id!.text))
+        guard try scratch.connection.text("SELECT text FROM marker") == "1" else {
+          throw BrokenPromise("wrong content")
+        }
+      },
+      check: { bed, _ in
+        let service = bed.service()
+        // The next run removes what a killed one could not.
+        _ = try service.scratch(service.point("latest"))
+        let left = try leftovers(bed)
+        guard left.isEmpty else { throw BrokenPromise("left over: \(left)") }
+      }
+    ).sweep(kind)
+  }
+
+  private var incrementalsUnencrypted: CreateRequest {
+    var request = CreateRequest()
+    request.encrypt = false
+    return request
+  }
+}
