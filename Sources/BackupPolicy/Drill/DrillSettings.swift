@@ -6,7 +6,7 @@ package struct DrillSettings: Hashable, Sendable {
   package var zone: ZoneRules
   /// Makes up, once, for drills that were missed.
   package var catchUp: Bool
-  /// Seconds after which a drill that passed counts no more; nil: ``standardAge(at:)``.
+  /// Seconds after which a drill that passed counts no more; 0: it always counts; nil: ``standardAge(at:)``.
   package var maxAge: Int64?
 
   package init(
@@ -21,7 +21,7 @@ package struct DrillSettings: Hashable, Sendable {
   var timetable: Timetable { Timetable(schedules: schedules, zone: zone) }
 
   /// Seconds after which a drill counts no more; nil where nothing says so.
-  package func age(at time: Timestamp) -> Int64? { maxAge ?? standardAge(at: time) }
+  package func age(at time: Timestamp) -> Int64? { maxAge == 0 ? nil : maxAge ?? standardAge(at: time) }
 
   /// Twice the longest pause between the next runs, so that one run may fail before anybody is woken; at least a day, and nil
   /// without a schedule.
