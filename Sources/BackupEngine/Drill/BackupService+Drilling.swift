@@ -69,9 +69,23 @@ extension BackupService {
     return point
   }
 
+  /// The points that passed a drill; none where the history cannot be read, which keeps nobody from removing others.
+  func provenPoints(_ points: [StoredPoint], _ repository: Repository) -> Set<PointID> {
+    let drills = (try? DrillHistory(repository: repository).load()) ?? []
+    return drills.isEmpty ? [] : Set(DrillFigures(drills, points).proofs.keys)
+  }
+
   /// The drills and what they prove; see ``DrillFigures``.
   package func drillFigures() throws -> DrillFigures {
     let repository = try repository()
-    return DrillFigures(try DrillHistory(repository: repository).load(), try repository.points())
+    return DrillFigures(try DrillHistory(repository: repository).load(), try repository.points(warns: false))
+  }
+
+  /// All points, the newest first, those that passed a drill marked, and the drills.
+  package func listWithProofs() throws -> (points: [StoredPoint], drills: DrillFigures) {
+    let repository = try repository()
+    let points = try repository.points()
+    let drills = DrillFigures(try DrillHistory(repository: repository).load(), points)
+    return (points.reversed().map(drills.marked), drills)
   }
 }

@@ -50,6 +50,13 @@ package struct DrillFigures: Sendable {
     }
   }
 
+  /// The point with the time at which it was proven.
+  package func marked(_ point: StoredPoint) -> StoredPoint {
+    var point = point
+    point.provenAt = proofs[point.id]?.proved
+    return point
+  }
+
   package var passed: [DrillRecord] { drills.filter(\.passed) }
   package var failures: Int { drills.count - passed.count }
 

@@ -10,7 +10,7 @@ package struct DrillHistory: Sendable {
   package static let limit = 400
   /// Nobody's records are larger; what is, was put there by somebody else.
   private static let largestFile = 1 << 20
-  private static let name = ".metadata/drills"
+  package static let name = ".metadata/drills"
 
   private var folder: String { repository.path(Self.name) }
   private var files: any FileOperations { repository.files }

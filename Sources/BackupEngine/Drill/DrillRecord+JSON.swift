@@ -79,7 +79,8 @@ extension DrillRecord {
         created: keys.text("created_at").flatMap { Timestamp(iso8601: $0) } ?? id.second,
         digest: keys.text("digest"), checksum: keys.text("checksum"), archives: Int(keys.integer("archives") ?? 1),
         size: keys.integer("size")),
-      checks: keys.items("checks").compactMap { Check($0) }, answers: keys.items("assertions").compactMap { Answer($0) },
+      checks: keys.items("checks").compactMap { Check($0) },
+      answers: keys.items("assertions").compactMap { Answer($0) },
       restoreMS: keys.integer("restore_ms"), checkMS: keys.integer("check_ms"), failure: failure,
       host: keys.text("host"), sqliteVersion: keys.text("sqlite_version"),
       holdfastVersion: keys.text("holdfast_version"))

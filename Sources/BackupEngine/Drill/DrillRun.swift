@@ -103,7 +103,8 @@ struct DrillRun {
       guard count != expected else { continue }
       return fail(.rowCounts, name, "\(table) has \(count) rows, and \(expected) were counted when it was stored")
     }
-    record.add(.passed, name, known.isEmpty ? "no table was counted" : "\(known.count) tables")
+    record.add(
+      .passed, name, known.isEmpty ? "no table was counted" : "\(known.count) table\(known.count == 1 ? "" : "s")")
     return true
   }
 

@@ -66,8 +66,8 @@ package struct DrillMachine: Sendable {
     switch event {
     case .startup(let standing):
       self.standing = standing
-      // Without any drill so far there is nothing to make up for.
-      book.begin(after: (standing.last ?? now.wall).writable)
+      // A computer that is off at that hour each week would never drill if only what was begun once were made up for.
+      book.begin(after: (standing.last ?? standing.oldestPoint ?? now.wall).writable)
       _ = book.advance(to: now)
     case .finished(let ending, let standing): finish(ending, standing)
     case .learned(let standing): self.standing = standing

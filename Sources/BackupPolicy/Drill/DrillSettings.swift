@@ -18,6 +18,9 @@ package struct DrillSettings: Hashable, Sendable {
     self.maxAge = maxAge
   }
 
+  /// Whether anything is to be done, or to be told, without being asked for.
+  package var isActive: Bool { !schedules.isEmpty || maxAge ?? 0 > 0 }
+
   var timetable: Timetable { Timetable(schedules: schedules, zone: zone) }
 
   /// Seconds after which a drill counts no more; nil where nothing says so.

@@ -46,7 +46,8 @@ struct Drill: ParsableCommand {
   private func choose(_ selection: Selection, _ service: BackupService) throws -> ChosenPoint {
     guard [reference.id != nil, reference.at != nil, random].count(where: { $0 }) <= 1 else {
       throw HoldfastError(
-        .usage, "drill takes one of the ID of a backup, --at TIME and --random", hint: "without any, the newest is taken")
+        .usage, "drill takes one of the ID of a backup, --at TIME and --random",
+        hint: "without any, the newest is taken")
     }
     if random {
       var generator = SystemRandomNumberGenerator()

@@ -15,7 +15,8 @@ struct Show: ParsableCommand {
     let service = try selection.service(.optional)
     let chosen = try reference.choose(selection, service, "show")
     let details = PointDetails(
-      chosen.point, chain: try service.chain(of: chosen.point), holds: try holds(selection.settings, service),
+      try service.drillFigures().marked(chosen.point), chain: try service.chain(of: chosen.point),
+      holds: try holds(selection.settings, service),
       zone: chosen.zone)
     try options.console.show(chosen.adding(to: details.json), chosen.lines + details.lines)
   }

@@ -61,7 +61,9 @@ struct DrillTable {
         continue
       }
       texts[pair.name] = text(pair)
-      if pair.name == "database" { database = Given(raw: pair.value.raw, origin: origin(pair.value.position, "database")) }
+      if pair.name == "database" {
+        database = Given(raw: pair.value.raw, origin: origin(pair.value.position, "database"))
+      }
     }
     guard problems.count == count else { return }
     guard let sql = texts["sql"] else {
