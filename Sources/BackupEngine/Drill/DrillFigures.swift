@@ -95,7 +95,7 @@ extension DrillFigures.Proof {
 
 extension DrillRecord.Failure {
   /// Whether the point itself is to blame: it is damaged, or does not hold what it should.
-  var speaksAgainstPoint: Bool { code.exitCode == HoldfastError.Code.verificationFailed.exitCode }
+  package var speaksAgainstPoint: Bool { code.exitCode == HoldfastError.Code.verificationFailed.exitCode }
 }
 
 extension StoredPoint {

@@ -38,8 +38,11 @@ struct Drill: ParsableCommand {
     let record = try options.output.working { progress, _ in
       try service.drill(chosen.point, request, progress: progress)
     }
-    let report = DrillReport(record: record, zone: selection.zone)
-    try options.console.show(chosen.adding(to: record.fullJSON), chosen.lines + report.lines)
+    var report = DrillReport(record: record, zone: selection.zone)
+    if record.failure?.speaksAgainstPoint == true {
+      report.newestWhole = .some(try service.newestWhole(besides: [record.subject.id]))
+    }
+    try options.console.show(chosen.adding(to: report.json), chosen.lines + report.lines)
     if let failure = record.failure { throw ExitCode(failure.code.exitCode) }
   }
 

@@ -6,11 +6,20 @@ struct DrillReport {
   let record: DrillRecord
   /// The clocks that times are shown by.
   let zone: ZoneRules
+  /// Where the backup is at fault: the newest other one that is whole, if there is any.
+  var newestWhole: PointID??
 
   var lines: [String] {
     ["\(record.subject.id), \(record.subject.kind), made \(zone.wallClock(record.subject.created))", ""]
       + record.checks.map { VerificationListing.line($0) } + record.answers.flatMap(line)
       + record.notes.map { "  ! \($0.printable)" } + [""] + times + [conclusion]
+      + (newestWhole.map { WholePoint.lines($0) } ?? [])
+  }
+
+  var json: JSONValue {
+    guard let newestWhole, case .object(var keys) = record.fullJSON else { return record.fullJSON }
+    keys["newest_whole"] = .optional(newestWhole?.text)
+    return .object(keys)
   }
 
   private func line(_ answer: DrillRecord.Answer) -> [String] {
