@@ -13,12 +13,19 @@ struct DrillHistoryTests {
     return try service.drill(service.point(reference), DrillRequest())
   }
 
+  /// What thinning is about.
+  private var change: CreateRequest {
+    var request = CreateRequest()
+    request.backupType = "change"
+    return request
+  }
+
   private func proven(_ bed: TestBed) throws -> PointID? { try bed.service().drillFigures().newestProven?.id }
 
   @Test("a replaced archive, or one that was made doubtful, is not proven; one merged into the same content is")
   func binding() throws {
     let bed = try TestBed()
-    let points = try bed.makeChain()
+    let points = try bed.makeChain(.key, change)
     let service = bed.service()
     let full = try drill(bed, points[0].id.text)
     let newest = try drill(bed)
@@ -48,7 +55,7 @@ struct DrillHistoryTests {
   @Test("the newest proven point survives retention and thinning, until a newer one is proven")
   func kept() throws {
     let bed = try TestBed()
-    let points = try bed.makeChain()
+    let points = try bed.makeChain(.key, change)
     _ = try drill(bed, points[2].id.text)
     bed.time.advance(milliseconds: 40 * 86_400_000)
     let service = bed.service()

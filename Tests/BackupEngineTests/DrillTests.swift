@@ -124,7 +124,8 @@ struct DrillTests {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]
     #expect(try bed.drill().passed)
-    #expect(try bed.drill("latest", .password).failure?.code == .wrongKey)
+    let service = bed.service(Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32))))
+    #expect(try service.drill(service.point("latest"), DrillRequest()).failure?.code == .wrongKey)
     #expect(try bed.drill("latest", .none).failure?.code == .keyMissing)
     let figures = try bed.service().drillFigures()
     #expect(figures.failures == 2 && figures.newestProven?.id == point.id && figures.standing.failure != nil)

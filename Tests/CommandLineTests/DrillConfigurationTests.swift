@@ -55,7 +55,7 @@ struct DrillConfigurationTests {
       ("[drill]\nshedule = \"@daily\"", "2:1: shedule is not a setting of [drill]", "did you mean schedule?"),
       ("[drill]\ncolour = 3", "2:1: colour is not a setting of [drill]", "[drill] takes max_age, schedule, assert"),
       ("[drill]\nasert = []", "2:1: asert is not a setting of [drill]", "did you mean assert?"),
-      ("[drill.assert]\nsql = \"x\"", "1:8: assert is not an array of tables", "[[drill.assert]]"),
+      ("[drill.assert]\nsql = \"x\"", "1:1: assert is not an array of tables", "[[drill.assert]]"),
       ("[drill]\nassert = [3]", "2:11: assert has an item that is not a table", "[[drill.assert]]"),
       ("[[drill.assert]]\nexpect = \"1\"", "1:1: [[drill.assert]] has no sql", "write sql = "),
       ("[[drill.assert]]\nsql = \"SELECT 1\"", "1:1: [[drill.assert]] has no expect", "what sqlite3 prints"),
@@ -66,7 +66,7 @@ struct DrillConfigurationTests {
         "[[drill.assert]]\nsql = \"x\"\nexpect = true", "3:10: expect is true, and SQLite has no such value",
         "write 1, or"
       ),
-      ("[[drill.assert]]\nsql = \"x\"\nexpect = 1.5", "3:10: expect is a number", "in quotes"),
+      ("[[drill.assert]]\nsql = \"x\"\nexpect = 1.5", "3:10: expect is a floating-point number", "in quotes"),
       (
         "[[databases]]\npath = \"a.db\"\n[[databases.drill.assert]]\nsql = \"x\"\nexpect = 1\ndatabase = \"a\"",
         "6:1: database is not a key of [[drill.assert]]", "takes sql, expect, name"

@@ -48,6 +48,7 @@ struct AnswerTests {
       "SELECT load_extension('x')", "SELECT readfile('/etc/passwd')", "SELECT writefile('x', 'y')",
       "SELECT fts3_tokenizer('simple')", "SELECT edit('x')", "EXPLAIN SELECT 1; DELETE FROM t", "SELECT 1; SELECT 2",
       "", "-- nothing", "SELECT 1; ATTACH 'x' AS y", "INSERT INTO f(f) VALUES ('rebuild')",
+      "UPDATE sqlite_master SET sql = ''", "INSERT INTO sqlite_master(name) VALUES ('x')",
     ])
   func refused(sql: String) throws {
     let (folder, connection) = try bed()

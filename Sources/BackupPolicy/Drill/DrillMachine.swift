@@ -120,8 +120,10 @@ package struct DrillMachine: Sendable {
 }
 
 extension DrillMachine {
-  /// What is wrong at the moment.
-  package var concerns: [DrillConcern] { standing.concerns(maxAge: settings.age(at: now.wall), now: now.wall) }
+  /// What is wrong at the moment. A drill that is going on is about to say whether the last one was too long ago.
+  package var concerns: [DrillConcern] {
+    standing.concerns(maxAge: isRunning ? nil : settings.age(at: now.wall), now: now.wall)
+  }
 
   /// The next drill by the clock.
   package var upcoming: Timestamp? { book.upcoming }

@@ -20,6 +20,9 @@ enum QueryPermit {
   ) -> Int32 {
     switch action {
     case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return SQLITE_OK
+    // What a virtual table declares is parsed as if it were to be written into the schema; the connection is read-only, and what
+    // writes is refused once more when it is compiled.
+    case SQLITE_UPDATE: return contains(["sqlite_master"], first) ? SQLITE_OK : SQLITE_DENY
     case SQLITE_FUNCTION: return contains(forbiddenFunctions, second) ? SQLITE_DENY : SQLITE_OK
     case SQLITE_PRAGMA:
       if contains(questions, first) { return SQLITE_OK }
@@ -45,6 +48,6 @@ enum QueryPermit {
   /// Pragmas that would change something if they had an argument.
   private static let figures: [StaticString] = [
     "application_id", "user_version", "schema_version", "encoding", "page_size", "page_count", "freelist_count",
-    "auto_vacuum", "journal_mode",
+    "auto_vacuum", "journal_mode", "data_version",
   ]
 }

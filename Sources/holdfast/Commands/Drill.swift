@@ -39,7 +39,7 @@ struct Drill: ParsableCommand {
       try service.drill(chosen.point, request, progress: progress)
     }
     var report = DrillReport(record: record, zone: selection.zone)
-    if record.failure?.speaksAgainstPoint == true {
+    if let failure = record.failure, failure.speaksAgainstPoint, [.restore, .integrity].contains(failure.step) {
       report.newestWhole = .some(try service.newestWhole(besides: [record.subject.id]))
     }
     try options.console.show(chosen.adding(to: report.json), chosen.lines + report.lines)
