@@ -4,7 +4,7 @@ import Testing
 
 @Suite("An assertion's query")
 struct AnswerTests {
-  private func bed() throws -> (folder: TemporaryFolder, connection: DatabaseConnection) {
+  private func bed() throws -> (folder: TemporaryFolder, connection: ConfinedConnection) {
     let folder = try TemporaryFolder()
     let path = folder.path("app.db")
     let writer = try DatabaseConnection(path: path, access: .scratch)
@@ -12,13 +12,14 @@ struct AnswerTests {
       """
       CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'one'), (2.5, NULL), (x'6162', 1e100), (1.0/3, -7);
       CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES ('the quick fox');
+      CREATE VIRTUAL TABLE r USING rtree(id, minX, maxX); INSERT INTO r VALUES (1, 2, 3);
       """)
     writer.close()
-    return (folder, try DatabaseConnection(path: path, access: .readOnly))
+    return (folder, try ConfinedConnection(DatabaseConnection(path: path, access: .readOnly)))
   }
 
-  private func answer(_ sql: String, _ connection: DatabaseConnection, within: Int = 10000) throws -> String {
-    try Answer.text(sql, on: connection, within: within)
+  private func answer(_ sql: String, _ connection: ConfinedConnection, within: Int = 10000) throws -> String {
+    try connection.answer(sql, within: within)
   }
 
   @Test(
@@ -28,7 +29,7 @@ struct AnswerTests {
       "SELECT ''; -- and no more", "PRAGMA table_info(t)", "PRAGMA user_version",
       "SELECT x FROM f WHERE f MATCH 'quick'",
       "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 4) SELECT i FROM n",
-      "SELECT name FROM pragma_table_info('t')", "PRAGMA integrity_check",
+      "SELECT name FROM pragma_table_info('t')", "PRAGMA integrity_check", "SELECT minX FROM r WHERE minX > 0",
     ])
   func text(sql: String) throws {
     let (folder, connection) = try bed()
@@ -54,10 +55,8 @@ struct AnswerTests {
     let (folder, connection) = try bed()
     defer { connection.close() }
     let before = try folder.read("app.db")
-    #expect(throws: DatabaseError.self, "\(sql)") { try answer(sql, connection) }
+    #expect(throws: StatementError.self, "\(sql)") { try answer(sql, connection) }
     #expect(try folder.read("app.db") == before && folder.read("other.db") == nil)
-    // The permit ends with the query.
-    try connection.execute("PRAGMA cell_size_check = ON")
     #expect(try answer("SELECT count(*) FROM t", connection) == "4")
   }
 
@@ -69,13 +68,13 @@ struct AnswerTests {
     do {
       _ = try answer("\(endless) count(*) FROM n", connection, within: 50)
       Issue.record("it came to an end")
-    } catch let error as DatabaseError {
-      #expect(error.kind == .interrupted)
+    } catch let error as StatementError {
+      #expect(error.reason == .interrupted)
     }
     do {
       _ = try answer("\(endless) i FROM n", connection)
       Issue.record("it came to an end")
-    } catch let error as DatabaseError {
+    } catch let error as StatementError {
       #expect(error.message == "its answer is larger than 64 KiB")
     }
     #expect(try answer("SELECT 1", connection) == "1")

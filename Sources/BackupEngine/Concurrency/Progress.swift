@@ -8,15 +8,22 @@ public typealias ProgressReport = @Sendable (_ activity: String, _ done: Int64, 
 /// Lets a long operation say how far it is, and lets others stop it. Safe to use from any thread.
 package final class Progress: Sendable {
   private let stopped = Atomic(false)
+  private let actions = Mutex<[@Sendable () -> Void]>([])
   private let report: ProgressReport?
 
   package init(report: ProgressReport? = nil) {
     self.report = report
   }
 
-  /// Makes the operation end soon, with `interrupted`. Only touches an atomic: safe in a signal handler's thread.
+  /// Makes the operation end soon, with `interrupted`. Not for signal handlers, but for threads that wait for signals.
   package func stop() {
     stopped.store(true, ordering: .relaxed)
+    for action in actions.withLock(\.self) { action() }
+  }
+
+  /// Has something done when ``stop()`` is called, from the thread that calls it: what cannot ask by itself is interrupted.
+  func onStop(_ action: @escaping @Sendable () -> Void) {
+    actions.withLock { $0.append(action) }
   }
 
   /// - Throws: `interrupted` after ``stop()``.

@@ -109,16 +109,17 @@ struct DrillRun {
   }
 
   private mutating func ask(_ connection: DatabaseConnection) throws {
+    guard !request.assertions.isEmpty else { return }
+    let confined = try ConfinedConnection(connection)
     for (index, assertion) in request.assertions.enumerated() {
       try progress.update("asserting", Int64(index), of: Int64(request.assertions.count))
       var answer = DrillRecord.Answer(label: assertion.label(index + 1), assertion: assertion, passed: false)
       do {
-        let text = try Answer.text(assertion.sql, on: connection, within: Self.patience)
+        let text = try confined.answer(assertion.sql, within: Self.patience)
         (answer.answer, answer.passed) = (text, assertion.isMet(by: text))
       } catch {
-        if progress.isStopped { throw HoldfastError(error) }
-        answer.error =
-          error.kind == .interrupted ? "it took longer than \(Self.patience / 60000) min" : Self.words(error)
+        try progress.check()
+        answer.error = error.reason == .interrupted ? "it took longer than \(Self.patience / 60000) min" : error.message
       }
       record.answers.append(answer)
     }
@@ -132,12 +133,6 @@ struct DrillRun {
     let why = first.error.map { "could not be asked: \($0)" } ?? "has another answer than is expected"
     record.failure = .init(
       step: .assertions, code: .verificationFailed, message: "\(first.label) \(why)\(rest)")
-  }
-
-  /// SQLite's own words: which private file it was says nothing to anybody.
-  private static func words(_ error: DatabaseError) -> String {
-    let head = "cannot read \(error.path): "
-    return error.message.hasPrefix(head) ? String(error.message.dropFirst(head.count)) : error.message
   }
 
   private mutating func fail(_ step: DrillStep, _ check: String, _ detail: String) -> Bool {

@@ -81,7 +81,7 @@ extension DatabaseConnection {
     return error
   }
 
-  private static func value(_ statement: OpaquePointer?, _ column: Int32) -> DatabaseValue {
+  static func value(_ statement: OpaquePointer?, _ column: Int32) -> DatabaseValue {
     switch sqlite3_column_type(statement, column) {
     case SQLITE_INTEGER: .integer(sqlite3_column_int64(statement, column))
     case SQLITE_FLOAT: .real(sqlite3_column_double(statement, column))

@@ -82,6 +82,22 @@ package final class DatabaseConnection {
     if access == .observer, !hadWAL || createdWAL { SideFiles.shareWithOwner(of: resolvedPath) }
   }
 
+  /// Opens a private database whose pages are kept elsewhere than in a file of its own: read-only, and nothing of it on disk.
+  ///
+  /// - Parameter name: for messages.
+  /// - Throws: ``DatabaseError``.
+  package init(pages: any DatabasePages, name: String) throws {
+    (path, resolvedPath, access, isImmutable) = (name, name, .readOnly, true)
+    (busyTimeout, watch, hadWAL) = (0, nil, false)
+    serial = Self.opened.wrappingAdd(1, ordering: .relaxed).newValue
+    filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
+    handle = try PageVFS.open(pages, path: name)
+    // From here on a throw runs deinit, which closes the handle.
+    try configure()
+    try execute("PRAGMA temp_store = MEMORY")
+    try rows(.firstRead)
+  }
+
   /// Which files were opened.
   ///
   /// - Parameter logBefore: the `-wal` before. Where that had content and this one has none, an application in exclusive mode

@@ -9,12 +9,21 @@ struct Restore: ParsableCommand {
     discussion: """
       Where the database opens, the backup goes into it in one transaction, and applications that have it open go on \
       without a restart. What the database held before is backed up first.
+
+      With --table only that table is copied, with its rows, indexes, triggers and the counter of an AUTOINCREMENT, into the \
+      file of --to: a new one, or a database that has nothing of those names, which is changed in one transaction.
       """)
 
   @OptionGroup var reference: PointOptions
 
-  @Option(help: ArgumentHelp("Restore to a new file instead, which must not exist.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "Restore to a new file instead, which must not exist; with --table, to that file or into that database.",
+      valueName: "path"))
   var to: String?
+
+  @Option(help: "Restore only this table; may be given several times. Needs --to.")
+  var table: [String] = []
 
   @Flag(help: "Show the plan and do nothing.")
   var dryRun = false
@@ -49,7 +58,9 @@ struct Restore: ParsableCommand {
   }
 
   private func restore(_ selection: Selection, _ service: BackupService) throws {
-    let report = try plan(reference.choose(selection, service, "restore"), service)
+    let chosen = try reference.choose(selection, service, "restore")
+    guard table.isEmpty else { return try restoreTables(chosen, service) }
+    let report = try plan(chosen, service)
     guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
     if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
     try Confirmation(console: options.console, given: yes).require("Restore?")
@@ -68,6 +79,26 @@ struct Restore: ParsableCommand {
     switch try service.planRestore(request) {
     case .plan(let plan): return RestoreReport(chosen: chosen, plan: plan)
     case .refuse(let refusal): throw refusal
+    }
+  }
+
+  private func restoreTables(_ chosen: ChosenPoint, _ service: BackupService) throws {
+    guard let to else {
+      throw HoldfastError(
+        .usage, "--table copies into another file, and --to does not name one",
+        hint: "add --to PATH: a new file, or a database that has no such table")
+    }
+    let request = TableRestoreRequest(pointID: chosen.id, tables: table, target: to)
+    try options.output.working { progress, clear in
+      let restore = try service.tableRestore(
+        request, of: chosen.point, progress: progress, acceptUnauthenticated: acceptUnauthenticated)
+      clear()
+      let report = TableRestoreReport(chosen: chosen, plan: restore.plan)
+      guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
+      if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
+      try Confirmation(console: options.console, given: yes).require("Restore?")
+      let counts = try restore.run()
+      try options.console.show(report.json(counts), options.output.quiet ? [] : report.resultLines(counts))
     }
   }
 

@@ -20,6 +20,19 @@ extension PointOptions {
   func choose(
     _ selection: Selection, _ service: BackupService, _ command: String
   ) throws -> ChosenPoint {
+    try PointReference(id: id, at: at).choose(selection, service, command)
+  }
+}
+
+/// What a person wrote to name a backup.
+struct PointReference {
+  var id: String?
+  var at: String?
+
+  /// See ``PointOptions/choose(_:_:_:)``.
+  func choose(
+    _ selection: Selection, _ service: BackupService, _ command: String
+  ) throws -> ChosenPoint {
     switch (id, at) {
     case (let id?, nil): return ChosenPoint(point: try service.point(id), choice: nil, zone: selection.zone)
     case (nil, let at?): return try choose(at, selection, service)

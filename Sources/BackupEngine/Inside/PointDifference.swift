@@ -1,0 +1,105 @@
+import BackupPolicy
+import SQLitePages
+
+/// How the rows of a table differ.
+package typealias TableDifference = SQLitePages.TableDifference
+/// How two databases differ.
+package typealias DatabaseDifference = SQLitePages.DatabaseDifference
+/// One row that differs.
+package typealias RowDifference = SQLitePages.RowDifference
+/// One object of the schema that differs.
+package typealias SchemaChange = SQLitePages.SchemaChange
+
+/// One side of a comparison.
+package enum DifferenceSide: Sendable {
+  case point(StoredPoint)
+  /// The database itself, as it is now.
+  case live
+
+  package var words: String {
+    switch self {
+    case .point(let point): point.id.text
+    case .live: "the live database"
+    }
+  }
+}
+
+/// What to compare, and how much of it to tell.
+package struct DifferenceRequest: Sendable {
+  /// Only these tables' rows; empty for all.
+  package var tables: [String] = []
+  /// Rows to tell of each table; all are counted.
+  package var limit = 100
+  package var acceptUnauthenticated = false
+  /// Reads only what differs, where that is known; false compares everything, which comes to the same.
+  package var readsLittle = true
+  package init() {}
+}
+
+extension BackupService {
+  /// How two points differ, or a point and the live database.
+  ///
+  /// - Throws: `HoldfastError`: what ``ScratchPoint`` throws; `usage` for a table that neither has; `interrupted`.
+  package func difference(
+    _ left: DifferenceSide, _ right: DifferenceSide, _ request: DifferenceRequest, progress: Progress = Progress()
+  ) throws -> DatabaseDifference {
+    if request.readsLittle, case .point(let first) = left, case .point(let second) = right,
+      let difference = try quickDifference(first, second, request, progress)
+    {
+      return difference
+    }
+    let before = try opened(left, request, progress)
+    defer { before.close() }
+    let after = try opened(right, request, progress)
+    defer { after.close() }
+    return try onDatabase { try Self.compare(before, after, request, nil, progress) }
+  }
+
+  static func compare(
+    _ before: DatabaseConnection, _ after: DatabaseConnection, _ request: DifferenceRequest, _ ranges: RangesByTable?,
+    _ progress: Progress
+  ) throws -> DatabaseDifference {
+    let comparison = DatabaseComparison(before, after, only: request.tables, limit: request.limit) {
+      try progress.check()
+    }
+    let names = try comparison.tableNames()
+    if let unknown = request.tables.first(where: { !names.contains($0) }) {
+      throw HoldfastError(
+        .usage, "there is no table \(unknown) in either of them",
+        hint: "without --table all are compared; holdfast show --schema ID lists them")
+    }
+    return try comparison.run(ranges)
+  }
+
+  /// By the pages that differ between two points of one chain; nil where that cannot be done, or fails: reading the whole of both
+  /// then tells what is wrong.
+  package func quickDifference(
+    _ left: StoredPoint, _ right: StoredPoint, _ request: DifferenceRequest, _ progress: Progress = Progress()
+  ) throws -> DatabaseDifference? {
+    do {
+      guard let points = try LazyPoints(left, right, in: repository(), progress) else { return nil }
+      let before = try DatabaseConnection(pages: points.before, name: left.id.text)
+      defer { before.close() }
+      let after = try DatabaseConnection(pages: points.after, name: right.id.text)
+      defer { after.close() }
+      let ranges = try RangesByTable.find((before, points.before), (after, points.after), changed: points.changed)
+      guard let ranges else { return nil }
+      return try Self.compare(before, after, request, ranges, progress)
+    } catch let error as HoldfastError where [.interrupted, .usage, .wrongKey, .keyMissing].contains(error.code) {
+      throw error
+    } catch {
+      environment.logger.debug("\(left.id) and \(right.id) are compared as a whole: \(error)")
+      return nil
+    }
+  }
+
+  private func opened(
+    _ side: DifferenceSide, _ request: DifferenceRequest, _ progress: Progress
+  ) throws -> DatabaseConnection {
+    switch side {
+    case .point(let point):
+      try scratch(point, progress: progress, acceptUnauthenticated: request.acceptUnauthenticated).connection
+    case .live: try LiveCopy(of: requireDatabase(), in: repository(), environment, progress).connection
+    }
+  }
+}

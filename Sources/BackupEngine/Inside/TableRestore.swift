@@ -1,0 +1,124 @@
+import BackupPolicy
+import SQLitePages
+
+/// Some of a point's tables on their way into another database: opened, planned, and then carried out or not.
+package final class TableRestore {
+  package let plan: TableRestorePlan
+  private let scratch: ScratchPoint
+  private let environment: EngineEnvironment
+  private let progress: Progress
+
+  /// Reads the point and decides.
+  ///
+  /// - Throws: `RestoreRefusal`; `HoldfastError`: what ``ScratchPoint`` throws, `notADatabase` and others for the target.
+  package init(
+    _ request: TableRestoreRequest, _ scratch: ScratchPoint, database: String?, _ environment: EngineEnvironment,
+    progress: Progress
+  ) throws {
+    var request = request
+    request.target = request.target.resolvingLinks
+    self.scratch = scratch
+    self.environment = environment
+    self.progress = progress
+    let facts = TableRestoreFacts(
+      source: try onDatabase { try Self.entries(scratch.connection) },
+      target: try Self.targetEntries(request.target, environment),
+      targetIsDatabase: try database.map { try Self.isSame(request.target, $0.resolvingLinks, environment.files) }
+        ?? false)
+    plan = try TableRestorePolicy.decide(request, facts)
+  }
+
+  /// Carries the plan out: all of it, or nothing.
+  ///
+  /// - Returns: rows copied, by table.
+  /// - Throws: `HoldfastError`: `factsChanged` where the target is another one than the plan was made for, `busy`, `noSpace`,
+  ///   `interrupted`, `failed` for what only the application has.
+  package func run() throws -> [String: Int64] {
+    do {
+      return try plan.createsTarget ? intoNewFile() : onDatabase { try intoExisting() }
+    } catch let error as HoldfastError where error.code != .interrupted {
+      throw error.during("restore \(plan.tables.map(\.name).joined(separator: ", ")) of \(plan.request.pointID)")
+    }
+  }
+
+  private func copy(into target: DatabaseConnection) -> TableCopy {
+    TableCopy(from: scratch.connection, into: target) { [progress] in try progress.check() }
+  }
+
+  private var names: [String] { plan.tables.map(\.name) }
+
+  private func intoExisting() throws -> [String: Int64] {
+    let path = plan.request.target
+    let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: environment.busyTimeout)
+    defer { target.close() }
+    return try copy(into: target).run(names) { [plan] in
+      guard try Self.entries(target) == plan.facts.target else {
+        throw HoldfastError(
+          .factsChanged, "\(path) has another schema than when this was planned", hint: "run it again")
+      }
+    }
+  }
+
+  /// A file of another name until everything is in it and flushed.
+  private func intoNewFile() throws -> [String: Int64] {
+    let (path, files) = (plan.request.target, environment.files)
+    let prefix = ".tmp-holdfast-\(path.lastComponent)"
+    try Leftovers.remove(in: path.parentPath, beginning: prefix, files)
+    return try Leftovers.withFile("\(path.parentPath)/\(prefix)", files) { file in
+      let counts = try onDatabase { try fill(file.path) }
+      try progress.check()
+      try files.sync(file)
+      do {
+        try files.renameNew(file.path, to: path)
+      } catch let error as HoldfastError where (try? files.status(path)) != nil {
+        throw HoldfastError(.factsChanged, "\(path) was made meanwhile", hint: "run it again", cause: error)
+      }
+      try files.syncFolder(path.parentPath)
+      return counts
+    }
+  }
+
+  private func fill(_ path: String) throws -> [String: Int64] {
+    let target = try DatabaseConnection(path: path, access: .scratch)
+    defer { target.close() }
+    // Without a journal nothing stands beside the file, and nobody needs to go back: on failure it is removed.
+    try target.execute("PRAGMA journal_mode = OFF")
+    let copy = copy(into: target)
+    try copy.adoptShape()
+    return try copy.run(names) {}
+  }
+
+  private static func targetEntries(_ path: String, _ environment: EngineEnvironment) throws -> [SchemaEntry]? {
+    guard try environment.files.status(path) != nil else { return nil }
+    return try onDatabase {
+      let target = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
+      defer { target.close() }
+      return try entries(target)
+    }
+  }
+
+  private static func isSame(_ path: String, _ database: String, _ files: any FileOperations) throws -> Bool {
+    if path == database { return true }
+    guard let left = try files.status(path), let right = try files.status(database) else { return false }
+    return left.device == right.device && left.inode == right.inode
+  }
+
+  private static func entries(_ connection: DatabaseConnection) throws -> [SchemaEntry] {
+    try connection.schema().compactMap { object in
+      guard !object.isInternal else { return nil }
+      switch object.type {
+      case "table" where object.isVirtualTable:
+        return SchemaEntry(kind: .virtualTable, name: object.name, table: object.table)
+      case "table":
+        let facts = try connection.facts(ofTable: object.name)
+        return SchemaEntry(
+          kind: facts.isShadow ? .shadowTable : .table, name: object.name, table: object.table, refersTo: facts.refersTo
+        )
+      default:
+        return SchemaEntry.Kind(rawValue: object.type).map {
+          SchemaEntry(kind: $0, name: object.name, table: object.table)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/// Some tables of a point that are to be copied into another database.
+package struct TableRestoreRequest: Hashable, Sendable {
+  package var pointID: PointID
+  /// As a person wrote them.
+  package var tables: [String]
+  /// The file to copy them into: made where it is missing.
+  package var target: String
+
+  package init(pointID: PointID, tables: [String], target: String) {
+    self.pointID = pointID
+    self.tables = tables
+    self.target = target
+  }
+}
+
+/// What a schema holds, as far as copying a table needs to know.
+package struct SchemaEntry: Hashable, Sendable {
+  package enum Kind: String, Hashable, Sendable {
+    case table, virtualTable, shadowTable, view, index, trigger
+  }
+
+  package var kind: Kind
+  package var name: String
+  /// The table that it belongs to.
+  package var table: String
+  /// The tables that a table's foreign keys refer to.
+  package var refersTo: [String]
+
+  package init(kind: Kind, name: String, table: String, refersTo: [String] = []) {
+    self.kind = kind
+    self.name = name
+    self.table = table
+    self.refersTo = refersTo
+  }
+}
+
+/// What ``TableRestorePolicy`` goes by.
+package struct TableRestoreFacts: Hashable, Sendable {
+  /// The point's schema, in its order.
+  package var source: [SchemaEntry]
+  /// The target's; nil where there is no such file.
+  package var target: [SchemaEntry]?
+  /// The target is the database that is being guarded.
+  package var targetIsDatabase: Bool
+
+  package init(source: [SchemaEntry], target: [SchemaEntry]?, targetIsDatabase: Bool) {
+    self.source = source
+    self.target = target
+    self.targetIsDatabase = targetIsDatabase
+  }
+}
+
+/// Which tables are copied with what, and into what.
+package struct TableRestorePlan: Hashable, Sendable {
+  package struct Table: Hashable, Sendable {
+    package var name: String
+    package var indexes: [String]
+    package var triggers: [String]
+  }
+
+  package var request: TableRestoreRequest
+  /// The target is made by this.
+  package var createsTarget: Bool
+  /// In the order of the point's schema.
+  package var tables: [Table]
+  /// What to know before saying yes: lower case, no full stop.
+  package var warnings: [String]
+  /// What the plan rests on.
+  package var facts: TableRestoreFacts
+}
+
+/// Decides which tables of a point are copied, or why none is.
+///
+/// Nothing is ever overwritten: the names must be free in the target. The guarded database itself is no target, for its
+/// application would find tables that it does not know in the middle of its work.
+package enum TableRestorePolicy {
+  /// - Throws: why it must not be done.
+  package static func decide(
+    _ request: TableRestoreRequest, _ facts: TableRestoreFacts
+  ) throws(RestoreRefusal) -> TableRestorePlan {
+    guard !facts.targetIsDatabase else {
+      throw RestoreRefusal(
+        .refused,
+        "\(request.target) is the database itself, and its application does not expect a table from elsewhere",
+        hint: "copy into another file with --to PATH, and from there what is needed")
+    }
+    var chosen: [SchemaEntry] = []
+    for name in request.tables {
+      let table = try self.table(name, facts.source, request)
+      if !chosen.contains(table) { chosen.append(table) }
+    }
+    let ordered = facts.source.filter { chosen.contains($0) }
+    let tables = ordered.map { Self.parts(of: $0, facts.source) }
+    if let target = facts.target { try requireFree(tables, target, request) }
+    return TableRestorePlan(
+      request: request, createsTarget: facts.target == nil, tables: tables, warnings: warnings(ordered, facts),
+      facts: facts)
+  }
+
+  private static func table(
+    _ name: String, _ source: [SchemaEntry], _ request: TableRestoreRequest
+  ) throws(RestoreRefusal) -> SchemaEntry {
+    let named = source.first { $0.kind != .index && $0.kind != .trigger && $0.name.lowercased() == name.lowercased() }
+    let whole = "holdfast restore \(request.pointID) --to PATH restores the whole database to another file"
+    switch named?.kind {
+    case .table: return named!
+    case .virtualTable:
+      throw RestoreRefusal(.refused, "\(name) is a virtual table, whose rows are kept by its module", hint: whole)
+    case .shadowTable:
+      throw RestoreRefusal(.refused, "\(name) belongs to a virtual table and means nothing without it", hint: whole)
+    case .view: throw RestoreRefusal(.refused, "\(name) is a view, which has no rows of its own", hint: whole)
+    default:
+      throw RestoreRefusal(
+        .usage, "\(request.pointID) has no table \(name)", hint: "holdfast show --schema \(request.pointID) lists them")
+    }
+  }
+
+  private static func parts(of table: SchemaEntry, _ source: [SchemaEntry]) -> TableRestorePlan.Table {
+    func names(_ kind: SchemaEntry.Kind) -> [String] {
+      source.filter { $0.kind == kind && $0.table.lowercased() == table.name.lowercased() }.map(\.name)
+    }
+    return TableRestorePlan.Table(name: table.name, indexes: names(.index), triggers: names(.trigger))
+  }
+
+  private static func requireFree(
+    _ tables: [TableRestorePlan.Table], _ target: [SchemaEntry], _ request: TableRestoreRequest
+  ) throws(RestoreRefusal) {
+    // SQLite has one space of names for tables, indexes and views, and one for triggers.
+    let triggers = Set(target.filter { $0.kind == .trigger }.map { $0.name.lowercased() })
+    let others = Set(target.filter { $0.kind != .trigger }.map { $0.name.lowercased() })
+    for table in tables {
+      let taken =
+        ([table.name] + table.indexes).first { others.contains($0.lowercased()) }
+        ?? table.triggers.first { triggers.contains($0.lowercased()) }
+      guard let taken else { continue }
+      throw RestoreRefusal(
+        .refused, "\(request.target) has something called \(taken) already, and nothing is overwritten",
+        hint: "name another file with --to PATH, or rename what is there")
+    }
+  }
+
+  private static func warnings(_ tables: [SchemaEntry], _ facts: TableRestoreFacts) -> [String] {
+    let present = Set((tables + (facts.target ?? []).filter { $0.kind == .table }).map { $0.name.lowercased() })
+    return tables.flatMap { table in
+      table.refersTo.filter { !present.contains($0.lowercased()) }.map {
+        "\(table.name) refers to \($0), which the target does not have"
+      }
+    }
+  }
+}

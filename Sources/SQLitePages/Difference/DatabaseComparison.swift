@@ -1,0 +1,108 @@
+/// How two databases differ: rows of each table, and the schema.
+package struct DatabaseDifference: Sendable {
+  /// The tables whose rows differ, or that could not be compared, by name.
+  package var tables: [TableDifference] = []
+  package var schema: [SchemaChange] = []
+
+  package var isEmpty: Bool { tables.isEmpty && schema.isEmpty }
+}
+
+/// Compares two databases that do not change meanwhile.
+package struct DatabaseComparison {
+  let left: DatabaseConnection
+  let right: DatabaseConnection
+  let limit: Int
+  /// Names of tables; nil for all.
+  let only: Set<String>?
+  let check: () throws -> Void
+
+  /// - Parameters:
+  ///   - only: compare the rows of these tables; empty for all of them.
+  ///   - limit: rows to keep of each table.
+  ///   - check: called now and then; what it throws ends the comparison.
+  package init(
+    _ left: DatabaseConnection, _ right: DatabaseConnection, only: [String] = [], limit: Int,
+    check: @escaping () throws -> Void = {}
+  ) {
+    self.left = left
+    self.right = right
+    self.only = only.isEmpty ? nil : Set(only)
+    self.limit = limit
+    self.check = check
+  }
+
+  /// - Parameter ranges: at which rowids each table of both may differ; nil where that is not known, and for a table without an
+  ///   entry everything is compared.
+  /// - Throws: ``DatabaseError``, and what `check` throws.
+  package func run(_ ranges: RangesByTable? = nil) throws -> DatabaseDifference {
+    let (before, after) = (try left.schema(), try right.schema())
+    let encoding = try commonEncoding(before, after)
+    let comparison = TableComparison(left: left, right: right, encoding: encoding, limit: limit, check: check)
+    var difference = DatabaseDifference(
+      schema: SchemaChange.between(before.filter(isWanted), after.filter(isWanted)))
+    let old = Set(tables(before))
+    let new = Set(tables(after))
+    for name in old.union(new).sorted() where only?.contains(name) ?? true {
+      try check()
+      let table = try compare(name, old.contains(name), new.contains(name), comparison, ranges)
+      if !table.isEmpty { difference.tables.append(table) }
+    }
+    return difference
+  }
+
+  /// Every table that either has; for checks of names.
+  package func tableNames() throws -> Set<String> { Set(tables(try left.schema()) + tables(try right.schema())) }
+
+  private func isWanted(_ object: SchemaObject) -> Bool {
+    !object.isInternal && (only?.contains(object.table) ?? true)
+  }
+
+  /// Tables with rows of their own. The rows of a virtual table are those of its shadow tables, which are among them.
+  private func tables(_ schema: [SchemaObject]) -> [String] {
+    schema.filter { $0.type == "table" && !$0.isInternal && !$0.isVirtualTable }.map(\.name)
+  }
+
+  private func compare(
+    _ name: String, _ old: Bool, _ new: Bool, _ comparison: TableComparison, _ ranges: RangesByTable?
+  ) throws -> TableDifference {
+    // Nothing of it differs, so there is nothing to look up.
+    if old, new, ranges?.ranges(of: name)?.isEmpty == true { return TableDifference(name: name) }
+    do {
+      let before = old ? try TableShape(name, in: left) : nil
+      let after = new ? try TableShape(name, in: right) : nil
+      let known = old && new && after?.rowid != nil ? ranges?.ranges(of: name) : nil
+      return try comparison.compare(before, after, ranges: known)
+    } catch let error as DatabaseError where [.missingExtension, .other].contains(error.kind) {
+      var difference = TableDifference(name: name)
+      difference.skipped = error.message
+      return difference
+    }
+  }
+
+  /// Texts are ordered by their stored bytes, so both must be stored in one way; an empty database has no way yet.
+  private func commonEncoding(_ before: [SchemaObject], _ after: [SchemaObject]) throws -> TextEncoding {
+    let (first, second) = (try left.text("PRAGMA encoding") ?? "UTF-8", try right.text("PRAGMA encoding") ?? "UTF-8")
+    guard first == second || before.isEmpty || after.isEmpty else {
+      throw DatabaseError(
+        .other, path: right.path,
+        message: "one stores text as \(first) and the other as \(second): they cannot be compared")
+    }
+    return TextEncoding(rawValue: before.isEmpty ? second : first) ?? .utf8
+  }
+}
+
+/// At which rowids tables may differ.
+package struct RangesByTable: Sendable {
+  private let known: [String: [ClosedRange<Int64>]]
+  /// Tables of which nothing is known.
+  private let unknown: Set<String>
+
+  /// - Parameters:
+  ///   - known: ascending, without overlaps; a table that is not named, nor unknown, does not differ.
+  package init(known: [String: [ClosedRange<Int64>]], unknown: Set<String>) {
+    self.known = known
+    self.unknown = unknown
+  }
+
+  func ranges(of table: String) -> [ClosedRange<Int64>]? { unknown.contains(table) ? nil : known[table] ?? [] }
+}

@@ -1,0 +1,122 @@
+/// How the rows of a table differ between two databases.
+package struct TableDifference: Sendable {
+  package var name: String
+  package var added: Int64 = 0
+  package var removed: Int64 = 0
+  package var changed: Int64 = 0
+  /// The first of them, as many as were asked for, in the order of their keys.
+  package var rows: [RowDifference] = []
+  /// The columns of the key; `rowid` where no primary key is declared.
+  package var key: [String] = []
+  /// Why the table was not compared, in words.
+  package var skipped: String?
+
+  package init(name: String) { self.name = name }
+
+  package var isEmpty: Bool { added == 0 && removed == 0 && changed == 0 && skipped == nil }
+
+  mutating func add(_ row: RowDifference, limit: Int) {
+    if rows.count < limit { rows.append(row) }
+  }
+}
+
+/// One row that differs.
+package struct RowDifference: Hashable, Sendable {
+  package var key: [DatabaseValue]
+  /// By column, in the table's order: all of a removed row, what changed of a changed one; nil for an added row.
+  package var before: [Cell]?
+  package var after: [Cell]?
+
+  package struct Cell: Hashable, Sendable {
+    package var column: String
+    package var value: DatabaseValue
+  }
+}
+
+/// Compares a table of two databases by merging their rows in the order of their keys.
+struct TableComparison {
+  let left: DatabaseConnection
+  let right: DatabaseConnection
+  let encoding: TextEncoding
+  /// How many rows to keep; all are counted.
+  let limit: Int
+  /// Asked now and then.
+  let check: () throws -> Void
+
+  /// - Parameter ranges: the rowids at which the tables may differ; nil for everywhere.
+  func compare(_ before: TableShape?, _ after: TableShape?, ranges: [ClosedRange<Int64>]? = nil) throws
+    -> TableDifference
+  {
+    var difference = TableDifference(name: after?.name ?? before?.name ?? "")
+    difference.key = (after ?? before)?.key ?? []
+    // Rows that are told apart in another way cannot be paired.
+    guard let before, let after, before.key == after.key, before.keyIsRowid == after.keyIsRowid else {
+      if let before { try merge(cursor(before, left, before.columns), nil, before.columns, &difference) }
+      if let after { try merge(nil, cursor(after, right, after.columns), after.columns, &difference) }
+      return difference
+    }
+    let columns = after.columns.filter { before.columns.contains($0) }
+    if let ranges {
+      try RowidRanges.store(ranges, in: left)
+      try RowidRanges.store(ranges, in: right)
+    }
+    try merge(
+      cursor(before, left, columns, ranges != nil), cursor(after, right, columns, ranges != nil), columns, &difference)
+    return difference
+  }
+
+  private func cursor(
+    _ shape: TableShape, _ connection: DatabaseConnection, _ columns: [String], _ ranges: Bool = false
+  ) throws -> RowCursor {
+    try RowCursor(shape, columns: columns, in: connection, encoding: encoding, onlyRanges: ranges)
+  }
+
+  private func merge(
+    _ left: RowCursor?, _ right: RowCursor?, _ columns: [String], _ difference: inout TableDifference
+  ) throws {
+    var steps = 0
+    while true {
+      let (before, after) = (left.flatMap { $0.isAtEnd ? nil : $0 }, right.flatMap { $0.isAtEnd ? nil : $0 })
+      guard before != nil || after != nil else { return }
+      steps += 1
+      if steps.isMultiple(of: 4096) { try check() }
+      try step(before, after, columns, &difference)
+    }
+  }
+
+  private func step(
+    _ before: RowCursor?, _ after: RowCursor?, _ columns: [String], _ difference: inout TableDifference
+  ) throws {
+    func cells(_ row: RowCursor) -> [RowDifference.Cell] {
+      zip(columns, row.values).map { RowDifference.Cell(column: $0, value: $1) }
+    }
+    let order = before.map { before in after.map { before.compareKey($0) } ?? -1 } ?? 1
+    if order < 0, let before {
+      difference.removed += 1
+      difference.add(RowDifference(key: before.key, before: cells(before)), limit: limit)
+      return try before.advance()
+    }
+    guard let after else { return }
+    if order > 0 {
+      difference.added += 1
+      difference.add(RowDifference(key: after.key, after: cells(after)), limit: limit)
+      return try after.advance()
+    }
+    guard let before else { return }
+    if !before.hasSameValues(after) {
+      difference.changed += 1
+      if difference.rows.count < limit {
+        difference.rows.append(Self.changed(before, after, cells(before), cells(after)))
+      }
+    }
+    try before.advance()
+    try after.advance()
+  }
+
+  private static func changed(
+    _ before: RowCursor, _ after: RowCursor, _ old: [RowDifference.Cell], _ new: [RowDifference.Cell]
+  ) -> RowDifference {
+    let pairs = zip(old, new).filter { $0.0 != $0.1 }
+    return RowDifference(key: after.key, before: pairs.map(\.0), after: pairs.map(\.1))
+  }
+}

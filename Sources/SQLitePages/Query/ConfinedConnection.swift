@@ -1,0 +1,155 @@
+import CSQLite
+import Synchronization
+
+/// A connection to a private file for statements that somebody else wrote: they read that one file, and do nothing else.
+///
+/// Each of these alone would do; a mistake in one must not let anything out: the file is opened read-only and immutable, an
+/// authorizer allows what reads by name, nothing can be attached, extensions are off, the connection is `DEFENSIVE`, its schema
+/// is not trusted, and a statement that SQLite does not call read-only (`sqlite3_stmt_readonly`) is never stepped.
+///
+/// Used by one thread at a time, but for ``interrupt()``.
+package final class ConfinedConnection: Sendable {
+  // Used by one thread; `interruptible` is what others touch.
+  nonisolated(unsafe) let connection: DatabaseConnection
+  private nonisolated(unsafe) let authorizer = ReadingAuthorizer()
+  private let stopped = StopFlag()
+  /// Nil once closed, so that nobody interrupts a handle that is gone.
+  private let interruptible: Mutex<Handle>
+
+  private struct Handle: @unchecked Sendable {
+    // `sqlite3_interrupt` may be called from any thread while the connection is open, which the mutex sees to.
+    var pointer: OpaquePointer?
+  }
+
+  /// Bytes of a statement.
+  package static let longestStatement: Int32 = 1 << 20
+
+  /// - Parameter connection: `.readOnly`, on a private file; it belongs to this from now on.
+  package init(_ connection: DatabaseConnection) throws {
+    precondition(connection.access == .readOnly, "statements of others need a file that cannot change")
+    self.connection = connection
+    interruptible = Mutex(Handle(pointer: connection.handle))
+    Self.connectVirtualTables(connection)
+    let handle = connection.handle
+    for option in [SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER] {
+      _ = csqlite_db_config(handle, option, 0, nil)
+    }
+    sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
+    sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, Self.longestStatement)
+    // Authorizer and flag outlive the handle: deinit closes it first.
+    sqlite3_set_authorizer(
+      handle,
+      { context, action, first, second, _, _ in
+        Unmanaged<ReadingAuthorizer>.fromOpaque(context!).takeUnretainedValue()
+          .decide(action, first.map { String(cString: $0) }, second.map { String(cString: $0) })
+      }, Unmanaged.passUnretained(authorizer).toOpaque())
+    sqlite3_progress_handler(
+      handle, 10_000, { Unmanaged<StopFlag>.fromOpaque($0!).takeUnretainedValue().isSet ? 1 : 0 },
+      Unmanaged.passUnretained(stopped).toOpaque())
+  }
+
+  deinit { close() }
+
+  /// Idempotent.
+  package func close() {
+    interruptible.withLock { $0.pointer = nil }
+    connection.close()
+  }
+
+  /// Makes the running statement, and each later one, end with ``StatementError/Reason-swift.enum/interrupted``. Callable from
+  /// any thread.
+  package func interrupt() {
+    // SQLite forgets an interrupt that comes right before a statement begins, but asks the flag again and again.
+    stopped.set()
+    interruptible.withLock { if let handle = $0.pointer { sqlite3_interrupt(handle) } }
+  }
+
+  /// Runs one statement.
+  ///
+  /// - Parameters:
+  ///   - columns: gets the names of the result's columns once, before the first row.
+  ///   - row: gets each row.
+  /// - Throws: ``StatementError``, and what the closures throw.
+  package func run(
+    _ sql: String, columns: ([String]) throws -> Void, row: ([DatabaseValue]) throws -> Void
+  ) throws {
+    let statement = try prepare(sql)
+    defer { sqlite3_finalize(statement) }
+    let count = sqlite3_column_count(statement)
+    try columns((0..<count).map { sqlite3_column_name(statement, $0).map { String(cString: $0) } ?? "" })
+    while true {
+      switch sqlite3_step(statement) {
+      case SQLITE_ROW: try row((0..<count).map { DatabaseConnection.value(statement, $0) })
+      case SQLITE_DONE: return
+      case let result: throw failure(result, sql)
+      }
+    }
+  }
+
+  func prepare(_ sql: String) throws(StatementError) -> OpaquePointer {
+    guard !sql.utf8.contains(0) else { throw StatementError(.failed, "the statement holds a NUL byte") }
+    authorizer.forget()
+    var statement: OpaquePointer?
+    let bytes = sql.utf8CString
+    let (result, rest) = bytes.withUnsafeBufferPointer { text in
+      var tail: UnsafePointer<CChar>?
+      let result = sqlite3_prepare_v2(connection.handle, text.baseAddress, -1, &statement, &tail)
+      return (result, tail.map { String(cString: $0) } ?? "")
+    }
+    do {
+      guard result == SQLITE_OK else { throw failure(result, sql) }
+      guard let statement else { throw StatementError(.failed, "there is no statement to run") }
+      guard try !holdsStatement(rest) else {
+        throw StatementError(.refused, "one statement is run at a time, and there are several")
+      }
+      guard sqlite3_stmt_readonly(statement) != 0 else {
+        throw StatementError(.refused, "only reading is allowed, and this statement would write")
+      }
+      return statement
+    } catch {
+      sqlite3_finalize(statement)
+      throw error as? StatementError ?? StatementError(.failed, "\(error)")
+    }
+  }
+
+  /// Whether anything but white space and comments follows: only SQLite can tell.
+  private func holdsStatement(_ rest: String) throws -> Bool {
+    var statement: OpaquePointer?
+    let result = sqlite3_prepare_v2(connection.handle, rest, -1, &statement, nil)
+    sqlite3_finalize(statement)
+    return result != SQLITE_OK || statement != nil
+  }
+
+  func failure(_ result: Int32, _ sql: String) -> StatementError {
+    // A refused function is SQLITE_ERROR, and so is what a virtual table was refused.
+    if let refused = authorizer.refused {
+      return StatementError(.refused, "only reading is allowed: \(refused) is not")
+    }
+    if result == SQLITE_TOOBIG, sql.utf8.count > Int(Self.longestStatement) {
+      return StatementError(.failed, "the statement is longer than \(Self.longestStatement) bytes")
+    }
+    return StatementError(connection, result, in: sql)
+  }
+
+  /// Virtual tables declare themselves, and compile statements that write (R*Tree does), when they are first used, though none of
+  /// those is run. So each is made ready before the authorizer listens; one whose module is not here will say so when it is asked.
+  private static func connectVirtualTables(_ connection: DatabaseConnection) {
+    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND coalesce(rootpage, 0) = 0"
+    let declared: [String] = ((try? connection.rows(sql)) ?? []).compactMap { row in
+      if case .text(let name)? = row.first { "main.\(quotedName(name))" } else { nil }
+    }
+    let builtIn = ["json_each", "json_tree"] + ReadingAuthorizer.pragmas.map { "pragma_\($0)" }
+    for table in declared + builtIn { _ = try? connection.rows("SELECT 1 FROM \(table) LIMIT 0") }
+  }
+}
+
+private final class StopFlag: Sendable {
+  private let value = Atomic(false)
+  var isSet: Bool { value.load(ordering: .relaxed) }
+  func set() { value.store(true, ordering: .relaxed) }
+}
+
+/// A name as SQL writes it, whatever is in it.
+package func quotedName(_ name: String) -> String {
+  "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+}

@@ -1,0 +1,90 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+
+/// `holdfast query`
+struct Query: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Ask a backup with SQL, without restoring it.",
+    usage: "holdfast query <id> <sql> [--at <time>] [--file <path>] [--format <format>] [<options>]",
+    discussion: """
+      The backup is restored to this host's scratch folder, proved on the way, and gone when the command ends, however it \
+      ends. One statement that reads is run; what would write, attach a file or load an extension is refused with exit \
+      code 8. An error in the SQL ends with 1 and SQLite's own words.
+
+      --csv is RFC 4180, with NULL as an empty field and blobs in hexadecimal. --json is an array of objects: NULL is null, \
+      integers keep every digit, and a blob is {"blob": "hexadecimal"}. The table cuts long values; the others never do.
+
+      With --at TIME the ID is left out. The SQL may also come from standard input (-) or from --file.
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case table, csv, json
+  }
+
+  @Argument(help: ArgumentHelp("The backup's ID, a prefix of it, or latest; then the SQL.", valueName: "id> <sql"))
+  var words: [String] = []
+
+  @Option(help: ArgumentHelp("Ask the newest backup that is not after this time.", valueName: "time"))
+  var at: String?
+
+  @OptionGroup var statement: StatementOptions
+
+  @Option(help: "How the rows are printed.")
+  var format: Format?
+
+  @Flag(help: "Print CSV.")
+  var csv = false
+
+  @Flag(help: "Ask a backup that this host cannot authenticate.")
+  var acceptUnauthenticated = false
+
+  @OptionGroup var options: ServiceOptions
+
+  func run() throws {
+    let format = try chosenFormat()
+    var words = words[...]
+    let id = at == nil ? words.popFirst() : nil
+    let sql = try statement.statement(words.popFirst())
+    guard words.isEmpty else {
+      throw HoldfastError(
+        .usage, "query takes one statement, and there is more: \(words.joined(separator: " "))",
+        hint: "put the SQL in quotes")
+    }
+    let selection = try options.selection()
+    let service = try selection.service(.needed)
+    let chosen = try PointReference(id: id, at: at).choose(selection, service, "query")
+    if format != .json, !options.console.quiet { Console.tell(chosen.lines.filter { !$0.isEmpty }) }
+    try options.output.working { progress, clear in
+      let scratch = try service.scratch(
+        chosen.point, progress: progress, acceptUnauthenticated: acceptUnauthenticated)
+      defer { scratch.close() }
+      clear()
+      try print(PointQuery(scratch, progress: progress), sql, format)
+    }
+  }
+
+  private func chosenFormat() throws -> Format {
+    let asked = [format, csv ? .csv : nil, options.console.json ? .json : nil].compactMap(\.self)
+    guard Set(asked).count <= 1 else {
+      throw HoldfastError(.usage, "--format, --csv and --json name different formats", hint: "give one of them")
+    }
+    return asked.first ?? .table
+  }
+
+  private func print(_ query: PointQuery, _ sql: String, _ format: Format) throws {
+    let stream = ResultStream()
+    var rows: any RowFormat =
+      switch format {
+      case .table: TableRows(stream: stream)
+      case .csv: CSVRows(stream: stream)
+      case .json: JSONRows(stream: stream)
+      }
+    try query.run(sql) {
+      try rows.begin($0)
+    } row: {
+      try rows.add($0)
+    }
+    try rows.end()
+  }
+}
