@@ -20,7 +20,7 @@ struct HoldfastCommand: ParsableCommand {
     version: holdfastVersion,
     subcommands: [
       Create.self, List.self, Show.self, Verify.self, Restore.self, Delete.self, Cleanup.self, Compact.self,
-      Accept.self, Query.self, Diff.self,
+      Accept.self, Drill.self, Query.self, Diff.self,
       Stats.self, Agent.self, Init.self, Config.self, Schedule.self, Doctor.self,
     ])
 }

@@ -80,6 +80,8 @@ struct ConfigCommandTests {
         thin                 true                         default
         anomaly_hold         30d                          default
         min_free_space       -                            default: off
+        drill.schedule       -                            default: none
+        drill.max_age        -                            default: twice the longest pause of drill.schedule; never without one
         stop_grace           10s                          default
         log_level            -                            default: info for the agent, else warning
 

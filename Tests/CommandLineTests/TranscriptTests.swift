@@ -153,6 +153,7 @@ struct TranscriptTests {
       stats == """
         Backup statistics:
 
+          Newest proven        none: holdfast drill proves that a backup can be restored
           Total backups        1
           Total size           SIZE
           Average size         SIZE

@@ -27,6 +27,10 @@ package struct AgentSettings: Sendable {
   package var retention: RetentionPolicy?
   /// Which incrementals are merged as they grow old; nil: none.
   package var thinning: ThinningPolicy? = ThinningPolicy()
+  /// When the newest point is restored to scratch space and checked.
+  package var drills = DrillSettings()
+  /// What the restored database is asked then.
+  package var assertions: [DrillAssertion] = []
   /// Reads each new point back in full. A scheduled one is read back whatever this says.
   package var verifyAfterCreate = false
   /// What the points are like; their type is the trigger's.

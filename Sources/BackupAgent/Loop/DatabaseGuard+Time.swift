@@ -6,7 +6,9 @@ extension DatabaseGuard {
   var deadline: Deadline {
     var deadline = machine.deadline?.until ?? Deadline()
     let others = isStopping ? [] : [nextLook, release.deadline, job == nil ? nextPoll : nil, nextRelease]
-    deadline.monotonic = (others + [deadline.monotonic]).compactMap { $0 }.min()
+    let drill = isStopping || !drills.isReady ? Deadline() : drills.machine.deadline
+    deadline.monotonic = (others + [deadline.monotonic, drill.monotonic]).compactMap { $0 }.min()
+    deadline.wall = [deadline.wall, drill.wall].compactMap { $0 }.min()
     return deadline
   }
 
@@ -23,6 +25,7 @@ extension DatabaseGuard {
     if unheard != nil, deadline.isReached(at: moment) { noteUnheard(at: moment) }
     if let until = machine.deadline?.until, until.isReached(at: moment) { act(machine.receive(.tick, at: moment)) }
     guard !isStopping else { return }
+    handleDrillTime(moment)
     if let deadline = release.deadline, deadline <= moment.monotonic { makeWay() }
     if job == nil, nextPoll <= moment.monotonic { poll(at: moment.monotonic) }
     if let deadline = nextLook, deadline <= moment.monotonic { run(.looking) { $0.look($1) } }
@@ -33,6 +36,7 @@ extension DatabaseGuard {
   /// The wall clock was set: what is due by it may have changed.
   func handleClockSet() {
     act(machine.receive(.tick, at: clock.moment))
+    handleDrillTime(clock.moment, clockSet: true)
   }
 
   /// At multiples of the interval, so that the polls of all databases share their wake-ups.

@@ -53,6 +53,7 @@ extension DatabaseGuard {
     watch()
     noteFiles()
     followUp.poll(at: time)
+    lookForDrills()
   }
 
   private func noteFiles() {
@@ -128,6 +129,8 @@ extension DatabaseGuard {
     case .otherAgent: "no other agent guards \(service.folder) any more"
     case .trackerMiss: "every change of \(path.given) was seen since the last full"
     case .lowSpace: "there is as much room in \(service.folder) as is to stay free"
+    case .drillFailed: "a drill of \(path.given) has passed"
+    case .drillTooOld: "the drills of \(path.given) are recent enough again"
     case .failing: "backups of \(path.given) work again"
     }
   }

@@ -39,6 +39,8 @@ final class DatabaseGuard {
   var thinningRhythm = ThinningRhythm()
   /// The thinning that goes on beside the jobs.
   private(set) var thinning: Progress?
+  /// The drills, beside the jobs too; at most one of the two goes on.
+  var drills: GuardedDrills
   /// The first assessment is done.
   var isReady = false
   /// A change was seen that no backup has begun after.
@@ -65,6 +67,7 @@ final class DatabaseGuard {
     held = HeldConnection(database.service.environment)
     work = DatabaseWork(database, held, logger)
     machine = TriggerMachine(settings: database.settings.triggers)
+    drills = GuardedDrills(database.settings.drills)
     path = WatchedPath(database.service.database ?? "")
     files = WatchedFiles(path, database.service.environment.files)
     nextPoll = .max
@@ -74,7 +77,7 @@ final class DatabaseGuard {
   /// Nothing runs any more, and nothing will.
   var isDone: Bool { isOver && !isWorking }
   /// Something is done for this database at the moment.
-  var isWorking: Bool { job != nil || thinning != nil }
+  var isWorking: Bool { job != nil || thinning != nil || drills.running != nil }
   var isBackingUp: Bool { if case .backingUp = job { true } else { false } }
   var settings: AgentSettings { database.settings }
   var service: BackupService { database.service }
@@ -93,6 +96,7 @@ final class DatabaseGuard {
     owesAssessment = true
     schedulePoll()
     act(machine.receive(.reload(database.settings.triggers), at: clock.moment))
+    tell(.reload(database.settings.drills))
     pump()
   }
 
@@ -101,7 +105,9 @@ final class DatabaseGuard {
     guard !isStopping else { return }
     isStopping = true
     thinning?.stop()
-    if shared.housekeeping.withdraw(id) { thinning = nil }
+    drills.running?.stop()
+    if shared.housekeeping.withdraw(id) { (thinning, drills.running) = (nil, nil) }
+    tell(.shutdown)
     act(machine.receive(.shutdown, at: clock.moment))
     if next != nil {
       next = nil
@@ -170,7 +176,7 @@ final class DatabaseGuard {
   }
 
   /// Gives the worker what is to be done next, if it is free.
-  private func pump() {
+  func pump() {
     guard job == nil else { return }
     if let next {
       self.next = nil
@@ -178,7 +184,14 @@ final class DatabaseGuard {
     } else if owesAssessment, !isStopping {
       owesAssessment = false
       run(.assessing) { $0.assess($1) }
-    } else if thinning == nil, let policy = settings.thinning, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
+    } else if thinning == nil, drills.running == nil {
+      beginDrill()
+      beginThinning()
+    }
+  }
+
+  private func beginThinning() {
+    if drills.running == nil, let policy = settings.thinning, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
       let progress = Progress()
       thinning = progress
       shared.housekeeping.submit(id) { [id, work] in .thinned(id, work.thin(policy, progress)) }

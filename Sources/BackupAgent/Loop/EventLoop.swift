@@ -142,6 +142,7 @@ final class EventLoop {
       handle(inner)
     case .finished(let id, let result): find(id)?.finish(result)
     case .thinned(let id, let result): find(id)?.finish(result)
+    case .drilled(let id, let result): find(id)?.finish(result)
     case .reading(let id, began: true): find(id)?.beginReading()
     case .reading(let id, began: false): find(id)?.endReading()
     case .backUp(let name): backUp(name)

@@ -4,6 +4,7 @@ indirect enum LoopMessage: Sendable {
   case done(worker: Int, of: WorkerPool.Kind, LoopMessage)
   case finished(GuardID, JobResult)
   case thinned(GuardID, ThinningResult)
+  case drilled(GuardID, DrillResult)
   /// A backup reads the database, or has read all of it.
   case reading(GuardID, began: Bool)
   /// A person wants a backup: of every database, or of the one of that name.

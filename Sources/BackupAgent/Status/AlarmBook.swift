@@ -21,6 +21,10 @@ enum Alarm: String, Hashable, Sendable {
   case otherAgent = "other_agent"
   /// A full found pages that had changed unseen; over when the next one finds none.
   case trackerMiss = "tracker_miss"
+  /// The last drill failed.
+  case drillFailed = "drill_failed"
+  /// No drill has passed for too long.
+  case drillTooOld = "drill_too_old"
   /// Backups fail for another reason.
   case failing
 
@@ -36,6 +40,8 @@ enum Alarm: String, Hashable, Sendable {
     default: self = .failing
     }
   }
+
+  static let ofDrills: Set<Alarm> = [.drillFailed, .drillTooOld]
 
   /// What a backup that worked proves to be over.
   static let ofBackups: Set<Alarm> = [.missing, .empty, .locked, .corrupt, .permission, .diskFull, .key, .failing]

@@ -8,6 +8,7 @@ extension DatabaseStatus {
       "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
       "last_backup_at": .optional(lastPointCreated?.iso8601), "watching": .bool(isWatching),
       "tracker_misses": .integer(Int64(trackerMisses)), "full_advised": .optional(fullAdvice),
+      "newest_proven": drills.newestProven?.json ?? .null, "drills": drills.json,
     ])
   }
 }

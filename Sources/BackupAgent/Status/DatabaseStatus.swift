@@ -21,6 +21,7 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var trackerMisses: Int
   /// Why a full is advised, at the next quiet time or sooner; nil where none is.
   package var fullAdvice: String?
+  package var drills: DrillStatus
 }
 
 /// Something that keeps the agent from its work.
@@ -40,6 +41,6 @@ extension DatabaseGuard {
     DatabaseStatus(
       name: database.name, path: path.resolved, folder: service.folder, trigger: machine.status, alarms: alarms.status,
       lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching, trackerMisses: trackerMisses,
-      fullAdvice: machine.advice?.reason)
+      fullAdvice: machine.advice?.reason, drills: DrillStatus(drills))
   }
 }

@@ -73,9 +73,11 @@ extension BackupService {
     let now = environment.now()
     let points = try repository.points()
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
+    let proven = provenPoints(points, repository)
     let facts = zip(points, suspects).map { point, isSuspect in
       var facts = ThinningPoint(point.metadata)
       facts.clockSuspect = isSuspect
+      facts.proven = proven.contains(point.id)
       return facts
     }
     return (policy.plan(facts, now: now), points)

@@ -32,8 +32,11 @@ package final class Progress: Sendable {
     report?(activity, done, total)
   }
 
+  /// Whether it was told to stop.
+  package var isStopped: Bool { stopped.load(ordering: .relaxed) }
+
   /// - Throws: `interrupted` after ``stop()``.
   func check() throws {
-    if stopped.load(ordering: .relaxed) { throw HoldfastError(.interrupted, "interrupted") }
+    if isStopped { throw HoldfastError(.interrupted, "interrupted") }
   }
 }

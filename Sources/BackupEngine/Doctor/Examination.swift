@@ -8,12 +8,16 @@ package struct Examination {
   private let service: BackupService
   private let database: String
   private let encrypts: Bool
+  private let drillAge: Int64?
 
-  /// - Parameter encrypts: whether new points are encrypted.
+  /// - Parameters:
+  ///   - encrypts: whether new points are encrypted.
+  ///   - drillAge: seconds after which a drill counts no more; nil: never.
   /// - Throws: `usage` where no database is named.
-  package init(_ service: BackupService, encrypts: Bool) throws {
+  package init(_ service: BackupService, encrypts: Bool, drillAge: Int64? = nil) throws {
     self.service = service
     self.encrypts = encrypts
+    self.drillAge = drillAge
     database = try service.requireDatabase().resolvingLinks
   }
 
@@ -32,6 +36,8 @@ package struct Examination {
     facts.watchFailed = Surroundings.watchFailure(database.parentPath)
     facts.isContainer = Surroundings.isContainer
     facts.agent = agent()
+    let standing = (try? service.drillFigures())?.standing
+    (facts.drills, facts.drillAge) = (standing?.oldestPoint == nil ? nil : standing, drillAge)
     return facts
   }
 

@@ -14,6 +14,8 @@ package struct StoredPoint: Sendable {
   package var archiveMissing = false
   /// The metadata was made anew and should be stored.
   package var needsRewrite = false
+  /// When it passed a drill; nil where it did not, and where nobody asked.
+  package var provenAt: Timestamp?
 
   /// The link of its chain that is at fault, where it cannot be restored for that.
   var brokenLink: BrokenLink?
@@ -33,10 +35,11 @@ package struct StoredPoint: Sendable {
     metadata.status = .failed
   }
 
-  /// Its metadata, and under `problems` what is odd about it, where anything is.
+  /// Its metadata; where anything is odd about it, under `problems` what; and where it passed a drill, `proven_at`.
   package var json: JSONValue {
-    guard !problems.isEmpty, case .object(var keys) = metadata.json else { return metadata.json }
-    keys["problems"] = .array(problems.map { .string($0) })
+    guard !problems.isEmpty || provenAt != nil, case .object(var keys) = metadata.json else { return metadata.json }
+    if !problems.isEmpty { keys["problems"] = .array(problems.map { .string($0) }) }
+    if let provenAt { keys["proven_at"] = .string(provenAt.iso8601) }
     return .object(keys)
   }
 

@@ -64,8 +64,9 @@ extension BackupService {
   package func simulate(_ settings: RepositorySimulation.Settings, days: Int) throws -> RepositorySimulation {
     let repository = try repository()
     let facts = try repository.points().map { ($0.id, ThinningPoint($0.metadata)) }
-    let thinning = Dictionary(facts, uniquingKeysWith: { first, _ in first })
+    var thinning = Dictionary(facts, uniquingKeysWith: { first, _ in first })
     let points = try retentionPoints(repository)
+    for point in points where point.proven { thinning[point.id]?.proven = true }
     guard let pace = RepositoryPace(points) else {
       throw HoldfastError(
         .pointNotFound, "\(folder) has no full backup to go by", hint: "take one first: holdfast create")
@@ -79,13 +80,16 @@ extension BackupService {
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
     let points = try repository.points().filter { isProved($0, repository) }
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
+    let proven = provenPoints(points, repository)
     return zip(points, suspects).map { point, suspect in
       let metadata = point.metadata
-      return RetentionPoint(
+      var fact = RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
         verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false,
         tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
+      fact.proven = proven.contains(point.id)
+      return fact
     }
   }
 

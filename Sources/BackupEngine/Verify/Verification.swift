@@ -81,13 +81,7 @@ public struct Verification: Sendable {
   package var json: JSONValue {
     .object([
       "backup_id": .string(id.text), "verified": .bool(verified), "depth": .string(depth.rawValue),
-      "checks": .array(
-        checks.map {
-          .object([
-            "name": .string($0.name), "passed": .bool($0.outcome != .failed), "outcome": .string($0.outcome.rawValue),
-            "detail": .optional($0.detail),
-          ])
-        }),
+      "checks": .array(checks.map(\.json)),
     ])
   }
 }

@@ -4,7 +4,7 @@ package enum Diagnosis {
     [
       database(facts), sideFiles(facts), journalMode(facts), repository(facts), privacy(facts), disk(facts),
       space(facts), fileSystems(facts), key(facts), watching(facts), sqlite(facts), clock(facts), container(facts),
-      agent(facts),
+      agent(facts), drills(facts),
     ].compactMap { $0 }
   }
 

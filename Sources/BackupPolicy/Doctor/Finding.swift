@@ -73,6 +73,10 @@ package struct ExaminationFacts: Hashable, Sendable {
   package var encrypts = true
   /// The newest point's time.
   package var newestPoint: Timestamp?
+  /// What the history of drills says; nil where there is nothing to drill.
+  package var drills: DrillStanding?
+  /// Seconds after which a drill counts no more; nil: never.
+  package var drillAge: Int64?
   package var time: Timestamp
   /// Whether the kernel knows the clock to be kept by a time server; nil where it does not say.
   package var clockIsKept: Bool?

@@ -13,6 +13,8 @@ package struct RetentionPoint: Hashable, Sendable {
   /// The metadata's `status`.
   package var status: String
   package var verified: Bool
+  /// It passed a drill.
+  package var proven = false
   /// Earlier than its predecessor, or in the future: its age means nothing.
   package var clockSuspect: Bool
   package var pinned: Bool

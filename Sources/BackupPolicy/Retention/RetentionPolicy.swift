@@ -22,7 +22,7 @@
 /// verified point and backup may go.
 ///
 /// Whatever the rules say, these stay: pinned points; the newest verified point, and the newest verified one that is no
-/// safety or guard point (where none is verified, the newest); points that a clock makes doubtful, as far as their age
+/// safety or guard point (where none is verified, the newest); the newest that passed a drill; points that a clock makes doubtful, as far as their age
 /// or the calendar would remove them; and whatever a point that stays needs.
 @dynamicMemberLookup
 public struct RetentionPolicy: Hashable, Sendable {

@@ -5,6 +5,10 @@ extension RetentionPolicy {
     // The newest of all may be the safety backup of a broken state, so the newest ordinary one is kept as well.
     protectNewest(points, "point", &judgement) { _ in true }
     protectNewest(points, "backup", &judgement) { !$0.isSafety }
+    // What was verified since may be restorable too; of this one it was seen, with the time that it takes.
+    if let position = points.indices.last(where: { points[$0].proven && points[$0].isSound && !points[$0].isSafety }) {
+      judgement.keep(position, "the newest proven backup")
+    }
   }
 
   private func protectNewest(

@@ -11,6 +11,8 @@ package struct ThinningPoint: Hashable, Sendable {
   /// The metadata's `status`.
   package var status: String
   package var verified = false
+  /// It passed a drill.
+  package var proven = false
   /// Earlier than its predecessor, or in the future: its age means nothing.
   package var clockSuspect = false
   /// Somebody gave it tags or a description, so that it means something to them.

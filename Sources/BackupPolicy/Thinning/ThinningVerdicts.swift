@@ -13,13 +13,13 @@ extension ThinningPolicy {
     }
   }
 
-  /// The newest point, the newest of the database's own history, and the newest verified one.
+  /// The newest point, the newest of the database's own history, the newest verified one and the newest proven one.
   private static func protected(_ points: [ThinningPoint]) -> Set<Int> {
     func newest(_ belongs: (ThinningPoint) -> Bool) -> Int? { points.indices.last { belongs(points[$0]) } }
     return Set(
       [
         points.indices.last, newest { $0.isSound && !["safety", "guard"].contains($0.type) },
-        newest { $0.isSound && $0.verified },
+        newest { $0.isSound && $0.verified }, newest { $0.isSound && $0.proven },
       ].compactMap { $0 })
   }
 }

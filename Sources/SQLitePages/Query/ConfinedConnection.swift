@@ -10,7 +10,7 @@ import Synchronization
 /// Used by one thread at a time, but for ``interrupt()``.
 package final class ConfinedConnection: Sendable {
   // Used by one thread; `interruptible` is what others touch.
-  private nonisolated(unsafe) let connection: DatabaseConnection
+  nonisolated(unsafe) let connection: DatabaseConnection
   private nonisolated(unsafe) let authorizer = ReadingAuthorizer()
   private let stopped = StopFlag()
   /// Nil once closed, so that nobody interrupts a handle that is gone.
@@ -86,7 +86,7 @@ package final class ConfinedConnection: Sendable {
     }
   }
 
-  private func prepare(_ sql: String) throws(StatementError) -> OpaquePointer {
+  func prepare(_ sql: String) throws(StatementError) -> OpaquePointer {
     guard !sql.utf8.contains(0) else { throw StatementError(.failed, "the statement holds a NUL byte") }
     authorizer.forget()
     var statement: OpaquePointer?
@@ -120,7 +120,7 @@ package final class ConfinedConnection: Sendable {
     return result != SQLITE_OK || statement != nil
   }
 
-  private func failure(_ result: Int32, _ sql: String) -> StatementError {
+  func failure(_ result: Int32, _ sql: String) -> StatementError {
     // A refused function is SQLITE_ERROR, and so is what a virtual table was refused.
     if let refused = authorizer.refused {
       return StatementError(.refused, "only reading is allowed: \(refused) is not")

@@ -21,7 +21,8 @@ struct Doctor: ParsableCommand {
     let selection = try options.selection(creation.flags)
     let request = try CreateRequest(selection.settings)
     let service = try selection.service(.optional)
-    let facts = try Examination(service, encrypts: request.encrypt).facts()
+    let drillAge = (try? selection.settings.drillSettings())?.age(at: service.environment.now())
+    let facts = try Examination(service, encrypts: request.encrypt, drillAge: drillAge).facts()
     var report = DoctorReport(findings: Diagnosis.findings(facts))
     if probe {
       report.findings +=

@@ -25,16 +25,18 @@ struct List: ParsableCommand {
       throw HoldfastError(.usage, "--limit must be at least 1, not \(limit)", hint: "leave it out to list all")
     }
     let selection = try options.selection()
-    let points = try selection.service(.optional).list()
+    let (points, drills) = try selection.service(.optional).listWithProofs()
     let count = min(limit ?? points.count, points.count)
     try options.console.show(
-      .array(points.prefix(count).map(\.json)), lines(points, count, selection.zone))
+      .array(points.prefix(count).map(\.json)), lines(points, count, drills.newestProven, selection.zone))
   }
 
-  private func lines(_ points: [StoredPoint], _ count: Int, _ zone: ZoneRules) -> [String] {
+  private func lines(
+    _ points: [StoredPoint], _ count: Int, _ proof: DrillFigures.Proof?, _ zone: ZoneRules
+  ) -> [String] {
     guard !flat else {
-      return PointListing(points: Array(points.prefix(count)), total: points.count, zone: zone).lines
+      return PointListing(points: Array(points.prefix(count)), total: points.count, proof: proof, zone: zone).lines
     }
-    return TreeListing(points: points, limit: count, folds: isatty(STDOUT_FILENO) != 0, zone: zone).lines
+    return TreeListing(points: points, limit: count, folds: isatty(STDOUT_FILENO) != 0, proof: proof, zone: zone).lines
   }
 }

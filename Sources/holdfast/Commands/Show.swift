@@ -23,7 +23,8 @@ struct Show: ParsableCommand {
     let chosen = try reference.choose(selection, service, "show")
     guard !schema else { return try showSchema(chosen, service) }
     let details = PointDetails(
-      chosen.point, chain: try service.chain(of: chosen.point), holds: try holds(selection.settings, service),
+      try service.drillFigures().marked(chosen.point), chain: try service.chain(of: chosen.point),
+      holds: try holds(selection.settings, service),
       zone: chosen.zone)
     try options.console.show(chosen.adding(to: details.json), chosen.lines + details.lines)
   }

@@ -14,13 +14,21 @@ struct Stats: ParsableCommand {
     let statistics = try service.statistics()
     let policy = try RetentionOptions.configured(selection.settings)
     let holds = try policy.map { try service.holds($0) } ?? []
-    try options.console.show(statistics.json(holds), Self.lines(statistics, holds, selection.zone))
+    let drills = try service.drillFigures()
+    let now = service.environment.now()
+    // A wrong setting keeps nobody from the figures.
+    let maxAge = (try? selection.settings.drillSettings())?.age(at: now)
+    let concerns = drills.standing.concerns(maxAge: maxAge, now: now)
+    let listing = DrillListing(drills: drills, concerns: concerns, zone: selection.zone)
+    try options.console.show(
+      listing.adding(to: statistics.json(holds)), Self.lines(statistics, holds, listing, selection.zone))
   }
 
   private static func lines(
-    _ statistics: RepositoryStatistics, _ holds: [AnomalyHold], _ zone: ZoneRules
+    _ statistics: RepositoryStatistics, _ holds: [AnomalyHold], _ drills: DrillListing, _ zone: ZoneRules
   ) -> [String] {
     var fields = FieldList()
+    drills.addProof(&fields)
     fields.add("Total backups", statistics.total.grouped)
     fields.add("Total size", "\(ByteCount(statistics.totalSize))")
     fields.add("Average size", "\(ByteCount(statistics.averageSize))")
@@ -33,6 +41,7 @@ struct Stats: ParsableCommand {
     for hold in holds {
       fields.add("Hold", "\(hold.anomaly) holds \(hold.held.count.grouped), \(hold.until(zone))")
     }
+    drills.addTimes(&fields)
     return ["Backup statistics:", ""] + fields.lines(indent: 2, width: 21)
   }
 }

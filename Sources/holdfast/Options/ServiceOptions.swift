@@ -53,6 +53,8 @@ extension ServiceOptions {
 /// The database that a command is about, or none, and the settings that hold for it.
 struct Selection {
   let settings: Settings
+  /// What the database is called; nil without one.
+  let name: String?
   let databasePath: String?
   let backupDir: String
   private let output: OutputOptions
@@ -60,13 +62,14 @@ struct Selection {
   init(_ configuration: Configuration, _ output: OutputOptions) throws {
     let database = try configuration.database()
     settings = database?.settings ?? configuration.settings()
-    databasePath = database?.path
+    (name, databasePath) = (database?.name, database?.path)
     backupDir = try database?.backupDir ?? configuration.backupDirAlone()
     self.output = output
   }
 
   init(_ database: ConfiguredDatabase, _ output: OutputOptions) {
-    (settings, databasePath, backupDir) = (database.settings, database.path, database.backupDir)
+    (settings, name) = (database.settings, database.name)
+    (databasePath, backupDir) = (database.path, database.backupDir)
     self.output = output
   }
 

@@ -13,6 +13,8 @@ struct TriggerOptions: ParsableArguments {
   @Flag(.skipUnchanged) var skipUnchanged: Bool?
   @Flag(.catchUp) var catchUp: Bool?
   @Flag(.thin) var thin: Bool?
+  @Option(.drillSchedule) var drillSchedule: [String] = []
+  @Option(.drillMaxAge) var drillMaxAge: String?
   @Option(.stopGrace) var stopGrace: String?
 
   /// What the flags of this group say.
@@ -21,6 +23,7 @@ struct TriggerOptions: ParsableArguments {
       .mode: mode, .debounce: debounce, .maxDelay: maxDelay, .minInterval: minInterval, .pollInterval: pollInterval,
       .schedule: schedule.isEmpty ? nil : schedule.joined(separator: ";"), .timezone: timezone,
       .quietHours: quietHours, .skipUnchanged: skipUnchanged.map { "\($0)" }, .catchUp: catchUp.map { "\($0)" },
+      .drillSchedule: drillSchedule.isEmpty ? nil : drillSchedule.joined(separator: ";"), .drillMaxAge: drillMaxAge,
       .thin: thin.map { "\($0)" }, .stopGrace: stopGrace,
     ])
   }

@@ -40,7 +40,9 @@ struct FoldedRuns {
 
     init?(_ point: StoredPoint) {
       let metadata = point.metadata
-      guard point.ownProblems.isEmpty, (metadata.description ?? "").isEmpty, metadata.tags.isEmpty else { return nil }
+      guard point.provenAt == nil, point.ownProblems.isEmpty, (metadata.description ?? "").isEmpty,
+        metadata.tags.isEmpty
+      else { return nil }
       if let (link, _) = point.brokenChain {
         self = .behind(link)
       } else if [.completed, .verified].contains(metadata.status) {

@@ -84,6 +84,7 @@ struct PointDetails {
   private func addProof(_ fields: inout FieldList) {
     fields.add("Status", metadata.statusInWords)
     fields.add("Verified", metadata.verificationDate.map(zone.wallClock))
+    fields.add("Proven", point.provenAt.map { "by the drill of \(zone.wallClock($0))" })
     for error in metadata.verificationErrors { fields.add("Failed", error) }
     for anomaly in metadata.allAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Accepted", metadata.acceptedAt.map(zone.wallClock))

@@ -6,23 +6,32 @@ struct PointListing {
   let points: [StoredPoint]
   /// How many there are with those that are not shown.
   let total: Int
+  /// The newest point that passed a drill.
+  var proof: DrillFigures.Proof?
   /// The clocks that times are shown by.
   let zone: ZoneRules
 
   /// `Available backups: N`, then the points, numbered from 1.
   var lines: [String] {
     let rest = points.count < total ? " (the newest \(points.count.grouped) shown)" : ""
-    return ["Available backups: \(total.grouped)\(rest)"]
+    return ["Available backups: \(total.grouped)\(rest)"] + Self.proofLines(proof, zone)
       + points.enumerated().flatMap {
-        ["", "[\($0 + 1)] \($1.id)"] + Self.fields($1.metadata, problems: $1.problems, zone: zone)
+        ["", "[\($0 + 1)] \($1.id)"]
+          + Self.fields($1.metadata, problems: $1.problems, provenAt: $1.provenAt, zone: zone)
       }
+  }
+
+  /// What leads a listing where there is a proven point.
+  static func proofLines(_ proof: DrillFigures.Proof?, _ zone: ZoneRules) -> [String] {
+    proof.map { ["Newest proven: \($0.id), drilled \(zone.wallClock($0.proved))"] } ?? []
   }
 
   /// The lines below a point's ID.
   ///
   /// - Parameter chain: what builds on it, in words.
   static func fields(
-    _ metadata: PointMetadata, problems: [String] = [], chain: String? = nil, zone: ZoneRules
+    _ metadata: PointMetadata, problems: [String] = [], provenAt: Timestamp? = nil, chain: String? = nil,
+    zone: ZoneRules
   ) -> [String] {
     var fields = FieldList()
     fields.add("File", metadata.filename)
@@ -30,6 +39,7 @@ struct PointListing {
     fields.add("Size", metadata.sizeInWords)
     fields.add("Records", metadata.totalRecords?.grouped)
     fields.add("Status", metadata.statusInWords)
+    fields.add("Proven", provenAt.map { "by the drill of \(zone.wallClock($0))" })
     for anomaly in metadata.openAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Description", metadata.description)
     fields.add("Tags", metadata.tags.joined(separator: ", "))

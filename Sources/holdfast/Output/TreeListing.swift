@@ -9,6 +9,8 @@ struct TreeListing {
   let limit: Int
   /// Long runs of incrementals are cut in the middle.
   let folds: Bool
+  /// The newest point that passed a drill.
+  var proof: DrillFigures.Proof?
   let zone: ZoneRules
 
   private var isCut: Bool { limit < points.count }
@@ -19,7 +21,7 @@ struct TreeListing {
     let sizes = Dictionary(uniqueKeysWithValues: all.map { ($0.rootID, $0.incrementals.count) })
     let shown = isCut ? PointTree.trees(of: Array(points.prefix(limit))) : all
     let gone = Set(all.filter { $0.root == nil }.map(\.rootID))
-    return ["Available backups: \(points.count.grouped)\(rest)"]
+    return ["Available backups: \(points.count.grouped)\(rest)"] + PointListing.proofLines(proof, zone)
       + shown.enumerated().flatMap { number, tree in
         ["", "[\(number + 1)] \(heading(tree, gone))"] + fields(tree)
           + branches(tree, hidden: (sizes[tree.rootID] ?? 0) - tree.incrementals.count)
@@ -38,7 +40,7 @@ struct TreeListing {
     let bytes = tree.incrementals.reduce(Int64(0)) { $0 + $1.metadata.compressedSize }
     let count = tree.incrementals.count
     return PointListing.fields(
-      root.metadata, problems: root.problems,
+      root.metadata, problems: root.problems, provenAt: root.provenAt,
       chain: count == 0 ? nil : "\(count.grouped) incremental\(count == 1 ? "" : "s"), \(ByteCount(bytes))", zone: zone)
   }
 

@@ -37,7 +37,7 @@ struct VerificationListing {
     verification.depth == .full ? "verified" : "unchanged since it was stored"
   }
 
-  private static func line(_ check: Check) -> String {
+  static func line(_ check: Check) -> String {
     let detail = check.detail?.printable
     return switch check.outcome {
     case .passed: "  ✓ \(check.name)" + (detail.map { " (\($0))" } ?? "")

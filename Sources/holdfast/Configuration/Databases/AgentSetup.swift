@@ -9,6 +9,7 @@ struct AgentSetup: Sendable {
 
   /// - Throws: `usage` for a value that does not fit, or where no database is named; `refused` where none is enabled.
   func agent(_ configuration: Configuration) throws -> AgentConfiguration {
+    try configuration.requireKnownAssertions()
     let databases = try configuration.databases()
     guard !databases.isEmpty else {
       throw HoldfastError(
@@ -28,7 +29,8 @@ struct AgentSetup: Sendable {
   }
 
   private func guarded(_ database: ConfiguredDatabase) throws -> GuardedDatabase {
-    let settings = try agentSettings(database.settings)
+    var settings = try agentSettings(database.settings)
+    settings.assertions = database.settings.assertions(of: database.name)
     let selection = Selection(database, output)
     let service = try selection.service(
       settings.request.encrypt ? .needed : .optional, defaults: CreateRequest(database.settings), logLevel: .info)
@@ -50,6 +52,7 @@ struct AgentSetup: Sendable {
     agent.catchUp = try settings.boolean(.catchUp)
     agent.verifyAfterCreate = try settings.boolean(.verifyAfterCreate)
     agent.thinning = try settings.boolean(.thin) ? ThinningPolicy() : nil
+    agent.drills = try settings.drillSettings()
     agent.retention = try retention.policy(settings)
     let trigger = agent.request.backupType
     agent.request = try CreateRequest(settings)

@@ -14,7 +14,7 @@ struct ConfigurationCheck {
   /// Everything that is wrong, file by file in the order of lines, each said once.
   func problems() -> [ConfigurationProblem] {
     let (databases, list) = configuration.databaseList()
-    var found = configuration.problems + list
+    var found = configuration.problems + list + configuration.assertionProblems()
     for settings in [configuration.settings()] + tables + databases.map(\.settings) {
       found += values(settings) + paths(settings) + credentials(settings) + relations(settings)
     }

@@ -8,11 +8,15 @@ struct SettingsFile: Sendable {
     var layer: Layer
     /// Where the table begins.
     var origin: Origin
+    /// What its drills ask besides.
+    var assertions: [ConfiguredAssertion] = []
   }
 
   let path: String
   private(set) var top = Layer()
   private(set) var databases: [Database] = []
+  /// `[[drill.assert]]` at the top.
+  private(set) var assertions: [ConfiguredAssertion] = []
   private(set) var problems: [ConfigurationProblem] = []
 
   /// - Parameter path: as messages name it.
@@ -31,6 +35,7 @@ struct SettingsFile: Sendable {
 
   private mutating func readTop(_ pair: TOMLDocument.Pair) {
     if pair.name == "databases" { return readDatabases(pair) }
+    if pair.name == "drill" { return readDrill(pair, into: \.top, \.assertions) }
     if let key = SettingKey.named(pair.name), !holdsTables(pair.value) { return read(pair, as: key, into: \.top) }
     switch pair.value.content {
     case .table: addUnknownTable(pair, "[\(pair.name.shortened)]")
@@ -42,6 +47,16 @@ struct SettingsFile: Sendable {
   private mutating func read(_ pair: TOMLDocument.Pair, as key: SettingKey, into layer: WritableKeyPath<Self, Layer>) {
     guard !key.isSecret else { return addSecret(pair, key) }
     self[keyPath: layer][key] = Given(raw: pair.value.raw, origin: origin(pair.value.position, key.name))
+  }
+
+  private mutating func readDrill(
+    _ pair: TOMLDocument.Pair, into layer: WritableKeyPath<Self, Layer>,
+    _ assertions: WritableKeyPath<Self, [ConfiguredAssertion]>
+  ) {
+    let table = DrillTable(pair, path: path, isTop: layer == \.top)
+    problems += table.problems
+    self[keyPath: layer].values.merge(table.values) { $1 }
+    self[keyPath: assertions] += table.assertions
   }
 
   private mutating func readDatabases(_ pair: TOMLDocument.Pair) {
@@ -70,6 +85,7 @@ struct SettingsFile: Sendable {
     case "database":
       databases[last].path = given
       add(pair, "belongs to the top of the file", hint: "in a [[databases]] table, write path = \"…\"")
+    case "drill": readDrill(pair, into: \.databases[last].layer, \.databases[last].assertions)
     default:
       guard let key = SettingKey.named(pair.name) else { return addUnknown(pair) }
       guard key.isPerDatabase || key.isSecret else {

@@ -73,6 +73,7 @@ enum KeyAdvice {
     "log": .logLevel, "verbosity": .logLevel, "verify_after_backup": .verifyAfterCreate, "disabled": .enabled,
     "hold": .anomalyHold, "free_space": .minFreeSpace, "min_free": .minFreeSpace, "minimum_free_space": .minFreeSpace,
     "grace": .stopGrace, "stop_timeout": .stopGrace, "catchup": .catchUp, "misfire_grace_time": .catchUp,
+    "drill_schedule": .drillSchedule, "drill_max_age": .drillMaxAge, "drills": .drillSchedule,
     "thinning": .thin, "compact": .thin, "compaction": .thin,
   ]
 

@@ -40,15 +40,17 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   case thin
   case anomalyHold = "anomaly_hold"
   case minFreeSpace = "min_free_space"
+  case drillSchedule = "drill.schedule"
+  case drillMaxAge = "drill.max_age"
   case stopGrace = "stop_grace"
   case logLevel = "log_level"
 
-  /// The name in `holdfast.toml`.
+  /// The name in `holdfast.toml`; with a dot, that of a table and of a key in it.
   var name: String { rawValue }
 
   /// The environment variable, in `.env` too.
   var variable: String {
-    let name = rawValue.uppercased()
+    let name = rawValue.uppercased().replacing(".", with: "_")
     return definition.variable ?? (name.hasPrefix("BACKUP_") ? name : "BACKUP_\(name)")
   }
 
@@ -56,7 +58,7 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   var flag: String? {
     switch definition.flag {
     case .named(let name): name
-    case .sameName: rawValue.replacing("_", with: "-")
+    case .sameName: rawValue.replacing("_", with: "-").replacing(".", with: "-")
     case .none: nil
     }
   }

@@ -11,6 +11,7 @@ extension SettingKey {
       calendarSpans
     case .keepTag: tags
     case .anomalyHold, .minFreeSpace: guards
+    case .drillSchedule, .drillMaxAge: drills
     case .schedule, .timezone, .quietHours, .skipUnchanged, .catchUp: calendar
     case .enabled, .mode, .debounce, .maxDelay, .minInterval, .pollInterval: changes
     case .stopGrace, .logLevel: process
@@ -138,6 +139,20 @@ extension SettingKey {
         summary: "Make up a scheduled backup that was missed, once", kind: .boolean, standard: .value("true"),
         reason: "a laptop sleeps at 2 o'clock")
     }
+  }
+
+  private var drills: SettingDefinition {
+    if self == .drillSchedule {
+      return SettingDefinition(
+        summary: "When the agent drills: restores the newest backup to scratch space and checks it",
+        kind: .schedules, standard: .words("none"),
+        reason: "a drill takes the room of the database and minutes of a core: choose the hour; weekly is a good start",
+        example: "0 4 * * 0")
+    }
+    return SettingDefinition(
+      summary: "When the last drill that passed is too old, which is an alarm; 0: never", kind: .time(atLeast: 0),
+      standard: .words("twice the longest pause of `drill.schedule`; never without one"),
+      reason: "one drill may be missed before anybody is woken", example: "14d")
   }
 
   private var changes: SettingDefinition {

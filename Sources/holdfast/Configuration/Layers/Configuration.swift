@@ -34,7 +34,9 @@ struct Configuration: Sendable {
   /// The settings as they hold for one `[[databases]]` table, or outside of them.
   func settings(_ table: SettingsFile.Database? = nil) -> Settings {
     let layers = [flags, environment.layer, envFile?.layer, table?.layer, file?.top]
-    return Settings(layers: layers.compactMap { $0 }, folders: folders)
+    return Settings(
+      layers: layers.compactMap { $0 }, folders: folders,
+      assertions: (file?.assertions ?? []) + (table?.assertions ?? []))
   }
 
   /// - Throws: the first error, and how many more there are.

@@ -9,6 +9,8 @@ struct Settings: Sendable {
   /// Flags, environment, `.env`, the database's own table, the top of `holdfast.toml`.
   let layers: [Layer]
   let folders: StandardFolders
+  /// What drills ask, of this database or of all.
+  var assertions: [ConfiguredAssertion] = []
 
   /// The value that counts, and where it comes from; nil where none is given.
   func given(_ key: SettingKey) -> Given? {
@@ -105,8 +107,8 @@ struct Settings: Sendable {
 }
 
 extension Settings {
-  func schedules() throws -> [CronSchedule] {
-    guard case .schedules(let schedules) = try value(.schedule) else { return [] }
+  func schedules(_ key: SettingKey = .schedule) throws -> [CronSchedule] {
+    guard case .schedules(let schedules) = try value(key) else { return [] }
     return schedules
   }
 

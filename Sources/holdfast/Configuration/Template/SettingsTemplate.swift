@@ -32,6 +32,14 @@ struct SettingsTemplate {
 
   private static let databases = """
 
+    # What drills ask of the restored database: one table for each query, and what sqlite3 prints for it. The name is for
+    # messages; database picks one of several.
+    #
+    #   [[drill.assert]]
+    #   name = "there are customers"
+    #   sql = "SELECT count(*) > 0 FROM customers"
+    #   expect = "1"
+
     # Several databases: one table for each, at the end of the file. A table may set again whatever holds for one database;
     # path may be a pattern. Backups of each go to <backup_dir>/<name>, or to backups/<name> beside the database.
     #

@@ -1,0 +1,62 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// What came of a drill, or of a look at the history.
+struct DrillResult: Sendable {
+  /// Nil where nothing was drilled.
+  var ending: DrillMachine.Ending?
+  /// What the history says now; nil where it cannot be read.
+  var figures: DrillFigures?
+  /// The history's folder before it was read, to tell when somebody else adds to it.
+  var seen: FileStatus?
+}
+
+/// The blocking side of the agent's drills: beside the backups, for a drill may take minutes, and no change waits for it.
+struct DrillWork: Sendable {
+  let service: BackupService
+  let assertions: [DrillAssertion]
+  let logger: Logger
+
+  /// Drills the newest point. A failure is in the history, where the loop finds it.
+  func drill(_ progress: Progress) -> DrillResult {
+    let ending: DrillMachine.Ending
+    do {
+      let point = try service.point("latest")
+      let record = try service.drill(
+        point, DrillRequest(assertions: assertions, trigger: .scheduled), progress: progress)
+      log(record)
+      ending = .done
+    } catch {
+      let words = (error as? HoldfastError)?.message ?? "\(error)"
+      logger.warning("the drill is put off: \(words)")
+      ending = .putOff(reason: words)
+    }
+    var result = look()
+    result.ending = ending
+    return result
+  }
+
+  /// Reads the history.
+  func look() -> DrillResult {
+    let seen = Self.folder(of: service)
+    do {
+      guard try service.environment.files.status(service.folder) != nil else { return DrillResult(seen: seen) }
+      return DrillResult(figures: try service.drillFigures(), seen: seen)
+    } catch {
+      logger.debug("the history of drills cannot be read: \(error)")
+      return DrillResult(seen: seen)
+    }
+  }
+
+  /// The history's folder as it is now; nil where there is none.
+  static func folder(of service: BackupService) -> FileStatus? {
+    (try? service.environment.files.status("\(service.folder)/\(DrillHistory.name)")).flatMap { $0 }
+  }
+
+  private func log(_ record: DrillRecord) {
+    for note in record.notes { logger.warning("\(note)") }
+    guard record.passed, let restore = record.restoreMS, let check = record.checkMS else { return }
+    logger.info("\(record.subject.id) is proven: restored in \(restore) ms, checked in \(check) ms")
+  }
+}

@@ -1,0 +1,165 @@
+import BackupPolicy
+import SQLitePages
+
+/// One drill: restores a point to scratch space, as a restore would, and asks the database that comes out.
+struct DrillRun {
+  let repository: Repository
+  let environment: EngineEnvironment
+  let progress: Progress
+  let request: DrillRequest
+  private let service: BackupService
+  private(set) var record: DrillRecord
+
+  /// Milliseconds that an assertion may take: an hour's query would keep the next drill waiting.
+  static let patience = 300_000
+
+  init(
+    _ point: StoredPoint, _ request: DrillRequest, _ service: BackupService, _ repository: Repository,
+    _ progress: Progress
+  ) {
+    self.service = service
+    self.repository = repository
+    self.request = request
+    self.progress = progress
+    environment = service.environment
+    record = DrillRecord(point, request.trigger, at: environment.now())
+    record.host = environment.host
+    record.sqliteVersion = DatabaseConnection.libraryVersion
+    record.holdfastVersion = holdfastVersion
+  }
+
+  /// Does all steps until one fails, and says in ``record`` what came of them.
+  ///
+  /// - Throws: what is no drill's result: `interrupted`, and what keeps a drill from being made (see ``DrillFault``).
+  mutating func run(_ point: StoredPoint) throws {
+    let begun = environment.monotonic()
+    var step = DrillStep.restore
+    do {
+      let scratch = try service.scratch(point, progress: progress)
+      defer { scratch.close() }
+      record.restoreMS = environment.monotonic() - begun
+      record.subject.archives = scratch.chain.links.count
+      record.subject.size = scratch.size
+      record.add(.passed, DrillStep.restore.rawValue, restored(scratch))
+      try check(point, scratch.connection, &step)
+      record.checkMS = environment.monotonic() - begun - (record.restoreMS ?? 0)
+    } catch {
+      let fault = try DrillFault(error, progress)
+      record.add(.failed, step.rawValue, fault.message)
+      record.failure = .init(step: step, code: fault.code, message: fault.message)
+    }
+  }
+
+  private func restored(_ scratch: ScratchPoint) -> String {
+    let links = scratch.chain.links.count
+    return "\(ByteCount(scratch.size)) from \(links) archive\(links == 1 ? "" : "s")"
+  }
+
+  private mutating func check(
+    _ point: StoredPoint, _ connection: DatabaseConnection, _ step: inout DrillStep
+  ) throws {
+    let progress = progress
+    var (run, current) = (self, step)
+    defer { (record, step) = (run.record, current) }
+    try connection.interrupted(when: { progress.isStopped }) {
+      current = .integrity
+      guard try run.checkIntegrity(connection) else { return }
+      current = .rowCounts
+      guard try run.countRows(of: point, connection) else { return }
+      current = .assertions
+      try run.ask(connection)
+    }
+  }
+
+  // MARK: Steps; each tells whether the next one makes sense
+
+  private mutating func checkIntegrity(_ connection: DatabaseConnection) throws -> Bool {
+    try progress.update("checking", 0, of: 1)
+    let kind: IntegrityCheck.Kind = request.isQuick ? .quick : .full
+    switch try IntegrityCheck.run(kind, on: connection) {
+    case .passed: record.add(.passed, Check.Name.integrity, request.isQuick ? "the quick one" : nil)
+    case .skipped(let needs): record.add(.skipped, Check.Name.integrity, "needs \(needs)")
+    case .failed(let messages):
+      return fail(.integrity, Check.Name.integrity, messages.joined(separator: "; "))
+    }
+    switch try IntegrityCheck.run(.foreignKeys, on: connection) {
+    case .passed: record.add(.passed, Check.Name.foreignKeys)
+    case .failed(let messages): record.add(.warning, Check.Name.foreignKeys, messages.joined(separator: "; "))
+    case .skipped(let needs): record.add(.skipped, Check.Name.foreignKeys, "needs \(needs)")
+    }
+    return true
+  }
+
+  private mutating func countRows(of point: StoredPoint, _ connection: DatabaseConnection) throws -> Bool {
+    let name = DrillStep.rowCounts.rawValue
+    guard let counts = point.metadata.tableCounts, !point.isIncremental else {
+      record.add(.skipped, name, point.isIncremental ? "an incremental carries none" : "none were counted with it")
+      return true
+    }
+    let known = counts.compactMapValues { $0 }.sorted { $0.key < $1.key }
+    for (number, (table, expected)) in known.enumerated() {
+      try progress.update("counting rows", Int64(number), of: Int64(known.count))
+      let count = try connection.integer("SELECT count(*) FROM main.\"\(table.replacing("\"", with: "\"\""))\"") ?? 0
+      guard count != expected else { continue }
+      return fail(.rowCounts, name, "\(table) has \(count) rows, and \(expected) were counted when it was stored")
+    }
+    record.add(
+      .passed, name, known.isEmpty ? "no table was counted" : "\(known.count) table\(known.count == 1 ? "" : "s")")
+    return true
+  }
+
+  private mutating func ask(_ connection: DatabaseConnection) throws {
+    guard !request.assertions.isEmpty else { return }
+    let confined = try ConfinedConnection(connection)
+    for (index, assertion) in request.assertions.enumerated() {
+      try progress.update("asserting", Int64(index), of: Int64(request.assertions.count))
+      var answer = DrillRecord.Answer(label: assertion.label(index + 1), assertion: assertion, passed: false)
+      do {
+        let text = try confined.answer(assertion.sql, within: Self.patience)
+        (answer.answer, answer.passed) = (text, assertion.isMet(by: text))
+      } catch {
+        try progress.check()
+        answer.error = error.reason == .interrupted ? "it took longer than \(Self.patience / 60000) min" : error.message
+      }
+      record.answers.append(answer)
+    }
+    noteUnmet()
+  }
+
+  private mutating func noteUnmet() {
+    let unmet = record.answers.filter { !$0.passed }
+    guard let first = unmet.first else { return }
+    let rest = unmet.count == 1 ? "" : ", and \(unmet.count - 1) more"
+    let why = first.error.map { "could not be asked: \($0)" } ?? "has another answer than is expected"
+    record.failure = .init(
+      step: .assertions, code: .verificationFailed, message: "\(first.label) \(why)\(rest)")
+  }
+
+  private mutating func fail(_ step: DrillStep, _ check: String, _ detail: String) -> Bool {
+    record.add(.failed, check, detail)
+    record.failure = .init(step: step, code: .verificationFailed, message: "\(step.words) failed: \(detail)")
+    return false
+  }
+}
+
+/// What an error that a drill met means for it.
+struct DrillFault {
+  var code: HoldfastError.Code
+  var message: String
+
+  /// Nothing is wrong with the point nor with the way back: there was no drill.
+  private static let notADrill: Set<HoldfastError.Code> = [
+    .interrupted, .busy, .factsChanged, .pointNotFound, .refused, .unauthenticated, .usage,
+  ]
+
+  /// - Throws: the error, where there was no drill.
+  init(_ error: any Error, _ progress: Progress) throws {
+    let known = (error as? DatabaseError).map { HoldfastError($0) } ?? error as? HoldfastError
+    let failure = known ?? HoldfastError(.failed, "\(error)")
+    if progress.isStopped { throw HoldfastError(.interrupted, "interrupted") }
+    if Self.notADrill.contains(failure.code) { throw failure }
+    // What SQLite finds damaged here came out of the archive.
+    code = [.databaseCorrupt, .notADatabase].contains(failure.code) ? .verificationFailed : failure.code
+    message = failure.message
+  }
+}

@@ -1,0 +1,138 @@
+/// Decides when a drill starts by itself, and what is wrong about the drills so far, from events and times alone.
+///
+/// One drill is running at most. A run of the schedule that comes while another runs is owed; runs that were missed are made up
+/// once. What could not be tried, because somebody else held the repository or there was nothing to drill yet, is tried again
+/// after a pause, a few times; a drill that failed is not, for it has said what it found: the next run, or a person, shows
+/// whether that is over.
+package struct DrillMachine: Sendable {
+  /// How a drill ended.
+  package enum Ending: Hashable, Sendable {
+    /// It passed or failed; the history has it.
+    case done
+    /// It could not be tried.
+    case putOff(reason: String)
+  }
+
+  package enum Event: Hashable, Sendable {
+    /// The agent has started, and knows the history.
+    case startup(DrillStanding)
+    case finished(Ending, DrillStanding)
+    /// Somebody else made a drill, or points came and went.
+    case learned(DrillStanding)
+    /// The deadline has come, or the wall clock was set.
+    case tick
+    case reload(DrillSettings)
+    case shutdown
+  }
+
+  package enum Action: Hashable, Sendable {
+    case wait
+    /// Start a drill, and send `.finished` when it has ended.
+    case start(reason: String)
+    /// A drill that was due is not made.
+    case skip(reason: String)
+  }
+
+  /// Milliseconds until what was put off is tried again, and how often.
+  static let pause: Int64 = 600_000
+  static let attempts = 6
+  /// A run that starts so late, in milliseconds, is still on time.
+  static let tolerance: Int64 = 60000
+
+  package private(set) var settings: DrillSettings
+  package private(set) var standing = DrillStanding()
+  package private(set) var isRunning = false
+  private var book: ScheduleBook
+  private var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
+  private var isStopping = false
+  /// The run that is to be tried again, how often it was, and not before which monotonic time.
+  private var owed: (reason: String, tries: Int, from: Int64)?
+  private var running: (reason: String, tries: Int)?
+
+  package init(settings: DrillSettings = DrillSettings()) {
+    self.settings = settings
+    book = ScheduleBook(settings.timetable)
+  }
+
+  /// Takes one event and says what to do next.
+  package mutating func receive(_ event: Event, at moment: Moment) -> Action {
+    now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
+    _ = book.advance(to: now)
+    take(event)
+    return next()
+  }
+
+  private mutating func take(_ event: Event) {
+    switch event {
+    case .startup(let standing):
+      self.standing = standing
+      // A computer that is off at that hour each week would never drill if only what was begun once were made up for.
+      book.begin(after: (standing.last ?? standing.oldestPoint ?? now.wall).writable)
+      _ = book.advance(to: now)
+    case .finished(let ending, let standing): finish(ending, standing)
+    case .learned(let standing): self.standing = standing
+    case .reload(let settings): reload(settings)
+    case .shutdown: isStopping = true
+    case .tick: break
+    }
+  }
+
+  private mutating func finish(_ ending: Ending, _ standing: DrillStanding) {
+    self.standing = standing
+    isRunning = false
+    defer { running = nil }
+    guard case .putOff = ending, let running, running.tries < Self.attempts else { return }
+    owed = (running.reason, running.tries, now.monotonic.addingClamped(Self.pause))
+  }
+
+  private mutating func reload(_ settings: DrillSettings) {
+    let old = self.settings.timetable
+    self.settings = settings
+    guard settings.timetable != old else { return }
+    book.change(to: settings.timetable)
+    if settings.timetable.isEmpty { owed = nil }
+  }
+
+  private mutating func next() -> Action {
+    guard !isRunning, !isStopping else { return .wait }
+    if let due = book.takeDue() { return admit(due) }
+    guard let owed, owed.from <= now.monotonic else { return .wait }
+    return start("again: \(owed.reason)", tries: owed.tries + 1, of: owed.reason)
+  }
+
+  private mutating func admit(_ due: DueRuns) -> Action {
+    let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
+    let missed = due.count == 1 ? "" : " (\(Words.runs(due.count)) in all)"
+    guard now.wall.milliseconds - due.latest.milliseconds > Self.tolerance else {
+      return start("scheduled for \(time)", tries: 1)
+    }
+    guard settings.catchUp else {
+      return .skip(reason: "the drill of \(time) was missed\(missed), and catch_up is off")
+    }
+    return start("made up for the drill of \(time)\(missed)", tries: 1)
+  }
+
+  private mutating func start(_ reason: String, tries: Int, of original: String? = nil) -> Action {
+    (owed, isRunning) = (nil, true)
+    running = (original ?? reason, tries)
+    return .start(reason: reason)
+  }
+}
+
+extension DrillMachine {
+  /// What is wrong at the moment. A drill that is going on is about to say whether the last one was too long ago.
+  package var concerns: [DrillConcern] {
+    standing.concerns(maxAge: isRunning ? nil : settings.age(at: now.wall), now: now.wall)
+  }
+
+  /// The next drill by the clock.
+  package var upcoming: Timestamp? { book.upcoming }
+
+  /// When to send the next `.tick`: for the next run, what is tried again, and the last drill's getting too old.
+  package var deadline: Deadline {
+    guard !isStopping else { return Deadline() }
+    let expiry = settings.age(at: now.wall).flatMap { standing.expiry(maxAge: $0) }
+    let wall = [book.upcoming, expiry].compactMap { $0 }.filter { $0 > now.wall }.min()
+    return Deadline(monotonic: isRunning ? nil : owed?.from, wall: wall)
+  }
+}

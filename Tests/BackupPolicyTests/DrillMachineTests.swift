@@ -1,0 +1,222 @@
+import Testing
+
+@testable import BackupPolicy
+
+/// Runs the machine of drills in virtual time against a timeline of characters, an hour each, as an agent would: it sleeps until
+/// the deadline it was given, on either clock, and tells the machine when a drill has ended.
+///
+/// Events: `-` nothing, `z` the computer is off or asleep for this hour, `m` somebody drills by hand, and it passes, `<` and `>`
+/// the wall clock is set back or forward by an hour, `x` the agent stops, `r` it is started again. What happened: `D` a drill
+/// began and passed, `F` one failed, `P` one was put off, `!` an alarm is up at the end of the hour where nothing began.
+struct DrillDiagram {
+  enum Ending {
+    case passes
+    case fails
+    case putOff
+  }
+
+  var settings: DrillSettings
+  var endings: [Ending]
+  private(set) var reasons: [String] = []
+  private(set) var skips: [String] = []
+  private(set) var wakes = 0
+  private var machine: DrillMachine
+  private var standing: DrillStanding
+  private var now: Int64 = 0
+  private var origin = TriggerTimes.utc("2026-11-23 00:00:30")
+  private var mark: Character?
+
+  init(_ settings: DrillSettings, standing: DrillStanding = DrillStanding(), endings: [Ending] = []) {
+    (self.settings, self.standing, self.endings) = (settings, standing, endings)
+    machine = DrillMachine(settings: settings)
+  }
+
+  private var wall: Timestamp { Timestamp(milliseconds: origin.milliseconds + now) }
+  var concerns: [DrillConcern] { machine.concerns }
+
+  mutating func run(_ events: String) -> String {
+    send(.startup(standing))
+    var line = ""
+    for (hour, event) in events.enumerated() {
+      let end = Int64(hour + 1) * TriggerTimes.hour - 1
+      if hour > 0 { mark = nil }
+      if event == "z" {
+        line.append("z")
+        continue
+      }
+      // Time has passed while it slept.
+      if line.last == "z" { now = Int64(hour) * TriggerTimes.hour }
+      take(event)
+      advance(to: end)
+      line.append(mark ?? (machine.concerns.isEmpty ? "-" : "!"))
+    }
+    return line
+  }
+
+  private mutating func take(_ event: Character) {
+    switch event {
+    case "m":
+      (standing.last, standing.lastPassed, standing.failure) = (wall, wall, nil)
+      send(.learned(standing))
+    case "<", ">":
+      origin = Timestamp(milliseconds: origin.milliseconds + (event == "<" ? -1 : 1) * TriggerTimes.hour)
+      send(.tick)
+    case "x": send(.shutdown)
+    case "r":
+      machine = DrillMachine(settings: settings)
+      send(.startup(standing))
+    default: break
+    }
+  }
+
+  /// Lets time pass, deadline by deadline; whatever was due while the computer slept comes when it wakes.
+  private mutating func advance(to time: Int64) {
+    while let next = wakeUp, next <= time {
+      now = max(now, next)
+      wakes += 1
+      send(.tick)
+    }
+    now = max(now, time)
+  }
+
+  private var wakeUp: Int64? {
+    let deadline = machine.deadline
+    return [deadline.monotonic, deadline.wall.map { $0.milliseconds - origin.milliseconds }].compactMap { $0 }.min()
+  }
+
+  private mutating func send(_ event: DrillMachine.Event) {
+    switch machine.receive(event, at: Moment(wall: wall, monotonic: now)) {
+    case .wait: break
+    case .skip(let reason): skips.append(reason)
+    case .start(let reason):
+      reasons.append(reason)
+      end(endings.isEmpty ? .passes : endings.removeFirst())
+    }
+  }
+
+  private mutating func end(_ ending: Ending) {
+    // It takes two minutes.
+    now += 120_000
+    switch ending {
+    case .passes: (mark, standing.last, standing.lastPassed, standing.failure) = ("D", wall, wall, nil)
+    case .fails: (mark, standing.last, standing.failure) = ("F", wall, .init(time: wall, words: "damaged"))
+    case .putOff: mark = mark ?? "P"
+    }
+    send(.finished(ending == .putOff ? .putOff(reason: "busy") : .done, standing))
+  }
+}
+
+@Suite("When the agent drills by itself")
+struct DrillMachineTests {
+  /// Each sixth hour at its half.
+  private func settings(_ change: (inout DrillSettings) -> Void = { _ in }) throws -> DrillSettings {
+    var settings = DrillSettings(schedules: [try CronSchedule("30 */6 * * *")])
+    change(&settings)
+    return settings
+  }
+
+  @Test("at each run of its schedule, once, and not in between")
+  func scheduled() throws {
+    var diagram = DrillDiagram(try settings())
+    #expect(diagram.run("--------------") == "D-----D-----D-")
+    #expect(diagram.reasons == ["scheduled for 00:30", "scheduled for 06:30", "scheduled for 12:30"])
+    #expect(diagram.wakes == 3)
+  }
+
+  @Test("never without a schedule, and an idle agent is not woken for it")
+  func none() throws {
+    var diagram = DrillDiagram(DrillSettings())
+    #expect(diagram.run("------------") == "------------" && diagram.wakes == 0)
+  }
+
+  @Test("runs that were slept through are made up once, or, without catch_up, not at all")
+  func missed() throws {
+    var diagram = DrillDiagram(try settings())
+    #expect(diagram.run("--zzzzzzzzzzzz------") == "D-zzzzzzzzzzzzD---D-")
+    #expect(diagram.reasons[1] == "made up for the drill of 12:30 (2 runs in all)")
+    var strict = DrillDiagram(try settings { $0.catchUp = false })
+    #expect(strict.run("--zzzzzzzzzzzz------") == "D-zzzzzzzzzzzz----D-")
+    #expect(strict.skips == ["the drill of 12:30 was missed (2 runs in all), and catch_up is off"])
+  }
+
+  @Test("a run that came while the agent was down is made up when it starts; a drill by hand covers it")
+  func restarted() throws {
+    var diagram = DrillDiagram(try settings())
+    #expect(diagram.run("--x-----r---") == "D-------D---")
+    #expect(diagram.reasons[1] == "made up for the drill of 06:30")
+    var byHand = DrillDiagram(try settings())
+    #expect(byHand.run("--x----mr---") == "D-----------")
+  }
+
+  @Test("on a computer that is off at that hour every time, the first drill is made up as well")
+  func neverOn() throws {
+    let oldest = TriggerTimes.utc("2026-11-22 20:00:00")
+    var diagram = DrillDiagram(
+      DrillSettings(schedules: [try CronSchedule("0 22 * * *")]), standing: DrillStanding(oldestPoint: oldest))
+    #expect(diagram.run("---") == "D--")
+    #expect(diagram.reasons == ["made up for the drill of 2026-11-22 22:00"])
+  }
+
+  @Test("a clock that is set back repeats nothing, one that is set forward makes up")
+  func clockSet() throws {
+    var back = DrillDiagram(try settings())
+    #expect(back.run("-<-----------") == "D------D-----")
+    var forward = DrillDiagram(try settings())
+    #expect(forward.run("------>-----") == "D-----D----D")
+    #expect(forward.reasons[1] == "made up for the drill of 06:30")
+  }
+
+  @Test("what could not be tried is tried again after a pause, a few times; what failed is not")
+  func putOff() throws {
+    var diagram = DrillDiagram(try settings(), endings: [.putOff, .putOff, .passes])
+    #expect(diagram.run("------") == "D-----")
+    #expect(diagram.reasons == ["scheduled for 00:30", "again: scheduled for 00:30", "again: scheduled for 00:30"])
+    var hopeless = DrillDiagram(try settings(), endings: Array(repeating: .putOff, count: 20))
+    #expect(hopeless.run("------") == "PP----")
+    #expect(hopeless.reasons.count == DrillMachine.attempts)
+    var failed = DrillDiagram(try settings(), endings: [.fails])
+    #expect(failed.run("--------") == "F!!!!!D-")
+    #expect(failed.reasons.count == 2)
+  }
+
+  @Test("a failed drill is an alarm until one passes, also one by hand")
+  func failedAlarm() throws {
+    var diagram = DrillDiagram(try settings(), endings: [.fails])
+    #expect(diagram.run("---m--") == "F!!---")
+    var lasting = DrillDiagram(try settings(), endings: [.fails, .fails])
+    #expect(lasting.run("--------") == "F!!!!!F!")
+    #expect(lasting.concerns == [.failed("the last drill failed: damaged")])
+  }
+
+  @Test("one that is too old is an alarm, by itself, from the very hour on")
+  func tooOld() throws {
+    let passed = TriggerTimes.utc("2026-11-22 21:20:00")
+    var diagram = DrillDiagram(
+      DrillSettings(maxAge: 6 * 3600), standing: DrillStanding(last: passed, lastPassed: passed))
+    #expect(diagram.run("-----m--------") == "---!!-----!!!!")
+    #expect(diagram.wakes == 2)
+    guard case .tooOld(let words)? = diagram.concerns.first else { return }
+    #expect(words.hasPrefix("no drill has passed since 2026-11-23T05:") && words.hasSuffix("more than 6 h ago"))
+  }
+
+  @Test("once told to stop it starts nothing, and another schedule counts from then on")
+  func stopAndReload() throws {
+    var machine = DrillMachine(settings: try settings())
+    func at(_ text: String) -> Moment {
+      let wall = TriggerTimes.utc("2026-11-23 \(text)")
+      return Moment(wall: wall, monotonic: wall.milliseconds)
+    }
+    #expect(machine.receive(.startup(DrillStanding()), at: at("00:10:00")) == .wait)
+    let hourly = DrillSettings(schedules: [try CronSchedule("15 * * * *")])
+    #expect(machine.receive(.reload(hourly), at: at("00:12:00")) == .wait)
+    #expect(machine.deadline.wall == at("00:15:00").wall)
+    #expect(machine.receive(.tick, at: at("00:15:00")) == .start(reason: "scheduled for 00:15"))
+    #expect(machine.receive(.tick, at: at("01:15:00")) == .wait, "one at a time")
+    #expect(
+      machine.receive(.finished(.done, DrillStanding()), at: at("01:20:00"))
+        == .start(reason: "made up for the drill of 01:15"))
+    #expect(machine.receive(.shutdown, at: at("01:21:00")) == .wait)
+    #expect(machine.receive(.finished(.done, DrillStanding()), at: at("03:20:00")) == .wait)
+    #expect(machine.deadline == Deadline())
+  }
+}
