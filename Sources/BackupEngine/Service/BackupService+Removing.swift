@@ -84,7 +84,7 @@ extension BackupService {
       return RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
-        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false,
+        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: metadata.pinned,
         tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
     }
   }

@@ -37,25 +37,9 @@ struct Restore: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    do {
-      let selection = try options.selection()
-      try restore(selection, selection.service(.needed, defaults: CreateRequest(selection.settings)))
-    } catch let refusal as RestoreRefusal {
-      try end(refusal)
-    } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
-      // Nobody confirmed it, or the staged image turned out to be one that must not go in.
-      try end(RestoreRefusal(error.code, error.message, hint: error.hint ?? ""))
+    try RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Restore?").run { selection, service in
+      try plan(reference.choose(selection, service, "restore"), service)
     }
-  }
-
-  private func restore(_ selection: Selection, _ service: BackupService) throws {
-    let report = try plan(reference.choose(selection, service, "restore"), service)
-    guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
-    if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
-    try Confirmation(console: options.console, given: yes).require("Restore?")
-    let outcome = try options.output.working { progress, _ in try service.restore(report.plan, progress: progress) }
-    try options.console.show(
-      report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
   }
 
   private func plan(_ chosen: ChosenPoint, _ service: BackupService) throws -> RestoreReport {
@@ -69,12 +53,5 @@ struct Restore: ParsableCommand {
     case .plan(let plan): return RestoreReport(chosen: chosen, plan: plan)
     case .refuse(let refusal): throw refusal
     }
-  }
-
-  /// With `--json` a refusal is a result, as a plan is.
-  private func end(_ refusal: RestoreRefusal) throws {
-    guard options.console.json else { throw refusal.error }
-    try options.console.show(RestoreReport.json(refusal), [])
-    throw ExitCode(refusal.code.exitCode)
   }
 }

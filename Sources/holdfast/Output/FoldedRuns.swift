@@ -1,8 +1,8 @@
 import BackupEngine
 import BackupPolicy
 
-/// Incrementals of which long runs of the same kind are cut in the middle. What is odd by itself, or has a description or
-/// tags, always shows.
+/// Incrementals of which long runs of the same kind are cut in the middle. What is odd by itself, is pinned, or has a
+/// description or tags, always shows.
 struct FoldedRuns {
   enum Row {
     case point(Int)
@@ -40,7 +40,8 @@ struct FoldedRuns {
 
     init?(_ point: StoredPoint) {
       let metadata = point.metadata
-      guard point.ownProblems.isEmpty, (metadata.description ?? "").isEmpty, metadata.tags.isEmpty else { return nil }
+      guard point.ownProblems.isEmpty, !metadata.pinned, (metadata.description ?? "").isEmpty, metadata.tags.isEmpty
+      else { return nil }
       if let (link, _) = point.brokenChain {
         self = .behind(link)
       } else if [.completed, .verified].contains(metadata.status) {

@@ -29,6 +29,9 @@ struct PointLine {
   }
 
   private var words: [String] {
-    [metadata.description.map { "\"\($0)\"" } ?? "", metadata.tags.joined(separator: ", ")].filter { !$0.isEmpty }
+    [
+      metadata.pinned ? "pinned" : "", metadata.description.map { "\"\($0)\"" } ?? "",
+      metadata.tags.joined(separator: ", "),
+    ].filter { !$0.isEmpty }
   }
 }

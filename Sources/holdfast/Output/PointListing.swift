@@ -30,6 +30,7 @@ struct PointListing {
     fields.add("Size", metadata.sizeInWords)
     fields.add("Records", metadata.totalRecords?.grouped)
     fields.add("Status", metadata.statusInWords)
+    if metadata.pinned { fields.add("Pinned", "until holdfast unpin \(metadata.id)") }
     for anomaly in metadata.openAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Description", metadata.description)
     fields.add("Tags", metadata.tags.joined(separator: ", "))
