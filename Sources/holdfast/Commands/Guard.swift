@@ -36,7 +36,7 @@ struct Guard: ParsableCommand {
 
   // Only so that a forgotten -- is told as such.
   @Argument(help: .hidden)
-  var misplaced: [String] = []
+  var misplaced: String?
 
   @Argument(parsing: .postTerminator, help: "The command and its arguments, behind --.")
   var command: [String] = []
@@ -45,7 +45,7 @@ struct Guard: ParsableCommand {
   @OptionGroup var creation: CreationOptions
 
   func run() throws {
-    guard misplaced.isEmpty, !command.isEmpty, !command[0].isEmpty else {
+    guard misplaced == nil, !command.isEmpty, !command[0].isEmpty else {
       throw HoldfastError(
         .usage, "guard needs the command behind --", hint: "for example: holdfast guard -- ./manage.py migrate")
     }
