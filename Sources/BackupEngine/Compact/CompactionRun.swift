@@ -62,7 +62,8 @@ struct CompactionRun {
     let going = Set(step.removed)
     let own = going.union([step.survivor].compactMap { $0 })
     let index = try repository.index()
-    if let pinned = own.first(where: { index.loader.pins[$0] == true }) { throw Self.changed(pinned) }
+    let pins = try repository.pins.read()
+    if let pinned = own.first(where: { pins[$0] == true }) { throw Self.changed(pinned) }
     for id in index.names.keys where !own.contains(id) {
       guard let parent = try known[id] ?? index.point(id)?.metadata.parentID, going.contains(parent) else { continue }
       throw HoldfastError(.factsChanged, "\(id) builds on \(parent), which was to go", hint: "run the command again")

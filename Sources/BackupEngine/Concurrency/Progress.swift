@@ -26,7 +26,7 @@ package final class Progress: Sendable {
   }
 
   /// - Throws: `interrupted` after ``stop()``.
-  func check() throws {
+  package func check() throws {
     if stopped.load(ordering: .relaxed) { throw HoldfastError(.interrupted, "interrupted") }
   }
 }

@@ -45,9 +45,9 @@ extension BackupService {
       let current = try repository.point(id.text)
       let change = try Self.change(current, pinned)
       // A guard point is pinned from the beginning, but a plain archive does not say so.
-      if change.wasSo, !pinned || repository.pins.entries()[id] == true { return change }
+      if change.wasSo, try !pinned || repository.pins.read()[id] == true { return change }
       // The ledger first: it wins.
-      try repository.pins.write(repository.points(warns: false).map { $0.id == id ? change.point : $0.metadata })
+      try repository.pins.record(id, pinned, repository.points(warns: false))
       // What is known of a damaged or doubtful point is not put on record for the sake of a pin.
       if !current.isDamaged, current.brokenLink == nil, current.isAuthenticated { try repository.write(change.point) }
       return change

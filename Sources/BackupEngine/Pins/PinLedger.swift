@@ -12,9 +12,14 @@ struct PinLedger {
   private var path: String { "\(folder)/.metadata/pins.json" }
   private static let limit = 4 << 20
 
-  /// What is said of points here; nothing of most.
-  func entries() -> [PointID: Bool] {
-    guard let bytes = try? files.contents(path, limit: Self.limit), case .object(let keys) = JSONValue(parsing: bytes)
+  /// What is said of points here; nothing of most. What cannot be read says nothing: a listing or a restore does without.
+  func entries() -> [PointID: Bool] { (try? read()) ?? [:] }
+
+  /// The same for those who remove or write.
+  ///
+  /// - Throws: where the ledger is there and the disk does not give it. A damaged one says nothing.
+  func read() throws -> [PointID: Bool] {
+    guard let bytes = try files.contents(path, limit: Self.limit), case .object(let keys) = JSONValue(parsing: bytes)
     else { return [:] }
     func ids(_ key: String) -> [PointID] {
       guard case .array(let items)? = keys[key] else { return [] }
@@ -25,15 +30,16 @@ struct PinLedger {
     return unpinned.merging(ids("pinned").map { ($0, true) }) { $1 }
   }
 
-  /// Replaces it, flushed. Needs the exclusive lock.
+  /// Writes that a point is pinned or not, flushed. Needs the exclusive lock.
   ///
-  /// - Parameter points: every point of the repository, with the pins that hold from now on.
-  func write(_ points: some Sequence<PointMetadata>) throws {
-    func list(_ belongs: (PointMetadata) -> Bool) -> JSONValue {
-      .array(points.filter(belongs).map { .string($0.id.text) })
-    }
-    let keys = ["pinned": list(\.pinned), "unpinned": list { !$0.pinned && $0.isPinnedByType }]
-    try files.replace(path, with: JSONValue.object(keys).encoded())
+  /// - Parameter points: every point of the repository. Of those that are gone nothing is kept.
+  func record(_ id: PointID, _ pinned: Bool, _ points: [StoredPoint]) throws {
+    var told = try read()
+    told[id] = pinned
+    // Where the ledger was lost, the metadata knows.
+    let pins = points.map { ($0.id, told[$0.id] ?? ($0.metadata.pinned ? true : nil)) }
+    func list(_ pinned: Bool) -> JSONValue { .array(pins.filter { $0.1 == pinned }.map { .string($0.0.text) }) }
+    try files.replace(path, with: JSONValue.object(["pinned": list(true), "unpinned": list(false)]).encoded())
   }
 }
 

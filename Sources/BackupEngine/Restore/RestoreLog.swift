@@ -31,17 +31,17 @@ struct RestoreLog {
     }
   }
 
-  /// The last restore into a database; nil where none is noted.
+  /// The restores into a database, the newest first.
   ///
   /// - Throws: `failed` where the file cannot be understood.
-  func last(into database: String) throws -> RestoreNote? {
-    guard let bytes = try repository.files.contents(path) else { return nil }
+  func restores(into database: String) throws -> [RestoreNote] {
+    guard let bytes = try repository.files.contents(path) else { return [] }
     guard case .array(let entries) = JSONValue(parsing: bytes) else {
       throw HoldfastError(
         .failed, "cannot tell what the last restore was: \(path) is damaged",
         hint: "holdfast list shows the safety backups; holdfast restore ID brings one back")
     }
-    return entries.reversed().lazy.compactMap { RestoreNote($0) }.first { $0.target == database }
+    return entries.reversed().compactMap { RestoreNote($0) }.filter { $0.target == database }
   }
 
   private func change(_ patience: LockPatience, _ body: (inout [JSONValue]) -> Void) throws {

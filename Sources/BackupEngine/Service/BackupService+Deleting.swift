@@ -37,6 +37,7 @@ extension BackupService {
     for start in stride(from: 0, to: plan.points.count, by: Self.batch) {
       try progress.update("removing", Int64(start), of: Int64(plan.points.count))
       try repository.exclusively(patience: environment.repositoryPatience) {
+        _ = try repository.pins.read()
         let points = try repository.points(warns: false)
         if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
           throw Self.newChild(child, plan.point.id)

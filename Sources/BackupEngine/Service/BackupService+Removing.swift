@@ -8,6 +8,8 @@ extension BackupService {
   }
 
   private func decide(_ policy: RetentionPolicy, _ repository: Repository) throws -> RetentionDecision {
+    // Without it a pin may be overlooked.
+    _ = try repository.pins.read()
     let space = policy.minFreeSpace == nil ? nil : try space()
     return policy.decide(try retentionPoints(repository), now: environment.now(), space: space)
   }

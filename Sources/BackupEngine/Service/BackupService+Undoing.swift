@@ -20,24 +20,40 @@ extension BackupService {
   }
 
   package func planUndo(progress: Progress = Progress()) throws -> RestoreDecision {
+    try planUndoing(progress: progress).decision
+  }
+
+  /// - Returns: also the restore that it undoes, where there is one.
+  package func planUndoing(progress: Progress) throws -> (decision: RestoreDecision, undoes: RestoreNote?) {
     let database = try requireDatabase().resolvingLinks
     let facts = try undoFacts(database, progress)
     switch UndoPolicy.decide(facts) {
-    case .refuse(let refusal): return .refuse(refusal)
+    case .refuse(let refusal): return (.refuse(refusal), facts.last)
     case .restore(let id, let warnings):
       try requireKey(to: point(id.text))
       let decision = try planRestore(RestoreRequest(pointID: id, target: .database(path: database)))
-      guard case .plan(var plan) = decision else { return decision }
+      guard case .plan(var plan) = decision else { return (decision, facts.last) }
       plan.warnings = warnings + plan.warnings
-      return .plan(plan)
+      return (.plan(plan), facts.last)
     }
   }
 
   private func undoFacts(_ database: String, _ progress: Progress) throws -> UndoFacts {
     let repository = try repository()
-    var facts = UndoFacts(database: database, last: try RestoreLog(repository: repository).last(into: database))
-    guard let last = facts.last, let id = last.safety, let safety = try repository.stored(id), !safety.archiveMissing
-    else { return facts }
+    var newest: UndoFacts?
+    for restore in try RestoreLog(repository: repository).restores(into: database) {
+      let facts = try undoFacts(database, restore, repository, progress)
+      guard facts.wasInVain else { return facts }
+      newest = newest ?? facts
+    }
+    return newest ?? UndoFacts(database: database, last: nil)
+  }
+
+  private func undoFacts(
+    _ database: String, _ last: RestoreNote, _ repository: Repository, _ progress: Progress
+  ) throws -> UndoFacts {
+    var facts = UndoFacts(database: database, last: last)
+    guard let id = last.safety, let safety = try repository.stored(id), !safety.archiveMissing else { return facts }
     facts.safety = safety.name.content == .raw ? .rawCopy : .there
     if facts.safety == .there { facts.content = try content(of: database, last, safety, repository, progress) }
     return facts

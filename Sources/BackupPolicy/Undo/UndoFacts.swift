@@ -53,4 +53,7 @@ package struct UndoFacts: Hashable, Sendable {
     self.database = database
     self.last = last
   }
+
+  /// The restore was killed before it changed anything; the one before it is the last that counts.
+  package var wasInVain: Bool { last?.isComplete == false && content == .asBefore }
 }

@@ -22,10 +22,12 @@ struct Undo: ParsableCommand {
 
   func run() throws {
     try RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Undo?").run { selection, service in
-      switch try service.planUndo() {
+      let (decision, undoes) = try service.planUndoing(progress: Progress())
+      switch decision {
       case .plan(let plan):
         let point = try service.point(plan.pointID.text)
-        return RestoreReport(chosen: ChosenPoint(point: point, choice: nil, zone: selection.zone), plan: plan)
+        let chosen = ChosenPoint(point: point, choice: nil, zone: selection.zone)
+        return RestoreReport(chosen: chosen, plan: plan, undoes: undoes)
       case .refuse(let refusal): throw refusal
       }
     }

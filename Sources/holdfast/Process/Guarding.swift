@@ -23,9 +23,11 @@ struct Guarding {
     // A report that cannot be written is told before the command does its work, not after.
     try output.report(result)
     output.say(["Stored \(point.id), verified; it is pinned until holdfast unpin \(point.id)"])
+    let terminal = TerminalModes()
     let process = try relay.starting { try command.start(mask: relay.originalMask) }
     let ending = try CommandEnding.wait(for: process) { relay.stops(Progress()) }
     result.ending = ending
+    if case .killed = ending { terminal?.restore() }
     if !ending.succeeded { result.rollback = settle(ending) }
     output.finish(result)
     if case .failed? = result.rollback { return Self.rollbackFailed }

@@ -45,7 +45,7 @@ final class SignalRelay: Sendable {
   /// - Throws: `interrupted`, and what `start` throws.
   func starting(_ start: () throws -> pid_t) throws -> pid_t {
     try receiver.withLock {
-      if case .work(let progress, _) = $0 { try progress.update("starting", 0, of: 1) }
+      if case .work(let progress, _) = $0 { try progress.check() }
       let process = try start()
       $0 = .command(process)
       return process
