@@ -245,14 +245,14 @@ private let guarding = FaultSweep(
 @Suite("a fault at every step of pinning")
 struct PinFaultTests {
   @Test("of a pin", arguments: [FaultSweep.Kind.killed, .inputOutputError])
-  func pin(_ kind: FaultSweep.Kind) throws { try pinning(true).sweep(kind) }
+  func pin(_ kind: FaultSweep.Kind) throws { try pinning(true).sweep(kind, near: ".metadata") }
 
   @Test("of an unpin")
-  func unpin() throws { try pinning(false).sweep(.inputOutputError) }
+  func unpin() throws { try pinning(false).sweep(.inputOutputError, near: ".metadata") }
 
   @Test("power lost, of a pin")
   func powerLost() throws { try pinning(true).powerLoss(seeds: 0..<5) }
 
   @Test("power lost, of a guard's backup")
-  func powerLostGuarding() throws { try guarding.powerLoss(seeds: 2..<4) }
+  func powerLostGuarding() throws { try guarding.powerLoss(seeds: 2..<4, near: "pins.json") }
 }

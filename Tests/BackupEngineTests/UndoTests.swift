@@ -189,8 +189,8 @@ private let undoing = FaultSweep(
 @Suite("a fault at every step of an undo")
 struct UndoFaultTests {
   @Test("a fault", arguments: [FaultSweep.Kind.killed, .inputOutputError])
-  func fault(_ kind: FaultSweep.Kind) throws { try undoing.sweep(kind) }
+  func fault(_ kind: FaultSweep.Kind) throws { try undoing.sweep(kind, near: "restores.json") }
 
   @Test("power lost")
-  func powerLost() throws { try undoing.powerLoss(seeds: 0..<2) }
+  func powerLost() throws { try undoing.powerLoss(seeds: 0..<2, near: "restores.json") }
 }

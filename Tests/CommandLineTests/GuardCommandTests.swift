@@ -240,7 +240,7 @@ struct PinCommandTests {
     #expect(change.backupId == first && !change.pinned && change.changed)
     #expect(try bed.succeed("unpin", first) == "\(first) is not pinned\n")
     #expect(try bed.succeed("cleanup", "--keep", "1").hasPrefix("Removed: 1\n  \(first) "))
-    #expect(try bed.run("pin", first).status == 4)
+    #expect(try bed.run("pin", "backup_20010101_000000").status == 4)
   }
 }
 
