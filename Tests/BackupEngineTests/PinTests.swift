@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Glibc
 import Synchronization
 import TestSupport
 import Testing
@@ -249,6 +250,32 @@ struct PinFaultTests {
 
   @Test("of an unpin")
   func unpin() throws { try pinning(false).sweep(.inputOutputError, near: ".metadata") }
+
+  /// Of a plain archive without its metadata the ledger alone knows.
+  private func makeForgotten(_ bed: TestBed) throws -> PointID {
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    let id = try bed.service(.none).create(.change(encrypt: false)).id
+    try bed.service(.none).setPin(true, of: id.text)
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(id).json")
+    bed.time.advance(seconds: 60)
+    _ = try bed.service(.none).create(.change(encrypt: false))
+    return id
+  }
+
+  @Test("pins that cannot be read keep everything from being removed")
+  func unread() throws {
+    func remove(_ bed: TestBed, _ id: PointID, _ faults: StepFaults) {
+      _ = try? bed.service(.none, files: faults).cleanup(RetentionPolicy(keepLast: 1))
+      _ = try? bed.service(.none, files: faults).delete(id.text)
+    }
+    let (world, clean) = (try TestBed(), StepFaults())
+    remove(world, try makeForgotten(world), clean)
+    for step in clean.places(for: .error(EIO)) {
+      let (bed, faults) = (try TestBed(), StepFaults(failAt: step, .error(EIO)))
+      remove(bed, try makeForgotten(bed), faults)
+      #expect(try bed.service(.none).list().count == 2, "step \(step) of \(clean.steps[step - 1])")
+    }
+  }
 
   @Test("power lost, of a pin")
   func powerLost() throws { try pinning(true).powerLoss(seeds: 0..<5) }

@@ -15,7 +15,7 @@ struct PinLedger {
   /// What is said of points here; nothing of most. What cannot be read says nothing: a listing or a restore does without.
   func entries() -> [PointID: Bool] { (try? read()) ?? [:] }
 
-  /// The same for those who remove or write.
+  /// The same for those who remove or write, and must not overlook a pin.
   ///
   /// - Throws: where the ledger is there and the disk does not give it. A damaged one says nothing.
   func read() throws -> [PointID: Bool] {

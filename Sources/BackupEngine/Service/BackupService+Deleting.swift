@@ -21,7 +21,7 @@ extension BackupService {
     let point = try repository.point(reference)
     let children = try repository.points().descendants(of: point.id)
     guard withChildren || children.isEmpty else { throw Self.refusal(point.id, neededBy: children) }
-    try Self.requireUnpinned([point] + children, for: point.id)
+    try Self.requireUnpinned([point] + children, for: point.id, repository)
     return RemovalPlan(point: point, points: children.reversed() + [point])
   }
 
@@ -37,12 +37,11 @@ extension BackupService {
     for start in stride(from: 0, to: plan.points.count, by: Self.batch) {
       try progress.update("removing", Int64(start), of: Int64(plan.points.count))
       try repository.exclusively(patience: environment.repositoryPatience) {
-        _ = try repository.pins.read()
         let points = try repository.points(warns: false)
         if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
           throw Self.newChild(child, plan.point.id)
         }
-        try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id)
+        try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id, repository)
         for point in plan.points[start...].prefix(Self.batch) {
           guard let current = points.first(where: { $0.id == point.id }),
             current.metadata.sequence == point.metadata.sequence
@@ -72,8 +71,11 @@ extension BackupService {
         "holdfast delete --with-children \(id) removes them too; or delete these first, in this order: \(shown)\(more)")
   }
 
-  private static func requireUnpinned(_ points: [StoredPoint], for id: PointID) throws {
-    guard let pinned = points.first(where: \.metadata.pinned) else { return }
+  private static func requireUnpinned(
+    _ points: [StoredPoint], for id: PointID, _ repository: Repository
+  ) throws {
+    let pins = try repository.pins.read()
+    guard let pinned = points.first(where: { pins[$0.id] ?? $0.metadata.pinned }) else { return }
     let whose = pinned.id == id ? "it" : "\(pinned.id), which needs it,"
     throw HoldfastError(
       .refused, "cannot delete \(id): \(whose) is pinned", hint: "holdfast unpin \(pinned.id) lets it go")

@@ -8,8 +8,6 @@ extension BackupService {
   }
 
   private func decide(_ policy: RetentionPolicy, _ repository: Repository) throws -> RetentionDecision {
-    // Without it a pin may be overlooked.
-    _ = try repository.pins.read()
     let space = policy.minFreeSpace == nil ? nil : try space()
     return policy.decide(try retentionPoints(repository), now: environment.now(), space: space)
   }
@@ -81,12 +79,14 @@ extension BackupService {
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
     let points = try repository.points().filter { isProved($0, repository) }
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
+    let pins = try repository.pins.read()
     return zip(points, suspects).map { point, suspect in
       let metadata = point.metadata
       return RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
-        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: metadata.pinned,
+        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect,
+        pinned: pins[point.id] ?? metadata.pinned,
         tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
     }
   }
