@@ -90,15 +90,15 @@ struct PinTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     let guarded = try makeGuard(bed, .none)
+    try remove(bed, "\(guarded).json")
+    #expect(try isPinned(bed, guarded, .none))
     let plain = try bed.service(.none).create(.change(encrypt: false)).id
     try bed.service(.none).setPin(true, of: plain.text)
     let before = try bed.folder.read("backups/.metadata/pins.json")
     #expect(try bed.service(.none).setPin(true, of: plain.text).wasSo)
     #expect(try bed.folder.read("backups/.metadata/pins.json") == before)
-    for id in [guarded, plain] {
-      try remove(bed, "\(id).json")
-      #expect(try isPinned(bed, id, .none))
-    }
+    try remove(bed, "\(plain).json")
+    #expect(try isPinned(bed, plain, .none) && isPinned(bed, guarded, .none))
   }
 
   @Test(
@@ -162,10 +162,12 @@ struct PinTests {
     let service: BackupService
     let id: PointID
     let turn: Int
+    /// Whoever pins is killed before the metadata says it, too.
+    let isKilled: Bool
     private let turns = Mutex(0)
 
-    init(_ service: BackupService, _ id: PointID, turn: Int) {
-      (self.service, self.id, self.turn) = (service, id, turn)
+    init(_ service: BackupService, _ id: PointID, turn: Int, isKilled: Bool) {
+      (self.service, self.id, self.turn, self.isKilled) = (service, id, turn, isKilled)
     }
 
     func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
@@ -173,18 +175,26 @@ struct PinTests {
         $0 += 1
         return $0
       }
-      if now == turn { try service.setPin(true, of: id.text) }
+      if now == turn { try pin() }
       try service.repository().exclusively(patience: service.environment.repositoryPatience, body)
     }
+
+    private func pin() throws {
+      guard isKilled else { return _ = try service.setPin(true, of: id.text) }
+      let ledger = JSONValue.object(["pinned": .array([.string(id.text)]), "unpinned": .array([])])
+      try service.environment.files.replace("\(service.folder)/.metadata/pins.json", with: ledger.encoded())
+    }
+
     func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {}
   }
 
-  @Test("a point that is pinned while it is being merged stays", arguments: [1, 2, 3])
-  func race(turn: Int) throws {
+  @Test("a point that is pinned while it is being merged stays", arguments: [1, 2, 3], [true, false])
+  func race(turn: Int, isKilled: Bool) throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, .change(), incrementals: 4)
     bed.time.advance(seconds: 2 * 3600)
-    _ = try bed.service().compact(ThinningPolicy(), within: PinningHost(bed.service(), points[2].id, turn: turn))
+    let host = PinningHost(bed.service(), points[2].id, turn: turn, isKilled: isKilled)
+    _ = try bed.service().compact(ThinningPolicy(), within: host)
     #expect(try bed.service().list().map(\.id).contains(points[2].id))
     #expect(try isPinned(bed, points[2].id))
     for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified, "\(point.id)") }
