@@ -9,11 +9,11 @@ import Testing
 @Suite struct AgentRenewalTests {
   private static let rewrite = "UPDATE t SET s = randomblob(900)"
 
-  private func harness() async throws -> (AgentHarness, DatabaseApplication) {
+  private func harness(rows: Int = 300) async throws -> (AgentHarness, DatabaseApplication) {
     let harness = try AgentHarness()
     try await harness.createDatabase()
     let application = try DatabaseApplication(
-      harness.database, "INSERT INTO t(s) SELECT randomblob(900) FROM (\(DatabaseFixture.numbers(300)))")
+      harness.database, "INSERT INTO t(s) SELECT randomblob(900) FROM (\(DatabaseFixture.numbers(rows)))")
     return (harness, application)
   }
 
@@ -48,7 +48,7 @@ import Testing
 
   /// Somebody who never pauses: past twice the full's weight it is taken between two changes.
   @Test func aChainDoesNotGrowWithoutBound() async throws {
-    let (harness, application) = try await harness()
+    let (harness, application) = try await harness(rows: 3000)
     try await harness.withAgent(AgentHarness.settings { $0.debounce = 20 }) { _ in
       try await harness.waitForPoints(1)
       for _ in 0..<400 where try harness.points().filter({ $0.kind == "full" }).count < 2 {

@@ -56,6 +56,37 @@ import TestSupport
     #expect(watches.watches.isEmpty && watches.numbers.isEmpty)
   }
 
+  @Test func writesCanGoUnheardAndNothingElse() throws {
+    let folder = try TemporaryFolder()
+    let (one, two) = (try folder.write("one.db", [1]), try folder.write("two.db", [1]))
+    let watches = FolderWatches(.system)
+    try watch(watches, one, for: first)
+    func write(_ name: String) throws -> [GuardID: Set<ChangeEvent>] {
+      let file = open(folder.path(name), O_WRONLY | O_CLOEXEC)
+      Glibc.write(file, "2", 1)
+      close(file)
+      return watches.drain()
+    }
+    try watches.hear(false, writesOf: first)
+    #expect(try write("one.db") == [:])
+    // The slow poll asks for the same again.
+    try watch(watches, one, for: first)
+    #expect(try write("one.db") == [:])
+    try folder.write("one.db-journal", [1])
+    try files.unlink(folder.path("one.db-journal"))
+    #expect(watches.drain() == [first: [.changed]])
+    try watch(watches, two, for: second)
+    #expect(try write("two.db") == [second: [.changed]])
+    try watches.hear(false, writesOf: second)
+    #expect(try write("two.db") == [:])
+    try watches.hear(true, writesOf: first)
+    #expect(try write("one.db") == [first: [.changed]])
+    // Who is watched anew begins by hearing all.
+    try watches.apply(nil, to: second)
+    try watch(watches, two, for: second)
+    #expect(try write("two.db") == [second: [.changed]])
+  }
+
   /// A real overflow: nobody reads until the kernel has dropped events.
   @Test func anOverflowConcernsEveryDatabase() throws {
     let folder = try TemporaryFolder()

@@ -1,4 +1,4 @@
-import BackupPolicy
+@testable import BackupPolicy
 import Testing
 
 @Suite("full or incremental")
@@ -76,9 +76,14 @@ struct ChainPolicyTests {
     let advice = ChainPolicy.adviseFull(weight)
     #expect(advice?.reason.contains(Self.parent.text) == true && advice?.reason.contains("3 incrementals") == true)
     #expect(advice?.urgency == .whenQuiet && advice?.chain == Self.parent)
-    weight.incrementalBytes = 2000
+    // The changes of a small database never press.
+    weight.incrementalBytes = ChainPolicy.light
     #expect(ChainPolicy.adviseFull(weight)?.urgency == .whenQuiet)
-    weight.incrementalBytes = 2001
+    weight.incrementalBytes += 1
+    #expect(ChainPolicy.adviseFull(weight)?.urgency == .soon)
+    weight = ChainWeight(full: Self.parent, fullBytes: 5 << 20, incrementals: 3, incrementalBytes: 10 << 20)
+    #expect(ChainPolicy.adviseFull(weight)?.urgency == .whenQuiet)
+    weight.incrementalBytes += 1
     #expect(ChainPolicy.adviseFull(weight)?.urgency == .soon)
     weight = ChainWeight(full: Self.parent, fullBytes: 1000, incrementals: 999, incrementalBytes: 1)
     #expect(ChainPolicy.adviseFull(weight) == nil)

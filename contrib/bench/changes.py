@@ -16,7 +16,7 @@ import argparse, json, os, random, re, shutil, sqlite3, statistics, subprocess, 
 import agents
 from arrivals import Arrivals
 from make_db import byte_count
-from measure import Failed, bytes_below, run
+from measure import Failed, run
 from same_rows import same
 from usage import TICK, Meanwhile
 
@@ -97,7 +97,7 @@ def percentile(values, share):
 
 def commits(connection, agent, arrivals, given, folder):
     """Seconds to each point, and those of bare flushes."""
-    random_source, took, bare = random.Random(7), [], []
+    random_source, took, bare, sizes = random.Random(7), [], [], []
     # The first ones find nothing prepared, as after any start.
     for number in range(-3, given.commits):
         time.sleep(given.gap * (0.5 + random_source.random()))
@@ -111,10 +111,20 @@ def commits(connection, agent, arrivals, given, folder):
         if number >= 0:
             took.append(arrived - start)
             bare.append(flushed)
+            sizes.append(stored(path))
         if number == -1:
-            mark = agent.usage(), bytes_below(agent.out), Meanwhile(agent.pid)
-    used, size = agent.usage() - mark[0], bytes_below(agent.out) - mark[1]
-    return took, bare, max(used.ticks * TICK, used.run_ns / 1e9), size, mark[2].other()
+            mark = agent.usage(), Meanwhile(agent.pid)
+    used = agent.usage() - mark[0]
+    return took, bare, max(used.ticks * TICK, used.run_ns / 1e9), statistics.median(sizes), mark[1].other()
+
+
+def stored(path):
+    """The bytes of what has arrived: Litestream's file; or a point's archive and its metadata."""
+    name, size = os.path.basename(path).removesuffix(".json"), os.path.getsize(path)
+    if not path.endswith(".json"):
+        return size
+    folder = os.path.dirname(os.path.dirname(path))
+    return size + sum(entry.stat().st_size for entry in os.scandir(folder) if entry.name.startswith(name + "."))
 
 
 def measure(kind, model, size, given):
@@ -131,13 +141,13 @@ def measure(kind, model, size, given):
         time.sleep(1.5)
         name = kind.name.split()[0]
         arrivals = Arrivals(agent.out, re.compile(ARRIVAL[name]))
-        took, bare, cpu, stored, other = commits(connection, agent, arrivals, given, folder)
+        took, bare, cpu, size_stored, other = commits(connection, agent, arrivals, given, folder)
         arrivals.close()
         row = {
             "agent": kind.name, "size": size, "commits": given.commits, "percent": given.percent,
             "p50": percentile(took, .5) * 1e3, "p99": percentile(took, .99) * 1e3, "max": max(took) * 1e3,
             "flushes_p50": percentile(bare, .5) * 1e3, "flushes_p99": percentile(bare, .99) * 1e3,
-            "cpu_ms": cpu / given.commits * 1e3, "bytes": stored / given.commits,
+            "cpu_ms": cpu / given.commits * 1e3, "bytes": size_stored,
             "resident_mib": agent.usage().resident / 2**20, "other": other, "complaints": agent.complaints(),
         }
         if given.restore:

@@ -163,36 +163,6 @@ struct ChangeBackup {
     return .stored(point)
   }
 
-  private func note(_ audit: AuditOutcome, of full: PointID) {
-    switch audit {
-    case .missed(let miss): logger.error("\(miss.error.message)", metadata: ["hint": "\(miss.error.hint ?? "")"])
-    case .passed(let parent): logger.debug("\(full): audited: all that changed since \(parent) was followed")
-    case .notAudited(let reason): logger.debug("\(full): not audited: \(reason)")
-    }
-  }
-
-  private func announceAnomaly(_ point: PointMetadata) {
-    guard !point.openAnomalies.isEmpty else { return }
-    logger.error(
-      "\(point.id) of \(service.database ?? "") is anomalous: it \(point.openAnomalies.joined(separator: ", and "))",
-      metadata: [
-        "hint":
-          "what was before it is held; if it was meant, holdfast accept \(point.id) ends that, if not, holdfast list shows what to restore"
-      ])
-  }
-
-  private func verify(_ id: PointID, _ progress: Progress) {
-    do {
-      let verification = try service.verify(id.text, depth: .full, progress: progress)
-      guard !verification.verified else { return }
-      logger.error(
-        "\(id) failed its verification: \(verification.errors.joined(separator: "; "))",
-        metadata: ["hint": "holdfast verify \(id) shows all checks; check the disk and the memory of this machine"])
-    } catch {
-      logger.error("\(id) could not be verified: \(error)")
-    }
-  }
-
   func newestPoint() throws -> StoredPoint? {
     guard try environment.files.status(service.folder) != nil else { return nil }
     do {

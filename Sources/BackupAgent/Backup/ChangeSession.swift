@@ -35,25 +35,12 @@ final class ChangeSession: @unchecked Sendable {
 
   private let service: BackupService
   private let held: HeldConnection
-  private let report: (PageTracker) -> [UInt32]
   private var incrementals: IncrementalSession?
-  private var tracker = PageTracker()
-  /// Where the tracker started; nil where nothing is known of what changed since the newest point.
-  private var start: Start?
-  /// Why `start` is nil, where there is more to say than that.
-  private var objection: String?
+  private var tracker: ChangeTracker
   /// What the newest full said, until somebody takes it.
   private var audit: AuditOutcome?
   /// Milliseconds that the last call took where it compared all pages.
   private(set) var comparing: Int64 = 0
-
-  /// The state of a point.
-  private struct Start {
-    var point: PointID
-    /// Nil where the point has none.
-    var digest: String?
-    var position: TrackerPosition
-  }
 
   /// What a look under the repository's lock found.
   private typealias Seen = (state: DatabaseState, position: TrackerPosition, how: ChangeKnowledge)
@@ -67,7 +54,7 @@ final class ChangeSession: @unchecked Sendable {
   ) {
     self.service = service
     self.held = held
-    self.report = report
+    tracker = ChangeTracker(report: report)
   }
 
   /// Stores an incremental on the newest point, from one look at the database.
@@ -132,11 +119,11 @@ final class ChangeSession: @unchecked Sendable {
     } changes: { parent, snapshot in
       self.held.note(snapshot)
       seen = TrackerPosition(snapshot)
-      return parent.map { self.changes(since: $0.id, snapshot).0 } ?? .unknown
+      return parent.map { self.tracker.changes(since: $0.id, snapshot).0 } ?? .unknown
     }
     let (metadata, audit) = try service.create(request, progress: progress, for: follower)
     self.audit = audit
-    if let seen { begin(metadata.id, metadata.digest, at: seen) }
+    if let seen { tracker.begin(metadata.id, metadata.digest, at: seen) }
     return (metadata, audit)
   }
 
@@ -146,42 +133,11 @@ final class ChangeSession: @unchecked Sendable {
     return audit
   }
 
-  /// From where a point's pages were followed, for the next process; nil where they were not.
-  ///
-  /// That is where the tracker *started*: it may have moved on since, towards a point that was never stored.
-  func savedPosition(of point: PointID) -> SavedPosition? {
-    guard let start, start.point == point, let digest = start.digest, let run = MachineRun.current() else { return nil }
-    return SavedPosition(digest: digest, position: start.position, run: run)
-  }
+  /// See ``ChangeTracker``.
+  func savedPosition(of point: PointID) -> SavedPosition? { tracker.savedPosition(of: point) }
 
-  /// Goes on where an earlier process stopped, unless this one has followed the database already.
-  ///
-  /// - Parameter newest: the point that the position was saved with.
-  /// - Returns: whether it does.
-  func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool {
-    guard start == nil else { return false }
-    objection = saved.objection(newest: newest, now: MachineRun.current())
-    guard objection == nil else { return false }
-    begin(newest.id, saved.digest, at: saved.position)
-    return true
-  }
-
-  private func begin(_ point: PointID, _ digest: String?, at position: TrackerPosition) {
-    tracker.start(at: position)
-    start = Start(point: point, digest: digest, position: position)
-    objection = nil
-  }
-
-  private func changes(since parent: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, ChangeKnowledge) {
-    guard start?.point == parent else {
-      return (.unknown, .compared(reason: objection ?? "\(parent) is not the point that was followed"))
-    }
-    switch tracker.follow(snapshot) {
-    case .complete(let proof) where tracker.gap == nil: return (.superset(report(tracker)), .followed(proof))
-    case .complete: return (.unknown, .compared(reason: tracker.gap ?? "nothing is known yet"))
-    case .incomplete(let reason): return (.unknown, .compared(reason: reason))
-    }
-  }
+  /// See ``ChangeTracker``.
+  func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool { tracker.resume(saved, at: newest) }
 
   private func changes(
     since parent: PointID, _ snapshot: DatabaseSnapshot, _ admission: Admission
@@ -189,14 +145,14 @@ final class ChangeSession: @unchecked Sendable {
     switch admission {
     case .refuse(let error): throw Absence(error: error)
     case .isKnown(parent): return (.superset([]), .known)
-    case .isKnown, .store: return changes(since: parent, snapshot)
+    case .isKnown, .store: return tracker.changes(since: parent, snapshot)
     }
   }
 
   private func settle(_ outcome: IncrementalOutcome, _ seen: Seen?) -> Outcome {
     switch outcome {
     case .fullNeeded(let reason):
-      start = nil
+      tracker.forget()
       return .fullNeeded(reason: reason)
     case .stored(let metadata, _):
       return settle(seen, metadata.id, metadata.filename, metadata.digest, metadata)
@@ -209,7 +165,7 @@ final class ChangeSession: @unchecked Sendable {
     _ seen: Seen?, _ point: PointID, _ filename: String, _ digest: String?, _ metadata: PointMetadata?
   ) -> Outcome {
     guard let seen else { return .fullNeeded(reason: "the database was not looked at") }
-    begin(point, digest, at: seen.position)
+    tracker.begin(point, digest, at: seen.position)
     return .stored(
       Stored(point: point, filename: filename, metadata: metadata, state: seen.state, how: seen.how))
   }

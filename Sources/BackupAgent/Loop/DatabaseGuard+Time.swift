@@ -20,12 +20,14 @@ extension DatabaseGuard {
   /// Does what is due.
   func handleTime() {
     let moment = clock.moment
+    if unheard != nil, deadline.isReached(at: moment) { noteUnheard(at: moment) }
     if let until = machine.deadline?.until, until.isReached(at: moment) { act(machine.receive(.tick, at: moment)) }
     guard !isStopping else { return }
     if let deadline = release.deadline, deadline <= moment.monotonic { makeWay() }
     if job == nil, nextPoll <= moment.monotonic { poll(at: moment.monotonic) }
     if let deadline = nextLook, deadline <= moment.monotonic { run(.looking) { $0.look($1) } }
     if let deadline = nextRelease, deadline <= moment.monotonic { run(.releasing) { $0.release($1) } }
+    if mayStopHearing { stopHearing() }
   }
 
   /// The wall clock was set: what is due by it may have changed.

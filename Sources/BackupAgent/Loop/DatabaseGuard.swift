@@ -43,6 +43,8 @@ final class DatabaseGuard {
   var isReady = false
   /// A change was seen that no backup has begun after.
   var isChangeOwed = false
+  /// Since when writes raise no events, and what had been written by then; nil where they do.
+  var unheard: UnheardWrites?
   /// Why the first backup is taken, where the start found more to say than the machine knows.
   var startReason: String?
   var path: WatchedPath
@@ -209,6 +211,7 @@ final class DatabaseGuard {
   }
 
   func run(_ job: Job, _ body: @escaping @Sendable (DatabaseWork, HoldTerms) -> JobResult) {
+    hear()
     if case .looking = job { followUp.beginLook() }
     self.job = job
     let terms = prepareHold(for: job)

@@ -40,7 +40,7 @@ final class PagesWriter: Sendable {
         while let slot = try order.claim(below: chunks, read) {
           try slot.encode(encoder)
           try order.emit(slot)
-          try progress.update("backing up", Int64(slot.chunk + 1), of: Int64(chunks))
+          try progress.update(source.activity, Int64(slot.chunk + 1), of: Int64(chunks))
         }
       } catch {
         order.cancel()
@@ -67,14 +67,22 @@ final class PagesWriter: Sendable {
 /// Where the pages of an incremental come from; they do not change while it is written. Read by one thread at a time.
 protocol ChangedPageSource: Sendable {
   var pageSize: Int { get }
+  /// What writing them is called while it goes on.
+  var activity: String { get }
   /// Fills `buffer` with these pages, a slice of the whole list, one after another.
   func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws
+}
+
+extension ChangedPageSource {
+  /// The database is not read any more.
+  var activity: String { "storing" }
 }
 
 /// From a live database's snapshot, neighbours in one read.
 struct SnapshotPages: ChangedPageSource {
   let snapshot: SnapshotSource
   var pageSize: Int { snapshot.pageSize }
+  var activity: String { "backing up" }
 
   func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws {
     var done = 0

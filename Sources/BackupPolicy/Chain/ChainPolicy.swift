@@ -50,17 +50,19 @@ package enum ChainPolicy {
 
   /// A restore opens every link.
   private static let longest = 1000
+  /// Bytes of incrementals that neither a repository nor a restore feels: the fulls of so small a database can wait.
+  static let light: Int64 = 4 << 20
 
   /// Whether the next full should come at the next quiet or scheduled time, or soon, and why; nil where the chain is light and
   /// short enough.
   ///
   /// Beyond half of its full a chain costs more room and time to restore than a full saves by not being made; beyond twice as
-  /// much, or twice as many links, it is no longer worth waiting for a quiet time that may never come.
+  /// much (and more than a few megabytes), or twice as many links, it is no longer worth waiting for a quiet time that may never come.
   package static func adviseFull(_ weight: ChainWeight) -> FullAdvice? {
     let (count, bytes, full) = (weight.incrementals, weight.incrementalBytes, max(0, weight.fullBytes))
     let isHeavy = bytes > full / 2
     guard isHeavy || count >= longest else { return nil }
-    let isTooHeavy = bytes > full.multipliedClamped(by: 2)
+    let isTooHeavy = bytes > max(full.multipliedClamped(by: 2), light)
     let words = isHeavy ? ", more than \(isTooHeavy ? "twice" : "half of") its \(ByteCount(full))" : ""
     return FullAdvice(
       isTooHeavy || count >= 2 * longest ? .soon : .whenQuiet, chain: weight.full,

@@ -16,6 +16,20 @@ struct PageReader {
 
   /// Pages `first..<first + count` into `buffer`; `lockPage` as zeros.
   mutating func read(first: UInt32, count: Int, lockPage: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
+    guard let wal else { return try readDatabase(first: first, count: count, lockPage: lockPage, into: buffer) }
+    let frames = map.frames(first: first, count: count)
+    // After a small change the log has it all.
+    if frames.count < count || (first..<first + UInt32(count)).contains(lockPage) {
+      try readDatabase(first: first, count: count, lockPage: lockPage, into: buffer)
+    }
+    for (page, frame) in frames where page != lockPage {
+      try readFrame(frame, page: page, from: wal, into: slice(buffer, Int(page - first), 1))
+    }
+  }
+
+  private func readDatabase(
+    first: UInt32, count: Int, lockPage: UInt32, into buffer: UnsafeMutableRawBufferPointer
+  ) throws {
     let lock = Int(lockPage) - Int(first)
     if lock >= 0, lock < count {
       try readDatabase(first: first, into: slice(buffer, 0, lock))
@@ -23,10 +37,6 @@ struct PageReader {
       try readDatabase(first: lockPage + 1, into: slice(buffer, lock + 1, count - lock - 1))
     } else {
       try readDatabase(first: first, into: slice(buffer, 0, count))
-    }
-    guard let wal else { return }
-    for (page, frame) in map.frames(first: first, count: count) where page != lockPage {
-      try readFrame(frame, page: page, from: wal, into: slice(buffer, Int(page - first), 1))
     }
   }
 

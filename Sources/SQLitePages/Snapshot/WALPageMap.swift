@@ -26,7 +26,7 @@ struct WALPageMap {
   }
 
   /// The pages of a range that the WAL holds, ascending, with their frames.
-  mutating func frames(first: UInt32, count: Int) -> some Sequence<(page: UInt32, frame: UInt32)> {
+  mutating func frames(first: UInt32, count: Int) -> some Collection<(page: UInt32, frame: UInt32)> {
     if !unsorted.isEmpty { sort() }
     let start = lowerBound(UInt64(first) << 32)
     let end = lowerBound((UInt64(first) + UInt64(count)) << 32)

@@ -12,6 +12,8 @@ from soaking.reckoning import Departures, counted, flatness, leftovers
 from soaking.stage import Stage
 from usage import TICK, Meanwhile
 
+# A full that nobody asked for: it comes a moment after what made the chain too heavy.
+RENEWAL = re.compile(r"backing up .*: a full(,| after)")
 QUIET = 3            # seconds without a new point until a phase is over
 LONGER = 4.5         # where no point is owed: the agent looks again for up to 4 s
 PATIENCE = 90        # seconds that a point may take, after failures for instance
@@ -146,13 +148,17 @@ class Soak:
         return not owed.required or any(re.search(owed.required, line.text) for line in self.guard.lines[log:])
 
     def check_count(self, owed, new, scheduled, start):
-        kind, most = self.phase, owed.most + scheduled
+        kind, most = self.phase, owed.most + scheduled + self.renewed(start)
         self.counts.setdefault(kind, []).append(len(new))
         expected = str(owed.least) if owed.least == most else f"{owed.least} to {most}"
         self.say(f"{self.number:4} {kind}: {len(new)} of {expected} points")
         if not owed.least <= len(new) <= most:
             reasons = [f"+{line.at - start:.2f} {line.text}" for line in self.guard.lines if line.at >= start]
             self.violation(f"{len(new)} new points, not {expected}: " + " | ".join(reasons[-8:]))
+
+    def renewed(self, start):
+        """Fulls that the agent took since then to end a chain that had become heavy."""
+        return sum(line.at >= start and bool(RENEWAL.search(line.text)) for line in list(self.guard.lines))
 
     def check_log(self, owed, since):
         complaints = self.guard.complaints(since)
