@@ -19,8 +19,8 @@ struct HoldfastCommand: ParsableCommand {
       """,
     version: holdfastVersion,
     subcommands: [
-      Create.self, List.self, Show.self, Verify.self, Restore.self, Delete.self, Cleanup.self, Compact.self,
-      Accept.self, Drill.self, Query.self, Diff.self,
+      Create.self, List.self, Show.self, Verify.self, Restore.self, Undo.self, Guard.self, Delete.self, Cleanup.self,
+      Compact.self, Accept.self, Pin.self, Unpin.self, Drill.self, Query.self, Diff.self,
       Stats.self, Agent.self, Init.self, Config.self, Schedule.self, Doctor.self,
     ])
 }

@@ -33,9 +33,11 @@ struct FaultSweep: Sendable {
     return faults
   }
 
-  func sweep(_ kind: Kind) throws {
+  /// - Parameter file: only at steps that concern files of such a name, and at those after them; the rest is swept elsewhere.
+  func sweep(_ kind: Kind, near file: String? = nil) throws {
     let fault = Self.fault(kind)
-    for step in try cleanRun().places(for: fault) {
+    let clean = try cleanRun()
+    for step in clean.places(for: fault) where clean.isNear(file, step) {
       let bed = try TestBed()
       let point = try prepare(bed)
       let faults = StepFaults(failAt: step, fault)
@@ -53,11 +55,12 @@ struct FaultSweep: Sendable {
     }
   }
 
-  func powerLoss(seeds: Range<UInt64>) throws {
+  /// - Parameter file: as of ``sweep(_:near:)``.
+  func powerLoss(seeds: Range<UInt64>, near file: String? = nil) throws {
     let counting = StepFaults()
     let world = try TestBed()
     try work(world.service(files: counting), prepare(world))
-    for step in counting.placesForPowerLoss {
+    for step in counting.placesForPowerLoss where counting.isNear(file, step) {
       for seed in seeds {
         let bed = try TestBed()
         let point = try prepare(bed)
@@ -84,6 +87,15 @@ struct FaultSweep: Sendable {
     case .noSpace: .error(ENOSPC)
     case .diskStaysFull: .error(ENOSPC, persistent: true)
     }
+  }
+}
+
+extension StepFaults {
+  fileprivate func isNear(_ file: String?, _ step: Int) -> Bool {
+    guard let file else { return true }
+    // Steps count from 1; the last of a loss of power comes after all.
+    let around = steps.dropFirst(max(0, step - 2)).prefix(2)
+    return step > steps.count || around.contains { $0.contains(file) }
   }
 }
 

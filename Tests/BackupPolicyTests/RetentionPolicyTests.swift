@@ -84,6 +84,19 @@ import Testing
     check("GGGs", "--kk", RetentionPolicy(maxBackups: 5).graceOf(days: 2))
   }
 
+  @Test func whatBuildsOnAPinnedFullStaysWithIt() {
+    check("siisiis", "------k", RetentionPolicy(keepLast: 1))
+    check("s*iisiis", "kkk---k", RetentionPolicy(keepLast: 1))
+    // A pinned incremental keeps what it needs, and no more.
+    check("si*isiis", "kk----k", RetentionPolicy(keepLast: 1))
+  }
+
+  @Test func guardPointsStayUntilTheyAreUnpinnedAndOld() {
+    check("G*ss", "k-k", RetentionPolicy(keepLast: 1), daysLater: 99)
+    check("Gss", "--k", RetentionPolicy(keepLast: 1), daysLater: 99)
+    check("Gss", "k-k", RetentionPolicy(keepLast: 1))
+  }
+
   @Test func pinnedPointsStayAndAreNotCounted() {
     check("s*ssss", "k--kk", RetentionPolicy(keepLast: 2))
     check("sss*s*s*", "-kkkk", RetentionPolicy(keepLast: 1))

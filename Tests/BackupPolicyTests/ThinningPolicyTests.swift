@@ -24,6 +24,20 @@ struct ThinningPolicyTests {
     #expect(history.plan(seconds: 3 * hour).steps.isEmpty)
   }
 
+  @Test("a pinned point is neither merged into another nor rewritten, and what is below it is thinned all the same")
+  func pinned() {
+    var history = ThinningHistory()
+    history.add("full", seconds: 0)
+    for second in 1...9 { history.add("incremental", seconds: Int64(second)) { $0.isPinned = second == 5 } }
+    let plan = history.plan(seconds: 2 * hour)
+    let pinned = history.points[5].id
+    #expect(plan.steps.allSatisfy { !$0.removed.contains(pinned) && $0.survivor != pinned })
+    #expect(history.apply(plan) == nil)
+    #expect(history.times == [4, 5, 9])
+    #expect(history.apply(history.plan(seconds: 30 * day)) == nil)
+    #expect(history.times == [4, 5, 9])
+  }
+
   @Test("nine days of a point every five minutes, thinned every hour")
   func days() {
     let pause = 5 * minute

@@ -18,6 +18,7 @@ struct Point: Decodable {
   var parentId: String?
   var chainId: String?
   var pagesStored: Int?
+  var pinned: Bool
   /// Where something is odd.
   var problems: [String]?
 }

@@ -113,6 +113,7 @@ extension ThinningPoint {
       pagesStored: metadata.pagesStored ?? metadata.pageCount ?? 0, pageCount: metadata.pageCount ?? 0,
       pageSize: metadata.pageSize ?? 0)
     verified = metadata.verified
+    isPinned = metadata.pinned
     isAnnotated = !metadata.tags.isEmpty || metadata.description != nil
   }
 }

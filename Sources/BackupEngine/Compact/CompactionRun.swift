@@ -32,6 +32,7 @@ struct CompactionRun {
     let index = try repository.index()
     links = try (step.removed + [step.survivor].compactMap { $0 }).reversed().map { id in
       guard let point = try index.point(id), index.names[id]?.count == 1, point.isIncremental, !point.isDamaged,
+        !point.metadata.pinned,
         point.metadata.status == .completed || point.metadata.status == .verified,
         point.metadata.parentID == known[id],
         let archive = try repository.files.status(repository.path(point.name.text))
@@ -61,6 +62,8 @@ struct CompactionRun {
     let going = Set(step.removed)
     let own = going.union([step.survivor].compactMap { $0 })
     let index = try repository.index()
+    let pins = try repository.pins.read()
+    if let pinned = own.first(where: { pins[$0] == true }) { throw Self.changed(pinned) }
     for id in index.names.keys where !own.contains(id) {
       guard let parent = try known[id] ?? index.point(id)?.metadata.parentID, going.contains(parent) else { continue }
       throw HoldfastError(.factsChanged, "\(id) builds on \(parent), which was to go", hint: "run the command again")

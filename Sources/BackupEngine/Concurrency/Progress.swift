@@ -36,7 +36,7 @@ package final class Progress: Sendable {
   package var isStopped: Bool { stopped.load(ordering: .relaxed) }
 
   /// - Throws: `interrupted` after ``stop()``.
-  func check() throws {
+  package func check() throws {
     if isStopped { throw HoldfastError(.interrupted, "interrupted") }
   }
 }

@@ -46,6 +46,7 @@ extension CreateRequest {
     let name = ArchiveName(id: id, content: content, compressed: compress, encrypted: encrypt)
     var metadata = PointMetadata(id: id, filename: name.text, created: created)
     metadata.backupType = backupType
+    metadata.pinned = metadata.isPinnedByType
     metadata.encrypted = encrypt
     metadata.compressed = compress
     metadata.cipher = encrypt ? cipher : nil

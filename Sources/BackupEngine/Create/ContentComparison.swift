@@ -12,14 +12,17 @@ extension BackupService {
   package func holds(
     _ point: StoredPoint, contentOf snapshot: DatabaseSnapshot, progress: Progress = Progress()
   ) throws -> Bool? {
-    let source = SnapshotSource(snapshot: snapshot)
+    try holds(point, contentOf: SnapshotSource(snapshot: snapshot), progress)
+  }
+
+  func holds(_ point: StoredPoint, contentOf source: some ImageSource, _ progress: Progress) throws -> Bool? {
     guard source.pageCount > 0, let recorded = try? RecordedDigest(point, in: repository()) else { return nil }
     guard recorded.pageSize == source.pageSize, recorded.pageCount == source.pageCount else { return false }
     return try Self.digest(of: source, recorded.secret, progress) == recorded.digest
   }
 
   private static func digest(
-    _ source: SnapshotSource, secret: PageDigest.Secret, from start: Int64, into buffer: UnsafeMutableRawBufferPointer
+    _ source: some ImageSource, secret: PageDigest.Secret, from start: Int64, into buffer: UnsafeMutableRawBufferPointer
   ) throws -> PageDigest {
     var digest = PageDigest()
     try source.read(at: start, into: buffer)
@@ -30,7 +33,7 @@ extension BackupService {
   }
 
   private static func digest(
-    of source: SnapshotSource, _ secret: PageDigest.Secret, _ progress: Progress
+    of source: some ImageSource, _ secret: PageDigest.Secret, _ progress: Progress
   ) throws -> [UInt8] {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
     defer { buffer.deallocate() }

@@ -72,6 +72,7 @@ extension ArchiveHeader {
     overwrite(&metadata)
     metadata.compressedSize = archiveSize
     metadata.backupType = text(Tag.backupType.rawValue) ?? "manual"
+    metadata.pinned = metadata.isPinnedByType
     metadata.description = text(Tag.description.rawValue)
     metadata.tags = list(.tags) ?? []
     metadata.schemaVersion = text(Tag.schemaVersion.rawValue)

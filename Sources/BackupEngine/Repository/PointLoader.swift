@@ -8,6 +8,8 @@ struct PointLoader {
   let state: HostState?
   /// The repository's salt: deriving for it is paid once.
   let knownSalt: [UInt8]?
+  /// What the ledger says, which wins.
+  let pins: [PointID: Bool]
 
   /// - Parameter names: the archives with this ID; more than one only where somebody put another beside ours.
   func load(_ names: [ArchiveName]) -> StoredPoint {
@@ -19,6 +21,7 @@ struct PointLoader {
       point.problems.append("another file has the same ID and is ignored: \(others)")
     }
     authenticate(&point, (try? chosen.1.get())?.sealed)
+    if let pinned = pins[point.id] { point.metadata.pinned = pinned }
     return point
   }
 
@@ -26,6 +29,7 @@ struct PointLoader {
   func orphan(_ id: PointID) -> StoredPoint? {
     guard case .success(var metadata?) = metadata(id), let name = ArchiveName(metadata.filename) else { return nil }
     metadata.status = .failed
+    if let pinned = pins[id] { metadata.pinned = pinned }
     return StoredPoint(
       name: name, metadata: metadata, problems: ["the archive \(metadata.filename) is missing"], archiveMissing: true)
   }

@@ -53,6 +53,7 @@ extension PointMetadata {
     tables = try keys.integer("tables", 0...Int64(UInt32.max)).map { UInt32($0) }
     anomalies = try keys.texts("anomalies")
     acceptedAt = try keys.optional("accepted_at", Timestamp.init(iso8601:))
+    pinned = try keys.bool("pinned") ?? isPinnedByType
     durationMS = try keys.integer("duration_ms", 0...Int64.max)
     holdfastVersion = try keys.text("holdfast_version")
   }

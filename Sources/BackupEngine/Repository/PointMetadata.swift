@@ -72,6 +72,8 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var anomalies: [String] = []
   /// When somebody said that this was meant; nil where nobody did.
   public package(set) var acceptedAt: Timestamp?
+  /// Whether it stays until somebody unpins it.
+  public package(set) var pinned = false
   /// See ``PointContent/tableMarks``; only in the archive's header.
   package var tableMarks: Set<UInt32> = []
   /// The version that wrote it; nil in directories of the original service.
@@ -146,6 +148,7 @@ extension PointMetadata {
     keys["tables"] = .optional(tables)
     keys["anomalies"] = .array(anomalies.map { .string($0) })
     keys["accepted_at"] = .optional(acceptedAt?.iso8601)
+    keys["pinned"] = .bool(pinned)
     keys["duration_ms"] = .optional(durationMS)
     keys["holdfast_version"] = .optional(holdfastVersion)
     return .object(keys)

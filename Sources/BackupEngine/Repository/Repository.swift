@@ -52,7 +52,7 @@ package final class Repository: Sendable {
   private func loader() throws -> PointLoader {
     PointLoader(
       folder: folder, files: files, credentials: credentials, state: try hostState(),
-      knownSalt: storedIdentity()?.salt)
+      knownSalt: storedIdentity()?.salt, pins: pins.entries())
   }
 
   /// One point; nil where there is none. Costs one listing, and what the links of its chain cost.

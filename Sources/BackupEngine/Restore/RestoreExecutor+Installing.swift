@@ -95,6 +95,7 @@ extension RestoreExecutor {
     }
     defer { hold?.release() }
     try put(staged)
+    if installing == .begun { installing = .done }
     // From here on the old side files must never come back: they would be applied to the new file.
     let aside = movedAside.map(\.from)
     movedAside = []

@@ -29,6 +29,10 @@ final class RestoreExecutor {
   var movedAside: [(from: String, to: String)] = []
   /// Whether the database is, or was, about to change, and whether it did.
   var installing = Installing.notYet
+  /// The restore as the repository notes it, once the database is about to change.
+  var note: RestoreNote?
+  /// See ``RestoreNote/rewrittenBytes``.
+  var rewrittenBytes: [UInt8]?
 
   var files: any FileOperations { environment.files }
   var target: String { plan.facts.target.path }
@@ -173,6 +177,7 @@ final class RestoreExecutor {
       point, beside: target, repository: repository, environment: environment, progress: progress,
       verify: plan.request.verifyFirst, acceptUnauthenticated: plan.request.acceptUnauthenticated)
     self.staged = staged
+    rewrittenBytes = try staged.rewrittenBytes()
     switch RestorePolicy.confirm(plan, staged: try staged.facts()) {
     case .proceed(let confirmed): plan = confirmed
     case .refuse(let refusal): throw refusal.error
@@ -188,17 +193,6 @@ final class RestoreExecutor {
       warnings.append(warning)
     } else if let digest = staged.archive.digest {
       memo.remember(digest, kind, at: environment.now())
-    }
-  }
-
-  /// The note is a convenience (`undo` will read it): the database is restored already, so failing to write it is a warning.
-  private func record() {
-    finishMark()
-    do {
-      try RestoreLog(repository: repository).append(
-        point: point.id, target: target, install: plan.install.rawValue, safety: safety?.id, at: environment.now())
-    } catch {
-      warnings.append("the restore was not noted in the repository: \(error)")
     }
   }
 }

@@ -122,6 +122,14 @@ final class StagedImage {
     }
   }
 
+  /// The bytes of page 1 that installing it may change; nil for an empty image.
+  func rewrittenBytes() throws -> [UInt8]? {
+    guard archive.imageSize > 0 else { return nil }
+    var head = [UInt8](repeating: 0, count: 100)
+    _ = try head.withUnsafeMutableBytes { try files.read(file, into: $0, at: 0) }
+    return LiveInstall.rewrittenBytes.joined().map { head[$0] }
+  }
+
   /// Gives the image the journal-version bytes (18 and 19 of page 1) of the database that it goes into: SQLite would switch the
   /// running applications' journal mode otherwise.
   func setJournalVersion(_ version: (UInt8, UInt8)) throws {

@@ -15,12 +15,13 @@ extension BackupService {
   /// What removing a point would take away.
   ///
   /// - Parameter withChildren: the points that need it go with it.
-  /// - Throws: `refused` where others need it and are not to go.
+  /// - Throws: `refused` where others need it and are not to go, and where one of them is pinned.
   package func planDelete(_ reference: String, withChildren: Bool = false) throws -> RemovalPlan {
     let repository = try repository()
     let point = try repository.point(reference)
     let children = try repository.points().descendants(of: point.id)
     guard withChildren || children.isEmpty else { throw Self.refusal(point.id, neededBy: children) }
+    try Self.requireUnpinned([point] + children, for: point.id, repository)
     return RemovalPlan(point: point, points: children.reversed() + [point])
   }
 
@@ -40,6 +41,7 @@ extension BackupService {
         if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
           throw Self.newChild(child, plan.point.id)
         }
+        try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id, repository)
         for point in plan.points[start...].prefix(Self.batch) {
           guard let current = points.first(where: { $0.id == point.id }),
             current.metadata.sequence == point.metadata.sequence
@@ -67,6 +69,16 @@ extension BackupService {
       .refused, "cannot delete \(id): \(children.count) point\(children.count == 1 ? " needs" : "s need") it",
       hint:
         "holdfast delete --with-children \(id) removes them too; or delete these first, in this order: \(shown)\(more)")
+  }
+
+  private static func requireUnpinned(
+    _ points: [StoredPoint], for id: PointID, _ repository: Repository
+  ) throws {
+    let pins = try repository.pins.read()
+    guard let pinned = points.first(where: { pins[$0.id] ?? $0.metadata.pinned }) else { return }
+    let whose = pinned.id == id ? "it" : "\(pinned.id), which needs it,"
+    throw HoldfastError(
+      .refused, "cannot delete \(id): \(whose) is pinned", hint: "holdfast unpin \(pinned.id) lets it go")
   }
 
   private static func newChild(_ child: StoredPoint, _ id: PointID) -> HoldfastError {

@@ -81,12 +81,14 @@ extension BackupService {
     let points = try repository.points().filter { isProved($0, repository) }
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
+    let pins = try repository.pins.read()
     return zip(points, suspects).map { point, suspect in
       let metadata = point.metadata
       var fact = RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
-        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect, pinned: false,
+        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect,
+        pinned: pins[point.id] ?? metadata.pinned,
         tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
       fact.proven = proven.contains(point.id)
       return fact

@@ -87,7 +87,8 @@ extension RetentionPolicy {
     _ points: [RetentionPoint], _ family: PointFamily, _ calendar: Set<Int>, now: Timestamp,
     _ judgement: inout RetentionJudgement
   ) {
-    var staying = Set(calendar.map { family.top[$0] })
+    // Nobody pins a full to lose what builds on it.
+    var staying = Set(calendar.map { family.top[$0] } + points.indices.filter { points[$0].pinned })
     let followers = points.indices.filter { points[$0].followsItsFull }
     if !rules.calendar.isEmpty {
       let fresh = followers.filter { !points[$0].isOlder(than: Self.freshness, now: now) }

@@ -15,6 +15,8 @@ package struct ThinningPoint: Hashable, Sendable {
   package var proven = false
   /// Earlier than its predecessor, or in the future: its age means nothing.
   package var clockSuspect = false
+  /// It stays as it is until somebody unpins it.
+  package var isPinned = false
   /// Somebody gave it tags or a description, so that it means something to them.
   package var isAnnotated = false
   /// Of the archive.
@@ -47,7 +49,7 @@ extension ThinningPoint {
   /// Nothing is known against it, and this host vouches for it.
   var isSound: Bool { status == "completed" || status == "verified" }
   /// Others' pages may be merged into it: its content stays what it is.
-  var mayTakeOver: Bool { kind == "incremental" && parent != nil && isSound }
+  var mayTakeOver: Bool { kind == "incremental" && parent != nil && isSound && !isPinned }
   /// Whether thinning is about it at all: a change that nobody asked for by hand, and nobody gave a meaning.
   var isThinned: Bool {
     mayTakeOver && type == "change" && !isAnnotated && !clockSuspect

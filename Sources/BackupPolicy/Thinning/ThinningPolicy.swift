@@ -5,8 +5,8 @@
 ///   ``oneAnHour``; after that no incremental stays for its own sake, only the fulls.
 /// - The last of a minute or an hour is the last one in *this chain*, so that no chain depends on what becomes of another, and
 ///   it stays the same however often the rule is applied.
-/// - Thinning is about incrementals of changes. Whatever its age, a point stays that was asked for (manual, scheduled), has
-///   tags or a description, is damaged, odd, not authenticated, or has a clock that makes its age doubtful; so do the
+/// - Thinning is about incrementals of changes. Whatever its age, a point stays that was asked for (manual, scheduled), is
+///   pinned (then its archive stays as it is, too), has tags or a description, is damaged, odd, not authenticated, or has a clock that makes its age doubtful; so do the
 ///   newest point of all and the newest verified one.
 /// - A point that does not stay is merged into the next one that builds on it and stays. Where none of those that build on it
 ///   stays, nobody needs its pages, and it is removed with them: the end of a chain that is older than all limits, up to its

@@ -1,6 +1,10 @@
 import Glibc
 
 extension LiveInstall {
+  /// Where in page 1 `sqlite3_backup` sets anew what its destination has: journal version, change counter, schema cookie,
+  /// version-valid-for and the library's version.
+  package static let rewrittenBytes = [18..<20, 24..<28, 40..<44, 92..<100]
+
   /// Compares an image with a live database page for page, in one state of the latter.
   ///
   /// - Returns: the first page that differs, or nil. Bytes of page 1 that SQLite rewrites when it installs are left out.
@@ -19,10 +23,6 @@ extension LiveInstall {
 struct ImageComparison {
   private let left: DatabaseSnapshot
   private let right: DatabaseSnapshot
-
-  /// Journal version, change counter, schema cookie, version-valid-for and the library's version: what
-  /// `sqlite3_backup` sets anew in its destination.
-  private static let rewritten = [18..<20, 24..<28, 40..<44, 92..<100]
 
   init(_ left: DatabaseSnapshot, _ right: DatabaseSnapshot) {
     self.left = left
@@ -53,7 +53,7 @@ struct ImageComparison {
     try left.read(first: first, count: count, into: one)
     try right.read(first: first, count: count, into: two)
     if first == 1 {
-      for index in Self.rewritten.joined() { one[index] = two[index] }
+      for index in LiveInstall.rewrittenBytes.joined() { one[index] = two[index] }
     }
     guard memcmp(one.baseAddress!, two.baseAddress!, one.count) != 0 else { return nil }
     let page = (0..<count).first { memcmp(one.baseAddress! + $0 * size, two.baseAddress! + $0 * size, size) != 0 }

@@ -9,7 +9,7 @@ struct Cleanup: ParsableCommand {
     discussion: """
       The rules are restic's: what one of them keeps, stays. A flag replaces all rules that are configured. --keep, \
       --retention-days and --max-backups count manual and scheduled fulls, rules of the calendar see all backups, in the zone \
-      that timezone names. Whatever the rules say, the newest verified backup stays, and so does a safety backup that is \
+      that timezone names. Whatever the rules say, the newest verified backup stays, and so do pinned ones, a safety backup that is \
       younger than a week, what an anomalous backup holds (see holdfast accept), and what others need. --dry-run shows \
       every backup with the reasons.
       """)

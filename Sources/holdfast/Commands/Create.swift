@@ -15,6 +15,9 @@ struct Create: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Tags, one or more.")
   var tags: [String] = []
 
+  @Flag(help: "Keep it until holdfast unpin.")
+  var pin = false
+
   @Flag(help: "Only what changed since the newest point, or all of it (--full, the default).")
   var kind = Kind.full
 
@@ -29,8 +32,9 @@ struct Create: ParsableCommand {
     let service = try selection.service(request.encrypt ? .needed : .optional)
     let (point, news) = try options.output.working { progress, _ in
       let (stored, news) = try store(request, service, progress)
+      if pin { try service.setPin(true, of: stored.id.text) }
       if verify { _ = try service.verify(stored.id.text, progress: progress) }
-      return (verify ? try service.point(stored.id.text).metadata : stored, news)
+      return (verify || pin ? try service.point(stored.id.text).metadata : stored, news)
     }
     try options.console.show(
       point.json, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point, zone: selection.zone))

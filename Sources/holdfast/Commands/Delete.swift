@@ -6,7 +6,10 @@ import BackupPolicy
 struct Delete: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove one backup.",
-    discussion: "A backup that incrementals build on goes only with all of them, and with --with-children.")
+    discussion: """
+      A backup that incrementals build on goes only with all of them, and with --with-children; a \
+      pinned one only after holdfast unpin.
+      """)
 
   @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
   var id: String

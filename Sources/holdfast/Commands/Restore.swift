@@ -46,27 +46,11 @@ struct Restore: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    do {
-      let selection = try options.selection()
-      try restore(selection, selection.service(.needed, defaults: CreateRequest(selection.settings)))
-    } catch let refusal as RestoreRefusal {
-      try end(refusal)
-    } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
-      // Nobody confirmed it, or the staged image turned out to be one that must not go in.
-      try end(RestoreRefusal(error.code, error.message, hint: error.hint ?? ""))
+    let dialogue = RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Restore?")
+    guard table.isEmpty else {
+      return try dialogue.refusing { try restoreTables(reference.choose($0, $1, "restore"), $1) }
     }
-  }
-
-  private func restore(_ selection: Selection, _ service: BackupService) throws {
-    let chosen = try reference.choose(selection, service, "restore")
-    guard table.isEmpty else { return try restoreTables(chosen, service) }
-    let report = try plan(chosen, service)
-    guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
-    if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
-    try Confirmation(console: options.console, given: yes).require("Restore?")
-    let outcome = try options.output.working { progress, _ in try service.restore(report.plan, progress: progress) }
-    try options.console.show(
-      report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
+    try dialogue.run { try plan(reference.choose($0, $1, "restore"), $1) }
   }
 
   private func plan(_ chosen: ChosenPoint, _ service: BackupService) throws -> RestoreReport {
@@ -100,12 +84,5 @@ struct Restore: ParsableCommand {
       let counts = try restore.run()
       try options.console.show(report.json(counts), options.output.quiet ? [] : report.resultLines(counts))
     }
-  }
-
-  /// With `--json` a refusal is a result, as a plan is.
-  private func end(_ refusal: RestoreRefusal) throws {
-    guard options.console.json else { throw refusal.error }
-    try options.console.show(RestoreReport.json(refusal), [])
-    throw ExitCode(refusal.code.exitCode)
   }
 }

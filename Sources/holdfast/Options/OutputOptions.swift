@@ -24,11 +24,15 @@ struct OutputOptions: ParsableArguments {
 
   /// Runs engine work that may take long: with a progress bar on a terminal, and stopped cleanly by signals.
   ///
-  /// - Parameter body: its second argument takes the bar away, for those who print results while they work.
-  func working<Result>(_ body: (Progress, _ clear: () -> Void) throws -> Result) throws -> Result {
+  /// - Parameters:
+  ///   - listen: makes signals stop the work.
+  ///   - body: its second argument takes the bar away, for those who print results while they work.
+  func working<Result>(
+    listen: (Progress) -> Void = { Interruption.stops($0) }, _ body: (Progress, _ clear: () -> Void) throws -> Result
+  ) throws -> Result {
     let bar = ProgressBar(console)
     let progress = bar.map { bar in Progress { bar.show($0, $1, of: $2) } } ?? Progress()
-    Interruption.stops(progress)
+    listen(progress)
     defer { bar?.erase() }
     return try body(progress) { bar?.erase() }
   }

@@ -1,8 +1,8 @@
 import BackupEngine
 import BackupPolicy
 
-/// Incrementals of which long runs of the same kind are cut in the middle. What is odd by itself, or has a description or
-/// tags, always shows.
+/// Incrementals of which long runs of the same kind are cut in the middle. What is odd by itself, is pinned, or has a
+/// description or tags, always shows.
 struct FoldedRuns {
   enum Row {
     case point(Int)
@@ -41,7 +41,7 @@ struct FoldedRuns {
     init?(_ point: StoredPoint) {
       let metadata = point.metadata
       guard point.provenAt == nil, point.ownProblems.isEmpty, (metadata.description ?? "").isEmpty,
-        metadata.tags.isEmpty
+        metadata.tags.isEmpty, !metadata.pinned
       else { return nil }
       if let (link, _) = point.brokenChain {
         self = .behind(link)

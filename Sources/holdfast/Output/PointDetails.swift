@@ -89,6 +89,7 @@ struct PointDetails {
     for anomaly in metadata.allAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Accepted", metadata.acceptedAt.map(zone.wallClock))
     for hold in holds { addHold(hold, &fields) }
+    if metadata.pinned { fields.add("Pinned", "until holdfast unpin \(metadata.id)") }
     fields.add("Checksum", metadata.checksum.map { "sha256 \($0)" })
     fields.add("Digest", metadata.digest)
   }

@@ -30,7 +30,8 @@ struct PointLine {
 
   private var words: [String] {
     [
-      point.provenAt == nil ? "" : "✓ proven", metadata.description.map { "\"\($0)\"" } ?? "",
+      point.provenAt == nil ? "" : "✓ proven", metadata.pinned ? "pinned" : "",
+      metadata.description.map { "\"\($0)\"" } ?? "",
       metadata.tags.joined(separator: ", "),
     ].filter { !$0.isEmpty }
   }

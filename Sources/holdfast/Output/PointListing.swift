@@ -40,6 +40,7 @@ struct PointListing {
     fields.add("Records", metadata.totalRecords?.grouped)
     fields.add("Status", metadata.statusInWords)
     fields.add("Proven", provenAt.map { "by the drill of \(zone.wallClock($0))" })
+    if metadata.pinned { fields.add("Pinned", "until holdfast unpin \(metadata.id)") }
     for anomaly in metadata.openAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Description", metadata.description)
     fields.add("Tags", metadata.tags.joined(separator: ", "))

@@ -5,6 +5,8 @@ import BackupPolicy
 struct RestoreReport {
   let chosen: ChosenPoint
   let plan: RestorePlan
+  /// The restore that it takes back; nil for any other.
+  var undoes: RestoreNote?
 
   private var id: PointID { chosen.id }
 
@@ -14,7 +16,12 @@ struct RestoreReport {
     let steps = plan.steps.enumerated().map { number, step in
       "  \(number + 1). \(step.detail.printable)" + (step.bytes.map { " (\(ByteCount($0)))" } ?? "")
     }
-    return (chosen.choice.map { [$0.words, ""] } ?? []) + ["Restore of \(id) to \(target), \(manner)", ""] + steps
+    let undone = undoes.map {
+      ["Undoes the restore of \($0.point) on \(chosen.zone.wallClock($0.began))", ""]
+    }
+    return (chosen.choice.map { [$0.words, ""] } ?? []) + (undone ?? []) + [
+      "Restore of \(id) to \(target), \(manner)", "",
+    ] + steps
       + warningLines(chosen.warnings + plan.warnings)
   }
 
@@ -52,12 +59,17 @@ struct RestoreReport {
   func json(_ outcome: RestoreOutcome?) -> JSONValue {
     let plan = outcome?.plan ?? plan
     let warnings = chosen.warnings + (outcome?.warnings ?? plan.warnings)
-    return chosen.adding(
-      to: .object([
-        "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome?.executed ?? false),
-        "safety_backup_id": .optional(outcome?.safetyBackupID?.text),
-        "warnings": .array(warnings.map { .string($0) }),
-      ]))
+    var keys: [String: JSONValue] = [
+      "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome?.executed ?? false),
+      "safety_backup_id": .optional(outcome?.safetyBackupID?.text),
+      "warnings": .array(warnings.map { .string($0) }),
+    ]
+    if let undoes {
+      keys["undoes"] = .object([
+        "backup_id": .string(undoes.point.text), "restored_at": .string(undoes.began.iso8601),
+      ])
+    }
+    return chosen.adding(to: .object(keys))
   }
 
   private static func json(_ plan: RestorePlan) -> JSONValue {

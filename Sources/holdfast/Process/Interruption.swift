@@ -28,7 +28,7 @@ enum Interruption {
   }
 
   /// `nohup` and shells' background jobs ignore signals on purpose; while one is blocked the kernel would keep it for us.
-  private static func isIgnored(_ signal: Int32) -> Bool {
+  static func isIgnored(_ signal: Int32) -> Bool {
     var action = sigaction()
     guard sigaction(signal, nil, &action) == 0 else { return false }
     // SIG_IGN is the number 1 in a pointer's place, which Swift does not import as a comparable value.

@@ -1,0 +1,49 @@
+import BackupPolicy
+
+/// `.metadata/pins.json`: which points somebody pinned, and which guard points somebody unpinned.
+///
+/// A point's own metadata says it too, but is derived from its archive when it is lost. A guard point is pinned by its type, which
+/// the header of an `aes-256-gcm` archive proves: losing all but that pins it again, and never frees it. Where the ledger is lost or
+/// damaged, what the metadata says holds, and the next change writes the ledger anew from it.
+struct PinLedger {
+  let folder: String
+  let files: any FileOperations
+
+  private var path: String { "\(folder)/.metadata/pins.json" }
+  private static let limit = 4 << 20
+
+  /// What is said of points here; nothing of most. What cannot be read says nothing: a listing or a restore does without.
+  func entries() -> [PointID: Bool] { (try? read()) ?? [:] }
+
+  /// The same for those who remove or write, and must not overlook a pin.
+  ///
+  /// - Throws: where the ledger is there and the disk does not give it. A damaged one says nothing.
+  func read() throws -> [PointID: Bool] {
+    guard let bytes = try files.contents(path, limit: Self.limit), case .object(let keys) = JSONValue(parsing: bytes)
+    else { return [:] }
+    func ids(_ key: String) -> [PointID] {
+      guard case .array(let items)? = keys[key] else { return [] }
+      return items.compactMap { if case .string(let text) = $0 { PointID(text) } else { nil } }
+    }
+    let unpinned = Dictionary(ids("unpinned").map { ($0, false) }, uniquingKeysWith: { first, _ in first })
+    // A point on both lists stays.
+    return unpinned.merging(ids("pinned").map { ($0, true) }) { $1 }
+  }
+
+  /// Writes that a point is pinned or not, flushed. Needs the exclusive lock.
+  ///
+  /// - Parameter points: every point of the repository. Of those that are gone nothing is kept.
+  func record(_ id: PointID, _ pinned: Bool, _ points: [StoredPoint]) throws {
+    var told = try read()
+    told[id] = pinned
+    // Where the ledger was lost, the metadata knows.
+    let pins = points.map { ($0.id, told[$0.id] ?? ($0.metadata.pinned ? true : nil)) }
+    func list(_ pinned: Bool) -> JSONValue { .array(pins.filter { $0.1 == pinned }.map { .string($0.0.text) }) }
+    try files.replace(path, with: JSONValue.object(["pinned": list(true), "unpinned": list(false)]).encoded())
+  }
+}
+
+extension PointMetadata {
+  /// Unless somebody said otherwise.
+  var isPinnedByType: Bool { backupType == BackupType.guard.rawValue }
+}

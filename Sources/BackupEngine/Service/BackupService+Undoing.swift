@@ -1,0 +1,88 @@
+import BackupPolicy
+import Glibc
+import SQLitePages
+
+extension BackupService {
+  /// What undoing the last restore into the database would do: a plan like that of any restore, with what to know about the
+  /// undoing among its warnings. ``execute(_:progress:)`` carries it out.
+  ///
+  /// The plan makes a safety backup, so that undoing twice brings back what was undone.
+  ///
+  /// - Throws: `HoldfastError`: `refused` where there is nothing to undo, `pointNotFound` where the safety backup of the last
+  ///   restore is gone, and what a plan of a restore throws.
+  public func planUndo() async throws -> RestorePlan {
+    try await BlockingWork.run("plan an undo") { progress in
+      switch try self.planUndo(progress: progress) {
+      case .plan(let plan): plan
+      case .refuse(let refusal): throw refusal.error
+      }
+    }
+  }
+
+  package func planUndo(progress: Progress = Progress()) throws -> RestoreDecision {
+    try planUndoing(progress: progress).decision
+  }
+
+  /// - Returns: also the restore that it undoes, where there is one.
+  package func planUndoing(progress: Progress) throws -> (decision: RestoreDecision, undoes: RestoreNote?) {
+    let database = try requireDatabase().resolvingLinks
+    let facts = try undoFacts(database, progress)
+    switch UndoPolicy.decide(facts) {
+    case .refuse(let refusal): return (.refuse(refusal), facts.last)
+    case .restore(let id, let warnings):
+      try requireKey(to: point(id.text))
+      let decision = try planRestore(RestoreRequest(pointID: id, target: .database(path: database)))
+      guard case .plan(var plan) = decision else { return (decision, facts.last) }
+      plan.warnings = warnings + plan.warnings
+      return (.plan(plan), facts.last)
+    }
+  }
+
+  private func undoFacts(_ database: String, _ progress: Progress) throws -> UndoFacts {
+    let repository = try repository()
+    var newest: UndoFacts?
+    for restore in try RestoreLog(repository: repository).restores(into: database) {
+      let facts = try undoFacts(database, restore, repository, progress)
+      guard facts.wasInVain else { return facts }
+      newest = newest ?? facts
+    }
+    return newest ?? UndoFacts(database: database, last: nil)
+  }
+
+  private func undoFacts(
+    _ database: String, _ last: RestoreNote, _ repository: Repository, _ progress: Progress
+  ) throws -> UndoFacts {
+    var facts = UndoFacts(database: database, last: last)
+    guard let id = last.safety, let safety = try repository.stored(id), !safety.archiveMissing else { return facts }
+    facts.safety = safety.name.content == .raw ? .rawCopy : .there
+    if facts.safety == .there { facts.content = try content(of: database, last, safety, repository, progress) }
+    return facts
+  }
+
+  /// A database that cannot be read may be the very reason for undoing: then it is not known.
+  private func content(
+    of database: String, _ last: RestoreNote, _ safety: StoredPoint, _ repository: Repository, _ progress: Progress
+  ) throws -> UndoFacts.Content {
+    do {
+      let connection = try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
+      defer { environment.close(connection) }
+      let snapshot = try DatabaseSnapshot(
+        connection, scratchPath: "\(repository.scratchFolder())/.tmp-copy-\(getpid())",
+        patience: Int(environment.busyTimeout))
+      defer { snapshot.end() }
+      let source = SnapshotSource(snapshot: snapshot)
+      if let restored = try repository.stored(last.point), let original = last.rewrittenBytes,
+        let same = try holds(restored, contentOf: RestoredSource(base: source, original: original), progress)
+      {
+        if same { return .asRestored }
+        return try holds(safety, contentOf: source, progress) == true ? .asBefore : .changed
+      }
+      return try holds(safety, contentOf: source, progress) == true ? .asBefore : .unknown
+    } catch let error as HoldfastError where error.code == .interrupted {
+      throw error
+    } catch {
+      environment.logger.debug("\(database) cannot be compared with what was restored: \(error)")
+      return .unknown
+    }
+  }
+}

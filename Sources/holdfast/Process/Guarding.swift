@@ -1,0 +1,71 @@
+import BackupEngine
+import BackupPolicy
+
+/// A command between a backup and, where it fails, a rollback.
+struct Guarding {
+  let service: BackupService
+  let relay: SignalRelay
+  let command: GuardedCommand
+  let point: PointMetadata
+  let rollsBack: Bool
+  let restore: RestoreCommandLine
+  /// The clocks that times are shown by.
+  let zone: ZoneRules
+  let output: GuardOutput
+
+  /// Where the rollback failed, as `timeout` and others say that they failed themselves.
+  private static let rollbackFailed: Int32 = 125
+
+  /// - Returns: the exit status.
+  /// - Throws: ``GuardedCommand/Unusable`` and `interrupted` where the command was not started.
+  func run() throws -> Int32 {
+    var result = GuardResult(point: point, program: command.name, restore: restore)
+    // A report that cannot be written is told before the command does its work, not after.
+    try output.report(result)
+    output.say(["Stored \(point.id), verified; it is pinned until holdfast unpin \(point.id)"])
+    let terminal = TerminalModes()
+    let process = try relay.starting { try command.start(mask: relay.originalMask) }
+    let ending = try CommandEnding.wait(for: process) { relay.stops(Progress()) }
+    result.ending = ending
+    if case .killed = ending { terminal?.restore() }
+    if !ending.succeeded { result.rollback = settle(ending) }
+    output.finish(result)
+    if case .failed? = result.rollback { return Self.rollbackFailed }
+    return ending.status
+  }
+
+  private func settle(_ ending: CommandEnding) -> GuardResult.Rollback? {
+    output.tell(["holdfast: \(command.name.printable) \(ending.words)"])
+    guard rollsBack else {
+      output.tell(["holdfast: hint: this brings the database back to what it was before:", "  \(restore.text)"])
+      return nil
+    }
+    do {
+      return try rollBack()
+    } catch {
+      let error = GuardResult.error(error)
+      output.tell(["holdfast: error: the rollback failed: \(error.message.printable)"])
+      if let hint = error.hint { output.tell(["holdfast: hint: \(hint.printable)"]) }
+      output.tell(["holdfast: hint: this tries it again:", "  \(restore.text)"])
+      return .failed(error)
+    }
+  }
+
+  private func rollBack() throws -> GuardResult.Rollback {
+    let request = RestoreRequest(pointID: point.id, target: .database(path: try service.requireDatabase()))
+    let plan =
+      switch try service.planRestore(request) {
+      case .plan(let plan): plan
+      case .refuse(let refusal): throw refusal
+      }
+    let chosen = ChosenPoint(point: try service.point(point.id.text), choice: nil, zone: zone)
+    let report = RestoreReport(chosen: chosen, plan: plan)
+    output.say(report.planLines + [""])
+    let outcome = try output.options.working(listen: relay.stops) { progress, _ in
+      try service.restore(plan, progress: progress)
+    }
+    output.say(report.resultLines(outcome))
+    output.say(["  holdfast undo brings that back"])
+    return .done(report.json(outcome))
+  }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+
+/// What `restore` and `undo` have in common: a plan that is shown, a question, and the plan carried out.
+struct RestoreDialogue {
+  let options: ServiceOptions
+  let dryRun: Bool
+  let yes: Bool
+  let question: String
+
+  /// - Parameter plan: throws a `RestoreRefusal` where the restore is refused.
+  func run(_ plan: (Selection, BackupService) throws -> RestoreReport) throws {
+    try refusing { selection, service in try go(plan(selection, service), service) }
+  }
+
+  /// Does `body`, and prints its refusals as a restore's.
+  func refusing(_ body: (Selection, BackupService) throws -> Void) throws {
+    do {
+      let selection = try options.selection()
+      try body(selection, selection.service(.needed, defaults: CreateRequest(selection.settings)))
+    } catch let refusal as RestoreRefusal {
+      try end(refusal)
+    } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
+      // Nobody confirmed it, or the staged image turned out to be one that must not go in.
+      try end(RestoreRefusal(error.code, error.message, hint: error.hint ?? ""))
+    }
+  }
+
+  private func go(_ report: RestoreReport, _ service: BackupService) throws {
+    guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
+    if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
+    try Confirmation(console: options.console, given: yes).require(question)
+    let outcome = try options.output.working { progress, _ in try service.restore(report.plan, progress: progress) }
+    try options.console.show(
+      report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
+  }
+
+  /// With `--json` a refusal is a result, as a plan is.
+  private func end(_ refusal: RestoreRefusal) throws {
+    guard options.console.json else { throw refusal.error }
+    try options.console.show(RestoreReport.json(refusal), [])
+    throw ExitCode(refusal.code.exitCode)
+  }
+}

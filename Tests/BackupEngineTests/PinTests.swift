@@ -1,0 +1,295 @@
+import BackupEngine
+import BackupPolicy
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("pins")
+struct PinTests {
+  /// What `guard` stores before it runs a command.
+  private func makeGuard(_ bed: TestBed, _ secret: TestBed.Secret = .key) throws -> PointID {
+    var request = CreateRequest()
+    request.encrypt = secret != .none
+    return try bed.service(secret).createGuard(request).id
+  }
+
+  private func isPinned(_ bed: TestBed, _ id: PointID, _ secret: TestBed.Secret = .key) throws -> Bool {
+    try bed.service(secret).point(id.text).metadata.pinned
+  }
+
+  private func remove(_ bed: TestBed, _ name: String) throws {
+    try SystemFileOperations().unlink(bed.folder.path("backups/.metadata/\(name)"))
+  }
+
+  @Test("cleanup, want of room and delete leave a pinned point, until it is unpinned")
+  func removal() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let service = bed.service()
+    let points = try (0..<4).map { _ in
+      bed.time.advance(seconds: 86400)
+      return try service.create(CreateRequest()).id
+    }
+    try service.setPin(true, of: points[0].text)
+    let policies = [RetentionPolicy(keepLast: 1), RetentionPolicy(minFreeSpace: .percent(99))]
+    for policy in policies {
+      let kept = try service.planCleanup(policy).keep.first
+      #expect(kept?.id == points[0] && kept?.reasons.contains("pinned") == true)
+    }
+    let refusal = #expect(throws: HoldfastError.self) { try service.delete(points[0].text) }
+    #expect(refusal?.code == .refused && refusal?.hint == "holdfast unpin \(points[0]) lets it go")
+    _ = try service.cleanup(policies[0])
+    #expect(try service.list().map(\.id) == [points[3], points[0]])
+    try service.setPin(false, of: points[0].text)
+    _ = try service.cleanup(policies[0])
+    #expect(try service.list().map(\.id) == [points[3]])
+  }
+
+  @Test("delete refuses what a pinned point needs, and a point that was pinned since the plan")
+  func deletion() throws {
+    let bed = try TestBed()
+    let points = try bed.makeChain(incrementals: 2)
+    let service = bed.service()
+    let plan = try service.planDelete(points[1].id.text, withChildren: true)
+    try service.setPin(true, of: points[2].id.text)
+    let refusal = #expect(throws: HoldfastError.self) { try service.planDelete(points[1].id.text, withChildren: true) }
+    #expect(
+      refusal?.code == .refused && refusal?.message.contains("\(points[2].id), which needs it, is pinned") == true)
+    let late = #expect(throws: HoldfastError.self) { try service.delete(plan) }
+    #expect(late?.code == .refused)
+    #expect(try service.list().count == 3)
+  }
+
+  @Test("a guard point is pinned whatever is lost beside its archive; unpinned only as long as something says so")
+  func lostGuardMetadata() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let id = try makeGuard(bed)
+    let metadata = try bed.service().point(id.text).metadata
+    #expect(metadata.pinned && metadata.verified && metadata.backupType == "guard")
+    try remove(bed, "\(id).json")
+    #expect(try isPinned(bed, id))
+    try remove(bed, "pins.json")
+    #expect(try isPinned(bed, id))
+    try bed.service().setPin(false, of: id.text)
+    try remove(bed, "\(id).json")
+    #expect(try !isPinned(bed, id))
+    // A backup writes the metadata anew that were lost.
+    _ = try bed.service().create(CreateRequest())
+    try remove(bed, "pins.json")
+    #expect(try !isPinned(bed, id))
+    try remove(bed, "\(id).json")
+    #expect(try isPinned(bed, id))
+  }
+
+  @Test(
+    "a plain guard point, whose archive says nothing, and any point that was pinned survive the loss of one of the two records"
+  )
+  func lostMetadata() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let guarded = try makeGuard(bed, .none)
+    try remove(bed, "\(guarded).json")
+    #expect(try isPinned(bed, guarded, .none))
+    let plain = try bed.service(.none).create(.change(encrypt: false)).id
+    try bed.service(.none).setPin(true, of: plain.text)
+    let before = try bed.folder.read("backups/.metadata/pins.json")
+    #expect(try bed.service(.none).setPin(true, of: plain.text).wasSo)
+    #expect(try bed.folder.read("backups/.metadata/pins.json") == before)
+    try remove(bed, "\(plain).json")
+    #expect(try isPinned(bed, plain, .none) && isPinned(bed, guarded, .none))
+  }
+
+  @Test(
+    "a ledger that is damaged is made anew from the metadata, with the next pin",
+    arguments: ["", "{\"pinned\": 7}", "x"])
+  func damagedLedger(_ text: String) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let points = try (0..<3).map { _ in try bed.service().create(CreateRequest()).id }
+    try bed.service().setPin(true, of: points[0].text)
+    try bed.folder.write("backups/.metadata/pins.json", Array(text.utf8))
+    #expect(try isPinned(bed, points[0]))
+    try bed.service().setPin(true, of: points[1].text)
+    for id in points { try remove(bed, "\(id).json") }
+    #expect(try points.map { try isPinned(bed, $0) } == [true, true, false])
+  }
+
+  @Test(
+    "keys of other versions survive, and a point that cannot be read now is pinned without being put on record as failed"
+  )
+  func rewriting() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let point = try bed.service().create(CreateRequest())
+    let path = "backups/.metadata/\(point.id).json"
+    let text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
+    try bed.folder.write(path, Array(text.replacing("{\n", with: "{\n  \"later\" : [1],\n", maxReplacements: 1).utf8))
+    try bed.service().setPin(true, of: point.id.text)
+    let rewritten = JSONValue(parsing: try bed.folder.read(path) ?? [])
+    guard case .object(let keys)? = rewritten else { throw BrokenPromise("no metadata") }
+    #expect(keys["later"] == .array([.integer(1)]) && keys["pinned"] == .bool(true))
+
+    let archive = try #require(try bed.folder.read("backups/\(point.filename)"))
+    try bed.folder.write("backups/\(point.filename)", Array("not an archive".utf8))
+    try bed.service().setPin(false, of: point.id.text)
+    try bed.folder.write("backups/\(point.filename)", archive)
+    let healed = try bed.service().point(point.id.text).metadata
+    #expect(!healed.pinned && healed.status == .completed)
+  }
+
+  @Test("compaction leaves a pinned link as it is, and merges what is on either side of it")
+  func compaction() throws {
+    let bed = try TestBed()
+    let points = try bed.makeChain(.key, .change(), incrementals: 6)
+    let before = try points.map { try bed.restored($0.id) }
+    try bed.service().setPin(true, of: points[3].id.text)
+    let archive = try bed.folder.read("backups/\(points[3].filename)")
+    bed.time.advance(seconds: 2 * 3600)
+    #expect(try bed.service().compact(ThinningPolicy()).skipped.isEmpty)
+    let left = try bed.service().list()
+    #expect(left.map(\.id) == [6, 3, 2, 0].map { points[$0].id })
+    #expect(try bed.folder.read("backups/\(points[3].filename)") == archive)
+    for number in [6, 3, 2, 0] { #expect(try bed.restored(points[number].id) == before[number]) }
+    try bed.service().setPin(false, of: points[3].id.text)
+    _ = try bed.service().compact(ThinningPolicy())
+    #expect(try bed.service().list().map(\.id) == [points[6].id, points[0].id])
+  }
+
+  /// Pins a point when the compaction asks for the lock the `turn`-th time.
+  private final class PinningHost: CompactionHost {
+    let service: BackupService
+    let id: PointID
+    let turn: Int
+    /// Whoever pins is killed before the metadata says it, too.
+    let isKilled: Bool
+    private let turns = Mutex(0)
+
+    init(_ service: BackupService, _ id: PointID, turn: Int, isKilled: Bool) {
+      (self.service, self.id, self.turn, self.isKilled) = (service, id, turn, isKilled)
+    }
+
+    func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
+      let now = turns.withLock {
+        $0 += 1
+        return $0
+      }
+      if now == turn { try pin() }
+      try service.repository().exclusively(patience: service.environment.repositoryPatience, body)
+    }
+
+    private func pin() throws {
+      guard isKilled else { return _ = try service.setPin(true, of: id.text) }
+      let ledger = JSONValue.object(["pinned": .array([.string(id.text)]), "unpinned": .array([])])
+      try service.environment.files.replace("\(service.folder)/.metadata/pins.json", with: ledger.encoded())
+    }
+
+    func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {}
+  }
+
+  @Test("a point that is pinned while it is being merged stays", arguments: [1, 2, 3], [true, false])
+  func race(turn: Int, isKilled: Bool) throws {
+    let bed = try TestBed()
+    let points = try bed.makeChain(.key, .change(), incrementals: 4)
+    bed.time.advance(seconds: 2 * 3600)
+    let host = PinningHost(bed.service(), points[2].id, turn: turn, isKilled: isKilled)
+    _ = try bed.service().compact(ThinningPolicy(), within: host)
+    #expect(try bed.service().list().map(\.id).contains(points[2].id))
+    #expect(try isPinned(bed, points[2].id))
+    for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified, "\(point.id)") }
+  }
+
+  @Test("a guard point of a damaged database is no guard: it is told, and not pinned")
+  func damagedDatabase() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 300)
+    var bytes = try #require(try bed.folder.read("app.db"))
+    for index in (4096 * 3)..<(4096 * 3 + 200) { bytes[index] = 0xff }
+    try bed.folder.write("app.db", bytes)
+    let error = #expect(throws: HoldfastError.self) { try makeGuard(bed) }
+    #expect(error?.code == .verificationFailed, "\(String(describing: error))")
+    #expect(try bed.service().list().map(\.metadata.pinned) == [false])
+  }
+}
+
+// MARK: - Faults
+
+private func pinning(_ pinned: Bool) -> FaultSweep {
+  FaultSweep(
+    prepare: { bed in
+      try bed.makeDatabase(rows: 60, bytes: 300)
+      let id = try bed.service().create(CreateRequest()).id
+      if !pinned { try bed.service().setPin(true, of: id.text) }
+      bed.time.advance(seconds: 60)
+      _ = try bed.service().create(CreateRequest())
+      return id
+    },
+    work: { service, id in try service.setPin(pinned, of: id!.text) },
+    check: { bed, finished in
+      try bed.requireSoundRepository(points: 2...2)
+      let oldest = try bed.service().list()[1].metadata
+      guard !finished || oldest.pinned == pinned else { throw BrokenPromise("pinned is \(oldest.pinned)") }
+      // The rules do what the record says.
+      let kept = try bed.service().planCleanup(RetentionPolicy(keepLast: 1)).keep
+      guard kept.contains(where: { $0.id == oldest.id }) == oldest.pinned else {
+        throw BrokenPromise("pinned is \(oldest.pinned), and kept are \(kept)")
+      }
+    })
+}
+
+private let guarding = FaultSweep(
+  prepare: { bed in
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    return nil
+  },
+  work: { service, _ in _ = try service.createGuard(CreateRequest()) },
+  check: { bed, finished in
+    if finished {
+      let metadata = try bed.service().list().first?.metadata
+      guard metadata?.pinned == true else { throw BrokenPromise("no pinned point") }
+    }
+    try bed.requireSoundRepository(points: finished ? 1...1 : 0...1)
+    try bed.requireDatabase(["first"])
+  })
+
+@Suite("a fault at every step of pinning")
+struct PinFaultTests {
+  @Test("of a pin", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  func pin(_ kind: FaultSweep.Kind) throws { try pinning(true).sweep(kind, near: ".metadata") }
+
+  @Test("of an unpin")
+  func unpin() throws { try pinning(false).sweep(.inputOutputError, near: ".metadata") }
+
+  /// Of a plain archive without its metadata the ledger alone knows.
+  private func makeForgotten(_ bed: TestBed) throws -> PointID {
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    var request = CreateRequest()
+    request.encrypt = false
+    let id = try bed.service(.none).create(request).id
+    try bed.service(.none).setPin(true, of: id.text)
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(id).json")
+    bed.time.advance(seconds: 86400)
+    _ = try bed.service(.none).create(request)
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(id).json")
+    return id
+  }
+
+  @Test("pins that cannot be read keep everything from being removed, and nobody from a listing")
+  func unread() throws {
+    let bed = try TestBed()
+    let id = try makeForgotten(bed)
+    let service = bed.service(.none)
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/pins.json")
+    try SystemFileOperations().makeFolder("\(bed.backups)/.metadata/pins.json")
+    #expect(throws: HoldfastError.self) { try service.cleanup(RetentionPolicy(keepLast: 1)) }
+    #expect(throws: HoldfastError.self) { try service.delete(id.text) }
+    #expect(throws: HoldfastError.self) { try service.setPin(true, of: id.text) }
+    #expect(try service.list().count == 2)
+  }
+
+  @Test("power lost, of a pin")
+  func powerLost() throws { try pinning(true).powerLoss(seeds: 0..<5) }
+
+  @Test("power lost, of a guard's backup")
+  func powerLostGuarding() throws { try guarding.powerLoss(seeds: 2..<4, near: "pins.json") }
+}

@@ -1,0 +1,196 @@
+import BackupEngine
+import BackupPolicy
+import SQLitePages
+import TestSupport
+import Testing
+
+/// Carries out what `undo` plans.
+@discardableResult
+private func undo(_ service: BackupService) throws -> RestoreOutcome {
+  switch try service.planUndo() {
+  case .plan(let plan): return try service.restore(plan)
+  case .refuse(let refusal): throw refusal.error
+  }
+}
+
+@Suite("undo")
+struct UndoTests {
+  /// A point with 60 rows and the marker "first", restored into a database with 80 rows and "second".
+  private func restored(journal: String = "wal") throws -> (bed: TestBed, point: PointID, safety: PointID) {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60, bytes: 300, journal: journal)
+    let point = try bed.service().create(CreateRequest()).id
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'second'; INSERT INTO entries(text) SELECT text FROM entries LIMIT 20")
+    let safety = try #require(try restoreInPlace(bed.service(), point).safetyBackupID)
+    bed.time.advance(seconds: 60)
+    return (bed, point, safety)
+  }
+
+  private func refusal(_ service: BackupService) throws -> RestoreRefusal {
+    guard case .refuse(let refusal) = try service.planUndo() else { throw BrokenPromise("not refused") }
+    return refusal
+  }
+
+  private func warnings(_ bed: TestBed) throws -> [String] {
+    guard case .plan(let plan) = try bed.service().planUndo() else { throw BrokenPromise("refused") }
+    return plan.warnings
+  }
+
+  @Test(
+    "brings back what the restore found, row for row; a second one brings back what was undone",
+    arguments: ["wal", "delete"])
+  func twice(journal: String) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60, bytes: 300, journal: journal)
+    let point = try bed.service().create(CreateRequest()).id
+    try bed.change("UPDATE marker SET text = 'second'; INSERT INTO entries(text) SELECT text FROM entries LIMIT 20")
+    let (first, second) = (bed.folder.path("first.db"), bed.folder.path("second.db"))
+    try bed.reference(to: second)
+    try restore(bed.service(), point, to: first)
+    // An application that stays open through all of it.
+    let reader = try DatabaseConnection(path: bed.database, access: .writer)
+    #expect(try reader.text("SELECT text FROM marker") == "second")
+    _ = try restoreInPlace(bed.service(), point)
+    for expected in ["second", "first", "second"] {
+      bed.time.advance(seconds: 1)
+      #expect(try undo(bed.service()).plan.install == .live)
+      #expect(try reader.text("SELECT text FROM marker") == expected)
+      #expect(try sameRows(bed.database, expected == "first" ? first : second))
+    }
+  }
+
+  @Test("warns of what was written since, and of nothing else", arguments: ["wal", "delete"])
+  func changes(journal: String) throws {
+    let (bed, _, _) = try restored(journal: journal)
+    #expect(try warnings(bed) == [])
+    // Opening, checkpointing and closing write pages, and change nothing.
+    try bed.change("PRAGMA wal_checkpoint(TRUNCATE)")
+    #expect(try warnings(bed) == [])
+    try bed.change("UPDATE entries SET text = 'changed' WHERE id = 7")
+    let warnings = try warnings(bed)
+    #expect(warnings.count == 1 && warnings[0].contains("was written to since the restore at 2023-11-16T14:31:22"))
+    try undo(bed.service())
+    #expect(try bed.marker() == "second")
+    // Nothing is lost by it.
+    try undo(bed.service())
+    let connection = try DatabaseConnection(path: bed.database, access: .observer)
+    #expect(try connection.text("SELECT text FROM entries WHERE id = 7") == "changed")
+  }
+
+  @Test("is refused where nothing was restored, and where nothing was kept of what was there")
+  func nothing() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let point = try bed.service().create(CreateRequest()).id
+    #expect(try refusal(bed.service()).reason.contains("no restore into \(bed.database) is noted"))
+    try restore(bed.service(), point, to: bed.folder.path("elsewhere.db"))
+    #expect(try refusal(bed.service()).code == .refused)
+    let request = RestoreRequest(pointID: point, target: .database(path: bed.database), safetyBackup: false)
+    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("refused") }
+    _ = try bed.service().restore(plan)
+    #expect(try refusal(bed.service()).reason.contains("kept nothing"))
+  }
+
+  @Test("is refused where the safety backup is gone, or is a copy of damaged files")
+  func gone() throws {
+    let (bed, point, safety) = try restored()
+    _ = try bed.service().delete(safety.text)
+    let missing = try refusal(bed.service())
+    #expect(missing.code == .pointNotFound && missing.reason.contains("\(safety) is gone"))
+    try bed.makeGarbage()
+    _ = try restoreInPlace(bed.service(), point)
+    #expect(try refusal(bed.service()).reason.contains("was damaged"))
+  }
+
+  @Test("is about this database, through links too, whatever was restored into another of the repository")
+  func otherDatabase() throws {
+    let (bed, point, safety) = try restored()
+    let other = bed.folder.path("other.db")
+    try bed.makeDatabase(at: other, rows: 5, marker: "other")
+    let service = bed.service(database: other)
+    #expect(try refusal(service).reason.contains("other.db"))
+    _ = try restoreInPlace(service, point)
+    _ = try Shell.run("ln", ["-s", bed.database, bed.folder.path("link.db")])
+    for path in [bed.database, bed.folder.path("link.db")] {
+      guard case .plan(let plan) = try bed.service(database: path).planUndo() else { throw BrokenPromise("refused") }
+      #expect(plan.pointID == safety && plan.target == bed.database)
+    }
+    try undo(service)
+    #expect(try bed.marker(at: other) == "other" && bed.marker() == "first")
+  }
+
+  @Test("goes by a log of older versions, and says where the log is damaged")
+  func log() throws {
+    let (bed, _, safety) = try restored()
+    let path = "backups/.metadata/restores.json"
+    let text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
+    #expect(text.contains("\"completed\" : true"))
+    let old = text.split(separator: "\n").filter { !$0.contains("completed") && !$0.contains("rewritten_bytes") }
+    try bed.folder.write(path, Array(old.joined(separator: "\n").utf8))
+    guard case .plan(let plan) = try bed.service().planUndo() else { throw BrokenPromise("refused") }
+    #expect(plan.pointID == safety && plan.warnings == [])
+    try bed.folder.write(path, Array("[".utf8))
+    let error = #expect(throws: HoldfastError.self) { try bed.service().planUndo() }
+    #expect(error?.code == .failed && error?.message.contains("restores.json is damaged") == true)
+    #expect(error?.hint?.contains("holdfast list") == true)
+  }
+
+  @Test("where the database is gone, it is put back")
+  func missing() throws {
+    let (bed, _, _) = try restored()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    #expect(try undo(bed.service()).plan.install == .replace)
+    #expect(try bed.marker() == "second")
+  }
+
+  @Test("a restore that failed is not one to undo")
+  func failed() throws {
+    let (bed, point, safety) = try restored()
+    let writer = try DatabaseConnection(path: bed.database, access: .writer)
+    try writer.execute("BEGIN IMMEDIATE")
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    #expect(error?.code == .busy)
+    try writer.execute("ROLLBACK")
+    guard case .plan(let plan) = try bed.service().planUndo() else { throw BrokenPromise("refused") }
+    #expect(plan.pointID == safety && plan.warnings == [])
+  }
+}
+
+// MARK: - Faults
+
+/// A restore at "first" over "second", which the work takes back.
+private let undoing = FaultSweep(
+  prepare: { bed in
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    let point = try bed.service().create(CreateRequest()).id
+    bed.time.advance(milliseconds: 60000)
+    try bed.change(
+      """
+      UPDATE marker SET text = 'second';
+      WITH RECURSIVE n(i) AS (SELECT 61 UNION ALL SELECT i + 1 FROM n WHERE i < 80)
+      INSERT INTO entries SELECT i, hex(randomblob(100)) FROM n
+      """)
+    _ = try restoreInPlace(bed.service(), point)
+    bed.time.advance(milliseconds: 60000)
+    return point
+  },
+  work: { service, _ in try undo(service) },
+  check: { bed, finished in
+    try bed.requireSoundRepository(points: finished ? 3...3 : 2...3)
+    try bed.requireDatabase(finished ? ["second"] : ["first", "second"])
+    // Wherever it stopped, the next one leads to the other state: it was undone, or it was not.
+    let before = try bed.marker()
+    bed.time.advance(milliseconds: 60000)
+    try undo(bed.service())
+    try bed.requireDatabase([before == "first" ? "second" : "first"])
+  })
+
+@Suite("a fault at every step of an undo")
+struct UndoFaultTests {
+  @Test("a fault", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  func fault(_ kind: FaultSweep.Kind) throws { try undoing.sweep(kind, near: "restores.json") }
+
+  @Test("power lost")
+  func powerLost() throws { try undoing.powerLoss(seeds: 0..<2, near: "restores.json") }
+}

@@ -1,0 +1,71 @@
+import TestSupport
+import Testing
+
+@testable import BackupPolicy
+
+@Suite("what undo does")
+struct UndoPolicyTests {
+  private static let restored = PointID(at: Timestamp(milliseconds: 1_700_000_000_000))
+  private static let safety = PointID(at: Timestamp(milliseconds: 1_700_000_060_000))
+
+  private func facts(
+    _ safety: UndoFacts.Safety = .there, _ content: UndoFacts.Content = .asRestored, complete: Bool = true,
+    keepsSafety: Bool = true
+  ) -> UndoFacts {
+    var note = RestoreNote(
+      point: Self.restored, target: "/srv/app.db", began: Timestamp(milliseconds: 1_700_000_061_000))
+    note.safety = keepsSafety ? Self.safety : nil
+    note.isComplete = complete
+    var facts = UndoFacts(database: "/srv/app.db", last: note)
+    (facts.safety, facts.content) = (safety, content)
+    return facts
+  }
+
+  private func refusal(_ facts: UndoFacts) -> RestoreRefusal? {
+    guard case .refuse(let refusal) = UndoPolicy.decide(facts) else { return nil }
+    return refusal
+  }
+
+  @Test("the safety backup of the last restore comes back, without a word where nothing was written since")
+  func plain() {
+    #expect(UndoPolicy.decide(facts()) == .restore(Self.safety, warnings: []))
+    #expect(UndoPolicy.decide(facts(.there, .unknown)) == .restore(Self.safety, warnings: []))
+  }
+
+  @Test("what was written since is worth a warning, and so is a restore that was killed")
+  func warnings() {
+    guard case .restore(_, let changed) = UndoPolicy.decide(facts(.there, .changed)),
+      case .restore(_, let killed) = UndoPolicy.decide(facts(.there, .asRestored, complete: false))
+    else {
+      Issue.record("refused")
+      return
+    }
+    #expect(changed.count == 1 && changed[0].contains("was written to since the restore"))
+    #expect(killed.count == 1 && killed[0].contains("was killed"))
+  }
+
+  @Test("without anything to go back to it is refused, each time with what to do instead")
+  func refusals() {
+    let refusals = [
+      (
+        refusal(UndoFacts(database: "/srv/app.db", last: nil)), HoldfastError.Code.refused,
+        "no restore into /srv/app.db"
+      ),
+      (refusal(facts(keepsSafety: false)), .refused, "kept nothing of what was there before"),
+      (refusal(facts(.gone, .unknown)), .pointNotFound, "\(Self.safety) is gone"),
+      (refusal(facts(.rawCopy)), .refused, "was damaged"),
+      (refusal(facts(.there, .asBefore)), .refused, "holds what it held before"),
+    ]
+    for (refusal, code, words) in refusals {
+      #expect(refusal?.code == code && refusal?.reason.contains(words) == true, "\(words)")
+      #expect(refusal?.hint.isEmpty == false)
+    }
+  }
+
+  @Test("only a restore that was killed before it changed anything was in vain")
+  func vain() {
+    #expect(facts(.there, .asBefore, complete: false).wasInVain)
+    #expect(!facts(.there, .asBefore).wasInVain)
+    #expect(!facts(.there, .changed, complete: false).wasInVain)
+  }
+}
