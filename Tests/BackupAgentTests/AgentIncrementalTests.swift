@@ -101,6 +101,25 @@ import TestSupport
     withExtendedLifetime(application) {}
   }
 
+  /// What `guard` stores beside the agent is no link of its chain, and what is written after it is stored.
+  @Test func aGuardPointIsNoLink() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await fill(harness)
+    try await harness.withAgent { _ in
+      try await harness.waitForPoints(1)
+      try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
+      try await harness.waitForRows(1)
+      _ = try harness.service.createGuard(CreateRequest())
+      try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (2)'); c.commit()")
+      try await harness.waitForRows(2)
+    }
+    let points = try harness.points()
+    #expect(points.map(\.kind) == ["full", "incremental", "full", "incremental"], "\(harness.log.lines)")
+    #expect(points[3].parentID == points[1].id)
+    #expect(try await harness.everyPointVerifies())
+  }
+
   @Test func nothingChangedIsNothingStored() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()

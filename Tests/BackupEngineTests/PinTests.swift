@@ -21,6 +21,34 @@ struct PinTests {
     try SystemFileOperations().unlink(bed.folder.path("backups/.metadata/\(name)"))
   }
 
+  @Test("a guard point is the newest of the database's own history, and no incremental builds on it")
+  func latest() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let service = bed.service()
+    let full = try service.create(CreateRequest()).id
+    bed.time.advance(seconds: 60)
+    let guarding = try makeGuard(bed)
+    #expect(try service.point("latest").id == guarding)
+    bed.time.advance(seconds: 60)
+    try bed.change("DELETE FROM entries WHERE id = 1")
+    let incremental = try bed.storeIncremental()
+    #expect(incremental.kind == "incremental" && incremental.parentID == full)
+    #expect(try service.verify(incremental.id.text).verified)
+  }
+
+  @Test("without a sound point, latest says so")
+  func nothingSound() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let none = #expect(throws: HoldfastError.self) { try bed.service().point("latest") }
+    #expect(none?.message.contains("there is no backup") == true)
+    let point = try bed.service().create(CreateRequest())
+    try bed.folder.write("backups/\(point.filename)", [])
+    let unsound = #expect(throws: HoldfastError.self) { try bed.service().point("latest") }
+    #expect(unsound?.code == .pointNotFound && unsound?.message == "the only backup cannot stand for the database")
+  }
+
   @Test("cleanup, want of room and delete leave a pinned point, until it is unpinned")
   func removal() throws {
     let bed = try TestBed()

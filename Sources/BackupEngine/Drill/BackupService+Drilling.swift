@@ -63,8 +63,9 @@ extension BackupService {
   ///
   /// - Throws: `pointNotFound` where there is none.
   package func randomPoint(using generator: inout some RandomNumberGenerator) throws -> StoredPoint {
-    guard let point = try repository().points().filter({ $0.obstacle == nil }).randomElement(using: &generator) else {
-      throw HoldfastError(.pointNotFound, "there is no backup yet", hint: "holdfast create makes one")
+    let points = try repository().points()
+    guard let point = points.filter({ $0.obstacle == nil }).randomElement(using: &generator) else {
+      throw HoldfastError.noSoundPoint(of: points.count)
     }
     return point
   }

@@ -35,7 +35,7 @@ extension Repository {
 
   private static func latest(_ points: [StoredPoint]) throws -> StoredPoint {
     guard let point = points.last(where: { $0.obstacle == nil }) else {
-      throw HoldfastError(.pointNotFound, "there is no backup yet", hint: "holdfast create makes one")
+      throw HoldfastError.noSoundPoint(of: points.count)
     }
     return point
   }
@@ -47,13 +47,13 @@ extension Repository {
 
 extension StoredPoint {
   /// Why neither `latest` nor a time ever means it, in words; nil for a sound point of the database's own history, which is
-  /// not what a restore or a guard put aside.
+  /// not what a restore put aside.
   var obstacle: String? {
     if let brokenLink { return "it needs \(brokenLink.id), and \(brokenLink.reason)" }
     if !isAuthenticated { return "it is not authenticated" }
     if metadata.status == .failed { return (problems + metadata.verificationErrors).first ?? "it failed" }
     if name.content == .raw { return "it is a copy of damaged files" }
-    if ["safety", "guard"].contains(metadata.backupType) { return "it is a \(metadata.backupType) backup" }
+    if metadata.backupType == BackupType.safety.rawValue { return "it is a safety backup" }
     return nil
   }
 }

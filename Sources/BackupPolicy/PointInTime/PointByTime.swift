@@ -26,7 +26,7 @@ package struct PointByTime: Hashable, Sendable {
     let past = sound.filter { $0.created <= moment }
     // Of two with the same time, the one that was stored later.
     guard let newest = past.map(\.created).max(), let chosen = past.last(where: { $0.created == newest }) else {
-      throw nothing(sound, moment, zone)
+      throw nothing(sound, of: points.count, moment, zone)
     }
     let suspects = Set(zip(points, points.map(\.created).clockSuspects(now: now)).filter(\.1).map(\.0.id))
     return PointByTime(
@@ -44,11 +44,11 @@ package struct PointByTime: Hashable, Sendable {
     return "\(id) of \(own), \(distance) \(asked) \(zone.offsetText(at: moment))"
   }
 
-  private static func nothing(_ sound: [DatedPoint], _ moment: Timestamp, _ zone: ZoneRules) -> HoldfastError {
+  private static func nothing(
+    _ sound: [DatedPoint], of count: Int, _ moment: Timestamp, _ zone: ZoneRules
+  ) -> HoldfastError {
     let asked = "\(zone.wallClock(moment)) \(zone.offsetText(at: moment))"
-    guard let oldest = sound.min(by: { $0.created < $1.created }) else {
-      return HoldfastError(.pointNotFound, "there is no backup yet", hint: "holdfast create makes one")
-    }
+    guard let oldest = sound.min(by: { $0.created < $1.created }) else { return .noSoundPoint(of: count) }
     let own = "\(zone.wallClock(oldest.created)) \(zone.offsetText(at: oldest.created))"
     return HoldfastError(
       .pointNotFound, "there is no backup of \(asked) or before: the oldest is \(oldest.id) of \(own)",
@@ -99,5 +99,21 @@ extension Words {
       return "\(count) \(unit.1)\(unit.1 == "day" && count > 1 ? "s" : "")"
     }
     return parts.joined(separator: " ")
+  }
+}
+
+extension HoldfastError {
+  /// What is said where any sound point would do, and there is none.
+  ///
+  /// - Parameter count: of all points.
+  package static func noSoundPoint(of count: Int) -> HoldfastError {
+    guard count > 0 else {
+      return HoldfastError(.pointNotFound, "there is no backup yet", hint: "holdfast create makes one")
+    }
+    return HoldfastError(
+      .pointNotFound,
+      count == 1
+        ? "the only backup cannot stand for the database" : "none of the \(count) backups can stand for the database",
+      hint: "holdfast list shows what is wrong with each, and which was made before a restore; an ID names any of them")
   }
 }

@@ -59,6 +59,8 @@ struct PointByTimeTests {
     #expect(error?.hint?.isEmpty == false)
     let none = #expect(throws: HoldfastError.self) { try choose([], "2026-11-22T12:30:00Z") }
     #expect(none?.code == .pointNotFound && none?.message == "there is no backup yet")
+    #expect(HoldfastError.noSoundPoint(of: 1).message == "the only backup cannot stand for the database")
+    #expect(HoldfastError.noSoundPoint(of: 3).message == "none of the 3 backups can stand for the database")
   }
 
   @Test("What is nearer and not sound is passed over, and named")
