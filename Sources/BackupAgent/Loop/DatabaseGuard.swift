@@ -32,13 +32,13 @@ final class DatabaseGuard {
   var alarms = AlarmBook()
   /// How many fulls of this process found pages that changed unseen.
   var trackerMisses = 0
-  private(set) var job: Job?
+  var job: Job?
   /// A backup that the machine wants as soon as the look that is going on has ended.
-  private var next: BackupOrder?
-  private var owesAssessment = true
+  var next: BackupOrder?
+  var owesAssessment = true
   var thinningRhythm = ThinningRhythm()
   /// The thinning that goes on beside the jobs.
-  private(set) var thinning: Progress?
+  var thinning: Progress?
   /// The drills, beside the jobs too; at most one of the two goes on.
   var drills: GuardedDrills
   /// The first assessment is done.
@@ -56,7 +56,7 @@ final class DatabaseGuard {
   var newest: (id: PointID, created: Timestamp)?
   private(set) var isStopping = false
   /// The machine starts nothing any more.
-  private var isOver = false
+  var isOver = false
 
   init(_ id: GuardID, _ database: GuardedDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     self.id = id
@@ -156,96 +156,5 @@ final class DatabaseGuard {
   /// A person wants a backup.
   func backUpNow() {
     act(machine.receive(.requested, at: clock.moment))
-  }
-
-  // MARK: Jobs
-
-  /// Does what the machine says.
-  func act(_ action: TriggerAction) {
-    switch action {
-    case .start(let trigger, let reason):
-      next = BackupOrder(trigger: trigger, reason: reason)
-      pump()
-    case .renew(let advice, let reason):
-      next = BackupOrder(trigger: .change, reason: reason, ends: advice.chain)
-      pump()
-    case .skip(let reason): logger.info("skipped: \(reason)")
-    case .wait(let deadline): logger.debug("waiting", metadata: ["until": "\(deadline.map { "\($0)" } ?? "an event")"])
-    case .stop: isOver = true
-    }
-  }
-
-  /// Gives the worker what is to be done next, if it is free.
-  func pump() {
-    guard job == nil else { return }
-    if let next {
-      self.next = nil
-      begin(next)
-    } else if owesAssessment, !isStopping {
-      owesAssessment = false
-      run(.assessing) { $0.assess($1) }
-    } else if thinning == nil, drills.running == nil {
-      beginDrill()
-      beginThinning()
-    }
-  }
-
-  private func beginThinning() {
-    if drills.running == nil, let policy = settings.thinning, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
-      let progress = Progress()
-      thinning = progress
-      shared.housekeeping.submit(id) { [id, work] in .thinned(id, work.thin(policy, progress)) }
-    }
-  }
-
-  private func begin(_ wanted: BackupOrder) {
-    var order = wanted
-    if order.trigger == .change, order.ends == nil { order.reason = startReason ?? order.reason }
-    startReason = nil
-    do {
-      try lock.ensure()
-      clearAlarms([.otherAgent])
-    } catch {
-      return prevent(order.trigger, error)
-    }
-    release = ReleaseWatch()
-    let progress = ReadingReport.progress(shared.inbox, id)
-    let coversChange = isChangeOwed
-    isChangeOwed = false
-    logger.info("backing up \(database.name): \(order.reason)")
-    run(.backingUp(progress, order.trigger, coversChange: coversChange)) { [order] in $0.backUp(order, progress, $1) }
-  }
-
-  /// The machine is told by a message, for it may be asking at this moment.
-  private func prevent(_ trigger: Trigger, _ error: any Error) {
-    let error = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
-    job = .backingUp(Progress(), trigger, coversChange: isChangeOwed)
-    shared.inbox.post(.finished(id, .prevented(error)))
-  }
-
-  func run(_ job: Job, _ body: @escaping @Sendable (DatabaseWork, HoldTerms) -> JobResult) {
-    hear()
-    if case .looking = job { followUp.beginLook() }
-    self.job = job
-    let terms = prepareHold(for: job)
-    shared.workers.submit(id) { [id, work] in .finished(id, body(work, terms)) }
-  }
-
-  /// Takes what the worker has done.
-  func finish(_ result: JobResult) {
-    guard let ended = job else { return }
-    job = nil
-    endReading()
-    endHold()
-    take(result, of: ended)
-    pump()
-  }
-
-  func finish(_ result: ThinningResult) {
-    guard thinning != nil else { return }
-    thinning = nil
-    thinningRhythm.end(isFinished: result.isFinished)
-    note(result.advice)
-    pump()
   }
 }
