@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Synchronization
 import Testing
 import TestSupport
 
@@ -32,7 +33,16 @@ import TestSupport
   }
 
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
-    let harness = try AgentHarness(files: SlowFiles(milliseconds: 300))
+    let log = Mutex<LogRecorder?>(nil)
+    // It would not end before the agent has heard that it is to stop.
+    let files = SlowFiles { _ in
+      for _ in 0..<6000 where log.withLock({ $0?.count("stopping when the running backup is done") }) == 0 {
+        usleep(10000)
+      }
+      usleep(300_000)
+    }
+    let harness = try AgentHarness(files: files)
+    log.withLock { $0 = harness.log }
     try await harness.python(Self.bigDatabase(megabytes: 10))
     try await harness.withAgent(stopGrace: 0) { group in
       try await harness.log.wait(for: "backing up")
