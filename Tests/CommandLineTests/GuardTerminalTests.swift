@@ -4,56 +4,6 @@ import Testing
 /// `guard` on a terminal of its own, and with signals.
 @Suite("guard, its terminal and its signals")
 struct GuardTerminalTests {
-  private struct Session: Decodable {
-    var text: String
-    /// The exit code, or minus the signal that ended it.
-    var status: Int
-    /// Whether the terminal still echoes.
-    var echoes: Bool
-  }
-
-  /// Runs the program on a terminal, and types each answer when the text before it has appeared.
-  private func session(_ bed: CommandBed, _ arguments: [String], _ dialogue: [(String, String)]) throws -> Session {
-    let result = try Python.run(
-      script: Self.script,
-      arguments: [bed.folder.path, "\(dialogue.count)"] + dialogue.flatMap { [$0.0, $0.1] } + [CommandBed.program]
-        + arguments, environment: bed.environment(["TERM": "xterm"]))
-    #expect(result.stderr == "")
-    return try decode(Session.self, result.stdout)
-  }
-
-  private static let script = """
-    import json, os, pty, signal, sys, termios
-
-    folder, count, *rest = sys.argv[1:]
-    dialogue = [(rest[2 * n].encode(), rest[2 * n + 1].encode()) for n in range(int(count))]
-    command = rest[2 * int(count):]
-    process, terminal = pty.fork()
-    if process == 0:
-        # The threads that run tests block signals, and a child inherits that.
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        os.chdir(folder)
-        os.execv(command[0], command)
-    text, seen, echoes = b"", 0, True
-    while True:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        text += part
-        try:
-            echoes = bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
-        except termios.error:
-            pass
-        while dialogue and dialogue[0][0] in text[seen:]:
-            seen = text.index(dialogue[0][0], seen) + len(dialogue[0][0])
-            os.write(terminal, dialogue.pop(0)[1])
-    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    json.dump({"text": text.decode(), "status": status, "echoes": echoes}, sys.stdout)
-    """
-
   @Test("a command that reads the terminal gets what is typed, and is in its foreground")
   func reads() throws {
     let bed = try CommandBed(rows: 10)
@@ -63,7 +13,7 @@ struct GuardTerminalTests {
       assert os.tcgetpgrp(0) == os.getpgrp()
       print("answer: " + input("Migrate? "), flush=True)
       """
-    let session = try session(bed, ["guard", "--", "python3", "-c", script], [("Migrate? ", "yes\n")])
+    let session = try PseudoTerminal.run(bed, ["guard", "--", "python3", "-c", script], [("Migrate? ", "yes\n")])
     #expect(session.status == 0 && session.text.hasSuffix("answer: yes\r\n"), "\(session.text)")
     // The progress bar has left.
     #expect(session.text.contains("\u{1b}[2KStored ") || session.text.hasPrefix("Stored "))
@@ -89,7 +39,7 @@ struct GuardTerminalTests {
       print("all from the terminal:", codes == [0x80] * 5, codes)
       sys.exit(40 + len(codes))
       """
-    let session = try session(
+    let session = try PseudoTerminal.run(
       bed, ["guard", "--rollback", "--", "python3", "-c", script], (0..<5).map { ("seen \($0)", "\u{3}") })
     #expect(session.status == 45 && session.text.contains("all from the terminal: True"), "\(session.text)")
     #expect(session.text.contains("✓ restored"))
@@ -101,7 +51,7 @@ struct GuardTerminalTests {
   func dies() throws {
     let bed = try CommandBed()
     let before = try bed.dump()
-    let session = try session(
+    let session = try PseudoTerminal.run(
       bed,
       [
         "guard", "--rollback", "--", "sh", "-c",

@@ -1,4 +1,5 @@
 import TestSupport
+import Testing
 
 /// The program on a terminal of its own.
 struct PseudoTerminal: Decodable {
@@ -6,7 +7,9 @@ struct PseudoTerminal: Decodable {
   var text: String
   /// The exit code, or minus the signal that ended it.
   var status: Int
-  /// `/proc/PID/cmdline` and `environ`, as they were while the program waited for an answer.
+  /// Whether the terminal still echoes.
+  var echoes: Bool
+  /// `/proc/PID/cmdline` and `environ`, as they were while the program waited for the first answer.
   var cmdline: String
   var environ: String
 
@@ -14,16 +17,27 @@ struct PseudoTerminal: Decodable {
   static func run(
     _ bed: CommandBed, _ arguments: [String], answer: String, environment: [String: String] = [:]
   ) throws -> PseudoTerminal {
+    try run(bed, arguments, [("[y/N] ", answer)], environment: environment)
+  }
+
+  /// Runs the program, and types each answer when the text before it has appeared.
+  static func run(
+    _ bed: CommandBed, _ arguments: [String], _ dialogue: [(String, String)], environment: [String: String] = [:]
+  ) throws -> PseudoTerminal {
     let result = try Python.run(
-      script: script, arguments: [bed.folder.path, answer, CommandBed.program] + arguments,
-      environment: bed.environment(environment).merging(["TERM": "xterm"]) { $1 })
+      script: script,
+      arguments: [bed.folder.path, "\(dialogue.count)"] + dialogue.flatMap { [$0.0, $0.1] } + [CommandBed.program]
+        + arguments, environment: bed.environment(environment).merging(["TERM": "xterm"]) { $1 })
+    #expect(result.stderr == "")
     return try decode(PseudoTerminal.self, result.stdout)
   }
 
   private static let script = """
-    import json, os, pty, signal, sys
+    import json, os, pty, signal, sys, termios
 
-    folder, answer, *command = sys.argv[1:]
+    folder, count, *rest = sys.argv[1:]
+    dialogue = [(rest[2 * n].encode(), rest[2 * n + 1].encode()) for n in range(int(count))]
+    command = rest[2 * int(count):]
     process, terminal = pty.fork()
     if process == 0:
         # The threads that run tests block signals, and a child inherits that.
@@ -38,7 +52,7 @@ struct PseudoTerminal: Decodable {
         except PermissionError:
             return "(not for us)"
 
-    text, cmdline, environ, asked = b"", "", "", False
+    text, seen, echoes, cmdline, environ = b"", 0, True, "", ""
     while True:
         try:
             part = os.read(terminal, 65536)
@@ -47,10 +61,17 @@ struct PseudoTerminal: Decodable {
         if not part:
             break
         text += part
-        if not asked and b"[y/N] " in text:
-            asked, cmdline, environ = True, proc("cmdline"), proc("environ")
-            os.write(terminal, answer.encode())
+        try:
+            echoes = bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+        except termios.error:
+            pass
+        while dialogue and dialogue[0][0] in text[seen:]:
+            if not seen:
+                cmdline, environ = proc("cmdline"), proc("environ")
+            seen = text.index(dialogue[0][0], seen) + len(dialogue[0][0])
+            os.write(terminal, dialogue.pop(0)[1])
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    json.dump({"text": text.decode(), "status": status, "cmdline": cmdline, "environ": environ}, sys.stdout)
+    json.dump({"text": text.decode(), "status": status, "echoes": echoes, "cmdline": cmdline, "environ": environ},
+              sys.stdout)
     """
 }

@@ -3,16 +3,9 @@ import BackupPolicy
 
 /// A time in which writes to a database raised no events: what had been written before, and when the last of them was.
 struct UnheardWrites {
-  private struct File: Hashable {
-    var inode: UInt64
-    var size: Int64
-    /// Wall time in nanoseconds.
-    var modified: Int64
-  }
-
   /// Monotonic milliseconds of its beginning.
   let start: Int64
-  private let before: [File?]
+  private let before: [WatchedFiles.File?]
 
   /// Begins now, or somewhat later: what is written until then was heard.
   init(of path: WatchedPath, from start: Int64, _ files: any FileOperations) {
@@ -21,9 +14,9 @@ struct UnheardWrites {
   }
 
   /// The database, its log, and its rollback journal: in a long transaction nothing else is written.
-  private static func look(_ path: WatchedPath, _ files: any FileOperations) -> [File?] {
+  private static func look(_ path: WatchedPath, _ files: any FileOperations) -> [WatchedFiles.File?] {
     ["", "-wal", "-journal"].map { suffix in
-      (try? files.status(path.resolved + suffix)).map { File(inode: $0.inode, size: $0.size, modified: $0.modified) }
+      (try? files.status(path.resolved + suffix)).map(WatchedFiles.File.init)
     }
   }
 

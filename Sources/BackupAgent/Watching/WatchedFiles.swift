@@ -4,9 +4,11 @@ import BackupEngine
 ///
 /// Neither is ever opened here: closing a second descriptor would drop SQLite's POSIX locks in this process.
 struct WatchedFiles: Hashable, Sendable {
-  private struct File: Hashable {
+  /// A file as the last write left it.
+  struct File: Hashable {
     var inode: UInt64
     var size: Int64
+    /// Wall time in nanoseconds.
     var modified: Int64
 
     init(_ status: FileStatus) {

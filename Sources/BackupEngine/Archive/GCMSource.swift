@@ -23,12 +23,7 @@ final class GCMSource: PayloadSource {
     cipher = try AESGCM(key: head.unlock(credentials), encrypts: false)
     let layout = try GCMLayout(size: reader.size, headerSize: head.size, file, files)
     remaining = layout.payloadBytes
-    let trailer = try layout.openTrailer(cipher, file, files)
-    guard Int64(clamping: trailer.payloadSize) == layout.payloadBytes - Int64(layout.segments) * Int64(AESGCM.tagSize)
-    else {
-      throw HoldfastError(.archiveCorrupt, "its size does not fit its trailer: it was cut, extended or changed")
-    }
-    self.trailer = trailer
+    trailer = try layout.openFittingTrailer(cipher, file, files)
     _ = try reader.read(head.size)
   }
 
@@ -117,6 +112,18 @@ struct GCMLayout {
     }
     guard ok, let trailer = ArchiveTrailer(plain) else {
       throw HoldfastError(.archiveCorrupt, "its trailer is not authentic: it was cut, extended, damaged or changed")
+    }
+    return trailer
+  }
+
+  /// Bytes of the payload when it is opened.
+  var plainBytes: Int64 { payloadBytes - Int64(segments) * Int64(AESGCM.tagSize) }
+
+  /// ``openTrailer(_:_:_:)`` of a file whose segments are to be read: it has to tell of as many bytes as there are.
+  func openFittingTrailer(_ cipher: AESGCM, _ file: OpenFile, _ files: any FileOperations) throws -> ArchiveTrailer {
+    let trailer = try openTrailer(cipher, file, files)
+    guard Int64(clamping: trailer.payloadSize) == plainBytes else {
+      throw HoldfastError(.archiveCorrupt, "its size does not fit its trailer: it was cut, extended or changed")
     }
     return trailer
   }

@@ -12,6 +12,26 @@ protocol ImageSource: Sendable {
 }
 
 extension ImageSource {
+  /// Writes the whole image to a file.
+  ///
+  /// - Parameter activity: what that is called while it goes on.
+  func copy(to file: OpenFile, _ files: any FileOperations, _ progress: Progress, as activity: String) throws {
+    guard imageSize > 0 else { return }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
+    defer { buffer.deallocate() }
+    var offset: Int64 = 0
+    while offset < imageSize {
+      let count = Int(min(Int64(buffer.count), imageSize - offset))
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+      try read(at: offset, into: part)
+      try files.write(file, UnsafeRawBufferPointer(part), at: offset)
+      offset += Int64(count)
+      try progress.update(activity, offset, of: imageSize)
+    }
+  }
+}
+
+extension ImageSource {
   /// The page that covers SQLite's locking bytes; it never holds data.
   var lockPage: UInt32 { PageShape.lockPage(pageSize: pageSize) }
 }

@@ -72,7 +72,7 @@ struct BackupCreator {
     return try Leftovers.withFile("\(folder)/.tmp-stage", files) { file in
       defer { try? files.unlink(file.path) }
       let source = SnapshotSource(snapshot: snapshot)
-      try copy(source, to: file)
+      try source.copy(to: file, files, progress, as: "copying")
       snapshot.end()
       let staged = try onDatabase { try DatabaseConnection(path: file.path, access: .readOnly) }
       defer { staged.close() }
@@ -80,21 +80,6 @@ struct BackupCreator {
       return try body(
         StagedSource(file: file, files: files, pageSize: source.pageSize, pageCount: source.pageCount), content,
         snapshot.position)
-    }
-  }
-
-  private func copy(_ source: SnapshotSource, to file: OpenFile) throws {
-    guard source.pageCount > 0 else { return }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
-    defer { buffer.deallocate() }
-    var offset: Int64 = 0
-    while offset < source.imageSize {
-      let count = Int(min(Int64(buffer.count), source.imageSize - offset))
-      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-      try source.read(at: offset, into: part)
-      try files.write(file, UnsafeRawBufferPointer(part), at: offset)
-      offset += Int64(count)
-      try progress.update("copying", offset, of: source.imageSize)
     }
   }
 

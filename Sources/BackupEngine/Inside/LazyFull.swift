@@ -33,12 +33,9 @@ final class LazyFull {
     cipher = try AESGCM(key: head.unlock(credentials), encrypts: false)
     headSize = Int64(head.size)
     let layout = try GCMLayout(size: files.size(file), headerSize: head.size, file, files)
-    trailer = try layout.openTrailer(cipher, file, files)
+    trailer = try layout.openFittingTrailer(cipher, file, files)
     segmentCount = layout.segments
-    payloadSize = layout.payloadBytes - Int64(layout.segments) * Int64(AESGCM.tagSize)
-    guard Int64(clamping: trailer.payloadSize) == payloadSize else {
-      throw HoldfastError(.archiveCorrupt, "its size does not fit its trailer: it was cut, extended or changed")
-    }
+    payloadSize = layout.plainBytes
   }
 
   /// Fills `buffer` from an offset of the image; it must not cross a mebibyte.

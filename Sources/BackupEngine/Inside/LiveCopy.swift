@@ -20,32 +20,10 @@ struct LiveCopy {
     }
     defer { snapshot.end() }
     let source = SnapshotSource(snapshot: snapshot)
-    let free = try files.freeSpace(folder)
-    guard free >= source.imageSize else {
-      throw HoldfastError(
-        .noSpace,
-        "reading \(database) needs \(ByteCount(source.imageSize)) in \(folder), and \(ByteCount(free)) are free",
-        hint: "free some space there, or set XDG_STATE_HOME to a folder on a larger file system")
-    }
+    try files.requireRoom(for: source.imageSize, toRead: database, in: folder)
     connection = try Leftovers.withFile("\(folder)/.tmp-copy", files) { file in
-      try Self.copy(source, to: file, files, progress)
+      try source.copy(to: file, files, progress, as: "reading")
       return try onDatabase { try DatabaseConnection(unlinking: file.path, files) }
-    }
-  }
-
-  private static func copy(
-    _ source: SnapshotSource, to file: OpenFile, _ files: any FileOperations, _ progress: Progress
-  ) throws {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
-    defer { buffer.deallocate() }
-    var offset: Int64 = 0
-    while offset < source.imageSize {
-      let count = Int(min(Int64(buffer.count), source.imageSize - offset))
-      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-      try source.read(at: offset, into: part)
-      try files.write(file, UnsafeRawBufferPointer(part), at: offset)
-      offset += Int64(count)
-      try progress.update("reading", offset, of: source.imageSize)
     }
   }
 }

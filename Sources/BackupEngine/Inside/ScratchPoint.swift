@@ -32,7 +32,7 @@ package final class ScratchPoint {
     try Self.requireReadable(point, acceptUnauthenticated)
     let files = repository.files
     let folder = try repository.scratchFolder()
-    try Self.requireSpace(for: point, in: folder, files)
+    try files.requireRoom(for: point.metadata.originalSize ?? 0, toRead: point.id.text, in: folder)
     let image = try StagedImage(
       point, in: Leftovers.make("\(folder)/.tmp-point", files), repository: repository, progress: progress,
       verify: true, acceptUnauthenticated: acceptUnauthenticated)
@@ -62,13 +62,15 @@ package final class ScratchPoint {
         hint: "use an authenticated point, or --accept-unauthenticated where you know where this one comes from")
     }
   }
+}
 
-  private static func requireSpace(for point: StoredPoint, in folder: String, _ files: any FileOperations) throws {
-    let needed = point.metadata.originalSize ?? 0
-    let free = try files.freeSpace(folder)
+extension FileOperations {
+  /// - Throws: `noSpace` where a scratch folder has less room than a database needs that is to be read there.
+  func requireRoom(for needed: Int64, toRead what: String, in folder: String) throws {
+    let free = try freeSpace(folder)
     guard free < needed else { return }
     throw HoldfastError(
-      .noSpace, "reading \(point.id) needs \(ByteCount(needed)) in \(folder), and \(ByteCount(free)) are free",
+      .noSpace, "reading \(what) needs \(ByteCount(needed)) in \(folder), and \(ByteCount(free)) are free",
       hint: "free some space there, or set XDG_STATE_HOME to a folder on a larger file system")
   }
 }

@@ -36,8 +36,6 @@ package struct DrillMachine: Sendable {
   /// Milliseconds until what was put off is tried again, and how often.
   static let pause: Int64 = 600_000
   static let attempts = 6
-  /// A run that starts so late, in milliseconds, is still on time.
-  static let tolerance: Int64 = 60000
 
   package private(set) var settings: DrillSettings
   package private(set) var standing = DrillStanding()
@@ -103,7 +101,7 @@ package struct DrillMachine: Sendable {
   private mutating func admit(_ due: DueRuns) -> Action {
     let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
     let missed = due.count == 1 ? "" : " (\(Words.runs(due.count)) in all)"
-    guard now.wall.milliseconds - due.latest.milliseconds > Self.tolerance else {
+    guard now.wall.milliseconds - due.latest.milliseconds > TriggerMachine.tolerance else {
       return start("scheduled for \(time)", tries: 1)
     }
     guard settings.catchUp else {

@@ -24,13 +24,6 @@ package final class RowCensus: Sendable {
     var children: [UInt32] = []
   }
 
-  private enum PageType {
-    static let interiorIndex: UInt8 = 2
-    static let interiorTable: UInt8 = 5
-    static let leafIndex: UInt8 = 10
-    static let leafTable: UInt8 = 13
-  }
-
   /// Nil for a database that is too large, or empty.
   package init?(pageSize: Int, pageCount: UInt32) {
     guard pageCount > 0, pageCount <= Self.maximumPages, pageSize >= 512 else { return nil }
@@ -52,15 +45,14 @@ package final class RowCensus: Sendable {
   private func note(_ page: UnsafeRawBufferPointer, _ number: UInt32, _ state: inout State) {
     // Page 1 begins with the database's header.
     let header = number == 1 ? 100 : 0
-    let type = page[header]
     let cells = Self.big16(page, header + 3)
-    switch type {
-    case PageType.leafTable, PageType.leafIndex: state.cells[Int(number)] = cells
-    case PageType.interiorTable: noteChildren(page, number, header, cells, &state)
-    case PageType.interiorIndex:
+    switch BTreePage.Kind(rawValue: page[header]) {
+    case .leafTable, .leafIndex: state.cells[Int(number)] = cells
+    case .interiorTable: noteChildren(page, number, header, cells, &state)
+    case .interiorIndex:
       state.cells[Int(number)] = cells
       noteChildren(page, number, header, cells, &state)
-    default: break
+    case nil: break
     }
   }
 

@@ -1,0 +1,82 @@
+import Glibc
+
+/// A thread that does something at moments, until it is cancelled.
+///
+/// `@unchecked Sendable`: `isCancelled` is guarded by `mutex`; the rest is constant but for `thread`, which belongs to whoever
+/// cancels.
+final class WaitingThread: @unchecked Sendable {
+  private let step: () -> timespec?
+  private var thread: pthread_t?
+  private var isCancelled = false
+  // On the heap, because their addresses must not change.
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  /// - Parameter step: called by the thread, never after ``cancel()`` has returned; says at which moment of the monotonic clock
+  ///   to call it again, nil for never. It may be called early.
+  init(_ step: @escaping () -> timespec?) {
+    self.step = step
+    pthread_mutex_init(mutex, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(condition, &attributes)
+    pthread_condattr_destroy(&attributes)
+    var thread = pthread_t()
+    // `cancel()` joins the thread before anything that it uses goes away, so it needs no reference of its own.
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    let created = pthread_create(
+      &thread, nil,
+      {
+        Unmanaged<WaitingThread>.fromOpaque($0!).takeUnretainedValue().run()
+        return nil
+      }, context)
+    self.thread = created == 0 ? thread : nil
+  }
+
+  deinit {
+    cancel()
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  /// After this returns nothing is done any more. Idempotent. Where there was no thread to be had, nothing was ever done.
+  func cancel() {
+    guard let thread else { return }
+    pthread_mutex_lock(mutex)
+    isCancelled = true
+    pthread_cond_signal(condition)
+    pthread_mutex_unlock(mutex)
+    pthread_join(thread, nil)
+    self.thread = nil
+  }
+
+  private func run() {
+    pthread_mutex_lock(mutex)
+    while !isCancelled, var next = step() { pthread_cond_timedwait(condition, mutex, &next) }
+    pthread_mutex_unlock(mutex)
+  }
+}
+
+extension timespec {
+  /// The monotonic clock.
+  static func now() -> timespec {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return time
+  }
+
+  static func + (time: timespec, milliseconds: Int) -> timespec {
+    // A bound of a year keeps every sum in range.
+    let bounded = min(max(milliseconds, 0), 31_536_000_000)
+    let nanoseconds = time.tv_nsec + (bounded % 1000) * 1_000_000
+    return timespec(
+      tv_sec: time.tv_sec + bounded / 1000 + nanoseconds / 1_000_000_000, tv_nsec: nanoseconds % 1_000_000_000)
+  }
+
+  static func >= (left: timespec, right: timespec) -> Bool {
+    (left.tv_sec, left.tv_nsec) >= (right.tv_sec, right.tv_nsec)
+  }
+}
