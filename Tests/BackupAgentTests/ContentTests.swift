@@ -123,4 +123,22 @@ import TestSupport
     #expect(try backup.take() == "stored")
     #expect(harness.log.count("another file has taken the place") == 1, "\(harness.log.lines)")
   }
+
+  /// A backup that begins within a tick of the commit cannot tell later whether another write followed; it still knows what
+  /// the database was like.
+  @Test(arguments: [false, true])
+  func aFileThatWasWrittenJustNowIsRemembered(restarted: Bool) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    // A time to come counts as just now, for as long as the test needs.
+    try await harness.python("os.utime(path, (4e9, 4e9))")
+    let backup = Backups(harness)
+    #expect(try backup.take() == "stored")
+    try await harness.python("import shutil; shutil.copy(path, path + '.new'); os.rename(path + '.new', path)")
+    try await harness.python(Self.insert)
+    let next = restarted ? Backups(harness) : backup
+    if restarted { #expect(try next.assess() == "due") }
+    #expect(try next.take() == "stored")
+    #expect(harness.log.count("another file has taken the place") == 1, "\(harness.log.lines)")
+  }
 }

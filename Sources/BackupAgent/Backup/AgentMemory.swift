@@ -8,8 +8,8 @@ import BackupPolicy
 struct AgentMemory: Hashable, Sendable {
   /// The database's path, links resolved.
   var database: String
-  /// See ``DatabaseState/fingerprint``.
-  var fingerprint: String
+  /// See ``DatabaseState/fingerprint``; nil where it proves nothing, so that no state counts as the one that is stored.
+  var fingerprint: String?
   var point: PointID
   /// The point's archive.
   var filename: String
@@ -22,9 +22,9 @@ struct AgentMemory: Hashable, Sendable {
 
   private var json: JSONValue {
     var keys: [String: JSONValue] = [
-      "database": .string(database), "fingerprint": .string(fingerprint), "backup_id": .string(point.text),
-      "filename": .string(filename),
+      "database": .string(database), "backup_id": .string(point.text), "filename": .string(filename),
     ]
+    keys["fingerprint"] = fingerprint.map { .string($0) }
     if let content {
       keys["content"] = .object([
         "file": .string(content.file), "used_bytes": .integer(content.usedBytes), "tables": .integer(content.tables),
@@ -38,12 +38,14 @@ struct AgentMemory: Hashable, Sendable {
   static func load(_ repository: Repository) -> AgentMemory? {
     guard let bytes = try? repository.files.contents(repository.path(name), limit: 1 << 20),
       case .object(let keys)? = JSONValue(parsing: bytes), case .string(let database)? = keys["database"],
-      case .string(let fingerprint)? = keys["fingerprint"], case .string(let id)? = keys["backup_id"],
-      let point = PointID(id), case .string(let filename)? = keys["filename"]
+      case .string(let id)? = keys["backup_id"], let point = PointID(id),
+      case .string(let filename)? = keys["filename"]
     else { return nil }
-    return AgentMemory(
-      database: database, fingerprint: fingerprint, point: point, filename: filename,
-      content: keys["content"].flatMap { ContentFacts($0) }, followed: keys["followed"].flatMap { SavedPosition($0) })
+    var memory = AgentMemory(
+      database: database, point: point, filename: filename, content: keys["content"].flatMap { ContentFacts($0) },
+      followed: keys["followed"].flatMap { SavedPosition($0) })
+    if case .string(let fingerprint)? = keys["fingerprint"] { memory.fingerprint = fingerprint }
+    return memory
   }
 
   /// Writes it. Unflushed: after a loss of power an older one names an older point, and one that is torn is none. It is the only

@@ -49,12 +49,11 @@ extension ChangeBackup {
   }
 
   mutating func remember(_ point: PointID, _ filename: String, _ state: DatabaseState) {
-    (memory, lastState) = (nil, nil)
-    guard let fingerprint = state.fingerprint else { return }
-    let memory = AgentMemory(
-      database: state.path, fingerprint: fingerprint, point: point, filename: filename,
+    // Without a fingerprint, too: what the database was like says whether the next state is an alarm.
+    memory = AgentMemory(
+      database: state.path, fingerprint: state.fingerprint, point: point, filename: filename,
       content: state.content, followed: changes.savedPosition(of: point))
-    (self.memory, lastState) = (memory, state)
+    lastState = state
     isUnsaved = true
     let isRecent = savedMemory.map { environment.monotonic() - $0 < Self.savingInterval } ?? false
     if !isRecent { saveMemory() }
