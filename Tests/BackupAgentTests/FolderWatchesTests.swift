@@ -67,7 +67,7 @@ import TestSupport
       close(file)
       return watches.drain()
     }
-    try watches.hear(false, writesOf: first)
+    try watches.hear(.names, of: first)
     #expect(try write("one.db") == [:])
     // The slow poll asks for the same again.
     try watch(watches, one, for: first)
@@ -77,14 +77,45 @@ import TestSupport
     #expect(watches.drain() == [first: [.changed]])
     try watch(watches, two, for: second)
     #expect(try write("two.db") == [second: [.changed]])
-    try watches.hear(false, writesOf: second)
+    try watches.hear(.names, of: second)
     #expect(try write("two.db") == [:])
-    try watches.hear(true, writesOf: first)
+    try watches.hear(.all, of: first)
     #expect(try write("one.db") == [first: [.changed]])
     // Who is watched anew begins by hearing all.
     try watches.apply(nil, to: second)
     try watch(watches, two, for: second)
     #expect(try write("two.db") == [second: [.changed]])
+  }
+
+  /// What a rollback journal does at each commit raises no event; what moves a file over the database does.
+  @Test func onlyMovesCanBeHeard() throws {
+    let folder = try TemporaryFolder()
+    let one = try folder.write("one.db", [1])
+    let watches = FolderWatches(.system)
+    try watch(watches, one, for: first)
+    try watches.hear(.moves, of: first)
+    try folder.write("one.db-journal", [1])
+    try folder.write("one.db", [2])
+    try files.unlink(folder.path("one.db-journal"))
+    try files.unlink(one)
+    #expect(watches.drain() == [:])
+    try files.rename(folder.write("new.db", [3]), to: one)
+    #expect(watches.drain() == [first: [.changed]])
+    try watches.hear(.all, of: first)
+    try files.unlink(one)
+    #expect(watches.drain() == [first: [.removed]])
+  }
+
+  /// A link leads to the database, in its own folder: where it goes is told all the same.
+  @Test func linksAreHeardOf() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("real.db", [1])
+    try #require(symlink("real.db", folder.path("one.db")) == 0)
+    let watches = FolderWatches(.system)
+    try watch(watches, folder.path("one.db"), for: first)
+    try watches.hear(.moves, of: first)
+    try files.unlink(folder.path("one.db"))
+    #expect(watches.drain() == [first: [.pathChanged]])
   }
 
   /// A real overflow: nobody reads until the kernel has dropped events.

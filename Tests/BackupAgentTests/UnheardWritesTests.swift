@@ -78,7 +78,7 @@ import TestSupport
         open: InotifyCalls.system.open,
         add: { [self] instance, path, mask in
           // The folder itself, not those above it and not what is watched for closing.
-          if mask & UInt32(IN_CREATE) != 0 { asked.withLock { $0.append(mask & UInt32(IN_MODIFY)) } }
+          if mask & UInt32(IN_MOVED_TO) != 0 { asked.withLock { $0.append(mask & UInt32(IN_MODIFY)) } }
           return InotifyCalls.system.add(instance, path, mask)
         })
     }
@@ -158,5 +158,25 @@ import TestSupport
       }
     }
     #expect(masks.pauses >= 2)
+  }
+
+  /// It goes while nobody listens.
+  @Test func aDatabaseThatIsRemovedUnheardIsNoticedWhenSomethingIsDue() async throws {
+    let harness = try AgentHarness()
+    let masks = Masks()
+    try await harness.createDatabase(journal: "delete")
+    let settings = AgentHarness.settings {
+      $0.debounce = 1000
+      $0.pollInterval = 3_600_000
+    }
+    try await harness.withAgent(settings, parts: { $0.inotify = masks.calls }) { _ in
+      try await harness.waitForPoints(1)
+      try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
+      try await harness.eventually("a pause") { masks.pauses == 1 }
+      try await harness.python("import shutil; shutil.copy(path, path + '.away'); os.remove(path)")
+      try await harness.eventually("the alarm") { harness.log.count("there is no database") > 0 }
+      try await harness.python("os.rename(path + '.away', path)")
+      try await harness.waitForRows(1)
+    }
   }
 }

@@ -18,8 +18,8 @@ import TestSupport
     #expect(plan.folders[ExactName(folder.path)] == .init())
     #expect(plan.folders[ExactName("/")] == nil)
     let above = try #require(plan.folders[ExactName(folder.path)])
-    #expect(above.mask & UInt32(IN_CREATE | IN_DELETE | IN_MODIFY) == 0, "/tmp must not wake the agent")
-    #expect(above.mask & UInt32(IN_MOVE_SELF) != 0)
+    #expect(above.mask() & UInt32(IN_CREATE | IN_DELETE | IN_MODIFY) == 0, "/tmp must not wake the agent")
+    #expect(above.mask() & UInt32(IN_MOVE_SELF) != 0)
   }
 
   @Test func whereFoldersAreMissingTheNearestOneAwaitsTheNext() throws {

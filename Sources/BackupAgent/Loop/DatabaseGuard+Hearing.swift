@@ -6,25 +6,32 @@ import BackupPolicy
 /// looks at the files' times.
 ///
 /// Nothing is lost by it: the backup that is owed begins after writes are heard again, and what is written after that is
-/// heard.
+/// heard. Where the database was removed meanwhile, that backup says so.
 extension DatabaseGuard {
   /// For a shorter while it is not worth the system calls.
   private static let shortest: Int64 = 100
+  /// For so long it may go unnoticed that the database was removed.
+  private static let longestUnseen: Int64 = 5000
 
   var mayStopHearing: Bool {
     guard unheard == nil, job == nil, isChangeOwed, !isStopping, isWatching else { return false }
+    return !isSomethingDue(within: Self.shortest)
+  }
+
+  private func isSomethingDue(within milliseconds: Int64) -> Bool {
     let moment = clock.moment
-    let soon = Moment(
-      wall: Timestamp(milliseconds: moment.wall.milliseconds.addingClamped(Self.shortest)),
-      monotonic: moment.monotonic.addingClamped(Self.shortest))
-    return !deadline.isReached(at: soon)
+    return deadline.isReached(
+      at: Moment(
+        wall: Timestamp(milliseconds: moment.wall.milliseconds.addingClamped(milliseconds)),
+        monotonic: moment.monotonic.addingClamped(milliseconds)))
   }
 
   func stopHearing() {
     do {
-      let start = clock.monotonic
-      try shared.watches.hear(false, writesOf: id)
-      unheard = UnheardWrites(of: path, from: start, service.environment.files)
+      // Looked at first, so that what happens in between is noticed twice.
+      let before = UnheardWrites(of: path, from: clock.monotonic, service.environment.files)
+      try shared.watches.hear(isSomethingDue(within: Self.longestUnseen) ? .moves : .names, of: id)
+      unheard = before
     } catch {
       watch()
     }
@@ -36,7 +43,7 @@ extension DatabaseGuard {
     unheard = nil
     followUp.noteEvent(at: clock.monotonic)
     do {
-      try shared.watches.hear(true, writesOf: id)
+      try shared.watches.hear(.all, of: id)
     } catch {
       watch()
     }

@@ -5,6 +5,8 @@ import Glibc
 /// The watches of all databases on one inotify instance: one a folder, whoever needs it and for whatever. Belongs to one
 /// thread.
 final class FolderWatches {
+  typealias Hearing = WatchPlan.Hearing
+
   /// A folder that is watched. One inode can have several paths (bind mounts), and then one number for them.
   struct Watch {
     var paths: Set<ExactName>
@@ -16,8 +18,8 @@ final class FolderWatches {
   var watches: [Int32: Watch] = [:]
   var numbers: [ExactName: Int32] = [:]
   var plans: [GuardID: WatchPlan] = [:]
-  /// Databases whose writes need raise no events; see ``hear(_:writesOf:)``.
-  private var unheard: Set<GuardID> = []
+  /// Databases of which less than everything is told; see ``hear(_:of:)``.
+  private var hearing: [GuardID: Hearing] = [:]
   /// Watches of files that a backup reads, by their numbers.
   var closing: [Int32: Set<GuardID>] = [:]
 
@@ -40,7 +42,7 @@ final class FolderWatches {
   func apply(_ plan: WatchPlan?, to id: GuardID) throws {
     let old = plans[id]
     plans[id] = plan
-    if plan == nil { unheard.remove(id) }
+    if plan == nil { hearing[id] = nil }
     for folder in (old?.folders ?? [:]).keys where plan?.folders[folder] == nil { release(folder) }
     guard let plan else { return }
     var failure: (any Error)?
@@ -56,26 +58,26 @@ final class FolderWatches {
     if let failure { throw failure }
   }
 
-  /// Whether a database's folder says when somebody writes. Each of a writer's calls costs it time where it does, even where
-  /// nobody reads the events: up to a tenth of its commits.
+  /// How much a database's folder tells. Each of a writer's calls costs it time where they raise events, even where nobody
+  /// reads them: up to a tenth of its commits.
   ///
-  /// What comes, goes and moves is told all the same, and writes too where another database of that folder needs them.
+  /// All is told where another database of that folder needs it.
   ///
   /// - Throws: where the folder cannot be watched; then nothing of it is told.
-  func hear(_ hears: Bool, writesOf id: GuardID) throws {
-    guard hears ? unheard.remove(id) != nil : unheard.insert(id).inserted, let plan = plans[id] else { return }
+  func hear(_ what: Hearing, of id: GuardID) throws {
+    guard let plan = plans[id], hearing[id, default: .all] != what else { return }
+    hearing[id] = what
     do {
       try watch(plan.folder)
     } catch {
-      unheard.remove(id)
+      hearing[id] = nil
       throw error
     }
   }
 
   private func mask(_ folder: ExactName) -> UInt32 {
     plans.reduce(0) { mask, plan in
-      let wanted = plan.value.folders[folder]?.mask ?? 0
-      return mask | (unheard.contains(plan.key) ? wanted & ~UInt32(IN_MODIFY) : wanted)
+      mask | (plan.value.folders[folder]?.mask(hearing[plan.key, default: .all]) ?? 0)
     }
   }
 

@@ -7,7 +7,7 @@ struct UnheardWrites {
   let start: Int64
   private let before: [WatchedFiles.File?]
 
-  /// Begins now, or somewhat later: what is written until then was heard.
+  /// Begins now, or somewhat later: what is written in between counts as unheard, too.
   init(of path: WatchedPath, from start: Int64, _ files: any FileOperations) {
     self.start = start
     before = Self.look(path, files)

@@ -7,6 +7,16 @@ import Glibc
 /// The folder itself, of course; beyond it everything whose change makes the path lead elsewhere: each folder above (moved or
 /// removed), each link on the way, and, while the folder is missing, the nearest folder above it that exists.
 struct WatchPlan: Hashable, Sendable {
+  /// How much of what happens to a database and its side files is to be told.
+  enum Hearing: Hashable, Sendable {
+    case all
+    /// What comes, goes and moves, and no writes.
+    case names
+    /// What moves: with a rollback journal, and where the application opens the database for each statement, every commit
+    /// makes and removes a file.
+    case moves
+  }
+
   struct Interest: Hashable, Sendable {
     /// The database and its side files lie here.
     var files = false
@@ -14,10 +24,11 @@ struct WatchPlan: Hashable, Sendable {
     var entries: Set<ExactName> = []
 
     /// What to ask the kernel for. Attributes, opening and closing are no changes: this program's own reading causes them.
-    var mask: UInt32 {
+    func mask(_ hearing: Hearing = .all) -> UInt32 {
       var mask = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
-      if files || !entries.isEmpty { mask |= IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM }
-      if files { mask |= IN_MODIFY }
+      if files || !entries.isEmpty { mask |= IN_MOVED_TO | IN_MOVED_FROM }
+      if files && hearing != .moves || !entries.isEmpty { mask |= IN_CREATE | IN_DELETE }
+      if files && hearing == .all { mask |= IN_MODIFY }
       return UInt32(mask)
     }
   }
