@@ -7,7 +7,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// What keeps the agent from its work is told once when it begins and once when it ends, and is over by itself.
-@Suite struct AgentAlarmTests {
+@Suite(.ownThread) struct AgentAlarmTests {
   private func settings() -> AgentSettings { AgentHarness.settings { $0.pollInterval = 3_600_000 } }
 
   /// Waits for the one alarm of a kind, and returns it.

@@ -6,7 +6,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// An accident beside a real agent: told, held, and over when a person says so.
-@Suite struct AgentAnomalyTests {
+@Suite(.ownThread) struct AgentAnomalyTests {
   private func settings(_ retention: RetentionPolicy) -> AgentSettings {
     AgentHarness.settings {
       $0.pollInterval = 3_600_000

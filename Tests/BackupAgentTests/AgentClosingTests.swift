@@ -7,7 +7,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// What happens when an application closes the database while a backup reads it.
-@Suite struct AgentClosingTests {
+@Suite(.ownThread) struct AgentClosingTests {
   private static let megabytes = 8
 
   /// An application that writes some MiB and, at a word, closes.

@@ -6,7 +6,7 @@ import Testing
 @testable import BackupAgent
 
 /// The agent drills by the clock, which the tests set; everything else is real.
-@Suite struct AgentDrillTests {
+@Suite(.ownThread) struct AgentDrillTests {
   /// 2023-11-16T01:30:00Z.
   private let start = Timestamp(milliseconds: 1_700_098_200_000)
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"

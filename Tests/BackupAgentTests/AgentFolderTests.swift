@@ -6,7 +6,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// What is done to the files' names and folders is seen at once: none of these agents ever polls.
-@Suite struct AgentFolderTests {
+@Suite(.ownThread) struct AgentFolderTests {
   private static let insert =
     "c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit(); c.close()"
   private let files = SystemFileOperations()

@@ -6,7 +6,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// What a careless watcher breaks, tried on the running agent.
-@Suite struct AgentHazardTests {
+@Suite(.ownThread) struct AgentHazardTests {
   private let files = SystemFileOperations()
 
   private func content(_ path: String) throws -> [UInt8] { try files.contents(path) ?? [] }

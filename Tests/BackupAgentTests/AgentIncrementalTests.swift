@@ -7,7 +7,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// The agent stores what changed, knows why that is all, and every point comes back.
-@Suite struct AgentIncrementalTests {
+@Suite(.ownThread) struct AgentIncrementalTests {
   /// So large that incrementals stay far below half of a full.
   private func fill(_ harness: AgentHarness) async throws {
     try await harness.python(

@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct AgentLateCommitTests {
+@Suite(.ownThread) struct AgentLateCommitTests {
   /// Whether strace may trace here (containers often forbid it).
   static let straceWorks =
     (try? Shell.run("strace", ["-e", "inject=fdatasync:delay_enter=1", "true"]).status) == 0

@@ -7,7 +7,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// What a service manager hears, through a real socket of its kind.
-@Suite struct AgentNotificationTests {
+@Suite(.ownThread) struct AgentNotificationTests {
   /// Python's end of the socket: prints each message as one line, newlines as `|`.
   private static let listener = """
     import socket, sys

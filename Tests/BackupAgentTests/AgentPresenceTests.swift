@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct AgentPresenceTests {
+@Suite(.ownThread) struct AgentPresenceTests {
   @Test func aMissingDatabaseIsAnAlarmAndBackedUpWhenItAppears() async throws {
     let harness = try AgentHarness()
     try await harness.withAgent { _ in

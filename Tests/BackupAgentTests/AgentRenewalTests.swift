@@ -6,7 +6,7 @@ import Testing
 @testable import BackupAgent
 
 /// A chain that has become heavy ends with a full, and no change waits for it.
-@Suite struct AgentRenewalTests {
+@Suite(.ownThread) struct AgentRenewalTests {
   private static let rewrite = "UPDATE t SET s = randomblob(900)"
 
   private func harness(rows: Int = 300) async throws -> (AgentHarness, DatabaseApplication) {

@@ -6,7 +6,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// Schedules against a wall clock that the tests set; everything else is real.
-@Suite struct AgentScheduleTests {
+@Suite(.ownThread) struct AgentScheduleTests {
   /// 2023-11-16T01:30:00Z.
   private let start = Timestamp(milliseconds: 1_700_098_200_000)
 

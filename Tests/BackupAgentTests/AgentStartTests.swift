@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct AgentStartTests {
+@Suite(.ownThread) struct AgentStartTests {
   private let insert = "c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit(); c.close()"
 
   @Test(arguments: ["wal", "delete"])

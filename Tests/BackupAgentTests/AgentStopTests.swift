@@ -7,7 +7,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct AgentStopTests {
+@Suite(.ownThread) struct AgentStopTests {
   private static func bigDatabase(megabytes: Int) -> String {
     """
     c = sqlite3.connect(path)

@@ -16,7 +16,7 @@ private var isHousekeeping: Bool {
 }
 
 /// The agent merges old incrementals by itself, and its next points build on what is left.
-@Suite struct AgentThinningTests {
+@Suite(.ownThread) struct AgentThinningTests {
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
 
   /// A full and five incrementals of changes, each of one row more.

@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct AgentTriggerTests {
+@Suite(.ownThread) struct AgentTriggerTests {
   @Test(arguments: ["wal", "delete", "truncate", "persist"])
   func aBurstBecomesOnePoint(journal: String) async throws {
     let harness = try AgentHarness()

@@ -6,7 +6,7 @@ import Testing
 /// chain, is what SQLite said the database held.
 ///
 /// More of them on request: `HOLDFAST_CHAIN_SEEDS=5000 HOLDFAST_CHAIN_STEPS=400 contrib/test --filter ChainPropertyTests`.
-@Suite(.serialized) struct ChainPropertyTests {
+@Suite(.serialized, .ownThread) struct ChainPropertyTests {
   static let seeds = Array(1...UInt64(number("HOLDFAST_CHAIN_SEEDS") ?? 20))
   static let steps = number("HOLDFAST_CHAIN_STEPS") ?? 100
 

@@ -7,7 +7,7 @@ import Testing
 @testable import BackupAgent
 
 /// Programs write as fast as they can while the agent's code stores what changed.
-@Suite struct ConcurrentChainTests {
+@Suite(.ownThread) struct ConcurrentChainTests {
   /// - Parameter autocheckpoint: the smaller, the more often the log starts anew and pages have to be compared.
   @Test(arguments: [50, 10000]) func everyPointKeepsThePromisesOfItsWriters(autocheckpoint: Int) async throws {
     let log = LogRecorder(.debug)

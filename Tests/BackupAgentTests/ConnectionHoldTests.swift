@@ -3,7 +3,7 @@ import Testing
 
 @testable import BackupAgent
 
-@Suite struct ConnectionHoldTests {
+@Suite(.ownThread) struct ConnectionHoldTests {
   private func begin(_ hold: inout ConnectionHold, at time: Int64) -> Bool { hold.beginJob(at: time) }
 
   @Test func itIsLetGoAWhileAfterTheLastJobOrChange() {

@@ -6,7 +6,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// What moves pages about without changing them is no reason for a backup; what takes content away is one for an alarm.
-@Suite struct ContentTests {
+@Suite(.ownThread) struct ContentTests {
   /// Takes backups and tells in words what came of them.
   private final class Backups {
     private var backup: ChangeBackup

@@ -7,7 +7,7 @@ import Testing
 @testable import BackupAgent
 
 /// Between two incrementals something goes wrong: the next point misses nothing.
-@Suite struct CrashedChainTests {
+@Suite(.ownThread) struct CrashedChainTests {
   /// A database in use, a full of it, and the agent's code with file operations that may fail.
   private final class World {
     let bed: TestBed

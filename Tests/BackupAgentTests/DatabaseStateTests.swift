@@ -8,7 +8,7 @@ import TestSupport
 @testable import BackupAgent
 @testable import SQLitePages
 
-@Suite struct DatabaseStateTests {
+@Suite(.ownThread) struct DatabaseStateTests {
   private func fingerprint(_ harness: AgentHarness) throws -> String? {
     let sighting = try DatabaseState.read(
       harness.database, scratchPath: harness.folder.path("scratch"),

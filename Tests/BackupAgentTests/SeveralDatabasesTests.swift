@@ -7,7 +7,7 @@ import TestSupport
 @testable import BackupAgent
 
 /// Several databases in one agent, in one folder.
-@Suite struct SeveralDatabasesTests {
+@Suite(.ownThread) struct SeveralDatabasesTests {
   /// Databases `one` and `two` beside the harness's own, each with a repository of its own.
   private struct Bed {
     let harness: AgentHarness

@@ -6,7 +6,7 @@ import Testing
 @testable import BackupAgent
 
 /// A full finds what a tracker missed.
-@Suite struct TrackerAuditTests {
+@Suite(.ownThread) struct TrackerAuditTests {
   private final class World {
     let bed: TestBed
     let application: DatabaseApplication

@@ -7,7 +7,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct UnheardWritesTests {
+@Suite(.ownThread) struct UnheardWritesTests {
   private let folder: TemporaryFolder
   private let path: WatchedPath
   private let files = SystemFileOperations()

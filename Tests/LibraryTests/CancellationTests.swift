@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Work of the library's calls")
+@Suite("Work of the library's calls", .ownThread)
 struct CancellationTests {
   /// More calls than the pool has threads, all of them blocked until another task runs: on the pool, none could.
   @Test("Blocking work leaves the pool to others")

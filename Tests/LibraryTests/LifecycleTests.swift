@@ -3,7 +3,7 @@ import ServiceLifecycle
 import TestSupport
 import Testing
 
-@Suite("The scheduler as a service of a group")
+@Suite("The scheduler as a service of a group", .ownThread)
 struct LifecycleTests {
   @Test("A graceful shutdown ends it, enabled or not", arguments: [true, false])
   func shutdown(enabled: Bool) async throws {

@@ -2,7 +2,7 @@ import BackupAgent
 import TestSupport
 import Testing
 
-@Suite("The library's scheduler")
+@Suite("The library's scheduler", .ownThread)
 struct SchedulerTests {
   private func configuration(
     _ change: (inout BackupSchedulerConfiguration) -> Void = { _ in }

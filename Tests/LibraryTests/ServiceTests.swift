@@ -3,7 +3,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-@Suite("The library's service")
+@Suite("The library's service", .ownThread)
 struct ServiceTests {
   @Test("Create, list, find, verify")
   func storing() async throws {

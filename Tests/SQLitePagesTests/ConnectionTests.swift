@@ -4,7 +4,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("Connections")
+@Suite("Connections", .ownThread)
 struct ConnectionTests {
   let folder: TemporaryFolder
 

@@ -4,7 +4,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("Restoring into a live database")
+@Suite("Restoring into a live database", .ownThread)
 struct LiveInstallTests {
   let folder: TemporaryFolder
   let path: String

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import TestSupport
 
-@Suite("Snapshots")
+@Suite("Snapshots", .ownThread)
 struct SnapshotTests {
   let folder: TemporaryFolder
   let path: String
