@@ -7,7 +7,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct FolderWatchesTests {
+@Suite(.ownThread) struct FolderWatchesTests {
   private let files = SystemFileOperations()
   private let first = GuardID(number: 1)
   private let second = GuardID(number: 2)

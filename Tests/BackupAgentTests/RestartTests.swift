@@ -8,7 +8,7 @@ import Testing
 @testable import BackupAgent
 
 /// The agent's next process goes on following where the last one stopped, and compares where anything speaks against it.
-@Suite struct RestartTests {
+@Suite(.ownThread) struct RestartTests {
   /// A database in use, and the agent's code; a new process of it knows only what is in the repository.
   private final class World {
     let bed: TestBed

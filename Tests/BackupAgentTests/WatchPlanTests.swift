@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct WatchPlanTests {
+@Suite(.ownThread) struct WatchPlanTests {
   private let files = SystemFileOperations()
 
   private func plan(_ path: String) -> WatchPlan { WatchPlan(WatchedPath(path), files) }

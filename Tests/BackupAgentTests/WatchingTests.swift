@@ -5,7 +5,7 @@ import TestSupport
 
 @testable import BackupAgent
 
-@Suite struct WatchingTests {
+@Suite(.ownThread) struct WatchingTests {
   @Test(arguments: [
     ("app.db", IN_MODIFY, ChangeEvent.changed), ("app.db", IN_CREATE, .changed), ("app.db", IN_MOVED_TO, .changed),
     ("app.db", IN_DELETE, .removed), ("app.db", IN_MOVED_FROM, .removed), ("app.db-wal", IN_MODIFY, .changed),

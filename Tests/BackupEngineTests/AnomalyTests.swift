@@ -4,7 +4,7 @@ import Testing
 import TestSupport
 
 /// Points that tell of an accident, what they hold, and what ends that.
-@Suite("anomalous points")
+@Suite("anomalous points", .ownThread)
 struct AnomalyTests {
   private func create(_ bed: TestBed, _ change: (inout CreateRequest) -> Void = { _ in }) throws -> PointMetadata {
     bed.time.advance(milliseconds: 1000)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A full tells whether what changed since the newest point was what somebody said had changed.
-@Suite("the auditor")
+@Suite("the auditor", .ownThread)
 struct AuditTests {
   /// A chain whose newest incremental lacks what changed, for it was said that only page 2 had changed.
   private static func makeBlindChain(_ bed: TestBed, journal: String = "wal") throws -> [PointID] {

@@ -96,7 +96,7 @@ extension TestBed {
   }
 }
 
-@Suite("a fault at every step of a chain")
+@Suite("a fault at every step of a chain", .ownThread)
 struct ChainFaultTests {
   @Test("of an incremental", arguments: [FaultSweep.Kind.killed, .inputOutputError, .diskStaysFull])
   func storing(_ kind: FaultSweep.Kind) throws { try storeIncremental("wal").sweep(kind) }

@@ -3,7 +3,7 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-@Suite("removing in a chain")
+@Suite("removing in a chain", .ownThread)
 struct ChainRemovalTests {
   @Test("what others need is not deleted, and the hint names them in an order that works")
   func refused() throws {

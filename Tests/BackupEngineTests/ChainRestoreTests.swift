@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("restoring a point of a chain")
+@Suite("restoring a point of a chain", .ownThread)
 struct ChainRestoreTests {
   @Test("a chain of 150 incrementals")
   func longChain() throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// A chain whose links are missing, damaged, exchanged or reordered: exactly the points behind the link are lost, and that is
 /// told.
-@Suite("a broken chain")
+@Suite("a broken chain", .ownThread)
 struct ChainTamperTests {
   private func code(_ bed: TestBed, _ id: PointID, _ secret: TestBed.Secret) -> HoldfastError.Code? {
     do {

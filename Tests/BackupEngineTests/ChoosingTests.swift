@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A point by its time, and which one is whole where others are not.
-@Suite("choosing a point")
+@Suite("choosing a point", .ownThread)
 struct ChoosingTests {
   @Test("by time: a point of a chain, its state of then, and nothing older than the oldest")
   func byTime() throws {

@@ -78,7 +78,7 @@ extension TestBed {
   }
 }
 
-@Suite("a fault at every step of a compaction")
+@Suite("a fault at every step of a compaction", .ownThread)
 struct CompactFaultTests {
   @Test("merging", arguments: [FaultSweep.Kind.killed, .inputOutputError, .diskStaysFull])
   func merge(_ kind: FaultSweep.Kind) throws { try merging().sweep(kind) }

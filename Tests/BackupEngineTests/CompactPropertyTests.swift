@@ -72,7 +72,7 @@ private final class CompactLife {
   }
 }
 
-@Suite("compaction, property")
+@Suite("compaction, property", .ownThread)
 struct CompactPropertyTests {
   @Test("random databases and times: every point that is left restores to the bytes it was made of", arguments: 0..<4)
   func random(seed: UInt64) throws {

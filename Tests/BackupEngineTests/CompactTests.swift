@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("compaction")
+@Suite("compaction", .ownThread)
 struct CompactTests {
   @Test(
     "a run becomes one link, and every point that stays restores to the bytes it had",

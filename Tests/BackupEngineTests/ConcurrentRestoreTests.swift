@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("restores at the same time")
+@Suite("restores at the same time", .ownThread)
 struct ConcurrentRestoreTests {
   @Test("of two points into one database: each is whole or refused, never a mixture, and nothing is left over")
   func sameTarget() throws {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Backups taken while several processes write, all of them keeping an invariant.
-@Suite("backups beside writers")
+@Suite("backups beside writers", .ownThread)
 struct ConcurrentWriterTests {
   /// Moves money between accounts in one transaction and counts the transfers without a gap.
   private static let ledger = """

@@ -7,7 +7,7 @@ import Testing
 
 /// Thousands of random schedules against Python. What the plain reading gives must be met exactly; where croniter gives
 /// something else, the reason must be one of those that are listed.
-@Suite("Schedules as Python has them")
+@Suite("Schedules as Python has them", .ownThread)
 struct CronOracleTests {
   @Test("the calendar")
   func calendars() throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import BackupEngine
 
-@Suite("The history of drills")
+@Suite("The history of drills", .ownThread)
 struct DrillHistoryTests {
   private func drill(_ bed: TestBed, _ reference: String = "latest") throws -> DrillRecord {
     let service = bed.service()
@@ -160,7 +160,7 @@ struct DrillHistoryTests {
   }
 }
 
-@Suite("A drill that dies or fails on the way", .serialized)
+@Suite("A drill that dies or fails on the way", .ownThread, .serialized)
 struct DrillFaultTests {
   /// Whatever happens, no decrypted byte is left for longer than until the next run, the history holds whole records alone, and
   /// only a drill that was said to have passed, or was about to be, is in it.

@@ -36,7 +36,7 @@ extension TestBed {
   fileprivate var drillFolder: String { "\(backups)/.metadata/drills" }
 }
 
-@Suite("A drill")
+@Suite("A drill", .ownThread)
 struct DrillTests {
   private static let known = DrillAssertion(
     name: "rows and a marker", sql: "SELECT count(*), (SELECT text FROM marker) FROM entries", expect: "60|3")

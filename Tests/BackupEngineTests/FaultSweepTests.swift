@@ -142,7 +142,7 @@ extension TestBed {
   }
 }
 
-@Suite("a fault at every step")
+@Suite("a fault at every step", .ownThread)
 struct FaultSweepTests {
   @Test("of a backup", arguments: FaultSweep.Kind.allCases)
   func creating(_ kind: FaultSweep.Kind) throws { try create.sweep(kind) }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A repository that somebody else can write to, a mistyped password, a disk that stumbles.
-@Suite("a repository that others write to")
+@Suite("a repository that others write to", .ownThread)
 struct HostileRepositoryTests {
   private let plain: CreateRequest = {
     var request = CreateRequest()

@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("a session of incrementals")
+@Suite("a session of incrementals", .ownThread)
 struct IncrementalSessionTests {
   /// Steps of one incremental of two pages, in the middle of a session.
   private func steps(rows: Int, points: Int) throws -> [String] {

@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("an incremental comes back")
+@Suite("an incremental comes back", .ownThread)
 struct IncrementalTests {
   struct Form: Sendable, CustomStringConvertible {
     var pageSize: Int

@@ -6,7 +6,7 @@ import Testing
 @testable import BackupEngine
 
 /// Offsets beyond 32 bits. The file is sparse, but reading zeros takes its time: `HOLDFAST_LARGE_TESTS=1` runs it.
-@Suite(.enabled(if: getenv("HOLDFAST_LARGE_TESTS") != nil, "HOLDFAST_LARGE_TESTS is not set"))
+@Suite(.ownThread, .enabled(if: getenv("HOLDFAST_LARGE_TESTS") != nil, "HOLDFAST_LARGE_TESTS is not set"))
 struct LargeDatabaseTests {
   @Test("a database of more than 4 GiB: its end grows, changes and comes back")
   func offsets() throws {

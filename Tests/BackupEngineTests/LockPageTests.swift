@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// SQLite never uses the page at 1 GiB. The files here are sparse, and their pages large.
-@Suite("the lock page")
+@Suite("the lock page", .ownThread)
 struct LockPageTests {
   @Test("a database grows over it and shrinks again")
   func crossing() throws {

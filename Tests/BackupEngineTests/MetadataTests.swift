@@ -3,7 +3,7 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-@Suite("metadata")
+@Suite("metadata", .ownThread)
 struct MetadataTests {
   private func stored() throws -> (bed: TestBed, point: PointMetadata, path: String, json: [UInt8]) {
     let bed = try TestBed()

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The table of page hashes is a memo: whatever becomes of it, no changed page is missed.
-@Suite("page digests")
+@Suite("page digests", .ownThread)
 struct PageDigestsTests {
   enum Mishap: String, CaseIterable {
     case deleted, empty, cutShort, flippedBit, ofAnOlderPoint, halfUpdated, ofAnotherRepository

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("pins")
+@Suite("pins", .ownThread)
 struct PinTests {
   /// What `guard` stores before it runs a command.
   private func makeGuard(_ bed: TestBed, _ secret: TestBed.Secret = .key) throws -> PointID {
@@ -280,7 +280,7 @@ private let guarding = FaultSweep(
     try bed.requireDatabase(["first"])
   })
 
-@Suite("a fault at every step of pinning")
+@Suite("a fault at every step of pinning", .ownThread)
 struct PinFaultTests {
   @Test("of a pin", arguments: [FaultSweep.Kind.killed, .inputOutputError])
   func pin(_ kind: FaultSweep.Kind) throws { try pinning(true).sweep(kind, near: ".metadata") }

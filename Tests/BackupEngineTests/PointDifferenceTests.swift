@@ -9,7 +9,7 @@ import Testing
 /// Histories to try: `HOLDFAST_DIFF_SEEDS` for more.
 private let seeds = 1...(getenv("HOLDFAST_DIFF_SEEDS").flatMap { UInt64(String(cString: $0)) } ?? 6)
 
-@Suite("diff")
+@Suite("diff", .ownThread)
 struct PointDifferenceTests {
   private typealias Verdict = RandomHistory.Verdict
 

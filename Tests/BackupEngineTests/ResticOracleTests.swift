@@ -11,7 +11,7 @@ import Testing
 /// `HOLDFAST_RESTIC` names another restic than the one in `PATH`, `HOLDFAST_RESTIC_POLICIES` how many policies to try in
 /// each zone (16), each on 60 series.
 @Suite(
-  "Retention as restic has it",
+  "Retention as restic has it", .ownThread,
   .enabled(if: ResticOracle.isThere, "no restic (apt install restic), or no zone files (apt install tzdata)"))
 struct ResticOracleTests {
   @Test(

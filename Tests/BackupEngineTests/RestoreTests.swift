@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("restore")
+@Suite("restore", .ownThread)
 struct RestoreTests {
   /// A point with the marker "first", and the database with "second".
   private func world(journal: String = "wal") throws -> (bed: TestBed, point: PointID) {

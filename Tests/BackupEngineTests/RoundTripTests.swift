@@ -3,7 +3,7 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-@Suite("a backup comes back")
+@Suite("a backup comes back", .ownThread)
 struct RoundTripTests {
   struct Form: Sendable, CustomStringConvertible {
     var encrypt: Bool

@@ -11,7 +11,7 @@ private func leftovers(_ bed: TestBed) throws -> [String] {
   return try files.status(folder) == nil ? [] : files.list(folder)
 }
 
-@Suite("A point in scratch space")
+@Suite("A point in scratch space", .ownThread)
 struct ScratchPointTests {
   @Test("is any point of a chain, read-only, and its file has no name", arguments: [TestBed.Secret.key, .none])
   func content(secret: TestBed.Secret) throws {

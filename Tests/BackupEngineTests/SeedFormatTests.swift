@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A directory as the original Python service left it works as it stands.
-@Suite("a directory of the original service")
+@Suite("a directory of the original service", .ownThread)
 struct SeedFormatTests {
   private func world() throws -> TestBed {
     let bed = try TestBed()

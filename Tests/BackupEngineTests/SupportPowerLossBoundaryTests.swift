@@ -4,7 +4,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite struct SupportPowerLossBoundaryTests: PowerLossSuite {
+@Suite(.ownThread) struct SupportPowerLossBoundaryTests: PowerLossSuite {
   @Test func whatOthersDidStays() throws {
     let found = try outcomes(before: {
       try $0.write("removed", old); try $0.write("rewritten", old)

@@ -2,7 +2,7 @@ import BackupEngine
 import TestSupport
 import Testing
 
-@Suite struct SupportPowerLossContentTests: PowerLossSuite {
+@Suite(.ownThread) struct SupportPowerLossContentTests: PowerLossSuite {
   @Test func renamingBeforeTheContentIsFlushedIsCaught() throws {
     let found = try outcomes(before: { try $0.write("a", old) }) { files, folder in
       try files.createFile(folder.path("tmp"), new, synced: false)

@@ -2,7 +2,7 @@ import BackupEngine
 import TestSupport
 import Testing
 
-@Suite struct SupportPowerLossNameTests: PowerLossSuite {
+@Suite(.ownThread) struct SupportPowerLossNameTests: PowerLossSuite {
   @Test func aFlushedFileNeedsAFlushedName() throws {
     let found = try outcomes { files, folder in
       try files.createFile(folder.path("a"), new, synced: true)

@@ -19,7 +19,7 @@ private func storeSmallFile(_ files: any FileOperations, in folder: TemporaryFol
   try files.syncFolder(folder.path)
 }
 
-@Suite struct SupportStepFaultsTests {
+@Suite(.ownThread) struct SupportStepFaultsTests {
   @Test func aCleanRunCountsAndNamesEveryStep() throws {
     let folder = try TemporaryFolder()
     let faults = StepFaults()

@@ -4,7 +4,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite struct SupportToolsTests {
+@Suite(.ownThread) struct SupportToolsTests {
   @Test func bigOutputsOnBothSidesDoNotBlock() throws {
     let input = [UInt8](repeating: 65, count: 1 << 20)
     let result = try Python.run(

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// An archive that is not what was stored: told in words, with the documented code, and nothing changes on the disk.
-@Suite("an archive that was damaged or changed")
+@Suite("an archive that was damaged or changed", .ownThread)
 struct TamperTests {
   private func stored(_ secret: TestBed.Secret = .key, _ change: (inout CreateRequest) -> Void = { _ in }) throws -> (
     bed: TestBed, point: PointMetadata, path: String, bytes: [UInt8]

@@ -13,7 +13,7 @@ private func undo(_ service: BackupService) throws -> RestoreOutcome {
   }
 }
 
-@Suite("undo")
+@Suite("undo", .ownThread)
 struct UndoTests {
   /// A point with 60 rows and the marker "first", restored into a database with 80 rows and "second".
   private func restored(journal: String = "wal") throws -> (bed: TestBed, point: PointID, safety: PointID) {
@@ -186,7 +186,7 @@ private let undoing = FaultSweep(
     try bed.requireDatabase([before == "first" ? "second" : "first"])
   })
 
-@Suite("a fault at every step of an undo")
+@Suite("a fault at every step of an undo", .ownThread)
 struct UndoFaultTests {
   @Test("a fault", arguments: [FaultSweep.Kind.killed, .inputOutputError])
   func fault(_ kind: FaultSweep.Kind) throws { try undoing.sweep(kind, near: "restores.json") }

@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("verify")
+@Suite("verify", .ownThread)
 struct VerifyTests {
   private func outcomes(_ verification: Verification) -> [String: Check.Outcome] {
     Dictionary(uniqueKeysWithValues: verification.checks.map { ($0.name, $0.outcome) })

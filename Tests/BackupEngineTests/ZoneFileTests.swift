@@ -34,7 +34,7 @@ struct ZoneFileBytes {
   }
 }
 
-@Suite("Zone files")
+@Suite("Zone files", .ownThread)
 struct ZoneFileTests {
   private func rules(_ file: ZoneFileBytes) throws -> ZoneRules { try rules(file.bytes) }
   private func rules(_ bytes: [UInt8]) throws -> ZoneRules {
@@ -126,7 +126,7 @@ struct ZoneFileTests {
   }
 }
 
-@Suite("Finding zones by name")
+@Suite("Finding zones by name", .ownThread)
 struct ZoneFolderTests {
   /// A folder with two zones and what else lies beside them.
   private func zones() throws -> TemporaryFolder {

@@ -6,7 +6,8 @@ import Testing
 @testable import BackupPolicy
 
 /// Every zone of this machine against Python's `zoneinfo`, 1970–2150.
-@Suite("Zones as Python has them", .enabled(if: ZoneOracle.hasZoneFiles, "no zone files (apt install tzdata)"))
+@Suite(
+  "Zones as Python has them", .ownThread, .enabled(if: ZoneOracle.hasZoneFiles, "no zone files (apt install tzdata)"))
 struct ZoneOracleTests {
   @Test("offsets, and the instants of wall times")
   func everyZone() throws {

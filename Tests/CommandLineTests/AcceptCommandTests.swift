@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// An accident on the command line, from cron's `create` to `accept`.
-@Suite("accept")
+@Suite("accept", .ownThread)
 struct AcceptCommandTests {
   private struct Verdicts: Decodable {
     struct Verdict: Decodable {

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("The agent as a command")
+@Suite("The agent as a command", .ownThread)
 struct AgentCommandTests {
   @Test("--once takes one backup where something changed, and says where nothing did")
   func once() throws {

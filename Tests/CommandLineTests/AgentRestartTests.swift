@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("An agent that is killed and started again")
+@Suite("An agent that is killed and started again", .ownThread)
 struct AgentRestartTests {
   /// The application's connection stays open, so that the log lives on.
   @Test("It goes on following where it stopped, and its points hold what the database does")

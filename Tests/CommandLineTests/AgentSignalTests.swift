@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("The agent as a process")
+@Suite("The agent as a process", .ownThread)
 struct AgentSignalTests {
   /// Runs an agent, then `script`, in which `agent` is the process, `log()` its standard error so far, `insert(n)` adds rows,
   /// and `wait_for(text)` waits for a line.

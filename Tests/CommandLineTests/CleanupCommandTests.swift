@@ -5,7 +5,7 @@ import Testing
 @testable import holdfast
 
 /// `holdfast cleanup` by restic's rules, and what it would leave in the days to come.
-@Suite("Cleanup by the calendar")
+@Suite("Cleanup by the calendar", .ownThread)
 struct CleanupCommandTests {
   private struct Simulation: Decodable {
     struct Day: Decodable {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A repository whose points were stored in November 2023, and the program of today.
-@Suite("compact")
+@Suite("compact", .ownThread)
 struct CompactCommandTests {
   private let bed: TestBed
 

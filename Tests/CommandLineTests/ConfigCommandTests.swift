@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `holdfast config`, as people and scripts see it.
-@Suite("The configuration shown and checked")
+@Suite("The configuration shown and checked", .ownThread)
 struct ConfigCommandTests {
   private static let several = """
     backup_dir = "store"

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `doctor` on real databases: what it finds, and that it leaves nothing behind.
-@Suite struct DoctorTests {
+@Suite(.ownThread) struct DoctorTests {
   private struct Report: Decodable {
     struct Finding: Decodable {
       var name: String

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// What scripts read: `--json` prints exactly one document on standard output.
-@Suite("The output for scripts")
+@Suite("The output for scripts", .ownThread)
 struct DocumentTests {
   @Test("create, list and show give the metadata")
   func points() throws {

@@ -2,7 +2,7 @@ import BackupEngine
 import TestSupport
 import Testing
 
-@Suite("drill")
+@Suite("drill", .ownThread)
 struct DrillCommandTests {
   private struct Drill: Decodable {
     struct Failure: Decodable {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import holdfast
 
-@Suite("[drill] and [[drill.assert]]")
+@Suite("[drill] and [[drill.assert]]", .ownThread)
 struct DrillConfigurationTests {
   @Test("are read in any of TOML's spellings, and a database's own come after those of all")
   func read() throws {

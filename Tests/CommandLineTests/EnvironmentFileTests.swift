@@ -4,7 +4,7 @@ import Testing
 
 @testable import holdfast
 
-@Suite(".env as people write it")
+@Suite(".env as people write it", .ownThread)
 struct EnvironmentFileTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var text: String

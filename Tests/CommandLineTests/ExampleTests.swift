@@ -7,7 +7,7 @@ import Testing
 /// The example files and the README's table say what the table of settings says.
 ///
 /// With `HOLDFAST_WRITE_EXAMPLES=1` in the environment this writes them anew.
-@Suite("Examples and documentation of settings")
+@Suite("Examples and documentation of settings", .ownThread)
 struct ExampleTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()

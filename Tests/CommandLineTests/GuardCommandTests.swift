@@ -46,7 +46,7 @@ extension CommandBed {
 }
 
 /// Commands between a backup and a rollback, as real processes.
-@Suite("guard")
+@Suite("guard", .ownThread)
 struct GuardCommandTests {
   private static let destruction = "sqlite3 app.db 'DELETE FROM entries WHERE id > 100; CREATE TABLE half(done)'"
 
@@ -219,7 +219,7 @@ struct GuardCommandTests {
   }
 }
 
-@Suite("pin and unpin")
+@Suite("pin and unpin", .ownThread)
 struct PinCommandTests {
   @Test("pin keeps a point from cleanup and delete, create --pin makes one, unpin lets go; each says what it did")
   func pins() throws {
@@ -244,7 +244,7 @@ struct PinCommandTests {
   }
 }
 
-@Suite("undo on the command line")
+@Suite("undo on the command line", .ownThread)
 struct UndoCommandTests {
   @Test("shows which restore it takes back, asks, and does it; there is a document for scripts")
   func undo() throws {

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// `guard` on a terminal of its own, and with signals.
-@Suite("guard, its terminal and its signals")
+@Suite("guard, its terminal and its signals", .ownThread)
 struct GuardTerminalTests {
   @Test("a command that reads the terminal gets what is typed, and is in its foreground")
   func reads() throws {

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// `create --incremental` and `--full`.
-@Suite("Incrementals on the command line")
+@Suite("Incrementals on the command line", .ownThread)
 struct IncrementalCommandTests {
   @Test("create --incremental says what it built on, and --full is the default")
   func kinds() throws {

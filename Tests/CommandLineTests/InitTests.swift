@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("init and its configuration file")
+@Suite("init and its configuration file", .ownThread)
 struct InitTests {
   private let nothing = ["DATABASE_URL": "", "BACKUP_ENCRYPTION_KEY_FILE": ""]
 

@@ -6,7 +6,7 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
 
 /// The second opinion on faults: real system calls of a real process, failed or killed by strace. (It counts calls per
 /// thread and a killed process never loses the page cache, so the sweep over `FileOperations` stays the first opinion.)
-@Suite("Faults injected into the process", .enabled(if: canTrace, "strace cannot trace here"))
+@Suite("Faults injected into the process", .ownThread, .enabled(if: canTrace, "strace cannot trace here"))
 struct InjectionTests {
   struct Injection: Sendable, CustomStringConvertible {
     var call: String

@@ -3,7 +3,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-@Suite("diff, show --schema and restore --table")
+@Suite("diff, show --schema and restore --table", .ownThread)
 struct InsideCommandTests {
   private struct Difference: Decodable {
     struct Table: Decodable {

@@ -6,7 +6,7 @@ import Testing
 /// the order in which they were, and the last one is stored in the end.
 ///
 /// More of it on request: `HOLDFAST_KILL_SEEDS=100 HOLDFAST_KILL_ROUNDS=50 contrib/test --filter KilledAgentTests`.
-@Suite(.serialized) struct KilledAgentTests {
+@Suite(.ownThread, .serialized) struct KilledAgentTests {
   private static let seeds = Array(1...(number("HOLDFAST_KILL_SEEDS") ?? 2))
   private static let rounds = number("HOLDFAST_KILL_ROUNDS") ?? 8
 

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("Mistakes in the configuration")
+@Suite("Mistakes in the configuration", .ownThread)
 struct MistakeTests {
   @Test(
     "Each is one line that says where and what, and one that says what to do",

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// `restore --at`, `show --at`, `verify --at`.
-@Suite("A backup by its time")
+@Suite("A backup by its time", .ownThread)
 struct PointInTimeCommandTests {
   /// A chain whose points were stored at 13:00, 14:02:58 and 14:03:01 UTC, with 3, 4 and 5 rows.
   private func world() throws -> (bed: CommandBed, ids: [String]) {

@@ -3,7 +3,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-@Suite("query")
+@Suite("query", .ownThread)
 struct QueryCommandTests {
   private func bed() throws -> (bed: CommandBed, point: String) {
     let bed = try CommandBed(rows: 20)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Each refusal: a clear error, a hint, the documented exit code, and nothing changed on disk.
-@Suite("Refusals")
+@Suite("Refusals", .ownThread)
 struct RefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String

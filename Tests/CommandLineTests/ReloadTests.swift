@@ -5,7 +5,7 @@ import Testing
 @testable import holdfast
 
 /// What the agent is told at its start, and again after SIGHUP.
-@Suite("The configuration read again")
+@Suite("The configuration read again", .ownThread)
 struct ReloadTests {
   private func setup() throws -> AgentSetup {
     AgentSetup(retention: try RetentionOptions.parse([]), output: try OutputOptions.parse([]))

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("holdfast schedule")
+@Suite("holdfast schedule", .ownThread)
 struct ScheduleCommandTests {
   /// Rules in `TZ` need no zone files.
   private static let berlin = ["TZ": "CET-1CEST,M3.5.0,M10.5.0/3"]

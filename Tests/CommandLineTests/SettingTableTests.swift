@@ -4,7 +4,7 @@ import Testing
 
 @testable import holdfast
 
-@Suite("The table of settings")
+@Suite("The table of settings", .ownThread)
 struct SettingTableTests {
   @Test("Names, variables and flags are one each")
   func unique() {

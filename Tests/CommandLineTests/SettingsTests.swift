@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("Settings")
+@Suite("Settings", .ownThread)
 struct SettingsTests {
   @Test("Flags win over the environment, and the environment over defaults")
   func precedence() throws {

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("Signals")
+@Suite("Signals", .ownThread)
 struct SignalTests {
   struct Ending: Decodable {
     var status: Int

@@ -4,7 +4,7 @@ import Testing
 
 @testable import holdfast
 
-@Suite("holdfast.toml as TOML")
+@Suite("holdfast.toml as TOML", .ownThread)
 struct TOMLDocumentTests {
   private static let text = """
     # comment = 1

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("On a terminal")
+@Suite("On a terminal", .ownThread)
 struct TerminalTests {
   @Test("restore goes on after a yes, with a progress bar that leaves nothing behind", arguments: ["y\n", "YES\n"])
   func yes(answer: String) throws {

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// What people read, line by line.
-@Suite("The output for people")
+@Suite("The output for people", .ownThread)
 struct TranscriptTests {
   @Test("create shows the point; list shows all, newest first; show tells everything")
   func points() throws {

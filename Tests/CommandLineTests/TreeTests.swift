@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// Chains as `list` and `show` show them.
-@Suite("Chains on the command line")
+@Suite("Chains on the command line", .ownThread)
 struct TreeTests {
   @Test("list shows incrementals below their full, newest first; --flat each by itself")
   func tree() throws {

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("Example")
+@Suite("Example", .ownThread)
 struct ExampleTests {
   @Test("The example runs, and says what happened")
   func shop() throws {

@@ -2,7 +2,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("An assertion's query")
+@Suite("An assertion's query", .ownThread)
 struct AnswerTests {
   private func bed() throws -> (folder: TemporaryFolder, connection: ConfinedConnection) {
     let folder = try TemporaryFolder()

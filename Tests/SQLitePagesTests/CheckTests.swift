@@ -4,7 +4,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("Checks of a private file")
+@Suite("Checks of a private file", .ownThread)
 struct CheckTests {
   let folder: TemporaryFolder
   let path: String

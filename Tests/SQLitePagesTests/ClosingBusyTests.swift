@@ -4,7 +4,7 @@ import TestSupport
 
 /// Hazard e14: while the last connection to a database in WAL mode closes, or the first one opens, others that open it get
 /// SQLITE_BUSY. Applications do that to each other; an observer that comes and goes must not make it much worse.
-@Suite("Opening and closing beside an application that does", .serialized)
+@Suite("Opening and closing beside an application that does", .ownThread, .serialized)
 struct ClosingBusyTests {
   let folder: TemporaryFolder
   let path: String

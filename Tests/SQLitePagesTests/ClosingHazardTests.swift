@@ -5,7 +5,7 @@ import TestSupport
 @testable import SQLitePages
 
 /// No byte goes into a file that took the database's place while its log was in use.
-@Suite("Closing beside another file")
+@Suite("Closing beside another file", .ownThread)
 struct ClosingHazardTests {
   let place: ClosingPlace
 

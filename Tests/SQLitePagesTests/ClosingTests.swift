@@ -5,7 +5,7 @@ import TestSupport
 @testable import SQLitePages
 
 /// What our closing does to the log that an application, gone or not, has written beside us.
-@Suite("Closing beside an application")
+@Suite("Closing beside an application", .ownThread)
 struct ClosingTests {
   let place: ClosingPlace
 

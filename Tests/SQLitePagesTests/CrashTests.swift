@@ -3,7 +3,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("What a killed application left")
+@Suite("What a killed application left", .ownThread)
 struct CrashTests {
   let folder: TemporaryFolder
   let path: String

@@ -4,7 +4,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("The exclusive hold on a database that is to be replaced")
+@Suite("The exclusive hold on a database that is to be replaced", .ownThread)
 struct ExclusiveHoldTests {
   let folder: TemporaryFolder
   let path: String

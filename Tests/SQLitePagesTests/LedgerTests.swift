@@ -4,7 +4,7 @@ import Testing
 import TestSupport
 
 /// Processes write as fast as they can, and every snapshot keeps their promises.
-@Suite("Snapshots under load")
+@Suite("Snapshots under load", .ownThread)
 struct LedgerTests {
   let folder: TemporaryFolder
   let path: String

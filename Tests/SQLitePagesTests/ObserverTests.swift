@@ -4,7 +4,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("An observer leaves no trace")
+@Suite("An observer leaves no trace", .ownThread)
 struct ObserverTests {
   let folder: TemporaryFolder
   let path: String

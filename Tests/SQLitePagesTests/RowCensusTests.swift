@@ -2,7 +2,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("rows counted from pages")
+@Suite("rows counted from pages", .ownThread)
 struct RowCensusTests {
   let folder: TemporaryFolder
   var path: String { folder.path("app.db") }

@@ -2,7 +2,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("Snapshots equal SQLite's own copy")
+@Suite("Snapshots equal SQLite's own copy", .ownThread)
 struct SnapshotMatrixTests {
   static let pageSizes = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536]
   static let journalModes = ["wal", "delete", "truncate", "persist", "memory", "off"]

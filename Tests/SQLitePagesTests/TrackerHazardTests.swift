@@ -6,7 +6,7 @@ import Testing
 private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.status == 0
 
 /// Histories that laxer proofs were fooled by.
-@Suite struct TrackerHazardTests {
+@Suite(.ownThread) struct TrackerHazardTests {
   private let update = "UPDATE t SET v = randomblob(900) WHERE id = "
 
   private func isIncomplete(_ outcome: TrackerOutcome?) -> Bool {

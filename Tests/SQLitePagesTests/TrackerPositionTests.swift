@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A position as the text that a later process reads.
-@Suite struct TrackerPositionTests {
+@Suite(.ownThread) struct TrackerPositionTests {
   private func position(_ path: String) throws -> TrackerPosition {
     let connection = try DatabaseConnection(path: path, access: .observer)
     defer { connection.close() }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Each proof of completeness where it holds, and each way in which it must not be believed.
-@Suite struct TrackerProofTests {
+@Suite(.ownThread) struct TrackerProofTests {
   private let update = "UPDATE t SET v = randomblob(900) WHERE id = "
 
   private func isIncomplete(_ outcome: TrackerOutcome?) -> Bool {

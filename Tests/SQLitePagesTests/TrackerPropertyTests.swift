@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Random histories of a database, several applications, and a tracker beside them: not one changed page may be missed.
-@Suite struct TrackerPropertyTests {
+@Suite(.ownThread) struct TrackerPropertyTests {
   /// More of them on request: `TRACKER_SEEDS=1000 swift test --filter TrackerPropertyTests`.
   static let seeds = Array(1...(UInt64(getenv("TRACKER_SEEDS").map { String(cString: $0) } ?? "") ?? 24))
 

@@ -5,7 +5,7 @@ import TestSupport
 
 /// What an agent may do that is not the application's user. Each test runs in a process of its own that gives up root's
 /// rights (where it has them), for root may write everything.
-@Suite("Beside an application whose files it may not write")
+@Suite("Beside an application whose files it may not write", .ownThread)
 struct UnprivilegedTests {
   @Test("A cleanly closed WAL database is read without making a log")
   func closedWAL() async {

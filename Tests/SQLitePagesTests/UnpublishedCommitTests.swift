@@ -5,7 +5,7 @@ import TestSupport
 @testable import SQLitePages
 
 /// SQLite writes a commit's frames, flushes them, and only then publishes it in the wal-index.
-@Suite("A commit that is not published yet")
+@Suite("A commit that is not published yet", .ownThread)
 struct UnpublishedCommitTests {
   let folder: TemporaryFolder
   let path: String

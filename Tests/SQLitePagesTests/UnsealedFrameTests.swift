@@ -6,7 +6,7 @@ import Testing
 
 /// SQLite 3.40 (and others) leaves frames without salts and checksums behind a `ROLLBACK TO` in a transaction that did not fit its
 /// cache. Connections read them by the wal-index, as if nothing were; so must a snapshot. (A crash loses that transaction.)
-@Suite struct UnsealedFrameTests {
+@Suite(.ownThread) struct UnsealedFrameTests {
   @Test func framesThatSQLiteForgotToSealAreRead() throws {
     let folder = try TemporaryFolder()
     var found = 0

@@ -3,7 +3,7 @@ import TestSupport
 
 @testable import SQLitePages
 
-@Suite("The wal-index")
+@Suite("The wal-index", .ownThread)
 struct WALIndexTests {
   /// A header as SQLite stores it, in the machine's byte order.
   private func header(_ change: (inout [UInt32]) -> Void = { _ in }) -> [UInt32] {

@@ -2,12 +2,13 @@ import Dispatch
 import Synchronization
 import Testing
 
-/// The asynchronous parts of a test run on a thread of their own.
+/// A test that blocks, or that watches something happen in real time, runs on a thread of its own, and few at once.
 ///
-/// The pool has as many threads as the machine has processors, and most tests block one for as long as they last: a test that
-/// watches an agent in real time would go on when the others let it, and find that the agent has long done the next thing.
+/// Swift's pool has as many threads as the machine has processors. Tests that block in it keep all others waiting, for
+/// minutes where they are many; one that watches an agent then goes on long after what it waited for. The library under test
+/// uses that pool, too.
 package struct OwnThread: SuiteTrait, TestTrait, TestScoping {
-  /// As many at once keep two processors busy, and no agent waits long for one.
+  /// So many at once keep two processors busy, and none waits long for one.
   private static let turns = Turns(4)
 
   package var isRecursive: Bool { true }

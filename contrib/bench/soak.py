@@ -5,8 +5,8 @@ usage: soak.py [--binary PATH] [--minutes 10] [--seed N] [--only PHASE,PHASE] [-
 
 Applications in processes of their own commit 1 to 1000 rows at a time, checkpoint, VACUUM, change the journal mode, lock
 the others out, roll back, crash; the database is moved over, removed, emptied, damaged, made anew; the agent is killed,
-stopped and started, days later too; its disk is full for a while; people create, verify, delete, clean up, compact and restore
-beside it, and some of these commands are killed. Between phases nobody writes, so that points can be counted: one for each
+stopped and started, days later too; its disk is full for a while; people create, verify, delete, clean up, compact, restore,
+drill, query, compare, pin, guard and undo beside it, and some of these commands are killed. Between phases nobody writes, so that points can be counted: one for each
 burst, none for anything else, and the scheduled ones. Each new point is restored and has to hold a state that was committed,
 the last one of a phase the state that the phase ended with (see soaking/ledger.py); what is left of a chain that was thinned
 out holds what it held. Points go only when a rule or a command says so. In the last part the agent is never restarted, so

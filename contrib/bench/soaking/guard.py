@@ -121,7 +121,7 @@ class Guard:
 
     def command(self, command, *arguments, ahead):
         return {
-            "args": [self.binary, command, *arguments, "--database", self.database, "--backup-dir", self.backups],
+            "args": [self.binary, command, "--database", self.database, "--backup-dir", self.backups, *arguments],
             "env": environment(self.folder, **self.clock.environment(ahead)), "stdin": subprocess.DEVNULL,
         }
 

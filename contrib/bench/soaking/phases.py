@@ -5,7 +5,7 @@ agent, the history, and one source of randomness.
 """
 import os, time
 
-from soaking import commands, lives
+from soaking import commands, lives, trust
 from soaking.owed import BUSY, CALM, DAMAGED, EMPTY, FULL, MISSING, ODD, Owed, one
 
 
@@ -209,5 +209,5 @@ WRITING = [burst, killed_writer, crash, single, steady, slow_commit, rollback, v
 STILL = [quiet, reader, passers_by, checkpoint, last_close]
 REPLACING = [move_over, remove, empty, damage]
 FAULTS = [full_disk]
-EVERY = WRITING + STILL + REPLACING + FAULTS + lives.EVERY + commands.EVERY
+EVERY = WRITING + STILL + REPLACING + FAULTS + lives.EVERY + commands.EVERY + trust.EVERY
 COMMON = [burst] * 5 + [single] * 2 + [killed_writer]
