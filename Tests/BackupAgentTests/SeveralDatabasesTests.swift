@@ -184,7 +184,7 @@ import TestSupport
     #expect(throws: HoldfastError.self) { try AgentConfiguration(databases: []).validate() }
   }
 
-  @Test(.timeLimit(.minutes(2))) func aSecondAgentOnAnyOfTheRepositoriesIsRefusedWithTheProcess() async throws {
+  @Test func aSecondAgentOnAnyOfTheRepositoriesIsRefusedWithTheProcess() async throws {
     let bed = try Bed()
     for name in ["one", "two"] { try await bed.insert(name) }
     try await bed.harness.withAgent(bed.configuration(["two"])) { _ in
