@@ -76,9 +76,14 @@ extension BackupService {
   }
 
   private func retentionPoints(_ repository: Repository) throws -> [RetentionPoint] {
+    try retentionPoints(repository.points(), repository)
+  }
+
+  /// - Parameter points: every point of the repository.
+  func retentionPoints(_ points: [StoredPoint], _ repository: Repository) throws -> [RetentionPoint] {
     let now = environment.now()
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
-    let points = try repository.points().filter { isProved($0, repository) }
+    let points = points.filter { isProved($0, repository) }
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
     let pins = try repository.pins.read()
@@ -97,11 +102,20 @@ extension BackupService {
 
   private func isProved(_ point: StoredPoint, _ repository: Repository) -> Bool {
     guard !point.isDamaged, !point.archiveMissing else { return false }
-    guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return true }
-    guard let file = try? environment.files.open(repository.path(point.name.text), .readNoFollow) else { return false }
+    return (try? unlock(point, repository)) != nil
+  }
+
+  /// Opens an archive's head, where there is a key and it is of a kind that proves it.
+  ///
+  /// - Throws: `wrongKey`, `archiveCorrupt` and failures of the machine.
+  func unlock(_ point: StoredPoint, _ repository: Repository) throws {
+    guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return }
+    let file = try environment.files.open(repository.path(point.name.text), .readNoFollow)
     defer { environment.files.close(file) }
-    guard let head = try? SealedHeader(file, environment.files) else { return false }
-    return (try? head.unlock(credentials)) != nil
+    guard let head = try SealedHeader(file, environment.files) else {
+      throw HoldfastError(.archiveCorrupt, "\(point.id) does not begin as an aes-256-gcm archive")
+    }
+    _ = try head.unlock(credentials)
   }
 }
 
