@@ -94,13 +94,13 @@ extension BackupService {
   /// What the rules name, and what they cannot see because it cannot be read or proved: it may be the very point that they
   /// would name, and does not go without them.
   ///
-  /// - Throws: `wrongKey` and the like where no point at all can be seen.
+  /// - Throws: `wrongKey` where that is why no point at all can be seen.
   private func promised(
     by retention: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository
   ) throws -> [PointID: [String]] {
     guard retention.rules.nameIncrementals, let newest = points.last else { return [:] }
     let seen = try retentionPoints(points, repository)
-    if seen.isEmpty { try unlock(newest, repository) }
+    if seen.isEmpty { try requireKey(to: newest) }
     let ids = Set(seen.map(\.id))
     var promised = retention.promised(seen)
     for point in points where !ids.contains(point.id) { promised[point.id] = [Self.unseen] }

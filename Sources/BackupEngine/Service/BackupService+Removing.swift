@@ -102,20 +102,11 @@ extension BackupService {
 
   private func isProved(_ point: StoredPoint, _ repository: Repository) -> Bool {
     guard !point.isDamaged, !point.archiveMissing else { return false }
-    return (try? unlock(point, repository)) != nil
-  }
-
-  /// Opens an archive's head, where there is a key and it is of a kind that proves it.
-  ///
-  /// - Throws: `wrongKey`, `archiveCorrupt` and failures of the machine.
-  func unlock(_ point: StoredPoint, _ repository: Repository) throws {
-    guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return }
-    let file = try environment.files.open(repository.path(point.name.text), .readNoFollow)
+    guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return true }
+    guard let file = try? environment.files.open(repository.path(point.name.text), .readNoFollow) else { return false }
     defer { environment.files.close(file) }
-    guard let head = try SealedHeader(file, environment.files) else {
-      throw HoldfastError(.archiveCorrupt, "\(point.id) does not begin as an aes-256-gcm archive")
-    }
-    _ = try head.unlock(credentials)
+    guard let head = try? SealedHeader(file, environment.files) else { return false }
+    return (try? head.unlock(credentials)) != nil
   }
 }
 

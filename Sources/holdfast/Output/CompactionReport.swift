@@ -47,9 +47,8 @@ struct CompactionReport {
       }
     }
     return groups.flatMap { reasons, points in
-      let what = points.count == 1 ? "1 point stays" : "\(points.count.grouped) points stay"
-      return ["\(what), old as \(points.count == 1 ? "it is" : "they are")"] + reasons.map { "  \($0)" }
-        + ["  \(Self.listed(points))"]
+      let what = points.count == 1 ? "1 point stays by the rules" : "\(points.count.grouped) points stay by the rules"
+      return [what] + reasons.map { "  \($0)" } + ["  \(Self.listed(points))"]
     }
   }
 
