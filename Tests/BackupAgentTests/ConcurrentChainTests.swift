@@ -24,8 +24,12 @@ import Testing
   }
 
   private static func points(_ bed: TestBed, _ log: LogRecorder, autocheckpoint: Int) throws -> [PointID] {
-    let held = HeldConnection(bed.environment())
-    var backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held)
+    var environment = bed.environment()
+    // On a loaded machine nobody knows for how long such writers leave no gap.
+    environment.busyTimeout = 30000
+    let service = BackupService(
+      database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
+    var backup = ChangeBackup(service, AgentHarness.settings(), log.logger, HeldConnection(environment))
     let writers = try [1, 2].map {
       try DatabaseLedger.startWriter(bed.database, journalMode: "wal", autocheckpoint: autocheckpoint, seed: $0)
     }

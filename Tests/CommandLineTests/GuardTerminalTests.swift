@@ -80,12 +80,14 @@ struct GuardTerminalTests {
       signal.pthread_sigmask(signal.SIG_SETMASK, [])
       if ignored == "true":
           signal.signal(number, signal.SIG_IGN)
+      # Unbuffered: what is read beyond the line would be lost.
       process = subprocess.Popen(
-          command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+          command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True)
       line = process.stdout.readline()
       process.send_signal(number)
       stdout, stderr = process.communicate()
-      json.dump({"status": process.returncode, "stdout": line + stdout, "stderr": stderr}, sys.stdout)
+      json.dump(
+          {"status": process.returncode, "stdout": (line + stdout).decode(), "stderr": stderr.decode()}, sys.stdout)
       """
     return try decode(
       Ending.self,

@@ -79,4 +79,19 @@ struct AnswerTests {
     }
     #expect(try answer("SELECT 1", connection) == "1")
   }
+
+  @Test("leaves the connection one that can be stopped")
+  func staysStoppable() throws {
+    let (_, connection) = try bed()
+    defer { connection.close() }
+    #expect(try answer("SELECT 1", connection) == "1")
+    // Before the statement begins, so that only the flag tells.
+    connection.interrupt()
+    let error = #expect(throws: StatementError.self) {
+      try connection.run(
+        "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 100000000) SELECT sum(i) FROM n",
+        columns: { _ in }, row: { _ in })
+    }
+    #expect(error?.reason == .interrupted)
+  }
 }

@@ -39,7 +39,7 @@ final class ChangeSession: @unchecked Sendable {
   private var tracker: ChangeTracker
   /// What the newest full said, until somebody takes it.
   private var audit: AuditOutcome?
-  /// Milliseconds that the last call took, once it had the database to read, where it compared all pages.
+  /// Milliseconds that the last call took to compare all pages, where it did.
   private(set) var comparing: Int64 = 0
 
   /// What a look under the repository's lock found.
@@ -72,9 +72,8 @@ final class ChangeSession: @unchecked Sendable {
     let session = try incrementals ?? IncrementalSession(service)
     incrementals = session
     var seen: Seen?
-    var began = service.environment.monotonic()
     defer {
-      if case .compared? = seen?.how { comparing = service.environment.monotonic() - began }
+      if case .compared? = seen?.how { comparing = session.detecting }
     }
     do {
       let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
@@ -84,8 +83,6 @@ final class ChangeSession: @unchecked Sendable {
         let state = try DatabaseState(snapshot)
         let (changes, how) = try changes(since: parent.id, snapshot, admit(state))
         seen = (state, TrackerPosition(snapshot), how)
-        // Waiting for an application that held the database is no comparing.
-        began = service.environment.monotonic()
         return (snapshot, changes)
       }
       return settle(outcome, seen)

@@ -15,6 +15,9 @@ package final class IncrementalSession {
   var scratch: String?
   /// When this host's memory of the newest sequence was last written; see ``remember(_:)``.
   var remembered: Int64?
+  /// Milliseconds that the last call took to find what had changed, once it had the database to read: without the wait for
+  /// it, and without what became of the pages.
+  package internal(set) var detecting: Int64 = 0
 
   /// - Throws: `pointNotFound` where there is no repository.
   package init(_ service: BackupService) throws {
@@ -40,6 +43,7 @@ package final class IncrementalSession {
   ) throws -> IncrementalOutcome {
     try request.requireKey(repository.credentials)
     let started = environment.monotonic()
+    detecting = 0
     return try repository.exclusively(patience: environment.repositoryPatience, since: mark) { visit in
       do {
         mark = visit.mark

@@ -22,6 +22,7 @@ struct IncrementalWork {
 
   /// The outcome, and the tip for the next one; nil where that must be looked for.
   func run(_ changes: ChangedPages, _ kind: RequestedKind) throws -> (IncrementalOutcome, ChainTip?) {
+    let begun = environment.monotonic()
     let shape = DatabaseShape(
       path: snapshot.connection.resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount)
     var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
@@ -35,6 +36,7 @@ struct IncrementalWork {
       return (.fullNeeded(reason: failure.error(for: tip.id).message), nil)
     }
     return try withChanges(changes, table) { detected, pages in
+      session.detecting = environment.monotonic() - begun
       guard !detected.pages.isEmpty || shape.pageCount != tip.state.pageCount else {
         return (.unchanged(since: tip.parent, snapshot.position), tip)
       }

@@ -13,7 +13,11 @@ extension ConfinedConnection {
     let statement = try prepare(sql)
     defer { sqlite3_finalize(statement) }
     connection.limitTime(milliseconds: milliseconds)
-    defer { connection.limitTime(milliseconds: nil) }
+    // The limit's own handler had taken the place of the one that asks the flag.
+    defer {
+      connection.limitTime(milliseconds: nil)
+      askWhetherToStop()
+    }
     var lines: [String] = []
     var bytes = 0
     while true {

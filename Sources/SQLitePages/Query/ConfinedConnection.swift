@@ -36,19 +36,24 @@ package final class ConfinedConnection: Sendable {
     }
     sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
     sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, Self.longestStatement)
-    // Authorizer and flag outlive the handle: deinit closes it first.
+    // It outlives the handle: deinit closes that first.
     sqlite3_set_authorizer(
       handle,
       { context, action, first, second, _, _ in
         Unmanaged<ReadingAuthorizer>.fromOpaque(context!).takeUnretainedValue()
           .decide(action, first.map { String(cString: $0) }, second.map { String(cString: $0) })
       }, Unmanaged.passUnretained(authorizer).toOpaque())
-    sqlite3_progress_handler(
-      handle, 10_000, { Unmanaged<StopFlag>.fromOpaque($0!).takeUnretainedValue().isSet ? 1 : 0 },
-      Unmanaged.passUnretained(stopped).toOpaque())
+    askWhetherToStop()
   }
 
   deinit { close() }
+
+  /// Has SQLite ask the flag of ``interrupt()`` now and then. It outlives the handle.
+  func askWhetherToStop() {
+    sqlite3_progress_handler(
+      connection.handle, 10_000, { Unmanaged<StopFlag>.fromOpaque($0!).takeUnretainedValue().isSet ? 1 : 0 },
+      Unmanaged.passUnretained(stopped).toOpaque())
+  }
 
   /// Idempotent.
   package func close() {
