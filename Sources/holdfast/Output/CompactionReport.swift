@@ -48,7 +48,7 @@ struct CompactionReport {
     }
     return groups.flatMap { reasons, points in
       let what = points.count == 1 ? "1 point stays by the rules" : "\(points.count.grouped) points stay by the rules"
-      return [what] + reasons.map { "  \($0)" } + ["  \(Self.listed(points))"]
+      return [what] + reasons.map { "  \($0)" } + ["  \(Self.listed(points))\(points.count > 4 ? "; --json has them all" : "")"]
     }
   }
 
