@@ -47,8 +47,9 @@ struct CompactionReport {
       }
     }
     return groups.flatMap { reasons, points in
-      let what = points.count == 1 ? "1 point stays by the rules" : "\(points.count.grouped) points stay by the rules"
-      return [what] + reasons.map { "  \($0)" } + ["  \(Self.listed(points))\(points.count > 4 ? "; --json has them all" : "")"]
+      let what = "\(points.count.grouped) point\(points.count == 1 ? " stays" : "s stay") by the rules"
+      let rest = points.count > 4 ? "; --json has them all" : ""
+      return [what] + reasons.map { "  \($0)" } + ["  \(Self.listed(points))\(rest)"]
     }
   }
 
