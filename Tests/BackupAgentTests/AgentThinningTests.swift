@@ -60,6 +60,22 @@ private var isHousekeeping: Bool {
     #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")
   }
 
+  @Test func whatARuleNamesIsNotMergedAway() async throws {
+    let time = ManualTime()
+    let harness = try await makeChain(time)
+    let before = try harness.points()
+    time.advance(seconds: 20 * 86400)
+    var daily = RetentionPolicy()
+    daily.rules.keepDaily = 30
+    try await harness.withAgent(AgentHarness.settings { $0.retention = daily }) { _ in
+      try await harness.python(Self.insert)
+      try await harness.log.wait(for: "merged 4 points into \(before[5].id)")
+    }
+    let points = try harness.points()
+    #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id] && points.count == 3)
+    #expect(try harness.rows.count(before[5].id, harness.service) == 5)
+  }
+
   @Test func whereItIsSwitchedOffEverythingStays() async throws {
     let time = ManualTime()
     let harness = try await makeChain(time)

@@ -74,6 +74,21 @@ struct RepositorySimulationTests {
     #expect(simulation.points.allSatisfy { $0.retention.parent.map(ids.contains) ?? true })
   }
 
+  @Test("of changes, what a rule names: thirty days and no schedule, each with its reason; without the rule a week")
+  func promised() {
+    var policy = RetentionPolicy()
+    policy.rules.keepDaily = 30
+    let small = RepositoryPace(changeInterval: 3_600_000, fullBytes: 100 << 20, changeBytes: 1000, daysSeen: 30)
+    let simulation = run(settings { $0.retention = policy }, small, days: 50)
+    let named = simulation.points.filter { $0.reasons.contains("the last of its day (keep_daily 30)") }
+    let days = Set(named.map { $0.retention.created.iso8601.prefix(10) })
+    #expect(named.count == 30 && days.count == 30)
+    #expect(named.allSatisfy { $0.retention.kind == "incremental" })
+    let alone = run(settings { $0.retention = RetentionPolicy(keepLast: 30) }, small, days: 50)
+    let old = alone.points.filter { $0.retention.isOlder(than: 8 * 86400, now: alone.days[50].time) }
+    #expect(old.map(\.retention.kind) == ["full"])
+  }
+
   @Test("changes that come faster than one a minute weigh what they weigh")
   func bursts() {
     let fast = RepositoryPace(changeInterval: 100, fullBytes: 1 << 30, changeBytes: 1000, daysSeen: 1)

@@ -79,6 +79,50 @@ struct CompactCommandTests {
     #expect(done.steps[0].bytesAfter <= dry.steps[0].bytesAfter)
   }
 
+  @Test("what a configured rule names stays, and is shown with the rule")
+  func rules() throws {
+    var request = CreateRequest()
+    request.backupType = "change"
+    for step in 7...10 {
+      if !step.isMultiple(of: 2) { bed.time.advance(seconds: 86400) }
+      try bed.change("UPDATE marker SET text = '\(step)'")
+      try bed.storeIncremental(.key, request)
+    }
+    try bed.folder.write("holdfast.toml", Array("keep_daily = 3\n".utf8))
+    let dry = try run("compact", "--dry-run")
+    #expect(dry.status == 0 && dry.stderr == "")
+    #expect(
+      normalised(dry.stdout) == """
+        Would merge 5 points into backup_20231116_143028: SIZE before, at most SIZE after
+          older than 7 days: only fulls stay
+          \(Self.removed)
+        Would merge 1 point into backup_20231117_143030: SIZE before, at most SIZE after
+          older than 7 days: only fulls stay
+          backup_20231117_143029
+        Would merge 1 point into backup_20231118_143032: SIZE before, at most SIZE after
+          older than 7 days: only fulls stay
+          backup_20231118_143031
+        2 points stay by the rules
+          the last of its day (keep_daily 3)
+          backup_20231116_143028, backup_20231117_143030
+
+        7 points would go, which would free at least SIZE
+
+        """)
+    let planned = try decode(Compaction.self, run("compact", "--dry-run", "--json").stdout)
+    #expect(planned.kept.map(\.backupId) == ["backup_20231116_143028", "backup_20231117_143030"])
+    #expect(planned.kept.allSatisfy { $0.reasons == ["the last of its day (keep_daily 3)"] })
+    let done = try decode(Compaction.self, run("compact", "--json").stdout)
+    #expect(done.kept.map(\.backupId) == planned.kept.map(\.backupId) && done.steps.count == 3)
+    #expect(try bed.service().list().count == 4)
+    #expect(try run("compact").stdout == "Nothing to merge\n")
+    try bed.folder.write("holdfast.toml", Array("keep_daily = -2\n".utf8))
+    #expect(try run("compact").status == 64)
+    try bed.folder.write("holdfast.toml", Array("keep_last = 3\n".utf8))
+    #expect(try decode(Compaction.self, run("compact", "--json").stdout).kept.isEmpty)
+    #expect(try bed.service().list().count == 2)
+  }
+
   @Test("a damaged link is said, and exits with 3; a wrong key with 5")
   func failures() throws {
     let point = try bed.service().list()[3]
@@ -118,4 +162,10 @@ private struct Compaction: Decodable {
   var executed: Bool
   var steps: [Step]
   var skipped: [Skipped]
+  var kept: [Kept]
+
+  struct Kept: Decodable {
+    var backupId: String
+    var reasons: [String]
+  }
 }

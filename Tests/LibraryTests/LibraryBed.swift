@@ -40,7 +40,8 @@ final class LibraryBed: Sendable {
   /// Runs statements by the `sqlite3` shell, and returns what it prints.
   @discardableResult
   func sql(_ text: String, at path: String? = nil) throws -> String {
-    let result = try Shell.run("sqlite3", [path ?? database, text])
+    // An agent that closes the database last folds the log in, and nobody else may read or write for that moment.
+    let result = try Shell.run("sqlite3", ["-cmd", ".timeout 10000", path ?? database, text])
     guard result.status == 0 else { throw HoldfastError(.failed, "sqlite3: \(result.stderr)") }
     return String(result.stdout.dropLast())
   }

@@ -70,7 +70,8 @@ struct SchedulerTests {
     try bed.sql("INSERT INTO entries VALUES (11, 'x')")
     #expect(try await newest(of: service, with: 11, bed).backupType == BackupType.change.rawValue)
     try scheduler.triggerBackup()
-    #expect(try await point(of: service) { $0.backupType == BackupType.manual.rawValue }.totalRecords == 11)
+    // A point is there with its archive; the row counts are with its metadata, which comes right after.
+    try await point(of: service) { $0.backupType == BackupType.manual.rawValue && $0.totalRecords == 11 }
     await scheduler.stop()
     #expect(!scheduler.isRunning)
     let count = try await service.list().count
@@ -143,7 +144,11 @@ struct SchedulerTests {
     "A configuration that makes no sense does not start",
     arguments: [
       { $0.schedule = "every day" }, { $0.timeZone = "Europe/Atlantis" }, { $0.quietHours = "late" },
-      { $0.retentionDays = 0 }, { $0.maxBackups = -1 },
+      { $0.retentionDays = 0 }, { $0.maxBackups = -1 }, { $0.retention.retentionDays = 0 },
+      { $0.retention.keepLast = -2 }, { $0.retention.keepHourly = -2 }, { $0.retention.keepYearly = .min },
+      { $0.retention.keepWithin = CalendarSpan(days: -1) }, { $0.retention.keepWithinYearly = CalendarSpan(years: -1) },
+      { $0.retention.anomalyHold = -1 }, { $0.retention.safetyGrace = -1 },
+      { $0.retention.minFreeSpace = .percent(100) }, { $0.retention.minFreeSpace = .bytes(-1) },
       {
         $0.mode = .schedule
         $0.schedule = nil
@@ -156,6 +161,43 @@ struct SchedulerTests {
     #expect(error?.code == .usage, "\(error?.message ?? "")")
     #expect(!scheduler.isRunning)
     #expect(try bed.folder.read("backups/.state/agent.lock") == nil)
+  }
+
+  @Test("Rules: the two old names are rules of the policy, and a mistake is told as in a configuration file")
+  func rules() async throws {
+    var configuration = configuration()
+    (configuration.retentionDays, configuration.maxBackups) = (30, 10)
+    #expect(configuration.retention == RetentionPolicy(retentionDays: 30, maxBackups: 10))
+    configuration.retention.maxBackups = nil
+    #expect(configuration.retentionDays == 30 && configuration.maxBackups == nil)
+    let service = try LibraryBed(rows: 1).plainService()
+    let error = await #expect(throws: HoldfastError.self) {
+      try await scheduler(service) { $0.retention.keepDaily = -7 }.start()
+    }
+    #expect(error?.message == "keepDaily is -7, which is not a whole number of at least 1, all, or none")
+  }
+
+  @Test("It removes what no rule keeps: rules of the calendar and of tags")
+  func retention() async throws {
+    let bed = try LibraryBed(rows: 5)
+    let service = try bed.plainService()
+    let tagged = try await service.create(tags: ["release"])
+    let old = try await service.create()
+    let base = try await service.create()
+    let scheduler = scheduler(service) {
+      $0.encrypt = false
+      $0.schedule = nil
+      $0.retention.keepYearly = 1
+      $0.retention.keepTags = [["release"]]
+    }
+    try await scheduler.start()
+    try bed.sql("INSERT INTO entries VALUES (6, 'x')")
+    let change = try await point(of: service) { $0.backupType == BackupType.change.rawValue }
+    for _ in 0..<1000 where try await service.list().contains(where: { $0.id == old.id }) {
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    await scheduler.stop()
+    #expect(try await service.list().map(\.id) == [change.id, base.id, tagged.id])
   }
 
   @Test("Without a key it does not start; switched off it does nothing")

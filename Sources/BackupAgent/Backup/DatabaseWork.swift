@@ -115,7 +115,9 @@ final class DatabaseWork: Sendable {
 
   /// Merges old incrementals, while other jobs go on.
   func thin(_ policy: ThinningPolicy, _ progress: Progress) -> ThinningResult {
-    let isFinished = Thinning(service: database.service, policy: policy, logger: logger).run(within: self, progress)
+    let thinning = Thinning(
+      service: database.service, policy: policy, retention: database.settings.retention, logger: logger)
+    let isFinished = thinning.run(within: self, progress)
     return ThinningResult(isFinished: isFinished, advice: backup.withLock { $0.changes.advice })
   }
 

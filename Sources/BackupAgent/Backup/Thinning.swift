@@ -6,6 +6,8 @@ import Logging
 struct Thinning {
   let service: BackupService
   let policy: ThinningPolicy
+  /// What its rules name stays.
+  let retention: RetentionPolicy?
   let logger: Logger
 
   /// Merges what the policy says; a failure is logged, and the next thinning tries again. Blocks.
@@ -15,7 +17,7 @@ struct Thinning {
   func run(within host: any CompactionHost, _ progress: Progress) -> Bool {
     do {
       guard try service.environment.files.status(service.folder) != nil else { return true }
-      let outcome = try service.compact(policy, within: host, progress: progress)
+      let outcome = try service.compact(policy, keeping: retention, within: host, progress: progress)
       for (step, bytes) in outcome.done { logger.info("\(words(step, bytes))") }
       for (step, error) in outcome.skipped where error.code != .factsChanged {
         logger.error("\(step.removed[0]) and what follows it cannot be merged: \(error)")

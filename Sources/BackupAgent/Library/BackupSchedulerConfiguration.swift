@@ -28,10 +28,9 @@ public struct BackupSchedulerConfiguration: Sendable {
   public var quietHours: String?
   /// How often to look for changes that raise no event: through a hard link, or from another machine.
   public var pollInterval = Duration.seconds(30)
-  /// Days for which a point is kept, at least 1; nil: no rule.
-  public var retentionDays: Int?
-  /// The most points to keep, at least 1; nil: no rule. Without any rule nothing is removed.
-  public var maxBackups: Int?
+  /// What is kept, by the calendar of ``timeZone``; without any rule nothing is removed. Incrementals are merged as they grow
+  /// old whatever it says, but for those that a rule of the calendar or of tags names.
+  public var retention = RetentionPolicy()
   /// Whether points are encrypted; nil for the service's own setting.
   public var encrypt: Bool?
   /// Whether points are compressed; nil for the service's own setting.
@@ -43,4 +42,17 @@ public struct BackupSchedulerConfiguration: Sendable {
 
   /// After each burst of changes, and every night at two.
   public init() {}
+}
+
+extension BackupSchedulerConfiguration {
+  /// Days for which a point is kept, at least 1; nil: no rule. A rule of ``retention``.
+  public var retentionDays: Int? {
+    get { retention.retentionDays }
+    set { retention.retentionDays = newValue }
+  }
+  /// The most points to keep, at least 1; nil: no rule. A rule of ``retention``.
+  public var maxBackups: Int? {
+    get { retention.maxBackups }
+    set { retention.maxBackups = newValue }
+  }
 }

@@ -17,8 +17,7 @@ struct SchedulerPlan {
     schedule = try configuration.schedule.map { try CronSchedule($0) }
     zone = try configuration.timeZone.map { try TimeZones.named($0) } ?? TimeZones.local(TZ: Self.variable("TZ"))
     quietHours = try configuration.quietHours.map { try QuietHours($0) }
-    try Self.require(configuration.retentionDays, "retentionDays")
-    try Self.require(configuration.maxBackups, "maxBackups")
+    try configuration.retention.requireMeant()
     guard configuration.mode == .schedule, schedule == nil else { return }
     throw HoldfastError(
       .usage, "backups are to follow a schedule, and there is none", hint: "set a schedule, or another mode")
@@ -58,13 +57,10 @@ struct SchedulerPlan {
   }
 
   private var retention: RetentionPolicy? {
-    guard configuration.retentionDays != nil || configuration.maxBackups != nil else { return nil }
-    return RetentionPolicy(retentionDays: configuration.retentionDays, maxBackups: configuration.maxBackups)
-  }
-
-  private static func require(_ count: Int?, _ name: String) throws {
-    guard let count, count < 1 else { return }
-    throw HoldfastError(.usage, "\(name) must be at least 1, not \(count)", hint: "leave it out to keep all")
+    var policy = configuration.retention
+    guard !policy.rules.isEmpty || policy.minFreeSpace != nil else { return nil }
+    policy.zone = zone
+    return policy
   }
 
   private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

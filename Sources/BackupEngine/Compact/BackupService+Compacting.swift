@@ -6,29 +6,36 @@ package struct CompactionOutcome: Sendable {
   package var done: [(step: CompactionStep, bytesAfter: Int64)] = []
   /// What was not, and why: archives that cannot be read, points that others changed meanwhile.
   package var skipped: [(step: CompactionStep, error: HoldfastError)] = []
+  /// What is old enough to go and stays because a rule of retention names it.
+  package var kept: [RetentionVerdict] = []
 
   package init() {}
 }
 
 extension BackupService {
-  /// What ``compact(_:within:progress:)`` would do now.
-  package func planCompaction(_ policy: ThinningPolicy) throws -> CompactionPlan {
-    try plan(policy, repository()).plan
+  /// What ``compact(_:keeping:within:progress:)`` would do now.
+  package func planCompaction(
+    _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil
+  ) throws -> CompactionPlan {
+    try plan(policy, retention, repository()).plan
   }
 
   /// Thins out the repository's incrementals. Others may store, read and remove meanwhile: the lock is held for the moments in
   /// which files change places.
   ///
   /// - Parameters:
+  ///   - retention: the rules in force, for what they name stays; nil where there are none.
   ///   - host: an agent that stores incrementals, perhaps at the same time; it then need not look at the repository again.
   /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. Each step is done or undone by then.
   package func compact(
-    _ policy: ThinningPolicy, within host: (any CompactionHost)? = nil, progress: Progress = Progress()
+    _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, within host: (any CompactionHost)? = nil,
+    progress: Progress = Progress()
   ) throws -> CompactionOutcome {
     let repository = try repository()
     var outcome = CompactionOutcome()
     while true {
-      let (plan, points) = try plan(policy, repository)
+      let (plan, points) = try plan(policy, retention, repository)
+      outcome.kept = plan.kept
       let compactor = compactor(repository, points, host, progress)
       let skipped = Set(outcome.skipped.map(\.step.removed))
       // Merged links have fewer pages than was known before, so that another round may find more to do.
@@ -68,7 +75,7 @@ extension BackupService {
   }
 
   private func plan(
-    _ policy: ThinningPolicy, _ repository: Repository
+    _ policy: ThinningPolicy, _ retention: RetentionPolicy?, _ repository: Repository
   ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
     let now = environment.now()
     let points = try repository.points()
@@ -80,8 +87,27 @@ extension BackupService {
       facts.proven = proven.contains(point.id)
       return facts
     }
-    return (policy.plan(facts, now: now), points)
+    let promised = try retention.map { try self.promised(by: $0, points, repository) } ?? [:]
+    return (policy.plan(facts, promised: promised, now: now), points)
   }
+
+  /// What the rules name, and what they cannot see because it cannot be read or proved: it may be the very point that they
+  /// would name, and does not go without them.
+  ///
+  /// - Throws: `wrongKey` where that is why no point at all can be seen.
+  private func promised(
+    by retention: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository
+  ) throws -> [PointID: [String]] {
+    guard retention.rules.nameIncrementals, let newest = points.last else { return [:] }
+    let seen = try retentionPoints(points, repository)
+    if seen.isEmpty { try requireKey(to: newest) }
+    let ids = Set(seen.map(\.id))
+    var promised = retention.promised(seen)
+    for point in points where !ids.contains(point.id) { promised[point.id] = [Self.unseen] }
+    return promised
+  }
+
+  private static let unseen = "it cannot be opened, so that no rule can tell what it is"
 }
 
 /// Somebody who stores incrementals beside a compaction, and knows the newest point and what its chain weighs.

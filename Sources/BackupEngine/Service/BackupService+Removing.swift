@@ -76,9 +76,14 @@ extension BackupService {
   }
 
   private func retentionPoints(_ repository: Repository) throws -> [RetentionPoint] {
+    try retentionPoints(repository.points(), repository)
+  }
+
+  /// - Parameter points: every point of the repository.
+  func retentionPoints(_ points: [StoredPoint], _ repository: Repository) throws -> [RetentionPoint] {
     let now = environment.now()
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
-    let points = try repository.points().filter { isProved($0, repository) }
+    let points = points.filter { isProved($0, repository) }
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
     let pins = try repository.pins.read()

@@ -40,12 +40,10 @@ extension RetentionPolicy {
   private func judgeByCalendar(
     _ points: [RetentionPoint], _ family: PointFamily, _ judgement: inout RetentionJudgement
   ) -> Set<Int> {
-    let calendar = rules.calendar
-    guard !calendar.isEmpty else { return [] }
-    let history = points.indices.filter { points[$0].isHistory && points[family.top[$0]].kind == "full" }
-    let seen = history.filter { !points[$0].clockSuspect }
+    guard !rules.calendar.isEmpty else { return [] }
+    let history = ruledByCalendar(points, family)
     for position in history where points[position].clockSuspect { judgement.keep(position, Self.doubtfulAge) }
-    let reading = CalendarReading(calendar, points, seen: seen, zone)
+    let (reading, seen) = readCalendar(points, family)
     for position in seen {
       if let reasons = reading.keep[position] {
         for reason in reasons { judgement.keep(position, reason) }
@@ -54,6 +52,16 @@ extension RetentionPolicy {
       }
     }
     return Set(reading.keep.keys)
+  }
+
+  /// What the rules of the calendar say, and the positions of the points that they see, the oldest first.
+  func readCalendar(_ points: [RetentionPoint], _ family: PointFamily) -> (reading: CalendarReading, seen: [Int]) {
+    let seen = ruledByCalendar(points, family).filter { !points[$0].clockSuspect }
+    return (CalendarReading(rules.calendar, points, seen: seen, zone), seen)
+  }
+
+  private func ruledByCalendar(_ points: [RetentionPoint], _ family: PointFamily) -> [Int] {
+    points.indices.filter { points[$0].isHistory && points[family.top[$0]].kind == "full" }
   }
 
   /// Points that no rule is about.

@@ -5,13 +5,13 @@
 ///   types unknown here), so that a busy hour cannot push out a month. A day on which only changes made fulls is
 ///   counted by its last one.
 /// - Rules of the calendar see every restorable point but safety, guard and pinned ones and those whose clock is
-///   suspect. They go by ``zone``.
+///   suspect. They go by `zone`.
 /// - `keepTags` sees every restorable point.
 ///
 /// Fulls that changes made are thinned out like incrementals, for nobody counts them: all stay for an hour, and the last of
 /// each hour for a day. An incremental stays as long as its full does by a rule, or any point of its chain by one of the
-/// calendar: within a chain thinning decides (``ThinningPolicy``). Where rules of the calendar hold, no chain goes that has
-/// an incremental younger than an hour.
+/// calendar. Within a chain thinning decides (`ThinningPolicy`), which leaves alone what a rule of the calendar or of tags
+/// names. Where rules of the calendar hold, no chain goes that has an incremental younger than an hour.
 ///
 /// `safety` and `guard` points are never counted: they go once they are older
 /// than `safetyGrace`. Points that are not authenticated are neither counted nor removed, since whoever can write the

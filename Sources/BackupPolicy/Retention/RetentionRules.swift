@@ -76,6 +76,13 @@ struct KeepRule: Hashable, Sendable {
 }
 
 extension RetentionRules {
+  /// What `retention_days` and `max_backups` may be.
+  package static let countInWords = "a whole number of at least 1, or none"
+  /// What `keep_last` and its kin may be.
+  package static let quotaInWords = "a whole number of at least 1, all, or none"
+  /// What `keep_within` and its kin may be.
+  package static let spanInWords = "a span such as 7d, 1y6m or 12h (y, m for months, w, d, h, min, s)"
+
   /// The rules that go by the calendar, those that say something.
   var calendar: [KeepRule] {
     let counts: [(KeepRule.Unit, Int?)] = [

@@ -119,7 +119,8 @@ extension RepositorySimulation {
   private mutating func thin(_ now: Timestamp) {
     guard let thinning = settings.thinning else { return }
     while true {
-      let plan = thinning.plan(points.map(\.thinning), now: now)
+      let promised = settings.retention?.promised(points.map(\.retention)) ?? [:]
+      let plan = thinning.plan(points.map(\.thinning), promised: promised, now: now)
       guard !plan.steps.isEmpty else { return }
       let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
       for step in plan.steps {

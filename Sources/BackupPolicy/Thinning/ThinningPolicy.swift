@@ -8,6 +8,8 @@
 /// - Thinning is about incrementals of changes. Whatever its age, a point stays that was asked for (manual, scheduled), is
 ///   pinned (then its archive stays as it is, too), has tags or a description, is damaged, odd, not authenticated, or has a clock that makes its age doubtful; so do the
 ///   newest point of all and the newest verified one.
+/// - What a rule of retention names stays as long as the rule names it (``RetentionPolicy/promised(_:)``): `keep_daily 30` has
+///   thirty days, fulls or not. Others' pages may be merged into it.
 /// - A point that does not stay is merged into the next one that builds on it and stays. Where none of those that build on it
 ///   stays, nobody needs its pages, and it is removed with them: the end of a chain that is older than all limits, up to its
 ///   full. Fulls are left to retention. A point that two others build on stays as long as both do.
@@ -44,13 +46,22 @@ package struct ThinningPolicy: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
+  ///   - promised: the points that rules of retention name, with the rules' reasons.
   ///   - now: wall time.
-  package func plan(_ points: [ThinningPoint], now: Timestamp) -> CompactionPlan {
+  package func plan(
+    _ points: [ThinningPoint], promised: [PointID: [String]] = [:], now: Timestamp
+  ) -> CompactionPlan {
     let tree = ThinningTree(points)
-    let going = verdicts(points, tree, now: now)
+    var going = verdicts(points, tree, now: now)
+    var kept: [RetentionVerdict] = []
+    for position in points.indices where going[position] != nil {
+      guard let reasons = promised[points[position].id] else { continue }
+      going[position] = nil
+      kept.append(RetentionVerdict(id: points[position].id, reasons: reasons))
+    }
     let removals = tree.removals(going)
     let merges = tree.merges(going, without: Set(removals.flatMap { $0.removed }))
-    return CompactionPlan(steps: removals + merges)
+    return CompactionPlan(steps: removals + merges, kept: kept)
   }
 }
 
@@ -58,6 +69,8 @@ package struct ThinningPolicy: Hashable, Sendable {
 package struct CompactionPlan: Hashable, Sendable {
   /// In the order to do them.
   package var steps: [CompactionStep]
+  /// The points that are old enough to go and stay because a rule of retention names them, in repository order.
+  package var kept: [RetentionVerdict] = []
 }
 
 /// Some neighbouring incrementals that become one, or that end a chain and go.

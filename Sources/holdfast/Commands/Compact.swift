@@ -9,8 +9,9 @@ struct Compact: ParsableCommand {
     discussion: """
       Every point stays for an hour, then the last of each minute for a day, then the last of each hour for a week, then \
       fulls only. What goes is merged into the next point that stays, whose content does not change. Points that were asked \
-      for, tagged or described stay, and so do the newest one and whatever is damaged or doubtful. The agent does this by \
-      itself unless thin is false. --dry-run shows which points would go, and why.
+      for, tagged or described stay, and so do the newest one and whatever is damaged or doubtful; and so does what a \
+      configured rule names, such as the last of each day by keep_daily (see holdfast cleanup). The agent does this by \
+      itself unless thin is false. --dry-run shows which points would go, which a rule keeps, and why.
       """)
 
   @Flag(help: "Show what would be merged and merge nothing.")
@@ -19,10 +20,16 @@ struct Compact: ParsableCommand {
   @OptionGroup var options: ServiceOptions
 
   func run() throws {
-    let service = try options.selection().service(.optional)
+    let selection = try options.selection()
+    let service = try selection.service(.optional)
     let policy = ThinningPolicy()
-    guard !dryRun else { return try show(CompactionReport(planned: service.planCompaction(policy))) }
-    let outcome = try options.output.working { progress, _ in try service.compact(policy, progress: progress) }
+    let retention = try RetentionOptions.configured(selection.settings)
+    guard !dryRun else {
+      return try show(CompactionReport(planned: service.planCompaction(policy, keeping: retention)))
+    }
+    let outcome = try options.output.working { progress, _ in
+      try service.compact(policy, keeping: retention, progress: progress)
+    }
     try show(CompactionReport(outcome))
     // What could not be read is worse than what somebody else is at.
     let codes = outcome.skipped.map(\.error.code.exitCode)

@@ -5,29 +5,51 @@ import BackupPolicy
 struct CompactionReport {
   private let steps: [(step: CompactionStep, bytesAfter: Int64)]
   private let skipped: [(step: CompactionStep, error: HoldfastError)]
+  /// What rules of retention keep from going.
+  private let kept: [RetentionVerdict]
   /// Whether it is done, or would be.
   private let executed: Bool
 
   init(planned plan: CompactionPlan) {
     steps = plan.steps.map { ($0, $0.bytesAfterAtMost) }
     skipped = []
+    kept = plan.kept
     executed = false
   }
 
   init(_ outcome: CompactionOutcome) {
     steps = outcome.done
     skipped = outcome.skipped
+    kept = outcome.kept
     executed = true
   }
 
   var lines: [String] {
-    guard !steps.isEmpty || !skipped.isEmpty else { return ["Nothing to merge"] }
-    return steps.flatMap(lines) + skippedLines + summary
+    let stay = executed ? [] : keptLines
+    guard !steps.isEmpty || !skipped.isEmpty else { return ["Nothing to merge"] + stay }
+    return steps.flatMap(lines) + skippedLines + stay + summary
   }
 
   var skippedLines: [String] {
     skipped.map { step, error in
       "Left as \(step.removed.count == 1 ? "it is" : "they are"): \(Self.listed(step.removed)): \(error.message.printable)"
+    }
+  }
+
+  /// The points of one reason together, in the order of their first ones.
+  private var keptLines: [String] {
+    var groups: [(reasons: [String], points: [PointID])] = []
+    for verdict in kept {
+      if let index = groups.firstIndex(where: { $0.reasons == verdict.reasons }) {
+        groups[index].points.append(verdict.id)
+      } else {
+        groups.append((verdict.reasons, [verdict.id]))
+      }
+    }
+    return groups.flatMap { reasons, points in
+      let what = "\(points.count.grouped) point\(points.count == 1 ? " stays" : "s stay") by the rules"
+      let rest = points.count > 4 ? "; --json has them all" : ""
+      return [what] + reasons.map { "  \($0)" } + ["  \(Self.listed(points))\(rest)"]
     }
   }
 
@@ -63,6 +85,10 @@ struct CompactionReport {
       "skipped": .array(
         skipped.map {
           .object(Self.keys($0.step).merging(["error": ErrorReport.json($0.error)]) { $1 })
+        }),
+      "kept": .array(
+        kept.map {
+          .object(["backup_id": .string($0.id.text), "reasons": .array($0.reasons.map { .string($0) })])
         }),
     ])
   }

@@ -105,7 +105,7 @@ extension SettingKey {
     case .thin:
       SettingDefinition(
         summary:
-          "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, none after a week",
+          "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, then none but what a rule names",
         kind: .boolean, standard: .value("true"),
         reason: "a chain of every change would take longer to restore each day")
     default:

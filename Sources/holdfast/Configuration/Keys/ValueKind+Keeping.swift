@@ -8,12 +8,12 @@ extension ValueKind {
     case .untyped("none"), .string("none"), .untyped("0"), .integer(0): return .none
     case .untyped("all"), .string("all"), .untyped("unlimited"), .string("unlimited"), .untyped("-1"), .integer(-1):
       return .integer(-1)
-    default: return .integer(try number(raw, in: 1...Int(Int32.max), "a whole number of at least 1, all, or none"))
+    default: return .integer(try number(raw, in: 1...Int(Int32.max), RetentionRules.quotaInWords))
     }
   }
 
   func span(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
-    let expected = "a span such as 7d, 1y6m or 12h (y, m for months, w, d, h, min, s)"
+    let expected = RetentionRules.spanInWords
     if raw == .string("none") || raw == .untyped("none") { return .none }
     if case .integer(let number) = raw {
       throw ValueProblem(raw, isNot: expected, hint: "write \"\(number)d\" for days or \"\(number)m\" for months")

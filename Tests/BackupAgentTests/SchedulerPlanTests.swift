@@ -1,0 +1,35 @@
+import BackupEngine
+import BackupPolicy
+import Testing
+
+@testable import BackupAgent
+
+/// What the library's configuration becomes for the agent.
+@Suite struct SchedulerPlanTests {
+  private func retention(_ change: (inout BackupSchedulerConfiguration) -> Void) throws -> RetentionPolicy? {
+    var configuration = BackupSchedulerConfiguration()
+    configuration.timeZone = "Europe/Berlin"
+    change(&configuration)
+    let service = try AgentHarness().service
+    return try SchedulerPlan(configuration).agentConfiguration(service).databases[0].settings.retention
+  }
+
+  @Test func rulesGoByTheZoneOfTheConfiguration() throws {
+    let policy = try #require(
+      try retention {
+        $0.retention.keepDaily = 30
+        $0.retention.anomalyHold = 60
+        $0.retentionDays = 7
+      })
+    var expected = RetentionPolicy(retentionDays: 7, anomalyHold: 60)
+    expected.rules.keepDaily = 30
+    expected.zone = try TimeZones.named("Europe/Berlin")
+    #expect(policy == expected)
+  }
+
+  @Test func withoutARuleNothingIsRemoved() throws {
+    #expect(try retention { _ in } == nil)
+    #expect(try retention { $0.retention.keepDaily = 0 } == nil)
+    #expect(try retention { $0.retention.minFreeSpace = .percent(5) }?.minFreeSpace == .percent(5))
+  }
+}

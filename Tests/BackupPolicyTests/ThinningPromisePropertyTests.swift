@@ -1,0 +1,165 @@
+import TestSupport
+import Testing
+
+@testable import BackupPolicy
+
+/// What rules of the calendar promise, by a reading of its own that has all points there ever were.
+private struct Promises {
+  private struct Stretch: Hashable {
+    var rule: Int
+    var name: String
+  }
+
+  private let rules: [KeepRule]
+  private let zone: ZoneRules
+  /// Of each point that rules see its stretches, one a rule.
+  private var seen: [(point: RetentionPoint, stretches: [Stretch])] = []
+  private var known = 0
+  /// What was beyond a rule once: `cleanup` may have removed it by then.
+  private var lapsed: Set<Stretch> = []
+
+  init(_ policy: RetentionPolicy) {
+    (rules, zone) = (policy.rules.calendar, policy.zone)
+  }
+
+  /// - Returns: which promise is broken.
+  mutating func check(_ life: RepositoryLife) -> String? {
+    learn(life.ever)
+    let there = Set(life.points.map(\.id))
+    for (index, rule) in rules.enumerated() {
+      var met: Set<Stretch> = []
+      for (point, stretches) in seen.reversed() where met.insert(stretches[index]).inserted {
+        guard isPromised(point, rank: met.count, rule) else {
+          lapsed.insert(stretches[index])
+          continue
+        }
+        guard !lapsed.contains(stretches[index]), !there.contains(point.id) else { continue }
+        return "\(rule.name): \(point.id), the last of \(stretches[index].name), is gone"
+      }
+    }
+    return nil
+  }
+
+  private mutating func learn(_ ever: [RetentionPoint]) {
+    for point in ever[known...] where !point.isSafety && point.status != "failed" && !point.pinned {
+      let stretches = rules.enumerated().map { Stretch(rule: $0, name: Self.name(point, $1.unit, zone)) }
+      seen.append((point, stretches))
+    }
+    known = ever.count
+  }
+
+  private func isPromised(_ point: RetentionPoint, rank: Int, _ rule: KeepRule) -> Bool {
+    switch rule.extent {
+    case .count(let most): most < 0 || rank <= most
+    case .within(let span):
+      // Months are not drawn, and no day here is shorter than 24 hours: no calendar is needed.
+      seen[seen.count - 1].point.created < point.created.adding(seconds: Int64(span.days) * 86400 + span.seconds)
+    }
+  }
+
+  private static func name(_ point: RetentionPoint, _ unit: KeepRule.Unit?, _ zone: ZoneRules) -> String {
+    let wall = zone.wall(point.created)
+    switch unit {
+    case nil: return point.id.text
+    case .hour: return String(wall.iso8601.prefix(13))
+    case .day: return String(wall.iso8601.prefix(10))
+    case .month: return String(wall.iso8601.prefix(7))
+    case .year: return String(wall.iso8601.prefix(4))
+    case .week:
+      let monday = Timestamp(iso8601: "2001-01-01T00:00:00Z")!.milliseconds
+      return "week \((wall.milliseconds - monday) / (7 * 86_400_000))"
+    }
+  }
+}
+
+/// Thinning and cleanup take turns over weeks, and what the rules promise stays.
+@Suite("what rules name outlasts thinning")
+struct ThinningPromisePropertyTests {
+  @Test("of each hour, day … year that is promised the last point there ever was is there", arguments: 0..<8)
+  func promises(group: UInt64) {
+    var spared = 0
+    for seed in (group * 4)..<(group * 4 + 4) { spared += Self.live(seed) }
+    #expect(spared > 1000, "group \(group): thinning alone would have done as well")
+  }
+
+  /// - Returns: how often a rule kept a point from being thinned out.
+  private static func live(_ seed: UInt64) -> Int {
+    var random = SeededGenerator(seed: seed)
+    let policy = policy(&random)
+    var promises = Promises(policy)
+    var life = RepositoryLife()
+    var time = Timestamp(iso8601: "2023-10-09T07:00:00Z")!
+    var spared = 0
+    for step in 0..<steps {
+      time = time.adding(seconds: Int64.random(in: 1...random.pick([120, 4000, 20_000, 100_000]), using: &random))
+      store(&life, time, &random)
+      guard random.chance(6) else { continue }
+      let now = random.chance(10) ? time.adding(seconds: 86400) : time
+      let before = policy.promised(life.points.map(\.retention))
+      var problem: String?
+      if random.chance(3) {
+        life.cleanUp(by: policy, now: now)
+      } else {
+        spared += life.thin(by: policy, now: now).kept.count
+        problem = difference(before, policy.promised(life.points.map(\.retention)))
+      }
+      problem = problem ?? life.broken.map { "\($0) lacks what it needs" } ?? promises.check(life)
+      guard let problem else { continue }
+      Issue.record("seed \(seed), step \(step): \(problem) by \(policy.rules)")
+      break
+    }
+    return spared
+  }
+
+  private static let steps = 600
+
+  /// What a rule names by the end of an hour, a day and so on must not change. Which point is the oldest may.
+  private static func difference(_ before: [PointID: [String]], _ after: [PointID: [String]]) -> String? {
+    if let lost = before.keys.first(where: { after[$0] == nil }) { return "\(lost) is no longer named" }
+    func names(_ reason: String) -> Bool { !reason.hasPrefix("the oldest") }
+    let new = after.first { before[$0.key] == nil && $0.value.contains(where: names) }
+    return new.map { "\($0.key) is named anew: \($0.value)" }
+  }
+
+  private static func policy(_ random: inout SeededGenerator) -> RetentionPolicy {
+    var policy = RetentionPolicy(
+      keepLast: random.pick([nil, nil, 3]), retentionDays: random.pick([nil, nil, 4]),
+      maxBackups: random.pick([nil, nil, 2]))
+    let names: [WritableKeyPath<RetentionRules, Int?>] = [
+      \.keepHourly, \.keepDaily, \.keepWeekly, \.keepMonthly, \.keepYearly,
+    ]
+    let spans: [WritableKeyPath<RetentionRules, CalendarSpan?>] = [
+      \.keepWithin, \.keepWithinHourly, \.keepWithinDaily, \.keepWithinWeekly, \.keepWithinMonthly, \.keepWithinYearly,
+    ]
+    for _ in 0..<Int.random(in: 1...3, using: &random) {
+      if random.chance(3) {
+        policy.rules[keyPath: random.pick(spans)] = CalendarSpan(
+          days: random.pick([9, 30, 200]), seconds: random.pick([0, 5000]))
+      } else {
+        policy.rules[keyPath: random.pick(names)] = random.pick([2, 14, 40, 400, -1])
+      }
+    }
+    if random.chance(10) { policy.rules.keepTags = [["release"]] }
+    policy.zone = random.pick([.utc, berlin])
+    return policy
+  }
+
+  /// The clocks go back on 29 October 2023.
+  private static let berlin = ZoneRules(
+    name: "Europe/Berlin", firstOffset: 7200, transitions: [.init(instant: 1_698_541_200, offset: 3600)], rule: nil)
+
+  /// Mostly a change of the newest point; sometimes of an older one, or a full of any kind.
+  private static func store(_ life: inout RepositoryLife, _ time: Timestamp, _ random: inout SeededGenerator) {
+    let sound = life.points.filter { $0.retention.status == "completed" }
+    let isFull = sound.isEmpty || random.chance(60)
+    let parent = isFull ? nil : random.chance(40) ? random.pick(sound).id : sound.last?.id
+    let types = isFull ? ["scheduled", "manual", "change", "safety"] : ["change", "change", "change", "manual"]
+    let type = isFull || random.chance(10) ? random.pick(types) : "change"
+    life.add(type, time, parent: parent) { point in
+      if random.chance(40) { (point.retention.status, point.thinning.status) = ("failed", "failed") }
+      if random.chance(60) { (point.retention.tags, point.thinning.isAnnotated) = (["release"], true) }
+      if random.chance(80) { (point.retention.pinned, point.thinning.isPinned) = (true, true) }
+      if random.chance(20) { (point.retention.verified, point.thinning.verified) = (true, true) }
+    }
+  }
+}
