@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A compaction that was told which rules of retention are in force.
-@Suite("compaction and the calendar")
+@Suite("compaction and the calendar", .ownThread)
 struct CompactPromiseTests {
   private let bed: TestBed
   private let points: [PointMetadata]
