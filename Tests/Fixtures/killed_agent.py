@@ -169,6 +169,8 @@ def main(program, folder, seed, rounds):
         writer.communicate()
         assert writer.returncode == 0, "the writer was refused"
         agent.start()
+        # Before that a signal ends it as it ends any process.
+        agent.wait_for(" watching ")
         final = state_of(path)
         wait_until_stored(agent, program, folder, final)
         agent.process.send_signal(signal.SIGTERM)
