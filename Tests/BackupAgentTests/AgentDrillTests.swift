@@ -82,6 +82,8 @@ import Testing
       let alarms = try await status(harness).alarms
       #expect(
         alarms.map(\.kind) == ["drill_failed"] && alarms.first?.message.contains("rows has another answer") == true)
+      try await set(time, 86400, harness)
+      try await harness.eventually("the second one") { harness.log.count("error: the last drill failed: ") == 2 }
       time.advance(seconds: 1)
       _ = try await offPool { [service = harness.service] in
         try service.drill(service.point("latest"), DrillRequest())
@@ -89,7 +91,7 @@ import Testing
       try await harness.log.wait(for: "a drill of \(harness.database) has passed")
       #expect(try await status(harness).alarms == [])
     }
-    #expect(try drills(harness).map(\.passed) == [true, false])
+    #expect(try drills(harness).map(\.passed) == [true, false, false])
   }
 
   @Test func aDrillThatWasMissedIsMadeUpOnceAndOneThatIsTooOldIsAnAlarm() async throws {

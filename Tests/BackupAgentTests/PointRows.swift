@@ -6,21 +6,23 @@ import TestSupport
 /// How many rows table `t` has in a point, found by restoring it: an incremental's metadata does not say. Each is restored once.
 final class PointRows: Sendable {
   private let folder: TemporaryFolder
-  private let known = Mutex<[PointID: Int64]>([:])
+  /// By repository and ID: points of the same second in two repositories have one ID.
+  private let known = Mutex<[String: Int64]>([:])
 
   init(_ folder: TemporaryFolder) {
     self.folder = folder
   }
 
   func count(_ id: PointID, _ service: BackupService) throws -> Int64 {
-    if let count = known.withLock({ $0[id] }) { return count }
+    let name = "\(service.folder)/\(id)"
+    if let count = known.withLock({ $0[name] }) { return count }
     let path = folder.path("rows-\(UInt64.random(in: 0 ... .max)).db")
     guard case .plan(let plan) = try service.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path)))
     else { throw HoldfastError(.failed, "\(id) cannot be restored") }
     _ = try service.restore(plan)
     defer { try? SystemFileOperations().unlink(path) }
     let rows = try DatabaseApplication(path).value("SELECT count(*) FROM t").flatMap { Int64($0) } ?? -1
-    known.withLock { $0[id] = rows }
+    known.withLock { $0[name] = rows }
     return rows
   }
 }

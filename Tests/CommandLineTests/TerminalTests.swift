@@ -43,6 +43,17 @@ struct TerminalTests {
     #expect(before.differences(to: try FolderDigest.of(bed.folder.path)) == [])
   }
 
+  @Test("Ctrl-C at the question of a restore of tables ends it, and leaves nothing behind")
+  func interruptedTables() throws {
+    let bed = try CommandBed()
+    _ = try bed.create()
+    let before = try FolderDigest.of(bed.folder.path)
+    let terminal = try PseudoTerminal.run(
+      bed, ["restore", "latest", "--table", "entries", "--to", bed.folder.path("other.db")], answer: "\u{3}")
+    #expect(terminal.status == 130 && terminal.text.contains("interrupted"), "\(terminal.text)")
+    #expect(before.differences(to: try FolderDigest.of(bed.folder.path)) == [])
+  }
+
   @Test("--json never asks")
   func document() throws {
     let bed = try CommandBed()

@@ -54,7 +54,9 @@ extension DatabaseGuard {
     drills.figures = result.figures ?? drills.figures
     let standing = drills.figures?.standing ?? drills.machine.standing
     if let ending = result.ending {
+      let failedBefore = alarms.contains(.drillFailed)
       tell(.finished(ending, standing))
+      if case .done = ending, failedBefore { repeatFailure() }
     } else if drills.isReady {
       tell(.learned(standing))
     } else {
@@ -96,9 +98,20 @@ extension DatabaseGuard {
     for concern in drills.machine.concerns {
       let alarm = Alarm(concern)
       found.insert(alarm)
-      raise(alarm, HoldfastError(.verificationFailed, concern.words, hint: "holdfast drill tells more"))
+      raise(alarm, concern.error)
     }
     clearAlarms(Alarm.ofDrills.subtracting(found))
+  }
+
+  /// An alarm is told once, and each drill that fails is something new.
+  private func repeatFailure() {
+    for case .failed(let words) in drills.machine.concerns { logger.error("\(DrillConcern.failed(words).error)") }
+  }
+}
+
+extension DrillConcern {
+  fileprivate var error: HoldfastError {
+    HoldfastError(.verificationFailed, words, hint: "holdfast drill tells more")
   }
 }
 
