@@ -151,7 +151,7 @@ import TestSupport
     try await harness.withAgent(settings, parts: { $0.inotify = masks.calls }) { group in
       for rows in 1...2 as ClosedRange<Int64> {
         try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
-        try await harness.eventually("a pause") { masks.pauses == rows }
+        try await harness.eventually("a pause") { masks.pauses >= rows }
         try await harness.python("c = sqlite3.connect(path); c.execute('UPDATE t SET s=2'); c.commit()")
         harness.control.backUpNow(nil)
         try await harness.waitForRows(rows)
@@ -172,7 +172,7 @@ import TestSupport
     try await harness.withAgent(settings, parts: { $0.inotify = masks.calls }) { _ in
       try await harness.waitForPoints(1)
       try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
-      try await harness.eventually("a pause") { masks.pauses == 1 }
+      try await harness.eventually("a pause") { masks.pauses >= 1 }
       try await harness.python("import shutil; shutil.copy(path, path + '.away'); os.remove(path)")
       try await harness.eventually("the alarm") { harness.log.count("there is no database") > 0 }
       try await harness.python("os.rename(path + '.away', path)")
