@@ -91,7 +91,18 @@ class Stage:
     # Files
 
     def side_files(self):
-        return [suffix for suffix in ("-wal", "-shm", "-journal") if os.path.exists(self.database + suffix)]
+        found = [suffix for suffix in ("-wal", "-shm", "-journal") if os.path.exists(self.database + suffix)]
+        return [suffix for suffix in found if suffix != "-journal" or not self.is_cold(self.database + suffix)]
+
+    @staticmethod
+    def is_cold(journal):
+        """A writer that died before it flushed its journal left one that begins with a zero: to SQLite it is none, and it
+        stays until somebody writes."""
+        try:
+            with open(journal, "rb") as file:
+                return file.read(1) == b"\0"
+        except FileNotFoundError:
+            return True
 
     def check_side_files(self, within):
         """With no application left there is no side file either; whether that is so."""
