@@ -157,7 +157,7 @@ final class AgentHarness: Sendable {
   }
 }
 
-/// Runs what blocks on a thread of its own: the pool has two threads here, and the agent's service needs one.
+/// Runs what blocks on another thread: the test's own is that of the agent's service, too.
 func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
     do {

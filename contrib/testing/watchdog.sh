@@ -21,13 +21,13 @@ watched() {
   fi
   wait "$session" || status=$?
   wait "$follower"
-  ((status == 0)) || failures >&2
+  ((status == 0)) || failures "$status" >&2
   return "$status"
 }
 
-# What failed, once more at the end: among a thousand tests nobody finds it where it happened.
+# failures STATUS: what failed, once more at the end: among a thousand tests nobody finds it where it happened.
 failures() {
-  printf 'test: error: the tests ended with %s:\n' "$status"
+  printf 'test: error: the tests ended with %s:\n' "$1"
   # Each issue has its values and comments in the lines below it.
   grep -E '^(✘|↳)' "$log" | tail --lines=100 || tail --lines=20 "$log"
 }
