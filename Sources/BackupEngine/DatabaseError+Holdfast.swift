@@ -15,6 +15,8 @@ extension HoldfastError {
       case .unstable: (.busy, "the database was changed faster than it could be read; try again")
       case .permission: (.permissionDenied, "run as the user that owns the database, or as root")
       case .noSpace: (.noSpace, "free some space on that file system")
+      case .noDescriptor:
+        (.failed, "raise the limit of open files (ulimit -n, or LimitNOFILE= in the systemd unit)")
       case .ioError: (.ioError, "check the disk: the kernel's log (dmesg) names the device")
       case .interrupted: (.interrupted, nil)
       case .missingExtension, .other: (.failed, nil)

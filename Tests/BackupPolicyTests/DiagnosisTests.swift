@@ -90,6 +90,8 @@ import Testing
       $0.watchFailed = "cannot watch /srv: the limit is reached"
     },
     Case(name: "inotify", level: .warning, says: ["max_user_watches 512", "sysctl"]) { $0.watchLimit = 512 },
+    Case(name: "open files", level: .warning, says: ["at most 256", "LimitNOFILE"]) { $0.openFileLimit = 256 },
+    Case(name: "open files", level: .ok, says: ["at most 4096"]) { $0.openFileLimit = 4096 },
     Case(name: "SQLite", level: .warning, says: ["WAL-reset bug", "3.51.3"]) { $0.sqliteVersion = "3.40.1" },
     Case(name: "SQLite", level: .note, says: ["WAL-reset bug"]) {
       ($0.sqliteVersion, $0.journalMode) = ("3.40.1", "delete")

@@ -6,6 +6,8 @@ import Glibc
 /// who holds it: process ID and host.
 final class AgentLock {
   private let service: BackupService
+  /// Whether it is held between backups too; if descriptors are short, it is held only while one runs.
+  var isKept = true
   private var file: OpenFile?
   private var inode: UInt64?
 
@@ -24,6 +26,11 @@ final class AgentLock {
   func release() {
     if let file { files.close(file) }
     file = nil
+  }
+
+  /// A backup has ended.
+  func rest() {
+    if !isKept { release() }
   }
 
   /// Takes the lock, or takes it again where the folder was removed or recreated. Costs one `stat` where it is still held.

@@ -14,7 +14,7 @@ extension DatabaseGuard {
     if case .releasing = job { return terms }
     // Other files may have come to the path, and watching the same ones again costs next to nothing.
     if !isStopping { seeClosing() }
-    terms.mayHold = seesClosing
+    terms.mayHold = seesClosing && shared.mayKeepAnother(held)
     return terms
   }
 

@@ -81,6 +81,7 @@ extension DatabaseGuard {
     job = nil
     endReading()
     endHold()
+    lock.rest()
     take(result, of: ended)
     pump()
   }

@@ -66,6 +66,7 @@ extension DatabaseGuard {
 
   /// The folder may have been recreated, and another agent have come.
   private func keepLock() {
+    guard lock.isKept else { return }
     do {
       try lock.ensure()
       clearAlarms([.otherAgent])
@@ -80,13 +81,19 @@ extension DatabaseGuard {
   /// Raises the alarm where the database is gone, and takes it back where it is there again.
   func notePresence() {
     let files = service.environment.files
-    if (try? files.status(path.folder))?.kind == .folder {
-      clearAlarms([.folder])
-    } else {
-      raise(.folder, Self.missing(folder: path.folder))
+    do {
+      if try files.status(path.folder)?.kind == .folder {
+        clearAlarms([.folder])
+      } else {
+        raise(.folder, Self.missing(folder: path.folder))
+      }
+      if try files.status(path.resolved) != nil { return clearAlarms([.missing]) }
+      raise(absent: ChangeBackup.missing(path.given))
+    } catch {
+      // What cannot be looked at is not gone.
+      let error = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
+      raise(Alarm(error.code), error)
     }
-    guard !WatchedFiles(path, files).databaseExists else { return clearAlarms([.missing]) }
-    raise(absent: ChangeBackup.missing(path.given))
   }
 
   private static func missing(folder: String) -> HoldfastError {

@@ -45,6 +45,7 @@ extension EventLoop {
         hint: "reload again when it is")
     }
     let old = guards
+    divideDescriptors(among: configuration.databases.count)
     try add(configuration.databases.filter { known[$0.identity] == nil }, of: configuration)
     stopGrace = configuration.stopGrace
     for database in old {
@@ -58,12 +59,22 @@ extension EventLoop {
     guards.filter { new in !old.contains { $0 === new } }.forEach { $0.start() }
   }
 
+  private func divideDescriptors(among databases: Int) {
+    let budget = DescriptorBudget.take(databases: databases, workers: WorkerPool.backupLimit)
+    guard budget != shared.descriptors else { return }
+    shared.descriptors = budget
+    budget.logConcession(logger)
+    for database in guards { database.lock.isKept = budget.keepsLocks }
+  }
+
   /// Makes the guards of databases, which are not started yet.
   ///
   /// - Throws: `busy` where another agent has one of the repositories; then none is taken up.
   func add(_ databases: [GuardedDatabase], of configuration: AgentConfiguration) throws {
     let locks = try databases.map { database in
       let lock = AgentLock(database.service)
+      lock.isKept = shared.descriptors.keepsLocks
+      defer { lock.rest() }
       do {
         try lock.ensure()
       } catch let error as HoldfastError where error.code == .busy {

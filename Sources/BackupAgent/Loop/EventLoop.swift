@@ -43,9 +43,11 @@ final class EventLoop {
     shared = LoopContext(
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
       workers: try WorkerPool(.backups, parts.control.inbox),
-      housekeeping: try WorkerPool(.housekeeping, parts.control.inbox), inbox: parts.control.inbox)
+      housekeeping: try WorkerPool(.housekeeping, parts.control.inbox), inbox: parts.control.inbox,
+      descriptors: .take(databases: configuration.databases.count, workers: WorkerPool.backupLimit))
     stopGrace = configuration.stopGrace
     announcements = Announcements(parts.notifier)
+    shared.descriptors.logConcession(parts.logger)
     do {
       try add(configuration.databases, of: configuration)
     } catch {

@@ -26,7 +26,8 @@ final class WorkerPool {
   }
 
   /// More would only take the disk and the processors from each other: a full backup borrows a compressor per core anyway.
-  private var limit: Int { kind == .backups ? max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) : 1 }
+  static var backupLimit: Int { max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+  private var limit: Int { kind == .backups ? Self.backupLimit : 1 }
 
   private let kind: Kind
   private let inbox: Mailbox<LoopMessage>

@@ -75,6 +75,14 @@ final class Inotify {
     }
   }
 
+  /// The kernel says EMFILE for both limits: of inotify instances and of this process's open files.
+  private static var isDescriptorLeft: Bool {
+    let descriptor = dup(STDIN_FILENO)
+    let code = errno
+    if descriptor >= 0 { close(descriptor) }
+    return descriptor >= 0 || code != EMFILE
+  }
+
   private static func failure(_ verb: String, _ path: String) -> HoldfastError {
     let code = errno
     var error = HoldfastError(errno: code, verb, path)
@@ -82,7 +90,7 @@ final class Inotify {
     if code == ENOSPC {
       error.message = "\(what): the limit of inotify watches is reached"
       error.hint = "raise fs.inotify.max_user_watches; until then the files are looked at from time to time"
-    } else if code == EMFILE {
+    } else if code == EMFILE, isDescriptorLeft {
       error.message = "\(what): the limit of inotify instances is reached"
       error.hint = "raise fs.inotify.max_user_instances; until then the files are looked at from time to time"
     }

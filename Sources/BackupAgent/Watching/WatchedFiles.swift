@@ -19,8 +19,6 @@ struct WatchedFiles: Hashable, Sendable {
   private var database: File?
   private var wal: File?
 
-  var databaseExists: Bool { database != nil }
-
   /// A path that cannot be looked at counts as missing: the backup says why when it tries.
   init(_ path: WatchedPath, _ files: any FileOperations) {
     database = (try? files.status(path.resolved)).map(File.init)

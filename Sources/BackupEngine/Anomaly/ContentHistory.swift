@@ -39,12 +39,12 @@ struct ContentHistory {
 
 extension Repository {
   /// What is odd about a point that is about to be stored. Needs the lock, and reads a file only where something is.
-  func anomalies(of metadata: PointMetadata, after history: ContentHistory, now: Timestamp) -> [String] {
+  func anomalies(of metadata: PointMetadata, after history: ContentHistory, now: Timestamp) throws -> [String] {
     guard metadata.mayBeParent else { return [] }
     var facts = history.facts(for: metadata)
     if AnomalyPolicy.decide(facts).isEmpty { return [] }
-    facts.restored = metadata.databasePath.flatMap { path in
-      RestoreMark(self).restored(into: path, after: history.sequence, now: now)?.content
+    facts.restored = try metadata.databasePath.flatMap { path in
+      try RestoreMark(self).restored(into: path, after: history.sequence, now: now)?.content
     }
     return AnomalyPolicy.decide(facts).map(\.words)
   }

@@ -54,7 +54,7 @@ struct RestoreMark {
   /// The restored content is in place.
   func finish(_ patience: LockPatience) throws {
     try repository.exclusively(patience: patience) {
-      guard var content = read() else { return }
+      guard var content = try read() else { return }
       content.sequence = try repository.nextSequence(repository.points()) - 1
       try write(content)
     }
@@ -65,24 +65,25 @@ struct RestoreMark {
     try repository.exclusively(patience: patience) { try repository.files.unlink(path) }
   }
 
-  var isThere: Bool { read() != nil }
+  var isThere: Bool { get throws { try read() != nil } }
 
   /// The point that a restore put into a database, or is about to.
   ///
   /// - Parameter sequence: the newest number of the history: a point that is newer than the restore's end has seen it.
-  func restored(into database: String, after sequence: UInt64, now: Timestamp) -> PointMetadata? {
-    guard let content = read(), content.target == database else { return nil }
+  func restored(into database: String, after sequence: UInt64, now: Timestamp) throws -> PointMetadata? {
+    guard let content = try read(), content.target == database else { return nil }
     if let end = content.sequence {
       guard sequence <= end else { return nil }
     } else {
       let age = now.milliseconds - content.begun.milliseconds
       guard age >= 0, age < Self.patience else { return nil }
     }
-    return (try? repository.stored(content.point))??.metadata
+    return try repository.stored(content.point)?.metadata
   }
 
-  private func read() -> Content? {
-    guard let bytes = try? repository.files.contents(path, limit: 1 << 16) else { return nil }
+  /// - Throws: if the mark is there and cannot be read: the restore would count as an accident.
+  private func read() throws -> Content? {
+    guard let bytes = try repository.files.contents(path, limit: 1 << 16) else { return nil }
     return JSONValue(parsing: bytes).flatMap { Content($0) }
   }
 
@@ -98,8 +99,8 @@ extension BackupService {
     let path = try requireDatabase().resolvingLinks
     let repository = try repository()
     let mark = RestoreMark(repository)
-    guard mark.isThere else { return false }
+    guard try mark.isThere else { return false }
     let sequence = try repository.points().last { $0.metadata.mayBeParent }?.metadata.sequence ?? 0
-    return mark.restored(into: path, after: sequence, now: environment.now()) != nil
+    return try mark.restored(into: path, after: sequence, now: environment.now()) != nil
   }
 }

@@ -1,5 +1,4 @@
 import BackupPolicy
-import Glibc
 
 /// The archives of a chain, opened under the repository's shared lock: whatever is removed or replaced from then on, this is
 /// what was there. Closes them with its last reference.
@@ -11,7 +10,8 @@ final class OpenChain {
   /// - Parameter isLocked: whether the caller holds the exclusive lock already.
   /// - Throws: what opening one of them throws.
   init(_ chain: PointChain, in repository: Repository, isLocked: Bool = false) throws {
-    Self.allowOpenFiles(chain.links.count)
+    // A long chain has more archives than a process may have open by default.
+    if chain.links.count > 128 { OpenFileLimit.raise(to: chain.links.count + 512) }
     self.chain = chain
     operations = repository.files
     files = try isLocked ? Self.open(chain, repository) : repository.shared { try Self.open(chain, repository) }
@@ -31,12 +31,4 @@ final class OpenChain {
   }
 
   deinit { for file in files { operations.close(file) } }
-
-  /// A long chain has more archives than a process may have open by default.
-  private static func allowOpenFiles(_ count: Int) {
-    var limit = rlimit()
-    guard count > 128, getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-    limit.rlim_cur = min(limit.rlim_max, max(limit.rlim_cur, rlim_t(count) + 512))
-    _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-  }
 }

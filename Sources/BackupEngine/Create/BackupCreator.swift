@@ -96,7 +96,7 @@ struct BackupCreator {
     metadata.schemaVersion = content.schemaVersion
     guard payload != .raw else { return metadata }
     metadata.describe(content)
-    metadata.anomalies = repository.anomalies(
+    metadata.anomalies = try repository.anomalies(
       of: metadata, after: ContentHistory(points, of: resolvedPath), now: now)
     metadata.settleAnomaly()
     return metadata

@@ -31,6 +31,7 @@ package struct Examination {
     facts.encrypts = encrypts
     lookAtPoints(&facts)
     facts.clockIsKept = Surroundings.clockIsKept
+    facts.openFileLimit = OpenFileLimit.highest
     facts.watchLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_watches")
     facts.instanceLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_instances")
     facts.watchFailed = Surroundings.watchFailure(database.parentPath)

@@ -23,16 +23,18 @@ package struct DrillHistory: Sendable {
   private func entries() throws -> [(record: DrillRecord, file: String)] {
     guard try files.status(folder)?.kind == .folder else { return [] }
     let names = try files.list(folder).filter(Self.isRecord)
-    let records = names.compactMap { name in read(name).map { (record: $0, file: name) } }
+    let records = try names.compactMap { name in try read(name).map { (record: $0, file: name) } }
     return records.sorted { ($0.record.number, $0.file) > ($1.record.number, $1.file) }
   }
 
-  private func read(_ name: String) -> DrillRecord? {
+  private func read(_ name: String) throws -> DrillRecord? {
     let path = "\(folder)/\(name)"
     do {
       guard let bytes = try files.contents(path, limit: Self.largestFile) else { return nil }
       if let record = JSONValue(parsing: bytes).flatMap({ DrillRecord($0) }) { return record }
       repository.logger.warning("\(path) is no record of a drill, and is passed over")
+    } catch let error as HoldfastError where error.isShortage {
+      throw error
     } catch {
       repository.logger.warning("a drill is passed over: \((error as? HoldfastError)?.message ?? "\(error)")")
     }

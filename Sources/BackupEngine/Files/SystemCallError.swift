@@ -2,11 +2,28 @@ import BackupPolicy
 import CShims
 import Glibc
 
+/// The `errno` of a failed system call: the cause of the ``HoldfastError`` that reports it.
+package struct SystemErrno: Error, Hashable, Sendable {
+  package let code: Int32
+}
+
 extension HoldfastError {
   /// A failed system call, in words: `cannot write /backups/x: no space left on device`.
   package init(errno code: Int32, _ verb: String, _ path: String) {
-    self.init(Self.code(of: code), "cannot \(verb) \(path): \(Self.words(of: code))", hint: Self.hint(for: code))
+    self.init(
+      Self.code(of: code), "cannot \(verb) \(path): \(Self.words(of: code))", hint: Self.hint(for: code),
+      cause: SystemErrno(code: code))
   }
+
+  /// The `errno` at the bottom of this failure; nil if no system call failed.
+  package var systemErrno: Int32? {
+    var next = cause
+    while let error = next as? HoldfastError { next = error.cause }
+    return (next as? SystemErrno)?.code
+  }
+
+  /// Whether this process or the machine ran out of descriptors or memory, which says nothing about the file in question.
+  package var isShortage: Bool { systemErrno.map { [EMFILE, ENFILE, ENOMEM].contains($0) } ?? false }
 
   /// The C library's message for an errno, in this project's spelling (lower-case first letter).
   package static func words(of code: Int32) -> String {
@@ -31,7 +48,7 @@ extension HoldfastError {
     case EACCES, EPERM: "run as a user who may access that path, or change its permissions"
     case EROFS: "choose a folder on a file system that can be written"
     case EIO: "check the disk: the kernel's log (dmesg) names the device"
-    case EMFILE, ENFILE: "raise the limit of open files (ulimit -n)"
+    case EMFILE, ENFILE: "raise the limit of open files (ulimit -n, or LimitNOFILE= in the systemd unit)"
     default: nil
     }
   }

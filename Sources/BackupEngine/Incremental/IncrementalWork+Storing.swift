@@ -39,7 +39,7 @@ extension IncrementalWork {
     metadata.pagesStored = UInt32(detected.pages.count)
     metadata.digest = detected.digest.hex
     metadata.describe(content)
-    metadata.anomalies = repository.anomalies(of: metadata, after: tip.history, now: now)
+    metadata.anomalies = try repository.anomalies(of: metadata, after: tip.history, now: now)
     metadata.settleAnomaly()
     metadata.schemaVersion = content.schemaVersion
     return metadata

@@ -31,7 +31,12 @@ struct TipFinder {
   /// Head and trailer of every link; nil, with the reason in `parent`, where the chain is broken or not ours to read.
   private func prove(_ candidate: StoredPoint, _ parent: inout ParentFacts) throws -> LinkImage? {
     do {
-      let open = try OpenChain(repository.chain(of: candidate), in: repository, isLocked: true)
+      let chain = try repository.chain(of: candidate)
+      if let link = chain.links.first(where: \.hasUnreadableMetadata) {
+        parent.chainProblem = "the metadata of \(link.id) cannot be read"
+        return nil
+      }
+      let open = try OpenChain(chain, in: repository, isLocked: true)
       let image = try open.provenImages(repository.credentials)[0]
       parent.hasDigest = image.digest != nil
       return image
@@ -85,7 +90,9 @@ extension ParentFacts {
       protection: metadata.encrypted ? (metadata.cipher ?? .aes256CBC).rawValue : "none", pageSize: metadata.pageSize,
       databasePath: metadata.databasePath)
     isAuthenticated = point.isAuthenticated
-    if point.isDamaged || point.archiveMissing { chainProblem = point.problems.first ?? "it is damaged" }
+    if point.isDamaged || point.archiveMissing || point.hasUnreadableMetadata {
+      chainProblem = point.problems.first ?? "it is damaged"
+    }
     hasDigest = point.name.encrypted || metadata.digest != nil
   }
 }

@@ -12,10 +12,11 @@ struct PointLoader {
   let pins: [PointID: Bool]
 
   /// - Parameter names: the archives with this ID; more than one only where somebody put another beside ours.
-  func load(_ names: [ArchiveName]) -> StoredPoint {
-    let heads = names.map { name in (name, Result { try head(name) }) }
+  /// - Throws: if this process is out of descriptors or memory: that says nothing about the point.
+  func load(_ names: [ArchiveName]) throws -> StoredPoint {
+    let heads = try names.map { name in (name, try unlessShortage { try head(name) }) }
     let chosen = heads.first { (try? $0.1.get())?.sealed != nil } ?? heads[0]
-    var point = settle(chosen.0, chosen.1)
+    var point = try settle(chosen.0, chosen.1)
     if names.count > 1 {
       let others = names.filter { $0 != chosen.0 }.map(\.text).joined(separator: ", ")
       point.problems.append("another file has the same ID and is ignored: \(others)")
@@ -26,8 +27,8 @@ struct PointLoader {
   }
 
   /// Metadata whose archive is gone.
-  func orphan(_ id: PointID) -> StoredPoint? {
-    guard case .success(var metadata?) = metadata(id), let name = ArchiveName(metadata.filename) else { return nil }
+  func orphan(_ id: PointID) throws -> StoredPoint? {
+    guard case .success(var metadata?) = try metadata(id), let name = ArchiveName(metadata.filename) else { return nil }
     metadata.status = .failed
     if let pinned = pins[id] { metadata.pinned = pinned }
     return StoredPoint(
@@ -49,7 +50,19 @@ struct PointLoader {
     return Head(sealed: sealed, header: sealed?.header)
   }
 
-  private func metadata(_ id: PointID) -> Result<PointMetadata?, HoldfastError> {
+  /// A failure that is about the file stays with its point; one that is about the whole process is thrown.
+  private func unlessShortage<Value>(_ body: () throws -> Value) throws -> Result<Value, any Error> {
+    do {
+      return .success(try body())
+    } catch let error as HoldfastError where error.isShortage {
+      throw error
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  /// - Throws: if this process is out of descriptors or memory.
+  private func metadata(_ id: PointID) throws -> Result<PointMetadata?, HoldfastError> {
     do {
       guard let bytes = try files.contents("\(folder)/.metadata/\(id).json", limit: 8 << 20) else {
         return .success(nil)
@@ -62,17 +75,19 @@ struct PointLoader {
       return .success(metadata)
     } catch let problem as MetadataProblem {
       return .failure(HoldfastError(.failed, "its key \(problem.key) is missing or of a wrong type"))
+    } catch let error as HoldfastError where error.isShortage {
+      throw error
     } catch {
       return .failure(error as? HoldfastError ?? HoldfastError(.failed, "\(error)"))
     }
   }
 
-  private func settle(_ name: ArchiveName, _ head: Result<Head, any Error>) -> StoredPoint {
+  private func settle(_ name: ArchiveName, _ head: Result<Head, any Error>) throws -> StoredPoint {
     let size = (try? files.status("\(folder)/\(name.text)"))??.size ?? 0
     let header = (try? head.get())?.header
     let usable = header.flatMap { $0.id == name.id ? $0 : nil }
     var point: StoredPoint
-    switch metadata(name.id) {
+    switch try metadata(name.id) {
     case .success(let metadata?):
       point = StoredPoint(name: name, metadata: metadata)
       if let usable { correct(&point, usable) }
@@ -81,6 +96,8 @@ struct PointLoader {
       point = derive(name, usable, size, why: nil)
     case .failure(let error):
       point = derive(name, usable, size, why: error.message)
+      // The file is there with a verdict that this process cannot read: nothing may replace it.
+      if error.systemErrno != nil { (point.hasUnreadableMetadata, point.needsRewrite) = (true, false) }
     }
     switch head.map(\.header) {
     case .success(nil) where name.encrypted && (point.metadata.cipher == .aes256GCM || name.content == .pages):

@@ -81,7 +81,7 @@ package final class Repository: Sendable {
   package func points(warns: Bool = true) throws -> [StoredPoint] {
     let index = try index()
     var points = try index.names.keys.compactMap { try index.point($0) }
-    points += try orphans(index.names).compactMap { index.loader.orphan($0) }
+    points += try orphans(index.names).compactMap { try index.loader.orphan($0) }
     points.sort { PointMetadata.precedes($0.metadata, $1.metadata) }
     points.settleChains()
     if warns { warnOfRollback(points, index.loader.state) }
@@ -150,7 +150,11 @@ package final class Repository: Sendable {
   }
 
   /// Stores a point's metadata. A failure leaves the old one.
+  ///
+  /// - Throws: also if there is metadata that cannot be read: what it records must not be lost.
   func write(_ metadata: PointMetadata, durable: Bool = true) throws {
+    let path = metadataPath(metadata.id)
+    if try files.status(path)?.kind == .regular { files.close(try files.open(path, .read)) }
     try files.replace(metadataPath(metadata.id), with: metadata.json.encoded(), durable: durable)
   }
 }
@@ -162,6 +166,7 @@ struct RepositoryIndex {
 
   /// Nil where there is neither an archive nor metadata.
   func point(_ id: PointID) throws -> StoredPoint? {
-    names[id].map { loader.load($0.sorted { $0.text > $1.text }) } ?? loader.orphan(id)
+    guard let archives = names[id] else { return try loader.orphan(id) }
+    return try loader.load(archives.sorted { $0.text > $1.text })
   }
 }

@@ -12,6 +12,9 @@ package struct StoredPoint: Sendable {
   package var isDamaged = false
   /// Metadata stands without its archive.
   package var archiveMissing = false
+  /// Metadata is there and cannot be read, for want of permission or because of the disk: a verdict may be in it. So the
+  /// metadata is not written, and no incremental is built on the point.
+  package var hasUnreadableMetadata = false
   /// The metadata was made anew and should be stored.
   package var needsRewrite = false
   /// When it passed a drill; nil where it did not, and where nobody asked.

@@ -82,6 +82,8 @@ package struct ExaminationFacts: Hashable, Sendable {
   package var clockIsKept: Bool?
   /// Of the library that this process runs with.
   package var sqliteVersion: String
+  /// The hard limit of open files, up to which the agent raises its own.
+  package var openFileLimit: Int?
   package var watchLimit: Int64?
   package var instanceLimit: Int64?
   /// Why a watch on the database's folder could not be set up.

@@ -17,6 +17,8 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     case exclusive
     case permission
     case noSpace
+    /// The limit of open files, of this process or of the machine, is reached.
+    case noDescriptor
     case ioError
     /// The database never stood still for long enough, or was replaced while it was read.
     case unstable
@@ -65,6 +67,7 @@ extension DatabaseError {
     case SQLITE_IOERR where systemErrno == ENOSPC || systemErrno == EDQUOT: .noSpace
     case SQLITE_IOERR: .ioError
     case SQLITE_INTERRUPT: .interrupted
+    case SQLITE_CANTOPEN where [EMFILE, ENFILE].contains(systemErrno): .noDescriptor
     case SQLITE_CANTOPEN where [EACCES, EPERM, EROFS].contains(systemErrno): .permission
     case SQLITE_ERROR where namesMissingExtension(words): .missingExtension
     default: .other
@@ -88,6 +91,7 @@ extension DatabaseError {
     case .busy: "another connection holds its lock (\(words))"
     case .notADatabase: "it is not a SQLite database, or it is encrypted"
     case .noSpace: "no space left on its file system"
+    case .noDescriptor: "too many open files"
     case .interrupted: "stopped before it was finished"
     case .missingExtension: "needs what only the application has: \(words)"
     default: words

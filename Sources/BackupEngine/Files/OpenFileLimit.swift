@@ -1,0 +1,27 @@
+import Glibc
+
+/// The number of files that this process may have open at once (`RLIMIT_NOFILE`).
+package enum OpenFileLimit {
+  /// The soft limit, which counts; `Int.max` if there is none.
+  package static var current: Int { value.map { Int(clamping: $0.rlim_cur) } ?? .max }
+  /// The hard limit, up to which a process may raise its own.
+  package static var highest: Int { value.map { Int(clamping: $0.rlim_max) } ?? .max }
+
+  /// Raises the soft limit to `count`, or as near to it as the hard limit allows; never lowers it.
+  ///
+  /// - Returns: the limit that counts from now on.
+  @discardableResult
+  package static func raise(to count: Int = .max) -> Int {
+    guard var limit = value else { return current }
+    let wanted = min(limit.rlim_max, max(limit.rlim_cur, rlim_t(clamping: count)))
+    guard wanted > limit.rlim_cur else { return current }
+    limit.rlim_cur = wanted
+    _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return current
+  }
+
+  private static var value: rlimit? {
+    var limit = rlimit()
+    return getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? limit : nil
+  }
+}

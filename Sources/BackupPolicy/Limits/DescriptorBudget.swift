@@ -1,0 +1,51 @@
+/// How an agent divides the files that it may have open among its databases.
+///
+/// A backup needs some descriptors while it runs. Between backups the agent keeps the lock of each repository (one) and, in
+/// WAL mode, a connection (three: the database, its log, its shared memory). If they do not suffice for all databases, it
+/// keeps fewer connections, then no locks: such backups cost more, and all are made.
+package struct DescriptorBudget: Hashable, Sendable {
+  /// Open files that the process may have.
+  package let limit: Int
+  /// Databases that are guarded.
+  package let databases: Int
+  /// Whether the lock of each repository is held between backups too.
+  package let keepsLocks: Bool
+  /// How many databases may stay open between backups.
+  package let connections: Int
+
+  /// What the process itself has open: standard streams, inotify, timers, the journal, zone files.
+  static let base = 48
+  /// What one backup has open at the same time: the database, the archive, its metadata, locks, page digests.
+  static let ofBackup = 24
+  /// A drill, a compaction or a cleanup: it reads a chain, whose archives are open together.
+  static let ofHousekeeping = 128
+  private static let ofConnection = 4
+
+  /// - Parameters:
+  ///   - limit: open files that the process may have.
+  ///   - workers: backups that run at the same time.
+  package init(limit: Int, databases: Int, workers: Int) {
+    self.limit = limit
+    self.databases = databases
+    let reserved = Self.base + workers * Self.ofBackup + Self.ofHousekeeping
+    let free = max(0, limit - min(limit, reserved))
+    keepsLocks = free >= databases
+    connections = (keepsLocks ? free - databases : free) / Self.ofConnection
+  }
+
+  /// The limit with which nothing is given up.
+  package static func wanted(databases: Int, workers: Int) -> Int {
+    base + workers * ofBackup + ofHousekeeping + databases * (1 + ofConnection)
+  }
+
+  /// What is given up, in words; nil if nothing is.
+  package var concession: String? {
+    guard connections < databases else { return nil }
+    let kept = connections == 0 ? "no database stays" : "at most \(connections) stay"
+    let locks =
+      keepsLocks
+      ? "" : ", and the backup folders are locked only while a backup runs, so a second agent is noticed late"
+    return
+      "this process may have \(limit) files open, too few for \(databases) databases: \(kept) open between backups, which makes backups slower\(locks)"
+  }
+}

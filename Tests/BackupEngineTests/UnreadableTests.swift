@@ -1,0 +1,109 @@
+import BackupEngine
+import BackupPolicy
+import Glibc
+import TestSupport
+import Testing
+
+/// Permission denied, no descriptor left, an I/O error: none of them means that something is not there.
+@Suite("an error is not an absence", .ownThread)
+struct UnreadableTests {
+  /// A damaged full with its verdict, and a change in the database since.
+  private func damagedFull() throws -> (bed: TestBed, full: PointMetadata) {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60)
+    let full = try bed.service().create(CreateRequest())
+    var bytes = try #require(try bed.folder.read("backups/\(full.filename)"))
+    bytes[bytes.count / 2] ^= 1
+    _ = try bed.folder.write("backups/\(full.filename)", bytes)
+    #expect(try !bed.service().verify(full.id.text).verified)
+    try bed.change("UPDATE marker SET text = 'second'")
+    return (bed, full)
+  }
+
+  private func verdict(_ bed: TestBed, _ id: PointID) throws -> PointMetadata.Status {
+    try bed.service().point(id.text).metadata.status
+  }
+
+  @Test(
+    "the verdict over a damaged full survives any error in a backup, and nothing is built on it",
+    arguments: [EACCES, EMFILE, EIO])
+  func verdictSurvives(code: Int32) throws {
+    let clean = StepFaults()
+    let (probe, _) = try damagedFull()
+    _ = try probe.service(files: clean).store(CreateRequest(), kind: .incremental)
+    let (bed, full) = try damagedFull()
+    for step in clean.places(for: .error(code)) {
+      let faults = StepFaults(failAt: step, .error(code))
+      bed.time.advance(seconds: 1)
+      let outcome = try? bed.service(files: faults).store(CreateRequest(), kind: .incremental)
+      if case .stored(let point, _)? = outcome { #expect(point.parentID != full.id, "\(faults.steps.suffix(3))") }
+      #expect(try verdict(bed, full.id) == .failed, "\(faults.steps.suffix(3))")
+    }
+  }
+
+  @Test("a process without descriptors lists no backup as missing or damaged: it lists none")
+  func shortage() throws {
+    let bed = try TestBed()
+    let chain = try bed.makeChain(incrementals: 2)
+    let clean = StepFaults()
+    let expected = try bed.service(files: clean).list().map(\.metadata)
+    #expect(expected.count == chain.count)
+    for step in clean.places(for: .error(EMFILE)) {
+      let faults = StepFaults(failAt: step, .error(EMFILE, persistent: true))
+      guard let listed = try? bed.service(files: faults).list() else { continue }
+      #expect(listed.map(\.metadata) == expected && listed.allSatisfy { !$0.isDamaged }, "\(faults.steps.last ?? "")")
+    }
+  }
+
+  @Test("metadata that this user may not read is kept as it is, and the backup stays restorable")
+  func permission() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60)
+    let full = try bed.service().create(CreateRequest())
+    let files = UnreadablePath(suffix: ".metadata/\(full.id).json")
+    let point = try bed.service(files: files).point(full.id.text)
+    #expect(point.hasUnreadableMetadata && !point.isDamaged && !point.needsRewrite)
+    let before = try bed.folder.read("backups/.metadata/\(full.id).json")
+    #expect(throws: HoldfastError.self) { try bed.service(files: files).accept(full.id.text) }
+    _ = try bed.service(files: files).verify(full.id.text)
+    #expect(try bed.folder.read("backups/.metadata/\(full.id).json") == before)
+    try bed.change("UPDATE marker SET text = 'second'")
+    let next = try bed.service(files: files).create(CreateRequest())
+    #expect(next.kind == "full")
+  }
+}
+
+/// The real file system, in which one file may not be opened.
+private final class UnreadablePath: FileOperations {
+  private let base = UnflushedFileOperations()
+  private let suffix: String
+
+  init(suffix: String) { self.suffix = suffix }
+
+  func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
+    if path.hasSuffix(suffix) { throw HoldfastError(errno: EACCES, "open", path) }
+    return try base.open(path, mode)
+  }
+  func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
+    try base.read(file, into: buffer, at: offset)
+  }
+  func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
+    try base.write(file, bytes, at: offset)
+  }
+  func sync(_ file: OpenFile) throws { try base.sync(file) }
+  func close(_ file: OpenFile) { base.close(file) }
+  func size(_ file: OpenFile) throws -> Int64 { try base.size(file) }
+  func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool {
+    try base.lock(file, exclusive: exclusive, wait: wait)
+  }
+  func status(_ path: String) throws -> FileStatus? { try base.status(path) }
+  func list(_ folder: String) throws -> [String] { try base.list(folder) }
+  func makeFolder(_ path: String) throws { try base.makeFolder(path) }
+  func rename(_ from: String, to: String) throws { try base.rename(from, to: to) }
+  func renameNew(_ from: String, to: String) throws { try base.renameNew(from, to: to) }
+  func unlink(_ path: String) throws { try base.unlink(path) }
+  func syncFolder(_ path: String) throws { try base.syncFolder(path) }
+  func setAttributes(_ path: String, of model: FileStatus) throws { try base.setAttributes(path, of: model) }
+  func freeSpace(_ folder: String) throws -> Int64 { try base.freeSpace(folder) }
+  func capacity(_ folder: String) throws -> Int64 { try base.capacity(folder) }
+}

@@ -1,0 +1,37 @@
+import BackupPolicy
+import Testing
+
+@Suite("the files that an agent may have open")
+struct DescriptorBudgetTests {
+  private func budget(_ limit: Int, _ databases: Int) -> DescriptorBudget {
+    DescriptorBudget(limit: limit, databases: databases, workers: 2)
+  }
+
+  @Test("the wanted limit gives up nothing, one less does", arguments: [1, 2, 100, 5000])
+  func wanted(databases: Int) {
+    let wanted = DescriptorBudget.wanted(databases: databases, workers: 2)
+    let full = budget(wanted, databases)
+    #expect(full.keepsLocks && full.connections == databases && full.concession == nil)
+    #expect(budget(wanted - 1, databases).concession != nil)
+  }
+
+  @Test("connections are given up before locks")
+  func order() {
+    let locksOnly = budget(DescriptorBudget.wanted(databases: 0, workers: 2) + 600, 600)
+    #expect(locksOnly.keepsLocks && locksOnly.connections == 0)
+    let neither = budget(512, 600)
+    #expect(!neither.keepsLocks && neither.connections == 72)
+    #expect(neither.concession?.contains("512 files open, too few for 600 databases") == true)
+  }
+
+  @Test(
+    "what is kept never takes what the running backups need", arguments: [0, 1, 64, 224, 225, 300, 512, 1024, 20000])
+  func reserve(limit: Int) {
+    for databases in [1, 7, 72, 600, 4000] {
+      let budget = budget(limit, databases)
+      let kept = (budget.keepsLocks ? databases : 0) + budget.connections * 4
+      let reserved = DescriptorBudget.wanted(databases: 0, workers: 2)
+      #expect(kept == 0 || kept + reserved <= limit, "\(limit) files, \(databases) databases")
+    }
+  }
+}
