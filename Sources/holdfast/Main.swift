@@ -22,6 +22,8 @@ enum Main {
 
   /// One-shot commands run here, on the main thread, for the engine blocks; only the agent is asynchronous.
   private static func run(_ arguments: [String]) async throws {
+    let arguments = arguments == ["-V"] ? ["--version"] : arguments
+    try CommandNames.check(arguments)
     var command = try HoldfastCommand.parseAsRoot(arguments)
     switch command {
     case let agent as Agent where agent.once: try agent.runOnce()

@@ -16,7 +16,7 @@ struct IncrementalCommandTests {
         incremental: only what changed since ID
             File         ID.pages.gz.enc
             Created      TIME
-            Size         SIZE (SIZE before)
+            Size         SIZE (SIZE before compression)
             Status       - not verified yet
             Tags         sale
 

@@ -186,7 +186,7 @@ extension Mistake {
       hint: "minute, hour, day of month, month, weekday, without seconds, year or command, as in '0 2 * * *'"),
     Mistake(
       "an hour that does not exist", .toml("schedule = [\"0 2 * * *\", \"0 25 * * *\"]"),
-      "holdfast.toml:1:26: schedule is '0 25 * * *', column 3: '25' is not a hour",
+      "holdfast.toml:1:26: schedule is '0 25 * * *', column 3: '25' is not an hour",
       hint: "hours are 0-23"),
     Mistake(
       "a schedule in words", .toml("schedule = \"daily\""),

@@ -178,7 +178,31 @@ struct RefusalTests {
       name: "a time without a unit", arguments: ["agent", "--debounce", "250"], code: 64, error: "'250' is invalid",
       hint: "--help"),
     Case(
-      name: "no such command", arguments: ["restart"], code: 64, error: "unexpected argument 'restart'", hint: "--help"),
+      name: "no such command", arguments: ["restart"], code: 64,
+      error: "unknown command 'restart'; did you mean 'restore'?", hint: "holdfast restore --help"),
+    Case(
+      name: "a command by the name it has elsewhere", arguments: ["snapshots"], code: 64,
+      error: "unknown command 'snapshots'; did you mean 'list'?", hint: "holdfast help"),
+    Case(
+      name: "help for no command", arguments: ["help", "lst"], code: 64, error: "unknown command 'lst'",
+      hint: "holdfast list --help"),
+    Case(
+      name: "a database named twice", arguments: ["create", "app.db", "--database", "other.db"], code: 64,
+      error: "the database is named twice: app.db and --database other.db", hint: "leave one"),
+    Case(
+      name: "a command without -- before it", arguments: ["guard", "python3", "-c", "print(1)"], code: 64,
+      error: "guard needs the command behind --",
+      hint: "put -- before the command: holdfast guard -- python3 -c 'print(1)'"),
+    Case(
+      name: "a folder of backups in quotes", arguments: ["create"], environment: ["BACKUP_DIR": "\"/srv/backups\""],
+      code: 64,
+      error: "BACKUP_DIR begins and ends with a quotation mark", hint: "take the quotes out"),
+    Case(
+      name: "a database in quotes", arguments: ["list"], environment: ["DATABASE_URL": "'sqlite:///app.db'"], code: 64,
+      error: "DATABASE_URL begins and ends with a quotation mark", hint: "take the quotes out"),
+    Case(
+      name: "a URL with an escape", arguments: ["create"], environment: ["DATABASE_URL": "sqlite:///my%20app.db"],
+      code: 64, error: "holds a % with two digits", hint: "write sqlite:my app.db, or the path ./my%20app.db"),
   ]
 
   @Test("about points", arguments: points)

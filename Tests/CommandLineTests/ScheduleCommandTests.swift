@@ -92,6 +92,7 @@ struct ScheduleCommandTests {
     arguments: [
       ("--timezone", "../x", "is not the name of a time zone"), ("--count", "0", "--count 0 is out of range"),
       ("--count", "many", "many"), ("--after", "tomorrow", "--after 'tomorrow' is not a time"),
+      ("--after", "latest", "--after latest is not a time"),
       ("--after", "2026-03-29T02:30", "does not exist"), ("--after", "2026-10-25T02:30", "comes twice"),
     ])
   func usage(option: String, value: String, message: String) throws {
@@ -100,6 +101,24 @@ struct ScheduleCommandTests {
     #expect(result.status == 64 && result.stdout == "")
     #expect(result.stderr.contains(message), "\(result.stderr)")
     #expect(result.stderr.contains("holdfast: hint: "))
+  }
+
+  @Test("several with a ; between them, as BACKUP_SCHEDULE holds them, and any time that --at takes")
+  func several() throws {
+    let bed = try CommandBed(rows: 1)
+    #expect(
+      try bed.succeed("schedule", "@hourly;0 2 * * *", "--count", "1", "--after", "2026-10-24T22:30Z") == """
+        every hour (UTC)
+
+          2026-10-24 23:00 +00:00
+
+        at 02:00 every day (UTC)
+
+          2026-10-25 02:00 +00:00
+
+        """)
+    try bed.succeed("schedule", "@hourly", "--after", "yesterday 14:03")
+    #expect(try bed.run("schedule", "0 25 * * *").stderr.contains("'25' is not an hour"))
   }
 
   @Test("without quotes the shell hands over five words")

@@ -183,6 +183,6 @@ struct SettingsTests {
     let bed = try CommandBed(rows: 1)
     let result = try Shell.run(CommandBed.program, arguments, environment: bed.environment())
     #expect(result.status == 0 && result.stderr == "" && result.stdout.contains("USAGE: holdfast"))
-    #expect(try bed.succeed("--version").wholeMatch(of: #/\d+\.\d+\.\d+\n/#) != nil)
+    #expect(try bed.succeed("--version").wholeMatch(of: #/holdfast \d+\.\d+\.\d+ \(SQLite 3\.\d+\.\d+\)\n/#) != nil)
   }
 }

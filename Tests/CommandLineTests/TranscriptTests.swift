@@ -12,7 +12,7 @@ struct TranscriptTests {
     let fields = """
           File         ID.db.gz.enc
           Created      TIME
-          Size         SIZE (SIZE before)
+          Size         SIZE (SIZE before compression)
           Records      1,234
           Status       ✓ verified
           Description  Pre-deployment backup

@@ -17,14 +17,14 @@ struct TreeTests {
       [1] ID
           File         ID.db.gz.enc
           Created      TIME
-          Size         SIZE (SIZE before)
+          Size         SIZE (SIZE before compression)
           Records      1,235
           Status       - not verified yet
 
       [2] ID
           File         ID.db.gz.enc
           Created      TIME
-          Size         SIZE (SIZE before)
+          Size         SIZE (SIZE before compression)
           Records      1,234
           Status       - not verified yet
           Chain        3 incrementals, SIZE

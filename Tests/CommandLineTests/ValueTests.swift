@@ -12,7 +12,15 @@ struct ValueTests {
       ("app.db", "app.db"), ("/srv/app.db", "/srv/app.db"), ("sqlite:///app.db", "app.db"),
       ("sqlite:///./data/app.db", "./data/app.db"), ("sqlite:////srv/app.db", "/srv/app.db"),
       ("SQLite:///app.db", "app.db"), ("sqlite+aiosqlite:///app.db", "app.db"),
-      ("sqlite:///app.db?check_same_thread=false", "app.db"), ("sqlite:///a%20b.db", "a%20b.db"),
+      ("sqlite:///app.db?check_same_thread=false", "app.db"), ("sqlite:///100%.db", "100%.db"),
+      ("sqlite3:storage/app.db", "storage/app.db"), ("sqlite3:///srv/app.db", "/srv/app.db"),
+      ("sqlite3:////srv/app.db", "/srv/app.db"), ("sqlite:storage/app.db", "storage/app.db"),
+      ("sqlite:/srv/app.db", "/srv/app.db"), ("sqlite://storage/app.db", "storage/app.db"),
+      ("sqlite://app.db?mode=rwc", "app.db"), ("file:./dev.db", "./dev.db"), ("file:dev.db#x", "dev.db"),
+      ("file:/srv/app.db?connection_limit=1", "/srv/app.db"), ("file:///srv/app.db", "/srv/app.db"),
+      ("file://localhost/srv/app.db", "/srv/app.db"), ("jdbc:sqlite:app.db", "app.db"),
+      ("jdbc:sqlite:/srv/app.db", "/srv/app.db"), ("sqlite:///file:app.db?uri=true", "app.db"),
+      ("a:b.db", "a:b.db"), ("./sqlite:app.db", "./sqlite:app.db"),
       ("odd name://x", "odd name://x"), ("what?.db", "what?.db"), ("sqlite", "sqlite"),
     ])
   func addresses(text: String, path: String) throws {
@@ -22,7 +30,8 @@ struct ValueTests {
   @Test(
     "Addresses that name no SQLite file",
     arguments: [
-      "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite://host/app.db", "mysql://u:secret@h/d", "file:///a.db",
+      "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite::memory:", "file:x?mode=memory", "mysql://u:secret@h/d",
+      "sqlite:///a%20b.db", "file:/srv/a%3Fb.db", "sqlite+aiosqlite:///", "libsql://secret.example",
     ])
   func noAddress(text: String) throws {
     let error = try #require(throws: HoldfastError.self) { try DatabaseAddress.path(text, from: "DATABASE_URL") }

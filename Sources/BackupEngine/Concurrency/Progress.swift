@@ -8,6 +8,7 @@ public typealias ProgressReport = @Sendable (_ activity: String, _ done: Int64, 
 /// Lets a long operation say how far it is, and lets others stop it. Safe to use from any thread.
 package final class Progress: Sendable {
   private let stopped = Atomic(false)
+  private let completing = Atomic(false)
   private let actions = Mutex<[@Sendable () -> Void]>([])
   private let report: ProgressReport?
 
@@ -31,6 +32,15 @@ package final class Progress: Sendable {
     try check()
     report?(activity, done, total)
   }
+
+  /// From here on a request to stop may not end the process half-way: the work ends by itself, done or undone.
+  func mustEnd() { completing.store(true, ordering: .releasing) }
+
+  /// Whether a second signal has to wait as well, because something is being put in place.
+  package var isCompleting: Bool { completing.load(ordering: .acquiring) }
+
+  /// The same reports without an ear for ``stop()``, for what follows a change that is done.
+  var unstoppable: Progress { Progress(report: report) }
 
   /// Whether it was told to stop.
   package var isStopped: Bool { stopped.load(ordering: .relaxed) }

@@ -9,7 +9,9 @@ extension RestoreExecutor {
       try onDatabase {
         try staged.setJournalVersion(
           LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
-        try settle(try installUnderLock(staged))
+        let outcome = try installUnderLock(staged)
+        contentIsInPlace()
+        try settle(outcome)
       }
     } catch let error as HoldfastError where error.code == .busy {
       throw HoldfastError(
@@ -24,7 +26,11 @@ extension RestoreExecutor {
         return try LiveInstall.run(
           image: staged.path, into: target, busyTimeout: environment.busyTimeout,
           whenLocked: { try requireCurrentSafety($0) },
-          progress: { [progress] in try? progress.update("installing", Int64($0), of: Int64($1)) })
+          progress: { [progress] in
+            try progress.update("installing", Int64($0), of: Int64($1))
+            // A request that came with the report need not wait for the next step.
+            try progress.check()
+          })
       } catch is StaleSafety {
         // Readers may share the file with this hold, and writers may not; letting go of it leaves others an instant, which
         // the next attempt checks for.
@@ -87,6 +93,8 @@ extension RestoreExecutor {
     case .database, .empty:
       hold = try exclusiveHold()
       try requireCurrentSafety(hold)
+      // The last moment: the wait for the lock may have been long.
+      try progress.check()
       try onDatabase { try hold?.emptyWAL() }
       for suffix in ["-wal", "-shm", "-journal"] { try files.unlink(target + suffix) }
       // Their removal is flushed before the rename can be: together with it a loss of power could bring the old log back.
@@ -95,6 +103,7 @@ extension RestoreExecutor {
     }
     defer { hold?.release() }
     try put(staged)
+    contentIsInPlace()
     if installing == .begun { installing = .done }
     // From here on the old side files must never come back: they would be applied to the new file.
     let aside = movedAside.map(\.from)

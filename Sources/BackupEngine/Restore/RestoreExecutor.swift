@@ -16,7 +16,8 @@ public struct RestoreOutcome: Sendable {
 final class RestoreExecutor {
   let repository: Repository
   let environment: EngineEnvironment
-  let progress: Progress
+  /// Hears requests to stop until the content is in place; afterwards a restore that is done is never called interrupted.
+  private(set) var progress: Progress
   let point: StoredPoint
   let safetyRequest: CreateRequest
   var plan: RestorePlan
@@ -69,7 +70,10 @@ final class RestoreExecutor {
   }
 
   private func run(_ step: RestoreStep) throws {
-    if step.kind.installs { mark() }
+    if step.kind.installs {
+      progress.mustEnd()
+      mark()
+    }
     try recheck(step)
     switch step.kind {
     case .checkSpace: try checkSpace(step)
@@ -86,8 +90,14 @@ final class RestoreExecutor {
     case .sync: try syncFolder()
     case .record: record()
     }
-    if step.kind.installs, installing == .begun { installing = .done }
+    if step.kind.installs {
+      contentIsInPlace()
+      if installing == .begun { installing = .done }
+    }
   }
+
+  /// The point of no return.
+  func contentIsInPlace() { progress = progress.unstoppable }
 
   private func recheck(_ step: RestoreStep) throws {
     guard let relied = step.reliesOn else { return }

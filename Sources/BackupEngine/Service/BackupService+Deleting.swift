@@ -35,7 +35,11 @@ extension BackupService {
     defer { try? forgetRemoved(repository) }
     let planned = Set(plan.points.map(\.id))
     for start in stride(from: 0, to: plan.points.count, by: Self.batch) {
-      try progress.update("removing", Int64(start), of: Int64(plan.points.count))
+      do {
+        try progress.update("removing", Int64(start), of: Int64(plan.points.count))
+      } catch {
+        throw Self.interrupted(start, of: plan.points.count) ?? error
+      }
       try repository.exclusively(patience: environment.repositoryPatience) {
         let points = try repository.points(warns: false)
         if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {

@@ -31,8 +31,14 @@ extension BackupService {
     let planned = Set(decision.remove.map(\.id))
     var removed: Set<PointID> = []
     var goesOn = true
+    // Also if it stops half-way: what is gone by then went by our hand.
+    defer { try? forgetRemoved(repository) }
     while goesOn {
-      try progress.update("removing", Int64(removed.count), of: Int64(planned.count))
+      do {
+        try progress.update("removing", Int64(removed.count), of: Int64(planned.count))
+      } catch {
+        throw Self.interrupted(removed.count, of: planned.count) ?? error
+      }
       try repository.exclusively(patience: environment.repositoryPatience) {
         let now = try decide(policy, repository)
         let due = now.refused == nil ? now.remove.filter { planned.contains($0.id) && !removed.contains($0.id) } : []
@@ -43,8 +49,15 @@ extension BackupService {
         goesOn = due.count > Self.batch
       }
     }
-    try forgetRemoved(repository)
     return decision
+  }
+
+  /// What was done before a removal was interrupted; nil if nothing was.
+  static func interrupted(_ removed: Int, of planned: Int) -> HoldfastError? {
+    guard removed > 0 else { return nil }
+    return HoldfastError(
+      .interrupted, "interrupted after \(removed) of \(planned) backups were removed",
+      hint: "what is left is whole; the same command removes the rest")
   }
 
   static var batch: Int { 32 }

@@ -70,3 +70,6 @@ package enum SystemClock {
 
 /// This program's version, as the metadata and `--version` give it.
 package let holdfastVersion = "0.1.0"
+
+/// The version of the SQLite library in use.
+package var sqliteLibraryVersion: String { DatabaseConnection.libraryVersion }

@@ -20,7 +20,14 @@ package struct StandardFolders: Sendable {
   /// - Throws: `usage` where not even a home folder is known.
   package func state() throws -> String {
     // systemd lists several state directories with colons between them.
-    if let folder = variable("STATE_DIRECTORY")?.split(separator: ":").first { return String(folder) }
+    if let folder = variable("STATE_DIRECTORY")?.split(separator: ":").first {
+      guard folder.first != "\"", folder.first != "'" else {
+        throw HoldfastError(
+          .usage, "STATE_DIRECTORY begins with a quotation mark, which is part of the value here",
+          hint: "take the quotes out: docker's --env-file keeps them")
+      }
+      return String(folder)
+    }
     if let folder = absolute("XDG_STATE_HOME") { return "\(folder)/holdfast" }
     if let home { return "\(home)/.local/state/holdfast" }
     throw HoldfastError(.usage, "there is no home folder to keep state in", hint: "set HOME or XDG_STATE_HOME")

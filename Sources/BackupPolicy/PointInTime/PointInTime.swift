@@ -15,9 +15,12 @@ package enum PointInTime: Hashable, Sendable {
   ///   - name: what the text was given as, such as `--at`, for messages.
   ///   - zone: whose clocks it goes by, unless it has an offset.
   ///   - now: the time that the relative forms count from.
+  ///   - mayBeToCome: takes times that are still to come.
   /// - Throws: `usage` for what is no time, for one that the zone's clocks skip or show twice, and for one that is still to
   ///   come: whoever names such a time made a mistake with the date or the zone.
-  package init(_ text: String, name: String, zone: ZoneRules, now: Timestamp) throws(HoldfastError) {
-    self = try PointInTimeParser(text: text, name: name, zone: zone, now: now).parse()
+  package init(
+    _ text: String, name: String, zone: ZoneRules, now: Timestamp, mayBeToCome: Bool = false
+  ) throws(HoldfastError) {
+    self = try PointInTimeParser(text: text, name: name, zone: zone, now: now, mayBeToCome: mayBeToCome).parse()
   }
 }

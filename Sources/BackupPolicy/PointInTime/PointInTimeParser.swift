@@ -4,6 +4,7 @@ struct PointInTimeParser {
   let name: String
   let zone: ZoneRules
   let now: Timestamp
+  var mayBeToCome = false
 
   /// Two machines' clocks differ by a little.
   private static let patience: Int64 = 60
@@ -12,7 +13,7 @@ struct PointInTimeParser {
     let words = text.lowercased().split(whereSeparator: \.isWhitespace).map(String.init)
     if words == ["latest"] { return .latest }
     let time = try moment(words)
-    guard time <= now.adding(seconds: Self.patience) else {
+    guard mayBeToCome || time <= now.adding(seconds: Self.patience) else {
       throw HoldfastError(
         .usage, "\(given) is still to come: it is \(zone.text(now)) now",
         hint: "name a time that has been, or latest for the newest point")

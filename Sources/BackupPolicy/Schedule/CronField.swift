@@ -17,6 +17,9 @@ enum CronField: Int, CaseIterable {
     }
   }
 
+  /// `a` or `an`, as its name needs it.
+  var article: String { self == .hour ? "an" : "a" }
+
   /// The values that mean something different; 7 is Sunday once more.
   var values: ClosedRange<Int> {
     switch self {

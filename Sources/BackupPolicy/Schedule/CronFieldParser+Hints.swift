@@ -7,19 +7,19 @@ extension CronFieldParser {
       case (.minute, 60): "the full hour is 0: \(field.allowed)"
       default: field.allowed
       }
-    return CronSyntaxError(text, "\(text.quoted) is not a \(field.name)", hint: hint)
+    return CronSyntaxError(text, "\(text.quoted) is not \(field.article) \(field.name)", hint: hint)
   }
 
   func unreadable(_ text: CronText, _ item: CronText) -> String {
     text.characters.isEmpty
-      ? "a value is missing in the field \(field.name)" : "\(text.quoted) is not a \(field.name)"
+      ? "a value is missing in the field \(field.name)" : "\(text.quoted) is not \(field.article) \(field.name)"
   }
 
   func hint(for text: CronText, in item: CronText) -> String {
     let word = text.string
     if let special = special(word) { return special }
     if let other = CronField.allCases.first(where: { $0 != field && $0.value(named: word) != nil }) {
-      return "it is a \(other.name), which is field \(other.rawValue + 1); \(field.allowed)"
+      return "it is \(other.article) \(other.name), which is field \(other.rawValue + 1); \(field.allowed)"
     }
     let near = Spelling.nearest(to: word, among: field.names) ?? fullName(word)
     return near.map { "did you mean \($0)? \(field.allowed)" } ?? field.allowed

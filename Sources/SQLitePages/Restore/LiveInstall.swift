@@ -18,11 +18,11 @@ package enum LiveInstall {
   ///   - image: a private file with the target's page size, text encoding and journal-version bytes.
   ///   - busyTimeout: milliseconds to wait for transactions of others.
   ///   - whenLocked: called once nobody else can commit and before a page is written; what it throws ends the install.
-  ///   - progress: gets pages copied and pages in all.
-  /// - Throws: ``DatabaseError``; `.busy` where somebody's transaction outlasted the wait. The database is then as it was.
+  ///   - progress: gets pages copied and pages in all; what it throws ends the install, until the last page is committed.
+  /// - Throws: ``DatabaseError``; `.busy` if a transaction of another outlasted the wait. The database is then as it was.
   package static func run(
     image: String, into path: String, busyTimeout: Int32, whenLocked: (LockedTarget) throws -> Void = { _ in },
-    progress: (Int, Int) -> Void = { _, _ in }
+    progress: (Int, Int) throws -> Void = { _, _ in }
   ) throws -> Outcome {
     let source = try DatabaseConnection(path: image, access: .readOnly, busyTimeout: busyTimeout)
     let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: busyTimeout)

@@ -23,9 +23,9 @@ struct PageCopy: ~Copyable {
   ///
   /// - Parameters:
   ///   - patience: milliseconds to wait for locks of others.
-  ///   - progress: gets pages copied and pages in all.
+  ///   - progress: gets pages copied and pages in all. What it throws before the commit ends the copy.
   ///   - whenLocked: called once the destination's write lock is held and before a page is written; throwing ends it.
-  mutating func run(patience: Int, whenLocked: () throws -> Void = {}, progress: (Int, Int) -> Void) throws {
+  mutating func run(patience: Int, whenLocked: () throws -> Void = {}, progress: (Int, Int) throws -> Void) throws {
     let end = ContinuousClock.now + .milliseconds(patience)
     var result: Int32
     // No pages: only the locks.
@@ -33,6 +33,7 @@ struct PageCopy: ~Copyable {
       result = sqlite3_backup_step(handle, 0)
       if Self.isBusy(result) {
         guard ContinuousClock.now < end else { throw failure(result) }
+        try progress(0, 0)
         usleep(1000)
       }
     } while Self.isBusy(result)
@@ -40,7 +41,9 @@ struct PageCopy: ~Copyable {
     repeat {
       result = sqlite3_backup_step(handle, Self.pagesPerStep)
       let total = Int(sqlite3_backup_pagecount(handle))
-      progress(total - Int(sqlite3_backup_remaining(handle)), total)
+      let copied = total - Int(sqlite3_backup_remaining(handle))
+      // The step that copies the last page commits: from there on nothing may be called a failure.
+      if result == SQLITE_DONE { try? progress(copied, total) } else { try progress(copied, total) }
       if Self.isBusy(result) {
         guard ContinuousClock.now < end else { break }
         usleep(5000)

@@ -19,7 +19,7 @@ struct Accept: ParsableCommand {
   @Flag(help: "Say what would be accepted and accept nothing.")
   var dryRun = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let service = try options.selection().service(.optional)

@@ -21,7 +21,7 @@ struct Agent: AsyncParsableCommand {
 
   @OptionGroup var creation: CreationOptions
   @OptionGroup var retention: RetentionOptions
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   /// On the main actor, and from there on an executor of its own: one job on Swift's pool would start a timer that never
   /// ends (see ``ThreadExecutor``).
@@ -30,6 +30,7 @@ struct Agent: AsyncParsableCommand {
     let setup = AgentSetup(retention: retention, output: options.output)
     let logger = try Selection.logger(configuration.settings(), options.output, .info)
     let agent = try setup.agent(configuration)
+    for notice in configuration.databaseList().1 where notice.severity == .remark { logger.notice("\(notice.message)") }
     let (options, flags) = (options, flags)
     try await Task(executorPreference: try ThreadExecutor()) {
       try await AgentRunner.run(

@@ -25,11 +25,14 @@ struct Cleanup: ParsableCommand {
       valueName: "span"))
   var simulate: String?
 
+  @Flag(help: "With --simulate: also every full that there is in the end.")
+  var verbose = false
+
   // The question was never asked here; scripts that answer it beforehand keep working.
   @Flag(help: "Accepted for the sake of scripts; cleanup never asks.")
   var yes = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let selection = try options.selection(retention.flags)
@@ -59,7 +62,7 @@ struct Cleanup: ParsableCommand {
 
   private func show(_ simulation: RepositorySimulation, _ zone: ZoneRules) throws {
     let report = SimulationReport(simulation: simulation, zone: zone)
-    try options.console.show(report.json, report.lines)
+    try options.console.show(report.json, report.lines(verbose: verbose))
   }
 
   private func policy(_ settings: Settings) throws -> RetentionPolicy {

@@ -17,7 +17,7 @@ struct Compact: ParsableCommand {
   @Flag(help: "Show what would be merged and merge nothing.")
   var dryRun = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let selection = try options.selection()

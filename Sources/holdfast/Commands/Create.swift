@@ -4,15 +4,24 @@ import BackupPolicy
 
 /// `holdfast create`
 struct Create: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Store a backup of the database.")
+  static let configuration = CommandConfiguration(
+    abstract: "Store a backup of the database.",
+    discussion: """
+      Examples:
+        holdfast create app.db
+        holdfast create --pin --description 'before the move' --tags release,v2
+      """)
 
-  @OptionGroup var options: ServiceOptions
+  @Argument(help: "The database, in place of --database.")
+  var path: String?
+
+  @OptionGroup(title: "Common options") var options: ServiceOptions
   @OptionGroup var creation: CreationOptions
 
   @Option(help: "What the backup is of, in words.")
   var description: String?
 
-  @Option(parsing: .upToNextOption, help: "Tags, one or more.")
+  @Option(parsing: .upToNextOption, help: "Tags, with spaces or commas between them.")
   var tags: [String] = []
 
   @Flag(help: "Keep it until holdfast unpin.")
@@ -24,16 +33,18 @@ struct Create: ParsableCommand {
   @Flag(.verifyAfterCreate) var verify: Bool?
 
   func run() throws {
-    let selection = try options.selection(creation.flags.merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }])))
+    if let path { try CallerOptions.name(database: path, besides: options.database) }
+    let flags = creation.flags.merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }, .database: path]))
+    let selection = try options.selection(flags)
     var request = try CreateRequest(selection.settings)
     request.description = description
-    request.tags = tags
+    request.tags = tags.flatMap { $0.split(separator: ",").map { String($0).trimmed } }.filter { !$0.isEmpty }
     let verify = try selection.settings.boolean(.verifyAfterCreate)
     let service = try selection.service(request.encrypt ? .needed : .optional)
     let (point, news) = try options.output.working { progress, _ in
       let (stored, news) = try store(request, service, progress)
       if pin { try service.setPin(true, of: stored.id.text) }
-      if verify { _ = try service.verify(stored.id.text, progress: progress) }
+      if verify { try prove(stored.id, service, progress) }
       return (verify || pin ? try service.point(stored.id.text).metadata : stored, news)
     }
     try options.console.show(
@@ -46,6 +57,15 @@ struct Create: ParsableCommand {
 }
 
 extension Create {
+  private func prove(_ id: PointID, _ service: BackupService, _ progress: Progress) throws {
+    do {
+      _ = try service.verify(id.text, progress: progress)
+    } catch let error as HoldfastError where error.code == .interrupted {
+      throw HoldfastError(
+        .interrupted, "interrupted: \(id) is stored, and not verified yet", hint: "holdfast verify \(id)")
+    }
+  }
+
   /// The point that holds the database now, and the lines that say how it came about.
   private func store(
     _ request: CreateRequest, _ service: BackupService, _ progress: Progress

@@ -23,7 +23,7 @@ struct Delete: ParsableCommand {
   @Flag(help: "Say what would be removed and remove nothing.")
   var dryRun = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let selection = try options.selection()

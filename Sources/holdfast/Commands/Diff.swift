@@ -38,7 +38,7 @@ struct Diff: ParsableCommand {
   @Flag(help: "Read a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     guard limit >= 0 else { throw HoldfastError(.usage, "--limit must not be negative, and is \(limit)") }

@@ -15,7 +15,7 @@ struct Doctor: ParsableCommand {
   var probe = true
 
   @OptionGroup var creation: CreationOptions
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let selection = try options.selection(creation.flags)

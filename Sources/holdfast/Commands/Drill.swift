@@ -26,7 +26,7 @@ struct Drill: ParsableCommand {
   @Flag(help: "Run SQLite's quick check in place of the full one.")
   var quick = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let configuration = try options.configuration(Layer())

@@ -41,13 +41,12 @@ struct Guard: ParsableCommand {
   @Argument(parsing: .postTerminator, help: "The command and its arguments, behind --.")
   var command: [String] = []
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
   @OptionGroup var creation: CreationOptions
 
   func run() throws {
     guard misplaced == nil, !command.isEmpty, !command[0].isEmpty else {
-      throw HoldfastError(
-        .usage, "guard needs the command behind --", hint: "for example: holdfast guard -- ./manage.py migrate")
+      throw Self.noCommand(CommandLine.arguments.dropFirst())
     }
     let configuration = try options.configuration(creation.flags)
     let selection = try Selection(configuration, options.output)
@@ -73,6 +72,16 @@ struct Guard: ParsableCommand {
     } catch let unusable as GuardedCommand.Unusable {
       throw end(unusable)
     }
+  }
+
+  /// - Parameter arguments: of the command line, `guard` first. What follows it at once may be the command.
+  static func noCommand(_ arguments: ArraySlice<String>) -> HoldfastError {
+    let typed = arguments.dropFirst().filter { $0 != "--" }
+    let isCommand = typed.first.map { !$0.hasPrefix("-") && !$0.isEmpty } ?? false
+    let example = isCommand ? typed.map(RestoreCommandLine.quoted).joined(separator: " ") : "./manage.py migrate"
+    return HoldfastError(
+      .usage, "guard needs the command behind --",
+      hint: (isCommand ? "put -- before the command: " : "for example: ") + "holdfast guard -- \(example)")
   }
 
   private func request(_ selection: Selection) throws -> CreateRequest {

@@ -9,7 +9,7 @@ struct Init: ParsableCommand {
     discussion:
       "The new holdfast.toml holds what the flags say; every other setting is commented out. Nothing is overwritten.")
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   /// A file and whether it was made just now.
   private struct Made {

@@ -12,7 +12,7 @@ struct List: ParsableCommand {
       terminal long runs of them are cut in the middle, which a line then says.
       """)
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   @Option(help: ArgumentHelp("Show the newest N only.", valueName: "n"))
   var limit: Int?

@@ -38,7 +38,7 @@ struct PinOptions: ParsableArguments {
   @Flag(help: "Say what would be changed and change nothing.")
   var dryRun = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run(_ pinned: Bool) throws {
     let service = try options.selection().service(.optional)

@@ -39,7 +39,7 @@ struct Query: ParsableCommand {
   @Flag(help: "Ask a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let format = try chosenFormat()

@@ -43,7 +43,7 @@ struct Restore: ParsableCommand {
   @Flag(help: "Restore a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let dialogue = RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Restore?")

@@ -9,7 +9,8 @@ struct Schedule: ParsableCommand {
     abstract: "Explain a cron schedule, and show when it runs next.",
     discussion: """
       Five fields: minute, hour, day of month, month, weekday; with lists (1,15), ranges (Mon-Fri) and steps (*/15); or \
-      @hourly, @daily, @weekly, @monthly, @yearly. Put it in quotes, for the shell has its own use for *.
+      @hourly, @daily, @weekly, @monthly, @yearly. Put it in quotes, because the shell replaces *. Several schedules, as \
+      BACKUP_SCHEDULE holds them, have a ; between them.
       """)
 
   @Argument(help: ArgumentHelp("The schedule, such as '0 2 * * *'.", valueName: "schedule"))
@@ -20,22 +21,38 @@ struct Schedule: ParsableCommand {
   )
   var timezone: String?
 
-  @Option(help: ArgumentHelp("How many runs to show.", valueName: "n"))
+  @Option(help: ArgumentHelp("How many runs of each to show.", valueName: "n"))
   var count = 5
 
-  @Option(help: ArgumentHelp("Show the runs after this time (default: now).", valueName: "time"))
+  @Option(
+    help: ArgumentHelp(
+      "Show the runs after this time (default: now), in any of the forms that restore --at takes.", valueName: "time"))
   var after: String?
 
-  @OptionGroup var output: OutputOptions
+  @OptionGroup(title: "Common options") var output: OutputOptions
 
   func run() throws {
     guard (1...10_000).contains(count) else {
       throw HoldfastError(.usage, "--count \(count) is out of range", hint: "ask for 1 to 10000 runs")
     }
-    let schedule = try CronSchedule(fields.joined(separator: " "))
+    let schedules = try fields.joined(separator: " ").split(separator: ";", omittingEmptySubsequences: false)
+      .map { try CronSchedule(String($0)) }
     let zone = try timezone.map(TimeZones.named) ?? TimeZones.local(TZ: getenv("TZ").map { String(cString: $0) })
-    let start = try after.map { try zone.time($0, name: "--after") } ?? SystemClock.now()
-    let report = ScheduleReport(schedule, zone, after: start, count: count)
-    try output.console.show(report.json, report.lines)
+    let start = try self.start(zone)
+    let reports = schedules.map { ScheduleReport($0, zone, after: start, count: count) }
+    let documents = reports.map(\.json)
+    try output.console.show(
+      documents.count == 1 ? documents[0] : .array(documents), Array(reports.map(\.lines).joined(separator: [""])))
+  }
+
+  private func start(_ zone: ZoneRules) throws -> Timestamp {
+    let now = SystemClock.now()
+    guard let after else { return now }
+    switch try PointInTime(after, name: "--after", zone: zone, now: now, mayBeToCome: true) {
+    case .moment(let time): return time
+    case .latest:
+      throw HoldfastError(
+        .usage, "--after latest is not a time", hint: "write 2026-11-22, '2026-11-22 14:03', 14:03 or '2 hours ago'")
+    }
   }
 }

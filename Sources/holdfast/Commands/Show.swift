@@ -15,7 +15,7 @@ struct Show: ParsableCommand {
   var schema = false
 
   @OptionGroup var reference: PointOptions
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let selection = try options.selection()

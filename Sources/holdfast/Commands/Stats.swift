@@ -6,7 +6,7 @@ import BackupPolicy
 struct Stats: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Count the backups and what they take.")
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let selection = try options.selection()

@@ -18,7 +18,7 @@ struct Undo: ParsableCommand {
   @Flag(help: "Go on without asking.")
   var yes = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     try RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Undo?").run { selection, service in

@@ -19,12 +19,13 @@ struct Verify: ParsableCommand {
   @Flag(help: "Run SQLite's checks even where the same content passed them before.")
   var recheck = false
 
-  @OptionGroup var options: ServiceOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     guard [reference.id != nil, reference.at != nil, all].count(where: { $0 }) == 1 else {
       throw HoldfastError(
-        .usage, "verify needs either the ID of a backup, --at TIME or --all", hint: "holdfast list shows the IDs")
+        .usage, "verify needs either the ID of a backup, --at TIME or --all",
+        hint: "holdfast verify latest takes the newest; holdfast list shows the IDs")
     }
     let selection = try options.selection()
     let service = try selection.service(quick ? .optional : .needed)

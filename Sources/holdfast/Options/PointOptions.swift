@@ -38,7 +38,8 @@ struct PointReference {
     case (nil, let at?): return try choose(at, selection, service)
     default:
       throw HoldfastError(
-        .usage, "\(command) needs either the ID of a backup or --at TIME", hint: "holdfast list shows the IDs")
+        .usage, "\(command) needs either the ID of a backup or --at TIME",
+        hint: "holdfast \(command) latest takes the newest; holdfast list shows the IDs")
     }
   }
 

@@ -13,7 +13,7 @@ struct ConfigurationReport {
   private static func lines(_ problem: ConfigurationProblem) -> [String] {
     [
       "holdfast: \(problem.severity.word): \(problem.message.printable)",
-      "holdfast: hint: \(problem.hint.printable)",
+      "holdfast: hint: \(CallerOptions.applied(to: problem.hint.printable))",
     ]
   }
 

@@ -16,7 +16,7 @@ struct DoctorReport {
     let shown = quiet ? findings.filter { $0.level == .problem || $0.level == .warning } : findings
     return shown.flatMap { finding in
       ["\(Self.mark(finding.level)) \(finding.name): \(finding.detail.printable)"]
-        + (finding.advice.map { ["  → \($0.printable)"] } ?? [])
+        + (finding.advice.map { ["  → \(CallerOptions.applied(to: $0.printable))"] } ?? [])
     } + (quiet ? [] : ["", summary])
   }
 

@@ -23,7 +23,7 @@ struct ErrorReport {
       case let error as HoldfastError: .error(error)
       case let code as ExitCode: .silent(code.rawValue)
       case _ where HoldfastCommand.exitCode(for: error) == .success:
-        .answer(HoldfastCommand.fullMessage(for: error))
+        .answer(HelpText(HoldfastCommand.fullMessage(for: error)).text)
       case _ where HoldfastCommand.exitCode(for: error) == .validationFailure: .error(Self.usage(error))
       default: .error(HoldfastError(.failed, "\(error)", cause: error))
       }
@@ -31,11 +31,22 @@ struct ErrorReport {
 
   /// The parser's own message in this program's form.
   private static func usage(_ error: any Error) -> HoldfastError {
+    let arguments = CommandLine.arguments.dropFirst()
+    // What the parser takes for an argument of ours is the command's.
+    if arguments.first == "guard", !arguments.contains("--") { return Guard.noCommand(arguments) }
     let message = HoldfastCommand.message(for: error).split(separator: "\n").joined(separator: " ")
     let text = message.prefix(1).lowercased() + message.dropFirst()
     return HoldfastError(
       .usage, text.hasSuffix(".") ? String(text.dropLast()) : text,
-      hint: "holdfast --help lists the commands, and holdfast COMMAND --help its options")
+      hint: help(for: arguments))
+  }
+
+  /// How to learn what the command takes.
+  private static func help(for arguments: ArraySlice<String>) -> String {
+    guard let name = arguments.first, CommandNames.all.contains(name) else {
+      return "holdfast help lists the commands, and holdfast COMMAND --help its options"
+    }
+    return "holdfast \(name) --help lists its options"
   }
 
   /// Prints it and returns the exit code.
@@ -61,7 +72,7 @@ struct ErrorReport {
 
   private static func lines(_ error: HoldfastError) -> [String] {
     ["holdfast: error: \(error.message.printable)"] + marked(error)
-      + (error.hint.map { ["holdfast: hint: \($0.printable)"] } ?? [])
+      + (error.hint.map { ["holdfast: hint: \(CallerOptions.applied(to: $0.printable))"] } ?? [])
   }
 
   /// The schedule that cannot be read, and a mark below what is wrong with it.
@@ -76,7 +87,8 @@ struct ErrorReport {
 
   static func json(_ error: HoldfastError) -> JSONValue {
     .object([
-      "code": .string(error.code.rawValue), "message": .string(error.message), "hint": .optional(error.hint),
+      "code": .string(error.code.rawValue), "message": .string(error.message),
+      "hint": .optional(error.hint.map(CallerOptions.applied)),
     ])
   }
 }

@@ -51,11 +51,11 @@ struct PointListing {
 }
 
 extension PointMetadata {
-  /// `524 KiB (16 MiB before)`; without the second figure where nothing was compressed.
+  /// `524 KiB (16 MiB before compression)`; without the second figure where nothing was compressed.
   var sizeInWords: String {
     let stored = "\(ByteCount(compressedSize))"
     guard compressed, let originalSize else { return stored }
-    return "\(stored) (\(ByteCount(originalSize)) before)"
+    return "\(stored) (\(ByteCount(originalSize)) before compression)"
   }
 
   var statusInWords: String {

@@ -38,6 +38,10 @@ struct SettingListing {
       return Row(name: key.name, value: layer == nil ? nil : "(set)", origin: layer?.passwordOrigin ?? .standard)
     }
     let given = settings.given(key)
+    if key == .database, let given, let scheme = DatabaseAddress.foreignScheme(given.raw.text.unquoted) {
+      // It may hold a password.
+      return Row(name: key.name, value: nil, origin: given.origin, note: "a \(scheme) URL, which is another program's")
+    }
     let words = key.definition.standardWords.replacing("`", with: "")
     return Row(
       name: key.name, value: given?.raw.text ?? key.definition.standardText, origin: given?.origin ?? .standard,

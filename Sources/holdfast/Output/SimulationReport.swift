@@ -9,9 +9,10 @@ struct SimulationReport {
   /// More rows than that nobody reads.
   private static let rows = 15
 
-  var lines: [String] {
-    ["If all goes on as it did:"] + simulation.assumptions.map { "  - \($0)" } + [""]
-      + table + ["", "What there is then, the newest first:"] + points
+  /// - Parameter verbose: also each full that there is in the end.
+  func lines(verbose: Bool) -> [String] {
+    let table = ["If all goes on as it did:"] + simulation.assumptions.map { "  - \($0)" } + [""] + table
+    return verbose ? table + ["", "What there is then, the newest first:"] + points : table
   }
 
   private var table: [String] {

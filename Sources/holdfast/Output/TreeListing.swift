@@ -89,6 +89,6 @@ struct TreeListing {
 enum WholePoint {
   static func lines(_ id: PointID?) -> [String] {
     guard let id else { return ["No other point is whole"] }
-    return ["The newest point that is whole is \(id): holdfast restore \(id)"]
+    return ["The newest point that is whole is \(id): " + CallerOptions.applied(to: "holdfast restore \(id)")]
   }
 }

@@ -9,8 +9,8 @@ import Synchronization
 /// What somebody sends to this process alone is passed on.
 final class SignalRelay: Sendable {
   private enum Receiver {
-    /// The first signal stops it, the second ends the process.
-    case work(Progress, isStopped: Bool)
+    /// See ``Interruption/stop(_:)``.
+    case work(Progress)
     case command(pid_t)
   }
 
@@ -24,7 +24,7 @@ final class SignalRelay: Sendable {
 
   /// Called once, on the main thread, before any other thread is there: threads inherit the mask.
   init() throws {
-    receiver = Mutex(.work(Progress(), isStopped: false))
+    receiver = Mutex(.work(Progress()))
     var signals = sigset_t()
     sigemptyset(&signals)
     for signal in Self.relayed where !Interruption.isIgnored(signal) { sigaddset(&signals, signal) }
@@ -37,7 +37,7 @@ final class SignalRelay: Sendable {
 
   /// From here on signals stop this work.
   func stops(_ progress: Progress) {
-    receiver.withLock { $0 = .work(progress, isStopped: false) }
+    receiver.withLock { $0 = .work(progress) }
   }
 
   /// From here on signals go to the command that `start` starts; it is not started where a signal came before.
@@ -45,7 +45,7 @@ final class SignalRelay: Sendable {
   /// - Throws: `interrupted`, and what `start` throws.
   func starting(_ start: () throws -> pid_t) throws -> pid_t {
     try receiver.withLock {
-      if case .work(let progress, _) = $0 { try progress.check() }
+      if case .work(let progress) = $0 { try progress.check() }
       let process = try start()
       $0 = .command(process)
       return process
@@ -64,10 +64,7 @@ final class SignalRelay: Sendable {
   private func receive(_ signal: Int32, code: Int32) {
     receiver.withLock {
       switch $0 {
-      case .work(let progress, let isStopped):
-        if isStopped { _exit(130) }
-        progress.stop()
-        $0 = .work(progress, isStopped: true)
+      case .work(let progress): Interruption.stop(progress)
       case .command(let process):
         // One that left for a group of its own gets nothing from our terminal.
         guard code != Self.fromKernel || getpgid(process) != getpgrp() else { return }

@@ -14,7 +14,7 @@ struct CronErrorTests {
       ("0 0 2 * * *", 1, "6 fields", "'0 2 * * *'"), ("0 0 2 * * * 2026", 1, "7 fields", "'0 2 * * *'"),
       ("0 0 2 1 * ?", 1, "6 fields", "'0 2 1 * *'"), ("0 2 * * * backup", 11, "6 fields", "'0 2 * * *'"),
       ("0 2 * * backup a b", 16, "7 fields", "'0 2 * * *'"),
-      ("60 * * * *", 1, "'60' is not a minute", "0-59"), ("0 24 * * *", 3, "'24' is not a hour", "midnight is 0"),
+      ("60 * * * *", 1, "'60' is not a minute", "0-59"), ("0 24 * * *", 3, "'24' is not an hour", "midnight is 0"),
       ("0 0 0 * *", 5, "'0' is not a day of month", "1-31"), ("0 0 32 * *", 5, "'32'", "1-31"),
       ("0 0 1 0 *", 7, "'0' is not a month", "1-12"), ("0 0 1 13 *", 7, "'13'", "Jan-Dec"),
       ("0 0 * * 8", 9, "'8' is not a weekday", "0 and 7 are Sunday"),

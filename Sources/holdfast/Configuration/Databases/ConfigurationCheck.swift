@@ -49,7 +49,7 @@ struct ConfigurationCheck {
   private func values(_ settings: Settings) -> [ConfigurationProblem] {
     settings.layers.flatMap { layer in
       SettingKey.allCases.compactMap { key -> ConfigurationProblem? in
-        guard let given = layer[key] else { return nil }
+        guard let given = layer[key], !given.isForeignAddress else { return nil }
         do throws(ValueProblem) {
           _ = try key.definition.kind.read(given.raw)
           return nil

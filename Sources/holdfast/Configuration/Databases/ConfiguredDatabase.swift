@@ -14,8 +14,15 @@ struct ConfiguredDatabase: Sendable {
 }
 
 extension Configuration {
-  /// What a flag, the environment or `.env` names counts alone; else the file's tables, or its `database`.
-  private var single: Given? { settings().given(.database) }
+  /// What a flag, the environment or `.env` names counts alone; else the file's tables, or its `database`. The URL of another
+  /// program's database (`DATABASE_URL=postgres://…`) is not ours, unless nothing else is named.
+  private var single: (given: Given?, strangers: [Given]) {
+    let given = settings().layers.compactMap { $0[.database] }
+    guard let index = given.firstIndex(where: { !$0.isForeignAddress }) else {
+      return tables.isEmpty || given.first?.origin.isFlag == true ? (given.first, []) : (nil, given)
+    }
+    return (given[index], Array(given[..<index]))
+  }
 
   private var tables: [SettingsFile.Database] { file?.databases ?? [] }
 
@@ -43,10 +50,30 @@ extension Configuration {
   /// The databases, and what is wrong with them.
   func databaseList() -> ([ConfiguredDatabase], [ConfigurationProblem]) {
     var list = DatabaseList(configuration: self)
-    list.read(single: single, tables: tables)
-    return (list.databases, list.problems)
+    let (given, strangers) = single
+    list.read(single: given, tables: tables)
+    return (list.databases, list.problems + strangers.map(notice))
+  }
+
+  /// Says that another program's database is left alone; never what its URL holds, which may be a password.
+  private func notice(_ given: Given) -> ConfigurationProblem {
+    ConfigurationProblem(
+      .remark, at: given.origin,
+      "is a \(DatabaseAddress.foreignScheme(given.raw.text.unquoted) ?? "") URL, which is another program's: "
+        + "the databases of \(file?.path ?? "the configuration") are backed up",
+      hint: "nothing needs to be done")
   }
 
   /// The folder of backups where no database is named.
   func backupDirAlone() throws -> String { try settings().path(.backupDir) ?? "backups" }
+}
+
+extension Given {
+  /// Whether a variable names a database that is not SQLite's: applications have their own in `DATABASE_URL`.
+  var isForeignAddress: Bool {
+    switch origin {
+    case .variable, .envFile: DatabaseAddress.foreignScheme(raw.text.unquoted) != nil
+    case .flag, .file, .standard: false
+    }
+  }
 }

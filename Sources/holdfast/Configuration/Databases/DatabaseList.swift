@@ -60,6 +60,8 @@ struct DatabaseList {
 
   /// A database's path in any of its spellings.
   private func path(_ given: Given) throws -> String {
+    // Told before anything else is said of it: the URL may hold a password.
+    if given.isForeignAddress { return try DatabaseAddress.path(given.raw.text.unquoted, from: given.origin.place) }
     guard case .text(let text) = try read(given, as: .database) else { return "" }
     let path = try DatabaseAddress.path(text, from: given.origin.place)
     return try PathResolution(folders: configuration.folders).path(path, given.origin)

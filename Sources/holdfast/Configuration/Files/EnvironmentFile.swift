@@ -29,7 +29,9 @@ struct EnvironmentFile: Sendable {
     guard let value else {
       return add(entry, entry.position, "has no value", hint: "write \(entry.name)=value on one line")
     }
-    if let flaw = entry.flaw { return add(flaw, entry) }
+    // Another program's URL may well have a variable in it; see ``Given/isForeignAddress``.
+    let isForeign = key == .database && DatabaseAddress.foreignScheme(String(decoding: value, as: UTF8.self)) != nil
+    if let flaw = entry.flaw, !isForeign { return add(flaw, entry) }
     if let line = lines[key] {
       add(
         entry, entry.position, "stands in line \(line) too, and this one counts", hint: "take one of them out", .warning

@@ -45,8 +45,11 @@ enum SettingValue: Hashable, Sendable {
 
 extension ValueKind {
   /// Reads a value.
+  ///
+  /// - Throws: also for a value in quotes that whatever reads an env file should have taken away.
   func read(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
-    switch self {
+    if case .untyped(let text) = raw, text.isQuoted { throw ValueProblem.quotes }
+    return switch self {
     case .boolean: try boolean(raw)
     case .count: try count(raw)
     case .quota: try quota(raw)

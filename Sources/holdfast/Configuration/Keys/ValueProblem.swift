@@ -32,9 +32,25 @@ struct ValueProblem: Error, Hashable {
     self.init(problem: rest, hint: error.hint ?? hint)
   }
 
+  /// `"value"`, with the quotes. The value is not shown: a URL of another program may hold a password.
+  static let quotes = ValueProblem(
+    problem: "begins and ends with a quotation mark, which is part of the value here",
+    hint: "take the quotes out: docker's --env-file keeps them, and nothing removes them here")
+
   init(problem: String, hint: String) {
     self.problem = problem
     problemOfFlag = problem
     self.hint = hint
   }
+}
+
+extension String {
+  /// Whether it is text between two quotation marks of one kind.
+  var isQuoted: Bool {
+    guard utf8.count >= 2, let first, first == last else { return false }
+    return first == "\"" || first == "'"
+  }
+
+  /// Without such quotation marks.
+  var unquoted: String { isQuoted ? String(dropFirst().dropLast()) : self }
 }

@@ -45,6 +45,26 @@ struct ProcessEnvironment: Sendable {
   /// Variables that look like ours and are not. They may belong to another program, so they are no errors; one that is nearly
   /// a setting is more than a remark.
   var problems: [ConfigurationProblem] {
+    quotedPassword + strangers
+  }
+
+  /// Such a password may be real, so this is a warning; a value of another kind is refused when it is read.
+  private var quotedPassword: [ConfigurationProblem] {
+    guard password?.withBytes({ Self.isQuoted($0) }) ?? false else { return [] }
+    return [
+      ConfigurationProblem(
+        .warning, at: .variable(SettingKey.password.variable),
+        "begins and ends with a quotation mark, which is part of the password here",
+        hint: "take the quotes out unless they belong to it: docker's --env-file keeps them, a shell does not")
+    ]
+  }
+
+  private static func isQuoted(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard bytes.count >= 2, let first = bytes.first, first == bytes.last else { return false }
+    return first == UInt8(ascii: "\"") || first == UInt8(ascii: "'")
+  }
+
+  private var strangers: [ConfigurationProblem] {
     values.keys.filter { $0.hasPrefix("BACKUP_") && SettingKey.of(variable: $0) == nil }.sorted().map { name in
       ConfigurationProblem(
         KeyAdvice.nearVariable(name) == nil ? .remark : .warning, at: .variable(name.shortened), "is not a setting",
