@@ -74,6 +74,15 @@ struct AgentSignalTests {
     let output = try besideAgent(
       bed, [],
       """
+      # Stopped inside one of SQLite's moments under a lock, it would keep the writer out: not before it has closed the database.
+      def is_open():
+          place = f"/proc/{agent.pid}/fd"
+          try: return any(os.readlink(f"{place}/{fd}") == os.path.realpath(folder) + "/app.db" for fd in os.listdir(place))
+          except FileNotFoundError: return True
+      closed = 0
+      while closed < 20:
+          closed = 0 if is_open() else closed + 1
+          time.sleep(0.02)
       agent.send_signal(signal.SIGSTOP)
       limit = int(open("/proc/sys/fs/inotify/max_queued_events").read())
       for number in range(limit):
