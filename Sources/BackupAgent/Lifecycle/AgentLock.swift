@@ -3,7 +3,7 @@ import BackupPolicy
 import Glibc
 
 /// Keeps a second agent away from a repository: a `flock` on `.state/agent.lock`, held for the agent's life. The file says
-/// who holds it: process ID and host.
+/// who holds it: process ID, host, and the namespace in which that ID means the process.
 final class AgentLock {
   private let service: BackupService
   /// Whether it is held between backups too; if descriptors are short, it is held only while one runs.
@@ -69,15 +69,15 @@ final class AgentLock {
   }
 
   private func sign(_ file: OpenFile) throws {
-    let text = Array("\(getpid()) \(service.environment.host)".utf8.prefix(Self.recordLength - 1))
+    let record = "\(getpid()) \(service.environment.host) \(AgentLockHolder.namespace)"
+    let text = Array(record.utf8.prefix(Self.recordLength - 1))
     let padding = [UInt8](repeating: UInt8(ascii: " "), count: Self.recordLength - 1 - text.count)
     try (text + padding + [UInt8(ascii: "\n")]).withUnsafeBytes { try files.write(file, $0, at: 0) }
   }
 
   private func taken(_ path: String) -> HoldfastError {
     let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
-    let holder = String(decoding: record.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self).split(separator: " ")
-    let named = holder.count == 2 ? " (process \(holder[0]) on \(holder[1]))" : ""
+    let named = AgentLockHolder(record: record).map { " (\($0))" } ?? ""
     return HoldfastError(
       .busy, "another agent\(named) guards the backup folder \(service.folder)",
       hint: "stop that one first, or give this database a backup folder of its own")
