@@ -12,6 +12,15 @@ extension HoldfastError {
       case .busy: (.busy, "try again when the application is idle")
       case .exclusive:
         (.busy, "the application holds it with locking_mode=EXCLUSIVE; let it close the database or use NORMAL")
+      case .logDeleted(let process):
+        (
+          .logDeleted,
+          "stop \(process) in an orderly way, so that it folds its log in, and restart it; back up after that"
+        )
+      case .indexUnlocked(let process), .journalUnlocked(let process):
+        (.refused, "restart \(process); it should not open the files of its database itself")
+      case .hardLinked(let other):
+        (.refused, other.map { "--database \($0)" } ?? "name the database as its application opens it")
       case .unstable: (.busy, "the database was changed faster than it could be read; try again")
       case .permission: (.permissionDenied, "run as the user that owns the database, or as root")
       case .noSpace: (.noSpace, "free some space on that file system")

@@ -29,6 +29,8 @@ public struct HoldfastError: Error, Sendable {
     case keyMissing = "key_missing"
     /// Somebody else holds a lock; trying again later may do.
     case busy
+    /// A process writes into a write-ahead log that was deleted: no other program sees what it commits.
+    case logDeleted = "log_deleted"
     /// What a plan relied on has changed; nothing was installed.
     case factsChanged = "facts_changed"
     /// The disk is full, or would be.
@@ -87,7 +89,7 @@ extension HoldfastError.Code {
     case .wrongKey, .keyMissing: 5
     case .busy, .factsChanged: 6
     case .noSpace: 7
-    case .refused, .unauthenticated: 8
+    case .refused, .unauthenticated, .logDeleted: 8
     case .usage: 64
     case .interrupted: 130
     }

@@ -1,8 +1,13 @@
 // SQLite as installed, plus the calls that Swift cannot spell because they are variadic or casts.
 #pragma once
+#include <linux/stat.h>
 #include <sqlite3.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 /// `sqlite3_db_config` for the options that take an int to set and an int out-pointer.
 static inline int csqlite_db_config(sqlite3 *db, int option, int value, int *now) {
@@ -26,4 +31,21 @@ static inline void csqlite_barrier(void) { __sync_synchronize(); }
 /// `SQLITE_TRANSIENT` is a cast that Swift does not import.
 static inline int csqlite_bind_text(sqlite3_stmt *statement, int index, const char *text) {
   return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+}
+
+/// Device, inode and count of names of an open file, from what the kernel has in memory: asks no server, so that a file on a
+/// mount that has died does not block (statx with AT_STATX_DONT_SYNC). Returns 0, or -1 with errno.
+static inline int csqlite_stat_cached(int folder, const char *name, uint64_t *device, uint64_t *inode, uint32_t *links) {
+  struct statx file;
+  if (syscall(SYS_statx, folder, name, 0x4000, STATX_BASIC_STATS, &file) != 0) return -1;
+  *device = makedev(file.stx_dev_major, file.stx_dev_minor);
+  *inode = file.stx_ino;
+  *links = file.stx_nlink;
+  return 0;
+}
+
+/// The kernel's number of the kind of file system that a path is on (`f_type` of statfs); 0 if it cannot be told.
+static inline uint32_t csqlite_file_system_type(const char *path) {
+  struct statfs system;
+  return statfs(path, &system) == 0 ? (uint32_t)system.f_type : 0;
 }

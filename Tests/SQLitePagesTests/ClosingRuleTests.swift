@@ -97,6 +97,23 @@ struct ClosingRuleTests {
     expect(Self.abandoned, folds: false) { $0.now = 1999 }
   }
 
+  @Test("A process that has the log open keeps it; if some may be hidden, its files stay")
+  func holders() {
+    let process = LogHolders(processes: [OtherProcess(id: 7, name: "app")], doubt: "hidden")
+    let hidden = LogHolders(doubt: "hidden")
+    expect(Self.abandoned, folds: false) { $0.holders = process }
+    expect(Self.own, folds: false) { $0.holders = process }
+    expect(Self.abandoned, folds: true) { $0.holders = hidden }
+    #expect(ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = hidden }).keepsFiles)
+    #expect(!ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = LogHolders() }).keepsFiles)
+    // Nobody else can have had a log that our opening made, and that is still empty, before it lost its locks.
+    #expect(!ClosingRule.decide(Self.facts(Self.own) { $0.holders = hidden }).keepsFiles)
+    expect(Self.abandoned, folds: false) {
+      $0.holders = LogHolders()
+      $0.log?.changeCount = 0
+    }
+  }
+
   @Test("A log that is in the database file already goes, for it can only do harm")
   func nothingLeft() {
     func copied(_ facts: inout ClosingFacts) {

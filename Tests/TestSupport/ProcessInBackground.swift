@@ -8,6 +8,7 @@ import Glibc
 /// test starts at the same moment, and keep the reader waiting for ever.
 package final class ProcessInBackground {
   private let process: pid_t
+  package var id: Int32 { process }
   private let outputFile: Int32
   private var end: Int32?
 

@@ -9,11 +9,16 @@ package final class StagedApplication {
     /// Runs a statement to its end.
     case run(String)
     case close
+    /// Opens and closes the database file once more, as a program does that copies it: all its POSIX locks on it are gone.
+    case dropLocks
+    /// The same with `-shm` too.
+    case dropAllLocks
     /// Waits for ``reach(_:)``, told by number from 1 on.
     case wait
   }
 
   private let process: ProcessInBackground
+  package var id: Int32 { process.id }
   private let gate: String
   private var reached = 0
 
@@ -27,6 +32,8 @@ package final class StagedApplication {
       case .open: ["open", ""]
       case .run(let sql): ["run", sql]
       case .close: ["close", ""]
+      case .dropLocks: ["drop", ""]
+      case .dropAllLocks: ["drop", "-shm"]
       case .wait: ["wait", ""]
       }
     }
@@ -73,6 +80,7 @@ package final class StagedApplication {
             db.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         if name == "run": db.execute(text).fetchall()
         if name == "close": db.close()
+        if name == "drop": [open(path + suffix, "rb").close() for suffix in {"", text}]
         if name == "wait": wait()
     wait()
     """

@@ -115,7 +115,11 @@ extension DatabaseGuard {
 
   /// Raises the alarm for a database that there is nothing to back up of.
   func raise(absent error: HoldfastError) {
-    raise(error.code == .databaseMissing ? .missing : .empty, error)
+    switch error.code {
+    case .databaseMissing: raise(.missing, error)
+    case .logDeleted: raise(.logDeleted, error)
+    default: raise(.empty, error)
+    }
   }
 
   func clearAlarms(_ over: Set<Alarm>) {
@@ -129,6 +133,7 @@ extension DatabaseGuard {
     case .missing: "the database \(path.given) is there again"
     case .empty: "the database \(path.given) is no longer empty"
     case .locked: "the database \(path.given) can be read again"
+    case .logDeleted: "no application writes into a deleted log of \(path.given) any more"
     case .corrupt: "the database \(path.given) can be read again, as a database"
     case .permission: "access to \(path.given) and \(service.folder) is permitted again"
     case .diskFull: "there is room in \(service.folder) again"

@@ -6,6 +6,8 @@ enum Alarm: String, Hashable, Sendable {
   /// There is a file, and no page in it.
   case empty
   case locked
+  /// An application writes into a log that was deleted.
+  case logDeleted = "log_deleted"
   case corrupt
   case permission = "permission_denied"
   case diskFull = "disk_full"
@@ -33,6 +35,7 @@ enum Alarm: String, Hashable, Sendable {
     switch code {
     case .databaseMissing: self = .missing
     case .busy: self = .locked
+    case .logDeleted: self = .logDeleted
     case .databaseCorrupt, .notADatabase: self = .corrupt
     case .permissionDenied: self = .permission
     case .noSpace: self = .diskFull
@@ -44,7 +47,9 @@ enum Alarm: String, Hashable, Sendable {
   static let ofDrills: Set<Alarm> = [.drillFailed, .drillTooOld]
 
   /// What a backup that worked proves to be over.
-  static let ofBackups: Set<Alarm> = [.missing, .empty, .locked, .corrupt, .permission, .diskFull, .key, .failing]
+  static let ofBackups: Set<Alarm> = [
+    .missing, .empty, .locked, .logDeleted, .corrupt, .permission, .diskFull, .key, .failing,
+  ]
 }
 
 /// The alarms of one database.

@@ -62,6 +62,8 @@ package struct ClosingFacts: Hashable, Sendable {
   /// Nanoseconds since the epoch.
   package var now: Int64 = 0
   package var checkpointedPages = CheckpointedPages.unknown
+  /// Nil until they are looked up: only if nothing else forbids to fold.
+  package var holders: LogHolders?
 
   package init(path: String, filesAtOpen: DatabaseFiles, filesNow: DatabaseFiles) {
     self.path = path

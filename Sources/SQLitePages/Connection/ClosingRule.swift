@@ -11,10 +11,14 @@
 ///   wal-index and after every recovery, ours included. That nobody but SQLite wrote to the database since is told by the
 ///   time stamps, or by its pages.
 ///
-/// Who is last, SQLite decides with its locks. A killed application's WAL may go as well: what was committed there, and
+/// Who is last, SQLite decides with its locks; but a program may have lost its own, so the processes that have the files open
+/// are looked up as well. One that has the log open keeps it, and if some may be hidden the log is emptied and its files stay:
+/// such a program goes on writing into them, and nothing is left in them that another file could have applied. A killed application's WAL may go as well: what was committed there, and
 /// published, is folded in just as the next one to close the database would do it.
 package struct ClosingRule: Hashable, Sendable {
   package var mayCheckpoint: Bool
+  /// The log is emptied and not removed: processes that cannot be seen may have it open.
+  package var keepsFiles = false
   package var reason: String
   /// For an alarm: somebody wrote over the database beside its WAL, and whoever opens it next applies that WAL to the new
   /// content.
@@ -26,6 +30,18 @@ package struct ClosingRule: Hashable, Sendable {
   static let notLast = ClosingRule.no("somebody else has the database open")
 
   package static func decide(_ facts: ClosingFacts) -> ClosingRule {
+    var rule = decideByFiles(facts)
+    guard rule.mayCheckpoint, let holders = facts.holders else { return rule }
+    if let process = holders.processes.first {
+      return .no("\(process) has the write-ahead log open, although SQLite's locks do not show it")
+    }
+    // A log that was made by our opening, and is still empty, can only be used by a program that came later.
+    rule.keepsFiles = holders.doubt != nil && !(facts.openingCreatedWAL && facts.frames == 0)
+    return rule
+  }
+
+  /// What the files say, whoever has them open.
+  private static func decideByFiles(_ facts: ClosingFacts) -> ClosingRule {
     guard facts.filesNow == facts.filesAtOpen else { return replaced(facts) }
     if facts.openingCreatedWAL || facts.emptiedWAL, facts.frames == 0, facts.walNow?.size == 0 {
       return .yes("the write-ahead log is empty and exists through us alone")

@@ -1,6 +1,43 @@
 import CSQLite
 
 extension DatabaseConnection {
+  /// Decides how an observer closes, and copies the log if that is allowed.
+  ///
+  /// Other processes are looked up after SQLite's locks have shown that this connection is the last. A program that opens the
+  /// database later takes those locks, and SQLite asks them again; one that has lost them had it open before.
+  func prepareClosing() -> ClosingRule {
+    var facts = closingFacts()
+    var rule = ClosingRule.decide(facts)
+    guard rule.mayCheckpoint else { return rule }
+    guard access == .exclusive || isLast else { return .notLast }
+    facts.holders = LogHolders(ofLogBeside: resolvedPath)
+    rule = ClosingRule.decide(facts)
+    if rule.mayCheckpoint { rule = copyLog(facts) ?? rule }
+    guard rule.mayCheckpoint else { return rule }
+    if rule.keepsFiles {
+      emptyLog()
+    } else {
+      _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil)
+    }
+    return rule
+  }
+
+  /// Before a connection closes that has written: leaves the log to a program that has it open and no lock any more.
+  func spareHeldLog() {
+    guard isWAL, isLast else { return }
+    let holders = LogHolders(ofLogBeside: resolvedPath)
+    guard !holders.processes.isEmpty || holders.doubt != nil && hadWAL else { return }
+    _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nil)
+    if holders.processes.isEmpty { emptyLog() }
+  }
+
+  /// Copies the rest of the log and truncates it, as any connection may at any time: the locks in the wal-index coordinate it
+  /// with programs that have lost those on the database. A log that one of them uses is left as it is.
+  private func emptyLog() {
+    sqlite3_busy_timeout(handle, 0)
+    sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+  }
+
   /// What ``ClosingRule`` asks for.
   func closingFacts() -> ClosingFacts {
     var facts = ClosingFacts(
@@ -52,7 +89,7 @@ extension DatabaseConnection {
     return facts.log?.maxFrame
   }
 
-  /// Copies what is left of the log into the database, where nobody else has it open.
+  /// Copies what is left of the log into the database, when nobody else has it open.
   ///
   /// The last to close does this under an exclusive lock, and whoever opens the database meanwhile gets SQLITE_BUSY for as
   /// long as two flushes take. A checkpoint before that keeps nobody out, and leaves the lock a few microseconds' work.
@@ -63,7 +100,6 @@ extension DatabaseConnection {
   /// - Returns: the rule that holds after all, where that is another one.
   func copyLog(_ facts: ClosingFacts) -> ClosingRule? {
     guard let log = facts.log, log.backfilled < log.maxFrame else { return nil }
-    guard isLast else { return .notLast }
     if let wal = SQLiteFile.journal(of: handle) { _ = wal.methods.xSync?(wal.pointer, SQLITE_SYNC_NORMAL) }
     let rule = ClosingRule.decide(closingFacts())
     guard rule.mayCheckpoint else { return rule }

@@ -16,6 +16,13 @@ extension DatabaseConnection {
     guard result == SQLITE_OK else { throw failure(result) }
   }
 
+  /// The journal mode as `PRAGMA journal_mode` spells it. A connection without locks is itself in no such mode: there the
+  /// database's header says it.
+  package func journalMode() throws(DatabaseError) -> String {
+    guard isImmutable else { return try text(.journalMode) ?? "" }
+    return SQLiteFile.database(of: handle)?.hasWALFormat == true ? "wal" : "delete"
+  }
+
   /// The first column of the first row; nil without a row or for NULL.
   package func integer(_ sql: String) throws(DatabaseError) -> Int64? {
     switch try rows(sql, limit: 1).first?.first {

@@ -74,6 +74,9 @@ package final class DatabaseConnection {
     filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
     // From here on a throw runs deinit, which closes the handle.
     defer { noteFiles(logBefore) }
+    if access != .scratch, access != .readOnly {
+      try LogCheck.require(location, hadWAL: hadWAL, database: SQLiteFile.database(of: opened.handle))
+    }
     try configure()
     try rows(.firstRead)
     isWAL = try text(.journalMode) == "wal"
@@ -117,12 +120,10 @@ package final class DatabaseConnection {
   /// Closes, by ``ClosingRule`` for a database that is not ours; ``closing`` then tells the decision. Idempotent.
   package func close() {
     guard let handle else { return }
-    if access == .observer || access == .exclusive {
-      let facts = closingFacts()
-      var rule = ClosingRule.decide(facts)
-      if rule.mayCheckpoint { rule = copyLog(facts) ?? rule }
-      if rule.mayCheckpoint { _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nil) }
-      closing = rule
+    switch access {
+    case .observer, .exclusive: closing = prepareClosing()
+    case .writer: spareHeldLog()
+    case .scratch, .readOnly: break
     }
     deadline?.cancel()
     deadline = nil

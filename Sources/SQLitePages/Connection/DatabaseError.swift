@@ -20,6 +20,14 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     /// The limit of open files, of this process or of the machine, is reached.
     case noDescriptor
     case ioError
+    /// This process has the database open, and a write-ahead log that was deleted.
+    case logDeleted(OtherProcess)
+    /// This process has the index of the write-ahead log open, and no lock on it any more.
+    case indexUnlocked(OtherProcess)
+    /// This process is in a transaction with a rollback journal, and has no lock any more.
+    case journalUnlocked(OtherProcess)
+    /// The file has another name, the first of them if it was found, whose log may hold commits.
+    case hardLinked(other: String?)
     /// The database never stood still for long enough, or was replaced while it was read.
     case unstable
     /// A time limit or an interrupt stopped the statement.

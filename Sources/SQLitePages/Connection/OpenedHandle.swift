@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 
 /// A freshly opened SQLite handle, and what had to be known before it was opened.
 struct OpenedHandle {
@@ -46,6 +47,12 @@ struct OpenedHandle {
         throw error
       }
       sqlite3_close_v2(handle)
+    }
+    if hadWAL, FileFacts(path: location.resolved + "-shm") == nil {
+      throw DatabaseError(
+        .permission, path: location.given,
+        message: "cannot open \(location.given): its write-ahead log has no index (\(location.resolved)-shm), and user "
+          + "\(geteuid()) may not make one")
     }
     return (try open(location, SQLITE_OPEN_READONLY, ["readonly_shm=1"], busyTimeout: busyTimeout), nil)
   }

@@ -12,6 +12,11 @@ package final class ExclusiveHold {
     connection = try DatabaseConnection(path: path, access: .exclusive, busyTimeout: busyTimeout)
     // Not COMMIT: that would give an empty file its first page.
     try connection.execute("BEGIN EXCLUSIVE; ROLLBACK")
+    // Locks do not show a program that has lost its own; it would write on into files that are about to be unlinked.
+    guard let process = LogHolders(ofLogBeside: connection.resolvedPath).processes.first else { return }
+    connection.close()
+    throw DatabaseError(
+      .busy, path: path, message: "cannot replace \(path): \(process) has its write-ahead log open, without a lock")
   }
 
   /// Whether nothing was committed since a snapshot was taken there. Asked before ``emptyWAL()``; a checkpoint by somebody

@@ -56,11 +56,7 @@ package enum LiveInstall {
   }
 
   private static func journalVersionBytes(_ connection: DatabaseConnection) throws -> (UInt8, UInt8) {
-    let isWAL =
-      connection.isImmutable
-      ? SQLiteFile.database(of: connection.handle)?.hasWALFormat ?? false
-      : try connection.text("PRAGMA journal_mode") == "wal"
-    return isWAL ? (2, 2) : (1, 1)
+    try connection.journalMode() == "wal" ? (2, 2) : (1, 1)
   }
 
   /// SQLite would accept some mismatches, and the applications that have the file open would then fail or misread.

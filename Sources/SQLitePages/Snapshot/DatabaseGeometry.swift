@@ -66,4 +66,14 @@ package struct SnapshotPosition: Hashable, Sendable {
   /// It stays true where the writer was killed inside its flush or the flush failed, until somebody overwrites those frames or
   /// recovers the log; so give up after some seconds.
   package var hasUnpublishedCommit = false
+
+  /// Whether commits that `earlier` saw are gone: they were in the write-ahead log alone, the database file was not written
+  /// since, and the log that held them is not there. False if it cannot be told.
+  package func hasLostCommits(since earlier: SnapshotPosition) -> Bool {
+    guard let database, database == earlier.database, let old = earlier.wal, old.backfilled < old.maxFrame,
+      let new = wal,
+      let stamp = earlier.stampBefore, let facts, stamp.isUntouched(until: facts)
+    else { return false }
+    return new.maxFrame < old.maxFrame || new.salts != old.salts
+  }
 }

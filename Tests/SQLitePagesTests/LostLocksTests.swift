@@ -1,0 +1,209 @@
+import Glibc
+import Testing
+import TestSupport
+
+@testable import SQLitePages
+
+/// An application that opened and closed its own database file once more, to copy it, has lost its POSIX locks and writes on.
+/// To SQLite's locks this connection is then the last; its closing must not take the log away.
+@Suite("Beside an application that has lost its locks", .ownThread)
+struct LostLocksTests {
+  let place: ClosingPlace
+
+  init() throws { place = try ClosingPlace() }
+
+  private func application(_ more: StagedApplication.Step...) throws -> StagedApplication {
+    try StagedApplication(
+      place.path, folder: place.folder,
+      [.open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .dropLocks, .wait] + more)
+  }
+
+  private var lateRows: String? {
+    get throws { try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'late'") }
+  }
+
+  private static let late = StagedApplication.Step.run("UPDATE item SET name = 'late'")
+
+  @Test("An observer's closing leaves its log", arguments: [false, true])
+  func observer(isCheckpointed: Bool) throws {
+    let application = try application(.run("UPDATE item SET name = 'x'"), .wait, Self.late)
+    let connection = try place.observe()
+    try application.goOn()
+    if isCheckpointed { try DatabaseApplication(place.path, checkpointsOnClose: false).run("PRAGMA wal_checkpoint") }
+    let before = DatabaseFiles(resolvedPath: place.path)
+    connection.close()
+    #expect(connection.closing?.reason.contains("process \(application.id)") == true)
+    #expect(DatabaseFiles(resolvedPath: place.path) == before)
+    try application.goOn()
+    application.kill()
+    #expect(try lateRows == "300")
+  }
+
+  @Test("So does that of a connection that wrote")
+  func writer() throws {
+    let application = try application(Self.late)
+    let before = DatabaseFiles(resolvedPath: place.path)
+    let connection = try DatabaseConnection(path: place.path, access: .writer)
+    try connection.execute("CREATE TABLE restored (x)")
+    connection.close()
+    #expect(DatabaseFiles(resolvedPath: place.path) == before)
+    try application.goOn()
+    application.kill()
+    #expect(try lateRows == "300")
+    #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM restored") == "0")
+  }
+
+  @Test("The database is not replaced under it")
+  func exclusive() throws {
+    let application = try application(Self.late)
+    #expect(errorKind { _ = try ExclusiveHold(path: place.path, busyTimeout: 0) } == .busy)
+    try application.goOn()
+    application.kill()
+    #expect(try lateRows == "300")
+  }
+
+  /// SQLite would empty the index in the middle of the transaction.
+  @Test("Without a lock on the index either, it is not opened beside the program")
+  func index() throws {
+    let application = try StagedApplication(
+      place.path, folder: place.folder,
+      [
+        .open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .dropAllLocks, .run("BEGIN IMMEDIATE"),
+        .run("PRAGMA cache_size = 3"), .run("UPDATE item SET name = 'late', body = zeroblob(900)"), .wait,
+        .run("COMMIT"), .wait,
+      ])
+    for access in [DatabaseConnection.Access.observer, .writer, .exclusive] {
+      let kind = errorKind { try DatabaseConnection(path: place.path, access: access).close() }
+      #expect(kind == .indexUnlocked(OtherProcess(id: application.id, name: "python3")))
+    }
+    try application.goOn()
+    application.kill()
+    #expect(try lateRows == "300")
+    #expect(try DatabaseApplication(place.path).value("PRAGMA integrity_check") == "ok")
+  }
+
+  /// SQLite would take its journal for a crashed one's, and roll it back.
+  @Test("A transaction with a rollback journal goes on to its end", arguments: ["delete", "persist"])
+  func journal(mode: String) throws {
+    let path = place.folder.path("old.db")
+    try DatabaseFixture(journalMode: mode, rows: 300).create(at: path).close()
+    let application = try StagedApplication(
+      path, folder: place.folder,
+      [
+        .open, .run("PRAGMA journal_mode = \(mode)"), .run("PRAGMA cache_size = 3"), .run("BEGIN IMMEDIATE"),
+        .run("UPDATE item SET name = 'late', body = zeroblob(900)"), .wait, .dropLocks, .wait, .run("COMMIT"), .wait,
+      ])
+    #expect(errorKind { try DatabaseConnection(path: path, access: .observer, busyTimeout: 0).close() } != nil)
+    try application.goOn()
+    let kind = errorKind { try DatabaseConnection(path: path, access: .observer).close() }
+    #expect(kind == .journalUnlocked(OtherProcess(id: application.id, name: "python3")))
+    try application.goOn()
+    #expect(errorKind { try DatabaseConnection(path: path, access: .observer).close() } == nil)
+    application.kill()
+    let after = try DatabaseApplication(path)
+    #expect(try after.value("SELECT count(*) FROM item WHERE name = 'late'") == "300")
+    #expect(try after.value("PRAGMA integrity_check") == "ok")
+  }
+
+  /// As an agent that is not root: it cannot know.
+  @Test("If it cannot be seen, its log is emptied and stays", arguments: [false, true])
+  func hidden(writes: Bool) async {
+    await #expect(processExitsWith: .success) { [writes] in
+      let place = try ClosingPlace()
+      chmod(place.folder.path, 0o777)
+      chmod(place.path, 0o666)
+      let application = try StagedApplication(
+        place.path, folder: place.folder,
+        [
+          .open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .dropLocks, .wait,
+          .run("UPDATE item SET name = 'x'"), .wait, .run("UPDATE item SET name = 'late'"),
+        ])
+      for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
+      becomeNobody()
+      let connection = try DatabaseConnection(path: place.path, access: writes ? .writer : .observer)
+      if writes { try connection.execute("CREATE TABLE restored (x)") }
+      try application.goOn()
+      let before = DatabaseFiles(resolvedPath: place.path)
+      connection.close()
+      #expect(writes || connection.closing?.keepsFiles == true)
+      #expect(DatabaseFiles(resolvedPath: place.path) == before)
+      #expect(FileFacts(path: place.path + "-wal")?.size == 0)
+      try application.goOn()
+      application.kill()
+      becomeSomebody()
+      #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'late'") == "300")
+    }
+  }
+}
+
+/// A log at the path is only read if it is the one that the applications write.
+@Suite("A log that is elsewhere", .ownThread)
+struct MisplacedLogTests {
+  let place: ClosingPlace
+
+  init() throws { place = try ClosingPlace() }
+
+  private func kind(of access: DatabaseConnection.Access, at path: String? = nil) -> DatabaseError.Kind? {
+    errorKind { try DatabaseConnection(path: path ?? place.path, access: access).close() }
+  }
+
+  @Test("Deleted under a process that has it open, until that has closed the database")
+  func deleted() throws {
+    let application = try StagedApplication(
+      place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
+    for suffix in ["-wal", "-shm"] { unlink(place.path + suffix) }
+    for access in [DatabaseConnection.Access.observer, .writer, .exclusive] {
+      #expect(kind(of: access) == .logDeleted(OtherProcess(id: application.id, name: "python3")))
+    }
+    #expect(try !names(in: place.folder.path).contains("app.db-wal"), "no second log was made")
+    // Closing folds what is in the deleted log, because no connection of ours is in the way.
+    try application.goOn()
+    #expect(kind(of: .observer) == nil)
+    #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'new'") == "100")
+  }
+
+  @Test("A process that has a new log too, or not this database, is none of them")
+  func others() throws {
+    let application = try StagedApplication(
+      place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
+    #expect(DeletedLog.holders(of: place.path) == [])
+    for suffix in ["-wal", "-shm"] { unlink(place.path + suffix) }
+    #expect(DeletedLog.holders(of: place.path).map(\.id) == [application.id])
+    #expect(link(place.path, place.folder.path("other.db")) == 0)
+    #expect(DeletedLog.holders(of: place.folder.path("other.db")) == [])
+    #expect(DeletedLog.holders(of: place.folder.path("new.db")) == [])
+  }
+
+  @Test("Beside another name of the file", arguments: ["app2.db", "deep/app.db"])
+  func hardLink(name: String) throws {
+    let other = place.folder.path(name)
+    mkdir(place.folder.path("deep"), 0o755)
+    #expect(link(place.path, other) == 0)
+    let application = try DatabaseApplication(place.path, ClosingPlace.update)
+    let before = try FolderDigest.of(place.folder.path, times: true)
+    let found = kind(of: .observer, at: other)
+    #expect(found == .hardLinked(other: name.contains("/") ? nil : place.path))
+    #expect(before.differences(to: try FolderDigest.of(place.folder.path, times: true)) == [])
+    #expect(kind(of: .observer) == nil, "its own name has the log")
+    application.close()
+  }
+
+  @Test("Names beside it without any log are harmless, names elsewhere are not known to be")
+  func harmlessLinks() throws {
+    #expect(HardLinks(of: place.path) == nil)
+    #expect(link(place.path, place.folder.path("app2.db")) == 0)
+    #expect(HardLinks(of: place.path)?.beside == [place.folder.path("app2.db")])
+    #expect(kind(of: .observer) == nil)
+    mkdir(place.folder.path("deep"), 0o755)
+    #expect(link(place.path, place.folder.path("deep/app.db")) == 0)
+    #expect(kind(of: .observer) == .hardLinked(other: place.folder.path("app2.db")))
+  }
+
+  @Test("With a rollback journal there is no log to be missed")
+  func rollbackJournal() throws {
+    let path = place.folder.path("old.db")
+    try DatabaseFixture(journalMode: "delete").create(at: path).close()
+    #expect(link(path, place.folder.path("alias")) == 0)
+    #expect(kind(of: .observer, at: path) == nil)
+  }
+}
