@@ -104,6 +104,57 @@ import TestSupport
     }
   }
 
+  /// What it commits then is seen by no other program, until it closes the database and SQLite folds the deleted log.
+  @Test func aLogDeletedUnderItsApplicationIsAnAlarmUntilThatHasClosed() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent(AgentHarness.settings { $0.pollInterval = 300 }) { _ in
+      let application = try StagedApplication(
+        harness.database, folder: harness.folder,
+        [
+          .open, .run("INSERT INTO t(s) VALUES ('first')"), .wait, .run("INSERT INTO t(s) VALUES ('second')"), .wait,
+          .close,
+        ])
+      try await harness.waitForRows(1)
+      for suffix in ["-wal", "-shm"] { try files.unlink(harness.database + suffix) }
+      try application.goOn()
+      try await harness.log.wait(for: "app.db-wal was deleted while python3 (process \(application.id))")
+      #expect(throws: HoldfastError.self) { try harness.service.create(CreateRequest()) }
+      #expect(try harness.newestRows() == 1)
+      try application.goOn()
+      try await harness.waitForRows(2)
+      try await harness.log.wait(for: "no application writes into a deleted log")
+    }
+  }
+
+  /// The application is gone too: the database is older than the newest backup.
+  @Test func aDatabaseThatLostItsLogIsNotTheNewestBackup() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent(AgentHarness.settings { $0.pollInterval = 300 }) { _ in
+      let application = try StagedApplication(
+        harness.database, folder: harness.folder, [.open, .run("INSERT INTO t(s) VALUES ('first')"), .wait])
+      try await harness.waitForRows(1)
+      // Else the agent's connection is the last one, and folds the log.
+      try await harness.eventually("the agent to close the database") {
+        try files.list("/proc/self/fd").allSatisfy {
+          (try? files.status("/proc/self/fd/\($0)"))?.inode != (try files.status(harness.database)?.inode)
+        }
+      }
+      application.kill()
+      for suffix in ["-wal", "-shm"] { try files.unlink(harness.database + suffix) }
+      try await harness.log.wait(for: "app.db has lost commits that backup_")
+      #expect(try harness.newestRows() == 1)
+      let before = try harness.points().count
+      try await harness.python(
+        "c = sqlite3.connect(path); c.executemany('INSERT INTO t(s) VALUES (?)', [('a',)] * 5); c.commit(); os._exit(0)"
+      )
+      try await harness.waitForRows(5)
+      #expect(try harness.points().count > before)
+    }
+    #expect(try await harness.everyPointVerifies())
+  }
+
   /// A log that outlives the application's last close would be applied to whatever file comes next.
   @Test(arguments: [0, 150]) func theLogGoesWithTheApplicationsLastClose(debounce: Int64) async throws {
     let harness = try AgentHarness()

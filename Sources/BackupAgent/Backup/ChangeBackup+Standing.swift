@@ -73,6 +73,11 @@ extension ChangeBackup {
 
   /// Says what no point tells: that a file was replaced. Returns the reason where the database must not be backed up.
   func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
+    if let lost = lostCommits(state) {
+      // What comes after them is stored: the application goes on from there.
+      guard state.position.wal?.maxFrame != 0 else { return lost }
+      logger.error("\(lost)")
+    }
     guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
     for alarm in ContentAlarm.decide(before: before, now: state.content) {
       let error = alarm.error(database: database, lastGood: point)
@@ -81,6 +86,19 @@ extension ChangeBackup {
       if alarm == .replaced, (try? service.wasJustRestored()) != true { logger.error("\(error)") }
     }
     return nil
+  }
+
+  /// An error if the last backup holds commits that the database does not have any more, because its log was deleted.
+  private func lostCommits(_ state: DatabaseState) -> HoldfastError? {
+    let followed = memory?.followed.flatMap { $0.run.boot == MachineRun.current()?.boot ? $0.position.snapshot : nil }
+    guard let memory, let before = lastState?.position ?? followed, state.position.hasLostCommits(since: before) else {
+      return nil
+    }
+    return HoldfastError(
+      .logDeleted,
+      "\(state.path) has lost commits that \(memory.point) holds: they were in \(state.path)-wal, which was deleted",
+      hint: "restart the application if it still runs, and compare with holdfast diff \(memory.point); "
+        + "holdfast restore \(memory.point) brings them back")
   }
 
   /// As the last backup found the database; where this host does not remember, its newest point at least knows the tables.

@@ -28,7 +28,7 @@ struct DatabaseState: Hashable, Sendable {
   var matchesPoint = false
   /// The database's path, links resolved.
   let path: String
-  private var position: SnapshotPosition
+  private(set) var position: SnapshotPosition
 
   /// Whether a commit is written and not published yet: the state is about to be another one.
   var hasUnpublishedCommit: Bool { position.hasUnpublishedCommit }
