@@ -97,6 +97,61 @@ import Testing
     #expect(!names.contains("doctor"))
   }
 
+  /// The log of the other name would be left out.
+  @Test func aHardLinkIsAWarningAndRefusedWhereItHidesTheLog() throws {
+    let bed = try CommandBed()
+    let application = try DatabaseApplication(bed.database, "PRAGMA journal_mode=WAL; CREATE TABLE late (x)")
+    let alias = bed.folder.path("alias.db")
+    #expect(link(bed.database, alias) == 0)
+    #expect(try examine(bed, ["--no-probe"]).report["hard links"]?.detail.contains(alias) == true)
+    let (report, status) = try examine(bed, ["--no-probe", "--database", alias])
+    #expect(status == 1 && report["database"]?.advice == "--database \(bed.database)")
+    let refused = try bed.run("create", "--database", alias)
+    #expect(refused.status == 8 && refused.stderr.contains("it has another name, \(bed.database)"), "\(refused.stderr)")
+    #expect(access(alias + "-wal", F_OK) != 0 && access(alias + "-shm", F_OK) != 0)
+    application.close()
+  }
+
+  @Test func aLogThatWasDeletedUnderItsApplicationIsAProblem() throws {
+    let bed = try CommandBed()
+    let id = try bed.create()
+    let application = try StagedApplication(
+      bed.database, folder: bed.folder, [.open, .run("PRAGMA journal_mode=WAL"), .run("CREATE TABLE late (x)"), .wait])
+    for suffix in ["-wal", "-shm"] { unlink(bed.database + suffix) }
+    let report = try examine(bed, ["--no-probe"]).report
+    #expect(report["database"]?.level == "problem" && report["database"]?.advice?.contains("restart it") == true)
+    for arguments in [["create"], ["restore", id, "--yes"]] {
+      let refused = try Shell.run(
+        CommandBed.program, arguments, environment: bed.environment(), in: bed.folder.path)
+      #expect(refused.status == 8 && refused.stderr.contains("app.db-wal was deleted while"), "\(refused.stderr)")
+      #expect(refused.stderr.contains("restart it"))
+    }
+    application.kill()
+  }
+
+  @Test(.enabled(if: Unprivileged.isPossible)) func theJournalModeIsThatOfTheDatabaseForOneWhoMayOnlyReadIt() throws {
+    let bed = try CommandBed()
+    try DatabaseApplication(bed.database, "PRAGMA journal_mode=WAL; CREATE TABLE late (x)").close()
+    chmod(bed.folder.path, 0o755)
+    chmod(bed.database, 0o644)
+    let result = try Unprivileged.run(bed, ["doctor", "--no-probe", "--json"])
+    #expect(try decode(Report.self, result.stdout)["journal mode"]?.detail.hasPrefix("wal") == true, "\(result)")
+  }
+
+  @Test(.enabled(if: Unprivileged.isPossible)) func aLogWithoutItsIndexIsExplainedToOneWhoMayOnlyRead() throws {
+    let bed = try CommandBed()
+    let application = try DatabaseApplication(
+      bed.database, "PRAGMA journal_mode=WAL; CREATE TABLE late (x)", checkpointsOnClose: false)
+    application.close()
+    unlink(bed.database + "-shm")
+    chmod(bed.folder.path, 0o755)
+    chmod(bed.database, 0o644)
+    let result = try Unprivileged.run(bed, ["doctor", "--no-probe", "--json"])
+    let finding = try decode(Report.self, result.stdout)["database"]
+    #expect(finding?.detail.contains("app.db-shm), and user 65534 may not make one") == true, "\(result)")
+    #expect(finding?.advice?.contains("run as the user that owns the database") == true)
+  }
+
   @Test func theProbeCanBeLeftOutAndWordsAreForPeople() throws {
     let bed = try CommandBed()
     let output = try bed.succeed("doctor", "--no-probe")

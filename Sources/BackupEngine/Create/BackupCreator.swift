@@ -28,6 +28,12 @@ struct BackupCreator {
         ?? DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
     defer { if follower == nil { environment.close(connection) } }
+    if let links = HardLinks(of: connection.resolvedPath), !links.areHarmless {
+      let others = links.beside.isEmpty ? "" : " (\(links.beside.joined(separator: ", ")))"
+      environment.logger.warning(
+        "\(database) has more than one name\(others): what is in a log or journal of another name is not backed up",
+        metadata: ["hint": "open the database by one name only, and remove the others"])
+    }
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let points = try repository.points()
       // Derived once is enough: deriving reads the whole archive.

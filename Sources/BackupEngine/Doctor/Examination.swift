@@ -27,7 +27,8 @@ package struct Examination {
       database: Surroundings.place(database), databaseFolder: folder, repository: repositoryPlace(), user: geteuid(),
       time: service.environment.now(), sqliteVersion: DatabaseConnection.libraryVersion)
     facts.sideFiles = ["-wal", "-shm"].map { Surroundings.place(database + $0) }.filter(\.exists)
-    (facts.journalMode, facts.openingFailed) = facts.database.isReadable ? opened() : (nil, nil)
+    if facts.database.isReadable { open(&facts) }
+    facts.otherNames = HardLinks(of: database).map { ($0.count - 1, $0.beside) }.map(ExaminationFacts.OtherNames.init)
     facts.encrypts = encrypts
     lookAtPoints(&facts)
     facts.clockIsKept = Surroundings.clockIsKept
@@ -55,14 +56,15 @@ package struct Examination {
     return place
   }
 
-  private func opened() -> (mode: String?, failure: String?) {
+  private func open(_ facts: inout ExaminationFacts) {
     do {
       let connection = try DatabaseConnection(
         path: database, access: .observer, busyTimeout: service.environment.busyTimeout)
       defer { connection.close() }
-      return (try connection.text("PRAGMA journal_mode"), nil)
+      facts.journalMode = try connection.journalMode()
     } catch {
-      return (nil, (error as? DatabaseError)?.message ?? "\(error)")
+      facts.openingFailed = (error as? DatabaseError)?.message ?? "\(error)"
+      facts.openingAdvice = (error as? DatabaseError).flatMap { HoldfastError($0).hint }
     }
   }
 
@@ -87,8 +89,7 @@ package struct Examination {
     guard let file = try? files.open(path, .readNoFollow) else { return nil }
     defer { files.close(file) }
     guard let isFree = try? files.lock(file, exclusive: false, wait: false), !isFree else { return nil }
-    let text = (try? files.contents(path, limit: 4096)).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) } ?? ""
-    let words = text.split(whereSeparator: \.isWhitespace)
-    return words.isEmpty ? "process unknown" : "process \(words[0])" + (words.count > 1 ? " on \(words[1])" : "")
+    let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
+    return AgentLockHolder(record: record)?.description ?? "process unknown"
   }
 }

@@ -81,7 +81,7 @@ struct TargetInspector {
       pageSize: Int(try connection.integer("PRAGMA page_size") ?? 0),
       pageCount: UInt32(clamping: try connection.integer("PRAGMA page_count") ?? 0),
       textEncoding: try connection.text("PRAGMA encoding") ?? "UTF-8",
-      journalMode: try connection.text("PRAGMA journal_mode") ?? "")
+      journalMode: try connection.journalMode())
   }
 }
 

@@ -2,9 +2,9 @@
 package enum Diagnosis {
   package static func findings(_ facts: ExaminationFacts) -> [Finding] {
     [
-      database(facts), sideFiles(facts), journalMode(facts), repository(facts), privacy(facts), disk(facts),
-      space(facts), fileSystems(facts), key(facts), watching(facts), openFiles(facts), sqlite(facts), clock(facts),
-      container(facts),
+      database(facts), sideFiles(facts), otherNames(facts), journalMode(facts), repository(facts), privacy(facts),
+      disk(facts), space(facts), fileSystems(facts), key(facts), watching(facts), openFiles(facts), sqlite(facts),
+      clock(facts), container(facts),
       agent(facts), drills(facts),
     ].compactMap { $0 }
   }
@@ -21,7 +21,8 @@ package enum Diagnosis {
       return problem("\(file.path) cannot be read by user \(facts.user)", "run as its owner, user \(file.owner)")
     }
     if let failure = facts.openingFailed {
-      return problem(failure, "if it is damaged, holdfast restore brings back the newest backup")
+      return problem(
+        failure, facts.openingAdvice ?? "if it is damaged, holdfast restore brings back the newest backup")
     }
     guard file.isWritable, folder.isWritable else {
       return Finding(
@@ -39,6 +40,17 @@ package enum Diagnosis {
       "side files", .problem,
       "\(foreign.path) belongs to user \(foreign.owner), and the database to user \(facts.database.owner)",
       advice: "chown \(facts.database.owner) \(foreign.path), and run everything that opens the database as that user")
+  }
+
+  /// SQLite names logs after the name that a database is opened by.
+  private static func otherNames(_ facts: ExaminationFacts) -> Finding? {
+    guard let others = facts.otherNames else { return nil }
+    let found = others.found.isEmpty ? "" : ": " + others.found.joined(separator: ", ")
+    return Finding(
+      "hard links", .warning,
+      "\(facts.database.path) has \(others.count) other name\(others.count == 1 ? "" : "s")\(found); what is in the "
+        + "log of another name is not backed up",
+      advice: "open the database by one name only, and remove the others")
   }
 
   private static func journalMode(_ facts: ExaminationFacts) -> Finding? {

@@ -51,6 +51,18 @@ package struct ExaminationFacts: Hashable, Sendable {
     }
   }
 
+  /// Further names of one file.
+  package struct OtherNames: Hashable, Sendable {
+    package var count: Int
+    /// Those in the database's folder.
+    package var found: [String]
+
+    package init(count: Int, found: [String]) {
+      self.count = count
+      self.found = found
+    }
+  }
+
   package enum Key: Hashable, Sendable {
     /// No point is encrypted yet; `given` says whether a password or key is.
     case unproved(given: Bool)
@@ -68,6 +80,10 @@ package struct ExaminationFacts: Hashable, Sendable {
   package var journalMode: String?
   /// Why the database does not open.
   package var openingFailed: String?
+  /// What to do about it.
+  package var openingAdvice: String?
+  /// Hard links to the database; nil if there are none.
+  package var otherNames: OtherNames?
   package var key: Key = .unproved(given: false)
   /// Whether new points are encrypted.
   package var encrypts = true

@@ -182,7 +182,7 @@ extension SettingKey {
     default:
       SettingDefinition(
         summary: "How often to look for changes that raise no event", kind: .time(atLeast: 100),
-        standard: .value("30s"), reason: "finds writes through a hard link or from another machine")
+        standard: .value("30s"), reason: "finds writes that raise no event, such as those of another machine")
     }
   }
 
