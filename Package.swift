@@ -29,22 +29,25 @@ let package = Package(
     .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "CShims"),
+    .target(name: "Names", swiftSettings: strict),
 
-    .target(name: "SQLitePages", dependencies: ["CSQLite"], swiftSettings: strict),
-    .target(name: "BackupPolicy", swiftSettings: strict),
+    .target(name: "SQLitePages", dependencies: ["CSQLite", "Names"], swiftSettings: strict),
+    .target(name: "BackupPolicy", dependencies: ["Names"], swiftSettings: strict),
     .target(
       name: "BackupEngine",
       dependencies: [
-        "BackupPolicy", "SQLitePages", "COpenSSL", "CZlib", "CISAL", "CXXHash", "CShims", logging,
+        "BackupPolicy", "Names", "SQLitePages", "COpenSSL", "CZlib", "CISAL", "CXXHash", "CShims", logging,
       ], swiftSettings: strict),
     .target(
       name: "BackupAgent",
-      dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CShims", lifecycle, unixSignals, logging],
+      dependencies: [
+        "BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CShims", lifecycle, unixSignals, logging,
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "holdfast",
       dependencies: [
-        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", argumentParser, logging,
+        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", argumentParser, logging,
       ], swiftSettings: strict),
 
     // Without package access: it can use nothing but what is public.
@@ -53,20 +56,24 @@ let package = Package(
       packageAccess: false, swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", logging],
+      name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CSQLite", logging],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
-      name: "SQLitePagesTests", dependencies: ["SQLitePages", "CSQLite", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "BackupPolicyTests", dependencies: ["BackupPolicy", "TestSupport"], swiftSettings: strict),
+      name: "SQLitePagesTests", dependencies: ["SQLitePages", "CSQLite", "Names", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "BackupPolicyTests", dependencies: ["BackupPolicy", "Names", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "BackupEngineTests",
-      dependencies: ["BackupEngine", "BackupPolicy", "SQLitePages", "CSQLite", "TestSupport"], swiftSettings: strict),
-    .testTarget(
-      name: "BackupAgentTests",
-      dependencies: ["BackupAgent", "BackupEngine", "BackupPolicy", "SQLitePages", "TestSupport", lifecycle, logging],
+      dependencies: ["BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CSQLite", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "TestSupport"],
+      name: "BackupAgentTests",
+      dependencies: [
+        "BackupAgent", "BackupEngine", "BackupPolicy", "Names", "SQLitePages", "TestSupport", lifecycle, logging,
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "Names", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "LibraryTests",

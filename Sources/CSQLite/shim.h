@@ -28,6 +28,11 @@ static inline uint32_t csqlite_load_shared(const volatile void *from) { return *
 /// A full memory barrier, as `walIndexTryHdr` in SQLite's wal.c uses between its two reads.
 static inline void csqlite_barrier(void) { __sync_synchronize(); }
 
+/// The same for bytes that may hold anything.
+static inline int csqlite_bind_bytes(sqlite3_stmt *statement, int index, const void *text, int count) {
+  return sqlite3_bind_text(statement, index, (const char *)text, count, SQLITE_TRANSIENT);
+}
+
 /// `SQLITE_TRANSIENT` is a cast that Swift does not import.
 static inline int csqlite_bind_text(sqlite3_stmt *statement, int index, const char *text) {
   return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);

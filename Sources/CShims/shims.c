@@ -17,6 +17,7 @@
 #include <sys/timerfd.h>
 #include <sys/timex.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,3 +105,13 @@ static int drop_code(struct dl_phdr_info *info, size_t size, void *unused) {
 }
 
 void cshims_drop_code(void) { dl_iterate_phdr(drop_code, NULL); }
+
+ssize_t cshims_list_attributes(const char *path, char *names, size_t size) { return listxattr(path, names, size); }
+
+ssize_t cshims_get_attribute(const char *path, const char *name, void *value, size_t size) {
+  return getxattr(path, name, value, size);
+}
+
+int cshims_set_attribute(int fd, const char *name, const void *value, size_t size) {
+  return fsetxattr(fd, name, value, size, 0);
+}

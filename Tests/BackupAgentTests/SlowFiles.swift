@@ -40,7 +40,12 @@ final class SlowFiles: FileOperations {
   func renameNew(_ from: String, to: String) throws { try base.renameNew(from, to: to) }
   func unlink(_ path: String) throws { try base.unlink(path) }
   func syncFolder(_ path: String) throws { try base.syncFolder(path) }
-  func setAttributes(_ path: String, of model: FileStatus) throws { try base.setAttributes(path, of: model) }
+  func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes {
+    try base.setAttributes(file, attributes)
+  }
+  func copyExtendedAttributes(of path: String, to file: OpenFile) throws -> [String] {
+    try base.copyExtendedAttributes(of: path, to: file)
+  }
   func freeSpace(_ folder: String) throws -> Int64 { try base.freeSpace(folder) }
   func capacity(_ folder: String) throws -> Int64 { try base.capacity(folder) }
 }

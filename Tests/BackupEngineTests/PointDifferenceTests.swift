@@ -59,7 +59,7 @@ struct PointDifferenceTests {
   private func verdicts(_ difference: DatabaseDifference) -> [String: Verdict] {
     Dictionary(
       uniqueKeysWithValues: difference.tables.map {
-        ($0.name, Verdict(added: Int($0.added), removed: Int($0.removed), changed: Int($0.changed)))
+        ($0.name.description, Verdict(added: Int($0.added), removed: Int($0.removed), changed: Int($0.changed)))
       })
   }
 

@@ -88,9 +88,11 @@ import Testing
       let folder = try TemporaryFolder()
       let path = try folder.write("a", old)
       let loss = PowerLoss(root: folder.path)
-      var model = try #require(try loss.status(path))
-      model.permissions = 0o644
-      try loss.setAttributes(path, of: model)
+      var attributes = try #require(try loss.status(path)?.attributes)
+      attributes.permissions = 0o644
+      let file = try loss.open(path, .update)
+      defer { loss.close(file) }
+      _ = try loss.setAttributes(file, attributes)
       try loss.crash(seed: seed)
       #expect(try SystemFileOperations().status(path)?.permissions == mode)
     }

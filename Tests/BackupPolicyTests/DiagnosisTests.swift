@@ -55,6 +55,12 @@ import Testing
     Case(name: "database", level: .warning, says: ["may not write /srv/app.db", "owner"]) {
       $0.database.isWritable = false
     },
+    Case(
+      name: "files", level: .problem,
+      says: ["/backups/.state/pins.json belongs to user 0, and so do 2 more", "chown -R --reference=/backups /backups"]
+    ) {
+      $0.lockedFiles = .init(count: 3, path: "/backups/.state/pins.json", owner: 0)
+    },
     Case(name: "side files", level: .problem, says: ["/srv/app.db-wal belongs to user 0", "chown 1000"]) {
       $0.sideFiles = [ExaminationFacts.Place(path: "/srv/app.db-wal")]
     },

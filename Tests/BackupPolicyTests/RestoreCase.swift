@@ -17,6 +17,10 @@ struct RestoreCase {
   var freeSpaceTarget: Int64 = 1 << 40
   var freeSpaceRepository: Int64 = 1 << 40
   var sameFileSystem = false
+  var ownership = FileOwnershipFacts(
+    existing: FileAttributes(permissions: 0o640, owner: 1000, group: 1000),
+    folder: FileAttributes(permissions: 0o755, owner: 1000, group: 1000),
+    process: ProcessFacts(user: 1000, group: 1000, mask: 0o022))
 
   static let missing = TargetFacts(path: path, state: .missing)
   static let unreadable = TargetFacts(
@@ -32,7 +36,7 @@ struct RestoreCase {
   var facts: RestoreFacts {
     RestoreFacts(
       point: point, target: target, freeSpaceTarget: freeSpaceTarget, freeSpaceRepository: freeSpaceRepository,
-      sameFileSystem: sameFileSystem)
+      sameFileSystem: sameFileSystem, ownership: ownership)
   }
 
   var decision: RestoreDecision { RestorePolicy.decide(request, facts) }

@@ -1,3 +1,4 @@
+import Names
 import SQLitePages
 import TestSupport
 import Testing
@@ -10,7 +11,7 @@ struct RowCensusTests {
   init() throws { folder = try TemporaryFolder() }
 
   /// Counts through a snapshot's pages, in pieces that arrive out of order.
-  private func census(_ connection: DatabaseConnection) throws -> [String: Int64] {
+  private func census(_ connection: DatabaseConnection) throws -> [Identifier: Int64] {
     let snapshot = try DatabaseSnapshot(connection, scratchPath: folder.path("scratch"))
     defer { snapshot.end() }
     let geometry = snapshot.geometry

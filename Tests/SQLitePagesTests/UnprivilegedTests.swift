@@ -47,7 +47,7 @@ struct UnprivilegedTests {
       let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
       #expect(snapshot.position.wal != nil)
       #expect(firstDifference(try snapshot.image(), place.image, pageSize: 4096) == nil)
-      #expect(access(place.scratch, F_OK) != 0)
+      #expect(place.scratchNames().isEmpty)
     }
   }
 
@@ -60,10 +60,19 @@ struct UnprivilegedTests {
       let connection = try DatabaseConnection(path: place.path, access: .observer)
       let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
       #expect(snapshot.position.wal == nil && !snapshot.blocksWriters)
-      #expect(access(place.scratch, F_OK) == 0)
+      // Others may not read it, and whoever sweeps the folder finds it locked.
+      let name = try #require(place.scratchNames().first)
+      let file = open(name, O_RDONLY | O_CLOEXEC)
+      var status = stat()
+      #expect(fstat(file, &status) == 0 && status.st_mode & 0o777 == 0o600)
+      #expect(flock(file, LOCK_EX | LOCK_NB) != 0 && place.scratchNames().count == 1)
+      let second = try DatabaseSnapshot(
+        DatabaseConnection(path: place.path, access: .observer), scratchPath: place.scratch)
+      #expect(place.scratchNames().count == 2, "two copies at a time have names of their own")
+      second.end()
       #expect(firstDifference(try snapshot.image(), place.image, pageSize: 4096) == nil)
       snapshot.end()
-      #expect(access(place.scratch, F_OK) != 0)
+      #expect(place.scratchNames().isEmpty)
     }
   }
 
@@ -110,6 +119,9 @@ private final class ReadOnlyPlace {
   }
 
   deinit { becomeSomebody() }
+
+  /// Paths of the copies that SQLite made.
+  func scratchNames() -> [String] { ((try? names(in: own.path)) ?? []).map(own.path) }
 
   func namesBeside() -> Set<String> { (try? names(in: folder.path)) ?? [] }
 

@@ -121,12 +121,18 @@ extension PowerLoss {
     }
   }
 
-  package func setAttributes(_ path: String, of model: FileStatus) throws {
+  package func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes {
     try recording {
-      let before = try base.status(path)
-      try base.setAttributes(path, of: model)
-      try journal.attributesChanged(path, before: before)
+      let before = try base.status(file.path)
+      let given = try base.setAttributes(file, attributes)
+      try journal.attributesChanged(file.path, before: before)
+      return given
     }
+  }
+
+  /// Extended attributes are not part of the model.
+  package func copyExtendedAttributes(of path: String, to file: OpenFile) throws -> [String] {
+    try recording { try base.copyExtendedAttributes(of: path, to: file) }
   }
 }
 

@@ -7,7 +7,7 @@ struct Step: Sendable {
     case open(OpenMode)
     case read(Int, at: Int64)
     case write(Int, at: Int64)
-    case sync, size, status, list, makeFolder, unlink, syncFolder, setAttributes, freeSpace
+    case sync, size, status, list, makeFolder, unlink, syncFolder, setAttributes, copyExtendedAttributes, freeSpace
     case lock(exclusive: Bool)
     case rename(to: String)
   }
@@ -35,6 +35,7 @@ extension Step: CustomStringConvertible {
     case .unlink: "unlink \(path)"
     case .syncFolder: "syncFolder \(path)"
     case .setAttributes: "setAttributes \(path)"
+    case .copyExtendedAttributes: "copyExtendedAttributes \(path)"
     case .freeSpace: "freeSpace \(path)"
     case .lock(let exclusive): "lock \(path) (\(exclusive ? "exclusive" : "shared"))"
     case .rename(let to): "rename \(path) → \(to)"
@@ -53,6 +54,7 @@ extension Step: CustomStringConvertible {
     case .makeFolder: ("create the folder", path)
     case .unlink: ("remove", path)
     case .setAttributes: ("change the mode of", path)
+    case .copyExtendedAttributes: ("read the extended attributes of", path)
     case .freeSpace: ("stat the file system of", path)
     case .lock: ("lock", path)
     case .rename(let to): ("rename \(path) to", to)
@@ -65,7 +67,7 @@ extension Step {
   var changesFiles: Bool {
     switch kind {
     case .open(let mode): mode.creates
-    case .write, .makeFolder, .unlink, .rename, .setAttributes: true
+    case .write, .makeFolder, .unlink, .rename, .setAttributes, .copyExtendedAttributes: true
     case .read, .sync, .size, .status, .list, .syncFolder, .freeSpace, .lock: false
     }
   }
@@ -104,5 +106,5 @@ extension Step {
 
 extension OpenMode {
   /// Whether opening may make a file.
-  var creates: Bool { self == .createNew || self == .lockFile }
+  var creates: Bool { self == .createNew || self == .createPrivate || self == .lockFile }
 }

@@ -185,9 +185,14 @@ extension StepFaults {
     try base.syncFolder(path)
   }
 
-  package func setAttributes(_ path: String, of model: FileStatus) throws {
-    try next(.setAttributes, path)
-    try base.setAttributes(path, of: model)
+  package func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes {
+    try next(.setAttributes, file.path)
+    return try base.setAttributes(file, attributes)
+  }
+
+  package func copyExtendedAttributes(of path: String, to file: OpenFile) throws -> [String] {
+    try next(.copyExtendedAttributes, file.path)
+    return try base.copyExtendedAttributes(of: path, to: file)
   }
 
   package func freeSpace(_ folder: String) throws -> Int64 {

@@ -50,8 +50,11 @@ package final class UnflushedFileOperations: FileOperations {
   }
   package func renameNew(_ from: String, to: String) throws { try system.renameNew(from, to: to) }
   package func unlink(_ path: String) throws { try system.unlink(path) }
-  package func setAttributes(_ path: String, of model: FileStatus) throws {
-    try system.setAttributes(path, of: model)
+  package func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes {
+    try system.setAttributes(file, attributes)
+  }
+  package func copyExtendedAttributes(of path: String, to file: OpenFile) throws -> [String] {
+    try system.copyExtendedAttributes(of: path, to: file)
   }
   package func freeSpace(_ folder: String) throws -> Int64 { try free ?? system.freeSpace(folder) }
   package func capacity(_ folder: String) throws -> Int64 { try system.capacity(folder) }

@@ -21,7 +21,7 @@ struct AgentMemory: Hashable, Sendable {
   private static let name = ".state/agent.json"
 
   private var json: JSONValue {
-    var keys: [String: JSONValue] = [
+    var keys: JSONObject = [
       "database": .string(database), "backup_id": .string(point.text), "filename": .string(filename),
     ]
     keys["fingerprint"] = fingerprint.map { .string($0) }

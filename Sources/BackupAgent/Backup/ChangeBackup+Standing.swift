@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import Names
 
 /// Whether the last point holds the database as it is.
 extension ChangeBackup {
@@ -37,13 +38,13 @@ extension ChangeBackup {
 
   func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
     try DatabaseState.read(
-      service.requireDatabase(), scratchPath: "\(service.folder)/.state/.tmp-look", held, comparison: comparison)
+      service.requireDatabase(), scratchPath: service.repository().scratchCopyPath(), held, comparison: comparison)
   }
 
   /// The same state, in a point that is still there.
   func covers(_ memory: AgentMemory, _ state: DatabaseState) -> Bool {
     guard let fingerprint = state.fingerprint,
-      memory.fingerprint == fingerprint, memory.database == state.path
+      memory.fingerprint == fingerprint, memory.database.isExactly(state.path)
     else { return false }
     return (try? environment.files.status("\(service.folder)/\(memory.filename)")) != nil
   }

@@ -39,21 +39,21 @@ struct DatabaseState: Hashable, Sendable {
   /// Looks at the database through a read transaction, and waits a moment where it was written just now.
   ///
   /// - Parameters:
-  ///   - scratchPath: where SQLite may copy the database to if its pages cannot be read directly.
+  ///   - scratchPath: see `DatabaseSnapshot`.
   ///   - held: the connection to read through.
   ///   - comparison: fills ``matchesPoint``.
   /// - Throws: `HoldfastError` for a database that is there and cannot be read.
   static func read(
-    _ path: String, scratchPath: String, _ held: HeldConnection,
+    _ path: String, scratchPath: @autoclosure () throws -> String, _ held: HeldConnection,
     comparison: Comparison = { _, _ in nil }
   ) throws -> Sighting {
     do {
       for _ in 0..<3 {
-        let sighting = try look(path, scratchPath: scratchPath, held, comparison)
+        let sighting = try look(path, scratchPath, held, comparison)
         guard case .state(let state) = sighting, state.fingerprint == nil else { return sighting }
         usleep(useconds_t(FileClock.tick / 1000))
       }
-      return try look(path, scratchPath: scratchPath, held, comparison)
+      return try look(path, scratchPath, held, comparison)
     } catch let error as DatabaseError {
       if error.kind == .missing { return .missing }
       throw HoldfastError(error)
@@ -61,10 +61,10 @@ struct DatabaseState: Hashable, Sendable {
   }
 
   private static func look(
-    _ path: String, scratchPath: String, _ held: HeldConnection, _ comparison: Comparison
+    _ path: String, _ scratchPath: () throws -> String, _ held: HeldConnection, _ comparison: Comparison
   ) throws -> Sighting {
     try held.with(path) { connection in
-      let snapshot = try DatabaseSnapshot(connection, scratchPath: scratchPath, patience: held.patience)
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: try scratchPath(), patience: held.patience)
       defer { snapshot.end() }
       held.note(snapshot)
       if snapshot.geometry.pageCount == 0 { return .empty }

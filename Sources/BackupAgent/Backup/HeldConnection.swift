@@ -1,4 +1,5 @@
 import BackupEngine
+import Names
 import SQLitePages
 import Synchronization
 
@@ -32,7 +33,7 @@ final class HeldConnection: @unchecked Sendable {
   ///
   /// - Throws: `DatabaseError`.
   func opened(_ path: String) throws -> DatabaseConnection {
-    if let connection, self.path == path, connection.filesAreUnchanged { return connection }
+    if let connection, self.path.isExactly(path), connection.filesAreUnchanged { return connection }
     close()
     let opened = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
     (connection, self.path, isWorthHolding) = (opened, path, false)

@@ -4,12 +4,13 @@ import BackupPolicy
 extension GuardedDatabase {
   /// What makes it the same database before and after a reload: its file and its repository, not its name.
   struct Identity: Hashable, Sendable {
-    var database: String
-    var folder: String
+    var database: ExactName
+    var folder: ExactName
   }
 
   var identity: Identity {
-    Identity(database: service.database ?? "", folder: WatchedPath(service.folder).resolved)
+    Identity(
+      database: ExactName(service.database ?? ""), folder: ExactName(WatchedPath(service.folder).resolved))
   }
 }
 
@@ -19,11 +20,11 @@ extension AgentConfiguration {
     guard !databases.isEmpty else {
       throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
     }
-    var names: Set<String> = []
-    var folders: Set<String> = []
+    var names: Set<ExactName> = []
+    var folders: Set<ExactName> = []
     for database in databases {
       try database.requireEssentials()
-      guard names.insert(database.name).inserted else {
+      guard names.insert(ExactName(database.name)).inserted else {
         throw HoldfastError(
           .usage, "two databases are called \(database.name)", hint: "give each a name of its own")
       }

@@ -1,5 +1,6 @@
 import CShims
 import Glibc
+import Names
 
 /// Tells a service manager how the agent is (sd_notify): datagrams to the socket that `NOTIFY_SOCKET` names.
 struct ServiceNotifier: Sendable {
@@ -20,7 +21,7 @@ struct ServiceNotifier: Sendable {
   /// Sends assignments, one a line. A service manager that does not listen is no failure of ours.
   func send(_ assignments: String...) {
     guard let socket else { return }
-    cshims_notify(socket, assignments.joined(separator: "\n"))
+    cshims_notify(socket, assignments.map(\.printable).joined(separator: "\n"))
   }
 }
 

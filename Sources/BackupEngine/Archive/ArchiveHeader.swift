@@ -49,6 +49,8 @@ package struct ArchiveHeader: Hashable, Sendable {
     case content = 12
     /// What was odd about the database, as a JSON array.
     case anomalies
+    /// Permission bits (4), owner (4) and group (4) of the database.
+    case attributes
   }
 
   package var repositoryID: [UInt8]

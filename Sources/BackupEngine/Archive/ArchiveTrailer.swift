@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 
 /// The last segment of an `aes-256-gcm` archive: what only the end of the backup knew.
 struct ArchiveTrailer: Hashable, Sendable {
@@ -16,7 +17,7 @@ struct ArchiveTrailer: Hashable, Sendable {
   /// Payload offsets of members 0, stride, 2 · stride, …; at most 4096.
   var memberOffsets: [UInt64]
   /// Rows of each table; nil where they were not counted, or are too many to stand here.
-  var tableCounts: [String: Int64?]?
+  var tableCounts: [Identifier: Int64?]?
   /// Pages that an incremental holds; nil for a full.
   var pagesStored: UInt32?
 
@@ -50,13 +51,13 @@ struct ArchiveTrailer: Hashable, Sendable {
     self.init(
       imageSize: imageSize, payloadSize: payloadSize, pageCount: pageCount, digest: digest, digestKey: digestKey,
       memberStride: stride, memberOffsets: offsets,
-      tableCounts: fields[7].flatMap { JSONValue(parsing: $0) }.flatMap { [String: Int64?]($0) },
+      tableCounts: fields[7].flatMap { JSONValue(parsing: $0) }.flatMap { [Identifier: Int64?]($0) },
       pagesStored: Self.integer(fields[8]))
   }
 
   init(
     imageSize: UInt64, payloadSize: UInt64, pageCount: UInt32, digest: [UInt8], digestKey: [UInt8],
-    memberStride: UInt32, memberOffsets: [UInt64], tableCounts: [String: Int64?]?, pagesStored: UInt32? = nil
+    memberStride: UInt32, memberOffsets: [UInt64], tableCounts: [Identifier: Int64?]?, pagesStored: UInt32? = nil
   ) {
     self.pagesStored = pagesStored
     self.imageSize = imageSize

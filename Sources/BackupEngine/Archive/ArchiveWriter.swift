@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 import SQLitePages
 
 /// What an archive turned out to be.
@@ -10,7 +11,7 @@ struct WrittenArchive: Sendable {
   /// ``PageDigest`` of the image.
   var digest: [UInt8]
   /// Rows of each table; nil as a whole where they were not counted.
-  var tableCounts: [String: Int64?]?
+  var tableCounts: [Identifier: Int64?]?
 }
 
 /// Turns an image into an archive's payload: read, hash, compress on every core, then encrypt and write in order.
@@ -19,7 +20,7 @@ final class ArchiveWriter: Sendable {
   private let level: CompressionLevel?
   private let secret: PageDigest.Secret
   private let progress: Progress
-  private let tableRoots: [String: UInt32]
+  private let tableRoots: [Identifier: UInt32]
   private let census: RowCensus?
   private let table: PageDigestsWriter?
 
@@ -28,7 +29,7 @@ final class ArchiveWriter: Sendable {
   ///   - tableRoots: tables whose rows are to be counted.
   ///   - table: gets the hash of every page.
   init(
-    _ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, tableRoots: [String: UInt32],
+    _ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, tableRoots: [Identifier: UInt32],
     table: PageDigestsWriter? = nil, progress: Progress
   ) {
     self.table = table
@@ -74,14 +75,14 @@ final class ArchiveWriter: Sendable {
     return part
   }
 
-  private func tableCounts() -> [String: Int64?]? {
+  private func tableCounts() -> [Identifier: Int64?]? {
     guard let census else { return tableRoots.isEmpty && source.imageSize == 0 ? [:] : nil }
     let counted = census.counts(tableRoots)
     return Dictionary(uniqueKeysWithValues: tableRoots.keys.map { ($0, counted[$0]) })
   }
 
   private func trailer(
-    _ order: OrderedOutput, digest: [UInt8], digestKey: [UInt8], _ counts: [String: Int64?]?
+    _ order: OrderedOutput, digest: [UInt8], digestKey: [UInt8], _ counts: [Identifier: Int64?]?
   ) -> ArchiveTrailer {
     ArchiveTrailer(
       imageSize: UInt64(source.imageSize), payloadSize: order.written, pageCount: source.pageCount, digest: digest,

@@ -41,7 +41,8 @@ struct Compactor {
     let merged = MergedArchive(
       open: open, files: files, credentials: repository.credentials, level: level, progress: progress)
     return try Leftovers.using(makeFile(open.chain.point.id), files) { file in
-      let metadata = try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files) { scratch in
+      let metadata = try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files, .createPrivate) {
+        scratch in
         defer { try? files.unlink(scratch.path) }
         return try merged.write(to: file, scratch: scratch)
       }

@@ -59,6 +59,7 @@ extension CreateRequest {
     metadata.pageCount = database.pageCount
     metadata.pagesStored = database.pageCount
     metadata.databasePath = database.path
+    metadata.databaseAttributes = database.attributes
     metadata.host = environment.host
     metadata.holdfastVersion = holdfastVersion
     return metadata

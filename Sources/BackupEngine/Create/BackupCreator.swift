@@ -1,5 +1,4 @@
 import BackupPolicy
-import Glibc
 import SQLitePages
 
 /// Stores a full backup of a live database.
@@ -65,9 +64,8 @@ struct BackupCreator {
     _ body: (any ImageSource, DatabaseContent, SnapshotPosition) throws -> Result
   ) throws -> Result {
     let folder = try repository.scratchFolder()
-    let scratch = "\(folder)/.tmp-copy-\(getpid())"
     let snapshot = try onDatabase {
-      try DatabaseSnapshot(connection, scratchPath: scratch, patience: Int(environment.busyTimeout))
+      try DatabaseSnapshot(connection, scratchPath: "\(folder)/.tmp-copy", patience: Int(environment.busyTimeout))
     }
     defer { snapshot.end() }
     look(snapshot)
@@ -75,7 +73,7 @@ struct BackupCreator {
       let content = DatabaseContent.read(connection)
       return try body(SnapshotSource(snapshot: snapshot), content, snapshot.position)
     }
-    return try Leftovers.withFile("\(folder)/.tmp-stage", files) { file in
+    return try Leftovers.withFile("\(folder)/.tmp-stage", files, .createPrivate) { file in
       defer { try? files.unlink(file.path) }
       let source = SnapshotSource(snapshot: snapshot)
       try source.copy(to: file, files, progress, as: "copying")
@@ -94,7 +92,9 @@ struct BackupCreator {
     _ resolvedPath: String, as payload: ArchiveName.Content = .database
   ) throws -> PointMetadata {
     let now = environment.now()
-    let shape = DatabaseShape(path: resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount)
+    let shape = DatabaseShape(
+      path: resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
+      attributes: try environment.files.status(resolvedPath)?.attributes)
     var metadata = request.metadata(
       Repository.unusedID(at: now, among: points.map(\.id)), sequence: try repository.nextSequence(points), payload,
       of: shape, environment, created: now)

@@ -1,13 +1,14 @@
 import BackupPolicy
+import Names
 import SQLitePages
 
 /// What is recorded of a database's content beside its pages.
 struct DatabaseContent: Sendable {
   var schemaVersion: String?
   /// Root pages of the tables whose rows are counted as the pages pass by.
-  var tableRoots: [String: UInt32] = [:]
+  var tableRoots: [Identifier: UInt32] = [:]
   /// Names of all tables, SQLite's own included; nil where they cannot be read.
-  var tables: [String]?
+  var tables: [Identifier]?
   /// Pages on the freelist.
   var freePages: UInt32?
 
@@ -28,19 +29,19 @@ struct DatabaseContent: Sendable {
   }
 }
 
-extension [String: Int64?] {
+extension [Identifier: Int64?] {
   /// Rows of all tables together; nil where one is not known.
   var total: Int64? {
     values.reduce(Int64?(0)) { sum, count in sum.flatMap { sum in count.map { sum &+ $0 } } }
   }
 
-  var json: JSONValue { .object(mapValues { .optional($0) }) }
+  var json: JSONValue { .object(JSONObject(map { (key: $0.bytes, value: .optional($1)) })) }
 
   /// Reads an object of counts and nulls; nil for anything else.
   init?(_ json: JSONValue) {
     guard case .object(let keys) = json else { return nil }
     self = [:]
-    for (table, value) in keys {
+    for (table, value) in keys.sorted.map({ (Identifier(bytes: $0.key), $0.value) }) {
       switch value {
       case .integer(let count): self[table] = .some(count)
       case .null: self[table] = .some(nil)

@@ -2,8 +2,8 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// Backs the database up into a scratch folder, verifies, restores to a file, and compares: everything but the repository's
-/// own folder is the real thing. The scratch folder and all in it are gone afterwards.
+/// Backs the database up into a folder beside the repository, verifies, restores to a file, and compares: everything but the
+/// repository's own folder is the real thing. What it decrypts goes to this host's scratch folder. All of it is gone afterwards.
 package struct EndToEndProbe {
   private let service: BackupService
   private let request: CreateRequest
@@ -18,16 +18,18 @@ package struct EndToEndProbe {
   /// - Returns: what each step gave; it ends with the first that failed.
   /// - Throws: `interrupted`.
   package func run() throws -> [Finding] {
-    let scratch: ScratchFolder
+    var folders: [ScratchFolder] = []
+    defer { for folder in folders { folder.remove() } }
     do {
-      scratch = try ScratchFolder(beside: service.folder, needing: try neededSpace(), service.environment.files)
+      folders.append(try ScratchFolder.beside(service.folder, needing: neededSpace(), service.environment.files))
+      let scratch = "\(service.environment.stateFolder)/scratch"
+      folders.append(try ScratchFolder(in: scratch, needing: neededSpace(), service.environment.files))
     } catch let error as HoldfastError {
       return [Finding("probe", .problem, error.message, advice: error.hint ?? "choose another --backup-dir")]
     }
-    defer { scratch.remove() }
     var findings: [Finding] = []
     do {
-      try probe(in: scratch.path, &findings)
+      try probe(in: folders[0].path, decryptingIn: folders[1].path, &findings)
     } catch let error as HoldfastError {
       if error.code == .interrupted { throw error }
       findings.append(
@@ -38,14 +40,14 @@ package struct EndToEndProbe {
     return findings
   }
 
-  /// The archive, hardly compressible, and the restored file.
+  /// The archive, hardly compressible; and as much for the restored file.
   private func neededSpace() throws -> Int64 {
     let size = try service.environment.files.status(service.requireDatabase())?.size ?? 0
-    return size.multipliedClamped(by: 2).addingClamped(16 << 20)
+    return size.addingClamped(16 << 20)
   }
 
-  private func probe(in folder: String, _ findings: inout [Finding]) throws {
-    let probe = scratchService(folder)
+  private func probe(in folder: String, decryptingIn scratch: String, _ findings: inout [Finding]) throws {
+    let probe = scratchService(folder, scratch)
     let point = try probe.create(request, progress: progress)
     findings.append(
       Finding(
@@ -60,16 +62,16 @@ package struct EndToEndProbe {
       return
     }
     findings.append(Finding("probe: verify", .ok, verification.checks.map(\.name).joined(separator: ", ")))
-    let restored = "\(folder)/restored.db"
+    let restored = "\(scratch)/restored.db"
     try restore(point.id, to: restored, probe)
     findings.append(Finding("probe: restore", .ok, "into a scratch file"))
     findings.append(try compare(point.id, restored, probe))
   }
 
   /// With a memory of its own: this host's memory of real repositories stays out of it.
-  private func scratchService(_ folder: String) -> BackupService {
+  private func scratchService(_ folder: String, _ scratch: String) -> BackupService {
     var environment = service.environment
-    environment.stateFolder = "\(folder)/state"
+    environment.stateFolder = "\(scratch)/state"
     return BackupService(
       database: service.database, folder: "\(folder)/backups", credentials: service.credentials,
       defaults: service.defaults, environment: environment)
@@ -103,49 +105,12 @@ package struct EndToEndProbe {
     do {
       let connection = try DatabaseConnection(path: path, access: access, busyTimeout: service.environment.busyTimeout)
       defer { connection.close() }
-      let snapshot = try DatabaseSnapshot(connection, scratchPath: "\(probe.folder)/.tmp-copy-\(getpid())")
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: probe.repository().scratchCopyPath())
       defer { snapshot.end() }
       // An empty database has nothing to compare.
       return try probe.holds(point, contentOf: snapshot, progress: progress) ?? (snapshot.geometry.pageCount == 0)
     } catch let error as DatabaseError {
       throw HoldfastError(error)
     }
-  }
-}
-
-/// A folder of our own that goes with everything in it.
-private struct ScratchFolder {
-  let path: String
-
-  /// Beside the repository or, where nothing may be created there, inside it.
-  init(beside repository: String, needing bytes: Int64, _ files: any FileOperations) throws {
-    let name = ".holdfast-doctor-\(getpid())-\(try SecretBytes.random(4).hex)"
-    let beside = "\(repository.parentPath)/\(name)"
-    do {
-      try files.makeFolders(repository.parentPath)
-      try files.makeFolder(beside)
-      path = beside
-    } catch let error as HoldfastError where error.code == .permissionDenied {
-      path = "\(repository)/\(name)"
-      try files.makeFolder(path)
-    }
-    let free = try files.freeSpace(path)
-    guard free >= bytes else {
-      remove()
-      throw HoldfastError(
-        .noSpace, "the probe needs \(ByteCount(bytes)) beside \(repository), and \(ByteCount(free)) are free",
-        hint: "free some space; --no-probe leaves the probe out")
-    }
-  }
-
-  func remove() {
-    Self.remove(path)
-  }
-
-  /// Depth first; links are removed and not followed.
-  private static func remove(_ path: String) {
-    if unlink(path) == 0 { return }
-    for name in (try? SystemFileOperations().list(path)) ?? [] { remove("\(path)/\(name)") }
-    rmdir(path)
   }
 }

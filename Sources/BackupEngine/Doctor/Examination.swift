@@ -30,6 +30,7 @@ package struct Examination {
     if facts.database.isReadable { open(&facts) }
     facts.otherNames = HardLinks(of: database).map { ($0.count - 1, $0.beside) }.map(ExaminationFacts.OtherNames.init)
     facts.encrypts = encrypts
+    facts.lockedFiles = Surroundings.lockedFiles(in: service.folder)
     lookAtPoints(&facts)
     facts.clockIsKept = Surroundings.clockIsKept
     facts.openFileLimit = OpenFileLimit.highest

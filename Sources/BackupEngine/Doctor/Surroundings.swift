@@ -19,6 +19,23 @@ enum Surroundings {
     return place
   }
 
+  /// The files of a repository that its owner cannot read; nil without any.
+  static func lockedFiles(in repository: String) -> ExaminationFacts.LockedFiles? {
+    let files = SystemFileOperations()
+    guard let folder = (try? files.status(repository)).flatMap({ $0 }) else { return nil }
+    var found: ExaminationFacts.LockedFiles?
+    for place in [repository, "\(repository)/.metadata", "\(repository)/.state"] {
+      for name in ((try? files.list(place)) ?? []).sorted() {
+        let path = "\(place)/\(name)"
+        guard let status = (try? files.status(path)).flatMap({ $0 }), status.owner != folder.owner,
+          status.permissions & 0o004 == 0, status.group != folder.group || status.permissions & 0o040 == 0
+        else { continue }
+        found = .init(count: (found?.count ?? 0) + 1, path: found?.path ?? path, owner: found?.owner ?? status.owner)
+      }
+    }
+    return found
+  }
+
   /// `f_type` of statfs(2) for file systems that other machines, or programs in between, may write to.
   private static let networkNames: [UInt32: String] = [
     0x6969: "nfs", 0x517b: "smb", 0xff53_4d42: "cifs", 0xfe53_4d42: "smb", 0x6573_5546: "fuse", 0x0102_1997: "9p",

@@ -11,7 +11,7 @@ extension DrillRecord {
     return .object(keys)
   }
 
-  private func keys(withAnswers: Bool) -> [String: JSONValue] {
+  private func keys(withAnswers: Bool) -> JSONObject {
     [
       "version": .integer(1), "number": .optional(number), "drilled_at": .string(started.iso8601),
       "trigger": .string(trigger.rawValue), "passed": .bool(passed), "backup_id": .string(subject.id.text),
@@ -41,7 +41,7 @@ extension DrillRecord.Failure {
 
 extension DrillRecord.Answer {
   fileprivate func json(withAnswer: Bool) -> JSONValue {
-    var keys: [String: JSONValue] = [
+    var keys: JSONObject = [
       "name": .string(label), "passed": .bool(passed), "error": .optional(error),
     ]
     if withAnswer, let assertion {
@@ -104,7 +104,7 @@ extension Check {
   }
 }
 
-extension [String: JSONValue] {
+extension JSONObject {
   fileprivate func text(_ key: String) -> String? {
     if case .string(let text)? = self[key] { text } else { nil }
   }

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 import SQLitePages
 
 /// One drill: restores a point to scratch space, as a restore would, and asks the database that comes out.
@@ -99,7 +100,8 @@ struct DrillRun {
     let known = counts.compactMapValues { $0 }.sorted { $0.key < $1.key }
     for (number, (table, expected)) in known.enumerated() {
       try progress.update("counting rows", Int64(number), of: Int64(known.count))
-      let count = try connection.integer("SELECT count(*) FROM main.\(quotedName(table))") ?? 0
+      let sql: SQLText = "SELECT count(*) FROM main.\(table)"
+      let count = try connection.integer(sql) ?? 0
       guard count != expected else { continue }
       return fail(.rowCounts, name, "\(table) has \(count) rows, and \(expected) were counted when it was stored")
     }

@@ -13,7 +13,8 @@ package struct OpenFile: Hashable, Sendable {
   }
 }
 
-/// How to open a file. Every way sets `O_CLOEXEC`; files that are created get mode 0600.
+/// How to open a file. Every way sets `O_CLOEXEC`; files that are created get mode 0600. What root creates belongs to the owner of
+/// its folder, as do the folders that root creates: the service's own user must be able to use what `sudo holdfast` left.
 package enum OpenMode: Hashable, Sendable {
   /// An existing file, to read.
   case read
@@ -25,6 +26,8 @@ package enum OpenMode: Hashable, Sendable {
   case update
   /// An existing or new file, to hold a lock on (`O_RDWR | O_CREAT`).
   case lockFile
+  /// As ``createNew``, and it stays this user's own, even if root makes it in another user's folder: for decrypted pages.
+  case createPrivate
 }
 
 /// What `stat` says of a path, symbolic links followed.
@@ -65,6 +68,10 @@ package struct FileStatus: Hashable, Sendable {
   }
 }
 
+extension FileStatus {
+  package var attributes: FileAttributes { FileAttributes(permissions: permissions, owner: owner, group: group) }
+}
+
 /// Every file operation of the engine goes through here, so that tests can fail, stop or lose power at any one of them.
 ///
 /// Calls block. All of them throw `HoldfastError` with the path and the errno in words. Implementations are safe to use
@@ -99,8 +106,16 @@ package protocol FileOperations: AnyObject, Sendable {
   func unlink(_ path: String) throws
   /// Flushes a folder's entries to the disk.
   func syncFolder(_ path: String) throws
-  /// Sets permission bits and, where this process may, the owner of a file.
-  func setAttributes(_ path: String, of model: FileStatus) throws
+  /// Gives a file that this process made an owner, a group and permission bits, as far as it may.
+  ///
+  /// - Returns: what the file has now: another owner or group if this process may not give it away; a group that was not meant
+  ///   gets no more than everybody.
+  @discardableResult
+  func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes
+  /// Gives a file that this process made the access control list and the extended attributes of another one.
+  ///
+  /// - Returns: the names of those that could not be given.
+  func copyExtendedAttributes(of path: String, to file: OpenFile) throws -> [String]
   /// Bytes that this process may still write to the file system of `folder`.
   func freeSpace(_ folder: String) throws -> Int64
   /// Bytes that the file system of a folder has in all.

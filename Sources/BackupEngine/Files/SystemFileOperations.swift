@@ -7,22 +7,55 @@ package final class SystemFileOperations: FileOperations {
   package init() {}
 
   package func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
-    let flags =
+    let descriptor =
       switch mode {
       // Without O_NONBLOCK a FIFO in a file's place would stop the program for good.
-      case .read: O_RDONLY | O_CLOEXEC | O_NONBLOCK
-      case .readNoFollow: O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW
-      case .createNew: O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC
-      case .update: O_RDWR | O_CLOEXEC | O_NOFOLLOW
-      case .lockFile: O_RDWR | O_CREAT | O_CLOEXEC
+      case .read: try open(path, O_RDONLY | O_NONBLOCK)
+      case .readNoFollow: try open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
+      case .update: try open(path, O_RDWR | O_NOFOLLOW)
+      case .createPrivate: try open(path, O_RDWR | O_CREAT | O_EXCL)
+      case .createNew: try create(path)
+      case .lockFile: try openOrCreate(path)
       }
-    let descriptor = try retrying("open", path) { Glibc.open(path, flags, 0o600) }
     var result = stat()
     guard fstat(descriptor, &result) == 0, result.st_mode & S_IFMT == S_IFREG else {
       _ = Glibc.close(descriptor)
       throw HoldfastError(.failed, "cannot open \(path): it is not a regular file")
     }
     return OpenFile(descriptor: descriptor, path: path)
+  }
+
+  private func open(_ path: String, _ flags: Int32) throws -> Int32 {
+    try retrying("open", path) { Glibc.open(path, flags | O_CLOEXEC, 0o600) }
+  }
+
+  /// A new file, which belongs to the folder's owner. One that exists is never given away: it might be a link to another's file.
+  private func create(_ path: String) throws -> Int32 {
+    try given(open(path, O_RDWR | O_CREAT | O_EXCL), path)
+  }
+
+  private func given(_ descriptor: Int32, _ path: String) throws -> Int32 {
+    do {
+      try FolderOwner(of: path.parentPath)?.take(descriptor, path)
+    } catch {
+      _ = Glibc.unlink(path)
+      _ = Glibc.close(descriptor)
+      throw error
+    }
+    return descriptor
+  }
+
+  private func openOrCreate(_ path: String) throws -> Int32 {
+    while true {
+      let existing = Glibc.open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+      if existing >= 0 { return existing }
+      if errno == EINTR { continue }
+      guard errno == ENOENT else { throw HoldfastError(errno: errno, "open", path) }
+      let new = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      if new < 0, errno == EEXIST || errno == EINTR { continue }
+      guard new >= 0 else { throw HoldfastError(errno: errno, "open", path) }
+      return try given(new, path)
+    }
   }
 
   package func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
@@ -97,8 +130,11 @@ package final class SystemFileOperations: FileOperations {
   }
 
   package func makeFolder(_ path: String) throws {
-    guard mkdir(path, 0o700) != 0, errno != EEXIST else { return }
-    throw HoldfastError(errno: errno, "create the folder", path)
+    guard mkdir(path, 0o700) == 0 else {
+      if errno == EEXIST { return }
+      throw HoldfastError(errno: errno, "create the folder", path)
+    }
+    try FolderOwner(of: path.parentPath)?.takeNewFolder(path)
   }
 
   package func rename(_ from: String, to: String) throws {
@@ -118,12 +154,6 @@ package final class SystemFileOperations: FileOperations {
     let descriptor = try retrying("open", path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     defer { _ = Glibc.close(descriptor) }
     try retrying("flush", path) { fsync(descriptor) }
-  }
-
-  package func setAttributes(_ path: String, of model: FileStatus) throws {
-    // Only root may give files away; for anybody else the owner is already right or cannot be made so.
-    if geteuid() == 0 { try retrying("change the owner of", path) { chown(path, model.owner, model.group) } }
-    try retrying("change the mode of", path) { chmod(path, model.permissions & 0o777) }
   }
 
   package func freeSpace(_ folder: String) throws -> Int64 {

@@ -11,8 +11,6 @@ package final class IncrementalSession {
   private var tip: ChainTip?
   private var mark: [UInt8]?
   var table: PageDigests?
-  /// Where SQLite may copy a database to whose pages cannot be read directly; looked after once.
-  var scratch: String?
   /// When this host's memory of the newest sequence was last written; see ``remember(_:)``.
   var remembered: Int64?
   /// Milliseconds that the last call took to find what had changed, once it had the database to read: without the wait for

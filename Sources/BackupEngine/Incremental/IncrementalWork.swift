@@ -24,7 +24,8 @@ struct IncrementalWork {
   func run(_ changes: ChangedPages, _ kind: RequestedKind) throws -> (IncrementalOutcome, ChainTip?) {
     let begun = environment.monotonic()
     let shape = DatabaseShape(
-      path: snapshot.connection.resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount)
+      path: snapshot.connection.resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
+      attributes: try files.status(snapshot.connection.resolvedPath)?.attributes)
     var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
     facts.parent = tip.facts
     facts.database = shape
@@ -72,7 +73,7 @@ struct IncrementalWork {
       snapshot.end()
       return try body(detected, kept)
     }
-    return try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files) { file in
+    return try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files, .createPrivate) { file in
       defer { try? files.unlink(file.path) }
       var size: Int64 = 0
       detection.copy = { page in

@@ -1,5 +1,4 @@
 import BackupPolicy
-import Glibc
 import SQLitePages
 
 /// What became of a backup that could have been a full or an incremental.
@@ -13,10 +12,9 @@ package enum StoringOutcome: Sendable {
 extension IncrementalSession {
   /// Begins a snapshot the way the engine does; ``store(_:kind:progress:_:)`` ends it.
   package func snapshot(of connection: DatabaseConnection) throws -> DatabaseSnapshot {
-    let scratch = try scratch ?? "\(repository.scratchFolder())/.tmp-copy-\(getpid())"
-    self.scratch = scratch
-    return try onDatabase {
-      try DatabaseSnapshot(connection, scratchPath: scratch, patience: Int(environment.busyTimeout))
+    try onDatabase {
+      try DatabaseSnapshot(
+        connection, scratchPath: repository.scratchCopyPath(), patience: Int(environment.busyTimeout))
     }
   }
 }

@@ -1,5 +1,4 @@
 import BackupPolicy
-import Glibc
 import SQLitePages
 
 /// What the live database holds now, as a private file that is read at leisure: the application waits no longer than the copy
@@ -16,12 +15,12 @@ struct LiveCopy {
     defer { environment.close(live) }
     let snapshot = try onDatabase {
       try DatabaseSnapshot(
-        live, scratchPath: "\(folder)/.tmp-copy-\(getpid())", patience: Int(environment.busyTimeout))
+        live, scratchPath: "\(folder)/.tmp-copy", patience: Int(environment.busyTimeout))
     }
     defer { snapshot.end() }
     let source = SnapshotSource(snapshot: snapshot)
     try files.requireRoom(for: source.imageSize, toRead: database, in: folder)
-    connection = try Leftovers.withFile("\(folder)/.tmp-copy", files) { file in
+    connection = try Leftovers.withFile("\(folder)/.tmp-copy", files, .createPrivate) { file in
       try source.copy(to: file, files, progress, as: "reading")
       return try onDatabase { try DatabaseConnection(unlinking: file.path, files) }
     }

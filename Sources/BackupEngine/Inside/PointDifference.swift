@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 import SQLitePages
 
 /// How the rows of a table differ.
@@ -27,7 +28,7 @@ package enum DifferenceSide: Sendable {
 /// What to compare, and how much of it to tell.
 package struct DifferenceRequest: Sendable {
   /// Only these tables' rows; empty for all.
-  package var tables: [String] = []
+  package var tables: [Identifier] = []
   /// Rows to tell of each table; all are counted.
   package var limit = 100
   package var acceptUnauthenticated = false

@@ -34,7 +34,8 @@ package final class ScratchPoint {
     let folder = try repository.scratchFolder()
     try files.requireRoom(for: point.metadata.originalSize ?? 0, toRead: point.id.text, in: folder)
     let image = try StagedImage(
-      point, in: Leftovers.make("\(folder)/.tmp-point", files), repository: repository, progress: progress,
+      point, in: Leftovers.make("\(folder)/.tmp-point", files, .createPrivate), repository: repository,
+      progress: progress,
       verify: true, acceptUnauthenticated: acceptUnauthenticated)
     self.point = point
     chain = image.chain

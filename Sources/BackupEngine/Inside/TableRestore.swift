@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 import SQLitePages
 
 /// Some of a point's tables on their way into another database: opened, planned, and then carried out or not.
@@ -33,11 +34,12 @@ package final class TableRestore {
   /// - Returns: rows copied, by table.
   /// - Throws: `HoldfastError`: `factsChanged` where the target is another one than the plan was made for, `busy`, `noSpace`,
   ///   `interrupted`, `failed` for what only the application has.
-  package func run() throws -> [String: Int64] {
+  package func run() throws -> [Identifier: Int64] {
     do {
       return try plan.createsTarget ? intoNewFile() : onDatabase { try intoExisting() }
     } catch let error as HoldfastError where error.code != .interrupted {
-      throw error.during("restore \(plan.tables.map(\.name).joined(separator: ", ")) of \(plan.request.pointID)")
+      throw error.during(
+        "restore \(plan.tables.map(\.name.description).joined(separator: ", ")) of \(plan.request.pointID)")
     }
   }
 
@@ -45,9 +47,9 @@ package final class TableRestore {
     TableCopy(from: scratch.connection, into: target) { [progress] in try progress.check() }
   }
 
-  private var names: [String] { plan.tables.map(\.name) }
+  private var names: [Identifier] { plan.tables.map(\.name) }
 
-  private func intoExisting() throws -> [String: Int64] {
+  private func intoExisting() throws -> [Identifier: Int64] {
     let path = plan.request.target
     let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: environment.busyTimeout)
     defer { target.close() }
@@ -60,13 +62,15 @@ package final class TableRestore {
   }
 
   /// A file of another name until everything is in it and flushed.
-  private func intoNewFile() throws -> [String: Int64] {
+  private func intoNewFile() throws -> [Identifier: Int64] {
     let (path, files) = (plan.request.target, environment.files)
     let prefix = ".tmp-holdfast-\(path.lastComponent)"
     try Leftovers.remove(in: path.parentPath, beginning: prefix, files)
-    return try Leftovers.withFile("\(path.parentPath)/\(prefix)", files) { file in
+    return try Leftovers.withFile("\(path.parentPath)/\(prefix)", files, .createPrivate) { file in
       let counts = try onDatabase { try fill(file.path) }
       try progress.check()
+      let ownership = try FileOwnershipFacts(path, scratch.point, environment)
+      try files.setAttributes(file, RestoredOwnership(newFile: ownership).attributes)
       try files.sync(file)
       do {
         try files.renameNew(file.path, to: path)
@@ -78,7 +82,7 @@ package final class TableRestore {
     }
   }
 
-  private func fill(_ path: String) throws -> [String: Int64] {
+  private func fill(_ path: String) throws -> [Identifier: Int64] {
     let target = try DatabaseConnection(path: path, access: .scratch)
     defer { target.close() }
     // Without a journal nothing stands beside the file, and nobody needs to go back: on failure it is removed.
@@ -98,7 +102,7 @@ package final class TableRestore {
   }
 
   private static func isSame(_ path: String, _ database: String, _ files: any FileOperations) throws -> Bool {
-    if path == database { return true }
+    if path.isExactly(database) { return true }
     guard let left = try files.status(path), let right = try files.status(database) else { return false }
     return left.device == right.device && left.inode == right.inode
   }

@@ -14,6 +14,7 @@ extension ArchiveHeader {
     set(.holdfastVersion, metadata.holdfastVersion)
     set(.chainID, metadata.chainID?.text)
     fields[Tag.content.rawValue] = metadata.contentField
+    fields[Tag.attributes.rawValue] = metadata.databaseAttributes?.encoded
     if !metadata.anomalies.isEmpty { set(.anomalies, text(of: metadata.anomalies)) }
     return fields
   }
@@ -42,6 +43,7 @@ extension ArchiveHeader {
     if let field = fields[Tag.content.rawValue] { metadata.readContent(field) }
     metadata.anomalies = list(.anomalies) ?? []
     metadata.settleAnomaly()
+    metadata.databaseAttributes = fields[Tag.attributes.rawValue].flatMap { FileAttributes(encoded: $0) }
     guard let image else { return }
     metadata.pageCount = image.pageCount
     metadata.pagesStored = image.pagesStored
@@ -87,7 +89,25 @@ extension ArchiveHeader {
     var corrected = metadata
     overwrite(&corrected)
     guard case .object(let before) = metadata.json, case .object(let after) = corrected.json else { return [] }
-    return after.keys.filter { before[$0] != after[$0] }.sorted()
+    return after.keys.filter { before[$0] != after[$0] }
+  }
+}
+
+extension FileAttributes {
+  fileprivate var encoded: [UInt8] {
+    var writer = ByteWriter()
+    writer.integer(permissions)
+    writer.integer(owner)
+    writer.integer(group)
+    return writer.bytes
+  }
+
+  fileprivate init?(encoded bytes: [UInt8]) {
+    var reader = ByteReader(bytes)
+    guard let permissions = reader.integer(UInt32.self), permissions <= 0o7777,
+      let owner = reader.integer(UInt32.self), let group = reader.integer(UInt32.self), reader.remaining == 0
+    else { return nil }
+    self.init(permissions: permissions, owner: owner, group: group)
   }
 }
 

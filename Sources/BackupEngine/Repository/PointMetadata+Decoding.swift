@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 
 /// A key of a metadata file that is missing or of another type than it must be.
 struct MetadataProblem: Error {
@@ -48,6 +49,7 @@ extension PointMetadata {
     digest = try keys.optional("digest") { [UInt8](hex: $0)?.count == 16 ? $0 : nil }
     cipher = try keys.optional("cipher", ArchiveCipher.init(rawValue:))
     databasePath = try keys.text("database_path")
+    databaseAttributes = try keys.attributes()
     host = try keys.text("host")
     freePages = try keys.integer("free_pages", 0...Int64(UInt32.max)).map { UInt32($0) }
     tables = try keys.integer("tables", 0...Int64(UInt32.max)).map { UInt32($0) }
@@ -62,9 +64,9 @@ extension PointMetadata {
 /// Takes keys out of a JSON object, each with its type checked; null and absence are the same.
 private struct MetadataKeys {
   /// What nobody took: the keys that this program does not know.
-  private(set) var rest: [String: JSONValue]
+  private(set) var rest: JSONObject
 
-  init(_ object: [String: JSONValue]) {
+  init(_ object: JSONObject) {
     rest = object
   }
 
@@ -94,6 +96,14 @@ private struct MetadataKeys {
     return number
   }
 
+  mutating func attributes() throws -> FileAttributes? {
+    let permissions = try optional("database_mode", FileAttributes.permissions(octal:))
+    let owner = try integer("database_owner", 0...Int64(UInt32.max))
+    let group = try integer("database_group", 0...Int64(UInt32.max))
+    guard let permissions, let owner, let group else { return nil }
+    return FileAttributes(permissions: permissions, owner: UInt32(owner), group: UInt32(group))
+  }
+
   mutating func bool(_ key: String) throws -> Bool? {
     guard let value = take(key) else { return nil }
     guard case .bool(let flag) = value else { throw MetadataProblem(key: key) }
@@ -109,9 +119,9 @@ private struct MetadataKeys {
     }
   }
 
-  mutating func counts(_ key: String) throws -> [String: Int64?]? {
+  mutating func counts(_ key: String) throws -> [Identifier: Int64?]? {
     guard let value = take(key) else { return nil }
-    guard let counts = [String: Int64?](value) else { throw MetadataProblem(key: key) }
+    guard let counts = [Identifier: Int64?](value) else { throw MetadataProblem(key: key) }
     return counts
   }
 }

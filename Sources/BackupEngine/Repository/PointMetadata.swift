@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 
 /// What is recorded of a point, in `.metadata/ID.json`. The keys up to `verification_errors` are the original service's.
 public struct PointMetadata: Hashable, Sendable {
@@ -25,7 +26,7 @@ public struct PointMetadata: Hashable, Sendable {
   /// The migration tool's own version where one is recognised (Alembic, Django, Rails, Flyway, …), else `user_version`.
   public package(set) var schemaVersion: String?
   /// Rows of each table; nil where counting ran out of time.
-  public package(set) var tableCounts: [String: Int64?]?
+  public package(set) var tableCounts: [Identifier: Int64?]?
   /// Rows of all tables together; nil where one is not known.
   public package(set) var totalRecords: Int64?
   /// What was said of it when it was made.
@@ -60,6 +61,8 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var cipher: ArchiveCipher?
   /// The database's path, symbolic links resolved.
   public package(set) var databasePath: String?
+  /// Whom the database belonged to, and who might use it.
+  public package(set) var databaseAttributes: FileAttributes?
   /// The machine's name.
   public package(set) var host: String?
   /// Milliseconds that making it took.
@@ -79,7 +82,7 @@ public struct PointMetadata: Hashable, Sendable {
   /// The version that wrote it; nil in directories of the original service.
   public package(set) var holdfastVersion: String?
   /// Keys that this program does not know; they survive a rewrite.
-  package var unknown: [String: JSONValue] = [:]
+  package var unknown: JSONObject = [:]
 
   /// The states of a point.
   public enum Status: String, Sendable, CaseIterable {
@@ -143,6 +146,9 @@ extension PointMetadata {
     keys["digest"] = .optional(digest)
     keys["cipher"] = .optional(cipher?.rawValue)
     keys["database_path"] = .optional(databasePath)
+    keys["database_mode"] = .optional(databaseAttributes?.octal)
+    keys["database_owner"] = .optional(databaseAttributes?.owner)
+    keys["database_group"] = .optional(databaseAttributes?.group)
     keys["host"] = .optional(host)
     keys["free_pages"] = .optional(freePages)
     keys["tables"] = .optional(tables)

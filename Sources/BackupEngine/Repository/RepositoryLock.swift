@@ -106,6 +106,9 @@ extension Repository {
     try removeLeftovers(in: scratch)
     return scratch
   }
+
+  /// What the path of SQLite's own copy of a database begins with: see `DatabaseSnapshot`.
+  package func scratchCopyPath() throws -> String { "\(try scratchFolder())/.tmp-copy" }
 }
 
 /// Temporary files: each is locked by the run that made it, for as long as that run lives.
@@ -114,6 +117,8 @@ enum Leftovers {
   /// What our own temporary names begin with; anything else is somebody's file.
   private static let prefixes = [
     ".tmp-backup_", ".tmp-verify-", ".tmp-copy-", ".tmp-stage-", ".tmp-point-", ".tmp-holdfast-", digestsPrefix + "-",
+    // Decrypted pages that older versions left in a repository.
+    ".tmp-look",
   ]
 
   static func isOurs(_ name: String) -> Bool {
@@ -136,10 +141,12 @@ enum Leftovers {
   ///
   /// Between the making and the lock another run may take it for a leftover and remove it. The name is never given twice, so
   /// that it is still there under the lock proves that it is ours; nobody removes it from then on.
-  static func make(_ prefix: String, _ files: any FileOperations) throws -> OpenFile {
+  ///
+  /// - Parameter mode: `createPrivate` for decrypted pages, `createNew` for what is to stay in a repository.
+  static func make(_ prefix: String, _ files: any FileOperations, _ mode: OpenMode = .createNew) throws -> OpenFile {
     while true {
       let path = "\(prefix)-\(getpid())-\(try SecretBytes.random(6).hex)"
-      let file = try files.open(path, .createNew)
+      let file = try files.open(path, mode)
       do {
         if try files.lock(file, exclusive: true, wait: false), try files.status(path) != nil { return file }
       } catch {
@@ -153,9 +160,9 @@ enum Leftovers {
 
   /// Makes a temporary file, runs `body`, and removes the file where `body` throws.
   static func withFile<Result>(
-    _ prefix: String, _ files: any FileOperations, _ body: (OpenFile) throws -> Result
+    _ prefix: String, _ files: any FileOperations, _ mode: OpenMode = .createNew, _ body: (OpenFile) throws -> Result
   ) throws -> Result {
-    try using(make(prefix, files), files, body)
+    try using(make(prefix, files, mode), files, body)
   }
 
   /// The same with a file that ``make(_:_:)`` made.

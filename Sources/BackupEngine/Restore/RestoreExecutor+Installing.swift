@@ -136,7 +136,7 @@ extension RestoreExecutor {
   /// A file where nothing was.
   func installNew() throws {
     guard let staged else { return }
-    if let folder = try files.status(target.parentPath) { try files.setAttributes(staged.path, of: folder) }
+    try setAttributes(of: staged, from: nil)
     try staged.sync()
     try files.renameNew(staged.path, to: target)
     staged.release()
@@ -180,8 +180,7 @@ extension RestoreExecutor {
   /// The damaged safety copy holds them; without one they stay beside the database under their new names.
   /// The rename. Where nothing is expected it refuses to replace what has appeared meanwhile.
   private func put(_ staged: StagedImage) throws {
-    let old = try files.status(target)
-    if let model = try old ?? files.status(target.parentPath) { try files.setAttributes(staged.path, of: model) }
+    try setAttributes(of: staged, from: files.status(target) == nil ? nil : target)
     try staged.sync()
     if case .missing = plan.facts.target.state {
       try files.renameNew(staged.path, to: target)
@@ -189,6 +188,11 @@ extension RestoreExecutor {
       try files.rename(staged.path, to: target)
     }
     staged.release()
+  }
+
+  private func setAttributes(of staged: StagedImage, from old: String?) throws {
+    guard let attributes = plan.attributes else { return }
+    warnings += try staged.setAttributes(attributes, from: old)
   }
 
   private func remove(movedAside names: [String]) {

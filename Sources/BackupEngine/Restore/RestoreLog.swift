@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 
 /// The restores into databases, newest last, in `.metadata/restores.json`; what `undo` goes by.
 ///
@@ -41,7 +42,7 @@ struct RestoreLog {
         .failed, "cannot tell what the last restore was: \(path) is damaged",
         hint: "holdfast list shows the safety backups; holdfast restore ID brings one back")
     }
-    return entries.reversed().compactMap { RestoreNote($0) }.filter { $0.target == database }
+    return entries.reversed().compactMap { RestoreNote($0) }.filter { $0.target.isExactly(database) }
   }
 
   private func change(_ patience: LockPatience, _ body: (inout [JSONValue]) -> Void) throws {

@@ -30,7 +30,8 @@ struct RestorePlanner {
     return RestoreFacts(
       point: pointFacts(chain), target: target, freeSpaceTarget: try files.freeSpace(folder),
       freeSpaceRepository: try files.freeSpace(repository.folder),
-      sameFileSystem: try files.status(folder)?.device == files.status(repository.folder)?.device)
+      sameFileSystem: try files.status(folder)?.device == files.status(repository.folder)?.device,
+      ownership: try FileOwnershipFacts(target.path, chain.point, environment))
   }
 
   private func pointFacts(_ chain: PointChain) -> PointFacts {

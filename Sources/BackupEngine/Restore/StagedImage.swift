@@ -23,7 +23,8 @@ final class StagedImage {
     let prefix = ".tmp-holdfast-\(target.lastComponent)"
     try Leftovers.remove(in: target.parentPath, beginning: prefix, environment.files)
     try self.init(
-      point, in: Leftovers.make("\(target.parentPath)/\(prefix)", environment.files), repository: repository,
+      point, in: Leftovers.make("\(target.parentPath)/\(prefix)", environment.files, .createPrivate),
+      repository: repository,
       progress: progress, verify: verify, acceptUnauthenticated: acceptUnauthenticated)
   }
 
@@ -134,6 +135,25 @@ final class StagedImage {
   /// running applications' journal mode otherwise.
   func setJournalVersion(_ version: (UInt8, UInt8)) throws {
     try [version.0, version.1].withUnsafeBytes { try files.write(file, $0, at: 18) }
+  }
+
+  /// Gives the image the attributes that the target is to have.
+  ///
+  /// - Parameter old: the file that it replaces, whose access control list and extended attributes it gets.
+  /// - Returns: what could not be given, in words.
+  func setAttributes(_ wanted: FileAttributes, from old: String?) throws -> [String] {
+    var warnings: [String] = []
+    let given = try files.setAttributes(file, wanted)
+    if given.owner != wanted.owner || given.group != wanted.group {
+      warnings.append(
+        "the restored file belongs to \(given.ownerInWords) and not to \(wanted.ownerInWords): this process may not give it away"
+      )
+    }
+    let refused = try old.map { try files.copyExtendedAttributes(of: $0, to: file) } ?? []
+    if !refused.isEmpty {
+      warnings.append("the restored file lacks attributes that the old one had: \(refused.joined(separator: ", "))")
+    }
+    return warnings
   }
 
   /// Flushes and closes the image, which makes it fit to take the target's place.

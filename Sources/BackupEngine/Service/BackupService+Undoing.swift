@@ -1,5 +1,4 @@
 import BackupPolicy
-import Glibc
 import SQLitePages
 
 extension BackupService {
@@ -67,7 +66,7 @@ extension BackupService {
       let connection = try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
       defer { environment.close(connection) }
       let snapshot = try DatabaseSnapshot(
-        connection, scratchPath: "\(repository.scratchFolder())/.tmp-copy-\(getpid())",
+        connection, scratchPath: repository.scratchCopyPath(),
         patience: Int(environment.busyTimeout))
       defer { snapshot.end() }
       let source = SnapshotSource(snapshot: snapshot)

@@ -36,7 +36,7 @@ struct CheckMemo {
   }
 
   private func save(_ known: [String: String]) {
-    let bytes = JSONValue.object(known.mapValues { .string($0) }).encoded()
+    let bytes = JSONValue.object(JSONObject(known.map { (key: Array($0.utf8), value: .string($1)) })).encoded()
     try? repository.files.replace(path, with: bytes, durable: false)
   }
 
@@ -44,6 +44,8 @@ struct CheckMemo {
     guard let bytes = try? repository.files.contents(path), case .object(let keys) = JSONValue(parsing: bytes) else {
       return [:]
     }
-    return keys.compactMapValues { if case .string(let text) = $0 { text } else { nil } }
+    return keys.keys.reduce(into: [:]) { known, key in
+      if case .string(let text)? = keys[key] { known[key] = text }
+    }
   }
 }

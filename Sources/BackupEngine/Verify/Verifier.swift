@@ -116,7 +116,7 @@ struct Verifier {
   private func checkImage(
     _ point: StoredPoint, _ file: OpenFile, _ chain: PointChain, _ memo: CheckMemo, _ verification: inout Verification
   ) throws {
-    try Leftovers.withFile("\(repository.scratchFolder())/.tmp-verify", files) { staging in
+    try Leftovers.withFile("\(repository.scratchFolder())/.tmp-verify", files, .createPrivate) { staging in
       // Errors inside remove it too; afterwards nothing decrypted is left behind.
       defer { try? files.unlink(staging.path) }
       let target = FileTarget(file: staging, files: files)

@@ -28,9 +28,12 @@ package struct DatabaseShape: Hashable, Sendable {
   package var path: String
   package var pageSize: Int
   package var pageCount: UInt32
+  /// Of its file; nil if they are not known.
+  package var attributes: FileAttributes?
 
-  package init(path: String, pageSize: Int, pageCount: UInt32) {
+  package init(path: String, pageSize: Int, pageCount: UInt32, attributes: FileAttributes? = nil) {
     self.path = path
+    self.attributes = attributes
     self.pageSize = pageSize
     self.pageCount = pageCount
   }

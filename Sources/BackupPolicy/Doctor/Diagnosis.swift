@@ -2,7 +2,8 @@
 package enum Diagnosis {
   package static func findings(_ facts: ExaminationFacts) -> [Finding] {
     [
-      database(facts), sideFiles(facts), otherNames(facts), journalMode(facts), repository(facts), privacy(facts),
+      database(facts), sideFiles(facts), otherNames(facts), journalMode(facts), repository(facts), lockedFiles(facts),
+      privacy(facts),
       disk(facts), space(facts), fileSystems(facts), key(facts), watching(facts), openFiles(facts), sqlite(facts),
       clock(facts), container(facts),
       agent(facts), drills(facts),

@@ -63,6 +63,20 @@ package struct ExaminationFacts: Hashable, Sendable {
     }
   }
 
+  /// Files that belong to another user than the folder that they are in, and that its owner cannot read.
+  package struct LockedFiles: Hashable, Sendable {
+    package var count: Int
+    /// One of them, and whom it belongs to.
+    package var path: String
+    package var owner: UInt32
+
+    package init(count: Int, path: String, owner: UInt32) {
+      self.count = count
+      self.path = path
+      self.owner = owner
+    }
+  }
+
   package enum Key: Hashable, Sendable {
     /// No point is encrypted yet; `given` says whether a password or key is.
     case unproved(given: Bool)
@@ -75,6 +89,8 @@ package struct ExaminationFacts: Hashable, Sendable {
   /// `-wal` and `-shm`, where they exist.
   package var sideFiles: [Place] = []
   package var repository: Place
+  /// Files in the repository that its owner cannot read.
+  package var lockedFiles: LockedFiles?
   package var user: UInt32
   /// `wal`, `delete`, …; nil where the database does not open.
   package var journalMode: String?

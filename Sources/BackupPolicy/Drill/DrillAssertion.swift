@@ -20,7 +20,7 @@ package struct DrillAssertion: Hashable, Sendable {
 
   /// Whether an answer is the expected one. Line ends and spaces around it do not count: a person wrote it into a file.
   package func isMet(by answer: String) -> Bool {
-    Self.trimmed(answer) == Self.trimmed(expect)
+    Self.trimmed(answer).utf8.elementsEqual(Self.trimmed(expect).utf8)
   }
 
   private static func trimmed(_ text: String) -> Substring {

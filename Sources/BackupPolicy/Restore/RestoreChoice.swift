@@ -1,8 +1,10 @@
+import Names
+
 extension RestorePolicy {
   /// Whether the point may be restored at all.
   static func checkPoint(_ request: RestoreRequest, _ facts: RestoreFacts) throws(RestoreRefusal) {
     let point = facts.point
-    guard request.pointID == point.id, request.target.path == facts.target.path else {
+    guard request.pointID == point.id, request.target.path.isExactly(facts.target.path) else {
       throw RestoreRefusal(
         .factsChanged,
         "restore of \(request.pointID) to \(request.target.path): the facts at hand are of another point or file",

@@ -8,10 +8,13 @@ package struct RestoreFacts: Hashable, Sendable {
   package var freeSpaceRepository: Int64
   /// Whether target and repository share one file system, and so one free space.
   package var sameFileSystem: Bool
+  package var ownership: FileOwnershipFacts
 
   package init(
-    point: PointFacts, target: TargetFacts, freeSpaceTarget: Int64, freeSpaceRepository: Int64, sameFileSystem: Bool
+    point: PointFacts, target: TargetFacts, freeSpaceTarget: Int64, freeSpaceRepository: Int64, sameFileSystem: Bool,
+    ownership: FileOwnershipFacts
   ) {
+    self.ownership = ownership
     self.point = point
     self.target = target
     self.freeSpaceTarget = freeSpaceTarget

@@ -40,6 +40,8 @@ public struct RestorePlan: Hashable, Sendable {
   public package(set) var steps: [RestoreStep]
   /// Sentences for people; lower case, no full stop.
   public package(set) var warnings: [String]
+  /// Whom the file is going to belong to, and who may use it; nil if the database's own file stays.
+  public package(set) var attributes: FileAttributes?
   /// What was asked for, and the facts the plan was made from.
   package let request: RestoreRequest
   package let facts: RestoreFacts

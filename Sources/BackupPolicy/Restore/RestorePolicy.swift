@@ -65,9 +65,11 @@ package enum RestorePolicy {
   ) throws(RestoreRefusal) -> RestorePlan {
     let outline = RestoreOutline(request: request, facts: facts, install: install)
     try outline.space.check(facts)
+    let ownership = install == .live ? nil : try RestoredOwnership(install, facts.target.path, facts.ownership)
     return RestorePlan(
-      install: install, steps: outline.steps, warnings: outline.warnings(provisional: provisional), request: request,
-      facts: facts)
+      install: install, steps: outline.steps,
+      warnings: outline.warnings(provisional: provisional) + (ownership?.warnings ?? []),
+      attributes: ownership?.attributes, request: request, facts: facts)
   }
 }
 

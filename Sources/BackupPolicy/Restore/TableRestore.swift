@@ -1,12 +1,14 @@
+import Names
+
 /// Some tables of a point that are to be copied into another database.
 package struct TableRestoreRequest: Hashable, Sendable {
   package var pointID: PointID
   /// As a person wrote them.
-  package var tables: [String]
+  package var tables: [Identifier]
   /// The file to copy them into: made where it is missing.
   package var target: String
 
-  package init(pointID: PointID, tables: [String], target: String) {
+  package init(pointID: PointID, tables: [Identifier], target: String) {
     self.pointID = pointID
     self.tables = tables
     self.target = target
@@ -20,13 +22,13 @@ package struct SchemaEntry: Hashable, Sendable {
   }
 
   package var kind: Kind
-  package var name: String
+  package var name: Identifier
   /// The table that it belongs to.
-  package var table: String
+  package var table: Identifier
   /// The tables that a table's foreign keys refer to.
-  package var refersTo: [String]
+  package var refersTo: [Identifier]
 
-  package init(kind: Kind, name: String, table: String, refersTo: [String] = []) {
+  package init(kind: Kind, name: Identifier, table: Identifier, refersTo: [Identifier] = []) {
     self.kind = kind
     self.name = name
     self.table = table
@@ -53,9 +55,9 @@ package struct TableRestoreFacts: Hashable, Sendable {
 /// Which tables are copied with what, and into what.
 package struct TableRestorePlan: Hashable, Sendable {
   package struct Table: Hashable, Sendable {
-    package var name: String
-    package var indexes: [String]
-    package var triggers: [String]
+    package var name: Identifier
+    package var indexes: [Identifier]
+    package var triggers: [Identifier]
   }
 
   package var request: TableRestoreRequest
@@ -98,9 +100,9 @@ package enum TableRestorePolicy {
   }
 
   private static func table(
-    _ name: String, _ source: [SchemaEntry], _ request: TableRestoreRequest
+    _ name: Identifier, _ source: [SchemaEntry], _ request: TableRestoreRequest
   ) throws(RestoreRefusal) -> SchemaEntry {
-    let named = source.first { $0.kind != .index && $0.kind != .trigger && $0.name.lowercased() == name.lowercased() }
+    let named = source.first { $0.kind != .index && $0.kind != .trigger && $0.name == name }
     let whole = "holdfast restore \(request.pointID) --to PATH restores the whole database to another file"
     switch named?.kind {
     case .table: return named!
@@ -116,8 +118,8 @@ package enum TableRestorePolicy {
   }
 
   private static func parts(of table: SchemaEntry, _ source: [SchemaEntry]) -> TableRestorePlan.Table {
-    func names(_ kind: SchemaEntry.Kind) -> [String] {
-      source.filter { $0.kind == kind && $0.table.lowercased() == table.name.lowercased() }.map(\.name)
+    func names(_ kind: SchemaEntry.Kind) -> [Identifier] {
+      source.filter { $0.kind == kind && $0.table == table.name }.map(\.name)
     }
     return TableRestorePlan.Table(name: table.name, indexes: names(.index), triggers: names(.trigger))
   }
@@ -126,12 +128,12 @@ package enum TableRestorePolicy {
     _ tables: [TableRestorePlan.Table], _ target: [SchemaEntry], _ request: TableRestoreRequest
   ) throws(RestoreRefusal) {
     // SQLite has one space of names for tables, indexes and views, and one for triggers.
-    let triggers = Set(target.filter { $0.kind == .trigger }.map { $0.name.lowercased() })
-    let others = Set(target.filter { $0.kind != .trigger }.map { $0.name.lowercased() })
+    let triggers = Set(target.filter { $0.kind == .trigger }.map(\.name))
+    let others = Set(target.filter { $0.kind != .trigger }.map(\.name))
     for table in tables {
       let taken =
-        ([table.name] + table.indexes).first { others.contains($0.lowercased()) }
-        ?? table.triggers.first { triggers.contains($0.lowercased()) }
+        ([table.name] + table.indexes).first { others.contains($0) }
+        ?? table.triggers.first { triggers.contains($0) }
       guard let taken else { continue }
       throw RestoreRefusal(
         .refused, "\(request.target) has something called \(taken) already, and nothing is overwritten",
@@ -140,9 +142,9 @@ package enum TableRestorePolicy {
   }
 
   private static func warnings(_ tables: [SchemaEntry], _ facts: TableRestoreFacts) -> [String] {
-    let present = Set((tables + (facts.target ?? []).filter { $0.kind == .table }).map { $0.name.lowercased() })
+    let present = Set((tables + (facts.target ?? []).filter { $0.kind == .table }).map(\.name))
     return tables.flatMap { table in
-      table.refersTo.filter { !present.contains($0.lowercased()) }.map {
+      table.refersTo.filter { !present.contains($0) }.map {
         "\(table.name) refers to \($0), which the target does not have"
       }
     }

@@ -15,6 +15,13 @@ uint32_t cshims_file_system_type(const char *path);
 /// Whether a time server keeps the kernel's clock: 1 or 0, or -1 where the kernel does not say.
 int cshims_clock_is_kept(void);
 
+/// The names of a path's extended attributes, each with a NUL behind it (listxattr). Returns their bytes, or -1 with errno.
+ssize_t cshims_list_attributes(const char *path, char *names, size_t size);
+/// An extended attribute's value (getxattr). Returns its bytes, or -1 with errno.
+ssize_t cshims_get_attribute(const char *path, const char *name, void *value, size_t size);
+/// Gives an open file an extended attribute (fsetxattr). Returns 0, or -1 with errno.
+int cshims_set_attribute(int fd, const char *name, const void *value, size_t size);
+
 /// Keeps this process out of core dumps and out of reach of other processes' ptrace (PR_SET_DUMPABLE 0).
 int cshims_forbid_core_dumps(void);
 

@@ -1,3 +1,4 @@
+import Names
 import Synchronization
 
 /// Counts the rows of tables from the pages that pass by anyway, in any order, without reading anything twice.
@@ -74,9 +75,9 @@ package final class RowCensus: Sendable {
   }
 
   /// Rows of each table, by the root pages that the schema names; a table whose b-tree does not hold together is left out.
-  package func counts(_ roots: [String: UInt32]) -> [String: Int64] {
+  package func counts(_ roots: [Identifier: UInt32]) -> [Identifier: Int64] {
     state.withLock { state in
-      var result: [String: Int64] = [:]
+      var result: [Identifier: Int64] = [:]
       for (table, root) in roots { result[table] = count(root, &state) }
       return result
     }
@@ -109,16 +110,11 @@ package final class RowCensus: Sendable {
 
 extension DatabaseConnection {
   /// The root pages of ordinary tables, by name: what ``RowCensus`` counts from.
-  package func tableRoots() throws(DatabaseError) -> [String: UInt32] {
+  package func tableRoots() throws(DatabaseError) -> [Identifier: UInt32] {
     let names = Set(try ordinaryTables())
-    var roots: [String: UInt32] = [:]
-    for row in try rows("SELECT name, rootpage FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0") {
-      if case .text(let name) = row[0], case .integer(let root) = row[1], names.contains(name),
-        let page = UInt32(exactly: root)
-      {
-        roots[name] = page
-      }
+    let roots = try read("SELECT name, rootpage FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0") { row in
+      row.name(0).flatMap { name in row.integer(1).flatMap { UInt32(exactly: $0) }.map { (name, $0) } }
     }
-    return roots
+    return Dictionary(roots.filter { names.contains($0.0) }, uniquingKeysWith: { first, _ in first })
   }
 }

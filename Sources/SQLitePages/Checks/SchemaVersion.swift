@@ -1,3 +1,5 @@
+import Names
+
 /// Where a migration tool keeps the version of the schema.
 private struct MigrationTable {
   let table: String
@@ -39,7 +41,7 @@ extension DatabaseConnection {
   /// `milliseconds` makes a tool count as absent, and the text is cut at 200 characters.
   package func schemaVersion(within milliseconds: Int = 1000) throws(DatabaseError) -> String {
     let tables = Set(try ordinaryTables())
-    let tools = migrationTables.filter { tables.contains($0.table) }
+    let tools = migrationTables.filter { tables.contains(Identifier($0.table)) }
     // A limit costs a thread, and the pragma alone needs none.
     if !tools.isEmpty { limitTime(milliseconds: milliseconds) }
     defer { limitTime(milliseconds: nil) }

@@ -43,7 +43,7 @@ extension DatabaseConnection {
     return try rows(of: compiled, limit: limit)
   }
 
-  private func compiled(_ statement: StandingStatement) throws(DatabaseError) -> OpaquePointer? {
+  func compiled(_ statement: StandingStatement) throws(DatabaseError) -> OpaquePointer? {
     if let known = standing[statement] { return known }
     var compiled: OpaquePointer?
     let result = sqlite3_prepare_v3(

@@ -1,3 +1,5 @@
+import Names
+
 /// Finds at which rowids two databases may differ, from the numbers of the pages that differ between them.
 ///
 /// A row lies in a leaf of its table, and a leaf that did not change, and still hangs in its table's tree, holds the same rows. So
@@ -10,7 +12,7 @@ struct ChangedRanges {
   private let left: TreeSide
   private let right: TreeSide
   private let changed: [UInt32]
-  private var ranges: [String: [ClosedRange<Int64>]] = [:]
+  private var ranges: [Identifier: [ClosedRange<Int64>]] = [:]
   /// A page of an index, or of a table without rowids, is among the changed.
   private(set) var touchesIndexes = false
 
@@ -22,7 +24,7 @@ struct ChangedRanges {
   }
 
   /// - Throws: ``Undecided``, and what reading pages throws.
-  mutating func find() throws -> [String: [ClosedRange<Int64>]] {
+  mutating func find() throws -> [Identifier: [ClosedRange<Int64>]] {
     let (before, after) = (try claims(left), try claims(right))
     for (side, own, other, others) in [(left, before, right, after), (right, after, left, before)] {
       for (number, claim) in own {
@@ -123,7 +125,7 @@ extension RangesByTable {
       var search = ChangedRanges(
         try TreeSide(before.1, roots: old.rowidRoots), try TreeSide(after.1, roots: new.rowidRoots), changed: changed)
       let ranges = try search.find()
-      var unknown: Set<String> = []
+      var unknown: Set<Identifier> = []
       for (name, table) in new.tables {
         let moved = old.tables[name] != table
         if moved || table.isWithoutRowid && search.touchesIndexes { unknown.insert(name) }
@@ -141,25 +143,28 @@ private struct TableRoots {
     var root: UInt32
     var isWithoutRowid: Bool
     /// Another definition reads the same bytes in another way.
-    var sql: String
+    var sql: SQLText
   }
 
-  var tables: [String: Table] = [:]
+  var tables: [Identifier: Table] = [:]
   /// Of every table with rowids, the schema itself included.
-  var rowidRoots: [String: UInt32] = ["sqlite_schema": 1]
+  var rowidRoots: [Identifier: UInt32] = ["sqlite_schema": 1]
 
   init(_ connection: DatabaseConnection) throws {
-    let rows = try connection.rows(
+    let rows = try connection.read(
       """
       SELECT s.name, s.rootpage, coalesce(l.wr, 0), coalesce(s.sql, '') FROM main.sqlite_schema AS s
       LEFT JOIN pragma_table_list AS l ON l.name = s.name AND l.schema = 'main' WHERE s.type = 'table' AND s.rootpage > 0
-      """)
-    for row in rows {
-      guard case .text(let name) = row[0], case .integer(let root) = row[1], case .integer(let wr) = row[2],
-        case .text(let sql) = row[3], let page = UInt32(exactly: root)
-      else { continue }
-      tables[name] = Table(root: page, isWithoutRowid: wr != 0, sql: sql)
-      if wr == 0 { rowidRoots[name] = page }
+      """
+    ) { row -> (Identifier, Table)? in
+      guard let name = row.name(0), let root = row.integer(1).flatMap({ UInt32(exactly: $0) }),
+        let withoutRowid = row.integer(2), let sql = row.sql(3)
+      else { return nil }
+      return (name, Table(root: root, isWithoutRowid: withoutRowid != 0, sql: sql))
+    }
+    for (name, table) in rows {
+      tables[name] = table
+      if !table.isWithoutRowid { rowidRoots[name] = table.root }
     }
   }
 }

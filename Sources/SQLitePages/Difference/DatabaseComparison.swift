@@ -1,3 +1,5 @@
+import Names
+
 /// How two databases differ: rows of each table, and the schema.
 package struct DatabaseDifference: Sendable {
   /// The tables whose rows differ, or that could not be compared, by name.
@@ -13,7 +15,7 @@ package struct DatabaseComparison {
   let right: DatabaseConnection
   let limit: Int
   /// Names of tables; nil for all.
-  let only: Set<String>?
+  let only: Set<Identifier>?
   let check: () throws -> Void
 
   /// - Parameters:
@@ -21,7 +23,7 @@ package struct DatabaseComparison {
   ///   - limit: rows to keep of each table.
   ///   - check: called now and then; what it throws ends the comparison.
   package init(
-    _ left: DatabaseConnection, _ right: DatabaseConnection, only: [String] = [], limit: Int,
+    _ left: DatabaseConnection, _ right: DatabaseConnection, only: [Identifier] = [], limit: Int,
     check: @escaping () throws -> Void = {}
   ) {
     self.left = left
@@ -51,19 +53,19 @@ package struct DatabaseComparison {
   }
 
   /// Every table that either has; for checks of names.
-  package func tableNames() throws -> Set<String> { Set(tables(try left.schema()) + tables(try right.schema())) }
+  package func tableNames() throws -> Set<Identifier> { Set(tables(try left.schema()) + tables(try right.schema())) }
 
   private func isWanted(_ object: SchemaObject) -> Bool {
     !object.isInternal && (only?.contains(object.table) ?? true)
   }
 
   /// Tables with rows of their own. The rows of a virtual table are those of its shadow tables, which are among them.
-  private func tables(_ schema: [SchemaObject]) -> [String] {
+  private func tables(_ schema: [SchemaObject]) -> [Identifier] {
     schema.filter { $0.type == "table" && !$0.isInternal && !$0.isVirtualTable }.map(\.name)
   }
 
   private func compare(
-    _ name: String, _ old: Bool, _ new: Bool, _ comparison: TableComparison, _ ranges: RangesByTable?
+    _ name: Identifier, _ old: Bool, _ new: Bool, _ comparison: TableComparison, _ ranges: RangesByTable?
   ) throws -> TableDifference {
     // Nothing of it differs, so there is nothing to look up.
     if old, new, ranges?.ranges(of: name)?.isEmpty == true { return TableDifference(name: name) }
@@ -93,16 +95,16 @@ package struct DatabaseComparison {
 
 /// At which rowids tables may differ.
 package struct RangesByTable: Sendable {
-  private let known: [String: [ClosedRange<Int64>]]
+  private let known: [Identifier: [ClosedRange<Int64>]]
   /// Tables of which nothing is known.
-  private let unknown: Set<String>
+  private let unknown: Set<Identifier>
 
   /// - Parameters:
   ///   - known: ascending, without overlaps; a table that is not named, nor unknown, does not differ.
-  package init(known: [String: [ClosedRange<Int64>]], unknown: Set<String>) {
+  package init(known: [Identifier: [ClosedRange<Int64>]], unknown: Set<Identifier>) {
     self.known = known
     self.unknown = unknown
   }
 
-  func ranges(of table: String) -> [ClosedRange<Int64>]? { unknown.contains(table) ? nil : known[table] ?? [] }
+  func ranges(of table: Identifier) -> [ClosedRange<Int64>]? { unknown.contains(table) ? nil : known[table] ?? [] }
 }

@@ -1,4 +1,5 @@
 import CSQLite
+import Names
 
 /// The rows of a table in the order of their keys, one at a time.
 ///
@@ -18,7 +19,7 @@ final class RowCursor {
   ///   - columns: to compare and to read; the key is read beside them.
   ///   - ranges: whether only the rows whose rowids lie in the ``RowidRanges`` of the connection are wanted.
   init(
-    _ shape: TableShape, columns: [String], in connection: DatabaseConnection, encoding: TextEncoding,
+    _ shape: TableShape, columns: [Identifier], in connection: DatabaseConnection, encoding: TextEncoding,
     onlyRanges ranges: Bool
   ) throws(DatabaseError) {
     self.connection = connection
@@ -26,27 +27,24 @@ final class RowCursor {
     hasTieBreak = !shape.keyIsRowid && shape.rowid != nil
     keyCount = Int32(shape.key.count)
     columnCount = Int32(columns.count)
-    var statement: OpaquePointer?
-    let sql = Self.sql(shape, columns, ranges)
-    let result = sqlite3_prepare_v2(connection.handle, sql, -1, &statement, nil)
-    self.statement = statement
-    guard result == SQLITE_OK else { throw connection.failure(result) }
+    statement = try connection.prepare(Self.sql(shape, columns, ranges))
     try advance()
   }
 
   deinit { sqlite3_finalize(statement) }
 
-  private static func sql(_ shape: TableShape, _ columns: [String], _ ranges: Bool) -> String {
-    let key = shape.key.map { "t.\(quotedName($0))" }
-    let tie = shape.keyIsRowid ? [] : shape.rowid.map { ["t.\($0)"] } ?? []
-    let wanted = key + columns.map { "t.\(quotedName($0))" } + tie
+  private static func sql(_ shape: TableShape, _ columns: [Identifier], _ ranges: Bool) -> SQLText {
+    func column(_ name: Identifier) -> SQLText { "t.\(name)" }
+    let key = shape.key.map(column)
+    let tie = shape.keyIsRowid ? [] : shape.rowid.map { [column($0)] } ?? []
+    let wanted = key + columns.map(column) + tie
     let order = shape.keyIsRowid ? key : key.map { "\($0) COLLATE BINARY" } + tie
-    let table = "main.\(quotedName(shape.name)) AS t"
-    let source =
+    let table: SQLText = "main.\(shape.name) AS t"
+    let source: SQLText =
       ranges
-      ? "temp.\(RowidRanges.table) AS r CROSS JOIN \(table) ON t.\(shape.rowid ?? "rowid") BETWEEN r.first AND r.last"
+      ? "temp.\(RowidRanges.table) AS r CROSS JOIN \(table) ON \(column(shape.rowid ?? "rowid")) BETWEEN r.first AND r.last"
       : table
-    return "SELECT \(wanted.joined(separator: ", ")) FROM \(source) ORDER BY \(order.joined(separator: ", "))"
+    return "SELECT \(wanted.listed()) FROM \(source) ORDER BY \(order.listed())"
   }
 
   func advance() throws(DatabaseError) {
@@ -77,16 +75,24 @@ final class RowCursor {
   func hasSameValues(_ other: RowCursor) -> Bool {
     (keyCount..<keyCount + columnCount).allSatisfy { CellComparison.isSame(statement, other.statement, $0) }
   }
+
+  /// - Parameter column: among ``values``, from 0.
+  func hasSameValue(_ other: RowCursor, in column: Int) -> Bool {
+    CellComparison.isSame(statement, other.statement, keyCount + Int32(column))
+  }
 }
 
 /// Which rows of a rowid table may differ, for a join: a temporary table of the connection's.
 enum RowidRanges {
-  static let table = "holdfast_ranges"
+  static let table: Identifier = "holdfast_ranges"
 
   static func store(_ ranges: [ClosedRange<Int64>], in connection: DatabaseConnection) throws(DatabaseError) {
     try connection.execute(
-      "PRAGMA temp_store = MEMORY; CREATE TEMP TABLE IF NOT EXISTS \(table)(first INTEGER, last INTEGER); DELETE FROM temp.\(table)"
-    )
+      """
+      PRAGMA temp_store = MEMORY;
+      CREATE TEMP TABLE IF NOT EXISTS \(table)(first INTEGER, last INTEGER);
+      DELETE FROM temp.\(table)
+      """)
     for range in ranges {
       try connection.execute("INSERT INTO temp.\(table) VALUES (\(range.lowerBound), \(range.upperBound))")
     }

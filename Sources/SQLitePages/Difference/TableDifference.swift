@@ -1,17 +1,19 @@
+import Names
+
 /// How the rows of a table differ between two databases.
 package struct TableDifference: Sendable {
-  package var name: String
+  package var name: Identifier
   package var added: Int64 = 0
   package var removed: Int64 = 0
   package var changed: Int64 = 0
   /// The first of them, as many as were asked for, in the order of their keys.
   package var rows: [RowDifference] = []
   /// The columns of the key; `rowid` where no primary key is declared.
-  package var key: [String] = []
+  package var key: [Identifier] = []
   /// Why the table was not compared, in words.
   package var skipped: String?
 
-  package init(name: String) { self.name = name }
+  package init(name: Identifier) { self.name = name }
 
   package var isEmpty: Bool { added == 0 && removed == 0 && changed == 0 && skipped == nil }
 
@@ -28,7 +30,7 @@ package struct RowDifference: Hashable, Sendable {
   package var after: [Cell]?
 
   package struct Cell: Hashable, Sendable {
-    package var column: String
+    package var column: Identifier
     package var value: DatabaseValue
   }
 }
@@ -66,13 +68,13 @@ struct TableComparison {
   }
 
   private func cursor(
-    _ shape: TableShape, _ connection: DatabaseConnection, _ columns: [String], _ ranges: Bool = false
+    _ shape: TableShape, _ connection: DatabaseConnection, _ columns: [Identifier], _ ranges: Bool = false
   ) throws -> RowCursor {
     try RowCursor(shape, columns: columns, in: connection, encoding: encoding, onlyRanges: ranges)
   }
 
   private func merge(
-    _ left: RowCursor?, _ right: RowCursor?, _ columns: [String], _ difference: inout TableDifference
+    _ left: RowCursor?, _ right: RowCursor?, _ columns: [Identifier], _ difference: inout TableDifference
   ) throws {
     var steps = 0
     while true {
@@ -85,7 +87,7 @@ struct TableComparison {
   }
 
   private func step(
-    _ before: RowCursor?, _ after: RowCursor?, _ columns: [String], _ difference: inout TableDifference
+    _ before: RowCursor?, _ after: RowCursor?, _ columns: [Identifier], _ difference: inout TableDifference
   ) throws {
     func cells(_ row: RowCursor) -> [RowDifference.Cell] {
       zip(columns, row.values).map { RowDifference.Cell(column: $0, value: $1) }
@@ -106,7 +108,7 @@ struct TableComparison {
     if !before.hasSameValues(after) {
       difference.changed += 1
       if difference.rows.count < limit {
-        difference.rows.append(Self.changed(before, after, cells(before), cells(after)))
+        difference.rows.append(Self.changed(before, after, zip(cells(before), cells(after))))
       }
     }
     try before.advance()
@@ -114,9 +116,10 @@ struct TableComparison {
   }
 
   private static func changed(
-    _ before: RowCursor, _ after: RowCursor, _ old: [RowDifference.Cell], _ new: [RowDifference.Cell]
+    _ before: RowCursor, _ after: RowCursor, _ cells: Zip2Sequence<[RowDifference.Cell], [RowDifference.Cell]>
   ) -> RowDifference {
-    let pairs = zip(old, new).filter { $0.0 != $0.1 }
+    // By the bytes that SQLite holds, which a text here need not have all of.
+    let pairs = cells.enumerated().filter { !before.hasSameValue(after, in: $0.offset) }.map(\.element)
     return RowDifference(key: after.key, before: pairs.map(\.0), after: pairs.map(\.1))
   }
 }

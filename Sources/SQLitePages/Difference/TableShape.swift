@@ -1,26 +1,28 @@
+import Names
+
 /// What to know of a table to read its rows in the order of their keys.
 package struct TableShape: Hashable, Sendable {
-  package let name: String
+  package let name: Identifier
   /// Every column that holds or computes a value, in the table's order.
-  package let columns: [String]
+  package let columns: [Identifier]
   /// Those that can be written: no generated ones.
-  package let storedColumns: [String]
+  package let storedColumns: [Identifier]
   /// By which rows are told apart: the declared primary key, or the rowid's name where there is none.
-  package let key: [String]
+  package let key: [Identifier]
   /// What the rowid can be called; nil for `WITHOUT ROWID` tables, and where columns have taken all of its names.
-  package let rowid: String?
+  package let rowid: Identifier?
   /// The key is the rowid, under its own name or as `INTEGER PRIMARY KEY`.
   package let keyIsRowid: Bool
   package let isWithoutRowid: Bool
 
   /// - Parameter name: of an ordinary table.
   /// - Throws: ``DatabaseError``: `.other` where the rows cannot be told apart.
-  package init(_ name: String, in connection: DatabaseConnection) throws(DatabaseError) {
+  package init(_ name: Identifier, in connection: DatabaseConnection) throws(DatabaseError) {
     let columns = try Self.columns(name, connection)
     let declared = columns.filter { $0.keyPosition > 0 }.sorted { $0.keyPosition < $1.keyPosition }
     let primary = try Self.primaryIndex(name, connection)
-    let names = Set(columns.map { $0.name.lowercased() })
-    let free = ["rowid", "_rowid_", "oid"].first { !names.contains($0) }
+    let names = Set(columns.map(\.name))
+    let free = (["rowid", "_rowid_", "oid"] as [Identifier]).first { !names.contains($0) }
     self.name = name
     self.columns = columns.map(\.name)
     storedColumns = columns.filter { $0.hidden == 0 }.map(\.name)
@@ -41,30 +43,31 @@ package struct TableShape: Hashable, Sendable {
   }
 
   private struct Column {
-    var name: String
+    var name: Identifier
     var keyPosition: Int64
     var hidden: Int64
   }
 
-  private static func columns(_ name: String, _ connection: DatabaseConnection) throws(DatabaseError) -> [Column] {
-    try connection.rows("SELECT name, pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid", bind: [name])
-      .compactMap { row in
-        guard case .text(let name) = row[0], case .integer(let key) = row[1], case .integer(let hidden) = row[2],
-          hidden != 1
-        else { return nil }
-        return Column(name: name, keyPosition: key, hidden: hidden)
+  private static func columns(_ name: Identifier, _ connection: DatabaseConnection) throws(DatabaseError) -> [Column] {
+    try connection.read("SELECT name, pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid", bind: [name]) { row in
+      guard let name = row.name(0), let key = row.integer(1), let hidden = row.integer(2), hidden != 1 else {
+        return nil
       }
+      return Column(name: name, keyPosition: key, hidden: hidden)
+    }
   }
 
-  private static func primaryIndex(_ name: String, _ connection: DatabaseConnection) throws(DatabaseError) -> String? {
-    let rows = try connection.rows("SELECT name FROM pragma_index_list(?) WHERE origin = 'pk'", bind: [name])
-    if case .text(let index)? = rows.first?.first { return index }
-    return nil
+  private static func primaryIndex(_ name: Identifier, _ connection: DatabaseConnection) throws(DatabaseError)
+    -> Identifier?
+  {
+    try connection.read("SELECT name FROM pragma_index_list(?) WHERE origin = 'pk'", bind: [name]) { $0.name(0) }.first
   }
 
-  private static func isWithoutRowid(_ name: String, _ connection: DatabaseConnection) throws(DatabaseError) -> Bool {
-    let rows = try connection.rows(
-      "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", bind: [name])
-    return rows.first?.first == .integer(1)
+  private static func isWithoutRowid(_ name: Identifier, _ connection: DatabaseConnection) throws(DatabaseError) -> Bool
+  {
+    let flags = try connection.read("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", bind: [name]) {
+      $0.integer(0)
+    }
+    return flags.first == 1
   }
 }

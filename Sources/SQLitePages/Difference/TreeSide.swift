@@ -1,8 +1,10 @@
+import Names
+
 /// One of two databases whose changed pages are looked at: whose they are, and what hangs below them.
 final class TreeSide {
   /// A page of a table: between which keys everything below it lies.
   struct Claim {
-    var table: String
+    var table: Identifier
     /// Exclusive; nil for no bound.
     var after: Int64?
     /// Inclusive; nil for no bound.
@@ -11,12 +13,12 @@ final class TreeSide {
 
   let pages: any DatabasePages
   /// Root pages of tables that have rowids, SQLite's own among them.
-  let roots: [String: UInt32]
+  let roots: [Identifier: UInt32]
   let free: Set<UInt32>
   private let usable: Int
   private let isAutoVacuum: Bool
   private var known: [UInt32: BTreePage] = [:]
-  private var lastTable: String?
+  private var lastTable: Identifier?
 
   /// More free pages than this are not looked at: reading their list would be work for itself.
   private static let mostFreePages = 200_000
@@ -25,7 +27,7 @@ final class TreeSide {
   private static let deepest = 40
 
   /// - Throws: ``Undecided`` where the database is of a kind that cannot be told apart by its pages.
-  init(_ pages: any DatabasePages, roots: [String: UInt32]) throws {
+  init(_ pages: any DatabasePages, roots: [Identifier: UInt32]) throws {
     guard pages.pageCount > 0, pages.pageCount < Self.mostPages else { throw Undecided.shape }
     let first = try pages.bytes(ofPage: 1)
     self.pages = pages
@@ -90,7 +92,7 @@ final class TreeSide {
     return nil
   }
 
-  private func descend(_ table: String, to wanted: UInt32, _ key: Int64) throws -> Claim? {
+  private func descend(_ table: Identifier, to wanted: UInt32, _ key: Int64) throws -> Claim? {
     guard var number = roots[table] else { return nil }
     var claim = Claim(table: table)
     for _ in 0..<Self.deepest {

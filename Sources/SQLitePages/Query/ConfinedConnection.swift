@@ -1,4 +1,5 @@
 import CSQLite
+import Names
 import Synchronization
 
 /// A connection to a private file for statements that somebody else wrote: they read that one file, and do nothing else.
@@ -139,12 +140,12 @@ package final class ConfinedConnection: Sendable {
   /// Virtual tables declare themselves, and compile statements that write (R*Tree does), when they are first used, though none of
   /// those is run. So each is made ready before the authorizer listens; one whose module is not here will say so when it is asked.
   private static func connectVirtualTables(_ connection: DatabaseConnection) {
-    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND coalesce(rootpage, 0) = 0"
-    let declared: [String] = ((try? connection.rows(sql)) ?? []).compactMap { row in
-      if case .text(let name)? = row.first { "main.\(quotedName(name))" } else { nil }
+    let sql: SQLText = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND coalesce(rootpage, 0) = 0"
+    let declared = (try? connection.read(sql) { $0.name(0) })?.map { "main.\($0)" as SQLText } ?? []
+    let builtIn = ["json_each", "json_tree"] + ReadingAuthorizer.pragmas.sorted().map { "pragma_\($0)" }
+    for table in declared + builtIn.map({ "\(Identifier($0))" }) {
+      _ = try? connection.read("SELECT 1 FROM \(table) LIMIT 0") { $0.integer(0) }
     }
-    let builtIn = ["json_each", "json_tree"] + ReadingAuthorizer.pragmas.map { "pragma_\($0)" }
-    for table in declared + builtIn { _ = try? connection.rows("SELECT 1 FROM \(table) LIMIT 0") }
   }
 }
 
@@ -152,9 +153,4 @@ private final class StopFlag: Sendable {
   private let value = Atomic(false)
   var isSet: Bool { value.load(ordering: .relaxed) }
   func set() { value.store(true, ordering: .relaxed) }
-}
-
-/// A name as SQL writes it, whatever is in it.
-package func quotedName(_ name: String) -> String {
-  "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
 }

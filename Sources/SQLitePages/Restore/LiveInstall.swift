@@ -31,7 +31,9 @@ package enum LiveInstall {
     let before = try target.integer("PRAGMA data_version")
     var copy = try PageCopy(from: source, into: target)
     try copy.run(
-      patience: Int(busyTimeout), whenLocked: { try whenLocked(LockedTarget(connection: target)) }, progress: progress)
+      patience: Int(busyTimeout),
+      whenLocked: { try whenLocked(LockedTarget(connection: target, scratchPath: image + ".scratch-live")) },
+      progress: progress)
     // The content is installed: a comparison that cannot be made is no failure of it.
     return (try? compare(source, target, dataVersion: before)) ?? .changedSince
   }

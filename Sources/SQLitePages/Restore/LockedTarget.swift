@@ -5,8 +5,12 @@ package struct LockedTarget {
   /// Whether readers can still open it: in WAL mode they can, beside a writer's lock of a rollback journal they cannot.
   package let allowsReaders: Bool
 
-  init(connection: DatabaseConnection) {
+  private let scratchPath: String?
+
+  /// - Parameter scratchPath: see ``DatabaseSnapshot``; nil if no state of a write-ahead log is going to be compared.
+  init(connection: DatabaseConnection, scratchPath: String? = nil) {
     self.connection = connection
+    self.scratchPath = scratchPath
     allowsReaders = SQLiteFile.database(of: connection.handle)?.hasWALFormat ?? false
   }
 
@@ -14,10 +18,10 @@ package struct LockedTarget {
   package func isUnchanged(since position: SnapshotPosition) throws -> Bool {
     guard DatabaseFiles(resolvedPath: connection.resolvedPath).database == position.database else { return false }
     guard let wal = position.wal else { return changeCounter == position.changeCounter && !allowsReaders }
-    guard allowsReaders else { return false }
+    guard allowsReaders, let scratchPath else { return false }
     let observer = try DatabaseConnection(path: connection.path, access: .observer, busyTimeout: connection.busyTimeout)
     defer { observer.close() }
-    let snapshot = try DatabaseSnapshot(observer, scratchPath: connection.resolvedPath + ".scratch")
+    let snapshot = try DatabaseSnapshot(observer, scratchPath: scratchPath)
     defer { snapshot.end() }
     guard let now = snapshot.position.wal else { return false }
     // An empty WAL says nothing: a session that opened, committed and closed leaves all of it as it was, but not the file.

@@ -27,13 +27,13 @@ package final class DatabaseSnapshot: @unchecked Sendable {
   /// Begins a read transaction on `connection` and finds out which state it sees.
   ///
   /// - Parameters:
-  ///   - scratchPath: where SQLite copies the database to when its pages cannot be read directly (no shared memory);
-  ///     nothing is created there otherwise. ``end()`` removes it.
+  ///   - scratchPath: what the path of a file begins with that SQLite copies the database to if its pages cannot be read
+  ///     directly (no shared memory); asked for and created only then. ``end()`` removes it.
   ///   - milliseconds: how long to try again while commits come in between.
   ///   - hook: for tests, called at each step of the beginning.
   /// - Throws: ``DatabaseError``; the connection is then outside of any transaction.
   package init(
-    _ connection: DatabaseConnection, scratchPath: String, patience milliseconds: Int = 5000,
+    _ connection: DatabaseConnection, scratchPath: @autoclosure () throws -> String, patience milliseconds: Int = 5000,
     hook: ((Step) -> Void)? = nil
   ) throws {
     try connection.watch?.requireUnchanged()

@@ -7,11 +7,11 @@ struct SnapshotState {
   let reader: PageReader
   let scratch: ScratchCopy?
 
-  init(_ connection: DatabaseConnection, _ transaction: SnapshotTransaction, scratchPath: String) throws {
+  init(_ connection: DatabaseConnection, _ transaction: SnapshotTransaction, scratchPath: () throws -> String) throws {
     let pageSize = Int(try connection.integer("PRAGMA page_size") ?? 0)
     let pageCount = UInt32(truncatingIfNeeded: try connection.integer(.pageCount) ?? 0)
     if case .throughSQLite = transaction.pages {
-      scratch = try ScratchCopy(of: connection, at: scratchPath)
+      scratch = try ScratchCopy(of: connection, at: scratchPath())
     } else {
       scratch = nil
     }

@@ -1,4 +1,5 @@
 import CSQLite
+import Names
 
 /// Copies tables of one database into another, in one transaction: definition, rows with their rowids, counter of an
 /// AUTOINCREMENT, indexes, and triggers at last, so that none fires.
@@ -31,7 +32,7 @@ package struct TableCopy {
   ///   - confirm: called inside the transaction before anything is written.
   /// - Returns: rows copied, by table.
   /// - Throws: ``DatabaseError``, and what the closures throw.
-  package func run(_ tables: [String], confirm: () throws -> Void) throws -> [String: Int64] {
+  package func run(_ tables: [Identifier], confirm: () throws -> Void) throws -> [Identifier: Int64] {
     let handle = target.handle
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nil)
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nil)
@@ -39,7 +40,7 @@ package struct TableCopy {
     try target.execute("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; BEGIN IMMEDIATE")
     do {
       try confirm()
-      var counts: [String: Int64] = [:]
+      var counts: [Identifier: Int64] = [:]
       for table in tables { counts[table] = try copy(table) }
       try target.execute("COMMIT")
       return counts
@@ -49,8 +50,8 @@ package struct TableCopy {
     }
   }
 
-  private func copy(_ table: String) throws -> Int64 {
-    let objects = try source.schema().filter { $0.table.lowercased() == table.lowercased() }
+  private func copy(_ table: Identifier) throws -> Int64 {
+    let objects = try source.schema().filter { $0.table == table }
     for object in objects where object.type == "table" { try make(object) }
     let count = try copyRows(TableShape(table, in: source))
     try copyCounter(table)
@@ -61,25 +62,26 @@ package struct TableCopy {
 
   /// Runs the one statement that made an object; what a damaged or forged schema holds behind it is not run.
   private func make(_ object: SchemaObject) throws(DatabaseError) {
-    var statement: OpaquePointer?
-    let result = sqlite3_prepare_v2(target.handle, object.sql, -1, &statement, nil)
+    let statement: OpaquePointer?
+    do {
+      statement = try target.prepare(object.sql)
+    } catch {
+      throw target.failure(error.resultCode, doing: "create \(object.name) in")
+    }
     defer { sqlite3_finalize(statement) }
-    guard result == SQLITE_OK else { throw target.failure(result, doing: "create \(object.name) in") }
     let done = sqlite3_step(statement)
     guard done == SQLITE_DONE else { throw target.failure(done, doing: "create \(object.name) in") }
   }
 
   private func copyRows(_ shape: TableShape) throws -> Int64 {
-    let columns = shape.storedColumns.map(quotedName)
     // An INTEGER PRIMARY KEY among the columns is the rowid; any other rowid table's is copied under its own name.
     let isColumn = shape.keyIsRowid && shape.key.allSatisfy { shape.columns.contains($0) }
-    let names = (isColumn ? [] : shape.rowid.map { [$0] } ?? []) + columns
-    let table = quotedName(shape.name)
-    let list = names.joined(separator: ", ")
-    let marks = names.map { _ in "?" }.joined(separator: ", ")
-    let from = try statement("SELECT \(list) FROM main.\(table)", source)
+    let names = (isColumn ? [] : shape.rowid.map { [$0] } ?? []) + shape.storedColumns
+    let list = names.map { "\($0)" as SQLText }.listed()
+    let marks = names.map { _ in "?" as SQLText }.listed()
+    let from = try source.prepare("SELECT \(list) FROM main.\(shape.name)")
     defer { sqlite3_finalize(from) }
-    let into = try statement("INSERT INTO main.\(table)(\(list)) VALUES (\(marks))", target)
+    let into = try target.prepare("INSERT INTO main.\(shape.name)(\(list)) VALUES (\(marks))")
     defer { sqlite3_finalize(into) }
     var count: Int64 = 0
     while try step(from, source) {
@@ -92,19 +94,19 @@ package struct TableCopy {
     return count
   }
 
-  private func copyCounter(_ table: String) throws(DatabaseError) {
-    guard try source.integer("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'") != nil else { return }
-    let counter = try source.rows("SELECT seq FROM main.sqlite_sequence WHERE name = ?", bind: [table]).first?.first
-    guard case .integer(let value)? = counter else { return }
-    _ = try target.rows("DELETE FROM main.sqlite_sequence WHERE name = ?", bind: [table])
-    _ = try target.rows("INSERT INTO main.sqlite_sequence(name, seq) VALUES (?, \(value))", bind: [table])
-  }
-
-  private func statement(_ sql: String, _ connection: DatabaseConnection) throws(DatabaseError) -> OpaquePointer? {
-    var statement: OpaquePointer?
-    let result = sqlite3_prepare_v2(connection.handle, sql, -1, &statement, nil)
-    guard result == SQLITE_OK else { throw connection.failure(result) }
-    return statement
+  private func copyCounter(_ table: Identifier) throws(DatabaseError) {
+    let hasCounters: Int64? = try source.integer("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")
+    guard hasCounters != nil,
+      let value = try source.read(
+        "SELECT seq FROM main.sqlite_sequence WHERE name = ?", bind: [table],
+        {
+          $0.integer(0)
+        }
+      ).first
+    else { return }
+    func change(_ sql: SQLText) throws(DatabaseError) { _ = try target.read(sql, bind: [table]) { _ in Never?.none } }
+    try change("DELETE FROM main.sqlite_sequence WHERE name = ?")
+    try change("INSERT INTO main.sqlite_sequence(name, seq) VALUES (?, \(value))")
   }
 
   private func step(_ statement: OpaquePointer?, _ connection: DatabaseConnection) throws(DatabaseError) -> Bool {

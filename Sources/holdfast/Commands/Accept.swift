@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// `holdfast accept`
 struct Accept: ParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// `holdfast diff`
 struct Diff: ParsableCommand {
@@ -46,7 +47,7 @@ struct Diff: ParsableCommand {
     let service = try selection.service(.needed)
     let (left, right) = try sides(selection, service)
     var request = DifferenceRequest()
-    request.tables = table
+    request.tables = table.map { Identifier($0) }
     request.limit = summary ? 0 : limit
     request.acceptUnauthenticated = acceptUnauthenticated
     let difference = try options.output.working { progress, _ in

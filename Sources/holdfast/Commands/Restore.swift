@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// `holdfast restore`
 struct Restore: ParsableCommand {
@@ -72,7 +73,7 @@ struct Restore: ParsableCommand {
         .usage, "--table copies into another file, and --to does not name one",
         hint: "add --to PATH: a new file, or a database that has no such table")
     }
-    let request = TableRestoreRequest(pointID: chosen.id, tables: table, target: to)
+    let request = TableRestoreRequest(pointID: chosen.id, tables: table.map { Identifier($0) }, target: to)
     try options.output.working { progress, clear in
       let restore = try service.tableRestore(
         request, of: chosen.point, progress: progress, acceptUnauthenticated: acceptUnauthenticated)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// `holdfast show`
 struct Show: ParsableCommand {
@@ -35,10 +36,11 @@ struct Show: ParsableCommand {
     let document = JSONValue.array(
       objects.map {
         .object([
-          "type": .string($0.type), "name": .string($0.name), "table": .string($0.table), "sql": .string($0.sql),
+          "type": .string($0.type), "name": .string($0.name.description), "table": .string($0.table.description),
+          "sql": .string($0.sql.description),
         ])
       })
-    try options.console.show(document, objects.map { "\($0.sql);" })
+    try options.console.show(document, objects.flatMap { "\($0.sql);".lines })
   }
 
   /// What anomalies hold, by the rules that are configured. Finding out reads every archive's head, so only where there is one.

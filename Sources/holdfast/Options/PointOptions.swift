@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// The backup that a command is about: by its ID, or by a time.
 struct PointOptions: ParsableArguments {

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What retention keeps and removes, and why.
 struct CleanupReport {
@@ -18,7 +19,7 @@ struct CleanupReport {
   }
 
   var json: JSONValue {
-    var keys: [String: JSONValue] = ["keep": Self.json(decision.keep), "remove": Self.json(decision.remove)]
+    var keys: JSONObject = ["keep": Self.json(decision.keep), "remove": Self.json(decision.remove)]
     if let refused = decision.refused { keys["refused"] = .string(refused) }
     return .object(keys)
   }

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What compaction merges and removes, and why.
 struct CompactionReport {
@@ -81,10 +82,10 @@ struct CompactionReport {
     .object([
       "executed": .bool(executed),
       "steps": .array(
-        steps.map { .object(Self.keys($0.step).merging(["bytes_after": .integer($0.bytesAfter)]) { $1 }) }),
+        steps.map { .object(Self.keys($0.step).merging(["bytes_after": .integer($0.bytesAfter)])) }),
       "skipped": .array(
         skipped.map {
-          .object(Self.keys($0.step).merging(["error": ErrorReport.json($0.error)]) { $1 })
+          .object(Self.keys($0.step).merging(["error": ErrorReport.json($0.error)]))
         }),
       "kept": .array(
         kept.map {
@@ -93,7 +94,7 @@ struct CompactionReport {
     ])
   }
 
-  private static func keys(_ step: CompactionStep) -> [String: JSONValue] {
+  private static func keys(_ step: CompactionStep) -> JSONObject {
     [
       "into": .optional(step.survivor?.text), "removed": .array(step.removed.map { .string($0.text) }),
       "reasons": .array(step.reasons.map { .string($0) }), "bytes_before": .integer(step.bytesBefore),

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What is said of a configuration's mistakes.
 struct ConfigurationReport {

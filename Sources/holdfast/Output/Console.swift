@@ -1,8 +1,11 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Names
 
 /// Results on standard output, everything else on standard error.
+///
+/// Each line is made printable here, whatever it came from: no name or description reaches a terminal as it is.
 struct Console: Sendable {
   /// Standard output gets one JSON document and nothing else.
   let json: Bool
@@ -26,17 +29,22 @@ struct Console: Sendable {
   /// Lines of a result for people, for those who print it part by part; nothing with `--json`.
   func show(_ lines: [String]) throws {
     guard !json, !lines.isEmpty else { return }
-    try Self.write(Array((lines.joined(separator: "\n") + "\n").utf8), to: STDOUT_FILENO)
+    try Self.write(Array(lines.map { "\($0.printableLine)\n" }.joined().utf8), to: STDOUT_FILENO)
   }
 
   /// A question, without a line's end.
   func ask(_ question: String) {
-    try? Self.write(Array(question.utf8), to: STDERR_FILENO)
+    try? Self.write(Array(question.printableLine.utf8), to: STDERR_FILENO)
+  }
+
+  /// Ends the line of a question that nobody answered.
+  func endQuestion() {
+    try? Self.write([UInt8(ascii: "\n")], to: STDERR_FILENO)
   }
 
   /// Lines on standard error; failing to write them is ignored, for there is nowhere left to say so.
   static func tell(_ lines: [String]) {
-    try? write(Array(lines.map { "\($0)\n" }.joined().utf8), to: STDERR_FILENO)
+    try? write(Array(lines.map { "\($0.printableLine)\n" }.joined().utf8), to: STDERR_FILENO)
   }
 
   static func write(_ bytes: [UInt8], to descriptor: Int32) throws {

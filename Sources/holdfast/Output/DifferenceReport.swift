@@ -1,4 +1,5 @@
 import BackupEngine
+import Names
 
 /// How two databases differ, for people and for scripts.
 struct DifferenceReport {
@@ -14,7 +15,7 @@ struct DifferenceReport {
   }
 
   private func tableLines(_ table: TableDifference) -> [String] {
-    let name = table.name.printable
+    let name = table.name.description.printable
     if let skipped = table.skipped { return ["\(name): not compared: \(skipped.printable)"] }
     let counts = "\(table.added.grouped) added, \(table.removed.grouped) removed, \(table.changed.grouped) changed"
     guard !summary else { return ["\(name): \(counts)"] }
@@ -23,12 +24,12 @@ struct DifferenceReport {
       + (rest > 0 ? ["  … and \(rest.grouped) more; --limit shows more of them"] : [])
   }
 
-  private func row(_ row: RowDifference, _ keyNames: [String]) -> String {
-    let key = zip(keyNames, row.key).map { "\($0.printable) \(Self.shown($1))" }.joined(separator: ", ")
+  private func row(_ row: RowDifference, _ keyNames: [Identifier]) -> String {
+    let key = zip(keyNames, row.key).map { "\($0.description.printable) \(Self.shown($1))" }.joined(separator: ", ")
     switch (row.before, row.after) {
     case (let old?, let new?):
       let changes = zip(old, new).map {
-        "\($0.column.printable) \(Self.shown($0.value)) → \(Self.shown($1.value))"
+        "\($0.column.description.printable) \(Self.shown($0.value)) → \(Self.shown($1.value))"
       }
       return "~ \(key): \(changes.joined(separator: ", "))"
     case (let cells?, nil): return "- \(key): \(Self.cells(cells, without: keyNames))"
@@ -37,8 +38,8 @@ struct DifferenceReport {
     }
   }
 
-  private static func cells(_ cells: [RowDifference.Cell], without key: [String]) -> String {
-    cells.filter { !key.contains($0.column) }.map { "\($0.column.printable) \(shown($0.value))" }.joined(
+  private static func cells(_ cells: [RowDifference.Cell], without key: [Identifier]) -> String {
+    cells.filter { !key.contains($0.column) }.map { "\($0.column.description.printable) \(shown($0.value))" }.joined(
       separator: ", ")
   }
 
@@ -56,7 +57,7 @@ struct DifferenceReport {
   private var schemaLines: [String] {
     guard !difference.schema.isEmpty else { return [] }
     return (difference.tables.isEmpty ? [] : [""]) + ["Schema:"]
-      + difference.schema.map { "  \($0.mark) \($0.type) \($0.name.printable)" }
+      + difference.schema.map { "  \($0.mark) \($0.type) \($0.name.description.printable)" }
   }
 
   var json: JSONValue {
@@ -67,8 +68,8 @@ struct DifferenceReport {
   }
 
   private func table(_ table: TableDifference) -> JSONValue {
-    var keys: [String: JSONValue] = [
-      "name": .string(table.name), "added": .integer(table.added), "removed": .integer(table.removed),
+    var keys: JSONObject = [
+      "name": .string(table.name.description), "added": .integer(table.added), "removed": .integer(table.removed),
       "changed": .integer(table.changed),
     ]
     if let skipped = table.skipped { keys["skipped"] = .string(skipped) }
@@ -78,11 +79,11 @@ struct DifferenceReport {
 }
 
 extension RowDifference {
-  fileprivate func json(_ keyNames: [String]) -> JSONValue {
+  fileprivate func json(_ keyNames: [Identifier]) -> JSONValue {
     let change = before == nil ? "added" : after == nil ? "removed" : "changed"
-    var keys: [String: JSONValue] = [
+    var keys: JSONObject = [
       "change": .string(change),
-      "key": .object(Dictionary(zip(keyNames, key.map(\.json)), uniquingKeysWith: { first, _ in first })),
+      "key": .object(JSONObject(zip(keyNames, key).map { (key: $0.bytes, value: $1.json) })),
     ]
     if let before { keys["before"] = Self.json(before) }
     if let after { keys["after"] = Self.json(after) }
@@ -90,7 +91,7 @@ extension RowDifference {
   }
 
   private static func json(_ cells: [Cell]) -> JSONValue {
-    .object(Dictionary(cells.map { ($0.column, $0.value.json) }, uniquingKeysWith: { first, _ in first }))
+    .object(JSONObject(cells.map { (key: $0.column.bytes, value: $0.value.json) }))
   }
 }
 
@@ -100,8 +101,9 @@ extension SchemaChange {
   fileprivate var json: JSONValue {
     let change = before == nil ? "added" : after == nil ? "removed" : "changed"
     return .object([
-      "type": .string(type), "name": .string(name), "change": .string(change), "before": .optional(before),
-      "after": .optional(after),
+      "type": .string(type), "name": .string(name.description), "change": .string(change),
+      "before": .optional(before?.description),
+      "after": .optional(after?.description),
     ])
   }
 }

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What `doctor` prints.
 struct DoctorReport {

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What a drill did, as `drill` prints it.
 struct DrillReport {

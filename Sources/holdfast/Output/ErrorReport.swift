@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Names
 
 /// How the process ends after an error, and what it says.
 struct ErrorReport {

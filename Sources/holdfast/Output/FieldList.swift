@@ -1,3 +1,5 @@
+import Names
+
 /// Names and values one below the other.
 struct FieldList {
   private var fields: [(name: String, value: String)] = []

@@ -17,7 +17,7 @@ struct GuardResult {
   }
 
   var json: JSONValue {
-    var keys: [String: JSONValue] = [
+    var keys: JSONObject = [
       "backup_id": .string(point.id.text), "program": .string(program), "restore_command": .string(restore.text),
       "exit_status": .optional(ending?.status), "signal": .null, "rollback": .null,
     ]

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// A point in one line, behind its ID.
 struct PointLine {

@@ -1,4 +1,5 @@
 import Glibc
+import Names
 import Synchronization
 
 /// One line on a terminal's standard error that says how far the work is.
@@ -33,6 +34,7 @@ final class ProgressBar: Sendable {
   }
 
   private static func line(_ activity: String, _ done: Int64, of total: Int64) -> String {
+    let activity = activity.printable
     guard total > 0 else { return "\(activity)…" }
     let share = min(1, max(0, Double(done) / Double(total)))
     let filled = Int(share * 30)

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// A restore's plan and result, for people and for scripts.
 struct RestoreReport {
@@ -59,7 +60,7 @@ struct RestoreReport {
   func json(_ outcome: RestoreOutcome?) -> JSONValue {
     let plan = outcome?.plan ?? plan
     let warnings = chosen.warnings + (outcome?.warnings ?? plan.warnings)
-    var keys: [String: JSONValue] = [
+    var keys: JSONObject = [
       "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome?.executed ?? false),
       "safety_backup_id": .optional(outcome?.safetyBackupID?.text),
       "warnings": .array(warnings.map { .string($0) }),

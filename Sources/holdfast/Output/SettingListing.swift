@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// Every setting with its value and where that comes from.
 struct SettingListing {

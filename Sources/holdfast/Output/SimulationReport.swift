@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What a repository would hold in the days to come.
 struct SimulationReport {

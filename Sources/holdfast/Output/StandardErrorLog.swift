@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import Names
 
 /// Log lines on standard error: `2026-11-22T14:03:05Z info: message key=value`.
 struct StandardErrorLog: LogHandler {

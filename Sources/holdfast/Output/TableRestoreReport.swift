@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What is copied out of a backup, and into what.
 struct TableRestoreReport {
@@ -10,12 +11,12 @@ struct TableRestoreReport {
     let target = plan.request.target.printable
     let what = plan.createsTarget ? "a new file" : "in one transaction"
     return (chosen.choice.map { [$0.words, ""] } ?? []) + ["Tables of \(chosen.id) into \(target), \(what)", ""]
-      + plan.tables.map { "  \($0.name.printable)\(Self.with($0))" } + warningLines
+      + plan.tables.map { "  \($0.name.description.printable)\(Self.with($0))" } + warningLines
   }
 
   private static func with(_ table: TableRestorePlan.Table) -> String {
-    func part(_ one: String, _ several: String, _ names: [String]) -> String? {
-      names.isEmpty ? nil : "\(names.count == 1 ? one : several) \(names.joined(separator: ", "))"
+    func part(_ one: String, _ several: String, _ names: [Identifier]) -> String? {
+      names.isEmpty ? nil : "\(names.count == 1 ? one : several) \(names.map(\.description).joined(separator: ", "))"
     }
     let parts = [part("index", "indexes", table.indexes), part("trigger", "triggers", table.triggers)].compactMap(
       \.self)
@@ -27,19 +28,20 @@ struct TableRestoreReport {
     return warnings.isEmpty ? [] : ["", "Warnings:"] + warnings.map { "  ! \($0.printable)" }
   }
 
-  func resultLines(_ counts: [String: Int64]) -> [String] {
+  func resultLines(_ counts: [Identifier: Int64]) -> [String] {
     plan.tables.map { table in
       let rows = counts[table.name] ?? 0
-      return "✓ restored \(table.name.printable): \(rows.grouped) row\(rows == 1 ? "" : "s")"
+      return "✓ restored \(table.name.description.printable): \(rows.grouped) row\(rows == 1 ? "" : "s")"
     }
   }
 
   /// - Parameter counts: nil where nothing was executed.
-  func json(_ counts: [String: Int64]?) -> JSONValue {
+  func json(_ counts: [Identifier: Int64]?) -> JSONValue {
     let tables = plan.tables.map { table in
       JSONValue.object([
-        "name": .string(table.name), "indexes": .array(table.indexes.map { .string($0) }),
-        "triggers": .array(table.triggers.map { .string($0) }), "rows": .optional(counts?[table.name]),
+        "name": .string(table.name.description),
+        "indexes": .array(table.indexes.map { .string($0.description) }),
+        "triggers": .array(table.triggers.map { .string($0.description) }), "rows": .optional(counts?[table.name]),
       ])
     }
     return chosen.adding(

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// Points as `list` shows them: each full with its incrementals below it.
 struct TreeListing {

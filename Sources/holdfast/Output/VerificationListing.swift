@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What `verify` found of one point, or why it could not look.
 struct VerificationListing {

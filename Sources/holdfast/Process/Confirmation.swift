@@ -34,7 +34,7 @@ struct Confirmation {
     var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
     while poll(&input, 1, 50) == 0 {
       guard progress.isStopped else { continue }
-      console.ask("\n")
+      console.endQuestion()
       try progress.check()
     }
   }

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// A command between a backup and, where it fails, a rollback.
 struct Guarding {

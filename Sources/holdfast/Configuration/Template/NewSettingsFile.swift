@@ -19,9 +19,9 @@ struct NewSettingsFile {
       defer { files.close(file) }
       try Array(template.text.utf8).withUnsafeBytes { try files.write(file, $0, at: 0) }
       try files.sync(file)
-      if var status = try files.status(temporary) {
-        status.permissions = 0o644
-        try files.setAttributes(temporary, of: status)
+      if var attributes = try files.status(temporary)?.attributes {
+        attributes.permissions = 0o644
+        try files.setAttributes(file, attributes)
       }
       // Refuses to replace: another process may have made one since.
       try files.renameNew(temporary, to: path)

@@ -26,12 +26,13 @@ struct JSONRows: RowFormat {
   }
 
   private static func distinct(_ columns: [String]) -> [String] {
-    var taken = Set(columns)
-    var seen: Set<String> = []
+    // By bytes, as SQLite's names: two spellings of one character are two names.
+    var taken = Set(columns.map { Array($0.utf8) })
+    var seen: Set<[UInt8]> = []
     return columns.map { name in
-      guard !seen.insert(name).inserted else { return name }
+      guard !seen.insert(Array(name.utf8)).inserted else { return name }
       var number = 2
-      while !taken.insert("\(name)_\(number)").inserted { number += 1 }
+      while !taken.insert(Array("\(name)_\(number)".utf8)).inserted { number += 1 }
       return "\(name)_\(number)"
     }
   }
@@ -51,20 +52,8 @@ enum JSONText {
   }
 
   static func string(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case _ where scalar.value < 0x20 || scalar.value == 0x7f:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
+    var writer = JSONWriter()
+    writer.write(text: Array(text.utf8))
+    return String(decoding: writer.bytes, as: UTF8.self)
   }
 }

@@ -1,4 +1,5 @@
 import BackupEngine
+import Names
 
 /// Columns below each other, for people: numbers to the right, control characters spelt out, long values cut.
 struct TableRows: RowFormat {

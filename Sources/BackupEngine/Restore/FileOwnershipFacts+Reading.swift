@@ -1,0 +1,18 @@
+import BackupPolicy
+
+extension FileOwnershipFacts {
+  /// - Parameters:
+  ///   - path: of the file that is to be restored.
+  ///   - point: the backup that it comes from.
+  init(_ path: String, _ point: StoredPoint, _ environment: EngineEnvironment) throws {
+    let (files, folder) = (environment.files, path.parentPath)
+    guard let status = try files.status(folder) else {
+      throw HoldfastError(.failed, "there is no folder \(folder) any more", hint: "create the folder first")
+    }
+    self.init(
+      recorded: point.metadata.databaseAttributes,
+      isAuthentic: point.isAuthenticated && point.name.encrypted && point.metadata.cipher == .aes256GCM,
+      isFromHere: point.metadata.host == environment.host, existing: try files.status(path)?.attributes,
+      folder: status.attributes, process: .current)
+  }
+}

@@ -1,0 +1,48 @@
+/// Who a file belongs to, and who may do what with it.
+public struct FileAttributes: Hashable, Sendable {
+  /// Permission bits (07777).
+  public package(set) var permissions: UInt32
+  /// The number of the user.
+  public package(set) var owner: UInt32
+  /// The number of the group.
+  public package(set) var group: UInt32
+
+  package init(permissions: UInt32, owner: UInt32, group: UInt32) {
+    self.permissions = permissions
+    self.owner = owner
+    self.group = group
+  }
+
+  /// As `ls -l` and `stat` number them: `3001:4000`.
+  package var ownerInWords: String { "\(owner):\(group)" }
+
+  /// The permissions in octal digits, with a leading zero: `0640`.
+  package var octal: String { "0" + String(permissions & 0o7777, radix: 8) }
+
+  /// Reads what ``octal`` wrote; nil for anything else.
+  package static func permissions(octal text: String) -> UInt32? {
+    guard text.count <= 5, let value = UInt32(text, radix: 8), value <= 0o7777 else { return nil }
+    return value
+  }
+}
+
+/// What a process may do to files.
+package struct ProcessFacts: Hashable, Sendable {
+  /// The effective user.
+  package var user: UInt32
+  /// The effective group: that of new files, unless their folder hands on its own.
+  package var group: UInt32
+  /// The effective group and the supplementary ones.
+  package var groups: Set<UInt32>
+  /// The permissions that new files do not get.
+  package var mask: UInt32
+
+  package init(user: UInt32, group: UInt32, groups: Set<UInt32> = [], mask: UInt32) {
+    self.user = user
+    self.group = group
+    self.groups = groups.union([group])
+    self.mask = mask
+  }
+
+  package var isRoot: Bool { user == 0 }
+}
