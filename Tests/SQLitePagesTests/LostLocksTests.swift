@@ -162,6 +162,21 @@ struct MisplacedLogTests {
     #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'new'") == "100")
   }
 
+  /// As one worker of several does after the deletion.
+  @Test("It is found beside the new log of another process")
+  func deletedBesideAnother() throws {
+    let first = try StagedApplication(place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait])
+    for suffix in ["-wal", "-shm"] { unlink(place.path + suffix) }
+    let second = try DatabaseApplication(place.path)
+    _ = try second.value("SELECT count(*) FROM item")
+    #expect(kind(of: .observer) == .logDeleted(OtherProcess(id: first.id, name: "python3")))
+    let log = FileFacts(path: place.path + "-wal")?.identity
+    #expect(log != nil)
+    // Looked at once is enough.
+    try DatabaseConnection(path: place.path, access: .observer, knownLog: log).close()
+    second.close()
+  }
+
   @Test("A process that has a new log too, or not this database, is none of them")
   func others() throws {
     let application = try StagedApplication(

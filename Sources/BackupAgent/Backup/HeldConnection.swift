@@ -14,6 +14,8 @@ final class HeldConnection: @unchecked Sendable {
   private let environment: EngineEnvironment
   private var connection: DatabaseConnection?
   private var path = ""
+  /// The `-wal` that the last connection found.
+  private var log: FileIdentity?
   private var isWorthHolding = false
   private let openState = Atomic(false)
 
@@ -35,7 +37,9 @@ final class HeldConnection: @unchecked Sendable {
   func opened(_ path: String) throws -> DatabaseConnection {
     if let connection, self.path.isExactly(path), connection.filesAreUnchanged { return connection }
     close()
-    let opened = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
+    let opened = try DatabaseConnection(
+      path: path, access: .observer, busyTimeout: environment.busyTimeout, knownLog: log)
+    log = opened.logAtOpen
     (connection, self.path, isWorthHolding) = (opened, path, false)
     openState.store(true, ordering: .relaxed)
     return opened

@@ -48,6 +48,8 @@ package final class DatabaseConnection {
   /// The `-wal` that was there right after opening exists through this connection.
   private(set) var createdWAL = false
   private(set) var filesAtOpen: DatabaseFiles
+  /// The `-wal` that was there right after opening.
+  package var logAtOpen: FileIdentity? { filesAtOpen.wal }
   private(set) var opening: OpeningFacts?
   private var deadline: Deadline?
   /// Compiled so far; finalized before the handle is closed.
@@ -55,9 +57,13 @@ package final class DatabaseConnection {
 
   /// Opens the database and reads its schema once, so that whatever is wrong with it shows here.
   ///
-  /// - Parameter milliseconds: how long statements wait for locks of others.
+  /// - Parameters:
+  ///   - milliseconds: how long statements wait for locks of others.
+  ///   - knownLog: the `-wal` of an earlier connection; the same one needs no second look for a deleted one.
   /// - Throws: ``DatabaseError``.
-  package init(path: String, access: Access, busyTimeout milliseconds: Int32 = 5000) throws {
+  package init(
+    path: String, access: Access, busyTimeout milliseconds: Int32 = 5000, knownLog: FileIdentity? = nil
+  ) throws {
     let location = try DatabaseLocation(path, mayBeCreated: access == .scratch)
     let before = FileFacts(path: location.resolved)
     let logBefore = FileFacts(path: location.resolved + "-wal")
@@ -75,7 +81,9 @@ package final class DatabaseConnection {
     // From here on a throw runs deinit, which closes the handle.
     defer { noteFiles(logBefore) }
     if access != .scratch, access != .readOnly {
-      try LogCheck.require(location, hadWAL: hadWAL, database: SQLiteFile.database(of: opened.handle))
+      let isKnown = logBefore != nil && logBefore?.identity == knownLog
+      try LogCheck.require(
+        location, hadWAL: hadWAL, isKnown: isKnown, database: SQLiteFile.database(of: opened.handle))
     }
     try configure()
     try rows(.firstRead)

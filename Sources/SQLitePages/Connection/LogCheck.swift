@@ -3,15 +3,20 @@ import Glibc
 /// Whether the log that SQLite would use for a database is the one that its applications write, and can be opened without harm
 /// to them. Asked before SQLite reads, and so before it makes or empties any file.
 enum LogCheck {
+  /// - Parameters:
+  ///   - hadWAL: a `-wal` is there.
+  ///   - isKnown: it is the one that an earlier connection looked at.
   /// - Throws: `.logDeleted`, `.hardLinked`, `.indexUnlocked`, `.journalUnlocked`.
-  static func require(_ location: DatabaseLocation, hadWAL: Bool, database: SQLiteFile?) throws(DatabaseError) {
+  static func require(
+    _ location: DatabaseLocation, hadWAL: Bool, isKnown: Bool, database: SQLiteFile?
+  ) throws(DatabaseError) {
     if !LogHolders.isRemote(location.resolved) {
       if hadWAL { try requireLockedIndex(location) }
       if location.hasJournal { try requireLockedJournal(location) }
     }
-    // A database in WAL mode without a log: either it was closed in an orderly way, or its log is elsewhere.
-    guard !hadWAL, database?.hasWALFormat == true else { return }
-    try requireOnlyName(location)
+    // No log: either the database was closed in an orderly way, or its log is elsewhere. Another log than before: the same.
+    guard !isKnown, database?.hasWALFormat == true else { return }
+    if !hadWAL { try requireOnlyName(location) }
     guard let process = DeletedLog.holders(of: location.resolved).first else { return }
     throw DatabaseError(
       .logDeleted(process), path: location.given,

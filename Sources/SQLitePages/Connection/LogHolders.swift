@@ -39,10 +39,11 @@ package struct LogHolders: Hashable, Sendable {
   private static func doubt(about path: String) -> String? {
     if isRemote(path) { return "other machines may have it open" }
     let folder = folder(of: path)
-    // A folder of the container's own root is seen by its processes alone, one that was mounted into it perhaps by others.
-    guard !ProcessFiles.isWholeMachine,
-      FileFacts(path: folder)?.identity.device != FileFacts(path: "/")?.identity.device
-    else { return nil }
+    // A container's own root, an overlay, is seen by its processes alone; another file system perhaps by others.
+    let isOwn =
+      csqlite_file_system_type("/") == overlay
+      && FileFacts(path: folder)?.identity.device == FileFacts(path: "/")?.identity.device
+    if ProcessFiles.isWholeMachine || isOwn { return nil }
     return "processes of other containers are hidden"
   }
 
@@ -52,6 +53,8 @@ package struct LogHolders: Hashable, Sendable {
   }
 
   private static func folder(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
+
+  private static let overlay: UInt32 = 0x794c_7630
 
   /// `f_type` of statfs(2): NFS, SMB (three), FUSE, 9P, AFS, Ceph, Lustre, GFS2, OCFS2.
   private static let remoteFileSystems: Set<UInt32> = [

@@ -1,0 +1,32 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// Beside programs that this one cannot see, because they run in another PID namespace.
+@Suite("In a container", .ownThread)
+struct ContainerTests {
+  private static let container = ["--pid", "--fork", "--mount-proc"]
+  /// Making a namespace needs root.
+  static let isPossible = (try? Shell.run("unshare", container + ["true"]).status) == 0
+
+  /// Only SQLite's locks would show it, and it has lost them.
+  @Test("The log of an application outside stays", .enabled(if: isPossible))
+  func lostLocks() throws {
+    let bed = try CommandBed(rows: 20)
+    let application = try StagedApplication(
+      bed.database, folder: bed.folder,
+      [
+        .open, .run("PRAGMA journal_mode = WAL"), .run("INSERT INTO entries (text) VALUES ('first')"), .dropLocks,
+        .wait,
+        .run("INSERT INTO entries (text) VALUES ('late')"),
+      ])
+    let result = try Shell.run(
+      "unshare", Self.container + [CommandBed.program, "create", "--no-encrypt"], environment: bed.environment(),
+      in: bed.folder.path)
+    #expect(result.status == 0, "\(result.stderr)")
+    #expect(access(bed.database + "-wal", F_OK) == 0)
+    try application.goOn()
+    application.kill()
+    #expect(try bed.value("SELECT count(*) FROM entries", of: bed.database) == "22")
+  }
+}
