@@ -93,25 +93,6 @@ struct AnomalyTests {
     #expect(try bed.storeIncremental().anomalies == [])
   }
 
-  @Test("a stray point of another database, and the way back")
-  func otherDatabase() throws {
-    let bed = try TestBed()
-    try bed.makeDatabase(rows: 500)
-    _ = try create(bed)
-    let other = bed.folder.path("other.db")
-    try bed.makeDatabase(at: other, rows: 500)
-    bed.time.advance(milliseconds: 1000)
-    let stray = try bed.service(.key, database: other).create(CreateRequest())
-    #expect(stray.status == .anomalous && stray.anomalies.first?.contains(bed.database) == true)
-    #expect(try create(bed).status == .completed)
-    // What a restore or a guard puts aside is no part of the history.
-    bed.time.advance(milliseconds: 1000)
-    var request = CreateRequest()
-    request.backupType = "safety"
-    #expect(try bed.service(.key, database: other).create(request).status == .completed)
-    #expect(try create(bed).status == .completed)
-  }
-
   @Test("our own restore of a small old state holds nothing; an accident after it does", arguments: [true, false])
   func restores(live: Bool) throws {
     let bed = try TestBed()

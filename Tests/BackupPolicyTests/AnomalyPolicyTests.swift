@@ -3,20 +3,19 @@ import Testing
 
 @Suite("anomalies of a new point")
 struct AnomalyPolicyTests {
-  private static let path = "/srv/app.db"
   private static let mebibyte: Int64 = 1 << 20
 
   private static func content(
-    _ used: Int64? = mebibyte, tables: Int64? = 4, path: String? = path, marks: Set<UInt32> = [1, 2, 3, 4]
+    _ used: Int64? = mebibyte, tables: Int64? = 4, marks: Set<UInt32> = [1, 2, 3, 4]
   ) -> PointContent {
-    PointContent(path: path, usedBytes: used, tables: tables, tableMarks: marks)
+    PointContent(usedBytes: used, tables: tables, tableMarks: marks)
   }
 
   private func decide(
     _ now: PointContent, after own: PointContent? = content(), _ change: (inout AnomalyFacts) -> Void = { _ in }
   ) -> [ContentAlarm] {
     var facts = AnomalyFacts(now)
-    (facts.newest, facts.own, facts.trustedPath) = (own, own, own?.path)
+    facts.own = own
     change(&facts)
     return AnomalyPolicy.decide(facts)
   }
@@ -26,7 +25,7 @@ struct AnomalyPolicyTests {
     #expect(decide(Self.content(Self.mebibyte * 9, tables: 9)).isEmpty)
     #expect(decide(Self.content(Self.mebibyte / 2, tables: 2)).isEmpty)
     #expect(decide(Self.content(0, tables: 0), after: nil).isEmpty)
-    #expect(decide(Self.content(nil, tables: nil, path: nil, marks: [])).isEmpty)
+    #expect(decide(Self.content(nil, tables: nil, marks: [])).isEmpty)
     #expect(decide(Self.content(1), after: Self.content(nil, tables: nil, marks: [])).isEmpty)
   }
 
@@ -50,28 +49,6 @@ struct AnomalyPolicyTests {
     #expect(told[2] == [.shrunk(from: sizes[0], to: sizes[3])])
   }
 
-  @Test("another path is one, once; the way back from a stray point is none")
-  func paths() {
-    let other = Self.content(path: "/srv/other.db")
-    #expect(
-      decide(other) {
-        $0.own = nil
-      } == [.otherDatabase(before: Self.path)])
-    // The next one from there, and the first one back.
-    #expect(decide(other, after: other) { $0.trustedPath = Self.path }.isEmpty)
-    let back = decide(Self.content()) {
-      $0.newest = other
-      $0.trustedPath = Self.path
-    }
-    #expect(back.isEmpty)
-    // Even there, what was lost meanwhile is told: seen from its own newest point.
-    let lost = decide(Self.content(1)) {
-      $0.newest = other
-      $0.trustedPath = Self.path
-    }
-    #expect(lost == [.shrunk(from: Self.mebibyte, to: 1)])
-  }
-
   @Test("a restore of ours is none, and hides nothing that is odd when seen from what it put in")
   func restores() {
     let old = Self.content(70_000, tables: 1, marks: [1])
@@ -80,7 +57,6 @@ struct AnomalyPolicyTests {
     #expect(decide(Self.content(60_000, tables: 1, marks: [1])) { $0.restored = old }.isEmpty)
     #expect(!decide(Self.content(30_000, tables: 1, marks: [1])) { $0.restored = old }.isEmpty)
     #expect(!decide(Self.content(4096, tables: 0, marks: [])) { $0.restored = old }.isEmpty)
-    #expect(!decide(Self.content(path: "/srv/other.db")) { $0.restored = old }.isEmpty)
     #expect(!decide(Self.content(70_000, marks: [9])) { $0.restored = old }.isEmpty)
   }
 }

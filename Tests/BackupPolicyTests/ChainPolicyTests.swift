@@ -44,7 +44,7 @@ struct ChainPolicyTests {
     ("was stored under another key", { $0.parent?.isUnderOurKey = false }),
     ("has no digest", { $0.parent?.hasDigest = false }),
     ("has another page size", { $0.database?.pageSize = 8192 }),
-    ("is of another database", { $0.database?.path = "/srv/other.db" }),
+    ("was made when the database had another path", { $0.database?.path = "/srv/other.db" }),
     ("has pages, and the database has none", { $0.database?.pageCount = 0 }),
   ]
 

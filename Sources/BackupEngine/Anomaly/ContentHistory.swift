@@ -5,16 +5,12 @@ struct ContentHistory {
   private var newest: PointMetadata?
   private var own: PointContent?
   private var full: PointContent?
-  private var trustedPath: String?
 
-  /// - Parameters:
-  ///   - points: every point, the oldest first.
-  ///   - path: the database's.
-  init(_ points: [StoredPoint], of path: String) {
+  /// - Parameter points: every point of the database, the oldest first.
+  init(_ points: [StoredPoint]) {
     let history = points.filter { $0.isAuthenticated && $0.metadata.mayBeParent }.map(\.metadata)
     newest = history.last
-    trustedPath = history.last { $0.openAnomalies.isEmpty }?.databasePath
-    guard let own = history.last(where: { $0.databasePath == nil || $0.databasePath == path }) else { return }
+    guard let own = newest else { return }
     self.own = own.content
     if own.kind != "full" { full = history.first { $0.id == own.chainID }?.content }
   }
@@ -28,8 +24,7 @@ struct ContentHistory {
 
   func facts(for metadata: PointMetadata) -> AnomalyFacts {
     var facts = AnomalyFacts(metadata.content)
-    facts.newest = newest?.content
-    (facts.own, facts.full, facts.trustedPath) = (own, full, trustedPath)
+    (facts.own, facts.full) = (own, full)
     return facts
   }
 

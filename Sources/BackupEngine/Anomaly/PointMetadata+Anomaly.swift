@@ -36,7 +36,7 @@ extension PointMetadata {
 extension PointMetadata {
   /// As an anomaly would show in it.
   var content: PointContent {
-    var content = PointContent(path: databasePath, tables: tables.map { Int64($0) }, tableMarks: tableMarks)
+    var content = PointContent(tables: tables.map { Int64($0) }, tableMarks: tableMarks)
     if let pageCount, let pageSize, let freePages {
       content.usedBytes = (Int64(pageCount) - Int64(min(freePages, pageCount))) * Int64(pageSize)
     }

@@ -55,7 +55,7 @@ struct RestoreMark {
   func finish(_ patience: LockPatience) throws {
     try repository.exclusively(patience: patience) {
       guard var content = try read() else { return }
-      content.sequence = try repository.nextSequence(repository.points()) - 1
+      content.sequence = try repository.nextSequence(repository.everything()) - 1
       try write(content)
     }
   }

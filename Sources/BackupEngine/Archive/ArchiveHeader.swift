@@ -51,6 +51,8 @@ package struct ArchiveHeader: Hashable, Sendable {
     case anomalies
     /// Permission bits (4), owner (4) and group (4) of the database.
     case attributes
+    /// Other paths of the database, as a JSON array.
+    case otherPaths = 15
   }
 
   package var repositoryID: [UInt8]

@@ -132,11 +132,23 @@ extension SealedHeader {
   }
 
   /// Whether unlocking needs no derivation but the one for the repository's own salt.
-  func isCheap(_ credentials: Credentials, knownSalt: [UInt8]?) -> Bool {
+  ///
+  /// - Parameter identity: the repository's; nil if it is not known.
+  func isCheap(_ credentials: Credentials, _ identity: RepositoryIdentity?) -> Bool {
     slots.allSatisfy { slot in
       guard case .password(let iterations, let salt, _, _) = slot, credentials.password != nil else { return true }
-      return salt == knownSalt && iterations <= KeySlot.defaultIterations
+      guard let identity, salt == identity.salt, iterations <= KeySlot.defaultIterations else { return false }
+      // Each other count would be a derivation of its own.
+      return [identity.iterations, KeySlot.defaultIterations].contains(iterations)
     }
+  }
+
+  /// Whether unlocking costs at most one derivation of the usual length.
+  func isModest(_ credentials: Credentials) -> Bool {
+    let iterations = slots.compactMap { slot in
+      if case .password(let count, _, _, _) = slot, credentials.password != nil { count } else { nil }
+    }
+    return iterations.count <= 1 && iterations.allSatisfy { $0 <= KeySlot.defaultIterations }
   }
 
   func payloadKey(_ fileKey: SecretBytes) throws -> SecretBytes {

@@ -30,7 +30,7 @@ extension BackupCreator {
     metadata.totalRecords = archive.tableCounts?.total
     metadata.digest = archive.digest.hex
     metadata.durationMS = environment.monotonic() - started
-    finish(metadata, sealed: seal != nil)
+    finish(metadata)
     put(table, metadata, digest: archive.digest)
     return judgement
   }
@@ -63,13 +63,13 @@ extension BackupCreator {
   }
 
   /// After the commit nothing may fail the backup: what is written here is derived, and derived again when it is missing.
-  private func finish(_ metadata: PointMetadata, sealed: Bool) {
+  private func finish(_ metadata: PointMetadata) {
     do {
       try repository.write(metadata)
     } catch {
       environment.logger.warning("the metadata of \(metadata.id) was not stored; it will be derived: \(error)")
     }
-    guard sealed, let sequence = metadata.sequence else { return }
+    guard let sequence = metadata.sequence else { return }
     do {
       try repository.rememberNewest(sequence)
     } catch {
@@ -86,7 +86,7 @@ extension BackupCreator {
 
   /// A mistyped password would go unnoticed until somebody needs the backup: the newest point must open with it.
   private func proveKey(_ points: [StoredPoint], _ identity: RepositoryIdentity) throws {
-    guard let head = try repository.newestHead(points, known: identity.id.hex) else { return }
+    guard let head = try repository.newestHead(points, known: [identity.id.hex]) else { return }
     do {
       _ = try head.unlock(repository.credentials)
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
@@ -127,11 +127,22 @@ extension BackupCreator {
   }
 }
 
-extension [StoredPoint] {
+extension Repository {
   /// The point that an incremental would build on, or be told why it cannot: the newest one of the database's own history.
   ///
-  /// - Parameter self: all points of a repository, the oldest first.
-  var newestParent: StoredPoint? { last { $0.metadata.mayBeParent } }
+  /// What anybody could have put into the folder is passed over: metadata without an archive, archives that nothing
+  /// authenticates, and those that the key does not open while it opens others.
+  ///
+  /// - Parameter points: the database's, the oldest first.
+  func newestParent(of points: [StoredPoint]) -> StoredPoint? {
+    let identity = storedIdentity()
+    let parents = points.reversed().filter { $0.metadata.mayBeParent && $0.isAuthenticated && !$0.archiveMissing }
+    let proven = parents.first { point in
+      guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty, !point.isDamaged else { return true }
+      return (try? head(of: point)).flatMap { $0 }.map { opens($0, identity) } ?? false
+    }
+    return proven ?? parents.first
+  }
 }
 
 extension PointMetadata {

@@ -34,17 +34,16 @@ struct BackupCreator {
         metadata: ["hint": "open the database by one name only, and remove the others"])
     }
     return try repository.exclusively(patience: environment.repositoryPatience) {
-      let points = try repository.points()
-      // Derived once is enough: deriving reads the whole archive.
-      for point in points where point.needsRewrite { try? repository.write(point.metadata, durable: false) }
-      let parent = points.newestParent
+      let listing = try repository.listingToStore()
+      repository.storeDerived(listing.all)
+      let parent = repository.newestParent(of: listing.own)
       var changes = ChangedPages.unknown
       return try withSource(connection) { snapshot in
         changes = follower?.changes(parent.map { IncrementalParent($0) }, snapshot) ?? .unknown
       } _: { source, content, position in
-        var metadata = try describe(request, points, source, content, connection.resolvedPath)
+        var metadata = try describe(request, listing, source, content, connection.resolvedPath)
         let audit = try store(
-          &metadata, request, points, source, content, audit: audit(parent, changes), started: started)
+          &metadata, request, listing.all, source, content, audit: audit(parent, changes), started: started)
         return (metadata, position, audit)
       }
     }
@@ -88,7 +87,7 @@ struct BackupCreator {
   }
 
   func describe(
-    _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource, _ content: DatabaseContent,
+    _ request: CreateRequest, _ listing: RepositoryListing, _ source: any ImageSource, _ content: DatabaseContent,
     _ resolvedPath: String, as payload: ArchiveName.Content = .database
   ) throws -> PointMetadata {
     let now = environment.now()
@@ -96,14 +95,14 @@ struct BackupCreator {
       path: resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
       attributes: try environment.files.status(resolvedPath)?.attributes)
     var metadata = request.metadata(
-      Repository.unusedID(at: now, among: points.map(\.id)), sequence: try repository.nextSequence(points), payload,
-      of: shape, environment, created: now)
+      Repository.unusedID(at: now, among: listing.all.map(\.id)), sequence: try repository.nextSequence(listing.all),
+      payload, of: shape, environment, created: now)
+    metadata.otherPaths = listing.otherPaths
     metadata.originalSize = source.imageSize
     metadata.schemaVersion = content.schemaVersion
     guard payload != .raw else { return metadata }
     metadata.describe(content)
-    metadata.anomalies = try repository.anomalies(
-      of: metadata, after: ContentHistory(points, of: resolvedPath), now: now)
+    metadata.anomalies = try repository.anomalies(of: metadata, after: ContentHistory(listing.own), now: now)
     metadata.settleAnomaly()
     return metadata
   }

@@ -96,12 +96,12 @@ extension BackupCreator {
       defer { for member in members { environment.files.close(member.file) } }
       for path in paths { members.append((path.lastComponent, try environment.files.open(path, .read))) }
       let tar = try TarImage(members, modified: environment.now(), environment.files)
-      let points = try repository.points()
+      let listing = try repository.listingToStore()
       let nothing = DatabaseContent()
-      var metadata = try describe(request, points, tar, nothing, database, as: .raw)
+      var metadata = try describe(request, listing, tar, nothing, database, as: .raw)
       metadata.kind = "raw"
       metadata.status = .suspect
-      try store(&metadata, request, points, tar, nothing, started: started)
+      try store(&metadata, request, listing.all, tar, nothing, started: started)
       return metadata
     }
   }

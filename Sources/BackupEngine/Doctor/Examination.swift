@@ -71,7 +71,13 @@ package struct Examination {
 
   private func lookAtPoints(_ facts: inout ExaminationFacts) {
     facts.key = .unproved(given: !service.credentials.isEmpty)
-    guard let points = try? service.list() else { return }
+    let points: [StoredPoint]
+    do {
+      points = try service.list()
+    } catch {
+      if let error = error as? HoldfastError, error.code == .refused { facts.repositoryRefused = error }
+      return
+    }
     facts.newestPoint = points.map(\.metadata.created).max()
     guard let newest = points.first(where: { $0.metadata.encrypted && !$0.archiveMissing }) else { return }
     do {

@@ -199,15 +199,35 @@ extension timespec {
 }
 
 extension String {
-  /// The path with symbolic links followed, as SQLite does; one that names nothing yet is made absolute by its folder.
-  var resolvingLinks: String {
-    func real(_ path: String) -> String? {
-      guard let real = realpath(path, nil) else { return nil }
+  /// The path with symbolic links followed, as SQLite does. One that names nothing now (a disk that is not mounted) gives the
+  /// same: what is there of it is resolved, and links that lead nowhere are followed.
+  package var resolvingLinks: String { resolvingLinks(atMost: 40) }
+
+  private func resolvingLinks(atMost links: Int) -> String {
+    if let real = realpath(self, nil) {
       defer { free(real) }
       return String(cString: real)
     }
-    if let path = real(self) { return path }
-    guard let folder = real(parentPath) else { return self }
-    return folder == "/" ? "/\(lastComponent)" : "\(folder)/\(lastComponent)"
+    let parent = parentPath
+    guard parent != self, !isEmpty else { return self }
+    let folder = parent.resolvingLinks(atMost: links)
+    let path = folder == "/" ? "/\(lastComponent)" : "\(folder)/\(lastComponent)"
+    guard links > 0, let target = path.linkTarget else { return path }
+    return (target.hasPrefix("/") ? target : "\(folder)/\(target)").resolvingLinks(atMost: links - 1)
+  }
+
+  /// What a symbolic link says; nil for anything else.
+  private var linkTarget: String? {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(self, &buffer, buffer.count)
+    return count > 0 ? String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+  }
+
+  /// The path from the root, as it was given otherwise.
+  var absolutePath: String {
+    guard !hasPrefix("/"), let folder = getcwd(nil, 0) else { return self }
+    defer { free(folder) }
+    let parts = split(separator: "/").drop { $0 == "." }
+    return ([String(cString: folder)] + parts.map(String.init)).joined(separator: "/")
   }
 }

@@ -15,6 +15,8 @@ struct ChainTip {
   var facts: ParentFacts
   /// What the next point's content is compared with.
   var history: ContentHistory
+  /// What the next point records as the database's other paths.
+  var otherPaths: [String]
   var numbers: PointNumbers
   /// What the repository's folder and the newest archive looked like under the lock.
   var stamps: RepositoryStamps

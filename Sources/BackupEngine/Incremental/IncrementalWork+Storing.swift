@@ -29,10 +29,11 @@ extension IncrementalWork {
     let now = environment.now()
     let id =
       try tip.numbers.unusedID(at: now)
-      ?? Repository.unusedID(at: now, among: repository.points().map(\.id))
+      ?? Repository.unusedID(at: now, among: repository.everything().map(\.id))
     var metadata = request.metadata(
       id, sequence: tip.numbers.nextSequence, .pages, of: shape, environment, created: now)
     metadata.kind = ArchiveHeader.Kind.incremental.name
+    metadata.otherPaths = tip.otherPaths
     metadata.parentID = tip.id
     metadata.chainID = tip.chainID
     metadata.repositoryID = tip.seal?.identity.id.hex

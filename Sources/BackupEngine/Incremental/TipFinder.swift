@@ -12,20 +12,19 @@ struct TipFinder {
 
   /// Needs the exclusive lock. Costs a look at every point and at the head and trailer of each link.
   func find(_ request: CreateRequest, _ kind: RequestedKind) throws -> Finding {
-    let points = try repository.points()
-    // Derived once is enough: deriving reads the whole archive.
-    for point in points where point.needsRewrite { try? repository.write(point.metadata, durable: false) }
+    let listing = try repository.listingToStore()
+    repository.storeDerived(listing.all)
     var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
-    let candidate = points.newestParent
+    let candidate = repository.newestParent(of: listing.own)
     facts.parent = candidate.map { ParentFacts($0) }
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     guard let candidate, var parent = facts.parent else { return .fullNeeded(reason: "there is no point to build on") }
     let image = try prove(candidate, &parent)
-    let seal = try request.encrypt ? seal(points, image, candidate, &parent) : nil
+    let seal = try request.encrypt ? seal(listing.all, image, candidate, &parent) : nil
     facts.parent = parent
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     guard let image, let digest = image.digest else { return .fullNeeded(reason: "\(candidate.id) has no digest") }
-    return .tip(try tip(candidate, parent, image, digest, seal, points))
+    return .tip(try tip(candidate, parent, image, digest, seal, listing))
   }
 
   /// Head and trailer of every link; nil, with the reason in `parent`, where the chain is broken or not ours to read.
@@ -65,9 +64,9 @@ struct TipFinder {
 
   private func tip(
     _ point: StoredPoint, _ parent: ParentFacts, _ image: LinkImage, _ digest: [UInt8], _ seal: RepositorySeal?,
-    _ points: [StoredPoint]
+    _ listing: RepositoryListing
   ) throws -> ChainTip {
-    if let seal { try repository.rememberTrust(point.metadata, points, sealed: seal.identity.id.hex) }
+    if let seal { try repository.rememberTrust(point.metadata, listing.all, sealed: seal.identity.id.hex) }
     let chain = try repository.chain(of: point)
     var facts = parent
     facts.pageSize = image.pageSize
@@ -76,8 +75,8 @@ struct TipFinder {
       state: PageDigestsHeader(
         point: point.id, digest: digest, pageSize: image.pageSize, pageCount: image.pageCount),
       secret: image.secret, seal: seal, weight: ChainWeight(chain), facts: facts,
-      history: ContentHistory(points, of: point.metadata.databasePath ?? ""),
-      numbers: PointNumbers(points, nextSequence: try repository.nextSequence(points)),
+      history: ContentHistory(listing.own), otherPaths: listing.otherPaths,
+      numbers: PointNumbers(listing.all, nextSequence: try repository.nextSequence(listing.all)),
       stamps: try RepositoryStamps(repository, archive: point.name.text), filename: point.name.text)
   }
 }

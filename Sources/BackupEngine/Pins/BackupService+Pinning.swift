@@ -47,7 +47,7 @@ extension BackupService {
       // A guard point is pinned from the beginning, but a plain archive does not say so.
       if change.wasSo, try !pinned || repository.pins.read()[id] == true { return change }
       // The ledger first: it wins.
-      try repository.pins.record(id, pinned, repository.points(warns: false))
+      try repository.pins.record(id, pinned, repository.everything())
       // What is known of a damaged or doubtful point is not put on record for the sake of a pin.
       if !current.isDamaged, current.brokenLink == nil, current.isAuthenticated { try repository.write(change.point) }
       return change

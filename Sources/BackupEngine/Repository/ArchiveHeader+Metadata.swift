@@ -16,6 +16,7 @@ extension ArchiveHeader {
     fields[Tag.content.rawValue] = metadata.contentField
     fields[Tag.attributes.rawValue] = metadata.databaseAttributes?.encoded
     if !metadata.anomalies.isEmpty { set(.anomalies, text(of: metadata.anomalies)) }
+    if !metadata.otherPaths.isEmpty { set(.otherPaths, text(of: metadata.otherPaths)) }
     return fields
   }
 
@@ -41,6 +42,9 @@ extension ArchiveHeader {
     metadata.encrypted = isSealed
     metadata.cipher = isSealed ? .aes256GCM : nil
     if let field = fields[Tag.content.rawValue] { metadata.readContent(field) }
+    // Whose backup it is decides who sees it.
+    if let path = text(Tag.databasePath.rawValue) { metadata.databasePath = path }
+    metadata.otherPaths = list(.otherPaths) ?? []
     metadata.anomalies = list(.anomalies) ?? []
     metadata.settleAnomaly()
     metadata.databaseAttributes = fields[Tag.attributes.rawValue].flatMap { FileAttributes(encoded: $0) }
@@ -78,7 +82,6 @@ extension ArchiveHeader {
     metadata.description = text(Tag.description.rawValue)
     metadata.tags = list(.tags) ?? []
     metadata.schemaVersion = text(Tag.schemaVersion.rawValue)
-    metadata.databasePath = text(Tag.databasePath.rawValue)
     metadata.host = text(Tag.host.rawValue)
     metadata.holdfastVersion = text(Tag.holdfastVersion.rawValue)
     return metadata

@@ -2,12 +2,17 @@ import BackupPolicy
 
 /// What this host remembers of a repository, outside the repository: it cannot be changed by whoever can write there.
 ///
+/// A repository that is known here and not there any more is never replaced silently: its ID stays known when another one is
+/// begun at the same path, and its backups are this host's own as soon as they are back.
+///
 /// The first authenticated point *seals* the repository: from then on a plain or CBC point counts only if this host knew its
 /// checksum then or stored it since. Otherwise anybody could replace an authenticated archive by one without a key.
 package struct HostState: Hashable, Sendable {
   package var repositoryPath: String
-  /// 32 hexadecimal digits; nil before the first authenticated point.
-  package var repositoryID: String?
+  /// The repository that the last authenticated point was stored in: 32 hexadecimal digits; nil before the first one.
+  package private(set) var repositoryID: String?
+  /// Other repositories that were used at this path, with the sequence that should still be there.
+  private var formerRepositories: [String: UInt64] = [:]
   package var sealed = false
   /// The highest sequence that this host ever stored: no later point gets it again.
   package var newestSequence: UInt64 = 0
@@ -18,6 +23,37 @@ package struct HostState: Hashable, Sendable {
 
   package init(repositoryPath: String) {
     self.repositoryPath = repositoryPath
+  }
+
+  /// Every repository that this host used at this path.
+  var repositoryIDs: Set<String> { Set(formerRepositories.keys).union(repositoryID.map { [$0] } ?? []) }
+
+  /// Whether this host stored backups there; an acceptance alone says nothing of that.
+  var isOfStoredBackups: Bool { newestSequence > 0 || repositoryID != nil }
+
+  /// Says which repository the next authenticated point is stored in. Those before stay known.
+  mutating func use(_ id: String) {
+    guard id != repositoryID else { return }
+    if let repositoryID { formerRepositories[repositoryID] = expectedSequence }
+    expectedSequence = formerRepositories.removeValue(forKey: id) ?? 0
+    repositoryID = id
+  }
+
+  /// Makes another repository's backups this host's own.
+  mutating func know(_ id: String) {
+    guard !repositoryIDs.contains(id) else { return }
+    formerRepositories[id] = 0
+  }
+
+  /// The highest sequence that should still be in one of the repositories.
+  ///
+  /// - Parameter id: nil for the one that was used last.
+  func expectedSequence(in id: String?) -> UInt64 {
+    id.flatMap { formerRepositories[$0] } ?? expectedSequence
+  }
+
+  func acceptedChecksum(of id: PointID) -> String? {
+    accepted.first { $0.hasPrefix("\(id) ") }.map { String($0.dropFirst(id.text.count + 1)) }
   }
 
   mutating func accept(_ id: PointID, checksum: String) {
@@ -31,11 +67,15 @@ package struct HostState: Hashable, Sendable {
 
 extension HostState {
   var json: JSONValue {
-    .object([
+    let former = formerRepositories.map { id, expected in
+      (key: Array(id.utf8), value: JSONValue.integer(Int64(clamping: expected)))
+    }
+    return .object([
       "repository_path": .string(repositoryPath), "repository_id": .optional(repositoryID), "sealed": .bool(sealed),
       "newest_sequence": .integer(Int64(clamping: newestSequence)),
       "expected_sequence": .integer(Int64(clamping: expectedSequence)),
       "accepted": .array(accepted.sorted().map { .string($0) }),
+      "former_repositories": .object(JSONObject(former)),
     ])
   }
 
@@ -49,6 +89,11 @@ extension HostState {
     self.sealed = sealed
     newestSequence = UInt64(newest)
     if case .integer(let expected) = keys["expected_sequence"], expected >= 0 { expectedSequence = UInt64(expected) }
+    if case .object(let former) = keys["former_repositories"] {
+      for id in former.keys {
+        if case .integer(let expected) = former[id] { formerRepositories[id] = UInt64(clamping: expected) }
+      }
+    }
     self.accepted = Set(accepted.compactMap { if case .string(let text) = $0 { text } else { nil } })
   }
 }

@@ -5,9 +5,9 @@ struct PointLoader {
   let folder: String
   let files: any FileOperations
   let credentials: Credentials
-  let state: HostState?
-  /// The repository's salt: deriving for it is paid once.
-  let knownSalt: [UInt8]?
+  let trust: RepositoryTrust
+  /// The repository's, as it records it: deriving for its salt is paid once.
+  let identity: RepositoryIdentity?
   /// What the ledger says, which wins.
   let pins: [PointID: Bool]
 
@@ -130,10 +130,16 @@ struct PointLoader {
   /// Metadata from the archive alone. With a key, the trailer tells sizes and digest too.
   private func derive(_ name: ArchiveName, _ header: ArchiveHeader?, _ size: Int64, why: String?) -> StoredPoint {
     var metadata: PointMetadata
+    var isProved = false
     if let header {
       metadata = header.metadata(filename: name.text, archiveSize: size)
-      if let trailer = trailer(name) { metadata.apply(trailer) }
-      metadata.checksum = checksum(name)
+      let trailer = trailer(name)
+      if let trailer {
+        metadata.apply(trailer)
+        // Only for what proved itself: it costs a read of the whole file, and a planted one may be huge.
+        metadata.checksum = checksum(name)
+      }
+      isProved = trailer != nil || !header.isSealed && !trust.isSealed
     } else {
       metadata = PointMetadata(id: name.id, filename: name.text, created: name.id.second)
       metadata.compressedSize = size
@@ -141,21 +147,19 @@ struct PointLoader {
       metadata.encrypted = name.encrypted
       metadata.cipher = name.encrypted ? .aes256CBC : nil
       metadata.chainID = name.id
-      // This host knows what it stored by its checksum, whatever became of the metadata.
-      if let state, state.sealed, let checksum = checksum(name), state.accepts(name.id, checksum: checksum) {
-        metadata.checksum = checksum
-      }
     }
+    // This host knows what it stored by its checksum, whatever became of the metadata. Whoever reads the archive compares it.
+    if header?.isSealed != true { metadata.checksum = trust.acceptedChecksum(of: name.id) }
     let how = header == nil ? "it was made anew from the file's name" : "it was derived from the archive's header"
     let problems = why.map { ["the metadata cannot be used (\($0)); \(how)"] } ?? []
-    return StoredPoint(name: name, metadata: metadata, problems: problems, needsRewrite: header != nil)
+    return StoredPoint(name: name, metadata: metadata, problems: problems, needsRewrite: isProved)
   }
 
   private func trailer(_ name: ArchiveName) -> ArchiveTrailer? {
     guard !credentials.isEmpty, let file = try? files.open("\(folder)/\(name.text)", .readNoFollow) else { return nil }
     defer { files.close(file) }
     // A planted header must not make every listing derive keys: only secrets that cost nothing, or the repository's own.
-    guard let head = try? SealedHeader(file, files), head.isCheap(credentials, knownSalt: knownSalt),
+    guard let head = try? SealedHeader(file, files), head.isCheap(credentials, identity),
       let reader = try? HashingFileReader(file, files)
     else {
       return nil
@@ -171,12 +175,13 @@ struct PointLoader {
 
   /// A point without proof in a sealed repository, or of another repository, is listed but not trusted.
   private func authenticate(_ point: inout StoredPoint, _ sealed: SealedHeader?) {
-    guard let state, state.sealed, !point.isDamaged else { return }
+    guard !point.isDamaged else { return }
     if let head = sealed {
-      guard let known = state.repositoryID, head.header.repositoryID.hex != known else { return }
+      guard trust.isForeign(head.header.repositoryID.hex) else { return }
       point.problems.append("it belongs to another repository (\(head.header.repositoryID.hex))")
     } else {
-      if let checksum = point.metadata.checksum, state.accepts(point.id, checksum: checksum) { return }
+      guard trust.isSealed else { return }
+      if let checksum = point.metadata.checksum, trust.accepts(point.id, checksum: checksum) { return }
       point.problems.append("it is not authenticated, and this host did not store it")
     }
     point.metadata.status = .unauthenticated

@@ -50,6 +50,7 @@ extension PointMetadata {
     cipher = try keys.optional("cipher", ArchiveCipher.init(rawValue:))
     databasePath = try keys.text("database_path")
     databaseAttributes = try keys.attributes()
+    otherPaths = try keys.texts("other_paths")
     host = try keys.text("host")
     freePages = try keys.integer("free_pages", 0...Int64(UInt32.max)).map { UInt32($0) }
     tables = try keys.integer("tables", 0...Int64(UInt32.max)).map { UInt32($0) }

@@ -63,6 +63,8 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var databasePath: String?
   /// Whom the database belonged to, and who might use it.
   public package(set) var databaseAttributes: FileAttributes?
+  /// Other paths of the same database: as it was given, where links led to ``databasePath``, and before it was moved.
+  public package(set) var otherPaths: [String] = []
   /// The machine's name.
   public package(set) var host: String?
   /// Milliseconds that making it took.
@@ -149,6 +151,7 @@ extension PointMetadata {
     keys["database_mode"] = .optional(databaseAttributes?.octal)
     keys["database_owner"] = .optional(databaseAttributes?.owner)
     keys["database_group"] = .optional(databaseAttributes?.group)
+    if !otherPaths.isEmpty { keys["other_paths"] = .array(otherPaths.map { .string($0) }) }
     keys["host"] = .optional(host)
     keys["free_pages"] = .optional(freePages)
     keys["tables"] = .optional(tables)

@@ -12,17 +12,34 @@ package final class Repository: Sendable {
   let hostStates: HostStateStore
   let credentials: Credentials
   let logger: Logger
+  /// The database whose backups are read and stored, as its path was given; nil for those of every database.
+  let database: String?
 
   /// Opens a repository.
   ///
   /// - Parameters:
   ///   - folder: the backup directory.
+  ///   - database: the database whose backups are read and stored; nil for those of every database.
   ///   - create: makes it where it is missing.
-  /// - Throws: `pointNotFound` where it is missing and not to be made.
+  ///   - beginsAnew: makes one also if this host knows another one at this path, with this many iterations for a password.
+  /// - Throws: `pointNotFound` where it is missing and not to be made; `refused` if this host knows one there and it is away.
   package init(
-    _ folder: String, create: Bool, credentials: Credentials, hostStates: HostStateStore, files: any FileOperations,
+    _ folder: String, of database: String? = nil, create: Bool, beginsAnew: UInt32? = nil, credentials: Credentials,
+    hostStates: HostStateStore, files: any FileOperations,
     logger: Logger
   ) throws {
+    self.folder = folder.resolvingLinks
+    self.files = files
+    self.hostStates = hostStates
+    self.credentials = credentials
+    self.logger = logger
+    self.database = database
+    if beginsAnew == nil { try requirePresence() }
+    try Self.prepare(folder, create: create, files)
+    if let beginsAnew { try beginAnew(iterations: beginsAnew) }
+  }
+
+  private static func prepare(_ folder: String, create: Bool, _ files: any FileOperations) throws {
     // Something else at that path is told as such below, not as a failure inside it.
     if create, try files.status(folder)?.kind ?? .folder == .folder {
       try files.makeFolders(folder)
@@ -39,11 +56,6 @@ package final class Repository: Sendable {
     guard status.kind == .folder else {
       throw HoldfastError(.failed, "\(folder) is not a folder", hint: "--backup-dir names the folder of backups")
     }
-    self.folder = folder.resolvingLinks
-    self.files = files
-    self.hostStates = hostStates
-    self.credentials = credentials
-    self.logger = logger
   }
 
   package func path(_ name: String) -> String { "\(folder)/\(name)" }
@@ -51,14 +63,14 @@ package final class Repository: Sendable {
 
   private func loader() throws -> PointLoader {
     PointLoader(
-      folder: folder, files: files, credentials: credentials, state: try hostState(),
-      knownSalt: storedIdentity()?.salt, pins: pins.entries())
+      folder: folder, files: files, credentials: credentials, trust: try trust(), identity: storedIdentity(),
+      pins: pins.entries())
   }
 
-  /// One point; nil where there is none. Costs one listing, and what the links of its chain cost.
+  /// One point of the database; nil where there is none. Costs one listing, and what the links of its chain cost.
   func stored(_ id: PointID) throws -> StoredPoint? {
     let index = try index()
-    guard var point = try index.point(id) else { return nil }
+    guard var point = try index.point(id), try isOwn(point) else { return nil }
     guard point.isIncremental, !point.isDamaged, !point.archiveMissing else { return point }
     do {
       _ = try ChainWalk.chain(of: point) { try index.point($0) }
@@ -75,25 +87,24 @@ package final class Repository: Sendable {
     )
   }
 
-  /// All points, oldest first, each with what is odd about it.
-  ///
-  /// - Parameter warns: says aloud where points are missing that this host stored; not while it removes some itself.
-  package func points(warns: Bool = true) throws -> [StoredPoint] {
+  /// The backups of every database, the oldest first; chains are not looked at. For what the whole folder has in common: names,
+  /// sequence numbers, pins, trust.
+  func everything(warns: Bool = false) throws -> [StoredPoint] {
     let index = try index()
     var points = try index.names.keys.compactMap { try index.point($0) }
     points += try orphans(index.names).compactMap { try index.loader.orphan($0) }
     points.sort { PointMetadata.precedes($0.metadata, $1.metadata) }
-    points.settleChains()
-    if warns { warnOfRollback(points, index.loader.state) }
+    if warns { try warnOfRollback(points, index.loader.trust.state) }
     return points
   }
 
   /// Whoever can write the repository can take points away; this host remembers what it stored last.
-  private func warnOfRollback(_ points: [StoredPoint], _ state: HostState?) {
-    let newest = points.compactMap(\.metadata.sequence).max() ?? 0
-    guard let state, state.sealed, newest < state.expectedSequence else { return }
+  private func warnOfRollback(_ points: [StoredPoint], _ state: HostState?) throws {
+    guard let state, state.sealed else { return }
+    let (newest, expected) = (newestSequence(points), state.expectedSequence(in: storedIdentity()?.id.hex))
+    guard newest < expected else { return }
     logger.warning(
-      "the newest point of \(folder) is number \(newest), and this host stored number \(state.expectedSequence): points were deleted elsewhere, withheld, or the folder was rolled back"
+      "the newest point of \(folder) is number \(newest), and this host stored number \(expected): points were deleted elsewhere, withheld, or the folder was rolled back"
     )
   }
 
@@ -112,9 +123,7 @@ package final class Repository: Sendable {
   /// From the first archive that has one.
   private func anyRepositoryID() -> String? {
     for name in (try? files.list(folder)) ?? [] where ArchiveName(name)?.encrypted == true {
-      guard let file = try? files.open(path(name), .readNoFollow) else { continue }
-      defer { files.close(file) }
-      if let head = try? SealedHeader(file, files) { return head.header.repositoryID.hex }
+      if let id = repositoryID(ofArchive: name) { return id }
     }
     return nil
   }
@@ -125,29 +134,60 @@ package final class Repository: Sendable {
   }
 
   /// The identity for the next archive: stored, or from the newest archive's head, or new. Needs the exclusive lock.
+  ///
+  /// - Parameter points: of every database.
+  /// - Throws: `refused` if this host knows a repository here, and neither its record nor an archive of it is there.
   func identity(_ points: [StoredPoint], iterations: UInt32) throws -> RepositoryIdentity {
-    let known = try hostState()?.repositoryID
-    if let stored = storedIdentity(), known == nil || known == stored.id.hex {
+    let known = try hostState()?.repositoryIDs ?? []
+    if let stored = storedIdentity(), known.isEmpty || known.contains(stored.id.hex) {
       // The file lies where others may write: it must not make new archives cheaper to guess.
       return RepositoryIdentity(id: stored.id, salt: stored.salt, iterations: max(stored.iterations, iterations))
     }
-    let identity =
-      try newestHead(points, known: known).map { try RepositoryIdentity($0, iterations: iterations) }
-      ?? .fresh(iterations: iterations)
+    let head = try newestHead(points, known: known)
+    if head == nil, let error = RepositoryPresence.away.error(folder), !known.isEmpty { throw error }
+    let identity = try head.map { try RepositoryIdentity($0, iterations: iterations) } ?? .fresh(iterations: iterations)
     try files.replace(path(".state/repository.json"), with: identity.json.encoded())
     return identity
   }
 
-  func newestHead(_ points: [StoredPoint], known: String?) throws -> SealedHeader? {
+  /// The head of the newest authenticated archive that the key opens or, if it opens none of them, of the newest one.
+  ///
+  /// Whoever can write the folder can put in an archive that looks newer: it has no say.
+  ///
+  /// - Parameters:
+  ///   - points: the oldest first.
+  ///   - known: only of these repositories; empty for any.
+  func newestHead(_ points: [StoredPoint], known: Set<String>) throws -> SealedHeader? {
+    var newest: SealedHeader?
+    var costly: [SealedHeader] = []
+    let identity = storedIdentity()
     for point in points.reversed()
     where point.metadata.cipher == .aes256GCM && !point.archiveMissing && !point.isDamaged {
-      let file = try files.open(path(point.name.text), .readNoFollow)
-      defer { files.close(file) }
-      guard let head = try? SealedHeader(file, files) else { continue }
-      if known == nil || head.header.repositoryID.hex == known { return head }
+      guard let head = try? head(of: point), known.isEmpty || known.contains(head.header.repositoryID.hex) else {
+        continue
+      }
+      if credentials.isEmpty || opens(head, identity) { return head }
+      if !head.isCheap(credentials, identity), head.isModest(credentials) { costly.append(head) }
+      newest = newest ?? head
     }
-    return nil
+    // The record of the repository's salt may be lost or replaced.
+    return costly.prefix(Self.mostDerivations).first { (try? $0.unlock(credentials)) != nil } ?? newest
   }
+
+  /// Nil for an archive without a head.
+  func head(of point: StoredPoint) throws -> SealedHeader? {
+    let file = try files.open(path(point.name.text), .readNoFollow)
+    defer { files.close(file) }
+    return try SealedHeader(file, files)
+  }
+
+  /// Whether the key opens an archive and proves its header. An archive that would cost a key derivation of its own is not
+  /// tried: anybody can write one.
+  func opens(_ head: SealedHeader, _ identity: RepositoryIdentity?) -> Bool {
+    head.isCheap(credentials, identity) && (try? head.unlock(credentials)) != nil
+  }
+
+  private static let mostDerivations = 8
 
   /// Stores a point's metadata. A failure leaves the old one.
   ///

@@ -68,7 +68,8 @@ final class StagedImage {
   }
 
   private static func compare(_ archive: ReadArchive, _ links: [ChainReader.Link]) throws {
-    for link in links {
+    // What is authenticated needs no other word: anybody who can write the folder can change the metadata.
+    for link in links where !link.isAuthenticated {
       guard let recorded = link.point.metadata.checksum, link.checksum.hex != recorded else { continue }
       throw HoldfastError(
         .archiveCorrupt, "\(link.point.name.text) has another checksum than is recorded", hint: "use another point")
@@ -82,9 +83,9 @@ final class StagedImage {
 
   /// In a sealed repository bytes without authentication are trusted by their checksum, whatever the metadata says of them.
   private static func requireTrust(_ link: ChainReader.Link, _ repository: Repository) throws {
-    guard !link.isAuthenticated, let state = try repository.hostState(), state.sealed,
-      !state.accepts(link.point.id, checksum: link.checksum.hex)
-    else { return }
+    guard try !link.isAuthenticated && !repository.trust().accepts(link.point.id, checksum: link.checksum.hex) else {
+      return
+    }
     throw HoldfastError(
       .unauthenticated, "\(link.point.name.text) is not what this host stored, and cannot be authenticated",
       hint: "use an authenticated point, or --accept-unauthenticated where you know where this one comes from")

@@ -48,10 +48,40 @@ extension BackupService {
     }
   }
 
+  /// What ``acceptUnauthenticated(_:)`` would do.
+  package func planUnauthenticatedAcceptance(_ reference: String) throws -> Acceptance {
+    try Self.unauthenticatedAcceptance(of: repository().point(reference))
+  }
+
+  /// Says that a backup that nothing authenticates is this host's own: a plain or CBC archive by its checksum, an authenticated
+  /// one of a repository that this host does not know by its key, and with it all others of that repository.
+  ///
+  /// - Throws: `refused` for one that is authenticated; `wrongKey`, `keyMissing` if the key does not open it.
+  package func acceptUnauthenticated(_ reference: String) throws -> Acceptance {
+    let repository = try repository()
+    return try repository.exclusively(patience: environment.repositoryPatience) {
+      let point = try repository.point(reference)
+      let acceptance = try Self.unauthenticatedAcceptance(of: point)
+      if !acceptance.wasAccepted { try repository.rememberAsOwn(point) }
+      return acceptance
+    }
+  }
+
+  private static func unauthenticatedAcceptance(of point: StoredPoint) throws -> Acceptance {
+    if point.isDamaged || point.archiveMissing {
+      throw HoldfastError(
+        .refused, "\(point.id) cannot be accepted: \(point.problems.first ?? "its archive is damaged")",
+        hint: "holdfast verify \(point.id) tells more")
+    }
+    return Acceptance(
+      point: point.metadata, anomalies: point.isAuthenticated ? [] : point.ownProblems,
+      wasAccepted: point.isAuthenticated)
+  }
+
   private static func acceptance(of point: StoredPoint) throws -> Acceptance {
     let refusal: String? =
       if !point.isAuthenticated {
-        "it is not authenticated, and holds nothing"
+        "it is not authenticated; --unauthenticated accepts it if you know where it comes from"
       } else if point.isDamaged || point.archiveMissing {
         "\(point.problems.first ?? "its archive is damaged"), and it holds nothing"
       } else if point.metadata.allAnomalies.isEmpty && point.metadata.acceptedAt == nil {

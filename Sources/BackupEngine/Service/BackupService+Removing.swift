@@ -64,11 +64,13 @@ extension BackupService {
 
   /// What this host removed itself is not missing afterwards.
   func forgetRemoved(_ repository: Repository) throws {
-    guard var state = try repository.hostState() else { return }
-    let newest = try repository.points(warns: false).compactMap(\.metadata.sequence).max() ?? 0
-    guard newest < state.expectedSequence else { return }
-    state.expectedSequence = newest
-    try repository.hostStates.save(state)
+    try repository.exclusively(patience: environment.repositoryPatience) {
+      guard var state = try repository.hostState() else { return }
+      let newest = repository.newestSequence(try repository.everything())
+      guard newest < state.expectedSequence else { return }
+      state.expectedSequence = newest
+      try repository.hostStates.save(state)
+    }
   }
 
   /// What the repository would hold in the days to come, if all goes on as it did. Nothing is touched.
@@ -96,7 +98,8 @@ extension BackupService {
   func retentionPoints(_ points: [StoredPoint], _ repository: Repository) throws -> [RetentionPoint] {
     let now = environment.now()
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
-    let points = points.filter { isProved($0, repository) }
+    let identity = repository.storedIdentity()
+    let points = points.filter { isProved($0, repository, identity) }
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
     let pins = try repository.pins.read()
@@ -113,13 +116,10 @@ extension BackupService {
     }
   }
 
-  private func isProved(_ point: StoredPoint, _ repository: Repository) -> Bool {
+  private func isProved(_ point: StoredPoint, _ repository: Repository, _ identity: RepositoryIdentity?) -> Bool {
     guard !point.isDamaged, !point.archiveMissing else { return false }
     guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return true }
-    guard let file = try? environment.files.open(repository.path(point.name.text), .readNoFollow) else { return false }
-    defer { environment.files.close(file) }
-    guard let head = try? SealedHeader(file, environment.files) else { return false }
-    return (try? head.unlock(credentials)) != nil
+    return (try? repository.head(of: point)).flatMap { $0 }.map { repository.opens($0, identity) } ?? false
   }
 }
 

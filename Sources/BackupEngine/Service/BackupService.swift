@@ -33,10 +33,12 @@ public final class BackupService: Sendable {
 
   /// Opens the repository.
   ///
-  /// - Throws: `pointNotFound` where it is missing and not to be made.
-  package func repository(create: Bool = false) throws -> Repository {
+  /// - Parameter beginsAnew: makes one also if this host knows another one at this path.
+  /// - Throws: `pointNotFound` where it is missing and not to be made; `refused` if this host knows one there and it is away.
+  package func repository(create: Bool = false, beginsAnew: Bool = false) throws -> Repository {
     try Repository(
-      folder, create: create, credentials: credentials,
+      folder, of: database, create: create, beginsAnew: beginsAnew ? environment.passwordIterations : nil,
+      credentials: credentials,
       hostStates: HostStateStore(folder: environment.stateFolder, files: environment.files), files: environment.files,
       logger: environment.logger)
   }
@@ -163,7 +165,7 @@ public final class BackupService: Sendable {
     let point = try repository.point(plan.request.pointID.text)
     var safety = defaults
     // A repository without any encryption keeps working without a key; one with some never gets a plain safety backup.
-    if credentials.isEmpty, try !repository.points().contains(where: \.name.encrypted) { safety.encrypt = false }
+    if credentials.isEmpty, try !repository.everything().contains(where: \.name.encrypted) { safety.encrypt = false }
     if plan.request.safetyBackup, safety.encrypt, credentials.isEmpty {
       throw Credentials.missing(for: "the safety backup")
     }

@@ -17,6 +17,9 @@ struct VerificationRecord {
         else { return }
         var metadata = current.metadata
         apply(verification, to: &metadata)
+        if current.needsRewrite, metadata.checksum == nil {
+          metadata.checksum = try repository.checksum(ofArchive: current.name.text)
+        }
         if metadata != current.metadata || current.needsRewrite { try repository.write(metadata) }
       }
       return nil

@@ -79,6 +79,15 @@ struct Verifier {
     verification.add(.failed, Check.Name.checksum, "it is \(checksum.hex), \(recorded) is recorded")
   }
 
+  /// The metadata lies in the clear: if the archive proves itself, another checksum there is only worth a note.
+  private func compare(_ archive: ReadArchive, _ point: StoredPoint, _ verification: inout Verification) {
+    guard archive.isAuthenticated, let recorded = point.metadata.checksum, recorded != archive.checksum.hex else {
+      return compare(archive.checksum, point, &verification)
+    }
+    verification.notes.append(
+      "the metadata names another checksum than the archive has, which is authenticated and wins")
+  }
+
   /// The point with all that it needs; nil, with the failed check, where a link is missing or damaged.
   private func chain(of point: StoredPoint, _ verification: inout Verification) throws -> PointChain? {
     do {
@@ -135,7 +144,7 @@ struct Verifier {
       let (archive, links) = try ChainReader(
         open: OpenChain(chain, in: repository), files: files, credentials: repository.credentials, progress: progress
       ).read(to: target)
-      compare(archive.checksum, point, &verification)
+      compare(archive, point, &verification)
       if point.name.encrypted { verification.add(.passed, Check.Name.decryption) }
       if point.name.compressed { verification.add(.passed, Check.Name.decompression) }
       checkLinks(links, chain, &verification)
@@ -155,7 +164,7 @@ struct Verifier {
   private func checkLinks(_ links: [ChainReader.Link], _ chain: PointChain, _ verification: inout Verification) {
     guard links.count > 1 else { return }
     let changed = links.dropFirst().first { link in
-      link.point.metadata.checksum.map { $0 != link.checksum.hex } ?? false
+      !link.isAuthenticated && link.point.metadata.checksum.map { $0 != link.checksum.hex } ?? false
     }
     if let changed {
       verification.brokenLink = changed.point.id

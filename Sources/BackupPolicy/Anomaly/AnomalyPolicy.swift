@@ -1,7 +1,5 @@
 /// What a point tells of the database it holds, as far as an anomaly would show in it. What is not known says nothing.
 package struct PointContent: Hashable, Sendable {
-  /// The database's path, symbolic links resolved.
-  package var path: String?
   /// Bytes of the pages in use: all but those on the freelist.
   package var usedBytes: Int64?
   /// Tables in the schema, SQLite's own included.
@@ -10,8 +8,7 @@ package struct PointContent: Hashable, Sendable {
   /// databases with mostly the same tables have some of them in common.
   package var tableMarks: Set<UInt32>
 
-  package init(path: String?, usedBytes: Int64? = nil, tables: Int64? = nil, tableMarks: Set<UInt32> = []) {
-    self.path = path
+  package init(usedBytes: Int64? = nil, tables: Int64? = nil, tableMarks: Set<UInt32> = []) {
     self.usedBytes = usedBytes
     self.tables = tables
     self.tableMarks = tableMarks
@@ -23,14 +20,10 @@ package struct PointContent: Hashable, Sendable {
 package struct AnomalyFacts: Hashable, Sendable {
   package var content: PointContent
   /// The newest point of the history; nil for the first one.
-  package var newest: PointContent?
-  /// The newest point of the history that is of this very database.
   package var own: PointContent?
   /// The full that ``own``'s chain begins with.
   package var full: PointContent?
-  /// The path in the newest point of the history that is not anomalous.
-  package var trustedPath: String?
-  /// The point that a restore of ours put into this database since ``newest``.
+  /// The point that a restore of ours put into this database since ``own``.
   package var restored: PointContent?
 
   package init(_ content: PointContent) {
@@ -43,8 +36,6 @@ package struct AnomalyFacts: Hashable, Sendable {
 /// It is the *step* into an odd state that is an anomaly, not every point that is in it: the next point is compared with this
 /// one. So a person has one point to accept, and one hold to end.
 ///
-/// - It is of another database than both the newest point and the newest one that is not anomalous (so the way back from a
-///   single stray point is none).
 /// - It lost content or tables since the point before; or content since its chain's full, where the loss came in slices too
 ///   thin to notice one by one.
 /// - It shares no table with the point before.
@@ -53,10 +44,6 @@ package struct AnomalyFacts: Hashable, Sendable {
 /// too, is an anomaly, so that a restore hides no accident but one that looks just like it.
 package enum AnomalyPolicy {
   package static func decide(_ facts: AnomalyFacts) -> [ContentAlarm] {
-    guard let newest = facts.newest else { return [] }
-    if let path = facts.content.path, let before = newest.path, path != before, path != facts.trustedPath {
-      return [.otherDatabase(before: before)]
-    }
     guard let own = facts.own else { return [] }
     let alarms = alarms(from: own, facts.full, to: facts.content)
     if let restored = facts.restored, Self.alarms(from: restored, nil, to: facts.content).isEmpty { return [] }

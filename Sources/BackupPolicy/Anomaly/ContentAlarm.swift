@@ -10,8 +10,6 @@ package enum ContentAlarm: Hashable, Sendable {
   case unrelated
   /// Another file stands in its place.
   case replaced
-  /// It lies at another path than the database that was backed up before.
-  case otherDatabase(before: String)
 
   /// Smaller databases lose half of their pages by an ordinary DELETE.
   private static let smallestWorthAnAlarm: Int64 = 65_536
@@ -52,7 +50,6 @@ package enum ContentAlarm: Hashable, Sendable {
     case .tablesLost(let before, let now): "lost most of its tables: \(before) before, \(now) now"
     case .unrelated: "has none of the tables that were there before"
     case .replaced: "is of another file in the same place"
-    case .otherDatabase(let before): "is of another database: the points before it are of \(before)"
     }
   }
 
@@ -71,7 +68,7 @@ package enum ContentAlarm: Hashable, Sendable {
       HoldfastError(
         .refused, "another file has taken the place of the database \(database)",
         hint: "if that was not meant, \(lastGood) is the newest backup of the file before")
-    case .shrunk, .tablesLost, .unrelated, .otherDatabase:
+    case .shrunk, .tablesLost, .unrelated:
       HoldfastError(
         .refused, "the database \(database) \(words)",
         hint: "if that was not meant, \(lastGood) is the newest backup of before")

@@ -44,7 +44,7 @@ package enum ChainPolicy {
     guard let database = facts.database else { return nil }
     if database.pageCount == 0 { return "has pages, and the database has none" }
     if parent.pageSize != database.pageSize { return "has another page size" }
-    if parent.databasePath != database.path { return "is of another database" }
+    if parent.databasePath != database.path { return "was made when the database had another path" }
     return nil
   }
 

@@ -64,6 +64,10 @@ package enum Diagnosis {
 
   private static func repository(_ facts: ExaminationFacts) -> Finding {
     let folder = facts.repository
+    if let refused = facts.repositoryRefused {
+      return Finding(
+        "backup folder", .problem, refused.message, advice: refused.hint ?? "name another folder with --backup-dir")
+    }
     guard folder.exists else {
       return Finding("backup folder", .note, "\(folder.path) does not exist yet; the first backup makes it")
     }

@@ -27,7 +27,7 @@ package struct Finding: Hashable, Sendable {
 }
 
 /// Everything that `doctor` finds out before its probe. Nil and empty mean: not there, or not to be found out.
-package struct ExaminationFacts: Hashable, Sendable {
+package struct ExaminationFacts: Sendable {
   /// A file or folder as this process sees it.
   package struct Place: Hashable, Sendable {
     package var path: String
@@ -91,6 +91,8 @@ package struct ExaminationFacts: Hashable, Sendable {
   package var repository: Place
   /// Files in the repository that its owner cannot read.
   package var lockedFiles: LockedFiles?
+  /// Why the repository is not to be used: it is away, or of another database.
+  package var repositoryRefused: HoldfastError?
   package var user: UInt32
   /// `wal`, `delete`, …; nil where the database does not open.
   package var journalMode: String?

@@ -9,6 +9,12 @@ struct Init: ParsableCommand {
     discussion:
       "The new holdfast.toml holds what the flags say; every other setting is commented out. Nothing is overwritten.")
 
+  @Flag(
+    help:
+      "Begin a new repository although this host knows another one at that path. What that one holds counts again as soon as it is back."
+  )
+  var newRepository = false
+
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   /// A file and whether it was made just now.
@@ -22,7 +28,9 @@ struct Init: ParsableCommand {
     let files = SystemFileOperations()
     let key = try makeKey(configuration, files)
     let settings = try makeSettings(configuration, files)
-    let folders = try selections(configuration).map { try $0.service(.optional).repository(create: true).folder }
+    let folders = try selections(configuration).map {
+      try $0.service(.optional).repository(create: true, beginsAnew: newRepository).folder
+    }
     try options.console.show(
       .object([
         "backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) }),

@@ -1,0 +1,114 @@
+import BackupPolicy
+import SQLitePages
+
+/// A repository's backups as one look found them, and which of them are the database's.
+struct RepositoryListing {
+  /// Every backup, of whichever database, the oldest first; chains are not looked at.
+  let all: [StoredPoint]
+  /// The database's, the oldest first, each with what is odd about its chain.
+  let own: [StoredPoint]
+  /// Nil if the repository was opened for no database.
+  let facts: OwnershipFacts?
+  let ownership: RepositoryOwnership
+
+  /// What the next backup records beside the database's path.
+  var otherPaths: [String] { facts.map { ownership.otherPaths($0) } ?? [] }
+}
+
+extension Repository {
+  /// All backups, and those of the database that the repository was opened for.
+  ///
+  /// - Parameter warns: logs a warning if backups are missing that this host stored.
+  func listing(warns: Bool = true) throws -> RepositoryListing {
+    let all = try everything(warns: warns)
+    let facts = try ownershipFacts(all)
+    let ownership = facts.map { RepositoryOwnership.decide($0) } ?? .unclaimed
+    var own = facts.map { facts in all.filter { ownership.includes($0, facts.databases) } } ?? all
+    own.settleChains()
+    return RepositoryListing(all: all, own: own, facts: facts, ownership: ownership)
+  }
+
+  /// The database's backups, the oldest first, each with what is odd about it.
+  ///
+  /// - Parameter warns: logs a warning if backups are missing that this host stored; not while it removes some itself.
+  /// - Throws: `refused` if the repository holds backups of other databases only.
+  package func points(warns: Bool = true) throws -> [StoredPoint] {
+    let listing = try listing(warns: warns)
+    if case .foreign(let others) = listing.ownership, let database {
+      throw RepositoryOwnership.readingError(database, folder: folder, others)
+    }
+    return listing.own
+  }
+
+  /// What a new backup is stored beside. Needs the exclusive lock.
+  ///
+  /// - Throws: `refused` if the repository holds backups of other databases only.
+  func listingToStore() throws -> RepositoryListing {
+    let listing = try listing()
+    switch listing.ownership {
+    case .foreign(let others):
+      throw RepositoryOwnership.storingError(listing.facts?.path ?? database ?? "?", folder: folder, others)
+    case .moved(let before):
+      logger.notice("\(listing.facts?.path ?? "") was at \(before.path) before; its backups go on in \(folder)")
+    case .owned, .unclaimed: break
+    }
+    return listing
+  }
+
+  /// Whether a backup is the database's.
+  ///
+  /// - Throws: `refused` if the repository holds backups of other databases only.
+  func isOwn(_ point: StoredPoint) throws -> Bool {
+    guard let database else { return true }
+    if let path = point.metadata.databasePath, path == database.resolvingLinks { return true }
+    return try points(warns: false).contains { $0.id == point.id }
+  }
+
+  private func ownershipFacts(_ points: [StoredPoint]) throws -> OwnershipFacts? {
+    guard let database else { return nil }
+    let path = database.resolvingLinks
+    let recorded = RecordedDatabases(
+      points.lazy.filter { $0.isAuthenticated && !$0.archiveMissing }.map { OwnershipRecord($0.metadata) })
+    var facts = OwnershipFacts(path: path, givenPath: database.absolutePath, databases: recorded)
+    // The usual case costs no look at other files.
+    guard recorded.all.contains(where: { $0.path != path }) else { return facts }
+    let own = try? files.status(path)
+    for other in recorded.all where other.path != path && isPresent(other.path, besides: own ?? nil) {
+      facts.present.insert(other.path)
+    }
+    if case .owned = RepositoryOwnership.decide(facts) { return facts }
+    if own ?? nil != nil { facts.tableMarks = tableMarks(of: path) }
+    return facts
+  }
+
+  /// A path that may not be looked at counts as one that is there. The same file under another name does not.
+  private func isPresent(_ path: String, besides own: FileStatus?) -> Bool {
+    do {
+      guard let status = try files.status(path) else { return false }
+      return own.map { $0.device != status.device || $0.inode != status.inode } ?? true
+    } catch {
+      return true
+    }
+  }
+
+  /// Nil if the database cannot be read now.
+  private func tableMarks(of path: String) -> Set<UInt32>? {
+    guard let connection = try? DatabaseConnection(path: path, access: .observer, busyTimeout: 1000) else { return nil }
+    defer { connection.close() }
+    return (try? connection.tableNames()).map { TableMarks.of($0) }
+  }
+}
+
+extension RepositoryOwnership {
+  /// Whether a backup is the database's. One that is of no database that is known is shown to each.
+  fileprivate func includes(_ point: StoredPoint, _ databases: RecordedDatabases) -> Bool {
+    guard let owner = databases.database(of: point.metadata.databasePath) else { return true }
+    return owner == database
+  }
+}
+
+extension OwnershipRecord {
+  init(_ metadata: PointMetadata) {
+    self.init(path: metadata.databasePath, otherPaths: metadata.otherPaths, tableMarks: metadata.content.tableMarks)
+  }
+}

@@ -1,0 +1,143 @@
+/// What decides whose backups a repository holds, seen from one database.
+package struct OwnershipFacts: Hashable, Sendable {
+  /// The path of the database that a command was given, symbolic links resolved.
+  package var path: String
+  /// The same as it was given, absolute.
+  package var givenPath: String
+  package var databases: RecordedDatabases
+  /// Which of the recorded paths are other files of this host.
+  package var present: Set<String> = []
+  /// Of the tables in the given database; nil if they are not known.
+  package var tableMarks: Set<UInt32>?
+
+  package init(path: String, givenPath: String? = nil, databases: RecordedDatabases) {
+    self.path = path
+    self.givenPath = givenPath ?? path
+    self.databases = databases
+  }
+}
+
+/// Whose backups a repository holds, seen from one database.
+///
+/// A repository belongs to one database. One that holds backups of several shows each of them its own.
+package enum RepositoryOwnership: Hashable, Sendable {
+  /// No backup names a database.
+  case unclaimed
+  /// The database is known by one of its paths.
+  case owned(RecordedDatabase)
+  /// The database is not known by its path; it goes on from this one, whose path is gone from this host.
+  case moved(RecordedDatabase)
+  /// These are other databases.
+  case foreign([RecordedDatabase])
+
+  package static func decide(_ facts: OwnershipFacts) -> RepositoryOwnership {
+    let databases = facts.databases.all
+    if databases.isEmpty { return .unclaimed }
+    if let known = databases.first(where: { $0.isKnown(facts) }) { return .owned(known) }
+    let isNamed = databases.contains { $0.paths.contains(facts.path) }
+    let gone = databases.filter { !facts.present.contains($0.path) && $0.goesOn(in: facts.tableMarks) != false }
+    guard !isNamed, let moved = theOne(of: gone, facts) else { return .foreign(databases) }
+    return .moved(moved)
+  }
+
+  /// Among several that are gone, the content and then the file's name tell which one it is.
+  private static func theOne(of gone: [RecordedDatabase], _ facts: OwnershipFacts) -> RecordedDatabase? {
+    if gone.count == facts.databases.all.count, gone.count == 1 { return gone[0] }
+    let continued = gone.filter { $0.goesOn(in: facts.tableMarks) == true }
+    if continued.count == 1 { return continued[0] }
+    // Beside a neighbour that is still there, only content is proof.
+    guard gone.count == facts.databases.all.count else { return nil }
+    let namesakes = gone.filter { fileName($0.path) == fileName(facts.path) }
+    return namesakes.count == 1 ? namesakes[0] : nil
+  }
+
+  private static func fileName(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
+}
+
+extension RepositoryOwnership {
+  /// The database whose backups these are; nil if none names one, or if they are of others.
+  package var database: RecordedDatabase? {
+    switch self {
+    case .owned(let database), .moved(let database): database
+    case .unclaimed, .foreign: nil
+    }
+  }
+
+  /// The other paths that the next backup records, the most recent first.
+  ///
+  /// - Parameter facts: what this was decided by.
+  package func otherPaths(_ facts: OwnershipFacts) -> [String] {
+    let paths = [facts.givenPath] + (database?.paths ?? [])
+    var others: [String] = []
+    for path in paths where path != facts.path && !others.contains(path) { others.append(path) }
+    return Array(others.prefix(Self.mostPaths))
+  }
+
+  /// Earlier backups link the older ones.
+  private static let mostPaths = 16
+}
+
+extension RecordedDatabase {
+  /// By its present path, by the name that people call it by, or by an earlier path if the present one is gone.
+  fileprivate func isKnown(_ facts: OwnershipFacts) -> Bool {
+    if path == facts.path || facts.givenPath != facts.path && paths.contains(facts.givenPath) { return true }
+    return paths.contains(facts.path) && !facts.present.contains(path)
+  }
+
+  /// Whether a database with these tables can be this one: it has at least half of the tables that either of them has; nil if
+  /// one of the two has none or is not known.
+  fileprivate func goesOn(in marks: Set<UInt32>?) -> Bool? {
+    guard let marks, !marks.isEmpty, !tableMarks.isEmpty else { return nil }
+    return 2 * marks.intersection(tableMarks).count >= min(marks.count, tableMarks.count)
+  }
+}
+
+extension RepositoryOwnership {
+  /// Why a command that reads shows nothing.
+  ///
+  /// - Parameters:
+  ///   - database: its path as it was given.
+  ///   - folder: of the repository.
+  package static func readingError(_ database: String, folder: String, _ others: [RecordedDatabase]) -> HoldfastError {
+    let first = others.first?.path ?? database
+    return HoldfastError(
+      .refused, "the backup folder \(folder) holds no backups of \(database); it holds those of \(list(others))",
+      hint:
+        "holdfast list --database \(first.shellWord) --backup-dir \(folder.shellWord) shows those; restore --to PATH brings one of them back as another file"
+    )
+  }
+
+  /// Why no backup is stored.
+  package static func storingError(_ database: String, folder: String, _ others: [RecordedDatabase]) -> HoldfastError {
+    let own = "\(folder)-\(stem(database))"
+    return HoldfastError(
+      .refused,
+      "the backup folder \(folder) holds the backups of another database, \(list(others)), and not of \(database)",
+      hint:
+        "holdfast create --database \(database.shellWord) --backup-dir \(own.shellWord); or in holdfast.toml: [[databases]] path = \"\(database)\", backup_dir = \"\(own)\""
+    )
+  }
+
+  private static func list(_ others: [RecordedDatabase]) -> String {
+    let shown = others.prefix(3).map(\.path).joined(separator: ", ")
+    return others.count > 3 ? "\(shown) and \(others.count - 3) more" : shown
+  }
+
+  private static func stem(_ path: String) -> String {
+    let name = fileName(path)
+    return name.lastIndex(of: ".").flatMap { $0 > name.startIndex ? String(name[..<$0]) : nil } ?? String(name)
+  }
+}
+
+extension String {
+  /// As a word that a shell reads back.
+  package var shellWord: String {
+    let isPlain =
+      !isEmpty
+      && utf8.allSatisfy { byte in
+        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+          || "@%+=:,./-_".utf8.contains(byte)
+      }
+    return isPlain ? self : "'\(replacing("'", with: "'\\''"))'"
+  }
+}

@@ -1,0 +1,184 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// Several databases and one folder of backups.
+@Suite("a repository belongs to one database", .ownThread)
+struct NeighbourTests {
+  /// A folder with one backup of `app.db`, and `other.db` beside it.
+  private func world() throws -> (bed: TestBed, app: PointMetadata, other: String) {
+    let bed = try TestBed()
+    try bed.makeDatabase(marker: "app")
+    let app = try bed.service().create(CreateRequest())
+    let other = bed.folder.path("other.db")
+    try bed.makeDatabase(at: other, marker: "other")
+    bed.time.advance(seconds: 60)
+    return (bed, app, other)
+  }
+
+  /// The same as an earlier version left it: with backups of both.
+  private func mixedWorld() throws -> (bed: TestBed, app: PointMetadata, other: PointMetadata, path: String) {
+    let (bed, app, path) = try world()
+    let apart = bed.folder.path("apart")
+    try SystemFileOperations().makeFolders("\(apart)/.state")
+    _ = try bed.folder.write("apart/.state/repository.json", bed.folder.read("backups/.state/repository.json") ?? [])
+    let service = BackupService(
+      database: path, folder: apart, credentials: TestBed.credentials(.key), environment: bed.environment())
+    let other = try service.create(CreateRequest())
+    for name in [other.filename, ".metadata/\(other.id).json"] {
+      _ = try bed.folder.write("backups/\(name)", bed.folder.read("apart/\(name)") ?? [])
+    }
+    bed.time.advance(seconds: 60)
+    return (bed, app, other, path)
+  }
+
+  private func refused(_ body: () throws -> Void) -> HoldfastError? {
+    let error = #expect(throws: HoldfastError.self, performing: body)
+    #expect(error?.code == .refused)
+    return error
+  }
+
+  @Test("a second database is refused, full or incremental, and nothing is stored")
+  func second() throws {
+    let (bed, _, other) = try world()
+    let before = try SystemFileOperations().list(bed.backups).sorted()
+    for kind in [RequestedKind.full, .incremental] {
+      let error = refused { _ = try bed.service(database: other).store(CreateRequest(), kind: kind) }
+      #expect(error?.hint?.contains("--backup-dir") == true && error?.message.contains(bed.database) == true)
+    }
+    #expect(try SystemFileOperations().list(bed.backups).sorted() == before)
+  }
+
+  @Test("a mistyped path shows, restores, removes and proves nothing of a neighbour's")
+  func mistyped() throws {
+    let (bed, app, _) = try world()
+    let service = bed.service(database: bed.folder.path("typo.db"))
+    _ = refused { _ = try service.list() }
+    _ = refused { _ = try service.point("latest") }
+    _ = refused { _ = try service.point(app.id.text) }
+    _ = refused { _ = try service.point(notAfter: bed.time.now(), zone: .utc) }
+    _ = refused { _ = try service.statistics() }
+    _ = refused { _ = try service.delete(app.id.text) }
+    _ = refused { _ = try service.cleanup(RetentionPolicy(keepLast: 1)) }
+    _ = refused { _ = try service.drillFigures() }
+    _ = refused { try restore(service, app.id, to: bed.folder.path("out.db")) }
+    #expect(try bed.folder.read("out.db") == nil)
+  }
+
+  @Test("in a folder that is mixed already each database has its own")
+  func mixed() throws {
+    let (bed, app, other, path) = try mixedWorld()
+    for (service, mine, theirs) in [
+      (bed.service(), app, other), (bed.service(database: path), other, app),
+    ] {
+      #expect(try service.list().map(\.id) == [mine.id])
+      #expect(try service.point("latest").id == mine.id)
+      #expect(try service.point(notAfter: bed.time.now(), zone: .utc).point.id == mine.id)
+      #expect(throws: HoldfastError.self) { try service.point(theirs.id.text) }
+      #expect(try service.statistics().total == 1)
+      var generator = SystemRandomNumberGenerator()
+      #expect(try service.randomPoint(using: &generator).id == mine.id)
+    }
+    // Names and numbers are the folder's.
+    let next = try bed.service(database: path).create(CreateRequest())
+    #expect(next.sequence == max(app.sequence ?? 0, other.sequence ?? 0) + 1)
+    // Neither pins nor removals touch the neighbour.
+    _ = try bed.service().setPin(true, of: app.id.text)
+    _ = try bed.service(database: path).setPin(true, of: other.id.text)
+    #expect(try bed.service().point(app.id.text).metadata.pinned)
+    bed.time.advance(seconds: 60)
+    _ = try bed.service(database: path).create(CreateRequest())
+    _ = try bed.service(database: path).cleanup(RetentionPolicy(keepLast: 1))
+    #expect(try bed.service().list().map(\.id) == [app.id])
+  }
+
+  @Test("an incremental of a mixed folder goes on from its own database's newest point")
+  func mixedChain() throws {
+    let (bed, app, _, _) = try mixedWorld()
+    try bed.change("UPDATE marker SET text = 'more'")
+    guard case .stored(let point, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+      throw BrokenPromise("nothing was stored")
+    }
+    #expect(point.parentID == app.id)
+  }
+
+  @Test("a database that was moved goes on, and its earlier backups stay its own")
+  func moved() throws {
+    let (bed, app, other) = try world()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(other + suffix) }
+    #expect(try Shell.run("mv", [bed.database, other]).status == 0)
+    let service = bed.service(database: other)
+    #expect(try service.list().map(\.id) == [app.id])
+    let next = try service.create(CreateRequest())
+    #expect(next.status == .completed && next.anomalies == [] && next.otherPaths == [bed.database])
+    // Also if the metadata is lost, and where a new file takes the old path.
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(next.id).json")
+    try bed.makeDatabase(marker: "new")
+    #expect(try service.list().map(\.id) == [next.id, app.id])
+    _ = refused { _ = try bed.service().create(CreateRequest()) }
+  }
+
+  @Test("a path that is gone, and content that has nothing in common with it: another database")
+  func strangerAfterRemoval() throws {
+    let (bed, _, other) = try world()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    try bed.change("DROP TABLE marker; DROP TABLE entries; CREATE TABLE jobs(a)", at: other)
+    _ = refused { _ = try bed.service(database: other).create(CreateRequest()) }
+    _ = refused { _ = try bed.service(database: other).list() }
+  }
+
+  @Test("a new machine: another path, another host, nothing but folder and key")
+  func newMachine() throws {
+    let (bed, app, _) = try world()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    try SystemFileOperations().makeFolders(bed.folder.path("home/new"))
+    var environment = bed.environment()
+    (environment.host, environment.stateFolder) = ("new-host", bed.folder.path("new-state"))
+    let service = BackupService(
+      database: bed.folder.path("home/new/app.db"), folder: bed.backups, credentials: TestBed.credentials(.key),
+      environment: environment)
+    #expect(try service.point("latest").id == app.id)
+    try restoreInPlace(service, app.id)
+    #expect(try bed.marker(at: bed.folder.path("home/new/app.db")) == "app")
+    #expect(try service.create(CreateRequest()).otherPaths == [bed.database])
+  }
+
+  @Test("links and names: the database that people call by one name is one")
+  func links() throws {
+    let (bed, app, other) = try world()
+    let link = bed.folder.path("link.db")
+    #expect(try Shell.run("ln", ["-s", bed.database, link]).status == 0)
+    #expect(try bed.service(database: link).list().map(\.id) == [app.id])
+    let byLink = try bed.service(database: link).create(CreateRequest())
+    #expect(byLink.databasePath == bed.database && byLink.otherPaths == [link])
+    // A second hard link is the same file.
+    #expect(try Shell.run("ln", [bed.database, bed.folder.path("hard.db")]).status == 0)
+    #expect(try bed.service(database: bed.folder.path("hard.db")).list().count == 2)
+    // The link leads to another file from now on, as with releases.
+    #expect(try Shell.run("ln", ["-sfn", other, link]).status == 0)
+    bed.time.advance(seconds: 60)
+    #expect(try bed.service(database: link).create(CreateRequest()).databasePath == other)
+  }
+
+  @Test("a directory of the original service, without paths, is the database's")
+  func legacy() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    var plain = CreateRequest()
+    plain.encrypt = false
+    let point = try bed.service(.none).create(plain)
+    let path = "backups/.metadata/\(point.id).json"
+    guard case .object(var keys) = JSONValue(parsing: try bed.folder.read(path) ?? []) else {
+      throw BrokenPromise("no metadata")
+    }
+    keys["database_path"] = nil
+    _ = try bed.folder.write(path, JSONValue.object(keys).encoded())
+    let service = bed.service(.none, database: bed.folder.path("elsewhere.db"))
+    #expect(try service.list().map(\.id) == [point.id])
+    bed.time.advance(seconds: 60)
+    _ = try bed.service(.none).create(plain)
+    #expect(try bed.service(.none).list().count == 2)
+    _ = refused { _ = try service.list() }
+  }
+}

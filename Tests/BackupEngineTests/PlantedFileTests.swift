@@ -1,0 +1,205 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// What somebody without the key can put into the folder, and what this host then believes.
+@Suite("planted files", .ownThread)
+struct PlantedFileTests {
+  private static let plain: CreateRequest = {
+    var request = CreateRequest()
+    request.encrypt = false
+    return request
+  }()
+
+  private func world(_ secret: TestBed.Secret = .key) throws -> (bed: TestBed, point: PointMetadata) {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60)
+    let point = try bed.service(secret).create(CreateRequest())
+    bed.time.advance(seconds: 60)
+    return (bed, point)
+  }
+
+  /// A service of a host that remembers nothing.
+  private func newHost(_ bed: TestBed, _ secret: TestBed.Secret = .key, name: String = "other-state") -> BackupService {
+    var environment = bed.environment()
+    environment.stateFolder = bed.folder.path(name)
+    return BackupService(
+      database: bed.database, folder: bed.backups, credentials: TestBed.credentials(secret), environment: environment)
+  }
+
+  /// A plain backup of another content that calls itself the newest and verified.
+  private func plant(in bed: TestBed) throws -> PointID {
+    let forger = try TestBed()
+    forger.time.set(bed.time.now().adding(seconds: 3600))
+    try forger.makeDatabase(rows: 60, marker: "forged")
+    let forged = try forger.service(.none).create(Self.plain)
+    _ = try bed.folder.write("backups/\(forged.filename)", forger.folder.read("backups/\(forged.filename)") ?? [])
+    var metadata = forged.json
+    if case .object(var keys) = metadata {
+      keys["sequence"] = .integer(900)
+      keys["status"] = .string("verified")
+      keys["verified"] = .bool(true)
+      keys["database_path"] = .string(bed.database)
+      metadata = .object(keys)
+    }
+    _ = try bed.folder.write("backups/.metadata/\(forged.id).json", metadata.encoded())
+    return forged.id
+  }
+
+  @Test(
+    "a host without state does not trust a plain archive beside authenticated ones",
+    arguments: [
+      TestBed.Secret.key, .none,
+    ])
+  func newHostAndPlain(secret: TestBed.Secret) throws {
+    let (bed, point) = try world()
+    let planted = try plant(in: bed)
+    let service = newHost(bed, secret)
+    #expect(try service.point(planted.text).metadata.status == .unauthenticated)
+    #expect(try service.point("latest").id == point.id)
+    #expect(throws: HoldfastError.self) { try restore(service, planted, to: bed.folder.path("out.db")) }
+    // Its first backup accepts nothing by the way, and gets no number from it.
+    let next = try newHost(bed).create(CreateRequest())
+    #expect(next.sequence == 2)
+    #expect(try service.point(planted.text).metadata.status == .unauthenticated)
+    #expect(throws: HoldfastError.self) { try restore(service, planted, to: bed.folder.path("out.db")) }
+  }
+
+  @Test("a plain archive counts where a person says so, and its bytes alone")
+  func acceptedOnPurpose() throws {
+    let (bed, _) = try world()
+    let planted = try plant(in: bed)
+    let service = newHost(bed)
+    #expect(throws: HoldfastError.self) { try service.accept(planted.text) }
+    #expect(try service.planUnauthenticatedAcceptance(planted.text).anomalies.count == 1)
+    #expect(try !service.acceptUnauthenticated(planted.text).wasAccepted)
+    #expect(try service.acceptUnauthenticated(planted.text).wasAccepted)
+    #expect(try service.point(planted.text).isAuthenticated)
+    try restore(service, planted, to: bed.folder.path("out.db"))
+    #expect(try bed.marker(at: bed.folder.path("out.db")) == "forged")
+    #expect(try !bed.service().point(planted.text).isAuthenticated)
+  }
+
+  @Test("old plain backups are accepted when a host seals the folder that had no others")
+  func migration() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let old = try newHost(bed, .none, name: "old-state").create(Self.plain)
+    bed.time.advance(seconds: 60)
+    #expect(try bed.service().point("latest").id == old.id)
+    _ = try bed.service().create(CreateRequest())
+    #expect(try bed.service().point(old.id.text).isAuthenticated)
+    #expect(try !newHost(bed).point(old.id.text).isAuthenticated)
+    // A plain backup of a host that does not seal is its own.
+    bed.time.advance(seconds: 60)
+    let late = try newHost(bed).create(Self.plain)
+    #expect(try newHost(bed).point(late.id.text).isAuthenticated)
+  }
+
+  @Test("archives of a repository that an older version disowned come back by a person's word and the key")
+  func disowned() throws {
+    let (bed, point) = try world()
+    let interlude = try TestBed()
+    try interlude.makeDatabase()
+    interlude.time.set(bed.time.now())
+    let other = try interlude.service().create(CreateRequest())
+    _ = try bed.folder.write("backups/\(other.filename)", interlude.folder.read("backups/\(other.filename)") ?? [])
+    #expect(try !bed.service().list().contains { $0.id == other.id && $0.isAuthenticated })
+    let service = BackupService(
+      database: nil, folder: bed.backups, credentials: TestBed.credentials(.key), environment: bed.environment())
+    let wrong = BackupService(
+      database: nil, folder: bed.backups, credentials: Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32))),
+      environment: bed.environment())
+    #expect(throws: HoldfastError.self) { try wrong.acceptUnauthenticated(other.id.text) }
+    _ = try service.acceptUnauthenticated(other.id.text)
+    #expect(try service.list().filter(\.isAuthenticated).count == 2)
+    #expect(try bed.service().point("latest").id == point.id)
+  }
+
+  @Test(
+    "metadata without an archive, and a plain archive, move no number",
+    arguments: [
+      UInt64(900), ArchiveNumbers.greatest,
+    ])
+  func sequence(number: UInt64) throws {
+    let (bed, point) = try world()
+    for id in ["backup_20200101_000000", "backup_20990101_000000"] {
+      guard case .object(var keys) = point.json else { throw BrokenPromise("no metadata") }
+      keys["backup_id"] = .string(id)
+      keys["filename"] = .string("\(id).db.gz.enc")
+      keys["sequence"] = .integer(Int64(number))
+      _ = try bed.folder.write("backups/.metadata/\(id).json", JSONValue.object(keys).encoded())
+    }
+    _ = try plant(in: bed)
+    for sequence in UInt64(2)...3 {
+      bed.time.advance(seconds: 60)
+      let next = try bed.service().create(CreateRequest())
+      #expect(next.sequence == sequence)
+      #expect(try bed.service().verify(next.id.text).verified)
+    }
+    // Nor do they keep incrementals from being stored.
+    try bed.change("UPDATE marker SET text = 'more'")
+    bed.time.advance(seconds: 60)
+    guard case .stored(let incremental, let why) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+      throw BrokenPromise("nothing was stored")
+    }
+    #expect(incremental.kind == "incremental" && incremental.sequence == 4, "\(why)")
+  }
+
+  @Test("a header with the repository's ID and another key moves no number and stops no backup")
+  func forgedHeader() throws {
+    let (bed, point) = try world()
+    let forger = try TestBed()
+    forger.time.set(bed.time.now().adding(seconds: 3600))
+    try forger.makeDatabase(rows: 60)
+    let identity = try bed.folder.read("backups/.state/repository.json") ?? []
+    try SystemFileOperations().makeFolders(forger.folder.path("backups/.state"))
+    _ = try forger.folder.write("backups/.state/repository.json", identity)
+    let theirs = Credentials(key: SecretBytes([UInt8](repeating: 3, count: 32)))
+    for _ in 0..<4 {
+      forger.time.advance(seconds: 60)
+      let forged = try forger.service(theirs).create(CreateRequest())
+      _ = try bed.folder.write("backups/\(forged.filename)", forger.folder.read("backups/\(forged.filename)") ?? [])
+    }
+    let next = try bed.service().create(CreateRequest())
+    #expect(next.sequence == 2 && next.repositoryID == point.repositoryID)
+    try bed.change("UPDATE marker SET text = 'more'")
+    bed.time.advance(seconds: 60)
+    guard case .stored(let incremental, let why) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+      throw BrokenPromise("nothing was stored")
+    }
+    #expect(incremental.parentID == next.id, "\(why)")
+  }
+
+  @Test("a checksum in the clear metadata cannot make an authentic archive fail")
+  func checksum() throws {
+    let (bed, point) = try world()
+    let path = "backups/.metadata/\(point.id).json"
+    let text = String(decoding: try bed.folder.read(path) ?? [], as: UTF8.self)
+    let changed = text.replacing(point.checksum ?? "-", with: String(repeating: "0", count: 64))
+    #expect(changed != text)
+    _ = try bed.folder.write(path, Array(changed.utf8))
+    let verification = try bed.service().verify(point.id.text)
+    #expect(verification.verified && verification.notes.count == 1)
+    try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
+  }
+
+  @Test("a planted archive without metadata is not read through by a listing")
+  func hugeFile() throws {
+    let (bed, _) = try world()
+    let names = ["backup_20990101_000000.db", "backup_20990101_000001.db.enc", "backup_20990101_000002.pages"]
+    for name in names {
+      #expect(try Shell.run("truncate", ["-s", "1T", bed.folder.path("backups/\(name)")]).status == 0)
+    }
+    for secret in [TestBed.Secret.key, .none] {
+      #expect(try bed.service(secret).list().count >= 3)
+      #expect(try newHost(bed, secret).list().count >= 3)
+    }
+  }
+}
+
+/// Limits of the format.
+enum ArchiveNumbers {
+  static let greatest: UInt64 = 1 << 62
+}

@@ -1,0 +1,138 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// A disk that is not mounted, a folder that was removed, a disk that comes back.
+@Suite("a repository that this host knows", .ownThread)
+struct PresenceTests {
+  private func request(_ secret: TestBed.Secret) -> CreateRequest {
+    var request = CreateRequest()
+    request.encrypt = secret != .none
+    return request
+  }
+
+  private func world(_ secret: TestBed.Secret) throws -> (bed: TestBed, points: [PointMetadata]) {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let points = try (0..<2).map { _ in
+      bed.time.advance(seconds: 60)
+      return try bed.service(secret).create(request(secret))
+    }
+    return (bed, points)
+  }
+
+  private func move(_ from: String, _ to: String, in bed: TestBed) throws {
+    #expect(try Shell.run("mv", [bed.folder.path(from), bed.folder.path(to)]).status == 0)
+  }
+
+  @Test(
+    "a folder that is gone, or an empty one in its place: refused, and nothing is made",
+    arguments: [
+      TestBed.Secret.key, .password, .none,
+    ])
+  func away(secret: TestBed.Secret) throws {
+    let (bed, points) = try world(secret)
+    try move("backups", "away", in: bed)
+    for isEmptyFolder in [false, true] {
+      if isEmptyFolder { try SystemFileOperations().makeFolder(bed.backups) }
+      for kind in [RequestedKind.full, .incremental] {
+        let error = #expect(throws: HoldfastError.self) { try bed.service(secret).store(request(secret), kind: kind) }
+        #expect(error?.code == .refused && error?.hint?.contains("--new-repository") == true)
+      }
+      #expect(throws: HoldfastError.self) { try bed.service(secret).list() }
+      #expect(throws: HoldfastError.self) { try bed.service(secret).repository(create: true) }
+      let isThere = try SystemFileOperations().status(bed.backups) != nil
+      #expect(isThere == isEmptyFolder)
+    }
+    #expect(try SystemFileOperations().list(bed.backups).isEmpty)
+    #expect(try Shell.run("rmdir", [bed.backups]).status == 0)
+    try move("away", "backups", in: bed)
+    bed.time.advance(seconds: 60)
+    #expect(try bed.service(secret).create(request(secret)).sequence == 3)
+    #expect(try bed.service(secret).list().filter(\.isAuthenticated).count == points.count + 1)
+  }
+
+  @Test("through a link that leads nowhere while the disk is away")
+  func awayBehindLink() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    try SystemFileOperations().makeFolders(bed.folder.path("disk/deep"))
+    #expect(try Shell.run("ln", ["-s", "disk/deep/backups", bed.backups]).status == 0)
+    try SystemFileOperations().makeFolder(bed.folder.path("disk/deep/backups"))
+    _ = try bed.service().create(CreateRequest())
+    try move("disk", "away", in: bed)
+    let error = #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+    #expect(error?.code == .refused)
+  }
+
+  @Test(
+    "one begun on purpose: the backups before and those of the interlude are this host's own",
+    arguments: [
+      TestBed.Secret.key, .password,
+    ])
+  func interlude(secret: TestBed.Secret) throws {
+    let (bed, points) = try world(secret)
+    try move("backups", "away", in: bed)
+    _ = try bed.service(secret).repository(create: true, beginsAnew: true)
+    bed.time.advance(seconds: 60)
+    let between = try bed.service(secret).create(CreateRequest())
+    #expect(between.sequence == 3 && between.repositoryID != points[0].repositoryID)
+    try move("backups", "interlude", in: bed)
+    try move("away", "backups", in: bed)
+    bed.time.advance(seconds: 60)
+    let after = try bed.service(secret).create(CreateRequest())
+    #expect(after.sequence == 4 && after.repositoryID == points[0].repositoryID)
+    for name in [between.filename, ".metadata/\(between.id).json"] {
+      _ = try bed.folder.write("backups/\(name)", bed.folder.read("interlude/\(name)") ?? [])
+    }
+    let listed = try bed.service(secret).list()
+    #expect(listed.count == 4 && listed.allSatisfy(\.isAuthenticated))
+    for point in listed { #expect(try bed.service(secret).verify(point.id.text).verified) }
+    // And the interlude's own folder is known as well.
+    try move("backups", "away", in: bed)
+    try move("interlude", "backups", in: bed)
+    #expect(try bed.service(secret).list().map(\.id) == [between.id])
+  }
+
+  @Test("another repository in its place is no surrogate; with its key it can be taken over on purpose")
+  func another() throws {
+    let (bed, points) = try world(.key)
+    try move("backups", "away", in: bed)
+    let stranger = try TestBed()
+    try stranger.makeDatabase()
+    _ = try stranger.service().create(CreateRequest())
+    #expect(try Shell.run("cp", ["-r", stranger.backups, bed.backups]).status == 0)
+    let error = #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+    #expect(error?.code == .refused && error?.message.contains("another repository") == true)
+    let wrong = Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32)))
+    #expect(throws: HoldfastError.self) { try bed.service(wrong).repository(create: true, beginsAnew: true) }
+    _ = try bed.service().repository(create: true, beginsAnew: true)
+    #expect(try bed.service().repository().hostState()?.repositoryID != points[0].repositoryID)
+  }
+
+  @Test("the last backup removed by hand leaves a repository that is there", arguments: [TestBed.Secret.key, .none])
+  func emptied(secret: TestBed.Secret) throws {
+    let (bed, points) = try world(secret)
+    for point in points { _ = try bed.service(secret).delete(point.id.text) }
+    #expect(try bed.service(secret).list().isEmpty)
+    bed.time.advance(seconds: 60)
+    #expect(try bed.service(secret).create(request(secret)).sequence == 3)
+  }
+
+  @Test("what older versions remember is read, and what is remembered now survives a round trip")
+  func state() throws {
+    let (bed, points) = try world(.key)
+    let names = try SystemFileOperations().list(bed.stateFolder).filter { $0.hasSuffix(".json") }
+    #expect(names.count == 1)
+    let path = "state/\(names[0])"
+    guard case .object(var keys) = JSONValue(parsing: try bed.folder.read(path) ?? []) else {
+      throw BrokenPromise("no state")
+    }
+    keys["former_repositories"] = nil
+    _ = try bed.folder.write(path, JSONValue.object(keys).encoded())
+    #expect(try bed.service().repository().hostState()?.repositoryID == points[0].repositoryID)
+    try move("backups", "away", in: bed)
+    #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+  }
+}

@@ -1,0 +1,126 @@
+import BackupPolicy
+import Testing
+
+@Suite("whose backups a repository holds")
+struct OwnershipTests {
+  private static let app = OwnershipRecord(path: "/srv/app.db", tableMarks: [1, 2, 3])
+  private static let queue = OwnershipRecord(path: "/srv/queue.db", tableMarks: [7, 8])
+
+  private func decide(
+    _ path: String, given: String? = nil, _ records: [OwnershipRecord], present: Set<String> = [],
+    tables: Set<UInt32>? = nil
+  ) -> RepositoryOwnership {
+    var facts = OwnershipFacts(path: path, givenPath: given, databases: RecordedDatabases(records))
+    (facts.present, facts.tableMarks) = (present, tables)
+    return RepositoryOwnership.decide(facts)
+  }
+
+  @Test("a folder without a name in it is the database's, and one with its name, too")
+  func own() {
+    #expect(decide("/srv/app.db", []) == .unclaimed)
+    #expect(decide("/srv/app.db", [OwnershipRecord(path: nil)]) == .unclaimed)
+    #expect(decide("/srv/app.db", [Self.app]).database?.path == "/srv/app.db")
+    // Its content is no matter there: an application may do with it what it likes.
+    #expect(decide("/srv/app.db", [Self.app], tables: [9]).database?.path == "/srv/app.db")
+  }
+
+  @Test("a neighbour that is there is never taken for the database")
+  func neighbours() {
+    for tables in [nil, [], [1, 2, 3], [9]] as [Set<UInt32>?] {
+      let found = decide("/srv/typo.db", [Self.app], present: ["/srv/app.db"], tables: tables)
+      #expect(found == .foreign(RecordedDatabases([Self.app]).all))
+    }
+  }
+
+  @Test("in a mixed folder each has its own")
+  func mixed() {
+    let records = [Self.app, Self.queue, Self.app]
+    let both: Set = ["/srv/app.db", "/srv/queue.db"]
+    #expect(decide("/srv/queue.db", records, present: both).database?.paths == ["/srv/queue.db"])
+    #expect(decide("/srv/app.db", records, present: both).database?.paths == ["/srv/app.db"])
+    #expect(decide("/srv/typo.db", records, present: both).database == nil)
+    let databases = RecordedDatabases([OwnershipRecord(path: nil)] + records)
+    #expect(databases.database(of: nil)?.path == "/srv/app.db")
+    #expect(databases.database(of: "/srv/queue.db")?.path == "/srv/queue.db")
+    #expect(databases.database(of: "/else") == nil)
+  }
+
+  @Test("a path that is gone: the database goes on if its content does, or if nothing is known of that")
+  func moved() {
+    for tables in [nil, [], [1, 2, 3, 4], [2, 3]] as [Set<UInt32>?] {
+      #expect(decide("/new/app.db", [Self.app], tables: tables).database?.path == "/srv/app.db")
+    }
+    #expect(decide("/new/app.db", [Self.app], tables: [7, 8, 9]).database == nil)
+  }
+
+  @Test("beside a neighbour that is there, only content proves a move")
+  func movedFromMixed() {
+    let records = [Self.app, Self.queue]
+    #expect(decide("/new/app.db", records, present: ["/srv/queue.db"]).database == nil)
+    #expect(decide("/new/app.db", records, present: ["/srv/queue.db"], tables: [1, 2]).database?.path == "/srv/app.db")
+    // On another machine the file's name tells.
+    #expect(decide("/new/queue.db", records).database?.path == "/srv/queue.db")
+    #expect(decide("/new/x.db", records).database == nil)
+  }
+
+  @Test("earlier paths stay the database's, and its backups stay together over many moves")
+  func earlierPaths() throws {
+    var records = [Self.app]
+    for number in 1...40 {
+      let path = "/srv/\(number)/app.db"
+      var facts = OwnershipFacts(path: path, databases: RecordedDatabases(records))
+      facts.tableMarks = [1, 2, 3]
+      let found = RepositoryOwnership.decide(facts)
+      #expect(found.database != nil)
+      let others = found.otherPaths(facts)
+      #expect(others.count <= 16 && !others.contains(path))
+      records.append(OwnershipRecord(path: path, otherPaths: others, tableMarks: [1, 2, 3]))
+    }
+    let databases = RecordedDatabases(records)
+    #expect(databases.all.count == 1 && databases.all[0].paths.count == 41)
+    // It is back at an earlier path; or another file is there while it is at the present one.
+    #expect(decide("/srv/3/app.db", records).database?.path == "/srv/40/app.db")
+    #expect(decide("/srv/3/app.db", records, present: ["/srv/40/app.db"]).database == nil)
+  }
+
+  @Test("a link that leads to another file is still the database that people call by its name")
+  func link() {
+    let old = OwnershipRecord(path: "/srv/1/app.db", otherPaths: ["/srv/now/app.db"])
+    let found = decide("/srv/2/app.db", given: "/srv/now/app.db", [old], present: ["/srv/1/app.db"])
+    #expect(found.database?.path == "/srv/1/app.db")
+    let facts = OwnershipFacts(
+      path: "/srv/2/app.db", givenPath: "/srv/now/app.db", databases: RecordedDatabases([old]))
+    #expect(found.otherPaths(facts) == ["/srv/now/app.db", "/srv/1/app.db"])
+  }
+
+  @Test("a refusal names what the folder holds, and gives a command to paste")
+  func words() {
+    let others = RecordedDatabases([Self.app]).all
+    let storing = RepositoryOwnership.storingError("/srv/my queue.db", folder: "/srv/backups", others)
+    #expect(storing.code.exitCode == 8 && storing.message.contains("/srv/app.db"))
+    #expect(
+      storing.hint?.hasPrefix("holdfast create --database '/srv/my queue.db' --backup-dir '/srv/backups-my queue'; ")
+        == true)
+    #expect(storing.hint?.contains("[[databases]]") == true)
+    let reading = RepositoryOwnership.readingError("typo.db", folder: "/srv/backups", others)
+    #expect(reading.code.exitCode == 8)
+    #expect(reading.hint?.contains("holdfast list --database /srv/app.db --backup-dir /srv/backups") == true)
+  }
+
+  @Test("a known repository is there, away, or another one")
+  func presence() {
+    func decide(
+      _ known: Set<String>, recorded: String? = nil, archived: Set<String> = [], isRepository: Bool = false
+    ) -> RepositoryPresence {
+      var facts = PresenceFacts(known: known, recorded: recorded)
+      (facts.archived, facts.isRepository) = (archived, isRepository)
+      return RepositoryPresence.decide(facts)
+    }
+    #expect(decide(["a", "b"], recorded: "b") == .there)
+    #expect(decide(["a"], recorded: "z", archived: ["a", "z"]) == .there)
+    #expect(decide(["a"]) == .away && decide(["a"], isRepository: true) == .away)
+    #expect(decide(["a"], archived: ["z"]) == .another("z") && decide(["a"], recorded: "z") == .another("z"))
+    #expect(decide([]) == .away && decide([], isRepository: true) == .there)
+    #expect(RepositoryPresence.there.error("/x") == nil && RepositoryPresence.away.error("/x")?.code == .refused)
+  }
+}
