@@ -16,13 +16,15 @@ extension String {
   }
 
   private func printable(tabs keepsTabs: Bool) -> String {
-    guard unicodeScalars.contains(where: { $0.isUnprintable }) else { return self }
+    guard unicodeScalars.contains(where: { $0.isUnprintable || $0.pathByte != nil }) else { return self }
     var result = String.UnicodeScalarView()
     for scalar in unicodeScalars {
       switch scalar {
       case "\t" where keepsTabs: result.append(scalar)
       case "\n": result.append(contentsOf: "\\n".unicodeScalars)
       case "\t": result.append(contentsOf: "\\t".unicodeScalars)
+      case _ where scalar.pathByte != nil:
+        result.append(contentsOf: "\\x\(String(scalar.pathByte ?? 0, radix: 16))".unicodeScalars)
       case _ where scalar.isUnprintable:
         result.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
       default: result.append(scalar)

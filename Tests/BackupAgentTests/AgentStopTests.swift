@@ -32,6 +32,69 @@ import TestSupport
     #expect(harness.log.lines.last?.contains("stopped") == true)
   }
 
+  /// A row, and the end in the same moment: whatever the change would have waited for.
+  @Test(arguments: [AgentMode.debounce, .floor, .quietHours])
+  func aChangeRightBeforeTheEndIsBackedUp(mode: AgentMode) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent(try mode.settings()) { _ in
+      try await harness.waitForPoints(mode == .quietHours ? 0 : 1)
+      try await harness.log.wait(for: mode == .quietHours ? "watching" : "stored")
+      try await harness.python("c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('last')\"); c.commit()")
+    }
+    #expect(try harness.newestRows() == 1, "\(harness.log.lines)")
+    #expect(harness.log.count("warning") == 0, "\(harness.log.lines)")
+  }
+
+  enum AgentMode {
+    case debounce, floor, quietHours
+
+    func settings() throws -> AgentSettings {
+      let hours = try QuietHours("00:00-23:59, Mon 00:00-24:00")
+      return AgentHarness.settings {
+        $0.pollInterval = 3_600_000
+        switch self {
+        case .debounce: ($0.debounce, $0.maxDelay) = (3_600_000, 3_600_000)
+        case .floor: $0.minInterval = 3_600_000
+        case .quietHours: $0.quietHours = hours
+        }
+      }
+    }
+  }
+
+  @Test func inModeScheduleTheEndStartsNoBackup() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let schedule = try CronSchedule("0 2 * * *")
+    let settings = AgentHarness.settings {
+      $0.mode = .schedule
+      $0.schedules = [schedule]
+    }
+    try await harness.withAgent(settings) { _ in
+      try await harness.python("c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('last')\"); c.commit()")
+      try await harness.log.wait(for: "in mode schedule")
+    }
+    #expect(try harness.points().isEmpty)
+    #expect(harness.log.count("in no backup") == 0)
+  }
+
+  @Test func aChangeThatTheGraceDoesNotCoverIsNamed() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    try await harness.withAgent(
+      AgentHarness.settings {
+        $0.debounce = 3_600_000; $0.maxDelay = 3_600_000
+      }, stopGrace: 0
+    ) { _ in
+      try await harness.waitForPoints(1)
+      try await harness.python("c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('last')\"); c.commit()")
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    let isStored = try harness.newestRows() == 1
+    #expect(
+      isStored || harness.log.count("warning: stopped with a change of \(harness.database) that is in no backup") == 1)
+  }
+
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
     let log = Mutex<LogRecorder?>(nil)
     // It would not end before the agent has heard that it is to stop.

@@ -124,6 +124,26 @@ import TestSupport
     #expect(harness.log.count("another file has taken the place") == 1, "\(harness.log.lines)")
   }
 
+  @Test func aProgramThatSavesByRenameIsReportedOnce() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let backup = Backups(harness)
+    #expect(try backup.take() == "stored")
+    for _ in 1...3 {
+      try await harness.python(
+        "import shutil; shutil.copy(path, path + '.new'); c = sqlite3.connect(path + '.new'); "
+          + "c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit(); c.close(); os.rename(path + '.new', path)")
+      #expect(try backup.take() == "stored")
+    }
+    #expect(harness.log.count("notice: another file has taken the place") == 1, "\(harness.log.lines)")
+    #expect(harness.log.count("another file has taken the place") == 1 && harness.log.count("error") == 0)
+    // Emptied by a rename is still an alarm.
+    try await harness.python(
+      "c = sqlite3.connect(path + '.new'); c.execute('PRAGMA user_version=1'); c.close(); os.rename(path + '.new', path)"
+    )
+    #expect(try backup.take().contains("has no table any more"))
+  }
+
   /// A backup that begins within a tick of the commit cannot tell later whether another write followed; it still knows what
   /// the database was like.
   @Test(arguments: [false, true])

@@ -41,6 +41,29 @@ import TestSupport
     #expect(plan.folders[ExactName(folder.path)]?.entries == [ExactName("current")])
   }
 
+  @Test func aPatternIsWatchedWhereNewMatchesMayAppear() throws {
+    let folder = try TemporaryFolder()
+    for name in ["t", "t/a", "t/b", "t/.hidden"] { try files.makeFolder(folder.path(name)) }
+    try folder.write("t/a/app.db", [])
+    let plan = WatchPlan(patterns: [folder.path("t/*/app.db")], files)
+    #expect(plan.folders[ExactName(folder.path("t"))] == .init(patterns: ["*"]))
+    #expect(plan.folders[ExactName(folder.path("t/b"))] == .init(entries: [ExactName("app.db")]))
+    #expect(plan.folders[ExactName(folder.path("t/a"))] == nil, "its database is watched by itself")
+    #expect(plan.folders[ExactName(folder.path("t/.hidden"))] == nil)
+    #expect(plan.folders.values.allSatisfy { !$0.files && $0.mask() & UInt32(IN_MODIFY) == 0 })
+    let missing = WatchPlan(patterns: [folder.path("later/*/app.db"), folder.path("t/a/*.db")], files)
+    #expect(missing.folders[ExactName(folder.path)]?.entries == [ExactName("later")])
+    #expect(missing.folders[ExactName(folder.path("t/a"))] == .init(patterns: ["*.db"]))
+  }
+
+  @Test(arguments: [
+    ("new.db", true), ("new.db-journal", false), ("new.db-wal", false), (".new.db", false), ("x", false),
+  ])
+  func aCommitsSideFilesAreNoNewMatches(name: String, concerns: Bool) {
+    let interest = WatchPlan.Interest(patterns: ["*.db*"])
+    #expect(Array(name.utf8).withUnsafeBytes { interest.concerns($0) } == concerns)
+  }
+
   @Test func namesAreComparedByteForByte() {
     let plan = plan("/somewhere/caf\u{e9}.db")
     #expect(Array("caf\u{e9}.db".utf8).withUnsafeBytes { plan.role(of: $0) } == .database)

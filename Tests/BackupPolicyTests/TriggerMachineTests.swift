@@ -180,18 +180,6 @@ import Testing
       "--M---------S-------------", duration: 0, outcomes: [.failed(.busy)])
   }
 
-  @Test func shutdown() {
-    check(
-      "---x------",
-      "---X------")
-    check(
-      "c---x-----",
-      "----X-----")
-    check(
-      "c------x-c-r----------------",
-      "-----S-------------X--------", duration: 1400)
-  }
-
   @Test func whatItWaitsFor() {
     var diagram = TriggerDiagram(duration: 100, outcomes: [.stored, .failed(.busy)])
     diagram.send(.change)
@@ -219,6 +207,8 @@ import Testing
       _ = machine.receive(.finished(.failed(.failed)), at: moment)
       _ = machine.receive(.change, at: moment)
       _ = machine.receive(.shutdown, at: moment)
+      // The running one, and the last one for the change after its beginning.
+      if machine.status.running != nil { _ = machine.receive(.finished(.stored), at: moment) }
       #expect(machine.receive(.finished(.stored), at: moment) == .stop)
     }
     let negative = TriggerSettings(debounce: -5, maxDelay: .min, minInterval: -1, firstBackoff: -1, maxBackoff: -1)

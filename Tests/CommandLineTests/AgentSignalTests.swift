@@ -1,5 +1,8 @@
+import Glibc
 import TestSupport
 import Testing
+
+@testable import holdfast
 
 @Suite("The agent as a process", .ownThread)
 struct AgentSignalTests {
@@ -65,6 +68,65 @@ struct AgentSignalTests {
       """)
     #expect(output == "0")
     #expect(try decode([Point].self, bed.succeed("list", "--json")).map(\.backupType) == ["manual", "change"])
+  }
+
+  @Test("A commit right before SIGTERM is backed up before the end")
+  func lastCommit() throws {
+    let bed = try CommandBed(rows: 20)
+    let output = try besideAgent(bed, ["--debounce", "1h", "--max-delay", "1h"], "insert(5)")
+    #expect(output == "0")
+    try bed.succeed("restore", "latest", "--to", "restored.db", "--yes", "--quiet")
+    #expect(try bed.value("SELECT count(*) FROM entries", of: bed.folder.path("restored.db")) == "25")
+  }
+
+  @Test("A reader of the log that does not read stops nothing, and learns how much it has missed")
+  func stalledLog() throws {
+    var ends: [Int32] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    defer { ends.forEach { close($0) } }
+    let log = LogOutput(ends[1])
+    let line = String(repeating: "x", count: 1000)
+    for _ in 0..<200 { log.write(line) }
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    let first = read(ends[0], &buffer, buffer.count)
+    #expect(first > 30_000 && first < 200_000)
+    log.write("again")
+    let count = read(ends[0], &buffer, buffer.count)
+    let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    #expect(text.hasPrefix("(\(200 - first / 1001) lines were dropped here"), "\(text)")
+    #expect(text.hasSuffix("again\n"))
+  }
+
+  @Test("The agent survives the reader of its log")
+  func brokenPipe() throws {
+    let bed = try CommandBed(rows: 20)
+    let result = try Python.run(
+      script: """
+        import os, signal, sqlite3, subprocess, sys, time
+
+        program, folder = sys.argv[1:3]
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        command = [program, "agent", "--poll-interval", "1h", "--debounce", "20ms"]
+        agent = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE)
+        try:
+            while b" stored " not in agent.stderr.readline():
+                pass
+            agent.stderr.close()
+            for number in range(3):
+                connection = sqlite3.connect(folder + "/app.db")
+                connection.execute("INSERT INTO entries (text) VALUES ('more')")
+                connection.commit()
+                connection.close()
+                time.sleep(0.3)
+            assert agent.poll() is None, agent.poll()
+            agent.send_signal(signal.SIGTERM)
+            print(agent.wait(), end="")
+        finally:
+            agent.kill()
+        """, arguments: [CommandBed.program, bed.folder.path], environment: bed.environment())
+    #expect(result.status == 0 && result.stdout == "0", "\(result.stderr)")
+    try bed.succeed("restore", "latest", "--to", "restored.db", "--yes", "--quiet")
+    #expect(try bed.value("SELECT count(*) FROM entries", of: bed.folder.path("restored.db")) == "23")
   }
 
   /// The kernel drops the commit's events, for nobody reads while the process is stopped, and there is no poll.

@@ -33,7 +33,7 @@ extension ChangeBackup {
   /// What to say where there is nothing to back up.
   func absence(_ sighting: Sighting) throws -> HoldfastError {
     let database = try service.requireDatabase()
-    return sighting.isMissing ? Self.missing(database) : Self.empty(database)
+    return sighting.isMissing ? Self.missing(database, service.folder) : Self.empty(database, service.folder)
   }
 
   func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
@@ -73,7 +73,7 @@ extension ChangeBackup {
   }
 
   /// Says what no point tells: that a file was replaced. Returns the reason where the database must not be backed up.
-  func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
+  mutating func raiseAlarms(_ state: DatabaseState) -> HoldfastError? {
     if let lost = lostCommits(state) {
       // What comes after them is stored: the application goes on from there.
       guard state.position.wal?.maxFrame != 0 else { return lost }
@@ -84,7 +84,7 @@ extension ChangeBackup {
       let error = alarm.error(database: database, lastGood: point)
       if alarm.forbidsBackup { return error }
       // The others show in the point that is stored next. A restore of ours may replace the file.
-      if alarm == .replaced, (try? service.wasJustRestored()) != true { logger.error("\(error)") }
+      if alarm == .replaced, (try? service.wasJustRestored()) != true { reportReplacement(error) }
     }
     return nil
   }
@@ -102,6 +102,15 @@ extension ChangeBackup {
         + "holdfast restore \(memory.point) brings them back")
   }
 
+  /// What is odd about the new content shows in its point; the replacement itself is ordinary for some programs.
+  private mutating func reportReplacement(_ error: HoldfastError) {
+    let level: Logger.Level = hasReportedReplacement ? .debug : .notice
+    hasReportedReplacement = true
+    logger.log(
+      level: level, "\(error.message), and its backup goes on; this is said once",
+      metadata: ["hint": "\(error.hint ?? "")"])
+  }
+
   /// As the last backup found the database; where this host does not remember, its newest point at least knows the tables.
   private func contentBefore(_ state: DatabaseState) -> (ContentFacts, PointID)? {
     if let memory, let content = memory.content { return (content, memory.point) }
@@ -113,15 +122,20 @@ extension ChangeBackup {
     return (content, newest.id)
   }
 
-  static func missing(_ database: String) -> HoldfastError {
+  /// - Parameter folder: of its backups.
+  static func missing(_ database: String, _ folder: String) -> HoldfastError {
     HoldfastError(
       .databaseMissing, "there is no database \(database)",
-      hint: "check the path; if the file was lost, holdfast restore brings back the newest backup")
+      hint:
+        "check the path; if the file was lost, holdfast restore latest --database \(database) --backup-dir \(folder) brings it back"
+    )
   }
 
-  static func empty(_ database: String) -> HoldfastError {
+  static func empty(_ database: String, _ folder: String) -> HoldfastError {
     HoldfastError(
       .refused, "the database \(database) is empty, and an empty backup is not taken",
-      hint: "if it was not empty before, holdfast restore brings back the newest backup")
+      hint:
+        "if it was not empty before, holdfast restore latest --database \(database) --backup-dir \(folder) brings it back"
+    )
   }
 }

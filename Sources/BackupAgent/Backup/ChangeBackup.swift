@@ -34,6 +34,8 @@ struct ChangeBackup {
   /// Monotonic milliseconds of the last time that it was.
   var savedMemory: Int64?
   static let savingInterval: Int64 = 1000
+  /// That another file took the database's place was said: a program that saves by rename does it each time.
+  var hasReportedReplacement = false
   /// Monotonic milliseconds of the last cleaning up.
   var cleanedUp: Int64?
   /// Monotonic milliseconds of the last making of room.

@@ -79,7 +79,9 @@ final class ChangeSession: @unchecked Sendable {
       let outcome = try session.store(request, kind: .automatic, progress: progress) { parent in
         let snapshot = try CommitLook.settled { try session.snapshot(of: held.opened(database)) }
         held.note(snapshot)
-        guard snapshot.geometry.pageCount > 0 else { throw Absence(error: ChangeBackup.empty(database)) }
+        guard snapshot.geometry.pageCount > 0 else {
+          throw Absence(error: ChangeBackup.empty(database, service.folder))
+        }
         let state = try DatabaseState(snapshot)
         let (changes, how) = try changes(since: parent.id, snapshot, admit(state))
         seen = (state, TrackerPosition(snapshot), how)
@@ -89,7 +91,7 @@ final class ChangeSession: @unchecked Sendable {
     } catch let absence as Absence {
       return .absent(absence.error)
     } catch let error as HoldfastError where error.code == .databaseMissing {
-      return .absent(ChangeBackup.missing(database))
+      return .absent(ChangeBackup.missing(database, service.folder))
     }
   }
 

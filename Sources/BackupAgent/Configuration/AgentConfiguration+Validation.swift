@@ -17,7 +17,7 @@ extension GuardedDatabase {
 extension AgentConfiguration {
   /// - Throws: `usage` where it cannot be meant so, `keyMissing` where backups shall be encrypted without a key.
   package func validate() throws {
-    guard !databases.isEmpty else {
+    guard !databases.isEmpty || patterns != nil else {
       throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
     }
     var names: Set<ExactName> = []

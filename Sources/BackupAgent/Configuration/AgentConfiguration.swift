@@ -7,11 +7,16 @@ package struct GuardedDatabase: Sendable {
   /// The database and its repository.
   package var service: BackupService
   package var settings: AgentSettings
+  /// Where the service's password and key come from; nil if they cannot be read again.
+  package var credentials: CredentialSource?
 
-  package init(name: String, service: BackupService, settings: AgentSettings) {
+  package init(
+    name: String, service: BackupService, settings: AgentSettings, credentials: CredentialSource? = nil
+  ) {
     self.name = name
     self.service = service
     self.settings = settings
+    self.credentials = credentials
   }
 }
 
@@ -20,9 +25,15 @@ package struct AgentConfiguration: Sendable {
   package var databases: [GuardedDatabase]
   /// How long running backups may go on after a request to stop, in milliseconds, before they are abandoned.
   package var stopGrace: Int64
+  /// Patterns that more databases may match later.
+  package var patterns: DatabasePatterns?
 
-  package init(databases: [GuardedDatabase], stopGrace: Int64 = 10000) {
+  package init(databases: [GuardedDatabase], stopGrace: Int64 = 10000, patterns: DatabasePatterns? = nil) {
     self.databases = databases
     self.stopGrace = stopGrace
+    self.patterns = patterns
   }
+
+  /// What all databases share; nil if there is neither a database nor a pattern.
+  var environment: EngineEnvironment? { databases.first?.service.environment ?? patterns?.environment }
 }

@@ -37,7 +37,8 @@ public struct BackupSchedulerConfiguration: Sendable {
   public var compress: Bool?
   /// Reads each point back in full as soon as it is made, and not only the scheduled ones.
   public var verifyAfterCreate = false
-  /// How long a running backup may go on after ``BackupScheduler/stop()`` before it is abandoned.
+  /// How long backups may go on after ``BackupScheduler/stop()``, a running one and one of a pending change, before they are
+  /// abandoned.
   public var stopGrace = Duration.seconds(10)
 
   /// After each burst of changes, and every night at two.

@@ -15,7 +15,9 @@ extension DatabaseGuard {
       pump()
     case .skip(let reason): logger.info("skipped: \(reason)")
     case .wait(let deadline): logger.debug("waiting", metadata: ["until": "\(deadline.map { "\($0)" } ?? "an event")"])
-    case .stop: isOver = true
+    case .stop:
+      hasMachineStopped = true
+      pump()
     }
   }
 
@@ -28,6 +30,8 @@ extension DatabaseGuard {
     } else if owesAssessment, !isStopping {
       owesAssessment = false
       run(.assessing) { $0.assess($1) }
+    } else if isStopping {
+      finishStopping()
     } else if thinning == nil, drills.running == nil {
       beginDrill()
       beginThinning()
@@ -46,12 +50,17 @@ extension DatabaseGuard {
     var order = wanted
     if order.trigger == .change, order.ends == nil { order.reason = startReason ?? order.reason }
     startReason = nil
+    if isStopping {
+      guard !isAbandoned else { return act(machine.receive(.finished(.failed(.interrupted)), at: clock.moment)) }
+      owesLastLook = false
+    }
     do {
       try lock.ensure()
       clearAlarms([.otherAgent])
     } catch {
       return prevent(order.trigger, error)
     }
+    noteKeyFiles()
     release = ReleaseWatch()
     let progress = ReadingReport.progress(shared.inbox, id)
     let coversChange = isChangeOwed

@@ -12,7 +12,8 @@ extension DatabaseGuard {
       self.files = files
       let moment = clock.moment
       followUp.endLook(look, at: moment.monotonic)
-      if look == .changed { noteMissedChange(moment) }
+      // At the end there is no later look for a commit that is being flushed; the backup waits for it.
+      if look == .changed || look == .pending && isStopping { noteMissedChange(moment) }
     case .released: break
     case .backedUp(let ending, let files, let audit, let shortage, let comparing, let advice):
       self.files = files
@@ -28,7 +29,8 @@ extension DatabaseGuard {
   }
 
   private func end(_ job: Job, _ outcome: Outcome) {
-    let isCovered = outcome == .stored || outcome == .unchanged
+    // A database that comes back is a change of its own.
+    let isCovered = [.stored, .unchanged, .absent].contains(outcome)
     if case .backingUp(_, _, coversChange: true) = job, !isCovered { isChangeOwed = true }
     act(machine.receive(.finished(outcome), at: clock.moment))
   }
@@ -42,6 +44,7 @@ extension DatabaseGuard {
     // What was written just before the watch began has raised no event.
     followUp.noteEvent(at: moment.monotonic)
     isChangeOwed = isChangeOwed || isDue
+    checkKey(triesNewest: true)
     if !isReady {
       isReady = true
       act(machine.receive(.startup(changedWhileDown: isDue, lastScheduled: newest.scheduled), at: moment))
@@ -105,7 +108,7 @@ extension DatabaseGuard {
       return .unchanged
     case .success(.absent(let error)):
       raise(absent: error)
-      return .unchanged
+      return .absent
     case .failure(let error as HoldfastError) where error.code == .interrupted:
       return interrupted()
     case .failure(let error):

@@ -5,7 +5,7 @@ extension DatabaseGuard {
   /// When something is due by a clock.
   var deadline: Deadline {
     var deadline = machine.deadline?.until ?? Deadline()
-    let others = isStopping ? [] : [nextLook, release.deadline, job == nil ? nextPoll : nil, nextRelease]
+    let others = [release.deadline] + (isStopping ? [] : [nextLook, job == nil ? nextPoll : nil, nextRelease])
     let drill = isStopping || !drills.isReady ? Deadline() : drills.machine.deadline
     deadline.monotonic = (others + [deadline.monotonic, drill.monotonic]).compactMap { $0 }.min()
     deadline.wall = [deadline.wall, drill.wall].compactMap { $0 }.min()
@@ -24,9 +24,9 @@ extension DatabaseGuard {
     let moment = clock.moment
     if unheard != nil, deadline.isReached(at: moment) { noteUnheard(at: moment) }
     if let until = machine.deadline?.until, until.isReached(at: moment) { act(machine.receive(.tick, at: moment)) }
+    if let deadline = release.deadline, deadline <= moment.monotonic { makeWay() }
     guard !isStopping else { return }
     handleDrillTime(moment)
-    if let deadline = release.deadline, deadline <= moment.monotonic { makeWay() }
     if job == nil, nextPoll <= moment.monotonic { poll(at: moment.monotonic) }
     if let deadline = nextLook, deadline <= moment.monotonic { run(.looking) { $0.look($1) } }
     if let deadline = nextRelease, deadline <= moment.monotonic { run(.releasing) { $0.release($1) } }

@@ -5,14 +5,18 @@ import Logging
 extension DatabaseGuard {
   func logStart() {
     let request = settings.request
-    logger.info(
-      "watching \(path.resolved), backups in \(service.folder)",
-      metadata: [
-        "mode": "\(settings.mode.rawValue)", "debounce_ms": "\(settings.debounce)",
-        "max_delay_ms": "\(settings.maxDelay)", "min_interval_ms": "\(settings.minInterval)",
-        "poll_ms": "\(settings.pollInterval)", "encrypt": "\(request.encrypt)", "compress": "\(request.compress)",
-        "verify": "\(settings.verifyAfterCreate)", "retention": "\(settings.retention != nil)",
-      ])
+    var values: Logger.Metadata = [
+      "mode": "\(settings.mode.rawValue)", "debounce_ms": "\(settings.debounce)",
+      "max_delay_ms": "\(settings.maxDelay)", "min_interval_ms": "\(settings.minInterval)",
+      "poll_ms": "\(settings.pollInterval)", "encrypt": "\(request.encrypt)", "compress": "\(request.compress)",
+      "verify": "\(settings.verifyAfterCreate)", "retention": "\(settings.retention != nil)",
+    ]
+    if settings.mode != .change, !settings.schedules.isEmpty {
+      let runs = settings.schedules.compactMap { $0.next(after: clock.now, in: settings.zone) }
+      values["schedule"] = "\(settings.schedules.map(\.text).joined(separator: "; "))"
+      values["next_run"] = "\(runs.min()?.iso8601 ?? "never")"
+    }
+    logger.info("watching \(path.resolved), backups in \(service.folder)", metadata: values)
   }
 
   var isWatching: Bool { shared.watches.isWatching(id) }
@@ -50,6 +54,7 @@ extension DatabaseGuard {
   func poll(at time: Int64) {
     schedulePoll()
     keepLock()
+    noteKeyFiles()
     watch()
     noteFiles()
     followUp.poll(at: time)
@@ -88,7 +93,7 @@ extension DatabaseGuard {
         raise(.folder, Self.missing(folder: path.folder))
       }
       if try files.status(path.resolved) != nil { return clearAlarms([.missing]) }
-      raise(absent: ChangeBackup.missing(path.given))
+      raise(absent: ChangeBackup.missing(path.given, service.folder))
     } catch {
       // What cannot be looked at is not gone.
       let error = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
@@ -138,6 +143,7 @@ extension DatabaseGuard {
     case .permission: "access to \(path.given) and \(service.folder) is permitted again"
     case .diskFull: "there is room in \(service.folder) again"
     case .key: "the key is there again"
+    case .keyFile: "the key file holds the key of the backups again"
     case .otherAgent: "no other agent guards \(service.folder) any more"
     case .trackerMiss: "every change of \(path.given) was seen since the last full"
     case .lowSpace: "there is as much room in \(service.folder) as is to stay free"

@@ -53,10 +53,18 @@ final class DatabaseGuard {
   /// What the slow poll saw, or the last job.
   var files: WatchedFiles
   var nextPoll: Int64
+  /// The key file and the password file when they were last read.
+  var keyFiles: [FileStatus?]?
   var newest: (id: PointID, created: Timestamp)?
   private(set) var isStopping = false
-  /// The machine starts nothing any more.
-  var isOver = false
+  /// The machine starts nothing any more, unless the last look finds a change.
+  var hasMachineStopped = false
+  /// Something may have been committed that was not noticed when the agent was told to stop.
+  var owesLastLook = false
+  /// Nothing may run any longer.
+  private(set) var isAbandoned = false
+  /// Nothing is started any more.
+  private var isOver = false
 
   init(_ id: GuardID, _ database: GuardedDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     self.id = id
@@ -71,6 +79,7 @@ final class DatabaseGuard {
     path = WatchedPath(database.service.database ?? "")
     files = WatchedFiles(path, database.service.environment.files)
     nextPoll = .max
+    keyFiles = database.credentials.map { $0.paths.map { try? database.service.environment.files.status($0) } }
     schedulePoll()
   }
 
@@ -100,22 +109,36 @@ final class DatabaseGuard {
     pump()
   }
 
-  /// Finishes what is running, then is done.
+  /// Finishes what is running, backs up what is pending, then is done.
   func stop() {
     guard !isStopping else { return }
     isStopping = true
+    owesLastLook =
+      settings.mode != .schedule && (followUp.isOwed || WatchedFiles(path, service.environment.files) != files)
     thinning?.stop()
     drills.running?.stop()
     if shared.housekeeping.withdraw(id) { (thinning, drills.running) = (nil, nil) }
     tell(.shutdown)
     act(machine.receive(.shutdown, at: clock.moment))
-    if next != nil {
-      next = nil
-      return act(machine.receive(.finished(.failed(.interrupted)), at: clock.moment))
+  }
+
+  /// The machine has stopped, and no job is running: looks once more at the database if that may find something, else is
+  /// over.
+  func finishStopping() {
+    guard hasMachineStopped, !isOver else { return }
+    guard owesLastLook else { return beOver() }
+    owesLastLook = false
+    run(.looking) { $0.look($1) }
+  }
+
+  private func beOver() {
+    isOver = true
+    guard settings.mode != .schedule, let change = machine.status.owed.first(where: { $0.trigger == .change }) else {
+      return
     }
-    // A job that waits for a thread is not running.
-    guard case .backingUp = job, shared.workers.withdraw(id) else { return }
-    finish(.backedUp(.failure(HoldfastError(.interrupted, "interrupted")), files: files))
+    logger.warning(
+      "stopped with a change of \(path.given) that is in no backup, made since \(change.since.iso8601)",
+      metadata: ["hint": "the next start backs it up; holdfast agent --once does so now"])
   }
 
   /// Lets go of everything; called when it is done.
@@ -126,9 +149,14 @@ final class DatabaseGuard {
     lock.release()
   }
 
-  /// Gives the running backup up.
+  /// Gives up what is running, and what waits for a thread.
   func abandon() {
+    isAbandoned = true
+    owesLastLook = false
     if case .backingUp(let progress, _, _) = job { progress.stop() }
+    guard job != nil, shared.workers.withdraw(id) else { return }
+    let interrupted = HoldfastError(.interrupted, "interrupted")
+    finish(isBackingUp ? .backedUp(.failure(interrupted), files: files) : .released)
   }
 
   // MARK: Events

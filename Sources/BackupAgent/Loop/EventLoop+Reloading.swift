@@ -46,8 +46,9 @@ extension EventLoop {
     }
     let old = guards
     divideDescriptors(among: configuration.databases.count)
-    try add(configuration.databases.filter { known[$0.identity] == nil }, of: configuration)
+    try add(configuration.databases.filter { known[$0.identity] == nil }, isAlone: configuration.isAlone)
     stopGrace = configuration.stopGrace
+    watchPatterns(configuration.patterns)
     for database in old {
       if let settings = wanted[database.database.identity] {
         database.update(settings)
@@ -59,7 +60,7 @@ extension EventLoop {
     guards.filter { new in !old.contains { $0 === new } }.forEach { $0.start() }
   }
 
-  private func divideDescriptors(among databases: Int) {
+  func divideDescriptors(among databases: Int) {
     let budget = DescriptorBudget.take(databases: databases, workers: WorkerPool.backupLimit)
     guard budget != shared.descriptors else { return }
     shared.descriptors = budget
@@ -69,8 +70,9 @@ extension EventLoop {
 
   /// Makes the guards of databases, which are not started yet.
   ///
+  /// - Parameter isAlone: whether log lines need not say which database they are about.
   /// - Throws: `busy` where another agent has one of the repositories; then none is taken up.
-  func add(_ databases: [GuardedDatabase], of configuration: AgentConfiguration) throws {
+  func add(_ databases: [GuardedDatabase], isAlone: Bool) throws {
     let locks = try databases.map { database in
       let lock = AgentLock(database.service)
       lock.isKept = shared.descriptors.keepsLocks
@@ -87,7 +89,7 @@ extension EventLoop {
     }
     for (database, lock) in zip(databases, locks) {
       lastNumber += 1
-      let logger = configuration.databases.count == 1 ? logger : logger.prefixed("\(database.name): ")
+      let logger = isAlone ? logger : logger.prefixed("\(database.name): ")
       guards.append(DatabaseGuard(GuardID(number: lastNumber), database, lock, shared, logger))
     }
   }
@@ -98,6 +100,11 @@ extension EventLoop {
     for database in guards where database.isDone { database.end() }
     guards.removeAll(where: \.isDone)
   }
+}
+
+extension AgentConfiguration {
+  /// There is one database, and there will be no other.
+  var isAlone: Bool { databases.count == 1 && patterns == nil }
 }
 
 extension Logger {

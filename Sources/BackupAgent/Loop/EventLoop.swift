@@ -22,6 +22,9 @@ final class EventLoop {
   var guards: [DatabaseGuard] = []
   var stopGrace: Int64
   var lastNumber = 0
+  /// The patterns that more databases may match; nil without any.
+  var patternWatch: PatternWatch?
+  var lastGeneration = 0
   /// A configuration is being read.
   var isReloading = false
   /// Another one was asked for since the present one began.
@@ -39,7 +42,9 @@ final class EventLoop {
     try configuration.validate()
     self.parts = parts
     thrift = parts.thrift
-    let environment = configuration.databases[0].service.environment
+    guard let environment = configuration.environment else {
+      throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+    }
     shared = LoopContext(
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
       workers: try WorkerPool(.backups, parts.control.inbox),
@@ -49,11 +54,12 @@ final class EventLoop {
     announcements = Announcements(parts.notifier)
     shared.descriptors.logConcession(parts.logger)
     do {
-      try add(configuration.databases, of: configuration)
+      try add(configuration.databases, isAlone: configuration.isAlone)
     } catch {
       shared.stopWorkers()
       throw error
     }
+    watchPatterns(configuration.patterns)
   }
 
   var logger: Logger { parts.logger }
@@ -115,7 +121,8 @@ final class EventLoop {
       next.monotonic = [next.monotonic, deadline.monotonic].compactMap { $0 }.min()
       next.wall = [next.wall, deadline.wall].compactMap { $0 }.min()
     }
-    let own = [graceEnd, listens ? nil : breather, announcements.deadline]
+    let patterns = isStopping ? nil : patternWatch?.deadline
+    let own = [graceEnd, listens ? nil : breather, announcements.deadline, patterns]
     next.monotonic = (own + [next.monotonic]).compactMap { $0 }.min()
     return next
   }
@@ -125,6 +132,7 @@ final class EventLoop {
   private func handleEvents() {
     let events = shared.watches.drain()
     var changed = false
+    if events[Self.patternID] != nil { patternWatch?.noteEvent(at: clock.monotonic) }
     for database in guards {
       guard let events = events[database.id] else { continue }
       database.take(events)
@@ -145,11 +153,13 @@ final class EventLoop {
     case .finished(let id, let result): find(id)?.finish(result)
     case .thinned(let id, let result): find(id)?.finish(result)
     case .drilled(let id, let result): find(id)?.finish(result)
+    case .keyChecked(let id, let problem): find(id)?.finishKeyCheck(problem)
     case .reading(let id, began: true): find(id)?.beginReading()
     case .reading(let id, began: false): find(id)?.endReading()
     case .backUp(let name): backUp(name)
     case .reload: requestReload()
     case .reloaded(let result): finishReload(result)
+    case .patternsSeen(let look): finish(look)
     case .status(let continuation): continuation.resume(returning: guards.map(\.status))
     case .clockSet: guards.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
@@ -171,10 +181,13 @@ final class EventLoop {
       guards.forEach { $0.abandon() }
       self.graceEnd = nil
     }
+    handlePatternTime()
     guards.forEach { $0.handleTime() }
   }
 
   private func stop(grace: Int64) {
+    // A commit right before the request has raised its event, which was perhaps not read yet.
+    if !isStopping { handleEvents() }
     let isRunning = guards.contains(where: \.isBackingUp)
     if !isStopping { logger.info(isRunning ? "stopping when the running backup is done" : "stopping") }
     isStopping = true

@@ -5,6 +5,8 @@ indirect enum LoopMessage: Sendable {
   case finished(GuardID, JobResult)
   case thinned(GuardID, ThinningResult)
   case drilled(GuardID, DrillResult)
+  /// What is wrong with the key; nil if nothing is.
+  case keyChecked(GuardID, HoldfastError?)
   /// A backup reads the database, or has read all of it.
   case reading(GuardID, began: Bool)
   /// A person wants a backup: of every database, or of the one of that name.
@@ -12,6 +14,8 @@ indirect enum LoopMessage: Sendable {
   /// Read the configuration again.
   case reload
   case reloaded(Result<AgentConfiguration, any Error>)
+  /// What a look for new matches of the patterns found.
+  case patternsSeen(PatternLook)
   case status(CheckedContinuation<[DatabaseStatus], Never>)
   /// The wall clock was set.
   case clockSet

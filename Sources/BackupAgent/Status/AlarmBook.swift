@@ -15,6 +15,8 @@ enum Alarm: String, Hashable, Sendable {
   case lowSpace = "low_space"
   /// No key, or a wrong one.
   case key
+  /// The key file holds another key than the agent, or none, or the key does not open the newest backup.
+  case keyFile = "key_file"
   /// The database's folder is gone.
   case folder
   /// The folder is there, and the kernel does not watch it.

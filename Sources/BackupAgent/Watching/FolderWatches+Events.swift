@@ -32,7 +32,7 @@ extension FolderWatches {
         if interest.files, let role = plan.role(of: name), let event = ChangeEvent(mask, of: role) {
           events[id, default: []].insert(event)
         }
-        if mask & UInt32(IN_MODIFY) == 0, interest.entries.contains(where: { $0 == name }) {
+        if mask & UInt32(IN_MODIFY) == 0, interest.concerns(name) {
           events[id, default: []].insert(.pathChanged)
         }
       }

@@ -2,6 +2,7 @@ import BackupEngine
 import BackupPolicy
 import CShims
 import Glibc
+import Names
 
 /// The system calls that can fail for want of a resource, so that tests can let them. Each returns -1 with `errno`.
 struct InotifyCalls: Sendable {
@@ -11,7 +12,7 @@ struct InotifyCalls: Sendable {
   var add: @Sendable (_ instance: Int32, _ path: String, _ mask: UInt32) -> Int32
 
   static let system = InotifyCalls(
-    open: { cshims_inotify() }, add: { inotify_add_watch($0, $1, $2) })
+    open: { cshims_inotify() }, add: { inotify_add_watch($0, $1.raw, $2) })
 }
 
 /// One inotify instance: watches by number, and what the kernel says of them. Belongs to one thread.

@@ -1,8 +1,9 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Names
 
-/// Which folders to watch for one database, and what for.
+/// Which folders to watch for one database, or for the patterns that name databases, and what for.
 ///
 /// The folder itself, of course; beyond it everything whose change makes the path lead elsewhere: each folder above (moved or
 /// removed), each link on the way, and, while the folder is missing, the nearest folder above it that exists.
@@ -22,12 +23,26 @@ struct WatchPlan: Hashable, Sendable {
     var files = false
     /// Links on the way, or the next part of a path that is missing.
     var entries: Set<ExactName> = []
+    /// Patterns of entries that may become databases, or folders of them.
+    var patterns: Set<String> = []
+
+    private var hasNames: Bool { !entries.isEmpty || !patterns.isEmpty }
+
+    /// Whether the coming or going of an entry may make a path lead elsewhere, or a pattern match something else.
+    func concerns(_ name: UnsafeRawBufferPointer) -> Bool {
+      if entries.contains(where: { $0 == name }) { return true }
+      guard !patterns.isEmpty else { return false }
+      let text = String(pathBytes: name)
+      // They come and go with the commits of a database that is there.
+      if WatchPlan.sideSuffixes.contains(where: text.hasSuffix) { return false }
+      return patterns.contains { fnmatch($0.raw, text.raw, FNM_PERIOD) == 0 }
+    }
 
     /// What to ask the kernel for. Attributes, opening and closing are no changes: this program's own reading causes them.
     func mask(_ hearing: Hearing = .all) -> UInt32 {
       var mask = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
-      if files || !entries.isEmpty { mask |= IN_MOVED_TO | IN_MOVED_FROM }
-      if files && hearing != .moves || !entries.isEmpty { mask |= IN_CREATE | IN_DELETE }
+      if files || hasNames { mask |= IN_MOVED_TO | IN_MOVED_FROM }
+      if files && hearing != .moves || hasNames { mask |= IN_CREATE | IN_DELETE }
       if files && hearing == .all { mask |= IN_MODIFY }
       return UInt32(mask)
     }
@@ -61,6 +76,48 @@ struct WatchPlan: Hashable, Sendable {
       folders[ExactName(folder), default: Interest()].entries.insert(ExactName(missing))
     } else {
       folders[ExactName(folder), default: Interest()].files = true
+    }
+  }
+
+  fileprivate static let sideSuffixes = ["-wal", "-shm", "-journal"]
+
+  /// Looks which folders there are in which a new match of a pattern may appear. A folder that has the database already needs
+  /// no watch: that is the database's own.
+  ///
+  /// - Parameter patterns: absolute.
+  init(patterns: [String], _ files: any FileOperations) {
+    let nothing = ExactName("")
+    (database, folder, wal, journal) = (nothing, nothing, nothing, nothing)
+    for pattern in patterns {
+      addMatches("", pattern.split(separator: "/").map(String.init)[...], isFixed: true, files)
+    }
+  }
+
+  /// - Parameters:
+  ///   - folder: one that exists; empty for the root.
+  ///   - rest: what the pattern says of what is below it.
+  ///   - isFixed: no part of the pattern before `rest` stands for several folders.
+  private mutating func addMatches(
+    _ folder: String, _ rest: ArraySlice<String>, isFixed: Bool, _ files: any FileOperations
+  ) {
+    guard let part = rest.first else { return }
+    let name = ExactName(folder.isEmpty ? "/" : folder)
+    let isLast = rest.count == 1
+    if !part.contains(where: { "*?[".contains($0) }) {
+      let status = try? files.status("\(folder)/\(part)")
+      guard let status, isLast || status.kind == .folder else {
+        folders[name, default: Interest()].entries.insert(ExactName(part))
+        return
+      }
+      // Where it is moved, the pattern leads elsewhere.
+      if isFixed, !folder.isEmpty, folders[name] == nil { folders[name] = Interest() }
+      return addMatches("\(folder)/\(part)", rest.dropFirst(), isFixed: isFixed, files)
+    }
+    folders[name, default: Interest()].patterns.insert(part)
+    guard !isLast else { return }
+    for entry in (try? files.list(name.description)) ?? [] where fnmatch(part.raw, entry.raw, FNM_PERIOD) == 0 {
+      let path = "\(folder)/\(entry)"
+      if (try? files.status(path))?.kind == .folder { addMatches(path, rest.dropFirst(), isFixed: false, files) }
     }
   }
 

@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Names
 
 /// Where a database lies, with symbolic links followed as SQLite does: also those of a file that is not there yet.
 struct WatchedPath: Hashable, Sendable {
@@ -49,9 +50,10 @@ struct WatchedPath: Hashable, Sendable {
 
   /// Whether the file exists at this very path and no link leads there: the usual case, which costs little.
   private static func isResolved(_ path: String) -> Bool {
-    guard let real = realpath(path, nil) else { return false }
+    let raw = path.raw
+    guard let real = realpath(raw, nil) else { return false }
     defer { free(real) }
-    return strcmp(real, path) == 0
+    return strcmp(real, raw) == 0
   }
 
   /// Last first.
@@ -62,13 +64,13 @@ struct WatchedPath: Hashable, Sendable {
   private static var workingFolder: String {
     guard let path = getcwd(nil, 0) else { return "" }
     defer { free(path) }
-    return String(cString: path)
+    return String(path: path)
   }
 
   private static func link(at path: String) -> String? {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink(path, &buffer, buffer.count)
+    let count = readlink(path.raw, &buffer, buffer.count)
     guard count > 0 else { return nil }
-    return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return buffer.prefix(count).withUnsafeBytes { String(pathBytes: $0) }
   }
 }

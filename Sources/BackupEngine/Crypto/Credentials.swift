@@ -51,6 +51,14 @@ public final class Credentials: Sendable {
 
   package var isEmpty: Bool { password == nil && key == nil }
 
+  /// Whether both hold the same secrets; takes as long wherever they differ.
+  package func matches(_ other: Credentials) -> Bool {
+    [(password, other.password), (key, other.key)].allSatisfy { mine, theirs in
+      guard let mine, let theirs else { return mine == nil && theirs == nil }
+      return mine.matches(theirs)
+    }
+  }
+
   /// PBKDF2 of the password; nil without one.
   func master(salt: [UInt8], iterations: UInt32) throws -> SecretBytes? {
     guard let password else { return nil }

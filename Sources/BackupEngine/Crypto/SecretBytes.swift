@@ -28,6 +28,12 @@ package final class SecretBytes: @unchecked Sendable, CustomStringConvertible {
   package var count: Int { storage.count }
   package var description: String { "<secret>" }
 
+  /// Compares in a time that says nothing of the content.
+  func matches(_ other: SecretBytes) -> Bool {
+    guard count == other.count else { return false }
+    return zip(storage, other.storage).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
+  }
+
   package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try body(UnsafeRawBufferPointer(storage))
   }

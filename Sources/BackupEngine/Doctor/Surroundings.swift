@@ -1,6 +1,7 @@
 import BackupPolicy
 import CShims
 import Glibc
+import Names
 
 /// What the kernel tells of this machine and of places on it.
 enum Surroundings {
@@ -12,9 +13,9 @@ enum Surroundings {
       place.device = status.device
     }
     // With the rights that opening would have.
-    place.isReadable = faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0
-    place.isWritable = faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0
-    place.networkFileSystem = networkNames[cshims_file_system_type(path)]
+    place.isReadable = faccessat(AT_FDCWD, path.raw, R_OK, AT_EACCESS) == 0
+    place.isWritable = faccessat(AT_FDCWD, path.raw, W_OK, AT_EACCESS) == 0
+    place.networkFileSystem = networkNames[cshims_file_system_type(path.raw)]
     place.free = (try? SystemFileOperations().freeSpace(path))
     return place
   }
@@ -63,7 +64,7 @@ enum Surroundings {
     let descriptor = cshims_inotify()
     guard descriptor >= 0 else { return HoldfastError(errno: errno, "make an inotify instance for", folder).message }
     defer { close(descriptor) }
-    guard inotify_add_watch(descriptor, folder, UInt32(IN_MODIFY)) >= 0 else {
+    guard inotify_add_watch(descriptor, folder.raw, UInt32(IN_MODIFY)) >= 0 else {
       return HoldfastError(errno: errno, "watch", folder).message
     }
     return nil

@@ -1,6 +1,7 @@
 import BackupPolicy
 import CShims
 import Glibc
+import Names
 
 extension SystemFileOperations {
   package func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes {
@@ -41,14 +42,14 @@ extension SystemFileOperations {
   /// Those that describe the file; not those that describe its content (a signature or a hash of it) or make a program of it.
   private static func extendedAttributes(of path: String) throws -> [String] {
     let kept = ["user.", "trusted.", "system.posix_acl_access", "security.selinux", "security.SMACK64"]
-    let names = try lent(path) { cshims_list_attributes(path, $0, $1) } ?? []
+    let names = try lent(path) { cshims_list_attributes(path.raw, $0, $1) } ?? []
     return names.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }.filter { name in
       kept.contains { name == $0 || $0.hasSuffix(".") && name.hasPrefix($0) }
     }
   }
 
   private static func value(of name: String, _ path: String) throws -> [UInt8]? {
-    try lent(path) { cshims_get_attribute(path, name, $0, $1) }
+    try lent(path) { cshims_get_attribute(path.raw, name, $0, $1) }
   }
 
   /// What a call writes into a buffer that it is first asked the size for; nil if there is no such thing.
@@ -78,7 +79,7 @@ struct FolderOwner {
   init?(of folder: String) throws {
     guard geteuid() == 0 else { return nil }
     var status = stat()
-    guard stat(folder, &status) == 0 else { throw HoldfastError(errno: errno, "stat", folder) }
+    guard stat(folder.raw, &status) == 0 else { throw HoldfastError(errno: errno, "stat", folder) }
     guard status.st_uid != 0 else { return nil }
     (owner, group) = (status.st_uid, status.st_gid)
   }
@@ -92,7 +93,7 @@ struct FolderOwner {
 
   /// Only an empty folder of root's, under no link: whoever owns the parent may have put something else there.
   func takeNewFolder(_ path: String) throws {
-    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    let descriptor = open(path.raw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { throw HoldfastError(errno: errno, "open", path) }
     defer { close(descriptor) }
     var status = stat()

@@ -1,6 +1,7 @@
 import BackupPolicy
 import CShims
 import Glibc
+import Names
 
 /// File operations on the real file system.
 package final class SystemFileOperations: FileOperations {
@@ -26,7 +27,7 @@ package final class SystemFileOperations: FileOperations {
   }
 
   private func open(_ path: String, _ flags: Int32) throws -> Int32 {
-    try retrying("open", path) { Glibc.open(path, flags | O_CLOEXEC, 0o600) }
+    try retrying("open", path) { Glibc.open(path.raw, flags | O_CLOEXEC, 0o600) }
   }
 
   /// A new file, which belongs to the folder's owner. One that exists is never given away: it might be a link to another's file.
@@ -38,7 +39,7 @@ package final class SystemFileOperations: FileOperations {
     do {
       try FolderOwner(of: path.parentPath)?.take(descriptor, path)
     } catch {
-      _ = Glibc.unlink(path)
+      _ = Glibc.unlink(path.raw)
       _ = Glibc.close(descriptor)
       throw error
     }
@@ -47,11 +48,11 @@ package final class SystemFileOperations: FileOperations {
 
   private func openOrCreate(_ path: String) throws -> Int32 {
     while true {
-      let existing = Glibc.open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+      let existing = Glibc.open(path.raw, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
       if existing >= 0 { return existing }
       if errno == EINTR { continue }
       guard errno == ENOENT else { throw HoldfastError(errno: errno, "open", path) }
-      let new = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      let new = Glibc.open(path.raw, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       if new < 0, errno == EEXIST || errno == EINTR { continue }
       guard new >= 0 else { throw HoldfastError(errno: errno, "open", path) }
       return try given(new, path)
@@ -106,7 +107,7 @@ package final class SystemFileOperations: FileOperations {
 
   package func status(_ path: String) throws -> FileStatus? {
     var result = stat()
-    guard stat(path, &result) == 0 else {
+    guard stat(path.raw, &result) == 0 else {
       if errno == ENOENT || errno == ENOTDIR { return nil }
       throw HoldfastError(errno: errno, "stat", path)
     }
@@ -114,13 +115,13 @@ package final class SystemFileOperations: FileOperations {
   }
 
   package func list(_ folder: String) throws -> [String] {
-    guard let stream = opendir(folder) else { throw HoldfastError(errno: errno, "list", folder) }
+    guard let stream = opendir(folder.raw) else { throw HoldfastError(errno: errno, "list", folder) }
     defer { closedir(stream) }
     var names: [String] = []
     errno = 0
     while let entry = readdir(stream) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(path: $0) }
       }
       if name != ".", name != ".." { names.append(name) }
       errno = 0
@@ -130,7 +131,7 @@ package final class SystemFileOperations: FileOperations {
   }
 
   package func makeFolder(_ path: String) throws {
-    guard mkdir(path, 0o700) == 0 else {
+    guard mkdir(path.raw, 0o700) == 0 else {
       if errno == EEXIST { return }
       throw HoldfastError(errno: errno, "create the folder", path)
     }
@@ -138,20 +139,20 @@ package final class SystemFileOperations: FileOperations {
   }
 
   package func rename(_ from: String, to: String) throws {
-    try retrying("rename \(from) to", to) { Glibc.rename(from, to) }
+    try retrying("rename \(from) to", to) { Glibc.rename(from.raw, to.raw) }
   }
 
   package func renameNew(_ from: String, to: String) throws {
-    try retrying("rename \(from) to", to) { cshims_rename_noreplace(from, to) }
+    try retrying("rename \(from) to", to) { cshims_rename_noreplace(from.raw, to.raw) }
   }
 
   package func unlink(_ path: String) throws {
-    guard Glibc.unlink(path) != 0, errno != ENOENT else { return }
+    guard Glibc.unlink(path.raw) != 0, errno != ENOENT else { return }
     throw HoldfastError(errno: errno, "remove", path)
   }
 
   package func syncFolder(_ path: String) throws {
-    let descriptor = try retrying("open", path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    let descriptor = try retrying("open", path) { Glibc.open(path.raw, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     defer { _ = Glibc.close(descriptor) }
     try retrying("flush", path) { fsync(descriptor) }
   }
@@ -168,7 +169,7 @@ package final class SystemFileOperations: FileOperations {
 
   private func fileSystem(_ folder: String) throws -> statvfs {
     var result = statvfs()
-    try retrying("stat the file system of", folder) { statvfs(folder, &result) }
+    try retrying("stat the file system of", folder) { statvfs(folder.raw, &result) }
     return result
   }
 
@@ -204,9 +205,9 @@ extension String {
   package var resolvingLinks: String { resolvingLinks(atMost: 40) }
 
   private func resolvingLinks(atMost links: Int) -> String {
-    if let real = realpath(self, nil) {
+    if let real = realpath(self.raw, nil) {
       defer { free(real) }
-      return String(cString: real)
+      return String(path: real)
     }
     let parent = parentPath
     guard parent != self, !isEmpty else { return self }
@@ -219,8 +220,8 @@ extension String {
   /// What a symbolic link says; nil for anything else.
   private var linkTarget: String? {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink(self, &buffer, buffer.count)
-    return count > 0 ? String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+    let count = readlink(self.raw, &buffer, buffer.count)
+    return count > 0 && count < buffer.count ? String(path: buffer) : nil
   }
 
   /// The path from the root, as it was given otherwise.

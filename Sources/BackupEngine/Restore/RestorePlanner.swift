@@ -1,5 +1,6 @@
 import BackupPolicy
 import Glibc
+import Names
 
 /// Collects the facts of a restore and lets ``RestorePolicy`` decide.
 struct RestorePlanner {
@@ -19,9 +20,9 @@ struct RestorePlanner {
     guard try files.status(folder)?.kind == .folder else {
       throw HoldfastError(
         .failed, "cannot restore to \(request.target.path): there is no folder \(folder)",
-        hint: "create the folder first")
+        hint: "create the folder first: mkdir -p \(folder)")
     }
-    guard access(folder, W_OK) == 0 else {
+    guard access(folder.raw, W_OK) == 0 else {
       throw HoldfastError(
         .permissionDenied, "cannot restore to \(request.target.path): the folder \(folder) cannot be written",
         hint: "a restore needs room beside the database; run as a user who may write there")

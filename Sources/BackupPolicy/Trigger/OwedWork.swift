@@ -45,6 +45,8 @@ struct ScheduledRun: Sendable {
   var isLate: Bool
   /// What happened to the attempts before.
   var again: String?
+  /// The last attempt found no database, so that the next change is waited for.
+  var awaitsDatabase = false
 
   /// What a backup for this run is taken for.
   func words(_ settings: TriggerSettings, at now: Timestamp) -> String {

@@ -34,6 +34,7 @@ extension TriggerMachine {
   var startable: OwedChange? { settings.mode == .schedule ? nil : change }
 
   func obstacle(to run: ScheduledRun) -> Obstacle? {
+    if run.awaitsDatabase { return Obstacle(until: Deadline(), reason: "a database at the path") }
     guard !isResuming, let pause = backoff.pause(settings), pause.until > now.monotonic else { return nil }
     return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason)
   }

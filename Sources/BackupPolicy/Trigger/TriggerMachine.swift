@@ -11,6 +11,9 @@
 /// Besides, a full may be *advised* (``FullAdvice``). It waits for a quiet time, and where it cannot wait any longer it comes
 /// before the next change, and covers it.
 ///
+/// At a shutdown nothing is waited for: what is pending then is one last backup, also in the quiet hours, because the disk may
+/// be thrown away with the machine. What changes after that backup has begun starts no other.
+///
 /// Debounce, floors and backoff use the monotonic clock alone, calendars the wall clock alone.
 package struct TriggerMachine: Sendable {
   /// A scheduled run that starts so late is still on time.
@@ -42,6 +45,8 @@ package struct TriggerMachine: Sendable {
   /// A backup was given up in this very event, and goes on without waiting for anything.
   private(set) var isResuming = false
   private(set) var isStopping = false
+  /// The last backup before the end has begun, or was abandoned.
+  private var hasBegunLast = false
   private(set) var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
   /// What was last said to be waited for.
   private var lastWait: String?
@@ -94,6 +99,10 @@ package struct TriggerMachine: Sendable {
     lastChange = now.monotonic
     change.reason = reason ?? change.reason
     self.change = change
+    if run?.awaitsDatabase == true {
+      run?.awaitsDatabase = false
+      return nil
+    }
     guard settings.mode == .schedule, !saidThatChangesWait else { return nil }
     saidThatChangesWait = true
     return skip("in mode schedule a change starts no backup; the next scheduled run will hold it")
@@ -126,7 +135,7 @@ package struct TriggerMachine: Sendable {
 extension TriggerMachine {
   private mutating func next() -> TriggerAction {
     guard running == nil else { return .wait(until: nil) }
-    if isStopping { return .stop }
+    if isStopping { return last() }
     if let run, requested != nil || obstacle(to: run) == nil {
       let words = run.words(settings, at: now.wall)
       return start(.scheduled, requested == nil ? words : "asked for, and \(words)")
@@ -139,6 +148,24 @@ extension TriggerMachine {
     if let advice = dueRenewal([.whenQuiet]) { return renew(advice) }
     noteWait()
     return .wait(until: wakeUp)
+  }
+
+  /// What is pending at the end does not wait. A change comes first, because its backup is small.
+  private mutating func last() -> TriggerAction {
+    guard !hasBegunLast else { return .stop }
+    let order: (Trigger, String)? =
+      if startable != nil {
+        (.change, "changed before the agent was told to stop")
+      } else if let run, !run.awaitsDatabase {
+        (.scheduled, run.words(settings, at: now.wall))
+      } else if requested != nil {
+        (.manual, "asked for")
+      } else {
+        nil
+      }
+    guard let (trigger, reason) = order else { return .stop }
+    hasBegunLast = true
+    return start(trigger, reason)
   }
 
   /// The advice is taken with it: where the full finds nothing to store, there is no sense in trying again and again.
@@ -181,11 +208,17 @@ extension TriggerMachine {
     case .stored, .unchanged:
       backoff.reset()
       releases = 0
-    case .failed(.interrupted) where isStopping, .released where isStopping:
+    case .absent:
+      backoff.reset()
+      releases = 0
+      awaitDatabase(ended)
+    case .failed(.interrupted) where isStopping:
+      hasBegunLast = true
       putBack(ended, "again: it was interrupted")
     case .released where releases < Self.releaseLimit:
       releases += 1
       isResuming = true
+      hasBegunLast = false
       requested = requested ?? ended.requested
       putBack(ended, "again, after it made way for the application")
       history.note(.failure, "given up: the application closes the database", at: now.wall)
@@ -200,6 +233,16 @@ extension TriggerMachine {
     history.note(.failure, "the backup failed (\(why)): \(ended.reason)", at: now.wall)
     let times = backoff.failures == 1 ? "a failure" : "\(backoff.failures) failures"
     putBack(ended, "trying again after \(times)")
+  }
+
+  /// A scheduled run is made up as soon as there is a database again. What changed since the attempt began may be its coming
+  /// back.
+  private mutating func awaitDatabase(_ ended: RunningBackup) {
+    guard var again = ended.run, !book.timetable.isEmpty else { return }
+    again.again = "the database was not there"
+    again.awaitsDatabase = change == nil
+    run = again
+    history.note(.failure, "there is no database to back up: \(ended.reason)", at: now.wall)
   }
 
   /// What it should have covered is owed again; a change since then has nothing to wait for but the backoff.

@@ -25,6 +25,9 @@ package enum Outcome: Hashable, Sendable {
   case stored
   /// Nothing had been committed since the last point.
   case unchanged
+  /// There was no database, or nothing in it. A change is no longer pending then, because a database that comes back is a
+  /// change; a scheduled run is, until then.
+  case absent
   case failed(HoldfastError.Code)
   /// It was given up because the application closed the database, and our connection had to go first. It is owed again.
   case released

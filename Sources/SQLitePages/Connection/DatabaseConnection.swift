@@ -1,4 +1,5 @@
 import CSQLite
+import Names
 import Synchronization
 
 /// A connection to a SQLite database; used by one thread at a time.
@@ -76,7 +77,7 @@ package final class DatabaseConnection {
     isImmutable = opened.isImmutable
     watch = opened.watch
     hadWAL = opened.hadWAL
-    resolvedPath = sqlite3_db_filename(opened.handle, "main").map { String(cString: $0) } ?? location.resolved
+    resolvedPath = sqlite3_db_filename(opened.handle, "main").map { String(path: $0) } ?? location.resolved
     filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
     // From here on a throw runs deinit, which closes the handle.
     defer { noteFiles(logBefore) }

@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import Names
 
 /// A database's path, checked without opening it, and the URI that SQLite opens it by.
 struct DatabaseLocation {
@@ -25,19 +26,19 @@ struct DatabaseLocation {
       let kind = facts.isFolder ? "a folder" : "not a regular file"
       throw DatabaseError(.notAFile, path: path, message: "cannot open \(path): it is \(kind)")
     }
-    guard faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 else { throw Self.failure(path, errno: errno) }
-    guard let real = realpath(path, nil) else { throw Self.failure(path, errno: errno) }
+    guard faccessat(AT_FDCWD, path.raw, R_OK, AT_EACCESS) == 0 else { throw Self.failure(path, errno: errno) }
+    guard let real = realpath(path.raw, nil) else { throw Self.failure(path, errno: errno) }
     defer { free(real) }
-    resolved = String(cString: real)
+    resolved = String(path: real)
   }
 
   /// Whether this process may write the file, by its effective user.
-  var isWritable: Bool { faccessat(AT_FDCWD, resolved, W_OK, AT_EACCESS) == 0 }
+  var isWritable: Bool { faccessat(AT_FDCWD, resolved.raw, W_OK, AT_EACCESS) == 0 }
 
   /// Whether this process may create files beside it.
   var isFolderWritable: Bool {
     let folder = resolved.lastIndex(of: "/").map { resolved[...$0] } ?? "./"
-    return faccessat(AT_FDCWD, String(folder), W_OK | X_OK, AT_EACCESS) == 0
+    return faccessat(AT_FDCWD, String(folder).raw, W_OK | X_OK, AT_EACCESS) == 0
   }
 
   var hasWAL: Bool { FileFacts(path: resolved + "-wal") != nil }
@@ -52,7 +53,7 @@ struct DatabaseLocation {
   static func percentEncoded(_ path: String) -> String {
     let digits = Array("0123456789ABCDEF")
     var encoded = ""
-    for byte in path.utf8 {
+    for byte in path.pathBytes {
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "-"),
@@ -70,7 +71,7 @@ struct DatabaseLocation {
   private static func absolute(_ path: String) -> String {
     guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
     defer { free(folder) }
-    return String(cString: folder) + "/" + path
+    return String(path: folder) + "/" + path
   }
 
   private static func failure(_ path: String, errno code: Int32) -> DatabaseError {

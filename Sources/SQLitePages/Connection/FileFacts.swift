@@ -1,4 +1,5 @@
 import Glibc
+import Names
 
 /// Which file a path leads to: it changes when another file is moved or created there.
 package struct FileIdentity: Hashable, Sendable {
@@ -27,7 +28,7 @@ package struct FileFacts: Hashable, Sendable {
   /// Follows symbolic links; nil with `errno` where there is nothing to be seen.
   package init?(path: String) {
     var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
+    guard stat(path.raw, &status) == 0 else { return nil }
     identity = FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
     size = Int64(status.st_size)
     modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)

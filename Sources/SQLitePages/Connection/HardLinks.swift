@@ -1,4 +1,5 @@
 import Glibc
+import Names
 
 /// The other names of a database file.
 ///
@@ -17,7 +18,7 @@ package struct HardLinks: Hashable, Sendable {
   /// - Parameter path: links resolved.
   package init?(of path: String) {
     var status = stat()
-    guard stat(path, &status) == 0, status.st_nlink > 1 else { return nil }
+    guard stat(path.raw, &status) == 0, status.st_nlink > 1 else { return nil }
     count = Int(status.st_nlink)
     beside = Self.names(of: status, beside: path)
     hasLog = beside.contains { name in ["-wal", "-journal"].contains { (FileFacts(path: name + $0)?.size ?? 0) > 0 } }
@@ -28,16 +29,16 @@ package struct HardLinks: Hashable, Sendable {
 
   private static func names(of file: stat, beside path: String) -> [String] {
     let parent = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
-    guard let folder = opendir(parent) else { return [] }
+    guard let folder = opendir(parent.raw) else { return [] }
     defer { closedir(folder) }
     var names: [String] = []
     while let entry = readdir(folder) {
       guard entry.pointee.d_ino == file.st_ino else { continue }
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
+        $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(path: $0) }
       }
       var other = stat()
-      guard parent + name != path, lstat(parent + name, &other) == 0, other.st_ino == file.st_ino,
+      guard parent + name != path, lstat((parent + name).raw, &other) == 0, other.st_ino == file.st_ino,
         other.st_dev == file.st_dev
       else { continue }
       names.append(parent + name)

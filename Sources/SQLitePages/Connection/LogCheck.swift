@@ -1,4 +1,5 @@
 import Glibc
+import Names
 
 /// Whether the log that SQLite would use for a database is the one that its applications write, and can be opened without harm
 /// to them. Asked before SQLite reads, and so before it makes or empties any file.
@@ -74,7 +75,7 @@ enum LogCheck {
   /// Whether a journal begins with anything but the zeros of one that has ended (`journal_mode=PERSIST`). SQLite takes no locks
   /// on a journal, so a descriptor of our own is safe.
   private static func isInUse(_ path: String) -> Bool {
-    let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    let file = open(path.raw, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else { return false }
     defer { close(file) }
     var byte: UInt8 = 0

@@ -1,4 +1,5 @@
 import Glibc
+import Names
 
 /// The files that SQLite keeps beside a database in WAL mode.
 enum SideFiles {
@@ -9,12 +10,14 @@ enum SideFiles {
   static func shareWithOwner(of path: String) {
     let user = geteuid()
     var database = stat()
-    guard user != 0, stat(path, &database) == 0, database.st_uid != user else { return }
+    guard user != 0, stat(path.raw, &database) == 0, database.st_uid != user else { return }
     for suffix in ["-wal", "-shm"] {
       var file = stat()
-      guard lstat(path + suffix, &file) == 0, file.st_uid == user, file.st_gid != database.st_gid else { continue }
+      guard lstat((path + suffix).raw, &file) == 0, file.st_uid == user, file.st_gid != database.st_gid else {
+        continue
+      }
       // What fails here leaves the file as SQLite made it.
-      _ = lchown(path + suffix, user, database.st_gid)
+      _ = lchown((path + suffix).raw, user, database.st_gid)
     }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupAgent
 import BackupEngine
 import BackupPolicy
+import Glibc
 import Logging
 
 /// `holdfast agent`
@@ -26,6 +27,8 @@ struct Agent: AsyncParsableCommand {
   /// On the main actor, and from there on an executor of its own: one job on Swift's pool would start a timer that never
   /// ends (see ``ThreadExecutor``).
   @MainActor func run() async throws {
+    // The reader of the log may go away; the agent must not.
+    signal(SIGPIPE, SIG_IGN)
     let configuration = try options.configuration(flags)
     let setup = AgentSetup(retention: retention, output: options.output)
     let logger = try Selection.logger(configuration.settings(), options.output, .info)

@@ -18,7 +18,7 @@ struct StandardErrorLog: LogHandler {
       .map { " \($0)=\(Self.quoted("\($1)".printable))" }
     // Whole seconds: `…05.123Z` loses its fraction.
     let time = SystemClock.now().iso8601.prefix(19)
-    Console.tell(["\(time)Z \(event.level): \("\(event.message)".printable)\(pairs.joined())"])
+    LogOutput.standardError.write("\(time)Z \(event.level): \("\(event.message)".printable)\(pairs.joined())")
   }
 
   private static func quoted(_ value: String) -> String {

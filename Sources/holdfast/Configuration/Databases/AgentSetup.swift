@@ -11,14 +11,33 @@ struct AgentSetup: Sendable {
   func agent(_ configuration: Configuration) throws -> AgentConfiguration {
     try configuration.requireKnownAssertions()
     let databases = try configuration.databases()
-    guard !databases.isEmpty else {
+    let patterns = configuration.patterns()
+    guard !databases.isEmpty || !patterns.isEmpty else {
       throw HoldfastError(
         .usage, "no database is named", hint: "use --database PATH, set DATABASE_URL, or write [[databases]] tables")
     }
     let enabled = try databases.filter { try $0.settings.boolean(.enabled) }
-    guard !enabled.isEmpty else { throw try disabled(databases) }
-    return AgentConfiguration(
+    guard !enabled.isEmpty || !patterns.isEmpty else { throw try disabled(databases) }
+    var agent = AgentConfiguration(
       databases: try enabled.map(guarded), stopGrace: try configuration.settings().milliseconds(.stopGrace))
+    agent.patterns = try watched(patterns, configuration)
+    return agent
+  }
+
+  /// What the agent needs to guard databases that come later. Only the patterns are looked at again: what somebody is writing
+  /// into a file counts from the next reload on.
+  private func watched(_ patterns: [PathPattern], _ configuration: Configuration) throws -> DatabasePatterns? {
+    guard !patterns.isEmpty else { return nil }
+    let settings = configuration.settings()
+    let environment = EngineEnvironment.system(
+      stateFolder: try settings.folders.state(), logger: try Selection.logger(settings, output, .info))
+    return DatabasePatterns(
+      texts: patterns.map { DatabaseList.absolute($0.text) }, pollInterval: try settings.milliseconds(.pollInterval),
+      environment: environment,
+      find: { patterns.flatMap(\.matches).filter(DatabaseList.isDatabase) },
+      expand: {
+        try configuration.databaseList().0.filter { try $0.settings.boolean(.enabled) }.map(guarded)
+      })
   }
 
   private func disabled(_ databases: [ConfiguredDatabase]) throws -> HoldfastError {
@@ -34,7 +53,10 @@ struct AgentSetup: Sendable {
     let selection = Selection(database, output)
     let service = try selection.service(
       settings.request.encrypt ? .needed : .optional, defaults: CreateRequest(database.settings), logLevel: .info)
-    return GuardedDatabase(name: database.name, service: service, settings: settings)
+    let credentials = CredentialSettings(settings: database.settings, files: service.environment.files)
+    return GuardedDatabase(
+      name: database.name, service: service, settings: settings,
+      credentials: CredentialSource(paths: credentials.paths(), read: credentials.credentials))
   }
 
   /// How the agent treats one database.

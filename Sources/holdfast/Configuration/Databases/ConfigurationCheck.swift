@@ -87,6 +87,14 @@ struct ConfigurationCheck {
 
   private func places(_ database: ConfiguredDatabase) -> [ConfigurationProblem] {
     guard !DatabaseList.exists(database.path) else { return [] }
+    guard !database.isMatch else {
+      return [
+        ConfigurationProblem(
+          .warning, at: database.origin, "matched \(database.path), which is gone",
+          hint: "holdfast restore latest --database \(database.name) brings it back; if it was removed for good, "
+            + "move its backups away: \(database.backupDir)")
+      ]
+    }
     return [
       ConfigurationProblem(
         .warning, at: database.origin, "names \(database.path), and nothing is there",

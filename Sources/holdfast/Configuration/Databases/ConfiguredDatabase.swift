@@ -11,6 +11,8 @@ struct ConfiguredDatabase: Sendable {
   let origin: Origin
   /// Where its name comes from.
   var nameOrigin: Origin
+  /// A pattern stands for it.
+  var isMatch = false
 }
 
 extension Configuration {
@@ -62,6 +64,13 @@ extension Configuration {
       "is a \(DatabaseAddress.foreignScheme(given.raw.text.unquoted) ?? "") URL, which is another program's: "
         + "the databases of \(file?.path ?? "the configuration") are backed up",
       hint: "nothing needs to be done")
+  }
+
+  /// The patterns among the tables that are in use and enabled.
+  func patterns() -> [PathPattern] {
+    var list = DatabaseList(configuration: self)
+    list.read(single: single.given, tables: tables)
+    return list.patterns
   }
 
   /// The folder of backups where no database is named.

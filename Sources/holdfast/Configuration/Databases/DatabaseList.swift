@@ -6,6 +6,8 @@ struct DatabaseList {
   let configuration: Configuration
   private(set) var databases: [ConfiguredDatabase] = []
   var problems: [ConfigurationProblem] = []
+  /// The patterns that more databases may match later.
+  private(set) var patterns: [PathPattern] = []
 
   init(configuration: Configuration) {
     self.configuration = configuration
@@ -103,7 +105,7 @@ extension DatabaseList {
   /// `--database` beside tables.
   private mutating func pick(_ given: Given, amongFlag: Bool) {
     let all = databases
-    databases = []
+    (databases, patterns) = ([], [])
     catching { list in
       let path = try list.path(given)
       let wanted = Self.real(path)
@@ -154,12 +156,16 @@ extension DatabaseList {
         hint: "take it out: each is named after what the pattern matched")
     }
     let matches = pattern.matches.filter(Self.isDatabase)
-    if matches.isEmpty {
+    let settings = configuration.settings(table)
+    if (try? settings.boolean(.enabled)) != false { patterns.append(pattern) }
+    let names = Set(matches.map(pattern.name))
+    let vanished = vanished(pattern, besides: names, folder: try settings.path(.backupDir))
+    if matches.isEmpty, vanished.isEmpty {
       problems.append(
         ConfigurationProblem(
           .warning, at: given.origin, "matches no file: \(given.raw.quoted)", hint: "check the pattern"))
     }
-    for match in matches {
+    for match in matches + vanished {
       try append(match, pattern.name(of: match), table, given, isPattern: true, nameOrigin: given.origin)
     }
   }
@@ -185,7 +191,7 @@ extension DatabaseList {
     databases.append(
       ConfiguredDatabase(
         name: name, path: path, backupDir: try folder(path, name, table, settings, isPattern: isPattern),
-        settings: settings, origin: given.origin, nameOrigin: nameOrigin))
+        settings: settings, origin: given.origin, nameOrigin: nameOrigin, isMatch: isPattern))
   }
 
   /// A folder that is set for one database is its own; one that is set for all, or for a pattern, holds one for each.

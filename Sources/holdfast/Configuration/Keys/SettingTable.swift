@@ -189,7 +189,8 @@ extension SettingKey {
   private var process: SettingDefinition {
     if self == .stopGrace {
       return SettingDefinition(
-        summary: "How long a running backup may go on after a request to stop", kind: .time(atLeast: 0),
+        summary: "How long backups may go on after a request to stop: a running one, and one of a pending change",
+        kind: .time(atLeast: 0),
         standard: .value("10s"), reason: "most backups end in it, and no service manager waits less", scope: .process)
     }
     return SettingDefinition(

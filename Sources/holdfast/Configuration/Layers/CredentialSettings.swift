@@ -15,6 +15,13 @@ struct CredentialSettings {
     return Credentials(password: password, key: key)
   }
 
+  /// The files that ``credentials()`` reads.
+  func paths() -> [String] {
+    let named = [SettingKey.keyFile, .passwordFile].compactMap { try? settings.path($0) }
+    let hasPassword = settings.layers.contains { $0.password != nil }
+    return named.isEmpty && !hasPassword ? [settings.folders.keyFile].compactMap { $0 } : named
+  }
+
   /// For commands that read sealed archives' content only in passing: what cannot be read now is a warning, unless a flag
   /// asked for it.
   func credentialsIfUsable(_ logger: Logger) throws -> Credentials {

@@ -1,0 +1,34 @@
+import Glibc
+import Synchronization
+
+/// Standard error as the place of log lines. A reader that does not read (a terminal after Ctrl-S, a pipe into a program that
+/// stands still) must not stop the agent: after a moment its lines are dropped and counted.
+final class LogOutput: Sendable {
+  static let standardError = LogOutput(STDERR_FILENO)
+
+  /// Milliseconds that a line waits for its reader. A service manager's log that restarts takes less.
+  private static let patience: Int32 = 1000
+
+  private let descriptor: Int32
+  private let lost = Mutex(0)
+
+  init(_ descriptor: Int32) {
+    self.descriptor = descriptor
+  }
+
+  /// Writes a line, or drops it. One that cannot be written is not reported: there is no place for that.
+  func write(_ line: String) {
+    lost.withLock { lost in
+      guard isRead(within: lost == 0 ? Self.patience : 0) else { return lost += 1 }
+      let before = lost == 0 ? "" : "(\(lost) lines were dropped here, because the log was not read)\n"
+      lost = 0
+      try? Console.write(Array("\(before)\(line)\n".utf8), to: descriptor)
+    }
+  }
+
+  /// Whether a line can be written without waiting any longer. A reader that has gone counts: the write then fails at once.
+  private func isRead(within milliseconds: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return poll(&entry, 1, milliseconds) != 0
+  }
+}

@@ -1,0 +1,203 @@
+import TestSupport
+import Testing
+
+@testable import holdfast
+
+/// Databases that a pattern names: they come, they go, and nobody tells the agent.
+@Suite("Databases by pattern", .ownThread)
+struct PatternTests {
+  /// Runs `script` beside `start()`ed agents that guard `tenants/*/app.db`, with `make(name)` and `insert(name)` for a tenant's
+  /// database, `points(name)` for its backups, and `wait_for(condition)`.
+  private func run(_ bed: CommandBed, poll: String = "1h", _ script: String) throws -> String {
+    try bed.folder.write(
+      "holdfast.toml",
+      Array(
+        "poll_interval = \"\(poll)\"\nbackup_dir = \"bk\"\n[[databases]]\npath = \"tenants/*/app.db\"\n".utf8))
+    return try bed.python(
+      """
+      import glob, os, shutil, signal, sqlite3, subprocess, sys, time
+
+      program, folder = sys.argv[1:3]
+      os.chdir(folder)
+      signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+      def start():
+          log = open("agent.log", "wb")
+          return subprocess.Popen([program, "agent", "--debounce", "50ms"], stderr=log)
+
+      def log():
+          return open("agent.log", errors="replace").read()
+
+      def wait_for(what):
+          for _ in range(3000):
+              if what():
+                  return
+              assert agent.poll() is None, log()
+              time.sleep(0.01)
+          sys.exit(log())
+
+      def insert(name):
+          connection = sqlite3.connect(os.fsencode("tenants/") + os.fsencode(name) + b"/app.db")
+          connection.execute("CREATE TABLE IF NOT EXISTS t(v)")
+          connection.execute("INSERT INTO t VALUES (1)")
+          connection.commit()
+          connection.close()
+
+      def make(name):
+          os.makedirs(os.fsencode("tenants/") + os.fsencode(name))
+          insert(name)
+
+      def points(name):
+          return glob.glob(f"bk/{name}/backup_*")
+
+      def end(agent):
+          agent.send_signal(signal.SIGTERM)
+          assert agent.wait() == 0, log()
+
+      agent = None
+      try:
+      \(script.split(separator: "\n").map { "    " + $0 }.joined(separator: "\n"))
+      finally:
+          if agent: agent.kill()
+      """, CommandBed.program, bed.folder.path,
+      environment: bed.environment([
+        "DATABASE_URL": "", "BACKUP_DIR": "", "PATH": "/usr/local/bin:/usr/bin:/bin",
+      ]))
+  }
+
+  @Test("A new match is guarded as soon as it is there, also where nothing matched and no folder was there")
+  func comes() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      agent = start()
+      time.sleep(1)
+      make("a")
+      wait_for(lambda: len(points("a")) == 1)
+      os.mkdir("tenants/b")
+      time.sleep(1)
+      insert("b")
+      wait_for(lambda: len(points("b")) == 1)
+      os.rename("tenants/b", "tenants/c")
+      wait_for(lambda: len(points("c")) == 1)
+      insert("c")
+      wait_for(lambda: len(points("c")) == 2)
+      assert "tenants/b/app.db" in log() and "error" in log(), "b is missed"
+      end(agent)
+      """)
+  }
+
+  @Test("The poll finds a match that no event tells of")
+  func polled() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed, poll: "200ms",
+      """
+      os.mkdir("elsewhere")
+      os.symlink("elsewhere", "tenants")
+      make("a")
+      agent = start()
+      wait_for(lambda: len(points("a")) == 1)
+      os.mkdir("other")
+      os.mkdir("other/b")
+      os.remove("tenants")
+      os.symlink("other", "tenants")
+      insert("b")
+      wait_for(lambda: len(points("b")) == 1)
+      end(agent)
+      """)
+  }
+
+  @Test(
+    "A match that vanishes is missed, also after a restart, until its backups are moved away; its name brings it back")
+  func goes() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      make("a")
+      make("b")
+      agent = start()
+      wait_for(lambda: points("a") and points("b"))
+      shutil.rmtree("tenants/a")
+      wait_for(lambda: "error: a: there is no" in log())
+      end(agent)
+      agent = start()
+      wait_for(lambda: "error: a: there is no" in log())
+      assert "restore latest --database" in log(), log()
+      end(agent)
+      check = subprocess.run([program, "config", "check"], capture_output=True, text=True)
+      assert check.returncode == 0 and "tenants/a/app.db, which is gone" in check.stderr, check
+      restore = [program, "restore", "latest", "--yes", "--quiet", "--database"]
+      refused = subprocess.run(restore + ["a"], capture_output=True, text=True)
+      assert "mkdir -p" in refused.stderr, refused
+      os.mkdir("tenants/a")
+      subprocess.run(restore + ["a"], check=True)
+      os.remove("tenants/a/app.db")
+      subprocess.run(restore + ["tenants/a/app.db"], check=True)
+      assert sqlite3.connect("tenants/a/app.db").execute("SELECT count(*) FROM t").fetchone() == (1,)
+      shutil.rmtree("tenants/a")
+      os.rename("bk/a", "moved")
+      agent = start()
+      wait_for(lambda: "b: watching" in log())
+      assert "tenants/a" not in log(), log()
+      end(agent)
+      """)
+  }
+
+  @Test("A name that is not UTF-8 is guarded, missed and restored like any other")
+  func bytes() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      name = b"caf\\xe9"
+      make(name)
+      agent = start()
+      wait_for(lambda: len(points("caf%E9")) == 1)
+      insert(name)
+      wait_for(lambda: len(points("caf%E9")) == 2)
+      make(b"t\\xfcr")
+      wait_for(lambda: len(points("t%FCr")) == 1)
+      assert "tenants/caf\\\\xe9/app.db" in log(), log()
+      os.remove(b"tenants/" + name + b"/app.db")
+      wait_for(lambda: "error: caf%E9: there is no database" in log())
+      end(agent)
+      subprocess.run([program, "restore", "latest", "--yes", "--quiet", "--database", "caf%E9"], check=True)
+      connection = sqlite3.connect(b"tenants/" + name + b"/app.db")
+      assert connection.execute("SELECT count(*) FROM t").fetchone() == (2,)
+      """)
+  }
+
+  @Test("A match whose name is taken is an alarm, and the others are guarded")
+  func collides() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      make("shop.com")
+      agent = start()
+      wait_for(lambda: points("shop"))
+      make("shop.net")
+      make("other")
+      wait_for(lambda: points("other"))
+      wait_for(lambda: "shop.net/app.db matches a pattern and is not backed up: it has the name of" in log())
+      insert("shop.com")
+      wait_for(lambda: len(points("shop")) == 2)
+      end(agent)
+      """)
+  }
+
+  @Test("A pattern matches a path, whether a file is there or not, and also behind a link")
+  func matches() throws {
+    let bed = try ConfigurationBed()
+    let pattern = try #require(PathPattern(bed.folder.path("t/*/app.db")))
+    #expect(pattern.match(bed.folder.path("t/a/app.db")) == bed.folder.path("t/a/app.db"))
+    let below = try #require(PathPattern("*/app.db"))
+    #expect(below.match(DatabaseList.real(".") + "/a/app.db") == "a/app.db")
+    for path in ["t/a/b/app.db", "t/.a/app.db", "t/a/app.dbx", "u/a/app.db"] {
+      #expect(pattern.match(bed.folder.path(path)) == nil)
+    }
+  }
+}
