@@ -18,14 +18,16 @@ final class AgentHarness: Sendable {
   let rows: PointRows
 
   /// - Parameters:
+  ///   - base: the folder that everything of it is made in.
   ///   - files: the engine's, where a test lets them fail.
   ///   - now: wall time, where a test sets it.
   init(
-    folder data: String = "data", database name: String = "app.db", files: (any FileOperations)? = nil,
+    in base: String? = nil, folder data: String = "data", database name: String = "app.db",
+    files: (any FileOperations)? = nil,
     now: (@Sendable () -> Timestamp)? = nil, logLevel: Logger.Level = .info
   ) throws {
     log = LogRecorder(logLevel)
-    folder = try TemporaryFolder()
+    folder = try TemporaryFolder(in: base)
     rows = PointRows(folder)
     try SystemFileOperations().makeFolders(folder.path(data))
     database = folder.path("\(data)/\(name)")

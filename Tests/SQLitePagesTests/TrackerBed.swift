@@ -12,8 +12,9 @@ final class TrackerBed {
   private var image: [UInt8] = []
   private(set) var outcomes: [TrackerOutcome] = []
 
-  init() throws {
-    folder = try TemporaryFolder()
+  /// - Parameter base: the folder that everything of it is made in.
+  init(in base: String? = nil) throws {
+    folder = try TemporaryFolder(in: base)
     path = folder.path("app.db")
   }
 

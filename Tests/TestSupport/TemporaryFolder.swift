@@ -8,8 +8,9 @@ package final class TemporaryFolder: Sendable {
   /// Absolute, without symbolic links or a slash at the end.
   package let path: String
 
-  package init() throws {
-    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+  /// - Parameter base: another folder than `$TMPDIR` to make it in.
+  package init(in base: String? = nil) throws {
+    let base = base ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     guard let real = realpath(base, nil) else { throw HoldfastError(errno: errno, "find", base) }
     defer { free(real) }
     var template = Array("\(String(cString: real))/holdfast-test-XXXXXX".utf8CString)

@@ -23,8 +23,9 @@ package final class TestBed: Sendable {
     case none
   }
 
-  package init() throws {
-    folder = try TemporaryFolder()
+  /// - Parameter base: the folder that everything of it is made in.
+  package init(in base: String? = nil) throws {
+    folder = try TemporaryFolder(in: base)
     time = ManualTime(Timestamp(iso8601: "2023-11-16T14:30:22.000Z")!)
     _ = try folder.write("key", Array(Self.key.hex.utf8))
   }

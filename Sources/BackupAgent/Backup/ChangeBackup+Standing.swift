@@ -46,7 +46,20 @@ extension ChangeBackup {
     guard let fingerprint = state.fingerprint,
       memory.fingerprint == fingerprint, memory.database.isExactly(state.path)
     else { return false }
-    return (try? environment.files.status("\(service.folder)/\(memory.filename)")) != nil
+    return isStored(memory)
+  }
+
+  /// A state of which the stamps prove nothing, and which is still what the last backup saw. To compare its pages again and again
+  /// would never end; each event that is heard has them compared once.
+  func isUnmoved(_ memory: AgentMemory, _ state: DatabaseState) -> Bool {
+    guard state.fingerprint == nil, let lastState, memory.database == state.path, state.looksLike(lastState) else {
+      return false
+    }
+    return isStored(memory)
+  }
+
+  private func isStored(_ memory: AgentMemory) -> Bool {
+    (try? environment.files.status("\(service.folder)/\(memory.filename)")) != nil
   }
 
   mutating func remember(_ point: PointID, _ filename: String, _ state: DatabaseState) {

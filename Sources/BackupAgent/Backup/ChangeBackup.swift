@@ -79,12 +79,12 @@ struct ChangeBackup {
   }
 
   /// Whether the database is in another state than the last backup holds, or about to be. Cheap, so it may err on the side of
-  /// yes.
+  /// yes. Asked only while no event was heard since that backup began.
   func look() -> FollowUp.Look {
     // What cannot be read may have changed: the backup will say what is wrong.
     guard let sighting = try? sight() else { return .changed }
     guard case .state(let state) = sighting else { return .unchanged }
-    guard let memory, covers(memory, state) else { return .changed }
+    guard let memory, covers(memory, state) || isUnmoved(memory, state) else { return .changed }
     return state.hasUnpublishedCommit ? .pending : .unchanged
   }
 

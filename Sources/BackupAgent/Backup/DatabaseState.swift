@@ -21,14 +21,19 @@ enum Sighting: Sendable {
 /// its cumulative checksum, one in a rollback mode the change counter, a checkpoint the file's times. The other way round
 /// nothing is promised: a checkpoint, for one, changes the fingerprint and not the content.
 struct DatabaseState: Hashable, Sendable {
-  /// Nil where the file was written within the last tick of the kernel's clock: another write could leave the same times.
+  /// Nil if another write could leave the same times: the file was written within the last tick of the kernel's clock, its
+  /// file system has no fine stamps, or the clock was set back.
   var fingerprint: String?
+  /// It will have a fingerprint within a tick.
+  private(set) var isYoung = false
   var content: ContentFacts
   /// Whether the last point was found to hold the same pages.
   var matchesPoint = false
   /// The database's path, links resolved.
   let path: String
   private(set) var position: SnapshotPosition
+  private let file: SQLitePages.FileFacts
+  private let log: SQLitePages.FileFacts?
 
   /// Whether a commit is written and not published yet: the state is about to be another one.
   var hasUnpublishedCommit: Bool { position.hasUnpublishedCommit }
@@ -49,11 +54,11 @@ struct DatabaseState: Hashable, Sendable {
   ) throws -> Sighting {
     do {
       for _ in 0..<3 {
-        let sighting = try look(path, scratchPath, held, comparison)
-        guard case .state(let state) = sighting, state.fingerprint == nil else { return sighting }
+        let sighting = try look(path, scratchPath, held, isLast: false, comparison)
+        guard case .state(let state) = sighting, state.isYoung else { return sighting }
         usleep(useconds_t(FileClock.tick / 1000))
       }
-      return try look(path, scratchPath, held, comparison)
+      return try look(path, scratchPath, held, isLast: true, comparison)
     } catch let error as DatabaseError {
       if error.kind == .missing { return .missing }
       throw HoldfastError(error)
@@ -61,7 +66,7 @@ struct DatabaseState: Hashable, Sendable {
   }
 
   private static func look(
-    _ path: String, _ scratchPath: () throws -> String, _ held: HeldConnection, _ comparison: Comparison
+    _ path: String, _ scratchPath: () throws -> String, _ held: HeldConnection, isLast: Bool, _ comparison: Comparison
   ) throws -> Sighting {
     try held.with(path) { connection in
       let snapshot = try DatabaseSnapshot(connection, scratchPath: try scratchPath(), patience: held.patience)
@@ -69,7 +74,7 @@ struct DatabaseState: Hashable, Sendable {
       held.note(snapshot)
       if snapshot.geometry.pageCount == 0 { return .empty }
       var state = try DatabaseState(snapshot)
-      if state.fingerprint != nil { state.matchesPoint = try comparison(state, snapshot) ?? false }
+      if !state.isYoung || isLast { state.matchesPoint = try comparison(state, snapshot) ?? false }
       return .state(state)
     }
   }
@@ -101,7 +106,11 @@ struct DatabaseState: Hashable, Sendable {
     self.path = path
     self.position = position
     self.content = content
-    guard now.milliseconds &* 1_000_000 &- file.touched > FileClock.tick else { return }
+    (self.file, self.log) = (file, log)
+    let time = now.milliseconds.multipliedClamped(by: 1_000_000)
+    let stamped = [file] + (log.map { $0.size > 0 ? [$0] : [] } ?? [])
+    isYoung = stamped.contains { $0.isYoung(at: time) }
+    guard stamped.allSatisfy({ $0.isSettled(at: time) }) else { return }
     var words = [
       "file \(file.identity.inode) \(file.size) \(file.modified) \(file.changed)", "counter \(position.changeCounter)",
     ]
@@ -112,6 +121,14 @@ struct DatabaseState: Hashable, Sendable {
       words.append("log \(log.identity.inode) \(log.size) \(log.modified) \(log.changed)")
     }
     fingerprint = words.joined(separator: ", ")
+  }
+
+  /// Whether everything that can be seen without reading pages is as in an earlier state.
+  ///
+  /// That is no proof if stamps are coarse. It is enough for a look at a database of which no event was heard since.
+  func looksLike(_ earlier: DatabaseState) -> Bool {
+    (path, file, log) == (earlier.path, earlier.file, earlier.log) && position.database == earlier.position.database
+      && position.wal == earlier.position.wal && position.changeCounter == earlier.position.changeCounter
   }
 
   /// Whether a commit lies between an earlier state and this one for certain: more frames in the same generation of the WAL,

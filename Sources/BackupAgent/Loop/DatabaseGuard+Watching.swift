@@ -63,7 +63,11 @@ extension DatabaseGuard {
 
   private func noteFiles() {
     let seen = WatchedFiles(path, service.environment.files)
-    guard seen != files else { return }
+    let isOwed = owesSecondLook
+    owesSecondLook = false
+    guard seen != files || isOwed else { return }
+    // What raised no event may go on in the same second.
+    if seen != files, !isChangeOwed { owesSecondLook = seen.mayHideWrites(at: clock.now) }
     files = seen
     // A change that is owed is followed by a look anyway; it must not be put off by what it wrote itself.
     if !isChangeOwed { noteChange() }

@@ -52,6 +52,8 @@ final class DatabaseGuard {
   var path: WatchedPath
   /// What the slow poll saw, or the last job.
   var files: WatchedFiles
+  /// The slow poll saw writes that raised no event, on a file system whose stamps may hide more of them.
+  var owesSecondLook = false
   var nextPoll: Int64
   /// The key file and the password file when they were last read.
   var keyFiles: [FileStatus?]?

@@ -1,4 +1,6 @@
 import BackupEngine
+import BackupPolicy
+import SQLitePages
 
 /// What `stat` tells of a database and its write-ahead log: what the slow poll compares.
 ///
@@ -10,14 +12,29 @@ struct WatchedFiles: Hashable, Sendable {
     var size: Int64
     /// Wall time in nanoseconds.
     var modified: Int64
+    /// The file system counts whole seconds, as far as this file shows.
+    var isCoarse: Bool
 
     init(_ status: FileStatus) {
       (inode, size, modified) = (status.inode, status.size, status.modified)
+      isCoarse = status.changed % 1_000_000_000 == 0
     }
   }
 
   private var database: File?
   private var wal: File?
+
+  /// Whether a write that follows now could leave everything as it is seen here.
+  func mayHideWrites(at now: Timestamp) -> Bool {
+    [database, wal].contains { file in
+      guard let file, file.isCoarse else { return false }
+      return (0...FileClock.coarseTick).contains(now.milliseconds.multipliedClamped(by: 1_000_000) - file.modified)
+    }
+  }
+
+  init(database: File?, wal: File? = nil) {
+    (self.database, self.wal) = (database, wal)
+  }
 
   /// A path that cannot be looked at counts as missing: the backup says why when it tries.
   init(_ path: WatchedPath, _ files: any FileOperations) {

@@ -77,7 +77,10 @@ final class RestoreExecutor {
     try recheck(step)
     switch step.kind {
     case .checkSpace: try checkSpace(step)
-    case .safetyBackup: try makeSafetyBackup()
+    case .safetyBackup:
+      // What is written after it has to show.
+      SQLitePages.FileFacts.waitForOldStamps(of: target)
+      try makeSafetyBackup()
     case .damagedSafetyCopy: try copyDamaged()
     case .fetch: break  // Local repositories have nothing to fetch.
     case .verify: try verify()

@@ -132,7 +132,7 @@ extension DatabaseConnection {
     let backfilled = index.readBackfill()
     let database = FileFacts(path: resolvedPath)
     // A write that follows within the tick could leave the very same stamps.
-    let isSettled = before != nil && before == database && FileClock.now() - (database?.touched ?? 0) > FileClock.tick
+    let isSettled = before != nil && before == database && (database?.isSettled(at: FileClock.now()) ?? false)
     return OpeningFacts(database: database, isSettled: isSettled, salts: header.salts, backfilled: backfilled)
   }
 }

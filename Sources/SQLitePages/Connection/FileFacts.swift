@@ -24,6 +24,9 @@ package struct FileFacts: Hashable, Sendable {
   package var changed: Int64
   package var isRegular: Bool
   package var isFolder: Bool
+  /// Whether the file system is known to stamp each write with parts of a second, on this machine: then, and only then, equal
+  /// stamps can prove that nothing was written. The evidence is this file's own stamp.
+  package var hasFineStamps: Bool
 
   /// Follows symbolic links; nil with `errno` where there is nothing to be seen.
   package init?(path: String) {
@@ -35,15 +38,18 @@ package struct FileFacts: Hashable, Sendable {
     changed = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
     isRegular = status.st_mode & S_IFMT == S_IFREG
     isFolder = status.st_mode & S_IFMT == S_IFDIR
+    hasFineStamps = status.st_ctim.tv_nsec != 0 && !FileClock.isUntold(path)
   }
 }
 
 /// What a file was at one moment: where it is the same later on, nobody wrote to it in between.
 package struct FileStamp: Hashable, Sendable {
   package var facts: FileFacts
-  /// False where the file was written within a tick of the kernel's clock before this was taken: a write right after it could
-  /// leave the same times, so that it proves nothing later.
+  /// False if the file was written within a tick of the kernel's clock before this was taken, or if the file system has no fine
+  /// stamps: a write right after it could leave the same times, so that it proves nothing later.
   package var isSettled: Bool
+  /// Other stamps later on mean another write than the one that these are of, even if equal ones prove nothing.
+  let wasOld: Bool
 
   /// Nil where there is no such file.
   package init?(path: String) {
@@ -55,11 +61,21 @@ package struct FileStamp: Hashable, Sendable {
   /// - Parameter now: nanoseconds since the epoch, read before `facts`.
   package init(_ facts: FileFacts, now: Int64) {
     self.facts = facts
-    isSettled = now - facts.touched > FileClock.tick
+    isSettled = facts.isSettled(at: now)
+    wasOld = isSettled || facts.isOld(at: now)
+  }
+
+  /// One that was settled when an earlier process took it.
+  init(settled facts: FileFacts) {
+    self.facts = facts
+    (isSettled, wasOld) = (true, true)
   }
 
   /// Whether nothing was written from this stamp on until `later` was taken.
   package func isUntouched(until later: FileFacts) -> Bool { isSettled && facts == later }
+
+  /// Whether it is certain that the file was written between this stamp and `later`.
+  package func isContradicted(by later: FileFacts) -> Bool { wasOld && facts != later }
 }
 
 /// Which files a database consists of at a moment; nil where one does not exist.

@@ -25,7 +25,7 @@ package final class ExclusiveHold {
     let target = LockedTarget(connection: connection)
     guard let wal = position.wal else { return try target.isUnchanged(since: position) }
     // The facts come first: the checkpoint that tells the frames may itself write to the file.
-    guard FileFacts(path: connection.resolvedPath) == position.facts,
+    guard position.isSameFile(FileFacts(path: connection.resolvedPath)),
       let row = try connection.rows("PRAGMA wal_checkpoint(PASSIVE)").first, row.count == 3,
       case .integer(let frames) = row[1]
     else { return false }

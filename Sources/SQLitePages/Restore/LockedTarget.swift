@@ -25,7 +25,7 @@ package struct LockedTarget {
     defer { snapshot.end() }
     guard let now = snapshot.position.wal else { return false }
     // An empty WAL says nothing: a session that opened, committed and closed leaves all of it as it was, but not the file.
-    if wal.maxFrame == 0 && snapshot.position.facts != position.facts { return false }
+    if wal.maxFrame == 0, !position.isSameFile(snapshot.position.facts) { return false }
     return now.salts == wal.salts && now.maxFrame == wal.maxFrame && now.frameChecksum == wal.frameChecksum
   }
 

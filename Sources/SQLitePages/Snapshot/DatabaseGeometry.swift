@@ -76,4 +76,10 @@ package struct SnapshotPosition: Hashable, Sendable {
     else { return false }
     return new.maxFrame < old.maxFrame || new.salts != old.salts
   }
+
+  /// Whether the database file is the same later on, by its stamps; coarse ones say so only if they were old.
+  func isSameFile(_ now: FileFacts?) -> Bool {
+    guard let facts, facts == now else { return false }
+    return facts.hasFineStamps || (stampBefore?.wasOld ?? false)
+  }
 }

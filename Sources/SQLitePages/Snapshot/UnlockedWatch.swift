@@ -12,9 +12,10 @@ struct UnlockedWatch {
   init(_ location: DatabaseLocation) throws(DatabaseError) {
     path = location.resolved
     given = location.given
-    for _ in 0..<100 {
+    for _ in 0..<Self.attempts {
+      let now = FileClock.now()
       // A change that followed the first look within the tick would not show.
-      if let facts = FileFacts(path: path), FileClock.now() - facts.touched > FileClock.tick {
+      if let facts = FileFacts(path: path), facts.isSettled(at: now) || facts.isOld(at: now) {
         self.facts = facts
         try requireUnchanged()
         return
@@ -30,6 +31,9 @@ struct UnlockedWatch {
       throw Self.failure(given)
     }
   }
+
+  /// Longer than a coarse tick, at 20 ms each.
+  private static let attempts = 200
 
   private static func failure(_ path: String) -> DatabaseError {
     DatabaseError(

@@ -51,14 +51,8 @@ extension FileFacts {
     else { return nil }
     identity = FileIdentity(device: device, inode: inode)
     (self.size, self.modified, self.changed) = (size, modified, changed)
-    (isRegular, isFolder) = (true, false)
-  }
-}
-
-extension FileStamp {
-  fileprivate init(settled facts: FileFacts) {
-    self.facts = facts
-    isSettled = true
+    // Others are not written down.
+    (isRegular, isFolder, hasFineStamps) = (true, false, true)
   }
 }
 

@@ -83,7 +83,7 @@ struct TrackerStep {
         header.checksum == old.frameChecksum
       else { return Self.incomplete("the write-ahead log was written anew") }
     }
-    guard isFileUntouched || !isStampProof || isCheckpointed(old, new, index) else {
+    guard !isFileWritten || isCheckpointed(old, new, index) else {
       return Self.incomplete("the database file was written to without a checkpoint")
     }
     return collect(.sameGeneration, from: old.maxFrame + 1, to: new.maxFrame, index)
@@ -98,6 +98,9 @@ struct TrackerStep {
     return last.connection != nil && last.connection == next.connection && index.readBackfillAttempt() > old.backfilled
   }
 
-  /// Whether the old stamp can tell a later write at all.
-  private var isStampProof: Bool { last.snapshot.stampBefore?.isSettled ?? false }
+  /// Whether it is certain that the database file was written to between the two positions.
+  private var isFileWritten: Bool {
+    guard let before = last.snapshot.stampBefore else { return false }
+    return next.snapshot.facts.map { before.isContradicted(by: $0) } ?? true
+  }
 }
