@@ -76,6 +76,11 @@ import Testing
     },
     Case(name: "disk", level: .warning, says: ["same file system", "another disk"]) { $0.repository.device = 1 },
     Case(name: "free space", level: .warning, says: ["1.5 MiB are left", "cleanup"]) { $0.repository.free = 3 << 19 },
+    Case(name: "free space", level: .note, says: ["unknown", "min_free_space"]) { $0.repository.free = nil },
+    Case(name: "time stamps", level: .note, says: ["compare all pages"]) { $0.database.hasFineStamps = false },
+    Case(name: "folder flush", level: .warning, says: ["/backups cannot flush a folder", "--backup-dir"]) {
+      $0.repository.flushesFolders = false
+    },
     Case(name: "free space", level: .problem, says: ["1 KiB are left", "cleanup"]) { $0.repository.free = 1024 },
     Case(name: "file system", level: .problem, says: ["lies on nfs", "local disk"]) {
       $0.databaseFolder.networkFileSystem = "nfs"

@@ -32,6 +32,16 @@ struct FreeSpaceTests {
     #expect(outcome(points("ssssss"), free: 0) == "-----k")
   }
 
+  @Test("a file system that gives no numbers is no reason to remove anything", arguments: [0, 50, Int64.max])
+  func noNumbers(free: Int64) {
+    let space = SpaceFacts(free: free, capacity: 0)
+    for wanted in [FreeSpace.bytes(100), .percent(50)] {
+      #expect(wanted.shortage(space) == nil)
+      let policy = RetentionPolicy(minFreeSpace: wanted)
+      #expect(policy.decide(points("ssss!s"), now: RetentionHistory.now, space: space).remove.isEmpty)
+    }
+  }
+
   @Test("what the rules remove counts first; without the setting, space is no reason")
   func afterTheRules() {
     #expect(outcome(points("sssss!"), free: 81, RetentionPolicy(keepLast: 3, minFreeSpace: .bytes(100))) == "--kkk")

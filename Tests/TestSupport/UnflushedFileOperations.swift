@@ -1,4 +1,6 @@
 import BackupEngine
+import BackupPolicy
+import Glibc
 
 /// The real file system without waiting for the disk: flushes only look whether they could be done.
 ///
@@ -11,16 +13,20 @@ package final class UnflushedFileOperations: FileOperations {
 
   private let beforeLock: @Sendable (_ exclusive: Bool) -> Void
   private let free: Int64?
+  private let locksAsNFS: Bool
 
   /// - Parameters:
   ///   - afterRename: lets a test act at the moment when something became visible.
   ///   - beforeLock: lets a test act right before a lock is asked for.
   ///   - free: bytes that every file system claims to have free; nil for the truth.
+  ///   - locksAsNFS: an exclusive lock needs a descriptor open for writing, and a shared one a descriptor open for reading.
   package init(
     afterRename: @escaping @Sendable (_ to: String) -> Void = { _ in },
-    beforeLock: @escaping @Sendable (_ exclusive: Bool) -> Void = { _ in }, free: Int64? = nil
+    beforeLock: @escaping @Sendable (_ exclusive: Bool) -> Void = { _ in }, free: Int64? = nil,
+    locksAsNFS: Bool = false
   ) {
     self.free = free
+    self.locksAsNFS = locksAsNFS
     self.afterRename = afterRename
     self.beforeLock = beforeLock
   }
@@ -39,6 +45,10 @@ package final class UnflushedFileOperations: FileOperations {
   package func size(_ file: OpenFile) throws -> Int64 { try system.size(file) }
   package func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool {
     beforeLock(exclusive)
+    if locksAsNFS {
+      let mode = fcntl(file.descriptor, F_GETFL) & O_ACCMODE
+      guard mode != (exclusive ? O_RDONLY : O_WRONLY) else { throw HoldfastError(errno: EBADF, "lock", file.path) }
+    }
     return try system.lock(file, exclusive: exclusive, wait: wait)
   }
   package func status(_ path: String) throws -> FileStatus? { try system.status(path) }

@@ -54,6 +54,7 @@ package struct Examination {
     }
     let nearest = Surroundings.place(parent)
     (place.device, place.free, place.networkFileSystem) = (nearest.device, nearest.free, nearest.networkFileSystem)
+    place.flushesFolders = nearest.flushesFolders
     return place
   }
 

@@ -2,6 +2,7 @@ import BackupPolicy
 import CShims
 import Glibc
 import Names
+import SQLitePages
 
 /// What the kernel tells of this machine and of places on it.
 enum Surroundings {
@@ -16,7 +17,10 @@ enum Surroundings {
     place.isReadable = faccessat(AT_FDCWD, path.raw, R_OK, AT_EACCESS) == 0
     place.isWritable = faccessat(AT_FDCWD, path.raw, W_OK, AT_EACCESS) == 0
     place.networkFileSystem = networkNames[cshims_file_system_type(path.raw)]
-    place.free = (try? SystemFileOperations().freeSpace(path))
+    let files = SystemFileOperations()
+    if let capacity = try? files.capacity(path), capacity > 0 { place.free = try? files.freeSpace(path) }
+    place.hasFineStamps = SQLitePages.FileFacts(path: path)?.hasFineStamps
+    place.flushesFolders = place.exists ? FolderFlush.isSupported(path) : nil
     return place
   }
 

@@ -104,7 +104,7 @@ package protocol FileOperations: AnyObject, Sendable {
   func renameNew(_ from: String, to: String) throws
   /// Removes a file; a missing one is no error.
   func unlink(_ path: String) throws
-  /// Flushes a folder's entries to the disk.
+  /// Flushes a folder's entries to the disk. If the file system cannot flush folders, that is reported once and no error.
   func syncFolder(_ path: String) throws
   /// Gives a file that this process made an owner, a group and permission bits, as far as it may.
   ///
@@ -116,9 +116,9 @@ package protocol FileOperations: AnyObject, Sendable {
   ///
   /// - Returns: the names of those that could not be given.
   func copyExtendedAttributes(of path: String, to file: OpenFile) throws -> [String]
-  /// Bytes that this process may still write to the file system of `folder`.
+  /// Bytes that this process may still write to the file system of `folder`; `Int64.max` if it gives no numbers.
   func freeSpace(_ folder: String) throws -> Int64
-  /// Bytes that the file system of a folder has in all.
+  /// Bytes that the file system of a folder has in all; 0 if it gives no numbers.
   func capacity(_ folder: String) throws -> Int64
 }
 

@@ -25,6 +25,13 @@ extension HoldfastError {
   /// Whether this process or the machine ran out of descriptors or memory, which says nothing about the file in question.
   package var isShortage: Bool { systemErrno.map { [EMFILE, ENFILE, ENOMEM].contains($0) } ?? false }
 
+  /// A failed `flock`, which is not a lock that another process holds.
+  init(lockErrno code: Int32, _ path: String) {
+    self.init(errno: code, "lock", path)
+    guard [ENOLCK, EOPNOTSUPP, ENOSYS].contains(code) else { return }
+    hint = "the file system has no locks: mount it with them, or choose a folder on another one with --backup-dir"
+  }
+
   /// The C library's message for an errno, in this project's spelling (lower-case first letter).
   package static func words(of code: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)

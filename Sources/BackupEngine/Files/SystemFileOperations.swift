@@ -2,10 +2,18 @@ import BackupPolicy
 import CShims
 import Glibc
 import Names
+import Synchronization
 
 /// File operations on the real file system.
 package final class SystemFileOperations: FileOperations {
-  package init() {}
+  private let report: @Sendable (HoldfastError) -> Void
+  /// Devices whose lack of folder flushes was reported.
+  private let reported = Mutex<Set<UInt64>>([])
+
+  /// - Parameter report: gets a promise that a file system cannot keep, once for each file system.
+  package init(report: @escaping @Sendable (HoldfastError) -> Void = { _ in }) {
+    self.report = report
+  }
 
   package func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
     let descriptor =
@@ -100,7 +108,7 @@ package final class SystemFileOperations: FileOperations {
     let operation = (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB)
     while flock(file.descriptor, operation) != 0 {
       if errno == EWOULDBLOCK { return false }
-      if errno != EINTR { throw HoldfastError(errno: errno, "lock", file.path) }
+      if errno != EINTR { throw HoldfastError(lockErrno: errno, file.path) }
     }
     return true
   }
@@ -154,11 +162,23 @@ package final class SystemFileOperations: FileOperations {
   package func syncFolder(_ path: String) throws {
     let descriptor = try retrying("open", path) { Glibc.open(path.raw, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     defer { _ = Glibc.close(descriptor) }
-    try retrying("flush", path) { fsync(descriptor) }
+    while fsync(descriptor) != 0 {
+      let code = errno
+      if FolderFlush.isUnsupported(code) { return reportUnflushed(path, descriptor, code) }
+      if code != EINTR { throw HoldfastError(errno: code, "flush", path) }
+    }
+  }
+
+  private func reportUnflushed(_ path: String, _ descriptor: Int32, _ code: Int32) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return }
+    let device = UInt64(status.st_dev)
+    if reported.withLock({ $0.insert(device).inserted }) { report(FolderFlush.warning(path, code)) }
   }
 
   package func freeSpace(_ folder: String) throws -> Int64 {
     let system = try fileSystem(folder)
+    guard system.f_blocks > 0 else { return .max }
     return Int64(clamping: system.f_bavail).multipliedClamped(by: Int64(clamping: system.f_frsize))
   }
 

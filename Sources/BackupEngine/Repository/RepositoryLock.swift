@@ -92,7 +92,7 @@ extension Repository {
   fileprivate func removeLeftovers(in folder: String) throws {
     guard try files.status(folder)?.kind == .folder else { return }
     for name in try files.list(folder) where Leftovers.isOurs(name) {
-      try Leftovers.remove("\(folder)/\(name)", files)
+      Leftovers.remove("\(folder)/\(name)", files)
     }
   }
 }
@@ -125,16 +125,18 @@ enum Leftovers {
     prefixes.contains { name.hasPrefix($0) } || (name.hasPrefix(".tmp-") && name.hasSuffix(".json"))
   }
 
-  /// Removes a temporary file unless its maker still lives.
-  static func remove(_ path: String, _ files: any FileOperations) throws {
-    guard try files.status(path)?.kind == .regular, let file = try? files.open(path, .readNoFollow) else { return }
+  /// Removes a temporary file unless its maker still lives. One that cannot be judged or removed stays, and stops nothing.
+  static func remove(_ path: String, _ files: any FileOperations) {
+    // NFS gives an exclusive lock only to a descriptor that is open for writing.
+    guard (try? files.status(path))?.kind == .regular, let file = try? files.open(path, .update) else { return }
     defer { files.close(file) }
-    if try files.lock(file, exclusive: true, wait: false) { try files.unlink(path) }
+    guard (try? files.lock(file, exclusive: true, wait: false)) == true else { return }
+    try? files.unlink(path)
   }
 
   /// Removes what dead runs left in a folder under names that begin so.
   static func remove(in folder: String, beginning prefix: String, _ files: any FileOperations) throws {
-    for name in try files.list(folder) where name.hasPrefix(prefix) { try remove("\(folder)/\(name)", files) }
+    for name in try files.list(folder) where name.hasPrefix(prefix) { remove("\(folder)/\(name)", files) }
   }
 
   /// Makes and locks a temporary file under a name that nobody else uses.

@@ -35,8 +35,8 @@ package struct EngineEnvironment: Sendable {
   /// The real world.
   package static func system(stateFolder: String, logger: Logger) -> EngineEnvironment {
     EngineEnvironment(
-      files: SystemFileOperations(), now: { SystemClock.now() }, monotonic: { SystemClock.monotonic() },
-      host: SystemClock.hostName(), stateFolder: stateFolder, logger: logger)
+      files: SystemFileOperations { logger.warning("\($0.message)") }, now: { SystemClock.now() },
+      monotonic: { SystemClock.monotonic() }, host: SystemClock.hostName(), stateFolder: stateFolder, logger: logger)
   }
 }
 

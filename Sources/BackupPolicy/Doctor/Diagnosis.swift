@@ -3,10 +3,8 @@ package enum Diagnosis {
   package static func findings(_ facts: ExaminationFacts) -> [Finding] {
     [
       database(facts), sideFiles(facts), otherNames(facts), journalMode(facts), repository(facts), lockedFiles(facts),
-      privacy(facts),
-      disk(facts), space(facts), fileSystems(facts), key(facts), watching(facts), openFiles(facts), sqlite(facts),
-      clock(facts), container(facts),
-      agent(facts), drills(facts),
+      privacy(facts), disk(facts), space(facts), flushing(facts), fileSystems(facts), stamps(facts), key(facts),
+      watching(facts), openFiles(facts), sqlite(facts), clock(facts), container(facts), agent(facts), drills(facts),
     ].compactMap { $0 }
   }
 
@@ -95,13 +93,26 @@ package enum Diagnosis {
   }
 
   private static func space(_ facts: ExaminationFacts) -> Finding? {
-    guard let free = facts.repository.free else { return nil }
+    guard let free = facts.repository.free else {
+      return Finding(
+        "free space", .note,
+        "unknown: the file system of \(facts.repository.path) gives no numbers, so min_free_space removes nothing there"
+      )
+    }
     let needed = facts.database.size.addingClamped(facts.database.size)
     if free >= needed { return Finding("free space", .ok, "\(ByteCount(free)) for backups") }
     return Finding(
       "free space", free < facts.database.size ? .problem : .warning,
       "\(ByteCount(free)) are left for backups of a database of \(ByteCount(facts.database.size))",
       advice: "free some, or remove old backups with holdfast cleanup")
+  }
+
+  private static func flushing(_ facts: ExaminationFacts) -> Finding? {
+    guard facts.repository.flushesFolders == false else { return nil }
+    return Finding(
+      "folder flush", .warning,
+      "the file system of \(facts.repository.path) cannot flush a folder: after a loss of power the newest backups may be missing",
+      advice: "name a folder on another file system with --backup-dir, or copy the backups elsewhere regularly")
   }
 
   private static func fileSystems(_ facts: ExaminationFacts) -> Finding? {
@@ -116,6 +127,14 @@ package enum Diagnosis {
         "file system", .note, "the backups lie on \(kind); how durable a flush is there, its server decides")
     }
     return Finding("file system", .ok, "local")
+  }
+
+  private static func stamps(_ facts: ExaminationFacts) -> Finding? {
+    guard facts.database.hasFineStamps == false else { return nil }
+    return Finding(
+      "time stamps", .note,
+      "the file system of \(facts.database.path) has no time stamps that prove a file unwritten: more backups compare all pages"
+    )
   }
 
   private static func key(_ facts: ExaminationFacts) -> Finding {

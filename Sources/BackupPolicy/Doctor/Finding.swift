@@ -45,6 +45,10 @@ package struct ExaminationFacts: Sendable {
     package var networkFileSystem: String?
     /// Bytes that may still be written there.
     package var free: Int64?
+    /// Whether its time stamps can prove that it was not written.
+    package var hasFineStamps: Bool?
+    /// Whether the file system can flush a folder's entries.
+    package var flushesFolders: Bool?
 
     package init(path: String) {
       self.path = path

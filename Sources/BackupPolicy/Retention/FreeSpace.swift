@@ -18,6 +18,7 @@ public enum FreeSpace: Hashable, Sendable {
 package struct SpaceFacts: Hashable, Sendable {
   /// What a program without privileges may still use.
   package var free: Int64
+  /// 0 if the file system gives no numbers.
   package var capacity: Int64
 
   package init(free: Int64, capacity: Int64) {
@@ -27,10 +28,10 @@ package struct SpaceFacts: Hashable, Sendable {
 }
 
 extension FreeSpace {
-  /// How far a file system is below it, in words; nil where there is enough.
+  /// How far a file system is below it, in words; nil if there is enough, or if the file system gives no numbers.
   package func shortage(_ space: SpaceFacts) -> String? {
     let wanted = bytes(of: space.capacity)
-    guard space.free < wanted else { return nil }
+    guard space.capacity > 0, space.free < wanted else { return nil }
     return "\(ByteCount(space.free)) is free, less than min_free_space (\(ByteCount(wanted)))"
   }
 }
