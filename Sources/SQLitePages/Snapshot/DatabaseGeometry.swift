@@ -71,8 +71,7 @@ package struct SnapshotPosition: Hashable, Sendable {
   /// since, and the log that held them is not there. False if it cannot be told.
   package func hasLostCommits(since earlier: SnapshotPosition) -> Bool {
     guard let database, database == earlier.database, let old = earlier.wal, old.backfilled < old.maxFrame,
-      let new = wal,
-      let stamp = earlier.stampBefore, let facts, stamp.isUntouched(until: facts)
+      let new = wal, let stamp = earlier.stampBefore, stamp.wasOld, stamp.facts == facts
     else { return false }
     return new.maxFrame < old.maxFrame || new.salts != old.salts
   }
