@@ -38,6 +38,7 @@ package enum AgentRunner {
     let held = HeldConnection(service.environment)
     defer { held.close() }
     var backup = ChangeBackup(service, settings, logger, held)
+    if let doubt = service.noteClock() { logger.error("\(doubt)") }
     let reason: String
     switch try backup.assess() {
     case .absent(let error): throw error
@@ -57,7 +58,7 @@ package enum AgentRunner {
     case .unchanged: return nil
     case .stored(let point):
       log(point, reason, logger)
-      backup.applyRetention(progress, atOnce: true)
+      backup.applyRetention(progress)
       return point
     }
   }

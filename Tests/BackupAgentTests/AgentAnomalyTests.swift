@@ -30,6 +30,7 @@ import TestSupport
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
       HeldConnection(harness.service.environment), harness.log.logger)
     _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), HoldTerms())
+    _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
   }
 
   @Test func aDeleteOfEverythingHoldsWhatWasThereUntilItIsAccepted() async throws {

@@ -21,10 +21,11 @@ final class AgentHarness: Sendable {
   ///   - base: the folder that everything of it is made in.
   ///   - files: the engine's, where a test lets them fail.
   ///   - now: wall time, where a test sets it.
+  ///   - clock: both clocks, if they shall not go together then.
   init(
     in base: String? = nil, folder data: String = "data", database name: String = "app.db",
-    files: (any FileOperations)? = nil,
-    now: (@Sendable () -> Timestamp)? = nil, logLevel: Logger.Level = .info
+    files: (any FileOperations)? = nil, now: (@Sendable () -> Timestamp)? = nil,
+    clock: (@Sendable () -> ClockReading)? = nil, logLevel: Logger.Level = .info
   ) throws {
     log = LogRecorder(logLevel)
     folder = try TemporaryFolder(in: base)
@@ -36,7 +37,11 @@ final class AgentHarness: Sendable {
     let logger = log.logger
     var environment = EngineEnvironment.system(stateFolder: folder.path("state"), logger: logger)
     environment.files = files ?? environment.files
-    environment.now = now ?? environment.now
+    if let now {
+      environment.now = now
+      environment.clock = clock ?? { ClockReading(wall: now(), elapsed: now().milliseconds, boot: "steady") }
+      environment.clockIsSynchronized = { clock == nil }
+    }
     service = BackupService(
       database: database, folder: backups, credentials: Credentials(key: SecretBytes(try SecretBytes.random(32))),
       environment: environment)

@@ -23,9 +23,10 @@ private var isHousekeeping: Bool {
   ///
   /// - Parameter insert: what each of them holds.
   private func makeChain(
-    _ time: ManualTime, files: (any FileOperations)? = nil, insert: String = insert
+    _ time: ManualTime, files: (any FileOperations)? = nil, clock: (@Sendable () -> ClockReading)? = nil,
+    insert: String = insert
   ) async throws -> AgentHarness {
-    let harness = try AgentHarness(files: files, now: { time.now() })
+    let harness = try AgentHarness(files: files, now: { time.now() }, clock: clock)
     try await harness.createDatabase()
     try await harness.python(
       "c = sqlite3.connect(path); c.execute(\"CREATE TABLE ballast(b)\");"
@@ -74,6 +75,43 @@ private var isHousekeeping: Bool {
     let points = try harness.points()
     #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id] && points.count == 3)
     #expect(try harness.rows.count(before[5].id, harness.service) == 5)
+  }
+
+  @Test func aClockThatJumpedIsAnAlarmAndMakesNothingOld() async throws {
+    let (time, elapsed) = (ManualTime(), ManualTime())
+    let harness = try await makeChain(time) {
+      ClockReading(wall: time.now(), elapsed: elapsed.now().milliseconds, boot: "one")
+    }
+    #expect(harness.service.noteClock() == nil)
+    time.advance(seconds: 9 * 86400)
+    try await harness.withAgent { _ in
+      try await harness.log.wait(for: "error: the clock was set")
+      try await harness.python(Self.insert)
+      try await harness.waitForRows(6)
+    }
+    let settings = AgentHarness.settings()
+    let work = DatabaseWork(
+      GuardedDatabase(name: "app", service: harness.service, settings: settings),
+      HeldConnection(harness.service.environment), harness.log.logger)
+    let order = HousekeepingOrder(retention: RetentionPolicy(retentionDays: 3), thinning: settings.thinning)
+    let result = work.keepHouse(order, Progress())
+    #expect(result.clockDoubt != nil && result.isFinished == true)
+    #expect(try harness.points().count == 7, "\(harness.log.lines)")
+  }
+
+  /// The backup itself removes nothing, and so waits for no removal.
+  @Test func retentionIsNoPartOfABackup() async throws {
+    let time = ManualTime()
+    let harness = try await makeChain(time)
+    time.advance(seconds: 2 * 86400)
+    let settings = AgentHarness.settings { $0.retention = RetentionPolicy(keepLast: 1) }
+    let work = DatabaseWork(
+      GuardedDatabase(name: "app", service: harness.service, settings: settings),
+      HeldConnection(harness.service.environment), harness.log.logger)
+    _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), HoldTerms())
+    #expect(try harness.points().count == 7)
+    _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
+    #expect(try harness.points().map(\.kind) == ["full"])
   }
 
   @Test func whereItIsSwitchedOffEverythingStays() async throws {
@@ -125,7 +163,7 @@ private var isHousekeeping: Bool {
 
   /// Once a minute at most, unless it was cut short; never without a backup before it.
   @Test func theRhythm() {
-    var rhythm = ThinningRhythm()
+    var rhythm = HousekeepingRhythm()
     func begins(_ time: Int64) -> Bool { rhythm.begin(at: time) }
     #expect(!begins(0))
     rhythm.noteBackup()
@@ -140,5 +178,8 @@ private var isHousekeeping: Bool {
     rhythm.end(isFinished: true)
     rhythm.noteBackup()
     #expect(!begins(62_000) && begins(200_000))
+    rhythm.end(isFinished: true)
+    rhythm.noteBackup(atOnce: true)
+    #expect(begins(200_001) && !begins(200_002))
   }
 }

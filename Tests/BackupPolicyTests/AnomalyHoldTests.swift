@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import BackupPolicy
@@ -85,6 +86,35 @@ struct AnomalyHoldTests {
   func several() {
     check("sssassassss", "-kkkkkk--kk", RetentionPolicy(keepLast: 2))
   }
+
+  /// Each anomaly is judged with what came since the one before it alone; the others' backups are held already.
+  @Test("of several anomalies, none holds less than it would alone")
+  func many() {
+    let policies = [
+      RetentionPolicy(keepLast: 2), RetentionPolicy(retentionDays: 2), RetentionPolicy(maxBackups: 3), Self.daily,
+    ]
+    for seed in UInt64(0)..<150 {
+      var generator = SeededGenerator(seed: seed)
+      let letters = (0..<20).map { _ in "ssiiiacS".randomElement(using: &generator) ?? "s" }
+      let points = history("s" + String(letters))
+      for policy in policies {
+        let kept = Set(policy.decide(points, now: RetentionHistory.now).keep.map(\.id))
+        for anomaly in points where anomaly.anomaly != nil {
+          var alone = points
+          for index in alone.indices where alone[index].id != anomaly.id { alone[index].anomaly = nil }
+          let held = policy.holds(alone, now: RetentionHistory.now).flatMap(\.held)
+          #expect(kept.isSuperset(of: held), "seed \(seed): s\(String(letters)), \(policy.rules), \(anomaly.id)")
+        }
+      }
+    }
+  }
+
+  private static let daily: RetentionPolicy = {
+    var policy = RetentionPolicy()
+    policy.rules.keepDaily = 3
+    policy.rules.keepWeekly = 2
+    return policy
+  }()
 
   @Test("removing what is not held never changes what is")
   func stable() {

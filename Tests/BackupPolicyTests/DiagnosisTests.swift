@@ -111,6 +111,7 @@ import Testing
     Case(name: "clock", level: .problem, says: ["the newest backup is from 2026-11-23T02", "set the clock"]) {
       $0.newestPoint = $0.time.adding(seconds: 3600)
     },
+    Case(name: "clock", level: .warning, says: ["it jumped", "--trust-clock"]) { $0.clockDoubt = "it jumped" },
     Case(name: "clock", level: .note, says: ["time server"]) { $0.clockIsKept = false },
     Case(name: "container", level: .note, says: ["in a container"]) { $0.isContainer = true },
     Case(name: "agent", level: .ok, says: ["running: process 12 on host"]) { $0.agent = "process 12 on host" },

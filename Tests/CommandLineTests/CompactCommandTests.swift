@@ -20,9 +20,10 @@ struct CompactCommandTests {
     }
   }
 
-  private func run(_ arguments: String..., keyFile: String? = nil) throws -> ProgramResult {
+  /// - Parameter trusts: the clock; no run and no backup was near the present day.
+  private func run(_ arguments: String..., keyFile: String? = nil, trusts: Bool = true) throws -> ProgramResult {
     try Shell.run(
-      CommandBed.program, arguments,
+      CommandBed.program, arguments + (trusts ? ["--trust-clock"] : []),
       environment: [
         "HOME": bed.folder.path("home"), "XDG_STATE_HOME": bed.folder.path("elsewhere"), "TZ": "UTC",
         "DATABASE_URL": bed.database, "BACKUP_DIR": bed.backups, "BACKUP_ENCRYPTION_KEY_FILE": keyFile ?? bed.keyFile,
@@ -73,6 +74,21 @@ struct CompactCommandTests {
     #expect(try bed.restored(try bed.service().point("latest").id) == image)
     #expect(try run("compact").stdout == "Nothing to merge\n")
     #expect(try run("compact", "--quiet").stdout == "")
+  }
+
+  /// The clock of the machine may be kept by a time server, which would confirm it.
+  @Test("three years after the last backup, nothing goes unless the clock is confirmed")
+  func doubtfulClock() throws {
+    let result = try run("compact", trusts: false)
+    let count = try bed.service().list().count
+    guard result.status == 8 else { return #expect(result.status == 0 && count == 2) }
+    #expect(count == 7 && result.stderr.contains("no time server confirms it"), "\(result.stderr)")
+    #expect(result.stderr.contains("--trust-clock"))
+    #expect(try run("compact", "--dry-run", trusts: false).status == 8)
+    #expect(try run("compact").status == 0)
+    #expect(try bed.service().list().count == 2)
+    // That was remembered.
+    #expect(try run("compact", trusts: false).status == 0)
   }
 
   @Test("the document: planned and done are the same steps")

@@ -6,24 +6,10 @@ import Logging
 extension ChangeBackup {
   private static let cleaningInterval: Int64 = 60_000
 
-  /// Removes what retention says; a failure is logged and makes the backup no worse.
-  ///
-  /// - Parameter atOnce: after a full; else not more than once a minute, for it lists the repository, and a change that costs
-  ///   little must not wait for that.
-  mutating func applyRetention(_ progress: Progress, atOnce: Bool) {
+  /// Removes what retention says, at once; what the agent does beside its backups is ``DatabaseWork/keepHouse(_:_:)``.
+  func applyRetention(_ progress: Progress) {
     guard let policy = settings.retention else { return }
-    let now = environment.monotonic()
-    guard atOnce || cleanedUp.map({ now - $0 >= Self.cleaningInterval }) ?? true else { return }
-    cleanedUp = now
-    do {
-      let decision = try service.cleanup(policy, progress: progress)
-      if let refused = decision.refused { logger.error("nothing was cleaned up: \(refused)") }
-      for verdict in decision.remove where decision.refused == nil {
-        logger.info("removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))")
-      }
-    } catch {
-      logger.warning("cleaning up failed: \(error)")
-    }
+    CleaningUp(service: service, policy: policy, logger: logger).run(progress)
   }
 
   /// Before a backup: lets retention make room where less is free than is to stay so.
@@ -36,7 +22,7 @@ extension ChangeBackup {
     let now = environment.monotonic()
     if madeRoom.map({ now - $0 >= Self.cleaningInterval }) ?? true {
       madeRoom = now
-      applyRetention(progress, atOnce: true)
+      applyRetention(progress)
     }
     return HoldfastError(
       .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",

@@ -36,8 +36,6 @@ struct ChangeBackup {
   static let savingInterval: Int64 = 1000
   /// That another file took the database's place was said: a program that saves by rename does it each time.
   var hasReportedReplacement = false
-  /// Monotonic milliseconds of the last cleaning up.
-  var cleanedUp: Int64?
   /// Monotonic milliseconds of the last making of room.
   var madeRoom: Int64?
 

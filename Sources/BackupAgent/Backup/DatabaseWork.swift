@@ -6,7 +6,8 @@ import Synchronization
 /// What came of a job. `files` is what the slow poll compares from then on: seen before the database was read, so that no
 /// later change is taken for known.
 enum JobResult: Sendable {
-  case assessed(Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles)
+  case assessed(
+    Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles, clockDoubt: HoldfastError? = nil)
   /// `comparing`: milliseconds of a comparison of all pages. `shortage`: there was less room than is to stay free. `advice`:
   /// how the newest chain stands now.
   case backedUp(
@@ -29,10 +30,22 @@ enum JobResult: Sendable {
   }
 }
 
-/// What came of a thinning.
-struct ThinningResult: Sendable {
-  /// Whether all was merged that there was to merge.
-  var isFinished: Bool
+/// What keeps a repository small, beside the backups.
+struct HousekeepingOrder: Sendable {
+  /// The rules to remove by; nil: nothing is removed now.
+  var retention: RetentionPolicy?
+  /// What merges old incrementals; nil: nothing is merged now.
+  var thinning: ThinningPolicy?
+
+  var isEmpty: Bool { retention == nil && thinning == nil }
+}
+
+/// What came of it.
+struct HousekeepingResult: Sendable {
+  /// Whether all was merged that there was to merge; nil if that was not wanted.
+  var isFinished: Bool?
+  /// Why the clock is not believed, by which it was done.
+  var clockDoubt: HoldfastError?
   /// How the newest chain stands now.
   var advice: FullAdvice?
 }
@@ -62,8 +75,9 @@ final class DatabaseWork: Sendable {
   /// Compares the database with the newest point.
   func assess(_ terms: HoldTerms) -> JobResult {
     let files = files()
+    let doubt = database.service.noteClock()
     let assessment = held.job(terms) { backup.withLock { backup in Result { try backup.assess() } } }
-    return .assessed(assessment, newest: newest(), files: files)
+    return .assessed(assessment, newest: newest(), files: files, clockDoubt: doubt)
   }
 
   /// Takes a backup. One that a person or a schedule asks for, or that ends a chain, is stored whether something changed or
@@ -87,7 +101,6 @@ final class DatabaseWork: Sendable {
     if case .failure = ending { held.close() }
     if case .success(.stored(let point)) = ending {
       log(point, order.reason, logger)
-      if order.trigger != .manual { backup.withLock { $0.applyRetention(progress, atOnce: point.kind == "full") } }
     }
     let changes = backup.withLock { $0.changes }
     return .backedUp(
@@ -113,12 +126,17 @@ final class DatabaseWork: Sendable {
     backup.withLock { $0.saveMemory() }
   }
 
-  /// Merges old incrementals, while other jobs go on.
-  func thin(_ policy: ThinningPolicy, _ progress: Progress) -> ThinningResult {
-    let thinning = Thinning(
-      service: database.service, policy: policy, retention: database.settings.retention, logger: logger)
-    let isFinished = thinning.run(within: self, progress)
-    return ThinningResult(isFinished: isFinished, advice: backup.withLock { $0.changes.advice })
+  /// Removes what retention does not keep and merges old incrementals, while other jobs go on.
+  func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
+    let service = database.service
+    let doubt = service.noteClock()
+    if let policy = order.retention { CleaningUp(service: service, policy: policy, logger: logger).run(progress) }
+    let isFinished = order.thinning.map {
+      Thinning(service: service, policy: $0, retention: database.settings.retention, logger: logger)
+        .run(within: self, progress)
+    }
+    return HousekeepingResult(
+      isFinished: isFinished, clockDoubt: doubt, advice: backup.withLock { $0.changes.advice })
   }
 
   private func files() -> WatchedFiles {

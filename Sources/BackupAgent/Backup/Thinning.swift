@@ -17,7 +17,7 @@ struct Thinning {
   func run(within host: any CompactionHost, _ progress: Progress) -> Bool {
     do {
       guard try service.environment.files.status(service.folder) != nil else { return true }
-      let outcome = try service.compact(policy, keeping: retention, within: host, progress: progress)
+      let outcome = try service.compact(policy, keeping: retention, within: host, clock: .waiting, progress: progress)
       for (step, bytes) in outcome.done { logger.info("\(words(step, bytes))") }
       for (step, error) in outcome.skipped where error.code != .factsChanged {
         logger.error("\(step.removed[0]) and what follows it cannot be merged: \(error)")

@@ -32,18 +32,21 @@ extension DatabaseGuard {
       run(.assessing) { $0.assess($1) }
     } else if isStopping {
       finishStopping()
-    } else if thinning == nil, drills.running == nil {
+    } else if housekeeping == nil, drills.running == nil {
       beginDrill()
-      beginThinning()
+      beginHousekeeping()
     }
   }
 
-  private func beginThinning() {
-    if drills.running == nil, let policy = settings.thinning, !isStopping, thinningRhythm.begin(at: clock.monotonic) {
-      let progress = Progress()
-      thinning = progress
-      shared.housekeeping.submit(id) { [id, work] in .thinned(id, work.thin(policy, progress)) }
-    }
+  private func beginHousekeeping() {
+    guard drills.running == nil, !isStopping else { return }
+    var order = HousekeepingOrder()
+    if settings.retention != nil, cleaningRhythm.begin(at: clock.monotonic) { order.retention = settings.retention }
+    if settings.thinning != nil, thinningRhythm.begin(at: clock.monotonic) { order.thinning = settings.thinning }
+    guard !order.isEmpty else { return }
+    let progress = Progress()
+    housekeeping = progress
+    shared.housekeeping.submit(id) { [id, work, order] in .keptHouse(id, work.keepHouse(order, progress)) }
   }
 
   private func begin(_ wanted: BackupOrder) {
@@ -95,10 +98,11 @@ extension DatabaseGuard {
     pump()
   }
 
-  func finish(_ result: ThinningResult) {
-    guard thinning != nil else { return }
-    thinning = nil
-    thinningRhythm.end(isFinished: result.isFinished)
+  func finish(_ result: HousekeepingResult) {
+    guard housekeeping != nil else { return }
+    housekeeping = nil
+    if let isFinished = result.isFinished { thinningRhythm.end(isFinished: isFinished) }
+    note(clockDoubt: result.clockDoubt)
     note(result.advice)
     pump()
   }

@@ -5,8 +5,9 @@ import Logging
 extension DatabaseGuard {
   func take(_ result: JobResult, of job: Job) {
     switch result {
-    case .assessed(let assessment, let newest, let files):
+    case .assessed(let assessment, let newest, let files, let doubt):
       self.files = files
+      note(clockDoubt: doubt)
       take(assessment, newest)
     case .looked(let look, let files):
       self.files = files
@@ -100,6 +101,7 @@ extension DatabaseGuard {
     case .success(.stored(let point)):
       newest = (point.id, point.created)
       thinningRhythm.noteBackup()
+      if point.backupType != Trigger.manual.rawValue { cleaningRhythm.noteBackup(atOnce: point.kind == "full") }
       clearAlarms(Alarm.ofBackups)
       return .stored
     case .success(.unchanged(let point)):

@@ -35,6 +35,7 @@ extension DatabaseGuard {
 
   /// The wall clock was set: what is due by it may have changed.
   func handleClockSet() {
+    checkClock()
     act(machine.receive(.tick, at: clock.moment))
     handleDrillTime(clock.moment, clockSet: true)
   }

@@ -59,6 +59,17 @@ extension DatabaseGuard {
     noteFiles()
     followUp.poll(at: time)
     lookForDrills()
+    checkClock()
+  }
+
+  /// Whether the wall clock was set since the machine was started.
+  func checkClock() {
+    let (doubt, isKnown) = service.noteClockByRecord()
+    if isKnown { note(clockDoubt: doubt) }
+  }
+
+  func note(clockDoubt: HoldfastError?) {
+    if let clockDoubt { raise(.clock, clockDoubt) } else { clearAlarms([.clock]) }
   }
 
   private func noteFiles() {
@@ -153,6 +164,7 @@ extension DatabaseGuard {
     case .lowSpace: "there is as much room in \(service.folder) as is to stay free"
     case .drillFailed: "a drill of \(path.given) has passed"
     case .drillTooOld: "the drills of \(path.given) are recent enough again"
+    case .clock: "the clock is believed again"
     case .failing: "backups of \(path.given) work again"
     }
   }

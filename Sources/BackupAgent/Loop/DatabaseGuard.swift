@@ -36,9 +36,10 @@ final class DatabaseGuard {
   /// A backup that the machine wants as soon as the look that is going on has ended.
   var next: BackupOrder?
   var owesAssessment = true
-  var thinningRhythm = ThinningRhythm()
-  /// The thinning that goes on beside the jobs.
-  var thinning: Progress?
+  var thinningRhythm = HousekeepingRhythm()
+  var cleaningRhythm = HousekeepingRhythm()
+  /// The cleaning up or thinning that goes on beside the jobs.
+  var housekeeping: Progress?
   /// The drills, beside the jobs too; at most one of the two goes on.
   var drills: GuardedDrills
   /// The first assessment is done.
@@ -88,7 +89,7 @@ final class DatabaseGuard {
   /// Nothing runs any more, and nothing will.
   var isDone: Bool { isOver && !isWorking }
   /// Something is done for this database at the moment.
-  var isWorking: Bool { job != nil || thinning != nil || drills.running != nil }
+  var isWorking: Bool { job != nil || housekeeping != nil || drills.running != nil }
   var isBackingUp: Bool { if case .backingUp = job { true } else { false } }
   var settings: AgentSettings { database.settings }
   var service: BackupService { database.service }
@@ -117,9 +118,9 @@ final class DatabaseGuard {
     isStopping = true
     owesLastLook =
       settings.mode != .schedule && (followUp.isOwed || WatchedFiles(path, service.environment.files) != files)
-    thinning?.stop()
+    housekeeping?.stop()
     drills.running?.stop()
-    if shared.housekeeping.withdraw(id) { (thinning, drills.running) = (nil, nil) }
+    if shared.housekeeping.withdraw(id) { (housekeeping, drills.running) = (nil, nil) }
     tell(.shutdown)
     act(machine.receive(.shutdown, at: clock.moment))
   }

@@ -151,7 +151,7 @@ final class EventLoop {
       thrift?.noteWork()
       handle(inner)
     case .finished(let id, let result): find(id)?.finish(result)
-    case .thinned(let id, let result): find(id)?.finish(result)
+    case .keptHouse(let id, let result): find(id)?.finish(result)
     case .drilled(let id, let result): find(id)?.finish(result)
     case .keyChecked(let id, let problem): find(id)?.finishKeyCheck(problem)
     case .reading(let id, began: true): find(id)?.beginReading()

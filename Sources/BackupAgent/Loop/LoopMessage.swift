@@ -3,7 +3,7 @@ indirect enum LoopMessage: Sendable {
   /// A worker is free again, and this is what it did.
   case done(worker: Int, of: WorkerPool.Kind, LoopMessage)
   case finished(GuardID, JobResult)
-  case thinned(GuardID, ThinningResult)
+  case keptHouse(GuardID, HousekeepingResult)
   case drilled(GuardID, DrillResult)
   /// What is wrong with the key; nil if nothing is.
   case keyChecked(GuardID, HoldfastError?)

@@ -29,6 +29,8 @@ enum Alarm: String, Hashable, Sendable {
   case drillFailed = "drill_failed"
   /// No drill has passed for too long.
   case drillTooOld = "drill_too_old"
+  /// The clock jumped, so nothing is removed by age.
+  case clock
   /// Backups fail for another reason.
   case failing
 

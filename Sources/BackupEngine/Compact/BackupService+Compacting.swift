@@ -15,9 +15,9 @@ package struct CompactionOutcome: Sendable {
 extension BackupService {
   /// What ``compact(_:keeping:within:progress:)`` would do now.
   package func planCompaction(
-    _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil
+    _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, clock reliance: ClockReliance = .refusing
   ) throws -> CompactionPlan {
-    try plan(policy, retention, repository()).plan
+    try plan(policy, retention, repository(), reliance).plan
   }
 
   /// Thins out the repository's incrementals. Others may store, read and remove meanwhile: the lock is held for the moments in
@@ -29,12 +29,12 @@ extension BackupService {
   /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. Each step is done or undone by then.
   package func compact(
     _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, within host: (any CompactionHost)? = nil,
-    progress: Progress = Progress()
+    clock reliance: ClockReliance = .refusing, progress: Progress = Progress()
   ) throws -> CompactionOutcome {
     let repository = try repository()
     var outcome = CompactionOutcome()
     while true {
-      let (plan, points) = try plan(policy, retention, repository)
+      let (plan, points) = try plan(policy, retention, repository, reliance)
       outcome.kept = plan.kept
       let compactor = compactor(repository, points, host, progress)
       let skipped = Set(outcome.skipped.map(\.step.removed))
@@ -75,10 +75,23 @@ extension BackupService {
   }
 
   private func plan(
-    _ policy: ThinningPolicy, _ retention: RetentionPolicy?, _ repository: Repository
+    _ policy: ThinningPolicy, _ retention: RetentionPolicy?, _ repository: Repository, _ reliance: ClockReliance
   ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
-    let now = environment.now()
     let points = try repository.points()
+    let clock = try clockVerdict(reliance, points)
+    let planned = try plan(policy, retention, points, repository, at: clock.time)
+    if reliance == .refusing, let doubt = clock.doubt,
+      try plan(policy, retention, points, repository, at: environment.now()).steps != planned.steps
+    {
+      throw Self.refusedByClock(doubt)
+    }
+    return (planned, points)
+  }
+
+  private func plan(
+    _ policy: ThinningPolicy, _ retention: RetentionPolicy?, _ points: [StoredPoint], _ repository: Repository,
+    at now: Timestamp
+  ) throws -> CompactionPlan {
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
     let facts = zip(points, suspects).map { point, isSuspect in
@@ -87,8 +100,8 @@ extension BackupService {
       facts.proven = proven.contains(point.id)
       return facts
     }
-    let promised = try retention.map { try self.promised(by: $0, points, repository) } ?? [:]
-    return (policy.plan(facts, promised: promised, now: now), points)
+    let promised = try retention.map { try self.promised(by: $0, points, repository, at: now) } ?? [:]
+    return policy.plan(facts, promised: promised, now: now)
   }
 
   /// What the rules name, and what they cannot see because it cannot be read or proved: it may be the very point that they
@@ -96,10 +109,10 @@ extension BackupService {
   ///
   /// - Throws: `wrongKey` where that is why no point at all can be seen.
   private func promised(
-    by retention: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository
+    by retention: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, at now: Timestamp
   ) throws -> [PointID: [String]] {
     guard retention.rules.nameIncrementals, let newest = points.last else { return [:] }
-    let seen = try retentionPoints(points, repository)
+    let seen = try retentionPoints(points, repository, at: now)
     if seen.isEmpty { try requireKey(to: newest) }
     let ids = Set(seen.map(\.id))
     var promised = retention.promised(seen)

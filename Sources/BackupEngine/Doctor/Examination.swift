@@ -32,6 +32,7 @@ package struct Examination {
     facts.encrypts = encrypts
     facts.lockedFiles = Surroundings.lockedFiles(in: service.folder)
     lookAtPoints(&facts)
+    facts.clockDoubt = service.clockDoubt()
     facts.clockIsKept = Surroundings.clockIsKept
     facts.openFileLimit = OpenFileLimit.highest
     facts.watchLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_watches")

@@ -31,27 +31,19 @@ extension BackupService {
   /// - Throws: `factsChanged` where a point was stored meanwhile that needs one of them; some may be gone by then.
   package func delete(_ plan: RemovalPlan, progress: Progress = Progress()) throws {
     let repository = try repository()
-    // Also where it stops half-way: what is gone by then went by our hand.
-    defer { try? forgetRemoved(repository) }
     let planned = Set(plan.points.map(\.id))
-    for start in stride(from: 0, to: plan.points.count, by: Self.batch) {
-      do {
-        try progress.update("removing", Int64(start), of: Int64(plan.points.count))
-      } catch {
-        throw Self.interrupted(start, of: plan.points.count) ?? error
+    // Also if it stops half-way: what is gone by then went by our hand.
+    defer { try? forgetRemoved(plan.points, repository) }
+    let run = RemovalRun(repository: repository, environment: environment, progress: progress)
+    try run.remove(plan.points) { left in
+      let points = try repository.points(warns: false)
+      if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
+        throw Self.newChild(child, plan.point.id)
       }
-      try repository.exclusively(patience: environment.repositoryPatience) {
-        let points = try repository.points(warns: false)
-        if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
-          throw Self.newChild(child, plan.point.id)
-        }
-        try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id, repository)
-        for point in plan.points[start...].prefix(Self.batch) {
-          guard let current = points.first(where: { $0.id == point.id }),
-            current.metadata.sequence == point.metadata.sequence
-          else { continue }
-          try repository.remove(current)
-        }
+      try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id, repository)
+      let current = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+      return left.compactMap { point in
+        current[point.id].flatMap { $0.metadata.sequence == point.metadata.sequence ? $0 : nil }
       }
     }
   }

@@ -2,14 +2,30 @@ import BackupPolicy
 
 extension BackupService {
   /// What retention would keep and remove now, with reasons.
-  package func planCleanup(_ policy: RetentionPolicy) throws -> RetentionDecision {
+  package func planCleanup(
+    _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing
+  ) throws -> RetentionDecision {
     let repository = try repository()
-    return try decide(policy, repository)
+    let points = try repository.points()
+    return try decide(policy, points, repository, clockVerdict(reliance, points), reliance)
   }
 
-  private func decide(_ policy: RetentionPolicy, _ repository: Repository) throws -> RetentionDecision {
+  private func decide(
+    _ policy: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, _ clock: ClockVerdict,
+    _ reliance: ClockReliance
+  ) throws -> RetentionDecision {
+    let decision = try decide(policy, points, repository, at: clock.time)
+    guard reliance == .refusing, let doubt = clock.doubt else { return decision }
+    let byTheClock = try decide(policy, points, repository, at: environment.now())
+    guard Set(byTheClock.remove.map(\.id)) == Set(decision.remove.map(\.id)) else { throw Self.refusedByClock(doubt) }
+    return decision
+  }
+
+  private func decide(
+    _ policy: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, at time: Timestamp
+  ) throws -> RetentionDecision {
     let space = policy.minFreeSpace == nil ? nil : try space()
-    return policy.decide(try retentionPoints(repository), now: environment.now(), space: space)
+    return policy.decide(try retentionPoints(points, repository, at: time), now: time, space: space)
   }
 
   /// The file system of the backups.
@@ -19,35 +35,43 @@ extension BackupService {
 
   /// What anomalies hold now.
   package func holds(_ policy: RetentionPolicy) throws -> [AnomalyHold] {
-    policy.holds(try retentionPoints(repository()), now: environment.now())
+    let repository = try repository()
+    let points = try repository.points()
+    let time = try clockVerdict(.waiting, points).time
+    return policy.holds(try retentionPoints(points, repository, at: time), now: time)
   }
 
-  /// Removes what the policy says, some points a lock, so that others wait only briefly. Each batch is decided anew under the
-  /// lock: points may have come and gone since.
-  package func cleanup(_ policy: RetentionPolicy, progress: Progress = Progress()) throws -> RetentionDecision {
-    let decision = try planCleanup(policy)
-    guard decision.refused == nil else { return decision }
+  /// Removes what the policy says, some points a lock, so that others wait only briefly.
+  ///
+  /// It is decided once. If others were there meanwhile, the files tell whether what it was decided from is still the same; if
+  /// not, it is decided anew, and only what goes by both decisions goes.
+  package func cleanup(
+    _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing, progress: Progress = Progress()
+  ) throws -> RetentionDecision {
     let repository = try repository()
-    let planned = Set(decision.remove.map(\.id))
-    var removed: Set<PointID> = []
-    var goesOn = true
+    var census = try RepositoryCensus(repository)
+    let points = try repository.points()
+    let clock = try clockVerdict(reliance, points)
+    let decision = try decide(policy, points, repository, clock, reliance)
+    guard decision.refused == nil, !decision.remove.isEmpty else { return decision }
+    let known = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    let going = decision.remove.compactMap { known[$0.id] }
+    let run = RemovalRun(repository: repository, environment: environment, progress: progress)
     // Also if it stops half-way: what is gone by then went by our hand.
-    defer { try? forgetRemoved(repository) }
-    while goesOn {
-      do {
-        try progress.update("removing", Int64(removed.count), of: Int64(planned.count))
-      } catch {
-        throw Self.interrupted(removed.count, of: planned.count) ?? error
+    defer { try? forgetRemoved(going, repository) }
+    try run.remove(going) { left in
+      let now = try RepositoryCensus(repository)
+      defer { census = now }
+      let ids = Set(left.map(\.id))
+      let gone = Set(going.map(\.id)).subtracting(ids)
+      if let newcomers = now.newcomers(since: census, without: gone),
+        try repository.index().areHarmless(newcomers, to: ids)
+      {
+        return Array(left)
       }
-      try repository.exclusively(patience: environment.repositoryPatience) {
-        let now = try decide(policy, repository)
-        let due = now.refused == nil ? now.remove.filter { planned.contains($0.id) && !removed.contains($0.id) } : []
-        for verdict in due.prefix(Self.batch) {
-          if let point = try repository.stored(verdict.id) { try repository.remove(point) }
-          removed.insert(verdict.id)
-        }
-        goesOn = due.count > Self.batch
-      }
+      let decision = try decide(policy, repository.points(warns: false), repository, at: clock.time)
+      let due = decision.refused == nil ? Set(decision.remove.map(\.id)) : []
+      return left.filter { due.contains($0.id) }
     }
     return decision
   }
@@ -60,12 +84,13 @@ extension BackupService {
       hint: "what is left is whole; the same command removes the rest")
   }
 
-  static var batch: Int { 32 }
-
   /// What this host removed itself is not missing afterwards.
-  func forgetRemoved(_ repository: Repository) throws {
+  ///
+  /// - Parameter removed: what went, or was to go.
+  func forgetRemoved(_ removed: [StoredPoint], _ repository: Repository) throws {
+    guard let highest = removed.compactMap(\.metadata.sequence).max() else { return }
     try repository.exclusively(patience: environment.repositoryPatience) {
-      guard var state = try repository.hostState() else { return }
+      guard var state = try repository.hostState(), highest >= state.expectedSequence else { return }
       let newest = repository.newestSequence(try repository.everything())
       guard newest < state.expectedSequence else { return }
       state.expectedSequence = newest
@@ -80,7 +105,7 @@ extension BackupService {
     let repository = try repository()
     let facts = try repository.points().map { ($0.id, ThinningPoint($0.metadata)) }
     var thinning = Dictionary(facts, uniquingKeysWith: { first, _ in first })
-    let points = try retentionPoints(repository)
+    let points = try retentionPoints(repository.points(), repository, at: environment.now())
     for point in points where point.proven { thinning[point.id]?.proven = true }
     guard let pace = RepositoryPace(points) else {
       throw HoldfastError(
@@ -90,13 +115,12 @@ extension BackupService {
     return RepositorySimulation(known, pace, settings, from: environment.now(), days: days)
   }
 
-  private func retentionPoints(_ repository: Repository) throws -> [RetentionPoint] {
-    try retentionPoints(repository.points(), repository)
-  }
-
-  /// - Parameter points: every point of the repository.
-  func retentionPoints(_ points: [StoredPoint], _ repository: Repository) throws -> [RetentionPoint] {
-    let now = environment.now()
+  /// - Parameters:
+  ///   - points: every point of the repository.
+  ///   - now: the time that is believed.
+  func retentionPoints(
+    _ points: [StoredPoint], _ repository: Repository, at now: Timestamp
+  ) throws -> [RetentionPoint] {
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
     let identity = repository.storedIdentity()
     let points = points.filter { isProved($0, repository, identity) }
@@ -123,17 +147,12 @@ extension BackupService {
   }
 }
 
-extension Repository {
-  /// Removes a point and every file of its ID. Needs the exclusive lock.
-  func remove(_ point: StoredPoint) throws {
-    // Its number is never given again, and the memory of it may be older than the newest incrementals.
-    if var state = try hostState(), let sequence = point.metadata.sequence, sequence > state.newestSequence {
-      state.newestSequence = sequence
-      try hostStates.save(state)
+extension RepositoryIndex {
+  /// Whether points that were stored meanwhile change nothing about a removal: they neither need what goes nor hold anything.
+  fileprivate func areHarmless(_ newcomers: [PointID], to going: Set<PointID>) throws -> Bool {
+    try newcomers.allSatisfy { id in
+      guard let point = try point(id), !point.isDamaged, !point.archiveMissing else { return false }
+      return point.metadata.openAnomalies.isEmpty && point.metadata.parentID.map { !going.contains($0) } ?? true
     }
-    try files.unlink(metadataPath(point.id))
-    try files.syncFolder(path(".metadata"))
-    for name in try files.list(folder) where ArchiveName(name)?.id == point.id { try files.unlink(path(name)) }
-    try files.syncFolder(folder)
   }
 }

@@ -14,27 +14,32 @@ extension BackupService {
   /// What ``deleteOld(by:progress:)`` would keep and remove now, and why. Nothing is removed.
   ///
   /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository, `usage` for a rule below 1.
-  public func planDeleteOld(by policy: RetentionPolicy) async throws -> RetentionDecision {
-    try await BlockingWork.run("plan a cleanup") { _ in try Self.meant(self.planCleanup(policy)) }
+  public func planDeleteOld(
+    by policy: RetentionPolicy, trustingClock: Bool = false
+  ) async throws -> RetentionDecision {
+    try await BlockingWork.run("plan a cleanup") { _ in
+      try Self.meant(self.planCleanup(policy, clock: trustingClock ? .trusting : .refusing))
+    }
   }
 
-  /// Removes what a policy does not keep, in small batches, each decided anew under the repository's lock.
+  /// Removes what a policy does not keep, in small batches, each under the repository's lock.
   ///
   /// Whatever the policy says, the newest verified point stays, safety backups stay for their grace period, and points that
   /// nothing authenticates are neither counted nor removed. Without any rule nothing goes.
   ///
   /// - Parameters:
   ///   - policy: what to keep.
+  ///   - trustingClock: this machine's clock is right, although it jumped or was never confirmed.
   ///   - progress: called with points that are gone.
   /// - Returns: each point that stayed and each that went, with its reasons.
-  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository, `usage` for a rule below 1, `busy`,
-  ///   `permissionDenied`, `ioError`, `interrupted`; some points may be gone by then.
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository, `usage` for a rule below 1,
+  ///   `refused` if more would go by the clock than by the time that is believed, `busy`, `permissionDenied`, `ioError`, `interrupted`; some points may be gone by then.
   @discardableResult
   public func deleteOld(
-    by policy: RetentionPolicy, progress: ProgressReport? = nil
+    by policy: RetentionPolicy, trustingClock: Bool = false, progress: ProgressReport? = nil
   ) async throws -> RetentionDecision {
     try await BlockingWork.run("delete old backups", report: progress) {
-      try Self.meant(self.cleanup(policy, progress: $0))
+      try Self.meant(self.cleanup(policy, clock: trustingClock ? .trusting : .refusing, progress: $0))
     }
   }
 

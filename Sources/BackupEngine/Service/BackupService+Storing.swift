@@ -30,7 +30,8 @@ extension BackupService {
     request.encrypt = encrypt ?? defaults.encrypt
     request.compress = compress ?? defaults.compress
     return try await BlockingWork.run("create a backup", report: progress) { [request] in
-      try self.create(request, progress: $0)
+      self.noteClock()
+      return try self.create(request, progress: $0)
     }
   }
 

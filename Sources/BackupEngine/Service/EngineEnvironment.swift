@@ -11,6 +11,10 @@ package struct EngineEnvironment: Sendable {
   /// Milliseconds that only go forward.
   package var monotonic: @Sendable () -> Int64
   package var host: String
+  /// Both clocks and the start of the machine, to tell whether the wall clock was set.
+  package var clock: @Sendable () -> ClockReading
+  /// Whether a time server keeps the wall clock.
+  package var clockIsSynchronized: @Sendable () -> Bool = { true }
   /// `$XDG_STATE_HOME/holdfast` or systemd's state directory.
   package var stateFolder: String
   package var logger: Logger
@@ -28,15 +32,20 @@ package struct EngineEnvironment: Sendable {
     self.now = now
     self.monotonic = monotonic
     self.host = host
+    // A time of a test's own: both clocks go together unless it is about that.
+    clock = { ClockReading(wall: now(), elapsed: now().milliseconds, boot: "steady") }
     self.stateFolder = stateFolder
     self.logger = logger
   }
 
   /// The real world.
   package static func system(stateFolder: String, logger: Logger) -> EngineEnvironment {
-    EngineEnvironment(
-      files: SystemFileOperations { logger.warning("\($0.message)") }, now: { SystemClock.now() },
-      monotonic: { SystemClock.monotonic() }, host: SystemClock.hostName(), stateFolder: stateFolder, logger: logger)
+    var environment = EngineEnvironment(
+      files: SystemFileOperations { logger.warning("\($0.message)") }, now: { SystemClock.now() }, monotonic: { SystemClock.monotonic() },
+      host: SystemClock.hostName(), stateFolder: stateFolder, logger: logger)
+    environment.clock = { SystemClock.reading() }
+    environment.clockIsSynchronized = { Surroundings.clockIsKept == true }
+    return environment
   }
 }
 
@@ -54,6 +63,18 @@ package enum SystemClock {
   package static func now() -> Timestamp { Timestamp(milliseconds: milliseconds(CLOCK_REALTIME)) }
   /// Counts on while the machine sleeps.
   package static func monotonic() -> Int64 { milliseconds(CLOCK_BOOTTIME) }
+
+  static func reading() -> ClockReading { ClockReading(wall: now(), elapsed: monotonic(), boot: bootID) }
+
+  /// Of this start of the machine; containers see their host's.
+  private static let bootID: String? = {
+    guard let stream = fopen("/proc/sys/kernel/random/boot_id", "re") else { return nil }
+    defer { fclose(stream) }
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let count = fread(&buffer, 1, buffer.count, stream)
+    let text = String(decoding: buffer.prefix(count).prefix { $0 > 32 }, as: UTF8.self)
+    return text.isEmpty ? nil : text
+  }()
 
   private static func milliseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()

@@ -184,6 +184,11 @@ package enum Diagnosis {
         "clock", .problem, "it says \(facts.time.iso8601), and the newest backup is from \(newest.iso8601)",
         advice: "set the clock; removal of backups by age waits until it is right")
     }
+    if let doubt = facts.clockDoubt {
+      return Finding(
+        "clock", .warning, "\(doubt); removal of backups by age waits",
+        advice: "set the clock; if it is right, holdfast compact --trust-clock says so")
+    }
     guard facts.clockIsKept == false else { return Finding("clock", .ok, facts.time.iso8601) }
     return Finding("clock", .note, "\(facts.time.iso8601); the kernel does not know of a time server that keeps it")
   }

@@ -118,6 +118,8 @@ package struct ExaminationFacts: Sendable {
   package var time: Timestamp
   /// Whether the kernel knows the clock to be kept by a time server; nil where it does not say.
   package var clockIsKept: Bool?
+  /// Why ages are not counted by the clock at the moment; nil if they are.
+  package var clockDoubt: String?
   /// Of the library that this process runs with.
   package var sqliteVersion: String
   /// The hard limit of open files, up to which the agent raises its own.

@@ -8,7 +8,7 @@ package struct AnomalyHold: Hashable, Sendable {
   package var since: Timestamp
   /// When it ends by itself; nil where the clock that would tell is suspect.
   package var ends: Timestamp?
-  /// The points of before that retention would have kept just then, in repository order.
+  /// The points of before that retention would have kept just then, in repository order, without those that an older hold holds.
   package var held: [PointID]
   /// The newest of them that is a backup of the database: what one would restore.
   package var lastGood: PointID?
@@ -42,30 +42,61 @@ extension RetentionPolicy {
 
   func holds(_ points: [RetentionPoint], _ family: PointFamily, now: Timestamp) -> [AnomalyHold] {
     guard anomalyHold > 0 else { return [] }
-    return points.indices.compactMap { position in
+    var holds: [AnomalyHold] = []
+    for position in points.indices {
       let point = points[position]
-      guard let reason = point.anomaly, point.status != "unauthenticated" else { return nil }
-      // Where the clock is in doubt, age decides nothing.
-      guard point.clockSuspect || !point.isOlder(than: anomalyHold, now: now) else { return nil }
+      guard let reason = point.anomaly, point.status != "unauthenticated" else { continue }
+      // If the clock is in doubt, age decides nothing.
+      guard point.clockSuspect || !point.isOlder(than: anomalyHold, now: now) else { continue }
       var hold = AnomalyHold(anomaly: point.id, reason: reason, since: point.created, held: [], position: position)
       hold.ends = point.clockSuspect ? nil : point.created.adding(seconds: anomalyHold)
-      hold.positions = keptBefore(position, points, family)
+      hold.positions =
+        holds.last.flatMap { keptSince($0.position, before: position, points, family) }
+        ?? keptBefore(position, points, family)
       hold.held = hold.positions.map { points[$0].id }
-      hold.lastGood = hold.positions.last { !points[$0].isSafety && points[$0].isTrusted }.map { points[$0].id }
-      return hold
+      hold.lastGood =
+        hold.positions.last { !points[$0].isSafety && points[$0].isTrusted }.map { points[$0].id }
+        ?? holds.last?.lastGood
+      holds.append(hold)
     }
+    return holds
+  }
+
+  /// What the rules keep at the time of an anomaly of the points since the one before it; nil if the times do not allow that.
+  ///
+  /// Of the points before that one, the rules keep at most what they kept then, and that is held already: rules count from the
+  /// newest point, and points only grow older. So each point is judged once, however many anomalies there are. In between, the
+  /// full of a chain stands for all of the chain that is older.
+  private func keptSince(
+    _ previous: Int, before position: Int, _ points: [RetentionPoint], _ family: PointFamily
+  ) -> [Int]? {
+    guard !points[previous].clockSuspect, !points[position].clockSuspect,
+      points[previous].created <= points[position].created
+    else { return nil }
+    let tops = Set((previous..<position).map { family.top[$0] }.filter { $0 < previous }).sorted()
+    let chosen = tops + (previous..<position)
+    let part = chosen.map { place in
+      var point = points[place]
+      if place >= previous, let parent = family.parent[place], parent < previous {
+        point.parent = points[family.top[place]].id
+      }
+      return point
+    }
+    return kept(of: part, PointFamily(part), at: points[position].created).map { chosen[$0] }.filter { $0 >= previous }
   }
 
   /// What the rules keep of the points before one, at the time it was made.
   private func keptBefore(_ position: Int, _ points: [RetentionPoint], _ family: PointFamily) -> [Int] {
-    let before = Array(points[..<position])
-    let family = family.ofFirst(position)
+    kept(of: Array(points[..<position]), family.ofFirst(position), at: points[position].created)
+  }
+
+  private func kept(of points: [RetentionPoint], _ family: PointFamily, at time: Timestamp) -> [Int] {
     var standing = self
     standing.rules = standingRules ?? rules
-    var judgement = standing.judge(before, family, now: points[position].created)
-    protect(before, &judgement)
-    keepNeeded(before, family, &judgement)
-    return before.indices.filter { judgement.kept[$0] != nil }
+    var judgement = standing.judge(points, family, now: time)
+    protect(points, &judgement)
+    keepNeeded(points, family, &judgement)
+    return points.indices.filter { judgement.kept[$0] != nil }
   }
 
   func hold(

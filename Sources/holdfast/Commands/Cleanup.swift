@@ -32,6 +32,9 @@ struct Cleanup: ParsableCommand {
   @Flag(help: "Accepted for the sake of scripts; cleanup never asks.")
   var yes = false
 
+  @Flag(help: "This machine's clock is right, whatever it looked like; remember that.")
+  var trustClock = false
+
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
@@ -39,10 +42,11 @@ struct Cleanup: ParsableCommand {
     if let simulate { return try show(simulation(simulate, selection), selection.zone) }
     let policy = try policy(selection.settings)
     let service = try selection.service(.optional)
+    let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let decision =
       dryRun
-      ? try service.planCleanup(policy)
-      : try options.output.working { progress, _ in try service.cleanup(policy, progress: progress) }
+      ? try service.planCleanup(policy, clock: reliance)
+      : try options.output.working { progress, _ in try service.cleanup(policy, clock: reliance, progress: progress) }
     try show(CleanupReport(decision: decision, executed: !dryRun))
   }
 

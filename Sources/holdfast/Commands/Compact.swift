@@ -17,18 +17,22 @@ struct Compact: ParsableCommand {
   @Flag(help: "Show what would be merged and merge nothing.")
   var dryRun = false
 
+  @Flag(help: "This machine's clock is right, whatever it looked like; remember that.")
+  var trustClock = false
+
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
     let selection = try options.selection()
     let service = try selection.service(.optional)
     let policy = ThinningPolicy()
+    let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let retention = try RetentionOptions.configured(selection.settings)
     guard !dryRun else {
-      return try show(CompactionReport(planned: service.planCompaction(policy, keeping: retention)))
+      return try show(CompactionReport(planned: service.planCompaction(policy, keeping: retention, clock: reliance)))
     }
     let outcome = try options.output.working { progress, _ in
-      try service.compact(policy, keeping: retention, progress: progress)
+      try service.compact(policy, keeping: retention, clock: reliance, progress: progress)
     }
     try show(CompactionReport(outcome))
     // What could not be read is worse than what somebody else is at.

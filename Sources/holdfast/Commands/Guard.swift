@@ -58,6 +58,7 @@ struct Guard: ParsableCommand {
       throw end(unusable)
     }
     let service = try selection.service(.needed, defaults: CreateRequest(selection.settings))
+    service.noteClock()
     let relay = try SignalRelay()
     GuardedCommand.ignoreBrokenPipes()
     let point = try options.output.working(listen: relay.stops) { progress, _ in

@@ -1,0 +1,148 @@
+/// Whether the wall clock is believed, so that the age of a backup means something.
+///
+/// A clock that jumps ahead makes minutes old what is hours or days old by the rules. So it is believed only
+/// - if it agrees with the clock that counts since the machine was started, from an earlier reading on that was believed; or
+/// - after a restart of the machine, if it shows a time at most ``usualPause`` (or twice the usual pause between backups) after
+///   the newest backup or the last reading, or if a time server keeps it; or
+/// - if the machine has run for ``settlingTime`` since, with the clock going on like this.
+///
+/// Until then ages are counted up to ``time``: the last time that was believed, and the time since that was observed. What was
+/// stored later counts as a time to come, so that its age decides nothing.
+package struct ClockVerdict: Hashable, Sendable {
+  /// Why the clock is not believed, lower case, no full stop; nil if it is.
+  package var doubt: String?
+  /// The time to count ages from; never after the wall clock.
+  package var time: Timestamp
+  /// What to remember.
+  package var record: ClockRecord
+
+  /// Milliseconds that a clock may differ from the other one.
+  static let tolerance: Int64 = 60_000
+  /// Milliseconds for which a machine may be off without a doubt about its clock.
+  static let usualPause: Int64 = 86_400_000
+  /// Milliseconds of a running machine after which its clock is believed all the same.
+  static let settlingTime: Int64 = 86_400_000
+}
+
+extension ClockVerdict {
+  /// Whether two clocks show the same time.
+  package static func agree(_ one: Timestamp, _ other: Timestamp) -> Bool {
+    abs(one.distance(from: other)) <= tolerance
+  }
+
+  /// - Parameters:
+  ///   - now: the clocks.
+  ///   - isSynchronized: a time server keeps the wall clock, as the kernel says.
+  ///   - record: what this host remembers.
+  ///   - backups: when the backups were made, in the order in which they were stored, only those that are authentic; asked for
+  ///     only if the record does not settle it.
+  package static func judge(
+    _ now: ClockReading, isSynchronized: Bool, _ record: ClockRecord, backups: () throws -> [Timestamp]
+  ) rethrows -> ClockVerdict {
+    let expected = record.believed?.expectedWall(at: now)
+    let agrees = expected.map { agree(now.wall, $0) } ?? false
+    if agrees, record.isConfirmed { return believing(now) }
+    let evidence = ClockEvidence(try backups())
+    if let expected, !agrees, !evidence.outweighs(record) {
+      return doubting(
+        now, record, knownTime: expected,
+        "the clock was set: it shows \(now.wall.iso8601), and by the time since the last run it would be \(expected.iso8601)"
+      )
+    }
+    let known = [expected == nil ? record.believed?.wall : nil, evidence.newest].compactMap { $0 }
+    guard !known.isEmpty else { return believing(now, isConfirmed: isSynchronized) }
+    guard let last = known.filter({ now.wall.distance(from: $0) >= -tolerance }).max() else {
+      return doubting(
+        now, record, knownTime: now.wall,
+        "the clock shows \(now.wall.iso8601), and holdfast ran or stored a backup at \(known.max()?.iso8601 ?? "")")
+    }
+    let pause = now.wall.distance(from: last)
+    guard pause > evidence.allowedPause, !isSynchronized else {
+      let isKnown = expected == nil && record.believed != nil && record.isConfirmed
+      return believing(now, isConfirmed: isSynchronized || evidence.isEstablished || isKnown)
+    }
+    return doubting(
+      now, record, knownTime: last,
+      "the clock shows \(now.wall.iso8601), \(Words.distance(milliseconds: pause)) after the last run or backup, and no time server confirms it"
+    )
+  }
+
+  /// A person says that the clock is right.
+  package static func believing(_ now: ClockReading, isConfirmed: Bool = true) -> ClockVerdict {
+    ClockVerdict(doubt: nil, time: now.wall, record: ClockRecord(believed: now, isConfirmed: isConfirmed))
+  }
+
+  private static func doubting(
+    _ now: ClockReading, _ record: ClockRecord, knownTime: Timestamp, _ reason: String
+  ) -> ClockVerdict {
+    let observed = record.doubt?.observed(until: now) ?? 0
+    guard observed < settlingTime else { return believing(now) }
+    // In the same run of the machine the known time has moved on by itself.
+    let isCounted = record.believed?.expectedWall(at: now) == knownTime
+    let time = Timestamp(milliseconds: knownTime.milliseconds.addingClamped(isCounted ? 0 : observed))
+    return ClockVerdict(
+      doubt: reason, time: min(now.wall, time),
+      record: ClockRecord(
+        believed: record.believed, isConfirmed: record.isConfirmed,
+        doubt: ClockRecord.Doubt(reading: now, observed: observed)))
+  }
+}
+
+extension ClockRecord.Doubt {
+  /// For how long the clock went on like this; 0 if it was set since.
+  fileprivate func observed(until now: ClockReading) -> Int64 {
+    if let expected = reading.expectedWall(at: now) {
+      guard ClockVerdict.agree(now.wall, expected) else { return 0 }
+      return observed.addingClamped(now.elapsed - reading.elapsed)
+    }
+    // After a restart of the machine nothing is known of the time between.
+    return now.wall >= reading.wall ? observed : 0
+  }
+}
+
+/// What the times of the backups tell about the time of day.
+struct ClockEvidence {
+  /// The newest time that can be relied on; nil without any.
+  let newest: Timestamp?
+  /// There are backups of more than one day, so that they speak for a clock that goes with them.
+  let isEstablished: Bool
+  /// Milliseconds between two backups that are nothing unusual here.
+  let allowedPause: Int64
+
+  /// - Parameter backups: in the order in which they were stored.
+  init(_ backups: [Timestamp]) {
+    let allowed = Self.allowedPause(backups)
+    // What was stored since the clock last made a leap speaks for the clock only once it has gone on for long enough.
+    var first = backups.count - 1
+    while first > 0, (-ClockVerdict.tolerance...allowed).contains(backups[first].distance(from: backups[first - 1])) {
+      first -= 1
+    }
+    let isYoung = backups.last.map { $0.distance(from: backups[first]) < ClockVerdict.settlingTime } ?? true
+    newest = isYoung && first > 0 ? backups[first - 1] : backups.last
+    isEstablished = !isYoung || first > 0
+    allowedPause = allowed
+  }
+
+  /// Twice the median pause of late, at least ``ClockVerdict/usualPause``.
+  private static func allowedPause(_ backups: [Timestamp]) -> Int64 {
+    let recent = backups.suffix(50)
+    let pauses = zip(recent.dropFirst(), recent).map { $0.distance(from: $1) }.sorted()
+    guard pauses.count > 2 else { return ClockVerdict.usualPause }
+    return max(ClockVerdict.usualPause, pauses[(pauses.count - 1) / 2].multipliedClamped(by: 2))
+  }
+
+  /// Whether the backups count for more than a reading: that nothing spoke for, or of a clock that began anew long before them.
+  func outweighs(_ record: ClockRecord) -> Bool {
+    guard let reading = record.believed, let newest else { return false }
+    if !record.isConfirmed, isEstablished { return true }
+    return reading.wall.distance(from: newest) < -ClockVerdict.usualPause
+  }
+}
+
+extension Timestamp {
+  /// Milliseconds since another time; negative if that is later.
+  func distance(from other: Timestamp) -> Int64 {
+    let (distance, overflow) = milliseconds.subtractingReportingOverflow(other.milliseconds)
+    return overflow ? (self > other ? .max : .min + 1) : distance
+  }
+}

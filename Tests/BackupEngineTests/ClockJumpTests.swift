@@ -1,0 +1,141 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// A machine whose wall clock is set, seen by everything that goes by the age of a backup.
+@Suite("a clock that jumps", .ownThread)
+struct ClockJumpTests {
+  private let bed: TestBed
+
+  init() throws {
+    bed = try TestBed()
+  }
+
+  private static let nineDays: Int64 = 9 * 86400
+
+  /// - Parameter ahead: seconds that the wall clock is wrong by.
+  private func service(ahead: Int64 = 0, boot: String = "first") -> BackupService {
+    var environment = bed.environment()
+    let time = bed.time
+    let wall: @Sendable () -> Timestamp = { time.now().adding(seconds: ahead) }
+    environment.now = wall
+    environment.clock = { ClockReading(wall: wall(), elapsed: time.now().milliseconds, boot: boot) }
+    environment.clockIsSynchronized = { false }
+    return BackupService(
+      database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
+  }
+
+  private func makeFulls(_ type: String, _ count: Int) throws {
+    var request = CreateRequest()
+    request.backupType = type
+    for _ in 0..<count {
+      bed.time.advance(seconds: 1)
+      _ = try service().create(request)
+    }
+    #expect(service().noteClock() == nil)
+  }
+
+  private func requireRefused(_ body: () throws -> Void) {
+    let error = #expect(throws: HoldfastError.self) { try body() }
+    #expect(error?.code.exitCode == 8 && error?.hint?.contains("--trust-clock") == true, "\(String(describing: error))")
+  }
+
+  @Test("compaction merges nothing that is minutes old, by whatever clock it was stored")
+  func compaction() throws {
+    _ = try bed.makeChain(.key, .change(), incrementals: 5)
+    #expect(service().noteClock() == nil)
+    let wrong = service(ahead: Self.nineDays)
+    #expect(wrong.noteClock() != nil)
+    try bed.change("UPDATE marker SET text = 'wrong'")
+    _ = try wrong.store(.change(), kind: .incremental)
+    for _ in 0..<3 {
+      #expect(try wrong.compact(ThinningPolicy(), clock: .waiting).done.isEmpty)
+      bed.time.advance(seconds: 600)
+    }
+    requireRefused { _ = try wrong.planCompaction(ThinningPolicy()) }
+    requireRefused { _ = try wrong.compact(ThinningPolicy()) }
+    #expect(try wrong.list().count == 7)
+    // What is old by the time that was observed goes all the same.
+    bed.time.advance(seconds: 2 * 3600)
+    #expect(try wrong.compact(ThinningPolicy(), clock: .waiting).done.first?.step.removed.count == 4)
+    #expect(try wrong.compact(ThinningPolicy(), clock: .trusting).done.isEmpty == false)
+    #expect(wrong.noteClock() == nil)
+  }
+
+  @Test("a day of a running machine, or the right time, ends the doubt")
+  func ends() throws {
+    _ = try bed.makeChain(.key, .change(), incrementals: 3)
+    #expect(service().noteClock() == nil)
+    let wrong = service(ahead: Self.nineDays)
+    #expect(wrong.noteClock() != nil)
+    #expect(service().noteClock() == nil)
+    #expect(wrong.noteClock() != nil)
+    bed.time.advance(seconds: 86400)
+    #expect(wrong.noteClock() == nil)
+    #expect(try wrong.compact(ThinningPolicy()).done.count == 1)
+  }
+
+  @Test("rules by age, the grace of a safety backup and the hold of an anomaly wait; rules that count do not")
+  func retention() throws {
+    try bed.makeDatabase(rows: 2000, bytes: 300)
+    try makeFulls("safety", 2)
+    try makeFulls("manual", 4)
+    try bed.change("DELETE FROM entries")
+    try makeFulls("manual", 3)
+    #expect(try service().list().contains { $0.metadata.status == .anomalous })
+    let wrong = service(ahead: 40 * 86400)
+    let before = try service().list().map(\.id)
+    for policy in [RetentionPolicy(retentionDays: 3), RetentionPolicy(keepLast: 20), RetentionPolicy(keepLast: 3)] {
+      let right = try service().planCleanup(policy).remove
+      #expect(try wrong.planCleanup(policy, clock: .waiting).remove == right)
+      #expect(try wrong.holds(policy).count == 1)
+      requireRefused { _ = try wrong.planCleanup(policy) }
+      requireRefused { _ = try wrong.cleanup(policy) }
+    }
+    #expect(try service().list().map(\.id) == before)
+    // By numbers alone nothing depends on the clock.
+    let counting = RetentionPolicy(keepLast: 3, safetyGrace: 100 * 86400, anomalyHold: 0)
+    let right = try service().planCleanup(counting).remove
+    #expect(!right.isEmpty && wrong.noteClock() != nil)
+    #expect(try wrong.cleanup(counting).remove == right)
+    #expect(try service().list().count == before.count - right.count)
+  }
+
+  @Test("after a restart of the machine the backups themselves tell; a damaged record tells nothing")
+  func restart() throws {
+    try bed.makeDatabase()
+    try makeFulls("manual", 3)
+    let policy = RetentionPolicy(retentionDays: 3)
+    for record in [nil, "{", "[]", #"{"believed": {"wall_ms": "x"}}"#] as [String?] {
+      try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
+      if let record { try bed.folder.write("state/clock", Array(record.utf8)) }
+      let wrong = service(ahead: Self.nineDays, boot: "second")
+      requireRefused { _ = try wrong.cleanup(policy) }
+      #expect(try wrong.cleanup(policy, clock: .waiting).remove.isEmpty)
+    }
+    // A restart after a night is none of these.
+    try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
+    bed.time.advance(seconds: 12 * 3600)
+    #expect(try service(boot: "third").cleanup(policy).remove.isEmpty)
+    #expect(service(boot: "third").noteClock() == nil)
+  }
+
+  @Test("in 1970 and back, and in 2031 and back: nothing goes by age, and the right clock is believed")
+  func wrongYears() throws {
+    try bed.makeDatabase()
+    try makeFulls("manual", 3)
+    let policy = RetentionPolicy(retentionDays: 3)
+    for ahead in [-50 * 365 * 86400, 7 * 365 * 86400] as [Int64] {
+      let wrong = service(ahead: ahead)
+      #expect(wrong.noteClock() != nil)
+      bed.time.advance(seconds: 1)
+      _ = try wrong.create(CreateRequest())
+      #expect(try wrong.cleanup(policy, clock: .waiting).remove.isEmpty)
+      #expect(service().noteClock() == nil)
+      #expect(service(boot: "other \(ahead)").noteClock() == nil)
+      #expect(try service().cleanup(policy).remove.isEmpty)
+    }
+    #expect(try service().list().count == 5)
+  }
+}

@@ -1,0 +1,90 @@
+import BackupEngine
+import BackupPolicy
+import TestSupport
+import Testing
+
+/// A cleanup of many backups is decided once, and what others do meanwhile still counts.
+@Suite("a cleanup beside others", .ownThread)
+struct RemovalRunTests {
+  private let bed: TestBed
+  private let points: [PointMetadata]
+
+  /// Two chains of a full and two incrementals each.
+  init() throws {
+    bed = try TestBed()
+    var points = try bed.makeChain(incrementals: 2, rows: 20)
+    bed.time.advance(seconds: 60)
+    points.append(try bed.service().create(CreateRequest()))
+    for step in 3...4 {
+      try bed.change("UPDATE marker SET text = '\(step)'")
+      points.append(try bed.storeIncremental())
+    }
+    self.points = points
+  }
+
+  /// - Parameter meanwhile: done between the decision and the first removal.
+  private func cleanUp(
+    _ files: any FileOperations = UnflushedFileOperations(), meanwhile: @escaping @Sendable () -> Void
+  )
+    throws
+  {
+    _ = try bed.service(files: files).cleanup(
+      RetentionPolicy(keepLast: 1), progress: Progress(report: { _, _, _ in meanwhile() }))
+  }
+
+  private func left() throws -> [PointID] {
+    for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified) }
+    return try bed.service().list().reversed().map(\.id)
+  }
+
+  @Test("without others the old chain goes")
+  func alone() throws {
+    try cleanUp {}
+    #expect(try left() == points[3...].map(\.id))
+  }
+
+  @Test("a backup that was pinned meanwhile stays, and what it needs")
+  func pinned() throws {
+    let (bed, id) = (bed, points[1].id)
+    try cleanUp { _ = try? bed.service().setPin(true, of: id.text) }
+    #expect(try left() == points[...1].map(\.id) + points[3...].map(\.id))
+  }
+
+  @Test("a verification that found the newest chain damaged keeps the old one")
+  func damaged() throws {
+    let (bed, newest, old) = (bed, points[3], points[2])
+    #expect(try bed.service().verify(old.id.text).verified && bed.service().verify(newest.id.text).verified)
+    try cleanUp {
+      // In the pages, which a listing does not read.
+      guard var bytes = try? bed.folder.read("backups/\(newest.filename)") else { return }
+      bytes[bytes.count - 500] ^= 1
+      _ = try? bed.folder.write("backups/\(newest.filename)", bytes)
+      _ = try? bed.service().verify(newest.id.text)
+    }
+    #expect(try bed.service().list().map(\.id).contains(old.id))
+  }
+
+  @Test("a backup that was stored meanwhile stops nothing")
+  func stored() throws {
+    let bed = bed
+    try cleanUp {
+      bed.time.advance(seconds: 60)
+      _ = try? bed.service().create(CreateRequest())
+    }
+    #expect(try left().count == 4)
+  }
+
+  @Test("what it costs goes by what is removed: the folder is listed some times, not once for each")
+  func cost() throws {
+    for _ in 0..<30 {
+      bed.time.advance(seconds: 60)
+      _ = try bed.service().create(CreateRequest())
+    }
+    let files = StepFaults()
+    try cleanUp(files) {}
+    #expect(try bed.service().list().count == 1)
+    #expect(files.steps.count { $0.contains(" list \(bed.backups)") } < 20, "\(files.steps)")
+    // Each link of a chain is flushed before what it needs, the others all at once.
+    #expect(files.steps.count { $0.hasSuffix(" syncFolder \(bed.backups)") } < 10)
+  }
+}
