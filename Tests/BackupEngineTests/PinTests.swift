@@ -49,6 +49,27 @@ struct PinTests {
     #expect(unsound?.code == .pointNotFound && unsound?.message == "the only backup cannot stand for the database")
   }
 
+  @Test("a guard point that is kept for a time stays for it, and then goes by the rules")
+  func limitedPin() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let service = bed.service()
+    let guarding = try service.createGuard(CreateRequest(), keeping: .seconds(20 * 86400)).id
+    let other = try service.createGuard(CreateRequest()).id
+    // Another pin rewrites the ledger, and forgets no end.
+    try service.setPin(true, of: other.text)
+    for _ in 0..<2 {
+      bed.time.advance(seconds: 9 * 86400)
+      _ = try service.verify(try service.create(CreateRequest()).id.text)
+    }
+    var rules = RetentionRules()
+    rules.keepLast = 1
+    #expect(try !service.planCleanup(RetentionPolicy(rules)).remove.map(\.id).contains(guarding))
+    bed.time.advance(seconds: 3 * 86400)
+    let removed = try service.planCleanup(RetentionPolicy(rules)).remove.map(\.id)
+    #expect(removed.contains(guarding) && !removed.contains(other))
+  }
+
   @Test("cleanup, want of room and delete leave a pinned point, until it is unpinned")
   func removal() throws {
     let bed = try TestBed()

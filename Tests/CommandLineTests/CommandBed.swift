@@ -105,7 +105,7 @@ final class CommandBed: Sendable {
   /// Output without what differs from run to run: IDs, times, sizes, and the bed's folder.
   func normalised(_ text: String) -> String {
     text.replacing(#/backup_\d{8}_\d{6}(_\d{3})?/#, with: "ID")
-      .replacing(#/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/#, with: "TIME")
+      .replacing(#/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC| [+-]\d\d:\d\d)?/#, with: "TIME")
       .replacing(#/[\d.]+ (B|KiB|MiB|GiB)/#, with: "SIZE")
       .replacing(folder.path, with: "DIR")
   }

@@ -217,6 +217,24 @@ struct GuardCommandTests {
     let points = try decode([Point].self, bed.succeed("list", "--json"))
     #expect(!points.contains { $0.status == "anomalous" })
   }
+
+  @Test("--keep-for ends a pin by itself, and --no-pin makes none")
+  func keeping() throws {
+    let bed = try CommandBed(rows: 20)
+    let kept = try bed.run("guard", "--keep-for", "7d", "--", "true")
+    #expect(kept.status == 0 && kept.stderr.contains("it is pinned until 20"), "\(kept.stderr)")
+    #expect(try bed.folder.text("backups/.metadata/pins.json")?.contains("\"until\"") == true)
+    let loose = try bed.run("guard", "--no-pin", "--", "true")
+    #expect(loose.status == 0 && loose.stderr.contains("it stays as long as a safety backup"))
+    #expect(try decode([PinnedPoint].self, bed.succeed("list", "--json")).map(\.pinned) == [false, true])
+    for flags in [["--keep-for", "7"], ["--keep-for", "7d", "--no-pin"]] {
+      let refused = try Shell.run(
+        CommandBed.program, ["guard"] + flags + ["--", "true"], environment: bed.environment(), in: bed.folder.path)
+      #expect(refused.status == 64)
+    }
+  }
+
+  private struct PinnedPoint: Decodable { var pinned: Bool }
 }
 
 @Suite("pin and unpin", .ownThread)

@@ -54,7 +54,7 @@ struct MistakeTests {
       #expect(
         result.stderr == """
           holdfast: error: holdfast.toml:1:1: debouce is not a setting
-          holdfast: hint: did you mean debounce?; holdfast config check lists all 2 mistakes
+          holdfast: hint: did you mean debounce?; holdfast config check lists all mistakes
 
           """)
     }

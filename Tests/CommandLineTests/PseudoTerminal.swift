@@ -27,7 +27,8 @@ struct PseudoTerminal: Decodable {
     let result = try Python.run(
       script: script,
       arguments: [bed.folder.path, "\(dialogue.count)"] + dialogue.flatMap { [$0.0, $0.1] } + [CommandBed.program]
-        + arguments, environment: bed.environment(environment).merging(["TERM": "xterm"]) { $1 })
+        + arguments,
+      environment: bed.environment(["NO_COLOR": "1"].merging(environment) { $1 }).merging(["TERM": "xterm"]) { $1 })
     #expect(result.stderr == "")
     return try decode(PseudoTerminal.self, result.stdout)
   }

@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -97,5 +98,141 @@ struct SurroundingsTests {
     for shell in ["bash", "zsh", "fish"] { #expect(try bed.succeed("completion", shell).contains("holdfast")) }
     let version = try bed.succeed("version")
     #expect(try version == bed.succeed("-V") && version == bed.succeed("--version"))
+  }
+
+  @Test("A wrong key says which one was tried, and which one was not")
+  func keySource() throws {
+    let bed = try CommandBed(rows: 20)
+    let standard = ["BACKUP_ENCRYPTION_KEY_FILE": ""]
+    try bed.succeed("init", environment: standard)
+    _ = try bed.create(standard)
+    let wrong = try bed.run(
+      "create", environment: ["BACKUP_ENCRYPTION_KEY_FILE": "", "BACKUP_ENCRYPTION_PASSWORD": "left over"])
+    #expect(wrong.status == 5)
+    let place = "the password of environment variable BACKUP_ENCRYPTION_PASSWORD, which counts before the key file "
+    #expect(wrong.stderr.contains("(tried: \(place)\(bed.folder.path)/config/holdfast/key)"), "\(wrong.stderr)")
+    let other = try bed.run("verify", "latest", "--key-file", "key", environment: standard)
+    #expect(other.status == 5 && other.stderr.contains("(tried: the key file of flag --key-file)"), "\(other.stderr)")
+  }
+
+  @Test("A file of settings that anybody could have put here decides nothing unless it is named")
+  func plantedFiles() throws {
+    let bed = try CommandBed(rows: 20)
+    for (name, option) in [(".env", "--env-file"), ("holdfast.toml", "--config")] {
+      try bed.folder.write(name, Array((name == ".env" ? "BACKUP_DIR=planted\n" : "backup_dir = \"planted\"\n").utf8))
+      try bed.python("import os, sys; os.chmod(sys.argv[1], 0o666)", bed.folder.path(name))
+      let refused = try bed.run("create")
+      #expect(refused.status == 8 && refused.stderr.contains("\(name) in this folder can be written by every user"))
+      #expect(try bed.run("create", option, "./\(name)").status == 0)
+      try bed.python("import os, sys; os.remove(sys.argv[1])", bed.folder.path(name))
+    }
+  }
+
+  @Test("nor one that another user left in a folder of ours", .enabled(if: geteuid() == 0))
+  func foreignFiles() throws {
+    let bed = try CommandBed(rows: 20)
+    try bed.folder.write(".env", Array("BACKUP_DIR=planted\n".utf8))
+    try bed.python("import os, sys; os.chown(sys.argv[1], 65534, 65534)", bed.folder.path(".env"))
+    let refused = try bed.run("create")
+    #expect(refused.status == 8 && refused.stderr.contains(".env belongs to another user"), "\(refused.stderr)")
+    try bed.python("import os, sys; os.chown(sys.argv[1], 65534, 65534)", bed.folder.path)
+    let warned = try bed.run("create")
+    #expect(warned.status == 0 && warned.stderr.contains("warning: .env belongs to user 65534"), "\(warned.stderr)")
+  }
+
+  @Test("config show has the values in force, and whence")
+  func inForce() throws {
+    let bed = try CommandBed(rows: 20)
+    let environment = ["BACKUP_ENCRYPTION_KEY_FILE": "", "BACKUP_SCHEDULE": "0 2 * * *"]
+    try bed.succeed("init", environment: environment)
+    let lines = try bed.succeed("config", "show", environment: environment).split(separator: "\n").map {
+      $0.split(separator: " ", omittingEmptySubsequences: true).prefix(3).joined(separator: " ")
+    }
+    #expect(lines.contains("mode hybrid default:") && lines.contains("timezone UTC default:"))
+    #expect(lines.contains("key_file \(bed.folder.path)/config/holdfast/key default:"))
+  }
+
+  @Test("verify --all is a line for each backup, and a total")
+  func verifyAll() throws {
+    let bed = try CommandBed(rows: 20)
+    let ids = [try bed.create(), try bed.create()]
+    let text = "✓ \(ids[1])  verified\n✓ \(ids[0])  verified\n\n✓ 2 backups verified\n"
+    #expect(try bed.succeed("verify", "--all") == text)
+    #expect(try bed.succeed("verify", "--all", "--quick").hasSuffix("\n✓ 2 backups unchanged since they were stored\n"))
+  }
+
+  @Test("A time may stand in the place of an ID")
+  func times() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    let query = try bed.run("query", "now", "SELECT count(*) FROM entries")
+    #expect(query.status == 0 && query.stdout.contains("20"), "\(query.stderr)")
+    #expect(try bed.succeed("diff", "now", "live", "--summary") != "")
+    let early = try bed.run("show", "2001-01-01")
+    #expect(early.status == 4 && early.stderr.contains("there is no backup of 2001-01-01"), "\(early.stderr)")
+  }
+
+  @Test("What cannot be stored leaves no folder behind, and a result that cannot be printed says that it is stored")
+  func traces() throws {
+    let bed = try CommandBed(rows: 20)
+    #expect(try bed.run("create", environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""]).status == 5)
+    #expect(try bed.run("list").status == 4)
+    let full = try Shell.run(
+      "sh", ["-c", "exec \"$0\" create > /dev/full", CommandBed.program], environment: bed.environment(),
+      in: bed.folder.path)
+    #expect(full.status == 7 && full.stderr.contains(" is stored, but cannot write standard output"), "\(full.stderr)")
+  }
+
+  @Test("doctor names backups that cannot be restored")
+  func failedBackups() throws {
+    let bed = try CommandBed(rows: 20)
+    let id = try bed.create()
+    try bed.python("import os, sys; os.truncate(sys.argv[1], 100)", "\(bed.backups)/\(id).db.gz.enc")
+    let doctor = try bed.run("doctor", "--no-probe")
+    #expect(doctor.status == 1 && doctor.stdout.contains("✗ backups: \(id) cannot be restored"), "\(doctor.stdout)")
+  }
+
+  @Test("list --short is a line for each backup, of at most 80 columns")
+  func short() throws {
+    let bed = try CommandBed(rows: 20)
+    let ids = try bed.makeChain(incrementals: 1)
+    try bed.succeed("verify", "latest")
+    let lines = try bed.succeed("list", "--short").split(separator: "\n")
+    try #require(lines.count == 3)
+    #expect(lines.allSatisfy { $0.count <= 80 } && lines[0].hasPrefix("ID ") && lines[0].contains("CREATED UTC"))
+    #expect(lines[1].hasPrefix(ids[1]) && lines[1].contains(" +  ") && lines[1].hasSuffix("✓ verified"))
+    #expect(lines[2].hasPrefix(ids[0]) && lines[2].contains(" full  ") && lines[2].hasSuffix("- stored"))
+  }
+
+  @Test("A new key beside old backups says that it does not open them")
+  func lostKey() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    let output = try bed.succeed("init", environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""])
+    #expect(output.contains("1 encrypted backup is there already: the new key does not open it"), "\(output)")
+    #expect(output.contains("Next:") && output.contains("holdfast doctor"))
+  }
+
+  @Test("Times say by whose clocks they are")
+  func zones() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    let zone = ["TZ": "CET-1"]
+    let list = try bed.succeed("list", environment: zone)
+    #expect(list.contains("\nTimes are those of CET-1, IDs are in UTC\n") && list.contains(" +01:00\n"))
+    #expect(try bed.succeed("show", "latest", environment: zone).contains(" +01:00\n"))
+    #expect(try bed.succeed("show", "latest").contains(" UTC\n"))
+  }
+
+  @Test("A restore to a new file takes nothing away, and needs no yes; the question of another says what is lost")
+  func consequences() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    #expect(try bed.run("restore", "latest", "--to", "new.db").status == 0)
+    #expect(try bed.value("SELECT count(*) FROM entries", of: bed.folder.path("new.db")) == "20")
+    let asked = try PseudoTerminal.run(bed, ["restore", "latest"], answer: "n\n")
+    #expect(asked.text.contains("The content of app.db is replaced, and kept as a safety backup. Restore? [y/N] "))
+    let lost = try PseudoTerminal.run(bed, ["restore", "latest", "--no-safety-backup"], answer: "n\n")
+    #expect(lost.text.contains("is replaced and lost: no safety backup is made. Restore? [y/N] "), "\(lost.text)")
   }
 }

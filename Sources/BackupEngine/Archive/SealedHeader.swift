@@ -118,7 +118,8 @@ extension SealedHeader {
     }
     if tried {
       throw HoldfastError(
-        .wrongKey, "the password or key does not open it", hint: "use the one that was set when this point was stored")
+        .wrongKey, "the password or key does not open it\(credentials.tried)",
+        hint: "use the one that was set when this point was stored")
     }
     throw credentials.isEmpty ? Credentials.missing(for: "an archive of point \(header.id)") : otherKind(credentials)
   }

@@ -42,11 +42,23 @@ extension BackupService {
       let steps = plan.steps.filter { !skipped.contains($0.removed) }
       if steps.isEmpty { return outcome }
       for (number, step) in steps.enumerated() {
-        try progress.update("compacting", Int64(number), of: Int64(steps.count))
-        try perform(step, compactor, &outcome)
+        do {
+          try progress.update("compacting", Int64(number), of: Int64(steps.count))
+          try perform(step, compactor, &outcome)
+        } catch let error as HoldfastError where error.code == .interrupted && !outcome.done.isEmpty {
+          throw Self.interrupted(outcome)
+        }
         if let done = outcome.done.last, done.step == step { host?.lighten(done, points) }
       }
     }
+  }
+
+  /// What was done before a compaction was interrupted.
+  private static func interrupted(_ outcome: CompactionOutcome) -> HoldfastError {
+    let count = outcome.done.reduce(0) { $0 + $1.step.removed.count }
+    return HoldfastError(
+      .interrupted, "interrupted after \(count) backup\(count == 1 ? " was" : "s were") merged into others",
+      hint: "what is left is whole; the same command goes on with the rest")
   }
 
   private func perform(_ step: CompactionStep, _ compactor: Compactor, _ outcome: inout CompactionOutcome) throws {

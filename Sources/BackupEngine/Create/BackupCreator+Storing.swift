@@ -91,7 +91,8 @@ extension BackupCreator {
       _ = try head.unlock(repository.credentials)
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
       throw HoldfastError(
-        .wrongKey, "the password or key does not open the newest point of \(repository.folder), \(head.header.id)",
+        .wrongKey,
+        "the password or key does not open the newest point of \(repository.folder), \(head.header.id)\(repository.credentials.tried)",
         hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
     }
   }

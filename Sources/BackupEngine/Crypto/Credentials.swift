@@ -8,6 +8,8 @@ import Synchronization
 public final class Credentials: Sendable {
   package let password: SecretBytes?
   package let key: SecretBytes?
+  /// Where they come from, for messages; nil if that is not known.
+  package let source: String?
   private let derived = Mutex<[Derivation: SecretBytes]>([:])
 
   private struct Derivation: Hashable {
@@ -15,9 +17,10 @@ public final class Credentials: Sendable {
     var iterations: UInt32
   }
 
-  package init(password: SecretBytes? = nil, key: SecretBytes? = nil) {
+  package init(password: SecretBytes? = nil, key: SecretBytes? = nil, source: String? = nil) {
     self.password = password
     self.key = key
+    self.source = source
   }
 
   /// - Parameters:
@@ -48,6 +51,9 @@ public final class Credentials: Sendable {
   public convenience init(passwordFile: String) throws {
     self.init(password: try Credentials.readPassword(passwordFile, SystemFileOperations()))
   }
+
+  /// ` (tried: …)`, behind the statement that they do not open something.
+  var tried: String { source.map { " (tried: \($0))" } ?? "" }
 
   package var isEmpty: Bool { password == nil && key == nil }
 

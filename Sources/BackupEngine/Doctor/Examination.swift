@@ -81,6 +81,12 @@ package struct Examination {
       return
     }
     facts.newestPoint = points.map(\.metadata.created).max()
+    let failed = points.filter { $0.metadata.status == .failed }
+    facts.failedPoints = failed.first.map { newest in
+      let reasons = newest.problems + newest.metadata.verificationErrors
+      return ExaminationFacts.FailedPoints(
+        count: failed.count, newest: newest.id, reason: reasons.first ?? "it failed its verification")
+    }
     guard let newest = points.first(where: { $0.metadata.encrypted && !$0.archiveMissing }) else { return }
     do {
       try service.requireKey(to: newest)

@@ -46,7 +46,8 @@ struct TipFinder {
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
       // A mistyped password would go unnoticed until somebody needs the backup.
       throw HoldfastError(
-        .wrongKey, "the password or key does not open the newest point of \(repository.folder), \(candidate.id)",
+        .wrongKey,
+        "the password or key does not open the newest point of \(repository.folder), \(candidate.id)\(repository.credentials.tried)",
         hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
     }
     return nil

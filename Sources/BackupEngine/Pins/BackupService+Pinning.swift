@@ -36,8 +36,9 @@ extension BackupService {
     try Self.change(repository().point(reference), pinned)
   }
 
+  /// - Parameter end: when rules may take the point again, as if it were not pinned; nil for a pin that stays.
   @discardableResult
-  package func setPin(_ pinned: Bool, of reference: String) throws -> PinChange {
+  package func setPin(_ pinned: Bool, of reference: String, until end: Timestamp? = nil) throws -> PinChange {
     let repository = try repository()
     let id = try repository.point(reference).id
     return try repository.exclusively(patience: environment.repositoryPatience) {
@@ -45,9 +46,11 @@ extension BackupService {
       let current = try repository.point(id.text)
       let change = try Self.change(current, pinned)
       // A guard point is pinned from the beginning, but a plain archive does not say so.
-      if change.wasSo, try !pinned || repository.pins.read()[id] == true { return change }
+      if change.wasSo, try !pinned || repository.pins.read()[id] == true && repository.pins.ends()[id] == end {
+        return change
+      }
       // The ledger first: it wins.
-      try repository.pins.record(id, pinned, repository.everything())
+      try repository.pins.record(id, pinned, repository.everything(), until: end)
       // What is known of a damaged or doubtful point is not put on record for the sake of a pin.
       if !current.isDamaged, current.brokenLink == nil, current.isAuthenticated { try repository.write(change.point) }
       return change

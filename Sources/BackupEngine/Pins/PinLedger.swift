@@ -30,16 +30,38 @@ struct PinLedger {
     return unpinned.merging(ids("pinned").map { ($0, true) }) { $1 }
   }
 
+  /// When pins end by themselves, of those that do.
+  func ends() throws -> [PointID: Timestamp] {
+    guard let bytes = try files.contents(path, limit: Self.limit), case .object(let keys) = JSONValue(parsing: bytes),
+      case .object(let ends)? = keys["until"]
+    else { return [:] }
+    let known = ends.keys.compactMap { key -> (PointID, Timestamp)? in
+      guard let id = PointID(key), case .string(let text)? = ends[key], let time = Timestamp(iso8601: text) else {
+        return nil
+      }
+      return (id, time)
+    }
+    return Dictionary(known, uniquingKeysWith: { first, _ in first })
+  }
+
   /// Writes that a point is pinned or not, flushed. Needs the exclusive lock.
   ///
-  /// - Parameter points: every point of the repository. Of those that are gone nothing is kept.
-  func record(_ id: PointID, _ pinned: Bool, _ points: [StoredPoint]) throws {
+  /// - Parameters:
+  ///   - points: every point of the repository. Of those that are gone nothing is kept.
+  ///   - end: when rules may take the point again; nil for a pin that stays.
+  func record(_ id: PointID, _ pinned: Bool, _ points: [StoredPoint], until end: Timestamp? = nil) throws {
     var told = try read()
+    var ends = try ends().filter { known, _ in points.contains { $0.id == known } && told[known] == true }
+    ends[id] = pinned ? end : nil
     told[id] = pinned
     // Where the ledger was lost, the metadata knows.
     let pins = points.map { ($0.id, told[$0.id] ?? ($0.metadata.pinned ? true : nil)) }
     func list(_ pinned: Bool) -> JSONValue { .array(pins.filter { $0.1 == pinned }.map { .string($0.0.text) }) }
-    try files.replace(path, with: JSONValue.object(["pinned": list(true), "unpinned": list(false)]).encoded())
+    var keys: JSONObject = ["pinned": list(true), "unpinned": list(false)]
+    if !ends.isEmpty {
+      keys["until"] = .object(JSONObject(ends.map { (key: Array($0.key.text.utf8), value: .string($0.value.iso8601)) }))
+    }
+    try files.replace(path, with: JSONValue.object(keys).encoded())
   }
 }
 

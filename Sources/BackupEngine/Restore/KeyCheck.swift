@@ -33,7 +33,7 @@ extension BackupService {
     }
     guard start != expected else { return }
     throw HoldfastError(
-      .wrongKey, "the password does not open it, or it is damaged",
+      .wrongKey, "the password does not open it, or it is damaged\(credentials.tried)",
       hint: "use the password that was set when this point was stored")
   }
 }

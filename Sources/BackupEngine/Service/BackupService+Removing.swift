@@ -127,13 +127,14 @@ extension BackupService {
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
     let pins = try repository.pins.read()
+    let ends = try repository.pins.ends()
     return zip(points, suspects).map { point, suspect in
       let metadata = point.metadata
       var fact = RetentionPoint(
         id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
         type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
         verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect,
-        pinned: pins[point.id] ?? metadata.pinned,
+        pinned: (pins[point.id] ?? metadata.pinned) && ends[point.id].map { now < $0 } ?? true,
         tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
       fact.proven = proven.contains(point.id)
       return fact

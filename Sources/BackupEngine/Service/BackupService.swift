@@ -70,6 +70,8 @@ public final class BackupService: Sendable {
         .databaseMissing, "there is no database \(database)",
         hint: "check the path: a database is never created by a backup")
     }
+    // Asked before a folder is made: what cannot be stored leaves nothing behind.
+    try request.requireKey(credentials)
     let repository = try repository(create: true)
     let (metadata, _, audit) = try BackupCreator(
       repository: repository, database: database, environment: environment, progress: progress

@@ -12,7 +12,7 @@ public struct RepositoryStatistics: Sendable {
   public package(set) var failed = 0
   /// Points that something is odd about and nobody accepted.
   public package(set) var anomalous = 0
-  /// Archive size over database size, averaged over the points that know both; nil without any.
+  /// Archive size over database size, averaged over the fulls that know both; nil without any.
   public package(set) var averageCompression: Double?
   /// When the oldest point was made; nil without any.
   public package(set) var oldest: Timestamp?
@@ -29,7 +29,8 @@ public struct RepositoryStatistics: Sendable {
     failed = points.count { $0.metadata.status == .failed }
     anomalous = points.count { $0.isAuthenticated && !$0.metadata.openAnomalies.isEmpty }
     let ratios = points.compactMap { point -> Double? in
-      guard let size = point.metadata.originalSize, size > 0 else { return nil }
+      // An incremental is small because little changed.
+      guard !point.isIncremental, let size = point.metadata.originalSize, size > 0 else { return nil }
       return Double(point.metadata.compressedSize) / Double(size)
     }
     averageCompression = ratios.isEmpty ? nil : ratios.reduce(0, +) / Double(ratios.count)

@@ -3,8 +3,9 @@ package enum Diagnosis {
   package static func findings(_ facts: ExaminationFacts) -> [Finding] {
     [
       database(facts), sideFiles(facts), otherNames(facts), journalMode(facts), repository(facts), lockedFiles(facts),
-      privacy(facts), disk(facts), space(facts), flushing(facts), fileSystems(facts), stamps(facts), key(facts),
-      watching(facts), openFiles(facts), sqlite(facts), clock(facts), container(facts), agent(facts), drills(facts),
+      privacy(facts), disk(facts), space(facts), flushing(facts), fileSystems(facts), stamps(facts), backups(facts),
+      key(facts), watching(facts), openFiles(facts), sqlite(facts), clock(facts), container(facts), agent(facts),
+      drills(facts),
     ].compactMap { $0 }
   }
 
@@ -14,14 +15,15 @@ package enum Diagnosis {
       Finding("database", .problem, detail, advice: advice)
     }
     guard file.exists else {
-      return problem("there is no database \(file.path)", "check the path; holdfast restore brings back a lost file")
+      return problem(
+        "there is no database \(file.path)", "check the path; holdfast restore latest brings back a lost file")
     }
     guard file.isReadable else {
       return problem("\(file.path) cannot be read by user \(facts.user)", "run as its owner, user \(file.owner)")
     }
     if let failure = facts.openingFailed {
       return problem(
-        failure, facts.openingAdvice ?? "if it is damaged, holdfast restore brings back the newest backup")
+        failure, facts.openingAdvice ?? "if it is damaged, holdfast restore latest brings back the newest backup")
     }
     guard file.isWritable, folder.isWritable else {
       return Finding(
@@ -75,6 +77,16 @@ package enum Diagnosis {
         advice: "run as its owner, user \(folder.owner), or name another folder with --backup-dir")
     }
     return Finding("backup folder", .ok, "\(folder.path) is writable")
+  }
+
+  private static func backups(_ facts: ExaminationFacts) -> Finding? {
+    guard let failed = facts.failedPoints else { return nil }
+    let others = failed.count == 1 ? "" : ", and \(failed.count - 1) more"
+    return Finding(
+      "backups", .problem, "\(failed.newest) cannot be restored\(others): \(failed.reason)",
+      advice:
+        "holdfast verify --all looks at each; a file that cannot be read may need its owner: user \(facts.repository.owner)"
+    )
   }
 
   private static func privacy(_ facts: ExaminationFacts) -> Finding? {

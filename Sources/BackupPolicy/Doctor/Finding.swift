@@ -111,6 +111,18 @@ package struct ExaminationFacts: Sendable {
   package var encrypts = true
   /// The newest point's time.
   package var newestPoint: Timestamp?
+  /// How many backups cannot be restored as far as a listing can tell, and the newest of them with the reason.
+  package var failedPoints: FailedPoints?
+
+  package struct FailedPoints: Hashable, Sendable {
+    package var count: Int
+    package var newest: PointID
+    package var reason: String
+
+    package init(count: Int, newest: PointID, reason: String) {
+      (self.count, self.newest, self.reason) = (count, newest, reason)
+    }
+  }
   /// What the history of drills says; nil where there is nothing to drill.
   package var drills: DrillStanding?
   /// Seconds after which a drill counts no more; nil: never.

@@ -10,6 +10,14 @@ extension ZoneRules {
     "\(date(time)) \(clock(time, seconds: local(time).second != 0)) \(offsetText(at: time))"
   }
 
+  /// `2026-03-29 03:00:00 +02:00`, or with `UTC`: a time that stands by itself, and says by whose clocks.
+  package func stamp(_ time: Timestamp) -> String {
+    "\(wallClock(time)) \(isUTC ? "UTC" : offsetText(at: time))"
+  }
+
+  /// By its name: a zone may have UTC's offset for half a year.
+  package var isUTC: Bool { ["UTC", "Etc/UTC", "UTC0", "Universal", "Etc/Universal", "Zulu"].contains(name) }
+
   func date(_ time: Timestamp) -> String {
     let wall = wall(time).writable.civil
     return "\(wall.year.padded(4))-\(wall.month.padded(2))-\(wall.day.padded(2))"

@@ -35,10 +35,14 @@ struct Cleanup: ParsableCommand {
   @Flag(help: "This machine's clock is right, whatever it looked like; remember that.")
   var trustClock = false
 
+  @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    let selection = try options.selection(retention.flags)
+    try EveryDatabase(options: options, all: every.all).run(retention.flags) { try clean($0) }
+  }
+
+  private func clean(_ selection: Selection) throws {
     if let simulate { return try show(simulation(simulate, selection), selection.zone) }
     let policy = try policy(selection.settings)
     let service = try selection.service(.optional)

@@ -20,10 +20,14 @@ struct Compact: ParsableCommand {
   @Flag(help: "This machine's clock is right, whatever it looked like; remember that.")
   var trustClock = false
 
+  @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    let selection = try options.selection()
+    try EveryDatabase(options: options, all: every.all).run { try compact($0) }
+  }
+
+  private func compact(_ selection: Selection) throws {
     let service = try selection.service(.optional)
     let policy = ThinningPolicy()
     let reliance: ClockReliance = trustClock ? .trusting : .refusing

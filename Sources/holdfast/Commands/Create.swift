@@ -15,6 +15,7 @@ struct Create: ParsableCommand {
   @Argument(help: "The database, in place of --database.")
   var path: String?
 
+  @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
   @OptionGroup var creation: CreationOptions
 
@@ -35,7 +36,13 @@ struct Create: ParsableCommand {
   func run() throws {
     if let path { try CallerOptions.name(database: path, besides: options.database) }
     let flags = creation.flags.merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }, .database: path]))
-    let selection = try options.selection(flags)
+    guard path == nil || !every.all else {
+      throw HoldfastError(.usage, "--all and a database exclude each other", hint: "leave one of them out")
+    }
+    try EveryDatabase(options: options, all: every.all).run(flags, create)
+  }
+
+  private func create(_ selection: Selection) throws {
     var request = try CreateRequest(selection.settings)
     request.description = description
     request.tags = tags.flatMap { $0.split(separator: ",").map { String($0).trimmed } }.filter { !$0.isEmpty }
@@ -48,8 +55,7 @@ struct Create: ParsableCommand {
       if verify { try prove(stored.id, service, progress) }
       return (verify || pin ? try service.point(stored.id.text).metadata : stored, news)
     }
-    try options.console.show(
-      point.json, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point, zone: selection.zone))
+    try show(point, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point, zone: selection.zone))
     guard verify, !point.verified else { return }
     throw HoldfastError(
       .verificationFailed, "\(point.id) does not verify: \(point.verificationErrors.joined(separator: "; "))",
@@ -58,6 +64,15 @@ struct Create: ParsableCommand {
 }
 
 extension Create {
+  /// A failure to print must not look like a failure to back up.
+  private func show(_ point: PointMetadata, _ lines: [String]) throws {
+    do {
+      try options.console.show(point.json, lines)
+    } catch let error as HoldfastError {
+      throw HoldfastError(error.code, "\(point.id) is stored, but \(error.message)", hint: error.hint, cause: error)
+    }
+  }
+
   private func prove(_ id: PointID, _ service: BackupService, _ progress: Progress) throws {
     do {
       _ = try service.verify(id.text, progress: progress)

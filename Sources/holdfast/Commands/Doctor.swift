@@ -14,11 +14,15 @@ struct Doctor: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Back up, verify, restore and compare in a scratch folder (default: yes).")
   var probe = true
 
+  @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup var creation: CreationOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    let selection = try options.selection(creation.flags)
+    try EveryDatabase(options: options, all: every.all).run(creation.flags) { try examine($0) }
+  }
+
+  private func examine(_ selection: Selection) throws {
     let request = try CreateRequest(selection.settings)
     let service = try selection.service(.optional)
     let drillAge = (try? selection.settings.drillSettings())?.age(at: service.environment.now())

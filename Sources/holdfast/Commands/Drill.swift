@@ -26,12 +26,17 @@ struct Drill: ParsableCommand {
   @Flag(help: "Run SQLite's quick check in place of the full one.")
   var quick = false
 
+  @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    guard !every.all else { return try EveryDatabase(options: options, all: true).run { try drill($0) } }
     let configuration = try options.configuration(Layer())
     try configuration.requireKnownAssertions()
-    let selection = try Selection(configuration, options.output)
+    try drill(Selection(configuration, options.output))
+  }
+
+  private func drill(_ selection: Selection) throws {
     let service = try selection.service(.needed)
     let chosen = try choose(selection, service)
     let request = DrillRequest(assertions: selection.settings.assertions(of: selection.name), isQuick: quick)

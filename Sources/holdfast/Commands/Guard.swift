@@ -28,6 +28,12 @@ struct Guard: ParsableCommand {
   @Flag(help: "When the command fails, bring the database back to what it was before.")
   var rollback = false
 
+  @Option(help: ArgumentHelp("Pin the backup for this long, such as 7d; then the rules decide.", valueName: "span"))
+  var keepFor: String?
+
+  @Flag(inversion: .prefixedNo, help: "Pin the backup until holdfast unpin; else it stays as long as a safety backup.")
+  var pin = true
+
   @Option(help: "What the backup is of, in words (default: before and the command's name).")
   var description: String?
 
@@ -48,6 +54,7 @@ struct Guard: ParsableCommand {
     guard misplaced == nil, !command.isEmpty, !command[0].isEmpty else {
       throw Self.noCommand(CommandLine.arguments.dropFirst())
     }
+    let keeping = try keeping()
     let configuration = try options.configuration(creation.flags)
     let selection = try Selection(configuration, options.output)
     let request = try request(selection)
@@ -62,10 +69,10 @@ struct Guard: ParsableCommand {
     let relay = try SignalRelay()
     GuardedCommand.ignoreBrokenPipes()
     let point = try options.output.working(listen: relay.stops) { progress, _ in
-      try service.createGuard(request, progress: progress)
+      try service.createGuard(request, keeping: keeping, progress: progress)
     }
     let guarding = Guarding(
-      service: service, relay: relay, command: command, point: point, rollsBack: rollback,
+      service: service, relay: relay, command: command, point: point, keeping: keeping, rollsBack: rollback,
       restore: RestoreCommandLine(point.id.text, selection, configuration), zone: selection.zone,
       output: GuardOutput(options: options.output, report: report))
     do {
@@ -73,6 +80,18 @@ struct Guard: ParsableCommand {
     } catch let unusable as GuardedCommand.Unusable {
       throw end(unusable)
     }
+  }
+
+  private func keeping() throws -> GuardKeeping {
+    guard let keepFor else { return pin ? .pinned : .asSafetyBackup }
+    guard pin else {
+      throw HoldfastError(.usage, "--keep-for and --no-pin exclude each other", hint: "leave one of them out")
+    }
+    guard let span = TimeSpan(argument: keepFor), span.milliseconds >= 1000 else {
+      throw HoldfastError(
+        .usage, "--keep-for '\(keepFor.shortened)' is not a time with a unit", hint: "use 12h, 7d or 30d")
+    }
+    return .seconds(span.milliseconds / 1000)
   }
 
   /// - Parameter arguments: of the command line, `guard` first. What follows it at once may be the command.

@@ -28,15 +28,15 @@ struct Init: ParsableCommand {
     let files = SystemFileOperations()
     let key = try makeKey(configuration, files)
     let settings = try makeSettings(configuration, files)
-    let folders = try selections(configuration).map {
-      try $0.service(.optional).repository(create: true, beginsAnew: newRepository).folder
-    }
+    let services = try selections(configuration).map { try $0.service(.optional) }
+    let folders = try services.map { try $0.repository(create: true, beginsAnew: newRepository).folder }
+    let locked = key.isNew ? services.reduce(0) { $0 + Self.encrypted($1) } : 0
     try options.console.show(
       .object([
         "backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) }),
         "key_file": .string(key.path), "key_created": .bool(key.isNew),
         "config_file": .string(settings.path), "config_created": .bool(settings.isNew),
-      ]), options.output.quiet ? [] : lines(folders, key, settings))
+      ]), options.output.quiet ? [] : lines(folders, key, settings) + Self.warning(locked) + Self.next)
   }
 
   /// Every configured database, or none.
@@ -58,6 +58,27 @@ struct Init: ParsableCommand {
       "", "Keep a copy of the key file somewhere else, not beside the backups: without it no backup can be read.",
     ]
   }
+
+  /// How many backups are there that a key of just now cannot open.
+  private static func encrypted(_ service: BackupService) -> Int {
+    ((try? service.list()) ?? []).count { $0.name.encrypted }
+  }
+
+  private static func warning(_ locked: Int) -> [String] {
+    guard locked > 0 else { return [] }
+    return [
+      "",
+      "! The key is new, and \(locked.grouped) encrypted backup\(locked == 1 ? " is" : "s are") there already: the new key does not open "
+        + "\(locked == 1 ? "it" : "them").",
+      "  Put the old key in its place, or use another --backup-dir for new backups.",
+    ]
+  }
+
+  private static let next = [
+    "", "Next:",
+    "  " + CallerOptions.applied(to: "holdfast doctor"), "    looks for what keeps backups from working",
+    "  " + CallerOptions.applied(to: "holdfast agent"), "    backs up after each change, in the foreground",
+  ]
 
   private func makeKey(_ configuration: Configuration, _ files: any FileOperations) throws -> Made {
     let databases = try configuration.databases()

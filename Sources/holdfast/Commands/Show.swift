@@ -40,7 +40,7 @@ struct Show: ParsableCommand {
           "sql": .string($0.sql.description),
         ])
       })
-    try options.console.show(document, objects.flatMap { "\($0.sql);".lines })
+    try options.console.show(document, objects.flatMap { "\($0.sql);".lines }, isVerbatim: true)
   }
 
   /// What anomalies hold, by the rules that are configured. Finding out reads every archive's head, so only where there is one.

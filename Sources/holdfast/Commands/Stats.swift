@@ -6,10 +6,14 @@ import BackupPolicy
 struct Stats: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Count the backups and what they take.")
 
+  @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    let selection = try options.selection()
+    try EveryDatabase(options: options, all: every.all).run { try count($0) }
+  }
+
+  private func count(_ selection: Selection) throws {
     let service = try selection.service(.optional)
     let statistics = try service.statistics()
     let policy = try RetentionOptions.configured(selection.settings)
@@ -35,9 +39,9 @@ struct Stats: ParsableCommand {
     fields.add("Verified", statistics.verified.grouped)
     fields.add("Failed", statistics.failed.grouped)
     if statistics.anomalous > 0 { fields.add("Anomalous", "\(statistics.anomalous.grouped), not accepted yet") }
-    fields.add("Average compression", statistics.averageCompression?.percentage)
-    fields.add("Oldest", statistics.oldest.map(zone.wallClock))
-    fields.add("Newest", statistics.newest.map(zone.wallClock))
+    fields.add("Compression", statistics.averageCompression.map { "to \($0.percentage) of the database, on average" })
+    fields.add("Oldest", statistics.oldest.map(zone.stamp))
+    fields.add("Newest", statistics.newest.map(zone.stamp))
     for hold in holds {
       fields.add("Hold", "\(hold.anomaly) holds \(hold.held.count.grouped), \(hold.until(zone))")
     }

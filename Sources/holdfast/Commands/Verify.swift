@@ -10,8 +10,11 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var reference: PointOptions
 
-  @Flag(help: "Verify all backups, newest first.")
+  @Flag(help: "Verify all backups, newest first; without --database, those of every configured database.")
   var all = false
+
+  @Flag(help: "Verify the backup of every configured database, one after the other.")
+  var allDatabases = false
 
   @Flag(help: "Look at file, size and checksum only; needs no key.")
   var quick = false
@@ -27,19 +30,28 @@ struct Verify: ParsableCommand {
         .usage, "verify needs either the ID of a backup, --at TIME or --all",
         hint: "holdfast verify latest takes the newest; holdfast list shows the IDs")
     }
-    let selection = try options.selection()
+    try EveryDatabase(options: options, all: isForAllDatabases()).run { try verify($0) }
+  }
+
+  private func isForAllDatabases() throws -> Bool {
+    guard !allDatabases else { return true }
+    return try all && options.database == nil && options.files.configuration(options.flags).databases().count > 1
+  }
+
+  private func verify(_ selection: Selection) throws {
     let service = try selection.service(quick ? .optional : .needed)
     let chosen = all ? nil : try reference.choose(selection, service, "verify")
     let points = try chosen.map { [$0.point] } ?? service.list()
     try options.console.show(chosen?.lines ?? [])
     var listings = try options.output.working { progress, clear in
-      try points.enumerated().map { number, point in
+      try points.map { point in
         let listing = VerificationListing(id: point.id, result: try verify(point.id, service, progress))
         clear()
-        try options.console.show((number > 0 ? [""] : []) + listing.lines)
+        try options.console.show(all ? listing.shortLines : listing.lines)
         return listing
       }
     }
+    if all { try options.console.show(VerificationListing.total(listings)) }
     try nameWhole(&listings, service)
     if options.console.json {
       try options.console.show(

@@ -35,7 +35,11 @@ struct PointReference {
     _ selection: Selection, _ service: BackupService, _ command: String
   ) throws -> ChosenPoint {
     switch (id, at) {
-    case (let id?, nil): return ChosenPoint(point: try service.point(id), choice: nil, zone: selection.zone)
+    case (let id?, nil):
+      if let moment = try self.moment(id, selection, service) {
+        return try choose(moment, service, selection.settings.zone())
+      }
+      return ChosenPoint(point: try service.point(id), choice: nil, zone: selection.zone)
     case (nil, let at?): return try choose(at, selection, service)
     default:
       throw HoldfastError(
@@ -48,10 +52,21 @@ struct PointReference {
     let zone = try selection.settings.zone()
     switch try PointInTime(text, name: "--at", zone: zone, now: service.environment.now()) {
     case .latest: return ChosenPoint(point: try service.point("latest"), choice: nil, zone: zone)
-    case .moment(let moment):
-      let (point, choice) = try service.point(notAfter: moment, zone: zone)
-      return ChosenPoint(point: point, choice: choice, zone: zone)
+    case .moment(let moment): return try choose(moment, service, zone)
     }
+  }
+
+  private func choose(_ moment: Timestamp, _ service: BackupService, _ zone: ZoneRules) throws -> ChosenPoint {
+    let (point, choice) = try service.point(notAfter: moment, zone: zone)
+    return ChosenPoint(point: point, choice: choice, zone: zone)
+  }
+
+  /// What stands in an ID's place and is a time, as in `holdfast diff 14:03 14:10`: no ID begins like one. Nil for anything else.
+  private func moment(_ text: String, _ selection: Selection, _ service: BackupService) throws -> Timestamp? {
+    guard !text.hasPrefix("b"), let zone = try? selection.settings.zone(),
+      case .moment(let moment)? = try? PointInTime(text, name: "--at", zone: zone, now: service.environment.now())
+    else { return nil }
+    return moment
   }
 }
 

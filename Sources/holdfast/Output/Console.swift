@@ -2,6 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 import Names
+import Synchronization
 
 /// Results on standard output, everything else on standard error.
 ///
@@ -17,19 +18,44 @@ struct Console: Sendable {
   /// - Parameters:
   ///   - document: with `--json`.
   ///   - lines: without it.
-  /// - Throws: where standard output cannot be written: a result that nobody got is a failure.
-  func show(_ document: @autoclosure () -> JSONValue, _ lines: @autoclosure () -> [String]) throws {
+  ///   - isVerbatim: the lines are no text of ours, such as SQL, and stay as they are on a terminal too.
+  /// - Throws: if standard output cannot be written: a result that nobody got is a failure.
+  func show(
+    _ document: @autoclosure () -> JSONValue, _ lines: @autoclosure () -> [String], isVerbatim: Bool = false
+  ) throws {
     if json {
-      try Self.write(document().encoded(), to: STDOUT_FILENO)
+      let document = document()
+      guard !Self.collect(document) else { return }
+      try Self.write(document.encoded(), to: STDOUT_FILENO)
     } else {
-      try show(lines())
+      try show(lines(), isVerbatim: isVerbatim)
     }
   }
 
   /// Lines of a result for people, for those who print it part by part; nothing with `--json`.
-  func show(_ lines: [String]) throws {
+  func show(_ lines: [String], isVerbatim: Bool = false) throws {
     guard !json, !lines.isEmpty else { return }
-    try Self.write(Array(lines.map { "\($0.printableLine)\n" }.joined().utf8), to: STDOUT_FILENO)
+    // Escaped first: colours are ours.
+    let safe = lines.map(\.printableLine)
+    let text = (isVerbatim ? safe : TerminalStyle.output.rendered(safe)).joined(separator: "\n") + "\n"
+    try Self.write(Array(text.utf8), to: STDOUT_FILENO)
+  }
+
+  private static let collected = Mutex<[JSONValue]?>(nil)
+
+  /// Runs `body` and returns the document that it would have printed; nil without `--json`.
+  static func collecting(_ body: () throws -> Void) rethrows -> JSONValue? {
+    collected.withLock { $0 = [] }
+    defer { collected.withLock { $0 = nil } }
+    try body()
+    return collected.withLock { $0?.last }
+  }
+
+  private static func collect(_ document: JSONValue) -> Bool {
+    collected.withLock {
+      $0?.append(document)
+      return $0 != nil
+    }
   }
 
   /// A question, without a line's end.
@@ -44,7 +70,8 @@ struct Console: Sendable {
 
   /// Lines on standard error; failing to write them is ignored, for there is nowhere left to say so.
   static func tell(_ lines: [String]) {
-    try? write(Array(lines.map { "\($0.printableLine)\n" }.joined().utf8), to: STDERR_FILENO)
+    let text = TerminalStyle.errors.rendered(lines.map(\.printableLine)).map { "\($0)\n" }.joined()
+    try? write(Array(text.utf8), to: STDERR_FILENO)
   }
 
   static func write(_ bytes: [UInt8], to descriptor: Int32) throws {

@@ -14,6 +14,9 @@ struct HelpText {
     // Only what the parser made up of all options; a usage that was written by hand stays.
     if usage.contains("[--") && !usage.contains("[<options>]") {
       lines.replaceSubrange(start..<end, with: [Self.shortened(usage)])
+    } else if usage.hasSuffix(" <options>") {
+      // So it shortens many options, none of which needs to be given.
+      lines.replaceSubrange(start..<end, with: ["\(usage.dropLast("<options>".count))[<options>]"])
     }
     let isRoot = usage == "USAGE: holdfast <command> [<options>]"
     if isRoot {

@@ -64,7 +64,7 @@ struct PointDetails {
 
   private func addContent(_ fields: inout FieldList) {
     fields.add("File", metadata.filename)
-    fields.add("Created", zone.wallClock(metadata.created))
+    fields.add("Created", zone.stamp(metadata.created))
     fields.add("Type", "\(metadata.backupType), \(metadata.kind)")
     fields.add("Size", metadata.sizeInWords)
     fields.add("Pages", metadata.pageCount.map { "\($0.grouped) of \((metadata.pageSize ?? 0).grouped) bytes" })
@@ -83,11 +83,11 @@ struct PointDetails {
 
   private func addProof(_ fields: inout FieldList) {
     fields.add("Status", metadata.statusInWords)
-    fields.add("Verified", metadata.verificationDate.map(zone.wallClock))
+    fields.add("Verified", metadata.verificationDate.map(zone.stamp))
     fields.add("Proven", point.provenAt.map { "by the drill of \(zone.wallClock($0))" })
     for error in metadata.verificationErrors { fields.add("Failed", error) }
     for anomaly in metadata.allAnomalies { fields.add("Anomaly", "it \(anomaly)") }
-    fields.add("Accepted", metadata.acceptedAt.map(zone.wallClock))
+    fields.add("Accepted", metadata.acceptedAt.map(zone.stamp))
     for hold in holds { addHold(hold, &fields) }
     if metadata.pinned { fields.add("Pinned", "until holdfast unpin \(metadata.id)") }
     fields.add("Checksum", metadata.checksum.map { "sha256 \($0)" })

@@ -14,7 +14,7 @@ struct PointListing {
   /// `Available backups: N`, then the points, numbered from 1.
   var lines: [String] {
     let rest = points.count < total ? " (the newest \(points.count.grouped) shown)" : ""
-    return ["Available backups: \(total.grouped)\(rest)"] + Self.proofLines(proof, zone)
+    return ["Available backups: \(total.grouped)\(rest)"] + Self.notes(proof, zone)
       + points.enumerated().flatMap {
         ["", "[\($0 + 1)] \($1.id)"]
           + Self.fields($1.metadata, problems: $1.problems, provenAt: $1.provenAt, zone: zone)
@@ -22,7 +22,12 @@ struct PointListing {
   }
 
   /// What leads a listing where there is a proven point.
-  static func proofLines(_ proof: DrillFigures.Proof?, _ zone: ZoneRules) -> [String] {
+  static func notes(_ proof: DrillFigures.Proof?, _ zone: ZoneRules) -> [String] {
+    // Whoever compares an ID with a time needs to know it.
+    (zone.isUTC ? [] : ["Times are those of \(zone.name), IDs are in UTC"]) + proofLine(proof, zone)
+  }
+
+  private static func proofLine(_ proof: DrillFigures.Proof?, _ zone: ZoneRules) -> [String] {
     proof.map { ["Newest proven: \($0.id), drilled \(zone.wallClock($0.proved))"] } ?? []
   }
 
@@ -35,7 +40,7 @@ struct PointListing {
   ) -> [String] {
     var fields = FieldList()
     fields.add("File", metadata.filename)
-    fields.add("Created", zone.wallClock(metadata.created))
+    fields.add("Created", zone.stamp(metadata.created))
     fields.add("Size", metadata.sizeInWords)
     fields.add("Records", metadata.totalRecords?.grouped)
     fields.add("Status", metadata.statusInWords)

@@ -30,6 +30,8 @@ struct RestoreCommandLine {
   private static func absolute(_ path: String) -> String {
     guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
     defer { free(folder) }
+    var path = path[...]
+    while path.hasPrefix("./") { path = path.dropFirst(2).drop { $0 == "/" } }
     return "\(String(cString: folder))/\(path)"
   }
 

@@ -26,6 +26,21 @@ struct RestoreReport {
       + warningLines(chosen.warnings + plan.warnings)
   }
 
+  /// A file where nothing is takes nothing away, so it needs no yes.
+  var losesNothing: Bool {
+    if case .newFile = plan.request.target { return true }
+    return false
+  }
+
+  /// What a yes means, in front of the question.
+  var consequence: String {
+    guard plan.install != .newFile else { return "" }
+    let target = plan.facts.target.path.lastComponent.printable
+    let isKept = plan.steps.contains { [.safetyBackup, .damagedSafetyCopy].contains($0.kind) }
+    return
+      "The content of \(target) is replaced\(isKept ? ", and kept as a safety backup" : " and lost: no safety backup is made"). "
+  }
+
   private var manner: String {
     switch plan.install {
     case .live: "live"

@@ -44,9 +44,24 @@ struct SettingListing {
       return Row(name: key.name, value: nil, origin: given.origin, note: "a \(scheme) URL, which is another program's")
     }
     let words = key.definition.standardWords.replacing("`", with: "")
+    guard given == nil else { return Row(name: key.name, value: given?.raw.text, origin: given?.origin ?? .standard) }
     return Row(
-      name: key.name, value: given?.raw.text ?? key.definition.standardText, origin: given?.origin ?? .standard,
-      note: words.isEmpty || given != nil ? nil : words)
+      name: key.name, value: key.definition.standardText ?? valueInForce(key, settings), origin: .standard,
+      note: words.isEmpty ? nil : words)
+  }
+
+  /// What counts without a value, if it is one.
+  private static func valueInForce(_ key: SettingKey, _ settings: Settings) -> String? {
+    switch key {
+    case .mode: return try? settings.mode().rawValue
+    case .timezone: return try? settings.zone().name
+    case .keyFile:
+      let hasPassword = settings.layers.contains { $0.password != nil || $0[.passwordFile] != nil }
+      guard !hasPassword, let path = settings.folders.keyFile, (try? SystemFileOperations().status(path)) != nil
+      else { return nil }
+      return path
+    default: return nil
+    }
   }
 
   /// Puts in what database and folder come to.
@@ -83,7 +98,7 @@ struct SettingListing {
   private static func lines(_ rows: [Row]) -> [String] {
     rows.map { row in
       let value = (row.value ?? "-").printable
-      let note = row.value == nil ? row.note.map { ": \($0)" } ?? "" : ""
+      let note = row.note.map { ": \($0)" } ?? ""
       return pad(row.name, 21) + pad(value, 29) + row.origin.words.printable + note
     }
   }

@@ -18,7 +18,8 @@ struct StandardErrorLog: LogHandler {
       .map { " \($0)=\(Self.quoted("\($1)".printable))" }
     // Whole seconds: `…05.123Z` loses its fraction.
     let time = SystemClock.now().iso8601.prefix(19)
-    LogOutput.standardError.write("\(time)Z \(event.level): \("\(event.message)".printable)\(pairs.joined())")
+    let message = CallerOptions.applied(to: "\(event.message)".printable)
+    LogOutput.standardError.write("\(time)Z \(event.level): \(message)\(pairs.joined())")
   }
 
   private static func quoted(_ value: String) -> String {

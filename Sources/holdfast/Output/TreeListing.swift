@@ -22,7 +22,7 @@ struct TreeListing {
     let sizes = Dictionary(uniqueKeysWithValues: all.map { ($0.rootID, $0.incrementals.count) })
     let shown = isCut ? PointTree.trees(of: Array(points.prefix(limit))) : all
     let gone = Set(all.filter { $0.root == nil }.map(\.rootID))
-    return ["Available backups: \(points.count.grouped)\(rest)"] + PointListing.proofLines(proof, zone)
+    return ["Available backups: \(points.count.grouped)\(rest)"] + PointListing.notes(proof, zone)
       + shown.enumerated().flatMap { number, tree in
         ["", "[\(number + 1)] \(heading(tree, gone))"] + fields(tree)
           + branches(tree, hidden: (sizes[tree.rootID] ?? 0) - tree.incrementals.count)

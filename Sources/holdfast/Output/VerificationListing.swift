@@ -33,6 +33,32 @@ struct VerificationListing {
     }
   }
 
+  /// One line, and below it only what is wrong or worth knowing.
+  var shortLines: [String] {
+    switch result {
+    case .success(let verification):
+      [verification.verified ? "✓ \(id)  \(conclusion(verification))" : "✗ \(id)  not verified"]
+        + verification.checks.filter { [.failed, .warning].contains($0.outcome) }.map { "  \(Self.line($0))" }
+        + verification.notes.map { "    ! \($0.printable)" }
+    case .failure(let error): ["✗ \(id)  not verified: \(error.message.printable)"]
+    }
+  }
+
+  /// `✓ 33 backups are verified`
+  static func total(_ listings: [VerificationListing]) -> [String] {
+    let failed = listings.count { $0.exitCode != nil }
+    let isQuick = listings.contains { if case .success(let found) = $0.result { found.depth != .full } else { false } }
+    let good = isQuick ? "unchanged since they were stored" : "verified"
+    let nouns = listings.count == 1 ? "backup" : "backups"
+    guard !listings.isEmpty else { return ["There is no backup to verify"] }
+    return [
+      "",
+      failed == 0
+        ? "✓ \(listings.count.grouped) \(nouns) \(good)"
+        : "✗ \(failed.grouped) of \(listings.count.grouped) \(nouns) not verified",
+    ]
+  }
+
   /// A quick look proves that nothing changed, not that it can be restored.
   private func conclusion(_ verification: Verification) -> String {
     verification.depth == .full ? "verified" : "unchanged since it was stored"

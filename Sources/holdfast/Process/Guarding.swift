@@ -8,6 +8,7 @@ struct Guarding {
   let relay: SignalRelay
   let command: GuardedCommand
   let point: PointMetadata
+  let keeping: GuardKeeping
   let rollsBack: Bool
   let restore: RestoreCommandLine
   /// The clocks that times are shown by.
@@ -23,7 +24,7 @@ struct Guarding {
     var result = GuardResult(point: point, program: command.name, restore: restore)
     // A report that cannot be written is told before the command does its work, not after.
     try output.report(result)
-    output.say(["Stored \(point.id), verified; it is pinned until holdfast unpin \(point.id)"])
+    output.say(["Stored \(point.id), verified; \(pinInWords)"])
     let terminal = TerminalModes()
     let process = try relay.starting { try command.start(mask: relay.originalMask) }
     let ending = try CommandEnding.wait(for: process) { relay.stops(Progress()) }
@@ -33,6 +34,15 @@ struct Guarding {
     output.finish(result)
     if case .failed? = result.rollback { return Self.rollbackFailed }
     return ending.status
+  }
+
+  private var pinInWords: String {
+    switch keeping {
+    case .pinned: return "it is pinned until holdfast unpin \(point.id)"
+    case .seconds(let seconds):
+      return "it is pinned until \(zone.stamp(point.created.adding(seconds: seconds)))"
+    case .asSafetyBackup: return "it stays as long as a safety backup"
+    }
   }
 
   private func settle(_ ending: CommandEnding) -> GuardResult.Rollback? {

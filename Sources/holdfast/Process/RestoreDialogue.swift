@@ -29,8 +29,9 @@ struct RestoreDialogue {
 
   private func go(_ report: RestoreReport, _ service: BackupService) throws {
     guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
-    if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
-    try Confirmation(console: options.console, given: yes).require(question)
+    if !options.output.quiet || !yes && !report.losesNothing { try options.console.show(report.planLines + [""]) }
+    try Confirmation(console: options.console, given: yes || report.losesNothing).require(
+      "\(report.consequence)\(question)")
     let outcome = try options.output.working { progress, _ in try service.restore(report.plan, progress: progress) }
     try options.console.show(
       report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))

@@ -46,7 +46,7 @@ extension Configuration {
     let names = databases.map(\.name).joined(separator: ", ").shortened
     throw HoldfastError(
       .usage, "\(databases.count) databases are configured, and this command is about one",
-      hint: "add --database with one of the names: \(names)")
+      hint: "add --database with one of the names: \(names); commands that can be about all of them take --all")
   }
 
   /// The databases, and what is wrong with them.

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Glibc
 
 /// Everything that is configured: flags > environment > `.env` > `holdfast.toml` > defaults.
 struct Configuration: Sendable {
@@ -28,7 +29,9 @@ struct Configuration: Sendable {
     self.environment = environment
     self.envFile = try locations.envFile(envFile)
     self.file = try locations.settingsFile(file)
-    problems = environment.problems + (self.envFile?.problems ?? []) + (self.file?.problems ?? [])
+    problems =
+      try locations.strangers(envFile, file) + environment.problems + (self.envFile?.problems ?? [])
+      + (self.file?.problems ?? [])
   }
 
   /// The settings as they hold for one `[[databases]]` table, or outside of them.
@@ -44,7 +47,7 @@ struct Configuration: Sendable {
     let errors = problems.filter { $0.severity == .error }
     guard var error = errors.first?.error else { return }
     if errors.count > 1 {
-      error.hint = "\(error.hint ?? ""); holdfast config check lists all \(errors.count) mistakes"
+      error.hint = "\(error.hint ?? ""); holdfast config check lists all mistakes"
     }
     throw error
   }
@@ -57,6 +60,34 @@ private struct ConfigurationFiles {
 
   /// Nobody writes that much by hand.
   private static let limit = 1 << 18
+
+  /// Files that nobody named, found in the working directory: whoever can write there must not choose what is backed up, and
+  /// where to.
+  ///
+  /// - Throws: `refused` for a file that every user can write, or that another user put into a folder that is not theirs.
+  func strangers(_ envFile: String?, _ file: String?) throws -> [ConfigurationProblem] {
+    let isNamed = [envFile != nil, file != nil || environment[.configFile] != nil]
+    return try zip([".env", "holdfast.toml"], isNamed).filter { !$1 }.compactMap { name, _ in try judge(name) }
+  }
+
+  private func judge(_ name: String) throws -> ConfigurationProblem? {
+    guard let status = try status(name), status.kind == .regular else { return nil }
+    let option = name == ".env" ? "--env-file" : "--config"
+    if status.permissions & 0o002 != 0 {
+      throw HoldfastError(
+        .refused, "\(name) in this folder can be written by every user, so it is not read",
+        hint: "chmod o-w \(name), or name it if you trust it: \(option) ./\(name)")
+    }
+    guard status.owner != geteuid(), status.owner != 0 else { return nil }
+    guard status.owner == (try self.status("."))?.owner else {
+      throw HoldfastError(
+        .refused, "\(name) belongs to another user than this folder and you (\(status.owner)), so it is not read",
+        hint: "name it if you trust it: \(option) ./\(name)")
+    }
+    return ConfigurationProblem(
+      .warning, "\(name) belongs to user \(status.owner), whose folder this is, and decides what is done",
+      hint: "name it if you trust it: \(option) ./\(name)")
+  }
 
   /// `--env-file`, else `.env` where it exists.
   func envFile(_ flag: String?) throws -> EnvironmentFile? {

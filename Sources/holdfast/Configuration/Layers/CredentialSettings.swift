@@ -11,8 +11,27 @@ struct CredentialSettings {
   func credentials() throws -> Credentials {
     let password = try password()
     var key = try settings.path(.keyFile).map { try Credentials.readKey($0, files) }
-    if password == nil, key == nil { key = try defaultKey() }
-    return Credentials(password: password, key: key)
+    var sources = sourcesInWords(password != nil, key != nil)
+    if password == nil, key == nil {
+      key = try defaultKey()
+      if key != nil, let path = settings.folders.keyFile { sources = ["the key file \(path)"] }
+    }
+    return Credentials(
+      password: password, key: key, source: sources.isEmpty ? nil : sources.joined(separator: " and "))
+  }
+
+  /// What was tried, in words; and which key file was not, because a password counts before the default one.
+  private func sourcesInWords(_ hasPassword: Bool, _ hasKey: Bool) -> [String] {
+    var sources: [String] = []
+    if hasPassword, let layer = settings.layers.first(where: { $0.password != nil || $0[.passwordFile] != nil }) {
+      let origin = layer[.passwordFile]?.origin ?? layer.passwordOrigin ?? .standard
+      sources.append("the password of \(origin.words)")
+    }
+    if hasKey { sources.append("the key file of \(settings.origin(.keyFile).words)") }
+    if hasPassword, !hasKey, let path = settings.folders.keyFile, (try? files.status(path)) != nil {
+      sources[0] += ", which counts before the key file \(path)"
+    }
+    return sources
   }
 
   /// The files that ``credentials()`` reads.
