@@ -8,7 +8,11 @@ extension HoldfastError {
       switch error.kind {
       case .missing: (.databaseMissing, "check the path: a database is never created by a backup")
       case .notAFile, .notADatabase: (.notADatabase, "--database names an SQLite database file")
-      case .corrupt: (.databaseCorrupt, "holdfast restore latest brings back the newest verified point")
+      case .corrupt:
+        (
+          .databaseCorrupt,
+          "keep a copy of the file and its -wal as they are; sqlite3's PRAGMA integrity_check tells more"
+        )
       case .busy: (.busy, "try again when the application is idle")
       case .exclusive:
         (.busy, "the application holds it with locking_mode=EXCLUSIVE; let it close the database or use NORMAL")

@@ -49,6 +49,12 @@ import Testing
     Case(name: "database", level: .problem, says: ["is not a database", "holdfast restore"]) {
       $0.openingFailed = "/srv/app.db is not a database"
     },
+    Case(name: "schema", level: .warning, says: ["near \"ORDER\"", "backups and restores work", "integrity_check"]) {
+      $0.schemaProblem = "malformed database schema (v) - near \"ORDER\": syntax error"
+    },
+    Case(name: "content", level: .problem, says: ["NULL value in t.a", "backup_20261116_143022", "holdfast list"]) {
+      $0.newestFlaw = .init(point: try point(), findings: "NULL value in t.a")
+    },
     Case(name: "database", level: .warning, says: ["may not write the folder /srv", "owner"]) {
       $0.databaseFolder.isWritable = false
     },

@@ -63,11 +63,19 @@ import Testing
     #expect(plan.step(.installReplace)?.reliesOn?.sideFiles == [])
   }
 
-  @Test func aTargetThatFailsItsChecksIsCopiedAndRestoredLive() throws {
-    let plan = try #require(usual.with { $0.target.failsChecks = true }.plan)
-    #expect(plan.install == .live)
-    #expect(plan.kinds.prefix(2) == [.checkSpace, .damagedSafetyCopy])
-    #expect(plan.warnings.contains { $0.contains("fails its own checks") })
+  @Test func aFlawOfTheDatabaseThatWasBackedUpIsAWarning() throws {
+    let sound = PointFacts.Sound(PointID("backup_20231110_143022")!, Timestamp(iso8601: "2023-11-10T14:30:22Z")!)
+    let plan = try #require(
+      usual.with {
+        $0.point.flaw = .init(findings: "NULL value in t.a", newestSound: sound)
+        $0.point.created = Timestamp(iso8601: "2023-11-13T15:30:22Z")
+      }.plan)
+    #expect(plan.kinds == usual.plan?.kinds)
+    #expect(plan.warnings.contains { $0.hasSuffix(": NULL value in t.a") })
+    #expect(plan.warnings.contains("the newest backup without a flaw is backup_20231110_143022, 3 days 1 h older"))
+    let alone = try #require(
+      usual.with { $0.point.flaw = .init(findings: "NULL value in t.a", newestSound: nil) }.plan)
+    #expect(alone.warnings.contains("no other backup is known to be without a flaw"))
   }
 
   @Test func anEmptyFileIsReplaced() throws {

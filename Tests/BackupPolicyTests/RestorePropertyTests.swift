@@ -182,7 +182,7 @@ extension TargetFacts {
     return TargetFacts(
       path: RestoreCase.path, state: state, size: random.pick([0, 4096, 16 << 20, .max, -1]),
       sideFiles: random.pick([[], ["app.db-wal"], ["app.db-wal", "app.db-journal"]]),
-      sideFileBytes: random.pick([0, 4096, 1 << 30]), failsChecks: random.chance(4),
+      sideFileBytes: random.pick([0, 4096, 1 << 30]),
       identity: identified ? RestoreCase.file : nil, openBy: random.pick([[], ["gunicorn (812)"]]))
   }
 }

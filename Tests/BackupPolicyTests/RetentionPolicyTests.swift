@@ -73,6 +73,14 @@ import Testing
     }
   }
 
+  @Test func theNewestWithoutAFlawStaysBesideTheNewestVerified() {
+    var points = RetentionHistory("s!s!s!").points
+    points[1].isFlawed = true
+    points[2].isFlawed = true
+    let decision = RetentionPolicy(keepLast: 1).decide(points, now: RetentionHistory.now)
+    #expect(decision.keep.map(\.id) == [points[0].id, points[2].id])
+  }
+
   @Test func safetyAndGuardCountApart() {
     check("ssSSSS", "-kkkkk", RetentionPolicy(keepLast: 1))
     check("ssGGGG", "-kkkkk", RetentionPolicy(maxBackups: 1))

@@ -92,7 +92,7 @@ import Testing
       """, bed.database)
     let (report, status) = try examine(bed)
     #expect(status == 1)
-    #expect(report["probe: verify"]?.level == "problem", "\(report.findings)")
+    #expect(report["probe: content"]?.level == "problem", "\(report.findings)")
     let names = try bed.python("import os, sys; print(os.listdir(sys.argv[1]))", bed.folder.path)
     #expect(!names.contains("doctor"))
   }

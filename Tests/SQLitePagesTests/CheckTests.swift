@@ -49,6 +49,16 @@ struct CheckTests {
     }
   }
 
+  @Test("A full-text index that disagrees is derived data, and hides nothing else")
+  func derivedData() {
+    // As SQLite 3.44 and later word it; earlier ones do not ask the module.
+    let index = "malformed inverted index for FTS5 table main.notes"
+    #expect(IntegrityCheck.judge([]) == .passed)
+    #expect(IntegrityCheck.judge([index]) == .derivedDataDiffers([index]))
+    let messages = [String](repeating: index, count: 12) + ["NULL value in t.a"]
+    #expect(IntegrityCheck.judge(messages) == .failed(["NULL value in t.a"]))
+  }
+
   @Test("A file that is no database fails, one that is missing throws")
   func noDatabase() throws {
     try folder.write("image.db", [UInt8](repeating: 1, count: 5000))

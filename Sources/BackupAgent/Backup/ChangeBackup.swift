@@ -118,6 +118,7 @@ struct ChangeBackup {
       remember(stored.point, stored.filename, stored.state)
       guard let metadata = stored.metadata else { return .unchanged(stored.point) }
       announceAnomaly(metadata)
+      announceSchemaProblem()
       if settings.verifyAfterCreate { verify(metadata.id, progress) }
       return .stored(metadata)
     }
@@ -159,6 +160,7 @@ struct ChangeBackup {
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.
     remember(point.id, point.filename, state)
     announceAnomaly(point)
+    announceSchemaProblem()
     if settings.verifyAfterCreate || trigger == .scheduled { verify(point.id, progress) }
     return .stored(point)
   }

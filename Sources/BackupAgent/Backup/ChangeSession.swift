@@ -39,6 +39,8 @@ final class ChangeSession: @unchecked Sendable {
   private var tracker: ChangeTracker
   /// What the newest full said, until somebody takes it.
   private var audit: AuditOutcome?
+  /// What SQLite's checks found in the newest verified backup.
+  private var lastFindings: [String] = []
   /// Milliseconds that the last call took to compare all pages, where it did.
   private(set) var comparing: Int64 = 0
 
@@ -132,6 +134,12 @@ final class ChangeSession: @unchecked Sendable {
   func takeAudit() -> AuditOutcome? {
     defer { audit = nil }
     return audit
+  }
+
+  /// Whether SQLite's checks find something else than they did last time.
+  func isNews(_ findings: [String]) -> Bool {
+    defer { lastFindings = findings }
+    return findings != lastFindings
   }
 
   /// See ``ChangeTracker``.

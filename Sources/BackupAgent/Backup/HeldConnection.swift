@@ -18,6 +18,8 @@ final class HeldConnection: @unchecked Sendable {
   private var log: FileIdentity?
   private var isWorthHolding = false
   private let openState = Atomic(false)
+  private var schemaProblem: SchemaProblem?
+  private var toldProblem: SchemaProblem?
 
   init(_ environment: EngineEnvironment) {
     self.environment = environment
@@ -41,6 +43,7 @@ final class HeldConnection: @unchecked Sendable {
       path: path, access: .observer, busyTimeout: environment.busyTimeout, knownLog: log)
     log = opened.logAtOpen
     (connection, self.path, isWorthHolding) = (opened, path, false)
+    schemaProblem = opened.schemaProblem
     openState.store(true, ordering: .relaxed)
     return opened
   }
@@ -55,9 +58,16 @@ final class HeldConnection: @unchecked Sendable {
     }
   }
 
+  /// What SQLite cannot read of the schema, unless it was told before.
+  var schemaNews: SchemaProblem? {
+    defer { toldProblem = schemaProblem }
+    return schemaProblem == toldProblem ? nil : schemaProblem
+  }
+
   /// Takes notice of a snapshot of the connection: without a WAL of the application's there is nothing to be gained.
   func note(_ snapshot: DatabaseSnapshot) {
     let connection = snapshot.connection
+    schemaProblem = connection.schemaProblem
     isWorthHolding = snapshot.position.wal != nil && connection.hadWAL && !connection.isImmutable
   }
 

@@ -2,8 +2,6 @@ import BackupPolicy
 
 extension PointMetadata {
   /// What is odd about the point's content and nobody accepted; it holds what was before it.
-  ///
-  /// A database that fails SQLite's own check is one, too: what was sound before must not go while nobody looks.
   package var openAnomalies: [String] {
     guard acceptedAt == nil else { return [] }
     return allAnomalies
@@ -12,9 +10,9 @@ extension PointMetadata {
   /// ``openAnomalies`` and those that were accepted.
   package var allAnomalies: [String] {
     // Older versions marked other databases by the status alone.
-    let found = anomalies.isEmpty && status == .anomalous ? ["is of another database"] : anomalies
-    let fails = status == .failed && verificationErrors.contains { $0.hasPrefix(Check.Name.integrity) }
-    return found + (fails ? ["fails SQLite's check of its content"] : [])
+    // What SQLite's checks find is none of them: it depends on the version of SQLite, and retention keeps the newest backup
+    // without findings anyway.
+    anomalies.isEmpty && status == .anomalous ? ["is of another database"] : anomalies
   }
 
   /// ``openAnomalies`` in one line; nil without any.

@@ -164,6 +164,7 @@ extension ThinningPoint {
       pagesStored: metadata.pagesStored ?? metadata.pageCount ?? 0, pageCount: metadata.pageCount ?? 0,
       pageSize: metadata.pageSize ?? 0)
     verified = metadata.verified
+    isFlawed = metadata.isFlawed
     isPinned = metadata.pinned
     isAnnotated = !metadata.tags.isEmpty || metadata.description != nil
   }

@@ -61,6 +61,13 @@ package struct EndToEndProbe {
           advice: "check the database with PRAGMA integrity_check, and disk and memory of this machine"))
       return
     }
+    if !verification.findings.isEmpty {
+      findings.append(
+        Finding(
+          "probe: content", .problem,
+          "SQLite's checks found a flaw in the database: \(verification.findings.joined(separator: "; "))",
+          advice: "backups hold it as it is; PRAGMA integrity_check in the application tells more"))
+    }
     findings.append(Finding("probe: verify", .ok, verification.checks.map(\.name).joined(separator: ", ")))
     let restored = "\(scratch)/restored.db"
     try restore(point.id, to: restored, probe)

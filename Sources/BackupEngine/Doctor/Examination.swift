@@ -65,6 +65,7 @@ package struct Examination {
         path: database, access: .observer, busyTimeout: service.environment.busyTimeout)
       defer { connection.close() }
       facts.journalMode = try connection.journalMode()
+      facts.schemaProblem = connection.schemaProblem?.words
     } catch {
       facts.openingFailed = (error as? DatabaseError)?.message ?? "\(error)"
       facts.openingAdvice = (error as? DatabaseError).flatMap { HoldfastError($0).hint }
@@ -81,6 +82,9 @@ package struct Examination {
       return
     }
     facts.newestPoint = points.map(\.metadata.created).max()
+    if let newest = points.first(where: { $0.obstacle == nil }), let findings = newest.metadata.findingsInWords {
+      facts.newestFlaw = .init(point: newest.id, findings: findings)
+    }
     let failed = points.filter { $0.metadata.status == .failed }
     facts.failedPoints = failed.first.map { newest in
       let reasons = newest.problems + newest.metadata.verificationErrors

@@ -53,6 +53,12 @@ package final class TableRestore {
     let path = plan.request.target
     let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: environment.busyTimeout)
     defer { target.close() }
+    if let problem = target.schemaProblem {
+      // Indexes and triggers that SQLite cannot read would be left behind.
+      throw HoldfastError(
+        .refused, "tables cannot be copied into \(path): SQLite cannot read its schema: \(problem.words)",
+        hint: "holdfast restore \(plan.request.pointID) --to PATH restores all of it to a new file")
+    }
     return try copy(into: target).run(names) { [plan] in
       guard try Self.entries(target) == plan.facts.target else {
         throw HoldfastError(

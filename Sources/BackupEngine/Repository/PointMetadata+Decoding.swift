@@ -35,9 +35,13 @@ extension PointMetadata {
     verificationErrors = try keys.texts("verification_errors")
     try readOwnKeys(&keys)
     unknown = keys.rest
+    separateOldFindings()
   }
 
   private mutating func readOwnKeys(_ keys: inout MetadataKeys) throws {
+    findings = try keys.texts("findings")
+    findingsDate = try keys.optional("findings_date", Timestamp.init(iso8601:))
+    findingsSQLiteVersion = try keys.text("findings_sqlite_version")
     kind = try keys.optional("kind") { ["full", "incremental", "raw"].contains($0) ? $0 : nil } ?? "full"
     parentID = try keys.optional("parent_id", PointID.init)
     chainID = try keys.optional("chain_id", PointID.init)

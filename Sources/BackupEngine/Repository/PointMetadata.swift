@@ -39,6 +39,13 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var verificationDate: Timestamp?
   /// What the last verification found wrong; lower case, no full stop.
   public package(set) var verificationErrors: [String] = []
+  /// What SQLite's checks found in the database that was backed up, in SQLite's words; empty if nothing was found, or nothing
+  /// was checked. The backup holds the database as it was then, so such a backup restores like any other.
+  public package(set) var findings: [String] = []
+  /// When SQLite's checks last ran on it; nil if they never did.
+  public package(set) var findingsDate: Timestamp?
+  /// The version of SQLite that ran them: another version may find more, or less.
+  public package(set) var findingsSQLiteVersion: String?
   /// `full`, `incremental`, or `raw` for the files of a damaged database as they were found.
   public package(set) var kind = "full"
   /// The point that it needs; nil for a full.
@@ -92,7 +99,8 @@ public struct PointMetadata: Hashable, Sendable {
     case completed
     /// Verified in full, and nothing was wrong.
     case verified
-    /// Its archive is damaged or missing, or it failed its verification.
+    /// Its archive is damaged or missing, or it failed its verification. What is wrong with the database in it is no reason:
+    /// see ``PointMetadata/findings``.
     case failed
     /// Stored, and something is odd about its content, which nobody accepted yet: see ``PointMetadata/anomalies``.
     case anomalous
@@ -137,6 +145,9 @@ extension PointMetadata {
     keys["verified"] = .bool(verified)
     keys["verification_date"] = .optional(verificationDate?.iso8601)
     keys["verification_errors"] = .array(verificationErrors.map { .string($0) })
+    keys["findings"] = .array(findings.map { .string($0) })
+    keys["findings_date"] = .optional(findingsDate?.iso8601)
+    keys["findings_sqlite_version"] = .optional(findingsSQLiteVersion)
     keys["kind"] = .string(kind)
     keys["parent_id"] = .optional(parentID?.text)
     keys["chain_id"] = .optional(chainID?.text)

@@ -202,10 +202,25 @@ final class RestoreExecutor {
     let memo = CheckMemo(repository: repository)
     if !plan.request.recheck, let digest = staged.archive.digest, memo.passed(digest, staged.chain) { return }
     let kind = memo.kind(for: staged.chain)
-    if let warning = try staged.checkIntegrity(kind) {
-      warnings.append(warning)
-    } else if let digest = staged.archive.digest {
-      memo.remember(digest, kind, at: environment.now())
+    switch try staged.checkIntegrity(kind) {
+    case .passed:
+      if let digest = staged.archive.digest { memo.remember(digest, kind, at: environment.now()) }
+    case .skipped(let needs): warnings.append("the integrity check was skipped: it needs \(needs)")
+    case .derivedDataDiffers(let messages): warnings.append(IntegrityCheck.derivedWords(messages))
+    case .failed(let messages): try acceptFlaw(messages)
     }
+  }
+
+  /// The image is what was backed up, page for page, so the flaw was in the database then. If the plan did not warn of it, and
+  /// nothing would keep what is about to be overwritten, it is asked for once more.
+  private func acceptFlaw(_ messages: [String]) throws {
+    guard !point.metadata.isFlawed else { return }
+    let found = "SQLite's checks found a flaw in the database in \(point.id): \(messages.joined(separator: "; "))"
+    guard plan.install == .newFile || safety != nil || plan.facts.target.state == .missing else {
+      throw HoldfastError(
+        .verificationFailed, "\(found); nothing was changed",
+        hint: "without --no-safety-backup it is restored all the same, and so it is with --no-verify")
+    }
+    warnings.append(found)
   }
 }

@@ -11,7 +11,14 @@ struct RestorePlanner {
     if point.name.content == .raw { return .refuse(Self.rawRefusal(point)) }
     if point.archiveMissing { return .refuse(Self.missingRefusal(point)) }
     if point.metadata.status == .failed { return .refuse(failedRefusal(point)) }
-    return RestorePolicy.decide(request, try facts(request, repository.chain(of: point)))
+    var facts = try facts(request, repository.chain(of: point))
+    if let findings = point.metadata.findingsInWords {
+      let all = try repository.points()
+      facts.point.flaw = .init(
+        findings: findings, newestSound: all.newestSound.map { .init($0.id, $0.metadata.created) })
+      facts.point.created = point.metadata.created
+    }
+    return RestorePolicy.decide(request, facts)
   }
 
   func facts(_ request: RestoreRequest, _ chain: PointChain) throws -> RestoreFacts {

@@ -64,7 +64,6 @@ struct TargetInspector {
       defer { connection.close() }
       let database = try Self.databaseFacts(connection)
       facts.state = database.pageCount == 0 ? .empty : .database(database)
-      if case .failed = try IntegrityCheck.run(.quick, on: connection) { facts.failsChecks = true }
     } catch let error as DatabaseError {
       switch error.kind {
       case .notADatabase, .corrupt: facts.state = .unreadable(reason: error.message)

@@ -38,6 +38,12 @@ extension BackupService {
 }
 
 extension [StoredPoint] {
+  /// The newest backup of the database's own history in which SQLite's checks ran and found nothing.
+  var newestSound: StoredPoint? {
+    last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.findingsDate != nil }
+      ?? last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.verified }
+  }
+
   /// The newest point that nothing speaks against; one that a restore put aside only where there is no other.
   ///
   /// - Parameters:

@@ -137,6 +137,7 @@ extension BackupService {
         pinned: (pins[point.id] ?? metadata.pinned) && ends[point.id].map { now < $0 } ?? true,
         tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
       fact.proven = proven.contains(point.id)
+      fact.isFlawed = metadata.isFlawed
       return fact
     }
   }

@@ -41,7 +41,8 @@ package struct EngineEnvironment: Sendable {
   /// The real world.
   package static func system(stateFolder: String, logger: Logger) -> EngineEnvironment {
     var environment = EngineEnvironment(
-      files: SystemFileOperations { logger.warning("\($0.message)") }, now: { SystemClock.now() }, monotonic: { SystemClock.monotonic() },
+      files: SystemFileOperations { logger.warning("\($0.message)") }, now: { SystemClock.now() },
+      monotonic: { SystemClock.monotonic() },
       host: SystemClock.hostName(), stateFolder: stateFolder, logger: logger)
     environment.clock = { SystemClock.reading() }
     environment.clockIsSynchronized = { Surroundings.clockIsKept == true }

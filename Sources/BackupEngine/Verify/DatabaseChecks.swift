@@ -8,8 +8,8 @@ struct DatabaseChecks {
   /// `full`, or `quick` where the full that it builds on passed the full one.
   let kind: IntegrityCheck.Kind
 
-  /// Adds the integrity and the foreign-key check. A check that cannot run here is skipped, and a foreign-key violation is a
-  /// warning: neither makes a point worse than the database was.
+  /// Adds the integrity and the foreign-key check. What they find was in the database that was backed up, so it is a finding or
+  /// a warning, and the backup is none the worse; a check that cannot run here is skipped.
   func run(_ image: String, digest: [UInt8]?, _ verification: inout Verification) throws {
     do {
       let connection = try DatabaseConnection(unlinking: image, environment.files)
@@ -17,7 +17,7 @@ struct DatabaseChecks {
       try check(connection, digest, &verification)
     } catch let error as DatabaseError {
       guard [.corrupt, .notADatabase].contains(error.kind) else { throw HoldfastError(error) }
-      verification.add(.failed, Check.Name.integrity, error.message)
+      verification.addFindings([error.reason])
     }
   }
 
@@ -25,14 +25,19 @@ struct DatabaseChecks {
     switch try IntegrityCheck.run(kind, on: connection) {
     case .passed:
       verification.add(.passed, Check.Name.integrity)
+      verification.checkedContent = true
       if let digest { memo.remember(digest, kind, at: verification.date) }
-    case .failed(let messages): verification.add(.failed, Check.Name.integrity, messages.joined(separator: "; "))
+    case .failed(let messages): verification.addFindings(messages)
+    case .derivedDataDiffers(let messages):
+      verification.checkedContent = true
+      verification.add(.warning, Check.Name.integrity, IntegrityCheck.derivedWords(messages))
     case .skipped(let needs): verification.add(.skipped, Check.Name.integrity, "needs \(needs)")
     }
     guard verification.verified else { return }
     switch try IntegrityCheck.run(.foreignKeys, on: connection) {
     case .passed: verification.add(.passed, Check.Name.foreignKeys)
-    case .failed(let messages): verification.add(.warning, Check.Name.foreignKeys, messages.joined(separator: "; "))
+    case .failed(let messages), .derivedDataDiffers(let messages):
+      verification.add(.warning, Check.Name.foreignKeys, messages.joined(separator: "; "))
     case .skipped(let needs): verification.add(.skipped, Check.Name.foreignKeys, "needs \(needs)")
     }
   }
@@ -56,5 +61,22 @@ extension CheckMemo {
 
   func remember(_ digest: [UInt8], _ kind: IntegrityCheck.Kind, at time: Timestamp) {
     insert(digest: digest, kind: kind.rawValue, sqliteVersion: sqliteVersion, at: time)
+  }
+}
+
+extension Verification {
+  /// SQLite's check of the database in an intact archive found something.
+  mutating func addFindings(_ messages: [String]) {
+    checkedContent = true
+    findings = messages
+    add(.warning, Check.Name.integrity, "in the database that was backed up: \(messages.joined(separator: "; "))")
+  }
+}
+
+extension IntegrityCheck {
+  /// What a disagreement of derived data means.
+  static func derivedWords(_ messages: [String]) -> String {
+    "tables are sound, and an index derived from them is not (the module's own rebuild makes it anew): "
+      + messages.joined(separator: "; ")
   }
 }

@@ -64,6 +64,10 @@ public struct Verification: Sendable {
   public package(set) var checks: [Check]
   /// When.
   public package(set) var date: Timestamp
+  /// What SQLite's checks found in the database that was backed up, in SQLite's words: the backup is verified all the same.
+  public package(set) var findings: [String] = []
+  /// Whether SQLite's checks ran.
+  package var checkedContent = false
   /// Things that are odd but make the point no worse.
   public package(set) var notes: [String] = []
   /// The point of its chain that is at fault, where that is another one.
@@ -81,7 +85,7 @@ public struct Verification: Sendable {
   package var json: JSONValue {
     .object([
       "backup_id": .string(id.text), "verified": .bool(verified), "depth": .string(depth.rawValue),
-      "checks": .array(checks.map(\.json)),
+      "checks": .array(checks.map(\.json)), "findings": .array(findings.map { .string($0) }),
     ])
   }
 }

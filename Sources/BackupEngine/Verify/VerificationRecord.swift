@@ -1,4 +1,5 @@
 import BackupPolicy
+import SQLitePages
 
 /// Writes what a verification found into the point's metadata.
 struct VerificationRecord {
@@ -31,6 +32,10 @@ struct VerificationRecord {
   private func apply(_ verification: Verification, to metadata: inout PointMetadata) {
     metadata.verificationDate = verification.date
     metadata.verificationErrors = verification.errors
+    if verification.checkedContent {
+      metadata.record(
+        verification.findings, sqliteVersion: DatabaseConnection.libraryVersion, at: verification.date)
+    }
     if !verification.verified {
       metadata.verified = false
       metadata.status = .failed

@@ -117,6 +117,7 @@ struct Verifier {
       }
       let why = proven ? "passed before for the same content" : "a raw copy of a damaged database"
       if verification.verified { verification.add(proven ? .passed : .skipped, Check.Name.integrity, why) }
+      verification.checkedContent = proven && verification.verified
       return
     }
     try checkImage(point, file, chain, memo, &verification)

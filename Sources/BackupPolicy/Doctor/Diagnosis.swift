@@ -2,10 +2,10 @@
 package enum Diagnosis {
   package static func findings(_ facts: ExaminationFacts) -> [Finding] {
     [
-      database(facts), sideFiles(facts), otherNames(facts), journalMode(facts), repository(facts), lockedFiles(facts),
-      privacy(facts), disk(facts), space(facts), flushing(facts), fileSystems(facts), stamps(facts), backups(facts),
-      key(facts), watching(facts), openFiles(facts), sqlite(facts), clock(facts), container(facts), agent(facts),
-      drills(facts),
+      database(facts), schema(facts), flaw(facts), sideFiles(facts), otherNames(facts), journalMode(facts),
+      repository(facts), lockedFiles(facts), privacy(facts), disk(facts), space(facts), flushing(facts),
+      fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), sqlite(facts),
+      clock(facts), container(facts), agent(facts), drills(facts),
     ].compactMap { $0 }
   }
 
@@ -23,7 +23,9 @@ package enum Diagnosis {
     }
     if let failure = facts.openingFailed {
       return problem(
-        failure, facts.openingAdvice ?? "if it is damaged, holdfast restore latest brings back the newest backup")
+        failure,
+        facts.openingAdvice
+          ?? "keep a copy of it and its -wal as they are; holdfast restore latest then brings back the newest backup")
     }
     guard file.isWritable, folder.isWritable else {
       return Finding(
@@ -32,6 +34,22 @@ package enum Diagnosis {
         advice: "run as its owner, user \(file.owner), or allow both to the agent's group")
     }
     return Finding("database", .ok, "\(file.path), \(ByteCount(file.size)), readable and writable")
+  }
+
+  private static func schema(_ facts: ExaminationFacts) -> Finding? {
+    guard let problem = facts.schemaProblem else { return nil }
+    return Finding(
+      "schema", .warning,
+      "SQLite \(facts.sqliteVersion) cannot read it: \(problem); backups and restores work, SQLite's checks do not",
+      advice: "PRAGMA integrity_check in the application tells whether its own SQLite can")
+  }
+
+  private static func flaw(_ facts: ExaminationFacts) -> Finding? {
+    guard let flaw = facts.newestFlaw else { return nil }
+    return Finding(
+      "content", .problem,
+      "SQLite's checks found a flaw in the database when it was backed up as \(flaw.point): \(flaw.findings)",
+      advice: "PRAGMA integrity_check in the application tells more; holdfast list shows which backups are flawed")
   }
 
   /// SQLite creates them with the database's mode, owned by whoever opened first.

@@ -67,6 +67,17 @@ package struct ExaminationFacts: Sendable {
     }
   }
 
+  package struct Flaw: Hashable, Sendable {
+    package var point: PointID
+    /// In SQLite's words, in one line.
+    package var findings: String
+
+    package init(point: PointID, findings: String) {
+      self.point = point
+      self.findings = findings
+    }
+  }
+
   /// Files that belong to another user than the folder that they are in, and that its owner cannot read.
   package struct LockedFiles: Hashable, Sendable {
     package var count: Int
@@ -106,6 +117,10 @@ package struct ExaminationFacts: Sendable {
   package var openingAdvice: String?
   /// Hard links to the database; nil if there are none.
   package var otherNames: OtherNames?
+  /// Why this SQLite cannot read the database's schema, if it cannot.
+  package var schemaProblem: String?
+  /// The newest backup of the database's own history, if SQLite's checks found something in the database in it.
+  package var newestFlaw: Flaw?
   package var key: Key = .unproved(given: false)
   /// Whether new points are encrypted.
   package var encrypts = true

@@ -48,6 +48,33 @@ package struct PointFacts: Hashable, Sendable {
   package var chain: [PointID]
   /// Whether an integrity check passed for the same digest before.
   package var integrityKnown: Bool
+  /// What SQLite's checks found in the database when it was backed up; nil if nothing is known against it.
+  package var flaw: Flaw?
+  /// When the state was read; only beside ``flaw``.
+  package var created: Timestamp?
+
+  /// A flaw of the database that was backed up, which is none of the backup.
+  package struct Flaw: Hashable, Sendable {
+    /// In SQLite's words, in one line.
+    package var findings: String
+    /// The newest backup without findings.
+    package var newestSound: Sound?
+
+    package init(findings: String, newestSound: Sound?) {
+      self.findings = findings
+      self.newestSound = newestSound
+    }
+  }
+
+  package struct Sound: Hashable, Sendable {
+    package var id: PointID
+    package var created: Timestamp
+
+    package init(_ id: PointID, _ created: Timestamp) {
+      self.id = id
+      self.created = created
+    }
+  }
 
   package init(
     id: PointID, status: String, authenticated: Bool, imageSize: Int64, archiveSize: Int64, bytesToFetch: Int64 = 0,
@@ -129,8 +156,6 @@ package struct TargetFacts: Hashable, Sendable {
   package var sideFiles: [String]
   /// Bytes of those side files together.
   package var sideFileBytes: Int64
-  /// Whether it opens but failed an integrity check.
-  package var failsChecks: Bool
   /// Which file it is; nil where nothing is there.
   package var identity: FileFacts?
   /// Names of processes that have it open, as far as `/proc` tells; for messages only, never for a decision.
@@ -138,14 +163,13 @@ package struct TargetFacts: Hashable, Sendable {
 
   package init(
     path: String, state: TargetState, size: Int64 = 0, sideFiles: [String] = [], sideFileBytes: Int64 = 0,
-    failsChecks: Bool = false, identity: FileFacts? = nil, openBy: [String] = []
+    identity: FileFacts? = nil, openBy: [String] = []
   ) {
     self.path = path
     self.state = state
     self.size = size
     self.sideFiles = sideFiles
     self.sideFileBytes = sideFileBytes
-    self.failsChecks = failsChecks
     self.identity = identity
     self.openBy = openBy
   }

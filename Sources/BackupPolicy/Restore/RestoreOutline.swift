@@ -23,7 +23,8 @@ struct RestoreOutline {
     switch facts.target.state {
     case .missing, .notAFile, .busy: return nil
     case .unreadable: return .damagedSafetyCopy
-    case .database, .empty: return facts.target.failsChecks ? .damagedSafetyCopy : .safetyBackup
+    // Whatever SQLite's checks would say of it: its pages can be read, so it gets a backup like any other.
+    case .database, .empty: return .safetyBackup
     }
   }
 

@@ -10,10 +10,9 @@ extension RestoreOutline {
     if install != .newFile, target.state != .missing, !request.safetyBackup {
       warnings.append("no safety backup: what \(target.path) holds now cannot be brought back")
     }
-    if safetyKind == .damagedSafetyCopy {
-      let why =
-        if case .unreadable(let reason) = target.state { "cannot be opened: \(reason)" } else { "fails its own checks" }
-      warnings.append("\(target.path) \(why); it is kept as a raw copy, not as a verified backup")
+    if safetyKind == .damagedSafetyCopy, case .unreadable(let reason) = target.state {
+      warnings.append(
+        "\(target.path) cannot be opened: \(reason); it is kept as a raw copy, which no command restores")
     }
     if install == .replace, target.state == .missing, !target.sideFiles.isEmpty {
       warnings.append(
@@ -26,10 +25,25 @@ extension RestoreOutline {
     return warnings
   }
 
+  /// The newest backup without findings may be ages old, if the flaw is. So it is named, and not taken instead.
+  private var flawWarnings: [String] {
+    guard let flaw = facts.point.flaw else { return [] }
+    let found =
+      "SQLite's checks found a flaw in the database when it was backed up as \(facts.point.id): \(flaw.findings)"
+    guard let sound = flaw.newestSound else { return [found, "no other backup is known to be without a flaw"] }
+    let distance = facts.point.created.map { created in
+      let (early, late) = (min(created, sound.created), max(created, sound.created))
+      let (apart, overflow) = late.milliseconds.subtractingReportingOverflow(early.milliseconds)
+      return ", \(Words.distance(milliseconds: overflow ? .max : apart)) \(sound.created < created ? "older" : "newer")"
+    }
+    return [found, "the newest backup without a flaw is \(sound.id)\(distance ?? "")"]
+  }
+
   private func pointWarnings(provisional: Bool) -> [String] {
     let point = facts.point
     var warnings: [String] = []
     if !request.verifyFirst { warnings.append("\(point.id) is not verified before it is installed") }
+    warnings += flawWarnings
     if !point.isAuthenticated { warnings.append("\(point.id) is not authenticated: it may be anybody's work") }
     if point.status == "suspect" {
       warnings.append("\(point.id) is marked suspect: a page may be missing from its chain")

@@ -15,6 +15,8 @@ package struct RetentionPoint: Hashable, Sendable {
   package var verified: Bool
   /// It passed a drill.
   package var proven = false
+  /// SQLite's checks found something in the database that was backed up.
+  package var isFlawed = false
   /// Earlier than its predecessor, or in the future: its age means nothing.
   package var clockSuspect: Bool
   package var pinned: Bool

@@ -9,6 +9,12 @@ extension RetentionPolicy {
     if let position = points.indices.last(where: { points[$0].proven && points[$0].isSound && !points[$0].isSafety }) {
       judgement.keep(position, "the newest proven backup")
     }
+    // A flaw of the database may have come with it, or not: both stay, the newest content and the newest without a flaw.
+    if let position = points.indices.last(where: {
+      points[$0].verified && points[$0].isSound && !points[$0].isFlawed && !points[$0].isSafety
+    }), points.contains(where: \.isFlawed) {
+      judgement.keep(position, "the newest verified backup of a database without a flaw")
+    }
   }
 
   private func protectNewest(

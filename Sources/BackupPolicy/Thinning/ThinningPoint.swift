@@ -13,6 +13,8 @@ package struct ThinningPoint: Hashable, Sendable {
   package var verified = false
   /// It passed a drill.
   package var proven = false
+  /// SQLite's checks found something in the database that was backed up.
+  package var isFlawed = false
   /// Earlier than its predecessor, or in the future: its age means nothing.
   package var clockSuspect = false
   /// It stays as it is until somebody unpins it.

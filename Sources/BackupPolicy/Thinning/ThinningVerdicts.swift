@@ -19,7 +19,8 @@ extension ThinningPolicy {
     return Set(
       [
         points.indices.last, newest { $0.isSound && !["safety", "guard"].contains($0.type) },
-        newest { $0.isSound && $0.verified }, newest { $0.isSound && $0.proven },
+        newest { $0.isSound && $0.verified }, newest { $0.isSound && $0.verified && !$0.isFlawed },
+        newest { $0.isSound && $0.proven },
       ].compactMap { $0 })
   }
 }

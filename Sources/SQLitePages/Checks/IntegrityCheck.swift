@@ -10,33 +10,62 @@ package enum IntegrityCheck {
 
   package enum Outcome: Hashable, Sendable {
     case passed
-    /// The first ten of SQLite's messages.
+    /// The first ten of SQLite's messages about the content.
     case failed([String])
+    /// Nothing is wrong with tables and their indexes. What a module derives from them (a full-text index) disagrees with them,
+    /// and can be built anew from them: the first ten of SQLite's messages.
+    case derivedDataDiffers([String])
     /// The check cannot run here: it needs a collation, function or module that only the application has.
     case skipped(needs: String)
   }
 
+  /// Messages to keep.
   private static let messageLimit = 10
+  /// Messages to ask for: those about derived data must not hide others.
+  private static let askedMessages = 100
 
   /// Opens the private file at `path` and checks it; one that does not open as a database has failed.
   package static func run(_ kind: Kind, path: String) throws -> Outcome {
-    try outcome { try messages(kind, DatabaseConnection(path: path, access: .readOnly)) }
+    do {
+      return try run(kind, on: DatabaseConnection(path: path, access: .readOnly))
+    } catch let error as DatabaseError where [.corrupt, .notADatabase].contains(error.kind) {
+      return .failed([error.reason])
+    }
   }
 
   /// - Throws: ``DatabaseError`` for what says nothing of the content: I/O, locks, an interrupt.
   package static func run(_ kind: Kind, on connection: DatabaseConnection) throws -> Outcome {
-    try outcome { try messages(kind, connection) }
+    switch connection.schemaProblem?.kind {
+    case .damaged?: .failed([connection.schemaProblem?.words ?? ""])
+    case .notUnderstood?: .skipped(needs: connection.newerSQLite)
+    case nil: try outcome { try messages(kind, connection) }
+    }
+  }
+
+  /// FTS and R*Tree check themselves since SQLite 3.44, so the same content may pass in one version and not in another.
+  private static func isAboutDerivedData(_ message: String) -> Bool {
+    ["malformed inverted index", "unable to validate the inverted index", "fts5: ", "fts3: ", "fts4: "].contains {
+      message.hasPrefix($0)
+    }
+  }
+
+  /// What SQLite's messages come to; none of them is "ok".
+  package static func judge(_ messages: [String]) -> Outcome {
+    let serious = messages.filter { !isAboutDerivedData($0) }
+    if !serious.isEmpty { return .failed(Array(serious.prefix(messageLimit))) }
+    return messages.isEmpty ? .passed : .derivedDataDiffers(Array(messages.prefix(messageLimit)))
   }
 
   private static func outcome(_ body: () throws -> [String]) throws -> Outcome {
     do {
-      let messages = try body()
-      return messages.isEmpty ? .passed : .failed(messages)
+      return judge(try body())
     } catch let error as DatabaseError {
       switch error.kind {
-      case .missingExtension: return .skipped(needs: need(error))
-      case .corrupt, .notADatabase: return .failed([error.message])
-      case .other where error.resultCode & 0xff == SQLITE_ERROR: return .failed([error.message])
+      case .missingExtension: return .skipped(needs: error.missing)
+      case .corrupt, .notADatabase: return .failed([error.reason])
+      case .other where error.resultCode & 0xff == SQLITE_ERROR:
+        // The statement of the check did not compile: that says nothing of the content.
+        return .skipped(needs: "what this SQLite (\(DatabaseConnection.libraryVersion)) does not have: \(error.reason)")
       default: throw error
       }
     }
@@ -49,7 +78,7 @@ package enum IntegrityCheck {
   }
 
   private static func integrity(_ kind: Kind, _ connection: DatabaseConnection) throws -> [String] {
-    try connection.rows("PRAGMA \(kind.rawValue)(\(messageLimit))").compactMap { row in
+    try connection.rows("PRAGMA \(kind.rawValue)(\(askedMessages))").compactMap { row in
       guard case .text(let message)? = row.first, message != "ok" else { return nil }
       return message
     }
@@ -64,11 +93,11 @@ package enum IntegrityCheck {
       return "row \(id) of \(table) refers to a missing row of \(parent)"
     }
   }
+}
 
-  /// SQLite's words without the path in front.
-  private static func need(_ error: DatabaseError) -> String {
-    let marker = "needs what only the application has: "
-    guard let range = error.message.firstRange(of: marker) else { return error.message }
-    return String(error.message[range.upperBound...])
+extension DatabaseConnection {
+  /// What a schema that this SQLite does not understand needs.
+  fileprivate var newerSQLite: String {
+    "a newer SQLite than \(Self.libraryVersion), which cannot read the schema: \(schemaProblem?.words ?? "")"
   }
 }

@@ -53,6 +53,8 @@ package final class DatabaseConnection {
   package var logAtOpen: FileIdentity? { filesAtOpen.wal }
   private(set) var opening: OpeningFacts?
   private var deadline: Deadline?
+  /// What keeps this SQLite from reading the schema, if anything does: see ``readSchema()``.
+  package internal(set) var schemaProblem: SchemaProblem?
   /// Compiled so far; finalized before the handle is closed.
   var standing: [StandingStatement: OpaquePointer] = [:]
 
@@ -87,7 +89,7 @@ package final class DatabaseConnection {
         location, hadWAL: hadWAL, isKnown: isKnown, database: SQLiteFile.database(of: opened.handle))
     }
     try configure()
-    try rows(.firstRead)
+    try readSchema()
     isWAL = try text(.journalMode) == "wal"
     opening = openingFacts(before: before)
     noteFiles(logBefore)
@@ -107,7 +109,7 @@ package final class DatabaseConnection {
     // From here on a throw runs deinit, which closes the handle.
     try configure()
     try execute("PRAGMA temp_store = MEMORY")
-    try rows(.firstRead)
+    try readSchema()
   }
 
   /// Which files were opened.
@@ -159,12 +161,17 @@ package final class DatabaseConnection {
   private func configure() throws {
     guard access != .scratch, access != .writer else {
       // EXTRA also flushes the folder after a rollback journal is removed; in WAL mode it means FULL.
-      return try execute("PRAGMA synchronous = \(access == .writer ? "EXTRA" : "OFF")")
+      return try pastSchema { () throws(DatabaseError) in
+        try execute("PRAGMA synchronous = \(access == .writer ? "EXTRA" : "OFF")")
+      }
     }
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nil)
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nil)
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nil)
     try execute("PRAGMA mmap_size = 0")
-    if access == .exclusive { try execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = EXTRA") }
+    guard access == .exclusive else { return }
+    try pastSchema { () throws(DatabaseError) in
+      try execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = EXTRA")
+    }
   }
 }

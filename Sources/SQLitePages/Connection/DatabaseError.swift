@@ -46,6 +46,17 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
 
   package var description: String { message }
 
+  /// Why it failed, without the path, which may be one of our scratch files.
+  package var reason: String {
+    message.firstRange(of: "\(path): ").map { String(message[$0.upperBound...]) } ?? message
+  }
+
+  /// Of `.missingExtension`: what is missing, in SQLite's words.
+  package var missing: String {
+    let marker = "needs what only the application has: "
+    return message.firstRange(of: marker).map { String(message[$0.upperBound...]) } ?? reason
+  }
+
   package init(_ kind: Kind, path: String, message: String, resultCode: Int32 = SQLITE_OK) {
     self.kind = kind
     self.path = path

@@ -76,9 +76,18 @@ package struct DatabaseComparison {
       return try comparison.compare(before, after, ranges: known)
     } catch let error as DatabaseError where [.missingExtension, .other].contains(error.kind) {
       var difference = TableDifference(name: name)
-      difference.skipped = error.message
+      difference.skipped =
+        missingCollations(of: name) ?? (error.kind == .missingExtension ? "needs \(error.missing)" : error.reason)
       return difference
     }
+  }
+
+  /// SQLite finds no way through a table whose key has a collation that is not here ("no query solution"), and does not name it.
+  private func missingCollations(of table: Identifier) -> String? {
+    let missing = Set([left, right].flatMap { $0.missingCollations(of: table) }).sorted()
+    guard !missing.isEmpty else { return nil }
+    return
+      "needs the collation\(missing.count == 1 ? "" : "s") \(missing.joined(separator: ", ")), which only the application has"
   }
 
   /// Texts are ordered by their stored bytes, so both must be stored in one way; an empty database has no way yet.
@@ -107,4 +116,18 @@ package struct RangesByTable: Sendable {
   }
 
   func ranges(of table: Identifier) -> [ClosedRange<Int64>]? { unknown.contains(table) ? nil : known[table] ?? [] }
+}
+
+extension DatabaseConnection {
+  /// The collations of a table's indexes, its primary key among them, that are not SQLite's own. (`pragma_collation_list` names
+  /// those that a schema mentions, whether they are there or not.)
+  fileprivate func missingCollations(of table: Identifier) -> [String] {
+    let names = try? read(
+      """
+      SELECT DISTINCT x.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS x
+      WHERE upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')
+      """, bind: [table]
+    ) { $0.name(0) }
+    return (names ?? []).map { "\($0)" }
+  }
 }

@@ -55,7 +55,7 @@ struct SnapshotTransaction {
     hook?(.headerRead)
     try connection.rows(.begin)
     do {
-      try connection.rows(.firstRead)
+      try connection.readSchema()
       hook?(.begun)
       try requireSameFile(connection)
       connection.isWAL = try connection.text(.journalMode) == "wal"

@@ -56,6 +56,7 @@ struct Create: ParsableCommand {
       return (verify || pin ? try service.point(stored.id.text).metadata : stored, news)
     }
     try show(point, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point, zone: selection.zone))
+    Console.tell(FlawWarning.lines(point.id, point.findings))
     guard verify, !point.verified else { return }
     throw HoldfastError(
       .verificationFailed, "\(point.id) does not verify: \(point.verificationErrors.joined(separator: "; "))",

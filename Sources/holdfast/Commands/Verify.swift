@@ -48,6 +48,7 @@ struct Verify: ParsableCommand {
         let listing = VerificationListing(id: point.id, result: try verify(point.id, service, progress))
         clear()
         try options.console.show(all ? listing.shortLines : listing.lines)
+        Console.tell(listing.warnings)
         return listing
       }
     }

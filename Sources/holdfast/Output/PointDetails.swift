@@ -86,6 +86,13 @@ struct PointDetails {
     fields.add("Verified", metadata.verificationDate.map(zone.stamp))
     fields.add("Proven", point.provenAt.map { "by the drill of \(zone.wallClock($0))" })
     for error in metadata.verificationErrors { fields.add("Failed", error) }
+    for finding in metadata.findings { fields.add("Flaw", finding) }
+    if metadata.isFlawed {
+      fields.add(
+        "Found by",
+        "SQLite \(metadata.findingsSQLiteVersion ?? "of an unknown version")"
+          + (metadata.findingsDate.map { " on \(zone.wallClock($0))" } ?? ""))
+    }
     for anomaly in metadata.allAnomalies { fields.add("Anomaly", "it \(anomaly)") }
     fields.add("Accepted", metadata.acceptedAt.map(zone.stamp))
     for hold in holds { addHold(hold, &fields) }

@@ -47,6 +47,7 @@ struct PointListing {
     fields.add("Proven", provenAt.map { "by the drill of \(zone.wallClock($0))" })
     if metadata.pinned { fields.add("Pinned", "until holdfast unpin \(metadata.id)") }
     for anomaly in metadata.openAnomalies { fields.add("Anomaly", "it \(anomaly)") }
+    for finding in metadata.findings { fields.add("Flaw", finding) }
     fields.add("Description", metadata.description)
     fields.add("Tags", metadata.tags.joined(separator: ", "))
     fields.add("Chain", chain)
@@ -64,6 +65,12 @@ extension PointMetadata {
   }
 
   var statusInWords: String {
+    guard isFlawed else { return plainStatus }
+    return status == .verified || status == .completed
+      ? "! flawed" + (verified ? ", verified" : "") : "\(plainStatus), flawed"
+  }
+
+  private var plainStatus: String {
     switch status {
     case .verified: "✓ verified"
     case .completed: "- not verified yet"

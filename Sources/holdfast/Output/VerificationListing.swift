@@ -23,6 +23,12 @@ struct VerificationListing {
     }
   }
 
+  /// For standard error: the backup is whole, and the database in it is not.
+  var warnings: [String] {
+    guard case .success(let verification) = result, !verification.findings.isEmpty else { return [] }
+    return FlawWarning.lines(id, verification.findings)
+  }
+
   var lines: [String] {
     switch result {
     case .success(let verification):
@@ -61,7 +67,8 @@ struct VerificationListing {
 
   /// A quick look proves that nothing changed, not that it can be restored.
   private func conclusion(_ verification: Verification) -> String {
-    verification.depth == .full ? "verified" : "unchanged since it was stored"
+    guard verification.depth == .full else { return "unchanged since it was stored" }
+    return verification.findings.isEmpty ? "verified" : "verified; the database in it is flawed"
   }
 
   static func line(_ check: Check) -> String {

@@ -25,6 +25,7 @@ struct Guarding {
     // A report that cannot be written is told before the command does its work, not after.
     try output.report(result)
     output.say(["Stored \(point.id), verified; \(pinInWords)"])
+    output.tell(FlawWarning.lines(point.id, point.findings))
     let terminal = TerminalModes()
     let process = try relay.starting { try command.start(mask: relay.originalMask) }
     let ending = try CommandEnding.wait(for: process) { relay.stops(Progress()) }
