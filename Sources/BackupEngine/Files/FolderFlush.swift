@@ -1,5 +1,6 @@
 import BackupPolicy
 import Glibc
+import Names
 
 /// The flush of a folder's entries (`fsync`), which some file systems do not have (CIFS, several in user space).
 enum FolderFlush {
@@ -15,7 +16,7 @@ enum FolderFlush {
 
   /// Whether the file system of a folder can flush it; nil if that cannot be found out.
   static func isSupported(_ folder: String) -> Bool? {
-    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = open(folder.raw, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     if fsync(descriptor) == 0 { return true }
