@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import Names
 
 /// The clock that the kernel stamps files with.
 package enum FileClock {
@@ -25,7 +26,7 @@ package enum FileClock {
 
   /// Whether the file system of a path is one of those whose stamps prove nothing, whatever they look like.
   static func isUntold(_ path: String) -> Bool {
-    let type = csqlite_file_system_type(path)
+    let type = csqlite_file_system_type(path.raw)
     return type == 0 || untold.contains(type)
   }
 }
