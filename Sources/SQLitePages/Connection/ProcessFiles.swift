@@ -16,8 +16,8 @@ package struct OtherProcess: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension OtherProcess {
-  /// The processes that `find` finds twice, a moment apart: a child that this program starts shares its files until it runs
-  /// another program.
+  /// The processes that `find` finds twice, a moment apart: a child that a program starts shares its files until it runs
+  /// another program. This program's own children in that state do not count, however long it lasts.
   ///
   /// - Parameter find: looks among these processes, nil for all; returns also why it may have missed some.
   static func lasting(
@@ -26,7 +26,7 @@ extension OtherProcess {
     var (found, doubt) = find(nil)
     if !found.isEmpty {
       usleep(2000)
-      found = find(found).0
+      found = find(found).0.filter { !ProcessFiles.isUnstartedChild($0) }
     }
     return (found.sorted().map { OtherProcess(id: $0, name: ProcessFiles.name(ofProcess: $0)) }, doubt)
   }
@@ -75,13 +75,27 @@ enum ProcessFiles {
     return text(buffer) == "pid:[4026531836]"
   }()
 
-  static func name(ofProcess id: Int32) -> String {
-    let file = open("/proc/\(id)/comm", O_RDONLY | O_CLOEXEC)
+  static func name(ofProcess id: Int32) -> String { String(start(of: "/proc/\(id)/comm").prefix { $0 != "\n" }) }
+
+  /// Whether a process is a child of this one that still runs the same program: between `fork` and `exec`.
+  static func isUnstartedChild(_ id: Int32) -> Bool {
+    // pid (comm) state ppid …; the name may hold anything, also a parenthesis.
+    let status = start(of: "/proc/\(id)/stat")
+    guard let end = status.lastIndex(of: ")") else { return false }
+    let fields = status[end...].split(separator: " ")
+    guard fields.count > 2, Int32(fields[2]) == getpid() else { return false }
+    func program(_ id: String) -> FileIdentity? { FileFacts(path: "/proc/\(id)/exe")?.identity }
+    return program("\(id)") == program("self")
+  }
+
+  /// The first 512 bytes of a file in `/proc`, which has no size; empty if it cannot be read.
+  private static func start(of path: String) -> String {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return "" }
     defer { close(file) }
-    var buffer = [UInt8](repeating: 0, count: 64)
+    var buffer = [UInt8](repeating: 0, count: 512)
     let count = max(0, read(file, &buffer, buffer.count))
-    return String(decoding: buffer.prefix(count).prefix { $0 != 10 }, as: UTF8.self)
+    return String(decoding: buffer.prefix(count), as: UTF8.self)
   }
 
   /// False if the process's files may not be seen. One that has ended has none.
