@@ -125,15 +125,19 @@ import TestSupport
     #expect(await harness.control.status().isEmpty, "after the end nobody answers")
   }
 
-  /// The repository's folder goes and comes back; so does the lock in it.
-  @Test func aBackupFolderThatIsRemovedIsMadeAnewAndLocked() async throws {
+  /// The repository's folder goes: an alarm, and no new one in its place. It comes back, and so does the lock in it.
+  @Test func aBackupFolderThatIsAwayIsAnAlarmUntilItIsBack() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await harness.withAgent(settings()) { _ in
       try await harness.waitForPoints(1)
       try await harness.log.wait(for: "stored ")
-      _ = try Shell.run("rm", ["-r", harness.backups])
+      let away = harness.folder.path("away")
+      #expect(try Shell.run("mv", [harness.backups, away]).status == 0)
       try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
+      try await harness.log.wait(for: "are not there: a disk that is not mounted")
+      #expect(try SystemFileOperations().status(harness.backups) == nil)
+      #expect(try Shell.run("mv", [away, harness.backups]).status == 0)
       try await harness.waitForRows(1)
       #expect(throws: HoldfastError.self) { try AgentLock(harness.service).ensure() }
     }

@@ -91,7 +91,7 @@ import TestSupport
 
   @Test(arguments: Link.allCases)
   func aLinkIsSwitched(link: Link) async throws {
-    let harness = try AgentHarness(folder: "links")
+    let harness = try AgentHarness(folder: "links", database: link == .file ? "app.db" : "current/app.db")
     for (name, rows) in [("one", 2), ("two", 6)] {
       try files.makeFolder(harness.folder.path(name))
       try await create(harness, "\(name)/app.db", rows: rows)
@@ -99,8 +99,7 @@ import TestSupport
     let place = link == .file ? harness.database : harness.folder.path("links/current")
     func target(_ name: String) -> String { link == .file ? "../\(name)/app.db" : "../\(name)" }
     #expect(symlink(target("one"), place) == 0)
-    let given = link == .file ? place : place + "/app.db"
-    try await harness.withAgent(harness.configuration(settings(), database: given)) { _ in
+    try await harness.withAgent(settings()) { _ in
       try await harness.waitForRows(2)
       // As deployments do it: in one step.
       #expect(symlink(target("two"), place + ".new") == 0)

@@ -120,7 +120,7 @@ struct ChainRestoreTests {
     #expect(try memo(bed).contains("\(full.digest ?? "") integrity_check"))
   }
 
-  @Test("damage that only an incremental brought in fails its check, in a verification and in a restore")
+  @Test("damage that only an incremental brought in is found by the check, and comes back as it was")
   func damagedContent() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 400, bytes: 300, journal: "delete")
@@ -133,8 +133,9 @@ struct ChainRestoreTests {
     _ = try bed.folder.write("app.db", bytes)
     let point = try bed.storeIncremental()
     let verification = try bed.service().verify(point.id.text)
-    #expect(!verification.verified && integrity(verification)?.outcome == .failed)
+    // The archive holds the page as it was found: the flaw is the database's.
+    #expect(verification.verified && !verification.findings.isEmpty && integrity(verification)?.outcome != .passed)
     #expect(try !memo(bed).contains { $0.hasPrefix(point.digest ?? "-") })
-    #expect(throws: HoldfastError.self) { try bed.restored(point.id) }
+    #expect(try bed.restored(point.id) == bytes)
   }
 }

@@ -104,7 +104,8 @@ struct RoundTripTests {
     let ours = [
       "kind", "parent_id", "chain_id", "sequence", "repository_id", "page_size", "page_count", "pages_stored", "digest",
       "cipher", "database_path", "host", "duration_ms", "holdfast_version", "free_pages", "tables", "anomalies",
-      "accepted_at", "pinned", "database_mode", "database_owner", "database_group",
+      "accepted_at", "pinned", "database_mode", "database_owner", "database_group", "findings", "findings_date",
+      "findings_sqlite_version",
     ]
     #expect(Set(keys.keys) == Set(seed + ours))
     #expect(keys["table_counts"] == .object(["marker": .integer(1), "entries": .integer(100)]))

@@ -42,6 +42,23 @@ struct InitTests {
     #expect(try bed.folder.text("new.toml") == text)
   }
 
+  @Test("--new-repository begins one where another is known and away, and makes nothing else")
+  func anew() throws {
+    let bed = try CommandBed(rows: 20)
+    let first = try bed.create()
+    #expect(try Shell.run("mv", [bed.folder.path("backups"), bed.folder.path("away")]).status == 0)
+    let refused = try bed.run("create")
+    #expect(refused.status == 8 && refused.stderr.contains("init --new-repository --backup-dir"))
+    #expect(try bed.run("doctor").stdout.contains("are not there"))
+    try bed.succeed("init", "--new-repository", "--backup-dir", "backups")
+    #expect(try bed.folder.text("config/holdfast/holdfast.toml") == nil)
+    let second = try bed.create()
+    #expect(try bed.succeed("list").contains(second))
+    #expect(try Shell.run("mv", [bed.folder.path("backups"), bed.folder.path("interlude")]).status == 0)
+    #expect(try Shell.run("mv", [bed.folder.path("away"), bed.folder.path("backups")]).status == 0)
+    #expect(try bed.succeed("list").contains(first))
+  }
+
   @Test("It makes the folder of every configured database")
   func several() throws {
     let bed = try CommandBed(rows: 20)

@@ -122,7 +122,7 @@ struct ServiceTests {
       logger: LibraryBed.silent)
     error = await #expect(throws: HoldfastError.self) { try await nowhere.create() }
     #expect(error?.code == .databaseMissing)
-    for url in ["postgres://localhost/app", "sqlite://host/app.db", ""] {
+    for url in ["postgres://localhost/app", "sqlite:///my%20app.db", ""] {
       error = #expect(throws: HoldfastError.self) { try BackupService(databaseURL: url) }
       #expect(error?.code == .usage, "\(url)")
     }

@@ -15,6 +15,12 @@ struct RepositoryListing {
   var otherPaths: [String] { facts.map { ownership.otherPaths($0) } ?? [] }
 }
 
+/// Whose backups a repository held at its last listing.
+struct KnownOwnership {
+  let ownership: RepositoryOwnership
+  let databases: RecordedDatabases
+}
+
 extension Repository {
   /// All backups, and those of the database that the repository was opened for.
   ///
@@ -23,6 +29,7 @@ extension Repository {
     let all = try everything(warns: warns)
     let facts = try ownershipFacts(all)
     let ownership = facts.map { RepositoryOwnership.decide($0) } ?? .unclaimed
+    if let facts { lastOwnership.withLock { $0 = KnownOwnership(ownership: ownership, databases: facts.databases) } }
     var own = facts.map { facts in all.filter { ownership.includes($0, facts.databases) } } ?? all
     own.settleChains()
     return RepositoryListing(all: all, own: own, facts: facts, ownership: ownership)
@@ -61,6 +68,10 @@ extension Repository {
   func isOwn(_ point: StoredPoint) throws -> Bool {
     guard let database else { return true }
     if let path = point.metadata.databasePath, path == database.resolvingLinks { return true }
+    // Backups without a path, and those from before a move, are many: one listing tells of them all.
+    if let known = lastOwnership.withLock({ $0 }), !known.ownership.isForeign {
+      return known.ownership.includes(point, known.databases)
+    }
     return try points(warns: false).contains { $0.id == point.id }
   }
 
@@ -100,6 +111,8 @@ extension Repository {
 }
 
 extension RepositoryOwnership {
+  fileprivate var isForeign: Bool { if case .foreign = self { true } else { false } }
+
   /// Whether a backup is the database's. One that is of no database that is known is shown to each.
   fileprivate func includes(_ point: StoredPoint, _ databases: RecordedDatabases) -> Bool {
     guard let owner = databases.database(of: point.metadata.databasePath) else { return true }

@@ -1,6 +1,7 @@
 import BackupPolicy
 import Glibc
 import Logging
+import Synchronization
 
 /// A backup directory: its points, their metadata, its locks and what this host remembers of it.
 ///
@@ -14,6 +15,8 @@ package final class Repository: Sendable {
   let logger: Logger
   /// The database whose backups are read and stored, as its path was given; nil for those of every database.
   let database: String?
+  /// What the last listing found of that.
+  let lastOwnership = Mutex<KnownOwnership?>(nil)
 
   /// Opens a repository.
   ///

@@ -11,7 +11,7 @@ struct Init: ParsableCommand {
 
   @Flag(
     help:
-      "Begin a new repository although this host knows another one at that path. What that one holds counts again as soon as it is back."
+      "Begin a new repository although this host knows another one at that path, and make nothing else. What that one holds counts again as soon as it is back."
   )
   var newRepository = false
 
@@ -25,11 +25,12 @@ struct Init: ParsableCommand {
 
   func run() throws {
     let configuration = try options.initialConfiguration()
+    if newRepository { return try beginAnew(configuration) }
     let files = SystemFileOperations()
     let key = try makeKey(configuration, files)
     let settings = try makeSettings(configuration, files)
     let services = try selections(configuration).map { try $0.service(.optional) }
-    let folders = try services.map { try $0.repository(create: true, beginsAnew: newRepository).folder }
+    let folders = try services.map { try $0.repository(create: true).folder }
     let locked = key.isNew ? services.reduce(0) { $0 + Self.encrypted($1) } : 0
     try options.console.show(
       .object([
@@ -37,6 +38,18 @@ struct Init: ParsableCommand {
         "key_file": .string(key.path), "key_created": .bool(key.isNew),
         "config_file": .string(settings.path), "config_created": .bool(settings.isNew),
       ]), options.output.quiet ? [] : lines(folders, key, settings) + Self.warning(locked) + Self.next)
+  }
+
+  /// The settings at hand are those that were used before: no key and no file is made.
+  private func beginAnew(_ configuration: Configuration) throws {
+    let folders = try selections(configuration).map {
+      try $0.service(.optional).repository(create: true, beginsAnew: true).folder
+    }
+    var fields = FieldList()
+    for folder in folders { fields.add("Backups", folder) }
+    try options.console.show(
+      .object(["backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) })]),
+      options.output.quiet ? [] : fields.lines(indent: 0))
   }
 
   /// Every configured database, or none.
