@@ -244,6 +244,6 @@ struct ConfigCommandTests {
     let point = try decode(
       Point.self, bed.succeed("create", "--json", "--config", "etc/holdfast.toml", environment: environment))
     #expect(point.databasePath == bed.folder.path("etc/sub/x.db") && point.encrypted)
-    try bed.succeed("verify", "latest", "--backup-dir", "home/b")
+    try bed.succeed("verify", "latest", "--database", "etc/sub/x.db", "--backup-dir", "home/b")
   }
 }

@@ -16,7 +16,8 @@ extension ProcessFacts {
     guard let stream = fopen("/proc/self/status", "re") else { return 0o077 }
     defer { fclose(stream) }
     var buffer = [UInt8](repeating: 0, count: 1024)
-    let text = String(decoding: buffer.prefix(fread(&buffer, 1, buffer.count, stream)), as: UTF8.self)
+    let count = fread(&buffer, 1, buffer.count, stream)
+    let text = String(decoding: buffer.prefix(count), as: UTF8.self)
     let line = text.split(separator: "\n").first { $0.hasPrefix("Umask:") }
     return line?.split(whereSeparator: \.isWhitespace).last.flatMap { UInt32($0, radix: 8) } ?? 0o077
   }

@@ -27,7 +27,8 @@ struct ClockRecordStore {
     else {
       return
     }
-    try files.makeFolders(folder)
+    // A command that only looks, or is refused, makes no folder; the first backup does.
+    guard try files.status(folder) != nil else { return }
     // Without a flush: a loss of power costs some minutes of what was observed.
     try files.replace(path, with: record.json.encoded(), durable: false)
   }
