@@ -125,7 +125,7 @@ struct PatternTests {
       end(agent)
       agent = start()
       wait_for(lambda: "error: a: there is no" in log())
-      assert "restore latest --database" in log(), log()
+      wait_for(lambda: "restore latest --database" in log())
       end(agent)
       check = subprocess.run([program, "config", "check"], capture_output=True, text=True)
       assert check.returncode == 0 and "tenants/a/app.db, which is gone" in check.stderr, check

@@ -19,10 +19,15 @@ package struct EndToEndProbe {
   /// - Throws: `interrupted`.
   package func run() throws -> [Finding] {
     var folders: [ScratchFolder] = []
-    defer { for folder in folders { folder.remove() } }
+    let scratch = "\(service.environment.stateFolder)/scratch"
+    let missing = missingFolders(scratch)
+    defer {
+      for folder in folders { folder.remove() }
+      // Only empty folders go.
+      for folder in missing { rmdir(folder) }
+    }
     do {
       folders.append(try ScratchFolder.beside(service.folder, needing: neededSpace(), service.environment.files))
-      let scratch = "\(service.environment.stateFolder)/scratch"
       folders.append(try ScratchFolder(in: scratch, needing: neededSpace(), service.environment.files))
     } catch let error as HoldfastError {
       return [Finding("probe", .problem, error.message, advice: error.hint ?? "choose another --backup-dir")]
@@ -38,6 +43,17 @@ package struct EndToEndProbe {
       )
     }
     return findings
+  }
+
+  /// This folder and those above it that are not there yet, the deepest first.
+  private func missingFolders(_ path: String) -> [String] {
+    var missing: [String] = []
+    var folder = path
+    while folder != "/", folder != ".", (try? service.environment.files.status(folder)) == nil {
+      missing.append(folder)
+      folder = folder.parentPath
+    }
+    return missing
   }
 
   /// The archive, hardly compressible; and as much for the restored file.

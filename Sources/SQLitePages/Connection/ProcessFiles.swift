@@ -28,6 +28,8 @@ extension OtherProcess {
       usleep(2000)
       found = find(found).0.filter { !ProcessFiles.isUnstartedChild($0) }
     }
+    // A child that has started its program in between has closed what it shared.
+    if !found.isEmpty { found = find(found).0 }
     return (found.sorted().map { OtherProcess(id: $0, name: ProcessFiles.name(ofProcess: $0)) }, doubt)
   }
 }
