@@ -37,6 +37,7 @@ extension ChainHistory {
     let size = try bed.environment().files.status(log)?.size ?? 0
     if number(0...2) == 0 { unlink(log) } else { truncate(log, off_t(number(0...Int(size)))) }
     unlink(bed.database + "-shm")
+    hasLostLog = true
     note("the log has \(size) bytes no more")
     if number(0...1) == 0 { try restartAgent() }
   }

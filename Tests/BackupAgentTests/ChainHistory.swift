@@ -22,6 +22,8 @@ final class ChainHistory {
   private let recorder = LogRecorder(.debug)
   /// Every point that holds the database's own history, with what it must hold.
   private var states: [(id: PointID, image: [UInt8])] = []
+  /// A part of the log was lost, and the database went back, since the newest point.
+  var hasLostLog = false
 
   /// The ballast keeps many incrementals below half of a full, so that chains grow long.
   init(seed: UInt64) throws {
@@ -107,8 +109,12 @@ final class ChainHistory {
     case .unchanged(let id):
       point = id
       note("unchanged \(id) \(how)")
+    case .absent(let error) where error.code == .logDeleted && hasLostLog:
+      // The database went back behind the newest backup: nothing is stored until new commits come.
+      return note("refused: \(error.message)")
     case .absent(let error): throw error
     }
+    hasLostLog = hasLostLog && point == states.last?.id
     let image = try ChainImage(bed.service(), point).bytes
     if let objection = truth.objection(to: image) { throw BrokenChain(point: point, objection: objection) }
     states.append((point, image))
