@@ -48,8 +48,8 @@ struct Create: ParsableCommand {
     request.tags = tags.flatMap { $0.split(separator: ",").map { String($0).trimmed } }.filter { !$0.isEmpty }
     let verify = try selection.settings.boolean(.verifyAfterCreate)
     let service = try selection.service(request.encrypt ? .needed : .optional)
-    service.noteClock()
     let (point, news) = try options.output.working { progress, _ in
+      service.noteClock()
       let (stored, news) = try store(request, service, progress)
       if pin { try service.setPin(true, of: stored.id.text) }
       if verify { try prove(stored.id, service, progress) }

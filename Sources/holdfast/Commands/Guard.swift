@@ -65,11 +65,11 @@ struct Guard: ParsableCommand {
       throw end(unusable)
     }
     let service = try selection.service(.needed, defaults: CreateRequest(selection.settings))
-    service.noteClock()
     let relay = try SignalRelay()
     GuardedCommand.ignoreBrokenPipes()
     let point = try options.output.working(listen: relay.stops) { progress, _ in
-      try service.createGuard(request, keeping: keeping, progress: progress)
+      service.noteClock()
+      return try service.createGuard(request, keeping: keeping, progress: progress)
     }
     let guarding = Guarding(
       service: service, relay: relay, command: command, point: point, keeping: keeping, rollsBack: rollback,
