@@ -1,5 +1,8 @@
 import ArgumentParser
 import BackupEngine
+import BackupPolicy
+import CShims
+import Glibc
 
 /// `holdfast`, the root of all subcommands.
 struct HoldfastCommand: ParsableCommand {
@@ -41,4 +44,79 @@ struct HoldfastCommand: ParsableCommand {
       0 done, 1 failed, 3 verification failed, 4 no such backup, 5 wrong password or key, 6 busy or locked, 7 no space,
       8 refused by policy, 64 usage, 130 interrupted.
     """
+}
+
+/// The process: reads its settings, parses, runs one command, and turns whatever happens into an exit code.
+@main
+@MainActor
+enum Main {
+  static func main() async {
+    // Keys and passwords must not end up in a core dump.
+    _ = cshims_forbid_core_dumps()
+    // Read before any other thread runs: taking the password out of the environment is not safe beside getenv.
+    _ = ProcessEnvironment.current
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    do {
+      try await run(arguments)
+    } catch {
+      exit(ErrorReport(error, asJSON: asksForJSON(arguments)).print())
+    }
+  }
+
+  /// One-shot commands run here, on the main thread, for the engine blocks; only the agent is asynchronous.
+  private static func run(_ arguments: [String]) async throws {
+    let arguments = arguments == ["-V"] ? ["--version"] : arguments
+    try CommandNames.check(arguments)
+    var command = try HoldfastCommand.parseAsRoot(arguments)
+    switch command {
+    case let agent as Agent where agent.once: try agent.runOnce()
+    case let agent as Agent: try await agent.run()
+    default: try command.run()
+    }
+  }
+
+  /// Whether errors are wanted as JSON; asked before anything is parsed, since parsing itself may fail.
+  private static func asksForJSON(_ arguments: [String]) -> Bool {
+    arguments.prefix { $0 != "--" }.contains("--json")
+  }
+}
+
+/// The names of the commands, and what people type instead.
+enum CommandNames {
+  static var all: [String] { HoldfastCommand.configuration.subcommands.map { $0._commandName } }
+
+  /// Those that are about a database and its backups.
+  static var takingServiceOptions: [String] {
+    all.filter { !["schedule", "completion", "version"].contains($0) }
+  }
+
+  /// - Parameter arguments: of the command line, without the program.
+  /// - Throws: `usage` if the first word is no command.
+  static func check(_ arguments: [String]) throws {
+    guard let first = arguments.first, !first.hasPrefix("-") else { return }
+    guard first == "help" else { return try require(first) }
+    if let topic = arguments.dropFirst().first, !topic.hasPrefix("-"), topic != "help" { try require(topic) }
+  }
+
+  private static func require(_ name: String) throws {
+    guard !all.contains(name) else { return }
+    let near = habits[name.lowercased()] ?? NearestName.of(name, in: all)
+    throw HoldfastError(
+      .usage, "unknown command '\(name.shortened)'" + (near.map { "; did you mean '\($0)'?" } ?? ""),
+      hint: (near.map { "holdfast \($0) --help shows how it is used; " } ?? "") + "holdfast help lists the commands")
+  }
+
+  /// What the same thing is called by restic, borg, git, apt and others.
+  private static let habits = [
+    "backup": "create", "snapshot": "create", "save": "create", "new": "create", "add": "create",
+    "ls": "list", "snapshots": "list", "backups": "list", "log": "list", "history": "list", "archives": "list",
+    "info": "show", "inspect": "show", "cat": "show", "check": "verify", "fsck": "verify", "test": "drill",
+    "recover": "restore", "extract": "restore", "rollback": "undo", "revert": "undo",
+    "rm": "delete", "remove": "delete", "forget": "cleanup", "prune": "cleanup", "expire": "cleanup", "gc": "cleanup",
+    "merge": "compact", "tag": "pin", "keep": "pin", "sql": "query", "select": "query", "compare": "diff",
+    "status": "doctor", "health": "doctor", "diagnose": "doctor", "du": "stats", "statistics": "stats",
+    "daemon": "agent", "watch": "agent", "run": "agent", "start": "agent", "serve": "agent", "service": "agent",
+    "setup": "init", "settings": "config", "configuration": "config", "cron": "schedule",
+    "completions": "completion", "exec": "guard", "protect": "guard",
+  ]
 }

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 
 /// The fixed part of an archive: who this point is. `contrib/FORMAT.md` has the byte table.
 ///
@@ -143,5 +144,173 @@ package struct ArchiveHeader: Hashable, Sendable {
 
   static func isPageSize(_ size: UInt32) -> Bool {
     size == 0 || (size >= 512 && size <= 65536 && size.nonzeroBitCount == 1)
+  }
+}
+
+/// The last segment of an `aes-256-gcm` archive: what only the end of the backup knew.
+struct ArchiveTrailer: Hashable, Sendable {
+  /// Bytes of the image.
+  var imageSize: UInt64
+  /// Bytes of the payload: the image itself, or its gzip members.
+  var payloadSize: UInt64
+  var pageCount: UInt32
+  /// ``PageDigest`` of the database, 16 bytes.
+  var digest: [UInt8]
+  /// 32 bytes; see ``PageDigest/Secret``.
+  var digestKey: [UInt8]
+  /// Every how manieth member has an offset in ``memberOffsets``.
+  var memberStride: UInt32
+  /// Payload offsets of members 0, stride, 2 · stride, …; at most 4096.
+  var memberOffsets: [UInt64]
+  /// Rows of each table; nil where they were not counted, or are too many to stand here.
+  var tableCounts: [Identifier: Int64?]?
+  /// Pages that an incremental holds; nil for a full.
+  var pagesStored: UInt32?
+
+  /// The trailer is one segment: the member index has half of it, a schema of thousands of tables is left to the JSON.
+  private static let maximumCounts = 24 << 10
+  static let maximumOffsets = 4096
+
+  func encoded() -> [UInt8] {
+    var writer = ByteWriter()
+    writer.field(1, Self.bytes(imageSize))
+    writer.field(2, Self.bytes(payloadSize))
+    writer.field(3, Self.bytes(pageCount))
+    writer.field(4, digest)
+    writer.field(5, digestKey)
+    writer.field(6, Self.bytes(memberStride) + memberOffsets.flatMap { Self.bytes($0) })
+    if let counts = tableCounts?.json.encoded(), counts.count <= Self.maximumCounts { writer.field(7, counts) }
+    if let pagesStored { writer.field(8, Self.bytes(pagesStored)) }
+    return writer.bytes
+  }
+
+  init?(_ bytes: [UInt8]) {
+    var reader = ByteReader(bytes)
+    guard let fields = reader.fields(), let imageSize: UInt64 = Self.integer(fields[1]),
+      let payloadSize: UInt64 = Self.integer(fields[2]), let pageCount: UInt32 = Self.integer(fields[3]),
+      let digest = fields[4], digest.count == 16, let digestKey = fields[5], digestKey.count == 32,
+      var index = fields[6].map({ ByteReader($0) }), let stride = index.integer(UInt32.self),
+      index.remaining.isMultiple(of: 8)
+    else { return nil }
+    var offsets: [UInt64] = []
+    while let offset = index.integer(UInt64.self) { offsets.append(offset) }
+    self.init(
+      imageSize: imageSize, payloadSize: payloadSize, pageCount: pageCount, digest: digest, digestKey: digestKey,
+      memberStride: stride, memberOffsets: offsets,
+      tableCounts: fields[7].flatMap { JSONValue(parsing: $0) }.flatMap { [Identifier: Int64?]($0) },
+      pagesStored: Self.integer(fields[8]))
+  }
+
+  init(
+    imageSize: UInt64, payloadSize: UInt64, pageCount: UInt32, digest: [UInt8], digestKey: [UInt8],
+    memberStride: UInt32, memberOffsets: [UInt64], tableCounts: [Identifier: Int64?]?, pagesStored: UInt32? = nil
+  ) {
+    self.pagesStored = pagesStored
+    self.imageSize = imageSize
+    self.payloadSize = payloadSize
+    self.pageCount = pageCount
+    self.digest = digest
+    self.digestKey = digestKey
+    self.memberStride = memberStride
+    self.memberOffsets = memberOffsets
+    self.tableCounts = tableCounts
+  }
+
+  private static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
+    withUnsafeBytes(of: value.bigEndian) { Array($0) }
+  }
+
+  private static func integer<Value: FixedWidthInteger>(_ bytes: [UInt8]?) -> Value? {
+    guard let bytes, bytes.count == MemoryLayout<Value>.size else { return nil }
+    return bytes.reduce(0) { $0 << 8 | Value(truncatingIfNeeded: $1) }
+  }
+}
+
+/// Collects member offsets at a stride that grows so that there are never more than the trailer holds.
+struct MemberIndex {
+  private(set) var stride: UInt32 = 1
+  private(set) var offsets: [UInt64] = []
+  private var count: UInt64 = 0
+
+  mutating func add(offset: UInt64) {
+    if count.isMultiple(of: UInt64(stride)) {
+      if offsets.count == ArchiveTrailer.maximumOffsets {
+        offsets = offsets.enumerated().compactMap { $0.offset.isMultiple(of: 2) ? $0.element : nil }
+        stride *= 2
+      }
+      if count.isMultiple(of: UInt64(stride)) { offsets.append(offset) }
+    }
+    count += 1
+  }
+}
+
+/// Builds big-endian byte tables.
+struct ByteWriter {
+  private(set) var bytes: [UInt8] = []
+
+  mutating func integer(_ value: some FixedWidthInteger) {
+    withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  mutating func raw(_ data: some Sequence<UInt8>) {
+    bytes.append(contentsOf: data)
+  }
+
+  /// A two-byte length and the text's UTF-8.
+  mutating func shortText(_ text: String) {
+    integer(UInt16(text.utf8.count))
+    raw(text.utf8)
+  }
+
+  /// Tag (2 bytes), length (4 bytes), bytes.
+  mutating func field(_ tag: UInt16, _ data: some Collection<UInt8>) {
+    integer(tag)
+    integer(UInt32(data.count))
+    raw(data)
+  }
+
+  /// Overwrites a 4-byte integer written earlier.
+  mutating func patch(_ value: UInt32, at offset: Int) {
+    withUnsafeBytes(of: value.bigEndian) { bytes.replaceSubrange(offset..<(offset + 4), with: $0) }
+  }
+}
+
+/// Reads big-endian byte tables; every read is checked and gives nil past the end.
+struct ByteReader {
+  private let bytes: ArraySlice<UInt8>
+  private(set) var position: Int
+
+  init(_ bytes: some Collection<UInt8>) {
+    self.bytes = Array(bytes)[...]
+    position = 0
+  }
+
+  var remaining: Int { bytes.count - position }
+
+  mutating func integer<Value: FixedWidthInteger>(_: Value.Type = Value.self) -> Value? {
+    guard let raw = raw(MemoryLayout<Value>.size) else { return nil }
+    return raw.reduce(0) { $0 << 8 | Value(truncatingIfNeeded: $1) }
+  }
+
+  mutating func raw(_ count: Int) -> [UInt8]? {
+    guard count >= 0, count <= remaining else { return nil }
+    defer { position += count }
+    return Array(bytes[position..<(position + count)])
+  }
+
+  mutating func shortText() -> String? {
+    integer(UInt16.self).flatMap { raw(Int($0)) }.flatMap { String(validating: $0, as: UTF8.self) }
+  }
+
+  /// Tagged fields up to the end, the last of each tag winning; nil where one is cut short.
+  mutating func fields() -> [UInt16: [UInt8]]? {
+    var result: [UInt16: [UInt8]] = [:]
+    while remaining > 0 {
+      guard let tag = integer(UInt16.self), let count = integer(UInt32.self), let data = raw(Int(count)) else {
+        return nil
+      }
+      result[tag] = data
+    }
+    return result
   }
 }

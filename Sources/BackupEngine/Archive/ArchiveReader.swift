@@ -1,4 +1,5 @@
 import BackupPolicy
+import SQLitePages
 
 /// What reading a whole archive proved.
 struct ReadArchive: Sendable {
@@ -156,5 +157,186 @@ enum ArchiveStage: Error {
 enum DigestMismatch {
   static var error: HoldfastError {
     HoldfastError(.verificationFailed, "the digest of its pages is not the recorded one", cause: ArchiveStage.digest)
+  }
+}
+
+/// The payload (image or gzip members) of an archive file, from front to back; used by one thread at a time.
+///
+/// Every byte that comes out of an authenticated archive has been authenticated before.
+protocol PayloadSource: AnyObject {
+  /// Fills `buffer` as far as the payload goes; 0 at its end.
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int
+  /// The authenticated trailer, known from the start; nil for archives without one.
+  var trailer: ArchiveTrailer? { get }
+  /// Bytes of the archive file read so far.
+  var position: Int64 { get }
+}
+
+extension PayloadSource {
+  /// Fills the whole buffer, or returns false where the payload ends before its first byte.
+  ///
+  /// - Throws: `archiveCorrupt` where it ends in between.
+  func readExactly(into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+    let count = try read(into: buffer)
+    if count == 0 && !buffer.isEmpty { return false }
+    guard count == buffer.count else { throw HoldfastError(.archiveCorrupt, "it is cut short") }
+    return true
+  }
+}
+
+/// No encryption.
+final class PlainSource: PayloadSource {
+  private let file: HashingFileReader
+  let trailer: ArchiveTrailer? = nil
+
+  init(_ file: HashingFileReader) {
+    self.file = file
+  }
+
+  var position: Int64 { file.position }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    try file.read(into: buffer)
+  }
+}
+
+/// `aes-256-cbc`: salt, IV, ciphertext.
+final class CBCSource: PayloadSource {
+  private let file: HashingFileReader
+  private let cipher: AESCBC
+  private var input = [UInt8](repeating: 0, count: 1 << 17)
+  private var output = [UInt8](repeating: 0, count: 1 << 17 + AESCBC.blockSize)
+  private var start = 0
+  private var end = 0
+  private var ended = false
+  let trailer: ArchiveTrailer? = nil
+
+  init(_ file: HashingFileReader, credentials: Credentials) throws {
+    self.file = file
+    let salt = try file.read(16)
+    let vector = try file.read(AESCBC.blockSize)
+    guard vector.count == AESCBC.blockSize, file.size.isMultiple(of: 16), file.size >= 48 else {
+      throw HoldfastError(.archiveCorrupt, "its size is not that of an aes-256-cbc archive")
+    }
+    guard let key = try credentials.master(salt: salt, iterations: AESCBC.iterations) else {
+      throw HoldfastError(
+        .keyMissing, "it is encrypted with aes-256-cbc, which needs a password, and none is given",
+        hint: "set BACKUP_ENCRYPTION_PASSWORD")
+    }
+    cipher = try AESCBC(key: key, vector: vector, encrypts: false)
+  }
+
+  var position: Int64 { file.position }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    var done = 0
+    while done < buffer.count {
+      if start == end, try !decryptMore() { break }
+      let count = min(buffer.count - done, end - start)
+      output.withUnsafeBytes {
+        (buffer.baseAddress! + done).copyMemory(from: $0.baseAddress! + start, byteCount: count)
+      }
+      start += count
+      done += count
+    }
+    return done
+  }
+
+  private func decryptMore() throws -> Bool {
+    while !ended {
+      start = 0
+      let count = try input.withUnsafeMutableBytes { try file.read(into: $0) }
+      end = try output.withUnsafeMutableBytes { room in
+        if count > 0 {
+          return try input.withUnsafeBytes {
+            try cipher.update(UnsafeRawBufferPointer(rebasing: $0[..<count]), into: room)
+          }
+        }
+        ended = true
+        guard let last = cipher.finish(into: room) else { throw UndecidedDecryption() }
+        return last
+      }
+      if end > 0 { return true }
+    }
+    return false
+  }
+}
+
+/// `aes-256-cbc` did not decrypt to anything sensible. Whether the key is wrong or the file damaged, only the checksum can
+/// tell: see ``ArchiveReader``.
+struct UndecidedDecryption: Error {}
+
+/// An image that does not change while it is read. Safe to read from several threads.
+protocol ImageSource: Sendable {
+  /// Bytes in a page; 0 for an empty database and for what is no database.
+  var pageSize: Int { get }
+  var pageCount: UInt32 { get }
+  var imageSize: Int64 { get }
+  /// Fills `buffer` from `offset`, a multiple of the page size, with whole pages.
+  func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws
+}
+
+extension ImageSource {
+  /// Writes the whole image to a file.
+  ///
+  /// - Parameter activity: what that is called while it goes on.
+  func copy(to file: OpenFile, _ files: any FileOperations, _ progress: Progress, as activity: String) throws {
+    guard imageSize > 0 else { return }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
+    defer { buffer.deallocate() }
+    var offset: Int64 = 0
+    while offset < imageSize {
+      let count = Int(min(Int64(buffer.count), imageSize - offset))
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+      try read(at: offset, into: part)
+      try files.write(file, UnsafeRawBufferPointer(part), at: offset)
+      offset += Int64(count)
+      try progress.update(activity, offset, of: imageSize)
+    }
+  }
+}
+
+extension ImageSource {
+  /// The page that covers SQLite's locking bytes; it never holds data.
+  var lockPage: UInt32 { PageShape.lockPage(pageSize: pageSize) }
+}
+
+enum PageShape {
+  /// Number of the page at 1 GiB, 0 for an unknown page size.
+  static func lockPage(pageSize: Int) -> UInt32 {
+    pageSize == 0 ? 0 : UInt32(0x4000_0000 / pageSize) + 1
+  }
+}
+
+/// A live database's snapshot.
+struct SnapshotSource: ImageSource {
+  let snapshot: DatabaseSnapshot
+  /// SQLite names a page size for an empty database too; it is one that nothing has been written with.
+  var pageSize: Int { snapshot.geometry.pageCount == 0 ? 0 : snapshot.geometry.pageSize }
+  var pageCount: UInt32 { snapshot.geometry.pageCount }
+  var imageSize: Int64 { snapshot.geometry.imageSize }
+
+  func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    do {
+      let first = UInt32(offset / Int64(pageSize)) + 1
+      try snapshot.read(first: first, count: buffer.count / pageSize, into: buffer)
+    } catch let error as DatabaseError {
+      throw HoldfastError(error)
+    }
+  }
+}
+
+/// A raw copy that was staged so that a rollback-journal database's lock lasts no longer than the copy.
+struct StagedSource: ImageSource {
+  let file: OpenFile
+  let files: any FileOperations
+  let pageSize: Int
+  let pageCount: UInt32
+  var imageSize: Int64 { Int64(pageSize) * Int64(pageCount) }
+
+  func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    guard try files.read(file, into: buffer, at: offset) == buffer.count else {
+      throw HoldfastError(.failed, "the staged copy \(file.path) is shorter than it was")
+    }
   }
 }

@@ -113,3 +113,247 @@ final class SharedDigest: Sendable {
     monitor.locked { sum.combine(part) }
   }
 }
+
+/// Where a payload (image or gzip members) goes on its way into an archive file; used by one thread at a time.
+protocol PayloadSink: AnyObject {
+  func write(_ bytes: UnsafeRawBufferPointer) throws
+  /// Ends the payload; an authenticated archive adds the trailer.
+  func finish(_ trailer: @autoclosure () -> ArchiveTrailer) throws
+}
+
+/// No encryption: the payload is the file.
+final class PlainSink: PayloadSink {
+  private let file: HashingFileWriter
+
+  init(_ file: HashingFileWriter) {
+    self.file = file
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws {
+    try file.write(bytes)
+  }
+
+  func finish(_: @autoclosure () -> ArchiveTrailer) throws {}
+}
+
+/// `aes-256-cbc`, the original service's format: salt, IV, ciphertext.
+final class CBCSink: PayloadSink {
+  private let file: HashingFileWriter
+  private let cipher: AESCBC
+  private var output: [UInt8] = []
+
+  init(_ file: HashingFileWriter, credentials: Credentials) throws {
+    self.file = file
+    let salt = try SecretBytes.random(16)
+    let vector = try SecretBytes.random(AESCBC.blockSize)
+    guard let key = try credentials.master(salt: salt, iterations: AESCBC.iterations) else {
+      throw HoldfastError(
+        .keyMissing, "aes-256-cbc needs a password, and none is given",
+        hint: "set BACKUP_ENCRYPTION_PASSWORD, or leave --cipher away")
+    }
+    cipher = try AESCBC(key: key, vector: vector, encrypts: true)
+    try file.write(salt + vector)
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws {
+    if output.count < bytes.count + AESCBC.blockSize {
+      output = [UInt8](repeating: 0, count: bytes.count + AESCBC.blockSize)
+    }
+    try output.withUnsafeMutableBytes { room in
+      let count = try cipher.update(bytes, into: room)
+      try file.write(UnsafeRawBufferPointer(rebasing: room[..<count]))
+    }
+  }
+
+  func finish(_: @autoclosure () -> ArchiveTrailer) throws {
+    var last = [UInt8](repeating: 0, count: AESCBC.blockSize)
+    guard let count = last.withUnsafeMutableBytes({ cipher.finish(into: $0) }) else {
+      throw cryptoFailure("AES-256-CBC padding")
+    }
+    try file.write(Array(last.prefix(count)))
+  }
+}
+
+/// `aes-256-gcm`: 64 KiB segments in the STREAM construction, then the trailer.
+final class GCMSink: PayloadSink {
+  private let file: HashingFileWriter
+  private let cipher: AESGCM
+  private var counter: UInt64 = 0
+  private var pending: [UInt8] = []
+
+  init(_ file: HashingFileWriter, payloadKey: SecretBytes) throws {
+    self.file = file
+    cipher = try AESGCM(key: payloadKey, encrypts: true)
+    pending.reserveCapacity(ArchiveHeader.segmentSize)
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) throws {
+    var rest = bytes
+    if !pending.isEmpty {
+      let count = min(rest.count, ArchiveHeader.segmentSize - pending.count)
+      pending.append(contentsOf: rest[..<count])
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+      if pending.count == ArchiveHeader.segmentSize {
+        try pending.withUnsafeBytes { try seal($0) }
+        pending.removeAll(keepingCapacity: true)
+      }
+    }
+    while rest.count >= ArchiveHeader.segmentSize {
+      try seal(UnsafeRawBufferPointer(rebasing: rest[..<ArchiveHeader.segmentSize]))
+      rest = UnsafeRawBufferPointer(rebasing: rest[ArchiveHeader.segmentSize...])
+    }
+    pending.append(contentsOf: rest)
+  }
+
+  func finish(_ trailer: @autoclosure () -> ArchiveTrailer) throws {
+    if !pending.isEmpty { try pending.withUnsafeBytes { try seal($0) } }
+    let plain = trailer().encoded()
+    var length = ByteWriter()
+    length.integer(UInt32(plain.count + AESGCM.tagSize))
+    try plain.withUnsafeBytes { try seal($0, last: true, associated: length.bytes) }
+    try file.write(length.bytes)
+  }
+
+  private func seal(_ plain: UnsafeRawBufferPointer, last: Bool = false, associated: [UInt8] = []) throws {
+    let nonce = SegmentNonce.bytes(counter, last: last)
+    try file.write(plain.count + AESGCM.tagSize) { output in
+      try cipher.seal(plain, nonce: nonce, associated: associated, into: output)
+    }
+    counter += 1
+  }
+}
+
+/// The nonce of a segment: its number in 11 bytes, then 1 for the last segment and 0 for any other.
+///
+/// Source: the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015), laid out as age does. The payload key is
+/// used for one file only, so a counter is a safe nonce.
+enum SegmentNonce {
+  static func bytes(_ counter: UInt64, last: Bool) -> [UInt8] {
+    var writer = ByteWriter()
+    writer.raw([0, 0, 0])
+    writer.integer(counter)
+    writer.raw([last ? 1 : 0])
+    return writer.bytes
+  }
+}
+
+/// One chunk of an image on its way into an archive, with the buffers for it. A fixed number of them is reused.
+///
+/// `@unchecked Sendable`: a slot belongs to one thread at a time; ``OrderedOutput`` hands it over under its lock.
+final class ChunkSlot: @unchecked Sendable {
+  // Owned from init to deinit.
+  private let input: UnsafeMutableRawBufferPointer
+  private let output: UnsafeMutableRawBufferPointer
+  /// Number of the chunk, from 0.
+  fileprivate(set) var chunk = 0
+  /// Bytes of the image.
+  var count = 0
+  /// What goes into the archive: a member, or the image's bytes themselves.
+  private(set) var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+
+  /// - Parameter largest: bytes of the largest chunk that it has room for.
+  fileprivate init(largest: Int) {
+    input = .allocate(byteCount: largest, alignment: 64)
+    output = .allocate(byteCount: GzipMember.maximumSize(of: largest), alignment: 64)
+  }
+
+  deinit {
+    input.deallocate()
+    output.deallocate()
+  }
+
+  var room: UnsafeMutableRawBufferPointer { .init(rebasing: input[..<count]) }
+  var pages: UnsafeRawBufferPointer { .init(room) }
+
+  func encode(_ encoder: GzipMemberEncoder?) throws {
+    payload = try encoder.map { .init(rebasing: output[..<(try $0.encode(pages, into: output))]) } ?? pages
+  }
+}
+
+/// Hands out chunks in order and writes their results in the same order.
+///
+/// Nobody waits for a turn: who finishes early leaves the slot and takes another; who finishes the chunk that is due writes it
+/// and all that follow it. Slots are taken before chunks are, so the chunk that is due always has one.
+///
+/// `@unchecked Sendable`: `next` and the caller's reading are guarded by `reading`; `free`, `ready`, `turn`, `isWriting` and
+/// `isCancelled` by `state`; the sink, `written` and `index` belong to the one thread that set `isWriting`.
+final class OrderedOutput: @unchecked Sendable {
+  private let sink: any PayloadSink
+  private let reading = Monitor()
+  private let state = Monitor()
+  private var next = 0
+  private var free: [ChunkSlot]
+  private var ready: [Int: ChunkSlot] = [:]
+  private var turn = 0
+  private var isWriting = false
+  private var isCancelled = false
+  private(set) var written: UInt64 = 0
+  private(set) var index = MemberIndex()
+
+  /// - Parameters:
+  ///   - slots: how many chunks may be on their way at once.
+  ///   - largest: bytes of the largest of them.
+  init(_ sink: any PayloadSink, slots: Int, largest: Int = GzipMember.chunkSize) {
+    self.sink = sink
+    free = (0..<slots).map { _ in ChunkSlot(largest: largest) }
+  }
+
+  /// The next chunk in a slot, filled by `read` while nobody else reads; nil when none is left or the work was cancelled.
+  func claim(below count: Int, _ read: (ChunkSlot) throws -> Void) throws -> ChunkSlot? {
+    guard let slot = takeSlot() else { return nil }
+    let isClaimed = try reading.locked {
+      guard next < count else { return false }
+      slot.chunk = next
+      next += 1
+      try read(slot)
+      return true
+    }
+    if isClaimed { return slot }
+    release(slot)
+    return nil
+  }
+
+  private func takeSlot() -> ChunkSlot? {
+    state.locked {
+      while free.isEmpty && !isCancelled { state.wait() }
+      return isCancelled ? nil : free.removeLast()
+    }
+  }
+
+  private func release(_ slot: ChunkSlot) {
+    state.locked {
+      free.append(slot)
+      state.wakeAll()
+    }
+  }
+
+  /// Takes a finished chunk, and writes whatever is due unless somebody else is at it.
+  func emit(_ slot: ChunkSlot) throws {
+    state.locked { ready[slot.chunk] = slot }
+    while let due = takeDue() {
+      index.add(offset: written)
+      try sink.write(due.payload)
+      written += UInt64(due.payload.count)
+      state.locked {
+        turn += 1
+        isWriting = false
+      }
+      release(due)
+    }
+  }
+
+  private func takeDue() -> ChunkSlot? {
+    state.locked {
+      guard !isWriting, !isCancelled, let due = ready.removeValue(forKey: turn) else { return nil }
+      isWriting = true
+      return due
+    }
+  }
+
+  func cancel() {
+    state.locked {
+      isCancelled = true
+      state.wakeAll()
+    }
+  }
+}

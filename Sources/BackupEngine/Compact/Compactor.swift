@@ -94,3 +94,223 @@ struct Compactor {
     }
   }
 }
+
+/// A point with the look of its files, to tell later whether they still are the same.
+struct CompactionLink {
+  var point: StoredPoint
+  var archive: FileStatus
+  /// Of the metadata: somebody may find something wrong with the point.
+  var record: FileStatus?
+}
+
+/// The points of one step as they are in the repository now.
+///
+/// A step is prepared without the exclusive lock, so everything is looked at again under it: whether the files are still
+/// these, and whether somebody built on a point that is to go.
+struct CompactionRun {
+  let step: CompactionStep
+  /// The newest first; the survivor, where there is one, before the points that go.
+  let links: [CompactionLink]
+  private let repository: Repository
+  /// The parents of all points that the plan was made from.
+  private let known: [PointID: PointID?]
+
+  var removed: ArraySlice<CompactionLink> { step.survivor == nil ? links[...] : links.dropFirst() }
+
+  /// Needs a lock, shared or exclusive.
+  ///
+  /// - Throws: `factsChanged` where they are not what the plan was made from.
+  init(_ step: CompactionStep, known: [PointID: PointID?], in repository: Repository) throws {
+    self.step = step
+    self.known = known
+    self.repository = repository
+    let index = try repository.index()
+    links = try (step.removed + [step.survivor].compactMap { $0 }).reversed().map { id in
+      guard let point = try index.point(id), index.names[id]?.count == 1, point.isIncremental, !point.isDamaged,
+        !point.metadata.pinned,
+        point.metadata.status == .completed || point.metadata.status == .verified,
+        point.metadata.parentID == known[id],
+        let archive = try repository.files.status(repository.path(point.name.text))
+      else { throw Self.changed(id) }
+      return CompactionLink(
+        point: point, archive: archive, record: try repository.files.status(repository.metadataPath(id)))
+    }
+    guard step.survivor != nil else { return }
+    for (child, parent) in zip(links, links.dropFirst()) {
+      guard (try? ChainWalk.parent(of: child.point, parent.point)) != nil,
+        child.point.metadata.parentID == parent.point.id
+      else { throw Self.changed(parent.point.id) }
+    }
+  }
+
+  /// Needs the exclusive lock.
+  ///
+  /// - Throws: `factsChanged`.
+  func requireUnchanged(_ some: some Sequence<CompactionLink>) throws {
+    for link in some {
+      guard try repository.files.status(repository.path(link.point.name.text)) == link.archive,
+        try repository.files.status(repository.metadataPath(link.point.id)) == link.record
+      else {
+        throw Self.changed(link.point.id)
+      }
+    }
+    let going = Set(step.removed)
+    let own = going.union([step.survivor].compactMap { $0 })
+    let index = try repository.index()
+    let pins = try repository.pins.read()
+    if let pinned = own.first(where: { pins[$0] == true }) { throw Self.changed(pinned) }
+    for id in index.names.keys where !own.contains(id) {
+      guard let parent = try known[id] ?? index.point(id)?.metadata.parentID, going.contains(parent) else { continue }
+      throw HoldfastError(.factsChanged, "\(id) builds on \(parent), which was to go", hint: "run the command again")
+    }
+  }
+
+  private static func changed(_ id: PointID) -> HoldfastError {
+    HoldfastError(.factsChanged, "\(id) is not what it was when this was planned", hint: "run the command again")
+  }
+}
+
+/// Writes the archive that holds, for each page that any link of a run has, the newest version.
+///
+/// It stands for the point that the run's newest link stands for: same ID, sequence, time, digest and page count. What differs
+/// is the parent (the oldest link's) and the pages. Memory is one bit a page and the list of pages; the pages themselves wait
+/// in a scratch file, each at its place.
+struct MergedArchive {
+  let open: OpenChain
+  let files: any FileOperations
+  let credentials: Credentials
+  let level: CompressionLevel
+  let progress: Progress
+
+  /// The run's newest link.
+  private var survivor: StoredPoint { open.chain.point }
+  private var oldest: StoredPoint { open.chain.full }
+
+  /// Writes, flushes and proves.
+  ///
+  /// - Parameters:
+  ///   - file: an empty file in the repository's folder.
+  ///   - scratch: an empty file for the pages.
+  /// - Returns: the point's metadata as it is with this archive.
+  /// - Throws: ``ChainFailure`` with the link that cannot be read; `wrongKey`, `keyMissing`, `interrupted`, `noSpace`, and
+  ///   `verificationFailed` where what was written is not what was read.
+  func write(to file: OpenFile, scratch: OpenFile) throws -> PointMetadata {
+    let images = try open.provenImages(credentials)
+    let gathered = PageAssembly(FileTarget(file: scratch, files: files), images[0])
+    for (link, source) in zip(open.chain.links, open.files) {
+      try ChainFailure.blaming(link.id) { try read(link, source, to: gathered) }
+    }
+    let pages = gathered.pages
+    var image = images[0]
+    image.parentDigest = images[images.count - 1].parentDigest
+    let written = try write(pages, image, to: file, from: scratch)
+    try files.sync(file)
+    try prove(file, image, checksum: written.checksum, holds: gathered, pages)
+    return describe(written, pagesStored: pages.count)
+  }
+
+  private func read(_ link: StoredPoint, _ file: OpenFile, to target: PageAssembly) throws {
+    let reader = try ArchiveReader(file, name: link.name, credentials: credentials, progress: progress, files)
+    let checksum = try reader.readPages { try target.add($0, $1) }
+    guard reader.head == nil, let recorded = link.metadata.checksum, recorded != checksum.hex
+    else { return }
+    throw HoldfastError(.archiveCorrupt, "its checksum is \(checksum.hex), \(recorded) is recorded")
+  }
+
+  private func describe(_ written: (size: Int64, checksum: [UInt8]), pagesStored: Int) -> PointMetadata {
+    var metadata = survivor.metadata
+    metadata.parentID = oldest.metadata.parentID
+    metadata.pagesStored = UInt32(pagesStored)
+    metadata.compressedSize = written.size
+    metadata.checksum = written.checksum.hex
+    // What was verified was another file. Nothing about it is odd, or ``CompactionRun`` had refused it.
+    metadata.status = .completed
+    metadata.verified = false
+    metadata.verificationDate = nil
+    metadata.verificationErrors = []
+    return metadata
+  }
+}
+
+extension MergedArchive {
+  private func write(
+    _ pages: [UInt32], _ image: LinkImage, to file: OpenFile, from scratch: OpenFile
+  ) throws -> (size: Int64, checksum: [UInt8]) {
+    let output = try HashingFileWriter(file, files)
+    let (sink, plainHead) = try begin(output, image, pagesStored: pages.count)
+    let source = ScatteredPages(file: scratch, files: files, pageSize: image.pageSize)
+    let writer = PagesWriter(
+      plainHead: plainHead, pages: pages, source, level: survivor.name.compressed ? level : nil, progress: progress)
+    return try writer.write(to: sink, file: output) { order in
+      ArchiveTrailer(
+        imageSize: UInt64(image.pageSize) * UInt64(image.pageCount), payloadSize: order.written,
+        pageCount: image.pageCount, digest: image.digest ?? [], digestKey: image.digestKey,
+        memberStride: order.index.stride, memberOffsets: order.index.offsets, tableCounts: nil,
+        pagesStored: UInt32(pages.count))
+    }
+  }
+
+  /// The head as the survivor's own archive has it, but for the parent. An encrypted one keeps its key slots, so that it opens
+  /// with what it opened with before.
+  private func begin(
+    _ output: HashingFileWriter, _ image: LinkImage, pagesStored: Int
+  ) throws -> (any PayloadSink, plainHead: [UInt8]) {
+    guard survivor.name.encrypted else {
+      var header = try PlainHead.read(open.files[0], compressed: survivor.name.compressed, files)
+      rebase(&header, image)
+      header.setImage(pageCount: image.pageCount, pagesStored: UInt32(pagesStored), digest: image.digest ?? [])
+      return (PlainSink(output), try PlainHead.encode(header))
+    }
+    guard let head = try SealedHeader(open.files[0], files) else {
+      throw HoldfastError(.archiveCorrupt, "it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+    }
+    var header = head.header
+    rebase(&header, image)
+    // The payload key is derived from these bytes, and no key may ever seal two payloads.
+    header.fields[ArchiveHeader.Tag.unique.rawValue] = try SecretBytes.random(16)
+    let fileKey = try head.openFileKey(credentials)
+    let merged = try SealedHeader(header, fileKey: fileKey, slots: head.slots)
+    try output.write(merged.encoded)
+    return (try GCMSink(output, payloadKey: merged.payloadKey(fileKey)), [])
+  }
+
+  private func rebase(_ header: inout ArchiveHeader, _ image: LinkImage) {
+    header.parentID = oldest.metadata.parentID
+    header.parentDigest = image.parentDigest
+  }
+
+  /// Reads the new archive back: it must hold these pages, each as it was read from the run's links, and lead from the parent's
+  /// digest to the point's own.
+  private func prove(
+    _ file: OpenFile, _ image: LinkImage, checksum: [UInt8], holds gathered: PageAssembly, _ pages: [UInt32]
+  ) throws {
+    let found = PageAssembly(NoTarget(), image)
+    let reader = try ArchiveReader(
+      file, name: survivor.name, credentials: credentials, progress: progress, files)
+    let read = try reader.readPages { try found.add($0, $1) }
+    let now = try LinkImage(survivor, file, credentials: credentials, files)
+    guard read == checksum, found.pages == pages, found.pageSum == gathered.pageSum, now.isSame(as: image) else {
+      throw HoldfastError(
+        .verificationFailed, "the merged archive of \(survivor.id) is not what was written",
+        hint: "nothing was replaced; check the disk and the memory of this machine")
+    }
+  }
+}
+
+/// From a file that has each page at its place in the image, with holes between.
+private struct ScatteredPages: ChangedPageSource {
+  let file: OpenFile
+  let files: any FileOperations
+  let pageSize: Int
+
+  func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws {
+    var done = 0
+    for run in PageRuns(pages, limit: .max) {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + run.count * pageSize)])
+      guard try files.read(file, into: part, at: Int64(run.lowerBound - 1) * Int64(pageSize)) == part.count else {
+        throw HoldfastError(.failed, "the staged copy \(file.path) is shorter than it was")
+      }
+      done += part.count
+    }
+  }
+}

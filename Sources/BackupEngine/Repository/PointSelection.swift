@@ -57,3 +57,71 @@ extension StoredPoint {
     return nil
   }
 }
+
+extension BackupService {
+  /// The newest sound point that is not after a moment, and how far off it is.
+  ///
+  /// - Parameter zone: whose clocks the words of the choice go by.
+  /// - Throws: `pointNotFound` where every sound point is later.
+  package func point(
+    notAfter moment: Timestamp, zone: ZoneRules
+  ) throws -> (point: StoredPoint, choice: PointByTime) {
+    let points = try repository().points()
+    let choice = try PointByTime.choose(
+      points.map { DatedPoint(id: $0.id, created: $0.metadata.created, obstacle: $0.obstacle) }, notAfter: moment,
+      zone: zone, now: environment.now())
+    guard let point = points.first(where: { $0.id == choice.id }) else {
+      throw HoldfastError(.pointNotFound, "\(choice.id) was removed meanwhile", hint: "run the command again")
+    }
+    return (point, choice)
+  }
+
+  /// What a restore of a point would read, the point itself first and a full last; nil where a link is missing or known to
+  /// be damaged.
+  package func chain(of point: StoredPoint) throws -> PointChain? {
+    guard !point.archiveMissing else { return nil }
+    do {
+      return try repository().chain(of: point)
+    } catch let error as HoldfastError where error.cause is BrokenLink {
+      return nil
+    }
+  }
+
+  /// The newest point that can be restored, as far as is known, when some turned out to be damaged.
+  ///
+  /// - Parameter broken: these points, and all that need them, cannot.
+  package func newestWhole(besides broken: Set<PointID>) throws -> PointID? {
+    try repository().points().newestWhole(besides: broken)?.id
+  }
+}
+
+extension [StoredPoint] {
+  /// The newest backup of the database's own history in which SQLite's checks ran and found nothing.
+  var newestSound: StoredPoint? {
+    last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.findingsDate != nil }
+      ?? last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.verified }
+  }
+
+  /// The newest point that nothing speaks against; one that a restore put aside only where there is no other.
+  ///
+  /// - Parameters:
+  ///   - self: every point of a repository, the oldest first.
+  ///   - broken: these points, and all that need them, do not count.
+  package func newestWhole(besides broken: Set<PointID> = []) -> StoredPoint? {
+    let lost = broken.reduce(into: broken) { lost, id in lost.formUnion(descendants(of: id).map(\.id)) }
+    let whole = filter {
+      $0.metadata.status != .failed && $0.isAuthenticated && $0.name.content != .raw && !lost.contains($0.id)
+    }
+    return whole.last { $0.obstacle == nil } ?? whole.last
+  }
+}
+
+extension Repository {
+  /// What to do where a point turned out to be damaged: the newest one that is whole.
+  func advice(besides broken: PointID) -> String {
+    guard let whole = try? points().newestWhole(besides: [broken]) else {
+      return "no other point is whole; holdfast list shows what there is"
+    }
+    return "holdfast restore \(whole.id) brings back the newest point that is whole"
+  }
+}

@@ -158,3 +158,157 @@ extension RepositoryIndex {
     }
   }
 }
+
+/// What a removal by hand takes away.
+package struct RemovalPlan: Sendable {
+  /// The point that somebody named.
+  package let point: StoredPoint
+  /// All that go, in the order in which they go: children before their parents, the named point last.
+  package let points: [StoredPoint]
+
+  /// Bytes of all archives.
+  package var archiveBytes: Int64 { points.reduce(0) { $0.addingClamped($1.metadata.compressedSize) } }
+}
+
+extension BackupService {
+  /// What removing a point would take away.
+  ///
+  /// - Parameter withChildren: the points that need it go with it.
+  /// - Throws: `refused` where others need it and are not to go, and where one of them is pinned.
+  package func planDelete(_ reference: String, withChildren: Bool = false) throws -> RemovalPlan {
+    let repository = try repository()
+    let point = try repository.point(reference)
+    let children = try repository.points().descendants(of: point.id)
+    guard withChildren || children.isEmpty else { throw Self.refusal(point.id, neededBy: children) }
+    try Self.requireUnpinned([point] + children, for: point.id, repository)
+    return RemovalPlan(point: point, points: children.reversed() + [point])
+  }
+
+  /// Removes what a plan says: metadata first, then the archive, so that what is listed can always be restored, and some
+  /// points a lock, so that others wait only briefly. A point that is gone by now is no error.
+  ///
+  /// - Throws: `factsChanged` where a point was stored meanwhile that needs one of them; some may be gone by then.
+  package func delete(_ plan: RemovalPlan, progress: Progress = Progress()) throws {
+    let repository = try repository()
+    let planned = Set(plan.points.map(\.id))
+    // Also if it stops half-way: what is gone by then went by our hand.
+    defer { try? forgetRemoved(plan.points, repository) }
+    let run = RemovalRun(repository: repository, environment: environment, progress: progress)
+    try run.remove(plan.points) { left in
+      let points = try repository.points(warns: false)
+      if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
+        throw Self.newChild(child, plan.point.id)
+      }
+      try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id, repository)
+      let current = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+      return left.compactMap { point in
+        current[point.id].flatMap { $0.metadata.sequence == point.metadata.sequence ? $0 : nil }
+      }
+    }
+  }
+
+  /// Removes one point.
+  ///
+  /// - Parameter withChildren: also removes the points that need it, the newest first.
+  /// - Throws: `refused` where others need it and are not to go.
+  package func delete(_ reference: String, withChildren: Bool = false) throws -> PointID {
+    let plan = try planDelete(reference, withChildren: withChildren)
+    try delete(plan)
+    return plan.point.id
+  }
+
+  private static func refusal(_ id: PointID, neededBy children: [StoredPoint]) -> HoldfastError {
+    let shown = children.reversed().prefix(5).map(\.id.text).joined(separator: ", ")
+    let more = children.count > 5 ? " and \(children.count - 5) more" : ""
+    return HoldfastError(
+      .refused, "cannot delete \(id): \(children.count) point\(children.count == 1 ? " needs" : "s need") it",
+      hint:
+        "holdfast delete --with-children \(id) removes them too; or delete these first, in this order: \(shown)\(more)")
+  }
+
+  private static func requireUnpinned(
+    _ points: [StoredPoint], for id: PointID, _ repository: Repository
+  ) throws {
+    let pins = try repository.pins.read()
+    guard let pinned = points.first(where: { pins[$0.id] ?? $0.metadata.pinned }) else { return }
+    let whose = pinned.id == id ? "it" : "\(pinned.id), which needs it,"
+    throw HoldfastError(
+      .refused, "cannot delete \(id): \(whose) is pinned", hint: "holdfast unpin \(pinned.id) lets it go")
+  }
+
+  private static func newChild(_ child: StoredPoint, _ id: PointID) -> HoldfastError {
+    HoldfastError(
+      .factsChanged, "cannot delete \(id) as planned: \(child.id) was stored meanwhile, and needs it",
+      hint: "run the command again to see what would go now")
+  }
+}
+
+extension StoredPoint {
+  /// Whether its parent is among these.
+  fileprivate func needs(_ ids: Set<PointID>) -> Bool { metadata.parentID.map { ids.contains($0) } ?? false }
+}
+
+extension BackupService {
+  /// Removes one point and all its files.
+  ///
+  /// Any point may be removed by hand, the newest verified one too. Removing one that is gone by now is no error once it
+  /// was found.
+  ///
+  /// - Throws: `HoldfastError`: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
+  public func delete(_ id: PointID) async throws {
+    _ = try await BlockingWork.run("delete \(id)") { _ in try self.delete(id.text) }
+  }
+
+  /// What ``deleteOld(by:progress:)`` would keep and remove now, and why. Nothing is removed.
+  ///
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository, `usage` for a rule below 1.
+  public func planDeleteOld(
+    by policy: RetentionPolicy, trustingClock: Bool = false
+  ) async throws -> RetentionDecision {
+    try await BlockingWork.run("plan a cleanup") { _ in
+      try Self.meant(self.planCleanup(policy, clock: trustingClock ? .trusting : .refusing))
+    }
+  }
+
+  /// Removes what a policy does not keep, in small batches, each under the repository's lock.
+  ///
+  /// Whatever the policy says, the newest verified point stays, safety backups stay for their grace period, and points that
+  /// nothing authenticates are neither counted nor removed. Without any rule nothing goes.
+  ///
+  /// - Parameters:
+  ///   - policy: what to keep.
+  ///   - trustingClock: this machine's clock is right, although it jumped or was never confirmed.
+  ///   - progress: called with points that are gone.
+  /// - Returns: each point that stayed and each that went, with its reasons.
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository, `usage` for a rule below 1,
+  ///   `refused` if more would go by the clock than by the time that is believed, `busy`, `permissionDenied`, `ioError`, `interrupted`; some points may be gone by then.
+  @discardableResult
+  public func deleteOld(
+    by policy: RetentionPolicy, trustingClock: Bool = false, progress: ProgressReport? = nil
+  ) async throws -> RetentionDecision {
+    try await BlockingWork.run("delete old backups", report: progress) {
+      try Self.meant(self.cleanup(policy, clock: trustingClock ? .trusting : .refusing, progress: $0))
+    }
+  }
+
+  /// Removes all but the newest backups: ``deleteOld(by:progress:)`` with a count alone.
+  ///
+  /// - Parameter count: how many to keep, at least 1. Safety backups are not counted.
+  /// - Throws: `HoldfastError`: as ``deleteOld(by:progress:)``.
+  @discardableResult
+  public func deleteOld(keeping count: Int = 30) async throws -> RetentionDecision {
+    try await deleteOld(by: RetentionPolicy(keepLast: count))
+  }
+
+  /// Figures of the whole repository, from its metadata.
+  ///
+  /// - Throws: `HoldfastError`: `pointNotFound` where there is no repository.
+  public func stats() async throws -> RepositoryStatistics {
+    try await BlockingWork.run("count the backups") { _ in try self.statistics() }
+  }
+
+  private static func meant(_ decision: RetentionDecision) throws -> RetentionDecision {
+    guard let refused = decision.refused else { return decision }
+    throw HoldfastError(.usage, "nothing was removed: \(refused)", hint: "give each rule at least 1")
+  }
+}

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Glibc
 
 /// A zone file of the system's time zone database: TZif, versions 1 to 4 (RFC 8536, RFC 9636).
 ///
@@ -129,5 +130,138 @@ private struct BigEndianReader {
     guard let bytes = take(size) else { return nil }
     let value = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     return size == 8 ? Int64(bitPattern: value) : size == 4 ? Int64(Int32(truncatingIfNeeded: value)) : Int64(value)
+  }
+}
+
+/// A folder of zone files.
+struct ZoneFolder {
+  /// Searched in this order, as the C library and others do.
+  let paths: [String]
+  private let files = SystemFileOperations()
+
+  init(paths: [String]) { self.paths = paths }
+
+  /// `TZDIR`, else where systems keep them.
+  static func system() -> ZoneFolder {
+    if let folder = getenv("TZDIR").map({ String(cString: $0) }), !folder.isEmpty { return ZoneFolder(paths: [folder]) }
+    return ZoneFolder(paths: ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"])
+  }
+
+  func rules(named text: String) throws -> ZoneRules {
+    let name = text.hasPrefix(":") ? String(text.dropFirst()) : text
+    guard Self.isName(name) else { throw malformed(name) }
+    for path in paths.map({ "\($0)/\(name)" }) where try files.status(path)?.kind == .regular {
+      guard let bytes = try files.contents(path, limit: ZoneFile.largestSize), ZoneFile.isZoneFile(bytes) else {
+        continue
+      }
+      return try ZoneFile.rules(bytes, name: name, path: path)
+    }
+    if name == "UTC" { return .utc }
+    throw unknown(name)
+  }
+
+  /// Nothing that could lead out of the folder.
+  private static func isName(_ name: String) -> Bool {
+    let allowed = { (byte: UInt8) in
+      Unicode.Scalar(byte).properties.isAlphabetic && byte < 128 || (48...57).contains(byte)
+        || "_+-/".utf8.contains(byte)
+    }
+    return name.utf8.count <= 255 && name.utf8.allSatisfy(allowed)
+      && name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { !$0.isEmpty }
+  }
+
+  private func malformed(_ name: String) -> HoldfastError {
+    let near = Self.nearest(to: String(name.prefix(100).map { $0 == " " ? "_" : $0 }), among: names())
+    return HoldfastError(
+      .usage, "'\(name.prefix(100))' is not the name of a time zone",
+      hint: near.map { "did you mean \($0)?" } ?? "names are like Europe/Berlin or UTC")
+  }
+
+  private func unknown(_ name: String) -> HoldfastError {
+    let names = names()
+    guard !names.isEmpty else {
+      return HoldfastError(
+        .failed, "cannot find the time zone \(name): this system has no zone files in \(paths.joined(separator: ", "))",
+        hint: "install them (apt install tzdata), name their folder in TZDIR, or use UTC")
+    }
+    return HoldfastError(
+      .usage, "there is no time zone '\(name)'",
+      hint: Self.nearest(to: name, among: names).map { "did you mean \($0)?" }
+        ?? "names are like Europe/Berlin; there are \(names.count) below \(paths.joined(separator: ", "))")
+  }
+
+  /// By the whole name, and then by its city alone.
+  private static func nearest(to name: String, among names: [String]) -> String? {
+    let cities = Dictionary(names.map { ($0.lastComponent.lowercased(), $0) }) { first, _ in first }
+    let city = name.lastComponent.lowercased()
+    return cities[city] ?? Spelling.nearest(to: name, among: names)
+      ?? Spelling.nearest(to: city, among: cities.keys.sorted()).flatMap { cities[$0] }
+  }
+
+  /// All zones, sorted; `posix/` and `right/` hold the same ones again.
+  func names() -> [String] {
+    Set(paths.flatMap { names(in: $0, prefix: "", depth: 3) }).sorted()
+  }
+
+  private func names(in folder: String, prefix: String, depth: Int) -> [String] {
+    let entries = (try? files.list(folder)) ?? []
+    return entries.filter { $0.first?.isUppercase ?? false }.flatMap { entry -> [String] in
+      let path = "\(folder)/\(entry)"
+      switch (try? files.status(path))?.kind {
+      case .regular: return [prefix + entry]
+      case .folder where depth > 1: return names(in: path, prefix: "\(prefix)\(entry)/", depth: depth - 1)
+      default: return []
+      }
+    }
+  }
+}
+
+/// The time zones of this system, read from its zone files.
+package enum TimeZones {
+  /// A zone by its name, such as `Europe/Berlin`; `UTC` needs no files.
+  ///
+  /// - Throws: `usage` for a name that is none, with the nearest that is one; `failed` where the system has no zone files, or
+  ///   this one cannot be read.
+  package static func named(_ name: String) throws -> ZoneRules {
+    try ZoneFolder.system().rules(named: name)
+  }
+
+  /// This process's local zone: `TZ`, else the system's (`/etc/localtime`), else UTC.
+  ///
+  /// - Parameter TZ: the variable's value, nil where it is not set: a name (`Europe/Berlin`, `:Europe/Berlin`), a POSIX
+  ///   rule (`CET-1CEST,M3.5.0,M10.5.0/3`), `:/etc/localtime`, or empty for UTC.
+  /// - Throws: as ``named(_:)``. The C library takes a wrong `TZ` for UTC; backups would run at the wrong hour.
+  package static func local(TZ: String?) throws -> ZoneRules {
+    guard let TZ else { return try ofTheSystem() }
+    let name = TZ.hasPrefix(":") ? String(TZ.dropFirst()) : TZ
+    if name.isEmpty { return .utc }
+    if name == systemZone { return try ofTheSystem() }
+    do {
+      return try named(name)
+    } catch let error as HoldfastError {
+      guard !TZ.hasPrefix(":"), let rule = PosixZone(name) else { throw error.during("TZ") }
+      return ZoneRules(name: name, firstOffset: 0, transitions: [], rule: rule)
+    }
+  }
+
+  private static let systemZone = "/etc/localtime"
+
+  private static func ofTheSystem() throws -> ZoneRules { try ofTheSystem(systemZone) }
+
+  /// - Parameter path: a zone file, or a link to one, whose name is then the zone's.
+  static func ofTheSystem(_ path: String) throws -> ZoneRules {
+    guard let bytes = try SystemFileOperations().contents(path, limit: ZoneFile.largestSize) else { return .utc }
+    return try ZoneFile.rules(bytes, name: name(ofLink: path) ?? "local time", path: path)
+  }
+
+  /// `/etc/localtime` is a link to `…/zoneinfo/Europe/Berlin`.
+  private static func name(ofLink path: String) -> String? {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(path, &buffer, buffer.count)
+    guard count > 0 else { return nil }
+    let target = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let parts = target.split(separator: "/")
+    guard let folder = parts.firstIndex(of: "zoneinfo"), folder + 1 < parts.count else { return nil }
+    return parts[(folder + 1)...].drop { $0 == "posix" }.joined(separator: "/")
   }
 }

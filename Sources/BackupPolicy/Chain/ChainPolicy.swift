@@ -69,3 +69,119 @@ package enum ChainPolicy {
       reason: "the \(count) incrementals since \(weight.full) have \(ByteCount(bytes))\(words)")
   }
 }
+
+/// What the choice between full and incremental rests on.
+package struct ChainFacts: Hashable, Sendable {
+  package var requested: RequestedKind
+  /// The metadata's `backup_type`.
+  package var backupType: String
+  /// How the new point is protected: `aes-256-gcm`, `aes-256-cbc` or `none`.
+  package var protection: String
+  /// The newest point of the database's own history; nil where there is none.
+  package var parent: ParentFacts?
+  /// Nil until the database was looked at.
+  package var database: DatabaseShape?
+
+  package init(
+    requested: RequestedKind, backupType: String, protection: String, parent: ParentFacts? = nil,
+    database: DatabaseShape? = nil
+  ) {
+    self.requested = requested
+    self.backupType = backupType
+    self.protection = protection
+    self.parent = parent
+    self.database = database
+  }
+}
+
+/// The database that is to be backed up.
+package struct DatabaseShape: Hashable, Sendable {
+  /// Symbolic links resolved.
+  package var path: String
+  package var pageSize: Int
+  package var pageCount: UInt32
+  /// Of its file; nil if they are not known.
+  package var attributes: FileAttributes?
+
+  package init(path: String, pageSize: Int, pageCount: UInt32, attributes: FileAttributes? = nil) {
+    self.path = path
+    self.attributes = attributes
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+  }
+}
+
+/// The point that an incremental would build on.
+package struct ParentFacts: Hashable, Sendable {
+  package var id: PointID
+  /// The metadata's `status`.
+  package var status: String
+  package var isAuthenticated = true
+  /// As ``ChainFacts/protection``.
+  package var protection: String
+  /// What is wrong with its chain, in words; nil for a whole one.
+  package var chainProblem: String?
+  package var isOfThisRepository = true
+  /// Whether its pages were hashed with the key that the next point's would be.
+  package var isUnderOurKey = true
+  package var hasDigest = true
+  package var pageSize: Int?
+  package var databasePath: String?
+
+  package init(id: PointID, status: String, protection: String, pageSize: Int?, databasePath: String?) {
+    self.id = id
+    self.status = status
+    self.protection = protection
+    self.pageSize = pageSize
+    self.databasePath = databasePath
+  }
+}
+
+/// What the newest chain weighs.
+package struct ChainWeight: Hashable, Sendable {
+  package var full: PointID
+  /// Bytes of the full's archive.
+  package var fullBytes: Int64
+  package var incrementals: Int
+  /// Bytes of all incrementals' archives.
+  package var incrementalBytes: Int64
+
+  package init(full: PointID, fullBytes: Int64, incrementals: Int, incrementalBytes: Int64) {
+    self.full = full
+    self.fullBytes = fullBytes
+    self.incrementals = incrementals
+    self.incrementalBytes = incrementalBytes
+  }
+}
+
+/// That the newest chain should end: a full would serve better from here on.
+package struct FullAdvice: Hashable, Sendable {
+  package enum Urgency: Hashable, Sendable {
+    /// It reads the whole database, so it waits until nobody writes, or for the next scheduled one.
+    case whenQuiet
+    /// The chain must not grow without bound beside somebody who never pauses.
+    case soon
+  }
+
+  package var urgency: Urgency
+  /// The full at the head of the chain.
+  package var chain: PointID
+  /// Lower case, no full stop.
+  package var reason: String
+
+  package init(_ urgency: Urgency, chain: PointID, reason: String) {
+    self.urgency = urgency
+    self.chain = chain
+    self.reason = reason
+  }
+
+  /// Milliseconds without a change after which a database counts as quiet: ten times what a burst of changes lasts at most
+  /// before it is backed up, so that the end of a burst is not taken for the end of the work; and a minute at least, for
+  /// reading a whole database must not follow upon every pause between two clicks.
+  package static func quiet(maxDelay: Int64) -> Int64 {
+    max(60_000, maxDelay.multipliedClamped(by: 10))
+  }
+
+  /// Milliseconds: a scheduled run that comes within this time makes the full that a quiet time would.
+  package static let nearRun: Int64 = 3_600_000
+}

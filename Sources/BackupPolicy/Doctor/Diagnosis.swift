@@ -235,3 +235,65 @@ package enum Diagnosis {
     Finding("agent", .ok, facts.agent.map { "running: \($0)" } ?? "none is running for this backup folder")
   }
 }
+
+extension Diagnosis {
+  /// Left by a root that ran an older version, or by another user's run.
+  static func lockedFiles(_ facts: ExaminationFacts) -> Finding? {
+    guard let locked = facts.lockedFiles else { return nil }
+    let folder = facts.repository
+    let others = locked.count == 1 ? "" : ", and so do \(locked.count - 1) more"
+    return Finding(
+      "files", .problem,
+      "\(locked.path) belongs to user \(locked.owner)\(others), and user \(folder.owner), who owns the folder, cannot read it",
+      advice: "chown -R --reference=\(folder.path.shellQuoted) \(folder.path.shellQuoted)")
+  }
+}
+
+extension String {
+  /// One word for a shell.
+  fileprivate var shellQuoted: String {
+    let plain =
+      !isEmpty
+      && utf8.allSatisfy { byte in
+        (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+          || "/._-+,:@".utf8.contains(byte)
+      }
+    return plain ? self : "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+  }
+}
+
+extension Diagnosis {
+  /// Whether anybody saw a backup being restored; nil where there is none yet.
+  static func drills(_ facts: ExaminationFacts) -> Finding? {
+    guard let standing = facts.drills else { return nil }
+    let concerns = standing.concerns(maxAge: facts.drillAge, now: facts.time)
+    if !concerns.isEmpty {
+      return Finding(
+        "drills", .warning, concerns.map(\.words).joined(separator: "; "),
+        advice: "holdfast drill shows whether the newest backup can be restored, and what keeps it from that")
+    }
+    guard let passed = standing.lastPassed else {
+      return Finding(
+        "drills", .note, "there was none yet: holdfast drill proves that the newest backup can be restored")
+    }
+    return Finding("drills", .ok, "the last one passed at \(passed.iso8601)")
+  }
+}
+
+extension Diagnosis {
+  /// One agent guards many databases: the limit is judged by how many it suffices for.
+  static func openFiles(_ facts: ExaminationFacts) -> Finding? {
+    guard let limit = facts.openFileLimit else { return nil }
+    let workers = 4
+    let each =
+      DescriptorBudget.wanted(databases: 1, workers: workers) - DescriptorBudget.wanted(databases: 0, workers: workers)
+    let databases = max(0, limit - DescriptorBudget.wanted(databases: 0, workers: workers)) / each
+    guard databases < 16 else {
+      return Finding("open files", .ok, "at most \(limit), enough for an agent with \(databases) databases")
+    }
+    return Finding(
+      "open files", .warning,
+      "at most \(limit), enough for an agent with \(databases) database\(databases == 1 ? "" : "s"); with more, backups are slower",
+      advice: "raise the hard limit: ulimit -Hn, or LimitNOFILE= in the systemd unit")
+  }
+}

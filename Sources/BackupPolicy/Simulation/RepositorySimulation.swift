@@ -157,3 +157,115 @@ extension RepositorySimulation {
       incrementalBytes: links.reduce(0) { $0.addingClamped($1.bytes) })
   }
 }
+
+extension RepositorySimulation {
+  /// What it takes for granted, in words: lower case, no full stop.
+  package var assumptions: [String] {
+    [
+      changes,
+      "a full weighs \(ByteCount(pace.fullBytes)), as the newest one does: the database neither grows nor shrinks",
+      "a merged incremental weighs as much as its parts, at most as a full: mostly it weighs less",
+      "nobody makes, tags, pins or deletes backups by hand, no backup fails, and the disk does not fill up",
+      "merging and removing happen at the end of each day; in between there is a day's backups more",
+    ]
+  }
+
+  private var changes: String {
+    guard settings.mode != .schedule else { return "changes start no backups, for mode is schedule" }
+    guard let interval = pace.changeInterval else {
+      return "no change comes, for the repository has none to go by"
+    }
+    let often = Words.duration(seconds: max(1, interval / 1000))
+    let faster = interval < 60_000 ? "; those of one minute are counted as one" : ""
+    return
+      "a change is backed up every \(often) and weighs \(ByteCount(pace.changeBytes)), as the numbers of the points "
+      + "tell of the last \(pace.daysSeen) days\(faster)"
+  }
+}
+
+/// A point as retention and thinning see it, while a simulation runs.
+package struct SimulatedPoint: Hashable, Sendable {
+  package var retention: RetentionPoint
+  package var thinning: ThinningPoint
+  /// Why it stays, by the last decision.
+  package var reasons: [String] = []
+
+  package init(_ retention: RetentionPoint, _ thinning: ThinningPoint) {
+    (self.retention, self.thinning) = (retention, thinning)
+  }
+
+  /// One that is yet to be made.
+  ///
+  /// - Parameters:
+  ///   - number: its sequence, which makes its ID the only one.
+  ///   - parent: nil for a full.
+  ///   - bytes: of its archive.
+  ///   - fullBytes: of a full's, from which the number of pages is guessed, as thinning asks for it.
+  init(number: Int64, _ time: Timestamp, _ trigger: Trigger, parent: PointID?, bytes: Int64, fullBytes: Int64) {
+    let id = PointID(at: time, number: Int(clamping: number))
+    let kind = parent == nil ? "full" : "incremental"
+    retention = RetentionPoint(
+      id: id, sequence: number, created: time, type: trigger.rawValue, kind: kind, parent: parent,
+      verified: trigger == .scheduled, bytes: bytes)
+    thinning = ThinningPoint(
+      id: id, created: time, type: trigger.rawValue, kind: kind, parent: parent, status: "completed", bytes: bytes,
+      pagesStored: Self.pages(bytes), pageCount: Self.pages(fullBytes), pageSize: 4096)
+    thinning.verified = retention.verified
+  }
+
+  private static func pages(_ bytes: Int64) -> UInt32 { UInt32(clamping: max(1, bytes / 4096)) }
+
+  package var id: PointID { retention.id }
+  package var bytes: Int64 { retention.bytes }
+
+  /// Others were merged into it.
+  mutating func takeOver(bytes: Int64, parent: PointID?) {
+    (retention.bytes, retention.parent) = (bytes, parent)
+    (thinning.bytes, thinning.parent, thinning.pagesStored) = (bytes, parent, Self.pages(bytes))
+  }
+}
+
+/// How a repository grew so far: what a simulation goes on with.
+package struct RepositoryPace: Hashable, Sendable {
+  /// Milliseconds between two points of changes; nil where none are to come.
+  package var changeInterval: Int64?
+  /// Bytes of a full's archive.
+  package var fullBytes: Int64
+  /// Bytes of a change's archive.
+  package var changeBytes: Int64
+  /// Of so many days all this was seen; 0 where there was too little to see.
+  package var daysSeen: Int
+
+  package init(changeInterval: Int64?, fullBytes: Int64, changeBytes: Int64, daysSeen: Int) {
+    self.changeInterval = changeInterval
+    self.fullBytes = fullBytes
+    self.changeBytes = changeBytes
+    self.daysSeen = daysSeen
+  }
+
+  /// What the points of a repository tell; nil where there is no full to go by.
+  ///
+  /// Thinning and retention leave gaps, but numbers are never given twice: the number of the newest point less that of the oldest is
+  /// how many were made in between. Those that are there and were not made by changes are taken off.
+  ///
+  /// - Parameter points: every point of the repository, in its order, the oldest first.
+  package init?(_ points: [RetentionPoint]) {
+    let history = points.filter { $0.isTrusted && !$0.isSafety && !$0.clockSuspect }
+    guard let full = history.last(where: { $0.kind == "full" }) else { return nil }
+    // Merged ones weigh more than one change does: the median is of one that was not merged, or hardly.
+    let weights = history.filter { $0.kind == "incremental" }.map(\.bytes).sorted()
+    let numbered = history.filter { $0.sequence != nil }
+    var interval: Int64?
+    var days = 0
+    if let first = numbered.first, let last = numbered.last, let low = first.sequence, let high = last.sequence {
+      let span = last.created.milliseconds - first.created.milliseconds
+      let asked = numbered.dropFirst().count { $0.type != "change" }
+      let changes = high - low - Int64(asked)
+      if span > 0, changes > 0 { interval = max(1, span / changes) }
+      days = Int(span / 86_400_000)
+    }
+    self.init(
+      changeInterval: interval, fullBytes: full.bytes,
+      changeBytes: weights.isEmpty ? full.bytes / 100 : weights[weights.count / 2], daysSeen: days)
+  }
+}

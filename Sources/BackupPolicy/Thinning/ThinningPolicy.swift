@@ -87,3 +87,214 @@ package struct CompactionStep: Hashable, Sendable {
   /// Of what is left of them, at most.
   package var bytesAfterAtMost: Int64
 }
+
+/// A point as thinning sees it.
+package struct ThinningPoint: Hashable, Sendable {
+  package var id: PointID
+  package var created: Timestamp
+  /// The metadata's `backup_type`.
+  package var type: String
+  /// `full`, `incremental` or `raw`.
+  package var kind: String
+  /// The point that it needs; nil for a full.
+  package var parent: PointID?
+  /// The metadata's `status`.
+  package var status: String
+  package var verified = false
+  /// It passed a drill.
+  package var proven = false
+  /// SQLite's checks found something in the database that was backed up.
+  package var isFlawed = false
+  /// Earlier than its predecessor, or in the future: its age means nothing.
+  package var clockSuspect = false
+  /// It stays as it is until somebody unpins it.
+  package var isPinned = false
+  /// Somebody gave it tags or a description, so that it means something to them.
+  package var isAnnotated = false
+  /// Of the archive.
+  package var bytes: Int64
+  /// Pages in the archive.
+  package var pagesStored: UInt32
+  /// Pages of the database at that point.
+  package var pageCount: UInt32
+  /// Bytes of a page; 0 where not known.
+  package var pageSize: Int
+
+  package init(
+    id: PointID, created: Timestamp, type: String, kind: String, parent: PointID?, status: String, bytes: Int64,
+    pagesStored: UInt32, pageCount: UInt32, pageSize: Int
+  ) {
+    self.id = id
+    self.created = created
+    self.type = type
+    self.kind = kind
+    self.parent = parent
+    self.status = status
+    self.bytes = bytes
+    self.pagesStored = pagesStored
+    self.pageCount = pageCount
+    self.pageSize = pageSize
+  }
+}
+
+extension ThinningPoint {
+  /// Nothing is known against it, and this host vouches for it.
+  var isSound: Bool { status == "completed" || status == "verified" }
+  /// Others' pages may be merged into it: its content stays what it is.
+  var mayTakeOver: Bool { kind == "incremental" && parent != nil && isSound && !isPinned }
+  /// Whether thinning is about it at all: a change that nobody asked for by hand, and nobody gave a meaning.
+  var isThinned: Bool {
+    mayTakeOver && type == "change" && !isAnnotated && !clockSuspect
+  }
+}
+
+/// What becomes of chains where some points do not stay. A parent that is not older, or not there, is none.
+struct ThinningTree {
+  let points: [ThinningPoint]
+  /// By position: the position of the parent, always a smaller one.
+  let parent: [Int?]
+  /// By position: the first point of its chain.
+  let top: [Int]
+
+  init(_ points: [ThinningPoint]) {
+    self.points = points
+    let family = PointFamily(points.map(\.id), parents: points.map(\.parent), areOlder: true)
+    (parent, top) = (family.parent, family.top)
+  }
+
+  /// The ends of chains where no point stays: one step a chain.
+  ///
+  /// - Parameter going: by position: why a point does not stay for its own sake.
+  func removals(_ going: [String?]) -> [CompactionStep] {
+    var isNeeded = going.map { $0 == nil }
+    for position in points.indices.reversed() where isNeeded[position] {
+      if let parent = parent[position] { isNeeded[parent] = true }
+    }
+    let gone = Dictionary(grouping: points.indices.filter { !isNeeded[$0] }) { top[$0] }
+    return gone.sorted { $0.key < $1.key }.map { step(nil, removed: $0.value, going) }
+  }
+
+  /// Runs of neighbours, each merged into its last one.
+  func merges(_ going: [String?], without removed: Set<PointID>) -> [CompactionStep] {
+    var children = [Int](repeating: 0, count: points.count)
+    let left = points.indices.filter { !removed.contains(points[$0].id) }
+    for position in left { if let parent = parent[position] { children[parent] += 1 } }
+    func isMerged(_ position: Int) -> Bool { going[position] != nil && children[position] == 1 }
+    return left.filter { !isMerged($0) }.flatMap { end in
+      var run: [Int] = []
+      var next = points[end].mayTakeOver ? end : parent[end]
+      while let position = next, position == end || isMerged(position) {
+        run.append(position)
+        next = parent[position]
+      }
+      return parts(withoutHeavy(Array(run.reversed())[...])).map { part in
+        step(part.last, removed: Array(part.dropLast()), going)
+      }
+    }
+  }
+
+  /// All archives of a step are open at a time; the next round joins what these leave.
+  private static let longest = 500
+
+  private func parts(_ run: ArraySlice<Int>) -> [ArraySlice<Int>] {
+    stride(from: run.startIndex, to: run.endIndex, by: Self.longest).compactMap { start in
+      let part = run[start..<min(run.endIndex, start + Self.longest)]
+      return part.count > 1 ? part : nil
+    }
+  }
+
+  /// Rewriting a heavy link for the sake of a light one would be repeated with each light one.
+  private func withoutHeavy(_ run: ArraySlice<Int>) -> ArraySlice<Int> {
+    guard let first = run.first else { return run }
+    let held = Int64(points[first].pagesStored)
+    let others = run.dropFirst().reduce(Int64(0)) { $0 + Int64(points[$1].pagesStored) }
+    let small = Int64(16 << 20) / Int64(max(1, points[first].pageSize))
+    guard held > max(small, Int64(points[top[first]].pageCount / 2)), others < held else { return run }
+    return withoutHeavy(run.dropFirst())
+  }
+
+  private func step(_ survivor: Int?, removed: [Int], _ going: [String?]) -> CompactionStep {
+    let all = removed + [survivor].compactMap { $0 }
+    let before = all.reduce(Int64(0)) { $0.addingClamped(points[$1].bytes) }
+    var reasons: [String] = []
+    for reason in removed.compactMap({ going[$0] }) where !reasons.contains(reason) { reasons.append(reason) }
+    return CompactionStep(
+      survivor: survivor.map { points[$0].id }, removed: removed.map { points[$0].id }, reasons: reasons,
+      bytesBefore: before, bytesAfterAtMost: survivor.map { min(before, largest($0, all)) } ?? 0)
+  }
+
+  /// Each page once, as if nothing could be compressed; head, list and trailer besides.
+  private func largest(_ survivor: Int, _ all: [Int]) -> Int64 {
+    let sum = all.reduce(Int64(0)) { $0.addingClamped(Int64(points[$1].pagesStored)) }
+    let pages = min(sum, Int64(points[survivor].pageCount))
+    return pages.multipliedClamped(by: Int64(points[survivor].pageSize) + 8).addingClamped(1 << 17)
+  }
+}
+
+extension ThinningPolicy {
+  /// By position: why a point does not stay for its own sake; nil where it does.
+  func verdicts(_ points: [ThinningPoint], _ tree: ThinningTree, now: Timestamp) -> [String?] {
+    let last = LastOfBucket(points, tree)
+    let protected = Self.protected(points)
+    return points.indices.map { position in
+      let point = points[position]
+      guard point.isThinned, tree.parent[position] != nil, !protected.contains(position) else {
+        return nil
+      }
+      guard let rule = rule(forAge: point.age(now)), !last.contains(position, point, rule.bucket) else { return nil }
+      return rule.reason
+    }
+  }
+
+  /// The newest point, the newest of the database's own history, the newest verified one and the newest proven one.
+  private static func protected(_ points: [ThinningPoint]) -> Set<Int> {
+    func newest(_ belongs: (ThinningPoint) -> Bool) -> Int? { points.indices.last { belongs(points[$0]) } }
+    return Set(
+      [
+        points.indices.last, newest { $0.isSound && !["safety", "guard"].contains($0.type) },
+        newest { $0.isSound && $0.verified }, newest { $0.isSound && $0.verified && !$0.isFlawed },
+        newest { $0.isSound && $0.proven },
+      ].compactMap { $0 })
+  }
+}
+
+/// Which points are the last ones of their minutes and hours, each in its chain.
+private struct LastOfBucket {
+  private struct Key: Hashable {
+    var chain: Int
+    var bucket: ThinningPolicy.Bucket
+    var number: Int64
+  }
+
+  private var positions: [Key: Int] = [:]
+  private let tree: ThinningTree
+
+  init(_ points: [ThinningPoint], _ tree: ThinningTree) {
+    self.tree = tree
+    // A point whose clock is doubtful stays anyway, and must not stand for others.
+    for position in points.indices where points[position].isSound && !points[position].clockSuspect {
+      for bucket in [ThinningPolicy.Bucket.minute, .hour] {
+        if let key = key(position, points[position], bucket) { positions[key] = position }
+      }
+    }
+  }
+
+  func contains(_ position: Int, _ point: ThinningPoint, _ bucket: ThinningPolicy.Bucket) -> Bool {
+    key(position, point, bucket).map { positions[$0] == position } ?? false
+  }
+
+  private func key(_ position: Int, _ point: ThinningPoint, _ bucket: ThinningPolicy.Bucket) -> Key? {
+    guard bucket != .none else { return nil }
+    return Key(
+      chain: tree.top[position], bucket: bucket,
+      number: point.created.milliseconds.flooredQuotient(by: bucket.rawValue))
+  }
+}
+
+extension ThinningPoint {
+  /// Seconds; negative for a point from the future.
+  func age(_ now: Timestamp) -> Int64 {
+    let (difference, overflow) = now.milliseconds.subtractingReportingOverflow(created.milliseconds)
+    return (overflow ? (now > created ? .max : .min) : difference).flooredQuotient(by: 1000)
+  }
+}

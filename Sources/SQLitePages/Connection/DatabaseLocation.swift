@@ -85,3 +85,116 @@ struct DatabaseLocation {
     return DatabaseError(kind, path: path, message: "cannot open \(path): \(DatabaseError.words(of: code))")
   }
 }
+
+/// A file that SQLite holds open, read through SQLite's own handle: a second descriptor on it would, when closed, drop
+/// the POSIX locks that SQLite holds in this process.
+///
+/// The pointer belongs to the connection and is good until the end of the transaction in which it was asked for.
+struct SQLiteFile {
+  let pointer: UnsafeMutablePointer<sqlite3_file>
+  let methods: sqlite3_io_methods
+
+  /// The main database file.
+  static func database(of handle: OpaquePointer?) -> SQLiteFile? {
+    SQLiteFile(handle, SQLITE_FCNTL_FILE_POINTER)
+  }
+
+  /// The `-wal` in WAL mode (or a journal that is open).
+  static func journal(of handle: OpaquePointer?) -> SQLiteFile? {
+    SQLiteFile(handle, SQLITE_FCNTL_JOURNAL_POINTER)
+  }
+
+  private init?(_ handle: OpaquePointer?, _ operation: Int32) {
+    var file: UnsafeMutablePointer<sqlite3_file>?
+    // `pMethods` is NULL where SQLite has no such file open, for instance beside an exclusive application.
+    guard sqlite3_file_control(handle, "main", operation, &file) == SQLITE_OK, let file,
+      let methods = file.pointee.pMethods
+    else { return nil }
+    pointer = file
+    self.methods = methods.pointee
+  }
+
+  /// Fills the buffer from `offset`; what lies past the end of the file comes back as zeros.
+  ///
+  /// - Returns: an extended result code: `SQLITE_OK`, `shortRead`, or a failure.
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int32 {
+    methods.xRead(pointer, buffer.baseAddress, Int32(buffer.count), offset)
+  }
+
+  /// `SQLITE_IOERR_SHORT_READ`; the macro is an expression that Swift does not import.
+  static let shortRead: Int32 = SQLITE_IOERR | (2 << 8)
+
+  /// Whether the header says that the database is read through a WAL (file format, bytes 18 and 19).
+  var hasWALFormat: Bool {
+    var header = [UInt8](repeating: 0, count: 100)
+    let result = header.withUnsafeMutableBytes { read(into: $0, at: 0) }
+    return result == SQLITE_OK && header[18] == 2 && header[19] == 2
+  }
+}
+
+/// The files that SQLite keeps beside a database in WAL mode.
+enum SideFiles {
+  /// Gives `-wal` and `-shm` that we created to the database's group.
+  ///
+  /// SQLite copies the database's mode to them, and its owner where it runs as root. A process that may write the
+  /// database as a member of its group would leave files of its own primary group, which the application cannot write.
+  static func shareWithOwner(of path: String) {
+    let user = geteuid()
+    var database = stat()
+    guard user != 0, stat(path.raw, &database) == 0, database.st_uid != user else { return }
+    for suffix in ["-wal", "-shm"] {
+      var file = stat()
+      guard lstat((path + suffix).raw, &file) == 0, file.st_uid == user, file.st_gid != database.st_gid else {
+        continue
+      }
+      // What fails here leaves the file as SQLite made it.
+      _ = lchown((path + suffix).raw, user, database.st_gid)
+    }
+  }
+}
+
+/// The other names of a database file.
+///
+/// SQLite finds `-wal` and `-journal` by the name that a database is opened by: what an application has written under one
+/// name is not seen under another, and two logs for one file damage it.
+package struct HardLinks: Hashable, Sendable {
+  /// Names that lead to the file, this one included.
+  package var count: Int
+  /// Those beside it, without it.
+  package var beside: [String]
+  /// One of those has a `-wal` or a `-journal`.
+  package var hasLog: Bool
+
+  /// Nil if the file has one name, or does not exist.
+  ///
+  /// - Parameter path: links resolved.
+  package init?(of path: String) {
+    var status = stat()
+    guard stat(path.raw, &status) == 0, status.st_nlink > 1 else { return nil }
+    count = Int(status.st_nlink)
+    beside = Self.names(of: status, beside: path)
+    hasLog = beside.contains { name in ["-wal", "-journal"].contains { (FileFacts(path: name + $0)?.size ?? 0) > 0 } }
+  }
+
+  /// Every other name was found, and no log is beside it.
+  package var areHarmless: Bool { beside.count == count - 1 && !hasLog }
+
+  private static func names(of file: stat, beside path: String) -> [String] {
+    let parent = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
+    guard let folder = opendir(parent.raw) else { return [] }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+      guard entry.pointee.d_ino == file.st_ino else { continue }
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(path: $0) }
+      }
+      var other = stat()
+      guard parent + name != path, lstat((parent + name).raw, &other) == 0, other.st_ino == file.st_ino,
+        other.st_dev == file.st_dev
+      else { continue }
+      names.append(parent + name)
+    }
+    return names.sorted()
+  }
+}

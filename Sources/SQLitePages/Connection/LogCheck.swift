@@ -1,3 +1,4 @@
+import CSQLite
 import Glibc
 import Names
 
@@ -102,5 +103,220 @@ enum KernelLocks {
       if first <= byte, byte <= UInt64(fields[7]) ?? .max { return true }
     }
     return false
+  }
+}
+
+/// The other processes that have a database's write-ahead log or its index open.
+///
+/// SQLite's locks do not show them all: a program that opens and closes its own database file once more (to copy or to hash
+/// it) drops all its POSIX locks on it, and goes on writing.
+package struct LogHolders: Hashable, Sendable {
+  package var processes: [OtherProcess]
+  /// Why there may be more than these; nil if there are not.
+  package var doubt: String?
+
+  package init(processes: [OtherProcess] = [], doubt: String? = nil) {
+    self.processes = processes
+    self.doubt = doubt
+  }
+
+  /// Looks for them.
+  ///
+  /// - Parameter path: the database's, links resolved.
+  package init(ofLogBeside path: String) {
+    let files = DatabaseFiles(resolvedPath: path)
+    (processes, doubt) = Self.find(Set([files.wal, files.sharedMemory].compactMap { $0 }))
+    doubt = doubt ?? Self.doubt(about: path)
+  }
+
+  /// The processes that have one of these files open, as far as `/proc` shows them.
+  static func processes(having files: Set<FileIdentity>) -> [OtherProcess] { find(files).processes }
+
+  private static func find(_ files: Set<FileIdentity>) -> (processes: [OtherProcess], doubt: String?) {
+    OtherProcess.lasting { only in
+      var found: Set<Int32> = []
+      let doubt = ProcessFiles.visit(only: only) { if files.contains($0.identity) { found.insert($0.process) } }
+      return (found, doubt)
+    }
+  }
+
+  /// Whether processes that `/proc` never shows may have the database open.
+  private static func doubt(about path: String) -> String? {
+    if isRemote(path) { return "other machines may have it open" }
+    let folder = folder(of: path)
+    // A container's own root, an overlay, is seen by its processes alone; another file system perhaps by others.
+    let isOwn =
+      csqlite_file_system_type("/") == overlay
+      && FileFacts(path: folder)?.identity.device == FileFacts(path: "/")?.identity.device
+    if ProcessFiles.isWholeMachine || isOwn { return nil }
+    return "processes of other containers are hidden"
+  }
+
+  /// Whether other machines, or a program, may serve the file: its locks are then perhaps not the kernel's.
+  static func isRemote(_ path: String) -> Bool {
+    remoteFileSystems.contains(csqlite_file_system_type(folder(of: path)))
+  }
+
+  private static func folder(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
+
+  private static let overlay: UInt32 = 0x794c_7630
+
+  /// `f_type` of statfs(2): NFS, SMB (three), FUSE, 9P, AFS, Ceph, Lustre, GFS2, OCFS2.
+  private static let remoteFileSystems: Set<UInt32> = [
+    0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x5346_414f, 0x00c3_6400, 0x0bd0_0bd0,
+    0x0116_1970, 0x7461_636f,
+  ]
+}
+
+/// Processes that go on writing into a write-ahead log that was deleted under them. What they commit is in a file that no
+/// other program can open, and the database file alone is older than what they see.
+enum DeletedLog {
+  /// - Parameter path: the database's, links resolved.
+  /// - Returns: those that have the database open, and a deleted log of its name and not the present one.
+  static func holders(of path: String) -> [OtherProcess] {
+    guard let database = FileFacts(path: path)?.identity else { return [] }
+    let wal = FileFacts(path: path + "-wal")?.identity
+    let ending = "/" + (path.split(separator: "/").last ?? "") + "-wal (deleted)"
+    return OtherProcess.lasting { only in
+      var (open, current, deleted): (Set<Int32>, Set<Int32>, Set<Int32>) = ([], [], [])
+      let doubt = ProcessFiles.visit(only: only) { entry in
+        if entry.identity == database { open.insert(entry.process) }
+        if entry.identity == wal { current.insert(entry.process) }
+        if entry.isDeleted, entry.path()?.hasSuffix(ending) == true { deleted.insert(entry.process) }
+      }
+      return (open.intersection(deleted).subtracting(current), doubt)
+    }.processes
+  }
+}
+
+/// Another process, for messages.
+package struct OtherProcess: Hashable, Sendable, CustomStringConvertible {
+  package var id: Int32
+  /// The kernel's name of its program; empty if it cannot be read.
+  package var name: String
+
+  package init(id: Int32, name: String) {
+    self.id = id
+    self.name = name
+  }
+
+  package var description: String { name.isEmpty ? "process \(id)" : "\(name) (process \(id))" }
+}
+
+extension OtherProcess {
+  /// The processes that `find` finds twice, a moment apart: a child that a program starts shares its files until it runs
+  /// another program. This program's own children in that state do not count, however long it lasts.
+  ///
+  /// - Parameter find: looks among these processes, nil for all; returns also why it may have missed some.
+  static func lasting(
+    _ find: (Set<Int32>?) -> (Set<Int32>, String?)
+  ) -> (processes: [OtherProcess], doubt: String?) {
+    var (found, doubt) = find(nil)
+    if !found.isEmpty {
+      usleep(2000)
+      found = find(found).0.filter { !ProcessFiles.isUnstartedChild($0) }
+    }
+    // A child that has started its program in between has closed what it shared.
+    if !found.isEmpty { found = find(found).0 }
+    return (found.sorted().map { OtherProcess(id: $0, name: ProcessFiles.name(ofProcess: $0)) }, doubt)
+  }
+}
+
+/// The open files of all other processes that `/proc` shows to this one.
+///
+/// Reads descriptors only, not mappings: SQLite keeps the descriptor of each file that it maps.
+enum ProcessFiles {
+  /// One open file of one process.
+  struct Entry {
+    var process: Int32
+    var identity: FileIdentity
+    /// No name leads to it any more.
+    var isDeleted: Bool
+    /// The path it was opened by; read only if asked for.
+    var path: () -> String?
+  }
+
+  /// Calls `body` for each open file.
+  ///
+  /// - Parameter only: these processes; nil for all.
+  /// - Returns: why open files of other processes may have been missed; nil if none can have been.
+  static func visit(only processes: Set<Int32>? = nil, _ body: (Entry) -> Void) -> String? {
+    guard let folder = opendir("/proc") else { return "/proc cannot be read" }
+    defer { closedir(folder) }
+    let own = getpid()
+    var (doubt, sawFirst): (String?, Bool) = (nil, false)
+    while let entry = readdir(folder) {
+      guard let id = Int32(name(of: entry)) else { continue }
+      if id == 1 { sawFirst = true }
+      guard id != own, processes?.contains(id) ?? true else { continue }
+      // The first process of the machine opens no databases, and some systems hide its files from root too.
+      if !visit(id, body), id != 1 || !isWholeMachine {
+        doubt = doubt ?? "the open files of process \(id) may not be seen"
+      }
+    }
+    return sawFirst ? doubt : "other users' processes are hidden"
+  }
+
+  /// Whether this process sees the machine's processes, and not only those of its container.
+  static let isWholeMachine: Bool = {
+    var buffer = [CChar](repeating: 0, count: 64)
+    guard readlink("/proc/self/ns/pid", &buffer, buffer.count - 1) > 0 else { return false }
+    // PROC_PID_INIT_INO, the first namespace's number on every kernel.
+    return text(buffer) == "pid:[4026531836]"
+  }()
+
+  static func name(ofProcess id: Int32) -> String { String(start(of: "/proc/\(id)/comm").prefix { $0 != "\n" }) }
+
+  /// Whether a process is a child of this one that still runs the same program: between `fork` and `exec`.
+  static func isUnstartedChild(_ id: Int32) -> Bool {
+    // pid (comm) state ppid …; the name may hold anything, also a parenthesis.
+    let status = start(of: "/proc/\(id)/stat")
+    guard let end = status.lastIndex(of: ")") else { return false }
+    let fields = status[end...].split(separator: " ")
+    guard fields.count > 2, Int32(fields[2]) == getpid() else { return false }
+    func program(_ id: String) -> FileIdentity? { FileFacts(path: "/proc/\(id)/exe")?.identity }
+    return program("\(id)") == program("self")
+  }
+
+  /// The first 512 bytes of a file in `/proc`, which has no size; empty if it cannot be read.
+  private static func start(of path: String) -> String {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return "" }
+    defer { close(file) }
+    var buffer = [UInt8](repeating: 0, count: 512)
+    let count = max(0, read(file, &buffer, buffer.count))
+    return String(decoding: buffer.prefix(count), as: UTF8.self)
+  }
+
+  /// False if the process's files may not be seen. One that has ended has none.
+  private static func visit(_ id: Int32, _ body: (Entry) -> Void) -> Bool {
+    guard let folder = opendir("/proc/\(id)/fd") else { return errno != EACCES && errno != EPERM }
+    defer { closedir(folder) }
+    while let entry = readdir(folder) {
+      let name = name(of: entry)
+      guard name.first != "." else { continue }
+      var (device, inode, links) = (UInt64(0), UInt64(0), UInt32(0))
+      guard csqlite_stat_cached(dirfd(folder), name, &device, &inode, &links) == 0 else {
+        if errno == EACCES || errno == EPERM { return false }
+        continue
+      }
+      body(
+        Entry(process: id, identity: FileIdentity(device: device, inode: inode), isDeleted: links == 0) {
+          var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+          guard readlinkat(dirfd(folder), name, &buffer, buffer.count - 1) > 0 else { return nil }
+          return text(buffer)
+        })
+    }
+    return true
+  }
+
+  private static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
+    withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
+    }
+  }
+
+  private static func text(_ buffer: [CChar]) -> String {
+    String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

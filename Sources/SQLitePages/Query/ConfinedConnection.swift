@@ -154,3 +154,155 @@ private final class StopFlag: Sendable {
   var isSet: Bool { value.load(ordering: .relaxed) }
   func set() { value.store(true, ordering: .relaxed) }
 }
+
+extension ConfinedConnection {
+  /// Answers are compared with what a person wrote into a file: larger ones are a mistake.
+  package static let largestAnswer = 1 << 16
+
+  /// What a query answers, as `sqlite3` prints it in its list mode: columns with `|` between them, a line for each row, nothing
+  /// for NULL.
+  ///
+  /// - Throws: ``StatementError``: `interrupted` where it took longer than `milliseconds`, `failed` for an answer larger than
+  ///   ``largestAnswer``.
+  package func answer(_ sql: String, within milliseconds: Int) throws(StatementError) -> String {
+    let statement = try prepare(sql)
+    defer { sqlite3_finalize(statement) }
+    connection.limitTime(milliseconds: milliseconds)
+    // The limit's own handler had taken the place of the one that asks the flag.
+    defer {
+      connection.limitTime(milliseconds: nil)
+      askWhetherToStop()
+    }
+    var lines: [String] = []
+    var bytes = 0
+    while true {
+      let result = sqlite3_step(statement)
+      if result == SQLITE_DONE { return lines.joined(separator: "\n") }
+      guard result == SQLITE_ROW else { throw failure(result, sql) }
+      let line = (0..<sqlite3_column_count(statement)).map { Self.text(statement, $0) }.joined(separator: "|")
+      lines.append(line)
+      bytes += line.utf8.count + 1
+      guard bytes <= Self.largestAnswer else {
+        throw StatementError(.failed, "its answer is larger than \(Self.largestAnswer >> 10) KiB")
+      }
+    }
+  }
+
+  /// SQLite's own conversion: that of numbers is what `sqlite3` prints.
+  private static func text(_ statement: OpaquePointer, _ column: Int32) -> String {
+    guard let start = sqlite3_column_text(statement, column) else { return "" }
+    // Asked after the pointer, as SQLite's documentation requires; the bytes are lent until the next step.
+    let count = Int(sqlite3_column_bytes(statement, column))
+    return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
+  }
+}
+
+/// Lets a statement read and nothing else (`sqlite3_set_authorizer`): what is not on its lists is refused while the statement is
+/// compiled.
+final class ReadingAuthorizer {
+  /// What was refused last, in words.
+  private(set) var refused: String?
+
+  func forget() { refused = nil }
+
+  /// Pragmas that only tell, whatever their argument is: it names a table or an index, or is a limit.
+  private static let tellingPragmas: Set<String> = [
+    "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list",
+    "foreign_key_check", "integrity_check", "quick_check",
+  ]
+
+  /// Pragmas that tell without an argument and change something with one.
+  private static let askedPragmas: Set<String> = [
+    "user_version", "application_id", "schema_version", "page_size", "page_count", "freelist_count", "encoding",
+    "auto_vacuum", "data_version", "collation_list", "function_list", "module_list", "pragma_list", "compile_options",
+  ]
+
+  /// All pragmas that may be asked.
+  static var pragmas: Set<String> { tellingPragmas.union(askedPragmas) }
+
+  /// Functions that do more than compute, by whatever name an extension or a shell brings them in.
+  private static let actingFunctions: Set<String> = [
+    "load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "fsdir", "eval",
+  ]
+
+  /// - Returns: `SQLITE_OK`, or `SQLITE_DENY`, which ends the compilation.
+  func decide(_ action: Int32, _ first: String?, _ second: String?) -> Int32 {
+    switch action {
+    case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return SQLITE_OK
+    case SQLITE_FUNCTION:
+      guard let name = second?.lowercased(), Self.actingFunctions.contains(name) else { return SQLITE_OK }
+      return refuse("the function \(name)()")
+    case SQLITE_PRAGMA:
+      guard let name = first?.lowercased() else { return refuse("a pragma") }
+      if Self.tellingPragmas.contains(name) || second == nil && Self.askedPragmas.contains(name) { return SQLITE_OK }
+      return refuse("PRAGMA \(name)" + (second == nil ? "" : " with an argument"))
+    default: return refuse(Self.names[action] ?? "anything but reading")
+    }
+  }
+
+  private func refuse(_ what: String) -> Int32 {
+    refused = refused ?? what
+    return SQLITE_DENY
+  }
+
+  private static let names: [Int32: String] = [
+    SQLITE_ATTACH: "ATTACH", SQLITE_DETACH: "DETACH", SQLITE_INSERT: "INSERT", SQLITE_UPDATE: "UPDATE",
+    SQLITE_DELETE: "DELETE", SQLITE_TRANSACTION: "a transaction", SQLITE_SAVEPOINT: "SAVEPOINT",
+    SQLITE_ANALYZE: "ANALYZE", SQLITE_REINDEX: "REINDEX", SQLITE_ALTER_TABLE: "ALTER TABLE",
+    SQLITE_CREATE_TABLE: "CREATE TABLE", SQLITE_CREATE_INDEX: "CREATE INDEX", SQLITE_CREATE_VIEW: "CREATE VIEW",
+    SQLITE_CREATE_TRIGGER: "CREATE TRIGGER", SQLITE_CREATE_VTABLE: "CREATE VIRTUAL TABLE",
+    SQLITE_CREATE_TEMP_TABLE: "CREATE TEMP TABLE", SQLITE_CREATE_TEMP_INDEX: "CREATE INDEX",
+    SQLITE_CREATE_TEMP_VIEW: "CREATE TEMP VIEW", SQLITE_CREATE_TEMP_TRIGGER: "CREATE TEMP TRIGGER",
+    SQLITE_DROP_TABLE: "DROP TABLE", SQLITE_DROP_INDEX: "DROP INDEX", SQLITE_DROP_VIEW: "DROP VIEW",
+    SQLITE_DROP_TRIGGER: "DROP TRIGGER", SQLITE_DROP_VTABLE: "DROP TABLE",
+  ]
+}
+
+/// Why a statement that somebody wrote was not run, or not to its end.
+package struct StatementError: Error, Sendable {
+  package enum Reason: Hashable, Sendable {
+    /// It would do more than read.
+    case refused
+    /// A collation, function or virtual-table module that only the application has.
+    case missingExtension
+    case interrupted
+    /// What the database holds cannot be read.
+    case corrupt
+    /// Everything else: SQLite's own words.
+    case failed
+  }
+
+  package var reason: Reason
+  /// Lower case, no full stop.
+  package var message: String
+
+  init(_ reason: Reason, _ message: String) {
+    self.reason = reason
+    self.message = message
+  }
+}
+
+extension StatementError {
+  /// What SQLite just said of a statement.
+  init(_ connection: DatabaseConnection, _ result: Int32, in sql: String) {
+    let error = connection.failure(result)
+    let words = connection.handle.map { String(cString: sqlite3_errmsg($0)) } ?? error.message
+    let reason: Reason =
+      switch error.kind {
+      case .interrupted: .interrupted
+      case .missingExtension: .missingExtension
+      case .corrupt, .notADatabase: .corrupt
+      default: .failed
+      }
+    self.init(reason, words + Self.place(sqlite3_error_offset(connection.handle), in: sql))
+  }
+
+  /// Where in the statement: `, at character 8: "nme FROM users"`.
+  private static func place(_ offset: Int32, in sql: String) -> String {
+    let bytes = Array(sql.utf8)
+    guard offset >= 0, Int(offset) < bytes.count else { return "" }
+    let before = String(decoding: bytes[..<Int(offset)], as: UTF8.self).count
+    let rest = String(decoding: bytes[Int(offset)...], as: UTF8.self)
+    return ", at character \(before + 1): \"\(rest.prefix(30))\(rest.count > 30 ? "…" : "")\""
+  }
+}

@@ -65,3 +65,64 @@ struct PageCopy: ~Copyable {
       resultCode: result, words: words, systemErrno: code, doing: "copy pages into", path: destination.path)
   }
 }
+
+extension LiveInstall {
+  /// Where in page 1 `sqlite3_backup` sets anew what its destination has: journal version, change counter, schema cookie,
+  /// version-valid-for and the library's version.
+  package static let rewrittenBytes = [18..<20, 24..<28, 40..<44, 92..<100]
+
+  /// Compares an image with a live database page for page, in one state of the latter.
+  ///
+  /// - Returns: the first page that differs, or nil. Bytes of page 1 that SQLite rewrites when it installs are left out.
+  package static func firstDifference(image: String, live path: String) throws -> UInt32? {
+    let source = try DatabaseConnection(path: image, access: .readOnly)
+    let target = try DatabaseConnection(path: path, access: .observer)
+    let left = try DatabaseSnapshot(source, scratchPath: image + ".scratch-image")
+    defer { left.end() }
+    let right = try DatabaseSnapshot(target, scratchPath: image + ".scratch-live")
+    defer { right.end() }
+    return try ImageComparison(left, right).firstDifference()
+  }
+}
+
+/// Two snapshots, side by side.
+struct ImageComparison {
+  private let left: DatabaseSnapshot
+  private let right: DatabaseSnapshot
+
+  init(_ left: DatabaseSnapshot, _ right: DatabaseSnapshot) {
+    self.left = left
+    self.right = right
+  }
+
+  func firstDifference() throws -> UInt32? {
+    let (mine, other) = (left.geometry, right.geometry)
+    guard mine.pageSize == other.pageSize else { return 1 }
+    let common = min(mine.pageCount, other.pageCount)
+    let pagesAtOnce = max(1, (1 << 20) / mine.pageSize)
+    // Freed below; uninitialised is fine because `read` fills what is compared.
+    let buffers = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * pagesAtOnce * mine.pageSize, alignment: 4096)
+    defer { buffers.deallocate() }
+    var first: UInt32 = 1
+    while first <= common {
+      let count = min(pagesAtOnce, Int(common - first) + 1)
+      if let page = try difference(first, count, buffers) { return page }
+      first += UInt32(count)
+    }
+    return mine.pageCount == other.pageCount ? nil : common + 1
+  }
+
+  private func difference(_ first: UInt32, _ count: Int, _ buffers: UnsafeMutableRawBufferPointer) throws -> UInt32? {
+    let size = left.geometry.pageSize
+    let one = UnsafeMutableRawBufferPointer(rebasing: buffers[..<(count * size)])
+    let two = UnsafeMutableRawBufferPointer(rebasing: buffers[(buffers.count / 2)..<(buffers.count / 2 + count * size)])
+    try left.read(first: first, count: count, into: one)
+    try right.read(first: first, count: count, into: two)
+    if first == 1 {
+      for index in LiveInstall.rewrittenBytes.joined() { one[index] = two[index] }
+    }
+    guard memcmp(one.baseAddress!, two.baseAddress!, one.count) != 0 else { return nil }
+    let page = (0..<count).first { memcmp(one.baseAddress! + $0 * size, two.baseAddress! + $0 * size, size) != 0 }
+    return first + UInt32(page ?? 0)
+  }
+}

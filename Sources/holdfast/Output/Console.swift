@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Logging
 import Names
 import Synchronization
 
@@ -84,5 +85,62 @@ struct Console: Sendable {
       }
       rest = rest.dropFirst(count)
     }
+  }
+}
+
+/// Log lines on standard error: `2026-11-22T14:03:05Z info: message key=value`.
+struct StandardErrorLog: LogHandler {
+  var logLevel = Logger.Level.warning
+  var metadata: Logger.Metadata = [:]
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let pairs = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+      .map { " \($0)=\(Self.quoted("\($1)".printable))" }
+    // Whole seconds: `…05.123Z` loses its fraction.
+    let time = SystemClock.now().iso8601.prefix(19)
+    let message = CallerOptions.applied(to: "\(event.message)".printable)
+    LogOutput.standardError.write("\(time)Z \(event.level): \(message)\(pairs.joined())")
+  }
+
+  private static func quoted(_ value: String) -> String {
+    value.isEmpty || value.contains(where: { " \"=".contains($0) })
+      ? "\"\(value.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\""))\"" : value
+  }
+}
+
+/// Standard error as the place of log lines. A reader that does not read (a terminal after Ctrl-S, a pipe into a program that
+/// stands still) must not stop the agent: after a moment its lines are dropped and counted.
+final class LogOutput: Sendable {
+  static let standardError = LogOutput(STDERR_FILENO)
+
+  /// Milliseconds that a line waits for its reader. A service manager's log that restarts takes less.
+  private static let patience: Int32 = 1000
+
+  private let descriptor: Int32
+  private let lost = Mutex(0)
+
+  init(_ descriptor: Int32) {
+    self.descriptor = descriptor
+  }
+
+  /// Writes a line, or drops it. One that cannot be written is not reported: there is no place for that.
+  func write(_ line: String) {
+    lost.withLock { lost in
+      guard isRead(within: lost == 0 ? Self.patience : 0) else { return lost += 1 }
+      let before = lost == 0 ? "" : "(\(lost) lines were dropped here, because the log was not read)\n"
+      lost = 0
+      try? Console.write(Array("\(before)\(line)\n".utf8), to: descriptor)
+    }
+  }
+
+  /// Whether a line can be written without waiting any longer. A reader that has gone counts: the write then fails at once.
+  private func isRead(within milliseconds: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return poll(&entry, 1, milliseconds) != 0
   }
 }

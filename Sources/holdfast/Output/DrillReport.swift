@@ -55,3 +55,45 @@ extension Duration {
     return "\(milliseconds / 60000) min \(milliseconds / 1000 % 60) s"
   }
 }
+
+/// What `stats` says of the drills.
+struct DrillListing {
+  let drills: DrillFigures
+  let concerns: [DrillConcern]
+  /// The clocks that times are shown by.
+  let zone: ZoneRules
+
+  /// The point to fall back on: it leads whatever else is said.
+  func addProof(_ fields: inout FieldList) {
+    fields.add(
+      "Newest proven",
+      drills.newestProven.map {
+        "\($0.id), made \(zone.wallClock($0.created)), drilled \(zone.wallClock($0.proved))"
+      } ?? "none: holdfast drill proves that a backup can be restored")
+  }
+
+  func addTimes(_ fields: inout FieldList) {
+    guard let last = drills.drills.first else { return }
+    let failed = drills.failures == 0 ? "" : ", \(drills.failures.grouped) failed"
+    fields.add("Drills", "\(drills.drills.count.grouped)\(failed)")
+    fields.add("Last drill", "\(zone.wallClock(last.started)), \(last.passed ? "passed" : "failed")")
+    if let recovery = drills.lastRecovery {
+      fields.add(
+        "Recovery time", "\(Duration.words(recovery.restore)) to restore, \(Duration.words(recovery.check)) to check")
+    }
+    let sample = min(DrillFigures.sample, drills.passed.count)
+    if sample > 1, let median = drills.medianRecovery {
+      fields.add("Median recovery", "\(Duration.words(median)) to restore, of \(sample) drills")
+    }
+    for concern in concerns { fields.add("Drill concern", concern.words) }
+  }
+
+  /// `newest_proven` and `drills` of the document.
+  func adding(to document: JSONValue) -> JSONValue {
+    guard case .object(var keys) = document, case .object(var drills) = drills.json else { return document }
+    keys["newest_proven"] = drills.removeValue(forKey: "newest_proven")
+    drills["concerns"] = .array(concerns.map { .string($0.words) })
+    keys["drills"] = .object(drills)
+    return .object(keys)
+  }
+}

@@ -3,6 +3,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 import Names
+import Synchronization
 
 /// How the process ends after an error, and what it says.
 struct ErrorReport {
@@ -91,5 +92,83 @@ struct ErrorReport {
       "code": .string(error.code.rawValue), "message": .string(error.message),
       "hint": .optional(error.hint.map(CallerOptions.applied)),
     ])
+  }
+}
+
+/// The options that tell a command which database, repository and configuration it is about, as the caller gave them. Commands in
+/// hints carry them on, so that they can be pasted.
+struct CallerOptions: Sendable {
+  private static let names = ["--database", "--backup-dir", "--config", "--env-file", "--key-file", "--password-file"]
+  private static let current = Mutex(CallerOptions(CommandLine.arguments.dropFirst()))
+
+  /// Names and values, in the order of ``names``.
+  private var given: [(name: String, value: String)] = []
+
+  /// - Parameter arguments: of the command line, without the program.
+  init(_ arguments: some Sequence<String>) {
+    let words = Array(arguments.prefix { $0 != "--" })
+    for (index, word) in words.enumerated() {
+      let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      guard let name = parts.first, Self.names.contains(name) else { continue }
+      if let value = parts.count == 2 ? parts[1] : index + 1 < words.count ? words[index + 1] : nil { set(name, value) }
+    }
+  }
+
+  mutating func set(_ name: String, _ value: String) {
+    given.removeAll { $0.name == name }
+    given.append((name, value))
+    given.sort { Self.place($0.name) < Self.place($1.name) }
+  }
+
+  private static func place(_ name: String) -> Int { names.firstIndex(of: name) ?? 0 }
+
+  /// A database that an argument names.
+  ///
+  /// - Throws: `usage` if a flag names one as well.
+  static func name(database: String, besides flag: String?) throws {
+    guard flag == nil else {
+      throw HoldfastError(
+        .usage, "the database is named twice: \(database) and --database \(flag ?? "")", hint: "leave one of them out")
+    }
+    current.withLock { $0.set("--database", database) }
+  }
+
+  /// Makes hints name this one of several databases until `body` ends.
+  static func with<Result>(database: String, _ body: () throws -> Result) rethrows -> Result {
+    let before = current.withLock(\.self)
+    current.withLock { $0.set("--database", database) }
+    defer { current.withLock { $0 = before } }
+    return try body()
+  }
+
+  /// The text with the caller's options behind each of our commands in it.
+  static func applied(to text: String) -> String { current.withLock(\.self).applied(to: text) }
+
+  func applied(to text: String) -> String {
+    let words = given.filter { !text.contains($0.name) }
+      .flatMap { [$0.name, RestoreCommandLine.quoted($0.value)] }.joined(separator: " ")
+    guard !words.isEmpty else { return text }
+    var result = ""
+    var rest = text[...]
+    while let range = rest.firstRange(of: "holdfast ") {
+      let before = rest[..<range.lowerBound].last ?? result.last
+      result += rest[..<range.upperBound]
+      rest = rest[range.upperBound...]
+      guard before == nil || before?.isWhitespace == true || before == "(" else { continue }
+      let command = Self.command(at: rest)
+      guard !command.isEmpty else { continue }
+      result += "\(command) \(words)"
+      rest = rest.dropFirst(command.count)
+    }
+    return result + rest
+  }
+
+  /// The name of a command that takes these options, `config show` included; empty for other words.
+  private static func command(at text: Substring) -> String {
+    let word = String(text.prefix { $0.isLetter })
+    guard CommandNames.takingServiceOptions.contains(word) else { return "" }
+    guard word == "config" else { return word }
+    let second = text.dropFirst(word.count + 1).prefix { $0.isLetter }
+    return ["check", "show"].contains(second) ? "\(word) \(second)" : ""
   }
 }

@@ -1,3 +1,6 @@
+import BackupEngine
+import BackupPolicy
+
 extension BinaryInteger {
   /// With a comma between groups of three digits: `1,234`.
   var grouped: String {
@@ -20,5 +23,58 @@ extension Double {
 extension Int64 {
   fileprivate init(clamping value: Double) {
     self = value.isNaN ? 0 : value >= 9e18 ? .max : value <= 0 ? 0 : Int64(value.rounded())
+  }
+}
+
+/// Incrementals of which long runs of the same kind are cut in the middle. What is odd by itself, is pinned, or has a
+/// description or tags, always shows.
+struct FoldedRuns {
+  enum Row {
+    case point(Int)
+    case folded(ArraySlice<StoredPoint>)
+  }
+
+  let rows: [Row]
+
+  /// Longer runs show this many of the newest and of the oldest.
+  private static let (newest, oldest) = (8, 3)
+
+  init(_ points: [StoredPoint], folds: Bool) {
+    var rows: [Row] = []
+    var start = 0
+    while start < points.count {
+      let kind = Kind(points[start])
+      let end = kind == nil ? start + 1 : points[start...].firstIndex { Kind($0) != kind } ?? points.count
+      let run = start..<end
+      // One row less is not worth a cut.
+      if folds, run.count > Self.newest + Self.oldest + 1 {
+        let cut = run.dropFirst(Self.newest).dropLast(Self.oldest)
+        rows += run.prefix(Self.newest).map(Row.point) + [.folded(points[cut])] + run.suffix(Self.oldest).map(Row.point)
+      } else {
+        rows += run.map(Row.point)
+      }
+      start = end
+    }
+    self.rows = rows
+  }
+
+  private enum Kind: Equatable {
+    case ordinary
+    /// The same link keeps all of them from being restored.
+    case behind(PointID)
+
+    init?(_ point: StoredPoint) {
+      let metadata = point.metadata
+      guard point.provenAt == nil, point.ownProblems.isEmpty, (metadata.description ?? "").isEmpty,
+        metadata.tags.isEmpty, !metadata.pinned
+      else { return nil }
+      if let (link, _) = point.brokenChain {
+        self = .behind(link)
+      } else if [.completed, .verified].contains(metadata.status) {
+        self = .ordinary
+      } else {
+        return nil
+      }
+    }
   }
 }

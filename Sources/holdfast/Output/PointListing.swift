@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// Points as `list` and `create` show them.
 struct PointListing {
@@ -79,5 +80,130 @@ extension PointMetadata {
     case .suspect: "! suspect" + (verified ? ", verified" : "")
     case .unauthenticated: "! unauthenticated"
     }
+  }
+}
+
+/// A point in one line, behind its ID.
+struct PointLine {
+  private let point: StoredPoint
+  private let zone: ZoneRules
+  private var metadata: PointMetadata { point.metadata }
+
+  init(_ point: StoredPoint, zone: ZoneRules) {
+    self.point = point
+    self.zone = zone
+  }
+
+  /// `2026-11-22 14:02:58  12 KiB, 3 pages  ✓ verified  "before the sale"`
+  var text: String {
+    ([zone.wallClock(metadata.created), size, status] + words).joined(separator: "  ").printable
+  }
+
+  private var size: String {
+    guard let pages = metadata.pagesStored else { return "\(ByteCount(metadata.compressedSize))" }
+    return "\(ByteCount(metadata.compressedSize)), \(pages.grouped) page\(pages == 1 ? "" : "s")"
+  }
+
+  /// Whoever cannot be restored for another's sake says whose.
+  private var status: String {
+    guard let (link, reason) = point.brokenChain else { return metadata.statusInWords }
+    return "✗ needs \(link), and \(reason)"
+  }
+
+  private var words: [String] {
+    [
+      point.provenAt == nil ? "" : "✓ proven", metadata.pinned ? "pinned" : "",
+      metadata.description.map { "\"\($0)\"" } ?? "",
+      metadata.tags.joined(separator: ", "),
+    ].filter { !$0.isEmpty }
+  }
+}
+
+/// A full and the incrementals that lead back to it.
+struct PointTree {
+  let rootID: PointID
+  /// Nil where it is gone, or not to be shown.
+  var root: StoredPoint?
+  /// The newest first.
+  var incrementals: [StoredPoint] = []
+
+  /// - Parameter points: the newest first; trees come in the order of their newest points.
+  static func trees(of points: [StoredPoint]) -> [PointTree] {
+    let roots = roots(of: points)
+    var trees: [PointTree] = []
+    var places: [PointID: Int] = [:]
+    for point in points {
+      let rootID = roots[point.id] ?? point.id
+      let place = places[rootID] ?? trees.count
+      if place == trees.count {
+        places[rootID] = place
+        trees.append(PointTree(rootID: rootID))
+      }
+      if point.id == rootID { trees[place].root = point } else { trees[place].incrementals.append(point) }
+    }
+    return trees
+  }
+
+  /// The point at the other end of each point's chain; where a link is gone, what its own header says of that.
+  private static func roots(of points: [StoredPoint]) -> [PointID: PointID] {
+    var roots: [PointID: PointID] = [:]
+    // Parents come before their children.
+    for point in points.reversed() {
+      let parent = point.isIncremental ? point.metadata.parentID : nil
+      roots[point.id] = parent.map { roots[$0] ?? point.metadata.chainID ?? $0 } ?? point.id
+    }
+    return roots
+  }
+
+  /// What a point builds on, where that is another one than the next older, or the full below the oldest.
+  func branch(at index: Int) -> PointID? {
+    let isOldest = index + 1 == incrementals.count
+    // What is not to be shown may well be its parent.
+    guard root != nil || !isOldest else { return nil }
+    let below = isOldest ? rootID : incrementals[index + 1].id
+    guard let parent = incrementals[index].metadata.parentID, parent != below else { return nil }
+    return parent
+  }
+}
+
+/// `list --short`: a line of at most 80 columns for each backup, incrementals beside fulls.
+struct ShortListing {
+  let points: [StoredPoint]
+  /// How many there are with those that are not shown.
+  let total: Int
+  let zone: ZoneRules
+
+  var lines: [String] {
+    let offset = zone.isUTC ? "UTC" : points.first.map { zone.offsetText(at: $0.metadata.created) } ?? ""
+    let rest = points.count < total ? ["(the newest \(points.count.grouped) of \(total.grouped))"] : []
+    return [Self.row("ID", "CREATED \(offset)", "KIND", "SIZE", "STATUS")] + points.map(row) + rest
+  }
+
+  private func row(_ point: StoredPoint) -> String {
+    let metadata = point.metadata
+    let kind =
+      point.isIncremental ? "+" : metadata.backupType == BackupType.manual.rawValue ? "full" : metadata.backupType
+    return Self.row(
+      metadata.id.text, zone.wallClock(metadata.created), kind, "\(ByteCount(metadata.compressedSize))",
+      status(point) + (metadata.pinned ? ", pinned" : ""))
+  }
+
+  private func status(_ point: StoredPoint) -> String {
+    if point.brokenChain != nil { return "✗ needs another" }
+    if point.provenAt != nil { return "✓ proven" }
+    return switch point.metadata.status {
+    case .completed: "- stored"
+    case .anomalous: "! anomalous"
+    case .suspect: "! suspect"
+    case .verified, .failed, .unauthenticated: point.metadata.statusInWords
+    }
+  }
+
+  private static func row(_ id: String, _ time: String, _ kind: String, _ size: String, _ status: String) -> String {
+    func padded(_ text: String, _ width: Int) -> String {
+      text + String(repeating: " ", count: max(0, width - text.count))
+    }
+    let right = String(repeating: " ", count: max(0, 8 - size.count)) + size
+    return "\(padded(id, 22)) \(padded(time, 19)) \(padded(kind, 9))\(right)  \(status)"
   }
 }

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Names
 
 /// What a removal by hand takes away, for people and for scripts.
 struct RemovalReport {
@@ -32,5 +33,35 @@ struct RemovalReport {
       "backup_id": .string(plan.point.id.text), "deleted": .bool(deleted),
       "points": .array(plan.points.map { .string($0.id.text) }),
     ])
+  }
+}
+
+/// What retention keeps and removes, and why.
+struct CleanupReport {
+  let decision: RetentionDecision
+  /// Whether the points are gone, or would be.
+  let executed: Bool
+
+  var lines: [String] {
+    let verb = executed ? "Removed" : "Would remove"
+    return section("\(verb): \(decision.remove.count.grouped)", decision.remove)
+      + section("Kept: \(decision.keep.count.grouped)", decision.keep)
+  }
+
+  private func section(_ title: String, _ verdicts: [RetentionVerdict]) -> [String] {
+    [title] + verdicts.map { "  \($0.id)  \($0.reasons.joined(separator: "; ").printable)" }
+  }
+
+  var json: JSONValue {
+    var keys: JSONObject = ["keep": Self.json(decision.keep), "remove": Self.json(decision.remove)]
+    if let refused = decision.refused { keys["refused"] = .string(refused) }
+    return .object(keys)
+  }
+
+  private static func json(_ verdicts: [RetentionVerdict]) -> JSONValue {
+    .array(
+      verdicts.map {
+        .object(["backup_id": .string($0.id.text), "reasons": .array($0.reasons.map { .string($0) })])
+      })
   }
 }
