@@ -60,7 +60,8 @@ struct ClosingBusyTests {
   func withoutTimeout() throws {
     let rounds = 600
     let alone = try refusals(rounds, timeout: 0, besideUs: false)
-    let beside = try refusals(rounds, timeout: 0, besideUs: true)
+    var beside = try refusals(rounds, timeout: 0, besideUs: true)
+    for _ in 0..<20 where beside.ours <= 50 { beside = try refusals(rounds, timeout: 0, besideUs: true) }
     print(
       "\(rounds) openings without busy timeout: \(alone.refused) refused; "
         + "\(beside.refused) while we opened and closed \(beside.ours) times")
@@ -70,8 +71,14 @@ struct ClosingBusyTests {
 
   @Test("With a busy timeout, none is")
   func withTimeout() throws {
-    let beside = try refusals(300, timeout: 5, besideUs: true)
-    #expect(beside.refused == 0 && beside.ours > 50)
+    // On a busy machine the application may be through before we have opened and closed often enough.
+    var ours = 0
+    for _ in 0..<20 where ours <= 50 {
+      let beside = try refusals(300, timeout: 5, besideUs: true)
+      #expect(beside.refused == 0)
+      ours += beside.ours
+    }
+    #expect(ours > 50)
   }
 }
 

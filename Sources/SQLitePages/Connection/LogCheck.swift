@@ -39,14 +39,30 @@ enum LogCheck {
   /// SQLite empties a `-shm` on which it finds no lock, as one that a crash has left. A program that opened and closed that file
   /// once more has no lock on it, and would go on in the middle of a transaction with an index that lacks its frames.
   private static func requireLockedIndex(_ location: DatabaseLocation) throws(DatabaseError) {
-    guard let index = FileFacts(path: location.resolved + "-shm")?.identity,
-      !KernelLocks.include(connectionByte, of: index),
-      let process = LogHolders.processes(having: [index]).first, !KernelLocks.include(connectionByte, of: index)
-    else { return }
+    guard let process = lastingHolder(of: location.resolved + "-shm") else { return }
     throw DatabaseError(
       .indexUnlocked(process), path: location.given,
       message: "cannot use \(location.given): \(process) has \(location.resolved)-shm open and no lock on it, so that "
         + "opening it would empty it under that program")
+  }
+
+  /// A program that has the index open without a lock, seen at each of several looks. One look accuses the innocent: a program
+  /// that is opening has the file for a moment before it has the lock, and a deleted file's inode may be a neighbour's by now.
+  private static func lastingHolder(of index: String) -> OtherProcess? {
+    guard let first = holder(of: index) else { return nil }
+    for _ in 0..<10 {
+      usleep(50_000)
+      guard holder(of: index) == first else { return nil }
+    }
+    return first
+  }
+
+  private static func holder(of index: String) -> OtherProcess? {
+    guard let identity = FileFacts(path: index)?.identity, !KernelLocks.include(connectionByte, of: identity),
+      let process = LogHolders.processes(having: [identity]).first,
+      !KernelLocks.include(connectionByte, of: identity), FileFacts(path: index)?.identity == identity
+    else { return nil }
+    return process
   }
 
   /// SQLite rolls a journal back on which it finds no lock, as one that a crash has left.
