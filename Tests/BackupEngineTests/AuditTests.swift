@@ -98,9 +98,11 @@ struct AuditTests {
         let points = try bed.service().list().reversed().map(\.metadata)
         // Whoever finds the full finds the mark, or there is another full to come whose table is the old one.
         let isMarked = points[1].status == .suspect
-        let isTableLeft = try bed.folder.read("backups/.state/page-digests")?.names(points[1].id) ?? false
+        let table = try bed.folder.read("backups/.state/page-digests")
+        let isTableLeft = table?.names(points[1].id) ?? false
         guard isMarked || points.count == 2 && isTableLeft || kind == .inputOutputError else {
-          throw BrokenPromise("the miss is forgotten")
+          let state = points.map { "\($0.id) \($0.status)" }.joined(separator: ", ")
+          throw BrokenPromise("the miss is forgotten: \(state); the table has \(table?.count ?? 0) bytes")
         }
       })
     try sweep.sweep(kind)
@@ -108,8 +110,10 @@ struct AuditTests {
 }
 
 extension [UInt8] {
-  /// Whether a table of page hashes is of that point.
+  /// Whether a table of page hashes is of that point. By bytes: the checksum that follows the ID may look like a combining
+  /// mark, and a string has another last character then.
   fileprivate func names(_ point: PointID) -> Bool {
-    String(decoding: prefix(256), as: UTF8.self).contains(point.text)
+    let (head, name) = (prefix(256), Array(point.text.utf8))
+    return head.indices.contains { head[$0...].starts(with: name) }
   }
 }
