@@ -54,7 +54,7 @@ import TestSupport
     for _ in 0..<4 { try takeFull(harness, settings) }
     #expect(try harness.points().map(\.id).contains(good.id))
     #expect(try harness.rows.count(good.id, harness.service) == 1000)
-    #expect(try harness.points().count { $0.kind == "full" } == 3)
+    #expect(try harness.points().count { $0.kind == .full } == 3)
     #expect(harness.log.count("is anomalous") == 1, "\(harness.log.lines)")
     _ = try harness.service.accept(odd.id.text)
     try takeFull(harness, settings)
@@ -81,7 +81,7 @@ import TestSupport
       // The agent has it, and goes on.
       try await change(harness, "INSERT INTO t(s) VALUES ('later')")
       try await harness.eventually("a point after the restore") {
-        guard let newest = try harness.points().last(where: { $0.backupType == "change" }) else { return false }
+        guard let newest = try harness.points().last(where: { $0.backupType == .change }) else { return false }
         return try harness.rows.count(newest.id, harness.service) == 2
       }
     }

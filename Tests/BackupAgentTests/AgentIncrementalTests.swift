@@ -35,7 +35,7 @@ import TestSupport
       }
     }
     let points = try harness.points()
-    #expect(points.map(\.kind) == ["full"] + [String](repeating: "incremental", count: points.count - 1))
+    #expect(points.map(\.kind) == [.full] + [BackupKind](repeating: .incremental, count: points.count - 1))
     for (number, point) in points.enumerated() { #expect(try harness.rows.count(point.id, harness.service) == number) }
     #expect(try await harness.everyPointVerifies())
     #expect(points.dropFirst().allSatisfy { $0.pagesStored ?? 0 < 10 })
@@ -119,7 +119,7 @@ import TestSupport
       try await harness.waitForRows(2)
     }
     let points = try harness.points()
-    #expect(points.map(\.kind) == ["full", "incremental", "full", "incremental"], "\(harness.log.lines)")
+    #expect(points.map(\.kind) == [.full, .incremental, .full, .incremental], "\(harness.log.lines)")
     #expect(points[3].parentID == points[1].id)
     #expect(try await harness.everyPointVerifies())
   }

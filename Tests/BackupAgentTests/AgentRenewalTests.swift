@@ -42,7 +42,7 @@ import Testing
       try await harness.eventually("the end of the advice") { harness.log.count("(asked for)") == 1 }
       #expect(await status(harness)?.fullAdvice == nil)
     }
-    #expect(try harness.points().map(\.kind) == ["full", "incremental", "incremental", "full"])
+    #expect(try harness.points().map(\.kind) == [.full, .incremental, .incremental, .full])
     #expect(harness.log.count("a full is advised") == 1, "\(harness.log.lines)")
   }
 
@@ -51,18 +51,18 @@ import Testing
     let (harness, application) = try await harness(rows: 3000)
     try await harness.withAgent(AgentHarness.settings { $0.debounce = 20 }) { _ in
       try await harness.waitForPoints(1)
-      for _ in 0..<400 where try harness.points().filter({ $0.kind == "full" }).count < 2 {
+      for _ in 0..<400 where try harness.points().filter({ $0.kind == .full }).count < 2 {
         try application.run(Self.rewrite)
         try await Task.sleep(for: .milliseconds(100))
       }
       try application.run(Self.rewrite)
       try await harness.eventually("an incremental on the new full") {
-        try harness.points().last?.kind == "incremental"
+        try harness.points().last?.kind == .incremental
       }
     }
     let points = try harness.points()
-    let second = try #require(points.dropFirst().firstIndex { $0.kind == "full" })
-    #expect(points[second].backupType == "change")
+    let second = try #require(points.dropFirst().firstIndex { $0.kind == .full })
+    #expect(points[second].backupType == .change)
     let weight = points[1..<second].reduce(0) { $0 + $1.compressedSize }
     #expect(weight > 2 * points[0].compressedSize && second <= 6, "\(points.map(\.kind))")
     #expect(harness.log.count("(a full, for it cannot wait for a quiet time any longer: the ") == 1)
@@ -72,12 +72,12 @@ import Testing
   /// For a run by cron there is no quiet time to wait for.
   @Test func onceTakesTheFullThatIsAdvised() async throws {
     let (harness, application) = try await harness()
-    func once() throws -> String? {
+    func once() throws -> BackupKind? {
       try application.run(Self.rewrite)
       return try AgentRunner.runOnce(
         service: harness.service, settings: AgentHarness.settings(), logger: harness.log.logger)?.kind
     }
     let kinds = try (0..<4).map { _ in try once() }
-    #expect(kinds == ["full", "incremental", "full", "incremental"])
+    #expect(kinds == [.full, .incremental, .full, .incremental])
   }
 }

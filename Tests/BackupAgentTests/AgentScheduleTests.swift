@@ -25,7 +25,7 @@ import TestSupport
     return (try AgentHarness(now: { time.now() }), time)
   }
 
-  private func types(_ harness: AgentHarness) throws -> [String] { try harness.points().map(\.backupType) }
+  private func types(_ harness: AgentHarness) throws -> [String] { try harness.points().map(\.backupType.rawValue) }
 
   @Test func aRunThatIsDueFiresByTheKernelsTimer() async throws {
     // A clock that goes, from whatever time it is set to.

@@ -40,10 +40,10 @@ import TestSupport
       try AgentRunner.runOnce(service: harness.service, settings: AgentHarness.settings(), logger: harness.log.logger)
     }
     let first = try #require(try once())
-    #expect(first.backupType == "change")
+    #expect(first.backupType == .change)
     #expect(try once() == nil)
     try await harness.python(insert)
-    #expect(try once()?.kind == "incremental")
+    #expect(try once()?.kind == .incremental)
     #expect(try harness.newestRows() == 1)
     #expect(try once() == nil)
   }

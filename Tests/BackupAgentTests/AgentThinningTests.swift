@@ -38,7 +38,7 @@ private var isHousekeeping: Bool {
       try await harness.python(insert)
       _ = try session.store(AgentHarness.settings().request, Progress())
     }
-    #expect(try harness.points().map(\.kind) == ["full"] + [String](repeating: "incremental", count: 5))
+    #expect(try harness.points().map(\.kind) == [.full] + [BackupKind](repeating: .incremental, count: 5))
     return harness
   }
 
@@ -111,7 +111,7 @@ private var isHousekeeping: Bool {
     _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), HoldTerms())
     #expect(try harness.points().count == 7)
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
-    #expect(try harness.points().map(\.kind) == ["full"])
+    #expect(try harness.points().map(\.kind) == [.full])
   }
 
   @Test func whereItIsSwitchedOffEverythingStays() async throws {

@@ -22,7 +22,7 @@ import TestSupport
       try await harness.waitForRows(50)
     }
     #expect(try harness.points().count == 2)
-    #expect(try harness.points().allSatisfy { $0.backupType == "change" })
+    #expect(try harness.points().allSatisfy { $0.backupType == .change })
   }
 
   @Test func aConstantWriterIsBackedUpAtTheCeiling() async throws {
@@ -134,7 +134,7 @@ import TestSupport
       try await harness.log.wait(for: "removed backup_")
     }
     let points = try harness.points()
-    #expect(points.map(\.backupType) == ["manual", "change", "change"])
+    #expect(points.map(\.backupType) == [.manual, .change, .change])
     #expect(points.dropFirst().allSatisfy { $0.status == .verified })
     #expect(try harness.newestRows() == 2)
   }
@@ -144,7 +144,7 @@ extension CreateRequest {
   /// As a person asks for one.
   fileprivate var manual: CreateRequest {
     var copy = self
-    copy.backupType = "manual"
+    copy.backupType = .manual
     return copy
   }
 }

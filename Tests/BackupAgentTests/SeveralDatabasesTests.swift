@@ -92,7 +92,7 @@ import TestSupport
       #expect(try bed.points("two").count == 1, "\(bed.harness.log.lines)")
       bed.harness.control.backUpNow("two")
       try await bed.harness.eventually("a manual point") { try bed.points("two").count == 2 }
-      #expect(try bed.points("two").first?.metadata.backupType == "manual")
+      #expect(try bed.points("two").first?.metadata.backupType == .manual)
       bed.harness.control.backUpNow()
       try await bed.harness.eventually("two manual points") {
         let counts = [try bed.points("one").count, try bed.points("two").count]
@@ -134,7 +134,7 @@ import TestSupport
       for name in ["one", "two", "three"] { try await bed.insert(name) }
       for name in ["two", "three"] { try await bed.waitForRows(name, 2) }
       try await bed.harness.eventually("retention") {
-        try bed.points("two").filter { $0.metadata.backupType == "manual" }.count == 1
+        try bed.points("two").filter { $0.metadata.backupType == .manual }.count == 1
       }
       #expect(await bed.harness.control.status().map(\.name) == ["two", "three"])
       #expect(try bed.points("one").count == 1)

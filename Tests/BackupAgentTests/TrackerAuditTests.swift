@@ -42,7 +42,7 @@ import Testing
     let world = try World(blind: true)
     let first = try #require(try world.store(1))
     let incremental = try #require(try world.store(100))
-    #expect(first.kind == "full" && incremental.kind == "incremental" && incremental.pagesStored! < 4)
+    #expect(first.kind == .full && incremental.kind == .incremental && incremental.pagesStored! < 4)
     // The digest agrees with itself, and SQLite sees nothing wrong.
     #expect(try world.bed.service().verify(incremental.id.text).verified)
     let full = try #require(try world.storeFull())
@@ -65,7 +65,7 @@ import Testing
     #expect(try world.bed.service().point(incremental.id.text).metadata.status == .suspect)
     // Nothing is built on it.
     _ = try world.bed.service().delete(full.id.text)
-    #expect(try world.store(300)?.kind == "full")
+    #expect(try world.store(300)?.kind == .full)
     #expect(world.log.count("a full: \(incremental.id) is suspect") == 1, "\(world.log.lines)")
   }
 
@@ -99,9 +99,9 @@ import Testing
       return
     }
     kinds.append(full.kind)
-    #expect(full.backupType == "change" && world.backup.changes.advice == nil)
+    #expect(full.backupType == .change && world.backup.changes.advice == nil)
     kinds.append(try world.store(400)?.kind)
-    #expect(kinds == ["incremental", "incremental", "incremental", "full", "incremental"])
+    #expect(kinds == [.incremental, .incremental, .incremental, .full, .incremental])
     // Somebody else may have ended the chain by then.
     guard case .unchanged = try world.backup.takeFull(for: .change, ending: advice.chain, Progress()) else {
       Issue.record("a second full was stored")

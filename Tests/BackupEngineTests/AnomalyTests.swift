@@ -159,7 +159,7 @@ struct AnomalyTests {
     let mark = """
       {"backup_id": "\(small.id)", "target": "\(bed.database)", "begun_at": "\(bed.time.now().iso8601)", "sequence": null}
       """
-    func shrink(after seconds: Int64) throws -> PointMetadata.Status {
+    func shrink(after seconds: Int64) throws -> BackupStatus {
       try bed.folder.write("backups/.state/restoring.json", Array(mark.utf8))
       bed.time.advance(milliseconds: seconds * 1000)
       try bed.change("DELETE FROM entries WHERE id > 300")

@@ -23,7 +23,7 @@ private func storeIncremental(_ journal: String) -> FaultSweep {
     prepare: { try makeWorld($0, journal: journal) },
     work: { service, _ in
       let outcome = try service.store(CreateRequest(), kind: .incremental)
-      guard case .stored(let point, _) = outcome, point.kind == "incremental" else { throw BrokenPromise("\(outcome)") }
+      guard case .stored(let point, _) = outcome, point.kind == .incremental else { throw BrokenPromise("\(outcome)") }
     },
     check: { bed, finished in
       try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
@@ -91,7 +91,7 @@ extension TestBed {
     guard case .stored(let point, let reason) = try service().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    guard point.kind == "incremental" else { throw BrokenPromise("a full was stored: \(reason)") }
+    guard point.kind == .incremental else { throw BrokenPromise("a full was stored: \(reason)") }
     guard try restored(point.id) == image() else { throw BrokenPromise("the next incremental misses something") }
   }
 }

@@ -114,7 +114,7 @@ struct ChainRestoreTests {
     for point in points { #expect(try bed.service(.none).verify(point.id.text).verified) }
     bed.time.advance(seconds: 60)
     let full = try bed.service(.none).create(request)
-    #expect(full.kind == "full" && full.digest == points[1].digest)
+    #expect(full.kind == .full && full.digest == points[1].digest)
     let verification = try bed.service(.none).verify(full.id.text)
     #expect(verification.verified && integrity(verification)?.detail == nil)
     #expect(try memo(bed).contains("\(full.digest ?? "") integrity_check"))

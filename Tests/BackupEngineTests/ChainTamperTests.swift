@@ -54,7 +54,7 @@ struct ChainTamperTests {
     guard case .stored(let next, let reason) = try bed.service(secret).store(request(secret), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(next.kind == "full" && reason.contains(points[link].id.text), "\(reason)")
+    #expect(next.kind == .full && reason.contains(points[link].id.text), "\(reason)")
   }
 
   @Test("a damaged link: its payload, its head, its end", arguments: [TestBed.Secret.key, .none], [0.02, 0.5, 0.99])
@@ -98,7 +98,7 @@ struct ChainTamperTests {
     guard case .stored(let next, let reason) = try bed.service(secret).store(request(secret), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(next.kind == "full" && reason.contains(points[link].id.text), "\(reason)")
+    #expect(next.kind == .full && reason.contains(points[link].id.text), "\(reason)")
     try require(bed, points, whole: Set(0..<link).union([link]), link: link, secret, listed: false)
   }
 

@@ -26,7 +26,7 @@ struct ClockJumpTests {
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
   }
 
-  private func makeFulls(_ type: String, _ count: Int) throws {
+  private func makeFulls(_ type: BackupType, _ count: Int) throws {
     var request = CreateRequest()
     request.backupType = type
     for _ in 0..<count {
@@ -79,10 +79,10 @@ struct ClockJumpTests {
   @Test("rules by age, the grace of a safety backup and the hold of an anomaly wait; rules that count do not")
   func retention() throws {
     try bed.makeDatabase(rows: 2000, bytes: 300)
-    try makeFulls("safety", 2)
-    try makeFulls("manual", 4)
+    try makeFulls(.safety, 2)
+    try makeFulls(.manual, 4)
     try bed.change("DELETE FROM entries")
-    try makeFulls("manual", 3)
+    try makeFulls(.manual, 3)
     #expect(try service().list().contains { $0.metadata.status == .anomalous })
     let wrong = service(ahead: 40 * 86400)
     let before = try service().list().map(\.id)
@@ -105,7 +105,7 @@ struct ClockJumpTests {
   @Test("after a restart of the machine the backups themselves tell; a damaged record tells nothing")
   func restart() throws {
     try bed.makeDatabase()
-    try makeFulls("manual", 3)
+    try makeFulls(.manual, 3)
     let policy = RetentionPolicy(retentionDays: 3)
     for record in [nil, "{", "[]", #"{"believed": {"wall_ms": "x"}}"#] as [String?] {
       try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
@@ -124,7 +124,7 @@ struct ClockJumpTests {
   @Test("in 1970 and back, and in 2031 and back: nothing goes by age, and the right clock is believed")
   func wrongYears() throws {
     try bed.makeDatabase()
-    try makeFulls("manual", 3)
+    try makeFulls(.manual, 3)
     let policy = RetentionPolicy(retentionDays: 3)
     for ahead in [-50 * 365 * 86400, 7 * 365 * 86400] as [Int64] {
       let wrong = service(ahead: ahead)

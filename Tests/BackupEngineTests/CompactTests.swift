@@ -36,7 +36,7 @@ extension CreateRequest {
   /// As the agent stores a change.
   static func change(encrypt: Bool = true) -> CreateRequest {
     var request = CreateRequest()
-    request.backupType = "change"
+    request.backupType = .change
     request.encrypt = encrypt
     return request
   }

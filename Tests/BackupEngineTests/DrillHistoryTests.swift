@@ -16,7 +16,7 @@ struct DrillHistoryTests {
   /// What thinning is about.
   private var change: CreateRequest {
     var request = CreateRequest()
-    request.backupType = "change"
+    request.backupType = .change
     return request
   }
 
@@ -38,7 +38,7 @@ struct DrillHistoryTests {
     #expect(newest.subject.isSame(as: incremental), "of an incremental the content")
     incremental.metadata.digest = points[1].digest
     #expect(!newest.subject.isSame(as: incremental))
-    for status in [PointMetadata.Status.suspect, .anomalous, .failed, .unauthenticated] {
+    for status in [BackupStatus.suspect, .anomalous, .failed, .unauthenticated] {
       var doubtful = try service.point(points[3].id.text)
       doubtful.metadata.status = status
       #expect(DrillFigures([newest], [doubtful]).newestProven == nil, "\(status)")

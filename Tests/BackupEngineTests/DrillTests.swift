@@ -179,7 +179,7 @@ struct DrillTests {
     let bed = try TestBed()
     let points = try bed.makeChain()
     var safety = CreateRequest()
-    safety.backupType = "safety"
+    safety.backupType = .safety
     bed.time.advance(milliseconds: 1000)
     _ = try bed.service().create(safety)
     var generator = SeededGenerator(seed: 7)

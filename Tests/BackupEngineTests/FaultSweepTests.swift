@@ -132,7 +132,7 @@ extension TestBed {
 
   /// The newest safety backup holds what was there before.
   fileprivate func requireSafetyBackup() throws {
-    guard let safety = try service().list().first(where: { $0.metadata.backupType == "safety" }) else {
+    guard let safety = try service().list().first(where: { $0.metadata.backupType == .safety }) else {
       throw BrokenPromise("there is no safety backup")
     }
     let path = folder.path("safety.db")

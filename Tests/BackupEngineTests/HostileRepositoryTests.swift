@@ -204,7 +204,7 @@ struct HostileRepositoryTests {
     try bed.change("UPDATE marker SET text = 'second'")
     bed.time.advance(seconds: 60)
     try restoreInPlace(bed.service(), points[0].id)
-    #expect(try bed.service().list().first?.metadata.backupType == "safety")
+    #expect(try bed.service().list().first?.metadata.backupType == .safety)
     #expect(try bed.service().point("latest").id == points[0].id)
   }
 

@@ -105,7 +105,7 @@ struct IncrementalSessionTests {
     guard case .stored(let point, let reason) = try bed.service(.both).store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(point.kind == (secret == .key ? "incremental" : "full"), "\(reason)")
+    #expect(point.kind == (secret == .key ? .incremental : .full), "\(reason)")
   }
 
   @Test("another page size, another path: a full, and why")
@@ -117,7 +117,7 @@ struct IncrementalSessionTests {
     guard case .stored(let point, let reason) = try bed.service().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(point.kind == "full" && reason.contains("another page size"))
+    #expect(point.kind == .full && reason.contains("another page size"))
     let moved = bed.folder.path("moved.db")
     #expect(try Shell.run("mv", [bed.database, moved]).status == 0)
     bed.time.advance(milliseconds: 1000)
@@ -125,6 +125,6 @@ struct IncrementalSessionTests {
     guard case .stored(let second, let why) = try service.store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(second.kind == "full" && second.status == .completed && why.contains("another path"))
+    #expect(second.kind == .full && second.status == .completed && why.contains("another path"))
   }
 }

@@ -93,8 +93,8 @@ struct IncrementalTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2)
     let newest = try bed.service().point(points[2].id.text).metadata
-    #expect(newest.kind == "incremental" && newest.parentID == points[1].id && newest.chainID == points[0].id)
-    #expect(newest.sequence == 3 && newest.status == .completed && newest.backupType == "manual")
+    #expect(newest.kind == .incremental && newest.parentID == points[1].id && newest.chainID == points[0].id)
+    #expect(newest.sequence == 3 && newest.status == .completed && newest.backupType == .manual)
     #expect(newest.originalSize == Int64(try bed.image().count))
     #expect(newest.tableCounts == nil && newest.totalRecords == nil)
     #expect(newest.pagesStored! < newest.pageCount! && newest.digest != points[1].digest)
@@ -113,7 +113,7 @@ struct IncrementalTests {
     guard case .stored(let first, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(first.kind == "full")
+    #expect(first.kind == .full)
     guard case .unchanged(let id) = try bed.service().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("an unchanged database was stored")
     }
@@ -127,13 +127,13 @@ struct IncrementalTests {
       guard case .stored(let full, let reason) = try bed.service().store(request, kind: .automatic) else {
         throw BrokenPromise("nothing was stored")
       }
-      #expect(full.kind == "full" && !reason.isEmpty)
+      #expect(full.kind == .full && !reason.isEmpty)
     }
   }
 
   private func scheduled() -> CreateRequest {
     var request = CreateRequest()
-    request.backupType = "scheduled"
+    request.backupType = .scheduled
     return request
   }
 
@@ -154,7 +154,7 @@ struct IncrementalTests {
     guard case .stored(let empty, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(empty.kind == "full" && empty.pageCount == 0)
+    #expect(empty.kind == .full && empty.pageCount == 0)
   }
 }
 

@@ -33,7 +33,7 @@ struct PinTests {
     bed.time.advance(seconds: 60)
     try bed.change("DELETE FROM entries WHERE id = 1")
     let incremental = try bed.storeIncremental()
-    #expect(incremental.kind == "incremental" && incremental.parentID == full)
+    #expect(incremental.kind == .incremental && incremental.parentID == full)
     #expect(try service.verify(incremental.id.text).verified)
   }
 
@@ -115,7 +115,7 @@ struct PinTests {
     try bed.makeDatabase()
     let id = try makeGuard(bed)
     let metadata = try bed.service().point(id.text).metadata
-    #expect(metadata.pinned && metadata.verified && metadata.backupType == "guard")
+    #expect(metadata.pinned && metadata.verified && metadata.backupType == .guard)
     try remove(bed, "\(id).json")
     #expect(try isPinned(bed, id))
     try remove(bed, "pins.json")

@@ -144,7 +144,7 @@ struct PlantedFileTests {
     guard case .stored(let incremental, let why) = try bed.service().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
-    #expect(incremental.kind == "incremental" && incremental.sequence == 4, "\(why)")
+    #expect(incremental.kind == .incremental && incremental.sequence == 4, "\(why)")
   }
 
   @Test("a header with the repository's ID and another key moves no number and stops no backup")

@@ -147,7 +147,7 @@ extension ResticOracle {
   ) -> [String: [String]] {
     let points = series.map { snapshot in
       let time = Timestamp(milliseconds: snapshot.time * 1000)
-      return RetentionPoint(id: PointID(at: time), created: time, type: "scheduled", tags: snapshot.tags)
+      return Point(id: PointID(at: time), created: time, type: .scheduled, tags: snapshot.tags)
     }
     var retention = RetentionPolicy(policy.rules)
     retention.zone = zone

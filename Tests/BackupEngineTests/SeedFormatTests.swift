@@ -46,8 +46,8 @@ struct SeedFormatTests {
     let oldest = try #require(try service.list().last)
     #expect(try restoreInPlace(service, oldest.id).plan.install == .live)
     #expect(try bed.marker() == "first")
-    #expect(try service.list().first?.metadata.backupType == "safety")
-    #expect(try service.point("latest").metadata.backupType != "safety")
+    #expect(try service.list().first?.metadata.backupType == .safety)
+    #expect(try service.point("latest").metadata.backupType != .safety)
   }
 
   @Test("is deleted from and cleaned up")

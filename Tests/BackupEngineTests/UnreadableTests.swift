@@ -20,7 +20,7 @@ struct UnreadableTests {
     return (bed, full)
   }
 
-  private func verdict(_ bed: TestBed, _ id: PointID) throws -> PointMetadata.Status {
+  private func verdict(_ bed: TestBed, _ id: PointID) throws -> BackupStatus {
     try bed.service().point(id.text).metadata.status
   }
 
@@ -69,7 +69,7 @@ struct UnreadableTests {
     #expect(try bed.folder.read("backups/.metadata/\(full.id).json") == before)
     try bed.change("UPDATE marker SET text = 'second'")
     let next = try bed.service(files: files).create(CreateRequest())
-    #expect(next.kind == "full")
+    #expect(next.kind == .full)
   }
 }
 

@@ -9,17 +9,17 @@ import Testing
 struct AnomalyHoldTests {
   private static let reason = "lost most of its content"
 
-  private func history(_ diagram: String) -> [RetentionPoint] {
+  private func history(_ diagram: String) -> [Point] {
     var points = RetentionHistory(diagram.replacing("a", with: "s")).points
     let letters = diagram.filter { !"!*?".contains($0) }
     for (index, letter) in letters.enumerated() where letter == "a" {
-      points[index].status = "anomalous"
+      points[index].status = .anomalous
       points[index].anomaly = Self.reason
     }
     return points
   }
 
-  private func outcome(_ points: [RetentionPoint], _ policy: RetentionPolicy, daysLater: Int64 = 0) -> String {
+  private func outcome(_ points: [Point], _ policy: RetentionPolicy, daysLater: Int64 = 0) -> String {
     let now = RetentionHistory.now.adding(seconds: daysLater * RetentionHistory.day)
     let kept = Set(policy.decide(points, now: now).keep.map(\.id))
     return String(points.map { kept.contains($0.id) ? "k" : "-" })
@@ -54,7 +54,7 @@ struct AnomalyHoldTests {
     check("sssass", "----kk", RetentionPolicy(keepLast: 2, anomalyHold: 0))
     var points = history("sssass")
     points[3].anomaly = nil
-    points[3].status = "completed"
+    points[3].status = .completed
     #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "----kk")
   }
 
@@ -133,9 +133,9 @@ struct AnomalyHoldTests {
   @Test("an unauthenticated point holds nothing, a failed one does")
   func states() {
     var points = history("sssass")
-    points[3].status = "unauthenticated"
+    points[3].status = .unauthenticated
     #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "---kkk")
-    points[3].status = "failed"
+    points[3].status = .failed
     #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "-kkkkk")
     points[3].anomaly = nil
     #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "----kk")

@@ -6,12 +6,13 @@ struct ChainPolicyTests {
   private static let parent = PointID("backup_20231116_143022")!
 
   private func facts(
-    _ requested: RequestedKind = .automatic, _ type: String = "change", _ change: (inout ChainFacts) -> Void = { _ in }
+    _ requested: RequestedKind = .automatic, _ type: BackupType = .change,
+    _ change: (inout ChainFacts) -> Void = { _ in }
   ) -> ChainFacts {
     var facts = ChainFacts(
-      requested: requested, backupType: type, protection: "aes-256-gcm",
+      requested: requested, backupType: type, protection: .aes256GCM,
       parent: ParentFacts(
-        id: Self.parent, status: "verified", protection: "aes-256-gcm", pageSize: 4096, databasePath: "/srv/app.db"),
+        id: Self.parent, status: .verified, protection: .aes256GCM, pageSize: 4096, databasePath: "/srv/app.db"),
       database: DatabaseShape(path: "/srv/app.db", pageSize: 4096, pageCount: 10))
     change(&facts)
     return facts
@@ -21,24 +22,24 @@ struct ChainPolicyTests {
   func kinds() {
     let incremental = ChainDecision.incremental(parent: Self.parent, reason: "the database changed")
     #expect(ChainPolicy.decide(facts()) == incremental)
-    for type in ["scheduled", "manual", "safety", "guard"] {
+    for type in [BackupType.scheduled, .manual, .safety, .guard] {
       #expect(ChainPolicy.decide(facts(.automatic, type)) == .full(reason: "\(type) backups are full"))
     }
-    #expect(ChainPolicy.decide(facts { $0.parent?.status = "anomalous" }) == incremental)
+    #expect(ChainPolicy.decide(facts { $0.parent?.status = .anomalous }) == incremental)
     #expect(ChainPolicy.decide(facts(.full)) == .full(reason: "a full was asked for"))
     #expect(
-      ChainPolicy.decide(facts(.incremental, "manual"))
+      ChainPolicy.decide(facts(.incremental, .manual))
         == .incremental(parent: Self.parent, reason: "an incremental was asked for"))
   }
 
   static let objections: [(String, @Sendable (inout ChainFacts) -> Void)] = [
     ("there is no point to build on", { $0.parent = nil }),
     ("is not authenticated", { $0.parent?.isAuthenticated = false }),
-    ("is failed", { $0.parent?.status = "failed" }),
-    ("is suspect", { $0.parent?.status = "suspect" }),
-    ("is protected in another way", { $0.protection = "none" }),
-    ("is protected in another way", { $0.parent?.protection = "none" }),
-    ("aes-256-cbc has fulls only", { $0.protection = "aes-256-cbc" }),
+    ("is failed", { $0.parent?.status = .failed }),
+    ("is suspect", { $0.parent?.status = .suspect }),
+    ("is protected in another way", { $0.protection = .none }),
+    ("is protected in another way", { $0.parent?.protection = .none }),
+    ("aes-256-cbc has fulls only", { $0.protection = .aes256CBC }),
     ("cannot be built on: it needs another", { $0.parent?.chainProblem = "it needs another" }),
     ("belongs to another repository", { $0.parent?.isOfThisRepository = false }),
     ("was stored under another key", { $0.parent?.isUnderOurKey = false }),
@@ -52,7 +53,7 @@ struct ChainPolicyTests {
   func objection(_ index: Int) {
     let (words, change) = Self.objections[index]
     for requested in [RequestedKind.automatic, .incremental] {
-      guard case .full(let reason) = ChainPolicy.decide(facts(requested, "change", change)) else {
+      guard case .full(let reason) = ChainPolicy.decide(facts(requested, .change, change)) else {
         Issue.record("\(words): an incremental")
         continue
       }

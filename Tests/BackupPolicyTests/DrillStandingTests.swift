@@ -60,12 +60,12 @@ struct ProvenPointTests {
   private let now = TriggerTimes.utc("2026-11-23 12:00:00")
 
   /// Verified fulls, a day apart, the oldest first.
-  private func points(proven: Set<Int>, status: [Int: String] = [:]) -> [RetentionPoint] {
+  private func points(proven: Set<Int>, status: [Int: BackupStatus] = [:]) -> [Point] {
     (0..<6).map { day in
       let time = now.adding(seconds: Int64(day - 6) * 86400)
-      var point = RetentionPoint(
-        id: PointID(at: time), sequence: Int64(day), created: time, type: "scheduled",
-        status: status[day] ?? "verified", verified: true)
+      var point = Point(
+        id: PointID(at: time), sequence: Int64(day), created: time, type: .scheduled,
+        status: status[day] ?? .verified, verified: true)
       point.proven = proven.contains(day)
       return point
     }
@@ -74,12 +74,12 @@ struct ProvenPointTests {
   @Test("is never removed, though others were verified since; an older proven one may be")
   func retention() {
     let policy = RetentionPolicy(keepLast: 1)
-    func kept(_ points: [RetentionPoint]) -> [PointID] { policy.decide(points, now: now).keep.map(\.id) }
+    func kept(_ points: [Point]) -> [PointID] { policy.decide(points, now: now).keep.map(\.id) }
     let points = points(proven: [1, 3])
     #expect(kept(points) == [points[3].id, points[5].id])
     let decision = policy.decide(points, now: now)
     #expect(decision.keep.first { $0.id == points[3].id }?.reasons == ["the newest proven backup"])
-    let doubtful = self.points(proven: [1, 3], status: [3: "suspect"])
+    let doubtful = self.points(proven: [1, 3], status: [3: .suspect])
     #expect(kept(doubtful).contains(doubtful[1].id))
     #expect(kept(self.points(proven: [])) == [points[5].id])
   }
@@ -88,18 +88,18 @@ struct ProvenPointTests {
   func thinning() {
     let start = now.adding(seconds: -5 * 86400)
     var chain = [
-      ThinningPoint(
-        id: PointID(at: start), created: start, type: "scheduled", kind: "full", parent: nil, status: "verified",
+      Point(
+        id: PointID(at: start), created: start, type: .scheduled, kind: .full, parent: nil, status: .verified,
         bytes: 100_000, pagesStored: 100, pageCount: 100, pageSize: 4096)
     ]
     for step in 1...5 {
       let time = start.adding(seconds: Int64(step))
       chain.append(
-        ThinningPoint(
-          id: PointID(at: time), created: time, type: "change", kind: "incremental", parent: chain.last?.id,
-          status: "completed", bytes: 5000, pagesStored: 5, pageCount: 100, pageSize: 4096))
+        Point(
+          id: PointID(at: time), created: time, type: .change, kind: .incremental, parent: chain.last?.id,
+          status: .completed, bytes: 5000, pagesStored: 5, pageCount: 100, pageSize: 4096))
     }
-    func removed(_ points: [ThinningPoint]) -> Set<PointID> {
+    func removed(_ points: [Point]) -> Set<PointID> {
       Set(ThinningPolicy().plan(points, now: now).steps.flatMap(\.removed))
     }
     #expect(removed(chain) == Set(chain[1...4].map(\.id)))

@@ -6,7 +6,7 @@ import Testing
 /// Points of 10 bytes each on a file system of 1000 bytes.
 @Suite("room for the next backup")
 struct FreeSpaceTests {
-  private func points(_ diagram: String) -> [RetentionPoint] {
+  private func points(_ diagram: String) -> [Point] {
     RetentionHistory(diagram).points.map {
       var point = $0
       point.bytes = 10
@@ -15,7 +15,7 @@ struct FreeSpaceTests {
   }
 
   private func outcome(
-    _ points: [RetentionPoint], free: Int64, _ policy: RetentionPolicy = RetentionPolicy(minFreeSpace: .bytes(100))
+    _ points: [Point], free: Int64, _ policy: RetentionPolicy = RetentionPolicy(minFreeSpace: .bytes(100))
   ) -> String {
     let space = SpaceFacts(free: free, capacity: 1000)
     let kept = Set(policy.decide(points, now: RetentionHistory.now, space: space).keep.map(\.id))
@@ -93,14 +93,15 @@ struct FreeSpaceTests {
   func property(seed: UInt64) {
     var random = SeededGenerator(seed: seed)
     for number in 0..<300 {
-      var points: [RetentionPoint] = []
+      var points: [Point] = []
       for index in 0..<Int.random(in: 0..<30, using: &random) {
         let isChild = !points.isEmpty && random.chance(2)
-        var point = RetentionPoint(
+        var point = Point(
           id: RetentionHistory.id(index), created: RetentionHistory.now.adding(seconds: Int64(index) - 1000),
-          type: random.pick(["scheduled", "change", "safety"]), kind: isChild ? "incremental" : "full",
-          parent: isChild ? random.pick(points).id : nil, status: random.pick(["completed", "failed", "verified"]))
-        point.verified = point.status == "verified"
+          type: random.pick([BackupType.scheduled, .change, .safety]), kind: isChild ? .incremental : .full,
+          parent: isChild ? random.pick(points).id : nil,
+          status: random.pick([BackupStatus.completed, .failed, .verified]))
+        point.verified = point.status == .verified
         point.anomaly = random.chance(6) ? "is odd" : nil
         point.bytes = Int64.random(in: 0..<50, using: &random)
         points.append(point)

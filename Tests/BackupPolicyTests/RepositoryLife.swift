@@ -4,23 +4,20 @@
 struct RepositoryLife: Hashable {
   private(set) var points: [SimulatedPoint] = []
   /// Every point there ever was.
-  private(set) var ever: [RetentionPoint] = []
+  private(set) var ever: [Point] = []
 
   /// Stores a point: a full without a parent, else an incremental.
   mutating func add(
-    _ type: String, _ time: Timestamp, parent: PointID?, _ change: (inout SimulatedPoint) -> Void = { _ in }
+    _ type: BackupType, _ time: Timestamp, parent: PointID?, _ change: (inout SimulatedPoint) -> Void = { _ in }
   ) {
     let id = PointID(at: time, number: ever.count + 1)
-    let kind = parent == nil ? "full" : "incremental"
     var point = SimulatedPoint(
-      RetentionPoint(
-        id: id, sequence: Int64(ever.count), created: time, type: type, kind: kind, parent: parent, bytes: 1000),
-      ThinningPoint(
-        id: id, created: time, type: type, kind: kind, parent: parent, status: "completed", bytes: 1000,
-        pagesStored: 3, pageCount: 1000, pageSize: 4096))
+      Point(
+        id: id, sequence: Int64(ever.count), created: time, type: type, kind: parent == nil ? .full : .incremental,
+        parent: parent, bytes: 1000, pagesStored: 3, pageCount: 1000, pageSize: 4096))
     change(&point)
     points.append(point)
-    ever.append(point.retention)
+    ever.append(point.point)
   }
 
   /// Merges and removes until there is nothing left to do.
@@ -30,8 +27,8 @@ struct RepositoryLife: Hashable {
   mutating func thin(by policy: RetentionPolicy?, now: Timestamp) -> CompactionPlan {
     var first: CompactionPlan?
     while true {
-      let promised = policy?.promised(points.map(\.retention)) ?? [:]
-      let plan = ThinningPolicy().plan(points.map(\.thinning), promised: promised, now: now)
+      let promised = policy?.promised(points.map(\.point)) ?? [:]
+      let plan = ThinningPolicy().plan(points.map(\.point), promised: promised, now: now)
       first = first ?? plan
       guard !plan.steps.isEmpty else { return first ?? plan }
       for step in plan.steps { apply(step) }
@@ -42,13 +39,13 @@ struct RepositoryLife: Hashable {
     if let survivor = points.firstIndex(where: { $0.id == step.survivor }),
       let oldest = points.first(where: { $0.id == step.removed[0] })
     {
-      points[survivor].takeOver(bytes: step.bytesAfterAtMost, parent: oldest.retention.parent)
+      points[survivor].takeOver(bytes: step.bytesAfterAtMost, parent: oldest.point.parent)
     }
     remove(step.removed)
   }
 
   mutating func cleanUp(by policy: RetentionPolicy, now: Timestamp) {
-    remove(policy.decide(points.map(\.retention), now: now).remove.map(\.id))
+    remove(policy.decide(points.map(\.point), now: now).remove.map(\.id))
   }
 
   private mutating func remove(_ ids: [PointID]) {
@@ -59,6 +56,6 @@ struct RepositoryLife: Hashable {
   /// A point that lacks what it needs; nil where all can be restored.
   var broken: PointID? {
     let ids = Set(points.map(\.id))
-    return points.first { $0.retention.parent.map { !ids.contains($0) } ?? false }?.id
+    return points.first { $0.point.parent.map { !ids.contains($0) } ?? false }?.id
   }
 }

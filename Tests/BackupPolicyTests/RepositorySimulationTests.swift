@@ -31,19 +31,19 @@ struct RepositorySimulationTests {
       settings {
         ($0.mode, $0.schedules, $0.retention) = (.schedule, [daily], policy)
       }, days: 90)
-    var series: [RetentionPoint] = []
+    var series: [Point] = []
     var time = Self.now
     let end = Self.now.adding(seconds: 90 * 86400)
     while let next = daily.next(after: time, in: .utc), next <= end {
       series.append(
-        RetentionPoint(
-          id: PointID(at: next), sequence: Int64(series.count), created: next, type: "scheduled", verified: true))
+        Point(
+          id: PointID(at: next), sequence: Int64(series.count), created: next, type: .scheduled, verified: true))
       time = next
     }
     #expect(series.count == 90)
     let kept = Set(policy.decide(series, now: end).keep.map(\.id))
     #expect(
-      simulation.points.map(\.retention.created) == series.filter { kept.contains($0.id) }.map(\.created))
+      simulation.points.map(\.point.created) == series.filter { kept.contains($0.id) }.map(\.created))
     #expect(simulation.points.count == 13)
     #expect(simulation.points.allSatisfy { !$0.reasons.isEmpty })
     #expect(simulation.days.count == 91 && simulation.days.last?.bytes == 13 * (100 << 20))
@@ -58,8 +58,8 @@ struct RepositorySimulationTests {
     let end = Self.now.adding(seconds: 30 * 86400)
     func count(_ from: Int64, _ to: Int64) -> Int {
       simulation.points.count {
-        $0.retention.kind == "incremental" && $0.retention.isOlder(than: from, now: end)
-          && !$0.retention.isOlder(than: to, now: end)
+        $0.point.kind == .incremental && $0.point.isOlder(than: from, now: end)
+          && !$0.point.isOlder(than: to, now: end)
       }
     }
     #expect((5...7).contains(count(-1, 3600)))
@@ -67,11 +67,11 @@ struct RepositorySimulationTests {
     #expect((140...160).contains(count(86400, 7 * 86400 - 3600)))
     #expect(count(7 * 86400 + 3600, .max) == 0)
     // Nothing removes fulls: thirty of the nights, and those that heavy chains asked for.
-    let fulls = simulation.points.filter { $0.retention.kind == "full" }
-    #expect(fulls.count { $0.retention.type == "scheduled" } == 30)
+    let fulls = simulation.points.filter { $0.point.kind == .full }
+    #expect(fulls.count { $0.point.type == .scheduled } == 30)
     #expect(simulation.points.allSatisfy { $0.bytes <= 100 << 20 })
     let ids = Set(simulation.points.map(\.id))
-    #expect(simulation.points.allSatisfy { $0.retention.parent.map(ids.contains) ?? true })
+    #expect(simulation.points.allSatisfy { $0.point.parent.map(ids.contains) ?? true })
   }
 
   @Test("of changes, what a rule names: thirty days and no schedule, each with its reason; without the rule a week")
@@ -81,12 +81,12 @@ struct RepositorySimulationTests {
     let small = RepositoryPace(changeInterval: 3_600_000, fullBytes: 100 << 20, changeBytes: 1000, daysSeen: 30)
     let simulation = run(settings { $0.retention = policy }, small, days: 50)
     let named = simulation.points.filter { $0.reasons.contains("the last of its day (keep_daily 30)") }
-    let days = Set(named.map { $0.retention.created.iso8601.prefix(10) })
+    let days = Set(named.map { $0.point.created.iso8601.prefix(10) })
     #expect(named.count == 30 && days.count == 30)
-    #expect(named.allSatisfy { $0.retention.kind == "incremental" })
+    #expect(named.allSatisfy { $0.point.kind == .incremental })
     let alone = run(settings { $0.retention = RetentionPolicy(keepLast: 30) }, small, days: 50)
-    let old = alone.points.filter { $0.retention.isOlder(than: 8 * 86400, now: alone.days[50].time) }
-    #expect(old.map(\.retention.kind) == ["full"])
+    let old = alone.points.filter { $0.point.isOlder(than: 8 * 86400, now: alone.days[50].time) }
+    #expect(old.map(\.point.kind) == [.full])
   }
 
   @Test("changes that come faster than one a minute weigh what they weigh")
@@ -94,7 +94,7 @@ struct RepositorySimulationTests {
     let fast = RepositoryPace(changeInterval: 100, fullBytes: 1 << 30, changeBytes: 1000, daysSeen: 1)
     let simulation = run(settings { $0.thinning = nil }, fast, days: 1)
     #expect(simulation.points.count == 1440)
-    #expect(simulation.points.filter { $0.retention.kind == "incremental" }.allSatisfy { $0.bytes == 600_000 })
+    #expect(simulation.points.filter { $0.point.kind == .incremental }.allSatisfy { $0.bytes == 600_000 })
     #expect(simulation.assumptions[0].contains("those of one minute are counted as one"))
   }
 
@@ -102,17 +102,16 @@ struct RepositorySimulationTests {
   func present() {
     let history = RetentionHistory("s!ii").points
     let points = history.map { point in
-      SimulatedPoint(
-        point,
-        ThinningPoint(
-          id: point.id, created: point.created, type: point.type, kind: point.kind, parent: point.parent,
-          status: point.status, bytes: 1 << 20, pagesStored: 1, pageCount: 100, pageSize: 4096))
+      var point = point
+      point.bytes = point.kind == .full ? 100 << 20 : 1 << 20
+      (point.pagesStored, point.pageCount, point.pageSize) = (1, 100, 4096)
+      return SimulatedPoint(point)
     }
     let slow = RepositoryPace(changeInterval: 50_000_000, fullBytes: 100 << 20, changeBytes: 1 << 20, daysSeen: 3)
     let simulation = RepositorySimulation(points, slow, settings { _ in }, from: RetentionHistory.now, days: 1)
     #expect(simulation.days[0].fulls == 1 && simulation.days[0].incrementals == 2)
-    #expect(simulation.points.last?.retention.parent == points[2].id)
-    #expect(simulation.points.last?.retention.sequence == 3)
+    #expect(simulation.points.last?.point.parent == points[2].id)
+    #expect(simulation.points.last?.point.sequence == 3)
   }
 
   @Test("how often changes came is told by the numbers, whatever thinning left")
@@ -120,7 +119,7 @@ struct RepositorySimulationTests {
     var points = RetentionHistory("sisiis").points
     for (index, sequence) in [10, 400, 500, 700, 900, 1016].enumerated() {
       points[index].sequence = Int64(sequence)
-      points[index].bytes = points[index].kind == "full" ? 5000 : Int64(index * 100)
+      points[index].bytes = points[index].kind == .full ? 5000 : Int64(index * 100)
     }
     let pace = try #require(RepositoryPace(points))
     // In five days 1006 points, two of them asked for.

@@ -8,19 +8,19 @@ struct RetentionCalendarTests {
   /// Points as `type time`, the oldest first: `s` scheduled, `m` manual, `c` a full of a change, `i` an incremental of the
   /// point before, `S` safety, `f` failed, `u` unauthenticated; followed by `!` verified, `*` pinned, `?` a suspect clock,
   /// `#tag`.
-  private func points(_ lines: String...) -> [RetentionPoint] {
-    var points: [RetentionPoint] = []
-    let types: [Character: String] = ["s": "scheduled", "c": "change", "i": "change", "S": "safety"]
-    let states: [Character: String] = ["f": "failed", "u": "unauthenticated"]
+  private func points(_ lines: String...) -> [Point] {
+    var points: [Point] = []
+    let types: [Character: BackupType] = ["s": .scheduled, "c": .change, "i": .change, "S": .safety]
+    let states: [Character: BackupStatus] = ["f": .failed, "u": .unauthenticated]
     for (number, line) in lines.enumerated() {
       let words = line.split(separator: " ")
       let letter = words[0].first ?? "m"
       points.append(
-        RetentionPoint(
+        Point(
           id: RetentionHistory.id(number), sequence: Int64(number),
-          created: Timestamp(iso8601: "2023-\(words[1]):00Z")!, type: types[letter] ?? "manual",
-          kind: letter == "i" ? "incremental" : "full", parent: letter == "i" ? points.last?.id : nil,
-          status: states[letter] ?? "completed", verified: words[0].contains("!"),
+          created: Timestamp(iso8601: "2023-\(words[1]):00Z")!, type: types[letter] ?? .manual,
+          kind: letter == "i" ? .incremental : .full, parent: letter == "i" ? points.last?.id : nil,
+          status: states[letter] ?? .completed, verified: words[0].contains("!"),
           clockSuspect: words[0].contains("?"), pinned: words[0].contains("*"),
           tags: words.dropFirst(2).map { String($0.dropFirst()) }))
     }
@@ -32,7 +32,7 @@ struct RetentionCalendarTests {
     name: "Europe/Berlin", firstOffset: 7200,
     transitions: [.init(instant: 1_698_541_200, offset: 3600)], rule: nil)
 
-  private func outcome(_ points: [RetentionPoint], _ policy: RetentionPolicy, now: Timestamp = now) -> String {
+  private func outcome(_ points: [Point], _ policy: RetentionPolicy, now: Timestamp = now) -> String {
     let kept = Set(policy.decide(points, now: now).keep.map(\.id))
     return String(points.map { kept.contains($0.id) ? "k" : "-" })
   }
@@ -44,7 +44,7 @@ struct RetentionCalendarTests {
     return policy
   }
 
-  private func reasons(_ points: [RetentionPoint], _ number: Int, _ policy: RetentionPolicy) -> [String] {
+  private func reasons(_ points: [Point], _ number: Int, _ policy: RetentionPolicy) -> [String] {
     let decision = policy.decide(points, now: Self.now)
     return (decision.keep + decision.remove).first { $0.id == points[number].id }?.reasons ?? []
   }
@@ -136,7 +136,7 @@ struct RetentionCalendarTests {
   func holds() {
     var points = points(
       "s 11-05T10:00", "s 11-06T10:00", "s 11-07T10:00", "s 11-08T10:00", "s 11-09T10:00", "s 11-10T10:00")
-    points[3].status = "anomalous"
+    points[3].status = .anomalous
     points[3].anomaly = "lost most of its content"
     let daily = policy { $0.keepDaily = 2 }
     #expect(outcome(points, daily) == "-kkkkk")

@@ -5,7 +5,7 @@ struct RetentionHistory {
   static let now = Timestamp(iso8601: "2023-11-16T12:00:00Z")!
   static let day: Int64 = 86400
 
-  private(set) var points: [RetentionPoint] = []
+  private(set) var points: [Point] = []
 
   /// One letter a point, the oldest first: `m` manual, `s` scheduled, `c` change, `S` safety, `G` guard, `f` failed, `u`
   /// unauthenticated, `i` an incremental of the point before; followed by `!` for verified, `*` for pinned, `?` for a
@@ -30,13 +30,13 @@ struct RetentionHistory {
     PointID(at: Timestamp(milliseconds: 1_600_000_000_000 + Int64(number) * 1000))
   }
 
-  private static func point(_ letter: Character, after parent: RetentionPoint?) -> RetentionPoint {
-    let types: [Character: String] = ["s": "scheduled", "c": "change", "i": "change", "S": "safety", "G": "guard"]
+  private static func point(_ letter: Character, after parent: Point?) -> Point {
+    let types: [Character: BackupType] = ["s": .scheduled, "c": .change, "i": .change, "S": .safety, "G": .guard]
     let id = id(parent.map { Int($0.id.second.milliseconds / 1000 - 1_600_000_000) + 1 } ?? 0)
-    return RetentionPoint(
-      id: id, created: now, type: types[letter] ?? "manual", kind: letter == "i" ? "incremental" : "full",
+    return Point(
+      id: id, created: now, type: types[letter] ?? .manual, kind: letter == "i" ? .incremental : .full,
       parent: letter == "i" ? parent?.id : nil,
-      status: letter == "f" ? "failed" : letter == "u" ? "unauthenticated" : "completed")
+      status: letter == "f" ? .failed : letter == "u" ? .unauthenticated : .completed)
   }
 
   func decide(_ policy: RetentionPolicy) -> RetentionDecision { policy.decide(points, now: Self.now) }

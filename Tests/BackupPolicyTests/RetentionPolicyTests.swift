@@ -25,7 +25,7 @@ import Testing
 
   @Test func unknownTypesAreCounted() {
     var points = RetentionHistory("mmm").points
-    for index in points.indices { points[index].type = "automatic" }
+    for index in points.indices { points[index].type = .unknown("automatic") }
     #expect(RetentionPolicy(keepLast: 1).decide(points, now: RetentionHistory.now).remove.count == 2)
   }
 
@@ -65,7 +65,7 @@ import Testing
   }
 
   @Test func doubtfulPointsAreNotTheNewestVerified() {
-    for status in ["failed", "unauthenticated", "suspect", "anomalous"] {
+    for status in [BackupStatus.failed, .unauthenticated, .suspect, .anomalous] {
       var points = RetentionHistory("s!s!ss").points
       points[1].status = status
       let decision = RetentionPolicy(keepLast: 1).decide(points, now: RetentionHistory.now)

@@ -27,14 +27,14 @@ import Testing
 
   /// A chain of 20,000 incrementals, or as many fulls, is decided on in passing.
   @Test func longChains() {
-    var points = [RetentionPoint(id: RetentionHistory.id(0), created: RetentionHistory.now, type: "scheduled")]
+    var points = [Point(id: RetentionHistory.id(0), created: RetentionHistory.now, type: .scheduled)]
     for number in 1...20_000 {
       points.append(
-        RetentionPoint(
-          id: RetentionHistory.id(number), created: RetentionHistory.now, type: "change", kind: "incremental",
+        Point(
+          id: RetentionHistory.id(number), created: RetentionHistory.now, type: .change, kind: .incremental,
           parent: points[number - 1].id))
     }
-    points.append(RetentionPoint(id: RetentionHistory.id(30_000), created: RetentionHistory.now, type: "scheduled"))
+    points.append(Point(id: RetentionHistory.id(30_000), created: RetentionHistory.now, type: .scheduled))
     let decision = RetentionPolicy(keepLast: 1).decide(points, now: RetentionHistory.now)
     #expect(decision.remove.map(\.id) == points.prefix(20_001).reversed().map(\.id))
     points[20_000].pinned = true
@@ -42,7 +42,7 @@ import Testing
   }
 
   private static func broken(
-    _ decision: RetentionDecision, _ points: [RetentionPoint], _ policy: RetentionPolicy
+    _ decision: RetentionDecision, _ points: [Point], _ policy: RetentionPolicy
   ) -> [String] {
     var broken: [String] = []
     func rule(_ name: String, _ holds: Bool) { if !holds { broken.append(name) } }
@@ -56,25 +56,25 @@ import Testing
     rule("pinned stay", points.allSatisfy { !$0.pinned || kept.contains($0.id) })
     rule("parents stay", points.allSatisfy { !kept.contains($0.id) || parentStays($0, kept, byID) })
     rule("children first", childrenFirst(removed, byID))
-    let sound = points.filter { !["failed", "unauthenticated", "suspect", "anomalous"].contains($0.status) }
+    let sound = points.filter { ![.failed, .unauthenticated, .suspect, .anomalous].contains($0.status) }
     if let newest = sound.last(where: \.verified) { rule("newest verified stays", kept.contains(newest.id)) }
-    if let newest = sound.last(where: { $0.verified && !["safety", "guard"].contains($0.type) }) {
+    if let newest = sound.last(where: { $0.verified && ![BackupType.safety, .guard].contains($0.type) }) {
       rule("newest verified backup stays", kept.contains(newest.id))
     }
     rule("something stays", points.isEmpty || !kept.isEmpty)
     rule("no rule, no removal", !policy.rules.isEmpty || removed.isEmpty)
     let left = points.filter { kept.contains($0.id) }
     // A full of a change begins to be counted when the last one goes that was asked for on its day.
-    let isSteady = !left.contains { $0.type == "change" && $0.kind == "full" }
+    let isSteady = !left.contains { $0.type == .change && $0.kind == .full }
     rule("once is enough", !isSteady || policy.decide(left, now: RetentionHistory.now).remove.isEmpty)
-    for point in points where removed.contains(point.id) && ["safety", "guard"].contains(point.type) {
+    for point in points where removed.contains(point.id) && [BackupType.safety, .guard].contains(point.type) {
       let age = (RetentionHistory.now.milliseconds - point.created.milliseconds) / 1000
-      rule("grace of \(point.id)", point.status == "failed" || (age > policy.safetyGrace && !point.clockSuspect))
+      rule("grace of \(point.id)", point.status == .failed || (age > policy.safetyGrace && !point.clockSuspect))
     }
     let ordinary = points.filter {
-      $0.kind == "full" && !$0.pinned && ["manual", "scheduled", "change"].contains($0.type)
+      $0.kind == .full && !$0.pinned && [.manual, .scheduled, .change].contains($0.type)
     }
-    let counted = counted(ordinary.filter { !["failed", "unauthenticated"].contains($0.status) })
+    let counted = counted(ordinary.filter { ![.failed, .unauthenticated].contains($0.status) })
     let owed = min(policy.keepLast ?? 0, policy.maxBackups ?? .max)
     rule("the newest are kept", counted.suffix(owed).allSatisfy { kept.contains($0.id) })
     return broken
@@ -91,47 +91,47 @@ import Testing
   }
 
   /// Those that were asked for, and the last change of a day that has none.
-  private static func counted(_ fulls: [RetentionPoint]) -> [RetentionPoint] {
-    func day(_ point: RetentionPoint) -> Substring { point.created.iso8601.prefix(10) }
-    let asked = fulls.filter { $0.type != "change" }.map(day)
+  private static func counted(_ fulls: [Point]) -> [Point] {
+    func day(_ point: Point) -> Substring { point.created.iso8601.prefix(10) }
+    let asked = fulls.filter { $0.type != .change }.map(day)
     return fulls.enumerated().filter { index, point in
-      point.type != "change"
+      point.type != .change
         || (!asked.contains(day(point)) && !fulls[(index + 1)...].contains { day($0) == day(point) })
     }.map(\.element)
   }
 
   private static func parentStays(
-    _ point: RetentionPoint, _ kept: Set<PointID>, _ byID: [PointID: RetentionPoint]
+    _ point: Point, _ kept: Set<PointID>, _ byID: [PointID: Point]
   ) -> Bool {
-    guard point.kind != "full", let parent = point.parent, byID[parent] != nil else { return true }
+    guard point.kind != .full, let parent = point.parent, byID[parent] != nil else { return true }
     return kept.contains(parent)
   }
 
-  private static func childrenFirst(_ removed: [PointID], _ byID: [PointID: RetentionPoint]) -> Bool {
+  private static func childrenFirst(_ removed: [PointID], _ byID: [PointID: Point]) -> Bool {
     var gone: Set<PointID> = []
     for id in removed {
-      if let point = byID[id], point.kind != "full", let parent = point.parent, gone.contains(parent) { return false }
+      if let point = byID[id], point.kind != .full, let parent = point.parent, gone.contains(parent) { return false }
       gone.insert(id)
     }
     return true
   }
 
-  private static func repository(_ random: inout SeededGenerator) -> [RetentionPoint] {
-    var points: [RetentionPoint] = []
+  private static func repository(_ random: inout SeededGenerator) -> [Point] {
+    var points: [Point] = []
     let ages = (0..<Int.random(in: 0..<40, using: &random)).map { _ in
       Int64.random(in: -90_000..<random.pick([40_000, 3_000_000, 30_000_000]), using: &random)
     }
     for (number, age) in ages.sorted(by: >).enumerated() {
       let incremental = !points.isEmpty && random.chance(2)
       points.append(
-        RetentionPoint(
+        Point(
           id: RetentionHistory.id(number),
           created: RetentionHistory.now.adding(seconds: -age),
-          type: random.pick(["manual", "scheduled", "scheduled", "change", "safety", "guard"]),
-          kind: incremental ? "incremental" : "full",
+          type: random.pick([.manual, .scheduled, .scheduled, .change, .safety, .guard]),
+          kind: incremental ? .incremental : .full,
           parent: incremental ? (random.chance(20) ? RetentionHistory.id(9999) : random.pick(points).id) : nil,
           status: random.pick([
-            "completed", "completed", "verified", "failed", "unauthenticated", "suspect", "anomalous",
+            .completed, .completed, .verified, .failed, .unauthenticated, .suspect, .anomalous,
           ]),
           verified: random.chance(3), clockSuspect: random.chance(10), pinned: random.chance(10),
           tags: random.pick([[], ["a"], ["a", "b"]])))

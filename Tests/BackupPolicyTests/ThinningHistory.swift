@@ -4,20 +4,20 @@ import BackupPolicy
 struct ThinningHistory {
   static let start = Timestamp(iso8601: "2023-11-16T14:00:00.000Z")!
 
-  var points: [ThinningPoint] = []
+  var points: [Point] = []
   private var count = 0
 
   /// Adds a point that builds on the last one, unless it is a full.
   @discardableResult
   mutating func add(
-    _ kind: String, seconds: Int64, parent: PointID? = nil, _ change: (inout ThinningPoint) -> Void = { _ in }
+    _ kind: BackupKind, seconds: Int64, parent: PointID? = nil, _ change: (inout Point) -> Void = { _ in }
   ) -> PointID {
     count += 1
     let id = PointID(at: Timestamp(milliseconds: 0), number: count)
-    var point = ThinningPoint(
-      id: id, created: Self.start.adding(seconds: seconds), type: kind == "full" ? "scheduled" : "change", kind: kind,
-      parent: kind == "full" ? nil : parent ?? points.last?.id, status: "completed",
-      bytes: kind == "full" ? 100_000 : 1000, pagesStored: kind == "full" ? 1000 : 3, pageCount: 1000, pageSize: 4096)
+    var point = Point(
+      id: id, created: Self.start.adding(seconds: seconds), type: kind == .full ? .scheduled : .change, kind: kind,
+      parent: kind == .full ? nil : parent ?? points.last?.id, status: .completed,
+      bytes: kind == .full ? 100_000 : 1000, pagesStored: kind == .full ? 1000 : 3, pageCount: 1000, pageSize: 4096)
     change(&point)
     points.append(point)
     return id
@@ -56,7 +56,7 @@ struct ThinningHistory {
 
   /// Seconds since the start of all incrementals that are left.
   var times: [Int64] {
-    points.filter { $0.kind == "incremental" }.map {
+    points.filter { $0.kind == .incremental }.map {
       ($0.created.milliseconds - Self.start.milliseconds) / 1000
     }
   }

@@ -11,8 +11,8 @@ struct ThinningPolicyTests {
   @Test("three hours of a point each second: every one of the last hour, one a minute before")
   func seconds() {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    for second in 1..<(3 * hour) { history.add("incremental", seconds: second) }
+    history.add(.full, seconds: 0)
+    for second in 1..<(3 * hour) { history.add(.incremental, seconds: second) }
     let plan = history.plan(seconds: 3 * hour)
     // And one for the point that is exactly an hour old.
     #expect(plan.steps.count == 121)
@@ -27,8 +27,8 @@ struct ThinningPolicyTests {
   @Test("a pinned point is neither merged into another nor rewritten, and what is below it is thinned all the same")
   func pinned() {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    for second in 1...9 { history.add("incremental", seconds: Int64(second)) { $0.isPinned = second == 5 } }
+    history.add(.full, seconds: 0)
+    for second in 1...9 { history.add(.incremental, seconds: Int64(second)) { $0.pinned = second == 5 } }
     let plan = history.plan(seconds: 2 * hour)
     let pinned = history.points[5].id
     #expect(plan.steps.allSatisfy { !$0.removed.contains(pinned) && $0.survivor != pinned })
@@ -42,9 +42,9 @@ struct ThinningPolicyTests {
   func days() {
     let pause = 5 * minute
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
+    history.add(.full, seconds: 0)
     for now in stride(from: pause, through: 9 * day, by: Int(pause)) {
-      history.add("incremental", seconds: now)
+      history.add(.incremental, seconds: now)
       guard now.isMultiple(of: hour) else { continue }
       #expect(history.apply(history.plan(seconds: now)) == nil)
       #expect(history.plan(seconds: now).steps.isEmpty)
@@ -60,9 +60,9 @@ struct ThinningPolicyTests {
   @Test("after a week the end of a chain goes, and the fulls stay", arguments: [true, false])
   func ends(newChain: Bool) {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    for number: Int64 in 1...5 { history.add("incremental", seconds: number * day) }
-    if newChain { history.add("full", seconds: 6 * day) }
+    history.add(.full, seconds: 0)
+    for number: Int64 in 1...5 { history.add(.incremental, seconds: number * day) }
+    if newChain { history.add(.full, seconds: 6 * day) }
     let plan = history.plan(seconds: 10 * day)
     #expect(plan.steps.count == 1)
     #expect(history.apply(plan) == nil)
@@ -75,37 +75,39 @@ struct ThinningPolicyTests {
     #expect(later.steps.first?.survivor == (newChain ? nil : history.points.last?.id))
   }
 
-  static let meaningful: [(String, @Sendable (inout ThinningPoint) -> Void)] = [
-    ("asked for", { $0.type = "manual" }), ("scheduled", { $0.type = "scheduled" }),
-    ("safety", { $0.type = "safety" }), ("guard", { $0.type = "guard" }), ("tagged", { $0.isAnnotated = true }),
-    ("failed", { $0.status = "failed" }), ("anomalous", { $0.status = "anomalous" }),
-    ("suspect", { $0.status = "suspect" }), ("unauthenticated", { $0.status = "unauthenticated" }),
+  static let meaningful: [(String, @Sendable (inout Point) -> Void)] = [
+    ("asked for", { $0.type = .manual }), ("scheduled", { $0.type = .scheduled }),
+    ("safety", { $0.type = .safety }), ("guard", { $0.type = .guard }), ("tagged", { $0.isDescribed = true }),
+    ("failed", { $0.status = .failed }), ("anomalous", { $0.status = .anomalous }),
+    ("suspect", { $0.status = .suspect }), ("unauthenticated", { $0.status = .unauthenticated }),
     ("of a doubtful clock", { $0.clockSuspect = true }), ("the newest verified", { $0.verified = true }),
-    ("a raw copy", { $0.kind = "raw" }),
+    ("a raw copy", { $0.kind = .raw }),
   ]
 
   @Test("what somebody wanted, or what is odd, is never merged away", arguments: meaningful.indices)
   func stays(_ index: Int) {
     for age in [2 * hour, 2 * day, 20 * day] {
       var history = ThinningHistory()
-      history.add("full", seconds: 0)
-      history.add("incremental", seconds: 1)
-      let special = history.add("incremental", seconds: 2, Self.meaningful[index].1)
-      history.add("incremental", seconds: 3)
-      history.add("full", seconds: 4)
+      history.add(.full, seconds: 0)
+      history.add(.incremental, seconds: 1)
+      let special = history.add(.incremental, seconds: 2, Self.meaningful[index].1)
+      history.add(.incremental, seconds: 3)
+      history.add(.full, seconds: 4)
       let plan = history.plan(seconds: age)
       #expect(!plan.steps.contains { $0.removed.contains(special) }, "\(Self.meaningful[index].0)")
       #expect(history.apply(plan) == nil)
     }
   }
 
-  @Test("nothing is merged into what is damaged or not ours", arguments: ["failed", "unauthenticated", "anomalous"])
-  func noTarget(status: String) {
+  @Test(
+    "nothing is merged into what is damaged or not ours",
+    arguments: [BackupStatus.failed, .unauthenticated, .anomalous])
+  func noTarget(status: BackupStatus) {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    for second: Int64 in 1...3 { history.add("incremental", seconds: second) }
-    let odd = history.add("incremental", seconds: 4) { $0.status = status }
-    history.add("full", seconds: 5)
+    history.add(.full, seconds: 0)
+    for second: Int64 in 1...3 { history.add(.incremental, seconds: second) }
+    let odd = history.add(.incremental, seconds: 4) { $0.status = status }
+    history.add(.full, seconds: 5)
     let plan = history.plan(seconds: 20 * day)
     #expect(plan.steps.map(\.survivor) == [history.points[3].id])
     #expect(history.points.first { $0.id == odd }?.parent == history.points[3].id)
@@ -114,13 +116,13 @@ struct ThinningPolicyTests {
   @Test("a point that two others build on stays as long as both do")
   func branches() {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    let base = history.add("incremental", seconds: 1)
-    history.add("incremental", seconds: 2, parent: base) { $0.isAnnotated = true }
-    history.add("incremental", seconds: 3, parent: base) { $0.isAnnotated = true }
-    history.add("full", seconds: 4)
+    history.add(.full, seconds: 0)
+    let base = history.add(.incremental, seconds: 1)
+    history.add(.incremental, seconds: 2, parent: base) { $0.isDescribed = true }
+    history.add(.incremental, seconds: 3, parent: base) { $0.isDescribed = true }
+    history.add(.full, seconds: 4)
     #expect(history.plan(seconds: 2 * hour).steps.isEmpty)
-    history.points[2].isAnnotated = false
+    history.points[2].isDescribed = false
     // What a compaction that was cut short leaves: a branch that nobody needs.
     let plan = history.plan(seconds: 2 * hour)
     #expect(plan.steps.map(\.survivor) == [nil, history.points[3].id])
@@ -131,9 +133,9 @@ struct ThinningPolicyTests {
   @Test("a heavy link waits until what follows it is as heavy")
   func heavy() {
     var history = ThinningHistory()
-    history.add("full", seconds: 0) { $0.pageCount = 100_000 }
-    history.add("incremental", seconds: 1) { ($0.pagesStored, $0.pageCount) = (60_000, 100_000) }
-    for second: Int64 in 2...4 { history.add("incremental", seconds: second) { $0.pagesStored = 10_000 } }
+    history.add(.full, seconds: 0) { $0.pageCount = 100_000 }
+    history.add(.incremental, seconds: 1) { ($0.pagesStored, $0.pageCount) = (60_000, 100_000) }
+    for second: Int64 in 2...4 { history.add(.incremental, seconds: second) { $0.pagesStored = 10_000 } }
     let light = history.plan(seconds: 2 * hour)
     #expect(light.steps.map(\.removed) == [history.points[2...3].map(\.id)])
     history.points[3].pagesStored = 50_000
@@ -143,8 +145,8 @@ struct ThinningPolicyTests {
   @Test("a long run is merged in parts, and the parts in the next round")
   func long() {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    for second: Int64 in 1...1201 { history.add("incremental", seconds: 3 * second) }
+    history.add(.full, seconds: 0)
+    for second: Int64 in 1...1201 { history.add(.incremental, seconds: 3 * second) }
     let first = history.plan(seconds: 2 * day)
     #expect(first.steps.map(\.removed.count) == [499, 499, 198, 1])
     #expect(history.apply(first) == nil)
@@ -158,8 +160,8 @@ struct ThinningPolicyTests {
   @Test("a clock that was set back makes nothing old")
   func clock() {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    for second: Int64 in 1...10 { history.add("incremental", seconds: second) }
+    history.add(.full, seconds: 0)
+    for second: Int64 in 1...10 { history.add(.incremental, seconds: second) }
     #expect(history.plan(seconds: -100 * day).steps.isEmpty)
     #expect(ThinningPolicy().plan(history.points, now: Timestamp(milliseconds: .min)).steps.isEmpty)
     #expect(!ThinningPolicy().plan(history.points, now: Timestamp(milliseconds: .max)).steps.isEmpty)
@@ -168,8 +170,8 @@ struct ThinningPolicyTests {
   @Test("parents that are missing, younger, or their own are no parents")
   func strangers() {
     var history = ThinningHistory()
-    history.add("full", seconds: 0)
-    for second: Int64 in 1...4 { history.add("incremental", seconds: second) }
+    history.add(.full, seconds: 0)
+    for second: Int64 in 1...4 { history.add(.incremental, seconds: second) }
     history.points[1].parent = PointID("backup_20200101_000000")
     history.points[2].parent = history.points[4].id
     history.points[3].parent = history.points[3].id
@@ -183,11 +185,12 @@ struct ThinningPolicyTests {
     var time: Int64 = 0
     for _ in 0..<300 {
       time += Int64.random(in: 0...[2, 100, 5000, 40_000].randomElement(using: &generator)!, using: &generator)
-      let kind = history.points.isEmpty || Int.random(in: 0..<40, using: &generator) == 0 ? "full" : "incremental"
+      let isFull = history.points.isEmpty || Int.random(in: 0..<40, using: &generator) == 0
+      let kind = isFull ? BackupKind.full : .incremental
       // Mostly the newest point, now and then an older one.
       let parent =
         Int.random(in: 0..<30, using: &generator) == 0 ? history.points.randomElement(using: &generator) : nil
-      history.add(kind, seconds: time, parent: kind == "full" ? nil : parent?.id) { point in
+      history.add(kind, seconds: time, parent: kind == .full ? nil : parent?.id) { point in
         if Int.random(in: 0..<20, using: &generator) == 0 {
           Self.meaningful.dropLast().randomElement(using: &generator)!.1(&point)
         }
@@ -205,7 +208,7 @@ struct ThinningPolicyTests {
       }
       #expect(rounds < 50, "seed \(seed)")
       let lost = before.points.filter { point in !history.points.contains { $0.id == point.id } }
-      #expect(lost.allSatisfy { $0.kind == "incremental" && $0.type == "change" && !$0.isAnnotated }, "seed \(seed)")
+      #expect(lost.allSatisfy { $0.kind == .incremental && $0.type == .change && !$0.isAnnotated }, "seed \(seed)")
       #expect(lost.allSatisfy { $0.created <= ThinningHistory.start.adding(seconds: time - hour) }, "seed \(seed)")
       #expect(history.points.last?.id == before.points.last?.id, "seed \(seed)")
     }

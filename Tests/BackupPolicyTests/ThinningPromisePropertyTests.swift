@@ -13,7 +13,7 @@ private struct Promises {
   private let rules: [KeepRule]
   private let zone: ZoneRules
   /// Of each point that rules see its stretches, one a rule.
-  private var seen: [(point: RetentionPoint, stretches: [Stretch])] = []
+  private var seen: [(point: Point, stretches: [Stretch])] = []
   private var known = 0
   /// What was beyond a rule once: `cleanup` may have removed it by then.
   private var lapsed: Set<Stretch> = []
@@ -40,15 +40,15 @@ private struct Promises {
     return nil
   }
 
-  private mutating func learn(_ ever: [RetentionPoint]) {
-    for point in ever[known...] where !point.isSafety && point.status != "failed" && !point.pinned {
+  private mutating func learn(_ ever: [Point]) {
+    for point in ever[known...] where !point.type.isSafety && point.status != .failed && !point.pinned {
       let stretches = rules.enumerated().map { Stretch(rule: $0, name: Self.name(point, $1.unit, zone)) }
       seen.append((point, stretches))
     }
     known = ever.count
   }
 
-  private func isPromised(_ point: RetentionPoint, rank: Int, _ rule: KeepRule) -> Bool {
+  private func isPromised(_ point: Point, rank: Int, _ rule: KeepRule) -> Bool {
     switch rule.extent {
     case .count(let most): most < 0 || rank <= most
     case .within(let span):
@@ -57,7 +57,7 @@ private struct Promises {
     }
   }
 
-  private static func name(_ point: RetentionPoint, _ unit: KeepRule.Unit?, _ zone: ZoneRules) -> String {
+  private static func name(_ point: Point, _ unit: KeepRule.Unit?, _ zone: ZoneRules) -> String {
     let wall = zone.wall(point.created)
     switch unit {
     case nil: return point.id.text
@@ -95,13 +95,13 @@ struct ThinningPromisePropertyTests {
       store(&life, time, &random)
       guard random.chance(6) else { continue }
       let now = random.chance(10) ? time.adding(seconds: 86400) : time
-      let before = policy.promised(life.points.map(\.retention))
+      let before = policy.promised(life.points.map(\.point))
       var problem: String?
       if random.chance(3) {
         life.cleanUp(by: policy, now: now)
       } else {
         spared += life.thin(by: policy, now: now).kept.count
-        problem = difference(before, policy.promised(life.points.map(\.retention)))
+        problem = difference(before, policy.promised(life.points.map(\.point)))
       }
       problem = problem ?? life.broken.map { "\($0) lacks what it needs" } ?? promises.check(life)
       guard let problem else { continue }
@@ -150,16 +150,16 @@ struct ThinningPromisePropertyTests {
 
   /// Mostly a change of the newest point; sometimes of an older one, or a full of any kind.
   private static func store(_ life: inout RepositoryLife, _ time: Timestamp, _ random: inout SeededGenerator) {
-    let sound = life.points.filter { $0.retention.status == "completed" }
+    let sound = life.points.filter { $0.point.status == .completed }
     let isFull = sound.isEmpty || random.chance(60)
     let parent = isFull ? nil : random.chance(40) ? random.pick(sound).id : sound.last?.id
-    let types = isFull ? ["scheduled", "manual", "change", "safety"] : ["change", "change", "change", "manual"]
-    let type = isFull || random.chance(10) ? random.pick(types) : "change"
+    let types: [BackupType] = isFull ? [.scheduled, .manual, .change, .safety] : [.change, .change, .change, .manual]
+    let type = isFull || random.chance(10) ? random.pick(types) : .change
     life.add(type, time, parent: parent) { point in
-      if random.chance(40) { (point.retention.status, point.thinning.status) = ("failed", "failed") }
-      if random.chance(60) { (point.retention.tags, point.thinning.isAnnotated) = (["release"], true) }
-      if random.chance(80) { (point.retention.pinned, point.thinning.isPinned) = (true, true) }
-      if random.chance(20) { (point.retention.verified, point.thinning.verified) = (true, true) }
+      if random.chance(40) { point.point.status = .failed }
+      if random.chance(60) { point.point.tags = ["release"] }
+      if random.chance(80) { point.point.pinned = true }
+      if random.chance(20) { point.point.verified = true }
     }
   }
 }

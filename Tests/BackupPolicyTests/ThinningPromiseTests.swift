@@ -14,8 +14,8 @@ struct ThinningPromiseTests {
   /// A full at the start and changes at these seconds, each an incremental of the one before.
   private func chain(_ seconds: some Sequence<Int64>) -> RepositoryLife {
     var life = RepositoryLife()
-    life.add("scheduled", start, parent: nil)
-    for second in seconds { life.add("change", start.adding(seconds: second), parent: life.points.last?.id) }
+    life.add(.scheduled, start, parent: nil)
+    for second in seconds { life.add(.change, start.adding(seconds: second), parent: life.points.last?.id) }
     return life
   }
 
@@ -29,8 +29,8 @@ struct ThinningPromiseTests {
 
   /// Seconds since the start of the incrementals that are left.
   private func times(_ life: RepositoryLife) -> [Int64] {
-    life.points.filter { $0.retention.kind == "incremental" }.map {
-      ($0.retention.created.milliseconds - start.milliseconds) / 1000
+    life.points.filter { $0.point.kind == .incremental }.map {
+      ($0.point.created.milliseconds - start.milliseconds) / 1000
     }
   }
 
@@ -57,16 +57,16 @@ struct ThinningPromiseTests {
     let rules = policy { $0.keepDaily = 5 }
     var life = chain([hour, hour + 10 * minute])
     // Another chain, so that it is not the newest point that stays.
-    life.add("safety", start.adding(seconds: hour + 11 * minute), parent: nil)
+    life.add(.safety, start.adding(seconds: hour + 11 * minute), parent: nil)
     life.thin(by: rules, now: end(10))
     #expect(times(life) == [hour + 10 * minute])
     let id = life.points[1].id
-    life.add("change", start.adding(seconds: hour + 20 * minute), parent: id)
-    life.add("safety", start.adding(seconds: hour + 21 * minute), parent: nil)
+    life.add(.change, start.adding(seconds: hour + 20 * minute), parent: id)
+    life.add(.safety, start.adding(seconds: hour + 21 * minute), parent: nil)
     life.thin(by: rules, now: end(10))
     #expect(times(life) == [hour + 20 * minute])
     life.add(
-      "change", start.adding(seconds: day + hour), parent: life.points.last { $0.retention.type == "change" }?.id)
+      .change, start.adding(seconds: day + hour), parent: life.points.last { $0.point.type == .change }?.id)
     life.thin(by: rules, now: end(20))
     #expect(times(life) == [hour + 20 * minute, day + hour])
   }
@@ -90,7 +90,7 @@ struct ThinningPromiseTests {
     let rules = policy(change)
     // Eighty days, a change at each half hour; a safety backup, that none of them is the newest point.
     var life = chain(stride(from: 30 * minute, to: 80 * day, by: Int(30 * minute)))
-    life.add("safety", end(80).adding(seconds: -1), parent: nil)
+    life.add(.safety, end(80).adding(seconds: -1), parent: nil)
     life.thin(by: rules, now: end(400))
     #expect(times(life).count == count, "\(name)")
     #expect(life.broken == nil, "\(name)")
@@ -105,7 +105,7 @@ struct ThinningPromiseTests {
   func counting(_ policy: RetentionPolicy) {
     var life = chain(stride(from: hour, to: 20 * day, by: Int(hour)))
     var alone = life
-    #expect(policy.promised(life.points.map(\.retention)).isEmpty)
+    #expect(policy.promised(life.points.map(\.point)).isEmpty)
     #expect(life.thin(by: policy, now: end(20)) == alone.thin(by: nil, now: end(20)))
     #expect(life == alone)
   }
@@ -116,8 +116,8 @@ struct ThinningPromiseTests {
     var life = chain([hour, 2 * hour, day + hour, day + 2 * hour, 2 * day])
     life.thin(by: rules, now: end(20))
     #expect(times(life) == [day + 2 * hour, 2 * day])
-    #expect(life.points[1].retention.parent == life.points[0].id)
-    life.add("change", end(30), parent: life.points.last?.id)
+    #expect(life.points[1].point.parent == life.points[0].id)
+    life.add(.change, end(30), parent: life.points.last?.id)
     let plan = life.thin(by: rules, now: end(50))
     #expect(plan.steps.map(\.reasons) == [["older than 7 days: only fulls stay"]])
     #expect(times(life) == [2 * day, 30 * day])

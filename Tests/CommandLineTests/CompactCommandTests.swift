@@ -12,7 +12,7 @@ struct CompactCommandTests {
     bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300)
     var request = CreateRequest()
-    request.backupType = "change"
+    request.backupType = .change
     _ = try bed.service().create(request)
     for step in 1...6 {
       try bed.change("UPDATE marker SET text = '\(step)'")
@@ -106,7 +106,7 @@ struct CompactCommandTests {
   @Test("what a configured rule names stays, and is shown with the rule")
   func rules() throws {
     var request = CreateRequest()
-    request.backupType = "change"
+    request.backupType = .change
     for step in 7...10 {
       if !step.isMultiple(of: 2) { bed.time.advance(seconds: 86400) }
       try bed.change("UPDATE marker SET text = '\(step)'")

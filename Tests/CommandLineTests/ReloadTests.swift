@@ -46,7 +46,7 @@ struct ReloadTests {
     #expect(b.debounce == 7000 && a.debounce == 7000 && a.maxDelay == 9000)
     #expect(a.mode == .change && a.retention == nil && a.quietHours == nil)
     #expect(second.databases[1].service.folder == bed.folder.path("own"))
-    #expect(second.databases.allSatisfy { $0.settings.request.backupType == "change" })
+    #expect(second.databases.allSatisfy { $0.settings.request.backupType == .change })
   }
 
   @Test("A mistake throws, so the old configuration stays")

@@ -68,10 +68,10 @@ struct SchedulerTests {
     #expect(scheduler.isRunning)
     try await point(of: service) { $0.totalRecords == 10 }
     try bed.sql("INSERT INTO entries VALUES (11, 'x')")
-    #expect(try await newest(of: service, with: 11, bed).backupType == BackupType.change.rawValue)
+    #expect(try await newest(of: service, with: 11, bed).backupType == .change)
     try scheduler.triggerBackup()
     // A point is there with its archive; the row counts are with its metadata, which comes right after.
-    try await point(of: service) { $0.backupType == BackupType.manual.rawValue && $0.totalRecords == 11 }
+    try await point(of: service) { $0.backupType == .manual && $0.totalRecords == 11 }
     await scheduler.stop()
     #expect(!scheduler.isRunning)
     let count = try await service.list().count
@@ -192,7 +192,7 @@ struct SchedulerTests {
     }
     try await scheduler.start()
     try bed.sql("INSERT INTO entries VALUES (6, 'x')")
-    let change = try await point(of: service) { $0.backupType == BackupType.change.rawValue }
+    let change = try await point(of: service) { $0.backupType == .change }
     for _ in 0..<1000 where try await service.list().contains(where: { $0.id == old.id }) {
       try await Task.sleep(for: .milliseconds(10))
     }

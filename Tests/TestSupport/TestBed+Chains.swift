@@ -14,7 +14,7 @@ extension TestBed {
   ) throws -> PointMetadata {
     time.advance(milliseconds: 1000)
     switch try service(secret, files: files).store(request, kind: .incremental) {
-    case .stored(let point, _) where point.kind == "incremental": return point
+    case .stored(let point, _) where point.kind == .incremental: return point
     case .stored(_, let reason): throw HoldfastError(.failed, "a full was stored: \(reason)")
     case .unchanged(let id): throw HoldfastError(.failed, "nothing was stored since \(id)")
     }

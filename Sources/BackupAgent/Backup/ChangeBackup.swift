@@ -154,7 +154,7 @@ struct ChangeBackup {
 
   private mutating func takeFull(_ state: DatabaseState, _ trigger: Trigger, _ progress: Progress) throws -> Ending {
     var request = settings.request
-    request.backupType = trigger.rawValue
+    request.backupType = BackupType(rawValue: trigger.rawValue)
     let (point, audit) = try changes.storeFull(request, progress)
     note(audit, of: point.id)
     // Remembered first: a backup that fails its verification is an alarm, and no reason to store the same state again.

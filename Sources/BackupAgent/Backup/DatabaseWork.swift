@@ -145,7 +145,7 @@ final class DatabaseWork: Sendable {
 
   private func newest() -> JobResult.Newest {
     let points = (try? database.service.list()) ?? []
-    let scheduled = points.first { $0.metadata.backupType == Trigger.scheduled.rawValue }
+    let scheduled = points.first { $0.metadata.backupType == .scheduled }
     return JobResult.Newest(
       point: points.first?.id, created: points.first?.metadata.created, scheduled: scheduled?.metadata.created,
       advice: ChainWeight(points).flatMap { ChainPolicy.adviseFull($0) })

@@ -38,7 +38,7 @@ package struct AgentSettings: Sendable {
 
   package init() {
     request = CreateRequest()
-    request.backupType = Trigger.change.rawValue
+    request.backupType = .change
   }
 
   var triggers: TriggerSettings {

@@ -101,7 +101,7 @@ extension DatabaseGuard {
     case .success(.stored(let point)):
       newest = (point.id, point.created)
       thinningRhythm.noteBackup()
-      if point.backupType != Trigger.manual.rawValue { cleaningRhythm.noteBackup(atOnce: point.kind == "full") }
+      if point.backupType != .manual { cleaningRhythm.noteBackup(atOnce: point.kind == .full) }
       clearAlarms(Alarm.ofBackups)
       return .stored
     case .success(.unchanged(let point)):

@@ -14,7 +14,7 @@ struct ContentHistory {
     newest = history.last
     guard let own = newest else { return }
     self.own = own.content
-    if own.kind != "full" { full = history.first { $0.id == own.chainID }?.content }
+    if own.kind != .full { full = history.first { $0.id == own.chainID }?.content }
   }
 
   /// Goes on with a point that was just stored on the newest one.

@@ -21,12 +21,12 @@ package struct ArchiveHeader: Hashable, Sendable {
     /// A tar of damaged files.
     case raw = 3
 
-    /// As the metadata spells it.
-    package var name: String {
+    /// As the metadata has it.
+    package var backupKind: BackupKind {
       switch self {
-      case .full: "full"
-      case .incremental: "incremental"
-      case .raw: "raw"
+      case .full: .full
+      case .incremental: .incremental
+      case .raw: .raw
       }
     }
   }

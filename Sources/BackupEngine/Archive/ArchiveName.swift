@@ -50,4 +50,11 @@ public enum ArchiveCipher: String, Sendable, Codable, CaseIterable {
   case aes256GCM = "aes-256-gcm"
   /// The original Python service's format, which cannot tell tampering.
   case aes256CBC = "aes-256-cbc"
+
+  var protection: Protection {
+    switch self {
+    case .aes256GCM: .aes256GCM
+    case .aes256CBC: .aes256CBC
+    }
+  }
 }

@@ -107,7 +107,7 @@ extension BackupService {
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
     let facts = zip(points, suspects).map { point, isSuspect in
-      var facts = ThinningPoint(point.metadata)
+      var facts = Point(point.metadata)
       facts.clockSuspect = isSuspect
       facts.proven = proven.contains(point.id)
       return facts
@@ -153,19 +153,5 @@ extension CompactionHost {
   fileprivate func lighten(_ done: (step: CompactionStep, bytesAfter: Int64), _ points: [StoredPoint]) {
     guard let chain = points.first(where: { $0.id == done.step.removed[0] })?.metadata.chainID else { return }
     lighten(chain, incrementals: done.step.removed.count, bytes: done.step.bytesBefore - done.bytesAfter)
-  }
-}
-
-extension ThinningPoint {
-  init(_ metadata: PointMetadata) {
-    self.init(
-      id: metadata.id, created: metadata.created, type: metadata.backupType, kind: metadata.kind,
-      parent: metadata.parentID, status: metadata.status.rawValue, bytes: metadata.compressedSize,
-      pagesStored: metadata.pagesStored ?? metadata.pageCount ?? 0, pageCount: metadata.pageCount ?? 0,
-      pageSize: metadata.pageSize ?? 0)
-    verified = metadata.verified
-    isFlawed = metadata.isFlawed
-    isPinned = metadata.pinned
-    isAnnotated = !metadata.tags.isEmpty || metadata.description != nil
   }
 }

@@ -151,7 +151,7 @@ extension BackupCreator {
 
   /// The page hashes that the next incremental compares with; nil for what nothing is built on.
   private func makeTable(_ metadata: PointMetadata, _ request: CreateRequest) -> PageDigestsWriter? {
-    guard metadata.mayBeParent, request.protection != ArchiveCipher.aes256CBC.rawValue,
+    guard metadata.mayBeParent, request.protection != .aes256CBC,
       let pageSize = metadata.pageSize, pageSize > 0
     else { return nil }
     // Without it the next incremental costs more, and that is all.
@@ -228,7 +228,7 @@ extension BackupCreator {
   private func header(_ metadata: PointMetadata, _ identity: RepositoryIdentity) -> ArchiveHeader {
     ArchiveHeader(
       repositoryID: identity.id, sequence: metadata.sequence ?? 1, created: metadata.created,
-      pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == "raw" ? .raw : .full,
+      pageSize: UInt32(metadata.pageSize ?? 0), kind: metadata.kind == .raw ? .raw : .full,
       compressed: metadata.compressed, parentDigest: [UInt8](repeating: 0, count: 16), id: metadata.id, parentID: nil,
       fields: ArchiveHeader.fields(of: metadata))
   }
@@ -254,13 +254,13 @@ extension Repository {
 
 extension PointMetadata {
   /// Whether incrementals may build on it: a point of the database's own history, not what a restore or a guard put aside.
-  var mayBeParent: Bool { kind != "raw" && !["safety", "guard"].contains(backupType) }
+  var mayBeParent: Bool { kind != .raw && !backupType.isSafety }
 }
 
 /// A backup that is to be made.
 package struct CreateRequest: Sendable {
   /// `manual`, `scheduled`, `change`, `safety` or `guard`.
-  package var backupType = "manual"
+  package var backupType = BackupType.manual
   package var encrypt = true
   package var compress = true
   package var level = CompressionLevel.standard
@@ -298,8 +298,7 @@ struct ArchiveSeal {
 }
 
 extension CreateRequest {
-  /// As ``ChainFacts/protection`` spells it.
-  var protection: String { encrypt ? cipher.rawValue : "none" }
+  var protection: Protection { encrypt ? cipher.protection : .none }
 
   /// - Throws: `keyMissing` where backups are to be encrypted and nothing is there to do it with.
   func requireKey(_ credentials: Credentials) throws {

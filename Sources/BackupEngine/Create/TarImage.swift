@@ -99,7 +99,7 @@ extension BackupCreator {
       let listing = try repository.listingToStore()
       let nothing = DatabaseContent()
       var metadata = try describe(request, listing, tar, nothing, database, as: .raw)
-      metadata.kind = "raw"
+      metadata.kind = .raw
       metadata.status = .suspect
       try store(&metadata, request, listing.all, tar, nothing, started: started)
       return metadata

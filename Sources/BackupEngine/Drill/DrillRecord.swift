@@ -15,7 +15,7 @@ package struct DrillRecord: Hashable, Sendable {
   package struct Subject: Hashable, Sendable {
     package var id: PointID
     /// `full` or `incremental`.
-    package var kind: String
+    package var kind: BackupKind
     package var created: Timestamp
     /// See ``PointMetadata/digest``.
     package var digest: String?
@@ -112,7 +112,7 @@ extension DrillRecord {
     [
       "version": .integer(1), "number": .optional(number), "drilled_at": .string(started.iso8601),
       "trigger": .string(trigger.rawValue), "passed": .bool(passed), "backup_id": .string(subject.id.text),
-      "kind": .string(subject.kind), "created_at": .string(subject.created.iso8601),
+      "kind": .string(subject.kind.rawValue), "created_at": .string(subject.created.iso8601),
       "digest": .optional(subject.digest), "checksum": .optional(subject.checksum),
       "archives": .optional(subject.archives), "size": .optional(subject.size),
       "restore_ms": .optional(restoreMS), "check_ms": .optional(checkMS),
@@ -172,7 +172,7 @@ extension DrillRecord {
       number: Int(number), started: started,
       trigger: keys.text("trigger").flatMap { Trigger(rawValue: $0) } ?? .manual,
       subject: Subject(
-        id: id, kind: keys.text("kind") ?? "full",
+        id: id, kind: keys.text("kind").flatMap { BackupKind(rawValue: $0) } ?? .full,
         created: keys.text("created_at").flatMap { Timestamp(iso8601: $0) } ?? id.second,
         digest: keys.text("digest"), checksum: keys.text("checksum"), archives: Int(keys.integer("archives") ?? 1),
         size: keys.integer("size")),

@@ -31,7 +31,7 @@ struct ChainTip {
     IncrementalParent(id: id, sequence: sequence, filename: filename, digest: state.digest.hex)
   }
 
-  var protection: String { seal == nil ? "none" : ArchiveCipher.aes256GCM.rawValue }
+  var protection: Protection { seal == nil ? .none : .aes256GCM }
 }
 
 /// Changes whenever a file comes, goes or is replaced.

@@ -67,7 +67,7 @@ struct PinLedger {
 
 extension PointMetadata {
   /// Unless somebody said otherwise.
-  var isPinnedByType: Bool { backupType == BackupType.guard.rawValue }
+  var isPinnedByType: Bool { backupType == .guard }
 }
 
 /// What pinning or unpinning a point did.

@@ -5,7 +5,7 @@ extension ArchiveHeader {
   static func fields(of metadata: PointMetadata) -> [UInt16: [UInt8]] {
     var fields: [UInt16: [UInt8]] = [:]
     func set(_ tag: Tag, _ text: String?) { fields[tag.rawValue] = text.map { Array($0.utf8) } }
-    set(.backupType, metadata.backupType)
+    set(.backupType, metadata.backupType.rawValue)
     set(.description, metadata.description)
     set(.tags, text(of: metadata.tags))
     set(.schemaVersion, metadata.schemaVersion)
@@ -33,7 +33,7 @@ extension ArchiveHeader {
   func overwrite(_ metadata: inout PointMetadata) {
     metadata.created = created
     metadata.sequence = sequence
-    metadata.kind = kind.name
+    metadata.kind = kind.backupKind
     metadata.parentID = parentID
     metadata.chainID = text(Tag.chainID.rawValue).flatMap(PointID.init) ?? id
     metadata.repositoryID = isSealed ? repositoryID.hex : nil
@@ -77,7 +77,7 @@ extension ArchiveHeader {
     var metadata = PointMetadata(id: id, filename: filename, created: created)
     overwrite(&metadata)
     metadata.compressedSize = archiveSize
-    metadata.backupType = text(Tag.backupType.rawValue) ?? "manual"
+    metadata.backupType = text(Tag.backupType.rawValue).map { BackupType(rawValue: $0) } ?? .manual
     metadata.pinned = metadata.isPinnedByType
     metadata.description = text(Tag.description.rawValue)
     metadata.tags = list(.tags) ?? []

@@ -238,3 +238,23 @@ package struct StoredPoint: Sendable {
   /// False for a plain or CBC point in a sealed repository that this host does not know.
   package var isAuthenticated: Bool { metadata.status != .unauthenticated }
 }
+
+extension Point {
+  /// By the metadata alone: whether its clock is in doubt and whether it passed a drill is known from its neighbours and from
+  /// the drills.
+  init(_ metadata: PointMetadata) {
+    self.init(
+      id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
+      type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status,
+      verified: metadata.verified, pinned: metadata.pinned, tags: metadata.tags, anomaly: metadata.anomalyInWords,
+      bytes: metadata.compressedSize, pagesStored: metadata.pagesStored ?? metadata.pageCount ?? 0,
+      pageCount: metadata.pageCount ?? 0, pageSize: metadata.pageSize ?? 0)
+    isFlawed = metadata.isFlawed
+    isDescribed = metadata.description != nil
+  }
+
+  init(_ point: StoredPoint) {
+    self.init(point.metadata)
+    obstacle = point.obstacle
+  }
+}

@@ -9,10 +9,10 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var filename: String
   /// When the state was read, by this host's clock then.
   public package(set) var created: Timestamp
-  /// Why it was taken: a ``BackupType``'s raw value; a word that this version does not know stays as it is.
-  public package(set) var backupType = "manual"
+  /// Why it was made.
+  public package(set) var backupType = BackupType.manual
   /// What is known about its soundness.
-  public package(set) var status = Status.completed
+  public package(set) var status = BackupStatus.completed
   /// Bytes of the database at that point; nil where not known.
   public package(set) var originalSize: Int64?
   /// Bytes of the archive file.
@@ -46,8 +46,8 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var findingsDate: Timestamp?
   /// The version of SQLite that ran them: another version may find more, or less.
   public package(set) var findingsSQLiteVersion: String?
-  /// `full`, `incremental`, or `raw` for the files of a damaged database as they were found.
-  public package(set) var kind = "full"
+  /// What it holds.
+  public package(set) var kind = BackupKind.full
   /// The point that it needs; nil for a full.
   public package(set) var parentID: PointID?
   /// The full that its chain begins with; its own ID for a full.
@@ -93,23 +93,6 @@ public struct PointMetadata: Hashable, Sendable {
   /// Keys that this program does not know; they survive a rewrite.
   package var unknown: JSONObject = [:]
 
-  /// The states of a point.
-  public enum Status: String, Sendable, CaseIterable {
-    /// Stored, and not verified since.
-    case completed
-    /// Verified in full, and nothing was wrong.
-    case verified
-    /// Its archive is damaged or missing, or it failed its verification. What is wrong with the database in it is no reason:
-    /// see ``PointMetadata/findings``.
-    case failed
-    /// Stored, and something is odd about its content, which nobody accepted yet: see ``PointMetadata/anomalies``.
-    case anomalous
-    /// An incremental that may lack a page, as a later full found; or the files of a damaged database as they were found.
-    case suspect
-    /// Nothing proves that this host or its key made it; it restores only where that is asked for.
-    case unauthenticated
-  }
-
   package init(id: PointID, filename: String, created: Timestamp) {
     self.id = id
     self.filename = filename
@@ -129,7 +112,7 @@ extension PointMetadata {
     keys["backup_id"] = .string(id.text)
     keys["filename"] = .string(filename)
     keys["created_at"] = .string(created.iso8601)
-    keys["backup_type"] = .string(backupType)
+    keys["backup_type"] = .string(backupType.rawValue)
     keys["status"] = .string(status.rawValue)
     keys["original_size"] = .optional(originalSize)
     keys["compressed_size"] = .integer(compressedSize)
@@ -148,7 +131,7 @@ extension PointMetadata {
     keys["findings"] = .array(findings.map { .string($0) })
     keys["findings_date"] = .optional(findingsDate?.iso8601)
     keys["findings_sqlite_version"] = .optional(findingsSQLiteVersion)
-    keys["kind"] = .string(kind)
+    keys["kind"] = .string(kind.rawValue)
     keys["parent_id"] = .optional(parentID?.text)
     keys["chain_id"] = .optional(chainID?.text)
     keys["sequence"] = .optional(sequence)
@@ -191,8 +174,8 @@ extension PointMetadata {
     let filename = try keys.required("filename") { $0 }
     self.init(id: id, filename: filename, created: try keys.required("created_at", Timestamp.init(iso8601:)))
     guard let name = ArchiveName(filename), name.id == id else { throw MetadataProblem(key: "filename") }
-    backupType = try keys.text("backup_type") ?? "manual"
-    status = try keys.optional("status", Status.init(rawValue:)) ?? .completed
+    backupType = try keys.text("backup_type").map { BackupType(rawValue: $0) } ?? .manual
+    status = try keys.optional("status", BackupStatus.init(rawValue:)) ?? .completed
     originalSize = try keys.integer("original_size", 0...Int64.max)
     compressedSize = try keys.integer("compressed_size", 0...Int64.max) ?? 0
     encrypted = try keys.bool("encrypted") ?? name.encrypted
@@ -216,7 +199,7 @@ extension PointMetadata {
     findings = try keys.texts("findings")
     findingsDate = try keys.optional("findings_date", Timestamp.init(iso8601:))
     findingsSQLiteVersion = try keys.text("findings_sqlite_version")
-    kind = try keys.optional("kind") { ["full", "incremental", "raw"].contains($0) ? $0 : nil } ?? "full"
+    kind = try keys.optional("kind", BackupKind.init(rawValue:)) ?? .full
     parentID = try keys.optional("parent_id", PointID.init)
     chainID = try keys.optional("chain_id", PointID.init)
     sequence = try keys.integer("sequence", 0...Int64(ArchiveHeader.maximumSequence)).map { UInt64($0) }
@@ -329,7 +312,7 @@ extension PointMetadata {
   /// the archive had been proven.
   mutating func separateOldFindings() {
     let name = Check.Name.integrity
-    guard status == .failed, kind != "raw", !verificationErrors.isEmpty,
+    guard status == .failed, kind != .raw, !verificationErrors.isEmpty,
       verificationErrors.allSatisfy({ $0.hasPrefix(name) })
     else { return }
     findings = verificationErrors.map { String($0.dropFirst(name.count).drop { $0 == ":" || $0 == " " }) }

@@ -53,7 +53,7 @@ extension StoredPoint {
     if !isAuthenticated { return "it is not authenticated" }
     if metadata.status == .failed { return (problems + metadata.verificationErrors).first ?? "it failed" }
     if name.content == .raw { return "it is a copy of damaged files" }
-    if metadata.backupType == BackupType.safety.rawValue { return "it is a safety backup" }
+    if metadata.backupType == .safety { return "it is a safety backup" }
     return nil
   }
 }
@@ -68,7 +68,7 @@ extension BackupService {
   ) throws -> (point: StoredPoint, choice: PointByTime) {
     let points = try repository().points()
     let choice = try PointByTime.choose(
-      points.map { DatedPoint(id: $0.id, created: $0.metadata.created, obstacle: $0.obstacle) }, notAfter: moment,
+      points.map { Point($0) }, notAfter: moment,
       zone: zone, now: environment.now())
     guard let point = points.first(where: { $0.id == choice.id }) else {
       throw HoldfastError(.pointNotFound, "\(choice.id) was removed meanwhile", hint: "run the command again")

@@ -141,7 +141,7 @@ final class RestoreExecutor {
 
   func makeSafetyBackup() throws {
     var request = safetyRequest
-    request.backupType = "safety"
+    request.backupType = .safety
     request.description = "before the restore of \(point.id)"
     let creator = BackupCreator(
       repository: repository, database: target, environment: environment, progress: progress)
@@ -161,7 +161,7 @@ final class RestoreExecutor {
   private func copyDamaged() throws {
     let creator = BackupCreator(repository: repository, database: target, environment: environment, progress: progress)
     var request = safetyRequest
-    request.backupType = "safety"
+    request.backupType = .safety
     request.description = "damaged files as found before the restore of \(point.id)"
     let paths = [target] + plan.facts.target.sideFiles.map { inspector.side($0) }
     safety = try repository.point(try creator.createRaw(request, of: paths, database: target).id.text)

@@ -103,16 +103,12 @@ extension BackupService {
   /// - Throws: `pointNotFound` where there is no repository, or no full in it to go by.
   package func simulate(_ settings: RepositorySimulation.Settings, days: Int) throws -> RepositorySimulation {
     let repository = try repository()
-    let facts = try repository.points().map { ($0.id, ThinningPoint($0.metadata)) }
-    var thinning = Dictionary(facts, uniquingKeysWith: { first, _ in first })
     let points = try retentionPoints(repository.points(), repository, at: environment.now())
-    for point in points where point.proven { thinning[point.id]?.proven = true }
     guard let pace = RepositoryPace(points) else {
       throw HoldfastError(
         .pointNotFound, "\(folder) has no full backup to go by", hint: "take one first: holdfast create")
     }
-    let known = points.compactMap { point in thinning[point.id].map { SimulatedPoint(point, $0) } }
-    return RepositorySimulation(known, pace, settings, from: environment.now(), days: days)
+    return RepositorySimulation(points.map { SimulatedPoint($0) }, pace, settings, from: environment.now(), days: days)
   }
 
   /// - Parameters:
@@ -120,7 +116,7 @@ extension BackupService {
   ///   - now: the time that is believed.
   func retentionPoints(
     _ points: [StoredPoint], _ repository: Repository, at now: Timestamp
-  ) throws -> [RetentionPoint] {
+  ) throws -> [Point] {
     // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
     let identity = repository.storedIdentity()
     let points = points.filter { isProved($0, repository, identity) }
@@ -130,14 +126,11 @@ extension BackupService {
     let ends = try repository.pins.ends()
     return zip(points, suspects).map { point, suspect in
       let metadata = point.metadata
-      var fact = RetentionPoint(
-        id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
-        type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status.rawValue,
-        verified: metadata.verified && point.isAuthenticated, clockSuspect: suspect,
-        pinned: (pins[point.id] ?? metadata.pinned) && ends[point.id].map { now < $0 } ?? true,
-        tags: metadata.tags, anomaly: metadata.anomalyInWords, bytes: metadata.compressedSize)
+      var fact = Point(metadata)
+      fact.verified = metadata.verified && point.isAuthenticated
+      fact.clockSuspect = suspect
+      fact.pinned = (pins[point.id] ?? metadata.pinned) && ends[point.id].map { now < $0 } ?? true
       fact.proven = proven.contains(point.id)
-      fact.isFlawed = metadata.isFlawed
       return fact
     }
   }

@@ -24,7 +24,7 @@ extension BackupService {
     compress: Bool? = nil, progress: ProgressReport? = nil
   ) async throws -> PointMetadata {
     var request = defaults
-    request.backupType = type.rawValue
+    request.backupType = type
     request.description = description
     request.tags = tags
     request.encrypt = encrypt ?? defaults.encrypt
@@ -97,7 +97,7 @@ extension BackupService {
     _ request: CreateRequest, keeping: GuardKeeping = .pinned, progress: Progress = Progress()
   ) throws -> PointMetadata {
     var request = request
-    request.backupType = BackupType.guard.rawValue
+    request.backupType = .guard
     let id = try create(request, progress: progress).id
     do {
       // Its type says it already, but a plain archive has no header to prove that.

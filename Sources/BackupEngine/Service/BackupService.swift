@@ -85,7 +85,7 @@ public final class BackupService: Sendable {
   ) throws -> StoringOutcome {
     let facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
     // Without a parent the policy tells what it can: most fulls are settled before the repository is looked at.
-    if kind == .full || kind == .automatic && request.backupType != "change",
+    if kind == .full || kind == .automatic && request.backupType != .change,
       case .full(let reason) = ChainPolicy.decide(facts)
     {
       return .stored(try create(request, progress: progress), reason: reason)

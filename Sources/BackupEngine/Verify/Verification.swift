@@ -130,7 +130,7 @@ struct VerificationRecord {
       metadata.verified = false
       metadata.status = .failed
     } else if verification.depth == .full {
-      metadata.verified = metadata.kind != "raw"
+      metadata.verified = metadata.kind != .raw
       // No check of the content tells whether a page is missing that a tracker did not see change.
       if metadata.verified && ![.anomalous, .suspect].contains(metadata.status) { metadata.status = .verified }
       metadata.settleAnomaly()

@@ -20,10 +20,10 @@ package enum ChainPolicy {
   package static func decide(_ facts: ChainFacts) -> ChainDecision {
     switch facts.requested {
     case .full: return .full(reason: "a full was asked for")
-    case .automatic where facts.backupType != "change": return .full(reason: "\(facts.backupType) backups are full")
+    case .automatic where facts.backupType != .change: return .full(reason: "\(facts.backupType) backups are full")
     case .automatic, .incremental: break
     }
-    guard facts.protection != "aes-256-cbc" else { return .full(reason: "aes-256-cbc has fulls only") }
+    guard facts.protection != .aes256CBC else { return .full(reason: "aes-256-cbc has fulls only") }
     guard let parent = facts.parent else { return .full(reason: "there is no point to build on") }
     if let objection = objection(to: parent, facts) { return .full(reason: "\(parent.id) \(objection)") }
     let why = facts.requested == .incremental ? "an incremental was asked for" : "the database changed"
@@ -36,7 +36,7 @@ package enum ChainPolicy {
     if let problem = parent.chainProblem { return "cannot be built on: \(problem)" }
     // An anomalous parent will do: what is odd is what the application did to its content, and its pages are proved like any
     // other's. One that fails SQLite's own checks is `failed`: a full that stands for itself is worth more there.
-    if ["failed", "suspect"].contains(parent.status) { return "is \(parent.status)" }
+    if [.failed, .suspect].contains(parent.status) { return "is \(parent.status)" }
     if parent.protection != facts.protection { return "is protected in another way" }
     if !parent.isOfThisRepository { return "belongs to another repository" }
     if !parent.isUnderOurKey { return "was stored under another key" }
@@ -73,17 +73,16 @@ package enum ChainPolicy {
 /// What the choice between full and incremental rests on.
 package struct ChainFacts: Hashable, Sendable {
   package var requested: RequestedKind
-  /// The metadata's `backup_type`.
-  package var backupType: String
-  /// How the new point is protected: `aes-256-gcm`, `aes-256-cbc` or `none`.
-  package var protection: String
+  package var backupType: BackupType
+  /// How the new backup is protected.
+  package var protection: Protection
   /// The newest point of the database's own history; nil where there is none.
   package var parent: ParentFacts?
   /// Nil until the database was looked at.
   package var database: DatabaseShape?
 
   package init(
-    requested: RequestedKind, backupType: String, protection: String, parent: ParentFacts? = nil,
+    requested: RequestedKind, backupType: BackupType, protection: Protection, parent: ParentFacts? = nil,
     database: DatabaseShape? = nil
   ) {
     self.requested = requested
@@ -114,11 +113,9 @@ package struct DatabaseShape: Hashable, Sendable {
 /// The point that an incremental would build on.
 package struct ParentFacts: Hashable, Sendable {
   package var id: PointID
-  /// The metadata's `status`.
-  package var status: String
+  package var status: BackupStatus
   package var isAuthenticated = true
-  /// As ``ChainFacts/protection``.
-  package var protection: String
+  package var protection: Protection
   /// What is wrong with its chain, in words; nil for a whole one.
   package var chainProblem: String?
   package var isOfThisRepository = true
@@ -128,7 +125,7 @@ package struct ParentFacts: Hashable, Sendable {
   package var pageSize: Int?
   package var databasePath: String?
 
-  package init(id: PointID, status: String, protection: String, pageSize: Int?, databasePath: String?) {
+  package init(id: PointID, status: BackupStatus, protection: Protection, pageSize: Int?, databasePath: String?) {
     self.id = id
     self.status = status
     self.protection = protection

@@ -20,7 +20,7 @@ package struct PointByTime: Hashable, Sendable {
   ///   - zone: whose clocks the words go by.
   /// - Throws: `pointNotFound` where every sound point is later.
   package static func choose(
-    _ points: [DatedPoint], notAfter moment: Timestamp, zone: ZoneRules, now: Timestamp
+    _ points: [Point], notAfter moment: Timestamp, zone: ZoneRules, now: Timestamp
   ) throws(HoldfastError) -> PointByTime {
     let sound = points.filter { $0.obstacle == nil }
     let past = sound.filter { $0.created <= moment }
@@ -45,7 +45,7 @@ package struct PointByTime: Hashable, Sendable {
   }
 
   private static func nothing(
-    _ sound: [DatedPoint], of count: Int, _ moment: Timestamp, _ zone: ZoneRules
+    _ sound: [Point], of count: Int, _ moment: Timestamp, _ zone: ZoneRules
   ) -> HoldfastError {
     let asked = "\(zone.wallClock(moment)) \(zone.offsetText(at: moment))"
     guard let oldest = sound.min(by: { $0.created < $1.created }) else { return .noSoundPoint(of: count) }
@@ -56,7 +56,7 @@ package struct PointByTime: Hashable, Sendable {
   }
 
   /// Points that are nearer to the moment and are not chosen.
-  private static func passedOver(_ points: [DatedPoint], _ chosen: DatedPoint, _ moment: Timestamp) -> [String] {
+  private static func passedOver(_ points: [Point], _ chosen: Point, _ moment: Timestamp) -> [String] {
     let nearer = points.filter { $0.obstacle != nil && $0.created > chosen.created && $0.created <= moment }
     let shown = nearer.reversed().prefix(3).map { "\($0.id) is nearer and was passed over: \($0.obstacle ?? "")" }
     return shown + (nearer.count > 3 ? ["\(nearer.count - 3) more points were passed over"] : [])
@@ -64,7 +64,7 @@ package struct PointByTime: Hashable, Sendable {
 
   /// The clock was set: the order of times is not the order in which points were stored.
   private static func doubts(
-    _ past: [DatedPoint], _ chosen: DatedPoint, _ suspects: Set<PointID>
+    _ past: [Point], _ chosen: Point, _ suspects: Set<PointID>
   ) -> [String] {
     var warnings: [String] = []
     if suspects.contains(chosen.id) {
@@ -115,20 +115,6 @@ extension HoldfastError {
       count == 1
         ? "the only backup cannot stand for the database" : "none of the \(count) backups can stand for the database",
       hint: "holdfast list shows what is wrong with each, and which was made before a restore; an ID names any of them")
-  }
-}
-
-/// What a choice by time needs to know of a point.
-package struct DatedPoint: Hashable, Sendable {
-  package var id: PointID
-  package var created: Timestamp
-  /// Why it is not chosen, as in `it failed`; nil for a sound point of the database's own history.
-  package var obstacle: String?
-
-  package init(id: PointID, created: Timestamp, obstacle: String? = nil) {
-    self.id = id
-    self.created = created
-    self.obstacle = obstacle
   }
 }
 

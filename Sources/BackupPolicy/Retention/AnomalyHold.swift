@@ -36,16 +36,16 @@ extension RetentionPolicy {
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
   ///   - now: wall time.
-  package func holds(_ points: [RetentionPoint], now: Timestamp) -> [AnomalyHold] {
+  package func holds(_ points: [Point], now: Timestamp) -> [AnomalyHold] {
     holds(points, PointFamily(points), now: now)
   }
 
-  func holds(_ points: [RetentionPoint], _ family: PointFamily, now: Timestamp) -> [AnomalyHold] {
+  func holds(_ points: [Point], _ family: PointFamily, now: Timestamp) -> [AnomalyHold] {
     guard anomalyHold > 0 else { return [] }
     var holds: [AnomalyHold] = []
     for position in points.indices {
       let point = points[position]
-      guard let reason = point.anomaly, point.status != "unauthenticated" else { continue }
+      guard let reason = point.anomaly, point.status != .unauthenticated else { continue }
       // If the clock is in doubt, age decides nothing.
       guard point.clockSuspect || !point.isOlder(than: anomalyHold, now: now) else { continue }
       var hold = AnomalyHold(anomaly: point.id, reason: reason, since: point.created, held: [], position: position)
@@ -55,7 +55,7 @@ extension RetentionPolicy {
         ?? keptBefore(position, points, family)
       hold.held = hold.positions.map { points[$0].id }
       hold.lastGood =
-        hold.positions.last { !points[$0].isSafety && points[$0].isTrusted }.map { points[$0].id }
+        hold.positions.last { !points[$0].type.isSafety && points[$0].isTrusted }.map { points[$0].id }
         ?? holds.last?.lastGood
       holds.append(hold)
     }
@@ -68,7 +68,7 @@ extension RetentionPolicy {
   /// newest point, and points only grow older. So each point is judged once, however many anomalies there are. In between, the
   /// full of a chain stands for all of the chain that is older.
   private func keptSince(
-    _ previous: Int, before position: Int, _ points: [RetentionPoint], _ family: PointFamily
+    _ previous: Int, before position: Int, _ points: [Point], _ family: PointFamily
   ) -> [Int]? {
     guard !points[previous].clockSuspect, !points[position].clockSuspect,
       points[previous].created <= points[position].created
@@ -86,11 +86,11 @@ extension RetentionPolicy {
   }
 
   /// What the rules keep of the points before one, at the time it was made.
-  private func keptBefore(_ position: Int, _ points: [RetentionPoint], _ family: PointFamily) -> [Int] {
+  private func keptBefore(_ position: Int, _ points: [Point], _ family: PointFamily) -> [Int] {
     kept(of: Array(points[..<position]), family.ofFirst(position), at: points[position].created)
   }
 
-  private func kept(of points: [RetentionPoint], _ family: PointFamily, at time: Timestamp) -> [Int] {
+  private func kept(of points: [Point], _ family: PointFamily, at time: Timestamp) -> [Int] {
     var standing = self
     standing.rules = standingRules ?? rules
     var judgement = standing.judge(points, family, now: time)
@@ -100,7 +100,7 @@ extension RetentionPolicy {
   }
 
   func hold(
-    _ points: [RetentionPoint], _ family: PointFamily, now: Timestamp, _ judgement: inout RetentionJudgement
+    _ points: [Point], _ family: PointFamily, now: Timestamp, _ judgement: inout RetentionJudgement
   ) {
     for hold in holds(points, family, now: now) {
       for position in hold.positions where judgement.held.insert(position).inserted {

@@ -43,7 +43,7 @@ extension RetentionPolicy {
   /// it), pinned points, what these need, and what nobody vouches for. Safety backups in their grace period go after ordinary
   /// points, and points that an anomaly holds go last: the accident itself may be what fills the disk.
   func makeRoom(
-    _ points: [RetentionPoint], _ family: PointFamily, _ space: SpaceFacts?, now: Timestamp,
+    _ points: [Point], _ family: PointFamily, _ space: SpaceFacts?, now: Timestamp,
     _ judgement: inout RetentionJudgement
   ) {
     guard let space, let minFreeSpace, let shortage = minFreeSpace.shortage(space) else { return }
@@ -62,7 +62,7 @@ extension RetentionPolicy {
 
   /// The points that may go, in the order to remove them.
   private func expendable(
-    _ points: [RetentionPoint], _ family: PointFamily, now: Timestamp, _ judgement: RetentionJudgement
+    _ points: [Point], _ family: PointFamily, now: Timestamp, _ judgement: RetentionJudgement
   ) -> [Int] {
     var rank = points.indices.map { position in
       judgement.held.contains(position) ? 2 : points[position].isInGrace(safetyGrace, now: now) ? 1 : 0
@@ -77,13 +77,13 @@ extension RetentionPolicy {
     return (0...2).flatMap { level in order.filter { rank[$0] == level } }
   }
 
-  private func essentials(_ points: [RetentionPoint], _ family: PointFamily) -> Set<Int> {
+  private func essentials(_ points: [Point], _ family: PointFamily) -> Set<Int> {
     var judgement = RetentionJudgement(count: points.count)
     protect(points, &judgement)
-    for position in points.indices where points[position].status == "unauthenticated" {
+    for position in points.indices where points[position].status == .unauthenticated {
       judgement.keep(position, "not authenticated")
     }
-    if let newest = points.indices.last(where: { points[$0].isTrusted && !points[$0].isSafety }) {
+    if let newest = points.indices.last(where: { points[$0].isTrusted && !points[$0].type.isSafety }) {
       judgement.keep(newest, "the newest backup")
     }
     keepNeeded(points, family, &judgement)
@@ -92,8 +92,8 @@ extension RetentionPolicy {
   }
 }
 
-extension RetentionPoint {
+extension Point {
   fileprivate func isInGrace(_ grace: Int64, now: Timestamp) -> Bool {
-    isSafety && (clockSuspect || !isOlder(than: grace, now: now))
+    type.isSafety && (clockSuspect || !isOlder(than: grace, now: now))
   }
 }

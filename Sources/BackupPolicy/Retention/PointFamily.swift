@@ -7,8 +7,8 @@ struct PointFamily {
   /// By position: steps up to the top.
   let depth: [Int]
 
-  init(_ points: [RetentionPoint]) {
-    self.init(points.map(\.id), parents: points.map { $0.kind == "full" ? nil : $0.parent })
+  init(_ points: [Point]) {
+    self.init(points.map(\.id), parents: points.map { $0.kind == .full ? nil : $0.parent })
   }
 
   /// - Parameters:
@@ -61,10 +61,10 @@ struct PointFamily {
 
   /// Failed points that nothing depends on first, then chain by chain, the oldest first, in each the children before their
   /// parents: whenever a removal is interrupted, what is left is whole.
-  func removalOrder(of positions: [Int], _ points: [RetentionPoint]) -> [Int] {
+  func removalOrder(of positions: [Int], _ points: [Point]) -> [Int] {
     let parents = Set(positions.compactMap { parent[$0] })
     func rank(_ position: Int) -> (Int, Int, Int, Int) {
-      let isUselessLeaf = points[position].status == "failed" && !parents.contains(position)
+      let isUselessLeaf = points[position].status == .failed && !parents.contains(position)
       return (isUselessLeaf ? 0 : 1, top[position], -depth[position], position)
     }
     return positions.sorted { rank($0) < rank($1) }

@@ -1,6 +1,6 @@
 extension RetentionRules {
   /// Which lists of ``keepTags`` a point fits, in words.
-  func tags(of point: RetentionPoint) -> [String] {
+  func tags(of point: Point) -> [String] {
     let fitting = keepTags.filter { list in
       list.isEmpty ? point.tags.isEmpty : list.allSatisfy(point.tags.contains)
     }
@@ -20,7 +20,7 @@ struct CalendarReading {
   /// - Parameters:
   ///   - rules: the rules, which each look for themselves.
   ///   - seen: the positions of the points that they see, the oldest first.
-  init(_ rules: [KeepRule], _ points: [RetentionPoint], seen: [Int], _ zone: ZoneRules) {
+  init(_ rules: [KeepRule], _ points: [Point], seen: [Int], _ zone: ZoneRules) {
     guard let newest = seen.last else { return }
     let walls = seen.map { zone.wall(points[$0].created) }
     for rule in rules {

@@ -86,7 +86,7 @@ public struct RetentionPolicy: Hashable, Sendable {
   ///   - points: every point of the repository, in its order, the oldest first.
   ///   - now: wall time, for the rules about age.
   ///   - space: the file system that the repository is on, for ``minFreeSpace``.
-  package func decide(_ points: [RetentionPoint], now: Timestamp, space: SpaceFacts? = nil) -> RetentionDecision {
+  package func decide(_ points: [Point], now: Timestamp, space: SpaceFacts? = nil) -> RetentionDecision {
     if let refused = rules.unmeant ?? tagsNobodyHas(points) {
       let verdicts = points.map { RetentionVerdict(id: $0.id, reasons: ["the request is refused"]) }
       return RetentionDecision(keep: verdicts, remove: [], refused: refused)
@@ -109,7 +109,7 @@ public struct RetentionPolicy: Hashable, Sendable {
   }
 
   /// Where tags are the only rule and no point has them, somebody mistyped them: all would go.
-  private func tagsNobodyHas(_ points: [RetentionPoint]) -> String? {
+  private func tagsNobodyHas(_ points: [Point]) -> String? {
     guard !rules.keepTags.isEmpty, !rules.counts, rules.calendar.isEmpty else { return nil }
     let trusted = points.filter(\.isTrusted)
     guard !trusted.isEmpty, trusted.allSatisfy({ rules.tags(of: $0).isEmpty }) else { return nil }
@@ -124,7 +124,7 @@ extension RetentionPolicy {
   private static let freshness: Int64 = 3600
 
   /// What the rules say, before anything is protected from them.
-  func judge(_ points: [RetentionPoint], _ family: PointFamily, now: Timestamp) -> RetentionJudgement {
+  func judge(_ points: [Point], _ family: PointFamily, now: Timestamp) -> RetentionJudgement {
     var judgement = RetentionJudgement(count: points.count)
     guard !rules.isEmpty else {
       for position in points.indices { judgement.keep(position, "no rule is set") }
@@ -140,13 +140,13 @@ extension RetentionPolicy {
     return judgement
   }
 
-  private func judgeByNumber(_ points: [RetentionPoint], now: Timestamp, _ judgement: inout RetentionJudgement) {
+  private func judgeByNumber(_ points: [Point], now: Timestamp, _ judgement: inout RetentionJudgement) {
     let reading = FullsReading(rules, points, zone, now: now)
     for (position, reasons) in reading.keep { for reason in reasons { judgement.keep(position, reason) } }
     for (position, reasons) in reading.remove { for reason in reasons { judgement.remove(position, reason) } }
   }
 
-  private func judgeByTag(_ points: [RetentionPoint], _ judgement: inout RetentionJudgement) {
+  private func judgeByTag(_ points: [Point], _ judgement: inout RetentionJudgement) {
     guard !rules.keepTags.isEmpty else { return }
     for position in points.indices where points[position].isTrusted {
       let reasons = rules.tags(of: points[position])
@@ -157,7 +157,7 @@ extension RetentionPolicy {
 
   /// - Returns: the positions that a rule of the calendar keeps.
   private func judgeByCalendar(
-    _ points: [RetentionPoint], _ family: PointFamily, _ judgement: inout RetentionJudgement
+    _ points: [Point], _ family: PointFamily, _ judgement: inout RetentionJudgement
   ) -> Set<Int> {
     guard !rules.calendar.isEmpty else { return [] }
     let history = ruledByCalendar(points, family)
@@ -174,30 +174,30 @@ extension RetentionPolicy {
   }
 
   /// What the rules of the calendar say, and the positions of the points that they see, the oldest first.
-  func readCalendar(_ points: [RetentionPoint], _ family: PointFamily) -> (reading: CalendarReading, seen: [Int]) {
+  func readCalendar(_ points: [Point], _ family: PointFamily) -> (reading: CalendarReading, seen: [Int]) {
     let seen = ruledByCalendar(points, family).filter { !points[$0].clockSuspect }
     return (CalendarReading(rules.calendar, points, seen: seen, zone), seen)
   }
 
-  private func ruledByCalendar(_ points: [RetentionPoint], _ family: PointFamily) -> [Int] {
-    points.indices.filter { points[$0].isHistory && points[family.top[$0]].kind == "full" }
+  private func ruledByCalendar(_ points: [Point], _ family: PointFamily) -> [Int] {
+    points.indices.filter { points[$0].isHistory && points[family.top[$0]].kind == .full }
   }
 
   /// Points that no rule is about.
   private func judgeApart(
-    _ point: RetentionPoint, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
+    _ point: Point, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
   ) {
-    if point.status == "failed" {
+    if point.status == .failed {
       judgement.remove(position, "failed")
-    } else if point.status == "unauthenticated" {
+    } else if point.status == .unauthenticated {
       judgement.keep(position, "not authenticated: accept or delete it by hand")
-    } else if point.isSafety {
+    } else if point.type.isSafety {
       judgeSafety(point, position, now: now, &judgement)
     }
   }
 
   private func judgeSafety(
-    _ point: RetentionPoint, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
+    _ point: Point, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
   ) {
     let grace = Words.duration(seconds: safetyGrace)
     if !point.isOlder(than: safetyGrace, now: now) {
@@ -211,7 +211,7 @@ extension RetentionPolicy {
 
   /// Incrementals stay and go with their chains.
   private func followFulls(
-    _ points: [RetentionPoint], _ family: PointFamily, _ calendar: Set<Int>, now: Timestamp,
+    _ points: [Point], _ family: PointFamily, _ calendar: Set<Int>, now: Timestamp,
     _ judgement: inout RetentionJudgement
   ) {
     // Nobody pins a full to lose what builds on it.
@@ -224,7 +224,7 @@ extension RetentionPolicy {
     let ruled = Set(points.indices.filter { judgement.kept[$0] != nil })
     for position in followers where !ruled.contains(position) {
       let root = family.top[position]
-      if points[root].kind != "full" {
+      if points[root].kind != .full {
         judgement.keep(position, "its chain has no full here: `holdfast verify` tells more")
       } else if ruled.contains(root) || staying.contains(root) {
         judgement.keep(position, "belongs to \(points[root].id), which stays")
@@ -246,27 +246,27 @@ struct FullsReading {
   private static let every: Int64 = 3600
   private static let oneAnHour: Int64 = 86400
 
-  init(_ rules: RetentionRules, _ points: [RetentionPoint], _ zone: ZoneRules, now: Timestamp) {
+  init(_ rules: RetentionRules, _ points: [Point], _ zone: ZoneRules, now: Timestamp) {
     self.rules = rules
     time = now
     // The newest first: `rank` is what keep and max_backups count.
-    let fulls = points.indices.reversed().filter { points[$0].kind == "full" && points[$0].isHistory }
+    let fulls = points.indices.reversed().filter { points[$0].kind == .full && points[$0].isHistory }
     let counted = Self.counted(fulls, points, zone)
     if rules.counts { count(fulls.filter(counted.contains), points) }
-    thin(fulls.filter { points[$0].type == "change" }, counted, points, zone)
+    thin(fulls.filter { points[$0].type == .change }, counted, points, zone)
   }
 
   /// Those that were asked for, and of a day that has none the last one.
-  private static func counted(_ fulls: [Int], _ points: [RetentionPoint], _ zone: ZoneRules) -> Set<Int> {
+  private static func counted(_ fulls: [Int], _ points: [Point], _ zone: ZoneRules) -> Set<Int> {
     func day(_ position: Int) -> Int64 {
       zone.wall(points[position].created).milliseconds.flooredQuotient(by: 86_400_000)
     }
-    let asked = fulls.filter { points[$0].type != "change" }
+    let asked = fulls.filter { points[$0].type != .change }
     var days = Set(asked.map(day))
-    return Set(asked + fulls.filter { points[$0].type == "change" && days.insert(day($0)).inserted })
+    return Set(asked + fulls.filter { points[$0].type == .change && days.insert(day($0)).inserted })
   }
 
-  private mutating func count(_ counted: [Int], _ points: [RetentionPoint]) {
+  private mutating func count(_ counted: [Int], _ points: [Point]) {
     var staying = 0
     for (rank, position) in counted.enumerated() {
       let (keep, remove) = reasons(points[position], rank: rank)
@@ -282,7 +282,7 @@ struct FullsReading {
   }
 
   /// Reasons of the rules that keep this point, and of those that do not; `maxBackups` comes after.
-  private func reasons(_ point: RetentionPoint, rank: Int) -> (keep: [String], remove: [String]) {
+  private func reasons(_ point: Point, rank: Int) -> (keep: [String], remove: [String]) {
     var (keep, remove): ([String], [String]) = ([], [])
     if let last = rules.last {
       if last < 0 {
@@ -303,7 +303,7 @@ struct FullsReading {
   }
 
   /// Why `retention_days` keeps a point; nil where it does not.
-  private func youth(_ point: RetentionPoint, _ days: Int) -> String? {
+  private func youth(_ point: Point, _ days: Int) -> String? {
     guard point.isOlder(than: Int64(days).multipliedClamped(by: 86400), now: time) else {
       return "younger than \(days) days"
     }
@@ -311,7 +311,7 @@ struct FullsReading {
   }
 
   /// What stays for a while whether it is counted or not: it must not matter to it when others of its day go.
-  private mutating func thin(_ changes: [Int], _ counted: Set<Int>, _ points: [RetentionPoint], _ zone: ZoneRules) {
+  private mutating func thin(_ changes: [Int], _ counted: Set<Int>, _ points: [Point], _ zone: ZoneRules) {
     var hour: Int64?
     for position in changes {
       let point = points[position]
@@ -326,7 +326,7 @@ struct FullsReading {
     }
   }
 
-  private func recency(_ point: RetentionPoint, isLastOfHour: Bool) -> String? {
+  private func recency(_ point: Point, isLastOfHour: Bool) -> String? {
     guard !point.clockSuspect else { return nil }
     if !point.isOlder(than: Self.every, now: time) {
       return "a change younger than \(Words.duration(seconds: Self.every))"
@@ -336,7 +336,7 @@ struct FullsReading {
   }
 
   /// Not counted is not unseen: `retention_days` is about every full.
-  private func age(_ point: RetentionPoint) -> String? {
+  private func age(_ point: Point) -> String? {
     if point.clockSuspect { return RetentionPolicy.doubtfulAge }
     return rules.retentionDays.flatMap { youth(point, $0) }
   }

@@ -47,8 +47,8 @@ package struct RepositorySimulation: Sendable {
     _ points: [SimulatedPoint], _ pace: RepositoryPace, _ settings: Settings, from now: Timestamp, days count: Int
   ) {
     (self.points, self.pace, self.settings) = (points, pace, settings)
-    made = points.compactMap(\.retention.sequence).max() ?? Int64(points.count)
-    chain = points.last { $0.retention.kind == "full" }.map { weight(of: $0.id, $0.bytes) }
+    made = points.compactMap(\.point.sequence).max() ?? Int64(points.count)
+    chain = points.last { $0.point.kind == .full }.map { weight(of: $0.id, $0.bytes) }
     nextChange = changePace.map { now.adding(milliseconds: $0.interval) }
     days.append(day(now))
     var start = now
@@ -72,7 +72,7 @@ package struct RepositorySimulation: Sendable {
   }
 
   private func day(_ time: Timestamp) -> Day {
-    let fulls = points.count { $0.retention.kind == "full" }
+    let fulls = points.count { $0.point.kind == .full }
     return Day(
       time: time, fulls: fulls, incrementals: points.count - fulls,
       bytes: points.reduce(0) { $0.addingClamped($1.bytes) })
@@ -119,8 +119,8 @@ extension RepositorySimulation {
   private mutating func thin(_ now: Timestamp) {
     guard let thinning = settings.thinning else { return }
     while true {
-      let promised = settings.retention?.promised(points.map(\.retention)) ?? [:]
-      let plan = thinning.plan(points.map(\.thinning), promised: promised, now: now)
+      let promised = settings.retention?.promised(points.map(\.point)) ?? [:]
+      let plan = thinning.plan(points.map(\.point), promised: promised, now: now)
       guard !plan.steps.isEmpty else { return }
       let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
       for step in plan.steps {
@@ -128,14 +128,14 @@ extension RepositorySimulation {
           continue
         }
         points[survivor].takeOver(
-          bytes: min(step.bytesBefore, pace.fullBytes), parent: points[first].retention.parent)
+          bytes: min(step.bytesBefore, pace.fullBytes), parent: points[first].point.parent)
       }
       remove(Set(plan.steps.flatMap(\.removed)))
     }
   }
 
   private mutating func retire(_ now: Timestamp) {
-    guard let decision = settings.retention?.decide(points.map(\.retention), now: now), decision.refused == nil else {
+    guard let decision = settings.retention?.decide(points.map(\.point), now: now), decision.refused == nil else {
       return
     }
     remove(Set(decision.remove.map(\.id)))
@@ -151,7 +151,7 @@ extension RepositorySimulation {
   }
 
   private func weight(of full: PointID, _ bytes: Int64) -> ChainWeight {
-    let links = points.reversed().prefix { $0.id != full }.filter { $0.retention.kind != "full" }
+    let links = points.reversed().prefix { $0.id != full }.filter { $0.point.kind != .full }
     return ChainWeight(
       full: full, fullBytes: bytes, incrementals: links.count,
       incrementalBytes: links.reduce(0) { $0.addingClamped($1.bytes) })
@@ -183,15 +183,14 @@ extension RepositorySimulation {
   }
 }
 
-/// A point as retention and thinning see it, while a simulation runs.
+/// A backup while a simulation runs.
 package struct SimulatedPoint: Hashable, Sendable {
-  package var retention: RetentionPoint
-  package var thinning: ThinningPoint
+  package var point: Point
   /// Why it stays, by the last decision.
   package var reasons: [String] = []
 
-  package init(_ retention: RetentionPoint, _ thinning: ThinningPoint) {
-    (self.retention, self.thinning) = (retention, thinning)
+  package init(_ point: Point) {
+    self.point = point
   }
 
   /// One that is yet to be made.
@@ -200,28 +199,23 @@ package struct SimulatedPoint: Hashable, Sendable {
   ///   - number: its sequence, which makes its ID the only one.
   ///   - parent: nil for a full.
   ///   - bytes: of its archive.
-  ///   - fullBytes: of a full's, from which the number of pages is guessed, as thinning asks for it.
+  ///   - fullBytes: of a full's, from which the number of pages is guessed, as compaction asks for it.
   init(number: Int64, _ time: Timestamp, _ trigger: Trigger, parent: PointID?, bytes: Int64, fullBytes: Int64) {
-    let id = PointID(at: time, number: Int(clamping: number))
-    let kind = parent == nil ? "full" : "incremental"
-    retention = RetentionPoint(
-      id: id, sequence: number, created: time, type: trigger.rawValue, kind: kind, parent: parent,
-      verified: trigger == .scheduled, bytes: bytes)
-    thinning = ThinningPoint(
-      id: id, created: time, type: trigger.rawValue, kind: kind, parent: parent, status: "completed", bytes: bytes,
-      pagesStored: Self.pages(bytes), pageCount: Self.pages(fullBytes), pageSize: 4096)
-    thinning.verified = retention.verified
+    point = Point(
+      id: PointID(at: time, number: Int(clamping: number)), sequence: number, created: time,
+      type: BackupType(rawValue: trigger.rawValue), kind: parent == nil ? .full : .incremental, parent: parent,
+      verified: trigger == .scheduled, bytes: bytes, pagesStored: Self.pages(bytes),
+      pageCount: Self.pages(fullBytes), pageSize: 4096)
   }
 
   private static func pages(_ bytes: Int64) -> UInt32 { UInt32(clamping: max(1, bytes / 4096)) }
 
-  package var id: PointID { retention.id }
-  package var bytes: Int64 { retention.bytes }
+  package var id: PointID { point.id }
+  package var bytes: Int64 { point.bytes }
 
   /// Others were merged into it.
   mutating func takeOver(bytes: Int64, parent: PointID?) {
-    (retention.bytes, retention.parent) = (bytes, parent)
-    (thinning.bytes, thinning.parent, thinning.pagesStored) = (bytes, parent, Self.pages(bytes))
+    (point.bytes, point.parent, point.pagesStored) = (bytes, parent, Self.pages(bytes))
   }
 }
 
@@ -249,17 +243,17 @@ package struct RepositoryPace: Hashable, Sendable {
   /// how many were made in between. Those that are there and were not made by changes are taken off.
   ///
   /// - Parameter points: every point of the repository, in its order, the oldest first.
-  package init?(_ points: [RetentionPoint]) {
-    let history = points.filter { $0.isTrusted && !$0.isSafety && !$0.clockSuspect }
-    guard let full = history.last(where: { $0.kind == "full" }) else { return nil }
+  package init?(_ points: [Point]) {
+    let history = points.filter { $0.isTrusted && !$0.type.isSafety && !$0.clockSuspect }
+    guard let full = history.last(where: { $0.kind == .full }) else { return nil }
     // Merged ones weigh more than one change does: the median is of one that was not merged, or hardly.
-    let weights = history.filter { $0.kind == "incremental" }.map(\.bytes).sorted()
+    let weights = history.filter { $0.kind == .incremental }.map(\.bytes).sorted()
     let numbered = history.filter { $0.sequence != nil }
     var interval: Int64?
     var days = 0
     if let first = numbered.first, let last = numbered.last, let low = first.sequence, let high = last.sequence {
       let span = last.created.milliseconds - first.created.milliseconds
-      let asked = numbered.dropFirst().count { $0.type != "change" }
+      let asked = numbered.dropFirst().count { $0.type != .change }
       let changes = high - low - Int64(asked)
       if span > 0, changes > 0 { interval = max(1, span / changes) }
       days = Int(span / 86_400_000)

@@ -49,7 +49,7 @@ package struct ThinningPolicy: Hashable, Sendable {
   ///   - promised: the points that rules of retention name, with the rules' reasons.
   ///   - now: wall time.
   package func plan(
-    _ points: [ThinningPoint], promised: [PointID: [String]] = [:], now: Timestamp
+    _ points: [Point], promised: [PointID: [String]] = [:], now: Timestamp
   ) -> CompactionPlan {
     let tree = ThinningTree(points)
     var going = verdicts(points, tree, now: now)
@@ -88,75 +88,24 @@ package struct CompactionStep: Hashable, Sendable {
   package var bytesAfterAtMost: Int64
 }
 
-/// A point as thinning sees it.
-package struct ThinningPoint: Hashable, Sendable {
-  package var id: PointID
-  package var created: Timestamp
-  /// The metadata's `backup_type`.
-  package var type: String
-  /// `full`, `incremental` or `raw`.
-  package var kind: String
-  /// The point that it needs; nil for a full.
-  package var parent: PointID?
-  /// The metadata's `status`.
-  package var status: String
-  package var verified = false
-  /// It passed a drill.
-  package var proven = false
-  /// SQLite's checks found something in the database that was backed up.
-  package var isFlawed = false
-  /// Earlier than its predecessor, or in the future: its age means nothing.
-  package var clockSuspect = false
-  /// It stays as it is until somebody unpins it.
-  package var isPinned = false
-  /// Somebody gave it tags or a description, so that it means something to them.
-  package var isAnnotated = false
-  /// Of the archive.
-  package var bytes: Int64
-  /// Pages in the archive.
-  package var pagesStored: UInt32
-  /// Pages of the database at that point.
-  package var pageCount: UInt32
-  /// Bytes of a page; 0 where not known.
-  package var pageSize: Int
-
-  package init(
-    id: PointID, created: Timestamp, type: String, kind: String, parent: PointID?, status: String, bytes: Int64,
-    pagesStored: UInt32, pageCount: UInt32, pageSize: Int
-  ) {
-    self.id = id
-    self.created = created
-    self.type = type
-    self.kind = kind
-    self.parent = parent
-    self.status = status
-    self.bytes = bytes
-    self.pagesStored = pagesStored
-    self.pageCount = pageCount
-    self.pageSize = pageSize
-  }
-}
-
-extension ThinningPoint {
-  /// Nothing is known against it, and this host vouches for it.
-  var isSound: Bool { status == "completed" || status == "verified" }
+extension Point {
   /// Others' pages may be merged into it: its content stays what it is.
-  var mayTakeOver: Bool { kind == "incremental" && parent != nil && isSound && !isPinned }
+  var mayTakeOver: Bool { kind == .incremental && parent != nil && isSound && !pinned }
   /// Whether thinning is about it at all: a change that nobody asked for by hand, and nobody gave a meaning.
   var isThinned: Bool {
-    mayTakeOver && type == "change" && !isAnnotated && !clockSuspect
+    mayTakeOver && type == .change && !isAnnotated && !clockSuspect
   }
 }
 
 /// What becomes of chains where some points do not stay. A parent that is not older, or not there, is none.
 struct ThinningTree {
-  let points: [ThinningPoint]
+  let points: [Point]
   /// By position: the position of the parent, always a smaller one.
   let parent: [Int?]
   /// By position: the first point of its chain.
   let top: [Int]
 
-  init(_ points: [ThinningPoint]) {
+  init(_ points: [Point]) {
     self.points = points
     let family = PointFamily(points.map(\.id), parents: points.map(\.parent), areOlder: true)
     (parent, top) = (family.parent, family.top)
@@ -233,7 +182,7 @@ struct ThinningTree {
 
 extension ThinningPolicy {
   /// By position: why a point does not stay for its own sake; nil where it does.
-  func verdicts(_ points: [ThinningPoint], _ tree: ThinningTree, now: Timestamp) -> [String?] {
+  func verdicts(_ points: [Point], _ tree: ThinningTree, now: Timestamp) -> [String?] {
     let last = LastOfBucket(points, tree)
     let protected = Self.protected(points)
     return points.indices.map { position in
@@ -247,11 +196,11 @@ extension ThinningPolicy {
   }
 
   /// The newest point, the newest of the database's own history, the newest verified one and the newest proven one.
-  private static func protected(_ points: [ThinningPoint]) -> Set<Int> {
-    func newest(_ belongs: (ThinningPoint) -> Bool) -> Int? { points.indices.last { belongs(points[$0]) } }
+  private static func protected(_ points: [Point]) -> Set<Int> {
+    func newest(_ belongs: (Point) -> Bool) -> Int? { points.indices.last { belongs(points[$0]) } }
     return Set(
       [
-        points.indices.last, newest { $0.isSound && !["safety", "guard"].contains($0.type) },
+        points.indices.last, newest { $0.isSound && !$0.type.isSafety },
         newest { $0.isSound && $0.verified }, newest { $0.isSound && $0.verified && !$0.isFlawed },
         newest { $0.isSound && $0.proven },
       ].compactMap { $0 })
@@ -269,7 +218,7 @@ private struct LastOfBucket {
   private var positions: [Key: Int] = [:]
   private let tree: ThinningTree
 
-  init(_ points: [ThinningPoint], _ tree: ThinningTree) {
+  init(_ points: [Point], _ tree: ThinningTree) {
     self.tree = tree
     // A point whose clock is doubtful stays anyway, and must not stand for others.
     for position in points.indices where points[position].isSound && !points[position].clockSuspect {
@@ -279,11 +228,11 @@ private struct LastOfBucket {
     }
   }
 
-  func contains(_ position: Int, _ point: ThinningPoint, _ bucket: ThinningPolicy.Bucket) -> Bool {
+  func contains(_ position: Int, _ point: Point, _ bucket: ThinningPolicy.Bucket) -> Bool {
     key(position, point, bucket).map { positions[$0] == position } ?? false
   }
 
-  private func key(_ position: Int, _ point: ThinningPoint, _ bucket: ThinningPolicy.Bucket) -> Key? {
+  private func key(_ position: Int, _ point: Point, _ bucket: ThinningPolicy.Bucket) -> Key? {
     guard bucket != .none else { return nil }
     return Key(
       chain: tree.top[position], bucket: bucket,
@@ -291,7 +240,7 @@ private struct LastOfBucket {
   }
 }
 
-extension ThinningPoint {
+extension Point {
   /// Seconds; negative for a point from the future.
   func age(_ now: Timestamp) -> Int64 {
     let (difference, overflow) = now.milliseconds.subtractingReportingOverflow(created.milliseconds)

@@ -54,7 +54,7 @@ struct PointDetails {
           chain.links.map {
             .object([
               "backup_id": .string($0.id.text), "created_at": .string($0.metadata.created.iso8601),
-              "kind": .string($0.metadata.kind), "bytes": .integer($0.metadata.compressedSize),
+              "kind": .string($0.metadata.kind.rawValue), "bytes": .integer($0.metadata.compressedSize),
               "pages_stored": .optional($0.metadata.pagesStored),
             ])
           })

@@ -182,7 +182,7 @@ struct ShortListing {
   private func row(_ point: StoredPoint) -> String {
     let metadata = point.metadata
     let kind =
-      point.isIncremental ? "+" : metadata.backupType == BackupType.manual.rawValue ? "full" : metadata.backupType
+      point.isIncremental ? "+" : metadata.backupType == .manual ? "full" : metadata.backupType.rawValue
     return Self.row(
       metadata.id.text, zone.wallClock(metadata.created), kind, "\(ByteCount(metadata.compressedSize))",
       status(point) + (metadata.pinned ? ", pinned" : ""))

@@ -40,7 +40,7 @@ struct SimulationReport {
     var lines: [String] = []
     var links: [SimulatedPoint] = []
     for point in simulation.points.reversed() {
-      guard point.retention.kind == "full" else {
+      guard point.point.kind == .full else {
         links.append(point)
         continue
       }
@@ -51,7 +51,7 @@ struct SimulationReport {
       links = []
       let reasons = point.reasons.isEmpty ? "" : "  \(point.reasons.joined(separator: "; ").printable)"
       lines.append(
-        "  \(zone.wallClock(point.retention.created))  \(point.retention.type.printable)  \(ByteCount(point.bytes))\(reasons)"
+        "  \(zone.wallClock(point.point.created))  \(point.point.type.rawValue.printable)  \(ByteCount(point.bytes))\(reasons)"
       )
     }
     return lines
@@ -70,8 +70,8 @@ struct SimulationReport {
       "points": .array(
         simulation.points.map { point in
           .object([
-            "created_at": .string(point.retention.created.iso8601), "backup_type": .string(point.retention.type),
-            "kind": .string(point.retention.kind), "bytes": .integer(point.bytes),
+            "created_at": .string(point.point.created.iso8601), "backup_type": .string(point.point.type.rawValue),
+            "kind": .string(point.point.kind.rawValue), "bytes": .integer(point.bytes),
             "reasons": .array(point.reasons.map { .string($0) }),
           ])
         }),

@@ -8,15 +8,15 @@ struct PointByTimeTests {
   private let now = Timestamp(iso8601: "2026-11-22T18:00:00Z")!
 
   /// In the order given, which is the order in which they were stored: `14:02:58`, or with an obstacle.
-  private func points(_ times: (String, String?)...) throws -> [DatedPoint] {
+  private func points(_ times: (String, String?)...) throws -> [Point] {
     try times.map { time, obstacle in
       let created = try #require(Timestamp(iso8601: time.count > 12 ? time : "2026-11-22T\(time)Z"))
-      return DatedPoint(id: PointID(at: created), created: created, obstacle: obstacle)
+      return Point(id: PointID(at: created), created: created, obstacle: obstacle)
     }
   }
 
   private func choose(
-    _ points: [DatedPoint], _ moment: String, zone: String = "UTC"
+    _ points: [Point], _ moment: String, zone: String = "UTC"
   ) throws -> PointByTime {
     try PointByTime.choose(
       points, notAfter: try #require(Timestamp(iso8601: moment)), zone: ZoneSamples.named(zone), now: now)
@@ -120,13 +120,13 @@ struct PointByTimeTests {
   @Test("Of two with the same time it is the one that was stored later")
   func sameTime() throws {
     let time = try #require(Timestamp(iso8601: "2026-11-22T10:00:00Z"))
-    let points = [PointID(at: time), PointID(at: time, number: 1)].map { DatedPoint(id: $0, created: time) }
+    let points = [PointID(at: time), PointID(at: time, number: 1)].map { Point(id: $0, created: time) }
     #expect(try choose(points, "2026-11-22T10:00:00Z").id == points[1].id)
   }
 
   @Test("A forged time crashes nothing", arguments: [Int64.min, .max, -62_135_596_800_001])
   func forged(_ milliseconds: Int64) throws {
-    let forged = DatedPoint(id: PointID(at: now), created: Timestamp(milliseconds: milliseconds))
+    let forged = Point(id: PointID(at: now), created: Timestamp(milliseconds: milliseconds))
     let choice = try? choose([forged], "2026-11-22T10:00:00Z")
     #expect((choice == nil) == (milliseconds > 0))
     let words = choice?.words ?? "none"

@@ -1,0 +1,81 @@
+/// Why a backup was made; the metadata's `backup_type`. Retention counts the first three, and keeps the others by age.
+///
+/// ```swift
+/// let migrations = try await service.list().filter { $0.backupType == .guard }
+/// ```
+public enum BackupType: Hashable, Sendable, RawRepresentable, CustomStringConvertible {
+  /// A person or a script asked for it.
+  case manual
+  /// Its time had come.
+  case scheduled
+  /// The database had changed.
+  case change
+  /// The content that a restore replaced.
+  case safety
+  /// Made before a command that might do harm.
+  case `guard`
+  /// A word that this version does not know. It survives a rewrite of the metadata.
+  case unknown(String)
+
+  /// The types that this version knows.
+  public static let known: [BackupType] = [.manual, .scheduled, .change, .safety, .guard]
+
+  /// - Parameter rawValue: as the metadata spells it; never fails.
+  public init(rawValue: String) {
+    self = Self.known.first { $0.rawValue == rawValue } ?? .unknown(rawValue)
+  }
+
+  /// As the metadata spells it.
+  public var rawValue: String {
+    switch self {
+    case .manual: "manual"
+    case .scheduled: "scheduled"
+    case .change: "change"
+    case .safety: "safety"
+    case .guard: "guard"
+    case .unknown(let word): word
+    }
+  }
+
+  /// The same as ``rawValue``.
+  public var description: String { rawValue }
+
+  /// Made to undo something, and not part of the database's own history.
+  package var isSafety: Bool { self == .safety || self == .guard }
+}
+
+/// What a backup holds; the metadata's `kind`.
+public enum BackupKind: String, Hashable, Sendable, CaseIterable {
+  /// All pages of the database.
+  case full
+  /// The pages that changed since its parent.
+  case incremental
+  /// The files of a damaged database as they were found, in a tar archive.
+  case raw
+}
+
+/// What is known about the soundness of a backup; the metadata's `status`.
+public enum BackupStatus: String, Hashable, Sendable, CaseIterable {
+  /// Stored, and not verified since.
+  case completed
+  /// Verified in full without a finding against the archive.
+  case verified
+  /// Its archive is damaged or missing, or it failed its verification. A flaw of the database in it is no reason: that is
+  /// recorded as a finding.
+  case failed
+  /// Stored, and its content is unusual, which nobody accepted yet.
+  case anomalous
+  /// An incremental that may lack a page, as a later full found; or the files of a damaged database as they were found.
+  case suspect
+  /// Nothing proves that this host or its key made it; it restores only if that is asked for.
+  case unauthenticated
+}
+
+/// How an archive is protected, as far as the choice between full and incremental is concerned.
+package enum Protection: String, Hashable, Sendable {
+  case none
+  /// Authenticated, bound to its repository and backup.
+  case aes256GCM = "aes-256-gcm"
+  /// The original service's format, which has fulls only.
+  case aes256CBC = "aes-256-cbc"
+}

@@ -1,0 +1,78 @@
+/// One backup, with the facts that decisions need: retention, compaction, simulation and the choice by time read this value.
+package struct Point: Hashable, Sendable {
+  package var id: PointID
+  /// Its place in the repository; nil for backups of the original service.
+  package var sequence: Int64?
+  package var created: Timestamp
+  package var type: BackupType
+  package var kind: BackupKind
+  /// The backup that it needs; nil for a full.
+  package var parent: PointID?
+  package var status: BackupStatus
+  package var verified: Bool
+  /// It passed a drill.
+  package var proven = false
+  /// SQLite's checks found something in the database that was backed up.
+  package var isFlawed = false
+  /// Earlier than its predecessor, or in the future: its age means nothing.
+  package var clockSuspect: Bool
+  /// It stays as it is until somebody unpins it.
+  package var pinned: Bool
+  package var tags: [String]
+  /// A person gave it a description.
+  package var isDescribed = false
+  /// What is unusual about its content, in words that follow its ID; nil if nothing is, or somebody accepted it.
+  package var anomaly: String?
+  /// Why a choice by name or by time passes over it, as in `it failed`; nil for a sound backup of the database's own history.
+  package var obstacle: String?
+  /// Bytes of its archive.
+  package var bytes: Int64
+  /// Pages in its archive.
+  package var pagesStored: UInt32
+  /// Pages of the database at that time.
+  package var pageCount: UInt32
+  /// Bytes of a page; 0 if not known.
+  package var pageSize: Int
+
+  package init(
+    id: PointID, sequence: Int64? = nil, created: Timestamp, type: BackupType = .manual, kind: BackupKind = .full,
+    parent: PointID? = nil, status: BackupStatus = .completed, verified: Bool = false, clockSuspect: Bool = false,
+    pinned: Bool = false, tags: [String] = [], anomaly: String? = nil, obstacle: String? = nil, bytes: Int64 = 0,
+    pagesStored: UInt32 = 0, pageCount: UInt32 = 0, pageSize: Int = 0
+  ) {
+    self.id = id
+    self.sequence = sequence
+    self.created = created
+    self.type = type
+    self.kind = kind
+    self.parent = parent
+    self.status = status
+    self.verified = verified
+    self.clockSuspect = clockSuspect
+    self.pinned = pinned
+    self.tags = tags
+    self.anomaly = anomaly
+    self.obstacle = obstacle
+    self.bytes = bytes
+    self.pagesStored = pagesStored
+    self.pageCount = pageCount
+    self.pageSize = pageSize
+  }
+}
+
+extension Point {
+  /// A restorable backup that this host vouches for.
+  package var isTrusted: Bool { status != .failed && status != .unauthenticated }
+  /// Trusted, and nothing is known against its content.
+  package var isSound: Bool { status == .completed || status == .verified }
+  /// A person or a script gave it a meaning.
+  package var isAnnotated: Bool { isDescribed || !tags.isEmpty }
+  /// Part of the database's own history, which rules of retention are about.
+  var isHistory: Bool { isTrusted && !type.isSafety && !pinned }
+  var followsItsFull: Bool { kind != .full && isTrusted && !type.isSafety }
+
+  /// A backup from the future is younger than anything.
+  func isOlder(than seconds: Int64, now: Timestamp) -> Bool {
+    created < now.adding(seconds: seconds == .min ? .max : -seconds)
+  }
+}
