@@ -63,3 +63,79 @@ package enum AgentRunner {
     }
   }
 }
+
+/// The event loop as a service: its `run()` suspends until the loop's thread has ended. To be run once.
+package struct AgentService: Service, CustomStringConvertible {
+  package let description = "agent"
+  private let configuration: AgentConfiguration
+  /// Tests replace some of them before the agent runs.
+  var parts: EventLoop.Parts
+
+  /// - Parameters:
+  ///   - control: what the caller talks to the agent through.
+  ///   - reload: reads the configuration again; it may block. Nil: a request to reload is only logged.
+  package init(
+    _ configuration: AgentConfiguration, control: AgentControl, reload: (@Sendable () throws -> AgentConfiguration)?,
+    logger: Logger
+  ) {
+    self.configuration = configuration
+    parts = EventLoop.Parts(control: control, reload: reload, logger: logger)
+  }
+
+  /// A graceful shutdown lets running backups end; cancellation abandons them. Both return only when nothing runs any more.
+  ///
+  /// - Throws: `busy` where another agent guards one of the repositories.
+  package func run() async throws {
+    try await withGracefulShutdownHandler {
+      try await withTaskCancellationHandler {
+        try await runLoop()
+      } onCancel: {
+        parts.control.inbox.post(.cancel)
+      }
+    } onGracefulShutdown: {
+      parts.control.inbox.post(.shutdown)
+    }
+  }
+
+  private func runLoop() async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      do {
+        let thread = try AgentThread("holdfast-agent") { [self] in
+          continuation.resume(with: Result { try EventLoop(configuration, parts).run() })
+        }
+        thread.detach()
+      } catch {
+        continuation.resume(throwing: error)
+      }
+    }
+  }
+}
+
+/// SIGHUP reads the configuration again, SIGUSR1 backs up now.
+struct SignalService: Service, CustomStringConvertible {
+  let description = "signals"
+  private let signals: UnixSignalsSequence
+  private let control: AgentControl
+
+  /// Traps the signals at once: untrapped they would end the process.
+  init(_ control: AgentControl) async {
+    self.control = control
+    signals = await UnixSignalsSequence(trapping: .sighup, .sigusr1)
+  }
+
+  func run() async throws {
+    // Not `cancelOnGracefulShutdown()`: that starts a task on Swift's pool (see ``ThreadExecutor``).
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await listen() }
+      group.addTask { try await gracefulShutdown() }
+      try await group.next()
+      group.cancelAll()
+    }
+  }
+
+  private func listen() async {
+    for await signal in signals {
+      if signal == .sighup { control.reload() } else { control.backUpNow() }
+    }
+  }
+}

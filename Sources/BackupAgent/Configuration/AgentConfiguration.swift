@@ -1,4 +1,5 @@
 import BackupEngine
+import BackupPolicy
 
 /// One database that the agent guards, and how.
 package struct GuardedDatabase: Sendable {
@@ -36,4 +37,72 @@ package struct AgentConfiguration: Sendable {
 
   /// What all databases share; nil if there is neither a database nor a pattern.
   var environment: EngineEnvironment? { databases.first?.service.environment ?? patterns?.environment }
+}
+
+extension GuardedDatabase {
+  /// What makes it the same database before and after a reload: its file and its repository, not its name.
+  struct Identity: Hashable, Sendable {
+    var database: ExactName
+    var folder: ExactName
+  }
+
+  var identity: Identity {
+    Identity(
+      database: ExactName(service.database ?? ""), folder: ExactName(WatchedPath(service.folder).resolved))
+  }
+}
+
+extension AgentConfiguration {
+  /// - Throws: `usage` where it cannot be meant so, `keyMissing` where backups shall be encrypted without a key.
+  package func validate() throws {
+    guard !databases.isEmpty || patterns != nil else {
+      throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+    }
+    var names: Set<ExactName> = []
+    var folders: Set<ExactName> = []
+    for database in databases {
+      try database.requireEssentials()
+      guard names.insert(ExactName(database.name)).inserted else {
+        throw HoldfastError(
+          .usage, "two databases are called \(database.name)", hint: "give each a name of its own")
+      }
+      guard folders.insert(database.identity.folder).inserted else {
+        throw HoldfastError(
+          .usage, "two databases have the backup folder \(database.service.folder)",
+          hint: "give each a backup folder of its own")
+      }
+    }
+  }
+}
+
+extension GuardedDatabase {
+  /// A database, and a key where backups are encrypted.
+  func requireEssentials() throws {
+    _ = try service.requireDatabase()
+    guard settings.request.encrypt, service.credentials.isEmpty else { return }
+    throw HoldfastError(
+      .keyMissing, "backups are encrypted, and neither a password nor a key is given",
+      hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
+  }
+}
+
+/// Patterns of paths that stand for databases. Which databases these are may change while the agent runs.
+package struct DatabasePatterns: Sendable {
+  /// Absolute paths with `*`, `?` and `[…]`.
+  package var texts: [String]
+  /// How often to look for matches that no event reports, in milliseconds.
+  package var pollInterval: Int64
+  package var environment: EngineEnvironment
+  /// Looks what matches now; it may block, and is cheap.
+  package var find: @Sendable () -> [String]
+  /// All databases that are to be guarded now; it may block.
+  package var expand: @Sendable () throws -> [GuardedDatabase]
+
+  package init(
+    texts: [String], pollInterval: Int64, environment: EngineEnvironment, find: @escaping @Sendable () -> [String],
+    expand: @escaping @Sendable () throws -> [GuardedDatabase]
+  ) {
+    (self.texts, self.pollInterval, self.environment) = (texts, pollInterval, environment)
+    (self.find, self.expand) = (find, expand)
+  }
 }

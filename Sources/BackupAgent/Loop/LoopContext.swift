@@ -1,4 +1,6 @@
+import BackupEngine
 import BackupPolicy
+import Logging
 
 /// What the databases of an agent share. Belongs to the event loop's thread.
 final class LoopContext {
@@ -46,4 +48,50 @@ final class LoopContext {
 /// A connection that may have been closed, or be gone, since it was noted.
 private struct WeakConnection {
   weak var connection: HeldConnection?
+}
+
+/// What other threads tell the event loop.
+indirect enum LoopMessage: Sendable {
+  /// A worker is free again, and this is what it did.
+  case done(worker: Int, of: WorkerPool.Kind, LoopMessage)
+  case finished(GuardID, JobResult)
+  case keptHouse(GuardID, HousekeepingResult)
+  case drilled(GuardID, DrillResult)
+  /// What is wrong with the key; nil if nothing is.
+  case keyChecked(GuardID, HoldfastError?)
+  /// A backup reads the database, or has read all of it.
+  case reading(GuardID, began: Bool)
+  /// A person wants a backup: of every database, or of the one of that name.
+  case backUp(String?)
+  /// Read the configuration again.
+  case reload
+  case reloaded(Result<AgentConfiguration, any Error>)
+  /// What a look for new matches of the patterns found.
+  case patternsSeen(PatternLook)
+  case status(CheckedContinuation<[DatabaseStatus], Never>)
+  /// The wall clock was set.
+  case clockSet
+  /// Finish what is running, then stop.
+  case shutdown
+  /// Abandon what is running, and stop.
+  case cancel
+}
+
+/// Names a guarded database in messages and tables for as long as the agent lives; never given twice.
+struct GuardID: Hashable, Sendable {
+  var number: Int
+}
+
+extension DescriptorBudget {
+  /// Raises this process's limit of open files as far as it needs and may, and divides what it then has.
+  static func take(databases: Int, workers: Int) -> DescriptorBudget {
+    let limit = OpenFileLimit.raise(to: wanted(databases: databases, workers: workers))
+    return DescriptorBudget(limit: limit, databases: databases, workers: workers)
+  }
+
+  func logConcession(_ logger: Logger) {
+    guard let concession else { return }
+    logger.warning(
+      "\(concession) (hint: raise the hard limit: ulimit -Hn, or LimitNOFILE= in the systemd unit)")
+  }
 }

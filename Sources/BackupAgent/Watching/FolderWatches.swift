@@ -123,3 +123,125 @@ final class FolderWatches {
     return opened
   }
 }
+
+extension FolderWatches {
+  /// What has happened since the last call: for each database each kind once.
+  func drain() -> [GuardID: Set<ChangeEvent>] {
+    var events: [GuardID: Set<ChangeEvent>] = [:]
+    inotify?.drain { number, mask, name in
+      if number < 0 {
+        // The queue was too short: nobody knows whom it concerned.
+        if mask & UInt32(IN_Q_OVERFLOW) != 0 { plans.keys.forEach { events[$0, default: []].insert(.overflow) } }
+      } else if let readers = closing[number] {
+        take(closeOf: number, mask, readers, into: &events)
+      } else if let watch = watches[number] {
+        if ChangeEvent.isLoss(mask) {
+          lose(number, watch, into: &events)
+        } else {
+          take(mask, name, in: watch, into: &events)
+        }
+      }
+    }
+    return events
+  }
+
+  private func take(
+    _ mask: UInt32, _ name: UnsafeRawBufferPointer, in watch: Watch, into events: inout [GuardID: Set<ChangeEvent>]
+  ) {
+    for (id, plan) in plans {
+      for path in watch.paths {
+        guard let interest = plan.folders[path] else { continue }
+        if interest.files, let role = plan.role(of: name), let event = ChangeEvent(mask, of: role) {
+          events[id, default: []].insert(event)
+        }
+        if mask & UInt32(IN_MODIFY) == 0, interest.concerns(name) {
+          events[id, default: []].insert(.pathChanged)
+        }
+      }
+    }
+  }
+
+  /// A folder was moved, removed or unmounted. The watch goes: of a folder that was moved it would go on in its new place.
+  private func lose(_ number: Int32, _ watch: Watch, into events: inout [GuardID: Set<ChangeEvent>]) {
+    for path in watch.paths {
+      for (id, plan) in plans {
+        guard let interest = plan.folders[path] else { continue }
+        events[id, default: []].insert(interest.files ? .folderLost : .pathChanged)
+      }
+      forget(path)
+    }
+  }
+}
+
+extension FolderWatches {
+  /// Reports when somebody closes one of these files, until ``stopClosing(_:)``. What was closed before is not reported.
+  ///
+  /// The files are watched, not their folder: every reader closes, and only who reads a database beside a backup matters.
+  ///
+  /// - Throws: where one of them is missing.
+  func startClosing(_ paths: [String], for id: GuardID) throws {
+    for path in paths {
+      let number = try opened().add(path, UInt32(IN_CLOSE_WRITE | IN_CLOSE_NOWRITE))
+      closing[number, default: []].insert(id)
+    }
+  }
+
+  func stopClosing(_ id: GuardID) {
+    for (number, readers) in closing where readers.contains(id) {
+      closing[number] = readers.count == 1 ? nil : readers.subtracting([id])
+      if readers.count == 1 { inotify?.remove(number) }
+    }
+  }
+
+  private func take(
+    closeOf number: Int32, _ mask: UInt32, _ readers: Set<GuardID>, into events: inout [GuardID: Set<ChangeEvent>]
+  ) {
+    // The file is gone, and its watch with it.
+    if mask & UInt32(IN_IGNORED) != 0 { return closing[number] = nil }
+    readers.forEach { events[$0, default: []].insert(.closed) }
+  }
+}
+
+/// What a file-system event means for a database, if anything.
+enum ChangeEvent: Hashable, Sendable {
+  /// Perhaps a commit: SQLite wrote to the database or its WAL, ended a rollback journal, or another file has come.
+  case changed
+  /// The database was removed or moved away.
+  case removed
+  /// The kernel dropped events: anything may have happened.
+  case overflow
+  /// The folder was removed, moved or unmounted: nothing is seen any more.
+  case folderLost
+  /// The path may lead elsewhere: a link, or a folder above, is not what it was.
+  case pathChanged
+  /// Somebody closed the database or its WAL.
+  case closed
+
+  /// Which file an event is about.
+  enum Role: Sendable {
+    case database
+    case wal
+    case journal
+  }
+
+  /// A watched folder is gone from its path.
+  static func isLoss(_ mask: UInt32) -> Bool {
+    mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) != 0
+  }
+
+  /// Reads one event of the database's folder.
+  ///
+  /// An application's commit is a MODIFY of the database or the WAL, or the end of a rollback journal (DELETE, or MODIFY
+  /// where it is truncated or zeroed). `-shm`, the coming and going of `-wal` and the coming of `-journal` say nothing:
+  /// opening a database is enough for them.
+  init?(_ mask: UInt32, of role: Role) {
+    func has(_ bits: Int32) -> Bool { mask & UInt32(bits) != 0 }
+    switch role {
+    case .database where has(IN_MODIFY | IN_CREATE | IN_MOVED_TO): self = .changed
+    case .database where has(IN_DELETE | IN_MOVED_FROM): self = .removed
+    case .wal where has(IN_MODIFY): self = .changed
+    case .journal where has(IN_MODIFY | IN_DELETE): self = .changed
+    default: return nil
+    }
+  }
+}

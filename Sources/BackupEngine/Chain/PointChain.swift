@@ -153,3 +153,66 @@ extension StoredPoint {
     brokenLink = link
   }
 }
+
+/// The archives of a chain, opened under the repository's shared lock: whatever is removed or replaced from then on, this is
+/// what was there. Closes them with its last reference.
+final class OpenChain {
+  let chain: PointChain
+  let files: [OpenFile]
+  let operations: any FileOperations
+
+  /// - Parameter isLocked: whether the caller holds the exclusive lock already.
+  /// - Throws: what opening one of them throws.
+  init(_ chain: PointChain, in repository: Repository, isLocked: Bool = false) throws {
+    // A long chain has more archives than a process may have open by default.
+    if chain.links.count > 128 { OpenFileLimit.raise(to: chain.links.count + 512) }
+    self.chain = chain
+    operations = repository.files
+    files = try isLocked ? Self.open(chain, repository) : repository.shared { try Self.open(chain, repository) }
+  }
+
+  private static func open(_ chain: PointChain, _ repository: Repository) throws -> [OpenFile] {
+    var files: [OpenFile] = []
+    do {
+      for link in chain.links {
+        files.append(try repository.files.open(repository.path(link.name.text), .readNoFollow))
+      }
+    } catch {
+      for file in files { repository.files.close(file) }
+      throw error
+    }
+    return files
+  }
+
+  deinit { for file in files { operations.close(file) } }
+}
+
+extension Repository {
+  /// Reads a point, and once more where that failed and the repository's folder, or the point's archive, is another one by then.
+  ///
+  /// Which archives a chain has is looked up before they are opened; in between compaction may have merged some of them.
+  ///
+  /// - Parameters:
+  ///   - isGood: false for a result that may be owed to that.
+  ///   - body: gets the point as it is known; the second time as it is then.
+  func reading<Result>(
+    _ point: StoredPoint, isGood: (Result) -> Bool = { _ in true }, _ body: (StoredPoint) throws -> Result
+  ) throws -> Result {
+    guard point.isIncremental else { return try body(point) }
+    let before = try files.status(folder)
+    func fresh() throws -> StoredPoint? {
+      guard let now = try stored(point.id), now.metadata.sequence == point.metadata.sequence,
+        try files.status(folder) != before || now.metadata.checksum != point.metadata.checksum
+      else { return nil }
+      return now
+    }
+    do {
+      let result = try body(point)
+      guard !isGood(result), let fresh = try fresh() else { return result }
+      return try body(fresh)
+    } catch {
+      guard (error as? HoldfastError)?.code != .interrupted, let fresh = try? fresh() else { throw error }
+      return try body(fresh)
+    }
+  }
+}

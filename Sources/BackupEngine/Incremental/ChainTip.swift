@@ -69,3 +69,108 @@ struct PointNumbers {
     newest = id
   }
 }
+
+/// Looks for the point that the next incremental may build on, and proves its chain.
+struct TipFinder {
+  let repository: Repository
+  let environment: EngineEnvironment
+
+  enum Finding {
+    case tip(ChainTip)
+    case fullNeeded(reason: String)
+  }
+
+  /// Needs the exclusive lock. Costs a look at every point and at the head and trailer of each link.
+  func find(_ request: CreateRequest, _ kind: RequestedKind) throws -> Finding {
+    let listing = try repository.listingToStore()
+    repository.storeDerived(listing.all)
+    var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
+    let candidate = repository.newestParent(of: listing.own)
+    facts.parent = candidate.map { ParentFacts($0) }
+    if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
+    guard let candidate, var parent = facts.parent else { return .fullNeeded(reason: "there is no point to build on") }
+    let image = try prove(candidate, &parent)
+    let seal = try request.encrypt ? seal(listing.all, image, candidate, &parent) : nil
+    facts.parent = parent
+    if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
+    guard let image, let digest = image.digest else { return .fullNeeded(reason: "\(candidate.id) has no digest") }
+    return .tip(try tip(candidate, parent, image, digest, seal, listing))
+  }
+
+  /// Head and trailer of every link; nil, with the reason in `parent`, where the chain is broken or not ours to read.
+  private func prove(_ candidate: StoredPoint, _ parent: inout ParentFacts) throws -> LinkImage? {
+    do {
+      let chain = try repository.chain(of: candidate)
+      if let link = chain.links.first(where: \.hasUnreadableMetadata) {
+        parent.chainProblem = "the metadata of \(link.id) cannot be read"
+        return nil
+      }
+      let open = try OpenChain(chain, in: repository, isLocked: true)
+      let image = try open.provenImages(repository.credentials)[0]
+      parent.hasDigest = image.digest != nil
+      return image
+    } catch let failure as ChainFailure {
+      parent.chainProblem = failure.error(for: candidate.id).message
+    } catch let error as HoldfastError where error.cause is BrokenLink {
+      parent.chainProblem = error.message
+    } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
+      // A mistyped password would go unnoticed until somebody needs the backup.
+      throw HoldfastError(
+        .wrongKey,
+        "the password or key does not open the newest point of \(repository.folder), \(candidate.id)\(repository.credentials.tried)",
+        hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
+    }
+    return nil
+  }
+
+  private func seal(
+    _ points: [StoredPoint], _ image: LinkImage?, _ candidate: StoredPoint, _ parent: inout ParentFacts
+  ) throws -> RepositorySeal {
+    let identity = try repository.identity(points, iterations: environment.passwordIterations)
+    let seal = try RepositorySeal(identity, repository.credentials)
+    parent.isOfThisRepository = candidate.metadata.repositoryID == identity.id.hex
+    if let image { parent.isUnderOurKey = seal.digestKey.withBytes { Array($0) } == image.digestKey }
+    return seal
+  }
+
+  private func tip(
+    _ point: StoredPoint, _ parent: ParentFacts, _ image: LinkImage, _ digest: [UInt8], _ seal: RepositorySeal?,
+    _ listing: RepositoryListing
+  ) throws -> ChainTip {
+    if let seal { try repository.rememberTrust(point.metadata, listing.all, sealed: seal.identity.id.hex) }
+    let chain = try repository.chain(of: point)
+    var facts = parent
+    facts.pageSize = image.pageSize
+    return ChainTip(
+      id: point.id, sequence: point.metadata.sequence ?? 0, chainID: point.metadata.chainID ?? chain.full.id,
+      state: PageDigestsHeader(
+        point: point.id, digest: digest, pageSize: image.pageSize, pageCount: image.pageCount),
+      secret: image.secret, seal: seal, weight: ChainWeight(chain), facts: facts,
+      history: ContentHistory(listing.own), otherPaths: listing.otherPaths,
+      numbers: PointNumbers(listing.all, nextSequence: try repository.nextSequence(listing.all)),
+      stamps: try RepositoryStamps(repository, archive: point.name.text), filename: point.name.text)
+  }
+}
+
+extension ParentFacts {
+  init(_ point: StoredPoint) {
+    let metadata = point.metadata
+    self.init(
+      id: point.id, status: metadata.status.rawValue,
+      protection: metadata.encrypted ? (metadata.cipher ?? .aes256CBC).rawValue : "none", pageSize: metadata.pageSize,
+      databasePath: metadata.databasePath)
+    isAuthenticated = point.isAuthenticated
+    if point.isDamaged || point.archiveMissing || point.hasUnreadableMetadata {
+      chainProblem = point.problems.first ?? "it is damaged"
+    }
+    hasDigest = point.name.encrypted || metadata.digest != nil
+  }
+}
+
+extension ChainWeight {
+  init(_ chain: PointChain) {
+    self.init(
+      full: chain.full.id, fullBytes: chain.full.metadata.compressedSize, incrementals: chain.links.count - 1,
+      incrementalBytes: chain.links.dropLast().reduce(0) { $0.addingClamped($1.metadata.compressedSize) })
+  }
+}

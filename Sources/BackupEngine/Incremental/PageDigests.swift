@@ -85,3 +85,160 @@ final class PageDigests {
     try PageHash.none.bytes.withUnsafeBytes { try files.write(file, $0, at: PageDigestsHeader.offset(of: lockPage)) }
   }
 }
+
+/// What a table of page hashes is of.
+struct PageDigestsHeader: Hashable, Sendable {
+  static let magic: [UInt8] = [0x89, 0x48, 0x46, 0x44, 0x0d, 0x0a, 0x1a, 0x0a]
+  static let version: UInt32 = 1
+  /// The table begins here.
+  static let size = 4096
+
+  var point: PointID
+  /// The point's digest: the XOR of the table, with page size and count mixed in.
+  var digest: [UInt8]
+  var pageSize: Int
+  var pageCount: UInt32
+
+  func encoded() -> [UInt8] {
+    var writer = ByteWriter()
+    writer.raw(Self.magic)
+    writer.integer(Self.version)
+    writer.integer(UInt32(pageSize))
+    writer.integer(pageCount)
+    writer.raw(digest)
+    writer.shortText(point.text)
+    writer.integer(writer.bytes.withUnsafeBytes { GzipMember.crc($0) })
+    return writer.bytes
+  }
+
+  /// Nil for anything but a whole header of this version.
+  init?(_ bytes: [UInt8]) {
+    var reader = ByteReader(bytes)
+    guard reader.raw(8) == Self.magic, reader.integer(UInt32.self) == Self.version,
+      let pageSize = reader.integer(UInt32.self), let pageCount = reader.integer(UInt32.self),
+      let digest = reader.raw(16), let point = reader.shortText().flatMap({ PointID($0) })
+    else { return nil }
+    let end = reader.position
+    guard reader.integer(UInt32.self) == bytes.prefix(end).withContiguousStorage({ GzipMember.crc($0) }),
+      ArchiveHeader.isPageSize(pageSize), pageSize > 0
+    else { return nil }
+    self.init(point: point, digest: digest, pageSize: Int(pageSize), pageCount: pageCount)
+  }
+
+  init(point: PointID, digest: [UInt8], pageSize: Int, pageCount: UInt32) {
+    self.point = point
+    self.digest = digest
+    self.pageSize = pageSize
+    self.pageCount = pageCount
+  }
+
+  static func offset(of page: UInt32) -> Int64 { Int64(size) + Int64(page - 1) * Int64(PageHash.size) }
+}
+
+extension Sequence<UInt8> {
+  fileprivate func withContiguousStorage<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    Array(self).withUnsafeBytes(body)
+  }
+}
+
+/// Makes a new table of page hashes while the pages of an image pass by; safe from several threads.
+///
+/// The table is a memo, so nothing that happens to it fails whoever makes it: after a failed write there is none.
+final class PageDigestsWriter: Sendable {
+  private let file: OpenFile
+  private let files: any FileOperations
+  private let pageSize: Int
+  private let failure = FirstError()
+
+  /// Begins a table under a temporary name in `.state`.
+  init(in repository: Repository, pageSize: Int) throws {
+    files = repository.files
+    file = try Leftovers.make(repository.path(".state/\(Leftovers.digestsPrefix)"), files)
+    self.pageSize = pageSize
+  }
+
+  deinit { files.close(file) }
+
+  /// Takes the hashes of neighbouring pages: their canonical forms one after another.
+  func add(_ hashes: UnsafeRawBufferPointer, first: UInt32) {
+    failure.catching { try files.write(file, hashes, at: PageDigestsHeader.offset(of: first)) }
+  }
+
+  /// Reads hashes back that were taken.
+  func hashes(from first: UInt32, count: Int) throws -> [PageHash] {
+    try failure.rethrow()
+    var bytes = [UInt8](repeating: 0, count: count * PageHash.size)
+    return try bytes.withUnsafeMutableBytes { room in
+      guard try files.read(file, into: room, at: PageDigestsHeader.offset(of: first)) == room.count else {
+        throw HoldfastError(.failed, "\(file.path) is shorter than it was")
+      }
+      return (0..<count).map { PageHash(UnsafeRawBufferPointer(room), at: $0) }
+    }
+  }
+
+  /// Puts the table in place; its point must be stored and flushed. Throws where the table could not be made.
+  func commit(_ header: PageDigestsHeader, in repository: Repository) throws {
+    try failure.rethrow()
+    try header.encoded().withUnsafeBytes { try files.write(file, $0, at: 0) }
+    try files.rename(file.path, to: repository.path(PageDigests.name))
+  }
+
+  func discard() {
+    try? files.unlink(file.path)
+  }
+}
+
+extension PageDigestsWriter {
+  /// Hashes neighbouring pages into the table.
+  ///
+  /// - Returns: their part of the digest.
+  func add(_ pages: UnsafeRawBufferPointer, first: UInt32, secret: PageDigest.Secret) -> PageDigest {
+    var part = PageDigest()
+    let lockPage = PageShape.lockPage(pageSize: pageSize)
+    withUnsafeTemporaryAllocation(byteCount: pages.count / pageSize * PageHash.size, alignment: 16) { table in
+      // The lock page's place stays zero.
+      table.initializeMemory(as: UInt8.self, repeating: 0)
+      PageHash.each(of: pages, first: first, pageSize: pageSize, lockPage: lockPage, secret: secret) { index, hash in
+        part.toggle(hash)
+        hash.store(in: table, at: index)
+      }
+      add(UnsafeRawBufferPointer(table), first: first)
+    }
+    return part
+  }
+}
+
+/// Makes the table of page hashes anew from a point's chain: its image is read page by page, and no image is written.
+struct PageDigestsRebuild {
+  let repository: Repository
+  let environment: EngineEnvironment
+  let progress: Progress
+
+  /// Needs the exclusive lock.
+  ///
+  /// - Throws: ``ChainFailure`` where the chain does not add up to its digest.
+  func run(_ tip: ChainTip) throws {
+    let writer = try PageDigestsWriter(in: repository, pageSize: tip.state.pageSize)
+    defer { writer.discard() }
+    guard let point = try repository.stored(tip.id) else {
+      throw HoldfastError(.factsChanged, "\(tip.id) was removed meanwhile", hint: "run the command again")
+    }
+    let open = try OpenChain(repository.chain(of: point), in: repository, isLocked: true)
+    let target = HashTarget(writer: writer, pageSize: tip.state.pageSize, secret: tip.secret)
+    _ = try ChainReader(
+      open: open, files: environment.files, credentials: repository.credentials, progress: progress
+    ).read(to: target)
+    try writer.commit(tip.state, in: repository)
+  }
+}
+
+/// Takes the pages of an image for their hashes alone.
+private struct HashTarget: ImageTarget {
+  let writer: PageDigestsWriter
+  let pageSize: Int
+  let secret: PageDigest.Secret
+
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
+    _ = writer.add(bytes, first: UInt32(offset / Int64(pageSize)) + 1, secret: secret)
+  }
+}

@@ -103,3 +103,20 @@ struct Backoff: Sendable {
       until: lastFailure.addingClamped(min(length, settings.maxBackoff)), reason: "the pause after a failure")
   }
 }
+
+/// Why something that is owed does not start yet.
+struct Obstacle {
+  var until: Deadline
+  var reason: String
+  var isQuietHours = false
+}
+
+extension FullAdvice {
+  /// Why a full is taken now.
+  func words(_ settings: TriggerSettings) -> String {
+    switch urgency {
+    case .whenQuiet: "a full after \(Words.duration(milliseconds: settings.quiet)) of quiet: \(reason)"
+    case .soon: "a full, for it cannot wait for a quiet time any longer: \(reason)"
+    }
+  }
+}

@@ -259,3 +259,178 @@ extension TriggerMachine {
     }
   }
 }
+
+extension TriggerMachine {
+  /// When the next `.tick` is due, and what is waited for; nil where only an event can change anything.
+  package var deadline: (until: Deadline, reason: String)? {
+    guard let until = wakeUp else { return nil }
+    if let obstacle { return (until, obstacle.reason) }
+    return book.upcoming.map { (until, "the run of \(Words.time($0, in: settings.zone, seenFrom: now.wall))") }
+  }
+
+  /// The deadline without its reason; every event asks for it.
+  var wakeUp: Deadline? {
+    guard running == nil, !isStopping else { return nil }
+    var until = obstacle?.until ?? Deadline()
+    if let upcoming = book.upcoming { until.wall = min(until.wall ?? upcoming, upcoming) }
+    return until == Deadline() ? nil : until
+  }
+
+  /// What the first of the owed things waits for.
+  var obstacle: Obstacle? {
+    if let run { return obstacle(to: run) }
+    let renewal = renewable.flatMap(obstacle(to:))
+    guard var first = startable.flatMap(obstacle(to:)) else { return renewal }
+    if let other = renewal?.until { first.until = first.until.earlier(other) }
+    return first
+  }
+
+  /// The owed change, where changes start backups.
+  var startable: OwedChange? { settings.mode == .schedule ? nil : change }
+
+  func obstacle(to run: ScheduledRun) -> Obstacle? {
+    if run.awaitsDatabase { return Obstacle(until: Deadline(), reason: "a database at the path") }
+    guard !isResuming, let pause = backoff.pause(settings), pause.until > now.monotonic else { return nil }
+    return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason)
+  }
+
+  func obstacle(to change: OwedChange) -> Obstacle? {
+    if isResuming { return nil }
+    if let hours = quietHours { return hours }
+    let pause = lastPause(change.settling(settings))
+    if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
+    return nearRun(change)
+  }
+
+  var quietHours: Obstacle? {
+    guard let hours = settings.quietHours, let end = hours.end(after: now.wall, in: settings.zone) else { return nil }
+    let reason = "the end of the quiet hours (\(hours.text))"
+    return Obstacle(until: Deadline(wall: end), reason: reason, isQuietHours: true)
+  }
+
+  /// The one that is over last.
+  func lastPause(_ first: Pause) -> Pause {
+    let floor = lastStart.map {
+      Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
+    }
+    let rest = rest.map { Pause(until: $0, reason: "a comparison of all pages, which is to take a tenth of the time") }
+    return [floor, rest, backoff.pause(settings)].compactMap { $0 }.reduce(first) {
+      $1.until > $0.until ? $1 : $0
+    }
+  }
+
+  /// A scheduled run that would start within `min_interval` of this backup: it covers the change as well, so the change
+  /// waits for it, as far as the longest delay allows.
+  private func nearRun(_ change: OwedChange) -> Obstacle? {
+    guard let upcoming = book.upcoming else { return nil }
+    let distance = upcoming.milliseconds - now.wall.milliseconds
+    let start = now.monotonic.addingClamped(distance)
+    guard distance < settings.minInterval, start <= change.ceiling(settings) else { return nil }
+    let time = Words.time(upcoming, in: settings.zone, seenFrom: now.wall)
+    return Obstacle(
+      until: Deadline(monotonic: start, wall: upcoming), reason: "the run of \(time), which will hold the change")
+  }
+}
+
+/// The full that nobody asked for: it ends a chain that has become heavy, without any change waiting for it.
+///
+/// It is work that the agent gives itself, so it keeps to every pause that a change keeps to: the floor between two backups, the
+/// one after failures, the rest after a comparison. And to the quiet hours, in which no change is stored either, so that the
+/// chain does not grow meanwhile.
+extension TriggerMachine {
+  /// The advice, where fulls are taken by themselves.
+  var renewable: FullAdvice? { settings.mode == .schedule || run != nil ? nil : advice }
+
+  func obstacle(to advice: FullAdvice) -> Obstacle? {
+    if let quietHours { return quietHours }
+    let quiet = Pause(until: quietSince.addingClamped(settings.quiet), reason: "a quiet time, for a full")
+    let pause = lastPause(advice.urgency == .soon ? Pause(until: .min, reason: "nothing") : quiet)
+    if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
+    return advice.urgency == .soon ? nil : nearFull
+  }
+
+  private var quietSince: Int64 { lastChange ?? advisedSince }
+
+  /// A scheduled run is a full anyway.
+  private var nearFull: Obstacle? {
+    guard let upcoming = book.upcoming, upcoming.milliseconds - now.wall.milliseconds < FullAdvice.nearRun else {
+      return nil
+    }
+    let time = Words.time(upcoming, in: settings.zone, seenFrom: now.wall)
+    return Obstacle(until: Deadline(wall: upcoming), reason: "the run of \(time), which will be a full")
+  }
+
+  /// What it is taken for; nil where none is due.
+  ///
+  /// - Parameter urgency: the least urgent kind that counts.
+  func dueRenewal(_ urgencies: Set<FullAdvice.Urgency>) -> FullAdvice? {
+    guard let advice = renewable, urgencies.contains(advice.urgency), obstacle(to: advice) == nil else { return nil }
+    return advice
+  }
+}
+
+extension TriggerMachine {
+  /// Lets the calendar go on to now.
+  mutating func advanceBook() {
+    guard let step = book.advance(to: now) else { return }
+    let behind = "the clock is \(Words.minutes(milliseconds: step.behind)) behind the latest time seen"
+    switch step {
+    case .setBack:
+      let until = Words.time(book.latest ?? now.wall, in: settings.zone, seenFrom: now.wall)
+      history.note(.notice, "\(behind); runs up to \(until) are not repeated", at: now.wall)
+    case .startedOver:
+      let from = Words.time(now.wall, in: settings.zone, seenFrom: now.wall)
+      history.note(.notice, "\(behind); schedules start over from \(from)", at: now.wall)
+      // By the new clock it is still to come.
+      if let run, run.runs.latest > now.wall { self.run = nil }
+    }
+  }
+
+  /// Decides whether runs that have come due are made; why not, where they are not.
+  mutating func admitDueRuns() -> String? {
+    guard running == nil, !isStopping, let due = book.takeDue() else { return nil }
+    let isLate = now.wall.milliseconds - due.latest.milliseconds > Self.tolerance
+    let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
+    if isLate, !settings.catchUp {
+      let missed = due.count == 1 ? "" : " (\(Words.runs(due.count)) in all)"
+      return skip("the run of \(time) was missed\(missed), and catch_up is off")
+    }
+    if settings.skipUnchanged, change == nil, run == nil {
+      return skip("the run of \(time) has nothing to store: nothing has changed since the last point")
+    }
+    run = ScheduledRun(runs: run?.runs.merged(with: due) ?? due, isLate: isLate, again: run?.again)
+    return nil
+  }
+}
+
+extension TriggerMachine {
+  /// What the machine does at the moment, and why.
+  package var status: TriggerStatus {
+    let deadline = deadline
+    return TriggerStatus(
+      mode: settings.mode, state: state,
+      running: running.map { .init(trigger: $0.trigger, since: $0.since, reason: $0.reason) },
+      owed: owed, nextRun: book.upcoming, deadline: deadline?.until, waitingFor: deadline?.reason,
+      failures: backoff.failures, mayRelease: running != nil && releases < Self.releaseLimit,
+      decisions: history.decisions)
+  }
+
+  private var state: TriggerStatus.State {
+    if isStopping { return .stopping }
+    if running != nil { return .running }
+    return owed.isEmpty ? .idle : .waiting
+  }
+
+  private var owed: [TriggerStatus.Obligation] {
+    var owed: [TriggerStatus.Obligation] = []
+    if let requested { owed.append(.init(trigger: .manual, since: requested, reason: "asked for")) }
+    if let run {
+      owed.append(.init(trigger: .scheduled, since: run.runs.latest, reason: run.words(settings, at: now.wall)))
+    } else if let due = book.due {
+      let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
+      owed.append(.init(trigger: .scheduled, since: due.latest, reason: "scheduled for \(time)"))
+    }
+    if let change { owed.append(.init(trigger: .change, since: change.since, reason: change.reason ?? "changed")) }
+    return owed
+  }
+}

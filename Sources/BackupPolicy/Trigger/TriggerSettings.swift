@@ -51,3 +51,10 @@ package struct TriggerSettings: Hashable, Sendable {
     self.catchUp = catchUp
   }
 }
+
+extension TriggerSettings {
+  /// When scheduled backups run in this mode.
+  var timetable: Timetable { Timetable(schedules: mode == .change ? [] : schedules, zone: zone) }
+  /// The quiet time after which an advised full is taken, in milliseconds.
+  var quiet: Int64 { FullAdvice.quiet(maxDelay: maxDelay) }
+}

@@ -1,0 +1,91 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// Removes what retention does not keep. A failure is logged, and fails nothing else. Blocks.
+struct CleaningUp {
+  let service: BackupService
+  let policy: RetentionPolicy
+  let logger: Logger
+
+  func run(_ progress: Progress) {
+    do {
+      guard try service.environment.files.status(service.folder) != nil else { return }
+      let decision = try service.cleanup(policy, clock: .waiting, progress: progress)
+      if let refused = decision.refused { logger.error("nothing was cleaned up: \(refused)") }
+      for verdict in decision.remove where decision.refused == nil {
+        logger.info("removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))")
+      }
+    } catch let error as HoldfastError where error.code == .interrupted {
+      logger.debug("cleaning up was cut short, and goes on after the next backup")
+    } catch {
+      logger.warning("cleaning up failed: \(error)")
+    }
+  }
+}
+
+/// Merges old incrementals, beside the backups: a merge may take minutes, and no change waits for it.
+struct Thinning {
+  let service: BackupService
+  let policy: ThinningPolicy
+  /// What its rules name stays.
+  let retention: RetentionPolicy?
+  let logger: Logger
+
+  /// Merges what the policy says; a failure is logged, and the next thinning tries again. Blocks.
+  ///
+  /// - Parameter host: what stores the incrementals meanwhile.
+  /// - Returns: whether nothing is left to do for now.
+  func run(within host: any CompactionHost, _ progress: Progress) -> Bool {
+    do {
+      guard try service.environment.files.status(service.folder) != nil else { return true }
+      let outcome = try service.compact(policy, keeping: retention, within: host, clock: .waiting, progress: progress)
+      for (step, bytes) in outcome.done { logger.info("\(words(step, bytes))") }
+      for (step, error) in outcome.skipped where error.code != .factsChanged {
+        logger.error("\(step.removed[0]) and what follows it cannot be merged: \(error)")
+      }
+      return true
+    } catch let error as HoldfastError where error.code == .interrupted || error.code == .busy {
+      return false
+    } catch {
+      logger.warning("thinning failed: \(error)")
+      return true
+    }
+  }
+
+  private func words(_ step: CompactionStep, _ bytes: Int64) -> String {
+    let points = "\(step.removed.count) point\(step.removed.count == 1 ? "" : "s")"
+    let what = step.survivor.map { "merged \(points) into \($0)" } ?? "removed \(points) from \(step.removed[0]) on"
+    return
+      "\(what): \(ByteCount(step.bytesBefore)) became \(ByteCount(bytes)) (\(step.reasons.joined(separator: "; ")))"
+  }
+}
+
+/// When a repository is made smaller: after a backup, and not more than once a minute, for it lists the repository. What somebody
+/// else's hold on the repository cut short goes on after the next backup.
+struct HousekeepingRhythm {
+  private static let interval: Int64 = 60_000
+
+  private var isOwed = false
+  private var isUnfinished = false
+  /// Monotonic milliseconds of the last beginning.
+  private var last: Int64?
+
+  /// - Parameter atOnce: whatever was done in the last minute.
+  mutating func noteBackup(atOnce: Bool = false) {
+    isOwed = true
+    isUnfinished = isUnfinished || atOnce
+  }
+
+  /// Whether to begin now.
+  mutating func begin(at time: Int64) -> Bool {
+    guard isOwed, isUnfinished || last.map({ time - $0 >= Self.interval }) ?? true else { return false }
+    (isOwed, isUnfinished) = (false, false)
+    last = time
+    return true
+  }
+
+  mutating func end(isFinished: Bool) {
+    isUnfinished = !isFinished
+  }
+}
