@@ -29,7 +29,7 @@ import TestSupport
     let work = DatabaseWork(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
       HeldConnection(harness.service.environment), harness.log.logger)
-    _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), HoldTerms())
+    _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
   }
 

@@ -108,7 +108,7 @@ private var isHousekeeping: Bool {
     let work = DatabaseWork(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
       HeldConnection(harness.service.environment), harness.log.logger)
-    _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), HoldTerms())
+    _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     #expect(try harness.points().count == 7)
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
     #expect(try harness.points().map(\.kind) == [.full])

@@ -99,7 +99,7 @@ final class ChainHistory {
     bed.time.advance(milliseconds: 1000)
     // Looking at the truth is an access like any other, so it comes now before and now after.
     let before = number(0...1) == 0 ? try truth() : nil
-    let ending = try held.job(HoldTerms(mayHold: number(0...5) > 0), store)
+    let ending = try held.job(ConnectionTerms(mayStayOpen: number(0...5) > 0), store)
     let truth = try before ?? truth()
     let point: PointID
     switch ending {

@@ -19,11 +19,11 @@ import Testing
     }
 
     func take() throws -> Bool {
-      let ending = try held.job(HoldTerms()) { try backup.take(Progress()) }
+      let ending = try held.job(ConnectionTerms()) { try backup.take(Progress()) }
       return if case .stored = ending { true } else { false }
     }
 
-    func look() -> FollowUp.Look { held.job(HoldTerms()) { backup.look() } }
+    func look() -> FollowUp.Look { held.job(ConnectionTerms()) { backup.look() } }
   }
 
   private static let session =

@@ -20,7 +20,7 @@ import TestSupport
     }
 
     func take() throws -> String {
-      switch try held.job(HoldTerms(), { try backup.take(Progress()) }) {
+      switch try held.job(ConnectionTerms(), { try backup.take(Progress()) }) {
       case .stored: "stored"
       case .unchanged: "unchanged"
       case .absent(let error): error.message
@@ -28,14 +28,14 @@ import TestSupport
     }
 
     func assess() throws -> String {
-      switch try held.job(HoldTerms(), { try backup.assess() }) {
+      switch try held.job(ConnectionTerms(), { try backup.assess() }) {
       case .due: "due"
       case .unchanged: "unchanged"
       case .absent(let error): error.message
       }
     }
 
-    func look() -> FollowUp.Look { held.job(HoldTerms()) { backup.look() } }
+    func look() -> FollowUp.Look { held.job(ConnectionTerms()) { backup.look() } }
   }
 
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"

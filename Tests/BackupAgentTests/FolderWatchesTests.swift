@@ -9,10 +9,10 @@ import TestSupport
 
 @Suite(.ownThread) struct FolderWatchesTests {
   private let files = SystemFileOperations()
-  private let first = GuardID(number: 1)
-  private let second = GuardID(number: 2)
+  private let first = DatabaseID(number: 1)
+  private let second = DatabaseID(number: 2)
 
-  private func watch(_ watches: FolderWatches, _ path: String, for id: GuardID) throws {
+  private func watch(_ watches: FolderWatches, _ path: String, for id: DatabaseID) throws {
     try watches.apply(WatchPlan(WatchedPath(path), files), to: id)
   }
 
@@ -61,7 +61,7 @@ import TestSupport
     let (one, two) = (try folder.write("one.db", [1]), try folder.write("two.db", [1]))
     let watches = FolderWatches(.system)
     try watch(watches, one, for: first)
-    func write(_ name: String) throws -> [GuardID: Set<ChangeEvent>] {
+    func write(_ name: String) throws -> [DatabaseID: Set<ChangeEvent>] {
       let file = open(folder.path(name), O_WRONLY | O_CLOEXEC)
       Glibc.write(file, "2", 1)
       close(file)

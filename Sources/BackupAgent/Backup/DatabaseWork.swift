@@ -8,16 +8,19 @@ import Synchronization
 enum JobResult: Sendable {
   case assessed(
     Result<ChangeBackup.Assessment, any Error>, newest: Newest, files: WatchedFiles, clockDoubt: HoldfastError? = nil)
-  /// `comparing`: milliseconds of a comparison of all pages. `shortage`: there was less room than is to stay free. `advice`:
-  /// how the newest chain stands now.
-  case backedUp(
-    Result<ChangeBackup.Ending, any Error>, files: WatchedFiles, audit: AuditOutcome? = nil,
-    shortage: HoldfastError? = nil, comparing: Int64 = 0, advice: FullAdvice? = nil)
-  /// A backup could not begin, for the repository is not ours to write.
-  case prevented(HoldfastError)
+  case backedUp(BackupReport)
   case looked(FollowUp.Look, files: WatchedFiles)
   /// The connection that the jobs share is closed.
   case released
+
+  /// The files as they were before the job read the database; nil if it did not.
+  var files: WatchedFiles? {
+    switch self {
+    case .assessed(_, _, let files, _), .looked(_, let files): files
+    case .backedUp(let report): report.files
+    case .released: nil
+    }
+  }
 
   /// What the repository holds at the start.
   struct Newest: Sendable {
@@ -27,6 +30,28 @@ enum JobResult: Sendable {
     var scheduled: Timestamp?
     /// Whether its chain should end.
     var advice: FullAdvice?
+  }
+}
+
+/// What came of a backup.
+struct BackupReport: Sendable {
+  var ending: Result<ChangeBackup.Ending, any Error>
+  /// As they were before the database was read.
+  var files: WatchedFiles
+  /// What a full found out about the tracker.
+  var audit: AuditOutcome?
+  /// There was less room than is to stay free.
+  var shortage: HoldfastError?
+  /// Milliseconds of a comparison of all pages; 0 without one.
+  var comparing: Int64 = 0
+  /// Whether the newest chain should end.
+  var advice: FullAdvice?
+
+  var isSuccess: Bool { if case .success = ending { true } else { false } }
+
+  /// The point, if one was stored.
+  var stored: PointMetadata? {
+    if case .success(.stored(let point)) = ending { point } else { nil }
   }
 }
 
@@ -73,7 +98,7 @@ final class DatabaseWork: Sendable {
   }
 
   /// Compares the database with the newest point.
-  func assess(_ terms: HoldTerms) -> JobResult {
+  func assess(_ terms: ConnectionTerms) -> JobResult {
     let files = files()
     let doubt = database.service.noteClock()
     let assessment = held.job(terms) { backup.withLock { backup in Result { try backup.assess() } } }
@@ -82,7 +107,7 @@ final class DatabaseWork: Sendable {
 
   /// Takes a backup. One that a person or a schedule asks for, or that ends a chain, is stored whether something changed or
   /// not.
-  func backUp(_ order: BackupOrder, _ progress: Progress, _ terms: HoldTerms) -> JobResult {
+  func backUp(_ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms) -> JobResult {
     let result = held.job(terms) { backUp(order, progress) }
     // Else the connection is released soon, and it is done then.
     if !held.isOpen { end() }
@@ -104,19 +129,20 @@ final class DatabaseWork: Sendable {
     }
     let changes = backup.withLock { $0.changes }
     return .backedUp(
-      ending, files: files, audit: changes.takeAudit(), shortage: shortage, comparing: changes.comparing,
-      advice: changes.advice)
+      BackupReport(
+        ending: ending, files: files, audit: changes.takeAudit(), shortage: shortage, comparing: changes.comparing,
+        advice: changes.advice))
   }
 
   /// Sees whether something was committed since the last backup.
-  func look(_ terms: HoldTerms) -> JobResult {
+  func look(_ terms: ConnectionTerms) -> JobResult {
     let files = files()
     let look = held.job(terms) { backup.withLock { $0.look() } }
     return .looked(look, files: files)
   }
 
   /// Lets the application have the database for itself.
-  func release(_ terms: HoldTerms) -> JobResult {
+  func release(_ terms: ConnectionTerms) -> JobResult {
     end()
     return held.job(terms) { .released }
   }

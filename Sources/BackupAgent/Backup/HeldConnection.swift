@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// Opening costs as much as a small backup, and only while a connection stays open can the tracker follow a WAL through a
 /// reset. But beside an open one the application cannot leave WAL mode or take the database for itself, and when it closes,
-/// ours is the last; so the event loop has it closed soon (``ConnectionHold``). Only WAL mode is worth it.
+/// ours is the last; so the event loop has it closed soon (``IdleTimeout``). Only WAL mode is worth it.
 ///
 /// `@unchecked Sendable`: used by one job at a time, and closed by the loop when no job runs any more.
 final class HeldConnection: @unchecked Sendable {
@@ -72,9 +72,9 @@ final class HeldConnection: @unchecked Sendable {
   }
 
   /// Runs a job.
-  func job<Result>(_ terms: HoldTerms, _ body: () throws -> Result) rethrows -> Result {
+  func job<Result>(_ terms: ConnectionTerms, _ body: () throws -> Result) rethrows -> Result {
     if terms.closesFirst { close() }
-    defer { if !terms.mayHold || !isWorthHolding { close() } }
+    defer { if !terms.mayStayOpen || !isWorthHolding { close() } }
     return try body()
   }
 

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Logging
 
 /// How the agent treats one database. Times are in milliseconds.
 package struct AgentSettings: Sendable {
@@ -39,6 +40,21 @@ package struct AgentSettings: Sendable {
   package init() {
     request = CreateRequest()
     request.backupType = .change
+  }
+
+  /// The values that the log shows when a database is watched.
+  func logged(at now: Timestamp) -> Logger.Metadata {
+    var values: Logger.Metadata = [
+      "mode": "\(mode.rawValue)", "debounce_ms": "\(debounce)", "max_delay_ms": "\(maxDelay)",
+      "min_interval_ms": "\(minInterval)", "poll_ms": "\(pollInterval)", "encrypt": "\(request.encrypt)",
+      "compress": "\(request.compress)", "verify": "\(verifyAfterCreate)", "retention": "\(retention != nil)",
+    ]
+    if mode != .change, !schedules.isEmpty {
+      let runs = schedules.compactMap { $0.next(after: now, in: zone) }
+      values["schedule"] = "\(schedules.map(\.text).joined(separator: "; "))"
+      values["next_run"] = "\(runs.min()?.iso8601 ?? "never")"
+    }
+    return values
   }
 
   var triggers: TriggerSettings {

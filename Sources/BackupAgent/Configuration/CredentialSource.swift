@@ -60,3 +60,37 @@ struct KeyCheck: Sendable {
     }
   }
 }
+
+/// Compares the key with its files when they change: if the key file is replaced or lost while the agent has the key in memory,
+/// only the agent can read its backups. Belongs to the loop's thread.
+final class KeyWatcher {
+  /// The key file and the password file when they were last read; nil if they cannot be read again.
+  private var seen: [FileStatus?]?
+  private let id: DatabaseID
+  private let shared: LoopContext
+
+  init(_ id: DatabaseID, _ database: GuardedDatabase, _ shared: LoopContext) {
+    (self.id, self.shared) = (id, shared)
+    seen = Self.status(database)
+  }
+
+  /// Compares the key with its files if these are not as they were.
+  func checkFiles(of database: GuardedDatabase) {
+    guard let files = Self.status(database), files != seen else { return }
+    seen = files
+    check(database, triesNewest: false)
+  }
+
+  /// - Parameter triesNewest: whether to try the key on the newest backup, too.
+  func check(_ database: GuardedDatabase, triesNewest: Bool) {
+    guard database.settings.request.encrypt else { return }
+    let check = KeyCheck(service: database.service, source: database.credentials, triesNewest: triesNewest)
+    // A password's derivation takes long, and no backup is to wait for it.
+    let pool = database.service.credentials.key == nil ? shared.housekeeping : shared.workers
+    pool.submit(nil) { [id] in .keyChecked(id, check.problem()) }
+  }
+
+  private static func status(_ database: GuardedDatabase) -> [FileStatus?]? {
+    database.credentials?.paths.map { try? database.service.environment.files.status($0) }
+  }
+}

@@ -79,14 +79,6 @@ package struct DrillStatus: Hashable, Sendable {
 }
 
 extension DrillStatus {
-  init(_ drills: GuardedDrills) {
-    let standing = drills.machine.standing
-    self.init(
-      newestProven: drills.figures?.newestProven, last: standing.last, lastPassed: standing.lastPassed,
-      failure: standing.failure?.words, recovery: drills.figures?.lastRecovery?.restore,
-      next: drills.machine.upcoming, isRunning: drills.machine.isRunning)
-  }
-
   var json: JSONValue {
     .object([
       "newest_proven": newestProven?.json ?? .null, "last_at": .optional(last?.iso8601),

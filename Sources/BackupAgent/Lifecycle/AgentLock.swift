@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Logging
 
 /// Keeps a second agent away from a repository: a `flock` on `.state/agent.lock`, held for the agent's life. The file says
 /// who holds it: process ID, host, and the namespace in which that ID means the process.
@@ -81,5 +82,37 @@ final class AgentLock {
     return HoldfastError(
       .busy, "another agent\(named) guards the backup folder \(service.folder)",
       hint: "stop that one first, or give this database a backup folder of its own")
+  }
+}
+
+extension AgentLock {
+  /// Takes the lock for a backup; a failure is an alarm.
+  ///
+  /// - Returns: the failure.
+  func acquire(reportingTo alarms: AlarmBook) -> HoldfastError? {
+    do {
+      try ensure()
+      alarms.clear([.otherAgent])
+      return nil
+    } catch {
+      rest()
+      let error = HoldfastError(wrapping: error)
+      alarms.raise(error.code == .busy ? .otherAgent : Alarm(error.code), error)
+      return error
+    }
+  }
+
+  /// Takes the lock again if the folder was recreated, because another agent may have come.
+  func keep(reportingTo alarms: AlarmBook, _ logger: Logger) {
+    guard isKept else { return }
+    do {
+      try ensure()
+      alarms.clear([.otherAgent])
+    } catch let error as HoldfastError where error.code == .busy {
+      alarms.raise(.otherAgent, error)
+    } catch {
+      // The next backup says what is wrong with the repository.
+      logger.debug("the backup folder is not locked: \(error)")
+    }
   }
 }

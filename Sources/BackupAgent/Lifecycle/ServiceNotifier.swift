@@ -41,7 +41,7 @@ struct Announcements {
   var deadline: Int64? { isReady ? nextSign : nil }
 
   /// Says what is new.
-  mutating func update(_ guards: [DatabaseGuard], isStopping: Bool, at time: Int64) {
+  mutating func update(_ guards: [DatabaseCoordinator], isStopping: Bool, at time: Int64) {
     guard notifier.socket != nil else { return }
     if !isReady, guards.allSatisfy(\.isReady) {
       isReady = true
@@ -73,9 +73,9 @@ struct Announcements {
     notifier.send("READY=1")
   }
 
-  private static func words(_ guards: [DatabaseGuard]) -> String {
-    let what = guards.count == 1 ? guards[0].path.resolved : "\(guards.count) databases"
-    let alarms = guards.reduce(0) { $0 + $1.alarms.status.count }
+  private static func words(_ guards: [DatabaseCoordinator]) -> String {
+    let what = guards.count == 1 ? guards[0].path : "\(guards.count) databases"
+    let alarms = guards.reduce(0) { $0 + $1.alarms.count }
     let newest = guards.compactMap(\.newest).max { $0.created < $1.created }
     return "guarding \(what)" + (newest.map { "; newest backup \($0.id)" } ?? "; no backup yet")
       + (alarms == 0 ? "" : "; \(alarms) alarm\(alarms == 1 ? "" : "s"), see the log")

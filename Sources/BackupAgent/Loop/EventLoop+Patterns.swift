@@ -5,7 +5,7 @@ import Logging
 /// Databases that come and go while the agent runs, where the configuration names them by a pattern.
 extension EventLoop {
   /// What is watched for patterns has this name among the databases.
-  static let patternID = GuardID(number: 0)
+  static let patternID = DatabaseID(number: 0)
 
   /// Goes by these patterns from now on.
   func watchPatterns(_ patterns: DatabasePatterns?) {
@@ -53,9 +53,9 @@ extension EventLoop {
   }
 
   /// A file that cannot be looked at is not gone.
-  private func isGone(_ database: DatabaseGuard) -> Bool {
+  private func isGone(_ database: DatabaseCoordinator) -> Bool {
     do {
-      return try database.service.environment.files.status(database.path.resolved) == nil
+      return try database.database.service.environment.files.status(database.path) == nil
     } catch {
       return false
     }

@@ -90,7 +90,7 @@ extension EventLoop {
     for (database, lock) in zip(databases, locks) {
       lastNumber += 1
       let logger = isAlone ? logger : logger.prefixed("\(database.name): ")
-      guards.append(DatabaseGuard(GuardID(number: lastNumber), database, lock, shared, logger))
+      guards.append(DatabaseCoordinator(DatabaseID(number: lastNumber), database, lock, shared, logger))
     }
   }
 

@@ -19,7 +19,7 @@ final class EventLoop {
 
   let parts: Parts
   let shared: LoopContext
-  var guards: [DatabaseGuard] = []
+  var guards: [DatabaseCoordinator] = []
   var stopGrace: Int64
   var lastNumber = 0
   /// The patterns that more databases may match; nil without any.
@@ -135,13 +135,13 @@ final class EventLoop {
     if events[Self.patternID] != nil { patternWatch?.noteEvent(at: clock.monotonic) }
     for database in guards {
       guard let events = events[database.id] else { continue }
-      database.take(events)
+      database.handle(events)
       changed = changed || events.contains(.changed)
     }
     guard changed else { return }
     // A writer that commits all the time raises thousands of events a second. One wake-up for many of them is enough:
     // the kernel keeps them, and the pause is short beside the quiet period.
-    breather = clock.monotonic + (guards.map { min(20, $0.settings.debounce / 10) }.min() ?? 0)
+    breather = clock.monotonic + (guards.map { min(20, $0.database.settings.debounce / 10) }.min() ?? 0)
   }
 
   private func handle(_ message: LoopMessage) {
@@ -154,8 +154,7 @@ final class EventLoop {
     case .keptHouse(let id, let result): find(id)?.finish(result)
     case .drilled(let id, let result): find(id)?.finish(result)
     case .keyChecked(let id, let problem): find(id)?.finishKeyCheck(problem)
-    case .reading(let id, began: true): find(id)?.beginReading()
-    case .reading(let id, began: false): find(id)?.endReading()
+    case .reading(let id, let began): find(id)?.handleReading(began: began)
     case .backUp(let name): backUp(name)
     case .reload: requestReload()
     case .reloaded(let result): finishReload(result)
@@ -167,7 +166,7 @@ final class EventLoop {
     }
   }
 
-  private func find(_ id: GuardID) -> DatabaseGuard? { guards.first { $0.id == id } }
+  private func find(_ id: DatabaseID) -> DatabaseCoordinator? { guards.first { $0.id == id } }
 
   private func backUp(_ name: String?) {
     let wanted = guards.filter { !$0.isStopping && (name == nil || $0.database.name == name) }

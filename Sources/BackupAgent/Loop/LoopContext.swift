@@ -54,13 +54,13 @@ private struct WeakConnection {
 indirect enum LoopMessage: Sendable {
   /// A worker is free again, and this is what it did.
   case done(worker: Int, of: WorkerPool.Kind, LoopMessage)
-  case finished(GuardID, JobResult)
-  case keptHouse(GuardID, HousekeepingResult)
-  case drilled(GuardID, DrillResult)
+  case finished(DatabaseID, JobResult)
+  case keptHouse(DatabaseID, HousekeepingResult)
+  case drilled(DatabaseID, DrillResult)
   /// What is wrong with the key; nil if nothing is.
-  case keyChecked(GuardID, HoldfastError?)
+  case keyChecked(DatabaseID, HoldfastError?)
   /// A backup reads the database, or has read all of it.
-  case reading(GuardID, began: Bool)
+  case reading(DatabaseID, began: Bool)
   /// A person wants a backup: of every database, or of the one of that name.
   case backUp(String?)
   /// Read the configuration again.
@@ -78,7 +78,7 @@ indirect enum LoopMessage: Sendable {
 }
 
 /// Names a guarded database in messages and tables for as long as the agent lives; never given twice.
-struct GuardID: Hashable, Sendable {
+struct DatabaseID: Hashable, Sendable {
   var number: Int
 }
 

@@ -1,4 +1,6 @@
+import BackupEngine
 import BackupPolicy
+import Logging
 
 /// What keeps the agent from its work for as long as it lasts; the raw value is what scripts may rely on.
 enum Alarm: String, Hashable, Sendable {
@@ -56,33 +58,182 @@ enum Alarm: String, Hashable, Sendable {
   ]
 }
 
-/// The alarms of one database.
-struct AlarmBook {
-  struct Entry {
+/// The alarms of one database, and their lines in the log: an alarm is logged once for as long as it lasts, and its end.
+/// Belongs to the loop's thread.
+final class AlarmBook {
+  /// The paths that the lines name.
+  struct Paths {
+    /// The database as the user wrote it, and its folder.
+    var database: String
+    var folder: String
+    var repository: String
+
+    /// - Parameter folder: of the database, links resolved; nil until it is known.
+    init(_ service: BackupService, folder: String? = nil) {
+      database = service.database ?? ""
+      self.folder = folder ?? WatchedPath(database).folder
+      repository = service.folder
+    }
+  }
+
+  private struct Entry {
     var since: Timestamp
     var message: String
     var hint: String?
   }
 
-  private(set) var entries: [Alarm: Entry] = [:]
+  var paths: Paths
+  /// How many fulls of this process found pages that had changed without being tracked.
+  private(set) var trackerMisses = 0
+  private var entries: [Alarm: Entry] = [:]
+  private let clock: LoopClock
+  private let logger: Logger
 
-  /// - Returns: whether it is new: it is told once, however often it is found.
-  mutating func raise(_ alarm: Alarm, _ error: HoldfastError, at time: Timestamp) -> Bool {
-    let since = entries[alarm]?.since
-    entries[alarm] = Entry(since: since ?? time, message: error.message, hint: error.hint)
-    return since == nil
+  init(_ paths: Paths, _ clock: LoopClock, _ logger: Logger) {
+    (self.paths, self.clock, self.logger) = (paths, clock, logger)
   }
 
-  /// - Returns: those that were raised.
-  mutating func clear(_ alarms: Set<Alarm>) -> [Alarm] {
-    alarms.filter { entries.removeValue(forKey: $0) != nil }.sorted { $0.rawValue < $1.rawValue }
+  /// Raises the alarm if there is an error, else ends it.
+  func update(_ alarm: Alarm, _ error: HoldfastError?) {
+    if let error { raise(alarm, error) } else { clear([alarm]) }
+  }
+
+  func raise(_ alarm: Alarm, _ error: HoldfastError) {
+    if record(alarm, error) {
+      logger.error("\(error)")
+    } else {
+      logger.debug("still: \(error)")
+    }
+  }
+
+  /// Raises the alarm for a database that there is nothing to back up of.
+  func raise(absent error: HoldfastError) {
+    switch error.code {
+    case .databaseMissing: raise(.missing, error)
+    case .logDeleted: raise(.logDeleted, error)
+    default: raise(.empty, error)
+    }
+  }
+
+  func clear(_ alarms: Set<Alarm>) {
+    let over = alarms.filter { entries.removeValue(forKey: $0) != nil }
+    for alarm in over.sorted(by: { $0.rawValue < $1.rawValue }) { logger.notice("\(ending(of: alarm))") }
   }
 
   func contains(_ alarm: Alarm) -> Bool { entries[alarm] != nil }
+
+  var count: Int { entries.count }
 
   var status: [AlarmStatus] {
     entries.sorted { ($0.value.since, $0.key.rawValue) < ($1.value.since, $1.key.rawValue) }.map {
       AlarmStatus(kind: $0.key.rawValue, since: $0.value.since, message: $0.value.message, hint: $0.value.hint)
     }
+  }
+
+  // MARK: Results of jobs
+
+  /// - Returns: why a backup is due; nil if none is.
+  func record(_ assessment: Result<ChangeBackup.Assessment, any Error>) -> String? {
+    switch assessment {
+    case .success(.unchanged(let point)):
+      logger.info("nothing has changed since \(point)")
+      return nil
+    case .success(.due(let reason)): return reason
+    case .success(.absent(let error)):
+      raise(absent: error)
+      return nil
+    case .failure(let error):
+      // The backup will fail in the same way, and be tried again; or it will not, and all is well.
+      logger.warning("the newest backup could not be compared with the database: \(error)")
+      return "it is not known what the newest backup holds"
+    }
+  }
+
+  /// - Parameter hasYielded: the backup was given up for the application.
+  func record(_ report: BackupReport, hasYielded: Bool) -> Outcome {
+    record(report.audit)
+    update(.lowSpace, report.shortage)
+    switch report.ending {
+    case .success(.stored):
+      clear(Alarm.ofBackups)
+      return .stored
+    case .success(.unchanged(let point)):
+      clear(Alarm.ofBackups)
+      logger.info("skipped: nothing was committed since \(point)")
+      return .unchanged
+    case .success(.absent(let error)):
+      raise(absent: error)
+      return .absent
+    case .failure(let error as HoldfastError) where error.code == .interrupted:
+      if hasYielded { return .released }
+      logger.warning("the backup was abandoned")
+      return .failed(.interrupted)
+    case .failure(let error):
+      let error = HoldfastError(wrapping: error)
+      raise(Alarm(error.code), error)
+      return .failed(error.code)
+    }
+  }
+
+  /// The agent ends, and a change is in no backup.
+  func reportPendingChange(since: Timestamp) {
+    logger.warning(
+      "stopped with a change of \(paths.database) that is in no backup, made since \(since.iso8601)",
+      metadata: ["hint": "the next start backs it up; holdfast agent --once does so now"])
+  }
+
+  /// Reports whether the wall clock was set since the machine was started.
+  func checkClock(of service: BackupService) {
+    let (doubt, isKnown) = service.noteClockByRecord()
+    if isKnown { update(.clock, doubt) }
+  }
+
+  /// Records what a full found out about the tracker. A miss was logged by the worker that found it.
+  private func record(_ audit: AuditOutcome?) {
+    switch audit {
+    case .missed(let miss):
+      trackerMisses += 1
+      _ = record(.trackerMiss, miss.error)
+    case .passed: clear([.trackerMiss])
+    case .notAudited, nil: break
+    }
+  }
+
+  /// - Returns: whether it is new.
+  private func record(_ alarm: Alarm, _ error: HoldfastError) -> Bool {
+    let since = entries[alarm]?.since
+    entries[alarm] = Entry(since: since ?? clock.now, message: error.message, hint: error.hint)
+    return since == nil
+  }
+
+  /// The line that says that it is over.
+  private func ending(of alarm: Alarm) -> String {
+    let (database, repository) = (paths.database, paths.repository)
+    return switch alarm {
+    case .folder: "the folder \(paths.folder) is there again"
+    case .unwatched: "the folder \(paths.folder) is watched again"
+    case .missing: "the database \(database) is there again"
+    case .empty: "the database \(database) is no longer empty"
+    case .locked: "the database \(database) can be read again"
+    case .logDeleted: "no application writes into a deleted log of \(database) any more"
+    case .corrupt: "the database \(database) can be read again, as a database"
+    case .permission: "access to \(database) and \(repository) is permitted again"
+    case .diskFull: "there is room in \(repository) again"
+    case .key: "the key is there again"
+    case .keyFile: "the key file holds the key of the backups again"
+    case .otherAgent: "no other agent guards \(repository) any more"
+    case .trackerMiss: "every change of \(database) was seen since the last full"
+    case .lowSpace: "there is as much room in \(repository) as is to stay free"
+    case .drillFailed: "a drill of \(database) has passed"
+    case .drillTooOld: "the drills of \(database) are recent enough again"
+    case .clock: "the clock is believed again"
+    case .failing: "backups of \(database) work again"
+    }
+  }
+}
+
+extension HoldfastError {
+  init(wrapping error: any Error) {
+    self = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
   }
 }

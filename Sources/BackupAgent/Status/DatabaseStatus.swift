@@ -36,15 +36,6 @@ public struct AlarmStatus: Hashable, Sendable {
   public package(set) var hint: String?
 }
 
-extension DatabaseGuard {
-  var status: DatabaseStatus {
-    DatabaseStatus(
-      name: database.name, path: path.resolved, folder: service.folder, trigger: machine.status, alarms: alarms.status,
-      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: isWatching, trackerMisses: trackerMisses,
-      fullAdvice: machine.advice?.reason, drills: DrillStatus(drills))
-  }
-}
-
 extension DatabaseStatus {
   package var json: JSONValue {
     .object([

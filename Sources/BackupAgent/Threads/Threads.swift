@@ -58,7 +58,7 @@ final class WorkerPool {
   private let inbox: Mailbox<LoopMessage>
   private var workers: [Worker] = []
   private var idle: [Int] = []
-  private var waiting: [(id: GuardID?, job: Job)] = []
+  private var waiting: [(id: DatabaseID?, job: Job)] = []
 
   /// - Throws: where not even one thread can be had for backups. Housekeeping can wait.
   init(_ kind: Kind, _ inbox: Mailbox<LoopMessage>) throws {
@@ -70,7 +70,7 @@ final class WorkerPool {
   /// Runs a job as soon as a thread is free.
   ///
   /// - Parameter id: for ``withdraw(_:)``.
-  func submit(_ id: GuardID?, _ job: @escaping Job) {
+  func submit(_ id: DatabaseID?, _ job: @escaping Job) {
     // Where there is no memory for another thread, the job waits for one of those there are.
     if idle.isEmpty, workers.count < limit { try? hire() }
     waiting.append((id, job))
@@ -81,7 +81,7 @@ final class WorkerPool {
   }
 
   /// Takes a job back that no thread has begun; whether there was one.
-  func withdraw(_ id: GuardID) -> Bool {
+  func withdraw(_ id: DatabaseID) -> Bool {
     let count = waiting.count
     waiting.removeAll { $0.id == id }
     return waiting.count < count

@@ -17,11 +17,11 @@ final class FolderWatches {
   var inotify: Inotify?
   var watches: [Int32: Watch] = [:]
   var numbers: [ExactName: Int32] = [:]
-  var plans: [GuardID: WatchPlan] = [:]
+  var plans: [DatabaseID: WatchPlan] = [:]
   /// Databases of which less than everything is told; see ``hear(_:of:)``.
-  private var hearing: [GuardID: Hearing] = [:]
+  private var hearing: [DatabaseID: Hearing] = [:]
   /// Watches of files that a backup reads, by their numbers.
-  var closing: [Int32: Set<GuardID>] = [:]
+  var closing: [Int32: Set<DatabaseID>] = [:]
 
   init(_ calls: InotifyCalls) {
     self.calls = calls
@@ -31,7 +31,7 @@ final class FolderWatches {
   var descriptor: Int32 { inotify?.descriptor ?? -1 }
 
   /// Whether changes of the database are seen as they happen.
-  func isWatching(_ id: GuardID) -> Bool {
+  func isWatching(_ id: DatabaseID) -> Bool {
     plans[id].map { $0.folders[$0.folder]?.files == true && numbers[$0.folder] != nil } ?? false
   }
 
@@ -39,7 +39,7 @@ final class FolderWatches {
   /// folder was replaced unseen moves to the new one.
   ///
   /// - Throws: where the database's own folder, or what stands for it, cannot be watched. The rest is watched all the same.
-  func apply(_ plan: WatchPlan?, to id: GuardID) throws {
+  func apply(_ plan: WatchPlan?, to id: DatabaseID) throws {
     let old = plans[id]
     plans[id] = plan
     if plan == nil { hearing[id] = nil }
@@ -64,7 +64,7 @@ final class FolderWatches {
   /// All is told where another database of that folder needs it.
   ///
   /// - Throws: where the folder cannot be watched; then nothing of it is told.
-  func hear(_ what: Hearing, of id: GuardID) throws {
+  func hear(_ what: Hearing, of id: DatabaseID) throws {
     guard let plan = plans[id], hearing[id, default: .all] != what else { return }
     hearing[id] = what
     do {
@@ -126,8 +126,8 @@ final class FolderWatches {
 
 extension FolderWatches {
   /// What has happened since the last call: for each database each kind once.
-  func drain() -> [GuardID: Set<ChangeEvent>] {
-    var events: [GuardID: Set<ChangeEvent>] = [:]
+  func drain() -> [DatabaseID: Set<ChangeEvent>] {
+    var events: [DatabaseID: Set<ChangeEvent>] = [:]
     inotify?.drain { number, mask, name in
       if number < 0 {
         // The queue was too short: nobody knows whom it concerned.
@@ -146,7 +146,7 @@ extension FolderWatches {
   }
 
   private func take(
-    _ mask: UInt32, _ name: UnsafeRawBufferPointer, in watch: Watch, into events: inout [GuardID: Set<ChangeEvent>]
+    _ mask: UInt32, _ name: UnsafeRawBufferPointer, in watch: Watch, into events: inout [DatabaseID: Set<ChangeEvent>]
   ) {
     for (id, plan) in plans {
       for path in watch.paths {
@@ -162,7 +162,7 @@ extension FolderWatches {
   }
 
   /// A folder was moved, removed or unmounted. The watch goes: of a folder that was moved it would go on in its new place.
-  private func lose(_ number: Int32, _ watch: Watch, into events: inout [GuardID: Set<ChangeEvent>]) {
+  private func lose(_ number: Int32, _ watch: Watch, into events: inout [DatabaseID: Set<ChangeEvent>]) {
     for path in watch.paths {
       for (id, plan) in plans {
         guard let interest = plan.folders[path] else { continue }
@@ -179,14 +179,14 @@ extension FolderWatches {
   /// The files are watched, not their folder: every reader closes, and only who reads a database beside a backup matters.
   ///
   /// - Throws: where one of them is missing.
-  func startClosing(_ paths: [String], for id: GuardID) throws {
+  func startClosing(_ paths: [String], for id: DatabaseID) throws {
     for path in paths {
       let number = try opened().add(path, UInt32(IN_CLOSE_WRITE | IN_CLOSE_NOWRITE))
       closing[number, default: []].insert(id)
     }
   }
 
-  func stopClosing(_ id: GuardID) {
+  func stopClosing(_ id: DatabaseID) {
     for (number, readers) in closing where readers.contains(id) {
       closing[number] = readers.count == 1 ? nil : readers.subtracting([id])
       if readers.count == 1 { inotify?.remove(number) }
@@ -194,7 +194,7 @@ extension FolderWatches {
   }
 
   private func take(
-    closeOf number: Int32, _ mask: UInt32, _ readers: Set<GuardID>, into events: inout [GuardID: Set<ChangeEvent>]
+    closeOf number: Int32, _ mask: UInt32, _ readers: Set<DatabaseID>, into events: inout [DatabaseID: Set<ChangeEvent>]
   ) {
     // The file is gone, and its watch with it.
     if mask & UInt32(IN_IGNORED) != 0 { return closing[number] = nil }

@@ -156,8 +156,8 @@ extension ParentFacts {
   init(_ point: StoredPoint) {
     let metadata = point.metadata
     self.init(
-      id: point.id, status: metadata.status.rawValue,
-      protection: metadata.encrypted ? (metadata.cipher ?? .aes256CBC).rawValue : "none", pageSize: metadata.pageSize,
+      id: point.id, status: metadata.status,
+      protection: metadata.encrypted ? (metadata.cipher ?? .aes256CBC).protection : .none, pageSize: metadata.pageSize,
       databasePath: metadata.databasePath)
     isAuthenticated = point.isAuthenticated
     if point.isDamaged || point.archiveMissing || point.hasUnreadableMetadata {

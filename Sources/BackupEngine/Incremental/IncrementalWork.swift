@@ -118,7 +118,7 @@ extension IncrementalWork {
       ?? Repository.unusedID(at: now, among: repository.everything().map(\.id))
     var metadata = request.metadata(
       id, sequence: tip.numbers.nextSequence, .pages, of: shape, environment, created: now)
-    metadata.kind = ArchiveHeader.Kind.incremental.name
+    metadata.kind = .incremental
     metadata.otherPaths = tip.otherPaths
     metadata.parentID = tip.id
     metadata.chainID = tip.chainID

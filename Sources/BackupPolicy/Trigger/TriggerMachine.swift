@@ -109,7 +109,7 @@ package struct TriggerMachine: Sendable {
   }
 
   private mutating func note(_ advice: FullAdvice?) {
-    if let advice, advice.chain != self.advice?.chain || advice.urgency != self.advice?.urgency {
+    if let advice, isNews(advice) {
       advisedSince = now.monotonic
       history.note(.notice, "a full is advised: \(advice.reason)", at: now.wall)
     }
@@ -127,6 +127,28 @@ package struct TriggerMachine: Sendable {
     let time = Words.time(run.runs.latest, in: old.zone, seenFrom: now.wall)
     history.note(.skip, "the run of \(time) is no longer wanted: there is no schedule now", at: now.wall)
     self.run = nil
+  }
+}
+
+// MARK: - What is pending
+
+extension TriggerMachine {
+  /// Whether a change was seen that no backup has begun after.
+  ///
+  /// - Parameter isBackupWaiting: the backup that was started last has not begun to read.
+  package func isChangePending(isBackupWaiting: Bool) -> Bool {
+    change != nil || isBackupWaiting && running?.change != nil
+  }
+
+  /// When the change was first seen that waits for a backup; nil without one, and if changes start no backups.
+  package var pendingSince: Timestamp? { startable?.since }
+
+  /// Whether the running backup may be given up for an application that closes the database.
+  package var mayRelease: Bool { running != nil && releases < Self.releaseLimit }
+
+  /// Whether the advice is about another chain than the last one, or more urgent.
+  package func isNews(_ advice: FullAdvice) -> Bool {
+    advice.chain != self.advice?.chain || advice.urgency != self.advice?.urgency
   }
 }
 
@@ -269,7 +291,7 @@ extension TriggerMachine {
   }
 
   /// The deadline without its reason; every event asks for it.
-  var wakeUp: Deadline? {
+  package var wakeUp: Deadline? {
     guard running == nil, !isStopping else { return nil }
     var until = obstacle?.until ?? Deadline()
     if let upcoming = book.upcoming { until.wall = min(until.wall ?? upcoming, upcoming) }
@@ -411,7 +433,7 @@ extension TriggerMachine {
       mode: settings.mode, state: state,
       running: running.map { .init(trigger: $0.trigger, since: $0.since, reason: $0.reason) },
       owed: owed, nextRun: book.upcoming, deadline: deadline?.until, waitingFor: deadline?.reason,
-      failures: backoff.failures, mayRelease: running != nil && releases < Self.releaseLimit,
+      failures: backoff.failures, mayRelease: mayRelease,
       decisions: history.decisions)
   }
 

@@ -74,7 +74,7 @@ package struct Deadline: Hashable, Sendable {
   }
 
   /// Whichever comes first, by each clock.
-  func earlier(_ other: Deadline) -> Deadline {
+  package func earlier(_ other: Deadline) -> Deadline {
     Deadline(
       monotonic: [monotonic, other.monotonic].compactMap { $0 }.min(), wall: [wall, other.wall].compactMap { $0 }.min())
   }

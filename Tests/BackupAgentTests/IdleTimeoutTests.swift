@@ -3,53 +3,53 @@ import Testing
 
 @testable import BackupAgent
 
-@Suite(.ownThread) struct ConnectionHoldTests {
-  private func begin(_ hold: inout ConnectionHold, at time: Int64) -> Bool { hold.beginJob(at: time) }
+@Suite(.ownThread) struct IdleTimeoutTests {
+  private func begin(_ timeout: inout IdleTimeout, at time: Int64) -> Bool { timeout.beginJob(at: time) }
 
   @Test func itIsLetGoAWhileAfterTheLastJobOrChange() {
-    var hold = ConnectionHold()
-    hold.noteChange(at: 0)
-    #expect(hold.deadline == nil)
-    #expect(!begin(&hold, at: 10))
-    hold.noteChange(at: 15)
-    #expect(hold.deadline == nil)
-    hold.endJob(isOpen: true, at: 20)
-    #expect(hold.deadline == 2020)
-    hold.noteChange(at: 1000)
-    #expect(hold.deadline == 3000)
-    #expect(!begin(&hold, at: 2999))
-    hold.endJob(isOpen: true, at: 3000)
-    #expect(hold.deadline == 5000)
-    #expect(begin(&hold, at: 5000))
-    hold.endJob(isOpen: false, at: 5001)
-    #expect(hold.deadline == nil)
+    var timeout = IdleTimeout()
+    timeout.noteChange(at: 0)
+    #expect(timeout.deadline == nil)
+    #expect(!begin(&timeout, at: 10))
+    timeout.noteChange(at: 15)
+    #expect(timeout.deadline == nil)
+    timeout.endJob(isOpen: true, at: 20)
+    #expect(timeout.deadline == 2020)
+    timeout.noteChange(at: 1000)
+    #expect(timeout.deadline == 3000)
+    #expect(!begin(&timeout, at: 2999))
+    timeout.endJob(isOpen: true, at: 3000)
+    #expect(timeout.deadline == 5000)
+    #expect(begin(&timeout, at: 5000))
+    timeout.endJob(isOpen: false, at: 5001)
+    #expect(timeout.deadline == nil)
   }
 
   @Test func itIsLetGoAtOnceWhenTheApplicationCloses() {
-    var hold = ConnectionHold()
-    _ = hold.beginJob(at: 0)
-    hold.endJob(isOpen: true, at: 1)
-    hold.noteClose(at: 2)
-    #expect(hold.deadline == 2)
-    hold.noteChange(at: 3)
-    #expect(hold.deadline == 2)
+    var timeout = IdleTimeout()
+    _ = timeout.beginJob(at: 0)
+    timeout.endJob(isOpen: true, at: 1)
+    timeout.noteClose(at: 2)
+    #expect(timeout.deadline == 2)
+    timeout.noteChange(at: 3)
+    #expect(timeout.deadline == 2)
     // A job that comes first closes it before it does anything else.
-    #expect(begin(&hold, at: 4))
-    hold.endJob(isOpen: true, at: 5)
-    #expect(hold.deadline == 2005)
+    #expect(begin(&timeout, at: 4))
+    timeout.endJob(isOpen: true, at: 5)
+    #expect(timeout.deadline == 2005)
   }
 
   @Test func whoClosesDuringAJobIsNotForgotten() {
-    var hold = ConnectionHold()
-    _ = hold.beginJob(at: 0)
-    hold.noteClose(at: 1)
-    hold.noteChange(at: 2)
-    hold.endJob(isOpen: true, at: 3)
-    #expect(hold.deadline == 3)
+    var timeout = IdleTimeout()
+    _ = timeout.beginJob(at: 0)
+    timeout.noteClose(at: 1)
+    timeout.noteChange(at: 2)
+    timeout.endJob(isOpen: true, at: 3)
+    #expect(timeout.deadline == 3)
     // Another connection is no concern of the one that closed.
-    #expect(begin(&hold, at: 4))
-    hold.endJob(isOpen: true, at: 5)
-    #expect(hold.deadline == 2005)
+    #expect(begin(&timeout, at: 4))
+    timeout.endJob(isOpen: true, at: 5)
+    #expect(timeout.deadline == 2005)
   }
 
   /// The log starts anew between two backups, which only a connection that stays open can follow.

@@ -1,0 +1,134 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// When one database's drills run, and what is known of them. Belongs to the loop's thread.
+final class DrillRunner {
+  /// Work for the housekeeping thread.
+  enum Step {
+    case readHistory
+    case drill(reason: String)
+  }
+
+  private var machine: DrillMachine
+  /// Why a drill is to begin as soon as the housekeeping is free.
+  private var dueReason: String?
+  private var needsHistory = true
+  /// The first look at the history has ended.
+  private var isReady = false
+  private var figures: DrillFigures?
+  /// The history's folder when it was read.
+  private var seen: FileStatus?
+  private let alarms: AlarmBook
+  private let clock: LoopClock
+  private let logger: Logger
+
+  init(_ settings: DrillSettings, _ alarms: AlarmBook, _ clock: LoopClock, _ logger: Logger) {
+    machine = DrillMachine(settings: settings)
+    (self.alarms, self.clock, self.logger) = (alarms, clock, logger)
+  }
+
+  var deadline: Deadline { isReady ? machine.deadline : Deadline() }
+
+  var status: DrillStatus {
+    let standing = machine.standing
+    return DrillStatus(
+      newestProven: figures?.newestProven, last: standing.last, lastPassed: standing.lastPassed,
+      failure: standing.failure?.words, recovery: figures?.lastRecovery?.restore, next: machine.upcoming,
+      isRunning: machine.isRunning)
+  }
+
+  /// The next step, if there is one; it must be run. The history comes first, because it says what is due.
+  func takeStep(for database: GuardedDatabase) -> Step? {
+    guard needsHistory || dueReason != nil else { return nil }
+    guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.service) != nil else {
+      // Nobody drills here: no thread is worth it.
+      (isReady, needsHistory) = (true, false)
+      receive(.startup(DrillStanding()))
+      return nil
+    }
+    needsHistory = false
+    guard isReady, let reason = dueReason else { return .readHistory }
+    dueReason = nil
+    return .drill(reason: reason)
+  }
+
+  /// A step has ended.
+  func finish(_ result: DrillResult) {
+    seen = result.seen
+    figures = result.figures ?? figures
+    let standing = figures?.standing ?? machine.standing
+    if let ending = result.ending {
+      let failedBefore = alarms.contains(.drillFailed)
+      receive(.finished(ending, standing))
+      if case .done = ending, failedBefore { repeatFailure() }
+    } else if isReady {
+      receive(.learned(standing))
+    } else {
+      isReady = true
+      receive(.startup(standing))
+    }
+  }
+
+  /// Somebody may have drilled by hand, or the first backup been made, whose age counts if there never was a drill.
+  ///
+  /// - Returns: whether the history is to be read.
+  func detectHistory(of database: GuardedDatabase, hasBackup: Bool) -> Bool {
+    guard isReady else { return false }
+    let isFirst = hasBackup && database.settings.drills.isActive && machine.standing.oldestPoint == nil
+    if isFirst || DrillWork.folder(of: database.service)?.modified != seen?.modified { needsHistory = true }
+    return needsHistory
+  }
+
+  /// The wall clock was set.
+  ///
+  /// - Returns: whether a drill is to begin now.
+  func tick() -> Bool {
+    if isReady { receive(.tick) }
+    return dueReason != nil
+  }
+
+  /// - Returns: whether a drill is to begin now.
+  func tick(at moment: Moment) -> Bool { deadline.isReached(at: moment) && tick() }
+  func reload(_ settings: DrillSettings) { receive(.reload(settings)) }
+  func stop() { receive(.shutdown) }
+
+  private func receive(_ event: DrillMachine.Event) {
+    switch machine.receive(event, at: clock.moment) {
+    case .start(let reason): dueReason = reason
+    case .skip(let reason): logger.info("skipped: \(reason)")
+    case .wait: break
+    }
+    reportConcerns()
+  }
+
+  private func reportConcerns() {
+    var found: Set<Alarm> = []
+    for concern in machine.concerns {
+      let alarm = Alarm(concern)
+      found.insert(alarm)
+      alarms.raise(alarm, concern.error)
+    }
+    alarms.clear(Alarm.ofDrills.subtracting(found))
+  }
+
+  /// An alarm is logged once, and each drill that fails is something new.
+  private func repeatFailure() {
+    for case .failed(let words) in machine.concerns { logger.error("\(DrillConcern.failed(words).error)") }
+  }
+}
+
+extension DrillConcern {
+  fileprivate var error: HoldfastError {
+    HoldfastError(.verificationFailed, words, hint: "holdfast drill tells more")
+  }
+}
+
+extension Alarm {
+  fileprivate init(_ concern: DrillConcern) {
+    switch concern {
+    case .failed: self = .drillFailed
+    case .tooOld: self = .drillTooOld
+    }
+  }
+}

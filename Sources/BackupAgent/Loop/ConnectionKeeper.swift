@@ -1,0 +1,221 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Synchronization
+
+/// The rules that a job follows for the connection that it uses.
+struct ConnectionTerms: Hashable, Sendable {
+  /// Close the connection before the job: the application has closed the database since it was opened.
+  var closesFirst = false
+  /// The connection may stay open after the job, because it is closed as soon as the application closes the database.
+  var mayStayOpen = false
+}
+
+/// Keeps the connection that the jobs of one database share: open from one backup of a burst to the next, closed after an idle
+/// time, and closed at once when the application closes the database. Belongs to the loop's thread.
+///
+/// The last connection that closes a database removes `-wal` and `-shm`. If ours were the last, a file that an operator moves
+/// over the database would have the old log applied. So ours goes first; a backup that reads is given up for it, and repeated.
+final class ConnectionKeeper {
+  let held: HeldConnection
+  private let id: DatabaseID
+  private let shared: LoopContext
+  private let files: any FileOperations
+  private let logger: Logger
+  private var idle = IdleTimeout()
+  private var yielding = Yielding()
+  /// The database file is watched for being closed.
+  private var watchesClosing = false
+
+  init(_ id: DatabaseID, _ environment: EngineEnvironment, _ shared: LoopContext, _ logger: Logger) {
+    (self.id, self.shared, self.logger) = (id, shared, logger)
+    files = environment.files
+    held = HeldConnection(environment)
+  }
+
+  /// When to close the connection, in monotonic milliseconds; nil if it is closed or in use.
+  var closingTime: Int64? { idle.deadline }
+  /// When to give up the backup that is running, in monotonic milliseconds.
+  var yieldingTime: Int64? { yielding.deadline }
+
+  // MARK: Jobs
+
+  /// A job begins that uses the connection.
+  ///
+  /// - Parameters:
+  ///   - database: the path, links resolved.
+  ///   - isStopping: the agent ends, so the connection need not stay open.
+  func beginJob(_ job: JobRunner.Job, on database: String, isStopping: Bool) -> ConnectionTerms {
+    var terms = ConnectionTerms()
+    terms.closesFirst = idle.beginJob(at: shared.clock.monotonic)
+    // What is closed then, we close; and the log may be another one afterwards.
+    if terms.closesFirst { stopWatchingClosing() }
+    if case .closing = job { return terms }
+    // Other files may have come to the path, and watching the same ones again costs next to nothing.
+    if !isStopping { watchClosing(of: database) }
+    terms.mayStayOpen = watchesClosing && shared.mayKeepAnother(held)
+    return terms
+  }
+
+  /// The job has ended.
+  func endJob() {
+    yielding.endReading()
+    idle.endJob(isOpen: held.isOpen, at: shared.clock.monotonic)
+    if idle.deadline == nil { stopWatchingClosing() }
+  }
+
+  /// Closes it for good.
+  func end() {
+    stopWatchingClosing()
+    held.close()
+  }
+
+  // MARK: Yielding
+
+  /// A backup begins.
+  func beginBackup() { yielding = Yielding() }
+
+  /// The backup reads pages from now on.
+  func beginReading(of database: String) {
+    // A connection of ours that was closed until now is not reported.
+    if !watchesClosing { watchClosing(of: database) }
+    yielding.beginReading()
+  }
+
+  func endReading() { yielding.endReading() }
+
+  /// The running backup is given up.
+  func yield() { yielding.decide() }
+
+  /// Whether the backup that has ended was given up for the application; asked once.
+  func didYield() -> Bool { yielding.takeDecision() }
+
+  // MARK: Events
+
+  /// The database at the path may be another one, so the connection must not be the last to hold the one that it opened.
+  func handleReplacement() { idle.noteClose(at: shared.clock.monotonic) }
+
+  /// The application writes or closes the database.
+  func handle(_ events: Set<ChangeEvent>) {
+    let time = shared.clock.monotonic
+    if events.contains(.closed) {
+      idle.noteClose(at: time)
+      yielding.noteClose(at: time)
+    } else if events.contains(.changed) {
+      idle.noteChange(at: time)
+      yielding.calm()
+    }
+  }
+
+  /// A change is detected that raised no event.
+  func noteChange(at time: Int64) { idle.noteChange(at: time) }
+
+  private func watchClosing(of database: String) {
+    // Without a log nothing can be left behind. Not the log's closing counts: an application lets go of its locks after that
+    // and before it closes the database, and ours must be the last to close.
+    do {
+      guard try files.status(database + "-wal") != nil else { return stopWatchingClosing() }
+      try shared.watches.startClosing([database], for: id)
+      watchesClosing = true
+    } catch {
+      stopWatchingClosing()
+      logger.debug("closing is not watched: \(error)")
+    }
+  }
+
+  private func stopWatchingClosing() {
+    shared.watches.stopClosing(id)
+    watchesClosing = false
+  }
+}
+
+/// When the connection that the jobs share is closed.
+struct IdleTimeout {
+  /// Milliseconds after the last job or change. Long enough for a writer that commits all the time, short enough for an
+  /// application that wants the database for itself right after its last write.
+  static let patience: Int64 = 2000
+
+  /// When to close it, in monotonic milliseconds; nil while there is none, or while jobs use it.
+  private(set) var deadline: Int64?
+  private var isUnwanted = false
+
+  /// A job begins; whether it has to close the connection first.
+  mutating func beginJob(at time: Int64) -> Bool {
+    defer { (deadline, isUnwanted) = (nil, false) }
+    return deadline.map { $0 <= time } ?? false
+  }
+
+  mutating func endJob(isOpen: Bool, at time: Int64) {
+    deadline = isOpen ? (isUnwanted ? time : time + Self.patience) : nil
+    isUnwanted = false
+  }
+
+  /// The application writes: the next backup will want the connection.
+  mutating func noteChange(at time: Int64) {
+    if let deadline, deadline > time { self.deadline = time + Self.patience }
+  }
+
+  /// The application closed the database, or it is not the one that was opened: ours must not be the last to hold it.
+  mutating func noteClose(at time: Int64) {
+    isUnwanted = deadline == nil
+    deadline = deadline.map { _ in time }
+  }
+}
+
+/// Whether a running backup yields to an application that closes the database.
+struct Yielding {
+  /// Milliseconds after a close in which nothing more may happen: an application that closes one connection of several goes on
+  /// writing.
+  static let quiet: Int64 = 300
+
+  private enum State {
+    case idle
+    case reading(closedAt: Int64?)
+    /// The backup is given up.
+    case decided
+  }
+
+  private var state = State.idle
+
+  /// When the backup is given up, in monotonic milliseconds.
+  var deadline: Int64? {
+    if case .reading(let closedAt?) = state { closedAt + Self.quiet } else { nil }
+  }
+
+  mutating func beginReading() { if case .idle = state { state = .reading(closedAt: nil) } else { calm() } }
+  mutating func endReading() { if case .reading = state { state = .idle } }
+  mutating func noteClose(at time: Int64) { if case .reading = state { state = .reading(closedAt: time) } }
+  /// The application writes, so it has not closed the database.
+  mutating func calm() { if case .reading = state { state = .reading(closedAt: nil) } }
+  mutating func decide() { state = .decided }
+
+  /// Whether it was decided; asked once, when the backup has ended.
+  mutating func takeDecision() -> Bool {
+    guard case .decided = state else { return false }
+    state = .idle
+    return true
+  }
+}
+
+/// Tells the loop when a backup begins to read the database's pages, and when it has read them all.
+enum ReadingReport {
+  /// What ``BackupEngine`` calls the reading of a database in WAL mode. In the other modes a `-wal` cannot outlive anything.
+  private static let activity = "backing up"
+
+  private final class Sent: Sendable {
+    let began = Atomic(false)
+    let ended = Atomic(false)
+  }
+
+  static func progress(_ inbox: Mailbox<LoopMessage>, _ id: DatabaseID) -> Progress {
+    let sent = Sent()
+    return Progress { activity, done, total in
+      guard activity == Self.activity else { return }
+      if done < total {
+        if !sent.began.exchange(true, ordering: .relaxed) { inbox.post(.reading(id, began: true)) }
+      } else if !sent.ended.exchange(true, ordering: .relaxed) {
+        inbox.post(.reading(id, began: false))
+      }
+    }
+  }
+}

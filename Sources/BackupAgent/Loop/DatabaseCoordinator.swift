@@ -1,0 +1,253 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// One database's side of the event loop: passes what its parts report to the ``TriggerMachine``, and does what it decides. The
+/// parts own their state. Belongs to the loop's thread.
+final class DatabaseCoordinator {
+  let id: DatabaseID
+  let lock: AgentLock
+  private(set) var database: GuardedDatabase
+  /// The first assessment is done.
+  private(set) var isReady = false
+  private(set) var newest: (id: PointID, created: Timestamp)?
+  let alarms: AlarmBook
+  private let clock: LoopClock
+  private let logger: Logger
+  private let watcher: ChangeWatcher
+  private let connection: ConnectionKeeper
+  private let housekeeper: Housekeeper
+  private let jobs: JobRunner
+  private var machine: TriggerMachine
+
+  init(_ id: DatabaseID, _ database: GuardedDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
+    (self.id, self.database, self.lock, self.logger, clock) = (id, database, lock, logger, shared.clock)
+    alarms = AlarmBook(AlarmBook.Paths(database.service), clock, logger)
+    watcher = ChangeWatcher(id, database, shared, alarms)
+    connection = ConnectionKeeper(id, database.service.environment, shared, logger)
+    housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
+    jobs = JobRunner(id, database, (lock, watcher, connection, housekeeper, alarms), shared, logger)
+    machine = TriggerMachine(settings: database.settings.triggers)
+  }
+
+  var isBackingUp: Bool { jobs.isBackingUp }
+  var isStopping: Bool { jobs.isStopping }
+  var isWorking: Bool { !jobs.isIdle || !housekeeper.isIdle }
+  /// Nothing runs any more, and nothing will.
+  var isDone: Bool { jobs.isOver && housekeeper.isIdle }
+  /// The database, links resolved.
+  var path: String { watcher.path.resolved }
+  private var settings: AgentSettings { database.settings }
+  /// A probe would say nothing new while a change is pending.
+  private var nextProbe: Int64? { isPending ? nil : watcher.nextProbe }
+  private var isPending: Bool { machine.isChangePending(isBackupWaiting: jobs.isBackupWaiting) }
+
+  var status: DatabaseStatus {
+    DatabaseStatus(
+      name: database.name, path: path, folder: database.service.folder, trigger: machine.status, alarms: alarms.status,
+      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
+      trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status)
+  }
+
+  // MARK: From the start to the end
+
+  func start() {
+    logger.info("watching \(path), backups in \(database.service.folder)", metadata: settings.logged(at: clock.now))
+    watcher.watch()
+    runNext()
+  }
+
+  /// Goes on with other settings; what is pending stays.
+  func update(_ database: GuardedDatabase) {
+    self.database = database
+    jobs.update(database)
+    watcher.update(database)
+    decide(.reload(settings.triggers))
+    housekeeper.drills.reload(settings.drills)
+    runNext()
+  }
+
+  /// Finishes what is running, backs up what is pending, then is done.
+  func stop() {
+    guard !isStopping else { return }
+    jobs.stop(needsProbe: watcher.mayHaveMissedChange)
+    housekeeper.stop()
+    decide(.shutdown)
+  }
+
+  /// Gives up what is running, and what waits for a thread.
+  func abandon() {
+    if let withdrawn = jobs.abandon() { finish(withdrawn) }
+  }
+
+  /// Releases everything; called when it is done.
+  func end() {
+    watcher.unwatch()
+    jobs.close()
+    connection.end()
+    lock.release()
+  }
+
+  // MARK: Events
+
+  func handle(_ events: Set<ChangeEvent>) {
+    if !events.isDisjoint(with: [.folderLost, .pathChanged, .overflow]) { findAgain() }
+    if events.contains(.removed) { watcher.reportPresence() }
+    if !events.isSubset(of: [.changed, .closed]) { connection.handleReplacement() }
+    if events.contains(.changed) || events.contains(.overflow) { handleChange() }
+    connection.handle(events)
+  }
+
+  private func findAgain() {
+    watcher.watch()
+    if watcher.detectChange(isPending: isPending) { handleChange() }
+  }
+
+  private func handleChange() {
+    let moment = clock.moment
+    watcher.noteEvent(at: moment.monotonic)
+    decide(.change, at: moment)
+  }
+
+  /// A person wants a backup.
+  func backUpNow() { decide(.requested) }
+
+  /// The wall clock was set: what is due by it may have changed.
+  func handleClockSet() {
+    alarms.checkClock(of: database.service)
+    decide(.tick)
+    if housekeeper.drills.tick() { runNext() }
+  }
+
+  func finishKeyCheck(_ problem: HoldfastError?) {
+    if !isStopping { alarms.update(.keyFile, problem) }
+  }
+
+  /// A running backup begins to read pages, or has read them all.
+  func handleReading(began: Bool) {
+    jobs.handleReading(began: began, mayYield: machine.mayRelease)
+  }
+
+  // MARK: Time
+
+  /// When something is due by a clock.
+  var deadline: Deadline {
+    let own = Deadline(monotonic: connection.yieldingTime).earlier(machine.wakeUp ?? Deadline())
+    if isStopping { return own }
+    let idle = jobs.isIdle ? [nextProbe, watcher.nextPoll, connection.closingTime].compactMap { $0 }.min() : nil
+    return own.earlier(housekeeper.drills.deadline).earlier(Deadline(monotonic: idle))
+  }
+
+  /// Does what is due.
+  func handleTime() {
+    let moment = clock.moment
+    func isDue(_ time: Int64?) -> Bool { time.map { $0 <= moment.monotonic } ?? false }
+    if watcher.isSuppressing, deadline.isReached(at: moment), let last = watcher.endSuppression(at: moment) {
+      connection.noteChange(at: last.monotonic)
+      decide(.change, at: last)
+    }
+    if machine.wakeUp?.isReached(at: moment) == true { decide(.tick, at: moment) }
+    if isDue(connection.yieldingTime) { jobs.yield() }
+    guard !isStopping else { return }
+    if housekeeper.drills.tick(at: moment) { runNext() }
+    if jobs.isIdle, isDue(watcher.nextPoll) { poll(at: moment.monotonic) }
+    if jobs.isIdle, isDue(nextProbe) { jobs.beginProbe() }
+    if jobs.isIdle, isDue(connection.closingTime) { jobs.beginClosing() }
+    if jobs.isIdle, isPending { watcher.suppressWrites(until: deadline) }
+  }
+
+  /// Detects what raises no event: writes through a hard link or by another machine, a file system that was mounted.
+  private func poll(at time: Int64) {
+    watcher.notePoll(at: time)
+    jobs.checkLockAndKey()
+    findAgain()
+    if housekeeper.detectDrills(of: database, hasBackup: newest != nil) { runNext() }
+    alarms.checkClock(of: database.service)
+  }
+
+  // MARK: Decisions
+
+  /// Passes an event to the machine, and does what it decides.
+  private func decide(_ event: TriggerEvent, at moment: Moment? = nil) {
+    switch machine.receive(event, at: moment ?? clock.moment) {
+    case .start(let trigger, let reason): begin(BackupOrder(trigger: trigger, reason: reason))
+    case .renew(let advice, let reason): begin(BackupOrder(trigger: .change, reason: reason, ends: advice.chain))
+    case .skip(let reason): logger.info("skipped: \(reason)")
+    case .wait(let end): logger.debug("waiting", metadata: ["until": "\(end.map { "\($0)" } ?? "an event")"])
+    case .stop:
+      jobs.machineStopped()
+      runNext()
+    }
+  }
+
+  private func begin(_ order: BackupOrder) {
+    guard let outcome = jobs.begin(order) else { return }
+    // It could not begin. After a failure the machine waits, so this does not go round in circles.
+    decide(.finished(outcome))
+    runNext()
+  }
+
+  private func runNext() {
+    if jobs.runNext(), let since = machine.pendingSince { alarms.reportPendingChange(since: since) }
+  }
+
+  // MARK: Results
+
+  func finish(_ result: JobResult) {
+    guard let (_, next) = jobs.end() else { return }
+    handle(result)
+    if let next { begin(next) }
+    runNext()
+  }
+
+  func finish(_ result: DrillResult) { if housekeeper.finish(result) { runNext() } }
+
+  func finish(_ result: HousekeepingResult) {
+    guard housekeeper.finish(result) else { return }
+    handle(result.advice)
+    runNext()
+  }
+
+  private func handle(_ result: JobResult) {
+    if let files = result.files { watcher.record(files) }
+    switch result {
+    case .assessed(let assessment, let newest, _, let doubt):
+      alarms.update(.clock, doubt)
+      handle(alarms.record(assessment), newest)
+    case .looked(let found, _):
+      let moment = clock.moment
+      watcher.endProbe(found, at: moment.monotonic)
+      // At the end there is no later probe for a commit that is being flushed; the backup waits for it.
+      if found == .changed || found == .pending && isStopping { decide(.change, at: moment) }
+    case .backedUp(let report):
+      if report.comparing > 0 { decide(.compared(milliseconds: report.comparing)) }
+      if report.isSuccess { handle(report.advice) }
+      newest = report.stored.map { ($0.id, $0.created) } ?? newest
+      housekeeper.noteBackup(report.stored)
+      decide(.finished(alarms.record(report, hasYielded: connection.didYield())))
+    case .released: break
+    }
+  }
+
+  private func handle(_ due: String?, _ newest: JobResult.Newest) {
+    if let point = newest.point, let created = newest.created { self.newest = (point, created) }
+    jobs.finishAssessment(due: due)
+    // What was written just before the watch began has raised no event.
+    watcher.noteEvent(at: clock.monotonic)
+    if !isReady {
+      isReady = true
+      decide(.startup(changedWhileDown: due != nil, lastScheduled: newest.scheduled))
+    } else if due != nil {
+      decide(.change)
+    }
+    handle(newest.advice)
+  }
+
+  /// The machine learns how the newest chain stands; the log, once.
+  private func handle(_ advice: FullAdvice?) {
+    if let advice, machine.isNews(advice) {
+      logger.info("a full is advised\(advice.urgency == .soon ? "" : " at a quiet time"): \(advice.reason)")
+    }
+    decide(.advised(advice))
+  }
+}

@@ -1,0 +1,106 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// What goes on beside the jobs of one database, one thing at a time: drills, and what keeps the repository small. Belongs to
+/// the loop's thread.
+final class Housekeeper {
+  private enum State {
+    case idle
+    case housekeeping(Progress)
+    case drill(Progress)
+
+    var progress: Progress? {
+      switch self {
+      case .idle: nil
+      case .housekeeping(let progress), .drill(let progress): progress
+      }
+    }
+  }
+
+  let drills: DrillRunner
+  private var state = State.idle
+  private var thinningRhythm = HousekeepingRhythm()
+  private var cleaningRhythm = HousekeepingRhythm()
+  private let id: DatabaseID
+  private let shared: LoopContext
+  private let alarms: AlarmBook
+  private let logger: Logger
+
+  init(_ id: DatabaseID, _ drills: DrillSettings, _ shared: LoopContext, _ alarms: AlarmBook, _ logger: Logger) {
+    (self.id, self.shared, self.alarms, self.logger) = (id, shared, alarms, logger)
+    self.drills = DrillRunner(drills, alarms, shared.clock, logger)
+  }
+
+  var isIdle: Bool { state.progress == nil }
+
+  /// After a backup the repository is made smaller.
+  ///
+  /// - Parameter point: nil if none was stored.
+  func noteBackup(_ point: PointMetadata?) {
+    guard let point else { return }
+    thinningRhythm.noteBackup()
+    if point.backupType != Trigger.manual.rawValue { cleaningRhythm.noteBackup(atOnce: point.kind == "full") }
+  }
+
+  /// Somebody may have drilled by hand; called with each poll.
+  ///
+  /// - Returns: whether there is something to begin.
+  func detectDrills(of database: GuardedDatabase, hasBackup: Bool) -> Bool {
+    if case .drill = state { return false }
+    return drills.detectHistory(of: database, hasBackup: hasBackup)
+  }
+
+  /// Begins what is due, if nothing is running.
+  func runNext(of database: GuardedDatabase, _ worker: DatabaseWork) {
+    guard isIdle else { return }
+    if let step = drills.takeStep(for: database) { return begin(step, of: database) }
+    let (settings, time) = (database.settings, shared.clock.monotonic)
+    var order = HousekeepingOrder()
+    if settings.retention != nil, cleaningRhythm.begin(at: time) { order.retention = settings.retention }
+    if settings.thinning != nil, thinningRhythm.begin(at: time) { order.thinning = settings.thinning }
+    guard !order.isEmpty else { return }
+    let progress = Progress()
+    state = .housekeeping(progress)
+    shared.housekeeping.submit(id) { [id, order] in .keptHouse(id, worker.keepHouse(order, progress)) }
+  }
+
+  private func begin(_ step: DrillRunner.Step, of database: GuardedDatabase) {
+    let progress = Progress()
+    state = .drill(progress)
+    let work = DrillWork(service: database.service, assertions: database.settings.assertions, logger: logger)
+    switch step {
+    case .readHistory: shared.housekeeping.submit(id) { [id] in .drilled(id, work.look()) }
+    case .drill(let reason):
+      logger.info("drilling \(database.name): \(reason)")
+      shared.housekeeping.submit(id) { [id] in .drilled(id, work.drill(progress)) }
+    }
+  }
+
+  /// - Returns: false if it was taken back before.
+  func finish(_ result: HousekeepingResult) -> Bool {
+    guard end() else { return false }
+    if let isFinished = result.isFinished { thinningRhythm.end(isFinished: isFinished) }
+    alarms.update(.clock, result.clockDoubt)
+    return true
+  }
+
+  /// - Returns: false if it was taken back before.
+  func finish(_ result: DrillResult) -> Bool {
+    guard end() else { return false }
+    drills.finish(result)
+    return true
+  }
+
+  /// Stops what is running, for good.
+  func stop() {
+    state.progress?.stop()
+    if shared.housekeeping.withdraw(id) { state = .idle }
+    drills.stop()
+  }
+
+  private func end() -> Bool {
+    defer { state = .idle }
+    return !isIdle
+  }
+}

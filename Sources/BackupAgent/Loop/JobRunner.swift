@@ -1,0 +1,261 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// Hands the workers what is to be done for one database, one job at a time, until the end. Belongs to the loop's thread.
+final class JobRunner {
+  enum Job {
+    /// Compares the database with the newest backup.
+    case assessing
+    case backingUp(Progress)
+    /// Looks whether something was committed since the last backup.
+    case probing
+    /// Closes the connection that the jobs share.
+    case closing
+  }
+
+  private enum State {
+    case idle
+    case running(Job)
+    /// A job runs, and the backup begins as soon as it has ended.
+    case runningBefore(BackupOrder, Job)
+
+    var job: Job? {
+      switch self {
+      case .idle: nil
+      case .running(let job), .runningBefore(_, let job): job
+      }
+    }
+  }
+
+  private var state = State.idle
+  private var needsAssessment = true
+  private var shutdown = Shutdown()
+  /// Why the first backup is taken, if the assessment found more to say than the machine knows.
+  private var startReason: String?
+  private var database: GuardedDatabase
+  private var worker: DatabaseWork
+  private let id: DatabaseID
+  private let parts: Parts
+  private let keys: KeyWatcher
+  private let shared: LoopContext
+  private let logger: Logger
+
+  /// What the jobs of one database use.
+  typealias Parts = (
+    lock: AgentLock, watcher: ChangeWatcher, connection: ConnectionKeeper, housekeeper: Housekeeper, alarms: AlarmBook
+  )
+
+  init(_ id: DatabaseID, _ database: GuardedDatabase, _ parts: Parts, _ shared: LoopContext, _ logger: Logger) {
+    (self.id, self.database, self.parts, self.shared, self.logger) = (id, database, parts, shared, logger)
+    keys = KeyWatcher(id, database, shared)
+    worker = DatabaseWork(database, parts.connection.held, logger)
+  }
+
+  var isIdle: Bool { state.job == nil }
+  var isBackingUp: Bool { if case .backingUp = state.job { true } else { false } }
+  /// A backup waits for the job that runs.
+  var isBackupWaiting: Bool { if case .runningBefore = state { true } else { false } }
+  var isStopping: Bool { shutdown.isStopping }
+  /// Nothing runs any more, and nothing will.
+  var isOver: Bool { shutdown.isOver && isIdle }
+
+  /// Goes on with other settings, and assesses the database anew.
+  func update(_ database: GuardedDatabase) {
+    self.database = database
+    worker = DatabaseWork(database, parts.connection.held, logger)
+    needsAssessment = true
+  }
+
+  // MARK: Beginning
+
+  /// Begins a backup, as soon as no other job runs.
+  ///
+  /// - Returns: how it ended, if it cannot begin.
+  func begin(_ wanted: BackupOrder) -> Outcome? {
+    if let job = state.job {
+      state = .runningBefore(wanted, job)
+      return nil
+    }
+    var order = wanted
+    if order.trigger == .change, order.ends == nil { order.reason = startReason ?? order.reason }
+    startReason = nil
+    if shutdown.isAbandoned { return .failed(.interrupted) }
+    shutdown.backupBegins()
+    if let error = parts.lock.acquire(reportingTo: parts.alarms) { return .failed(error.code) }
+    if !isStopping { keys.checkFiles(of: database) }
+    parts.connection.beginBackup()
+    let progress = ReadingReport.progress(shared.inbox, id)
+    logger.info("backing up \(database.name): \(order.reason)")
+    begin(.backingUp(progress)) { [order] in $0.backUp(order, progress, $1) }
+    return nil
+  }
+
+  /// Begins a probe; no job may be running.
+  func beginProbe() {
+    begin(.probing) { $0.look($1) }
+  }
+
+  /// Begins to close the connection; no job may be running.
+  func beginClosing() {
+    begin(.closing) { $0.release($1) }
+  }
+
+  private func begin(_ job: Job, _ body: @escaping @Sendable (DatabaseWork, ConnectionTerms) -> JobResult) {
+    // Writes raise events again before the job reads anything.
+    parts.watcher.endSuppression()
+    if case .probing = job { parts.watcher.beginProbe() }
+    state = .running(job)
+    let terms = parts.connection.beginJob(job, on: parts.watcher.path.resolved, isStopping: isStopping)
+    shared.workers.submit(id) { [id, worker] in .finished(id, body(worker, terms)) }
+  }
+
+  /// Begins what nobody asked for, if no job runs: the assessment, housekeeping, and at the end the last probe.
+  ///
+  /// - Returns: whether nothing is left to do, and nothing will be.
+  func runNext() -> Bool {
+    guard isIdle else { return false }
+    guard isStopping else {
+      if needsAssessment {
+        needsAssessment = false
+        begin(.assessing) { $0.assess($1) }
+      } else {
+        parts.housekeeper.runNext(of: database, worker)
+      }
+      return false
+    }
+    switch shutdown.nextStep() {
+    case .wait: return false
+    case .probe: beginProbe()
+    case .end: return true
+    }
+    return false
+  }
+
+  // MARK: Running and ending
+
+  /// A running backup begins to read pages, or has read them all.
+  ///
+  /// - Parameter mayYield: the backup may be given up for an application that closes the database.
+  func handleReading(began: Bool, mayYield: Bool) {
+    if !began {
+      parts.connection.endReading()
+    } else if isBackingUp, mayYield {
+      parts.connection.beginReading(of: parts.watcher.path.resolved)
+    }
+  }
+
+  /// Gives up the running backup for the application.
+  func yield() {
+    parts.connection.yield()
+    stopBackup()
+    logger.info("the backup makes way: the application closes the database")
+  }
+
+  private func stopBackup() { if case .backingUp(let progress) = state.job { progress.stop() } }
+
+  /// The job has ended.
+  ///
+  /// - Returns: the job, and the backup that waited for it; nil if none was running.
+  func end() -> (ended: Job, next: BackupOrder?)? {
+    guard let job = state.job else { return nil }
+    defer { state = .idle }
+    parts.connection.endJob()
+    parts.lock.rest()
+    if case .runningBefore(let order, _) = state { return (job, order) }
+    return (job, nil)
+  }
+
+  /// - Parameter due: why the assessment finds a backup due.
+  func finishAssessment(due: String?) {
+    startReason = due ?? startReason
+    keys.check(database, triesNewest: true)
+  }
+
+  /// The folder may have been recreated and another agent have come, and the key file may have been replaced.
+  func checkLockAndKey() {
+    parts.lock.keep(reportingTo: parts.alarms, logger)
+    keys.checkFiles(of: database)
+  }
+
+  // MARK: Shutdown
+
+  /// - Parameter needsProbe: something may have been committed that was not detected.
+  func stop(needsProbe: Bool) { shutdown.begin(needsProbe: needsProbe) }
+
+  /// The machine starts nothing any more.
+  func machineStopped() { shutdown.machineStopped() }
+
+  /// Stops the backup that is running, and takes the job back if no thread has begun it.
+  ///
+  /// - Returns: how the job ended that was taken back.
+  func abandon() -> JobResult? {
+    shutdown.abandon()
+    stopBackup()
+    guard !isIdle, shared.workers.withdraw(id) else { return nil }
+    let interrupted = HoldfastError(.interrupted, "interrupted")
+    return isBackingUp
+      ? .backedUp(BackupReport(ending: .failure(interrupted), files: parts.watcher.files)) : .released
+  }
+
+  /// Writes down what the next process needs to know; called when nothing runs any more.
+  func close() { worker.end() }
+}
+
+/// How far the end of one database has come.
+///
+/// A change that the agent did not see before it was told to stop belongs into the last backup. So, when the machine has nothing
+/// more to start, the database is probed once more, unless a backup began meanwhile.
+struct Shutdown {
+  private enum Phase {
+    case none
+    case stopping(Ending)
+    /// Nothing is started any more.
+    case over
+  }
+
+  private struct Ending {
+    /// The machine starts nothing any more, unless the last probe finds a change.
+    var isMachineDone = false
+    /// Something may have been committed that was not detected when the agent was told to stop.
+    var needsProbe: Bool
+    /// Nothing may run any longer.
+    var isAbandoned = false
+  }
+
+  /// What to do when no job runs.
+  enum Step {
+    case wait
+    case probe
+    /// Nothing is left to do.
+    case end
+  }
+
+  private var phase = Phase.none
+
+  var isStopping: Bool { if case .none = phase { false } else { true } }
+  var isOver: Bool { if case .over = phase { true } else { false } }
+  var isAbandoned: Bool { if case .stopping(let ending) = phase { ending.isAbandoned } else { false } }
+
+  mutating func begin(needsProbe: Bool) { phase = .stopping(Ending(needsProbe: needsProbe)) }
+  mutating func machineStopped() { change { $0.isMachineDone = true } }
+  /// A backup begins, which finds what a probe would find.
+  mutating func backupBegins() { change { $0.needsProbe = false } }
+  mutating func abandon() { change { ($0.isAbandoned, $0.needsProbe) = (true, false) } }
+
+  mutating func nextStep() -> Step {
+    guard case .stopping(let ending) = phase, ending.isMachineDone else { return .wait }
+    if !ending.needsProbe {
+      phase = .over
+      return .end
+    }
+    change { $0.needsProbe = false }
+    return .probe
+  }
+
+  private mutating func change(_ body: (inout Ending) -> Void) {
+    guard case .stopping(var ending) = phase else { return }
+    body(&ending)
+    phase = .stopping(ending)
+  }
+}

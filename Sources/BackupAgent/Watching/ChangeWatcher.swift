@@ -1,0 +1,189 @@
+import BackupEngine
+import BackupPolicy
+
+/// Detects changes of one database: by events, by polls, and by the probes that follow an event. Belongs to the loop's thread.
+final class ChangeWatcher {
+  /// A suppression that would last a shorter while is not worth its system calls, in milliseconds.
+  private static let shortestSuppression: Int64 = 100
+  /// For so long it may go unnoticed that the database was removed.
+  private static let longestUnseen: Int64 = 5000
+
+  private(set) var path: WatchedPath
+  /// When to poll, in monotonic milliseconds.
+  private(set) var nextPoll = Int64.max
+  private var pollInterval: Int64
+  private var mode: TriggerMode
+  private var followUp = FollowUp()
+  /// The files as the last poll or job saw them.
+  private(set) var files: WatchedFiles
+  /// The last poll saw writes that raised no event, on a file system whose stamps may hide more of them.
+  private var needsSecondPoll = false
+  /// Since when writes raise no events, and what had been written by then; nil while they do.
+  private var suppression: UnheardWrites?
+
+  private let id: DatabaseID
+  private let watches: FolderWatches
+  private let clock: LoopClock
+  private let alarms: AlarmBook
+  private let operations: any FileOperations
+
+  init(_ id: DatabaseID, _ database: GuardedDatabase, _ shared: LoopContext, _ alarms: AlarmBook) {
+    (self.id, self.alarms) = (id, alarms)
+    (watches, clock, operations) = (shared.watches, shared.clock, database.service.environment.files)
+    path = WatchedPath(database.service.database ?? "")
+    files = WatchedFiles(path, operations)
+    (pollInterval, mode) = (max(100, database.settings.pollInterval), database.settings.mode)
+    schedulePoll()
+  }
+
+  /// Goes on with other settings.
+  func update(_ database: GuardedDatabase) {
+    alarms.paths = AlarmBook.Paths(database.service, folder: path.folder)
+    (pollInterval, mode) = (max(100, database.settings.pollInterval), database.settings.mode)
+    schedulePoll()
+  }
+
+  // MARK: Watching
+
+  var isWatching: Bool { watches.isWatching(id) }
+
+  /// Watches the folders that lead to the database as it is now.
+  func watch() {
+    // The folders are looked at before they are watched: once more, until nothing has changed in between.
+    for _ in 0..<4 {
+      path = WatchedPath(path.given)
+      alarms.paths.folder = path.folder
+      let plan = WatchPlan(path, operations)
+      do {
+        try watches.apply(plan, to: id)
+        alarms.clear([.unwatched])
+      } catch {
+        alarms.raise(.unwatched, HoldfastError(wrapping: error))
+      }
+      if WatchedPath(path.given) == path, WatchPlan(path, operations) == plan { break }
+    }
+    reportPresence()
+  }
+
+  func unwatch() { try? watches.apply(nil, to: id) }
+
+  /// Raises the alarm if the database is gone, and ends it if it is there again.
+  func reportPresence() {
+    do {
+      let hasFolder = try operations.status(path.folder)?.kind == .folder
+      alarms.update(.folder, hasFolder ? nil : Self.missing(folder: path.folder))
+      if try operations.status(path.resolved) != nil { return alarms.clear([.missing]) }
+      alarms.raise(absent: ChangeBackup.missing(path.given, alarms.paths.repository))
+    } catch {
+      // What cannot be looked at is not gone.
+      let error = HoldfastError(wrapping: error)
+      alarms.raise(Alarm(error.code), error)
+    }
+  }
+
+  private static func missing(folder: String) -> HoldfastError {
+    HoldfastError(
+      .databaseMissing, "there is no folder \(folder)",
+      hint: "if it was moved, move it back or name the new path; backups go on when it is there again")
+  }
+
+  // MARK: Polling
+
+  /// At multiples of the interval, so that the polls of all databases share their wake-ups.
+  private func schedulePoll() {
+    nextPoll = (clock.monotonic / pollInterval + 1) * pollInterval
+  }
+
+  /// A poll begins: it also asks for the probe that is due.
+  func notePoll(at time: Int64) {
+    schedulePoll()
+    followUp.poll(at: time)
+  }
+
+  /// Compares the files with what the last poll or job saw.
+  ///
+  /// - Parameter isPending: a change is pending. Its backup is followed by a probe anyway, and must not be put off by what the
+  ///   agent wrote itself.
+  /// - Returns: whether a change is detected.
+  func detectChange(isPending: Bool) -> Bool {
+    let seen = WatchedFiles(path, operations)
+    let isSecond = needsSecondPoll
+    needsSecondPoll = false
+    guard seen != files || isSecond else { return false }
+    // What raised no event may go on in the same second.
+    if seen != files, !isPending { needsSecondPoll = seen.mayHideWrites(at: clock.now) }
+    files = seen
+    return !isPending
+  }
+
+  /// A job has read the database, and saw these files before.
+  func record(_ files: WatchedFiles) { self.files = files }
+
+  /// Whether something may have been committed that was not detected.
+  var mayHaveMissedChange: Bool {
+    mode != .schedule && (followUp.isOwed || WatchedFiles(path, operations) != files)
+  }
+
+  // MARK: Probes
+
+  /// When the next probe is due, in monotonic milliseconds; nil if only an event or a poll asks for one, or if changes start no
+  /// backups, so that nobody waits for it.
+  var nextProbe: Int64? { mode == .schedule ? nil : followUp.deadline }
+
+  func noteEvent(at time: Int64) { followUp.noteEvent(at: time) }
+  func beginProbe() { followUp.beginLook() }
+  func endProbe(_ result: FollowUp.Look, at time: Int64) { followUp.endLook(result, at: time) }
+
+  // MARK: Suppression
+
+  /// While a change is pending and only time is waited for, more writes change nothing but how long the quiet period lasts. So
+  /// the agent does not subscribe to them meanwhile, because that would cost the writer a part of its commits; when something
+  /// is due, it looks at the files' times.
+  ///
+  /// Nothing is lost by it: the pending backup begins after writes raise events again, and what is written after that is
+  /// reported. If the database was removed meanwhile, that backup says so.
+  ///
+  /// - Parameter deadline: when the next thing is due.
+  func suppressWrites(until deadline: Deadline) {
+    guard suppression == nil, isWatching, !isReached(deadline, within: Self.shortestSuppression) else { return }
+    do {
+      // Looked at first, so that what happens in between is noticed twice.
+      let before = UnheardWrites(of: path, from: clock.monotonic, operations)
+      try watches.hear(isReached(deadline, within: Self.longestUnseen) ? .moves : .names, of: id)
+      suppression = before
+    } catch {
+      watch()
+    }
+  }
+
+  var isSuppressing: Bool { suppression != nil }
+
+  /// Writes raise events from now on. A commit may become visible later than the last write before.
+  func endSuppression() {
+    guard suppression != nil else { return }
+    suppression = nil
+    followUp.noteEvent(at: clock.monotonic)
+    do {
+      try watches.hear(.all, of: id)
+    } catch {
+      watch()
+    }
+  }
+
+  /// Ends a suppression.
+  ///
+  /// - Returns: when the last write in it was; nil without any.
+  func endSuppression(at moment: Moment) -> Moment? {
+    guard let suppression else { return nil }
+    endSuppression()
+    return suppression.lastWrite(to: path, until: moment, operations)
+  }
+
+  private func isReached(_ deadline: Deadline, within milliseconds: Int64) -> Bool {
+    let moment = clock.moment
+    return deadline.isReached(
+      at: Moment(
+        wall: Timestamp(milliseconds: moment.wall.milliseconds.addingClamped(milliseconds)),
+        monotonic: moment.monotonic.addingClamped(milliseconds)))
+  }
+}
