@@ -40,7 +40,7 @@ final class Housekeeper {
   func noteBackup(_ point: PointMetadata?) {
     guard let point else { return }
     thinningRhythm.noteBackup()
-    if point.backupType != Trigger.manual.rawValue { cleaningRhythm.noteBackup(atOnce: point.kind == "full") }
+    if point.backupType != .manual { cleaningRhythm.noteBackup(atOnce: point.kind == .full) }
   }
 
   /// Somebody may have drilled by hand; called with each poll.
