@@ -3,28 +3,13 @@ import BackupPolicy
 import Logging
 
 /// How the agent treats one database. Times are in milliseconds.
+@dynamicMemberLookup
 package struct AgentSettings: Sendable {
-  /// What makes backups start by themselves.
-  package var mode = TriggerMode.change
-  /// The quiet period after a change before its backup starts.
-  package var debounce: Int64 = 500
-  /// So long after the first change a backup starts, quiet or not.
-  package var maxDelay: Int64 = 5000
-  /// The floor between two starts.
-  package var minInterval: Int64 = 1000
-  /// When scheduled backups run.
-  package var schedules: [CronSchedule] = []
-  /// The zone of ``schedules`` and ``quietHours``.
-  package var zone = ZoneRules.utc
-  /// When no backup starts because of a change.
-  package var quietHours: QuietHours?
-  /// Skips a scheduled run where nothing has changed since the last point.
-  package var skipUnchanged = false
-  /// Makes up, once, for scheduled runs that were missed.
-  package var catchUp = true
+  /// When backups start by themselves.
+  package var triggers = TriggerSettings(mode: .change)
   /// How often to look at the files, for changes that inotify does not see; at least 100.
   package var pollInterval: Int64 = 30000
-  /// What to remove after each change backup and each scheduled one; nil: nothing.
+  /// What to remove after each full backup, and otherwise once a minute at most; nil: nothing.
   package var retention: RetentionPolicy?
   /// Which incrementals are merged as they grow old; nil: none.
   package var thinning: ThinningPolicy? = ThinningPolicy()
@@ -57,9 +42,9 @@ package struct AgentSettings: Sendable {
     return values
   }
 
-  var triggers: TriggerSettings {
-    TriggerSettings(
-      mode: mode, debounce: debounce, maxDelay: maxDelay, minInterval: minInterval, schedules: schedules, zone: zone,
-      quietHours: quietHours, skipUnchanged: skipUnchanged, catchUp: catchUp)
+  /// A property of ``triggers``.
+  package subscript<Value>(dynamicMember property: WritableKeyPath<TriggerSettings, Value>) -> Value {
+    get { triggers[keyPath: property] }
+    set { triggers[keyPath: property] = newValue }
   }
 }

@@ -228,15 +228,10 @@ struct SchedulerPlan {
 
   private func settings(_ service: BackupService) -> AgentSettings {
     var settings = AgentSettings()
-    settings.mode = configuration.mode
-    settings.schedules = schedule.map { [$0] } ?? []
-    settings.zone = zone
-    settings.quietHours = quietHours
-    settings.catchUp = configuration.catchUp
-    settings.skipUnchanged = configuration.skipUnchanged
-    settings.debounce = configuration.debounce.milliseconds
-    settings.maxDelay = configuration.maxDelay.milliseconds
-    settings.minInterval = configuration.minInterval.milliseconds
+    settings.triggers = configuration.triggers
+    settings.triggers.schedules = schedule.map { [$0] } ?? []
+    settings.triggers.zone = zone
+    settings.triggers.quietHours = quietHours
     settings.pollInterval = configuration.pollInterval.milliseconds
     settings.verifyAfterCreate = configuration.verifyAfterCreate
     settings.retention = retention

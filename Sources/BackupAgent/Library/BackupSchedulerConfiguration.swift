@@ -7,23 +7,11 @@ import BackupPolicy
 public struct BackupSchedulerConfiguration: Sendable {
   /// False: starting does nothing, so that a setting can switch backups off.
   public var enabled = true
-  /// What makes backups start by themselves.
-  public var mode = TriggerMode.hybrid
   /// When scheduled backups run, in cron's five fields or a macro such as `@daily`; nil: never. Scheduled points are read
   /// back in full as soon as they are made.
   public var schedule: String? = "0 2 * * *"
   /// The zone of ``schedule`` and ``quietHours``, such as `Europe/Berlin` or `UTC`; nil for this machine's own.
   public var timeZone: String?
-  /// Makes up, once, for scheduled runs that were missed while nothing ran.
-  public var catchUp = true
-  /// Skips a scheduled run where nothing has changed since the last point.
-  public var skipUnchanged = false
-  /// The quiet period after a change before its backup starts: a burst of writes becomes one point.
-  public var debounce = Duration.milliseconds(500)
-  /// So long after the first change a backup starts, quiet or not.
-  public var maxDelay = Duration.seconds(5)
-  /// The shortest time from the start of a backup to that of the next for a change.
-  public var minInterval = Duration.seconds(1)
   /// When no backup starts because of a change, such as `22:00-06:00` or `Sat-Sun 00:00-24:00`; nil: never.
   public var quietHours: String?
   /// How often to look for changes that raise no event: through a hard link, or from another machine.
@@ -40,9 +28,45 @@ public struct BackupSchedulerConfiguration: Sendable {
   /// How long backups may go on after ``BackupScheduler/stop()``, a running one and one of a pending change, before they are
   /// abandoned.
   public var stopGrace = Duration.seconds(10)
+  /// When backups start by themselves. ``SchedulerPlan`` adds what ``schedule``, ``timeZone`` and ``quietHours`` say.
+  package var triggers = TriggerSettings()
 
   /// After each burst of changes, and every night at two.
   public init() {}
+}
+
+// When backups start by themselves. Times are stored in whole milliseconds.
+extension BackupSchedulerConfiguration {
+  /// What makes backups start by themselves.
+  public var mode: TriggerMode {
+    get { triggers.mode }
+    set { triggers.mode = newValue }
+  }
+  /// Makes up, once, for scheduled runs that were missed while nothing ran.
+  public var catchUp: Bool {
+    get { triggers.catchUp }
+    set { triggers.catchUp = newValue }
+  }
+  /// Skips a scheduled run if nothing has changed since the last point.
+  public var skipUnchanged: Bool {
+    get { triggers.skipUnchanged }
+    set { triggers.skipUnchanged = newValue }
+  }
+  /// The quiet period after a change before its backup starts: a burst of writes becomes one point.
+  public var debounce: Duration {
+    get { .milliseconds(triggers.debounce) }
+    set { triggers.debounce = newValue.milliseconds }
+  }
+  /// So long after the first change a backup starts, quiet or not.
+  public var maxDelay: Duration {
+    get { .milliseconds(triggers.maxDelay) }
+    set { triggers.maxDelay = newValue.milliseconds }
+  }
+  /// The shortest time from the start of a backup to that of the next for a change.
+  public var minInterval: Duration {
+    get { .milliseconds(triggers.minInterval) }
+    set { triggers.minInterval = newValue.milliseconds }
+  }
 }
 
 extension BackupSchedulerConfiguration {
