@@ -42,18 +42,19 @@ private struct Promises {
 
   private mutating func learn(_ ever: [Point]) {
     for point in ever[known...] where !point.type.isSafety && point.status != .failed && !point.pinned {
-      let stretches = rules.enumerated().map { Stretch(rule: $0, name: Self.name(point, $1.unit, zone)) }
+      let stretches = rules.enumerated().map { Stretch(rule: $0, name: Self.name(point, $1.kind.unit, zone)) }
       seen.append((point, stretches))
     }
     known = ever.count
   }
 
   private func isPromised(_ point: Point, rank: Int, _ rule: KeepRule) -> Bool {
-    switch rule.extent {
+    switch rule.amount {
     case .count(let most): most < 0 || rank <= most
-    case .within(let span):
+    case .span(let span):
       // Months are not drawn, and no day here is shorter than 24 hours: no calendar is needed.
       seen[seen.count - 1].point.created < point.created.adding(seconds: Int64(span.days) * 86400 + span.seconds)
+    case .tags: false
     }
   }
 

@@ -5,19 +5,8 @@ extension RetentionPolicy {
   ///
   /// - Throws: `usage`.
   func requireMeant() throws {
-    for (name, count) in [("retentionDays", rules.retentionDays), ("maxBackups", rules.maxBackups)] {
-      guard let count, count < 1 else { continue }
-      throw Self.problem(name, "\(count)", isNot: RetentionRules.countInWords, hint: "leave it nil for no rule")
-    }
-    for (name, quota) in quotas {
-      guard let quota, quota < -1 else { continue }
-      throw Self.problem(name, "\(quota)", isNot: RetentionRules.quotaInWords, hint: "use -1 for all, nil for none")
-    }
-    for (name, span) in spans {
-      guard let span,
-        [Int64(span.years), Int64(span.months), Int64(span.days), span.seconds].contains(where: { $0 < 0 })
-      else { continue }
-      throw Self.problem(name, span.text, isNot: RetentionRules.spanInWords, hint: "give it no negative part")
+    for form in [KeepRule.Form.count, .quota, .span] {
+      for rule in rules.list where rule.kind.form == form { try rule.requireMeant() }
     }
     for (name, seconds) in [("anomalyHold", anomalyHold), ("safetyGrace", safetyGrace)] where seconds < 0 {
       throw HoldfastError(.usage, "\(name) is \(seconds), which is too short", hint: "use at least 0 seconds")
@@ -27,23 +16,26 @@ extension RetentionPolicy {
       .usage, "minFreeSpace is \(minFreeSpace), which no disk can have", hint: "use 1 to 99 percent, or some bytes")
   }
 
-  private var quotas: [(String, Int?)] {
-    [
-      ("keepLast", rules.keepLast), ("keepHourly", rules.keepHourly), ("keepDaily", rules.keepDaily),
-      ("keepWeekly", rules.keepWeekly), ("keepMonthly", rules.keepMonthly), ("keepYearly", rules.keepYearly),
-    ]
+}
+
+extension KeepRule {
+  fileprivate func requireMeant() throws {
+    switch amount {
+    case .count(let count) where kind.form == .count && count < 1: throw problem(hint: "leave it nil for no rule")
+    case .count(let count) where count < -1: throw problem(hint: "use -1 for all, nil for none")
+    case .span(let span) where span.hasNegativePart: throw problem(hint: "give it no negative part")
+    case .count, .span, .tags: break
+    }
   }
 
-  private var spans: [(String, CalendarSpan?)] {
-    [
-      ("keepWithin", rules.keepWithin), ("keepWithinHourly", rules.keepWithinHourly),
-      ("keepWithinDaily", rules.keepWithinDaily), ("keepWithinWeekly", rules.keepWithinWeekly),
-      ("keepWithinMonthly", rules.keepWithinMonthly), ("keepWithinYearly", rules.keepWithinYearly),
-    ]
+  private func problem(hint: String) -> HoldfastError {
+    HoldfastError(.usage, "\(kind.property) is \(amount.text), which is not \(kind.form.inWords)", hint: hint)
   }
+}
 
-  private static func problem(_ name: String, _ value: String, isNot expected: String, hint: String) -> HoldfastError {
-    HoldfastError(.usage, "\(name) is \(value), which is not \(expected)", hint: hint)
+extension CalendarSpan {
+  fileprivate var hasNegativePart: Bool {
+    [Int64(years), Int64(months), Int64(days), seconds].contains { $0 < 0 }
   }
 }
 

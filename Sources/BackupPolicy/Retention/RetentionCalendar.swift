@@ -49,16 +49,18 @@ private struct RuleWalk {
 
   init(_ rule: KeepRule, newest: Timestamp, _ zone: ZoneRules) {
     self.rule = rule
-    switch rule.extent {
+    switch rule.amount {
     case .count(let count): (since, left) = (nil, count)
-    case .within(let span): (since, left) = (span.before(newest, in: zone), -1)
+    case .span(let span): (since, left) = (span.before(newest, in: zone), -1)
+    // Tags do not go by the calendar.
+    case .tags: (since, left) = (nil, 0)
     }
   }
 
   mutating func meet(_ time: Timestamp, wall: Timestamp, isOldest: Bool) -> Answer {
     if let since, time <= since { return .pass("older than \(rule.name)") }
     guard left != 0 else { return .pass("beyond \(rule.name)") }
-    guard let unit = rule.unit else { return .keep("close to the newest (\(rule.name))") }
+    guard let unit = rule.kind.unit else { return .keep("close to the newest (\(rule.name))") }
     let number = unit.number(wall)
     let isFirstMet = number != last
     guard isFirstMet || isOldest else { return .pass("not the last of its \(unit.rawValue) (\(rule.name))") }

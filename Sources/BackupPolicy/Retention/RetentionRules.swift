@@ -1,126 +1,271 @@
+/// A rule of what to keep, with its amount: `keep_daily 7`.
+package struct KeepRule: Hashable, Sendable {
+  /// What a backup is the last one of.
+  package enum Unit: String, CaseIterable, Sendable {
+    case hour, day, week, month, year
+
+    var adverb: String { self == .day ? "daily" : "\(rawValue)ly" }
+  }
+
+  /// A rule without its amount.
+  package enum Kind: Hashable, Sendable {
+    /// The newest ones.
+    case last
+    /// The last one of each of the newest hours, days and so on that have any.
+    case each(Unit)
+    /// All of a span before the newest, or the last one of each hour, day and so on in it.
+    case within(Unit?)
+    /// Those that have tags.
+    case tag
+    /// Those that are younger than so many days.
+    case days
+    /// At most so many of those that ``last`` and ``days`` keep.
+    case ceiling
+
+    /// The table of rules. Settings, flags and explanations have this order.
+    package static let all: [Kind] =
+      [.last] + Unit.allCases.map { .each($0) } + [.within(nil)] + Unit.allCases.map { .within($0) }
+      + [.tag, .days, .ceiling]
+  }
+
+  /// What an amount may be.
+  package enum Form: Sendable {
+    /// A number from 1.
+    case count
+    /// A number from 1, -1 for all, or 0, which is as if the rule were not set.
+    case quota
+    case span
+    case tags
+
+    /// For messages: what is expected.
+    package var inWords: String {
+      switch self {
+      case .count: "a whole number of at least 1, or none"
+      case .quota: "a whole number of at least 1, all, or none"
+      case .span: "a span such as 7d, 1y6m or 12h (y, m for months, w, d, h, min, s)"
+      case .tags: "a tag, or several with commas between them"
+      }
+    }
+  }
+
+  package enum Amount: Hashable, Sendable {
+    case count(Int)
+    case span(CalendarSpan)
+    /// A backup has all the tags of one of these lists; an empty list is for backups without tags.
+    case tags([[String]])
+
+    package var text: String {
+      switch self {
+      case .count(let count): "\(count)"
+      case .span(let span): span.text
+      case .tags(let lists): lists.map { $0.joined(separator: ",") }.joined(separator: ";")
+      }
+    }
+  }
+
+  package let kind: Kind
+  package let amount: Amount
+}
+
+extension KeepRule.Kind {
+  /// The name in a configuration: `keep_daily`.
+  package var name: String {
+    switch self {
+    case .last: "keep_last"
+    case .each(let unit): "keep_\(unit.adverb)"
+    case .within(let unit): unit.map { "keep_within_\($0.adverb)" } ?? "keep_within"
+    case .tag: "keep_tag"
+    case .days: "retention_days"
+    case .ceiling: "max_backups"
+    }
+  }
+
+  /// The name of the property of ``RetentionRules``: `keepDaily`.
+  package var property: String {
+    let words = name.split(separator: "_")
+    return words[0] + words.dropFirst().map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+  }
+
+  package var form: KeepRule.Form {
+    switch self {
+    case .last, .each: .quota
+    case .within: .span
+    case .tag: .tags
+    case .days, .ceiling: .count
+    }
+  }
+
+  /// Nil for a rule that does not go by the calendar, and for `keep_within`, which keeps every backup.
+  var unit: KeepRule.Unit? {
+    switch self {
+    case .each(let unit): unit
+    case .within(let unit): unit
+    case .last, .tag, .days, .ceiling: nil
+    }
+  }
+
+  /// Whether it goes by the calendar.
+  var isOfCalendar: Bool {
+    switch self {
+    case .each, .within: true
+    case .last, .tag, .days, .ceiling: false
+    }
+  }
+}
+
+extension KeepRule {
+  /// As a configuration has it: `keep_daily 7`.
+  var name: String { "\(kind.name) \(kind.form == .quota && amount == .count(-1) ? "all" : amount.text)" }
+
+  package var count: Int? {
+    if case .count(let count) = amount { count } else { nil }
+  }
+
+  /// Whether it is as if the rule were not set.
+  var isNothing: Bool {
+    switch amount {
+    case .count(let count): kind.form == .quota && count == 0
+    case .span(let span): span.isZero
+    case .tags(let lists): lists.isEmpty
+    }
+  }
+}
+
 /// What to keep, in restic's names where restic has the rule. A point that any rule keeps, stays.
 ///
 /// Counts are at least 1; -1 keeps all, and 0 is as if nothing were set. Spans count from the newest point, not from now.
 public struct RetentionRules: Hashable, Sendable {
-  /// How many of the newest to keep.
-  public var keepLast: Int?
-  /// Of how many hours that have points to keep the last one.
-  public var keepHourly: Int?
-  /// Of how many days that have points to keep the last one.
-  public var keepDaily: Int?
-  /// Of how many weeks (Monday to Sunday) that have points to keep the last one.
-  public var keepWeekly: Int?
-  /// Of how many months that have points to keep the last one.
-  public var keepMonthly: Int?
-  /// Of how many years that have points to keep the last one.
-  public var keepYearly: Int?
-  /// Keeps every point of this span before the newest.
-  public var keepWithin: CalendarSpan?
-  /// Keeps the last point of each hour of this span before the newest.
-  public var keepWithinHourly: CalendarSpan?
-  /// Keeps the last point of each day of this span before the newest.
-  public var keepWithinDaily: CalendarSpan?
-  /// Keeps the last point of each week of this span before the newest.
-  public var keepWithinWeekly: CalendarSpan?
-  /// Keeps the last point of each month of this span before the newest.
-  public var keepWithinMonthly: CalendarSpan?
-  /// Keeps the last point of each year of this span before the newest.
-  public var keepWithinYearly: CalendarSpan?
-  /// Keeps points that have all the tags of one of these lists; an empty list stands for points without tags.
-  public var keepTags: [[String]] = []
-  /// Days, counted from now, for which a point is kept; at least 1.
-  public var retentionDays: Int?
-  /// The most points that ``keepLast`` and ``retentionDays`` may keep; at least 1. Where neither is set it keeps so many itself.
-  public var maxBackups: Int?
+  /// The rules that are set, one of each kind, in the order of ``KeepRule/Kind/all``.
+  package private(set) var list: [KeepRule] = []
 
   /// No rule: nothing is removed.
   public init() {}
-}
 
-/// One of restic's rules that go by the calendar or by tags.
-struct KeepRule: Hashable, Sendable {
-  /// What a point is the last one of.
-  enum Unit: String, CaseIterable, Sendable {
-    case hour, day, week, month, year
-
-    var adverb: String {
-      switch self {
-      case .hour: "hourly"
-      case .day: "daily"
-      case .week: "weekly"
-      case .month: "monthly"
-      case .year: "yearly"
+  /// The amount of a rule; nil if the rule is not set.
+  package subscript(_ kind: KeepRule.Kind) -> KeepRule.Amount? {
+    get { list.first { $0.kind == kind }?.amount }
+    set {
+      list = KeepRule.Kind.all.compactMap { other in
+        (other == kind ? newValue : self[other]).map { KeepRule(kind: other, amount: $0) }
       }
     }
   }
 
-  enum Extent: Hashable, Sendable {
-    /// So many units; -1 for all.
-    case count(Int)
-    case within(CalendarSpan)
+  private subscript(count kind: KeepRule.Kind) -> Int? {
+    get { if case .count(let count)? = self[kind] { count } else { nil } }
+    set { self[kind] = newValue.map { .count($0) } }
   }
 
-  /// Nil for every point.
-  var unit: Unit?
-  var extent: Extent
-
-  /// As a configuration has it: `keep_daily 7`.
-  var name: String {
-    let suffix = unit.map { "_\($0.adverb)" } ?? ""
-    return switch extent {
-    case .count(-1): "keep\(suffix) all"
-    case .count(let count): "keep\(suffix) \(count)"
-    case .within(let span): "keep_within\(suffix) \(span.text)"
-    }
+  private subscript(span kind: KeepRule.Kind) -> CalendarSpan? {
+    get { if case .span(let span)? = self[kind] { span } else { nil } }
+    set { self[kind] = newValue.map { .span($0) } }
   }
 }
 
+// The rules by name.
 extension RetentionRules {
-  /// What `retention_days` and `max_backups` may be.
-  package static let countInWords = "a whole number of at least 1, or none"
-  /// What `keep_last` and its kin may be.
-  package static let quotaInWords = "a whole number of at least 1, all, or none"
-  /// What `keep_within` and its kin may be.
-  package static let spanInWords = "a span such as 7d, 1y6m or 12h (y, m for months, w, d, h, min, s)"
-
-  /// The rules that go by the calendar, those that say something.
-  var calendar: [KeepRule] {
-    let counts: [(KeepRule.Unit, Int?)] = [
-      (.hour, keepHourly), (.day, keepDaily), (.week, keepWeekly), (.month, keepMonthly), (.year, keepYearly),
-    ]
-    let spans: [(KeepRule.Unit?, CalendarSpan?)] = [
-      (nil, keepWithin), (.hour, keepWithinHourly), (.day, keepWithinDaily), (.week, keepWithinWeekly),
-      (.month, keepWithinMonthly), (.year, keepWithinYearly),
-    ]
-    return counts.compactMap { unit, count in
-      count.flatMap { $0 == 0 ? nil : KeepRule(unit: unit, extent: .count($0)) }
-    }
-      + spans.compactMap { unit, span in
-        span.flatMap { $0.isZero ? nil : KeepRule(unit: unit, extent: .within($0)) }
-      }
+  /// How many of the newest to keep.
+  public var keepLast: Int? {
+    get { self[count: .last] }
+    set { self[count: .last] = newValue }
   }
+  /// Of how many hours that have points to keep the last one.
+  public var keepHourly: Int? {
+    get { self[count: .each(.hour)] }
+    set { self[count: .each(.hour)] = newValue }
+  }
+  /// Of how many days that have points to keep the last one.
+  public var keepDaily: Int? {
+    get { self[count: .each(.day)] }
+    set { self[count: .each(.day)] = newValue }
+  }
+  /// Of how many weeks (Monday to Sunday) that have points to keep the last one.
+  public var keepWeekly: Int? {
+    get { self[count: .each(.week)] }
+    set { self[count: .each(.week)] = newValue }
+  }
+  /// Of how many months that have points to keep the last one.
+  public var keepMonthly: Int? {
+    get { self[count: .each(.month)] }
+    set { self[count: .each(.month)] = newValue }
+  }
+  /// Of how many years that have points to keep the last one.
+  public var keepYearly: Int? {
+    get { self[count: .each(.year)] }
+    set { self[count: .each(.year)] = newValue }
+  }
+  /// Keeps every point of this span before the newest.
+  public var keepWithin: CalendarSpan? {
+    get { self[span: .within(nil)] }
+    set { self[span: .within(nil)] = newValue }
+  }
+  /// Keeps the last point of each hour of this span before the newest.
+  public var keepWithinHourly: CalendarSpan? {
+    get { self[span: .within(.hour)] }
+    set { self[span: .within(.hour)] = newValue }
+  }
+  /// Keeps the last point of each day of this span before the newest.
+  public var keepWithinDaily: CalendarSpan? {
+    get { self[span: .within(.day)] }
+    set { self[span: .within(.day)] = newValue }
+  }
+  /// Keeps the last point of each week of this span before the newest.
+  public var keepWithinWeekly: CalendarSpan? {
+    get { self[span: .within(.week)] }
+    set { self[span: .within(.week)] = newValue }
+  }
+  /// Keeps the last point of each month of this span before the newest.
+  public var keepWithinMonthly: CalendarSpan? {
+    get { self[span: .within(.month)] }
+    set { self[span: .within(.month)] = newValue }
+  }
+  /// Keeps the last point of each year of this span before the newest.
+  public var keepWithinYearly: CalendarSpan? {
+    get { self[span: .within(.year)] }
+    set { self[span: .within(.year)] = newValue }
+  }
+  /// Keeps points that have all the tags of one of these lists; an empty list is for points without tags.
+  public var keepTags: [[String]] {
+    get { if case .tags(let lists)? = self[.tag] { lists } else { [] } }
+    set { self[.tag] = newValue.isEmpty ? nil : .tags(newValue) }
+  }
+  /// Days, counted from now, for which a point is kept; at least 1.
+  public var retentionDays: Int? {
+    get { self[count: .days] }
+    set { self[count: .days] = newValue }
+  }
+  /// The most points that ``keepLast`` and ``retentionDays`` may keep; at least 1. If neither is set, it keeps so many itself.
+  public var maxBackups: Int? {
+    get { self[count: .ceiling] }
+    set { self[count: .ceiling] = newValue }
+  }
+}
 
-  /// ``keepLast``, where it says something.
+// What the policy reads.
+extension RetentionRules {
+  /// The rules that go by the calendar and are not nothing.
+  var calendar: [KeepRule] { list.filter { $0.kind.isOfCalendar && !$0.isNothing } }
+
+  /// ``keepLast``, unless it is 0.
   var last: Int? { keepLast == 0 ? nil : keepLast }
 
   /// Whether fulls are counted.
   var counts: Bool { last != nil || retentionDays != nil || maxBackups != nil }
 
   /// Whether no rule says anything: nothing is removed then.
-  package var isEmpty: Bool { !counts && keepTags.isEmpty && calendar.isEmpty }
+  package var isEmpty: Bool { list.allSatisfy(\.isNothing) }
 
-  /// A rule that nobody can mean, in words. `keep 0` alone would remove everything.
+  /// A rule whose amount makes no sense, in words. `keep 0` alone would remove everything.
   var unmeant: String? {
-    let counted = [
-      ("keep", keepLast), ("keep_hourly", keepHourly), ("keep_daily", keepDaily), ("keep_weekly", keepWeekly),
-      ("keep_monthly", keepMonthly), ("keep_yearly", keepYearly),
-    ].compactMap { name, count in count.map { (name, $0) } }
-    let bounded = [("retention_days", retentionDays), ("max_backups", maxBackups)]
-    if let rule = bounded.first(where: { ($0.1 ?? 1) <= 0 }) {
-      return "\(rule.0) must be at least 1, not \(rule.1 ?? 0)"
+    func first(_ form: KeepRule.Form, where isWrong: (Int) -> Bool) -> KeepRule? {
+      list.first { $0.kind.form == form && isWrong($0.count ?? 1) }
     }
-    if let rule = counted.first(where: { $0.1 < -1 || ($0.1 == 0 && isEmpty) }) {
-      return "\(rule.0) must be at least 1, or -1 for all, not \(rule.1)"
+    if let rule = first(.count, where: { $0 <= 0 }) {
+      return "\(rule.kind.name) must be at least 1, not \(rule.amount.text)"
+    }
+    if let rule = first(.quota, where: { $0 < -1 || ($0 == 0 && isEmpty) }) {
+      let name = rule.kind == .last ? "keep" : rule.kind.name
+      return "\(name) must be at least 1, or -1 for all, not \(rule.amount.text)"
     }
     return nil
   }

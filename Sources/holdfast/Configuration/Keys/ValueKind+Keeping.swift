@@ -8,12 +8,12 @@ extension ValueKind {
     case .untyped("none"), .string("none"), .untyped("0"), .integer(0): return .none
     case .untyped("all"), .string("all"), .untyped("unlimited"), .string("unlimited"), .untyped("-1"), .integer(-1):
       return .integer(-1)
-    default: return .integer(try number(raw, in: 1...Int(Int32.max), RetentionRules.quotaInWords))
+    default: return .integer(try number(raw, in: 1...Int(Int32.max), KeepRule.Form.quota.inWords))
     }
   }
 
   func span(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
-    let expected = RetentionRules.spanInWords
+    let expected = KeepRule.Form.span.inWords
     if raw == .string("none") || raw == .untyped("none") { return .none }
     if case .integer(let number) = raw {
       throw ValueProblem(raw, isNot: expected, hint: "write \"\(number)d\" for days or \"\(number)m\" for months")
@@ -33,14 +33,14 @@ extension ValueKind {
       var lists: [[String]] = []
       for item in items {
         guard case .string(let text) = item.value else {
-          var problem = ValueProblem(item.value, isNot: "a tag, or several with commas between them")
+          var problem = ValueProblem(item.value, isNot: KeepRule.Form.tags.inWords)
           problem.position = item.position
           throw problem
         }
         lists.append(Self.tags(text))
       }
       return lists.isEmpty ? .none : .tagLists(lists)
-    default: throw ValueProblem(raw, isNot: "a tag, or several with commas between them", hint: "write it in quotes")
+    default: throw ValueProblem(raw, isNot: KeepRule.Form.tags.inWords, hint: "write it in quotes")
     }
   }
 

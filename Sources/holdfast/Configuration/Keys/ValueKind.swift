@@ -94,7 +94,7 @@ extension ValueKind {
   private func count(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
     if case .untyped("none") = raw { return .none }
     if case .string("none") = raw { return .none }
-    return .integer(try number(raw, in: 1...Int(Int32.max), RetentionRules.countInWords))
+    return .integer(try number(raw, in: 1...Int(Int32.max), KeepRule.Form.count.inWords))
   }
 
   private func level(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
