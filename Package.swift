@@ -30,6 +30,7 @@ let package = Package(
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .target(name: "CShims"),
     .target(name: "Names", swiftSettings: strict),
+    .target(name: "TOML", swiftSettings: strict),
 
     .target(name: "SQLitePages", dependencies: ["CSQLite", "Names"], swiftSettings: strict),
     .target(name: "BackupPolicy", dependencies: ["Names"], swiftSettings: strict),
@@ -47,7 +48,7 @@ let package = Package(
     .executableTarget(
       name: "holdfast",
       dependencies: [
-        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", argumentParser, logging,
+        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", "TOML", argumentParser, logging,
       ], swiftSettings: strict),
 
     // Without package access: it can use nothing but what is public.
@@ -73,7 +74,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "Names", "TestSupport"],
+      name: "CommandLineTests",
+      dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "Names", "TOML", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "LibraryTests",

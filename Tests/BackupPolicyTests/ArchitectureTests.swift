@@ -4,7 +4,7 @@ import Testing
 /// Policy decides from facts and a time: whatever would let it look for itself is kept out.
 @Suite struct ArchitectureTests {
   @Test func policyTouchesNothing() throws {
-    let sources = try Self.sources()
+    let sources = try Self.sources(of: "BackupPolicy")
     #expect(sources.count > 10, "the sources of BackupPolicy were not found: \(sources.keys)")
     for (name, text) in sources {
       #expect(PurityScan.violations(in: text).isEmpty, "\(name)")
@@ -23,9 +23,16 @@ import Testing
       "let home = ProcessInfo.processInfo.environment", "let text = try String(contentsOfFile: path)",
     ])
   func scanFinds(line: String) throws {
-    let clean = try #require(try Self.sources()["RestorePolicy.swift"])
+    let clean = try #require(try Self.sources(of: "BackupPolicy")["RestorePolicy.swift"])
     #expect(PurityScan.violations(in: clean + "\n" + line) == [line])
     #expect(PurityScan.violations(in: line + "\n" + clean) == [line])
+  }
+
+  /// The parser of TOML imports nothing, so it does not know that its documents are settings of backups.
+  @Test func tomlStandsAlone() throws {
+    let sources = try Self.sources(of: "TOML")
+    #expect(!sources.isEmpty, "the sources of TOML were not found: \(sources.keys)")
+    for (name, text) in sources { #expect(!text.contains("import "), "\(name)") }
   }
 
   @Test func scanOverlooksComments() {
@@ -33,10 +40,10 @@ import Testing
     #expect(PurityScan.violations(in: "import FoundationEssentials").isEmpty)
   }
 
-  private static func sources() throws -> [String: String] {
+  private static func sources(of target: String) throws -> [String: String] {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
-    let folder = root.appending(path: "Sources/BackupPolicy").path
+    let folder = root.appending(path: "Sources/\(target)").path
     let names = try FileManager.default.subpathsOfDirectory(atPath: folder).filter { $0.hasSuffix(".swift") }
     var sources: [String: String] = [:]
     for name in names {

@@ -1,4 +1,5 @@
 import BackupPolicy
+import TOML
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import TOML
 import TestSupport
 import Testing
 
@@ -33,8 +34,8 @@ struct TOMLDocumentTests {
 
   @Test("Keys and values of every kind have their places")
   func places() throws {
-    let document = TOMLDocument(Array("\u{FEFF}\(Self.text)".utf8), path: "x")
-    #expect(document.problems == [])
+    let document = TOMLDocument(Array("\u{FEFF}\(Self.text)".utf8))
+    #expect(document.errors == [])
     func place(_ path: String...) -> [Int]? {
       var value = TOMLDocument.Value(content: .table(document.pairs), position: FilePosition(line: 1, column: 1))
       var key = value.position
@@ -44,7 +45,7 @@ struct TOMLDocumentTests {
           guard let pair = pairs.first(where: { $0.name == name }) else { return nil }
           (key, value) = (pair.key, pair.value)
         case .array(let items): (key, value) = (items[Int(name) ?? 0].position, items[Int(name) ?? 0])
-        case .plain: return nil
+        case .string, .boolean, .integer, .other: return nil
         }
       }
       return [key.line, key.column, value.position.line, value.position.column]
@@ -113,9 +114,9 @@ struct TOMLDocumentTests {
     let expected = try JSONDecoder().decode([String?].self, from: Data(result.stdout.utf8))
     #expect(expected.count == documents.count && expected.count { $0 != nil } > 500)
     for (text, expected) in zip(documents, expected) {
-      let document = TOMLDocument(Array(text.utf8), path: "x")
-      let found = document.problems.isEmpty ? Self.shown(.table(document.pairs)) : nil
-      #expect(found == expected, "\(text.debugDescription): \(document.problems.map(\.message))")
+      let document = TOMLDocument(Array(text.utf8))
+      let found = document.errors.isEmpty ? Self.shown(.table(document.pairs)) : nil
+      #expect(found == expected, "\(text.debugDescription): \(document.errors)")
     }
   }
 
@@ -150,9 +151,10 @@ struct TOMLDocumentTests {
         + pairs.map { "\($0.name)=\(shown($0.value.content))" }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         .joined(separator: ",") + "}"
     case .array(let items): "[" + items.map { shown($0.content) }.joined(separator: ",") + "]"
-    case .plain(.string(let text)): "'\(text)'"
-    case .plain(.other): "other"
-    case .plain(let value): value.text
+    case .string(let text): "'\(text)'"
+    case .boolean(let value): "\(value)"
+    case .integer(let number): "\(number)"
+    case .other: "other"
     }
   }
 

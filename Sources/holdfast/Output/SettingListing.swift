@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Names
+import TOML
 
 /// Every setting with its value and where that comes from.
 struct SettingListing {

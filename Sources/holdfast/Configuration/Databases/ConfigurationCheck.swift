@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import TOML
 
 /// Looks at everything that is configured, also at what no command has asked for yet.
 struct ConfigurationCheck {

@@ -1,4 +1,5 @@
 import BackupPolicy
+import TOML
 
 /// What `[drill]` and its `[[drill.assert]]` tables say.
 struct DrillTable {
@@ -26,7 +27,7 @@ struct DrillTable {
 
   private mutating func read(_ pair: TOMLDocument.Pair) {
     if let key = Self.settings[pair.name] {
-      values[key] = Given(raw: pair.value.raw, origin: origin(pair.value.position, key.name))
+      values[key] = Given(raw: RawValue(pair.value), origin: origin(pair.value.position, key.name))
     } else if pair.name == "assert" {
       readAssertions(pair)
     } else {
@@ -62,7 +63,7 @@ struct DrillTable {
       }
       texts[pair.name] = text(pair)
       if pair.name == "database" {
-        database = Given(raw: pair.value.raw, origin: origin(pair.value.position, "database"))
+        database = Given(raw: RawValue(pair.value), origin: origin(pair.value.position, "database"))
       }
     }
     guard problems.count == count else { return }
@@ -79,7 +80,7 @@ struct DrillTable {
 
   /// Text; a number counts as what SQLite prints for it.
   private mutating func text(_ pair: TOMLDocument.Pair) -> String? {
-    switch pair.value.raw {
+    switch RawValue(pair.value) {
     case .string(let text) where !text.isEmpty || pair.name == "expect": return text
     case .string: add(pair.key, pair.name, "is empty", hint: "write it, or take the line out")
     case .integer(let number) where pair.name == "expect": return "\(number)"

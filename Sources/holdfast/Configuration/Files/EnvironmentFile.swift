@@ -1,4 +1,5 @@
 import BackupEngine
+import TOML
 
 /// What `.env` says of Holdfast's settings; what it says to other programs is none of our business.
 struct EnvironmentFile: Sendable {

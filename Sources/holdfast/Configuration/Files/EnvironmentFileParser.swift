@@ -1,3 +1,5 @@
+import TOML
+
 /// Reads `.env` as people write it.
 ///
 /// - `NAME=value`, with or without `export` in front and spaces around `=`; UTF-8, with or without a byte order mark; LF or CRLF.

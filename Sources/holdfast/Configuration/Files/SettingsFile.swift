@@ -1,3 +1,5 @@
+import TOML
+
 /// What `holdfast.toml` says: the settings at its top, and its `[[databases]]` tables.
 struct SettingsFile: Sendable {
   /// One `[[databases]]` table.
@@ -23,8 +25,10 @@ struct SettingsFile: Sendable {
   init(_ bytes: [UInt8], path: String) {
     self.path = path
     let none = FilePosition(line: 0, column: 0)
-    let document = TOMLDocument(bytes, path: path)
-    problems = document.problems
+    let document = TOMLDocument(bytes)
+    problems = document.errors.map { error in
+      ConfigurationProblem(at: origin(error.position, error.subject), error.problem, hint: error.hint)
+    }
     for pair in document.pairs { readTop(pair) }
     problems.sort { ($0.position ?? none) < ($1.position ?? none) }
   }
@@ -46,7 +50,7 @@ struct SettingsFile: Sendable {
 
   private mutating func read(_ pair: TOMLDocument.Pair, as key: SettingKey, into layer: WritableKeyPath<Self, Layer>) {
     guard !key.isSecret else { return addSecret(pair, key) }
-    self[keyPath: layer][key] = Given(raw: pair.value.raw, origin: origin(pair.value.position, key.name))
+    self[keyPath: layer][key] = Given(raw: RawValue(pair.value), origin: origin(pair.value.position, key.name))
   }
 
   private mutating func readDrill(
@@ -78,7 +82,7 @@ struct SettingsFile: Sendable {
 
   private mutating func readDatabase(_ pair: TOMLDocument.Pair) {
     let last = databases.count - 1
-    let given = Given(raw: pair.value.raw, origin: origin(pair.value.position, pair.name))
+    let given = Given(raw: RawValue(pair.value), origin: origin(pair.value.position, pair.name))
     switch pair.name {
     case "path": databases[last].path = given
     case "name": databases[last].name = given
@@ -99,7 +103,7 @@ struct SettingsFile: Sendable {
     switch value.content {
     case .table: true
     case .array(let items): items.contains { holdsTables($0) }
-    case .plain: false
+    case .string, .boolean, .integer, .other: false
     }
   }
 }

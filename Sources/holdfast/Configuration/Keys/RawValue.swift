@@ -1,3 +1,5 @@
+import TOML
+
 /// A value as it was found, before it is known to fit its setting.
 indirect enum RawValue: Hashable, Sendable {
   /// Text without a type: a flag, an environment variable, a line of `.env`.
@@ -42,12 +44,17 @@ struct RawItem: Hashable, Sendable {
   var position: FilePosition
 }
 
-/// A place in a text file. Both count from 1; columns are Unicode scalars.
-struct FilePosition: Hashable, Sendable, Comparable {
-  var line: Int
-  var column: Int
-
-  static func < (left: FilePosition, right: FilePosition) -> Bool {
-    (left.line, left.column) < (right.line, right.column)
+extension RawValue {
+  /// A value of `holdfast.toml`.
+  init(_ value: TOMLDocument.Value) {
+    self =
+      switch value.content {
+      case .string(let text): .string(text)
+      case .boolean(let value): .boolean(value)
+      case .integer(let number): .integer(number)
+      case .other(let type): .other(type)
+      case .array(let items): .list(items.map { RawItem(value: RawValue($0), position: $0.position) })
+      case .table: .other("a table")
+      }
   }
 }

@@ -48,3 +48,12 @@ extension ValueKind {
     text.split(separator: ",").map { String($0).trimmed }.filter { !$0.isEmpty }
   }
 }
+
+extension StringProtocol {
+  /// Without white space at both ends.
+  var trimmed: String {
+    let start = drop { $0.isWhitespace }
+    let end = start.lastIndex { !$0.isWhitespace }
+    return end.map { String(start[...$0]) } ?? ""
+  }
+}

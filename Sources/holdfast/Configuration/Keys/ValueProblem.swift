@@ -1,4 +1,5 @@
 import BackupPolicy
+import TOML
 
 /// Why a value does not fit: what comes after the name of the setting, and what to write instead.
 struct ValueProblem: Error, Hashable {

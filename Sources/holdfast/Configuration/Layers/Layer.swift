@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import TOML
 
 /// A value and where it comes from.
 struct Given: Hashable, Sendable {

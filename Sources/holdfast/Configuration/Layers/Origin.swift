@@ -1,3 +1,5 @@
+import TOML
+
 /// Where a value comes from.
 enum Origin: Hashable, Sendable {
   case flag(String)
