@@ -4,10 +4,10 @@ import Testing
 
 /// The table of rules and the properties that name them.
 @Suite struct RetentionRulesTests {
-  private static let counts: [WritableKeyPath<RetentionRules, Int?> & Sendable] = [
+  private static let counts: [any WritableKeyPath<RetentionRules, Int?> & Sendable] = [
     \.keepLast, \.keepHourly, \.keepDaily, \.keepWeekly, \.keepMonthly, \.keepYearly, \.retentionDays, \.maxBackups,
   ]
-  private static let spans: [WritableKeyPath<RetentionRules, CalendarSpan?> & Sendable] = [
+  private static let spans: [any WritableKeyPath<RetentionRules, CalendarSpan?> & Sendable] = [
     \.keepWithin, \.keepWithinHourly, \.keepWithinDaily, \.keepWithinWeekly, \.keepWithinMonthly, \.keepWithinYearly,
   ]
 

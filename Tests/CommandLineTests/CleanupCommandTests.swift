@@ -80,7 +80,7 @@ struct CleanupCommandTests {
         timezone = "Europe/Berlin"
         """)
     #expect(file.problems == [])
-    let configured = try #require(try RetentionOptions.configured(file.settings()))
+    let configured = try #require(try file.settings().retention())
     #expect(configured.rules == rules && configured.zone.name == "Europe/Berlin")
     #expect(rules.keepLast == -1 && rules.keepHourly == -1 && rules.keepDaily == 7 && rules.keepYearly == nil)
     #expect(rules.keepTags == [["a", "b"], ["c"]] && rules.keepWithinMonthly == nil)

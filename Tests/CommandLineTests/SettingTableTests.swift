@@ -7,6 +7,39 @@ import Testing
 
 @Suite("The table of settings", .ownThread)
 struct SettingTableTests {
+  @Test("Each key has exactly one row, in the order of the keys")
+  func oneRowForEachKey() {
+    #expect(SettingTable.rows.map(\.key) == SettingKey.allCases)
+  }
+
+  @Test("Each rule of retention has exactly one setting, of its name and form")
+  func oneSettingForEachRule() {
+    let kinds = SettingTable.rows.compactMap { row -> KeepRule.Kind? in
+      if case .rule(let kind) = row.use { kind } else { nil }
+    }
+    #expect(kinds == KeepRule.Kind.all)
+    let rows = SettingTable.rows.filter(\.isRule)
+    #expect(rows.map(\.key.name) == kinds.map(\.name) && rows.map(\.kind) == kinds.map { ValueKind($0.form) })
+  }
+
+  /// Commands add `--verify` themselves, and two rules are numbers that their group reads.
+  private static let flagsOfGroups = SettingKey.allCases.filter {
+    $0.flag != nil && ![.verifyAfterCreate, .retentionDays, .maxBackups].contains($0)
+  }
+
+  @Test("Each flag gives its value to its key, and to no other", arguments: flagsOfGroups)
+  func flagsReachKeys(key: SettingKey) throws {
+    let (text, _) = key.definition.kind.samples
+    let isSwitch = key.definition.kind == .boolean
+    let arguments = [isSwitch ? "--no-\(key.flag ?? "")" : "\(key.flagText ?? "")=\(text)"]
+    let layers = [
+      try? AgentOptions.parse(arguments).flags, try? CreationOptions.parse(arguments).flags,
+      try? RetentionOptions.parse(arguments).settingFlags, try? ServiceOptions.parse(arguments).flags,
+    ].compactMap { $0 }
+    try #require(layers.count == 1)
+    #expect(layers[0].values.mapValues(\.raw) == [key: .untyped(isSwitch ? "false" : text)])
+  }
+
   @Test("Names, variables and flags are one each")
   func unique() {
     let keys = SettingKey.allCases

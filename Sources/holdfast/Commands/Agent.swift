@@ -20,7 +20,7 @@ struct Agent: AsyncParsableCommand {
       SIGTERM lets a running backup end within --stop-grace, SIGHUP reads the configuration again, SIGUSR1 backs up now.
       """)
 
-  @OptionGroup var triggers: TriggerOptions
+  @OptionGroup var agent: AgentOptions
 
   @Flag(help: "Take one backup if something changed since the last one, and end.")
   var once = false
@@ -73,7 +73,7 @@ struct Agent: AsyncParsableCommand {
   }
 
   private var flags: Layer {
-    triggers.flags.merging(creation.flags).merging(retention.flags).merging(
+    agent.flags.merging(creation.flags).merging(retention.flags).merging(
       .flags([.verifyAfterCreate: verify.map { "\($0)" }]))
   }
 }

@@ -82,7 +82,7 @@ struct Cleanup: ParsableCommand {
       )
     }
     // What an anomaly holds is what the configuration keeps, not what this call is content with; all, where that is unreadable.
-    if retention.replaceRules { policy.standingRules = (try? RetentionOptions.rules(settings)) ?? RetentionRules() }
+    if retention.replaceRules { policy.standingRules = (try? settings.retentionRules()) ?? RetentionRules() }
     return policy
   }
 

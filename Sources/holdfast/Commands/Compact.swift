@@ -31,7 +31,7 @@ struct Compact: ParsableCommand {
     let service = try selection.service(.optional)
     let policy = ThinningPolicy()
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
-    let retention = try RetentionOptions.configured(selection.settings)
+    let retention = try selection.settings.retention()
     guard !dryRun else {
       return try show(CompactionReport(planned: service.planCompaction(policy, keeping: retention, clock: reliance)))
     }

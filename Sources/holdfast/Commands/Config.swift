@@ -14,14 +14,14 @@ struct Config: ParsableCommand {
 
 /// The flags of settings that `config check` and `config show` take into account.
 struct AllSettingOptions: ParsableArguments {
-  @OptionGroup var triggers: TriggerOptions
+  @OptionGroup var agent: AgentOptions
   @Flag(.verifyAfterCreate) var verify: Bool?
   @OptionGroup var creation: CreationOptions
   @OptionGroup var service: ServiceOptions
 
   /// Reads the configuration, sound or not.
   func configuration() throws -> Configuration {
-    let flags = triggers.flags.merging(creation.flags).merging(service.flags)
+    let flags = agent.flags.merging(creation.flags).merging(service.flags)
       .merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }]))
     return try service.files.configuration(flags)
   }

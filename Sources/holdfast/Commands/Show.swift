@@ -45,7 +45,7 @@ struct Show: ParsableCommand {
 
   /// What anomalies hold, by the rules that are configured. Finding out reads every archive's head, so only where there is one.
   private func holds(_ settings: Settings, _ service: BackupService) throws -> [AnomalyHold] {
-    guard let policy = try RetentionOptions.configured(settings), try service.statistics().anomalous > 0 else {
+    guard let policy = try settings.retention(), try service.statistics().anomalous > 0 else {
       return []
     }
     return try service.holds(policy)

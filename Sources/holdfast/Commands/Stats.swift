@@ -16,7 +16,7 @@ struct Stats: ParsableCommand {
   private func count(_ selection: Selection) throws {
     let service = try selection.service(.optional)
     let statistics = try service.statistics()
-    let policy = try RetentionOptions.configured(selection.settings)
+    let policy = try selection.settings.retention()
     let holds = try policy.map { try service.holds($0) } ?? []
     let drills = try service.drillFigures()
     let now = service.environment.now()

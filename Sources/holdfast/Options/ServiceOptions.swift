@@ -27,10 +27,7 @@ extension ServiceOptions {
 
   /// What the flags of this group say.
   var flags: Layer {
-    .flags([
-      .database: database, .backupDir: backupDir, .keyFile: keyFile, .passwordFile: passwordFile,
-      .logLevel: output.logLevel?.rawValue,
-    ])
+    settingFlags.merging(.flags([.logLevel: output.logLevel?.rawValue]))
   }
 
   /// Reads the configuration and tells what looks wrong in it.

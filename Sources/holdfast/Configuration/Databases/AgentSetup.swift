@@ -2,7 +2,7 @@ import BackupAgent
 import BackupEngine
 import BackupPolicy
 
-/// Makes of what is configured what the agent needs to know.
+/// Converts the configuration to an `AgentConfiguration`.
 struct AgentSetup: Sendable {
   let retention: RetentionOptions
   let output: OutputOptions
@@ -62,17 +62,9 @@ struct AgentSetup: Sendable {
   /// How the agent treats one database.
   func agentSettings(_ settings: Settings) throws -> AgentSettings {
     var agent = AgentSettings()
-    agent.mode = try settings.mode()
-    agent.debounce = try settings.milliseconds(.debounce)
-    agent.maxDelay = try settings.milliseconds(.maxDelay)
-    agent.minInterval = try settings.milliseconds(.minInterval)
-    agent.pollInterval = try settings.milliseconds(.pollInterval)
-    agent.schedules = try settings.schedules()
-    agent.zone = try settings.zone()
-    agent.quietHours = try settings.quietHours()
-    agent.skipUnchanged = try settings.boolean(.skipUnchanged)
-    agent.catchUp = try settings.boolean(.catchUp)
-    agent.verifyAfterCreate = try settings.boolean(.verifyAfterCreate)
+    for row in SettingTable.rows {
+      if case .agent(let property) = row.use { try property.store(row.key, of: settings, in: &agent) }
+    }
     agent.thinning = try settings.boolean(.thin) ? ThinningPolicy() : nil
     agent.drills = try settings.drillSettings()
     agent.retention = try retention.policy(settings)
@@ -80,5 +72,28 @@ struct AgentSetup: Sendable {
     agent.request = try CreateRequest(settings)
     agent.request.backupType = trigger
     return agent
+  }
+}
+
+/// The property of the agent's settings that gets the value of a setting.
+enum AgentProperty: Sendable {
+  typealias Path<Value> = any WritableKeyPath<AgentSettings, Value> & Sendable
+
+  case boolean(Path<Bool>)
+  case milliseconds(Path<Int64>)
+  case mode(Path<TriggerMode>)
+  case schedules(Path<[CronSchedule]>)
+  case zone(Path<ZoneRules>)
+  case quietHours(Path<QuietHours?>)
+
+  func store(_ key: SettingKey, of settings: Settings, in agent: inout AgentSettings) throws {
+    switch self {
+    case .boolean(let path): agent[keyPath: path] = try settings.boolean(key)
+    case .milliseconds(let path): agent[keyPath: path] = try settings.milliseconds(key)
+    case .mode(let path): agent[keyPath: path] = try settings.mode()
+    case .schedules(let path): agent[keyPath: path] = try settings.schedules(key)
+    case .zone(let path): agent[keyPath: path] = try settings.zone()
+    case .quietHours(let path): agent[keyPath: path] = try settings.quietHours()
+    }
   }
 }

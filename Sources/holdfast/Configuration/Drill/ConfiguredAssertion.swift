@@ -8,28 +8,6 @@ struct ConfiguredAssertion: Hashable, Sendable {
   var database: Given?
 }
 
-extension Settings {
-  /// What drills ask of a database.
-  ///
-  /// - Parameter name: the database's; nil where none is named.
-  func assertions(of name: String?) -> [DrillAssertion] {
-    assertions.filter { $0.database == nil || $0.database?.raw.text == name }.map(\.assertion)
-  }
-
-  /// When the agent drills, and when the last drill counts no more.
-  func drillSettings() throws -> DrillSettings {
-    DrillSettings(
-      schedules: try schedules(.drillSchedule), zone: try zone(), catchUp: try boolean(.catchUp),
-      maxAge: try drillAge())
-  }
-
-  /// Seconds; nil where nothing is said, so that the schedule does.
-  private func drillAge() throws -> Int64? {
-    guard case .milliseconds(let age) = try value(.drillMaxAge) else { return nil }
-    return age / 1000
-  }
-}
-
 extension Configuration {
   /// Assertions about databases that there are none of: a query that is never asked proves nothing.
   func assertionProblems() -> [ConfigurationProblem] {

@@ -1,3 +1,5 @@
+import BackupPolicy
+
 /// One row of the table of settings.
 struct SettingDefinition: Sendable {
   enum Flag: Sendable {
@@ -8,7 +10,7 @@ struct SettingDefinition: Sendable {
   }
 
   enum Scope: Sendable {
-    /// For all databases alike.
+    /// One value for all databases.
     case process
     /// A `[[databases]]` table may override it.
     case database
@@ -16,36 +18,97 @@ struct SettingDefinition: Sendable {
     case secret
   }
 
-  /// What is unset: nothing is said, or what happens then.
+  /// The default.
   enum Standard: Sendable {
-    /// A value, as it would stand in the environment.
+    /// A value, as the environment would have it.
     case value(String)
-    /// No value; in words, what is done without one.
+    /// No value: what is done then, in words.
     case words(String)
   }
 
-  /// What it means; the help of its flag.
-  var summary: String
-  var kind: ValueKind
-  var standard: Standard
-  /// Why this default.
-  var reason: String
-  /// A value for the example, where the default is none.
-  var example: String?
-  /// Where it is not `BACKUP_` and the name in capitals.
-  var variable: String?
-  var flag = Flag.sameName
-  var scope = Scope.database
+  /// What reads the value.
+  enum Use: Sendable {
+    /// A part of the program that asks for it by its key.
+    case byKey
+    /// The agent: the property of its settings that gets the value.
+    case agent(AgentProperty)
+    /// A rule of retention.
+    case rule(KeepRule.Kind)
+  }
 
-  /// The default as text; nil where there is no value.
+  let key: SettingKey
+  let kind: ValueKind
+  let standard: Standard
+  /// What it means; the help of its flag.
+  let summary: String
+  /// Why this default.
+  let reason: String
+  /// A value for the example files, if there is no default value.
+  let example: String?
+  /// If it is not `BACKUP_` and the name in capitals.
+  let variable: String?
+  let flag: Flag
+  let scope: Scope
+  let use: Use
+
+  init(
+    _ key: SettingKey, _ kind: ValueKind, _ standard: Standard, _ summary: String, because reason: String,
+    example: String? = nil, variable: String? = nil, flag: Flag = .sameName, scope: Scope = .database, use: Use = .byKey
+  ) {
+    (self.key, self.kind, self.standard, self.summary, self.reason) = (key, kind, standard, summary, reason)
+    (self.example, self.variable, self.flag, self.scope, self.use) = (example, variable, flag, scope, use)
+  }
+
+  /// The default as text; nil if there is no value.
   var standardText: String? {
     guard case .value(let text) = standard else { return nil }
     return text
   }
 
-  /// The default in words, where there is no value.
+  /// The default in words, if there is no value.
   var standardWords: String {
     guard case .words(let words) = standard else { return "" }
     return words
   }
+
+  var isRule: Bool {
+    if case .rule = use { true } else { false }
+  }
+}
+
+// A key and its row.
+extension SettingKey {
+  var definition: SettingDefinition { SettingTable.row(self) }
+
+  /// The name in `holdfast.toml`; with a dot, that of a table and of a key in it.
+  var name: String { rawValue }
+
+  /// The environment variable, in `.env` too.
+  var variable: String {
+    let name = rawValue.uppercased().replacing(".", with: "_")
+    return definition.variable ?? (name.hasPrefix("BACKUP_") ? name : "BACKUP_\(name)")
+  }
+
+  /// The flag, without its dashes; nil if there is none.
+  var flag: String? {
+    switch definition.flag {
+    case .named(let name): name
+    case .sameName: rawValue.replacing("_", with: "-").replacing(".", with: "-")
+    case .none: nil
+    }
+  }
+
+  /// The flag as it is typed: `--max-delay`.
+  var flagText: String? { flag.map { "--\($0)" } }
+
+  /// Whether it must not be in `holdfast.toml`, nor be shown.
+  var isSecret: Bool { definition.scope == .secret }
+
+  /// Whether a `[[databases]]` table may override it.
+  var isPerDatabase: Bool { definition.scope == .database }
+
+  static func named(_ name: String) -> SettingKey? { SettingKey(rawValue: name) }
+  static func of(variable: String) -> SettingKey? { allCases.first { $0.variable == variable } }
+  /// Those that `holdfast.toml` may hold.
+  static var inFiles: [SettingKey] { allCases.filter { !$0.isSecret } }
 }

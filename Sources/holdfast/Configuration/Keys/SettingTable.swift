@@ -1,202 +1,222 @@
-extension SettingKey {
-  /// The table of settings. A new setting is a case and a row here; the compiler and the tests ask for the rest.
-  var definition: SettingDefinition {
-    switch self {
-    case .database, .backupDir: places
-    case .encryptionEnabled, .cipher, .keyFile, .passwordFile, .password: protection
-    case .compressionEnabled, .compressionLevel, .verifyAfterCreate: content
-    case .keepLast, .retentionDays, .maxBackups, .thin: retention
-    case .keepHourly, .keepDaily, .keepWeekly, .keepMonthly, .keepYearly: calendarCounts
-    case .keepWithin, .keepWithinHourly, .keepWithinDaily, .keepWithinWeekly, .keepWithinMonthly, .keepWithinYearly:
-      calendarSpans
-    case .keepTag: tags
-    case .anomalyHold, .minFreeSpace: guards
-    case .drillSchedule, .drillMaxAge: drills
-    case .schedule, .timezone, .quietHours, .skipUnchanged, .catchUp: calendar
-    case .enabled, .mode, .debounce, .maxDelay, .minInterval, .pollInterval: changes
-    case .stopGrace, .logLevel: process
-    }
+import BackupAgent
+import BackupPolicy
+
+/// The settings, by their names in `holdfast.toml`. A new setting is a case here, a row in the table below, and a property if it
+/// has a flag; files, environment, help, `config show`, the example files and the README follow from the row.
+enum SettingKey: String, CaseIterable, Hashable, Sendable {
+  case database
+  case backupDir = "backup_dir"
+  case encryptionEnabled = "encryption_enabled"
+  case cipher
+  case keyFile = "key_file"
+  case passwordFile = "password_file"
+  case password
+  case compressionEnabled = "compression_enabled"
+  case compressionLevel = "compression_level"
+  case enabled
+  case mode
+  case debounce
+  case maxDelay = "max_delay"
+  case minInterval = "min_interval"
+  case pollInterval = "poll_interval"
+  case schedule
+  case timezone
+  case quietHours = "quiet_hours"
+  case skipUnchanged = "skip_unchanged"
+  case catchUp = "catch_up"
+  case verifyAfterCreate = "verify_after_create"
+  case keepLast = "keep_last"
+  case keepHourly = "keep_hourly"
+  case keepDaily = "keep_daily"
+  case keepWeekly = "keep_weekly"
+  case keepMonthly = "keep_monthly"
+  case keepYearly = "keep_yearly"
+  case keepWithin = "keep_within"
+  case keepWithinHourly = "keep_within_hourly"
+  case keepWithinDaily = "keep_within_daily"
+  case keepWithinWeekly = "keep_within_weekly"
+  case keepWithinMonthly = "keep_within_monthly"
+  case keepWithinYearly = "keep_within_yearly"
+  case keepTag = "keep_tag"
+  case retentionDays = "retention_days"
+  case maxBackups = "max_backups"
+  case thin
+  case anomalyHold = "anomaly_hold"
+  case minFreeSpace = "min_free_space"
+  case drillSchedule = "drill.schedule"
+  case drillMaxAge = "drill.max_age"
+  case stopGrace = "stop_grace"
+  case logLevel = "log_level"
+}
+
+/// The table of settings: one row for each key, in the order of the keys.
+enum SettingTable {
+  static let rows: [SettingDefinition] = [
+    .init(
+      .database, .database, .words("none"), "The database: a path, sqlite:///relative.db or sqlite:////absolute.db",
+      because: "guarding the wrong one helps nobody", example: "/srv/app/app.db", variable: "DATABASE_URL",
+      scope: .process),
+    .init(
+      .backupDir, .folder, .words("`backups` beside the database; `backups/NAME` for one of several"),
+      "The folder of backups",
+      because: "where the Python service put it; better on another disk, which fails on another day",
+      example: "/var/backups/app"),
+
+    // Encryption and compression.
+    .init(
+      .encryptionEnabled, .boolean, .value("true"), "Encrypt backups",
+      because: "a backup is easier to lose than a database", flag: .named("encrypt")),
+    .init(
+      .cipher, .choice(["aes-256-gcm", "aes-256-cbc"]), .value("aes-256-gcm"),
+      "The cipher: aes-256-gcm, or aes-256-cbc, which cannot tell tampering",
+      because: "it finds every change to an archive; the other one is what the Python service wrote"),
+    .init(
+      .keyFile, .path, .words("`~/.config/holdfast/key`, where it exists and no password is set"),
+      "A file with a 256-bit key", because: "where `holdfast init` puts it; `$XDG_CONFIG_HOME` is respected",
+      example: "/etc/holdfast/key", variable: "BACKUP_ENCRYPTION_KEY_FILE"),
+    .init(
+      .passwordFile, .path, .words("none"), "A file whose first line is the password",
+      because: "a key file needs no derivation; a password is for those who must remember it",
+      example: "/etc/holdfast/password", variable: "BACKUP_ENCRYPTION_PASSWORD_FILE"),
+    .init(
+      .password, .text, .words("none"), "The password, in the environment or `.env` only",
+      because: "better in a file of its own: an environment is easily printed", variable: "BACKUP_ENCRYPTION_PASSWORD",
+      flag: .none, scope: .secret),
+    .init(
+      .compressionEnabled, .boolean, .value("true"), "Compress backups",
+      because: "it is faster than the disk it saves", flag: .named("compress")),
+    .init(
+      .compressionLevel, .level, .value("2"), "How hard to compress, 1 (fast) to 9 (small)",
+      because: "smaller than `gzip -1` in a small part of its time"),
+
+    // When the agent backs up.
+    .init(
+      .enabled, .boolean, .value("true"), "Whether the agent guards",
+      because: "whoever starts an agent wants backups; false leaves a database out", flag: .none),
+    .init(
+      .mode, .choice(["change", "schedule", "hybrid"]), .words("`hybrid` where a schedule is set, else `change`"),
+      "What starts a backup: change, schedule or hybrid (both)",
+      because: "a change is lost only in the seconds before its backup", example: "hybrid",
+      use: .agent(.mode(\.triggers.mode))),
+    .init(
+      .debounce, .time(atLeast: 0), .value("500ms"), "The quiet time after a change before its backup",
+      because: "a burst of writes becomes one backup, and a person does not notice the wait",
+      use: .agent(.milliseconds(\.triggers.debounce))),
+    .init(
+      .maxDelay, .time(atLeast: 0), .value("5s"), "The longest time from a change to its backup",
+      because: "a program that never pauses is backed up all the same",
+      use: .agent(.milliseconds(\.triggers.maxDelay))),
+    .init(
+      .minInterval, .time(atLeast: 0), .value("1s"), "The shortest time between two backups",
+      because: "a point for every second is more than anybody looks through",
+      use: .agent(.milliseconds(\.triggers.minInterval))),
+    .init(
+      .pollInterval, .time(atLeast: 100), .value("30s"), "How often to look for changes that raise no event",
+      because: "finds writes that raise no event, such as those of another machine",
+      use: .agent(.milliseconds(\.pollInterval))),
+    .init(
+      .schedule, .schedules, .words("none"),
+      "When to back up by the clock, as a cron expression; several: an array, or `;` between them",
+      because: "changes are backed up as they happen", example: "0 2 * * *",
+      use: .agent(.schedules(\.triggers.schedules))),
+    .init(
+      .timezone, .zone, .words("the host's"), "The zone of schedules and quiet hours, such as Europe/Berlin",
+      because: "2 o'clock means 2 o'clock here", example: "Europe/Berlin", use: .agent(.zone(\.triggers.zone))),
+    .init(
+      .quietHours, .quietHours, .words("none"), "When changes wait for their backup, such as 22:00-06:00",
+      because: "a backup of a change is cheap at any hour", example: "22:00-06:00",
+      use: .agent(.quietHours(\.triggers.quietHours))),
+    .init(
+      .skipUnchanged, .boolean, .value("false"), "Leave out a scheduled backup where nothing changed",
+      because: "whoever asks for one a day looks for one a day", use: .agent(.boolean(\.triggers.skipUnchanged))),
+    .init(
+      .catchUp, .boolean, .value("true"), "Make up a scheduled backup that was missed, once",
+      because: "a laptop sleeps at 2 o'clock", use: .agent(.boolean(\.triggers.catchUp))),
+    .init(
+      .verifyAfterCreate, .boolean, .value("false"), "Read each new backup back in full",
+      because: "it doubles the work of a backup; scheduled ones are read back all the same", flag: .named("verify"),
+      use: .agent(.boolean(\.verifyAfterCreate))),
+
+    // What is kept.
+    rule(.keepLast, .last, "Keep the newest N", example: "30", standard: .words("all"), flag: .named("keep")),
+    rule(.keepHourly, .each(.hour), eachSummary("hours"), example: "24"),
+    rule(.keepDaily, .each(.day), eachSummary("days"), example: "7"),
+    rule(.keepWeekly, .each(.week), eachSummary("weeks"), example: "5"),
+    rule(.keepMonthly, .each(.month), eachSummary("months"), example: "12"),
+    rule(.keepYearly, .each(.year), eachSummary("years"), example: "10"),
+    rule(.keepWithin, .within(nil), withinSummary("everything"), example: "2d"),
+    rule(.keepWithinHourly, .within(.hour), withinSummary("the last one of each hour"), example: "2d"),
+    rule(.keepWithinDaily, .within(.day), withinSummary("the last one of each day"), example: "7d"),
+    rule(.keepWithinWeekly, .within(.week), withinSummary("the last one of each week"), example: "2m"),
+    rule(.keepWithinMonthly, .within(.month), withinSummary("the last one of each month"), example: "1y6m"),
+    rule(.keepWithinYearly, .within(.year), withinSummary("the last one of each year"), example: "10y"),
+    rule(
+      .keepTag, .tag,
+      "Keep what has this tag, or all of several with commas between them; more: an array, or `;` between them",
+      example: "release"),
+    rule(.retentionDays, .days, "Keep what is younger than N days", example: "30", standard: .words("all")),
+    rule(.maxBackups, .ceiling, "Keep at most N", example: "30", standard: .words("all")),
+    .init(
+      .thin, .boolean, .value("true"),
+      "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, then none but what a rule names",
+      because: "a chain of every change would take longer to restore each day"),
+    .init(
+      .anomalyHold, .time(atLeast: 0), .value("30d"),
+      "How long a backup that lost most of its content holds the older ones; 0: not at all",
+      because: "an accident is noticed within a month, and must not push out what was good by then"),
+    .init(
+      .minFreeSpace, .freeSpace, .words("off"),
+      "How much of the disk stays free, such as 2GiB or 5%; below it, older backups go",
+      because: undecided, example: "5%"),
+
+    // Drills.
+    .init(
+      .drillSchedule, .schedules, .words("none"),
+      "When the agent drills: restores the newest backup to scratch space and checks it",
+      because: "a drill takes the room of the database and minutes of a core: choose the hour; weekly is a good start",
+      example: "0 4 * * 0"),
+    .init(
+      .drillMaxAge, .time(atLeast: 0), .words("twice the longest pause of `drill.schedule`; never without one"),
+      "When the last drill that passed is too old, which is an alarm; 0: never",
+      because: "one drill may be missed before anybody is woken", example: "14d"),
+
+    // The process.
+    .init(
+      .stopGrace, .time(atLeast: 0), .value("10s"),
+      "How long backups may go on after a request to stop: a running one, and one of a pending change",
+      because: "most backups end in it, and no service manager waits less", scope: .process),
+    .init(
+      .logLevel, .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
+      .words("`info` for the agent, else `warning`"),
+      "What is logged: trace, debug, info, notice, warning, error or critical",
+      because: "the agent's log tells of each backup; a command's result needs none", example: "info", scope: .process),
+  ]
+
+  private static let byKey = Dictionary(rows.map { ($0.key, $0) }) { first, _ in first }
+
+  static func row(_ key: SettingKey) -> SettingDefinition {
+    guard let row = byKey[key] else { preconditionFailure("the setting \(key.name) has no row in the table") }
+    return row
+  }
+}
+
+// The rows of the rules of retention.
+extension SettingTable {
+  private static let undecided = "nothing is removed before you say what to keep"
+
+  private static func rule(
+    _ key: SettingKey, _ kind: KeepRule.Kind, _ summary: String, example: String,
+    standard: SettingDefinition.Standard = .words("none"), flag: SettingDefinition.Flag = .sameName
+  ) -> SettingDefinition {
+    SettingDefinition(
+      key, ValueKind(kind.form), standard, summary, because: undecided, example: example, flag: flag, use: .rule(kind))
   }
 
-  private var places: SettingDefinition {
-    if self == .database {
-      return SettingDefinition(
-        summary: "The database: a path, sqlite:///relative.db or sqlite:////absolute.db", kind: .database,
-        standard: .words("none"), reason: "guarding the wrong one helps nobody", example: "/srv/app/app.db",
-        variable: "DATABASE_URL", scope: .process)
-    }
-    return SettingDefinition(
-      summary: "The folder of backups", kind: .folder,
-      standard: .words("`backups` beside the database; `backups/NAME` for one of several"),
-      reason: "where the Python service put it; better on another disk, which fails on another day",
-      example: "/var/backups/app")
+  private static func eachSummary(_ units: String) -> String {
+    "Keep the last one of each of the newest N \(units) that have any"
   }
 
-  private var protection: SettingDefinition {
-    switch self {
-    case .encryptionEnabled:
-      SettingDefinition(
-        summary: "Encrypt backups", kind: .boolean, standard: .value("true"),
-        reason: "a backup is easier to lose than a database", flag: .named("encrypt"))
-    case .cipher:
-      SettingDefinition(
-        summary: "The cipher: aes-256-gcm, or aes-256-cbc, which cannot tell tampering",
-        kind: .choice(["aes-256-gcm", "aes-256-cbc"]), standard: .value("aes-256-gcm"),
-        reason: "it finds every change to an archive; the other one is what the Python service wrote")
-    case .keyFile:
-      SettingDefinition(
-        summary: "A file with a 256-bit key", kind: .path,
-        standard: .words("`~/.config/holdfast/key`, where it exists and no password is set"),
-        reason: "where `holdfast init` puts it; `$XDG_CONFIG_HOME` is respected", example: "/etc/holdfast/key",
-        variable: "BACKUP_ENCRYPTION_KEY_FILE")
-    case .passwordFile:
-      SettingDefinition(
-        summary: "A file whose first line is the password", kind: .path, standard: .words("none"),
-        reason: "a key file needs no derivation; a password is for those who must remember it",
-        example: "/etc/holdfast/password", variable: "BACKUP_ENCRYPTION_PASSWORD_FILE")
-    default:
-      SettingDefinition(
-        summary: "The password, in the environment or `.env` only", kind: .text, standard: .words("none"),
-        reason: "better in a file of its own: an environment is easily printed",
-        variable: "BACKUP_ENCRYPTION_PASSWORD", flag: .none, scope: .secret)
-    }
-  }
-
-  private var content: SettingDefinition {
-    switch self {
-    case .compressionEnabled:
-      SettingDefinition(
-        summary: "Compress backups", kind: .boolean, standard: .value("true"),
-        reason: "it is faster than the disk it saves", flag: .named("compress"))
-    case .compressionLevel:
-      SettingDefinition(
-        summary: "How hard to compress, 1 (fast) to 9 (small)", kind: .level, standard: .value("2"),
-        reason: "smaller than `gzip -1` in a small part of its time")
-    default:
-      SettingDefinition(
-        summary: "Read each new backup back in full", kind: .boolean, standard: .value("false"),
-        reason: "it doubles the work of a backup; scheduled ones are read back all the same", flag: .named("verify"))
-    }
-  }
-
-  private var guards: SettingDefinition {
-    if self == .anomalyHold {
-      return SettingDefinition(
-        summary: "How long a backup that lost most of its content holds the older ones; 0: not at all",
-        kind: .time(atLeast: 0), standard: .value("30d"),
-        reason: "an accident is noticed within a month, and must not push out what was good by then")
-    }
-    return SettingDefinition(
-      summary: "How much of the disk stays free, such as 2GiB or 5%; below it, older backups go",
-      kind: .freeSpace, standard: .words("off"), reason: "nothing is removed before you say what to keep",
-      example: "5%")
-  }
-
-  private var retention: SettingDefinition {
-    switch self {
-    case .keepLast:
-      SettingDefinition(
-        summary: "Keep the newest N", kind: .quota, standard: .words("all"),
-        reason: "nothing is removed before you say what to keep", example: "30", flag: .named("keep"))
-    case .retentionDays:
-      SettingDefinition(
-        summary: "Keep what is younger than N days", kind: .count, standard: .words("all"),
-        reason: "nothing is removed before you say what to keep", example: "30")
-    case .thin:
-      SettingDefinition(
-        summary:
-          "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, then none but what a rule names",
-        kind: .boolean, standard: .value("true"),
-        reason: "a chain of every change would take longer to restore each day")
-    default:
-      SettingDefinition(
-        summary: "Keep at most N", kind: .count, standard: .words("all"),
-        reason: "nothing is removed before you say what to keep", example: "30")
-    }
-  }
-
-  private var calendar: SettingDefinition {
-    switch self {
-    case .schedule:
-      SettingDefinition(
-        summary: "When to back up by the clock, as a cron expression; several: an array, or `;` between them",
-        kind: .schedules, standard: .words("none"), reason: "changes are backed up as they happen",
-        example: "0 2 * * *")
-    case .timezone:
-      SettingDefinition(
-        summary: "The zone of schedules and quiet hours, such as Europe/Berlin", kind: .zone,
-        standard: .words("the host's"), reason: "2 o'clock means 2 o'clock here", example: "Europe/Berlin")
-    case .quietHours:
-      SettingDefinition(
-        summary: "When changes wait for their backup, such as 22:00-06:00", kind: .quietHours,
-        standard: .words("none"), reason: "a backup of a change is cheap at any hour", example: "22:00-06:00")
-    case .skipUnchanged:
-      SettingDefinition(
-        summary: "Leave out a scheduled backup where nothing changed", kind: .boolean, standard: .value("false"),
-        reason: "whoever asks for one a day looks for one a day")
-    default:
-      SettingDefinition(
-        summary: "Make up a scheduled backup that was missed, once", kind: .boolean, standard: .value("true"),
-        reason: "a laptop sleeps at 2 o'clock")
-    }
-  }
-
-  private var drills: SettingDefinition {
-    if self == .drillSchedule {
-      return SettingDefinition(
-        summary: "When the agent drills: restores the newest backup to scratch space and checks it",
-        kind: .schedules, standard: .words("none"),
-        reason: "a drill takes the room of the database and minutes of a core: choose the hour; weekly is a good start",
-        example: "0 4 * * 0")
-    }
-    return SettingDefinition(
-      summary: "When the last drill that passed is too old, which is an alarm; 0: never", kind: .time(atLeast: 0),
-      standard: .words("twice the longest pause of `drill.schedule`; never without one"),
-      reason: "one drill may be missed before anybody is woken", example: "14d")
-  }
-
-  private var changes: SettingDefinition {
-    switch self {
-    case .enabled:
-      SettingDefinition(
-        summary: "Whether the agent guards", kind: .boolean, standard: .value("true"),
-        reason: "whoever starts an agent wants backups; false leaves a database out", flag: .none)
-    case .mode:
-      SettingDefinition(
-        summary: "What starts a backup: change, schedule or hybrid (both)",
-        kind: .choice(["change", "schedule", "hybrid"]),
-        standard: .words("`hybrid` where a schedule is set, else `change`"),
-        reason: "a change is lost only in the seconds before its backup", example: "hybrid")
-    case .debounce:
-      SettingDefinition(
-        summary: "The quiet time after a change before its backup", kind: .time(atLeast: 0), standard: .value("500ms"),
-        reason: "a burst of writes becomes one backup, and a person does not notice the wait")
-    case .maxDelay:
-      SettingDefinition(
-        summary: "The longest time from a change to its backup", kind: .time(atLeast: 0), standard: .value("5s"),
-        reason: "a program that never pauses is backed up all the same")
-    case .minInterval:
-      SettingDefinition(
-        summary: "The shortest time between two backups", kind: .time(atLeast: 0), standard: .value("1s"),
-        reason: "a point for every second is more than anybody looks through")
-    default:
-      SettingDefinition(
-        summary: "How often to look for changes that raise no event", kind: .time(atLeast: 100),
-        standard: .value("30s"), reason: "finds writes that raise no event, such as those of another machine")
-    }
-  }
-
-  private var process: SettingDefinition {
-    if self == .stopGrace {
-      return SettingDefinition(
-        summary: "How long backups may go on after a request to stop: a running one, and one of a pending change",
-        kind: .time(atLeast: 0),
-        standard: .value("10s"), reason: "most backups end in it, and no service manager waits less", scope: .process)
-    }
-    return SettingDefinition(
-      summary: "What is logged: trace, debug, info, notice, warning, error or critical",
-      kind: .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
-      standard: .words("`info` for the agent, else `warning`"),
-      reason: "the agent's log tells of each backup; a command's result needs none", example: "info", scope: .process)
+  private static func withinSummary(_ kept: String) -> String {
+    "Keep \(kept) this long before the newest (1y5m7d2h; m is months)"
   }
 }

@@ -44,6 +44,17 @@ enum SettingValue: Hashable, Sendable {
 }
 
 extension ValueKind {
+  /// The amount of a rule of retention.
+  init(_ form: KeepRule.Form) {
+    self =
+      switch form {
+      case .count: .count
+      case .quota: .quota
+      case .span: .span
+      case .tags: .tagLists
+      }
+  }
+
   /// Reads a value.
   ///
   /// - Throws: also for a value in quotes that whatever reads an env file should have taken away.

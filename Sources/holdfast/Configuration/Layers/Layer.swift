@@ -29,6 +29,11 @@ struct Layer: Sendable {
     return layer
   }
 
+  /// The values of some keys.
+  func filter(_ isIncluded: (SettingKey) -> Bool) -> Layer {
+    Layer(values: values.filter { isIncluded($0.key) })
+  }
+
   func merging(_ other: Layer) -> Layer {
     Layer(
       values: values.merging(other.values) { $1 }, password: other.password ?? password,

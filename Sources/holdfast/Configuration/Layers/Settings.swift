@@ -12,7 +12,7 @@ struct Settings: Sendable {
   /// What drills ask, of this database or of all.
   var assertions: [ConfiguredAssertion] = []
 
-  /// The value that counts, and where it comes from; nil where none is given.
+  /// The value that counts, and where it comes from; nil if none is given.
   func given(_ key: SettingKey) -> Given? {
     for layer in layers {
       if let given = layer[key] { return given }
@@ -22,7 +22,7 @@ struct Settings: Sendable {
 
   func origin(_ key: SettingKey) -> Origin { given(key)?.origin ?? .standard }
 
-  /// The value; nil where none is given and the table has no default.
+  /// The value; nil if none is given and the table has no default.
   ///
   /// - Throws: `usage` with the place of a value that does not fit.
   func value(_ key: SettingKey) throws -> SettingValue? {
@@ -42,7 +42,7 @@ struct Settings: Sendable {
     return value
   }
 
-  /// Nil where there is none.
+  /// Nil if there is none.
   func integer(_ key: SettingKey) throws -> Int? {
     switch try value(key) {
     case .integer(let value): value
@@ -56,7 +56,7 @@ struct Settings: Sendable {
     return value
   }
 
-  /// Nil where there is none.
+  /// Nil if there is none.
   func freeSpace(_ key: SettingKey) throws -> FreeSpace? {
     switch try value(key) {
     case .freeSpace(let value): value
@@ -65,25 +65,7 @@ struct Settings: Sendable {
     }
   }
 
-  /// Nil where there is none.
-  func span(_ key: SettingKey) throws -> CalendarSpan? {
-    switch try value(key) {
-    case .span(let value): value
-    case nil: nil
-    default: throw Self.mismatch(key)
-    }
-  }
-
-  /// Empty where there are none.
-  func tagLists(_ key: SettingKey) throws -> [[String]] {
-    switch try value(key) {
-    case .tagLists(let value): value
-    case nil: []
-    default: throw Self.mismatch(key)
-    }
-  }
-
-  /// One of a choice; nil where there is none.
+  /// One of a choice; nil if there is none.
   func choice<Choice: RawRepresentable<String>>(_ key: SettingKey, of _: Choice.Type = Choice.self) throws -> Choice? {
     switch try value(key) {
     case .text(let text):
@@ -94,18 +76,19 @@ struct Settings: Sendable {
     }
   }
 
-  /// A path as this process can use it; nil where there is none.
+  /// A path as this process can use it; nil if there is none.
   func path(_ key: SettingKey) throws -> String? {
     guard let given = given(key), case .text(let text) = try value(key) else { return nil }
     return try PathResolution(folders: folders).path(text, given.origin)
   }
 
   /// A row of the table of settings says another kind than its reader expects; the tests read every setting.
-  private static func mismatch(_ key: SettingKey) -> HoldfastError {
+  static func mismatch(_ key: SettingKey) -> HoldfastError {
     HoldfastError(.failed, "the setting \(key.name) is not of the kind that is asked for")
   }
 }
 
+// Values with readers of their own.
 extension Settings {
   func schedules(_ key: SettingKey = .schedule) throws -> [CronSchedule] {
     guard case .schedules(let schedules) = try value(key) else { return [] }
@@ -124,7 +107,7 @@ extension Settings {
     return zone
   }
 
-  /// - Throws: `usage` where schedules alone are to start backups, and there is none.
+  /// - Throws: `usage` if only schedules start backups, and there is none.
   func mode() throws -> TriggerMode {
     let hasSchedule = try !schedules().isEmpty
     let mode: TriggerMode = try choice(.mode) ?? (hasSchedule ? .hybrid : .change)
@@ -135,5 +118,79 @@ extension Settings {
       ).error
     }
     return mode
+  }
+}
+
+// Drills.
+extension Settings {
+  /// What drills ask of a database.
+  ///
+  /// - Parameter name: the database's; nil where none is named.
+  func assertions(of name: String?) -> [DrillAssertion] {
+    assertions.filter { $0.database == nil || $0.database?.raw.text == name }.map(\.assertion)
+  }
+
+  /// When the agent drills, and when the last drill counts no more.
+  func drillSettings() throws -> DrillSettings {
+    DrillSettings(
+      schedules: try schedules(.drillSchedule), zone: try zone(), catchUp: try boolean(.catchUp),
+      maxAge: try drillAge())
+  }
+
+  /// Seconds; nil where nothing is said, so that the schedule does.
+  private func drillAge() throws -> Int64? {
+    guard case .milliseconds(let age) = try value(.drillMaxAge) else { return nil }
+    return age / 1000
+  }
+}
+
+// What is kept.
+extension Settings {
+  /// The policy of the configured rules; nil if there are none.
+  func retention() throws -> RetentionPolicy? {
+    let policy = try retention(by: retentionRules())
+    return policy.rules.isEmpty && policy.minFreeSpace == nil ? nil : policy
+  }
+
+  /// The policy of other rules than the configured ones.
+  func retention(by rules: RetentionRules) throws -> RetentionPolicy {
+    // Rounded up: only 0 means never.
+    let hold = (try milliseconds(.anomalyHold) + 999) / 1000
+    var policy = RetentionPolicy(rules, anomalyHold: hold, minFreeSpace: try freeSpace(.minFreeSpace))
+    if !rules.isEmpty { policy.zone = try zone() }
+    return policy
+  }
+
+  /// The configured rules.
+  func retentionRules() throws -> RetentionRules {
+    var rules = RetentionRules()
+    for row in SettingTable.rows {
+      guard case .rule(let kind) = row.use else { continue }
+      rules[kind] = try amount(row.key)
+    }
+    return rules
+  }
+
+  private func amount(_ key: SettingKey) throws -> KeepRule.Amount? {
+    switch try value(key) {
+    case .integer(let count): .count(count)
+    case .span(let span): .span(span)
+    case .tagLists(let lists): .tags(lists)
+    case nil: nil
+    default: throw Self.mismatch(key)
+    }
+  }
+}
+
+extension CreateRequest {
+  /// As it is configured.
+  ///
+  /// - Throws: `usage` for a value that does not fit.
+  init(_ settings: Settings) throws {
+    self.init()
+    encrypt = try settings.boolean(.encryptionEnabled)
+    compress = try settings.boolean(.compressionEnabled)
+    level = try settings.integer(.compressionLevel).flatMap(CompressionLevel.init) ?? level
+    cipher = try settings.choice(.cipher) ?? cipher
   }
 }

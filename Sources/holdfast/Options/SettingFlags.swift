@@ -1,7 +1,7 @@
 import ArgumentParser
 
-// Flags whose names and help come from the table of settings. Their values are text, for what they may be is known to the
-// table too, and said the same way wherever a value comes from.
+// Flags whose names and help come from the table of settings. Their values are text, because the table also knows what they may
+// be, and a mistake is reported in the same words wherever a value comes from.
 
 extension Option where Value == String? {
   /// `--max-delay TIME`
@@ -14,6 +14,13 @@ extension Option where Value == String? {
     var names = [NameSpecification.Element.customLong(key.flag ?? key.name)]
     if let alias { names.append(.customLong(alias)) }
     self.init(name: NameSpecification(names), parsing: .unconditional, help: key.help)
+  }
+}
+
+extension Option where Value == Int? {
+  /// A number that ArgumentParser reads.
+  init(_ key: SettingKey) {
+    self.init(name: .customLong(key.flag ?? key.name), help: key.help)
   }
 }
 
@@ -38,6 +45,33 @@ extension SettingKey {
     let note = standard == "none" || standard == "all" ? "" : "; default: \(standard.replacing("`", with: ""))"
     return ArgumentHelp(
       "\(definition.summary.replacing("`", with: "")) (\(variable)\(note)).", valueName: definition.kind.valueName)
+  }
+
+  /// By the names of the cases: `maxDelay`.
+  fileprivate static let byCase = Dictionary(uniqueKeysWithValues: allCases.map { ("\($0)", $0) })
+}
+
+extension ParsableArguments {
+  /// The settings among the flags that were given. A property belongs to the key of its name; like ArgumentParser itself, this
+  /// finds the properties by reflection. Groups in the group have layers of their own.
+  var settingFlags: Layer {
+    var given: [SettingKey: String?] = [:]
+    for (label, wrapper) in Mirror(reflecting: self).children {
+      guard let key = label.flatMap({ SettingKey.byCase[String($0.dropFirst())] }) else { continue }
+      given[key] = Self.text(wrapper)
+    }
+    return .flags(given)
+  }
+
+  /// What the flag says, as the environment would have it; nil if it is not given, or is read by the group itself.
+  private static func text(_ wrapper: Any) -> String? {
+    switch wrapper {
+    case let option as Option<String?>: option.wrappedValue
+    case let option as Option<[String]>:
+      option.wrappedValue.isEmpty ? nil : option.wrappedValue.joined(separator: ";")
+    case let flag as Flag<Bool?>: flag.wrappedValue.map { "\($0)" }
+    default: nil
+    }
   }
 }
 
