@@ -1,3 +1,4 @@
+import BackupEngine
 import BackupPolicy
 
 /// What a setting's value may be.
@@ -191,4 +192,174 @@ extension ValueKind {
     }
     return text
   }
+}
+
+// Schedules, zones and hours, which have readers of their own.
+extension ValueKind {
+  func schedules(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch raw {
+    case .string("none"), .untyped("none"): return .none
+    case .string(let text): return .schedules([try schedule(text)])
+    case .untyped(let text):
+      var schedules: [CronSchedule] = []
+      for part in text.split(separator: ";", omittingEmptySubsequences: false) {
+        schedules.append(try schedule(part.trimmed))
+      }
+      return .schedules(schedules)
+    case .list(let items): return .schedules(try self.schedules(items))
+    default: throw ValueProblem(raw, isNot: "a cron expression", hint: "write it in quotes, such as \"0 2 * * *\"")
+    }
+  }
+
+  private func schedules(_ items: [RawItem]) throws(ValueProblem) -> [CronSchedule] {
+    guard !items.isEmpty else {
+      throw ValueProblem(problem: "is an empty array", hint: "leave it out, or write \"none\"")
+    }
+    var schedules: [CronSchedule] = []
+    for item in items {
+      do throws(ValueProblem) {
+        schedules.append(try schedule(try string(item.value, "a cron expression such as \"0 2 * * *\"")))
+      } catch {
+        var problem = error
+        problem.position = item.position
+        throw problem
+      }
+    }
+    return schedules
+  }
+
+  private func schedule(_ text: String) throws(ValueProblem) -> CronSchedule {
+    do {
+      return try CronSchedule(text)
+    } catch {
+      var problem = ValueProblem(error, about: "schedule", hint: "write five fields, such as 0 2 * * *")
+      // People carry a `.env` with its comments over to where `#` means nothing.
+      if CronSchedule.names.contains(text.lowercased()) { problem.hint = "write @\(text.lowercased())" }
+      if text.contains(" #") { problem.hint = "take out what follows the #: only .env knows comments behind a value" }
+      throw problem
+    }
+  }
+
+  func zone(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    let text = try string(raw, "a zone such as Europe/Berlin")
+    do {
+      return .zone(try TimeZones.named(text))
+    } catch {
+      throw ValueProblem(error, about: "time zone", hint: "write a name such as Europe/Berlin")
+    }
+  }
+
+  func quietHours(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    if raw == .string("none") || raw == .untyped("none") { return .none }
+    let text = try string(raw, "hours such as 22:00-06:00")
+    do {
+      return .quietHours(try QuietHours(text))
+    } catch {
+      throw ValueProblem(error, about: "quiet hours", hint: "write hours such as 22:00-06:00")
+    }
+  }
+}
+
+extension CronSchedule {
+  /// What may follow an `@`.
+  fileprivate static let names: Set = ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"]
+}
+
+// What to keep: numbers, spans of the calendar, tags.
+extension ValueKind {
+  /// 0 is none, as it is to restic; -1 is its word for all.
+  func quota(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch raw {
+    case .untyped("none"), .string("none"), .untyped("0"), .integer(0): return .none
+    case .untyped("all"), .string("all"), .untyped("unlimited"), .string("unlimited"), .untyped("-1"), .integer(-1):
+      return .integer(-1)
+    default: return .integer(try number(raw, in: 1...Int(Int32.max), KeepRule.Form.quota.inWords))
+    }
+  }
+
+  func span(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    let expected = KeepRule.Form.span.inWords
+    if raw == .string("none") || raw == .untyped("none") { return .none }
+    if case .integer(let number) = raw {
+      throw ValueProblem(raw, isNot: expected, hint: "write \"\(number)d\" for days or \"\(number)m\" for months")
+    }
+    guard let span = CalendarSpan(try string(raw, expected)) else { throw ValueProblem(raw, isNot: expected) }
+    return span.isZero ? .none : .span(span)
+  }
+
+  /// An empty list stands for points without tags.
+  func tagLists(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    switch raw {
+    case .untyped("none"), .string("none"): return .none
+    case .string(let text): return .tagLists([Self.tags(text)])
+    case .untyped(let text):
+      return .tagLists(text.split(separator: ";", omittingEmptySubsequences: false).map { Self.tags(String($0)) })
+    case .list(let items):
+      var lists: [[String]] = []
+      for item in items {
+        guard case .string(let text) = item.value else {
+          var problem = ValueProblem(item.value, isNot: KeepRule.Form.tags.inWords)
+          problem.position = item.position
+          throw problem
+        }
+        lists.append(Self.tags(text))
+      }
+      return lists.isEmpty ? .none : .tagLists(lists)
+    default: throw ValueProblem(raw, isNot: KeepRule.Form.tags.inWords, hint: "write it in quotes")
+    }
+  }
+
+  private static func tags(_ text: String) -> [String] {
+    text.split(separator: ",").map { String($0).trimmed }.filter { !$0.isEmpty }
+  }
+}
+
+extension StringProtocol {
+  /// Without white space at both ends.
+  var trimmed: String {
+    let start = drop { $0.isWhitespace }
+    let end = start.lastIndex { !$0.isWhitespace }
+    return end.map { String(start[...$0]) } ?? ""
+  }
+}
+
+extension ValueKind {
+  func freeSpace(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
+    let expected = "a size with a unit or a percentage, such as 500MiB, 2GiB or 5%, or none"
+    if case .integer(let number) = raw {
+      throw number == 0
+        ? ValueProblem(raw, isNot: expected, hint: "write \"none\"")
+        : ValueProblem(raw, isNot: expected, hint: "write \"\(number)MiB\", \"\(number)GiB\" or \"\(number)%\"")
+    }
+    let text = try string(raw, expected)
+    if ["none", "0", "0%"].contains(text.lowercased()) { return .none }
+    guard let space = FreeSpace(argument: text) else {
+      let meant = text.filter { !$0.isWhitespace }
+      let hint = FreeSpace(argument: meant) == nil ? nil : "write \(raw.spelt(meant))"
+      throw ValueProblem(raw, isNot: expected, hint: hint)
+    }
+    return .freeSpace(space)
+  }
+}
+
+extension FreeSpace {
+  /// Nil for anything but a whole number from 1 and a unit: `%` up to 99, or `B`, `kB` … `TB` in powers of 1000, `K`, `KiB` …
+  /// `T`, `TiB` in powers of 1024.
+  init?(argument: String) {
+    let digits = argument.prefix { $0.isASCII && $0.isNumber }
+    guard let number = Int64(digits), number > 0 else { return nil }
+    let unit = argument.dropFirst(digits.count).lowercased()
+    if unit == "%" {
+      guard number < 100 else { return nil }
+      self = .percent(Int(number))
+      return
+    }
+    guard let factor = Self.units[unit], number <= .max / factor else { return nil }
+    self = .bytes(number * factor)
+  }
+
+  private static let units: [String: Int64] = [
+    "b": 1, "k": 1 << 10, "kib": 1 << 10, "kb": 1000, "m": 1 << 20, "mib": 1 << 20, "mb": 1_000_000,
+    "g": 1 << 30, "gib": 1 << 30, "gb": 1_000_000_000, "t": 1 << 40, "tib": 1 << 40, "tb": 1_000_000_000_000,
+  ]
 }

@@ -1,5 +1,7 @@
 import BackupEngine
 import BackupPolicy
+import Glibc
+import Names
 
 /// Turns what is configured into databases: expands patterns, gives names and folders, and finds what collides.
 struct DatabaseList {
@@ -203,5 +205,149 @@ extension DatabaseList {
     }
     let isOwn = settings.given(.backupDir) == table.layer[.backupDir]
     return isOwn && !isPattern ? folder : "\(folder)/\(name)"
+  }
+}
+
+// Paths, names and folders of backups must be one each.
+extension DatabaseList {
+  /// Two databases in one place are told where the second one is named.
+  mutating func findCollisions() {
+    find(
+      { Self.real($0.path) }, \.origin,
+      { "names \($0.path), which \(Self.line($1.origin)) names too" }, hint: "take one of the two out")
+    find(
+      \.name, \.nameOrigin,
+      { "gives the name \($0.name), which \(Self.line($1.nameOrigin)) gives too: \($0.path) and \($1.path)" },
+      hint: "give each a name = \"…\" of its own")
+    find(
+      { Self.real($0.backupDir) }, { $0.settings.given(.backupDir)?.origin ?? $0.origin },
+      { "gives \($0.path) the folder of backups of \($1.path): \($0.backupDir)" },
+      hint: "give each database a backup_dir of its own")
+  }
+
+  private mutating func find(
+    _ key: (ConfiguredDatabase) -> String, _ origin: (ConfiguredDatabase) -> Origin,
+    _ problem: (ConfiguredDatabase, ConfiguredDatabase) -> String, hint: String
+  ) {
+    var seen: [String: ConfiguredDatabase] = [:]
+    for database in databases {
+      if let other = seen[key(database)] {
+        problems.append(ConfigurationProblem(at: origin(database), problem(database, other), hint: hint))
+      } else {
+        seen[key(database)] = database
+      }
+    }
+  }
+
+  private static func line(_ origin: Origin) -> String {
+    if case .file(_, let position, _) = origin { return "line \(position.line)" }
+    return origin.place
+  }
+}
+
+/// Databases that a pattern matched once: their backups are there, and the files are gone. They stay known by their names,
+/// so that the agent misses them and a restore finds them.
+extension DatabaseList {
+  /// - Parameters:
+  ///   - names: of the databases that the pattern matches now.
+  ///   - folder: `backup_dir`; nil if the backups are beside each database.
+  func vanished(_ pattern: PathPattern, besides names: Set<String>, folder: String?) -> [String] {
+    let files = SystemFileOperations()
+    let bases = folder.map { [$0] } ?? PathPattern("\(pattern.text.parentPath)/backups")?.matches ?? []
+    return bases.flatMap { base in
+      ((try? files.list(base)) ?? []).sorted().compactMap { name -> String? in
+        guard !name.hasPrefix("."), !names.contains(name),
+          let path = KnownDatabase.path(of: "\(base)/\(name)", files).flatMap({ pattern.match($0) }),
+          pattern.name(of: path) == name, !Self.exists(path)
+        else { return nil }
+        return path
+      }
+    }
+  }
+}
+
+/// What the file system says of paths that may be databases. Nothing is opened: closing a second descriptor on a database would
+/// drop SQLite's locks.
+extension DatabaseList {
+  static func exists(_ path: String) -> Bool { access(path.raw, F_OK) == 0 }
+
+  /// The path from the root, links and dots as they are.
+  static func absolute(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+    defer { free(folder) }
+    return "\(String(path: folder))/\(path)"
+  }
+
+  /// The path with links and dots resolved as far as it exists.
+  static func real(_ path: String) -> String {
+    if let real = realpath(path.raw, nil) {
+      defer { free(real) }
+      return String(path: real)
+    }
+    let parent = path.parentPath
+    guard parent != path else { return path }
+    let folder = real(parent)
+    return folder == "/" ? "/\(path.lastComponent)" : "\(folder)/\(path.lastComponent)"
+  }
+
+  /// Whether a pattern's match is a database and not what SQLite or a backup puts beside one.
+  static func isDatabase(_ path: String) -> Bool {
+    var status = stat()
+    guard stat(path.raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
+    let name = path.lastComponent
+    if ["-wal", "-shm", "-journal"].contains(where: name.hasSuffix) { return false }
+    return PointID(name.prefix { $0 != "." }.description) == nil
+  }
+}
+
+/// A pattern of paths, as the shell knows them: `*`, `?` and `[…]`, which match neither `/` nor a leading dot.
+struct PathPattern: Sendable {
+  let text: String
+
+  /// Nil where nothing in it stands for anything else.
+  init?(_ text: String) {
+    guard text.contains(where: { "*?[".contains($0) }) else { return nil }
+    self.text = text
+  }
+
+  /// What matches now, in order of names.
+  var matches: [String] {
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(text.raw, 0, nil, &found) == 0, let paths = found.gl_pathv else { return [] }
+    return (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(path: $0) } }
+  }
+
+  /// What the pattern left open in a path that it matched, as a name: `blog` for `/srv/*/app.db` and `/srv/blog/app.db`. A byte
+  /// that is no UTF-8 is `%E9` in it.
+  func name(of path: String) -> String {
+    let pieces = zip(
+      text.split(separator: "/", omittingEmptySubsequences: true),
+      path.split(separator: "/", omittingEmptySubsequences: true))
+    return pieces.filter { PathPattern(String($0.0)) != nil }.map { $0.1.withoutExtension }.joined(separator: "-")
+      .percentEncodingBytes
+  }
+
+  /// The path as the pattern spells it if it matches, whether a file is there or not.
+  ///
+  /// - Parameter resolved: with symbolic links resolved, also those of the part before the first `*`.
+  func match(_ resolved: String) -> String? {
+    let fixed = text.split(separator: "/", omittingEmptySubsequences: false)
+      .prefix { PathPattern(String($0)) == nil }.joined(separator: "/")
+    let isBelowHere = fixed.isEmpty && !text.hasPrefix("/")
+    let real = DatabaseList.real(isBelowHere ? "." : fixed.isEmpty ? "/" : fixed)
+    let prefix = real == "/" ? "" : real
+    guard resolved.hasPrefix(prefix + "/") else { return nil }
+    let rest = resolved.dropFirst(prefix.count)
+    let path = isBelowHere ? String(rest.dropFirst()) : fixed + rest
+    return fnmatch(text.raw, path.raw, FNM_PATHNAME | FNM_PERIOD) == 0 ? path : nil
+  }
+}
+
+extension StringProtocol {
+  /// `app` for `app.db`, and `.db` for `.db`.
+  var withoutExtension: String {
+    guard let dot = lastIndex(of: "."), dot != startIndex else { return String(self) }
+    return String(self[..<dot])
   }
 }
