@@ -3,9 +3,9 @@ struct TOMLParser {
   private var scanner: TOMLScanner
   let root = TOMLTable(.header, at: FilePosition(line: 1, column: 1))
   private(set) var errors: [TOMLError] = []
-  /// Where pairs go: into what the last header named.
+  /// The table of the last header, which gets the pairs.
   private var table: TOMLTable
-  /// Arrays and inline tables that are open; a limit keeps nonsense from using up the stack.
+  /// How many arrays and inline tables are open; a limit protects the stack.
   private var depth = 0
 
   init(_ text: String) {

@@ -4,7 +4,7 @@ struct TOMLScanner {
   private(set) var index = 0
   private(set) var position = FilePosition(line: 1, column: 1)
 
-  /// A byte order mark at its start is passed over and takes no column.
+  /// A byte order mark at its start is skipped and has no column.
   init(_ text: String) {
     let all = Array(text.unicodeScalars)
     scalars = all.first == "\u{FEFF}" ? Array(all.dropFirst()) : all
@@ -32,7 +32,7 @@ struct TOMLScanner {
     }
   }
 
-  /// Returns the characters that it passes over.
+  /// Returns the characters that it skips.
   @discardableResult
   mutating func take(while isTaken: (Unicode.Scalar) -> Bool) -> String {
     var text = String.UnicodeScalarView()
@@ -45,7 +45,7 @@ struct TOMLScanner {
 
   mutating func skipBlanks() { take { $0 == " " || $0 == "\t" } }
 
-  /// Passes over the rest of the line, after a mistake.
+  /// Skips the rest of the line, after a mistake.
   mutating func skipLine() {
     while !isAtEnd, current != "\n" { advance() }
   }
@@ -168,7 +168,7 @@ extension TOMLScanner {
     )
   }
 
-  /// Behind a backslash at the end of a line of a long string: passes over all white space that follows.
+  /// Skips all white space behind a backslash at the end of a line of a long string.
   private mutating func skipsLineEnd() -> Bool {
     var ahead = self
     ahead.skipBlanks()
@@ -203,7 +203,7 @@ extension TOMLScanner {
       hint: boolean.map { "write \($0)" } ?? "put text in quotes: \(name) = \"\(text.shortened)\"", at: start)
   }
 
-  /// What follows a word that is text without quotes, up to a comment.
+  /// The text behind a word that lacks its quotes, up to a comment.
   private var restOfText: String {
     var ahead = self
     var rest = ahead.take { $0 != "\n" && $0 != "#" }

@@ -131,7 +131,7 @@ extension KeepRule {
   }
 }
 
-/// What to keep, in restic's names where restic has the rule. A point that any rule keeps, stays.
+/// What to keep, in restic's names if restic has the rule. A point that any rule keeps, stays.
 ///
 /// Counts are at least 1; -1 keeps all, and 0 is as if nothing were set. Spans count from the newest point, not from now.
 public struct RetentionRules: Hashable, Sendable {

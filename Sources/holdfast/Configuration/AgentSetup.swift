@@ -7,7 +7,7 @@ struct AgentSetup: Sendable {
   let retention: RetentionOptions
   let output: OutputOptions
 
-  /// - Throws: `usage` for a value that does not fit, or where no database is named; `refused` where none is enabled.
+  /// - Throws: `usage` for a value that does not fit, or if no database is named; `refused` if no database is enabled.
   func agent(_ configuration: Configuration) throws -> AgentConfiguration {
     try configuration.requireKnownAssertions()
     let databases = try configuration.databases()
@@ -24,8 +24,8 @@ struct AgentSetup: Sendable {
     return agent
   }
 
-  /// What the agent needs to guard databases that come later. Only the patterns are looked at again: what somebody is writing
-  /// into a file counts from the next reload on.
+  /// The patterns of databases that may appear later. The agent evaluates only the patterns again: changes of the files count
+  /// from the next reload on.
   private func watched(_ patterns: [PathPattern], _ configuration: Configuration) throws -> DatabasePatterns? {
     guard !patterns.isEmpty else { return nil }
     let settings = configuration.settings()

@@ -8,7 +8,7 @@ struct Configuration: Sendable {
   let environment: ProcessEnvironment
   let envFile: EnvironmentFile?
   let file: SettingsFile?
-  /// What is wrong in the files and with the variables, in their order. Values are looked at when they are used.
+  /// Mistakes in the files and the variables, in their order. Values are checked when they are used.
   private(set) var problems: [ConfigurationProblem]
 
   var folders: StandardFolders { StandardFolders(environment: environment) }
@@ -19,7 +19,7 @@ struct Configuration: Sendable {
   ///   - flags: the settings among the flags.
   ///   - file: `--config`.
   ///   - envFile: `--env-file`.
-  /// - Throws: `usage` where a file that is named is not there, and whatever keeps one from being read.
+  /// - Throws: `usage` if a named file does not exist, and the error if a file cannot be read.
   init(
     flags: Layer = Layer(), file: String? = nil, envFile: String? = nil, environment: ProcessEnvironment,
     files: any FileOperations = SystemFileOperations()
@@ -58,11 +58,11 @@ private struct ConfigurationFiles {
   let environment: ProcessEnvironment
   let files: any FileOperations
 
-  /// Nobody writes that much by hand.
+  /// More than anyone writes by hand.
   private static let limit = 1 << 18
 
-  /// Files that nobody named, found in the working directory: whoever can write there must not choose what is backed up, and
-  /// where to.
+  /// Checks files in the working directory that no flag names: another user who can write there must not choose what is backed
+  /// up, and where to.
   ///
   /// - Throws: `refused` for a file that every user can write, or that another user put into a folder that is not theirs.
   func strangers(_ envFile: String?, _ file: String?) throws -> [ConfigurationProblem] {
@@ -89,7 +89,7 @@ private struct ConfigurationFiles {
       hint: "name it if you trust it: \(option) ./\(name)")
   }
 
-  /// `--env-file`, else `.env` where it exists.
+  /// `--env-file`, else `.env` if it exists.
   func envFile(_ flag: String?) throws -> EnvironmentFile? {
     let path = flag ?? ".env"
     guard var bytes = try read(path, isNamed: flag != nil, by: "--env-file") else { return nil }
@@ -120,7 +120,7 @@ private struct ConfigurationFiles {
       throw HoldfastError(.usage, "\(name) is empty", hint: "name a file, or leave it out")
     }
     let status = try status(path)
-    // `.env` is also what some call the folder of a virtual environment.
+    // `.env` may also be the folder of a virtual environment.
     if let status, isNamed || status.kind == .regular { return try files.contents(path, limit: Self.limit) }
     guard isNamed else { return nil }
     throw HoldfastError(
@@ -129,7 +129,7 @@ private struct ConfigurationFiles {
         ? "check the path" : "check the path; holdfast init --config \(path) writes a first one")
   }
 
-  /// A folder of the name is no configuration, and a folder that may not be searched holds none for us.
+  /// A file in a folder that may not be searched counts as missing.
   private func status(_ path: String) throws -> FileStatus? {
     do {
       return try files.status(path)

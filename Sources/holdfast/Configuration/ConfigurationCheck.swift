@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import TOML
 
-/// Looks at everything that is configured, also at what no command has asked for yet.
+/// Checks everything that is configured, also values that no command has read yet.
 struct ConfigurationCheck {
   private let configuration: Configuration
   private let files: any FileOperations
@@ -70,7 +70,7 @@ struct ConfigurationCheck {
     ]
   }
 
-  /// What the readers of paths say.
+  /// Mistakes in paths.
   private func paths(_ settings: Settings) -> [ConfigurationProblem] {
     [SettingKey.backupDir, .keyFile, .passwordFile].compactMap { key in
       do {
@@ -150,7 +150,7 @@ struct ConfigurationCheck {
 }
 
 extension Configuration {
-  /// Assertions about databases that there are none of: a query that is never asked proves nothing.
+  /// Assertions about databases that are not configured: a query that never runs proves nothing.
   func assertionProblems() -> [ConfigurationProblem] {
     guard let file else { return [] }
     var list = DatabaseList(configuration: self)

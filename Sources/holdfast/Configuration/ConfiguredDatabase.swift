@@ -11,7 +11,7 @@ struct ConfiguredDatabase: Sendable {
   let origin: Origin
   /// Where its name comes from.
   var nameOrigin: Origin
-  /// A pattern stands for it.
+  /// A pattern matched it.
   var isMatch = false
 }
 
@@ -37,9 +37,9 @@ extension Configuration {
     return databases
   }
 
-  /// The one that a command is about; nil where none is named at all.
+  /// The database that a command is about; nil if no database is named.
   ///
-  /// - Throws: `usage` where there are several.
+  /// - Throws: `usage` if there are several.
   func database() throws -> ConfiguredDatabase? {
     let databases = try databases()
     guard databases.count > 1 else { return databases.first }
@@ -49,7 +49,7 @@ extension Configuration {
       hint: "add --database with one of the names: \(names); commands that can be about all of them take --all")
   }
 
-  /// The databases, and what is wrong with them.
+  /// The databases, and the mistakes in their list.
   func databaseList() -> ([ConfiguredDatabase], [ConfigurationProblem]) {
     var list = DatabaseList(configuration: self)
     let (given, strangers) = single
@@ -57,7 +57,7 @@ extension Configuration {
     return (list.databases, list.problems + strangers.map(notice))
   }
 
-  /// Says that another program's database is left alone; never what its URL holds, which may be a password.
+  /// Reports that another program's database is not backed up, without its URL, which may hold a password.
   private func notice(_ given: Given) -> ConfigurationProblem {
     ConfigurationProblem(
       .remark, at: given.origin,
@@ -73,7 +73,7 @@ extension Configuration {
     return list.patterns
   }
 
-  /// The folder of backups where no database is named.
+  /// The folder of backups if no database is named.
   func backupDirAlone() throws -> String { try settings().path(.backupDir) ?? "backups" }
 }
 

@@ -7,7 +7,7 @@ struct CredentialSettings {
   let settings: Settings
   let files: any FileOperations
 
-  /// - Throws: `keyMissing` where a file that is named cannot be used; `usage` where two passwords are set.
+  /// - Throws: `keyMissing` if a named file cannot be used; `usage` if two passwords are set.
   func credentials() throws -> Credentials {
     let password = try password()
     var key = try settings.path(.keyFile).map { try Credentials.readKey($0, files) }
@@ -20,7 +20,7 @@ struct CredentialSettings {
       password: password, key: key, source: sources.isEmpty ? nil : sources.joined(separator: " and "))
   }
 
-  /// What was tried, in words; and which key file was not, because a password counts before the default one.
+  /// The sources that were tried, for messages; and the default key file that was not, because a password counts first.
   private func sourcesInWords(_ hasPassword: Bool, _ hasKey: Bool) -> [String] {
     var sources: [String] = []
     if hasPassword, let layer = settings.layers.first(where: { $0.password != nil || $0[.passwordFile] != nil }) {
@@ -41,8 +41,8 @@ struct CredentialSettings {
     return named.isEmpty && !hasPassword ? [settings.folders.keyFile].compactMap { $0 } : named
   }
 
-  /// For commands that read sealed archives' content only in passing: what cannot be read now is a warning, unless a flag
-  /// asked for it.
+  /// For commands that can do without the content of encrypted archives: a source that cannot be read is a warning, unless a
+  /// flag names it.
   func credentialsIfUsable(_ logger: Logger) throws -> Credentials {
     do {
       return try credentials()
@@ -80,10 +80,10 @@ struct KeyFile {
   let path: String
   let files: any FileOperations
 
-  /// Makes the file (0600) with a fresh key, and its folder (0700), flushed to the disk. Returns false where a usable one is
-  /// there already: a key is never overwritten, for its backups would be lost with it.
+  /// Makes the file (0600) with a fresh key, and its folder (0700), flushed to the disk. Returns false if a usable file exists
+  /// already: a key is never overwritten, because its backups would be lost with it.
   ///
-  /// - Throws: `keyMissing` where something is there that is no key.
+  /// - Throws: `keyMissing` if the file exists and holds no key.
   func createUnlessPresent() throws -> Bool {
     if try files.status(path) != nil {
       _ = try Credentials.readKey(path, files)

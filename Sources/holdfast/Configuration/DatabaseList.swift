@@ -3,7 +3,7 @@ import BackupPolicy
 import Glibc
 import Names
 
-/// Turns what is configured into databases: expands patterns, gives names and folders, and finds what collides.
+/// The configured databases: expands patterns, gives names and folders, and finds collisions.
 struct DatabaseList {
   let configuration: Configuration
   private(set) var databases: [ConfiguredDatabase] = []
@@ -53,7 +53,7 @@ struct DatabaseList {
     }
   }
 
-  /// Keeps what is wrong and goes on.
+  /// Records a mistake and goes on.
   private mutating func catching(_ body: (inout DatabaseList) throws -> Void) {
     do {
       try body(&self)
@@ -64,7 +64,7 @@ struct DatabaseList {
 
   /// A database's path in any of its spellings.
   private func path(_ given: Given) throws -> String {
-    // Told before anything else is said of it: the URL may hold a password.
+    // Reported before all other mistakes, because the URL may hold a password.
     if given.isForeignAddress { return try DatabaseAddress.path(given.raw.text.unquoted, from: given.origin.place) }
     guard case .text(let text) = try read(given, as: .database) else { return "" }
     let path = try DatabaseAddress.path(text, from: given.origin.place)
@@ -114,7 +114,7 @@ extension DatabaseList {
       if let found = all.first(where: { $0.name == given.raw.text })
         ?? all.first(where: { Self.real($0.path) == wanted })
       {
-        // It was asked for, so what is wrong with the others does not matter.
+        // The command is about this one, so mistakes in the others do not matter.
         list.problems = []
         list.databases = [try list.withFlaggedFolder(found)]
       } else if path.contains("/") || path.contains(".") || Self.exists(path) {
@@ -208,9 +208,9 @@ extension DatabaseList {
   }
 }
 
-// Paths, names and folders of backups must be one each.
+// Paths, names and folders of backups must be unique.
 extension DatabaseList {
-  /// Two databases in one place are told where the second one is named.
+  /// Reports two databases in one place at the name of the second one.
   mutating func findCollisions() {
     find(
       { Self.real($0.path) }, \.origin,
@@ -266,7 +266,7 @@ extension DatabaseList {
   }
 }
 
-/// What the file system says of paths that may be databases. Nothing is opened: closing a second descriptor on a database would
+/// Facts of the file system about paths that may be databases. Nothing is opened: closing a second descriptor on a database would
 /// drop SQLite's locks.
 extension DatabaseList {
   static func exists(_ path: String) -> Bool { access(path.raw, F_OK) == 0 }
@@ -290,7 +290,7 @@ extension DatabaseList {
     return folder == "/" ? "/\(path.lastComponent)" : "\(folder)/\(path.lastComponent)"
   }
 
-  /// Whether a pattern's match is a database and not what SQLite or a backup puts beside one.
+  /// Whether a pattern's match is a database, and not a file that SQLite or a backup puts beside one.
   static func isDatabase(_ path: String) -> Bool {
     var status = stat()
     guard stat(path.raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
@@ -304,13 +304,13 @@ extension DatabaseList {
 struct PathPattern: Sendable {
   let text: String
 
-  /// Nil where nothing in it stands for anything else.
+  /// Nil if it has no `*`, `?` or `[`.
   init?(_ text: String) {
     guard text.contains(where: { "*?[".contains($0) }) else { return nil }
     self.text = text
   }
 
-  /// What matches now, in order of names.
+  /// The paths that match now, in order of names.
   var matches: [String] {
     var found = glob_t()
     defer { globfree(&found) }
@@ -318,8 +318,8 @@ struct PathPattern: Sendable {
     return (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(path: $0) } }
   }
 
-  /// What the pattern left open in a path that it matched, as a name: `blog` for `/srv/*/app.db` and `/srv/blog/app.db`. A byte
-  /// that is no UTF-8 is `%E9` in it.
+  /// The parts of a path that the pattern's wildcards matched, as a name: `blog` for `/srv/*/app.db` and `/srv/blog/app.db`. A byte
+  /// that is not UTF-8 becomes `%E9`.
   func name(of path: String) -> String {
     let pieces = zip(
       text.split(separator: "/", omittingEmptySubsequences: true),

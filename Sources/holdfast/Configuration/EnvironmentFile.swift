@@ -1,7 +1,7 @@
 import BackupEngine
 import TOML
 
-/// What `.env` says of Holdfast's settings; what it says to other programs is none of our business.
+/// Holdfast's settings in `.env`. Variables of other programs are ignored.
 struct EnvironmentFile: Sendable {
   let path: String
   private(set) var layer = Layer()
@@ -52,7 +52,7 @@ struct EnvironmentFile: Sendable {
     layer[key] = text.isEmpty ? nil : Given(raw: .untyped(text), origin: origin)
   }
 
-  /// Warns where everybody may read the password.
+  /// Warns if every user may read the password.
   mutating func checkPermissions(_ permissions: UInt32) {
     guard permissions & 0o004 != 0, let password = layer.passwordOrigin else { return }
     problems.append(
@@ -85,7 +85,7 @@ struct EnvironmentFile: Sendable {
 }
 
 extension [UInt8] {
-  /// Overwrites it with zeros, where nobody else shares its storage.
+  /// Overwrites it with zeros, unless its storage is shared.
   mutating func wipe() {
     for index in indices { self[index] = 0 }
   }
@@ -96,15 +96,15 @@ extension [UInt8] {
 /// - `NAME=value`, with or without `export` in front and spaces around `=`; UTF-8, with or without a byte order mark; LF or CRLF.
 /// - Without quotes a value ends at the line's end or at white space and `#`, and loses white space at both ends.
 /// - `'…'` is taken as it is; in `"…"` the escapes `\n \r \t \\ \" \$` are known and other backslashes stay. Both may span lines,
-///   and only a comment may follow them. A quote that nobody closes is an ordinary character of an unquoted value.
-/// - Nothing is replaced: `${NAME}` and `$(command)` stand for themselves, and are told, so that the caller can refuse them.
-/// - What is no assignment is passed over; the caller decides what that means.
+///   and only a comment may follow them. A quote that is not closed is an ordinary character of an unquoted value.
+/// - Nothing is replaced: `${NAME}` and `$(command)` are ordinary text, and are reported, so that the caller can refuse them.
+/// - Lines without an assignment are entries without a value; the caller decides if that is a mistake.
 ///
 /// It works on bytes: a password goes from the file into memory that is wiped, and into no string.
 struct EnvironmentFileParser {
   struct Entry {
     var name: String
-    /// Nil where no `=` follows the name.
+    /// Nil if no `=` follows the name.
     var value: [UInt8]?
     /// Of the name.
     var position: FilePosition
@@ -113,13 +113,13 @@ struct EnvironmentFileParser {
     var flaw: Flaw?
   }
 
-  /// What a person probably meant otherwise.
+  /// Text that was probably meant in another way.
   enum Flaw: Hashable {
     /// A quote is opened and never closed.
     case unclosedQuote
     /// Something follows the closing quote.
     case textAfterQuote
-    /// `${NAME}` or `$(command)`, where a shell would put in something else.
+    /// `${NAME}` or `$(command)`, which a shell would replace.
     case substitution
   }
 
@@ -192,7 +192,7 @@ extension EnvironmentFileParser {
     return entry
   }
 
-  /// Letters, digits, `_`, and what people mistake for them, so that the mistake can be told.
+  /// Letters, digits, `_`, and also `-` and `.`, so that a mistake with them can be reported.
   private mutating func readName() -> (String, FilePosition)? {
     let position = position
     let start = index
@@ -232,7 +232,7 @@ extension EnvironmentFileParser {
     if entry.flaw == nil, Self.isSubstituted(bytes[start..<end]) { entry.flaw = .substitution }
   }
 
-  /// Returns false, at the place where it began, where the quote is never closed.
+  /// Returns false, and does not move, if the quote is never closed.
   private mutating func readQuoted(_ entry: inout Entry, quote: UInt8) -> Bool {
     let before = self
     var value: [UInt8] = []

@@ -1,6 +1,6 @@
 import BackupPolicy
 
-/// What to tell somebody who wrote a name that is no setting.
+/// Hints for names that are not settings.
 enum KeyAdvice {
   /// The hint for an unknown key of `holdfast.toml`.
   static func forFile(_ name: String) -> String {
@@ -15,13 +15,13 @@ enum KeyAdvice {
     return "holdfast config show lists every setting; config/holdfast.env.example has their variables"
   }
 
-  /// The variable that is so near that it was probably meant.
+  /// The variable that was probably meant.
   static func nearVariable(_ name: String) -> SettingKey? {
     if let key = meant(by: name) { return key }
     return NearestName.of(name, in: SettingKey.allCases.map(\.variable)).flatMap(SettingKey.of(variable:))
   }
 
-  /// The setting that this name stands for elsewhere: as a variable, a flag, or in another tool's configuration.
+  /// The setting that has this name as a variable, as a flag, or in another tool's configuration.
   private static func meant(by name: String) -> SettingKey? {
     let plain = folded(name)
     if let key = SettingKey.allCases.first(where: { folded($0.variable) == plain || $0.flag.map(folded) == plain }) {
@@ -41,7 +41,7 @@ enum KeyAdvice {
     return ""
   }
 
-  /// The name without what other places put in front of it.
+  /// The name without the prefix of variables.
   static func plain(_ name: String) -> String {
     let plain = folded(name)
     return plain.hasPrefix("backup_") ? String(plain.dropFirst(7)) : plain
@@ -89,9 +89,9 @@ enum KeyAdvice {
   ]
 }
 
-/// The name that somebody may have meant.
+/// The name that was probably meant.
 enum NearestName {
-  /// The nearest of `names` where it is near enough: two slips, or one in a short word; letters' case and dashes do not
+  /// The nearest of `names`; nil if none is near: one slip in a short word, two or three in a longer one. Case and dashes do not
   /// count.
   static func of(_ text: String, in names: some Sequence<String>) -> String? {
     let wanted = folded(text)

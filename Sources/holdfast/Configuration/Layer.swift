@@ -8,7 +8,7 @@ struct Given: Hashable, Sendable {
   var origin: Origin
 }
 
-/// What one source says: the flags, the environment, a file.
+/// The values of one source: the flags, the environment, a file.
 struct Layer: Sendable {
   var values: [SettingKey: Given] = [:]
   /// The password, which is kept nowhere else.
@@ -41,20 +41,20 @@ struct Layer: Sendable {
   }
 }
 
-/// Something that is wrong, or looks wrong, in what a person configured.
+/// A mistake, or a possible mistake, in the configuration.
 struct ConfigurationProblem: Hashable, Sendable {
   enum Severity: Hashable, Sendable {
     case error
     case warning
-    /// Told by `config check` only.
+    /// Only `config check` reports it.
     case remark
   }
 
   var severity: Severity
-  /// Where and what: `holdfast.toml:3:1: debouce is no setting`.
+  /// The place and the mistake: `holdfast.toml:3:1: debouce is not a setting`.
   var message: String
   var hint: String
-  /// Where, for sorting; nil outside files.
+  /// The place, for sorting; nil outside files.
   var file: String?
   var position: FilePosition?
 
@@ -84,10 +84,10 @@ struct ConfigurationProblem: Hashable, Sendable {
     self.init(at: given.origin.at(value.position), problem, hint: value.hint + help)
   }
 
-  /// What a command ends with that needs the value; ``init(_:)`` finds the problem in it again.
+  /// The error of a command that needs the value; ``init(_:)`` gets the problem back from it.
   var error: HoldfastError { HoldfastError(.usage, message, hint: hint, cause: Failure(self)) }
 
-  /// What an error says of the configuration.
+  /// The problem that an error reports.
   init(_ error: any Error) {
     if let failure = error as? Failure ?? (error as? HoldfastError)?.cause as? Failure {
       self = failure.problem
@@ -146,7 +146,7 @@ enum Origin: Hashable, Sendable {
     return .file(path: path, position: position, key: key)
   }
 
-  /// The file that it stands in; nil for the command line and the environment.
+  /// The file that holds it; nil for the command line and the environment.
   var file: String? {
     switch self {
     case .envFile(let path, _, _), .file(let path, _, _): path
@@ -154,7 +154,7 @@ enum Origin: Hashable, Sendable {
     }
   }
 
-  /// What the names in it are called: a flag's values are quoted as the parser of flags does it.
+  /// A flag's values are quoted as the parser of flags quotes them.
   var isFlag: Bool {
     if case .flag = self { return true }
     return false

@@ -4,7 +4,7 @@ import Glibc
 
 /// The environment variables, as they were when the process started. An empty one counts as not set.
 struct ProcessEnvironment: Sendable {
-  /// What this process was started with.
+  /// The variables that this process was started with.
   static let current = ProcessEnvironment()
 
   private let values: [String: String]
@@ -72,8 +72,8 @@ struct ProcessEnvironment: Sendable {
     }
   }
 
-  /// Reads a secret and wipes it where the kernel shows it: `/proc/PID/environ` is the very memory that `getenv` points to, and
-  /// children would inherit it.
+  /// Reads a secret and wipes it: `/proc/PID/environ` shows the very memory that `getenv` points to, and children would inherit
+  /// it.
   private static func takePassword(_ name: String) -> SecretBytes? {
     guard let value = getenv(name) else { return nil }
     let count = strlen(value)

@@ -1,7 +1,7 @@
 import BackupPolicy
 import TOML
 
-/// A value as it was found, before it is known to fit its setting.
+/// A value as it was found, before it is checked against its setting.
 indirect enum RawValue: Hashable, Sendable {
   /// Text without a type: a flag, an environment variable, a line of `.env`.
   case untyped(String)
@@ -9,7 +9,7 @@ indirect enum RawValue: Hashable, Sendable {
   case boolean(Bool)
   case integer(Int64)
   case list([RawItem])
-  /// Something that no setting takes, by its name: `a date`, `a table`.
+  /// A value of a type that no setting has, by the name of the type: `a date`, `a table`.
   case other(String)
 
   /// One line for people.
@@ -23,7 +23,7 @@ indirect enum RawValue: Hashable, Sendable {
     }
   }
 
-  /// Another text as it would stand in this one's place.
+  /// Another text, written as this value is written.
   func spelt(_ text: String) -> String {
     if case .string = self { return "\"\(text)\"" }
     return text
@@ -39,7 +39,7 @@ indirect enum RawValue: Hashable, Sendable {
   }
 }
 
-/// An item of an array, and where it stands.
+/// An item of an array and its place.
 struct RawItem: Hashable, Sendable {
   var value: RawValue
   var position: FilePosition
@@ -60,24 +60,24 @@ extension RawValue {
   }
 }
 
-/// Why a value does not fit: what comes after the name of the setting, and what to write instead.
+/// Why a value does not fit: the message after the name of the setting, and what to write instead.
 struct ValueProblem: Error, Hashable {
   /// `is "maybe", which is not true or false`.
   var problem: String
   /// The same in the words of those who parse flags: `'maybe' is invalid: it is not true or false`.
   var problemOfFlag: String
   var hint: String
-  /// Where an item of an array is to blame.
+  /// The place, if an item of an array does not fit.
   var position: FilePosition?
 
-  /// - Parameter expected: what would fit.
+  /// - Parameter expected: the values that fit.
   init(_ raw: RawValue, isNot expected: String, hint: String? = nil) {
     problem = "is \(raw.quoted), which is not \(expected)"
     problemOfFlag = "'\(raw.text.shortened)' is invalid: it is not \(expected)"
     self.hint = hint ?? "use \(expected)"
   }
 
-  /// What a reader of text says.
+  /// The error of a reader of text.
   ///
   /// - Parameters:
   ///   - subject: how its messages begin, which the setting's name says already.

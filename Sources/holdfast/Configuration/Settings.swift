@@ -1,15 +1,15 @@
 import BackupEngine
 import BackupPolicy
 
-/// Settings as they hold for one database (or for none): layers, the first one that says something wins, then the defaults.
+/// The settings of one database, or outside of databases: layers, of which the first one with a value wins, then the defaults.
 ///
-/// A value is looked at when it is asked for, so that a wrong one matters only to the commands that use it: a mistyped
-/// `debounce` must not keep anybody from a restore.
+/// A value is checked when it is read, so that a wrong one matters only to the commands that use it: a mistyped `debounce` must
+/// not prevent a restore.
 struct Settings: Sendable {
   /// Flags, environment, `.env`, the database's own table, the top of `holdfast.toml`.
   let layers: [Layer]
   let folders: StandardFolders
-  /// What drills ask, of this database or of all.
+  /// The assertions of drills, for this database or for all.
   var assertions: [ConfiguredAssertion] = []
 
   /// The value that counts, and where it comes from; nil if none is given.
@@ -82,7 +82,7 @@ struct Settings: Sendable {
     return try PathResolution(folders: folders).path(text, given.origin)
   }
 
-  /// A row of the table of settings says another kind than its reader expects; the tests read every setting.
+  /// A bug: the row in the table has another kind than its reader expects. The tests read every setting.
   static func mismatch(_ key: SettingKey) -> HoldfastError {
     HoldfastError(.failed, "the setting \(key.name) is not of the kind that is asked for")
   }
@@ -123,9 +123,9 @@ extension Settings {
 
 // Drills.
 extension Settings {
-  /// What drills ask of a database.
+  /// The assertions of drills for a database.
   ///
-  /// - Parameter name: the database's; nil where none is named.
+  /// - Parameter name: the database's; nil if no database is named.
   func assertions(of name: String?) -> [DrillAssertion] {
     assertions.filter { $0.database == nil || $0.database?.raw.text == name }.map(\.assertion)
   }
@@ -137,7 +137,7 @@ extension Settings {
       maxAge: try drillAge())
   }
 
-  /// Seconds; nil where nothing is said, so that the schedule does.
+  /// Seconds; nil if it is not set, so that the schedule decides.
   private func drillAge() throws -> Int64? {
     guard case .milliseconds(let age) = try value(.drillMaxAge) else { return nil }
     return age / 1000
@@ -195,7 +195,7 @@ extension CreateRequest {
   }
 }
 
-/// Where a path leads that somebody wrote somewhere.
+/// Resolves the paths in settings.
 ///
 /// In a file, paths are relative to the file's folder and `~/` is the home folder; on the command line and in the environment
 /// they are relative to the working directory, and the shell has dealt with `~` (or has not, which is an error: nobody wants a

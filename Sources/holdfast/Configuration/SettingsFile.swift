@@ -1,7 +1,7 @@
 import BackupPolicy
 import TOML
 
-/// What `holdfast.toml` says: the settings at its top, and its `[[databases]]` tables.
+/// The content of `holdfast.toml`: the settings at its top, and its `[[databases]]` tables.
 struct SettingsFile: Sendable {
   /// One `[[databases]]` table.
   struct Database: Sendable {
@@ -11,7 +11,7 @@ struct SettingsFile: Sendable {
     var layer: Layer
     /// Where the table begins.
     var origin: Origin
-    /// What its drills ask besides.
+    /// Assertions of its drills, in addition to those at the top.
     var assertions: [ConfiguredAssertion] = []
   }
 
@@ -141,11 +141,11 @@ extension SettingsFile {
 /// A `[[drill.assert]]` table.
 struct ConfiguredAssertion: Hashable, Sendable {
   var assertion: DrillAssertion
-  /// The name of the database that it is about; nil for each one, or for the one whose table it stands in.
+  /// The name of the database that it is about; nil for all databases, or for the one whose table holds it.
   var database: Given?
 }
 
-/// What `[drill]` and its `[[drill.assert]]` tables say.
+/// The content of `[drill]` and its `[[drill.assert]]` tables.
 struct DrillTable {
   /// The settings in it.
   private(set) var values: [SettingKey: Given] = [:]
@@ -157,9 +157,9 @@ struct DrillTable {
   private static let settings = ["schedule": SettingKey.drillSchedule, "max_age": .drillMaxAge]
 
   /// - Parameters:
-  ///   - pair: `drill`, and what it is.
+  ///   - pair: `drill` and its value.
   ///   - path: the file's, as messages name it.
-  ///   - isTop: it stands at the top of the file, and not in a `[[databases]]` table.
+  ///   - isTop: whether it is at the top of the file, and not in a `[[databases]]` table.
   init(_ pair: TOMLDocument.Pair, path: String, isTop: Bool) {
     (self.path, self.isTop) = (path, isTop)
     if case .table(let pairs) = pair.value.content {

@@ -4,7 +4,7 @@ import Glibc
 
 /// A `holdfast.toml` with every setting commented out: what `init` writes, and `config/holdfast.example.toml`.
 struct SettingsTemplate {
-  /// Settings that are set, and to what.
+  /// Settings that are set, and their values.
   var active: [SettingKey: String] = [:]
 
   var text: String {
@@ -18,7 +18,7 @@ struct SettingsTemplate {
     return Self.comments(key) + (active[key] == nil ? "#" : "") + line + "\n"
   }
 
-  /// What a setting is, its default, and the reason.
+  /// The meaning of a setting, its default, and the reason.
   static func comments(_ key: SettingKey) -> String {
     let definition = key.definition
     let standard = definition.standardText ?? definition.standardWords
@@ -84,7 +84,7 @@ struct NewSettingsFile {
   let path: String
   let files: any FileOperations
 
-  /// Makes the file, and its folder (0700), flushed to the disk. Returns false where there is one already: it is kept as it is.
+  /// Makes the file, and its folder (0700), flushed to the disk. Returns false if there is one already, which is kept.
   func createUnlessPresent(_ template: SettingsTemplate) throws -> Bool {
     guard try files.status(path) == nil else { return false }
     try files.makeFolders(path.parentPath)

@@ -22,7 +22,7 @@ struct TimeSpan: Hashable {
 
   private static let longest: Int64 = 36_000_000_000
 
-  /// What somebody meant who wrote `1.5 sec` or `2 Minutes`, in this spelling; nil where that is anybody's guess.
+  /// The spelling of `1.5 sec` or `2 Minutes` that ``init(argument:)`` reads; nil if the meaning is not clear.
   static func meant(by text: String) -> String? {
     let text = text.lowercased().filter { !$0.isWhitespace }
     let figure = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

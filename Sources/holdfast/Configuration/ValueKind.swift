@@ -1,7 +1,7 @@
 import BackupEngine
 import BackupPolicy
 
-/// What a setting's value may be.
+/// The values that a setting may have.
 enum ValueKind: Hashable, Sendable {
   case boolean
   /// A whole number of at least 1, or `none`.
@@ -40,7 +40,7 @@ enum SettingValue: Hashable, Sendable {
   case schedules([CronSchedule])
   case zone(ZoneRules)
   case quietHours(QuietHours)
-  /// `none` was written: as if nothing were set below.
+  /// `none`: as if no lower layer set a value.
   case none
 }
 
@@ -58,7 +58,7 @@ extension ValueKind {
 
   /// Reads a value.
   ///
-  /// - Throws: also for a value in quotes that whatever reads an env file should have taken away.
+  /// - Throws: also for a value in quotes that the reader of an env file should have removed.
   func read(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
     if case .untyped(let text) = raw, text.isQuoted { throw ValueProblem.quotes }
     return switch self {
@@ -158,7 +158,7 @@ extension ValueKind {
     throw ValueProblem(raw, isNot: list, hint: meant.map { "write \(raw.spelt($0))" })
   }
 
-  /// What other programs call some choices.
+  /// The names of choices in other programs.
   private static let synonyms = [
     "warn": "warning", "err": "error", "fatal": "critical", "verbose": "debug", "all": "trace", "both": "hybrid",
     "cron": "schedule", "scheduled": "schedule", "changes": "change", "watch": "change", "gcm": "aes-256-gcm",
@@ -233,7 +233,7 @@ extension ValueKind {
       return try CronSchedule(text)
     } catch {
       var problem = ValueProblem(error, about: "schedule", hint: "write five fields, such as 0 2 * * *")
-      // People carry a `.env` with its comments over to where `#` means nothing.
+      // People copy a `.env` with its comments to places that have no comments.
       if CronSchedule.names.contains(text.lowercased()) { problem.hint = "write @\(text.lowercased())" }
       if text.contains(" #") { problem.hint = "take out what follows the #: only .env knows comments behind a value" }
       throw problem
@@ -261,13 +261,13 @@ extension ValueKind {
 }
 
 extension CronSchedule {
-  /// What may follow an `@`.
+  /// The names that may follow an `@`.
   fileprivate static let names: Set = ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"]
 }
 
-// What to keep: numbers, spans of the calendar, tags.
+// Amounts of rules of retention: numbers, spans of the calendar, tags.
 extension ValueKind {
-  /// 0 is none, as it is to restic; -1 is its word for all.
+  /// As in restic, 0 is no rule, and -1 means all.
   func quota(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
     switch raw {
     case .untyped("none"), .string("none"), .untyped("0"), .integer(0): return .none
@@ -287,7 +287,7 @@ extension ValueKind {
     return span.isZero ? .none : .span(span)
   }
 
-  /// An empty list stands for points without tags.
+  /// An empty list is for backups without tags.
   func tagLists(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
     switch raw {
     case .untyped("none"), .string("none"): return .none

@@ -25,7 +25,7 @@ extension PointOptions {
   }
 }
 
-/// What a person wrote to name a backup.
+/// The backup that a person named.
 struct PointReference {
   var id: String?
   var at: String?
@@ -61,7 +61,7 @@ struct PointReference {
     return ChosenPoint(point: point, choice: choice, zone: zone)
   }
 
-  /// What stands in an ID's place and is a time, as in `holdfast diff 14:03 14:10`: no ID begins like one. Nil for anything else.
+  /// A time in the place of an ID, as in `holdfast diff 14:03 14:10`: no ID begins like a time. Nil for anything else.
   private func moment(_ text: String, _ selection: Selection, _ service: BackupService) throws -> Timestamp? {
     guard !text.hasPrefix("b"), let zone = try? selection.settings.zone(),
       case .moment(let moment)? = try? PointInTime(text, name: "--at", zone: zone, now: service.environment.now())
@@ -70,7 +70,7 @@ struct PointReference {
   }
 }
 
-/// A backup, and how it was come by where a time named it.
+/// A backup, and how it was chosen if a time named it.
 struct ChosenPoint {
   let point: StoredPoint
   let choice: PointByTime?
@@ -79,7 +79,7 @@ struct ChosenPoint {
   var id: PointID { point.id }
   var warnings: [String] { choice?.warnings ?? [] }
 
-  /// Which backup the time stands for, and what to know of that; nothing where an ID named it.
+  /// The backup that the time names, with warnings; empty if an ID named it.
   var lines: [String] {
     choice.map { choice in [choice.words] + choice.warnings.map { "  ! \($0.printable)" } + [""] } ?? []
   }

@@ -3,7 +3,7 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// Which database, which repository, and what opens it.
+/// The database, the repository, and the key to it.
 struct ServiceOptions: ParsableArguments {
   @Option(.database) var database: String?
   @Option(.backupDir) var backupDir: String?
@@ -25,14 +25,14 @@ extension ServiceOptions {
 
   var console: Console { output.console }
 
-  /// What the flags of this group say.
+  /// The settings among the flags of this group.
   var flags: Layer {
     settingFlags.merging(.flags([.logLevel: output.logLevel?.rawValue]))
   }
 
-  /// Reads the configuration and tells what looks wrong in it.
+  /// Reads the configuration and warns of possible mistakes in it.
   ///
-  /// - Parameter flags: what the flags of other groups say.
+  /// - Parameter flags: the settings among the flags of other groups.
   /// - Throws: `usage` for the first mistake.
   func configuration(_ flags: Layer = Layer()) throws -> Configuration {
     let configuration = try files.configuration(self.flags.merging(flags))
@@ -47,10 +47,10 @@ extension ServiceOptions {
   }
 }
 
-/// The database that a command is about, or none, and the settings that hold for it.
+/// The database that a command is about, if any, and its settings.
 struct Selection {
   let settings: Settings
-  /// What the database is called; nil without one.
+  /// The name of the database; nil without one.
   let name: String?
   let databasePath: String?
   let backupDir: String
@@ -70,7 +70,7 @@ struct Selection {
     self.output = output
   }
 
-  /// The clocks that times are shown by. A wrong setting keeps nobody from a listing; who reads a time asks the settings.
+  /// The zone in which times are shown. A wrong setting does not prevent a listing; commands that read a time use the settings.
   var zone: ZoneRules { (try? settings.zone()) ?? (try? TimeZones.local(TZ: nil)) ?? .utc }
 
   /// - Parameters:
