@@ -30,13 +30,13 @@ package struct AgentSettings: Sendable {
   /// The values that the log shows when a database is watched.
   func logged(at now: Timestamp) -> Logger.Metadata {
     var values: Logger.Metadata = [
-      "mode": "\(mode.rawValue)", "debounce_ms": "\(debounce)", "max_delay_ms": "\(maxDelay)",
-      "min_interval_ms": "\(minInterval)", "poll_ms": "\(pollInterval)", "encrypt": "\(request.encrypt)",
+      "mode": "\(triggers.mode.rawValue)", "debounce_ms": "\(triggers.debounce)",
+      "max_delay_ms": "\(triggers.maxDelay)", "min_interval_ms": "\(triggers.minInterval)", "poll_ms": "\(pollInterval)", "encrypt": "\(request.encrypt)",
       "compress": "\(request.compress)", "verify": "\(verifyAfterCreate)", "retention": "\(retention != nil)",
     ]
-    if mode != .change, !schedules.isEmpty {
-      let runs = schedules.compactMap { $0.next(after: now, in: zone) }
-      values["schedule"] = "\(schedules.map(\.text).joined(separator: "; "))"
+    if triggers.mode != .change, !triggers.schedules.isEmpty {
+      let runs = triggers.schedules.compactMap { $0.next(after: now, in: triggers.zone) }
+      values["schedule"] = "\(triggers.schedules.map(\.text).joined(separator: "; "))"
       values["next_run"] = "\(runs.min()?.iso8601 ?? "never")"
     }
     return values
