@@ -161,6 +161,22 @@ struct NeighbourTests {
     #expect(try bed.service(database: link).create(CreateRequest()).databasePath == other)
   }
 
+  @Test("two names that Unicode takes for one are two databases")
+  func spellings() throws {
+    let bed = try TestBed()
+    let (composed, decomposed) = (bed.folder.path("caf\u{e9}.db"), bed.folder.path("cafe\u{301}.db"))
+    try bed.makeDatabase(at: composed, marker: "composed")
+    try bed.makeDatabase(at: decomposed, marker: "decomposed")
+    let point = try bed.service(database: composed).create(CreateRequest())
+    bed.time.advance(seconds: 60)
+    let service = bed.service(database: decomposed)
+    _ = refused { _ = try service.create(CreateRequest()) }
+    _ = refused { _ = try service.list() }
+    _ = refused { _ = try restoreInPlace(service, point.id) }
+    #expect(try bed.marker(at: decomposed) == "decomposed")
+    #expect(try bed.service(database: composed).list().map(\.id) == [point.id])
+  }
+
   @Test("a directory of the original service, without paths, is the database's")
   func legacy() throws {
     let bed = try TestBed()

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 import Testing
 
 @Suite("whose backups a repository holds")
@@ -7,7 +8,7 @@ struct OwnershipTests {
   private static let queue = OwnershipRecord(path: "/srv/queue.db", tableMarks: [7, 8])
 
   private func decide(
-    _ path: String, given: String? = nil, _ records: [OwnershipRecord], present: Set<String> = [],
+    _ path: ExactPath, given: ExactPath? = nil, _ records: [OwnershipRecord], present: Set<ExactPath> = [],
     tables: Set<UInt32>? = nil
   ) -> RepositoryOwnership {
     var facts = OwnershipFacts(path: path, givenPath: given, databases: RecordedDatabases(records))
@@ -35,7 +36,7 @@ struct OwnershipTests {
   @Test("in a mixed folder each has its own")
   func mixed() {
     let records = [Self.app, Self.queue, Self.app]
-    let both: Set = ["/srv/app.db", "/srv/queue.db"]
+    let both: Set<ExactPath> = ["/srv/app.db", "/srv/queue.db"]
     #expect(decide("/srv/queue.db", records, present: both).database?.paths == ["/srv/queue.db"])
     #expect(decide("/srv/app.db", records, present: both).database?.paths == ["/srv/app.db"])
     #expect(decide("/srv/typo.db", records, present: both).database == nil)
@@ -53,6 +54,20 @@ struct OwnershipTests {
     #expect(decide("/new/app.db", [Self.app], tables: [7, 8, 9]).database == nil)
   }
 
+  @Test("two spellings of one character are two files")
+  func spellings() {
+    let (composed, decomposed) = (ExactPath("/srv/caf\u{e9}.db"), ExactPath("/srv/cafe\u{301}.db"))
+    #expect(composed.text == decomposed.text && composed != decomposed)
+    let record = OwnershipRecord(path: composed, tableMarks: [1, 2])
+    #expect(decide(decomposed, [record], present: [composed], tables: [7, 8]).database == nil)
+    #expect(decide(decomposed, [record]).database == nil)
+    #expect(decide(composed, [record]).database?.path == composed)
+    let both = [record, OwnershipRecord(path: decomposed, tableMarks: [1, 2])]
+    #expect(RecordedDatabases(both).all.count == 2)
+    #expect(decide(composed, both, present: [composed, decomposed]).database?.paths == [composed])
+    #expect(decide(decomposed, both, present: [composed, decomposed]).database?.paths == [decomposed])
+  }
+
   @Test("beside a neighbour that is there, only content proves a move")
   func movedFromMixed() {
     let records = [Self.app, Self.queue]
@@ -67,7 +82,7 @@ struct OwnershipTests {
   func earlierPaths() throws {
     var records = [Self.app]
     for number in 1...40 {
-      let path = "/srv/\(number)/app.db"
+      let path = ExactPath("/srv/\(number)/app.db")
       var facts = OwnershipFacts(path: path, databases: RecordedDatabases(records))
       facts.tableMarks = [1, 2, 3]
       let found = RepositoryOwnership.decide(facts)

@@ -56,6 +56,22 @@ struct SurroundingsTests {
     }
   }
 
+  @Test("Two databases whose names Unicode takes for one are configured side by side")
+  func spellings() throws {
+    let bed = try CommandBed(rows: 20)
+    let paths = ["caf\u{e9}.db", "cafe\u{301}.db"]
+    for path in paths { try bed.makeDatabase(at: bed.folder.path(path), rows: 2) }
+    let tables = paths.map { "[[databases]]\npath = \"\($0)\"\n" }.joined()
+    try bed.folder.write("holdfast.toml", Array(tables.utf8))
+    let check = try Shell.run(
+      CommandBed.program, ["config", "check"], environment: bed.environment(["DATABASE_URL": ""]), in: bed.folder.path)
+    #expect(check.status == 0, "\(check.stderr)")
+    try bed.folder.write("holdfast.toml", Array((tables + "[[databases]]\npath = \"\(paths[1])\"\n").utf8))
+    let twice = try Shell.run(
+      CommandBed.program, ["config", "check"], environment: bed.environment(["DATABASE_URL": ""]), in: bed.folder.path)
+    #expect(twice.status == 64 && twice.stderr.contains("which line 4 names too"), "\(twice.stderr)")
+  }
+
   @Test("Hints carry the caller's options on, so that they can be pasted")
   func hints() throws {
     let bed = try CommandBed(rows: 20)

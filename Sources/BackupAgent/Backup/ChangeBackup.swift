@@ -225,9 +225,8 @@ extension ChangeBackup {
   /// A state of which the stamps prove nothing, and which is still what the last backup saw. To compare its pages again and again
   /// would never end; each event that is heard has them compared once.
   func isUnmoved(_ memory: AgentMemory, _ state: DatabaseState) -> Bool {
-    guard state.fingerprint == nil, let lastState, memory.database == state.path, state.looksLike(lastState) else {
-      return false
-    }
+    guard state.fingerprint == nil, let lastState, memory.database.isExactly(state.path), state.looksLike(lastState)
+    else { return false }
     return isStored(memory)
   }
 

@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Names
 import SQLitePages
 
 /// What is found at the database's path.
@@ -127,7 +128,8 @@ struct DatabaseState: Hashable, Sendable {
   ///
   /// That is no proof if stamps are coarse. It is enough for a look at a database of which no event was heard since.
   func looksLike(_ earlier: DatabaseState) -> Bool {
-    (path, file, log) == (earlier.path, earlier.file, earlier.log) && position.database == earlier.position.database
+    path.isExactly(earlier.path) && (file, log) == (earlier.file, earlier.log)
+      && position.database == earlier.position.database
       && position.wal == earlier.position.wal && position.changeCounter == earlier.position.changeCounter
   }
 

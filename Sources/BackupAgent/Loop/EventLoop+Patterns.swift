@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import Names
 
 /// Databases that come and go while the agent runs, where the configuration names them by a pattern.
 extension EventLoop {
@@ -63,7 +64,7 @@ extension EventLoop {
 
   private func takeUp(_ database: GuardedDatabase) {
     do {
-      if let other = guards.first(where: { $0.database.name == database.name }) {
+      if let other = guards.first(where: { $0.database.name.isExactly(database.name) }) {
         throw HoldfastError(
           .usage, "it has the name of \(other.database.service.database ?? "another one")",
           hint: "give one of the two a [[databases]] table with a name of its own")

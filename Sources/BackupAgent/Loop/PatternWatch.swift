@@ -67,7 +67,7 @@ struct PatternLook: Sendable {
     // The folders first: what comes into them after that is reported by the kernel.
     plan = WatchPlan(patterns: watch.patterns.texts, files)
     found = watch.patterns.find()
-    guard found != watch.found else { return }
+    guard found.map({ ExactName($0) }) != watch.found?.map({ ExactName($0) }) else { return }
     databases = Result { [watch] in try watch.patterns.expand() }
   }
 }

@@ -24,7 +24,7 @@ struct WatchPlan: Hashable, Sendable {
     /// Links on the way, or the next part of a path that is missing.
     var entries: Set<ExactName> = []
     /// Patterns of entries that may become databases, or folders of them.
-    var patterns: Set<String> = []
+    var patterns: Set<ExactName> = []
 
     private var hasNames: Bool { !entries.isEmpty || !patterns.isEmpty }
 
@@ -35,7 +35,7 @@ struct WatchPlan: Hashable, Sendable {
       let text = String(pathBytes: name)
       // They come and go with the commits of a database that is there.
       if WatchPlan.sideSuffixes.contains(where: text.hasSuffix) { return false }
-      return patterns.contains { fnmatch($0.raw, text.raw, FNM_PERIOD) == 0 }
+      return patterns.contains { fnmatch($0.description.raw, text.raw, FNM_PERIOD) == 0 }
     }
 
     /// What to ask the kernel for. Attributes, opening and closing are no changes: this program's own reading causes them.
@@ -113,7 +113,7 @@ struct WatchPlan: Hashable, Sendable {
       if isFixed, !folder.isEmpty, folders[name] == nil { folders[name] = Interest() }
       return addMatches("\(folder)/\(part)", rest.dropFirst(), isFixed: isFixed, files)
     }
-    folders[name, default: Interest()].patterns.insert(part)
+    folders[name, default: Interest()].patterns.insert(ExactName(part))
     guard !isLast else { return }
     for entry in (try? files.list(name.description)) ?? [] where fnmatch(part.raw, entry.raw, FNM_PERIOD) == 0 {
       let path = "\(folder)/\(entry)"
@@ -139,7 +139,7 @@ struct WatchPlan: Hashable, Sendable {
 }
 
 /// Where a database lies, with symbolic links followed as SQLite does: also those of a file that is not there yet.
-struct WatchedPath: Hashable, Sendable {
+struct WatchedPath: Equatable, Sendable {
   /// A symbolic link on the way: an entry of a folder.
   struct Link: Hashable, Sendable {
     var folder: ExactName
@@ -158,6 +158,11 @@ struct WatchedPath: Hashable, Sendable {
 
   /// SQLite's own limit (`SQLITE_MAX_SYMLINK`).
   private static let maximumLinks = 200
+
+  /// By bytes: a link that leads to the other spelling of a name leads to another file.
+  static func == (left: WatchedPath, right: WatchedPath) -> Bool {
+    left.given.isExactly(right.given) && left.resolved.isExactly(right.resolved) && left.links == right.links
+  }
 
   init(_ path: String) {
     given = path

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 
 /// `.state/restoring.json`: the restore into the database that is going on, or was the last one.
 ///
@@ -71,7 +72,7 @@ struct RestoreMark {
   ///
   /// - Parameter sequence: the newest number of the history: a point that is newer than the restore's end has seen it.
   func restored(into database: String, after sequence: UInt64, now: Timestamp) throws -> PointMetadata? {
-    guard let content = try read(), content.target == database else { return nil }
+    guard let content = try read(), content.target.isExactly(database) else { return nil }
     if let end = content.sequence {
       guard sequence <= end else { return nil }
     } else {

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 import SQLitePages
 
 /// A repository's backups as one look found them, and which of them are the database's.
@@ -12,7 +13,7 @@ struct RepositoryListing {
   let ownership: RepositoryOwnership
 
   /// What the next backup records beside the database's path.
-  var otherPaths: [String] { facts.map { ownership.otherPaths($0) } ?? [] }
+  var otherPaths: [String] { facts.map { ownership.otherPaths($0).map(\.text) } ?? [] }
 }
 
 /// Whose backups a repository held at its last listing.
@@ -54,9 +55,9 @@ extension Repository {
     let listing = try listing()
     switch listing.ownership {
     case .foreign(let others):
-      throw RepositoryOwnership.storingError(listing.facts?.path ?? database ?? "?", folder: folder, others)
+      throw RepositoryOwnership.storingError(listing.facts?.path.text ?? database ?? "?", folder: folder, others)
     case .moved(let before):
-      logger.notice("\(listing.facts?.path ?? "") was at \(before.path) before; its backups go on in \(folder)")
+      logger.notice("\(listing.facts?.path.text ?? "") was at \(before.path) before; its backups go on in \(folder)")
     case .owned, .unclaimed: break
     }
     return listing
@@ -67,7 +68,7 @@ extension Repository {
   /// - Throws: `refused` if the repository holds backups of other databases only.
   func isOwn(_ point: StoredPoint) throws -> Bool {
     guard let database else { return true }
-    if let path = point.metadata.databasePath, path == database.resolvingLinks { return true }
+    if let path = point.metadata.databasePath, path.isExactly(database.resolvingLinks) { return true }
     // Backups without a path, and those from before a move, are many: one listing tells of them all.
     if let known = lastOwnership.withLock({ $0 }), !known.ownership.isForeign {
       return known.ownership.includes(point, known.databases)
@@ -77,18 +78,18 @@ extension Repository {
 
   private func ownershipFacts(_ points: [StoredPoint]) throws -> OwnershipFacts? {
     guard let database else { return nil }
-    let path = database.resolvingLinks
+    let path = ExactPath(database.resolvingLinks)
     let recorded = RecordedDatabases(
       points.lazy.filter { $0.isAuthenticated && !$0.archiveMissing }.map { OwnershipRecord($0.metadata) })
-    var facts = OwnershipFacts(path: path, givenPath: database.absolutePath, databases: recorded)
+    var facts = OwnershipFacts(path: path, givenPath: ExactPath(database.absolutePath), databases: recorded)
     // The usual case costs no look at other files.
     guard recorded.all.contains(where: { $0.path != path }) else { return facts }
-    let own = try? files.status(path)
-    for other in recorded.all where other.path != path && isPresent(other.path, besides: own ?? nil) {
+    let own = try? files.status(path.text)
+    for other in recorded.all where other.path != path && isPresent(other.path.text, besides: own ?? nil) {
       facts.present.insert(other.path)
     }
     if case .owned = RepositoryOwnership.decide(facts) { return facts }
-    if own ?? nil != nil { facts.tableMarks = tableMarks(of: path) }
+    if own ?? nil != nil { facts.tableMarks = tableMarks(of: path.text) }
     return facts
   }
 
@@ -115,14 +116,16 @@ extension RepositoryOwnership {
 
   /// Whether a backup is the database's. One that is of no database that is known is shown to each.
   fileprivate func includes(_ point: StoredPoint, _ databases: RecordedDatabases) -> Bool {
-    guard let owner = databases.database(of: point.metadata.databasePath) else { return true }
+    guard let owner = databases.database(of: point.metadata.databasePath.map { ExactPath($0) }) else { return true }
     return owner == database
   }
 }
 
 extension OwnershipRecord {
   init(_ metadata: PointMetadata) {
-    self.init(path: metadata.databasePath, otherPaths: metadata.otherPaths, tableMarks: metadata.content.tableMarks)
+    self.init(
+      path: metadata.databasePath.map { ExactPath($0) }, otherPaths: metadata.otherPaths.map { ExactPath($0) },
+      tableMarks: metadata.content.tableMarks)
   }
 }
 

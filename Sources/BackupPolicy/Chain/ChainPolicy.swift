@@ -1,3 +1,5 @@
+import Names
+
 /// What kind of backup somebody asked for.
 package enum RequestedKind: String, Hashable, Sendable, CaseIterable {
   /// By the reason it is taken for: a change is an incremental, everything else a full.
@@ -44,7 +46,9 @@ package enum ChainPolicy {
     guard let database = facts.database else { return nil }
     if database.pageCount == 0 { return "has pages, and the database has none" }
     if parent.pageSize != database.pageSize { return "has another page size" }
-    if parent.databasePath != database.path { return "was made when the database had another path" }
+    guard let path = parent.databasePath, path.isExactly(database.path) else {
+      return "was made when the database had another path"
+    }
     return nil
   }
 

@@ -1,16 +1,18 @@
+import Names
+
 /// What decides whose backups a repository holds, seen from one database.
 package struct OwnershipFacts: Hashable, Sendable {
   /// The path of the database that a command was given, symbolic links resolved.
-  package var path: String
+  package var path: ExactPath
   /// The same as it was given, absolute.
-  package var givenPath: String
+  package var givenPath: ExactPath
   package var databases: RecordedDatabases
   /// Which of the recorded paths are other files of this host.
-  package var present: Set<String> = []
+  package var present: Set<ExactPath> = []
   /// Of the tables in the given database; nil if they are not known.
   package var tableMarks: Set<UInt32>?
 
-  package init(path: String, givenPath: String? = nil, databases: RecordedDatabases) {
+  package init(path: ExactPath, givenPath: ExactPath? = nil, databases: RecordedDatabases) {
     self.path = path
     self.givenPath = givenPath ?? path
     self.databases = databases
@@ -47,11 +49,9 @@ package enum RepositoryOwnership: Hashable, Sendable {
     if continued.count == 1 { return continued[0] }
     // Beside a neighbour that is still there, only content is proof.
     guard gone.count == facts.databases.all.count else { return nil }
-    let namesakes = gone.filter { fileName($0.path) == fileName(facts.path) }
+    let namesakes = gone.filter { $0.path.fileName == facts.path.fileName }
     return namesakes.count == 1 ? namesakes[0] : nil
   }
-
-  private static func fileName(_ path: String) -> Substring { path.split(separator: "/").last ?? "" }
 }
 
 extension RepositoryOwnership {
@@ -66,9 +66,9 @@ extension RepositoryOwnership {
   /// The other paths that the next backup records, the most recent first.
   ///
   /// - Parameter facts: what this was decided by.
-  package func otherPaths(_ facts: OwnershipFacts) -> [String] {
+  package func otherPaths(_ facts: OwnershipFacts) -> [ExactPath] {
     let paths = [facts.givenPath] + (database?.paths ?? [])
-    var others: [String] = []
+    var others: [ExactPath] = []
     for path in paths where path != facts.path && !others.contains(path) { others.append(path) }
     return Array(others.prefix(Self.mostPaths))
   }
@@ -99,7 +99,7 @@ extension RepositoryOwnership {
   ///   - database: its path as it was given.
   ///   - folder: of the repository.
   package static func readingError(_ database: String, folder: String, _ others: [RecordedDatabase]) -> HoldfastError {
-    let first = others.first?.path ?? database
+    let first = others.first?.path.text ?? database
     return HoldfastError(
       .refused, "the backup folder \(folder) holds no backups of \(database); it holds those of \(list(others))",
       hint:
@@ -119,13 +119,13 @@ extension RepositoryOwnership {
   }
 
   private static func list(_ others: [RecordedDatabase]) -> String {
-    let shown = others.prefix(3).map(\.path).joined(separator: ", ")
+    let shown = others.prefix(3).map(\.path.text).joined(separator: ", ")
     return others.count > 3 ? "\(shown) and \(others.count - 3) more" : shown
   }
 
   private static func stem(_ path: String) -> String {
-    let name = fileName(path)
-    return name.lastIndex(of: ".").flatMap { $0 > name.startIndex ? String(name[..<$0]) : nil } ?? String(name)
+    let name = ExactPath(path).fileName.text
+    return name.lastIndex(of: ".").flatMap { $0 > name.startIndex ? String(name[..<$0]) : nil } ?? name
   }
 }
 
@@ -145,13 +145,13 @@ extension String {
 /// What one backup records of the database it was made of.
 package struct OwnershipRecord: Hashable, Sendable {
   /// The database's path, symbolic links resolved; nil in backups of the original service.
-  package var path: String?
+  package var path: ExactPath?
   /// Other paths of the same database: as it was given, and before it was moved.
-  package var otherPaths: [String]
+  package var otherPaths: [ExactPath]
   /// See ``PointContent/tableMarks``.
   package var tableMarks: Set<UInt32>
 
-  package init(path: String?, otherPaths: [String] = [], tableMarks: Set<UInt32> = []) {
+  package init(path: ExactPath?, otherPaths: [ExactPath] = [], tableMarks: Set<UInt32> = []) {
     self.path = path
     self.otherPaths = otherPaths
     self.tableMarks = tableMarks
@@ -161,9 +161,9 @@ package struct OwnershipRecord: Hashable, Sendable {
 /// A database that a repository holds backups of.
 package struct RecordedDatabase: Hashable, Sendable {
   /// The path in its newest backup.
-  package fileprivate(set) var path: String
+  package fileprivate(set) var path: ExactPath
   /// Every path that its backups name, the most recent first.
-  package fileprivate(set) var paths: [String]
+  package fileprivate(set) var paths: [ExactPath]
   /// Of the newest backup that has some.
   package fileprivate(set) var tableMarks: Set<UInt32>
 }
@@ -180,7 +180,7 @@ package struct RecordedDatabases: Hashable, Sendable {
   }
 
   /// Backups without a path are of the database that was backed up first.
-  package func database(of path: String?) -> RecordedDatabase? {
+  package func database(of path: ExactPath?) -> RecordedDatabase? {
     guard let path else { return all.first }
     return all.first { $0.paths.contains(path) }
   }

@@ -180,7 +180,7 @@ package struct HardLinks: Hashable, Sendable {
   package var areHarmless: Bool { beside.count == count - 1 && !hasLog }
 
   private static func names(of file: stat, beside path: String) -> [String] {
-    let parent = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
+    let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? "./"
     guard let folder = opendir(parent.raw) else { return [] }
     defer { closedir(folder) }
     var names: [String] = []
@@ -190,7 +190,7 @@ package struct HardLinks: Hashable, Sendable {
         $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(path: $0) }
       }
       var other = stat()
-      guard parent + name != path, lstat((parent + name).raw, &other) == 0, other.st_ino == file.st_ino,
+      guard !(parent + name).isExactly(path), lstat((parent + name).raw, &other) == 0, other.st_ino == file.st_ino,
         other.st_dev == file.st_dev
       else { continue }
       names.append(parent + name)

@@ -111,8 +111,8 @@ extension DatabaseList {
     catching { list in
       let path = try list.path(given)
       let wanted = Self.real(path)
-      if let found = all.first(where: { $0.name == given.raw.text })
-        ?? all.first(where: { Self.real($0.path) == wanted })
+      if let found = all.first(where: { $0.name.isExactly(given.raw.text) })
+        ?? all.first(where: { Self.real($0.path).isExactly(wanted) })
       {
         // The command is about this one, so mistakes in the others do not matter.
         list.problems = []
@@ -160,7 +160,7 @@ extension DatabaseList {
     let matches = pattern.matches.filter(Self.isDatabase)
     let settings = configuration.settings(table)
     if (try? settings.boolean(.enabled)) != false { patterns.append(pattern) }
-    let names = Set(matches.map(pattern.name))
+    let names = Set(matches.map { ExactPath(pattern.name(of: $0)) })
     let vanished = vanished(pattern, besides: names, folder: try settings.path(.backupDir))
     if matches.isEmpty, vanished.isEmpty {
       problems.append(
@@ -229,12 +229,13 @@ extension DatabaseList {
     _ key: (ConfiguredDatabase) -> String, _ origin: (ConfiguredDatabase) -> Origin,
     _ problem: (ConfiguredDatabase, ConfiguredDatabase) -> String, hint: String
   ) {
-    var seen: [String: ConfiguredDatabase] = [:]
+    var seen: [ExactPath: ConfiguredDatabase] = [:]
     for database in databases {
-      if let other = seen[key(database)] {
+      let key = ExactPath(key(database))
+      if let other = seen[key] {
         problems.append(ConfigurationProblem(at: origin(database), problem(database, other), hint: hint))
       } else {
-        seen[key(database)] = database
+        seen[key] = database
       }
     }
   }
@@ -251,14 +252,14 @@ extension DatabaseList {
   /// - Parameters:
   ///   - names: of the databases that the pattern matches now.
   ///   - folder: `backup_dir`; nil if the backups are beside each database.
-  func vanished(_ pattern: PathPattern, besides names: Set<String>, folder: String?) -> [String] {
+  func vanished(_ pattern: PathPattern, besides names: Set<ExactPath>, folder: String?) -> [String] {
     let files = SystemFileOperations()
     let bases = folder.map { [$0] } ?? PathPattern("\(pattern.text.parentPath)/backups")?.matches ?? []
     return bases.flatMap { base in
       ((try? files.list(base)) ?? []).sorted().compactMap { name -> String? in
-        guard !name.hasPrefix("."), !names.contains(name),
+        guard !name.hasPrefix("."), !names.contains(ExactPath(name)),
           let path = KnownDatabase.path(of: "\(base)/\(name)", files).flatMap({ pattern.match($0) }),
-          pattern.name(of: path) == name, !Self.exists(path)
+          pattern.name(of: path).isExactly(name), !Self.exists(path)
         else { return nil }
         return path
       }
@@ -337,8 +338,9 @@ struct PathPattern: Sendable {
     let isBelowHere = fixed.isEmpty && !text.hasPrefix("/")
     let real = DatabaseList.real(isBelowHere ? "." : fixed.isEmpty ? "/" : fixed)
     let prefix = real == "/" ? "" : real
-    guard resolved.hasPrefix(prefix + "/") else { return nil }
-    let rest = resolved.dropFirst(prefix.count)
+    guard resolved.utf8.starts(with: (prefix + "/").utf8),
+      let rest = String(resolved.utf8.dropFirst(prefix.utf8.count))
+    else { return nil }
     let path = isBelowHere ? String(rest.dropFirst()) : fixed + rest
     return fnmatch(text.raw, path.raw, FNM_PATHNAME | FNM_PERIOD) == 0 ? path : nil
   }
