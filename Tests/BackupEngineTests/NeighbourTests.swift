@@ -161,6 +161,39 @@ struct NeighbourTests {
     #expect(try bed.service(database: link).create(CreateRequest()).databasePath == other)
   }
 
+  @Test("the database is gone: another path, absent, empty or damaged, gets none of its backups")
+  func strangerBesideNothing() throws {
+    let (bed, app, other) = try world()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(other + suffix) }
+    let contents: [[UInt8]?] = [nil, [], Array("no database at all, but the file of something else".utf8)]
+    for content in contents {
+      if let content { _ = try bed.folder.write("other.db", content) }
+      let service = bed.service(database: other)
+      _ = refused { _ = try service.list() }
+      _ = refused { _ = try service.point("latest") }
+      let error = refused { _ = try restoreInPlace(service, app.id) }
+      #expect(error?.hint?.contains("--database \(bed.database)") == true)
+      #expect(try bed.folder.read("other.db") == content)
+    }
+    // What the hint says.
+    try SystemFileOperations().unlink(other)
+    try restore(bed.service(), app.id, to: other)
+    #expect(try bed.marker(at: other) == "app")
+  }
+
+  @Test("the plan of a restore under another path names the database that was backed up")
+  func movedPlan() throws {
+    let (bed, app, _) = try world()
+    for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    let new = bed.folder.path("home/app.db")
+    try SystemFileOperations().makeFolders(bed.folder.path("home"))
+    let decision = try bed.service(database: new).planRestore(
+      RestoreRequest(pointID: app.id, target: .database(path: new)))
+    guard case .plan(let plan) = decision else { throw BrokenPromise("no plan") }
+    #expect(plan.warnings.contains { $0.contains("is a backup of \(bed.database)") }, "\(plan.warnings)")
+  }
+
   @Test("two names that Unicode takes for one are two databases")
   func spellings() throws {
     let bed = try TestBed()

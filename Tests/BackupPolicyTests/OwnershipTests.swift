@@ -54,6 +54,23 @@ struct OwnershipTests {
     #expect(decide("/new/app.db", [Self.app], tables: [7, 8, 9]).database == nil)
   }
 
+  @Test("a path that was never backed up, without content to compare, shows nothing of a database that is gone")
+  func absentIsNoMove() throws {
+    for tables in [nil, []] as [Set<UInt32>?] {
+      let found = decide("/srv/typo.db", [Self.app], tables: tables)
+      #expect(found == .foreign(RecordedDatabases([Self.app]).all))
+    }
+    // Its backups may know no tables at all: then only the name is left.
+    let unmarked = OwnershipRecord(path: "/srv/app.db")
+    #expect(decide("/srv/queue.db", [unmarked], tables: [1, 2, 3]).database == nil)
+    #expect(decide("/new/app.db", [unmarked], tables: [1, 2, 3]).database?.path == "/srv/app.db")
+    let error = RepositoryOwnership.readingError(
+      "/srv/typo.db", folder: "/srv/backups", RecordedDatabases([Self.app]).all)
+    #expect(
+      error.hint?.contains(
+        "holdfast restore latest --database /srv/app.db --backup-dir /srv/backups --to /srv/typo.db") == true)
+  }
+
   @Test("two spellings of one character are two files")
   func spellings() {
     let (composed, decomposed) = (ExactPath("/srv/caf\u{e9}.db"), ExactPath("/srv/cafe\u{301}.db"))

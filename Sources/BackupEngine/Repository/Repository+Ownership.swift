@@ -63,6 +63,19 @@ extension Repository {
     return listing
   }
 
+  /// The path of the database that a backup is of if that is another one than the given database's, which is not known by its
+  /// own path.
+  func otherDatabase(of point: StoredPoint) throws -> String? {
+    guard let database, let path = point.metadata.databasePath, !path.isExactly(database.resolvingLinks) else {
+      return nil
+    }
+    let known = lastOwnership.withLock { $0?.ownership }
+    switch try known ?? listing(warns: false).ownership {
+    case .moved: return path
+    case .unclaimed, .owned, .foreign: return nil
+    }
+  }
+
   /// Whether a backup is the database's.
   ///
   /// - Throws: `refused` if the repository holds backups of other databases only.

@@ -12,6 +12,7 @@ struct RestorePlanner {
     if point.archiveMissing { return .refuse(Self.missingRefusal(point)) }
     if point.metadata.status == .failed { return .refuse(failedRefusal(point)) }
     var facts = try facts(request, repository.chain(of: point))
+    facts.point.otherDatabase = try repository.otherDatabase(of: point)
     if let findings = point.metadata.findingsInWords {
       let all = try repository.points()
       facts.point.flaw = .init(

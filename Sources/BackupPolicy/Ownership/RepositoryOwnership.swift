@@ -42,9 +42,9 @@ package enum RepositoryOwnership: Hashable, Sendable {
     return .moved(moved)
   }
 
-  /// Among several that are gone, the content and then the file's name tell which one it is.
+  /// Only content proves that a database is at another path now. If there is none to compare (a new machine after a disaster),
+  /// the file's name must be the same.
   private static func theOne(of gone: [RecordedDatabase], _ facts: OwnershipFacts) -> RecordedDatabase? {
-    if gone.count == facts.databases.all.count, gone.count == 1 { return gone[0] }
     let continued = gone.filter { $0.goesOn(in: facts.tableMarks) == true }
     if continued.count == 1 { return continued[0] }
     // Beside a neighbour that is still there, only content is proof.
@@ -99,11 +99,12 @@ extension RepositoryOwnership {
   ///   - database: its path as it was given.
   ///   - folder: of the repository.
   package static func readingError(_ database: String, folder: String, _ others: [RecordedDatabase]) -> HoldfastError {
-    let first = others.first?.path.text ?? database
+    let first = (others.first?.path.text ?? database).shellWord
+    let place = "--database \(first) --backup-dir \(folder.shellWord)"
     return HoldfastError(
       .refused, "the backup folder \(folder) holds no backups of \(database); it holds those of \(list(others))",
       hint:
-        "holdfast list --database \(first.shellWord) --backup-dir \(folder.shellWord) shows those; restore --to PATH brings one of them back as another file"
+        "holdfast list \(place) shows those; holdfast restore latest \(place) --to \(database.shellWord) brings the newest of them back as that file, if there is none yet"
     )
   }
 

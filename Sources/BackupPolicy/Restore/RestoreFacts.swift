@@ -50,6 +50,8 @@ package struct PointFacts: Hashable, Sendable {
   package var integrityKnown: Bool
   /// What SQLite's checks found in the database when it was backed up; nil if nothing is known against it.
   package var flaw: Flaw?
+  /// The path of the database that was backed up, if the database is not known by the path that was given.
+  package var otherDatabase: String?
   /// When the state was read; only beside ``flaw``.
   package var created: Timestamp?
 

@@ -42,6 +42,7 @@ extension RestoreOutline {
   private func pointWarnings(provisional: Bool) -> [String] {
     let point = facts.point
     var warnings: [String] = []
+    if let other = point.otherDatabase { warnings.append("\(point.id) is a backup of \(other)") }
     if !request.verifyFirst { warnings.append("\(point.id) is not verified before it is installed") }
     warnings += flawWarnings
     if !point.isAuthenticated { warnings.append("\(point.id) is not authenticated: it may be anybody's work") }
