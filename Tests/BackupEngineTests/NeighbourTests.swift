@@ -194,6 +194,36 @@ struct NeighbourTests {
     #expect(plan.warnings.contains { $0.contains("is a backup of \(bed.database)") }, "\(plan.warnings)")
   }
 
+  @Test("a moment's absence: neither an empty file nor one shared table is a move", arguments: [false, true])
+  func absence(isEmpty: Bool) throws {
+    let (bed, app, other) = try world()
+    let away = bed.folder.path("away.db")
+    #expect(try Shell.run("mv", [bed.database, away]).status == 0)
+    for suffix in ["-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    try bed.change("DROP TABLE marker" + (isEmpty ? "; DROP TABLE entries" : ""), at: other)
+    _ = refused { _ = try bed.service(database: other).create(CreateRequest()) }
+    #expect(try Shell.run("mv", [away, bed.database]).status == 0)
+    #expect(try bed.service().create(CreateRequest()).otherPaths == [])
+    #expect(try bed.service().list().last?.id == app.id)
+  }
+
+  @Test("a copy that went on while the database was away does not hide its backups, and the clash is reported")
+  func displaced() throws {
+    let (bed, app, _) = try world()
+    let (away, copy) = (bed.folder.path("away.db"), bed.folder.path("copy.db"))
+    for suffix in ["-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
+    #expect(try Shell.run("cp", [bed.database, copy]).status == 0)
+    #expect(try Shell.run("mv", [bed.database, away]).status == 0)
+    let taken = try bed.service(database: copy).create(CreateRequest())
+    #expect(try Shell.run("mv", [away, bed.database]).status == 0)
+    bed.time.advance(seconds: 60)
+    #expect(try bed.service().list().map(\.id) == [taken.id, app.id])
+    let error = refused { _ = try bed.service().create(CreateRequest()) }
+    #expect(error?.message.contains(copy) == true && error?.hint?.contains("--backup-dir") == true)
+    try SystemFileOperations().unlink(copy)
+    #expect(try bed.service().create(CreateRequest()).databasePath == bed.database)
+  }
+
   @Test("two names that Unicode takes for one are two databases")
   func spellings() throws {
     let bed = try TestBed()

@@ -71,6 +71,62 @@ struct OwnershipTests {
         "holdfast restore latest --database /srv/app.db --backup-dir /srv/backups --to /srv/typo.db") == true)
   }
 
+  @Test("neither no table nor a table that many databases have proves a move")
+  func weakProof() {
+    let app = OwnershipRecord(path: "/srv/app.db", tableMarks: [1, 2])
+    #expect(decide("/srv/new.db", [app], tables: [2]).database == nil)
+    #expect(decide("/srv/new.db", [app], tables: [1, 2, 3]).database?.path == "/srv/app.db")
+    // Of a large schema only some marks are kept: half of another one's being the same is no proof either.
+    let large = OwnershipRecord(path: "/srv/app.db", tableMarks: Set(0..<16))
+    #expect(decide("/srv/new.db", [large], tables: Set(8..<24)).database == nil)
+    #expect(decide("/srv/new.db", [large], tables: Set(3..<19)).database != nil)
+    // An empty namesake may be read for, and a restore may keep what it holds; nothing else is stored of it.
+    var facts = OwnershipFacts(path: "/new/app.db", databases: RecordedDatabases([app]))
+    facts.tableMarks = []
+    let found = RepositoryOwnership.decide(facts)
+    #expect(found == .moved(facts.databases.all[0]))
+    #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: false)?.code == .refused)
+    #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: true) == nil)
+    facts.tableMarks = [1, 2]
+    #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: false) == nil)
+  }
+
+  @Test("a database that comes back after a copy went on in its place reads its backups, and stores none")
+  func displaced() throws {
+    let copy = OwnershipRecord(path: "/srv/new.db", otherPaths: ["/srv/app.db"], tableMarks: [1, 2, 3])
+    var facts = OwnershipFacts(path: "/srv/app.db", databases: RecordedDatabases([Self.app, copy]))
+    (facts.present, facts.tableMarks) = (["/srv/new.db"], [1, 2, 3, 4])
+    let found = RepositoryOwnership.decide(facts)
+    #expect(found == .displaced(facts.databases.all[0]) && found.database != nil)
+    let error = try #require(found.obstacle(facts, folder: "/srv/backups", isSafety: false))
+    #expect(error.code == .refused && error.message.contains("/srv/new.db"))
+    #expect(error.hint?.hasPrefix("holdfast create --database /srv/app.db --backup-dir /srv/backups-app ") == true)
+    facts.tableMarks = [7, 8]
+    #expect(RepositoryOwnership.decide(facts).database == nil)
+    facts.present = []
+    #expect(RepositoryOwnership.decide(facts).database == nil)
+    facts.tableMarks = [1, 2, 3]
+    #expect(RepositoryOwnership.decide(facts) == .owned(facts.databases.all[0]))
+  }
+
+  @Test("a link that leads to a database with other tables is no name of it any more")
+  func linkToAnother() {
+    let blue = OwnershipRecord(path: "/srv/blue.db", otherPaths: ["/srv/now.db"], tableMarks: [1, 2])
+    func decide(_ tables: Set<UInt32>?) -> RepositoryOwnership {
+      self.decide("/srv/green.db", given: "/srv/now.db", [blue], present: ["/srv/blue.db"], tables: tables)
+    }
+    #expect(decide([7, 8]).database == nil)
+    for tables in [nil, [], [1, 2, 3]] as [Set<UInt32>?] { #expect(decide(tables).database?.path == "/srv/blue.db") }
+  }
+
+  @Test("a second hard link is the same file, whatever it is called")
+  func hardLink() {
+    var facts = OwnershipFacts(path: "/srv/hard.db", databases: RecordedDatabases([Self.app]))
+    #expect(RepositoryOwnership.decide(facts).database == nil)
+    facts.sameFiles = ["/srv/app.db"]
+    #expect(RepositoryOwnership.decide(facts) == .owned(facts.databases.all[0]))
+  }
+
   @Test("two spellings of one character are two files")
   func spellings() {
     let (composed, decomposed) = (ExactPath("/srv/caf\u{e9}.db"), ExactPath("/srv/cafe\u{301}.db"))

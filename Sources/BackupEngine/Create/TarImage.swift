@@ -96,7 +96,7 @@ extension BackupCreator {
       defer { for member in members { environment.files.close(member.file) } }
       for path in paths { members.append((path.lastComponent, try environment.files.open(path, .read))) }
       let tar = try TarImage(members, modified: environment.now(), environment.files)
-      let listing = try repository.listingToStore()
+      let listing = try repository.listingToStore(isSafety: true)
       let nothing = DatabaseContent()
       var metadata = try describe(request, listing, tar, nothing, database, as: .raw)
       metadata.kind = .raw

@@ -82,7 +82,7 @@ struct TipFinder {
 
   /// Needs the exclusive lock. Costs a look at every point and at the head and trailer of each link.
   func find(_ request: CreateRequest, _ kind: RequestedKind) throws -> Finding {
-    let listing = try repository.listingToStore()
+    let listing = try repository.listingToStore(isSafety: false)
     repository.storeDerived(listing.all)
     var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
     let candidate = repository.newestParent(of: listing.own)

@@ -50,15 +50,14 @@ extension Repository {
 
   /// What a new backup is stored beside. Needs the exclusive lock.
   ///
-  /// - Throws: `refused` if the repository holds backups of other databases only.
-  func listingToStore() throws -> RepositoryListing {
+  /// - Parameter isSafety: the backup keeps what a restore is about to replace.
+  /// - Throws: `refused` if the repository holds backups of other databases only, or of a copy of this one.
+  func listingToStore(isSafety: Bool) throws -> RepositoryListing {
     let listing = try listing()
-    switch listing.ownership {
-    case .foreign(let others):
-      throw RepositoryOwnership.storingError(listing.facts?.path.text ?? database ?? "?", folder: folder, others)
-    case .moved(let before):
-      logger.notice("\(listing.facts?.path.text ?? "") was at \(before.path) before; its backups go on in \(folder)")
-    case .owned, .unclaimed: break
+    guard let facts = listing.facts else { return listing }
+    if let error = listing.ownership.obstacle(facts, folder: folder, isSafety: isSafety) { throw error }
+    if case .moved(let before) = listing.ownership {
+      logger.notice("\(facts.path) was at \(before.path) before; its backups go on in \(folder)")
     }
     return listing
   }
@@ -71,7 +70,7 @@ extension Repository {
     }
     let known = lastOwnership.withLock { $0?.ownership }
     switch try known ?? listing(warns: false).ownership {
-    case .moved: return path
+    case .moved, .displaced: return path
     case .unclaimed, .owned, .foreign: return nil
     }
   }
@@ -98,21 +97,28 @@ extension Repository {
     // The usual case costs no look at other files.
     guard recorded.all.contains(where: { $0.path != path }) else { return facts }
     let own = try? files.status(path.text)
-    for other in recorded.all where other.path != path && isPresent(other.path.text, besides: own ?? nil) {
-      facts.present.insert(other.path)
+    for other in recorded.all where other.path != path {
+      switch presence(of: other.path.text, beside: own ?? nil) {
+      case .another: facts.present.insert(other.path)
+      case .same: facts.sameFiles.insert(other.path)
+      case .gone: break
+      }
     }
-    if case .owned = RepositoryOwnership.decide(facts) { return facts }
+    // By its present path it is known whatever tables it has.
+    if recorded.all.contains(where: { $0.path == path }) { return facts }
     if own ?? nil != nil { facts.tableMarks = tableMarks(of: path.text) }
     return facts
   }
 
-  /// A path that may not be looked at counts as one that is there. The same file under another name does not.
-  private func isPresent(_ path: String, besides own: FileStatus?) -> Bool {
+  private enum FilePresence { case gone, same, another }
+
+  /// A path that may not be looked at counts as one that is there.
+  private func presence(of path: String, beside own: FileStatus?) -> FilePresence {
     do {
-      guard let status = try files.status(path) else { return false }
-      return own.map { $0.device != status.device || $0.inode != status.inode } ?? true
+      guard let status = try files.status(path) else { return .gone }
+      return own?.device == status.device && own?.inode == status.inode ? .same : .another
     } catch {
-      return true
+      return .another
     }
   }
 

@@ -9,6 +9,8 @@ package struct OwnershipFacts: Hashable, Sendable {
   package var databases: RecordedDatabases
   /// Which of the recorded paths are other files of this host.
   package var present: Set<ExactPath> = []
+  /// Which of them are other names (hard links) of the given file.
+  package var sameFiles: Set<ExactPath> = []
   /// Of the tables in the given database; nil if they are not known.
   package var tableMarks: Set<UInt32>?
 
@@ -29,6 +31,9 @@ package enum RepositoryOwnership: Hashable, Sendable {
   case owned(RecordedDatabase)
   /// The database is not known by its path; it goes on from this one, whose path is gone from this host.
   case moved(RecordedDatabase)
+  /// The database was at this path, and its tables still are; but its newest backups are of another path, and that file is
+  /// there as well. One of the two is a copy, and nothing tells which.
+  case displaced(RecordedDatabase)
   /// These are other databases.
   case foreign([RecordedDatabase])
 
@@ -36,7 +41,9 @@ package enum RepositoryOwnership: Hashable, Sendable {
     let databases = facts.databases.all
     if databases.isEmpty { return .unclaimed }
     if let known = databases.first(where: { $0.isKnown(facts) }) { return .owned(known) }
-    let isNamed = databases.contains { $0.paths.contains(facts.path) }
+    let earlier = databases.first { $0.paths.contains(facts.path) }
+    if let earlier, earlier.goesOn(in: facts.tableMarks) == true { return .displaced(earlier) }
+    let isNamed = earlier != nil
     let gone = databases.filter { !facts.present.contains($0.path) && $0.goesOn(in: facts.tableMarks) != false }
     guard !isNamed, let moved = theOne(of: gone, facts) else { return .foreign(databases) }
     return .moved(moved)
@@ -58,7 +65,7 @@ extension RepositoryOwnership {
   /// The database whose backups these are; nil if none names one, or if they are of others.
   package var database: RecordedDatabase? {
     switch self {
-    case .owned(let database), .moved(let database): database
+    case .owned(let database), .moved(let database), .displaced(let database): database
     case .unclaimed, .foreign: nil
     }
   }
@@ -78,17 +85,55 @@ extension RepositoryOwnership {
 }
 
 extension RecordedDatabase {
-  /// By its present path, by the name that people call it by, or by an earlier path if the present one is gone.
+  /// By its present path, by the name that people call it by, or by an earlier path if the present one is gone. A link may lead
+  /// to another database now, and another file may have an earlier path: their tables must not speak against it.
   fileprivate func isKnown(_ facts: OwnershipFacts) -> Bool {
-    if path == facts.path || facts.givenPath != facts.path && paths.contains(facts.givenPath) { return true }
-    return paths.contains(facts.path) && !facts.present.contains(path)
+    if path == facts.path || facts.sameFiles.contains(path) { return true }
+    let isCalledSo = facts.givenPath != facts.path && paths.contains(facts.givenPath)
+    guard isCalledSo || paths.contains(facts.path) && !facts.present.contains(path) else { return false }
+    return goesOn(in: facts.tableMarks) != false
   }
 
-  /// Whether a database with these tables can be this one: it has at least half of the tables that either of them has; nil if
-  /// one of the two has none or is not known.
+  /// Tables of which marks are kept; the lowest ones, so that those of two databases can be compared.
+  private static let mostMarks = 16
+
+  /// Whether a database with these tables can be this one: both have more than half of all the tables that one of them has; nil
+  /// if one of the two has none or is not known. A table of migrations that many databases have is no proof.
   fileprivate func goesOn(in marks: Set<UInt32>?) -> Bool? {
     guard let marks, !marks.isEmpty, !tableMarks.isEmpty else { return nil }
-    return 2 * marks.intersection(tableMarks).count >= min(marks.count, tableMarks.count)
+    var all = marks.union(tableMarks)
+    if max(marks.count, tableMarks.count) >= Self.mostMarks { all = Set(all.sorted().prefix(Self.mostMarks)) }
+    return 2 * all.intersection(marks).intersection(tableMarks).count > all.count
+  }
+}
+
+extension RepositoryOwnership {
+  /// Why no backup is stored; nil if one may be.
+  ///
+  /// - Parameters:
+  ///   - facts: what this was decided by.
+  ///   - isSafety: the backup keeps what a restore is about to replace.
+  package func obstacle(_ facts: OwnershipFacts, folder: String, isSafety: Bool) -> HoldfastError? {
+    switch self {
+    case .unclaimed, .owned: return nil
+    case .foreign(let others): return Self.storingError(facts.path.text, folder: folder, others)
+    case .displaced(let other): return Self.displacedError(facts.path.text, folder: folder, other)
+    case .moved(let before):
+      // An application that finds no file makes an empty one: that proves no move, and the disk may come back.
+      let isEmpty = facts.tableMarks?.isEmpty ?? false
+      guard isEmpty, !isSafety, !before.tableMarks.isEmpty else { return nil }
+      return Self.storingError(facts.path.text, folder: folder, [before])
+    }
+  }
+
+  private static func displacedError(_ path: String, folder: String, _ other: RecordedDatabase) -> HoldfastError {
+    let (place, own) = (folder.shellWord, "\(folder)-\(stem(path))".shellWord)
+    return HoldfastError(
+      .refused,
+      "the backups of \(path) in \(folder) went on with \(other.path), and both files are there: one of them is a copy",
+      hint:
+        "holdfast create --database \(path.shellWord) --backup-dir \(own) keeps this one's further backups apart; if \(other.path) is the copy, move it away, or delete its backups (holdfast list --database \(other.path.text.shellWord) --backup-dir \(place)), and this one goes on here"
+    )
   }
 }
 
