@@ -73,15 +73,84 @@ struct UnreadableTests {
   }
 }
 
+extension UnreadableTests {
+  /// What can be done with the others while one cannot be read.
+  private func stopsAll(_ bed: TestBed, _ files: UnreadablePath, _ code: HoldfastError.Code) throws {
+    let before = try SystemFileOperations().list(bed.backups).sorted()
+    let service = bed.service(files: files)
+    let attempts: [() throws -> Void] = [
+      { _ = try service.point("latest") }, { _ = try service.verify("latest") },
+      { _ = try service.point(notAfter: bed.time.now(), zone: .utc) },
+      { _ = try service.planCleanup(RetentionPolicy(keepLast: 1)) },
+      { _ = try service.cleanup(RetentionPolicy(keepLast: 1)) },
+      { _ = try service.compact(ThinningPolicy()) },
+    ]
+    for (number, attempt) in attempts.enumerated() {
+      let error = #expect(throws: HoldfastError.self, "\(number)", performing: attempt)
+      #expect(error?.code == code && error?.hint != nil, "\(number): \(error?.message ?? "")")
+    }
+    #expect(try SystemFileOperations().list(bed.backups).sorted() == before)
+  }
+
+  @Test(
+    "the newest backup cannot be read: no older one is taken for it, and nothing is removed", arguments: [EACCES, EIO])
+  func newest(code: Int32) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    var points: [PointMetadata] = []
+    for _ in 0..<3 {
+      points.append(try bed.service().create(CreateRequest()))
+      bed.time.advance(seconds: 60)
+    }
+    let files = UnreadablePath(suffix: points[2].filename, code: code)
+    try stopsAll(bed, files, code == EIO ? .ioError : .permissionDenied)
+    let service = bed.service(files: files)
+    // The older ones are there by their IDs and by their times, and another backup is stored.
+    #expect(try service.point(points[1].id.text).obstacleIsNone)
+    #expect(try service.point(notAfter: points[1].created, zone: .utc).point.id == points[1].id)
+    #expect(try service.list().first?.problems.first?.contains(points[2].filename) == true)
+    try bed.change("UPDATE marker SET text = 'later'")
+    let next = try service.create(CreateRequest())
+    #expect(try next.sequence == 4 && service.point("latest").id == next.id)
+    // Nor if its metadata is lost and nothing tells its number.
+    try SystemFileOperations().unlink("\(bed.backups)/\(next.filename)")
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(next.id).json")
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(points[2].id).json")
+    #expect(throws: HoldfastError.self) { try service.point("latest") }
+  }
+
+  @Test("a chain whose full cannot be read is not passed over for an older one")
+  func full() throws {
+    let bed = try TestBed()
+    let older = try bed.makeChain(incrementals: 1)
+    bed.time.advance(seconds: 60)
+    let full = try bed.service().create(CreateRequest())
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'more'")
+    guard case .stored(let link, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+      throw BrokenPromise("nothing was stored")
+    }
+    #expect(link.parentID == full.id)
+    let files = UnreadablePath(suffix: full.filename)
+    try stopsAll(bed, files, .permissionDenied)
+    #expect(try bed.service(files: files).verify(older[0].id.text).verified)
+  }
+}
+
+extension StoredPoint {
+  fileprivate var obstacleIsNone: Bool { !isDamaged && problems.isEmpty }
+}
+
 /// The real file system, in which one file may not be opened.
 private final class UnreadablePath: FileOperations {
   private let base = UnflushedFileOperations()
   private let suffix: String
+  private let code: Int32
 
-  init(suffix: String) { self.suffix = suffix }
+  init(suffix: String, code: Int32 = EACCES) { (self.suffix, self.code) = (suffix, code) }
 
   func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
-    if path.hasSuffix(suffix) { throw HoldfastError(errno: EACCES, "open", path) }
+    if path.hasSuffix(suffix) { throw HoldfastError(errno: code, "open", path) }
     return try base.open(path, mode)
   }
   func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {

@@ -169,7 +169,7 @@ struct ChangeBackup {
   func newestPoint() throws -> StoredPoint? {
     guard try environment.files.status(service.folder) != nil else { return nil }
     do {
-      return try service.point("latest")
+      return try service.newestReadable()
     } catch let error as HoldfastError where error.code == .pointNotFound {
       return nil
     }

@@ -121,7 +121,9 @@ extension [StoredPoint] {
       } catch {
         // What is not authenticated is at fault itself, whatever became of its own parents.
         let origin = parent.flatMap { $0.isAuthenticated ? $0.brokenLink : nil }
-        self[index].breakChain(origin ?? error)
+        let link = origin ?? error
+        self[index].breakChain(link)
+        self[index].unreadable = positions[link.id].flatMap { self[$0].unreadable }
         broken.append(index)
       }
     }

@@ -90,6 +90,7 @@ extension BackupService {
     _ policy: ThinningPolicy, _ retention: RetentionPolicy?, _ repository: Repository, _ reliance: ClockReliance
   ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
     let points = try repository.points()
+    try points.requireReadable(to: "decide which backups can be merged")
     let clock = try clockVerdict(reliance, points)
     let planned = try plan(policy, retention, points, repository, at: clock.time)
     if reliance == .refusing, let doubt = clock.doubt,

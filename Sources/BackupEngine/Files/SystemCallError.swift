@@ -25,6 +25,12 @@ extension HoldfastError {
   /// Whether this process or the machine ran out of descriptors or memory, which says nothing about the file in question.
   package var isShortage: Bool { systemErrno.map { [EMFILE, ENFILE, ENOMEM].contains($0) } ?? false }
 
+  /// Whether the machine refused to show a file (permission, disk, network), which says nothing about what is in it. False for
+  /// what is no file of ours at that name: nothing, a link, a folder, a socket.
+  package var hidesContent: Bool {
+    systemErrno.map { ![ENOENT, ENOTDIR, ELOOP, EISDIR, ENXIO, ENAMETOOLONG].contains($0) } ?? false
+  }
+
   /// A failed `flock`, which is not a lock that another process holds.
   init(lockErrno code: Int32, _ path: String) {
     self.init(errno: code, "lock", path)

@@ -97,7 +97,11 @@ struct PointLoader {
     case .failure(let error):
       point = derive(name, usable, size, why: error.message)
       // The file is there with a verdict that this process cannot read: nothing may replace it.
-      if error.systemErrno != nil { (point.hasUnreadableMetadata, point.needsRewrite) = (true, false) }
+      if error.hidesContent {
+        (point.hasUnreadableMetadata, point.needsRewrite) = (true, false)
+        // Without a header it was all that tells order and type.
+        if usable == nil { point.unreadable = error }
+      }
     }
     switch head.map(\.header) {
     case .success(nil) where name.encrypted && (point.metadata.cipher == .aes256GCM || name.content == .pages):
@@ -106,6 +110,7 @@ struct PointLoader {
       point.damage("the file holds point \(header.id): it was renamed or swapped")
     case .failure(let error):
       point.damage((error as? HoldfastError)?.message ?? "its header cannot be read")
+      if let error = error as? HoldfastError, error.hidesContent { point.unreadable = error }
     case .success: break
     }
     return point
@@ -199,6 +204,9 @@ package struct StoredPoint: Sendable {
   /// Its archive cannot be read now, or is not what its name says. Nothing is removed for that: it may be a disk that
   /// stumbles, a newer program's format, or a file that was renamed.
   package var isDamaged = false
+  /// Why this process cannot read it now, which says nothing about it: it may be the newest backup, or the parent of others. So
+  /// nothing is chosen or removed as if it were not there.
+  package var unreadable: HoldfastError?
   /// Metadata stands without its archive.
   package var archiveMissing = false
   /// Metadata is there and cannot be read, for want of permission or because of the disk: a verdict may be in it. So the
@@ -256,5 +264,6 @@ extension Point {
   init(_ point: StoredPoint) {
     self.init(point.metadata)
     obstacle = point.obstacle
+    isUnreadable = point.unreadable != nil && point.name.content != .raw
   }
 }

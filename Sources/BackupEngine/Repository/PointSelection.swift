@@ -34,9 +34,9 @@ extension Repository {
   }
 
   private static func latest(_ points: [StoredPoint]) throws -> StoredPoint {
-    guard let point = points.last(where: { $0.obstacle == nil }) else {
-      throw HoldfastError.noSoundPoint(of: points.count)
-    }
+    let point = points.last { $0.obstacle == nil }
+    try points.requireNothingHidden(after: point, notAfter: nil)
+    guard let point else { throw HoldfastError.noSoundPoint(of: points.count) }
     return point
   }
 
@@ -59,6 +59,12 @@ extension StoredPoint {
 }
 
 extension BackupService {
+  /// The newest backup of the database's own history that can be read; nil if there is none. What cannot be read now is no
+  /// reason to store nothing.
+  package func newestReadable() throws -> StoredPoint? {
+    try repository().points().last { $0.obstacle == nil }
+  }
+
   /// The newest sound point that is not after a moment, and how far off it is.
   ///
   /// - Parameter zone: whose clocks the words of the choice go by.
@@ -67,9 +73,12 @@ extension BackupService {
     notAfter moment: Timestamp, zone: ZoneRules
   ) throws -> (point: StoredPoint, choice: PointByTime) {
     let points = try repository().points()
-    let choice = try PointByTime.choose(
-      points.map { Point($0) }, notAfter: moment,
-      zone: zone, now: environment.now())
+    let result = Result { () throws(HoldfastError) in
+      try PointByTime.choose(points.map { Point($0) }, notAfter: moment, zone: zone, now: environment.now())
+    }
+    let id = try? result.get().id
+    try points.requireNothingHidden(after: points.first { $0.id == id }, notAfter: moment)
+    let choice = try result.get()
     guard let point = points.first(where: { $0.id == choice.id }) else {
       throw HoldfastError(.pointNotFound, "\(choice.id) was removed meanwhile", hint: "run the command again")
     }
@@ -96,6 +105,27 @@ extension BackupService {
 }
 
 extension [StoredPoint] {
+  /// - Parameters:
+  ///   - chosen: the backup that would stand for the database; nil if there is none.
+  ///   - moment: the time that was asked for; nil for the newest.
+  /// - Throws: the system's error if a backup that cannot be read now might be the one that is meant.
+  func requireNothingHidden(after chosen: StoredPoint?, notAfter moment: Timestamp?) throws {
+    let id = Point.hidden(map { Point($0) }, after: chosen?.id, notAfter: moment)
+    guard let point = first(where: { $0.id == id }), let error = point.unreadable else { return }
+    let other = chosen.map { "; or name an older one: holdfast restore \($0.id)" } ?? ""
+    throw HoldfastError(
+      error.code, "cannot tell which backup is the newest: \(error.message)",
+      hint: "\(error.hint ?? "make \(point.name.text) readable")\(other)", cause: error)
+  }
+
+  /// - Throws: the system's error if a backup cannot be read now: what it needs, holds and counts for is not known.
+  func requireReadable(to activity: String) throws {
+    guard let error = lazy.compactMap(\.unreadable).first else { return }
+    throw HoldfastError(
+      error.code, "cannot \(activity): \(error.message)",
+      hint: "\(error.hint ?? "holdfast list shows the backup"); nothing was removed", cause: error)
+  }
+
   /// The newest backup of the database's own history in which SQLite's checks ran and found nothing.
   var newestSound: StoredPoint? {
     last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.findingsDate != nil }

@@ -97,7 +97,11 @@ package final class Repository: Sendable {
     var points = try index.names.keys.compactMap { try index.point($0) }
     points += try orphans(index.names).compactMap { try index.loader.orphan($0) }
     points.sort { PointMetadata.precedes($0.metadata, $1.metadata) }
-    if warns { try warnOfRollback(points, index.loader.trust.state) }
+    guard warns else { return points }
+    let unreadable = points.compactMap(\.unreadable)
+    for error in unreadable.prefix(3) { logger.warning("\(error.message): nothing is known of that backup") }
+    // What cannot be read is there: its number is not missing.
+    if unreadable.isEmpty { try warnOfRollback(points, index.loader.trust.state) }
     return points
   }
 

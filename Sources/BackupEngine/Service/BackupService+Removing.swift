@@ -6,8 +6,15 @@ extension BackupService {
     _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing
   ) throws -> RetentionDecision {
     let repository = try repository()
-    let points = try repository.points()
+    let points = try judgedPoints(repository)
     return try decide(policy, points, repository, clockVerdict(reliance, points), reliance)
+  }
+
+  /// What a removal is decided from.
+  private func judgedPoints(_ repository: Repository, warns: Bool = true) throws -> [StoredPoint] {
+    let points = try repository.points(warns: warns)
+    try points.requireReadable(to: "decide which backups stay")
+    return points
   }
 
   private func decide(
@@ -50,7 +57,7 @@ extension BackupService {
   ) throws -> RetentionDecision {
     let repository = try repository()
     var census = try RepositoryCensus(repository)
-    let points = try repository.points()
+    let points = try judgedPoints(repository)
     let clock = try clockVerdict(reliance, points)
     let decision = try decide(policy, points, repository, clock, reliance)
     guard decision.refused == nil, !decision.remove.isEmpty else { return decision }
@@ -69,7 +76,8 @@ extension BackupService {
       {
         return Array(left)
       }
-      let decision = try decide(policy, repository.points(warns: false), repository, at: clock.time)
+      let points = try judgedPoints(repository, warns: false)
+      let decision = try decide(policy, points, repository, at: clock.time)
       let due = decision.refused == nil ? Set(decision.remove.map(\.id)) : []
       return left.filter { due.contains($0.id) }
     }

@@ -25,6 +25,8 @@ package struct Point: Hashable, Sendable {
   package var anomaly: String?
   /// Why a choice by name or by time passes over it, as in `it failed`; nil for a sound backup of the database's own history.
   package var obstacle: String?
+  /// The machine does not show its archive now, so nothing more is known of it.
+  package var isUnreadable = false
   /// Bytes of its archive.
   package var bytes: Int64
   /// Pages in its archive.

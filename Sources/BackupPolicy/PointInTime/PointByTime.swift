@@ -118,6 +118,28 @@ extension HoldfastError {
   }
 }
 
+extension Point {
+  /// The newest of the backups that cannot be read now and might be meant instead of the chosen one.
+  ///
+  /// - Parameters:
+  ///   - points: every one, in the order in which they were stored. One of which the number is not known is anywhere.
+  ///   - chosen: nil if there is none to choose.
+  ///   - moment: the time that was asked for; nil for the newest.
+  package static func hidden(
+    _ points: [Point], after chosen: PointID?, notAfter moment: Timestamp?
+  ) -> PointID? {
+    let place = points.firstIndex { $0.id == chosen }
+    return points.indices.last { index in
+      let point = points[index]
+      guard point.isUnreadable, index != place, moment.map({ point.created <= $0 }) ?? true else { return false }
+      guard let place else { return true }
+      let isLaterByTime = point.created >= points[place].created
+      if moment != nil { return isLaterByTime }
+      return index > place || point.sequence == nil && isLaterByTime
+    }.map { points[$0].id }
+  }
+}
+
 extension Sequence<Timestamp> {
   /// Which times are not to be relied on: earlier than one that came before, or still to come. The clock was set in between.
   ///

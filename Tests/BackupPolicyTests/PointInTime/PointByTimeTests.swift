@@ -144,4 +144,29 @@ struct PointByTimeTests {
   func distances(milliseconds: Int64, words: String) {
     #expect(Words.distance(milliseconds: milliseconds) == words)
   }
+
+  @Test("a backup that cannot be read now hides from no choice: it may be the one that is meant")
+  func hidden() throws {
+    func point(_ second: Int64, _ sequence: Int64?, isUnreadable: Bool = false) -> Point {
+      let time = Timestamp(milliseconds: second * 1000)
+      var point = Point(id: PointID(at: time), created: time)
+      (point.sequence, point.isUnreadable) = (sequence, isUnreadable)
+      return point
+    }
+    let (one, two, three) = (point(100, 1), point(200, 2), point(300, 3))
+    var lost = three
+    lost.isUnreadable = true
+    #expect(Point.hidden([one, two, three], after: three.id, notAfter: nil) == nil)
+    #expect(Point.hidden([one, two, lost], after: two.id, notAfter: nil) == lost.id)
+    #expect(Point.hidden([one, two, lost], after: nil, notAfter: nil) == lost.id)
+    // An older one does not matter; one of which the number is not known comes first in the list, and may be the newest.
+    #expect(Point.hidden([point(50, 1, isUnreadable: true), one, two], after: two.id, notAfter: nil) == nil)
+    let unknown = point(300, nil, isUnreadable: true)
+    #expect(Point.hidden([unknown, one, two], after: two.id, notAfter: nil) == unknown.id)
+    #expect(Point.hidden([point(50, nil, isUnreadable: true), one, two], after: two.id, notAfter: nil) == nil)
+    // Of a time only what is not after it.
+    #expect(Point.hidden([one, two, lost], after: two.id, notAfter: two.created) == nil)
+    #expect(Point.hidden([one, two, lost], after: two.id, notAfter: lost.created) == lost.id)
+    #expect(Point.hidden([one, lost], after: nil, notAfter: one.created) == nil)
+  }
 }
