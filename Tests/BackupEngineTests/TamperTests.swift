@@ -219,3 +219,79 @@ struct TamperTests {
     #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
   }
 }
+
+/// One word in the clear metadata, which whoever can write the folder can write.
+@Suite("a verdict in the clear metadata decides nothing about an authentic archive", .ownThread)
+struct AccusedTests {
+  private func accuse(_ bed: TestBed, _ id: PointID) throws {
+    let path = "backups/.metadata/\(id).json"
+    guard case .object(var keys) = JSONValue(parsing: try bed.folder.read(path) ?? []) else {
+      throw BrokenPromise("no metadata")
+    }
+    keys["status"] = .string("failed")
+    _ = try bed.folder.write(path, JSONValue.object(keys).encoded())
+  }
+
+  private func damage(_ bed: TestBed, _ point: PointMetadata) throws {
+    var bytes = try #require(try bed.folder.read("backups/\(point.filename)"))
+    bytes[bytes.count / 2] ^= 1
+    _ = try bed.folder.write("backups/\(point.filename)", bytes)
+  }
+
+  @Test("a cleanup removes as failed only what fails again", arguments: [TestBed.Secret.key, .none])
+  func cleanup(secret: TestBed.Secret) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60)
+    var request = CreateRequest()
+    request.encrypt = secret == .key
+    var points: [PointMetadata] = []
+    for _ in 0..<4 {
+      points.append(try bed.service(secret).create(request))
+      bed.time.advance(seconds: 60)
+    }
+    for point in points.prefix(3) { try accuse(bed, point.id) }
+    try damage(bed, points[1])
+    for decision in [
+      try bed.service(secret).planCleanup(RetentionPolicy(keepLast: 10)),
+      try bed.service(secret).cleanup(RetentionPolicy(keepLast: 10)),
+    ] { #expect(decision.remove.map(\.id) == [points[1].id]) }
+    #expect(try bed.service(secret).list().map(\.id) == [points[3].id, points[2].id, points[0].id])
+  }
+
+  @Test("without the key nothing is known, and nothing goes as failed")
+  func withoutKey() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60)
+    let first = try bed.service().create(CreateRequest())
+    bed.time.advance(seconds: 60)
+    _ = try bed.service().create(CreateRequest())
+    try accuse(bed, first.id)
+    try damage(bed, first)
+    #expect(try bed.service(.none).planCleanup(RetentionPolicy(keepLast: 10)).remove.isEmpty)
+  }
+
+  @Test("the incrementals of an accused full stay with it, accused or not")
+  func chain() throws {
+    let bed = try TestBed()
+    let chain = try bed.makeChain(incrementals: 2)
+    bed.time.advance(seconds: 60)
+    let next = try bed.service().create(CreateRequest())
+    try accuse(bed, chain[0].id)
+    try accuse(bed, chain[1].id)
+    let decision = try bed.service().cleanup(RetentionPolicy(keepLast: 10))
+    #expect(decision.remove.isEmpty && Set(decision.keep.map(\.id)) == Set(chain.map(\.id) + [next.id]))
+  }
+
+  @Test("a verification takes the word back")
+  func latest() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let first = try bed.service().create(CreateRequest())
+    bed.time.advance(seconds: 60)
+    let second = try bed.service().create(CreateRequest())
+    try accuse(bed, second.id)
+    #expect(try bed.service().point("latest").id == first.id)
+    #expect(try bed.service().verify(second.id.text).verified)
+    #expect(try bed.service().point("latest").id == second.id)
+  }
+}

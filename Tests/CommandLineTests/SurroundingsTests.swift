@@ -56,6 +56,22 @@ struct SurroundingsTests {
     }
   }
 
+  @Test("latest says which newer backup it passes over, and why")
+  func passedOver() throws {
+    let bed = try CommandBed(rows: 20)
+    let first = try bed.create()
+    let second = try bed.create()
+    let path = "backups/.metadata/\(second).json"
+    let metadata = String(decoding: try bed.folder.read(path) ?? [], as: UTF8.self)
+    try bed.folder.write(
+      path, Array(metadata.replacing(#/"status" : "\w+"/#, with: "\"status\" : \"failed\"").utf8))
+    let result = try bed.run("restore", "latest", "--to", "copy.db", "--yes")
+    #expect(result.status == 0, "\(result.stderr)")
+    #expect(
+      result.stderr.contains("\(second) is newer than \(first) and was passed over: it failed"), "\(result.stderr)")
+    #expect(result.stderr.contains("holdfast verify \(second)"), "\(result.stderr)")
+  }
+
   @Test("Two databases whose names Unicode takes for one are configured side by side")
   func spellings() throws {
     let bed = try CommandBed(rows: 20)

@@ -90,6 +90,8 @@ struct PointLoader {
     switch try metadata(name.id) {
     case .success(let metadata?):
       point = StoredPoint(name: name, metadata: metadata)
+      // That is found out on each listing, and never recorded.
+      if point.metadata.status == .unauthenticated { point.metadata.status = .completed }
       if let usable { correct(&point, usable) }
       if metadata.filename != name.text { correctName(&point) }
     case .success(nil):
@@ -228,6 +230,16 @@ package struct StoredPoint: Sendable {
   package var ownProblems: [String] { Array(problems.prefix(ownProblemCount ?? problems.count)) }
 
   package var id: PointID { metadata.id }
+
+  /// Its metadata says that it failed, and nothing else does.
+  var isAccused: Bool { metadata.status == .failed && !isDamaged && !archiveMissing }
+
+  /// It counts as a backup that was not verified.
+  mutating func acquit() {
+    guard isAccused else { return }
+    (metadata.status, metadata.verified) = (.completed, false)
+    metadata.settleAnomaly()
+  }
 
   mutating func damage(_ problem: String) {
     problems.append(problem)

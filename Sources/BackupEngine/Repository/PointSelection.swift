@@ -6,7 +6,20 @@ extension Repository {
   /// - Throws: `pointNotFound` where there is none, `usage` where a prefix fits several.
   package func point(_ reference: String) throws -> StoredPoint {
     if let id = PointID(reference), let point = try stored(id) { return point }
-    return try Self.select(reference, from: try points())
+    let points = try points()
+    let point = try Self.select(reference, from: points)
+    if reference == "latest" { warnOfPassedOver(points, point) }
+    return point
+  }
+
+  /// What speaks against a newer backup may be one word in its clear metadata.
+  private func warnOfPassedOver(_ points: [StoredPoint], _ chosen: StoredPoint) {
+    let passed = points.reversed().prefix { $0.id != chosen.id }.filter(\.isPassedOver)
+    for point in passed.prefix(3) {
+      logger.warning(
+        "\(point.id) is newer than \(chosen.id) and was passed over: \(point.obstacle ?? "")",
+        metadata: ["hint": "holdfast verify \(point.id) looks at it again"])
+    }
   }
 
   static func select(_ reference: String, from points: [StoredPoint]) throws -> StoredPoint {
@@ -55,6 +68,13 @@ extension StoredPoint {
     if name.content == .raw { return "it is a copy of damaged files" }
     if metadata.backupType == .safety { return "it is a safety backup" }
     return nil
+  }
+}
+
+extension StoredPoint {
+  /// Whether it would be `latest` if nothing were said against it.
+  fileprivate var isPassedOver: Bool {
+    obstacle != nil && name.content != .raw && metadata.backupType != BackupType.safety.rawValue
   }
 }
 

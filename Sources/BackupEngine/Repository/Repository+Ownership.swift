@@ -25,9 +25,12 @@ struct KnownOwnership {
 extension Repository {
   /// All backups, and those of the database that the repository was opened for.
   ///
-  /// - Parameter warns: logs a warning if backups are missing that this host stored.
-  func listing(warns: Bool = true) throws -> RepositoryListing {
-    let all = try everything(warns: warns)
+  /// - Parameters:
+  ///   - warns: logs a warning if backups are missing that this host stored.
+  ///   - acquitted: what their metadata says against these is not believed.
+  func listing(warns: Bool = true, acquitted: Set<PointID> = []) throws -> RepositoryListing {
+    var all = try everything(warns: warns)
+    for index in all.indices where acquitted.contains(all[index].id) { all[index].acquit() }
     let facts = try ownershipFacts(all)
     let ownership = facts.map { RepositoryOwnership.decide($0) } ?? .unclaimed
     if let facts { lastOwnership.withLock { $0 = KnownOwnership(ownership: ownership, databases: facts.databases) } }
@@ -38,10 +41,12 @@ extension Repository {
 
   /// The database's backups, the oldest first, each with what is odd about it.
   ///
-  /// - Parameter warns: logs a warning if backups are missing that this host stored; not while it removes some itself.
+  /// - Parameters:
+  ///   - warns: logs a warning if backups are missing that this host stored; not while it removes some itself.
+  ///   - acquitted: what their metadata says against these is not believed.
   /// - Throws: `refused` if the repository holds backups of other databases only.
-  package func points(warns: Bool = true) throws -> [StoredPoint] {
-    let listing = try listing(warns: warns)
+  package func points(warns: Bool = true, acquitted: Set<PointID> = []) throws -> [StoredPoint] {
+    let listing = try listing(warns: warns, acquitted: acquitted)
     if case .foreign(let others) = listing.ownership, let database {
       throw RepositoryOwnership.readingError(database, folder: folder, others)
     }

@@ -6,15 +6,40 @@ extension BackupService {
     _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing
   ) throws -> RetentionDecision {
     let repository = try repository()
-    let points = try judgedPoints(repository)
+    let points = try judgedPoints(repository, acquitted: acquitted(repository, Progress()))
     return try decide(policy, points, repository, clockVerdict(reliance, points), reliance)
   }
 
   /// What a removal is decided from.
-  private func judgedPoints(_ repository: Repository, warns: Bool = true) throws -> [StoredPoint] {
-    let points = try repository.points(warns: warns)
+  private func judgedPoints(
+    _ repository: Repository, acquitted: Set<PointID>, warns: Bool = true
+  ) throws -> [StoredPoint] {
+    let points = try repository.points(warns: warns, acquitted: acquitted)
     try points.requireReadable(to: "decide which backups stay")
     return points
+  }
+
+  /// The backups of which only the clear metadata says that they failed. Their archives are read.
+  private func acquitted(_ repository: Repository, _ progress: Progress) throws -> Set<PointID> {
+    var acquittal = Acquittal()
+    let points = try repository.listing(warns: false).all
+    for point in points where point.isAccused && ((try? repository.isOwn(point)) ?? false) {
+      acquittal.add(point.id, try evidence(point, repository, progress))
+    }
+    return acquittal.acquitted
+  }
+
+  private func evidence(
+    _ point: StoredPoint, _ repository: Repository, _ progress: Progress
+  ) throws -> ArchiveEvidence {
+    do {
+      let verifier = Verifier(repository: repository, environment: environment, progress: progress)
+      let verification = try verifier.verify(point, .full)
+      if verification.verified { return .whole }
+      return verification.brokenLink.map { .needs($0) } ?? .failed
+    } catch let error as HoldfastError where error.code != .interrupted {
+      return .unknown
+    }
   }
 
   private func decide(
@@ -57,7 +82,8 @@ extension BackupService {
   ) throws -> RetentionDecision {
     let repository = try repository()
     var census = try RepositoryCensus(repository)
-    let points = try judgedPoints(repository)
+    let acquitted = try acquitted(repository, progress)
+    let points = try judgedPoints(repository, acquitted: acquitted)
     let clock = try clockVerdict(reliance, points)
     let decision = try decide(policy, points, repository, clock, reliance)
     guard decision.refused == nil, !decision.remove.isEmpty else { return decision }
@@ -76,7 +102,7 @@ extension BackupService {
       {
         return Array(left)
       }
-      let points = try judgedPoints(repository, warns: false)
+      let points = try judgedPoints(repository, acquitted: acquitted, warns: false)
       let decision = try decide(policy, points, repository, at: clock.time)
       let due = decision.refused == nil ? Set(decision.remove.map(\.id)) : []
       return left.filter { due.contains($0.id) }
