@@ -67,6 +67,39 @@ struct PresenceTests {
   }
 
   @Test(
+    "a link to the folder leads to another disk: that is an absence, and no new repository", arguments: [false, true])
+  func linkMoved(isPlain: Bool) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let secret: TestBed.Secret = isPlain ? .none : .key
+    var request = CreateRequest()
+    request.encrypt = !isPlain
+    for name in ["one", "two"] { try SystemFileOperations().makeFolder(bed.folder.path(name)) }
+    let link = bed.folder.path("disk")
+    #expect(try Shell.run("ln", ["-s", "one", link]).status == 0)
+    let service = BackupService(
+      database: bed.database, folder: "\(link)/backups", credentials: TestBed.credentials(secret),
+      environment: bed.environment())
+    let first = try service.create(request)
+    bed.time.advance(seconds: 60)
+    #expect(try Shell.run("ln", ["-sfn", "two", link]).status == 0)
+    let error = #expect(throws: HoldfastError.self) { try service.create(request) }
+    #expect(error?.code == .refused)
+    #expect(try SystemFileOperations().status(bed.folder.path("two/backups")) == nil)
+    // On purpose, and back: both are this host's own.
+    _ = try service.repository(create: true, beginsAnew: true)
+    let second = try service.create(request)
+    #expect(try service.list().map(\.id) == [second.id])
+    #expect(try Shell.run("ln", ["-sfn", "one", link]).status == 0)
+    #expect(try service.list().map(\.id) == [first.id])
+    // A repository that was moved with its disk is there.
+    guard !isPlain else { return }
+    #expect(try Shell.run("mv", [bed.folder.path("one"), bed.folder.path("three")]).status == 0)
+    #expect(try Shell.run("ln", ["-sfn", "three", link]).status == 0)
+    #expect(try service.list().map(\.id) == [first.id])
+  }
+
+  @Test(
     "one begun on purpose: the backups before and those of the interlude are this host's own",
     arguments: [
       TestBed.Secret.key, .password,
@@ -93,6 +126,20 @@ struct PresenceTests {
     try move("backups", "away", in: bed)
     try move("interlude", "backups", in: bed)
     #expect(try bed.service(secret).list().map(\.id) == [between.id])
+  }
+
+  @Test("one that was moved after another one was begun at its path is known by its ID")
+  func formerElsewhere() throws {
+    let (bed, points) = try world(.key)
+    try move("backups", "old", in: bed)
+    _ = try bed.service(.key).repository(create: true, beginsAnew: true)
+    bed.time.advance(seconds: 60)
+    _ = try bed.service(.key).create(CreateRequest())
+    let old = BackupService(
+      database: bed.database, folder: bed.folder.path("old"), credentials: TestBed.credentials(.key),
+      environment: bed.environment())
+    #expect(try old.list().map(\.id) == points.map(\.id).reversed())
+    #expect(try old.repository().hostState() != nil)
   }
 
   @Test("another repository in its place is no surrogate; with its key it can be taken over on purpose")

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 
 /// What this host remembers of a repository, outside the repository: it cannot be changed by whoever can write there.
 ///
@@ -13,6 +14,8 @@ package struct HostState: Hashable, Sendable {
   package private(set) var repositoryID: String?
   /// Other repositories that were used at this path, with the sequence that should still be there.
   private var formerRepositories: [String: UInt64] = [:]
+  /// Paths by which the folder was given and that links led to ``repositoryPath``.
+  private(set) var givenPaths: Set<ExactPath> = []
   package var sealed = false
   /// The highest sequence that this host ever stored: no later point gets it again.
   package var newestSequence: UInt64 = 0
@@ -37,6 +40,14 @@ package struct HostState: Hashable, Sendable {
     if let repositoryID { formerRepositories[repositoryID] = expectedSequence }
     expectedSequence = formerRepositories.removeValue(forKey: id) ?? 0
     repositoryID = id
+  }
+
+  /// A few links lead to a folder at most; whoever makes a new one each time must not fill this.
+  private static let mostGivenPaths = 16
+
+  mutating func note(givenPath: ExactPath) {
+    guard givenPaths.count < Self.mostGivenPaths else { return }
+    givenPaths.insert(givenPath)
   }
 
   /// Makes another repository's backups this host's own.
@@ -76,6 +87,7 @@ extension HostState {
       "expected_sequence": .integer(Int64(clamping: expectedSequence)),
       "accepted": .array(accepted.sorted().map { .string($0) }),
       "former_repositories": .object(JSONObject(former)),
+      "given_paths": .array(givenPaths.map(\.text).sorted().map { .string($0) }),
     ])
   }
 
@@ -93,6 +105,9 @@ extension HostState {
       for id in former.keys {
         if case .integer(let expected) = former[id] { formerRepositories[id] = UInt64(clamping: expected) }
       }
+    }
+    if case .array(let paths) = keys["given_paths"] {
+      givenPaths = Set(paths.compactMap { if case .string(let path) = $0 { ExactPath(path) } else { nil } })
     }
     self.accepted = Set(accepted.compactMap { if case .string(let text) = $0 { text } else { nil } })
   }
@@ -115,11 +130,22 @@ package struct HostStateStore: Sendable {
   func load(path: String, repositoryID: () -> String?) throws -> HostState? {
     if let state = try read(try file(path)) { return state }
     guard try files.status(folder) != nil, let repositoryID = repositoryID() else { return nil }
-    for name in try files.list(folder) where name.hasSuffix(".json") && !name.hasPrefix(".") {
-      // Another repository's damaged memory is no reason to refuse this one.
-      if let state = try? read("\(folder)/\(name)"), state.repositoryID == repositoryID { return state }
+    let states = try all()
+    return states.first { $0.repositoryID == repositoryID }
+      ?? states.first { $0.repositoryIDs.contains(repositoryID) }
+  }
+
+  /// What is remembered of repositories that a link at this path led to.
+  func load(givenPath: ExactPath) throws -> [HostState] {
+    try all().filter { $0.givenPaths.contains(givenPath) }
+  }
+
+  /// Another repository's damaged memory is no reason to refuse this one.
+  private func all() throws -> [HostState] {
+    guard try files.status(folder) != nil else { return [] }
+    return try files.list(folder).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.compactMap {
+      try? read("\(folder)/\($0)")
     }
-    return nil
   }
 
   func save(_ state: HostState) throws {

@@ -79,7 +79,7 @@ extension Repository {
       newest > state.newestSequence
     else { return }
     state.newestSequence = newest
-    try hostStates.save(state)
+    try save(state)
   }
 }
 

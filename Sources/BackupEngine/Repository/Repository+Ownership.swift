@@ -158,15 +158,15 @@ extension Repository {
   /// - Throws: `refused` if it is not: a new one in an empty mount point would hide that backups are missing.
   func requirePresence() throws {
     guard let facts = try presenceFacts() else { return }
-    if let error = RepositoryPresence.decide(facts).error(folder) { throw error }
+    if let error = RepositoryPresence.decide(facts).error(givenFolder) { throw error }
   }
 
   /// Nil if this host stored nothing at this path.
   private func presenceFacts() throws -> PresenceFacts? {
-    guard let state = try hostStates.load(path: folder, repositoryID: { nil }), state.isOfStoredBackups else {
-      return nil
-    }
-    var facts = PresenceFacts(known: state.repositoryIDs, recorded: storedIdentity()?.id.hex)
+    let states = try knownStates()
+    guard !states.isEmpty else { return nil }
+    let known = states.reduce(into: Set<String>()) { $0.formUnion($1.repositoryIDs) }
+    var facts = PresenceFacts(known: known, recorded: storedIdentity()?.id.hex)
     // The usual case costs no look at the archives.
     if let recorded = facts.recorded, facts.known.contains(recorded) { return facts }
     guard try files.status(folder)?.kind == .folder else { return facts }
@@ -176,6 +176,23 @@ extension Repository {
       if let id = repositoryID(ofArchive: name) { facts.archived.insert(id) }
     }
     return facts
+  }
+
+  /// What this host remembers of backups that it stored at this path: by the path with links resolved or, if a link leads
+  /// elsewhere than it did, by the path as it was given.
+  private func knownStates() throws -> [HostState] {
+    if let state = try hostStates.load(path: folder, repositoryID: { nil }) {
+      return state.isOfStoredBackups ? [state] : []
+    }
+    guard !givenFolder.isExactly(folder) else { return [] }
+    return try hostStates.load(givenPath: ExactPath(givenFolder)).filter(\.isOfStoredBackups)
+  }
+
+  /// Remembers also by which link the folder was reached.
+  func save(_ state: HostState) throws {
+    var state = state
+    if !givenFolder.isExactly(folder) { state.note(givenPath: ExactPath(givenFolder)) }
+    try hostStates.save(state)
   }
 
   /// From an archive's head; nil if it has none.
@@ -192,7 +209,8 @@ extension Repository {
   ///
   /// - Throws: `wrongKey`, `keyMissing` if the key does not open the repository that is there.
   func beginAnew(iterations: UInt32) throws {
-    guard var state = try hostStates.load(path: folder, repositoryID: { nil }), state.isOfStoredBackups else { return }
+    guard var state = try knownStates().first else { return }
+    state.repositoryPath = folder
     guard let facts = try presenceFacts(), RepositoryPresence.decide(facts) != .there else { return }
     let identity: RepositoryIdentity
     if let head = try newestHead(try everything(warns: false), known: []) {
@@ -205,6 +223,6 @@ extension Repository {
     // Without encryption nothing bears an ID.
     guard !state.repositoryIDs.isEmpty else { return }
     state.use(identity.id.hex)
-    try hostStates.save(state)
+    try save(state)
   }
 }

@@ -9,6 +9,8 @@ import Synchronization
 package final class Repository: Sendable {
   /// The folder with symbolic links resolved, so that one repository has one name.
   package let folder: String
+  /// The same as it was given, absolute: a link in it may lead to another disk tomorrow.
+  let givenFolder: String
   package let files: any FileOperations
   let hostStates: HostStateStore
   let credentials: Credentials
@@ -32,6 +34,7 @@ package final class Repository: Sendable {
     logger: Logger
   ) throws {
     self.folder = folder.resolvingLinks
+    givenFolder = folder.absolutePath
     self.files = files
     self.hostStates = hostStates
     self.credentials = credentials
@@ -292,7 +295,7 @@ extension Repository {
     } else if trust.isSealed, let checksum = metadata.checksum {
       state.accept(metadata.id, checksum: checksum)
     }
-    if state != before { try hostStates.save(state) }
+    if state != before { try save(state) }
   }
 
   /// Makes a backup this host's own on a person's word. Needs the exclusive lock.
@@ -305,7 +308,7 @@ extension Repository {
     } else {
       state.accept(point.id, checksum: try checksum(ofArchive: point.name.text))
     }
-    try hostStates.save(state)
+    try save(state)
   }
 
   /// The checksum of a plain or CBC point that was there before the seal; computed where none is recorded.
@@ -326,7 +329,7 @@ extension Repository {
     var state = try hostState() ?? HostState(repositoryPath: folder)
     state.newestSequence = max(state.newestSequence, sequence)
     state.expectedSequence = sequence
-    try hostStates.save(state)
+    try save(state)
   }
 }
 

@@ -128,7 +128,7 @@ extension BackupService {
       let newest = repository.newestSequence(try repository.everything())
       guard newest < state.expectedSequence else { return }
       state.expectedSequence = newest
-      try repository.hostStates.save(state)
+      try repository.save(state)
     }
   }
 
