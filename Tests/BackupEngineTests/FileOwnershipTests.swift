@@ -133,3 +133,39 @@ struct FileAttributesTests {
     #expect(lists[0] == lists[1] && lists[1].contains("user:33:rw-"))
   }
 }
+
+@Suite("access control lists", .ownThread)
+struct AccessListTests {
+  @Test("the owning group is recorded with its own rights, and not with the list's mask")
+  func recorded() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    chmod(bed.database, 0o600)
+    // This user, the owning group with nothing, another user with all, and the mask that allows it.
+    let made = try Shell.run(
+      "python3",
+      [
+        "-c",
+        """
+        import os, struct, sys
+        entries = ((1, 6, -1), (2, 6, 1500), (4, 0, -1), (16, 6, -1), (32, 0, -1))
+        value = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+        os.setxattr(sys.argv[1], "system.posix_acl_access", value)
+        """, bed.database,
+      ])
+    try #require(made.status == 0, "this file system knows no access control lists: \(made.stderr)")
+    #expect(
+      try SystemFileOperations().status(bed.database)?.permissions == 0o660, "the mask shows as the group's rights")
+    let full = try bed.service().create(CreateRequest())
+    #expect(full.databaseAttributes?.permissions == 0o600)
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'more'")
+    guard case .stored(let link, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+      throw BrokenPromise("nothing was stored")
+    }
+    #expect(link.parentID == full.id && link.databaseAttributes?.permissions == 0o600)
+    for suffix in ["", "-wal", "-shm"] { unlink(bed.database + suffix) }
+    try restoreInPlace(bed.service(), full.id)
+    #expect(try SystemFileOperations().status(bed.database)?.permissions == 0o600)
+  }
+}

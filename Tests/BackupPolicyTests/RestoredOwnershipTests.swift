@@ -119,4 +119,22 @@ struct RestoredOwnershipTests {
     }
     #expect(lost.plan?.attributes?.permissions == 0o644)
   }
+
+  @Test("beside an access control list the group has its own rights as far as the mask lets them, and not the mask's")
+  func accessList() {
+    func restricted(_ entries: [(tag: UInt8, rights: UInt8)], version: UInt8 = 2) -> UInt32 {
+      var list: [UInt8] = [version, 0, 0, 0]
+      for entry in entries { list += [entry.tag, 0, entry.rights, 0, 0xFF, 0xFF, 0xFF, 0xFF] as [UInt8] }
+      let mode = FileAttributes(permissions: 0o4664, owner: 1, group: 2)
+      return mode.restricted(byAccessList: list).permissions
+    }
+    // The owner, another user, the owning group, another group, the mask, everybody.
+    #expect(restricted([(1, 6), (2, 6), (4, 0), (16, 6), (32, 4)]) == 0o4604)
+    #expect(restricted([(1, 6), (4, 6), (8, 6), (16, 4), (32, 4)]) == 0o4644)
+    #expect(restricted([(1, 6), (4, 6), (16, 6), (32, 4)]) == 0o4664)
+    #expect(restricted([(1, 6), (4, 4), (32, 4)]) == 0o4644)
+    // What is not understood gives nothing.
+    #expect(restricted([(1, 6), (4, 6), (16, 6), (32, 4)], version: 3) == 0o4604)
+    #expect(FileAttributes(permissions: 0o660, owner: 1, group: 2).restricted(byAccessList: []).permissions == 0o600)
+  }
 }

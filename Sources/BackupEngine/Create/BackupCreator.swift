@@ -94,7 +94,7 @@ struct BackupCreator {
     let now = environment.now()
     let shape = DatabaseShape(
       path: resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
-      attributes: try environment.files.status(resolvedPath)?.attributes)
+      attributes: try environment.files.attributes(ofDatabase: resolvedPath))
     var metadata = request.metadata(
       Repository.unusedID(at: now, among: listing.all.map(\.id)), sequence: try repository.nextSequence(listing.all),
       payload, of: shape, environment, created: now)

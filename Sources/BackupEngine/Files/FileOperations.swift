@@ -72,6 +72,15 @@ extension FileStatus {
   package var attributes: FileAttributes { FileAttributes(permissions: permissions, owner: owner, group: group) }
 }
 
+extension FileOperations {
+  /// Whom a database belongs to and who may use it; nil if there is no file.
+  func attributes(ofDatabase path: String) throws -> FileAttributes? {
+    guard let attributes = try status(path)?.attributes else { return nil }
+    guard let list = try SystemFileOperations.accessList(of: path) else { return attributes }
+    return attributes.restricted(byAccessList: list)
+  }
+}
+
 /// Every file operation of the engine goes through here, so that tests can fail, stop or lose power at any one of them.
 ///
 /// Calls block. All of them throw `HoldfastError` with the path and the errno in words. Implementations are safe to use

@@ -298,6 +298,9 @@ extension SystemFileOperations {
     }
   }
 
+  /// The access control list of a file; nil if it has none, or its file system knows none.
+  static func accessList(of path: String) throws -> [UInt8]? { try value(of: "system.posix_acl_access", path) }
+
   private static func value(of name: String, _ path: String) throws -> [UInt8]? {
     try lent(path) { cshims_get_attribute(path.raw, name, $0, $1) }
   }
@@ -308,7 +311,7 @@ extension SystemFileOperations {
       let size = call(nil, 0)
       guard size > 0 else {
         if size == 0 { return [] }
-        if errno == ENODATA || isRefusal(errno) { return nil }
+        if errno == ENODATA || errno == ENOENT || isRefusal(errno) { return nil }
         throw HoldfastError(errno: errno, "read the extended attributes of", path)
       }
       var buffer = [CChar](repeating: 0, count: size)

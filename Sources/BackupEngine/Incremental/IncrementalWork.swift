@@ -25,7 +25,7 @@ struct IncrementalWork {
     let begun = environment.monotonic()
     let shape = DatabaseShape(
       path: snapshot.connection.resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
-      attributes: try files.status(snapshot.connection.resolvedPath)?.attributes)
+      attributes: try files.attributes(ofDatabase: snapshot.connection.resolvedPath))
     var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
     facts.parent = tip.facts
     facts.database = shape

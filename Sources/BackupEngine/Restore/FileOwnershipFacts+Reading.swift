@@ -12,7 +12,7 @@ extension FileOwnershipFacts {
     self.init(
       recorded: point.metadata.databaseAttributes,
       isAuthentic: point.isAuthenticated && point.name.encrypted && point.metadata.cipher == .aes256GCM,
-      isFromHere: point.metadata.host == environment.host, existing: try files.status(path)?.attributes,
+      isFromHere: point.metadata.host == environment.host, existing: try files.attributes(ofDatabase: path),
       folder: status.attributes, process: .current)
   }
 }

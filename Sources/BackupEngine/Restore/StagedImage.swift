@@ -141,6 +141,7 @@ final class StagedImage {
         "the restored file belongs to \(given.ownerInWords) and not to \(wanted.ownerInWords): this process may not give it away"
       )
     }
+    // Afterwards: a list of access rights sets the group's bits of the mode, and until then the group has its own rights only.
     let refused = try old.map { try files.copyExtendedAttributes(of: $0, to: file) } ?? []
     if !refused.isEmpty {
       warnings.append("the restored file lacks attributes that the old one had: \(refused.joined(separator: ", "))")

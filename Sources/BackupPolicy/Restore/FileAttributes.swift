@@ -26,6 +26,29 @@ public struct FileAttributes: Hashable, Sendable {
   }
 }
 
+extension FileAttributes {
+  private static let (groupEntry, maskEntry): (UInt16, UInt16) = (0x04, 0x10)
+
+  /// The same with the rights that the owning group really has.
+  ///
+  /// Beside an access control list the group's bits of the mode are the list's mask: what any user or group of it may have at most.
+  ///
+  /// - Parameter list: the value of `system.posix_acl_access`, as Linux lays it out: a version, then tag, rights and ID of
+  ///   each entry. What is not understood gives the group nothing.
+  package func restricted(byAccessList list: [UInt8]) -> FileAttributes {
+    var rights: [UInt16: UInt32] = [:]
+    for start in stride(from: 4, to: list.count - 7, by: 8) {
+      let tag = UInt16(list[start]) | UInt16(list[start + 1]) << 8
+      rights[tag] = UInt32(list[start + 2]) & 0o7
+    }
+    let isKnown = list.starts(with: [2, 0, 0, 0])
+    let group = isKnown ? (rights[Self.groupEntry] ?? 0) & (rights[Self.maskEntry] ?? 0o7) : 0
+    var result = self
+    result.permissions = permissions & ~0o070 | permissions & group << 3
+    return result
+  }
+}
+
 /// What a process may do to files.
 package struct ProcessFacts: Hashable, Sendable {
   /// The effective user.
