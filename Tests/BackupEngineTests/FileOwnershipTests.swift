@@ -50,6 +50,24 @@ struct RootFilesTests {
     #expect(Surroundings.lockedFiles(in: path("backups")) == nil)
   }
 
+  @Test(
+    "a link that a service put in place of a repository's folder is not followed", arguments: [".metadata", ".state"])
+  func plantedLink(name: String) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    try files.makeFolders(bed.backups)
+    let elsewhere = folder.path("elsewhere")
+    try files.makeFolder(elsewhere)
+    let link = "\(bed.backups)/\(name)"
+    #expect(symlink(elsewhere, link) == 0 && lchown(link, Self.service, Self.service) == 0)
+    let error = #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+    #expect(error?.code == .refused && error?.hint?.contains("rm \(link)") == true)
+    #expect(try files.list(elsewhere).isEmpty)
+    // Root's own link is as good as a folder.
+    #expect(lchown(link, 0, 0) == 0)
+    _ = try bed.service().create(CreateRequest())
+  }
+
   @Test("stay root's if they hold decrypted pages")
   func decrypted() throws {
     files.close(try files.open(path("scratch"), .createPrivate))

@@ -337,6 +337,12 @@ struct FolderOwner {
     (owner, group) = (status.st_uid, status.st_gid)
   }
 
+  /// Whether a symbolic link is at this path that this user did not make.
+  static func isAnothersLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path.raw, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK && status.st_uid != geteuid()
+  }
+
   /// - Parameter descriptor: of a file that this process has just made.
   func take(_ descriptor: Int32, _ path: String) throws {
     // A root without this right (a container's) leaves its files as they are.

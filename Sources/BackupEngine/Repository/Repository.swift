@@ -40,9 +40,22 @@ package final class Repository: Sendable {
     self.credentials = credentials
     self.logger = logger
     self.database = database
+    try requireOwnFolders()
     if beginsAnew == nil { try requirePresence() }
     try Self.prepare(folder, create: create, files)
     if let beginsAnew { try beginAnew(iterations: beginsAnew) }
+  }
+
+  /// A link that another user put in place of one of the repository's own folders leads wherever that user likes, and root
+  /// would write there.
+  ///
+  /// - Throws: `refused`.
+  private func requireOwnFolders() throws {
+    let names = [".metadata", ".state", DrillHistory.name]
+    guard let link = names.map({ path($0) }).first(where: FolderOwner.isAnothersLink) else { return }
+    throw HoldfastError(
+      .refused, "\(link) is a symbolic link that another user made",
+      hint: "ls -l \(link) shows it, and rm \(link) removes it")
   }
 
   private static func prepare(_ folder: String, create: Bool, _ files: any FileOperations) throws {
