@@ -21,6 +21,16 @@
 #include <time.h>
 #include <unistd.h>
 
+static char **arguments;
+
+// The C library hands the arguments to each of these.
+__attribute__((constructor)) static void keep_arguments(int count, char **values) {
+  (void)count;
+  arguments = values;
+}
+
+char **cshims_arguments(void) { return arguments; }
+
 int cshims_rename_noreplace(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
 }

@@ -55,7 +55,7 @@ enum Main {
     _ = cshims_forbid_core_dumps()
     // Read before any other thread runs: taking the password out of the environment is not safe beside getenv.
     _ = ProcessEnvironment.current
-    let arguments = Array(CommandLine.arguments.dropFirst())
+    let arguments = Array(ProcessEnvironment.arguments.dropFirst())
     do {
       try await run(arguments)
     } catch {

@@ -29,4 +29,20 @@ struct ContainerTests {
     application.kill()
     #expect(try bed.value("SELECT count(*) FROM entries", of: bed.database) == "22")
   }
+
+  /// Swift looks for the command line in `/proc`.
+  @Test("Without /proc commands are not taken for none", .enabled(if: isPossible))
+  func withoutProc() throws {
+    let bed = try CommandBed(rows: 20)
+    let hidden = ["--mount", "sh", "-c", "umount -l /proc; exec \"$@\"", "sh", CommandBed.program]
+    for command in [["create", "--no-encrypt"], ["agent", "--once", "--no-encrypt"], ["verify", "latest"]] {
+      let result = try Shell.run("unshare", hidden + command, environment: bed.environment(), in: bed.folder.path)
+      #expect(result.status == 0, "\(command): \(result.stderr)")
+      #expect(!result.stdout.contains("SETTINGS:"))
+    }
+    let unknown = try Shell.run("unshare", hidden + ["nonsense"], environment: bed.environment(), in: bed.folder.path)
+    #expect(unknown.status == 64)
+    let backups = try bed.run("list", "--flat", "--json")
+    #expect(backups.stdout.contains("backup_id"))
+  }
 }

@@ -22,6 +22,10 @@ ssize_t cshims_get_attribute(const char *path, const char *name, void *value, si
 /// Gives an open file an extended attribute (fsetxattr). Returns 0, or -1 with errno.
 int cshims_set_attribute(int fd, const char *name, const void *value, size_t size);
 
+/// The arguments that the program was started with, its own name first, ended by NULL. From the C library, because `/proc`, in
+/// which Swift looks for them, may not be mounted.
+char **cshims_arguments(void);
+
 /// Keeps this process out of core dumps and out of reach of other processes' ptrace (PR_SET_DUMPABLE 0).
 int cshims_forbid_core_dumps(void);
 

@@ -52,7 +52,7 @@ struct Guard: ParsableCommand {
 
   func run() throws {
     guard misplaced == nil, !command.isEmpty, !command[0].isEmpty else {
-      throw Self.noCommand(CommandLine.arguments.dropFirst())
+      throw Self.noCommand(ProcessEnvironment.arguments.dropFirst())
     }
     let keeping = try keeping()
     let configuration = try options.configuration(creation.flags)

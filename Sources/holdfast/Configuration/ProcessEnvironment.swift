@@ -1,4 +1,5 @@
 import BackupEngine
+import CShims
 import FoundationEssentials
 import Glibc
 
@@ -10,6 +11,14 @@ struct ProcessEnvironment: Sendable {
   private let values: [String: String]
   /// `BACKUP_ENCRYPTION_PASSWORD`; gone from the process's environment once it is read.
   let password: SecretBytes?
+
+  /// The command line, the program's name first.
+  static let arguments: [String] = {
+    var arguments: [String] = []
+    guard let values = cshims_arguments() else { return [] }
+    while let value = values[arguments.count] { arguments.append(String(cString: value)) }
+    return arguments
+  }()
 
   /// Variables that are no settings.
   enum Variable: String {

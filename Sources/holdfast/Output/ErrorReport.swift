@@ -33,7 +33,7 @@ struct ErrorReport {
 
   /// The parser's own message in this program's form.
   private static func usage(_ error: any Error) -> HoldfastError {
-    let arguments = CommandLine.arguments.dropFirst()
+    let arguments = ProcessEnvironment.arguments.dropFirst()
     // What the parser takes for an argument of ours is the command's.
     if arguments.first == "guard", !arguments.contains("--") { return Guard.noCommand(arguments) }
     let message = HoldfastCommand.message(for: error).split(separator: "\n").joined(separator: " ")
@@ -99,7 +99,7 @@ struct ErrorReport {
 /// hints carry them on, so that they can be pasted.
 struct CallerOptions: Sendable {
   private static let names = ["--database", "--backup-dir", "--config", "--env-file", "--key-file", "--password-file"]
-  private static let current = Mutex(CallerOptions(CommandLine.arguments.dropFirst()))
+  private static let current = Mutex(CallerOptions(ProcessEnvironment.arguments.dropFirst()))
 
   /// Names and values, in the order of ``names``.
   private var given: [(name: String, value: String)] = []

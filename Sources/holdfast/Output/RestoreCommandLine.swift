@@ -7,7 +7,7 @@ struct RestoreCommandLine {
   let words: [String]
 
   init(_ id: String, _ selection: Selection, _ configuration: Configuration) {
-    var words = [CommandLine.arguments.first.map { $0.contains("/") ? Self.absolute($0) : $0 } ?? "holdfast"]
+    var words = [ProcessEnvironment.arguments.first.map { $0.contains("/") ? Self.absolute($0) : $0 } ?? "holdfast"]
     words += ["restore", id]
     func add(_ flag: String, _ path: String?) {
       if let path { words += [flag, Self.absolute(path)] }
