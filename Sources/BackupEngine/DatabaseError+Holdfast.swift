@@ -21,6 +21,11 @@ extension HoldfastError {
           .logDeleted,
           "stop \(process) in an orderly way, so that it folds its log in, and restart it; back up after that"
         )
+      case .logElsewhere(let process, let name):
+        (
+          .logDeleted,
+          "--database \(name), as \(process) opens it; a container needs the folder mounted, not the file"
+        )
       case .indexUnlocked(let process), .journalUnlocked(let process):
         (.refused, "restart \(process); it should not open the files of its database itself")
       case .hardLinked(let other):

@@ -38,14 +38,13 @@ static inline int csqlite_bind_text(sqlite3_stmt *statement, int index, const ch
   return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
 }
 
-/// Device, inode and count of names of an open file, from what the kernel has in memory: asks no server, so that a file on a
-/// mount that has died does not block (statx with AT_STATX_DONT_SYNC). Returns 0, or -1 with errno.
-static inline int csqlite_stat_cached(int folder, const char *name, uint64_t *device, uint64_t *inode, uint32_t *links) {
+/// Device and inode of a file, from what the kernel has in memory: asks no server, so that a file on a mount that has died does
+/// not block, and mounts nothing (statx with AT_STATX_DONT_SYNC and AT_NO_AUTOMOUNT). Returns 0, or -1 with errno.
+static inline int csqlite_stat_cached(int folder, const char *name, uint64_t *device, uint64_t *inode) {
   struct statx file;
-  if (syscall(SYS_statx, folder, name, 0x4000, STATX_BASIC_STATS, &file) != 0) return -1;
+  if (syscall(SYS_statx, folder, name, 0x4800, STATX_BASIC_STATS, &file) != 0) return -1;
   *device = makedev(file.stx_dev_major, file.stx_dev_minor);
   *inode = file.stx_ino;
-  *links = file.stx_nlink;
   return 0;
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Names
 import Testing
 import TestSupport
 
@@ -170,10 +171,10 @@ struct MisplacedLogTests {
     let second = try DatabaseApplication(place.path)
     _ = try second.value("SELECT count(*) FROM item")
     #expect(kind(of: .observer) == .logDeleted(OtherProcess(id: first.id, name: "python3")))
-    let log = FileFacts(path: place.path + "-wal")?.identity
-    #expect(log != nil)
+    let files = DatabaseFiles(resolvedPath: place.path)
+    #expect(files.wal != nil)
     // Looked at once is enough.
-    try DatabaseConnection(path: place.path, access: .observer, knownLog: log).close()
+    try DatabaseConnection(path: place.path, access: .observer, known: files).close()
     second.close()
   }
 
@@ -181,12 +182,89 @@ struct MisplacedLogTests {
   func others() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
-    #expect(DeletedLog.holders(of: place.path) == [])
+    #expect(MisplacedLog.find(of: place.path) == [])
     for suffix in ["-wal", "-shm"] { unlink(place.path + suffix) }
-    #expect(DeletedLog.holders(of: place.path).map(\.id) == [application.id])
-    #expect(link(place.path, place.folder.path("other.db")) == 0)
-    #expect(DeletedLog.holders(of: place.folder.path("other.db")) == [])
-    #expect(DeletedLog.holders(of: place.folder.path("new.db")) == [])
+    #expect(MisplacedLog.find(of: place.path).map(\.process.id) == [application.id])
+    #expect(try Shell.run("cp", [place.path, place.folder.path("other.db")]).status == 0)
+    #expect(MisplacedLog.find(of: place.folder.path("other.db")) == [])
+    #expect(MisplacedLog.find(of: place.folder.path("new.db")) == [])
+  }
+
+  enum Removal: CaseIterable {
+    case linkedElsewhere, bothMoved, logRenamed, indexDeleted, oddName
+  }
+
+  /// The first two as by `cp -al` and by `mv`.
+  @Test("However it went away", arguments: Removal.allCases)
+  func away(how: Removal) throws {
+    let application = try StagedApplication(
+      place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
+    mkdir(place.folder.path("deep"), 0o755)
+    let deep = place.folder.path("deep/app.db")
+    var path = place.path
+    switch how {
+    case .linkedElsewhere:
+      #expect(link(path + "-wal", deep + "-wal") == 0)
+      for suffix in ["-wal", "-shm"] { unlink(path + suffix) }
+    case .bothMoved: for suffix in ["-wal", "-shm"] { rename(path + suffix, deep + suffix) }
+    case .logRenamed: rename(path + "-wal", path + ".old")
+    case .indexDeleted: unlink(path + "-shm")
+    case .oddName:
+      // Byte FE, which no text in UTF-8 has.
+      path = place.folder.path("a\u{10FEFE}.db")
+      for suffix in ["", "-wal", "-shm"] { rename((place.path + suffix).raw, (path + suffix).raw) }
+      for suffix in ["-wal", "-shm"] { unlink((path + suffix).raw) }
+    }
+    let process = OtherProcess(id: application.id, name: "python3")
+    for access in [DatabaseConnection.Access.observer, .writer, .exclusive] {
+      #expect(kind(of: access, at: path) == .logDeleted(process))
+    }
+  }
+
+  @Test("An index that went away under a log that is known is looked for")
+  func indexOfKnownLog() throws {
+    let application = try StagedApplication(
+      place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
+    let files = DatabaseFiles(resolvedPath: place.path)
+    unlink(place.path + "-shm")
+    let found = errorKind { try DatabaseConnection(path: place.path, access: .observer, known: files).close() }
+    #expect(found == .logDeleted(OtherProcess(id: application.id, name: "python3")))
+  }
+
+  /// As a container does that has the file alone mounted: then the file has one name for both.
+  @Test("A process that opened the file by another name is found")
+  func otherName() throws {
+    let other = place.folder.path("other.db")
+    #expect(link(place.path, other) == 0)
+    let application = try StagedApplication(
+      place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
+    let process = OtherProcess(id: application.id, name: "python3")
+    #expect(MisplacedLog.find(of: other) == [MisplacedLog(process: process, place: .beside(name: place.path))])
+    #expect(MisplacedLog.find(of: place.path) == [])
+  }
+
+  @Test("The log of another database of the same process is none of this one", arguments: [false, true])
+  func tenants(isDeleted: Bool) throws {
+    mkdir(place.folder.path("x"), 0o755)
+    let path = place.folder.path("x/app.db")
+    try DatabaseFixture(journalMode: "wal").create(at: path).close()
+    let application = try StagedApplication(
+      place.path, folder: place.folder, [.keepOpen(path), .open, .run(ClosingPlace.update), .wait, .close])
+    if isDeleted { for suffix in ["", "-wal", "-shm"] { unlink(place.path + suffix) } }
+    #expect(kind(of: .observer, at: path) == nil)
+    application.kill()
+  }
+
+  /// Programs that copy read both, and commit nothing.
+  @Test("A process that only reads a database and other logs is none of them")
+  func reader() throws {
+    let log = place.folder.path("other-wal")
+    #expect(try Shell.run("touch", [log]).status == 0)
+    let script = "import sys, time; f = [open(p, 'rb') for p in sys.argv[1:]]; print('r', flush=True); time.sleep(60)"
+    let copier = try ProcessInBackground("python3", ["-c", script, place.path, log])
+    defer { copier.stop() }
+    try copier.waitForLine("r")
+    #expect(MisplacedLog.find(of: place.path) == [])
   }
 
   @Test("Beside another name of the file", arguments: ["app2.db", "deep/app.db"])

@@ -13,6 +13,8 @@ package final class StagedApplication {
     case dropLocks
     /// The same with `-shm` too.
     case dropAllLocks
+    /// Keeps another file open for writing.
+    case keepOpen(String)
     /// Waits for ``reach(_:)``, told by number from 1 on.
     case wait
   }
@@ -34,6 +36,7 @@ package final class StagedApplication {
       case .close: ["close", ""]
       case .dropLocks: ["drop", ""]
       case .dropAllLocks: ["drop", "-shm"]
+      case .keepOpen(let path): ["keep", path]
       case .wait: ["wait", ""]
       }
     }
@@ -66,7 +69,7 @@ package final class StagedApplication {
     path, gate, wrapped, *steps = sys.argv[1:]
     # PR_SET_PDEATHSIG, SIGKILL: what ends the wrapper ends this too.
     if wrapped == "wrapped": ctypes.CDLL(None).prctl(1, 9)
-    db, count = None, 0
+    db, count, kept = None, 0, []
     def wait():
         global count
         count += 1
@@ -81,6 +84,7 @@ package final class StagedApplication {
         if name == "run": db.execute(text).fetchall()
         if name == "close": db.close()
         if name == "drop": [open(path + suffix, "rb").close() for suffix in {"", text}]
+        if name == "keep": kept.append(open(text, "r+b"))
         if name == "wait": wait()
     wait()
     """

@@ -14,8 +14,8 @@ final class HeldConnection: @unchecked Sendable {
   private let environment: EngineEnvironment
   private var connection: DatabaseConnection?
   private var path = ""
-  /// The `-wal` that the last connection found.
-  private var log: FileIdentity?
+  /// Those that the last connection found.
+  private var files: DatabaseFiles?
   private var isWorthHolding = false
   private let openState = Atomic(false)
   private var schemaProblem: SchemaProblem?
@@ -40,8 +40,8 @@ final class HeldConnection: @unchecked Sendable {
     if let connection, self.path.isExactly(path), connection.filesAreUnchanged { return connection }
     close()
     let opened = try DatabaseConnection(
-      path: path, access: .observer, busyTimeout: environment.busyTimeout, knownLog: log)
-    log = opened.logAtOpen
+      path: path, access: .observer, busyTimeout: environment.busyTimeout, known: files)
+    files = opened.filesAtOpen
     (connection, self.path, isWorthHolding) = (opened, path, false)
     schemaProblem = opened.schemaProblem
     openState.store(true, ordering: .relaxed)

@@ -49,9 +49,8 @@ package final class DatabaseConnection {
   package let hadWAL: Bool
   /// The `-wal` that was there right after opening exists through this connection.
   private(set) var createdWAL = false
-  private(set) var filesAtOpen: DatabaseFiles
-  /// The `-wal` that was there right after opening.
-  package var logAtOpen: FileIdentity? { filesAtOpen.wal }
+  /// The files that were there right after opening.
+  package private(set) var filesAtOpen: DatabaseFiles
   private(set) var opening: OpeningFacts?
   private var deadline: Deadline?
   /// What keeps this SQLite from reading the schema, if anything does: see ``readSchema()``.
@@ -63,14 +62,15 @@ package final class DatabaseConnection {
   ///
   /// - Parameters:
   ///   - milliseconds: how long statements wait for locks of others.
-  ///   - knownLog: the `-wal` of an earlier connection; the same one needs no second look for a deleted one.
+  ///   - known: the files of an earlier connection; the same log and index need no second look for others.
   /// - Throws: ``DatabaseError``.
   package init(
-    path: String, access: Access, busyTimeout milliseconds: Int32 = 5000, knownLog: FileIdentity? = nil
+    path: String, access: Access, busyTimeout milliseconds: Int32 = 5000, known: DatabaseFiles? = nil
   ) throws {
     let location = try DatabaseLocation(path, mayBeCreated: access == .scratch)
     let before = FileFacts(path: location.resolved)
     let logBefore = FileFacts(path: location.resolved + "-wal")
+    let indexBefore = FileFacts(path: location.resolved + "-shm")?.identity
     let opened = try OpenedHandle(location, access: access, busyTimeout: milliseconds)
     self.path = path
     self.access = access
@@ -85,7 +85,9 @@ package final class DatabaseConnection {
     // From here on a throw runs deinit, which closes the handle.
     defer { noteFiles(logBefore) }
     if access != .scratch, access != .readOnly {
-      let isKnown = logBefore != nil && logBefore?.identity == knownLog
+      let isKnown =
+        logBefore != nil && logBefore?.identity == known?.wal && indexBefore != nil
+        && indexBefore == known?.sharedMemory
       try LogCheck.require(
         location, hadWAL: hadWAL, isKnown: isKnown, database: SQLiteFile.database(of: opened.handle))
     }

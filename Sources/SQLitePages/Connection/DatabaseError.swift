@@ -20,8 +20,10 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     /// The limit of open files, of this process or of the machine, is reached.
     case noDescriptor
     case ioError
-    /// This process has the database open, and a write-ahead log that was deleted.
+    /// This process has the database open, and a write-ahead log or an index that was deleted or moved.
     case logDeleted(OtherProcess)
+    /// This process has the database open by another name, with a write-ahead log of that name.
+    case logElsewhere(OtherProcess, name: String)
     /// This process has the index of the write-ahead log open, and no lock on it any more.
     case indexUnlocked(OtherProcess)
     /// This process is in a transaction with a rollback journal, and has no lock any more.

@@ -7,8 +7,8 @@ import Names
 enum LogCheck {
   /// - Parameters:
   ///   - hadWAL: a `-wal` is there.
-  ///   - isKnown: it is the one that an earlier connection looked at.
-  /// - Throws: `.logDeleted`, `.hardLinked`, `.indexUnlocked`, `.journalUnlocked`.
+  ///   - isKnown: it and its `-shm` are those that an earlier connection looked at.
+  /// - Throws: `.logDeleted`, `.logElsewhere`, `.hardLinked`, `.indexUnlocked`, `.journalUnlocked`.
   static func require(
     _ location: DatabaseLocation, hadWAL: Bool, isKnown: Bool, database: SQLiteFile?
   ) throws(DatabaseError) {
@@ -16,14 +16,11 @@ enum LogCheck {
       if hadWAL { try requireLockedIndex(location) }
       if location.hasJournal { try requireLockedJournal(location) }
     }
-    // No log: either the database was closed in an orderly way, or its log is elsewhere. Another log than before: the same.
+    // No log: either the database was closed in an orderly way, or its log is elsewhere. Another log or index: the same.
     guard !isKnown, database?.hasWALFormat == true else { return }
     if !hadWAL { try requireOnlyName(location) }
-    guard let process = DeletedLog.holders(of: location.resolved).first else { return }
-    throw DatabaseError(
-      .logDeleted(process), path: location.given,
-      message: "cannot use \(location.given): \(location.resolved)-wal was deleted while \(process) has it open; "
-        + "what it commits is seen by no other program")
+    guard let log = MisplacedLog.find(of: location.resolved).first else { return }
+    throw log.error(location)
   }
 
   private static func requireOnlyName(_ location: DatabaseLocation) throws(DatabaseError) {
@@ -141,7 +138,14 @@ package struct LogHolders: Hashable, Sendable {
   /// - Parameter path: the database's, links resolved.
   package init(ofLogBeside path: String) {
     let files = DatabaseFiles(resolvedPath: path)
-    (processes, doubt) = Self.find(Set([files.wal, files.sharedMemory].compactMap { $0 }))
+    self.init(of: Set([files.wal, files.sharedMemory].compactMap { $0 }), beside: path)
+  }
+
+  /// Looks for the processes that have one of these files open.
+  ///
+  /// - Parameter path: the database's, links resolved.
+  init(of files: Set<FileIdentity>, beside path: String) {
+    (processes, doubt) = Self.find(files)
     doubt = doubt ?? Self.doubt(about: path)
   }
 
@@ -184,27 +188,6 @@ package struct LogHolders: Hashable, Sendable {
   ]
 }
 
-/// Processes that go on writing into a write-ahead log that was deleted under them. What they commit is in a file that no
-/// other program can open, and the database file alone is older than what they see.
-enum DeletedLog {
-  /// - Parameter path: the database's, links resolved.
-  /// - Returns: those that have the database open, and a deleted log of its name and not the present one.
-  static func holders(of path: String) -> [OtherProcess] {
-    guard let database = FileFacts(path: path)?.identity else { return [] }
-    let wal = FileFacts(path: path + "-wal")?.identity
-    let ending = "/" + (path.split(separator: "/").last ?? "") + "-wal (deleted)"
-    return OtherProcess.lasting { only in
-      var (open, current, deleted): (Set<Int32>, Set<Int32>, Set<Int32>) = ([], [], [])
-      let doubt = ProcessFiles.visit(only: only) { entry in
-        if entry.identity == database { open.insert(entry.process) }
-        if entry.identity == wal { current.insert(entry.process) }
-        if entry.isDeleted, entry.path()?.hasSuffix(ending) == true { deleted.insert(entry.process) }
-      }
-      return (open.intersection(deleted).subtracting(current), doubt)
-    }.processes
-  }
-}
-
 /// Another process, for messages.
 package struct OtherProcess: Hashable, Sendable, CustomStringConvertible {
   package var id: Int32
@@ -235,104 +218,5 @@ extension OtherProcess {
     // A child that has started its program in between has closed what it shared.
     if !found.isEmpty { found = find(found).0 }
     return (found.sorted().map { OtherProcess(id: $0, name: ProcessFiles.name(ofProcess: $0)) }, doubt)
-  }
-}
-
-/// The open files of all other processes that `/proc` shows to this one.
-///
-/// Reads descriptors only, not mappings: SQLite keeps the descriptor of each file that it maps.
-enum ProcessFiles {
-  /// One open file of one process.
-  struct Entry {
-    var process: Int32
-    var identity: FileIdentity
-    /// No name leads to it any more.
-    var isDeleted: Bool
-    /// The path it was opened by; read only if asked for.
-    var path: () -> String?
-  }
-
-  /// Calls `body` for each open file.
-  ///
-  /// - Parameter only: these processes; nil for all.
-  /// - Returns: why open files of other processes may have been missed; nil if none can have been.
-  static func visit(only processes: Set<Int32>? = nil, _ body: (Entry) -> Void) -> String? {
-    guard let folder = opendir("/proc") else { return "/proc cannot be read" }
-    defer { closedir(folder) }
-    let own = getpid()
-    var (doubt, sawFirst): (String?, Bool) = (nil, false)
-    while let entry = readdir(folder) {
-      guard let id = Int32(name(of: entry)) else { continue }
-      if id == 1 { sawFirst = true }
-      guard id != own, processes?.contains(id) ?? true else { continue }
-      // The first process of the machine opens no databases, and some systems hide its files from root too.
-      if !visit(id, body), id != 1 || !isWholeMachine {
-        doubt = doubt ?? "the open files of process \(id) may not be seen"
-      }
-    }
-    return sawFirst ? doubt : "other users' processes are hidden"
-  }
-
-  /// Whether this process sees the machine's processes, and not only those of its container.
-  static let isWholeMachine: Bool = {
-    var buffer = [CChar](repeating: 0, count: 64)
-    guard readlink("/proc/self/ns/pid", &buffer, buffer.count - 1) > 0 else { return false }
-    // PROC_PID_INIT_INO, the first namespace's number on every kernel.
-    return text(buffer) == "pid:[4026531836]"
-  }()
-
-  static func name(ofProcess id: Int32) -> String { String(start(of: "/proc/\(id)/comm").prefix { $0 != "\n" }) }
-
-  /// Whether a process is a child of this one that still runs the same program: between `fork` and `exec`.
-  static func isUnstartedChild(_ id: Int32) -> Bool {
-    // pid (comm) state ppid …; the name may hold anything, also a parenthesis.
-    let status = start(of: "/proc/\(id)/stat")
-    guard let end = status.lastIndex(of: ")") else { return false }
-    let fields = status[end...].split(separator: " ")
-    guard fields.count > 2, Int32(fields[2]) == getpid() else { return false }
-    func program(_ id: String) -> FileIdentity? { FileFacts(path: "/proc/\(id)/exe")?.identity }
-    return program("\(id)") == program("self")
-  }
-
-  /// The first 512 bytes of a file in `/proc`, which has no size; empty if it cannot be read.
-  private static func start(of path: String) -> String {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return "" }
-    defer { close(file) }
-    var buffer = [UInt8](repeating: 0, count: 512)
-    let count = max(0, read(file, &buffer, buffer.count))
-    return String(decoding: buffer.prefix(count), as: UTF8.self)
-  }
-
-  /// False if the process's files may not be seen. One that has ended has none.
-  private static func visit(_ id: Int32, _ body: (Entry) -> Void) -> Bool {
-    guard let folder = opendir("/proc/\(id)/fd") else { return errno != EACCES && errno != EPERM }
-    defer { closedir(folder) }
-    while let entry = readdir(folder) {
-      let name = name(of: entry)
-      guard name.first != "." else { continue }
-      var (device, inode, links) = (UInt64(0), UInt64(0), UInt32(0))
-      guard csqlite_stat_cached(dirfd(folder), name, &device, &inode, &links) == 0 else {
-        if errno == EACCES || errno == EPERM { return false }
-        continue
-      }
-      body(
-        Entry(process: id, identity: FileIdentity(device: device, inode: inode), isDeleted: links == 0) {
-          var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-          guard readlinkat(dirfd(folder), name, &buffer, buffer.count - 1) > 0 else { return nil }
-          return text(buffer)
-        })
-    }
-    return true
-  }
-
-  private static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
-    withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
-    }
-  }
-
-  private static func text(_ buffer: [CChar]) -> String {
-    String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

@@ -1,0 +1,123 @@
+import CSQLite
+import Glibc
+
+/// The open files of all other processes that `/proc` shows to this one.
+///
+/// Reads descriptors only, not mappings: SQLite keeps the descriptor of each file that it maps.
+enum ProcessFiles {
+  /// One open file of one process.
+  struct Entry {
+    var process: Int32
+    var identity: FileIdentity
+    /// The bytes of the path it was opened by, with ` (deleted)` if that leads nowhere any more; read only if asked for.
+    var path: () -> [UInt8]
+    /// Opened for writing; read only if asked for.
+    var isWritable: () -> Bool
+  }
+
+  /// Calls `body` for each open file.
+  ///
+  /// - Parameter only: these processes; nil for all.
+  /// - Returns: why open files of other processes may have been missed; nil if none can have been.
+  static func visit(only processes: Set<Int32>? = nil, _ body: (Entry) -> Void) -> String? {
+    guard let folder = opendir("/proc") else { return "/proc cannot be read" }
+    defer { closedir(folder) }
+    let own = getpid()
+    var (doubt, sawFirst): (String?, Bool) = (nil, false)
+    while let entry = readdir(folder) {
+      guard let id = Int32(name(of: entry)) else { continue }
+      if id == 1 { sawFirst = true }
+      guard id != own, processes?.contains(id) ?? true else { continue }
+      // The first process of the machine opens no databases, and some systems hide its files from root too.
+      if !visit(id, body), id != 1 || !isWholeMachine {
+        doubt = doubt ?? "the open files of process \(id) may not be seen"
+      }
+    }
+    return sawFirst ? doubt : "other users' processes are hidden"
+  }
+
+  /// Whether this process sees the machine's processes, and not only those of its container.
+  static let isWholeMachine: Bool = {
+    var buffer = [CChar](repeating: 0, count: 64)
+    guard readlink("/proc/self/ns/pid", &buffer, buffer.count - 1) > 0 else { return false }
+    // PROC_PID_INIT_INO, the first namespace's number on every kernel.
+    return text(buffer) == "pid:[4026531836]"
+  }()
+
+  static func name(ofProcess id: Int32) -> String { String(start(of: "/proc/\(id)/comm").prefix { $0 != "\n" }) }
+
+  /// Whether a process is a child of this one that still runs the same program: between `fork` and `exec`.
+  static func isUnstartedChild(_ id: Int32) -> Bool {
+    // pid (comm) state ppid …; the name may hold anything, also a parenthesis.
+    let status = start(of: "/proc/\(id)/stat")
+    guard let end = status.lastIndex(of: ")") else { return false }
+    let fields = status[end...].split(separator: " ")
+    guard fields.count > 2, Int32(fields[2]) == getpid() else { return false }
+    func program(_ id: String) -> FileIdentity? { FileFacts(path: "/proc/\(id)/exe")?.identity }
+    return program("\(id)") == program("self")
+  }
+
+  /// The first 512 bytes of a file in `/proc`, which has no size; empty if it cannot be read.
+  private static func start(of path: String) -> String {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return "" }
+    defer { close(file) }
+    var buffer = [UInt8](repeating: 0, count: 512)
+    let count = max(0, read(file, &buffer, buffer.count))
+    return String(decoding: buffer.prefix(count), as: UTF8.self)
+  }
+
+  /// The open files of one process; `body` must not keep them.
+  ///
+  /// - Returns: false if some may not be seen. A process that has ended has none.
+  @discardableResult
+  static func visit(_ id: Int32, _ body: (Entry) -> Void) -> Bool {
+    visit("/proc/\(id)/fd", of: id, body) != nil
+  }
+
+  /// - Parameter path: of a table in `/proc`.
+  /// - Returns: how many files it has; nil if they may not be seen.
+  private static func visit(_ path: String, of id: Int32, _ body: (Entry) -> Void) -> Int? {
+    guard let folder = opendir(path) else { return errno == EACCES || errno == EPERM ? nil : 0 }
+    defer { closedir(folder) }
+    var count = 0
+    while let entry = readdir(folder) {
+      let name = name(of: entry)
+      guard name.first != "." else { continue }
+      count += 1
+      var (device, inode) = (UInt64(0), UInt64(0))
+      guard csqlite_stat_cached(dirfd(folder), name, &device, &inode) == 0 else {
+        if errno == EACCES || errno == EPERM { return nil }
+        continue
+      }
+      body(
+        Entry(
+          process: id, identity: FileIdentity(device: device, inode: inode),
+          path: { target(of: name, in: dirfd(folder)) },
+          isWritable: {
+            // The link has the modes that the file was opened with.
+            var link = stat()
+            return fstatat(dirfd(folder), name, &link, AT_SYMLINK_NOFOLLOW) == 0 && link.st_mode & S_IWUSR != 0
+          }))
+    }
+    return count
+  }
+
+  private static func target(of name: String, in folder: Int32) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = buffer.withUnsafeMutableBytes { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { readlinkat(folder, name, $0.baseAddress!, $0.count) }
+    }
+    return Array(buffer.prefix(max(0, count)))
+  }
+
+  private static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
+    withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
+    }
+  }
+
+  private static func text(_ buffer: [CChar]) -> String {
+    String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
