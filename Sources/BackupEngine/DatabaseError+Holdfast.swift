@@ -29,7 +29,7 @@ extension HoldfastError {
       case .indexUnlocked(let process), .journalUnlocked(let process):
         (.refused, "restart \(process); it should not open the files of its database itself")
       case .hardLinked(let other):
-        (.refused, other.map { "--database \($0)" } ?? "name the database as its application opens it")
+        (.refused, other.map { "--database \($0)" } ?? Self.names(of: error.path))
       case .unstable: (.busy, "the database was changed faster than it could be read; try again")
       case .permission: (.permissionDenied, "run as the user that owns the database, or as root")
       case .noSpace: (.noSpace, "free some space on that file system")
@@ -40,6 +40,12 @@ extension HoldfastError {
       case .missingExtension, .other: (.failed, nil)
       }
     self.init(code, error.message, hint: hint, cause: error)
+  }
+
+  /// A copy by `cp -al` is the usual second name of which nobody thinks.
+  private static func names(of path: String) -> String {
+    "find / -samefile '\(path)' lists its names; name the one that the application opens, and remove the others "
+      + "(a copy by cp -al is no copy)"
   }
 }
 

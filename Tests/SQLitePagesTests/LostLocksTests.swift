@@ -275,7 +275,11 @@ struct MisplacedLogTests {
     let application = try DatabaseApplication(place.path, ClosingPlace.update)
     let before = try FolderDigest.of(place.folder.path, times: true)
     let found = kind(of: .observer, at: other)
-    #expect(found == .hardLinked(other: name.contains("/") ? nil : place.path))
+    #expect(found == .hardLinked(other: place.path))
+    // A log of its own, which some program made and emptied, says nothing of the other one.
+    #expect(try Shell.run("touch", [other + "-wal"]).status == 0)
+    #expect(kind(of: .observer, at: other) == .hardLinked(other: place.path))
+    unlink(other + "-wal")
     #expect(before.differences(to: try FolderDigest.of(place.folder.path, times: true)) == [])
     #expect(kind(of: .observer) == nil, "its own name has the log")
     application.close()
@@ -287,16 +291,30 @@ struct MisplacedLogTests {
     #expect(link(place.path, place.folder.path("app2.db")) == 0)
     #expect(HardLinks(of: place.path)?.beside == [place.folder.path("app2.db")])
     #expect(kind(of: .observer) == nil)
-    mkdir(place.folder.path("deep"), 0o755)
+    for folder in ["deep", "deep/er"] { mkdir(place.folder.path(folder), 0o755) }
     #expect(link(place.path, place.folder.path("deep/app.db")) == 0)
+    #expect(kind(of: .observer) == nil, "as cp -al leaves it")
+    #expect(link(place.path, place.folder.path("deep/er/app.db")) == 0)
     #expect(kind(of: .observer) == .hardLinked(other: place.folder.path("app2.db")))
   }
 
-  @Test("With a rollback journal there is no log to be missed")
+  @Test("With a rollback journal only one of another name is in the way")
   func rollbackJournal() throws {
     let path = place.folder.path("old.db")
     try DatabaseFixture(journalMode: "delete").create(at: path).close()
-    #expect(link(path, place.folder.path("alias")) == 0)
-    #expect(kind(of: .observer, at: path) == nil)
+    mkdir(place.folder.path("deep"), 0o755)
+    let alias = place.folder.path("deep/alias")
+    #expect(link(path, alias) == 0)
+    for name in [path, alias] { #expect(kind(of: .observer, at: name) == nil) }
+    let application = try StagedApplication(
+      path, folder: place.folder,
+      [
+        .open, .run("PRAGMA cache_size = 3"), .run("BEGIN IMMEDIATE"), .run("UPDATE item SET body = zeroblob(900)"),
+        .wait,
+      ])
+    application.kill()
+    #expect(kind(of: .observer, at: alias) == .hardLinked(other: path))
+    #expect(kind(of: .observer, at: path) == nil, "its own name rolls the journal back")
+    #expect(kind(of: .observer, at: alias) == nil)
   }
 }

@@ -160,10 +160,11 @@ enum SideFiles {
 package struct HardLinks: Hashable, Sendable {
   /// Names that lead to the file, this one included.
   package var count: Int
-  /// Those beside it, without it.
+  /// Those that were found in its folder, the one above, and the folders in both; without it.
   package var beside: [String]
-  /// One of those has a `-wal` or a `-journal`.
-  package var hasLog: Bool
+  /// Those of them that have a `-wal` or a `-journal` in use.
+  package var namesWithLog: [String]
+  package var hasLog: Bool { !namesWithLog.isEmpty }
 
   /// Nil if the file has one name, or does not exist.
   ///
@@ -172,29 +173,63 @@ package struct HardLinks: Hashable, Sendable {
     var status = stat()
     guard stat(path.raw, &status) == 0, status.st_nlink > 1 else { return nil }
     count = Int(status.st_nlink)
-    beside = Self.names(of: status, beside: path)
-    hasLog = beside.contains { name in ["-wal", "-journal"].contains { (FileFacts(path: name + $0)?.size ?? 0) > 0 } }
+    var search = NameSearch(path, status)
+    beside = search.run()
+    namesWithLog = beside.filter { (FileFacts(path: $0 + "-wal")?.size ?? 0) > 0 || LogCheck.isInUse($0 + "-journal") }
   }
 
   /// Every other name was found, and no log is beside it.
   package var areHarmless: Bool { beside.count == count - 1 && !hasLog }
+}
 
-  private static func names(of file: stat, beside path: String) -> [String] {
-    let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? "./"
-    guard let folder = opendir(parent.raw) else { return [] }
+/// Looks for the other names of a file where people make them: beside it, and in a folder beside or below its own. A search of
+/// the whole file system could take hours.
+private struct NameSearch {
+  private let path: String
+  private let file: stat
+  private var names: Set<ExactPath> = []
+  /// Entries that may still be read.
+  private var left = 20_000
+
+  init(_ path: String, _ file: stat) {
+    self.path = path
+    self.file = file
+  }
+
+  mutating func run() -> [String] {
+    let own = Self.folder(of: path)
+    for folder in [own, Self.folder(of: String(own.dropLast()))] where !isDone {
+      for inner in read(folder) where !isDone { _ = read(inner) }
+    }
+    return names.map(\.text).sorted()
+  }
+
+  private var isDone: Bool { names.count + 1 >= Int(file.st_nlink) || left <= 0 }
+
+  private static func folder(of path: String) -> String {
+    path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? "./"
+  }
+
+  /// Adds the names in a folder, and returns the folders in it that are on the same file system.
+  private mutating func read(_ path: String) -> [String] {
+    guard let folder = opendir(path.raw) else { return [] }
     defer { closedir(folder) }
-    var names: [String] = []
-    while let entry = readdir(folder) {
-      guard entry.pointee.d_ino == file.st_ino else { continue }
+    var folders: [String] = []
+    while left > 0, let entry = readdir(folder) {
+      left -= 1
+      let isFolder = entry.pointee.d_type == UInt8(DT_DIR)
+      guard isFolder || entry.pointee.d_ino == file.st_ino else { continue }
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(path: $0) }
       }
-      var other = stat()
-      guard !(parent + name).isExactly(path), lstat((parent + name).raw, &other) == 0, other.st_ino == file.st_ino,
-        other.st_dev == file.st_dev
+      // Another file system may be one that does not answer.
+      var (device, inode) = (UInt64(0), UInt64(0))
+      guard name != ".", name != "..", csqlite_stat_cached(dirfd(folder), name.raw, &device, &inode) == 0,
+        device == UInt64(file.st_dev)
       else { continue }
-      names.append(parent + name)
+      if isFolder { folders.append(path + name + "/") }
+      if !isFolder, inode == UInt64(file.st_ino), !(path + name).isExactly(self.path) { names.insert(ExactPath(path + name)) }
     }
-    return names.sorted()
+    return folders
   }
 }

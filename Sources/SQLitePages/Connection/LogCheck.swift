@@ -16,20 +16,24 @@ enum LogCheck {
       if hadWAL { try requireLockedIndex(location) }
       if location.hasJournal { try requireLockedJournal(location) }
     }
+    let hasWALFormat = database?.hasWALFormat == true
+    try requireOnlyName(location, hasWALFormat: hasWALFormat)
     // No log: either the database was closed in an orderly way, or its log is elsewhere. Another log or index: the same.
-    guard !isKnown, database?.hasWALFormat == true else { return }
-    if !hadWAL { try requireOnlyName(location) }
-    guard let log = MisplacedLog.find(of: location.resolved).first else { return }
+    guard !isKnown, hasWALFormat, let log = MisplacedLog.find(of: location.resolved).first else { return }
     throw log.error(location)
   }
 
-  private static func requireOnlyName(_ location: DatabaseLocation) throws(DatabaseError) {
+  /// A log or a journal of another name is refused in every mode. If some names cannot be found, a log of this one that
+  /// has content is believed, and so is a rollback journal that is not there.
+  private static func requireOnlyName(_ location: DatabaseLocation, hasWALFormat: Bool) throws(DatabaseError) {
     guard let links = HardLinks(of: location.resolved), !links.areHarmless else { return }
-    let other = links.beside.first
+    let hasOwnLog = (FileFacts(path: location.resolved + "-wal")?.size ?? 0) > 0
+    guard links.hasLog || hasWALFormat && !hasOwnLog else { return }
+    let other = links.namesWithLog.first ?? links.beside.first
     throw DatabaseError(
       .hardLinked(other: other), path: location.given,
       message:
-        "cannot use \(location.given): it has another name\(other.map { ", \($0)" } ?? ""), and the write-ahead log "
+        "cannot use \(location.given): it has another name\(other.map { ", \($0)" } ?? ""), and the log or journal "
         + "of that name may hold commits that are not seen here")
   }
 
@@ -88,7 +92,7 @@ enum LogCheck {
 
   /// Whether a journal begins with anything but the zeros of one that has ended (`journal_mode=PERSIST`). SQLite takes no locks
   /// on a journal, so a descriptor of our own is safe.
-  private static func isInUse(_ path: String) -> Bool {
+  static func isInUse(_ path: String) -> Bool {
     let file = open(path.raw, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else { return false }
     defer { close(file) }
