@@ -48,6 +48,11 @@ static inline int csqlite_stat_cached(int folder, const char *name, uint64_t *de
   return 0;
 }
 
+/// Whether two threads have one table of open files (kcmp with KCMP_FILES): 0 if so, more if not, -1 if the kernel does not say.
+static inline int csqlite_compare_file_tables(pid_t one, pid_t other) {
+  return (int)syscall(SYS_kcmp, one, other, 2, 0, 0);
+}
+
 /// The kernel's number of the kind of file system that a path is on (`f_type` of statfs); 0 if it cannot be told.
 static inline uint32_t csqlite_file_system_type(const char *path) {
   struct statfs system;

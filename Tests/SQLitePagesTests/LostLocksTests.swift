@@ -40,6 +40,24 @@ struct LostLocksTests {
     #expect(try lateRows == "300")
   }
 
+  @Test("So it does if /proc lists its files with a second thread alone", arguments: [false, true])
+  func threads(firstEnds: Bool) throws {
+    let application = try StagedApplication(
+      place.path, folder: place.folder,
+      [
+        firstEnds ? .endFirstThread : .ownTable, .open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .dropLocks,
+        .wait, Self.late,
+      ])
+    let connection = try place.observe()
+    let before = DatabaseFiles(resolvedPath: place.path)
+    connection.close()
+    #expect(connection.closing?.reason.contains("process \(application.id)") == true)
+    #expect(DatabaseFiles(resolvedPath: place.path) == before)
+    try application.goOn()
+    application.kill()
+    #expect(try lateRows == "300")
+  }
+
   @Test("So does that of a connection that wrote")
   func writer() throws {
     let application = try application(Self.late)

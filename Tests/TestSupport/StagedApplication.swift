@@ -15,6 +15,10 @@ package final class StagedApplication {
     case dropAllLocks
     /// Keeps another file open for writing.
     case keepOpen(String)
+    /// The first step of all: the others run in a second thread, after the first thread has ended.
+    case endFirstThread
+    /// The first step of all: the others run in a second thread that has a table of open files of its own.
+    case ownTable
     /// Waits for ``reach(_:)``, told by number from 1 on.
     case wait
   }
@@ -37,6 +41,8 @@ package final class StagedApplication {
       case .dropLocks: ["drop", ""]
       case .dropAllLocks: ["drop", "-shm"]
       case .keepOpen(let path): ["keep", path]
+      case .endFirstThread: ["end", ""]
+      case .ownTable: ["own", ""]
       case .wait: ["wait", ""]
       }
     }
@@ -65,7 +71,7 @@ package final class StagedApplication {
   package func kill() { process.stop() }
 
   private static let script = """
-    import ctypes, os, sqlite3, sys, time
+    import ctypes, os, platform, sqlite3, sys, threading, time
     path, gate, wrapped, *steps = sys.argv[1:]
     # PR_SET_PDEATHSIG, SIGKILL: what ends the wrapper ends this too.
     if wrapped == "wrapped": ctypes.CDLL(None).prctl(1, 9)
@@ -77,15 +83,27 @@ package final class StagedApplication {
         while not os.path.exists(f"{gate}-{count}"):
             time.sleep(0.001)
         os.unlink(f"{gate}-{count}")
-    for name, text in zip(steps[::2], steps[1::2]):
-        if name == "open":
-            db = sqlite3.connect(path, isolation_level=None, timeout=0)
-            db.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-        if name == "run": db.execute(text).fetchall()
-        if name == "close": db.close()
-        if name == "drop": [open(path + suffix, "rb").close() for suffix in {"", text}]
-        if name == "keep": kept.append(open(text, "r+b"))
-        if name == "wait": wait()
-    wait()
+    def go():
+        global db
+        for name, text in zip(steps[::2], steps[1::2]):
+            if name == "open":
+                db = sqlite3.connect(path, isolation_level=None, timeout=0)
+                db.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            if name == "run": db.execute(text).fetchall()
+            if name == "close": db.close()
+            if name == "drop": [open(path + suffix, "rb").close() for suffix in {"", text}]
+            if name == "keep": kept.append(open(text, "r+b"))
+            # CLONE_FILES
+            if name == "own": assert ctypes.CDLL(None).unshare(0x400) == 0
+            if name == "wait": wait()
+        wait()
+    if steps[0] in ("end", "own"):
+        second = threading.Thread(target=go)
+        second.start()
+        # exit(2) ends the calling thread only.
+        if steps[0] == "end": ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)
+        second.join()
+    else:
+        go()
     """
 }

@@ -69,10 +69,35 @@ enum ProcessFiles {
 
   /// The open files of one process; `body` must not keep them.
   ///
+  /// A thread may have a table of its own, and the first thread may have ended while others go on: its table is empty then.
+  ///
   /// - Returns: false if some may not be seen. A process that has ended has none.
   @discardableResult
   static func visit(_ id: Int32, _ body: (Entry) -> Void) -> Bool {
-    visit("/proc/\(id)/fd", of: id, body) != nil
+    guard let count = visit("/proc/\(id)/fd", of: id, body) else { return false }
+    // Two links and one for each thread.
+    var status = stat()
+    guard stat("/proc/\(id)/task", &status) == 0, status.st_nlink > 3 else { return true }
+    return visitThreads(of: id, besides: count, body)
+  }
+
+  private static func visitThreads(of id: Int32, besides count: Int, _ body: (Entry) -> Void) -> Bool {
+    guard let folder = opendir("/proc/\(id)/task") else { return errno != EACCES && errno != EPERM }
+    defer { closedir(folder) }
+    var (seen, tables, isComplete) = (count, [id], true)
+    while let entry = readdir(folder) {
+      guard let thread = Int32(name(of: entry)), thread != id else { continue }
+      // If the kernel does not compare tables, one that shows files is taken for that of all threads.
+      let isNew = tables.allSatisfy { csqlite_compare_file_tables($0, thread) > 0 }
+      guard isNew || seen == 0 else { continue }
+      guard let more = visit("/proc/\(id)/task/\(thread)/fd", of: id, body) else {
+        isComplete = false
+        continue
+      }
+      seen += more
+      tables.append(thread)
+    }
+    return isComplete
   }
 
   /// - Parameter path: of a table in `/proc`.
