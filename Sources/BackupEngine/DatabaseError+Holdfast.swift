@@ -26,6 +26,8 @@ extension HoldfastError {
           .logDeleted,
           "--database \(name), as \(process) opens it; a container needs the folder mounted, not the file"
         )
+      case .transactionInDoubt:
+        (.refused, "run as root or as the application's user, to see which process has it open, or wait ten minutes")
       case .indexUnlocked(let process), .journalUnlocked(let process):
         (.refused, "restart \(process); it should not open the files of its database itself")
       case .hardLinked(let other):

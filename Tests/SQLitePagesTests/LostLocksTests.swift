@@ -153,6 +153,73 @@ struct LostLocksTests {
       #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'late'") == "300")
     }
   }
+
+  /// As an agent that is not root, in the middle of a transaction: a crash leaves the same files, so the doubt ends.
+  @Test("If it cannot be seen, the index is not emptied in its transaction")
+  func hiddenTransaction() async {
+    await #expect(processExitsWith: .success) {
+      let place = try ClosingPlace()
+      chmod(place.folder.path, 0o777)
+      chmod(place.path, 0o666)
+      let spill = StagedApplication.Step.run("UPDATE item SET name = 'late', body = zeroblob(900)")
+      let application = try StagedApplication(
+        place.path, folder: place.folder,
+        [
+          .open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .run("PRAGMA cache_size = 3"), .dropAllLocks,
+          .wait,
+          .run("BEGIN IMMEDIATE"), spill, .dropAllLocks, .wait, .run("COMMIT"), .wait, .run("BEGIN IMMEDIATE"), spill,
+          .dropAllLocks, .wait,
+        ])
+      for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
+      func kind() -> DatabaseError.Kind? {
+        becomeNobody()
+        defer { becomeSomebody() }
+        return errorKind { try DatabaseConnection(path: place.path, access: .observer).close() }
+      }
+      #expect(kind() == nil, "no transaction")
+      try application.goOn()
+      #expect(kind() == .transactionInDoubt)
+      try application.goOn()
+      let reader = try DatabaseApplication(place.path, checkpointsOnClose: false)
+      let seen = try reader.value("SELECT count(*) FROM item WHERE name = 'late'")
+      reader.close()
+      #expect(seen == "300")
+      #expect(kind() == nil, "no transaction any more")
+      try application.goOn()
+      application.kill()
+      #expect(kind() == .transactionInDoubt)
+      #expect(try Shell.run("touch", ["-d", "1 hour ago", place.path + "-wal"]).status == 0)
+      #expect(kind() == nil, "a crash")
+    }
+  }
+
+  @Test("If it cannot be seen, its transaction with a rollback journal is not rolled back")
+  func hiddenJournal() async {
+    await #expect(processExitsWith: .success) {
+      let place = try ClosingPlace()
+      chmod(place.folder.path, 0o777)
+      let path = place.folder.path("old.db")
+      try DatabaseFixture(journalMode: "delete", rows: 300).create(at: path).close()
+      chmod(path, 0o666)
+      let application = try StagedApplication(
+        path, folder: place.folder,
+        [
+          .open, .run("PRAGMA cache_size = 3"), .run("BEGIN IMMEDIATE"),
+          .run("UPDATE item SET name = 'late', body = zeroblob(900)"), .dropLocks, .wait, .run("COMMIT"), .wait,
+        ])
+      func kind() -> DatabaseError.Kind? {
+        becomeNobody()
+        defer { becomeSomebody() }
+        return errorKind { try DatabaseConnection(path: path, access: .observer).close() }
+      }
+      #expect(kind() == .transactionInDoubt)
+      try application.goOn()
+      #expect(kind() == nil)
+      application.kill()
+      let seen = try DatabaseApplication(path).value("SELECT count(*) FROM item WHERE name = 'late'")
+      #expect(seen == "300")
+    }
+  }
 }
 
 /// A log at the path is only read if it is the one that the applications write.

@@ -28,6 +28,8 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     case indexUnlocked(OtherProcess)
     /// This process is in a transaction with a rollback journal, and has no lock any more.
     case journalUnlocked(OtherProcess)
+    /// The log or the journal ends in a transaction, and the program that writes it, if it lives, has no lock and cannot be seen.
+    case transactionInDoubt
     /// The file has another name, the first of them if it was found, whose log may hold commits.
     case hardLinked(other: String?)
     /// The database never stood still for long enough, or was replaced while it was read.

@@ -8,7 +8,7 @@ enum LogCheck {
   /// - Parameters:
   ///   - hadWAL: a `-wal` is there.
   ///   - isKnown: it and its `-shm` are those that an earlier connection looked at.
-  /// - Throws: `.logDeleted`, `.logElsewhere`, `.hardLinked`, `.indexUnlocked`, `.journalUnlocked`.
+  /// - Throws: `.logDeleted`, `.logElsewhere`, `.hardLinked`, `.indexUnlocked`, `.journalUnlocked`, `.transactionInDoubt`.
   static func require(
     _ location: DatabaseLocation, hadWAL: Bool, isKnown: Bool, database: SQLiteFile?
   ) throws(DatabaseError) {
@@ -40,49 +40,64 @@ enum LogCheck {
   /// SQLite empties a `-shm` on which it finds no lock, as one that a crash has left. A program that opened and closed that file
   /// once more has no lock on it, and would go on in the middle of a transaction with an index that lacks its frames.
   private static func requireLockedIndex(_ location: DatabaseLocation) throws(DatabaseError) {
-    guard let process = lastingHolder(of: location.resolved + "-shm") else { return }
-    throw DatabaseError(
-      .indexUnlocked(process), path: location.given,
-      message: "cannot use \(location.given): \(process) has \(location.resolved)-shm open and no lock on it, so that "
-        + "opening it would empty it under that program")
+    guard let holders = unlockedHolders(location) else { return }
+    if let process = holders.processes.first, isLasting(process, location) {
+      throw DatabaseError(
+        .indexUnlocked(process), path: location.given,
+        message: "cannot use \(location.given): \(process) has \(location.resolved)-shm open and no lock on it, so "
+          + "that opening it would empty it under that program")
+    }
+    if let doubt = holders.doubt, WALTail.isInTransaction(location.resolved + "-wal") {
+      throw inDoubt(location, "a write-ahead log that ends in a", doubt)
+    }
   }
 
-  /// A program that has the index open without a lock, seen at each of several looks. One look accuses the innocent: a program
-  /// that is opening has the file for a moment before it has the lock, and a deleted file's inode may be a neighbour's by now.
-  private static func lastingHolder(of index: String) -> OtherProcess? {
-    guard let first = holder(of: index) else { return nil }
+  /// Whether a program has the index open without a lock at each of several looks. One look accuses the innocent: a program that
+  /// is opening has the file for a moment before it has the lock, and a deleted file's inode may be a neighbour's by now.
+  private static func isLasting(_ process: OtherProcess, _ location: DatabaseLocation) -> Bool {
     for _ in 0..<10 {
       usleep(50_000)
-      guard holder(of: index) == first else { return nil }
+      guard unlockedHolders(location)?.processes.first == process else { return false }
     }
-    return first
+    return true
   }
 
-  private static func holder(of index: String) -> OtherProcess? {
-    guard let identity = FileFacts(path: index)?.identity, !KernelLocks.include(connectionByte, of: identity),
-      let process = LogHolders.processes(having: [identity]).first,
-      !KernelLocks.include(connectionByte, of: identity), FileFacts(path: index)?.identity == identity
-    else { return nil }
-    return process
+  /// Who has the index open; nil if there is no index, or it is locked.
+  private static func unlockedHolders(_ location: DatabaseLocation) -> LogHolders? {
+    let path = location.resolved + "-shm"
+    guard let index = FileFacts(path: path)?.identity, !KernelLocks.include(connectionByte, of: index) else { return nil }
+    let holders = LogHolders(of: [index], beside: location.resolved)
+    guard !KernelLocks.include(connectionByte, of: index), FileFacts(path: path)?.identity == index else { return nil }
+    return holders
   }
 
   /// SQLite rolls a journal back on which it finds no lock, as one that a crash has left.
-  ///
-  /// - Throws: `.journalUnlocked`.
   private static func requireLockedJournal(_ location: DatabaseLocation) throws(DatabaseError) {
-    func holder() -> OtherProcess? {
+    func unlocked() -> (holders: LogHolders, journal: FileFacts)? {
       guard let database = FileFacts(path: location.resolved)?.identity,
         let journal = FileFacts(path: location.resolved + "-journal"), journal.size > 0,
         isInUse(location.resolved + "-journal"), !KernelLocks.include(reservedByte, of: database)
       else { return nil }
-      return LogHolders.processes(having: [journal.identity]).first
+      return (LogHolders(of: [journal.identity], beside: location.resolved), journal)
     }
-    guard let process = holder(), holder() == process else { return }
-    throw DatabaseError(
-      .journalUnlocked(process), path: location.given,
-      message:
-        "cannot use \(location.given): \(process) is in a transaction and has lost its locks, so that opening it would "
-        + "roll that back under the program")
+    // Twice: a transaction may end between the looks at its journal and at its lock.
+    guard let (first, _) = unlocked(), let (holders, journal) = unlocked() else { return }
+    if let process = holders.processes.first, process == first.processes.first {
+      throw DatabaseError(
+        .journalUnlocked(process), path: location.given,
+        message:
+          "cannot use \(location.given): \(process) is in a transaction and has lost its locks, so that opening it "
+          + "would roll that back under the program")
+    }
+    if let doubt = holders.doubt, WALTail.isRecent(journal) { throw inDoubt(location, "a journal with a", doubt) }
+  }
+
+  /// A crash leaves the same files, so the doubt ends some time after the last write.
+  private static func inDoubt(_ location: DatabaseLocation, _ found: String, _ doubt: String) -> DatabaseError {
+    DatabaseError(
+      .transactionInDoubt, path: location.given,
+      message: "cannot use \(location.given): it has \(found) transaction that was written to a short time ago, nobody "
+        + "has a lock on it, and \(doubt)")
   }
 
   /// `UNIX_SHM_DMS`, which each connection in WAL mode locks in the `-shm`.
@@ -152,9 +167,6 @@ package struct LogHolders: Hashable, Sendable {
     (processes, doubt) = Self.find(files)
     doubt = doubt ?? Self.doubt(about: path)
   }
-
-  /// The processes that have one of these files open, as far as `/proc` shows them.
-  static func processes(having files: Set<FileIdentity>) -> [OtherProcess] { find(files).processes }
 
   private static func find(_ files: Set<FileIdentity>) -> (processes: [OtherProcess], doubt: String?) {
     OtherProcess.lasting { only in
