@@ -138,4 +138,24 @@ struct ClockJumpTests {
     }
     #expect(try service().list().count == 5)
   }
+
+  @Test("the same leap a second time is a doubt again, for retention and for holds", arguments: [false, true])
+  func again(restarts: Bool) throws {
+    try bed.makeDatabase(rows: 2000, bytes: 300)
+    try makeFulls("manual", 4)
+    try bed.change("DELETE FROM entries")
+    try makeFulls("manual", 3)
+    let policy = RetentionPolicy(keepLast: 1)
+    for round in 0..<3 {
+      let wrong = service(ahead: 40 * 86400, boot: restarts ? "wrong \(round)" : "first")
+      #expect(wrong.noteClock() != nil, "\(round)")
+      #expect(try wrong.holds(policy).count == 1, "\(round)")
+      bed.time.advance(seconds: 300)
+      _ = try wrong.create(CreateRequest())
+      let right = service(boot: restarts ? "right \(round)" : "first")
+      #expect(right.noteClock() == nil, "\(round)")
+      bed.time.advance(seconds: 300)
+      _ = try right.create(CreateRequest())
+    }
+  }
 }

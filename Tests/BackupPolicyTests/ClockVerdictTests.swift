@@ -137,7 +137,53 @@ struct ClockVerdictTests {
     #expect(judge(reading(99, ahead: ahead), record, kept: true).record.isConfirmed)
   }
 
-  @Test("where nothing is known there is nothing to lose; where the kernel names no start, nothing is compared")
+  @Test(
+    "a clock that leaps to the same wrong time again is not believed for what it stamped before",
+    arguments: [false, true])
+  func again(restarts: Bool) {
+    let ahead = 5 * 365 * Self.day
+    let right = (0..<6).map { wall($0 * 5) }
+    func at(_ hours: Int64, _ ahead: Int64 = 0, _ boot: String) -> ClockReading {
+      restarts ? reading(hours, ahead: ahead, boot: boot, since: hours) : reading(hours, ahead: ahead)
+    }
+    var record = ClockRecord(believed: reading(25))
+    var backups = right
+    // To and fro until leaps of five years are the usual thing.
+    for round in Int64(0)..<20 {
+      let hours = 26 + 4 * round
+      let wrong = judge(at(hours, ahead, "wrong \(round)"), record, backups)
+      #expect(wrong.doubt != nil && wrong.time <= wall(hours), "\(round)")
+      backups.append(wall(hours).adding(seconds: ahead))
+      let back = judge(at(hours + 1, 0, "right \(round)"), wrong.record, backups)
+      #expect(back.doubt == nil, "\(round)")
+      backups.append(wall(hours + 1))
+      record = back.record
+      // Without what the host remembers, the backups tell the same.
+      #expect(judge(at(hours + 2, ahead, "lost"), ClockRecord(), backups).doubt != nil, "\(round)")
+    }
+  }
+
+  @Test("two days of a wrong clock speak for it no more once backups go on from before them")
+  func refuted() {
+    let ahead = 40 * Self.day
+    let right = (0..<30).map { wall($0) }
+    let wrong = (30..<80).map { wall($0).adding(seconds: ahead) }
+    let now = reading(82, ahead: ahead, boot: "second")
+    #expect(judge(now, ClockRecord(), right + wrong).doubt == nil)
+    let verdict = judge(now, ClockRecord(), right + wrong + [wall(80), wall(81)])
+    #expect(verdict.doubt != nil && verdict.time <= wall(81))
+    // A clock that was behind from the first is another matter: the day since counts.
+    let late = (0..<3).map { wall($0).adding(seconds: ahead) }
+    #expect(judge(reading(31, boot: "second"), ClockRecord(), late + right).doubt == nil)
+  }
+
+  @Test("backups of a moment weigh less than a reading that was confirmed")
+  func moment() {
+    let ahead = 5 * 365 * Self.day
+    #expect(judge(reading(2, ahead: ahead), known, [wall(1).adding(seconds: ahead)]).doubt != nil)
+  }
+
+  @Test("where nothing is known there is nothing to lose; another start, or one without a name, is not compared")
   func unknown() {
     #expect(judge(reading(5), ClockRecord()) == ClockVerdict.believing(reading(5), isConfirmed: false))
     var anonymous = reading(2, ahead: 9 * Self.day)

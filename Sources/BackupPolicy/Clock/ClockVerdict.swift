@@ -108,25 +108,66 @@ struct ClockEvidence {
   let isEstablished: Bool
   /// Milliseconds between two backups that are nothing unusual here.
   let allowedPause: Int64
+  /// What ``newest`` rests on went on for a day.
+  private let newestIsEstablished: Bool
+
+  /// Backups between which the clock made no leap.
+  private struct Stretch {
+    var first: Timestamp
+    var last: Timestamp
+    var isEstablished: Bool { last.distance(from: first) >= ClockVerdict.settlingTime }
+  }
 
   /// - Parameter backups: in the order in which they were stored.
   init(_ backups: [Timestamp]) {
-    let allowed = Self.allowedPause(backups)
-    // What was stored since the clock last made a leap speaks for the clock only once it has gone on for long enough.
-    var first = backups.count - 1
-    while first > 0, (-ClockVerdict.tolerance...allowed).contains(backups[first].distance(from: backups[first - 1])) {
-      first -= 1
-    }
-    let isYoung = backups.last.map { $0.distance(from: backups[first]) < ClockVerdict.settlingTime } ?? true
-    newest = isYoung && first > 0 ? backups[first - 1] : backups.last
-    isEstablished = !isYoung || first > 0
-    allowedPause = allowed
+    allowedPause = Self.allowedPause(backups)
+    let stretches = Self.stretches(backups, allowedPause)
+    let newest = Self.reliable(stretches, allowedPause)
+    self.newest = newest?.last
+    newestIsEstablished = newest?.isEstablished ?? false
+    isEstablished = stretches.count > 1 || newestIsEstablished
   }
 
-  /// Twice the median pause of late, at least ``ClockVerdict/usualPause``.
+  private static func stretches(_ backups: [Timestamp], _ allowedPause: Int64) -> [Stretch] {
+    var stretches: [Stretch] = []
+    for time in backups {
+      if let last = stretches.last?.last,
+        (-ClockVerdict.tolerance...allowedPause).contains(time.distance(from: last))
+      {
+        stretches[stretches.count - 1].last = time
+      } else {
+        stretches.append(Stretch(first: time, last: time))
+      }
+    }
+    return stretches
+  }
+
+  /// The newest stretch that tells the time. What was stored after a leap speaks for the clock only if it went on for a day; and
+  /// nothing does that was stored before the clock went on from an earlier time: then it had leapt ahead and was set back.
+  private static func reliable(_ stretches: [Stretch], _ allowedPause: Int64) -> Stretch? {
+    var relied: [Stretch] = []
+    for stretch in stretches {
+      if let before = relied.lastIndex(where: { stretch.first.distance(from: $0.last) >= -ClockVerdict.tolerance }) {
+        relied.removeSubrange((before + 1)...)
+        if stretch.first.distance(from: relied[before].last) <= allowedPause {
+          relied[before].last = stretch.last
+          continue
+        }
+      }
+      if relied.isEmpty || stretch.isEstablished { relied.append(stretch) }
+    }
+    return relied.last
+  }
+
+  /// Twice the median pause of late, at least ``ClockVerdict/usualPause``. A backup that is later than one that was stored after
+  /// it counts for nothing here: leaps to and fro would make themselves usual.
   private static func allowedPause(_ backups: [Timestamp]) -> Int64 {
     let recent = backups.suffix(50)
-    let pauses = zip(recent.dropFirst(), recent).map { $0.distance(from: $1) }.sorted()
+    var kept: [Timestamp] = []
+    for time in recent.reversed() where time <= kept.last ?? time && time >= recent[recent.startIndex] {
+      kept.append(time)
+    }
+    let pauses = zip(kept, kept.dropFirst()).map { $0.distance(from: $1) }.sorted()
     guard pauses.count > 2 else { return ClockVerdict.usualPause }
     return max(ClockVerdict.usualPause, pauses[(pauses.count - 1) / 2].multipliedClamped(by: 2))
   }
@@ -135,7 +176,7 @@ struct ClockEvidence {
   func outweighs(_ record: ClockRecord) -> Bool {
     guard let reading = record.believed, let newest else { return false }
     if !record.isConfirmed, isEstablished { return true }
-    return reading.wall.distance(from: newest) < -ClockVerdict.usualPause
+    return newestIsEstablished && reading.wall.distance(from: newest) < -ClockVerdict.usualPause
   }
 }
 
