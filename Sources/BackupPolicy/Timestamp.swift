@@ -80,6 +80,13 @@ extension Timestamp {
 }
 
 extension Timestamp {
+  /// What a clock may show, the years 0100…9899: schedules, zones and rules add years to it, and the sum must have a text form.
+  package static let ofClocks =
+    Timestamp(milliseconds: -59_011_459_200_000)...Timestamp(milliseconds: 250_246_627_199_999)
+
+  /// The nearest time that a clock may show.
+  package var ofClock: Timestamp { min(max(self, Self.ofClocks.lowerBound), Self.ofClocks.upperBound) }
+
   /// The times whose year has four digits; what text forms can say.
   static let writable = Timestamp(milliseconds: -62_135_596_800_000)...Timestamp(milliseconds: 253_402_300_799_999)
 

@@ -107,7 +107,11 @@ struct ClockJumpTests {
     try bed.makeDatabase()
     try makeFulls(.manual, 3)
     let policy = RetentionPolicy(retentionDays: 3)
-    for record in [nil, "{", "[]", #"{"believed": {"wall_ms": "x"}}"#] as [String?] {
+    for record in [
+      nil, "{", "[]", #"{"believed": {"wall_ms": "x"}}"#,
+      #"{"confirmed": true, "believed": {"wall_ms": 0, "elapsed_ms": -9223372036854775808, "boot_id": "second"}}"#,
+      #"{"confirmed": true, "believed": {"wall_ms": 9223372036854775807, "elapsed_ms": 0, "boot_id": "second"}}"#,
+    ] as [String?] {
       try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
       if let record { try bed.folder.write("state/clock", Array(record.utf8)) }
       let wrong = service(ahead: Self.nineDays, boot: "second")

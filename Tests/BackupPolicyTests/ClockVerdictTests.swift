@@ -183,6 +183,19 @@ struct ClockVerdictTests {
     #expect(judge(reading(2, ahead: ahead), known, [wall(1).adding(seconds: ahead)]).doubt != nil)
   }
 
+  @Test("readings that no clock gives overflow nothing")
+  func absurd() {
+    for elapsed in [Int64.min, -1, 0, .max] {
+      for milliseconds in [Int64.min, 0, .max] {
+        let odd = ClockReading(wall: Timestamp(milliseconds: milliseconds), elapsed: elapsed, boot: "first")
+        let record = ClockRecord(believed: odd, doubt: ClockRecord.Doubt(reading: odd, observed: .max))
+        for now in [reading(2), odd] {
+          #expect(judge(now, record, [wall(0)]).time <= now.wall)
+        }
+      }
+    }
+  }
+
   @Test("where nothing is known there is nothing to lose; another start, or one without a name, is not compared")
   func unknown() {
     #expect(judge(reading(5), ClockRecord()) == ClockVerdict.believing(reading(5), isConfirmed: false))

@@ -61,7 +61,7 @@ extension EngineEnvironment {
 
 /// The kernel's clocks and name.
 package enum SystemClock {
-  package static func now() -> Timestamp { Timestamp(milliseconds: milliseconds(CLOCK_REALTIME)) }
+  package static func now() -> Timestamp { Timestamp(milliseconds: milliseconds(CLOCK_REALTIME)).ofClock }
   /// Counts on while the machine sleeps.
   package static func monotonic() -> Int64 { milliseconds(CLOCK_BOOTTIME) }
 
@@ -80,7 +80,7 @@ package enum SystemClock {
   private static func milliseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     clock_gettime(clock, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    return Int64(time.tv_sec).multipliedClamped(by: 1000).addingClamped(Int64(time.tv_nsec) / 1_000_000)
   }
 
   static func hostName() -> String {

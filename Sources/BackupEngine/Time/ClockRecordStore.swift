@@ -64,9 +64,12 @@ extension ClockRecord {
 }
 
 extension ClockReading {
+  /// Nil for what no clock shows, too: the record is damaged.
   fileprivate init?(_ json: JSONValue) {
     guard case .object(let keys) = json, case .integer(let wall)? = keys["wall_ms"],
-      case .integer(let elapsed)? = keys["elapsed_ms"]
+      case .integer(let elapsed)? = keys["elapsed_ms"],
+      (0...Timestamp.ofClocks.upperBound.milliseconds).contains(elapsed),
+      Timestamp.ofClocks.contains(Timestamp(milliseconds: wall))
     else { return nil }
     self.init(wall: Timestamp(milliseconds: wall), elapsed: elapsed, boot: nil)
     if case .string(let boot)? = keys["boot_id"] { self.boot = boot }

@@ -93,7 +93,7 @@ extension ClockRecord.Doubt {
   fileprivate func observed(until now: ClockReading) -> Int64 {
     if let expected = reading.expectedWall(at: now) {
       guard ClockVerdict.agree(now.wall, expected) else { return 0 }
-      return observed.addingClamped(now.elapsed - reading.elapsed)
+      return observed.addingClamped(now.elapsed(since: reading))
     }
     // After a restart of the machine nothing is known of the time between.
     return now.wall >= reading.wall ? observed : 0
@@ -184,7 +184,7 @@ extension Timestamp {
   /// Milliseconds since another time; negative if that is later.
   func distance(from other: Timestamp) -> Int64 {
     let (distance, overflow) = milliseconds.subtractingReportingOverflow(other.milliseconds)
-    return overflow ? (self > other ? .max : .min + 1) : distance
+    return overflow ? (self > other ? .max : .min + 1) : max(distance, .min + 1)
   }
 }
 
@@ -208,7 +208,13 @@ extension ClockReading {
   /// cannot be compared.
   package func expectedWall(at later: ClockReading) -> Timestamp? {
     guard let boot, boot == later.boot, elapsed <= later.elapsed else { return nil }
-    return Timestamp(milliseconds: wall.milliseconds.addingClamped(later.elapsed - elapsed))
+    return Timestamp(milliseconds: wall.milliseconds.addingClamped(later.elapsed(since: self)))
+  }
+
+  /// Milliseconds since an earlier reading of the same start.
+  func elapsed(since earlier: ClockReading) -> Int64 {
+    let (difference, overflow) = elapsed.subtractingReportingOverflow(earlier.elapsed)
+    return overflow ? (elapsed < earlier.elapsed ? .min : .max) : difference
   }
 }
 
