@@ -162,4 +162,14 @@ struct ClockJumpTests {
       _ = try right.create(CreateRequest())
     }
   }
+
+  @Test("that the clock is right is remembered, however soon it is said")
+  func trustedAtOnce() throws {
+    try bed.makeDatabase()
+    try makeFulls("manual", 3)
+    bed.time.advance(seconds: 10)
+    let wrong = service(ahead: 400 * 86400)
+    #expect(try wrong.compact(ThinningPolicy(), clock: .trusting).done.isEmpty)
+    #expect(wrong.noteClock() == nil)
+  }
 }

@@ -191,9 +191,23 @@ struct ClockVerdictTests {
         let record = ClockRecord(believed: odd, doubt: ClockRecord.Doubt(reading: odd, observed: .max))
         for now in [reading(2), odd] {
           #expect(judge(now, record, [wall(0)]).time <= now.wall)
+          _ = (now.isCovered(by: odd), odd.isCovered(by: now))
         }
       }
     }
+  }
+
+  @Test("a reading is stored anew after a minute, or if the clock was set")
+  func covered() {
+    func later(_ milliseconds: Int64, ahead: Int64 = 0) -> ClockReading {
+      var reading = reading(1, ahead: ahead)
+      reading.wall.milliseconds += milliseconds
+      reading.elapsed += milliseconds
+      return reading
+    }
+    #expect(later(0).isCovered(by: later(0)) && later(59_999).isCovered(by: later(0)))
+    #expect(!later(60_000).isCovered(by: later(0)) && !later(10, ahead: 61).isCovered(by: later(0)))
+    #expect(!later(0).isCovered(by: later(1)) && !later(10, ahead: -Self.day).isCovered(by: later(0)))
   }
 
   @Test("where nothing is known there is nothing to lose; another start, or one without a name, is not compared")

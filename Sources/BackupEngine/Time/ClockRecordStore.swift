@@ -8,8 +8,6 @@ struct ClockRecordStore {
 
   private var path: String { "\(folder)/clock" }
   private static let limit = 1 << 16
-  /// A reading replaces the one before after so many milliseconds.
-  private static let interval: Int64 = 60_000
 
   /// An empty record if there is none or it is damaged: then nothing is known, and nothing is believed for it.
   func load() throws -> ClockRecord {
@@ -22,8 +20,8 @@ struct ClockRecordStore {
   /// Writes a record down, unless the one that is there says nearly the same.
   func save(_ record: ClockRecord, insteadOf old: ClockRecord) throws {
     guard
-      record.isConfirmed != old.isConfirmed || !isRecent(record.believed, old.believed)
-        || !isRecent(record.doubt?.reading, old.doubt?.reading)
+      record.isConfirmed != old.isConfirmed || !isCovered(record.believed, old.believed)
+        || !isCovered(record.doubt?.reading, old.doubt?.reading)
     else {
       return
     }
@@ -33,9 +31,9 @@ struct ClockRecordStore {
     try files.replace(path, with: record.json.encoded(), durable: false)
   }
 
-  private func isRecent(_ new: ClockReading?, _ old: ClockReading?) -> Bool {
+  private func isCovered(_ new: ClockReading?, _ old: ClockReading?) -> Bool {
     guard let new, let old else { return new == nil && old == nil }
-    return new == old || new.boot == old.boot && (0..<Self.interval).contains(new.elapsed - old.elapsed)
+    return new.isCovered(by: old)
   }
 }
 

@@ -216,6 +216,13 @@ extension ClockReading {
     let (difference, overflow) = elapsed.subtractingReportingOverflow(earlier.elapsed)
     return overflow ? (elapsed < earlier.elapsed ? .min : .max) : difference
   }
+
+  /// Whether this one need not be stored if a reading of less than a minute before is.
+  package func isCovered(by stored: ClockReading) -> Bool {
+    guard self != stored else { return true }
+    guard let expected = stored.expectedWall(at: self), elapsed(since: stored) < 60_000 else { return false }
+    return ClockVerdict.agree(wall, expected)
+  }
 }
 
 /// What this host remembers of its clocks from one run to the next.
