@@ -210,6 +210,24 @@ struct ClockVerdictTests {
     #expect(!later(0).isCovered(by: later(1)) && !later(10, ahead: -Self.day).isCovered(by: later(0)))
   }
 
+  @Test("if the kernel names no start, a count that goes on is compared, and a doubt ends by itself")
+  func anonymous() {
+    func at(_ hours: Int64, ahead: Int64 = 0, since: Int64 = 0) -> ClockReading {
+      var reading = reading(hours, ahead: ahead, since: since)
+      reading.boot = nil
+      return reading
+    }
+    let known = ClockRecord(believed: at(1))
+    var verdict = judge(at(2, ahead: 23 * Self.hour), known)
+    #expect(verdict.doubt != nil && verdict.time == wall(2))
+    for hours in Int64(3)...25 { verdict = judge(at(hours, ahead: 23 * Self.hour), verdict.record) }
+    #expect(verdict.doubt != nil && verdict.record.doubt?.observed == 23 * Self.hour * 1000)
+    #expect(judge(at(26, ahead: 23 * Self.hour), verdict.record).doubt == nil)
+    #expect(judge(at(300), known) == ClockVerdict.believing(at(300)))
+    // A count that began anew is another start.
+    #expect(judge(at(20, since: 20), known).doubt == nil)
+  }
+
   @Test("where nothing is known there is nothing to lose; another start, or one without a name, is not compared")
   func unknown() {
     #expect(judge(reading(5), ClockRecord()) == ClockVerdict.believing(reading(5), isConfirmed: false))

@@ -118,6 +118,7 @@ import Testing
       $0.newestPoint = $0.time.adding(seconds: 3600)
     },
     Case(name: "clock", level: .warning, says: ["it jumped", "--trust-clock"]) { $0.clockDoubt = "it jumped" },
+    Case(name: "clock", level: .note, says: ["boot_id"]) { $0.namesMachineStart = false },
     Case(name: "clock", level: .note, says: ["time server"]) { $0.clockIsKept = false },
     Case(name: "container", level: .note, says: ["in a container"]) { $0.isContainer = true },
     Case(name: "agent", level: .ok, says: ["running: process 12 on host"]) { $0.agent = "process 12 on host" },

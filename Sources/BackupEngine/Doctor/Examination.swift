@@ -35,6 +35,7 @@ package struct Examination {
     lookAtPoints(&facts)
     facts.clockDoubt = service.clockDoubt()
     facts.clockIsKept = Surroundings.clockIsKept
+    facts.namesMachineStart = SystemClock.namesItsStart
     facts.openFileLimit = OpenFileLimit.highest
     facts.watchLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_watches")
     facts.instanceLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_instances")

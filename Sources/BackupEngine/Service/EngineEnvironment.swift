@@ -67,6 +67,9 @@ package enum SystemClock {
 
   static func reading() -> ClockReading { ClockReading(wall: now(), elapsed: monotonic(), boot: bootID) }
 
+  /// Whether the kernel names this start of the machine; systemd's ProcSubset=pid and some containers hide it.
+  static var namesItsStart: Bool { bootID != nil }
+
   /// Of this start of the machine; containers see their host's.
   private static let bootID: String? = {
     guard let stream = fopen("/proc/sys/kernel/random/boot_id", "re") else { return nil }

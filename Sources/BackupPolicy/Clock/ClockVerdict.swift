@@ -205,9 +205,10 @@ package struct ClockReading: Hashable, Sendable {
 
 extension ClockReading {
   /// What the wall clock has to show at a later reading since the same start of the machine, if nobody set it; nil if the two
-  /// cannot be compared.
+  /// cannot be compared. If the kernel names no start (some containers, systemd's ProcSubset=pid), a count that goes on counts
+  /// as the same one: a doubt too many ends by itself.
   package func expectedWall(at later: ClockReading) -> Timestamp? {
-    guard let boot, boot == later.boot, elapsed <= later.elapsed else { return nil }
+    guard boot == later.boot, elapsed <= later.elapsed else { return nil }
     return Timestamp(milliseconds: wall.milliseconds.addingClamped(later.elapsed(since: self)))
   }
 

@@ -219,6 +219,12 @@ package enum Diagnosis {
         "clock", .warning, "\(doubt); removal of backups by age waits",
         advice: "set the clock; if it is right, holdfast compact --trust-clock says so")
     }
+    guard facts.namesMachineStart else {
+      return Finding(
+        "clock", .note,
+        "\(facts.time.iso8601); the kernel does not name this start of the machine (boot_id is hidden), so a restart may "
+          + "look like a clock that was set")
+    }
     guard facts.clockIsKept == false else { return Finding("clock", .ok, facts.time.iso8601) }
     return Finding("clock", .note, "\(facts.time.iso8601); the kernel does not know of a time server that keeps it")
   }

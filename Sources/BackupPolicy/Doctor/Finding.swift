@@ -151,6 +151,8 @@ package struct ExaminationFacts: Sendable {
   package var sqliteVersion: String
   /// The hard limit of open files, up to which the agent raises its own.
   package var openFileLimit: Int?
+  /// Whether the kernel names this start of the machine.
+  package var namesMachineStart = true
   package var watchLimit: Int64?
   package var instanceLimit: Int64?
   /// Why a watch on the database's folder could not be set up.
