@@ -34,7 +34,7 @@ extension HoldfastError {
         (.refused, other.map { "--database \($0)" } ?? Self.names(of: error.path))
       case .unstable: (.busy, "the database was changed faster than it could be read; try again")
       case .permission: (.permissionDenied, "run as the user that owns the database, or as root")
-      case .noSpace: (.noSpace, "free some space on that file system")
+      case .noSpace: (.noSpace, "free some space on that file system, and see that ulimit -f sets no limit")
       case .noDescriptor:
         (.failed, "raise the limit of open files (ulimit -n, or LimitNOFILE= in the systemd unit)")
       case .ioError: (.ioError, "check the disk: the kernel's log (dmesg) names the device")

@@ -53,6 +53,7 @@ enum Main {
   static func main() async {
     // Keys and passwords must not end up in a core dump.
     _ = cshims_forbid_core_dumps()
+    GuardedCommand.ignoreFileSizeSignal()
     // Read before any other thread runs: taking the password out of the environment is not safe beside getenv.
     _ = ProcessEnvironment.current
     let arguments = Array(ProcessEnvironment.arguments.dropFirst())

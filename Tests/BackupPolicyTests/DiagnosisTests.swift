@@ -119,6 +119,8 @@ import Testing
     },
     Case(name: "clock", level: .warning, says: ["it jumped", "--trust-clock"]) { $0.clockDoubt = "it jumped" },
     Case(name: "clock", level: .note, says: ["boot_id"]) { $0.namesMachineStart = false },
+    Case(name: "file size", level: .problem, says: ["may grow beyond 1", "ulimit -f"]) { $0.fileSizeLimit = 1024 },
+    Case(name: "file size", level: .note, says: ["LimitFSIZE="]) { $0.fileSizeLimit = 1 << 40 },
     Case(name: "clock", level: .note, says: ["time server"]) { $0.clockIsKept = false },
     Case(name: "container", level: .note, says: ["in a container"]) { $0.isContainer = true },
     Case(name: "agent", level: .ok, says: ["running: process 12 on host"]) { $0.agent = "process 12 on host" },

@@ -7,6 +7,29 @@ import Testing
 /// What env files, other programs' variables and habits do to a command.
 @Suite("Commands in the surroundings of other programs", .ownThread)
 struct SurroundingsTests {
+  @Test("A file beyond the limit of file sizes is an error with a hint, and leaves nothing behind")
+  func fileSize() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.python(
+      """
+      import sqlite3, sys
+      c = sqlite3.connect(sys.argv[1])
+      c.execute('create table big(a)'); c.execute('insert into big values(randomblob(900000))'); c.commit()
+      """, bed.database)
+    let result = try Shell.run(
+      "/bin/bash", ["-c", "ulimit -f 200; exec \"$@\"", "x", CommandBed.program, "create"],
+      environment: bed.environment(), in: bed.folder.path)
+    #expect(result.status == 7 && result.stderr.contains("ulimit -f"), "\(result.status) \(result.stderr)")
+    let left = try bed.python(
+      "import os, sys; print([x for x in os.listdir(sys.argv[1]) if x[0] != '.' or 'tmp' in x])", bed.backups)
+    #expect(left.hasPrefix("[]"), "\(left)")
+    // What guard starts dies of it as it would without holdfast.
+    let child = try bed.run(
+      "guard", "--", "sh", "-c",
+      "test $((0x$(sed -n 's/^SigIgn:[[:space:]]*//p' /proc/self/status) & 0x1000000)) = 0")
+    #expect(child.status == 0, "\(child.stderr)")
+  }
+
   @Test("A password in quotes is used as it is, with a warning")
   func quotedPassword() throws {
     let bed = try CommandBed(rows: 20)

@@ -36,6 +36,7 @@ package struct Examination {
     facts.clockDoubt = service.clockDoubt()
     facts.clockIsKept = Surroundings.clockIsKept
     facts.namesMachineStart = SystemClock.namesItsStart
+    facts.fileSizeLimit = OpenFileLimit.fileSize
     facts.openFileLimit = OpenFileLimit.highest
     facts.watchLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_watches")
     facts.instanceLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_instances")

@@ -21,10 +21,15 @@ package enum OpenFileLimit {
     return current
   }
 
-  private static var value: rlimit? {
+  private static var value: rlimit? { value(of: RLIMIT_NOFILE) }
+
+  private static func value(of resource: __rlimit_resource) -> rlimit? {
     var limit = rlimit()
-    return getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? limit : nil
+    return getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 ? limit : nil
   }
+
+  /// The bytes that a file of this process may have (`RLIMIT_FSIZE`); nil if there is no limit.
+  static var fileSize: Int64? { value(of: RLIMIT_FSIZE).flatMap { Int64(exactly: $0.rlim_cur) } }
 }
 
 extension ProcessFacts {

@@ -58,6 +58,8 @@ extension HoldfastError {
   private static func hint(for code: Int32) -> String? {
     switch code {
     case ENOSPC, EDQUOT: "free some space on that file system, or choose another folder"
+    case EFBIG:
+      "raise the limit of file sizes (ulimit -f, or LimitFSIZE= in the systemd unit), unless the file system has one"
     case EACCES, EPERM: "run as a user who may access that path, or change its permissions"
     case EROFS: "choose a folder on a file system that can be written"
     case EIO: "check the disk: the kernel's log (dmesg) names the device"

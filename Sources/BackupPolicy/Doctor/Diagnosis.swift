@@ -4,7 +4,8 @@ package enum Diagnosis {
     [
       database(facts), schema(facts), flaw(facts), sideFiles(facts), otherNames(facts), journalMode(facts),
       repository(facts), lockedFiles(facts), privacy(facts), disk(facts), space(facts), flushing(facts),
-      fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), sqlite(facts),
+      fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), fileSize(facts),
+      sqlite(facts),
       clock(facts), container(facts), agent(facts), drills(facts),
     ].compactMap { $0 }
   }
@@ -287,6 +288,17 @@ extension Diagnosis {
 }
 
 extension Diagnosis {
+  /// Archives, logs and the restored database are each one file.
+  static func fileSize(_ facts: ExaminationFacts) -> Finding? {
+    guard let limit = facts.fileSizeLimit else { return nil }
+    let size = facts.database.size
+    let isShort = limit < size.multipliedClamped(by: 2)
+    return Finding(
+      "file size", isShort ? .problem : .note,
+      "no file may grow beyond \(ByteCount(limit)), and the database has \(ByteCount(size))",
+      advice: "raise the limit: ulimit -f, or LimitFSIZE= in the systemd unit")
+  }
+
   /// One agent guards many databases: the limit is judged by how many it suffices for.
   static func openFiles(_ facts: ExaminationFacts) -> Finding? {
     guard let limit = facts.openFileLimit else { return nil }

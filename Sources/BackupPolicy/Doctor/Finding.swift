@@ -151,6 +151,8 @@ package struct ExaminationFacts: Sendable {
   package var sqliteVersion: String
   /// The hard limit of open files, up to which the agent raises its own.
   package var openFileLimit: Int?
+  /// Bytes that a file of this process may have; nil if there is no limit.
+  package var fileSizeLimit: Int64?
   /// Whether the kernel names this start of the machine.
   package var namesMachineStart = true
   package var watchLimit: Int64?

@@ -87,7 +87,7 @@ extension DatabaseError {
     case SQLITE_CORRUPT: .corrupt
     case SQLITE_PERM, SQLITE_AUTH, SQLITE_READONLY: .permission
     case SQLITE_FULL: .noSpace
-    case SQLITE_IOERR where systemErrno == ENOSPC || systemErrno == EDQUOT: .noSpace
+    case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(systemErrno): .noSpace
     case SQLITE_IOERR: .ioError
     case SQLITE_INTERRUPT: .interrupted
     case SQLITE_CANTOPEN where [EMFILE, ENFILE].contains(systemErrno): .noDescriptor

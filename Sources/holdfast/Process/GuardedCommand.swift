@@ -71,8 +71,9 @@ struct GuardedCommand {
     defer { posix_spawnattr_destroy(&attributes) }
     var (mask, standard) = (mask, sigset_t())
     sigemptyset(&standard)
-    // The one signal that this process treats otherwise than it was told to.
+    // The signals that this process treats otherwise than it was told to.
     if !Self.pipeWasIgnored { sigaddset(&standard, SIGPIPE) }
+    if !Self.fileSizeSignalWasIgnored { sigaddset(&standard, SIGXFSZ) }
     posix_spawnattr_setsigmask(&attributes, &mask)
     posix_spawnattr_setsigdefault(&attributes, &standard)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
@@ -86,6 +87,15 @@ struct GuardedCommand {
 
   /// Whoever reads our messages may go away (`| head`); what is to be done after the command must be done all the same.
   static func ignoreBrokenPipes() { _ = pipeWasIgnored }
+
+  /// A file that grows beyond `ulimit -f` is an error (EFBIG) that can be reported, not the silent end of the process.
+  static func ignoreFileSizeSignal() { _ = fileSizeSignalWasIgnored }
+
+  private static let fileSizeSignalWasIgnored: Bool = {
+    let was = Interruption.isIgnored(SIGXFSZ)
+    signal(SIGXFSZ, SIG_IGN)
+    return was
+  }()
 
   private static let pipeWasIgnored: Bool = {
     let was = Interruption.isIgnored(SIGPIPE)
