@@ -181,6 +181,33 @@ struct FlawTests {
     #expect(record.passed, "\(record.checks)")
     #expect(record.checks.first { $0.name == Check.Name.integrity }?.outcome == .warning)
   }
+
+  @Test("passes a drill of an incremental whose full was never checked", arguments: [false, true])
+  func drillOfIncremental(quick: Bool) throws {
+    let (bed, _) = try world(.violatedConstraint)
+    _ = try bed.service().create(CreateRequest())
+    try bed.change("UPDATE t SET b = 'changed' WHERE a = 7")
+    let point = try bed.storeIncremental()
+    let record = try bed.service().drill(bed.service().point(point.id.text), DrillRequest(isQuick: quick))
+    #expect(record.passed && record.subject.archives == 2, "\(record.checks)")
+  }
+
+  @Test("fails a drill of an incremental whose full is sound")
+  func drillOnSoundFull() throws {
+    let bed = try TestBed()
+    let application = try DatabaseApplication(
+      bed.database, "CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'x'); PRAGMA writable_schema = ON;")
+    _ = try bed.service().create(CreateRequest())
+    try application.run(
+      """
+      INSERT INTO t VALUES (NULL, 'y');
+      UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a NOT NULL, b)' WHERE name = 't'
+      """)
+    application.close()
+    let point = try bed.storeIncremental()
+    let record = try bed.service().drill(bed.service().point(point.id.text), DrillRequest())
+    #expect(record.failure?.step == .integrity, "\(record.checks)")
+  }
 }
 
 /// What only the application has keeps nothing from being proven.

@@ -12,6 +12,8 @@ struct DrillRun {
   private(set) var record: DrillRecord
   /// SQLite's checks may find something in the full of the chain: it is the point itself, or they did before.
   private var fullIsFlawed = false
+  /// The full of an incremental, by which nothing was found so far: it may never have been checked.
+  private var full: StoredPoint?
   /// SQLite's checks found something in the database that was backed up.
   private var isFlawed = false
 
@@ -45,6 +47,7 @@ struct DrillRun {
       record.restoreMS = environment.monotonic() - begun
       record.subject.archives = scratch.chain.links.count
       fullIsFlawed = !point.isIncremental || scratch.chain.full.metadata.isFlawed
+      full = scratch.chain.full
       record.subject.size = scratch.size
       record.add(.passed, DrillStep.restore.rawValue, restored(scratch))
       try check(point, scratch.connection, &step)
@@ -87,7 +90,7 @@ struct DrillRun {
     case .skipped(let needs): record.add(.skipped, Check.Name.integrity, "needs \(needs)")
     case .derivedDataDiffers(let messages):
       record.add(.warning, Check.Name.integrity, IntegrityCheck.derivedWords(messages))
-    case .failed(let messages): guard found(messages) else { return false }
+    case .failed(let messages): guard try found(messages) else { return false }
     }
     switch try IntegrityCheck.run(.foreignKeys, on: connection) {
     case .passed: record.add(.passed, Check.Name.foreignKeys)
@@ -99,13 +102,26 @@ struct DrillRun {
   }
 
   /// A full holds the database page for page, so its flaw was in the database. What an incremental holds also rests on which
-  /// pages were followed; so a flaw that its full is not known to have speaks against the chain.
-  private mutating func found(_ messages: [String]) -> Bool {
+  /// pages were followed; so a flaw that its full does not have speaks against the chain.
+  private mutating func found(_ messages: [String]) throws -> Bool {
     let words = messages.joined(separator: "; ")
+    if !fullIsFlawed, let full { fullIsFlawed = try hasFlaw(full) }
     guard fullIsFlawed else { return fail(.integrity, Check.Name.integrity, words) }
     isFlawed = true
     record.add(.warning, Check.Name.integrity, "in the database that was backed up: \(words)")
     return true
+  }
+
+  /// The agent stores fulls without a check; so their metadata alone does not say that they are sound.
+  private func hasFlaw(_ full: StoredPoint) throws -> Bool {
+    let scratch = try service.scratch(full, progress: progress)
+    defer { scratch.close() }
+    let progress = progress
+    let check = try scratch.connection.interrupted(when: { progress.isStopped }) {
+      try IntegrityCheck.run(request.isQuick ? .quick : .full, on: scratch.connection)
+    }
+    if case .failed = check { return true }
+    return false
   }
 
   private mutating func countRows(of point: StoredPoint, _ connection: DatabaseConnection) throws -> Bool {
