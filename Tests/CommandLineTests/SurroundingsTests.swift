@@ -30,6 +30,21 @@ struct SurroundingsTests {
     #expect(child.status == 0, "\(child.stderr)")
   }
 
+  @Test(
+    "An agent that may not start its threads says so and ends",
+    .enabled(if: geteuid() == 0 && Unprivileged.isPossible, "a limit of threads binds no root"))
+  func threads() throws {
+    let bed = try CommandBed(rows: 20)
+    let user = 64_391
+    let result = try Shell.run(
+      "/usr/bin/timeout",
+      [
+        "20", "setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups", "bash", "-c",
+        "ulimit -u 5; exec \"$@\"", "x", CommandBed.program, "agent",
+      ], environment: bed.environment(), in: "/")
+    #expect(result.status == 1 && result.stderr.contains("threads"), "\(result.status) \(result.stderr)")
+  }
+
   @Test("A password in quotes is used as it is, with a warning")
   func quotedPassword() throws {
     let bed = try CommandBed(rows: 20)

@@ -64,6 +64,10 @@ package enum Workers {
     if pieces <= 2 { try body() } else { try run(min(pieces, count)) { _ in try body() } }
   }
 
+  /// What to do if the system has no more threads.
+  package static let threadAdvice =
+    "raise the limit of threads (ulimit -u, TasksMax= in the systemd unit, or pids_limit of the container)"
+
   /// Starts one thread, which the caller joins or detaches.
   ///
   /// - Parameter name: what it is, for the error where the system has no more of them.
@@ -79,7 +83,9 @@ package enum Workers {
       }, start.toOpaque())
     guard failure == 0 else {
       start.release()
-      throw HoldfastError(errno: failure, "start", name)
+      var error = HoldfastError(errno: failure, "start", name)
+      error.hint = threadAdvice
+      throw error
     }
     return thread
   }

@@ -36,6 +36,7 @@ struct Agent: AsyncParsableCommand {
   @MainActor func run() async throws {
     // The reader of the log may go away; the agent must not.
     signal(SIGPIPE, SIG_IGN)
+    try ThreadSupply.require()
     let configuration = try options.configuration(flags)
     let setup = AgentSetup(retention: retention, output: options.output)
     let logger = try Selection.logger(configuration.settings(), options.output, .info)
