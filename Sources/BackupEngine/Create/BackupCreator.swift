@@ -35,7 +35,7 @@ struct BackupCreator {
         metadata: ["hint": "open the database by one name only, and remove the others"])
     }
     return try repository.exclusively(patience: environment.repositoryPatience) {
-      let listing = try repository.listingToStore(isSafety: request.backupType == BackupType.safety.rawValue)
+      let listing = try repository.listingToStore(isSafety: request.backupType == .safety)
       repository.storeDerived(listing.all)
       let parent = repository.newestParent(of: listing.own)
       var changes = ChangedPages.unknown

@@ -74,7 +74,7 @@ extension StoredPoint {
 extension StoredPoint {
   /// Whether it would be `latest` if nothing were said against it.
   fileprivate var isPassedOver: Bool {
-    obstacle != nil && name.content != .raw && metadata.backupType != BackupType.safety.rawValue
+    obstacle != nil && name.content != .raw && metadata.backupType != .safety
   }
 }
 
