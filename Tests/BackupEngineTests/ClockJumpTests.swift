@@ -146,9 +146,9 @@ struct ClockJumpTests {
   @Test("the same leap a second time is a doubt again, for retention and for holds", arguments: [false, true])
   func again(restarts: Bool) throws {
     try bed.makeDatabase(rows: 2000, bytes: 300)
-    try makeFulls("manual", 4)
+    try makeFulls(.manual, 4)
     try bed.change("DELETE FROM entries")
-    try makeFulls("manual", 3)
+    try makeFulls(.manual, 3)
     let policy = RetentionPolicy(keepLast: 1)
     for round in 0..<3 {
       let wrong = service(ahead: 40 * 86400, boot: restarts ? "wrong \(round)" : "first")
@@ -166,7 +166,7 @@ struct ClockJumpTests {
   @Test("that the clock is right is remembered, however soon it is said")
   func trustedAtOnce() throws {
     try bed.makeDatabase()
-    try makeFulls("manual", 3)
+    try makeFulls(.manual, 3)
     bed.time.advance(seconds: 10)
     let wrong = service(ahead: 400 * 86400)
     #expect(try wrong.compact(ThinningPolicy(), clock: .trusting).done.isEmpty)
