@@ -34,31 +34,32 @@ package enum AgentRunner {
   package static func runOnce(
     service: BackupService, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
-    try GuardedDatabase(name: "", service: service, settings: settings).requireEssentials()
+    try settings.requireEssentials(of: service)
     let held = HeldConnection(service.environment)
     defer { held.close() }
-    var backup = ChangeBackup(service, settings, logger, held)
+    let worker = DatabaseWorker(service, settings, logger, held)
     if let doubt = service.noteClock() { logger.error("\(doubt)") }
     let reason: String
-    switch try backup.assess() {
+    switch try worker.assess() {
     case .absent(let error): throw error
     case .due(let why): reason = why
     case .unchanged(let point):
       logger.info("nothing has changed since \(point)")
       return nil
     }
-    let progress = Progress()
-    if let shortage = backup.makeRoom(progress) { logger.error("\(shortage)") }
-    defer { backup.saveMemory() }
     // Nobody waits for a quiet time here: this run is the opportunity.
     let advice = ChainWeight((try? service.list()) ?? []).flatMap { ChainPolicy.adviseFull($0) }
     if let advice { logger.info("a full: \(advice.reason)") }
-    switch try advice.map({ try backup.takeFull(for: .change, ending: $0.chain, progress) }) ?? backup.take(progress) {
+    let progress = Progress()
+    defer { worker.saveState() }
+    let order = BackupOrder(trigger: .change, reason: reason, ends: advice?.chain)
+    let report = worker.runBackup(order, progress, ConnectionTerms(mayStayOpen: true))
+    if let shortage = report.shortage { logger.error("\(shortage)") }
+    switch try report.ending.get() {
     case .absent(let error): throw error
     case .unchanged: return nil
     case .stored(let point):
-      log(point, reason, logger)
-      backup.applyRetention(progress)
+      worker.applyRetention(progress)
       return point
     }
   }

@@ -26,10 +26,10 @@ import TestSupport
 
   /// A full now, as by a schedule, and what retention does after it.
   private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
-    let work = DatabaseWork(
+    let work = DatabaseWorker(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
       HeldConnection(harness.service.environment), harness.log.logger)
-    _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
+    _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
   }
 

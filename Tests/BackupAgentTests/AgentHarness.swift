@@ -164,6 +164,30 @@ final class AgentHarness: Sendable {
   }
 }
 
+/// A database that is followed from backup to backup, as the agent's worker does it.
+struct FollowedDatabase {
+  private let service: BackupService
+  private let held: HeldConnection
+  private let follower: ChangeFollower
+
+  init(_ service: BackupService, _ held: HeldConnection) {
+    (self.service, self.held) = (service, held)
+    follower = ChangeFollower(service)
+  }
+
+  /// Stores an incremental.
+  ///
+  /// - Parameter decide: called under the repository's lock, when the database was looked at.
+  func store(_ progress: Progress = Progress(), _ decide: () -> Void = {}) throws -> ChangeReport {
+    try follower.visit(AgentHarness.settings().request, kind: .automatic) { visit in
+      let snapshot = try visit.snapshot(of: held.opened(service.requireDatabase()))
+      held.note(snapshot)
+      decide()
+      return visit.store(snapshot, progress: progress)
+    }
+  }
+}
+
 /// Runs what blocks on another thread: the test's own is that of the agent's service, too.
 func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in

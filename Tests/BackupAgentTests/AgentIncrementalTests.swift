@@ -47,18 +47,19 @@ import TestSupport
     try await harness.createDatabase()
     try await fill(harness)
     let held = HeldConnection(harness.service.environment)
-    let session = ChangeSession(harness.service, held)
-    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger, held)
-    _ = try backup.take(Progress())
+    let session = FollowedDatabase(harness.service, held)
+    let backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
+    _ = try backup.storeChange(Progress()).ending.get()
     let application = try DatabaseApplication(harness.database, "PRAGMA wal_autocheckpoint = 0")
     var ways: [String] = []
     for _ in 1...4 {
       try application.run("INSERT INTO t(s) VALUES (1)")
-      guard case .stored(let stored) = try session.store(AgentHarness.settings().request, Progress()) else {
+      let report = try session.store()
+      guard case .stored = try report.outcome.get() else {
         Issue.record("no incremental was stored")
         return
       }
-      ways.append("\(stored.how)")
+      ways.append("\(report.how)")
     }
     #expect(ways[0].hasPrefix("compared: "))
     #expect(ways.dropFirst().allSatisfy { $0 == "followed: same generation" }, "\(ways)")
@@ -66,11 +67,12 @@ import TestSupport
     // Somebody else's point in between is not what the tracker followed.
     _ = try harness.service.create(CreateRequest())
     try application.run("INSERT INTO t(s) VALUES (1)")
-    guard case .stored(let stored) = try session.store(AgentHarness.settings().request, Progress()) else {
+    let report = try session.store()
+    guard case .stored = try report.outcome.get() else {
       Issue.record("no incremental was stored")
       return
     }
-    #expect("\(stored.how)".hasPrefix("compared: "))
+    #expect("\(report.how)".hasPrefix("compared: "))
     #expect(try harness.newestRows() == 5)
   }
 
@@ -88,20 +90,17 @@ import TestSupport
       environment: environment)
     _ = try service.create(CreateRequest())
     let application = try DatabaseApplication(harness.database, "INSERT INTO t(s) VALUES (1)")
-    let session = ChangeSession(service, HeldConnection(environment))
+    let session = FollowedDatabase(service, HeldConnection(environment))
     let progress = Progress { activity, _, _ in
       let times: [String: Int64] = ["comparing": 10300, "storing": 60000]
       if let time = times[activity] { clock.withLock { $0 = time } }
     }
-    let outcome = try session.store(AgentHarness.settings().request, progress) { _ in
-      clock.withLock { $0 = 10000 }
-      return .store
-    }
-    guard case .stored(let stored) = outcome, case .compared = stored.how else {
-      Issue.record("nothing was compared: \(outcome)")
+    let report = try session.store(progress) { clock.withLock { $0 = 10000 } }
+    guard case .stored = try report.outcome.get(), case .compared = report.how else {
+      Issue.record("nothing was compared: \(report)")
       return
     }
-    #expect(session.comparing == 300)
+    #expect(report.comparing == 300)
     withExtendedLifetime(application) {}
   }
 
@@ -129,15 +128,14 @@ import TestSupport
     try await harness.createDatabase()
     try await fill(harness)
     let held = HeldConnection(harness.service.environment)
-    var backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger, held)
-    _ = try backup.take(Progress())
-    let session = ChangeSession(harness.service, held)
+    let backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
+    _ = try backup.storeChange(Progress()).ending.get()
+    let session = FollowedDatabase(harness.service, held)
     for _ in 1...2 {
-      guard case .stored(let stored) = try session.store(AgentHarness.settings().request, Progress()) else {
-        Issue.record("a full was wanted")
+      guard case .unchanged = try session.store().outcome.get() else {
+        Issue.record("something was stored, or a full was wanted")
         return
       }
-      #expect(stored.metadata == nil)
     }
     #expect(try harness.points().count == 1)
   }

@@ -54,24 +54,25 @@ import TestSupport
       os._exit(0)
       """)
     try await offPool {
-      var backup = ChangeBackup(
+      let backup = DatabaseWorker(
         harness.service, AgentHarness.settings(), harness.log.logger, HeldConnection(harness.service.environment))
       let committed = Atomic(false)
-      _ = try backup.take(
+      _ = try backup.storeChange(
         Progress { [database = harness.database] _, _, _ in
           guard !committed.exchange(true, ordering: .relaxed) else { return }
           _ = try? Python.run(
             script: "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('DELETE FROM t WHERE n=1'); "
               + "c.commit(); os._exit(0)", arguments: [database])
-        })
+        }
+      ).ending.get()
       #expect(try harness.newestRows() == 30)
-      #expect(backup.look() == .changed)
-      guard case .stored(let point) = try backup.take(Progress()) else {
+      #expect(backup.probe() == .changed)
+      guard case .stored(let point) = try backup.storeChange(Progress()).ending.get() else {
         Issue.record("the commit was lost")
         return
       }
       #expect(try harness.rows.count(point.id, harness.service) == 29)
-      #expect(backup.look() == .unchanged)
+      #expect(backup.probe() == .unchanged)
     }
   }
 }

@@ -31,12 +31,12 @@ private var isHousekeeping: Bool {
     try await harness.python(
       "c = sqlite3.connect(path); c.execute(\"CREATE TABLE ballast(b)\");"
         + " c.executemany(\"INSERT INTO ballast VALUES (?)\", [(os.urandom(900),) for _ in range(2000)]); c.commit()")
-    let session = ChangeSession(harness.service, HeldConnection(harness.service.environment))
+    let session = FollowedDatabase(harness.service, HeldConnection(harness.service.environment))
     _ = try harness.service.create(AgentHarness.settings().request)
     for _ in 1...5 {
       time.advance(seconds: 1)
       try await harness.python(insert)
-      _ = try session.store(AgentHarness.settings().request, Progress())
+      _ = try session.store().outcome.get()
     }
     #expect(try harness.points().map(\.kind) == [.full] + [BackupKind](repeating: .incremental, count: 5))
     return harness
@@ -90,7 +90,7 @@ private var isHousekeeping: Bool {
       try await harness.waitForRows(6)
     }
     let settings = AgentHarness.settings()
-    let work = DatabaseWork(
+    let work = DatabaseWorker(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
       HeldConnection(harness.service.environment), harness.log.logger)
     let order = HousekeepingOrder(retention: RetentionPolicy(retentionDays: 3), thinning: settings.thinning)
@@ -105,10 +105,10 @@ private var isHousekeeping: Bool {
     let harness = try await makeChain(time)
     time.advance(seconds: 2 * 86400)
     let settings = AgentHarness.settings { $0.retention = RetentionPolicy(keepLast: 1) }
-    let work = DatabaseWork(
+    let work = DatabaseWorker(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
       HeldConnection(harness.service.environment), harness.log.logger)
-    _ = work.backUp(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
+    _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     #expect(try harness.points().count == 7)
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
     #expect(try harness.points().map(\.kind) == [.full])

@@ -17,7 +17,7 @@ final class ChainHistory {
   var applications: [DatabaseApplication] = []
   var other: DatabaseProcess
   private(set) var log: [String] = []
-  private var backup: ChangeBackup
+  private var backup: DatabaseWorker
   private var held: HeldConnection
   private let recorder = LogRecorder(.debug)
   /// Every point that holds the database's own history, with what it must hold.
@@ -47,8 +47,8 @@ final class ChainHistory {
     try backUp()
   }
 
-  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: HeldConnection) -> ChangeBackup {
-    ChangeBackup(bed.service(), AgentHarness.settings(), recorder.logger, held)
+  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: HeldConnection) -> DatabaseWorker {
+    DatabaseWorker(bed.service(), AgentHarness.settings(), recorder.logger, held)
   }
 
   func note(_ line: String) { log.append(line) }
@@ -86,7 +86,7 @@ final class ChainHistory {
 
   /// Backs up as the agent does after a change.
   func backUp() throws {
-    try prove { try backup.take(Progress()) }
+    try prove { try backup.storeChange(Progress()).ending.get() }
   }
 
   /// Backs up as the agent does on a schedule: a full, which is the auditor of what was followed since the last one.
@@ -95,7 +95,7 @@ final class ChainHistory {
   }
 
   /// Compares what can be restored of a new point with what SQLite says.
-  private func prove(_ store: () throws -> ChangeBackup.Ending) throws {
+  private func prove(_ store: () throws -> BackupEnding) throws {
     bed.time.advance(milliseconds: 1000)
     // Looking at the truth is an access like any other, so it comes now before and now after.
     let before = number(0...1) == 0 ? try truth() : nil

@@ -10,20 +10,20 @@ import Testing
 /// The agent beside a database whose time stamps prove nothing: no backup is skipped by them, and none is taken for nothing.
 @Suite(.ownThread) struct CoarseStampTests {
   private final class Backups {
-    private var backup: ChangeBackup
+    private var backup: DatabaseWorker
     private let held: HeldConnection
 
     init(_ harness: AgentHarness) {
       held = HeldConnection(harness.service.environment)
-      backup = ChangeBackup(harness.service, AgentHarness.settings(), harness.log.logger, held)
+      backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
     }
 
     func take() throws -> Bool {
-      let ending = try held.job(ConnectionTerms()) { try backup.take(Progress()) }
+      let ending = try held.job(ConnectionTerms()) { try backup.storeChange(Progress()).ending.get() }
       return if case .stored = ending { true } else { false }
     }
 
-    func look() -> FollowUp.Look { held.job(ConnectionTerms()) { backup.look() } }
+    func look() -> FollowUp.Probe { held.job(ConnectionTerms()) { backup.probe() } }
   }
 
   private static let session =

@@ -29,7 +29,7 @@ import Testing
     environment.busyTimeout = 30000
     let service = BackupService(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
-    var backup = ChangeBackup(service, AgentHarness.settings(), log.logger, HeldConnection(environment))
+    let backup = DatabaseWorker(service, AgentHarness.settings(), log.logger, HeldConnection(environment))
     let writers = try [1, 2].map {
       try DatabaseLedger.startWriter(bed.database, journalMode: "wal", autocheckpoint: autocheckpoint, seed: $0)
     }
@@ -37,7 +37,7 @@ import Testing
     var points: [PointID] = []
     for round in 1...24 {
       bed.time.advance(milliseconds: 1000)
-      let ending = try round.isMultiple(of: 8) ? backup.takeOnSchedule() : backup.take(Progress())
+      let ending = try round.isMultiple(of: 8) ? backup.takeOnSchedule() : backup.storeChange(Progress()).ending.get()
       if case .stored(let point) = ending { points.append(point.id) }
       // Nobody reads for a while: the log can start anew.
       usleep(5000)
@@ -60,6 +60,6 @@ import Testing
   }
 }
 
-extension ChangeBackup {
-  mutating func takeOnSchedule() throws -> Ending { try takeFull(for: .scheduled, Progress()) }
+extension DatabaseWorker {
+  func takeOnSchedule() throws -> BackupEnding { try storeFull(for: .scheduled, Progress()).ending.get() }
 }

@@ -9,18 +9,18 @@ import TestSupport
 @Suite(.ownThread) struct ContentTests {
   /// Takes backups and tells in words what came of them.
   private final class Backups {
-    private var backup: ChangeBackup
+    private var backup: DatabaseWorker
     private let held: HeldConnection
 
     init(_ harness: AgentHarness, encrypt: Bool = true) {
       var settings = AgentHarness.settings()
       settings.request.encrypt = encrypt
       held = HeldConnection(harness.service.environment)
-      backup = ChangeBackup(harness.service, settings, harness.log.logger, held)
+      backup = DatabaseWorker(harness.service, settings, harness.log.logger, held)
     }
 
     func take() throws -> String {
-      switch try held.job(ConnectionTerms(), { try backup.take(Progress()) }) {
+      switch try held.job(ConnectionTerms(), { try backup.storeChange(Progress()).ending.get() }) {
       case .stored: "stored"
       case .unchanged: "unchanged"
       case .absent(let error): error.message
@@ -35,7 +35,7 @@ import TestSupport
       }
     }
 
-    func look() -> FollowUp.Look { held.job(ConnectionTerms()) { backup.look() } }
+    func look() -> FollowUp.Probe { held.job(ConnectionTerms()) { backup.probe() } }
   }
 
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"

@@ -13,20 +13,20 @@ import Testing
     let bed: TestBed
     let application: DatabaseApplication
     let faults: StepFaults
-    var backup: ChangeBackup
+    var backup: DatabaseWorker
 
     init(failAt step: Int? = nil, _ fault: Fault = .kill()) throws {
       bed = try TestBed()
       try bed.makeDatabase(rows: 400, bytes: 300)
       application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
-      var first = Self.agent(bed, UnflushedFileOperations())
-      _ = try first.take(Progress())
+      let first = Self.agent(bed, UnflushedFileOperations())
+      _ = try first.storeChange(Progress()).ending.get()
       faults = StepFaults(failAt: step, fault)
       backup = Self.agent(bed, faults)
     }
 
-    static func agent(_ bed: TestBed, _ files: any FileOperations) -> ChangeBackup {
-      ChangeBackup(
+    static func agent(_ bed: TestBed, _ files: any FileOperations) -> DatabaseWorker {
+      DatabaseWorker(
         bed.service(files: files), AgentHarness.settings(), LogRecorder().logger, HeldConnection(bed.environment()))
     }
 
@@ -38,7 +38,7 @@ import Testing
 
     func store(_ id: Int) throws {
       try write(id)
-      _ = try backup.take(Progress())
+      _ = try backup.storeChange(Progress()).ending.get()
     }
 
     func write(_ id: Int) throws {
@@ -50,7 +50,7 @@ import Testing
     func requireNextPoint(_ fault: String) throws {
       let place = "\(fault) at \(faults.steps.last { $0.hasPrefix("\(faults.firedAt ?? 0) ") } ?? "no step")"
       try write(300)
-      guard case .stored(let point) = try backup.take(Progress()) else {
+      guard case .stored(let point) = try backup.storeChange(Progress()).ending.get() else {
         throw HoldfastError(.failed, "\(place): nothing was stored")
       }
       let image = try ChainImage(bed.service(), point.id).bytes

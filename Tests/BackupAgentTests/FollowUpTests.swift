@@ -8,9 +8,9 @@ import Testing
     #expect(followUp.deadline == nil)
     followUp.noteEvent(at: 1000)
     #expect(followUp.deadline == 1000)
-    followUp.beginLook()
-    followUp.endLook(.unchanged, at: 1001)
-    #expect(followUp.deadline == nil && !followUp.isOwed)
+    followUp.beginProbe()
+    followUp.endProbe(.unchanged, at: 1001)
+    #expect(followUp.deadline == nil && !followUp.isPending)
   }
 
   @Test func whileACommitIsPendingThePausesGrow() {
@@ -21,22 +21,22 @@ import Testing
     while let deadline = followUp.deadline {
       pauses.append(deadline - time)
       time = deadline
-      followUp.beginLook()
-      followUp.endLook(.pending, at: time)
+      followUp.beginProbe()
+      followUp.endProbe(.pending, at: time)
     }
     #expect(pauses.prefix(9) == [0, 1, 2, 4, 8, 16, 32, 50, 50])
     #expect(pauses.dropFirst(6).allSatisfy { (32...50).contains($0) })
     #expect((6000...6050).contains(time), "five seconds in all")
-    #expect(followUp.isOwed)
+    #expect(followUp.isPending)
     followUp.poll(at: 36000)
     #expect(followUp.deadline == 36000)
-    followUp.beginLook()
-    followUp.endLook(.pending, at: 36001)
-    #expect(followUp.deadline == nil && followUp.isOwed, "one look a poll from then on")
+    followUp.beginProbe()
+    followUp.endProbe(.pending, at: 36001)
+    #expect(followUp.deadline == nil && followUp.isPending, "one look a poll from then on")
     followUp.poll(at: 66000)
-    followUp.beginLook()
-    followUp.endLook(.changed, at: 66001)
-    #expect(!followUp.isOwed)
+    followUp.beginProbe()
+    followUp.endProbe(.changed, at: 66001)
+    #expect(!followUp.isPending)
     followUp.poll(at: 96000)
     #expect(followUp.deadline == nil)
   }
@@ -45,10 +45,10 @@ import Testing
   @Test func anEventDuringALookHasItsOwn() {
     var followUp = FollowUp()
     followUp.noteEvent(at: 1000)
-    followUp.beginLook()
+    followUp.beginProbe()
     followUp.noteEvent(at: 1000)
-    followUp.endLook(.unchanged, at: 1000)
-    #expect(followUp.isOwed)
+    followUp.endProbe(.unchanged, at: 1000)
+    #expect(followUp.isPending)
     #expect(followUp.deadline == 1000)
   }
 }

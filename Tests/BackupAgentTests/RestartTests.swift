@@ -15,7 +15,7 @@ import Testing
     let log = LogRecorder(.debug)
     private(set) var application: DatabaseApplication
     private var held: HeldConnection
-    private var backup: ChangeBackup
+    private var backup: DatabaseWorker
 
     /// The database file has been quiet for long enough to tell a later write, there is a log, and one full.
     init() throws {
@@ -26,15 +26,17 @@ import Testing
       usleep(30000)
       held = HeldConnection(bed.environment())
       backup = Self.agent(bed, log, held)
-      guard case .stored = try backup.take(Progress()) else { throw HoldfastError(.failed, "no full was stored") }
+      guard case .stored = try backup.storeChange(Progress()).ending.get() else {
+        throw HoldfastError(.failed, "no full was stored")
+      }
     }
 
     private static func open(_ bed: TestBed) throws -> DatabaseApplication {
       try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
     }
 
-    private static func agent(_ bed: TestBed, _ log: LogRecorder, _ held: HeldConnection) -> ChangeBackup {
-      ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held)
+    private static func agent(_ bed: TestBed, _ log: LogRecorder, _ held: HeldConnection) -> DatabaseWorker {
+      DatabaseWorker(bed.service(), AgentHarness.settings(), log.logger, held)
     }
 
     func write(_ id: Int) throws { try application.run("UPDATE entries SET text = randomblob(100) WHERE id = \(id)") }
@@ -50,10 +52,10 @@ import Testing
     /// The agent ends when it had time to write down what it knows, and starts again.
     ///
     /// - Parameter change: made to what it left in the repository.
-    func restart(_ change: (inout AgentMemory) throws -> Void = { _ in }) throws {
-      backup.saveMemory()
+    func restart(_ change: (inout AgentState) throws -> Void = { _ in }) throws {
+      backup.saveState()
       let repository = try bed.service().repository()
-      if var memory = AgentMemory.load(repository) {
+      if var memory = AgentState.load(repository) {
         try change(&memory)
         try memory.save(repository)
       }
@@ -71,7 +73,9 @@ import Testing
     /// Backs up, proves that the point holds what the database does, and tells how it was known what changed.
     func store() throws -> String {
       bed.time.advance(milliseconds: 1000)
-      guard case .stored(let point) = try backup.take(Progress()) else { return "nothing was stored" }
+      guard case .stored(let point) = try backup.storeChange(Progress()).ending.get() else {
+        return "nothing was stored"
+      }
       let image = try ChainImage(bed.service(), point.id).bytes
       if let objection = try DatabaseTruth(application).objection(to: image) {
         throw BrokenChain(point: point.id, objection: objection)
@@ -148,7 +152,7 @@ import Testing
   @Test func theMemoryOfAnOlderPointIsOfNoUse() throws {
     let world = try World()
     let repository = try world.bed.service().repository()
-    let old = try #require(AgentMemory.load(repository))
+    let old = try #require(AgentState.load(repository))
     try world.write(100)
     try world.expect("followed: same generation")
     try world.write(900)
@@ -173,7 +177,7 @@ import Testing
     let world = try World()
     let path = world.bed.backups + "/.state/agent.json"
     var text = String(decoding: try #require(try world.bed.folder.read("backups/.state/agent.json")), as: UTF8.self)
-    let old = try #require(AgentMemory.load(try world.bed.service().repository())?.followed?.position.text)
+    let old = try #require(AgentState.load(try world.bed.service().repository())?.followed?.position.text)
     switch damage {
     case "torn": text = String(text.prefix(text.count / 2))
     case "of another version": text.replace(old, with: "2" + old.dropFirst())
@@ -190,7 +194,7 @@ import Testing
   @Test func theMemoryIsOneWrite() throws {
     let world = try World()
     let files = StepFaults()
-    var memory = try #require(AgentMemory.load(try world.bed.service().repository()))
+    var memory = try #require(AgentState.load(try world.bed.service().repository()))
     let counted = try world.bed.service(files: files).repository()
     let opening = files.count
     try memory.save(counted)

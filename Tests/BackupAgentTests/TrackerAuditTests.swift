@@ -11,7 +11,9 @@ import Testing
     let bed: TestBed
     let application: DatabaseApplication
     let log = LogRecorder(.debug)
-    var backup: ChangeBackup
+    var backup: DatabaseWorker
+    /// What the newest full found out.
+    var audit: AuditOutcome?
 
     /// - Parameter blind: whether the tracker tells of nothing but page 1.
     init(blind: Bool) throws {
@@ -19,21 +21,23 @@ import Testing
       try bed.makeDatabase(rows: 2000, bytes: 300)
       application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
       let held = HeldConnection(bed.environment())
-      let changes = ChangeSession(bed.service(), held) { blind ? [1] : $0.pages.sorted() }
-      backup = ChangeBackup(bed.service(), AgentHarness.settings(), log.logger, held, changes: changes)
+      let follower = ChangeFollower(bed.service()) { blind ? [1] : $0.pages.sorted() }
+      backup = DatabaseWorker(bed.service(), AgentHarness.settings(), log.logger, held, follower: follower)
     }
 
     func store(_ id: Int) throws -> PointMetadata? {
       bed.time.advance(milliseconds: 1000)
       try application.run("UPDATE entries SET text = randomblob(100) WHERE id IN (\(id), \(id + 400))")
       try application.run("CREATE TABLE t\(id)(a)")
-      guard case .stored(let point) = try backup.take(Progress()) else { return nil }
+      guard case .stored(let point) = try backup.storeChange(Progress()).ending.get() else { return nil }
       return point
     }
 
     func storeFull() throws -> PointMetadata? {
       bed.time.advance(milliseconds: 1000)
-      guard case .stored(let point) = try backup.takeOnSchedule() else { return nil }
+      let attempt = backup.storeFull(for: .scheduled, Progress())
+      audit = attempt.audit
+      guard case .stored(let point) = try attempt.ending.get() else { return nil }
       return point
     }
   }
@@ -50,7 +54,7 @@ import Testing
     #expect(objection == nil)
     #expect(world.log.count("error: tracker miss: ") == 1, "\(world.log.lines)")
     #expect(world.log.count("\(incremental.id) may lack them") == 1, "\(world.log.lines)")
-    guard case .missed(let miss) = world.backup.changes.takeAudit() else {
+    guard case .missed(let miss) = world.audit else {
       Issue.record("no miss was told")
       return
     }
@@ -86,24 +90,27 @@ import Testing
   @Test func aChainThatWeighsTooMuchGoesOnUntilTheFullThatIsAdvised() throws {
     let world = try World(blind: false)
     let first = try #require(try world.store(1))
-    #expect(world.backup.changes.advice == nil)
+    #expect(world.backup.advice == nil)
     try world.application.run("UPDATE entries SET text = randomblob(300) WHERE id < 1000")
     var kinds = try [100, 200, 300].map { try world.store($0)?.kind }
-    let advice = try #require(world.backup.changes.advice)
+    let advice = try #require(world.backup.advice)
     #expect(advice.chain == first.id && advice.urgency == .whenQuiet)
     let listed = ChainWeight(try world.bed.service().list()).flatMap { ChainPolicy.adviseFull($0) }
     #expect(listed == advice, "an agent that starts knows it as well")
     world.bed.time.advance(milliseconds: 1000)
-    guard case .stored(let full) = try world.backup.takeFull(for: .change, ending: advice.chain, Progress()) else {
+    func endChain() throws -> BackupEnding {
+      try world.backup.storeFull(for: .change, ending: advice.chain, Progress()).ending.get()
+    }
+    guard case .stored(let full) = try endChain() else {
       Issue.record("nothing was stored")
       return
     }
     kinds.append(full.kind)
-    #expect(full.backupType == .change && world.backup.changes.advice == nil)
+    #expect(full.backupType == .change && world.backup.advice == nil)
     kinds.append(try world.store(400)?.kind)
     #expect(kinds == [.incremental, .incremental, .incremental, .full, .incremental])
     // Somebody else may have ended the chain by then.
-    guard case .unchanged = try world.backup.takeFull(for: .change, ending: advice.chain, Progress()) else {
+    guard case .unchanged = try endChain() else {
       Issue.record("a second full was stored")
       return
     }

@@ -54,7 +54,7 @@ struct ChainRemovalTests {
   func batches() throws {
     let bed = try TestBed()
     var points = try bed.makeChain(incrementals: 2, rows: 20)
-    let session = try IncrementalSession(bed.service())
+    let session = ChangeFollower(bed.service())
     for step in 3...40 {
       try bed.change("UPDATE marker SET text = '\(step)'")
       bed.time.advance(milliseconds: 1000)

@@ -13,7 +13,7 @@ struct ChainRestoreTests {
     var points = [try bed.service().create(CreateRequest())]
     var images = [try bed.image()]
     let application = try DatabaseApplication(bed.database)
-    let session = try IncrementalSession(bed.service())
+    let session = ChangeFollower(bed.service())
     for step in 1...150 {
       try application.run("UPDATE entries SET text = text || '\(step)' WHERE id = \(step % 60 + 1)")
       bed.time.advance(milliseconds: 1000)

@@ -206,7 +206,7 @@ extension CompactTests {
     try bed.makeDatabase(rows: 100, bytes: 300)
     _ = try bed.service().create(.change())
     let faults = StepFaults()
-    let session = try IncrementalSession(bed.service(files: faults))
+    let session = ChangeFollower(bed.service(files: faults))
     var round = 0
     func next() throws -> (PointMetadata, [String]) {
       round += 1

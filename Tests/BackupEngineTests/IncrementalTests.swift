@@ -196,14 +196,17 @@ private func superset(
 extension TestBed {
   /// Stores an incremental of what may have changed since the newest point.
   func storeIncremental(_ changes: ChangedPages) throws -> IncrementalOutcome {
-    try IncrementalSession(service()).store(CreateRequest(), changes, of: database)
+    try ChangeFollower(service()).store(CreateRequest(), changes, of: database)
   }
 }
 
-extension IncrementalSession {
+extension ChangeFollower {
   func store(_ request: CreateRequest, _ changes: ChangedPages, of database: String) throws -> IncrementalOutcome {
     let connection = try DatabaseConnection(path: database, access: .observer)
     defer { connection.close() }
-    return try store(request) { _ in (try snapshot(of: connection), changes) }
+    return try visit(request) { visit in
+      if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
+      return try visit.store(visit.snapshot(of: connection), .given(changes)).outcome.get()
+    }
   }
 }

@@ -19,16 +19,16 @@ import Testing
         == "----------C---------C-------C-------")
     #expect(diagram.starts.last?.reason.hasPrefix("the database was not there: ") == true)
     #expect(diagram.violations.isEmpty && diagram.skips.isEmpty)
-    #expect(diagram.machine.status.owed.isEmpty)
+    #expect(diagram.machine.status.pending.isEmpty)
   }
 
   @Test func nothingIsTriedUntilThen() throws {
     var diagram = try diagram(.schedule, [.absent])
     #expect(diagram.run(String(repeating: "-", count: 3000), startup: false).count { $0 == "C" } == 1)
-    #expect(diagram.machine.status.owed.map(\.trigger) == [.scheduled])
+    #expect(diagram.machine.status.pending.map(\.trigger) == [.scheduled])
     // The next run of the calendar tries again, and is one with it.
     diagram.advance(by: TriggerTimes.day)
-    #expect(diagram.starts.count == 2 && diagram.machine.status.owed.isEmpty)
+    #expect(diagram.starts.count == 2 && diagram.machine.status.pending.isEmpty)
   }
 
   @Test func aDatabaseThatCameBackDuringTheAttemptIsTriedAtOnce() throws {
@@ -57,6 +57,6 @@ import Testing
     #expect(
       diagram.run("c-------------------------------", startup: false)
         == "-----S--------------------------")
-    #expect(diagram.machine.status.owed.isEmpty)
+    #expect(diagram.machine.status.pending.isEmpty)
   }
 }

@@ -81,9 +81,9 @@ import Testing
     var diagram = try diagram(["0 2 * * *"], outcomes: [.failed(.busy)])
     diagram.duration = 0
     diagram.advance(to: 2 * Self.hour)
-    #expect(diagram.machine.status.owed.map(\.trigger) == [.scheduled])
+    #expect(diagram.machine.status.pending.map(\.trigger) == [.scheduled])
     diagram.setClock(by: -4 * Self.hour)
-    #expect(diagram.machine.status.owed.isEmpty)
+    #expect(diagram.machine.status.pending.isEmpty)
     diagram.advance(to: 8 * Self.hour)
     #expect(diagram.starts.map(\.time) == [2 * Self.hour, 6 * Self.hour])
     #expect(diagram.violations.isEmpty)

@@ -115,7 +115,7 @@ extension TriggerLife {
   /// Every change is in a backup that started after it, or still owed.
   private func coverage() -> [String] {
     guard let last = changes.last, !diagram.starts.contains(where: { isGood($0) && $0.time >= last }) else { return [] }
-    let owed = diagram.machine.status.owed + [diagram.machine.status.running].compactMap { $0 }
+    let owed = diagram.machine.status.pending + [diagram.machine.status.running].compactMap { $0 }
     return owed.isEmpty ? ["the change at \(last) is lost"] : []
   }
 

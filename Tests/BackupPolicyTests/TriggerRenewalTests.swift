@@ -76,7 +76,7 @@ import Testing
     #expect(diagram.violations.isEmpty, "\(diagram.violations)")
   }
 
-  /// What was owed when it began is in it.
+  /// What was pending when it began is in it.
   @Test func itCoversTheChange() throws {
     var diagram = try diagram(.soon) {
       $0.debounce = 10000; $0.maxDelay = 20000

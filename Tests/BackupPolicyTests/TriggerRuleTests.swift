@@ -134,7 +134,7 @@ import Testing
     var stopping = try diagram(outcomes: [.failed(.interrupted)])
     #expect(stopping.run("c-----x-----") == "-----S-X----")
     #expect(stopping.machine.status.failures == 0)
-    #expect(stopping.machine.status.owed.map(\.trigger) == [.change])
+    #expect(stopping.machine.status.pending.map(\.trigger) == [.change])
     #expect(stopping.machine.status.state == .stopping)
     var running = try diagram(outcomes: [.failed(.interrupted)])
     _ = running.run("c--------")
@@ -155,7 +155,7 @@ import Testing
     #expect(kinds == [.wait, .notice, .notice, .start(.change)])
   }
 
-  @Test func aReloadKeepsWhatIsOwedAndTheBackoff() throws {
+  @Test func aReloadKeepsWhatIsPendingAndTheBackoff() throws {
     var diagram = try diagram(outcomes: [.failed(.busy), .failed(.busy)])
     diagram.duration = 0
     diagram.send(.change)
@@ -188,7 +188,7 @@ import Testing
     #expect(diagram.starts.map(\.reason) == ["asked for", "scheduled for 02:00"])
   }
 
-  @Test func withoutSchedulesAnOwedRunIsDropped() throws {
+  @Test func withoutSchedulesAPendingRunIsDropped() throws {
     var diagram = try diagram(at: "2026-11-23 02:00:00", outcomes: [.failed(.busy)]) {
       $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
     }
@@ -196,20 +196,30 @@ import Testing
     diagram.advance(to: 300)
     diagram.send(.reload(TriggerSettings(mode: .change)))
     diagram.advance(to: TriggerTimes.day)
-    #expect(diagram.starts.count == 1 && diagram.machine.status.owed.isEmpty)
+    #expect(diagram.starts.count == 1 && diagram.machine.status.pending.isEmpty)
     #expect(
       diagram.machine.status.decisions.last?.reason == "the run of 02:00 is no longer wanted: there is no schedule now")
   }
 
   // MARK: Status
 
-  @Test func theStatusSaysWhatIsOwedAndWhy() throws {
+  @Test func eachTriggerHasItsRules() {
+    #expect(Trigger.allCases.filter { !$0.isAlwaysFull } == [.change])
+    #expect(Trigger.allCases.filter(\.isVerified) == [.scheduled])
+    #expect(Trigger.allCases.filter { !$0.isFollowedByCleanup } == [.manual])
+    let skipping = TriggerSettings(skipUnchanged: true)
+    #expect(Trigger.allCases.filter { $0.skipsUnchanged(skipping) } == [.scheduled])
+    #expect(!Trigger.scheduled.skipsUnchanged(TriggerSettings()))
+  }
+
+  @Test func theStatusSaysWhatIsPendingAndWhy() throws {
     var diagram = try diagram(at: "2026-11-23 01:00:00", outcomes: [.failed(.noSpace)]) {
       $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
     }
     diagram.send(.startup(changedWhileDown: false, lastScheduled: nil))
     var status = diagram.machine.status
-    #expect(status.state == .idle && status.owed.isEmpty && status.nextRun == TriggerTimes.utc("2026-11-23 02:00:00"))
+    #expect(status.state == .idle && status.pending.isEmpty)
+    #expect(status.nextRun == TriggerTimes.utc("2026-11-23 02:00:00"))
     #expect(status.deadline == Deadline(wall: status.nextRun) && status.waitingFor == "the run of 02:00")
     diagram.send(.change)
     diagram.advance(to: 600)
@@ -220,7 +230,7 @@ import Testing
     diagram.advance(to: 700)
     status = diagram.machine.status
     #expect(status.state == .waiting && status.failures == 1 && status.running == nil)
-    #expect(status.owed == [.init(trigger: .change, since: diagram.origin, reason: "trying again after a failure")])
+    #expect(status.pending == [.init(trigger: .change, since: diagram.origin, reason: "trying again after a failure")])
     #expect(status.deadline == Deadline(monotonic: 1700, wall: status.nextRun))
     #expect(status.waitingFor == "the pause after a failure")
     #expect(

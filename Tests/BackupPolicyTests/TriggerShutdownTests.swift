@@ -98,7 +98,7 @@ import Testing
     }
     _ = machine.receive(.change, at: moment)
     #expect(machine.receive(.finished(.stored), at: moment) == .stop)
-    #expect(machine.status.owed.map(\.trigger) == [.change])
+    #expect(machine.status.pending.map(\.trigger) == [.change])
   }
 
   /// At whatever moment the end comes, each change before it is in a backup that began after it.

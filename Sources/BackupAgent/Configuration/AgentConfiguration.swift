@@ -76,10 +76,14 @@ extension AgentConfiguration {
 }
 
 extension GuardedDatabase {
-  /// A database, and a key where backups are encrypted.
-  func requireEssentials() throws {
+  func requireEssentials() throws { try settings.requireEssentials(of: service) }
+}
+
+extension AgentSettings {
+  /// A database, and a key if backups are encrypted.
+  func requireEssentials(of service: BackupService) throws {
     _ = try service.requireDatabase()
-    guard settings.request.encrypt, service.credentials.isEmpty else { return }
+    guard request.encrypt, service.credentials.isEmpty else { return }
     throw HoldfastError(
       .keyMissing, "backups are encrypted, and neither a password nor a key is given",
       hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")

@@ -9,7 +9,7 @@ package struct AgentSettings: Sendable {
   package var triggers = TriggerSettings(mode: .change)
   /// How often to look at the files, for changes that inotify does not see; at least 100.
   package var pollInterval: Int64 = 30000
-  /// What to remove after each full backup, and otherwise once a minute at most; nil: nothing.
+  /// What to remove after backups that nobody asked for: at once after a full, else at most once a minute; nil: nothing.
   package var retention: RetentionPolicy?
   /// Which incrementals are merged as they grow old; nil: none.
   package var thinning: ThinningPolicy? = ThinningPolicy()

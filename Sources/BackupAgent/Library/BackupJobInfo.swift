@@ -32,7 +32,7 @@ public struct BackupJobInfo: Hashable, Sendable {
   public enum State: String, Hashable, Sendable {
     /// Nothing has changed that no point covers.
     case idle
-    /// A backup is owed and may not start yet.
+    /// A backup is pending and may not start yet.
     case waiting
     /// A backup is being made.
     case running

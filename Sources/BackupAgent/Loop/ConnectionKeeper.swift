@@ -199,9 +199,6 @@ struct Yielding {
 
 /// Tells the loop when a backup begins to read the database's pages, and when it has read them all.
 enum ReadingReport {
-  /// What ``BackupEngine`` calls the reading of a database in WAL mode. In the other modes a `-wal` cannot outlive anything.
-  private static let activity = "backing up"
-
   private final class Sent: Sendable {
     let began = Atomic(false)
     let ended = Atomic(false)
@@ -210,7 +207,8 @@ enum ReadingReport {
   static func progress(_ inbox: Mailbox<LoopMessage>, _ id: DatabaseID) -> Progress {
     let sent = Sent()
     return Progress { activity, done, total in
-      guard activity == Self.activity else { return }
+      // In the other journal modes a `-wal` cannot outlive anything.
+      guard activity == Progress.Activity.backingUp.rawValue else { return }
       if done < total {
         if !sent.began.exchange(true, ordering: .relaxed) { inbox.post(.reading(id, began: true)) }
       } else if !sent.ended.exchange(true, ordering: .relaxed) {

@@ -104,9 +104,8 @@ final class DatabaseCoordinator {
   }
 
   private func handleChange() {
-    let moment = clock.moment
-    watcher.noteEvent(at: moment.monotonic)
-    decide(.change, at: moment)
+    watcher.noteEvent(at: clock.monotonic)
+    decide(.change)
   }
 
   /// A person wants a backup.
@@ -201,7 +200,6 @@ final class DatabaseCoordinator {
   }
 
   func finish(_ result: DrillResult) { if housekeeper.finish(result) { runNext() } }
-
   func finish(_ result: HousekeepingResult) {
     guard housekeeper.finish(result) else { return }
     handle(result.advice)
@@ -211,36 +209,35 @@ final class DatabaseCoordinator {
   private func handle(_ result: JobResult) {
     if let files = result.files { watcher.record(files) }
     switch result {
-    case .assessed(let assessment, let newest, _, let doubt):
-      alarms.update(.clock, doubt)
-      handle(alarms.record(assessment), newest)
-    case .looked(let found, _):
-      let moment = clock.moment
-      watcher.endProbe(found, at: moment.monotonic)
+    case .assessed(let report): handle(report)
+    case .probed(let found, _):
+      watcher.endProbe(found, at: clock.monotonic)
       // At the end there is no later probe for a commit that is being flushed; the backup waits for it.
-      if found == .changed || found == .pending && isStopping { decide(.change, at: moment) }
+      if found == .changed || found == .pending && isStopping { decide(.change) }
     case .backedUp(let report):
       if report.comparing > 0 { decide(.compared(milliseconds: report.comparing)) }
       if report.isSuccess { handle(report.advice) }
       newest = report.stored.map { ($0.id, $0.created) } ?? newest
       housekeeper.noteBackup(report.stored)
       decide(.finished(alarms.record(report, hasYielded: connection.didYield())))
-    case .released: break
+    case .closed: break
     }
   }
 
-  private func handle(_ due: String?, _ newest: JobResult.Newest) {
-    if let point = newest.point, let created = newest.created { self.newest = (point, created) }
+  private func handle(_ report: AssessmentReport) {
+    alarms.update(.clock, report.clockDoubt)
+    let due = alarms.record(report.assessment)
+    newest = report.newest ?? newest
     jobs.finishAssessment(due: due)
     // What was written just before the watch began has raised no event.
     watcher.noteEvent(at: clock.monotonic)
     if !isReady {
       isReady = true
-      decide(.startup(changedWhileDown: due != nil, lastScheduled: newest.scheduled))
+      decide(.startup(changedWhileDown: due != nil, lastScheduled: report.lastScheduled))
     } else if due != nil {
       decide(.change)
     }
-    handle(newest.advice)
+    handle(report.advice)
   }
 
   /// The machine learns how the newest chain stands; the log, once.

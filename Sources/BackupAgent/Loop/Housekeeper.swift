@@ -40,7 +40,8 @@ final class Housekeeper {
   func noteBackup(_ point: PointMetadata?) {
     guard let point else { return }
     thinningRhythm.noteBackup()
-    if point.backupType != .manual { cleaningRhythm.noteBackup(atOnce: point.kind == .full) }
+    guard Trigger(rawValue: point.backupType.rawValue)?.isFollowedByCleanup ?? true else { return }
+    cleaningRhythm.noteBackup(atOnce: point.kind == .full)
   }
 
   /// Somebody may have drilled by hand; called with each poll.
@@ -52,7 +53,7 @@ final class Housekeeper {
   }
 
   /// Begins what is due, if nothing is running.
-  func runNext(of database: GuardedDatabase, _ worker: DatabaseWork) {
+  func runNext(of database: GuardedDatabase, _ worker: DatabaseWorker) {
     guard isIdle else { return }
     if let step = drills.takeStep(for: database) { return begin(step, of: database) }
     let (settings, time) = (database.settings, shared.clock.monotonic)

@@ -34,7 +34,7 @@ final class JobRunner {
   /// Why the first backup is taken, if the assessment found more to say than the machine knows.
   private var startReason: String?
   private var database: GuardedDatabase
-  private var worker: DatabaseWork
+  private var worker: DatabaseWorker
   private let id: DatabaseID
   private let parts: Parts
   private let keys: KeyWatcher
@@ -49,7 +49,7 @@ final class JobRunner {
   init(_ id: DatabaseID, _ database: GuardedDatabase, _ parts: Parts, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.parts, self.shared, self.logger) = (id, database, parts, shared, logger)
     keys = KeyWatcher(id, database, shared)
-    worker = DatabaseWork(database, parts.connection.held, logger)
+    worker = DatabaseWorker(database, parts.connection.held, logger)
   }
 
   var isIdle: Bool { state.job == nil }
@@ -63,7 +63,7 @@ final class JobRunner {
   /// Goes on with other settings, and assesses the database anew.
   func update(_ database: GuardedDatabase) {
     self.database = database
-    worker = DatabaseWork(database, parts.connection.held, logger)
+    worker = DatabaseWorker(database, parts.connection.held, logger)
     needsAssessment = true
   }
 
@@ -87,21 +87,21 @@ final class JobRunner {
     parts.connection.beginBackup()
     let progress = ReadingReport.progress(shared.inbox, id)
     logger.info("backing up \(database.name): \(order.reason)")
-    begin(.backingUp(progress)) { [order] in $0.backUp(order, progress, $1) }
+    begin(.backingUp(progress)) { [order] in .backedUp($0.runBackup(order, progress, $1)) }
     return nil
   }
 
   /// Begins a probe; no job may be running.
   func beginProbe() {
-    begin(.probing) { $0.look($1) }
+    begin(.probing) { $0.runProbe($1) }
   }
 
   /// Begins to close the connection; no job may be running.
   func beginClosing() {
-    begin(.closing) { $0.release($1) }
+    begin(.closing) { $0.runClosing($1) }
   }
 
-  private func begin(_ job: Job, _ body: @escaping @Sendable (DatabaseWork, ConnectionTerms) -> JobResult) {
+  private func begin(_ job: Job, _ body: @escaping @Sendable (DatabaseWorker, ConnectionTerms) -> JobResult) {
     // Writes raise events again before the job reads anything.
     parts.watcher.endSuppression()
     if case .probing = job { parts.watcher.beginProbe() }
@@ -118,7 +118,7 @@ final class JobRunner {
     guard isStopping else {
       if needsAssessment {
         needsAssessment = false
-        begin(.assessing) { $0.assess($1) }
+        begin(.assessing) { $0.runAssessment($1) }
       } else {
         parts.housekeeper.runNext(of: database, worker)
       }
@@ -195,11 +195,11 @@ final class JobRunner {
     guard !isIdle, shared.workers.withdraw(id) else { return nil }
     let interrupted = HoldfastError(.interrupted, "interrupted")
     return isBackingUp
-      ? .backedUp(BackupReport(ending: .failure(interrupted), files: parts.watcher.files)) : .released
+      ? .backedUp(BackupReport(ending: .failure(interrupted), files: parts.watcher.files)) : .closed
   }
 
   /// Writes down what the next process needs to know; called when nothing runs any more.
-  func close() { worker.end() }
+  func close() { worker.saveState() }
 }
 
 /// How far the end of one database has come.

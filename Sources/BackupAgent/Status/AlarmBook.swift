@@ -133,7 +133,7 @@ final class AlarmBook {
   // MARK: Results of jobs
 
   /// - Returns: why a backup is due; nil if none is.
-  func record(_ assessment: Result<ChangeBackup.Assessment, any Error>) -> String? {
+  func record(_ assessment: Result<Assessment, any Error>) -> String? {
     switch assessment {
     case .success(.unchanged(let point)):
       logger.info("nothing has changed since \(point)")

@@ -61,7 +61,7 @@ extension TriggerStatus {
   package var json: JSONValue {
     .object([
       "mode": .string(mode.rawValue), "state": .string(state.rawValue), "running": running?.json ?? .null,
-      "owed": .array(owed.map(\.json)), "next_run": .optional(nextRun?.iso8601),
+      "owed": .array(pending.map(\.json)), "next_run": .optional(nextRun?.iso8601),
       "waiting_for": .optional(waitingFor), "failures": .optional(failures),
       "decisions": .array(decisions.map(\.json)),
     ])

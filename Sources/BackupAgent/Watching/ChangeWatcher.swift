@@ -73,7 +73,7 @@ final class ChangeWatcher {
       let hasFolder = try operations.status(path.folder)?.kind == .folder
       alarms.update(.folder, hasFolder ? nil : Self.missing(folder: path.folder))
       if try operations.status(path.resolved) != nil { return alarms.clear([.missing]) }
-      alarms.raise(absent: ChangeBackup.missing(path.given, alarms.paths.repository))
+      alarms.raise(absent: .missing(path.given, alarms.paths.repository))
     } catch {
       // What cannot be looked at is not gone.
       let error = HoldfastError(wrapping: error)
@@ -121,7 +121,7 @@ final class ChangeWatcher {
 
   /// Whether something may have been committed that was not detected.
   var mayHaveMissedChange: Bool {
-    mode != .schedule && (followUp.isOwed || WatchedFiles(path, operations) != files)
+    mode != .schedule && (followUp.isPending || WatchedFiles(path, operations) != files)
   }
 
   // MARK: Probes
@@ -131,8 +131,8 @@ final class ChangeWatcher {
   var nextProbe: Int64? { mode == .schedule ? nil : followUp.deadline }
 
   func noteEvent(at time: Int64) { followUp.noteEvent(at: time) }
-  func beginProbe() { followUp.beginLook() }
-  func endProbe(_ result: FollowUp.Look, at time: Int64) { followUp.endLook(result, at: time) }
+  func beginProbe() { followUp.beginProbe() }
+  func endProbe(_ result: FollowUp.Probe, at time: Int64) { followUp.endProbe(result, at: time) }
 
   // MARK: Suppression
 

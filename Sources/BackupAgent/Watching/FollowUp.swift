@@ -6,8 +6,8 @@
 /// that finds a commit that is written and not published, more looks follow at growing pauses, and in the end one with each
 /// slow poll, for a disk that stalls. (Frames of a writer that was killed in its flush look the same for ever.)
 struct FollowUp {
-  /// What a look at the database finds.
-  enum Look: Hashable, Sendable {
+  /// What a probe of the database finds.
+  enum Probe: Hashable, Sendable {
     /// Something was committed since the last backup.
     case changed
     case unchanged
@@ -23,7 +23,7 @@ struct FollowUp {
   /// Monotonic milliseconds of the next look; nil where only the slow poll or an event asks for one.
   private(set) var deadline: Int64?
   /// Whether the slow poll owes a look.
-  private(set) var isOwed = false
+  private(set) var isPending = false
   private var pause = Self.firstPause
   private var pendingSince: Int64?
   /// Events so far, and those before the look that is going on.
@@ -35,24 +35,24 @@ struct FollowUp {
     deadline = time
     pause = Self.firstPause
     pendingSince = nil
-    isOwed = true
+    isPending = true
   }
 
-  /// The slow poll asks for the look that is owed.
+  /// The slow poll asks for the probe that is pending.
   mutating func poll(at time: Int64) {
-    if isOwed { deadline = time }
+    if isPending { deadline = time }
   }
 
-  mutating func beginLook() {
+  mutating func beginProbe() {
     eventsBefore = events
     deadline = nil
   }
 
-  mutating func endLook(_ look: Look, at time: Int64) {
+  mutating func endProbe(_ look: Probe, at time: Int64) {
     // An event came meanwhile, and has its own look.
     guard events == eventsBefore else { return }
     guard look == .pending else {
-      isOwed = false
+      isPending = false
       return
     }
     let since = pendingSince ?? time

@@ -103,7 +103,7 @@ final class ArchiveReader {
     let source = try source()
     let total = reader.size
     let payload = PagesPayload(source, compressed: name.compressed) { [progress] in
-      try progress.update("reading", source.position, of: total)
+      try progress.update(.reading, source.position, of: total)
     }
     let header = try head?.header ?? payload.readPlainHead()
     try Self.check(header, name)
@@ -123,7 +123,7 @@ final class ArchiveReader {
     let assembly = ImageAssembly(target, pageSize: known, secret: secret, limit: limit)
     let total = reader.size
     let pieces = PieceReader(source, compressed: name.compressed) { [progress] in
-      try progress.update("reading", source.position, of: total)
+      try progress.update(.reading, source.position, of: total)
     }
     try pieces.readAll(to: assembly)
     guard assembly.isWhole else { throw HoldfastError(.archiveCorrupt, "a member in its middle is too short") }
@@ -280,7 +280,9 @@ extension ImageSource {
   /// Writes the whole image to a file.
   ///
   /// - Parameter activity: what that is called while it goes on.
-  func copy(to file: OpenFile, _ files: any FileOperations, _ progress: Progress, as activity: String) throws {
+  func copy(
+    to file: OpenFile, _ files: any FileOperations, _ progress: Progress, as activity: Progress.Activity
+  ) throws {
     guard imageSize > 0 else { return }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 4096)
     defer { buffer.deallocate() }

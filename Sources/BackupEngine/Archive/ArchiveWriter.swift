@@ -54,7 +54,7 @@ final class ArchiveWriter: Sendable {
           census?.add(slot.pages, first: first(of: slot.chunk))
           try slot.encode(encoder)
           try order.emit(slot)
-          try progress.update("backing up", Int64(slot.chunk + 1) * Int64(GzipMember.chunkSize), of: source.imageSize)
+          try progress.update(.backingUp, Int64(slot.chunk + 1) * Int64(GzipMember.chunkSize), of: source.imageSize)
         }
       } catch {
         order.cancel()

@@ -195,21 +195,21 @@ final class PagesWriter: Sendable {
 protocol ChangedPageSource: Sendable {
   var pageSize: Int { get }
   /// What writing them is called while it goes on.
-  var activity: String { get }
+  var activity: Progress.Activity { get }
   /// Fills `buffer` with these pages, a slice of the whole list, one after another.
   func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws
 }
 
 extension ChangedPageSource {
   /// The database is not read any more.
-  var activity: String { "storing" }
+  var activity: Progress.Activity { .storing }
 }
 
 /// From a live database's snapshot, neighbours in one read.
 struct SnapshotPages: ChangedPageSource {
   let snapshot: SnapshotSource
   var pageSize: Int { snapshot.pageSize }
-  var activity: String { "backing up" }
+  var activity: Progress.Activity { .backingUp }
 
   func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws {
     var done = 0

@@ -43,7 +43,7 @@ extension BackupService {
       if steps.isEmpty { return outcome }
       for (number, step) in steps.enumerated() {
         do {
-          try progress.update("compacting", Int64(number), of: Int64(steps.count))
+          try progress.update(.compacting, Int64(number), of: Int64(steps.count))
           try perform(step, compactor, &outcome)
         } catch let error as HoldfastError where error.code == .interrupted && !outcome.done.isEmpty {
           throw Self.interrupted(outcome)
@@ -146,8 +146,6 @@ package protocol CompactionHost {
   /// A chain became lighter: some of its incrementals are gone, and so many bytes.
   func lighten(_ chain: PointID, incrementals: Int, bytes: Int64)
 }
-
-extension IncrementalSession: CompactionHost {}
 
 extension CompactionHost {
   /// Tells the host that its chain became lighter, where it was this one.

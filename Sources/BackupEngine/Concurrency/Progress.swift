@@ -7,6 +7,23 @@ public typealias ProgressReport = @Sendable (_ activity: String, _ done: Int64, 
 
 /// Lets a long operation say how far it is, and lets others stop it. Safe to use from any thread.
 package final class Progress: Sendable {
+  /// What is going on; the raw value is what people read.
+  package enum Activity: String, Sendable {
+    case asserting
+    /// The pages of a database in WAL mode are read and stored.
+    case backingUp = "backing up"
+    case checking
+    case compacting
+    case comparing
+    case countingRows = "counting rows"
+    case installing
+    case reading
+    case removing
+    case restoring
+    case storing
+    case copying
+  }
+
   private let stopped = Atomic(false)
   private let completing = Atomic(false)
   private let actions = Mutex<[@Sendable () -> Void]>([])
@@ -28,9 +45,9 @@ package final class Progress: Sendable {
   }
 
   /// - Throws: `interrupted` after ``stop()``.
-  package func update(_ activity: String, _ done: Int64, of total: Int64) throws {
+  package func update(_ activity: Activity, _ done: Int64, of total: Int64) throws {
     try check()
-    report?(activity, done, total)
+    report?(activity.rawValue, done, total)
   }
 
   /// From here on a request to stop may not end the process half-way: the work ends by itself, done or undone.

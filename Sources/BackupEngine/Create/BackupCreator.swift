@@ -76,7 +76,7 @@ struct BackupCreator {
     return try Leftovers.withFile("\(folder)/.tmp-stage", files, .createPrivate) { file in
       defer { try? files.unlink(file.path) }
       let source = SnapshotSource(snapshot: snapshot)
-      try source.copy(to: file, files, progress, as: "copying")
+      try source.copy(to: file, files, progress, as: .copying)
       snapshot.end()
       let staged = try onDatabase { try DatabaseConnection(path: file.path, access: .readOnly) }
       defer { staged.close() }

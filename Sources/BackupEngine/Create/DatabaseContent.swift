@@ -92,7 +92,7 @@ extension BackupService {
       let part = UnsafeMutableRawBufferPointer(
         rebasing: buffer[..<Int(min(Int64(buffer.count), source.imageSize - start))])
       whole.combine(try digest(source, secret: secret, from: start, into: part))
-      try progress.update("comparing", start, of: source.imageSize)
+      try progress.update(.comparing, start, of: source.imageSize)
     }
     return whole.finished(pageSize: source.pageSize, pageCount: source.pageCount)
   }

@@ -83,7 +83,7 @@ struct DrillRun {
   // MARK: Steps; each tells whether the next one makes sense
 
   private mutating func checkIntegrity(_ connection: DatabaseConnection) throws -> Bool {
-    try progress.update("checking", 0, of: 1)
+    try progress.update(.checking, 0, of: 1)
     let kind: IntegrityCheck.Kind = request.isQuick ? .quick : .full
     switch try IntegrityCheck.run(kind, on: connection) {
     case .passed: record.add(.passed, Check.Name.integrity, request.isQuick ? "the quick one" : nil)
@@ -133,7 +133,7 @@ struct DrillRun {
     var skipped: [String] = []
     let known = counts.compactMapValues { $0 }.sorted { $0.key < $1.key }
     for (number, (table, expected)) in known.enumerated() {
-      try progress.update("counting rows", Int64(number), of: Int64(known.count))
+      try progress.update(.countingRows, Int64(number), of: Int64(known.count))
       let count: Int64
       switch try RowCount(of: table, on: connection) {
       case .rows(let found): count = found
@@ -165,7 +165,7 @@ struct DrillRun {
     guard !request.assertions.isEmpty else { return }
     let confined = try ConfinedConnection(connection)
     for (index, assertion) in request.assertions.enumerated() {
-      try progress.update("asserting", Int64(index), of: Int64(request.assertions.count))
+      try progress.update(.asserting, Int64(index), of: Int64(request.assertions.count))
       var answer = DrillRecord.Answer(label: assertion.label(index + 1), assertion: assertion, passed: false)
       do {
         let text = try confined.answer(assertion.sql, within: Self.patience)

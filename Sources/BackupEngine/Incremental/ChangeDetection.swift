@@ -38,7 +38,7 @@ struct ChangeDetection {
       let part = UnsafeMutableRawBufferPointer(rebasing: room[..<(run.count * source.pageSize)])
       try source.read(at: Int64(run.lowerBound - 1) * Int64(source.pageSize), into: part)
       try compare(UnsafeRawBufferPointer(part), run, &detected, &sum)
-      try progress.update("comparing", Int64(run.upperBound - 1) * Int64(source.pageSize), of: source.imageSize)
+      try progress.update(.comparing, Int64(run.upperBound - 1) * Int64(source.pageSize), of: source.imageSize)
     }
     if source.pageCount < parent.pageCount {
       try table.each((source.pageCount + 1)...parent.pageCount) { sum.toggle($1) }
@@ -110,6 +110,14 @@ extension IncrementalParent {
     self.init(
       id: point.id, sequence: point.metadata.sequence ?? 0, filename: point.name.text, digest: point.metadata.digest)
   }
+}
+
+/// What became of a backup that could have been a full or an incremental.
+package enum StoringOutcome: Sendable {
+  /// It is stored, as its metadata's `kind` says, and why as that.
+  case stored(PointMetadata, reason: String)
+  /// The database is what this point holds, so nothing was stored.
+  case unchanged(since: PointID)
 }
 
 /// What became of an incremental.

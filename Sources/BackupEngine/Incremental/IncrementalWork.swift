@@ -5,41 +5,66 @@ import SQLitePages
 ///
 /// Order of the durable steps: temporary file, flush, rename, flush of the folder; that is all. The page hashes, the metadata
 /// and this host's memory follow without a flush, for each can be made anew.
-struct IncrementalWork {
-  let session: IncrementalSession
-  let tip: ChainTip
-  let request: CreateRequest
-  let progress: Progress
-  let snapshot: DatabaseSnapshot
+final class IncrementalWork {
+  private let repository: Repository
+  private let environment: EngineEnvironment
+  private let head: ChainHead
+  private let request: CreateRequest
+  private let progress: Progress
+  private let snapshot: DatabaseSnapshot
   /// Read when the snapshot began.
-  let content: DatabaseContent
-  let started: Int64
+  private let content: DatabaseContent
+  private let started: Int64
+  /// The head for the next one; nil if it must be looked for.
+  private(set) var nextHead: ChainHead?
+  /// The open table of page hashes.
+  private(set) var table: PageDigests?
+  /// Monotonic milliseconds of the last time that this host's memory of the newest sequence was written.
+  private(set) var remembered: Int64?
+  /// Milliseconds that it took to find the changes, without the wait for the database and without the storing.
+  private(set) var comparing: Int64 = 0
 
-  var repository: Repository { session.repository }
-  var environment: EngineEnvironment { session.environment }
-  var files: any FileOperations { environment.files }
-  var source: SnapshotSource { SnapshotSource(snapshot: snapshot) }
+  init(
+    repository: Repository, environment: EngineEnvironment, head: ChainHead, request: CreateRequest,
+    progress: Progress, snapshot: DatabaseSnapshot, content: DatabaseContent, started: Int64, table: PageDigests?,
+    remembered: Int64?
+  ) {
+    self.repository = repository
+    self.environment = environment
+    self.head = head
+    self.request = request
+    self.progress = progress
+    self.snapshot = snapshot
+    self.content = content
+    self.started = started
+    self.table = table
+    self.remembered = remembered
+  }
 
-  /// The outcome, and the tip for the next one; nil where that must be looked for.
-  func run(_ changes: ChangedPages, _ kind: RequestedKind) throws -> (IncrementalOutcome, ChainTip?) {
+  private var files: any FileOperations { environment.files }
+  private var source: SnapshotSource { SnapshotSource(snapshot: snapshot) }
+
+  func run(_ changes: ChangedPages, _ kind: RequestedKind) throws -> IncrementalOutcome {
     let begun = environment.monotonic()
     let shape = DatabaseShape(
       path: snapshot.connection.resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
       attributes: try files.attributes(ofDatabase: snapshot.connection.resolvedPath))
     var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
-    facts.parent = tip.facts
+    facts.parent = head.facts
     facts.database = shape
-    if case .full(let reason) = ChainPolicy.decide(facts) { return (.fullNeeded(reason: reason), tip) }
+    nextHead = head
+    if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     let table: PageDigests
     do {
       table = try currentTable()
     } catch let failure as ChainFailure {
-      return (.fullNeeded(reason: failure.error(for: tip.id).message), nil)
+      nextHead = nil
+      return .fullNeeded(reason: failure.error(for: head.id).message)
     }
     return try withChanges(changes, table) { detected, pages in
-      session.detecting = environment.monotonic() - begun
-      guard !detected.pages.isEmpty || shape.pageCount != tip.state.pageCount else {
-        return (.unchanged(since: tip.parent, snapshot.position), tip)
+      comparing = environment.monotonic() - begun
+      guard !detected.pages.isEmpty || shape.pageCount != head.state.pageCount else {
+        return .unchanged(since: head.parent, snapshot.position)
       }
       return try store(detected, pages, shape, table)
     }
@@ -47,12 +72,12 @@ struct IncrementalWork {
 
   /// The table of the parent's page hashes: the open one, the stored one, or a new one from the parent's chain.
   private func currentTable() throws -> PageDigests {
-    if let table = session.table, table.header == tip.state { return table }
-    if let table = try PageDigests.open(tip.state, in: repository) { return table }
-    environment.logger.info("the page hashes of \(tip.id) are missing or of another state; they are made anew")
-    try PageDigestsRebuild(repository: repository, environment: environment, progress: progress).run(tip)
-    guard let table = try PageDigests.open(tip.state, in: repository) else {
-      throw HoldfastError(.failed, "the page hashes of \(tip.id) could not be stored in \(repository.folder)/.state")
+    if let table, table.header == head.state { return table }
+    if let table = try PageDigests.open(head.state, in: repository) { return table }
+    environment.logger.info("the page hashes of \(head.id) are missing or of another state; they are made anew")
+    try PageDigestsRebuild(repository: repository, environment: environment, progress: progress).run(head)
+    guard let table = try PageDigests.open(head.state, in: repository) else {
+      throw HoldfastError(.failed, "the page hashes of \(head.id) could not be stored in \(repository.folder)/.state")
     }
     return table
   }
@@ -63,7 +88,7 @@ struct IncrementalWork {
     _ changes: ChangedPages, _ table: PageDigests,
     _ body: (DetectedChanges, any ChangedPageSource) throws -> Result
   ) throws -> Result {
-    var detection = ChangeDetection(source: source, table: table, secret: tip.secret, progress: progress)
+    var detection = ChangeDetection(source: source, table: table, secret: head.secret, progress: progress)
     guard snapshot.blocksWriters else {
       let kept = KeptPages(pageSize: source.pageSize)
       detection.copy = kept.add
@@ -76,7 +101,7 @@ struct IncrementalWork {
     return try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files, .createPrivate) { file in
       defer { try? files.unlink(file.path) }
       var size: Int64 = 0
-      detection.copy = { page in
+      detection.copy = { [files] page in
         try files.write(file, page, at: size)
         size += Int64(page.count)
       }
@@ -87,17 +112,19 @@ struct IncrementalWork {
   }
 }
 
+// MARK: - Storing
+
 extension IncrementalWork {
   /// Writes and commits the archive, then what is derived from it.
-  func store(
+  private func store(
     _ detected: DetectedChanges, _ pages: any ChangedPageSource, _ shape: DatabaseShape, _ table: PageDigests
-  ) throws -> (IncrementalOutcome, ChainTip?) {
+  ) throws -> IncrementalOutcome {
     var metadata = try describe(detected, shape)
     let archive = try Leftovers.withFile(repository.path(".tmp-\(metadata.id)"), files) { file in
       let archive = try write(file, metadata, detected, pages)
       try files.sync(file)
       metadata.checksum = archive.checksum.hex
-      if tip.seal == nil { try repository.rememberTrust(metadata, [], sealed: nil) }
+      if head.seal == nil { try repository.rememberTrust(metadata, [], sealed: nil) }
       try files.rename(file.path, to: repository.path(metadata.filename))
       return archive
     }
@@ -108,25 +135,26 @@ extension IncrementalWork {
       point: metadata.id, digest: detected.digest, pageSize: shape.pageSize, pageCount: shape.pageCount)
     finish(metadata)
     keep(table, state, detected)
-    return (.stored(metadata, snapshot.position), try? nextTip(metadata, state))
+    nextHead = try? head(after: metadata, state)
+    return .stored(metadata, snapshot.position)
   }
 
   private func describe(_ detected: DetectedChanges, _ shape: DatabaseShape) throws -> PointMetadata {
     let now = environment.now()
     let id =
-      try tip.numbers.unusedID(at: now)
+      try head.numbers.unusedID(at: now)
       ?? Repository.unusedID(at: now, among: repository.everything().map(\.id))
     var metadata = request.metadata(
-      id, sequence: tip.numbers.nextSequence, .pages, of: shape, environment, created: now)
+      id, sequence: head.numbers.nextSequence, .pages, of: shape, environment, created: now)
     metadata.kind = .incremental
-    metadata.otherPaths = tip.otherPaths
-    metadata.parentID = tip.id
-    metadata.chainID = tip.chainID
-    metadata.repositoryID = tip.seal?.identity.id.hex
+    metadata.otherPaths = head.otherPaths
+    metadata.parentID = head.id
+    metadata.chainID = head.chainID
+    metadata.repositoryID = head.seal?.identity.id.hex
     metadata.pagesStored = UInt32(detected.pages.count)
     metadata.digest = detected.digest.hex
     metadata.describe(content)
-    metadata.anomalies = try repository.anomalies(of: metadata, after: tip.history, now: now)
+    metadata.anomalies = try repository.anomalies(of: metadata, after: head.history, now: now)
     metadata.settleAnomaly()
     metadata.schemaVersion = content.schemaVersion
     return metadata
@@ -134,11 +162,11 @@ extension IncrementalWork {
 
   private func header(_ metadata: PointMetadata, _ detected: DetectedChanges) -> ArchiveHeader {
     var header = ArchiveHeader(
-      repositoryID: tip.seal?.identity.id ?? [UInt8](repeating: 0, count: 16), sequence: metadata.sequence ?? 1,
+      repositoryID: head.seal?.identity.id ?? [UInt8](repeating: 0, count: 16), sequence: metadata.sequence ?? 1,
       created: metadata.created, pageSize: UInt32(metadata.pageSize ?? 0), kind: .incremental,
-      compressed: metadata.compressed, parentDigest: tip.state.digest, id: metadata.id, parentID: tip.id,
+      compressed: metadata.compressed, parentDigest: head.state.digest, id: metadata.id, parentID: head.id,
       fields: ArchiveHeader.fields(of: metadata))
-    guard tip.seal == nil else { return header }
+    guard head.seal == nil else { return header }
     header.isSealed = false
     header.setImage(
       pageCount: metadata.pageCount ?? 0, pagesStored: UInt32(detected.pages.count), digest: detected.digest)
@@ -151,17 +179,17 @@ extension IncrementalWork {
     let output = try HashingFileWriter(file, files)
     let header = header(metadata, detected)
     var sink: any PayloadSink = PlainSink(output)
-    if let seal = try tip.seal?.seal(header) {
+    if let seal = try head.seal?.seal(header) {
       try output.write(seal.head.encoded)
       sink = try GCMSink(output, payloadKey: seal.payloadKey)
     }
     let writer = PagesWriter(
-      plainHead: try tip.seal == nil ? PlainHead.encode(header) : [], pages: detected.pages, pages,
+      plainHead: try head.seal == nil ? PlainHead.encode(header) : [], pages: detected.pages, pages,
       level: request.compress ? request.level : nil, progress: progress)
     return try writer.write(to: sink, file: output) { order in
       ArchiveTrailer(
         imageSize: UInt64(metadata.originalSize ?? 0), payloadSize: order.written, pageCount: metadata.pageCount ?? 0,
-        digest: detected.digest, digestKey: tip.seal?.digestKey.withBytes { Array($0) } ?? [],
+        digest: detected.digest, digestKey: head.seal?.digestKey.withBytes { Array($0) } ?? [],
         memberStride: order.index.stride, memberOffsets: order.index.offsets, tableCounts: nil,
         pagesStored: UInt32(detected.pages.count))
     }
@@ -169,10 +197,10 @@ extension IncrementalWork {
 
   /// The archive and its folder are flushed: only now may the page hashes move on.
   private func keep(_ table: PageDigests, _ state: PageDigestsHeader, _ detected: DetectedChanges) {
-    session.table = nil
+    self.table = nil
     do {
       try table.update(to: state, detected.pages, detected.hashes)
-      session.table = table
+      self.table = table
     } catch {
       environment.logger.warning("the page hashes of \(state.point) were not stored; they will be made anew: \(error)")
     }
@@ -182,7 +210,7 @@ extension IncrementalWork {
   private func finish(_ metadata: PointMetadata) {
     do {
       try repository.write(metadata, durable: false)
-      if let sequence = metadata.sequence, tip.seal != nil { try remember(sequence) }
+      if let sequence = metadata.sequence, head.seal != nil { try remember(sequence) }
     } catch {
       environment.logger.warning("what is derived of \(metadata.id) was not stored; it will be derived again: \(error)")
     }
@@ -191,15 +219,15 @@ extension IncrementalWork {
   /// This host's memory is flushed, for it must never be damaged; so it is not written for every incremental.
   private func remember(_ sequence: UInt64) throws {
     let now = environment.monotonic()
-    if let last = session.remembered, now - last < 60_000 { return }
+    if let last = remembered, now - last < 60_000 { return }
     try repository.rememberNewest(sequence)
-    session.remembered = now
+    remembered = now
   }
 
-  private func nextTip(_ metadata: PointMetadata, _ state: PageDigestsHeader) throws -> ChainTip {
-    var next = tip
+  private func head(after metadata: PointMetadata, _ state: PageDigestsHeader) throws -> ChainHead {
+    var next = head
     next.id = metadata.id
-    next.sequence = metadata.sequence ?? tip.sequence
+    next.sequence = metadata.sequence ?? head.sequence
     next.state = state
     next.weight.incrementals += 1
     next.weight.incrementalBytes = next.weight.incrementalBytes.addingClamped(metadata.compressedSize)

@@ -217,18 +217,18 @@ struct PageDigestsRebuild {
   /// Needs the exclusive lock.
   ///
   /// - Throws: ``ChainFailure`` where the chain does not add up to its digest.
-  func run(_ tip: ChainTip) throws {
-    let writer = try PageDigestsWriter(in: repository, pageSize: tip.state.pageSize)
+  func run(_ head: ChainHead) throws {
+    let writer = try PageDigestsWriter(in: repository, pageSize: head.state.pageSize)
     defer { writer.discard() }
-    guard let point = try repository.stored(tip.id) else {
-      throw HoldfastError(.factsChanged, "\(tip.id) was removed meanwhile", hint: "run the command again")
+    guard let point = try repository.stored(head.id) else {
+      throw HoldfastError(.factsChanged, "\(head.id) was removed meanwhile", hint: "run the command again")
     }
     let open = try OpenChain(repository.chain(of: point), in: repository, isLocked: true)
-    let target = HashTarget(writer: writer, pageSize: tip.state.pageSize, secret: tip.secret)
+    let target = HashTarget(writer: writer, pageSize: head.state.pageSize, secret: head.secret)
     _ = try ChainReader(
       open: open, files: environment.files, credentials: repository.credentials, progress: progress
     ).read(to: target)
-    try writer.commit(tip.state, in: repository)
+    try writer.commit(head.state, in: repository)
   }
 }
 

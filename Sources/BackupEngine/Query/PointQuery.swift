@@ -107,7 +107,7 @@ struct LiveCopy {
     let source = SnapshotSource(snapshot: snapshot)
     try files.requireRoom(for: source.imageSize, toRead: database, in: folder)
     connection = try Leftovers.withFile("\(folder)/.tmp-copy", files, .createPrivate) { file in
-      try source.copy(to: file, files, progress, as: "reading")
+      try source.copy(to: file, files, progress, as: .reading)
       return try onDatabase { try DatabaseConnection(unlinking: file.path, files) }
     }
   }

@@ -25,7 +25,7 @@ struct RemovalRun {
     var mark: [UInt8]?
     while !left.isEmpty {
       do {
-        try progress.update("removing", Int64(removed), of: Int64(points.count))
+        try progress.update(.removing, Int64(removed), of: Int64(points.count))
       } catch {
         throw BackupService.interrupted(removed, of: points.count) ?? error
       }

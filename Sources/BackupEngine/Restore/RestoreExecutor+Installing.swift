@@ -27,7 +27,7 @@ extension RestoreExecutor {
           image: staged.path, into: target, busyTimeout: environment.busyTimeout,
           whenLocked: { try requireCurrentSafety($0) },
           progress: { [progress] in
-            try progress.update("installing", Int64($0), of: Int64($1))
+            try progress.update(.installing, Int64($0), of: Int64($1))
             // A request that came with the report need not wait for the next step.
             try progress.check()
           })

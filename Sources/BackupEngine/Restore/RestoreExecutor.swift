@@ -57,7 +57,7 @@ final class RestoreExecutor {
     do {
       // By index: the plan may change behind the staging step.
       while index < plan.steps.count {
-        try progress.update("restoring", Int64(index), of: Int64(plan.steps.count))
+        try progress.update(.restoring, Int64(index), of: Int64(plan.steps.count))
         try run(plan.steps[index])
         index += 1
       }

@@ -109,9 +109,9 @@ public final class BackupService: Sendable {
       try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
     defer { connection.close() }
-    let session = try IncrementalSession(self)
-    return try session.store(request, kind: kind, progress: progress) { _ in
-      (try session.snapshot(of: connection), .unknown)
+    return try ChangeFollower(self).visit(request, kind: kind) { visit in
+      if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
+      return try visit.store(visit.snapshot(of: connection), .given(.unknown), progress: progress).outcome.get()
     }
   }
 

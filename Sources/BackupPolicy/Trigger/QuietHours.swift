@@ -1,4 +1,4 @@
-/// Hours of the week in which no backup starts because of a change: the change stays owed until they end. A schedule is
+/// Hours of the week in which no backup starts because of a change: the change stays pending until they end. A schedule is
 /// explicit, and a person knows what they ask for, so neither is held back.
 ///
 /// Text: `22:00-06:00` for every day, `Sat-Sun 00:00-24:00` or `Fri 18:00-20:00` for some, or several of these with commas

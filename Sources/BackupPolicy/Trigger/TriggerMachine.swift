@@ -1,12 +1,12 @@
 /// Decides when a backup starts, from events and times alone.
 ///
-/// At most one backup is running, and at most one start is pending. Three things can be owed:
+/// At most one backup is running, and at most one start is pending. Three things can be pending:
 /// - *a change*, until a backup that started after it has succeeded, whatever that backup was started for. When it may start
 ///   is the latest of a list of constraints (quiet, floor, backoff, quiet hours), each with its reason.
 /// - *a scheduled run*, until a scheduled backup has succeeded. It waits for a running backup and the pause after failures,
 ///   and for nothing else; it covers the change too. Runs that were missed are made up once, however many they were.
 /// - *a request* of a person. It waits only for a running backup. Where it fails the person is told, and only what it would
-///   have covered besides is tried again. A request and an owed scheduled run are one backup, a scheduled one.
+///   have covered besides is tried again. A request and an pending scheduled run are one backup, a scheduled one.
 ///
 /// Besides, a full may be *advised* (``FullAdvice``). It waits for a quiet time, and where it cannot wait any longer it comes
 /// before the next change, and covers it.
@@ -25,29 +25,29 @@ package struct TriggerMachine: Sendable {
 
   package private(set) var settings: TriggerSettings
 
-  private(set) var change: OwedChange?
-  var run: ScheduledRun?
+  private var change: PendingChange?
+  private var run: ScheduledRun?
   /// Since when a person waits.
-  private(set) var requested: Timestamp?
-  private(set) var running: RunningBackup?
-  var book: ScheduleBook
-  private(set) var backoff = Backoff()
-  var history = TriggerHistory()
-  private(set) var lastStart: Int64?
+  private var requested: Timestamp?
+  private var running: RunningBackup?
+  private var book: ScheduleBook
+  private var backoff = Backoff()
+  private var history = TriggerHistory()
+  private var lastStart: Int64?
   /// Monotonic milliseconds until which no change starts a backup; see ``restAfterComparison``.
-  private(set) var rest: Int64?
+  private var rest: Int64?
   /// That the newest chain should end.
   package private(set) var advice: FullAdvice?
   /// Monotonic milliseconds of the first time that this was said of the chain, and of the last change.
-  private(set) var advisedSince = Int64.min
-  private(set) var lastChange: Int64?
-  private(set) var releases = 0
+  private var advisedSince = Int64.min
+  private var lastChange: Int64?
+  private var releases = 0
   /// A backup was given up in this very event, and goes on without waiting for anything.
-  private(set) var isResuming = false
-  private(set) var isStopping = false
+  private var isResuming = false
+  private var isStopping = false
   /// The last backup before the end has begun, or was abandoned.
   private var hasBegunLast = false
-  private(set) var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
+  private var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
   /// What was last said to be waited for.
   private var lastWait: String?
   private var saidThatChangesWait = false
@@ -94,7 +94,7 @@ package struct TriggerMachine: Sendable {
   }
 
   private mutating func noteChange(_ reason: String? = nil) -> String? {
-    var change = change ?? OwedChange(at: now)
+    var change = change ?? PendingChange(at: now)
     change.last = now.monotonic
     lastChange = now.monotonic
     change.reason = reason ?? change.reason
@@ -218,7 +218,7 @@ extension TriggerMachine {
     history.note(.wait, obstacle.reason, at: now.wall)
   }
 
-  mutating func skip(_ reason: String) -> String {
+  private mutating func skip(_ reason: String) -> String {
     history.note(.skip, reason, at: now.wall)
     return reason
   }
@@ -267,7 +267,7 @@ extension TriggerMachine {
     history.note(.failure, "there is no database to back up: \(ended.reason)", at: now.wall)
   }
 
-  /// What it should have covered is owed again; a change since then has nothing to wait for but the backoff.
+  /// What it should have covered is pending again; a change since then has nothing to wait for but the backoff.
   private mutating func putBack(_ ended: RunningBackup, _ words: String) {
     if var again = ended.change {
       again.last = change?.last ?? again.last
@@ -298,8 +298,8 @@ extension TriggerMachine {
     return until == Deadline() ? nil : until
   }
 
-  /// What the first of the owed things waits for.
-  var obstacle: Obstacle? {
+  /// What the first of the pending things waits for.
+  private var obstacle: Obstacle? {
     if let run { return obstacle(to: run) }
     let renewal = renewable.flatMap(obstacle(to:))
     guard var first = startable.flatMap(obstacle(to:)) else { return renewal }
@@ -307,16 +307,16 @@ extension TriggerMachine {
     return first
   }
 
-  /// The owed change, where changes start backups.
-  var startable: OwedChange? { settings.mode == .schedule ? nil : change }
+  /// The pending change, where changes start backups.
+  private var startable: PendingChange? { settings.mode == .schedule ? nil : change }
 
-  func obstacle(to run: ScheduledRun) -> Obstacle? {
+  private func obstacle(to run: ScheduledRun) -> Obstacle? {
     if run.awaitsDatabase { return Obstacle(until: Deadline(), reason: "a database at the path") }
     guard !isResuming, let pause = backoff.pause(settings), pause.until > now.monotonic else { return nil }
     return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason)
   }
 
-  func obstacle(to change: OwedChange) -> Obstacle? {
+  private func obstacle(to change: PendingChange) -> Obstacle? {
     if isResuming { return nil }
     if let hours = quietHours { return hours }
     let pause = lastPause(change.settling(settings))
@@ -324,14 +324,14 @@ extension TriggerMachine {
     return nearRun(change)
   }
 
-  var quietHours: Obstacle? {
+  private var quietHours: Obstacle? {
     guard let hours = settings.quietHours, let end = hours.end(after: now.wall, in: settings.zone) else { return nil }
     let reason = "the end of the quiet hours (\(hours.text))"
     return Obstacle(until: Deadline(wall: end), reason: reason, isQuietHours: true)
   }
 
   /// The one that is over last.
-  func lastPause(_ first: Pause) -> Pause {
+  private func lastPause(_ first: Pause) -> Pause {
     let floor = lastStart.map {
       Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
     }
@@ -343,7 +343,7 @@ extension TriggerMachine {
 
   /// A scheduled run that would start within `min_interval` of this backup: it covers the change as well, so the change
   /// waits for it, as far as the longest delay allows.
-  private func nearRun(_ change: OwedChange) -> Obstacle? {
+  private func nearRun(_ change: PendingChange) -> Obstacle? {
     guard let upcoming = book.upcoming else { return nil }
     let distance = upcoming.milliseconds - now.wall.milliseconds
     let start = now.monotonic.addingClamped(distance)
@@ -361,9 +361,9 @@ extension TriggerMachine {
 /// chain does not grow meanwhile.
 extension TriggerMachine {
   /// The advice, where fulls are taken by themselves.
-  var renewable: FullAdvice? { settings.mode == .schedule || run != nil ? nil : advice }
+  private var renewable: FullAdvice? { settings.mode == .schedule || run != nil ? nil : advice }
 
-  func obstacle(to advice: FullAdvice) -> Obstacle? {
+  private func obstacle(to advice: FullAdvice) -> Obstacle? {
     if let quietHours { return quietHours }
     let quiet = Pause(until: quietSince.addingClamped(settings.quiet), reason: "a quiet time, for a full")
     let pause = lastPause(advice.urgency == .soon ? Pause(until: .min, reason: "nothing") : quiet)
@@ -385,7 +385,7 @@ extension TriggerMachine {
   /// What it is taken for; nil where none is due.
   ///
   /// - Parameter urgency: the least urgent kind that counts.
-  func dueRenewal(_ urgencies: Set<FullAdvice.Urgency>) -> FullAdvice? {
+  private func dueRenewal(_ urgencies: Set<FullAdvice.Urgency>) -> FullAdvice? {
     guard let advice = renewable, urgencies.contains(advice.urgency), obstacle(to: advice) == nil else { return nil }
     return advice
   }
@@ -393,7 +393,7 @@ extension TriggerMachine {
 
 extension TriggerMachine {
   /// Lets the calendar go on to now.
-  mutating func advanceBook() {
+  private mutating func advanceBook() {
     guard let step = book.advance(to: now) else { return }
     let behind = "the clock is \(Words.minutes(milliseconds: step.behind)) behind the latest time seen"
     switch step {
@@ -409,7 +409,7 @@ extension TriggerMachine {
   }
 
   /// Decides whether runs that have come due are made; why not, where they are not.
-  mutating func admitDueRuns() -> String? {
+  private mutating func admitDueRuns() -> String? {
     guard running == nil, !isStopping, let due = book.takeDue() else { return nil }
     let isLate = now.wall.milliseconds - due.latest.milliseconds > Self.tolerance
     let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
@@ -417,7 +417,7 @@ extension TriggerMachine {
       let missed = due.count == 1 ? "" : " (\(Words.runs(due.count)) in all)"
       return skip("the run of \(time) was missed\(missed), and catch_up is off")
     }
-    if settings.skipUnchanged, change == nil, run == nil {
+    if Trigger.scheduled.skipsUnchanged(settings), change == nil, run == nil {
       return skip("the run of \(time) has nothing to store: nothing has changed since the last point")
     }
     run = ScheduledRun(runs: run?.runs.merged(with: due) ?? due, isLate: isLate, again: run?.again)
@@ -432,7 +432,7 @@ extension TriggerMachine {
     return TriggerStatus(
       mode: settings.mode, state: state,
       running: running.map { .init(trigger: $0.trigger, since: $0.since, reason: $0.reason) },
-      owed: owed, nextRun: book.upcoming, deadline: deadline?.until, waitingFor: deadline?.reason,
+      pending: pending, nextRun: book.upcoming, deadline: deadline?.until, waitingFor: deadline?.reason,
       failures: backoff.failures, mayRelease: mayRelease,
       decisions: history.decisions)
   }
@@ -440,19 +440,19 @@ extension TriggerMachine {
   private var state: TriggerStatus.State {
     if isStopping { return .stopping }
     if running != nil { return .running }
-    return owed.isEmpty ? .idle : .waiting
+    return pending.isEmpty ? .idle : .waiting
   }
 
-  private var owed: [TriggerStatus.Obligation] {
-    var owed: [TriggerStatus.Obligation] = []
-    if let requested { owed.append(.init(trigger: .manual, since: requested, reason: "asked for")) }
+  private var pending: [TriggerStatus.Obligation] {
+    var pending: [TriggerStatus.Obligation] = []
+    if let requested { pending.append(.init(trigger: .manual, since: requested, reason: "asked for")) }
     if let run {
-      owed.append(.init(trigger: .scheduled, since: run.runs.latest, reason: run.words(settings, at: now.wall)))
+      pending.append(.init(trigger: .scheduled, since: run.runs.latest, reason: run.words(settings, at: now.wall)))
     } else if let due = book.due {
       let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
-      owed.append(.init(trigger: .scheduled, since: due.latest, reason: "scheduled for \(time)"))
+      pending.append(.init(trigger: .scheduled, since: due.latest, reason: "scheduled for \(time)"))
     }
-    if let change { owed.append(.init(trigger: .change, since: change.since, reason: change.reason ?? "changed")) }
-    return owed
+    if let change { pending.append(.init(trigger: .change, since: change.since, reason: change.reason ?? "changed")) }
+    return pending
   }
 }

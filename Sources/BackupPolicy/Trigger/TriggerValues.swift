@@ -19,6 +19,18 @@ package enum Trigger: String, Hashable, Sendable, CaseIterable {
   case scheduled
 }
 
+extension Trigger {
+  /// Its backups are fulls, also if nothing changed.
+  package var isAlwaysFull: Bool { self != .change }
+  /// Its backups are read back in full, whatever the settings say.
+  package var isVerified: Bool { self == .scheduled }
+  /// Retention removes backups after its backups. Whoever asks for a backup does not ask for a cleanup.
+  package var isFollowedByCleanup: Bool { self != .manual }
+
+  /// Nothing is stored if nothing changed since the newest backup.
+  package func skipsUnchanged(_ settings: TriggerSettings) -> Bool { self == .scheduled && settings.skipUnchanged }
+}
+
 /// How a backup ended.
 package enum Outcome: Hashable, Sendable {
   /// A point was stored.
@@ -29,7 +41,7 @@ package enum Outcome: Hashable, Sendable {
   /// change; a scheduled run is, until then.
   case absent
   case failed(HoldfastError.Code)
-  /// It was given up because the application closed the database, and our connection had to go first. It is owed again.
+  /// It was given up because the application closed the database, and our connection had to go first. It is pending again.
   case released
 }
 
@@ -52,7 +64,7 @@ package enum TriggerEvent: Hashable, Sendable {
   /// The deadline of the last `.wait` has come, the wall clock was set, or the machine woke from sleep.
   case tick
   case shutdown
-  /// The settings are other ones from now on. What is owed and the history stay.
+  /// The settings are other ones from now on. What is pending and the history stay.
   case reload(TriggerSettings)
 }
 
@@ -98,16 +110,16 @@ package enum TriggerAction: Hashable, Sendable {
 /// What the machine does and why, as a value that a status page can print.
 package struct TriggerStatus: Hashable, Sendable {
   package enum State: String, Hashable, Sendable {
-    /// Nothing is owed.
+    /// Nothing is pending.
     case idle
-    /// Something is owed and may not start yet.
+    /// Something is pending and may not start yet.
     case waiting
     case running
     /// Told to stop; what is running ends first.
     case stopping
   }
 
-  /// A backup that is owed, or running.
+  /// A backup that is pending, or running.
   package struct Obligation: Hashable, Sendable {
     package var trigger: Trigger
     /// Since when: the first change that no backup covers, the time of the scheduled run, the request; of a running backup,
@@ -121,7 +133,7 @@ package struct TriggerStatus: Hashable, Sendable {
   /// The backup that is running.
   package var running: Obligation?
   /// What no backup covers yet, in the order in which it will be done.
-  package var owed: [Obligation]
+  package var pending: [Obligation]
   /// The next run by the clock; nil where there is no schedule, or none that comes again.
   package var nextRun: Timestamp?
   /// When the next decision is due, and what is waited for; nil where only an event can change anything.
@@ -142,7 +154,7 @@ package struct TriggerDecision: Hashable, Sendable {
     case start(Trigger)
     /// Something that could have been done was not.
     case skip
-    /// A backup is owed and waits for something.
+    /// A backup is pending and waits for something.
     case wait
     /// A backup ended without a point.
     case failure

@@ -5,14 +5,14 @@ import TestSupport
 import Testing
 
 @Suite("a session of incrementals", .ownThread)
-struct IncrementalSessionTests {
+struct ChangeFollowerTests {
   /// Steps of one incremental of two pages, in the middle of a session.
   private func steps(rows: Int, points: Int) throws -> [String] {
     let bed = try TestBed()
     try bed.makeDatabase(rows: rows, bytes: 300)
     for _ in 0..<points { _ = try bed.service().create(CreateRequest()) }
     let faults = StepFaults()
-    let session = try IncrementalSession(bed.service(files: faults))
+    let session = ChangeFollower(bed.service(files: faults))
     var last: [String] = []
     for round in 0..<3 {
       bed.time.advance(milliseconds: 1000)
@@ -45,7 +45,7 @@ struct IncrementalSessionTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 100, bytes: 300)
     _ = try bed.service().create(CreateRequest())
-    let session = try IncrementalSession(bed.service())
+    let session = ChangeFollower(bed.service())
     func next(_ text: String) throws -> PointMetadata {
       bed.time.advance(milliseconds: 1000)
       try bed.change("UPDATE marker SET text = '\(text)'")
@@ -76,7 +76,7 @@ struct IncrementalSessionTests {
   func clock() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 3)
-    let session = try IncrementalSession(bed.service())
+    let session = ChangeFollower(bed.service())
     for round in 0..<3 {
       bed.time.advance(milliseconds: -2000)
       try bed.change("UPDATE marker SET text = 'back \(round)'")

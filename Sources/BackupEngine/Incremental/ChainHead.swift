@@ -1,7 +1,7 @@
 import BackupPolicy
 
 /// The newest point, and all that adding an incremental to it takes: found out once, then carried from point to point.
-struct ChainTip {
+struct ChainHead {
   var id: PointID
   var sequence: UInt64
   var chainID: PointID
@@ -71,12 +71,12 @@ struct PointNumbers {
 }
 
 /// Looks for the point that the next incremental may build on, and proves its chain.
-struct TipFinder {
+struct HeadFinder {
   let repository: Repository
   let environment: EngineEnvironment
 
   enum Finding {
-    case tip(ChainTip)
+    case head(ChainHead)
     case fullNeeded(reason: String)
   }
 
@@ -94,7 +94,7 @@ struct TipFinder {
     facts.parent = parent
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     guard let image, let digest = image.digest else { return .fullNeeded(reason: "\(candidate.id) has no digest") }
-    return .tip(try tip(candidate, parent, image, digest, seal, listing))
+    return .head(try head(candidate, parent, image, digest, seal, listing))
   }
 
   /// Head and trailer of every link; nil, with the reason in `parent`, where the chain is broken or not ours to read.
@@ -133,15 +133,15 @@ struct TipFinder {
     return seal
   }
 
-  private func tip(
+  private func head(
     _ point: StoredPoint, _ parent: ParentFacts, _ image: LinkImage, _ digest: [UInt8], _ seal: RepositorySeal?,
     _ listing: RepositoryListing
-  ) throws -> ChainTip {
+  ) throws -> ChainHead {
     if let seal { try repository.rememberTrust(point.metadata, listing.all, sealed: seal.identity.id.hex) }
     let chain = try repository.chain(of: point)
     var facts = parent
     facts.pageSize = image.pageSize
-    return ChainTip(
+    return ChainHead(
       id: point.id, sequence: point.metadata.sequence ?? 0, chainID: point.metadata.chainID ?? chain.full.id,
       state: PageDigestsHeader(
         point: point.id, digest: digest, pageSize: image.pageSize, pageCount: image.pageCount),

@@ -1,5 +1,5 @@
 /// A change that no backup covers yet.
-struct OwedChange: Sendable {
+struct PendingChange: Sendable {
   /// Monotonic milliseconds of the first and the latest change.
   var first: Int64
   var last: Int64
@@ -39,7 +39,7 @@ struct OwedChange: Sendable {
 
 /// A scheduled run that no backup has made yet.
 struct ScheduledRun: Sendable {
-  /// The latest that is owed; those before it are made with it.
+  /// The latest that is pending; those before it are made with it.
   var runs: DueRuns
   /// It is made up for.
   var isLate: Bool
@@ -64,12 +64,12 @@ struct ScheduledRun: Sendable {
   }
 }
 
-/// A backup that is running, and what it covers: this is owed again where it fails.
+/// A backup that is running, and what it covers: this is pending again where it fails.
 struct RunningBackup: Sendable {
   var trigger: Trigger
   var reason: String
   var since: Timestamp
-  var change: OwedChange?
+  var change: PendingChange?
   var run: ScheduledRun?
   /// When a person asked for it.
   var requested: Timestamp?
@@ -104,7 +104,7 @@ struct Backoff: Sendable {
   }
 }
 
-/// Why something that is owed does not start yet.
+/// Why something that is pending does not start yet.
 struct Obstacle {
   var until: Deadline
   var reason: String

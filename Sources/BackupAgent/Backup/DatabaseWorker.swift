@@ -1,0 +1,414 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Names
+import SQLitePages
+
+/// Does the blocking work for one database, one job at a time; housekeeping may go on beside.
+///
+/// `@unchecked Sendable`: its state belongs to the job that runs, and to the loop when none does. Housekeeping uses none of it but
+/// the follower, which locks itself.
+final class DatabaseWorker: @unchecked Sendable {
+  private let service: BackupService
+  private let settings: AgentSettings
+  private let logger: Logger
+  private let held: HeldConnection
+  private let follower: ChangeFollower
+  private var known: LastKnownState
+  /// How often a backup may make room.
+  private var roomRhythm = HousekeepingRhythm()
+  private let findings: FindingsLog
+
+  /// How the database compares with the last known state.
+  private enum Comparison {
+    case unchanged(PointID)
+    case changed(DatabaseState)
+    case absent(HoldfastError)
+  }
+
+  /// One try to store something.
+  struct Attempt {
+    var ending: Result<BackupEnding, any Error>
+    /// Milliseconds of a comparison of all pages; 0 without one.
+    var comparing: Int64 = 0
+    var audit: AuditOutcome?
+
+    init(_ body: () throws -> BackupEnding) { ending = Result(catching: body) }
+  }
+
+  /// - Parameters:
+  ///   - held: the connection that it reads through, and leaves open.
+  ///   - follower: nil for a new one.
+  init(
+    _ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
+    follower: ChangeFollower? = nil
+  ) {
+    (self.service, self.settings, self.logger, self.held) = (service, settings, logger, held)
+    self.follower = follower ?? ChangeFollower(service)
+    known = LastKnownState(service, logger)
+    findings = FindingsLog(service, logger)
+  }
+
+  convenience init(_ database: GuardedDatabase, _ held: HeldConnection, _ logger: Logger) {
+    self.init(database.service, database.settings, logger, held)
+  }
+
+  /// Whether a full should end the newest chain, as far as this worker knows it.
+  var advice: FullAdvice? { follower.advice }
+
+  // MARK: Jobs
+
+  /// Compares the database with the newest backup.
+  func runAssessment(_ terms: ConnectionTerms) -> JobResult {
+    let files = files()
+    let doubt = service.noteClock()
+    let assessment = held.job(terms) { Result { try assess() } }
+    let points = (try? service.list()) ?? []
+    return .assessed(
+      AssessmentReport(
+        assessment: assessment, files: files, clockDoubt: doubt,
+        newest: points.first.map { ($0.id, $0.metadata.created) },
+        lastScheduled: points.first { $0.metadata.backupType == .scheduled }?.metadata.created,
+        advice: ChainWeight(points).flatMap { ChainPolicy.adviseFull($0) }))
+  }
+
+  /// Stores a backup.
+  func runBackup(_ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms) -> BackupReport {
+    let report = held.job(terms) { backUp(order, progress) }
+    // Else the connection is closed soon, and it is done then.
+    if !held.isOpen { saveState() }
+    return report
+  }
+
+  private func backUp(_ order: BackupOrder, _ progress: Progress) -> BackupReport {
+    let files = files()
+    let shortage = makeRoom(progress)
+    let attempt =
+      order.isFull ? storeFull(for: order.trigger, ending: order.ends, progress) : storeChange(progress)
+    if case .failure = attempt.ending { held.close() }
+    let report = BackupReport(
+      ending: attempt.ending, files: files, audit: attempt.audit, shortage: shortage, comparing: attempt.comparing,
+      advice: follower.advice)
+    if let point = report.stored {
+      let took = point.durationMS.map { " in \($0) ms" } ?? ""
+      logger.info("stored \(point.id): \(ByteCount(point.compressedSize))\(took) (\(order.reason))")
+    }
+    return report
+  }
+
+  /// Looks whether something was committed since the last backup.
+  func runProbe(_ terms: ConnectionTerms) -> JobResult {
+    let files = files()
+    return .probed(held.job(terms) { probe() }, files: files)
+  }
+
+  /// Closes the connection, so that the application has the database for itself.
+  func runClosing(_ terms: ConnectionTerms) -> JobResult {
+    saveState()
+    return held.job(terms) { .closed }
+  }
+
+  /// Writes down what the next process needs to know.
+  func saveState() { known.save() }
+
+  /// Removes what retention does not keep and merges old incrementals, while other jobs go on.
+  func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
+    let doubt = service.noteClock()
+    if let policy = order.retention { CleaningUp(service: service, policy: policy, logger: logger).run(progress) }
+    let isFinished = order.thinning.map {
+      Thinning(service: service, policy: $0, retention: settings.retention, logger: logger)
+        .run(within: follower, progress)
+    }
+    return HousekeepingResult(isFinished: isFinished, clockDoubt: doubt, advice: follower.advice)
+  }
+
+  private func files() -> WatchedFiles {
+    WatchedFiles(WatchedPath(service.database ?? ""), service.environment.files)
+  }
+
+  // MARK: Comparing
+
+  /// Compares the database with the repository's newest backup.
+  func assess() throws -> Assessment {
+    let newest = try newestPoint()
+    try known.load(newest: newest)
+    guard let newest else {
+      if case .absent(let error) = try compare() { return .absent(error) }
+      return .due(reason: "there is no backup yet")
+    }
+    let isKnown = known.stored != nil
+    let resumes = known.stored?.followed.map { follower.resume($0, at: newest) } ?? false
+    // If the tracker goes on, the backup finds out at a lower price than we whether anything has changed.
+    switch try compare(with: resumes ? nil : newest) {
+    case .absent(let error): return .absent(error)
+    case .unchanged(let point): return .unchanged(point)
+    case .changed:
+      return .due(
+        reason: isKnown
+          ? "changed while the agent was not running" : "the database is not as the newest backup holds it")
+    }
+  }
+
+  /// Whether the database is in another state than the last backup holds, or about to be. Cheap, so it may err on the side of
+  /// yes. Asked only while no event was reported since that backup began.
+  func probe() -> FollowUp.Probe {
+    // What cannot be read may have changed: the backup will say what is wrong.
+    guard let sighting = try? sight() else { return .changed }
+    guard case .state(let state) = sighting else { return .unchanged }
+    guard known.point(holding: state) != nil || known.isUnmoved(state) else { return .changed }
+    return state.hasUnpublishedCommit ? .pending : .unchanged
+  }
+
+  /// Compares the database with the last known state and, if that says nothing for certain, its pages with those of a backup.
+  private func compare(with point: StoredPoint? = nil, _ progress: Progress = Progress()) throws -> Comparison {
+    let known = known
+    let sighting = try sight { state, snapshot in
+      if known.point(holding: state) != nil { return nil }
+      guard let point, !known.isCommitCertain(before: state) else { return nil }
+      return try service.holds(point, contentOf: snapshot, progress: progress)
+    }
+    guard case .state(let state) = sighting else { return .absent(try absence(sighting)) }
+    if let id = known.point(holding: state) {
+      self.known.confirm(state)
+      return .unchanged(id)
+    }
+    guard state.matchesPoint, let point else { return .changed(state) }
+    record(state, in: point.id, point.name.text)
+    return .unchanged(point.id)
+  }
+
+  private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
+    try DatabaseState.read(
+      service.requireDatabase(), scratchPath: service.repository().scratchCopyPath(), held, comparison: comparison)
+  }
+
+  /// Why there is nothing to back up.
+  private func absence(_ sighting: Sighting) throws -> HoldfastError {
+    let database = try service.requireDatabase()
+    return sighting.isMissing ? .missing(database, service.folder) : .empty(database, service.folder)
+  }
+
+  private func record(_ state: DatabaseState, in point: PointID, _ filename: String) {
+    known.record(state, in: point, filename, followed: follower.savedPosition(of: point))
+  }
+
+  private func newestPoint() throws -> StoredPoint? {
+    guard try service.environment.files.status(service.folder) != nil else { return nil }
+    do {
+      return try service.newestReadable()
+    } catch let error as HoldfastError where error.code == .pointNotFound {
+      return nil
+    }
+  }
+
+  // MARK: Storing changes
+
+  /// What a visit to the repository came to.
+  private enum Visited: Sendable {
+    case stored(ChangeReport, DatabaseState)
+    case fullNeeded(reason: String)
+    case absent(HoldfastError)
+  }
+
+  /// Stores what changed, unless the last backup holds this very state.
+  ///
+  /// The state is read *before* the backup. A commit that comes between the two is in the backup, yet not in the state that is
+  /// recorded, so that the next comparison finds a difference: at worst one backup too many, never one too few.
+  func storeChange(_ progress: Progress) -> Attempt {
+    var comparing: Int64 = 0
+    var attempt = Attempt {
+      switch try visitRepository(progress) {
+      case .absent(let error): return .absent(error)
+      case .fullNeeded(let reason): return try storeFullInstead(reason, progress)
+      case .stored(let report, let state):
+        comparing = report.comparing
+        return try finish(report, state, progress)
+      }
+    }
+    attempt.comparing = comparing
+    return attempt
+  }
+
+  /// Looks at the database under the repository's lock, decides, and stores.
+  private func visitRepository(_ progress: Progress) throws -> Visited {
+    let database = try service.requireDatabase()
+    guard try service.environment.files.status(service.folder) != nil else {
+      return .fullNeeded(reason: "there is no point to build on")
+    }
+    do {
+      return try follower.visit(settings.request, kind: .automatic) { visit in
+        if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
+        let snapshot = try CommitLook.settled { try visit.snapshot(of: held.opened(database)) }
+        defer { snapshot.end() }
+        held.note(snapshot)
+        guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, service.folder)) }
+        let state = try DatabaseState(snapshot)
+        if let point = known.point(holding: state) {
+          return .stored(visit.store(snapshot, .none(since: point), progress: progress), state)
+        }
+        if let refused = reportContent(of: state) { return .absent(refused) }
+        return .stored(visit.store(snapshot, progress: progress), state)
+      }
+    } catch let error as HoldfastError where error.code == .databaseMissing {
+      return .absent(.missing(database, service.folder))
+    }
+  }
+
+  private func finish(_ report: ChangeReport, _ state: DatabaseState, _ progress: Progress) throws -> BackupEnding {
+    switch try report.outcome.get() {
+    case .fullNeeded(let reason): return try storeFullInstead(reason, progress)
+    case .unchanged(let parent, _):
+      logger.debug("\(parent.id): \(report.how)")
+      record(state, in: parent.id, parent.filename)
+      return .unchanged(parent.id)
+    case .stored(let point, _):
+      logger.debug("\(point.id): \(report.how)")
+      record(state, in: point.id, point.filename)
+      findings.reportFindings(in: point, schema: held.schemaNews)
+      if settings.verifyAfterCreate { findings.verify(point.id, progress) }
+      return .stored(point)
+    }
+  }
+
+  /// If nothing can be built on the newest backup, it may still hold this very content.
+  private func storeFullInstead(_ reason: String, _ progress: Progress) throws -> BackupEnding {
+    logger.info("a full: \(reason)")
+    let state: DatabaseState
+    switch try compare() {
+    case .absent(let error): return .absent(error)
+    case .unchanged(let point): return .unchanged(point)
+    case .changed(let found): state = found
+    }
+    if let refused = reportContent(of: state) { return .absent(refused) }
+    let remembered = known.stored.flatMap { try? service.point($0.point.text) }
+    if let point = try remembered ?? newestPoint(), case .unchanged(let id) = try compare(with: point, progress) {
+      return .unchanged(id)
+    }
+    return try storeFull(state, .change, progress).ending
+  }
+
+  // MARK: Storing fulls
+
+  /// Stores a full, whether something has changed or not: one that a person or a schedule asks for, or that ends a chain.
+  ///
+  /// - Parameter chain: the chain that it is to end; if that is not the newest any more, there is nothing to be done.
+  func storeFull(for trigger: Trigger, ending chain: PointID? = nil, _ progress: Progress) -> Attempt {
+    var audit: AuditOutcome?
+    var attempt = Attempt {
+      if let chain, let newest = try newestPoint(), newest.metadata.chainID ?? newest.id != chain {
+        follower.forgetChain()
+        return .unchanged(newest.id)
+      }
+      if trigger.skipsUnchanged(settings.triggers), let newest = try newestPoint(),
+        case .unchanged(let point) = try compare(with: newest, progress)
+      {
+        return .unchanged(point)
+      }
+      let sighting = try sight()
+      guard case .state(let state) = sighting else { return .absent(try absence(sighting)) }
+      if let refused = reportContent(of: state) { return .absent(refused) }
+      let (ending, found) = try storeFull(state, trigger, progress)
+      audit = found
+      return ending
+    }
+    attempt.audit = audit
+    return attempt
+  }
+
+  private func storeFull(
+    _ state: DatabaseState, _ trigger: Trigger, _ progress: Progress
+  ) throws -> (ending: BackupEnding, audit: AuditOutcome) {
+    var request = settings.request
+    request.backupType = BackupType(rawValue: trigger.rawValue)
+    let database = try service.requireDatabase()
+    let (point, audit) = try follower.storeFull(request, progress: progress) { [held] in
+      try held.opened(database)
+    } look: { [held] snapshot in
+      held.note(snapshot)
+    }
+    findings.report(audit, of: point.id)
+    // Recorded first: a backup that fails its verification is an alarm, and no reason to store the same state again.
+    record(state, in: point.id, point.filename)
+    findings.reportFindings(in: point, schema: held.schemaNews)
+    if settings.verifyAfterCreate || trigger.isVerified { findings.verify(point.id, progress) }
+    return (.stored(point), audit)
+  }
+}
+
+// MARK: - Room
+
+extension DatabaseWorker {
+  /// Removes what retention does not keep, at once; what the agent does beside its backups is ``keepHouse(_:_:)``.
+  func applyRetention(_ progress: Progress) {
+    guard let policy = settings.retention else { return }
+    CleaningUp(service: service, policy: policy, logger: logger).run(progress)
+  }
+
+  /// Before a backup: lets retention make room if less is free than is to stay so.
+  ///
+  /// - Returns: what was missing before, for an alarm; nil if there was enough.
+  private func makeRoom(_ progress: Progress) -> HoldfastError? {
+    guard let wanted = settings.retention?.minFreeSpace, let space = try? service.space(),
+      let shortage = wanted.shortage(space)
+    else { return nil }
+    roomRhythm.noteBackup()
+    if roomRhythm.begin(at: service.environment.monotonic()) { applyRetention(progress) }
+    return HoldfastError(
+      .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
+      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run shows what goes")
+  }
+}
+
+// MARK: - Reports
+
+extension DatabaseWorker {
+  /// Reports what no backup shows: that a file was replaced, or has lost its content or its log.
+  ///
+  /// - Returns: why the database must not be backed up; nil if it may.
+  private func reportContent(of state: DatabaseState) -> HoldfastError? {
+    if let lost = known.lostCommits(in: state) {
+      // What comes after them is stored: the application goes on from there.
+      guard state.position.wal?.maxFrame != 0 else { return lost }
+      logger.error("\(lost)")
+    }
+    guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
+    for alarm in ContentAlarm.decide(before: before, now: state.content) {
+      let error = alarm.error(database: database, lastGood: point)
+      if alarm.forbidsBackup { return error }
+      // The others show in the backup that is stored next. A restore of ours may replace the file.
+      if alarm == .replaced, (try? service.wasJustRestored()) != true { findings.reportReplacement(error) }
+    }
+    return nil
+  }
+
+  /// As the last backup found the database; if this host does not remember, its newest backup at least knows the tables.
+  private func contentBefore(_ state: DatabaseState) -> (ContentFacts, PointID)? {
+    if let stored = known.stored, let content = stored.content { return (content, stored.point) }
+    guard state.content.tables == 0, let newest = try? newestPoint(), let tables = newest.metadata.tableCounts else {
+      return nil
+    }
+    var content = state.content
+    content.tables = Int64(tables.count)
+    return (content, newest.id)
+  }
+}
+
+extension HoldfastError {
+  /// - Parameter folder: of the database's backups.
+  static func missing(_ database: String, _ folder: String) -> HoldfastError {
+    HoldfastError(
+      .databaseMissing, "there is no database \(database)",
+      hint:
+        "check the path; if the file was lost, holdfast restore latest --database \(database) --backup-dir \(folder) brings it back"
+    )
+  }
+
+  /// - Parameter folder: of the database's backups.
+  static func empty(_ database: String, _ folder: String) -> HoldfastError {
+    HoldfastError(
+      .refused, "the database \(database) is empty, and an empty backup is not taken",
+      hint:
+        "if it was not empty before, holdfast restore latest --database \(database) --backup-dir \(folder) brings it back"
+    )
+  }
+}

@@ -1,0 +1,75 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import SQLitePages
+
+/// Logs what is found out about backups that are stored: the backups stay. Belongs to the worker.
+final class FindingsLog {
+  private let service: BackupService
+  private let logger: Logger
+  /// A replacement was reported: a program that saves by rename replaces the database each time.
+  private var hasReportedReplacement = false
+  /// What SQLite's checks found in the newest verified backup.
+  private var lastFindings: [String] = []
+
+  init(_ service: BackupService, _ logger: Logger) {
+    (self.service, self.logger) = (service, logger)
+  }
+
+  /// What is odd about the new content shows in its backup; the replacement itself is ordinary for some programs.
+  func reportReplacement(_ error: HoldfastError) {
+    let level: Logger.Level = hasReportedReplacement ? .debug : .notice
+    hasReportedReplacement = true
+    logger.log(
+      level: level, "\(error.message), and its backup goes on; this is said once",
+      metadata: ["hint": "\(error.hint ?? "")"])
+  }
+
+  func report(_ audit: AuditOutcome, of full: PointID) {
+    switch audit {
+    case .missed(let miss): logger.error("\(miss.error.message)", metadata: ["hint": "\(miss.error.hint ?? "")"])
+    case .passed(let parent): logger.debug("\(full): audited: all that changed since \(parent) was followed")
+    case .notAudited(let reason): logger.debug("\(full): not audited: \(reason)")
+    }
+  }
+
+  /// Reports an anomaly of a backup that is stored, and what this SQLite cannot read of the database.
+  ///
+  /// - Parameter problem: nil if there is none, or if it was reported before.
+  func reportFindings(in point: PointMetadata, schema problem: SchemaProblem?) {
+    if !point.openAnomalies.isEmpty {
+      logger.error(
+        "\(point.id) of \(service.database ?? "") is anomalous: it \(point.openAnomalies.joined(separator: ", and "))",
+        metadata: [
+          "hint":
+            "what was before it is held; if it was meant, holdfast accept \(point.id) ends that, if not, holdfast list shows what to restore"
+        ])
+    }
+    guard let problem else { return }
+    logger.warning(
+      "SQLite cannot read the schema of \(service.database ?? ""): \(problem.words)",
+      metadata: ["hint": "it is backed up by its pages all the same; SQLite's checks are skipped"])
+  }
+
+  func verify(_ id: PointID, _ progress: Progress) {
+    do {
+      let verification = try service.verify(id.text, depth: .full, progress: progress)
+      guard !verification.verified else { return reportFlaw(id, verification.findings) }
+      logger.error(
+        "\(id) failed its verification: \(verification.errors.joined(separator: "; "))",
+        metadata: ["hint": "holdfast verify \(id) shows all checks; check the disk and the memory of this machine"])
+    } catch {
+      logger.error("\(id) could not be verified: \(error)")
+    }
+  }
+
+  /// Once, for as long as it stays the same.
+  private func reportFlaw(_ id: PointID, _ findings: [String]) {
+    guard findings != lastFindings else { return }
+    lastFindings = findings
+    guard !findings.isEmpty else { return logger.info("\(id): SQLite's checks find no flaw in the database any more") }
+    logger.error(
+      "SQLite's checks found a flaw in the database in \(id): \(findings.joined(separator: "; "))",
+      metadata: ["hint": "it is backed up as it is; PRAGMA integrity_check in the application tells more"])
+  }
+}

@@ -1,0 +1,92 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Names
+
+/// The state of the database that the newest backup holds, as far as this agent knows it. Belongs to the worker.
+struct LastKnownState {
+  /// It is written down at most so often, in milliseconds.
+  private static let savingInterval: Int64 = 1000
+
+  private(set) var stored: AgentState?
+  /// What the fingerprint is of, if this process saw it.
+  private(set) var database: DatabaseState?
+  private var isUnsaved = false
+  /// Monotonic milliseconds of the last saving.
+  private var saved: Int64?
+  private let service: BackupService
+  private let logger: Logger
+
+  init(_ service: BackupService, _ logger: Logger) {
+    (self.service, self.logger) = (service, logger)
+  }
+
+  /// Goes on from what an earlier process left.
+  mutating func load(newest: StoredPoint?) throws {
+    (stored, database) = (nil, nil)
+    guard let newest, let known = AgentState.load(try service.repository()), known.point == newest.id else { return }
+    stored = known
+  }
+
+  /// The backup that holds this very state, if it is still there.
+  func point(holding state: DatabaseState) -> PointID? {
+    guard let stored, let fingerprint = state.fingerprint, stored.fingerprint == fingerprint,
+      stored.database.isExactly(state.path), isInRepository(stored)
+    else { return nil }
+    return stored.point
+  }
+
+  /// Whether the stamps of a state prove nothing, and it is still what the last backup saw. To compare its pages again and again
+  /// would never end; each event has them compared once.
+  func isUnmoved(_ state: DatabaseState) -> Bool {
+    guard let stored, state.fingerprint == nil, let database, stored.database.isExactly(state.path), state.looksLike(database)
+    else { return false }
+    return isInRepository(stored)
+  }
+
+  /// Whether a commit lies between the last known state and this one for certain.
+  func isCommitCertain(before state: DatabaseState) -> Bool { database.map { state.isCommitAfter($0) } ?? false }
+
+  /// The database is in a state that the backup holds.
+  mutating func confirm(_ state: DatabaseState) { database = state }
+
+  mutating func record(_ state: DatabaseState, in point: PointID, _ filename: String, followed: SavedPosition?) {
+    // Without a fingerprint, too: what the database was like says whether the next state is an alarm.
+    stored = AgentState(
+      database: state.path, fingerprint: state.fingerprint, point: point, filename: filename, content: state.content,
+      followed: followed)
+    database = state
+    isUnsaved = true
+    let isRecent = saved.map { service.environment.monotonic() - $0 < Self.savingInterval } ?? false
+    if !isRecent { save() }
+  }
+
+  /// Writes it down, if that has not been done. Changes in quick succession are not written down one by one: a process that is
+  /// killed before costs its successor a comparison.
+  mutating func save() {
+    guard isUnsaved, let stored else { return }
+    (isUnsaved, saved) = (false, service.environment.monotonic())
+    do {
+      try stored.save(try service.repository())
+    } catch {
+      logger.warning("the agent's memory was not stored, so its next start may take one backup too many: \(error)")
+    }
+  }
+
+  /// An error if the last backup holds commits that the database does not have any more, because its log was deleted.
+  func lostCommits(in state: DatabaseState) -> HoldfastError? {
+    let followed = stored?.followed.flatMap { $0.run.boot == MachineRun.current()?.boot ? $0.position.snapshot : nil }
+    guard let stored, let before = database?.position ?? followed, state.position.hasLostCommits(since: before) else {
+      return nil
+    }
+    return HoldfastError(
+      .logDeleted,
+      "\(state.path) has lost commits that \(stored.point) holds: they were in \(state.path)-wal, which was deleted",
+      hint: "restart the application if it still runs, and compare with holdfast diff \(stored.point); "
+        + "holdfast restore \(stored.point) brings them back")
+  }
+
+  private func isInRepository(_ stored: AgentState) -> Bool {
+    (try? service.environment.files.status("\(service.folder)/\(stored.filename)")) != nil
+  }
+}

@@ -1,0 +1,245 @@
+import BackupPolicy
+import SQLitePages
+import Synchronization
+
+/// Follows one database from backup to backup, and stores its changes at the price of the changes.
+///
+/// It keeps what the next incremental needs (the newest backup, keys, the table of page hashes, the tracker), and uses it as long
+/// as nobody else held the repository's lock and no file of the repository changed; else it looks at the repository again.
+///
+/// `@unchecked Sendable`: `access` protects the state, because a compaction calls it from another thread than the backups.
+package final class ChangeFollower: @unchecked Sendable {
+  private let service: BackupService
+  private let access = Mutex(())
+  private var knowledge = Knowledge()
+
+  /// What is known of the newest backup.
+  private struct Knowledge {
+    /// Opened once.
+    var repository: Repository?
+    /// Nil if it must be looked for.
+    var head: ChainHead?
+    /// What the last visit left in the lock's file.
+    var mark: [UInt8]?
+    var table: PageDigests?
+    var tracker: ChangeTracker
+    /// Monotonic milliseconds of the last time that this host's memory of the newest sequence was written.
+    var remembered: Int64?
+
+    init(_ tracker: ChangeTracker = ChangeTracker()) { self.tracker = tracker }
+
+    mutating func forgetHead() { (head, mark, table) = (nil, nil, nil) }
+  }
+
+  /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
+  package init(
+    _ service: BackupService, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }
+  ) {
+    self.service = service
+    knowledge = Knowledge(ChangeTracker(report: report))
+  }
+
+  private var environment: EngineEnvironment { service.environment }
+
+  /// Whether a full should end the newest chain; nil also before the first incremental.
+  package var advice: FullAdvice? { weight.flatMap { ChainPolicy.adviseFull($0) } }
+
+  /// The size of the newest chain; nil before the first incremental.
+  package var weight: ChainWeight? { access.withLock { _ in knowledge.head?.weight } }
+
+  // MARK: Visits
+
+  /// One holding of the repository's lock: look at the database, decide, store.
+  package struct Visit {
+    package enum Base {
+      /// The newest backup, on which an incremental can be built.
+      case parent(IncrementalParent)
+      case fullNeeded(reason: String)
+    }
+
+    package let base: Base
+    fileprivate let follower: ChangeFollower
+    fileprivate let repository: Repository
+    fileprivate let request: CreateRequest
+    fileprivate let kind: RequestedKind
+    fileprivate let started: Int64
+
+    /// Begins a snapshot of the database.
+    ///
+    /// - Throws: `HoldfastError`.
+    package func snapshot(of connection: DatabaseConnection) throws -> DatabaseSnapshot {
+      try onDatabase {
+        try DatabaseSnapshot(
+          connection, scratchPath: repository.scratchCopyPath(), patience: Int(follower.environment.busyTimeout))
+      }
+    }
+
+    /// Stores an incremental of the snapshot, and ends the snapshot.
+    ///
+    /// - Parameter candidates: the pages that may have changed.
+    package func store(
+      _ snapshot: DatabaseSnapshot, _ candidates: ChangeCandidates = .followed, progress: Progress = Progress()
+    ) -> ChangeReport {
+      defer { snapshot.end() }
+      return follower.store(snapshot, candidates, self, progress)
+    }
+  }
+
+  /// Holds the repository's lock while `body` runs.
+  ///
+  /// - Parameters:
+  ///   - kind: `automatic` or `incremental`.
+  /// - Throws: `pointNotFound` if there is no repository, `busy`, `wrongKey`, and failures of the machine and of `body`. Nothing
+  ///   is stored then, unless it is the flush of the folder that failed.
+  package func visit<Result: Sendable>(
+    _ request: CreateRequest, kind: RequestedKind = .incremental, _ body: (Visit) throws -> Result
+  ) throws -> Result {
+    try request.requireKey(service.credentials)
+    let started = environment.monotonic()
+    return try access.withLock { _ in
+      let repository = try openedRepository()
+      return try repository.exclusively(patience: environment.repositoryPatience, since: knowledge.mark) { held in
+        do {
+          knowledge.mark = held.mark
+          let base = try base(request, kind, held, repository)
+          return try onDatabase {
+            try body(
+              Visit(
+                base: base, follower: self, repository: repository, request: request, kind: kind, started: started))
+          }
+        } catch {
+          knowledge.forgetHead()
+          throw error
+        }
+      }
+    }
+  }
+
+  private func openedRepository() throws -> Repository {
+    if let repository = knowledge.repository { return repository }
+    let repository = try service.repository()
+    knowledge.repository = repository
+    return repository
+  }
+
+  private func base(
+    _ request: CreateRequest, _ kind: RequestedKind, _ held: LockVisit, _ repository: Repository
+  ) throws -> Visit.Base {
+    if held.isUndisturbed, let head = knowledge.head, head.protection == request.protection,
+      try head.isCurrent(in: repository)
+    {
+      return .parent(head.parent)
+    }
+    knowledge.forgetHead()
+    knowledge.mark = held.mark
+    switch try HeadFinder(repository: repository, environment: environment).find(request, kind) {
+    case .fullNeeded(let reason):
+      knowledge.tracker.forget()
+      return .fullNeeded(reason: reason)
+    case .head(let head):
+      knowledge.head = head
+      return .parent(head.parent)
+    }
+  }
+
+  private func store(
+    _ snapshot: DatabaseSnapshot, _ candidates: ChangeCandidates, _ visit: Visit, _ progress: Progress
+  ) -> ChangeReport {
+    if case .fullNeeded(let reason) = visit.base { return ChangeReport(.success(.fullNeeded(reason: reason)), .known) }
+    guard let head = knowledge.head else {
+      return ChangeReport(.success(.fullNeeded(reason: "there is no point to build on")), .known)
+    }
+    let position = TrackerPosition(snapshot)
+    let (changes, how) = candidates.pages(since: head.id, snapshot, &knowledge.tracker)
+    var content = DatabaseContent.shape(snapshot.connection)
+    if !snapshot.blocksWriters { content.schemaVersion = try? snapshot.connection.schemaVersion() }
+    let work = IncrementalWork(
+      repository: visit.repository, environment: environment, head: head, request: visit.request, progress: progress,
+      snapshot: snapshot, content: content, started: visit.started, table: knowledge.table,
+      remembered: knowledge.remembered)
+    let outcome = Result { try work.run(changes, visit.kind) }
+    switch outcome {
+    case .success(let outcome):
+      (knowledge.head, knowledge.table) = (work.nextHead, work.table)
+      knowledge.tracker.record(outcome, at: position)
+    case .failure: knowledge.forgetHead()
+    }
+    knowledge.remembered = work.remembered
+    return ChangeReport(outcome, how, comparing: how.isCompared ? work.comparing : 0)
+  }
+
+  // MARK: Fulls
+
+  /// Stores a full, which reports whether every change since the newest backup was tracked. It is followed from there.
+  ///
+  /// - Parameters:
+  ///   - connect: opens a connection, or gives the open one; it stays open.
+  ///   - look: called with the snapshot that the full is made of.
+  package func storeFull(
+    _ request: CreateRequest, progress: Progress, connect: @escaping () throws -> DatabaseConnection,
+    look: @escaping (DatabaseSnapshot) -> Void
+  ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
+    try access.withLock { _ in
+      // The chain whose size is known ends here.
+      knowledge.forgetHead()
+      var position: TrackerPosition?
+      let follower = Follower(connect: connect) { [self] parent, snapshot in
+        look(snapshot)
+        position = TrackerPosition(snapshot)
+        return parent.map { knowledge.tracker.changes(since: $0.id, snapshot).0 } ?? .unknown
+      }
+      let (metadata, audit) = try service.create(request, progress: progress, for: follower)
+      if let position { knowledge.tracker.begin(metadata.id, metadata.digest, at: position) }
+      return (metadata, audit)
+    }
+  }
+
+  /// The newest chain is not the one that was known.
+  package func forgetChain() { access.withLock { _ in knowledge.forgetHead() } }
+
+  // MARK: From one process to the next
+
+  /// The position from which a backup's pages were followed, for the next process; nil if they were not.
+  package func savedPosition(of point: PointID) -> SavedPosition? {
+    access.withLock { _ in knowledge.tracker.savedPosition(of: point) }
+  }
+
+  /// Goes on where an earlier process stopped, unless this one has followed the database already.
+  ///
+  /// - Parameter newest: the backup that the position was saved with.
+  /// - Returns: whether it does.
+  package func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool {
+    access.withLock { _ in knowledge.tracker.resume(saved, at: newest) }
+  }
+}
+
+/// A compaction goes on beside the backups.
+extension ChangeFollower: CompactionHost {
+  /// What is known of the newest backup stays known, unless it is one of these or somebody else was here.
+  package func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
+    try access.withLock { _ in
+      let repository = try openedRepository()
+      try repository.exclusively(patience: environment.repositoryPatience, since: knowledge.mark) { held in
+        let isCurrent = try held.isUndisturbed && knowledge.head?.isCurrent(in: repository) == true
+        if !isCurrent || knowledge.head.map({ points.contains($0.id) }) ?? true { knowledge.forgetHead() }
+        do {
+          try body()
+          guard let filename = knowledge.head?.filename else { return }
+          knowledge.head?.stamps = try RepositoryStamps(repository, archive: filename)
+          knowledge.mark = held.mark
+        } catch {
+          knowledge.forgetHead()
+          throw error
+        }
+      }
+    }
+  }
+
+  package func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {
+    access.withLock { _ in
+      guard knowledge.head?.chainID == chain else { return }
+      knowledge.head?.weight.incrementals -= incrementals
+      knowledge.head?.weight.incrementalBytes -= bytes
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import Testing
+
+@testable import BackupAgent
+
+@Suite struct ShutdownTests {
+  @Test func theLastProbeComesOnceAndAfterTheMachine() {
+    var shutdown = Shutdown()
+    func next() -> Shutdown.Step { shutdown.nextStep() }
+    #expect(next() == .wait && !shutdown.isStopping)
+    shutdown.begin(needsProbe: true)
+    #expect(next() == .wait && shutdown.isStopping)
+    shutdown.machineStopped()
+    #expect(next() == .probe && !shutdown.isOver)
+    #expect(next() == .end && shutdown.isOver)
+    #expect(next() == .wait && shutdown.isStopping)
+  }
+
+  @Test func aBackupFindsWhatTheProbeWouldFind() {
+    var shutdown = Shutdown()
+    func next() -> Shutdown.Step { shutdown.nextStep() }
+    shutdown.begin(needsProbe: true)
+    shutdown.backupBegins()
+    shutdown.machineStopped()
+    #expect(next() == .end)
+  }
+
+  @Test func whatIsAbandonedIsNotProbed() {
+    var shutdown = Shutdown()
+    func next() -> Shutdown.Step { shutdown.nextStep() }
+    shutdown.abandon()
+    #expect(!shutdown.isAbandoned)
+    shutdown.begin(needsProbe: true)
+    shutdown.abandon()
+    shutdown.machineStopped()
+    #expect(shutdown.isAbandoned && next() == .end)
+  }
+}
+
+@Suite struct YieldingTests {
+  @Test func onlyABackupThatReadsYields() {
+    var yielding = Yielding()
+    func isDecided() -> Bool { yielding.takeDecision() }
+    yielding.noteClose(at: 10)
+    #expect(yielding.deadline == nil)
+    yielding.beginReading()
+    #expect(yielding.deadline == nil)
+    yielding.noteClose(at: 20)
+    #expect(yielding.deadline == 20 + Yielding.quiet)
+    yielding.calm()
+    #expect(yielding.deadline == nil)
+    yielding.noteClose(at: 30)
+    yielding.endReading()
+    #expect(yielding.deadline == nil && !isDecided())
+  }
+
+  /// The report that all is read may come after the decision.
+  @Test func theDecisionIsAskedForOnce() {
+    var yielding = Yielding()
+    func isDecided() -> Bool { yielding.takeDecision() }
+    yielding.beginReading()
+    yielding.noteClose(at: 20)
+    yielding.decide()
+    yielding.endReading()
+    #expect(yielding.deadline == nil && isDecided() && !isDecided())
+  }
+}
