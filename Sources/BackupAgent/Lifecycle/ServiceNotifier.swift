@@ -41,9 +41,9 @@ struct Announcements {
   var deadline: Int64? { isReady ? nextSign : nil }
 
   /// Says what is new.
-  mutating func update(_ guards: [DatabaseCoordinator], isStopping: Bool, at time: Int64) {
+  mutating func update(_ coordinators: [DatabaseCoordinator], isStopping: Bool, at time: Int64) {
     guard notifier.socket != nil else { return }
-    if !isReady, guards.allSatisfy(\.isReady) {
+    if !isReady, coordinators.allSatisfy(\.isReady) {
       isReady = true
       nextSign = notifier.watchdog.map { _ in time }
       notifier.send("READY=1")
@@ -52,7 +52,7 @@ struct Announcements {
       self.isStopping = true
       notifier.send("STOPPING=1")
     }
-    let words = Self.words(guards)
+    let words = Self.words(coordinators)
     if words != status {
       status = words
       notifier.send("STATUS=\(words)")
@@ -73,10 +73,10 @@ struct Announcements {
     notifier.send("READY=1")
   }
 
-  private static func words(_ guards: [DatabaseCoordinator]) -> String {
-    let what = guards.count == 1 ? guards[0].path : "\(guards.count) databases"
-    let alarms = guards.reduce(0) { $0 + $1.alarms.count }
-    let newest = guards.compactMap(\.newest).max { $0.created < $1.created }
+  private static func words(_ coordinators: [DatabaseCoordinator]) -> String {
+    let what = coordinators.count == 1 ? coordinators[0].path : "\(coordinators.count) databases"
+    let alarms = coordinators.reduce(0) { $0 + $1.alarms.count }
+    let newest = coordinators.compactMap(\.newest).max { $0.created < $1.created }
     return "guarding \(what)" + (newest.map { "; newest backup \($0.id)" } ?? "; no backup yet")
       + (alarms == 0 ? "" : "; \(alarms) alarm\(alarms == 1 ? "" : "s"), see the log")
   }

@@ -2,6 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 import Logging
+import Names
 
 /// The agent's one event loop: it owns what the databases share, sleeps in `poll`, and never blocks elsewhere. Created and
 /// used on one thread.
@@ -17,25 +18,25 @@ final class EventLoop {
     var thrift: MemoryThrift?
   }
 
-  let parts: Parts
-  let shared: LoopContext
-  var guards: [DatabaseCoordinator] = []
-  var stopGrace: Int64
-  var lastNumber = 0
+  private let parts: Parts
+  private let shared: LoopContext
+  private var coordinators: [DatabaseCoordinator] = []
+  private var stopGrace: Int64
+  private var lastNumber = 0
   /// The patterns that more databases may match; nil without any.
-  var patternWatch: PatternWatch?
-  var lastGeneration = 0
+  private var patternWatch: PatternWatch?
+  private var lastGeneration = 0
   /// A configuration is being read.
-  var isReloading = false
+  private var isReloading = false
   /// Another one was asked for since the present one began.
-  var isReloadOwed = false
+  private var isReloadPending = false
   /// Until then inotify is not listened to.
   private var breather = Int64.min
   /// When running backups are abandoned.
   private var graceEnd: Int64?
-  private(set) var isStopping = false
+  private var isStopping = false
   private var thrift: MemoryThrift?
-  var announcements: Announcements
+  private var announcements: Announcements
 
   /// - Throws: where the system has no thread, timer or descriptor left, or another agent guards one of the repositories.
   init(_ configuration: AgentConfiguration, _ parts: Parts) throws {
@@ -62,25 +63,25 @@ final class EventLoop {
     watchPatterns(configuration.patterns)
   }
 
-  var logger: Logger { parts.logger }
-  var clock: LoopClock { shared.clock }
+  private var logger: Logger { parts.logger }
+  private var clock: LoopClock { shared.clock }
 
   /// Runs until it is told to stop and nothing is running any more.
   func run() {
-    guards.forEach { $0.start() }
+    coordinators.forEach { $0.start() }
     parts.control.open()
     defer { parts.control.close() }
-    while !(isStopping && guards.allSatisfy(\.isDone)) {
+    while !(isStopping && coordinators.allSatisfy(\.isDone)) {
       let wake = sleep()
-      if wake.clockSet { guards.forEach { $0.handleClockSet() } }
+      if wake.clockSet { coordinators.forEach { $0.handleClockSet() } }
       if wake.heard { handleEvents() }
       for message in wake.messages { handle(message) }
       handleTime()
       dropLeavers()
-      announcements.update(guards, isStopping: isStopping, at: clock.monotonic)
+      announcements.update(coordinators, isStopping: isStopping, at: clock.monotonic)
     }
     shared.stopWorkers()
-    guards.forEach { $0.end() }
+    coordinators.forEach { $0.end() }
     logger.info("stopped")
   }
 
@@ -100,7 +101,7 @@ final class EventLoop {
     let deadline = nextDeadline(listens: listens)
     let isDue = deadline.isReached(at: now)
     if !isDue { wake.clockSet = clock.arm(deadline) }
-    let isBusy = isDue || guards.contains(where: \.isWorking)
+    let isBusy = isDue || coordinators.contains(where: \.isWorking)
     thrift?.sleeps(from: now.monotonic, until: isBusy ? now.monotonic : deadline.monotonic)
     let timers = clock.descriptors
     var descriptors = ([shared.inbox.wakeUp.descriptor, listens ? shared.watches.descriptor : -1] + timers).map {
@@ -117,7 +118,7 @@ final class EventLoop {
 
   private func nextDeadline(listens: Bool) -> Deadline {
     var next = Deadline()
-    for deadline in guards.map(\.deadline) {
+    for deadline in coordinators.map(\.deadline) {
       next.monotonic = [next.monotonic, deadline.monotonic].compactMap { $0 }.min()
       next.wall = [next.wall, deadline.wall].compactMap { $0 }.min()
     }
@@ -133,7 +134,7 @@ final class EventLoop {
     let events = shared.watches.drain()
     var changed = false
     if events[Self.patternID] != nil { patternWatch?.noteEvent(at: clock.monotonic) }
-    for database in guards {
+    for database in coordinators {
       guard let events = events[database.id] else { continue }
       database.handle(events)
       changed = changed || events.contains(.changed)
@@ -141,7 +142,7 @@ final class EventLoop {
     guard changed else { return }
     // A writer that commits all the time raises thousands of events a second. One wake-up for many of them is enough:
     // the kernel keeps them, and the pause is short beside the quiet period.
-    breather = clock.monotonic + (guards.map { min(20, $0.database.settings.debounce / 10) }.min() ?? 0)
+    breather = clock.monotonic + (coordinators.map { min(20, $0.database.settings.debounce / 10) }.min() ?? 0)
   }
 
   private func handle(_ message: LoopMessage) {
@@ -159,17 +160,17 @@ final class EventLoop {
     case .reload: requestReload()
     case .reloaded(let result): finishReload(result)
     case .patternsSeen(let look): finish(look)
-    case .status(let continuation): continuation.resume(returning: guards.map(\.status))
-    case .clockSet: guards.forEach { $0.handleClockSet() }
+    case .status(let continuation): continuation.resume(returning: coordinators.map(\.status))
+    case .clockSet: coordinators.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
     case .cancel: stop(grace: 0)
     }
   }
 
-  private func find(_ id: DatabaseID) -> DatabaseCoordinator? { guards.first { $0.id == id } }
+  private func find(_ id: DatabaseID) -> DatabaseCoordinator? { coordinators.first { $0.id == id } }
 
   private func backUp(_ name: String?) {
-    let wanted = guards.filter { !$0.isStopping && (name == nil || $0.database.name == name) }
+    let wanted = coordinators.filter { !$0.isStopping && (name == nil || $0.database.name == name) }
     if let name, wanted.isEmpty { logger.warning("no database is called \(name), so it is not backed up") }
     wanted.forEach { $0.backUpNow() }
   }
@@ -177,20 +178,210 @@ final class EventLoop {
   /// Does what is due by the clock.
   private func handleTime() {
     if let graceEnd, graceEnd <= clock.monotonic {
-      guards.forEach { $0.abandon() }
+      coordinators.forEach { $0.abandon() }
       self.graceEnd = nil
     }
     handlePatternTime()
-    guards.forEach { $0.handleTime() }
+    coordinators.forEach { $0.handleTime() }
   }
 
   private func stop(grace: Int64) {
     // A commit right before the request has raised its event, which was perhaps not read yet.
     if !isStopping { handleEvents() }
-    let isRunning = guards.contains(where: \.isBackingUp)
+    let isRunning = coordinators.contains(where: \.isBackingUp)
     if !isStopping { logger.info(isRunning ? "stopping when the running backup is done" : "stopping") }
     isStopping = true
     graceEnd = min(graceEnd ?? .max, clock.monotonic.addingClamped(max(0, grace)))
-    guards.forEach { $0.stop() }
+    coordinators.forEach { $0.stop() }
+  }
+}
+
+extension EventLoop {
+  /// Has the configuration read again, by a worker: reading files may block.
+  private func requestReload() {
+    guard !isStopping else { return }
+    guard let reload = parts.reload else {
+      return logger.notice("there is no configuration to read again")
+    }
+    // What was written since the reading began may not be in it: one more starts when this one has ended.
+    guard !isReloading else {
+      isReloadPending = true
+      return
+    }
+    (isReloading, isReloadPending) = (true, false)
+    announcements.reloading()
+    shared.workers.submit(nil) { .reloaded(Result { try reload() }) }
+  }
+
+  private func finishReload(_ result: Result<AgentConfiguration, any Error>) {
+    isReloading = false
+    defer {
+      announcements.reloaded()
+      if isReloadPending { requestReload() }
+    }
+    guard !isStopping else { return }
+    do {
+      try apply(try result.get())
+      logger.notice("the configuration was read again")
+    } catch {
+      logger.error("the configuration stays as it was: \(error)")
+    }
+  }
+
+  /// Takes databases up, drops them and changes their settings. All or nothing: whatever can fail comes first.
+  private func apply(_ configuration: AgentConfiguration) throws {
+    try configuration.validate()
+    let wanted = Dictionary(uniqueKeysWithValues: configuration.databases.map { ($0.identity, $0) })
+    let known = Dictionary(uniqueKeysWithValues: coordinators.map { ($0.database.identity, $0) })
+    if let leaver = coordinators.first(where: { $0.isStopping && wanted[$0.database.identity] != nil }) {
+      throw HoldfastError(
+        .busy, "\(leaver.database.name) was dropped, and its last backup is not done yet",
+        hint: "reload again when it is")
+    }
+    let old = coordinators
+    divideDescriptors(among: configuration.databases.count)
+    try add(configuration.databases.filter { known[$0.identity] == nil }, isAlone: configuration.isAlone)
+    stopGrace = configuration.stopGrace
+    watchPatterns(configuration.patterns)
+    for database in old {
+      if let settings = wanted[database.database.identity] {
+        database.update(settings)
+      } else {
+        logger.notice("\(database.database.name) is no longer guarded")
+        database.stop()
+      }
+    }
+    coordinators.filter { new in !old.contains { $0 === new } }.forEach { $0.start() }
+  }
+
+  private func divideDescriptors(among databases: Int) {
+    let budget = DescriptorBudget.take(databases: databases, workers: WorkerPool.backupLimit)
+    guard budget != shared.descriptors else { return }
+    shared.descriptors = budget
+    budget.logConcession(logger)
+    for database in coordinators { database.lock.isKept = budget.keepsLocks }
+  }
+
+  /// Makes the coordinators of databases, which are not started yet.
+  ///
+  /// - Parameter isAlone: whether log lines need not say which database they are about.
+  /// - Throws: `busy` where another agent has one of the repositories; then none is taken up.
+  private func add(_ databases: [GuardedDatabase], isAlone: Bool) throws {
+    let locks = try databases.map { database in
+      let lock = AgentLock(database.service)
+      lock.isKept = shared.descriptors.keepsLocks
+      defer { lock.rest() }
+      do {
+        try lock.ensure()
+      } catch let error as HoldfastError where error.code == .busy {
+        throw error
+      } catch {
+        // A folder that cannot be written now may be written later; the first backup says what is wrong with it.
+        logger.debug("the backup folder is not locked: \(error)")
+      }
+      return lock
+    }
+    for (database, lock) in zip(databases, locks) {
+      lastNumber += 1
+      let logger = isAlone ? logger : logger.prefixed("\(database.name): ")
+      coordinators.append(DatabaseCoordinator(DatabaseID(number: lastNumber), database, lock, shared, logger))
+    }
+  }
+
+  /// Lets databases go that were dropped and have nothing running any more.
+  private func dropLeavers() {
+    guard !isStopping else { return }
+    for database in coordinators where database.isDone { database.end() }
+    coordinators.removeAll(where: \.isDone)
+  }
+}
+
+extension AgentConfiguration {
+  /// There is one database, and there will be no other.
+  var isAlone: Bool { databases.count == 1 && patterns == nil }
+}
+
+/// Databases that come and go while the agent runs, where the configuration names them by a pattern.
+extension EventLoop {
+  /// What is watched for patterns has this name among the databases.
+  private static let patternID = DatabaseID(number: 0)
+
+  /// Goes by these patterns from now on.
+  private func watchPatterns(_ patterns: DatabasePatterns?) {
+    lastGeneration += 1
+    patternWatch = patterns.map { PatternWatch($0, generation: lastGeneration, at: clock.monotonic) }
+    if patterns == nil { try? shared.watches.apply(nil, to: Self.patternID) }
+  }
+
+  /// Begins a look if one is due.
+  private func handlePatternTime() {
+    guard !isStopping, let deadline = patternWatch?.deadline, deadline <= clock.monotonic else { return }
+    patternWatch?.begin(at: clock.monotonic)
+    guard let watch = patternWatch else { return }
+    shared.workers.submit(nil) { .patternsSeen(PatternLook(watch)) }
+  }
+
+  private func finish(_ look: PatternLook) {
+    guard !isStopping, look.generation == patternWatch?.generation else { return }
+    if patternWatch?.end(look, at: clock.monotonic) == true {
+      do {
+        try shared.watches.apply(look.plan, to: Self.patternID)
+      } catch {
+        report("new matches of patterns are looked for from time to time: \(error)")
+      }
+    }
+    guard let databases = look.databases else { return }
+    do {
+      take(try databases.get())
+    } catch {
+      patternWatch?.forget()
+      report("databases that came or went are not guarded yet: \(error)")
+    }
+  }
+
+  /// Guards what is new. A database that is gone stays guarded, as one that is missed, for as long as it has backups.
+  private func take(_ databases: [GuardedDatabase]) {
+    let wanted = Set(databases.map(\.identity))
+    for database in coordinators where !database.isStopping && !wanted.contains(database.database.identity) {
+      guard isGone(database) else { continue }
+      logger.warning("\(database.database.name) is no longer guarded: it is gone, and it has no backups")
+      database.stop()
+    }
+    let known = Set(coordinators.map(\.database.identity))
+    for database in databases where !known.contains(database.identity) { guardDatabase(database) }
+  }
+
+  /// A file that cannot be looked at is not gone.
+  private func isGone(_ database: DatabaseCoordinator) -> Bool {
+    do {
+      return try database.database.service.environment.files.status(database.path) == nil
+    } catch {
+      return false
+    }
+  }
+
+  private func guardDatabase(_ database: GuardedDatabase) {
+    do {
+      if let other = coordinators.first(where: { $0.database.name.isExactly(database.name) }) {
+        throw HoldfastError(
+          .usage, "it has the name of \(other.database.service.database ?? "another one")",
+          hint: "give one of the two a [[databases]] table with a name of its own")
+      }
+      if let other = coordinators.first(where: { $0.database.identity.folder == database.identity.folder }) {
+        throw HoldfastError(
+          .usage, "it has the backup folder of \(other.database.name)", hint: "give it a backup folder of its own")
+      }
+      try database.requireEssentials()
+      divideDescriptors(among: coordinators.count + 1)
+      try add([database], isAlone: false)
+      coordinators.last?.start()
+    } catch {
+      patternWatch?.forget()
+      report("\(database.service.database ?? database.name) matches a pattern and is not backed up: \(error)")
+    }
+  }
+
+  private func report(_ problem: String) {
+    if patternWatch?.report(problem) == true { logger.error("\(problem)") }
   }
 }

@@ -95,3 +95,37 @@ extension DescriptorBudget {
       "\(concession) (hint: raise the hard limit: ulimit -Hn, or LimitNOFILE= in the systemd unit)")
   }
 }
+
+extension Logger {
+  /// The same logger with something before each message.
+  func prefixed(_ prefix: String) -> Logger {
+    Logger(label: label) { [handler] _ in PrefixingHandler(base: handler, prefix: prefix) }
+  }
+}
+
+/// Says which database a line is about, where there are several.
+private struct PrefixingHandler: LogHandler {
+  var base: any LogHandler
+  let prefix: String
+
+  var metadata: Logger.Metadata {
+    get { base.metadata }
+    set { base.metadata = newValue }
+  }
+
+  var logLevel: Logger.Level {
+    get { base.logLevel }
+    set { base.logLevel = newValue }
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { base[metadataKey: key] }
+    set { base[metadataKey: key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    var event = event
+    event.message = "\(prefix)\(event.message)"
+    base.log(event: event)
+  }
+}

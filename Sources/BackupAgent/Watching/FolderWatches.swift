@@ -13,15 +13,15 @@ final class FolderWatches {
     var mask: UInt32
   }
 
-  let calls: InotifyCalls
-  var inotify: Inotify?
-  var watches: [Int32: Watch] = [:]
-  var numbers: [ExactName: Int32] = [:]
-  var plans: [DatabaseID: WatchPlan] = [:]
+  private let calls: InotifyCalls
+  private var inotify: Inotify?
+  private(set) var watches: [Int32: Watch] = [:]
+  private(set) var numbers: [ExactName: Int32] = [:]
+  private var plans: [DatabaseID: WatchPlan] = [:]
   /// Databases of which less than everything is told; see ``hear(_:of:)``.
   private var hearing: [DatabaseID: Hearing] = [:]
   /// Watches of files that a backup reads, by their numbers.
-  var closing: [Int32: Set<DatabaseID>] = [:]
+  private var closing: [Int32: Set<DatabaseID>] = [:]
 
   init(_ calls: InotifyCalls) {
     self.calls = calls
@@ -108,7 +108,7 @@ final class FolderWatches {
     try? watch(folder)
   }
 
-  func forget(_ folder: ExactName) {
+  private func forget(_ folder: ExactName) {
     guard let number = numbers.removeValue(forKey: folder) else { return }
     watches[number]?.paths.remove(folder)
     guard watches[number]?.paths.isEmpty ?? false else { return }
@@ -116,7 +116,7 @@ final class FolderWatches {
     inotify?.remove(number)
   }
 
-  func opened() throws -> Inotify {
+  private func opened() throws -> Inotify {
     if let inotify { return inotify }
     let opened = try Inotify(calls)
     inotify = opened
