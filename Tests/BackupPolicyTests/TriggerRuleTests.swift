@@ -253,4 +253,12 @@ import Testing
     #expect(decisions.count == 20 && decisions.map(\.time) == decisions.map(\.time).sorted())
     #expect(decisions.last?.time == diagram.starts.last?.wall)
   }
+
+  @Test func timeInWhichTheProcessWasStoppedIsNoComparison() {
+    #expect(ComparisonCost.counted(300, bytes: 4096) == 300)
+    #expect(ComparisonCost.counted(15_000, bytes: 4096) == 1001)
+    #expect(ComparisonCost.counted(400_000, bytes: 4 << 30) == 400_000)
+    #expect(ComparisonCost.counted(8 * 3_600_000, bytes: 4 << 30) < 1_100_000)
+    #expect(ComparisonCost.counted(5000, bytes: -1) == 1000)
+  }
 }

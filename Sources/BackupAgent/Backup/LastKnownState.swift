@@ -39,7 +39,8 @@ struct LastKnownState {
   /// Whether the stamps of a state prove nothing, and it is still what the last backup saw. To compare its pages again and again
   /// would never end; each event has them compared once.
   func isUnmoved(_ state: DatabaseState) -> Bool {
-    guard let stored, state.fingerprint == nil, let database, stored.database.isExactly(state.path), state.looksLike(database)
+    guard let stored, state.fingerprint == nil, let database, stored.database.isExactly(state.path),
+      state.looksLike(database)
     else { return false }
     return isInRepository(stored)
   }

@@ -31,7 +31,8 @@ package struct AgentSettings: Sendable {
   func logged(at now: Timestamp) -> Logger.Metadata {
     var values: Logger.Metadata = [
       "mode": "\(triggers.mode.rawValue)", "debounce_ms": "\(triggers.debounce)",
-      "max_delay_ms": "\(triggers.maxDelay)", "min_interval_ms": "\(triggers.minInterval)", "poll_ms": "\(pollInterval)", "encrypt": "\(request.encrypt)",
+      "max_delay_ms": "\(triggers.maxDelay)", "min_interval_ms": "\(triggers.minInterval)",
+      "poll_ms": "\(pollInterval)", "encrypt": "\(request.encrypt)",
       "compress": "\(request.compress)", "verify": "\(verifyAfterCreate)", "retention": "\(retention != nil)",
     ]
     if triggers.mode != .change, !triggers.schedules.isEmpty {

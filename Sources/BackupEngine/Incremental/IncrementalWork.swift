@@ -62,7 +62,7 @@ final class IncrementalWork {
       return .fullNeeded(reason: failure.error(for: head.id).message)
     }
     return try withChanges(changes, table) { detected, pages in
-      comparing = environment.monotonic() - begun
+      comparing = ComparisonCost.counted(environment.monotonic() - begun, bytes: source.imageSize)
       guard !detected.pages.isEmpty || shape.pageCount != head.state.pageCount else {
         return .unchanged(since: head.parent, snapshot.position)
       }

@@ -178,3 +178,18 @@ struct TriggerHistory: Hashable, Sendable {
     decisions.append(TriggerDecision(time: time, kind: kind, reason: reason))
   }
 }
+
+/// The time of a comparison that counts for the pause after it.
+package enum ComparisonCost {
+  /// Bytes in a millisecond on a slow disk.
+  private static let slowestRate: Int64 = 4000
+
+  /// - Parameters:
+  ///   - milliseconds: the time that passed.
+  ///   - bytes: of the database.
+  /// - Returns: no more than a slow disk needs, and one second. A process that was stopped in the middle (SIGSTOP, a freezer, a
+  ///   suspended machine) compared nothing in that time, and must not pause for ten times as long.
+  package static func counted(_ milliseconds: Int64, bytes: Int64) -> Int64 {
+    min(milliseconds, 1000 + max(0, bytes) / slowestRate)
+  }
+}

@@ -228,7 +228,9 @@ private struct NameSearch {
         device == UInt64(file.st_dev)
       else { continue }
       if isFolder { folders.append(path + name + "/") }
-      if !isFolder, inode == UInt64(file.st_ino), !(path + name).isExactly(self.path) { names.insert(ExactPath(path + name)) }
+      if !isFolder, inode == UInt64(file.st_ino), !(path + name).isExactly(self.path) {
+        names.insert(ExactPath(path + name))
+      }
     }
     return folders
   }

@@ -65,7 +65,9 @@ enum LogCheck {
   /// Who has the index open; nil if there is no index, or it is locked.
   private static func unlockedHolders(_ location: DatabaseLocation) -> LogHolders? {
     let path = location.resolved + "-shm"
-    guard let index = FileFacts(path: path)?.identity, !KernelLocks.include(connectionByte, of: index) else { return nil }
+    guard let index = FileFacts(path: path)?.identity, !KernelLocks.include(connectionByte, of: index) else {
+      return nil
+    }
     let holders = LogHolders(of: [index], beside: location.resolved)
     guard !KernelLocks.include(connectionByte, of: index), FileFacts(path: path)?.identity == index else { return nil }
     return holders
