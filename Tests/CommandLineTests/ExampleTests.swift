@@ -4,7 +4,7 @@ import Testing
 
 @testable import holdfast
 
-/// The example files and the README's table say what the table of settings says.
+/// The example files and the documentation's table say what the table of settings says.
 ///
 /// With `HOLDFAST_WRITE_EXAMPLES=1` in the environment this writes them anew.
 @Suite("Examples and documentation of settings", .ownThread)
@@ -33,13 +33,13 @@ struct ExampleTests {
     try compare("config/holdfast.env.example") { _ in Self.environmentExample }
   }
 
-  @Test("The README's table is the table")
-  func readme() throws {
+  @Test("The documentation's table is the table")
+  func documentation() throws {
     let (start, end) = ("<!-- settings -->\n", "<!-- end of settings -->\n")
-    try compare("README.md") { text in
+    try compare("contrib/docs/reference/settings.md") { text in
       let first = try #require(text.firstRange(of: start))
       let last = try #require(text.firstRange(of: end))
-      return text[..<first.upperBound] + Self.readmeTable + text[last.lowerBound...]
+      return text[..<first.upperBound] + Self.documentationTable + text[last.lowerBound...]
     }
   }
 
@@ -94,7 +94,7 @@ struct ExampleTests {
       }.joined(separator: "\n")
   }
 
-  private static var readmeTable: String {
+  private static var documentationTable: String {
     "| setting | flag | variable | default | why |\n|---|---|---|---|---|\n"
       + SettingKey.allCases.map { key in
         let definition = key.definition
