@@ -95,8 +95,19 @@ enum CommandNames {
   /// - Throws: `usage` if the first word is no command.
   static func check(_ arguments: [String]) throws {
     guard let first = arguments.first, !first.hasPrefix("-") else { return }
-    guard first == "help" else { return try require(first) }
-    if let topic = arguments.dropFirst().first, !topic.hasPrefix("-"), topic != "help" { try require(topic) }
+    let words = arguments.dropFirst(first == "help" ? 1 : 0).prefix { !$0.hasPrefix("-") }
+    guard let name = words.first, name != "help" else { return }
+    try require(name)
+    if name == "config", let part = words.dropFirst().first, part != "help" { try requirePart(part) }
+  }
+
+  /// - Throws: `usage` if it is no command of `config`.
+  private static func requirePart(_ name: String) throws {
+    let parts = Config.configuration.subcommands.map { $0._commandName }
+    guard !parts.contains(name) else { return }
+    let near = NearestName.of(name, in: parts).map { "; did you mean 'config \($0)'?" } ?? ""
+    throw HoldfastError(
+      .usage, "unknown command 'config \(name.shortened)'\(near)", hint: "holdfast help config lists its commands")
   }
 
   private static func require(_ name: String) throws {

@@ -189,6 +189,59 @@ struct PatternTests {
       """)
   }
 
+  @Test("A file of the pattern's own text is one match more, and ends no other")
+  func literal() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      make("a")
+      agent = start()
+      wait_for(lambda: points("a"))
+      make("*")
+      wait_for(lambda: points("[*]"))
+      make("b")
+      wait_for(lambda: points("b"))
+      end(agent)
+      subprocess.run([program, "create", "--all", "--quiet"], check=True)
+      assert len(points("a")) == 2 and len(points("[*]")) == 2 and len(points("b")) == 2
+      """)
+  }
+
+  @Test("A path with a bracket is the file of that very name, too; a name of its own makes it one database")
+  func bracket() throws {
+    let bed = try CommandBed(rows: 20)
+    for name in ["app1.db", "app[1].db"] { try bed.makeDatabase(at: bed.folder.path(name), rows: 20) }
+    let table = "[[databases]]\npath = \"app[1].db\"\nbackup_dir = \"bk\"\n"
+    let environment = ["DATABASE_URL": "", "BACKUP_DIR": ""]
+    try bed.folder.write("holdfast.toml", Array((table + "name = \"one\"\n").utf8))
+    try bed.succeed("create", "--all", "--quiet", environment: environment)
+    #expect(DatabaseList.exists(bed.folder.path("bk/.metadata")))
+    try bed.folder.write("holdfast.toml", Array(table.utf8))
+    try bed.succeed("create", "--all", "--quiet", environment: environment)
+    #expect(DatabaseList.exists(bed.folder.path("bk/app1/.metadata")))
+    #expect(!DatabaseList.exists(bed.folder.path("bk/app[1]")), "its backups go on in the folder that has them")
+  }
+
+  @Test("A name that a pattern gave to a file that is gone restores nothing into another file of that name")
+  func twoOfOneName() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      make("shop.com")
+      subprocess.run([program, "create", "--all", "--quiet"], check=True)
+      shutil.rmtree("tenants/shop.com")
+      make("shop.org")
+      insert("shop.org")
+      restore = [program, "restore", "latest", "--yes", "--quiet", "--database", "shop"]
+      refused = subprocess.run(restore, capture_output=True, text=True)
+      assert refused.returncode == 64 and "stands for two databases" in refused.stderr, refused
+      rows = sqlite3.connect("tenants/shop.org/app.db").execute("SELECT count(*) FROM t").fetchone()
+      assert rows == (2,), rows
+      """)
+  }
+
   @Test("A pattern matches a path, whether a file is there or not, and also behind a link")
   func matches() throws {
     let bed = try ConfigurationBed()

@@ -123,6 +123,35 @@ struct SettingsTests {
     #expect(try bed.run("list", "--key-file", "gone").status == 5)
   }
 
+  @Test("What removes backups stops if the configured key cannot be read")
+  func keyOfRemoval() throws {
+    let bed = try CommandBed(rows: 20)
+    for _ in 0..<3 { _ = try bed.create() }
+    let key = ["BACKUP_ENCRYPTION_KEY_FILE": "gone"]
+    for result in try [bed.run("cleanup", "--keep", "1", environment: key), bed.run("compact", environment: key)] {
+      #expect(result.status == 5 && result.stderr.contains("gone"), "\(result.stderr)")
+    }
+    #expect(try bed.succeed("list").hasPrefix("Available backups: 3\n"))
+  }
+
+  @Test(
+    "A settings file that is there and cannot be read is refused, not taken for absent",
+    arguments: ["holdfast.toml", ".env"])
+  func unreadable(name: String) throws {
+    let bed = try CommandBed(rows: 20)
+    let path = bed.folder.path(name)
+    #expect(symlink("away/settings", path) == 0)
+    let dangling = try bed.run("create")
+    #expect(dangling.status == 8 && dangling.stderr.contains("cannot read \(name): it is a link"), "\(dangling.stderr)")
+    #expect(unlink(path) == 0 && mkfifo(path, 0o600) == 0)
+    let fifo = try bed.run("create")
+    #expect(fifo.status == 8 && fifo.stderr.contains("cannot read \(name): it is not"), "\(fifo.stderr)")
+    #expect(unlink(path) == 0 && mkdir(path, 0o700) == 0)
+    #expect(try bed.run("create").status == (name == ".env" ? 0 : 8))
+    #expect(rmdir(path) == 0 && symlink("/dev/null", path) == 0)
+    #expect(try bed.run("create").status == 0)
+  }
+
   @Test("The environment's retention rules hold where no flag gives one")
   func retention() throws {
     let bed = try CommandBed(rows: 20)

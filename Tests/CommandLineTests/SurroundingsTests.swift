@@ -144,7 +144,35 @@ struct SurroundingsTests {
     for text in ["holdfast schedule '* * * * *'", "/etc/holdfast list", "holdfast help lists them", "holdfast"] {
       #expect(options.applied(to: text) == text)
     }
+    let folder = CallerOptions(["list", "--backup-dir", "bk"])
+    #expect(
+      folder.applied(to: "holdfast create makes it, or --backup-dir names another one")
+        == "holdfast create --backup-dir bk makes it, or --backup-dir names another one")
+    #expect(
+      folder.applied(to: "holdfast list --backup-dir x, then holdfast verify")
+        == "holdfast list --backup-dir x, then holdfast verify --backup-dir bk")
     #expect(options.applied(to: "holdfast init --config y") == "holdfast init --database 'a b' --config y")
+  }
+
+  @Test("Tables go into a new file without a question, and not into one that is there")
+  func tablesToNewFile() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    let restore = ["restore", "latest", "--table", "entries", "--to", "new.db"]
+    let program = CommandBed.program
+    let first = try Shell.run(program, restore, environment: bed.environment([:]), in: bed.folder.path)
+    #expect(first.status == 0, "\(first.stderr)")
+    let again = try Shell.run(program, restore, environment: bed.environment([:]), in: bed.folder.path)
+    #expect(again.status == 8, "\(again.stderr)")
+  }
+
+  @Test("An unknown command of config is named, with the nearest one")
+  func unknownPart() throws {
+    let bed = try CommandBed(rows: 1)
+    let near = try bed.run("config", "chek")
+    #expect(near.status == 64 && near.stderr.contains("did you mean 'config check'?"), "\(near.stderr)")
+    #expect(try bed.run("help", "config", "bogus").status == 64)
+    #expect(try bed.run("help", "config", "show").status == 0)
   }
 
   @Test("Tags come with spaces or commas between them")

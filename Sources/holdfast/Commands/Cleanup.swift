@@ -45,7 +45,8 @@ struct Cleanup: ParsableCommand {
   private func clean(_ selection: Selection) throws {
     if let simulate { return try show(simulation(simulate, selection), selection.zone) }
     let policy = try policy(selection.settings)
-    let service = try selection.service(.optional)
+    // Without the key that is configured, forged backups would count as much as authentic ones, and push them out.
+    let service = try selection.service(.needed)
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let decision =
       dryRun

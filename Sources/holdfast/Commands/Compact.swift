@@ -28,7 +28,8 @@ struct Compact: ParsableCommand {
   }
 
   private func compact(_ selection: Selection) throws {
-    let service = try selection.service(.optional)
+    // As in cleanup: without the configured key, forged backups would count.
+    let service = try selection.service(.needed)
     let policy = ThinningPolicy()
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let retention = try selection.settings.retention()

@@ -81,7 +81,9 @@ struct Restore: ParsableCommand {
       let report = TableRestoreReport(chosen: chosen, plan: restore.plan)
       guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
       if !options.output.quiet || !yes { try options.console.show(report.planLines + [""]) }
-      try Confirmation(console: options.console, given: yes).require("Restore?", during: progress)
+      // A new file replaces nothing.
+      let isAgreed = yes || !DatabaseList.exists(to)
+      try Confirmation(console: options.console, given: isAgreed).require("Restore?", during: progress)
       let counts = try restore.run()
       try options.console.show(report.json(counts), options.output.quiet ? [] : report.resultLines(counts))
     }

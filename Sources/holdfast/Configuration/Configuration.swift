@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Names
 
 /// Everything that is configured: flags > environment > `.env` > `holdfast.toml` > defaults.
 struct Configuration: Sendable {
@@ -122,14 +123,40 @@ private struct ConfigurationFiles {
     let status = try status(path)
     // `.env` may also be the folder of a virtual environment.
     if let status, isNamed || status.kind == .regular { return try files.contents(path, limit: Self.limit) }
-    guard isNamed else { return nil }
+    guard isNamed else {
+      try requireAbsence(path, status)
+      return nil
+    }
     throw HoldfastError(
       .usage, "there is no file \(path), which \(name) names",
       hint: name == "--env-file"
         ? "check the path" : "check the path; holdfast init --config \(path) writes a first one")
   }
 
-  /// A file in a folder that may not be searched counts as missing.
+  /// A file that is there and cannot be read is not absent: other settings would count in its place.
+  private func requireAbsence(_ path: String, _ status: FileStatus?) throws {
+    if path == ".env", status?.kind == .folder { return }
+    var entry = stat()
+    guard status != nil || lstat(path.raw, &entry) == 0, !isNullDevice(path) else { return }
+    let reason =
+      switch status?.kind {
+      case .folder: "it is a folder"
+      case nil: "it is a link to a file that is not there or cannot be reached"
+      default: "it is not a regular file"
+      }
+    throw HoldfastError(
+      .refused, "cannot read \(path): \(reason)",
+      hint: "mount the disk that holds the file, or remove \(path) if its settings are not meant")
+  }
+
+  /// `/dev/null` in a file's place, mounted or linked, is the customary way to hide the file.
+  private func isNullDevice(_ path: String) -> Bool {
+    var (file, null) = (stat(), stat())
+    guard stat(path.raw, &file) == 0, stat("/dev/null", &null) == 0 else { return false }
+    return file.st_mode & S_IFMT == S_IFCHR && file.st_rdev == null.st_rdev
+  }
+
+  /// A folder that may not be searched holds no configuration for us.
   private func status(_ path: String) throws -> FileStatus? {
     do {
       return try files.status(path)

@@ -106,7 +106,7 @@ extension DatabaseList {
 
   /// `--database` beside tables.
   private mutating func pick(_ given: Given, amongFlag: Bool) {
-    let all = databases
+    let (all, expanded) = (databases, patterns)
     (databases, patterns) = ([], [])
     catching { list in
       let path = try list.path(given)
@@ -114,6 +114,7 @@ extension DatabaseList {
       if let found = all.first(where: { $0.name.isExactly(given.raw.text) })
         ?? all.first(where: { Self.real($0.path).isExactly(wanted) })
       {
+        try list.requireOne(found, among: expanded, given)
         // The command is about this one, so mistakes in the others do not matter.
         list.problems = []
         list.databases = [try list.withFlaggedFolder(found)]
@@ -128,6 +129,20 @@ extension DatabaseList {
           hint: near ?? "use a path, or one of the names: \(names.joined(separator: ", ").shortened)")
       }
     }
+  }
+
+  /// A name that a pattern gives to two files, one of them gone, must not restore one into the other.
+  private func requireOne(
+    _ database: ConfiguredDatabase, among patterns: [PathPattern], _ given: Given
+  ) throws {
+    guard database.isMatch, database.name.isExactly(given.raw.text),
+      let other = KnownDatabase.path(of: database.backupDir, SystemFileOperations()),
+      !other.isExactly(Self.real(database.path)), !Self.exists(other),
+      patterns.contains(where: { $0.match(other).map($0.name)?.isExactly(database.name) == true })
+    else { return }
+    throw fail(
+      given.origin, "\(given.raw.quoted) stands for two databases: \(database.path), and \(other), which is gone",
+      hint: "give the path of the one that is meant, with --backup-dir \(database.backupDir)")
   }
 
   /// `--backup-dir` beside `--database` means that very folder.
@@ -148,7 +163,9 @@ extension DatabaseList {
       throw fail(table.origin, "has no path", hint: "write path = \"/srv/app/app.db\" below it")
     }
     let path = try path(given)
-    guard let pattern = PathPattern(path), !Self.exists(path) else {
+    // A file of the pattern's own text does not end the pattern: anybody could end the other backups by making one. With a name
+    // of its own, or with brackets alone that match nothing else, it is that one file.
+    guard let pattern = PathPattern(path), !isLiteral(pattern, hasName: table.name != nil) else {
       let name = try table.name.map { try self.name($0) } ?? path.lastComponent.withoutExtension
       return try append(path, name, table, given, nameOrigin: table.name?.origin ?? given.origin)
     }
@@ -170,6 +187,12 @@ extension DatabaseList {
     for match in matches + vanished {
       try append(match, pattern.name(of: match), table, given, isPattern: true, nameOrigin: given.origin)
     }
+  }
+
+  private func isLiteral(_ pattern: PathPattern, hasName: Bool) -> Bool {
+    guard Self.exists(pattern.text) else { return false }
+    let isOpen = pattern.text.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }
+    return hasName || !isOpen && pattern.matches.allSatisfy { $0.isExactly(pattern.text) }
   }
 
   private func name(_ given: Given) throws -> String {
@@ -204,7 +227,13 @@ extension DatabaseList {
       return "\(BackupService.defaultFolder(of: path))/\(name)"
     }
     let isOwn = settings.given(.backupDir) == table.layer[.backupDir]
-    return isOwn && !isPattern ? folder : "\(folder)/\(name)"
+    return isOwn && (!isPattern || holdsBackups(folder, of: path, table)) ? folder : "\(folder)/\(name)"
+  }
+
+  /// Whether a file of the pattern's own text has its backups in the folder itself, as it has from before it was a match.
+  private func holdsBackups(_ folder: String, of path: String, _ table: SettingsFile.Database) -> Bool {
+    guard let given = table.path, (try? self.path(given)) == path else { return false }
+    return KnownDatabase.path(of: folder, SystemFileOperations()).map(Self.real) == Self.real(path)
   }
 }
 
@@ -311,12 +340,17 @@ struct PathPattern: Sendable {
     self.text = text
   }
 
-  /// The paths that match now, in order of names.
+  /// The paths that match now, in order of names. A file whose name is the pattern's own text, as `app[1].db`, is a match like
+  /// others.
   var matches: [String] {
     var found = glob_t()
     defer { globfree(&found) }
-    guard glob(text.raw, 0, nil, &found) == 0, let paths = found.gl_pathv else { return [] }
-    return (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(path: $0) } }
+    var matches: [String] = []
+    if glob(text.raw, 0, nil, &found) == 0, let paths = found.gl_pathv {
+      matches = (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(path: $0) } }
+    }
+    let isListed = matches.contains { $0.isExactly(text) }
+    return isListed || !DatabaseList.exists(text) ? matches : matches + [text]
   }
 
   /// The parts of a path that the pattern's wildcards matched, as a name: `blog` for `/srv/*/app.db` and `/srv/blog/app.db`. A byte

@@ -145,9 +145,7 @@ struct CallerOptions: Sendable {
   static func applied(to text: String) -> String { current.withLock(\.self).applied(to: text) }
 
   func applied(to text: String) -> String {
-    let words = given.filter { !text.contains($0.name) }
-      .flatMap { [$0.name, RestoreCommandLine.quoted($0.value)] }.joined(separator: " ")
-    guard !words.isEmpty else { return text }
+    guard !given.isEmpty else { return text }
     var result = ""
     var rest = text[...]
     while let range = rest.firstRange(of: "holdfast ") {
@@ -157,10 +155,24 @@ struct CallerOptions: Sendable {
       guard before == nil || before?.isWhitespace == true || before == "(" else { continue }
       let command = Self.command(at: rest)
       guard !command.isEmpty else { continue }
-      result += "\(command) \(words)"
       rest = rest.dropFirst(command.count)
+      let own = Self.optionNames(at: rest)
+      let words = given.filter { !own.contains($0.name) }
+        .flatMap { [$0.name, RestoreCommandLine.quoted($0.value)] }
+      result += ([command] + words).joined(separator: " ")
     }
     return result + rest
+  }
+
+  /// The options of one command, up to the comma or semicolon that ends it. Others may follow in the same hint.
+  private static func optionNames(at text: Substring) -> [String] {
+    var isQuoted = false
+    let command = text.prefix { character in
+      if character == "'" { isQuoted.toggle() }
+      return isQuoted || !",;\n".contains(character)
+    }
+    return command.split(separator: " ").prefix { $0 != "holdfast" }.filter { $0.hasPrefix("--") }
+      .map { String($0.prefix { $0 == "-" || $0.isLetter }) }
   }
 
   /// The name of a command that takes these options, `config show` included; empty for other words.
