@@ -114,6 +114,13 @@ struct AnomalyTests {
     #expect(try create(bed).status == .anomalous)
   }
 
+  /// Entries of `restores.json`.
+  private func journalEntries(_ bed: TestBed) throws -> Int {
+    guard let bytes = try bed.folder.read("backups/.metadata/restores.json") else { return 0 }
+    guard case .array(let entries) = JSONValue(parsing: bytes) else { throw BrokenPromise("a damaged journal") }
+    return entries.count
+  }
+
   @Test("a restore that fails takes its mark away; one into another file leaves none")
   func failedRestore() throws {
     let bed = try TestBed()
@@ -122,14 +129,14 @@ struct AnomalyTests {
     try bed.change(Self.growth)
     _ = try create(bed)
     _ = try bed.restored(small.id)
-    #expect(try !SystemFileOperations().list("\(bed.backups)/.state").contains("restoring.json"))
+    #expect(try journalEntries(bed) == 0)
     let application = try DatabaseApplication(bed.database)
     defer { application.close() }
     try application.run("BEGIN IMMEDIATE")
     let error = #expect(throws: HoldfastError.self) { try restore(bed, small.id) }
     #expect(error?.code == .busy)
     try application.run("COMMIT")
-    #expect(try !SystemFileOperations().list("\(bed.backups)/.state").contains("restoring.json"))
+    #expect(try journalEntries(bed) == 0)
     try bed.change("DELETE FROM entries WHERE id > 300")
     #expect(try create(bed).status == .anomalous)
   }
@@ -172,6 +179,27 @@ struct AnomalyTests {
     }
     #expect(try shrink(after: 600) == .completed)
     #expect(try shrink(after: 3600) == .anomalous)
+  }
+
+  @Test("the mark of an older version's restore excuses it, its journal alone does not", arguments: [true, false])
+  func olderMark(isThere: Bool) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 300, bytes: 300)
+    let small = try create(bed)
+    try bed.change(Self.growth)
+    _ = try create(bed)
+    try restore(bed, small.id)
+    let path = "backups/.metadata/restores.json"
+    let text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
+    let old = text.split(separator: "\n").filter { !$0.contains("\"sequence\"") }
+    #expect(old.count == text.split(separator: "\n").count - 1)
+    try bed.folder.write(path, Array(old.joined(separator: "\n").utf8))
+    let mark = """
+      {"backup_id": "\(small.id)", "target": "\(bed.database)",
+      "begun_at": "\(bed.time.now().iso8601)", "sequence": 1000}
+      """
+    if isThere { try bed.folder.write("backups/.state/restoring.json", Array(mark.utf8)) }
+    #expect(try create(bed).status == (isThere ? .completed : .anomalous))
   }
 
   @Test("a flaw that SQLite finds holds nothing; the newest backup without one stays all the same")

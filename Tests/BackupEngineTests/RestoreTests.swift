@@ -219,6 +219,8 @@ struct RestoreTests {
     let error = #expect(throws: HoldfastError.self) { try bed.service().restore(plan) }
     #expect(error?.code == .factsChanged, "\(String(describing: error))")
     #expect(try bed.marker() == "second")
+    // The journal is written after the facts were checked again.
+    #expect(try bed.folder.read("backups/.metadata/restores.json") == nil)
   }
 
   @Test("a symbolic link stays one, and what it names is restored")

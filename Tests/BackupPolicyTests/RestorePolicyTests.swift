@@ -138,9 +138,19 @@ import Testing
     #expect(without.plan?.warnings.contains { $0.contains("not verified") } == true)
   }
 
-  @Test func whatIsElsewhereIsFetchedFirst() {
-    let kinds = usual.with { $0.point.bytesToFetch = 4 << 20 }.kinds
-    #expect(kinds?.prefix(4) == [.checkSpace, .safetyBackup, .fetch, .verify])
+  @Test func imageWithoutAPassedCheckIsCheckedAfterAll() throws {
+    let plan = try #require(usual.with { $0.point.integrityKnown = true }.plan)
+    var staged = StagedFacts(pageSize: 4096, pageCount: 4096, textEncoding: "UTF-8")
+    #expect(RestorePolicy.confirm(plan, staged: staged) == .proceed(plan))
+    staged.integrityKnown = false
+    let confirmed = try #require(RestorePolicy.confirm(plan, staged: staged).plan)
+    #expect(confirmed.kinds == usual.kinds)
+    // Without verification there is no check to add, and a planned one is never taken out.
+    let unverified = try #require(usual.with { $0.request.verifyFirst = false }.plan)
+    #expect(RestorePolicy.confirm(unverified, staged: staged).plan?.kinds == unverified.kinds)
+    staged.integrityKnown = true
+    let checked = try #require(usual.plan)
+    #expect(RestorePolicy.confirm(checked, staged: staged) == .proceed(checked))
   }
 
   @Test func doubtfulPointsAreWarnedOf() {
@@ -152,7 +162,7 @@ import Testing
     #expect(Install.allCases.map(\.rawValue) == ["live", "replace", "new_file"])
     #expect(
       RestoreStep.Kind.allCases.map(\.rawValue) == [
-        "check_space", "safety_backup", "damaged_safety_copy", "fetch", "verify", "stage", "integrity_check",
+        "check_space", "safety_backup", "damaged_safety_copy", "verify", "stage", "integrity_check",
         "install_live", "move_side_files", "install_replace", "install_new", "sync", "record",
       ])
   }

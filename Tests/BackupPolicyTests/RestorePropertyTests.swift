@@ -160,7 +160,7 @@ extension PointFacts {
       id: RestoreCase.id,
       status: random.pick(["completed", "verified", "verified", "failed", "anomalous", "suspect", "unauthenticated"]),
       authenticated: !random.chance(6), imageSize: random.pick([0, 4096, 16 << 20, 1 << 30, .max, -1]),
-      archiveSize: random.pick([0, 4096, 1 << 30, .max]), bytesToFetch: random.pick([0, 0, 1 << 20]),
+      archiveSize: random.pick([0, 4096, 1 << 30, .max]),
       pageSize: random.pick([nil, 0, 512, 4096, 4096, 4096, 65536]), pageCount: random.pick([nil, 0, 1, 4096, .max]),
       textEncoding: random.pick([nil, nil, "UTF-8", "UTF-16le"]), checksum: random.pick([nil, "ab12"]),
       integrityKnown: random.chance(2))

@@ -6,7 +6,7 @@ import Testing
   let usual = RestoreCase()
 
   @Test func failedPoint() {
-    #expect(usual.with { $0.point.status = "failed" }.refusal?.code == .refused)
+    #expect(usual.with { $0.point.status = "failed" }.refusal?.code == .verificationFailed)
   }
 
   @Test func unauthenticatedPoint() throws {

@@ -48,7 +48,6 @@ import Testing
 
   @Test func theRepositoryNeedsTheSafetyBackup() {
     expectLimit(Self.image, usual) { $0.freeSpaceRepository = $1 }
-    expectLimit(Self.image + 5, usual.with { $0.point.bytesToFetch = 5 }) { $0.freeSpaceRepository = $1 }
     expectLimit(17 << 20, usual.with { $0.target = RestoreCase.unreadable }) { $0.freeSpaceRepository = $1 }
     let waived = usual.with {
       $0.request.safetyBackup = false
@@ -85,7 +84,6 @@ import Testing
     let absurd = usual.with {
       $0.point.imageSize = size
       $0.point.archiveSize = size
-      $0.point.bytesToFetch = size
       $0.point.pageSize = pageSize
       $0.target.size = size
       $0.target.sideFileBytes = size

@@ -41,7 +41,7 @@ extension Repository {
     var facts = history.facts(for: metadata)
     if AnomalyPolicy.decide(facts).isEmpty { return [] }
     facts.restored = try metadata.databasePath.flatMap { path in
-      try RestoreMark(self).restored(into: path, after: history.sequence, now: now)?.content
+      try RestoreJournal(repository: self).restored(into: path, after: history.sequence, now: now)?.content
     }
     return AnomalyPolicy.decide(facts).map(\.words)
   }

@@ -3,9 +3,9 @@ import SQLitePages
 
 /// What a restore did.
 public struct RestoreOutcome: Sendable {
-  /// The plan as it was carried out; steps behind the staging may differ from those planned.
+  /// The plan with the steps that were carried out. They are those of the plan that was given, unless the staged image
+  /// was not what the metadata said of it.
   public package(set) var plan: RestorePlan
-  package var executed: Bool
   /// The point that holds what was there before; nil where nothing was, or where the backup was waived.
   public package(set) var safetyBackupID: PointID?
   /// What is worth knowing about the result; lower case, no full stop.
@@ -13,31 +13,26 @@ public struct RestoreOutcome: Sendable {
 }
 
 /// Does what a ``RestorePlan`` says, step by step; each destructive step reads again the facts it relies on.
+///
+/// What was kept of the target, what was moved aside and what the journal says of the restore belong to
+/// ``SafetyKeeper``, ``MovedSideFiles`` and ``RestoreRecorder``.
 final class RestoreExecutor {
-  let repository: Repository
-  let environment: EngineEnvironment
+  private let repository: Repository
+  private let environment: EngineEnvironment
+  private let point: StoredPoint
+  private let safety: SafetyKeeper
+  private let sideFiles: MovedSideFiles
+  private let recorder: RestoreRecorder
   /// Hears requests to stop until the content is in place; afterwards a restore that is done is never called interrupted.
-  private(set) var progress: Progress
-  let point: StoredPoint
-  let safetyRequest: CreateRequest
-  var plan: RestorePlan
-  var staged: StagedImage?
-  var safety: StoredPoint?
-  /// Where in the target's history the safety backup stands.
-  var safetyPosition: SnapshotPosition?
-  var warnings: [String]
-  /// Side files that were moved away from a target that cannot be opened: new name and old.
-  var movedAside: [(from: String, to: String)] = []
-  /// Whether the database is, or was, about to change, and whether it did.
-  var installing = Installing.notYet
-  /// The restore as the repository notes it, once the database is about to change.
-  var note: RestoreNote?
-  /// See ``RestoreNote/rewrittenBytes``.
-  var rewrittenBytes: [UInt8]?
+  private var progress: Progress
+  /// Its steps behind the staging may change when the image is staged.
+  private var plan: RestorePlan
+  private var staged: StagedImage?
+  private var warnings: [String]
 
-  var files: any FileOperations { environment.files }
-  var target: String { plan.facts.target.path }
-  var inspector: TargetInspector { TargetInspector(target, environment) }
+  private var files: any FileOperations { environment.files }
+  private var target: String { plan.facts.target.path }
+  private var inspector: TargetInspector { TargetInspector(target, environment) }
 
   init(
     _ plan: RestorePlan, _ point: StoredPoint, repository: Repository, environment: EngineEnvironment,
@@ -48,59 +43,63 @@ final class RestoreExecutor {
     self.repository = repository
     self.environment = environment
     self.progress = progress
-    self.safetyRequest = safetyRequest
+    safety = SafetyKeeper(of: plan.facts.target, before: point.id, safetyRequest, repository, environment)
+    sideFiles = MovedSideFiles(of: plan.facts.target.path, environment)
+    recorder = RestoreRecorder(plan, repository, environment)
     warnings = plan.warnings
   }
 
   func run() throws -> RestoreOutcome {
-    var index = 0
+    var done: [RestoreStep] = []
     do {
       // By index: the plan may change behind the staging step.
-      while index < plan.steps.count {
-        try progress.update(.restoring, Int64(index), of: Int64(plan.steps.count))
-        try run(plan.steps[index])
-        index += 1
+      while done.count < plan.steps.count {
+        let step = plan.steps[done.count]
+        try progress.update(.restoring, Int64(done.count), of: Int64(plan.steps.count))
+        try run(step)
+        done.append(step)
       }
     } catch {
-      putBackSideFiles()
-      unmark()
+      sideFiles.putBack()
+      warnings += recorder.abandon(safety: safety.point?.id)
       throw error
     }
-    return RestoreOutcome(plan: plan, executed: true, safetyBackupID: safety?.id, warnings: warnings)
+    plan.steps = done
+    return RestoreOutcome(plan: plan, safetyBackupID: safety.point?.id, warnings: warnings)
   }
 
   private func run(_ step: RestoreStep) throws {
+    try recheck(step)
     if step.kind.installs {
       progress.mustEnd()
-      mark()
+      // After the facts were checked again, and before the first byte of the database changes.
+      recorder.begin(safety: safety.point?.id)
     }
-    try recheck(step)
     switch step.kind {
     case .checkSpace: try checkSpace(step)
     case .safetyBackup:
       // What is written after it has to show.
       SQLitePages.FileFacts.waitForOldStamps(of: target)
-      try makeSafetyBackup()
-    case .damagedSafetyCopy: try copyDamaged()
-    case .fetch: break  // Local repositories have nothing to fetch.
+      try safety.backUp(progress)
+    case .damagedSafetyCopy: try safety.copyDamaged(progress)
     case .verify: try verify()
     case .stage: try stage()
     case .integrityCheck: try checkIntegrity()
     case .installLive: try installLive()
-    case .moveSideFiles: try moveSideFiles()
+    case .moveSideFiles: try sideFiles.move(before: point.id)
     case .installReplace: try installReplace()
     case .installNew: try installNew()
     case .sync: try syncFolder()
-    case .record: record()
+    case .record: warnings += recorder.complete(safety: safety.point?.id)
     }
     if step.kind.installs {
       contentIsInPlace()
-      if installing == .begun { installing = .done }
+      recorder.contentIsInPlace()
     }
   }
 
   /// The point of no return.
-  func contentIsInPlace() { progress = progress.unstoppable }
+  private func contentIsInPlace() { progress = progress.unstoppable }
 
   private func recheck(_ step: RestoreStep) throws {
     guard let relied = step.reliesOn else { return }
@@ -118,7 +117,7 @@ final class RestoreExecutor {
   }
 
   /// The content is in place by now: the failure is one of its durability alone.
-  func syncFolder() throws {
+  private func syncFolder() throws {
     do {
       try files.syncFolder(target.parentPath)
     } catch let error as HoldfastError {
@@ -137,34 +136,6 @@ final class RestoreExecutor {
     guard free < needed else { return }
     throw HoldfastError(
       .noSpace, "the restore needs \(ByteCount(needed)) and \(ByteCount(free)) is free", hint: "free some space first")
-  }
-
-  func makeSafetyBackup() throws {
-    var request = safetyRequest
-    request.backupType = .safety
-    request.description = "before the restore of \(point.id)"
-    let creator = BackupCreator(
-      repository: repository, database: target, environment: environment, progress: progress)
-    let (metadata, position, _) = try creator.create(request)
-    safetyPosition = position
-    safety = try repository.point(metadata.id.text)
-    // A safety backup that cannot be read back is none: prove it before anything is destroyed.
-    let verification = try Verifier(repository: repository, environment: environment, progress: progress)
-      .verify(try repository.point(metadata.id.text), .quick)
-    guard verification.verified else {
-      throw HoldfastError(
-        .verificationFailed,
-        "the safety backup \(metadata.id) does not verify: \(verification.errors.joined(separator: "; "))")
-    }
-  }
-
-  private func copyDamaged() throws {
-    let creator = BackupCreator(repository: repository, database: target, environment: environment, progress: progress)
-    var request = safetyRequest
-    request.backupType = .safety
-    request.description = "damaged files as found before the restore of \(point.id)"
-    let paths = [target] + plan.facts.target.sideFiles.map { inspector.side($0) }
-    safety = try repository.point(try creator.createRaw(request, of: paths, database: target).id.text)
   }
 
   private func verify() throws {
@@ -190,8 +161,11 @@ final class RestoreExecutor {
       point, beside: target, repository: repository, environment: environment, progress: progress,
       verify: plan.request.verifyFirst, acceptUnauthenticated: plan.request.acceptUnauthenticated)
     self.staged = staged
-    rewrittenBytes = try staged.rewrittenBytes()
-    switch RestorePolicy.confirm(plan, staged: try staged.facts()) {
+    recorder.setImage(rewrittenBytes: try staged.rewrittenBytes())
+    var facts = try staged.facts()
+    let memo = CheckMemo(repository: repository)
+    facts.integrityKnown = staged.archive.digest.map { memo.passed($0, staged.chain) } ?? false
+    switch RestorePolicy.confirm(plan, staged: facts) {
     case .proceed(let confirmed): plan = confirmed
     case .refuse(let refusal): throw refusal.error
     }
@@ -200,7 +174,6 @@ final class RestoreExecutor {
   private func checkIntegrity() throws {
     guard let staged, staged.archive.imageSize > 0 else { return }
     let memo = CheckMemo(repository: repository)
-    if !plan.request.recheck, let digest = staged.archive.digest, memo.passed(digest, staged.chain) { return }
     let kind = memo.kind(for: staged.chain)
     switch try staged.checkIntegrity(kind) {
     case .passed:
@@ -216,11 +189,183 @@ final class RestoreExecutor {
   private func acceptFlaw(_ messages: [String]) throws {
     guard !point.metadata.isFlawed else { return }
     let found = "SQLite's checks found a flaw in the database in \(point.id): \(messages.joined(separator: "; "))"
-    guard plan.install == .newFile || safety != nil || plan.facts.target.state == .missing else {
+    guard plan.install == .newFile || safety.point != nil || plan.facts.target.state == .missing else {
       throw HoldfastError(
         .verificationFailed, "\(found); nothing was changed",
         hint: "without --no-safety-backup it is restored all the same, and so it is with --no-verify")
     }
     warnings.append(found)
   }
+
+  // MARK: - Installing
+
+  /// Through SQLite's backup API, in one transaction: applications that have the file open see the restored content next.
+  private func installLive() throws {
+    guard let staged else { return }
+    do {
+      try onDatabase {
+        try staged.setJournalVersion(
+          LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
+        let outcome = try installUnderLock(staged)
+        contentIsInPlace()
+        try settle(outcome)
+      }
+    } catch let error as HoldfastError where error.code == .busy {
+      throw HoldfastError(
+        .busy, "cannot restore into \(target): a transaction of an application outlasted the wait",
+        hint: "nothing was changed; try again when it is idle, or stop the application", cause: error)
+    }
+  }
+
+  private func installUnderLock(_ staged: StagedImage) throws -> LiveInstall.Outcome {
+    for _ in 0..<Self.attempts {
+      do {
+        return try LiveInstall.run(
+          image: staged.path, into: target, busyTimeout: environment.busyTimeout,
+          whenLocked: { try requireCurrentSafety($0) },
+          progress: { [progress] in
+            try progress.update(.installing, Int64($0), of: Int64($1))
+            // A request that came with the report need not wait for the next step.
+            try progress.check()
+          })
+      } catch is StaleSafety {
+        // Readers may share the file with this hold, and writers may not; letting go of it leaves others an instant, which
+        // the next attempt checks for.
+        let hold = try WriteHold(path: target, busyTimeout: environment.busyTimeout)
+        defer { hold.release() }
+        try safety.backUp(progress)
+      }
+    }
+    throw DatabaseError(.busy, path: target, message: "\(target) is written to all the time")
+  }
+
+  private static var attempts: Int { 8 }
+
+  /// Something was committed between the safety backup and the lock, and cannot be read while the lock is held.
+  private struct StaleSafety: Error {}
+
+  /// The safety backup must hold what is about to be overwritten, to the last commit: called with the write lock held.
+  private func requireCurrentSafety(_ locked: LockedTarget) throws {
+    guard let position = safety.position, try !locked.isUnchanged(since: position) else { return }
+    guard locked.allowsReaders else { throw StaleSafety() }
+    try safety.backUp(progress)
+  }
+
+  private func settle(_ outcome: LiveInstall.Outcome) throws {
+    switch outcome {
+    case .proven: break
+    case .changedSince:
+      warnings.append("an application wrote again at once, so the result could not be compared page for page")
+    case .differs(let page):
+      try rollBack()
+      throw HoldfastError(
+        .failed, "page \(page) of \(target) is not what was installed; the safety backup was put back",
+        hint: "check the disk, then try again")
+    }
+  }
+
+  /// Puts the safety backup back into the open database.
+  private func rollBack() throws {
+    guard let kept = safety.point, kept.name.content == .database else {
+      throw HoldfastError(
+        .failed, "\(target) is not what was installed, and there is no safety backup to put back",
+        hint: "restore another point")
+    }
+    let image = try StagedImage(
+      kept, beside: target + "-rollback", repository: repository, environment: environment, progress: progress,
+      verify: true)
+    try image.setJournalVersion(LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
+    _ = try LiveInstall.run(image: image.path, into: target, busyTimeout: environment.busyTimeout)
+  }
+
+  /// A file in the place of another. Where the old one opens, SQLite's exclusive lock decides whether that may be, empties the
+  /// WAL and rolls back a hot journal.
+  ///
+  /// The side files go *before* the rename, still under the lock: an application that opened the new file in between would
+  /// write its commits into a `-wal` that is about to be unlinked.
+  private func installReplace() throws {
+    guard let staged else { return }
+    var hold: ExclusiveHold?
+    switch plan.facts.target.state {
+    case .database, .empty:
+      hold = try exclusiveHold()
+      try requireCurrentSafety(hold)
+      // The last moment: the wait for the lock may have been long.
+      try progress.check()
+      try onDatabase { try hold?.emptyWAL() }
+      for suffix in ["-wal", "-shm", "-journal"] { try files.unlink(target + suffix) }
+      // Their removal is flushed before the rename can be: together with it a loss of power could bring the old log back.
+      try files.syncFolder(target.parentPath)
+    case .missing, .unreadable, .notAFile, .busy: break
+    }
+    defer { hold?.release() }
+    try put(staged)
+    contentIsInPlace()
+    recorder.contentIsInPlace()
+    // From here on the old side files must never come back: they would be applied to the new file.
+    let aside = sideFiles.keepAside()
+    try syncFolder()
+    remove(aside)
+  }
+
+  /// A commit between the safety backup and the lock would be in neither of the two.
+  private func requireCurrentSafety(_ hold: ExclusiveHold?) throws {
+    guard let position = safety.position, let hold, try !onDatabase({ try hold.isUnchanged(since: position) }) else {
+      return
+    }
+    throw HoldfastError(
+      .factsChanged, "\(target) was written to after its safety backup was taken",
+      hint: "nothing was replaced; stop the application, then run the command again")
+  }
+
+  private func exclusiveHold() throws -> ExclusiveHold {
+    do {
+      return try onDatabase { try ExclusiveHold(path: target, busyTimeout: environment.busyTimeout) }
+    } catch let error as HoldfastError where error.code == .busy {
+      let users = plan.facts.target.openBy
+      throw HoldfastError(
+        .busy, "cannot replace \(target): an application has it open",
+        hint: "stop \(users.isEmpty ? "the application" : users.joined(separator: ", ")), then try again", cause: error)
+    }
+  }
+
+  /// A file where nothing was.
+  private func installNew() throws {
+    guard let staged else { return }
+    try setAttributes(of: staged, from: nil)
+    try staged.sync()
+    try files.renameNew(staged.path, to: target)
+    staged.release()
+  }
+
+  /// The rename. Where nothing is expected it refuses to replace what has appeared meanwhile.
+  private func put(_ staged: StagedImage) throws {
+    try setAttributes(of: staged, from: files.status(target) == nil ? nil : target)
+    try staged.sync()
+    if case .missing = plan.facts.target.state {
+      try files.renameNew(staged.path, to: target)
+    } else {
+      try files.rename(staged.path, to: target)
+    }
+    staged.release()
+  }
+
+  private func setAttributes(of staged: StagedImage, from old: String?) throws {
+    guard let attributes = plan.attributes else { return }
+    warnings += try staged.setAttributes(attributes, from: old)
+  }
+
+  /// The damaged safety copy holds them; without one they stay beside the database under their new names.
+  private func remove(_ aside: [String]) {
+    guard safety.point != nil else {
+      if !aside.isEmpty { warnings.append("left-over side files were kept as \(aside.joined(separator: ", "))") }
+      return
+    }
+    for name in aside { try? files.unlink(name) }
+  }
+}
+
+extension RestoreStep.Kind {
+  /// Whether it changes the database.
+  fileprivate var installs: Bool { [.installLive, .installReplace, .installNew].contains(self) }
 }

@@ -8,9 +8,8 @@ struct RestorePlanner {
   let environment: EngineEnvironment
 
   func decide(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreDecision {
-    if point.name.content == .raw { return .refuse(Self.rawRefusal(point)) }
-    if point.archiveMissing { return .refuse(Self.missingRefusal(point)) }
-    if point.metadata.status == .failed { return .refuse(failedRefusal(point)) }
+    // Asked before the facts are collected: the chain of such a point cannot be read.
+    if let refusal = RestorePolicy.refusal(of: point.id, condition(of: point)) { return .refuse(refusal) }
     var facts = try facts(request, repository.chain(of: point))
     facts.point.otherDatabase = try repository.otherDatabase(of: point)
     if let findings = point.metadata.findingsInWords {
@@ -25,15 +24,8 @@ struct RestorePlanner {
   func facts(_ request: RestoreRequest, _ chain: PointChain) throws -> RestoreFacts {
     let files = environment.files
     let folder = request.target.path.parentPath
-    guard try files.status(folder)?.kind == .folder else {
-      throw HoldfastError(
-        .failed, "cannot restore to \(request.target.path): there is no folder \(folder)",
-        hint: "create the folder first: mkdir -p \(folder)")
-    }
-    guard access(folder.raw, W_OK) == 0 else {
-      throw HoldfastError(
-        .permissionDenied, "cannot restore to \(request.target.path): the folder \(folder) cannot be written",
-        hint: "a restore needs room beside the database; run as a user who may write there")
+    if let refusal = RestorePolicy.refusal(of: request.target.path, in: folder, try condition(of: folder)) {
+      throw refusal.error
     }
     let target = try TargetInspector(request.target.path, environment).inspect()
     return RestoreFacts(
@@ -50,28 +42,26 @@ struct RestorePlanner {
       id: metadata.id, status: metadata.status.rawValue, authenticated: point.isAuthenticated,
       imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: chain.archiveBytes,
       pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: chain.fingerprint,
+      integrityKnown: metadata.digest.flatMap { [UInt8](hex: $0) }
+        .map { CheckMemo(repository: repository).passed($0, chain) } ?? false,
       chain: chain.links.count > 1 ? chain.links.map(\.id) : [])
   }
 
-  private static func rawRefusal(_ point: StoredPoint) -> RestoreRefusal {
-    RestoreRefusal(
-      .refused, "\(point.id) is a copy of damaged files as they were found, not a database to restore",
-      hint: "contrib/recover.py writes it out as a tar of those files")
+  private func condition(of folder: String) throws -> FolderCondition {
+    guard try environment.files.status(folder)?.kind == .folder else { return .missing }
+    return access(folder.raw, W_OK) == 0 ? .writable : .readOnly
   }
 
-  private func failedRefusal(_ point: StoredPoint) -> RestoreRefusal {
+  private func condition(of point: StoredPoint) -> PointCondition {
+    if point.name.content == .raw { return .rawCopy }
+    if point.archiveMissing { return .archiveMissing }
+    guard point.metadata.status == .failed else { return .whole }
     if let broken = point.brokenLink {
-      let error = broken.error(for: point.id)
-      return RestoreRefusal(error.code, error.message, hint: repository.advice(besides: broken.id))
+      return .chainBroken(
+        reason: broken.error(for: point.id).message, advice: repository.advice(besides: broken.id))
     }
-    let why = (point.problems + point.metadata.verificationErrors).first ?? "its status is failed"
-    return RestoreRefusal(
-      .verificationFailed, "\(point.id) cannot be restored: \(why)",
-      hint: "\(repository.advice(besides: point.id)); holdfast verify \(point.id) looks at this one again")
-  }
-
-  private static func missingRefusal(_ point: StoredPoint) -> RestoreRefusal {
-    RestoreRefusal(
-      .pointNotFound, "the archive of \(point.id) is missing", hint: "holdfast list shows the points that are there")
+    return .failed(
+      reason: (point.problems + point.metadata.verificationErrors).first,
+      advice: repository.advice(besides: point.id))
   }
 }

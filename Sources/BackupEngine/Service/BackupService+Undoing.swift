@@ -40,7 +40,7 @@ extension BackupService {
   private func undoFacts(_ database: String, _ progress: Progress) throws -> UndoFacts {
     let repository = try repository()
     var newest: UndoFacts?
-    for restore in try RestoreLog(repository: repository).restores(into: database) {
+    for restore in try RestoreJournal(repository: repository).restores(into: database) {
       let facts = try undoFacts(database, restore, repository, progress)
       guard facts.wasInVain else { return facts }
       newest = newest ?? facts

@@ -19,16 +19,26 @@ public final class BackupService: Sendable {
   package let folder: String
   /// How the service's own backups (safety backups before a restore) are made.
   package let defaults: CreateRequest
+  /// Keeps the repository open between calls; nil if each call opens it. See ``keepingOpen()``.
+  private let kept: KeptRepository?
 
   package init(
     database: String?, folder: String, credentials: Credentials, defaults: CreateRequest = CreateRequest(),
-    environment: EngineEnvironment
+    environment: EngineEnvironment, kept: KeptRepository? = nil
   ) {
     self.database = database
     self.folder = folder
     self.credentials = credentials
     self.defaults = defaults
     self.environment = environment
+    self.kept = kept
+  }
+
+  /// The same service, which opens its repository once: for a command that plans first and then carries the plan out.
+  package func keepingOpen() -> BackupService {
+    BackupService(
+      database: database, folder: folder, credentials: credentials, defaults: defaults, environment: environment,
+      kept: KeptRepository())
   }
 
   /// Opens the repository.
@@ -36,6 +46,11 @@ public final class BackupService: Sendable {
   /// - Parameter beginsAnew: makes one also if this host knows another one at this path.
   /// - Throws: `pointNotFound` where it is missing and not to be made; `refused` if this host knows one there and it is away.
   package func repository(create: Bool = false, beginsAnew: Bool = false) throws -> Repository {
+    if let kept, !create, !beginsAnew { return try kept.repository { try open(create: false, beginsAnew: false) } }
+    return try open(create: create, beginsAnew: beginsAnew)
+  }
+
+  private func open(create: Bool, beginsAnew: Bool) throws -> Repository {
     try Repository(
       folder, of: database, create: create, beginsAnew: beginsAnew ? environment.passwordIterations : nil,
       credentials: credentials,

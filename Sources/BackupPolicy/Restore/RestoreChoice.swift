@@ -10,10 +10,9 @@ extension RestorePolicy {
         "restore of \(request.pointID) to \(request.target.path): the facts at hand are of another point or file",
         hint: "run the command again")
     }
-    guard point.status != "failed" else {
-      throw RestoreRefusal(
-        .refused, "\(point.id) is not a complete backup: its status is failed",
-        hint: "choose another point; `holdfast list` shows them")
+    // The planner asked this with the reason; facts that come from elsewhere are refused as well.
+    if point.status == "failed", let refusal = refusal(of: point.id, .failed(reason: nil, advice: nil)) {
+      throw refusal
     }
     guard point.isAuthenticated || request.acceptUnauthenticated else {
       throw RestoreRefusal(

@@ -34,8 +34,6 @@ package struct PointFacts: Hashable, Sendable {
   package var imageSize: Int64
   /// The size of the archive, or of all archives of the chain.
   package var archiveSize: Int64
-  /// Bytes of the chain that are not in the local repository yet.
-  package var bytesToFetch: Int64
   /// The image's page size; nil or 0 where only the image itself will tell (points of the original service).
   package var pageSize: Int?
   /// The image's page count; nil where only the image itself will tell, 0 for an empty database.
@@ -46,7 +44,7 @@ package struct PointFacts: Hashable, Sendable {
   package var checksum: String?
   /// The points that are read for it, itself first and the full last; empty for a full.
   package var chain: [PointID]
-  /// Whether an integrity check passed for the same digest before.
+  /// Whether an integrity check passed before for the digest that the metadata records.
   package var integrityKnown: Bool
   /// What SQLite's checks found in the database when it was backed up; nil if nothing is known against it.
   package var flaw: Flaw?
@@ -79,7 +77,7 @@ package struct PointFacts: Hashable, Sendable {
   }
 
   package init(
-    id: PointID, status: String, authenticated: Bool, imageSize: Int64, archiveSize: Int64, bytesToFetch: Int64 = 0,
+    id: PointID, status: String, authenticated: Bool, imageSize: Int64, archiveSize: Int64,
     pageSize: Int? = nil, pageCount: UInt32? = nil, textEncoding: String? = nil, checksum: String? = nil,
     integrityKnown: Bool = false, chain: [PointID] = []
   ) {
@@ -89,7 +87,6 @@ package struct PointFacts: Hashable, Sendable {
     self.authenticated = authenticated
     self.imageSize = imageSize
     self.archiveSize = archiveSize
-    self.bytesToFetch = bytesToFetch
     self.pageSize = pageSize
     self.pageCount = pageCount
     self.textEncoding = textEncoding
@@ -184,6 +181,9 @@ package struct StagedFacts: Hashable, Sendable {
   package var pageCount: UInt32
   /// As `PRAGMA encoding` spells it; nil for an empty database.
   package var textEncoding: String?
+  /// Whether an integrity check passed before for the digest of the image itself, which the metadata may misstate. Only
+  /// false adds a step to the plan; a check that was planned always runs.
+  package var integrityKnown = true
 
   package init(pageSize: Int, pageCount: UInt32, textEncoding: String?) {
     self.pageSize = pageSize

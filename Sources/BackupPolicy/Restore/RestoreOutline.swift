@@ -6,7 +6,7 @@ struct RestoreOutline {
 
   var space: RestoreSpace { RestoreSpace(request, facts, install: install, safety: safetyKind) }
 
-  /// check space → safety → fetch → verify → stage → integrity check → install → sync → record.
+  /// check space → safety → verify → stage → integrity check → install → sync → record.
   var steps: [RestoreStep] {
     var steps = [checkSpace]
     if let safety { steps.append(safety) }
@@ -51,9 +51,6 @@ struct RestoreOutline {
   private var proof: [RestoreStep] {
     let point = facts.point
     var steps: [RestoreStep] = []
-    if point.bytesToFetch > 0 {
-      steps.append(RestoreStep(.fetch, "fetch \(archives)", bytes: point.bytesToFetch))
-    }
     if request.verifyFirst {
       steps.append(RestoreStep(.verify, "verify \(archives)", bytes: max(0, point.archiveSize)))
     }

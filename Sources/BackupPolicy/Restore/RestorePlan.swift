@@ -62,8 +62,6 @@ public struct RestoreStep: Hashable, Sendable {
     case safetyBackup = "safety_backup"
     /// A raw, checksummed copy of a database that fails its checks or does not open, with its `-wal` and `-journal`.
     case damagedSafetyCopy = "damaged_safety_copy"
-    /// Brings the archive to this machine.
-    case fetch
     /// Proves the archive.
     case verify
     /// Decrypts and decompresses it into a file beside the target.
@@ -88,8 +86,7 @@ public struct RestoreStep: Hashable, Sendable {
     public var isDestructive: Bool {
       switch self {
       case .installLive, .moveSideFiles, .installReplace, .installNew: true
-      case .checkSpace, .safetyBackup, .damagedSafetyCopy, .fetch, .verify, .stage, .integrityCheck, .sync, .record:
-        false
+      case .checkSpace, .safetyBackup, .damagedSafetyCopy, .verify, .stage, .integrityCheck, .sync, .record: false
       }
     }
 

@@ -27,17 +27,19 @@ package enum RestorePolicy {
   /// Settles a plan with what the staged image says of itself, which wins over what its metadata said.
   ///
   /// The steps up to and including `stage` stay as they are; only those after it may change (live becomes replace for
-  /// another page size, or the reverse). Not to be skipped by any caller: encodings are compared here.
+  /// another page size, or the reverse), and an integrity check is added if none passed for the staged image after all.
+  /// Not to be skipped by any caller: encodings are compared here.
   package static func confirm(_ plan: RestorePlan, staged: StagedFacts) -> RestoreConfirmation {
     do throws(RestoreRefusal) {
-      let facts = plan.facts
+      var facts = plan.facts
+      if !staged.integrityKnown { facts.point.integrityKnown = false }
       let install = try chooseInstall(plan.request.target, PageLayout(staged), facts.target)
       guard install != .live || staged.textEncoding != nil else {
         throw RestoreRefusal(
           .refused, "the text encoding of the staged image of \(facts.point.id) is not known",
           hint: "verify the point with `holdfast verify`, or restore to a new file with --to PATH")
       }
-      guard install != plan.install else { return .proceed(plan) }
+      guard install != plan.install || facts != plan.facts else { return .proceed(plan) }
       let other = try self.plan(plan.request, facts, install, provisional: false)
       let done = plan.steps.prefix { !$0.kind.followsStaging }
       var confirmed = other
@@ -98,7 +100,7 @@ extension RestoreStep.Kind {
   var followsStaging: Bool {
     switch self {
     case .integrityCheck, .installLive, .moveSideFiles, .installReplace, .installNew, .sync, .record: true
-    case .checkSpace, .safetyBackup, .damagedSafetyCopy, .fetch, .verify, .stage: false
+    case .checkSpace, .safetyBackup, .damagedSafetyCopy, .verify, .stage: false
     }
   }
 }

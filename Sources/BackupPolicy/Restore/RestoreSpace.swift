@@ -1,6 +1,6 @@
 /// Bytes that a restore writes at most, by place.
 struct RestoreSpace: Hashable {
-  /// The safety backup, at its worst as large as what it saves, and what has to be fetched.
+  /// The safety backup, at its worst as large as what it saves.
   var repository: Int64
   /// The staged image, beside the target.
   var staging: Int64
@@ -14,7 +14,7 @@ struct RestoreSpace: Hashable {
 
   init(_ request: RestoreRequest, _ facts: RestoreFacts, install: Install, safety: RestoreStep.Kind?) {
     let image = max(0, facts.point.imageSize)
-    repository = facts.target.safetyBytes(safety).addingClamped(max(0, facts.point.bytesToFetch))
+    repository = facts.target.safetyBytes(safety)
     staging = image
     (log, growth) = (0, 0)
     guard install == .live, case .database(let database) = facts.target.state else { return }

@@ -70,6 +70,8 @@ package struct RestoreNote: Hashable, Sendable {
   package var safety: PointID?
   /// False for a restore that was killed: whether it changed the database is not known.
   package var isComplete = false
+  /// The newest number in the repository when it ended; nil while it goes on, or if an older version recorded it.
+  package var endSequence: UInt64?
   /// The bytes of page 1 that SQLite rewrites when it installs an image, as the point has them: what tells whether the database
   /// still holds what was restored. Nil where not known.
   package var rewrittenBytes: [UInt8]?

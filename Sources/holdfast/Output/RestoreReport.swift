@@ -76,7 +76,7 @@ struct RestoreReport {
     let plan = outcome?.plan ?? plan
     let warnings = chosen.warnings + (outcome?.warnings ?? plan.warnings)
     var keys: JSONObject = [
-      "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome?.executed ?? false),
+      "backup_id": .string(id.text), "plan": Self.json(plan), "executed": .bool(outcome != nil),
       "safety_backup_id": .optional(outcome?.safetyBackupID?.text),
       "warnings": .array(warnings.map { .string($0) }),
     ]
@@ -99,7 +99,7 @@ struct RestoreReport {
   }
 
   /// What `--json` prints for a restore that is not done.
-  static func json(_ refusal: RestoreRefusal) -> JSONValue {
-    .object(["refused": .object(["reason": .string(refusal.reason), "hint": .string(refusal.hint)])])
+  static func json(_ refusal: HoldfastError) -> JSONValue {
+    .object(["refused": .object(["reason": .string(refusal.message), "hint": .string(refusal.hint ?? "")])])
   }
 }

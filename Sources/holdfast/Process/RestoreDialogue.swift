@@ -18,12 +18,12 @@ struct RestoreDialogue {
   func refusing(_ body: (Selection, BackupService) throws -> Void) throws {
     do {
       let selection = try options.selection()
-      try body(selection, selection.service(.needed, defaults: CreateRequest(selection.settings)))
+      try body(selection, selection.service(.needed, defaults: CreateRequest(selection.settings)).keepingOpen())
     } catch let refusal as RestoreRefusal {
-      try end(refusal)
+      try end(refusal.error)
     } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
       // Nobody confirmed it, or the staged image turned out to be one that must not go in.
-      try end(RestoreRefusal(error.code, error.message, hint: error.hint ?? ""))
+      try end(error)
     }
   }
 
@@ -38,8 +38,8 @@ struct RestoreDialogue {
   }
 
   /// With `--json` a refusal is a result, as a plan is.
-  private func end(_ refusal: RestoreRefusal) throws {
-    guard options.console.json else { throw refusal.error }
+  private func end(_ refusal: HoldfastError) throws {
+    guard options.console.json else { throw refusal }
     try options.console.show(RestoreReport.json(refusal), [])
     throw ExitCode(refusal.code.exitCode)
   }

@@ -1,0 +1,57 @@
+import BackupPolicy
+
+/// The `-wal` and `-journal` that a restore moves away from a target that cannot be opened.
+final class MovedSideFiles {
+  /// New name and old, until the restored file is in place.
+  private var moved: [(from: String, to: String)] = []
+  private let target: String
+  private let environment: EngineEnvironment
+  private var files: any FileOperations { environment.files }
+
+  init(of target: String, _ environment: EngineEnvironment) {
+    self.target = target
+    self.environment = environment
+  }
+
+  /// Away from a path whose file cannot be opened: SQLite would apply them to the restored file.
+  func move(before restored: PointID) throws {
+    let inspector = TargetInspector(target, environment)
+    for name in try inspector.sideFiles() {
+      let old = inspector.side(name)
+      let new = try unusedName("\(old).before-\(restored)")
+      try files.renameNew(old, to: new)
+      moved.append((from: new, to: old))
+    }
+    try files.unlink(target + "-shm")
+    try files.syncFolder(target.parentPath)
+  }
+
+  /// The restored file is in place: they stay under their new names, which are returned.
+  func keepAside() -> [String] {
+    defer { moved = [] }
+    return moved.map(\.from)
+  }
+
+  /// The restore failed before the rename: everything goes back to its place. That failure is reported, not one of this.
+  func putBack() {
+    for file in moved.reversed() {
+      do {
+        if try files.status(file.to) == nil { try files.rename(file.from, to: file.to) }
+      } catch {
+        environment.logger.error("\(file.from) could not be moved back to \(file.to): \(error)")
+      }
+    }
+    moved = []
+  }
+
+  /// Files that an earlier restore moved aside stay.
+  private func unusedName(_ wish: String) throws -> String {
+    var name = wish
+    var number = 1
+    while try files.status(name) != nil {
+      name = "\(wish)-\(number)"
+      number += 1
+    }
+    return name
+  }
+}

@@ -1,0 +1,165 @@
+import BackupPolicy
+import Names
+
+/// The restores into databases, newest last, in `.metadata/restores.json`.
+///
+/// It has two readers. `undo` finds in it the content that the last restore replaced. The agent tells by it a restore from an
+/// accident: a restore puts an older, perhaps much smaller state into the database, and the agent backs that up within the
+/// second, often before the restore has ended. An entry excuses one step: until a point is stored that is newer than the
+/// end of the restore, and for an hour if the restore was killed. Even then it excuses only content that looks like the
+/// restored point; see ``AnomalyPolicy``.
+///
+/// Crash order: the entry is written and flushed when the facts have been checked again and before the first byte of the
+/// database changes, completed when the restored content is in place, and removed if the restore fails before that. A
+/// restore that is killed leaves an entry that is not complete, whether or not the content changed.
+///
+/// Older versions kept what the agent needs in `.state/restoring.json`. That file is read, and removed by the next restore.
+struct RestoreJournal {
+  let repository: Repository
+  private static let limit = 200
+  /// Milliseconds for which a restore that did not record its end is believed to go on.
+  private static let patience: Int64 = 3_600_000
+
+  private var path: String { repository.path(".metadata/restores.json") }
+  private var olderPath: String { repository.path(".state/restoring.json") }
+
+  /// Before the first byte of the database changes; flushed.
+  func begin(_ note: RestoreNote, install: String, _ patience: LockPatience) throws {
+    try repository.exclusively(patience: patience) {
+      try change { $0 = $0.suffix(Self.limit - 1) + [note.json(install: install)] }
+      try repository.files.unlink(olderPath)
+    }
+  }
+
+  /// The restored content is in place.
+  func complete(_ note: RestoreNote, install: String, _ patience: LockPatience) throws {
+    try repository.exclusively(patience: patience) {
+      var note = note
+      note.endSequence = try repository.nextSequence(repository.everything()) - 1
+      try change { entries in
+        Self.remove(note, from: &entries)
+        entries.append(note.json(install: install))
+      }
+    }
+  }
+
+  /// Nothing was restored.
+  func cancel(_ note: RestoreNote, _ patience: LockPatience) throws {
+    try repository.exclusively(patience: patience) { try change { Self.remove(note, from: &$0) } }
+  }
+
+  private static func remove(_ note: RestoreNote, from entries: inout [JSONValue]) {
+    if let last = entries.last, RestoreNote(last)?.isSame(as: note) == true { entries.removeLast() }
+  }
+
+  /// The restores into a database, the newest first.
+  ///
+  /// - Throws: `failed` where the file cannot be understood.
+  func restores(into database: String) throws -> [RestoreNote] {
+    guard let bytes = try repository.files.contents(path) else { return [] }
+    guard case .array(let entries) = JSONValue(parsing: bytes) else {
+      throw HoldfastError(
+        .failed, "cannot tell what the last restore was: \(path) is damaged",
+        hint: "holdfast list shows the safety backups; holdfast restore ID brings one back")
+    }
+    return entries.reversed().compactMap { RestoreNote($0) }.filter { $0.target.isExactly(database) }
+  }
+
+  var isEmpty: Bool {
+    get throws { try repository.files.status(path) == nil && repository.files.status(olderPath) == nil }
+  }
+
+  /// The point that a restore put into a database, or is about to.
+  ///
+  /// - Parameter sequence: the newest number of the history: a point that is newer than the restore's end has seen it.
+  /// - Throws: if a file is there and cannot be read: the restore would count as an accident.
+  func restored(into database: String, after sequence: UInt64, now: Timestamp) throws -> PointMetadata? {
+    let newest = try entries().reversed().lazy.compactMap { RestoreNote($0) }.first { $0.target.isExactly(database) }
+    for note in [newest, try olderNote()].compactMap(\.self)
+    where note.target.isExactly(database) && Self.excuses(note, after: sequence, now: now) {
+      return try repository.stored(note.point)?.metadata
+    }
+    return nil
+  }
+
+  private static func excuses(_ note: RestoreNote, after sequence: UInt64, now: Timestamp) -> Bool {
+    if let end = note.endSequence { return sequence <= end }
+    // Older versions completed an entry without a number, and kept that in a file of its own.
+    guard !note.isComplete else { return false }
+    let age = now.milliseconds - note.began.milliseconds
+    return age >= 0 && age < patience
+  }
+
+  /// What an older version noted for the agent.
+  private func olderNote() throws -> RestoreNote? {
+    guard let bytes = try repository.files.contents(olderPath, limit: 1 << 16) else { return nil }
+    return JSONValue(parsing: bytes).flatMap { RestoreNote(older: $0) }
+  }
+
+  /// Damage counts as no entry; see ``restores(into:)``, which reports it.
+  private func entries() throws -> [JSONValue] {
+    guard let bytes = try repository.files.contents(path), case .array(let entries) = JSONValue(parsing: bytes) else {
+      return []
+    }
+    return entries
+  }
+
+  /// Needs the lock; flushed.
+  private func change(_ body: (inout [JSONValue]) -> Void) throws {
+    var entries = try entries()
+    body(&entries)
+    try repository.files.replace(path, with: JSONValue.array(entries).encoded())
+  }
+}
+
+extension BackupService {
+  /// Whether the database may hold now what a restore put there, and no point has it yet.
+  package func wasJustRestored() throws -> Bool {
+    let path = try requireDatabase().resolvingLinks
+    let repository = try repository()
+    let journal = RestoreJournal(repository: repository)
+    guard try !journal.isEmpty else { return false }
+    let sequence = try repository.points().last { $0.metadata.mayBeParent }?.metadata.sequence ?? 0
+    return try journal.restored(into: path, after: sequence, now: environment.now()) != nil
+  }
+}
+
+extension RestoreNote {
+  fileprivate func isSame(as other: RestoreNote) -> Bool {
+    (point, target, began) == (other.point, other.target, other.began)
+  }
+
+  /// Returns nil if the JSON is not a valid entry.
+  fileprivate init?(_ json: JSONValue) {
+    guard case .object(let keys) = json, case .string(let id)? = keys["backup_id"], let point = PointID(id),
+      case .string(let target)? = keys["target"], case .string(let time)? = keys["restored_at"],
+      let began = Timestamp(iso8601: time)
+    else { return nil }
+    self.init(point: point, target: target, began: began)
+    if case .string(let id)? = keys["safety_backup_id"] { safety = PointID(id) }
+    // Older versions noted a restore when it was done.
+    if case .bool(false)? = keys["completed"] { isComplete = false } else { isComplete = true }
+    if case .integer(let number)? = keys["sequence"] { endSequence = UInt64(clamping: number) }
+    if case .string(let bytes)? = keys["rewritten_bytes"] { rewrittenBytes = [UInt8](hex: bytes) }
+  }
+
+  /// From the `.state/restoring.json` of older versions.
+  fileprivate init?(older json: JSONValue) {
+    guard case .object(let keys) = json, case .string(let id)? = keys["backup_id"], let point = PointID(id),
+      case .string(let target)? = keys["target"], case .string(let time)? = keys["begun_at"],
+      let began = Timestamp(iso8601: time)
+    else { return nil }
+    self.init(point: point, target: target, began: began)
+    if case .integer(let number)? = keys["sequence"] { endSequence = UInt64(clamping: number) }
+    isComplete = endSequence != nil
+  }
+
+  fileprivate func json(install: String) -> JSONValue {
+    .object([
+      "backup_id": .string(point.text), "target": .string(target), "install": .string(install),
+      "safety_backup_id": .optional(safety?.text), "restored_at": .string(began.iso8601),
+      "completed": .bool(isComplete), "sequence": .optional(endSequence),
+      "rewritten_bytes": .optional(rewrittenBytes?.hex),
+    ])
+  }
+}

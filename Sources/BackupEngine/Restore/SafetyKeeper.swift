@@ -1,0 +1,62 @@
+import BackupPolicy
+import SQLitePages
+
+/// Keeps what a restore's target held before: the newest copy, and its place in the target's history.
+final class SafetyKeeper {
+  /// The point that holds it; nil if nothing was kept yet.
+  private(set) var point: StoredPoint?
+  /// Where in the target's history the safety backup stands; nil for a raw copy.
+  private(set) var position: SnapshotPosition?
+  private let target: TargetFacts
+  private let restored: PointID
+  private let request: CreateRequest
+  private let repository: Repository
+  private let environment: EngineEnvironment
+
+  init(
+    of target: TargetFacts, before restored: PointID, _ request: CreateRequest, _ repository: Repository,
+    _ environment: EngineEnvironment
+  ) {
+    self.target = target
+    self.restored = restored
+    self.request = request
+    self.repository = repository
+    self.environment = environment
+  }
+
+  /// A backup of the current content, read back: one that cannot be read keeps nothing.
+  func backUp(_ progress: Progress) throws {
+    let (metadata, position, _) = try creator(progress).create(
+      safetyRequest(described: "before the restore of \(restored)"))
+    self.position = position
+    let point = try repository.point(metadata.id.text)
+    self.point = point
+    let verification = try Verifier(repository: repository, environment: environment, progress: progress)
+      .verify(point, .quick)
+    guard verification.verified else {
+      throw HoldfastError(
+        .verificationFailed,
+        "the safety backup \(metadata.id) does not verify: \(verification.errors.joined(separator: "; "))")
+    }
+  }
+
+  /// A raw copy of files that SQLite cannot open.
+  func copyDamaged(_ progress: Progress) throws {
+    let inspector = TargetInspector(target.path, environment)
+    let paths = [target.path] + target.sideFiles.map { inspector.side($0) }
+    let request = safetyRequest(described: "damaged files as found before the restore of \(restored)")
+    let metadata = try creator(progress).createRaw(request, of: paths, database: target.path)
+    point = try repository.point(metadata.id.text)
+  }
+
+  private func creator(_ progress: Progress) -> BackupCreator {
+    BackupCreator(repository: repository, database: target.path, environment: environment, progress: progress)
+  }
+
+  private func safetyRequest(described description: String) -> CreateRequest {
+    var request = request
+    request.backupType = .safety
+    request.description = description
+    return request
+  }
+}

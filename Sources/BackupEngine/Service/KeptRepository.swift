@@ -1,0 +1,15 @@
+import Synchronization
+
+/// A repository that is opened by the first call that needs it and kept for the others.
+package final class KeptRepository: Sendable {
+  private let opened = Mutex<Repository?>(nil)
+
+  func repository(_ open: () throws -> Repository) throws -> Repository {
+    try opened.withLock { opened in
+      if let opened { return opened }
+      let repository = try open()
+      opened = repository
+      return repository
+    }
+  }
+}
