@@ -8,7 +8,7 @@ struct RestoreCase {
 
   var request = RestoreRequest(pointID: id, target: .database(path: path))
   var point = PointFacts(
-    id: id, status: "verified", authenticated: true, imageSize: 16 << 20, archiveSize: 4 << 20, pageSize: 4096,
+    id: id, status: .verified, authenticated: true, imageSize: 16 << 20, archiveSize: 4 << 20, pageSize: 4096,
     pageCount: 4096, checksum: "ab12")
   var target = TargetFacts(
     path: path,

@@ -154,8 +154,8 @@ import Testing
   }
 
   @Test func doubtfulPointsAreWarnedOf() {
-    #expect(usual.with { $0.point.status = "suspect" }.plan?.warnings.contains { $0.contains("suspect") } == true)
-    #expect(usual.with { $0.point.status = "anomalous" }.plan?.warnings.contains { $0.contains("anomalous") } == true)
+    #expect(usual.with { $0.point.status = .suspect }.plan?.warnings.contains { $0.contains("suspect") } == true)
+    #expect(usual.with { $0.point.status = .anomalous }.plan?.warnings.contains { $0.contains("anomalous") } == true)
   }
 
   @Test func jsonNames() {

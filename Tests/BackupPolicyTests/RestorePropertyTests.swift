@@ -52,8 +52,8 @@ private enum RestoreRules {
     rule("the integrity check comes before installation", !checked || before(kinds, .integrityCheck, destructive))
     rule(
       "only accepted points",
-      (facts.point.authenticated && facts.point.status != "unauthenticated") || request.acceptUnauthenticated)
-    rule("no failed point", facts.point.status != "failed")
+      (facts.point.authenticated && facts.point.status != .unauthenticated) || request.acceptUnauthenticated)
+    rule("no failed point", facts.point.status != .failed)
     rule("side files leave before the rename", sideFilesLeaveFirst(plan))
     rule("destructive steps carry facts", plan.steps.allSatisfy { !$0.kind.isDestructive || carriesFacts($0, plan) })
     rule("DESIGN's order", kinds == RestoreStep.Kind.allCases.filter(kinds.contains))
@@ -158,7 +158,7 @@ extension PointFacts {
   fileprivate static func random(_ random: inout SeededGenerator) -> PointFacts {
     PointFacts(
       id: RestoreCase.id,
-      status: random.pick(["completed", "verified", "verified", "failed", "anomalous", "suspect", "unauthenticated"]),
+      status: random.pick([.completed, .verified, .verified, .failed, .anomalous, .suspect, .unauthenticated]),
       authenticated: !random.chance(6), imageSize: random.pick([0, 4096, 16 << 20, 1 << 30, .max, -1]),
       archiveSize: random.pick([0, 4096, 1 << 30, .max]),
       pageSize: random.pick([nil, 0, 512, 4096, 4096, 4096, 65536]), pageCount: random.pick([nil, 0, 1, 4096, .max]),

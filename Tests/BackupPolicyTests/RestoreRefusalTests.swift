@@ -6,7 +6,7 @@ import Testing
   let usual = RestoreCase()
 
   @Test func failedPoint() {
-    #expect(usual.with { $0.point.status = "failed" }.refusal?.code == .verificationFailed)
+    #expect(usual.with { $0.point.status = .failed }.refusal?.code == .verificationFailed)
   }
 
   @Test func unauthenticatedPoint() throws {
@@ -14,7 +14,7 @@ import Testing
     let refusal = try #require(forged.refusal)
     #expect(refusal.code == .unauthenticated && refusal.error.code.exitCode == 8)
     #expect(refusal.hint.contains("--accept-unauthenticated"))
-    #expect(usual.with { $0.point.status = "unauthenticated" }.refusal?.code == .unauthenticated)
+    #expect(usual.with { $0.point.status = .unauthenticated }.refusal?.code == .unauthenticated)
     let accepted = forged.with { $0.request.acceptUnauthenticated = true }
     #expect(accepted.plan?.warnings.contains { $0.contains("not authenticated") } == true)
   }

@@ -39,7 +39,7 @@ struct RestorePlanner {
     let point = chain.point
     let metadata = point.metadata
     return PointFacts(
-      id: metadata.id, status: metadata.status.rawValue, authenticated: point.isAuthenticated,
+      id: metadata.id, status: metadata.status, authenticated: point.isAuthenticated,
       imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: chain.archiveBytes,
       pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: chain.fingerprint,
       integrityKnown: metadata.digest.flatMap { [UInt8](hex: $0) }

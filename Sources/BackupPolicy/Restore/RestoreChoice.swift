@@ -11,7 +11,7 @@ extension RestorePolicy {
         hint: "run the command again")
     }
     // The planner asked this with the reason; facts that come from elsewhere are refused as well.
-    if point.status == "failed", let refusal = refusal(of: point.id, .failed(reason: nil, advice: nil)) {
+    if point.status == .failed, let refusal = refusal(of: point.id, .failed(reason: nil, advice: nil)) {
       throw refusal
     }
     guard point.isAuthenticated || request.acceptUnauthenticated else {
@@ -82,7 +82,7 @@ extension RestorePolicy {
 }
 
 extension PointFacts {
-  var isAuthenticated: Bool { authenticated && status != "unauthenticated" }
+  var isAuthenticated: Bool { authenticated && status != .unauthenticated }
 }
 
 extension [String] {

@@ -27,7 +27,7 @@ package struct RestoreFacts: Hashable, Sendable {
 package struct PointFacts: Hashable, Sendable {
   package var id: PointID
   /// The metadata's `status`.
-  package var status: String
+  package var status: BackupStatus
   /// Whether this host can tell that the point is one of the repository's own (no downgrade, see the format).
   package var authenticated: Bool
   /// The database image's size; what staging needs.
@@ -77,7 +77,7 @@ package struct PointFacts: Hashable, Sendable {
   }
 
   package init(
-    id: PointID, status: String, authenticated: Bool, imageSize: Int64, archiveSize: Int64,
+    id: PointID, status: BackupStatus, authenticated: Bool, imageSize: Int64, archiveSize: Int64,
     pageSize: Int? = nil, pageCount: UInt32? = nil, textEncoding: String? = nil, checksum: String? = nil,
     integrityKnown: Bool = false, chain: [PointID] = []
   ) {

@@ -46,10 +46,10 @@ extension RestoreOutline {
     if !request.verifyFirst { warnings.append("\(point.id) is not verified before it is installed") }
     warnings += flawWarnings
     if !point.isAuthenticated { warnings.append("\(point.id) is not authenticated: it may be anybody's work") }
-    if point.status == "suspect" {
+    if point.status == .suspect {
       warnings.append("\(point.id) is marked suspect: a page may be missing from its chain")
     }
-    if point.status == "anomalous" { warnings.append("\(point.id) is marked anomalous: it may have lost content") }
+    if point.status == .anomalous { warnings.append("\(point.id) is marked anomalous: it may have lost content") }
     if point.layout == .empty { warnings.append("\(point.id) is an empty database") }
     if provisional {
       warnings.append(
