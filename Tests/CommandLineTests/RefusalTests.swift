@@ -63,7 +63,7 @@ struct RefusalTests {
       error: "does not exist: the clocks of Europe/Berlin skip it", hint: "2025-03-30T03:00:00+02:00"),
     Case(
       name: "no such folder of backups", arguments: ["list", "--backup-dir", "nowhere"], code: 4,
-      error: "there is no backup folder nowhere", hint: "holdfast create makes it"),
+      error: "there is no backup folder nowhere", hint: "holdfast create --backup-dir nowhere makes it"),
     Case(
       name: "a restore that nobody confirms", arguments: ["restore", "latest"], code: 8, error: "nobody to ask",
       hint: "--yes"),

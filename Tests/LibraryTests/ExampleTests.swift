@@ -15,7 +15,7 @@ struct ExampleTests {
         verified: true, errors: []
         listed: manual, verified
         after the accident there are 0 orders
-        the plan: check_space, safety_backup, verify, stage, integrity_check, install_live, sync, record
+        the plan: check_space, safety_backup, verify, stage, install_live, sync, record
         restored 2000 orders; what was there is kept: true
         watching: true, scheduled: at 02:30 on weekdays
         burst 1: a change backup has all 2020 orders
