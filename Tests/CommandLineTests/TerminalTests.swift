@@ -47,9 +47,12 @@ struct TerminalTests {
   func interruptedTables() throws {
     let bed = try CommandBed()
     _ = try bed.create()
+    // A file that is not there yet is made without a question.
+    let other = bed.folder.path("other.db")
+    #expect(try Shell.run("sqlite3", [other, "CREATE TABLE unrelated (x)"]).status == 0)
     let before = try FolderDigest.of(bed.folder.path)
     let terminal = try PseudoTerminal.run(
-      bed, ["restore", "latest", "--table", "entries", "--to", bed.folder.path("other.db")], answer: "\u{3}")
+      bed, ["restore", "latest", "--table", "entries", "--to", other], answer: "\u{3}")
     #expect(terminal.status == 130 && terminal.text.contains("interrupted"), "\(terminal.text)")
     #expect(before.differences(to: try FolderDigest.of(bed.folder.path)) == [])
   }

@@ -194,6 +194,33 @@ struct LostLocksTests {
     }
   }
 
+  @Test(
+    "If it cannot be seen, a connection that closes in its transaction leaves the log alone", arguments: [false, true])
+  func hiddenTransactionAtClosing(writes: Bool) async {
+    await #expect(processExitsWith: .success) { [writes] in
+      let place = try ClosingPlace()
+      chmod(place.folder.path, 0o777)
+      chmod(place.path, 0o666)
+      let application = try StagedApplication(
+        place.path, folder: place.folder,
+        [
+          .open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .run("PRAGMA cache_size = 3"), .wait,
+          .run("BEGIN IMMEDIATE"), .run("UPDATE item SET name = 'late', body = zeroblob(900)"), .dropAllLocks, .wait,
+          .run("COMMIT"), .wait,
+        ])
+      for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
+      becomeNobody()
+      let connection = try DatabaseConnection(path: place.path, access: writes ? .writer : .observer)
+      if writes { try connection.execute("CREATE TABLE restored (x)") }
+      try application.goOn()
+      connection.close()
+      becomeSomebody()
+      try application.goOn()
+      application.kill()
+      #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'late'") == "300")
+    }
+  }
+
   @Test("If it cannot be seen, its transaction with a rollback journal is not rolled back")
   func hiddenJournal() async {
     await #expect(processExitsWith: .success) {

@@ -38,6 +38,11 @@ package struct ClosingRule: Hashable, Sendable {
     if let process = holders.processes.first {
       return .no("\(process) has the write-ahead log open, although SQLite's locks do not show it")
     }
+    // To checkpoint is safe beside a program that has its locks on the index; one that has lost those too may be in the middle
+    // of a transaction, whose frames lie in the log and which the emptied log would take from it.
+    if let doubt = holders.doubt, facts.endsInTransaction {
+      return .no("the write-ahead log ends in a transaction that was written to a short time ago, and \(doubt)")
+    }
     // A log that was made by our opening, and is still empty, can only be used by a program that came later.
     rule.keepsFiles = holders.doubt != nil && !(facts.openingCreatedWAL && facts.frames == 0)
     return rule
@@ -184,6 +189,8 @@ package struct ClosingFacts: Hashable, Sendable {
   package var checkpointedPages = CheckpointedPages.unknown
   /// Nil until they are looked up: only if nothing else forbids to fold.
   package var holders: LogHolders?
+  /// The log ends in frames without a commit, written a short time ago; looked up only if some holders may be hidden.
+  package var endsInTransaction = false
 
   package init(path: String, filesAtOpen: DatabaseFiles, filesNow: DatabaseFiles) {
     self.path = path

@@ -11,6 +11,7 @@ extension DatabaseConnection {
     guard rule.mayCheckpoint else { return rule }
     guard access == .exclusive || isLast else { return .notLast }
     facts.holders = LogHolders(ofLogBeside: resolvedPath)
+    facts.endsInTransaction = facts.holders?.doubt != nil && WALTail.isInTransaction(resolvedPath + "-wal")
     rule = ClosingRule.decide(facts)
     if rule.mayCheckpoint { rule = copyLog(facts) ?? rule }
     guard rule.mayCheckpoint else { return rule }
@@ -28,7 +29,7 @@ extension DatabaseConnection {
     let holders = LogHolders(ofLogBeside: resolvedPath)
     guard !holders.processes.isEmpty || holders.doubt != nil && hadWAL else { return }
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nil)
-    if holders.processes.isEmpty { emptyLog() }
+    if holders.processes.isEmpty, !WALTail.isInTransaction(resolvedPath + "-wal") { emptyLog() }
   }
 
   /// Copies the rest of the log and truncates it, as any connection may at any time: the locks in the wal-index coordinate it
