@@ -128,16 +128,14 @@ struct LostLocksTests {
   @Test("If it cannot be seen, its log is emptied and stays", arguments: [false, true])
   func hidden(writes: Bool) async {
     await #expect(processExitsWith: .success) { [writes] in
-      let place = try ClosingPlace()
-      chmod(place.folder.path, 0o777)
-      chmod(place.path, 0o666)
+      let place = try placeForAnybody()
       let application = try StagedApplication(
         place.path, folder: place.folder,
         [
           .open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .dropLocks, .wait,
           .run("UPDATE item SET name = 'x'"), .wait, .run("UPDATE item SET name = 'late'"),
         ])
-      for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
+      openSideFiles(of: place)
       becomeNobody()
       let connection = try DatabaseConnection(path: place.path, access: writes ? .writer : .observer)
       if writes { try connection.execute("CREATE TABLE restored (x)") }
@@ -158,9 +156,7 @@ struct LostLocksTests {
   @Test("If it cannot be seen, the index is not emptied in its transaction")
   func hiddenTransaction() async {
     await #expect(processExitsWith: .success) {
-      let place = try ClosingPlace()
-      chmod(place.folder.path, 0o777)
-      chmod(place.path, 0o666)
+      let place = try placeForAnybody()
       let spill = StagedApplication.Step.run("UPDATE item SET name = 'late', body = zeroblob(900)")
       let application = try StagedApplication(
         place.path, folder: place.folder,
@@ -171,7 +167,7 @@ struct LostLocksTests {
           // Other content: SQLite writes no page on which nothing changes.
           .run("UPDATE item SET name = 'other', body = zeroblob(900)"), .dropAllLocks, .wait,
         ])
-      for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
+      openSideFiles(of: place)
       func kind() -> DatabaseError.Kind? {
         becomeNobody()
         defer { becomeSomebody() }
@@ -198,9 +194,7 @@ struct LostLocksTests {
     "If it cannot be seen, a connection that closes in its transaction leaves the log alone", arguments: [false, true])
   func hiddenTransactionAtClosing(writes: Bool) async {
     await #expect(processExitsWith: .success) { [writes] in
-      let place = try ClosingPlace()
-      chmod(place.folder.path, 0o777)
-      chmod(place.path, 0o666)
+      let place = try placeForAnybody()
       let application = try StagedApplication(
         place.path, folder: place.folder,
         [
@@ -208,7 +202,7 @@ struct LostLocksTests {
           .run("BEGIN IMMEDIATE"), .run("UPDATE item SET name = 'late', body = zeroblob(900)"), .dropAllLocks, .wait,
           .run("COMMIT"), .wait,
         ])
-      for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
+      openSideFiles(of: place)
       becomeNobody()
       let connection = try DatabaseConnection(path: place.path, access: writes ? .writer : .observer)
       if writes { try connection.execute("CREATE TABLE restored (x)") }
@@ -248,6 +242,19 @@ struct LostLocksTests {
       #expect(seen == "300")
     }
   }
+}
+
+/// A database that a process of another user may open, as an agent that is not root does.
+private func placeForAnybody() throws -> ClosingPlace {
+  let place = try ClosingPlace()
+  chmod(place.folder.path, 0o777)
+  chmod(place.path, 0o666)
+  return place
+}
+
+/// The same for the files that the application has made since.
+private func openSideFiles(of place: ClosingPlace) {
+  for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
 }
 
 /// A log at the path is only read if it is the one that the applications write.
