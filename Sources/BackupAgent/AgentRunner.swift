@@ -30,7 +30,8 @@ package enum AgentRunner {
   /// Backs up if something changed since the newest point. Blocks.
   ///
   /// - Returns: the new point, or nil where the newest one holds this state already.
-  /// - Throws: `HoldfastError`; `databaseMissing` where there is none, `refused` where it is empty.
+  /// - Throws: `HoldfastError`; `databaseMissing` if there is no database, `refused` if it is empty, or if the backups that
+  ///   this host stored are missing as well.
   package static func runOnce(
     service: BackupService, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
@@ -41,7 +42,9 @@ package enum AgentRunner {
     if let doubt = service.noteClock() { logger.error("\(doubt)") }
     let reason: String
     switch try worker.assess() {
-    case .absent(let error): throw error
+    case .absent(let error):
+      if error.code == .databaseMissing { try service.requireKnownRepository() }
+      throw error
     case .due(let why): reason = why
     case .unchanged(let point):
       logger.info("nothing has changed since \(point)")

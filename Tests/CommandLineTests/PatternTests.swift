@@ -8,11 +8,15 @@ import Testing
 struct PatternTests {
   /// Runs `script` beside `start()`ed agents that guard `tenants/*/app.db`, with `make(name)` and `insert(name)` for a tenant's
   /// database, `points(name)` for its backups, and `wait_for(condition)`.
-  private func run(_ bed: CommandBed, poll: String = "1h", _ script: String) throws -> String {
+  private func run(
+    _ bed: CommandBed, poll: String = "1h", pattern: String = "tenants/*/app.db", backupDir: String? = "bk",
+    _ script: String
+  ) throws -> String {
+    let folder = backupDir.map { "backup_dir = \"\($0)\"\n" } ?? ""
     try bed.folder.write(
       "holdfast.toml",
       Array(
-        "poll_interval = \"\(poll)\"\nbackup_dir = \"bk\"\n[[databases]]\npath = \"tenants/*/app.db\"\n".utf8))
+        "poll_interval = \"\(poll)\"\n\(folder)[[databases]]\npath = \"\(pattern)\"\n".utf8))
     return try bed.python(
       """
       import glob, os, shutil, signal, sqlite3, subprocess, sys, time
@@ -36,8 +40,8 @@ struct PatternTests {
               time.sleep(0.01)
           sys.exit(log())
 
-      def insert(name):
-          connection = sqlite3.connect(os.fsencode("tenants/") + os.fsencode(name) + b"/app.db")
+      def insert(name, file="app.db"):
+          connection = sqlite3.connect(os.path.join(b"tenants", os.fsencode(name), os.fsencode(file)))
           connection.execute("CREATE TABLE IF NOT EXISTS t(v)")
           connection.execute("INSERT INTO t VALUES (1)")
           connection.commit()
@@ -174,16 +178,17 @@ struct PatternTests {
   func collides() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
-      bed,
+      bed, pattern: "tenants/*",
       """
-      make("shop.com")
+      os.mkdir("tenants")
+      insert("", "shop.db")
       agent = start()
       wait_for(lambda: points("shop"))
-      make("shop.net")
-      make("other")
+      insert("", "shop.sqlite")
+      insert("", "other.db")
       wait_for(lambda: points("other"))
-      wait_for(lambda: "shop.net/app.db matches a pattern and is not backed up: it has the name of" in log())
-      insert("shop.com")
+      wait_for(lambda: "shop.sqlite matches a pattern and is not backed up: it has the name of" in log())
+      insert("", "shop.db")
       wait_for(lambda: len(points("shop")) == 2)
       end(agent)
       """)
@@ -227,18 +232,70 @@ struct PatternTests {
   func twoOfOneName() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
-      bed,
+      bed, pattern: "tenants/*",
       """
-      make("shop.com")
+      os.mkdir("tenants")
+      insert("", "shop.db")
       subprocess.run([program, "create", "--all", "--quiet"], check=True)
-      shutil.rmtree("tenants/shop.com")
-      make("shop.org")
-      insert("shop.org")
+      os.remove("tenants/shop.db")
+      insert("", "shop.sqlite")
+      insert("", "shop.sqlite")
       restore = [program, "restore", "latest", "--yes", "--quiet", "--database", "shop"]
       refused = subprocess.run(restore, capture_output=True, text=True)
       assert refused.returncode == 64 and "stands for two databases" in refused.stderr, refused
-      rows = sqlite3.connect("tenants/shop.org/app.db").execute("SELECT count(*) FROM t").fetchone()
+      rows = sqlite3.connect("tenants/shop.sqlite").execute("SELECT count(*) FROM t").fetchone()
       assert rows == (2,), rows
+      """)
+  }
+
+  @Test("Folders keep their extensions in names, and a repository that has a former name keeps it")
+  func extensions() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      create = [program, "create", "--all", "--quiet"]
+      make("shop.com")
+      subprocess.run(create, check=True)
+      os.rename("bk/shop.com", "bk/shop")
+      shutil.rmtree(os.environ["XDG_STATE_HOME"])
+      make("shop.org")
+      subprocess.run(create, check=True)
+      assert len(points("shop")) == 2 and len(points("shop.org")) == 1, os.listdir("bk")
+      assert sorted(os.listdir("bk")) == ["shop", "shop.org"], os.listdir("bk")
+      """)
+  }
+
+  @Test("If the disk with the databases and their backups is not mounted, every command refuses and the agent alarms")
+  func unmounted() throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed, pattern: "tenants/*.db", backupDir: nil,
+      """
+      os.mkdir("tenants")
+      insert("", "a.db")
+      insert("", "b.db")
+      subprocess.run([program, "create", "--all", "--quiet"], check=True)
+      agent = start()
+      wait_for(lambda: log().count("watching") == 2)
+      os.rename("tenants", "away")
+      os.mkdir("tenants")
+      wait_for(lambda: "error: a: " in log() and "error: b: " in log())
+      assert "no longer guarded" not in log(), log()
+      end(agent)
+      for command in [["agent", "--once"], ["verify", "--all"], ["create", "--all"], ["list", "--all"]]:
+          ended = subprocess.run([program] + command, capture_output=True, text=True)
+          assert ended.returncode == 8, (command, ended)
+          assert "not there" in ended.stderr or "there is no database" in ended.stderr, (command, ended)
+      agent = start()
+      wait_for(lambda: "error: a: " in log() and "error: b: " in log())
+      assert os.listdir("tenants") == [], os.listdir("tenants")
+      os.rmdir("tenants")
+      os.rename("away", "tenants")
+      insert("", "a.db")
+      wait_for(lambda: len(glob.glob("tenants/backups/a/backup_*")) == 2)
+      end(agent)
+      subprocess.run([program, "verify", "--all", "--quiet"], check=True)
       """)
   }
 

@@ -3,7 +3,7 @@ import BackupPolicy
 
 /// Where a database's password and key come from, so that the agent notices when its next start would find other ones.
 package struct CredentialSource: Sendable {
-  /// The key file and the password file.
+  /// The key file, the password file, and the `.env` file with the password.
   package var paths: [String]
   /// Reads them again; it may block.
   package var read: @Sendable () throws -> Credentials
@@ -14,14 +14,13 @@ package struct CredentialSource: Sendable {
   }
 }
 
-/// Whether the key that the agent has in memory is still the one that people have in their files. Blocks.
+/// Whether the key that the agent has in memory is still the one in the user's files, and opens the newest backup. Both are
+/// asked each time: after a reload with a replaced file, the files agree with the memory, and the backups with neither. Blocks.
 struct KeyCheck: Sendable {
   let service: BackupService
   let source: CredentialSource?
-  /// Whether to try the key on the newest backup, too.
-  let triesNewest: Bool
 
-  /// - Returns: what is wrong; nil if nothing is.
+  /// - Returns: the first problem; nil if there is none.
   func problem() -> HoldfastError? {
     do {
       try compare()
@@ -50,7 +49,7 @@ struct KeyCheck: Sendable {
   }
 
   private func tryNewest() throws {
-    guard triesNewest, try service.environment.files.status(service.folder) != nil else { return }
+    guard try service.environment.files.status(service.folder) != nil else { return }
     do {
       try service.requireKey(to: service.point("latest"))
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
@@ -78,13 +77,12 @@ final class KeyWatcher {
   func checkFiles(of database: GuardedDatabase) {
     guard let files = Self.status(database), files != seen else { return }
     seen = files
-    check(database, triesNewest: false)
+    check(database)
   }
 
-  /// - Parameter triesNewest: whether to try the key on the newest backup, too.
-  func check(_ database: GuardedDatabase, triesNewest: Bool) {
+  func check(_ database: GuardedDatabase) {
     guard database.settings.request.encrypt else { return }
-    let check = KeyCheck(service: database.service, source: database.credentials, triesNewest: triesNewest)
+    let check = KeyCheck(service: database.service, source: database.credentials)
     // A password's derivation takes long, and no backup is to wait for it.
     let pool = database.service.credentials.key == nil ? shared.housekeeping : shared.workers
     pool.submit(nil) { [id] in .keyChecked(id, check.problem()) }

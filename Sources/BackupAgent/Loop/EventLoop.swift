@@ -344,7 +344,8 @@ extension EventLoop {
     let wanted = Set(databases.map(\.identity))
     for database in coordinators where !database.isStopping && !wanted.contains(database.database.identity) {
       guard isGone(database) else { continue }
-      logger.warning("\(database.database.name) is no longer guarded: it is gone, and it has no backups")
+      logger.warning(
+        "\(database.database.name) is no longer guarded: its file is gone, and its backups are moved or removed")
       database.stop()
     }
     let known = Set(coordinators.map(\.database.identity))

@@ -169,7 +169,7 @@ final class JobRunner {
   /// - Parameter due: why the assessment finds a backup due.
   func finishAssessment(due: String?) {
     startReason = due ?? startReason
-    keys.check(database, triesNewest: true)
+    keys.check(database)
   }
 
   /// The folder may have been recreated and another agent have come, and the key file may have been replaced.

@@ -16,6 +16,8 @@ package struct HostState: Hashable, Sendable {
   private var formerRepositories: [String: UInt64] = [:]
   /// Paths by which the folder was given and that links led to ``repositoryPath``.
   private(set) var givenPaths: Set<ExactPath> = []
+  /// The database whose backup was stored last, symbolic links resolved; nil if an older version stored it.
+  package internal(set) var databasePath: ExactPath?
   package var sealed = false
   /// The highest sequence that this host ever stored: no later point gets it again.
   package var newestSequence: UInt64 = 0
@@ -88,6 +90,7 @@ extension HostState {
       "accepted": .array(accepted.sorted().map { .string($0) }),
       "former_repositories": .object(JSONObject(former)),
       "given_paths": .array(givenPaths.map(\.text).sorted().map { .string($0) }),
+      "database_path": .optional(databasePath?.text),
     ])
   }
 
@@ -109,6 +112,7 @@ extension HostState {
     if case .array(let paths) = keys["given_paths"] {
       givenPaths = Set(paths.compactMap { if case .string(let path) = $0 { ExactPath(path) } else { nil } })
     }
+    if case .string(let path) = keys["database_path"] { databasePath = ExactPath(path) }
     self.accepted = Set(accepted.compactMap { if case .string(let text) = $0 { text } else { nil } })
   }
 }
@@ -140,6 +144,12 @@ package struct HostStateStore: Sendable {
     try all().filter { $0.givenPaths.contains(givenPath) }
   }
 
+  /// The states of all repositories in which this host stored backups, in no order. They tell which databases and
+  /// repositories are missing if a disk with both is not mounted.
+  ///
+  /// A state that is damaged is left out: the repository itself reports it as soon as it is opened.
+  package func statesOfStoredBackups() throws -> [HostState] { try all().filter(\.isOfStoredBackups) }
+
   /// Another repository's damaged memory is no reason to refuse this one.
   private func all() throws -> [HostState] {
     guard try files.status(folder) != nil else { return [] }
@@ -147,6 +157,9 @@ package struct HostStateStore: Sendable {
       try? read("\(folder)/\($0)")
     }
   }
+
+  /// The file in which the state of the repository at this path is remembered, for hints.
+  package func path(of state: HostState) throws -> String { try file(state.repositoryPath) }
 
   func save(_ state: HostState) throws {
     try files.makeFolders(folder)

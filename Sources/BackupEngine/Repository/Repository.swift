@@ -340,6 +340,7 @@ extension Repository {
   /// What was stored last, so that a repository that was rolled back, or is away, is reported.
   func rememberNewest(_ sequence: UInt64) throws {
     var state = try hostState() ?? HostState(repositoryPath: folder)
+    if let database { state.databasePath = ExactPath(database.resolvingLinks) }
     state.newestSequence = max(state.newestSequence, sequence)
     state.expectedSequence = sequence
     try save(state)

@@ -66,6 +66,20 @@ public final class BackupService: Sendable {
     throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
   }
 
+  /// Asked if the database is missing: if its backups are missing as well, the disk with both is probably not mounted, and to
+  /// restore would be the wrong advice.
+  ///
+  /// - Throws: `refused` if this host stored backups in the folder and they are not there.
+  package func requireKnownRepository() throws {
+    do {
+      _ = try repository()
+    } catch let error as HoldfastError where error.code == .refused {
+      throw error
+    } catch {
+      // The missing database is reported.
+    }
+  }
+
   /// Stores a full backup of the database.
   package func create(_ request: CreateRequest, progress: Progress = Progress()) throws -> PointMetadata {
     let (metadata, audit) = try create(request, progress: progress, for: nil)
@@ -81,6 +95,7 @@ public final class BackupService: Sendable {
   ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
     let database = try requireDatabase()
     if try environment.files.status(database) == nil {
+      try requireKnownRepository()
       throw HoldfastError(
         .databaseMissing, "there is no database \(database)",
         hint: "check the path: a database is never created by a backup")

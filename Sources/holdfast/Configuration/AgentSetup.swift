@@ -56,7 +56,7 @@ struct AgentSetup: Sendable {
     let credentials = CredentialSettings(settings: database.settings, files: service.environment.files)
     return GuardedDatabase(
       name: database.name, service: service, settings: settings,
-      credentials: CredentialSource(paths: credentials.paths(), read: credentials.credentials))
+      credentials: CredentialSource(paths: credentials.paths(), read: credentials.credentialsOfNextStart))
   }
 
   /// How the agent treats one database.

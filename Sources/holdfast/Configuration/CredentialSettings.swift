@@ -34,11 +34,40 @@ struct CredentialSettings {
     return sources
   }
 
-  /// The files that ``credentials()`` reads.
+  /// The files that the next start would read: the named ones, `.env` if it gives the password, else the default key
+  /// file.
   func paths() -> [String] {
-    let named = [SettingKey.keyFile, .passwordFile].compactMap { try? settings.path($0) }
+    let files = [SettingKey.keyFile, .passwordFile].map { try? settings.path($0) }
+    let named = (files + [passwordEnvironmentFile]).compactMap { $0 }
     let hasPassword = settings.layers.contains { $0.password != nil }
     return named.isEmpty && !hasPassword ? [settings.folders.keyFile].compactMap { $0 } : named
+  }
+
+  /// The `.env` file whose password counts; nil if the password comes from elsewhere.
+  private var passwordEnvironmentFile: String? {
+    let layer = settings.layers.first { $0.password != nil || $0[.passwordFile] != nil }
+    guard case .envFile(let path, _, _)? = layer?.passwordOrigin else { return nil }
+    return path
+  }
+
+  /// The credentials as the next start would find them: files, `.env` included, are read again.
+  ///
+  /// - Throws: as ``credentials()``; `keyMissing` if the `.env` file is gone.
+  func credentialsOfNextStart() throws -> Credentials {
+    guard let path = passwordEnvironmentFile else { return try credentials() }
+    guard let bytes = try files.contents(path) else {
+      throw HoldfastError(
+        .keyMissing, "cannot read the password: \(path) is gone", hint: "put \(path) back, with the same password")
+    }
+    let layer = EnvironmentFile(bytes, path: path).layer
+    let layers = settings.layers.map { old -> Layer in
+      guard case .envFile? = old.passwordOrigin else { return old }
+      var new = old
+      (new.password, new.passwordOrigin) = (layer.password, layer.passwordOrigin)
+      return new
+    }
+    let settings = Settings(layers: layers, folders: settings.folders, assertions: settings.assertions)
+    return try CredentialSettings(settings: settings, files: files).credentials()
   }
 
   /// For commands that can do without the content of encrypted archives: a source that cannot be read is a warning, unless a

@@ -138,7 +138,9 @@ extension DatabaseList {
     guard database.isMatch, database.name.isExactly(given.raw.text),
       let other = KnownDatabase.path(of: database.backupDir, SystemFileOperations()),
       !other.isExactly(Self.real(database.path)), !Self.exists(other),
-      patterns.contains(where: { $0.match(other).map($0.name)?.isExactly(database.name) == true })
+      patterns.contains(where: { pattern in
+        pattern.match(other).map { pattern.names(of: $0).contains(ExactPath(database.name)) } == true
+      })
     else { return }
     throw fail(
       given.origin, "\(given.raw.quoted) stands for two databases: \(database.path), and \(other), which is gone",
@@ -177,15 +179,15 @@ extension DatabaseList {
     let matches = pattern.matches.filter(Self.isDatabase)
     let settings = configuration.settings(table)
     if (try? settings.boolean(.enabled)) != false { patterns.append(pattern) }
-    let names = Set(matches.map { ExactPath(pattern.name(of: $0)) })
-    let vanished = vanished(pattern, besides: names, folder: try settings.path(.backupDir))
-    if matches.isEmpty, vanished.isEmpty {
+    let named = PatternMatches(
+      pattern, matches, folder: try settings.path(.backupDir), states: configuration.folders.statesOfStoredBackups())
+    if named.all.isEmpty {
       problems.append(
         ConfigurationProblem(
           .warning, at: given.origin, "matches no file: \(given.raw.quoted)", hint: "check the pattern"))
     }
-    for match in matches + vanished {
-      try append(match, pattern.name(of: match), table, given, isPattern: true, nameOrigin: given.origin)
+    for match in named.all {
+      try append(match.path, match.name, table, given, isPattern: true, nameOrigin: given.origin)
     }
   }
 
@@ -275,27 +277,6 @@ extension DatabaseList {
   }
 }
 
-/// Databases that a pattern matched once: their backups are there, and the files are gone. They stay known by their names,
-/// so that the agent misses them and a restore finds them.
-extension DatabaseList {
-  /// - Parameters:
-  ///   - names: of the databases that the pattern matches now.
-  ///   - folder: `backup_dir`; nil if the backups are beside each database.
-  func vanished(_ pattern: PathPattern, besides names: Set<ExactPath>, folder: String?) -> [String] {
-    let files = SystemFileOperations()
-    let bases = folder.map { [$0] } ?? PathPattern("\(pattern.text.parentPath)/backups")?.matches ?? []
-    return bases.flatMap { base in
-      ((try? files.list(base)) ?? []).sorted().compactMap { name -> String? in
-        guard !name.hasPrefix("."), !names.contains(ExactPath(name)),
-          let path = KnownDatabase.path(of: "\(base)/\(name)", files).flatMap({ pattern.match($0) }),
-          pattern.name(of: path).isExactly(name), !Self.exists(path)
-        else { return nil }
-        return path
-      }
-    }
-  }
-}
-
 /// Facts of the file system about paths that may be databases. Nothing is opened: closing a second descriptor on a database would
 /// drop SQLite's locks.
 extension DatabaseList {
@@ -327,63 +308,5 @@ extension DatabaseList {
     let name = path.lastComponent
     if ["-wal", "-shm", "-journal"].contains(where: name.hasSuffix) { return false }
     return PointID(name.prefix { $0 != "." }.description) == nil
-  }
-}
-
-/// A pattern of paths, as the shell knows them: `*`, `?` and `[…]`, which match neither `/` nor a leading dot.
-struct PathPattern: Sendable {
-  let text: String
-
-  /// Nil if it has no `*`, `?` or `[`.
-  init?(_ text: String) {
-    guard text.contains(where: { "*?[".contains($0) }) else { return nil }
-    self.text = text
-  }
-
-  /// The paths that match now, in order of names. A file whose name is the pattern's own text, as `app[1].db`, is a match like
-  /// others.
-  var matches: [String] {
-    var found = glob_t()
-    defer { globfree(&found) }
-    var matches: [String] = []
-    if glob(text.raw, 0, nil, &found) == 0, let paths = found.gl_pathv {
-      matches = (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(path: $0) } }
-    }
-    let isListed = matches.contains { $0.isExactly(text) }
-    return isListed || !DatabaseList.exists(text) ? matches : matches + [text]
-  }
-
-  /// The parts of a path that the pattern's wildcards matched, as a name: `blog` for `/srv/*/app.db` and `/srv/blog/app.db`. A byte
-  /// that is not UTF-8 becomes `%E9`.
-  func name(of path: String) -> String {
-    let pieces = zip(
-      text.split(separator: "/", omittingEmptySubsequences: true),
-      path.split(separator: "/", omittingEmptySubsequences: true))
-    return pieces.filter { PathPattern(String($0.0)) != nil }.map { $0.1.withoutExtension }.joined(separator: "-")
-      .percentEncodingBytes
-  }
-
-  /// The path as the pattern spells it if it matches, whether a file is there or not.
-  ///
-  /// - Parameter resolved: with symbolic links resolved, also those of the part before the first `*`.
-  func match(_ resolved: String) -> String? {
-    let fixed = text.split(separator: "/", omittingEmptySubsequences: false)
-      .prefix { PathPattern(String($0)) == nil }.joined(separator: "/")
-    let isBelowHere = fixed.isEmpty && !text.hasPrefix("/")
-    let real = DatabaseList.real(isBelowHere ? "." : fixed.isEmpty ? "/" : fixed)
-    let prefix = real == "/" ? "" : real
-    guard resolved.utf8.starts(with: (prefix + "/").utf8),
-      let rest = String(resolved.utf8.dropFirst(prefix.utf8.count))
-    else { return nil }
-    let path = isBelowHere ? String(rest.dropFirst()) : fixed + rest
-    return fnmatch(text.raw, path.raw, FNM_PATHNAME | FNM_PERIOD) == 0 ? path : nil
-  }
-}
-
-extension StringProtocol {
-  /// `app` for `app.db`, and `.db` for `.db`.
-  var withoutExtension: String {
-    guard let dot = lastIndex(of: "."), dot != startIndex else { return String(self) }
-    return String(self[..<dot])
   }
 }
