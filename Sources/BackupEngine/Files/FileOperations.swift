@@ -146,8 +146,11 @@ extension FileOperations {
   /// - Throws: `HoldfastError` when it is larger than `limit` bytes.
   package func contents(_ path: String, limit: Int = 64 << 20) throws -> [UInt8]? {
     guard let status = try status(path) else { return nil }
-    guard status.kind == .regular, status.size <= Int64(limit) else {
-      throw HoldfastError(.failed, "cannot read \(path): it is not a regular file of at most \(limit) bytes")
+    guard status.kind == .regular else { throw HoldfastError.notAFile("read", path) }
+    guard status.size <= Int64(limit) else {
+      throw HoldfastError(
+        .failed, "cannot read \(path): it has \(status.size) bytes, and \(limit) are the most that is read",
+        hint: "ls -l \(path.shellWord) shows it; Holdfast writes no such file of that size: move it away")
     }
     let file = try open(path, .read)
     defer { close(file) }

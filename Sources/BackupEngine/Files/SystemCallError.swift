@@ -11,7 +11,7 @@ extension HoldfastError {
   /// A failed system call, in words: `cannot write /backups/x: no space left on device`.
   package init(errno code: Int32, _ verb: String, _ path: String) {
     self.init(
-      Self.code(of: code), "cannot \(verb) \(path): \(Self.words(of: code))", hint: Self.hint(for: code),
+      Self.code(of: code), "cannot \(verb) \(path): \(Self.words(of: code))", hint: Self.hint(for: code, path),
       cause: SystemErrno(code: code))
   }
 
@@ -55,13 +55,23 @@ extension HoldfastError {
     }
   }
 
-  private static func hint(for code: Int32) -> String? {
+  /// A name that has to be a file's, and is a folder's, a pipe's or a socket's.
+  static func notAFile(_ verb: String, _ path: String) -> HoldfastError {
+    HoldfastError(.failed, "cannot \(verb) \(path): it is not a regular file", hint: hint(forStranger: path))
+  }
+
+  private static func hint(forStranger path: String) -> String {
+    "ls -ld \(path.shellWord) shows what it is; move it away, and try again"
+  }
+
+  private static func hint(for code: Int32, _ path: String) -> String? {
     switch code {
     case ENOSPC, EDQUOT: "free some space on that file system, or choose another folder"
     case EFBIG:
       "raise the limit of file sizes (ulimit -f, or LimitFSIZE= in the systemd unit), unless the file system has one"
     case EACCES, EPERM: "run as a user who may access that path, or change its permissions"
     case EROFS: "choose a folder on a file system that can be written"
+    case EISDIR, ENOTDIR, ENXIO: hint(forStranger: path)
     case EIO: "check the disk: the kernel's log (dmesg) names the device"
     case EMFILE, ENFILE: "raise the limit of open files (ulimit -n, or LimitNOFILE= in the systemd unit)"
     default: nil

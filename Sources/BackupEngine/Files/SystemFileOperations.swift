@@ -29,7 +29,7 @@ package final class SystemFileOperations: FileOperations {
     var result = stat()
     guard fstat(descriptor, &result) == 0, result.st_mode & S_IFMT == S_IFREG else {
       _ = Glibc.close(descriptor)
-      throw HoldfastError(.failed, "cannot open \(path): it is not a regular file")
+      throw HoldfastError.notAFile("open", path)
     }
     return OpenFile(descriptor: descriptor, path: path)
   }
