@@ -108,6 +108,10 @@ import Testing
     },
     Case(name: "inotify", level: .warning, says: ["max_user_watches 512", "sysctl"]) { $0.watchLimit = 512 },
     Case(name: "open files", level: .warning, says: ["at most 256", "LimitNOFILE"]) { $0.openFileLimit = 256 },
+    Case(name: "threads", level: .ok, says: ["12 can be started"]) { $0.threads = .init(needed: 12) },
+    Case(name: "threads", level: .problem, says: ["has 3 left", "ulimit -u"]) {
+      $0.threads = .init(needed: 12, shortage: "the system has 3 left", advice: "raise it: ulimit -u")
+    },
     Case(name: "open files", level: .ok, says: ["at most 4096"]) { $0.openFileLimit = 4096 },
     Case(name: "SQLite", level: .warning, says: ["WAL-reset bug", "3.51.3"]) { $0.sqliteVersion = "3.40.1" },
     Case(name: "SQLite", level: .note, says: ["WAL-reset bug"]) {

@@ -38,6 +38,7 @@ package struct Examination {
     facts.namesMachineStart = SystemClock.namesItsStart
     facts.fileSizeLimit = OpenFileLimit.fileSize
     facts.openFileLimit = OpenFileLimit.highest
+    facts.threads = threads()
     facts.watchLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_watches")
     facts.instanceLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_instances")
     facts.watchFailed = Surroundings.watchFailure(database.parentPath)
@@ -46,6 +47,17 @@ package struct Examination {
     let standing = (try? service.drillFigures())?.standing
     (facts.drills, facts.drillAge) = (standing?.oldestPoint == nil ? nil : standing, drillAge)
     return facts
+  }
+
+  private func threads() -> ExaminationFacts.Threads {
+    do {
+      try ThreadSupply.require()
+      return ExaminationFacts.Threads(needed: ThreadSupply.needed)
+    } catch {
+      let known = error as? HoldfastError
+      return ExaminationFacts.Threads(
+        needed: ThreadSupply.needed, shortage: known?.message ?? "\(error)", advice: known?.hint)
+    }
   }
 
   /// Where the folder is not there yet, what counts of it are its disk and its parent.

@@ -4,7 +4,7 @@ package enum Diagnosis {
     [
       database(facts), schema(facts), flaw(facts), sideFiles(facts), otherNames(facts), journalMode(facts),
       repository(facts), lockedFiles(facts), privacy(facts), disk(facts), space(facts), flushing(facts),
-      fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), fileSize(facts),
+      fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), threads(facts), fileSize(facts),
       sqlite(facts),
       clock(facts), container(facts), agent(facts), drills(facts),
     ].compactMap { $0 }
@@ -297,6 +297,14 @@ extension Diagnosis {
       "file size", isShort ? .problem : .note,
       "no file may grow beyond \(ByteCount(limit)), and the database has \(ByteCount(size))",
       advice: "raise the limit: ulimit -f, or LimitFSIZE= in the systemd unit")
+  }
+
+  static func threads(_ facts: ExaminationFacts) -> Finding? {
+    guard let threads = facts.threads else { return nil }
+    guard let shortage = threads.shortage else {
+      return Finding("threads", .ok, "the agent's \(threads.needed) can be started")
+    }
+    return Finding("threads", .problem, "\(shortage): it would not start", advice: threads.advice)
   }
 
   /// One agent guards many databases: the limit is judged by how many it suffices for.

@@ -67,6 +67,18 @@ package struct ExaminationFacts: Sendable {
     }
   }
 
+  /// Whether the threads of an agent can be started.
+  package struct Threads: Hashable, Sendable {
+    package var needed: Int
+    /// Why not; nil if they can.
+    package var shortage: String?
+    package var advice: String?
+
+    package init(needed: Int, shortage: String? = nil, advice: String? = nil) {
+      (self.needed, self.shortage, self.advice) = (needed, shortage, advice)
+    }
+  }
+
   package struct Flaw: Hashable, Sendable {
     package var point: PointID
     /// In SQLite's words, in one line.
@@ -151,6 +163,8 @@ package struct ExaminationFacts: Sendable {
   package var sqliteVersion: String
   /// The hard limit of open files, up to which the agent raises its own.
   package var openFileLimit: Int?
+  /// Nil if it was not tried.
+  package var threads: Threads?
   /// Bytes that a file of this process may have; nil if there is no limit.
   package var fileSizeLimit: Int64?
   /// Whether the kernel names this start of the machine.
