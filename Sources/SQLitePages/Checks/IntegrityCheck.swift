@@ -13,8 +13,8 @@ package enum IntegrityCheck {
     case passed
     /// The first ten of SQLite's messages about the content.
     case failed([String])
-    /// Nothing is wrong with tables and their indexes. What a module derives from them (a full-text index) disagrees with them,
-    /// and can be built anew from them: the first ten of SQLite's messages.
+    /// Tables and their indexes are intact. Data that a module derives from them (a full-text
+    /// index) disagrees with them and can be rebuilt from them: the first ten of SQLite's messages.
     case derivedDataDiffers([String])
     /// The check cannot run here: it needs a collation, function or module that only the application has.
     case skipped(needs: String)
@@ -25,7 +25,8 @@ package enum IntegrityCheck {
   /// Messages to ask for: those about derived data must not hide others.
   private static let askedMessages = 100
 
-  /// Opens the private file at `path` and checks it; one that does not open as a database has failed.
+  /// Opens the private file at `path` and checks it. If it does not open as a database, the check
+  /// has failed.
   package static func run(_ kind: Kind, path: String) throws -> Outcome {
     do {
       return try run(kind, on: DatabaseConnection(path: path, access: .readOnly))
@@ -34,7 +35,8 @@ package enum IntegrityCheck {
     }
   }
 
-  /// - Throws: ``DatabaseError`` for what says nothing of the content: I/O, locks, an interrupt.
+  /// - Throws: ``DatabaseError`` if the error is independent of the content: I/O, locks, an
+  ///   interrupt.
   package static func run(_ kind: Kind, on connection: DatabaseConnection) throws -> Outcome {
     switch connection.schemaProblem?.kind {
     case .damaged?: .failed([connection.schemaProblem?.words ?? ""])
@@ -50,7 +52,7 @@ package enum IntegrityCheck {
     }
   }
 
-  /// What SQLite's messages come to; none of them is "ok".
+  /// The outcome that SQLite's messages mean; `messages` does not contain "ok".
   package static func judge(_ messages: [String]) -> Outcome {
     let serious = messages.filter { !isAboutDerivedData($0) }
     if !serious.isEmpty { return .failed(Array(serious.prefix(messageLimit))) }
@@ -65,7 +67,7 @@ package enum IntegrityCheck {
       case .missingExtension: return .skipped(needs: error.missing)
       case .corrupt, .notADatabase: return .failed([error.reason])
       case .other where error.resultCode & 0xff == SQLITE_ERROR:
-        // The statement of the check did not compile: that says nothing of the content.
+        // The statement of the check did not compile, which is independent of the content.
         return .skipped(needs: "what this SQLite (\(DatabaseConnection.libraryVersion)) does not have: \(error.reason)")
       default: throw error
       }
@@ -97,7 +99,7 @@ package enum IntegrityCheck {
 }
 
 extension DatabaseConnection {
-  /// What a schema that this SQLite does not understand needs.
+  /// The requirement of a schema that this SQLite does not understand.
   fileprivate var newerSQLite: String {
     "a newer SQLite than \(Self.libraryVersion), which cannot read the schema: \(schemaProblem?.words ?? "")"
   }
@@ -106,7 +108,8 @@ extension DatabaseConnection {
 extension DatabaseConnection {
   /// Names of tables with a b-tree of their own, in the schema's order.
   ///
-  /// Virtual tables and their shadow tables are left out: their rows are not what a person counts.
+  /// Virtual tables and their shadow tables are left out, because a person does not count their
+  /// rows.
   func ordinaryTables() throws(DatabaseError) -> [Identifier] {
     let tables = try tables()
     let shadows = Set(
@@ -121,7 +124,8 @@ extension DatabaseConnection {
     try tables().map(\.name)
   }
 
-  /// What FTS3/4, FTS5 and R*Tree name their own tables, after the virtual table's name and an underscore.
+  /// The suffixes of the tables of FTS3/4, FTS5 and R*Tree, after the virtual table's name and an
+  /// underscore.
   private static let shadowSuffixes = [
     "content", "segments", "segdir", "docsize", "stat", "data", "idx", "config", "node", "parent", "rowid",
   ]

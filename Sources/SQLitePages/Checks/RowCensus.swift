@@ -1,12 +1,13 @@
 import Names
 import Synchronization
 
-/// Counts the rows of tables from the pages that pass by anyway, in any order, without reading anything twice.
+/// Counts the rows of tables from pages that are read for another purpose, in any order, without
+/// reading anything twice.
 ///
-/// A row of an ordinary table is a cell of a leaf of its b-tree; one of a `WITHOUT ROWID` table is any cell of its b-tree.
-/// Which pages belong to which table is known only at the end, from the children of interior pages: free and overflow
-/// pages may look like anything, and are never reached from a root. Source: "Database File Format", section 1.6
-/// (b-tree pages), on sqlite.org.
+/// A row of an ordinary table is a cell of a leaf of its b-tree; a row of a `WITHOUT ROWID` table
+/// is any cell of its b-tree. The pages of each table are known only at the end, from the children
+/// of interior pages. Free and overflow pages may look like anything, but are never reached from a
+/// root. Source: "Database File Format", section 1.6 (b-tree pages), on sqlite.org.
 ///
 /// Memory: about 6 bytes a page.
 package final class RowCensus: Sendable {
@@ -14,18 +15,18 @@ package final class RowCensus: Sendable {
   private let pageSize: Int
   private let state: Mutex<State>
 
-  /// Larger databases are not counted: a backup's memory stays bounded.
+  /// Larger databases are not counted, so that a backup's memory stays bounded.
   package static let maximumPages: UInt32 = 1 << 21
 
   private struct State {
-    /// Rows on each page, indexed by its number: none on an interior page of an ordinary table.
+    /// Rows on each page, indexed by its number; 0 on an interior page of an ordinary table.
     var cells: [UInt16]
-    /// Where the children of each interior page stand in ``children``.
+    /// The range of each interior page's children in ``children``.
     var interiors: [UInt32: (start: Int, count: Int)] = [:]
     var children: [UInt32] = []
   }
 
-  /// Nil for a database that is too large, or empty.
+  /// Returns nil if the database is too large or empty.
   package init?(pageSize: Int, pageCount: UInt32) {
     guard pageCount > 0, pageCount <= Self.maximumPages, pageSize >= 512 else { return nil }
     self.pageCount = pageCount
@@ -33,7 +34,7 @@ package final class RowCensus: Sendable {
     state = Mutex(State(cells: [UInt16](repeating: 0, count: Int(pageCount) + 1)))
   }
 
-  /// Takes note of pages that lie one after another in memory. Callable from several threads.
+  /// Records pages that follow one another in memory. Callable from several threads.
   package func add(_ pages: UnsafeRawBufferPointer, first: UInt32) {
     state.withLock { state in
       for index in 0..<(pages.count / pageSize) where first + UInt32(index) <= pageCount {
@@ -60,7 +61,8 @@ package final class RowCensus: Sendable {
   private func noteChildren(
     _ page: UnsafeRawBufferPointer, _ number: UInt32, _ header: Int, _ cells: UInt16, _ state: inout State
   ) {
-    // Every page is the child of one other: more is no database, and must not fill the memory.
+    // Every page is the child of at most one other. More children mean that this is not a database,
+    // and must not fill the memory.
     guard state.children.count + Int(cells) < 2 * Int(pageCount) + 64 else { return }
     let start = state.children.count
     state.children.append(Self.big32(page, header + 8))
@@ -74,7 +76,8 @@ package final class RowCensus: Sendable {
     state.interiors[number] = (start, state.children.count - start)
   }
 
-  /// Rows of each table, by the root pages that the schema names; a table whose b-tree does not hold together is left out.
+  /// Rows of each table, by the root pages in the schema. A table is left out if its b-tree is
+  /// inconsistent.
   package func counts(_ roots: [Identifier: UInt32]) -> [Identifier: Int64] {
     state.withLock { state in
       var result: [Identifier: Int64] = [:]
@@ -89,7 +92,7 @@ package final class RowCensus: Sendable {
     var pending = [root]
     while let page = pending.popLast() {
       visited += 1
-      // More pages than there are: a circle, in a damaged database.
+      // More pages than the database has: a cycle, in a damaged database.
       guard page >= 1, page <= pageCount, pending.count + Int(visited) <= Int(pageCount) else { return nil }
       rows += Int64(state.cells[Int(page)])
       if let interior = state.interiors[page], interior.count <= Int(pageCount) {
@@ -109,7 +112,7 @@ package final class RowCensus: Sendable {
 }
 
 extension DatabaseConnection {
-  /// The root pages of ordinary tables, by name: what ``RowCensus`` counts from.
+  /// The root pages of ordinary tables, by name; ``RowCensus`` counts from them.
   package func tableRoots() throws(DatabaseError) -> [Identifier: UInt32] {
     let names = Set(try ordinaryTables())
     let roots = try read("SELECT name, rootpage FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0") { row in

@@ -1,17 +1,17 @@
 import CSQLite
 import Names
 
-/// What keeps this SQLite from reading a database's schema. The pages can be read all the same.
+/// The reason why this SQLite cannot read a database's schema. The pages can still be read.
 package struct SchemaProblem: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
-    /// An object is written in a way that this SQLite does not know: a newer one may.
+    /// An object uses syntax that this SQLite does not know; a newer one may know it.
     case notUnderstood
     /// The schema's own pages or entries contradict each other.
     case damaged
   }
 
   package let kind: Kind
-  /// SQLite's words.
+  /// SQLite's message.
   package let words: String
 
   init(_ error: DatabaseError) {
@@ -19,8 +19,10 @@ package struct SchemaProblem: Hashable, Sendable {
     kind = Self.isOfParser(words) ? .notUnderstood : .damaged
   }
 
-  /// SQLite names the object and then why: `malformed database schema (v) - near "ORDER": syntax error`. Its own complaints
-  /// about entries that contradict each other are these (`prepare.c`, `build.c`); all others come from its parser.
+  /// SQLite names the object and then the reason:
+  /// `malformed database schema (v) - near "ORDER": syntax error`. These are its own complaints
+  /// about entries that contradict each other (`prepare.c`, `build.c`); all others come from its
+  /// parser.
   private static func isOfParser(_ words: String) -> Bool {
     guard words.hasPrefix("malformed database schema ("), let reason = words.firstRange(of: ") - ") else {
       return false
@@ -34,26 +36,30 @@ package struct SchemaProblem: Hashable, Sendable {
 extension DatabaseConnection {
   /// Reads the schema, which begins the read transaction of a `BEGIN`.
   ///
-  /// If SQLite cannot read the schema, it is told to go on with the objects that it understands, and ``schemaProblem`` says
-  /// why: pages need no schema. Nothing may be written through the tables of such a connection.
+  /// If SQLite cannot read the schema, it continues with the objects that it understands, and
+  /// ``schemaProblem`` says why: pages need no schema. Nothing may be written through the tables of
+  /// such a connection.
   ///
   /// - Throws: ``DatabaseError`` if not even the first page can be read as a database's.
   func readSchema() throws(DatabaseError) {
     do {
       try pastSchema { () throws(DatabaseError) in _ = try rows(.firstRead) }
     } catch {
-      // The b-tree of the schema itself is damaged. A field of the header needs only the transaction.
+      // The b-tree of the schema itself is damaged. A header field can still be read, because it
+      // needs only the transaction.
       guard error.kind == .corrupt, (try? rows(.userVersion)) != nil else { throw error }
     }
   }
 
-  /// Runs what may be run twice; the second time, after SQLite could not read the schema, with what it understands of it.
+  /// Runs a body that may run twice. If SQLite cannot read the schema, the second run uses the part
+  /// of the schema that it understands.
   func pastSchema(_ body: () throws(DatabaseError) -> Void) throws(DatabaseError) {
     do {
       try body()
     } catch {
       guard error.kind == .corrupt, schemaProblem == nil else { throw error }
-      // This flag lets SQLite use what it could load; `DEFENSIVE` keeps the schema of an observer unwritable all the same.
+      // This flag lets SQLite use the objects that it could load. `DEFENSIVE` still keeps the
+      // schema of an observer unwritable.
       _ = csqlite_db_config(handle, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, nil)
       finalizeStatements()
       schemaProblem = SchemaProblem(error)
@@ -62,7 +68,7 @@ extension DatabaseConnection {
   }
 }
 
-/// Where a migration tool keeps the version of the schema.
+/// The table in which a migration tool keeps the version of the schema.
 private struct MigrationTable {
   let table: String
   let query: String
@@ -99,12 +105,13 @@ private let migrationTables = [
 extension DatabaseConnection {
   /// The migration tool's version of the schema, else `user_version`, as text.
   ///
-  /// Safe on schemas that somebody else wrote: only ordinary tables are asked, an odd column or a time of more than
-  /// `milliseconds` makes a tool count as absent, and the text is cut at 200 characters.
+  /// Safe on schemas of unknown origin: only ordinary tables are queried, a tool counts as absent
+  /// if its column is odd or its query takes more than `milliseconds`, and the text is cut at 200
+  /// characters.
   package func schemaVersion(within milliseconds: Int = 1000) throws(DatabaseError) -> String {
     let tables = Set(try ordinaryTables())
     let tools = migrationTables.filter { tables.contains(Identifier($0.table)) }
-    // A limit costs a thread, and the pragma alone needs none.
+    // A limit costs a thread, and the pragma alone does not need one.
     if !tools.isEmpty { limitTime(milliseconds: milliseconds) }
     defer { limitTime(milliseconds: nil) }
     for tool in tools {

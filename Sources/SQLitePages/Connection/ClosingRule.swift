@@ -1,35 +1,39 @@
 import CSQLite
 import Glibc
 
-/// May SQLite, when this connection turns out to be the last one, fold the `-wal` into the database and remove the side
-/// files (its habit), or does `SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE` stay on?
+/// Decides whether SQLite, if this connection is the last one, may copy the `-wal` into the
+/// database and remove the side files (its default), or whether `SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE`
+/// stays on.
 ///
-/// A `-wal` that was found is not ours to fold in: an operator may have put another file in the database's place, and
-/// checkpointing the old WAL into that would destroy it. But no `-wal` may outlive the application's last close through us
-/// either: a file that takes the database's place later would have it applied. So two kinds may go:
+/// A `-wal` that existed before us is not ours to copy: an operator may have replaced the database
+/// file, and a checkpoint of the old WAL into the new file would destroy it. But no `-wal` may
+/// outlive the application's last close because of us either: SQLite would apply it to a file that
+/// takes the database's place later. So two kinds of `-wal` may go:
 ///
-/// - one that exists through us alone, and is empty;
-/// - one that the application itself would have removed, had we not been connected when it closed. That an application
-///   committed while this wal-index was in use is told by its counter of changes, which starts from zero in every new
-///   wal-index and after every recovery, ours included. That nobody but SQLite wrote to the database since is told by the
-///   time stamps, or by its pages.
+/// - one that exists only because of us, and is empty;
+/// - one that the application itself would have removed if we had not been connected when it
+///   closed. The wal-index proves that an application committed while it was in use: its counter of
+///   changes starts from zero in every new wal-index and after every recovery, ours included. The
+///   time stamps, or the pages, prove that only SQLite wrote to the database since.
 ///
-/// Who is last, SQLite decides with its locks; but a program may have lost its own, so the processes that have the files open
-/// are looked up as well. One that has the log open keeps it, and if some may be hidden the log is emptied and its files stay:
-/// such a program goes on writing into them, and nothing is left in them that another file could have applied. A killed application's WAL may go as well: what was committed there, and
-/// published, is folded in just as the next one to close the database would do it.
+/// SQLite decides with its locks which connection is last. A program may have lost its locks, so
+/// the processes that have the files open are looked up as well. If a process has the log open, it
+/// keeps the log. If some processes may be hidden, the log is emptied and its files stay: such a
+/// program continues to write into them, and they hold nothing that could be applied to another
+/// file. The WAL of a killed application may go as well: its published commits are copied into the
+/// database, exactly as the next program to close the database would do.
 package struct ClosingRule: Hashable, Sendable {
   package var mayCheckpoint: Bool
-  /// The log is emptied and not removed: processes that cannot be seen may have it open.
+  /// The log is emptied but not removed, because processes that cannot be seen may have it open.
   package var keepsFiles = false
   package var reason: String
-  /// For an alarm: somebody wrote over the database beside its WAL, and whoever opens it next applies that WAL to the new
-  /// content.
+  /// For an alarm: another program wrote over the database beside its WAL, and the next program to
+  /// open the database applies that WAL to the new content.
   package var warning: String?
-  /// What to do about ``warning``.
+  /// The action to take on ``warning``.
   package var hint: String?
 
-  /// Whoever is there closes after us, and sees to it.
+  /// The other connection closes after us and handles the log.
   static let notLast = ClosingRule.no("somebody else has the database open")
 
   package static func decide(_ facts: ClosingFacts) -> ClosingRule {
@@ -38,17 +42,19 @@ package struct ClosingRule: Hashable, Sendable {
     if let process = holders.processes.first {
       return .no("\(process) has the write-ahead log open, although SQLite's locks do not show it")
     }
-    // To checkpoint is safe beside a program that has its locks on the index; one that has lost those too may be in the middle
-    // of a transaction, whose frames lie in the log and which the emptied log would take from it.
+    // A checkpoint is safe beside a program that has its locks on the index. A program that has
+    // also lost those may be in a transaction, and emptying the log would remove that transaction's
+    // frames.
     if let doubt = holders.doubt, facts.endsInTransaction {
       return .no("the write-ahead log ends in a transaction that was written to a short time ago, and \(doubt)")
     }
-    // A log that was made by our opening, and is still empty, can only be used by a program that came later.
+    // A log that our opening created, and that is still empty, can only be in use by a program that
+    // came later.
     rule.keepsFiles = holders.doubt != nil && !(facts.openingCreatedWAL && facts.frames == 0)
     return rule
   }
 
-  /// What the files say, whoever has them open.
+  /// The decision by the files alone, without their holders.
   private static func decideByFiles(_ facts: ClosingFacts) -> ClosingRule {
     guard facts.filesNow == facts.filesAtOpen else { return replaced(facts) }
     if facts.openingCreatedWAL || facts.emptiedWAL, facts.frames == 0, facts.walNow?.size == 0 {
@@ -58,13 +64,14 @@ package struct ClosingRule: Hashable, Sendable {
       return .no("the write-ahead log is not ours, and its index cannot be read or does not stand still")
     }
     if let obstacle = obstacle(log, facts) { return .no(obstacle) }
-    // Nothing will be written. Left where it is, the log would be applied to whatever took the old file's place.
+    // Nothing will be written. If the log stayed, SQLite would apply it to any file that took the
+    // old one's place.
     if log.backfilled >= log.maxFrame { return .yes("all of the write-ahead log is in the database file already") }
     if facts.wasOverwritten { return overwritten(facts) }
     return fold(log, facts)
   }
 
-  /// What forbids to touch the WAL, whatever happened to the database file.
+  /// The reason why the WAL must not be touched, whatever happened to the database file.
   private static func obstacle(_ log: ClosingFacts.Log, _ facts: ClosingFacts) -> String? {
     if facts.isReadOnly { return "this connection may only read" }
     if log.changeCount == 0 { return "no application has committed since the write-ahead log's index was built" }
@@ -75,7 +82,8 @@ package struct ClosingRule: Hashable, Sendable {
     return nil
   }
 
-  /// Whether nobody but SQLite wrote to the database file since an application was connected.
+  /// Folds the log if only SQLite has written to the database file since an application was
+  /// connected.
   private static func fold(_ log: ClosingFacts.Log, _ facts: ClosingFacts) -> ClosingRule {
     guard let database = facts.databaseNow, let wal = facts.walNow, wal.modified <= facts.now else {
       return .no("the files' time stamps say nothing: they are missing, or in the future")
@@ -123,7 +131,7 @@ package struct ClosingRule: Hashable, Sendable {
   private static func no(_ reason: String) -> ClosingRule { ClosingRule(mayCheckpoint: false, reason: reason) }
 }
 
-/// What is known when a connection is about to close.
+/// The facts about a connection that is about to close.
 package struct ClosingFacts: Hashable, Sendable {
   /// The WAL, as its index and its own headers describe it.
   package struct Log: Hashable, Sendable {
@@ -133,9 +141,10 @@ package struct ClosingFacts: Hashable, Sendable {
     package var maxFrame: UInt32
     /// Frames that a checkpoint has copied into the database.
     package var backfilled: UInt32
-    /// Frames that the newest checkpoint set out to copy; more than ``backfilled`` while one runs, or where it broke off.
+    /// Frames that the newest checkpoint intended to copy; more than ``backfilled`` while a
+    /// checkpoint runs, or if it was interrupted.
     package var attempted: UInt32
-    /// The bytes of both salts in the index: which generation of the WAL it describes.
+    /// The bytes of both salts in the index: they name the generation of the WAL that it describes.
     package var salts: UInt64
     /// The file's header and its last committed frame are those that the index names.
     package var fileMatches: Bool
@@ -156,9 +165,10 @@ package struct ClosingFacts: Hashable, Sendable {
     }
   }
 
-  /// Whether the pages that checkpoints have copied stand in the database file as in the WAL.
+  /// Whether the pages that checkpoints have copied are the same in the database file and in the
+  /// WAL.
   package enum CheckpointedPages: Hashable, Sendable {
-    /// Nobody has looked, there are none, or they cannot be read.
+    /// Not checked, no checkpointed pages, or unreadable.
     case unknown
     case equal
     case different
@@ -167,29 +177,30 @@ package struct ClosingFacts: Hashable, Sendable {
   package var path: String
   /// Opened without the right to write.
   package var isReadOnly = false
-  /// No `-wal` was there before this connection opened, or one that its application removed meanwhile; and one was there right
-  /// after.
+  /// There was no `-wal` before this connection opened, or its application removed it meanwhile;
+  /// and there was one right after.
   package var openingCreatedWAL = false
   /// This connection held the database exclusively and truncated the WAL to nothing.
   package var emptiedWAL = false
-  /// Frames that the wal-index counts now; nil where it cannot be read.
+  /// Frames that the wal-index counts now; nil if it cannot be read.
   package var frames: UInt32?
   /// The files seen right after opening.
   package var filesAtOpen: DatabaseFiles
   package var filesNow: DatabaseFiles
-  /// What was seen at opening; nil where there was no wal-index.
+  /// The facts at opening; nil if there was no wal-index.
   package var opening: OpeningFacts?
-  /// Nil where the wal-index cannot be read, or did not stand still.
+  /// Nil if the wal-index cannot be read or kept changing.
   package var log: Log?
-  /// Looked at before ``log`` was read, so that a checkpoint which these show is in ``log`` too.
+  /// Read before ``log``, so that a checkpoint visible in these facts is also in ``log``.
   package var databaseNow: FileFacts?
   package var walNow: FileFacts?
   /// Nanoseconds since the epoch.
   package var now: Int64 = 0
   package var checkpointedPages = CheckpointedPages.unknown
-  /// Nil until they are looked up: only if nothing else forbids to fold.
+  /// Nil until they are looked up, which happens only if nothing else forbids a checkpoint.
   package var holders: LogHolders?
-  /// The log ends in frames without a commit, written a short time ago; looked up only if some holders may be hidden.
+  /// The log ends in frames without a commit that were written a short time ago; looked up only if
+  /// some holders may be hidden.
   package var endsInTransaction = false
 
   package init(path: String, filesAtOpen: DatabaseFiles, filesNow: DatabaseFiles) {
@@ -201,9 +212,9 @@ package struct ClosingFacts: Hashable, Sendable {
 
 /// The database at the time of opening, for comparison at the closing.
 package struct OpeningFacts: Hashable, Sendable {
-  /// Looked at after the salts and the count of frames were read.
+  /// Read after the salts and the count of frames.
   package var database: FileFacts?
-  /// The same facts were found before opening, and a later write cannot have left the same stamps.
+  /// The same facts were found before opening, and a later write must leave different stamps.
   package var isSettled: Bool
   package var salts: UInt64
   package var backfilled: UInt32
@@ -222,35 +233,36 @@ extension ClosingFacts {
     return opening.database != nil && opening.database == databaseNow
   }
 
-  /// Whether a checkpoint has come to an end since opening: one of the present generation of the WAL, or one of all frames,
-  /// which must come before another generation.
+  /// Whether a checkpoint has finished since opening: one of the present generation of the WAL, or
+  /// one of all frames, which must precede another generation.
   var hasCheckpointSinceOpen: Bool {
     guard let opening, let log else { return false }
     return log.salts != opening.salts || log.backfilled > opening.backfilled
   }
 
-  /// Whether it is certain that somebody other than SQLite wrote to the database file beside its WAL.
+  /// Whether it is certain that a program other than SQLite wrote to the database file beside its
+  /// WAL.
   var wasOverwritten: Bool {
-    // A checkpoint that runs, or broke off, has written more than its counter tells.
+    // A checkpoint that is running, or was interrupted, has written more than its counter shows.
     guard let log, let databaseNow, let walNow, log.attempted <= log.backfilled else { return false }
     if checkpointedPages == .different { return true }
     // The last checkpoint came before this generation's first frame.
     if log.backfilled == 0, databaseNow.modified > walNow.modified, databaseNow.modified <= now { return true }
     guard let opening, let before = opening.database, opening.salts == log.salts else { return false }
-    // Not the time of the inode's change: that moves with `chmod` too.
+    // Not the time of the inode's change, because `chmod` changes it as well.
     return opening.backfilled == log.backfilled
       && (before.size, before.modified) != (databaseNow.size, databaseNow.modified)
   }
 
-  /// Whether ``ClosingRule`` would want to know more of the pages in the database file.
+  /// Whether ``ClosingRule`` needs to know more about the pages in the database file.
   package var needsCheckpointedPages: Bool {
     guard let log, let databaseNow, let walNow else { return false }
     return log.backfilled < log.maxFrame && databaseNow.touched >= walNow.modified
   }
 }
 
-/// The pages that checkpoints have copied out of a WAL, compared with what stands in the database file: whether a
-/// checkpoint was the last to write there.
+/// Compares the pages that checkpoints have copied out of a WAL with the pages in the database
+/// file, to find out whether a checkpoint was the last to write there.
 struct CheckpointedPages {
   private let log: WALFile
   private let database: SQLiteFile
@@ -258,7 +270,7 @@ struct CheckpointedPages {
   private let backfilled: UInt32
   private let numbers: [UInt32]
 
-  /// Nil where the WAL is not of the generation that `header` names.
+  /// Returns nil if the WAL is not of the generation that `header` names.
   init?(_ index: WALIndex, _ header: WALIndexHeader, backfilled: UInt32, database: SQLiteFile, wal: SQLiteFile) {
     guard let generation = WALFileHeader(wal), generation.salts == header.salts,
       let numbers = index.pageNumbers(to: header.maxFrame)
@@ -275,7 +287,8 @@ struct CheckpointedPages {
     let current = map.frames(first: 1, count: Int(header.pageCount))
     let copied = compare(current.filter { $0.frame <= backfilled })
     if copied != .unknown { return copied }
-    // What the frames before this generation became cannot be told as surely: at most, they say that all is well.
+    // The fate of the frames before this generation is less certain: they can only confirm that
+    // nothing else wrote.
     return compare(leftovers()) == .equal ? .equal : .unknown
   }
 
@@ -294,12 +307,13 @@ struct CheckpointedPages {
     return frames.isEmpty ? .unknown : .equal
   }
 
-  /// Frames of the generation before that this one has not overwritten yet, the last one of each page. All that were
-  /// committed had been copied into the database before this generation began.
+  /// Frames of the previous generation that this one has not overwritten yet, the last one of each
+  /// page. All committed ones had been copied into the database before this generation began.
   private func leftovers() -> [(page: UInt32, frame: UInt32)] {
     var frame = header.maxFrame
     var next: WALFile.FrameHeader?
-    // First past what a transaction that was rolled back, or is still going on, left of the present generation.
+    // First skip the frames of the present generation that a rolled-back or running transaction
+    // left.
     repeat {
       frame += 1
       next = log.header(of: frame)

@@ -3,8 +3,9 @@ import CSQLite
 extension DatabaseConnection {
   /// Decides how an observer closes, and copies the log if that is allowed.
   ///
-  /// Other processes are looked up after SQLite's locks have shown that this connection is the last. A program that opens the
-  /// database later takes those locks, and SQLite asks them again; one that has lost them had it open before.
+  /// Other processes are looked up after SQLite's locks have shown that this connection is the
+  /// last. If a program opens the database later, it takes those locks, and SQLite checks them
+  /// again. If a program has lost them, it had the database open before.
   func prepareClosing() -> ClosingRule {
     var facts = closingFacts()
     var rule = ClosingRule.decide(facts)
@@ -23,7 +24,8 @@ extension DatabaseConnection {
     return rule
   }
 
-  /// Before a connection closes that has written: leaves the log to a program that has it open and no lock any more.
+  /// Called before a connection that has written closes: leaves the log to a program that has it
+  /// open and has lost its lock.
   func spareHeldLog() {
     guard isWAL, isLast else { return }
     let holders = LogHolders(ofLogBeside: resolvedPath)
@@ -32,14 +34,15 @@ extension DatabaseConnection {
     if holders.processes.isEmpty, !WALTail.isInTransaction(resolvedPath + "-wal") { emptyLog() }
   }
 
-  /// Copies the rest of the log and truncates it, as any connection may at any time: the locks in the wal-index coordinate it
-  /// with programs that have lost those on the database. A log that one of them uses is left as it is.
+  /// Copies the rest of the log and truncates it, as any connection may at any time: the locks in
+  /// the wal-index coordinate it with programs that have lost those on the database. If one of them
+  /// uses the log, it is left as it is.
   private func emptyLog() {
     sqlite3_busy_timeout(handle, 0)
     sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
   }
 
-  /// What ``ClosingRule`` asks for.
+  /// The facts that ``ClosingRule`` needs.
   func closingFacts() -> ClosingFacts {
     var facts = ClosingFacts(
       path: path, filesAtOpen: filesAtOpen, filesNow: DatabaseFiles(resolvedPath: resolvedPath))
@@ -48,7 +51,8 @@ extension DatabaseConnection {
     facts.emptiedWAL = emptiedWAL
     facts.opening = opening
     facts.now = FileClock.now()
-    // Where the log does not stand still, its application is there, and the last to close will not be this connection.
+    // If the log keeps changing, its application is connected, and this connection will not be the
+    // last to close.
     for _ in 0..<3 {
       facts.databaseNow = FileFacts(path: resolvedPath)
       facts.walNow = FileFacts(path: resolvedPath + "-wal")
@@ -58,7 +62,7 @@ extension DatabaseConnection {
     return facts
   }
 
-  /// Fills in what the wal-index and the WAL say; false where they did not stand still for as long as it took.
+  /// Fills in the facts from the wal-index and the WAL; false if they changed while they were read.
   private func readLog(_ index: WALIndex, into facts: inout ClosingFacts) -> Bool {
     guard let wal = SQLiteFile.journal(of: handle), let database = SQLiteFile.database(of: handle),
       let header = index.readHeader()
@@ -84,27 +88,30 @@ extension DatabaseConnection {
   }
 
   private func framesNow(_ facts: ClosingFacts) -> UInt32? {
-    // An empty file has no frames, and is all there is to go by where the wal-index is out of reach: for an exclusive
-    // connection, and for one that failed to open.
+    // An empty file has no frames. It is the only evidence if the wal-index is out of reach: for an
+    // exclusive connection, and for one that failed to open.
     if facts.walNow?.size == 0 { return 0 }
     return facts.log?.maxFrame
   }
 
-  /// Copies what is left of the log into the database, when nobody else has it open.
+  /// Copies the rest of the log into the database, if no other program has it open.
   ///
-  /// The last to close does this under an exclusive lock, and whoever opens the database meanwhile gets SQLITE_BUSY for as
-  /// long as two flushes take. A checkpoint before that keeps nobody out, and leaves the lock a few microseconds' work.
+  /// The last connection to close does this under an exclusive lock, and a program that opens the
+  /// database meanwhile gets SQLITE_BUSY for as long as two flushes take. A checkpoint before that
+  /// blocks no other program, and leaves only a few microseconds of work under the lock.
   ///
-  /// Somebody may copy another file over the database at any time. So the log is flushed first, which is slow, then the facts are
-  /// looked at once more, and only then are pages written, at once: what comes after them is flushed and never written again.
+  /// Another file may be copied over the database at any time. So the log is flushed first, which
+  /// is slow; then the facts are checked once more, and only then are pages written, at once. After
+  /// them, there is only a flush and no further write.
   ///
-  /// - Returns: the rule that holds after all, where that is another one.
+  /// - Returns: the rule that applies instead, if the facts have changed.
   func copyLog(_ facts: ClosingFacts) -> ClosingRule? {
     guard let log = facts.log, log.backfilled < log.maxFrame else { return nil }
     if let wal = SQLiteFile.journal(of: handle) { _ = wal.methods.xSync?(wal.pointer, SQLITE_SYNC_NORMAL) }
     let rule = ClosingRule.decide(closingFacts())
     guard rule.mayCheckpoint else { return rule }
-    // Others may come, commit and go meanwhile. What is left after a few times, the closing itself will copy.
+    // Other programs may open, commit and close meanwhile. After a few rounds, the close itself
+    // copies the rest.
     for _ in 0..<4 {
       sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_PASSIVE, nil, nil)
       guard let index = walIndex(), let header = index.readHeader(), index.readBackfill() < header.maxFrame else {
@@ -114,18 +121,20 @@ extension DatabaseConnection {
     return nil
   }
 
-  /// Whether nobody else has the database open, by SQLite's own locks: in WAL mode a connection holds the shared one for as
-  /// long as it is open, and only the last one gets the exclusive one.
+  /// Whether no other connection has the database open, by SQLite's own locks: in WAL mode a
+  /// connection holds the shared lock for as long as it is open, and only the last one gets the
+  /// exclusive lock.
   private var isLast: Bool {
     guard let file = SQLiteFile.database(of: handle), let lock = file.methods.xLock, let unlock = file.methods.xUnlock
     else { return false }
     let result = lock(file.pointer, SQLITE_LOCK_EXCLUSIVE)
-    // Back to what the connection held; a lock that was refused may have left one that announces it.
+    // Back to the lock that the connection held; a refused exclusive lock may have left a pending
+    // one.
     _ = unlock(file.pointer, SQLITE_LOCK_SHARED)
     return result == SQLITE_OK
   }
 
-  /// What the closing compares with, read after opening.
+  /// The facts for comparison at the close, read after opening.
   ///
   /// - Parameter before: the database file before it was opened.
   func openingFacts(before: FileFacts?) -> OpeningFacts? {

@@ -1,17 +1,17 @@
 import CSQLite
 import Names
 
-/// The row that a statement stands on: its values are lent until the next one.
+/// The current row of a statement; its values are valid until the next one.
 package struct DatabaseRow {
   fileprivate let statement: OpaquePointer?
 
   /// - Parameter column: from 0.
   package subscript(column: Int32) -> DatabaseValue { DatabaseConnection.value(statement, column) }
 
-  /// A text as a name; nil for anything else.
+  /// A text as a name; nil if the value is not a text.
   package func name(_ column: Int32) -> Identifier? { bytes(column).map { Identifier(bytes: $0) } }
 
-  /// A text as a statement; nil for anything else.
+  /// A text as a statement; nil if the value is not a text.
   package func sql(_ column: Int32) -> SQLText? { bytes(column).map { SQLText(bytes: $0) } }
 
   package func text(_ column: Int32) -> String? {
@@ -25,12 +25,12 @@ package struct DatabaseRow {
   private func bytes(_ column: Int32) -> [UInt8]? {
     guard sqlite3_column_type(statement, column) == SQLITE_TEXT, let start = sqlite3_column_text(statement, column)
     else { return nil }
-    // Asked after the pointer, as SQLite's documentation requires.
+    // Requested after the pointer, as SQLite's documentation requires.
     return Array(UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column))))
   }
 }
 
-/// Statements that name tables and columns: with every byte that the names have.
+/// Statements with names of tables and columns, which keep every byte of those names.
 extension DatabaseConnection {
   /// Compiles one statement; the caller finalizes it.
   func prepare(_ sql: SQLText) throws(DatabaseError) -> OpaquePointer? {
@@ -43,7 +43,7 @@ extension DatabaseConnection {
     return statement
   }
 
-  /// What `body` makes of each row of one statement, but for nil.
+  /// The results of `body` for each row of one statement, without nils.
   ///
   /// - Parameter bind: names for the statement's parameters, in order.
   package func read<Item>(
@@ -65,7 +65,7 @@ extension DatabaseConnection {
     _ statement: StandingStatement, _ body: (DatabaseRow) -> Item?
   ) throws(DatabaseError) -> [Item] {
     let compiled = try compiled(statement)
-    // One that is not reset would keep the transaction open.
+    // If it were not reset, it would keep the transaction open.
     defer { sqlite3_reset(compiled) }
     return try read(compiled, body)
   }
@@ -82,7 +82,7 @@ extension DatabaseConnection {
     }
   }
 
-  /// The first column of the first row; nil without a row or for anything but an integer.
+  /// The first column of the first row; nil if there is no row or the value is not an integer.
   package func integer(_ sql: SQLText) throws(DatabaseError) -> Int64? {
     try read(sql) { $0.integer(0) }.first
   }

@@ -5,14 +5,15 @@ import Synchronization
 
 /// A connection to a SQLite database; used by one thread at a time.
 package final class DatabaseConnection {
-  /// What the connection is for, which fixes how it opens and closes the file.
+  /// The purpose of the connection, which determines how it opens and closes the file.
   package enum Access: Hashable, Sendable {
-    /// Somebody's live database: never created, never written by a statement of ours. Opened for writing where the
-    /// process may, because SQLite needs that for the wal-index and to roll back a hot journal; else read-only.
+    /// An application's live database: never created, never written by a statement of ours. Opened
+    /// for writing if the process may, because SQLite needs that for the wal-index and to roll back
+    /// a hot journal; else read-only.
     case observer
     /// A database to restore into: written with every commit flushed.
     case writer
-    /// A private file of ours, created where it is missing.
+    /// A private file of ours, created if it is missing.
     case scratch
     /// A private file of ours that must not change by a bit.
     case readOnly
@@ -22,15 +23,15 @@ package final class DatabaseConnection {
 
   /// As the caller wrote it.
   package let path: String
-  /// The file itself, links resolved as SQLite does: `-wal`, `-shm` and `-journal` stand beside it.
+  /// The file itself, links resolved as SQLite does: `-wal`, `-shm` and `-journal` are beside it.
   package let resolvedPath: String
   package let access: Access
-  /// SQLite takes no locks and creates no side files: the file cannot change, or its changes are watched for by
-  /// ``DatabaseSnapshot``.
+  /// SQLite takes no locks and creates no side files, because the file cannot change or because
+  /// ``DatabaseSnapshot`` watches for changes.
   package let isImmutable: Bool
-  /// The longest that a statement waits for a lock.
+  /// Milliseconds that a statement waits for a lock at most.
   package let busyTimeout: Int32
-  /// No other connection of this process has or had it.
+  /// Unique among all connections of this process.
   package let serial: UInt64
 
   private static let opened = Atomic<UInt64>(0)
@@ -39,11 +40,12 @@ package final class DatabaseConnection {
   private(set) var handle: OpaquePointer?
   /// Whether the last transaction ran in WAL mode.
   var isWAL = false
-  /// Set where ``isImmutable`` is a live database's: what its file was before the first read.
+  /// Set if ``isImmutable`` applies to a live database: the state of its file before the first
+  /// read.
   let watch: UnlockedWatch?
   /// An ``ExclusiveHold`` truncated the WAL to nothing.
   var emptiedWAL = false
-  /// By which rule this connection was closed; nil while it is open, and for files of our own.
+  /// The rule by which this connection was closed; nil while it is open, and for files of our own.
   package private(set) var closing: ClosingRule?
   /// A `-wal` was there before this connection was opened.
   package let hadWAL: Bool
@@ -53,16 +55,17 @@ package final class DatabaseConnection {
   package private(set) var filesAtOpen: DatabaseFiles
   private(set) var opening: OpeningFacts?
   private var deadline: Deadline?
-  /// What keeps this SQLite from reading the schema, if anything does: see ``readSchema()``.
+  /// The reason why this SQLite cannot read the schema, if it cannot: see ``readSchema()``.
   package internal(set) var schemaProblem: SchemaProblem?
   /// Compiled so far; finalized before the handle is closed.
   var standing: [StandingStatement: OpaquePointer] = [:]
 
-  /// Opens the database and reads its schema once, so that whatever is wrong with it shows here.
+  /// Opens the database and reads its schema once, so that any problem with it appears here.
   ///
   /// - Parameters:
   ///   - milliseconds: how long statements wait for locks of others.
-  ///   - known: the files of an earlier connection; the same log and index need no second look for others.
+  ///   - known: the files of an earlier connection; if log and index are the same, their holders
+  ///     are not checked again.
   /// - Throws: ``DatabaseError``.
   package init(
     path: String, access: Access, busyTimeout milliseconds: Int32 = 5000, known: DatabaseFiles? = nil
@@ -99,7 +102,8 @@ package final class DatabaseConnection {
     if access == .observer, !hadWAL || createdWAL { SideFiles.shareWithOwner(of: resolvedPath) }
   }
 
-  /// Opens a private database whose pages are kept elsewhere than in a file of its own: read-only, and nothing of it on disk.
+  /// Opens a private database whose pages are not in a file of its own: read-only, with nothing of
+  /// it on disk.
   ///
   /// - Parameter name: for messages.
   /// - Throws: ``DatabaseError``.
@@ -115,10 +119,11 @@ package final class DatabaseConnection {
     try readSchema()
   }
 
-  /// Which files were opened.
+  /// Records the files that were opened.
   ///
-  /// - Parameter logBefore: the `-wal` before. Where that had content and this one has none, an application in exclusive mode
-  ///   closed, and so removed its own, while this connection waited for the lock.
+  /// - Parameter logBefore: the `-wal` before. If that one had content and the present one is
+  ///   empty, an application in exclusive mode closed, and so removed its own, while this
+  ///   connection waited for the lock.
   private func noteFiles(_ logBefore: FileFacts?) {
     filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath)
     let hadContent = (logBefore?.size ?? 0) > 0
@@ -128,10 +133,12 @@ package final class DatabaseConnection {
 
   deinit { close() }
 
-  /// Whether database, `-wal` and `-shm` are still the files that this connection opened. Where not, close it.
+  /// Whether database, `-wal` and `-shm` are still the files that this connection opened. If not,
+  /// close it.
   package var filesAreUnchanged: Bool { DatabaseFiles(resolvedPath: resolvedPath) == filesAtOpen }
 
-  /// Closes, by ``ClosingRule`` for a database that is not ours; ``closing`` then tells the decision. Idempotent.
+  /// Closes the connection, by ``ClosingRule`` if the database is not ours; ``closing`` then holds
+  /// the decision. Idempotent.
   package func close() {
     guard let handle else { return }
     switch access {
@@ -146,8 +153,8 @@ package final class DatabaseConnection {
     sqlite3_close_v2(handle)
   }
 
-  /// Makes every statement that is still running `milliseconds` from now throw `.interrupted`, and every longer one that
-  /// starts later; nil lifts the limit.
+  /// Makes every statement that is still running `milliseconds` from now throw `.interrupted`, and
+  /// also every long statement that starts later; nil lifts the limit.
   package func limitTime(milliseconds: Int?) {
     deadline?.cancel()
     deadline = nil
@@ -187,7 +194,8 @@ package enum DatabaseValue: Hashable, Sendable {
   case text(String)
   case blob([UInt8])
 
-  /// Texts are the same if their bytes are, as for SQLite's BINARY; `String` takes two spellings of one character for the same.
+  /// Texts are equal if their bytes are, as in SQLite's BINARY. `String` treats two spellings of
+  /// one character as equal.
   package static func == (left: DatabaseValue, right: DatabaseValue) -> Bool {
     switch (left, right) {
     case (.null, .null): true
@@ -211,20 +219,20 @@ package enum DatabaseValue: Hashable, Sendable {
 }
 
 extension DatabaseConnection {
-  /// Runs statements that return nothing of interest.
+  /// Runs statements whose results are not needed.
   package func execute(_ sql: String) throws(DatabaseError) {
     let result = sqlite3_exec(handle, sql, nil, nil, nil)
     guard result == SQLITE_OK else { throw failure(result) }
   }
 
-  /// The journal mode as `PRAGMA journal_mode` spells it. A connection without locks is itself in no such mode: there the
-  /// database's header says it.
+  /// The journal mode as `PRAGMA journal_mode` spells it. A connection without locks is in no such
+  /// mode itself, so the mode comes from the database's header.
   package func journalMode() throws(DatabaseError) -> String {
     guard isImmutable else { return try text(.journalMode) ?? "" }
     return SQLiteFile.database(of: handle)?.hasWALFormat == true ? "wal" : "delete"
   }
 
-  /// The first column of the first row; nil without a row or for NULL.
+  /// The first column of the first row; nil if there is no row or the value is NULL.
   package func integer(_ sql: String) throws(DatabaseError) -> Int64? {
     switch try rows(sql, limit: 1).first?.first {
     case .integer(let value): value
@@ -234,7 +242,8 @@ extension DatabaseConnection {
     }
   }
 
-  /// The first column of the first row as text; nil without a row, for NULL and for blobs.
+  /// The first column of the first row as text; nil if there is no row, or the value is NULL or a
+  /// blob.
   package func text(_ sql: String) throws(DatabaseError) -> String? {
     switch try rows(sql, limit: 1).first?.first {
     case .text(let value): value
@@ -248,7 +257,7 @@ extension DatabaseConnection {
   ///
   /// - Parameters:
   ///   - bind: texts for the statement's parameters, in order.
-  ///   - limit: at most so many rows; the statement is not run further.
+  ///   - limit: maximum number of rows; the statement is not run further.
   package func rows(_ sql: String, bind: [String] = [], limit: Int = .max) throws(DatabaseError) -> [[DatabaseValue]] {
     var statement: OpaquePointer?
     let prepared = sqlite3_prepare_v2(handle, sql, -1, &statement, nil)
@@ -261,7 +270,7 @@ extension DatabaseConnection {
     return try rows(of: statement, limit: limit)
   }
 
-  /// What is left of a statement that has been prepared.
+  /// The remaining rows of a prepared statement.
   func rows(of statement: OpaquePointer?, limit: Int) throws(DatabaseError) -> [[DatabaseValue]] {
     var rows: [[DatabaseValue]] = []
     while rows.count < limit {
@@ -300,7 +309,8 @@ extension DatabaseConnection {
     }
   }
 
-  /// The bytes SQLite lends until the next step; the count is asked after the pointer, as its documentation requires.
+  /// The bytes, valid until the next step; the count is requested after the pointer, as SQLite's
+  /// documentation requires.
   private static func bytes(
     _ start: UnsafeRawPointer?, _ statement: OpaquePointer?, _ column: Int32
   ) -> UnsafeRawBufferPointer {
@@ -309,21 +319,22 @@ extension DatabaseConnection {
 }
 
 extension DatabaseConnection {
-  /// Milliseconds between two questions whether to stop.
+  /// Milliseconds between two checks whether to stop.
   private static let pause = 50
 
   /// Runs `body`, whose statements throw `.interrupted` soon after `isStopped` has become true.
   ///
-  /// SQLite's integrity check is one instruction of its virtual machine, and looks only for `sqlite3_interrupt`; so a thread asks
-  /// whether to stop, some times a second, for as long as the statements run. Without a thread they run to their end.
+  /// SQLite's integrity check is one instruction of its virtual machine, and only checks for
+  /// `sqlite3_interrupt`. So a thread checks whether to stop, some times a second, while the
+  /// statements run. If no thread can be created, they run to their end.
   ///
-  /// - Parameter isStopped: asked from another thread.
+  /// - Parameter isStopped: called from another thread.
   package func interrupted<Result>(
     when isStopped: @escaping @Sendable () -> Bool, _ body: () throws -> Result
   ) throws -> Result {
     guard let handle else { return try body() }
     let thread = WaitingThread {
-      // Again and again: an interrupt between two statements is lost.
+      // Repeatedly, because an interrupt between two statements is lost.
       if isStopped() { sqlite3_interrupt(handle) }
       return timespec.now() + Self.pause
     }

@@ -1,38 +1,42 @@
 import CSQLite
 import Glibc
 
-/// What SQLite (or `stat`, before SQLite was asked) refused to do, on which database, and why.
+/// The operation that SQLite (or `stat`, before SQLite was called) refused, on which database, and
+/// why.
 package struct DatabaseError: Error, Sendable, CustomStringConvertible {
   /// The failures that callers treat differently.
   package enum Kind: Hashable, Sendable {
-    /// No file at that path; none was created.
+    /// There is no file at that path; none was created.
     case missing
     /// A folder, a device, a pipe.
     case notAFile
     case notADatabase
     case corrupt
-    /// A lock was not to be had within the busy timeout.
+    /// A lock could not be obtained within the busy timeout.
     case busy
-    /// The same, beside a WAL: only an application in `locking_mode=EXCLUSIVE` keeps readers out of one.
+    /// The same, beside a WAL: only an application in `locking_mode=EXCLUSIVE` keeps readers out.
     case exclusive
     case permission
     case noSpace
     /// The limit of open files, of this process or of the machine, is reached.
     case noDescriptor
     case ioError
-    /// This process has the database open, and a write-ahead log or an index that was deleted or moved.
+    /// This process has the database open together with a write-ahead log or an index that was
+    /// deleted or moved.
     case logDeleted(OtherProcess)
-    /// This process has the database open by another name, with a write-ahead log of that name.
+    /// This process has the database open under another name, with a write-ahead log of that name.
     case logElsewhere(OtherProcess, name: String)
-    /// This process has the index of the write-ahead log open, and no lock on it any more.
+    /// This process has the index of the write-ahead log open but no longer holds a lock on it.
     case indexUnlocked(OtherProcess)
-    /// This process is in a transaction with a rollback journal, and has no lock any more.
+    /// This process is in a transaction with a rollback journal but no longer holds a lock.
     case journalUnlocked(OtherProcess)
-    /// The log or the journal ends in a transaction, and the program that writes it, if it lives, has no lock and cannot be seen.
+    /// The log or the journal ends in a transaction. If its writer is still running, it has no lock
+    /// and cannot be seen.
     case transactionInDoubt
-    /// The file has another name, the first of them if it was found, whose log may hold commits.
+    /// The file has another name whose log may hold commits: the first such name, nil if none was
+    /// found.
     case hardLinked(other: String?)
-    /// The database never stood still for long enough, or was replaced while it was read.
+    /// The database was never stable for long enough, or was replaced while it was read.
     case unstable
     /// A time limit or an interrupt stopped the statement.
     case interrupted
@@ -42,7 +46,7 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
   }
 
   package var kind: Kind
-  /// SQLite's extended result code, or `SQLITE_OK` where SQLite was not asked.
+  /// SQLite's extended result code, or `SQLITE_OK` if SQLite was not called.
   package var resultCode: Int32
   package var path: String
   /// What failed, on which path, and why: lower case, no full stop.
@@ -55,7 +59,7 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     message.firstRange(of: "\(path): ").map { String(message[$0.upperBound...]) } ?? message
   }
 
-  /// Of `.missingExtension`: what is missing, in SQLite's words.
+  /// For `.missingExtension`: the missing part, in SQLite's words.
   package var missing: String {
     let marker = "needs what only the application has: "
     return message.firstRange(of: marker).map { String(message[$0.upperBound...]) } ?? reason
@@ -70,7 +74,7 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
 }
 
 extension DatabaseError {
-  /// An error of SQLite's, from its extended result code and its own words.
+  /// An error of SQLite's, from its extended result code and its message.
   init(resultCode: Int32, words: String, systemErrno: Int32 = 0, doing verb: String, path: String) {
     let kind = Self.kind(of: resultCode, words: words, systemErrno: systemErrno)
     let reason =
@@ -81,7 +85,7 @@ extension DatabaseError {
 
   private static func kind(of resultCode: Int32, words: String, systemErrno: Int32) -> Kind {
     switch resultCode & 0xff {
-    // SQLITE_PROTOCOL: too many others came in between while a WAL transaction began.
+    // SQLITE_PROTOCOL: other connections interfered too often while a WAL transaction began.
     case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL: .busy
     case SQLITE_NOTADB: .notADatabase
     case SQLITE_CORRUPT: .corrupt
@@ -97,7 +101,7 @@ extension DatabaseError {
     }
   }
 
-  /// SQLite gives these no result code of their own; the words are fixed strings in its sources
+  /// SQLite has no result code for these. The messages are fixed strings in its sources
   /// (`sqlite3LocateCollSeq`, `resolveExprStep`, `sqlite3VtabCallConnect`, the FTS modules).
   private static func namesMissingExtension(_ words: String) -> Bool {
     [
@@ -121,7 +125,7 @@ extension DatabaseError {
     }
   }
 
-  /// The system's words for an errno, in this project's spelling (lower-case first letter).
+  /// The system's message for an errno, in this project's spelling (lower-case first letter).
   static func words(of code: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     _ = strerror_r(code, &buffer, buffer.count)

@@ -2,14 +2,15 @@ import CSQLite
 import Glibc
 import Names
 
-/// A database's path, checked without opening it, and the URI that SQLite opens it by.
+/// A database's path, checked without opening it, and the URI under which SQLite opens it.
 struct DatabaseLocation {
   /// As the caller wrote it, for messages.
   let given: String
-  /// Absolute, with links resolved where the file exists: the side files stand beside this one.
+  /// Absolute, with links resolved if the file exists: the side files are beside this one.
   let resolved: String
 
-  /// - Throws: `.missing`, `.notAFile` or `.permission`, unless the file `mayBeCreated` and is not there.
+  /// - Throws: `.missing`, `.notAFile` or `.permission`; a missing file is no error if it
+  ///   `mayBeCreated`.
   init(_ path: String, mayBeCreated: Bool) throws(DatabaseError) {
     given = path
     guard !path.isEmpty, !path.utf8.contains(0) else {
@@ -44,7 +45,7 @@ struct DatabaseLocation {
   var hasWAL: Bool { FileFacts(path: resolved + "-wal") != nil }
   var hasJournal: Bool { FileFacts(path: resolved + "-journal") != nil }
 
-  /// `file:` with every byte percent-encoded that could end the path or mean something in a URI.
+  /// `file:` with every byte percent-encoded that could end the path or has a meaning in a URI.
   func uri(parameters: [String]) -> String {
     let query = parameters.isEmpty ? "" : "?" + parameters.joined(separator: "&")
     return "file://" + Self.percentEncoded(resolved) + query
@@ -86,10 +87,11 @@ struct DatabaseLocation {
   }
 }
 
-/// A file that SQLite holds open, read through SQLite's own handle: a second descriptor on it would, when closed, drop
-/// the POSIX locks that SQLite holds in this process.
+/// A file that SQLite has open, read through SQLite's own handle: closing a second descriptor on it
+/// would drop the POSIX locks that SQLite holds in this process.
 ///
-/// The pointer belongs to the connection and is good until the end of the transaction in which it was asked for.
+/// The pointer belongs to the connection and is valid until the end of the transaction in which it
+/// was requested.
 struct SQLiteFile {
   let pointer: UnsafeMutablePointer<sqlite3_file>
   let methods: sqlite3_io_methods
@@ -106,7 +108,8 @@ struct SQLiteFile {
 
   private init?(_ handle: OpaquePointer?, _ operation: Int32) {
     var file: UnsafeMutablePointer<sqlite3_file>?
-    // `pMethods` is NULL where SQLite has no such file open, for instance beside an exclusive application.
+    // `pMethods` is NULL if SQLite has no such file open, for instance beside an exclusive
+    // application.
     guard sqlite3_file_control(handle, "main", operation, &file) == SQLITE_OK, let file,
       let methods = file.pointee.pMethods
     else { return nil }
@@ -114,7 +117,7 @@ struct SQLiteFile {
     self.methods = methods.pointee
   }
 
-  /// Fills the buffer from `offset`; what lies past the end of the file comes back as zeros.
+  /// Fills the buffer from `offset`; bytes past the end of the file are zeros.
   ///
   /// - Returns: an extended result code: `SQLITE_OK`, `shortRead`, or a failure.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int32 {
@@ -134,10 +137,11 @@ struct SQLiteFile {
 
 /// The files that SQLite keeps beside a database in WAL mode.
 enum SideFiles {
-  /// Gives `-wal` and `-shm` that we created to the database's group.
+  /// Assigns `-wal` and `-shm` that we created to the database's group.
   ///
-  /// SQLite copies the database's mode to them, and its owner where it runs as root. A process that may write the
-  /// database as a member of its group would leave files of its own primary group, which the application cannot write.
+  /// SQLite copies the database's mode to them, and its owner if it runs as root. A process that
+  /// may write the database as a member of its group would leave files of its own primary group,
+  /// which the application cannot write.
   static func shareWithOwner(of path: String) {
     let user = geteuid()
     var database = stat()
@@ -147,7 +151,7 @@ enum SideFiles {
       guard lstat((path + suffix).raw, &file) == 0, file.st_uid == user, file.st_gid != database.st_gid else {
         continue
       }
-      // What fails here leaves the file as SQLite made it.
+      // If this fails, the file stays as SQLite created it.
       _ = lchown((path + suffix).raw, user, database.st_gid)
     }
   }
@@ -155,18 +159,20 @@ enum SideFiles {
 
 /// The other names of a database file.
 ///
-/// SQLite finds `-wal` and `-journal` by the name that a database is opened by: what an application has written under one
-/// name is not seen under another, and two logs for one file damage it.
+/// SQLite finds `-wal` and `-journal` by the name under which a database is opened. Content that an
+/// application has written under one name is invisible under another, and two logs for one file
+/// damage it.
 package struct HardLinks: Hashable, Sendable {
   /// Names that lead to the file, this one included.
   package var count: Int
-  /// Those that were found in its folder, the one above, and the folders in both; without it.
+  /// The other names that were found in its folder, in the folder above, and in the folders in
+  /// both.
   package var beside: [String]
-  /// Those of them that have a `-wal` or a `-journal` in use.
+  /// The names in ``beside`` that have a `-wal` or a `-journal` in use.
   package var namesWithLog: [String]
   package var hasLog: Bool { !namesWithLog.isEmpty }
 
-  /// Nil if the file has one name, or does not exist.
+  /// Returns nil if the file has one name or does not exist.
   ///
   /// - Parameter path: links resolved.
   package init?(of path: String) {
@@ -182,8 +188,8 @@ package struct HardLinks: Hashable, Sendable {
   package var areHarmless: Bool { beside.count == count - 1 && !hasLog }
 }
 
-/// Looks for the other names of a file where people make them: beside it, and in a folder beside or below its own. A search of
-/// the whole file system could take hours.
+/// Looks for the other names of a file in the places that people use: beside it, and in a folder
+/// beside or below its own. A search of the whole file system could take hours.
 private struct NameSearch {
   private let path: String
   private let file: stat

@@ -2,7 +2,7 @@ import CSQLite
 import Glibc
 import Names
 
-/// Which file a path leads to: it changes when another file is moved or created there.
+/// The identity of the file at a path; it changes if another file is moved or created there.
 package struct FileIdentity: Hashable, Sendable {
   package var device: UInt64
   package var inode: UInt64
@@ -13,8 +13,9 @@ package struct FileIdentity: Hashable, Sendable {
   }
 }
 
-/// What `stat` says of a path. Files of a database are only ever looked at this way: opening and closing one with a
-/// second descriptor would drop the POSIX locks that SQLite holds in this process.
+/// The result of `stat` on a path. Files of a database are only ever examined this way: opening and
+/// closing one with a second descriptor would drop the POSIX locks that SQLite holds in this
+/// process.
 package struct FileFacts: Hashable, Sendable {
   package var identity: FileIdentity
   /// Bytes.
@@ -25,11 +26,12 @@ package struct FileFacts: Hashable, Sendable {
   package var changed: Int64
   package var isRegular: Bool
   package var isFolder: Bool
-  /// Whether the file system is known to stamp each write with parts of a second, on this machine: then, and only then, equal
-  /// stamps can prove that nothing was written. The evidence is this file's own stamp.
+  /// Whether the file system is known to stamp each write with parts of a second, on this machine:
+  /// only then can equal stamps prove that nothing was written. The evidence is this file's own
+  /// stamp.
   package var hasFineStamps: Bool
 
-  /// Follows symbolic links; nil with `errno` where there is nothing to be seen.
+  /// Follows symbolic links; nil, with `errno` set, if `stat` fails.
   package init?(path: String) {
     var status = stat()
     guard stat(path.raw, &status) == 0 else { return nil }
@@ -43,16 +45,18 @@ package struct FileFacts: Hashable, Sendable {
   }
 }
 
-/// What a file was at one moment: where it is the same later on, nobody wrote to it in between.
+/// The state of a file at one moment: if it is the same later, nothing wrote to it in between.
 package struct FileStamp: Hashable, Sendable {
   package var facts: FileFacts
-  /// False if the file was written within a tick of the kernel's clock before this was taken, or if the file system has no fine
-  /// stamps: a write right after it could leave the same times, so that it proves nothing later.
+  /// False if the file was written within a tick of the kernel's clock before this was taken, or if
+  /// the file system has no fine stamps: a write right after it could leave the same times, so it
+  /// proves nothing later.
   package var isSettled: Bool
-  /// Other stamps later on mean another write than the one that these are of, even if equal ones prove nothing.
+  /// If true and later stamps differ, another write has set them; equal stamps may still prove
+  /// nothing.
   let wasOld: Bool
 
-  /// Nil where there is no such file.
+  /// Returns nil if there is no such file.
   package init?(path: String) {
     let now = FileClock.now()
     guard let facts = FileFacts(path: path) else { return nil }
@@ -66,7 +70,7 @@ package struct FileStamp: Hashable, Sendable {
     wasOld = isSettled || facts.isOld(at: now)
   }
 
-  /// One that was settled when an earlier process took it.
+  /// A stamp that was settled when an earlier process took it.
   init(settled facts: FileFacts) {
     self.facts = facts
     (isSettled, wasOld) = (true, true)
@@ -79,7 +83,7 @@ package struct FileStamp: Hashable, Sendable {
   package func isContradicted(by later: FileFacts) -> Bool { wasOld && facts != later }
 }
 
-/// Which files a database consists of at a moment; nil where one does not exist.
+/// The files of a database at one moment; nil if one does not exist.
 package struct DatabaseFiles: Hashable, Sendable {
   package var database: FileIdentity?
   package var wal: FileIdentity?
@@ -100,8 +104,8 @@ package struct DatabaseFiles: Hashable, Sendable {
 
 /// The clock that the kernel stamps files with.
 package enum FileClock {
-  /// Nanoseconds. Time stamps of files have the granularity of the kernel's tick (4 ms, 10 ms at worst): two writes within
-  /// it can leave the same ones. Git calls a file that is younger "racily clean".
+  /// Nanoseconds. Time stamps of files have the granularity of the kernel's tick (4 ms, 10 ms at
+  /// worst): two writes within it can leave the same ones. Git calls a younger file "racily clean".
   package static let tick: Int64 = 20_000_000
   /// Nanoseconds. The same if a file system counts whole seconds, or every other one (FAT).
   package static let coarseTick: Int64 = 3_000_000_000
@@ -113,8 +117,9 @@ package enum FileClock {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
-  /// `f_type` of statfs(2) for file systems whose stamps another machine or a program makes, or the kernel caches for a while
-  /// (NFS, SMB, CIFS, FUSE, 9P, AFS, Coda, Lustre, Ceph), and for those without a fine one (FAT, HFS+).
+  /// `f_type` of statfs(2) for file systems whose stamps are set by another machine or a program,
+  /// or cached by the kernel for a while (NFS, SMB, CIFS, FUSE, 9P, AFS, Coda, Lustre, Ceph), and
+  /// for those without fine stamps (FAT, HFS+).
   private static let untold: Set<UInt32> = [
     0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x5346_414f, 0x7375_7245, 0x0bd0_0bd0,
     0x00c3_6400, 0x4d44, 0x482b,
@@ -128,20 +133,21 @@ package enum FileClock {
 }
 
 extension FileFacts {
-  /// Nanoseconds since the epoch of the last write, or of the last change of the inode where that is later: `cp -p` sets
-  /// the first back, and nothing the second.
+  /// Nanoseconds since the epoch of the last write, or of the last change of the inode if that is
+  /// later: `cp -p` sets the first back, and nothing sets back the second.
   package var touched: Int64 { max(modified, changed) }
 
-  /// Whether a later write must leave other stamps.
+  /// Whether a later write must leave different stamps.
   ///
-  /// By the time of the inode's change alone: the kernel sets that one with each write, and no program can, while the time of
-  /// the last write may be any (`touch`, `cp -p`), also one in the future.
+  /// Only the time of the inode's change counts: the kernel sets it with each write, and no program
+  /// can, while the time of the last write may be any (`touch`, `cp -p`), even one in the future.
   package func isSettled(at now: Int64) -> Bool { hasFineStamps && now - changed > FileClock.tick }
 
   /// The same, however coarse the file system's own stamps are; only a clock that is set back can deceive it.
   package func isOld(at now: Int64) -> Bool { now - changed > FileClock.coarseTick }
 
-  /// Waits until the file's stamps are old if they are coarse, and not for ever if the file is written all the time.
+  /// If the file's stamps are coarse, waits until they are old; gives up if the file is written all
+  /// the time.
   package static func waitForOldStamps(of path: String) {
     for _ in 0..<200 {
       guard let facts = FileFacts(path: path), !facts.hasFineStamps,

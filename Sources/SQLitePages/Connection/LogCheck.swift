@@ -2,13 +2,15 @@ import CSQLite
 import Glibc
 import Names
 
-/// Whether the log that SQLite would use for a database is the one that its applications write, and can be opened without harm
-/// to them. Asked before SQLite reads, and so before it makes or empties any file.
+/// Checks that the log that SQLite would use for a database is the one that its applications write,
+/// and that opening it does not harm them. Runs before SQLite reads, and so before it creates or
+/// empties any file.
 enum LogCheck {
   /// - Parameters:
-  ///   - hadWAL: a `-wal` is there.
-  ///   - isKnown: it and its `-shm` are those that an earlier connection looked at.
-  /// - Throws: `.logDeleted`, `.logElsewhere`, `.hardLinked`, `.indexUnlocked`, `.journalUnlocked`, `.transactionInDoubt`.
+  ///   - hadWAL: there is a `-wal`.
+  ///   - isKnown: it and its `-shm` are those that an earlier connection checked.
+  /// - Throws: `.logDeleted`, `.logElsewhere`, `.hardLinked`, `.indexUnlocked`, `.journalUnlocked`,
+  ///   `.transactionInDoubt`.
   static func require(
     _ location: DatabaseLocation, hadWAL: Bool, isKnown: Bool, database: SQLiteFile?
   ) throws(DatabaseError) {
@@ -18,13 +20,14 @@ enum LogCheck {
     }
     let hasWALFormat = database?.hasWALFormat == true
     try requireOnlyName(location, hasWALFormat: hasWALFormat)
-    // No log: either the database was closed in an orderly way, or its log is elsewhere. Another log or index: the same.
+    // Without a log, either the database was closed properly, or its log is elsewhere. The same is
+    // true if log or index are not the known ones.
     guard !isKnown, hasWALFormat, let log = MisplacedLog.find(of: location.resolved).first else { return }
     throw log.error(location)
   }
 
-  /// A log or a journal of another name is refused in every mode. If some names cannot be found, a log of this one that
-  /// has content is believed, and so is a rollback journal that is not there.
+  /// A log or a journal of another name is refused in every mode. If some names cannot be found, a
+  /// log of this name that has content is trusted, and so is the absence of a rollback journal.
   private static func requireOnlyName(_ location: DatabaseLocation, hasWALFormat: Bool) throws(DatabaseError) {
     guard let links = HardLinks(of: location.resolved), !links.areHarmless else { return }
     let hasOwnLog = (FileFacts(path: location.resolved + "-wal")?.size ?? 0) > 0
@@ -37,8 +40,9 @@ enum LogCheck {
         + "of that name may hold commits that are not seen here")
   }
 
-  /// SQLite empties a `-shm` on which it finds no lock, as one that a crash has left. A program that opened and closed that file
-  /// once more has no lock on it, and would go on in the middle of a transaction with an index that lacks its frames.
+  /// SQLite empties a `-shm` without a lock, because it assumes that a crash has left it. A program
+  /// that opened and closed that file once more has no lock on it, and would continue in the middle
+  /// of a transaction with an index that lacks its frames.
   private static func requireLockedIndex(_ location: DatabaseLocation) throws(DatabaseError) {
     guard let holders = unlockedHolders(location) else { return }
     if let process = holders.processes.first, isLasting(process, location) {
@@ -52,8 +56,9 @@ enum LogCheck {
     }
   }
 
-  /// Whether a program has the index open without a lock at each of several looks. One look accuses the innocent: a program that
-  /// is opening has the file for a moment before it has the lock, and a deleted file's inode may be a neighbour's by now.
+  /// Whether a program has the index open without a lock in each of several checks. A single check
+  /// can be wrong: a program that is opening has the file for a moment before it has the lock, and
+  /// a deleted file's inode may have been reused.
   private static func isLasting(_ process: OtherProcess, _ location: DatabaseLocation) -> Bool {
     for _ in 0..<10 {
       usleep(50_000)
@@ -62,7 +67,7 @@ enum LogCheck {
     return true
   }
 
-  /// Who has the index open; nil if there is no index, or it is locked.
+  /// The processes that have the index open; nil if there is no index, or if it is locked.
   private static func unlockedHolders(_ location: DatabaseLocation) -> LogHolders? {
     let path = location.resolved + "-shm"
     guard let index = FileFacts(path: path)?.identity, !KernelLocks.include(connectionByte, of: index) else {
@@ -73,7 +78,7 @@ enum LogCheck {
     return holders
   }
 
-  /// SQLite rolls a journal back on which it finds no lock, as one that a crash has left.
+  /// SQLite rolls back a journal without a lock, because it assumes that a crash has left it.
   private static func requireLockedJournal(_ location: DatabaseLocation) throws(DatabaseError) {
     func unlocked() -> (holders: LogHolders, journal: FileFacts)? {
       guard let database = FileFacts(path: location.resolved)?.identity,
@@ -82,7 +87,7 @@ enum LogCheck {
       else { return nil }
       return (LogHolders(of: [journal.identity], beside: location.resolved), journal)
     }
-    // Twice: a transaction may end between the looks at its journal and at its lock.
+    // Twice, because a transaction may end between the checks of its journal and of its lock.
     guard let (first, _) = unlocked(), let (holders, journal) = unlocked() else { return }
     if let process = holders.processes.first, process == first.processes.first {
       throw DatabaseError(
@@ -107,8 +112,8 @@ enum LogCheck {
   /// `RESERVED_BYTE`, which a writer locks in the database for as long as it has a journal.
   private static let reservedByte: UInt64 = 0x4000_0001
 
-  /// Whether a journal begins with anything but the zeros of one that has ended (`journal_mode=PERSIST`). SQLite takes no locks
-  /// on a journal, so a descriptor of our own is safe.
+  /// Whether a journal is in use: a finished one begins with zeros (`journal_mode=PERSIST`). SQLite
+  /// takes no locks on a journal, so a descriptor of our own is safe.
   static func isInUse(_ path: String) -> Bool {
     let file = open(path.raw, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else { return false }
@@ -120,9 +125,11 @@ enum LogCheck {
 
 /// The locks of all processes, as `/proc/locks` shows them.
 enum KernelLocks {
-  /// Whether a process, this one included, has a POSIX lock on that byte; true if it cannot be read.
+  /// Whether a process, this one included, has a POSIX lock on that byte; true if the list cannot
+  /// be read.
   ///
-  /// By the number of the inode alone: the kernel's name for the device is not the one of `stat` on every file system.
+  /// Compares the number of the inode alone, because on some file systems the kernel's name for the
+  /// device differs from that of `stat`.
   static func include(_ byte: UInt64, of file: FileIdentity) -> Bool {
     guard let stream = fopen("/proc/locks", "re") else { return true }
     defer { fclose(stream) }
@@ -142,11 +149,11 @@ enum KernelLocks {
 
 /// The other processes that have a database's write-ahead log or its index open.
 ///
-/// SQLite's locks do not show them all: a program that opens and closes its own database file once more (to copy or to hash
-/// it) drops all its POSIX locks on it, and goes on writing.
+/// SQLite's locks do not show all of them: a program that opens and closes its own database file
+/// once more (to copy or to hash it) drops all its POSIX locks on it, and continues to write.
 package struct LogHolders: Hashable, Sendable {
   package var processes: [OtherProcess]
-  /// Why there may be more than these; nil if there are not.
+  /// The reason why there may be more than these; nil if there are not.
   package var doubt: String?
 
   package init(processes: [OtherProcess] = [], doubt: String? = nil) {
@@ -182,7 +189,8 @@ package struct LogHolders: Hashable, Sendable {
   private static func doubt(about path: String) -> String? {
     if isRemote(path) { return "other machines may have it open" }
     let folder = folder(of: path)
-    // A container's own root, an overlay, is seen by its processes alone; another file system perhaps by others.
+    // A container's own root, an overlay, is visible only to its processes; another file system may
+    // be visible to others.
     let isOwn =
       csqlite_file_system_type("/") == overlay
       && FileFacts(path: folder)?.identity.device == FileFacts(path: "/")?.identity.device
@@ -190,7 +198,8 @@ package struct LogHolders: Hashable, Sendable {
     return "processes of other containers are hidden"
   }
 
-  /// Whether other machines, or a program, may serve the file: its locks are then perhaps not the kernel's.
+  /// Whether other machines, or a program, may serve the file: then the kernel may not see all
+  /// locks on it.
   static func isRemote(_ path: String) -> Bool {
     remoteFileSystems.contains(csqlite_file_system_type(folder(of: path)))
   }
@@ -221,10 +230,12 @@ package struct OtherProcess: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension OtherProcess {
-  /// The processes that `find` finds twice, a moment apart: a child that a program starts shares its files until it runs
-  /// another program. This program's own children in that state do not count, however long it lasts.
+  /// The processes that `find` finds twice, a moment apart. A child that a program starts shares
+  /// its files until it runs another program. This program's own children in that state do not
+  /// count, however long it lasts.
   ///
-  /// - Parameter find: looks among these processes, nil for all; returns also why it may have missed some.
+  /// - Parameter find: searches these processes, or all if nil; also returns why it may have missed
+  ///   some.
   static func lasting(
     _ find: (Set<Int32>?) -> (Set<Int32>, String?)
   ) -> (processes: [OtherProcess], doubt: String?) {
@@ -233,7 +244,7 @@ extension OtherProcess {
       usleep(2000)
       found = find(found).0.filter { !ProcessFiles.isUnstartedChild($0) }
     }
-    // A child that has started its program in between has closed what it shared.
+    // A child that has started its program in between has closed the shared files.
     if !found.isEmpty { found = find(found).0 }
     return (found.sorted().map { OtherProcess(id: $0, name: ProcessFiles.name(ofProcess: $0)) }, doubt)
   }

@@ -1,14 +1,15 @@
 import Glibc
 import Names
 
-/// A process that has a database open and works with another write-ahead log, or another index of it, than those beside
-/// the database: they were deleted or moved under it, or it opened the file by another name. What it commits is seen by no
-/// program that opens the database by this name, and two indexes let a checkpoint write below a reader.
+/// A process that has a database open and works with another write-ahead log, or another index of
+/// it, than those beside the database: they were deleted or moved while it ran, or it opened the
+/// file under another name. Programs that open the database under this name do not see its commits,
+/// and two indexes let a checkpoint write pages that a reader still needs.
 struct MisplacedLog: Hashable {
   enum Place: Hashable {
     /// Deleted or moved: the log, or only its index.
     case away(isIndex: Bool)
-    /// The process opened the database by this name.
+    /// The process opened the database under this name.
     case beside(name: String)
   }
 
@@ -51,9 +52,10 @@ struct MisplacedLog: Hashable {
   }
 }
 
-/// The logs and indexes that one process has open, judged against those beside a database that it has open too.
+/// The logs and indexes that one process has open, compared with those beside a database that it
+/// also has open.
 private struct OpenLogs {
-  /// A file and the path it was opened by, without the kernel's ` (deleted)`.
+  /// A file and the path under which it was opened, without the kernel's ` (deleted)`.
   private struct File {
     var identity: FileIdentity
     var path: [UInt8]
@@ -62,14 +64,16 @@ private struct OpenLogs {
   }
 
   private let files: [File]
-  /// By which the process has the database open.
+  /// The names under which the process has the database open.
   private let names: Set<[UInt8]>
-  /// Of everything else that it has open.
+  /// The names of everything else that it has open.
   private let others: Set<[UInt8]>
 
-  /// Nil if it works with the files that are beside the database, or with none, or only reads.
+  /// Returns nil if the process works with the files beside the database, or without such files, or
+  /// only reads.
   ///
-  /// Judged only if those files stay the same meanwhile: an application may open and close the database all the time.
+  /// The result counts only if those files stay the same meanwhile: an application may open and
+  /// close the database all the time.
   static func place(in process: Int32, _ database: FileIdentity, _ path: String) -> MisplacedLog.Place? {
     for _ in 0..<3 {
       let present = DatabaseFiles(resolvedPath: path)
@@ -100,19 +104,21 @@ private struct OpenLogs {
     path.reversed().starts(with: ending.reversed())
   }
 
-  /// A program that has forked keeps what its parent had open, so one that has the present file also is not blamed for another.
+  /// A program that has forked keeps its parent's open files, so it is not blamed for another file
+  /// if it also has the present one open.
   private func place(_ present: DatabaseFiles, _ path: [UInt8]) -> MisplacedLog.Place? {
     func has(_ file: FileIdentity?) -> Bool { file != nil && files.contains { $0.identity == file } }
     if !has(present.wal) {
       if let place = other("-wal", path) { return place }
-      // SQLite opens a log before its index, so there is one, whatever its name is now.
+      // SQLite opens a log before its index, so there is a log, whatever its name is now.
       if has(present.sharedMemory) { return .away(isIndex: false) }
     }
     return has(present.sharedMemory) ? nil : other("-shm", path)
   }
 
-  /// Where another file with this ending is, if it can be of our database. Other databases of the same process have logs too:
-  /// those are open themselves. The log of a database that is not open was moved away from ours.
+  /// The location of another file with this ending, if it can belong to our database. Other
+  /// databases of the same process also have logs; those databases are open themselves. If a log's
+  /// database is not open, the log was moved away from ours.
   private func other(_ ending: String, _ path: [UInt8]) -> MisplacedLog.Place? {
     let candidates = files.compactMap { file -> (file: File, base: [UInt8])? in
       guard file.isWritable, Self.ends(file.path, with: Array(ending.utf8)) else { return nil }

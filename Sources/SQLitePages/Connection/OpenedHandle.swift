@@ -1,7 +1,7 @@
 import CSQLite
 import Glibc
 
-/// A freshly opened SQLite handle, and what had to be known before it was opened.
+/// A freshly opened SQLite handle, and the facts that had to be known before it was opened.
 struct OpenedHandle {
   let handle: OpaquePointer
   let isImmutable: Bool
@@ -30,11 +30,12 @@ struct OpenedHandle {
     }
   }
 
-  /// A live database beside which this process must not, or cannot, create files.
+  /// Opens a live database beside which this process must not, or cannot, create files.
   ///
-  /// SQLite would create the `-wal` of a cleanly closed WAL database even for a reader, as a file of ours that the
-  /// application's user cannot write. So such a database is read without locks (`immutable`) and watched for changes;
-  /// every other one is opened read-only, with the wal-index mapped read-only too.
+  /// SQLite would create the `-wal` of a cleanly closed WAL database even for a reader, as a file
+  /// of ours that the application's user cannot write. So such a database is read without locks
+  /// (`immutable`) and watched for changes. Every other one is opened read-only, with the wal-index
+  /// mapped read-only as well.
   private static func openWithoutWriting(
     _ location: DatabaseLocation, hadWAL: Bool, busyTimeout: Int32
   ) throws(DatabaseError) -> (OpaquePointer, UnlockedWatch?) {
@@ -74,14 +75,15 @@ struct OpenedHandle {
   }
 }
 
-/// Statements that are run for every snapshot. A connection compiles each of them once, for that costs more than running it.
+/// Statements that every snapshot runs. A connection compiles each of them once, because that costs
+/// more than running it.
 ///
-/// Pragmas that SQLite evaluates while it compiles them (`page_size`, `encoding`) must not be among them: they would give the
-/// same answer for ever.
+/// Pragmas that SQLite evaluates when it compiles them (`page_size`, `encoding`) must not be among
+/// them: they would give the same answer for ever.
 package enum StandingStatement: String, Sendable {
   case begin = "BEGIN"
   case commit = "COMMIT"
-  /// Reads the schema, which is what begins the read transaction.
+  /// Reads the schema, which begins the read transaction.
   case firstRead = "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)"
   case journalMode = "PRAGMA journal_mode"
   case pageCount = "PRAGMA page_count"
@@ -92,12 +94,13 @@ package enum StandingStatement: String, Sendable {
 }
 
 extension DatabaseConnection {
-  /// The first column of the first row; nil without a row or for anything but an integer.
+  /// The first column of the first row; nil if there is no row or the value is not an integer.
   package func integer(_ statement: StandingStatement) throws(DatabaseError) -> Int64? {
     if case .integer(let value)? = try rows(statement, limit: 1).first?.first { value } else { nil }
   }
 
-  /// The first column of the first row as text; nil without a row or for anything else.
+  /// The first column of the first row as text; nil if there is no row or the value is of another
+  /// type.
   package func text(_ statement: StandingStatement) throws(DatabaseError) -> String? {
     switch try rows(statement, limit: 1).first?.first {
     case .text(let value): value
@@ -112,7 +115,7 @@ extension DatabaseConnection {
     _ statement: StandingStatement, limit: Int = .max
   ) throws(DatabaseError) -> [[DatabaseValue]] {
     let compiled = try compiled(statement)
-    // One that is not reset would keep the transaction open.
+    // If it were not reset, it would keep the transaction open.
     defer { sqlite3_reset(compiled) }
     return try rows(of: compiled, limit: limit)
   }

@@ -9,16 +9,18 @@ enum ProcessFiles {
   struct Entry {
     var process: Int32
     var identity: FileIdentity
-    /// The bytes of the path it was opened by, with ` (deleted)` if that leads nowhere any more; read only if asked for.
+    /// The bytes of the path under which it was opened, with ` (deleted)` if that path no longer
+    /// leads to it; read only on demand.
     var path: () -> [UInt8]
-    /// Opened for writing; read only if asked for.
+    /// Opened for writing; read only on demand.
     var isWritable: () -> Bool
   }
 
   /// Calls `body` for each open file.
   ///
   /// - Parameter only: these processes; nil for all.
-  /// - Returns: why open files of other processes may have been missed; nil if none can have been.
+  /// - Returns: why open files of other processes may have been missed; nil if the list is
+  ///   complete.
   static func visit(only processes: Set<Int32>? = nil, _ body: (Entry) -> Void) -> String? {
     guard let folder = opendir("/proc") else { return "/proc cannot be read" }
     defer { closedir(folder) }
@@ -28,7 +30,8 @@ enum ProcessFiles {
       guard let id = Int32(name(of: entry)) else { continue }
       if id == 1 { sawFirst = true }
       guard id != own, processes?.contains(id) ?? true else { continue }
-      // The first process of the machine opens no databases, and some systems hide its files from root too.
+      // The first process of the machine does not open databases, and some systems hide its files
+      // even from root.
       if !visit(id, body), id != 1 || !isWholeMachine {
         doubt = doubt ?? "the open files of process \(id) may not be seen"
       }
@@ -36,7 +39,7 @@ enum ProcessFiles {
     return sawFirst ? doubt : "other users' processes are hidden"
   }
 
-  /// Whether this process sees the machine's processes, and not only those of its container.
+  /// Whether this process sees all processes of the machine, and not only those of its container.
   static let isWholeMachine: Bool = {
     var buffer = [CChar](repeating: 0, count: 64)
     guard readlink("/proc/self/ns/pid", &buffer, buffer.count - 1) > 0 else { return false }
@@ -48,7 +51,7 @@ enum ProcessFiles {
 
   /// Whether a process is a child of this one that still runs the same program: between `fork` and `exec`.
   static func isUnstartedChild(_ id: Int32) -> Bool {
-    // pid (comm) state ppid …; the name may hold anything, also a parenthesis.
+    // pid (comm) state ppid …; the name may hold anything, even a parenthesis.
     let status = start(of: "/proc/\(id)/stat")
     guard let end = status.lastIndex(of: ")") else { return false }
     let fields = status[end...].split(separator: " ")
@@ -69,9 +72,10 @@ enum ProcessFiles {
 
   /// The open files of one process; `body` must not keep them.
   ///
-  /// A thread may have a table of its own, and the first thread may have ended while others go on: its table is empty then.
+  /// A thread may have a table of its own, and the first thread may have ended while others
+  /// continue: its table is then empty.
   ///
-  /// - Returns: false if some may not be seen. A process that has ended has none.
+  /// - Returns: false if some files may be hidden. A process that has ended has no open files.
   @discardableResult
   static func visit(_ id: Int32, _ body: (Entry) -> Void) -> Bool {
     guard let count = visit("/proc/\(id)/fd", of: id, body) else { return false }
@@ -87,7 +91,8 @@ enum ProcessFiles {
     var (seen, tables, isComplete) = (count, [id], true)
     while let entry = readdir(folder) {
       guard let thread = Int32(name(of: entry)), thread != id else { continue }
-      // If the kernel does not compare tables, one that shows files is taken for that of all threads.
+      // If the kernel cannot compare tables, the first table that shows files is assumed to be that
+      // of all threads.
       let isNew = tables.allSatisfy { csqlite_compare_file_tables($0, thread) > 0 }
       guard isNew || seen == 0 else { continue }
       guard let more = visit("/proc/\(id)/task/\(thread)/fd", of: id, body) else {
@@ -101,7 +106,7 @@ enum ProcessFiles {
   }
 
   /// - Parameter path: of a table in `/proc`.
-  /// - Returns: how many files it has; nil if they may not be seen.
+  /// - Returns: the number of its files; nil if they may not be seen.
   private static func visit(_ path: String, of id: Int32, _ body: (Entry) -> Void) -> Int? {
     guard let folder = opendir(path) else { return errno == EACCES || errno == EPERM ? nil : 0 }
     defer { closedir(folder) }
@@ -120,7 +125,7 @@ enum ProcessFiles {
           process: id, identity: FileIdentity(device: device, inode: inode),
           path: { target(of: name, in: dirfd(folder)) },
           isWritable: {
-            // The link has the modes that the file was opened with.
+            // The link's mode shows the access with which the file was opened.
             var link = stat()
             return fstatat(dirfd(folder), name, &link, AT_SYMLINK_NOFOLLOW) == 0 && link.st_mode & S_IWUSR != 0
           }))

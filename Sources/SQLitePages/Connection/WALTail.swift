@@ -1,9 +1,11 @@
 import Glibc
 import Names
 
-/// The end of a write-ahead log, read without SQLite, which takes no locks on that file: a descriptor of our own is safe.
+/// The end of a write-ahead log, read without SQLite. SQLite takes no locks on that file, so a
+/// descriptor of our own is safe.
 enum WALTail {
-  /// Nanoseconds. A program that is in a transaction, and has written nothing for longer, is taken for one that crashed.
+  /// Nanoseconds. A program that is in a transaction and has written nothing for longer is assumed
+  /// to have crashed.
   private static let window: Int64 = 600_000_000_000
 
   static func isRecent(_ facts: FileFacts) -> Bool { abs(FileClock.now() - facts.modified) < window }

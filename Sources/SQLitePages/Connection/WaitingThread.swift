@@ -1,10 +1,10 @@
 import CSQLite
 import Glibc
 
-/// A thread that does something at moments, until it is cancelled.
+/// A thread that runs a step at given moments, until it is cancelled.
 ///
-/// `@unchecked Sendable`: `isCancelled` is guarded by `mutex`; the rest is constant but for `thread`, which belongs to whoever
-/// cancels.
+/// `@unchecked Sendable`: `isCancelled` is guarded by `mutex`; the rest is constant except
+/// `thread`, which belongs to the thread that cancels.
 final class WaitingThread: @unchecked Sendable {
   private let step: () -> timespec?
   private var thread: pthread_t?
@@ -13,8 +13,9 @@ final class WaitingThread: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  /// - Parameter step: called by the thread, never after ``cancel()`` has returned; says at which moment of the monotonic clock
-  ///   to call it again, nil for never. It may be called early.
+  /// - Parameter step: called by the thread, never after ``cancel()`` has returned; returns the
+  ///   moment of the monotonic clock at which to call it again, nil for never. It may be called
+  ///   early.
   init(_ step: @escaping () -> timespec?) {
     self.step = step
     pthread_mutex_init(mutex, nil)
@@ -24,7 +25,8 @@ final class WaitingThread: @unchecked Sendable {
     pthread_cond_init(condition, &attributes)
     pthread_condattr_destroy(&attributes)
     var thread = pthread_t()
-    // `cancel()` joins the thread before anything that it uses goes away, so it needs no reference of its own.
+    // `cancel()` joins the thread before anything that it uses is freed, so it needs no reference
+    // of its own.
     let context = Unmanaged.passUnretained(self).toOpaque()
     let created = pthread_create(
       &thread, nil,
@@ -43,7 +45,8 @@ final class WaitingThread: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  /// After this returns nothing is done any more. Idempotent. Where there was no thread to be had, nothing was ever done.
+  /// After this returns, the step is never called again. Idempotent. If no thread could be created,
+  /// it was never called.
   func cancel() {
     guard let thread else { return }
     pthread_mutex_lock(mutex)
@@ -84,9 +87,9 @@ extension timespec {
 
 /// Interrupts a connection's statements at a moment.
 ///
-/// A progress handler alone would not do: `count(*)` walks a whole table within one instruction of SQLite's virtual
-/// machine and looks only for `sqlite3_interrupt`, so a thread calls that. Without a thread the progress handler still stops
-/// most statements.
+/// A progress handler alone is not enough: `count(*)` walks a whole table within one instruction of
+/// SQLite's virtual machine and checks only for `sqlite3_interrupt`, so a thread calls that. If no
+/// thread can be created, the progress handler still stops most statements.
 final class Deadline: Sendable {
   private let end: timespec
   private let thread: WaitingThread
@@ -104,6 +107,6 @@ final class Deadline: Sendable {
 
   var isOver: Bool { timespec.now() >= end }
 
-  /// After this returns nothing is interrupted any more. Idempotent.
+  /// After this returns, nothing is interrupted any more. Idempotent.
   func cancel() { thread.cancel() }
 }

@@ -1,8 +1,8 @@
 import CSQLite
 import Glibc
 
-/// A page of a b-tree, as <https://www.sqlite.org/fileformat2.html#b_tree_pages> describes it. Every read is within the page:
-/// what does not hold together is told by nil.
+/// A page of a b-tree, as described in <https://www.sqlite.org/fileformat2.html#b_tree_pages>.
+/// Every read is within the page, and returns nil if the page is inconsistent.
 struct BTreePage {
   enum Kind: UInt8 {
     case interiorIndex = 2
@@ -18,7 +18,7 @@ struct BTreePage {
   /// Page size without the reserved bytes.
   private let usable: Int
 
-  /// Nil for a page that is none of a b-tree.
+  /// Returns nil if the page is not a b-tree page.
   init?(_ bytes: [UInt8], number: UInt32, usable: Int) {
     header = number == 1 ? 100 : 0
     guard bytes.count >= 512, let kind = Kind(rawValue: bytes[header]) else { return nil }
@@ -44,7 +44,7 @@ struct BTreePage {
     return result + [(right, nil)]
   }
 
-  /// A key that is somewhere below this page of a table, or on it; nil for a page without any.
+  /// A key that is somewhere below this page of a table, or on it; nil if the page has no keys.
   func someKey() -> Int64? {
     guard cellCount > 0, let cell = cell(0) else { return nil }
     switch kind {
@@ -83,7 +83,7 @@ struct BTreePage {
     return result
   }
 
-  /// How much of a payload is on the page; nil where all of it is.
+  /// The part of a payload, in bytes, that is on the page; nil if all of it is.
   private func localSize(_ payload: Int64) -> Int? {
     let most = kind == .leafTable ? usable - 35 : (usable - 12) * 64 / 255 - 23
     guard payload > Int64(most) else { return nil }
@@ -116,14 +116,14 @@ struct BTreePage {
 }
 
 extension [UInt8] {
-  /// The big-endian number at a place; nil behind the end.
+  /// The big-endian number at a place; nil if it is past the end.
   func big32(_ place: Int) -> UInt32? {
     guard place >= 0, place + 4 <= count else { return nil }
     return self[place..<place + 4].reduce(0) { $0 << 8 | UInt32($1) }
   }
 }
 
-/// How a database's text is stored, which is what BINARY compares.
+/// The encoding in which a database stores text; BINARY compares those bytes.
 package enum TextEncoding: String, Sendable {
   case utf8 = "UTF-8"
   case utf16LittleEndian = "UTF-16le"
@@ -149,7 +149,7 @@ enum CellComparison {
     }
   }
 
-  /// The very same value: type and content.
+  /// Whether the values are identical: type and content.
   static func isSame(_ left: OpaquePointer?, _ right: OpaquePointer?, _ column: Int32) -> Bool {
     let type = sqlite3_column_type(left, column)
     guard type == sqlite3_column_type(right, column) else { return false }
@@ -188,7 +188,7 @@ enum CellComparison {
     left < right ? -1 : left == right ? 0 : 1
   }
 
-  /// Exact, as `sqlite3IntFloatCompare` is: a Double does not hold every Int64.
+  /// Exact, like `sqlite3IntFloatCompare`: a Double cannot hold every Int64.
   private static func mixed(_ left: Int64, _ right: Double) -> Int {
     if right >= 9_223_372_036_854_775_808 { return -1 }
     if right < -9_223_372_036_854_775_808 { return 1 }
@@ -204,7 +204,7 @@ enum CellComparison {
     }
     let (first, second) = (utf16(left, column), utf16(right, column))
     guard encoding == .utf16BigEndian else { return bytes(first, second) }
-    // This machine's own order is little-endian; big-endian bytes order as the units' values do.
+    // This machine's own order is little-endian; big-endian bytes sort as the units' values do.
     let units = (first.bindMemory(to: UInt16.self), second.bindMemory(to: UInt16.self))
     for (one, other) in zip(units.0, units.1) where one != other { return sign(one, other) }
     return sign(units.0.count, units.1.count)

@@ -1,29 +1,38 @@
 import Names
 
-/// Finds at which rowids two databases may differ, from the numbers of the pages that differ between them.
+/// Finds the rowids at which two databases may differ, from the numbers of the pages that differ
+/// between them.
 ///
-/// A row lies in a leaf of its table, and a leaf that did not change, and still hangs in its table's tree, holds the same rows. So
-/// a row can only differ where (a) its leaf changed, on either side: then it lies between that leaf's first and last rowid; or
-/// (b) its leaf hangs in one tree and not in the other: then some interior page above it, which is in both trees, changed and
-/// lost or won a child, and the row lies between the keys around that child; or (c) an overflow page of its value changed: then
-/// that page must be found below a changed leaf, or nothing is said (``Undecided/overflow``). Whatever remains unexplained
-/// is no reason to guess: everything is compared. The ranges are then compared by SQLite itself.
+/// A row is in a leaf of its table. A leaf that did not change, and is still in its table's tree,
+/// holds the same rows. So a row can only differ in these cases:
+///
+/// - (a) Its leaf changed, on either side: then the row is between that leaf's first and last
+///   rowid.
+/// - (b) Its leaf is in one tree and not in the other: then some interior page above it that is in
+///   both trees changed and lost or gained a child, and the row is between the keys around that
+///   child.
+/// - (c) An overflow page of its value changed: then that page must be found below a changed leaf,
+///   or the search gives up (``Undecided/overflow``).
+///
+/// If any page remains unexplained, nothing is guessed: everything is compared. SQLite itself then
+/// compares the ranges.
 struct ChangedRanges {
   private let left: TreeSide
   private let right: TreeSide
   private let changed: [UInt32]
   private var ranges: [Identifier: [ClosedRange<Int64>]] = [:]
-  /// A page of an index, or of a table without rowids, is among the changed.
+  /// A page of an index, or of a table without rowids, is among the changed pages.
   private(set) var touchesIndexes = false
 
-  /// - Parameter changed: every page that may differ, and every page that only one of them has.
+  /// - Parameter changed: every page that may differ, and every page that only one of the databases
+  ///   has.
   init(_ left: TreeSide, _ right: TreeSide, changed: [UInt32]) {
     self.left = left
     self.right = right
     self.changed = changed
   }
 
-  /// - Throws: ``Undecided``, and what reading pages throws.
+  /// - Throws: ``Undecided``, and errors of reading pages.
   mutating func find() throws -> [Identifier: [ClosedRange<Int64>]] {
     let (before, after) = (try claims(left), try claims(right))
     for (side, own, other, others) in [(left, before, right, after), (right, after, left, before)] {
@@ -35,7 +44,8 @@ struct ChangedRanges {
     return ranges.mapValues { Self.merged($0) }
   }
 
-  /// The changed pages of tables, each with its table; all others are explained, or this throws.
+  /// The changed pages of tables, each with its table. Throws if any other page remains
+  /// unexplained.
   private mutating func claims(_ side: TreeSide) throws -> [UInt32: TreeSide.Claim] {
     var claims: [UInt32: TreeSide.Claim] = [:]
     var trees: [BTreePage] = []
@@ -75,7 +85,8 @@ struct ChangedRanges {
     guard overflows.isEmpty else { throw Undecided.overflow }
   }
 
-  /// - Parameter counterpart: the page of this number in the other tree, where it belongs to the same table there.
+  /// - Parameter counterpart: the page of this number in the other tree, if it belongs to the same
+  ///   table there.
   private mutating func add(_ page: BTreePage, _ claim: TreeSide.Claim, counterpart: BTreePage?) throws {
     guard page.kind == .interiorTable else {
       if page.isEmpty { return }
@@ -111,10 +122,11 @@ struct ChangedRanges {
 }
 
 extension RangesByTable {
-  /// Where two databases may differ, by their changed pages; nil where the pages do not tell.
+  /// The ranges in which two databases may differ, by their changed pages; nil if the pages cannot
+  /// decide it.
   ///
   /// - Parameters:
-  ///   - changed: every page that may differ, and every page that only one of them has.
+  ///   - changed: every page that may differ, and every page that only one of the databases has.
   ///   - before: connections over the same pages.
   package static func find(
     _ before: (DatabaseConnection, any DatabasePages), _ after: (DatabaseConnection, any DatabasePages),
@@ -137,12 +149,12 @@ extension RangesByTable {
   }
 }
 
-/// Where the tables of a schema begin.
+/// The root pages of the tables of a schema.
 private struct TableRoots {
   struct Table: Hashable {
     var root: UInt32
     var isWithoutRowid: Bool
-    /// Another definition reads the same bytes in another way.
+    /// A different definition gives the same bytes another meaning.
     var sql: SQLText
   }
 
@@ -169,9 +181,10 @@ private struct TableRoots {
   }
 }
 
-/// One of two databases whose changed pages are looked at: whose they are, and what hangs below them.
+/// One of two databases whose changed pages are examined: finds their tables and the pages below
+/// them.
 final class TreeSide {
-  /// A page of a table: between which keys everything below it lies.
+  /// A page of a table, with the bounds of all keys below it.
   struct Claim {
     var table: Identifier
     /// Exclusive; nil for no bound.
@@ -189,13 +202,14 @@ final class TreeSide {
   private var known: [UInt32: BTreePage] = [:]
   private var lastTable: Identifier?
 
-  /// More free pages than this are not looked at: reading their list would be work for itself.
+  /// If there are more free pages, they are not examined: reading their list would cost too much.
   private static let mostFreePages = 200_000
-  /// Below this no overflow page begins like a page of a b-tree: its first byte belongs to the next page's number.
+  /// In databases below this size no overflow page begins like a b-tree page: its first byte
+  /// belongs to the next page's number.
   private static let mostPages: UInt32 = 1 << 25
   private static let deepest = 40
 
-  /// - Throws: ``Undecided`` where the database is of a kind that cannot be told apart by its pages.
+  /// - Throws: ``Undecided`` if pages of different kinds cannot be distinguished in this database.
   init(_ pages: any DatabasePages, roots: [Identifier: UInt32]) throws {
     guard pages.pageCount > 0, pages.pageCount < Self.mostPages else { throw Undecided.shape }
     let first = try pages.bytes(ofPage: 1)
@@ -222,7 +236,8 @@ final class TreeSide {
     return free
   }
 
-  /// Whether a page holds nothing of a table or an index: it is free, SQLite's lock page, or maps pages to their parents.
+  /// Whether a page holds no part of a table or an index: it is free, SQLite's lock page, or maps
+  /// pages to their parents.
   func isBookkeeping(_ page: UInt32) -> Bool {
     let lockPage = UInt32(0x4000_0000 / pages.pageSize) + 1
     if free.contains(page) || page == lockPage { return true }
@@ -232,7 +247,7 @@ final class TreeSide {
     return page == (map == lockPage ? map + 1 : map)
   }
 
-  /// Nil for what begins otherwise: an overflow page.
+  /// Returns nil if the page does not begin as a b-tree page: it is an overflow page.
   func treePage(_ number: UInt32) throws -> BTreePage? {
     if let page = known[number] { return page }
     guard number >= 1, number <= pages.pageCount else { throw Undecided.damaged }
@@ -246,11 +261,11 @@ final class TreeSide {
     return try pages.bytes(ofPage: page).big32(0) ?? 0
   }
 
-  /// Which table a page belongs to: the one whose tree leads to it.
+  /// The table to which a page belongs: the one whose tree leads to it.
   func claim(_ number: UInt32, _ page: BTreePage) throws -> Claim? {
     if let table = roots.first(where: { $0.value == number })?.key { return Claim(table: table) }
     guard let key = page.someKey() else { return nil }
-    // Neighbours on the list of changed pages are mostly of one table.
+    // Neighbours on the list of changed pages mostly belong to one table.
     if let lastTable, let claim = try descend(lastTable, to: number, key) { return claim }
     for table in roots.keys where table != lastTable {
       if let claim = try descend(table, to: number, key) {
@@ -280,12 +295,13 @@ final class TreeSide {
   }
 }
 
-/// Why changed pages do not tell which rows may differ; everything is compared then.
+/// The reason why changed pages do not show which rows may differ; everything is compared then.
 enum Undecided: Error {
-  /// Of a kind that this does not read.
+  /// The database is of a kind that this search does not support.
   case shape
-  /// What was read does not hold together.
+  /// The pages are inconsistent.
   case damaged
-  /// A changed page's owner could not be found without looking at every row: the tail of a long value was changed in place.
+  /// A changed page's owner could not be found without reading every row: the tail of a long value
+  /// was changed in place.
   case overflow
 }

@@ -21,7 +21,7 @@ package struct DatabaseComparison {
   /// - Parameters:
   ///   - only: compare the rows of these tables; empty for all of them.
   ///   - limit: rows to keep of each table.
-  ///   - check: called now and then; what it throws ends the comparison.
+  ///   - check: called now and then; an error that it throws ends the comparison.
   package init(
     _ left: DatabaseConnection, _ right: DatabaseConnection, only: [Identifier] = [], limit: Int,
     check: @escaping () throws -> Void = {}
@@ -33,9 +33,9 @@ package struct DatabaseComparison {
     self.check = check
   }
 
-  /// - Parameter ranges: at which rowids each table of both may differ; nil where that is not known, and for a table without an
-  ///   entry everything is compared.
-  /// - Throws: ``DatabaseError``, and what `check` throws.
+  /// - Parameter ranges: the rowids at which each table of both may differ. If nil, or if a table
+  ///   has no entry, everything is compared.
+  /// - Throws: ``DatabaseError``, and the errors of `check`.
   package func run(_ ranges: RangesByTable? = nil) throws -> DatabaseDifference {
     let (before, after) = (try left.schema(), try right.schema())
     let encoding = try commonEncoding(before, after)
@@ -52,14 +52,15 @@ package struct DatabaseComparison {
     return difference
   }
 
-  /// Every table that either has; for checks of names.
+  /// Every table of either database, to check names.
   package func tableNames() throws -> Set<Identifier> { Set(tables(try left.schema()) + tables(try right.schema())) }
 
   private func isWanted(_ object: SchemaObject) -> Bool {
     !object.isInternal && (only?.contains(object.table) ?? true)
   }
 
-  /// Tables with rows of their own. The rows of a virtual table are those of its shadow tables, which are among them.
+  /// Tables with rows of their own. The rows of a virtual table are those of its shadow tables,
+  /// which are included.
   private func tables(_ schema: [SchemaObject]) -> [Identifier] {
     schema.filter { $0.type == "table" && !$0.isInternal && !$0.isVirtualTable }.map(\.name)
   }
@@ -67,7 +68,7 @@ package struct DatabaseComparison {
   private func compare(
     _ name: Identifier, _ old: Bool, _ new: Bool, _ comparison: TableComparison, _ ranges: RangesByTable?
   ) throws -> TableDifference {
-    // Nothing of it differs, so there is nothing to look up.
+    // No row of the table differs, so there is nothing to look up.
     if old, new, ranges?.ranges(of: name)?.isEmpty == true { return TableDifference(name: name) }
     do {
       let before = old ? try TableShape(name, in: left) : nil
@@ -82,7 +83,8 @@ package struct DatabaseComparison {
     }
   }
 
-  /// SQLite finds no way through a table whose key has a collation that is not here ("no query solution"), and does not name it.
+  /// If the collation of a table's key is missing here, SQLite reports only "no query solution" and
+  /// does not name the collation.
   private func missingCollations(of table: Identifier) -> String? {
     let missing = Set([left, right].flatMap { $0.missingCollations(of: table) }).sorted()
     guard !missing.isEmpty else { return nil }
@@ -90,7 +92,8 @@ package struct DatabaseComparison {
       "needs the collation\(missing.count == 1 ? "" : "s") \(missing.joined(separator: ", ")), which only the application has"
   }
 
-  /// Texts are ordered by their stored bytes, so both must be stored in one way; an empty database has no way yet.
+  /// Texts are ordered by their stored bytes, so both databases must use the same encoding; an
+  /// empty database has no encoding yet.
   private func commonEncoding(_ before: [SchemaObject], _ after: [SchemaObject]) throws -> TextEncoding {
     let (first, second) = (try left.text("PRAGMA encoding") ?? "UTF-8", try right.text("PRAGMA encoding") ?? "UTF-8")
     guard first == second || before.isEmpty || after.isEmpty else {
@@ -102,14 +105,14 @@ package struct DatabaseComparison {
   }
 }
 
-/// At which rowids tables may differ.
+/// The rowids at which tables may differ.
 package struct RangesByTable: Sendable {
   private let known: [Identifier: [ClosedRange<Int64>]]
-  /// Tables of which nothing is known.
+  /// Tables without known ranges.
   private let unknown: Set<Identifier>
 
   /// - Parameters:
-  ///   - known: ascending, without overlaps; a table that is not named, nor unknown, does not differ.
+  ///   - known: ascending, without overlaps; a table that is in neither parameter does not differ.
   package init(known: [Identifier: [ClosedRange<Int64>]], unknown: Set<Identifier>) {
     self.known = known
     self.unknown = unknown
@@ -119,8 +122,9 @@ package struct RangesByTable: Sendable {
 }
 
 extension DatabaseConnection {
-  /// The collations of a table's indexes, its primary key among them, that are not SQLite's own. (`pragma_collation_list` names
-  /// those that a schema mentions, whether they are there or not.)
+  /// The collations of a table's indexes, its primary key included, that are not SQLite's own.
+  /// (`pragma_collation_list` names the collations that a schema mentions, whether they exist or
+  /// not.)
   fileprivate func missingCollations(of table: Identifier) -> [String] {
     let names = try? read(
       """

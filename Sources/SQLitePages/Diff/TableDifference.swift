@@ -7,11 +7,11 @@ package struct TableDifference: Sendable {
   package var added: Int64 = 0
   package var removed: Int64 = 0
   package var changed: Int64 = 0
-  /// The first of them, as many as were asked for, in the order of their keys.
+  /// The first of these rows, up to the limit, in the order of their keys.
   package var rows: [RowDifference] = []
-  /// The columns of the key; `rowid` where no primary key is declared.
+  /// The columns of the key; `rowid` if no primary key is declared.
   package var key: [Identifier] = []
-  /// Why the table was not compared, in words.
+  /// The reason why the table was not compared, as text.
   package var skipped: String?
 
   package init(name: Identifier) { self.name = name }
@@ -26,7 +26,8 @@ package struct TableDifference: Sendable {
 /// One row that differs.
 package struct RowDifference: Hashable, Sendable {
   package var key: [DatabaseValue]
-  /// By column, in the table's order: all of a removed row, what changed of a changed one; nil for an added row.
+  /// By column, in the table's order: all of a removed row, only the changed columns of a changed
+  /// row; nil for an added row.
   package var before: [Cell]?
   package var after: [Cell]?
 
@@ -41,18 +42,18 @@ struct TableComparison {
   let left: DatabaseConnection
   let right: DatabaseConnection
   let encoding: TextEncoding
-  /// How many rows to keep; all are counted.
+  /// Maximum number of rows to keep; all are counted.
   let limit: Int
-  /// Asked now and then.
+  /// Called now and then.
   let check: () throws -> Void
 
-  /// - Parameter ranges: the rowids at which the tables may differ; nil for everywhere.
+  /// - Parameter ranges: the rowids at which the tables may differ; nil for all rowids.
   func compare(_ before: TableShape?, _ after: TableShape?, ranges: [ClosedRange<Int64>]? = nil) throws
     -> TableDifference
   {
     var difference = TableDifference(name: after?.name ?? before?.name ?? "")
     difference.key = (after ?? before)?.key ?? []
-    // Rows that are told apart in another way cannot be paired.
+    // Rows with different keys cannot be paired.
     guard let before, let after, before.key == after.key, before.keyIsRowid == after.keyIsRowid else {
       if let before { try merge(cursor(before, left, before.columns), nil, before.columns, &difference) }
       if let after { try merge(nil, cursor(after, right, after.columns), after.columns, &difference) }
@@ -119,7 +120,7 @@ struct TableComparison {
   private static func changed(
     _ before: RowCursor, _ after: RowCursor, _ cells: Zip2Sequence<[RowDifference.Cell], [RowDifference.Cell]>
   ) -> RowDifference {
-    // By the bytes that SQLite holds, which a text here need not have all of.
+    // By the bytes that SQLite holds, because a text here may not have all of them.
     let pairs = cells.enumerated().filter { !before.hasSameValue(after, in: $0.offset) }.map(\.element)
     return RowDifference(key: after.key, before: pairs.map(\.0), after: pairs.map(\.1))
   }
@@ -127,21 +128,22 @@ struct TableComparison {
 
 /// The rows of a table in the order of their keys, one at a time.
 ///
-/// Keys are ordered as SQLite's BINARY collation does, whatever the table's own are: two cursors then agree on the order, and
-/// keys that differ only by case are different ones.
+/// Keys are ordered as in SQLite's BINARY collation, whatever the table's own collations are: two
+/// cursors then agree on the order, and keys that differ only by case are different.
 final class RowCursor {
   private let statement: OpaquePointer?
   private let connection: DatabaseConnection
   private let keyCount: Int32
   private let columnCount: Int32
-  /// The rowid decides between rows whose keys hold NULL, of which SQLite allows many.
+  /// The rowid decides between rows whose keys hold NULL, because SQLite allows many of them.
   private let hasTieBreak: Bool
   private let encoding: TextEncoding
   private(set) var isAtEnd = false
 
   /// - Parameters:
-  ///   - columns: to compare and to read; the key is read beside them.
-  ///   - ranges: whether only the rows whose rowids lie in the ``RowidRanges`` of the connection are wanted.
+  ///   - columns: to compare and to read; the key is also read.
+  ///   - ranges: whether to read only the rows whose rowids are in the ``RowidRanges`` of the
+  ///     connection.
   init(
     _ shape: TableShape, columns: [Identifier], in connection: DatabaseConnection, encoding: TextEncoding,
     onlyRanges ranges: Bool
@@ -184,7 +186,7 @@ final class RowCursor {
     (keyCount..<keyCount + columnCount).map { DatabaseConnection.value(statement, $0) }
   }
 
-  /// Below 0 where this cursor's key comes first, 0 for the same key.
+  /// Below 0 if this cursor's key comes first, 0 if the keys are the same.
   func compareKey(_ other: RowCursor) -> Int {
     var hasNull = false
     for column in 0..<keyCount {
@@ -200,13 +202,13 @@ final class RowCursor {
     (keyCount..<keyCount + columnCount).allSatisfy { CellComparison.isSame(statement, other.statement, $0) }
   }
 
-  /// - Parameter column: among ``values``, from 0.
+  /// - Parameter column: index in ``values``, from 0.
   func hasSameValue(_ other: RowCursor, in column: Int) -> Bool {
     CellComparison.isSame(statement, other.statement, keyCount + Int32(column))
   }
 }
 
-/// Which rows of a rowid table may differ, for a join: a temporary table of the connection's.
+/// The rows of a rowid table that may differ, for a join: a temporary table of the connection.
 enum RowidRanges {
   static let table: Identifier = "holdfast_ranges"
 

@@ -1,22 +1,24 @@
 import Names
 
-/// What to know of a table to read its rows in the order of their keys.
+/// The facts about a table that are needed to read its rows in the order of their keys.
 package struct TableShape: Hashable, Sendable {
   package let name: Identifier
   /// Every column that holds or computes a value, in the table's order.
   package let columns: [Identifier]
-  /// Those that can be written: no generated ones.
+  /// The columns that can be written: no generated ones.
   package let storedColumns: [Identifier]
-  /// By which rows are told apart: the declared primary key, or the rowid's name where there is none.
+  /// The columns that identify a row: the declared primary key, or the rowid's name if there is no
+  /// primary key.
   package let key: [Identifier]
-  /// What the rowid can be called; nil for `WITHOUT ROWID` tables, and where columns have taken all of its names.
+  /// A usable name of the rowid; nil for `WITHOUT ROWID` tables, and if columns have taken all of
+  /// its names.
   package let rowid: Identifier?
   /// The key is the rowid, under its own name or as `INTEGER PRIMARY KEY`.
   package let keyIsRowid: Bool
   package let isWithoutRowid: Bool
 
   /// - Parameter name: of an ordinary table.
-  /// - Throws: ``DatabaseError``: `.other` where the rows cannot be told apart.
+  /// - Throws: ``DatabaseError``: `.other` if nothing identifies the rows.
   package init(_ name: Identifier, in connection: DatabaseConnection) throws(DatabaseError) {
     let columns = try Self.columns(name, connection)
     let declared = columns.filter { $0.keyPosition > 0 }.sorted { $0.keyPosition < $1.keyPosition }
@@ -72,14 +74,14 @@ package struct TableShape: Hashable, Sendable {
   }
 }
 
-/// A table, index, view or trigger as the schema keeps it.
+/// A table, index, view or trigger as stored in the schema.
 package struct SchemaObject: Hashable, Sendable {
   /// `table`, `index`, `view` or `trigger`.
   package var type: String
   package var name: Identifier
   /// The table that it belongs to; its own name for tables and views.
   package var table: Identifier
-  /// The statement that made it.
+  /// The statement that created it.
   package var sql: SQLText
 
   /// SQLite's own (`sqlite_sequence`, `sqlite_stat1`).
@@ -90,7 +92,8 @@ package struct SchemaObject: Hashable, Sendable {
 }
 
 extension DatabaseConnection {
-  /// Everything in the schema that a statement made, in its order: no automatic indexes.
+  /// Every object in the schema that a statement created, in the schema's order: no automatic
+  /// indexes.
   package func schema() throws(DatabaseError) -> [SchemaObject] {
     try read("SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid") { row in
       guard let type = row.text(0), let name = row.name(1), let table = row.name(2), let sql = row.sql(3) else {
@@ -105,11 +108,11 @@ extension DatabaseConnection {
 package struct SchemaChange: Hashable, Sendable {
   package var type: String
   package var name: Identifier
-  /// The statement that made it before; nil where there was none.
+  /// The statement that created it before; nil if the object did not exist.
   package var before: SQLText?
   package var after: SQLText?
 
-  /// What differs, in the order of the second schema, then what is gone.
+  /// The objects that differ, in the order of the second schema, then the objects that are gone.
   package static func between(_ left: [SchemaObject], _ right: [SchemaObject]) -> [SchemaChange] {
     struct Key: Hashable {
       var type: String

@@ -2,30 +2,37 @@ import CSQLite
 import Names
 import Synchronization
 
-/// A connection to a private file for statements that somebody else wrote: they read that one file, and do nothing else.
+/// A connection to a private file for statements that a user wrote: they can read that one file,
+/// and do nothing else.
 ///
-/// Each of these alone would do; a mistake in one must not let anything out: the file is opened read-only and immutable, an
-/// authorizer allows what reads by name, nothing can be attached, extensions are off, the connection is `DEFENSIVE`, its schema
-/// is not trusted, and a statement that SQLite does not call read-only (`sqlite3_stmt_readonly`) is never stepped.
+/// Each of these measures alone would be enough; together they keep a mistake in one of them
+/// harmless:
 ///
-/// Used by one thread at a time, but for ``interrupt()``.
+/// - the file is opened read-only and immutable,
+/// - an authorizer allows only named read operations,
+/// - nothing can be attached and extensions are off,
+/// - the connection is `DEFENSIVE` and its schema is not trusted,
+/// - a statement that SQLite does not call read-only (`sqlite3_stmt_readonly`) is never stepped.
+///
+/// Used by one thread at a time, except ``interrupt()``.
 package final class ConfinedConnection: Sendable {
-  // Used by one thread; `interruptible` is what others touch.
+  // Used by one thread; other threads only use `interruptible`.
   nonisolated(unsafe) let connection: DatabaseConnection
   private nonisolated(unsafe) let authorizer = ReadingAuthorizer()
   private let stopped = StopFlag()
-  /// Nil once closed, so that nobody interrupts a handle that is gone.
+  /// Nil once closed, so that no thread interrupts a handle that is gone.
   private let interruptible: Mutex<Handle>
 
   private struct Handle: @unchecked Sendable {
-    // `sqlite3_interrupt` may be called from any thread while the connection is open, which the mutex sees to.
+    // `sqlite3_interrupt` may be called from any thread while the connection is open, which the
+    // mutex ensures.
     var pointer: OpaquePointer?
   }
 
   /// Bytes of a statement.
   package static let longestStatement: Int32 = 1 << 20
 
-  /// - Parameter connection: `.readOnly`, on a private file; it belongs to this from now on.
+  /// - Parameter connection: `.readOnly`, on a private file; this object owns it from now on.
   package init(_ connection: DatabaseConnection) throws {
     precondition(connection.access == .readOnly, "statements of others need a file that cannot change")
     self.connection = connection
@@ -49,7 +56,7 @@ package final class ConfinedConnection: Sendable {
 
   deinit { close() }
 
-  /// Has SQLite ask the flag of ``interrupt()`` now and then. It outlives the handle.
+  /// Makes SQLite check the flag of ``interrupt()`` now and then. The flag outlives the handle.
   func askWhetherToStop() {
     sqlite3_progress_handler(
       connection.handle, 10_000, { Unmanaged<StopFlag>.fromOpaque($0!).takeUnretainedValue().isSet ? 1 : 0 },
@@ -65,7 +72,8 @@ package final class ConfinedConnection: Sendable {
   /// Makes the running statement, and each later one, end with ``StatementError/Reason-swift.enum/interrupted``. Callable from
   /// any thread.
   package func interrupt() {
-    // SQLite forgets an interrupt that comes right before a statement begins, but asks the flag again and again.
+    // SQLite forgets an interrupt that comes right before a statement begins, but checks the flag
+    // repeatedly.
     stopped.set()
     interruptible.withLock { if let handle = $0.pointer { sqlite3_interrupt(handle) } }
   }
@@ -75,7 +83,7 @@ package final class ConfinedConnection: Sendable {
   /// - Parameters:
   ///   - columns: gets the names of the result's columns once, before the first row.
   ///   - row: gets each row.
-  /// - Throws: ``StatementError``, and what the closures throw.
+  /// - Throws: ``StatementError``, and the errors of the closures.
   package func run(
     _ sql: String, columns: ([String]) throws -> Void, row: ([DatabaseValue]) throws -> Void
   ) throws {
@@ -118,7 +126,7 @@ package final class ConfinedConnection: Sendable {
     }
   }
 
-  /// Whether anything but white space and comments follows: only SQLite can tell.
+  /// Whether anything except white space and comments follows; only SQLite can decide that.
   private func holdsStatement(_ rest: String) throws -> Bool {
     var statement: OpaquePointer?
     let result = sqlite3_prepare_v2(connection.handle, rest, -1, &statement, nil)
@@ -127,7 +135,7 @@ package final class ConfinedConnection: Sendable {
   }
 
   func failure(_ result: Int32, _ sql: String) -> StatementError {
-    // A refused function is SQLITE_ERROR, and so is what a virtual table was refused.
+    // A refused function gives SQLITE_ERROR, and so does a refused action of a virtual table.
     if let refused = authorizer.refused {
       return StatementError(.refused, "only reading is allowed: \(refused) is not")
     }
@@ -137,8 +145,9 @@ package final class ConfinedConnection: Sendable {
     return StatementError(connection, result, in: sql)
   }
 
-  /// Virtual tables declare themselves, and compile statements that write (R*Tree does), when they are first used, though none of
-  /// those is run. So each is made ready before the authorizer listens; one whose module is not here will say so when it is asked.
+  /// When virtual tables are first used, they declare themselves and compile statements that write
+  /// (R*Tree does), although those are never run. So each one is connected before the authorizer is
+  /// set. If a module is missing, the table reports that when it is used.
   private static func connectVirtualTables(_ connection: DatabaseConnection) {
     let sql: SQLText = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND coalesce(rootpage, 0) = 0"
     let declared = (try? connection.read(sql) { $0.name(0) })?.map { "main.\($0)" as SQLText } ?? []
@@ -156,19 +165,20 @@ private final class StopFlag: Sendable {
 }
 
 extension ConfinedConnection {
-  /// Answers are compared with what a person wrote into a file: larger ones are a mistake.
+  /// Answers are compared with a value that a person wrote into a file; a larger answer is a
+  /// mistake.
   package static let largestAnswer = 1 << 16
 
-  /// What a query answers, as `sqlite3` prints it in its list mode: columns with `|` between them, a line for each row, nothing
-  /// for NULL.
+  /// The answer to a query, as `sqlite3` prints it in its list mode: columns with `|` between them,
+  /// a line for each row, an empty text for NULL.
   ///
-  /// - Throws: ``StatementError``: `interrupted` where it took longer than `milliseconds`, `failed` for an answer larger than
-  ///   ``largestAnswer``.
+  /// - Throws: ``StatementError``: `interrupted` if it took longer than `milliseconds`, `failed` if
+  ///   the answer is larger than ``largestAnswer``.
   package func answer(_ sql: String, within milliseconds: Int) throws(StatementError) -> String {
     let statement = try prepare(sql)
     defer { sqlite3_finalize(statement) }
     connection.limitTime(milliseconds: milliseconds)
-    // The limit's own handler had taken the place of the one that asks the flag.
+    // The limit's own handler replaced the one that checks the flag.
     defer {
       connection.limitTime(milliseconds: nil)
       askWhetherToStop()
@@ -188,39 +198,41 @@ extension ConfinedConnection {
     }
   }
 
-  /// SQLite's own conversion: that of numbers is what `sqlite3` prints.
+  /// SQLite's own conversion, so that numbers look as `sqlite3` prints them.
   private static func text(_ statement: OpaquePointer, _ column: Int32) -> String {
     guard let start = sqlite3_column_text(statement, column) else { return "" }
-    // Asked after the pointer, as SQLite's documentation requires; the bytes are lent until the next step.
+    // Requested after the pointer, as SQLite's documentation requires; the bytes are valid until
+    // the next step.
     let count = Int(sqlite3_column_bytes(statement, column))
     return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
   }
 }
 
-/// Lets a statement read and nothing else (`sqlite3_set_authorizer`): what is not on its lists is refused while the statement is
-/// compiled.
+/// Lets a statement read and do nothing else (`sqlite3_set_authorizer`): an action that is not on
+/// its lists is refused when the statement is compiled.
 final class ReadingAuthorizer {
-  /// What was refused last, in words.
+  /// The last refused action, as text.
   private(set) var refused: String?
 
   func forget() { refused = nil }
 
-  /// Pragmas that only tell, whatever their argument is: it names a table or an index, or is a limit.
+  /// Pragmas that only report, whatever their argument is: it names a table or an index, or is a
+  /// limit.
   private static let tellingPragmas: Set<String> = [
     "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list",
     "foreign_key_check", "integrity_check", "quick_check",
   ]
 
-  /// Pragmas that tell without an argument and change something with one.
+  /// Pragmas that report without an argument and change something with one.
   private static let askedPragmas: Set<String> = [
     "user_version", "application_id", "schema_version", "page_size", "page_count", "freelist_count", "encoding",
     "auto_vacuum", "data_version", "collation_list", "function_list", "module_list", "pragma_list", "compile_options",
   ]
 
-  /// All pragmas that may be asked.
+  /// All pragmas that may be used.
   static var pragmas: Set<String> { tellingPragmas.union(askedPragmas) }
 
-  /// Functions that do more than compute, by whatever name an extension or a shell brings them in.
+  /// Functions that do more than compute, whatever extension or shell provides them.
   private static let actingFunctions: Set<String> = [
     "load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "fsdir", "eval",
   ]
@@ -258,7 +270,7 @@ final class ReadingAuthorizer {
   ]
 }
 
-/// Why a statement that somebody wrote was not run, or not to its end.
+/// The reason why a user's statement was not run, or not to its end.
 package struct StatementError: Error, Sendable {
   package enum Reason: Hashable, Sendable {
     /// It would do more than read.
@@ -266,7 +278,7 @@ package struct StatementError: Error, Sendable {
     /// A collation, function or virtual-table module that only the application has.
     case missingExtension
     case interrupted
-    /// What the database holds cannot be read.
+    /// The database's content cannot be read.
     case corrupt
     /// Everything else: SQLite's own words.
     case failed
@@ -283,7 +295,7 @@ package struct StatementError: Error, Sendable {
 }
 
 extension StatementError {
-  /// What SQLite just said of a statement.
+  /// The error that SQLite just reported about a statement.
   init(_ connection: DatabaseConnection, _ result: Int32, in sql: String) {
     let error = connection.failure(result)
     let words = connection.handle.map { String(cString: sqlite3_errmsg($0)) } ?? error.message
@@ -297,7 +309,7 @@ extension StatementError {
     self.init(reason, words + Self.place(sqlite3_error_offset(connection.handle), in: sql))
   }
 
-  /// Where in the statement: `, at character 8: "nme FROM users"`.
+  /// The place in the statement: `, at character 8: "nme FROM users"`.
   private static func place(_ offset: Int32, in sql: String) -> String {
     let bytes = Array(sql.utf8)
     guard offset >= 0, Int(offset) < bytes.count else { return "" }

@@ -2,15 +2,16 @@ import CSQLite
 import Glibc
 import Synchronization
 
-/// A file system of SQLite's (`sqlite3_vfs`) whose only files are ``DatabasePages``: read-only, unlocked, without side files.
-/// Connections over it keep temporary data in memory.
+/// A file system for SQLite (`sqlite3_vfs`) whose only files are ``DatabasePages``: read-only,
+/// unlocked, without side files. Connections over it keep temporary data in memory.
 enum PageVFS {
   private static let name = "holdfast-pages"
 
   /// `SQLITE_IOERR_SHORT_READ`; the macro is an expression that Swift does not import.
   private static let shortRead: Int32 = SQLITE_IOERR | (2 << 8)
 
-  /// What is about to be opened, by the name that it is opened by. Strong: the opened file takes the reference over.
+  /// The pages about to be opened, by the name under which they are opened. Strong: the opened file
+  /// takes over the reference.
   private static let waiting = Mutex<[String: Box]>([:])
   private static let count = Atomic<Int>(0)
 
@@ -20,7 +21,7 @@ enum PageVFS {
     init(_ pages: any DatabasePages) { self.pages = pages }
   }
 
-  /// What SQLite sees as a file: its own part first, then ours.
+  /// A file as SQLite sees it: its own part first, then ours.
   private struct File {
     var base: sqlite3_file
     /// A retained ``Box``, released when SQLite closes the file.
@@ -66,7 +67,8 @@ enum PageVFS {
       strcpy(output, name)
       return SQLITE_OK
     }
-    // Time, randomness and sleep stay those of the system's own, which look at no field of theirs that is missing here.
+    // Time, randomness and sleep remain those of the system, which do not use any of its fields
+    // that are missing here.
     vfs.initialize(to: made)
     return sqlite3_vfs_register(vfs, 0) == SQLITE_OK
   }()
@@ -147,7 +149,8 @@ enum PageVFS {
   }
 }
 
-/// The pages of a database that never changes, wherever they are kept; read by one thread at a time.
+/// The pages of a database that never changes, in any kind of storage; read by one thread at a
+/// time.
 package protocol DatabasePages: AnyObject {
   var pageSize: Int { get }
   var pageCount: UInt32 { get }

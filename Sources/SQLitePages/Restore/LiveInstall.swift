@@ -5,21 +5,25 @@ package enum LiveInstall {
   /// What a page-for-page comparison after the commit found.
   package enum Outcome: Hashable, Sendable {
     case proven
-    /// Somebody committed in the meantime, so the comparison says nothing.
+    /// Another connection committed in the meantime, so the comparison proves nothing.
     case changedSince
-    /// Nobody committed, and yet this page is not the image's.
+    /// No other connection committed, and yet this page differs from the image's.
     case differs(page: UInt32)
   }
 
-  /// Copies `image` into the database at `path` in one flushed transaction: applications keep their connections, and
-  /// see the new content with their next transaction. Then compares the two.
+  /// Copies `image` into the database at `path` in one flushed transaction: applications keep their
+  /// connections, and see the new content with their next transaction. Then compares the two.
   ///
   /// - Parameters:
-  ///   - image: a private file with the target's page size, text encoding and journal-version bytes.
+  ///   - image: a private file with the target's page size, text encoding and journal-version
+  ///     bytes.
   ///   - busyTimeout: milliseconds to wait for transactions of others.
-  ///   - whenLocked: called once nobody else can commit and before a page is written; what it throws ends the install.
-  ///   - progress: gets pages copied and pages in all; what it throws ends the install, until the last page is committed.
-  /// - Throws: ``DatabaseError``; `.busy` if a transaction of another outlasted the wait. The database is then as it was.
+  ///   - whenLocked: called once no other connection can commit and before a page is written; an
+  ///     error that it throws ends the install.
+  ///   - progress: gets pages copied and total pages; an error that it throws ends the install,
+  ///     until the last page is committed.
+  /// - Throws: ``DatabaseError``; `.busy` if a transaction of another connection outlasted the
+  ///   wait. The database is then unchanged.
   package static func run(
     image: String, into path: String, busyTimeout: Int32, whenLocked: (LockedTarget) throws -> Void = { _ in },
     progress: (Int, Int) throws -> Void = { _, _ in }
@@ -27,14 +31,14 @@ package enum LiveInstall {
     let source = try DatabaseConnection(path: image, access: .readOnly, busyTimeout: busyTimeout)
     let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: busyTimeout)
     try requireMatch(source, target)
-    // `data_version` changes when somebody else commits, never by this connection's own commits.
+    // `data_version` changes if another connection commits, never by this connection's own commits.
     let before = try target.integer("PRAGMA data_version")
     var copy = try PageCopy(from: source, into: target)
     try copy.run(
       patience: Int(busyTimeout),
       whenLocked: { try whenLocked(LockedTarget(connection: target, scratchPath: image + ".scratch-live")) },
       progress: progress)
-    // The content is installed: a comparison that cannot be made is no failure of it.
+    // The content is installed, so the install has not failed if the comparison cannot be made.
     return (try? compare(source, target, dataVersion: before)) ?? .changedSince
   }
 
@@ -50,8 +54,8 @@ package enum LiveInstall {
     return try live.integer("PRAGMA data_version") == dataVersion ? .differs(page: difference) : .changedSince
   }
 
-  /// Bytes 18 and 19 of page 1 that an image must carry to be installed at `path`: with others it would switch the
-  /// running applications' journal mode.
+  /// Bytes 18 and 19 of page 1 that an image needs to be installed at `path`: others would switch
+  /// the running applications' journal mode.
   package static func journalVersionBytes(of path: String, busyTimeout: Int32 = 5000) throws -> (UInt8, UInt8) {
     let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: busyTimeout)
     return try journalVersionBytes(connection)
@@ -80,23 +84,26 @@ package enum LiveInstall {
   }
 }
 
-/// A database whose write lock this process holds: nobody else can commit.
+/// A database whose write lock this process holds: no other process can commit.
 package struct LockedTarget {
   let connection: DatabaseConnection
 
-  /// Whether readers can still open it: in WAL mode they can, beside a writer's lock of a rollback journal they cannot.
+  /// Whether readers can still open it: in WAL mode they can; beside a writer's lock of a rollback
+  /// journal they cannot.
   package let allowsReaders: Bool
 
   private let scratchPath: String?
 
-  /// - Parameter scratchPath: see ``DatabaseSnapshot``; nil if no state of a write-ahead log is going to be compared.
+  /// - Parameter scratchPath: see ``DatabaseSnapshot``; nil if no state of a write-ahead log will
+  ///   be compared.
   init(connection: DatabaseConnection, scratchPath: String? = nil) {
     self.connection = connection
     self.scratchPath = scratchPath
     allowsReaders = SQLiteFile.database(of: connection.handle)?.hasWALFormat ?? false
   }
 
-  /// Whether nothing was committed since a snapshot was taken there. A checkpoint in between may count as a commit.
+  /// Whether nothing was committed since a snapshot was made at that position. A checkpoint in
+  /// between may count as a commit.
   package func isUnchanged(since position: SnapshotPosition) throws -> Bool {
     guard DatabaseFiles(resolvedPath: connection.resolvedPath).database == position.database else { return false }
     guard let wal = position.wal else { return changeCounter == position.changeCounter && !allowsReaders }
@@ -106,61 +113,67 @@ package struct LockedTarget {
     let snapshot = try DatabaseSnapshot(observer, scratchPath: scratchPath)
     defer { snapshot.end() }
     guard let now = snapshot.position.wal else { return false }
-    // An empty WAL says nothing: a session that opened, committed and closed leaves all of it as it was, but not the file.
+    // An empty WAL proves nothing: a session that opened, committed and closed leaves the WAL as it
+    // was, but not the file.
     if wal.maxFrame == 0, !position.isSameFile(snapshot.position.facts) { return false }
     return now.salts == wal.salts && now.maxFrame == wal.maxFrame && now.frameChecksum == wal.frameChecksum
   }
 
-  /// Bytes 24 to 27 of page 1, which every commit outside WAL mode moves; nil where they cannot be read.
+  /// Bytes 24 to 27 of page 1, which every commit outside WAL mode changes; nil if they cannot be
+  /// read.
   private var changeCounter: UInt32? {
     guard let file = SQLiteFile.database(of: connection.handle) else { return nil }
     var bytes = [UInt8](repeating: 0, count: 4)
     let result = bytes.withUnsafeMutableBytes { file.read(into: $0, at: 24) }
-    // An empty file reads as zeros, which is what its snapshot's position has.
+    // An empty file reads as zeros, which match the position of its snapshot.
     guard result == 0 || result == SQLiteFile.shortRead else { return nil }
     return bytes.reduce(0) { $0 << 8 | UInt32($1) }
   }
 }
 
-/// The right to write, held for as long as something has to be read that nobody may change meanwhile. Nothing is written.
+/// The write lock, held while the caller reads content that must not change meanwhile. Nothing is
+/// written.
 package final class WriteHold {
   private let connection: DatabaseConnection
 
-  /// - Throws: `.busy` where somebody writes for longer than the wait.
+  /// - Throws: `.busy` if another connection writes for longer than the wait.
   package init(path: String, busyTimeout: Int32) throws {
     connection = try DatabaseConnection(path: path, access: .writer, busyTimeout: busyTimeout)
     try connection.execute("BEGIN IMMEDIATE")
   }
 
-  /// Lets go. Idempotent.
+  /// Releases the lock. Idempotent.
   package func release() { connection.close() }
 }
 
-/// SQLite's exclusive lock on a database that is to be replaced.
+/// SQLite's exclusive lock on a database that will be replaced.
 ///
-/// Taking it rolls back a hot journal and reads a left-over WAL, as any first access does. Nobody else can open a
-/// transaction until ``release()``.
+/// Obtaining it rolls back a hot journal and reads a left-over WAL, as any first access does. No
+/// other connection can open a transaction until ``release()``.
 package final class ExclusiveHold {
   private let connection: DatabaseConnection
 
-  /// - Throws: `.busy` (or `.exclusive`) where anybody has it open (WAL) or is in a transaction (rollback journal).
+  /// - Throws: `.busy` (or `.exclusive`) if another connection has it open (WAL) or is in a
+  ///   transaction (rollback journal).
   package init(path: String, busyTimeout: Int32) throws {
     connection = try DatabaseConnection(path: path, access: .exclusive, busyTimeout: busyTimeout)
     // Not COMMIT: that would give an empty file its first page.
     try connection.execute("BEGIN EXCLUSIVE; ROLLBACK")
-    // Locks do not show a program that has lost its own; it would write on into files that are about to be unlinked.
+    // Locks do not show a program that has lost its own; it would continue to write into files that
+    // are about to be unlinked.
     guard let process = LogHolders(ofLogBeside: connection.resolvedPath).processes.first else { return }
     connection.close()
     throw DatabaseError(
       .busy, path: path, message: "cannot replace \(path): \(process) has its write-ahead log open, without a lock")
   }
 
-  /// Whether nothing was committed since a snapshot was taken there. Asked before ``emptyWAL()``; a checkpoint by somebody
-  /// else in between counts as a commit.
+  /// Whether nothing was committed since a snapshot was made at that position. To be called before
+  /// ``emptyWAL()``; another connection's checkpoint in between counts as a commit.
   package func isUnchanged(since position: SnapshotPosition) throws -> Bool {
     let target = LockedTarget(connection: connection)
     guard let wal = position.wal else { return try target.isUnchanged(since: position) }
-    // The facts come first: the checkpoint that tells the frames may itself write to the file.
+    // The facts come first, because the checkpoint that counts the frames may itself write to the
+    // file.
     guard position.isSameFile(FileFacts(path: connection.resolvedPath)),
       let row = try connection.rows("PRAGMA wal_checkpoint(PASSIVE)").first, row.count == 3,
       case .integer(let frames) = row[1]
@@ -168,7 +181,8 @@ package final class ExclusiveHold {
     return max(0, frames) == Int64(wal.maxFrame)
   }
 
-  /// Folds the WAL into the database and truncates it; afterwards the database file alone holds the content, flushed.
+  /// Copies the WAL into the database and truncates it; afterwards the database file alone holds
+  /// the content, flushed.
   package func emptyWAL() throws {
     guard let row = try connection.rows("PRAGMA wal_checkpoint(TRUNCATE)").first, row.first == .integer(0) else {
       throw DatabaseError(
@@ -177,6 +191,6 @@ package final class ExclusiveHold {
     connection.emptiedWAL = true
   }
 
-  /// Lets go. Idempotent.
+  /// Releases the lock. Idempotent.
   package func release() { connection.close() }
 }

@@ -23,8 +23,10 @@ struct PageCopy: ~Copyable {
   ///
   /// - Parameters:
   ///   - patience: milliseconds to wait for locks of others.
-  ///   - progress: gets pages copied and pages in all. What it throws before the commit ends the copy.
-  ///   - whenLocked: called once the destination's write lock is held and before a page is written; throwing ends it.
+  ///   - progress: gets pages copied and total pages. An error that it throws before the commit
+  ///     ends the copy.
+  ///   - whenLocked: called once the destination's write lock is held and before a page is written;
+  ///     throwing ends the copy.
   mutating func run(patience: Int, whenLocked: () throws -> Void = {}, progress: (Int, Int) throws -> Void) throws {
     let end = ContinuousClock.now + .milliseconds(patience)
     var result: Int32
@@ -42,7 +44,8 @@ struct PageCopy: ~Copyable {
       result = sqlite3_backup_step(handle, Self.pagesPerStep)
       let total = Int(sqlite3_backup_pagecount(handle))
       let copied = total - Int(sqlite3_backup_remaining(handle))
-      // The step that copies the last page commits: from there on nothing may be called a failure.
+      // The step that copies the last page commits; after it, no error may be reported as a
+      // failure.
       if result == SQLITE_DONE { try? progress(copied, total) } else { try progress(copied, total) }
       if Self.isBusy(result) {
         guard ContinuousClock.now < end else { break }
@@ -67,13 +70,14 @@ struct PageCopy: ~Copyable {
 }
 
 extension LiveInstall {
-  /// Where in page 1 `sqlite3_backup` sets anew what its destination has: journal version, change counter, schema cookie,
-  /// version-valid-for and the library's version.
+  /// The bytes of page 1 that `sqlite3_backup` rewrites in its destination: journal version, change
+  /// counter, schema cookie, version-valid-for and the library's version.
   package static let rewrittenBytes = [18..<20, 24..<28, 40..<44, 92..<100]
 
   /// Compares an image with a live database page for page, in one state of the latter.
   ///
-  /// - Returns: the first page that differs, or nil. Bytes of page 1 that SQLite rewrites when it installs are left out.
+  /// - Returns: the first page that differs, or nil. Ignores the bytes of page 1 that SQLite
+  ///   rewrites when it installs.
   package static func firstDifference(image: String, live path: String) throws -> UInt32? {
     let source = try DatabaseConnection(path: image, access: .readOnly)
     let target = try DatabaseConnection(path: path, access: .observer)
@@ -100,7 +104,7 @@ struct ImageComparison {
     guard mine.pageSize == other.pageSize else { return 1 }
     let common = min(mine.pageCount, other.pageCount)
     let pagesAtOnce = max(1, (1 << 20) / mine.pageSize)
-    // Freed below; uninitialised is fine because `read` fills what is compared.
+    // Freed below; it may be uninitialised because `read` fills the compared part.
     let buffers = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * pagesAtOnce * mine.pageSize, alignment: 4096)
     defer { buffers.deallocate() }
     var first: UInt32 = 1

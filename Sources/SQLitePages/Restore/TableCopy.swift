@@ -1,12 +1,12 @@
 import CSQLite
 import Names
 
-/// Copies tables of one database into another, in one transaction: definition, rows with their rowids, counter of an
-/// AUTOINCREMENT, indexes, and triggers at last, so that none fires.
+/// Copies tables of one database into another, in one transaction: definition, rows with their
+/// rowids, counter of an AUTOINCREMENT, indexes, and triggers last, so that they do not fire.
 package struct TableCopy {
   let source: DatabaseConnection
   let target: DatabaseConnection
-  /// Asked now and then.
+  /// Called now and then.
   let check: () throws -> Void
 
   /// - Parameters:
@@ -18,25 +18,25 @@ package struct TableCopy {
     self.check = check
   }
 
-  /// Gives a new, empty target page size and encoding of the source.
+  /// Gives a new, empty target the page size and encoding of the source.
   package func adoptShape() throws {
     let pageSize = try source.integer("PRAGMA page_size") ?? 4096
     let encoding = try source.text("PRAGMA encoding") ?? "UTF-8"
     try target.execute("PRAGMA page_size = \(pageSize); PRAGMA encoding = '\(encoding)'")
   }
 
-  /// Copies; whatever is thrown, the target is as it was before.
+  /// Copies the tables. If it throws, the target is unchanged.
   ///
   /// - Parameters:
   ///   - tables: names of ordinary tables.
   ///   - confirm: called inside the transaction before anything is written.
   /// - Returns: rows copied, by table.
-  /// - Throws: ``DatabaseError``, and what the closures throw.
+  /// - Throws: ``DatabaseError``, and the errors of the closures.
   package func run(_ tables: [Identifier], confirm: () throws -> Void) throws -> [Identifier: Int64] {
     let handle = target.handle
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nil)
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nil)
-    // Rows are copied as they are, also those that a constraint of today would not let in.
+    // Rows are copied as they are, even those that a present constraint would reject.
     try target.execute("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; BEGIN IMMEDIATE")
     do {
       try confirm()
@@ -60,7 +60,8 @@ package struct TableCopy {
     return count
   }
 
-  /// Runs the one statement that made an object; what a damaged or forged schema holds behind it is not run.
+  /// Runs the single statement that created an object; further statements that a damaged or forged
+  /// schema holds after it are not run.
   private func make(_ object: SchemaObject) throws(DatabaseError) {
     let statement: OpaquePointer?
     do {
@@ -118,9 +119,9 @@ package struct TableCopy {
   }
 }
 
-/// What a table is, beyond its name.
+/// The facts about a table, beyond its name.
 package struct TableFacts: Hashable, Sendable {
-  /// The module that a table belongs to keeps its rows there.
+  /// It is a shadow table: a module keeps the rows of its virtual table there.
   package var isShadow: Bool
   /// The tables that its foreign keys refer to.
   package var refersTo: [Identifier]

@@ -1,20 +1,20 @@
 import CSQLite
 import Glibc
 
-/// One consistent state of a live database, held by a read transaction.
+/// One consistent state of a live database, kept by a read transaction.
 ///
-/// `@unchecked Sendable`: ``geometry``, ``position`` and ``connection`` never change, and ``read(first:count:into:)`` and
-/// ``end()`` take the connection's own mutex (`sqlite3_db_mutex`; connections are opened serialised), which SQLite takes
-/// for statements on ``connection`` as well.
+/// `@unchecked Sendable`: ``geometry``, ``position`` and ``connection`` never change, and
+/// ``read(first:count:into:)`` and ``end()`` take the connection's own mutex (`sqlite3_db_mutex`;
+/// connections are opened serialised), which SQLite takes for statements on ``connection`` as well.
 package final class DatabaseSnapshot: @unchecked Sendable {
-  /// Moments of the beginning at which tests let somebody else write.
+  /// Steps of the beginning at which tests let another connection write.
   package enum Step: Sendable { case headerRead, begun, backfillRead }
 
   package let geometry: DatabaseGeometry
-  /// Where this state stands in the database's history.
+  /// The position of this state in the database's history.
   package let position: SnapshotPosition
-  /// True where holding the snapshot keeps writers out (a rollback journal's SHARED lock): copy the raw pages first and
-  /// ``end()`` before the slow work.
+  /// True if this snapshot blocks writers (a rollback journal's SHARED lock): copy the raw pages
+  /// first and ``end()`` before the slow work.
   package let blocksWriters: Bool
   /// For queries of the same state. Its transaction ends with the snapshot.
   package let connection: DatabaseConnection
@@ -24,11 +24,12 @@ package final class DatabaseSnapshot: @unchecked Sendable {
   private let scratch: ScratchCopy?
   private var ended = false
 
-  /// Begins a read transaction on `connection` and finds out which state it sees.
+  /// Begins a read transaction on `connection` and determines the state that it sees.
   ///
   /// - Parameters:
-  ///   - scratchPath: what the path of a file begins with that SQLite copies the database to if its pages cannot be read
-  ///     directly (no shared memory); asked for and created only then. ``end()`` removes it.
+  ///   - scratchPath: the beginning of the path of a file to which SQLite copies the database if
+  ///     its pages cannot be read directly (no shared memory); evaluated and created only then.
+  ///     ``end()`` removes it.
   ///   - milliseconds: how long to try again while commits come in between.
   ///   - hook: for tests, called at each step of the beginning.
   /// - Throws: ``DatabaseError``; the connection is then outside of any transaction.
@@ -53,7 +54,7 @@ package final class DatabaseSnapshot: @unchecked Sendable {
 
   /// Reads pages as they are in this state.
   ///
-  /// The lock page comes back as zeros, and so does what the database file is too short for.
+  /// The lock page is returned as zeros, and so are pages past the end of the database file.
   ///
   /// - Parameters:
   ///   - first: 1-based.
@@ -98,7 +99,7 @@ package final class DatabaseSnapshot: @unchecked Sendable {
   }
 }
 
-/// What a snapshot is made of, gathered inside its transaction.
+/// The parts of a snapshot, gathered inside its transaction.
 struct SnapshotState {
   let geometry: DatabaseGeometry
   let position: SnapshotPosition
@@ -164,7 +165,8 @@ struct SnapshotState {
     return page
   }
 
-  /// As `PRAGMA encoding` spells them, by their number in the header; an empty database has none yet.
+  /// As `PRAGMA encoding` spells them, by their number in the header; an empty database has no
+  /// encoding yet.
   private static let encodings: [UInt32: String] = [1: "UTF-8", 2: "UTF-16le", 3: "UTF-16be"]
 }
 
@@ -183,17 +185,18 @@ extension SnapshotPosition.WAL {
   }
 }
 
-/// A copy of a database's state by SQLite's own backup call, for when its pages cannot be read directly.
+/// A copy of a database's state by SQLite's own backup call, for use if its pages cannot be read
+/// directly.
 ///
-/// Its file is new (`O_EXCL`), readable by this user alone, and locked for as long as it is used, so that whoever sweeps the
-/// folder can tell it from a leftover.
+/// Its file is new (`O_EXCL`), readable by this user alone, and locked while it is in use, so that
+/// a sweep of the folder can distinguish it from a leftover.
 final class ScratchCopy {
   let connection: DatabaseConnection
   private let file: ScratchFile
 
   /// - Parameters:
   ///   - source: inside a read transaction, whose state is copied.
-  ///   - prefix: what the file's path begins with.
+  ///   - prefix: the beginning of the file's path.
   init(of source: DatabaseConnection, at prefix: String) throws {
     let file = try ScratchFile(prefix)
     self.file = file
@@ -203,7 +206,8 @@ final class ScratchCopy {
       file.remove()
       throw error
     }
-    // From here on a throw runs deinit, which removes the file. Without a journal nothing else is ever beside it.
+    // From here on a throw runs deinit, which removes the file. Without a journal there is never
+    // another file beside it.
     try connection.execute("PRAGMA journal_mode = OFF")
     var copy = try PageCopy(from: source, into: connection)
     try copy.run(patience: Int(source.busyTimeout), progress: { _, _ in })
@@ -218,7 +222,7 @@ final class ScratchCopy {
   }
 }
 
-/// A new, empty file under a name that nobody else uses.
+/// A new, empty file under a unique name.
 private final class ScratchFile {
   let path: String
   private var descriptor: Int32
@@ -232,7 +236,8 @@ private final class ScratchFile {
         throw DatabaseError(
           .other, path: path, message: "cannot create \(path): \(String(cString: strerror(errno)))")
       }
-      // Between the two calls a sweep may have taken it for a leftover. A file system without locks has no sweeps either.
+      // Between the two calls a sweep may have removed it as a leftover. A file system without
+      // locks has no sweeps either.
       let isSwept = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK
       if !isSwept, access(path, F_OK) == 0 {
         (self.path, self.descriptor) = (path, descriptor)

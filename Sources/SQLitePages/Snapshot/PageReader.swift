@@ -5,20 +5,21 @@ struct PageReader {
   let path: String
   let pageSize: Int
   let database: SQLiteFile
-  /// Nil where nothing comes from the WAL.
+  /// Nil if no page comes from the WAL.
   let wal: SQLiteFile?
   var map: WALPageMap
   /// The generation that every frame must belong to.
   let salts: UInt64
 
-  /// `xRead` counts bytes in an `int`; this stays far below and above every buffer that is worth having.
+  /// `xRead` counts bytes in an `int`; this stays far below that, and above every useful buffer
+  /// size.
   private static let largestRead = 16 << 20
 
   /// Pages `first..<first + count` into `buffer`; `lockPage` as zeros.
   mutating func read(first: UInt32, count: Int, lockPage: UInt32, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard let wal else { return try readDatabase(first: first, count: count, lockPage: lockPage, into: buffer) }
     let frames = map.frames(first: first, count: count)
-    // After a small change the log has it all.
+    // After a small change the log holds all of the pages.
     if frames.count < count || (first..<first + UInt32(count)).contains(lockPage) {
       try readDatabase(first: first, count: count, lockPage: lockPage, into: buffer)
     }
@@ -40,7 +41,7 @@ struct PageReader {
     }
   }
 
-  /// Page 1, which every snapshot looks at and often nothing else.
+  /// Page 1, which every snapshot reads, and often no other page.
   func readHeader(into buffer: UnsafeMutableRawBufferPointer) throws {
     if let wal, let frame = map.newestFrame(of: 1) {
       try readFrame(frame, page: 1, from: wal, into: slice(buffer, 0, 1))
@@ -62,7 +63,7 @@ struct PageReader {
       let end = min(done + Self.largestRead, buffer.count)
       let result = database.read(
         into: UnsafeMutableRawBufferPointer(rebasing: buffer[done..<end]), at: start + Int64(done))
-      // Past the end of the file there are zeros, which is what xRead has filled in.
+      // Past the end of the file, `xRead` has filled in zeros.
       guard result == SQLITE_OK || result == SQLiteFile.shortRead else { throw failure(result, "database file") }
       done = end
     }
@@ -75,9 +76,10 @@ struct PageReader {
     var header: WALFile.FrameHeader?
     var result = log.readHeader(of: frame, into: &header)
     guard result == SQLITE_OK else { throw failure(result, "write-ahead log") }
-    // The read transaction keeps these frames in place; should it ever not, this is where it shows. Zeros for salts are what
-    // SQLite leaves in a frame that it rewrote within a transaction and, after a ROLLBACK TO, forgot to seal (wal.c,
-    // `iReCksum`); other connections read such a frame as we do, by the wal-index.
+    // The read transaction keeps these frames in place; if it ever does not, this check shows it.
+    // If SQLite rewrote a frame within a transaction and, after a ROLLBACK TO, forgot to seal it,
+    // it leaves zeros for salts (wal.c, `iReCksum`); other connections read such a frame as we do,
+    // by the wal-index.
     guard let header, header.page == page, header.salts == salts || header.salts == 0 else {
       throw DatabaseError(
         .unstable, path: path, message: "cannot read \(path): its write-ahead log changed under a read transaction")
@@ -96,7 +98,7 @@ struct PageReader {
 package struct DatabaseGeometry: Hashable, Sendable {
   /// Bytes, a power of two, 512…65536.
   package var pageSize: Int
-  /// 0 for a database that holds nothing yet.
+  /// 0 if the database is still empty.
   package var pageCount: UInt32
   /// Bytes at the end of every page that SQLite leaves alone (extensions use them).
   package var reservedBytes: Int
@@ -104,7 +106,8 @@ package struct DatabaseGeometry: Hashable, Sendable {
   package var freePages: UInt32
   /// `UTF-8`, `UTF-16le` or `UTF-16be`.
   package var textEncoding: String
-  /// `wal`, or what this connection would use otherwise (`delete`): only WAL is recorded in the file.
+  /// `wal`, or the mode that this connection would use otherwise (`delete`): only WAL is recorded
+  /// in the file.
   package var journalMode: String
   package var userVersion: Int32
 
@@ -121,18 +124,18 @@ package struct DatabaseGeometry: Hashable, Sendable {
     self.userVersion = userVersion
   }
 
-  /// The page that SQLite's locks live in, at 1 GiB: never used for data, never read.
+  /// The page with SQLite's locks, at 1 GiB: never used for data, never read.
   package var lockPage: UInt32 { UInt32(1_073_741_824 / pageSize) + 1 }
 
   /// Bytes of the whole database.
   package var imageSize: Int64 { Int64(pageCount) * Int64(pageSize) }
 }
 
-/// Where in a database's history a snapshot stands: what a tracker of changed pages starts from.
+/// The position of a snapshot in a database's history; a tracker of changed pages starts from it.
 package struct SnapshotPosition: Hashable, Sendable {
   /// The WAL's part of a position.
   package struct WAL: Hashable, Sendable {
-    /// Both salts, as the bytes stand in the WAL: they name its generation.
+    /// Both salts, as the bytes in the WAL: they name its generation.
     package var salts: UInt64
     /// The last committed frame of the snapshot.
     package var maxFrame: UInt32
@@ -146,23 +149,26 @@ package struct SnapshotPosition: Hashable, Sendable {
 
   /// The database file, as `stat` saw it inside the transaction.
   package var database: FileIdentity?
-  /// Nil in rollback-journal modes and where the wal-index cannot be read.
+  /// Nil in rollback-journal modes and if the wal-index cannot be read.
   package var wal: WAL?
-  /// The file change counter of page 1 (bytes 24–27); WAL commits do not move it.
+  /// The file change counter of page 1 (bytes 24–27); WAL commits do not change it.
   package var changeCounter: UInt32
   /// Size and times of the database file, as `stat` saw them inside the transaction; checkpoints change them.
   package var facts: FileFacts?
-  /// The same as it was before the transaction looked at the WAL: a checkpoint that wrote since shows as a difference.
+  /// The same from before the transaction read the WAL: a checkpoint that wrote since then shows as
+  /// a difference.
   package var stampBefore: FileStamp?
-  /// The `-wal` holds a commit that this state does not: one that is written, and perhaps being flushed before it is
-  /// published (with `synchronous=FULL` each commit looks like this when its write wakes an observer). Look again soon.
+  /// The `-wal` holds a commit that this state does not include: one that is written, and perhaps
+  /// being flushed before it is published (with `synchronous=FULL` each commit looks like this when
+  /// its write wakes an observer). Check again soon.
   ///
-  /// It stays true where the writer was killed inside its flush or the flush failed, until somebody overwrites those frames or
-  /// recovers the log; so give up after some seconds.
+  /// If the writer was killed inside its flush, or if the flush failed, this stays true until those
+  /// frames are overwritten or the log is recovered; so give up after some seconds.
   package var hasUnpublishedCommit = false
 
-  /// Whether commits that `earlier` saw are gone: they were in the write-ahead log alone, the database file was not written
-  /// since, and the log that held them is not there. False if it cannot be told.
+  /// Whether commits that `earlier` included are gone: they were in the write-ahead log alone, the
+  /// database file was not written since, and the log that held them no longer exists. False if
+  /// this cannot be determined.
   package func hasLostCommits(since earlier: SnapshotPosition) -> Bool {
     guard let database, database == earlier.database, let old = earlier.wal, old.backfilled < old.maxFrame,
       let new = wal, let stamp = earlier.stampBefore, stamp.wasOld, stamp.facts == facts
@@ -170,7 +176,8 @@ package struct SnapshotPosition: Hashable, Sendable {
     return new.maxFrame < old.maxFrame || new.salts != old.salts
   }
 
-  /// Whether the database file is the same later on, by its stamps; coarse ones say so only if they were old.
+  /// Whether the database file is still the same later, by its stamps; coarse stamps prove it only
+  /// if they were old.
   func isSameFile(_ now: FileFacts?) -> Bool {
     guard let facts, facts == now else { return false }
     return facts.hasFineStamps || (stampBefore?.wasOld ?? false)

@@ -3,9 +3,9 @@ import Glibc
 
 /// Brings a connection into a read transaction whose state is known exactly.
 struct SnapshotTransaction {
-  /// How the pages of the state are reached.
+  /// The source of the state's pages.
   enum Pages {
-    /// All from the database file: rollback modes, or a WAL that is wholly backfilled.
+    /// All from the database file: rollback modes, or a WAL that is completely backfilled.
     case database
     /// Database file overlaid by the frames up to the header's last one.
     case overlaid(WALIndexHeader, frames: [UInt32])
@@ -23,7 +23,7 @@ struct SnapshotTransaction {
   /// Leaves `connection` inside a transaction, or throws and leaves it outside.
   ///
   /// - Parameters:
-  ///   - patience: milliseconds to try again for, while commits keep coming in between.
+  ///   - patience: milliseconds to try again, while commits keep coming in between.
   ///   - hook: called at each ``Step``.
   static func begin(
     _ connection: DatabaseConnection, patience: Int, hook: ((DatabaseSnapshot.Step) -> Void)? = nil
@@ -42,11 +42,11 @@ struct SnapshotTransaction {
     }
   }
 
-  /// One try; nil where a commit, a checkpoint's reset or a change of mode came in between.
+  /// One attempt; nil if a commit, a checkpoint's reset or a change of mode came in between.
   ///
-  /// A reset of the WAL stores the new header before it zeroes nBackfill. So nBackfill is read first and the header
-  /// after it, across a barrier: the other way round a reset in between would go unseen, and frames of the new
-  /// generation would be read for the old state.
+  /// A reset of the WAL stores the new header before it zeroes nBackfill. So nBackfill is read
+  /// first and the header after it, across a barrier: in the other order, a reset in between would
+  /// not be detected, and frames of the new generation would be read for the old state.
   private static func attempt(
     _ connection: DatabaseConnection, hook: ((DatabaseSnapshot.Step) -> Void)?
   ) throws -> SnapshotTransaction? {
@@ -89,7 +89,8 @@ struct SnapshotTransaction {
     csqlite_barrier()
     guard let after = index.readHeader(), after == before else { return nil }
     if backfilled >= after.maxFrame {
-      // The transaction may hold read lock 0, which does not keep the WAL from being reset: stay away from it.
+      // The transaction may hold read lock 0, which does not keep the WAL from being reset: do not
+      // read it.
       return SnapshotTransaction(pages: .database, isWAL: true, header: after, backfilled: backfilled)
     }
     guard let frames = index.pageNumbers(to: after.maxFrame) else { return nil }
@@ -97,7 +98,7 @@ struct SnapshotTransaction {
       pages: .overlaid(after, frames: frames), isWAL: true, header: after, backfilled: backfilled)
   }
 
-  /// A file that was moved away is still open here, and no longer the database at that path.
+  /// A file that was moved away is still open here, but is no longer the database at that path.
   private static func requireSameFile(_ connection: DatabaseConnection) throws {
     var moved: Int32 = 0
     sqlite3_file_control(connection.handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved)
@@ -109,10 +110,10 @@ struct SnapshotTransaction {
   }
 }
 
-/// Tells whether a database that is read without locks has changed meanwhile.
+/// Detects changes of a database that is read without locks.
 ///
-/// This is for a cleanly closed WAL database that this process may only read: taking part in its locks would mean to
-/// create a `-wal` that the application's user cannot write.
+/// This is for a cleanly closed WAL database that this process may only read: to take part in its
+/// locks, the process would have to create a `-wal` that the application's user cannot write.
 struct UnlockedWatch {
   private let path: String
   private let given: String
@@ -123,7 +124,7 @@ struct UnlockedWatch {
     given = location.given
     for _ in 0..<Self.attempts {
       let now = FileClock.now()
-      // A change that followed the first look within the tick would not show.
+      // A change that followed the first check within the tick would not show.
       if let facts = FileFacts(path: path), facts.isSettled(at: now) || facts.isOld(at: now) {
         self.facts = facts
         try requireUnchanged()
@@ -134,7 +135,7 @@ struct UnlockedWatch {
     throw Self.failure(given)
   }
 
-  /// - Throws: `.unstable` where the file was written or replaced, or somebody has begun a WAL beside it.
+  /// - Throws: `.unstable` if the file was written or replaced, or if there is a new WAL beside it.
   func requireUnchanged() throws(DatabaseError) {
     guard FileFacts(path: path) == facts, FileFacts(path: path + "-wal").map({ $0.size == 0 }) ?? true else {
       throw Self.failure(given)
@@ -152,21 +153,23 @@ struct UnlockedWatch {
 }
 
 extension WALFile {
-  /// Frames that are looked at one by one; a longer transaction's end is searched for.
+  /// Frames that are checked one by one; the end of a longer transaction is found by a search.
   private static let closeLook: UInt32 = 16_384
 
-  /// Whether the log holds a commit that the wal-index does not know of: one that is being flushed, for a writer stores the
-  /// frames, flushes them, and only then publishes them.
+  /// Whether the log holds a commit that the wal-index does not know of. Such a commit is being
+  /// flushed: a writer stores the frames, flushes them, and only then publishes them.
   ///
-  /// A commit whose writer was killed in between, or could not flush it, looks just the same until the log is overwritten or
-  /// recovered. Checksums are not looked at. The connection must be inside a transaction or at least have the log open.
+  /// A commit looks the same if its writer was killed in between, or could not flush it, until the
+  /// log is overwritten or recovered. Checksums are not verified. The connection must be inside a
+  /// transaction or at least have the log open.
   ///
   /// - Parameter index: the header of the wal-index.
   static func hasUnpublishedCommit(_ file: SQLiteFile, beyond index: WALIndexHeader) -> Bool {
     guard let header = WALFileHeader(file) else { return false }
     let log = WALFile(file: file, pageSize: header.pageSize)
     if header.salts == index.salts { return log.hasCommit(from: index.maxFrame &+ 1, salts: header.salts) }
-    // With other salts all of the file is unpublished, unless it is what the wal-index has already left behind.
+    // With other salts all of the file is unpublished, unless it is the generation before that of
+    // the wal-index.
     return header.isPredecessor(of: index) ? false : log.hasCommit(from: 1, salts: header.salts)
   }
 
@@ -177,7 +180,8 @@ extension WALFile {
       guard let header = header(of: frame), header.salts == salts else { return false }
       if header.commitSize != 0 { return true }
     }
-    // Frames are appended, so those of this generation stand together; the commit flag is on the transaction's last.
+    // Frames are appended, so those of this generation are contiguous; the commit flag is on the
+    // transaction's last.
     let last = lastFrame(after: first + Self.closeLook, salts: salts)
     return header(of: last)?.commitSize ?? 0 != 0
   }

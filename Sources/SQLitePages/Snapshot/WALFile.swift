@@ -3,12 +3,12 @@ import Glibc
 
 /// The `-wal` file, read through SQLite's own handle. <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>
 struct WALFile {
-  /// What stands before each page of the log.
+  /// The header before each page of the log.
   struct FrameHeader: Hashable {
     var page: UInt32
     /// Pages of the database after the commit that this frame ends; 0 in any other frame.
     var commitSize: UInt32
-    /// The bytes of both salts, as they stand in the file.
+    /// The bytes of both salts, as in the file.
     var salts: UInt64
     /// The cumulative checksum.
     var checksum: [UInt32]
@@ -44,7 +44,7 @@ struct WALFile {
     }
   }
 
-  /// The header of a frame, or nil past the end of the file and where it cannot be read.
+  /// The header of a frame; nil if it is past the end of the file or cannot be read.
   func header(of frame: UInt32) -> FrameHeader? {
     var header: FrameHeader?
     _ = readHeader(of: frame, into: &header)
@@ -57,13 +57,13 @@ struct WALFile {
   }
 }
 
-/// The first 32 bytes of a `-wal`: which generation of it this is.
+/// The first 32 bytes of a `-wal`, which name its generation.
 struct WALFileHeader: Hashable {
   var pageSize: Int
-  /// The bytes of both salts, as they stand in the file.
+  /// The bytes of both salts, as in the file.
   var salts: UInt64
 
-  /// Nil for an empty file, and one whose header SQLite would not accept.
+  /// Returns nil if the file is empty, or if SQLite would not accept its header.
   init?(_ file: SQLiteFile) {
     var bytes = [UInt8](repeating: 0, count: WALFile.headerSize)
     let result = bytes.withUnsafeMutableBytes { file.read(into: $0, at: 0) }
@@ -74,7 +74,8 @@ struct WALFileHeader: Hashable {
   /// Parses 32 bytes.
   init?(_ bytes: UnsafeRawBufferPointer) {
     let words = (0..<8).map { bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self) }
-    // Numbers are big-endian; the magic number's last bit says in which byte order the checksums count words.
+    // Numbers are big-endian; the magic number's last bit gives the byte order in which the
+    // checksums count words.
     let magic = words[0].bigEndian
     let counted = words[..<6].map { magic & 1 == 1 ? $0.bigEndian : $0.littleEndian }
     guard magic & ~1 == 0x377f_0682, WALIndexHeader.checksum(counted) == [words[6].bigEndian, words[7].bigEndian]
@@ -84,8 +85,8 @@ struct WALFileHeader: Hashable {
     guard (512...65536).contains(pageSize), pageSize & (pageSize - 1) == 0 else { return nil }
   }
 
-  /// Whether the file is of the generation right before the one that `index` names: a writer has begun a new one in the
-  /// wal-index, and not yet in the file.
+  /// Whether the file is of the generation right before the one that `index` names: a writer has
+  /// begun a new one in the wal-index, but not yet in the file.
   func isPredecessor(of index: WALIndexHeader) -> Bool { Self.isGeneration(salts, rightBefore: index.salts) }
 
   /// Salt 1, a big-endian number in the first four bytes, counts generations.
@@ -94,7 +95,7 @@ struct WALFileHeader: Hashable {
   }
 }
 
-/// The header of the wal-index (the `-shm` file): what the last commit in the WAL is.
+/// The header of the wal-index (the `-shm` file), which describes the last commit in the WAL.
 /// <https://www.sqlite.org/walformat.html#the_wal_index_header>
 package struct WALIndexHeader: Hashable, Sendable {
   /// Counts transactions; starts again with every new wal-index, so it proves nothing alone.
@@ -105,13 +106,14 @@ package struct WALIndexHeader: Hashable, Sendable {
   package var pageCount: UInt32
   /// The cumulative checksum of frame ``maxFrame``.
   package var frameChecksum: [UInt32]
-  /// The bytes of both salts as they stand in the WAL's own headers.
+  /// The bytes of both salts, as in the WAL's own headers.
   package var salts: UInt64
 
   static let size = 48
   private static let version: UInt32 = 3_007_000
 
-  /// Parses 48 bytes in the machine's byte order; nil where they are not initialised or the checksum is wrong.
+  /// Parses 48 bytes in the machine's byte order; nil if they are not initialised or the checksum
+  /// is wrong.
   init?(_ bytes: UnsafeRawBufferPointer) {
     func word(_ offset: Int) -> UInt32 { bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self) }
     guard bytes.count == Self.size, word(0) == Self.version, bytes[12] != 0 else { return nil }
@@ -146,16 +148,17 @@ struct WALIndex {
   private static let backfillOffset = 2 * WALIndexHeader.size
   private static let attemptOffset = backfillOffset + 32
 
-  /// Nil without shared memory: read-only media, a file system without mmap.
+  /// Returns nil if there is no shared memory: read-only media, a file system without mmap.
   ///
-  /// Only for a connection whose pager has the WAL open: elsewhere `xShmMap` would create a `-shm`.
+  /// Only for a connection whose pager has the WAL open: otherwise `xShmMap` would create a `-shm`.
   init?(_ file: SQLiteFile) {
     self.file = file
     guard let block = Self.map(file, block: 0) else { return nil }
     firstBlock = block
   }
 
-  /// The header, where its two copies agree and the checksum is right; nil while somebody is writing it.
+  /// The header, if its two copies agree and the checksum is right; nil while another process is
+  /// writing it.
   func readHeader() -> WALIndexHeader? {
     var copies = [UInt64](repeating: 0, count: 2 * WALIndexHeader.size / 8)
     return copies.withUnsafeMutableBytes { buffer in
@@ -174,19 +177,22 @@ struct WALIndex {
     csqlite_load_shared(firstBlock + Self.backfillOffset)
   }
 
-  /// How many frames the newest checkpoint set out to copy: more than ``readBackfill()`` while one runs, or where it broke
-  /// off. A recovery counts every frame it found.
+  /// The number of frames that the newest checkpoint intended to copy: more than ``readBackfill()``
+  /// while a checkpoint runs, or if it was interrupted. A recovery counts every frame it found.
   func readBackfillAttempt() -> UInt32 {
     csqlite_load_shared(firstBlock + Self.attemptOffset)
   }
 
-  /// Page numbers of frames `first...last`, in frame order; nil where the wal-index does not hold them.
+  /// Page numbers of frames `first...last`, in frame order; nil if the wal-index does not hold
+  /// them.
   ///
-  /// Committed frames' entries do not change while a read transaction keeps the WAL from being reset.
+  /// Committed frames' entries do not change while a read transaction keeps the WAL from being
+  /// reset.
   func pageNumbers(from first: UInt32 = 1, to last: UInt32) -> [UInt32]? {
     guard first >= 1, first <= last else { return [] }
     var pages: [UInt32] = []
-    // No more ahead than a long WAL has: the count comes from memory that others write.
+    // Reserves no more than a long WAL needs, because the count comes from memory that others
+    // write.
     pages.reserveCapacity(min(Int(last - first) + 1, 1 << 20))
     // The first block gives 34 of its 4096 entries to the header; counted from there, entry `n` is frame `n - 33`.
     let entries = (Int(first) + 33)..<(Int(last) + 34)
@@ -211,7 +217,7 @@ struct WALIndex {
 }
 
 extension DatabaseConnection {
-  /// The wal-index, where this connection's last transaction ran in WAL mode with shared memory.
+  /// The wal-index, if this connection's last transaction ran in WAL mode with shared memory.
   func walIndex() -> WALIndex? {
     guard isWAL, access != .exclusive, !isImmutable, SQLiteFile.journal(of: handle) != nil,
       let file = SQLiteFile.database(of: handle)
@@ -222,10 +228,11 @@ extension DatabaseConnection {
   }
 }
 
-/// Which frame of the WAL holds the newest committed version of a page.
+/// The frames of the WAL with the newest committed versions of pages.
 ///
-/// A sorted sparse array, so that its memory follows the WAL's length and not the database's. It is sorted when somebody first
-/// asks for a range: many snapshots only look where the database stands.
+/// A sorted sparse array, so that its memory depends on the WAL's length and not on the database's.
+/// It is sorted when a range is first requested, because many snapshots only need the database's
+/// position.
 struct WALPageMap {
   /// Page numbers of frames 1…, in frame order; emptied once sorted.
   private var unsorted: [UInt32]
@@ -243,7 +250,8 @@ struct WALPageMap {
 
   static let empty = WALPageMap(pages: [], pageCount: 0)
 
-  /// The newest frame of one page, by a look at all of them; nil where the database file holds it. Only before ``frames(first:count:)``.
+  /// The newest frame of one page, by a search through all frames; nil if the database file holds
+  /// the page. Only before ``frames(first:count:)``.
   func newestFrame(of page: UInt32) -> UInt32? {
     precondition(entries.isEmpty)
     return unsorted.lastIndex(of: page).map { UInt32($0 + 1) }
@@ -264,7 +272,7 @@ struct WALPageMap {
       all.append(UInt64(page) << 32 | UInt64(index + 1))
     }
     all.sort()
-    // Of the frames of one page the last one counts; it stands last.
+    // The newest frame of each page is the last one in this order.
     var kept = 0
     for index in all.indices where index + 1 == all.count || all[index] >> 32 != all[index + 1] >> 32 {
       all[kept] = all[index]

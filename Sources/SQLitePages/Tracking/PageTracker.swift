@@ -1,35 +1,36 @@
-/// Which pages of a database changed since a state of it, told from the WAL without holding anything between two looks.
+/// The pages of a database that changed since one of its states, found in the WAL without any lock
+/// between two steps.
 ///
-/// It gathers a superset: pages may be named that did not change, and none is left out as long as ``gap`` is nil.
-/// Completeness is proved at each step, by one of ``TrackerProof``; where none holds the tracker says so, and the caller has to
-/// compare all pages.
+/// It gathers a superset: it may list pages that did not change, and it omits no changed page as
+/// long as ``gap`` is nil. Completeness is proved at each step, by one of ``TrackerProof``. If no
+/// proof holds, the tracker says so, and the caller has to compare all pages.
 ///
-/// Invariant: if `gap` is nil, every page in which the state at `position` differs from the state at the last
-/// ``start(at:)`` is in `pages`, or lies beyond the page count of either.
+/// Invariant: if `gap` is nil, every page in which the state at `position` differs from the state
+/// at the last ``start(at:)`` is in `pages`, or is beyond the page count of either.
 package struct PageTracker: Sendable {
   /// Numbers of pages, from 1.
   package private(set) var pages: Set<UInt32> = []
-  /// Where it has got to; nil before the first start.
+  /// The position reached; nil before the first start.
   package private(set) var position: TrackerPosition?
-  /// Why `pages` may lack some; nil where it does not.
+  /// The reason why `pages` may be incomplete; nil if it is complete.
   package private(set) var gap: String? = "nothing is known yet"
 
   package init() {}
 
-  /// Begins anew from a state whose pages are known.
+  /// Starts again from a state whose pages are known.
   package mutating func start(at position: TrackerPosition) {
     pages = []
     gap = nil
     self.position = position
   }
 
-  /// Gives up what it knows.
+  /// Discards the pages.
   package mutating func lose(_ reason: String) {
     pages = []
     if gap == nil { gap = reason }
   }
 
-  /// Adds what was committed between the position and `snapshot`, and moves there.
+  /// Adds the pages committed between the position and `snapshot`, and moves there.
   package mutating func follow(_ snapshot: DatabaseSnapshot) -> TrackerOutcome {
     let now = TrackerPosition(snapshot)
     defer { position = now }
@@ -47,7 +48,8 @@ package struct TrackerPosition: Hashable, Sendable {
   package var snapshot: SnapshotPosition
   package var pageSize: Int
   package var textEncoding: String
-  /// ``DatabaseConnection/serial`` of the connection that saw it; nil where that was another process.
+  /// ``DatabaseConnection/serial`` of the connection that saw it; nil if that was in another
+  /// process.
   package var connection: UInt64?
 
   package init(_ snapshot: DatabaseSnapshot) {
@@ -64,14 +66,15 @@ package struct TrackerPosition: Hashable, Sendable {
   }
 }
 
-/// Why the pages that a tracker gathered are all that changed.
+/// The proof that the pages a tracker gathered are all that changed.
 package enum TrackerProof: String, Hashable, Sendable, CaseIterable {
-  /// (a) The WAL is in the same generation, and the frame at the old position still carries its cumulative checksum: the chain
-  /// proves the prefix, so that all that follows is there to read.
+  /// (a) The WAL is in the same generation, and the frame at the old position still carries its
+  /// cumulative checksum: the chain proves the prefix, so all later frames can be read.
   case sameGeneration = "same generation"
   /// (b) Nothing was written to the database file since, so that every later commit is in the present WAL.
   case untouchedFile = "untouched file"
-  /// (c) The WAL was reset once while the same connection stayed open, and what is left of the old generation is whole.
+  /// (c) The WAL was reset once while the same connection stayed open, and the rest of the old
+  /// generation is complete.
   case oneReset = "one reset"
   /// A rollback-mode database whose change counter and file are the same.
   case unchangedFile = "unchanged file"
@@ -80,19 +83,20 @@ package enum TrackerProof: String, Hashable, Sendable, CaseIterable {
 /// How a step of a tracker ended.
 package enum TrackerOutcome: Hashable, Sendable {
   case complete(TrackerProof)
-  /// Pages may have changed that were not seen, and why.
+  /// Pages may have changed unseen; the text gives the reason.
   case incomplete(String)
 }
 
 extension TrackerPosition {
-  /// What the text begins with; another meaning of what follows gets another number.
+  /// The beginning of the text; if the meaning of the rest changes, the number changes.
   private static let version = "1"
 
-  /// The position for a later process; nil where it could prove nothing there.
+  /// The position for a later process; nil if it could not prove anything there.
   ///
-  /// The connection is left out, for it ends with the process. A stamp that is not settled cannot tell a file that somebody
-  /// copied over the database from the one that was followed; while a process runs that is a matter of milliseconds, but
-  /// nobody knows when the next one starts.
+  /// The connection is left out because it ends with the process. A stamp that is not settled
+  /// cannot distinguish the followed file from another file that was copied over the database.
+  /// While a process runs this is a matter of milliseconds, but the start of the next process may
+  /// be any time later.
   package var text: String? {
     guard let stamp = snapshot.stampBefore, stamp.isSettled, stamp.facts.identity == snapshot.database,
       snapshot.wal?.frameChecksum.count ?? 2 == 2
@@ -109,7 +113,7 @@ extension TrackerPosition {
     return words.joined(separator: " ")
   }
 
-  /// Nil for anything but what ``text`` gives.
+  /// Returns nil if the text is not one that ``text`` gives.
   package init?(text: String) {
     let words = text.split(separator: " ", omittingEmptySubsequences: false).map { String($0) }
     guard words.count == 9 || words.count == 15, words[0] == Self.version, let pageSize = Int(words[2]),
@@ -137,7 +141,7 @@ extension FileFacts {
     else { return nil }
     identity = FileIdentity(device: device, inode: inode)
     (self.size, self.modified, self.changed) = (size, modified, changed)
-    // Others are not written down.
+    // Other files are not written down.
     (isRegular, isFolder, hasFineStamps) = (true, false, true)
   }
 }

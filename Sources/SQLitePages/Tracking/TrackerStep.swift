@@ -1,6 +1,7 @@
-/// One step of a tracker: what changed between two positions, and whether that is all.
+/// One step of a tracker: the pages that changed between two positions, and whether they are
+/// complete.
 ///
-/// `next` was taken inside a read transaction of `connection` that is still open.
+/// `next` was read inside a read transaction of `connection` that is still open.
 struct TrackerStep {
   let last: TrackerPosition
   let next: TrackerPosition
@@ -30,7 +31,8 @@ struct TrackerStep {
     }
   }
 
-  /// A rollback-mode commit moves the change counter and writes to the file; nothing says which pages.
+  /// A rollback-mode commit changes the change counter and writes to the file; there is no record
+  /// of the pages.
   private func proveRollback() -> Result {
     guard last.snapshot.changeCounter == next.snapshot.changeCounter, isFileUntouched else {
       return Self.incomplete("the database was written to in a rollback mode")
@@ -40,8 +42,8 @@ struct TrackerStep {
 
   /// Nothing was written to the database file between the two positions.
   ///
-  /// The old stamp was taken before the old header was read and the new one after the new header: a checkpoint that ran
-  /// anywhere between the two reads lies between the stamps.
+  /// The old stamp was made before the old header was read and the new one after the new header: a
+  /// checkpoint that ran anywhere between the two reads is between the stamps.
   private var isFileUntouched: Bool {
     guard let before = last.snapshot.stampBefore, let after = next.snapshot.facts else { return false }
     return before.isUntouched(until: after)
@@ -59,8 +61,8 @@ struct TrackerStep {
       : isFileUntouched && old.backfilled >= old.maxFrame
         ? collect(.untouchedFile, from: 1, to: new.maxFrame, index)
         : proveOneReset(old, new, index, frames)
-    // Where everything is backfilled the transaction does not keep the WAL from being reset, and what was just read might be
-    // of two generations.
+    // If everything is backfilled, the transaction does not keep the WAL from being reset, and the
+    // frames just read might be of two generations.
     guard index.readHeader().map({ $0.salts == new.salts && $0.maxFrame >= new.maxFrame }) ?? false else {
       return Self.incomplete("the write-ahead log was reset meanwhile")
     }
@@ -89,12 +91,13 @@ struct TrackerStep {
     return collect(.sameGeneration, from: old.maxFrame + 1, to: new.maxFrame, index)
   }
 
-  /// Whether a checkpoint explains what was written to the database file. Whoever copies another file over it writes without one.
+  /// Whether a checkpoint explains the writes to the database file. A program that copies another
+  /// file over it writes without a checkpoint.
   private func isCheckpointed(_ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex) -> Bool {
     guard new.changeCount >= old.changeCount else { return false }
     if new.backfilled > old.backfilled { return true }
-    // One that is under way has said how far it means to get. A recovery says the same of every frame, so this counts only where
-    // none can have been.
+    // A running checkpoint has published how far it intends to get. A recovery publishes the same
+    // for every frame, so this counts only if there cannot have been a recovery.
     return last.connection != nil && last.connection == next.connection && index.readBackfillAttempt() > old.backfilled
   }
 
@@ -105,16 +108,19 @@ struct TrackerStep {
   }
 }
 
-/// Proof (c): the WAL was reset once, under the eyes of a connection that stayed open.
+/// Proof (c): the WAL was reset once, while a connection stayed open and could observe it.
 ///
-/// A reset makes salt 1 one larger and salt 2 random; later frames overwrite the old ones from the first on, and a TRUNCATE
-/// checkpoint or a size limit cuts the old ones off. So what is left of the old generation behind the last position is added, and
-/// only counting tells whether it is all: `iChange` of the wal-index grows by one with each commit.
+/// A reset makes salt 1 one larger and salt 2 random; later frames overwrite the old ones from the
+/// first on, and a TRUNCATE checkpoint or a size limit cuts the old ones off. So the rest of the
+/// old generation behind the last position is added, and only counting shows whether it is
+/// complete: `iChange` of the wal-index grows by one with each commit.
 ///
-/// Why a matching count means that nothing is missing: the leftovers begin right behind the old position and have no gap, so
-/// commits can only be missing at their end (cut off) or as a whole (overwritten). Then fewer commit frames are seen than were
-/// made, unless some are counted that are none. A writer that died before it published its commit leaves one such frame, but
-/// behind all others, where it goes first. Padding is the other kind, and excluded by ``FrameCount``.
+/// Why a matching count means that nothing is missing: the leftovers begin right behind the old
+/// position and have no gap, so commits can only be missing at their end (cut off) or as a whole
+/// (overwritten). In both cases fewer commit frames are found than commits were made, unless a
+/// frame is counted that is not a commit. A writer that died before it published its commit leaves
+/// one such frame, but behind all others, where it is lost first. Padding is the other kind, and
+/// ``FrameCount`` excludes it.
 extension TrackerStep {
   func proveOneReset(
     _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFile
@@ -135,20 +141,20 @@ extension TrackerStep {
   }
 }
 
-/// Counts the commits that frames of the WAL stand for, and gathers their pages.
+/// Counts the commits that frames of the WAL represent, and gathers their pages.
 private struct FrameCount {
   private let frames: WALFile
   private var lastCommit: (number: UInt32, page: UInt32)?
   private(set) var commits: UInt32 = 0
   private(set) var pages: [UInt32] = []
-  /// False where frames could not be read, or may be padding.
+  /// False if frames could not be read, or may be padding.
   private(set) var isCertain = true
 
   init(_ frames: WALFile) {
     self.frames = frames
   }
 
-  /// Frames of an old generation behind a position in it, as far as they go without a gap.
+  /// Frames of an old generation behind a position in it, up to the first gap.
   mutating func addLeftovers(of old: SnapshotPosition.WAL) {
     lastCommit = nil
     var number = old.maxFrame + 1
