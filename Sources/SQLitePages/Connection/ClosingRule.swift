@@ -210,7 +210,7 @@ package struct ClosingFacts: Hashable, Sendable {
   }
 }
 
-/// The database at the time of opening, for comparison at the closing.
+/// The database at the time of opening, for comparison at the close.
 package struct OpeningFacts: Hashable, Sendable {
   /// Read after the salts and the count of frames.
   package var database: FileFacts?

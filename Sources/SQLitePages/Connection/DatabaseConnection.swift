@@ -47,9 +47,9 @@ package final class DatabaseConnection {
   var emptiedWAL = false
   /// The rule by which this connection was closed; nil while it is open, and for files of our own.
   package private(set) var closing: ClosingRule?
-  /// A `-wal` was there before this connection was opened.
+  /// There was a `-wal` before this connection was opened.
   package let hadWAL: Bool
-  /// The `-wal` that was there right after opening exists through this connection.
+  /// The `-wal` that was there right after opening exists because of this connection.
   private(set) var createdWAL = false
   /// The files that were there right after opening.
   package private(set) var filesAtOpen: DatabaseFiles

@@ -2,7 +2,7 @@ import CSQLite
 
 /// Puts a checked image's content into a database that applications may have open.
 package enum LiveInstall {
-  /// What a page-for-page comparison after the commit found.
+  /// The result of a page-for-page comparison after the commit.
   package enum Outcome: Hashable, Sendable {
     case proven
     /// Another connection committed in the meantime, so the comparison proves nothing.
