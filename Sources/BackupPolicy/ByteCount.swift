@@ -1,4 +1,4 @@
-/// A number of bytes in words, in binary units: `512 B`, `1.5 KiB`, `16 MiB`.
+/// A number of bytes as text, in binary units: `512 B`, `1.5 KiB`, `16 MiB`.
 package struct ByteCount: Hashable, Sendable, CustomStringConvertible {
   package var bytes: Int64
 
@@ -6,7 +6,7 @@ package struct ByteCount: Hashable, Sendable, CustomStringConvertible {
     self.bytes = bytes
   }
 
-  /// One decimal below ten, none above; a rounded figure, never one to calculate with.
+  /// One decimal below ten, no decimals above; a rounded figure, not for calculations.
   package var description: String {
     guard bytes.magnitude >= 1024 else { return "\(bytes) B" }
     var unit: UInt64 = 1024
@@ -26,20 +26,21 @@ package struct ByteCount: Hashable, Sendable, CustomStringConvertible {
 
   /// `magnitude` in tenths of a unit, rounded half up, without overflow near the largest values.
   private static func rounded(_ magnitude: UInt64, tenthsOf unit: UInt64) -> UInt64 {
-    // The rest is below 2^60, so ten times it and half a unit still fit.
+    // The remainder is below 2^60, so ten times it and half a unit still fit.
     let (whole, rest) = magnitude.quotientAndRemainder(dividingBy: unit)
     return whole * 10 + (rest * 10 + unit / 2) / unit
   }
 }
 
 extension Int64 {
-  /// The sum, held at the largest or smallest value where it would overflow: sizes come from files that anybody may write.
+  /// The sum, clamped to the largest or smallest value if it would overflow: sizes come from files
+  /// of untrusted origin.
   package func addingClamped(_ other: Int64) -> Int64 {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? (other < 0 ? .min : .max) : sum
   }
 
-  /// The product, held at the largest or smallest value where it would overflow.
+  /// The product, clamped to the largest or smallest value if it would overflow.
   package func multipliedClamped(by other: Int64) -> Int64 {
     let (product, overflow) = multipliedReportingOverflow(by: other)
     return overflow ? ((self < 0) != (other < 0) ? .min : .max) : product

@@ -1,19 +1,20 @@
-/// What failed, in words a person can act on.
+/// A failure, described so that a person can act on it.
 ///
-/// `message` says what failed, on which path, and why: lower case, no full stop. `hint` says the next action.
-/// The command line prints both; scripts branch on ``Code``, which also fixes the process's exit code.
+/// `message` names the failed operation, the path and the reason: lower case, no full stop. `hint`
+/// gives the next action. The command line prints both; scripts branch on ``Code``, which also
+/// determines the process's exit code.
 public struct HoldfastError: Error, Sendable {
-  /// The kinds of failure that scripts can tell apart.
+  /// The kinds of failure that scripts can distinguish.
   public enum Code: String, Sendable, CaseIterable {
-    /// Anything that no other code names.
+    /// Any failure without a code of its own.
     case failed
     /// The operating system refused to read or write.
     case ioError = "io_error"
-    /// This user may not.
+    /// This user lacks the permission.
     case permissionDenied = "permission_denied"
     /// There is no file at the database's path.
     case databaseMissing = "database_missing"
-    /// The file there is none of SQLite's.
+    /// The file there is not a SQLite database.
     case notADatabase = "not_a_database"
     /// SQLite finds the database damaged.
     case databaseCorrupt = "database_corrupt"
@@ -21,42 +22,42 @@ public struct HoldfastError: Error, Sendable {
     case verificationFailed = "verification_failed"
     /// An archive is cut off, altered or damaged.
     case archiveCorrupt = "archive_corrupt"
-    /// No such point, or no repository.
+    /// There is no such point, or no repository.
     case pointNotFound = "point_not_found"
     /// The password or key does not open the archive.
     case wrongKey = "wrong_key"
-    /// A password or key is needed and none is given.
+    /// A password or key is needed but not given.
     case keyMissing = "key_missing"
-    /// Somebody else holds a lock; trying again later may do.
+    /// Another process holds a lock; try again later.
     case busy
-    /// A process writes into a write-ahead log that was deleted: no other program sees what it commits.
+    /// A process writes into a write-ahead log that was deleted: no other program sees its commits.
     case logDeleted = "log_deleted"
-    /// What a plan relied on has changed; nothing was installed.
+    /// A fact behind a plan has changed; nothing was installed.
     case factsChanged = "facts_changed"
-    /// The disk is full, or would be.
+    /// The disk is full, or would become full.
     case noSpace = "no_space"
-    /// The request could be carried out, and must not be.
+    /// The request is possible but not permitted.
     case refused
-    /// Nothing proves where the point comes from.
+    /// There is no proof of the point's origin.
     case unauthenticated
-    /// The request makes no sense as it is.
+    /// The request makes no sense in this form.
     case usage
-    /// It was told to stop before its end; what was there before is unchanged.
+    /// It was asked to stop before its end; the previous content is unchanged.
     case interrupted
   }
 
-  /// What kind of failure this is.
+  /// The kind of the failure.
   public var code: Code
-  /// What failed, on which path, and why.
+  /// The failed operation, the path and the reason.
   public var message: String
-  /// The next action, or nil where there is nothing to advise.
+  /// The next action, or nil if there is no advice.
   public var hint: String?
   /// The failure underneath, if another layer reported one.
   public var cause: (any Error)?
 
   /// - Parameters:
-  ///   - code: what kind of failure this is.
-  ///   - message: what failed, on which path, and why; lower case, no full stop.
+  ///   - code: the kind of the failure.
+  ///   - message: the failed operation, the path and the reason; lower case, no full stop.
   ///   - hint: the next action.
   ///   - cause: the failure underneath.
   public init(_ code: Code, _ message: String, hint: String? = nil, cause: (any Error)? = nil) {
@@ -66,21 +67,21 @@ public struct HoldfastError: Error, Sendable {
     self.cause = cause
   }
 
-  /// The same failure with what was being done in front: `restore backup_…: cannot write …`.
+  /// The same failure with the activity in front: `restore backup_…: cannot write …`.
   public func during(_ activity: String) -> HoldfastError {
     HoldfastError(code, "\(activity): \(message)", hint: hint, cause: self)
   }
 }
 
 extension HoldfastError: CustomStringConvertible {
-  /// The message, with the hint where there is one.
+  /// The message, with the hint if there is one.
   public var description: String {
     hint.map { "\(message) (hint: \($0))" } ?? message
   }
 }
 
 extension HoldfastError.Code {
-  /// The process exit code that documents this failure; the one table of them.
+  /// The process exit code that documents this failure; this is the only table of exit codes.
   public var exitCode: Int32 {
     switch self {
     case .failed, .ioError, .permissionDenied, .databaseMissing, .notADatabase, .databaseCorrupt: 1

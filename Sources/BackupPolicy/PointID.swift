@@ -1,7 +1,8 @@
-/// The name of a restorable state: `backup_YYYYMMDD_HHMMSS` in UTC, with `_NNN` when that second is taken.
+/// The name of a restorable state: `backup_YYYYMMDD_HHMMSS` in UTC, with `_NNN` if that second is
+/// already used.
 ///
-/// IDs name files, so nothing else is ever accepted as one. They are never compared as text: a repository's order is its
-/// points' sequence.
+/// IDs name files, so nothing else is ever accepted as one. They are never compared as text: a
+/// repository's order is its points' sequence.
 public struct PointID: Hashable, Sendable, CustomStringConvertible {
   /// The whole name.
   public let text: String
@@ -28,13 +29,14 @@ public struct PointID: Hashable, Sendable, CustomStringConvertible {
     self.second = second
   }
 
-  /// The most bytes an ID may have; also what keeps the number at its end within an `Int`.
+  /// The maximum length of an ID in bytes; this also keeps the number at its end within an `Int`.
   private static let longest = 40
 
-  /// The ID for a state taken at `time`, as the `number`-th of its second (0 gives no suffix).
+  /// The ID for a state read at `time`, as the `number`-th of its second (0 gives no suffix).
   ///
   /// - Parameters:
-  ///   - time: a time beyond the years 0001…9999 is taken as the nearest within, so that an ID always reads back.
+  ///   - time: if it is outside of the years 0001…9999, the nearest time within is used, so that an
+  ///     ID can always be read back.
   ///   - number: 0…10^16.
   public init(at time: Timestamp, number: Int = 0) {
     let time = time.writable

@@ -1,6 +1,6 @@
 /// A point in wall time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
-/// Policy takes times as values; whoever calls it reads the clock.
+/// Policy receives times as values; its caller reads the clock.
 public struct Timestamp: Hashable, Comparable, Sendable {
   /// Milliseconds since the Unix epoch; negative before it.
   public var milliseconds: Int64
@@ -15,7 +15,8 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     left.milliseconds < right.milliseconds
   }
 
-  /// This time moved by a number of seconds; held at the first or last time that can be expressed.
+  /// This time moved by a number of seconds; clamped to the first or last time that can be
+  /// expressed.
   public func adding(seconds: Int64) -> Timestamp {
     Timestamp(milliseconds: milliseconds.addingClamped(seconds.multipliedClamped(by: 1000)))
   }
@@ -43,7 +44,7 @@ extension Timestamp {
   /// The UTC calendar fields. Algorithm: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
   public var civil: CivilTime {
     let day = milliseconds.flooredQuotient(by: 86_400_000)
-    // Not `milliseconds - day * 86_400_000`: that product overflows for the first day there is.
+    // Not `milliseconds - day * 86_400_000`: that product overflows for the first possible day.
     let rest = Int(milliseconds % 86_400_000 + 86_400_000) % 86_400_000
     let shifted = Int(day) + 719_468
     let era = shifted.flooredQuotient(by: 146_097)
@@ -58,7 +59,8 @@ extension Timestamp {
       hour: rest / 3_600_000, minute: rest / 60000 % 60, second: rest / 1000 % 60, millisecond: rest % 1000)
   }
 
-  /// The instant of UTC calendar fields (days_from_civil of the same source); nil where a field is out of range.
+  /// The instant of UTC calendar fields (days_from_civil of the same source); nil if a field is out
+  /// of range.
   public init?(_ civil: CivilTime) {
     guard (1...12).contains(civil.month), (1...Self.days(inMonth: civil.month, of: civil.year)).contains(civil.day),
       (0...23).contains(civil.hour), (0...59).contains(civil.minute), (0...60).contains(civil.second),
@@ -80,14 +82,15 @@ extension Timestamp {
 }
 
 extension Timestamp {
-  /// What a clock may show, the years 0100…9899: schedules, zones and rules add years to it, and the sum must have a text form.
+  /// The times that a clock may show, the years 0100…9899: schedules, zones and rules add years to
+  /// it, and the sum must have a text form.
   package static let ofClocks =
     Timestamp(milliseconds: -59_011_459_200_000)...Timestamp(milliseconds: 250_246_627_199_999)
 
   /// The nearest time that a clock may show.
   package var ofClock: Timestamp { min(max(self, Self.ofClocks.lowerBound), Self.ofClocks.upperBound) }
 
-  /// The times whose year has four digits; what text forms can say.
+  /// The times whose year has four digits, which text forms can express.
   static let writable = Timestamp(milliseconds: -62_135_596_800_000)...Timestamp(milliseconds: 253_402_300_799_999)
 
   /// The nearest time in the years 0001…9999: other times come only from a broken clock or a forged header.
@@ -101,8 +104,9 @@ extension Timestamp {
       + "T\(time.hour.padded(2)):\(time.minute.padded(2)):\(time.second.padded(2)).\(time.millisecond.padded(3))Z"
   }
 
-  /// Reads what ``iso8601`` and Python's `isoformat()` write: with or without a fraction (cut to milliseconds), with `Z`,
-  /// an offset such as `+02:00`, or none (taken as UTC); nil for anything else and beyond the years 0001…9999.
+  /// Reads the formats of ``iso8601`` and Python's `isoformat()`: with or without a fraction (cut
+  /// to milliseconds), with `Z`, with an offset such as `+02:00`, or without an offset (then UTC).
+  /// Returns nil if the text has another form or is beyond the years 0001…9999.
   public init?(iso8601 text: String) {
     let bytes = Array(text.utf8)
     guard bytes.count >= 19, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
@@ -172,7 +176,7 @@ extension Int {
     return String(repeating: "0", count: Swift.max(0, width - digits.count)) + digits
   }
 
-  /// ASCII digits and nothing else; callers bound how many, so that the value fits.
+  /// ASCII digits and nothing else; callers limit the count, so that the value fits.
   init?(digits: some Collection<UInt8>) {
     guard !digits.isEmpty, digits.allSatisfy({ (48...57).contains($0) }) else { return nil }
     self = digits.reduce(0) { $0 * 10 + Int($1 - 48) }

@@ -1,4 +1,4 @@
-/// Figures in words, for reasons and messages.
+/// Numbers as text, for reasons and messages.
 enum Words {
   /// `500 ms`, `5 s`, `90 s`, `2 min`, `7 days`: the largest unit that gives a whole number.
   static func duration(milliseconds: Int64) -> String {

@@ -1,11 +1,11 @@
-/// What a point tells of the database it holds, as far as an anomaly would show in it. What is not known says nothing.
+/// The facts about a point's database that an anomaly would change. An unknown fact is no evidence.
 package struct PointContent: Hashable, Sendable {
   /// Bytes of the pages in use: all but those on the freelist.
   package var usedBytes: Int64?
   /// Tables in the schema, SQLite's own included.
   package var tables: Int64?
-  /// Numbers made from the names of some of its tables, always the same for the same name; the lowest are taken, so that two
-  /// databases with mostly the same tables have some of them in common.
+  /// Numbers derived from the names of some of its tables, always the same for the same name. The
+  /// lowest numbers are used, so that two databases with mostly the same tables share some of them.
   package var tableMarks: Set<UInt32>
 
   package init(usedBytes: Int64? = nil, tables: Int64? = nil, tableMarks: Set<UInt32> = []) {
@@ -15,13 +15,13 @@ package struct PointContent: Hashable, Sendable {
   }
 }
 
-/// What the question whether a new point is anomalous rests on. *History* are the points of the database itself, not what a
-/// restore or a guard put aside.
+/// The facts for the decision whether a new point is anomalous. *History* means the points of the
+/// database itself, without those that a restore or a guard put aside.
 package struct AnomalyFacts: Hashable, Sendable {
   package var content: PointContent
   /// The newest point of the history; nil for the first one.
   package var own: PointContent?
-  /// The full that ``own``'s chain begins with.
+  /// The full at the start of ``own``'s chain.
   package var full: PointContent?
   /// The point that a restore of ours put into this database since ``own``.
   package var restored: PointContent?
@@ -31,17 +31,18 @@ package struct AnomalyFacts: Hashable, Sendable {
   }
 }
 
-/// Decides whether a new point is anomalous, and why; the gravest first.
+/// Decides whether a new point is anomalous, and why; the most serious reason first.
 ///
-/// It is the *step* into an odd state that is an anomaly, not every point that is in it: the next point is compared with this
-/// one. So a person has one point to accept, and one hold to end.
+/// Only the *step* into an odd state is an anomaly, not every point in that state: the next point
+/// is compared with this one. So a person has one point to accept, and one hold to end.
 ///
-/// - It lost content or tables since the point before; or content since its chain's full, where the loss came in slices too
-///   thin to notice one by one.
+/// - It lost content or tables since the point before; or it lost content since its chain's full,
+///   if the loss came in steps too small to notice one by one.
 /// - It shares no table with the point before.
 ///
-/// A restore of ours is none: what it put in is a state that somebody chose. Only a state that is odd when seen from there,
-/// too, is an anomaly, so that a restore hides no accident but one that looks just like it.
+/// A restore of ours is never an anomaly, because a person chose that state. A point after a
+/// restore is an anomaly only if it is also odd compared with the restored state, so a restore can
+/// hide only an accident that looks exactly like it.
 package enum AnomalyPolicy {
   package static func decide(_ facts: AnomalyFacts) -> [ContentAlarm] {
     guard let own = facts.own else { return [] }
@@ -55,7 +56,8 @@ package enum AnomalyPolicy {
   ) -> [ContentAlarm] {
     var alarms = losses(before, now)
     if alarms.isEmpty, let full {
-      // Only the step over the line: what was below it already has been told.
+      // Only the step over the line counts: a state that was below it before has been reported
+      // already.
       alarms = losses(full, now).filter(\.isShrinking)
       if losses(full, before).contains(where: \.isShrinking) { alarms = [] }
     }
@@ -75,7 +77,7 @@ extension ContentAlarm {
   }
 }
 
-/// Something about a database that an application seldom does on purpose.
+/// A change of a database that an application seldom makes on purpose.
 package enum ContentAlarm: Hashable, Sendable {
   /// It has no table any more.
   case emptied(tablesBefore: Int64)
@@ -83,22 +85,22 @@ package enum ContentAlarm: Hashable, Sendable {
   case shrunk(from: Int64, to: Int64)
   /// Most of its tables are gone.
   case tablesLost(from: Int64, to: Int64)
-  /// None of its tables was there before.
+  /// It shares no table with the database before.
   case unrelated
-  /// Another file stands in its place.
+  /// Another file has taken its place.
   case replaced
 
   /// Smaller databases lose half of their pages by an ordinary DELETE.
   private static let smallestWorthAnAlarm: Int64 = 65_536
 
-  /// What is odd about `now`, seen from `before`; the gravest first.
+  /// The oddities of `now`, compared with `before`; the most serious first.
   package static func decide(before: ContentFacts, now: ContentFacts) -> [ContentAlarm] {
     let alarms = losses(usedBytes: (before.usedBytes, now.usedBytes), tables: (before.tables, now.tables))
     if alarms.contains(where: \.forbidsBackup) || now.file == before.file { return alarms }
     return alarms + [.replaced]
   }
 
-  /// What was lost between two states; figures that are not known say nothing.
+  /// The losses between two states; unknown figures are no evidence.
   static func losses(
     usedBytes: (before: Int64?, after: Int64?), tables: (before: Int64?, after: Int64?)
   ) -> [ContentAlarm] {
@@ -113,12 +115,12 @@ package enum ContentAlarm: Hashable, Sendable {
     return alarms
   }
 
-  /// Whether the agent takes no backup, which would hold nothing.
+  /// Whether the agent refuses the backup, because it would be empty.
   package var forbidsBackup: Bool {
     if case .emptied = self { true } else { false }
   }
 
-  /// What is said of the point that shows it, after its ID: lower case, no full stop.
+  /// The description of the point that shows it, to follow its ID: lower case, no full stop.
   package var words: String {
     switch self {
     case .emptied(let tables): "has no table any more (\(tables) before)"
@@ -130,7 +132,7 @@ package enum ContentAlarm: Hashable, Sendable {
     }
   }
 
-  /// What the agent says of the database itself.
+  /// The agent's error about the database itself.
   ///
   /// - Parameters:
   ///   - database: its path.
@@ -153,9 +155,9 @@ package enum ContentAlarm: Hashable, Sendable {
   }
 }
 
-/// What is compared of two states of a database to tell work from an accident.
+/// The facts about a database's state that are compared to distinguish work from an accident.
 package struct ContentFacts: Hashable, Sendable {
-  /// Names the file itself: another one means that a file was moved over the path or made anew.
+  /// Names the file itself; if it differs, a file was moved to the path or created again.
   package var file: String
   /// Bytes of the pages in use: all but those on the freelist.
   package var usedBytes: Int64

@@ -1,12 +1,13 @@
-/// Why a backup was made; the metadata's `backup_type`. Retention counts the first three, and keeps the others by age.
+/// The reason for a backup; the metadata's `backup_type`. Retention counts the first three, and
+/// keeps the others by age.
 ///
 /// ```swift
 /// let migrations = try await service.list().filter { $0.backupType == .guard }
 /// ```
 public enum BackupType: Hashable, Sendable, RawRepresentable, CustomStringConvertible {
-  /// A person or a script asked for it.
+  /// A person or a script requested it.
   case manual
-  /// Its time had come.
+  /// Its scheduled time arrived.
   case scheduled
   /// The database had changed.
   case change
@@ -44,7 +45,7 @@ public enum BackupType: Hashable, Sendable, RawRepresentable, CustomStringConver
   package var isSafety: Bool { self == .safety || self == .guard }
 }
 
-/// What a backup holds; the metadata's `kind`.
+/// The content of a backup; the metadata's `kind`.
 public enum BackupKind: String, Hashable, Sendable, CaseIterable {
   /// All pages of the database.
   case full
@@ -54,24 +55,24 @@ public enum BackupKind: String, Hashable, Sendable, CaseIterable {
   case raw
 }
 
-/// What is known about the soundness of a backup; the metadata's `status`.
+/// The known condition of a backup; the metadata's `status`.
 public enum BackupStatus: String, Hashable, Sendable, CaseIterable {
   /// Stored, and not verified since.
   case completed
-  /// Verified in full without a finding against the archive.
+  /// Verified completely; the archive passed.
   case verified
-  /// Its archive is damaged or missing, or it failed its verification. A flaw of the database in it is no reason: that is
-  /// recorded as a finding.
+  /// Its archive is damaged or missing, or it failed its verification. A flaw of the database in it
+  /// does not lead to this status: that is recorded as a finding.
   case failed
-  /// Stored, and its content is unusual, which nobody accepted yet.
+  /// Stored, with unusual content that has not been accepted yet.
   case anomalous
   /// An incremental that may lack a page, as a later full found; or the files of a damaged database as they were found.
   case suspect
-  /// Nothing proves that this host or its key made it; it restores only if that is asked for.
+  /// There is no proof that this host or its key made it; it is restored only on explicit request.
   case unauthenticated
 }
 
-/// How an archive is protected, as far as the choice between full and incremental is concerned.
+/// The protection of an archive, as far as the choice between full and incremental needs it.
 package enum Protection: String, Hashable, Sendable {
   case none
   /// Authenticated, bound to its repository and backup.

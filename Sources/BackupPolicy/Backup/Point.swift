@@ -1,7 +1,8 @@
-/// One backup, with the facts that decisions need: retention, compaction, simulation and the choice by time read this value.
+/// One backup, with the facts for decisions: retention, compaction, simulation and the choice by
+/// time read this value.
 package struct Point: Hashable, Sendable {
   package var id: PointID
-  /// Its place in the repository; nil for backups of the original service.
+  /// Its position in the repository; nil for backups of the original service.
   package var sequence: Int64?
   package var created: Timestamp
   package var type: BackupType
@@ -12,20 +13,22 @@ package struct Point: Hashable, Sendable {
   package var verified: Bool
   /// It passed a drill.
   package var proven = false
-  /// SQLite's checks found something in the database that was backed up.
+  /// SQLite's checks found a flaw in the database in this backup.
   package var isFlawed = false
-  /// Earlier than its predecessor, or in the future: its age means nothing.
+  /// Earlier than its predecessor, or in the future: its age is meaningless.
   package var clockSuspect: Bool
-  /// It stays as it is until somebody unpins it.
+  /// It stays as it is until it is unpinned.
   package var pinned: Bool
   package var tags: [String]
   /// A person gave it a description.
   package var isDescribed = false
-  /// What is unusual about its content, in words that follow its ID; nil if nothing is, or somebody accepted it.
+  /// The unusual part of its content, as text that follows its ID; nil if the content is normal or
+  /// was accepted.
   package var anomaly: String?
-  /// Why a choice by name or by time passes over it, as in `it failed`; nil for a sound backup of the database's own history.
+  /// The reason why a choice by name or by time passes over it, as in `it failed`; nil for a sound
+  /// backup of the database's own history.
   package var obstacle: String?
-  /// The machine does not show its archive now, so nothing more is known of it.
+  /// The machine does not show its archive now, so no more is known about it.
   package var isUnreadable = false
   /// Bytes of its archive.
   package var bytes: Int64
@@ -33,7 +36,7 @@ package struct Point: Hashable, Sendable {
   package var pagesStored: UInt32
   /// Pages of the database at that time.
   package var pageCount: UInt32
-  /// Bytes of a page; 0 if not known.
+  /// Bytes of a page; 0 if unknown.
   package var pageSize: Int
 
   package init(
@@ -63,17 +66,17 @@ package struct Point: Hashable, Sendable {
 }
 
 extension Point {
-  /// A restorable backup that this host vouches for.
+  /// A restorable backup that this host can authenticate.
   package var isTrusted: Bool { status != .failed && status != .unauthenticated }
-  /// Trusted, and nothing is known against its content.
+  /// Trusted, without a known problem in its content.
   package var isSound: Bool { status == .completed || status == .verified }
   /// A person or a script gave it a meaning.
   package var isAnnotated: Bool { isDescribed || !tags.isEmpty }
-  /// Part of the database's own history, which rules of retention are about.
+  /// Part of the database's own history, to which the rules of retention apply.
   var isHistory: Bool { isTrusted && !type.isSafety && !pinned }
   var followsItsFull: Bool { kind != .full && isTrusted && !type.isSafety }
 
-  /// A backup from the future is younger than anything.
+  /// A backup from the future counts as younger than all others.
   func isOlder(than seconds: Int64, now: Timestamp) -> Bool {
     created < now.adding(seconds: seconds == .min ? .max : -seconds)
   }

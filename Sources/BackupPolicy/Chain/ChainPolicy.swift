@@ -1,8 +1,8 @@
 import Names
 
-/// What kind of backup somebody asked for.
+/// The requested kind of backup.
 package enum RequestedKind: String, Hashable, Sendable, CaseIterable {
-  /// By the reason it is taken for: a change is an incremental, everything else a full.
+  /// By the reason for the backup: a change is an incremental, everything else a full.
   case automatic
   case full
   case incremental
@@ -16,8 +16,8 @@ package enum ChainDecision: Hashable, Sendable {
 
 /// Decides whether a backup is a full or an incremental, and when the next full is due.
 ///
-/// A change in the database never waits for a full because its chain is long or heavy: chains are shortened by compaction, and
-/// ``adviseFull(_:)`` asks for a full at a quiet or scheduled time.
+/// A change in the database never waits for a full because its chain is long or large: compaction
+/// shortens chains, and ``adviseFull(_:)`` requests a full at a quiet or scheduled time.
 package enum ChainPolicy {
   package static func decide(_ facts: ChainFacts) -> ChainDecision {
     switch facts.requested {
@@ -32,12 +32,13 @@ package enum ChainPolicy {
     return .incremental(parent: parent.id, reason: why)
   }
 
-  /// Why nothing can be built on a point; what is said follows its ID.
+  /// The reason why no incremental can build on a point, as text that follows its ID.
   private static func objection(to parent: ParentFacts, _ facts: ChainFacts) -> String? {
     if !parent.isAuthenticated { return "is not authenticated" }
     if let problem = parent.chainProblem { return "cannot be built on: \(problem)" }
-    // An anomalous parent will do: what is odd is what the application did to its content, and its pages are proved like any
-    // other's. One that fails SQLite's own checks is `failed`: a full that stands for itself is worth more there.
+    // An anomalous parent is acceptable: the application caused the oddity of its content, and its
+    // pages are proved like any other's. A parent that fails SQLite's own checks is `failed`; then
+    // a full that does not depend on it is worth more.
     if [.failed, .suspect].contains(parent.status) { return "is \(parent.status)" }
     if parent.protection != facts.protection { return "is protected in another way" }
     if !parent.isOfThisRepository { return "belongs to another repository" }
@@ -54,14 +55,16 @@ package enum ChainPolicy {
 
   /// A restore opens every link.
   private static let longest = 1000
-  /// Bytes of incrementals that neither a repository nor a restore feels: the fulls of so small a database can wait.
+  /// Bytes of incrementals that do not noticeably affect a repository or a restore: the fulls of so
+  /// small a database can wait.
   static let light: Int64 = 4 << 20
 
-  /// Whether the next full should come at the next quiet or scheduled time, or soon, and why; nil where the chain is light and
-  /// short enough.
+  /// Whether the next full should come at the next quiet or scheduled time, or soon, and why; nil
+  /// if the chain is light and short enough.
   ///
-  /// Beyond half of its full a chain costs more room and time to restore than a full saves by not being made; beyond twice as
-  /// much (and more than a few megabytes), or twice as many links, it is no longer worth waiting for a quiet time that may never come.
+  /// Beyond half of its full, a chain costs more space and restore time than avoiding a full saves.
+  /// Beyond twice as much (and more than a few megabytes), or twice as many links, it no longer
+  /// pays to wait for a quiet time that may never come.
   package static func adviseFull(_ weight: ChainWeight) -> FullAdvice? {
     let (count, bytes, full) = (weight.incrementals, weight.incrementalBytes, max(0, weight.fullBytes))
     let isHeavy = bytes > full / 2
@@ -74,15 +77,15 @@ package enum ChainPolicy {
   }
 }
 
-/// What the choice between full and incremental rests on.
+/// The facts for the choice between full and incremental.
 package struct ChainFacts: Hashable, Sendable {
   package var requested: RequestedKind
   package var backupType: BackupType
-  /// How the new backup is protected.
+  /// The protection of the new backup.
   package var protection: Protection
-  /// The newest point of the database's own history; nil where there is none.
+  /// The newest point of the database's own history; nil if there is no such point.
   package var parent: ParentFacts?
-  /// Nil until the database was looked at.
+  /// Nil until the database has been read.
   package var database: DatabaseShape?
 
   package init(
@@ -97,13 +100,13 @@ package struct ChainFacts: Hashable, Sendable {
   }
 }
 
-/// The database that is to be backed up.
+/// The database to back up.
 package struct DatabaseShape: Hashable, Sendable {
   /// Symbolic links resolved.
   package var path: String
   package var pageSize: Int
   package var pageCount: UInt32
-  /// Of its file; nil if they are not known.
+  /// Of its file; nil if unknown.
   package var attributes: FileAttributes?
 
   package init(path: String, pageSize: Int, pageCount: UInt32, attributes: FileAttributes? = nil) {
@@ -120,10 +123,10 @@ package struct ParentFacts: Hashable, Sendable {
   package var status: BackupStatus
   package var isAuthenticated = true
   package var protection: Protection
-  /// What is wrong with its chain, in words; nil for a whole one.
+  /// The problem of its chain, as text; nil if the chain is complete.
   package var chainProblem: String?
   package var isOfThisRepository = true
-  /// Whether its pages were hashed with the key that the next point's would be.
+  /// Whether its pages were hashed with the same key as those of the next point.
   package var isUnderOurKey = true
   package var hasDigest = true
   package var pageSize: Int?
@@ -138,7 +141,7 @@ package struct ParentFacts: Hashable, Sendable {
   }
 }
 
-/// What the newest chain weighs.
+/// The size of the newest chain.
 package struct ChainWeight: Hashable, Sendable {
   package var full: PointID
   /// Bytes of the full's archive.
@@ -155,17 +158,18 @@ package struct ChainWeight: Hashable, Sendable {
   }
 }
 
-/// That the newest chain should end: a full would serve better from here on.
+/// The advice to end the newest chain with a new full.
 package struct FullAdvice: Hashable, Sendable {
   package enum Urgency: Hashable, Sendable {
-    /// It reads the whole database, so it waits until nobody writes, or for the next scheduled one.
+    /// It reads the whole database, so it waits for a time without writes, or for the next
+    /// scheduled full.
     case whenQuiet
-    /// The chain must not grow without bound beside somebody who never pauses.
+    /// The chain must not grow without bound if the application never pauses.
     case soon
   }
 
   package var urgency: Urgency
-  /// The full at the head of the chain.
+  /// The full at the start of the chain.
   package var chain: PointID
   /// Lower case, no full stop.
   package var reason: String
@@ -176,13 +180,14 @@ package struct FullAdvice: Hashable, Sendable {
     self.reason = reason
   }
 
-  /// Milliseconds without a change after which a database counts as quiet: ten times what a burst of changes lasts at most
-  /// before it is backed up, so that the end of a burst is not taken for the end of the work; and a minute at least, for
-  /// reading a whole database must not follow upon every pause between two clicks.
+  /// Milliseconds without a change after which a database counts as quiet. Ten times the longest
+  /// delay of a backup in a burst of changes, so that the end of a burst does not count as the end
+  /// of the work. At least a minute, because reading a whole database must not follow every pause
+  /// between two clicks.
   package static func quiet(maxDelay: Int64) -> Int64 {
     max(60_000, maxDelay.multipliedClamped(by: 10))
   }
 
-  /// Milliseconds: a scheduled run that comes within this time makes the full that a quiet time would.
+  /// Milliseconds: a scheduled run within this time makes the full that a quiet time would make.
   package static let nearRun: Int64 = 3_600_000
 }

@@ -1,26 +1,29 @@
-/// Whether the wall clock is believed, so that the age of a backup means something.
+/// Whether the wall clock is trusted, so that the age of a backup has a meaning.
 ///
-/// A clock that jumps ahead makes minutes old what is hours or days old by the rules. So it is believed only
-/// - if it agrees with the clock that counts since the machine was started, from an earlier reading on that was believed; or
-/// - after a restart of the machine, if it shows a time at most ``usualPause`` (or twice the usual pause between backups) after
-///   the newest backup or the last reading, or if a time server keeps it; or
-/// - if the machine has run for ``settlingTime`` since, with the clock going on like this.
+/// If a clock jumps ahead, backups that are minutes old look hours or days old to the rules. So the
+/// clock is trusted only
+/// - if it agrees with the clock that counts since the machine was started, from an earlier trusted
+///   reading on; or
+/// - after a restart of the machine, if it shows a time at most ``usualPause`` (or twice the usual
+///   pause between backups) after the newest backup or the last reading, or if a time server keeps
+///   it; or
+/// - if the machine has run for ``settlingTime`` since, with the clock continuing like this.
 ///
-/// Until then ages are counted up to ``time``: the last time that was believed, and the time since that was observed. What was
-/// stored later counts as a time to come, so that its age decides nothing.
+/// Until then ages are counted up to ``time``: the last trusted time plus the time observed since.
+/// Backups stored later count as being in the future, so that their age decides nothing.
 package struct ClockVerdict: Hashable, Sendable {
-  /// Why the clock is not believed, lower case, no full stop; nil if it is.
+  /// The reason why the clock is not trusted, lower case, no full stop; nil if it is.
   package var doubt: String?
-  /// The time to count ages from; never after the wall clock.
+  /// The time from which ages are counted; never after the wall clock.
   package var time: Timestamp
-  /// What to remember.
+  /// The record for the next run.
   package var record: ClockRecord
 
-  /// Milliseconds that a clock may differ from the other one.
+  /// Milliseconds that one clock may differ from the other.
   static let tolerance: Int64 = 60_000
-  /// Milliseconds for which a machine may be off without a doubt about its clock.
+  /// Milliseconds that a machine may be off without a doubt about its clock.
   static let usualPause: Int64 = 86_400_000
-  /// Milliseconds of a running machine after which its clock is believed all the same.
+  /// Milliseconds of a running machine after which its clock is trusted in spite of the doubt.
   static let settlingTime: Int64 = 86_400_000
 }
 
@@ -32,10 +35,10 @@ extension ClockVerdict {
 
   /// - Parameters:
   ///   - now: the clocks.
-  ///   - isSynchronized: a time server keeps the wall clock, as the kernel says.
-  ///   - record: what this host remembers.
-  ///   - backups: when the backups were made, in the order in which they were stored, only those that are authentic; asked for
-  ///     only if the record does not settle it.
+  ///   - isSynchronized: a time server keeps the wall clock, according to the kernel.
+  ///   - record: this host's stored record.
+  ///   - backups: the times of the authentic backups, in the order in which they were stored;
+  ///     requested only if the record does not decide.
   package static func judge(
     _ now: ClockReading, isSynchronized: Bool, _ record: ClockRecord, backups: () throws -> [Timestamp]
   ) rethrows -> ClockVerdict {
@@ -67,7 +70,7 @@ extension ClockVerdict {
     )
   }
 
-  /// A person says that the clock is right.
+  /// A person confirms that the clock is right.
   package static func believing(_ now: ClockReading, isConfirmed: Bool = true) -> ClockVerdict {
     ClockVerdict(doubt: nil, time: now.wall, record: ClockRecord(believed: now, isConfirmed: isConfirmed))
   }
@@ -77,7 +80,7 @@ extension ClockVerdict {
   ) -> ClockVerdict {
     let observed = record.doubt?.observed(until: now) ?? 0
     guard observed < settlingTime else { return believing(now) }
-    // In the same run of the machine the known time has moved on by itself.
+    // In the same run of the machine the known time has advanced by itself.
     let isCounted = record.believed?.expectedWall(at: now) == knownTime
     let time = Timestamp(milliseconds: knownTime.milliseconds.addingClamped(isCounted ? 0 : observed))
     return ClockVerdict(
@@ -89,29 +92,29 @@ extension ClockVerdict {
 }
 
 extension ClockRecord.Doubt {
-  /// For how long the clock went on like this; 0 if it was set since.
+  /// How long the clock has continued like this; 0 if it was set since.
   fileprivate func observed(until now: ClockReading) -> Int64 {
     if let expected = reading.expectedWall(at: now) {
       guard ClockVerdict.agree(now.wall, expected) else { return 0 }
       return observed.addingClamped(now.elapsed(since: reading))
     }
-    // After a restart of the machine nothing is known of the time between.
+    // After a restart of the machine the time in between is unknown.
     return now.wall >= reading.wall ? observed : 0
   }
 }
 
-/// What the times of the backups tell about the time of day.
+/// The evidence that the times of the backups give about the time of day.
 struct ClockEvidence {
-  /// The newest time that can be relied on; nil without any.
+  /// The newest reliable time; nil if there is no reliable time.
   let newest: Timestamp?
-  /// There are backups of more than one day, so that they speak for a clock that goes with them.
+  /// There are backups of more than one day, so that they support a clock that agrees with them.
   let isEstablished: Bool
-  /// Milliseconds between two backups that are nothing unusual here.
+  /// Milliseconds between two backups that are normal here.
   let allowedPause: Int64
-  /// What ``newest`` rests on went on for a day.
+  /// The backups behind ``newest`` continued for a day.
   private let newestIsEstablished: Bool
 
-  /// Backups between which the clock made no leap.
+  /// Backups between which the clock did not jump.
   private struct Stretch {
     var first: Timestamp
     var last: Timestamp
@@ -142,8 +145,9 @@ struct ClockEvidence {
     return stretches
   }
 
-  /// The newest stretch that tells the time. What was stored after a leap speaks for the clock only if it went on for a day; and
-  /// nothing does that was stored before the clock went on from an earlier time: then it had leapt ahead and was set back.
+  /// The newest stretch that shows the time. Backups after a jump are evidence for the clock only
+  /// if they continued for a day. Backups from before the clock continued at an earlier time are
+  /// never evidence: then the clock had jumped ahead and was set back.
   private static func reliable(_ stretches: [Stretch], _ allowedPause: Int64) -> Stretch? {
     var relied: [Stretch] = []
     for stretch in stretches {
@@ -159,8 +163,8 @@ struct ClockEvidence {
     return relied.last
   }
 
-  /// Twice the median pause of late, at least ``ClockVerdict/usualPause``. A backup that is later than one that was stored after
-  /// it counts for nothing here: leaps to and fro would make themselves usual.
+  /// Twice the recent median pause, at least ``ClockVerdict/usualPause``. A backup that is later
+  /// than one stored after it is ignored here: otherwise, repeated jumps would count as usual.
   private static func allowedPause(_ backups: [Timestamp]) -> Int64 {
     let recent = backups.suffix(50)
     var kept: [Timestamp] = []
@@ -172,7 +176,8 @@ struct ClockEvidence {
     return max(ClockVerdict.usualPause, pauses[(pauses.count - 1) / 2].multipliedClamped(by: 2))
   }
 
-  /// Whether the backups count for more than a reading: that nothing spoke for, or of a clock that began anew long before them.
+  /// Whether the backups count for more than a reading, because the reading was never confirmed, or
+  /// came from a clock that started again long before them.
   func outweighs(_ record: ClockRecord) -> Bool {
     guard let reading = record.believed, let newest else { return false }
     if !record.isConfirmed, isEstablished { return true }
@@ -191,9 +196,10 @@ extension Timestamp {
 /// One reading of this machine's clocks.
 package struct ClockReading: Hashable, Sendable {
   package var wall: Timestamp
-  /// Milliseconds since the machine was started, of a clock that nobody sets and that counts on through sleep.
+  /// Milliseconds since the machine was started, from a clock that cannot be set and that also
+  /// counts during sleep.
   package var elapsed: Int64
-  /// Which start of the machine `elapsed` counts from; nil if the kernel does not tell.
+  /// The start of the machine from which `elapsed` counts; nil if the kernel does not name it.
   package var boot: String?
 
   package init(wall: Timestamp, elapsed: Int64, boot: String?) {
@@ -204,9 +210,10 @@ package struct ClockReading: Hashable, Sendable {
 }
 
 extension ClockReading {
-  /// What the wall clock has to show at a later reading since the same start of the machine, if nobody set it; nil if the two
-  /// cannot be compared. If the kernel names no start (some containers, systemd's ProcSubset=pid), a count that goes on counts
-  /// as the same one: a doubt too many ends by itself.
+  /// The time that the wall clock has to show at a later reading since the same start of the
+  /// machine, if it was not set; nil if the two cannot be compared. If the kernel does not name the
+  /// start (some containers, systemd's ProcSubset=pid), an increasing count is assumed to be the
+  /// same one: at worst this causes a doubt that ends by itself.
   package func expectedWall(at later: ClockReading) -> Timestamp? {
     guard boot == later.boot, elapsed <= later.elapsed else { return nil }
     return Timestamp(milliseconds: wall.milliseconds.addingClamped(later.elapsed(since: self)))
@@ -218,7 +225,8 @@ extension ClockReading {
     return overflow ? (elapsed < earlier.elapsed ? .min : .max) : difference
   }
 
-  /// Whether this one need not be stored if a reading of less than a minute before is.
+  /// Whether this reading need not be stored because a stored reading of less than a minute before
+  /// covers it.
   package func isCovered(by stored: ClockReading) -> Bool {
     guard self != stored else { return true }
     guard let expected = stored.expectedWall(at: self), elapsed(since: stored) < 60_000 else { return false }
@@ -226,12 +234,12 @@ extension ClockReading {
   }
 }
 
-/// What this host remembers of its clocks from one run to the next.
+/// This host's record of its clocks from one run to the next.
 package struct ClockRecord: Hashable, Sendable {
-  /// A clock that is not believed, as it was read last.
+  /// The last reading of a clock that is not trusted.
   package struct Doubt: Hashable, Sendable {
     package var reading: ClockReading
-    /// For how many milliseconds of a running machine the clock went on like this.
+    /// Milliseconds of a running machine for which the clock has continued like this.
     package var observed: Int64
 
     package init(reading: ClockReading, observed: Int64) {
@@ -240,10 +248,10 @@ package struct ClockRecord: Hashable, Sendable {
     }
   }
 
-  /// The last reading that was believed.
+  /// The last trusted reading.
   package var believed: ClockReading?
-  /// Backups, a time server, an earlier start of the machine or a person spoke for it. One that nothing spoke against is
-  /// compared with later readings, and does not speak for them.
+  /// Backups, a time server, an earlier start of the machine or a person confirmed it. A reading
+  /// that was only not contradicted is compared with later readings, but does not confirm them.
   package var isConfirmed: Bool
   package var doubt: Doubt?
 

@@ -1,21 +1,24 @@
-/// How an agent divides the files that it may have open among its databases.
+/// Divides the files that an agent may have open among its databases.
 ///
-/// A backup needs some descriptors while it runs. Between backups the agent keeps the lock of each repository (one) and, in
-/// WAL mode, a connection (three: the database, its log, its shared memory). If they do not suffice for all databases, it
-/// keeps fewer connections, then no locks: such backups cost more, and all are made.
+/// A backup needs some descriptors while it runs. Between backups the agent keeps the lock of each
+/// repository (one) and, in WAL mode, a connection (three: the database, its log, its shared
+/// memory). If they are too few for all databases, it keeps fewer connections, then no locks: such
+/// backups cost more, but all are made.
 package struct DescriptorBudget: Hashable, Sendable {
   /// Open files that the process may have.
   package let limit: Int
-  /// Databases that are guarded.
+  /// Databases that the agent backs up.
   package let databases: Int
-  /// Whether the lock of each repository is held between backups too.
+  /// Whether the lock of each repository is also held between backups.
   package let keepsLocks: Bool
   /// How many databases may stay open between backups.
   package let connections: Int
 
-  /// What the process itself has open: standard streams, inotify, timers, the journal, zone files.
+  /// The files that the process itself has open: standard streams, inotify, timers, the journal,
+  /// zone files.
   static let base = 48
-  /// What one backup has open at the same time: the database, the archive, its metadata, locks, page digests.
+  /// The files that one backup has open at the same time: the database, the archive, its metadata,
+  /// locks, page digests.
   static let ofBackup = 24
   /// A drill, a compaction or a cleanup: it reads a chain, whose archives are open together.
   static let ofHousekeeping = 128
@@ -33,12 +36,12 @@ package struct DescriptorBudget: Hashable, Sendable {
     connections = (keepsLocks ? free - databases : free) / Self.ofConnection
   }
 
-  /// The limit with which nothing is given up.
+  /// The limit that needs no concession.
   package static func wanted(databases: Int, workers: Int) -> Int {
     base + workers * ofBackup + ofHousekeeping + databases * (1 + ofConnection)
   }
 
-  /// What is given up, in words; nil if nothing is.
+  /// The concession, as text; nil if there is none.
   package var concession: String? {
     guard connections < databases else { return nil }
     let kept = connections == 0 ? "no database stays" : "at most \(connections) stay"

@@ -1,4 +1,4 @@
-/// What the facts of an examination mean, and what to do about it.
+/// Interprets the facts of an examination and adds advice.
 package enum Diagnosis {
   package static func findings(_ facts: ExaminationFacts) -> [Finding] {
     [
@@ -53,7 +53,7 @@ package enum Diagnosis {
       advice: "PRAGMA integrity_check in the application tells more; holdfast list shows which backups are flawed")
   }
 
-  /// SQLite creates them with the database's mode, owned by whoever opened first.
+  /// SQLite creates them with the database's mode, owned by the first user who opened it.
   private static func sideFiles(_ facts: ExaminationFacts) -> Finding? {
     guard let foreign = facts.sideFiles.first(where: { $0.owner != facts.database.owner }) else { return nil }
     return Finding(
@@ -62,7 +62,7 @@ package enum Diagnosis {
       advice: "chown \(facts.database.owner) \(foreign.path), and run everything that opens the database as that user")
   }
 
-  /// SQLite names logs after the name that a database is opened by.
+  /// SQLite names logs after the name under which a database is opened.
   private static func otherNames(_ facts: ExaminationFacts) -> Finding? {
     guard let others = facts.otherNames else { return nil }
     let found = others.found.isEmpty ? "" : ": " + others.found.joined(separator: ", ")
@@ -270,7 +270,7 @@ extension String {
 }
 
 extension Diagnosis {
-  /// Whether anybody saw a backup being restored; nil where there is none yet.
+  /// Whether a drill has restored a backup; nil if there is nothing to drill yet.
   static func drills(_ facts: ExaminationFacts) -> Finding? {
     guard let standing = facts.drills else { return nil }
     let concerns = standing.concerns(maxAge: facts.drillAge, now: facts.time)
@@ -307,7 +307,8 @@ extension Diagnosis {
     return Finding("threads", .problem, "\(shortage): it would not start", advice: threads.advice)
   }
 
-  /// One agent guards many databases: the limit is judged by how many it suffices for.
+  /// One agent backs up many databases, so the limit is judged by the number of databases for which
+  /// it is enough.
   static func openFiles(_ facts: ExaminationFacts) -> Finding? {
     guard let limit = facts.openFileLimit else { return nil }
     let workers = 4

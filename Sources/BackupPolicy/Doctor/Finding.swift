@@ -1,8 +1,8 @@
-/// One thing that `doctor` looked at.
+/// One thing that `doctor` examined.
 package struct Finding: Hashable, Sendable {
   package enum Level: String, Hashable, Sendable, CaseIterable {
     case ok
-    /// Worth knowing, and nothing to do.
+    /// Worth knowing; requires no action.
     case note
     /// It works now, and may not always.
     case warning
@@ -10,12 +10,12 @@ package struct Finding: Hashable, Sendable {
     case problem
   }
 
-  /// What was looked at, in a word or two: `journal mode`.
+  /// The examined thing, in a word or two: `journal mode`.
   package var name: String
   package var level: Level
-  /// What was found.
+  /// The result of the examination.
   package var detail: String
-  /// What to do; every warning and every problem has one.
+  /// The advice; every warning and every problem has one.
   package var advice: String?
 
   package init(_ name: String, _ level: Level, _ detail: String, advice: String? = nil) {
@@ -26,7 +26,7 @@ package struct Finding: Hashable, Sendable {
   }
 }
 
-/// Everything that `doctor` finds out before its probe. Nil and empty mean: not there, or not to be found out.
+/// Everything that `doctor` finds out before its probe. Nil and empty mean: absent or unknown.
 package struct ExaminationFacts: Sendable {
   /// A file or folder as this process sees it.
   package struct Place: Hashable, Sendable {
@@ -41,7 +41,8 @@ package struct ExaminationFacts: Sendable {
     package var size: Int64 = 0
     /// Number of the file system.
     package var device: UInt64 = 0
-    /// The kernel's name for the kind of file system, where it is one of those that matter: `nfs`, `cifs`, `fuse`, …
+    /// The kernel's name for the kind of file system, if it is one of those that matter: `nfs`,
+    /// `cifs`, `fuse`, …
     package var networkFileSystem: String?
     /// Bytes that may still be written there.
     package var free: Int64?
@@ -58,7 +59,7 @@ package struct ExaminationFacts: Sendable {
   /// Further names of one file.
   package struct OtherNames: Hashable, Sendable {
     package var count: Int
-    /// Those in the database's folder.
+    /// The names in the database's folder.
     package var found: [String]
 
     package init(count: Int, found: [String]) {
@@ -90,10 +91,10 @@ package struct ExaminationFacts: Sendable {
     }
   }
 
-  /// Files that belong to another user than the folder that they are in, and that its owner cannot read.
+  /// Files that belong to another user than their folder, and that the folder's owner cannot read.
   package struct LockedFiles: Hashable, Sendable {
     package var count: Int
-    /// One of them, and whom it belongs to.
+    /// One of them, and its owner.
     package var path: String
     package var owner: UInt32
 
@@ -105,7 +106,7 @@ package struct ExaminationFacts: Sendable {
   }
 
   package enum Key: Hashable, Sendable {
-    /// No point is encrypted yet; `given` says whether a password or key is.
+    /// No backup is encrypted yet; `given` says whether a password or key is configured.
     case unproved(given: Bool)
     case opens(PointID)
     case fails(PointID, HoldfastError.Code, String)
@@ -113,32 +114,34 @@ package struct ExaminationFacts: Sendable {
 
   package var database: Place
   package var databaseFolder: Place
-  /// `-wal` and `-shm`, where they exist.
+  /// `-wal` and `-shm`, if they exist.
   package var sideFiles: [Place] = []
   package var repository: Place
   /// Files in the repository that its owner cannot read.
   package var lockedFiles: LockedFiles?
-  /// Why the repository is not to be used: it is away, or of another database.
+  /// The reason why the repository must not be used: it is away, or belongs to another database.
   package var repositoryRefused: HoldfastError?
   package var user: UInt32
-  /// `wal`, `delete`, …; nil where the database does not open.
+  /// `wal`, `delete`, …; nil if the database does not open.
   package var journalMode: String?
-  /// Why the database does not open.
+  /// The reason why the database does not open.
   package var openingFailed: String?
-  /// What to do about it.
+  /// The advice about it.
   package var openingAdvice: String?
-  /// Hard links to the database; nil if there are none.
+  /// Hard links to the database; nil if it has only one name.
   package var otherNames: OtherNames?
-  /// Why this SQLite cannot read the database's schema, if it cannot.
+  /// The reason why this SQLite cannot read the database's schema, if it cannot.
   package var schemaProblem: String?
-  /// The newest backup of the database's own history, if SQLite's checks found something in the database in it.
+  /// The newest backup of the database's own history, if SQLite's checks found a flaw in the
+  /// database in it.
   package var newestFlaw: Flaw?
   package var key: Key = .unproved(given: false)
   /// Whether new points are encrypted.
   package var encrypts = true
   /// The newest point's time.
   package var newestPoint: Timestamp?
-  /// How many backups cannot be restored as far as a listing can tell, and the newest of them with the reason.
+  /// The number of backups that cannot be restored as far as a listing shows, and the newest of
+  /// them with the reason.
   package var failedPoints: FailedPoints?
 
   package struct FailedPoints: Hashable, Sendable {
@@ -150,14 +153,15 @@ package struct ExaminationFacts: Sendable {
       (self.count, self.newest, self.reason) = (count, newest, reason)
     }
   }
-  /// What the history of drills says; nil where there is nothing to drill.
+  /// The state of the drills by their history; nil if there is nothing to drill.
   package var drills: DrillStanding?
-  /// Seconds after which a drill counts no more; nil: never.
+  /// Seconds after which a drill no longer counts; nil: never.
   package var drillAge: Int64?
   package var time: Timestamp
-  /// Whether the kernel knows the clock to be kept by a time server; nil where it does not say.
+  /// Whether a time server keeps the clock, according to the kernel; nil if the kernel does not
+  /// say.
   package var clockIsKept: Bool?
-  /// Why ages are not counted by the clock at the moment; nil if they are.
+  /// The reason why ages are not counted by the clock at the moment; nil if they are.
   package var clockDoubt: String?
   /// Of the library that this process runs with.
   package var sqliteVersion: String
@@ -171,10 +175,10 @@ package struct ExaminationFacts: Sendable {
   package var namesMachineStart = true
   package var watchLimit: Int64?
   package var instanceLimit: Int64?
-  /// Why a watch on the database's folder could not be set up.
+  /// The reason why a watch on the database's folder could not be set up.
   package var watchFailed: String?
   package var isContainer = false
-  /// Who holds the agent's lock: `process 123 on host`.
+  /// The holder of the agent's lock: `process 123 on host`.
   package var agent: String?
 
   package init(

@@ -2,7 +2,7 @@
 package struct SQLiteVersion: Hashable, Sendable, Comparable {
   package let numbers: [Int]
 
-  /// Nil for anything but three numbers with dots between them.
+  /// Returns nil unless the text is three numbers with dots between them.
   package init?(_ text: String) {
     let numbers = text.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) }
     guard numbers.count == 3, !numbers.contains(nil) else { return nil }
@@ -13,9 +13,11 @@ package struct SQLiteVersion: Hashable, Sendable, Comparable {
     left.numbers.lexicographicallyPrecedes(right.numbers)
   }
 
-  /// Whether it may corrupt a database in WAL mode, where two connections checkpoint and write in the same instant.
+  /// Whether it may corrupt a database in WAL mode if two connections checkpoint and write at the
+  /// same instant.
   ///
-  /// The "WAL-reset bug", <https://www.sqlite.org/wal.html#walresetbug>: 3.7.0 to 3.51.2, with fixes in 3.44.6 and 3.50.7.
+  /// The "WAL-reset bug", <https://www.sqlite.org/wal.html#walresetbug>: 3.7.0 to 3.51.2, with
+  /// fixes in 3.44.6 and 3.50.7.
   package var hasWALResetBug: Bool {
     guard numbers.lexicographicallyPrecedes([3, 51, 3]), !numbers.lexicographicallyPrecedes([3, 7, 0]) else {
       return false

@@ -1,15 +1,17 @@
-/// Decides when a drill starts by itself, and what is wrong about the drills so far, from events and times alone.
+/// Decides when a drill starts by itself, and reports problems of the drills so far, from events
+/// and times alone.
 ///
-/// One drill is running at most. A run of the schedule that comes while another runs is owed; runs that were missed are made up
-/// once. What could not be tried, because somebody else held the repository or there was nothing to drill yet, is tried again
-/// after a pause, a few times; a drill that failed is not, for it has said what it found: the next run, or a person, shows
-/// whether that is over.
+/// At most one drill runs. If a scheduled time arrives while a drill runs, that run is pending;
+/// missed runs are made up once. If a drill could not be attempted, because the repository was
+/// locked or there was nothing to drill yet, it is retried after a pause, a few times. A failed
+/// drill is not retried, because it has reported its result: the next run, or a person, finds out
+/// whether the problem is over.
 package struct DrillMachine: Sendable {
   /// How a drill ended.
   package enum Ending: Hashable, Sendable {
-    /// It passed or failed; the history has it.
+    /// It passed or failed; the history has the result.
     case done
-    /// It could not be tried.
+    /// It could not be attempted.
     case putOff(reason: String)
   }
 
@@ -17,9 +19,9 @@ package struct DrillMachine: Sendable {
     /// The agent has started, and knows the history.
     case startup(DrillStanding)
     case finished(Ending, DrillStanding)
-    /// Somebody else made a drill, or points came and went.
+    /// Another process ran a drill, or points were added or removed.
     case learned(DrillStanding)
-    /// The deadline has come, or the wall clock was set.
+    /// The deadline has passed, or the wall clock was set.
     case tick
     case reload(DrillSettings)
     case shutdown
@@ -33,7 +35,7 @@ package struct DrillMachine: Sendable {
     case skip(reason: String)
   }
 
-  /// Milliseconds until what was put off is tried again, and how often.
+  /// Milliseconds until a postponed drill is tried again, and the number of attempts.
   static let pause: Int64 = 600_000
   static let attempts = 6
 
@@ -43,7 +45,8 @@ package struct DrillMachine: Sendable {
   private var book: ScheduleBook
   private var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
   private var isStopping = false
-  /// The run that is to be tried again, how often it was, and not before which monotonic time.
+  /// The pending run: its reason, the number of attempts so far, and the earliest monotonic time of
+  /// the next one.
   private var owed: (reason: String, tries: Int, from: Int64)?
   private var running: (reason: String, tries: Int)?
 
@@ -52,7 +55,7 @@ package struct DrillMachine: Sendable {
     book = ScheduleBook(settings.timetable)
   }
 
-  /// Takes one event and says what to do next.
+  /// Processes one event and returns the next action.
   package mutating func receive(_ event: Event, at moment: Moment) -> Action {
     now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
     _ = book.advance(to: now)
@@ -64,7 +67,8 @@ package struct DrillMachine: Sendable {
     switch event {
     case .startup(let standing):
       self.standing = standing
-      // A computer that is off at that hour each week would never drill if only what was begun once were made up for.
+      // If only runs begun since the start were made up, a computer that is off at that hour each
+      // week would never drill.
       book.begin(after: (standing.last ?? standing.oldestPoint ?? now.wall).writable)
       _ = book.advance(to: now)
     case .finished(let ending, let standing): finish(ending, standing)
@@ -118,7 +122,8 @@ package struct DrillMachine: Sendable {
 }
 
 extension DrillMachine {
-  /// What is wrong at the moment. A drill that is going on is about to say whether the last one was too long ago.
+  /// The present problems. While a drill runs, the age of the last one is not reported, because the
+  /// result is about to change it.
   package var concerns: [DrillConcern] {
     standing.concerns(maxAge: isRunning ? nil : settings.age(at: now.wall), now: now.wall)
   }
@@ -126,7 +131,8 @@ extension DrillMachine {
   /// The next drill by the clock.
   package var upcoming: Timestamp? { book.upcoming }
 
-  /// When to send the next `.tick`: for the next run, what is tried again, and the last drill's getting too old.
+  /// When to send the next `.tick`: for the next run, for a pending attempt, and for the moment
+  /// when the last drill becomes too old.
   package var deadline: Deadline {
     guard !isStopping else { return Deadline() }
     let expiry = settings.age(at: now.wall).flatMap { standing.expiry(maxAge: $0) }
@@ -135,18 +141,18 @@ extension DrillMachine {
   }
 }
 
-/// What a drill does, in this order; the raw value is what the history calls it.
+/// The steps of a drill, in this order; the raw values are the names in the history.
 package enum DrillStep: String, Hashable, Sendable, CaseIterable {
   /// Reads the archives, proves them, and writes the database to scratch space.
   case restore
-  /// SQLite's own check of what came out.
+  /// SQLite's own check of the restored database.
   case integrity
-  /// The rows of each table against those that were counted when the point was made.
+  /// Compares the rows of each table with the count from when the point was made.
   case rowCounts = "row_counts"
   /// The configured queries.
   case assertions
 
-  /// For messages: what did not work.
+  /// For messages: the step that failed.
   package var words: String {
     switch self {
     case .restore: "restoring it"
@@ -157,9 +163,9 @@ package enum DrillStep: String, Hashable, Sendable, CaseIterable {
   }
 }
 
-/// What the history of drills says, as far as decisions need it.
+/// The history of drills, as far as decisions need it.
 package struct DrillStanding: Hashable, Sendable {
-  /// How the newest drill failed.
+  /// The failure of the newest drill.
   package struct Failure: Hashable, Sendable {
     package var time: Timestamp
     /// Lower case, no full stop.
@@ -171,13 +177,14 @@ package struct DrillStanding: Hashable, Sendable {
     }
   }
 
-  /// When the newest drill was made, whatever came of it.
+  /// The time of the newest drill, whatever its result.
   package var last: Timestamp?
-  /// When the newest one was made that passed.
+  /// The time of the newest drill that passed.
   package var lastPassed: Timestamp?
-  /// Nil where the newest one passed, or where there was none.
+  /// Nil if the newest drill passed, or if there was no drill.
   package var failure: Failure?
-  /// The oldest point that there is: what has never been drilled grows old from there. Nil without any.
+  /// The time of the oldest point: if there has never been a drill, the age counts from here. Nil
+  /// if there are no points.
   package var oldestPoint: Timestamp?
 
   package init(
@@ -190,11 +197,11 @@ package struct DrillStanding: Hashable, Sendable {
   }
 }
 
-/// What is wrong about the drills, in words.
+/// A problem of the drills, as text.
 package enum DrillConcern: Hashable, Sendable {
   /// The newest drill failed.
   case failed(String)
-  /// Too long ago, or never.
+  /// The last drill that passed was too long ago, or no drill has ever passed.
   case tooOld(String)
 
   package var words: String {
@@ -205,16 +212,16 @@ package enum DrillConcern: Hashable, Sendable {
 }
 
 extension DrillStanding {
-  /// When the last drill that passed becomes, or became, too old; nil where there is nothing to drill.
+  /// When the last drill that passed becomes, or became, too old; nil if there is nothing to drill.
   ///
   /// - Parameter maxAge: seconds.
   package func expiry(maxAge: Int64) -> Timestamp? {
     (lastPassed ?? oldestPoint)?.adding(seconds: maxAge)
   }
 
-  /// What is wrong now.
+  /// The present problems.
   ///
-  /// - Parameter maxAge: seconds after which a drill counts no more; nil: it always counts.
+  /// - Parameter maxAge: seconds after which a drill no longer counts; nil: it always counts.
   package func concerns(maxAge: Int64?, now: Timestamp) -> [DrillConcern] {
     var concerns: [DrillConcern] = []
     if let failure { concerns.append(.failed("the last drill failed: \(failure.words)")) }

@@ -1,12 +1,13 @@
-/// When drills are made without being asked for, and when the last one counts no more.
+/// When drills run by themselves, and when the last one no longer counts.
 package struct DrillSettings: Hashable, Sendable {
-  /// When; times that coincide are one drill. Empty: never.
+  /// The times; if times coincide, they are one drill. Empty: never.
   package var schedules: [CronSchedule]
   /// The zone of ``schedules``.
   package var zone: ZoneRules
-  /// Makes up, once, for drills that were missed.
+  /// Makes up, once, for missed drills.
   package var catchUp: Bool
-  /// Seconds after which a drill that passed counts no more; 0: it always counts; nil: ``standardAge(at:)``.
+  /// Seconds after which a drill that passed no longer counts; 0: it always counts; nil:
+  /// ``standardAge(at:)``.
   package var maxAge: Int64?
 
   package init(
@@ -18,16 +19,16 @@ package struct DrillSettings: Hashable, Sendable {
     self.maxAge = maxAge
   }
 
-  /// Whether anything is to be done, or to be told, without being asked for.
+  /// Whether drills run, or warnings appear, without a request.
   package var isActive: Bool { !schedules.isEmpty || maxAge ?? 0 > 0 }
 
   var timetable: Timetable { Timetable(schedules: schedules, zone: zone) }
 
-  /// Seconds after which a drill counts no more; nil where nothing says so.
+  /// Seconds after which a drill no longer counts; nil if there is no limit.
   package func age(at time: Timestamp) -> Int64? { maxAge == 0 ? nil : maxAge ?? standardAge(at: time) }
 
-  /// Twice the longest pause between the next runs, so that one run may fail before anybody is woken; at least a day, and nil
-  /// without a schedule.
+  /// Twice the longest pause between the next runs, so that one run may fail before an alert; at
+  /// least a day, and nil without a schedule.
   func standardAge(at time: Timestamp) -> Int64? {
     var runs: [Timestamp] = []
     while runs.count < Self.sample, let next = timetable.next(after: runs.last ?? time) { runs.append(next) }
@@ -35,17 +36,18 @@ package struct DrillSettings: Hashable, Sendable {
     return pauses.max().map { max(86400, $0.multipliedClamped(by: 2)) }
   }
 
-  /// Enough to meet the longest pause of any schedule that goes by hours, days of the week or months.
+  /// Enough to include the longest pause of any schedule by hours, days of the week or months.
   private static let sample = 26
 }
 
-/// Something that a person knows of the database's content, and that a restored copy is asked for: a query and its answer.
+/// A query about the database's content and its known answer, checked on a restored copy.
 package struct DrillAssertion: Hashable, Sendable {
-  /// What it is called; nil where nobody gave it a name.
+  /// Its name; nil if it was not given one.
   package var name: String?
   /// One statement that reads.
   package var sql: String
-  /// The answer, as `sqlite3` prints it in its list mode: columns with `|` between them, a line for each row, nothing for NULL.
+  /// The answer, as `sqlite3` prints it in its list mode: columns with `|` between them, a line for
+  /// each row, an empty text for NULL.
   package var expect: String
 
   package init(name: String? = nil, sql: String, expect: String) {
@@ -54,12 +56,14 @@ package struct DrillAssertion: Hashable, Sendable {
     self.expect = expect
   }
 
-  /// What messages and the history call it; the history is readable without a key, so it must not quote the query.
+  /// The name in messages and in the history; the history is readable without a key, so it must not
+  /// quote the query.
   ///
   /// - Parameter number: its place among the assertions, from 1.
   package func label(_ number: Int) -> String { name ?? "assertion \(number)" }
 
-  /// Whether an answer is the expected one. Line ends and spaces around it do not count: a person wrote it into a file.
+  /// Whether an answer is the expected one. Ignores white space at both ends, because a person
+  /// wrote the expected one into a file.
   package func isMet(by answer: String) -> Bool {
     Self.trimmed(answer).utf8.elementsEqual(Self.trimmed(expect).utf8)
   }

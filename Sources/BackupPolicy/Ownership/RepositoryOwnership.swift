@@ -1,17 +1,17 @@
 import Names
 
-/// What decides whose backups a repository holds, seen from one database.
+/// The facts that decide whose backups a repository holds, for one database.
 package struct OwnershipFacts: Hashable, Sendable {
   /// The path of the database that a command was given, symbolic links resolved.
   package var path: ExactPath
-  /// The same as it was given, absolute.
+  /// The same path as it was given, absolute.
   package var givenPath: ExactPath
   package var databases: RecordedDatabases
-  /// Which of the recorded paths are other files of this host.
+  /// The recorded paths that are other files of this host.
   package var present: Set<ExactPath> = []
-  /// Which of them are other names (hard links) of the given file.
+  /// The recorded paths that are other names (hard links) of the given file.
   package var sameFiles: Set<ExactPath> = []
-  /// Of the tables in the given database; nil if they are not known.
+  /// Of the tables in the given database; nil if unknown.
   package var tableMarks: Set<UInt32>?
 
   package init(path: ExactPath, givenPath: ExactPath? = nil, databases: RecordedDatabases) {
@@ -21,20 +21,22 @@ package struct OwnershipFacts: Hashable, Sendable {
   }
 }
 
-/// Whose backups a repository holds, seen from one database.
+/// The owner of a repository's backups, as seen from one database.
 ///
-/// A repository belongs to one database. One that holds backups of several shows each of them its own.
+/// A repository belongs to one database. If it holds backups of several, each database sees only
+/// its own.
 package enum RepositoryOwnership: Hashable, Sendable {
-  /// No backup names a database.
+  /// The backups do not name a database.
   case unclaimed
   /// The database is known by one of its paths.
   case owned(RecordedDatabase)
-  /// The database is not known by its path; it goes on from this one, whose path is gone from this host.
+  /// The database is not known by its path; it continues this one, whose path no longer exists on
+  /// this host.
   case moved(RecordedDatabase)
-  /// The database was at this path, and its tables still are; but its newest backups are of another path, and that file is
-  /// there as well. One of the two is a copy, and nothing tells which.
+  /// The database was at this path, and its tables still are; but its newest backups are of another
+  /// path, and that file also exists. One of the two is a copy, and it is unknown which.
   case displaced(RecordedDatabase)
-  /// These are other databases.
+  /// The backups belong to these other databases.
   case foreign([RecordedDatabase])
 
   package static func decide(_ facts: OwnershipFacts) -> RepositoryOwnership {
@@ -49,12 +51,12 @@ package enum RepositoryOwnership: Hashable, Sendable {
     return .moved(moved)
   }
 
-  /// Only content proves that a database is at another path now. If there is none to compare (a new machine after a disaster),
-  /// the file's name must be the same.
+  /// Only content proves that a database is at another path now. If there is no content to compare
+  /// (a new machine after a disaster), the file's name must be the same.
   private static func theOne(of gone: [RecordedDatabase], _ facts: OwnershipFacts) -> RecordedDatabase? {
     let continued = gone.filter { $0.goesOn(in: facts.tableMarks) == true }
     if continued.count == 1 { return continued[0] }
-    // Beside a neighbour that is still there, only content is proof.
+    // If another recorded database still exists, only content is proof.
     guard gone.count == facts.databases.all.count else { return nil }
     let namesakes = gone.filter { $0.path.fileName == facts.path.fileName }
     return namesakes.count == 1 ? namesakes[0] : nil
@@ -62,7 +64,8 @@ package enum RepositoryOwnership: Hashable, Sendable {
 }
 
 extension RepositoryOwnership {
-  /// The database whose backups these are; nil if none names one, or if they are of others.
+  /// The database whose backups these are; nil if the backups do not name a database, or belong to
+  /// others.
   package var database: RecordedDatabase? {
     switch self {
     case .owned(let database), .moved(let database), .displaced(let database): database
@@ -72,7 +75,7 @@ extension RepositoryOwnership {
 
   /// The other paths that the next backup records, the most recent first.
   ///
-  /// - Parameter facts: what this was decided by.
+  /// - Parameter facts: the facts behind this decision.
   package func otherPaths(_ facts: OwnershipFacts) -> [ExactPath] {
     let paths = [facts.givenPath] + (database?.paths ?? [])
     var others: [ExactPath] = []
@@ -80,13 +83,14 @@ extension RepositoryOwnership {
     return Array(others.prefix(Self.mostPaths))
   }
 
-  /// Earlier backups link the older ones.
+  /// Earlier backups hold the older paths.
   private static let mostPaths = 16
 }
 
 extension RecordedDatabase {
-  /// By its present path, by the name that people call it by, or by an earlier path if the present one is gone. A link may lead
-  /// to another database now, and another file may have an earlier path: their tables must not speak against it.
+  /// By its present path, by the name that people use, or by an earlier path if the present one no
+  /// longer exists. A link may lead to another database now, and an earlier path may belong to
+  /// another file: the tables must not contradict the match.
   fileprivate func isKnown(_ facts: OwnershipFacts) -> Bool {
     if path == facts.path || facts.sameFiles.contains(path) { return true }
     let isCalledSo = facts.givenPath != facts.path && paths.contains(facts.givenPath)
@@ -94,11 +98,13 @@ extension RecordedDatabase {
     return goesOn(in: facts.tableMarks) != false
   }
 
-  /// Tables of which marks are kept; the lowest ones, so that those of two databases can be compared.
+  /// Maximum number of tables with marks; the lowest marks are kept, so that those of two databases
+  /// can be compared.
   private static let mostMarks = 16
 
-  /// Whether a database with these tables can be this one: both have more than half of all the tables that one of them has; nil
-  /// if one of the two has none or is not known. A table of migrations that many databases have is no proof.
+  /// Whether a database with these tables can be this one: more than half of all their tables are
+  /// in both; nil if the tables of one are empty or unknown. A single table of migrations, which
+  /// many databases have, is no proof.
   fileprivate func goesOn(in marks: Set<UInt32>?) -> Bool? {
     guard let marks, !marks.isEmpty, !tableMarks.isEmpty else { return nil }
     var all = marks.union(tableMarks)
@@ -108,18 +114,19 @@ extension RecordedDatabase {
 }
 
 extension RepositoryOwnership {
-  /// Why no backup is stored; nil if one may be.
+  /// The reason why no backup may be stored; nil if one may be.
   ///
   /// - Parameters:
-  ///   - facts: what this was decided by.
-  ///   - isSafety: the backup keeps what a restore is about to replace.
+  ///   - facts: the facts behind this decision.
+  ///   - isSafety: the backup keeps the content that a restore is about to replace.
   package func obstacle(_ facts: OwnershipFacts, folder: String, isSafety: Bool) -> HoldfastError? {
     switch self {
     case .unclaimed, .owned: return nil
     case .foreign(let others): return Self.storingError(facts.path.text, folder: folder, others)
     case .displaced(let other): return Self.displacedError(facts.path.text, folder: folder, other)
     case .moved(let before):
-      // An application that finds no file makes an empty one: that proves no move, and the disk may come back.
+      // If an application finds no file, it creates an empty one: that does not prove a move, and
+      // the disk may come back.
       let isEmpty = facts.tableMarks?.isEmpty ?? false
       guard isEmpty, !isSafety, !before.tableMarks.isEmpty else { return nil }
       return Self.storingError(facts.path.text, folder: folder, [before])
@@ -138,7 +145,7 @@ extension RepositoryOwnership {
 }
 
 extension RepositoryOwnership {
-  /// Why a command that reads shows nothing.
+  /// The reason why a command that reads shows nothing.
   ///
   /// - Parameters:
   ///   - database: its path as it was given.
@@ -153,7 +160,7 @@ extension RepositoryOwnership {
     )
   }
 
-  /// Why no backup is stored.
+  /// The reason why no backup is stored.
   package static func storingError(_ database: String, folder: String, _ others: [RecordedDatabase]) -> HoldfastError {
     let own = "\(folder)-\(stem(database))"
     return HoldfastError(
@@ -176,7 +183,7 @@ extension RepositoryOwnership {
 }
 
 extension String {
-  /// As a word that a shell reads back.
+  /// Quoted so that a shell reads it back as one word.
   package var shellWord: String {
     let isPlain =
       !isEmpty
@@ -188,7 +195,7 @@ extension String {
   }
 }
 
-/// What one backup records of the database it was made of.
+/// The record that one backup has of its database.
 package struct OwnershipRecord: Hashable, Sendable {
   /// The database's path, symbolic links resolved; nil in backups of the original service.
   package var path: ExactPath?
@@ -204,19 +211,20 @@ package struct OwnershipRecord: Hashable, Sendable {
   }
 }
 
-/// A database that a repository holds backups of.
+/// A database with backups in a repository.
 package struct RecordedDatabase: Hashable, Sendable {
   /// The path in its newest backup.
   package fileprivate(set) var path: ExactPath
   /// Every path that its backups name, the most recent first.
   package fileprivate(set) var paths: [ExactPath]
-  /// Of the newest backup that has some.
+  /// Of the newest backup that has table marks.
   package fileprivate(set) var tableMarks: Set<UInt32>
 }
 
-/// The databases that a repository holds backups of, in the order of their first backups.
+/// The databases with backups in a repository, in the order of their first backups.
 ///
-/// Backups are of one database if they name the same path, or if one of them names the path of the other among its other paths.
+/// Backups belong to the same database if they name the same path, or if one of them lists the path
+/// of the other among its other paths.
 package struct RecordedDatabases: Hashable, Sendable {
   package private(set) var all: [RecordedDatabase] = []
 
@@ -225,7 +233,7 @@ package struct RecordedDatabases: Hashable, Sendable {
     for record in records { add(record) }
   }
 
-  /// Backups without a path are of the database that was backed up first.
+  /// Backups without a path belong to the database that was backed up first.
   package func database(of path: ExactPath?) -> RecordedDatabase? {
     guard let path else { return all.first }
     return all.first { $0.paths.contains(path) }

@@ -1,12 +1,12 @@
-/// What is found at a path at which this host knows a repository.
+/// The facts about a path at which this host knows a repository.
 package struct PresenceFacts: Hashable, Sendable {
   /// The IDs of the authenticated repositories that this host used there; empty if it stored plain backups only.
   package var known: Set<String>
-  /// The ID in the folder's own record; nil without one.
+  /// The ID in the folder's own record; nil if there is no record.
   package var recorded: String?
   /// The IDs in the headers of its archives.
   package var archived: Set<String> = []
-  /// Whether it has archives, or anything else that a repository of plain backups has.
+  /// Whether it has archives, or other files of a repository of plain backups.
   package var isRepository = false
 
   package init(known: Set<String>, recorded: String?) {
@@ -15,12 +15,12 @@ package struct PresenceFacts: Hashable, Sendable {
   }
 }
 
-/// Whether a repository that this host knows is where it was.
+/// Whether a repository that this host knows is still in its place.
 package enum RepositoryPresence: Hashable, Sendable {
   case there
-  /// There is no repository: the disk is not mounted, or somebody removed the folder.
+  /// There is no repository: the disk is not mounted, or the folder was removed.
   case away
-  /// There is another one.
+  /// There is another repository.
   case another(String)
 
   package static func decide(_ facts: PresenceFacts) -> RepositoryPresence {
@@ -30,7 +30,7 @@ package enum RepositoryPresence: Hashable, Sendable {
     return (facts.archived.min() ?? facts.recorded).map { .another($0) } ?? .away
   }
 
-  /// Why nothing is read or stored; nil if the repository is there.
+  /// The reason why nothing is read or stored; nil if the repository is there.
   ///
   /// - Parameter folder: the path of the repository.
   package func error(_ folder: String) -> HoldfastError? {

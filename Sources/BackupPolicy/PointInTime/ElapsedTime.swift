@@ -2,7 +2,7 @@
 struct ElapsedTime {
   private var milliseconds: Int64 = 0
 
-  /// - Throws: `usage` for a part that is no number with a unit.
+  /// - Throws: `usage` if a part is not a number with a unit.
   init(_ words: some Sequence<String>, of parser: PointInTimeParser) throws(HoldfastError) {
     var scan = TimeScan(words.joined(separator: " "))
     guard !scan.isAtEnd else { throw parser.problem("says no time before 'ago'") }

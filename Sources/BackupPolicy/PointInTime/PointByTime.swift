@@ -1,30 +1,30 @@
-/// The point that stands for a moment: the newest that is not after it.
+/// The point for a moment: the newest that is not after it.
 package struct PointByTime: Hashable, Sendable {
   package let id: PointID
   package let created: Timestamp
-  /// The moment that was asked for.
+  /// The requested moment.
   package let moment: Timestamp
-  /// What to know of the choice; lower case, no full stop.
+  /// Warnings about the choice; lower case, no full stop.
   package let warnings: [String]
   private let zone: ZoneRules
 
   /// Milliseconds from the point to the moment.
   package var behind: Int64 {
-    // A forged header may say any time.
+    // A forged header may hold any time.
     let (distance, overflow) = moment.milliseconds.subtractingReportingOverflow(created.milliseconds)
     return overflow ? .max : distance
   }
 
   /// - Parameters:
   ///   - points: every point, in the order in which they were stored.
-  ///   - zone: whose clocks the words go by.
-  /// - Throws: `pointNotFound` where every sound point is later.
+  ///   - zone: the zone in which the text shows times.
+  /// - Throws: `pointNotFound` if every sound point is later.
   package static func choose(
     _ points: [Point], notAfter moment: Timestamp, zone: ZoneRules, now: Timestamp
   ) throws(HoldfastError) -> PointByTime {
     let sound = points.filter { $0.obstacle == nil }
     let past = sound.filter { $0.created <= moment }
-    // Of two with the same time, the one that was stored later.
+    // If two have the same time, the one that was stored later.
     guard let newest = past.map(\.created).max(), let chosen = past.last(where: { $0.created == newest }) else {
       throw nothing(sound, of: points.count, moment, zone)
     }
@@ -55,14 +55,14 @@ package struct PointByTime: Hashable, Sendable {
       hint: "name a later time, or that ID; holdfast list shows what there is")
   }
 
-  /// Points that are nearer to the moment and are not chosen.
+  /// Points that are nearer to the moment but were not chosen.
   private static func passedOver(_ points: [Point], _ chosen: Point, _ moment: Timestamp) -> [String] {
     let nearer = points.filter { $0.obstacle != nil && $0.created > chosen.created && $0.created <= moment }
     let shown = nearer.reversed().prefix(3).map { "\($0.id) is nearer and was passed over: \($0.obstacle ?? "")" }
     return shown + (nearer.count > 3 ? ["\(nearer.count - 3) more points were passed over"] : [])
   }
 
-  /// The clock was set: the order of times is not the order in which points were stored.
+  /// The clock was set: the order of times differs from the order in which points were stored.
   private static func doubts(
     _ past: [Point], _ chosen: Point, _ suspects: Set<PointID>
   ) -> [String] {
@@ -87,7 +87,8 @@ extension ZoneRules {
 }
 
 extension Words {
-  /// How far two times are apart, to two units: `250 ms`, `2 s`, `1 min 30 s`, `3 h 5 min`, `2 days 4 h`.
+  /// The distance between two times, to two units: `250 ms`, `2 s`, `1 min 30 s`, `3 h 5 min`,
+  /// `2 days 4 h`.
   static func distance(milliseconds: Int64) -> String {
     guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
     let seconds = milliseconds.addingClamped(500) / 1000
@@ -103,7 +104,7 @@ extension Words {
 }
 
 extension HoldfastError {
-  /// What is said where any sound point would do, and there is none.
+  /// The error if there is no sound point to choose.
   ///
   /// - Parameter count: of all points.
   package static func noSoundPoint(of count: Int) -> HoldfastError {
@@ -119,12 +120,14 @@ extension HoldfastError {
 }
 
 extension Point {
-  /// The newest of the backups that cannot be read now and might be meant instead of the chosen one.
+  /// The newest of the backups that cannot be read now and might be the intended one instead of the
+  /// chosen one.
   ///
   /// - Parameters:
-  ///   - points: every one, in the order in which they were stored. One of which the number is not known is anywhere.
-  ///   - chosen: nil if there is none to choose.
-  ///   - moment: the time that was asked for; nil for the newest.
+  ///   - points: all of them, in the order in which they were stored. A point without a known
+  ///     number may be anywhere.
+  ///   - chosen: nil if there is no point to choose.
+  ///   - moment: the requested time; nil for the newest.
   package static func hidden(
     _ points: [Point], after chosen: PointID?, notAfter moment: Timestamp?
   ) -> PointID? {
@@ -141,12 +144,14 @@ extension Point {
 }
 
 extension Sequence<Timestamp> {
-  /// Which times are not to be relied on: earlier than one that came before, or still to come. The clock was set in between.
+  /// The times that are unreliable, because the clock was set in between: earlier than a preceding
+  /// one, or in the future.
   ///
-  /// All that a clock which was set back stamps is in doubt until it has caught up, not just the first of it. A time to come
-  /// makes none of the following suspect: whoever forges one must not stop removal by age for ever.
+  /// After a clock was set back, all its times are in doubt until it has caught up, not just the
+  /// first one. A time in the future makes no later time suspect: a forged one must not stop
+  /// removal by age for ever.
   ///
-  /// - Parameter self: when points were made, in the order in which they were stored.
+  /// - Parameter self: the times of points, in the order in which they were stored.
   /// - Returns: by position.
   package func clockSuspects(now: Timestamp) -> [Bool] {
     var latest = Timestamp(milliseconds: .min)

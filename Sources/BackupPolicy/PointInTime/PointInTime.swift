@@ -1,23 +1,24 @@
-/// A time as a person names it, to return to the state of then.
+/// A time as a person names it, to return to the state of that time.
 package enum PointInTime: Hashable, Sendable {
-  /// The newest point, whatever the clocks said when it was stored.
+  /// The newest point, whatever the clocks showed when it was stored.
   case latest
-  /// The newest point that is not after this.
+  /// The newest point that is not after this moment.
   case moment(Timestamp)
 
-  /// Reads `latest`, `2026-11-22`, `2026-11-22 14:03:07.5`, the same with `T` or with an offset, `14:03`, `yesterday 14:03`,
-  /// `2 hours ago` and the like.
+  /// Reads `latest`, `2026-11-22`, `2026-11-22 14:03:07.5`, the same with `T` or with an offset,
+  /// `14:03`, `yesterday 14:03`, `2 hours ago` and the like.
   ///
-  /// What is left out of a time is zero, so a date alone is the beginning of that day. A time of day alone is the last time
-  /// that the clocks showed it: today, or yesterday where today's is still to come. In `1d ago` a day has 24 hours.
+  /// Omitted parts of a time are zero, so a date alone is the beginning of that day. A time of day
+  /// alone is the last time that the clocks showed it: today, or yesterday if today's is in the
+  /// future. In `1d ago` a day has 24 hours.
   ///
   /// - Parameters:
-  ///   - name: what the text was given as, such as `--at`, for messages.
-  ///   - zone: whose clocks it goes by, unless it has an offset.
-  ///   - now: the time that the relative forms count from.
-  ///   - mayBeToCome: takes times that are still to come.
-  /// - Throws: `usage` for what is no time, for one that the zone's clocks skip or show twice, and for one that is still to
-  ///   come: whoever names such a time made a mistake with the date or the zone.
+  ///   - name: the source of the text, such as `--at`, for messages.
+  ///   - zone: the zone of the text, unless it has an offset.
+  ///   - now: the time from which the relative forms count.
+  ///   - mayBeToCome: accepts times in the future.
+  /// - Throws: `usage` if the text is not a time, if the zone's clocks skip the time or show it
+  ///   twice, and if it is in the future: then there is a mistake in the date or the zone.
   package init(
     _ text: String, name: String, zone: ZoneRules, now: Timestamp, mayBeToCome: Bool = false
   ) throws(HoldfastError) {
@@ -78,7 +79,7 @@ struct PointInTimeParser {
     guard let day = Timestamp(date), Timestamp.writable.contains(day) else {
       throw problem("is not a time: there is no such day")
     }
-    // A day begins where it begins, even where the clocks skip midnight or show it twice.
+    // A day begins with its first instant, even if the clocks skip midnight or show it twice.
     if scan.isAtEnd { return zone.firstInstant(ofWall: day) }
     guard scan.skip(" ") || scan.skip("t"), let clock = try clock(&scan) else {
       throw problem("is not understood behind its date")
@@ -90,7 +91,7 @@ struct PointInTimeParser {
     return wall.adding(seconds: -Int64(offset))
   }
 
-  /// - Returns: milliseconds since midnight; nil where no time of day stands here.
+  /// - Returns: milliseconds since midnight; nil if there is no time of day here.
   private func clock(_ scan: inout TimeScan) throws(HoldfastError) -> Int64? {
     let shown = scan.left
     switch scan.clock() {
@@ -100,7 +101,7 @@ struct PointInTimeParser {
     }
   }
 
-  /// Today's, or yesterday's where today's is still to come.
+  /// Today's, or yesterday's if today's is in the future.
   private func lastTime(_ clock: Int64) throws(HoldfastError) -> Timestamp {
     let wall = today.advanced(by: clock)
     let instants = zone.instants(ofWall: wall)
@@ -140,7 +141,7 @@ extension Timestamp {
   }
 }
 
-/// Takes the parts of a time from the front of a text, lower case, without knowing what they are for.
+/// Reads the parts of a time from the front of a text, in lower case, without interpreting them.
 struct TimeScan {
   private var rest: ArraySlice<UInt8>
 
@@ -149,7 +150,7 @@ struct TimeScan {
   }
 
   var isAtEnd: Bool { rest.isEmpty }
-  /// What was not taken yet.
+  /// The part that was not read yet.
   var left: String { String(decoding: rest, as: UTF8.self) }
 
   /// Four digits and a dash.
@@ -164,7 +165,7 @@ struct TimeScan {
     return true
   }
 
-  /// `2026-11-22`; the fields are not checked. Nil for another form.
+  /// `2026-11-22`; the fields are not checked. Nil if the text has another form.
   mutating func date() -> CivilTime? {
     guard let year = number(digits: 4...4), skip("-"), let month = number(digits: 2...2), skip("-"),
       let day = number(digits: 2...2)
@@ -174,7 +175,8 @@ struct TimeScan {
 
   /// `14:03`, `14:03:07`, `14:03:07.123`.
   ///
-  /// - Returns: milliseconds since midnight; an inner nil where it has the form and is no time of day, nil for another form.
+  /// - Returns: milliseconds since midnight; an inner nil if the text has the form but is not a
+  ///   time of day, nil if it has another form.
   mutating func clock() -> Int64?? {
     let start = self
     guard let hour = number(digits: 1...2), skip(":"), let minute = number(digits: 2...2) else {
@@ -209,7 +211,7 @@ struct TimeScan {
     return (hours * 3600 + minutes * 60) * (isWest ? -1 : 1)
   }
 
-  /// As many digits as there are, up to the upper bound.
+  /// All digits at the front, up to the upper bound.
   mutating func number(digits: ClosedRange<Int>) -> Int? {
     let found = rest.prefix(digits.upperBound).prefix { (48...57).contains($0) }
     guard found.count >= digits.lowerBound, let number = Int(digits: found) else { return nil }

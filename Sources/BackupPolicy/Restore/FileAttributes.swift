@@ -1,4 +1,4 @@
-/// Who a file belongs to, and who may do what with it.
+/// The owner of a file and its permissions.
 public struct FileAttributes: Hashable, Sendable {
   /// Permission bits (07777).
   public package(set) var permissions: UInt32
@@ -19,7 +19,7 @@ public struct FileAttributes: Hashable, Sendable {
   /// The permissions in octal digits, with a leading zero: `0640`.
   package var octal: String { "0" + String(permissions & 0o7777, radix: 8) }
 
-  /// Reads what ``octal`` wrote; nil for anything else.
+  /// Parses the text of ``octal``; nil if the text has another form.
   package static func permissions(octal text: String) -> UInt32? {
     guard text.count <= 5, let value = UInt32(text, radix: 8), value <= 0o7777 else { return nil }
     return value
@@ -29,12 +29,13 @@ public struct FileAttributes: Hashable, Sendable {
 extension FileAttributes {
   private static let (groupEntry, maskEntry): (UInt16, UInt16) = (0x04, 0x10)
 
-  /// The same with the rights that the owning group really has.
+  /// The same with the effective rights of the owning group.
   ///
-  /// Beside an access control list the group's bits of the mode are the list's mask: what any user or group of it may have at most.
+  /// If there is an access control list, the group's bits of the mode are the list's mask: the
+  /// maximum for any user or group in it.
   ///
-  /// - Parameter list: the value of `system.posix_acl_access`, as Linux lays it out: a version, then tag, rights and ID of
-  ///   each entry. What is not understood gives the group nothing.
+  /// - Parameter list: the value of `system.posix_acl_access`, in Linux's layout: a version, then
+  ///   tag, rights and ID of each entry. If it is not understood, the group has no rights.
   package func restricted(byAccessList list: [UInt8]) -> FileAttributes {
     var rights: [UInt16: UInt32] = [:]
     for start in stride(from: 4, to: list.count - 7, by: 8) {
@@ -49,11 +50,11 @@ extension FileAttributes {
   }
 }
 
-/// What a process may do to files.
+/// The rights of a process on files.
 package struct ProcessFacts: Hashable, Sendable {
   /// The effective user.
   package var user: UInt32
-  /// The effective group: that of new files, unless their folder hands on its own.
+  /// The effective group: that of new files, unless their folder passes on its own.
   package var group: UInt32
   /// The effective group and the supplementary ones.
   package var groups: Set<UInt32>

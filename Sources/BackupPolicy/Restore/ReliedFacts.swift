@@ -1,11 +1,13 @@
-/// What a step relied on. The executor reads it again just before the step and stops where it differs.
+/// The facts on which a step relied. The executor reads them again just before the step and stops
+/// if they differ.
 package struct ReliedFacts: Hashable, Sendable {
   package var target: TargetIdentity
-  /// The side files that may lie beside the target; nil where it is open to applications, which make and remove them.
+  /// The side files that may be beside the target; nil if it is open to applications, which create
+  /// and remove them.
   package var sideFiles: [String]?
-  /// The target's page size and text encoding, where the way of installing depends on them.
+  /// The target's page size and text encoding, if the install method depends on them.
   package var layout: DatabaseLayout?
-  /// The checksum of the archive that was planned with, where one is recorded.
+  /// The checksum of the archive at planning time, if one is recorded.
   package var pointChecksum: String?
   /// Bytes that the step still needs in the target's file system.
   package var freeSpace: Int64
@@ -22,7 +24,7 @@ package struct ReliedFacts: Hashable, Sendable {
   }
 }
 
-/// What decides whether one database's pages can be written into another that is open.
+/// The facts that decide whether one database's pages can be written into another that is open.
 package struct DatabaseLayout: Hashable, Sendable {
   package var pageSize: Int
   /// As `PRAGMA encoding` spells it.
@@ -34,14 +36,16 @@ package struct DatabaseLayout: Hashable, Sendable {
   }
 }
 
-/// Which file a step expects at the target's path.
+/// The file that a step expects at the target's path.
 package enum TargetIdentity: Hashable, Sendable {
-  /// Nothing.
+  /// No file.
   case absent
-  /// This device and inode. Size and ctime may move on: the database opens, so applications may go on writing it until
-  /// SQLite's lock is taken, and the safety backup itself may recover its journal.
+  /// This device and inode. Size and ctime may change: the database opens, so applications may
+  /// continue to write it until SQLite's lock is held, and the safety backup itself may recover its
+  /// journal.
   case sameFile(FileFacts)
-  /// This device, inode, ctime and size: a file that SQLite cannot open has no writers that we would know of.
+  /// This device, inode, ctime and size: if SQLite cannot open a file, it has no writers that we
+  /// could know of.
   case unchanged(FileFacts)
 
   func contradiction(by now: FileFacts?) -> String? {
@@ -65,7 +69,7 @@ package enum TargetIdentity: Hashable, Sendable {
 package struct CurrentFacts: Hashable, Sendable {
   package var identity: FileFacts?
   package var sideFiles: [String]
-  /// The target's page size and encoding; nil where it does not open.
+  /// The target's page size and encoding; nil if it does not open.
   package var layout: DatabaseLayout?
   package var pointChecksum: String?
   package var freeSpace: Int64
@@ -82,7 +86,7 @@ package struct CurrentFacts: Hashable, Sendable {
 }
 
 extension ReliedFacts {
-  /// Why the step must not run any more; nil where everything is as it was.
+  /// The reason why the step must no longer run; nil if nothing has changed.
   package func contradiction(by now: CurrentFacts) -> String? {
     if let change = target.contradiction(by: now.identity) { return change }
     if let sideFiles, let stranger = now.sideFiles.sorted().first(where: { !sideFiles.contains($0) }) {

@@ -10,7 +10,7 @@ extension RestorePolicy {
         "restore of \(request.pointID) to \(request.target.path): the facts at hand are of another point or file",
         hint: "run the command again")
     }
-    // The planner asked this with the reason; facts that come from elsewhere are refused as well.
+    // The planner checks this with the reason; facts from other sources are refused as well.
     if point.status == .failed, let refusal = refusal(of: point.id, .failed(reason: nil, advice: nil)) {
       throw refusal
     }
@@ -56,7 +56,8 @@ extension RestorePolicy {
         .refused, "\(target.path) exists already, and --to never overwrites",
         hint: "name a path where nothing is, or leave out --to to restore the database in place")
     }
-    // An old WAL beside the new file would be replayed into it, and it is not ours to move away.
+    // SQLite would replay an old WAL beside the new file into it, and the WAL is not ours to move
+    // away.
     guard target.sideFiles.isEmpty else {
       throw RestoreRefusal(
         .refused, "\(target.sideFiles.listed) lies beside \(target.path) and would be applied to the restored database",

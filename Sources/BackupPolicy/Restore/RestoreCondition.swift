@@ -1,10 +1,10 @@
-/// Whether a point can be restored at all, as the listing of the repository shows it.
+/// Whether a point can be restored at all, according to the repository's listing.
 package enum PointCondition: Hashable, Sendable {
   case whole
   /// A copy of damaged files as they were found.
   case rawCopy
   case archiveMissing
-  /// A point that it builds on is damaged or missing.
+  /// A point on which it builds is damaged or missing.
   case chainBroken(reason: String, advice: String)
   /// It failed a verification, or its metadata is damaged.
   case failed(reason: String?, advice: String?)
@@ -18,7 +18,7 @@ package enum FolderCondition: Hashable, Sendable {
 }
 
 extension RestorePolicy {
-  /// Why the point cannot be restored, wherever to; nil if it can.
+  /// The reason why the point cannot be restored to any target; nil if it can.
   package static func refusal(of id: PointID, _ condition: PointCondition) -> RestoreRefusal? {
     switch condition {
     case .whole: nil
@@ -38,7 +38,7 @@ extension RestorePolicy {
     }
   }
 
-  /// Why no file can be put at the target's path; nil if one can.
+  /// The reason why no file can be put at the target's path; nil if one can.
   package static func refusal(
     of target: String, in name: String, _ folder: FolderCondition
   ) -> RestoreRefusal? {

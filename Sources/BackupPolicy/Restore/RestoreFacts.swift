@@ -1,4 +1,5 @@
-/// Everything a restore decision rests on, read just before it is made. Sizes are bytes; negative ones count as zero.
+/// All facts for a restore decision, read just before it is made. Sizes are bytes; negative ones
+/// count as zero.
 package struct RestoreFacts: Hashable, Sendable {
   package var point: PointFacts
   package var target: TargetFacts
@@ -23,37 +24,41 @@ package struct RestoreFacts: Hashable, Sendable {
   }
 }
 
-/// The point to restore, as header and metadata tell of it.
+/// The point to restore, according to header and metadata.
 package struct PointFacts: Hashable, Sendable {
   package var id: PointID
   /// The metadata's `status`.
   package var status: BackupStatus
-  /// Whether this host can tell that the point is one of the repository's own (no downgrade, see the format).
+  /// Whether this host can confirm that the point is one of the repository's own (no downgrade, see
+  /// the format).
   package var authenticated: Bool
-  /// The database image's size; what staging needs.
+  /// The database image's size, which staging needs.
   package var imageSize: Int64
   /// The size of the archive, or of all archives of the chain.
   package var archiveSize: Int64
-  /// The image's page size; nil or 0 where only the image itself will tell (points of the original service).
+  /// The image's page size; nil or 0 if only the image itself holds it (points of the original
+  /// service).
   package var pageSize: Int?
-  /// The image's page count; nil where only the image itself will tell, 0 for an empty database.
+  /// The image's page count; nil if only the image itself holds it, 0 for an empty database.
   package var pageCount: UInt32?
   /// The image's text encoding as `PRAGMA encoding` spells it; nil until the image is staged.
   package var textEncoding: String?
-  /// What tells whether the archive, or all archives of the chain, still are the same; nil where nothing is recorded.
+  /// A checksum that shows whether the archive, or all archives of the chain, are unchanged; nil if
+  /// none is recorded.
   package var checksum: String?
   /// The points that are read for it, itself first and the full last; empty for a full.
   package var chain: [PointID]
   /// Whether an integrity check passed before for the digest that the metadata records.
   package var integrityKnown: Bool
-  /// What SQLite's checks found in the database when it was backed up; nil if nothing is known against it.
+  /// SQLite's findings in the database when it was backed up; nil if it has no known flaw.
   package var flaw: Flaw?
-  /// The path of the database that was backed up, if the database is not known by the path that was given.
+  /// The path of the database that was backed up, if the given path is not known as that
+  /// database's.
   package var otherDatabase: String?
-  /// When the state was read; only beside ``flaw``.
+  /// The time when the state was read; only with ``flaw``.
   package var created: Timestamp?
 
-  /// A flaw of the database that was backed up, which is none of the backup.
+  /// A flaw of the database that was backed up, not of the backup.
   package struct Flaw: Hashable, Sendable {
     /// In SQLite's words, in one line.
     package var findings: String
@@ -95,7 +100,7 @@ package struct PointFacts: Hashable, Sendable {
   }
 }
 
-/// What a database says of itself once it is open.
+/// The facts that an open database gives about itself.
 package struct DatabaseFacts: Hashable, Sendable {
   package var pageSize: Int
   package var pageCount: UInt32
@@ -112,23 +117,23 @@ package struct DatabaseFacts: Hashable, Sendable {
   }
 }
 
-/// What lies at the target's path.
+/// The state of the target's path.
 package enum TargetState: Hashable, Sendable {
   case missing
   /// It opens as a database.
   case database(DatabaseFacts)
-  /// It opens, and has no pages.
+  /// It opens, but has no pages.
   case empty
-  /// A file that cannot be opened as a database: something else, or too damaged. (One that this process may not read is
-  /// an error before any decision.)
+  /// A file that cannot be opened as a database: something else, or too damaged. (If this process
+  /// may not read it, that is an error before any decision.)
   case unreadable(reason: String)
   /// A folder, a device, a socket.
   case notAFile
-  /// Somebody holds it so that it cannot be read now.
+  /// It is locked and cannot be read now.
   case busy(reason: String)
 }
 
-/// Which file lies at a path, and how it looked.
+/// The file at a path and its state.
 package struct FileFacts: Hashable, Sendable {
   package var device: UInt64
   package var inode: UInt64
@@ -155,9 +160,10 @@ package struct TargetFacts: Hashable, Sendable {
   package var sideFiles: [String]
   /// Bytes of those side files together.
   package var sideFileBytes: Int64
-  /// Which file it is; nil where nothing is there.
+  /// The identity of the file; nil if there is no file.
   package var identity: FileFacts?
-  /// Names of processes that have it open, as far as `/proc` tells; for messages only, never for a decision.
+  /// Names of processes that have it open, as far as `/proc` shows; for messages only, never for a
+  /// decision.
   package var openBy: [String]
 
   package init(
@@ -174,15 +180,15 @@ package struct TargetFacts: Hashable, Sendable {
   }
 }
 
-/// What the staged image says of itself, read after decryption and decompression.
+/// The staged image's own facts, read after decryption and decompression.
 package struct StagedFacts: Hashable, Sendable {
   /// 0 for an empty database.
   package var pageSize: Int
   package var pageCount: UInt32
   /// As `PRAGMA encoding` spells it; nil for an empty database.
   package var textEncoding: String?
-  /// Whether an integrity check passed before for the digest of the image itself, which the metadata may misstate. Only
-  /// false adds a step to the plan; a check that was planned always runs.
+  /// Whether an integrity check passed before for the digest of the image itself, which may differ
+  /// from that in the metadata. Only false adds a step to the plan; a planned check always runs.
   package var integrityKnown = true
 
   package init(pageSize: Int, pageCount: UInt32, textEncoding: String?) {

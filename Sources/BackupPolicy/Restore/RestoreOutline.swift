@@ -1,4 +1,4 @@
-/// The steps and warnings of a restore whose way of installing is settled.
+/// The steps and warnings of a restore whose install method is decided.
 struct RestoreOutline {
   let request: RestoreRequest
   let facts: RestoreFacts
@@ -17,13 +17,13 @@ struct RestoreOutline {
     return steps
   }
 
-  /// How what the target holds is kept; nil where it holds nothing or the person waived it.
+  /// The method to keep the target's content; nil if it has no content or the person waived it.
   var safetyKind: RestoreStep.Kind? {
     guard request.safetyBackup else { return nil }
     switch facts.target.state {
     case .missing, .notAFile, .busy: return nil
     case .unreadable: return .damagedSafetyCopy
-    // Whatever SQLite's checks would say of it: its pages can be read, so it gets a backup like any other.
+    // Independent of SQLite's checks: its pages can be read, so it gets a backup like any other.
     case .database, .empty: return .safetyBackup
     }
   }
@@ -62,7 +62,7 @@ struct RestoreOutline {
     return steps
   }
 
-  /// What is read, in words.
+  /// The archives to read, as text.
   private var archives: String {
     guard let full = facts.point.chain.last else { return "the archive of \(facts.point.id)" }
     let count = facts.point.chain.count - 1
@@ -89,9 +89,9 @@ struct RestoreOutline {
       bytes: relied.freeSpace, reliesOn: relied)
   }
 
-  /// Never the rename first: an old WAL or hot journal beside the new file would be applied to it, and an integrity check
-  /// would call the mixture sound. Where the old file opens, SQLite settles both under its lock; where it does not, the
-  /// side files leave before the new file comes.
+  /// Never the rename first: SQLite would apply an old WAL or hot journal beside the new file to
+  /// it, and an integrity check would call the mixture sound. If the old file opens, SQLite handles
+  /// both under its lock; if it does not, the side files are moved before the new file comes.
   private var replace: [RestoreStep] {
     switch facts.target.state {
     case .missing: replaceNothing
@@ -116,7 +116,8 @@ struct RestoreOutline {
       reliesOn: relied(target { .sameFile($0) }, sideFiles: nil))
   }
 
-  /// The move is a step even where no side file is known: one may appear until then, and the rename relies on none.
+  /// The move is a step even if no side file is known: one may appear until then, and the rename
+  /// relies on their absence.
   private var replaceUnreadable: [RestoreStep] {
     let sideFiles = facts.target.sideFiles
     let identity = target { .unchanged($0) }
@@ -129,7 +130,7 @@ struct RestoreOutline {
     ]
   }
 
-  /// `checkTarget` has made sure that a target which is there has an identity.
+  /// `checkTarget` has ensured that an existing target has an identity.
   private func target(_ identity: (FileFacts) -> TargetIdentity) -> TargetIdentity {
     facts.target.identity.map(identity) ?? .absent
   }

@@ -1,10 +1,10 @@
-/// What a restore would do: the value a dry run prints and a real run executes.
+/// The result of planning a restore: the value that a dry run prints and a real run executes.
 package enum RestoreDecision: Hashable, Sendable {
   case plan(RestorePlan)
   case refuse(RestoreRefusal)
 }
 
-/// Why a restore is not done, and what to do instead.
+/// The reason why a restore is refused, and an alternative.
 package struct RestoreRefusal: Error, Hashable, Sendable {
   /// Lower case, no full stop.
   package var reason: String
@@ -22,27 +22,29 @@ package struct RestoreRefusal: Error, Hashable, Sendable {
   package var error: HoldfastError { HoldfastError(code, reason, hint: hint) }
 }
 
-/// How the restored image takes its place.
+/// The method that puts the restored image in place.
 public enum Install: String, Hashable, Sendable, CaseIterable {
   /// Through SQLite's backup API into the open database: applications see the new content in one transaction.
   case live
-  /// A new file renamed over the old one, or put where none is, under SQLite's exclusive lock where the old one opens.
+  /// A new file renamed over the old one, or put at an empty path; under SQLite's exclusive lock if
+  /// the old one opens.
   case replace
-  /// A file at a path where nothing was.
+  /// A file at a path without a file.
   case newFile = "new_file"
 }
 
-/// The steps of a restore, in order. Nothing has happened yet; the facts it rests on are read again when it is carried out.
+/// The steps of a restore, in order. Nothing has happened yet; the facts behind it are read again
+/// when it is carried out.
 public struct RestorePlan: Hashable, Sendable {
-  /// How the image takes its place.
+  /// The install method.
   public package(set) var install: Install
-  /// What will be done, in this order.
+  /// The actions, in this order.
   public package(set) var steps: [RestoreStep]
   /// Sentences for people; lower case, no full stop.
   public package(set) var warnings: [String]
-  /// Whom the file is going to belong to, and who may use it; nil if the database's own file stays.
+  /// The future owner and permissions of the file; nil if the database's own file stays.
   public package(set) var attributes: FileAttributes?
-  /// What was asked for, and the facts the plan was made from.
+  /// The request, and the facts behind the plan.
   package let request: RestoreRequest
   package let facts: RestoreFacts
 
@@ -56,9 +58,9 @@ public struct RestorePlan: Hashable, Sendable {
 public struct RestoreStep: Hashable, Sendable {
   /// The raw values are the names in JSON.
   public enum Kind: String, Hashable, Sendable, CaseIterable {
-    /// Is there room for all that follows?
+    /// Checks the space for all later steps.
     case checkSpace = "check_space"
-    /// A backup of what the target holds now, read back before anything is changed.
+    /// A backup of the target's current content, read back before anything is changed.
     case safetyBackup = "safety_backup"
     /// A raw, checksummed copy of a database that fails its checks or does not open, with its `-wal` and `-journal`.
     case damagedSafetyCopy = "damaged_safety_copy"
@@ -75,14 +77,14 @@ public struct RestoreStep: Hashable, Sendable {
     case moveSideFiles = "move_side_files"
     /// Renames the image over the old file.
     case installReplace = "install_replace"
-    /// Puts the image where no file is.
+    /// Puts the image at a path without a file.
     case installNew = "install_new"
     /// Flushes the folder.
     case sync
-    /// Notes the restore in the repository.
+    /// Records the restore in the repository.
     case record
 
-    /// Whether it changes or removes what lies at the target's path.
+    /// Whether it changes or removes files at the target's path.
     public var isDestructive: Bool {
       switch self {
       case .installLive, .moveSideFiles, .installReplace, .installNew: true
@@ -90,17 +92,18 @@ public struct RestoreStep: Hashable, Sendable {
       }
     }
 
-    /// Whether it keeps what the target held.
+    /// Whether it keeps the target's previous content.
     public var isSafety: Bool { self == .safetyBackup || self == .damagedSafetyCopy }
   }
 
-  /// What it does.
+  /// The kind of the step.
   public package(set) var kind: Kind
   /// A sentence part for people.
   public package(set) var detail: String
-  /// Bytes that it will write at most (`check_space`: that all steps together need; `verify`: that it reads).
+  /// Bytes that it writes at most (`check_space`: that all steps together need; `verify`: that it
+  /// reads).
   public package(set) var bytes: Int64?
-  /// What must still be so just before it runs; not nil for every destructive step.
+  /// The facts that must still be true just before it runs; not nil for every destructive step.
   package var reliesOn: ReliedFacts?
 
   package init(_ kind: Kind, _ detail: String, bytes: Int64? = nil, reliesOn: ReliedFacts? = nil) {
@@ -113,7 +116,8 @@ public struct RestoreStep: Hashable, Sendable {
 
 /// The answer to a staged image.
 package enum RestoreConfirmation: Hashable, Sendable {
-  /// Go on; the steps up to and including `stage` are the ones already done, those after it may have changed.
+  /// Continue; the steps up to and including `stage` are already done, those after it may have
+  /// changed.
   case proceed(RestorePlan)
   case refuse(RestoreRefusal)
 }

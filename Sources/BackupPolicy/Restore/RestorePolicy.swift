@@ -1,15 +1,17 @@
 /// Decides how a point is restored, or why it is not.
 ///
-/// **Live** is the way wherever the target opens and page size and text encoding match, whoever has it open: SQLite's
-/// backup API writes into the open database and applications need no restart. Another encoding is refused even where
-/// SQLite would allow it, because applications with the file open would fail on every statement. **Replace** is for a
-/// target that is missing, cannot be opened, has another page size, or where one side has no pages at all (such a file has
-/// no page size of its own). Replacing is decided by SQLite's exclusive lock when it happens; who has the file open only
-/// colours the words.
+/// **Live** is chosen whenever the target opens and page size and text encoding match, whichever
+/// programs have it open: SQLite's backup API writes into the open database and applications need
+/// no restart. A different encoding is refused even if SQLite would allow it, because applications
+/// with the file open would fail on every statement. **Replace** is chosen if the target is
+/// missing, cannot be opened or has another page size, or if one side has no pages at all (such a
+/// file has no page size of its own). SQLite's exclusive lock decides whether a replace can happen;
+/// the list of programs that have the file open only affects the messages.
 ///
-/// The image's encoding, and for points of the original service its page size, are known only once it is staged. Where
-/// they are unknown the plan assumes live; after staging, ``confirm(_:staged:)`` settles it. The safety step comes before
-/// staging and never depends on the answer, so no answer can skip it.
+/// The image's encoding, and for points of the original service its page size, are known only once
+/// it is staged. If they are unknown, the plan assumes live; after staging, ``confirm(_:staged:)``
+/// decides. The safety step comes before staging and never depends on the answer, so no answer can
+/// skip it.
 package enum RestorePolicy {
   /// The plan for `request`, or the reason against it.
   package static func decide(_ request: RestoreRequest, _ facts: RestoreFacts) -> RestoreDecision {
@@ -24,11 +26,13 @@ package enum RestorePolicy {
     }
   }
 
-  /// Settles a plan with what the staged image says of itself, which wins over what its metadata said.
+  /// Completes a plan with the facts of the staged image, which take precedence over those of its
+  /// metadata.
   ///
-  /// The steps up to and including `stage` stay as they are; only those after it may change (live becomes replace for
-  /// another page size, or the reverse), and an integrity check is added if none passed for the staged image after all.
-  /// Not to be skipped by any caller: encodings are compared here.
+  /// The steps up to and including `stage` stay as they are; only those after it may change (live
+  /// becomes replace if the page size differs, or the reverse), and an integrity check is added if
+  /// no check has passed for the staged image. No caller may skip this: encodings are compared
+  /// here.
   package static func confirm(_ plan: RestorePlan, staged: StagedFacts) -> RestoreConfirmation {
     do throws(RestoreRefusal) {
       var facts = plan.facts
@@ -50,7 +54,8 @@ package enum RestorePolicy {
     }
   }
 
-  /// Why an image of this text encoding must not be written into the open target; nil where it may.
+  /// The reason why an image of this text encoding must not be written into the open target; nil if
+  /// it may be.
   package static func confirmLive(staged encoding: String?, target: TargetFacts) -> RestoreRefusal? {
     guard let encoding, case .database(let database) = target.state,
       encoding.lowercased() != database.textEncoding.lowercased()
@@ -75,11 +80,11 @@ package enum RestorePolicy {
   }
 }
 
-/// What is known of an image's pages.
+/// The known facts about an image's pages.
 enum PageLayout: Hashable {
   /// No pages, so no page size and no encoding.
   case empty
-  /// Only the staged image will tell.
+  /// Known only from the staged image.
   case unknown
   case pages(size: Int, encoding: String?)
 

@@ -1,4 +1,4 @@
-/// Where a restored database goes.
+/// The destination of a restored database.
 package enum RestoreTarget: Hashable, Sendable {
   /// The repository's own database, in place.
   case database(path: String)
@@ -12,16 +12,17 @@ package enum RestoreTarget: Hashable, Sendable {
   }
 }
 
-/// What a person asked for.
+/// A person's request.
 package struct RestoreRequest: Hashable, Sendable {
   /// The point to restore.
   package var pointID: PointID
   package var target: RestoreTarget
-  /// Back up what the target holds before it is touched; false only where the person said `--no-safety-backup`.
+  /// Back up the target's content before it is changed; false only with `--no-safety-backup`.
   package var safetyBackup: Bool
-  /// Verify the archive and check the staged image before it is installed; false only after `--no-verify`.
+  /// Verify the archive and check the staged image before it is installed; false only with
+  /// `--no-verify`.
   package var verifyFirst: Bool
-  /// Run the integrity check of the staged image even where one passed for the same digest.
+  /// Run the integrity check of the staged image even if one passed for the same digest.
   package var recheck: Bool
   /// Restore a point that this host cannot authenticate (`--accept-unauthenticated`).
   package var acceptUnauthenticated: Bool

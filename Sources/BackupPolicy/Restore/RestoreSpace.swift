@@ -1,12 +1,12 @@
 /// Bytes that a restore writes at most, by place.
 struct RestoreSpace: Hashable {
-  /// The safety backup, at its worst as large as what it saves.
+  /// The safety backup, at worst as large as the content that it saves.
   var repository: Int64
   /// The staged image, beside the target.
   var staging: Int64
-  /// Live only: the WAL or rollback journal that carries the content over.
+  /// Live only: the WAL or rollback journal that transfers the content.
   var log: Int64
-  /// Live only: by how much the database grows.
+  /// Live only: the growth of the database.
   var growth: Int64
 
   /// Everything beside the target.
@@ -19,7 +19,8 @@ struct RestoreSpace: Hashable {
     (log, growth) = (0, 0)
     guard install == .live, case .database(let database) = facts.target.state else { return }
     growth = max(0, image - max(0, facts.target.size))
-    // A WAL holds the new pages, a rollback journal the old ones, each with a header (24 or 8 bytes) to a page.
+    // A WAL holds the new pages, a rollback journal the old ones, each with a header (24 or 8
+    // bytes) for each page.
     let carried = database.journalMode.lowercased() == "wal" ? image : facts.target.contentBytes
     let pages = carried / Int64(max(512, database.pageSize)) + 1
     log = carried.addingClamped(pages.multipliedClamped(by: 24))
@@ -53,7 +54,7 @@ extension TargetFacts {
     return max(0, size, Int64(max(0, database.pageSize)).multipliedClamped(by: Int64(database.pageCount)))
   }
 
-  /// What a safety step of this kind writes at most.
+  /// Bytes that a safety step of this kind writes at most.
   func safetyBytes(_ kind: RestoreStep.Kind?) -> Int64 {
     switch kind {
     case .safetyBackup: contentBytes

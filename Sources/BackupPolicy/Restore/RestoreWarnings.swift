@@ -1,5 +1,5 @@
 extension RestoreOutline {
-  /// What a person should know before saying yes; lower case, no full stop.
+  /// Warnings for a person before they confirm; lower case, no full stop.
   func warnings(provisional: Bool) -> [String] {
     targetWarnings + pointWarnings(provisional: provisional)
   }
@@ -25,7 +25,8 @@ extension RestoreOutline {
     return warnings
   }
 
-  /// The newest backup without findings may be ages old, if the flaw is. So it is named, and not taken instead.
+  /// If the flaw is old, the newest backup without findings may be very old. So it is named, but
+  /// not used instead.
   private var flawWarnings: [String] {
     guard let flaw = facts.point.flaw else { return [] }
     let found =

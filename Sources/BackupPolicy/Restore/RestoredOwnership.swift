@@ -1,12 +1,12 @@
-/// What decides whom a restored file belongs to.
+/// The facts that decide the owner of a restored file.
 package struct FileOwnershipFacts: Hashable, Sendable {
-  /// The database's when it was backed up; nil if the backup does not tell.
+  /// The database's attributes when it was backed up; nil if the backup does not record them.
   package var recorded: FileAttributes?
-  /// The backup is authenticated, and so is what it says of owners and permissions.
+  /// The backup is authenticated, and so are its owners and permissions.
   package var isAuthentic: Bool
-  /// The backup was made on this machine, where the same number is the same user.
+  /// The backup was made on this machine, so that the same number is the same user.
   package var isFromHere: Bool
-  /// Of the file that is replaced; nil if there is no file.
+  /// Of the file to be replaced; nil if there is no file.
   package var existing: FileAttributes?
   package var folder: FileAttributes
   package var process: ProcessFacts
@@ -24,16 +24,17 @@ package struct FileOwnershipFacts: Hashable, Sendable {
   }
 }
 
-/// Whom a restored file is going to belong to, and who may use it.
+/// The owner and the permissions of a restored file.
 ///
-/// A file in the place of another one, or of a lost database, gets what that had, as far as this process may give it. A new file
-/// gets no more than the database had, nor more than the umask leaves. No file gets a permission to execute.
+/// A file that replaces another one, or a lost database, gets the attributes of that file, as far
+/// as this process may set them. A new file gets at most the permissions that the database had and
+/// that the umask leaves. No file gets a permission to execute.
 package struct RestoredOwnership: Hashable {
   package var attributes: FileAttributes
   /// Lower case, no full stop.
   package var warnings: [String] = []
 
-  /// - Throws: if the application could not write any more what takes its file's place.
+  /// - Throws: if the application could no longer write the restored file.
   init(_ install: Install, _ path: String, _ facts: FileOwnershipFacts) throws(RestoreRefusal) {
     switch (install, facts.existing) {
     case (.newFile, _): self.init(newFile: facts)
@@ -44,7 +45,8 @@ package struct RestoredOwnership: Hashable {
 
   private static let usable: UInt32 = 0o666
 
-  /// What a file that this process makes there belongs to: root's files belong to the folder's owner.
+  /// The attributes of a file that this process creates there: root's files belong to the folder's
+  /// owner.
   private static func made(_ facts: FileOwnershipFacts, _ permissions: UInt32) -> FileAttributes {
     let owner = facts.process.isRoot ? facts.folder.owner : facts.process.user
     return FileAttributes(permissions: permissions & usable, owner: owner, group: group(facts))
@@ -84,12 +86,12 @@ package struct RestoredOwnership: Hashable {
       attributes = Self.made(facts, most)
       return
     }
-    // What anybody could have written into a metadata file gives nobody more than a new file does.
+    // A metadata file of unknown origin gives no more permissions than a new file has.
     guard facts.isAuthentic else {
       attributes = Self.made(facts, recorded.permissions & most)
       return
     }
-    // On another machine the number may be somebody else's.
+    // On another machine the number may belong to a different user.
     guard facts.isFromHere || recorded.owner == facts.folder.owner else {
       attributes = Self.made(facts, recorded.permissions)
       warn(path, recorded)
@@ -106,7 +108,7 @@ package struct RestoredOwnership: Hashable {
         + "make sure that its application can write it")
   }
 
-  /// As many of the wanted attributes as this process may give to a file of its own.
+  /// The wanted attributes, as far as this process may set them on a file of its own.
   private static func given(_ wanted: FileAttributes, _ facts: FileOwnershipFacts) -> FileAttributes {
     let process = facts.process
     var attributes = wanted
@@ -119,7 +121,7 @@ package struct RestoredOwnership: Hashable {
     return attributes
   }
 
-  /// A group that had no part in the file gets no more than everybody.
+  /// If the group had no permissions on the old file, it gets no more than all users have.
   private static func withoutGroup(_ permissions: UInt32) -> UInt32 {
     permissions & ~0o070 | permissions & (permissions & 0o007) << 3
   }

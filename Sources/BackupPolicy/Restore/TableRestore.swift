@@ -1,11 +1,11 @@
 import Names
 
-/// Some tables of a point that are to be copied into another database.
+/// Some tables of a point, to be copied into another database.
 package struct TableRestoreRequest: Hashable, Sendable {
   package var pointID: PointID
   /// As a person wrote them.
   package var tables: [Identifier]
-  /// The file to copy them into: made where it is missing.
+  /// The file to copy them into: created if it is missing.
   package var target: String
 
   package init(pointID: PointID, tables: [Identifier], target: String) {
@@ -15,7 +15,7 @@ package struct TableRestoreRequest: Hashable, Sendable {
   }
 }
 
-/// What a schema holds, as far as copying a table needs to know.
+/// An object of a schema, with the facts that copying a table needs.
 package struct SchemaEntry: Hashable, Sendable {
   package enum Kind: String, Hashable, Sendable {
     case table, virtualTable, shadowTable, view, index, trigger
@@ -36,13 +36,13 @@ package struct SchemaEntry: Hashable, Sendable {
   }
 }
 
-/// What ``TableRestorePolicy`` goes by.
+/// The facts for ``TableRestorePolicy``.
 package struct TableRestoreFacts: Hashable, Sendable {
   /// The point's schema, in its order.
   package var source: [SchemaEntry]
-  /// The target's; nil where there is no such file.
+  /// The target's schema; nil if there is no such file.
   package var target: [SchemaEntry]?
-  /// The target is the database that is being guarded.
+  /// The target is the database that the agent backs up.
   package var targetIsDatabase: Bool
 
   package init(source: [SchemaEntry], target: [SchemaEntry]?, targetIsDatabase: Bool) {
@@ -52,7 +52,7 @@ package struct TableRestoreFacts: Hashable, Sendable {
   }
 }
 
-/// Which tables are copied with what, and into what.
+/// The tables to copy, with their objects, and the target.
 package struct TableRestorePlan: Hashable, Sendable {
   package struct Table: Hashable, Sendable {
     package var name: Identifier
@@ -61,22 +61,23 @@ package struct TableRestorePlan: Hashable, Sendable {
   }
 
   package var request: TableRestoreRequest
-  /// The target is made by this.
+  /// The copy creates the target.
   package var createsTarget: Bool
   /// In the order of the point's schema.
   package var tables: [Table]
-  /// What to know before saying yes: lower case, no full stop.
+  /// Warnings to know before confirming: lower case, no full stop.
   package var warnings: [String]
-  /// What the plan rests on.
+  /// The facts behind the plan.
   package var facts: TableRestoreFacts
 }
 
-/// Decides which tables of a point are copied, or why none is.
+/// Decides which tables of a point are copied, or why the copy is refused.
 ///
-/// Nothing is ever overwritten: the names must be free in the target. The guarded database itself is no target, for its
-/// application would find tables that it does not know in the middle of its work.
+/// Nothing is ever overwritten: the names must be free in the target. The database itself is not
+/// allowed as a target, because its application would find unknown tables in the middle of its
+/// work.
 package enum TableRestorePolicy {
-  /// - Throws: why it must not be done.
+  /// - Throws: the reason why it must not be done.
   package static func decide(
     _ request: TableRestoreRequest, _ facts: TableRestoreFacts
   ) throws(RestoreRefusal) -> TableRestorePlan {

@@ -1,19 +1,19 @@
-/// What an archive shows when its clear metadata says that it failed.
+/// The evidence from an archive whose clear metadata says that it failed.
 package enum ArchiveEvidence: Hashable, Sendable {
   /// It failed again.
   case failed
-  /// It is whole.
+  /// It is complete.
   case whole
-  /// Nothing is wrong with it, but this backup, which it needs, cannot be used.
+  /// The archive is fine, but this backup, which it needs, cannot be used.
   case needs(PointID)
-  /// It could not be examined: there is no key, or the disk stumbles.
+  /// It could not be examined: there is no key, or the disk had an error.
   case unknown
 }
 
 /// Decides which backups do not count as failed although their metadata says so.
 ///
-/// Whoever can write the folder can write that word. A backup goes as failed only if its archive fails again, in the same run;
-/// else it counts as one that was not verified.
+/// Anyone who can write to the folder can write that word. A backup is removed as failed only if
+/// its archive fails again, in the same run; otherwise it counts as not verified.
 package struct Acquittal: Hashable, Sendable {
   package private(set) var acquitted: Set<PointID> = []
 

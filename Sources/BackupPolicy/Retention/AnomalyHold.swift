@@ -1,37 +1,39 @@
-/// What an anomalous point keeps from being removed.
+/// The protection that an anomalous point gives to the points before it.
 package struct AnomalyHold: Hashable, Sendable {
   /// The anomalous point.
   package var anomaly: PointID
-  /// What is odd about it, in words that follow its ID.
+  /// The oddity of it, as text that follows its ID.
   package var reason: String
   /// When it was made.
   package var since: Timestamp
-  /// When it ends by itself; nil where the clock that would tell is suspect.
+  /// When it ends by itself; nil if the clock that would decide this is suspect.
   package var ends: Timestamp?
-  /// The points of before that retention would have kept just then, in repository order, without those that an older hold holds.
+  /// The points before it that retention would have kept at that time, in repository order, without
+  /// those that an older hold holds.
   package var held: [PointID]
-  /// The newest of them that is a backup of the database: what one would restore.
+  /// The newest of them that is a backup of the database: the one to restore.
   package var lastGood: PointID?
   /// ``held`` by position.
   var positions: [Int] = []
-  /// Where the anomalous point itself stands.
+  /// The position of the anomalous point itself.
   var position: Int
 
-  /// What is said of a point that is held.
+  /// The reason shown for a held point.
   var heldBecause: String {
     "held: \(anomaly) \(reason), on \(since.iso8601); holdfast accept \(anomaly) ends that"
   }
-  /// What is said of the anomalous point itself, without which nobody would know of the hold.
+  /// The reason shown for the anomalous point itself; without it the hold would be invisible.
   var keptBecause: String {
     "it \(reason), and what was before it is held; holdfast accept \(anomaly) ends that"
   }
 }
 
 extension RetentionPolicy {
-  /// The holds that last at `now`, the oldest anomaly first.
+  /// The holds that are in force at `now`, the oldest anomaly first.
   ///
-  /// Nothing is recorded of a hold but the anomalous point itself. What it holds is what the standing rules keep of the points
-  /// before it, at the time it was made: points that go meanwhile were not among them, so the answer stays the same.
+  /// A hold has no record except the anomalous point itself. It holds the points that the standing
+  /// rules keep of those before it, at the time when it was made. Points that are removed meanwhile
+  /// were not among them, so the answer stays the same.
   ///
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
@@ -62,11 +64,13 @@ extension RetentionPolicy {
     return holds
   }
 
-  /// What the rules keep at the time of an anomaly of the points since the one before it; nil if the times do not allow that.
+  /// Of the points since the previous anomaly, those that the rules keep at the time of this one;
+  /// nil if the times do not allow that.
   ///
-  /// Of the points before that one, the rules keep at most what they kept then, and that is held already: rules count from the
-  /// newest point, and points only grow older. So each point is judged once, however many anomalies there are. In between, the
-  /// full of a chain stands for all of the chain that is older.
+  /// Of the points before the previous anomaly, the rules keep at most those that they kept then,
+  /// and these are already held: rules count from the newest point, and points only grow older. So
+  /// each point is judged once, however many anomalies there are. In between, the full of a chain
+  /// represents all older points of the chain.
   private func keptSince(
     _ previous: Int, before position: Int, _ points: [Point], _ family: PointFamily
   ) -> [Int]? {
@@ -85,7 +89,7 @@ extension RetentionPolicy {
     return kept(of: part, PointFamily(part), at: points[position].created).map { chosen[$0] }.filter { $0 >= previous }
   }
 
-  /// What the rules keep of the points before one, at the time it was made.
+  /// Of the points before a position, those that the rules keep at the time when it was made.
   private func keptBefore(_ position: Int, _ points: [Point], _ family: PointFamily) -> [Int] {
     kept(of: Array(points[..<position]), family.ofFirst(position), at: points[position].created)
   }

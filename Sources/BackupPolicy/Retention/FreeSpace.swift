@@ -1,4 +1,4 @@
-/// How much of a file system is to stay free.
+/// The part of a file system that must stay free.
 public enum FreeSpace: Hashable, Sendable {
   /// Bytes.
   case bytes(Int64)
@@ -14,9 +14,9 @@ public enum FreeSpace: Hashable, Sendable {
   }
 }
 
-/// The file system that a repository is on. Bytes.
+/// The repository's file system. Bytes.
 package struct SpaceFacts: Hashable, Sendable {
-  /// What a program without privileges may still use.
+  /// Bytes that a program without privileges may still use.
   package var free: Int64
   /// 0 if the file system gives no numbers.
   package var capacity: Int64
@@ -28,7 +28,8 @@ package struct SpaceFacts: Hashable, Sendable {
 }
 
 extension FreeSpace {
-  /// How far a file system is below it, in words; nil if there is enough, or if the file system gives no numbers.
+  /// The shortage of a file system, as text; nil if there is enough, or if the file system gives no
+  /// numbers.
   package func shortage(_ space: SpaceFacts) -> String? {
     let wanted = bytes(of: space.capacity)
     guard space.capacity > 0, space.free < wanted else { return nil }
@@ -37,11 +38,14 @@ extension FreeSpace {
 }
 
 extension RetentionPolicy {
-  /// Removes more than the rules say, the oldest first, until there is room: a backup that cannot be stored protects nobody.
+  /// Removes more than the rules say, the oldest first, until there is enough space: if a backup
+  /// cannot be stored, it cannot protect anything.
   ///
-  /// What stays in any case: the newest verified point and the newest verified backup, the newest backup (the next one builds on
-  /// it), pinned points, what these need, and what nobody vouches for. Safety backups in their grace period go after ordinary
-  /// points, and points that an anomaly holds go last: the accident itself may be what fills the disk.
+  /// These stay in any case: the newest verified point and the newest verified backup, the newest
+  /// backup (the next one builds on it), pinned points, the points that these need, and points that
+  /// cannot be authenticated. Safety backups in their grace period are removed after ordinary
+  /// points, and points that an anomaly holds are removed last: the accident itself may have filled
+  /// the disk.
   func makeRoom(
     _ points: [Point], _ family: PointFamily, _ space: SpaceFacts?, now: Timestamp,
     _ judgement: inout RetentionJudgement
@@ -60,7 +64,7 @@ extension RetentionPolicy {
     keepNeeded(points, family, &judgement)
   }
 
-  /// The points that may go, in the order to remove them.
+  /// The points that may be removed, in this order.
   private func expendable(
     _ points: [Point], _ family: PointFamily, now: Timestamp, _ judgement: RetentionJudgement
   ) -> [Int] {
@@ -68,7 +72,7 @@ extension RetentionPolicy {
       judgement.held.contains(position) ? 2 : points[position].isInGrace(safetyGrace, now: now) ? 1 : 0
     }
     let essential = essentials(points, family)
-    // What a point needs goes after it.
+    // A point is removed before the points that it needs.
     for position in points.indices.sorted(by: { family.depth[$0] > family.depth[$1] }) {
       if let parent = family.parent[position] { rank[parent] = max(rank[parent], rank[position]) }
     }

@@ -1,6 +1,8 @@
-/// Who descends from whom. Parents come from metadata that anybody may have written, so loops and strangers are expected.
+/// The descent of points. Parents come from metadata of untrusted origin, so loops and unknown
+/// parents are expected.
 struct PointFamily {
-  /// By position: the position of the parent; nil for a full and where the parent is not among the points.
+  /// By position: the position of the parent; nil for a full, and if the parent is not among the
+  /// points.
   let parent: [Int?]
   /// By position: the point at the top of its chain; a full unless the chain is broken.
   let top: [Int]
@@ -23,7 +25,8 @@ struct PointFamily {
     var depth = [Int](repeating: -1, count: ids.count)
     for start in ids.indices where depth[start] < 0 {
       let path = Self.path(from: start, parent) { depth[$0] < 0 }
-      // The parent of the last is settled, missing, or on the path itself: then the chain runs in a circle, cut here.
+      // The parent of the last one is done, missing, or on the path itself: then the chain is a
+      // loop, cut here.
       var above = path.last.flatMap { parent[$0] }.flatMap { depth[$0] < 0 ? nil : $0 }
       for position in path.reversed() {
         depth[position] = above.map { depth[$0] + 1 } ?? 0
@@ -40,14 +43,15 @@ struct PointFamily {
     (self.parent, self.top, self.depth) = (parent, top, depth)
   }
 
-  /// The same before the other points were there. Parents that claim to be younger than their children count as missing.
+  /// The same family before the other points existed. Parents that claim to be younger than their
+  /// children count as missing.
   func ofFirst(_ count: Int) -> PointFamily {
     PointFamily(
       parent: parent[..<count].map { $0.flatMap { $0 < count ? $0 : nil } },
       top: top[..<count].enumerated().map { $1 < count ? $1 : $0 }, depth: Array(depth[..<count]))
   }
 
-  /// From a point up its chain as long as the points are new.
+  /// From a point up its chain, as long as the points are new.
   private static func path(from start: Int, _ parent: [Int?], while isNew: (Int) -> Bool) -> [Int] {
     var path: [Int] = []
     var seen: Set<Int> = []
@@ -59,8 +63,8 @@ struct PointFamily {
     return path
   }
 
-  /// Failed points that nothing depends on first, then chain by chain, the oldest first, in each the children before their
-  /// parents: whenever a removal is interrupted, what is left is whole.
+  /// Failed points without dependents first, then chain by chain, the oldest first, and in each the
+  /// children before their parents: if a removal is interrupted, the remaining chains are complete.
   func removalOrder(of positions: [Int], _ points: [Point]) -> [Int] {
     let parents = Set(positions.compactMap { parent[$0] })
     func rank(_ position: Int) -> (Int, Int, Int, Int) {

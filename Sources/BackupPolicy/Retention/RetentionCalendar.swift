@@ -1,5 +1,5 @@
 extension RetentionRules {
-  /// Which lists of ``keepTags`` a point fits, in words.
+  /// The lists of ``keepTags`` that a point matches, as text.
   func tags(of point: Point) -> [String] {
     let fitting = keepTags.filter { list in
       list.isEmpty ? point.tags.isEmpty : list.allSatisfy(point.tags.contains)
@@ -8,18 +8,19 @@ extension RetentionRules {
   }
 }
 
-/// What the rules of the calendar say, point by point. The rules are restic's (`forget`, since its version 0.16): from the newest point to
-/// the oldest, each rule keeps the first point that it meets of each hour, day and so on, until its count is used up; and the
-/// oldest point, while it is not used up, so that a young repository keeps its whole length.
+/// The results of the calendar rules for each point. The rules are restic's (`forget`, since its
+/// version 0.16): from the newest point to the oldest, each rule keeps the first point of each
+/// hour, day and so on, until its count is used up. If the count is not used up, it also keeps the
+/// oldest point, so that a young repository keeps its whole length.
 struct CalendarReading {
-  /// By position: why a point stays, a reason for each rule that keeps it.
+  /// By position: the reasons why a point is kept, one for each rule that keeps it.
   private(set) var keep: [Int: [String]] = [:]
-  /// By position: why a point goes, where no rule keeps it.
+  /// By position: the reasons why a point is removed, if no rule keeps it.
   private(set) var remove: [Int: [String]] = [:]
 
   /// - Parameters:
-  ///   - rules: the rules, which each look for themselves.
-  ///   - seen: the positions of the points that they see, the oldest first.
+  ///   - rules: the rules, each applied independently.
+  ///   - seen: the positions of the points to which they apply, the oldest first.
   init(_ rules: [KeepRule], _ points: [Point], seen: [Int], _ zone: ZoneRules) {
     guard let newest = seen.last else { return }
     let walls = seen.map { zone.wall(points[$0].created) }
@@ -35,7 +36,7 @@ struct CalendarReading {
   }
 }
 
-/// One rule on its way from the newest point to the oldest.
+/// One rule while it goes from the newest point to the oldest.
 private struct RuleWalk {
   enum Answer {
     case keep(String)
@@ -52,7 +53,7 @@ private struct RuleWalk {
     switch rule.amount {
     case .count(let count): (since, left) = (nil, count)
     case .span(let span): (since, left) = (span.before(newest, in: zone), -1)
-    // Tags do not go by the calendar.
+    // Tags do not depend on the calendar.
     case .tags: (since, left) = (nil, 0)
     }
   }
@@ -71,7 +72,8 @@ private struct RuleWalk {
 }
 
 extension KeepRule.Unit {
-  /// Equal for times of one hour, day, week, month or year of the wall's calendar; an hour that is shown twice is one.
+  /// Equal for times of the same hour, day, week, month or year of the local calendar; an hour that
+  /// the clocks show twice counts once.
   fileprivate func number(_ wall: Timestamp) -> Int64 {
     let day = wall.milliseconds.flooredQuotient(by: 86_400_000)
     return switch self {
@@ -85,15 +87,16 @@ extension KeepRule.Unit {
   }
 }
 
-/// A span of the calendar, as restic writes it: `1y5m7d2h` is a year, five months, seven days and two hours.
+/// A span of the calendar, as restic writes it: `1y5m7d2h` is a year, five months, seven days and
+/// two hours.
 ///
-/// How long a year or a month is depends on when it is counted from.
+/// The length of a year or a month depends on the start.
 public struct CalendarSpan: Hashable, Sendable {
   /// Years.
   public var years: Int
   /// Months.
   public var months: Int
-  /// Days of the calendar, which changes of the clocks make longer or shorter.
+  /// Days of the calendar; clock changes make them longer or shorter.
   public var days: Int
   /// Seconds, for hours and less.
   public var seconds: Int64
@@ -110,13 +113,14 @@ public struct CalendarSpan: Hashable, Sendable {
     self.seconds = seconds
   }
 
-  /// Whether it is no time at all.
+  /// Whether the span is zero.
   public var isZero: Bool { years == 0 && months == 0 && days == 0 && seconds == 0 }
 }
 
 extension CalendarSpan {
-  /// Reads numbers with units: `y`, `m` (months), `w` (seven days), `d`, `h`, `min` and `s`; each unit once, whatever their
-  /// order. Nil for anything else, and for numbers beyond a million.
+  /// Reads numbers with units: `y`, `m` (months), `w` (seven days), `d`, `h`, `min` and `s`; each
+  /// unit once, in any order. Returns nil if the text has another form or a number exceeds a
+  /// million.
   package init?(_ text: String) {
     var rest = Substring(text)
     var seen: Set<Substring> = []
@@ -149,7 +153,8 @@ extension CalendarSpan {
     return true
   }
 
-  /// About how many days it is, a month being 30 and a year 365; nil where that is not a whole number.
+  /// The approximate number of days, with 30 for a month and 365 for a year; nil if that is not a
+  /// whole number.
   package var wholeDays: Int? {
     guard seconds % 86400 == 0, years <= Self.largest, months <= Self.largest, days <= Self.largest * 7 else {
       return nil
@@ -157,7 +162,7 @@ extension CalendarSpan {
     return years * 365 + months * 30 + days + Int(seconds / 86400)
   }
 
-  /// As it is written: `1y5m7d2h`.
+  /// The written form: `1y5m7d2h`.
   package var text: String {
     let parts: [(Int64, String)] = [
       (Int64(years), "y"), (Int64(months), "m"), (Int64(days), "d"), (seconds / 3600, "h"),
@@ -167,8 +172,9 @@ extension CalendarSpan {
     return text.isEmpty ? "0d" : text
   }
 
-  /// The time that is so long before another, by the clocks of a zone: first the date goes back, the time of day stays, then
-  /// the seconds go off. 31 March less a month is 3 March, there being no 31 February: the days that are too many count on.
+  /// The time that is this span before another, by the clocks of a zone: first the date goes back
+  /// while the time of day stays, then the seconds are subtracted. 31 March less a month is 3
+  /// March, because there is no 31 February: the extra days are carried over.
   func before(_ time: Timestamp, in zone: ZoneRules) -> Timestamp {
     func bounded(_ number: Int) -> Int { min(max(number, -Self.largest), Self.largest) }
     let civil = zone.local(time)
@@ -181,7 +187,8 @@ extension CalendarSpan {
     return instant(ofWall: wall, zone).adding(seconds: seconds == .min ? .max : -seconds)
   }
 
-  /// In a gap or an overlap of the clocks, the one of the two answers that Go's `time.Date` gives, and so restic.
+  /// In a gap or an overlap of the clocks, the one of the two answers that Go's `time.Date` gives,
+  /// and therefore restic.
   private func instant(ofWall wall: Timestamp, _ zone: ZoneRules) -> Timestamp {
     let guess = zone.offset(at: wall)
     let offset = zone.offset(at: wall.adding(seconds: -Int64(guess)))

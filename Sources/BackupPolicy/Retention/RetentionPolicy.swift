@@ -1,53 +1,61 @@
 /// Decides which points a cleanup removes.
 ///
-/// The rules are restic's (``RetentionRules``); who is asked by which rule is not:
-/// - `keepLast`, `retentionDays` and `maxBackups` *count* fulls that were asked for, of type `manual` and `scheduled` (and of
-///   types unknown here), so that a busy hour cannot push out a month. A day on which only changes made fulls is
-///   counted by its last one.
-/// - Rules of the calendar see every restorable point but safety, guard and pinned ones and those whose clock is
-///   suspect. They go by `zone`.
-/// - `keepTags` sees every restorable point.
+/// The rules are restic's (``RetentionRules``), but they apply to different points:
+/// - `keepLast`, `retentionDays` and `maxBackups` *count* requested fulls, of type `manual` and
+///   `scheduled` (and of types unknown here), so that a busy hour cannot push out a month. On a day
+///   with only fulls of changes, the last of them counts.
+/// - Rules of the calendar apply to every restorable point except safety, guard and pinned ones and
+///   those with a suspect clock. They use the clocks of `zone`.
+/// - `keepTags` applies to every restorable point.
 ///
-/// Fulls that changes made are thinned out like incrementals, for nobody counts them: all stay for an hour, and the last of
-/// each hour for a day. An incremental stays as long as its full does by a rule, or any point of its chain by one of the
-/// calendar. Within a chain thinning decides (`ThinningPolicy`), which leaves alone what a rule of the calendar or of tags
-/// names. Where rules of the calendar hold, no chain goes that has an incremental younger than an hour.
+/// Fulls of changes do not count, so they become fewer with age like incrementals: all stay for an
+/// hour, and the last of each hour for a day. An incremental stays while a rule keeps its full, or
+/// a rule of the calendar keeps any point of its chain. Within a chain compaction decides
+/// (`ThinningPolicy`), and it leaves alone any point that a rule of the calendar or of tags names.
+/// If there are rules of the calendar, a chain with an incremental younger than an hour stays.
 ///
-/// `safety` and `guard` points are never counted: they go once they are older
-/// than `safetyGrace`. Points that are not authenticated are neither counted nor removed, since whoever can write the
-/// repository could push the real ones out with them. Failed points go. Without any rule nothing goes at all.
+/// `safety` and `guard` points are never counted: they are removed once they are older than
+/// `safetyGrace`. Points that are not authenticated are neither counted nor removed, because anyone
+/// who can write the repository could use them to push out the real ones. Failed points are
+/// removed. Without any rule nothing is removed.
 ///
-/// An *anomaly hold* keeps what the rules would have kept when an anomalous point was made, so that an accident cannot push
-/// out the good points by the mere passing of time; see ``anomalyHold``. Below ``minFreeSpace`` everything but the newest
-/// verified point and backup may go.
+/// An *anomaly hold* keeps the points that the rules would have kept when an anomalous point was
+/// made, so that an accident cannot push out the good points just because time passes; see
+/// ``anomalyHold``. Below ``minFreeSpace`` everything except the newest verified point and backup
+/// may be removed.
 ///
-/// Whatever the rules say, these stay: pinned points; the newest verified point, and the newest verified one that is no
-/// safety or guard point (where none is verified, the newest); the newest that passed a drill; points that a clock makes doubtful, as far as their age
-/// or the calendar would remove them; and whatever a point that stays needs.
+/// The following points stay whatever the rules say:
+/// - pinned points;
+/// - the newest verified point, and the newest verified one that is not a safety or guard point (if
+///   no point is verified, the newest);
+/// - the newest that passed a drill;
+/// - points with a doubtful clock, if only their age or the calendar would remove them;
+/// - all points that a kept point needs.
 @dynamicMemberLookup
 public struct RetentionPolicy: Hashable, Sendable {
-  /// What to keep.
+  /// The rules for what to keep.
   public var rules: RetentionRules
-  /// The rules that anomalies hold by, where others than ``rules`` are in force as a standing order: a cleanup by hand must not
-  /// free what the agent's rules would have kept. Nil: ``rules``.
+  /// The rules for anomaly holds, if the standing rules differ from ``rules``: a manual cleanup
+  /// must not free points that the agent's rules would have kept. Nil: ``rules``.
   package var standingRules: RetentionRules?
-  /// Whose days and hours the calendar means.
+  /// The zone for the days and hours of the calendar.
   package var zone = ZoneRules.utc
-  /// Seconds for which a safety or guard point stays in any case.
+  /// Seconds for which a safety or guard point always stays.
   public var safetyGrace: Int64
-  /// Seconds for which an anomalous point holds what was before it, unless somebody accepts it sooner; 0 for never.
+  /// Seconds for which an anomalous point holds the points before it, unless it is accepted sooner;
+  /// 0 for never.
   public var anomalyHold: Int64
-  /// Below this, more goes than the rules say; nil for never.
+  /// If less is free, more is removed than the rules say; nil for never.
   public var minFreeSpace: FreeSpace?
 
   /// 30 days.
   public static let standardAnomalyHold: Int64 = 30 * 86400
 
   /// - Parameters:
-  ///   - rules: what to keep.
-  ///   - safetyGrace: seconds for which a safety backup stays in any case.
-  ///   - anomalyHold: seconds for which an anomalous point holds what was before it; 0 for never.
-  ///   - minFreeSpace: below this, more goes than the rules say; nil for never.
+  ///   - rules: the rules for what to keep.
+  ///   - safetyGrace: seconds for which a safety backup always stays.
+  ///   - anomalyHold: seconds for which an anomalous point holds the points before it; 0 for never.
+  ///   - minFreeSpace: if less is free, more is removed than the rules say; nil for never.
   public init(
     _ rules: RetentionRules, safetyGrace: Int64 = 7 * 86400,
     anomalyHold: Int64 = RetentionPolicy.standardAnomalyHold, minFreeSpace: FreeSpace? = nil
@@ -61,12 +69,12 @@ public struct RetentionPolicy: Hashable, Sendable {
   /// The rules that only count.
   ///
   /// - Parameters:
-  ///   - keepLast: how many of the newest to keep.
+  ///   - keepLast: number of the newest points to keep.
   ///   - retentionDays: days for which a point is kept.
-  ///   - maxBackups: the most points to keep.
-  ///   - safetyGrace: seconds for which a safety backup stays in any case.
-  ///   - anomalyHold: seconds for which an anomalous point holds what was before it; 0 for never.
-  ///   - minFreeSpace: below this, more goes than the rules say; nil for never.
+  ///   - maxBackups: maximum number of points to keep.
+  ///   - safetyGrace: seconds for which a safety backup always stays.
+  ///   - anomalyHold: seconds for which an anomalous point holds the points before it; 0 for never.
+  ///   - minFreeSpace: if less is free, more is removed than the rules say; nil for never.
   public init(
     keepLast: Int? = nil, retentionDays: Int? = nil, maxBackups: Int? = nil, safetyGrace: Int64 = 7 * 86400,
     anomalyHold: Int64 = RetentionPolicy.standardAnomalyHold, minFreeSpace: FreeSpace? = nil
@@ -85,7 +93,7 @@ public struct RetentionPolicy: Hashable, Sendable {
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
   ///   - now: wall time, for the rules about age.
-  ///   - space: the file system that the repository is on, for ``minFreeSpace``.
+  ///   - space: the repository's file system, for ``minFreeSpace``.
   package func decide(_ points: [Point], now: Timestamp, space: SpaceFacts? = nil) -> RetentionDecision {
     if let refused = rules.unmeant ?? tagsNobodyHas(points) {
       let verdicts = points.map { RetentionVerdict(id: $0.id, reasons: ["the request is refused"]) }
@@ -108,7 +116,8 @@ public struct RetentionPolicy: Hashable, Sendable {
     return RetentionDecision(keep: keep, remove: remove)
   }
 
-  /// Where tags are the only rule and no point has them, somebody mistyped them: all would go.
+  /// If tags are the only rule and no point has them, they are probably mistyped: all points would
+  /// be removed.
   private func tagsNobodyHas(_ points: [Point]) -> String? {
     guard !rules.keepTags.isEmpty, !rules.counts, rules.calendar.isEmpty else { return nil }
     let trusted = points.filter(\.isTrusted)
@@ -120,10 +129,10 @@ public struct RetentionPolicy: Hashable, Sendable {
 extension RetentionPolicy {
   static var doubtfulAge: String { "its clock is suspect, so its age does not count" }
 
-  /// How long a chain stays for its incrementals' sake where the calendar would remove it; seconds.
+  /// Seconds for which a chain stays because of its incrementals if the calendar would remove it.
   private static let freshness: Int64 = 3600
 
-  /// What the rules say, before anything is protected from them.
+  /// The results of the rules, before protections are applied.
   func judge(_ points: [Point], _ family: PointFamily, now: Timestamp) -> RetentionJudgement {
     var judgement = RetentionJudgement(count: points.count)
     guard !rules.isEmpty else {
@@ -173,7 +182,8 @@ extension RetentionPolicy {
     return Set(reading.keep.keys)
   }
 
-  /// What the rules of the calendar say, and the positions of the points that they see, the oldest first.
+  /// The results of the calendar rules, and the positions of the points to which they apply, the
+  /// oldest first.
   func readCalendar(_ points: [Point], _ family: PointFamily) -> (reading: CalendarReading, seen: [Int]) {
     let seen = ruledByCalendar(points, family).filter { !points[$0].clockSuspect }
     return (CalendarReading(rules.calendar, points, seen: seen, zone), seen)
@@ -183,7 +193,7 @@ extension RetentionPolicy {
     points.indices.filter { points[$0].isHistory && points[family.top[$0]].kind == .full }
   }
 
-  /// Points that no rule is about.
+  /// Points to which no rule applies.
   private func judgeApart(
     _ point: Point, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
   ) {
@@ -209,12 +219,12 @@ extension RetentionPolicy {
     }
   }
 
-  /// Incrementals stay and go with their chains.
+  /// Incrementals are kept or removed with their chains.
   private func followFulls(
     _ points: [Point], _ family: PointFamily, _ calendar: Set<Int>, now: Timestamp,
     _ judgement: inout RetentionJudgement
   ) {
-    // Nobody pins a full to lose what builds on it.
+    // A full is not pinned in order to lose the points that build on it.
     var staying = Set(calendar.map { family.top[$0] } + points.indices.filter { points[$0].pinned })
     let followers = points.indices.filter { points[$0].followsItsFull }
     if !rules.calendar.isEmpty {
@@ -235,28 +245,30 @@ extension RetentionPolicy {
   }
 }
 
-/// What `keep`, `retention_days` and `max_backups` say of fulls, and how fulls thin out that are not counted.
+/// The results of `keep`, `retention_days` and `max_backups` for fulls, and the removal by age of
+/// fulls that do not count.
 struct FullsReading {
   private(set) var keep: [Int: [String]] = [:]
   private(set) var remove: [Int: [String]] = [:]
   private let rules: RetentionRules
   private let time: Timestamp
 
-  /// All fulls of a changed database stay so long, and then the last of each hour; seconds.
+  /// Seconds for which all fulls of a changed database stay, before only the last of each hour
+  /// does.
   private static let every: Int64 = 3600
   private static let oneAnHour: Int64 = 86400
 
   init(_ rules: RetentionRules, _ points: [Point], _ zone: ZoneRules, now: Timestamp) {
     self.rules = rules
     time = now
-    // The newest first: `rank` is what keep and max_backups count.
+    // The newest first: `rank` is the number that keep and max_backups count.
     let fulls = points.indices.reversed().filter { points[$0].kind == .full && points[$0].isHistory }
     let counted = Self.counted(fulls, points, zone)
     if rules.counts { count(fulls.filter(counted.contains), points) }
     thin(fulls.filter { points[$0].type == .change }, counted, points, zone)
   }
 
-  /// Those that were asked for, and of a day that has none the last one.
+  /// The requested fulls, and on a day without them the last one.
   private static func counted(_ fulls: [Int], _ points: [Point], _ zone: ZoneRules) -> Set<Int> {
     func day(_ position: Int) -> Int64 {
       zone.wall(points[position].created).milliseconds.flooredQuotient(by: 86_400_000)
@@ -281,7 +293,8 @@ struct FullsReading {
     }
   }
 
-  /// Reasons of the rules that keep this point, and of those that do not; `maxBackups` comes after.
+  /// Reasons of the rules that keep this point, and of those that do not; `maxBackups` is applied
+  /// later.
   private func reasons(_ point: Point, rank: Int) -> (keep: [String], remove: [String]) {
     var (keep, remove): ([String], [String]) = ([], [])
     if let last = rules.last {
@@ -302,7 +315,7 @@ struct FullsReading {
     return (keep, remove)
   }
 
-  /// Why `retention_days` keeps a point; nil where it does not.
+  /// The reason for which `retention_days` keeps a point; nil if it does not.
   private func youth(_ point: Point, _ days: Int) -> String? {
     guard point.isOlder(than: Int64(days).multipliedClamped(by: 86400), now: time) else {
       return "younger than \(days) days"
@@ -310,7 +323,8 @@ struct FullsReading {
     return point.clockSuspect ? RetentionPolicy.doubtfulAge : nil
   }
 
-  /// What stays for a while whether it is counted or not: it must not matter to it when others of its day go.
+  /// Fulls of changes that stay for a while, counted or not; the removal of others of the same day
+  /// must not affect them.
   private mutating func thin(_ changes: [Int], _ counted: Set<Int>, _ points: [Point], _ zone: ZoneRules) {
     var hour: Int64?
     for position in changes {
@@ -335,18 +349,18 @@ struct FullsReading {
     return "the last change of its hour, and younger than \(Words.duration(seconds: Self.oneAnHour))"
   }
 
-  /// Not counted is not unseen: `retention_days` is about every full.
+  /// `retention_days` applies to every full, even if it is not counted.
   private func age(_ point: Point) -> String? {
     if point.clockSuspect { return RetentionPolicy.doubtfulAge }
     return rules.retentionDays.flatMap { youth(point, $0) }
   }
 }
 
-/// What retention says of one point, and why: at least one reason, lower case, no full stop.
+/// Retention's result for one point and the reasons: at least one, lower case, no full stop.
 public struct RetentionVerdict: Hashable, Sendable {
   /// The point.
   public package(set) var id: PointID
-  /// Why it stays or goes.
+  /// The reasons why it is kept or removed.
   public package(set) var reasons: [String]
 
   package init(id: PointID, reasons: [String]) {
@@ -355,13 +369,14 @@ public struct RetentionVerdict: Hashable, Sendable {
   }
 }
 
-/// Which points stay and which go.
+/// The points to keep and the points to remove.
 public struct RetentionDecision: Hashable, Sendable {
   /// In repository order.
   public package(set) var keep: [RetentionVerdict]
   /// In the order to remove them: children before parents.
   public package(set) var remove: [RetentionVerdict]
-  /// Why nothing is removed at all: a rule that cannot be meant. The command ends with `refused`.
+  /// The reason why nothing is removed at all: a rule that cannot be intended. The command ends
+  /// with `refused`.
   public package(set) var refused: String?
 
   package init(keep: [RetentionVerdict], remove: [RetentionVerdict], refused: String? = nil) {
@@ -371,13 +386,13 @@ public struct RetentionDecision: Hashable, Sendable {
   }
 }
 
-/// The verdicts while they are made, by position in the repository.
+/// The verdicts in progress, by position in the repository.
 struct RetentionJudgement {
-  /// Why a point stays; nil for one that goes.
+  /// The reasons why a point is kept; nil if it is removed.
   var kept: [[String]?]
-  /// Why a point goes, where a rule says so.
+  /// The reasons why a point is removed, if a rule says so.
   var removed: [Int: [String]] = [:]
-  /// What anomalies hold, and the anomalies.
+  /// The points that anomalies hold, and the anomalous points.
   var held: Set<Int> = []
 
   init(count: Int) {

@@ -1,17 +1,20 @@
 extension RetentionPolicy {
-  /// What stays whatever the rules say.
+  /// The points that stay whatever the rules say.
   func protect(_ points: [Point], _ judgement: inout RetentionJudgement) {
     for position in points.indices where points[position].pinned { judgement.keep(position, "pinned") }
-    // The newest of all may be the safety backup of a broken state, so the newest ordinary one is kept as well.
+    // The newest point may be the safety backup of a broken state, so the newest ordinary one is
+    // kept as well.
     protectNewest(points, "point", &judgement) { _ in true }
     protectNewest(points, "backup", &judgement) { !$0.type.isSafety }
-    // What was verified since may be restorable too; of this one it was seen, with the time that it takes.
+    // Points verified since may also be restorable; for this one a drill has shown it, with the
+    // time that it takes.
     if let position = points.indices.last(where: {
       points[$0].proven && points[$0].isSound && !points[$0].type.isSafety
     }) {
       judgement.keep(position, "the newest proven backup")
     }
-    // A flaw of the database may have come with it, or not: both stay, the newest content and the newest without a flaw.
+    // The newest verified backup may hold a flaw of the database, so two stay: the newest content
+    // and the newest without a flaw.
     if let position = points.indices.last(where: {
       points[$0].verified && points[$0].isSound && !points[$0].isFlawed && !points[$0].type.isSafety
     }), points.contains(where: \.isFlawed) {
@@ -31,9 +34,9 @@ extension RetentionPolicy {
     }
   }
 
-  /// A point that stays keeps what it needs.
+  /// A point that is kept also keeps the points that it needs.
   func keepNeeded(_ points: [Point], _ family: PointFamily, _ judgement: inout RetentionJudgement) {
-    // Each ancestor once, whoever asks first: that also ends a circle of parents.
+    // Each ancestor once, whichever descendant comes first: this also ends a loop of parents.
     var visited = [Bool](repeating: false, count: points.count)
     for position in points.indices.reversed() where judgement.kept[position] != nil {
       var next = family.parent[position]
@@ -45,7 +48,8 @@ extension RetentionPolicy {
     }
   }
 
-  /// Two files may carry one ID (a plain and a compressed one, say); what is removed by name must not be kept by name.
+  /// Two files may have one ID (a plain and a compressed one, for example), and removal is by name:
+  /// so a name that is kept must not be removed.
   func keepNamesakes(_ points: [Point], _ judgement: inout RetentionJudgement) {
     let kept = Set(points.indices.filter { judgement.kept[$0] != nil }.map { points[$0].id })
     for position in points.indices where judgement.kept[position] == nil && kept.contains(points[position].id) {
@@ -55,17 +59,19 @@ extension RetentionPolicy {
 }
 
 extension RetentionRules {
-  /// Whether a rule can name an incremental. Those that count see fulls alone.
+  /// Whether a rule can name an incremental. Rules that count apply only to fulls.
   package var nameIncrementals: Bool { !calendar.isEmpty || !keepTags.isEmpty }
 }
 
 extension RetentionPolicy {
-  /// The points that a rule of the calendar or of tags names, each with the rules' reasons; not those that stay for another
-  /// reason, or because another point does. Thinning leaves them alone (``ThinningPolicy``).
+  /// The points that a rule of the calendar or of tags names, each with the rules' reasons; not
+  /// points that stay for another reason or because of another point. Compaction leaves them alone
+  /// (``ThinningPolicy``).
   ///
-  /// Thinning does not change the answer, however often both take turns: the last point of an hour, a day or a year is the last
-  /// of it whichever others go, and no hour, day or year that a rule counts loses its last one. The newest hour, day and so on
-  /// goes on, so that its last point is one only until the next.
+  /// Compaction does not change the answer, however often both alternate: the last point of an
+  /// hour, a day or a year remains the last whichever others are removed, and no hour, day or year
+  /// that a rule counts loses its last one. The newest hour, day and so on is not over yet, so its
+  /// last point is only the last until the next one.
   ///
   /// - Parameter points: every point of the repository, in its order, the oldest first.
   package func promised(_ points: [Point]) -> [PointID: [String]] {

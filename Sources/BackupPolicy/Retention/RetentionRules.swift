@@ -1,6 +1,6 @@
-/// A rule of what to keep, with its amount: `keep_daily 7`.
+/// A retention rule with its amount: `keep_daily 7`.
 package struct KeepRule: Hashable, Sendable {
-  /// What a backup is the last one of.
+  /// The unit of time of which a backup is the last one.
   package enum Unit: String, CaseIterable, Sendable {
     case hour, day, week, month, year
 
@@ -11,15 +11,15 @@ package struct KeepRule: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     /// The newest ones.
     case last
-    /// The last one of each of the newest hours, days and so on that have any.
+    /// The last one of each of the newest hours, days and so on that have backups.
     case each(Unit)
     /// All of a span before the newest, or the last one of each hour, day and so on in it.
     case within(Unit?)
-    /// Those that have tags.
+    /// Those that have the tags.
     case tag
-    /// Those that are younger than so many days.
+    /// Those that are younger than a number of days.
     case days
-    /// At most so many of those that ``last`` and ``days`` keep.
+    /// Limits the number of those that ``last`` and ``days`` keep.
     case ceiling
 
     /// The table of rules. Settings, flags and explanations have this order.
@@ -28,16 +28,16 @@ package struct KeepRule: Hashable, Sendable {
       + [.tag, .days, .ceiling]
   }
 
-  /// What an amount may be.
+  /// The possible forms of an amount.
   package enum Form: Sendable {
     /// A number from 1.
     case count
-    /// A number from 1, -1 for all, or 0, which is as if the rule were not set.
+    /// A number from 1, -1 for all, or 0, which has the same effect as no rule.
     case quota
     case span
     case tags
 
-    /// For messages: what is expected.
+    /// For messages: the expected form.
     package var inWords: String {
       switch self {
       case .count: "a whole number of at least 1, or none"
@@ -95,7 +95,8 @@ extension KeepRule.Kind {
     }
   }
 
-  /// Nil for a rule that does not go by the calendar, and for `keep_within`, which keeps every backup.
+  /// Nil if the rule does not depend on the calendar, and for `keep_within`, which keeps every
+  /// backup.
   var unit: KeepRule.Unit? {
     switch self {
     case .each(let unit): unit
@@ -104,7 +105,7 @@ extension KeepRule.Kind {
     }
   }
 
-  /// Whether it goes by the calendar.
+  /// Whether it depends on the calendar.
   var isOfCalendar: Bool {
     switch self {
     case .each, .within: true
@@ -114,14 +115,14 @@ extension KeepRule.Kind {
 }
 
 extension KeepRule {
-  /// As a configuration has it: `keep_daily 7`.
+  /// The form in a configuration: `keep_daily 7`.
   var name: String { "\(kind.name) \(kind.form == .quota && amount == .count(-1) ? "all" : amount.text)" }
 
   package var count: Int? {
     if case .count(let count) = amount { count } else { nil }
   }
 
-  /// Whether it is as if the rule were not set.
+  /// Whether it has the same effect as no rule.
   var isNothing: Bool {
     switch amount {
     case .count(let count): kind.form == .quota && count == 0
@@ -131,14 +132,16 @@ extension KeepRule {
   }
 }
 
-/// What to keep, in restic's names if restic has the rule. A point that any rule keeps, stays.
+/// The rules for what to keep, with restic's names if restic has the rule. A point stays if any
+/// rule keeps it.
 ///
-/// Counts are at least 1; -1 keeps all, and 0 is as if nothing were set. Spans count from the newest point, not from now.
+/// Counts are at least 1; -1 keeps all, and 0 has the same effect as no rule. Spans count from the
+/// newest point, not from now.
 public struct RetentionRules: Hashable, Sendable {
   /// The rules that are set, one of each kind, in the order of ``KeepRule/Kind/all``.
   package private(set) var list: [KeepRule] = []
 
-  /// No rule: nothing is removed.
+  /// Without a rule: nothing is removed.
   public init() {}
 
   /// The amount of a rule; nil if the rule is not set.
@@ -164,32 +167,32 @@ public struct RetentionRules: Hashable, Sendable {
 
 // The rules by name.
 extension RetentionRules {
-  /// How many of the newest to keep.
+  /// Number of the newest points to keep.
   public var keepLast: Int? {
     get { self[count: .last] }
     set { self[count: .last] = newValue }
   }
-  /// Of how many hours that have points to keep the last one.
+  /// Number of hours with points of which to keep the last one.
   public var keepHourly: Int? {
     get { self[count: .each(.hour)] }
     set { self[count: .each(.hour)] = newValue }
   }
-  /// Of how many days that have points to keep the last one.
+  /// Number of days with points of which to keep the last one.
   public var keepDaily: Int? {
     get { self[count: .each(.day)] }
     set { self[count: .each(.day)] = newValue }
   }
-  /// Of how many weeks (Monday to Sunday) that have points to keep the last one.
+  /// Number of weeks (Monday to Sunday) with points of which to keep the last one.
   public var keepWeekly: Int? {
     get { self[count: .each(.week)] }
     set { self[count: .each(.week)] = newValue }
   }
-  /// Of how many months that have points to keep the last one.
+  /// Number of months with points of which to keep the last one.
   public var keepMonthly: Int? {
     get { self[count: .each(.month)] }
     set { self[count: .each(.month)] = newValue }
   }
-  /// Of how many years that have points to keep the last one.
+  /// Number of years with points of which to keep the last one.
   public var keepYearly: Int? {
     get { self[count: .each(.year)] }
     set { self[count: .each(.year)] = newValue }
@@ -234,16 +237,17 @@ extension RetentionRules {
     get { self[count: .days] }
     set { self[count: .days] = newValue }
   }
-  /// The most points that ``keepLast`` and ``retentionDays`` may keep; at least 1. If neither is set, it keeps so many itself.
+  /// Maximum number of points that ``keepLast`` and ``retentionDays`` may keep; at least 1. If
+  /// neither is set, it keeps that number itself.
   public var maxBackups: Int? {
     get { self[count: .ceiling] }
     set { self[count: .ceiling] = newValue }
   }
 }
 
-// What the policy reads.
+// The properties that the policy reads.
 extension RetentionRules {
-  /// The rules that go by the calendar and are not nothing.
+  /// The rules that depend on the calendar and have an effect.
   var calendar: [KeepRule] { list.filter { $0.kind.isOfCalendar && !$0.isNothing } }
 
   /// ``keepLast``, unless it is 0.
@@ -252,10 +256,10 @@ extension RetentionRules {
   /// Whether fulls are counted.
   var counts: Bool { last != nil || retentionDays != nil || maxBackups != nil }
 
-  /// Whether no rule says anything: nothing is removed then.
+  /// Whether no rule has an effect: nothing is removed then.
   package var isEmpty: Bool { list.allSatisfy(\.isNothing) }
 
-  /// A rule whose amount makes no sense, in words. `keep 0` alone would remove everything.
+  /// A rule whose amount makes no sense, as text. `keep 0` alone would remove everything.
   var unmeant: String? {
     func first(_ form: KeepRule.Form, where isWrong: (Int) -> Bool) -> KeepRule? {
       list.first { $0.kind.form == form && isWrong($0.count ?? 1) }

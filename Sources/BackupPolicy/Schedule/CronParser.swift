@@ -1,6 +1,6 @@
-/// Reads a schedule; each error names its column and what may stand there.
+/// Reads a schedule; each error names its column and the possible values.
 enum CronParser {
-  /// Of a schedule, in characters; all sixty minutes take 169.
+  /// Maximum length of a schedule, in characters; all sixty minutes take 169.
   private static let longest = 1000
 
   static func pattern(_ text: String) throws -> CronPattern {
@@ -65,7 +65,7 @@ enum CronParser {
       hint: "* is any: '\(whole.joined(separator: " "))'")
   }
 
-  /// Of schedules with seconds the first field is too many, else the sixth.
+  /// If the schedule has seconds, the first field is the extra one, else the sixth.
   private static func tooMany(_ fields: [CronText]) -> CronSyntaxError {
     let words = fields.map { $0.string == "?" ? "*" : $0.string }
     let guesses = [(fields[0], words[1...5]), (fields[5], words[0...4])].map { ($0, $1.joined(separator: " ")) }
@@ -112,7 +112,7 @@ struct CronFieldParser {
       throw CronSyntaxError(ends[2], "a third end of a range", hint: "a range has two, as in 1-5")
     }
     var last = try value(ends[1], in: text)
-    // A week may end with its Sunday, which is 7 there.
+    // A week may end with its Sunday, which is 7 then.
     if field == .dayOfWeek, last == 0, first > 0, field.value(named: ends[1].string) != nil { last = 7 }
     guard first <= last else { throw wrapped(text, first, last) }
     return first...last
@@ -124,7 +124,7 @@ struct CronFieldParser {
       named ? field.names[(value - field.values.lowerBound) % field.names.count] : "\(value)"
     }
     func run(_ low: Int, _ high: Int) -> String { low == high ? word(low) : "\(word(low))-\(word(high))" }
-    // Monday begins what Sunday, as 7, has ended.
+    // If the range ends with Sunday as 7, the next one begins with Monday.
     let end = field.writable.upperBound
     let start = field == .dayOfWeek && last > 0 ? 1 : field.values.lowerBound
     let hint =
@@ -155,7 +155,7 @@ struct CronFieldParser {
     throw CronSyntaxError(text, unreadable(text, item), hint: hint(for: text, in: item))
   }
 
-  /// Of at most four digits: more are out of any range, and numbers must not overflow.
+  /// At most four digits: longer numbers are out of any range, and must not overflow.
   private func number(_ text: CronText) -> Int? {
     let digits = text.string.utf8.drop { $0 == UInt8(ascii: "0") }
     guard !text.characters.isEmpty, digits.count <= 4 || !digits.allSatisfy({ (48...57).contains($0) }) else {
@@ -167,7 +167,7 @@ struct CronFieldParser {
   private func reduced(_ value: Int) -> Int { field == .dayOfWeek ? value % 7 : value }
 }
 
-// What is wrong with a value, and the nearest that is right.
+// Messages for a wrong value, with the nearest correct one.
 extension CronFieldParser {
   func outOfRange(_ text: CronText, _ value: Int) -> CronSyntaxError {
     let hint =
@@ -194,12 +194,12 @@ extension CronFieldParser {
     return near.map { "did you mean \($0)? \(field.allowed)" } ?? field.allowed
   }
 
-  /// A name that was written further than its three letters.
+  /// A name that was written with more than its three letters.
   private func fullName(_ word: String) -> String? {
     word.count > 3 ? field.names.first { word.lowercased().hasPrefix($0.lowercased()) } : nil
   }
 
-  /// What other programs' schedules have and cron's do not.
+  /// Features of other programs' schedules that cron does not have.
   private func special(_ word: String) -> String? {
     let upper = word.uppercased()
     if upper == "?" { return "write * for any \(field.name)" }
@@ -221,7 +221,7 @@ extension CronFieldParser {
 }
 
 extension CronField {
-  /// What a field's values are counted in: 60 minutes make an hour.
+  /// The unit that all of a field's values make up: 60 minutes are an hour.
   var next: String {
     switch self {
     case .minute: "hour"
@@ -233,17 +233,17 @@ extension CronField {
   }
 }
 
-/// Where a schedule cannot be read, and why.
+/// The place at which a schedule cannot be read, and the reason.
 package struct CronSyntaxError: Error, Hashable, Sendable {
   /// The whole schedule.
   package var text = ""
-  /// The first character that is wrong, counted from 1.
+  /// The first wrong character, counted from 1.
   package var column: Int
-  /// How many characters are wrong, at least 1.
+  /// The number of wrong characters, at least 1.
   package var length: Int
-  /// What is wrong with them: lower case, no full stop.
+  /// The problem with them: lower case, no full stop.
   package var problem: String
-  /// What may stand there instead.
+  /// The possible values at that place.
   package var hint: String
 
   init(_ part: CronText, _ problem: String, hint: String) {
@@ -262,16 +262,16 @@ package struct CronSyntaxError: Error, Hashable, Sendable {
   }
 }
 
-/// A part of a schedule that knows where it stands.
+/// A part of a schedule that knows its place.
 struct CronText {
   var characters: ArraySlice<Character>
 
   init(_ characters: ArraySlice<Character>) { self.characters = characters }
 
-  /// Of its first character, from 1.
+  /// Column of its first character, from 1.
   var column: Int { characters.startIndex + 1 }
   var string: String { String(characters) }
-  /// For messages, where a person may have pasted anything.
+  /// For messages, because the input may be any text.
   var quoted: String { characters.count > 40 ? "'\(String(characters.prefix(40)))…'" : "'\(string)'" }
 
   func split(_ isSeparator: (Character) -> Bool, keepingEmpty: Bool) -> [CronText] {
@@ -279,10 +279,10 @@ struct CronText {
   }
 }
 
-/// Finds what somebody meant to write.
+/// Finds the word that a person intended to write.
 package enum Spelling {
-  /// The candidate that takes the fewest changed, missing, extra or swapped characters, case aside; nil where it takes more
-  /// than a third of the word, or three.
+  /// The candidate with the fewest changed, missing, extra or swapped characters, ignoring case;
+  /// nil if they are more than a third of the word, or more than three.
   package static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
     let letters = Array(word.prefix(100).lowercased())
     let limit = min(3, max(1, (letters.count + 1) / 3))

@@ -1,16 +1,20 @@
-/// When something runs, in the five fields of cron: minute, hour, day of month, month, weekday.
+/// The times at which something runs, in the five fields of cron: minute, hour, day of month,
+/// month, weekday.
 ///
-/// The language is Vixie cron's: lists (`1,15`), ranges (`9-17`), steps (`*/15`, `5-50/5`; `10/5` is short for `10-59/5`),
-/// the three-letter English names of months and weekdays in any case, 0 and 7 for Sunday, and `@yearly`, `@annually`,
-/// `@monthly`, `@weekly`, `@daily`, `@midnight`, `@hourly`. Where neither the day of month nor the weekday begins with `*`,
-/// a day fits that either of them names; else both must (so `*/2` and `Mon` is: Mondays with an odd date).
+/// The language is Vixie cron's: lists (`1,15`), ranges (`9-17`), steps (`*/15`, `5-50/5`; `10/5`
+/// is short for `10-59/5`), the three-letter English names of months and weekdays in any case, 0
+/// and 7 for Sunday, and `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight`,
+/// `@hourly`. If neither the day of month nor the weekday begins with `*`, a day matches if either
+/// of them matches; else both must (so `*/2` and `Mon` means: Mondays with an odd date).
 ///
-/// *When the clocks change.* A schedule whose minute and hour both do not begin with `*` names times of day:
-/// - a time that the clocks skip runs once, at the first instant after the gap, together with all others in it;
+/// *When the clocks change.* A schedule whose minute and hour both do not begin with `*` names
+/// times of day:
+/// - a time that the clocks skip runs once, at the first instant after the gap, together with all
+///   others in it;
 /// - a time that the clocks show twice runs once, the first time.
 ///
-/// Any other schedule goes by real time: it runs whenever the wall shows a time that fits, so twice where that is shown
-/// twice, and nothing is made up for where it is skipped.
+/// Any other schedule follows real time: it runs whenever the local clock shows a matching time. If
+/// the clocks show the time twice, it runs twice; if they skip it, it is not made up.
 package struct CronSchedule: Hashable, Sendable {
   /// As it was written.
   package let text: String
@@ -26,15 +30,17 @@ package struct CronSchedule: Hashable, Sendable {
     }
   }
 
-  /// The first run strictly after `time`; nil where none is left before the year 10000 (30 February).
+  /// The first run strictly after `time`; nil if there is no run before the year 10000 (30
+  /// February).
   package func next(after time: Timestamp, in zone: ZoneRules) -> Timestamp? {
     namesTimesOfDay ? nextByTheWall(after: time, zone) : nextByRealTime(after: time, zone)
   }
 
-  /// Whether a change of the clocks neither drops nor repeats a run.
+  /// Whether a clock change neither drops nor repeats a run.
   package var namesTimesOfDay: Bool { pattern.starred.isDisjoint(with: [.minute, .hour]) }
 
-  /// The first instants of wall times never go back, so the search needs no start before the present wall time.
+  /// The first instants of local times never go back, so the search can start at the present local
+  /// time.
   private func nextByTheWall(after time: Timestamp, _ zone: ZoneRules) -> Timestamp? {
     var wall = zone.wall(time)
     while let match = pattern.firstMatch(notBefore: wall) {
@@ -45,7 +51,7 @@ package struct CronSchedule: Hashable, Sendable {
     return nil
   }
 
-  /// From one change of the clocks to the next, the wall goes evenly.
+  /// From one clock change to the next, the local clock runs evenly.
   private func nextByRealTime(after time: Timestamp, _ zone: ZoneRules) -> Timestamp? {
     var time = time.adding(milliseconds: 1)
     while let match = pattern.firstMatch(notBefore: zone.wall(time)) {
@@ -58,11 +64,11 @@ package struct CronSchedule: Hashable, Sendable {
 }
 
 extension CronSchedule {
-  /// What a change of the clocks does to a run; nil where it does nothing.
+  /// The effect of a clock change on a run; nil if there is no effect.
   ///
   /// - Parameters:
-  ///   - run: as ``next(after:in:)`` gave it.
-  ///   - previous: what that was asked with.
+  ///   - run: a result of ``next(after:in:)``.
+  ///   - previous: the argument of that call.
   package func note(on run: Timestamp, after previous: Timestamp, in zone: ZoneRules) -> String? {
     skipped(before: run, after: previous, in: zone) ?? repeated(run, in: zone)
   }
@@ -81,7 +87,7 @@ extension CronSchedule {
     return nil
   }
 
-  /// Wall times; with their dates where a day is skipped.
+  /// Local times; with their dates if a day is skipped.
   private static func jump(from gap: Timestamp, to end: Timestamp) -> String {
     let utc = ZoneRules.utc
     if gap.civil.day == end.civil.day { return "the clocks go from \(utc.clock(gap)) to \(utc.clock(end))" }
@@ -97,7 +103,7 @@ extension CronSchedule {
   }
 }
 
-/// The wall times that five fields name.
+/// The local times that five fields name.
 struct CronPattern: Hashable, Sendable {
   var minutes: BitSet64
   var hours: BitSet64
@@ -118,20 +124,21 @@ struct CronPattern: Hashable, Sendable {
     starred = Set(CronField.allCases.filter { fields[$0]?.starred ?? true })
   }
 
-  /// Whether a day need only be named by one of the two fields of days: so where neither of them begins with `*`.
+  /// Whether one of the two day fields is enough to match a day: if neither of them begins with
+  /// `*`.
   var eitherDay: Bool { starred.isDisjoint(with: [.dayOfMonth, .dayOfWeek]) }
 
-  /// Whether there is a day, in any year, that fits. Within 400 years each date falls on each weekday.
+  /// Whether there is a matching day in any year. Within 400 years each date falls on each weekday.
   var hasDates: Bool {
     eitherDay
       || months.members.contains { days.first(from: 1) ?? 32 <= CalendarMonth(year: 2000, month: $0).length }
   }
 }
 
-// Wall times, as `ZoneRules` has them.
+// Local times, as in `ZoneRules`.
 extension CronPattern {
-  /// The first wall time, at the beginning of a minute, that fits and is not before `wall`; nil where none is before the
-  /// year 10000.
+  /// The first matching local time, at the beginning of a minute, that is not before `wall`; nil if
+  /// there is no match before the year 10000.
   func firstMatch(notBefore wall: Timestamp) -> Timestamp? {
     guard hasDates, wall < Timestamp.writable.upperBound else { return nil }
     let minute = max(wall, Timestamp.writable.lowerBound).adding(milliseconds: 59_999).civil
@@ -152,14 +159,14 @@ extension CronPattern {
     return nil
   }
 
-  /// Seconds after midnight of the first time of day that fits and is not before `hour`:`minute`.
+  /// Seconds after midnight of the first matching time of day that is not before `hour`:`minute`.
   private func firstTime(hour: Int, minute: Int) -> Int64? {
     if hours.contains(hour), let minute = minutes.first(from: minute) { return Int64(hour * 3600 + minute * 60) }
     guard let hour = hours.first(from: hour + 1), let minute = minutes.first(from: 0) else { return nil }
     return Int64(hour * 3600 + minute * 60)
   }
 
-  /// The days of a month that fit, whether or not the month itself does.
+  /// The matching days of a month, whether or not the month itself matches.
   func fittingDays(in month: CalendarMonth) -> BitSet64 {
     let all = 1...month.length
     let first = month.firstWeekday
@@ -175,7 +182,7 @@ extension Timestamp {
   }
 }
 
-/// One of the five fields: which values it takes, and what they are called.
+/// One of the five fields, with its values and their names.
 enum CronField: Int, CaseIterable {
   case minute
   case hour
@@ -183,7 +190,7 @@ enum CronField: Int, CaseIterable {
   case month
   case dayOfWeek
 
-  /// `minute`, `day of month`, as messages say it.
+  /// `minute`, `day of month`, for messages.
   var name: String {
     switch self {
     case .minute: "minute"
@@ -197,7 +204,7 @@ enum CronField: Int, CaseIterable {
   /// `a` or `an`, as its name needs it.
   var article: String { self == .hour ? "an" : "a" }
 
-  /// The values that mean something different; 7 is Sunday once more.
+  /// The values with different meanings; 7 is another form of Sunday.
   var values: ClosedRange<Int> {
     switch self {
     case .minute: 0...59
@@ -220,12 +227,12 @@ enum CronField: Int, CaseIterable {
     }
   }
 
-  /// The value that a name in any case stands for.
+  /// The value of a name, in any case.
   func value(named name: String) -> Int? {
     names.firstIndex { $0.lowercased() == name.lowercased() }.map { $0 + values.lowerBound }
   }
 
-  /// `0-7 or Sun-Sat, where 0 and 7 are Sunday`: what may be written.
+  /// `0-7 or Sun-Sat, where 0 and 7 are Sunday`: the permitted values.
   var allowed: String {
     switch self {
     case .minute: "minutes are 0-59"

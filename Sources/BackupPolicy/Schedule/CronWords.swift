@@ -3,7 +3,7 @@ extension CronSchedule {
   package var words: String { CronWords(pattern: pattern).sentence }
 }
 
-/// Says a pattern in words. Two patterns with different runs never get the same words.
+/// Describes a pattern as text. Two patterns with different runs never get the same text.
 struct CronWords {
   let pattern: CronPattern
 
@@ -36,7 +36,7 @@ extension CronWords {
     }
   }
 
-  /// Only where a time of day is named: what recurs all day long recurs every day.
+  /// Only with a time of day: a run that recurs all day long recurs every day anyway.
   private var everyDay: String {
     [time.contains(":") ? "every day" : "", anyMonth ? "" : inMonths].filter { !$0.isEmpty }.joined(separator: " ")
   }
@@ -45,7 +45,7 @@ extension CronWords {
 
   private var weekdaysAlone: String { "on \(weekdays)" + (anyMonth ? "" : " \(inMonths)") }
 
-  /// The week begins on Monday, so that Saturdays and Sundays stand together.
+  /// The week begins on Monday, so that Saturday and Sunday are next to each other.
   private var weekdayNames: [String] {
     let names = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
     return pattern.weekdays.members.sorted { ($0 + 6) % 7 < ($1 + 6) % 7 }.map { names[$0] }
@@ -122,7 +122,7 @@ extension CronWords {
     return "\(minuteList(minutes)) \(everyHour ? "of every hour" : "of each hour \(spans(hours))")"
   }
 
-  /// Where all of them can be listed.
+  /// For schedules whose times can all be listed.
   private func exactTimes(_ hours: [Int], _ minutes: [Int]) -> String? {
     guard hours.count * minutes.count <= 6 else { return nil }
     return "at "
@@ -158,20 +158,20 @@ extension CronWords {
 
   static func clock(_ hour: Int, _ minute: Int) -> String { "\(hour.padded(2)):\(minute.padded(2))" }
 
-  /// The step of numbers that go round evenly from 0; nil where they do not.
+  /// The step of numbers that are evenly spaced around the whole from 0; nil if they are not.
   static func cycle(_ numbers: [Int], of whole: Int) -> Int? {
     let step = whole / numbers.count
     return step * numbers.count == whole && numbers == Array(stride(from: 0, to: whole, by: step)) ? step : nil
   }
 
-  /// The distance between neighbours among three numbers or more, where it is the same everywhere.
+  /// The distance between neighbours among three numbers or more; nil if the distances differ.
   static func step(_ numbers: [Int]) -> Int? {
     guard numbers.count > 2 else { return nil }
     let step = numbers[1] - numbers[0]
     return zip(numbers, numbers.dropFirst()).allSatisfy { $1 - $0 == step } ? step : nil
   }
 
-  /// Neighbours put together.
+  /// Combines neighbouring numbers into ranges.
   static func runs(_ numbers: [Int]) -> [ClosedRange<Int>] {
     numbers.reduce(into: []) { runs, number in
       if let last = runs.last, last.upperBound == number - 1 {

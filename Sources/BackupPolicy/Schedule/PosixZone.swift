@@ -9,9 +9,9 @@ package struct PosixZone: Hashable, Sendable {
   struct DaylightSaving: Hashable, Sendable {
     /// Seconds east of UTC.
     var offset: Int
-    /// By the wall with the standard offset.
+    /// By the local clock with the standard offset.
     var start: YearlyMoment
-    /// By the wall with this offset.
+    /// By the local clock with this offset.
     var end: YearlyMoment
   }
 
@@ -38,7 +38,7 @@ extension PosixZone {
     transitions(around: second).last { $0.instant <= second }?.offset ?? standardOffset
   }
 
-  /// The first change of the offset after a second since the epoch; nil where it never changes.
+  /// The first change of the offset after a second since the epoch; nil if it never changes.
   func nextChange(after second: Int64) -> ZoneRules.Transition? {
     var offset: Int?
     for transition in transitions(around: second) {
@@ -48,9 +48,11 @@ extension PosixZone {
     return nil
   }
 
-  /// Those of the year before, the year, and two years after, in order; of two at one instant the later in effect only.
+  /// The transitions of the previous year, this year and the next two, in order; if two are at the
+  /// same instant, only the one that takes effect later.
   ///
-  /// Daylight saving that lasts all year ends and begins in the same instant, and the beginning counts.
+  /// Daylight saving that lasts all year ends and begins at the same instant, and the beginning
+  /// counts.
   private func transitions(around second: Int64) -> [ZoneRules.Transition] {
     guard let daylight else { return [] }
     let year = Timestamp(milliseconds: second.multipliedClamped(by: 1000)).civil.year
@@ -59,7 +61,7 @@ extension PosixZone {
       moments.append((daylight.start.wallSecond(in: year) - Int64(standardOffset), true))
       moments.append((daylight.end.wallSecond(in: year) - Int64(daylight.offset), false))
     }
-    // The beginning that may take back the last end.
+    // The beginning that may cancel the last end.
     moments.append((daylight.start.wallSecond(in: year + 3) - Int64(standardOffset), true))
     moments.sort { ($0.instant, $0.begins ? 1 : 0) < ($1.instant, $1.begins ? 1 : 0) }
     var transitions: [ZoneRules.Transition] = []
@@ -72,7 +74,7 @@ extension PosixZone {
 }
 
 extension PosixZone.YearlyMoment {
-  /// Seconds since the epoch, as if the wall showed UTC.
+  /// Seconds since the epoch, as if the local clock showed UTC.
   func wallSecond(in year: Int) -> Int64 { day.number(in: year) * 86400 + Int64(seconds) }
 }
 
@@ -95,9 +97,11 @@ extension PosixZone.YearlyDay {
 }
 
 extension PosixZone {
-  /// Reads `std offset [dst [offset] [,start[/time],end[/time]]]`; nil for anything else.
+  /// Reads `std offset [dst [offset] [,start[/time],end[/time]]]`; nil if the text has another
+  /// form.
   ///
-  /// With a second name and no rule for it, the rule of the United States holds, as in the C library.
+  /// If there is a second name but no rule for it, the rule of the United States applies, as in the
+  /// C library.
   package init?(_ text: String) {
     var reader = Reader(text)
     guard reader.name(), let west = reader.clock(hours: 24) else { return nil }

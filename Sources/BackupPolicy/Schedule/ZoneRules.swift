@@ -1,19 +1,19 @@
-/// How far local time is from UTC, at every instant, in one time zone.
+/// The offset of local time from UTC at every instant, in one time zone.
 ///
-/// A value: whoever reads the system's zone files fills it, and policy computes with it. It holds the changes that are on
-/// record and the rule for the years after them, so it does not end in 2037.
+/// A value: the reader of the system's zone files fills it, and policy computes with it. It holds
+/// the recorded changes and the rule for the years after them, so it does not end in 2037.
 package struct ZoneRules: Hashable, Sendable {
-  /// As people write it, such as `Europe/Berlin`.
+  /// The name that people write, such as `Europe/Berlin`.
   package let name: String
   /// Seconds east before the first transition.
   private let firstOffset: Int
   /// Ascending; each changes the offset.
   private let transitions: [Transition]
-  /// Seconds since the epoch from which `rule` holds.
+  /// Seconds since the epoch from which `rule` applies.
   private let ruleStart: Int64
   private let rule: PosixZone?
 
-  /// From an instant on, another offset.
+  /// A new offset from an instant on.
   package struct Transition: Hashable, Sendable {
     /// Seconds since the epoch.
     package var instant: Int64
@@ -30,7 +30,8 @@ package struct ZoneRules: Hashable, Sendable {
   ///   - name: for messages.
   ///   - firstOffset: seconds east before the first transition.
   ///   - transitions: in ascending order.
-  ///   - rule: holds from the last transition on, whatever that says itself; nil where its offset stays.
+  ///   - rule: applies from the last transition on, in place of that transition's own offset; nil
+  ///     if its offset stays.
   package init(name: String, firstOffset: Int, transitions: [Transition], rule: PosixZone?) {
     self.name = name
     self.firstOffset = firstOffset
@@ -60,11 +61,11 @@ extension ZoneRules {
     return following == 0 ? firstOffset : transitions[following - 1].offset
   }
 
-  /// The calendar and clock on the wall at an instant.
+  /// The local calendar and clock at an instant.
   package func local(_ time: Timestamp) -> CivilTime { wall(time).civil }
 
-  /// The instants at which the wall shows a time: none in a gap, two in an overlap, else one; in ascending order. Empty
-  /// for fields that are no time.
+  /// The instants at which the local clock shows a time: empty in a gap, two in an overlap, else
+  /// one; in ascending order. Empty if the fields are not a valid time.
   package func instants(of civil: CivilTime) -> [Timestamp] {
     Timestamp(civil).map { instants(ofWall: $0) } ?? []
   }
@@ -100,15 +101,16 @@ extension ZoneRules {
       index < transitions.count ? transitions[index] : rule?.nextChange(after: max(second, ruleStart))
     guard let change else { return nil }
     let instant = Timestamp(milliseconds: change.instant.multipliedClamped(by: 1000))
-    // Beyond the years that can be written, where times are held at the last one.
+    // Beyond the years that can be written, times are clamped to the last one.
     guard instant > time else { return nil }
     return OffsetChange(instant: instant, before: offset(atSecond: change.instant - 1), after: change.offset)
   }
 }
 
-// Wall time as a `Timestamp`: the instant at which UTC shows the same fields.
+// Local time as a `Timestamp`: the instant at which UTC shows the same fields.
 extension ZoneRules {
-  /// No offset is larger, in either direction: RFC 9636 allows less than 25 hours west and 26 hours east.
+  /// The maximum offset in either direction: RFC 9636 allows less than 25 hours west and 26 hours
+  /// east.
   static let largestOffset = 26 * 3600
   /// In seconds east.
   package static let possibleOffsets = -89_999...93_599
@@ -126,7 +128,8 @@ extension ZoneRules {
     return offsets.map { wall.adding(seconds: -Int64($0)) }.filter { self.wall($0) == wall }.sorted()
   }
 
-  /// The first instant at which the wall shows `wall`, or, in a gap, the first instant after the gap.
+  /// The first instant at which the local clock shows `wall`, or, in a gap, the first instant after
+  /// the gap.
   func firstInstant(ofWall wall: Timestamp) -> Timestamp {
     if let first = instants(ofWall: wall).first { return first }
     var time = wall.adding(seconds: -Int64(Self.largestOffset))
@@ -145,17 +148,17 @@ extension ZoneRules {
     "\(date(time))T\(clock(time, seconds: true))\(offsetText(at: time))"
   }
 
-  /// `2026-03-29 03:00 +02:00`, with seconds only where there are any.
+  /// `2026-03-29 03:00 +02:00`, with seconds only if they are not zero.
   package func text(_ time: Timestamp) -> String {
     "\(date(time)) \(clock(time, seconds: local(time).second != 0)) \(offsetText(at: time))"
   }
 
-  /// `2026-03-29 03:00:00 +02:00`, or with `UTC`: a time that stands by itself, and says by whose clocks.
+  /// `2026-03-29 03:00:00 +02:00`, or with `UTC`: a complete time with its zone.
   package func stamp(_ time: Timestamp) -> String {
     "\(wallClock(time)) \(isUTC ? "UTC" : offsetText(at: time))"
   }
 
-  /// By its name: a zone may have UTC's offset for half a year.
+  /// Decided by name, because a zone may have UTC's offset for half a year.
   package var isUTC: Bool { ["UTC", "Etc/UTC", "UTC0", "Universal", "Etc/Universal", "Zulu"].contains(name) }
 
   func date(_ time: Timestamp) -> String {
@@ -181,8 +184,8 @@ extension ZoneRules {
 extension ZoneRules {
   /// Reads a time: RFC 3339, or without an offset by the clocks of this zone, down to `2026-03-29`.
   ///
-  /// - Parameter name: what the text was given as, such as `--after`, for messages.
-  /// - Throws: `usage` for what is no time, and for one that the clocks skip or show twice.
+  /// - Parameter name: the source of the text, such as `--after`, for messages.
+  /// - Throws: `usage` if the text is not a time, or if the clocks skip the time or show it twice.
   package func time(_ text: String, name option: String) throws -> Timestamp {
     let full = text.utf8.count == 10 ? text + "T00:00:00" : text.utf8.count == 16 ? text + ":00" : text
     guard let time = Timestamp(iso8601: full) else {
@@ -190,7 +193,7 @@ extension ZoneRules {
         .usage, "\(option) '\(text.prefix(100))' is not a time",
         hint: "write 2026-03-29, 2026-03-29T02:30, or with an offset 2026-03-29T02:30:00+01:00")
     }
-    // With an offset, or Z, the text says an instant; without one, the wall.
+    // With an offset, or Z, the text gives an instant; without one, a local time.
     guard Timestamp(iso8601: full + "Z") != nil else { return time }
     let instants = instants(ofWall: time)
     if instants.count == 1 { return instants[0] }

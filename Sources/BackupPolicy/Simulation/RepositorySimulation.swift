@@ -1,14 +1,14 @@
-/// Which points a repository would hold in the days to come, if all goes on as it did: schedules, thinning and retention as they
-/// are configured, in virtual time, and nothing touched.
+/// The points that a repository would hold in the days to come, if everything continues as before:
+/// schedules, compaction and retention as configured, in virtual time, without any change on disk.
 ///
-/// What it takes for granted stands in ``assumptions``.
+/// ``assumptions`` lists its assumptions.
 package struct RepositorySimulation: Sendable {
-  /// What makes points and what removes them.
+  /// The settings that create points and remove them.
   package struct Settings: Sendable {
     package var mode = TriggerMode.change
     package var schedules: [CronSchedule] = []
     package var zone = ZoneRules.utc
-    /// Nil: incrementals are not thinned out.
+    /// Nil: incrementals are not compacted.
     package var thinning: ThinningPolicy?
     /// Nil: nothing is removed.
     package var retention: RetentionPolicy?
@@ -16,7 +16,7 @@ package struct RepositorySimulation: Sendable {
     package init() {}
   }
 
-  /// What there is at the end of a day.
+  /// The content of the repository at the end of a day.
   package struct Day: Hashable, Sendable {
     package var time: Timestamp
     package var fulls: Int
@@ -35,14 +35,14 @@ package struct RepositorySimulation: Sendable {
   private var nextChange: Timestamp?
   private var made: Int64
 
-  /// Changes that follow each other faster are simulated as one a minute that weighs as much as they do: after an hour
-  /// thinning leaves no more.
+  /// Faster changes are simulated as one a minute with the size of all of them: after an hour
+  /// compaction leaves no more.
   private static let shortest: Int64 = 60_000
 
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
-  ///   - now: where virtual time begins.
-  ///   - count: how many days to look ahead.
+  ///   - now: the start of virtual time.
+  ///   - count: number of days to simulate.
   package init(
     _ points: [SimulatedPoint], _ pace: RepositoryPace, _ settings: Settings, from now: Timestamp, days count: Int
   ) {
@@ -62,7 +62,7 @@ package struct RepositorySimulation: Sendable {
     }
   }
 
-  /// How often changes come, and what they weigh; nil where they start no backups.
+  /// The interval and the size of changes; nil if they do not start backups.
   var changePace: (interval: Int64, bytes: Int64)? {
     guard settings.mode != .schedule, let interval = pace.changeInterval else { return nil }
     guard interval < Self.shortest else { return (interval, pace.changeBytes) }
@@ -80,7 +80,7 @@ package struct RepositorySimulation: Sendable {
 }
 
 extension RepositorySimulation {
-  /// Backups of schedules and changes, as they fall due.
+  /// Backups of schedules and changes, when they are due.
   private mutating func live(from start: Timestamp, to end: Timestamp) {
     let schedules = settings.mode == .change ? [] : settings.schedules
     var time = start
@@ -146,7 +146,7 @@ extension RepositorySimulation {
   private mutating func remove(_ gone: Set<PointID>) {
     guard !gone.isEmpty else { return }
     points.removeAll { gone.contains($0.id) }
-    // What the tip's chain weighs now: an agent knows it after compacting, too.
+    // The present size of the head's chain: an agent also knows it after compacting.
     chain = chain.map { weight(of: $0.full, $0.fullBytes) }
   }
 
@@ -159,7 +159,7 @@ extension RepositorySimulation {
 }
 
 extension RepositorySimulation {
-  /// What it takes for granted, in words: lower case, no full stop.
+  /// The assumptions, as text: lower case, no full stop.
   package var assumptions: [String] {
     [
       changes,
@@ -186,20 +186,21 @@ extension RepositorySimulation {
 /// A backup while a simulation runs.
 package struct SimulatedPoint: Hashable, Sendable {
   package var point: Point
-  /// Why it stays, by the last decision.
+  /// The reasons to keep it, by the last decision.
   package var reasons: [String] = []
 
   package init(_ point: Point) {
     self.point = point
   }
 
-  /// One that is yet to be made.
+  /// A future backup.
   ///
   /// - Parameters:
-  ///   - number: its sequence, which makes its ID the only one.
+  ///   - number: its sequence, which makes its ID unique.
   ///   - parent: nil for a full.
   ///   - bytes: of its archive.
-  ///   - fullBytes: of a full's, from which the number of pages is guessed, as compaction asks for it.
+  ///   - fullBytes: of a full's, from which the number of pages is estimated, because compaction
+  ///     needs it.
   init(number: Int64, _ time: Timestamp, _ trigger: Trigger, parent: PointID?, bytes: Int64, fullBytes: Int64) {
     point = Point(
       id: PointID(at: time, number: Int(clamping: number)), sequence: number, created: time,
@@ -219,15 +220,15 @@ package struct SimulatedPoint: Hashable, Sendable {
   }
 }
 
-/// How a repository grew so far: what a simulation goes on with.
+/// The growth of a repository so far, which a simulation continues.
 package struct RepositoryPace: Hashable, Sendable {
-  /// Milliseconds between two points of changes; nil where none are to come.
+  /// Milliseconds between two points of changes; nil if no more are expected.
   package var changeInterval: Int64?
   /// Bytes of a full's archive.
   package var fullBytes: Int64
   /// Bytes of a change's archive.
   package var changeBytes: Int64
-  /// Of so many days all this was seen; 0 where there was too little to see.
+  /// The number of observed days; 0 if there was too little to observe.
   package var daysSeen: Int
 
   package init(changeInterval: Int64?, fullBytes: Int64, changeBytes: Int64, daysSeen: Int) {
@@ -237,16 +238,17 @@ package struct RepositoryPace: Hashable, Sendable {
     self.daysSeen = daysSeen
   }
 
-  /// What the points of a repository tell; nil where there is no full to go by.
+  /// The growth that the points of a repository show; nil if there is no full.
   ///
-  /// Thinning and retention leave gaps, but numbers are never given twice: the number of the newest point less that of the oldest is
-  /// how many were made in between. Those that are there and were not made by changes are taken off.
+  /// Compaction and retention leave gaps, but numbers are never used twice: the number of the
+  /// newest point minus that of the oldest is the count of points made in between. The existing
+  /// points that were not made by changes are subtracted.
   ///
   /// - Parameter points: every point of the repository, in its order, the oldest first.
   package init?(_ points: [Point]) {
     let history = points.filter { $0.isTrusted && !$0.type.isSafety && !$0.clockSuspect }
     guard let full = history.last(where: { $0.kind == .full }) else { return nil }
-    // Merged ones weigh more than one change does: the median is of one that was not merged, or hardly.
+    // Merged ones are larger than one change: the median is an incremental with few or no merges.
     let weights = history.filter { $0.kind == .incremental }.map(\.bytes).sorted()
     let numbered = history.filter { $0.sequence != nil }
     var interval: Int64?

@@ -1,20 +1,24 @@
-/// Decides which incrementals are merged into younger ones, so that a chain stays short and history stays useful.
+/// Decides which incrementals are merged into younger ones, so that a chain stays short and history
+/// stays useful.
 ///
 /// The rule, chain by chain:
-/// - Every point stays for ``everyPoint``; then the last of each minute for ``oneAMinute``; then the last of each hour for
-///   ``oneAnHour``; after that no incremental stays for its own sake, only the fulls.
-/// - The last of a minute or an hour is the last one in *this chain*, so that no chain depends on what becomes of another, and
-///   it stays the same however often the rule is applied.
-/// - Thinning is about incrementals of changes. Whatever its age, a point stays that was asked for (manual, scheduled), is
-///   pinned (then its archive stays as it is, too), has tags or a description, is damaged, odd, not authenticated, or has a clock that makes its age doubtful; so do the
-///   newest point of all and the newest verified one.
-/// - What a rule of retention names stays as long as the rule names it (``RetentionPolicy/promised(_:)``): `keep_daily 30` has
-///   thirty days, fulls or not. Others' pages may be merged into it.
-/// - A point that does not stay is merged into the next one that builds on it and stays. Where none of those that build on it
-///   stays, nobody needs its pages, and it is removed with them: the end of a chain that is older than all limits, up to its
-///   full. Fulls are left to retention. A point that two others build on stays as long as both do.
-/// - A link that has become heavy (more than half of its full's pages, and more than 16 MiB) waits until what would be merged
-///   into it is as heavy, so that merging never rewrites the same pages over and over.
+/// - Every point stays for ``everyPoint``; then the last of each minute for ``oneAMinute``; then
+///   the last of each hour for ``oneAnHour``. After that, an incremental no longer stays by itself,
+///   only the fulls do.
+/// - The last of a minute or an hour is the last one in *this chain*, so that no chain depends on
+///   the fate of another, and it stays the same however often the rule is applied.
+/// - Compaction applies to incrementals of changes. A point of any age stays if it was requested
+///   (manual, scheduled), is pinned (then its archive also stays as it is), has tags or a
+///   description, is damaged, anomalous, not authenticated, or has a clock that makes its age
+///   doubtful. The newest point of all and the newest verified one also stay.
+/// - A point stays as long as a rule of retention names it (``RetentionPolicy/promised(_:)``):
+///   `keep_daily 30` has thirty days, fulls or not. Others' pages may be merged into it.
+/// - A point that does not stay is merged into the next one that builds on it and stays. If none of
+///   the points that build on it stay, its pages are not needed, and it is removed with them: the
+///   end of a chain that is older than all limits, up to its full. Fulls are left to retention. If
+///   two points build on one, that one stays as long as both do.
+/// - A large link (more than half of its full's pages, and more than 16 MiB) waits until the points
+///   to be merged into it are as large, so that merging never rewrites the same pages repeatedly.
 package struct ThinningPolicy: Hashable, Sendable {
   /// Seconds.
   package var everyPoint: Int64 = 3600
@@ -25,7 +29,8 @@ package struct ThinningPolicy: Hashable, Sendable {
 
   package init() {}
 
-  /// Why a point of this age goes where it is not the last of its minute or hour; nil where every point stays.
+  /// The reason to remove a point of this age unless it is the last of its minute or hour; nil if
+  /// every point of this age stays.
   func rule(forAge seconds: Int64) -> (bucket: Bucket, reason: String)? {
     if seconds < everyPoint { return nil }
     if seconds < oneAMinute {
@@ -35,14 +40,14 @@ package struct ThinningPolicy: Hashable, Sendable {
     return (.none, "older than \(Words.duration(seconds: oneAnHour)): only fulls stay")
   }
 
-  /// Of which stretches of time one point stays.
+  /// The intervals of time of which one point stays.
   enum Bucket: Int64, CaseIterable {
     case minute = 60_000
     case hour = 3_600_000
     case none = 0
   }
 
-  /// What compaction does now.
+  /// The present plan of compaction.
   ///
   /// - Parameters:
   ///   - points: every point of the repository, in its order, the oldest first.
@@ -65,39 +70,43 @@ package struct ThinningPolicy: Hashable, Sendable {
   }
 }
 
-/// What compaction does, and why: a value that a dry run prints and a real run executes.
+/// The steps of a compaction and their reasons: a value that a dry run prints and a real run
+/// executes.
 package struct CompactionPlan: Hashable, Sendable {
   /// In the order to do them.
   package var steps: [CompactionStep]
-  /// The points that are old enough to go and stay because a rule of retention names them, in repository order.
+  /// The points that are old enough to be merged but stay because a rule of retention names them,
+  /// in repository order.
   package var kept: [RetentionVerdict] = []
 }
 
-/// Some neighbouring incrementals that become one, or that end a chain and go.
+/// Some neighbouring incrementals that become one, or that end a chain and are removed.
 package struct CompactionStep: Hashable, Sendable {
-  /// The point that takes the others' pages over. It stays what it is: only what it builds on and what it holds change. Nil
-  /// where no point needs the pages.
+  /// The point that takes over the others' pages. Its state stays the same: only its parent and its
+  /// stored pages change. Nil if no point needs the pages.
   package var survivor: PointID?
-  /// The points that go, the oldest first.
+  /// The points to remove, the oldest first.
   package var removed: [PointID]
-  /// Why these go; lower case, no full stop.
+  /// The reasons to remove them; lower case, no full stop.
   package var reasons: [String]
-  /// Of all archives concerned.
+  /// Of all archives of the step.
   package var bytesBefore: Int64
-  /// Of what is left of them, at most.
+  /// Of the remaining archive, at most.
   package var bytesAfterAtMost: Int64
 }
 
 extension Point {
-  /// Others' pages may be merged into it: its content stays what it is.
+  /// Others' pages may be merged into it: its content stays the same.
   var mayTakeOver: Bool { kind == .incremental && parent != nil && isSound && !pinned }
-  /// Whether thinning is about it at all: a change that nobody asked for by hand, and nobody gave a meaning.
+  /// Whether compaction applies to it at all: a change that was not requested by a person, and has
+  /// no tags or description.
   var isThinned: Bool {
     mayTakeOver && type == .change && !isAnnotated && !clockSuspect
   }
 }
 
-/// What becomes of chains where some points do not stay. A parent that is not older, or not there, is none.
+/// The result for chains if some points do not stay. A parent that is not older, or is missing, is
+/// ignored.
 struct ThinningTree {
   let points: [Point]
   /// By position: the position of the parent, always a smaller one.
@@ -111,9 +120,9 @@ struct ThinningTree {
     (parent, top) = (family.parent, family.top)
   }
 
-  /// The ends of chains where no point stays: one step a chain.
+  /// The ends of chains in which no point stays: one step for each chain.
   ///
-  /// - Parameter going: by position: why a point does not stay for its own sake.
+  /// - Parameter going: by position: the reason why a point does not stay by itself.
   func removals(_ going: [String?]) -> [CompactionStep] {
     var isNeeded = going.map { $0 == nil }
     for position in points.indices.reversed() where isNeeded[position] {
@@ -142,7 +151,7 @@ struct ThinningTree {
     }
   }
 
-  /// All archives of a step are open at a time; the next round joins what these leave.
+  /// All archives of a step are open at the same time; the next round joins the results.
   private static let longest = 500
 
   private func parts(_ run: ArraySlice<Int>) -> [ArraySlice<Int>] {
@@ -152,7 +161,7 @@ struct ThinningTree {
     }
   }
 
-  /// Rewriting a heavy link for the sake of a light one would be repeated with each light one.
+  /// If a large link were rewritten for a small one, that would be repeated with each small one.
   private func withoutHeavy(_ run: ArraySlice<Int>) -> ArraySlice<Int> {
     guard let first = run.first else { return run }
     let held = Int64(points[first].pagesStored)
@@ -172,7 +181,7 @@ struct ThinningTree {
       bytesBefore: before, bytesAfterAtMost: survivor.map { min(before, largest($0, all)) } ?? 0)
   }
 
-  /// Each page once, as if nothing could be compressed; head, list and trailer besides.
+  /// Each page once, assuming that nothing can be compressed; plus head, list and trailer.
   private func largest(_ survivor: Int, _ all: [Int]) -> Int64 {
     let sum = all.reduce(Int64(0)) { $0.addingClamped(Int64(points[$1].pagesStored)) }
     let pages = min(sum, Int64(points[survivor].pageCount))
@@ -181,7 +190,7 @@ struct ThinningTree {
 }
 
 extension ThinningPolicy {
-  /// By position: why a point does not stay for its own sake; nil where it does.
+  /// By position: the reason why a point does not stay by itself; nil if it does.
   func verdicts(_ points: [Point], _ tree: ThinningTree, now: Timestamp) -> [String?] {
     let last = LastOfBucket(points, tree)
     let protected = Self.protected(points)
@@ -207,7 +216,7 @@ extension ThinningPolicy {
   }
 }
 
-/// Which points are the last ones of their minutes and hours, each in its chain.
+/// The points that are the last of their minutes and hours, each in its chain.
 private struct LastOfBucket {
   private struct Key: Hashable {
     var chain: Int
@@ -220,7 +229,7 @@ private struct LastOfBucket {
 
   init(_ points: [Point], _ tree: ThinningTree) {
     self.tree = tree
-    // A point whose clock is doubtful stays anyway, and must not stand for others.
+    // A point with a doubtful clock stays anyway, and must not take the place of others.
     for position in points.indices where points[position].isSound && !points[position].clockSuspect {
       for bucket in [ThinningPolicy.Bucket.minute, .hour] {
         if let key = key(position, points[position], bucket) { positions[key] = position }

@@ -1,5 +1,6 @@
-/// When a repository is made smaller: after a backup, and not more than once a minute, because it lists the repository. What
-/// was cut short by somebody else who used the repository goes on after the next backup.
+/// Decides when to reduce a repository: after a backup, and not more than once a minute, because it
+/// lists the repository. If another process's use of the repository interrupted the work, it
+/// continues after the next backup.
 package struct HousekeepingRhythm {
   private static let interval: Int64 = 60_000
 
@@ -10,7 +11,7 @@ package struct HousekeepingRhythm {
 
   package init() {}
 
-  /// - Parameter atOnce: whatever was done in the last minute.
+  /// - Parameter atOnce: even if it ran in the last minute.
   package mutating func noteBackup(atOnce: Bool = false) {
     isPending = true
     isUnfinished = isUnfinished || atOnce

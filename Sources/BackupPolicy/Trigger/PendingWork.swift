@@ -5,16 +5,17 @@ struct PendingChange: Sendable {
   var last: Int64
   /// Wall time of the first.
   var since: Timestamp
-  /// Why it need not wait for quiet: it happened before the agent started, or was tried already.
+  /// The reason why it need not wait for quiet: it happened before the agent started, or was tried
+  /// already.
   var reason: String?
-  /// It would have started, but for the quiet hours.
+  /// Only the quiet hours have kept it from starting.
   var heldBack = false
 
   init(at now: Moment) {
     (first, last, since) = (now.monotonic, now.monotonic, now.wall)
   }
 
-  /// Quiet after the last change, at the latest `maxDelay` after the first.
+  /// Quiet after the last change, but at most `maxDelay` after the first.
   func settling(_ settings: TriggerSettings) -> Pause {
     if reason != nil { return Pause(until: first, reason: "nothing") }
     let calm = last.addingClamped(settings.debounce)
@@ -24,10 +25,10 @@ struct PendingChange: Sendable {
       : Pause(until: ceiling, reason: "the longest delay after a change")
   }
 
-  /// When it has waited for as long as it may.
+  /// When it has waited for the longest permitted time.
   func ceiling(_ settings: TriggerSettings) -> Int64 { first.addingClamped(settings.maxDelay) }
 
-  /// What a backup of this change is taken for.
+  /// The reason for a backup of this change.
   func words(_ settings: TriggerSettings, at time: Int64) -> String {
     if let reason { return reason }
     if heldBack, let hours = settings.quietHours { return "held back by the quiet hours (\(hours.text))" }
@@ -37,18 +38,18 @@ struct PendingChange: Sendable {
   }
 }
 
-/// A scheduled run that no backup has made yet.
+/// A scheduled run without a backup so far.
 struct ScheduledRun: Sendable {
-  /// The latest that is pending; those before it are made with it.
+  /// The latest pending run; the backup for it covers those before it.
   var runs: DueRuns
   /// It is made up for.
   var isLate: Bool
-  /// What happened to the attempts before.
+  /// The result of the previous attempts.
   var again: String?
-  /// The last attempt found no database, so that the next change is waited for.
+  /// The last attempt found no database, so that it waits for the next change.
   var awaitsDatabase = false
 
-  /// What a backup for this run is taken for.
+  /// The reason for a backup of this run.
   func words(_ settings: TriggerSettings, at now: Timestamp) -> String {
     let time = Words.time(runs.latest, in: settings.zone, seenFrom: now)
     let what = (isLate ? "made up for the run of \(time)" : "scheduled for \(time)") + missed
@@ -64,16 +65,16 @@ struct ScheduledRun: Sendable {
   }
 }
 
-/// A backup that is running, and what it covers: this is pending again where it fails.
+/// A running backup and the work that it covers, which is pending again if it fails.
 struct RunningBackup: Sendable {
   var trigger: Trigger
   var reason: String
   var since: Timestamp
   var change: PendingChange?
   var run: ScheduledRun?
-  /// When a person asked for it.
+  /// When a person requested it.
   var requested: Timestamp?
-  /// Why it is a full, where nobody asked for one.
+  /// The reason for a full that was not requested.
   var advice: FullAdvice?
 }
 
@@ -104,7 +105,7 @@ struct Backoff: Sendable {
   }
 }
 
-/// Why something that is pending does not start yet.
+/// The reason why pending work does not start yet.
 struct Obstacle {
   var until: Deadline
   var reason: String
@@ -112,7 +113,7 @@ struct Obstacle {
 }
 
 extension FullAdvice {
-  /// Why a full is taken now.
+  /// The reason for a full now.
   func words(_ settings: TriggerSettings) -> String {
     switch urgency {
     case .whenQuiet: "a full after \(Words.duration(milliseconds: settings.quiet)) of quiet: \(reason)"

@@ -1,17 +1,20 @@
-/// Hours of the week in which no backup starts because of a change: the change stays pending until they end. A schedule is
-/// explicit, and a person knows what they ask for, so neither is held back.
+/// Hours of the week in which no backup starts because of a change: the change stays pending until
+/// they end. Schedules and requests of a person are explicit, so they are not held back.
 ///
-/// Text: `22:00-06:00` for every day, `Sat-Sun 00:00-24:00` or `Fri 18:00-20:00` for some, or several of these with commas
-/// between them. Hours that end before they begin last until the next day; days are those on which they begin.
+/// Text: `22:00-06:00` for every day, `Sat-Sun 00:00-24:00` or `Fri 18:00-20:00` for some, or
+/// several of these with commas between them. Hours that end before they begin last until the next
+/// day; the days are those on which they begin.
 package struct QuietHours: Hashable, Sendable {
   /// As it was written.
   package let text: String
-  /// Minutes of the week from Monday 00:00, local time; disjoint, in order, and cut where the week ends.
+  /// Minutes of the week from Monday 00:00, local time; disjoint, in order, and cut at the end of
+  /// the week.
   let spans: [Range<Int>]
 
   static let minutesOfWeek = 7 * 1440
 
-  /// - Throws: ``HoldfastError`` with the code `usage`: the column, what is wrong there, and what to write instead.
+  /// - Throws: ``HoldfastError`` with the code `usage`: the column, the problem, and a correct
+  ///   form.
   package init(_ text: String) throws {
     self.text = text
     spans = Self.joined(try QuietHoursParser(text).spans())
@@ -41,14 +44,14 @@ package struct QuietHours: Hashable, Sendable {
 }
 
 extension QuietHours {
-  /// When the quiet hours end that `time` lies in; nil where it lies in none.
+  /// The end of the quiet hours that contain `time`; nil if `time` is outside of quiet hours.
   package func end(after time: Timestamp, in zone: ZoneRules) -> Timestamp? {
     guard var left = remaining(at: time, in: zone) else { return nil }
     var time = time
     while true {
       let end = Timestamp(milliseconds: time.milliseconds.addingClamped(left))
       guard let change = zone.nextChange(after: time)?.instant, change <= end else { return end }
-      // The clocks are set in the quiet hours: they may be over at once, or last longer.
+      // A clock change within the quiet hours: they may be over at once, or last longer.
       guard let rest = remaining(at: change, in: zone) else { return change }
       (time, left) = (change, rest)
     }
@@ -62,7 +65,7 @@ extension QuietHours {
     let position = ((local + 3 * 86_400_000) % week + week) % week
     let minute = Int(position / 60000)
     guard let span = spans.first(where: { $0.contains(minute) }) else { return nil }
-    // Sunday's last hours go on on Monday.
+    // Sunday's last hours continue on Monday.
     let wraps = span.upperBound == Self.minutesOfWeek && spans[0].lowerBound == 0
     let end = Int64(wraps ? Self.minutesOfWeek + spans[0].upperBound : span.upperBound)
     return end * 60000 - position
@@ -80,7 +83,7 @@ struct QuietHoursParser {
     self.text = text
   }
 
-  /// Minutes from Monday 00:00; one that begins on Sunday may end after the week does.
+  /// Minutes from Monday 00:00; a span that begins on Sunday may end after the end of the week.
   func spans() throws -> [Range<Int>] {
     var spans: [Range<Int>] = []
     for item in text.split(separator: ",", omittingEmptySubsequences: false) {

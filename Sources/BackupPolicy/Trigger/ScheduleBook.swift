@@ -1,18 +1,19 @@
-/// Keeps account of which times of the calendar are over: each run comes due once, however the wall clock moves.
+/// Tracks which times of the calendar are over: each run is due once, however the wall clock moves.
 ///
-/// A clock that is set back by less than three hours (a summer time handled wrongly, a repair) repeats nothing; one that is set
-/// back by more was wrong before, and schedules start over from the new time. What a clock is set forward over has come
-/// due, and is late. The three hours are Vixie cron's.
+/// If a clock is set back by less than three hours (a summer time handled wrongly, a repair), no
+/// run is repeated. If it is set back by more, it was wrong before, and schedules start over from
+/// the new time. If a clock is set forward, the runs in between are due, and late. The three hours
+/// are Vixie cron's.
 struct ScheduleBook: Sendable {
   static let repeatWindow: Int64 = 3 * 3_600_000
-  /// A clock that is corrected by less is not worth a word.
+  /// Smaller corrections of the clock are not reported.
   private static let notable: Int64 = 60000
 
-  /// What the clock did.
+  /// A change of the clock.
   enum Step: Hashable {
-    /// It was set back by milliseconds, and runs that were made are not repeated.
+    /// It was set back by this many milliseconds, and completed runs are not repeated.
     case setBack(Int64)
-    /// It was set back by so many that schedules start over.
+    /// It was set back by so many milliseconds that schedules start over.
     case startedOver(Int64)
 
     var behind: Int64 {
@@ -23,11 +24,11 @@ struct ScheduleBook: Sendable {
   }
 
   private(set) var timetable: Timetable
-  /// The latest wall time there was; nil until the agent has started.
+  /// The latest wall time so far; nil until the agent has started.
   private(set) var latest: Timestamp?
   /// The next run by the clock.
   private(set) var upcoming: Timestamp?
-  /// Runs that have come due and were not decided on.
+  /// Due runs without a decision so far.
   private(set) var due: DueRuns?
   private var last: Moment?
   private var isBehind = false
@@ -36,13 +37,13 @@ struct ScheduleBook: Sendable {
     self.timetable = timetable
   }
 
-  /// Begins to keep account after a time.
+  /// Begins to track runs after a time.
   mutating func begin(after time: Timestamp) {
     guard latest == nil else { return }
     restart(at: time)
   }
 
-  /// Notes what has come due.
+  /// Records the runs that are due.
   mutating func advance(to now: Moment) -> Step? {
     guard let latest = latestTime(before: now) else { return nil }
     self.latest = max(latest, now.wall)
@@ -55,7 +56,7 @@ struct ScheduleBook: Sendable {
     return step(back: latest.milliseconds - now.wall.milliseconds, to: now.wall)
   }
 
-  /// The latest time there was until the clock was read just now, by what the other clock counted meanwhile.
+  /// The latest wall time before this reading of the clock, extrapolated by the other clock.
   private func latestTime(before now: Moment) -> Timestamp? {
     guard let latest, let last else { return latest }
     let (elapsed, overflow) = now.monotonic.subtractingReportingOverflow(last.monotonic)
@@ -66,7 +67,7 @@ struct ScheduleBook: Sendable {
   private mutating func step(back: Int64, to wall: Timestamp) -> Step? {
     if back >= Self.repeatWindow {
       restart(at: wall)
-      // By the new clock it is still to come.
+      // By the new clock it is in the future.
       if let due, due.latest > wall { self.due = nil }
       return .startedOver(back)
     }
@@ -74,13 +75,13 @@ struct ScheduleBook: Sendable {
     return back > Self.notable && !isBehind ? .setBack(back) : nil
   }
 
-  /// Takes what has come due, to decide on it.
+  /// Returns the due runs and forgets them, so that the caller can decide on them.
   mutating func takeDue() -> DueRuns? {
     defer { due = nil }
     return due
   }
 
-  /// Another timetable, from now on; what had come due by the old one stays.
+  /// Changes the timetable from now on; runs that were due by the old one stay.
   mutating func change(to timetable: Timetable) {
     self.timetable = timetable
     if timetable.isEmpty { due = nil }
@@ -96,7 +97,7 @@ struct ScheduleBook: Sendable {
 
 /// Several schedules in one zone as one list of times; times that coincide are one run.
 struct Timetable: Hashable, Sendable {
-  /// How far runs are counted; a laptop that slept for a year has missed "more than 100".
+  /// The limit for counting runs; a laptop that slept for a year has missed "more than 100".
   static let countLimit = 100
 
   let schedules: [CronSchedule]
@@ -109,7 +110,7 @@ struct Timetable: Hashable, Sendable {
     schedules.lazy.compactMap { $0.next(after: time, in: zone) }.min()
   }
 
-  /// The runs in `first...end`, where `first` is one.
+  /// The runs in `first...end`; `first` is one of them.
   func runs(from first: Timestamp, through end: Timestamp) -> DueRuns {
     var (count, latest) = (1, first)
     while let next = next(after: latest), next <= end {
@@ -139,7 +140,7 @@ struct Timetable: Hashable, Sendable {
 /// Runs that came due by the clock.
 struct DueRuns: Hashable, Sendable {
   var latest: Timestamp
-  /// How many, with the latest; beyond ``Timetable/countLimit`` it is not exact.
+  /// The number of runs, including the latest; beyond ``Timetable/countLimit`` it is not exact.
   var count: Int
 
   /// These and later ones.
@@ -149,7 +150,8 @@ struct DueRuns: Hashable, Sendable {
 }
 
 extension Words {
-  /// A wall time for a person in that zone: `02:00`, and on another day than `now` with its date.
+  /// A wall time for a person in that zone: `02:00`, with its date if it is on another day than
+  /// `now`.
   static func time(_ time: Timestamp, in zone: ZoneRules, seenFrom now: Timestamp) -> String {
     let local = zone.local(time)
     let today = zone.local(now)

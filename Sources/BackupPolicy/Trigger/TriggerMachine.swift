@@ -1,54 +1,60 @@
 /// Decides when a backup starts, from events and times alone.
 ///
 /// At most one backup is running, and at most one start is pending. Three things can be pending:
-/// - *a change*, until a backup that started after it has succeeded, whatever that backup was started for. When it may start
-///   is the latest of a list of constraints (quiet, floor, backoff, quiet hours), each with its reason.
-/// - *a scheduled run*, until a scheduled backup has succeeded. It waits for a running backup and the pause after failures,
-///   and for nothing else; it covers the change too. Runs that were missed are made up once, however many they were.
-/// - *a request* of a person. It waits only for a running backup. Where it fails the person is told, and only what it would
-///   have covered besides is tried again. A request and an pending scheduled run are one backup, a scheduled one.
+/// - *a change*, until a backup that started after it has succeeded, whatever the reason for that
+///   backup. It may start at the latest of a list of constraints (quiet, floor, backoff, quiet
+///   hours), each with its reason.
+/// - *a scheduled run*, until a scheduled backup has succeeded. It waits only for a running backup
+///   and the pause after failures, and it also covers the change. Missed runs are made up once,
+///   however many they were.
+/// - *a request* of a person. It waits only for a running backup. If it fails, the person gets the
+///   error, and only other pending work that it would have covered is tried again. A request and a
+///   pending scheduled run are one backup, a scheduled one.
 ///
-/// Besides, a full may be *advised* (``FullAdvice``). It waits for a quiet time, and where it cannot wait any longer it comes
-/// before the next change, and covers it.
+/// In addition, a full may be *advised* (``FullAdvice``). It waits for a quiet time. If it cannot
+/// wait any longer, it runs before the next change, and covers that.
 ///
-/// At a shutdown nothing is waited for: what is pending then is one last backup, also in the quiet hours, because the disk may
-/// be thrown away with the machine. What changes after that backup has begun starts no other.
+/// At a shutdown there is no waiting: the pending work becomes one last backup, even in the quiet
+/// hours, because the disk may be thrown away with the machine. Changes after the start of that
+/// backup do not start another one.
 ///
 /// Debounce, floors and backoff use the monotonic clock alone, calendars the wall clock alone.
 package struct TriggerMachine: Sendable {
-  /// A scheduled run that starts so late is still on time.
+  /// A scheduled run with a delay up to this is still on time.
   static let tolerance: Int64 = 60000
-  /// How often in a row a backup is given up for an application that closes the database.
+  /// Maximum number of consecutive backups that are given up for an application that closes the
+  /// database.
   static let releaseLimit = 2
-  /// A comparison reads the whole database, so that changes wait after it until it was a tenth of the time.
+  /// A comparison reads the whole database. Changes wait this many times its duration after it, so
+  /// that it takes a tenth of the time.
   static let restAfterComparison: Int64 = 9
 
   package private(set) var settings: TriggerSettings
 
   private var change: PendingChange?
   private var run: ScheduledRun?
-  /// Since when a person waits.
+  /// When the pending request of a person was made.
   private var requested: Timestamp?
   private var running: RunningBackup?
   private var book: ScheduleBook
   private var backoff = Backoff()
   private var history = TriggerHistory()
   private var lastStart: Int64?
-  /// Monotonic milliseconds until which no change starts a backup; see ``restAfterComparison``.
+  /// Monotonic milliseconds until which changes do not start a backup; see ``restAfterComparison``.
   private var rest: Int64?
-  /// That the newest chain should end.
+  /// The advice to end the newest chain.
   package private(set) var advice: FullAdvice?
-  /// Monotonic milliseconds of the first time that this was said of the chain, and of the last change.
+  /// Monotonic milliseconds of the first advice about the chain, and of the last change.
   private var advisedSince = Int64.min
   private var lastChange: Int64?
   private var releases = 0
-  /// A backup was given up in this very event, and goes on without waiting for anything.
+  /// A backup was given up in this very event, and continues without waiting.
   private var isResuming = false
   private var isStopping = false
   /// The last backup before the end has begun, or was abandoned.
   private var hasBegunLast = false
   private var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
-  /// What was last said to be waited for.
+  /// The last reported reason for waiting.
   private var lastWait: String?
   private var saidThatChangesWait = false
 
@@ -57,9 +63,10 @@ package struct TriggerMachine: Sendable {
     book = ScheduleBook(settings.timetable)
   }
 
-  /// Takes one event and says what to do next.
+  /// Processes one event and returns the next action.
   package mutating func receive(_ event: TriggerEvent, at moment: Moment) -> TriggerAction {
-    // A monotonic clock does not go back; a caller that mixes two readings up must not make us wait for ever.
+    // A monotonic clock does not go back; if a caller mixes up two readings, this must not cause an
+    // endless wait.
     now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
     advanceBook()
     let skipped = take(event)
@@ -70,7 +77,7 @@ package struct TriggerMachine: Sendable {
     return action
   }
 
-  /// Notes the event; why it changes nothing, where that is so.
+  /// Records the event; returns the reason why it has no effect, if it has none.
   private mutating func take(_ event: TriggerEvent) -> String? {
     switch event {
     case .change: return noteChange()
@@ -130,17 +137,18 @@ package struct TriggerMachine: Sendable {
   }
 }
 
-// MARK: - What is pending
+// MARK: - Pending work
 
 extension TriggerMachine {
-  /// Whether a change was seen that no backup has begun after.
+  /// Whether there is a change after which no backup has begun.
   ///
   /// - Parameter isBackupWaiting: the backup that was started last has not begun to read.
   package func isChangePending(isBackupWaiting: Bool) -> Bool {
     change != nil || isBackupWaiting && running?.change != nil
   }
 
-  /// When the change was first seen that waits for a backup; nil without one, and if changes start no backups.
+  /// The time of the first change that waits for a backup; nil if there is no such change, or if
+  /// changes do not start backups.
   package var pendingSince: Timestamp? { startable?.since }
 
   /// Whether the running backup may be given up for an application that closes the database.
@@ -172,7 +180,8 @@ extension TriggerMachine {
     return .wait(until: wakeUp)
   }
 
-  /// What is pending at the end does not wait. A change comes first, because its backup is small.
+  /// Work that is pending at the end does not wait. A change comes first, because its backup is
+  /// small.
   private mutating func last() -> TriggerAction {
     guard !hasBegunLast else { return .stop }
     let order: (Trigger, String)? =
@@ -190,7 +199,8 @@ extension TriggerMachine {
     return start(trigger, reason)
   }
 
-  /// The advice is taken with it: where the full finds nothing to store, there is no sense in trying again and again.
+  /// The advice is removed at the same time: if the full has nothing to store, repeated attempts
+  /// make no sense.
   private mutating func renew(_ advice: FullAdvice) -> TriggerAction {
     let reason = advice.words(settings)
     _ = start(.change, reason)
@@ -208,9 +218,10 @@ extension TriggerMachine {
     return .start(trigger, reason: reason)
   }
 
-  /// Says what is waited for where that is something new.
+  /// Records the reason for waiting, if it is a new one.
   private mutating func noteWait() {
-    // What waits for a quiet time does so after each change anew; that it is advised was said.
+    // An advised full waits for a quiet time after each change again; the advice itself was
+    // recorded already.
     guard run != nil || startable != nil, let obstacle else { return }
     if obstacle.isQuietHours { change?.heldBack = true }
     guard obstacle.reason != lastWait else { return }
@@ -257,8 +268,8 @@ extension TriggerMachine {
     putBack(ended, "trying again after \(times)")
   }
 
-  /// A scheduled run is made up as soon as there is a database again. What changed since the attempt began may be its coming
-  /// back.
+  /// A scheduled run is made up as soon as there is a database again. A change since the attempt
+  /// began may be its return.
   private mutating func awaitDatabase(_ ended: RunningBackup) {
     guard var again = ended.run, !book.timetable.isEmpty else { return }
     again.again = "the database was not there"
@@ -267,7 +278,8 @@ extension TriggerMachine {
     history.note(.failure, "there is no database to back up: \(ended.reason)", at: now.wall)
   }
 
-  /// What it should have covered is pending again; a change since then has nothing to wait for but the backoff.
+  /// The work that it should have covered is pending again; a change since then only waits for the
+  /// backoff.
   private mutating func putBack(_ ended: RunningBackup, _ words: String) {
     if var again = ended.change {
       again.last = change?.last ?? again.last
@@ -283,14 +295,15 @@ extension TriggerMachine {
 }
 
 extension TriggerMachine {
-  /// When the next `.tick` is due, and what is waited for; nil where only an event can change anything.
+  /// When the next `.tick` is due, and the reason for waiting; nil if only an event can change
+  /// anything.
   package var deadline: (until: Deadline, reason: String)? {
     guard let until = wakeUp else { return nil }
     if let obstacle { return (until, obstacle.reason) }
     return book.upcoming.map { (until, "the run of \(Words.time($0, in: settings.zone, seenFrom: now.wall))") }
   }
 
-  /// The deadline without its reason; every event asks for it.
+  /// The deadline without its reason; needed after every event.
   package var wakeUp: Deadline? {
     guard running == nil, !isStopping else { return nil }
     var until = obstacle?.until ?? Deadline()
@@ -298,7 +311,7 @@ extension TriggerMachine {
     return until == Deadline() ? nil : until
   }
 
-  /// What the first of the pending things waits for.
+  /// The obstacle of the first of the pending things.
   private var obstacle: Obstacle? {
     if let run { return obstacle(to: run) }
     let renewal = renewable.flatMap(obstacle(to:))
@@ -307,7 +320,7 @@ extension TriggerMachine {
     return first
   }
 
-  /// The pending change, where changes start backups.
+  /// The pending change, if changes start backups.
   private var startable: PendingChange? { settings.mode == .schedule ? nil : change }
 
   private func obstacle(to run: ScheduledRun) -> Obstacle? {
@@ -330,7 +343,7 @@ extension TriggerMachine {
     return Obstacle(until: Deadline(wall: end), reason: reason, isQuietHours: true)
   }
 
-  /// The one that is over last.
+  /// The pause that ends last.
   private func lastPause(_ first: Pause) -> Pause {
     let floor = lastStart.map {
       Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
@@ -341,8 +354,8 @@ extension TriggerMachine {
     }
   }
 
-  /// A scheduled run that would start within `min_interval` of this backup: it covers the change as well, so the change
-  /// waits for it, as far as the longest delay allows.
+  /// A scheduled run that would start within `min_interval` of this backup also covers the change,
+  /// so the change waits for it, as far as the longest delay allows.
   private func nearRun(_ change: PendingChange) -> Obstacle? {
     guard let upcoming = book.upcoming else { return nil }
     let distance = upcoming.milliseconds - now.wall.milliseconds
@@ -354,13 +367,14 @@ extension TriggerMachine {
   }
 }
 
-/// The full that nobody asked for: it ends a chain that has become heavy, without any change waiting for it.
+/// A full that was not requested: it ends a chain that has become large, and no change waits for
+/// it.
 ///
-/// It is work that the agent gives itself, so it keeps to every pause that a change keeps to: the floor between two backups, the
-/// one after failures, the rest after a comparison. And to the quiet hours, in which no change is stored either, so that the
-/// chain does not grow meanwhile.
+/// The agent starts this work by itself, so it respects every pause of a change: the floor between
+/// two backups, the one after failures, and the one after a comparison. It also respects the quiet
+/// hours: no change is stored then either, so the chain does not grow meanwhile.
 extension TriggerMachine {
-  /// The advice, where fulls are taken by themselves.
+  /// The advice, if the mode allows fulls without a request.
   private var renewable: FullAdvice? { settings.mode == .schedule || run != nil ? nil : advice }
 
   private func obstacle(to advice: FullAdvice) -> Obstacle? {
@@ -382,9 +396,9 @@ extension TriggerMachine {
     return Obstacle(until: Deadline(wall: upcoming), reason: "the run of \(time), which will be a full")
   }
 
-  /// What it is taken for; nil where none is due.
+  /// The advised full that is due now; nil if none is due.
   ///
-  /// - Parameter urgency: the least urgent kind that counts.
+  /// - Parameter urgencies: the kinds that count.
   private func dueRenewal(_ urgencies: Set<FullAdvice.Urgency>) -> FullAdvice? {
     guard let advice = renewable, urgencies.contains(advice.urgency), obstacle(to: advice) == nil else { return nil }
     return advice
@@ -392,7 +406,7 @@ extension TriggerMachine {
 }
 
 extension TriggerMachine {
-  /// Lets the calendar go on to now.
+  /// Advances the calendar to now.
   private mutating func advanceBook() {
     guard let step = book.advance(to: now) else { return }
     let behind = "the clock is \(Words.minutes(milliseconds: step.behind)) behind the latest time seen"
@@ -403,12 +417,12 @@ extension TriggerMachine {
     case .startedOver:
       let from = Words.time(now.wall, in: settings.zone, seenFrom: now.wall)
       history.note(.notice, "\(behind); schedules start over from \(from)", at: now.wall)
-      // By the new clock it is still to come.
+      // By the new clock it is in the future.
       if let run, run.runs.latest > now.wall { self.run = nil }
     }
   }
 
-  /// Decides whether runs that have come due are made; why not, where they are not.
+  /// Decides whether due runs are made; returns the reason if they are not.
   private mutating func admitDueRuns() -> String? {
     guard running == nil, !isStopping, let due = book.takeDue() else { return nil }
     let isLate = now.wall.milliseconds - due.latest.milliseconds > Self.tolerance
@@ -426,7 +440,7 @@ extension TriggerMachine {
 }
 
 extension TriggerMachine {
-  /// What the machine does at the moment, and why.
+  /// The present state of the machine and its reasons.
   package var status: TriggerStatus {
     let deadline = deadline
     return TriggerStatus(

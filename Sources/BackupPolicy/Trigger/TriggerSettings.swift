@@ -1,22 +1,22 @@
-/// What makes backups start by themselves. A person's request always does.
+/// The events that start backups without a request. A person's request always starts one.
 public enum TriggerMode: String, Hashable, Sendable, CaseIterable {
   /// Changes of the database; schedules are ignored.
   case change
-  /// Schedules; changes are noted, for `skip_unchanged`, and start nothing.
+  /// Schedules; changes are recorded, for `skip_unchanged`, but start nothing.
   case schedule
   /// Both.
   case hybrid
 }
 
-/// How eagerly backups are taken. Times are in milliseconds; negative ones count as 0.
+/// How soon and how often backups are made. Times are in milliseconds; negative ones count as 0.
 package struct TriggerSettings: Hashable, Sendable {
   package var mode: TriggerMode
   /// The quiet period after a change before its backup starts.
   package var debounce: Int64
-  /// The ceiling: so long after the first change a backup starts, quiet or not.
+  /// The ceiling: the longest time after the first change until a backup starts, quiet or not.
   package var maxDelay: Int64
-  /// The floor between the start of any backup and that of the next for a change. A schedule and a person do not wait for
-  /// it.
+  /// The floor between the start of any backup and that of the next for a change. Schedules and
+  /// requests of a person do not wait for it.
   package var minInterval: Int64
   /// The pause after a first failure; it doubles with each further one.
   package var firstBackoff: Int64
@@ -26,11 +26,11 @@ package struct TriggerSettings: Hashable, Sendable {
   package var schedules: [CronSchedule]
   /// The zone of ``schedules`` and ``quietHours``.
   package var zone: ZoneRules
-  /// When no backup starts because of a change.
+  /// The hours in which no backup starts because of a change.
   package var quietHours: QuietHours?
-  /// Skips a scheduled run where nothing has changed since the last point.
+  /// Skips a scheduled run if nothing has changed since the last point.
   package var skipUnchanged: Bool
-  /// Makes up, once, for scheduled runs that were missed.
+  /// Makes up, once, for missed scheduled runs.
   package var catchUp: Bool
 
   package init(
@@ -55,6 +55,6 @@ package struct TriggerSettings: Hashable, Sendable {
 extension TriggerSettings {
   /// When scheduled backups run in this mode.
   var timetable: Timetable { Timetable(schedules: mode == .change ? [] : schedules, zone: zone) }
-  /// The quiet time after which an advised full is taken, in milliseconds.
+  /// The quiet time after which an advised full starts, in milliseconds.
   var quiet: Int64 { FullAdvice.quiet(maxDelay: maxDelay) }
 }

@@ -2,8 +2,8 @@
 package struct Moment: Hashable, Sendable {
   /// For calendars.
   package var wall: Timestamp
-  /// Milliseconds of a clock that nobody sets and that counts on while the machine sleeps, from any start; for pauses and
-  /// ceilings.
+  /// Milliseconds of a clock that cannot be set and that also counts while the machine sleeps, from
+  /// any start; for pauses and ceilings.
   package var monotonic: Int64
 
   package init(wall: Timestamp, monotonic: Int64) {
@@ -12,7 +12,7 @@ package struct Moment: Hashable, Sendable {
   }
 }
 
-/// Why a backup is taken; the raw value is the metadata's `backup_type`.
+/// The reason for a backup; the raw value is the metadata's `backup_type`.
 package enum Trigger: String, Hashable, Sendable, CaseIterable {
   case change
   case manual
@@ -20,11 +20,12 @@ package enum Trigger: String, Hashable, Sendable, CaseIterable {
 }
 
 extension Trigger {
-  /// Its backups are fulls, also if nothing changed.
+  /// Its backups are fulls, even if nothing changed.
   package var isAlwaysFull: Bool { self != .change }
-  /// Its backups are read back in full, whatever the settings say.
+  /// Its backups are read back completely, whatever the settings say.
   package var isVerified: Bool { self == .scheduled }
-  /// Retention removes backups after its backups. Whoever asks for a backup does not ask for a cleanup.
+  /// Retention removes backups after its backups. A person who requests a backup does not request a
+  /// cleanup.
   package var isFollowedByCleanup: Bool { self != .manual }
 
   /// Nothing is stored if nothing changed since the newest backup.
@@ -37,42 +38,46 @@ package enum Outcome: Hashable, Sendable {
   case stored
   /// Nothing had been committed since the last point.
   case unchanged
-  /// There was no database, or nothing in it. A change is no longer pending then, because a database that comes back is a
-  /// change; a scheduled run is, until then.
+  /// There was no database, or it was empty. A change is then no longer pending, because the return
+  /// of a database is a change; a scheduled run stays pending until then.
   case absent
   case failed(HoldfastError.Code)
-  /// It was given up because the application closed the database, and our connection had to go first. It is pending again.
+  /// It was given up because the application closed the database, and our connection had to close
+  /// first. It is pending again.
   case released
 }
 
-/// What the agent tells the machine.
+/// The agent's messages to the machine.
 package enum TriggerEvent: Hashable, Sendable {
-  /// The watcher saw something that may have been a commit.
+  /// The watcher saw an event that may have been a commit.
   case change
-  /// The agent has started, and knows what the newest points are; schedules begin with it.
+  /// The agent has started, and knows the newest points; schedules begin with it.
   ///
-  /// `changedWhileDown` where the database is not the one that the last point holds; `lastScheduled` is the time of the
-  /// newest scheduled point, nil where there never was one and so nothing to make up.
+  /// `changedWhileDown` if the database differs from that in the last point; `lastScheduled` is the
+  /// time of the newest scheduled point, nil if there never was one and so nothing to make up.
   case startup(changedWhileDown: Bool, lastScheduled: Timestamp?)
   case finished(Outcome)
-  /// The backup that is about to finish could not tell what had changed, and took so many milliseconds to compare all pages.
+  /// The backup that is about to finish could not determine the changed pages, and took this many
+  /// milliseconds to compare all of them.
   case compared(milliseconds: Int64)
-  /// How the newest chain stands after a backup or a thinning; nil where it may go on. Told before `.finished`.
+  /// The advice about the newest chain after a backup or a compaction; nil if the chain may
+  /// continue. Sent before `.finished`.
   case advised(FullAdvice?)
-  /// Somebody asked for a backup now: SIGUSR1, later the API.
+  /// A backup was requested now: SIGUSR1, later the API.
   case requested
-  /// The deadline of the last `.wait` has come, the wall clock was set, or the machine woke from sleep.
+  /// The deadline of the last `.wait` has passed, the wall clock was set, or the machine woke from
+  /// sleep.
   case tick
   case shutdown
-  /// The settings are other ones from now on. What is pending and the history stay.
+  /// The settings change from now on. Pending work and the history stay.
   case reload(TriggerSettings)
 }
 
-/// When to wake up: at the one of the two that comes first.
+/// When to wake up: at the first of the two times.
 package struct Deadline: Hashable, Sendable {
   /// Milliseconds of ``Moment/monotonic``.
   package var monotonic: Int64?
-  /// For schedules and quiet hours; a clock that is set moves it.
+  /// For schedules and quiet hours; it moves if the clock is set.
   package var wall: Timestamp?
 
   package init(monotonic: Int64? = nil, wall: Timestamp? = nil) {
@@ -80,50 +85,51 @@ package struct Deadline: Hashable, Sendable {
     self.wall = wall
   }
 
-  /// Whether it has come.
+  /// Whether it has passed.
   package func isReached(at moment: Moment) -> Bool {
     monotonic.map { $0 <= moment.monotonic } ?? false || wall.map { $0 <= moment.wall } ?? false
   }
 
-  /// Whichever comes first, by each clock.
+  /// The earlier time of each clock.
   package func earlier(_ other: Deadline) -> Deadline {
     Deadline(
       monotonic: [monotonic, other.monotonic].compactMap { $0 }.min(), wall: [wall, other.wall].compactMap { $0 }.min())
   }
 }
 
-/// What the agent does next. After each, ``TriggerMachine/deadline`` says when to send the next `.tick`.
+/// The agent's next action. After each, ``TriggerMachine/deadline`` says when to send the next
+/// `.tick`.
 package enum TriggerAction: Hashable, Sendable {
   /// Sleep until this deadline, then send `.tick`; nil: sleep until an event.
   case wait(until: Deadline?)
   /// Start a backup now, and send `.finished` when it has ended.
   case start(Trigger, reason: String)
-  /// Start a full now that ends the newest chain, whether something has changed or not, and send `.finished` when it has
-  /// ended. It counts as a backup for changes.
+  /// Start a full now that ends the newest chain, whether or not anything has changed, and send
+  /// `.finished` when it has ended. It counts as a backup for changes.
   case renew(FullAdvice, reason: String)
-  /// Something that could have been done is not, and nothing starts.
+  /// A possible action is omitted, and nothing starts.
   case skip(reason: String)
   /// Leave: nothing is running any more.
   case stop
 }
 
-/// What the machine does and why, as a value that a status page can print.
+/// The machine's state and its reasons, as a value that a status page can print.
 package struct TriggerStatus: Hashable, Sendable {
   package enum State: String, Hashable, Sendable {
     /// Nothing is pending.
     case idle
-    /// Something is pending and may not start yet.
+    /// Some work is pending and may not start yet.
     case waiting
     case running
-    /// Told to stop; what is running ends first.
+    /// Asked to stop; the running backup ends first.
     case stopping
   }
 
   /// A backup that is pending, or running.
   package struct Obligation: Hashable, Sendable {
     package var trigger: Trigger
-    /// Since when: the first change that no backup covers, the time of the scheduled run, the request; of a running backup,
-    /// its start.
+    /// The start: the first change that no backup covers, the time of the scheduled run, or the
+    /// request; of a running backup, its start.
     package var since: Timestamp
     package var reason: String
   }
@@ -132,33 +138,34 @@ package struct TriggerStatus: Hashable, Sendable {
   package var state: State
   /// The backup that is running.
   package var running: Obligation?
-  /// What no backup covers yet, in the order in which it will be done.
+  /// Work that no backup covers yet, in the order in which it will be done.
   package var pending: [Obligation]
-  /// The next run by the clock; nil where there is no schedule, or none that comes again.
+  /// The next run by the clock; nil if there is no schedule, or no further run.
   package var nextRun: Timestamp?
-  /// When the next decision is due, and what is waited for; nil where only an event can change anything.
+  /// When the next decision is due, and the reason for waiting; nil if only an event can change
+  /// anything.
   package var deadline: Deadline?
   package var waitingFor: String?
   /// Failures in a row.
   package var failures: Int
-  /// Whether a running backup may be given up for an application that closes the database: twice in a row, and the third
-  /// is let run.
+  /// Whether a running backup may be given up for an application that closes the database: twice in
+  /// a row, but not the third.
   package var mayRelease: Bool
   /// The last decisions, oldest first; at most 20.
   package var decisions: [TriggerDecision]
 }
 
-/// Something that was decided, and why.
+/// A decision and its reason.
 package struct TriggerDecision: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     case start(Trigger)
-    /// Something that could have been done was not.
+    /// A possible action was omitted.
     case skip
-    /// A backup is pending and waits for something.
+    /// A backup is pending and has to wait.
     case wait
     /// A backup ended without a point.
     case failure
-    /// What decisions rest on is different: settings, or the clock.
+    /// The basis of decisions has changed: settings, or the clock.
     case notice
   }
 
@@ -185,10 +192,11 @@ package enum ComparisonCost {
   private static let slowestRate: Int64 = 4000
 
   /// - Parameters:
-  ///   - milliseconds: the time that passed.
+  ///   - milliseconds: the elapsed time.
   ///   - bytes: of the database.
-  /// - Returns: no more than a slow disk needs, and one second. A process that was stopped in the middle (SIGSTOP, a freezer, a
-  ///   suspended machine) compared nothing in that time, and must not pause for ten times as long.
+  /// - Returns: at most the time that a slow disk needs, plus one second. A process that was
+  ///   stopped in the middle (SIGSTOP, a freezer, a suspended machine) compared nothing in that
+  ///   time, and must not pause for ten times as long.
   package static func counted(_ milliseconds: Int64, bytes: Int64) -> Int64 {
     min(milliseconds, 1000 + max(0, bytes) / slowestRate)
   }

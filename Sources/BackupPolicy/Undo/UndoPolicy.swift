@@ -1,14 +1,14 @@
 /// Whether the last restore can be undone, and by which point.
 package enum UndoDecision: Hashable, Sendable {
-  /// Restore this point; with what to know before saying yes, lower case, no full stop.
+  /// Restore this point; with warnings to know before confirming, lower case, no full stop.
   case restore(PointID, warnings: [String])
   case refuse(RestoreRefusal)
 }
 
-/// Decides what `undo` does: an ordinary restore of what the last restore found in place.
+/// Decides the action of `undo`: an ordinary restore of the content that the last restore replaced.
 ///
-/// That restore makes a safety backup of its own. So undoing twice brings back what the first restore had brought, and what was
-/// written since is never lost; it is worth a warning, not a refusal.
+/// That restore makes a safety backup of its own. So a second undo brings back the result of the
+/// first restore, and later writes are never lost: they cause a warning, not a refusal.
 package enum UndoPolicy {
   package static func decide(_ facts: UndoFacts) -> UndoDecision {
     guard let last = facts.last else {
@@ -58,22 +58,23 @@ package enum UndoPolicy {
   }
 }
 
-/// A restore into a database, as the repository notes it.
+/// The repository's record of a restore into a database.
 package struct RestoreNote: Hashable, Sendable {
-  /// What was restored.
+  /// The restored point.
   package var point: PointID
   /// The database's path, symbolic links resolved.
   package var target: String
-  /// When it was about to change the database.
+  /// The time just before it changed the database.
   package var began: Timestamp
-  /// What the database held before; nil where no backup was made of that.
+  /// The database's previous content; nil if no backup was made of it.
   package var safety: PointID?
-  /// False for a restore that was killed: whether it changed the database is not known.
+  /// False for a restore that was killed: it is unknown whether it changed the database.
   package var isComplete = false
-  /// The newest number in the repository when it ended; nil while it goes on, or if an older version recorded it.
+  /// The newest number in the repository when it ended; nil while it runs, or if an older version
+  /// recorded it.
   package var endSequence: UInt64?
-  /// The bytes of page 1 that SQLite rewrites when it installs an image, as the point has them: what tells whether the database
-  /// still holds what was restored. Nil where not known.
+  /// The bytes of page 1 that SQLite rewrites when it installs an image, as in the point: they show
+  /// whether the database still holds the restored content. Nil if unknown.
   package var rewrittenBytes: [UInt8]?
 
   package init(point: PointID, target: String, began: Timestamp, safety: PointID? = nil) {
@@ -84,20 +85,20 @@ package struct RestoreNote: Hashable, Sendable {
   }
 }
 
-/// What undoing the last restore depends on.
+/// The facts for undoing the last restore.
 package struct UndoFacts: Hashable, Sendable {
   /// The safety backup of the last restore.
   package enum Safety: Hashable, Sendable {
     case there
     case gone
-    /// The files of a damaged database as they were found, which no restore brings back.
+    /// The files of a damaged database as they were found, which a restore cannot bring back.
     case rawCopy
   }
 
-  /// What the database holds now.
+  /// The database's current content.
   package enum Content: Hashable, Sendable {
     case asRestored
-    /// What it held before the restore.
+    /// Its content from before the restore.
     case asBefore
     case changed
     /// It is missing, or cannot be compared.
@@ -106,7 +107,7 @@ package struct UndoFacts: Hashable, Sendable {
 
   /// The database's path.
   package var database: String
-  /// The last restore into it; nil where none is noted.
+  /// The last restore into it; nil if none is recorded.
   package var last: RestoreNote?
   package var safety = Safety.gone
   package var content = Content.unknown
