@@ -6,9 +6,10 @@
 /// for error in document.errors { print(error.position.line, error.subject, error.problem) }
 /// ```
 ///
-/// TOML 1.0, read by hand: a configuration's messages need positions, the available libraries give none for keys and values,
-/// and a mistake in a file must never end the process. Dates and floating-point numbers are recognized, but their values are
-/// not read, because no setting is one.
+/// TOML 1.0, with a parser of our own: a configuration's messages need positions, the available
+/// libraries do not give positions of keys and values, and a mistake in a file must never end the
+/// process. Dates and floating-point numbers are recognized, but their values are not read, because
+/// no setting uses them.
 package struct TOMLDocument {
   package struct Pair {
     package var name: String
@@ -16,7 +17,7 @@ package struct TOMLDocument {
     package var value: Value
   }
 
-  /// A value and where it begins; a table begins with its header.
+  /// A value and its start; a table starts with its header.
   package struct Value {
     package var content: Content
     package var position: FilePosition
@@ -38,7 +39,8 @@ package struct TOMLDocument {
 
   /// In their order.
   package private(set) var pairs: [Pair] = []
-  /// Where the document is not TOML. The parser skips the line and reads what follows.
+  /// The places at which the document is not TOML. The parser skips the line and continues with the
+  /// next one.
   package private(set) var errors: [TOMLError] = []
 
   package init(_ bytes: [UInt8]) {
@@ -78,9 +80,9 @@ package struct FilePosition: Hashable, Sendable, Comparable {
 /// A place where a document is not TOML.
 package struct TOMLError: Error, Hashable {
   package var position: FilePosition
-  /// What is wrong: `the string`.
+  /// The wrong part: `the string`.
   package var subject: String
-  /// What is wrong with it: `is not closed on its line`.
+  /// The problem with it: `is not closed on its line`.
   package var problem: String
   package var hint: String
 }
@@ -88,11 +90,11 @@ package struct TOMLError: Error, Hashable {
 /// A table while its document is read.
 final class TOMLTable {
   enum Kind {
-    /// Named on the way by the header of a table in it; a header of its own may follow.
+    /// Created by the header of a table inside of it; a header of its own may follow.
     case implied
     /// It had its header.
     case header
-    /// Made by dotted keys.
+    /// Created by dotted keys.
     case dotted
     /// `{ … }`: nothing can be added.
     case inline

@@ -1,11 +1,11 @@
-/// Reads a document line by line, and goes on with the next one after a mistake.
+/// Reads a document line by line, and continues with the next line after a mistake.
 struct TOMLParser {
   private var scanner: TOMLScanner
   let root = TOMLTable(.header, at: FilePosition(line: 1, column: 1))
   private(set) var errors: [TOMLError] = []
   /// The table of the last header, which gets the pairs.
   private var table: TOMLTable
-  /// How many arrays and inline tables are open; a limit protects the stack.
+  /// The number of open arrays and inline tables; a limit protects the stack.
   private var depth = 0
 
   init(_ text: String) {
@@ -54,7 +54,7 @@ extension TOMLParser {
   private mutating func parseHeader() throws(TOMLError) {
     let start = scanner.position
     let isArray = scanner.looksAt("[[")
-    // If this header is wrong, the pairs below it belong nowhere.
+    // If this header is wrong, the pairs below it do not belong to any table.
     table = TOMLTable(.header, at: start)
     scanner.advance(isArray ? 2 : 1)
     let keys = try parseKey()
@@ -93,7 +93,7 @@ extension TOMLParser {
     return table
   }
 
-  /// The table of that name, which is added if there is none.
+  /// The table of that name; it is added if it does not exist.
   private func step(
     into name: String, of parent: TOMLTable, as kind: TOMLTable.Kind, at start: FilePosition
   ) throws(TOMLError) -> TOMLTable {

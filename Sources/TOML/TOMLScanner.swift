@@ -217,7 +217,7 @@ extension TOMLScanner {
     if word == "true" || word == "false" { return .boolean(word == "true") }
     if let integer = integer(word) { return .integer(integer) }
     if word.wholeMatch(of: #/[+-]?(0|[1-9](_?\d)*)(\.\d(_?\d)*)?([eE][+-]?\d(_?\d)*)?|[+-]?(inf|nan)/#) != nil {
-      // An integer that fits no variable matches too.
+      // If an integer is too large for a variable, it matches as well.
       return .other(word.contains { ".eEn".contains($0) } ? "a floating-point number" : "a very large number")
     }
     let time = #/([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?/#
