@@ -1,7 +1,8 @@
-/// The path of a file, which is its bytes.
+/// The path of a file, which consists of bytes.
 ///
-/// Two `String`s are equal if Unicode takes them for the same text. Two files may have names of which one writes "é" as one
-/// character and the other as two, so paths that are compared, counted or looked up are of this type.
+/// Two `String`s are equal if Unicode considers them the same text. But if one file's name has "é"
+/// as one character and another's has it as two, they are different files, so paths that are
+/// compared, counted or looked up are of this type.
 package struct ExactPath: Hashable, Sendable {
   /// For people, and for calls that open the file.
   package let text: String
@@ -15,7 +16,7 @@ package struct ExactPath: Hashable, Sendable {
     hasher.combine(UInt8(0xFF))
   }
 
-  /// What follows the last slash.
+  /// The part after the last slash.
   package var fileName: ExactPath {
     ExactPath(String(text.utf8.split(separator: UInt8(ascii: "/")).last.map { Substring($0) } ?? ""))
   }

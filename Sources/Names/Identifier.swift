@@ -1,9 +1,10 @@
 /// A name in SQL: of a table, a column, an index, a trigger or a view.
 ///
-/// SQLite compares names byte by byte and folds only A to Z (`sqlite3StrICmp`). A `String` would take two spellings of one
-/// character for the same, and `lowercased()` folds all of Unicode. Bytes that are not UTF-8 stay as they are.
+/// SQLite compares names byte by byte and folds only A to Z (`sqlite3StrICmp`). A `String` would
+/// treat two spellings of one character as equal, and `lowercased()` folds all of Unicode. Bytes
+/// that are not UTF-8 stay as they are.
 public struct Identifier: Sendable {
-  /// The name as the schema holds it, in UTF-8 unless an application wrote something else.
+  /// The name as the schema holds it, in UTF-8 unless an application used another encoding.
   public let bytes: [UInt8]
 
   /// - Parameter bytes: any but NUL.
@@ -21,12 +22,12 @@ public struct Identifier: Sendable {
 }
 
 extension Identifier: Hashable, Comparable {
-  /// Whether SQLite takes both for one name.
+  /// Whether SQLite considers both the same name.
   public static func == (left: Identifier, right: Identifier) -> Bool {
     left.bytes.count == right.bytes.count && left.folded.elementsEqual(right.folded)
   }
 
-  /// The same for names that SQLite takes for one.
+  /// Equal if SQLite considers the names the same.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(bytes.count)
     for byte in bytes { hasher.combine(Self.fold(byte)) }
@@ -42,7 +43,7 @@ extension Identifier: CustomStringConvertible, ExpressibleByStringLiteral {
   /// For people; bytes that are not UTF-8 are written `\xNN`.
   public var description: String { bytes.text }
 
-  /// The name as it is written in a program.
+  /// The name as written in a program.
   public init(stringLiteral text: String) { self.init(text) }
 }
 
@@ -60,7 +61,7 @@ extension [UInt8] {
     return result
   }
 
-  /// Calls `body` with each character of UTF-8, and each byte that is no part of one.
+  /// Calls `body` with each character of UTF-8, and each byte that is not part of a character.
   package func eachScalar(_ body: (Result<Unicode.Scalar, StrayByte>) -> Void) {
     var rest = self[...]
     while let first = rest.first {
@@ -78,7 +79,7 @@ extension [UInt8] {
   }
 }
 
-/// A byte that is no part of a character in UTF-8.
+/// A byte that is not part of a character in UTF-8.
 package struct StrayByte: Error {
   package let byte: UInt8
 }

@@ -1,9 +1,10 @@
-/// Paths are bytes, and Swift's strings are Unicode. So that a path which is not UTF-8 can be handled as text and given back to the
-/// kernel as it was, each byte that is not part of a character is a scalar of a private range, U+10FE80 to U+10FEFF.
+/// Paths are bytes, and Swift's strings are Unicode. If a path is not UTF-8, it must still be
+/// usable as text and go back to the kernel unchanged. So each byte that is not part of a character
+/// becomes a scalar of a private range, U+10FE80 to U+10FEFF.
 extension String {
   private static let escapes: ClosedRange<UInt32> = 0x10FE80...0x10FEFF
 
-  /// - Parameter path: as the kernel says it, with a NUL at its end.
+  /// - Parameter path: as the kernel returns it, with a NUL at its end.
   package init(path: UnsafePointer<CChar>) {
     var count = 0
     while path[count] != 0 { count += 1 }
@@ -32,13 +33,13 @@ extension String {
     self.init(scalars)
   }
 
-  /// The bytes that the kernel knows this path by, without a NUL.
+  /// The bytes of this path for the kernel, without a NUL.
   package var pathBytes: [UInt8] {
     guard utf8.contains(0xF4) else { return Array(utf8) }
     return unicodeScalars.flatMap { $0.pathByte.map { [$0] } ?? Array(UTF8.encode($0) ?? .init()) }
   }
 
-  /// The same with a NUL: what to give to a system call.
+  /// The same with a NUL, for system calls.
   package var raw: [CChar] { pathBytes.map { CChar(bitPattern: $0) } + [0] }
 
   /// The text with `%E9` for each byte that is not part of a character: a name that people can type.
@@ -50,7 +51,7 @@ extension String {
 }
 
 extension Unicode.Scalar {
-  /// The byte of a path that this stands for; nil for a character.
+  /// The byte of a path that this scalar represents; nil if it is a character.
   package var pathByte: UInt8? {
     (0x10FE80...0x10FEFF).contains(value) ? UInt8(value - 0x10FE00) : nil
   }

@@ -1,11 +1,13 @@
 extension String {
-  /// A field of a line: control characters, line ends and formatting characters are spelt out (`\n`, `\t`, `\u{1b}`), so that
-  /// nothing in it moves a terminal's cursor, changes the direction of writing, or forges a line of a log.
+  /// A field of a line: control characters, line ends and formatting characters are spelt out
+  /// (`\n`, `\t`, `\u{1b}`), so that the field cannot move a terminal's cursor, change the
+  /// direction of writing, or forge a line of a log.
   ///
-  /// Twice comes to the same.
+  /// Applying it twice has the same result.
   package var printable: String { printable(tabs: false) }
 
-  /// The same for a whole line, in which a tab is a tab. Every text for people goes through here where it leaves the program.
+  /// The same for a whole line, which may contain tabs. Every text for people passes through this
+  /// when it leaves the program.
   package var printableLine: String { printable(tabs: true) }
 
   /// The lines of a text that may have several, without their ends.
@@ -35,18 +37,20 @@ extension String {
 }
 
 extension String {
-  /// Whether both are the same bytes: for paths and names of files. `==` takes two spellings of one character for the same, and
-  /// so would take one file for another.
+  /// Whether both are the same bytes: for paths and names of files. `==` treats two spellings of
+  /// one character as equal, and so would confuse two files.
   package func isExactly(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
 
 extension Unicode.Scalar {
-  /// Whether it acts on what shows it instead of being shown: C0, DEL, C1, separators of lines and paragraphs, and formats.
+  /// Whether it acts on the terminal instead of being shown: C0, DEL, C1, separators of lines and
+  /// paragraphs, and formats.
   package var isUnprintable: Bool {
     if value < 0x7f { return value < 0x20 }
     switch properties.generalCategory {
     case .control, .lineSeparator, .paragraphSeparator: return true
-    // Of the formats, the changes of writing direction deceive; the joiners are parts of letters and emoji.
+    // Of the formats, the changes of writing direction can deceive; the joiners are parts of
+    // letters and emoji.
     case .format: return value != 0x200C && value != 0x200D
     default: return false
     }

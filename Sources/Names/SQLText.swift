@@ -1,4 +1,5 @@
-/// A statement in SQL, as bytes: a schema may hold some that are not UTF-8, and two that only Unicode takes for the same.
+/// A statement in SQL, as bytes: a schema may hold names that are not UTF-8, and two names that
+/// only Unicode considers the same.
 ///
 /// An ``Identifier`` in an interpolation is put in quotes.
 package struct SQLText: Hashable, Sendable {
