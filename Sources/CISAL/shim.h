@@ -2,8 +2,9 @@
 #include <isa-l.h>
 #include <stdint.h>
 
-/// Size of the work buffer with which a compression level deflates up to `largest` bytes; 0 for level 0 and unknown levels.
-/// A block holds up to 65,536 tokens ("large"), and there is at most one for each byte.
+/// Size in bytes of the work buffer that a compression level needs for up to `largest` bytes; 0 for
+/// level 0 and unknown levels. A block holds up to 65,536 tokens ("large"), and there is at most
+/// one for each byte.
 static inline uint32_t cisal_level_buffer_size(int level, uint32_t largest) {
   uint32_t tokens = largest < IGZIP_K ? IGZIP_K : largest > 64 * IGZIP_K ? 64 * IGZIP_K : largest;
   return level == 1   ? ISAL_DEF_LVL1_REQ + ISAL_DEF_LVL1_TOKEN_SIZE * tokens
@@ -12,7 +13,8 @@ static inline uint32_t cisal_level_buffer_size(int level, uint32_t largest) {
                       : 0;
 }
 
-/// Deflates one whole buffer, without any wrapper. Returns COMP_OK and the count in `written`, or ISA-L's error.
+/// Deflates one whole buffer, without any wrapper. Returns COMP_OK and the byte count in `written`,
+/// or ISA-L's error.
 static inline int cisal_deflate(struct isal_zstream *stream, int level, uint8_t *work, uint32_t workSize,
                                 const uint8_t *input, uint32_t inputSize, uint8_t *output, uint32_t outputSize,
                                 uint32_t *written) {
@@ -32,7 +34,8 @@ static inline int cisal_deflate(struct isal_zstream *stream, int level, uint8_t 
   return result;
 }
 
-/// Inflates one whole raw deflate stream. Returns ISAL_DECOMP_OK with the bytes made and the input bytes used.
+/// Inflates one whole raw deflate stream. Returns ISAL_DECOMP_OK, with the number of output bytes
+/// in `made` and of input bytes in `used`, or ISA-L's error.
 static inline int cisal_inflate(struct inflate_state *state, const uint8_t *input, uint32_t inputSize, uint8_t *output,
                                 uint32_t outputSize, uint32_t *made, uint32_t *used) {
   isal_inflate_init(state);

@@ -1,4 +1,4 @@
-// SQLite as installed, plus the calls that Swift cannot spell because they are variadic or casts.
+// The installed SQLite, and the calls that Swift cannot express because they are variadic or casts.
 #pragma once
 #include <linux/stat.h>
 #include <sqlite3.h>
@@ -14,32 +14,34 @@ static inline int csqlite_db_config(sqlite3 *db, int option, int value, int *now
   return sqlite3_db_config(db, option, value, now);
 }
 
-/// Copies `count` bytes (a multiple of 4, both ends aligned) out of memory that other processes write (the wal-index),
-/// through volatile reads of whole words, so that the compiler neither merges, repeats nor tears them.
+/// Copies `count` bytes (a multiple of 4, both ends aligned) out of memory that other processes
+/// write (the wal-index), through volatile reads of whole words, so that the compiler does not
+/// merge, repeat or tear them.
 static inline void csqlite_copy_shared(void *to, const volatile void *from, int count) {
   const volatile uint32_t *source = (const volatile uint32_t *)from;
   uint32_t *target = (uint32_t *)to;
   for (int i = 0; i < count / 4; i++) target[i] = source[i];
 }
 
-/// One word of such memory.
+/// Reads one word of such memory.
 static inline uint32_t csqlite_load_shared(const volatile void *from) { return *(const volatile uint32_t *)from; }
 
 /// A full memory barrier, as `walIndexTryHdr` in SQLite's wal.c uses between its two reads.
 static inline void csqlite_barrier(void) { __sync_synchronize(); }
 
-/// The same for bytes that may hold anything.
+/// Binds a text of `count` bytes, which may hold any values.
 static inline int csqlite_bind_bytes(sqlite3_stmt *statement, int index, const void *text, int count) {
   return sqlite3_bind_text(statement, index, (const char *)text, count, SQLITE_TRANSIENT);
 }
 
-/// `SQLITE_TRANSIENT` is a cast that Swift does not import.
+/// Binds a NUL-terminated text. `SQLITE_TRANSIENT` is a cast that Swift does not import.
 static inline int csqlite_bind_text(sqlite3_stmt *statement, int index, const char *text) {
   return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
 }
 
-/// Device and inode of a file, from what the kernel has in memory: asks no server, so that a file on a mount that has died does
-/// not block, and mounts nothing (statx with AT_STATX_DONT_SYNC and AT_NO_AUTOMOUNT). Returns 0, or -1 with errno.
+/// Device and inode of a file, from the kernel's memory (statx with AT_STATX_DONT_SYNC and
+/// AT_NO_AUTOMOUNT): no request to a server, so that a file on a dead mount does not block, and no
+/// automatic mount. Returns 0, or -1 with errno.
 static inline int csqlite_stat_cached(int folder, const char *name, uint64_t *device, uint64_t *inode) {
   struct statx file;
   if (syscall(SYS_statx, folder, name, 0x4800, STATX_BASIC_STATS, &file) != 0) return -1;
@@ -48,12 +50,13 @@ static inline int csqlite_stat_cached(int folder, const char *name, uint64_t *de
   return 0;
 }
 
-/// Whether two threads have one table of open files (kcmp with KCMP_FILES): 0 if so, more if not, -1 if the kernel does not say.
+/// Whether two threads share one table of open files (kcmp with KCMP_FILES): 0 if they do, more if
+/// they do not, -1 if the kernel does not say.
 static inline int csqlite_compare_file_tables(pid_t one, pid_t other) {
   return (int)syscall(SYS_kcmp, one, other, 2, 0, 0);
 }
 
-/// The kernel's number of the kind of file system that a path is on (`f_type` of statfs); 0 if it cannot be told.
+/// The kernel's number for the kind of a path's file system (`f_type` of statfs); 0 if unknown.
 static inline uint32_t csqlite_file_system_type(const char *path) {
   struct statfs system;
   return statfs(path, &system) == 0 ? (uint32_t)system.f_type : 0;

@@ -23,7 +23,7 @@
 
 static char **arguments;
 
-// The C library hands the arguments to each of these.
+// The C library passes the arguments to each constructor function.
 __attribute__((constructor)) static void keep_arguments(int count, char **values) {
   (void)count;
   arguments = values;
@@ -101,7 +101,7 @@ void cshims_keep_heap_small(void) {
 
 void cshims_trim_heap(void) { malloc_trim(0); }
 
-// Code is mapped from its file, private and never written, so that dropping its pages loses nothing.
+// Code is mapped from its file, private and never written, so dropping its pages loses no data.
 static int drop_code(struct dl_phdr_info *info, size_t size, void *unused) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   for (int i = 0; i < info->dlpi_phnum; i++) {

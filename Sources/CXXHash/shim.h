@@ -4,10 +4,11 @@
 #include <string.h>
 #include <xxhash.h>
 
-/// XXH3-128 of a page under `base` (192 bytes, XXH3's default secret or a keyed one) and a 64-bit seed.
-/// The per-seed secret is made exactly as `XXH3_initCustomSecret` of xxhash.h makes it: every even 64-bit word plus the
-/// seed, every odd one minus it. So with XXH3's own default secret this equals XXH3_128bits_withSeed for inputs over
-/// 240 bytes, and pages are at least 512. Little-endian machines only, like the rest of the digest code.
+/// XXH3-128 of a page under `base` (192 bytes, XXH3's default secret or a keyed one) and a 64-bit
+/// seed. The per-seed secret is derived exactly as in `XXH3_initCustomSecret` of xxhash.h: every
+/// even 64-bit word plus the seed, every odd one minus it. So with XXH3's own default secret this
+/// equals XXH3_128bits_withSeed for inputs over 240 bytes, and pages are at least 512.
+/// Little-endian machines only, like the rest of the digest code.
 static inline XXH128_hash_t cxxhash_page(const void *page, size_t length, const uint8_t *base, uint64_t seed) {
   uint64_t words[24];
   memcpy(words, base, sizeof words);
