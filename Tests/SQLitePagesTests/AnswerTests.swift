@@ -23,7 +23,7 @@ struct AnswerTests {
   }
 
   @Test(
-    "answers as sqlite3 prints it",
+    "An answer reads as sqlite3 prints it",
     arguments: [
       "SELECT a, b FROM t", "SELECT count(*) FROM t", "SELECT 1 WHERE 0", "SELECT NULL", "SELECT 0.1 + 0.2, 1e15, 1e-7",
       "SELECT ''; -- and no more", "PRAGMA table_info(t)", "PRAGMA user_version",
@@ -39,7 +39,7 @@ struct AnswerTests {
   }
 
   @Test(
-    "can do nothing but read this file",
+    "A query can only read this file",
     arguments: [
       "INSERT INTO t VALUES (1, 2)", "DELETE FROM t", "DROP TABLE t", "CREATE TABLE u(a)", "CREATE TEMP TABLE u(a)",
       "ATTACH 'other.db' AS other", "DETACH main", "VACUUM", "VACUUM INTO 'other.db'", "BEGIN", "COMMIT", "SAVEPOINT s",
@@ -60,7 +60,7 @@ struct AnswerTests {
     #expect(try answer("SELECT count(*) FROM t", connection) == "4")
   }
 
-  @Test("is stopped where it takes too long, or answers too much")
+  @Test("A query is stopped if it takes too long or answers too much")
   func limits() throws {
     let (_, connection) = try bed()
     defer { connection.close() }
@@ -80,12 +80,12 @@ struct AnswerTests {
     #expect(try answer("SELECT 1", connection) == "1")
   }
 
-  @Test("leaves the connection one that can be stopped")
+  @Test("The connection can still be stopped after an answer")
   func staysStoppable() throws {
     let (_, connection) = try bed()
     defer { connection.close() }
     #expect(try answer("SELECT 1", connection) == "1")
-    // Before the statement begins, so that only the flag tells.
+    // Before the statement begins, so that only the flag can stop it.
     connection.interrupt()
     let error = #expect(throws: StatementError.self) {
       try connection.run(

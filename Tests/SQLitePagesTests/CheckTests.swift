@@ -49,9 +49,9 @@ struct CheckTests {
     }
   }
 
-  @Test("A full-text index that disagrees is derived data, and hides nothing else")
+  @Test("A full-text index that disagrees is derived data and hides no other finding")
   func derivedData() {
-    // As SQLite 3.44 and later word it; earlier ones do not ask the module.
+    // In the words of SQLite 3.44 and later; earlier versions do not ask the module.
     let index = "malformed inverted index for FTS5 table main.notes"
     #expect(IntegrityCheck.judge([]) == .passed)
     #expect(IntegrityCheck.judge([index]) == .derivedDataDiffers([index]))
@@ -59,7 +59,7 @@ struct CheckTests {
     #expect(IntegrityCheck.judge(messages) == .failed(["NULL value in t.a"]))
   }
 
-  @Test("A file that is no database fails, one that is missing throws")
+  @Test("A file that is not a database fails, and a missing file throws")
   func noDatabase() throws {
     try folder.write("image.db", [UInt8](repeating: 1, count: 5000))
     guard case .failed = try IntegrityCheck.run(.full, path: path) else {
@@ -69,7 +69,7 @@ struct CheckTests {
     #expect(errorKind { _ = try IntegrityCheck.run(.full, path: folder.path("none")) } == .missing)
   }
 
-  @Test("What only the application has makes a check skipped, not failed")
+  @Test("A check is skipped, not failed, if it needs something that only the application has")
   func missingExtensions() throws {
     try create(
       """
@@ -85,7 +85,7 @@ struct CheckTests {
     #expect(try IntegrityCheck.run(.full, path: path) == .skipped(needs: "unknown function: twice()"))
   }
 
-  @Test("Rows that refer to nothing are named, ten at most")
+  @Test("Rows with dangling references are named, ten at most")
   func foreignKeys() throws {
     try create(
       """
@@ -156,7 +156,7 @@ struct CheckTests {
     ),
     ("PRAGMA user_version = 42", "42"),
     ("SELECT 1", "0"),
-    // Odd columns, empty tables and look-alikes fall through.
+    // Odd columns, empty tables and look-alikes are passed over.
     ("CREATE TABLE alembic_version (other); PRAGMA user_version = 3", "3"),
     ("CREATE TABLE alembic_version (version_num); PRAGMA user_version = 4", "4"),
     (
@@ -173,7 +173,7 @@ struct CheckTests {
     ),
   ]
 
-  @Test("Each migration tool's own version, else user_version", arguments: migrations)
+  @Test("The version is that of the migration tool, or user_version if there is no tool", arguments: migrations)
   func schemaVersion(sql: String, version: String) throws {
     try create(sql)
     let connection = try DatabaseConnection(path: path, access: .readOnly)

@@ -2,9 +2,10 @@ import SQLitePages
 import Testing
 import TestSupport
 
-/// Hazard e14: while the last connection to a database in WAL mode closes, or the first one opens, others that open it get
-/// SQLITE_BUSY. Applications do that to each other; an observer that comes and goes must not make it much worse.
-@Suite("Opening and closing beside an application that does", .ownThread, .serialized)
+/// Hazard e14: while the last connection to a database in WAL mode closes, or the first one opens,
+/// other programs that open it get SQLITE_BUSY. Applications do that to each other; an observer
+/// that opens and closes again and again must not make it much worse.
+@Suite("Opening and closing beside an application that also does", .ownThread, .serialized)
 struct ClosingBusyTests {
   let folder: TemporaryFolder
   let path: String
@@ -15,8 +16,9 @@ struct ClosingBusyTests {
     try DatabaseFixture(journalMode: "wal").create(at: path).close()
   }
 
-  /// An application that opens, reads, writes every third time, closes, and pauses for half a millisecond (or one refusal
-  /// would follow another at once); it prints how often it was refused.
+  /// An application that opens, reads, writes every third time, closes, and pauses for half a
+  /// millisecond (without the pause, one refusal would follow another at once). It prints how often
+  /// it was refused.
   private func startOpener(_ rounds: Int, timeout: Double) throws -> ProcessInBackground {
     let script = """
       import sqlite3, sys, time
@@ -55,7 +57,8 @@ struct ClosingBusyTests {
     return (try #require(opener.output.split(separator: "busy ").last.flatMap { Int($0.trimmed) }), ours)
   }
 
-  /// Copying the log under the exclusive lock, and not before it, makes that every second one.
+  /// If we copied the log under the exclusive lock, and not before it, every second opening would
+  /// fail.
   @Test("Without a busy timeout, most openings succeed although we open and close all the time")
   func withoutTimeout() throws {
     let rounds = 600
@@ -69,9 +72,9 @@ struct ClosingBusyTests {
     #expect(Double(beside.refused - alone.refused) < 0.4 * Double(rounds))
   }
 
-  @Test("With a busy timeout, none is")
+  @Test("With a busy timeout, every opening succeeds")
   func withTimeout() throws {
-    // On a busy machine the application may be through before we have opened and closed often enough.
+    // On a busy machine the application may finish before we have opened and closed often enough.
     var ours = 0
     for _ in 0..<20 where ours <= 50 {
       let beside = try refusals(300, timeout: 5, besideUs: true)

@@ -4,15 +4,17 @@ import TestSupport
 
 @testable import SQLitePages
 
-/// No byte goes into a file that took the database's place while its log was in use.
+/// Closing writes no byte into a file that replaced the database while its log was in use.
 @Suite("Closing beside another file", .ownThread)
 struct ClosingHazardTests {
   let place: ClosingPlace
 
   init() throws { place = try ClosingPlace() }
 
-  /// Hazard e12: the application exits while we are connected, somebody copies a file over the database, and we close.
-  @Test("A file copied over, by which its times move or not", arguments: [["cp"], ["cp", "-p"]])
+  /// Hazard e12: the application exits while we are connected, an operator copies a file over the
+  /// database, and we close.
+  @Test(
+    "A file copied over the database keeps its bytes, if its times change or not", arguments: [["cp"], ["cp", "-p"]])
   func copiedOver(command: [String]) throws {
     let wanted = try place.makeReplacement()
     let application = try DatabaseApplication(place.path, ClosingPlace.keep)
@@ -28,7 +30,7 @@ struct ClosingHazardTests {
     #expect(connection.closing?.warning?.contains("\(place.path) was overwritten") == true)
   }
 
-  @Test("A file moved over")
+  @Test("A file moved over the database keeps its bytes")
   func movedOver() throws {
     let wanted = try place.makeReplacement()
     let application = try DatabaseApplication(place.path, ClosingPlace.keep)
@@ -42,7 +44,7 @@ struct ClosingHazardTests {
     #expect(connection.closing?.warning?.contains("\(place.path) was replaced") == true)
   }
 
-  @Test("A file copied over after part of a checkpoint")
+  @Test("A file copied over the database after part of a checkpoint keeps its bytes")
   func copiedOverPartly() throws {
     let wanted = try place.makeReplacement()
     let (connection, application) = try place.partlyCheckpointed()
@@ -54,8 +56,9 @@ struct ClosingHazardTests {
     #expect(connection.closing?.warning?.contains("\(place.path) was overwritten") == true)
   }
 
-  /// All of the log was in the old file. Left behind, it would be applied to the new one; removed, it takes nothing away.
-  @Test("A file copied over after a whole checkpoint loses the old log, and not a byte")
+  /// The old file contained the whole log. If the log stayed, SQLite would apply it to the new
+  /// file; its removal loses no data.
+  @Test("A file copied over the database after a whole checkpoint keeps its bytes, and the old log is removed")
   func copiedOverWholly() throws {
     let wanted = try place.makeReplacement()
     let application = try DatabaseApplication(place.path, ClosingPlace.keep)
@@ -70,9 +73,9 @@ struct ClosingHazardTests {
     #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM u") == "600")
   }
 
-  /// What tells the second observer that no application is there any more is the order of writes alone: the wal-index was
-  /// never without somebody who held it.
-  @Test("A file copied over while only we hold the old log, by whoever of us closes last")
+  /// The wal-index always had at least one user, so only the order of writes shows the second
+  /// observer that the application has gone.
+  @Test("A file copied over the database while only we use the old log keeps its bytes, in either order of our closes")
   func secondObserver() throws {
     let wanted = try place.makeReplacement()
     let application = try DatabaseApplication(place.path, ClosingPlace.keep)
@@ -88,7 +91,7 @@ struct ClosingHazardTests {
     #expect(try names(in: place.folder.path).contains("app.db-wal"))
   }
 
-  @Test("A database and its log copied over together are both left alone")
+  @Test("A database and its log copied over together both stay unchanged")
   func pairCopiedOver() throws {
     let copy = place.folder.path("copy.db")
     try place.crash(at: copy)
@@ -102,7 +105,7 @@ struct ClosingHazardTests {
     #expect(try place.folder.read("app.db-wal") == place.folder.read("copy.db-wal"))
   }
 
-  @Test("chmod is no overwriting")
+  @Test("A chmod does not count as an overwrite")
   func changedMode() throws {
     let application = try DatabaseApplication(place.path, ClosingPlace.update)
     let connection = try place.observe()
@@ -114,9 +117,9 @@ struct ClosingHazardTests {
     #expect(before.differences(to: try FolderDigest.of(place.folder.path, times: true, ignoring: ["-shm"])) == [])
   }
 
-  // MARK: What the rule rests on
+  // MARK: Facts that the rule relies on
 
-  @Test("The wal-index counts no change after a recovery of ours, however it comes about", arguments: [true, false])
+  @Test("The wal-index counts no change after a recovery by us, in each kind of recovery", arguments: [true, false])
   func recoveryCountsNothing(keepsIndex: Bool) throws {
     try place.crash(at: place.path)
     if !keepsIndex { unlink(place.path + "-shm") }
@@ -129,7 +132,7 @@ struct ClosingHazardTests {
     #expect(try [place.path, place.path + "-wal"].map { try FolderDigest.of($0, times: true) } == before)
   }
 
-  @Test("It counts on while somebody has the database open, and starts anew when nobody has")
+  @Test("The wal-index counts on while a connection is open, and starts anew when all are closed")
   func countOfChanges() throws {
     let application = try DatabaseApplication(place.path, "UPDATE item SET name = 'a'; UPDATE item SET name = 'b'")
     let connection = try place.observe()

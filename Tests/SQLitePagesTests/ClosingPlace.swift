@@ -4,7 +4,7 @@ import TestSupport
 
 @testable import SQLitePages
 
-/// A database in WAL mode, and what an application, an observer of ours and an operator do to it.
+/// A database in WAL mode, with operations of an application, an observer of ours and an operator.
 final class ClosingPlace {
   let folder: TemporaryFolder
   let path: String
@@ -13,17 +13,17 @@ final class ClosingPlace {
     folder = try TemporaryFolder()
     path = folder.path("app.db")
     try DatabaseFixture(journalMode: "wal", rows: 300).create(at: path).close()
-    // So that no stamp of what follows can be that of the fixture.
+    // So that no later stamp can equal that of the fixture.
     usleep(25_000)
   }
 
   static let update = "UPDATE item SET name = 'new', body = randomblob(900) WHERE id % 3 = 0"
-  /// A log as long as it gets.
+  /// Lets the log grow without limit.
   static let keep = "PRAGMA wal_autocheckpoint = 0"
 
   func observe() throws -> DatabaseConnection { try DatabaseConnection(path: path, access: .observer) }
 
-  /// A database of a like size: into a much smaller file SQLite itself refuses to checkpoint.
+  /// A database of similar size: SQLite itself refuses to checkpoint into a much smaller file.
   func makeReplacement() throws -> [UInt8] {
     let other = try DatabaseApplication(folder.path("new.db"), "CREATE TABLE u (x)")
     try other.run("INSERT INTO u SELECT randomblob(900) FROM (\(DatabaseFixture.numbers(600)))")
@@ -31,7 +31,8 @@ final class ClosingPlace {
     return try #require(try folder.read("new.db"))
   }
 
-  /// As an operator would, by a program of its own: `cp` keeps the inode of its target, `mv` brings one.
+  /// Runs a program of its own, as an operator would: `cp` keeps the inode of its target, `mv`
+  /// brings one.
   func replace(by command: String...) throws {
     let arguments = Array(command.dropFirst()) + [folder.path("new.db"), path]
     #expect(try Shell.run(command[0], arguments).status == 0)
@@ -46,7 +47,8 @@ final class ClosingPlace {
     #expect(try after.value("SELECT count(*) FROM item WHERE name = 'new'") == String(new))
   }
 
-  /// A log of which a checkpoint copied the first part, because a snapshot of ours needed the rest left out.
+  /// A log whose first part was copied by a checkpoint; a snapshot of ours kept the checkpoint from
+  /// the rest.
   func partlyCheckpointed() throws -> (DatabaseConnection, DatabaseApplication) {
     let application = try DatabaseApplication(path, Self.keep)
     let connection = try observe()

@@ -1,7 +1,8 @@
 import SQLitePages
 import Testing
 
-/// Every condition by itself: each of these cases differs in one fact or two from one that may be folded.
+/// Tests every condition by itself: each of these cases differs in one or two facts from one in
+/// which the log may be checkpointed.
 @Suite("Closing rule")
 struct ClosingRuleTests {
   typealias Change = (inout ClosingFacts) -> Void
@@ -18,7 +19,8 @@ struct ClosingRuleTests {
     return facts
   }
 
-  /// The application committed ten frames after it last wrote to the database, and a checkpoint copied none.
+  /// The application committed ten frames after its last write to the database, and a checkpoint
+  /// copied none of them.
   private static func abandoned(_ facts: inout ClosingFacts) {
     facts.log = ClosingFacts.Log(changeCount: 3, maxFrame: 10, backfilled: 0, attempted: 0, salts: 7)
     facts.frames = 10
@@ -37,7 +39,7 @@ struct ClosingRuleTests {
     facts.walNow = file(size: 0, at: 2000)
   }
 
-  /// Six of the frames are in the database file, which was written last.
+  /// Six of the frames are in the database file, which was written after the log.
   private static func partlyCopied(_ facts: inout ClosingFacts) {
     abandoned(&facts)
     facts.log?.backfilled = 6
@@ -70,19 +72,20 @@ struct ClosingRuleTests {
     #expect((rule.hint != nil) == warns && !rule.reason.isEmpty, sourceLocation: location)
   }
 
-  @Test("An empty log may go that exists through us alone")
+  @Test("An empty log may be removed if it exists through us alone")
   func emptyLog() {
     expect(Self.own, folds: true)
     expect(Self.own, folds: true) { ($0.openingCreatedWAL, $0.emptiedWAL) = (false, true) }
     expect(Self.own, folds: false) { $0.openingCreatedWAL = false }
     expect(Self.own, folds: false) { $0.frames = 1 }
     expect(Self.own, folds: false) { ($0.frames, $0.log) = (nil, nil) }
-    // A log that somebody copied into the empty file is not ours, whatever the index counts.
+    // If another program copied a log into the empty file, it is not ours, whatever the index
+    // counts.
     expect(Self.own, folds: false) { $0.walNow?.size = 4152 }
     expect(Self.own, folds: false) { $0.filesNow.database = nil }
   }
 
-  @Test("A log that an application left beside us may go; each condition counts")
+  @Test("A log that an application left beside us may be removed if every condition holds")
   func applicationsLog() {
     expect(Self.abandoned, folds: true)
     expect(Self.abandoned, folds: false) { $0.log = nil }
@@ -97,7 +100,7 @@ struct ClosingRuleTests {
     expect(Self.abandoned, folds: false) { $0.now = 1999 }
   }
 
-  @Test("A process that has the log open keeps it; if some may be hidden, its files stay")
+  @Test("A log stays if a process has it open, and the files stay if a process may be hidden")
   func holders() {
     let process = LogHolders(processes: [OtherProcess(id: 7, name: "app")], doubt: "hidden")
     let hidden = LogHolders(doubt: "hidden")
@@ -106,7 +109,8 @@ struct ClosingRuleTests {
     expect(Self.abandoned, folds: true) { $0.holders = hidden }
     #expect(ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = hidden }).keepsFiles)
     #expect(!ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = LogHolders() }).keepsFiles)
-    // Nobody else can have had a log that our opening made, and that is still empty, before it lost its locks.
+    // Our opening made the log, and it is still empty: no other process can have used it before it
+    // lost its locks.
     #expect(!ClosingRule.decide(Self.facts(Self.own) { $0.holders = hidden }).keepsFiles)
     expect(Self.abandoned, folds: false) {
       $0.holders = LogHolders()
@@ -114,7 +118,7 @@ struct ClosingRuleTests {
     }
   }
 
-  @Test("A log that is in the database file already goes, for it can only do harm")
+  @Test("A log that is already in the database file is removed, because it can only do harm")
   func nothingLeft() {
     func copied(_ facts: inout ClosingFacts) {
       Self.abandoned(&facts)
@@ -126,7 +130,7 @@ struct ClosingRuleTests {
     expect(copied, folds: false) { $0.log?.changeCount = 0 }
   }
 
-  @Test("Written by somebody after the log's last write: an alarm")
+  @Test("A write to the database after the log's last write raises an alarm")
   func overwritten() throws {
     let rule = ClosingRule.decide(Self.facts(Self.abandoned) { $0.databaseNow = Self.file(at: 2001) })
     #expect(!rule.mayCheckpoint)
@@ -134,36 +138,36 @@ struct ClosingRuleTests {
     #expect(rule.hint?.contains("/app.db-wal") == true)
   }
 
-  @Test("Written by somebody before the log's last write, but since we opened: an alarm")
+  @Test("A write to the database before the log's last write, but after we opened, raises an alarm")
   func overwrittenBefore() {
     expect(Self.abandoned, folds: false, warns: true) { $0.opening?.database?.modified = 900 }
     expect(Self.abandoned, folds: false, warns: true) { $0.opening?.database?.size = 4096 }
-    // In another generation of the log, the checkpoint in between explains it.
+    // If the log has a new generation, the checkpoint in between explains the write.
     expect(Self.abandoned, folds: true) {
       $0.opening?.database?.modified = 900
       $0.opening?.salts = 6
     }
   }
 
-  @Test("chmod is no alarm, yet nothing is certain after it; a checkpoint that broke off is none either")
+  @Test("A chmod or a broken-off checkpoint raises no alarm but leaves the log in place")
   func noFalseAlarm() {
     expect(Self.abandoned, folds: false) { $0.databaseNow?.changed = 2500 }
     expect(Self.abandoned, folds: false) {
       $0.log?.attempted = 5
       $0.databaseNow = Self.file(at: 2500)
     }
-    // The clock was set back after the checkpoint that ended the generation before.
+    // The clock was set back after the checkpoint that ended the previous generation.
     expect(Self.abandoned, folds: false) {
       $0.databaseNow = Self.file(at: 9000)
       $0.opening?.database = $0.databaseNow
     }
   }
 
-  @Test("Within one tick only a file that stood still since opening is believed")
+  @Test("Within one tick the file counts as unwritten only if it was settled when we opened")
   func withinOneTick() {
     expect(Self.sameTick, folds: true)
     expect(Self.sameTick, folds: false) { $0.opening?.isSettled = false }
-    // A generation before this one was copied since, and what is left of it says so.
+    // A checkpoint copied an earlier generation since, and the copied pages still prove it.
     expect(Self.sameTick, folds: true) {
       $0.opening?.database?.modified = 900
       $0.opening?.salts = 6
@@ -173,13 +177,13 @@ struct ClosingRuleTests {
     expect(Self.sameTick, folds: false) { $0.opening?.database?.changed = 1999 }
   }
 
-  @Test("After a checkpoint that could not copy all, the pages it copied decide")
+  @Test("After a checkpoint that could not copy everything, the copied pages decide")
   func partOfTheLog() {
     expect(Self.partlyCopied, folds: true)
     expect(Self.partlyCopied, folds: false) { $0.checkpointedPages = .unknown }
     expect(Self.partlyCopied, folds: false) { $0.opening = nil }
     expect(Self.partlyCopied, folds: false, warns: true) { $0.checkpointedPages = .different }
-    // No checkpoint ended since we opened, and yet the file changed.
+    // No checkpoint ended since we opened, but the file changed.
     expect(Self.partlyCopied, folds: false, warns: true) { $0.opening?.backfilled = 6 }
     expect(Self.partlyCopied, folds: true) {
       $0.opening?.backfilled = 6
@@ -187,7 +191,7 @@ struct ClosingRuleTests {
     }
   }
 
-  @Test("The pages are read only where the time stamps say nothing")
+  @Test("The pages are read only if the time stamps prove nothing")
   func readsPages() {
     let untouched = Self.facts(Self.partlyCopied) { $0.databaseNow = Self.file(at: 1000) }
     let complete = Self.facts(Self.partlyCopied) { $0.log?.backfilled = 10 }
@@ -195,7 +199,7 @@ struct ClosingRuleTests {
     #expect(!untouched.needsCheckpointedPages && !complete.needsCheckpointedPages)
   }
 
-  @Test("Another file at the path, beside a log with something in it: an alarm")
+  @Test("Another file at the path, beside a log with content, raises an alarm")
   func replaced() {
     func moved(_ facts: inout ClosingFacts) {
       Self.abandoned(&facts)

@@ -4,16 +4,19 @@ import TestSupport
 
 @testable import SQLitePages
 
-/// What our closing does to the log that an application, gone or not, has written beside us.
+/// How our closing treats the log that an application wrote beside us, if the application is still
+/// running or not.
 @Suite("Closing beside an application", .ownThread)
 struct ClosingTests {
   let place: ClosingPlace
 
   init() throws { place = try ClosingPlace() }
 
-  // MARK: The application's last close beside us leaves nothing behind
+  // MARK: The application's last close beside us leaves no log behind
 
-  @Test("It committed before we opened, after it, or both", arguments: [[true, false], [false, true], [true, true]])
+  @Test(
+    "The log is folded in if the application committed before we opened, after it, or both",
+    arguments: [[true, false], [false, true], [true, true]])
   func closesBesideUs(commits: [Bool]) throws {
     let application = try DatabaseApplication(place.path, ClosingPlace.keep)
     if commits[0] { try application.run(ClosingPlace.update) }
@@ -25,7 +28,7 @@ struct ClosingTests {
     try place.expectClosed(connection)
   }
 
-  @Test("Our opening made the log, and it wrote that")
+  @Test("The log is folded in if our opening made it and the application wrote to it")
   func opensBesideUs() throws {
     let connection = try place.observe()
     try DatabaseApplication(place.path, ClosingPlace.update).close()
@@ -33,7 +36,9 @@ struct ClosingTests {
     try place.expectClosed(connection)
   }
 
-  @Test("Checkpoints went on meanwhile, beside a snapshot of ours or not", arguments: [true, false], [0, 7])
+  @Test(
+    "The log is folded in if checkpoints ran meanwhile, with or without a snapshot of ours", arguments: [true, false],
+    [0, 7])
   func checkpointsBesideUs(holdsSnapshot: Bool, more: Int) throws {
     let application = try DatabaseApplication(place.path, "PRAGMA wal_autocheckpoint = 20")
     try application.run("UPDATE item SET name = 'begun' WHERE id = 1")
@@ -48,9 +53,9 @@ struct ClosingTests {
     try place.expectClosed(connection, new: 200 + more)
   }
 
-  /// The application closes right after a checkpoint that a snapshot kept from copying all of the log: the time stamps then
-  /// tell nothing, and the copied pages are compared.
-  @Test("The last thing that happened was part of a checkpoint")
+  /// The application closes right after a checkpoint that a snapshot kept from copying the whole
+  /// log. The time stamps then prove nothing, and the copied pages are compared.
+  @Test("The log is folded in if the last event was part of a checkpoint")
   func partOfACheckpoint() throws {
     let (connection, application) = try place.partlyCheckpointed()
     application.close()
@@ -60,7 +65,7 @@ struct ClosingTests {
     try place.expectClosed(connection, new: 150)
   }
 
-  @Test("It closes, opens again, commits and closes, beside us")
+  @Test("The log is folded in if the application closes, opens again, commits and closes beside us")
   func closesTwice() throws {
     let application = try DatabaseApplication(place.path, "UPDATE item SET name = 'old'")
     let connection = try place.observe()
@@ -70,7 +75,7 @@ struct ClosingTests {
     try place.expectClosed(connection)
   }
 
-  @Test("In a process of its own")
+  @Test("The log is folded in if the application runs in a process of its own")
   func anotherProcess() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder, [.open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .wait, .close])
@@ -80,7 +85,7 @@ struct ClosingTests {
     try place.expectClosed(connection)
   }
 
-  @Test("Of two observers the last one sees to it")
+  @Test("The last of two observers folds the log in")
   func twoObservers() throws {
     let application = try DatabaseApplication(place.path, ClosingPlace.update)
     let (one, two) = (try place.observe(), try place.observe())
@@ -91,9 +96,9 @@ struct ClosingTests {
     try place.expectClosed(two)
   }
 
-  // MARK: Nothing is taken from an application that is there
+  // MARK: A running application loses no data
 
-  @Test("It has the database open: SQLite finds that we are not the last")
+  @Test("If the application has the database open, SQLite finds that we are not the last")
   func stillOpen() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder,
@@ -110,7 +115,7 @@ struct ClosingTests {
     #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'late'") == "300")
   }
 
-  @Test("Right after our close it may leave WAL mode, or take the database for itself")
+  @Test("Right after our close the application may leave WAL mode, or lock the database exclusively")
   func otherModes() throws {
     for statement in ["PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT", "PRAGMA journal_mode = DELETE"] {
       let application = try StagedApplication(
@@ -124,10 +129,11 @@ struct ClosingTests {
     #expect(try DatabaseApplication(place.path).value("PRAGMA journal_mode") == "delete")
   }
 
-  /// Its commits were published, and nobody wrote to the database since: folding them in is what the next application to
-  /// close the database would do, and leaves no log for a file that takes its place.
-  /// Its log is there when we begin to open, and gone when we get the lock: the one that is there then is ours.
-  @Test("It had the database for itself, and closed while we waited for that")
+  /// The application's commits were published, and no other program wrote to the database since.
+  /// The next application to close the database would also fold them in, so that no log remains for
+  /// a file that replaces the database. The application's log exists when we begin to open, and is
+  /// gone when we get the lock: the log that exists then is ours.
+  @Test("A log of ours is removed if the application used the database exclusively and closed while we waited")
   func exclusiveUntilWeOpen() throws {
     let script = """
       import sqlite3, sys, time
@@ -147,7 +153,7 @@ struct ClosingTests {
     try place.expectClosed(connection)
   }
 
-  @Test("It was killed beside us: its commits are kept")
+  @Test("If the application was killed beside us, its commits are kept")
   func killed() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder,
@@ -161,7 +167,7 @@ struct ClosingTests {
     try place.expectClosed(connection)
   }
 
-  @Test("It was killed inside its commit's flush: the log is left for the next one to recover")
+  @Test("If the application was killed inside its commit's flush, the log stays for the next one to recover")
   func killedInFlush() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder,

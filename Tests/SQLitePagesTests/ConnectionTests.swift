@@ -11,7 +11,7 @@ struct ConnectionTests {
   init() throws { folder = try TemporaryFolder() }
 
   @Test(
-    "Odd names are opened, and side files found beside them",
+    "A database with an odd name opens, and its side files are found beside it",
     arguments: [
       "a b.db", "quo'te\".db", "what?mode=memory.db", "hash#1.db", "per%20cent%.db", "new\nline.db", "ümläut-数.db",
       "semi;colon&and=.db", "-dash.db", "back\\slash.db", "file:x.db", ":memory:",
@@ -31,7 +31,7 @@ struct ConnectionTests {
     #expect(try names(in: folder.path) == before)
   }
 
-  @Test("A link leads to the database and the side files beside that")
+  @Test("A link leads to the database and to the side files beside that")
   func symbolicLink() throws {
     let deep = folder.path("deep")
     mkdir(deep, 0o700)
@@ -48,7 +48,8 @@ struct ConnectionTests {
   }
 
   @Test(
-    "What is missing stays missing", arguments: [DatabaseConnection.Access.observer, .writer, .readOnly, .exclusive])
+    "A missing database is not created",
+    arguments: [DatabaseConnection.Access.observer, .writer, .readOnly, .exclusive])
   func missing(access: DatabaseConnection.Access) throws {
     symlink("nowhere", folder.path("dangling"))
     for name in ["none.db", "no/such/folder.db", "dangling", ""] {
@@ -59,7 +60,7 @@ struct ConnectionTests {
     #expect(try names(in: folder.path) == ["dangling"])
   }
 
-  @Test("What is not a database is told apart")
+  @Test("Each kind of file that is not a database gets its own error")
   func notADatabase() throws {
     mkdir(folder.path("folder"), 0o700)
     mkfifo(folder.path("pipe"), 0o600)
@@ -81,7 +82,7 @@ struct ConnectionTests {
     #expect(before.differences(to: try FolderDigest.of(folder.path, times: true, ignoring: ["pipe"])) == [])
   }
 
-  @Test("A truncated database is corrupt, and opens as nothing else")
+  @Test("A truncated database opens as corrupt and as nothing else")
   func truncated() throws {
     let path = folder.path("app.db")
     try DatabaseFixture().create(at: path).close()
@@ -89,7 +90,7 @@ struct ConnectionTests {
     #expect(errorKind { _ = try DatabaseConnection(path: path, access: .observer) } == .corrupt)
   }
 
-  @Test("An unreadable file is a matter of permission")
+  @Test("An unreadable file is reported as a lack of permission")
   func unreadable() async throws {
     await #expect(processExitsWith: .success) {
       let folder = try TemporaryFolder()
@@ -99,12 +100,12 @@ struct ConnectionTests {
       chmod(path, 0)
       becomeNobody()
       #expect(errorKind { _ = try DatabaseConnection(path: path, access: .observer) } == .permission)
-      // The folder can only be removed with the rights it was made with.
+      // The folder can only be removed with the rights that it was made with.
       becomeSomebody()
     }
   }
 
-  @Test("An application in exclusive mode is told from one that is busy", arguments: ["wal", "delete"])
+  @Test("An application in exclusive mode is distinguished from one that is busy", arguments: ["wal", "delete"])
   func exclusiveApplication(mode: String) throws {
     let path = folder.path("app.db")
     let application = try DatabaseApplication(
@@ -116,8 +117,9 @@ struct ConnectionTests {
     #expect(throws: Never.self) { try DatabaseConnection(path: path, access: .observer, busyTimeout: 50) }
   }
 
-  /// POSIX locks belong to the process: closing any second descriptor on a file would drop them all.
-  @Test("Locks that this process holds survive our looking at the database", arguments: ["wal", "delete"])
+  /// POSIX locks belong to the process: if any second descriptor on a file were closed, all of them
+  /// would be lost.
+  @Test("Locks of this process survive when we open the database", arguments: ["wal", "delete"])
   func locksSurvive(mode: String) throws {
     let path = folder.path("app.db")
     let application = try DatabaseFixture(journalMode: mode).create(at: path)
@@ -139,15 +141,16 @@ struct ConnectionTests {
     #expect(try Python.run(script: intruder, arguments: [path]).status == 0)
   }
 
-  @Test("What is restored is flushed with its commit")
+  @Test("A restored database is flushed with its commit")
   func writerIsDurable() throws {
     let path = folder.path("app.db")
     try DatabaseFixture().create(at: path).close()
-    // 3 is EXTRA: the database, the journal, and the folder after the journal is gone.
+    // 3 is EXTRA: SQLite flushes the database, the journal, and the folder after the journal is
+    // gone.
     #expect(try DatabaseConnection(path: path, access: .writer).integer("PRAGMA synchronous") == 3)
   }
 
-  @Test("Values come back as they were stored")
+  @Test("Values are read as they were stored")
   func values() throws {
     let connection = try DatabaseConnection(path: folder.path("new.db"), access: .scratch)
     let row = try connection.rows("SELECT NULL, 5, 2.5, 'a' || char(0) || 'ü', x'00ff', ?", bind: ["it's"]).first
@@ -192,14 +195,14 @@ struct ConnectionTests {
   }
 }
 
-/// Gives up root's rights, so that permissions mean something; for exit tests only.
+/// Gives up root's rights, so that permissions have an effect; for exit tests only.
 func becomeNobody() {
   guard geteuid() == 0 else { return }
   setgroups(0, nil)
   guard setegid(65534) == 0, seteuid(65534) == 0 else { exit(1) }
 }
 
-/// Takes back what ``becomeNobody()`` gave up.
+/// Takes back the rights that ``becomeNobody()`` gave up.
 func becomeSomebody() {
   guard getuid() == 0 else { return }
   seteuid(0)

@@ -3,7 +3,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("What a killed application left", .ownThread)
+@Suite("After an application was killed", .ownThread)
 struct CrashTests {
   let folder: TemporaryFolder
   let path: String
@@ -13,7 +13,8 @@ struct CrashTests {
     path = folder.path("app.db")
   }
 
-  /// Runs statements in a process that then kills itself, inside of whatever transaction they left open.
+  /// Runs statements in a process that then kills itself, inside any transaction that they left
+  /// open.
   private func crash(_ statements: String...) throws {
     let script = """
       import os, signal, sqlite3, sys
@@ -53,14 +54,15 @@ struct CrashTests {
     #expect(firstDifference(image, try application.image(), pageSize: 4096) == nil)
   }
 
-  @Test("A hot journal is rolled back, as any opening would", arguments: ["delete", "truncate", "persist"])
+  @Test("A hot journal is rolled back, as by any other opening", arguments: ["delete", "truncate", "persist"])
   func hotJournal(mode: String) throws {
     let application = try DatabaseFixture(rows: 400).create(at: path)
-    // Without free pages: their content is not journalled.
+    // Without free pages, because their content is not journalled.
     try application.run("VACUUM")
     let image = try application.image()
     application.close()
-    // A cache of one page spills changed pages into the database file, journal first.
+    // A cache of one page spills changed pages into the database file, after writing them to the
+    // journal.
     try crash(
       "PRAGMA journal_mode=\(mode)", "PRAGMA cache_size=1", "BEGIN", "UPDATE item SET body=randomblob(1500)")
     #expect(try names(in: folder.path).contains("app.db-journal"))

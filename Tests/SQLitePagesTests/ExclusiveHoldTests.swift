@@ -4,7 +4,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-@Suite("The exclusive hold on a database that is to be replaced", .ownThread)
+@Suite("Exclusive access to a database before its replacement", .ownThread)
 struct ExclusiveHoldTests {
   let folder: TemporaryFolder
   let path: String
@@ -14,7 +14,7 @@ struct ExclusiveHoldTests {
     path = folder.path("app.db")
   }
 
-  @Test("It keeps everybody out until it lets go", arguments: ["wal", "delete"])
+  @Test("Exclusive access locks out all others until it ends", arguments: ["wal", "delete"])
   func keepsOut(mode: String) throws {
     try DatabaseFixture(journalMode: mode).create(at: path).close()
     let hold = try ExclusiveHold(path: path, busyTimeout: 100)
@@ -26,7 +26,7 @@ struct ExclusiveHoldTests {
     #expect(try Python.run(script: probe, arguments: [path]).status == 0)
   }
 
-  @Test("In WAL mode any open connection refuses it")
+  @Test("In WAL mode any open connection prevents exclusive access")
   func openConnection() throws {
     let application = try DatabaseFixture(journalMode: "wal").create(at: path)
     #expect(errorKind { _ = try ExclusiveHold(path: path, busyTimeout: 50) } == .busy)
@@ -34,7 +34,7 @@ struct ExclusiveHoldTests {
     #expect(throws: Never.self) { try ExclusiveHold(path: path, busyTimeout: 50).release() }
   }
 
-  @Test("With a rollback journal a transaction refuses it")
+  @Test("With a rollback journal a transaction prevents exclusive access")
   func openTransaction() throws {
     let application = try DatabaseFixture().create(at: path)
     try application.run("BEGIN")
@@ -44,7 +44,7 @@ struct ExclusiveHoldTests {
     #expect(throws: Never.self) { try ExclusiveHold(path: path, busyTimeout: 50).release() }
   }
 
-  @Test("The log is emptied into the database file, which then holds everything alone")
+  @Test("The log is emptied into the database file, which then contains everything alone")
   func emptiesLog() throws {
     try leaveLog()
     let hold = try ExclusiveHold(path: path, busyTimeout: 100)
@@ -57,7 +57,7 @@ struct ExclusiveHoldTests {
     #expect(FileFacts(path: path + "-wal") == nil)
   }
 
-  @Test("Letting go without emptying leaves database and log as they were")
+  @Test("If exclusive access ends without emptying the log, database and log stay as they were")
   func leavesLog() throws {
     try leaveLog()
     let before = try [path, path + "-wal"].map { try FolderDigest.of($0, times: true) }
@@ -65,8 +65,9 @@ struct ExclusiveHoldTests {
     #expect(try [path, path + "-wal"].map { try FolderDigest.of($0, times: true) } == before)
   }
 
-  /// SQLite gives an empty file its first page with the first transaction that may write and commits, whatever is in that.
-  @Test("An empty file stays empty, and counts as unchanged")
+  /// SQLite gives an empty file its first page with the first transaction that may write and
+  /// commits, whatever the transaction contains.
+  @Test("An empty file stays empty and counts as unchanged")
   func empty() throws {
     _ = try folder.write("app.db", [])
     let observer = try DatabaseConnection(path: path, access: .observer)
@@ -82,7 +83,7 @@ struct ExclusiveHoldTests {
     #expect(try names(in: folder.path) == ["app.db"])
   }
 
-  @Test("A replaced file is left alone when the hold on the old one ends")
+  @Test("A replaced file is left alone when exclusive access to the old one ends")
   func replacedMeanwhile() throws {
     try leaveLog()
     try DatabaseFixture(rows: 5).create(at: folder.path("new.db")).close()
@@ -100,7 +101,7 @@ struct ExclusiveHoldTests {
   private func leaveLog() throws {
     let application = try DatabaseFixture(journalMode: "wal").create(at: path)
     try application.run("PRAGMA wal_checkpoint(TRUNCATE); UPDATE item SET name = 'log'")
-    // Copies of the open files are what a crash would leave.
+    // Copies of the open files are the files that a crash would leave.
     for suffix in ["", "-wal"] {
       #expect(try Shell.run("cp", [path + suffix, folder.path("kept" + suffix)]).status == 0)
     }

@@ -8,7 +8,8 @@ import Testing
 @Suite(.ownThread) struct FileSystemTests {
   private let update = "UPDATE t SET v = randomblob(900) WHERE id = "
 
-  /// So that what follows lies within one of the steps that the coarsest file system counts in.
+  /// Waits so that later stamps fall within one of the steps in which the coarsest file system
+  /// counts.
   private func waitForAnEvenSecond() {
     while (FileClock.now() / 100_000_000) % 20 != 0 { usleep(5000) }
   }
@@ -18,7 +19,7 @@ import Testing
     guard let mount = try MountedFolder(kind) else { return }
     let folder = try TemporaryFolder(in: mount.path)
     #expect(FileFacts(path: try folder.write("a", [1]))?.hasFineStamps == kind.hasFineStamps)
-    // A copy that keeps whole seconds does not make a file system a coarse one.
+    // If a copy keeps whole seconds, the file system is not a coarse one.
     #expect(try Shell.run("touch", ["-d", "@1700000000", folder.path("a")]).status == 0)
     #expect(FileFacts(path: folder.path("a"))?.hasFineStamps == kind.hasFineStamps)
   }
@@ -58,7 +59,7 @@ import Testing
     application.close()
   }
 
-  /// Nothing there rests on stamps.
+  /// No proof rests on stamps there.
   @Test(arguments: FileSystemKind.allCases)
   func theSameGenerationIsFollowedEverywhere(kind: FileSystemKind) throws {
     guard let mount = try MountedFolder(kind) else { return }
@@ -70,7 +71,7 @@ import Testing
     application.close()
   }
 
-  /// Without locks only stamps can tell a torn read.
+  /// Without locks only stamps can reveal a torn read.
   @Test(arguments: [FileSystemKind.tmpfs, .ext4SmallInodes])
   func aDatabaseThatIsReadWithoutLocksIsReadOnCoarseStampsToo(kind: FileSystemKind) throws {
     guard let mount = try MountedFolder(kind) else { return }

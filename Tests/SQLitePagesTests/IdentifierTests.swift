@@ -3,13 +3,14 @@ import Names
 import TestSupport
 import Testing
 
-@Suite("names in SQL", .ownThread)
+@Suite("Names in SQL", .ownThread)
 struct IdentifierTests {
   let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }
 
-  /// Of one character in two spellings, of letters that only Unicode folds, and of bytes that are not UTF-8.
+  /// Names of one character in two spellings, of letters that only Unicode folds, and of bytes that
+  /// are not UTF-8.
   static let names: [Identifier] = [
     "users", "Users", "USERS", "\u{e9}", "\u{c9}", "caf\u{e9}", "cafe\u{301}", "CAFE\u{301}", "stra\u{df}e", "strasse",
     "\u{130}", "i", "I", "K", "k", "\u{212a}", "a\"b", "a b", "[x]", "`x`", "sqlite", "\u{1f600}",
@@ -25,7 +26,7 @@ struct IdentifierTests {
     _ = try connection.read(sql) { $0.integer(0) }
   }
 
-  @Test("are the same if SQLite says so", arguments: names)
+  @Test("Names are the same if SQLite considers them the same", arguments: names)
   func equality(one: Identifier) throws {
     for other in Self.names {
       let connection = try database("\(Self.names.firstIndex(of: other) ?? 0)")
@@ -41,7 +42,7 @@ struct IdentifierTests {
     }
   }
 
-  /// Of each name that is no other's, a table with as many rows as its number.
+  /// Creates a table for each distinct name, with as many rows as the name's number.
   private func fill(_ connection: DatabaseConnection) throws -> [Identifier: Int64] {
     var counts: [Identifier: Int64] = [:]
     for (number, name) in Self.names.enumerated() where counts[name] == nil {
@@ -52,7 +53,7 @@ struct IdentifierTests {
     return counts
   }
 
-  @Test("of tables are told apart when rows are counted, and when they are compared")
+  @Test("Tables are kept apart by name when rows are counted and when they are compared")
   func comparison() throws {
     let (before, after) = (try database("before.db"), try database("after.db"))
     let counts = try fill(before)
@@ -70,7 +71,7 @@ struct IdentifierTests {
     }
   }
 
-  @Test("a table is copied with its own rows, whatever others are called", arguments: names)
+  @Test("A table is copied with its own rows, however similar other names are", arguments: names)
   func copy(name: Identifier) throws {
     let source = try database()
     let counts = try fill(source)
@@ -84,7 +85,7 @@ struct IdentifierTests {
     #expect(try target.integer(sql) == (counts[name] ?? 0) * 100)
   }
 
-  @Test("the schema differs if a statement differs in nothing but its bytes")
+  @Test("The schema differs if only the bytes of a statement differ")
   func schema() throws {
     func object(_ sql: SQLText) -> SchemaObject { SchemaObject(type: "table", name: "t", table: "t", sql: sql) }
     let statements: [SQLText] = [
@@ -99,7 +100,7 @@ struct IdentifierTests {
     }
   }
 
-  @Test("a value that changed in nothing but its spelling is listed with both")
+  @Test("A value whose spelling alone changed is listed with both spellings")
   func values() throws {
     let (before, after) = (try database("before.db"), try database("after.db"))
     for (connection, text) in [(before, "caf\u{e9}"), (after, "cafe\u{301}")] {

@@ -3,7 +3,7 @@ import SQLitePages
 import Testing
 import TestSupport
 
-/// Processes write as fast as they can, and every snapshot keeps their promises.
+/// Processes write as fast as they can, and every snapshot satisfies their invariants.
 @Suite("Snapshots under load", .ownThread)
 struct LedgerTests {
   let folder: TemporaryFolder
@@ -23,7 +23,7 @@ struct LedgerTests {
     ]
     let positions = try check(snapshots: 60)
     writers.forEach { $0.stop() }
-    // The load was real: the log moved on, started anew, and was found in parts in the database file.
+    // The load was real: the log grew, started anew, and was found in parts in the database file.
     #expect(Set(positions.map(\.wal?.maxFrame)).count > 10)
     #expect(Set(positions.map(\.wal?.salts)).count > 1)
     #expect(try DatabaseApplication(path).value("PRAGMA integrity_check") == "ok")
@@ -49,7 +49,7 @@ struct LedgerTests {
       }
       let snapshot = try DatabaseSnapshot(connection, scratchPath: folder.path("scratch"), patience: 20_000)
       let first = try snapshot.image(pagesAtOnce: 256)
-      // Time for the writers to overwrite what must not be read any more.
+      // Gives the writers time to overwrite pages that must not be read any more.
       if !snapshot.blocksWriters, number % 3 == 0 { usleep(3000) }
       #expect(try snapshot.image(pagesAtOnce: 16) == first, "snapshot \(number) changed while it was held")
       positions.append(snapshot.position)

@@ -65,7 +65,7 @@ struct LiveInstallTests {
   }
 
   @Test(
-    "A transaction that does not end makes it busy, and nothing changes",
+    "If a transaction does not end, the restore reports busy and changes nothing",
     arguments: [
       ("wal", "BEGIN IMMEDIATE"), ("wal", "PRAGMA locking_mode = EXCLUSIVE; UPDATE item SET name = 'mine'"),
       ("delete", "BEGIN; SELECT count(*) FROM item"), ("delete", "BEGIN IMMEDIATE"),
@@ -110,7 +110,7 @@ struct LiveInstallTests {
 
   /// Hazards e11 and e13: SQLite would accept some of these, and the applications would fail or change their mode.
   @Test(
-    "Another page size, encoding or journal mode is refused, and nothing changes",
+    "If page size, encoding or journal mode differs, the image is refused and nothing changes",
     arguments: [
       (DatabaseFixture(pageSize: 8192), "wal", "wal"), (DatabaseFixture(pageSize: 8192), "delete", "delete"),
       (DatabaseFixture(encoding: "UTF-16le"), "wal", "wal"),
@@ -127,7 +127,7 @@ struct LiveInstallTests {
     #expect(try application.value("SELECT count(*) FROM item") == "60")
   }
 
-  @Test("The bytes an image must carry are told", arguments: ["wal", "delete"])
+  @Test("The bytes that an image must carry are reported", arguments: ["wal", "delete"])
   func journalVersion(mode: String) throws {
     let application = try DatabaseFixture(journalMode: mode).create(at: path)
     let wanted: (UInt8, UInt8) = mode == "wal" ? (2, 2) : (1, 1)

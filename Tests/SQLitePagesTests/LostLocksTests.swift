@@ -5,8 +5,9 @@ import TestSupport
 
 @testable import SQLitePages
 
-/// An application that opened and closed its own database file once more, to copy it, has lost its POSIX locks and writes on.
-/// To SQLite's locks this connection is then the last; its closing must not take the log away.
+/// An application that opened and closed its own database file once more, to copy it, has lost its
+/// POSIX locks and continues to write. By SQLite's locks this connection then seems the last; its
+/// closing must not remove the log.
 @Suite("Beside an application that has lost its locks", .ownThread)
 struct LostLocksTests {
   let place: ClosingPlace
@@ -25,7 +26,7 @@ struct LostLocksTests {
 
   private static let late = StagedApplication.Step.run("UPDATE item SET name = 'late'")
 
-  @Test("An observer's closing leaves its log", arguments: [false, true])
+  @Test("When an observer closes, the application's log stays", arguments: [false, true])
   func observer(isCheckpointed: Bool) throws {
     let application = try application(.run("UPDATE item SET name = 'x'"), .wait, Self.late)
     let connection = try place.observe()
@@ -40,7 +41,7 @@ struct LostLocksTests {
     #expect(try lateRows == "300")
   }
 
-  @Test("So it does if /proc lists its files with a second thread alone", arguments: [false, true])
+  @Test("The log stays also if only a second thread shows the application's files in /proc", arguments: [false, true])
   func threads(firstEnds: Bool) throws {
     let application = try StagedApplication(
       place.path, folder: place.folder,
@@ -58,7 +59,7 @@ struct LostLocksTests {
     #expect(try lateRows == "300")
   }
 
-  @Test("So does that of a connection that wrote")
+  @Test("When a connection that wrote closes, the application's log stays")
   func writer() throws {
     let application = try application(Self.late)
     let before = DatabaseFiles(resolvedPath: place.path)
@@ -72,7 +73,7 @@ struct LostLocksTests {
     #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM restored") == "0")
   }
 
-  @Test("The database is not replaced under it")
+  @Test("A database in use by the application is not replaced")
   func exclusive() throws {
     let application = try application(Self.late)
     #expect(errorKind { _ = try ExclusiveHold(path: place.path, busyTimeout: 0) } == .busy)
@@ -82,7 +83,7 @@ struct LostLocksTests {
   }
 
   /// SQLite would empty the index in the middle of the transaction.
-  @Test("Without a lock on the index either, it is not opened beside the program")
+  @Test("If the index has no lock either, the database is not opened beside the application")
   func index() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder,
@@ -101,8 +102,8 @@ struct LostLocksTests {
     #expect(try DatabaseApplication(place.path).value("PRAGMA integrity_check") == "ok")
   }
 
-  /// SQLite would take its journal for a crashed one's, and roll it back.
-  @Test("A transaction with a rollback journal goes on to its end", arguments: ["delete", "persist"])
+  /// SQLite would take the application's journal for that of a crash and roll it back.
+  @Test("A transaction with a rollback journal reaches its end", arguments: ["delete", "persist"])
   func journal(mode: String) throws {
     let path = place.folder.path("old.db")
     try DatabaseFixture(journalMode: mode, rows: 300).create(at: path).close()
@@ -124,8 +125,8 @@ struct LostLocksTests {
     #expect(try after.value("PRAGMA integrity_check") == "ok")
   }
 
-  /// As an agent that is not root: it cannot know.
-  @Test("If it cannot be seen, its log is emptied and stays", arguments: [false, true])
+  /// Runs as an agent that is not root, which cannot know about the application.
+  @Test("If the application cannot be seen, its log is emptied and stays", arguments: [false, true])
   func hidden(writes: Bool) async {
     await #expect(processExitsWith: .success) { [writes] in
       let place = try placeForAnybody()
@@ -152,8 +153,9 @@ struct LostLocksTests {
     }
   }
 
-  /// As an agent that is not root, in the middle of a transaction: a crash leaves the same files, so the doubt ends.
-  @Test("If it cannot be seen, the index is not emptied in its transaction")
+  /// Runs as an agent that is not root, in the middle of a transaction. A crash leaves the same
+  /// files, so the doubt ends after a time.
+  @Test("If the application cannot be seen, the index is not emptied in its transaction")
   func hiddenTransaction() async {
     await #expect(processExitsWith: .success) {
       let place = try placeForAnybody()
@@ -164,7 +166,7 @@ struct LostLocksTests {
           .open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .run("PRAGMA cache_size = 3"), .dropAllLocks,
           .wait,
           .run("BEGIN IMMEDIATE"), spill, .dropAllLocks, .wait, .run("COMMIT"), .wait, .run("BEGIN IMMEDIATE"),
-          // Other content: SQLite writes no page on which nothing changes.
+          // Other content, because SQLite writes no page without a change.
           .run("UPDATE item SET name = 'other', body = zeroblob(900)"), .dropAllLocks, .wait,
         ])
       openSideFiles(of: place)
@@ -191,7 +193,8 @@ struct LostLocksTests {
   }
 
   @Test(
-    "If it cannot be seen, a connection that closes in its transaction leaves the log alone", arguments: [false, true])
+    "If the application cannot be seen, a connection that closes in its transaction leaves the log alone",
+    arguments: [false, true])
   func hiddenTransactionAtClosing(writes: Bool) async {
     await #expect(processExitsWith: .success) { [writes] in
       let place = try placeForAnybody()
@@ -215,7 +218,7 @@ struct LostLocksTests {
     }
   }
 
-  @Test("If it cannot be seen, its transaction with a rollback journal is not rolled back")
+  @Test("If the application cannot be seen, its transaction with a rollback journal is not rolled back")
   func hiddenJournal() async {
     await #expect(processExitsWith: .success) {
       let place = try ClosingPlace()
@@ -252,13 +255,13 @@ private func placeForAnybody() throws -> ClosingPlace {
   return place
 }
 
-/// The same for the files that the application has made since.
+/// Gives the same rights to the files that the application has made since.
 private func openSideFiles(of place: ClosingPlace) {
   for suffix in ["-wal", "-shm"] { chmod(place.path + suffix, 0o666) }
 }
 
 /// A log at the path is only read if it is the one that the applications write.
-@Suite("A log that is elsewhere", .ownThread)
+@Suite("A log in another place", .ownThread)
 struct MisplacedLogTests {
   let place: ClosingPlace
 
@@ -268,7 +271,7 @@ struct MisplacedLogTests {
     errorKind { try DatabaseConnection(path: path ?? place.path, access: access).close() }
   }
 
-  @Test("Deleted under a process that has it open, until that has closed the database")
+  @Test("A deleted log is reported until the process that has it open closes the database")
   func deleted() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
@@ -277,14 +280,14 @@ struct MisplacedLogTests {
       #expect(kind(of: access) == .logDeleted(OtherProcess(id: application.id, name: "python3")))
     }
     #expect(try !names(in: place.folder.path).contains("app.db-wal"), "no second log was made")
-    // Closing folds what is in the deleted log, because no connection of ours is in the way.
+    // Closing folds in the deleted log, because no connection of ours is in the way.
     try application.goOn()
     #expect(kind(of: .observer) == nil)
     #expect(try DatabaseApplication(place.path).value("SELECT count(*) FROM item WHERE name = 'new'") == "100")
   }
 
-  /// As one worker of several does after the deletion.
-  @Test("It is found beside the new log of another process")
+  /// One of several workers opens the database after the deletion.
+  @Test("A deleted log is found beside the new log of another process")
   func deletedBesideAnother() throws {
     let first = try StagedApplication(place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait])
     for suffix in ["-wal", "-shm"] { unlink(place.path + suffix) }
@@ -293,12 +296,12 @@ struct MisplacedLogTests {
     #expect(kind(of: .observer) == .logDeleted(OtherProcess(id: first.id, name: "python3")))
     let files = DatabaseFiles(resolvedPath: place.path)
     #expect(files.wal != nil)
-    // Looked at once is enough.
+    // One check of the same files is enough.
     try DatabaseConnection(path: place.path, access: .observer, known: files).close()
     second.close()
   }
 
-  @Test("A process that has a new log too, or not this database, is none of them")
+  @Test("A process is not reported if it also has a new log or has another database open")
   func others() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
@@ -314,8 +317,8 @@ struct MisplacedLogTests {
     case linkedElsewhere, bothMoved, logRenamed, indexDeleted, oddName
   }
 
-  /// The first two as by `cp -al` and by `mv`.
-  @Test("However it went away", arguments: Removal.allCases)
+  /// The first two are those of `cp -al` and of `mv`.
+  @Test("A log is found however it disappeared", arguments: Removal.allCases)
   func away(how: Removal) throws {
     let application = try StagedApplication(
       place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
@@ -330,7 +333,7 @@ struct MisplacedLogTests {
     case .logRenamed: rename(path + "-wal", path + ".old")
     case .indexDeleted: unlink(path + "-shm")
     case .oddName:
-      // Byte FE, which no text in UTF-8 has.
+      // Byte FE, which occurs in no UTF-8 text.
       path = place.folder.path("a\u{10FEFE}.db")
       for suffix in ["", "-wal", "-shm"] { rename((place.path + suffix).raw, (path + suffix).raw) }
       for suffix in ["-wal", "-shm"] { unlink((path + suffix).raw) }
@@ -341,7 +344,7 @@ struct MisplacedLogTests {
     }
   }
 
-  @Test("An index that went away under a log that is known is looked for")
+  @Test("A missing index beside a known log is searched for")
   func indexOfKnownLog() throws {
     let application = try StagedApplication(
       place.path, folder: place.folder, [.open, .run(ClosingPlace.update), .wait, .close])
@@ -351,7 +354,7 @@ struct MisplacedLogTests {
     #expect(found == .logDeleted(OtherProcess(id: application.id, name: "python3")))
   }
 
-  /// As a container does that has the file alone mounted: then the file has one name for both.
+  /// A container does this if it mounts the file alone: then the file has one name in both.
   @Test("A process that opened the file by another name is found")
   func otherName() throws {
     let other = place.folder.path("other.db")
@@ -363,7 +366,7 @@ struct MisplacedLogTests {
     #expect(MisplacedLog.find(of: place.path) == [])
   }
 
-  @Test("The log of another database of the same process is none of this one", arguments: [false, true])
+  @Test("The log of another database of the same process is ignored", arguments: [false, true])
   func tenants(isDeleted: Bool) throws {
     mkdir(place.folder.path("x"), 0o755)
     let path = place.folder.path("x/app.db")
@@ -376,7 +379,7 @@ struct MisplacedLogTests {
   }
 
   /// Programs that copy read both, and commit nothing.
-  @Test("A process that only reads a database and other logs is none of them")
+  @Test("A process that only reads a database and other logs is ignored")
   func reader() throws {
     let log = place.folder.path("other-wal")
     #expect(try Shell.run("touch", [log]).status == 0)
@@ -397,7 +400,7 @@ struct MisplacedLogTests {
     let found = kind(of: .observer, at: other)
     #expect(found == .hardLinked(other: place.path))
     #expect(before.differences(to: try FolderDigest.of(place.folder.path, times: true)) == [])
-    // A log of its own, which some program made and emptied, says nothing of the other one.
+    // A log of its own, which a program made and emptied, proves nothing about the other one.
     #expect(try Shell.run("touch", [other + "-wal"]).status == 0)
     #expect(kind(of: .observer, at: other) == .hardLinked(other: place.path))
     unlink(other + "-wal")
@@ -405,7 +408,7 @@ struct MisplacedLogTests {
     application.close()
   }
 
-  @Test("Names beside it without any log are harmless, names elsewhere are not known to be")
+  @Test("Names beside it without any log are harmless, and names elsewhere are not known to be")
   func harmlessLinks() throws {
     #expect(HardLinks(of: place.path) == nil)
     #expect(link(place.path, place.folder.path("app2.db")) == 0)
@@ -418,7 +421,7 @@ struct MisplacedLogTests {
     #expect(kind(of: .observer) == .hardLinked(other: place.folder.path("app2.db")))
   }
 
-  @Test("With a rollback journal only one of another name is in the way")
+  @Test("With a rollback journal only a journal of another name is in the way")
   func rollbackJournal() throws {
     let path = place.folder.path("old.db")
     try DatabaseFixture(journalMode: "delete").create(at: path).close()

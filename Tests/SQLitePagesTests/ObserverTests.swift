@@ -26,7 +26,8 @@ struct ObserverTests {
     "A closed database keeps its bytes and times, and gets no side files", arguments: ["wal", "delete", "truncate"])
   func closedDatabase(mode: String) throws {
     try DatabaseFixture(journalMode: mode).create(at: path).close()
-    // (The folder's own time moves: SQLite makes and removes side files there while it is open.)
+    // (The folder's own time changes: SQLite makes and removes side files there while the database
+    // is open.)
     let before = try FolderDigest.of(path, times: true)
     let beside = try names(in: folder.path)
     for _ in 0..<3 { try observe() }
@@ -62,7 +63,7 @@ struct ObserverTests {
     try application.run("UPDATE item SET name = 'newer' WHERE id < 9")
   }
 
-  @Test("Statements of an observer can be refused: it never has to write")
+  @Test("An observer works if its statements are refused, because it never has to write")
   func noLockAfterwards() throws {
     try DatabaseFixture(journalMode: "wal").create(at: path).close()
     let connection = try DatabaseConnection(path: path, access: .observer)
@@ -82,7 +83,8 @@ struct ObserverTests {
     #expect(result.status == 0, "\(result.stderr)")
   }
 
-  /// Hazard e8: the log that a crashed application left is not folded into the file that replaced its database.
+  /// Hazard e8: the log of a crashed application is not folded into the file that replaced its
+  /// database.
   @Test("A crashed application's log is never folded into another file", arguments: ["copied over", "moved over"])
   func leftOverLog(how: String) throws {
     try crashInWALMode()
@@ -91,10 +93,11 @@ struct ObserverTests {
     try other.run("INSERT INTO u SELECT hex(randomblob(800)) FROM (\(DatabaseFixture.numbers(400)))")
     other.close()
     let wanted = try folder.read("new.db")
-    // `cp` keeps the inode of the target, `mv` brings its own; a program of its own does either, as an operator would.
+    // `cp` keeps the inode of the target, `mv` brings its own; a separate program does either, as
+    // an operator would.
     let command = how == "copied over" ? "cp" : "mv"
     #expect(try Shell.run(command, [replacement, path]).status == 0)
-    // Whatever the old log makes of this state, looking at it must leave it as it is.
+    // However the old log affects this state, opening it must leave it as it is.
     try? observe()
     #expect(access(path + "-wal", F_OK) == 0, "the log is the operator's to remove")
     unlink(path + "-wal")
@@ -103,7 +106,7 @@ struct ObserverTests {
     #expect(try DatabaseApplication(path).value("PRAGMA integrity_check") == "ok")
   }
 
-  @Test("Another file at the path shows, and is not read through the old handle")
+  @Test("Another file at the path is detected and not read through the old handle")
   func movedOver() throws {
     try DatabaseFixture().create(at: path).close()
     try DatabaseFixture(rows: 3).create(at: folder.path("new.db")).close()

@@ -3,7 +3,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("rows counted from pages", .ownThread)
+@Suite("Rows counted from pages", .ownThread)
 struct RowCensusTests {
   let folder: TemporaryFolder
   var path: String { folder.path("app.db") }
@@ -27,7 +27,8 @@ struct RowCensusTests {
   }
 
   @Test(
-    "equal count(*), for every page size, after deletes and beside free pages", arguments: [512, 1024, 4096, 65536])
+    "The counts equal count(*) for every page size, after deletes and beside free pages",
+    arguments: [512, 1024, 4096, 65536])
   func equalsCount(pageSize: Int) throws {
     let application = try DatabaseConnection(path: path, access: .scratch)
     try application.execute("PRAGMA page_size = \(pageSize); PRAGMA journal_mode = wal")
@@ -56,7 +57,7 @@ struct RowCensusTests {
     }
   }
 
-  @Test("a damaged b-tree ends the count of its table and no other, and never goes in circles")
+  @Test("A damaged b-tree ends the count of its own table only, and never goes in circles")
   func damaged() throws {
     let census = try #require(RowCensus(pageSize: 512, pageCount: 4))
     var pages = [UInt8](repeating: 0, count: 4 * 512)
@@ -71,7 +72,7 @@ struct RowCensusTests {
     #expect(census.counts(["circle": 2, "outside": 3, "leaf": 4, "nowhere": 9, "zero": 0]) == ["leaf": 7])
   }
 
-  @Test("garbage on every page is survived", arguments: 0..<8)
+  @Test("The count survives garbage on every page", arguments: 0..<8)
   func garbage(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let census = try #require(RowCensus(pageSize: 512, pageCount: 64))

@@ -12,7 +12,7 @@ struct SnapshotMatrixTests {
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test("Every page size, journal mode and encoding", arguments: pageSizes, journalModes)
+  @Test("Snapshots equal the copy in every page size, journal mode and encoding", arguments: pageSizes, journalModes)
   func matrix(pageSize: Int, journalMode: String) throws {
     for encoding in Self.encodings {
       let path = folder.path("\(encoding).db")
@@ -29,7 +29,7 @@ struct SnapshotMatrixTests {
     }
   }
 
-  @Test("Reserved bytes at the end of each page", arguments: ["wal", "delete"])
+  @Test("Snapshots equal the copy with reserved bytes at the end of each page", arguments: ["wal", "delete"])
   func reservedBytes(journalMode: String) throws {
     let path = folder.path("app.db")
     let fixture = DatabaseFixture(journalMode: journalMode, reservedBytes: 48)

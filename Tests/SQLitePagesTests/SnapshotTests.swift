@@ -32,7 +32,7 @@ struct SnapshotTests {
   }
 
   /// Hazard e1: after a cleanly closed WAL database is opened, the wal-index says 0 pages of size 0.
-  @Test("A cleanly closed WAL database is read whole, whatever the empty wal-index says")
+  @Test("A cleanly closed WAL database is read whole, whatever the empty wal-index reports")
   func emptyHeader() throws {
     let application = try DatabaseFixture(journalMode: "wal").create(at: path)
     let image = try application.image()
@@ -43,7 +43,7 @@ struct SnapshotTests {
     #expect(firstDifference(try snapshot.image(), image, pageSize: 4096) == nil)
   }
 
-  @Test("The state stays what it was while an application writes, checkpoints and shrinks")
+  @Test("The state stays the same while an application writes, checkpoints and shrinks")
   func isolation() throws {
     let application = try DatabaseFixture(journalMode: "wal", rows: 300).create(at: path)
     try application.run("UPDATE item SET name = 'before'")
@@ -61,10 +61,11 @@ struct SnapshotTests {
       firstDifference(try snapshotImage(of: path, scratch: scratch), try application.image(), pageSize: 4096) == nil)
   }
 
-  /// Hazard e5. With the log wholly in the database file, the transaction holds read lock 0, which lets a writer start
-  /// the log anew. When that happens between the two looks at the wal-index, the state must not be made of new frames.
+  /// Hazard e5. If the log is wholly in the database file, the transaction holds read lock 0, which
+  /// lets a writer start the log anew. If that happens between the two reads of the wal-index, the
+  /// state must not be made of new frames.
   @Test(
-    "A log that starts anew while the snapshot begins",
+    "A log that starts anew while the snapshot begins does not mix states",
     arguments: [DatabaseSnapshot.Step.headerRead, .begun, .backfillRead])
   func restartInBetween(step: DatabaseSnapshot.Step) throws {
     let application = try DatabaseFixture(journalMode: "wal", rows: 300).create(at: path)
@@ -73,7 +74,7 @@ struct SnapshotTests {
     let snapshot = try snapshot { now in
       guard now == step, restarts == 0 else { return }
       restarts += 1
-      // Some pages of the new state, so that a mixture of both would show.
+      // Some pages of the new state, so that a mixture of both would be detected.
       #expect(application.attempt("UPDATE item SET name = 'new', body = randomblob(2900) WHERE id < 100") == SQLITE_OK)
     }
     #expect(restarts == 1)
@@ -82,7 +83,7 @@ struct SnapshotTests {
   }
 
   /// The transaction may hold read lock 0 here, which does not stop a writer from starting the log anew.
-  @Test("A log that starts anew under a snapshot of a checkpointed state")
+  @Test("A log that starts anew under a snapshot of a checkpointed state does not mix states")
   func restartUnderSnapshot() throws {
     let application = try DatabaseFixture(journalMode: "wal", rows: 300).create(at: path)
     try application.run("PRAGMA wal_checkpoint")
@@ -98,7 +99,7 @@ struct SnapshotTests {
     #expect(firstDifference(try later.image(), try application.image(), pageSize: 4096) == nil)
   }
 
-  @Test("A database that never stands still is given up in time, and the connection is usable afterwards")
+  @Test("If a database never rests, the snapshot gives up in time and the connection stays usable")
   func unstable() throws {
     let application = try DatabaseFixture(journalMode: "wal").create(at: path)
     let connection = try DatabaseConnection(path: path, access: .observer)
@@ -111,7 +112,7 @@ struct SnapshotTests {
     #expect(throws: Never.self) { try DatabaseSnapshot(connection, scratchPath: scratch).end() }
   }
 
-  @Test("A database that changes its journal mode between two snapshots of one connection")
+  @Test("A database may change its journal mode between two snapshots of one connection")
   func modeChange() throws {
     let application = try DatabaseFixture(journalMode: "delete").create(at: path)
     let connection = try DatabaseConnection(path: path, access: .observer)
@@ -124,7 +125,7 @@ struct SnapshotTests {
     #expect(firstDifference(try second.image(), try application.image(), pageSize: 4096) == nil)
   }
 
-  @Test("A rollback journal's writer waits for the snapshot and not longer")
+  @Test("With a rollback journal a writer waits for the snapshot and no longer")
   func blocksWriters() throws {
     let application = try DatabaseFixture().create(at: path)
     let snapshot = try snapshot()
@@ -135,7 +136,7 @@ struct SnapshotTests {
     #expect(application.attempt("UPDATE item SET name = 'x'") == SQLITE_OK)
   }
 
-  @Test("Pages are only read from a state that is still held, and only its own")
+  @Test("A snapshot reads pages only while it holds its state, and only its own pages")
   func misuse() throws {
     let application = try DatabaseFixture(journalMode: "wal").create(at: path)
     let snapshot = try snapshot()
@@ -168,7 +169,7 @@ struct SnapshotTests {
     }
   }
 
-  @Test("A log of many blocks of the wal-index")
+  @Test("A log of many blocks of the wal-index is read whole")
   func longLog() throws {
     let application = try DatabaseApplication(
       path,
@@ -184,11 +185,11 @@ struct SnapshotTests {
     #expect(firstDifference(try snapshot.image(pagesAtOnce: 100), try application.image(), pageSize: 512) == nil)
   }
 
-  /// The lock page holds no data, so whatever lies there must not be read: the file is given some.
-  @Test("The lock page at 1 GiB comes back as zeros", arguments: ["wal", "delete"], [65_536, 4096])
+  /// The lock page contains no data, so its bytes must not be read: the file is given some.
+  @Test("The lock page at 1 GiB is read as zeros", arguments: ["wal", "delete"], [65_536, 4096])
   func lockPage(journalMode: String, pageSize: Int) throws {
     let lockPage = 1_073_741_824 / pageSize + 1
-    // Without free pages, so that the new row goes to the end.
+    // Without free pages, so that the new row is stored at the end.
     let small = try DatabaseFixture(pageSize: pageSize, journalMode: journalMode).create(at: path)
     try small.run("VACUUM")
     small.close()

@@ -23,7 +23,8 @@ extension DatabaseSnapshot {
   }
 }
 
-/// The first page in which two images differ, outside of the header's counters; nil where none does.
+/// Returns the first page that differs between two images, apart from the header's counters, or nil
+/// if all are equal.
 func firstDifference(_ left: [UInt8], _ right: [UInt8], pageSize: Int) -> Int? {
   guard left.count == right.count else { return min(left.count, right.count) / pageSize + 1 }
   var (left, right) = (left, right)
@@ -45,7 +46,7 @@ func names(in folder: String) throws -> Set<String> {
   Set(try FolderDigest.of(folder).entries.keys.filter { $0 != "." })
 }
 
-/// The kind of the `DatabaseError` that `body` throws; nil where it throws none.
+/// Returns the kind of the `DatabaseError` that `body` throws, or nil if it throws no such error.
 func errorKind(_ body: () throws -> Void) -> DatabaseError.Kind? {
   do {
     try body()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SQLitePages
 
-/// What time stamps of files prove, and what they do not.
+/// What time stamps of files prove, and what they do not prove.
 @Suite struct StampTests {
   private static let second: Int64 = 1_000_000_000
   private static let now: Int64 = 1_800_000_000 * second + 5_000_000
@@ -49,7 +49,7 @@ import Testing
     #expect(!stamp.isContradicted(by: after))
     after.changed += Self.second
     #expect(stamp.isContradicted(by: after))
-    // A checkpoint that was under way goes on.
+    // A running checkpoint continues.
     #expect(!FileStamp(before, now: before.changed).isContradicted(by: after))
   }
 }

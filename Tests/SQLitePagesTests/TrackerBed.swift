@@ -3,7 +3,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// A tracker beside a database, and the truth: images of the states that it went through.
+/// A tracker beside a database, and the truth: images of the states that the database went through.
 final class TrackerBed {
   let folder: TemporaryFolder
   let path: String
@@ -12,7 +12,7 @@ final class TrackerBed {
   private var image: [UInt8] = []
   private(set) var outcomes: [TrackerOutcome] = []
 
-  /// - Parameter base: the folder that everything of it is made in.
+  /// - Parameter base: the folder that contains all its files.
   init(in base: String? = nil) throws {
     folder = try TemporaryFolder(in: base)
     path = folder.path("app.db")
@@ -35,7 +35,7 @@ final class TrackerBed {
       """, parameters: parameters)
   }
 
-  /// Waits until the file's times can tell a later write.
+  /// Waits until the file's times can show a later write.
   func settle() { usleepMilliseconds(25) }
 
   func closeConnection() {
@@ -43,7 +43,8 @@ final class TrackerBed {
     connection = nil
   }
 
-  /// Looks at the database: as a new start where `asPoint`, else as a step. Checks that no changed page was missed.
+  /// Probes the database: as a new start if `asPoint`, else as a step. Checks that no changed page
+  /// was missed.
   @discardableResult
   func look(asPoint: Bool = false, sourceLocation: SourceLocation = #_sourceLocation) throws -> TrackerOutcome? {
     if connection?.filesAreUnchanged == false { closeConnection() }
@@ -67,7 +68,7 @@ final class TrackerBed {
     return outcome
   }
 
-  /// Pages that differ between the last point and `now`, among those that both have.
+  /// Pages that differ between the last point and `now`, among those that exist in both.
   private func changed(to now: [UInt8], pageSize: Int) -> [UInt32] {
     (0..<min(image.count, now.count) / pageSize).filter { page in
       image[page * pageSize..<(page + 1) * pageSize] != now[page * pageSize..<(page + 1) * pageSize]

@@ -5,7 +5,7 @@ import Testing
 
 private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.status == 0
 
-/// Histories that laxer proofs were fooled by.
+/// Histories that deceived weaker proofs.
 @Suite(.ownThread) struct TrackerHazardTests {
   private let update = "UPDATE t SET v = randomblob(900) WHERE id = "
 
@@ -13,7 +13,8 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     if case .incomplete? = outcome { true } else { false }
   }
 
-  /// The disk lost the end of the log: recovery goes on before the position, in the same generation.
+  /// The disk lost the end of the log: recovery restarts before the position, in the same
+  /// generation.
   @Test func aLogThatLostItsEndIsNotTheSame() throws {
     let bed = try TrackerBed()
     let application = try bed.application()
@@ -32,7 +33,7 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     survivor.close()
   }
 
-  /// Somebody removed the log: what was in it is undone, in an untouched file.
+  /// The log was removed by another program: its commits are undone, in an untouched file.
   @Test func aLogThatWasRemovedLeavesAnUntouchedFileThatWentBack() throws {
     let bed = try TrackerBed()
     let application = try bed.application()
@@ -50,8 +51,8 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     survivor.close()
   }
 
-  /// e3: a writer that is killed inside its flush leaves a commit frame that was never published; after two resets the count of
-  /// commits agrees by chance, and a page would be missed.
+  /// e3: a writer that is killed inside its flush leaves a commit frame that was never published.
+  /// After two resets the count of commits agrees by chance, and a page would be missed.
   @Test(.enabled(if: canTrace, "strace cannot trace here"))
   func aPhantomCommitDoesNotMakeTheCountAgree() throws {
     let bed = try TrackerBed()
@@ -93,13 +94,14 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     #expect(isIncomplete(try bed.look()))
   }
 
-  /// One commit overwritten, one counted twice: the sum is right.
+  /// One commit is overwritten and one counted twice: the sum is right.
   @Test func paddingIsNotCountedAsACommit() throws {
     let bed = try TrackerBed()
     let application = try bed.application("PRAGMA synchronous = FULL", parameters: "psow=0")
     try application.run(update + "300")
     try bed.look(asPoint: true)
-    // Frames before the position: 2 (or more, with padding). This commit is overwritten by the next generation's first.
+    // Frames before the position: 2 (or more, with padding). This commit is overwritten by the
+    // first commit of the next generation.
     try application.run(update + "100")
     try application.run("PRAGMA wal_checkpoint(PASSIVE)")
     try application.run("BEGIN; " + update + "500; " + update + "550; " + update + "580; COMMIT")
@@ -107,7 +109,8 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     #expect(isIncomplete(outcome), "\(String(describing: outcome))")
   }
 
-  /// Moved over while the old log is in use, right after a checkpoint, so that the stamps say nothing.
+  /// The file is moved over the database while the old log is in use, right after a checkpoint, so
+  /// that the stamps prove nothing.
   @Test func anotherFileBesideTheSameLogIsIncomplete() throws {
     let bed = try TrackerBed()
     try bed.application(path: bed.folder.path("other.db")).close()
@@ -128,11 +131,11 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     }
     try bed.look(asPoint: true)
     var proved: Int { bed.outcomes.count { if case .complete = $0 { true } else { false } } }
-    // How often nothing can be proved is the scheduler's doing; that something can, is the tracker's.
+    // The scheduler decides how often a proof fails; the tracker must make sure that some succeed.
     for number in 1...1500 where number <= 150 || proved < 3 {
       if bed.tracker.gap != nil || number.isMultiple(of: 12) { try bed.look(asPoint: true) } else { try bed.look() }
       if number.isMultiple(of: 40) { bed.closeConnection() }
-      // Nobody reads for a while, as beside a real agent: the log can start anew.
+      // No connection reads for a while, as beside a real agent: the log can start anew.
       usleepMilliseconds(10)
     }
     writers.forEach { $0.stop() }

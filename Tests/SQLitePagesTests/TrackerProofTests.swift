@@ -3,7 +3,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// Each proof of completeness where it holds, and each way in which it must not be believed.
+/// Each proof of completeness when it is valid, and each condition in which it must be refused.
 @Suite(.ownThread) struct TrackerProofTests {
   private let update = "UPDATE t SET v = randomblob(900) WHERE id = "
 
@@ -33,7 +33,7 @@ import Testing
       try bed.look(asPoint: true)
       bed.closeConnection()
       try application.run(update + "300; " + update + "500")
-      // As after a crash: the files as they are, without anybody's connection.
+      // As after a crash: the files as they are, without any connection.
       try FolderCopy.copy(bed.path, to: bed.folder.path("crashed.db"))
     }
     let crashed = try TrackerBed()
@@ -93,7 +93,7 @@ import Testing
     let application = try bed.application()
     for id in 1...20 { try application.run(update + "\(id * 10)") }
     try bed.look(asPoint: true)
-    // Two commits of the old generation that nobody has looked at, then the reset.
+    // Two commits of the old generation that were not read yet, then the reset.
     try application.run(update + "300")
     try application.run(update + "310")
     try application.run("PRAGMA wal_checkpoint(PASSIVE)")
@@ -148,7 +148,7 @@ import Testing
     #expect(try bed.look() == .complete(.oneReset))
   }
 
-  /// What a TRUNCATE checkpoint or a size limit cut off cannot be counted.
+  /// Frames that a TRUNCATE checkpoint or a size limit cut off cannot be counted.
   @Test(arguments: ["PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA journal_size_limit = 0; PRAGMA wal_checkpoint(PASSIVE)"])
   func leftoversThatWereCutOffAreMissed(checkpoint: String) throws {
     let bed = try TrackerBed()
@@ -171,7 +171,8 @@ import Testing
     #expect(isIncomplete(try bed.look()))
   }
 
-  /// Copied over, not moved: the same inode, and the same generation of the log (an application that sits idle).
+  /// The file is copied over, not moved: the same inode, and the same generation of the log (of an
+  /// idle application).
   @Test func aFileThatWasCopiedOverIsIncomplete() throws {
     let bed = try TrackerBed()
     let application = try bed.application(update + "1; PRAGMA wal_checkpoint(PASSIVE)")
@@ -204,7 +205,7 @@ import Testing
   }
 }
 
-/// Copies a database with its side files, as a crash of the machine would find them.
+/// Copies a database with its side files, as a crash of the machine would leave them.
 enum FolderCopy {
   static func copy(_ path: String, to other: String) throws {
     for side in ["", "-wal"] {

@@ -5,13 +5,13 @@ import Testing
 
 /// Random histories of a database, several applications, and a tracker beside them: not one changed page may be missed.
 @Suite(.ownThread) struct TrackerPropertyTests {
-  /// More of them on request: `TRACKER_SEEDS=1000 swift test --filter TrackerPropertyTests`.
+  /// Runs more of them on request: `TRACKER_SEEDS=1000 swift test --filter TrackerPropertyTests`.
   static let seeds = Array(1...(UInt64(getenv("TRACKER_SEEDS").map { String(cString: $0) } ?? "") ?? 24))
 
   @Test(arguments: seeds) func noChangedPageIsMissed(seed: UInt64) throws {
     let history = try TrackerHistory(seed: seed)
     try history.run(steps: 120)
-    // A tracker that never proves anything would pass, too.
+    // A tracker that never proves anything would also pass.
     #expect(history.proofs.count >= 2, "seed \(seed): \(history.tally)")
   }
 
@@ -103,7 +103,7 @@ private final class TrackerHistory {
     }
   }
 
-  /// Locked out by another connection is an outcome like any other.
+  /// A lock of another connection is an outcome like any other.
   private func run(_ sql: String) {
     guard let application = application() else { return }
     log.append("\(sql.prefix(60)) → \(application.attempt(sql))")
@@ -132,7 +132,7 @@ private final class TrackerHistory {
     applications.remove(at: number(0...applications.count - 1)).close()
   }
 
-  /// Everybody closes first: moving a file over one that is in use is another matter.
+  /// All connections close first: a move over a file that is in use is another case.
   private func moveOver() throws {
     while !applications.isEmpty { close() }
     bed.closeConnection()

@@ -3,9 +3,9 @@ import SQLitePages
 import Testing
 import TestSupport
 
-/// What an agent may do that is not the application's user. Each test runs in a process of its own that gives up root's
-/// rights (where it has them), for root may write everything.
-@Suite("Beside an application whose files it may not write", .ownThread)
+/// The abilities of an agent that is not the application's user. Each test runs in a process of its
+/// own that gives up root's rights if it has them, because root may write everything.
+@Suite("Beside an application with read-only files", .ownThread)
 struct UnprivilegedTests {
   @Test("A cleanly closed WAL database is read without making a log")
   func closedWAL() async {
@@ -21,7 +21,7 @@ struct UnprivilegedTests {
     }
   }
 
-  @Test("It is not believed when somebody writes it meanwhile", arguments: ["before the snapshot", "during it"])
+  @Test("A closed WAL database is refused if it is written meanwhile", arguments: ["before the snapshot", "during it"])
   func changedMeanwhile(when: String) async {
     await #expect(processExitsWith: .success) { [when] in
       let place = try ReadOnlyPlace { application in application.close() }
@@ -51,8 +51,9 @@ struct UnprivilegedTests {
     }
   }
 
-  /// Nobody holds the `-shm` of a killed application, so a reader that cannot write it cannot trust it: SQLite keeps a
-  /// wal-index of its own, out of reach, and the pages are copied by its backup call.
+  /// No process locks the `-shm` of a killed application, so a reader that cannot write it cannot
+  /// trust it: SQLite keeps a private wal-index, out of reach, and its backup call copies the
+  /// pages.
   @Test("A killed application's log is read through SQLite's backup call")
   func throughSQLite() async {
     await #expect(processExitsWith: .success) {
@@ -60,7 +61,7 @@ struct UnprivilegedTests {
       let connection = try DatabaseConnection(path: place.path, access: .observer)
       let snapshot = try DatabaseSnapshot(connection, scratchPath: place.scratch)
       #expect(snapshot.position.wal == nil && !snapshot.blocksWriters)
-      // Others may not read it, and whoever sweeps the folder finds it locked.
+      // Others may not read it, and a process that sweeps the folder finds it locked.
       let name = try #require(place.scratchNames().first)
       let file = open(name, O_RDONLY | O_CLOEXEC)
       var status = stat()
@@ -96,10 +97,11 @@ private final class ReadOnlyPlace {
   let scratch: String
   private let folder: TemporaryFolder
   private let own: TemporaryFolder
-  /// The application runs in a process of its own, with the rights this one gives up.
+  /// The application runs in a process of its own, with the rights that this one gives up.
   private let application: ProcessInBackground?
 
-  /// - Parameter leave: what becomes of the application's connection before the rights are given up.
+  /// - Parameter leave: decides the end of the application's connection before the rights are given
+  ///   up.
   init(journalMode: String = "wal", isKilled: Bool = false, leave: (DatabaseApplication) throws -> Void) throws {
     folder = try TemporaryFolder()
     own = try TemporaryFolder()

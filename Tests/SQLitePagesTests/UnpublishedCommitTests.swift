@@ -16,7 +16,7 @@ struct UnpublishedCommitTests {
     try DatabaseFixture(journalMode: "wal", rows: 300).create(at: path).close()
   }
 
-  /// Whether one is seen, and which frame is the last that is published.
+  /// Probes for an unpublished commit, and for the last published frame.
   private func look() throws -> (isUnpublished: Bool, maxFrame: UInt32) {
     let connection = try DatabaseConnection(path: path, access: .observer)
     defer { connection.close() }
@@ -25,7 +25,8 @@ struct UnpublishedCommitTests {
     return (snapshot.position.hasUnpublishedCommit, try #require(snapshot.position.wal).maxFrame)
   }
 
-  /// Which flush is that of the first commit of a log: its header and the folder come before it.
+  /// The number of the flush for the first commit of a log: its header and the folder are flushed
+  /// before it.
   private static let firstCommit = 3
 
   /// Delays or kills the application's nth flush.
@@ -33,13 +34,13 @@ struct UnpublishedCommitTests {
     ["strace", "-f", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync:\(fault)"]
   }
 
-  @Test("Between commits there is none", arguments: ["OFF", "NORMAL", "FULL"], [4096, 512, 65536])
+  @Test("Between commits there is no unpublished commit", arguments: ["OFF", "NORMAL", "FULL"], [4096, 512, 65536])
   func quiet(synchronous: String, pageSize: Int) throws {
     let path = folder.path("other.db")
     let application = try DatabaseFixture(pageSize: pageSize, journalMode: "wal").create(at: path)
     try application.run("PRAGMA synchronous = \(synchronous); PRAGMA wal_autocheckpoint = 7")
     let connection = try DatabaseConnection(path: path, access: .observer)
-    // Through several generations of the log, whose leftovers stand behind the last frame.
+    // Through several generations of the log, with leftovers behind the last frame.
     var salts: Set<UInt64> = []
     for number in 0..<60 {
       try application.run("UPDATE item SET name = 'n\(number)', body = randomblob(900) WHERE id = \(number % 60 + 1)")
@@ -53,7 +54,8 @@ struct UnpublishedCommitTests {
 
   /// In `NORMAL` a commit is flushed only when it is the first of a generation (its header is) or checkpointed.
   @Test(
-    "While it is flushed there is one, and then it is published", arguments: ["DELETE FROM item WHERE id = 1", nil])
+    "A commit is unpublished while it is flushed, and published after that",
+    arguments: ["DELETE FROM item WHERE id = 1", nil])
   func whileFlushing(earlier: String?) throws {
     let before: [StagedApplication.Step] = earlier.map { [.run("PRAGMA synchronous = OFF"), .run($0)] } ?? []
     let application = try StagedApplication(
@@ -73,7 +75,7 @@ struct UnpublishedCommitTests {
     #expect(try !look().isUnpublished)
   }
 
-  @Test("A transaction that spills its pages is none before its commit")
+  @Test("A transaction that spills its pages is not an unpublished commit")
   func spilling() throws {
     let application = try DatabaseApplication(path, "PRAGMA cache_size = 5; PRAGMA wal_autocheckpoint = 0")
     let before = try look()
@@ -107,9 +109,11 @@ struct UnpublishedCommitTests {
     application.kill()
   }
 
-  @Test("A writer that was killed in its flush leaves one, until the log is recovered", arguments: [true, false])
+  @Test(
+    "If a writer was killed in its flush, its commit stays unpublished until the log is recovered",
+    arguments: [true, false])
   func killed(isFirstOfLog: Bool) throws {
-    // Keeps the wal-index from being recovered.
+    // Prevents the recovery of the wal-index.
     let holder = try DatabaseConnection(path: path, access: .observer)
     defer { holder.close() }
     let before: [StagedApplication.Step] =
@@ -121,12 +125,12 @@ struct UnpublishedCommitTests {
     #expect(throws: (any Error).self) { try application.goOn() }
     #expect(try look().isUnpublished)
     #expect(try look().isUnpublished, "it looks like a pending one for as long as nobody writes")
-    // Another commit takes the place of those frames, as it is no longer than them.
+    // Another commit replaces those frames, because it is no longer than them.
     try DatabaseApplication(path, "PRAGMA wal_autocheckpoint = 0; UPDATE item SET name = 'over'").close()
     #expect(try !look().isUnpublished)
   }
 
-  @Test("Leftovers of an old generation are none, also before the new one's header is in the file")
+  @Test("Leftovers of an old generation do not count, even before the new header is in the file")
   func leftovers() throws {
     let application = try DatabaseApplication(path, "UPDATE item SET name = 'a'")
     let connection = try DatabaseConnection(path: path, access: .observer)
@@ -142,13 +146,13 @@ struct UnpublishedCommitTests {
     let generation = UInt32(truncatingIfNeeded: header.salts.bigEndian >> 32)
     header.salts = (UInt64(generation &+ 1) << 32 | 0x1234_5678).bigEndian
     #expect(!WALFile.hasUnpublishedCommit(wal, beyond: header))
-    // The other way round: a log of another generation whose index is behind.
+    // The opposite case: a log of another generation whose index is behind.
     header.salts = (UInt64(generation &- 1) << 32 | 0x1234_5678).bigEndian
     #expect(WALFile.hasUnpublishedCommit(wal, beyond: header))
     application.close()
   }
 
-  @Test("A header with a wrong checksum, magic number or page size is no log", arguments: 0..<32)
+  @Test("A header with a wrong checksum, magic number or page size is not a log", arguments: 0..<32)
   func damagedHeader(byte: Int) throws {
     try DatabaseApplication(folder.path("other.db"), "PRAGMA journal_mode = WAL").close()
     let application = try DatabaseApplication(path, "UPDATE item SET name = 'a'")

@@ -4,8 +4,9 @@ import Testing
 
 @testable import SQLitePages
 
-/// SQLite 3.40 (and others) leaves frames without salts and checksums behind a `ROLLBACK TO` in a transaction that did not fit its
-/// cache. Connections read them by the wal-index, as if nothing were; so must a snapshot. (A crash loses that transaction.)
+/// SQLite 3.40 (and others) leaves frames without salts and checksums behind a `ROLLBACK TO` in a
+/// transaction that did not fit its cache. Connections read them by the wal-index as if they were
+/// intact, and a snapshot must do the same. (A crash loses that transaction.)
 @Suite(.ownThread) struct UnsealedFrameTests {
   @Test func framesThatSQLiteForgotToSealAreRead() throws {
     let folder = try TemporaryFolder()

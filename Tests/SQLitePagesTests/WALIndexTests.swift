@@ -15,7 +15,7 @@ struct WALIndexTests {
     return words
   }
 
-  @Test("A header is taken only with its checksum, version and flag")
+  @Test("A header is accepted only with its checksum, version and flag")
   func parsing() throws {
     let parsed = try #require(header().withUnsafeBytes { WALIndexHeader($0) })
     #expect(parsed.changeCount == 17 && parsed.maxFrame == 40 && parsed.pageCount == 90)
