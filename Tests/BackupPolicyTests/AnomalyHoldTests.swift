@@ -3,9 +3,9 @@ import Testing
 
 @testable import BackupPolicy
 
-/// Points are a day apart, the newest a day old; the letters are those of ``RetentionHistory``, and `a` is a scheduled full
-/// that is anomalous.
-@Suite("anomaly holds")
+/// Points are a day apart, the newest a day old. The letters are those of ``RetentionHistory``, and
+/// `a` is an anomalous scheduled full.
+@Suite("Anomaly holds")
 struct AnomalyHoldTests {
   private static let reason = "lost most of its content"
 
@@ -33,19 +33,19 @@ struct AnomalyHoldTests {
     #expect(outcome == expected, sourceLocation: location)
   }
 
-  @Test("what retention would have kept just then stays, however many points come after; so does the anomaly")
+  @Test("The points that retention kept at the anomaly stay, with the anomaly, however many points follow")
   func held() {
     check("sssass", "-kkkkk", RetentionPolicy(keepLast: 2))
     check("sssassss", "-kkk--kk", RetentionPolicy(keepLast: 2))
     check("sssssass", "---kkkkk", RetentionPolicy(maxBackups: 2))
-    // Of rules about age too: at the time of the anomaly the second was two days old.
+    // The same for rules about age: at the time of the anomaly the second point was two days old.
     check("sssass", "-kkkkk", RetentionPolicy(retentionDays: 2))
     check("sssass", "-kkk-k", RetentionPolicy(retentionDays: 2), daysLater: 5)
-    // Without a rule nothing goes anyway.
+    // Without a rule no point is removed anyway.
     check("sssass", "kkkkkk", RetentionPolicy())
   }
 
-  @Test("the hold ends by itself, when it is accepted, and where none is wanted")
+  @Test("A hold ends with its time or when it is accepted, and does not begin if holds are disabled")
   func ends() {
     let policy = RetentionPolicy(keepLast: 2, anomalyHold: 10 * RetentionHistory.day)
     // The anomaly is 3 days old.
@@ -58,14 +58,14 @@ struct AnomalyHoldTests {
     #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "----kk")
   }
 
-  @Test("where its clock is suspect, only a person ends it")
+  @Test("If an anomaly's clock is suspect, only a person ends its hold")
   func suspectClock() {
     let policy = RetentionPolicy(keepLast: 2, anomalyHold: RetentionHistory.day)
     check("sssass", "----kk", policy, daysLater: 99)
     check("sssa?ss", "-kkkkk", policy, daysLater: 99)
   }
 
-  @Test("chains are held as wholes, and what came behind the anomaly in one is not held")
+  @Test("Whole chains are held, but not the points after the anomaly in its own chain")
   func chains() {
     // Two fulls, the second with incrementals; the last but one of those is the anomaly.
     var points = history("siisiiissss")
@@ -76,19 +76,20 @@ struct AnomalyHoldTests {
     #expect(outcome(points, RetentionPolicy(keepLast: 1)) == "----------k")
   }
 
-  @Test("the newest verified of before and the safety backups of then are held too")
+  @Test("The newest verified point before the anomaly and the safety backups of that time are also held")
   func protected() {
     check("s!ssSassss", "k-kkk---k", RetentionPolicy(keepLast: 1), daysLater: 20)
     check("s!ssSssss", "k------k", RetentionPolicy(keepLast: 1), daysLater: 20)
   }
 
-  @Test("a second anomaly holds what was kept then, the first one's points stay")
+  @Test("A second anomaly holds the points kept at its time, and the first one's points stay")
   func several() {
     check("sssassassss", "-kkkkkk--kk", RetentionPolicy(keepLast: 2))
   }
 
-  /// Each anomaly is judged with what came since the one before it alone; the others' backups are held already.
-  @Test("of several anomalies, none holds less than it would alone")
+  /// Each anomaly is judged only with the points since the anomaly before it; the others' backups
+  /// are held already.
+  @Test("If there are several anomalies, each holds at least as much as it would alone")
   func many() {
     let policies = [
       RetentionPolicy(keepLast: 2), RetentionPolicy(retentionDays: 2), RetentionPolicy(maxBackups: 3), Self.daily,
@@ -116,7 +117,7 @@ struct AnomalyHoldTests {
     return policy
   }()
 
-  @Test("removing what is not held never changes what is")
+  @Test("Removing points that are not held never changes the held points")
   func stable() {
     let policy = RetentionPolicy(keepLast: 2, retentionDays: 4)
     var points = history("sssssssiiassicss")
@@ -130,7 +131,7 @@ struct AnomalyHoldTests {
     #expect(points.count == 8)
   }
 
-  @Test("an unauthenticated point holds nothing, a failed one does")
+  @Test("An unauthenticated point holds nothing, and a failed one does")
   func states() {
     var points = history("sssass")
     points[3].status = .unauthenticated
@@ -141,7 +142,7 @@ struct AnomalyHoldTests {
     #expect(outcome(points, RetentionPolicy(keepLast: 2)) == "----kk")
   }
 
-  @Test("the reasons name the anomaly, what is odd about it, and what ends the hold")
+  @Test("The reasons name the anomaly, its kind, and the way to end the hold")
   func reasons() throws {
     let points = history("sssass")
     let decision = RetentionPolicy(keepLast: 2).decide(points, now: RetentionHistory.now)

@@ -1,7 +1,7 @@
 import BackupPolicy
 import Testing
 
-@Suite("anomalies of a new point")
+@Suite("Anomalies of a new point")
 struct AnomalyPolicyTests {
   private static let mebibyte: Int64 = 1 << 20
 
@@ -20,7 +20,7 @@ struct AnomalyPolicyTests {
     return AnomalyPolicy.decide(facts)
   }
 
-  @Test("work is none, and neither is a first point or one that little is known of")
+  @Test("Ordinary work is not an anomaly, nor is a first point or one with little known content")
   func work() {
     #expect(decide(Self.content(Self.mebibyte * 9, tables: 9)).isEmpty)
     #expect(decide(Self.content(Self.mebibyte / 2, tables: 2)).isEmpty)
@@ -29,7 +29,7 @@ struct AnomalyPolicyTests {
     #expect(decide(Self.content(1), after: Self.content(nil, tables: nil, marks: [])).isEmpty)
   }
 
-  @Test("what was lost since the point before")
+  @Test("A loss since the point before is an anomaly")
   func losses() {
     let small = Self.mebibyte / 2 - 1
     #expect(decide(Self.content(small)) == [.shrunk(from: Self.mebibyte, to: small)])
@@ -39,7 +39,7 @@ struct AnomalyPolicyTests {
     #expect(decide(Self.content(marks: [4, 9])).isEmpty)
   }
 
-  @Test("a loss in thin slices is told when it passes half of the chain's full, and once")
+  @Test("A gradual loss is reported once, when it passes half of the chain's full")
   func slices() {
     let sizes: [Int64] = [100, 70, 51, 49, 30, 20].map { $0 * Self.mebibyte / 100 }
     let told = zip(sizes, sizes.dropFirst()).map { before, now in
@@ -49,7 +49,7 @@ struct AnomalyPolicyTests {
     #expect(told[2] == [.shrunk(from: sizes[0], to: sizes[3])])
   }
 
-  @Test("a restore of ours is none, and hides nothing that is odd when seen from what it put in")
+  @Test("A restore is not an anomaly, and hides no anomaly relative to the restored content")
   func restores() {
     let old = Self.content(70_000, tables: 1, marks: [1])
     #expect(decide(old).count == 2)

@@ -1,7 +1,8 @@
 import FoundationEssentials
 import Testing
 
-/// Policy decides from facts and a time: whatever would let it look for itself is kept out.
+/// Policy decides from facts and a time: everything that would let it read the system itself is
+/// forbidden.
 @Suite struct ArchitectureTests {
   @Test func policyTouchesNothing() throws {
     let sources = try Self.sources(of: "BackupPolicy")
@@ -11,7 +12,7 @@ import Testing
     }
   }
 
-  /// The negative control: each forbidden thing, put into a file that passes, is found.
+  /// The negative control: each forbidden thing is found if it is put into a file that passes.
   @Test(
     arguments: [
       "import Glibc", "import Foundation", "@preconcurrency import Foundation", "import Dispatch",
@@ -55,7 +56,7 @@ import Testing
 }
 
 private enum PurityScan {
-  /// Words, by whole word; a leading dot means a member.
+  /// Words, matched as whole words; a leading dot means a member.
   private static let forbidden: Set<String> = [
     "FileManager", "Date", ".now", ".random", "SystemRandomNumberGenerator", "RandomNumberGenerator", ".shuffle",
     ".shuffled", ".randomElement", "UUID", "ContinuousClock", "SuspendingClock", "DispatchTime", "ProcessInfo", "Task",
@@ -63,7 +64,7 @@ private enum PurityScan {
   ]
   private static let importable: Set<String> = ["FoundationEssentials", "Names"]
 
-  /// The lines that use something forbidden, comments left out.
+  /// The lines that use a forbidden word, without comments.
   static func violations(in text: String) -> [String] {
     text.split(separator: "\n").map(String.init).filter { line in
       let code = line.firstRange(of: "//").map { String(line[..<$0.lowerBound]) } ?? line

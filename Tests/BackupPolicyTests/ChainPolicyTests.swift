@@ -1,7 +1,7 @@
 @testable import BackupPolicy
 import Testing
 
-@Suite("full or incremental")
+@Suite("Full or incremental")
 struct ChainPolicyTests {
   private static let parent = PointID("backup_20231116_143022")!
 
@@ -18,7 +18,7 @@ struct ChainPolicyTests {
     return facts
   }
 
-  @Test("a change is an incremental, everything else a full, unless somebody asks otherwise")
+  @Test("A change gives an incremental and every other trigger a full, unless the request says otherwise")
   func kinds() {
     let incremental = ChainDecision.incremental(parent: Self.parent, reason: "the database changed")
     #expect(ChainPolicy.decide(facts()) == incremental)
@@ -49,7 +49,7 @@ struct ChainPolicyTests {
     ("has pages, and the database has none", { $0.database?.pageCount = 0 }),
   ]
 
-  @Test("one thing that is not so makes it a full, and the reason says which", arguments: objections.indices)
+  @Test("One unmet condition makes a change a full, and the reason names the condition", arguments: objections.indices)
   func objection(_ index: Int) {
     let (words, change) = Self.objections[index]
     for requested in [RequestedKind.automatic, .incremental] {
@@ -61,7 +61,7 @@ struct ChainPolicyTests {
     }
   }
 
-  @Test("before the database was looked at, only the parent counts")
+  @Test("Before the database is read, only the parent counts")
   func withoutDatabase() {
     guard case .incremental = ChainPolicy.decide(facts { $0.database = nil }) else {
       Issue.record("a full")
@@ -69,7 +69,7 @@ struct ChainPolicyTests {
     }
   }
 
-  @Test("a full is asked for when the incrementals outweigh half of it, and never sooner")
+  @Test("A full is advised when the incrementals exceed half of it, and never sooner")
   func advice() {
     var weight = ChainWeight(full: Self.parent, fullBytes: 1000, incrementals: 3, incrementalBytes: 500)
     #expect(ChainPolicy.adviseFull(weight) == nil)
@@ -77,7 +77,7 @@ struct ChainPolicyTests {
     let advice = ChainPolicy.adviseFull(weight)
     #expect(advice?.reason.contains(Self.parent.text) == true && advice?.reason.contains("3 incrementals") == true)
     #expect(advice?.urgency == .whenQuiet && advice?.chain == Self.parent)
-    // The changes of a small database never press.
+    // The changes of a small database are never urgent.
     weight.incrementalBytes = ChainPolicy.light
     #expect(ChainPolicy.adviseFull(weight)?.urgency == .whenQuiet)
     weight.incrementalBytes += 1
@@ -92,7 +92,7 @@ struct ChainPolicyTests {
     #expect(ChainPolicy.adviseFull(weight)?.urgency == .whenQuiet)
     weight.incrementals = 2000
     #expect(ChainPolicy.adviseFull(weight)?.urgency == .soon)
-    // However heavy the chain is, a change is an incremental.
+    // However large the chain is, a change is an incremental.
     #expect(ChainPolicy.decide(facts()) == .incremental(parent: Self.parent, reason: "the database changed"))
   }
 }

@@ -2,14 +2,15 @@ import Testing
 
 @testable import BackupPolicy
 
-/// A machine that was started at noon, and holdfast an hour later. Times are in hours of a clock that nobody sets.
-@Suite("the clock that ages go by")
+/// A machine that was started at noon, and holdfast an hour later. Times are in hours of a clock
+/// that is never set.
+@Suite("The clock that determines ages")
 struct ClockVerdictTests {
   private static let noon = Timestamp(milliseconds: 1_700_136_000_000)
   private static let hour: Int64 = 3600
   private static let day: Int64 = 86400
 
-  /// - Parameter ahead: seconds that the wall clock is wrong by.
+  /// - Parameter ahead: seconds by which the wall clock is wrong.
   private func reading(_ hours: Int64, ahead: Int64 = 0, boot: String = "first", since: Int64 = 0) -> ClockReading {
     ClockReading(
       wall: wall(hours).adding(seconds: ahead), elapsed: (hours - since) * Self.hour * 1000, boot: boot)
@@ -25,7 +26,7 @@ struct ClockVerdictTests {
 
   private var known: ClockRecord { ClockRecord(believed: reading(1)) }
 
-  @Test("a clock that goes with the other one is believed, and read anew")
+  @Test("A clock that agrees with the monotonic one is believed, and its reading is stored")
   func steady() {
     for ahead in [Int64(0), 59, -59] {
       let verdict = judge(reading(300, ahead: ahead), known)
@@ -34,25 +35,26 @@ struct ClockVerdictTests {
     }
   }
 
-  @Test("one that jumped ahead is not, whatever a time server says: ages count on by the other one")
+  @Test(
+    "A clock that jumped ahead is not believed, whatever a time server says, and ages count on by the monotonic one")
   func ahead() {
     for ahead in [61, Self.hour, 9 * Self.day, 5 * 365 * Self.day] {
       let verdict = judge(reading(2, ahead: ahead), known, kept: true)
       #expect(verdict.doubt?.contains("the clock was set") == true && verdict.time == wall(2))
       #expect(verdict.record.believed == known.believed)
       #expect(judge(reading(3, ahead: ahead), verdict.record, kept: true).time == wall(3))
-      // Set right again.
+      // The clock is set right again.
       #expect(judge(reading(3), verdict.record) == ClockVerdict.believing(reading(3)))
     }
   }
 
-  @Test("one that was set back shows no age that is too high")
+  @Test("A clock that was set back shows no age that is too high")
   func back() {
     let verdict = judge(reading(2, ahead: -40 * 365 * Self.day), known, [wall(0)])
     #expect(verdict.doubt != nil && verdict.time == reading(2, ahead: -40 * 365 * Self.day).wall)
   }
 
-  @Test("after a day of a running machine it is believed; a jump in between begins another day")
+  @Test("A set clock is believed after the machine has run for a day; another jump starts another day")
   func settles() {
     let ahead = 9 * Self.day
     var verdict = judge(reading(2, ahead: ahead), known)
@@ -67,7 +69,7 @@ struct ClockVerdictTests {
     #expect(judge(reading(50, ahead: 2 * ahead), verdict.record).doubt == nil)
   }
 
-  @Test("after a restart: a night off is nothing; nine days are, unless a time server confirms them")
+  @Test("After a restart a night off raises no doubt, and nine days do unless a time server confirms them")
   func restart() {
     let morning = reading(20, boot: "second", since: 20)
     #expect(judge(morning, known).doubt == nil)
@@ -78,7 +80,7 @@ struct ClockVerdictTests {
     // The newest backup counts as much as the last run.
     #expect(judge(later, known, [wall(0), wall(9 * 24 - 1)]).doubt != nil)
     #expect(judge(later, ClockRecord(), [wall(9 * 24 - 1)]).doubt == nil)
-    // What was observed since the restart is added.
+    // The time observed since the restart is added.
     let hours = 6 + 9 * Int64(24)
     let sixth = judge(reading(hours, boot: "second", since: 1 + 9 * 24), verdict.record, [wall(0)])
     #expect(sixth.doubt != nil && sixth.time == wall(6))
@@ -89,7 +91,7 @@ struct ClockVerdictTests {
     #expect(settled.doubt == nil)
   }
 
-  @Test("where a backup a week is the rule, a week off is nothing")
+  @Test("If backups are usually a week apart, a week off raises no doubt")
   func weekly() {
     let weeks = (0..<5).map { wall($0 * 7 * 24) }
     let now = reading(5 * 7 * 24, boot: "second", since: 5 * 7 * 24)
@@ -97,7 +99,7 @@ struct ClockVerdictTests {
     #expect(judge(reading(12 * 7 * 24), ClockRecord(), weeks).doubt != nil)
   }
 
-  @Test("backups that a wrong clock stamped do not speak for it, until there is a day of them")
+  @Test("Backups that a wrong clock stamped do not confirm it until they cover a day")
   func ownBackups() {
     let right = (0..<6).map { wall($0) }
     let ahead = 9 * Self.day
@@ -107,11 +109,11 @@ struct ClockVerdictTests {
       #expect(verdict.doubt != nil && verdict.time == wall(5), "\(hours)")
     }
     #expect(judge(reading(30, ahead: ahead, boot: "second"), ClockRecord(), right + wrong(30)).doubt == nil)
-    // Nor against the clock that is right again.
+    // Nor do they count against the clock that is right again.
     #expect(judge(reading(12, boot: "second"), ClockRecord(), right + wrong(11)).doubt == nil)
   }
 
-  @Test("a clock that began anew in 1970 and was set by a time server is believed again")
+  @Test("A clock that began anew in 1970 is believed again when a time server has set it")
   func began() {
     let backups = (0..<30).map { wall($0) }
     let epoch = ClockReading(wall: Timestamp(milliseconds: 5000), elapsed: 5000, boot: "second")
@@ -123,11 +125,11 @@ struct ClockVerdictTests {
     #expect(judge(now, ClockRecord(believed: epoch), backups).doubt == nil)
   }
 
-  @Test("a clock that nothing spoke for is compared with later readings, and speaks for none beside other backups")
+  @Test("An unconfirmed clock is compared with later readings, and confirms no clock if there are other backups")
   func unconfirmed() {
     let ahead = 9 * Self.day
     let days = (0..<5).map { wall($0 * 24) }
-    // The first backups on a new host are its clock's own.
+    // The first backups on a new host have the stamps of its own clock.
     var record = judge(reading(97, ahead: ahead), ClockRecord()).record
     record = judge(reading(98, ahead: ahead), record, [wall(97).adding(seconds: ahead)]).record
     #expect(!record.isConfirmed && record.doubt == nil)
@@ -138,7 +140,7 @@ struct ClockVerdictTests {
   }
 
   @Test(
-    "a clock that leaps to the same wrong time again is not believed for what it stamped before",
+    "If a clock jumps to the same wrong time again, the backups that it stamped before do not confirm it",
     arguments: [false, true])
   func again(restarts: Bool) {
     let ahead = 5 * 365 * Self.day
@@ -148,7 +150,7 @@ struct ClockVerdictTests {
     }
     var record = ClockRecord(believed: reading(25))
     var backups = right
-    // To and fro until leaps of five years are the usual thing.
+    // The clock jumps to and fro until leaps of five years are usual.
     for round in Int64(0)..<20 {
       let hours = 26 + 4 * round
       let wrong = judge(at(hours, ahead, "wrong \(round)"), record, backups)
@@ -158,12 +160,12 @@ struct ClockVerdictTests {
       #expect(back.doubt == nil, "\(round)")
       backups.append(wall(hours + 1))
       record = back.record
-      // Without what the host remembers, the backups tell the same.
+      // Without the host's record, the backups prove the same.
       #expect(judge(at(hours + 2, ahead, "lost"), ClockRecord(), backups).doubt != nil, "\(round)")
     }
   }
 
-  @Test("two days of a wrong clock speak for it no more once backups go on from before them")
+  @Test("Two days of a wrong clock stop confirming it when backups continue from before them")
   func refuted() {
     let ahead = 40 * Self.day
     let right = (0..<30).map { wall($0) }
@@ -172,18 +174,18 @@ struct ClockVerdictTests {
     #expect(judge(now, ClockRecord(), right + wrong).doubt == nil)
     let verdict = judge(now, ClockRecord(), right + wrong + [wall(80), wall(81)])
     #expect(verdict.doubt != nil && verdict.time <= wall(81))
-    // A clock that was behind from the first is another matter: the day since counts.
+    // A clock that was behind from the first differs: the day since counts.
     let late = (0..<3).map { wall($0).adding(seconds: ahead) }
     #expect(judge(reading(31, boot: "second"), ClockRecord(), late + right).doubt == nil)
   }
 
-  @Test("backups of a moment weigh less than a reading that was confirmed")
+  @Test("Backups of a single moment weigh less than a confirmed reading")
   func moment() {
     let ahead = 5 * 365 * Self.day
     #expect(judge(reading(2, ahead: ahead), known, [wall(1).adding(seconds: ahead)]).doubt != nil)
   }
 
-  @Test("readings that no clock gives overflow nothing")
+  @Test("Readings that no clock gives overflow nothing")
   func absurd() {
     for elapsed in [Int64.min, -1, 0, .max] {
       for milliseconds in [Int64.min, 0, .max] {
@@ -197,7 +199,7 @@ struct ClockVerdictTests {
     }
   }
 
-  @Test("a reading is stored anew after a minute, or if the clock was set")
+  @Test("A reading is stored anew after a minute, or if the clock was set")
   func covered() {
     func later(_ milliseconds: Int64, ahead: Int64 = 0) -> ClockReading {
       var reading = reading(1, ahead: ahead)
@@ -210,7 +212,7 @@ struct ClockVerdictTests {
     #expect(!later(0).isCovered(by: later(1)) && !later(10, ahead: -Self.day).isCovered(by: later(0)))
   }
 
-  @Test("if the kernel names no start, a count that goes on is compared, and a doubt ends by itself")
+  @Test("If the kernel names no start, a count that goes on is compared, and a doubt ends by itself")
   func anonymous() {
     func at(_ hours: Int64, ahead: Int64 = 0, since: Int64 = 0) -> ClockReading {
       var reading = reading(hours, ahead: ahead, since: since)
@@ -228,7 +230,7 @@ struct ClockVerdictTests {
     #expect(judge(at(20, since: 20), known).doubt == nil)
   }
 
-  @Test("where nothing is known there is nothing to lose; another start, or one without a name, is not compared")
+  @Test("Without a record a reading is believed; another start, or one without a name, is not compared")
   func unknown() {
     #expect(judge(reading(5), ClockRecord()) == ClockVerdict.believing(reading(5), isConfirmed: false))
     var anonymous = reading(2, ahead: 9 * Self.day)

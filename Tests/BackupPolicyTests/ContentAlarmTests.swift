@@ -14,9 +14,9 @@ import Testing
     #expect(decide(from: ("a", 1 << 20, 4), to: ("a", 1 << 20, 4)).isEmpty)
     #expect(decide(from: ("a", 1 << 20, 4), to: ("a", 4 << 20, 9)).isEmpty)
     #expect(decide(from: ("a", 1 << 20, 4), to: ("a", 1 << 19, 2)).isEmpty)
-    // A small database halves by an ordinary DELETE.
+    // A small database may halve by an ordinary DELETE.
     #expect(decide(from: ("a", 65_535, 4), to: ("a", 4096, 4)).isEmpty)
-    // From nothing to something, and a schema that never had a table.
+    // A database that grows from nothing, and a schema that never had a table.
     #expect(decide(from: ("a", 4096, 0), to: ("a", 4096, 0)).isEmpty)
   }
 

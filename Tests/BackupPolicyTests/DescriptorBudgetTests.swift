@@ -1,13 +1,13 @@
 import BackupPolicy
 import Testing
 
-@Suite("the files that an agent may have open")
+@Suite("The files that an agent may have open")
 struct DescriptorBudgetTests {
   private func budget(_ limit: Int, _ databases: Int) -> DescriptorBudget {
     DescriptorBudget(limit: limit, databases: databases, workers: 2)
   }
 
-  @Test("the wanted limit gives up nothing, one less does", arguments: [1, 2, 100, 5000])
+  @Test("The wanted limit needs no concession, and one less does", arguments: [1, 2, 100, 5000])
   func wanted(databases: Int) {
     let wanted = DescriptorBudget.wanted(databases: databases, workers: 2)
     let full = budget(wanted, databases)
@@ -15,7 +15,7 @@ struct DescriptorBudgetTests {
     #expect(budget(wanted - 1, databases).concession != nil)
   }
 
-  @Test("connections are given up before locks")
+  @Test("Connections are given up before locks")
   func order() {
     let locksOnly = budget(DescriptorBudget.wanted(databases: 0, workers: 2) + 600, 600)
     #expect(locksOnly.keepsLocks && locksOnly.connections == 0)
@@ -25,7 +25,8 @@ struct DescriptorBudgetTests {
   }
 
   @Test(
-    "what is kept never takes what the running backups need", arguments: [0, 1, 64, 224, 225, 300, 512, 1024, 20000])
+    "Kept connections and locks never use the descriptors that running backups need",
+    arguments: [0, 1, 64, 224, 225, 300, 512, 1024, 20000])
   func reserve(limit: Int) {
     for databases in [1, 7, 72, 600, 4000] {
       let budget = budget(limit, databases)

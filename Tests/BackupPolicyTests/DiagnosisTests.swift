@@ -2,7 +2,7 @@ import BackupPolicy
 import Testing
 
 @Suite struct DiagnosisTests {
-  /// A machine where all is well.
+  /// A machine without any problem.
   static func healthy() throws -> ExaminationFacts {
     var database = ExaminationFacts.Place(path: "/srv/app.db")
     (database.exists, database.isReadable, database.isWritable) = (true, true, true)

@@ -2,12 +2,14 @@ import Testing
 
 @testable import BackupPolicy
 
-/// Runs the machine of drills in virtual time against a timeline of characters, an hour each, as an agent would: it sleeps until
-/// the deadline it was given, on either clock, and tells the machine when a drill has ended.
+/// Runs the machine of drills in virtual time against a timeline of characters, an hour each, as an
+/// agent would: it sleeps until the deadline that it got, on either clock, and reports the end of
+/// each drill to the machine.
 ///
-/// Events: `-` nothing, `z` the computer is off or asleep for this hour, `m` somebody drills by hand, and it passes, `<` and `>`
-/// the wall clock is set back or forward by an hour, `x` the agent stops, `r` it is started again. What happened: `D` a drill
-/// began and passed, `F` one failed, `P` one was put off, `!` an alarm is up at the end of the hour where nothing began.
+/// Events: `-` nothing, `z` the computer is off or asleep for this hour, `m` a drill by hand
+/// passes, `<` and `>` the wall clock is set back or forward by an hour, `x` the agent stops, `r`
+/// it is started again. Results: `D` a drill began and passed, `F` one failed, `P` one was put off,
+/// `!` an alarm is up at the end of an hour in which no drill began.
 struct DrillDiagram {
   enum Ending {
     case passes
@@ -44,7 +46,7 @@ struct DrillDiagram {
         line.append("z")
         continue
       }
-      // Time has passed while it slept.
+      // Time has passed while the agent slept.
       if line.last == "z" { now = Int64(hour) * TriggerTimes.hour }
       take(event)
       advance(to: end)
@@ -69,7 +71,8 @@ struct DrillDiagram {
     }
   }
 
-  /// Lets time pass, deadline by deadline; whatever was due while the computer slept comes when it wakes.
+  /// Lets time pass, deadline by deadline; if a deadline passed while the computer slept, it is
+  /// handled when the computer wakes.
   private mutating func advance(to time: Int64) {
     while let next = wakeUp, next <= time {
       now = max(now, next)
@@ -95,7 +98,7 @@ struct DrillDiagram {
   }
 
   private mutating func end(_ ending: Ending) {
-    // It takes two minutes.
+    // A drill takes two minutes.
     now += 120_000
     switch ending {
     case .passes: (mark, standing.last, standing.lastPassed, standing.failure) = ("D", wall, wall, nil)
@@ -106,16 +109,16 @@ struct DrillDiagram {
   }
 }
 
-@Suite("When the agent drills by itself")
+@Suite("The agent's own drills")
 struct DrillMachineTests {
-  /// Each sixth hour at its half.
+  /// Every six hours, at half past.
   private func settings(_ change: (inout DrillSettings) -> Void = { _ in }) throws -> DrillSettings {
     var settings = DrillSettings(schedules: [try CronSchedule("30 */6 * * *")])
     change(&settings)
     return settings
   }
 
-  @Test("at each run of its schedule, once, and not in between")
+  @Test("A drill runs once at each run of its schedule, and not in between")
   func scheduled() throws {
     var diagram = DrillDiagram(try settings())
     #expect(diagram.run("--------------") == "D-----D-----D-")
@@ -123,13 +126,13 @@ struct DrillMachineTests {
     #expect(diagram.wakes == 3)
   }
 
-  @Test("never without a schedule, and an idle agent is not woken for it")
+  @Test("Without a schedule no drill runs, and an idle agent is not woken")
   func none() throws {
     var diagram = DrillDiagram(DrillSettings())
     #expect(diagram.run("------------") == "------------" && diagram.wakes == 0)
   }
 
-  @Test("runs that were slept through are made up once, or, without catch_up, not at all")
+  @Test("Runs missed in sleep are made up once, or not at all without catch_up")
   func missed() throws {
     var diagram = DrillDiagram(try settings())
     #expect(diagram.run("--zzzzzzzzzzzz------") == "D-zzzzzzzzzzzzD---D-")
@@ -139,7 +142,7 @@ struct DrillMachineTests {
     #expect(strict.skips == ["the drill of 12:30 was missed (2 runs in all), and catch_up is off"])
   }
 
-  @Test("a run that came while the agent was down is made up when it starts; a drill by hand covers it")
+  @Test("A run missed while the agent was down is made up when it starts, unless a drill by hand covers it")
   func restarted() throws {
     var diagram = DrillDiagram(try settings())
     #expect(diagram.run("--x-----r---") == "D-------D---")
@@ -148,7 +151,7 @@ struct DrillMachineTests {
     #expect(byHand.run("--x----mr---") == "D-----------")
   }
 
-  @Test("on a computer that is off at that hour every time, the first drill is made up as well")
+  @Test("If a computer is always off at the scheduled hour, the first drill is also made up")
   func neverOn() throws {
     let oldest = TriggerTimes.utc("2026-11-22 20:00:00")
     var diagram = DrillDiagram(
@@ -157,7 +160,7 @@ struct DrillMachineTests {
     #expect(diagram.reasons == ["made up for the drill of 2026-11-22 22:00"])
   }
 
-  @Test("a clock that is set back repeats nothing, one that is set forward makes up")
+  @Test("A clock that is set back repeats no drill, and one that is set forward makes up")
   func clockSet() throws {
     var back = DrillDiagram(try settings())
     #expect(back.run("-<-----------") == "D------D-----")
@@ -166,7 +169,7 @@ struct DrillMachineTests {
     #expect(forward.reasons[1] == "made up for the drill of 06:30")
   }
 
-  @Test("what could not be tried is tried again after a pause, a few times; what failed is not")
+  @Test("A drill that could not run is tried again after a pause, a few times, and a failed one is not")
   func putOff() throws {
     var diagram = DrillDiagram(try settings(), endings: [.putOff, .putOff, .passes])
     #expect(diagram.run("------") == "D-----")
@@ -179,7 +182,7 @@ struct DrillMachineTests {
     #expect(failed.reasons.count == 2)
   }
 
-  @Test("a failed drill is an alarm until one passes, also one by hand")
+  @Test("A failed drill raises an alarm until one passes, also if it runs by hand")
   func failedAlarm() throws {
     var diagram = DrillDiagram(try settings(), endings: [.fails])
     #expect(diagram.run("---m--") == "F!!---")
@@ -188,7 +191,7 @@ struct DrillMachineTests {
     #expect(lasting.concerns == [.failed("the last drill failed: damaged")])
   }
 
-  @Test("one that is too old is an alarm, by itself, from the very hour on")
+  @Test("A drill that is too old raises an alarm by itself, from the very hour on")
   func tooOld() throws {
     let passed = TriggerTimes.utc("2026-11-22 21:20:00")
     var diagram = DrillDiagram(
@@ -199,7 +202,7 @@ struct DrillMachineTests {
     #expect(words.hasPrefix("no drill has passed since 2026-11-23T05:") && words.hasSuffix("more than 6 h ago"))
   }
 
-  @Test("once told to stop it starts nothing, and another schedule counts from then on")
+  @Test("A stopping agent starts no drill, and a new schedule counts from its own start")
   func stopAndReload() throws {
     var machine = DrillMachine(settings: try settings())
     func at(_ text: String) -> Moment {

@@ -2,12 +2,12 @@ import Testing
 
 @testable import BackupPolicy
 
-@Suite("How drills stand")
+@Suite("The state of drills")
 struct DrillStandingTests {
   private let now = TriggerTimes.utc("2026-11-23 12:00:00")
   private func ago(_ seconds: Int64) -> Timestamp { now.adding(seconds: -seconds) }
 
-  @Test("a drill counts for twice the longest pause of its schedule, and at least a day")
+  @Test("A drill counts for twice the longest pause of its schedule, and at least a day")
   func standardAge() throws {
     func age(_ schedules: String..., maxAge: Int64? = nil) throws -> Int64? {
       try DrillSettings(schedules: TriggerTimes.schedules(schedules), maxAge: maxAge).age(at: now)
@@ -24,7 +24,7 @@ struct DrillStandingTests {
     #expect(try age("0 4 * * 0", maxAge: 0) == nil, "0 means never")
   }
 
-  @Test("what was never drilled grows old from the oldest point on; without a point nothing does")
+  @Test("If no drill ever ran, the age counts from the oldest point, and without a point nothing is overdue")
   func neverDrilled() {
     #expect(DrillStanding().concerns(maxAge: 60, now: now) == [])
     let young = DrillStanding(oldestPoint: ago(59))
@@ -35,7 +35,7 @@ struct DrillStandingTests {
     #expect(DrillStanding(oldestPoint: ago(60)).concerns(maxAge: nil, now: now) == [])
   }
 
-  @Test("a failed drill is one concern, and that none has passed for long another")
+  @Test("A failed drill is one concern, and the age of the last passed drill is another")
   func both() {
     let standing = DrillStanding(
       last: ago(5), lastPassed: ago(100), failure: .init(time: ago(5), words: "no room"), oldestPoint: ago(500))
@@ -43,7 +43,7 @@ struct DrillStandingTests {
     #expect(standing.concerns(maxAge: 99, now: now).count == 2)
   }
 
-  @Test("an answer is compared as text, without the space around it")
+  @Test("An answer is compared as text, without the space around it")
   func answers() {
     func isMet(_ expect: String, _ answer: String) -> Bool {
       DrillAssertion(sql: "", expect: expect).isMet(by: answer)
@@ -71,7 +71,7 @@ struct ProvenPointTests {
     }
   }
 
-  @Test("is never removed, though others were verified since; an older proven one may be")
+  @Test("The newest proven point is never removed, though others were verified since; an older one may be")
   func retention() {
     let policy = RetentionPolicy(keepLast: 1)
     func kept(_ points: [Point]) -> [PointID] { policy.decide(points, now: now).keep.map(\.id) }
@@ -84,7 +84,7 @@ struct ProvenPointTests {
     #expect(kept(self.points(proven: [])) == [points[5].id])
   }
 
-  @Test("is not merged away")
+  @Test("The newest proven point is not merged away")
   func thinning() {
     let start = now.adding(seconds: -5 * 86400)
     var chain = [

@@ -4,7 +4,7 @@ import Testing
 @testable import BackupPolicy
 
 /// Points of 10 bytes each on a file system of 1000 bytes.
-@Suite("room for the next backup")
+@Suite("Room for the next backup")
 struct FreeSpaceTests {
   private func points(_ diagram: String) -> [Point] {
     RetentionHistory(diagram).points.map {
@@ -22,17 +22,17 @@ struct FreeSpaceTests {
     return String(points.map { kept.contains($0.id) ? "k" : "-" })
   }
 
-  @Test("the oldest go first, and no more of them than it takes")
+  @Test("The oldest points are removed first, and no more than necessary")
   func oldestFirst() {
     #expect(outcome(points("ssss!s"), free: 100) == "kkkkk")
     #expect(outcome(points("ssss!s"), free: 99) == "-kkkk")
     #expect(outcome(points("ssss!s"), free: 81) == "--kkk")
-    // Everything but the newest verified one, and the one that the next will build on.
+    // All but the newest verified point and the parent of the next one.
     #expect(outcome(points("ssss!s"), free: 0) == "---kk")
     #expect(outcome(points("ssssss"), free: 0) == "-----k")
   }
 
-  @Test("a file system that gives no numbers is no reason to remove anything", arguments: [0, 50, Int64.max])
+  @Test("A file system that reports no numbers is no reason to remove a point", arguments: [0, 50, Int64.max])
   func noNumbers(free: Int64) {
     let space = SpaceFacts(free: free, capacity: 0)
     for wanted in [FreeSpace.bytes(100), .percent(50)] {
@@ -42,28 +42,28 @@ struct FreeSpaceTests {
     }
   }
 
-  @Test("what the rules remove counts first; without the setting, space is no reason")
+  @Test("Removals by rules count first, and without the setting space is no reason")
   func afterTheRules() {
     #expect(outcome(points("sssss!"), free: 81, RetentionPolicy(keepLast: 3, minFreeSpace: .bytes(100))) == "--kkk")
     #expect(outcome(points("sssss!"), free: 71, RetentionPolicy(keepLast: 3, minFreeSpace: .bytes(100))) == "---kk")
     #expect(outcome(points("sssss!"), free: 0, RetentionPolicy(keepLast: 3)) == "--kkk")
   }
 
-  @Test("a percentage is of the whole file system")
+  @Test("A percentage is of the whole file system")
   func percent() {
     #expect(outcome(points("sss!"), free: 99, RetentionPolicy(minFreeSpace: .percent(10))) == "-kk")
     #expect(outcome(points("sss!"), free: 99, RetentionPolicy(minFreeSpace: .percent(9))) == "kkk")
   }
 
-  @Test("closures stay whole: children go before their parents, and what the newest verified one needs stays")
+  @Test("Closures stay whole: children are removed before parents, and the closure of the newest verified point stays")
   func closures() {
     #expect(outcome(points("siisiii!ii"), free: 91) == "kk-kkkkkk")
     #expect(outcome(points("siisi!iii"), free: 51) == "---kkkkk")
-    // The newest backup's closure too.
+    // So does the newest backup's closure.
     #expect(outcome(points("si!isi"), free: 0) == "kk-kk")
   }
 
-  @Test("ordinary points, then safety backups in their grace, then what an anomaly holds")
+  @Test("Ordinary points are removed first, then safety backups in their grace, then points that an anomaly holds")
   func order() {
     var held = points("Gsssss!Sss")
     held[3].anomaly = "lost most of its content"
@@ -76,12 +76,12 @@ struct FreeSpaceTests {
     #expect(outcome(held, free: 0, policy) == "-----k--k")
   }
 
-  @Test("pinned points, and those that nobody vouches for, stay")
+  @Test("Pinned and unauthenticated points stay")
   func untouched() {
     #expect(outcome(points("s*us!s"), free: 0) == "kkkk")
   }
 
-  @Test("the reason says how little is free")
+  @Test("The reason names the free space")
   func reason() throws {
     let points = points("ss!")
     let decision = RetentionPolicy(minFreeSpace: .bytes(100)).decide(
@@ -89,7 +89,7 @@ struct FreeSpaceTests {
     #expect(decision.remove.map(\.reasons) == [["3 B is free, less than min_free_space (100 B)"]])
   }
 
-  @Test("whatever is there, what stays is whole", arguments: [1, 22, 333] as [UInt64])
+  @Test("In any repository the remaining points are whole", arguments: [1, 22, 333] as [UInt64])
   func property(seed: UInt64) {
     var random = SeededGenerator(seed: seed)
     for number in 0..<300 {

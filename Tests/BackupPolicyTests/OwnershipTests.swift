@@ -2,7 +2,7 @@ import BackupPolicy
 import Names
 import Testing
 
-@Suite("whose backups a repository holds")
+@Suite("The owner of a repository's backups")
 struct OwnershipTests {
   private static let app = OwnershipRecord(path: "/srv/app.db", tableMarks: [1, 2, 3])
   private static let queue = OwnershipRecord(path: "/srv/queue.db", tableMarks: [7, 8])
@@ -16,16 +16,16 @@ struct OwnershipTests {
     return RepositoryOwnership.decide(facts)
   }
 
-  @Test("a folder without a name in it is the database's, and one with its name, too")
+  @Test("A folder without a recorded name belongs to the database, and so does one with its name")
   func own() {
     #expect(decide("/srv/app.db", []) == .unclaimed)
     #expect(decide("/srv/app.db", [OwnershipRecord(path: nil)]) == .unclaimed)
     #expect(decide("/srv/app.db", [Self.app]).database?.path == "/srv/app.db")
-    // Its content is no matter there: an application may do with it what it likes.
+    // The content does not matter there: an application may change it freely.
     #expect(decide("/srv/app.db", [Self.app], tables: [9]).database?.path == "/srv/app.db")
   }
 
-  @Test("a neighbour that is there is never taken for the database")
+  @Test("An existing neighbour is never taken for the database")
   func neighbours() {
     for tables in [nil, [], [1, 2, 3], [9]] as [Set<UInt32>?] {
       let found = decide("/srv/typo.db", [Self.app], present: ["/srv/app.db"], tables: tables)
@@ -33,7 +33,7 @@ struct OwnershipTests {
     }
   }
 
-  @Test("in a mixed folder each has its own")
+  @Test("In a mixed folder each database has its own backups")
   func mixed() {
     let records = [Self.app, Self.queue, Self.app]
     let both: Set<ExactPath> = ["/srv/app.db", "/srv/queue.db"]
@@ -46,7 +46,7 @@ struct OwnershipTests {
     #expect(databases.database(of: "/else") == nil)
   }
 
-  @Test("a path that is gone: the database goes on if its content does, or if nothing is known of that")
+  @Test("If the recorded path is gone, a database with the same or unknown content is the same database")
   func moved() {
     for tables in [nil, [], [1, 2, 3, 4], [2, 3]] as [Set<UInt32>?] {
       #expect(decide("/new/app.db", [Self.app], tables: tables).database?.path == "/srv/app.db")
@@ -54,13 +54,13 @@ struct OwnershipTests {
     #expect(decide("/new/app.db", [Self.app], tables: [7, 8, 9]).database == nil)
   }
 
-  @Test("a path that was never backed up, without content to compare, shows nothing of a database that is gone")
+  @Test("A path without backups and without content to compare gets no backups of a missing database")
   func absentIsNoMove() throws {
     for tables in [nil, []] as [Set<UInt32>?] {
       let found = decide("/srv/typo.db", [Self.app], tables: tables)
       #expect(found == .foreign(RecordedDatabases([Self.app]).all))
     }
-    // Its backups may know no tables at all: then only the name is left.
+    // If its backups record no tables, only the name is left.
     let unmarked = OwnershipRecord(path: "/srv/app.db")
     #expect(decide("/srv/queue.db", [unmarked], tables: [1, 2, 3]).database == nil)
     #expect(decide("/new/app.db", [unmarked], tables: [1, 2, 3]).database?.path == "/srv/app.db")
@@ -71,16 +71,18 @@ struct OwnershipTests {
         "holdfast restore latest --database /srv/app.db --backup-dir /srv/backups --to /srv/typo.db") == true)
   }
 
-  @Test("neither no table nor a table that many databases have proves a move")
+  @Test("An empty list of tables or a table that many databases have does not prove a move")
   func weakProof() {
     let app = OwnershipRecord(path: "/srv/app.db", tableMarks: [1, 2])
     #expect(decide("/srv/new.db", [app], tables: [2]).database == nil)
     #expect(decide("/srv/new.db", [app], tables: [1, 2, 3]).database?.path == "/srv/app.db")
-    // Of a large schema only some marks are kept: half of another one's being the same is no proof either.
+    // Only some marks of a large schema are kept: half of them in common with another schema is no
+    // proof either.
     let large = OwnershipRecord(path: "/srv/app.db", tableMarks: Set(0..<16))
     #expect(decide("/srv/new.db", [large], tables: Set(8..<24)).database == nil)
     #expect(decide("/srv/new.db", [large], tables: Set(3..<19)).database != nil)
-    // An empty namesake may be read for, and a restore may keep what it holds; nothing else is stored of it.
+    // An empty file of the same name may read the backups, and a restore may keep its content;
+    // otherwise no backup of it is stored.
     var facts = OwnershipFacts(path: "/new/app.db", databases: RecordedDatabases([app]))
     facts.tableMarks = []
     let found = RepositoryOwnership.decide(facts)
@@ -91,7 +93,7 @@ struct OwnershipTests {
     #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: false) == nil)
   }
 
-  @Test("a database that comes back after a copy went on in its place reads its backups, and stores none")
+  @Test("A database that returns after a copy replaced it reads its backups but stores none")
   func displaced() throws {
     let copy = OwnershipRecord(path: "/srv/new.db", otherPaths: ["/srv/app.db"], tableMarks: [1, 2, 3])
     var facts = OwnershipFacts(path: "/srv/app.db", databases: RecordedDatabases([Self.app, copy]))
@@ -109,7 +111,7 @@ struct OwnershipTests {
     #expect(RepositoryOwnership.decide(facts) == .owned(facts.databases.all[0]))
   }
 
-  @Test("a link that leads to a database with other tables is no name of it any more")
+  @Test("If a link leads to a database with other tables, it no longer names this one")
   func linkToAnother() {
     let blue = OwnershipRecord(path: "/srv/blue.db", otherPaths: ["/srv/now.db"], tableMarks: [1, 2])
     func decide(_ tables: Set<UInt32>?) -> RepositoryOwnership {
@@ -119,7 +121,7 @@ struct OwnershipTests {
     for tables in [nil, [], [1, 2, 3]] as [Set<UInt32>?] { #expect(decide(tables).database?.path == "/srv/blue.db") }
   }
 
-  @Test("a second hard link is the same file, whatever it is called")
+  @Test("A second hard link is the same file under any name")
   func hardLink() {
     var facts = OwnershipFacts(path: "/srv/hard.db", databases: RecordedDatabases([Self.app]))
     #expect(RepositoryOwnership.decide(facts).database == nil)
@@ -127,7 +129,7 @@ struct OwnershipTests {
     #expect(RepositoryOwnership.decide(facts) == .owned(facts.databases.all[0]))
   }
 
-  @Test("two spellings of one character are two files")
+  @Test("Two spellings of one character are two files")
   func spellings() {
     let (composed, decomposed) = (ExactPath("/srv/caf\u{e9}.db"), ExactPath("/srv/cafe\u{301}.db"))
     #expect(composed.text == decomposed.text && composed != decomposed)
@@ -141,17 +143,17 @@ struct OwnershipTests {
     #expect(decide(decomposed, both, present: [composed, decomposed]).database?.paths == [decomposed])
   }
 
-  @Test("beside a neighbour that is there, only content proves a move")
+  @Test("Beside an existing neighbour, only content proves a move")
   func movedFromMixed() {
     let records = [Self.app, Self.queue]
     #expect(decide("/new/app.db", records, present: ["/srv/queue.db"]).database == nil)
     #expect(decide("/new/app.db", records, present: ["/srv/queue.db"], tables: [1, 2]).database?.path == "/srv/app.db")
-    // On another machine the file's name tells.
+    // On another machine the file's name decides.
     #expect(decide("/new/queue.db", records).database?.path == "/srv/queue.db")
     #expect(decide("/new/x.db", records).database == nil)
   }
 
-  @Test("earlier paths stay the database's, and its backups stay together over many moves")
+  @Test("Earlier paths stay the database's, and its backups stay together over many moves")
   func earlierPaths() throws {
     var records = [Self.app]
     for number in 1...40 {
@@ -166,12 +168,13 @@ struct OwnershipTests {
     }
     let databases = RecordedDatabases(records)
     #expect(databases.all.count == 1 && databases.all[0].paths.count == 41)
-    // It is back at an earlier path; or another file is there while it is at the present one.
+    // The database is back at an earlier path; or another file is there while the database is at
+    // its present path.
     #expect(decide("/srv/3/app.db", records).database?.path == "/srv/40/app.db")
     #expect(decide("/srv/3/app.db", records, present: ["/srv/40/app.db"]).database == nil)
   }
 
-  @Test("a link that leads to another file is still the database that people call by its name")
+  @Test("If a link leads to another file, it still is the database of that name")
   func link() {
     let old = OwnershipRecord(path: "/srv/1/app.db", otherPaths: ["/srv/now/app.db"])
     let found = decide("/srv/2/app.db", given: "/srv/now/app.db", [old], present: ["/srv/1/app.db"])
@@ -181,7 +184,7 @@ struct OwnershipTests {
     #expect(found.otherPaths(facts) == ["/srv/now/app.db", "/srv/1/app.db"])
   }
 
-  @Test("a refusal names what the folder holds, and gives a command to paste")
+  @Test("A refusal names the databases in the folder and gives a command to paste")
   func words() {
     let others = RecordedDatabases([Self.app]).all
     let storing = RepositoryOwnership.storingError("/srv/my queue.db", folder: "/srv/backups", others)
@@ -195,7 +198,7 @@ struct OwnershipTests {
     #expect(reading.hint?.contains("holdfast list --database /srv/app.db --backup-dir /srv/backups") == true)
   }
 
-  @Test("a known repository is there, away, or another one")
+  @Test("A known repository is present, absent, or a different one")
   func presence() {
     func decide(
       _ known: Set<String>, recorded: String? = nil, archived: Set<String> = [], isRepository: Bool = false

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct PointIDTests {
   @Test(
-    "IDs that are",
+    "A valid ID is accepted",
     arguments: [
       "backup_20231116_143022", "backup_20231116_143022_001", "backup_20240229_235959_1000", "backup_00010101_000000",
       "backup_99991231_235959",
@@ -17,7 +17,7 @@ import Testing
   }
 
   @Test(
-    "names that are no IDs",
+    "A name that is not an ID is rejected",
     arguments: [
       "", "_", "backup", "backup__", "backup___", "../../etc/passwd", "backup_20231116_143022/../../etc/passwd",
       "backup_20231116_143022_1", "backup_20231116_143022_01", "backup_20231116_143022_", "backup_20231116_143022_0a1",

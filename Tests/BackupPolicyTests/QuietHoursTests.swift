@@ -24,7 +24,8 @@ import Testing
     #expect(try QuietHours(text).end(after: TriggerTimes.utc(time), in: .utc) == end.map(TriggerTimes.utc))
   }
 
-  /// Berlin, with the end in summer time, winter time, the hour that is skipped, and the one that comes twice.
+  /// Berlin, with the end in summer time, winter time, the hour that is skipped, and the hour that
+  /// comes twice.
   @Test(arguments: [
     ("22:00-06:00", "2026-06-30 20:00:00", "2026-07-01 04:00:00"), ("22:00-06:00", "2026-06-30 19:59:59", nil),
     ("22:00-06:00", "2026-03-28 21:00:00", "2026-03-29 04:00:00"),
@@ -39,7 +40,8 @@ import Testing
     #expect(hours.end(after: TriggerTimes.utc(time), in: TriggerTimes.berlin) == end.map(TriggerTimes.utc))
   }
 
-  /// The end agrees with looking at every quarter of an hour of a week beside each change of the clocks.
+  /// The end agrees with a check of every quarter of an hour of a week beside each change of the
+  /// clocks.
   @Test(arguments: ["2026-04-08", "2026-04-01", "2026-10-08", "2026-10-29"])
   func theEndIsTheFirstTimeOutside(day: String) throws {
     for zone in [TriggerTimes.berlin, TriggerTimes.lordHowe] {

@@ -1,9 +1,9 @@
 @testable import BackupPolicy
 
-/// A repository's points in virtual time: stored, thinned out and cleaned up as an agent would.
+/// A repository's points in virtual time: stored, compacted and cleaned up as an agent would.
 struct RepositoryLife: Hashable {
   private(set) var points: [SimulatedPoint] = []
-  /// Every point there ever was.
+  /// Every point that was ever stored.
   private(set) var ever: [Point] = []
 
   /// Stores a point: a full without a parent, else an incremental.
@@ -20,7 +20,7 @@ struct RepositoryLife: Hashable {
     ever.append(point.point)
   }
 
-  /// Merges and removes until there is nothing left to do.
+  /// Merges and removes until no step is left.
   ///
   /// - Returns: the first round's plan.
   @discardableResult
@@ -53,7 +53,7 @@ struct RepositoryLife: Hashable {
     points.removeAll { gone.contains($0.id) }
   }
 
-  /// A point that lacks what it needs; nil where all can be restored.
+  /// Returns a point without a point that it needs, or nil if all can be restored.
   var broken: PointID? {
     let ids = Set(points.map(\.id))
     return points.first { $0.point.parent.map { !ids.contains($0) } ?? false }?.id

@@ -2,7 +2,7 @@ import Testing
 
 @testable import BackupPolicy
 
-@Suite("simulated repositories")
+@Suite("Simulated repositories")
 struct RepositorySimulationTests {
   private static let now = Timestamp(iso8601: "2023-11-16T12:00:00Z")!
   private static let pace = RepositoryPace(
@@ -21,8 +21,9 @@ struct RepositorySimulationTests {
     RepositorySimulation([], pace, settings, from: Self.now, days: days)
   }
 
-  /// Deciding each day must come to the same as deciding once about all that was ever made.
-  @Test("of fulls alone, what one decision at the end keeps")
+  /// A decision each day must give the same result as one decision at the end over all points that
+  /// were ever stored.
+  @Test("A simulation of fulls keeps the same points as one decision at the end")
   func schedules() throws {
     var policy = RetentionPolicy()
     (policy.rules.keepDaily, policy.rules.keepWeekly, policy.rules.keepMonthly) = (7, 4, 12)
@@ -50,7 +51,7 @@ struct RepositorySimulationTests {
     #expect(simulation.days[0] == .init(time: Self.now, fulls: 0, incrementals: 0, bytes: 0))
   }
 
-  @Test("of changes, what thinning leaves: all of an hour, one an hour of a week, fulls")
+  @Test("A simulation of changes keeps all points of an hour, one an hour for a week, and the fulls")
   func changes() throws {
     let nightly = try CronSchedule("0 2 * * *")
     let simulation = run(
@@ -63,10 +64,10 @@ struct RepositorySimulationTests {
       }
     }
     #expect((5...7).contains(count(-1, 3600)))
-    // A day's chain is cut by its full, and the last of an hour is one of each chain.
+    // A full cuts the chain of a day, and each chain has its own last point of an hour.
     #expect((140...160).contains(count(86400, 7 * 86400 - 3600)))
     #expect(count(7 * 86400 + 3600, .max) == 0)
-    // Nothing removes fulls: thirty of the nights, and those that heavy chains asked for.
+    // No rule removes fulls: thirty from the nights, and those that were advised for large chains.
     let fulls = simulation.points.filter { $0.point.kind == .full }
     #expect(fulls.count { $0.point.type == .scheduled } == 30)
     #expect(simulation.points.allSatisfy { $0.bytes <= 100 << 20 })
@@ -74,7 +75,9 @@ struct RepositorySimulationTests {
     #expect(simulation.points.allSatisfy { $0.point.parent.map(ids.contains) ?? true })
   }
 
-  @Test("of changes, what a rule names: thirty days and no schedule, each with its reason; without the rule a week")
+  @Test(
+    "Without a schedule a daily rule keeps thirty days of changes, with reasons, and without it a week stays"
+  )
   func promised() {
     var policy = RetentionPolicy()
     policy.rules.keepDaily = 30
@@ -89,7 +92,7 @@ struct RepositorySimulationTests {
     #expect(old.map(\.point.kind) == [.full])
   }
 
-  @Test("changes that come faster than one a minute weigh what they weigh")
+  @Test("If changes come faster than one a minute, those of a minute are one point with the bytes of all")
   func bursts() {
     let fast = RepositoryPace(changeInterval: 100, fullBytes: 1 << 30, changeBytes: 1000, daysSeen: 1)
     let simulation = run(settings { $0.thinning = nil }, fast, days: 1)
@@ -98,7 +101,7 @@ struct RepositorySimulationTests {
     #expect(simulation.assumptions[0].contains("those of one minute are counted as one"))
   }
 
-  @Test("it begins with what there is, and goes on with its chain")
+  @Test("A simulation begins with the present points and continues their chain")
   func present() {
     let history = RetentionHistory("s!ii").points
     let points = history.map { point in
@@ -114,7 +117,7 @@ struct RepositorySimulationTests {
     #expect(simulation.points.last?.point.sequence == 3)
   }
 
-  @Test("how often changes came is told by the numbers, whatever thinning left")
+  @Test("The numbers give the rate of changes, also after compaction")
   func pace() throws {
     var points = RetentionHistory("sisiis").points
     for (index, sequence) in [10, 400, 500, 700, 900, 1016].enumerated() {
@@ -122,7 +125,7 @@ struct RepositorySimulationTests {
       points[index].bytes = points[index].kind == .full ? 5000 : Int64(index * 100)
     }
     let pace = try #require(RepositoryPace(points))
-    // In five days 1006 points, two of them asked for.
+    // In five days 1006 points, two of them on request.
     let interval: Int64 = 432_000_000 / 1004
     #expect(pace.changeInterval == interval)
     #expect(pace.fullBytes == 5000 && pace.changeBytes == 300 && pace.daysSeen == 5)

@@ -145,7 +145,7 @@ import Testing
     staged.integrityKnown = false
     let confirmed = try #require(RestorePolicy.confirm(plan, staged: staged).plan)
     #expect(confirmed.kinds == usual.kinds)
-    // Without verification there is no check to add, and a planned one is never taken out.
+    // Without verification there is no check to add, and a planned one is never removed.
     let unverified = try #require(usual.with { $0.request.verifyFirst = false }.plan)
     #expect(RestorePolicy.confirm(unverified, staged: staged).plan?.kinds == unverified.kinds)
     staged.integrityKnown = true

@@ -26,7 +26,7 @@ import Testing
         return
       }
     }
-    // The space is wide enough only if every way of installing and refusing was met.
+    // The space is wide enough only if every kind of installation and refusal occurred.
     for met in ["live", "replace", "new_file", "refused", "busy", "no_space", "unauthenticated"] {
       #expect(tally[met, default: 0] > 20, "seed \(seed): \(met) in \(tally)")
     }
@@ -177,7 +177,8 @@ extension TargetFacts {
       .missing, .missing, .database(database), .database(database), .database(database), .empty,
       .unreadable(reason: "file is not a database"), .notAFile, .busy(reason: "database is locked"),
     ])
-    // Now and then the identity contradicts the state, as when a file comes or goes between two looks.
+    // Now and then the identity contradicts the state, as if a file came or went between two
+    // probes.
     let identified = (state != .missing) != random.chance(30)
     return TargetFacts(
       path: RestoreCase.path, state: state, size: random.pick([0, 4096, 16 << 20, .max, -1]),

@@ -69,7 +69,7 @@ import Testing
   }
 }
 
-/// What the staged image says settles the plan.
+/// The content of the staged image decides the plan.
 @Suite struct RestoreConfirmationTests {
   let usual = RestoreCase()
 

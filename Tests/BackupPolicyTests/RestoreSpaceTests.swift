@@ -7,7 +7,7 @@ import Testing
   static let image: Int64 = 16 << 20
   static let frames: Int64 = 24 * 4097
 
-  /// Exactly enough passes, one byte less does not.
+  /// The exact amount of space passes, and one byte less does not.
   private func expectLimit(
     _ limit: Int64, _ usual: RestoreCase, location: SourceLocation = #_sourceLocation,
     set: (inout RestoreCase, Int64) -> Void
@@ -31,7 +31,7 @@ import Testing
     expectLimit(2 * Self.image + Self.frames + 15 << 20, small) { $0.freeSpaceTarget = $1 }
   }
 
-  /// A rollback journal holds the old content, a WAL the new.
+  /// A rollback journal contains the old content, a WAL the new.
   @Test func aRollbackJournalIsAsLargeAsTheTarget() {
     let small = usual.with {
       $0.target.state = .database(
@@ -56,7 +56,7 @@ import Testing
     #expect(waived.plan != nil)
   }
 
-  /// Pages that are still in the WAL are saved too.
+  /// Pages that are still in the WAL are also saved.
   @Test func theSafetyBackupCountsPagesInTheLog() {
     let grown = usual.with { $0.target.size = 4096 }
     expectLimit(Self.image, grown) { $0.freeSpaceRepository = $1 }
@@ -128,7 +128,7 @@ import Testing
     #expect(contradiction { $0.freeSpace = 99 }?.contains("99 B") == true)
   }
 
-  /// Applications write on until SQLite's lock is taken; another file is another matter.
+  /// Applications continue to write until SQLite's lock is taken; another file is a different case.
   @Test func anOpenDatabaseMayMoveOn() {
     let live = ReliedFacts(target: .sameFile(Self.file))
     var moved = now

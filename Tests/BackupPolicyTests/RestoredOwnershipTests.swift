@@ -2,7 +2,7 @@
 
 import Testing
 
-@Suite("whom a restored file belongs to")
+@Suite("The owner of a restored file")
 struct RestoredOwnershipTests {
   private static let folder = FileAttributes(permissions: 0o2770, owner: 3001, group: 4000)
   private static let database = FileAttributes(permissions: 0o640, owner: 3001, group: 4000)
@@ -20,14 +20,14 @@ struct RestoredOwnershipTests {
     try RestoredOwnership(install, "/srv/app.db", facts)
   }
 
-  @Test("root and the owner give back what the old file had", arguments: [0, 3001] as [UInt32])
+  @Test("Root and the owner give back the attributes of the old file", arguments: [0, 3001] as [UInt32])
   func replaced(user: UInt32) throws {
     let facts = facts(user: user, groups: [4000], recorded: nil, existing: Self.database)
     let given = try decide(.replace, facts)
     #expect(given.attributes == Self.database && given.warnings.isEmpty)
   }
 
-  @Test("a file that its application could not write any more is not put in place")
+  @Test("A file that its application could no longer write is not installed")
   func member() {
     let error = #expect(throws: RestoreRefusal.self) {
       try decide(.replace, facts(user: 3002, group: 4000, existing: Self.database))
@@ -35,7 +35,7 @@ struct RestoredOwnershipTests {
     #expect(error?.code == .refused && error?.reason.contains("belongs to user 3001") == true)
   }
 
-  @Test("a member of the group may replace what the whole group may write, and it is said")
+  @Test("A member of the group may replace a file that the whole group may write, and this is reported")
   func writableByGroup() throws {
     var old = Self.database
     old.permissions = 0o660
@@ -44,7 +44,7 @@ struct RestoredOwnershipTests {
     #expect(given.warnings.count == 1 && given.warnings[0].contains("will belong to 3002:4000"))
   }
 
-  @Test("a group that had no part in the file gets no more than everybody")
+  @Test("A group without access to the old file gets no more rights than everybody")
   func otherGroup() throws {
     var folder = Self.folder
     folder.permissions = 0o755
@@ -53,7 +53,7 @@ struct RestoredOwnershipTests {
     #expect(given.warnings.count == 1)
   }
 
-  @Test("no file may be executed", arguments: [Install.replace, .newFile])
+  @Test("No file may be executed", arguments: [Install.replace, .newFile])
   func execution(install: Install) throws {
     let loose = FileAttributes(permissions: 0o7777, owner: 3001, group: 4000)
     for existing in [loose, nil] {
@@ -64,7 +64,7 @@ struct RestoredOwnershipTests {
     }
   }
 
-  @Test("a lost database gets what it had; without a record, what a new file gets")
+  @Test("A lost database gets its recorded attributes, or those of a new file if there is no record")
   func lost() throws {
     #expect(try decide(.replace, facts(user: 0)).attributes == Self.database)
     #expect(try decide(.replace, facts(user: 0, recorded: nil)).attributes.permissions == 0o644)
@@ -75,7 +75,7 @@ struct RestoredOwnershipTests {
     #expect(other.warnings.count == 1 && other.warnings[0].contains("belonged to 3001:4000"))
   }
 
-  @Test("what anybody may have written, or another machine's number, gives nobody a file")
+  @Test("A record that anybody may have written, or another machine's number, gives no user a file")
   func doubt() throws {
     let open = FileAttributes(permissions: 0o666, owner: 5, group: 5)
     var planted = facts(user: 0, mask: 0o027, recorded: open)
@@ -89,7 +89,7 @@ struct RestoredOwnershipTests {
     #expect(given.warnings.count == 1)
   }
 
-  @Test("another file gets no more than the database had, nor more than the umask leaves")
+  @Test("Another file gets no more than the database had, nor more than the umask allows")
   func newFile() throws {
     for (recorded, mask, expected) in [
       (0o600, 0o022, 0o600), (0o666, 0o077, 0o600), (0o640, 0o022, 0o640), (0o664, 0o022, 0o644), (nil, 0o027, 0o640),
@@ -102,7 +102,7 @@ struct RestoredOwnershipTests {
     #expect(try decide(.newFile, facts(user: 0)).attributes.owner == 3001)
   }
 
-  @Test("the permissions are read as they are written")
+  @Test("The permissions are read as they are written")
   func octal() {
     for permissions in [0, 0o600, 0o640, 0o4755, 0o7777] as [UInt32] {
       let text = FileAttributes(permissions: permissions, owner: 0, group: 0).octal
@@ -111,7 +111,7 @@ struct RestoredOwnershipTests {
     #expect(FileAttributes.permissions(octal: "17777") == nil && FileAttributes.permissions(octal: "8") == nil)
   }
 
-  @Test("a live restore leaves the file as it is")
+  @Test("A live restore leaves the file as it is")
   func live() {
     #expect(RestoreCase().plan?.attributes == nil)
     let lost = RestoreCase().with {
@@ -120,7 +120,7 @@ struct RestoredOwnershipTests {
     #expect(lost.plan?.attributes?.permissions == 0o644)
   }
 
-  @Test("beside an access control list the group has its own rights as far as the mask lets them, and not the mask's")
+  @Test("Beside an access control list the group keeps its own rights within the mask, and does not get the mask's")
   func accessList() {
     func restricted(_ entries: [(tag: UInt8, rights: UInt8)], version: UInt8 = 2) -> UInt32 {
       var list: [UInt8] = [version, 0, 0, 0]
@@ -133,7 +133,7 @@ struct RestoredOwnershipTests {
     #expect(restricted([(1, 6), (4, 6), (8, 6), (16, 4), (32, 4)]) == 0o4644)
     #expect(restricted([(1, 6), (4, 6), (16, 6), (32, 4)]) == 0o4664)
     #expect(restricted([(1, 6), (4, 4), (32, 4)]) == 0o4644)
-    // What is not understood gives nothing.
+    // A list that is not understood gives no rights.
     #expect(restricted([(1, 6), (4, 6), (16, 6), (32, 4)], version: 3) == 0o4604)
     #expect(FileAttributes(permissions: 0o660, owner: 1, group: 2).restricted(byAccessList: []).permissions == 0o600)
   }

@@ -2,8 +2,8 @@ import Testing
 
 @testable import BackupPolicy
 
-/// What restic has no word for, and so must come out in another way here than there: each with its reason.
-@Suite("retention by the calendar")
+/// Cases that restic cannot express, so that the results must differ here: each with its reason.
+@Suite("Retention by the calendar")
 struct RetentionCalendarTests {
   /// Points as `type time`, the oldest first: `s` scheduled, `m` manual, `c` a full of a change, `i` an incremental of the
   /// point before, `S` safety, `f` failed, `u` unauthenticated; followed by `!` verified, `*` pinned, `?` a suspect clock,
@@ -49,7 +49,7 @@ struct RetentionCalendarTests {
     return (decision.keep + decision.remove).first { $0.id == points[number].id }?.reasons ?? []
   }
 
-  @Test("days are those of the zone")
+  @Test("Days are those of the zone")
   func zone() {
     // 22:30 UTC is the next day in Berlin.
     let points = points("s 11-10T10:00", "s 11-10T23:30", "s 11-11T20:00", "s 11-11T23:30")
@@ -63,25 +63,26 @@ struct RetentionCalendarTests {
         == ["beyond keep_daily 1"])
   }
 
-  @Test("an hour that the clocks show twice is one")
+  @Test("An hour that the clocks show twice is one hour")
   func repeatedHour() {
     let points = points("s 10-28T23:10", "s 10-29T00:10", "s 10-29T01:10", "s 10-29T02:10")
     #expect(outcome(points, policy(Self.berlin) { $0.keepHourly = 9 }) == "k-kk")
     #expect(outcome(points, policy { $0.keepHourly = 9 }) == "kkkk")
   }
 
-  @Test("a span counts from the newest point, and is of the calendar")
+  @Test("A span counts from the newest point and follows the calendar")
   func spans() {
     let points = points("s 09-30T10:00", "s 10-01T12:00", "s 10-01T12:01", "s 11-01T12:00")
     #expect(outcome(points, policy { $0.keepWithin = CalendarSpan("1m") }) == "--kk")
     #expect(outcome(points, policy { $0.keepWithin = CalendarSpan("31d") }) == "--kk")
     #expect(outcome(points, policy { $0.keepWithin = CalendarSpan("1m1h") }) == "-kkk")
-    // The oldest of those in the span, too.
+    // So does the oldest point in the span.
     #expect(outcome(points, policy { $0.keepWithinDaily = CalendarSpan("1m1h") }) == "--kk")
     #expect(outcome(points, policy { $0.keepWithinYearly = CalendarSpan("1y") }) == "k--k")
   }
 
-  @Test("an incremental that is the last of its day keeps its chain, as thinning left it; other chains go")
+  @Test(
+    "An incremental that is the last of its day keeps its chain as compaction left it, and other chains are removed")
   func chains() {
     let points = points(
       "s 11-10T02:00", "i 11-10T10:00", "s 11-10T14:00", "i 11-10T15:00", "i 11-10T23:00", "i 11-11T01:00",
@@ -95,17 +96,17 @@ struct RetentionCalendarTests {
     #expect(outcome(points, policy { $0.keepDaily = 1 }) == "------k")
   }
 
-  @Test("no chain goes by the calendar that has a change of the last hour")
+  @Test("The calendar removes no chain with a change of the last hour")
   func freshChains() {
     let points = points("s 11-16T02:00", "i 11-16T10:00", "i 11-16T11:30", "s 11-16T11:59")
     let daily = policy { $0.keepDaily = 1 }
     #expect(outcome(points, daily) == "kkkk")
     #expect(outcome(points, daily, now: Self.now.adding(seconds: 3600)) == "---k")
-    // By number the full goes, and they with it.
+    // By number the full is removed, and its incrementals with it.
     #expect(outcome(points, RetentionPolicy(keepLast: 1)) == "---k")
   }
 
-  @Test("pinned, safety, failed and unauthenticated points take nobody's place")
+  @Test("Pinned, safety, failed and unauthenticated points use up no place of a rule")
   func apart() {
     let daily = policy { $0.keepDaily = 1 }
     #expect(outcome(points("s 11-10T10:00", "s* 11-10T11:00"), daily) == "kk")
@@ -118,7 +119,7 @@ struct RetentionCalendarTests {
     #expect(outcome(points("s 11-10T10:00", "u 11-10T11:00"), daily) == "kk")
   }
 
-  @Test("a point whose clock is suspect waits, and takes nobody's place")
+  @Test("A point whose clock is suspect waits, and uses up no place of a rule")
   func suspectClocks() {
     let daily = policy { $0.keepDaily = 1 }
     let points = points("s 11-10T09:00", "s 11-10T10:00", "s? 11-10T08:00", "s? 12-24T08:00")
@@ -126,13 +127,13 @@ struct RetentionCalendarTests {
     #expect(reasons(points, 2, daily) == ["its clock is suspect, so its age does not count"])
   }
 
-  @Test("the newest verified point stays whatever the calendar says")
+  @Test("The newest verified point stays under any calendar rule")
   func newestVerified() {
     let points = points("s! 11-01T10:00", "s 11-10T10:00", "s 11-11T10:00")
     #expect(outcome(points, policy { $0.keepDaily = 1 }) == "k-k")
   }
 
-  @Test("an anomaly holds what the calendar kept when it was made, and what the standing rules kept then")
+  @Test("An anomaly holds the points that the calendar and the standing rules kept when it was stored")
   func holds() {
     var points = points(
       "s 11-05T10:00", "s 11-06T10:00", "s 11-07T10:00", "s 11-08T10:00", "s 11-09T10:00", "s 11-10T10:00")
@@ -140,17 +141,18 @@ struct RetentionCalendarTests {
     points[3].anomaly = "lost most of its content"
     let daily = policy { $0.keepDaily = 2 }
     #expect(outcome(points, daily) == "-kkkkk")
-    // By hand, with less than the configuration keeps: what that kept when it happened is held all the same.
+    // A cleanup by hand keeps less than the configuration does: the points that the configuration
+    // kept at the time of the anomaly are held all the same.
     var byHand = RetentionPolicy(keepLast: 1)
     #expect(outcome(points, byHand) == "--kk-k")
     byHand.standingRules = daily.rules
     #expect(outcome(points, byHand) == "-kkk-k")
-    // Nothing was removed by any rule then.
+    // No rule removed any point then.
     byHand.standingRules = RetentionRules()
     #expect(outcome(points, byHand) == "kkkk-k")
   }
 
-  @Test("numbers count what was asked for; of a day with changes alone, the last full")
+  @Test("Numbers count requested fulls, and the last full of a day that has only changes")
   func countedFulls() {
     let points = points(
       "s 11-10T02:00", "c 11-10T03:00", "c 11-10T04:00", "c 11-11T03:00", "c 11-11T04:00", "m! 11-12T02:00",
@@ -161,7 +163,7 @@ struct RetentionCalendarTests {
     #expect(reasons(points, 6, RetentionPolicy(keepLast: 3)).first?.contains("is not counted") == true)
   }
 
-  @Test("a busy hour pushes nothing out: fulls of changes stay for an hour, then one an hour for a day")
+  @Test("A busy hour evicts no other point: fulls of changes stay for an hour, then one an hour for a day")
   func busyHours() {
     let lines = ["s 11-15T02:00", "s! 11-16T02:00"]
     let changes = ["c 11-16T08:10", "c 11-16T08:50", "c 11-16T11:10", "c 11-16T11:20", "c 11-16T11:40"]
@@ -176,7 +178,7 @@ struct RetentionCalendarTests {
     #expect(outcome(points, two, now: Self.now.adding(seconds: 86400)) == "kk-----")
   }
 
-  @Test("max_backups bounds what is counted, and not what the calendar keeps")
+  @Test("max_backups limits the counted points, and not the points that the calendar keeps")
   func ceiling() {
     let points = points("s 08-10T02:00", "s 09-10T02:00", "s 10-10T02:00", "s 11-10T02:00")
     let both = policy {
@@ -191,7 +193,7 @@ struct RetentionCalendarTests {
       ])
   }
 
-  @Test("tags: all of one list; of safety backups and incrementals too; tags that nobody has are a mistake")
+  @Test("A tag rule needs all tags of a list, covers safety backups and incrementals, and reports tags of no backup")
   func tags() {
     let points = points(
       "s 11-01T02:00 #a", "s 11-02T02:00 #a #b", "S 11-02T03:00 #b", "s 11-03T02:00", "i 11-03T03:00 #b",
@@ -209,7 +211,7 @@ struct RetentionCalendarTests {
     #expect(both.decide(points, now: Self.now).refused == nil)
   }
 
-  @Test("-1 is all, and 0 no rule")
+  @Test("A rule of -1 keeps all, and a rule of 0 is no rule")
   func allAndNone() {
     let points = points("s 11-01T02:00", "s 11-01T03:00", "s 11-02T02:00")
     #expect(outcome(points, policy { $0.keepDaily = -1 }) == "kkk")
@@ -225,7 +227,7 @@ struct RetentionCalendarTests {
     }
   }
 
-  @Test("spans as they are written")
+  @Test("A span is read as it is written")
   func spanText() {
     #expect(CalendarSpan("1y5m7d2h") == CalendarSpan(years: 1, months: 5, days: 7, seconds: 7200))
     #expect(CalendarSpan("2w90min")?.text == "14d1h30min")

@@ -1,6 +1,6 @@
 @testable import BackupPolicy
 
-/// A repository's points, made a day apart: the last one a day before ``now``.
+/// A repository's points, stored a day apart: the last one a day before ``now``.
 struct RetentionHistory {
   static let now = Timestamp(iso8601: "2023-11-16T12:00:00Z")!
   static let day: Int64 = 86400
@@ -41,13 +41,13 @@ struct RetentionHistory {
 
   func decide(_ policy: RetentionPolicy) -> RetentionDecision { policy.decide(points, now: Self.now) }
 
-  /// `k` for each point kept, `-` for each removed.
+  /// `k` for each kept point, `-` for each removed one.
   func outcome(_ policy: RetentionPolicy, now: Timestamp = now) -> String {
     let kept = Set(policy.decide(points, now: now).keep.map(\.id))
     return String(points.map { kept.contains($0.id) ? "k" : "-" })
   }
 
-  /// The numbers of the points removed, in order.
+  /// The numbers of the removed points, in order.
   func removed(_ policy: RetentionPolicy) -> [Int] {
     decide(policy).remove.compactMap { verdict in points.firstIndex { $0.id == verdict.id } }
   }

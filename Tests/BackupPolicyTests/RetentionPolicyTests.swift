@@ -95,7 +95,7 @@ import Testing
   @Test func whatBuildsOnAPinnedFullStaysWithIt() {
     check("siisiis", "------k", RetentionPolicy(keepLast: 1))
     check("s*iisiis", "kkk---k", RetentionPolicy(keepLast: 1))
-    // A pinned incremental keeps what it needs, and no more.
+    // A pinned incremental keeps the points that it needs, and no more.
     check("si*isiis", "kk----k", RetentionPolicy(keepLast: 1))
   }
 
@@ -115,7 +115,7 @@ import Testing
   @Test func suspectClocksWait() {
     check("s?s?sss", "kk--k", RetentionPolicy(retentionDays: 1))
     check("S?Ss", "k-k", RetentionPolicy(keepLast: 1).graceOf(days: 1))
-    // By number they are like any other.
+    // Rules that count treat them like any other.
     check("s?s?sss", "----k", RetentionPolicy(keepLast: 1))
   }
 
@@ -205,7 +205,7 @@ extension RetentionPolicy {
     return copy
   }
 
-  @Test("a backup goes as failed only if its archive fails again, and not for a parent that does not")
+  @Test("A backup is removed as failed only if its archive fails again, and not because of a parent that passes")
   func acquittal() {
     let ids = (0..<6).map { PointID(at: Timestamp(milliseconds: 0), number: $0) }
     var acquittal = Acquittal()

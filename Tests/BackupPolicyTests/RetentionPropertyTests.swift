@@ -25,7 +25,7 @@ import Testing
     #expect(removals > 1000, "seed \(seed) hardly removes anything")
   }
 
-  /// A chain of 20,000 incrementals, or as many fulls, is decided on in passing.
+  /// A decision on a chain of 20,000 incrementals, or as many fulls, is quick.
   @Test func longChains() {
     var points = [Point(id: RetentionHistory.id(0), created: RetentionHistory.now, type: .scheduled)]
     for number in 1...20_000 {
@@ -64,7 +64,7 @@ import Testing
     rule("something stays", points.isEmpty || !kept.isEmpty)
     rule("no rule, no removal", !policy.rules.isEmpty || removed.isEmpty)
     let left = points.filter { kept.contains($0.id) }
-    // A full of a change begins to be counted when the last one goes that was asked for on its day.
+    // A full of a change begins to count when the last requested full of its day is removed.
     let isSteady = !left.contains { $0.type == .change && $0.kind == .full }
     rule("once is enough", !isSteady || policy.decide(left, now: RetentionHistory.now).remove.isEmpty)
     for point in points where removed.contains(point.id) && [BackupType.safety, .guard].contains(point.type) {
@@ -80,7 +80,7 @@ import Testing
     return broken
   }
 
-  /// Half of the policies have rules of the calendar or of tags as well.
+  /// Half of the policies also have rules of the calendar or of tags.
   private static func addCalendar(_ rules: inout RetentionRules, _ random: inout SeededGenerator) {
     guard random.chance(2) else { return }
     rules.keepHourly = random.pick([nil, nil, 1, 24, -1])
@@ -90,7 +90,7 @@ import Testing
     rules.keepTags = random.pick([[], [], [[]], [["a"]]])
   }
 
-  /// Those that were asked for, and the last change of a day that has none.
+  /// The requested ones, and the last change of a day without a requested full.
   private static func counted(_ fulls: [Point]) -> [Point] {
     func day(_ point: Point) -> Substring { point.created.iso8601.prefix(10) }
     let asked = fulls.filter { $0.type != .change }.map(day)

@@ -1,6 +1,6 @@
 import BackupPolicy
 
-/// A repository's points in virtual time, and what a plan makes of them.
+/// A repository's points in virtual time, and the effect of a plan on them.
 struct ThinningHistory {
   static let start = Timestamp(iso8601: "2023-11-16T14:00:00.000Z")!
 
@@ -29,7 +29,8 @@ struct ThinningHistory {
 
   /// Carries a plan out, one removal at a time.
   ///
-  /// - Returns: what breaks on the way; nil where every point can be restored at any moment.
+  /// - Returns: the first point that breaks on the way, or nil if every point can be restored at
+  ///   any moment.
   mutating func apply(_ plan: CompactionPlan) -> String? {
     var left = Dictionary(uniqueKeysWithValues: points.map { ($0.id, $0) })
     var children: [PointID: Set<PointID>] = [:]

@@ -6,9 +6,9 @@ private let minute: Int64 = 60
 private let hour: Int64 = 3600
 private let day: Int64 = 86400
 
-@Suite("thinning")
+@Suite("Compaction")
 struct ThinningPolicyTests {
-  @Test("three hours of a point each second: every one of the last hour, one a minute before")
+  @Test("After three hours of a point each second, every point of the last hour stays, and one a minute before it")
   func seconds() {
     var history = ThinningHistory()
     history.add(.full, seconds: 0)
@@ -24,7 +24,7 @@ struct ThinningPolicyTests {
     #expect(history.plan(seconds: 3 * hour).steps.isEmpty)
   }
 
-  @Test("a pinned point is neither merged into another nor rewritten, and what is below it is thinned all the same")
+  @Test("A pinned point is neither merged into another nor rewritten, and points below it are compacted all the same")
   func pinned() {
     var history = ThinningHistory()
     history.add(.full, seconds: 0)
@@ -38,7 +38,7 @@ struct ThinningPolicyTests {
     #expect(history.times == [4, 5, 9])
   }
 
-  @Test("nine days of a point every five minutes, thinned every hour")
+  @Test("Nine days of a point every five minutes are compacted every hour")
   func days() {
     let pause = 5 * minute
     var history = ThinningHistory()
@@ -57,7 +57,7 @@ struct ThinningPolicyTests {
     #expect(history.points[1].parent == history.points[0].id)
   }
 
-  @Test("after a week the end of a chain goes, and the fulls stay", arguments: [true, false])
+  @Test("After a week the end of a chain is removed, and the fulls stay", arguments: [true, false])
   func ends(newChain: Bool) {
     var history = ThinningHistory()
     history.add(.full, seconds: 0)
@@ -70,7 +70,7 @@ struct ThinningPolicyTests {
     let later = history.plan(seconds: 30 * day)
     #expect(later.steps.first?.reasons == ["older than 7 days: only fulls stay"])
     #expect(history.apply(later) == nil)
-    // The newest point stays however old it is, and takes over what it needs.
+    // The newest point stays however old it is, and takes over the pages that it needs.
     #expect(history.times == (newChain ? [] : [5 * day]))
     #expect(later.steps.first?.survivor == (newChain ? nil : history.points.last?.id))
   }
@@ -84,7 +84,7 @@ struct ThinningPolicyTests {
     ("a raw copy", { $0.kind = .raw }),
   ]
 
-  @Test("what somebody wanted, or what is odd, is never merged away", arguments: meaningful.indices)
+  @Test("A requested or anomalous point is never merged away", arguments: meaningful.indices)
   func stays(_ index: Int) {
     for age in [2 * hour, 2 * day, 20 * day] {
       var history = ThinningHistory()
@@ -100,7 +100,7 @@ struct ThinningPolicyTests {
   }
 
   @Test(
-    "nothing is merged into what is damaged or not ours",
+    "No point is merged into one that is failed, unauthenticated or anomalous",
     arguments: [BackupStatus.failed, .unauthenticated, .anomalous])
   func noTarget(status: BackupStatus) {
     var history = ThinningHistory()
@@ -113,7 +113,7 @@ struct ThinningPolicyTests {
     #expect(history.points.first { $0.id == odd }?.parent == history.points[3].id)
   }
 
-  @Test("a point that two others build on stays as long as both do")
+  @Test("If two others build on a point, it stays as long as both exist")
   func branches() {
     var history = ThinningHistory()
     history.add(.full, seconds: 0)
@@ -123,14 +123,14 @@ struct ThinningPolicyTests {
     history.add(.full, seconds: 4)
     #expect(history.plan(seconds: 2 * hour).steps.isEmpty)
     history.points[2].isDescribed = false
-    // What a compaction that was cut short leaves: a branch that nobody needs.
+    // An interrupted compaction leaves this: a branch that no point needs.
     let plan = history.plan(seconds: 2 * hour)
     #expect(plan.steps.map(\.survivor) == [nil, history.points[3].id])
     #expect(plan.steps.map(\.removed) == [[history.points[2].id], [base]])
     #expect(history.apply(plan) == nil && history.times == [3])
   }
 
-  @Test("a heavy link waits until what follows it is as heavy")
+  @Test("A large link waits until its successors are as large")
   func heavy() {
     var history = ThinningHistory()
     history.add(.full, seconds: 0) { $0.pageCount = 100_000 }
@@ -142,7 +142,7 @@ struct ThinningPolicyTests {
     #expect(history.plan(seconds: 2 * hour).steps.map(\.removed) == [history.points[1...3].map(\.id)])
   }
 
-  @Test("a long run is merged in parts, and the parts in the next round")
+  @Test("A long run is merged in parts, and the parts in the next round")
   func long() {
     var history = ThinningHistory()
     history.add(.full, seconds: 0)
@@ -157,7 +157,7 @@ struct ThinningPolicyTests {
     #expect(history.times == [3597, 3603])
   }
 
-  @Test("a clock that was set back makes nothing old")
+  @Test("A clock that was set back makes no point old")
   func clock() {
     var history = ThinningHistory()
     history.add(.full, seconds: 0)
@@ -167,7 +167,7 @@ struct ThinningPolicyTests {
     #expect(!ThinningPolicy().plan(history.points, now: Timestamp(milliseconds: .max)).steps.isEmpty)
   }
 
-  @Test("parents that are missing, younger, or their own are no parents")
+  @Test("Parents that are missing, younger, or their own are no parents")
   func strangers() {
     var history = ThinningHistory()
     history.add(.full, seconds: 0)
@@ -178,7 +178,8 @@ struct ThinningPolicyTests {
     #expect(history.plan(seconds: 2 * hour).steps.isEmpty)
   }
 
-  @Test("random histories: no moment at which a point lacks what it needs, and an end", arguments: 0..<40)
+  @Test(
+    "In random histories every point can be restored at each moment, and compaction comes to an end", arguments: 0..<40)
   func random(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
     var history = ThinningHistory()

@@ -3,7 +3,8 @@ import Testing
 
 @testable import BackupPolicy
 
-/// What rules of the calendar promise, by a reading of its own that has all points there ever were.
+/// The promises of calendar rules, from an independent computation over all points that were ever
+/// stored.
 private struct Promises {
   private struct Stretch: Hashable {
     var rule: Int
@@ -12,17 +13,17 @@ private struct Promises {
 
   private let rules: [KeepRule]
   private let zone: ZoneRules
-  /// Of each point that rules see its stretches, one a rule.
+  /// For each point that rules see, its stretches, one a rule.
   private var seen: [(point: Point, stretches: [Stretch])] = []
   private var known = 0
-  /// What was beyond a rule once: `cleanup` may have removed it by then.
+  /// Stretches that were once beyond a rule: `cleanup` may have removed their points by then.
   private var lapsed: Set<Stretch> = []
 
   init(_ policy: RetentionPolicy) {
     (rules, zone) = (policy.rules.calendar, policy.zone)
   }
 
-  /// - Returns: which promise is broken.
+  /// - Returns: the broken promise.
   mutating func check(_ life: RepositoryLife) -> String? {
     learn(life.ever)
     let there = Set(life.points.map(\.id))
@@ -73,17 +74,17 @@ private struct Promises {
   }
 }
 
-/// Thinning and cleanup take turns over weeks, and what the rules promise stays.
-@Suite("what rules name outlasts thinning")
+/// Compaction and cleanup take turns over weeks, and the points that the rules promise stay.
+@Suite("Points that rules name survive compaction")
 struct ThinningPromisePropertyTests {
-  @Test("of each hour, day … year that is promised the last point there ever was is there", arguments: 0..<8)
+  @Test("The last point ever stored of each promised hour, day … year is present", arguments: 0..<8)
   func promises(group: UInt64) {
     var spared = 0
     for seed in (group * 4)..<(group * 4 + 4) { spared += Self.live(seed) }
     #expect(spared > 1000, "group \(group): thinning alone would have done as well")
   }
 
-  /// - Returns: how often a rule kept a point from being thinned out.
+  /// - Returns: how often a rule kept a point from compaction.
   private static func live(_ seed: UInt64) -> Int {
     var random = SeededGenerator(seed: seed)
     let policy = policy(&random)
@@ -114,7 +115,8 @@ struct ThinningPromisePropertyTests {
 
   private static let steps = 600
 
-  /// What a rule names by the end of an hour, a day and so on must not change. Which point is the oldest may.
+  /// The points that a rule names by the end of an hour, a day and so on must not change. The
+  /// oldest point may.
   private static func difference(_ before: [PointID: [String]], _ after: [PointID: [String]]) -> String? {
     if let lost = before.keys.first(where: { after[$0] == nil }) { return "\(lost) is no longer named" }
     func names(_ reason: String) -> Bool { !reason.hasPrefix("the oldest") }
@@ -145,7 +147,7 @@ struct ThinningPromisePropertyTests {
     return policy
   }
 
-  /// The clocks go back on 29 October 2023.
+  /// The clocks are set back on 29 October 2023.
   private static let berlin = ZoneRules(
     name: "Europe/Berlin", firstOffset: 7200, transitions: [.init(instant: 1_698_541_200, offset: 3600)], rule: nil)
 

@@ -6,10 +6,10 @@ private let minute: Int64 = 60
 private let hour: Int64 = 3600
 private let day: Int64 = 86400
 
-/// Midnight of a Monday, so that days, weeks and months of a test begin where they are looked for.
+/// Midnight of a Monday, so that days, weeks and months of a test begin at a known time.
 private let start = Timestamp(iso8601: "2023-01-02T00:00:00Z")!
 
-@Suite("what rules of retention name, and thinning")
+@Suite("Retention rules and compaction")
 struct ThinningPromiseTests {
   /// A full at the start and changes at these seconds, each an incremental of the one before.
   private func chain(_ seconds: some Sequence<Int64>) -> RepositoryLife {
@@ -34,7 +34,7 @@ struct ThinningPromiseTests {
     }
   }
 
-  @Test("keep_daily 30 and no schedule: thirty days, when thinning alone leaves a week")
+  @Test("Without a schedule keep_daily 30 keeps thirty days, when compaction alone leaves a week")
   func days() throws {
     let changes = stride(from: 2 * hour, to: 40 * day, by: Int(2 * hour))
     let rules = policy { $0.keepDaily = 30 }
@@ -44,7 +44,7 @@ struct ThinningPromiseTests {
     let lasts = (10..<40).map { ($0 + 1) * day - 2 * hour }
     #expect(times(life).filter { $0 < 33 * day } == lasts.filter { $0 < 33 * day })
     #expect(Set(lasts).isSubset(of: times(life)))
-    // One the age alone would spare, and the newest of all besides.
+    // Besides: one that would stay because of its age alone, and the newest of all.
     #expect(plan.kept.map(\.reasons) == .init(repeating: ["the last of its day (keep_daily 30)"], count: 23))
     #expect(life.broken == nil)
     var alone = chain(changes)
@@ -52,11 +52,11 @@ struct ThinningPromiseTests {
     #expect(times(alone) == times(life).filter { $0 >= 33 * day })
   }
 
-  @Test("the day that goes on: its last point is one until the next, and a day that is over keeps its last")
+  @Test("The last point of the current day changes with each new point, and a past day keeps its last point")
   func openDay() {
     let rules = policy { $0.keepDaily = 5 }
     var life = chain([hour, hour + 10 * minute])
-    // Another chain, so that it is not the newest point that stays.
+    // Another chain, so that the newest point is not the one that stays.
     life.add(.safety, start.adding(seconds: hour + 11 * minute), parent: nil)
     life.thin(by: rules, now: end(10))
     #expect(times(life) == [hour + 10 * minute])
@@ -84,11 +84,14 @@ struct ThinningPromiseTests {
     ("keep_tag of none", { $0.keepTags = [[]] }, 3839),
   ]
 
-  @Test("each rule has all that it names, long after thinning alone would have left nothing", arguments: rules.indices)
+  @Test(
+    "Each rule keeps all points that it names, long after compaction alone would have removed all",
+    arguments: rules.indices)
   func each(_ index: Int) {
     let (name, change, count) = Self.rules[index]
     let rules = policy(change)
-    // Eighty days, a change at each half hour; a safety backup, that none of them is the newest point.
+    // Eighty days, a change at each half hour; a safety backup makes sure that no change is the
+    // newest point.
     var life = chain(stride(from: 30 * minute, to: 80 * day, by: Int(30 * minute)))
     life.add(.safety, end(80).adding(seconds: -1), parent: nil)
     life.thin(by: rules, now: end(400))
@@ -97,7 +100,7 @@ struct ThinningPromiseTests {
   }
 
   @Test(
-    "rules that count see fulls alone, and change nothing",
+    "Rules that count see fulls alone, and change nothing",
     arguments: [
       RetentionPolicy(), RetentionPolicy(keepLast: 100), RetentionPolicy(retentionDays: 400),
       RetentionPolicy(maxBackups: 1000),
@@ -110,7 +113,7 @@ struct ThinningPromiseTests {
     #expect(life == alone)
   }
 
-  @Test("what a rule names takes over what goes, and goes itself once no rule names it")
+  @Test("A point that a rule names takes over removed ones, and is removed when no rule names it")
   func leaving() {
     let rules = policy { $0.keepDaily = 2 }
     var life = chain([hour, 2 * hour, day + hour, day + 2 * hour, 2 * day])

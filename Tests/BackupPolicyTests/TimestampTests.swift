@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct TimestampTests {
   @Test(
-    "seconds that Python's datetime gives",
+    "Seconds equal those of Python's datetime",
     arguments: [
       ("0001-01-01T00:00:00.000Z", -62_135_596_800), ("1582-10-04T00:00:00.000Z", -12_220_243_200),
       ("1899-12-31T23:59:59.000Z", -2_208_988_801), ("1900-02-28T12:00:00.000Z", -2_203_934_400),
@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test(
-    "spellings of one instant",
+    "Different spellings of one instant are equal",
     arguments: [
       "2023-11-16T14:30:22.123Z", "2023-11-16T14:30:22.123456", "2023-11-16 14:30:22.123456+00:00",
       "2023-11-16T16:30:22.1239+02:00", "2023-11-16T09:00:22.123-05:30", "2023-11-17T14:29:22.123+23:59",
@@ -80,7 +80,7 @@ import Testing
   }
 
   @Test(
-    "not a time",
+    "A text that is not a time is rejected",
     arguments: [
       "", "now", "2023-11-16", "2023-11-16T14:30", "2023-11-16T24:00:00Z", "2023-11-16T14:60:00Z",
       "2023-11-16T14:30:61Z", "2023-02-29T00:00:00Z", "2023-11-16T14:30:22.Z", "2023-11-16T14:30:22+2:00",

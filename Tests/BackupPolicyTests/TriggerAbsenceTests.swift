@@ -26,7 +26,7 @@ import Testing
     var diagram = try diagram(.schedule, [.absent])
     #expect(diagram.run(String(repeating: "-", count: 3000), startup: false).count { $0 == "C" } == 1)
     #expect(diagram.machine.status.pending.map(\.trigger) == [.scheduled])
-    // The next run of the calendar tries again, and is one with it.
+    // The next run of the calendar tries again, and both are one run.
     diagram.advance(by: TriggerTimes.day)
     #expect(diagram.starts.count == 2 && diagram.machine.status.pending.isEmpty)
   }

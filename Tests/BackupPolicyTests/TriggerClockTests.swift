@@ -103,7 +103,8 @@ import Testing
     #expect(diagram.violations.isEmpty)
   }
 
-  /// Woken at 03:30 by a clock that would have said 03:50: the run of 03:45 is still to come.
+  /// The computer wakes at 03:30, and the clock would otherwise show 03:50: the run of 03:45 is
+  /// still to come.
   @Test func aClockSetBackInSleepLosesNothing() throws {
     var diagram = try diagram(["0,45 * * * *"])
     diagram.origin = Timestamp(milliseconds: diagram.origin.milliseconds - 20 * 60000)

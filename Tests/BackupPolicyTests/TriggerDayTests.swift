@@ -2,7 +2,8 @@ import Testing
 
 @testable import BackupPolicy
 
-/// Days in virtual time: Berlin, schedules `0 2 * * *` and `0 */6 * * *`, the default pauses, a backup takes 2 s.
+/// Days in virtual time: Berlin, schedules `0 2 * * *` and `0 */6 * * *`, the default pauses; a
+/// backup takes 2 s.
 @Suite struct TriggerDayTests {
   @Test func aDayOfEachWorkloadInEachMode() throws {
     var table = [TriggerDayRow.title]

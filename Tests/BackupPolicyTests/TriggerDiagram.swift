@@ -1,31 +1,32 @@
 @testable import BackupPolicy
 
-/// Runs a machine in virtual time against a timeline of characters, as an agent would: it sleeps until the deadline it was
-/// given, on either clock, and tells the machine when a backup has ended.
+/// Runs a machine in virtual time against a timeline of characters, as an agent would: it sleeps
+/// until the deadline that it got, on either clock, and reports the end of each backup to the
+/// machine.
 ///
-/// Events: `c` change, `r` request, `x` shutdown, `z` the computer sleeps for this cell, `<` and `>` the wall clock is set back
-/// or forward by an hour, `-` nothing. What happened: `S` a backup for a change started, `M` one that was asked for, `C` one
-/// by the clock, `F` a full that was advised, `X` stop.
+/// Events: `c` change, `r` request, `x` shutdown, `z` the computer sleeps for this cell, `<` and
+/// `>` the wall clock is set back or forward by an hour, `-` nothing. Results: `S` a backup for a
+/// change started, `M` one on request, `C` one by the clock, `F` an advised full, `X` stop.
 struct TriggerDiagram {
   struct Start {
     var time: Int64
     var trigger: Trigger
     var reason: String
     var wall: Timestamp
-    /// How it ended; nil while it runs.
+    /// The outcome, or nil while the backup runs.
     var outcome: Outcome?
-    /// It was advised.
+    /// The full was advised.
     var isFull = false
   }
 
   var machine: TriggerMachine
   /// Milliseconds of a character.
   var cell: Int64 = 100
-  /// How long each backup takes, in milliseconds.
+  /// The duration of each backup, in milliseconds.
   var duration: Int64
-  /// How the backups end, in order; those after the last are stored.
+  /// The outcomes of the backups, in order; those after the last are stored.
   var outcomes: [Outcome]
-  /// Wall time where `now` is 0.
+  /// Wall time when `now` is 0.
   var origin = Timestamp(milliseconds: 1_700_000_000_000)
 
   private(set) var now: Int64 = 0
@@ -34,9 +35,9 @@ struct TriggerDiagram {
   private(set) var starts: [Start] = []
   private(set) var skips: [String] = []
   private(set) var stopped: Int64?
-  /// Rules of the agent's contract that were broken, in words.
+  /// Broken rules of the agent's contract, in words.
   private(set) var violations: [String] = []
-  /// Times at which the machine was woken by its own deadline.
+  /// The number of times that the machine was woken by its own deadline.
   private(set) var wakes = 0
   private var sends = 0
 
@@ -54,7 +55,7 @@ struct TriggerDiagram {
     if let startup { send(.startup(changedWhileDown: startup, lastScheduled: lastScheduled)) }
     for (index, event) in events.enumerated() {
       if event == "z" { continue }
-      // Whatever was due while the computer slept comes when it wakes.
+      // If an event was due while the computer slept, it comes when the computer wakes.
       advance(to: Int64(index) * cell, asleepBefore: events.dropFirst(max(0, index - 1)).first == "z")
       switch event {
       case "c": send(.change)
@@ -69,8 +70,8 @@ struct TriggerDiagram {
     return timeline(events.count)
   }
 
-  /// Lets time pass: the ends of backups and the deadlines on the way come first, or, where the computer sleeps, when it
-  /// wakes.
+  /// Lets time pass: the ends of backups and the deadlines on the way come first, or, if the
+  /// computer sleeps, when it wakes.
   mutating func advance(to time: Int64, asleepBefore: Bool = false) {
     if asleepBefore { now = max(now, time) }
     while let next = wakeUp, next <= time {
@@ -82,7 +83,7 @@ struct TriggerDiagram {
 
   mutating func advance(by length: Int64) { advance(to: now + length) }
 
-  /// The wall clock is set, and the agent woken for it.
+  /// The wall clock is set, and the agent is woken for it.
   mutating func setClock(by change: Int64) {
     origin = Timestamp(milliseconds: origin.milliseconds + change)
     tick()
@@ -100,7 +101,7 @@ struct TriggerDiagram {
     send(.finished(outcome))
   }
 
-  /// When something happens by itself, in monotonic time.
+  /// The time of the next event without an outside cause, in monotonic time.
   private var wakeUp: Int64? {
     if let ends { return ends }
     let byWall = deadline?.wall.map { $0.milliseconds - origin.milliseconds }
@@ -131,7 +132,7 @@ struct TriggerDiagram {
     }
     deadline = machine.wakeUp
     if let deadline, deadline.isReached(at: moment) { violate("told to wait until \(deadline), which has passed") }
-    // Of a day with a million events, some are enough.
+    // On a day with a million events, a sample is enough.
     sends += 1
     if sends < 100 || sends % 1000 == 0 { checkStatus() }
   }

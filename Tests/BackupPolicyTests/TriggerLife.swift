@@ -2,14 +2,15 @@ import TestSupport
 
 @testable import BackupPolicy
 
-/// A random life of a ``TriggerMachine``, and the rules it has to keep.
+/// A random life of a ``TriggerMachine``, and the rules that it has to keep.
 struct TriggerLife {
-  /// From its start or from a clock that was set back by three hours or more on, until the next.
+  /// Begins at the machine's start, or when the clock is set back by three hours or more, and lasts
+  /// until the next era.
   private struct Era {
     /// Index of the first backup in it.
     var firstStart: Int
     var from: Timestamp
-    /// The latest wall time there was in it.
+    /// The latest wall time in it.
     var latest: Timestamp
   }
 
@@ -17,7 +18,7 @@ struct TriggerLife {
   private var diagram: TriggerDiagram
   private var changes: [Int64] = []
   private var eras: [Era]
-  /// The latest wall time there was when a backup started, for each.
+  /// For each backup, the latest wall time so far when it started.
   private var accounts: [Timestamp] = []
 
   init(_ random: inout SeededGenerator) throws {
@@ -44,7 +45,7 @@ struct TriggerLife {
     for _ in 0..<Int.random(in: 20..<100, using: &random) {
       step(&random, by: random.pick(steps) + random.pick([0, 0, 1, 333]))
     }
-    // Whatever is owed then is done, and a run of each schedule comes after it.
+    // All pending work is done by then, and a run of each schedule comes after it.
     advance(by: 26 * TriggerTimes.hour)
   }
 
@@ -112,7 +113,7 @@ extension TriggerLife {
 
   private func isGood(_ start: TriggerDiagram.Start) -> Bool { start.outcome == .stored || start.outcome == .unchanged }
 
-  /// Every change is in a backup that started after it, or still owed.
+  /// Every change is in a backup that started after it, or still pending.
   private func coverage() -> [String] {
     guard let last = changes.last, !diagram.starts.contains(where: { isGood($0) && $0.time >= last }) else { return [] }
     let owed = diagram.machine.status.pending + [diagram.machine.status.running].compactMap { $0 }
@@ -145,7 +146,7 @@ extension TriggerLife {
     return problems
   }
 
-  /// What is said to be quiet is quiet, and what is said to go on for long does.
+  /// If the reason claims a quiet time, it was quiet, and if it claims a long burst, there was one.
   private func settling() -> [String] {
     var problems: [String] = []
     for (index, start) in diagram.starts.enumerated() where start.trigger == .change {
@@ -162,7 +163,7 @@ extension TriggerLife {
     return problems
   }
 
-  /// No change starts a backup in quiet hours, but one that made way and goes on.
+  /// In quiet hours a change starts no backup, except one that yielded and continues.
   private func quiet() -> [String] {
     guard let hours = settings.quietHours else { return [] }
     return diagram.starts.filter { start in
@@ -175,7 +176,8 @@ extension TriggerLife {
   private func runs() -> [String] {
     guard settings.mode != .change else { return [] }
     var problems: [String] = []
-    // Of the era before: a run that fails when the clock is set back past its time stays owed.
+    // From the era before: if a run fails when the clock is set back past its time, it stays
+    // pending.
     var isOwed = false
     for (index, era) in eras.enumerated() {
       let end = index + 1 < eras.count ? eras[index + 1].firstStart : diagram.starts.count
@@ -196,7 +198,7 @@ extension TriggerLife {
     return problems
   }
 
-  /// Until then each run has had time to be made.
+  /// By that time each run has had time to be made.
   private var lastDecision: Timestamp {
     eras[eras.count - 1].latest.adding(seconds: -200 - diagram.duration / 1000)
   }

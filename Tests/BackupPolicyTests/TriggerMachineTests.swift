@@ -75,7 +75,8 @@ import Testing
       "-----S-----------S------------------", duration: 800)
   }
 
-  /// What a backup does to the files is no change (the watcher's filter), so its end leaves nothing to do.
+  /// The effect of a backup on the files is not a change (the watcher's filter), so its end leaves
+  /// no pending work.
   @Test(arguments: [Outcome.stored, .unchanged])
   func aBackupNeverTriggersAnother(outcome: Outcome) {
     var diagram = TriggerDiagram(outcomes: [outcome])

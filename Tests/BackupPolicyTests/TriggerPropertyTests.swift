@@ -4,7 +4,7 @@ import Testing
 @testable import BackupPolicy
 
 @Suite struct TriggerPropertyTests {
-  /// Any weather: after it has passed, everything is backed up, nothing twice, and the machine sleeps.
+  /// Random events: after they have passed, everything is backed up once, and the machine sleeps.
   @Test(arguments: [1, 2, 3, 5, 8, 13] as [UInt64])
   func randomDays(seed: UInt64) {
     var random = SeededGenerator(seed: seed)

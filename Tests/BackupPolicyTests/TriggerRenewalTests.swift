@@ -2,7 +2,7 @@ import Testing
 
 @testable import BackupPolicy
 
-/// When the full is taken that a heavy chain asks for.
+/// The time of the full that is advised for a large chain.
 @Suite struct TriggerRenewalTests {
   private let second: Int64 = 1000
   private static let chain = PointID("backup_20231116_143022")!
@@ -11,7 +11,7 @@ import Testing
     FullAdvice(urgency, chain: Self.chain, reason: "it is heavy")
   }
 
-  /// A second a character; a change has been stored, and with it the advice came.
+  /// A second a character; a change has been stored, and the advice came with it.
   private func diagram(
     _ urgency: FullAdvice.Urgency, outcomes: [Outcome] = [], at start: String = "2026-11-23 00:00:00",
     _ change: (inout TriggerSettings) throws -> Void = { _ in }
@@ -61,7 +61,8 @@ import Testing
     #expect(fulls(diagram).isEmpty && diagram.deadline == nil)
   }
 
-  /// Changes go on as ever; one that never pauses keeps a full away for ever, unless it must not wait any longer.
+  /// Changes continue as usual. A writer that never pauses delays a full without end, unless the
+  /// full must not wait any longer.
   @Test(arguments: [FullAdvice.Urgency.whenQuiet, .soon]) func besideAWriterThatNeverPauses(urgency: FullAdvice.Urgency)
     throws
   {
@@ -76,7 +77,7 @@ import Testing
     #expect(diagram.violations.isEmpty, "\(diagram.violations)")
   }
 
-  /// What was pending when it began is in it.
+  /// The change that was pending when the full began is in it.
   @Test func itCoversTheChange() throws {
     var diagram = try diagram(.soon) {
       $0.debounce = 10000; $0.maxDelay = 20000
@@ -111,7 +112,7 @@ import Testing
     #expect(fulls(diagram).isEmpty)
     diagram.advance(to: 40 * TriggerTimes.minute)
     #expect(diagram.starts.last?.trigger == .scheduled)
-    // It failed to end the chain: somebody else's point came in between.
+    // It failed to end the chain: a point of another program came in between.
     diagram.advance(to: 45 * TriggerTimes.minute)
     #expect(fulls(diagram).count == 1)
     var far = try self.diagram(.whenQuiet, at: "2026-11-23 02:50:00") {
@@ -135,7 +136,7 @@ import Testing
     #expect(fulls(diagram) == [60_000, 61_200, 63_400])
   }
 
-  /// Where the database is gone, trying again and again would be of no use.
+  /// If the database is gone, repeated attempts would be useless.
   @Test func oneThatFindsNothingIsNotTriedAgain() throws {
     var diagram = try diagram(.whenQuiet, outcomes: [.unchanged])
     diagram.advance(to: 1000 * second)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import BackupPolicy
 
-/// Quiet hours, backups that make way, settings that are read again, and what the status says.
+/// Quiet hours, backups that yield, settings that are read again, and the text of the status.
 @Suite struct TriggerRuleTests {
   private func diagram(
     at start: String = "2026-11-23 00:00:00", cell: Int64 = 100, outcomes: [Outcome] = [],
@@ -16,7 +16,8 @@ import Testing
     return diagram
   }
 
-  /// After a comparison of 400 ms the next change waits for 3.6 s, though it is quiet long before; a request does not.
+  /// After a comparison of 400 ms the next change waits for 3.6 s, although it is quiet long
+  /// before; a request does not.
   @Test func changesWaitAfterAComparison() {
     func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
     var machine = TriggerMachine(settings: TriggerSettings(debounce: 100, minInterval: 0))
@@ -88,7 +89,7 @@ import Testing
     #expect(diagram.starts.map(\.trigger) == [.change])
   }
 
-  // MARK: Making way for the application
+  // MARK: Yielding to the application
 
   @Test func aBackupThatMadeWayStartsAgainAtOnce() throws {
     var diagram = try diagram(outcomes: [.released])

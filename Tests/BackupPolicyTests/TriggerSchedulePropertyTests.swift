@@ -3,8 +3,8 @@ import Testing
 
 @testable import BackupPolicy
 
-/// Random lives of a machine with schedules: changes, requests, failures, releases, sleep, clocks that are set, zones whose
-/// clocks change. The test keeps its own account of the calendar.
+/// Random lives of a machine with schedules: changes, requests, failures, yields, sleep, clocks
+/// that are set, zones whose clocks change. The test keeps its own account of the calendar.
 @Suite struct TriggerSchedulePropertyTests {
   @Test(arguments: [1, 2, 3, 5, 8, 13] as [UInt64])
   func randomLives(seed: UInt64) throws {

@@ -226,7 +226,7 @@ import Testing
       "c-----------------------",
       "----------C-----------C-",
       reasons: ["scheduled for 02:00", "trying again after a failure: scheduled for 02:00"])
-    // Changed while a backup was running.
+    // The database changed while a backup was running.
     var beside = try diagram(.schedule, ["*/2 * * * *"], cell: TriggerTimes.minute) { $0.skipUnchanged = true }
     beside.duration = 90000
     check(

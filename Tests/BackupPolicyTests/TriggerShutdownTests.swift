@@ -3,7 +3,8 @@ import Testing
 
 @testable import BackupPolicy
 
-/// What is pending at a shutdown is in one last backup. Timelines of 100 ms a character, as in ``TriggerMachineTests``.
+/// The changes that are pending at a shutdown are in one last backup. Timelines of 100 ms a
+/// character, as in ``TriggerMachineTests``.
 @Suite struct TriggerShutdownTests {
   private func check(
     _ events: String, _ expected: String, settings: TriggerSettings = TriggerSettings(), duration: Int64 = 200,
@@ -48,7 +49,7 @@ import Testing
     check(
       "c------c-x--------------------------",
       "-----S-------------S-------------X--", duration: 1400)
-    // What comes after the end was asked for is not waited for for ever.
+    // If a change comes after the request to end, the agent does not wait for it without limit.
     check(
       "c--x---c---------",
       "---S----X--------", duration: 500)
@@ -73,7 +74,7 @@ import Testing
         "c---x------------------",
         "----S-X----------------", outcomes: [outcome])
     }
-    // One that was running gets its second attempt, unless the grace period ended it.
+    // If a backup was running, it gets its second attempt, unless the grace period ended it.
     check(
       "c-----x----------------",
       "-----S-S-X-------------", outcomes: [.failed(.busy)])

@@ -1,6 +1,6 @@
 @testable import BackupPolicy
 
-/// An application's day of writes, and what a machine made of it.
+/// An application's day of writes, and the resulting backups of a machine.
 enum TriggerWorkload: String, CaseIterable {
   case constant = "constant writer"
   case bursts = "bursts"
@@ -22,7 +22,7 @@ enum TriggerWorkload: String, CaseIterable {
     }
   }
 
-  /// A day in Berlin from a midnight on: a row for each kind of backup.
+  /// A day in Berlin that begins at midnight: a row for each kind of backup.
   func day(_ mode: TriggerMode, from midnight: Timestamp, hours: Int64 = 24) throws -> [TriggerDayRow] {
     let settings = TriggerSettings(
       mode: mode, schedules: try TriggerTimes.schedules(["0 2 * * *", "0 */6 * * *"]), zone: TriggerTimes.berlin)
@@ -43,7 +43,8 @@ enum TriggerWorkload: String, CaseIterable {
     return rows
   }
 
-  /// The longest time from a write to the start of a backup that holds it, and how many have none at the end. Both ascend.
+  /// The longest time from a write to the start of a backup that contains it, and the number of
+  /// writes without a backup at the end. Both ascend.
   private static func waits(_ writes: [Int64], _ starts: [TriggerDiagram.Start]) -> (longest: Int64?, owed: Int) {
     var longest: Int64?
     var owed = 0
@@ -89,7 +90,7 @@ struct TriggerDayRow {
 }
 
 extension [TriggerDayRow] {
-  /// Counts something in the row of its kind.
+  /// Adds one to the row of its kind.
   fileprivate mutating func note(_ what: String, _ why: String, _ time: Timestamp? = nil) {
     if let index = firstIndex(where: { $0.what == "  " + what && $0.why == why }) {
       self[index].count += 1
@@ -101,7 +102,7 @@ extension [TriggerDayRow] {
 }
 
 extension TriggerDiagram.Start {
-  /// So that scheduled backups are of one kind.
+  /// Without the time, so that scheduled backups are of one kind.
   fileprivate var reasonWithoutTime: String {
     trigger == .scheduled ? reason.prefix { !$0.isNumber } + "…" : reason
   }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import BackupPolicy
 
-@Suite("what undo does")
+@Suite("Decisions about undo")
 struct UndoPolicyTests {
   private static let restored = PointID(at: Timestamp(milliseconds: 1_700_000_000_000))
   private static let safety = PointID(at: Timestamp(milliseconds: 1_700_000_060_000))
@@ -26,13 +26,13 @@ struct UndoPolicyTests {
     return refusal
   }
 
-  @Test("the safety backup of the last restore comes back, without a word where nothing was written since")
+  @Test("The safety backup of the last restore comes back, without a warning if the database was not written since")
   func plain() {
     #expect(UndoPolicy.decide(facts()) == .restore(Self.safety, warnings: []))
     #expect(UndoPolicy.decide(facts(.there, .unknown)) == .restore(Self.safety, warnings: []))
   }
 
-  @Test("what was written since is worth a warning, and so is a restore that was killed")
+  @Test("A write since the restore is worth a warning, and so is a restore that was killed")
   func warnings() {
     guard case .restore(_, let changed) = UndoPolicy.decide(facts(.there, .changed)),
       case .restore(_, let killed) = UndoPolicy.decide(facts(.there, .asRestored, complete: false))
@@ -44,7 +44,7 @@ struct UndoPolicyTests {
     #expect(killed.count == 1 && killed[0].contains("was killed"))
   }
 
-  @Test("without anything to go back to it is refused, each time with what to do instead")
+  @Test("Without a state to restore, undo is refused, each time with another way")
   func refusals() {
     let refusals = [
       (
@@ -62,7 +62,7 @@ struct UndoPolicyTests {
     }
   }
 
-  @Test("only a restore that was killed before it changed anything was in vain")
+  @Test("A restore was in vain only if it was killed before it changed anything")
   func vain() {
     #expect(facts(.there, .asBefore, complete: false).wasInVain)
     #expect(!facts(.there, .asBefore).wasInVain)

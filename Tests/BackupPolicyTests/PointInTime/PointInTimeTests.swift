@@ -3,8 +3,8 @@ import Testing
 
 @testable import BackupPolicy
 
-/// What people write for a time, and what it stands for.
-@Suite("A time as people name it")
+/// How people write a time, and how it is read.
+@Suite("A time as people write it")
 struct PointInTimeTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var zone = "Europe/Berlin"
@@ -30,12 +30,12 @@ struct PointInTimeTests {
     Case(text: "2026-11-22T14:03:07+02:00", time: "2026-11-22T14:03:07+02:00"),
     Case(text: "2026-11-21 23:03:07 -0530", time: "2026-11-21T23:03:07-05:30"),
     Case(text: "2026-11-22 14:03 +03", time: "2026-11-22T14:03:00+03:00"),
-    // A summer's time has the summer's offset.
+    // A time in summer has the offset of summer.
     Case(text: "2026-07-01 12:00", time: "2026-07-01T12:00:00+02:00"),
     // Both times of the hour that the clocks show twice, by their offsets.
     Case(text: "2026-10-25 02:30 +02:00", time: "2026-10-25T02:30:00+02:00"),
     Case(text: "2026-10-25 02:30 +01:00", time: "2026-10-25T02:30:00+01:00"),
-    // Still to come, but two machines' clocks may differ by a minute.
+    // In the future, but two machines' clocks may differ by a minute.
     Case(text: "2026-11-22 14:04:07", time: "2026-11-22T14:04:07+01:00"),
     // A day that begins at one o'clock.
     Case(zone: "Asia/Beirut", text: "2026-03-29", time: "2026-03-29T01:00:00+03:00"),
@@ -51,9 +51,9 @@ struct PointInTimeTests {
     Case(text: "an hour ago", time: "2026-11-22T13:03:07+01:00"),
     Case(text: "1d ago", time: "2026-11-21T14:03:07+01:00"),
     Case(text: "2 weeks ago", time: "2026-11-08T14:03:07+01:00"),
-    // A day that ago has 24 hours, whatever the clocks did: an hour later on the wall.
+    // A day in `ago` has 24 hours, even if the clocks changed: an hour later on the wall.
     Case(text: "1 day ago", now: "2026-03-29T14:00:00+02:00", time: "2026-03-28T13:00:00+01:00"),
-    // Longer ago than can be written.
+    // Longer ago than a timestamp can express.
     Case(text: "999999999 weeks ago", time: "0001-01-01T00:00:00Z"),
     Case(text: "today", time: "2026-11-22T00:00:00+01:00"),
     Case(text: "today 09:00", time: "2026-11-22T09:00:00+01:00"),
@@ -68,17 +68,17 @@ struct PointInTimeTests {
   static let clocks = [
     Case(text: "14:03", time: "2026-11-22T14:03:00+01:00"),
     Case(text: "14:03:07", time: "2026-11-22T14:03:07+01:00"),
-    // Still to come, so it was yesterday.
+    // Still in the future, so it is yesterday's.
     Case(text: "14:03:08", time: "2026-11-21T14:03:08+01:00"),
     Case(text: "23:50", now: "2026-11-22T00:10:00+01:00", time: "2026-11-21T23:50:00+01:00"),
-    // Of the two that the clocks show, only the first has been.
+    // Of the two that the clocks show, only the first has passed.
     Case(text: "02:30", now: "2026-10-25T02:10:00+01:00", time: "2026-10-25T02:30:00+02:00"),
-    // Today's will not be, but it is not its time yet.
+    // Today's time will not exist, but its hour has not come yet.
     Case(text: "02:30", now: "2026-03-29T01:00:00+01:00", time: "2026-03-28T02:30:00+01:00"),
     Case(zone: "Asia/Kathmandu", text: "00:10", now: "2026-11-22T18:30:00Z", time: "2026-11-22T18:25:00Z"),
   ]
 
-  @Test("What is left out is zero, and what has no offset goes by the zone", arguments: plain + relative + clocks)
+  @Test("Missing parts are zero, and a time without an offset uses the zone", arguments: plain + relative + clocks)
   func reads(_ example: Case) throws {
     let expected = try #require(Timestamp(iso8601: example.time))
     #expect(try read(example.text, example.zone, now: example.now) == .moment(expected))
@@ -143,7 +143,7 @@ struct PointInTimeTests {
     Mistake(text: "today 15:00", message: "is still to come", hint: "a time that has been"),
   ]
 
-  @Test("What is none is refused with what is wrong and what to write", arguments: mistakes)
+  @Test("A text that is not a time is refused with the mistake and a correct form", arguments: mistakes)
   func refuses(_ mistake: Mistake) throws {
     let error = #expect(throws: HoldfastError.self) { try read(mistake.text, "Europe/Berlin", now: mistake.now) }
     #expect(error?.code == .usage)
@@ -153,7 +153,7 @@ struct PointInTimeTests {
     #expect(hint.contains(mistake.hint), "\(hint)")
   }
 
-  @Test("Nothing that anybody may write crashes it")
+  @Test("No input causes a crash")
   func garbage() throws {
     var generator = SeededGenerator(seed: 20)
     let parts = [

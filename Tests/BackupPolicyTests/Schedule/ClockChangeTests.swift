@@ -2,7 +2,7 @@ import Testing
 
 @testable import BackupPolicy
 
-/// What the clocks' changes do to schedules, worked out by hand.
+/// The effects of clock changes on schedules, worked out by hand.
 @Suite("Schedules across changes of the clocks")
 struct ClockChangeTests {
   struct Case: Sendable {
@@ -29,7 +29,7 @@ struct ClockChangeTests {
     Case(
       zone: "Europe/Berlin", schedule: "45 * * * *", after: "2026-03-29T01:00",
       runs: ["2026-03-29 01:45 +01:00", "2026-03-29 03:45 +02:00"]),
-    // Nothing is made up for.
+    // No run is made up.
     Case(
       zone: "Europe/Berlin", schedule: "*/20 2 * * *", after: "2026-03-28T02:39",
       runs: ["2026-03-28 02:40 +01:00", "2026-03-30 02:00 +02:00"]),
@@ -97,7 +97,7 @@ struct ClockChangeTests {
         "2026-10-25 02:00 +02:00", "2026-10-25 02:30 +02:00", "2026-10-25 02:00 +01:00", "2026-10-25 02:30 +01:00",
         "2026-10-25 03:00 +01:00",
       ]),
-    // Asked in the hour's second half-life: the first has had its run.
+    // Asked in the second pass of the hour: the first had its run.
     Case(
       zone: "Europe/Berlin", schedule: "30 2 * * *", after: "2026-10-25T02:10:00+01:00",
       runs: ["2026-10-26 02:30 +01:00"]),
@@ -140,10 +140,10 @@ struct ClockChangeTests {
       runs: ["2026-02-15 02:30 +01:00", "2026-02-16 02:30 +00:00"]),
   ]
 
-  @Test("a skipped time runs right after the gap, a rhythm makes up for nothing", arguments: gaps)
+  @Test("A skipped time runs right after the gap, and a rhythm makes nothing up", arguments: gaps)
   func gap(example: Case) throws { try check(example) }
 
-  @Test("a time shown twice runs once, a rhythm goes on", arguments: overlaps)
+  @Test("A time shown twice runs once, and a rhythm continues", arguments: overlaps)
   func overlap(example: Case) throws { try check(example) }
 
   private func check(_ example: Case) throws {
@@ -153,7 +153,7 @@ struct ClockChangeTests {
     #expect(runs == example.runs, "\(example.schedule) in \(example.zone)")
   }
 
-  @Test("zones whose offset is no whole hour")
+  @Test("A zone may have an offset that is not a whole hour")
   func oddOffsets() throws {
     let kathmandu = try ZoneSamples.named("Asia/Kathmandu")
     let schedule = try CronSchedule("0 * * * *")
@@ -164,7 +164,7 @@ struct ClockChangeTests {
     #expect(early.iso8601 == "1971-05-01T11:44:30.000Z")
   }
 
-  @Test("what a change does to a run is said beside it")
+  @Test("The effect of a clock change on a run is reported beside it")
   func notes() throws {
     let berlin = try ZoneSamples.named("Europe/Berlin")
     func note(_ text: String, after: String) throws -> String? {

@@ -6,7 +6,7 @@ import Testing
 @Suite("Schedules that cannot be read")
 struct CronErrorTests {
   @Test(
-    "each names the column, what is wrong, and what may stand there",
+    "Each error names the column, the mistake, and the allowed values",
     arguments: [
       ("", 1, "empty", "'0 2 * * *'"), ("   ", 1, "empty", "'0 2 * * *'"),
       ("0 2 * *", 8, "weekday is missing", "'0 2 * * *'"),
@@ -63,7 +63,7 @@ struct CronErrorTests {
     #expect(cause.column - 1 + cause.length <= max(1, text.count + 1))
   }
 
-  /// A hint that says what to write says something that can be read.
+  /// If a hint gives a schedule to write, that schedule can be read.
   @Test func hintsWork() throws {
     for text in ["0 0 * * Fri-Mon", "0 0 * * 5-1", "0 0 * * 5-0", "0 0 * * 7-2", "0 0 1 Nov-Feb *", "0 22-6 * * *"] {
       let error = try #require(throws: HoldfastError.self) { try CronSchedule(text) }
@@ -75,7 +75,7 @@ struct CronErrorTests {
     }
   }
 
-  @Test("any text is a schedule or an error")
+  @Test("Any text is a schedule or an error")
   func garbage() throws {
     var random = SeededGenerator(seed: 5_151)
     let pieces = [

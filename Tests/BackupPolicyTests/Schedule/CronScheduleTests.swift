@@ -6,7 +6,7 @@ import Testing
 @Suite("Cron schedules, without changes of the clocks")
 struct CronScheduleTests {
   @Test(
-    "the next runs",
+    "The next runs of a schedule are computed",
     arguments: [
       ("* * * * *", "2026-11-23T10:07", ["2026-11-23 10:08", "2026-11-23 10:09"]),
       ("*/15 9-17 * * Mon-Fri", "2026-11-20T17:40", ["2026-11-20 17:45", "2026-11-23 09:00"]),
@@ -20,7 +20,7 @@ struct CronScheduleTests {
       // Either day: the 13th, and Fridays.
       ("0 0 13 * 5", "2026-11-06", ["2026-11-13 00:00", "2026-11-20 00:00", "2026-11-27 00:00", "2026-12-04 00:00"]),
       ("0 0 1 jan SUN", "2026-12-20", ["2027-01-01 00:00", "2027-01-03 00:00", "2027-01-10 00:00"]),
-      // Both: a field that begins with * asks for nothing more, and */2 begins with it.
+      // Both: a field that begins with * adds no condition, and */2 begins with it.
       ("0 0 */2 * Mon", "2026-11-22", ["2026-11-23 00:00", "2026-12-07 00:00", "2026-12-21 00:00"]),
       ("0 0 13 * */5", "2026-11-01", ["2026-11-13 00:00", "2026-12-13 00:00", "2027-06-13 00:00"]),
       ("0 0 29 2 */7", "2032-03-01", ["2060-02-29 00:00", "2088-02-29 00:00", "2128-02-29 00:00"]),
@@ -42,7 +42,7 @@ struct CronScheduleTests {
     #expect(found == runs.map { "\($0) +00:00" })
   }
 
-  @Test("strictly after, to the millisecond")
+  @Test("The next run is strictly after the given time, to the millisecond")
   func strictlyAfter() throws {
     let schedule = try CronSchedule("0 2 * * *")
     let run = try #require(Timestamp(iso8601: "2026-11-24T02:00:00Z"))
@@ -52,7 +52,7 @@ struct CronScheduleTests {
   }
 
   @Test(
-    "days that never come are known at once",
+    "Days that never come are found at once",
     arguments: ["0 0 30 2 *", "0 0 31 2,4,6,9,11 *", "0 0 31 Feb */2", "0 0 30-31 2 *"])
   func never(text: String) throws {
     let schedule = try CronSchedule(text)
@@ -81,7 +81,7 @@ struct CronScheduleTests {
     }
   }
 
-  @Test("times that no calendar holds", arguments: [Int64.min, .min + 1, -62_135_596_800_001, .max - 1, .max])
+  @Test("A time beyond the calendar is handled", arguments: [Int64.min, .min + 1, -62_135_596_800_001, .max - 1, .max])
   func extremeTimes(milliseconds: Int64) throws {
     for name in ["UTC", "Europe/Berlin", "Pacific/Apia"] {
       let zone = try ZoneSamples.named(name)
@@ -94,7 +94,7 @@ struct CronScheduleTests {
     }
   }
 
-  @Test("two that are written differently are two")
+  @Test("Two schedules that are written differently are different")
   func equality() throws {
     #expect(try CronSchedule("0 2 * * *") == CronSchedule("0 2 * * *"))
     #expect(try CronSchedule("0 2 * * *") != CronSchedule("0 3 * * *"))

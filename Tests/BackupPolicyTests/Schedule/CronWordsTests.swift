@@ -6,7 +6,7 @@ import Testing
 @Suite("Schedules in words")
 struct CronWordsTests {
   @Test(
-    "what they say",
+    "A schedule is described in words",
     arguments: [
       ("* * * * *", "every minute"), ("*/15 * * * *", "every 15 minutes"), ("*/1 * * * *", "every minute"),
       ("0,15,30,45 * * * *", "every 15 minutes"), ("0 * * * *", "every hour"), ("5 * * * *", "every hour at minute 5"),
@@ -59,7 +59,7 @@ struct CronWordsTests {
     #expect(try CronSchedule(text).words == words, "\(text)")
   }
 
-  @Test("the same words are said of the same times only")
+  @Test("The same words describe only the same times")
   func unambiguous() throws {
     var random = SeededGenerator(seed: 20_261_123)
     var meanings: [String: (pattern: CronPattern, text: String)] = [:]
@@ -77,7 +77,8 @@ struct CronWordsTests {
 }
 
 extension CronPattern {
-  /// Without what makes no difference to the times: which fields began with `*`, and a day that any other makes fit.
+  /// Removes details that do not affect the times: which fields began with `*`, and a day that any
+  /// other makes fit.
   fileprivate var inItsSimplestForm: CronPattern {
     var simple = self
     let fullDays = days.count == 31 || weekdays.count == 7

@@ -6,7 +6,7 @@ import Testing
 @Suite("Zones")
 struct ZoneRulesTests {
   @Test(
-    "rules for all years are read",
+    "Rules for all years are read",
     arguments: [
       ("UTC0", 0, 0), ("EST5", -18000, -18000), ("<+0545>-5:45", 20700, 20700), ("<-0230>+2:30:15", -9015, -9015),
       ("CET-1CEST,M3.5.0,M10.5.0/3", 3600, 7200), ("IST-1GMT0,M10.5.0,M3.5.0/1", 0, 3600),
@@ -23,7 +23,7 @@ struct ZoneRulesTests {
   }
 
   @Test(
-    "not a rule",
+    "A text that is not a rule is rejected",
     arguments: [
       "", "UTC", "CE-1", "1CET", "CET-1CEST,", "CET-1CEST,M3.5.0", "CET-1CEST,M3.5.0,M10.5.0/3,", "CET-25",
       "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,J0,J365",
@@ -32,7 +32,8 @@ struct ZoneRulesTests {
     ])
   func notARule(text: String) { #expect(PosixZone(text) == nil) }
 
-  /// The 60th day is 1 March where 29 February is not counted, and is it only in other years where it is.
+  /// The 60th day is 1 March if 29 February is not counted. If it is counted, the 60th day is 1
+  /// March only in other years.
   @Test func daysOfTheYear() throws {
     for (year, counted) in [(2026, "2026-03-01"), (2028, "2028-02-29")] {
       let zero = PosixZone.YearlyDay.zeroBased(59).number(in: year)
@@ -42,7 +43,7 @@ struct ZoneRulesTests {
     }
   }
 
-  @Test("a wall time has no instant in a gap, two in an overlap, else one")
+  @Test("A wall time has no instant in a gap, two in an overlap, else one")
   func instants() throws {
     let berlin = try ZoneSamples.named("Europe/Berlin")
     func instants(_ month: Int, _ day: Int, _ hour: Int, _ minute: Int) -> [String] {
@@ -63,7 +64,7 @@ struct ZoneRulesTests {
     }
   }
 
-  @Test("every instant is among those of what the wall shows then")
+  @Test("Every instant is among the instants of its own wall time")
   func roundTrip() throws {
     var random = SeededGenerator(seed: 9_636)
     for name in [
@@ -77,7 +78,7 @@ struct ZoneRulesTests {
     }
   }
 
-  @Test("times with an offset, and without one by the clocks of the zone")
+  @Test("A time with an offset is read, and a time without one uses the clocks of the zone")
   func readingTimes() throws {
     let berlin = try ZoneSamples.named("Europe/Berlin")
     for (text, time) in [
@@ -104,7 +105,7 @@ struct ZoneRulesTests {
   }
 
   @Test(
-    "the nearest spelling",
+    "The nearest spelling is suggested",
     arguments: [
       ("Febuary", nil), ("Tus", "Tue"), ("tue", "Tue"), ("Wen", "Wed"), ("Eruope/Berlin", "Europe/Berlin"), ("x", nil),
       ("", nil), ("Erupe", nil),

@@ -1,14 +1,14 @@
 @testable import BackupPolicy
 
-/// Zones written down by hand, so that these tests need no zone files.
+/// Zones written by hand, so that these tests need no zone files.
 enum ZoneSamples {
-  /// From the one rule that holds in all years.
+  /// A zone from the one rule that applies in all years.
   static func zone(_ name: String, _ rule: String) throws -> ZoneRules {
     guard let posix = PosixZone(rule) else { throw HoldfastError(.failed, "not a rule: \(rule)") }
     return ZoneRules(name: name, firstOffset: 0, transitions: [], rule: posix)
   }
 
-  /// With changes at the given instants (RFC 3339) and nothing after them.
+  /// A zone with changes at the given instants (RFC 3339) and none after them.
   static func zone(_ name: String, from offset: Int, _ changes: [(String, Int)]) -> ZoneRules {
     let transitions = changes.compactMap { text, offset in
       Timestamp(iso8601: text).map { ZoneRules.Transition(instant: $0.milliseconds / 1000, offset: offset) }
@@ -30,7 +30,7 @@ enum ZoneSamples {
       zone(name, from: -10800, [("2017-10-15T03:00:00Z", -7200), ("2018-02-18T02:00:00Z", -10800)])
     // A whole day was skipped.
     case "Pacific/Apia": zone(name, from: -36000, [("2011-12-30T10:00:00Z", 50400)])
-    // Winter time is the exception, and goes back by an hour.
+    // Winter time is the exception, and moves back by an hour.
     case "Europe/Dublin": try zone(name, "IST-1GMT0,M10.5.0,M3.5.0/1")
     // An hour less during Ramadan.
     case "Africa/Casablanca":
