@@ -3,8 +3,8 @@ import BackupPolicy
 import Testing
 import TestSupport
 
-/// Points that tell of an accident, what they hold, and what ends that.
-@Suite("anomalous points", .ownThread)
+/// Points that reveal an accident, the points that they hold, and the end of a hold.
+@Suite("Anomalous points", .ownThread)
 struct AnomalyTests {
   private func create(_ bed: TestBed, _ change: (inout CreateRequest) -> Void = { _ in }) throws -> PointMetadata {
     bed.time.advance(milliseconds: 1000)
@@ -24,7 +24,9 @@ struct AnomalyTests {
     _ = try bed.service().restore(plan)
   }
 
-  @Test("fulls from cron: a DELETE of everything is anomalous, and what was before it stays", arguments: [true, false])
+  @Test(
+    "A DELETE of all rows makes the next full from cron anomalous, and the points before it stay",
+    arguments: [true, false])
   func fulls(encrypted: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, bytes: 300)
@@ -33,7 +35,7 @@ struct AnomalyTests {
     try bed.change("DELETE FROM entries")
     let odd = try create(bed) { $0.encrypt = encrypted }
     #expect(odd.status == .anomalous && odd.anomalies.first?.contains("lost most of its content") == true)
-    // The step is told, not the state.
+    // The change is reported, not the state.
     let later = try (0..<3).map { _ in try create(bed) { $0.encrypt = encrypted } }
     #expect(later.allSatisfy { $0.status == .completed && $0.anomalies == [] })
     let listed = try bed.service().point(odd.id.text).metadata
@@ -46,7 +48,7 @@ struct AnomalyTests {
     #expect(try cleanUp(bed, keep: 2) == later.suffix(2).map(\.id))
   }
 
-  @Test("an incremental is anomalous too, and the next one builds on it", arguments: [true, false])
+  @Test("An incremental can also be anomalous, and the next one builds on it", arguments: [true, false])
   func incrementals(encrypted: Bool) throws {
     let bed = try TestBed()
     var request = CreateRequest()
@@ -61,7 +63,7 @@ struct AnomalyTests {
     #expect(next.parentID == odd.id && next.status == .completed)
     points += [odd, next]
     #expect(try bed.restored(next.id, secret) == bed.image())
-    // The archive alone tells: nothing is lost with the metadata, except that somebody accepted it.
+    // The archive alone contains everything: only the acceptance is lost with the metadata.
     _ = try bed.service().accept(odd.id.text)
     #expect(try bed.service().point(odd.id.text).metadata.status == .completed)
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(odd.id).json")
@@ -70,7 +72,7 @@ struct AnomalyTests {
     #expect(derived.freePages == odd.freePages)
   }
 
-  @Test("slices of a loss, one session: told when they make half")
+  @Test("A gradual loss in one session is reported when it reaches half")
   func slices() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0, rows: 2000)
@@ -82,7 +84,7 @@ struct AnomalyTests {
     #expect(told.count == 1 && (4...7).contains(told[0]), "\(told)")
   }
 
-  @Test("no table that was there before, although size and number of tables fit")
+  @Test("A backup is anomalous if it has no former table, although the size and number of tables fit")
   func strangers() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 1, rows: 500)
@@ -93,7 +95,7 @@ struct AnomalyTests {
     #expect(try bed.storeIncremental().anomalies == [])
   }
 
-  @Test("our own restore of a small old state holds nothing; an accident after it does", arguments: [true, false])
+  @Test("A restore of a small old state holds nothing, and an accident after it does", arguments: [true, false])
   func restores(live: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300)
@@ -107,7 +109,7 @@ struct AnomalyTests {
     try bed.change("UPDATE marker SET text = 'restored'")
     let after = try create(bed)
     #expect(after.anomalies == [] && after.status == .completed)
-    // The mark is used up: the same step again, without a restore.
+    // The mark is used up: the same change again, without a restore.
     try bed.change(Self.growth)
     #expect(try create(bed).status == .completed)
     try bed.change("DELETE FROM entries WHERE id > 300")
@@ -121,7 +123,7 @@ struct AnomalyTests {
     return entries.count
   }
 
-  @Test("a restore that fails takes its mark away; one into another file leaves none")
+  @Test("A restore that fails removes its mark, and one into another file leaves no mark")
   func failedRestore() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300)
@@ -144,7 +146,7 @@ struct AnomalyTests {
   private static let growth =
     "INSERT INTO entries(text) SELECT hex(randomblob(300)) FROM entries, (SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)"
 
-  @Test("a restore excuses nothing that does not look like what it put in")
+  @Test("A restore excuses only content similar to the restored content")
   func accidentAtTheRestore() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 1000, bytes: 300)
@@ -156,7 +158,7 @@ struct AnomalyTests {
     #expect(try create(bed).status == .anomalous)
   }
 
-  @Test("a restore that failed, or was killed an hour ago, excuses nothing")
+  @Test("A restore that failed, or was killed an hour ago, excuses nothing")
   func staleMarks() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300)
@@ -181,7 +183,7 @@ struct AnomalyTests {
     #expect(try shrink(after: 3600) == .anomalous)
   }
 
-  @Test("the mark of an older version's restore excuses it, its journal alone does not", arguments: [true, false])
+  @Test("The mark of an older version's restore excuses it, and its journal alone does not", arguments: [true, false])
   func olderMark(isThere: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300)
@@ -202,7 +204,7 @@ struct AnomalyTests {
     #expect(try create(bed).status == (isThere ? .completed : .anomalous))
   }
 
-  @Test("a flaw that SQLite finds holds nothing; the newest backup without one stays all the same")
+  @Test("A flaw that SQLite finds holds nothing, but the newest backup without a flaw stays")
   func integrity() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 500, bytes: 300, journal: "delete")
@@ -222,7 +224,7 @@ struct AnomalyTests {
     #expect(try cleanUp(bed, keep: 1) == [sound.id, later.id])
   }
 
-  @Test("what verifies stays anomalous, and an accepted one is verified", arguments: [true, false])
+  @Test("A backup that verifies stays anomalous, and an accepted one is verified", arguments: [true, false])
   func verification(encrypted: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, bytes: 300)
@@ -239,7 +241,7 @@ struct AnomalyTests {
     #expect(try bed.service().point(odd.id.text).metadata.status == .verified)
   }
 
-  @Test("there must be something to accept")
+  @Test("Accept fails if there is nothing to accept")
   func refusals() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -249,7 +251,7 @@ struct AnomalyTests {
     #expect(throws: HoldfastError.self) { try bed.service().accept("backup_20010101_000000") }
   }
 
-  @Test("metadata that denies the anomaly in the archive's header loses")
+  @Test("If metadata denies the anomaly in the archive's header, the header decides")
   func denial() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, bytes: 300)

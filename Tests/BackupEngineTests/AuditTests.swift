@@ -4,10 +4,11 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// A full tells whether what changed since the newest point was what somebody said had changed.
-@Suite("the auditor", .ownThread)
+/// A full reports if pages changed since the newest point that were not listed as changed.
+@Suite("The auditor", .ownThread)
 struct AuditTests {
-  /// A chain whose newest incremental lacks what changed, for it was said that only page 2 had changed.
+  /// A chain whose newest incremental lacks changed pages, because only page 2 was listed as
+  /// changed.
   private static func makeBlindChain(_ bed: TestBed, journal: String = "wal") throws -> [PointID] {
     try bed.makeDatabase(rows: 80, bytes: 300, journal: journal)
     let full = try bed.service().create(CreateRequest()).id
@@ -34,7 +35,7 @@ struct AuditTests {
       })
   }
 
-  @Test("a missed page is found, the incrementals are marked, and the full is right", arguments: ["wal", "delete"])
+  @Test("A missed page is found, the incrementals are marked, and the full is correct", arguments: ["wal", "delete"])
   func miss(journal: String) throws {
     let bed = try TestBed()
     let points = try Self.makeBlindChain(bed, journal: journal)
@@ -44,12 +45,12 @@ struct AuditTests {
     #expect(miss.error.message.contains("\(points[1]) may lack them") && miss.error.hint != nil)
     #expect(try bed.service().list().map(\.metadata.status) == [.completed, .suspect, .completed])
     #expect(try bed.restored(full.id) == bed.image())
-    // The next full is of a chain without incrementals.
+    // The next full belongs to a chain without incrementals.
     bed.time.advance(milliseconds: 1000)
     #expect(try Self.create(bed.service(), .superset([])).audit == .passed(since: full.id))
   }
 
-  @Test("what was said to have changed is no miss, however the database was reshaped")
+  @Test("Pages that were listed as changed are no miss, however the database was rebuilt")
   func passed() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2, rows: 200)
@@ -58,14 +59,14 @@ struct AuditTests {
     let everything = ChangedPages.superset(Array(1...points[2].pageCount!))
     let (smaller, audit) = try Self.create(bed.service(), everything)
     #expect(audit == .passed(since: points[2].id))
-    // Pages that the newest point did not have need not be named.
+    // Pages that the newest point did not have need not be listed.
     try bed.change("CREATE TABLE more(b); INSERT INTO more VALUES (randomblob(100000))")
     bed.time.advance(milliseconds: 1000)
     let growth = try Self.create(bed.service(), .superset(Array(1...smaller.pageCount!)))
     #expect(growth.metadata.pageCount! > smaller.pageCount! + 10 && growth.audit == .passed(since: smaller.id))
   }
 
-  @Test("where nothing can be compared, nothing is said")
+  @Test("If nothing can be compared, the audit reports nothing")
   func notAudited() throws {
     let bed = try TestBed()
     func expectNone(_ audit: AuditOutcome, _ line: Int = #line) throws {
@@ -87,7 +88,9 @@ struct AuditTests {
     #expect(try bed.service().list().allSatisfy { $0.metadata.status == .completed })
   }
 
-  @Test("a fault at every step of a full that finds a miss", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  @Test(
+    "A fault at any step of a full does not lose the miss that it finds",
+    arguments: [FaultSweep.Kind.killed, .inputOutputError])
   func faults(_ kind: FaultSweep.Kind) throws {
     let sweep = FaultSweep(
       prepare: { try Self.makeBlindChain($0).last },
@@ -96,7 +99,8 @@ struct AuditTests {
         try bed.requireSoundRepository(points: finished ? 3...3 : 2...3)
         try bed.requireDatabase(["second"])
         let points = try bed.service().list().reversed().map(\.metadata)
-        // Whoever finds the full finds the mark, or there is another full to come whose table is the old one.
+        // If the full exists, its mark exists also, or another full with the old table is still to
+        // come.
         let isMarked = points[1].status == .suspect
         let table = try bed.folder.read("backups/.state/page-digests")
         let isTableLeft = table?.names(points[1].id) ?? false
@@ -110,8 +114,8 @@ struct AuditTests {
 }
 
 extension [UInt8] {
-  /// Whether a table of page hashes is of that point. By bytes: the checksum that follows the ID may look like a combining
-  /// mark, and a string has another last character then.
+  /// Checks if a table of page hashes belongs to the point. By bytes: the checksum that follows the
+  /// ID may look like a combining mark, and then a string would have another last character.
   fileprivate func names(_ point: PointID) -> Bool {
     let (head, name) = (prefix(256), Array(point.text.utf8))
     return head.indices.contains { head[$0...].starts(with: name) }

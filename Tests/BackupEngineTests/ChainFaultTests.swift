@@ -32,7 +32,8 @@ private func storeIncremental(_ journal: String) -> FaultSweep {
     })
 }
 
-/// The full and an incremental are there; the database moved back to "first" by a restore through the chain's newest point.
+/// The full and an incremental exist; a restore through the chain's newest point moved the database
+/// back to "first".
 private let restoreChain = FaultSweep(
   prepare: { bed in
     _ = try makeWorld(bed, journal: "wal")
@@ -47,7 +48,7 @@ private let restoreChain = FaultSweep(
     try bed.requireDatabase(finished ? ["second"] : ["first", "second"])
   })
 
-/// An incremental that holds 60 rows and the marker "first".
+/// An incremental that contains 60 rows and the marker "first".
 private func makeIncremental(_ bed: TestBed) throws -> PointID {
   try bed.makeDatabase(rows: 60, bytes: 300, marker: "base")
   _ = try bed.service().create(CreateRequest())
@@ -57,7 +58,8 @@ private func makeIncremental(_ bed: TestBed) throws -> PointID {
   return point
 }
 
-/// Another page size, and a `-wal` of a crashed application: the file is replaced by an incremental's image.
+/// Another page size, and a `-wal` of a crashed application: an incremental's image replaces the
+/// file.
 private let restoreBesideWAL = FaultSweep(
   prepare: { bed in
     let point = try makeIncremental(bed)
@@ -76,15 +78,15 @@ private let restoreOverGarbage = FaultSweep(
   work: { service, point in try restoreInPlace(service, point!) },
   check: { bed, finished in try bed.requireRestoredOverGarbage(finished, points: 2) })
 
-/// Of a full and three incrementals the second and what needs it.
+/// Of a full and three incrementals, removes the second and its dependants.
 private let deleteWithChildren = FaultSweep(
   prepare: { bed in try bed.makeChain(incrementals: 3, rows: 30)[1].id },
   work: { service, point in _ = try service.delete(point!.text, withChildren: true) },
-  // What is listed verifies, so it has all that it needs.
+  // A listed point verifies, so it has all the points that it needs.
   check: { bed, finished in try bed.requireSoundRepository(points: finished ? 1...1 : 1...4) })
 
 extension TestBed {
-  /// Whatever was left behind, the next incremental is exactly the database.
+  /// Whatever the fault left behind, the next incremental equals the database.
   fileprivate func requireNextIncremental() throws {
     try change("UPDATE marker SET text = 'third'")
     time.advance(milliseconds: 1000)
@@ -96,39 +98,43 @@ extension TestBed {
   }
 }
 
-@Suite("a fault at every step of a chain", .ownThread)
+@Suite("Faults at every step of a chain", .ownThread)
 struct ChainFaultTests {
-  @Test("of an incremental", arguments: [FaultSweep.Kind.killed, .inputOutputError, .diskStaysFull])
+  @Test(
+    "A fault at any step of an incremental leaves all points whole",
+    arguments: [FaultSweep.Kind.killed, .inputOutputError, .diskStaysFull])
   func storing(_ kind: FaultSweep.Kind) throws { try storeIncremental("wal").sweep(kind) }
 
-  @Test("of an incremental in rollback mode")
+  @Test("A fault at any step of an incremental in rollback mode leaves all points whole")
   func storingInRollbackMode() throws { try storeIncremental("delete").sweep(.killed) }
 
-  @Test("of a restore through a chain")
+  @Test("A fault at any step of a restore through a chain leaves the database whole")
   func restoring() throws { try restoreChain.sweep(.killed) }
 
   @Test(
-    "of a restore of an incremental beside a left-over WAL")
+    "A fault at any step of a restore of an incremental beside a left-over WAL leaves the database whole")
   func replacing() throws { try restoreBesideWAL.sweep(.killed) }
 
-  @Test("of a restore of an incremental over garbage")
+  @Test("A fault at any step of a restore of an incremental over garbage leaves the files whole")
   func replacingGarbage() throws { try restoreOverGarbage.sweep(.killed) }
 
-  @Test("of a removal with children", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  @Test(
+    "A fault at any step of a removal with children leaves all points whole",
+    arguments: [FaultSweep.Kind.killed, .inputOutputError])
   func removing(_ kind: FaultSweep.Kind) throws { try deleteWithChildren.sweep(kind) }
 
-  @Test("power lost, of a restore of an incremental beside a left-over WAL")
+  @Test("A power loss in a restore of an incremental beside a left-over WAL leaves the database whole")
   func powerLostReplacing() throws { try restoreBesideWAL.powerLoss(seeds: 0..<1) }
 
-  @Test("power lost, of a restore of an incremental over garbage")
+  @Test("A power loss in a restore of an incremental over garbage leaves the files whole")
   func powerLostReplacingGarbage() throws { try restoreOverGarbage.powerLoss(seeds: 0..<2) }
 
-  @Test("power lost, of a removal with children")
+  @Test("A power loss in a removal with children leaves all points whole")
   func powerLostRemoving() throws { try deleteWithChildren.powerLoss(seeds: 0..<3) }
 
-  @Test("power lost, of an incremental")
+  @Test("A power loss in an incremental leaves all points whole")
   func powerLostStoring() throws { try storeIncremental("wal").powerLoss(seeds: 0..<5) }
 
-  @Test("power lost, of a restore through a chain")
+  @Test("A power loss in a restore through a chain leaves the database whole")
   func powerLostRestoring() throws { try restoreChain.powerLoss(seeds: 0..<2) }
 }

@@ -3,9 +3,9 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-@Suite("removing in a chain", .ownThread)
+@Suite("Removing points of a chain", .ownThread)
 struct ChainRemovalTests {
-  @Test("what others need is not deleted, and the hint names them in an order that works")
+  @Test("A point that others need is not deleted, and the hint names the others in an order that works")
   func refused() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
@@ -23,7 +23,7 @@ struct ChainRemovalTests {
     #expect(try bed.service().list().isEmpty)
   }
 
-  @Test("with its children a point goes, and nothing else")
+  @Test("A point is removed with its children and nothing else")
   func withChildren() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
@@ -32,7 +32,7 @@ struct ChainRemovalTests {
     #expect(try bed.service().verify(points[1].id.text).verified)
   }
 
-  @Test("the plan says what goes in which order, and a point that was stored since stops it")
+  @Test("The plan lists the points and their order, and stops if another point was stored since")
   func plan() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
@@ -50,7 +50,7 @@ struct ChainRemovalTests {
     for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified) }
   }
 
-  @Test("many children go in batches, and one that is gone by then is no error")
+  @Test("Many children are removed in batches, and a child that is already gone is no error")
   func batches() throws {
     let bed = try TestBed()
     var points = try bed.makeChain(incrementals: 2, rows: 20)
@@ -70,7 +70,7 @@ struct ChainRemovalTests {
     #expect(try bed.service().verify(points[1].id.text).verified)
   }
 
-  @Test("cleanup removes whole chains and keeps what a kept point needs")
+  @Test("Cleanup removes whole chains and keeps all points that a kept point needs")
   func cleanup() throws {
     let bed = try TestBed()
     let old = try bed.makeChain(incrementals: 3)
@@ -78,7 +78,7 @@ struct ChainRemovalTests {
     let full = try bed.service().create(CreateRequest())
     try bed.change("UPDATE marker SET text = 'new'")
     let young = try bed.storeIncremental()
-    // A verified point of the old chain would be kept, and all that it needs.
+    // If a point of the old chain is verified, it is kept with all points that it needs.
     #expect(try bed.service().verify(old[2].id.text).verified)
     _ = try bed.service().cleanup(RetentionPolicy(keepLast: 1))
     #expect(Set(try bed.service().list().map(\.id)) == Set([full.id, young.id] + old.prefix(3).map(\.id)))

@@ -4,9 +4,9 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("restoring a point of a chain", .ownThread)
+@Suite("Restoring a point of a chain", .ownThread)
 struct ChainRestoreTests {
-  @Test("a chain of 150 incrementals")
+  @Test("Each point of a chain of 150 incrementals is restored")
   func longChain() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300, marker: "0")
@@ -29,7 +29,9 @@ struct ChainRestoreTests {
     #expect(try bed.recovered(points[150].id) == images[150])
   }
 
-  @Test("live: applications that have the database open go on, and see the point", arguments: ["wal", "delete"])
+  @Test(
+    "After a live restore, applications with the database open continue and see the point",
+    arguments: ["wal", "delete"])
   func live(journal: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 400, bytes: 300, journal: journal)
@@ -53,7 +55,8 @@ struct ChainRestoreTests {
     #expect(try reader.integer("SELECT count(*) FROM entries") == 301)
     #expect(try writer.text("PRAGMA journal_mode") == journal)
     #expect(try bed.integrity() == .passed)
-    // What was there before is kept as a whole, and the next incremental holds what came out of it all.
+    // The content before the restore is kept as a whole, and the next incremental contains the
+    // final state.
     try restore(bed.service(), try #require(outcome.safetyBackupID), to: bed.folder.path("safety.db"))
     #expect(try bed.marker(at: bed.folder.path("safety.db")) == "later")
     let next = try bed.storeIncremental()
@@ -73,7 +76,7 @@ struct ChainRestoreTests {
   }
 
   @Test(
-    "a digest that only ran along incrementals gets the quick check where its full passed the full one, and only once")
+    "If its full passed the full check, a digest from incrementals gets the quick check, and only once")
   func quickCheck() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2)
@@ -85,10 +88,10 @@ struct ChainRestoreTests {
     #expect(try memo(bed) == ["\(digests[0]) integrity_check", "\(digests[2]) quick_check"])
     let second = try bed.service().verify(points[2].id.text)
     #expect(integrity(second)?.detail == "passed before for the same content")
-    // Recheck runs it all the same.
+    // With `recheck` it runs all the same.
     let again = try bed.service().verify(points[2].id.text, recheck: true)
     #expect(again.verified && integrity(again)?.detail == nil)
-    // A restore checks what was not checked, and notes it for what comes after.
+    // A restore runs the checks that did not run yet, and records them for later.
     _ = try bed.restored(points[1].id)
     #expect(
       try memo(bed) == ["\(digests[0]) integrity_check", "\(digests[1]) quick_check", "\(digests[2]) quick_check"])
@@ -96,7 +99,7 @@ struct ChainRestoreTests {
     #expect(integrity(known)?.detail == "passed before for the same content")
   }
 
-  @Test("where the full was never checked, an incremental gets the full check")
+  @Test("If the full was never checked, an incremental gets the full check")
   func fullCheck() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 1)
@@ -104,7 +107,7 @@ struct ChainRestoreTests {
     #expect(try memo(bed) == ["\(points[1].digest ?? "") integrity_check"])
   }
 
-  @Test("a full with the content of an incremental is not let off with its quick check")
+  @Test("A full with the content of an incremental is not satisfied by its quick check")
   func fullAfterQuick() throws {
     let bed = try TestBed()
     // Without a key the digest of a content is always the same.
@@ -120,20 +123,21 @@ struct ChainRestoreTests {
     #expect(try memo(bed).contains("\(full.digest ?? "") integrity_check"))
   }
 
-  @Test("damage that only an incremental brought in is found by the check, and comes back as it was")
+  @Test("The check finds damage that only an incremental contains, and the damage is restored unchanged")
   func damagedContent() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 400, bytes: 300, journal: "delete")
     let full = try bed.service().create(CreateRequest())
     #expect(try bed.service().verify(full.id.text).verified)
     var bytes = try bed.folder.read("app.db") ?? []
-    // A page of the table's, below the header of the B-tree and behind it: the quick check finds it too.
+    // A page of the table, below the header of the B-tree and behind it, so that the quick check
+    // also finds it.
     let page = bytes.count / 4096 - 2
     for index in 4096 * page..<4096 * (page + 1) { bytes[index] = 0x5a }
     _ = try bed.folder.write("app.db", bytes)
     let point = try bed.storeIncremental()
     let verification = try bed.service().verify(point.id.text)
-    // The archive holds the page as it was found: the flaw is the database's.
+    // The archive contains the page as it was read: the flaw is in the database.
     #expect(verification.verified && !verification.findings.isEmpty && integrity(verification)?.outcome != .passed)
     #expect(try !memo(bed).contains { $0.hasPrefix(point.digest ?? "-") })
     #expect(try bed.restored(point.id) == bytes)

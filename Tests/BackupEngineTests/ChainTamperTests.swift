@@ -3,9 +3,9 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// A chain whose links are missing, damaged, exchanged or reordered: exactly the points behind the link are lost, and that is
-/// told.
-@Suite("a broken chain", .ownThread)
+/// A chain whose links are missing, damaged, exchanged or reordered: exactly the points behind the
+/// link are lost, and this is reported.
+@Suite("A broken chain", .ownThread)
 struct ChainTamperTests {
   private func code(_ bed: TestBed, _ id: PointID, _ secret: TestBed.Secret) -> HoldfastError.Code? {
     do {
@@ -16,7 +16,7 @@ struct ChainTamperTests {
     }
   }
 
-  /// Restore, verify, list and recover.py all say the same of every point.
+  /// Restore, verify, list and recover.py all agree about every point.
   private func require(
     _ bed: TestBed, _ points: [PointMetadata], whole: Set<Int>, link: Int, _ secret: TestBed.Secret, listed: Bool = true
   ) throws {
@@ -42,13 +42,13 @@ struct ChainTamperTests {
     }
   }
 
-  @Test("a missing link", arguments: [TestBed.Secret.key, .none], [1, 2])
+  @Test("A missing link loses exactly the points behind it", arguments: [TestBed.Secret.key, .none], [1, 2])
   func missing(_ secret: TestBed.Secret, link: Int) throws {
     let bed = try TestBed()
     let points = try bed.makeChain(secret, request(secret), incrementals: 3)
     try SystemFileOperations().unlink(bed.archivePath(points[link]))
     try require(bed, points, whole: Set(0..<link), link: link, secret)
-    // The next incremental does not build on what is lost.
+    // The next incremental does not build on the lost points.
     try bed.change("UPDATE marker SET text = 'after'")
     bed.time.advance(milliseconds: 1000)
     guard case .stored(let next, let reason) = try bed.service(secret).store(request(secret), kind: .incremental) else {
@@ -57,7 +57,9 @@ struct ChainTamperTests {
     #expect(next.kind == .full && reason.contains(points[link].id.text), "\(reason)")
   }
 
-  @Test("a damaged link: its payload, its head, its end", arguments: [TestBed.Secret.key, .none], [0.02, 0.5, 0.99])
+  @Test(
+    "A link with damage in its payload, head or end loses exactly the points behind it",
+    arguments: [TestBed.Secret.key, .none], [0.02, 0.5, 0.99])
   func damaged(_ secret: TestBed.Secret, at place: Double) throws {
     let bed = try TestBed()
     let points = try bed.makeChain(secret, request(secret), incrementals: 3)
@@ -66,12 +68,14 @@ struct ChainTamperTests {
     bytes[Int(Double(bytes.count) * place)] ^= 16
     _ = try bed.folder.write(path, bytes)
     try require(bed, points, whole: [0, 1], link: 2, secret, listed: false)
-    // Once a verification found it, the list says so as well.
+    // After a verification found it, the list also reports it.
     #expect(try !bed.service(secret).verify(points[2].id.text).verified)
     try require(bed, points, whole: [0, 1], link: 2, secret)
   }
 
-  @Test("a parent replaced by an older file of the same name", arguments: [TestBed.Secret.key, .none], [0, 1])
+  @Test(
+    "A parent replaced by an older file of the same name loses the points behind it",
+    arguments: [TestBed.Secret.key, .none], [0, 1])
   func replaced(_ secret: TestBed.Secret, link: Int) throws {
     let bed = try TestBed()
     let points = try bed.makeChain(secret, request(secret), incrementals: link + 2)
@@ -93,7 +97,7 @@ struct ChainTamperTests {
     try copy.putBack()
     _ = try bed.folder.write("backups/\(other.filename)", bytes)
     _ = try bed.folder.write("backups/.metadata/\(other.id).json", record)
-    // Nothing is built behind it either.
+    // No incremental is built behind it either.
     bed.time.advance(seconds: 60)
     guard case .stored(let next, let reason) = try bed.service(secret).store(request(secret), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
@@ -102,7 +106,9 @@ struct ChainTamperTests {
     try require(bed, points, whole: Set(0..<link).union([link]), link: link, secret, listed: false)
   }
 
-  @Test("a parent of another repository under the same key or password", arguments: [TestBed.Secret.key, .password])
+  @Test(
+    "A parent of another repository under the same key or password loses the points behind it",
+    arguments: [TestBed.Secret.key, .password])
   func otherRepository(_ secret: TestBed.Secret) throws {
     let (bed, stranger) = (try TestBed(), try TestBed())
     let points = try bed.makeChain(secret, incrementals: 2)
@@ -120,7 +126,7 @@ struct ChainTamperTests {
     try require(bed, points, whole: [0, 1, 2], link: -1, secret)
   }
 
-  @Test("two links exchanged")
+  @Test("Two exchanged links lose the points behind them")
   func reordered() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
@@ -133,7 +139,7 @@ struct ChainTamperTests {
   }
 
   @Test(
-    "a bit flipped anywhere in an incremental is found without its metadata", arguments: [TestBed.Secret.key, .none])
+    "A bit flipped anywhere in an incremental is found without its metadata", arguments: [TestBed.Secret.key, .none])
   func flippedBits(_ secret: TestBed.Secret) throws {
     let bed = try TestBed()
     let points = try bed.makeChain(secret, request(secret), incrementals: 1, rows: 30)
@@ -145,7 +151,8 @@ struct ChainTamperTests {
       changed[offset] ^= 1 << UInt8(offset % 8)
       _ = try bed.folder.write(path, changed)
       try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(points[1].id).json")
-      // A plain archive may change in what nobody reads (a time in a gzip header): never in what is restored.
+      // A plain archive may change in bytes that are not read (a time in a gzip header), but never
+      // in restored content.
       guard let found = code(bed, points[1].id, secret) else {
         #expect(secret == .none, "offset \(offset)")
         #expect(try bed.restored(points[1].id, secret) == image, "offset \(offset)")
@@ -162,7 +169,7 @@ struct ChainTamperTests {
   }
 }
 
-/// A repository and its host's memory, put aside and put back.
+/// A repository and its host's state, put aside and put back.
 private struct RepositoryCopy {
   let bed: TestBed
   init(_ bed: TestBed) { self.bed = bed }

@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("a session of incrementals", .ownThread)
+@Suite("A session of incrementals", .ownThread)
 struct ChangeFollowerTests {
   /// Steps of one incremental of two pages, in the middle of a session.
   private func steps(rows: Int, points: Int) throws -> [String] {
@@ -31,7 +31,7 @@ struct ChangeFollowerTests {
   }
 
   @Test(
-    "an incremental's work does not grow with the database or the repository, and it flushes one file and one folder")
+    "An incremental's work does not grow with the database or repository: it flushes one file and one folder")
   func constantWork() throws {
     let small = try steps(rows: 20, points: 1)
     let large = try steps(rows: 9000, points: 6)
@@ -40,7 +40,7 @@ struct ChangeFollowerTests {
     #expect(!small.contains("list"), "\(small)")
   }
 
-  @Test("what others do meanwhile is seen: a full, a removal, a replaced table")
+  @Test("A session notices a full, a removal and a replaced table by other programs")
   func others() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 100, bytes: 300)
@@ -59,7 +59,7 @@ struct ChangeFollowerTests {
     let full = try bed.service().create(CreateRequest())
     let second = try next("second")
     #expect(second.parentID == full.id && second.chainID == full.id && second.sequence == 4)
-    // In the same session again, and then its newest point is taken away.
+    // In the same session again; then its newest point is removed.
     let third = try next("third")
     #expect(third.parentID == second.id)
     _ = try bed.service().delete(third.id.text)
@@ -72,7 +72,7 @@ struct ChangeFollowerTests {
     #expect(first.chainID != full.id)
   }
 
-  @Test("the clock is set back: names stay unique, the order stays")
+  @Test("If the clock is set back, names stay unique and the order stays")
   func clock() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 3)
@@ -90,7 +90,9 @@ struct ChangeFollowerTests {
     #expect(try bed.restored(points[0].id) == bed.image())
   }
 
-  @Test("another password or key never builds on what is there", arguments: [TestBed.Secret.key, .password])
+  @Test(
+    "A session with another password or key never builds on the existing points",
+    arguments: [TestBed.Secret.key, .password])
   func otherKey(_ secret: TestBed.Secret) throws {
     let bed = try TestBed()
     _ = try bed.makeChain(secret, incrementals: 1)
@@ -108,7 +110,7 @@ struct ChangeFollowerTests {
     #expect(point.kind == (secret == .key ? .incremental : .full), "\(reason)")
   }
 
-  @Test("another page size, another path: a full, and why")
+  @Test("Another page size or another path gives a full with a reason")
   func otherShape() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 1)

@@ -4,10 +4,10 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// A point by its time, and which one is whole where others are not.
-@Suite("choosing a point", .ownThread)
+/// The choice of a point by its time, and of a whole point if others are damaged.
+@Suite("Choosing a point", .ownThread)
 struct ChoosingTests {
-  @Test("by time: a point of a chain, its state of then, and nothing older than the oldest")
+  @Test("A time selects a point of a chain with its state, and nothing older than the oldest")
   func byTime() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 4)
@@ -26,7 +26,7 @@ struct ChoosingTests {
     #expect(error?.code == .pointNotFound && error?.message.contains(points[0].id.text) == true)
   }
 
-  @Test("by time: what is broken, unknown or put aside by a restore is passed over and named")
+  @Test("A choice by time passes over broken, unknown and safety points and names them")
   func passedOver() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
@@ -43,7 +43,7 @@ struct ChoosingTests {
       ])
   }
 
-  @Test("a refusal names the newest point that is whole, whether the list knew of the damage or the restore found it")
+  @Test("A refusal names the newest whole point, if the list knew the damage or the restore found it")
   func refusalHint() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 4)
@@ -54,7 +54,7 @@ struct ChoosingTests {
       let hint = error?.hint ?? ""
       #expect(hint.contains("holdfast restore \(points[1].id) "), "\(index): \(hint)")
     }
-    // Recorded, the refusal comes before anything is read.
+    // If the damage is recorded, the refusal comes before anything is read.
     #expect(try !bed.service().verify(points[2].id.text).verified)
     for index in [4, 3, 2] {
       let request = RestoreRequest(pointID: points[index].id, target: .database(path: bed.database))
@@ -66,7 +66,7 @@ struct ChoosingTests {
     #expect(throws: Never.self) { try bed.restored(points[1].id) }
   }
 
-  @Test("a verification names the link at fault, and what is whole besides")
+  @Test("A verification names the damaged link and the newest whole point")
   func verification() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
@@ -75,12 +75,12 @@ struct ChoosingTests {
     #expect(!verification.verified && verification.brokenLink == points[1].id)
     let whole = try bed.service().newestWhole(besides: [points[3].id, points[1].id])
     #expect(whole == points[0].id)
-    // Nothing is recorded of the link itself: without its name the points in between would seem whole.
+    // The link itself has no record: without its name the points in between would seem whole.
     #expect(try bed.service().newestWhole(besides: [points[3].id]) == points[2].id)
     #expect(try bed.service().newestWhole(besides: [points[0].id]) == nil)
   }
 
-  @Test("a point that a restore put aside is the newest whole one only where there is no other")
+  @Test("A safety point is the newest whole one only if there is no other")
   func safetyIsLast() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 1)
@@ -90,7 +90,7 @@ struct ChoosingTests {
     #expect(try bed.service().newestWhole(besides: [points[0].id]) == safety)
   }
 
-  @Test("what a restore reads: the point first, its full last; nothing where a link is missing")
+  @Test("A restore reads the point first and its full last, and there is no chain if a link is missing")
   func chain() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)

@@ -3,8 +3,8 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// A machine whose wall clock is set, seen by everything that goes by the age of a backup.
-@Suite("a clock that jumps", .ownThread)
+/// A machine whose wall clock is set, and its effect on everything that uses the age of a backup.
+@Suite("A clock that jumps", .ownThread)
 struct ClockJumpTests {
   private let bed: TestBed
 
@@ -14,7 +14,7 @@ struct ClockJumpTests {
 
   private static let nineDays: Int64 = 9 * 86400
 
-  /// - Parameter ahead: seconds that the wall clock is wrong by.
+  /// - Parameter ahead: seconds by which the wall clock is wrong.
   private func service(ahead: Int64 = 0, boot: String = "first") -> BackupService {
     var environment = bed.environment()
     let time = bed.time
@@ -41,7 +41,7 @@ struct ClockJumpTests {
     #expect(error?.code.exitCode == 8 && error?.hint?.contains("--trust-clock") == true, "\(String(describing: error))")
   }
 
-  @Test("compaction merges nothing that is minutes old, by whatever clock it was stored")
+  @Test("Compaction merges no point that is minutes old, whatever clock stamped it")
   func compaction() throws {
     _ = try bed.makeChain(.key, .change(), incrementals: 5)
     #expect(service().noteClock() == nil)
@@ -56,14 +56,14 @@ struct ClockJumpTests {
     requireRefused { _ = try wrong.planCompaction(ThinningPolicy()) }
     requireRefused { _ = try wrong.compact(ThinningPolicy()) }
     #expect(try wrong.list().count == 7)
-    // What is old by the time that was observed goes all the same.
+    // Points that are old by the observed time are merged all the same.
     bed.time.advance(seconds: 2 * 3600)
     #expect(try wrong.compact(ThinningPolicy(), clock: .waiting).done.first?.step.removed.count == 4)
     #expect(try wrong.compact(ThinningPolicy(), clock: .trusting).done.isEmpty == false)
     #expect(wrong.noteClock() == nil)
   }
 
-  @Test("a day of a running machine, or the right time, ends the doubt")
+  @Test("A day of a running machine, or the right time, ends the doubt")
   func ends() throws {
     _ = try bed.makeChain(.key, .change(), incrementals: 3)
     #expect(service().noteClock() == nil)
@@ -76,7 +76,7 @@ struct ClockJumpTests {
     #expect(try wrong.compact(ThinningPolicy()).done.count == 1)
   }
 
-  @Test("rules by age, the grace of a safety backup and the hold of an anomaly wait; rules that count do not")
+  @Test("Rules by age, the grace of a safety backup and the hold of an anomaly wait, and rules that count do not")
   func retention() throws {
     try bed.makeDatabase(rows: 2000, bytes: 300)
     try makeFulls(.safety, 2)
@@ -94,7 +94,7 @@ struct ClockJumpTests {
       requireRefused { _ = try wrong.cleanup(policy) }
     }
     #expect(try service().list().map(\.id) == before)
-    // By numbers alone nothing depends on the clock.
+    // Rules that only count do not depend on the clock.
     let counting = RetentionPolicy(keepLast: 3, safetyGrace: 100 * 86400, anomalyHold: 0)
     let right = try service().planCleanup(counting).remove
     #expect(!right.isEmpty && wrong.noteClock() != nil)
@@ -102,7 +102,7 @@ struct ClockJumpTests {
     #expect(try service().list().count == before.count - right.count)
   }
 
-  @Test("after a restart of the machine the backups themselves tell; a damaged record tells nothing")
+  @Test("After a restart of the machine the backups themselves decide, and a damaged record proves nothing")
   func restart() throws {
     try bed.makeDatabase()
     try makeFulls(.manual, 3)
@@ -118,14 +118,14 @@ struct ClockJumpTests {
       requireRefused { _ = try wrong.cleanup(policy) }
       #expect(try wrong.cleanup(policy, clock: .waiting).remove.isEmpty)
     }
-    // A restart after a night is none of these.
+    // A restart after a night raises no doubt.
     try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
     bed.time.advance(seconds: 12 * 3600)
     #expect(try service(boot: "third").cleanup(policy).remove.isEmpty)
     #expect(service(boot: "third").noteClock() == nil)
   }
 
-  @Test("in 1970 and back, and in 2031 and back: nothing goes by age, and the right clock is believed")
+  @Test("If the clock goes to 1970 or 2031 and back, no point is removed by age, and the right clock is believed")
   func wrongYears() throws {
     try bed.makeDatabase()
     try makeFulls(.manual, 3)
@@ -143,7 +143,7 @@ struct ClockJumpTests {
     #expect(try service().list().count == 5)
   }
 
-  @Test("the same leap a second time is a doubt again, for retention and for holds", arguments: [false, true])
+  @Test("The same jump a second time raises a doubt again, for retention and for holds", arguments: [false, true])
   func again(restarts: Bool) throws {
     try bed.makeDatabase(rows: 2000, bytes: 300)
     try makeFulls(.manual, 4)
@@ -163,7 +163,7 @@ struct ClockJumpTests {
     }
   }
 
-  @Test("that the clock is right is remembered, however soon it is said")
+  @Test("A confirmation of the clock is stored, however soon it comes")
   func trustedAtOnce() throws {
     try bed.makeDatabase()
     try makeFulls(.manual, 3)

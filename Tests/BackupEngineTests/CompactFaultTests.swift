@@ -16,7 +16,7 @@ private func makeWorld(_ bed: TestBed, _ secret: TestBed.Secret = .key, incremen
   bed.time.advance(seconds: 2 * 3600)
 }
 
-/// Two hours later all but the last are to be merged into it.
+/// Two hours later all but the last are merged into it.
 private func merging(_ secret: TestBed.Secret = .key, incrementals: Int = 2) -> FaultSweep {
   FaultSweep(
     prepare: { bed in
@@ -24,7 +24,8 @@ private func merging(_ secret: TestBed.Secret = .key, incrementals: Int = 2) -> 
       return nil
     },
     work: { _ = try $0.compact(ThinningPolicy()) },
-    // A point that cannot be read for a moment is left alone, and nothing has failed: the next run makes up for it.
+    // If a point cannot be read for a moment, it is left alone without a failure: the next run
+    // merges it.
     check: { bed, _ in
       try bed.requireSoundRepository(points: 2...4, secret)
       try bed.requireDatabase(["first"])
@@ -32,7 +33,7 @@ private func merging(_ secret: TestBed.Secret = .key, incrementals: Int = 2) -> 
     }, secret: secret)
 }
 
-/// All incrementals are too old, and a newer chain is there.
+/// All incrementals are too old, and a newer chain exists.
 private let removing = FaultSweep(
   prepare: { bed in
     try makeWorld(bed, incrementals: 3)
@@ -63,7 +64,8 @@ extension FaultSweep {
 }
 
 extension TestBed {
-  /// The newest point is the database, the next compaction does what is left to do, and the next incremental builds on it.
+  /// The newest point equals the database, the next compaction finishes the work, and the next
+  /// incremental builds on it.
   fileprivate func requireNewest(points: Int, _ secret: TestBed.Secret) throws {
     let service = service(secret)
     let outcome = try service.compact(ThinningPolicy())
@@ -78,22 +80,25 @@ extension TestBed {
   }
 }
 
-@Suite("a fault at every step of a compaction", .ownThread)
+@Suite("Faults at every step of a compaction", .ownThread)
 struct CompactFaultTests {
-  @Test("merging", arguments: [FaultSweep.Kind.killed, .inputOutputError, .diskStaysFull])
+  @Test(
+    "A fault at any step of a merge leaves all points whole",
+    arguments: [FaultSweep.Kind.killed, .inputOutputError, .diskStaysFull])
   func merge(_ kind: FaultSweep.Kind) throws { try merging().sweep(kind) }
 
-  @Test("merging without encryption")
+  @Test("A fault at any step of a merge without encryption leaves all points whole")
   func mergePlain() throws { try merging(.none).sweep(.killed) }
 
-  @Test("removing the end of a chain", arguments: [FaultSweep.Kind.killed])
+  @Test(
+    "A fault at any step of removing the end of a chain leaves all points whole", arguments: [FaultSweep.Kind.killed])
   func remove(_ kind: FaultSweep.Kind) throws { try removing.sweep(kind) }
 
-  @Test("power lost while merging", arguments: [TestBed.Secret.none, .key])
+  @Test("A power loss in a merge leaves all points whole", arguments: [TestBed.Secret.none, .key])
   func powerLost(_ secret: TestBed.Secret) throws {
     try merging(secret).powerLoss(seeds: 4..<(secret == .none ? 8 : 6))
   }
 
-  @Test("power lost while removing")
+  @Test("A power loss in a removal leaves all points whole")
   func powerLostRemoving() throws { try removing.powerLoss(seeds: 4..<10) }
 }

@@ -3,8 +3,8 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// A compaction that was told which rules of retention are in force.
-@Suite("compaction and the calendar", .ownThread)
+/// A compaction that knows the rules of retention.
+@Suite("Compaction and the calendar", .ownThread)
 struct CompactPromiseTests {
   private let bed: TestBed
   private let points: [PointMetadata]
@@ -27,13 +27,13 @@ struct CompactPromiseTests {
     self.daily = daily
   }
 
-  /// A full of another chain, that nothing of the first one is the newest.
+  /// A full of another chain, so that the newest point is not in the first one.
   private func beginChain(encrypt: Bool = true) throws -> PointMetadata {
     try bed.change("UPDATE marker SET text = 'another chain'")
     return try bed.service().create(.change(encrypt: encrypt))
   }
 
-  @Test("the last of each day stays, restores to the bytes it had, and takes the others over")
+  @Test("The last point of each day stays, restores to the same bytes, and takes over the others")
   func days() throws {
     let before = try points.map { try bed.restored($0.id) }
     let full = try beginChain()
@@ -57,8 +57,8 @@ struct CompactPromiseTests {
 
   private let other = Credentials(key: SecretBytes([UInt8](repeating: 9, count: 32)))
 
-  /// The end of a chain is removed without being read, so that only this keeps it.
-  @Test("with another key no rule sees anything, and nothing goes")
+  /// The end of a chain is removed without being read, so that only this check keeps it.
+  @Test("With another key no rule can read a point, and no point is removed")
   func wrongKey() throws {
     _ = try beginChain()
     bed.time.advance(seconds: 20 * 86400)
@@ -69,7 +69,7 @@ struct CompactPromiseTests {
     #expect(try bed.service().list().count == 8)
   }
 
-  @Test("what no rule can see stays, though the rules see others")
+  @Test("A point that no rule can read stays, though the rules read others")
   func unseen() throws {
     _ = try beginChain(encrypt: false)
     bed.time.advance(seconds: 20 * 86400)

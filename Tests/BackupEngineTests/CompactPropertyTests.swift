@@ -4,7 +4,8 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// A database that lives through random work, with the exact bytes that each of its points must restore to.
+/// A database that goes through random work, with the exact bytes that each of its points must
+/// restore to.
 private final class CompactLife {
   private let bed: TestBed
   private let secret: TestBed.Secret
@@ -51,7 +52,7 @@ private final class CompactLife {
     try bed.change("INSERT INTO entries(text) VALUES ('\(images.count)'); \(statement)")
   }
 
-  /// Everything that is left restores to what it was; twice is as good as once.
+  /// Every remaining point restores to its bytes; a second compaction changes nothing more.
   func compact() throws {
     let outcome = try bed.service(secret).compact(ThinningPolicy())
     #expect(outcome.skipped.isEmpty)
@@ -72,9 +73,9 @@ private final class CompactLife {
   }
 }
 
-@Suite("compaction, property", .ownThread)
+@Suite("Compaction of random histories", .ownThread)
 struct CompactPropertyTests {
-  @Test("random databases and times: every point that is left restores to the bytes it was made of", arguments: 0..<4)
+  @Test("With random databases and times, every remaining point restores to its original bytes", arguments: 0..<4)
   func random(seed: UInt64) throws {
     let life = try CompactLife(seed: seed)
     for _ in 0..<30 { try life.step() }

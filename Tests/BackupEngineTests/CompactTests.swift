@@ -4,10 +4,10 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("compaction", .ownThread)
+@Suite("Compaction", .ownThread)
 struct CompactTests {
   @Test(
-    "a run becomes one link, and every point that stays restores to the bytes it had",
+    "A run becomes one link, and every remaining point restores to the same bytes",
     arguments: TestBed.Secret.allCases)
   func merges(_ secret: TestBed.Secret) throws {
     let bed = try TestBed()
@@ -43,7 +43,7 @@ extension CreateRequest {
 }
 
 extension CompactTests {
-  /// Two hours after a full and four changes: the first three are to be merged into the last.
+  /// Two hours after a full and four changes: the first three are merged into the last.
   private func makeOldChain(_ secret: TestBed.Secret = .key) throws -> (TestBed, [PointMetadata]) {
     let bed = try TestBed()
     let points = try bed.makeChain(secret, .change(encrypt: secret != .none), incrementals: 4)
@@ -58,7 +58,7 @@ extension CompactTests {
   }
 
   @Test(
-    "a link that cannot be read is said, and nothing of its run is touched",
+    "A link that cannot be read is reported, and its whole run stays untouched",
     arguments: [(TestBed.Secret.key, true), (.none, true), (.none, false)])
   func damage(_ secret: TestBed.Secret, compress: Bool) throws {
     let bed = try TestBed()
@@ -80,7 +80,7 @@ extension CompactTests {
     #expect(try bed.restored(points[1].id, secret).count > 0)
   }
 
-  @Test("without the key, or with another one, nothing happens")
+  @Test("Without the key, or with another one, nothing happens")
   func wrongKey() throws {
     let (bed, points) = try makeOldChain()
     let none = #expect(throws: HoldfastError.self) { try bed.service(.none).compact(ThinningPolicy()) }
@@ -91,7 +91,7 @@ extension CompactTests {
     try requireWhole(bed, points)
   }
 
-  @Test("what was stored under a password and a key opens with either of them afterwards")
+  @Test("A point under a password and a key opens with either of them after a merge")
   func slots() throws {
     let (bed, points) = try makeOldChain(.both)
     let before = try bed.restored(points[4].id, .both)
@@ -100,7 +100,7 @@ extension CompactTests {
     #expect(try bed.restored(points[4].id, .key) == before)
   }
 
-  @Test("merging twice with the same outcome never seals two payloads with one key")
+  @Test("Two merges with the same result never seal two payloads with one key")
   func freshKeys() throws {
     let (bed, points) = try makeOldChain()
     let copy = try Shell.run("cp", ["-r", bed.backups, bed.folder.path("copy")])
@@ -115,8 +115,9 @@ extension CompactTests {
     #expect(one?.suffix(500) != two?.suffix(500))
   }
 
-  /// The first point after the clock was set back is younger than its predecessor says, and so are the next ones.
-  @Test("what a clock that was set back stamped stays until the clock has caught up")
+  /// The first point after the clock was set back is younger than its predecessor claims, and so
+  /// are the next ones.
+  @Test("If a clock that was set back stamped a point, the point stays until the clock has caught up")
   func clockSetBack() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(.key, .change(), incrementals: 1)
@@ -135,7 +136,7 @@ extension CompactTests {
     #expect(Set(gone).isDisjoint(with: doubtful.map(\.id)))
   }
 
-  @Test("a merge neither ends a hold nor begins one", arguments: [true, false])
+  @Test("A merge neither ends a hold nor begins one", arguments: [true, false])
   func anomaly(isAccepted: Bool) throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, .change(), incrementals: 2, rows: 2000)
@@ -152,7 +153,7 @@ extension CompactTests {
     #expect(try bed.service().holds(RetentionPolicy(keepLast: 1)).isEmpty == isAccepted)
   }
 
-  @Test("a point that somebody else built on a middle one meanwhile keeps it")
+  @Test("A middle point stays if another program built a point on it meanwhile")
   func builtOnMeanwhile() throws {
     let (bed, points) = try makeOldChain()
     let aside = try bed.hide(points[4])
@@ -169,12 +170,12 @@ extension CompactTests {
     let outcome = try bed.service().compact(ThinningPolicy(), progress: progress)
     #expect(outcome.skipped.first?.error.code == .factsChanged, "\(outcome)")
     #expect(outcome.skipped.first?.error.message.contains("builds on") == true, "\(outcome)")
-    // The next round saw it: what comes before the branch could be merged.
+    // The next round saw it: the points before the branch could be merged.
     #expect(outcome.done.map(\.step.survivor) == [points[3].id])
     try requireWhole(bed, [points[0], points[3], points[4], branch])
   }
 
-  @Test("a point that was replaced meanwhile is left alone")
+  @Test("A point that was replaced meanwhile is left alone")
   func replacedMeanwhile() throws {
     let (bed, points) = try makeOldChain()
     let once = Once()
@@ -187,7 +188,7 @@ extension CompactTests {
     try requireWhole(bed, points)
   }
 
-  @Test("a point of which something was recorded meanwhile is left alone")
+  @Test("A point is left alone if a fact about it was recorded meanwhile")
   func recordedMeanwhile() throws {
     let (bed, points) = try makeOldChain()
     let once = Once()
@@ -200,7 +201,7 @@ extension CompactTests {
     try requireWhole(bed, points)
   }
 
-  @Test("a session goes on after its own compaction and after somebody else's")
+  @Test("A session continues after its own compaction and after that of another program")
   func session() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 100, bytes: 300)
@@ -231,7 +232,7 @@ extension CompactTests {
     bed.time.advance(seconds: 3 * 3600)
     #expect(try bed.service().compact(ThinningPolicy()).done.isEmpty == false)
     _ = try next()
-    // Somebody else stores a point, and this session merges some before it looks again.
+    // Another program stores a point, and this session merges some before it probes again.
     try bed.change("UPDATE marker SET text = 'another'")
     let others = try bed.storeIncremental(.key, .change())
     bed.time.advance(seconds: 3 * 3600)
@@ -241,7 +242,7 @@ extension CompactTests {
   }
 
   @Test(
-    "a point is verified and restored although others merge what it needs, whenever it takes a lock", arguments: 1...4)
+    "A point is verified and restored although others merge its chain, whenever it takes a lock", arguments: 1...4)
   func readers(at lock: Int) throws {
     for secret in [TestBed.Secret.key, .none] {
       for reads in [true, false] {
@@ -266,7 +267,7 @@ extension CompactTests {
     }
   }
 
-  @Test("a merged point without encryption stays trusted in a sealed repository")
+  @Test("A merged point without encryption stays trusted in a sealed repository")
   func trust() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300)
@@ -285,7 +286,7 @@ extension CompactTests {
   }
 }
 
-/// Something that happens once, whoever comes first.
+/// An action that happens once, by the first caller.
 private final class Once: Sendable {
   private let begun = Mutex(false)
   var isBegun: Bool { begun.withLock { $0 } }
@@ -298,7 +299,7 @@ private final class Once: Sendable {
 }
 
 extension TestBed {
-  /// Moves a point's files out of the repository; returns where to.
+  /// Moves a point's files out of the repository; returns their new place.
   fileprivate func hide(_ point: PointMetadata) throws -> String {
     let aside = folder.path("aside-\(point.id)")
     try SystemFileOperations().makeFolders(aside)

@@ -5,9 +5,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("restores at the same time", .ownThread)
+@Suite("Restores at the same time", .ownThread)
 struct ConcurrentRestoreTests {
-  @Test("of two points into one database: each is whole or refused, never a mixture, and nothing is left over")
+  @Test("Two restores into one database are each whole or refused, never mixed, and leave nothing over")
   func sameTarget() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 400, marker: "first")

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Backups taken while several processes write, all of them keeping an invariant.
-@Suite("backups beside writers", .ownThread)
+@Suite("Backups beside writers", .ownThread)
 struct ConcurrentWriterTests {
   /// Moves money between accounts in one transaction and counts the transfers without a gap.
   private static let ledger = """
@@ -49,7 +49,7 @@ struct ConcurrentWriterTests {
   }
 
   @Test(
-    "are consistent, each of them, and recover.py reads the same bytes",
+    "Each backup beside writers is consistent, and recover.py reads the same bytes",
     arguments: [("wal", 100), ("delete", 25), ("truncate", 25), ("persist", 25), ("memory", 25)])
   func consistent(mode: String, count: Int) throws {
     let bed = try TestBed()

@@ -2,14 +2,14 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// Random schedules, and what two readings of them in Python give: croniter's, and that of a few lines that try each day, or
-/// each minute, one after the other.
+/// Random schedules and the results of two implementations in Python: croniter, and a few lines
+/// that try each day, or each minute, one after the other.
 enum CronOracle {
   struct Calendar: Decodable {
     var schedule: String
     /// Seconds since the epoch, UTC.
     var after: Int64
-    /// The next runs; empty where there is none.
+    /// The next runs; empty if there are none.
     var plain: [Int64]
     var croniter: [Int64]
   }
@@ -20,7 +20,7 @@ enum CronOracle {
     /// Seconds since the epoch, the first and the last minute of the window.
     var first: Int64
     var last: Int64
-    /// When a change happens, and from which offset to which.
+    /// The time of a clock change, and the offsets before and after it.
     var change: Int64
     var before: Int64
     var after: Int64

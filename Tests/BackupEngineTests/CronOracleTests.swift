@@ -5,11 +5,11 @@ import Testing
 @testable import BackupEngine
 @testable import BackupPolicy
 
-/// Thousands of random schedules against Python. What the plain reading gives must be met exactly; where croniter gives
-/// something else, the reason must be one of those that are listed.
-@Suite("Schedules as Python has them", .ownThread)
+/// Thousands of random schedules against Python. The results of the plain implementation must be
+/// met exactly; if croniter differs, the reason must be one of those that are listed.
+@Suite("Schedules as in Python", .ownThread)
 struct CronOracleTests {
-  @Test("the calendar")
+  @Test("The runs in UTC equal Python's")
   func calendars() throws {
     var differences: [CalendarDifference: Int] = [:]
     for example in try CronOracle.calendars(3000, seed: 1_971) {
@@ -29,11 +29,12 @@ struct CronOracleTests {
     print("croniter's calendar differs:", differences)
   }
 
-  /// Why croniter's runs are others, in UTC.
+  /// Reasons for other runs by croniter, in UTC.
   enum CalendarDifference: CaseIterable {
     /// It takes `5-5` for the whole range: 0-59. Here, as in Vixie cron, it is 5.
     case rangeOfOneValue
-    /// It takes `7/2` for `0/2`, Sunday and every second day from there. Here it begins on 7, behind which there is nothing.
+    /// It takes `7/2` for `0/2`, Sunday and every second day from there. Here it begins on 7, and
+    /// no day follows 7.
     case stepFromSeven
 
     func explains(_ schedule: String) -> Bool {
@@ -49,7 +50,9 @@ struct CronOracleTests {
     }
   }
 
-  @Test("changes of the clocks", .enabled(if: ZoneOracle.hasZoneFiles, "no zone files (apt install tzdata)"))
+  @Test(
+    "The runs beside clock changes equal Python's",
+    .enabled(if: ZoneOracle.hasZoneFiles, "no zone files (apt install tzdata)"))
   func clockChanges() throws {
     var differences: [ClockDifference: Int] = [:]
     for example in try CronOracle.clockChanges(24, seed: 2_026, changes: Self.changes()) {
@@ -69,17 +72,19 @@ struct CronOracleTests {
     print("croniter's changes of the clocks differ:", differences)
   }
 
-  /// Why croniter has a run that we have not, or has not one that we have, beside a change of the clocks.
+  /// Reasons for additional or missing runs of croniter beside a change of the clocks.
   enum ClockDifference: CaseIterable {
-    /// It runs a time of day that is shown twice both times. Here, as in Vixie cron, a daily backup is made once.
+    /// If a time of day is shown twice, it runs both times. Here, as in Vixie cron, a daily backup
+    /// is made once.
     case secondTimeToo
-    /// It leaves out the second showing of times that a rhythm fits, where what is shown twice is not one whole hour of the
-    /// clock (Chatham 02:45–03:45). Here `*/5` goes on every five minutes.
+    /// It leaves out the second showing of times that a rhythm fits if the repeated span is not one
+    /// whole hour of the clock (Chatham 02:45–03:45). Here `*/5` continues every five minutes.
     case rhythmBroken
-    /// It makes up, at the end of a gap, for what a rhythm within one hour lost there (`*/20 2 * * *`). Here, as in Vixie cron,
-    /// only times of day are made up for.
+    /// At the end of a gap it makes up for runs that a rhythm within one hour lost there (`*/20 2 *
+    /// * *`). Here, as in Vixie cron, only times of day are made up for.
     case rhythmMadeUpFor
-    /// It leaves out a skipped time of day where it does not see an hour being named: all of them are (`0-23`).
+    /// It leaves out a skipped time of day if it does not see a named hour: all of them are named
+    /// (`0-23`).
     case skippedTimeLost
 
     func explains(_ run: Int64, ours: Bool, _ schedule: CronSchedule, _ example: CronOracle.ClockChange) -> Bool {
@@ -95,7 +100,7 @@ struct CronOracleTests {
     }
   }
 
-  /// Two changes of each zone that has something of its own, whole minutes all of them.
+  /// Two clock changes of each zone with special rules, all of them in whole minutes.
   private static func changes() throws -> [String: [Int64]] {
     var random = SeededGenerator(seed: 4_242)
     let names = [

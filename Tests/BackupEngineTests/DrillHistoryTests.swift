@@ -13,7 +13,7 @@ struct DrillHistoryTests {
     return try service.drill(service.point(reference), DrillRequest())
   }
 
-  /// What thinning is about.
+  /// A backup that compaction may merge.
   private var change: CreateRequest {
     var request = CreateRequest()
     request.backupType = .change
@@ -22,7 +22,7 @@ struct DrillHistoryTests {
 
   private func proven(_ bed: TestBed) throws -> PointID? { try bed.service().drillFigures().newestProven?.id }
 
-  @Test("a replaced archive, or one that was made doubtful, is not proven; one merged into the same content is")
+  @Test("A replaced or suspect archive is not proven, and one merged into the same content is")
   func binding() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, change)
@@ -43,7 +43,7 @@ struct DrillHistoryTests {
       doubtful.metadata.status = status
       #expect(DrillFigures([newest], [doubtful]).newestProven == nil, "\(status)")
     }
-    // The points between are merged away, and the newest one's archive is another.
+    // The points between are merged, and the newest one has another archive.
     let before = try service.point(points[3].id.text).metadata.checksum
     bed.time.advance(milliseconds: 40 * 86_400_000)
     let outcome = try service.compact(ThinningPolicy())
@@ -52,7 +52,7 @@ struct DrillHistoryTests {
     #expect(try proven(bed) == points[3].id && drill(bed).passed)
   }
 
-  @Test("the newest proven point survives retention and thinning, until a newer one is proven")
+  @Test("The newest proven point survives retention and compaction until a newer one is proven")
   func kept() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, change)
@@ -73,7 +73,7 @@ struct DrillHistoryTests {
     #expect(try service.list().map(\.id) == [newest])
   }
 
-  @Test("what is torn, empty, foreign or of another version is passed over with a warning, and hides nothing else")
+  @Test("A torn, empty, foreign or other version's record is passed over with a warning and hides no other record")
   func torn() throws {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]
@@ -93,7 +93,7 @@ struct DrillHistoryTests {
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
     #expect(try service.drillFigures().drills == [record])
     #expect(log.all.count { $0.contains("is no record of a drill, and is passed over") } == 4, "\(log.all)")
-    // Nobody takes any of them for a point, nor trips over the folder.
+    // No command takes any of them for a point or fails on the folder.
     #expect(try service.list().map(\.id) == [point.id] && service.cleanup(RetentionPolicy(keepLast: 1)).remove == [])
     #expect(try recovered(bed, point))
     bed.time.advance(milliseconds: 1000)
@@ -106,7 +106,7 @@ struct DrillHistoryTests {
     try bed.recovered(point.id) == bed.restored(point.id)
   }
 
-  @Test("follows its numbers, whatever the clock says, and gives each second as many names as it needs")
+  @Test("The history follows its numbers, whatever the clock shows, and gives each second enough names")
   func clockSetBack() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
@@ -118,7 +118,7 @@ struct DrillHistoryTests {
     #expect(names == ["drill_20231115_143022.json", "drill_20231116_143022.json", "drill_20231116_143022_001.json"])
   }
 
-  @Test("keeps the newest, and the newest that passed however many failed since")
+  @Test("The history keeps the newest drill, and the newest that passed however many failed since")
   func pruned() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
@@ -127,7 +127,7 @@ struct DrillHistoryTests {
     let passed = try drill(bed)
     var failed = passed
     failed.failure = .init(step: .restore, code: .noSpace, message: "no room")
-    // As many as fit, without the price of adding each.
+    // As many as fit, without the cost of adding each.
     for number in 2...DrillHistory.limit {
       failed.number = number
       let time = bed.time.now().adding(seconds: Int64(number))
@@ -141,7 +141,7 @@ struct DrillHistoryTests {
     #expect(try history.load().count == DrillHistory.limit && history.load().count(where: \.passed) == 1)
   }
 
-  @Test("measured times are the last one's and the middle of the last ten that passed")
+  @Test("The measured times are those of the last drill and the median of the last ten that passed")
   func figures() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
@@ -162,14 +162,15 @@ struct DrillHistoryTests {
 
 @Suite("A drill that dies or fails on the way", .ownThread, .serialized)
 struct DrillFaultTests {
-  /// Whatever happens, no decrypted byte is left for longer than until the next run, the history holds whole records alone, and
-  /// only a drill that was said to have passed, or was about to be, is in it.
+  /// In every case no decrypted byte is left for longer than until the next run, the history
+  /// contains whole records alone, and it includes a drill only if it was reported as passed or was
+  /// about to be.
   private static let sweep = FaultSweep(
     prepare: { try $0.makeChain(incrementals: 1, rows: 20).last?.id },
     work: { service, id in
       let record = try service.drill(service.point(id!.text), DrillRequest())
       if let failure = record.failure { throw HoldfastError(failure.code, failure.message) }
-      // The drill passed and could not be recorded: that is told.
+      // If the drill passed and could not be recorded, this is reported.
       if record.number == 0 { throw HoldfastError(.noSpace, record.notes.joined()) }
     },
     check: { bed, finished in
@@ -184,17 +185,17 @@ struct DrillFaultTests {
       try bed.requireSoundRepository(points: 2...2)
     })
 
-  @Test("leaves nothing behind that counts", arguments: [FaultSweep.Kind.killed, .tornKill])
+  @Test("A killed drill leaves no record and no decrypted bytes", arguments: [FaultSweep.Kind.killed, .tornKill])
   func killed(kind: FaultSweep.Kind) throws { try Self.sweep.sweep(kind) }
 
-  @Test("says that there is no room", arguments: [FaultSweep.Kind.noSpace, .diskStaysFull])
+  @Test("A drill reports that there is no room", arguments: [FaultSweep.Kind.noSpace, .diskStaysFull])
   func noRoom(kind: FaultSweep.Kind) throws { try Self.sweep.sweep(kind) }
 
-  @Test("is in the history after a loss of power, if it was said to be")
+  @Test("After a power loss a drill is in the history if it was reported there")
   func powerLoss() throws { try Self.sweep.powerLoss(seeds: 0..<3) }
 }
 
-/// What is logged.
+/// The logged messages.
 private final class Lines: Sendable {
   private let lines = Mutex<[String]>([])
   var all: [String] { lines.withLock { $0 } }

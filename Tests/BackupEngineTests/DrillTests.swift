@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A bed in which drills are made.
+/// Helpers for drills.
 extension TestBed {
   fileprivate func drill(
     _ reference: String = "latest", _ secret: Secret = .key, _ assertions: [DrillAssertion] = [],
@@ -20,7 +20,7 @@ extension TestBed {
 
   fileprivate func history() throws -> [DrillRecord] { try service().drillFigures().drills }
 
-  /// Everything decrypted that is left in this host's scratch folder.
+  /// All decrypted files that are left in this host's scratch folder.
   fileprivate func scratch() throws -> [String] {
     let files = SystemFileOperations()
     return try files.status("\(stateFolder)/scratch") == nil ? [] : files.list("\(stateFolder)/scratch")
@@ -42,7 +42,7 @@ struct DrillTests {
     name: "rows and a marker", sql: "SELECT count(*), (SELECT text FROM marker) FROM entries", expect: "60|3")
 
   @Test(
-    "that passes proves any point of a chain, keeps its times, and leaves nothing decrypted",
+    "A passed drill proves any point of a chain, records its times, and leaves nothing decrypted",
     arguments: [TestBed.Secret.key, .none])
   func passes(secret: TestBed.Secret) throws {
     let bed = try TestBed()
@@ -65,7 +65,7 @@ struct DrillTests {
     #expect(drilled.verified && drilled.status == .verified && drilled.verificationDate == record.started)
   }
 
-  @Test("fails where an archive of its chain was changed by a bit, and the point is not proven any more")
+  @Test("A drill fails if an archive of its chain changed by a bit, and the point is no longer proven")
   func damaged() throws {
     let bed = try TestBed()
     let points = try bed.makeChain()
@@ -83,7 +83,7 @@ struct DrillTests {
     #expect(try bed.scratch() == [])
   }
 
-  @Test("fails where an assertion has another answer, or cannot be asked; the history has no answer in it")
+  @Test("A drill fails if an assertion has another answer or cannot be asked, and the history contains no answer")
   func assertions() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
@@ -105,7 +105,7 @@ struct DrillTests {
     #expect(try bed.service().point("latest").metadata.verified, "the archive is sound all the same")
   }
 
-  @Test("fails where a table has other rows than were counted when the point was made")
+  @Test("A drill fails if a table has other rows than were counted when the point was stored")
   func rowCounts() throws {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]
@@ -119,7 +119,7 @@ struct DrillTests {
       failure?.message == "counting its rows failed: entries has 60 rows, and 61 were counted when it was stored")
   }
 
-  @Test("of a wrong key, or of none, is a failed drill too, and says nothing against the point")
+  @Test("A drill with a wrong key, or without one, also fails, and does not accuse the point")
   func wrongKey() throws {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]
@@ -131,7 +131,7 @@ struct DrillTests {
     #expect(figures.failures == 2 && figures.newestProven?.id == point.id && figures.standing.failure != nil)
   }
 
-  @Test("without room for the database does not begin, and is in the history")
+  @Test("A drill without room for the database does not begin, and is in the history")
   func noRoom() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
@@ -140,7 +140,7 @@ struct DrillTests {
     #expect(try bed.history().first?.failure?.code == .noSpace && bed.scratch() == [])
   }
 
-  @Test("of a copy of damaged files, or of what cannot be authenticated, is refused and not recorded")
+  @Test("A drill of a copy of damaged files, or of an unauthenticated point, is refused and not recorded")
   func refused() throws {
     let bed = try TestBed()
     let sealed = try bed.makeChain(incrementals: 0)[0]
@@ -150,7 +150,7 @@ struct DrillTests {
     #expect(try bed.history() == [])
   }
 
-  @Test("ends soon after it is told to, in the middle of a query, and is not recorded")
+  @Test("A drill ends soon after a stop request, in the middle of a query, and is not recorded")
   func interrupted() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
@@ -174,7 +174,7 @@ struct DrillTests {
     #expect(try bed.history() == [] && bed.scratch() == [])
   }
 
-  @Test("takes any sound point at random, and none that a restore put aside")
+  @Test("A drill takes any sound point at random, except safety backups")
   func random() throws {
     let bed = try TestBed()
     let points = try bed.makeChain()
@@ -188,7 +188,7 @@ struct DrillTests {
   }
 }
 
-/// Whether a drill has come to its assertions.
+/// Records if a drill has reached its assertions.
 private final class Asking: Sendable {
   private let flag = Atomic(false)
   var hasBegun: Bool { flag.load(ordering: .relaxed) }

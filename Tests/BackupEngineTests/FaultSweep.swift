@@ -5,15 +5,16 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// Runs one piece of work with a fault at every step that it takes, and checks what is left.
+/// Runs one piece of work with a fault at every step that it takes, and checks the result.
 ///
 /// A *world* is made anew for each fault: a folder with a database, a repository and a point to restore.
 struct FaultSweep: Sendable {
-  /// Prepares the world and returns what the work will need.
+  /// Prepares the world and returns the point that the work needs.
   var prepare: @Sendable (TestBed) throws -> PointID?
   /// The work, through a service whose file operations fail.
   var work: @Sendable (BackupService, PointID?) throws -> Void
-  /// What must hold afterwards, seen with sound file operations. `finished` is whether the work said it was done.
+  /// The conditions that must be true afterwards, read with sound file operations. `finished` is
+  /// true if the work reported success.
   var check: @Sendable (TestBed, _ finished: Bool) throws -> Void
 
   enum Kind: String, CaseIterable, Sendable {
@@ -33,7 +34,8 @@ struct FaultSweep: Sendable {
     return faults
   }
 
-  /// - Parameter file: only at steps that concern files of such a name, and at those after them; the rest is swept elsewhere.
+  /// - Parameter file: sweeps only steps that concern files of such a name, and the steps after
+  ///   them; the rest is swept in another test.
   func sweep(_ kind: Kind, near file: String? = nil) throws {
     let fault = Self.fault(kind)
     let clean = try cleanRun()
@@ -55,7 +57,7 @@ struct FaultSweep: Sendable {
     }
   }
 
-  /// - Parameter file: as of ``sweep(_:near:)``.
+  /// - Parameter file: as in ``sweep(_:near:)``.
   func powerLoss(seeds: Range<UInt64>, near file: String? = nil) throws {
     let counting = StepFaults()
     let world = try TestBed()
@@ -93,7 +95,7 @@ struct FaultSweep: Sendable {
 extension StepFaults {
   fileprivate func isNear(_ file: String?, _ step: Int) -> Bool {
     guard let file else { return true }
-    // Steps count from 1; the last of a loss of power comes after all.
+    // Steps count from 1; the last power loss comes after all of them.
     let around = steps.dropFirst(max(0, step - 2)).prefix(2)
     return step > steps.count || around.contains { $0.contains(file) }
   }
@@ -106,7 +108,8 @@ struct BrokenPromise: Error, CustomStringConvertible {
 }
 
 extension TestBed {
-  /// Every listed point verifies, whole; nothing unfinished is listed, and the next command removes what was left over.
+  /// Every listed point verifies and is whole; nothing unfinished is listed, and the next command
+  /// removes all left-over files.
   func requireSoundRepository(points expected: ClosedRange<Int>, _ secret: TestBed.Secret = .key) throws {
     guard try UnflushedFileOperations().status(backups) != nil else {
       if expected.contains(0) { return }
@@ -126,7 +129,7 @@ extension TestBed {
     guard points.isEmpty || left.isEmpty else { throw BrokenPromise("left over: \(left)") }
   }
 
-  /// The database holds one of these states, whole.
+  /// The database contains one of these states, whole.
   func requireDatabase(_ allowed: [String]) throws {
     let marker = try self.marker() ?? "nothing"
     guard allowed.contains(marker) else { throw BrokenPromise("the database holds \(marker)") }

@@ -4,7 +4,8 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// The point holds 60 rows and the marker "first"; the database then moves on to 80 rows and "second".
+/// The point contains 60 rows and the marker "first"; the database then moves on to 80 rows and
+/// "second".
 private func makePoint(_ bed: TestBed) throws -> PointID {
   try bed.makeDatabase(rows: 60, bytes: 300)
   let point = try bed.service().create(CreateRequest()).id
@@ -62,7 +63,7 @@ private let restoreByReplacing = FaultSweep(
   work: { service, point in try restoreInPlace(service, point!) },
   check: { bed, finished in try bed.requireRestored(finished) })
 
-/// The database is garbage and a `-wal` lies beside it: its files are kept raw and replaced.
+/// The database is garbage with a `-wal` beside it: its files are kept raw and replaced.
 private let restoreOverGarbage = FaultSweep(
   prepare: { bed in
     let point = try makePoint(bed)
@@ -73,7 +74,8 @@ private let restoreOverGarbage = FaultSweep(
   check: { bed, finished in try bed.requireRestoredOverGarbage(finished) })
 
 extension TestBed {
-  /// A database of another page size in the place of the old one; optionally as a crashed application leaves it.
+  /// Replaces the database by one of another page size; optionally as a crashed application leaves
+  /// it.
   func replaceDatabase(pageSize: Int, leavingWAL: Bool) throws {
     let script = """
       import os, sqlite3, sys
@@ -93,15 +95,15 @@ extension TestBed {
     guard result.status == 0 else { throw BrokenPromise(result.stderr) }
   }
 
-  /// Garbage in the place of the database, and garbage for its log.
+  /// Replaces the database by garbage, and its log also.
   func makeGarbage() throws {
     _ = try folder.write("app.db", Array("this was a database once".utf8))
     _ = try folder.write("app.db-wal", Array("and this its log".utf8))
   }
 
-  /// Either the garbage is all there, or the restored database without its log.
+  /// Either the garbage is complete, or the database is restored without its log.
   ///
-  /// - Parameter before: how many points there were.
+  /// - Parameter before: the number of points before.
   func requireRestoredOverGarbage(_ finished: Bool, points before: Int = 1) throws {
     try requireSoundRepository(points: finished ? before + 1...before + 1 : before...before + 1)
     let content = try folder.read("app.db") ?? []
@@ -121,16 +123,17 @@ extension TestBed {
     return try name.flatMap { try folder.read($0) }
   }
 
-  /// The database is the old or the restored one, and where it is the restored one, the old one is in the safety backup.
+  /// The database is the old or the restored one, and if it is the restored one, the safety backup
+  /// contains the old one.
   ///
-  /// - Parameter before: how many points there were.
+  /// - Parameter before: the number of points before.
   func requireRestored(_ finished: Bool, points before: Int = 1) throws {
     try requireSoundRepository(points: finished ? before + 1...before + 1 : before...before + 1)
     try requireDatabase(finished ? ["first"] : ["first", "second"])
     if try marker() == "first" { try requireSafetyBackup() }
   }
 
-  /// The newest safety backup holds what was there before.
+  /// The newest safety backup contains the state before the restore.
   fileprivate func requireSafetyBackup() throws {
     guard let safety = try service().list().first(where: { $0.metadata.backupType == .safety }) else {
       throw BrokenPromise("there is no safety backup")
@@ -142,35 +145,37 @@ extension TestBed {
   }
 }
 
-@Suite("a fault at every step", .ownThread)
+@Suite("Faults at every step", .ownThread)
 struct FaultSweepTests {
-  @Test("of a backup", arguments: FaultSweep.Kind.allCases)
+  @Test("A fault at any step of a backup leaves all points whole", arguments: FaultSweep.Kind.allCases)
   func creating(_ kind: FaultSweep.Kind) throws { try create.sweep(kind) }
 
-  @Test("of a backup in rollback mode", arguments: FaultSweep.Kind.allCases)
+  @Test("A fault at any step of a backup in rollback mode leaves all points whole", arguments: FaultSweep.Kind.allCases)
   func creatingInRollbackMode(_ kind: FaultSweep.Kind) throws { try createInRollbackMode.sweep(kind) }
 
-  @Test("of a live restore", arguments: FaultSweep.Kind.allCases)
+  @Test("A fault at any step of a live restore leaves the database whole", arguments: FaultSweep.Kind.allCases)
   func restoringLive(_ kind: FaultSweep.Kind) throws { try restoreLive.sweep(kind) }
 
-  @Test("of a restore beside a left-over WAL", arguments: FaultSweep.Kind.allCases)
+  @Test(
+    "A fault at any step of a restore beside a left-over WAL leaves the database whole",
+    arguments: FaultSweep.Kind.allCases)
   func replacing(_ kind: FaultSweep.Kind) throws { try restoreByReplacing.sweep(kind) }
 
-  @Test("of a restore over garbage", arguments: FaultSweep.Kind.allCases)
+  @Test("A fault at any step of a restore over garbage leaves the files whole", arguments: FaultSweep.Kind.allCases)
   func replacingGarbage(_ kind: FaultSweep.Kind) throws { try restoreOverGarbage.sweep(kind) }
 
-  @Test("power lost, of a backup")
+  @Test("A power loss in a backup leaves all points whole")
   func powerLostCreating() throws { try create.powerLoss(seeds: 0..<12) }
 
-  @Test("power lost, of a backup in rollback mode")
+  @Test("A power loss in a backup in rollback mode leaves all points whole")
   func powerLostCreatingInRollbackMode() throws { try createInRollbackMode.powerLoss(seeds: 0..<8) }
 
-  @Test("power lost, of a live restore")
+  @Test("A power loss in a live restore leaves the database whole")
   func powerLostRestoringLive() throws { try restoreLive.powerLoss(seeds: 0..<7) }
 
-  @Test("power lost, of a restore beside a left-over WAL")
+  @Test("A power loss in a restore beside a left-over WAL leaves the database whole")
   func powerLostReplacing() throws { try restoreByReplacing.powerLoss(seeds: 0..<7) }
 
-  @Test("power lost, of a restore over garbage")
+  @Test("A power loss in a restore over garbage leaves the files whole")
   func powerLostReplacingGarbage() throws { try restoreOverGarbage.powerLoss(seeds: 0..<7) }
 }

@@ -4,8 +4,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What root leaves in the folders of others.
-@Suite("files that root makes", .ownThread, .enabled(if: geteuid() == 0, "only root may give files away"))
+/// Files that root creates in the folders of other users.
+@Suite("Files that root creates", .ownThread, .enabled(if: geteuid() == 0, "only root may give files away"))
 struct RootFilesTests {
   private let folder: TemporaryFolder
   private let files = SystemFileOperations()
@@ -22,7 +22,7 @@ struct RootFilesTests {
 
   private func owner(_ name: String) throws -> uid_t? { try files.status(path(name))?.owner }
 
-  @Test("belong to the folder's owner, and so do folders")
+  @Test("Files and folders that root creates belong to the folder's owner")
   func inherit() throws {
     files.close(try files.open(path("new"), .createNew))
     files.close(try files.open(path("lock"), .lockFile))
@@ -37,7 +37,7 @@ struct RootFilesTests {
     #expect(try files.status(folder.path("own/deep/file"))?.owner == 0)
   }
 
-  @Test("what an older version left to root is found")
+  @Test("Files that an older version left to root are found")
   func leftovers() throws {
     try files.makeFolders(path("backups/.state"))
     try files.replace(path("backups/.state/pins.json"), with: [1])
@@ -51,7 +51,8 @@ struct RootFilesTests {
   }
 
   @Test(
-    "a link that a service put in place of a repository's folder is not followed", arguments: [".metadata", ".state"])
+    "If a service replaced a repository's folder with a link, the link is not followed",
+    arguments: [".metadata", ".state"])
   func plantedLink(name: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -63,18 +64,18 @@ struct RootFilesTests {
     let error = #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
     #expect(error?.code == .refused && error?.hint?.contains("rm \(link)") == true)
     #expect(try files.list(elsewhere).isEmpty)
-    // Root's own link is as good as a folder.
+    // Root's own link counts as a folder.
     #expect(lchown(link, 0, 0) == 0)
     _ = try bed.service().create(CreateRequest())
   }
 
-  @Test("stay root's if they hold decrypted pages")
+  @Test("Files that root creates stay root's if they contain decrypted pages")
   func decrypted() throws {
     files.close(try files.open(path("scratch"), .createPrivate))
     #expect(try owner("scratch") == 0)
   }
 
-  @Test("a file that was there before is never given away, under whatever name")
+  @Test("A file that existed before never changes its owner, under any name")
   func existing() throws {
     let victim = try folder.write("victim", [1])
     #expect(link(victim, path("hard")) == 0 && symlink(victim, path("soft")) == 0 && symlink("/", path("root")) == 0)
@@ -87,15 +88,15 @@ struct RootFilesTests {
   }
 }
 
-/// Attributes of files that take another one's place.
-@Suite("attributes of files", .ownThread)
+/// Attributes of files that replace another one.
+@Suite("Attributes of files", .ownThread)
 struct FileAttributesTests {
   private let folder: TemporaryFolder
   private let files = SystemFileOperations()
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test("are given as far as this process may, and what it may not give is told")
+  @Test("Attributes are set as far as this process may, and the others are reported")
   func given() throws {
     let file = try files.open(folder.path("a"), .createNew)
     defer { files.close(file) }
@@ -104,7 +105,7 @@ struct FileAttributesTests {
     #expect(try files.status(file.path)?.attributes == own)
   }
 
-  @Test("a user who is not root keeps its files, and lets no other group in")
+  @Test("A user who is not root keeps its files, and lets no other group in")
   func refused() async {
     await #expect(processExitsWith: .success) {
       let folder = try TemporaryFolder()
@@ -118,7 +119,7 @@ struct FileAttributesTests {
     }
   }
 
-  @Test("extended attributes come along, but for those of the content")
+  @Test("Extended attributes are copied, except those of the content")
   func extended() throws {
     let old = try folder.write("old", [1])
     let set = """
@@ -138,7 +139,7 @@ struct FileAttributesTests {
     #expect(result.stdout == "[('user.empty', b''), ('user.note', b'kept\\x00as it is')]\n")
   }
 
-  @Test("an access control list comes along")
+  @Test("An access control list is copied")
   func accessControlList() throws {
     let old = try folder.write("old", [1])
     guard (try? Shell.run("setfacl", ["-m", "u:33:rw", old]))?.status == 0 else { return }
@@ -152,14 +153,15 @@ struct FileAttributesTests {
   }
 }
 
-@Suite("access control lists", .ownThread)
+@Suite("Access control lists", .ownThread)
 struct AccessListTests {
-  @Test("the owning group is recorded with its own rights, and not with the list's mask")
+  @Test("The owning group is recorded with its own rights, not with the list's mask")
   func recorded() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
     chmod(bed.database, 0o600)
-    // This user, the owning group with nothing, another user with all, and the mask that allows it.
+    // This user, the owning group with no rights, another user with all, and the mask that allows
+    // it.
     let made = try Shell.run(
       "python3",
       [

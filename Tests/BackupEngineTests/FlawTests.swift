@@ -4,24 +4,24 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// A flaw in the database is no flaw of the backup.
-@Suite("a flawed database", .ownThread)
+/// A flaw in the database is not a flaw of the backup.
+@Suite("A flawed database", .ownThread)
 struct FlawTests {
-  /// Ways to a database whose pages are readable, and with which something is wrong.
+  /// Flaws of a database whose pages are readable.
   enum Flaw: String, CaseIterable {
-    /// `t.a` is declared NOT NULL and holds a NULL, as old ALTERs and imports leave it.
+    /// `t.a` is declared NOT NULL and contains a NULL, as old ALTERs and imports leave it.
     case violatedConstraint
     case damagedIndex
     /// A view in syntax that no version of SQLite knows.
     case unknownSyntax
-    /// An entry names a page that is not there.
+    /// An entry refers to a page that does not exist.
     case damagedSchema
     /// The b-tree of the schema itself.
     case damagedFirstPage
 
-    /// Whether SQLite's checks run and find something.
+    /// True if SQLite's checks run and find the flaw.
     var isFound: Bool { self != .unknownSyntax }
-    /// Whether statements on the table still work.
+    /// True if statements on the table still work.
     var isUsable: Bool { self == .violatedConstraint }
   }
 
@@ -64,7 +64,7 @@ struct FlawTests {
     return (bed, bytes)
   }
 
-  @Test("is backed up and comes back page for page, with what was found", arguments: Flaw.allCases)
+  @Test("A flawed database is backed up and restored page for page, with its findings", arguments: Flaw.allCases)
   func comesBack(flaw: Flaw) throws {
     let (bed, bytes) = try world(flaw)
     let point = try bed.service().create(CreateRequest()).id
@@ -75,7 +75,8 @@ struct FlawTests {
   }
 
   @Test(
-    "is restored into, its content before that is an ordinary backup, and undo brings it back", arguments: Flaw.allCases
+    "A restore over a flawed database stores its content as an ordinary backup, and undo restores it",
+    arguments: Flaw.allCases
   )
   func safety(flaw: Flaw) throws {
     let (bed, bytes) = try world(flaw)
@@ -92,7 +93,7 @@ struct FlawTests {
     #expect(try different(bed, before) == [])
   }
 
-  /// Bytes of the database that differ, but for those that a live restore sets.
+  /// Bytes of the database that differ, except those that a live restore sets.
   private func different(_ bed: TestBed, _ bytes: [UInt8]) throws -> [Int] {
     let now = try #require(try bed.folder.read("app.db"))
     guard now.count == bytes.count else { return [now.count] }
@@ -100,7 +101,7 @@ struct FlawTests {
     return now.indices.filter { now[$0] != bytes[$0] && !rewritten.contains($0) }
   }
 
-  @Test("warns in the plan and names the newest backup without a flaw")
+  @Test("A flawed backup warns in the plan and names the newest backup without a flaw")
   func plan() throws {
     let bed = try TestBed()
     try bed.makeDatabase(journal: "delete")
@@ -120,7 +121,7 @@ struct FlawTests {
     #expect(plan.warnings.contains("the newest backup without a flaw is \(sound), 1 h older"))
   }
 
-  @Test("that older versions called failed is flawed, and not failed")
+  @Test("A backup that older versions called failed is flawed and not failed")
   func oldVerdict() throws {
     let (bed, bytes) = try world(.violatedConstraint)
     let point = try bed.service().create(CreateRequest())
@@ -136,7 +137,7 @@ struct FlawTests {
     #expect(try bed.folder.read("out.db") == bytes)
   }
 
-  @Test("whose archive is damaged as well is failed")
+  @Test("A flawed backup whose archive is also damaged is failed")
   func damagedArchive() throws {
     let (bed, _) = try world(.violatedConstraint)
     let point = try bed.service().create(CreateRequest())
@@ -151,14 +152,14 @@ struct FlawTests {
     }
   }
 
-  @Test("gets its guard backup")
+  @Test("A flawed database gets its guard backup")
   func guarded() throws {
     let (bed, _) = try world(.violatedConstraint)
     let point = try bed.service().createGuard(CreateRequest())
     #expect(point.pinned && point.verified && point.findings == ["NULL value in t.a"])
   }
 
-  @Test("gets incrementals on its fulls", arguments: [Flaw.violatedConstraint, .unknownSyntax])
+  @Test("A flawed database gets incrementals on its fulls", arguments: [Flaw.violatedConstraint, .unknownSyntax])
   func incrementals(flaw: Flaw) throws {
     let (bed, _) = try world(flaw)
     let full = try bed.service().create(CreateRequest())
@@ -173,7 +174,7 @@ struct FlawTests {
     #expect(try bed.service().verify(point.id.text).verified)
   }
 
-  @Test("passes a drill that says what was found")
+  @Test("A flawed backup passes a drill that reports the findings")
   func drill() throws {
     let (bed, _) = try world(.violatedConstraint)
     _ = try bed.service().create(CreateRequest())
@@ -182,7 +183,7 @@ struct FlawTests {
     #expect(record.checks.first { $0.name == Check.Name.integrity }?.outcome == .warning)
   }
 
-  @Test("passes a drill of an incremental whose full was never checked", arguments: [false, true])
+  @Test("An incremental of a flawed database passes a drill if its full was never checked", arguments: [false, true])
   func drillOfIncremental(quick: Bool) throws {
     let (bed, _) = try world(.violatedConstraint)
     _ = try bed.service().create(CreateRequest())
@@ -192,7 +193,7 @@ struct FlawTests {
     #expect(record.passed && record.subject.archives == 2, "\(record.checks)")
   }
 
-  @Test("fails a drill of an incremental whose full is sound")
+  @Test("An incremental of a flawed database fails a drill if its full is sound")
   func drillOnSoundFull() throws {
     let bed = try TestBed()
     let application = try DatabaseApplication(
@@ -210,8 +211,8 @@ struct FlawTests {
   }
 }
 
-/// What only the application has keeps nothing from being proven.
-@Suite("a collation of the application", .ownThread)
+/// A dependency on the application does not prevent a backup from being proven.
+@Suite("A collation of the application", .ownThread)
 struct UnknownCollationTests {
   private func world() throws -> TestBed {
     let bed = try TestBed()
@@ -229,7 +230,7 @@ struct UnknownCollationTests {
     return bed
   }
 
-  @Test("is skipped in drills as in verify, and what needs none of it is counted")
+  @Test("A check that needs the collation is skipped in drills as in verify, and tables without it are counted")
   func drill() throws {
     let bed = try world()
     let record = try bed.service().drill(bed.service().point("latest"), DrillRequest())
@@ -240,7 +241,7 @@ struct UnknownCollationTests {
     #expect(try bed.service().drillFigures().newestProven != nil)
   }
 
-  @Test("is named by diff, without a path of ours")
+  @Test("Diff names an unknown collation, without a path of ours")
   func difference() throws {
     let bed = try world()
     let point = try bed.service().point("latest")

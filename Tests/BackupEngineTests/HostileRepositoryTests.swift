@@ -3,8 +3,8 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// A repository that somebody else can write to, a mistyped password, a disk that stumbles.
-@Suite("a repository that others write to", .ownThread)
+/// A repository that other users can write to, a mistyped password, an unreliable disk.
+@Suite("A repository that others write to", .ownThread)
 struct HostileRepositoryTests {
   private let plain: CreateRequest = {
     var request = CreateRequest()
@@ -25,7 +25,7 @@ struct HostileRepositoryTests {
 
   private func names(_ bed: TestBed) throws -> [String] { try SystemFileOperations().list(bed.backups).sorted() }
 
-  @Test("a restore without or with a wrong key leaves no safety backup behind, plain or otherwise")
+  @Test("A restore without or with a wrong key leaves no safety backup behind, plain or otherwise")
   func restoreWithoutKey() throws {
     let (bed, points) = try world()
     let before = try names(bed)
@@ -36,7 +36,7 @@ struct HostileRepositoryTests {
     }
   }
 
-  @Test("a mistyped password is told at the backup, not when somebody needs it")
+  @Test("A mistyped password is reported at the backup, not when it is needed")
   func mistypedPassword() throws {
     let (bed, _) = try world(.password)
     let before = try names(bed)
@@ -46,7 +46,7 @@ struct HostileRepositoryTests {
     #expect(try names(bed) == before)
   }
 
-  @Test("cleanup removes nothing for being unreadable, swapped or of a newer version")
+  @Test("Cleanup removes no point because it is unreadable, swapped or of a newer version")
   func cleanupKeepsDamaged() throws {
     let (bed, points) = try world(points: 4)
     let files = points.map { "backups/\($0.filename)" }
@@ -57,20 +57,20 @@ struct HostileRepositoryTests {
     let decision = try bed.service().cleanup(RetentionPolicy(keepLast: 10))
     #expect(decision.remove.isEmpty)
     #expect(try names(bed).filter { $0.hasPrefix("backup_") }.count == 4)
-    // Those that count still go by count, and the damaged ones stay.
+    // The points that count still follow the count, and the damaged ones stay.
     _ = try bed.service().verify(points[3].id.text)
     _ = try bed.service().cleanup(RetentionPolicy(keepLast: 1))
     #expect(Set(try bed.service().list().map(\.id)) == [points[0].id, points[1].id, points[3].id])
   }
 
-  @Test("forged points with the repository's ID do not push real ones out")
+  @Test("Forged points with the repository's ID do not push real ones out")
   func forgedPointsDoNotCount() throws {
     let (bed, points) = try world(points: 2)
     let forger = try TestBed()
     try forger.makeDatabase(marker: "forged")
     forger.time.set(bed.time.now().adding(seconds: 600))
     let theirs = Credentials(key: SecretBytes([UInt8](repeating: 3, count: 32)))
-    // The forger copies the identity, which stands in the clear.
+    // The forger copies the identity, which is in the clear.
     _ = try forger.service(theirs).create(CreateRequest())
     let identity = try bed.folder.read("backups/.state/repository.json") ?? []
     _ = try forger.folder.write("backups/.state/repository.json", identity)
@@ -86,7 +86,7 @@ struct HostileRepositoryTests {
       let bytes = try forger.folder.read("clean/\(forged.filename)") ?? []
       _ = try bed.folder.write("backups/\(forged.filename)", bytes)
     }
-    // They call themselves another database's; a service for no database sees them as well.
+    // They claim to belong to another database; a service for no database also sees them.
     #expect(try bed.service().list().count == 2)
     let all = BackupService(
       database: nil, folder: bed.backups, credentials: TestBed.credentials(.key), environment: bed.environment())
@@ -96,7 +96,7 @@ struct HostileRepositoryTests {
     #expect(left.isSuperset(of: points.map(\.id)))
   }
 
-  @Test("metadata that calls a planted plain archive failed does not get it past the seal")
+  @Test("Metadata that calls a planted plain archive failed does not get it past the seal")
   func plantedAsFailed() throws {
     let (bed, _) = try world()
     let forger = try TestBed()
@@ -127,7 +127,7 @@ struct HostileRepositoryTests {
     #expect(try bed.folder.read("out.db") == nil)
   }
 
-  @Test("a plain point whose metadata is lost is still the one that this host stored")
+  @Test("A plain point whose metadata is lost is still the one that this host stored")
   func lostMetadataOfPlainPoint() throws {
     let (bed, _) = try world()
     bed.time.advance(seconds: 5)
@@ -136,7 +136,7 @@ struct HostileRepositoryTests {
     #expect(try bed.service().verify(stored.id.text).verified)
   }
 
-  @Test("a header with a sequence of 2^64 - 1 is refused, and backups go on")
+  @Test("A header with a sequence of 2^64 - 1 is refused, and backups continue")
   func greatestSequence() throws {
     let (bed, points) = try world()
     var bytes = try bed.folder.read("backups/\(points[0].filename)") ?? []
@@ -153,7 +153,7 @@ struct HostileRepositoryTests {
     _ = try bed.service().statistics()
   }
 
-  @Test("sizes near 2^63 in the metadata overflow nothing")
+  @Test("Sizes near 2^63 in the metadata overflow nothing")
   func greatestSizes() throws {
     let (bed, points) = try world(points: 2)
     for point in points {
@@ -168,11 +168,11 @@ struct HostileRepositoryTests {
     }
     #expect(try bed.service().statistics().totalSize == .max)
     #expect(try !bed.service().verify(points[0].id.text).verified)
-    // Far too large for the disk: a refusal, not a trap.
+    // Far larger than the disk: a refusal, not a trap.
     #expect(throws: HoldfastError.self) { try restore(bed.service(), points[0].id, to: bed.folder.path("out.db")) }
   }
 
-  @Test("a pipe, a folder and a link in an archive's place are told, and block nothing")
+  @Test("A pipe, folder or link in place of an archive is reported and blocks nothing")
   func oddFiles() throws {
     let (bed, points) = try world()
     let script = """
@@ -187,7 +187,7 @@ struct HostileRepositoryTests {
     try restore(bed.service(), points[0].id, to: bed.folder.path("out.db"))
   }
 
-  @Test("description and tags that no reader would take are a usage error, not a lost backup")
+  @Test("A description or tags that no reader would accept are a usage error, not a lost backup")
   func greatTags() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -198,7 +198,7 @@ struct HostileRepositoryTests {
     #expect(try bed.service().list().isEmpty)
   }
 
-  @Test("latest is never what a restore put aside")
+  @Test("latest is never a safety backup")
   func latestIsNoSafetyBackup() throws {
     let (bed, points) = try world()
     try bed.change("UPDATE marker SET text = 'second'")
@@ -208,7 +208,7 @@ struct HostileRepositoryTests {
     #expect(try bed.service().point("latest").id == points[0].id)
   }
 
-  @Test("points that somebody took away are missed, those that this host removed are not")
+  @Test("Points that another program removed are missed, and those that this host removed are not")
   func rolledBack() throws {
     let (bed, points) = try world(points: 3)
     _ = try bed.service().delete(points[2].id.text)

@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("an incremental comes back", .ownThread)
+@Suite("Restoring an incremental", .ownThread)
 struct IncrementalTests {
   struct Form: Sendable, CustomStringConvertible {
     var pageSize: Int
@@ -34,7 +34,7 @@ struct IncrementalTests {
     Form(pageSize: 65536, journal: "wal", secret: .key, compress: true),
   ]
 
-  @Test("in every form, page for page, and recover.py reads the same bytes", arguments: forms)
+  @Test("An incremental in every form is restored page for page, and recover.py reads the same bytes", arguments: forms)
   func everyForm(_ form: Form) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300, journal: form.journal, pageSize: form.pageSize)
@@ -59,7 +59,7 @@ struct IncrementalTests {
     #expect(try bed.recovered(states[2].0) == states[2].1)
   }
 
-  @Test("a chain of thirty random changes, each point of it", arguments: [1, 2, 3] as [UInt64])
+  @Test("Each point of a chain of thirty random changes is restored", arguments: [1, 2, 3] as [UInt64])
   func longChain(seed: UInt64) throws {
     let bed = try TestBed()
     var random = SeededGenerator(seed: seed)
@@ -71,7 +71,7 @@ struct IncrementalTests {
       bed.time.advance(milliseconds: 1000)
       let before = states.last!.1
       let now = try bed.image()
-      // Half of the time somebody knows which pages may have changed, and some more.
+      // Half of the time the changed pages are listed, with some more.
       let changes = Bool.random(using: &random) ? superset(before, now, pageSize: 1024, &random) : .unknown
       let outcome = try bed.storeIncremental(changes)
       switch outcome {
@@ -88,7 +88,7 @@ struct IncrementalTests {
     #expect(verification.verified, "seed \(seed): \(verification.checks)")
   }
 
-  @Test("metadata of an incremental")
+  @Test("Metadata of an incremental is complete and derived from the archive")
   func metadata() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2)
@@ -106,7 +106,7 @@ struct IncrementalTests {
     #expect(derived == newest)
   }
 
-  @Test("an unchanged database stores nothing, and no incremental is made where none can be")
+  @Test("An unchanged database stores nothing, and no incremental is stored if it is impossible")
   func otherOutcomes() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -137,7 +137,7 @@ struct IncrementalTests {
     return request
   }
 
-  @Test("a database of one page, and one that becomes empty")
+  @Test("A database of one page, and one that becomes empty, are restored")
   func onePage() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 50, journal: "delete")
@@ -149,7 +149,7 @@ struct IncrementalTests {
     try bed.change("CREATE TABLE again(text)")
     let grown = try bed.storeIncremental()
     #expect(try bed.restored(grown.id) == bed.image())
-    // Nothing can be said of an empty file but that it is empty.
+    // The only fact about an empty file is that it is empty.
     _ = try bed.folder.write("app.db", [])
     guard case .stored(let empty, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
@@ -158,7 +158,7 @@ struct IncrementalTests {
   }
 }
 
-/// What an application may do to its database.
+/// The changes that an application may make to its database.
 enum RandomChange: CaseIterable {
   case insert, update, delete, vacuum, grow, shrink, index, nothing
 
@@ -181,7 +181,7 @@ enum RandomChange: CaseIterable {
   }
 }
 
-/// The pages in which two images differ, and some in which they do not.
+/// The pages that differ between two images, and some that are equal.
 private func superset(
   _ before: [UInt8], _ now: [UInt8], pageSize: Int, _ random: inout SeededGenerator
 ) -> ChangedPages {
@@ -194,7 +194,7 @@ private func superset(
 }
 
 extension TestBed {
-  /// Stores an incremental of what may have changed since the newest point.
+  /// Stores an incremental of the pages that may have changed since the newest point.
   func storeIncremental(_ changes: ChangedPages) throws -> IncrementalOutcome {
     try ChangeFollower(service()).store(CreateRequest(), changes, of: database)
   }

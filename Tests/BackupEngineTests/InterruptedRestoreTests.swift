@@ -6,8 +6,8 @@ import Testing
 
 @testable import BackupEngine
 
-/// A request to stop that comes while content is put in place: either nothing has changed and it is `interrupted`, or the
-/// restore is done and is no error.
+/// A request to stop that comes while content is installed: either nothing has changed and the
+/// result is `interrupted`, or the restore is done and is no error.
 @Suite("A restore that is interrupted", .ownThread)
 struct InterruptedRestoreTests {
   /// Stops itself at the first report that fits.
@@ -44,7 +44,7 @@ struct InterruptedRestoreTests {
     }
   }
 
-  @Test("before the last page: nothing has changed, and there is nothing to undo")
+  @Test("If a restore is stopped before the last page, nothing has changed and there is nothing to undo")
   func early() throws {
     let (bed, point) = try world()
     let stopper = Stopper { activity, done, total in activity == "installing" && done > 0 && done < total }
@@ -59,7 +59,7 @@ struct InterruptedRestoreTests {
     }
   }
 
-  @Test("with the last page: it is done, and can be undone")
+  @Test("If a restore is stopped with the last page, it is done and can be undone")
   func late() throws {
     let (bed, point) = try world()
     let stopper = Stopper { activity, done, total in activity == "installing" && done == total && total > 0 }
@@ -75,7 +75,9 @@ struct InterruptedRestoreTests {
     #expect(undo.pointID == outcome.safetyBackupID)
   }
 
-  @Test("of a file: before the rename nothing has changed, behind it all is done", arguments: [true, false])
+  @Test(
+    "If a restore to a file is stopped before the rename, nothing has changed, and after it all is done",
+    arguments: [true, false])
   func newFile(early: Bool) throws {
     let (bed, point) = try world()
     let target = bed.folder.path("new.db")
@@ -95,7 +97,7 @@ struct InterruptedRestoreTests {
     }
   }
 
-  @Test("a cleanup says what it did")
+  @Test("An interrupted cleanup reports its removals")
   func cleanup() throws {
     let bed = try TestBed()
     try bed.makeDatabase()

@@ -7,7 +7,7 @@ import Testing
 struct JSONTests {
   private func parsed(_ text: String) -> JSONValue? { JSONValue(parsing: Array(text.utf8)) }
 
-  @Test("keys that differ in nothing but their spelling, or are not UTF-8, survive a write and a read")
+  @Test("Keys that differ only in spelling, or are not UTF-8, survive a write and a read")
   func keys() throws {
     var object = JSONObject()
     let names: [[UInt8]] = [
@@ -21,7 +21,7 @@ struct JSONTests {
     #expect([Identifier: Int64?](counts.json) == counts && counts.json != .object(object))
   }
 
-  @Test("no character in it acts on a terminal")
+  @Test("No character of JSON output acts on a terminal")
   func escapes() throws {
     let scalars = (0..<0x3000).compactMap { Unicode.Scalar(UInt32($0)) } + ["\u{feff}", "\u{e0001}", "\u{1f600}"]
     for scalar in scalars {
@@ -35,7 +35,7 @@ struct JSONTests {
   }
 
   @Test(
-    "what is no JSON is none",
+    "A text that is not JSON is rejected",
     arguments: [
       "", " ", "{", "[", "[1", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "nul", "truee",
       "01",
@@ -46,14 +46,14 @@ struct JSONTests {
     #expect(parsed(text) == nil)
   }
 
-  @Test("nesting has an end")
+  @Test("Nesting has a limit")
   func depth() {
     #expect(parsed(String(repeating: "[", count: 200) + String(repeating: "]", count: 200)) != nil)
     #expect(parsed(String(repeating: "[", count: 100_000)) == nil)
     #expect(parsed(String(repeating: "{\"a\":", count: 100_000)) == nil)
   }
 
-  @Test("numbers, words and escapes are read as everybody reads them")
+  @Test("Numbers, words and escapes are read in the usual way")
   func values() {
     let document =
       #" { "a" : [ 0, -0, 12, -7, 1.5, 2.0, 1e3, 9223372036854775807, 1e19, true, false, null ], "b":"\/\b\u00e9\ud83d\ude00" } "#
@@ -68,7 +68,7 @@ struct JSONTests {
     #expect(parsed("{\"a\":1,\"a\":2}") == .object(["a": .integer(2)]))
   }
 
-  @Test("texts are compared by bytes")
+  @Test("Texts are compared by bytes")
   func equality() {
     #expect(JSONValue.string("\u{e9}") != .string("e\u{301}") && JSONValue.string("a") == .string("a"))
   }

@@ -8,12 +8,12 @@ import Testing
 /// Offsets beyond 32 bits. The file is sparse, but reading zeros takes its time: `HOLDFAST_LARGE_TESTS=1` runs it.
 @Suite(.ownThread, .enabled(if: getenv("HOLDFAST_LARGE_TESTS") != nil, "HOLDFAST_LARGE_TESTS is not set"))
 struct LargeDatabaseTests {
-  @Test("a database of more than 4 GiB: its end grows, changes and comes back")
+  @Test("A database of more than 4 GiB is restored when its end grew and changed")
   func offsets() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 20, journal: "delete", pageSize: 65536)
     let pages = UInt32(4500 * 16)
-    // The header may claim any number of pages: what lies between is never referred to.
+    // The header may claim any number of pages: the pages in between are never referred to.
     let grow = """
       import os, struct, sys
       with open(sys.argv[1], "r+b") as file:
@@ -29,7 +29,7 @@ struct LargeDatabaseTests {
     let grown = try bed.storeIncremental()
     #expect(grown.pageCount! > pages + 3 && grown.pagesStored! < 12)
     try requireSame(bed, grown.id)
-    // A page beyond 4 GiB changes; nobody has to read the others to know.
+    // A page beyond 4 GiB changes; the others need not be read to find it.
     try bed.change("UPDATE entries SET text = randomblob(300000) WHERE length(text) = 300000")
     bed.time.advance(milliseconds: 1000)
     let candidates = [1, 2, 3] + Array(pages...grown.pageCount!)
@@ -40,7 +40,7 @@ struct LargeDatabaseTests {
     try requireSame(bed, changed.id)
   }
 
-  /// Compares as it reads: a restored file would be 4 GiB on the disk.
+  /// Compares while it reads: a restored file would be 4 GiB on the disk.
   private func requireSame(_ bed: TestBed, _ id: PointID) throws {
     let repository = try bed.service().repository()
     let target = try FileComparison(bed.database)
@@ -52,7 +52,7 @@ struct LargeDatabaseTests {
   }
 }
 
-/// Nobody has the database open meanwhile, so a descriptor of its own costs nobody's locks.
+/// No other code has the database open meanwhile, so a descriptor of its own drops no locks.
 private final class FileComparison: ImageTarget {
   private let file: OpenFile
   private let files = SystemFileOperations()

@@ -6,7 +6,7 @@ import Testing
 @testable import BackupEngine
 
 /// Temporary files of runs that died: removed if that is safe, and never a reason to fail.
-@Suite("what killed runs left", .ownThread)
+@Suite("Left-over files of killed runs", .ownThread)
 struct LeftoverTests {
   private static let names = [".tmp-backup_20260101_000000", ".tmp-verify-1", ".tmp-copy-1"]
 
@@ -23,14 +23,15 @@ struct LeftoverTests {
     try SystemFileOperations().list(bed.backups).filter { $0.hasPrefix(".tmp-") }
   }
 
-  @Test("is removed by NFS's rule of locks, too")
+  @Test("A left-over file is also removed by NFS's rule of locks")
   func locksOfNFS() throws {
     let bed = try bed()
     _ = try bed.service(files: UnflushedFileOperations(locksAsNFS: true)).create(CreateRequest())
     #expect(try left(bed) == [])
   }
 
-  @Test("stays, and stops nothing, if it cannot be judged", arguments: [EBADF, EACCES, EIO, ENOLCK, EROFS])
+  @Test(
+    "A left-over file stays, and stops nothing, if it cannot be judged", arguments: [EBADF, EACCES, EIO, ENOLCK, EROFS])
   func unjudged(code: Int32) throws {
     let counting = StepFaults()
     let world = try bed()
@@ -54,7 +55,7 @@ struct LeftoverTests {
     names.first { step.contains("/\($0)") && !step.contains("→") }
   }
 
-  @Test("a repository whose file system has no locks is no repository in use", arguments: [ENOLCK, EOPNOTSUPP])
+  @Test("A repository whose file system has no locks is not reported as in use", arguments: [ENOLCK, EOPNOTSUPP])
   func noLocks(code: Int32) {
     let error = HoldfastError(lockErrno: code, "/backups/.state/lock")
     #expect(error.code != .busy)
@@ -63,7 +64,7 @@ struct LeftoverTests {
 
   private func isUnsupported(_ code: Int32) -> Bool { FolderFlush.isUnsupported(code) }
 
-  @Test("only what a file system lacks is no failure of a folder's flush")
+  @Test("A failed flush of a folder is ignored only if the file system has no such flush")
   func folderFlushes() {
     #expect([EINVAL, EOPNOTSUPP, ENOSYS].allSatisfy(isUnsupported))
     #expect(![EIO, ENOSPC, EDQUOT, EROFS, EBADF, EACCES].contains(where: isUnsupported))

@@ -4,13 +4,13 @@ import TestSupport
 import Testing
 
 /// SQLite never uses the page at 1 GiB. The files here are sparse, and their pages large.
-@Suite("the lock page", .ownThread)
+@Suite("The lock page", .ownThread)
 struct LockPageTests {
-  @Test("a database grows over it and shrinks again")
+  @Test("A database that grows over the lock page and shrinks again is restored")
   func crossing() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 20, journal: "delete", pageSize: 65536)
-    // The header may claim any number of pages: what lies between is never referred to.
+    // The header may claim any number of pages: the pages in between are never referred to.
     let grow = """
       import os, struct, sys
       with open(sys.argv[1], "r+b") as file:
@@ -43,7 +43,7 @@ struct LockPageTests {
 
   private func requireSame(_ bed: TestBed, _ id: PointID) throws {
     let path = bed.folder.path("large.db")
-    // An integrity check would find that most pages belong to nothing.
+    // An integrity check would find that most pages are unused.
     let request = RestoreRequest(pointID: id, target: .newFile(path: path), verifyFirst: false)
     guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
     _ = try bed.service().restore(plan)

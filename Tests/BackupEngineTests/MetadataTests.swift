@@ -3,7 +3,7 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-@Suite("metadata", .ownThread)
+@Suite("Metadata", .ownThread)
 struct MetadataTests {
   private func stored() throws -> (bed: TestBed, point: PointMetadata, path: String, json: [UInt8]) {
     let bed = try TestBed()
@@ -39,7 +39,7 @@ struct MetadataTests {
     ),
   ]
 
-  @Test("that cannot be used is derived from the header", arguments: broken)
+  @Test("Metadata that cannot be used is derived from the header", arguments: broken)
   func derived(_ what: String, _ content: [UInt8]?) throws {
     let (bed, point, path, _) = try stored()
     try SystemFileOperations().unlink(bed.folder.path(path))
@@ -54,7 +54,7 @@ struct MetadataTests {
     try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
   }
 
-  @Test("that contradicts the header loses, and is reported")
+  @Test("If metadata contradicts the header, the header decides and the conflict is reported")
   func contradiction() throws {
     let (bed, point, path, json) = try stored()
     let text = String(decoding: json, as: UTF8.self)
@@ -69,7 +69,7 @@ struct MetadataTests {
     #expect(listed.problems.contains { $0.contains("sequence") }, "\(listed.problems)")
   }
 
-  @Test("keys that this program does not know survive a rewrite")
+  @Test("Keys that this program does not know survive a rewrite")
   func unknownKeys() throws {
     let (bed, point, path, json) = try stored()
     guard case .object(var keys)? = JSONValue(parsing: json) else { throw BrokenPromise("no JSON") }
@@ -83,7 +83,7 @@ struct MetadataTests {
     #expect(after["verified"] == .bool(true))
   }
 
-  @Test("of an archive that is gone is listed as failed")
+  @Test("Metadata of an archive that is gone is listed as failed")
   func missingArchive() throws {
     let (bed, point, _, _) = try stored()
     try SystemFileOperations().unlink("\(bed.backups)/\(point.filename)")
@@ -95,7 +95,7 @@ struct MetadataTests {
   }
 
   @Test(
-    "names nothing but points",
+    "Metadata names only points",
     arguments: [
       "../../etc/passwd", "", String(repeating: "9", count: 10000), "backup_2023111", "backup_20231116_143022/../x",
       "latest ",

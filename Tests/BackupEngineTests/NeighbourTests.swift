@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Several databases and one folder of backups.
-@Suite("a repository belongs to one database", .ownThread)
+@Suite("A repository belongs to one database", .ownThread)
 struct NeighbourTests {
   /// A folder with one backup of `app.db`, and `other.db` beside it.
   private func world() throws -> (bed: TestBed, app: PointMetadata, other: String) {
@@ -39,7 +39,7 @@ struct NeighbourTests {
     return error
   }
 
-  @Test("a second database is refused, full or incremental, and nothing is stored")
+  @Test("A second database is refused, full or incremental, and nothing is stored")
   func second() throws {
     let (bed, _, other) = try world()
     let before = try SystemFileOperations().list(bed.backups).sorted()
@@ -50,7 +50,7 @@ struct NeighbourTests {
     #expect(try SystemFileOperations().list(bed.backups).sorted() == before)
   }
 
-  @Test("a mistyped path shows, restores, removes and proves nothing of a neighbour's")
+  @Test("A mistyped path shows, restores, removes and proves no backup of a neighbour")
   func mistyped() throws {
     let (bed, app, _) = try world()
     let service = bed.service(database: bed.folder.path("typo.db"))
@@ -66,7 +66,7 @@ struct NeighbourTests {
     #expect(try bed.folder.read("out.db") == nil)
   }
 
-  @Test("in a folder that is mixed already each database has its own")
+  @Test("In a folder that is already mixed each database has its own backups")
   func mixed() throws {
     let (bed, app, other, path) = try mixedWorld()
     for (service, mine, theirs) in [
@@ -80,7 +80,7 @@ struct NeighbourTests {
       var generator = SystemRandomNumberGenerator()
       #expect(try service.randomPoint(using: &generator).id == mine.id)
     }
-    // Names and numbers are the folder's.
+    // Names and numbers belong to the folder.
     let next = try bed.service(database: path).create(CreateRequest())
     #expect(next.sequence == max(app.sequence ?? 0, other.sequence ?? 0) + 1)
     // Neither pins nor removals touch the neighbour.
@@ -93,7 +93,7 @@ struct NeighbourTests {
     #expect(try bed.service().list().map(\.id) == [app.id])
   }
 
-  @Test("an incremental of a mixed folder goes on from its own database's newest point")
+  @Test("An incremental of a mixed folder builds on its own database's newest point")
   func mixedChain() throws {
     let (bed, app, _, _) = try mixedWorld()
     try bed.change("UPDATE marker SET text = 'more'")
@@ -103,7 +103,7 @@ struct NeighbourTests {
     #expect(point.parentID == app.id)
   }
 
-  @Test("a database that was moved goes on, and its earlier backups stay its own")
+  @Test("If a database was moved, its backups continue, and its earlier backups stay its own")
   func moved() throws {
     let (bed, app, other) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(other + suffix) }
@@ -112,14 +112,14 @@ struct NeighbourTests {
     #expect(try service.list().map(\.id) == [app.id])
     let next = try service.create(CreateRequest())
     #expect(next.status == .completed && next.anomalies == [] && next.otherPaths == [bed.database])
-    // Also if the metadata is lost, and where a new file takes the old path.
+    // Also if the metadata is lost, and if a new file has the old path.
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(next.id).json")
     try bed.makeDatabase(marker: "new")
     #expect(try service.list().map(\.id) == [next.id, app.id])
     _ = refused { _ = try bed.service().create(CreateRequest()) }
   }
 
-  @Test("a path that is gone, and content that has nothing in common with it: another database")
+  @Test("If the recorded path is gone and the content has nothing in common, it is another database")
   func strangerAfterRemoval() throws {
     let (bed, _, other) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -128,7 +128,7 @@ struct NeighbourTests {
     _ = refused { _ = try bed.service(database: other).list() }
   }
 
-  @Test("a new machine: another path, another host, nothing but folder and key")
+  @Test("On a new machine with another path and host, the folder and the key suffice")
   func newMachine() throws {
     let (bed, app, _) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -144,7 +144,7 @@ struct NeighbourTests {
     #expect(try service.create(CreateRequest()).otherPaths == [bed.database])
   }
 
-  @Test("links and names: the database that people call by one name is one")
+  @Test("A database that people call by one name is one database, through links and names")
   func links() throws {
     let (bed, app, other) = try world()
     let link = bed.folder.path("link.db")
@@ -161,7 +161,7 @@ struct NeighbourTests {
     #expect(try bed.service(database: link).create(CreateRequest()).databasePath == other)
   }
 
-  @Test("the database is gone: another path, absent, empty or damaged, gets none of its backups")
+  @Test("If the database is gone, an absent, empty or damaged other path shows no backup of it")
   func strangerBesideNothing() throws {
     let (bed, app, other) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -176,13 +176,13 @@ struct NeighbourTests {
       #expect(error?.hint?.contains("--database \(bed.database)") == true)
       #expect(try bed.folder.read("other.db") == content)
     }
-    // What the hint says.
+    // The command of the hint.
     try SystemFileOperations().unlink(other)
     try restore(bed.service(), app.id, to: other)
     #expect(try bed.marker(at: other) == "app")
   }
 
-  @Test("the plan of a restore under another path names the database that was backed up")
+  @Test("The plan of a restore under another path names the database that was backed up")
   func movedPlan() throws {
     let (bed, app, _) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -194,7 +194,9 @@ struct NeighbourTests {
     #expect(plan.warnings.contains { $0.contains("is a backup of \(bed.database)") }, "\(plan.warnings)")
   }
 
-  @Test("a moment's absence: neither an empty file nor one shared table is a move", arguments: [false, true])
+  @Test(
+    "If a database is absent for a moment, neither an empty file nor one shared table proves a move",
+    arguments: [false, true])
   func absence(isEmpty: Bool) throws {
     let (bed, app, other) = try world()
     let away = bed.folder.path("away.db")
@@ -207,7 +209,7 @@ struct NeighbourTests {
     #expect(try bed.service().list().last?.id == app.id)
   }
 
-  @Test("a copy that went on while the database was away does not hide its backups, and the clash is reported")
+  @Test("A copy that continued while the database was away does not hide its backups, and the clash is reported")
   func displaced() throws {
     let (bed, app, _) = try world()
     let (away, copy) = (bed.folder.path("away.db"), bed.folder.path("copy.db"))
@@ -224,7 +226,7 @@ struct NeighbourTests {
     #expect(try bed.service().create(CreateRequest()).databasePath == bed.database)
   }
 
-  @Test("two names that Unicode takes for one are two databases")
+  @Test("Two names that Unicode considers equal are two databases")
   func spellings() throws {
     let bed = try TestBed()
     let (composed, decomposed) = (bed.folder.path("caf\u{e9}.db"), bed.folder.path("cafe\u{301}.db"))
@@ -240,7 +242,7 @@ struct NeighbourTests {
     #expect(try bed.service(database: composed).list().map(\.id) == [point.id])
   }
 
-  @Test("a directory of the original service, without paths, is the database's")
+  @Test("A directory of the original service, without paths, belongs to the database")
   func legacy() throws {
     let bed = try TestBed()
     try bed.makeDatabase()

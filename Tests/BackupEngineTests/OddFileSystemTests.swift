@@ -7,9 +7,9 @@ import Testing
 @testable import BackupEngine
 
 /// Repositories on file systems that promise less than a local disk.
-@Suite("repositories on real file systems", .ownThread)
+@Suite("Repositories on real file systems", .ownThread)
 struct OddFileSystemTests {
-  /// What the file operations reported.
+  /// The errors that the file operations reported.
   private final class Reports: Sendable {
     private let errors = Mutex<[HoldfastError]>([])
     var messages: [String] { errors.withLock { $0.map(\.message) } }
@@ -25,7 +25,7 @@ struct OddFileSystemTests {
     return (mount, bed)
   }
 
-  @Test("store, verify and restore", arguments: FileSystemKind.allCases)
+  @Test("Store, verify and restore work on every file system", arguments: FileSystemKind.allCases)
   func everyFileSystem(kind: FileSystemKind) throws {
     guard let (mount, bed) = try bed(kind, ["stamps=2", "numbers=0"]) else { return }
     defer { withExtendedLifetime(mount) {} }
@@ -41,7 +41,7 @@ struct OddFileSystemTests {
     #expect(reports.messages == [])
   }
 
-  @Test("a folder that cannot be flushed costs one warning", arguments: [EINVAL, EOPNOTSUPP])
+  @Test("A folder that cannot be flushed costs one warning", arguments: [EINVAL, EOPNOTSUPP])
   func unflushable(code: Int32) throws {
     guard let (mount, bed) = try bed(.odd, ["folder_sync=\(code)"]) else { return }
     let reports = Reports()
@@ -53,7 +53,7 @@ struct OddFileSystemTests {
     #expect(Surroundings.place(bed.backups).flushesFolders == false)
   }
 
-  @Test("a folder whose flush fails is an error")
+  @Test("A folder whose flush fails is an error")
   func failingFlush() throws {
     guard let (mount, bed) = try bed(.odd, ["folder_sync=\(EIO)"]) else { return }
     defer { withExtendedLifetime(mount) {} }
@@ -64,7 +64,7 @@ struct OddFileSystemTests {
     #expect(reports.messages == [])
   }
 
-  @Test("a file system without locks is told from a repository in use")
+  @Test("A file system without locks is distinguished from a repository in use")
   func noLocks() throws {
     guard let (mount, bed) = try bed(.odd, ["lock=\(ENOLCK)"]) else { return }
     defer { withExtendedLifetime(mount) {} }
@@ -74,7 +74,7 @@ struct OddFileSystemTests {
     }
   }
 
-  @Test("a file system without numbers has room")
+  @Test("A file system that reports no numbers has room")
   func noNumbers() throws {
     guard let (mount, bed) = try bed(.odd, ["numbers=0"]) else { return }
     defer { withExtendedLifetime(mount) {} }

@@ -4,8 +4,8 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// The table of page hashes is a memo: whatever becomes of it, no changed page is missed.
-@Suite("page digests", .ownThread)
+/// The table of page hashes is a cache: whatever happens to it, no changed page is missed.
+@Suite("Page digests", .ownThread)
 struct PageDigestsTests {
   enum Mishap: String, CaseIterable {
     case deleted, empty, cutShort, flippedBit, ofAnOlderPoint, halfUpdated, ofAnotherRepository
@@ -13,7 +13,9 @@ struct PageDigestsTests {
 
   private let table = "backups/.state/page-digests"
 
-  @Test("lost, damaged, of another state: the next incremental is right all the same", arguments: Mishap.allCases)
+  @Test(
+    "If the table is lost, damaged or of another state, the next incremental is still correct",
+    arguments: Mishap.allCases)
   func mishap(_ mishap: Mishap) throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 1)
@@ -27,7 +29,7 @@ struct PageDigestsTests {
     let point = try bed.storeIncremental()
     #expect(try bed.restored(point.id) == bed.image())
     #expect(try bed.service().verify(point.id.text).verified)
-    // It was made anew, as a table that was never touched would be.
+    // It was made anew, equal to a table that was never touched.
     let mended = try bed.folder.read(table) ?? []
     try SystemFileOperations().unlink(bed.folder.path(table))
     try bed.change("UPDATE marker SET text = 'x'")
@@ -57,7 +59,7 @@ struct PageDigestsTests {
     _ = try bed.folder.write(table, bytes)
   }
 
-  @Test("a full's own pass makes it, and it is what a rebuild makes", arguments: [TestBed.Secret.key, .none])
+  @Test("A full stores the same table as a rebuild does", arguments: [TestBed.Secret.key, .none])
   func rebuilt(_ secret: TestBed.Secret) throws {
     let bed = try TestBed()
     var request = CreateRequest()
@@ -73,14 +75,14 @@ struct PageDigestsTests {
     #expect(updated.count == 4096 + 16 * Int(points[2].pageCount!))
   }
 
-  @Test("safety backups leave it alone")
+  @Test("A safety backup leaves the table alone")
   func safety() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 1)
     let before = try bed.folder.read(table)
     try restoreInPlace(bed.service(), points[0].id)
     #expect(try bed.folder.read(table) == before)
-    // What was restored is a change like any other.
+    // Restored content is a change like any other.
     let next = try bed.storeIncremental()
     #expect(next.parentID == points[1].id)
     #expect(try bed.restored(next.id) == bed.image())

@@ -4,9 +4,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("pins", .ownThread)
+@Suite("Pins", .ownThread)
 struct PinTests {
-  /// What `guard` stores before it runs a command.
+  /// The backup that `guard` stores before it runs a command.
   private func makeGuard(_ bed: TestBed, _ secret: TestBed.Secret = .key) throws -> PointID {
     var request = CreateRequest()
     request.encrypt = secret != .none
@@ -21,7 +21,7 @@ struct PinTests {
     try SystemFileOperations().unlink(bed.folder.path("backups/.metadata/\(name)"))
   }
 
-  @Test("a guard point is the newest of the database's own history, and no incremental builds on it")
+  @Test("A guard point is the newest of the database's own history, and no incremental builds on it")
   func latest() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -37,7 +37,7 @@ struct PinTests {
     #expect(try service.verify(incremental.id.text).verified)
   }
 
-  @Test("without a sound point, latest says so")
+  @Test("Without a sound point, latest reports that there is none")
   func nothingSound() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -49,14 +49,14 @@ struct PinTests {
     #expect(unsound?.code == .pointNotFound && unsound?.message == "the only backup cannot stand for the database")
   }
 
-  @Test("a guard point that is kept for a time stays for it, and then goes by the rules")
+  @Test("A guard point with a time limit stays until then, and then follows the rules")
   func limitedPin() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
     let service = bed.service()
     let guarding = try service.createGuard(CreateRequest(), keeping: .seconds(20 * 86400)).id
     let other = try service.createGuard(CreateRequest()).id
-    // Another pin rewrites the ledger, and forgets no end.
+    // Another pin rewrites the ledger, and keeps every end.
     try service.setPin(true, of: other.text)
     for _ in 0..<2 {
       bed.time.advance(seconds: 9 * 86400)
@@ -70,7 +70,7 @@ struct PinTests {
     #expect(removed.contains(guarding) && !removed.contains(other))
   }
 
-  @Test("cleanup, want of room and delete leave a pinned point, until it is unpinned")
+  @Test("Cleanup, lack of room and delete leave a pinned point until it is unpinned")
   func removal() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -94,7 +94,7 @@ struct PinTests {
     #expect(try service.list().map(\.id) == [points[3]])
   }
 
-  @Test("delete refuses what a pinned point needs, and a point that was pinned since the plan")
+  @Test("Delete refuses a point that a pinned point needs, and a point that was pinned since the plan")
   func deletion() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2)
@@ -109,7 +109,7 @@ struct PinTests {
     #expect(try service.list().count == 3)
   }
 
-  @Test("a guard point is pinned whatever is lost beside its archive; unpinned only as long as something says so")
+  @Test("A guard point is pinned if its records are lost, and unpinned only while a record says so")
   func lostGuardMetadata() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -123,7 +123,7 @@ struct PinTests {
     try bed.service().setPin(false, of: id.text)
     try remove(bed, "\(id).json")
     #expect(try !isPinned(bed, id))
-    // A backup writes the metadata anew that were lost.
+    // A backup rewrites the lost metadata.
     _ = try bed.service().create(CreateRequest())
     try remove(bed, "pins.json")
     #expect(try !isPinned(bed, id))
@@ -132,7 +132,7 @@ struct PinTests {
   }
 
   @Test(
-    "a plain guard point, whose archive says nothing, and any point that was pinned survive the loss of one of the two records"
+    "A plain guard point or any pinned point survives the loss of one of its two records"
   )
   func lostMetadata() throws {
     let bed = try TestBed()
@@ -150,7 +150,7 @@ struct PinTests {
   }
 
   @Test(
-    "a ledger that is damaged is made anew from the metadata, with the next pin",
+    "If a ledger is damaged, the next pin makes it anew from the metadata",
     arguments: ["", "{\"pinned\": 7}", "x"])
   func damagedLedger(_ text: String) throws {
     let bed = try TestBed()
@@ -165,7 +165,7 @@ struct PinTests {
   }
 
   @Test(
-    "keys of other versions survive, and a point that cannot be read now is pinned without being put on record as failed"
+    "Keys of other versions survive, and a point that cannot be read now is pinned but not recorded as failed"
   )
   func rewriting() throws {
     let bed = try TestBed()
@@ -187,7 +187,7 @@ struct PinTests {
     #expect(!healed.pinned && healed.status == .completed)
   }
 
-  @Test("compaction leaves a pinned link as it is, and merges what is on either side of it")
+  @Test("Compaction leaves a pinned link as it is, and merges the links on either side of it")
   func compaction() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, .change(), incrementals: 6)
@@ -210,7 +210,7 @@ struct PinTests {
     let service: BackupService
     let id: PointID
     let turn: Int
-    /// Whoever pins is killed before the metadata says it, too.
+    /// The process that pins is killed before it also writes the metadata.
     let isKilled: Bool
     private let turns = Mutex(0)
 
@@ -236,7 +236,7 @@ struct PinTests {
     func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {}
   }
 
-  @Test("a point that is pinned while it is being merged stays", arguments: [1, 2, 3], [true, false])
+  @Test("If a point is pinned while it is merged, it stays", arguments: [1, 2, 3], [true, false])
   func race(turn: Int, isKilled: Bool) throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, .change(), incrementals: 4)
@@ -248,7 +248,7 @@ struct PinTests {
     for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified, "\(point.id)") }
   }
 
-  @Test("a guard point of a flawed database is one: its findings are recorded, and it is pinned")
+  @Test("A guard point of a flawed database has its findings recorded and is pinned")
   func damagedDatabase() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300)
@@ -278,7 +278,7 @@ private func pinning(_ pinned: Bool) -> FaultSweep {
       try bed.requireSoundRepository(points: 2...2)
       let oldest = try bed.service().list()[1].metadata
       guard !finished || oldest.pinned == pinned else { throw BrokenPromise("pinned is \(oldest.pinned)") }
-      // The rules do what the record says.
+      // The rules agree with the record.
       let kept = try bed.service().planCleanup(RetentionPolicy(keepLast: 1)).keep
       guard kept.contains(where: { $0.id == oldest.id }) == oldest.pinned else {
         throw BrokenPromise("pinned is \(oldest.pinned), and kept are \(kept)")
@@ -301,15 +301,15 @@ private let guarding = FaultSweep(
     try bed.requireDatabase(["first"])
   })
 
-@Suite("a fault at every step of pinning", .ownThread)
+@Suite("Faults at every step of pinning", .ownThread)
 struct PinFaultTests {
-  @Test("of a pin", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  @Test("A fault at any step of a pin leaves all points whole", arguments: [FaultSweep.Kind.killed, .inputOutputError])
   func pin(_ kind: FaultSweep.Kind) throws { try pinning(true).sweep(kind, near: ".metadata") }
 
-  @Test("of an unpin")
+  @Test("A fault at any step of an unpin leaves all points whole")
   func unpin() throws { try pinning(false).sweep(.inputOutputError, near: ".metadata") }
 
-  /// Of a plain archive without its metadata the ledger alone knows.
+  /// Only the ledger records the pin of a plain archive without its metadata.
   private func makeForgotten(_ bed: TestBed) throws -> PointID {
     try bed.makeDatabase(rows: 60, bytes: 300)
     var request = CreateRequest()
@@ -323,7 +323,7 @@ struct PinFaultTests {
     return id
   }
 
-  @Test("pins that cannot be read keep everything from being removed, and nobody from a listing")
+  @Test("If pins cannot be read, no point is removed, and a listing still works")
   func unread() throws {
     let bed = try TestBed()
     let id = try makeForgotten(bed)
@@ -336,9 +336,9 @@ struct PinFaultTests {
     #expect(try service.list().count == 2)
   }
 
-  @Test("power lost, of a pin")
+  @Test("A power loss in a pin leaves all points whole")
   func powerLost() throws { try pinning(true).powerLoss(seeds: 0..<5) }
 
-  @Test("power lost, of a guard's backup")
+  @Test("A power loss in a guard backup leaves all points whole")
   func powerLostGuarding() throws { try guarding.powerLoss(seeds: 2..<4, near: "pins.json") }
 }

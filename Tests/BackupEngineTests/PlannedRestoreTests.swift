@@ -6,7 +6,7 @@ import Testing
 @testable import BackupEngine
 
 /// The steps that were printed are the steps that are carried out.
-@Suite("a planned restore", .ownThread)
+@Suite("A planned restore", .ownThread)
 struct PlannedRestoreTests {
   private func plan(_ service: BackupService, _ request: RestoreRequest) throws -> RestorePlan {
     switch try service.planRestore(request) {
@@ -30,7 +30,7 @@ struct PlannedRestoreTests {
     return (bed, point)
   }
 
-  @Test("runs the steps of the plan, with a check that passed before and without")
+  @Test("A restore runs the steps of the plan, with or without a check that passed before")
   func steps() throws {
     let (bed, point) = try world()
     let request = RestoreRequest(pointID: point, target: .database(path: bed.database))
@@ -53,7 +53,7 @@ struct PlannedRestoreTests {
     #expect(try expectSame(bed, other).install == .newFile)
   }
 
-  @Test("runs the check after all if the memo was lost since the plan")
+  @Test("A restore runs the check after all if the memo was lost since the plan")
   func lostMemo() throws {
     let (bed, point) = try world()
     #expect(try bed.service().verify(point.text).verified)
@@ -65,7 +65,7 @@ struct PlannedRestoreTests {
     #expect(try bed.marker() == "first")
   }
 
-  @Test("opens the repository once for the plan and the restore")
+  @Test("A restore opens the repository once for the plan and the run")
   func opening() throws {
     let (bed, point) = try world()
     let service = bed.service().keepingOpen()

@@ -3,8 +3,9 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// What somebody without the key can put into the folder, and what this host then believes.
-@Suite("planted files", .ownThread)
+/// The files that an attacker without the key can put into the folder, and the trust of this host
+/// in them.
+@Suite("Planted files", .ownThread)
 struct PlantedFileTests {
   private static let plain: CreateRequest = {
     var request = CreateRequest()
@@ -20,7 +21,7 @@ struct PlantedFileTests {
     return (bed, point)
   }
 
-  /// A service of a host that remembers nothing.
+  /// A service of a host without any state.
   private func newHost(_ bed: TestBed, _ secret: TestBed.Secret = .key, name: String = "other-state") -> BackupService {
     var environment = bed.environment()
     environment.stateFolder = bed.folder.path(name)
@@ -28,7 +29,7 @@ struct PlantedFileTests {
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(secret), environment: environment)
   }
 
-  /// A plain backup of another content that calls itself the newest and verified.
+  /// A plain backup of another content that claims to be the newest and verified.
   private func plant(in bed: TestBed) throws -> PointID {
     let forger = try TestBed()
     forger.time.set(bed.time.now().adding(seconds: 3600))
@@ -48,7 +49,7 @@ struct PlantedFileTests {
   }
 
   @Test(
-    "a host without state does not trust a plain archive beside authenticated ones",
+    "A host without state does not trust a plain archive beside authenticated ones",
     arguments: [
       TestBed.Secret.key, .none,
     ])
@@ -59,14 +60,14 @@ struct PlantedFileTests {
     #expect(try service.point(planted.text).metadata.status == .unauthenticated)
     #expect(try service.point("latest").id == point.id)
     #expect(throws: HoldfastError.self) { try restore(service, planted, to: bed.folder.path("out.db")) }
-    // Its first backup accepts nothing by the way, and gets no number from it.
+    // Its first backup does not accept the archive as a side effect, and takes no number from it.
     let next = try newHost(bed).create(CreateRequest())
     #expect(next.sequence == 2)
     #expect(try service.point(planted.text).metadata.status == .unauthenticated)
     #expect(throws: HoldfastError.self) { try restore(service, planted, to: bed.folder.path("out.db")) }
   }
 
-  @Test("a plain archive counts where a person says so, and its bytes alone")
+  @Test("A plain archive counts if a person accepts it, and only with the same bytes")
   func acceptedOnPurpose() throws {
     let (bed, _) = try world()
     let planted = try plant(in: bed)
@@ -81,7 +82,7 @@ struct PlantedFileTests {
     #expect(try !bed.service().point(planted.text).isAuthenticated)
   }
 
-  @Test("old plain backups are accepted when a host seals the folder that had no others")
+  @Test("Old plain backups are accepted when a host seals a folder that had no others")
   func migration() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -97,7 +98,7 @@ struct PlantedFileTests {
     #expect(try newHost(bed).point(late.id.text).isAuthenticated)
   }
 
-  @Test("archives of a repository that an older version disowned come back by a person's word and the key")
+  @Test("If an older version disowned a repository's archives, a person with the key can accept them again")
   func disowned() throws {
     let (bed, point) = try world()
     let interlude = try TestBed()
@@ -118,7 +119,7 @@ struct PlantedFileTests {
   }
 
   @Test(
-    "metadata without an archive, and a plain archive, move no number",
+    "Metadata without an archive, and a plain archive, move no number",
     arguments: [
       UInt64(900), ArchiveNumbers.greatest,
     ])
@@ -138,7 +139,7 @@ struct PlantedFileTests {
       #expect(next.sequence == sequence)
       #expect(try bed.service().verify(next.id.text).verified)
     }
-    // Nor do they keep incrementals from being stored.
+    // They do not prevent incrementals either.
     try bed.change("UPDATE marker SET text = 'more'")
     bed.time.advance(seconds: 60)
     guard case .stored(let incremental, let why) = try bed.service().store(CreateRequest(), kind: .incremental) else {
@@ -147,7 +148,7 @@ struct PlantedFileTests {
     #expect(incremental.kind == .incremental && incremental.sequence == 4, "\(why)")
   }
 
-  @Test("a header with the repository's ID and another key moves no number and stops no backup")
+  @Test("A header with the repository's ID and another key moves no number and stops no backup")
   func forgedHeader() throws {
     let (bed, point) = try world()
     let forger = try TestBed()
@@ -172,7 +173,7 @@ struct PlantedFileTests {
     #expect(incremental.parentID == next.id, "\(why)")
   }
 
-  @Test("a checksum in the clear metadata cannot make an authentic archive fail")
+  @Test("A checksum in the clear metadata cannot make an authentic archive fail")
   func checksum() throws {
     let (bed, point) = try world()
     let path = "backups/.metadata/\(point.id).json"
@@ -185,7 +186,7 @@ struct PlantedFileTests {
     try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
   }
 
-  @Test("a planted archive without metadata is not read through by a listing")
+  @Test("A listing does not read a planted archive without metadata to its end")
   func hugeFile() throws {
     let (bed, _) = try world()
     let names = ["backup_20990101_000000.db", "backup_20990101_000001.db.enc", "backup_20990101_000002.pages"]

@@ -9,11 +9,11 @@ import Testing
 /// Histories to try: `HOLDFAST_DIFF_SEEDS` for more.
 private let seeds = 1...(getenv("HOLDFAST_DIFF_SEEDS").flatMap { UInt64(String(cString: $0)) } ?? 6)
 
-@Suite("diff", .ownThread)
+@Suite("Differences between points", .ownThread)
 struct PointDifferenceTests {
   private typealias Verdict = RandomHistory.Verdict
 
-  /// A full and several incrementals of a random history, each with the database as it was.
+  /// A full and several incrementals of a random history, each with a copy of the database.
   private func history(_ seed: UInt64, pageSize: Int) throws -> (bed: TestBed, points: [PointID], files: [String]) {
     let bed = try TestBed()
     try RandomHistory.make(bed.database, seed: seed, pageSize: pageSize)
@@ -41,7 +41,7 @@ struct PointDifferenceTests {
     return try service.difference(.point(service.point(left.text)), .point(service.point(right.text)), request)
   }
 
-  /// By the pages that differ; nil where those do not tell.
+  /// By the pages that differ, or nil if those are not sufficient.
   private func quickly(_ bed: TestBed, _ left: PointID, _ right: PointID) throws -> DatabaseDifference? {
     let service = bed.service()
     return try service.quickDifference(
@@ -63,7 +63,7 @@ struct PointDifferenceTests {
       })
   }
 
-  @Test("says of random histories what Python and sqldiff say", arguments: seeds)
+  @Test("The difference of random histories equals that of Python and sqldiff", arguments: seeds)
   func random(seed: UInt64) throws {
     let (bed, points, files) = try history(seed, pageSize: seed.isMultiple(of: 3) ? 1024 : 512)
     for (left, right) in [(0, 1), (1, 2), (0, 3), (3, 1), (2, 2)] {
@@ -74,7 +74,8 @@ struct PointDifferenceTests {
         requireSame(quick, whole, place)
         #expect(verdicts(quick) == ours, "\(place)")
       }
-      // Where the pages do not tell, the whole is all there is; wholePages() requires that they mostly do.
+      // If the pages are not sufficient, only whole databases are compared; wholePages() requires
+      // that they mostly are.
       let judgement = try decode(RandomHistory.judge(files[left], files[right]))
       #expect(ours == judgement.rows, "\(place)")
       for (table, verdict) in judgement.sqldiff {
@@ -87,7 +88,7 @@ struct PointDifferenceTests {
     try JSONDecoder().decode(RandomHistory.Judgement.self, from: Data(text.utf8))
   }
 
-  @Test("tells keys and values of rows, and leaves out what is the same")
+  @Test("A difference lists keys and values of rows, and leaves out equal ones")
   func rows() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 0)
@@ -106,9 +107,9 @@ struct PointDifferenceTests {
     #expect(rows[2].before == nil && rows[2].after?.last?.value == .null)
   }
 
-  /// Leaves that are freed as a whole are not written: only the pages above them tell.
+  /// Leaves that are freed as a whole are not written: only the pages above them show it.
   @Test(
-    "finds rows that went with their pages, or came with new ones",
+    "A difference finds rows that were removed with their pages or came with new ones",
     arguments: [
       "DELETE FROM entries", "DELETE FROM entries WHERE id BETWEEN 300 AND 900", "DELETE FROM entries WHERE id > 5",
       "DELETE FROM entries WHERE id < 1195", "INSERT INTO entries SELECT id + 5000, text FROM entries",
@@ -119,7 +120,7 @@ struct PointDifferenceTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 1200, bytes: 60, pageSize: 512)
     let first = try bed.service().create(CreateRequest())
-    // Debian's SQLite wipes what it frees, and would show it so.
+    // Debian's SQLite wipes freed content, and would show it this way.
     try bed.change("PRAGMA secure_delete = OFF; \(change)")
     let second = try bed.storeIncremental()
     let whole = try difference(bed, first.id, second.id)
@@ -131,7 +132,7 @@ struct PointDifferenceTests {
     }
   }
 
-  @Test("with the live database sees what an application has just committed, and writes nothing")
+  @Test("A difference with the live database includes a fresh commit of an application, and writes nothing")
   func live() throws {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A disk that is not mounted, a folder that was removed, a disk that comes back.
-@Suite("a repository that this host knows", .ownThread)
+@Suite("A repository that this host knows", .ownThread)
 struct PresenceTests {
   private func request(_ secret: TestBed.Secret) -> CreateRequest {
     var request = CreateRequest()
@@ -27,7 +27,7 @@ struct PresenceTests {
   }
 
   @Test(
-    "a folder that is gone, or an empty one in its place: refused, and nothing is made",
+    "If the folder is gone or an empty one has its place, backups are refused and nothing is created",
     arguments: [
       TestBed.Secret.key, .password, .none,
     ])
@@ -53,7 +53,7 @@ struct PresenceTests {
     #expect(try bed.service(secret).list().filter(\.isAuthenticated).count == points.count + 1)
   }
 
-  @Test("through a link that leads nowhere while the disk is away")
+  @Test("A folder behind a link that leads nowhere is refused while the disk is away")
   func awayBehindLink() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -67,7 +67,8 @@ struct PresenceTests {
   }
 
   @Test(
-    "a link to the folder leads to another disk: that is an absence, and no new repository", arguments: [false, true])
+    "If a link to the folder leads to another disk, the repository is absent and none is begun",
+    arguments: [false, true])
   func linkMoved(isPlain: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -86,7 +87,7 @@ struct PresenceTests {
     let error = #expect(throws: HoldfastError.self) { try service.create(request) }
     #expect(error?.code == .refused)
     #expect(try SystemFileOperations().status(bed.folder.path("two/backups")) == nil)
-    // On purpose, and back: both are this host's own.
+    // Begun on purpose, and back: both are this host's own.
     _ = try service.repository(create: true, beginsAnew: true)
     let second = try service.create(request)
     #expect(try service.list().map(\.id) == [second.id])
@@ -100,7 +101,7 @@ struct PresenceTests {
   }
 
   @Test(
-    "one begun on purpose: the backups before and those of the interlude are this host's own",
+    "If a repository is begun on purpose, the earlier backups and the new ones are this host's own",
     arguments: [
       TestBed.Secret.key, .password,
     ])
@@ -122,13 +123,13 @@ struct PresenceTests {
     let listed = try bed.service(secret).list()
     #expect(listed.count == 4 && listed.allSatisfy(\.isAuthenticated))
     for point in listed { #expect(try bed.service(secret).verify(point.id.text).verified) }
-    // And the interlude's own folder is known as well.
+    // The interlude's own folder is also known.
     try move("backups", "away", in: bed)
     try move("interlude", "backups", in: bed)
     #expect(try bed.service(secret).list().map(\.id) == [between.id])
   }
 
-  @Test("one that was moved after another one was begun at its path is known by its ID")
+  @Test("If another one was begun at its path, a moved repository is known by its ID")
   func formerElsewhere() throws {
     let (bed, points) = try world(.key)
     try move("backups", "old", in: bed)
@@ -142,7 +143,7 @@ struct PresenceTests {
     #expect(try old.repository().hostState() != nil)
   }
 
-  @Test("another repository in its place is no surrogate; with its key it can be taken over on purpose")
+  @Test("Another repository in the place of a known one is refused, and is taken over only with its key")
   func another() throws {
     let (bed, points) = try world(.key)
     try move("backups", "away", in: bed)
@@ -158,7 +159,7 @@ struct PresenceTests {
     #expect(try bed.service().repository().hostState()?.repositoryID != points[0].repositoryID)
   }
 
-  @Test("the last backup removed by hand leaves a repository that is there", arguments: [TestBed.Secret.key, .none])
+  @Test("If the last backup is removed by hand, the repository is still there", arguments: [TestBed.Secret.key, .none])
   func emptied(secret: TestBed.Secret) throws {
     let (bed, points) = try world(secret)
     for point in points { _ = try bed.service(secret).delete(point.id.text) }
@@ -167,7 +168,7 @@ struct PresenceTests {
     #expect(try bed.service(secret).create(request(secret)).sequence == 3)
   }
 
-  @Test("what older versions remember is read, and what is remembered now survives a round trip")
+  @Test("The state of older versions is read, and the present state survives a round trip")
   func state() throws {
     let (bed, points) = try world(.key)
     let names = try SystemFileOperations().list(bed.stateFolder).filter { $0.hasSuffix(".json") }

@@ -3,8 +3,8 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// A cleanup of many backups is decided once, and what others do meanwhile still counts.
-@Suite("a cleanup beside others", .ownThread)
+/// A cleanup of many backups is decided once, and changes by others meanwhile still count.
+@Suite("A cleanup beside other commands", .ownThread)
 struct RemovalRunTests {
   private let bed: TestBed
   private let points: [PointMetadata]
@@ -22,7 +22,7 @@ struct RemovalRunTests {
     self.points = points
   }
 
-  /// - Parameter meanwhile: done between the decision and the first removal.
+  /// - Parameter meanwhile: runs between the decision and the first removal.
   private func cleanUp(
     _ files: any FileOperations = UnflushedFileOperations(), meanwhile: @escaping @Sendable () -> Void
   )
@@ -37,20 +37,20 @@ struct RemovalRunTests {
     return try bed.service().list().reversed().map(\.id)
   }
 
-  @Test("without others the old chain goes")
+  @Test("Without other commands the old chain is removed")
   func alone() throws {
     try cleanUp {}
     #expect(try left() == points[3...].map(\.id))
   }
 
-  @Test("a backup that was pinned meanwhile stays, and what it needs")
+  @Test("A backup that was pinned meanwhile stays, with all backups that it needs")
   func pinned() throws {
     let (bed, id) = (bed, points[1].id)
     try cleanUp { _ = try? bed.service().setPin(true, of: id.text) }
     #expect(try left() == points[...1].map(\.id) + points[3...].map(\.id))
   }
 
-  @Test("a verification that found the newest chain damaged keeps the old one")
+  @Test("If a verification found the newest chain damaged, the old one stays")
   func damaged() throws {
     let (bed, newest, old) = (bed, points[3], points[2])
     #expect(try bed.service().verify(old.id.text).verified && bed.service().verify(newest.id.text).verified)
@@ -64,7 +64,7 @@ struct RemovalRunTests {
     #expect(try bed.service().list().map(\.id).contains(old.id))
   }
 
-  @Test("a backup that was stored meanwhile stops nothing")
+  @Test("A backup that was stored meanwhile stops nothing")
   func stored() throws {
     let bed = bed
     try cleanUp {
@@ -74,7 +74,7 @@ struct RemovalRunTests {
     #expect(try left().count == 4)
   }
 
-  @Test("what it costs goes by what is removed: the folder is listed some times, not once for each")
+  @Test("The cost depends on the removed backups: the folder is listed a few times, not once for each")
   func cost() throws {
     for _ in 0..<30 {
       bed.time.advance(seconds: 60)
@@ -84,7 +84,7 @@ struct RemovalRunTests {
     try cleanUp(files) {}
     #expect(try bed.service().list().count == 1)
     #expect(files.steps.count { $0.contains(" list \(bed.backups)") } < 20, "\(files.steps)")
-    // Each link of a chain is flushed before what it needs, the others all at once.
+    // Each link of a chain is flushed before the links that it needs, the others all at once.
     #expect(files.steps.count { $0.hasSuffix(" syncFolder \(bed.backups)") } < 10)
   }
 }

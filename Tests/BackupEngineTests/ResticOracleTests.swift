@@ -8,14 +8,14 @@ import Testing
 
 /// Random series under random policies against `restic forget --dry-run --json`: the same points stay, each by the same rules.
 ///
-/// `HOLDFAST_RESTIC` names another restic than the one in `PATH`, `HOLDFAST_RESTIC_POLICIES` how many policies to try in
-/// each zone (16), each on 60 series.
+/// `HOLDFAST_RESTIC` names another restic than the one in `PATH`, `HOLDFAST_RESTIC_POLICIES` the
+/// number of policies to try in each zone (16), each on 60 series.
 @Suite(
-  "Retention as restic has it", .ownThread,
+  "Retention as in restic", .ownThread,
   .enabled(if: ResticOracle.isThere, "no restic (apt install restic), or no zone files (apt install tzdata)"))
 struct ResticOracleTests {
   @Test(
-    "random series and policies",
+    "Random series and policies keep the same points",
     arguments: [
       ("Europe/Berlin", 1), ("America/New_York", 2), ("Australia/Lord_Howe", 3), ("Pacific/Apia", 4), ("UTC", 5),
     ] as [(String, UInt64)])
@@ -52,7 +52,7 @@ enum ResticOracle {
 
   struct Answer: Decodable {
     var version: String
-    /// By policy and series: the times of what stays, and why.
+    /// By policy and series: the times of the kept points, with reasons.
     var answers: [[[String: [String]]]]
 
     /// Restic 0.16 began to keep the oldest, and to take -1 for all; 0.18 began to call the oldest so.
@@ -141,7 +141,8 @@ enum ResticOracle {
 }
 
 extension ResticOracle {
-  /// By time: the rules that keep it, in restic's words. What only our own protection of the newest keeps is not there.
+  /// By time: the rules that keep it, in restic's words. Points that only our own protection of the
+  /// newest keeps are not included.
   static func kept(
     _ series: [Snapshot], _ policy: Policy, _ zone: ZoneRules, _ answer: Answer
   ) -> [String: [String]] {
@@ -181,7 +182,7 @@ extension ResticOracle {
 }
 
 extension String {
-  /// What is between a beginning and an end; nil where it has not both.
+  /// The text between a beginning and an end, or nil if it does not have both.
   fileprivate func dropping(_ beginning: String, _ end: String) -> String? {
     guard hasPrefix(beginning), hasSuffix(end) else { return nil }
     return String(dropFirst(beginning.count).dropLast(end.count))

@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("restore", .ownThread)
+@Suite("Restore", .ownThread)
 struct RestoreTests {
   /// A point with the marker "first", and the database with "second".
   private func world(journal: String = "wal") throws -> (bed: TestBed, point: PointID) {
@@ -16,7 +16,8 @@ struct RestoreTests {
     return (bed, point)
   }
 
-  @Test("live: an open writer and an open reader go on without reopening", arguments: ["wal", "delete"])
+  @Test(
+    "During a live restore an open writer and an open reader continue without reopening", arguments: ["wal", "delete"])
   func live(journal: String) throws {
     let (bed, point) = try world(journal: journal)
     let writer = try DatabaseConnection(path: bed.database, access: .writer)
@@ -48,7 +49,7 @@ struct RestoreTests {
   }
 
   @Test(
-    "live: beside a writer that never stops, the safety backup has its last commit before",
+    "Beside a writer that never stops, the safety backup contains the last commit before a live restore",
     arguments: ["wal", "delete"])
   func liveUnderWriters(journal: String) throws {
     let (bed, point) = try world(journal: journal)
@@ -78,7 +79,7 @@ struct RestoreTests {
     #expect(try safety.text("SELECT text FROM marker") == "second")
   }
 
-  @Test("busy: a transaction that does not end is a clear failure, and nothing changes")
+  @Test("If a transaction does not end, the restore reports busy and changes nothing")
   func busy() throws {
     let (bed, point) = try world()
     let application = try DatabaseConnection(path: bed.database, access: .writer)
@@ -90,7 +91,7 @@ struct RestoreTests {
     #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
   }
 
-  @Test("an empty file is replaced, and its safety backup is empty")
+  @Test("An empty file is replaced, and its safety backup is empty")
   func intoEmptyFile() throws {
     let (bed, point) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -103,7 +104,7 @@ struct RestoreTests {
     #expect(try bed.service().verify(safety.text).verified)
   }
 
-  @Test("another page size: replaced under SQLite's lock, refused while somebody has it open")
+  @Test("With another page size the file is replaced under SQLite's lock, or refused if it is open")
   func replace() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -130,14 +131,14 @@ struct RestoreTests {
     #expect(try SystemFileOperations().status(bed.database)?.permissions == 0o640)
   }
 
-  @Test("replace: a commit between the safety backup and the lock stops it", arguments: ["wal", "delete"])
+  @Test("A commit between the safety backup and the lock stops a replacement", arguments: ["wal", "delete"])
   func replaceAfterCommit(journal: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase()
     let point = try bed.service().create(CreateRequest()).id
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.makeDatabase(journal: journal, pageSize: 8192, marker: "second")
-    // The one rename that makes the safety backup visible is the moment for somebody to commit.
+    // The one rename that makes the safety backup visible is the moment for a commit.
     let files = UnflushedFileOperations { path in
       if path.hasSuffix(".db.gz.enc") {
         try? bed.change("INSERT INTO entries VALUES (9999, 'between')")
@@ -150,7 +151,7 @@ struct RestoreTests {
     #expect(try bed.marker() == "first")
   }
 
-  @Test("a file that is no database is kept raw, byte for byte")
+  @Test("A file that is not a database is kept raw, byte for byte")
   func damaged() throws {
     let (bed, point) = try world(journal: "delete")
     var bytes = try bed.folder.read("app.db") ?? []
@@ -168,7 +169,7 @@ struct RestoreTests {
     #expect(try bed.folder.read("saved-app.db") == bytes)
   }
 
-  @Test("a missing database comes back; an old -wal beside it is not applied")
+  @Test("A missing database is restored, and an old -wal beside it is not applied")
   func missing() throws {
     let (bed, point) = try world()
     let wal = try Python.run(
@@ -183,7 +184,7 @@ struct RestoreTests {
     #expect(outcome.warnings.contains { $0.contains("app.db-wal") }, "\(outcome.warnings)")
   }
 
-  @Test("another text encoding is refused, with the way out")
+  @Test("Another text encoding is refused, with a way out")
   func encoding() throws {
     let (bed, point) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -193,7 +194,7 @@ struct RestoreTests {
     #expect(try bed.marker() == "second")
   }
 
-  @Test("--to never overwrites, not even what appears meanwhile")
+  @Test("--to never overwrites a file, even if it appears meanwhile")
   func newFile() throws {
     let (bed, point) = try world()
     let path = bed.folder.path("out.db")
@@ -207,7 +208,7 @@ struct RestoreTests {
     #expect(refusal.code.exitCode == 8)
   }
 
-  @Test("facts that changed since the plan stop it before anything is destroyed")
+  @Test("Facts that changed since the plan stop the restore before anything is destroyed")
   func staleFacts() throws {
     let (bed, point) = try world()
     let request = RestoreRequest(pointID: point, target: .database(path: bed.database))
@@ -223,7 +224,7 @@ struct RestoreTests {
     #expect(try bed.folder.read("backups/.metadata/restores.json") == nil)
   }
 
-  @Test("a symbolic link stays one, and what it names is restored")
+  @Test("A symbolic link stays one, and its target is restored")
   func symbolicLink() throws {
     let (bed, point) = try world()
     let link = bed.folder.path("link.db")

@@ -3,7 +3,7 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-@Suite("a backup comes back", .ownThread)
+@Suite("Restoring a full", .ownThread)
 struct RoundTripTests {
   struct Form: Sendable, CustomStringConvertible {
     var encrypt: Bool
@@ -29,7 +29,7 @@ struct RoundTripTests {
     Form(encrypt: false, compress: false, secret: .none, suffix: ".db"),
   ]
 
-  @Test("in every form, and recover.py reads the same bytes", arguments: forms)
+  @Test("A full in every form is restored, and recover.py reads the same bytes", arguments: forms)
   func everyForm(_ form: Form) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 9000, bytes: 400)
@@ -71,7 +71,7 @@ struct RoundTripTests {
     #expect(try sameRows(bed.database, bed.folder.path("gunzipped.db")))
   }
 
-  @Test("an empty database comes back empty", arguments: [true, false])
+  @Test("An empty database is restored empty", arguments: [true, false])
   func emptyDatabase(encrypt: Bool) throws {
     let bed = try TestBed()
     _ = try bed.folder.write("app.db", [])
@@ -89,7 +89,7 @@ struct RoundTripTests {
     #expect(try bed.folder.read("recovered.db") == [])
   }
 
-  @Test("metadata has exactly the keys that are promised")
+  @Test("Metadata has exactly the documented keys")
   func metadataKeys() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -113,7 +113,7 @@ struct RoundTripTests {
     #expect(keys["sequence"] == .integer(1))
   }
 
-  @Test("two backups in one second get two IDs and follow each other")
+  @Test("Two backups in one second get two IDs and follow each other")
   func sameSecond() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -123,7 +123,7 @@ struct RoundTripTests {
   }
 }
 
-/// Restores to a new file and fails the test where that is refused.
+/// Restores to a new file and fails the test if the restore is refused.
 func restore(_ service: BackupService, _ id: PointID, to path: String) throws {
   let request = RestoreRequest(pointID: id, target: .newFile(path: path))
   switch try service.planRestore(request) {

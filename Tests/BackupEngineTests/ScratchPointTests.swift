@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// Everything below the folder of decrypted files, swept by nobody yet.
+/// Everything below the folder of decrypted files that was not swept yet.
 private func leftovers(_ bed: TestBed) throws -> [String] {
   let files = SystemFileOperations()
   let folder = "\(bed.stateFolder)/scratch"
@@ -13,7 +13,9 @@ private func leftovers(_ bed: TestBed) throws -> [String] {
 
 @Suite("A point in scratch space", .ownThread)
 struct ScratchPointTests {
-  @Test("is any point of a chain, read-only, and its file has no name", arguments: [TestBed.Secret.key, .none])
+  @Test(
+    "Any point of a chain opens in scratch space, read-only, and its file has no name",
+    arguments: [TestBed.Secret.key, .none])
   func content(secret: TestBed.Secret) throws {
     let bed = try TestBed()
     var request = CreateRequest()
@@ -30,7 +32,7 @@ struct ScratchPointTests {
     }
   }
 
-  @Test("is refused where an archive was changed, and leaves nothing")
+  @Test("A point is refused if an archive was changed, and leaves nothing")
   func damaged() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.none, incrementalsUnencrypted)
@@ -44,7 +46,7 @@ struct ScratchPointTests {
     _ = try service.scratch(service.point(points[0].id.text))
   }
 
-  @Test("is none that this host cannot authenticate, unless it is told to take it")
+  @Test("A point that this host cannot authenticate is refused, unless the caller accepts it")
   func unauthenticated() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
@@ -64,7 +66,7 @@ struct ScratchPointTests {
     }
   }
 
-  @Test("is not begun where there is too little room")
+  @Test("A point is not unpacked if there is not enough room")
   func space() throws {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]
@@ -78,7 +80,7 @@ struct ScratchPointTests {
     #expect(try leftovers(bed) == [])
   }
 
-  @Test("leaves nothing decrypted, wherever the run dies or fails", arguments: FaultSweep.Kind.allCases)
+  @Test("A scratch point leaves nothing decrypted, wherever the run dies or fails", arguments: FaultSweep.Kind.allCases)
   func faults(kind: FaultSweep.Kind) throws {
     try FaultSweep(
       prepare: { try $0.makeChain(incrementals: 1, rows: 20).last?.id },
@@ -90,7 +92,7 @@ struct ScratchPointTests {
       },
       check: { bed, _ in
         let service = bed.service()
-        // The next run removes what a killed one could not.
+        // The next run removes the files that a killed one could not.
         _ = try service.scratch(service.point("latest"))
         let left = try leftovers(bed)
         guard left.isEmpty else { throw BrokenPromise("left over: \(left)") }

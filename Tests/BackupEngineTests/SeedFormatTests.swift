@@ -3,8 +3,8 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// A directory as the original Python service left it works as it stands.
-@Suite("a directory of the original service", .ownThread)
+/// A directory of the original Python service works without conversion.
+@Suite("A directory of the original service", .ownThread)
 struct SeedFormatTests {
   private func world() throws -> TestBed {
     let bed = try TestBed()
@@ -17,7 +17,7 @@ struct SeedFormatTests {
     return bed
   }
 
-  @Test("is listed, verified and restored, every form of it")
+  @Test("Every form of an original backup is listed, verified and restored")
   func readable() throws {
     let bed = try world()
     let service = bed.service(.password)
@@ -38,7 +38,7 @@ struct SeedFormatTests {
     }
   }
 
-  @Test("is restored in place, live")
+  @Test("An original backup is restored in place, live")
   func inPlace() throws {
     let bed = try world()
     try bed.change("UPDATE marker SET text = 'second'")
@@ -50,7 +50,7 @@ struct SeedFormatTests {
     #expect(try service.point("latest").metadata.backupType != .safety)
   }
 
-  @Test("is deleted from and cleaned up")
+  @Test("Original backups are deleted and cleaned up")
   func removable() throws {
     let bed = try world()
     let service = bed.service(.password)
@@ -65,7 +65,7 @@ struct SeedFormatTests {
     for point in left { #expect(try service.verify(point.id.text).verified) }
   }
 
-  @Test("goes on with authenticated points, and its old ones stay trusted")
+  @Test("A directory continues with authenticated points, and its old ones stay trusted")
   func continued() throws {
     let bed = try world()
     let service = bed.service(.password)

@@ -15,7 +15,7 @@ import Testing
       try files.createFile(folder.path("ours"), [], synced: false)
       try files.syncFolder(folder.path)
       try folder.write("ours", new)
-      // Ours by name, theirs since.
+      // Created by us under this name, and by another program since.
       try files.createFile(folder.path("gone"), new, synced: true)
       #expect(unlink(folder.path("gone")) == 0)
     } look: { folder in
@@ -54,7 +54,8 @@ import Testing
     #expect(try system.lock(again, exclusive: true, wait: false))
   }
 
-  /// SQLite holds such locks while a database is replaced; an ordinary descriptor, closed, would drop them.
+  /// SQLite holds such locks while a database is replaced; if an ordinary descriptor were closed,
+  /// it would drop them.
   @Test func recordingDropsNoPOSIXLockOfThisProcess() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write("a", old)

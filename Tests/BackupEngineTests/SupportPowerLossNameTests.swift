@@ -81,7 +81,8 @@ import Testing
     #expect(found[0].0 == ["a", "b"] && found[0].1 == old && found[0].2 == new)
   }
 
-  /// Which folder is flushed after a rename from `from` to `to`, and the folders where the file may then be.
+  /// The folder that is flushed after a rename from `from` to `to`, and the folders that may then
+  /// contain the file.
   @Test(arguments: [("from", ["from", "to"]), ("to", ["to"])])
   func aRenameIsDurableWithItsNewFolder(flushed: String, places: [String]) throws {
     let found = try outcomes(before: { folder in

@@ -1,14 +1,15 @@
 import BackupEngine
 import TestSupport
 
-/// What the suites about the loss of power have in common.
+/// Shared parts of the suites about power loss.
 protocol PowerLossSuite {}
 
 extension PowerLossSuite {
   var old: [UInt8] { [UInt8](repeating: 1, count: 3000) }
   var new: [UInt8] { [UInt8](repeating: 2, count: 4000) }
 
-  /// Runs `work` on a folder of its own, loses power after it, and returns what `look` finds: once for each seed.
+  /// Runs `work` on a folder of its own, loses power after it, and returns the result of `look`:
+  /// once for each seed.
   func outcomes<Outcome>(
     _ seeds: Range<UInt64> = 0..<64, before: (TemporaryFolder) throws -> Void = { _ in },
     work: (any FileOperations, TemporaryFolder) throws -> Void, look: (TemporaryFolder) throws -> Outcome

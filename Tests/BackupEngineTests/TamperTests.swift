@@ -3,8 +3,9 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// An archive that is not what was stored: told in words, with the documented code, and nothing changes on the disk.
-@Suite("an archive that was damaged or changed", .ownThread)
+/// An archive that differs from the stored one: reported in words, with the documented code, and
+/// nothing changes on the disk.
+@Suite("An archive that was damaged or changed", .ownThread)
 struct TamperTests {
   private func stored(_ secret: TestBed.Secret = .key, _ change: (inout CreateRequest) -> Void = { _ in }) throws -> (
     bed: TestBed, point: PointMetadata, path: String, bytes: [UInt8]
@@ -17,7 +18,8 @@ struct TamperTests {
     return (bed, point, "backups/\(point.filename)", try bed.folder.read("backups/\(point.filename)") ?? [])
   }
 
-  /// Reads the whole point into a new file; the code of the failure, nil where it was restored.
+  /// Reads the whole point into a new file. Returns the code of the failure, or nil if it was
+  /// restored.
   private func restoreCode(_ bed: TestBed, _ id: PointID, _ secret: TestBed.Secret = .key) -> HoldfastError.Code? {
     do {
       try restore(bed.service(secret), id, to: bed.folder.path("out.db"))
@@ -27,10 +29,10 @@ struct TamperTests {
     }
   }
 
-  @Test("a flipped bit at every 100th offset is found by the archive itself, without the checksum")
+  @Test("A flipped bit at every 100th offset is found by the archive itself, without the checksum")
   func flippedBits() throws {
     let (bed, point, path, bytes) = try stored()
-    // Without metadata nothing but the archive's own authentication can tell.
+    // Without metadata only the archive's own authentication can detect it.
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
     for offset in stride(from: 0, to: bytes.count, by: 100) {
       var changed = bytes
@@ -46,7 +48,7 @@ struct TamperTests {
     }
   }
 
-  @Test("verify names the check that failed and keeps the error")
+  @Test("Verify names the check that failed and keeps the error")
   func verifyNamesTheCheck() throws {
     let (bed, point, path, bytes) = try stored()
     var changed = bytes
@@ -61,7 +63,8 @@ struct TamperTests {
     #expect(metadata?.verificationErrors.count == 2)
   }
 
-  @Test("cut short and extended, by any number of bytes", arguments: [1, 4, 15, 16, 17, 100, 65552])
+  @Test(
+    "An archive cut short or extended by any number of bytes is refused", arguments: [1, 4, 15, 16, 17, 100, 65552])
   func cutAndExtended(count: Int) throws {
     let (bed, point, path, bytes) = try stored()
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
@@ -77,7 +80,7 @@ struct TamperTests {
     }
   }
 
-  @Test("two archives swapped by name")
+  @Test("Two archives swapped by name are refused")
   func swapped() throws {
     let (bed, first, path, bytes) = try stored()
     try bed.change("UPDATE marker SET text = 'second'")
@@ -93,7 +96,7 @@ struct TamperTests {
     #expect(problems.allSatisfy { $0.contains("renamed or swapped") } && problems.count == 2, "\(problems)")
   }
 
-  @Test("the wrong key and the wrong password, and none", arguments: [TestBed.Secret.key, .password])
+  @Test("A wrong key, a wrong password or a missing one is refused", arguments: [TestBed.Secret.key, .password])
   func wrongSecret(_ secret: TestBed.Secret) throws {
     let (bed, point, _, _) = try stored(secret)
     let before = try FolderDigest.of(bed.folder.path, ignoring: [])
@@ -110,7 +113,7 @@ struct TamperTests {
     #expect(before.differences(to: try FolderDigest.of(bed.folder.path, ignoring: [])) == [])
   }
 
-  @Test("aes-256-cbc: a wrong password is told from damage by the checksum", arguments: [true, false])
+  @Test("With aes-256-cbc the checksum distinguishes a wrong password from damage", arguments: [true, false])
   func wrongPasswordOfCBC(compress: Bool) throws {
     let (bed, point, path, bytes) = try stored(.password) {
       $0.cipher = .aes256CBC
@@ -127,10 +130,11 @@ struct TamperTests {
     #expect(restoreCode(bed, point.id, .password) == .archiveCorrupt)
   }
 
-  @Test("a point without authentication in a sealed repository", arguments: ["plain", "cbc", "both names"])
+  @Test("A point without authentication in a sealed repository is refused", arguments: ["plain", "cbc", "both names"])
   func downgraded(_ way: String) throws {
     let (bed, point, path, bytes) = try stored(.both)
-    // The forger makes an archive of their own database elsewhere and gives it the point's name and adjusted metadata.
+    // The forger makes an archive of their own database in another place and gives it the point's
+    // name and adjusted metadata.
     let forger = try TestBed()
     try forger.makeDatabase(marker: "forged")
     var request = CreateRequest()
@@ -156,7 +160,7 @@ struct TamperTests {
       _ = try bed.service(.both).restore(plan)
       #expect(try bed.marker(at: bed.folder.path("accepted.db")) == "forged")
     } else {
-      // Beside the real one the forgery is ignored, and said to be there.
+      // Beside the real one the forgery is ignored and reported.
       try restore(bed.service(.both), point.id, to: bed.folder.path("out.db"))
       #expect(try bed.marker(at: bed.folder.path("out.db")) == "first")
       #expect(try bed.service(.both).list().first?.problems.contains { $0.contains("ignored") } == true)
@@ -164,7 +168,7 @@ struct TamperTests {
     }
   }
 
-  @Test("plain points that were there before the seal, and those this host stores since, stay trusted")
+  @Test("Plain points stay trusted if they were there before the seal or this host stored them since")
   func trustedPlainPoints() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -174,8 +178,8 @@ struct TamperTests {
     _ = try bed.service().create(CreateRequest())
     let since = try bed.service().create(plain)
     for id in [before.id, since.id] { #expect(try bed.service().verify(id.text).verified) }
-    // A host without this memory has no reason to doubt a folder that it sees for the first time, but the one that sealed
-    // it does not forget when the folder moves.
+    // A host without this state has no reason to doubt a folder that it sees for the first time,
+    // but if the folder moves, the host that sealed it still knows it.
     let moved = bed.folder.path("moved")
     #expect(try Shell.run("mv", [bed.backups, moved]).status == 0)
     let service = BackupService(
@@ -184,7 +188,7 @@ struct TamperTests {
     #expect(try service.point("backup_20231117_000000").metadata.status == .unauthenticated)
   }
 
-  @Test("four billion PBKDF2 iterations are refused before they are tried")
+  @Test("Four billion PBKDF2 iterations are refused before they are tried")
   func iterations() throws {
     let (bed, point, path, bytes) = try stored(.password)
     var changed = bytes
@@ -203,7 +207,7 @@ struct TamperTests {
     #expect(error?.code.exitCode == 3)
   }
 
-  @Test("a decompression bomb is stopped at the recorded size")
+  @Test("A decompression bomb is stopped at the recorded size")
   func bomb() throws {
     let (bed, point, path, _) = try stored(.none) { $0.encrypt = false }
     let script =
@@ -220,8 +224,8 @@ struct TamperTests {
   }
 }
 
-/// One word in the clear metadata, which whoever can write the folder can write.
-@Suite("a verdict in the clear metadata decides nothing about an authentic archive", .ownThread)
+/// One word in the clear metadata, which anybody with write access to the folder can change.
+@Suite("A verdict in the clear metadata does not affect an authentic archive", .ownThread)
 struct AccusedTests {
   private func accuse(_ bed: TestBed, _ id: PointID) throws {
     let path = "backups/.metadata/\(id).json"
@@ -238,7 +242,7 @@ struct AccusedTests {
     _ = try bed.folder.write("backups/\(point.filename)", bytes)
   }
 
-  @Test("a cleanup removes as failed only what fails again", arguments: [TestBed.Secret.key, .none])
+  @Test("A cleanup removes a point as failed only if it fails again", arguments: [TestBed.Secret.key, .none])
   func cleanup(secret: TestBed.Secret) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
@@ -258,7 +262,7 @@ struct AccusedTests {
     #expect(try bed.service(secret).list().map(\.id) == [points[3].id, points[2].id, points[0].id])
   }
 
-  @Test("without the key nothing is known, and nothing goes as failed")
+  @Test("Without the key nothing is known, and no point is removed as failed")
   func withoutKey() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
@@ -270,7 +274,7 @@ struct AccusedTests {
     #expect(try bed.service(.none).planCleanup(RetentionPolicy(keepLast: 10)).remove.isEmpty)
   }
 
-  @Test("the incrementals of an accused full stay with it, accused or not")
+  @Test("The incrementals of an accused full stay with it, if they are accused or not")
   func chain() throws {
     let bed = try TestBed()
     let chain = try bed.makeChain(incrementals: 2)
@@ -282,7 +286,7 @@ struct AccusedTests {
     #expect(decision.remove.isEmpty && Set(decision.keep.map(\.id)) == Set(chain.map(\.id) + [next.id]))
   }
 
-  @Test("a verification takes the word back")
+  @Test("A verification withdraws the verdict")
   func latest() throws {
     let bed = try TestBed()
     try bed.makeDatabase()

@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// Carries out what `undo` plans.
+/// Carries out the plan of `undo`.
 @discardableResult
 private func undo(_ service: BackupService) throws -> RestoreOutcome {
   switch try service.planUndo() {
@@ -13,7 +13,7 @@ private func undo(_ service: BackupService) throws -> RestoreOutcome {
   }
 }
 
-@Suite("undo", .ownThread)
+@Suite("Undo", .ownThread)
 struct UndoTests {
   /// A point with 60 rows and the marker "first", restored into a database with 80 rows and "second".
   private func restored(journal: String = "wal") throws -> (bed: TestBed, point: PointID, safety: PointID) {
@@ -38,7 +38,7 @@ struct UndoTests {
   }
 
   @Test(
-    "brings back what the restore found, row for row; a second one brings back what was undone",
+    "Undo restores the content before the restore, row for row, and a second undo takes back the first",
     arguments: ["wal", "delete"])
   func twice(journal: String) throws {
     let bed = try TestBed()
@@ -60,7 +60,7 @@ struct UndoTests {
     }
   }
 
-  @Test("warns of what was written since, and of nothing else", arguments: ["wal", "delete"])
+  @Test("Undo warns of writes since the restore, and of nothing else", arguments: ["wal", "delete"])
   func changes(journal: String) throws {
     let (bed, _, _) = try restored(journal: journal)
     #expect(try warnings(bed) == [])
@@ -78,7 +78,7 @@ struct UndoTests {
     #expect(try connection.text("SELECT text FROM entries WHERE id = 7") == "changed")
   }
 
-  @Test("is refused where nothing was restored, and where nothing was kept of what was there")
+  @Test("Undo is refused if nothing was restored, or if the restore kept nothing")
   func nothing() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -92,7 +92,7 @@ struct UndoTests {
     #expect(try refusal(bed.service()).reason.contains("kept nothing"))
   }
 
-  @Test("is refused where the safety backup is gone, or is a copy of damaged files")
+  @Test("Undo is refused if the safety backup is gone, or is a copy of damaged files")
   func gone() throws {
     let (bed, point, safety) = try restored()
     _ = try bed.service().delete(safety.text)
@@ -103,7 +103,7 @@ struct UndoTests {
     #expect(try refusal(bed.service()).reason.contains("was damaged"))
   }
 
-  @Test("is about this database, through links too, and never about another one")
+  @Test("Undo concerns this database, also through links, and never another one")
   func otherDatabase() throws {
     let (bed, point, safety) = try restored()
     let other = bed.folder.path("other.db")
@@ -119,7 +119,7 @@ struct UndoTests {
     #expect(try bed.marker(at: other) == "other" && bed.marker() == "first")
   }
 
-  @Test("goes by a log of older versions, and says where the log is damaged")
+  @Test("Undo reads a log of older versions, and reports if the log is damaged")
   func log() throws {
     let (bed, _, safety) = try restored()
     let path = "backups/.metadata/restores.json"
@@ -136,7 +136,7 @@ struct UndoTests {
     #expect(error?.hint?.contains("holdfast list") == true)
   }
 
-  @Test("where the database is gone, it is put back")
+  @Test("If the database is gone, undo puts it back")
   func missing() throws {
     let (bed, _, _) = try restored()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
@@ -144,7 +144,7 @@ struct UndoTests {
     #expect(try bed.marker() == "second")
   }
 
-  @Test("a restore that failed is not one to undo")
+  @Test("Undo does not take back a restore that failed")
   func failed() throws {
     let (bed, point, safety) = try restored()
     let writer = try DatabaseConnection(path: bed.database, access: .writer)
@@ -179,18 +179,20 @@ private let undoing = FaultSweep(
   check: { bed, finished in
     try bed.requireSoundRepository(points: finished ? 3...3 : 2...3)
     try bed.requireDatabase(finished ? ["second"] : ["first", "second"])
-    // Wherever it stopped, the next one leads to the other state: it was undone, or it was not.
+    // At whatever step it stopped, the next one leads to the other state: it was undone, or it was
+    // not.
     let before = try bed.marker()
     bed.time.advance(milliseconds: 60000)
     try undo(bed.service())
     try bed.requireDatabase([before == "first" ? "second" : "first"])
   })
 
-@Suite("a fault at every step of an undo", .ownThread)
+@Suite("Faults at every step of an undo", .ownThread)
 struct UndoFaultTests {
-  @Test("a fault", arguments: [FaultSweep.Kind.killed, .inputOutputError])
+  @Test(
+    "A fault at any step of an undo leaves the database whole", arguments: [FaultSweep.Kind.killed, .inputOutputError])
   func fault(_ kind: FaultSweep.Kind) throws { try undoing.sweep(kind, near: "restores.json") }
 
-  @Test("power lost")
+  @Test("A power loss in an undo leaves the database whole")
   func powerLost() throws { try undoing.powerLoss(seeds: 0..<2, near: "restores.json") }
 }

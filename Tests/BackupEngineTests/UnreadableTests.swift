@@ -4,8 +4,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Permission denied, no descriptor left, an I/O error: none of them means that something is not there.
-@Suite("an error is not an absence", .ownThread)
+/// Permission denied, no descriptor left, an I/O error: none of them means that a file is missing.
+@Suite("An error is not an absence", .ownThread)
 struct UnreadableTests {
   /// A damaged full with its verdict, and a change in the database since.
   private func damagedFull() throws -> (bed: TestBed, full: PointMetadata) {
@@ -25,7 +25,7 @@ struct UnreadableTests {
   }
 
   @Test(
-    "the verdict over a damaged full survives any error in a backup, and nothing is built on it",
+    "The verdict over a damaged full survives any error in a backup, and no incremental builds on it",
     arguments: [EACCES, EMFILE, EIO])
   func verdictSurvives(code: Int32) throws {
     let clean = StepFaults()
@@ -41,7 +41,7 @@ struct UnreadableTests {
     }
   }
 
-  @Test("a process without descriptors lists no backup as missing or damaged: it lists none")
+  @Test("A process without descriptors lists no backup at all, not even as missing or damaged")
   func shortage() throws {
     let bed = try TestBed()
     let chain = try bed.makeChain(incrementals: 2)
@@ -55,7 +55,7 @@ struct UnreadableTests {
     }
   }
 
-  @Test("metadata that this user may not read is kept as it is, and the backup stays restorable")
+  @Test("Metadata that this user may not read is kept as it is, and the backup stays restorable")
   func permission() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
@@ -74,7 +74,7 @@ struct UnreadableTests {
 }
 
 extension UnreadableTests {
-  /// What can be done with the others while one cannot be read.
+  /// Commands on the other backups while one cannot be read.
   private func stopsAll(_ bed: TestBed, _ files: UnreadablePath, _ code: HoldfastError.Code) throws {
     let before = try SystemFileOperations().list(bed.backups).sorted()
     let service = bed.service(files: files)
@@ -93,7 +93,8 @@ extension UnreadableTests {
   }
 
   @Test(
-    "the newest backup cannot be read: no older one is taken for it, and nothing is removed", arguments: [EACCES, EIO])
+    "If the newest backup cannot be read, no older one is taken for it, and nothing is removed",
+    arguments: [EACCES, EIO])
   func newest(code: Int32) throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -105,21 +106,21 @@ extension UnreadableTests {
     let files = UnreadablePath(suffix: points[2].filename, code: code)
     try stopsAll(bed, files, code == EIO ? .ioError : .permissionDenied)
     let service = bed.service(files: files)
-    // The older ones are there by their IDs and by their times, and another backup is stored.
+    // The older ones are available by their IDs and by their times, and another backup is stored.
     #expect(try service.point(points[1].id.text).obstacleIsNone)
     #expect(try service.point(notAfter: points[1].created, zone: .utc).point.id == points[1].id)
     #expect(try service.list().first?.problems.first?.contains(points[2].filename) == true)
     try bed.change("UPDATE marker SET text = 'later'")
     let next = try service.create(CreateRequest())
     #expect(try next.sequence == 4 && service.point("latest").id == next.id)
-    // Nor if its metadata is lost and nothing tells its number.
+    // Nor if its metadata is lost and its number is unknown.
     try SystemFileOperations().unlink("\(bed.backups)/\(next.filename)")
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(next.id).json")
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(points[2].id).json")
     #expect(throws: HoldfastError.self) { try service.point("latest") }
   }
 
-  @Test("a chain whose full cannot be read is not passed over for an older one")
+  @Test("If the full of a chain cannot be read, an older chain does not replace it")
   func full() throws {
     let bed = try TestBed()
     let older = try bed.makeChain(incrementals: 1)

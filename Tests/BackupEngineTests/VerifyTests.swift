@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-@Suite("verify", .ownThread)
+@Suite("Verify", .ownThread)
 struct VerifyTests {
   private func outcomes(_ verification: Verification) -> [String: Check.Outcome] {
     Dictionary(uniqueKeysWithValues: verification.checks.map { ($0.name, $0.outcome) })
@@ -19,7 +19,7 @@ struct VerifyTests {
     return (bed, try bed.service().create(CreateRequest()).id)
   }
 
-  @Test("full: every check by its name, and then remembered")
+  @Test("A full verification reports every check by its name and stores the result")
   func named() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -36,7 +36,7 @@ struct VerifyTests {
     #expect(try Shell.run("find", [bed.backups, "-name", ".tmp-*"]).stdout == "")
   }
 
-  @Test("quick needs no key, and leaves verified as it was")
+  @Test("A quick verification needs no key, and leaves verified as it was")
   func quick() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
@@ -48,7 +48,7 @@ struct VerifyTests {
   }
 
   @Test(
-    "an unknown collation or function skips the check and blocks nothing",
+    "An unknown collation or function skips the check and blocks nothing",
     arguments: [
       "c.create_collation('mine', lambda a,b: (a>b)-(a<b)); c.execute('create table marker(text collate mine)'); c.execute(\"insert into marker values('first')\"); c.execute('create index i on marker(text)')",
       "c.create_function('mine',1,lambda a:a,deterministic=True); c.execute('create table marker(text)'); c.execute(\"insert into marker values('first')\"); c.execute('create index i on marker(mine(text))')",
@@ -64,7 +64,7 @@ struct VerifyTests {
     #expect(outcome.warnings.contains { $0.contains("mine") })
   }
 
-  @Test("foreign-key violations are a warning")
+  @Test("Foreign-key violations are a warning")
   func foreignKeys() throws {
     let (bed, point) = try world(
       "c.executescript('create table a(id integer primary key); create table b(a references a(id)); insert into b values(7)')"
@@ -75,7 +75,7 @@ struct VerifyTests {
     try restore(bed.service(), point, to: bed.folder.path("out.db"))
   }
 
-  @Test("a corrupt page is a finding: the backup of it verifies, restores and says so")
+  @Test("A corrupt page is a finding: its backup verifies, restores and reports it")
   func corruptPage() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, journal: "delete")

@@ -5,7 +5,7 @@ import Testing
 
 @testable import BackupEngine
 
-/// What a zone file says, byte by byte, so that no installed ones are needed.
+/// The content of a zone file, byte by byte, so that no installed ones are needed.
 struct ZoneFileBytes {
   var version: Character = "2"
   /// Seconds since the epoch, and an index into `offsets`.
@@ -45,7 +45,7 @@ struct ZoneFileTests {
     zone.offset(at: Timestamp(milliseconds: second * 1000))
   }
 
-  @Test("all versions are read", arguments: ["\0", "2", "3", "4"] as [Character])
+  @Test("All versions are read", arguments: ["\0", "2", "3", "4"] as [Character])
   func versions(version: Character) throws {
     let zone = try rules(
       ZoneFileBytes(version: version, transitions: [(-1000, 1), (2000, 0), (3000, 2)], offsets: [60, 3600, -7200]))
@@ -56,7 +56,7 @@ struct ZoneFileTests {
     #expect(zone.name == "Test/Zone")
   }
 
-  @Test("the last line holds from the last transition on")
+  @Test("The last line applies from the last transition on")
   func footer() throws {
     let zone = try rules(
       ZoneFileBytes(transitions: [(0, 1)], offsets: [60, 3600], footer: "\nCET-1CEST,M3.5.0,M10.5.0/3\n"))
@@ -67,7 +67,7 @@ struct ZoneFileTests {
     #expect(offset(zone, 4_131_302_400) == 3600)
   }
 
-  @Test("daylight saving that lasts all year, as RFC 9636 writes it")
+  @Test("Daylight saving may last all year, as RFC 9636 writes it")
   func allYear() throws {
     let zone = try rules(ZoneFileBytes(offsets: [-14400], footer: "\nXXX3EDT4,0/0,J365/23\n"))
     for second in stride(from: Int64(1_700_000_000), to: 1_800_000_000, by: 3_599) where offset(zone, second) != -14400
@@ -79,7 +79,7 @@ struct ZoneFileTests {
   }
 
   @Test(
-    "a damaged file is an error that names it",
+    "A damaged file is an error that names it",
     arguments: [
       ZoneFileBytes(footer: "").bytes, ZoneFileBytes(footer: "\n").bytes, ZoneFileBytes(footer: "\nnonsense\n").bytes,
       ZoneFileBytes(footer: "\nCET-1CEST,M13.5.0,M10.5.0/3\n").bytes, ZoneFileBytes(version: "1").bytes,
@@ -99,7 +99,7 @@ struct ZoneFileTests {
     #expect(error.message.contains("leap seconds") && error.hint?.contains("right/") ?? false)
   }
 
-  @Test("a file cut off anywhere, or with any byte changed, is rules or an error")
+  @Test("A file cut off anywhere, or with any byte changed, gives rules or an error")
   func hostile() throws {
     let whole = ZoneFileBytes(
       transitions: (0..<40).map { (Int64($0) * 15_000_000, UInt8($0 % 2)) }, offsets: [3600, 7200],
@@ -128,7 +128,7 @@ struct ZoneFileTests {
 
 @Suite("Finding zones by name", .ownThread)
 struct ZoneFolderTests {
-  /// A folder with two zones and what else lies beside them.
+  /// A folder with two zones and other files beside them.
   private func zones() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     let berlin = ZoneFileBytes(offsets: [3600], footer: "\nCET-1CEST,M3.5.0,M10.5.0/3\n").bytes
@@ -149,7 +149,7 @@ struct ZoneFolderTests {
   }
 
   @Test(
-    "an unknown name is answered with the nearest",
+    "An unknown name is answered with the nearest",
     arguments: [
       ("Europe/Berln", "Europe/Berlin"), ("europe/berlin", "Europe/Berlin"), ("Berlin", "Europe/Berlin"),
       ("Asia/Berlin", "Europe/Berlin"), ("America/NewYork", "America/New_York"), ("New York", "America/New_York"),
@@ -165,7 +165,7 @@ struct ZoneFolderTests {
     #expect(error.hint?.contains(hint) ?? false, "\(error.hint ?? "")")
   }
 
-  @Test("no name leads out of the folder")
+  @Test("No name leads out of the folder")
   func outside() throws {
     let folder = try zones()
     for name in ["../Europe/Berlin", "America/../Europe/Berlin", "./Europe/Berlin", folder.path("Europe/Berlin")] {
@@ -173,7 +173,7 @@ struct ZoneFolderTests {
     }
   }
 
-  @Test("without any zone files there is UTC, and the advice to install them")
+  @Test("Without any zone files only UTC exists, with the advice to install them")
   func noZoneFiles() throws {
     let folder = try TemporaryFolder()
     let zones = ZoneFolder(paths: [folder.path("none")])
@@ -182,7 +182,7 @@ struct ZoneFolderTests {
     #expect(error.hint?.contains("apt install tzdata") ?? false)
   }
 
-  @Test("a local zone: TZ as the C library takes it, else the system's link")
+  @Test("A local zone is TZ as the C library reads it, else the system's link")
   func local() throws {
     #expect(try TimeZones.local(TZ: "") == .utc)
     #expect(try TimeZones.local(TZ: ":") == .utc)

@@ -7,9 +7,9 @@ import Testing
 
 /// Every zone of this machine against Python's `zoneinfo`, 1970–2150.
 @Suite(
-  "Zones as Python has them", .ownThread, .enabled(if: ZoneOracle.hasZoneFiles, "no zone files (apt install tzdata)"))
+  "Zones as in Python", .ownThread, .enabled(if: ZoneOracle.hasZoneFiles, "no zone files (apt install tzdata)"))
 struct ZoneOracleTests {
-  @Test("offsets, and the instants of wall times")
+  @Test("The offsets and the instants of wall times equal Python's")
   func everyZone() throws {
     var random = SeededGenerator(seed: 19_700_101)
     let names = ZoneFolder.system().names()
@@ -47,7 +47,7 @@ struct ZoneOracleTests {
 }
 
 enum ZoneOracle {
-  /// Besides the instants that all zones are asked about.
+  /// In addition to the instants of all zones.
   struct Question: Encodable {
     var instants: [Int64]
     /// Wall times as seconds since the epoch if the wall showed UTC.
@@ -90,7 +90,8 @@ enum ZoneOracle {
     return try JSONDecoder().decode([String: Answer].self, from: Data(result.output))
   }
 
-  /// Wall times belong to an instant only if that shows them again: zoneinfo gives an answer for those in a gap, too.
+  /// Wall times belong to an instant only if that instant shows them again: zoneinfo also gives an
+  /// answer for those in a gap.
   private static let script = """
     import datetime, json, sys, zoneinfo
     utc = datetime.timezone.utc
