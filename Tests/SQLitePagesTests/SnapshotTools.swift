@@ -3,8 +3,8 @@ import Glibc
 import SQLitePages
 import TestSupport
 
-/// Bytes of page 1 that SQLite's backup call sets anew in its copy: change counter, schema cookie, version-valid-for and
-/// version.
+/// Bytes of page 1 that SQLite's backup call sets anew in its copy: change counter, schema cookie,
+/// version-valid-for and version number.
 let headerCounters = Array(24..<28) + Array(40..<44) + Array(92..<100)
 
 extension DatabaseSnapshot {

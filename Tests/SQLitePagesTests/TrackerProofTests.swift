@@ -33,7 +33,7 @@ import Testing
       try bed.look(asPoint: true)
       bed.closeConnection()
       try application.run(update + "300; " + update + "500")
-      // As after a crash: the files as they are, without any connection.
+      // As if the machine had crashed: the files as they are, without any connection.
       try FolderCopy.copy(bed.path, to: bed.folder.path("crashed.db"))
     }
     let crashed = try TrackerBed()
