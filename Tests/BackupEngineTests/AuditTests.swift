@@ -4,7 +4,7 @@ import SQLitePages
 import TestSupport
 import Testing
 
-/// A full reports if pages changed since the newest point that were not listed as changed.
+/// A full reports pages that changed since the newest point and were not listed as changed.
 @Suite("The auditor", .ownThread)
 struct AuditTests {
   /// A chain whose newest incremental lacks changed pages, because only page 2 was listed as
@@ -114,7 +114,7 @@ struct AuditTests {
 }
 
 extension [UInt8] {
-  /// Checks if a table of page hashes belongs to the point. By bytes: the checksum that follows the
+  /// Whether a table of page hashes belongs to the point. By bytes: the checksum that follows the
   /// ID may look like a combining mark, and then a string would have another last character.
   fileprivate func names(_ point: PointID) -> Bool {
     let (head, name) = (prefix(256), Array(point.text.utf8))

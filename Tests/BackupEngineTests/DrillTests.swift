@@ -188,7 +188,7 @@ struct DrillTests {
   }
 }
 
-/// Records if a drill has reached its assertions.
+/// Records whether a drill has reached its assertions.
 private final class Asking: Sendable {
   private let flag = Atomic(false)
   var hasBegun: Bool { flag.load(ordering: .relaxed) }

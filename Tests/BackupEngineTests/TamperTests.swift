@@ -274,7 +274,7 @@ struct AccusedTests {
     #expect(try bed.service(.none).planCleanup(RetentionPolicy(keepLast: 10)).remove.isEmpty)
   }
 
-  @Test("The incrementals of an accused full stay with it, if they are accused or not")
+  @Test("The incrementals of an accused full stay with it, accused or not")
   func chain() throws {
     let bed = try TestBed()
     let chain = try bed.makeChain(incrementals: 2)

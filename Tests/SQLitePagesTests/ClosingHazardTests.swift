@@ -14,7 +14,7 @@ struct ClosingHazardTests {
   /// Hazard e12: the application exits while we are connected, an operator copies a file over the
   /// database, and we close.
   @Test(
-    "A file copied over the database keeps its bytes, if its times change or not", arguments: [["cp"], ["cp", "-p"]])
+    "A file copied over the database keeps its bytes, with new or old times", arguments: [["cp"], ["cp", "-p"]])
   func copiedOver(command: [String]) throws {
     let wanted = try place.makeReplacement()
     let application = try DatabaseApplication(place.path, ClosingPlace.keep)

@@ -4,8 +4,7 @@ import TestSupport
 
 @testable import SQLitePages
 
-/// How our closing treats the log that an application wrote beside us, if the application is still
-/// running or not.
+/// How our closing treats the log that an application, running or gone, has written beside us.
 @Suite("Closing beside an application", .ownThread)
 struct ClosingTests {
   let place: ClosingPlace

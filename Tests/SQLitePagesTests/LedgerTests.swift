@@ -14,7 +14,7 @@ struct LedgerTests {
     path = folder.path("app.db")
   }
 
-  @Test("Two writers in WAL mode, one that checkpoints all the time")
+  @Test("Every snapshot is consistent beside two writers in WAL mode, one of which checkpoints all the time")
   func writeAheadLog() throws {
     try DatabaseLedger.create(at: path, journalMode: "wal")
     let writers = [
@@ -29,7 +29,9 @@ struct LedgerTests {
     #expect(try DatabaseApplication(path).value("PRAGMA integrity_check") == "ok")
   }
 
-  @Test("A writer in every rollback mode", arguments: ["delete", "truncate", "persist", "memory", "off"])
+  @Test(
+    "Every snapshot is consistent beside a writer in each rollback mode",
+    arguments: ["delete", "truncate", "persist", "memory", "off"])
   func rollbackJournal(mode: String) throws {
     try DatabaseLedger.create(at: path, journalMode: mode)
     let writer = try DatabaseLedger.startWriter(path, journalMode: mode, seed: 3)

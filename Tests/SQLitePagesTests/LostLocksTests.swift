@@ -390,7 +390,8 @@ struct MisplacedLogTests {
     #expect(MisplacedLog.find(of: place.path) == [])
   }
 
-  @Test("Beside another name of the file", arguments: ["app2.db", "deep/app.db"])
+  @Test(
+    "If a log exists beside another name of the file, the database is refused", arguments: ["app2.db", "deep/app.db"])
   func hardLink(name: String) throws {
     let other = place.folder.path(name)
     mkdir(place.folder.path("deep"), 0o755)

@@ -30,8 +30,8 @@ import Testing
     #expect(read.pageSize == position.pageSize && read.textEncoding == position.textEncoding)
   }
 
-  /// An operator could copy another file over the database before the next process starts, and no
-  /// fact would reveal it.
+  /// If an operator copied another file over the database before the next process starts, no fact
+  /// would reveal it.
   @Test func oneOfAFileThatWasJustWrittenIsNotKept() throws {
     let folder = try TemporaryFolder()
     let application = try DatabaseApplication(folder.path("app.db"), "PRAGMA journal_mode = wal; CREATE TABLE t(a)")
