@@ -6,11 +6,12 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// What keeps the agent from its work is told once when it begins and once when it ends, and is over by itself.
+/// The agent reports an obstacle once when it begins and once when it ends. The alarm ends by
+/// itself.
 @Suite(.ownThread) struct AgentAlarmTests {
   private func settings() -> AgentSettings { AgentHarness.settings { $0.pollInterval = 3_600_000 } }
 
-  /// Waits for the one alarm of a kind, and returns it.
+  /// Waits for the one alarm of this kind and returns it.
   private func alarm(_ kind: String, _ harness: AgentHarness) async throws -> AlarmStatus {
     for _ in 0..<3000 {
       let alarms = await harness.control.status().flatMap(\.alarms)
@@ -32,7 +33,7 @@ import TestSupport
     (try? Shell.run("sh", ["-c", "d=$(mktemp -d) && mount -t tmpfs -o size=1m tmpfs $d && umount $d && rmdir $d"])
       .status) == 0
 
-  /// A real full disk: nobody tells the agent when there is room again.
+  /// A real full disk. The agent gets no notice when there is room again.
   @Test(.enabled(if: mayMount, "file systems cannot be mounted here"))
   func aFullDiskIsAnAlarmUntilThereIsRoom() async throws {
     let harness = try AgentHarness()
@@ -125,7 +126,8 @@ import TestSupport
     #expect(await harness.control.status().isEmpty, "after the end nobody answers")
   }
 
-  /// The repository's folder goes: an alarm, and no new one in its place. It comes back, and so does the lock in it.
+  /// The repository's folder disappears: the agent raises an alarm and creates no new folder. The
+  /// folder returns, and so does its lock.
   @Test func aBackupFolderThatIsAwayIsAnAlarmUntilItIsBack() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()

@@ -5,7 +5,8 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// An accident beside a real agent: told, held, and over when a person says so.
+/// An accident beside a real agent: it is reported, protected by a hold, and over when a person
+/// accepts it.
 @Suite(.ownThread) struct AgentAnomalyTests {
   private func settings(_ retention: RetentionPolicy) -> AgentSettings {
     AgentHarness.settings {
@@ -24,7 +25,7 @@ import TestSupport
     try await harness.python("c = sqlite3.connect(path); c.execute(\"\(sql)\"); c.commit()")
   }
 
-  /// A full now, as by a schedule, and what retention does after it.
+  /// Requests a full, as a schedule does, and the retention after it.
   private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
     let work = DatabaseWorker(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
@@ -66,7 +67,8 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await change(harness, "INSERT INTO t(s) VALUES ('first')")
-    // What is filled in outweighs the full, so that another comes, which must not have the first one removed.
+    // The inserted rows outweigh the full, so the agent stores another one, which must not remove
+    // the first.
     try await harness.withAgent(settings(RetentionPolicy(keepLast: 2))) { _ in
       try await harness.waitForRows(1)
       let small = try #require(try harness.points().last)
@@ -78,7 +80,7 @@ import TestSupport
         guard case .plan(let plan) = try service.planRestore(request) else { return }
         _ = try service.restore(plan)
       }
-      // The agent has it, and goes on.
+      // The agent has stored it and continues.
       try await change(harness, "INSERT INTO t(s) VALUES ('later')")
       try await harness.eventually("a point after the restore") {
         guard let newest = try harness.points().last(where: { $0.backupType == .change }) else { return false }
@@ -117,7 +119,7 @@ import TestSupport
         try await Task.sleep(for: .milliseconds(10))
       }
       #expect(await harness.control.status().flatMap(\.alarms).contains { $0.kind == "low_space" })
-      // The newest verified one and the one that the next builds on stay.
+      // The newest verified backup and the base of the next incremental stay.
       let left = try harness.points().map(\.id)
       #expect(!left.contains(oldest[0]) && left.contains(oldest[1]) && left.contains(oldest[2]))
       try await change(harness, "INSERT INTO t(s) VALUES ('y')")

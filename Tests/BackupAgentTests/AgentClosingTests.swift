@@ -6,11 +6,11 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// What happens when an application closes the database while a backup reads it.
+/// An application closes the database while a backup reads it.
 @Suite(.ownThread) struct AgentClosingTests {
   private static let megabytes = 8
 
-  /// An application that writes some MiB and, at a word, closes.
+  /// An application that writes some MiB, then waits for a signal to close.
   private static let application = """
     import os, sqlite3, sys, time
     path, word = sys.argv[1:3]
@@ -34,7 +34,7 @@ import TestSupport
   }
 
   @Test func theBackupMakesWayAndIsTakenAfterwards() async throws {
-    // In the middle of its reading the backup waits for the test.
+    // The backup pauses in the middle of its read until the test continues it.
     let (isReading, mayGoOn) = (Flag(), Flag())
     let harness = try AgentHarness(
       files: SlowFiles { write in
@@ -49,7 +49,7 @@ import TestSupport
     try await harness.withAgent(settings()) { _ in
       try await harness.log.wait(for: "backing up app")
       try await harness.eventually("reading") { isReading.isSet }
-      // The loop answers after it has heard of the reading.
+      // The answer shows that the loop has handled the report of the read.
       _ = await harness.control.status()
       try harness.folder.write("word", [])
       try await harness.log.wait(for: "the backup makes way: the application closes the database")
@@ -66,7 +66,8 @@ import TestSupport
     #expect(try harness.leftovers() == [])
   }
 
-  /// Readers that come and go close too, and an application that goes on writing has not closed.
+  /// Readers that come and go also close the database, but an application that still writes has not
+  /// closed it.
   @Test func aBackupIsNotGivenUpWhileTheApplicationWrites() async throws {
     let harness = try AgentHarness(files: SlowFiles(milliseconds: 150))
     let writer = try ProcessInBackground(

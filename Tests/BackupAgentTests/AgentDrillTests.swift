@@ -5,7 +5,7 @@ import Testing
 
 @testable import BackupAgent
 
-/// The agent drills by the clock, which the tests set; everything else is real.
+/// The agent runs drills by a clock that the tests set; everything else is real.
 @Suite(.ownThread) struct AgentDrillTests {
   /// 2023-11-16T01:30:00Z.
   private let start = Timestamp(milliseconds: 1_700_098_200_000)
@@ -27,14 +27,15 @@ import Testing
     return (harness, time)
   }
 
-  /// Sets the clock when the agent has read the history: what came due before that is not due.
+  /// Sets the clock after the agent has read the history: a drill that came due before that time is
+  /// not due.
   private func set(_ time: ManualTime, _ seconds: Int64, _ harness: AgentHarness) async throws {
     _ = try await status(harness) { $0.drills.next != nil }
     time.advance(seconds: seconds)
     harness.control.inbox.post(.clockSet)
   }
 
-  /// The first status of which the condition holds.
+  /// The first status that meets the condition.
   private func status(
     _ harness: AgentHarness, when condition: (DatabaseStatus) -> Bool = { _ in true }
   ) async throws -> DatabaseStatus {
@@ -58,7 +59,7 @@ import Testing
       #expect(status.drills.newestProven?.id == (try harness.points().last?.id) && status.alarms == [])
       #expect(status.drills.next == Timestamp(milliseconds: start.milliseconds + 1_800_000 + 86_400_000))
       #expect(status.drills.recovery != nil && !status.drills.isRunning)
-      // Set back by an hour it is the night of that run again, and it is not repeated.
+      // If the clock is set back by an hour, the night of that run repeats, but the run does not.
       try await set(time, -3600, harness)
       try await set(time, 3600, harness)
       _ = await harness.control.status()
@@ -113,7 +114,7 @@ import Testing
     #expect(harness.log.count("made up for the drill of 02:00 (3 runs in all)") == 1, "\(harness.log.lines)")
     #expect(try drills(harness).count == 2)
     #expect(harness.log.count("error: ") == 0, "a drill that is about to be made is not too old: \(harness.log.lines)")
-    // Without catching up nobody drills, and that is told.
+    // Without catching up, the agent runs no drill and reports that.
     time.advance(seconds: 5 * 86400)
     let strict = try settings { $0.drills.catchUp = false }
     try await harness.withAgent(strict) { _ in

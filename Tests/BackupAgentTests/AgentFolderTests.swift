@@ -5,7 +5,8 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// What is done to the files' names and folders is seen at once: none of these agents ever polls.
+/// The agent detects changes of the files' names and folders at once: none of these agents ever
+/// polls.
 @Suite(.ownThread) struct AgentFolderTests {
   private static let insert =
     "c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit(); c.close()"
@@ -15,7 +16,7 @@ import TestSupport
     AgentHarness.settings { $0.pollInterval = 3_600_000 }
   }
 
-  /// A database with that many rows at a path in the harness's folder.
+  /// Creates a database with this many rows at a path in the harness's folder.
   private func create(_ harness: AgentHarness, _ path: String, rows: Int) async throws {
     let full = harness.folder.path(path)
     try await offPool {
@@ -101,11 +102,11 @@ import TestSupport
     #expect(symlink(target("one"), place) == 0)
     try await harness.withAgent(settings()) { _ in
       try await harness.waitForRows(2)
-      // As deployments do it: in one step.
+      // In one step, as deployments do it.
       #expect(symlink(target("two"), place + ".new") == 0)
       try files.rename(place + ".new", to: place)
       try await harness.waitForRows(6)
-      // The new folder is watched, and the old one no longer.
+      // The agent watches the new folder and no longer the old one.
       try await create(harness, "two/new.db", rows: 7)
       try files.rename(harness.folder.path("two/new.db"), to: harness.folder.path("two/app.db"))
       try await harness.waitForRows(7)

@@ -18,10 +18,10 @@ final class AgentHarness: Sendable {
   let rows: PointRows
 
   /// - Parameters:
-  ///   - base: the folder that everything of it is made in.
-  ///   - files: the engine's, where a test lets them fail.
-  ///   - now: wall time, where a test sets it.
-  ///   - clock: both clocks, if they shall not go together then.
+  ///   - base: the folder that holds all of this harness's files.
+  ///   - files: the engine's file operations, if a test makes them fail.
+  ///   - now: wall time, if a test sets it.
+  ///   - clock: both clocks, if they are not to run together.
   init(
     in base: String? = nil, folder data: String = "data", database name: String = "app.db",
     files: (any FileOperations)? = nil, now: (@Sendable () -> Timestamp)? = nil,
@@ -47,7 +47,7 @@ final class AgentHarness: Sendable {
       environment: environment)
   }
 
-  /// Quick settings; a test overrides what it is about.
+  /// Settings with short times; a test overrides those that it checks.
   static func settings(_ change: (inout AgentSettings) -> Void = { _ in }) -> AgentSettings {
     var settings = AgentSettings()
     settings.debounce = 150
@@ -57,7 +57,8 @@ final class AgentHarness: Sendable {
     return settings
   }
 
-  /// Runs `body` beside an agent, which then stops cleanly: `ServiceGroup.run()` must return without an error.
+  /// Runs `body` beside an agent, which then stops cleanly: `ServiceGroup.run()` must return
+  /// without an error.
   func withAgent(
     _ settings: AgentSettings = settings(), stopGrace: Int64 = 10000, parts: (inout EventLoop.Parts) -> Void = { _ in },
     _ body: (ServiceGroup) async throws -> Void
@@ -65,7 +66,7 @@ final class AgentHarness: Sendable {
     try await withAgent(configuration(settings, stopGrace: stopGrace), parts: parts, body)
   }
 
-  /// - Parameter database: another path than ``database``.
+  /// - Parameter database: a path that replaces ``database``.
   func configuration(
     _ settings: AgentSettings = settings(), database: String? = nil, stopGrace: Int64 = 10000
   ) -> AgentConfiguration {
@@ -96,7 +97,7 @@ final class AgentHarness: Sendable {
     try await running.value
   }
 
-  /// Python's sqlite3 in a process of its own; `path` is the database's path there.
+  /// Runs Python's sqlite3 in a process of its own; there, `path` is the path of the database.
   func python(_ script: String) async throws {
     let result = try await offPool { [database] in
       try Python.run(script: "import os, sqlite3, sys, time\npath = sys.argv[1]\n" + script, arguments: [database])
@@ -104,7 +105,7 @@ final class AgentHarness: Sendable {
     guard result.status == 0 else { throw HoldfastError(.failed, "python failed: \(result.stderr)") }
   }
 
-  /// Creates a table `t` in a database of that journal mode.
+  /// Creates a table `t` in a database of this journal mode.
   func createDatabase(journal: String = "wal") async throws {
     try await python(
       """
@@ -116,7 +117,7 @@ final class AgentHarness: Sendable {
       """)
   }
 
-  /// Points, oldest first.
+  /// Backups, oldest first.
   func points() throws -> [PointMetadata] {
     do {
       return try service.list().reversed().map(\.metadata)
@@ -125,7 +126,7 @@ final class AgentHarness: Sendable {
     }
   }
 
-  /// Rows of table `t` in the newest point.
+  /// Rows of table `t` in the newest backup.
   func newestRows() throws -> Int64? {
     try points().last.map { try rows.count($0.id, service) }
   }
@@ -154,7 +155,7 @@ final class AgentHarness: Sendable {
     try await eventually("\(line) of a process") { process.lines.contains(line) }
   }
 
-  /// Waits until `condition` holds; the limit is far beyond what it should take.
+  /// Waits until `condition` holds; the limit is far beyond the expected time.
   func eventually(_ what: String, _ condition: () throws -> Bool) async throws {
     for _ in 0..<3000 {
       if try condition() { return }
@@ -164,7 +165,7 @@ final class AgentHarness: Sendable {
   }
 }
 
-/// A database that is followed from backup to backup, as the agent's worker does it.
+/// Follows a database from backup to backup, as the agent's worker does.
 struct FollowedDatabase {
   private let service: BackupService
   private let held: HeldConnection
@@ -177,7 +178,7 @@ struct FollowedDatabase {
 
   /// Stores an incremental.
   ///
-  /// - Parameter decide: called under the repository's lock, when the database was looked at.
+  /// - Parameter decide: called under the repository's lock after the look at the database.
   func store(_ progress: Progress = Progress(), _ decide: () -> Void = {}) throws -> ChangeReport {
     try follower.visit(AgentHarness.settings().request, kind: .automatic) { visit in
       let snapshot = try visit.snapshot(of: held.opened(service.requireDatabase()))
@@ -188,7 +189,8 @@ struct FollowedDatabase {
   }
 }
 
-/// Runs what blocks on another thread: the test's own is that of the agent's service, too.
+/// Runs blocking work on another thread, because the agent's service also uses the test's own
+/// thread.
 func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
     do {
@@ -199,7 +201,7 @@ func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) as
   }
 }
 
-/// Keeps what is logged.
+/// Keeps the log.
 final class LogRecorder: Sendable {
   private let recorded = Mutex<[String]>([])
   private let level: Logger.Level
@@ -240,7 +242,7 @@ final class LogRecorder: Sendable {
   }
 }
 
-/// Something that has happened.
+/// A flag for an event that has happened.
 final class Flag: Sendable {
   private let value = Atomic(false)
   var isSet: Bool { value.load(ordering: .relaxed) }

@@ -5,13 +5,13 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// What a careless watcher breaks, tried on the running agent.
+/// Hazards of a careless watcher, tried on the running agent.
 @Suite(.ownThread) struct AgentHazardTests {
   private let files = SystemFileOperations()
 
   private func content(_ path: String) throws -> [UInt8] { try files.contents(path) ?? [] }
 
-  /// Another database, cleanly closed, of another schema.
+  /// Another database, cleanly closed, with another schema.
   private func makeOther(_ harness: AgentHarness) async throws -> String {
     try await harness.python(
       """
@@ -30,7 +30,7 @@ import TestSupport
     c.commit()
     """
 
-  /// `ino`: inotify wakes before a commit can be read, and after it no event comes.
+  /// `ino`: inotify wakes the agent before it can read the commit, and no event follows the commit.
   @Test(arguments: ["FULL", "NORMAL", "OFF"])
   func everyCommitIsFoundAlthoughTheWakeUpComesBeforeIt(synchronous: String) async throws {
     let harness = try AgentHarness()
@@ -41,7 +41,8 @@ import TestSupport
     }
     try await harness.withAgent(settings) { _ in
       try await harness.waitForPoints(1)
-      // Each a commit of its own: the first one of a new log, and one that does not fit the cache.
+      // Each is a commit of its own: the first one of a new log, and one that does not fit the
+      // cache.
       var steps: [StagedApplication.Step] = [
         .open, .run("PRAGMA synchronous=\(synchronous)"), .run("PRAGMA cache_size=3"), .wait,
       ]
@@ -56,7 +57,8 @@ import TestSupport
     }
   }
 
-  /// `e8`: folding a crashed application's log into a file that was copied over the database would destroy that.
+  /// `e8`: if a crashed application's log were checkpointed into a file that was copied over the
+  /// database, it would destroy that file.
   @Test func aFileThatIsCopiedOverBesideACrashedLogIsNotTouched() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
@@ -73,12 +75,14 @@ import TestSupport
     #expect(try content(harness.database) == content(other))
   }
 
-  /// `e12`: the application closes, and at once a file takes the database's place, copied (the same inode) or moved.
+  /// `e12`: the application closes, and at once a file takes the database's place, copied (the same
+  /// inode) or moved.
   @Test(arguments: ["cp", "mv"])
   func aFileThatTakesTheDatabasesPlaceRightAfterItsCloseIsNotMixedWithTheLog(command: String) async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
-    // Not at once: while the last few pages are being copied, nothing can keep a `cp` out, beside us as beside the application.
+    // Not at once: while the last few pages are copied, neither the agent nor the application can
+    // keep a `cp` out.
     try await harness.withAgent { _ in
       try await harness.waitForPoints(1)
       for _ in 1...4 {
@@ -104,7 +108,8 @@ import TestSupport
     }
   }
 
-  /// What it commits then is seen by no other program, until it closes the database and SQLite folds the deleted log.
+  /// No other program sees its later commits until it closes the database and SQLite checkpoints
+  /// the deleted log.
   @Test func aLogDeletedUnderItsApplicationIsAnAlarmUntilThatHasClosed() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
@@ -127,7 +132,7 @@ import TestSupport
     }
   }
 
-  /// The application is gone too: the database is older than the newest backup.
+  /// The application is also gone: the database is older than the newest backup.
   @Test func aDatabaseThatLostItsLogIsNotTheNewestBackup() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
@@ -135,7 +140,7 @@ import TestSupport
       let application = try StagedApplication(
         harness.database, folder: harness.folder, [.open, .run("INSERT INTO t(s) VALUES ('first')"), .wait])
       try await harness.waitForRows(1)
-      // Else the agent's connection is the last one, and folds the log.
+      // Otherwise the agent's connection would be the last one and would checkpoint the log.
       try await harness.eventually("the agent to close the database") {
         try files.list("/proc/self/fd").allSatisfy {
           (try? files.status("/proc/self/fd/\($0)"))?.inode != (try files.status(harness.database)?.inode)
@@ -155,7 +160,8 @@ import TestSupport
     #expect(try await harness.everyPointVerifies())
   }
 
-  /// A log that outlives the application's last close would be applied to whatever file comes next.
+  /// If a log outlives the application's last close, SQLite applies it to the next file at that
+  /// path.
   @Test(arguments: [0, 150]) func theLogGoesWithTheApplicationsLastClose(debounce: Int64) async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
@@ -178,13 +184,14 @@ import TestSupport
           if time.monotonic() > closed + 1: open("\(late)", "a").write("x")
           """)
       }
-      // On a busy machine some take longer; one that is held until nobody writes would take two seconds each time.
+      // Some take longer on a busy machine. If the agent held the database until writing stops,
+      // each would take two seconds.
       #expect(try files.status(late)?.size ?? 0 < 4)
       try await harness.waitForRows(Int64((1...8).reduce(0) { $0 + $1 * 5 }))
     }
   }
 
-  /// A connection of ours that stayed open would make both fail for ever.
+  /// If the agent's connection stayed open, both would fail forever.
   @Test func theApplicationMayChangeModesSoonAfterItsLastWrite() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
@@ -211,7 +218,7 @@ import TestSupport
     }
   }
 
-  /// `e14`: openings that others are refused, alone and beside the agent.
+  /// `e14`: counts how often other programs fail to open the database, alone and beside the agent.
   @Test func whoWaitsAMomentIsNeverRefused() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()

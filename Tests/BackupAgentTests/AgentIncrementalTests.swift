@@ -6,7 +6,8 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// The agent stores what changed, knows why that is all, and every point comes back.
+/// The agent stores the changed pages, knows why the list is complete, and can restore every
+/// backup.
 @Suite(.ownThread) struct AgentIncrementalTests {
   /// So large that incrementals stay far below half of a full.
   private func fill(_ harness: AgentHarness) async throws {
@@ -41,7 +42,8 @@ import TestSupport
     #expect(points.dropFirst().allSatisfy { $0.pagesStored ?? 0 < 10 })
   }
 
-  /// Between two backups of one application that stays open, the tracker's word is taken; nothing is compared.
+  /// Between two backups of one application that stays open, the agent trusts the tracker and
+  /// compares nothing.
   @Test func whatWasFollowedIsNotCompared() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
@@ -64,7 +66,7 @@ import TestSupport
     #expect(ways[0].hasPrefix("compared: "))
     #expect(ways.dropFirst().allSatisfy { $0 == "followed: same generation" }, "\(ways)")
     #expect(try harness.newestRows() == 4)
-    // Somebody else's point in between is not what the tracker followed.
+    // The tracker did not follow another program's backup in between.
     _ = try harness.service.create(CreateRequest())
     try application.run("INSERT INTO t(s) VALUES (1)")
     let report = try session.store()
@@ -76,8 +78,8 @@ import TestSupport
     #expect(try harness.newestRows() == 5)
   }
 
-  /// Changes rest after a comparison in proportion to it, and must not for the time in which somebody held the database, or
-  /// for a slow disk.
+  /// After a comparison the agent pauses in proportion to its time. That time must not include a
+  /// wait for a locked database or a slow disk.
   @Test func neitherWaitingNorStoringIsComparing() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
@@ -104,7 +106,8 @@ import TestSupport
     withExtendedLifetime(application) {}
   }
 
-  /// What `guard` stores beside the agent is no link of its chain, and what is written after it is stored.
+  /// A backup that `guard` stores beside the agent is no link of the agent's chain, and later
+  /// changes are stored.
   @Test func aGuardPointIsNoLink() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()

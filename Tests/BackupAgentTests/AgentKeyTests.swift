@@ -5,9 +5,10 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// The key is in the agent's memory, and people have it in a file: when the two differ, somebody has to know.
+/// The agent has the key in memory, and people have it in a file: if the two differ, the agent
+/// reports it.
 @Suite(.ownThread) struct AgentKeyTests {
-  /// A key file, and an agent that was started with it.
+  /// Creates a key file and an agent that starts with it.
   private struct Bed {
     let harness: AgentHarness
     let file: String

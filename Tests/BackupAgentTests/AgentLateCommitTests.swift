@@ -10,8 +10,8 @@ import TestSupport
   static let straceWorks =
     (try? Shell.run("strace", ["-e", "inject=fdatasync:delay_enter=1", "true"]).status) == 0
 
-  /// The application's flush takes so long that the commit is published long after inotify woke the agent, and nothing else
-  /// ever happens to the files.
+  /// The application's flush takes so long that the commit becomes visible long after inotify woke
+  /// the agent, and no later event follows.
   @Test(.enabled(if: straceWorks, "strace cannot trace here"), arguments: [Int64(0), 20])
   func aCommitThatBecomesVisibleAfterItsEventIsNotLost(debounce: Int64) async throws {
     let harness = try AgentHarness()
@@ -26,7 +26,7 @@ import TestSupport
       """
     let settings = AgentHarness.settings {
       $0.debounce = debounce
-      // The slow poll would find it as well.
+      // The slow poll would also find it.
       $0.pollInterval = 3_600_000
     }
     try await harness.withAgent(settings) { _ in
@@ -42,7 +42,7 @@ import TestSupport
     #expect(try harness.points().count == 2)
   }
 
-  /// A commit that comes after the snapshot is not in the point, and must not be taken for backed up.
+  /// A commit after the snapshot is not in the backup and must stay pending.
   @Test func aCommitDuringABackupIsOwed() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()

@@ -6,9 +6,9 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// What a service manager hears, through a real socket of its kind.
+/// The messages to a service manager, through a real socket of its kind.
 @Suite(.ownThread) struct AgentNotificationTests {
-  /// Python's end of the socket: prints each message as one line, newlines as `|`.
+  /// Python's end of the socket: prints each message as one line, with newlines as `|`.
   private static let listener = """
     import socket, sys
     name = sys.argv[1]

@@ -5,7 +5,7 @@ import Testing
 
 @testable import BackupAgent
 
-/// A chain that has become heavy ends with a full, and no change waits for it.
+/// A heavy chain ends with a full, and no change waits for it.
 @Suite(.ownThread) struct AgentRenewalTests {
   private static let rewrite = "UPDATE t SET s = randomblob(900)"
 
@@ -36,7 +36,7 @@ import Testing
         return
       }
       #expect(advised.trigger.waitingFor == "a quiet time, for a full")
-      // The one that a person asks for ends the chain as well.
+      // A full that a person requests also ends the chain.
       harness.control.backUpNow()
       try await harness.waitForPoints(4)
       try await harness.eventually("the end of the advice") { harness.log.count("(asked for)") == 1 }
@@ -46,7 +46,8 @@ import Testing
     #expect(harness.log.count("a full is advised") == 1, "\(harness.log.lines)")
   }
 
-  /// Somebody who never pauses: past twice the full's weight it is taken between two changes.
+  /// If the application never pauses, the agent takes the full between two changes once the chain
+  /// exceeds twice its weight.
   @Test func aChainDoesNotGrowWithoutBound() async throws {
     let (harness, application) = try await harness(rows: 3000)
     try await harness.withAgent(AgentHarness.settings { $0.debounce = 20 }) { _ in
@@ -69,7 +70,7 @@ import Testing
     #expect(try await harness.everyPointVerifies())
   }
 
-  /// For a run by cron there is no quiet time to wait for.
+  /// A run by cron has no quiet time to wait for.
   @Test func onceTakesTheFullThatIsAdvised() async throws {
     let (harness, application) = try await harness()
     func once() throws -> BackupKind? {

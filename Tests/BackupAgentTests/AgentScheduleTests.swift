@@ -28,7 +28,7 @@ import TestSupport
   private func types(_ harness: AgentHarness) throws -> [String] { try harness.points().map(\.backupType.rawValue) }
 
   @Test func aRunThatIsDueFiresByTheKernelsTimer() async throws {
-    // A clock that goes, from whatever time it is set to.
+    // A clock that runs on from the time to which it is set.
     let ahead = ManualTime(Timestamp(milliseconds: start.milliseconds - SystemClock.now().milliseconds))
     let harness = try AgentHarness(now: {
       Timestamp(milliseconds: SystemClock.now().milliseconds + ahead.now().milliseconds)
@@ -56,7 +56,7 @@ import TestSupport
       time.advance(seconds: 3600)
       harness.control.inbox.post(.clockSet)
       try await harness.eventually("a scheduled point") { try types(harness).last == "scheduled" }
-      // Set back by an hour it is the night of that run again, and the run is not repeated.
+      // If the clock is set back by an hour, the night of that run repeats, but the run does not.
       time.advance(seconds: -3600)
       harness.control.inbox.post(.clockSet)
       _ = await harness.control.status()
@@ -118,7 +118,7 @@ import TestSupport
         try await harness.log.wait(for: "nothing has changed since the last point")
       } else {
         try await harness.waitForPoints(2)
-        // It holds the state, so that nothing is owed afterwards.
+        // It holds the current state, so nothing is pending afterwards.
         try await Task.sleep(for: .milliseconds(700))
       }
     }

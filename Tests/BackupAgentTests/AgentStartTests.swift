@@ -48,7 +48,8 @@ import TestSupport
     #expect(try once() == nil)
   }
 
-  /// Without its memory the agent compares the database with the newest point; without that it backs up.
+  /// Without its last known state the agent compares the database with the newest backup; if there
+  /// is no backup, it stores one.
   @Test(arguments: ["missing", "torn", "another point", "point deleted"])
   func aMemoryThatCannotBeUsedCostsAComparison(damage: String) async throws {
     let harness = try AgentHarness()

@@ -32,7 +32,8 @@ import TestSupport
     #expect(harness.log.lines.last?.contains("stopped") == true)
   }
 
-  /// A row, and the end in the same moment: whatever the change would have waited for.
+  /// A row and the stop at the same moment, regardless of the time that the change would have
+  /// waited.
   @Test(arguments: [AgentMode.debounce, .floor, .quietHours])
   func aChangeRightBeforeTheEndIsBackedUp(mode: AgentMode) async throws {
     let harness = try AgentHarness()
@@ -97,7 +98,7 @@ import TestSupport
 
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
     let log = Mutex<LogRecorder?>(nil)
-    // It would not end before the agent has heard that it is to stop.
+    // It would not end before the agent has received the request to stop.
     let files = SlowFiles { _ in
       for _ in 0..<6000 where log.withLock({ $0?.count("stopping when the running backup is done") }) == 0 {
         usleep(10000)
@@ -155,7 +156,7 @@ import TestSupport
       let points = try harness.points()
       guard points.count >= 3, try harness.leftovers().isEmpty, try await harness.everyPointVerifies() else { exit(3) }
       try await writer
-      // Nothing was stored any more.
+      // Nothing more was stored.
       guard try harness.points().count == points.count else { exit(4) }
     }
   }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import BackupAgent
 
-/// Whether this is the agent's thread for what nobody waits for.
+/// Whether this is the agent's housekeeping thread, for work that no change waits for.
 private var isHousekeeping: Bool {
   guard let file = fopen("/proc/thread-self/comm", "re") else { return false }
   defer { fclose(file) }
@@ -15,13 +15,13 @@ private var isHousekeeping: Bool {
   return String(decoding: name.prefix(count), as: UTF8.self) == "holdfast-keep\n"
 }
 
-/// The agent merges old incrementals by itself, and its next points build on what is left.
+/// The agent compacts old incrementals by itself, and its next backups build on the result.
 @Suite(.ownThread) struct AgentThinningTests {
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
 
-  /// A full and five incrementals of changes, each of one row more.
+  /// Makes a full and five incrementals of changes, each with one more row.
   ///
-  /// - Parameter insert: what each of them holds.
+  /// - Parameter insert: the statement whose rows each of them holds.
   private func makeChain(
     _ time: ManualTime, files: (any FileOperations)? = nil, clock: (@Sendable () -> ClockReading)? = nil,
     insert: String = insert
@@ -99,7 +99,7 @@ private var isHousekeeping: Bool {
     #expect(try harness.points().count == 7, "\(harness.log.lines)")
   }
 
-  /// The backup itself removes nothing, and so waits for no removal.
+  /// The backup itself removes nothing, so it does not wait for a removal.
   @Test func retentionIsNoPartOfABackup() async throws {
     let time = ManualTime()
     let harness = try await makeChain(time)
@@ -125,7 +125,8 @@ private var isHousekeeping: Bool {
     #expect(try harness.points().count == 7)
   }
 
-  /// A merge may take minutes. Here it stands still until the change that came meanwhile is stored.
+  /// A compaction may take minutes. Here it pauses until the change that arrived meanwhile is
+  /// stored.
   @Test func aChangeDoesNotWaitForAMerge() async throws {
     let time = ManualTime()
     let (begun, mayEnd) = (Flag(), Flag())
@@ -161,7 +162,7 @@ private var isHousekeeping: Bool {
     #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")
   }
 
-  /// Once a minute at most, unless it was cut short; never without a backup before it.
+  /// At most once a minute, unless it was interrupted; never without a backup before it.
   @Test func theRhythm() {
     var rhythm = HousekeepingRhythm()
     func begins(_ time: Int64) -> Bool { rhythm.begin(at: time) }

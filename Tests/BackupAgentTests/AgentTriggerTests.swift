@@ -56,8 +56,8 @@ import TestSupport
     case wal, delete, walClosedEachTime, deleteClosedEachTime
   }
 
-  /// Debounce and interval are so short that a backup that caused another would cause dozens; the pause is longer than all
-  /// the looks that follow a change.
+  /// Debounce and interval are so short that a backup that caused another would cause dozens; the
+  /// pause is longer than all follow-up probes of a change.
   @Test(arguments: Application.allCases)
   func ownBackupsCauseNoOther(application: Application) async throws {
     let harness = try AgentHarness()
@@ -126,7 +126,8 @@ import TestSupport
     }
     for _ in 0..<2 { _ = try harness.service.create(settings.request.manual) }
     try await harness.withAgent(settings) { _ in
-      // The second is a full, for the incremental of so small a database outweighs half of the one before.
+      // The second is a full because the incremental of so small a database outweighs half of the
+      // one before.
       for rows in 1...2 {
         try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
         try await harness.waitForRows(Int64(rows))
@@ -141,7 +142,7 @@ import TestSupport
 }
 
 extension CreateRequest {
-  /// As a person asks for one.
+  /// As a person requests one.
   fileprivate var manual: CreateRequest {
     var copy = self
     copy.backupType = .manual

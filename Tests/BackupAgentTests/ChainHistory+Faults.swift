@@ -2,9 +2,9 @@ import BackupEngine
 import Glibc
 import TestSupport
 
-/// What goes wrong between two backups.
+/// Faults between two backups.
 extension ChainHistory {
-  /// Killed within a transaction, or around a commit.
+  /// The application is killed within a transaction or around a commit.
   func killSomebody() throws {
     let end = pick(["SELECT 1", "COMMIT"])
     let sql =
@@ -14,7 +14,8 @@ extension ChainHistory {
     other = try DatabaseProcess(bed.database, in: bed.folder)
   }
 
-  /// Nobody is left after a crash, and somebody tidies up; the log is still to be recovered.
+  /// After a crash no program is left, and the side files are removed while the log still needs
+  /// recovery.
   func loseSharedMemory() throws {
     try closeAll()
     try other.run("\(options) \(write); \(write)")
@@ -24,7 +25,8 @@ extension ChainHistory {
     note("-shm removed")
   }
 
-  /// A power cut takes the newest commits, or somebody the whole log, in the middle of what was followed.
+  /// A power cut takes the newest commits, or a person removes the whole log, while the agent
+  /// follows it.
   func loseEndOfLog() throws {
     try closeAll()
     try other.run("\(options) PRAGMA wal_autocheckpoint = 0; \(write); \(write)")

@@ -3,7 +3,7 @@ import BackupPolicy
 import Glibc
 import TestSupport
 
-/// What may happen to a database between two backups.
+/// Events that may happen to a database between two backups.
 extension ChainHistory {
   func step() throws {
     switch number(0...99) {
@@ -52,7 +52,7 @@ extension ChainHistory {
     """
   }
 
-  /// Lets one of the programs do it; locked out by another one is an outcome like any other.
+  /// Lets one of the programs do it; if another one locks it out, that is an ordinary result.
   private func act(_ sql: String) throws {
     if number(0...3) == 0 {
       let connection = number(0...1)
@@ -93,15 +93,16 @@ extension ChainHistory {
     applications = []
     for connection in 0...1 { try other.closeConnection(connection) }
     if !isFirst { releaseDatabase() }
-    // Whoever was killed left a log; the last one to close writes it back.
+    // A killed program left a log; the last one to close checkpoints it.
     try DatabaseApplication(bed.database, "SELECT count(*) FROM t").close()
     note("all closed")
   }
 
-  /// Until the file's times can tell a later write.
+  /// Until the file's times can show a later write.
   private func settle() { usleep(25000) }
 
-  /// Another database of the same shape comes in its place. Moving a file over one that is in use is another matter.
+  /// Another database of the same shape replaces it. A file moved over one that is in use is a case
+  /// of its own.
   private func moveOver() throws {
     try closeAll()
     guard try bed.environment().files.status(bed.database + "-wal")?.size ?? 0 == 0 else { return }
@@ -145,7 +146,8 @@ extension ChainHistory {
     }
   }
 
-  /// The command line beside the agent: points that its tracker knows nothing of, and one that is taken away.
+  /// The command line beside the agent: backups that its tracker does not know of, and one that is
+  /// removed.
   private func letOthersBackUp() throws {
     bed.time.advance(milliseconds: 1000)
     switch number(0...2) {
@@ -155,7 +157,7 @@ extension ChainHistory {
       note("holdfast create --incremental: \(try bed.service().store(CreateRequest(), kind: .incremental))")
     default:
       let newest = try bed.service().point("latest").id
-      // Where it is the only one, it stays.
+      // If it is the only one, it stays.
       guard points.contains(where: { $0 != newest }), (try? bed.service().delete(newest.text)) != nil else { return }
       note("deleted \(newest)")
       forgetPoint(newest)

@@ -20,9 +20,10 @@ final class ChainHistory {
   private var backup: DatabaseWorker
   private var held: HeldConnection
   private let recorder = LogRecorder(.debug)
-  /// Every point that holds the database's own history, with what it must hold.
+  /// Every backup of the database's own history, with the content that it must hold.
   private var states: [(id: PointID, image: [UInt8])] = []
-  /// A part of the log was lost, and the database went back, since the newest point.
+  /// A part of the log was lost, so the database went back to an earlier state than the newest
+  /// backup.
   var hasLostLog = false
 
   /// The ballast keeps many incrementals below half of a full, so that chains grow long.
@@ -55,7 +56,7 @@ final class ChainHistory {
   func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
   func pick<Value>(_ choices: [Value]) -> Value { choices[number(0...choices.count - 1)] }
 
-  /// How often each proof, and the comparison, decided.
+  /// How often each proof and the comparison decided.
   var tally: [String: Int] {
     let words = recorder.lines.filter { $0.hasPrefix("debug: backup_") }.compactMap { line -> String? in
       let word = line.split(separator: " ", maxSplits: 2).last ?? ""
@@ -75,7 +76,7 @@ final class ChainHistory {
     }
   }
 
-  /// A new process of the agent: all it knows is in the repository.
+  /// A new process of the agent: all its knowledge is in the repository.
   func restartAgent() throws {
     note("agent restarts")
     held.close()
@@ -89,15 +90,15 @@ final class ChainHistory {
     try prove { try backup.storeChange(Progress()).ending.get() }
   }
 
-  /// Backs up as the agent does on a schedule: a full, which is the auditor of what was followed since the last one.
+  /// Backs up as the agent does on a schedule: a full, which audits the tracker since the last one.
   func backUpOnSchedule() throws {
     try prove { try backup.takeOnSchedule() }
   }
 
-  /// Compares what can be restored of a new point with what SQLite says.
+  /// Compares the restored content of a new backup with SQLite's own answer.
   private func prove(_ store: () throws -> BackupEnding) throws {
     bed.time.advance(milliseconds: 1000)
-    // Looking at the truth is an access like any other, so it comes now before and now after.
+    // Reading the truth is also an access, so it happens sometimes before and sometimes after.
     let before = number(0...1) == 0 ? try truth() : nil
     let ending = try held.job(ConnectionTerms(mayStayOpen: number(0...5) > 0), store)
     let truth = try before ?? truth()
@@ -110,7 +111,8 @@ final class ChainHistory {
       point = id
       note("unchanged \(id) \(how)")
     case .absent(let error) where error.code == .logDeleted && hasLostLog:
-      // The database went back behind the newest backup: nothing is stored until new commits come.
+      // The database went back behind the newest backup: nothing is stored until new commits
+      // arrive.
       return note("refused: \(error.message)")
     case .absent(let error): throw error
     }
@@ -134,7 +136,7 @@ final class ChainHistory {
     return try DatabaseTruth(reader)
   }
 
-  /// As the agent does when an application has closed the database, or nobody has used it for a while.
+  /// As the agent does if an application has closed the database or has not used it for a while.
   func releaseDatabase() {
     if held.isOpen { note("agent lets go") }
     held.close()
@@ -142,7 +144,8 @@ final class ChainHistory {
 
   func forgetPoint(_ id: PointID) { states.removeAll { $0.id == id } }
 
-  /// Removes the oldest full and all that needs it, where there are others: what is left still holds what it held.
+  /// Removes the oldest full and everything that needs it, if there are others: the rest still
+  /// holds its content.
   func cleanUp() throws {
     let points = try bed.service().list().reversed()
     guard let oldest = points.first, let newest = states.last?.id,
@@ -155,7 +158,8 @@ final class ChainHistory {
   }
   var points: [PointID] { states.map(\.id) }
 
-  /// Older points still hold what they held, the newest verifies, and the independent reader agrees.
+  /// Older backups still hold their content, the newest one verifies, and the independent reader
+  /// agrees.
   private func finish() throws {
     note("finish")
     try backUp()
@@ -175,7 +179,7 @@ final class ChainHistory {
   }
 }
 
-/// A point that does not hold what the database held.
+/// A backup whose content differs from the database's.
 struct BrokenChain: Error {
   var point: PointID
   var objection: String

@@ -3,7 +3,7 @@ import Synchronization
 
 @testable import BackupEngine
 
-/// The image of a point, read through its chain into memory; reading proves its digest.
+/// The image of a backup, read through its chain into memory; the read checks its digest.
 struct ChainImage {
   let bytes: [UInt8]
 

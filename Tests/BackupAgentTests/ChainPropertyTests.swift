@@ -2,10 +2,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Random histories of a database and of the agent's own code beside it: each point that comes of it, restored through its
-/// chain, is what SQLite said the database held.
+/// Random histories of a database with the agent's own code beside it. Each backup, restored
+/// through its chain, equals the state that SQLite reported for the database.
 ///
-/// More of them on request: `HOLDFAST_CHAIN_SEEDS=5000 HOLDFAST_CHAIN_STEPS=400 contrib/test --filter ChainPropertyTests`.
+/// More of them on request: `HOLDFAST_CHAIN_SEEDS=5000 HOLDFAST_CHAIN_STEPS=400 contrib/test
+/// --filter ChainPropertyTests`.
 @Suite(.serialized, .ownThread) struct ChainPropertyTests {
   static let seeds = Array(1...UInt64(number("HOLDFAST_CHAIN_SEEDS") ?? 20))
   static let steps = number("HOLDFAST_CHAIN_STEPS") ?? 100
@@ -14,7 +15,7 @@ import Testing
 
   @Test(arguments: seeds) func everyPointIsWhatTheDatabaseHeld(seed: UInt64) async throws {
     let tally = try await Self.tally(seed, steps: Self.steps)
-    // A history without points would prove nothing.
+    // A history without backups would prove nothing.
     #expect(tally.values.reduce(0, +) >= Self.steps / 10, "seed \(seed): \(tally)")
   }
 

@@ -7,7 +7,8 @@ import Testing
 @testable import BackupAgent
 @testable import SQLitePages
 
-/// The agent beside a database whose time stamps prove nothing: no backup is skipped by them, and none is taken for nothing.
+/// The agent beside a database whose time stamps prove nothing: they neither skip a needed backup
+/// nor cause a needless one.
 @Suite(.ownThread) struct CoarseStampTests {
   private final class Backups {
     private var backup: DatabaseWorker
@@ -39,7 +40,7 @@ import Testing
     for _ in 0..<5 {
       // Of the same size each time, and most of them in the same second.
       try await harness.python(Self.session)
-      // Fine stamps are settled then.
+      // Fine stamps are settled by then.
       usleep(30_000)
       #expect(try backup.take(), "a session was taken for nothing")
       #expect(backup.look() == .unchanged, "what was compared just now is looked at again and again")

@@ -6,9 +6,9 @@ import Testing
 
 @testable import BackupAgent
 
-/// Programs write as fast as they can while the agent's code stores what changed.
+/// Programs write as fast as they can while the agent's code stores the changes.
 @Suite(.ownThread) struct ConcurrentChainTests {
-  /// - Parameter autocheckpoint: the smaller, the more often the log starts anew and pages have to be compared.
+  /// - Parameter autocheckpoint: the smaller it is, the more often the log restarts and pages have to be compared.
   @Test(arguments: [50, 10000]) func everyPointKeepsThePromisesOfItsWriters(autocheckpoint: Int) async throws {
     let log = LogRecorder(.debug)
     let points = try await offPool {
@@ -25,7 +25,7 @@ import Testing
 
   private static func points(_ bed: TestBed, _ log: LogRecorder, autocheckpoint: Int) throws -> [PointID] {
     var environment = bed.environment()
-    // On a loaded machine nobody knows for how long such writers leave no gap.
+    // On a loaded machine it is not known for how long such writers leave no gap.
     environment.busyTimeout = 30000
     let service = BackupService(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
@@ -39,13 +39,13 @@ import Testing
       bed.time.advance(milliseconds: 1000)
       let ending = try round.isMultiple(of: 8) ? backup.takeOnSchedule() : backup.storeChange(Progress()).ending.get()
       if case .stored(let point) = ending { points.append(point.id) }
-      // Nobody reads for a while: the log can start anew.
+      // No program reads for a while, so the log can restart.
       usleep(5000)
     }
     return points
   }
 
-  /// Reading a point proves its digest; what it holds must be one moment of the ledger.
+  /// Reading a backup checks its digest; its content must be one moment of the ledger.
   private static func requirePromises(_ bed: TestBed, _ point: PointID) throws {
     let path = try bed.folder.write("restored.db", ChainImage(bed.service(), point).bytes)
     defer { for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) } }

@@ -5,9 +5,10 @@ import TestSupport
 
 @testable import BackupAgent
 
-/// What moves pages about without changing them is no reason for a backup; what takes content away is one for an alarm.
+/// If pages move without a change of content, no backup is needed; if content disappears, the agent
+/// raises an alarm.
 @Suite(.ownThread) struct ContentTests {
-  /// Takes backups and tells in words what came of them.
+  /// Takes backups and describes the results in words.
   private final class Backups {
     private var backup: DatabaseWorker
     private let held: HeldConnection
@@ -100,7 +101,7 @@ import TestSupport
     try await harness.python(
       "os.remove(path); c = sqlite3.connect(path); c.execute('PRAGMA user_version=1'); c.close()")
     #expect(try backup.take().contains("has no table any more"))
-    // Neither does an agent that has forgotten what was there.
+    // An agent that has lost its last known state does not either.
     try SystemFileOperations().unlink(harness.backups + "/.state/agent.json")
     let forgetful = Backups(harness)
     _ = try forgetful.assess()
@@ -137,20 +138,20 @@ import TestSupport
     }
     #expect(harness.log.count("notice: another file has taken the place") == 1, "\(harness.log.lines)")
     #expect(harness.log.count("another file has taken the place") == 1 && harness.log.count("error") == 0)
-    // Emptied by a rename is still an alarm.
+    // If a rename empties it, that is still an alarm.
     try await harness.python(
       "c = sqlite3.connect(path + '.new'); c.execute('PRAGMA user_version=1'); c.close(); os.rename(path + '.new', path)"
     )
     #expect(try backup.take().contains("has no table any more"))
   }
 
-  /// A backup that begins within a tick of the commit cannot tell later whether another write followed; it still knows what
-  /// the database was like.
+  /// If a backup begins within a tick of the commit, it cannot detect later whether another write
+  /// followed; it still knows the last known state.
   @Test(arguments: [false, true])
   func aFileThatWasWrittenJustNowIsRemembered(restarted: Bool) async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
-    // A time to come counts as just now, for as long as the test needs.
+    // A time in the future counts as just now, for as long as the test needs.
     try await harness.python("os.utime(path, (4e9, 4e9))")
     let backup = Backups(harness)
     #expect(try backup.take() == "stored")

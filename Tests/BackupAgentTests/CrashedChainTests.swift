@@ -6,7 +6,7 @@ import Testing
 
 @testable import BackupAgent
 
-/// Between two incrementals something goes wrong: the next point misses nothing.
+/// A fault occurs between two incrementals, and the next backup misses nothing.
 @Suite(.ownThread) struct CrashedChainTests {
   /// A database in use, a full of it, and the agent's code with file operations that may fail.
   private final class World {
@@ -30,7 +30,7 @@ import Testing
         bed.service(files: files), AgentHarness.settings(), LogRecorder().logger, HeldConnection(bed.environment()))
     }
 
-    /// Two incrementals: one that is compared, one that is followed.
+    /// Two incrementals: one from a comparison, one from the tracker.
     func work() throws {
       try store(100)
       try store(200)
@@ -46,7 +46,7 @@ import Testing
       try application.run("UPDATE entries SET text = randomblob(100) WHERE id = \(id)")
     }
 
-    /// Another page changes, and the next point holds that and all that came before.
+    /// Another page changes, and the next backup holds that change and all earlier ones.
     func requireNextPoint(_ fault: String) throws {
       let place = "\(fault) at \(faults.steps.last { $0.hasPrefix("\(faults.firedAt ?? 0) ") } ?? "no step")"
       try write(300)
@@ -70,12 +70,12 @@ import Testing
     return steps
   }
 
-  /// Among these steps are those between an archive and the page digests that follow it.
+  /// These steps include those between an archive and the page digests that follow it.
   @Test func theAgentIsKilledAtAnyStepAndStartsAgain() async throws {
     try await offPool {
       for step in try steps(for: .kill()) {
         let world = try World(failAt: step)
-        // What fails behind the commit of an archive fails no backup.
+        // A failure after the commit of an archive does not fail the backup.
         try? world.work()
         world.backup = World.agent(world.bed, UnflushedFileOperations())
         _ = try world.backup.assess()
@@ -84,7 +84,7 @@ import Testing
     }
   }
 
-  /// The same agent goes on, with what it had gathered.
+  /// The same agent continues with the information that it had gathered.
   @Test func anOperationFailsOnceAndTheAgentGoesOn() async throws {
     let (struck, all) = try await offPool {
       let steps = try steps(for: .error(EIO))
@@ -92,7 +92,8 @@ import Testing
       for step in steps {
         let world = try World(failAt: step, .error(EIO))
         try? world.work()
-        // A run may take a step less than the one that was counted: the files' times decide how often it looks.
+        // A run may take one step less than the counted run, because the files' times decide how
+        // often it looks.
         guard world.faults.firedAt != nil else { continue }
         struck += 1
         try world.requireNextPoint("failed")

@@ -24,7 +24,7 @@ import TestSupport
     var seen: Set<String> = [try #require(try fingerprint(harness))]
     for _ in 0..<5 {
       #expect(seen.contains(try #require(try fingerprint(harness))))
-      // Of the same size each time, and without closing, so that a WAL stays.
+      // Of the same size each time, and without a close, so that a WAL remains.
       try await harness.python(
         """
         c = sqlite3.connect(path)

@@ -69,7 +69,7 @@ import TestSupport
     }
     try watches.hear(.names, of: first)
     #expect(try write("one.db") == [:])
-    // The slow poll asks for the same again.
+    // The slow poll makes the same request again.
     try watch(watches, one, for: first)
     #expect(try write("one.db") == [:])
     try folder.write("one.db-journal", [1])
@@ -81,13 +81,14 @@ import TestSupport
     #expect(try write("two.db") == [:])
     try watches.hear(.all, of: first)
     #expect(try write("one.db") == [first: [.changed]])
-    // Who is watched anew begins by hearing all.
+    // A database that is watched anew first receives all events.
     try watches.apply(nil, to: second)
     try watch(watches, two, for: second)
     #expect(try write("two.db") == [second: [.changed]])
   }
 
-  /// What a rollback journal does at each commit raises no event; what moves a file over the database does.
+  /// A rollback journal raises no event at each commit; a file that is moved over the database
+  /// does.
   @Test func onlyMovesCanBeHeard() throws {
     let folder = try TemporaryFolder()
     let one = try folder.write("one.db", [1])
@@ -106,7 +107,7 @@ import TestSupport
     #expect(watches.drain() == [first: [.removed]])
   }
 
-  /// A link leads to the database, in its own folder: where it goes is told all the same.
+  /// A link leads to the database, in its own folder: events at its target are still reported.
   @Test func linksAreHeardOf() throws {
     let folder = try TemporaryFolder()
     try folder.write("real.db", [1])
@@ -118,7 +119,7 @@ import TestSupport
     #expect(watches.drain() == [first: [.pathChanged]])
   }
 
-  /// A real overflow: nobody reads until the kernel has dropped events.
+  /// A real overflow: the events are not read until the kernel has dropped some.
   @Test func anOverflowConcernsEveryDatabase() throws {
     let folder = try TemporaryFolder()
     let watches = FolderWatches(.system)
@@ -178,7 +179,7 @@ import TestSupport
     #expect(watches.drain() == [first: [.changed]])
   }
 
-  /// The slow poll's part: nobody was told that another folder stands at the path.
+  /// The slow poll's part: no event reported that another folder is now at the path.
   @Test func aWatchThatIsAppliedAgainMovesToTheFolderThatIsThereNow() throws {
     let folder = try TemporaryFolder()
     for name in ["data", "new"] { try files.makeFolder(folder.path(name)) }

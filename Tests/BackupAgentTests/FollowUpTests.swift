@@ -41,7 +41,7 @@ import Testing
     #expect(followUp.deadline == nil)
   }
 
-  /// What it found may be older than the event.
+  /// The probe's result may be older than the event.
   @Test func anEventDuringALookHasItsOwn() {
     var followUp = FollowUp()
     followUp.noteEvent(at: 1000)

@@ -33,7 +33,7 @@ import Testing
     #expect(timeout.deadline == 2)
     timeout.noteChange(at: 3)
     #expect(timeout.deadline == 2)
-    // A job that comes first closes it before it does anything else.
+    // If a job comes first, it closes the connection before it does anything else.
     #expect(begin(&timeout, at: 4))
     timeout.endJob(isOpen: true, at: 5)
     #expect(timeout.deadline == 2005)
@@ -46,13 +46,13 @@ import Testing
     timeout.noteChange(at: 2)
     timeout.endJob(isOpen: true, at: 3)
     #expect(timeout.deadline == 3)
-    // Another connection is no concern of the one that closed.
+    // The closed connection does not affect another one.
     #expect(begin(&timeout, at: 4))
     timeout.endJob(isOpen: true, at: 5)
     #expect(timeout.deadline == 2005)
   }
 
-  /// The log starts anew between two backups, which only a connection that stays open can follow.
+  /// The log restarts between two backups; only a connection that stays open can follow that.
   @Test func aWriterWhoseLogStartsAnewIsFollowed() async throws {
     let harness = try AgentHarness(logLevel: .debug)
     try await harness.createDatabase()

@@ -3,10 +3,11 @@ import BackupPolicy
 import Synchronization
 import TestSupport
 
-/// How many rows table `t` has in a point, found by restoring it: an incremental's metadata does not say. Each is restored once.
+/// The number of rows of table `t` in a backup, found by a restore because an incremental's
+/// metadata does not record it. Each backup is restored once.
 final class PointRows: Sendable {
   private let folder: TemporaryFolder
-  /// By repository and ID: points of the same second in two repositories have one ID.
+  /// By repository and ID: backups of the same second in two repositories have the same ID.
   private let known = Mutex<[String: Int64]>([:])
 
   init(_ folder: TemporaryFolder) {

@@ -7,9 +7,11 @@ import Testing
 
 @testable import BackupAgent
 
-/// The agent's next process goes on following where the last one stopped, and compares where anything speaks against it.
+/// The agent's next process continues to follow the log from the position where the last one
+/// stopped, and compares if any fact contradicts that position.
 @Suite(.ownThread) struct RestartTests {
-  /// A database in use, and the agent's code; a new process of it knows only what is in the repository.
+  /// A database in use, and the agent's code; a new process of it knows only the content of the
+  /// repository.
   private final class World {
     let bed: TestBed
     let log = LogRecorder(.debug)
@@ -17,7 +19,8 @@ import Testing
     private var held: HeldConnection
     private var backup: DatabaseWorker
 
-    /// The database file has been quiet for long enough to tell a later write, there is a log, and one full.
+    /// The database file has been quiet for long enough to show a later write; there is a log and
+    /// one full.
     init() throws {
       bed = try TestBed()
       try bed.makeDatabase(rows: 2000, bytes: 300)
@@ -49,9 +52,9 @@ import Testing
       application = try Self.open(bed)
     }
 
-    /// The agent ends when it had time to write down what it knows, and starts again.
+    /// The agent ends after it had time to save its state, and starts again.
     ///
-    /// - Parameter change: made to what it left in the repository.
+    /// - Parameter change: a change to the files that it left in the repository.
     func restart(_ change: (inout AgentState) throws -> Void = { _ in }) throws {
       backup.saveState()
       let repository = try bed.service().repository()
@@ -70,7 +73,8 @@ import Testing
       #expect(found == words, sourceLocation: sourceLocation)
     }
 
-    /// Backs up, proves that the point holds what the database does, and tells how it was known what changed.
+    /// Backs up, checks that the backup equals the database, and returns how the agent found the
+    /// changed pages.
     func store() throws -> String {
       bed.time.advance(milliseconds: 1000)
       guard case .stored(let point) = try backup.storeChange(Progress()).ending.get() else {
@@ -97,7 +101,7 @@ import Testing
     #expect(try world.bed.service().list().map { $0.metadata.pagesStored ?? 0 < 4 } == [true, true, true, false])
   }
 
-  /// Nobody was there to see it.
+  /// No agent ran to see it.
   @Test func whatChangedWhileTheAgentWasDownIsFollowed() throws {
     let world = try World()
     try world.write(100)
@@ -111,7 +115,7 @@ import Testing
     try world.expect("followed: untouched file")
   }
 
-  /// Only a connection that stayed open can tell that it was one.
+  /// Only a connection that stayed open can recognise this.
   @Test func aResetOfTheLogIsCompared() throws {
     let world = try World()
     try world.write(100)
@@ -130,7 +134,8 @@ import Testing
     try world.expect("compared: the machine was started anew since it was followed")
   }
 
-  /// More than it takes to give a file the same times again; less does no harm, for then the stamp would not have been settled.
+  /// More than it takes to give a file the same times again. Less does no harm, because then the
+  /// stamp would not have been settled.
   @Test(arguments: [(Int64(15), "compared: the clock was set back since it was followed"), (-60000, nil)])
   func afterTheClockWasSetBackItIsCompared(by milliseconds: Int64, outcome: String?) throws {
     let world = try World()
@@ -140,7 +145,7 @@ import Testing
     #expect(found == outcome ?? "followed: same generation")
   }
 
-  /// In a repository that was copied or rolled back the same ID may stand for something else.
+  /// In a repository that was copied or rolled back, the same ID may name another backup.
   @Test func aPointOfTheSameNameIsNotThePoint() throws {
     let world = try World()
     try world.restart { $0.followed?.digest = String(repeating: "0", count: 32) }
@@ -148,7 +153,8 @@ import Testing
     #expect(try world.store().hasSuffix("is not the point that was followed"))
   }
 
-  /// Killed between the archive and the memory, or a folder `.state` that was put back.
+  /// The agent was killed between the archive and its saved state, or an older folder `.state` was
+  /// put back.
   @Test func theMemoryOfAnOlderPointIsOfNoUse() throws {
     let world = try World()
     let repository = try world.bed.service().repository()
@@ -190,7 +196,8 @@ import Testing
     #expect(try world.store().hasPrefix("compared: "))
   }
 
-  /// A point costs no flush and no system call more than it did: it is all one small file that is written anyway.
+  /// A backup costs no more flushes and system calls than before: everything is in one small file
+  /// that is written anyway.
   @Test func theMemoryIsOneWrite() throws {
     let world = try World()
     let files = StepFaults()

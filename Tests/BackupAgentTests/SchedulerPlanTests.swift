@@ -4,7 +4,7 @@ import Testing
 
 @testable import BackupAgent
 
-/// What the library's configuration becomes for the agent.
+/// How the library's configuration becomes the agent's.
 @Suite struct SchedulerPlanTests {
   private func retention(_ change: (inout BackupSchedulerConfiguration) -> Void) throws -> RetentionPolicy? {
     var configuration = BackupSchedulerConfiguration()

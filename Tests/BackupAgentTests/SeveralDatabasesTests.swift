@@ -60,8 +60,8 @@ import TestSupport
       }
     }
 
-    /// Takes the lock of a repository that nobody guards. A child that another test starts just now holds a copy of all
-    /// descriptors until it becomes its program.
+    /// Acquires the lock of a repository that no agent guards. If another test starts a child just
+    /// then, the child holds a copy of all descriptors until it becomes its program.
     func lock(_ name: String) async throws -> AgentLock {
       let lock = AgentLock(try service(name))
       try await harness.eventually("the lock of \(name)") { (try? lock.ensure()) != nil }
@@ -138,7 +138,7 @@ import TestSupport
       }
       #expect(await bed.harness.control.status().map(\.name) == ["two", "three"])
       #expect(try bed.points("one").count == 1)
-      // Somebody else may guard it now.
+      // Another agent may now guard it.
       let other = try await bed.lock("one")
       defer { other.release() }
       #expect(throws: HoldfastError.self) { try AgentLock(try bed.service("two")).ensure() }
@@ -194,7 +194,7 @@ import TestSupport
       let error = await #expect(throws: HoldfastError.self) { try await second.run() }
       #expect(error?.code == .busy)
       #expect(error?.message.contains("(process \(getpid()) on ") == true, "\(String(describing: error))")
-      // It has let the first of them go again.
+      // It has released the first of them again.
       try await bed.lock("one").release()
     }
     try await bed.lock("two").release()

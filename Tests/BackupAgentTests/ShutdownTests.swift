@@ -53,7 +53,7 @@ import Testing
     #expect(yielding.deadline == nil && !isDecided())
   }
 
-  /// The report that all is read may come after the decision.
+  /// The report that everything was read may arrive after the decision.
   @Test func theDecisionIsAskedForOnce() {
     var yielding = Yielding()
     func isDecided() -> Bool { yielding.takeDecision() }

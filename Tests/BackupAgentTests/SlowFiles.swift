@@ -2,8 +2,8 @@ import BackupEngine
 import Glibc
 import Synchronization
 
-/// The system's file operations, with something in the way of each large write: a backup of a few MiB lasts as long as a
-/// test wants.
+/// The system's file operations with an obstacle before each large write, so that a backup of a few
+/// MiB lasts as long as a test needs.
 final class SlowFiles: FileOperations {
   private let base = SystemFileOperations()
   private let writes = Atomic(0)

@@ -5,17 +5,17 @@ import Testing
 
 @testable import BackupAgent
 
-/// A full finds what a tracker missed.
+/// A full finds pages that a tracker missed.
 @Suite(.ownThread) struct TrackerAuditTests {
   private final class World {
     let bed: TestBed
     let application: DatabaseApplication
     let log = LogRecorder(.debug)
     var backup: DatabaseWorker
-    /// What the newest full found out.
+    /// The findings of the newest full.
     var audit: AuditOutcome?
 
-    /// - Parameter blind: whether the tracker tells of nothing but page 1.
+    /// - Parameter blind: whether the tracker reports only page 1.
     init(blind: Bool) throws {
       bed = try TestBed()
       try bed.makeDatabase(rows: 2000, bytes: 300)
@@ -47,7 +47,7 @@ import Testing
     let first = try #require(try world.store(1))
     let incremental = try #require(try world.store(100))
     #expect(first.kind == .full && incremental.kind == .incremental && incremental.pagesStored! < 4)
-    // The digest agrees with itself, and SQLite sees nothing wrong.
+    // The digest is consistent, and SQLite finds no fault.
     #expect(try world.bed.service().verify(incremental.id.text).verified)
     let full = try #require(try world.storeFull())
     let objection = try DatabaseTruth(world.application).objection(to: ChainImage(world.bed.service(), full.id).bytes)
@@ -61,13 +61,14 @@ import Testing
     #expect(miss.suspects == [incremental.id] && miss.since == incremental.id && !miss.pages.isEmpty)
     let statuses = try world.bed.service().list().reversed().map(\.metadata.status)
     #expect(statuses == [.completed, .suspect, .verified])
-    // It was verified before; that is forgotten, and a verification makes it no less suspect.
+    // The backup was verified before. That result is dropped, and a new verification does not make
+    // it less suspect.
     let digest = try #require(incremental.digest)
     let memo = try world.bed.folder.read("backups/.state/checks.json").map { String(decoding: $0, as: UTF8.self) }
     #expect(memo?.contains(digest) == false)
     #expect(try world.bed.service().verify(incremental.id.text).verified)
     #expect(try world.bed.service().point(incremental.id.text).metadata.status == .suspect)
-    // Nothing is built on it.
+    // No incremental builds on it.
     _ = try world.bed.service().delete(full.id.text)
     #expect(try world.store(300)?.kind == .full)
     #expect(world.log.count("a full: \(incremental.id) is suspect") == 1, "\(world.log.lines)")
@@ -76,17 +77,17 @@ import Testing
   @Test func whatIsFollowedIsNoMiss() throws {
     let world = try World(blind: false)
     for id in [1, 100, 200] { _ = try #require(try world.store(id)) }
-    // Not in any incremental, and seen to change.
+    // It is in no incremental, and it was seen to change.
     try world.application.run("UPDATE entries SET text = randomblob(100) WHERE id = 700")
     let full = try #require(try world.storeFull())
     #expect(world.log.count("\(full.id): audited: all that changed since") == 1, "\(world.log.lines)")
     #expect(world.log.count("tracker miss") == 0)
-    // It is followed from the full on.
+    // The agent follows it from the full on.
     let next = try #require(try world.store(300))
     #expect(world.log.count("\(next.id): followed: same generation") == 1, "\(world.log.lines)")
   }
 
-  /// Changes never wait for a full: it is advised, and taken when somebody says so.
+  /// Changes never wait for a full: the agent advises one and takes it when requested.
   @Test func aChainThatWeighsTooMuchGoesOnUntilTheFullThatIsAdvised() throws {
     let world = try World(blind: false)
     let first = try #require(try world.store(1))
@@ -109,14 +110,15 @@ import Testing
     #expect(full.backupType == .change && world.backup.advice == nil)
     kinds.append(try world.store(400)?.kind)
     #expect(kinds == [.incremental, .incremental, .incremental, .full, .incremental])
-    // Somebody else may have ended the chain by then.
+    // Another program may have ended the chain by then.
     guard case .unchanged = try endChain() else {
       Issue.record("a second full was stored")
       return
     }
   }
 
-  /// Two hashes change places: they add up to the same digest, and the pages seem to have changed unseen.
+  /// Two hashes are swapped: they add up to the same digest, and the pages seem to have changed
+  /// unseen.
   private static let exchange = """
     with open(os.path.dirname(path) + "/../backups/.state/page-digests", "r+b") as table:
         table.seek(4096 + 16 * 4)
@@ -149,7 +151,7 @@ import Testing
 }
 
 extension AgentHarness {
-  /// How the database stands as soon as `condition` holds.
+  /// The status of the database as soon as `condition` holds.
   fileprivate func status(_ condition: (DatabaseStatus) -> Bool) async throws -> DatabaseStatus {
     for _ in 0..<3000 {
       if let status = await control.status().first, condition(status) { return status }

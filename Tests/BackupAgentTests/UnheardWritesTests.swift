@@ -20,7 +20,7 @@ import TestSupport
     for name in ["app.db", "app.db-wal"] { try touch(name, after: -10000) }
   }
 
-  /// Writes a file as if so many milliseconds after the beginning.
+  /// Writes a file as if this many milliseconds after the beginning.
   private func touch(_ name: String, after: Int64, bytes: Int = 1) throws {
     let file = try folder.write(name, [UInt8](repeating: 1, count: bytes))
     let time = begin.milliseconds + after
@@ -69,7 +69,7 @@ import TestSupport
 
   // MARK: In the agent
 
-  /// What the kernel was asked for with each call.
+  /// The event mask of each call to the kernel.
   private final class Masks: Sendable {
     private let asked = Mutex<[UInt32]>([])
 
@@ -77,18 +77,18 @@ import TestSupport
       InotifyCalls(
         open: InotifyCalls.system.open,
         add: { [self] instance, path, mask in
-          // The folder itself, not those above it and not what is watched for closing.
+          // The folder itself, not those above it and not the files that are watched for closing.
           if mask & UInt32(IN_MOVED_TO) != 0 { asked.withLock { $0.append(mask & UInt32(IN_MODIFY)) } }
           return InotifyCalls.system.add(instance, path, mask)
         })
     }
 
-    /// How often writes went unheard.
+    /// How often writes raised no event.
     var pauses: Int { asked.withLock { masks in zip(masks, masks.dropFirst()).count { $0 != 0 && $1 == 0 } } }
     var hears: Bool { asked.withLock { $0.last != 0 } }
   }
 
-  /// The writer goes on for longer than the quiet period; only the files' times tell that it does.
+  /// The writer continues for longer than the quiet period; only the files' times show it.
   @Test(arguments: ["wal", "delete", "truncate"])
   func quietCountsFromTheLastWriteThatWasNotHeard(journal: String) async throws {
     let harness = try AgentHarness()
@@ -101,7 +101,8 @@ import TestSupport
     }
     try await harness.withAgent(settings, parts: { $0.inotify = masks.calls }) { _ in
       try await harness.waitForPoints(1)
-      // Twice, for writes must be heard again afterwards; more often where the writer itself was held up.
+      // Twice, because the agent must receive the events of writes again afterwards; more often if
+      // the writer itself was delayed.
       var (bursts, steady) = (0, 0)
       while steady < 2, bursts < 10 {
         let before = try harness.points().count
@@ -118,7 +119,7 @@ import TestSupport
     #expect(masks.hears)
   }
 
-  /// Commits for more than three seconds; whether no pause was longer than a second.
+  /// Commits for more than three seconds; returns whether no pause was longer than a second.
   private func writeSteadily(_ harness: AgentHarness) async throws -> Bool {
     let note = harness.folder.path("longest")
     try await harness.python(
@@ -138,7 +139,7 @@ import TestSupport
     return try files.status(note + ".short") != nil
   }
 
-  /// Nobody looks at the files' times before the run that is to come.
+  /// The agent does not check the files' times before the next run.
   @Test func writesGoUnheardUntilAScheduledRun() async throws {
     let harness = try AgentHarness()
     let masks = Masks()
@@ -160,7 +161,7 @@ import TestSupport
     #expect(masks.pauses >= 2)
   }
 
-  /// It goes while nobody listens.
+  /// The file is removed while the agent receives no events of it.
   @Test func aDatabaseThatIsRemovedUnheardIsNoticedWhenSomethingIsDue() async throws {
     let harness = try AgentHarness()
     let masks = Masks()

@@ -15,7 +15,7 @@ import TestSupport
     #expect(try read(name, mask) == event)
   }
 
-  /// What opening, reading and closing causes, and what is about other files.
+  /// Events of opening, reading and closing, and events of other files.
   @Test(arguments: [
     ("app.db", IN_ATTRIB), ("app.db", IN_CLOSE_WRITE), ("app.db", IN_OPEN), ("app.db-wal", IN_CREATE),
     ("app.db-wal", IN_DELETE), ("app.db-wal", IN_CLOSE_WRITE), ("app.db-shm", IN_MODIFY), ("app.db-shm", IN_DELETE),
@@ -38,7 +38,7 @@ import TestSupport
     #expect(symlink("alias/app.db", folder.path("one")) == 0)
     #expect(symlink(folder.path("one"), folder.path("two")) == 0)
     #expect(symlink("loop", folder.path("loop")) == 0)
-    // The file is not there yet.
+    // The file does not exist yet.
     #expect(WatchedPath(folder.path("two")).resolved == folder.path("real/app.db"))
     try folder.write("real/app.db", [1])
     #expect(WatchedPath(folder.path("two")).resolved == folder.path("real/app.db"))
