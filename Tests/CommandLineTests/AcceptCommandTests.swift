@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// An accident on the command line, from cron's `create` to `accept`.
-@Suite("accept", .ownThread)
+@Suite("The accept command", .ownThread)
 struct AcceptCommandTests {
   private struct Verdicts: Decodable {
     struct Verdict: Decodable {
@@ -31,12 +31,12 @@ struct AcceptCommandTests {
     var holds: [Hold]
   }
 
-  /// A point that no hold concerns has none.
+  /// A backup that no hold concerns has no such entry.
   private struct Shown: Decodable {
     var holds: [Hold]?
   }
 
-  @Test("show says of a point that it is held, or holds, until it is accepted")
+  @Test("show reports that a backup is held or holds others, until it is accepted")
   func shown() throws {
     let bed = try CommandBed()
     let good = try bed.create()
@@ -61,7 +61,7 @@ struct AcceptCommandTests {
     #expect(try words(good).isEmpty && words(odd).isEmpty && holds(good) == nil)
   }
 
-  @Test("a point that lost most of its content is shown, holds older ones, and no longer once it is accepted")
+  @Test("A backup that lost most of its content is marked and holds older ones until it is accepted")
   func story() throws {
     let bed = try CommandBed()
     let good = try bed.create()
@@ -93,7 +93,7 @@ struct AcceptCommandTests {
     #expect(try !bed.succeed("list", "--json").contains("\"\(good)\""))
   }
 
-  @Test("anomaly_hold 0 holds nothing")
+  @Test("If anomaly_hold is 0, an anomaly holds no backups")
   func never() throws {
     let bed = try CommandBed()
     let good = try bed.create()
@@ -103,7 +103,7 @@ struct AcceptCommandTests {
     #expect(try !bed.succeed("list", "--json").contains("\"\(good)\""))
   }
 
-  @Test("what nothing is odd about cannot be accepted")
+  @Test("accept refuses a backup without an anomaly")
   func refusal() throws {
     let bed = try CommandBed(rows: 10)
     let point = try bed.create()
@@ -116,7 +116,7 @@ struct AcceptCommandTests {
     #expect(try bed.run("accept", "backup_20010101_000000").status == 4)
   }
 
-  @Test("below min_free_space everything but the newest goes, and cleanup says why")
+  @Test("If less than min_free_space is free, cleanup removes all but the newest backup and gives the reason")
   func space() throws {
     let bed = try CommandBed()
     let points = try (0..<3).map { _ in try bed.create() }

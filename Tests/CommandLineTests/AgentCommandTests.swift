@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-@Suite("The agent as a command", .ownThread)
+@Suite("The agent command", .ownThread)
 struct AgentCommandTests {
-  @Test("--once takes one backup where something changed, and says where nothing did")
+  @Test("--once stores a backup if the database changed, and otherwise reports that it did not")
   func once() throws {
     let bed = try CommandBed()
     let first = try bed.run("agent", "--once")
@@ -16,7 +16,7 @@ struct AgentCommandTests {
     #expect(try decode(Point.self, second.stdout).backupType == "change")
   }
 
-  @Test("A schedule needs nothing else, and the log tells time and level of each line")
+  @Test("A schedule needs no other setting, and each log line has its time and level")
   func schedule() throws {
     let bed = try CommandBed(rows: 20)
     let result = try bed.run("agent", "--once", environment: ["BACKUP_SCHEDULE": "0 2 * * *"])
@@ -26,7 +26,7 @@ struct AgentCommandTests {
     #expect(line.firstMatch(of: #/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (info|warning): /#) != nil)
   }
 
-  @Test("It backs up a change, applies the retention rules, and stops cleanly", arguments: ["INT", "TERM"])
+  @Test("The agent backs up a change, applies the retention rules and stops cleanly", arguments: ["INT", "TERM"])
   func running(signal: String) throws {
     let bed = try CommandBed(rows: 20)
     let output = try bed.python(

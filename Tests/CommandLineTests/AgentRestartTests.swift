@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
 
-@Suite("An agent that is killed and started again", .ownThread)
+@Suite("An agent that is killed and restarted", .ownThread)
 struct AgentRestartTests {
-  /// The application's connection stays open, so that the log lives on.
-  @Test("It goes on following where it stopped, and its points hold what the database does")
+  /// The application's connection stays open, so the log is kept.
+  @Test("When a killed agent restarts, it continues to follow the log, and its backups hold the database's content")
   func killed() throws {
     let bed = try CommandBed(rows: 20000)
     let result = try Python.run(

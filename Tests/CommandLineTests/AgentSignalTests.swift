@@ -6,8 +6,8 @@ import Testing
 
 @Suite("The agent as a process", .ownThread)
 struct AgentSignalTests {
-  /// Runs an agent, then `script`, in which `agent` is the process, `log()` its standard error so far, `insert(n)` adds rows,
-  /// and `wait_for(text)` waits for a line.
+  /// Runs an agent, then `script`. In the script, `agent` is the process, `log()` its standard
+  /// error so far, `insert(n)` adds rows, and `wait_for(text)` waits for a line.
   private func besideAgent(_ bed: CommandBed, _ arguments: [String], _ script: String) throws -> String {
     let result = try Python.run(
       script: """
@@ -51,7 +51,7 @@ struct AgentSignalTests {
     return result.stdout
   }
 
-  @Test("SIGUSR1 backs up now, SIGHUP does not end it, and a second agent is told of the first one's process")
+  @Test("SIGUSR1 starts a backup, SIGHUP does not end the agent, and a second agent reports the first one's process")
   func signals() throws {
     let bed = try CommandBed(rows: 20)
     let output = try besideAgent(
@@ -70,7 +70,7 @@ struct AgentSignalTests {
     #expect(try decode([Point].self, bed.succeed("list", "--json")).map(\.backupType) == ["manual", "change"])
   }
 
-  @Test("A commit right before SIGTERM is backed up before the end")
+  @Test("A commit right before SIGTERM is backed up before the agent ends")
   func lastCommit() throws {
     let bed = try CommandBed(rows: 20)
     let output = try besideAgent(bed, ["--debounce", "1h", "--max-delay", "1h"], "insert(5)")
@@ -79,7 +79,7 @@ struct AgentSignalTests {
     #expect(try bed.value("SELECT count(*) FROM entries", of: bed.folder.path("restored.db")) == "25")
   }
 
-  @Test("A reader of the log that does not read stops nothing, and learns how much it has missed")
+  @Test("A stalled reader of the log blocks nothing and later learns how many lines it missed")
   func stalledLog() throws {
     var ends: [Int32] = [0, 0]
     try #require(pipe(&ends) == 0)
@@ -97,7 +97,7 @@ struct AgentSignalTests {
     #expect(text.hasSuffix("again\n"))
   }
 
-  @Test("The agent survives the reader of its log")
+  @Test("The agent survives the end of its log's reader")
   func brokenPipe() throws {
     let bed = try CommandBed(rows: 20)
     let result = try Python.run(
@@ -129,8 +129,9 @@ struct AgentSignalTests {
     #expect(try bed.value("SELECT count(*) FROM entries", of: bed.folder.path("restored.db")) == "23")
   }
 
-  /// The kernel drops the commit's events, for nobody reads while the process is stopped, and there is no poll.
-  @Test("A commit among more events than the kernel keeps is backed up")
+  /// The kernel drops the commit's events because they are not read while the process is stopped,
+  /// and there is no poll.
+  @Test("A commit is backed up even if the kernel's event queue overflows")
   func overflow() throws {
     let bed = try CommandBed(rows: 20)
     let output = try besideAgent(
@@ -160,8 +161,8 @@ struct AgentSignalTests {
     #expect(try bed.value("SELECT count(*) FROM entries", of: bed.folder.path("restored.db")) == "25")
   }
 
-  /// Nothing in the process may tick: neither a timer of ours nor one of a library's.
-  @Test("An agent with nothing to do sleeps")
+  /// Nothing in the process may tick: neither our timers nor those of a library.
+  @Test("An idle agent sleeps without wake-ups")
   func idleness() throws {
     let bed = try CommandBed(rows: 20)
     let output = try besideAgent(

@@ -4,7 +4,7 @@ import Testing
 @testable import BackupPolicy
 @testable import holdfast
 
-/// `holdfast cleanup` by restic's rules, and what it would leave in the days to come.
+/// `holdfast cleanup` by restic's rules, and its simulation of the days to come.
 @Suite("Cleanup by the calendar", .ownThread)
 struct CleanupCommandTests {
   private struct Simulation: Decodable {
@@ -34,11 +34,12 @@ struct CleanupCommandTests {
     return try decode(CleanupResult.self, result.stdout)
   }
 
-  @Test("a dry run prints what a run does, of flags and of settings")
+  @Test("A dry run prints the actions of the real run, with rules from flags and from settings")
   func dryRun() throws {
     let bed = try CommandBed(rows: 20)
     for _ in 0..<3 { _ = try bed.create() }
-    // The last of the present day, hour or year, and nothing else: all were made just now (or around a midnight).
+    // Only the last of the present day, hour or year: all backups were created just now (or around
+    // a midnight).
     let flags = ["--keep-yearly", "1", "--dry-run"]
     let planned = try cleanup(bed, flags[0], flags[1], flags[2])
     #expect(planned.keep.count == 1 && planned.remove.count == 2)
@@ -51,7 +52,7 @@ struct CleanupCommandTests {
     #expect(try decode([Point].self, bed.succeed("list", "--json")).map(\.backupId) == done.keep.map(\.backupId))
   }
 
-  @Test("every rule has its flag and its setting")
+  @Test("Every rule has its flag and its setting")
   func everyRule() throws {
     let flags = try RetentionOptions.parse([
       "--keep-last", "-1", "--keep-hourly", "unlimited", "--keep-daily=7", "--keep-weekly", "all", "--keep-monthly",
@@ -87,7 +88,7 @@ struct CleanupCommandTests {
     #expect(rules.keepWithinHourly == CalendarSpan(years: 1, months: 5, days: 7, seconds: 7200))
   }
 
-  @Test("rules that keep nothing are refused", arguments: [["--keep-daily", "0"], ["--keep-tag", "nobody"]])
+  @Test("cleanup refuses rules that keep nothing", arguments: [["--keep-daily", "0"], ["--keep-tag", "nobody"]])
   func refusals(flags: [String]) throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()
@@ -98,7 +99,7 @@ struct CleanupCommandTests {
     #expect(try decode([Point].self, bed.succeed("list", "--json")).count == 1)
   }
 
-  @Test("what a cleanup by hand keeps does not end what an anomaly holds by the settings")
+  @Test("A manual cleanup with looser rules does not release the backups that an anomaly holds")
   func holds() throws {
     let bed = try CommandBed()
     let good = [try bed.create(), try bed.create()]
@@ -110,7 +111,7 @@ struct CleanupCommandTests {
     #expect(configured.keep.first?.backupId == good[1])
   }
 
-  @Test("a simulation tells what there would be, and touches nothing")
+  @Test("A simulation predicts the later cleanups and changes nothing")
   func simulation() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()

@@ -3,13 +3,14 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A database, a key and a place for everything that the program keeps, and the program itself as a real process.
+/// A database, a key and a place for all files of the program, and the program itself as a real
+/// process.
 final class CommandBed: Sendable {
   let folder: TemporaryFolder
   var database: String { folder.path("app.db") }
   var backups: String { folder.path("backups") }
 
-  /// The program as it was built beside these tests.
+  /// The program, as built beside these tests.
   static let program = folderOfThisProcess + "/holdfast"
 
   /// - Parameter rows: of the table `entries`; the database is in WAL mode and closed.
@@ -32,7 +33,8 @@ final class CommandBed: Sendable {
       """, path, "\(rows)")
   }
 
-  /// Runs the program in the bed's folder, where `app.db` is the database unless the environment says otherwise.
+  /// Runs the program in the bed's folder. `app.db` is the database unless the environment names
+  /// another.
   func run(
     _ arguments: String..., environment: [String: String] = [:], stdin: String = ""
   ) throws -> ProgramResult {
@@ -40,7 +42,8 @@ final class CommandBed: Sendable {
       Self.program, arguments, environment: self.environment(environment), stdin: Array(stdin.utf8), in: folder.path)
   }
 
-  /// Runs it and returns its output; fails the test where it does not end with 0 or complains.
+  /// Runs it and returns its output; fails the test if it does not end with 0 or prints a
+  /// complaint.
   @discardableResult
   func succeed(_ arguments: String..., environment: [String: String] = [:]) throws -> String {
     let result = try Shell.run(
@@ -62,12 +65,13 @@ final class CommandBed: Sendable {
     return point.backupId
   }
 
-  /// Makes a full and this many incrementals, and returns their IDs, oldest first.
+  /// Creates a full and this many incrementals, and returns their IDs, oldest first.
   func makeChain(incrementals count: Int) throws -> [String] {
     try [create()] + (0..<count).map { _ in try createIncremental() }
   }
 
-  /// Gives backups other times, as if the clock had said so: the metadata's, where no header contradicts. For plain archives.
+  /// Gives backups other times, as if the clock had shown them: in the metadata only, which no
+  /// header contradicts. For plain archives.
   func setTime(of id: String, to time: String) throws {
     try python(
       """
@@ -79,7 +83,7 @@ final class CommandBed: Sendable {
       """, "\(backups)/.metadata/\(id).json", time)
   }
 
-  /// Nothing of the caller's settings counts. An empty variable is one that is not set.
+  /// An environment without any of the caller's settings. An empty variable counts as unset.
   func environment(_ more: [String: String] = [:]) -> [String: String] {
     [
       "HOME": folder.path("home"), "XDG_CONFIG_HOME": folder.path("config"), "XDG_STATE_HOME": folder.path("state"),
@@ -102,7 +106,7 @@ final class CommandBed: Sendable {
     return String(result.stdout.dropLast())
   }
 
-  /// Output without what differs from run to run: IDs, times, sizes, and the bed's folder.
+  /// Output without the parts that differ from run to run: IDs, times, sizes, and the bed's folder.
   func normalised(_ text: String) -> String {
     text.replacing(#/backup_\d{8}_\d{6}(_\d{3})?/#, with: "ID")
       .replacing(#/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC| [+-]\d\d:\d\d)?/#, with: "TIME")

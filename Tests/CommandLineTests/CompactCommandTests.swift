@@ -3,8 +3,8 @@ import BackupPolicy
 import TestSupport
 import Testing
 
-/// A repository whose points were stored in November 2023, and the program of today.
-@Suite("compact", .ownThread)
+/// A repository with backups from November 2023, and the program of today.
+@Suite("The compact command", .ownThread)
 struct CompactCommandTests {
   private let bed: TestBed
 
@@ -20,7 +20,7 @@ struct CompactCommandTests {
     }
   }
 
-  /// - Parameter trusts: the clock; no run and no backup was near the present day.
+  /// - Parameter trusts: whether the run trusts the clock, because no run and no backup was near the present day.
   private func run(_ arguments: String..., keyFile: String? = nil, trusts: Bool = true) throws -> ProgramResult {
     try Shell.run(
       CommandBed.program, arguments + (trusts ? ["--trust-clock"] : []),
@@ -41,14 +41,14 @@ struct CompactCommandTests {
       \(removed)
     """
 
-  /// What `compact --dry-run` says, sizes aside.
+  /// The output of `compact --dry-run` without sizes.
   private func dryRun() throws -> String {
     let dry = try run("compact", "--dry-run")
     #expect(dry.status == 0 && dry.stderr == "")
     return normalised(dry.stdout)
   }
 
-  @Test("it shows what goes, into what, why, and the bytes; then does it; then there is nothing left to do")
+  @Test("compact shows each merged backup, its target, the reason and the bytes, then merges; a second run has no work")
   func transcript() throws {
     let image = try bed.restored(try bed.service().point("latest").id)
     #expect(
@@ -76,8 +76,8 @@ struct CompactCommandTests {
     #expect(try run("compact", "--quiet").stdout == "")
   }
 
-  /// The clock of the machine may be kept by a time server, which would confirm it.
-  @Test("three years after the last backup, nothing goes unless the clock is confirmed")
+  /// A time server may keep the machine's clock and would confirm it.
+  @Test("Three years after the last backup, compact removes nothing unless the clock is confirmed")
   func doubtfulClock() throws {
     let result = try run("compact", trusts: false)
     let count = try bed.service().list().count
@@ -87,11 +87,11 @@ struct CompactCommandTests {
     #expect(try run("compact", "--dry-run", trusts: false).status == 8)
     #expect(try run("compact").status == 0)
     #expect(try bed.service().list().count == 2)
-    // That was remembered.
+    // The confirmation was stored.
     #expect(try run("compact", trusts: false).status == 0)
   }
 
-  @Test("the document: planned and done are the same steps")
+  @Test("The JSON document lists the same steps as planned and as done")
   func document() throws {
     let dry = try decode(Compaction.self, run("compact", "--dry-run", "--json").stdout)
     let done = try decode(Compaction.self, run("compact", "--json").stdout)
@@ -103,7 +103,7 @@ struct CompactCommandTests {
     #expect(done.steps[0].bytesAfter <= dry.steps[0].bytesAfter)
   }
 
-  @Test("what a configured rule names stays, and is shown with the rule")
+  @Test("A backup that a configured rule keeps stays and is shown with the rule")
   func rules() throws {
     var request = CreateRequest()
     request.backupType = .change
@@ -143,11 +143,11 @@ struct CompactCommandTests {
     #expect(try bed.service().list().count == 2)
   }
 
-  @Test("a damaged link is said, and exits with 3; a wrong key with 5")
+  @Test("compact reports a damaged link and exits with 3; with a wrong key it exits with 5")
   func failures() throws {
     let point = try bed.service().list()[3]
     var bytes = try #require(try bed.folder.read("backups/\(point.name.text)"))
-    // In the trailer, which a listing does not read.
+    // In the trailer, which `list` does not read.
     bytes[bytes.count - 10] ^= 1
     try bed.folder.write("other", Array(String(repeating: "ab", count: 32).utf8))
     let wrong = try run("compact", keyFile: bed.folder.path("other"))

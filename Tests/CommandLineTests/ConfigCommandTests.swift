@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `holdfast config`, as people and scripts see it.
-@Suite("The configuration shown and checked", .ownThread)
+@Suite("The config command", .ownThread)
 struct ConfigCommandTests {
   private static let several = """
     backup_dir = "store"
@@ -33,7 +33,7 @@ struct ConfigCommandTests {
 
   private let noDatabase = ["DATABASE_URL": ""]
 
-  @Test("Every setting, its value and its source")
+  @Test("config show lists every setting with its value and source")
   func show() throws {
     let bed = try bed()
     try bed.folder.write(".env", Array("BACKUP_ENCRYPTION_PASSWORD=hidden\nexport BACKUP_MODE='change'\n".utf8))
@@ -123,7 +123,7 @@ struct ConfigCommandTests {
     var databases: [Database]
   }
 
-  @Test("The same for scripts")
+  @Test("config show --json lists the same settings for scripts")
   func document() throws {
     let bed = try bed()
     let listing = try decode(Listing.self, bed.succeed("config", "show", "--json", environment: noDatabase))
@@ -136,7 +136,7 @@ struct ConfigCommandTests {
     #expect(one.settings.first { $0.key == "backup_dir" }?.value == "store/south")
   }
 
-  @Test("A sound configuration, and one with a warning")
+  @Test("config check accepts a sound configuration and reports a warning")
   func check() throws {
     let bed = try bed()
     #expect(try bed.succeed("config", "check", environment: noDatabase) == "✓ holdfast.toml is sound\n")
@@ -166,7 +166,7 @@ struct ConfigCommandTests {
     var problems: [Problem]
   }
 
-  @Test("A check for scripts is one document, whatever it finds")
+  @Test("config check --json prints one document in every case")
   func checkDocument() throws {
     let bed = try bed()
     try bed.folder.write("holdfast.toml", Array("mode = 1\n".utf8))
@@ -177,7 +177,7 @@ struct ConfigCommandTests {
     #expect(problem.severity == "error" && problem.line == 1 && problem.column == 8)
   }
 
-  @Test("Several databases: commands ask for one by name or path, and each has its folder")
+  @Test("If several databases are configured, a command selects one by name or path, and each has its own folder")
   func several() throws {
     let bed = try bed()
     let refusal = try bed.run("create", environment: noDatabase)
@@ -198,12 +198,12 @@ struct ConfigCommandTests {
     #expect(agent.status == 0 && ["app", "north", "south"].allSatisfy { agent.stdout.contains("[\($0)] ") })
     let folder = try bed.run("agent", "--backup-dir", "x", environment: noDatabase)
     #expect(folder.status == 64 && folder.stderr.contains("--backup-dir is the folder of one database"))
-    // The environment's database counts alone, and says so.
+    // The environment's database alone counts, and the output says so.
     let alone = try bed.run("create")
     #expect(alone.status == 0 && alone.stderr.contains("the [[databases]] of holdfast.toml do not count"))
   }
 
-  @Test("Files are found where they may be: a flag, a variable, here, the user's, the host's")
+  @Test("A settings file is found by flag, by variable, here, in the user's folder or in the host's")
   func places() throws {
     let bed = try CommandBed(rows: 20)
     func level(_ arguments: String..., environment: [String: String] = [:]) throws -> String {
@@ -226,12 +226,12 @@ struct ConfigCommandTests {
     try bed.folder.write("6.env", Array("BACKUP_COMPRESSION_LEVEL=6".utf8))
     #expect(try level("--env-file", "6.env") == "6")
     #expect(try level("--env-file", "6.env", environment: ["BACKUP_COMPRESSION_LEVEL": "7"]) == "7")
-    // What some call the folder of a virtual environment.
+    // A common name for the folder of a virtual environment.
     try bed.python("import os, sys; os.mkdir(sys.argv[1])", bed.folder.path(".env"))
     #expect(try level() == "4")
   }
 
-  @Test("Paths in a file are relative to its folder; ~/ is the home folder")
+  @Test("Paths in a file are relative to its folder, and ~/ is the home folder")
   func paths() throws {
     let bed = try CommandBed(rows: 20)
     try bed.python(

@@ -2,7 +2,8 @@ import TestSupport
 
 @testable import holdfast
 
-/// Configurations as values: files in a folder of their own, and an environment that is nobody's.
+/// Configurations as values: files in a folder of their own, and an environment that belongs to no
+/// user.
 struct ConfigurationBed {
   let folder: TemporaryFolder
   var toml: String { folder.path("holdfast.toml") }
@@ -12,7 +13,7 @@ struct ConfigurationBed {
     folder = try TemporaryFolder()
   }
 
-  /// Reads a configuration; nil: no such file.
+  /// Reads a configuration; nil means that there is no such file.
   func configuration(
     flags: [SettingKey: String] = [:], environment: [String: String] = [:], env: String? = nil, toml: String? = nil
   ) throws -> Configuration {
@@ -24,14 +25,14 @@ struct ConfigurationBed {
       environment: ProcessEnvironment(["HOME": folder.path("home")].merging(environment) { $1 }))
   }
 
-  /// Problems with the folder's path taken out.
+  /// Problems without the folder's path.
   func problems(_ configuration: Configuration) -> [String] {
     configuration.problems.map { $0.message.replacing(folder.path + "/", with: "") }
   }
 }
 
 extension ValueKind {
-  /// Two different values that fit, as text; the first of a choice and so on.
+  /// Two different valid values, as text; for a choice, the first ones of it.
   var samples: (String, String) {
     switch self {
     case .boolean: ("true", "false")

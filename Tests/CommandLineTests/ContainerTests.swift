@@ -2,15 +2,15 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Beside programs that this one cannot see, because they run in another PID namespace.
+/// Beside programs that this one cannot see because they run in another PID namespace.
 @Suite("In a container", .ownThread)
 struct ContainerTests {
   private static let container = ["--pid", "--fork", "--mount-proc"]
-  /// Making a namespace needs root.
+  /// A new namespace needs root.
   static let isPossible = (try? Shell.run("unshare", container + ["true"]).status) == 0
 
-  /// Only SQLite's locks would show it, and it has lost them.
-  @Test("The log of an application outside stays", .enabled(if: isPossible))
+  /// Only SQLite's locks would show the program, and it has lost them.
+  @Test("A command in a container leaves the log of an application outside alone", .enabled(if: isPossible))
   func lostLocks() throws {
     let bed = try CommandBed(rows: 20)
     let application = try StagedApplication(
@@ -30,8 +30,8 @@ struct ContainerTests {
     #expect(try bed.value("SELECT count(*) FROM entries", of: bed.database) == "22")
   }
 
-  /// Swift looks for the command line in `/proc`.
-  @Test("Without /proc commands are not taken for none", .enabled(if: isPossible))
+  /// Swift reads the command line from `/proc`.
+  @Test("If /proc is missing, the program still reads its command line", .enabled(if: isPossible))
   func withoutProc() throws {
     let bed = try CommandBed(rows: 20)
     let hidden = ["--mount", "sh", "-c", "umount -l /proc; exec \"$@\"", "sh", CommandBed.program]

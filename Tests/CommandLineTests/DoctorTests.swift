@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `doctor` on real databases: what it finds, and that it leaves nothing behind.
+/// `doctor` on real databases: its findings, and that it leaves nothing behind.
 @Suite(.ownThread) struct DoctorTests {
   private struct Report: Decodable {
     struct Finding: Decodable {
@@ -27,7 +27,7 @@ import Testing
     return (try decode(Report.self, result.stdout), result.status)
   }
 
-  /// Names of everything in the bed's folder, and what the database and the points are.
+  /// Names of everything in the bed's folder, and the content of the database and the backups.
   private func traces(_ bed: CommandBed) throws -> String {
     try bed.python(
       """
@@ -79,7 +79,7 @@ import Testing
     #expect(status == 1 && report["database"]?.level == "problem")
   }
 
-  /// What the probe verifies is the database's content too.
+  /// The backup that the probe verifies also equals the database's content.
   @Test func aCorruptDatabaseFailsTheProbe() throws {
     let bed = try CommandBed(rows: 20000)
     try bed.python(

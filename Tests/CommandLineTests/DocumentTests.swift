@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
 
-/// What scripts read: `--json` prints exactly one document on standard output.
-@Suite("The output for scripts", .ownThread)
+/// The documents for scripts: `--json` prints exactly one document on standard output.
+@Suite("JSON output", .ownThread)
 struct DocumentTests {
-  @Test("create, list and show give the metadata")
+  @Test("create, list and show print the metadata")
   func points() throws {
     let bed = try CommandBed()
     let first = try decode(
@@ -23,7 +23,7 @@ struct DocumentTests {
     #expect(try decode(Point.self, bed.succeed("show", first.backupId, "--json")).verified)
   }
 
-  @Test("An empty repository is an empty array")
+  @Test("If a repository is empty, list prints an empty array")
   func empty() throws {
     let bed = try CommandBed()
     try bed.succeed("init")
@@ -34,8 +34,8 @@ struct DocumentTests {
     #expect(stats.totalBackups == 0 && stats.averageCompression == nil && stats.oldestBackup == nil)
   }
 
-  /// Within one second IDs are numbered; a gap that a removal left must not be filled.
-  @Test("The ID of a removed backup is not given to another")
+  /// IDs within one second are numbered; a gap that a removal left must not be filled.
+  @Test("A new backup never gets the ID of a removed one")
   func uniqueIDs() throws {
     let bed = try CommandBed(rows: 20)
     var seen: Set<String> = []
@@ -61,7 +61,7 @@ struct DocumentTests {
     #expect(recheck.checks.first { $0.name == "sqlite_integrity_check" }?.detail == nil)
   }
 
-  @Test("verify --all tells of a backup that it has no key for, and goes on")
+  @Test("verify --all reports a backup without a matching key and continues")
   func otherKey() throws {
     let bed = try CommandBed()
     let password = ["BACKUP_ENCRYPTION_PASSWORD": "a password"]
@@ -76,7 +76,7 @@ struct DocumentTests {
     #expect(verdicts[2].error?.code == "key_missing")
   }
 
-  @Test("restore gives the plan, executed or not")
+  @Test("restore prints the plan, executed or not")
   func restore() throws {
     let bed = try CommandBed()
     let id = try bed.create()
@@ -96,7 +96,7 @@ struct DocumentTests {
     #expect(waived.plan.steps.allSatisfy { !["safety_backup", "verify"].contains($0.step) })
   }
 
-  @Test("delete, cleanup, stats and init")
+  @Test("delete, cleanup, stats and init print their documents")
   func housekeeping() throws {
     let bed = try CommandBed()
     let ids = try (0..<3).map { _ in try bed.create() }
@@ -113,7 +113,7 @@ struct DocumentTests {
   }
 
   @Test(
-    "Errors are one document on standard error, the parser's too",
+    "Every error, also one of the parser, is one document on standard error",
     arguments: [["show", "backup_1"], ["list", "--foo"]])
   func errors(arguments: [String]) throws {
     let bed = try CommandBed()
@@ -127,7 +127,7 @@ struct DocumentTests {
     #expect(error.hint != nil)
   }
 
-  @Test("A result that cannot be written is a failure")
+  @Test("The program fails if it cannot write its result")
   func fullOutput() throws {
     let bed = try CommandBed()
     try bed.succeed("init")

@@ -6,7 +6,7 @@ import TestSupport
 ///
 /// The page's `/srv`, `/home/you`, `/var/backups`, `/etc/holdfast` and `/mnt` are folders of this bed. Commands begin in `/srv/app`.
 final class DocumentationBed {
-  /// A place where the page and the program differ.
+  /// A place at which the page and the program differ.
   struct Difference {
     /// From 0.
     var line: Int

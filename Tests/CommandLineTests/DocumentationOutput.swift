@@ -26,7 +26,7 @@ struct DocumentationOutput {
 
   /// Pairs the lines of the page with the lines of the output; nil if they differ.
   ///
-  /// A line `…` of the page stands for any number of lines.
+  /// A line `…` of the page matches any number of lines.
   func pairs(_ shown: [String], _ actual: [String]) -> [Pair]? {
     match(shown.map { ($0, masked($0)) }[...], actual.map { ($0, masked($0)) }[...])
   }

@@ -2,9 +2,10 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// README.md and `contrib/docs` say what the program does: each command that they show is run, and its output is compared.
+/// Runs each command that README.md and `contrib/docs` show, and compares its output with the page.
 ///
-/// With `HOLDFAST_WRITE_EXAMPLES=1` in the environment this writes the output and the generated parts anew.
+/// With `HOLDFAST_WRITE_EXAMPLES=1` in the environment this writes the output and the generated
+/// parts anew.
 @Suite("Documentation", .ownThread)
 struct DocumentationTests {
   private static let isWriting = ProcessInfo.processInfo.environment["HOLDFAST_WRITE_EXAMPLES"] == "1"
@@ -51,7 +52,7 @@ struct DocumentationTests {
     try Data(lines.joined(separator: "\n").utf8).write(to: url)
   }
 
-  @Test("A page that shows other output, a failure or other fields is found out")
+  @Test("A page with wrong output, a failing command or wrong fields is detected")
   func control() throws {
     let sound = """
       <!-- run: sqlite3 app.db "CREATE TABLE a(b); INSERT INTO a VALUES (1)" -->
@@ -90,7 +91,7 @@ struct DocumentationTests {
     #expect(try differences(("| `pinned`", "| `other` | string | |\n| `pinned`")) == 1)
   }
 
-  @Test("Blocks of commands that no test runs say why, and are no more than those listed here")
+  @Test("Each block that no test runs gives a reason and is counted in this suite")
   func blocksNotRun() throws {
     var counts: [String: Int] = [:]
     for path in Self.pages {
@@ -112,7 +113,7 @@ struct DocumentationTests {
     }
   }
 
-  @Test("Links lead to pages, headings and pictures that exist", arguments: pages)
+  @Test("Links lead to existing pages, headings and pictures", arguments: pages)
   func links(path: String) throws {
     let page = try Self.read(path)
     let folder = URL(filePath: projectFolder).appending(path: path).deletingLastPathComponent()
@@ -150,7 +151,7 @@ struct DocumentationTests {
     #expect(try Self.read("README.md").lines.joined(separator: "\n").utf8.count <= 10_240)
   }
 
-  @Test("Commands in the text have names and options that exist", arguments: pages)
+  @Test("Commands in the text have existing names and options", arguments: pages)
   func commandsInText(path: String) throws {
     let reference = try CommandReference()
     for (line, text) in try Self.read(path).prose {
@@ -161,7 +162,7 @@ struct DocumentationTests {
     }
   }
 
-  @Test("The list of commands is the program's")
+  @Test("The list of commands equals the program's")
   func commandReference() throws {
     let url = URL(filePath: projectFolder).appending(path: "contrib/docs/reference/commands.md")
     let text = try String(contentsOf: url, encoding: .utf8)

@@ -1,4 +1,4 @@
-/// The JSON documents that scripts may rely on, as far as the tests look at them.
+/// The JSON documents that scripts may rely on, as far as the tests read them.
 
 struct Point: Decodable {
   var backupId: String
@@ -19,11 +19,11 @@ struct Point: Decodable {
   var chainId: String?
   var pagesStored: Int?
   var pinned: Bool
-  /// Where something is odd.
+  /// Only if there is an anomaly.
   var problems: [String]?
 }
 
-/// What `show` adds to a point.
+/// The fields that `show` adds to a backup.
 struct Shown: Decodable {
   struct Link: Decodable {
     var backupId: String
@@ -37,7 +37,7 @@ struct Shown: Decodable {
   var at: ChoiceByTime?
 }
 
-/// What `--at` adds to a document.
+/// The fields that `--at` adds to a document.
 struct ChoiceByTime: Decodable {
   var requested: String
   var createdAt: String
@@ -55,7 +55,7 @@ struct Verdict: Decodable {
   var verified: Bool
   var checks: [Check]
   var error: Failure.Details?
-  /// Where it is not verified.
+  /// Only if it is not verified.
   var newestWhole: String?
   var at: ChoiceByTime?
 }
@@ -110,7 +110,7 @@ struct Statistics: Decodable {
 struct Deletion: Decodable {
   var backupId: String
   var deleted: Bool
-  /// All that go, in that order.
+  /// All backups that are removed, in this order.
   var points: [String]
 }
 

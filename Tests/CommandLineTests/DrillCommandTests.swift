@@ -2,7 +2,7 @@ import BackupEngine
 import TestSupport
 import Testing
 
-@Suite("drill", .ownThread)
+@Suite("The drill command", .ownThread)
 struct DrillCommandTests {
   private struct Drill: Decodable {
     struct Failure: Decodable {
@@ -80,7 +80,7 @@ struct DrillCommandTests {
 
     """
 
-  @Test("proves the newest backup, and everything that lists backups says so")
+  @Test("drill proves the newest backup, and every command that lists backups shows it")
   func passes() throws {
     let bed = try CommandBed()
     try bed.folder.write("holdfast.toml", Array(Self.assertions.utf8))
@@ -117,7 +117,7 @@ struct DrillCommandTests {
     #expect(scratch(bed) == [])
   }
 
-  @Test("of an older one, by ID, by time or at random")
+  @Test("drill accepts an older backup, by ID, by time or at random")
   func chosen() throws {
     let bed = try CommandBed(rows: 20)
     let ids = try bed.makeChain(incrementals: 2)
@@ -130,7 +130,7 @@ struct DrillCommandTests {
     #expect(none.status == 4, "\(none.stderr)")
   }
 
-  @Test("ends with 3 where an archive was changed by a bit, and names another backup; the history has it")
+  @Test("If one bit of an archive changed, drill exits with 3, names another backup and records the result")
   func damaged() throws {
     let bed = try CommandBed()
     let ids = [try bed.create(), try bed.create()]
@@ -147,7 +147,7 @@ struct DrillCommandTests {
     #expect(scratch(bed) == [])
   }
 
-  @Test("ends with 3 where an assertion has another answer, which is printed and not kept")
+  @Test("If an assertion gives another answer, drill exits with 3 and prints the answer without storing it")
   func assertion() throws {
     let bed = try CommandBed()
     try bed.folder.write(
@@ -162,7 +162,7 @@ struct DrillCommandTests {
     #expect(try bed.succeed("doctor", "--no-probe").contains("the last drill failed: \(id): all entries has another"))
   }
 
-  @Test("ends with 5 for a wrong key, and with 5 for none; both are in the history")
+  @Test("If the key is missing or wrong, drill exits with 5, and the history records both")
   func wrongKey() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()
@@ -175,7 +175,7 @@ struct DrillCommandTests {
     #expect(stats.drills.total == 2 && stats.drills.failed == 2)
   }
 
-  @Test("ends with 7 where the disk of the scratch folder is full, and says which")
+  @Test("If the disk of the scratch folder is full, drill exits with 7 and names the folder")
   func noRoom() throws {
     let bed = try CommandBed(rows: 20000)
     _ = try bed.create()
@@ -198,7 +198,7 @@ struct DrillCommandTests {
         CommandBed.program,
       ],
       environment: bed.environment(["PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]), in: bed.folder.path)
-    // Where no mount is allowed the fault sweep has to do.
+    // If no mount is allowed here, the fault sweep has to suffice.
     guard result.status != 77, !result.stderr.contains("unshare") else { return }
     #expect(result.status == 7 && !result.stderr.contains(".tmp-"), "\(result.stderr)")
     let failed = try decode(Drill.self, result.stdout)
@@ -212,7 +212,8 @@ struct DrillCommandTests {
     var stderr: String
   }
 
-  /// Starts a drill that asks without end, and sends it a signal as soon as it has the restored database open.
+  /// Starts a drill with an endless query, and sends it a signal as soon as it has the restored
+  /// database open.
   private func stop(_ bed: CommandBed, by signal: String) throws -> Ending {
     try bed.folder.write(
       "holdfast.toml",
@@ -253,7 +254,7 @@ struct DrillCommandTests {
     return try decode(Ending.self, result.stdout)
   }
 
-  @Test("SIGINT and SIGTERM end it at once, in the middle of a query: 130, and no record", arguments: ["INT", "TERM"])
+  @Test("SIGINT and SIGTERM end a drill within a query, with 130 and without a record", arguments: ["INT", "TERM"])
   func interrupted(signal: String) throws {
     let bed = try CommandBed(rows: 20)
     let id = try bed.create()
@@ -262,7 +263,7 @@ struct DrillCommandTests {
     #expect(try scratch(bed) == [] && statistics(bed).drills.total == 0)
   }
 
-  @Test("when it is killed nothing decrypted has a name, and the next one goes on as if nothing had been")
+  @Test("A killed drill leaves no named decrypted file, and the next one runs as usual")
   func killed() throws {
     let bed = try CommandBed()
     _ = try bed.create()

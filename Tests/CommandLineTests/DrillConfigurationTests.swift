@@ -4,9 +4,9 @@ import Testing
 
 @testable import holdfast
 
-@Suite("[drill] and [[drill.assert]]", .ownThread)
+@Suite("The settings [drill] and [[drill.assert]]", .ownThread)
 struct DrillConfigurationTests {
-  @Test("are read in any of TOML's spellings, and a database's own come after those of all")
+  @Test("Drill settings are read in each of TOML's spellings, and a database's own follow the common ones")
   func read() throws {
     let bed = try ConfigurationBed()
     let configuration = try bed.configuration(
@@ -49,7 +49,7 @@ struct DrillConfigurationTests {
   }
 
   @Test(
-    "What is wrong is told with its line and what was probably meant",
+    "A mistake is reported with its line and the probable correction",
     arguments: [
       ("drill = true", "1:1: drill is not a table", "write [drill]"),
       ("[drill]\nshedule = \"@daily\"", "2:1: shedule is not a setting of [drill]", "did you mean schedule?"),
@@ -81,7 +81,7 @@ struct DrillConfigurationTests {
     #expect(found.hint.contains(hint), "\(found.hint)")
   }
 
-  @Test("An assertion about a database that there is none of is a mistake: it would never be asked")
+  @Test("An assertion about an unknown database is a mistake because it would never run")
   func unknownDatabase() throws {
     let bed = try CommandBed(rows: 1)
     _ = try bed.create()
@@ -101,13 +101,13 @@ struct DrillConfigurationTests {
         result.status == 64 && result.stderr.contains("holdfast.toml:5:12: database is \"appp\""), "\(result.stderr)")
       #expect(result.stderr.contains("did you mean app?"))
     }
-    // It keeps nobody from anything else.
+    // It blocks no other command.
     try bed.succeed("verify", "latest")
     let check = try bed.run("config", "check")
     #expect(check.status == 64 && check.stderr.contains("no configured database"))
   }
 
-  @Test("A wrong schedule is shown with its column, and the variable works as well")
+  @Test("A wrong schedule is shown with its column, and the variable also works")
   func schedule() throws {
     let bed = try ConfigurationBed()
     #expect(throws: HoldfastError.self) {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import holdfast
 
-@Suite(".env as people write it", .ownThread)
+@Suite(".env files as people write them", .ownThread)
 struct EnvironmentFileTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var text: String
@@ -32,7 +32,7 @@ struct EnvironmentFileTests {
     Case("A=\"b\\", "\"b\\", .unclosedQuote),
   ]
 
-  @Test("Lines", arguments: cases)
+  @Test("Each line gives its value, or the flaw that makes it invalid", arguments: cases)
   func lines(line: Case) throws {
     let entry = try #require(EnvironmentFileParser.entries(Array(line.text.utf8)).first)
     #expect(entry.name == "A")
@@ -41,13 +41,13 @@ struct EnvironmentFileTests {
   }
 
   @Test(
-    "What is no assignment is passed over",
+    "A line that is not an assignment is skipped",
     arguments: ["", "\n\n", "# A=b", "   # A=b", "=b", "[section]", "\u{0}\u{1}"])
   func nothing(text: String) {
     #expect(EnvironmentFileParser.entries(Array(text.utf8)).isEmpty)
   }
 
-  @Test("Lines and columns are those that an editor shows, also behind a value of several lines")
+  @Test("Lines and columns match an editor's, also after a value of several lines")
   func positions() {
     let text = "\u{FEFF}# é\r\nA=\"ü\r\nx\"\r\n  export BÖ=1\nC = 2\n"
     let entries = EnvironmentFileParser.entries(Array(text.utf8))
@@ -75,7 +75,7 @@ struct EnvironmentFileTests {
     BACKUP_VERIFY_AFTER_CREATE=true
     """
 
-  @Test("The original service's file works as it is")
+  @Test("The original service's file works unchanged")
   func originalService() throws {
     let bed = try ConfigurationBed()
     let configuration = try bed.configuration(env: Self.seed)
@@ -91,7 +91,7 @@ struct EnvironmentFileTests {
     #expect(password.withBytes { Array($0) } == Array("your_secure_password_here".utf8))
   }
 
-  @Test("It guards a database with that file and nothing else")
+  @Test("create guards a database with this file and no other settings")
   func originalServiceAtWork() throws {
     let bed = try CommandBed(rows: 20)
     try bed.python("import os, sys; os.mkdir(sys.argv[1])", bed.folder.path("data"))
@@ -106,7 +106,7 @@ struct EnvironmentFileTests {
       environment: nothing.merging(password) { $1 })
   }
 
-  @Test("The last of two lines counts, with a warning; an empty one is not set; other programs' lines are theirs")
+  @Test("The last of two lines counts, with a warning; an empty value is unset; other programs' lines are ignored")
   func duplicates() throws {
     let bed = try ConfigurationBed()
     let configuration = try bed.configuration(
@@ -117,7 +117,7 @@ struct EnvironmentFileTests {
     #expect(configuration.settings().given(.backupDir) == nil)
   }
 
-  @Test("A file that everybody may read should hold no password", arguments: [0o644, 0o604, 0o640, 0o600])
+  @Test("A password in a file that everybody may read gives a warning", arguments: [0o644, 0o604, 0o640, 0o600])
   func permissions(mode: Int) throws {
     let bed = try ConfigurationBed()
     var file = EnvironmentFile(Array("BACKUP_ENCRYPTION_PASSWORD='secret'".utf8), path: bed.env)

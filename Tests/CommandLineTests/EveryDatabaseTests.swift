@@ -25,7 +25,7 @@ struct EveryDatabaseTests {
     return bed
   }
 
-  @Test("each under its name, with one exit code")
+  @Test("--all prints each database under its name and ends with one exit code")
   func all() throws {
     let bed = try bed()
     let created = bed.normalised(try bed.succeed("create", "--all", environment: noDatabase))
@@ -43,7 +43,7 @@ struct EveryDatabaseTests {
     #expect(try bed.run("list", "--all", environment: noDatabase).status == 0)
   }
 
-  @Test("one that fails does not keep the others from their turn, and hints name it")
+  @Test("A failure of one database does not stop the others, and its hint names the database")
   func failure() throws {
     let bed = try bed()
     try bed.succeed("create", "--database", "b", environment: noDatabase)
@@ -58,7 +58,7 @@ struct EveryDatabaseTests {
     #expect(created.status == 1 && created.stdout.contains("[b] b.db\nCreated "), "\(created.stdout)")
   }
 
-  @Test("the worst exit code is that of damage")
+  @Test("If several databases fail, the worst exit code wins, and damage outranks failure")
   func worst() {
     #expect(EveryDatabase.worst([0, 0]) == nil)
     #expect(EveryDatabase.worst([4, 3, 1]) == 3)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import holdfast
 
-/// The example files and the documentation's table say what the table of settings says.
+/// The example files and the documentation's table equal the table of settings.
 ///
 /// With `HOLDFAST_WRITE_EXAMPLES=1` in the environment this writes them anew.
 @Suite("Examples and documentation of settings", .ownThread)
@@ -28,12 +28,12 @@ struct ExampleTests {
     try compare("config/holdfast.example.toml") { _ in SettingsTemplate().text }
   }
 
-  @Test("config/holdfast.env.example too")
+  @Test("config/holdfast.env.example has every setting, its default and its reason")
   func environment() throws {
     try compare("config/holdfast.env.example") { _ in Self.environmentExample }
   }
 
-  @Test("The documentation's table is the table")
+  @Test("The documentation's table equals the table of settings")
   func documentation() throws {
     let (start, end) = ("<!-- settings -->\n", "<!-- end of settings -->\n")
     try compare("contrib/docs/reference/settings.md") { text in
@@ -43,13 +43,13 @@ struct ExampleTests {
     }
   }
 
-  /// A line that is commented out is one without a space behind the `#`.
+  /// A setting that is commented out has no space behind the `#`.
   private func uncommented(_ text: String) -> String {
     text.split(separator: "\n", omittingEmptySubsequences: false)
       .map { $0.hasPrefix("#") && !$0.hasPrefix("# ") && $0 != "#" ? $0.dropFirst() : $0 }.joined(separator: "\n")
   }
 
-  @Test("The example is sound as it is, and with every line uncommented says the defaults")
+  @Test("holdfast.example.toml is sound unchanged, and gives the defaults if every line is uncommented")
   func parses() throws {
     let bed = try ConfigurationBed()
     let asItIs = try bed.configuration(toml: SettingsTemplate().text)
@@ -59,7 +59,7 @@ struct ExampleTests {
     try check(full, try #require(full.file?.top))
   }
 
-  @Test("So is the one of the environment")
+  @Test("holdfast.env.example is sound unchanged, and gives the defaults if every line is uncommented")
   func parsesEnvironment() throws {
     let bed = try ConfigurationBed()
     let asItIs = try bed.configuration(env: Self.environmentExample)

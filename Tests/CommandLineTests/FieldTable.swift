@@ -24,7 +24,7 @@ indirect enum JSONTree: Decodable {
     }
   }
 
-  /// The word for its type in the tables of the documentation.
+  /// The name of its type in the tables of the documentation.
   var type: String {
     switch self {
     case .null: "null"

@@ -31,12 +31,12 @@ extension CommandBed {
       in: folder.path)
   }
 
-  /// The points that a guard made, the newest first.
+  /// The backups that a guard created, newest first.
   func guardPoints() throws -> [Point] {
     try decode([Point].self, succeed("list", "--json")).filter { $0.backupType == "guard" }
   }
 
-  /// What `--report report.json` left.
+  /// The content of `--report report.json`.
   func report() throws -> GuardDocument {
     try decode(GuardDocument.self, String(decoding: folder.read("report.json") ?? [], as: UTF8.self))
   }
@@ -46,11 +46,11 @@ extension CommandBed {
 }
 
 /// Commands between a backup and a rollback, as real processes.
-@Suite("guard", .ownThread)
+@Suite("The guard command", .ownThread)
 struct GuardCommandTests {
   private static let destruction = "sqlite3 app.db 'DELETE FROM entries WHERE id > 100; CREATE TABLE half(done)'"
 
-  @Test("a command that succeeds has its output and input to itself, and behind it stands a pinned, verified point")
+  @Test("A command that succeeds keeps its input and output to itself, and a pinned, verified backup remains")
   func success() throws {
     let bed = try CommandBed()
     let result = try bed.run(
@@ -69,7 +69,7 @@ struct GuardCommandTests {
   }
 
   @Test(
-    "a command that fails keeps its status, and the command that is shown then brings everything back, from any folder")
+    "A command that fails keeps its status, and the printed command restores everything from any folder")
   func failure() throws {
     let bed = try CommandBed()
     let before = try bed.dump()
@@ -79,7 +79,7 @@ struct GuardCommandTests {
     #expect(lines[1] == "holdfast: sh ended with exit status 7")
     let command = try #require(lines.last).drop { $0 == " " }
     #expect(try bed.dump() != before)
-    // Typed into a shell that knows of nothing but where this host keeps its memory.
+    // Typed into a shell that knows only this host's state folder.
     let typed = try Shell.run(
       "bash", ["-c", "\(command) --yes"], environment: ["XDG_STATE_HOME": bed.folder.path("state"), "HOME": "/"],
       in: "/")
@@ -88,7 +88,7 @@ struct GuardCommandTests {
   }
 
   @Test(
-    "words are quoted so that a shell reads them back",
+    "Words are quoted so that a shell reads them back",
     arguments: ["a b", "it's", "$HOME `id` \"x\" \\", "", "tab\tline\n'\\end", "ä*?"])
   func quoting(word: String) throws {
     let result = try Shell.run("bash", ["-c", "printf %s \(RestoreCommandLine.quoted(word))"])
@@ -96,7 +96,7 @@ struct GuardCommandTests {
   }
 
   @Test(
-    "--rollback brings the state of before back, row for row, under an application that stays open; undo takes it back")
+    "--rollback restores every earlier row under an application that stays open, and undo reverses it")
   func rollback() throws {
     let bed = try CommandBed()
     let application = try DatabaseProcess(bed.database, in: bed.folder)
@@ -119,7 +119,7 @@ struct GuardCommandTests {
     #expect(try application.run("INSERT INTO half VALUES (1)") == "ok")
   }
 
-  @Test("a command that a signal kills ends as in a shell, and is rolled back")
+  @Test("A command that a signal kills ends as in a shell and is rolled back")
   func killed() throws {
     let bed = try CommandBed()
     let before = try bed.dump()
@@ -130,7 +130,7 @@ struct GuardCommandTests {
     #expect(try bed.dump() == before)
   }
 
-  @Test("what cannot be run ends as in a shell, and without a backup")
+  @Test("If a command cannot be run, guard ends as a shell does, without a backup")
   func unusable() throws {
     let bed = try CommandBed(rows: 10)
     try bed.folder.write("script", Array("echo no first line".utf8))
@@ -143,7 +143,7 @@ struct GuardCommandTests {
       #expect(result.stderr.contains("holdfast: error: cannot run \(name): \(words)"), "\(result.stderr)")
     }
     #expect(try bed.run("list").status == 4)
-    // Only the kernel can tell.
+    // Only the kernel can detect it.
     _ = try Shell.run("chmod", ["+x", bed.folder.path("script")])
     let result = try bed.run("guard", "--", "./script")
     #expect(result.status == 126 && result.stdout == "" && result.stderr.contains("#!/bin/sh"))
@@ -153,7 +153,7 @@ struct GuardCommandTests {
     }
   }
 
-  @Test("without a backup the command is not started")
+  @Test("If the backup fails, the command is not started")
   func noBackup() throws {
     let bed = try CommandBed(rows: 10)
     func attempt(_ environment: [String: String], _ flags: String...) throws -> Int32 {
@@ -171,7 +171,7 @@ struct GuardCommandTests {
     #expect(try bed.folder.read("started") == nil)
   }
 
-  @Test("a rollback that fails ends with 125 and says how to try again")
+  @Test("If a rollback fails, guard ends with 125 and prints how to try again")
   func failedRollback() throws {
     let bed = try CommandBed(rows: 10)
     let result = try bed.guarded("rm backups/backup_*; exit 1", "--rollback", "--report", "report.json")
@@ -182,7 +182,7 @@ struct GuardCommandTests {
     #expect(report.exitStatus == 1 && report.rollback?.error?.code == "point_not_found")
   }
 
-  @Test("the command's arguments are nowhere on record, and the password is not in its environment")
+  @Test("The command's arguments are not recorded, and its environment lacks the password")
   func secrets() throws {
     let bed = try CommandBed(rows: 10)
     let password = ["BACKUP_ENCRYPTION_PASSWORD": "sesame-open", "BACKUP_ENCRYPTION_KEY_FILE": ""]
@@ -195,7 +195,7 @@ struct GuardCommandTests {
     #expect(found.status == 1, "\(found.stdout)")
   }
 
-  @Test("whoever reads our messages may go away: the rollback is done all the same")
+  @Test("The rollback runs even if the reader of our messages has gone")
   func brokenPipe() throws {
     let bed = try CommandBed()
     let before = try bed.dump()
@@ -206,7 +206,7 @@ struct GuardCommandTests {
     #expect(try bed.dump() == before)
   }
 
-  @Test("the agent beside takes neither the guard's backup nor its rollback for an accident")
+  @Test("The agent beside it reports neither the guard's backup nor its rollback as an accident")
   func besideAgent() throws {
     let bed = try CommandBed()
     _ = try bed.create()
@@ -218,7 +218,7 @@ struct GuardCommandTests {
     #expect(!points.contains { $0.status == "anomalous" })
   }
 
-  @Test("--keep-for ends a pin by itself, and --no-pin makes none")
+  @Test("--keep-for ends a pin by itself, and --no-pin creates no pin")
   func keeping() throws {
     let bed = try CommandBed(rows: 20)
     let kept = try bed.run("guard", "--keep-for", "7d", "--", "true")
@@ -237,9 +237,9 @@ struct GuardCommandTests {
   private struct PinnedPoint: Decodable { var pinned: Bool }
 }
 
-@Suite("pin and unpin", .ownThread)
+@Suite("The pin and unpin commands", .ownThread)
 struct PinCommandTests {
-  @Test("pin keeps a point from cleanup and delete, create --pin makes one, unpin lets go; each says what it did")
+  @Test("pin protects a backup from cleanup and delete, create --pin creates a pinned one, and unpin removes the pin")
   func pins() throws {
     let bed = try CommandBed(rows: 10)
     let first = try bed.create()
@@ -262,9 +262,9 @@ struct PinCommandTests {
   }
 }
 
-@Suite("undo on the command line", .ownThread)
+@Suite("The undo command", .ownThread)
 struct UndoCommandTests {
-  @Test("shows which restore it takes back, asks, and does it; there is a document for scripts")
+  @Test("undo shows which restore it reverses, asks and executes; --json prints a document")
   func undo() throws {
     let bed = try CommandBed(rows: 10)
     let point = try bed.create()

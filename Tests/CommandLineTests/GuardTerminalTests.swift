@@ -4,7 +4,7 @@ import Testing
 /// `guard` on a terminal of its own, and with signals.
 @Suite("guard, its terminal and its signals", .ownThread)
 struct GuardTerminalTests {
-  @Test("a command that reads the terminal gets what is typed, and is in its foreground")
+  @Test("A command that reads the terminal gets the typed input in its foreground")
   func reads() throws {
     let bed = try CommandBed(rows: 10)
     let script = """
@@ -15,12 +15,13 @@ struct GuardTerminalTests {
       """
     let session = try PseudoTerminal.run(bed, ["guard", "--", "python3", "-c", script], [("Migrate? ", "yes\n")])
     #expect(session.status == 0 && session.text.hasSuffix("answer: yes\r\n"), "\(session.text)")
-    // The progress bar has left.
+    // The progress bar has disappeared.
     #expect(session.text.contains("\u{1b}[2KStored ") || session.text.hasPrefix("Stored "))
   }
 
-  /// The command takes its signals one by one and looks at who sent them: one that comes twice at once would be seen once.
-  @Test("Ctrl-C reaches the command from the terminal alone, and its answer counts; then the rollback is done")
+  /// The command takes its signals one by one and checks their sender: if one arrives twice at
+  /// once, it would be seen once.
+  @Test("Ctrl-C reaches the command only from the terminal, its exit status counts, and the rollback follows")
   func controlC() throws {
     let bed = try CommandBed()
     let before = try bed.dump()
@@ -47,7 +48,7 @@ struct GuardTerminalTests {
   }
 
   @Test(
-    "a command that dies of Ctrl-C, or in the middle of a password prompt, is rolled back on a terminal that echoes")
+    "A command that Ctrl-C ends, also at a password prompt, is rolled back on a terminal that echoes")
   func dies() throws {
     let bed = try CommandBed()
     let before = try bed.dump()
@@ -69,7 +70,8 @@ struct GuardTerminalTests {
     var stderr: String
   }
 
-  /// Starts the program with a command that says `ready`, sends the program a signal then, and tells how it ended.
+  /// Starts the program with a command that prints `ready`, then sends the program a signal, and
+  /// returns how it ended.
   private func signalled(_ bed: CommandBed, _ name: String, ignored: Bool = false, _ arguments: [String]) throws
     -> Ending
   {
@@ -110,14 +112,14 @@ struct GuardTerminalTests {
     """
 
   @Test(
-    "a signal to holdfast alone is passed on, once", arguments: ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1"])
+    "A signal to holdfast alone is passed on once", arguments: ["SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1"])
   func passedOn(name: String) throws {
     let bed = try CommandBed(rows: 10)
     let ending = try signalled(bed, name, ["guard", "--", "python3", "-c", Self.counter, name])
     #expect(ending.status == 41, "\(ending.stderr)")
   }
 
-  @Test("a command that SIGTERM ends is rolled back before holdfast ends")
+  @Test("A command that SIGTERM ends is rolled back before holdfast ends")
   func terminated() throws {
     let bed = try CommandBed()
     let before = try bed.dump()
@@ -128,7 +130,7 @@ struct GuardTerminalTests {
     #expect(try bed.dump() == before)
   }
 
-  @Test("the command starts as if without guard: no signal blocked, none ignored but what was, no file open besides")
+  @Test("The command starts as without guard: the same signals blocked and ignored, and no extra open file")
   func inheritance() throws {
     let bed = try CommandBed(rows: 10)
     let shell = "grep -E 'SigBlk|SigIgn' /proc/self/status; ls /proc/self/fd | tr '\\n' ' '"
@@ -137,13 +139,14 @@ struct GuardTerminalTests {
     let lines = ending.stdout.split(separator: "\n").map { $0.split(whereSeparator: \.isWhitespace).map { String($0) } }
     try #require(lines.count == 4, "\(ending.stdout), \(ending.stderr)")
     #expect(lines[1] == ["SigBlk:", "0000000000000000"])
-    // The C library's own two signals, 32 and 33, are ignored in all that `posix_spawn` starts.
+    // The C library's own two signals, 32 and 33, are ignored in every process that `posix_spawn`
+    // starts.
     #expect(lines[2] == ["SigIgn:", "0000000180000001"])
-    // And the one that ls reads the folder by.
+    // And the descriptor through which `ls` reads the folder.
     #expect(lines[3] == ["0", "1", "2", "3"])
   }
 
-  @Test("while the backup is being made a signal stops it, and the command is not started")
+  @Test("A signal during the backup stops it, and the command is not started")
   func stoppedBefore() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.value(

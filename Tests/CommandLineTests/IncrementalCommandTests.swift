@@ -4,7 +4,7 @@ import Testing
 /// `create --incremental` and `--full`.
 @Suite("Incrementals on the command line", .ownThread)
 struct IncrementalCommandTests {
-  @Test("create --incremental says what it built on, and --full is the default")
+  @Test("create --incremental names its base, and --full is the default")
   func kinds() throws {
     let bed = try CommandBed()
     let full = try bed.create()
@@ -33,13 +33,13 @@ struct IncrementalCommandTests {
     try decode([Point].self, bed.succeed("list", "--json"))[0].backupId
   }
 
-  /// The fields of the newest point, as `list --flat` shows them.
+  /// The fields of the newest backup, as `list --flat` shows them.
   private func fields(_ bed: CommandBed) throws -> String {
     let list = try bed.succeed("list", "--flat", "--limit", "1")
     return String(list.split(separator: "    ", maxSplits: 1)[1])
   }
 
-  @Test("--json gives the point, and --quiet its ID")
+  @Test("--json prints the backup, and --quiet its ID")
   func documents() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 1)
@@ -47,7 +47,7 @@ struct IncrementalCommandTests {
     let point = try decode(Point.self, bed.succeed("create", "--incremental", "--verify", "--json"))
     #expect(point.verified && point.parentId == ids[1] && point.chainId == ids[0])
     #expect(point.filename == "\(point.backupId).pages.gz.enc" && point.totalRecords == nil)
-    // Nothing changed: it is the newest point, and no new one.
+    // Nothing changed: it is the newest backup, and no new one.
     #expect(try decode(Point.self, bed.succeed("create", "--incremental", "--json")).backupId == point.backupId)
     _ = try bed.value("DELETE FROM entries WHERE id = 10")
     let quiet = try bed.succeed("create", "--incremental", "--quiet")
@@ -55,7 +55,7 @@ struct IncrementalCommandTests {
     #expect(try decode([Point].self, bed.succeed("list", "--json")).count == 4)
   }
 
-  @Test("Where nothing can be built on, a full is stored, and why is said")
+  @Test("If an incremental has no base, a full is stored, and the reason is printed")
   func fallback() throws {
     let bed = try CommandBed()
     let first = try bed.succeed("create", "--incremental")
@@ -77,7 +77,7 @@ struct IncrementalCommandTests {
     #expect(result.stderr.contains("--incremental"))
   }
 
-  @Test("delete refuses what others need, and takes them along with --with-children")
+  @Test("delete refuses a backup that others need, and removes them with --with-children")
   func delete() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 3)

@@ -6,7 +6,7 @@ import Testing
 struct InitTests {
   private let nothing = ["DATABASE_URL": "", "BACKUP_ENCRYPTION_KEY_FILE": ""]
 
-  @Test("It writes what the flags say and every other setting as a comment, for everybody to read")
+  @Test("init writes given values as settings and the others as comments, for everybody to read")
   func new() throws {
     let bed = try CommandBed(rows: 20)
     let output = try bed.succeed("init", "--database", "app.db", "--backup-dir", "store", environment: nothing)
@@ -21,13 +21,13 @@ struct InitTests {
     #expect(text.contains("\n#debounce = \"500ms\"\n"))
     var status = stat()
     #expect(stat(bed.folder.path(path), &status) == 0 && status.st_mode & 0o777 == 0o644)
-    // It is found from anywhere, and guards what it says.
+    // It is found from anywhere, and its database is guarded.
     let point = try decode(Point.self, bed.succeed("create", "--json", environment: nothing))
     #expect(point.databasePath == bed.database && point.encrypted)
     try bed.succeed("verify", "latest", "--backup-dir", "store", environment: nothing)
   }
 
-  @Test("It never overwrites one, wherever that is")
+  @Test("If a configuration file exists anywhere, init does not overwrite it")
   func existing() throws {
     let bed = try CommandBed(rows: 20)
     try bed.folder.write("holdfast.toml", Array("mode = \"change\"\n".utf8))
@@ -42,7 +42,7 @@ struct InitTests {
     #expect(try bed.folder.text("new.toml") == text)
   }
 
-  @Test("--new-repository begins one where another is known and away, and makes nothing else")
+  @Test("--new-repository begins a new repository if the known one is away, and creates nothing else")
   func anew() throws {
     let bed = try CommandBed(rows: 20)
     let first = try bed.create()
@@ -59,7 +59,7 @@ struct InitTests {
     #expect(try bed.succeed("list").contains(first))
   }
 
-  @Test("It makes the folder of every configured database")
+  @Test("init creates the folder of every configured database")
   func several() throws {
     let bed = try CommandBed(rows: 20)
     try bed.makeDatabase(at: bed.folder.path("b.db"), rows: 20)

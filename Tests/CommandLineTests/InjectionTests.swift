@@ -4,8 +4,9 @@ import Testing
 
 private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.status == 0
 
-/// The second opinion on faults: real system calls of a real process, failed or killed by strace. (It counts calls per
-/// thread and a killed process never loses the page cache, so the sweep over `FileOperations` stays the first opinion.)
+/// The second opinion on faults: strace fails real system calls of a real process, or kills it at
+/// one. (It counts calls per thread, and a killed process never loses the page cache, so the sweep
+/// over `FileOperations` remains the first opinion.)
 @Suite("Faults injected into the process", .ownThread, .enabled(if: canTrace, "strace cannot trace here"))
 struct InjectionTests {
   struct Injection: Sendable, CustomStringConvertible {
@@ -18,7 +19,7 @@ struct InjectionTests {
     ["signal=KILL", "error=EIO", "error=ENOSPC"].map { Injection(call: call, fault: $0) }
   }
 
-  /// Runs the command with the fault at every n-th call until the fault does not strike any more.
+  /// Runs the command with the fault at every n-th call until the fault no longer strikes.
   private func sweep(
     _ injection: Injection, _ arguments: [String], prepare: (CommandBed) throws -> [String],
     check: (CommandBed, ProgramResult) throws -> Void
@@ -53,7 +54,7 @@ struct InjectionTests {
     #expect(struck > 0 || injection.call == "unlink", "\(injection)")
   }
 
-  @Test("create", arguments: injections)
+  @Test("create survives a fault at every system call", arguments: injections)
   func create(_ injection: Injection) throws {
     try sweep(
       injection, ["create"],
@@ -67,7 +68,7 @@ struct InjectionTests {
       })
   }
 
-  @Test("live restore", arguments: injections)
+  @Test("A live restore survives a fault at every system call", arguments: injections)
   func restore(_ injection: Injection) throws {
     try sweep(
       injection, ["restore", "--yes"],

@@ -27,7 +27,7 @@ struct InsideCommandTests {
     var schema: [Change]
   }
 
-  @Test("diff tells rows by their keys, and with --exit-code that there are any")
+  @Test("diff identifies rows by their keys, and --exit-code reports whether any differ")
   func diff() throws {
     let bed = try CommandBed(rows: 50)
     let first = try bed.create()
@@ -58,7 +58,7 @@ struct InsideCommandTests {
     #expect(try Shell.run("find", [bed.folder.path("state"), "-path", "*scratch/*"]).stdout == "")
   }
 
-  @Test("show --schema prints the statements, and feeds a new database that has the same schema")
+  @Test("show --schema prints the statements, which create a database with the same schema")
   func schema() throws {
     let bed = try CommandBed(rows: 3)
     _ = try bed.value(
@@ -92,7 +92,7 @@ struct InsideCommandTests {
     CREATE VIRTUAL TABLE notes USING fts5(text); CREATE VIEW seen AS SELECT 1;
     """
 
-  @Test("restore --table copies definition, rows with their rowids, counter, indexes and triggers")
+  @Test("restore --table copies the definition, rows with their rowids, counter, indexes and triggers")
   func restoreTable() throws {
     let bed = try CommandBed(rows: 3)
     _ = try bed.value(Self.tables)
@@ -115,7 +115,7 @@ struct InsideCommandTests {
     #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
   }
 
-  @Test("restore --table refuses what it cannot do, and changes nothing then")
+  @Test("restore --table refuses an impossible copy and then changes nothing")
   func refusals() throws {
     let bed = try CommandBed(rows: 3)
     _ = try bed.value(Self.tables)

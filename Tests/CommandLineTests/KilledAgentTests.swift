@@ -2,10 +2,12 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The agent as a process, killed at random moments beside a program that writes: every point is a state that was committed, in
-/// the order in which they were, and the last one is stored in the end.
+/// The agent as a process, killed at random moments beside a program that writes: every backup is a
+/// committed state, the order of the backups is that of the commits, and the last state is stored
+/// in the end.
 ///
-/// More of it on request: `HOLDFAST_KILL_SEEDS=100 HOLDFAST_KILL_ROUNDS=50 contrib/test --filter KilledAgentTests`.
+/// More of it on request: `HOLDFAST_KILL_SEEDS=100 HOLDFAST_KILL_ROUNDS=50 contrib/test --filter
+/// KilledAgentTests`.
 @Suite(.ownThread, .serialized) struct KilledAgentTests {
   private static let seeds = Array(1...(number("HOLDFAST_KILL_SEEDS") ?? 2))
   private static let rounds = number("HOLDFAST_KILL_ROUNDS") ?? 8

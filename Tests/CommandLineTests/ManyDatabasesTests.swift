@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
 
-@Suite("An agent with more databases than it may have files open", .ownThread)
+@Suite("An agent with more databases than its limit of open files", .ownThread)
 struct ManyDatabasesTests {
-  /// 80 databases need a lock each, and the running backups need the rest.
-  @Test("all of them are backed up, again and again, and it says what it gives up")
+  /// 80 databases need one lock each, and the running backups need the remaining descriptors.
+  @Test("The agent backs up all databases repeatedly and reports what it gives up")
   func underTheLimit() throws {
     let bed = try CommandBed(rows: 1)
     let output = try bed.python(

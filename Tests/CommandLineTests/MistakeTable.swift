@@ -1,6 +1,6 @@
 import Testing
 
-/// What people get wrong in a configuration, and the very line that tells them so.
+/// Common mistakes in a configuration, and the exact line that reports each of them.
 struct Mistake: Sendable, CustomTestStringConvertible {
   enum Place: Sendable {
     case toml(String)
@@ -214,7 +214,7 @@ extension Mistake {
       hint: "set schedule = \"0 2 * * *\", say, or mode = \"change\""),
   ]
 
-  /// What `holdfast.toml` says, rightly spelt.
+  /// Content of `holdfast.toml`, rightly spelt.
   static let meaning = [
     Mistake(
       "a password", .toml("password = \"secret\""),

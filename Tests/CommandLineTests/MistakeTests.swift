@@ -5,7 +5,7 @@ import Testing
 @Suite("Mistakes in the configuration", .ownThread)
 struct MistakeTests {
   @Test(
-    "Each is one line that says where and what, and one that says what to do",
+    "Each mistake gives one line with its place and reason, and one with the correction",
     arguments: Mistake.spelling + Mistake.meaning + Mistake.variables + Mistake.elsewhere)
   func mistakes(mistake: Mistake) throws {
     let bed = try MistakeBed()
@@ -18,13 +18,13 @@ struct MistakeTests {
     #expect(result.status == 64 && result.stdout == "" && !result.stderr.contains("secret@"))
   }
 
-  @Test("The table has at least fifty")
+  @Test("The table has at least fifty mistakes")
   func count() {
     let all = Mistake.spelling + Mistake.meaning + Mistake.variables + Mistake.elsewhere
     #expect(all.count >= 50 && Set(all.map(\.name)).count == all.count)
   }
 
-  @Test("All mistakes are told at once, file by file, line by line, each once")
+  @Test("All mistakes are reported at once, file by file, line by line, each once")
   func several() throws {
     let bed = try MistakeBed()
     try bed.folder.write(".env", Array("BACKUP_MODE=both\nBACKUP_DEBOUCE=5s\n".utf8))
@@ -44,7 +44,7 @@ struct MistakeTests {
       ])
   }
 
-  @Test("A command stops at the first mistake of the files, and says how many there are")
+  @Test("A command stops at the first mistake of the files and prints their number")
   func command() throws {
     let bed = try MistakeBed()
     try bed.folder.write("holdfast.toml", Array("debouce = \"5s\"\nrepo = \"x\"\n".utf8))
@@ -60,7 +60,7 @@ struct MistakeTests {
     }
   }
 
-  /// Whoever restores in a hurry should not have to correct a `debounce` first.
+  /// A person who restores in a hurry should not have to correct a `debounce` first.
   @Test("A wrong value stops only the commands that need it")
   func irrelevantValues() throws {
     let bed = try CommandBed(rows: 20)
@@ -71,7 +71,7 @@ struct MistakeTests {
     #expect(try bed.run("agent", "--once").stderr.contains("holdfast.toml:1:12: debounce is 5"))
   }
 
-  @Test("Variables that look like ours: a slip is a warning, anything else a remark of config check")
+  @Test("Among unknown variables like ours, a misspelling gives a warning and any other a remark of config check")
   func variables() throws {
     let bed = try CommandBed(rows: 20)
     let near = try bed.run("create", environment: ["BACKUP_COMPRESION_ENABLED": "false"])

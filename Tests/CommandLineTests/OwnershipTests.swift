@@ -4,7 +4,7 @@ import Names
 import TestSupport
 import Testing
 
-@Suite("Names and descriptions that somebody else wrote", .ownThread)
+@Suite("Names and descriptions from another user", .ownThread)
 struct HostileNamesTests {
   @Test("No control character of a name, a description or a value reaches a terminal")
   func controls() throws {
@@ -42,7 +42,7 @@ struct HostileNamesTests {
   }
 }
 
-/// Whom files belong to after a restore, and after root was here.
+/// The owners of files after a restore, and after root ran a command.
 @Suite("Owners and permissions", .ownThread)
 struct OwnershipTests {
   private func mode(_ path: String) -> UInt32 {
@@ -56,7 +56,7 @@ struct OwnershipTests {
       command[0], Array(command.dropFirst()), environment: bed.environment(), in: bed.folder.path)
   }
 
-  @Test("A lost database comes back with its permissions", arguments: [[], ["--no-encrypt"]])
+  @Test("A restored lost database has its permissions again", arguments: [[], ["--no-encrypt"]])
   func lost(options: [String]) throws {
     let bed = try CommandBed(rows: 3)
     chmod(bed.database, 0o600)
@@ -67,7 +67,7 @@ struct OwnershipTests {
     #expect(mode(bed.database) == 0o600)
   }
 
-  @Test("Another file gets no more than the umask leaves, and nobody may execute it")
+  @Test("A restore to another file respects the umask and sets no execute permission")
   func newFile() throws {
     let bed = try CommandBed(rows: 3)
     chmod(bed.database, 0o666)
@@ -80,7 +80,7 @@ struct OwnershipTests {
     }
   }
 
-  @Test("An incremental knows the permissions, too")
+  @Test("An incremental also records the permissions")
   func incremental() throws {
     let bed = try CommandBed(rows: 3)
     chmod(bed.database, 0o640)
@@ -95,7 +95,7 @@ struct OwnershipTests {
     ["setpriv", "--reuid=\(user)", "--regid=\(group)", "--clear-groups"]
   }
 
-  /// A bed that this user owns, and may enter.
+  /// A bed that this user owns and may enter.
   private func bed(of user: uid_t, _ group: gid_t, mode: mode_t) throws -> CommandBed {
     let bed = try CommandBed(rows: 3)
     for name in ["", "/app.db", "/key"] { chown(bed.folder.path + name, user, group) }
@@ -106,7 +106,7 @@ struct OwnershipTests {
   }
 
   @Test(
-    "What root left in a service's folders is the service's",
+    "Files that root creates in a service's folders belong to the service",
     .enabled(if: isRoot && Unprivileged.isPossible, "needs root, and a build that others may run"))
   func rootBesideTheService() throws {
     let bed = try bed(of: 65534, 65534, mode: 0o755)
@@ -157,8 +157,9 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     if: canTrace && geteuid() == 0 && Unprivileged.isPossible, "needs root and strace, and a build that others may run")
 )
 struct ScratchPlaceTests {
-  /// The log of a killed application that this user may not write is read by SQLite alone, into a copy.
-  @Test("are written only below this host's own folder")
+  /// If this user may not write the log of a killed application, SQLite alone reads it, into a
+  /// copy.
+  @Test("Decrypted pages are written only below this host's own folder")
   func place() throws {
     let bed = try CommandBed(rows: 3)
     try bed.python(

@@ -3,11 +3,12 @@ import Testing
 
 @testable import holdfast
 
-/// Databases that a pattern names: they come, they go, and nobody tells the agent.
+/// Databases that a pattern matches: they appear and disappear, and no command informs the agent.
 @Suite("Databases by pattern", .ownThread)
 struct PatternTests {
-  /// Runs `script` beside `start()`ed agents that guard `tenants/*/app.db`, with `make(name)` and `insert(name)` for a tenant's
-  /// database, `points(name)` for its backups, and `wait_for(condition)`.
+  /// Runs `script` beside `start()`ed agents that guard `tenants/*/app.db`, with `make(name)` and
+  /// `insert(name)` for a tenant's database, `points(name)` for its backups, and
+  /// `wait_for(condition)`.
   private func run(
     _ bed: CommandBed, poll: String = "1h", pattern: String = "tenants/*/app.db", backupDir: String? = "bk",
     _ script: String
@@ -69,7 +70,7 @@ struct PatternTests {
       ]))
   }
 
-  @Test("A new match is guarded as soon as it is there, also where nothing matched and no folder was there")
+  @Test("A new match is guarded as soon as it exists, even if nothing matched and no folder existed before")
   func comes() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
@@ -92,7 +93,7 @@ struct PatternTests {
       """)
   }
 
-  @Test("The poll finds a match that no event tells of")
+  @Test("The poll finds a match that no event reports")
   func polled() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
@@ -114,7 +115,7 @@ struct PatternTests {
   }
 
   @Test(
-    "A match that vanishes is missed, also after a restart, until its backups are moved away; its name brings it back")
+    "A match that vanishes is missed, also after a restart, until its backups are moved or its name returns")
   func goes() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
@@ -174,7 +175,7 @@ struct PatternTests {
       """)
   }
 
-  @Test("A match whose name is taken is an alarm, and the others are guarded")
+  @Test("If a match has a name already in use, the agent raises an alarm and guards the others")
   func collides() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
@@ -194,7 +195,7 @@ struct PatternTests {
       """)
   }
 
-  @Test("A file of the pattern's own text is one match more, and ends no other")
+  @Test("A file named like the pattern itself is one more match and displaces no other")
   func literal() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
@@ -213,7 +214,7 @@ struct PatternTests {
       """)
   }
 
-  @Test("A path with a bracket is the file of that very name, too; a name of its own makes it one database")
+  @Test("A path with a bracket also names the file of that exact name, and its own name makes it one database")
   func bracket() throws {
     let bed = try CommandBed(rows: 20)
     for name in ["app1.db", "app[1].db"] { try bed.makeDatabase(at: bed.folder.path(name), rows: 20) }
@@ -228,7 +229,7 @@ struct PatternTests {
     #expect(!DatabaseList.exists(bed.folder.path("bk/app[1]")), "its backups go on in the folder that has them")
   }
 
-  @Test("A name that a pattern gave to a file that is gone restores nothing into another file of that name")
+  @Test("The name that a pattern gave to a removed file restores nothing into another file of that name")
   func twoOfOneName() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
@@ -299,7 +300,7 @@ struct PatternTests {
       """)
   }
 
-  @Test("A pattern matches a path, whether a file is there or not, and also behind a link")
+  @Test("A pattern matches a path, whether or not the file exists, and also behind a link")
   func matches() throws {
     let bed = try ConfigurationBed()
     let pattern = try #require(PathPattern(bed.folder.path("t/*/app.db")))

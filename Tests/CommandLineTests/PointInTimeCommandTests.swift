@@ -4,7 +4,7 @@ import Testing
 /// `restore --at`, `show --at`, `verify --at`.
 @Suite("A backup by its time", .ownThread)
 struct PointInTimeCommandTests {
-  /// A chain whose points were stored at 13:00, 14:02:58 and 14:03:01 UTC, with 3, 4 and 5 rows.
+  /// A chain of backups from 13:00, 14:02:58 and 14:03:01 UTC, with 3, 4 and 5 rows.
   private func world() throws -> (bed: CommandBed, ids: [String]) {
     let bed = try CommandBed(rows: 3)
     let plain = ["BACKUP_ENCRYPTION_ENABLED": "false"]
@@ -19,7 +19,7 @@ struct PointInTimeCommandTests {
     return (bed, ids)
   }
 
-  @Test("restore --at says which backup it is and how far off, in the plan too, and brings back the state of then")
+  @Test("restore --at names the backup and its distance, also in the plan, and restores that state")
   func restore() throws {
     let (bed, ids) = try world()
     let dry = try bed.succeed("restore", "--at", "2025-11-22 14:03", "--dry-run")
@@ -38,7 +38,7 @@ struct PointInTimeCommandTests {
     #expect(try decode(Restoration.self, bed.succeed("restore", ids[0], "--dry-run", "--json")).at == nil)
   }
 
-  @Test("It goes by the configured zone, else by the process's, and shows times by the same clocks")
+  @Test("--at uses the configured zone, else the process's, and shows times by the same clocks")
   func zones() throws {
     let (bed, ids) = try world()
     func show(_ at: String, _ environment: [String: String]) throws -> String {
@@ -56,7 +56,7 @@ struct PointInTimeCommandTests {
     #expect(instant.hasPrefix("\(ids[1]) of "), "\(instant)")
   }
 
-  @Test("latest and now mean the newest, and verify takes a time too")
+  @Test("latest and now mean the newest backup, and verify also accepts a time")
   func newest() throws {
     let (bed, ids) = try world()
     #expect(try decode(Shown.self, bed.succeed("show", "--at", "latest", "--json")).backupId == ids[2])
@@ -68,7 +68,7 @@ struct PointInTimeCommandTests {
     #expect(text.hasPrefix("\(ids[0]) of 2025-11-22 13:00:00, 59 min before 13:59:00 +00:00\n\n\(ids[0])\n"), "\(text)")
   }
 
-  @Test("What is nearer and no good is named, before anybody says yes")
+  @Test("A nearer but unusable backup is named before the question")
   func warnings() throws {
     let (bed, ids) = try world()
     try bed.python("import os, sys; os.unlink(sys.argv[1])", "\(bed.backups)/\(ids[1]).db.gz")

@@ -3,13 +3,13 @@ import Testing
 
 /// The program on a terminal of its own.
 struct PseudoTerminal: Decodable {
-  /// All that the terminal showed.
+  /// Everything that the terminal showed.
   var text: String
   /// The exit code, or minus the signal that ended it.
   var status: Int
   /// Whether the terminal still echoes.
   var echoes: Bool
-  /// `/proc/PID/cmdline` and `environ`, as they were while the program waited for the first answer.
+  /// `/proc/PID/cmdline` and `environ`, read while the program waited for the first answer.
   var cmdline: String
   var environ: String
 

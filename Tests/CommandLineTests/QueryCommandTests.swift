@@ -3,7 +3,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-@Suite("query", .ownThread)
+@Suite("The query command", .ownThread)
 struct QueryCommandTests {
   private func bed() throws -> (bed: CommandBed, point: String) {
     let bed = try CommandBed(rows: 20)
@@ -18,12 +18,12 @@ struct QueryCommandTests {
     return (bed, try bed.create())
   }
 
-  /// Nothing decrypted is left in the host's scratch folder.
+  /// Nothing decrypted remains in the host's scratch folder.
   private func requireClean(_ bed: CommandBed) throws {
     #expect(try Shell.run("find", [bed.folder.path("state"), "-path", "*scratch/*"]).stdout == "")
   }
 
-  @Test("prints rows as a table, as CSV, and as JSON, each value told exactly")
+  @Test("query prints rows as a table, as CSV and as JSON, with each value exact")
   func formats() throws {
     let (bed, point) = try bed()
     let sql = "SELECT * FROM odd"
@@ -51,7 +51,7 @@ struct QueryCommandTests {
     try requireClean(bed)
   }
 
-  @Test("what Python reads of CSV and JSON is what it reads of the database")
+  @Test("Python reads the same values from the CSV and the JSON as from the database")
   func oracle() throws {
     let (bed, point) = try bed()
     let csv = try bed.succeed("query", point, "SELECT * FROM odd ORDER BY rowid", "--csv")
@@ -73,7 +73,7 @@ struct QueryCommandTests {
     #expect(verdict == "same\n")
   }
 
-  @Test("reads views, full-text and R*Tree tables, pragmas that tell, and SQL from standard input and files")
+  @Test("query reads views, full-text and R*Tree tables, read-only pragmas, and SQL from standard input and files")
   func reads() throws {
     let (bed, point) = try bed()
     func value(_ sql: String) throws -> String { try bed.succeed("query", point, sql, "--csv") }
@@ -102,7 +102,7 @@ struct QueryCommandTests {
     "SELECT * FROM pragma_writable_schema",
   ]
 
-  @Test("refuses whatever would do more than read")
+  @Test("query refuses every statement that would do more than read")
   func escapes() throws {
     let (bed, point) = try bed()
     func state() throws -> String {
@@ -118,7 +118,7 @@ struct QueryCommandTests {
     try requireClean(bed)
   }
 
-  @Test("functions of sqlite3's shell are not there")
+  @Test("query has no functions of sqlite3's shell")
   func shellFunctions() throws {
     let (bed, point) = try bed()
     for call in ["writefile('x', 'y')", "readfile('/etc/passwd')", "edit('x')"] {
@@ -128,7 +128,7 @@ struct QueryCommandTests {
     #expect(try SystemFileOperations().status(bed.folder.path("x")) == nil)
   }
 
-  @Test("a mistake ends with SQLite's words and the place")
+  @Test("A mistake in SQL is reported with SQLite's message and the place")
   func mistakes() throws {
     let (bed, point) = try bed()
     let wrong = try bed.run("query", point, "SELECT txt FROM entries")
@@ -149,7 +149,7 @@ struct QueryCommandTests {
     var leftovers: [String]
   }
 
-  @Test("Ctrl-C ends it with 130, a kill with nothing decrypted left behind", arguments: ["INT", "TERM", "KILL"])
+  @Test("Ctrl-C ends query with 130, and a kill leaves nothing decrypted", arguments: ["INT", "TERM", "KILL"])
   func interrupted(signal: String) throws {
     let (bed, point) = try bed()
     let script = """
@@ -180,7 +180,7 @@ struct QueryCommandTests {
     if signal != "KILL" { #expect(ending.stderr == "holdfast: error: interrupted\n") }
   }
 
-  @Test("what the application adds to SQLite is named where it is needed")
+  @Test("If SQL needs the application's own extension of SQLite, the error names it")
   func extensions() throws {
     let bed = try CommandBed(rows: 3)
     try bed.python(

@@ -2,7 +2,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Each refusal: a clear error, a hint, the documented exit code, and nothing changed on disk.
+/// Each refusal has a clear error, a hint and the documented exit code, and changes nothing on
+/// disk.
 @Suite("Refusals", .ownThread)
 struct RefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -205,7 +206,7 @@ struct RefusalTests {
       code: 64, error: "holds a % with two digits", hint: "write sqlite:my app.db, or the path ./my%20app.db"),
   ]
 
-  @Test("about points", arguments: points)
+  @Test("A command about backups refuses with its error, hint and exit code", arguments: points)
   func point(refusal: Case) throws {
     let bed = try CommandBed(rows: 20)
     try bed.folder.write("other", [UInt8](1...32))
@@ -213,7 +214,7 @@ struct RefusalTests {
     try check(refusal, bed)
   }
 
-  @Test("about settings", arguments: settings)
+  @Test("A command with wrong settings refuses with its error, hint and exit code", arguments: settings)
   func setting(refusal: Case) throws {
     let bed = try CommandBed(rows: 20)
     try bed.folder.write("text", Array("This is a text of more than one line,\nand no database at all.\n".utf8))
@@ -235,12 +236,12 @@ struct RefusalTests {
     #expect(differences.filter { !Self.isMadeOnTheWay($0) } == [])
   }
 
-  /// A folder of backups may be made before a database turns out to be none; it holds no points.
+  /// A backup folder may be created before a file proves to be no database; it holds no backups.
   private static func isMadeOnTheWay(_ difference: String) -> Bool {
     difference.firstMatch(of: #/^added backups(/\.metadata|/\.state(/lock)?)? \(0 bytes\)$/#) != nil
   }
 
-  @Test("A refused restore with --json is a document on standard output")
+  @Test("A refused restore with --json prints a document on standard output")
   func document() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()
@@ -254,8 +255,8 @@ struct RefusalTests {
     }
   }
 
-  /// Root may write everywhere, so the program runs as nobody where these tests are root's.
-  @Test("A read-only folder of backups, and a database that may not be read", .enabled(if: Unprivileged.isPossible))
+  /// Root may write everywhere, so the program runs as another user if root runs these tests.
+  @Test("A read-only backup folder and an unreadable database are refused", .enabled(if: Unprivileged.isPossible))
   func permissions() throws {
     let bed = try CommandBed(rows: 20)
     try bed.python(

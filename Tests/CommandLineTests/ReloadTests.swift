@@ -4,14 +4,14 @@ import Testing
 
 @testable import holdfast
 
-/// What the agent is told at its start, and again after SIGHUP.
-@Suite("The configuration read again", .ownThread)
+/// The configuration that the agent reads at its start, and again after SIGHUP.
+@Suite("The configuration on reload", .ownThread)
 struct ReloadTests {
   private func setup() throws -> AgentSetup {
     AgentSetup(retention: try RetentionOptions.parse([]), output: try OutputOptions.parse([]))
   }
 
-  @Test("Databases come and go, values change, flags stay")
+  @Test("After a reload databases appear and disappear, values change, and flags stay")
   func reload() throws {
     let bed = try ConfigurationBed()
     let off = "encryption_enabled = false\n"
@@ -61,7 +61,7 @@ struct ReloadTests {
     #expect(throws: HoldfastError.self) { try bed.configuration(toml: "debouce = 1").requireSound() }
   }
 
-  @Test("A password of one database does not reach another; a layer above wins, whichever form it uses")
+  @Test("A password of one database does not reach another, and a higher layer wins in either form")
   func passwords() throws {
     let bed = try ConfigurationBed()
     for name in ["one", "two"] { try bed.folder.write(name, Array("\(name)\n".utf8)) }
@@ -77,7 +77,7 @@ struct ReloadTests {
       try passwords(bed.configuration(env: "BACKUP_ENCRYPTION_PASSWORD='three'", toml: toml)) == ["three", "three"])
   }
 
-  @Test("A real agent on SIGHUP: a new database is guarded, a broken file changes nothing and is told with its place")
+  @Test("On SIGHUP the agent guards a new database, and reports a broken file with its place and ignores it")
   func signal() throws {
     let bed = try CommandBed(rows: 20)
     try bed.makeDatabase(at: bed.folder.path("b.db"), rows: 20)

@@ -1,12 +1,12 @@
 import TestSupport
 import Testing
 
-@Suite("holdfast schedule", .ownThread)
+@Suite("The schedule command", .ownThread)
 struct ScheduleCommandTests {
   /// Rules in `TZ` need no zone files.
   private static let berlin = ["TZ": "CET-1CEST,M3.5.0,M10.5.0/3"]
 
-  @Test("words, and the next runs with their offset and in UTC")
+  @Test("schedule prints words and the next runs with their offset and in UTC")
   func runs() throws {
     let bed = try CommandBed(rows: 1)
     #expect(
@@ -33,7 +33,7 @@ struct ScheduleCommandTests {
     #expect(try bed.succeed("schedule", "*/5 * * * *").hasPrefix("every 5 minutes (UTC)\n\n"))
   }
 
-  @Test("a run that a change of the clocks moves or doubles says so")
+  @Test("A run that a clock change moves or doubles is marked")
   func clockChanges() throws {
     let bed = try CommandBed(rows: 1)
     #expect(
@@ -59,7 +59,7 @@ struct ScheduleCommandTests {
         """))
   }
 
-  @Test("a schedule that never runs, and one whose runs end")
+  @Test("schedule reports a schedule that never runs and one whose runs end")
   func endings() throws {
     let bed = try CommandBed(rows: 1)
     #expect(try bed.succeed("schedule", "0 0 30 2 *") == "never: no month named has such a day (UTC)\n")
@@ -68,7 +68,7 @@ struct ScheduleCommandTests {
         "  9999-01-01 00:00 +00:00\n  and never again\n"))
   }
 
-  @Test("a mistake is marked where it stands")
+  @Test("schedule marks the place of a mistake")
   func mistakes() throws {
     let bed = try CommandBed(rows: 1)
     let result = try bed.run("schedule", "0 2 * Febuary *")
@@ -81,14 +81,14 @@ struct ScheduleCommandTests {
         holdfast: hint: did you mean Feb? months are 1-12 or Jan-Dec
 
         """)
-    // Four fields: what is missing is behind the last.
+    // Four fields: the missing one follows the last.
     #expect(try bed.run("schedule", "0 2 * *").stderr.contains("\n  0 2 * *\n         ^\n"))
     // Control characters reach no terminal.
     #expect(try !bed.run("schedule", "0 2 * * \u{1b}[2J").stderr.contains("\u{1b}"))
   }
 
   @Test(
-    "other mistakes",
+    "schedule reports other mistakes",
     arguments: [
       ("--timezone", "../x", "is not the name of a time zone"), ("--count", "0", "--count 0 is out of range"),
       ("--count", "many", "many"), ("--after", "tomorrow", "--after 'tomorrow' is not a time"),
@@ -103,7 +103,7 @@ struct ScheduleCommandTests {
     #expect(result.stderr.contains("holdfast: hint: "))
   }
 
-  @Test("several with a ; between them, as BACKUP_SCHEDULE holds them, and any time that --at takes")
+  @Test("schedule accepts several schedules with a ; between them, as BACKUP_SCHEDULE does, and any time of --at")
   func several() throws {
     let bed = try CommandBed(rows: 1)
     #expect(
@@ -121,13 +121,13 @@ struct ScheduleCommandTests {
     #expect(try bed.run("schedule", "0 25 * * *").stderr.contains("'25' is not an hour"))
   }
 
-  @Test("without quotes the shell hands over five words")
+  @Test("schedule accepts the five words that a shell passes without quotes")
   func words() throws {
     let bed = try CommandBed(rows: 1)
     #expect(try bed.succeed("schedule", "0", "2", "*", "*", "*").hasPrefix("at 02:00 every day (UTC)\n"))
   }
 
-  @Test("one JSON document")
+  @Test("schedule --json prints one document")
   func json() throws {
     struct Document: Decodable {
       struct Run: Decodable, Equatable {

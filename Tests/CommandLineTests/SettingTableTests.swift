@@ -12,7 +12,7 @@ struct SettingTableTests {
     #expect(SettingTable.rows.map(\.key) == SettingKey.allCases)
   }
 
-  @Test("Each rule of retention has exactly one setting, of its name and form")
+  @Test("Each retention rule has exactly one setting, with its name and form")
   func oneSettingForEachRule() {
     let kinds = SettingTable.rows.compactMap { row -> KeepRule.Kind? in
       if case .rule(let kind) = row.use { kind } else { nil }
@@ -40,14 +40,14 @@ struct SettingTableTests {
     #expect(layers[0].values.mapValues(\.raw) == [key: .untyped(isSwitch ? "false" : text)])
   }
 
-  @Test("Names, variables and flags are one each")
+  @Test("No two settings share a name, a variable or a flag")
   func unique() {
     let keys = SettingKey.allCases
     #expect(Set(keys.map(\.variable)).count == keys.count)
     #expect(Set(keys.compactMap(\.flag)).count == keys.count { $0.flag != nil })
   }
 
-  @Test("Every row says what it is and why, and its default and example fit", arguments: SettingKey.allCases)
+  @Test("Every row has its meaning and reason, and its default and example are valid", arguments: SettingKey.allCases)
   func rows(key: SettingKey) throws {
     let definition = key.definition
     #expect(!definition.summary.isEmpty && !definition.reason.isEmpty && !definition.summary.hasSuffix("."))
@@ -55,13 +55,13 @@ struct SettingTableTests {
       _ = try definition.kind.read(.untyped(text))
     } else {
       #expect(!definition.standardWords.isEmpty)
-      // It has to show something in the example files.
+      // It needs a value to show in the example files.
       #expect(key.isSecret || definition.example != nil)
     }
     if let example = definition.example { _ = try definition.kind.read(.untyped(example)) }
   }
 
-  @Test("Where nothing is set, every setting can be read as what it is used for")
+  @Test("If nothing is set, every setting can be read in the type of its use")
   func readers() throws {
     let bed = try ConfigurationBed()
     let settings = try bed.configuration().settings()
@@ -77,7 +77,7 @@ struct SettingTableTests {
     #expect(try settings.path(.keyFile) == nil && settings.path(.backupDir) == nil)
   }
 
-  @Test("Without rules a minimum of free space is one; 0 ends holds, and none the minimum")
+  @Test("If only min_free_space is set, it is a rule; 0 turns holds off, and none turns off the minimum")
   func guards() throws {
     let bed = try ConfigurationBed()
     func policy(_ toml: String, _ flags: String...) throws -> RetentionPolicy? {
@@ -102,7 +102,7 @@ struct SettingTableTests {
   }
 
   /// Flags > environment > `.env` > a database's table > the top of the file > default.
-  @Test("Layers, the first that says something wins", arguments: SettingKey.inFiles)
+  @Test("The first layer that sets a value wins", arguments: SettingKey.inFiles)
   func precedence(key: SettingKey) throws {
     let bed = try ConfigurationBed()
     let (one, two) = key.definition.kind.samples
@@ -147,7 +147,7 @@ struct SettingTableTests {
     #expect(flagged.settings(flagged.file?.databases[0]).given(key)?.raw.text == one)
   }
 
-  @Test("The agent has a flag for every setting that has one, and help of the table's words")
+  @Test("The agent has every flag of the table, with the table's help text")
   func flags() throws {
     let bed = try CommandBed(rows: 1)
     let help = try bed.succeed("agent", "--help").split(whereSeparator: \.isWhitespace).joined(separator: " ")
@@ -159,7 +159,7 @@ struct SettingTableTests {
 }
 
 extension TemporaryFolder {
-  /// A file's text.
+  /// The content of a file.
   func text(_ name: String) throws -> String? {
     try read(name).map { String(decoding: $0, as: UTF8.self) }
   }

@@ -24,7 +24,7 @@ struct SettingsTests {
     return try decode(Point.self, result.stdout)
   }
 
-  @Test("The folder of backups: flag, variable, beside the database, here")
+  @Test("The backup folder comes from the flag, the variable, a place beside the database, or here")
   func folders() throws {
     let bed = try CommandBed(rows: 20)
     try bed.python("import os, sys; os.mkdir(sys.argv[1])", bed.folder.path("data"))
@@ -45,7 +45,7 @@ struct SettingsTests {
     return result.stdout.split(separator: "\n").map(String.init)
   }
 
-  @Test("A password from the environment, or from a file; a wrong one is told from a right one")
+  @Test("A password comes from the environment or a file, and a wrong one is detected")
   func passwords() throws {
     let bed = try CommandBed(rows: 20)
     let right = ["BACKUP_ENCRYPTION_KEY_FILE": "", "BACKUP_ENCRYPTION_PASSWORD": "a right one"]
@@ -75,7 +75,7 @@ struct SettingsTests {
     }
   }
 
-  @Test("init makes a key that only its owner reads, and the other commands find it")
+  @Test("init creates a key that only its owner can read, and the other commands find it")
   func key() throws {
     let bed = try CommandBed(rows: 20)
     let none = ["BACKUP_ENCRYPTION_KEY_FILE": ""]
@@ -95,7 +95,7 @@ struct SettingsTests {
     #expect(try bed.folder.read("config/holdfast/key") == key)
   }
 
-  @Test("init leaves a file that is no key as it is, and says so")
+  @Test("init leaves a file that is not a key unchanged and reports it")
   func notAKey() throws {
     let bed = try CommandBed(rows: 20)
     try bed.folder.write("notes", Array("my notes".utf8))
@@ -123,7 +123,7 @@ struct SettingsTests {
     #expect(try bed.run("list", "--key-file", "gone").status == 5)
   }
 
-  @Test("What removes backups stops if the configured key cannot be read")
+  @Test("A command that removes backups stops if the configured key cannot be read")
   func keyOfRemoval() throws {
     let bed = try CommandBed(rows: 20)
     for _ in 0..<3 { _ = try bed.create() }
@@ -135,7 +135,7 @@ struct SettingsTests {
   }
 
   @Test(
-    "A settings file that is there and cannot be read is refused, not taken for absent",
+    "A settings file that exists but cannot be read is refused and not treated as absent",
     arguments: ["holdfast.toml", ".env"])
   func unreadable(name: String) throws {
     let bed = try CommandBed(rows: 20)
@@ -152,7 +152,7 @@ struct SettingsTests {
     #expect(try bed.run("create").status == 0)
   }
 
-  @Test("The environment's retention rules hold where no flag gives one")
+  @Test("The environment's retention rules apply if no flag gives one")
   func retention() throws {
     let bed = try CommandBed(rows: 20)
     for _ in 0..<3 { _ = try bed.create() }
@@ -165,7 +165,8 @@ struct SettingsTests {
   }
 
   @Test(
-    "What this host remembers lies where systemd or XDG say", arguments: ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"])
+    "If systemd or XDG names a folder, this host's state is there",
+    arguments: ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"])
   func state(variable: String) throws {
     let bed = try CommandBed(rows: 20)
     var environment = ["STATE_DIRECTORY": "", "XDG_STATE_HOME": ""]
@@ -181,7 +182,8 @@ struct SettingsTests {
   }
 
   @Test(
-    "Odd paths", arguments: ["with space.db", "it's \"quoted\".db", "new\nline.db", "größe €.db", "50%.db", "a?b#c.db"])
+    "A path with odd characters works and is printed as one line",
+    arguments: ["with space.db", "it's \"quoted\".db", "new\nline.db", "größe €.db", "50%.db", "a?b#c.db"])
   func paths(name: String) throws {
     let bed = try CommandBed(rows: 20)
     try bed.makeDatabase(at: bed.folder.path(name), rows: 33)

@@ -10,7 +10,7 @@ struct SignalTests {
   }
 
   @Test(
-    "stop a running backup: exit code 130, nothing left behind, what was there is still there",
+    "A signal stops a running backup with exit code 130, leaves nothing behind and removes nothing",
     arguments: ["INT", "TERM"])
   func stop(signal: String) throws {
     let bed = try CommandBed(rows: 20)
@@ -32,7 +32,7 @@ struct SignalTests {
     #expect(try bed.succeed("list").hasPrefix("Available backups: 1\n"))
   }
 
-  /// Takes zlib a second or more, so that a signal finds the backup at work.
+  /// Keeps zlib busy for a second or more, so that a signal finds the backup at work.
   private func makeLarge(_ bed: CommandBed) throws {
     _ = try bed.value(
       """
@@ -41,7 +41,8 @@ struct SignalTests {
       """)
   }
 
-  /// Starts a slow backup, sends it a signal as soon as the archive's temporary file is there, and tells how it ended.
+  /// Starts a slow backup, sends it a signal as soon as the archive's temporary file exists, and
+  /// returns how it ended.
   private func interrupt(_ bed: CommandBed, _ signal: String, ignored: Bool) throws -> Ending {
     let script = """
       import json, os, signal, subprocess, sys, time

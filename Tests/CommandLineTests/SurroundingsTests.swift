@@ -4,10 +4,10 @@ import Testing
 
 @testable import holdfast
 
-/// What env files, other programs' variables and habits do to a command.
+/// The effect of `.env` files, other programs' variables and habits on a command.
 @Suite("Commands in the surroundings of other programs", .ownThread)
 struct SurroundingsTests {
-  @Test("A file beyond the limit of file sizes is an error with a hint, and leaves nothing behind")
+  @Test("A file beyond the limit of file sizes gives an error with a hint and leaves nothing behind")
   func fileSize() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.python(
@@ -23,7 +23,7 @@ struct SurroundingsTests {
     let left = try bed.python(
       "import os, sys; print([x for x in os.listdir(sys.argv[1]) if x[0] != '.' or 'tmp' in x])", bed.backups)
     #expect(left.hasPrefix("[]"), "\(left)")
-    // What guard starts dies of it as it would without holdfast.
+    // A command that guard starts dies of it as it would without holdfast.
     let child = try bed.run(
       "guard", "--", "sh", "-c",
       "test $((0x$(sed -n 's/^SigIgn:[[:space:]]*//p' /proc/self/status) & 0x1000000)) = 0")
@@ -31,7 +31,7 @@ struct SurroundingsTests {
   }
 
   @Test(
-    "An agent that may not start its threads says so and ends",
+    "If the agent may not start its threads, it reports that and ends",
     .enabled(if: geteuid() == 0 && Unprivileged.isPossible, "a limit of threads binds no root"))
   func threads() throws {
     let bed = try CommandBed(rows: 20)
@@ -45,7 +45,7 @@ struct SurroundingsTests {
     #expect(result.status == 1 && result.stderr.contains("threads"), "\(result.status) \(result.stderr)")
   }
 
-  @Test("A password in quotes is used as it is, with a warning")
+  @Test("A password in quotes is used unchanged, with a warning")
   func quotedPassword() throws {
     let bed = try CommandBed(rows: 20)
     let secret = ["BACKUP_ENCRYPTION_KEY_FILE": "", "BACKUP_ENCRYPTION_PASSWORD": "\"secret\""]
@@ -60,7 +60,7 @@ struct SurroundingsTests {
   }
 
   @Test(
-    "The URL of an application's Postgres beside [[databases]] is left alone, and never shown",
+    "An application's Postgres URL beside [[databases]] is ignored and never shown",
     arguments: ["postgres://app:hush@host/app", "\"postgres://app:hush@host/app\"", "mysql2://app:${HUSH}@host/app"])
   func foreignURL(url: String) throws {
     let bed = try CommandBed(rows: 20)
@@ -82,7 +82,7 @@ struct SurroundingsTests {
     }
   }
 
-  @Test("Without another database it is an error, and its password in no message")
+  @Test("Without another database a Postgres URL is an error, and no message shows its password")
   func foreignURLAlone() throws {
     let bed = try CommandBed(rows: 20)
     for command in [["list"], ["config", "check"], ["agent"]] {
@@ -94,7 +94,7 @@ struct SurroundingsTests {
     }
   }
 
-  @Test("latest says which newer backup it passes over, and why")
+  @Test("latest reports which newer backup it skips, and why")
   func passedOver() throws {
     let bed = try CommandBed(rows: 20)
     let first = try bed.create()
@@ -110,7 +110,7 @@ struct SurroundingsTests {
     #expect(result.stderr.contains("holdfast verify \(second)"), "\(result.stderr)")
   }
 
-  @Test("Two databases whose names Unicode takes for one are configured side by side")
+  @Test("Two databases with names that are equal by Unicode are configured side by side")
   func spellings() throws {
     let bed = try CommandBed(rows: 20)
     let paths = ["caf\u{e9}.db", "cafe\u{301}.db"]
@@ -126,7 +126,7 @@ struct SurroundingsTests {
     #expect(twice.status == 64 && twice.stderr.contains("which line 4 names too"), "\(twice.stderr)")
   }
 
-  @Test("Hints carry the caller's options on, so that they can be pasted")
+  @Test("Hints repeat the caller's options, so that they can be pasted")
   func hints() throws {
     let bed = try CommandBed(rows: 20)
     try bed.succeed("create", "app.db", "--backup-dir", "my backups", environment: ["DATABASE_URL": ""])
@@ -154,7 +154,7 @@ struct SurroundingsTests {
     #expect(options.applied(to: "holdfast init --config y") == "holdfast init --database 'a b' --config y")
   }
 
-  @Test("Tables go into a new file without a question, and not into one that is there")
+  @Test("Tables are restored to a new file without a question, and never to an existing one")
   func tablesToNewFile() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()
@@ -166,7 +166,7 @@ struct SurroundingsTests {
     #expect(again.status == 8, "\(again.stderr)")
   }
 
-  @Test("An unknown command of config is named, with the nearest one")
+  @Test("An unknown command of config is reported with the nearest one")
   func unknownPart() throws {
     let bed = try CommandBed(rows: 1)
     let near = try bed.run("config", "chek")
@@ -175,14 +175,14 @@ struct SurroundingsTests {
     #expect(try bed.run("help", "config", "show").status == 0)
   }
 
-  @Test("Tags come with spaces or commas between them")
+  @Test("Tags may be separated by spaces or commas")
   func tags() throws {
     let bed = try CommandBed(rows: 20)
     let text = try bed.succeed("create", "--tags", "a,b", "c, d", ",", "--json")
     #expect(try decode(Point.self, text).tags == ["a", "b", "c", "d"])
   }
 
-  @Test("A usage fits a line, common options stand apart, and the first page groups the commands")
+  @Test("A usage fits one line, common options are a group, and the first page groups the commands")
   func help() throws {
     let bed = try CommandBed(rows: 1)
     let list = try bed.succeed("help", "list")
@@ -198,7 +198,7 @@ struct SurroundingsTests {
     #expect(try version == bed.succeed("-V") && version == bed.succeed("--version"))
   }
 
-  @Test("A wrong key says which one was tried, and which one was not")
+  @Test("The error for a wrong key names the key tried and the key ignored")
   func keySource() throws {
     let bed = try CommandBed(rows: 20)
     let standard = ["BACKUP_ENCRYPTION_KEY_FILE": ""]
@@ -213,7 +213,7 @@ struct SurroundingsTests {
     #expect(other.status == 5 && other.stderr.contains("(tried: the key file of flag --key-file)"), "\(other.stderr)")
   }
 
-  @Test("A file of settings that anybody could have put here decides nothing unless it is named")
+  @Test("A settings file that every user can write is refused unless it is named")
   func plantedFiles() throws {
     let bed = try CommandBed(rows: 20)
     for (name, option) in [(".env", "--env-file"), ("holdfast.toml", "--config")] {
@@ -226,7 +226,7 @@ struct SurroundingsTests {
     }
   }
 
-  @Test("nor one that another user left in a folder of ours", .enabled(if: geteuid() == 0))
+  @Test("A settings file of another user in our folder is refused", .enabled(if: geteuid() == 0))
   func foreignFiles() throws {
     let bed = try CommandBed(rows: 20)
     try bed.folder.write(".env", Array("BACKUP_DIR=planted\n".utf8))
@@ -238,7 +238,7 @@ struct SurroundingsTests {
     #expect(warned.status == 0 && warned.stderr.contains("warning: .env belongs to user 65534"), "\(warned.stderr)")
   }
 
-  @Test("config show has the values in force, and whence")
+  @Test("config show prints the values in force and their sources")
   func inForce() throws {
     let bed = try CommandBed(rows: 20)
     let environment = ["BACKUP_ENCRYPTION_KEY_FILE": "", "BACKUP_SCHEDULE": "0 2 * * *"]
@@ -250,7 +250,7 @@ struct SurroundingsTests {
     #expect(lines.contains("key_file \(bed.folder.path)/config/holdfast/key default:"))
   }
 
-  @Test("verify --all is a line for each backup, and a total")
+  @Test("verify --all prints a line for each backup, and a total")
   func verifyAll() throws {
     let bed = try CommandBed(rows: 20)
     let ids = [try bed.create(), try bed.create()]
@@ -259,7 +259,7 @@ struct SurroundingsTests {
     #expect(try bed.succeed("verify", "--all", "--quick").hasSuffix("\n✓ 2 backups unchanged since they were stored\n"))
   }
 
-  @Test("A time may stand in the place of an ID")
+  @Test("A time may replace an ID")
   func times() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()
@@ -270,7 +270,7 @@ struct SurroundingsTests {
     #expect(early.status == 4 && early.stderr.contains("there is no backup of 2001-01-01"), "\(early.stderr)")
   }
 
-  @Test("What cannot be stored leaves no folder behind, and a result that cannot be printed says that it is stored")
+  @Test("A backup that cannot be stored leaves no folder, and a result that cannot be printed is reported as stored")
   func traces() throws {
     let bed = try CommandBed(rows: 20)
     #expect(try bed.run("create", environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""]).status == 5)
@@ -290,7 +290,7 @@ struct SurroundingsTests {
     #expect(doctor.status == 1 && doctor.stdout.contains("✗ backups: \(id) cannot be restored"), "\(doctor.stdout)")
   }
 
-  @Test("list --short is a line for each backup, of at most 80 columns")
+  @Test("list --short prints a line of at most 80 columns for each backup")
   func short() throws {
     let bed = try CommandBed(rows: 20)
     let ids = try bed.makeChain(incrementals: 1)
@@ -302,7 +302,7 @@ struct SurroundingsTests {
     #expect(lines[2].hasPrefix(ids[0]) && lines[2].contains(" full  ") && lines[2].hasSuffix("- stored"))
   }
 
-  @Test("A new key beside old backups says that it does not open them")
+  @Test("init reports that a new key does not open the existing backups")
   func lostKey() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()
@@ -311,7 +311,7 @@ struct SurroundingsTests {
     #expect(output.contains("Next:") && output.contains("holdfast doctor"))
   }
 
-  @Test("Times say by whose clocks they are")
+  @Test("Each printed time names its zone")
   func zones() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()
@@ -322,7 +322,7 @@ struct SurroundingsTests {
     #expect(try bed.succeed("show", "latest").contains(" UTC\n"))
   }
 
-  @Test("A restore to a new file takes nothing away, and needs no yes; the question of another says what is lost")
+  @Test("A restore to a new file removes nothing and asks nothing; other restores list the loss first")
   func consequences() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()

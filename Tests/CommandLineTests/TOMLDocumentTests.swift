@@ -93,7 +93,7 @@ struct TOMLDocumentTests {
   ]
 
   /// Python's `tomllib`, which shares nothing with the parser.
-  @Test("What is TOML, and what it says, as Python sees it")
+  @Test("The parser accepts the documents that Python accepts and reads the same values")
   func oracle() throws {
     var generator = SeededGenerator(seed: 20_261_123)
     var documents = Self.documents
@@ -158,7 +158,7 @@ struct TOMLDocumentTests {
     }
   }
 
-  @Test("Any bytes at all are read or refused, and never end the process")
+  @Test("Any bytes are read or refused, and never end the process")
   func noise() throws {
     let alphabet = Array("ab=.\"'[]{}#,\\\n\r \t0-\u{FEFF}é".unicodeScalars)
     var generator = SeededGenerator(seed: 7)

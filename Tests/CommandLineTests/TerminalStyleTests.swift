@@ -6,7 +6,7 @@ import Testing
 @Suite("Lines on a terminal", .ownThread)
 struct TerminalStyleTests {
   @Test(
-    "Long lines are broken between words, below where their text began",
+    "Long lines are broken between words, below the start of their text",
     arguments: [
       ("short", ["short"]),
       ("one two three four five", ["one two three four", "  five"]),
@@ -21,7 +21,7 @@ struct TerminalStyleTests {
     #expect(TerminalStyle.broken(line, line.contains("Status") ? 30 : 18) == pieces)
   }
 
-  @Test("Marks have colours, and letters in the middle have none")
+  @Test("Marks have colours, and letters within words have no colour")
   func colours() {
     #expect(TerminalStyle.coloured("✓ fine") == "\u{1b}[32m✓\u{1b}[0m fine")
     #expect(TerminalStyle.coloured("    Status  ✗ failed") == "    Status  \u{1b}[31m✗\u{1b}[0m failed")
@@ -32,7 +32,7 @@ struct TerminalStyleTests {
       style.rendered(["✓ a line that is as long as it likes to be"]) == ["✓ a line that is as long as it likes to be"])
   }
 
-  @Test("A terminal gets colours unless NO_COLOR is set, and a pipe none")
+  @Test("A terminal gets colours unless NO_COLOR is set, and a pipe never does")
   func terminal() throws {
     let bed = try CommandBed(rows: 20)
     _ = try bed.create()

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("On a terminal", .ownThread)
 struct TerminalTests {
-  @Test("restore goes on after a yes, with a progress bar that leaves nothing behind", arguments: ["y\n", "YES\n"])
+  @Test("restore continues after a yes, with a progress bar that leaves nothing behind", arguments: ["y\n", "YES\n"])
   func yes(answer: String) throws {
     let bed = try CommandBed()
     _ = try bed.create()
@@ -20,7 +20,7 @@ struct TerminalTests {
     #expect(bar.lowerBound < result.lowerBound)
   }
 
-  @Test("Anything but a yes changes nothing", arguments: ["n\n", "\n", "yep\n", "\u{4}"])
+  @Test("Any answer but yes changes nothing", arguments: ["n\n", "\n", "yep\n", "\u{4}"])
   func no(answer: String) throws {
     let bed = try CommandBed()
     _ = try bed.create()
@@ -43,11 +43,11 @@ struct TerminalTests {
     #expect(before.differences(to: try FolderDigest.of(bed.folder.path)) == [])
   }
 
-  @Test("Ctrl-C at the question of a restore of tables ends it, and leaves nothing behind")
+  @Test("Ctrl-C at the question of a restore of tables ends it and leaves nothing behind")
   func interruptedTables() throws {
     let bed = try CommandBed()
     _ = try bed.create()
-    // A file that is not there yet is made without a question.
+    // A file that does not exist yet is created without a question.
     let other = bed.folder.path("other.db")
     #expect(try Shell.run("sqlite3", [other, "CREATE TABLE unrelated (x)"]).status == 0)
     let before = try FolderDigest.of(bed.folder.path)
@@ -74,7 +74,7 @@ struct TerminalTests {
     #expect(quiet.status == 0 && bed.normalised(quiet.text) == "ID\r\n")
   }
 
-  @Test("The password is nowhere to be read while the program waits")
+  @Test("The password cannot be read anywhere while the program waits")
   func secrets() throws {
     let bed = try CommandBed(rows: 20)
     let secret = "Tr0ub4dor-and-3"
@@ -83,7 +83,8 @@ struct TerminalTests {
     let terminal = try PseudoTerminal.run(bed, ["restore", "latest"], answer: "y\n", environment: environment)
     #expect(terminal.status == 0, "\(terminal.text)")
     #expect(terminal.cmdline.contains("restore") && !terminal.cmdline.contains(secret))
-    // Where the environment can be read at all (root may), the other variables are there and the password is not.
+    // If the environment can be read at all (root may), it contains the other variables but not the
+    // password.
     #expect(terminal.environ == "(not for us)" || terminal.environ.contains("BACKUP_ENCRYPTION_PASSWORD="))
     #expect(!terminal.environ.contains("Tr0ub"))
     #expect(!terminal.text.contains(secret))

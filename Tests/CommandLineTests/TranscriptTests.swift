@@ -1,10 +1,10 @@
 import TestSupport
 import Testing
 
-/// What people read, line by line.
+/// The output for people, line by line.
 @Suite("The output for people", .ownThread)
 struct TranscriptTests {
-  @Test("create shows the point; list shows all, newest first; show tells everything")
+  @Test("create shows the backup, list shows all, newest first, and show prints every fact")
   func points() throws {
     let bed = try CommandBed()
     let created = try bed.succeed(
@@ -30,7 +30,8 @@ struct TranscriptTests {
 
       """
     let list = bed.normalised(try bed.succeed("list"))
-    // A plain point of this host is trusted in a sealed repository; the other way round `Problem` lines would follow.
+    // A plain backup of this host is trusted in a sealed repository; the other way round `Problem`
+    // lines would follow.
     #expect(list == "Available backups: 2\n\n[1] ID\n\(second)\n[2] ID\n\(fields)")
     #expect(
       bed.normalised(try bed.succeed("list", "--limit", "1"))
@@ -77,7 +78,7 @@ struct TranscriptTests {
         """)
   }
 
-  @Test("verify --all looks at the other backups where one is damaged, and exits with 3")
+  @Test("verify --all continues past a damaged backup and exits with 3")
   func verifyAll() throws {
     let bed = try CommandBed()
     let damaged = try bed.create(["BACKUP_ENCRYPTION_ENABLED": "false", "BACKUP_COMPRESSION_ENABLED": "false"])
@@ -103,7 +104,7 @@ struct TranscriptTests {
     #expect(try bed.succeed("list").contains("    Status       ✗ failed\n"))
   }
 
-  @Test("restore shows the plan, then what was done: live, replaced, and to a new file")
+  @Test("restore shows the plan, then the steps done: live, replaced, and to a new file")
   func restore() throws {
     let bed = try CommandBed()
     let id = try bed.create()
@@ -136,7 +137,7 @@ struct TranscriptTests {
     #expect(copied.hasSuffix("\n✓ restored ID to DIR/new.db\n"))
   }
 
-  @Test("delete, cleanup and stats")
+  @Test("delete, cleanup and stats print their results")
   func housekeeping() throws {
     let bed = try CommandBed()
     let ids = try (0..<3).map { _ in try bed.create() }
@@ -170,7 +171,7 @@ struct TranscriptTests {
         """)
   }
 
-  @Test("--quiet leaves the ID of a new backup and nothing else")
+  @Test("--quiet prints only the ID of a new backup")
   func quiet() throws {
     let bed = try CommandBed()
     let id = try bed.succeed("create", "--quiet")
@@ -194,7 +195,7 @@ struct TranscriptTests {
     #expect(list.contains("    Created      \(hour) +05:45\n"))
   }
 
-  @Test("What comes from a repository cannot move the terminal's cursor")
+  @Test("Text from a repository cannot move the terminal's cursor")
   func controlCharacters() throws {
     let bed = try CommandBed()
     try bed.succeed("create", "--description", "one\ntwo \u{1b}[2J \u{202e}three", "--tags", "a\tb")

@@ -4,7 +4,7 @@ import Testing
 /// Chains as `list` and `show` show them.
 @Suite("Chains on the command line", .ownThread)
 struct TreeTests {
-  @Test("list shows incrementals below their full, newest first; --flat each by itself")
+  @Test("list shows incrementals below their full, newest first; --flat lists each by itself")
   func tree() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 2)
@@ -41,13 +41,13 @@ struct TreeTests {
     let flat = bed.normalised(try bed.succeed("list", "--flat"))
     #expect(flat.contains("\n[5] ID\n") && flat.contains("    File         ID.pages.gz.enc\n"))
     #expect(!flat.contains("├─"))
-    // The array is what it was: every point, newest first.
+    // The array is unchanged: every backup, newest first.
     let list = try decode([Point].self, bed.succeed("list", "--json"))
     #expect(list.map(\.kind) == ["full", "incremental", "incremental", "incremental", "full"])
     #expect(list.allSatisfy { $0.problems == nil })
   }
 
-  @Test("--limit cuts within a chain, and says what is left out")
+  @Test("--limit cuts within a chain and reports the omitted backups")
   func limit() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 4)
@@ -67,7 +67,7 @@ struct TreeTests {
   }
 
   @Test(
-    "On a terminal a long run is cut in the middle, which is said; in a pipe it is not, and what is odd always shows")
+    "A terminal shortens a long run and reports it, a pipe does not, and an anomaly is always shown")
   func folding() throws {
     let bed = try CommandBed(rows: 400)
     let ids = try bed.makeChain(incrementals: 18)
@@ -81,13 +81,14 @@ struct TreeTests {
     for id in Set(ids).subtracting(ids[4...10]) { #expect(terminal.text.contains(id)) }
     let flat = try PseudoTerminal.run(bed, ["list", "--flat"], answer: "").text
     for id in ids { #expect(flat.contains(id)) }
-    // A missing link stands out of the run that it breaks, and so does what is behind it.
+    // A missing link has its own line in the run that it breaks, and so have the links that follow
+    // it.
     try bed.python("import os, sys; os.unlink(sys.argv[1])", "\(bed.backups)/\(ids[5]).pages.gz.enc")
     let broken = try PseudoTerminal.run(bed, ["list"], answer: "").text
     #expect(broken.contains("\(ids[5])  ") && broken.contains("⋮  2 more that need \(ids[5]), "), "\(broken)")
   }
 
-  @Test("A broken link: list, show, verify and restore say what is lost and which point is the newest good one")
+  @Test("If a link is broken, list, show, verify and restore report the loss and the newest good backup")
   func broken() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 4)
@@ -116,11 +117,11 @@ struct TreeTests {
     #expect(try decode(Shown.self, bed.succeed("show", ids[4], "--json")).chain == nil)
     #expect(try bed.succeed("show", ids[4]).contains("    Restore reads   nothing: it cannot be restored\n"))
     try requireNamed(bed, ids[4], newest: ids[1])
-    // Everything that is listed as good is good.
+    // Every backup that is listed as good is good.
     for id in ids[...1] { #expect(try bed.run("restore", id, "--to", "\(id).db", "--yes").status == 0) }
   }
 
-  /// Verification and restore refuse, and name the newest good point.
+  /// Verification and restore refuse, and name the newest good backup.
   private func requireNamed(_ bed: CommandBed, _ id: String, newest: String) throws {
     let verify = try bed.run("verify", id)
     #expect(verify.status == 3)
@@ -137,14 +138,14 @@ struct TreeTests {
     #expect(refusal.refused.hint.contains("holdfast restore \(newest) "))
   }
 
-  @Test("A corrupted link: once verify has found it, list says the same")
+  @Test("After verify has found a corrupted link, list reports it also")
   func corrupted() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 3)
     try bed.python(
       "import sys; file = open(sys.argv[1], 'r+b'); file.seek(-60, 2); file.write(b'damage')",
       "\(bed.backups)/\(ids[2]).pages.gz.enc")
-    // The list reads heads alone; a verification of what is behind names the link.
+    // The list reads headers alone; a verification of a later backup names the link.
     #expect(try !bed.succeed("list").contains("✗"))
     let verify = try bed.run("verify", ids[3])
     #expect(verify.status == 3 && verify.stdout.contains("it needs \(ids[2])"), "\(verify.stdout)")
@@ -160,7 +161,7 @@ struct TreeTests {
     try requireNamed(bed, ids[3], newest: ids[1])
   }
 
-  @Test("A full that is gone leaves its incrementals below its ID")
+  @Test("If a full is missing, its incrementals are listed below its ID")
   func missingFull() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 2)
@@ -174,7 +175,7 @@ struct TreeTests {
     #expect(restore.status == 3 && restore.stderr.contains("no other point is whole"), "\(restore.stderr)")
   }
 
-  @Test("show tells what a restore would read: each link, its bytes and its pages")
+  @Test("show lists each link of a restore with its bytes and pages")
   func show() throws {
     let bed = try CommandBed()
     let ids = try bed.makeChain(incrementals: 2)

@@ -3,7 +3,8 @@ import TestSupport
 
 /// The program under a user who is not root.
 enum Unprivileged {
-  /// Where the checkout lies in a folder that others may not enter, nobody cannot run what was built there.
+  /// If the checkout is in a folder that others may not enter, this user cannot run the program
+  /// that was built there.
   static let isPossible = (try? Shell.run(command[0], Array(command.dropFirst()) + ["--version"]).status) == 0
 
   private static let command =

@@ -7,7 +7,7 @@ import Testing
 @Suite("Values of flags and variables")
 struct ValueTests {
   @Test(
-    "Database addresses",
+    "A database address gives its path",
     arguments: [
       ("app.db", "app.db"), ("/srv/app.db", "/srv/app.db"), ("sqlite:///app.db", "app.db"),
       ("sqlite:///./data/app.db", "./data/app.db"), ("sqlite:////srv/app.db", "/srv/app.db"),
@@ -28,7 +28,7 @@ struct ValueTests {
   }
 
   @Test(
-    "Addresses that name no SQLite file",
+    "An address that names no SQLite file is refused",
     arguments: [
       "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite::memory:", "file:x?mode=memory", "mysql://u:secret@h/d",
       "sqlite:///a%20b.db", "file:/srv/a%3Fb.db", "sqlite+aiosqlite:///", "libsql://secret.example",
@@ -39,7 +39,7 @@ struct ValueTests {
   }
 
   @Test(
-    "Times",
+    "A span of time has a unit and a limit",
     arguments: [
       ("250ms", 250), ("5s", 5000), ("2m", 120_000), ("2min", 120_000), ("1h", 3_600_000), ("30d", 2_592_000_000),
       ("0", 0), ("0s", 0),
@@ -51,7 +51,7 @@ struct ValueTests {
   }
 
   @Test(
-    "Free space",
+    "Free space is a percentage or a number with a unit",
     arguments: [
       ("5%", .percent(5)), ("99%", .percent(99)), ("100%", nil), ("0%", nil), ("2GiB", .bytes(2 << 30)),
       ("2gib", .bytes(2 << 30)), ("2GB", .bytes(2_000_000_000)), ("512K", .bytes(512 << 10)), ("1B", .bytes(1)),
@@ -64,7 +64,7 @@ struct ValueTests {
   }
 
   @Test(
-    "Groups of digits",
+    "A number is printed in groups of three digits",
     arguments: [
       (0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (12_345, "12,345"), (-1234, "-1,234"),
       (Int64.min, "-9,223,372,036,854,775,808"),
@@ -74,13 +74,14 @@ struct ValueTests {
   }
 
   @Test(
-    "Percentages", arguments: [(0, "0.0%"), (0.352, "35.2%"), (0.99999, "100.0%"), (1.5, "150.0%"), (.nan, "0.0%")])
+    "A share is printed as a percentage",
+    arguments: [(0, "0.0%"), (0.352, "35.2%"), (0.99999, "100.0%"), (1.5, "150.0%"), (.nan, "0.0%")])
   func percentages(share: Double, text: String) {
     #expect(share.percentage == text)
   }
 
   @Test(
-    "Printable text",
+    "Control characters are printed as escapes, and other text stays unchanged",
     arguments: [
       ("plain", "plain"), ("größe 👩‍💻", "größe 👩‍💻"), ("a\nb\tc", "a\\nb\\tc"), ("\u{1b}[0m\u{7f}", "\\u{1b}[0m\\u{7f}"),
       ("\r\n", "\\u{d}\\n"), ("\u{9b}2J\u{2028}\u{202e}", "\\u{9b}2J\\u{2028}\\u{202e}"),

@@ -4,7 +4,8 @@ package enum Diagnosis {
     [
       database(facts), schema(facts), flaw(facts), sideFiles(facts), otherNames(facts), journalMode(facts),
       repository(facts), lockedFiles(facts), privacy(facts), disk(facts), space(facts), flushing(facts),
-      fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), threads(facts), fileSize(facts),
+      fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), threads(facts),
+      fileSize(facts),
       sqlite(facts),
       clock(facts), container(facts), agent(facts), drills(facts),
     ].compactMap { $0 }
