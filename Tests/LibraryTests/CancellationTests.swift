@@ -6,8 +6,9 @@ import Testing
 
 @Suite("Work of the library's calls", .ownThread)
 struct CancellationTests {
-  /// More calls than the pool has threads, all of them blocked until another task runs: on the pool, none could.
-  @Test("Blocking work leaves the pool to others")
+  /// More calls than the pool has threads, all of them blocked until another task runs: if they ran
+  /// on the pool, the task could not.
+  @Test("Blocking work leaves the pool to other tasks")
   func threads() async throws {
     let bed = try LibraryBed(rows: 2000)
     let service = try bed.plainService()
@@ -32,7 +33,7 @@ struct CancellationTests {
     #expect(!gate.gaveUp, "no task ran while calls were at work")
   }
 
-  @Test("A cancelled task leaves no point behind, and the next call works")
+  @Test("A cancelled task leaves no backup behind, and the next call works")
   func cancellation() async throws {
     let bed = try LibraryBed(rows: 20000)
     let service = try bed.plainService()
@@ -56,7 +57,7 @@ struct CancellationTests {
     #expect(try await service.list().count == 1)
   }
 
-  @Test("A task that is cancelled before the call does nothing")
+  @Test("If a task is cancelled before the call, the call does nothing")
   func cancelledBefore() async throws {
     let bed = try LibraryBed(rows: 1)
     let service = try bed.plainService()
@@ -70,7 +71,7 @@ struct CancellationTests {
     #expect(try SystemFileOperations().status(bed.backups) == nil)
   }
 
-  @Test("Several calls at once")
+  @Test("Several calls at once store backups with different IDs")
   func concurrently() async throws {
     let bed = try LibraryBed(rows: 100)
     let service = try bed.plainService()
@@ -83,7 +84,7 @@ struct CancellationTests {
   }
 }
 
-/// Holds threads until it is opened; gives up where that takes so long that it must be a deadlock.
+/// Holds threads until it is opened; gives up after a time that only a deadlock explains.
 private final class Gate: Sendable {
   private let isOpen = Atomic(false)
   private let hasGivenUp = Atomic(false)

@@ -2,9 +2,9 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("Example", .ownThread)
+@Suite("The example", .ownThread)
 struct ExampleTests {
-  @Test("The example runs, and says what happened")
+  @Test("The example runs and prints its steps")
   func shop() throws {
     let folder = try TemporaryFolder()
     let result = try Shell.run(folderOfThisProcess + "/example-shop", [folder.path])

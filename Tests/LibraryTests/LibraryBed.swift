@@ -2,7 +2,8 @@ import BackupEngine
 import Logging
 import TestSupport
 
-/// A database and a service as a program outside this package makes one, in a folder of its own.
+/// A database and a service, as a program outside this package creates one, in a folder of their
+/// own.
 final class LibraryBed: Sendable {
   let folder: TemporaryFolder
   var database: String { folder.path("app.db") }
@@ -37,10 +38,11 @@ final class LibraryBed: Sendable {
     return try BackupService(databaseURL: database, options: options, logger: Self.silent)
   }
 
-  /// Runs statements by the `sqlite3` shell, and returns what it prints.
+  /// Runs statements by the `sqlite3` shell and returns its output.
   @discardableResult
   func sql(_ text: String, at path: String? = nil) throws -> String {
-    // An agent that closes the database last folds the log in, and nobody else may read or write for that moment.
+    // If an agent closes the database last, it checkpoints the log, and no other program may read
+    // or write at that moment.
     let result = try Shell.run("sqlite3", ["-cmd", ".timeout 10000", path ?? database, text])
     guard result.status == 0 else { throw HoldfastError(.failed, "sqlite3: \(result.stderr)") }
     return String(result.stdout.dropLast())

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The scheduler as a service of a group", .ownThread)
 struct LifecycleTests {
-  @Test("A graceful shutdown ends it, enabled or not", arguments: [true, false])
+  @Test("A graceful shutdown ends the scheduler, enabled or not", arguments: [true, false])
   func shutdown(enabled: Bool) async throws {
     let bed = try LibraryBed(rows: 4)
     let service = try bed.plainService()
@@ -22,7 +22,7 @@ struct LifecycleTests {
     #expect(!scheduler.isRunning)
   }
 
-  @Test("What keeps it from starting ends the group")
+  @Test("If the scheduler cannot start, the group ends")
   func failure() async throws {
     let bed = try LibraryBed(rows: 1)
     var configuration = BackupSchedulerConfiguration()

@@ -21,7 +21,7 @@ struct SchedulerTests {
     BackupScheduler(service: service, configuration: configuration(change), logger: LibraryBed.silent)
   }
 
-  /// Waits for a point that fits; the limit is far beyond what it should take.
+  /// Waits for a backup that meets the condition; the limit is far beyond the expected time.
   @discardableResult
   private func point(
     of service: BackupService, where fits: (PointMetadata) -> Bool
@@ -34,7 +34,8 @@ struct SchedulerTests {
     throw HoldfastError(.failed, "waited in vain for a point; there are \(try await service.list().map(\.id))")
   }
 
-  /// Waits until the newest point holds so many rows: an incremental does not say how many it has, so it is restored.
+  /// Waits until the newest backup holds this many rows. An incremental does not record its rows,
+  /// so it is restored.
   @discardableResult
   private func newest(of service: BackupService, with rows: Int, _ bed: LibraryBed) async throws -> PointMetadata {
     for _ in 0..<3000 {
@@ -48,7 +49,7 @@ struct SchedulerTests {
     throw HoldfastError(.failed, "waited in vain for \(rows) rows; there are \(try await service.list().map(\.id))")
   }
 
-  /// Waits until the job is as it should be.
+  /// Waits until the job meets the condition.
   private func job(of scheduler: BackupScheduler, where fits: (BackupJobInfo) -> Bool) async throws -> BackupJobInfo {
     for _ in 0..<3000 {
       if let job = await scheduler.jobInfo(), fits(job) { return job }
@@ -57,7 +58,7 @@ struct SchedulerTests {
     throw HoldfastError(.failed, "waited in vain; the job is \(String(describing: await scheduler.jobInfo()))")
   }
 
-  @Test("Changes, a request, a stop, another start")
+  @Test("The scheduler stores changes and requested backups, stops, and starts again")
   func life() async throws {
     let bed = try LibraryBed(rows: 10)
     let service = try bed.plainService()
@@ -70,7 +71,7 @@ struct SchedulerTests {
     try bed.sql("INSERT INTO entries VALUES (11, 'x')")
     #expect(try await newest(of: service, with: 11, bed).backupType == .change)
     try scheduler.triggerBackup()
-    // A point is there with its archive; the row counts are with its metadata, which comes right after.
+    // A backup exists when its archive exists; its metadata with the row counts follows at once.
     try await point(of: service) { $0.backupType == .manual && $0.totalRecords == 11 }
     await scheduler.stop()
     #expect(!scheduler.isRunning)
@@ -85,7 +86,7 @@ struct SchedulerTests {
     await scheduler.stop()
   }
 
-  @Test("One agent a repository, and one start a scheduler")
+  @Test("A repository has one running agent, and a scheduler that runs cannot be started again")
   func second() async throws {
     let bed = try LibraryBed(rows: 1)
     let service = try bed.plainService()
@@ -101,7 +102,7 @@ struct SchedulerTests {
     await second.stop()
   }
 
-  @Test("A scheduler that is let go of stops")
+  @Test("When a scheduler is released, it stops")
   func lettingGo() async throws {
     let bed = try LibraryBed(rows: 1)
     let service = try bed.plainService()
@@ -118,7 +119,7 @@ struct SchedulerTests {
     await second.stop()
   }
 
-  @Test("The schedule: next run, replacement, words, mistakes")
+  @Test("The scheduler reports its next run, accepts another schedule and rejects a mistake")
   func schedules() async throws {
     let bed = try LibraryBed(rows: 1)
     let service = try bed.plainService()
@@ -141,7 +142,7 @@ struct SchedulerTests {
   }
 
   @Test(
-    "A configuration that makes no sense does not start",
+    "If a configuration is invalid, the scheduler does not start",
     arguments: [
       { $0.schedule = "every day" }, { $0.timeZone = "Europe/Atlantis" }, { $0.quietHours = "late" },
       { $0.retentionDays = 0 }, { $0.maxBackups = -1 }, { $0.retention.retentionDays = 0 },
@@ -163,7 +164,7 @@ struct SchedulerTests {
     #expect(try bed.folder.read("backups/.state/agent.lock") == nil)
   }
 
-  @Test("Rules: the two old names are rules of the policy, and a mistake is told as in a configuration file")
+  @Test("The two old properties are rules of the policy, and a mistake is reported as in a configuration file")
   func rules() async throws {
     var configuration = configuration()
     (configuration.retentionDays, configuration.maxBackups) = (30, 10)
@@ -177,7 +178,7 @@ struct SchedulerTests {
     #expect(error?.message == "keepDaily is -7, which is not a whole number of at least 1, all, or none")
   }
 
-  @Test("It removes what no rule keeps: rules of the calendar and of tags")
+  @Test("The scheduler removes backups that no calendar or tag rule keeps")
   func retention() async throws {
     let bed = try LibraryBed(rows: 5)
     let service = try bed.plainService()
@@ -200,7 +201,7 @@ struct SchedulerTests {
     #expect(try await service.list().map(\.id) == [change.id, base.id, tagged.id])
   }
 
-  @Test("Without a key it does not start; switched off it does nothing")
+  @Test("Without a key the scheduler does not start, and if it is disabled, it does nothing")
   func refusals() async throws {
     let bed = try LibraryBed(rows: 1)
     let service = try bed.service(password: nil)
@@ -212,7 +213,7 @@ struct SchedulerTests {
     await disabled.stop()
   }
 
-  @Test("A missing database is an alarm until it is there")
+  @Test("A missing database is an alarm until it exists")
   func alarm() async throws {
     let bed = try LibraryBed(rows: 3)
     var options = bed.options

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The library's service", .ownThread)
 struct ServiceTests {
-  @Test("Create, list, find, verify")
+  @Test("The service creates, lists, finds and verifies backups")
   func storing() async throws {
     let bed = try LibraryBed()
     let service = try bed.service()
@@ -26,7 +26,7 @@ struct ServiceTests {
       try bed.folder.read("backups/\(first.filename)") != nil, "the default folder is backups beside the database")
   }
 
-  @Test("A plan changes nothing; executing it restores, and keeps what was there")
+  @Test("A plan changes nothing; its execution restores and keeps a backup of the replaced content")
   func restoring() async throws {
     let bed = try LibraryBed()
     let service = try bed.service()
@@ -46,7 +46,7 @@ struct ServiceTests {
     #expect(try await service.list().count == 2, "a waived safety backup is not made")
   }
 
-  @Test("A restore to a new file leaves the database alone")
+  @Test("A restore to a new file leaves the database unchanged")
   func restoringElsewhere() async throws {
     let bed = try LibraryBed()
     let service = try bed.service()
@@ -61,7 +61,7 @@ struct ServiceTests {
     #expect(error?.code == .refused && error?.hint != nil)
   }
 
-  @Test("Delete one, delete old ones, count")
+  @Test("The service deletes one backup, deletes old ones and counts the rest")
   func retiring() async throws {
     let bed = try LibraryBed(rows: 5)
     let service = try bed.plainService()
@@ -82,7 +82,7 @@ struct ServiceTests {
     #expect(try await service.stats().total == 2)
   }
 
-  @Test("Secrets: a key file, bytes, a password file; the wrong one is told")
+  @Test("A key file, bytes or a password file opens a backup, and a wrong secret is reported")
   func secrets() async throws {
     let bed = try LibraryBed(rows: 5)
     let key = try bed.folder.write("key", Array(String(repeating: "0123456789abcdef", count: 4).utf8))
@@ -128,7 +128,7 @@ struct ServiceTests {
     }
   }
 
-  @Test("Relative paths are taken from the working folder when the service is made")
+  @Test("If a path is relative, it starts at the working folder of the service's creation")
   func relativePaths() throws {
     let bed = try LibraryBed(rows: 1)
     let service = try BackupService(
