@@ -1,14 +1,14 @@
-"""Kills a real agent at random moments beside a writer in another process, then holds every point against what was committed.
+"""Kills a real agent at random moments beside a writing process, and compares every backup with the commits.
 
 usage: killed_agent.py PROGRAM FOLDER SEED ROUNDS
 
-Each transaction of the writer ends with its number and a hash of all rows as it leaves them; both are in a journal, flushed, before
-it commits. So a point is right when its own rows have that hash and the journal knows the number, a later point never
-has a smaller number, and the newest has what the database has in the end.
+Each transaction of the writer ends with its number and a hash of all rows at that moment. The writer flushes both to a
+journal before it commits. So a backup is right if its own rows have that hash and the journal has the number. The number
+of a later backup is never smaller, and the newest backup holds the database's final content.
 """
 import hashlib, json, os, random, select, signal, sqlite3, subprocess, sys, time
 
-PATIENCE = 120   # seconds; a limit for what goes wrong
+PATIENCE = 120   # seconds; a limit for runs that hang
 
 
 def connect(path):
@@ -51,7 +51,7 @@ def transaction(connection, chosen, journal):
 
 
 def write(path, journal, seed):
-    """Until its standard input ends."""
+    """Runs until its standard input ends."""
     chosen, connection = random.Random(seed), connect(path)
     journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     while not select.select([0], [], [], 0)[0]:
@@ -96,7 +96,7 @@ class Agent:
             time.sleep(0.001)
 
     def live_and_die(self, chosen):
-        """At any moment, while it starts and finds out what changed, or at a moment of a backup and of what comes after it."""
+        """Kills at any moment: during the start, the search for changes, a backup, or the work after it."""
         self.start()
         moment = chosen.choice(["", " watching ", "backing up", " stored ", " stored "])
         if moment:
@@ -106,10 +106,10 @@ class Agent:
         self.process.wait()
 
 
-# The proof
+# The check
 
 def state_of(path):
-    """Number and hash that a database claims, after its own rows were held against them."""
+    """Number and hash that a database claims, after a comparison with its own rows."""
     connection = connect(path)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], path
@@ -143,7 +143,7 @@ def wait_until_stored(agent, program, folder, final):
 
 
 def prove(program, folder, committed):
-    """Every point, in order; how many there are of each kind."""
+    """Checks every backup in order; returns the number of each kind."""
     last, kinds = -1, {}
     points = json.loads(run(program, folder, "list", "--json"))
     for point in sorted(points, key=lambda point: point["sequence"]):
@@ -169,7 +169,7 @@ def main(program, folder, seed, rounds):
         writer.communicate()
         assert writer.returncode == 0, "the writer was refused"
         agent.start()
-        # Before that a signal ends it as it ends any process.
+        # Until then a signal ends it as it ends any process.
         agent.wait_for(" watching ")
         final = state_of(path)
         wait_until_stored(agent, program, folder, final)

@@ -1,8 +1,8 @@
-/* Mounts a folder through a file system with the limits that network shares have.
+/* Mounts a folder through a file system with the limits of network shares.
  *
- * usage: odd_file_system FOLDER MOUNT-POINT [OPTION=VALUE ...]   goes on in the background until it is unmounted
+ * usage: odd_file_system FOLDER MOUNT-POINT [OPTION=VALUE ...]   continues in the background until it is unmounted
  *
- *   stamps=N       time stamps count in steps of N seconds (0: as the folder below has them)
+ *   stamps=N       time stamps count in steps of N seconds (0: those of the folder below)
  *   folder_sync=N  fsync of a folder fails with this errno (0: it works)
  *   lock=N         flock fails with this errno (0: it works)
  *   numbers=0      statfs gives no numbers
@@ -35,7 +35,7 @@ static void coarsen(struct timespec *time) {
   time->tv_nsec = 0;
 }
 
-/* Files are reached by their descriptors if there is one: a removed file may still be used. */
+/* If a file has a descriptor, it is reached by that: a removed file may still be in use. */
 static int odd_getattr(const char *path, struct stat *facts, struct fuse_file_info *file) {
   BELOW(real, path);
   if ((file ? fstat((int)file->fh, facts) : lstat(real, facts)) < 0) return -errno;

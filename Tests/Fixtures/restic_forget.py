@@ -1,11 +1,11 @@
-"""What `restic forget --dry-run` keeps of series of snapshots, and why.
+"""Lists the snapshots that `restic forget --dry-run` keeps of several series, with the reasons.
 
-Making a snapshot by `restic backup` takes a second, so the snapshots are written here, as restic's design document describes
-them (repository version 1); restic itself reads them, sorts them and decides. Each series is a host of its own, so that one run of restic
-decides on all of them.
+`restic backup` takes a second for each snapshot, so the snapshots are written here, in the format of restic's design
+document (repository version 1); restic itself reads them, sorts them and decides. Each series is a host of its own, so
+that one run of restic decides on all of them.
 
 Reads from standard input {"zone", "series": [[{"time": seconds, "tags": [...]}]], "policies": [[flag, ...]]};
-writes {"version", "answers": [policy: [series: {time: [reason]}]]}, a time being there where restic keeps the snapshot.
+writes {"version", "answers": [policy: [series: {time: [reason]}]]}; a time is present if restic keeps the snapshot.
 """
 import base64, datetime, hashlib, json, os, subprocess, sys, tempfile, zoneinfo
 
@@ -41,7 +41,7 @@ def store(folder, kind, content):
 
 
 def quick_key(folder, keys):
-    """Another key for the same password, whose derivation does not take half a second in each run."""
+    """A second key for the same password; its derivation does not take half a second in each run."""
     salt = os.urandom(64)
     derived = hashlib.scrypt(PASSWORD.encode(), salt=salt, n=16, r=8, p=1, dklen=64)
     own = {"encrypt": base64.b64encode(derived[:32]), "mac": {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a backup directory as the original Python service left it, for the tests that read such directories.
+"""Create a backup directory in the form of the original Python service, for the tests that read such directories.
 
 usage: seed_repository.py DATABASE BACKUP_DIR PASSWORD POINT...
        seed_repository.py DATABASE BACKUP_DIR PASSWORD --demo N
@@ -11,7 +11,7 @@ A POINT is an ID with options: backup_20231116_143022:enc,gz,naive
   bare     every optional field null or empty, never verified
   failed   its verification failed
   nojson   no metadata file
---demo makes N points a day apart that go through all combinations. Salt and IV follow from the ID, so two runs give the
+--demo creates N backups a day apart in all combinations. Salt and IV are derived from the ID, so two runs give the
 same bytes. Prints a JSON array: id, filename, sha256 of the database image and of the file.
 Needs the Python package `cryptography`.
 """
@@ -26,7 +26,7 @@ DEMO = ["enc,gz", "gz", "enc", "", "enc,gz,naive", "enc,gz,bare", "gz,failed"]
 
 
 def image_of(database):
-    """The database through SQLite's backup API, as bytes."""
+    """Reads the database through SQLite's backup API, as bytes."""
     folder = tempfile.mkdtemp()
     try:
         path = os.path.join(folder, "copy.db")
