@@ -2,7 +2,8 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// Bytes in bulk through the C library: generic collection code is too slow for sweeps in debug builds.
+/// Bytes in bulk through the C library: generic collection code is too slow for sweeps in debug
+/// builds.
 enum Bytes {
   static func copy(_ source: UnsafeRawBufferPointer) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: source.count) { buffer, count in
@@ -15,7 +16,7 @@ enum Bytes {
     left.count == right.count && (left.isEmpty || memcmp(left, right, left.count) == 0)
   }
 
-  /// Everything that an open file holds, read without moving its position.
+  /// The whole content of an open file, read without moving its position.
   static func contents(of descriptor: Int32, _ path: String) throws -> [UInt8] {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw HoldfastError(errno: errno, "stat", path) }
@@ -30,7 +31,7 @@ enum Bytes {
     }
   }
 
-  /// Makes `bytes` all that an open file holds.
+  /// Makes `bytes` the whole content of an open file.
   static func replaceContents(of descriptor: Int32, with bytes: [UInt8], _ path: String) throws {
     guard ftruncate(descriptor, 0) == 0 else { throw HoldfastError(errno: errno, "truncate", path) }
     var done = 0

@@ -1,6 +1,7 @@
 import CSQLite
 
-/// An application's own connection to a database, straight on SQLite's C interface: the other side of what is tested.
+/// An application's own connection to a database, directly on SQLite's C interface: the counterpart
+/// of the code under test.
 package final class DatabaseApplication {
   package struct Failure: Error, CustomStringConvertible {
     package var resultCode: Int32
@@ -16,7 +17,7 @@ package final class DatabaseApplication {
   ///   - reserved: bytes to keep free at the end of each page of a new database.
   ///   - busyTimeout: milliseconds.
   ///   - parameters: of a `file:` URI, such as `psow=0`.
-  ///   - checkpointsOnClose: false leaves the `-wal` as it is where this is the last connection.
+  ///   - checkpointsOnClose: if false, the last connection leaves the `-wal` unchanged.
   package init(
     _ path: String, _ setup: String = "", reserved: Int32 = 0, busyTimeout: Int32 = 5000, parameters: String = "",
     checkpointsOnClose: Bool = true
@@ -58,11 +59,11 @@ package final class DatabaseApplication {
     return step == SQLITE_ROW ? sqlite3_column_text(statement, 0).map { String(cString: $0) } : nil
   }
 
-  /// The whole database as SQLite's pager sees it, in the transaction that is open or in one of its own.
+  /// The whole database as SQLite's pager sees it, in the open transaction or in one of its own.
   package func image() throws -> [UInt8] {
     var size: sqlite3_int64 = 0
     guard let bytes = sqlite3_serialize(handle, "main", &size, 0) else {
-      // An empty database serialises to nothing.
+      // An empty database serialises to zero bytes.
       return []
     }
     defer { sqlite3_free(bytes) }
@@ -74,7 +75,7 @@ package final class DatabaseApplication {
     try backup(into: DatabaseApplication(copy))
   }
 
-  /// The same into a connection that is open already.
+  /// Copies to a connection that is already open.
   package func backup(into target: DatabaseApplication) throws {
     let backup = sqlite3_backup_init(target.handle, "main", handle, "main")
     let step = sqlite3_backup_step(backup, -1)

@@ -1,4 +1,4 @@
-/// A database with something of everything: rows, overflow pages, an index, a freelist.
+/// A database with content of every kind: rows, overflow pages, an index, a freelist.
 package struct DatabaseFixture: Sendable {
   package var pageSize = 4096
   package var encoding = "UTF-8"

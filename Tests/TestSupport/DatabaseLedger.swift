@@ -1,10 +1,10 @@
-/// Writers in other processes that keep promises which every consistent state of the database must show: the accounts'
-/// total never changes, and the counter equals the newest entry of a log without gaps.
+/// Writers in other processes that keep an invariant of every consistent state: the accounts' total
+/// never changes, and the counter equals the newest entry of a log without gaps.
 package enum DatabaseLedger {
   package static let accounts = 200
   package static let total = accounts * 1000
 
-  /// Creates the ledger in a database in that journal mode.
+  /// Creates the ledger in a database in this journal mode.
   package static func create(at path: String, journalMode: String) throws {
     try DatabaseApplication(
       path,
@@ -20,7 +20,8 @@ package enum DatabaseLedger {
     ).close()
   }
 
-  /// Starts a writer; it reports `ready` after its first commits and writes until it is stopped, or its parent has ended.
+  /// Starts a writer; it reports `ready` after its first commits and writes until it is stopped or
+  /// its parent has ended.
   package static func startWriter(
     _ path: String, journalMode: String, autocheckpoint: Int = 1000, seed: Int
   ) throws -> ProcessInBackground {

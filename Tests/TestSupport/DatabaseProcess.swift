@@ -2,9 +2,11 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// A program of its own that opens connections to a database and does with them what a test says, one thing at a time.
+/// A program of its own that opens connections to a database and executes a test's commands on
+/// them, one at a time.
 ///
-/// Commands go through a FIFO: the program ends with its parent, since nobody else has the other end open.
+/// Commands go through a FIFO: the program ends with its parent because no other process has the
+/// other end open.
 package final class DatabaseProcess {
   private let process: ProcessInBackground
   private let commands: Int32
@@ -12,11 +14,11 @@ package final class DatabaseProcess {
 
   /// - Parameters:
   ///   - path: the database.
-  ///   - folder: where the FIFO goes.
+  ///   - folder: the folder of the FIFO.
   package init(_ path: String, in folder: TemporaryFolder) throws {
     let fifo = folder.path("commands-\(UInt64.random(in: 0 ... .max))")
     guard mkfifo(fifo, 0o600) == 0 else { throw HoldfastError(errno: errno, "create", fifo) }
-    // For reading as well, so that opening does not wait for the other side.
+    // Also for reading, so that opening does not wait for the other side.
     commands = open(fifo, O_RDWR | O_CLOEXEC)
     guard commands >= 0 else { throw HoldfastError(errno: errno, "open", fifo) }
     process = try ProcessInBackground("python3", ["-c", Self.script, path, fifo])
@@ -29,9 +31,9 @@ package final class DatabaseProcess {
     close(commands)
   }
 
-  /// Runs statements on a connection, which is opened where it is not yet.
+  /// Runs statements on a connection; opens it if it is not yet open.
   ///
-  /// - Returns: `ok`, or why one of them failed; a transaction is rolled back then.
+  /// - Returns: `ok`, or the reason why one of them failed; then the transaction is rolled back.
   @discardableResult
   package func run(_ sql: String, on connection: Int = 0) throws -> String {
     try send(sql, to: connection)
@@ -57,7 +59,7 @@ package final class DatabaseProcess {
   private func send(_ sql: String, to connection: Int) throws {
     sent += 1
     let line = Array("\(connection)\t\(sql.split(separator: "\n").joined(separator: " "))\n".utf8)
-    // Short enough for a pipe to take as a whole.
+    // Short enough that a pipe accepts it whole.
     guard write(commands, line, line.count) == line.count else {
       throw HoldfastError(errno: errno, "write to", "the other process")
     }

@@ -1,7 +1,7 @@
 import CSQLite
 import Glibc
 
-/// What SQLite itself says that a database holds at one moment.
+/// SQLite's own view of a database's content at one moment.
 package struct DatabaseTruth {
   /// Every page as its pager sees it.
   package let image: [UInt8]
@@ -9,7 +9,8 @@ package struct DatabaseTruth {
   package let copy: [UInt8]
   package let pageSize: Int
 
-  /// Bytes of page 1 that a copy may have otherwise: the journal versions, the counters, the schema cookie.
+  /// Bytes of page 1 in which a copy may differ: the journal versions, the counters, the schema
+  /// cookie.
   private static let counters = [18..<20, 24..<28, 40..<44, 92..<100]
 
   package init(_ application: DatabaseApplication) throws {
@@ -23,7 +24,7 @@ package struct DatabaseTruth {
     copy = try memory.image()
   }
 
-  /// Why an image is not this; nil where it is.
+  /// The reason why an image differs from this; nil if it does not.
   package func objection(to other: [UInt8]) -> String? {
     objection(image, other, "the pager") ?? objection(Self.masked(copy), Self.masked(other), "sqlite3_backup")
   }

@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// Everything that is in a folder, to show that nothing changed.
+/// The content of a folder, to show that nothing changed.
 package struct FolderDigest: Equatable, Sendable {
   package struct Entry: Equatable, Sendable {
     /// `st_mode`: kind and permission bits.
@@ -10,7 +10,7 @@ package struct FolderDigest: Equatable, Sendable {
     package var inode: UInt64
     /// Bytes of a file; 0 for anything else.
     package var size: Int
-    /// Nanoseconds since the epoch; nil where times were not asked for.
+    /// Nanoseconds since the epoch; nil if times were not requested.
     package var modified: Int64?
     /// A file's bytes, or a symbolic link's target.
     package var content: [UInt8]
@@ -26,11 +26,11 @@ package struct FolderDigest: Equatable, Sendable {
 
   /// Reads a folder, or a single file.
   ///
-  /// The bytes are read by another process (`cp`): opening and closing a database here would drop the POSIX locks of
-  /// every SQLite connection that this process has to it.
+  /// The bytes are read by another process (`cp`): opening and closing a database here would drop
+  /// the POSIX locks of every SQLite connection of this process to it.
   ///
   /// - Parameters:
-  ///   - path: what to read.
+  ///   - path: the folder or file to read.
   ///   - times: also compare modification times.
   ///   - suffixes: names that end so are left out, for example `-shm`.
   package static func of(
@@ -78,7 +78,7 @@ package struct FolderDigest: Equatable, Sendable {
 }
 
 extension FolderDigest {
-  /// What is different afterwards, a line each; empty where nothing is.
+  /// The differences of a later state, a line each; empty if there are no differences.
   package func differences(to later: FolderDigest) -> [String] {
     Set(entries.keys).union(later.entries.keys).sorted().compactMap { name in
       switch (entries[name], later.entries[name]) {

@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// Which file or folder, whatever its names.
+/// The identity of a file or folder, independent of its names.
 struct FileIdentity: Hashable {
   var device: UInt64
   var number: UInt64
@@ -12,7 +12,7 @@ struct FileIdentity: Hashable {
     number = UInt64(status.st_ino)
   }
 
-  /// What a path names now; nil where nothing is.
+  /// The inode that a path names now; nil if the path does not exist.
   init?(_ path: String, following: Bool) {
     var status = stat()
     guard (following ? stat(path, &status) : lstat(path, &status)) == 0 else { return nil }
@@ -22,20 +22,21 @@ struct FileIdentity: Hashable {
 
 /// A file or folder that ``PowerLossJournal`` knows, kept alive after its last name is gone.
 ///
-/// The handle is an `O_PATH` descriptor: unlike an ordinary one, closing it drops no POSIX lock that SQLite holds on the
-/// same file in this process; and while it is open the system gives the inode's number to nobody else.
+/// The handle is an `O_PATH` descriptor. Unlike an ordinary one, its close drops no POSIX lock that
+/// SQLite holds on the same file in this process. While it is open, the system gives the inode's
+/// number to no other file.
 final class Inode {
   let identity: FileIdentity
   let isFolder: Bool
   let handle: Int32
   /// The order in which inodes became known, so that a seed repeats.
   let serial: Int
-  /// Content that was not flushed; nil where the disk has what the file holds.
+  /// Content that was not flushed; nil if the disk has the file's content.
   var content: UnsyncedContent?
   /// The attributes before the first change that was not flushed.
   var attributes: FileStatus?
 
-  /// Takes the handle over.
+  /// Takes over the handle.
   init(handle: Int32, _ status: stat, serial: Int) {
     self.handle = handle
     self.serial = serial
@@ -47,7 +48,7 @@ final class Inode {
 
   var isDirty: Bool { content != nil || attributes != nil }
 
-  /// A path to the file itself, with or without a name of its own.
+  /// A path to the file itself, whether or not it has a name.
   var path: String { "/proc/self/fd/\(handle)" }
 
   var status: stat {
@@ -67,7 +68,7 @@ final class Inode {
     return try body(descriptor)
   }
 
-  /// Leaves of the unflushed content and attributes what survives, on the real file.
+  /// Reduces the unflushed content and attributes to the surviving part, on the real file.
   func losePower(_ survival: inout Survival) throws {
     if let before = attributes, !survival.keepsAttributes() {
       if geteuid() == 0 { chown(path, before.owner, before.group) }
@@ -76,7 +77,7 @@ final class Inode {
     guard let content else { return }
     let survivor = survival.content(of: content)
     try opened(O_RDWR) { descriptor in
-      // Others have written to it since: what they wrote is not ours to lose.
+      // Other programs have written to it since: this model must not lose their writes.
       guard Bytes.same(try Bytes.contents(of: descriptor, path), content.live) else { return }
       try Bytes.replaceContents(of: descriptor, with: survivor, path)
     }

@@ -5,7 +5,7 @@ import Synchronization
 package final class ManualTime: Sendable {
   private let time: Mutex<Timestamp>
 
-  /// - Parameter start: the first time it shows; 2023-11-16T14:30:22Z unless told otherwise.
+  /// - Parameter start: the first time it shows; 2023-11-16T14:30:22Z if not given.
   package init(_ start: Timestamp = Timestamp(milliseconds: 1_700_145_022_000)) {
     time = Mutex(start)
   }

@@ -2,14 +2,15 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// A kind of file system that tests are made on.
+/// A kind of file system on which tests run.
 package enum FileSystemKind: String, CaseIterable, Sendable, CustomStringConvertible {
   case ext4, xfs, btrfs, tmpfs, overlay
   /// Inodes of 128 bytes have no room for parts of a second.
   case ext4SmallInodes = "ext4 with 128-byte inodes"
   case ext3
   case fat
-  /// A network share's limits, by a program of these tests; see ``MountedFolder/init(_:options:)``.
+  /// A network share's limits, through a program of these tests; see
+  /// ``MountedFolder/init(_:options:)``.
   case odd = "FUSE"
 
   package var description: String { rawValue }
@@ -39,10 +40,11 @@ package final class MountedFolder: Sendable {
   package let path: String
   private let folder: TemporaryFolder
 
-  /// Nil, and a line on standard error that says so, if it cannot be mounted here: no root, no loop device, a kernel or a machine
-  /// without that file system.
+  /// Returns nil and prints a line on standard error if the file system cannot be mounted here: no
+  /// root, no loop device, or a kernel or machine without that file system.
   ///
-  /// - Parameter options: of ``FileSystemKind/odd``: `stamps=2`, `folder_sync=22`, `lock=37`, `numbers=0`.
+  /// - Parameter options: of ``FileSystemKind/odd``: `stamps=2`, `folder_sync=22`, `lock=37`,
+  ///   `numbers=0`.
   package init?(_ kind: FileSystemKind, options: [String] = ["stamps=2"]) throws {
     folder = try TemporaryFolder()
     path = folder.path("mount")
@@ -79,7 +81,8 @@ package final class MountedFolder: Sendable {
     }
   }
 
-  /// Its layers lie on a tmpfs: an overlay cannot lie on another overlay, as a container's folders often do.
+  /// Its layers are on a tmpfs: an overlay cannot be on another overlay, and a container's folders
+  /// often are.
   private static func mountOverlay(_ folder: TemporaryFolder, _ path: String) throws {
     try run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", path])
     let layers = ["lower", "upper", "work", "merged"].map { "\(path)/\($0)" }
@@ -100,7 +103,7 @@ package final class MountedFolder: Sendable {
       ["gcc", "-O1", "-o", program, "\(projectFolder)/Tests/Fixtures/odd_file_system.c"] + flags.map(String.init))
     let below = folder.path("below")
     try SystemFileOperations().makeFolder(below)
-    // It goes on in the background as soon as it is mounted, and ends when it is unmounted.
+    // It continues in the background as soon as it is mounted, and ends when it is unmounted.
     try run([program, below, path] + options)
   }
 
@@ -114,7 +117,7 @@ package final class MountedFolder: Sendable {
     return result.stdout
   }
 
-  /// The tools that make file systems are root's.
+  /// The tools that create file systems belong to root.
   private static let paths = [
     "PATH": (getenv("PATH").map { String(cString: $0) } ?? "") + ":/usr/local/sbin:/usr/sbin:/sbin"
   ]

@@ -4,19 +4,21 @@ struct Slot: Hashable {
   var name: String
 }
 
-/// One change of names: a creation, a removal or a rename. It survives a loss of power whole or not at all.
+/// One change of names: a creation, a removal or a rename. It survives a loss of power whole or not
+/// at all.
 struct NameChange {
-  /// What one slot named before and after; nil is nothing.
+  /// The inodes that one slot named before and after; nil means none.
   struct Edit {
     var slot: Slot
     var before: Inode?
     var after: Inode?
   }
 
-  /// Of a rename: the old name first, then the new one (one of them where the other is outside the root).
+  /// Of a rename: the old name first, then the new one (only one of them if the other is outside
+  /// the root).
   var edits: [Edit]
 
-  /// The slot whose folder has to be flushed: where the name was created, removed or moved to.
+  /// The slot whose folder has to be flushed: that of the created, removed or new name.
   var destination: Slot? { edits.last?.slot }
 
   /// The old name of a rename.
@@ -26,8 +28,9 @@ struct NameChange {
     edits.contains { $0.slot == slot }
   }
 
-  /// Whether this cannot have happened without an earlier change: it moves what that one put there, or it takes a name
-  /// that became free only because a rename moved a file away (which is nowhere else until that rename is durable).
+  /// Whether this cannot have happened without an earlier change: it moves the file that the
+  /// earlier change put there, or it uses a name that became free only because a rename moved a
+  /// file away (until that rename is durable, that file is nowhere else).
   func depends(on earlier: NameChange) -> Bool {
     if let source, earlier.touches(source) { return true }
     if let vacated = earlier.source { return touches(vacated) }
@@ -36,8 +39,8 @@ struct NameChange {
 }
 
 extension [NameChange] {
-  /// Takes out the changes that a flush of `folder` makes durable: those that end in it, and each earlier one that
-  /// touches a slot of theirs.
+  /// Removes and returns the changes that a flush of `folder` makes durable: those that end in it,
+  /// and each earlier one that touches one of their slots.
   mutating func flush(_ folder: FileIdentity) {
     var durable: Set<Slot> = []
     var pending: [NameChange] = []

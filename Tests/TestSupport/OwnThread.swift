@@ -2,13 +2,14 @@ import Dispatch
 import Synchronization
 import Testing
 
-/// A test that blocks, or that watches something happen in real time, runs on a thread of its own, and few at once.
+/// A test that blocks, or that observes events in real time, runs on a thread of its own, and few
+/// run at once.
 ///
-/// Swift's pool has as many threads as the machine has processors. Tests that block in it keep all others waiting, for
-/// minutes where they are many; one that watches an agent then goes on long after what it waited for. The library under test
-/// uses that pool, too.
+/// Swift's pool has as many threads as the machine has processors. If many tests block in it, all
+/// others wait for minutes, and a test that watches an agent then runs on long after the event that
+/// it waited for. The library under test also uses that pool.
 package struct OwnThread: SuiteTrait, TestTrait, TestScoping {
-  /// So many at once keep two processors busy, and none waits long for one.
+  /// This many at once keep two processors busy, and no test waits long for one.
   private static let turns = Turns(4)
 
   package var isRecursive: Bool { true }
@@ -22,7 +23,7 @@ package struct OwnThread: SuiteTrait, TestTrait, TestScoping {
   }
 
   private final class Executor: TaskExecutor {
-    // Dispatch starts a thread for a serial queue even where all of the pool's are blocked.
+    // Dispatch starts a thread for a serial queue even if all threads of the pool are blocked.
     private let queue = DispatchQueue(label: "test")
 
     func enqueue(_ job: consuming ExecutorJob) {

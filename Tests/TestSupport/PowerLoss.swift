@@ -3,7 +3,8 @@ import BackupPolicy
 import Glibc
 import Synchronization
 
-/// File operations below a folder that may lose power: afterwards there is what was flushed, plus any part of the rest.
+/// File operations below a folder that may lose power: afterwards the folder has the flushed
+/// content, plus any part of the rest.
 ///
 ///     let loss = PowerLoss(root: folder.path)
 ///     let operations = StepFaults(wrapping: loss, failAt: step)   // or the loss itself, to crash after the work
@@ -11,16 +12,18 @@ import Synchronization
 ///     try loss.crash(seed: seed)
 ///     // The folder is now as the machine finds it after the reboot: look at it with SystemFileOperations.
 ///
-/// The model is POSIX's, stricter than any one file system: `sync` makes content durable but no name; `syncFolder` makes
-/// that folder's names durable but no content, and not the folder's own name. A rename is atomic: the old name or the new
-/// one; it is durable once the folder of its new name was flushed. Unflushed names are otherwise independent of each
-/// other; unflushed writes may survive, be lost, or be torn at sectors of 512 bytes. ``Survival`` chooses.
+/// The model is POSIX's, stricter than any one file system: `sync` makes content durable but no
+/// name; `syncFolder` makes that folder's names durable but no content, and not the folder's own
+/// name. A rename is atomic: the old name or the new one. It is durable when the folder of its new
+/// name was flushed. Unflushed names are otherwise independent of each other; unflushed writes may
+/// survive, be lost, or be torn at sectors of 512 bytes. ``Survival`` chooses.
 ///
-/// While running everything goes to the real files (but no flush does). What others do to files below the root, SQLite
-/// above all, stays as they left it: only what went through here can be lost. Files outside the root are never lost.
+/// During a run every operation goes to the real files, except that flushes do nothing. Changes by
+/// other programs below the root, above all by SQLite, stay: only an operation that went through
+/// here can be lost. Files outside the root are never lost.
 ///
-/// `@unchecked Sendable`: `journal` and `isOff` are touched only while `mutex` is held. (A `Mutex` of them would not let
-/// closures with buffer pointers in.)
+/// `@unchecked Sendable`: `journal` and `isOff` are accessed only while `mutex` is held. (A `Mutex`
+/// that owns them would not accept closures with buffer pointers.)
 package final class PowerLoss: FileOperations, @unchecked Sendable {
   private let base: any FileOperations
   private let mutex = Mutex(())
@@ -28,14 +31,15 @@ package final class PowerLoss: FileOperations, @unchecked Sendable {
   private var isOff = false
 
   /// - Parameters:
-  ///   - root: an existing folder; what is in it now counts as durable.
-  ///   - base: what runs the operations.
+  ///   - root: an existing folder; its present content counts as durable.
+  ///   - base: the operations that do the work.
   package init(root: String, wrapping base: any FileOperations = UnflushedFileOperations()) {
     self.base = base
     journal = PowerLossJournal(root: root)
   }
 
-  /// Loses power and turns the real folder into what a reboot finds. Every operation throws ``Killed`` from here on.
+  /// Loses power and turns the real folder into the state after a reboot. Every operation throws
+  /// ``Killed`` from here on.
   ///
   /// - Parameter seed: 0 to 4 are the extremes of ``Survival/init(seed:)``, others are random.
   package func crash(seed: UInt64) throws {
@@ -136,14 +140,15 @@ extension PowerLoss {
   }
 }
 
-// What only looks is not recorded, and a lock may wait for another thread: nothing of it runs under the journal's mutex.
+// Operations that only read are not recorded, and a lock may wait for another thread: they do not
+// run under the journal's mutex.
 extension PowerLoss {
   package func read(_ file: OpenFile, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws -> Int {
     try checkPower()
     return try base.read(file, into: buffer, at: offset)
   }
 
-  /// Closes even without power, so that locks go away.
+  /// Closes even without power, so that locks are released.
   package func close(_ file: OpenFile) {
     base.close(file)
   }

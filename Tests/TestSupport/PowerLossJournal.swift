@@ -2,11 +2,11 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// What ``PowerLoss`` knows of the files below its root: which names and contents were not flushed.
+/// The unflushed names and contents of the files below the root of a ``PowerLoss``.
 final class PowerLossJournal {
   /// Without symbolic links.
   let root: String
-  /// Changes of names that no flush has made durable, in order. An empty entry never is in it.
+  /// Changes of names that no flush has made durable, in order. It never contains an empty entry.
   private(set) var changes: [NameChange] = []
   /// Everything with unflushed content, attributes or names, by its present inode number.
   private(set) var inodes: [FileIdentity: Inode] = [:]
@@ -53,7 +53,7 @@ final class PowerLossJournal {
     inode.attributes = nil
   }
 
-  /// The inode of a file that is about to be written, ready to take the write; nil outside the root.
+  /// The inode of a file before a write, ready to record it; nil outside the root.
   func inodeToWrite(_ file: OpenFile) throws -> Inode? {
     let path = "/proc/self/fd/\(file.descriptor)"
     guard let inode = try known(file) ?? (isBelowRoot(path) ? inode(path, following: true) : nil) else { return nil }
@@ -90,7 +90,8 @@ extension PowerLossJournal {
     return fstat(file.descriptor, &status) == 0 ? inodes[FileIdentity(status)] : nil
   }
 
-  /// The inode that a path names; nil where nothing is, and for what is neither file nor folder (never lost).
+  /// The inode that a path names; nil if the path does not exist, or is neither a file nor a folder
+  /// (and so never lost).
   private func inode(_ path: String, following: Bool = false) throws -> Inode? {
     // Glibc's O_PATH, which is behind _GNU_SOURCE: Linux's asm-generic value.
     let pathOnly: Int32 = 0o10000000

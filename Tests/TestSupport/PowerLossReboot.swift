@@ -3,7 +3,7 @@ import BackupPolicy
 import Glibc
 
 extension PowerLossJournal {
-  /// Turns the real files into what is left of them.
+  /// Turns the real files into the part that survives.
   func losePower(_ survival: inout Survival) throws {
     for inode in inodes.values.sorted(by: { $0.serial < $1.serial }) where inode.isDirty {
       try inode.losePower(&survival)
@@ -20,8 +20,8 @@ extension PowerLossJournal {
 
   /// Gives every slot the inode that the surviving changes leave there.
   ///
-  /// First everything that is in a wrong place moves aside, then all of it goes where it belongs (a name may be wanted
-  /// that another file still holds), and what is left aside had lost its only name.
+  /// First everything in a wrong place moves aside, then it all moves to its place (another file
+  /// may still hold the needed name). A file that stays aside has lost its only name.
   private func settleNames(_ survivors: [NameChange]) throws {
     let corrections = corrections(survivors).filter { self.onDisk($0.slot) == $0.live?.identity }
     guard !corrections.isEmpty else { return }
@@ -68,7 +68,8 @@ extension PowerLossJournal {
     }
   }
 
-  /// Gives a file without a name its content back under an old one (a nameless inode cannot be linked again).
+  /// Restores the content of a file without a name under an old name (a nameless inode cannot be
+  /// linked again).
   private func resurrect(_ inode: Inode, in folder: Inode, as name: String) throws {
     guard !inode.isFolder else { return }
     let bytes = try inode.opened(O_RDONLY) { try Bytes.contents(of: $0, name) }

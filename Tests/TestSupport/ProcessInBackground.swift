@@ -4,8 +4,8 @@ import Glibc
 
 /// A program that runs beside a test, and is killed with it.
 ///
-/// Its standard output is an unnamed file and not a pipe: the write end of a pipe could leak into a child that another
-/// test starts at the same moment, and keep the reader waiting for ever.
+/// Its standard output is an unnamed file and not a pipe: the write end of a pipe could leak into a
+/// child that another test starts at the same moment, and keep the reader waiting forever.
 package final class ProcessInBackground {
   private let process: pid_t
   package var id: Int32 { process }
@@ -39,7 +39,7 @@ package final class ProcessInBackground {
     close(outputFile)
   }
 
-  /// Waits until the program has written that line. Throws where it ends before.
+  /// Waits until the program has written this line. Throws if the program ends before.
   package func waitForLine(_ line: String) throws {
     while !output.split(separator: "\n").contains(Substring(line)) {
       guard !hasEnded(options: WNOHANG) else {
@@ -49,7 +49,7 @@ package final class ProcessInBackground {
     }
   }
 
-  /// What the program has written so far.
+  /// The program's output so far.
   package var lines: [String] { output.split(separator: "\n").map(String.init) }
 
   /// Sends SIGKILL and waits for the end. Idempotent.
@@ -76,7 +76,7 @@ package final class ProcessInBackground {
 
   package var isRunning: Bool { !hasEnded(options: WNOHANG) }
 
-  /// What it has written to its standard output so far.
+  /// The program's standard output so far.
   package var output: String {
     var status = stat()
     guard fstat(outputFile, &status) == 0 else { return "" }

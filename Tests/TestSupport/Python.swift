@@ -22,11 +22,11 @@ package enum Python {
 /// The repository's root folder.
 package let projectFolder = #filePath.parentPath.parentPath.parentPath
 
-/// Restores a point with `contrib/recover.py`, which shares no code with the engine.
+/// Restores a backup with `contrib/recover.py`, which shares no code with the engine.
 ///
 /// - Parameters:
 ///   - backupDir: the repository.
-///   - id: the point.
+///   - id: the backup.
 ///   - path: the file to write.
 ///   - password: goes through `BACKUP_ENCRYPTION_PASSWORD`.
 ///   - keyFile: a path; goes through `BACKUP_ENCRYPTION_KEY_FILE`.

@@ -1,9 +1,9 @@
 import BackupPolicy
 
-/// Random databases and random changes to them, and two independent judges of how two databases differ: Python's own reading
-/// of all rows, and SQLite's `sqldiff`.
+/// Random databases and random changes to them, and two independent judges of the differences
+/// between two databases: Python's own reading of all rows, and SQLite's `sqldiff`.
 package enum RandomHistory {
-  /// What one judge says of one table.
+  /// One judge's counts for one table.
   package struct Verdict: Decodable, Hashable, Sendable {
     package var added: Int
     package var removed: Int
@@ -19,13 +19,15 @@ package enum RandomHistory {
   package struct Judgement: Decodable, Sendable {
     /// By Python; tables that do not differ are left out.
     package var rows: [String: Verdict]
-    /// By `sqldiff --primarykey --summary`, of the tables that both have with the same columns.
+    /// By `sqldiff --primarykey --summary`, for the tables that both databases have with the same
+    /// columns.
     package var sqldiff: [String: Verdict]
-    /// Tables that both judges speak of.
+    /// Tables on which both judges report.
     package var common: [String]
   }
 
-  /// Makes a database of every kind of table: pages of 512 bytes, so that a few hundred rows make deep trees.
+  /// Creates a database with every kind of table: pages of 512 bytes, so that a few hundred rows
+  /// make deep trees.
   package static func make(_ path: String, seed: UInt64, pageSize: Int = 512) throws {
     try run(making + "make(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))", path, "\(seed)", "\(pageSize)")
   }

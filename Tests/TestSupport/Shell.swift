@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// What a program left behind.
+/// The result of a program.
 package struct ProgramResult: Sendable {
   /// The exit code, or 128 + the signal that ended it.
   package var status: Int32
@@ -15,7 +15,8 @@ package struct ProgramResult: Sendable {
 
 /// Runs other programs and waits for them.
 package enum Shell {
-  /// Variables that a child inherits; all others come from the test, so that a developer's `BACKUP_…` cannot leak in.
+  /// Variables that a child inherits. All others come from the test, so that a developer's
+  /// `BACKUP_…` cannot leak in.
   private static let inherited = [
     "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "USER", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
     "LLVM_PROFILE_FILE", "ASAN_OPTIONS", "TSAN_OPTIONS",
@@ -23,13 +24,14 @@ package enum Shell {
 
   /// Runs a program, found along `PATH`, to its end.
   ///
-  /// Its input and outputs are unnamed files, so that neither side ever waits for the other to read.
+  /// Its input and outputs are unnamed files, so that neither side ever waits for the other to
+  /// read.
   ///
   /// - Parameters:
   ///   - program: a name or a path.
   ///   - environment: variables besides the inherited ones.
-  ///   - stdin: what it reads.
-  ///   - folder: the working folder; this process's own unless told otherwise.
+  ///   - stdin: the content of its standard input.
+  ///   - folder: the working folder; this process's own if not given.
   package static func run(
     _ program: String, _ arguments: [String] = [], environment: [String: String] = [:], stdin: [UInt8] = [],
     in folder: String? = nil
@@ -38,7 +40,7 @@ package enum Shell {
     defer { files.forEach { close($0) } }
     try Bytes.replaceContents(of: files[0], with: stdin, "standard input")
     let command = [program] + arguments
-    // POSIX's spawn cannot change the folder; a shell can, and becomes the program.
+    // POSIX's spawn cannot change the folder; a shell can, and then becomes the program.
     let moving = folder.map { ["sh", "-c", "cd \"$0\" && exec \"$@\"", $0] } ?? []
     let child = try spawn(moving + command, environment, files)
     return ProgramResult(

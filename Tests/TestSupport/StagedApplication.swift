@@ -1,17 +1,19 @@
 import Glibc
 
-/// An application in a process of its own that goes from step to step as a test tells it.
+/// An application in a process of its own that runs its steps when a test continues it.
 package final class StagedApplication {
-  /// What it does next.
+  /// The next step.
   package enum Step: Sendable {
-    /// Opens a connection in autocommit, without a busy timeout, and reads the schema (SQLite opens no log before).
+    /// Opens a connection in autocommit, without a busy timeout, and reads the schema (SQLite opens
+    /// no log before).
     case open
     /// Runs a statement to its end.
     case run(String)
     case close
-    /// Opens and closes the database file once more, as a program does that copies it: all its POSIX locks on it are gone.
+    /// Opens and closes the database file once more, as a program that copies it does: all its
+    /// POSIX locks on it are gone.
     case dropLocks
-    /// The same with `-shm` too.
+    /// The same, also with `-shm`.
     case dropAllLocks
     /// Keeps another file open for writing.
     case keepOpen(String)
@@ -19,7 +21,7 @@ package final class StagedApplication {
     case endFirstThread
     /// The first step of all: the others run in a second thread that has a table of open files of its own.
     case ownTable
-    /// Waits for ``reach(_:)``, told by number from 1 on.
+    /// Waits for ``reach(_:)``, with the number of the wait from 1 on.
     case wait
   }
 
@@ -28,9 +30,9 @@ package final class StagedApplication {
   private let gate: String
   private var reached = 0
 
-  /// Starts it, and returns when it waits for the first time (or has done everything).
+  /// Starts it, and returns when it waits for the first time or has finished.
   ///
-  /// - Parameter wrapper: a program and its arguments that run Python, `strace` for one.
+  /// - Parameter wrapper: a program and its arguments that run Python, for example `strace`.
   package init(_ database: String, folder: TemporaryFolder, wrapper: [String] = [], _ steps: [Step]) throws {
     gate = folder.path("gate-\(UInt64.random(in: 0 ... .max))")
     let arguments = steps.flatMap { step in
@@ -52,22 +54,22 @@ package final class StagedApplication {
     try process.waitForLine("waiting 1")
   }
 
-  /// Lets it go on without waiting for it.
+  /// Lets it continue without waiting for it.
   package func letGo() {
     reached += 1
     close(open("\(gate)-\(reached)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
   }
 
-  /// Lets it go on, and returns when it waits again or has come to its end.
+  /// Lets it continue, and returns when it waits again or has finished.
   package func goOn() throws {
     letGo()
     try settle()
   }
 
-  /// Returns when it waits again, or has done everything, after ``letGo()``.
+  /// Returns when it waits again or has finished, after ``letGo()``.
   package func settle() throws { try process.waitForLine("waiting \(reached + 1)") }
 
-  /// Ends the process where it stands, by SIGKILL.
+  /// Kills the process at its present step, by SIGKILL.
   package func kill() { process.stop() }
 
   private static let script = """

@@ -42,7 +42,7 @@ extension Step: CustomStringConvertible {
     }
   }
 
-  /// What failed and where, in the words of `SystemFileOperations`.
+  /// The failed operation and its path, in the words of `SystemFileOperations`.
   var failure: (verb: String, path: String) {
     switch kind {
     case .open: ("open", path)
@@ -63,7 +63,8 @@ extension Step: CustomStringConvertible {
 }
 
 extension Step {
-  /// Whether the disk may look different afterwards, to whoever reads it while the machine stays up.
+  /// Whether the disk may look different afterwards to a program that reads it while the machine
+  /// stays up.
   var changesFiles: Bool {
     switch kind {
     case .open(let mode): mode.creates
@@ -72,7 +73,7 @@ extension Step {
     }
   }
 
-  /// Whether a loss of power before it and one after it may leave different things.
+  /// Whether a loss of power before it and one after it may leave different states.
   var mattersToPowerLoss: Bool {
     switch kind {
     case .sync, .syncFolder: true
@@ -80,7 +81,7 @@ extension Step {
     }
   }
 
-  /// Whether it puts something new on the disk; it is these that keep failing on a full one.
+  /// Whether it puts new data on the disk; such operations keep failing on a full disk.
   var takesSpace: Bool {
     switch kind {
     case .open(let mode): mode.creates
@@ -89,8 +90,9 @@ extension Step {
     }
   }
 
-  /// Whether the system may answer with this errno: only what may allocate blocks runs out of space (a flush does where
-  /// allocation is delayed, a rename where the folder grows); everything else may fail at any operation.
+  /// Whether the system may answer with this errno. Only operations that may allocate blocks run
+  /// out of space (a flush if allocation is delayed, a rename if the folder grows); every other
+  /// errno may occur at any operation.
   func mayFail(with code: Int32) -> Bool {
     guard code == ENOSPC || code == EDQUOT else { return true }
     switch kind {
@@ -105,6 +107,6 @@ extension Step {
 }
 
 extension OpenMode {
-  /// Whether opening may make a file.
+  /// Whether opening may create a file.
   var creates: Bool { self == .createNew || self == .createPrivate || self == .lockFile }
 }

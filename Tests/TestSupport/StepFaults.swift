@@ -26,7 +26,7 @@ package final class StepFaults: FileOperations {
     var killedBy: Step?
   }
 
-  /// What to do with one operation.
+  /// The treatment of one operation.
   private enum Verdict {
     case proceed
     /// The first half of a write reaches the disk, then the error is thrown.
@@ -34,7 +34,8 @@ package final class StepFaults: FileOperations {
   }
 
   /// - Parameters:
-  ///   - base: what runs the operations. The default never waits for the disk; killing a process loses no page cache.
+  ///   - base: the operations that do the work. The default never waits for the disk, because
+  ///     killing a process loses no page cache.
   ///   - failAt: the step, counted from 1, at which `fault` strikes; nil for a clean run.
   package init(
     wrapping base: any FileOperations = UnflushedFileOperations(), failAt: Int? = nil, _ fault: Fault = .kill()
@@ -44,20 +45,20 @@ package final class StepFaults: FileOperations {
     self.fault = fault
   }
 
-  /// How many operations were asked for before the kill, if any.
+  /// The number of operations that were requested before the kill, if any.
   package var count: Int { state.withLock { $0.steps.count } }
 
   /// The step at which the fault struck; nil if it did not.
   package var firedAt: Int? { state.withLock { $0.firedAt } }
 
-  /// What was asked for, in order, to print with a failure: `12 rename a → b`.
+  /// The requested operations, in order, to print with a failure: `12 rename a → b`.
   package var steps: [String] {
     state.withLock { $0.steps }.enumerated().map { "\($0 + 1) \($1)" }
   }
 
-  /// The steps of this run at which `fault` does something that it would not do at a later one: an errno where the system
-  /// may give it, a kill before each change of the disk (before a read it leaves what it leaves before the next change),
-  /// a torn kill at each write.
+  /// The steps of this run at which `fault` has an effect that it would not have at a later one: an
+  /// errno at a step where the system may return it, a kill before each change of the disk (a kill
+  /// before a read leaves the same state as one before the next change), a torn kill at each write.
   package func places(for fault: Fault) -> [Int] {
     state.withLock { $0.steps }.enumerated().filter { _, step in
       switch fault {
@@ -68,8 +69,8 @@ package final class StepFaults: FileOperations {
     }.map { $0.offset + 1 }
   }
 
-  /// The steps of this run before which a loss of power may leave something new, and the one after the last: what was
-  /// reported as done must survive.
+  /// The steps of this run before which a loss of power may leave a new state, and the one after
+  /// the last: work that was reported as done must survive.
   package var placesForPowerLoss: [Int] {
     let steps = state.withLock { $0.steps }
     return steps.enumerated().filter { $1.mattersToPowerLoss }.map { $0.offset + 1 } + [steps.count + 1]
@@ -135,7 +136,7 @@ extension StepFaults {
     try base.sync(file)
   }
 
-  /// Closes even after a kill, as the kernel does, so that locks go away.
+  /// Closes even after a kill, as the kernel does, so that locks are released.
   package func close(_ file: OpenFile) {
     base.close(file)
   }

@@ -1,22 +1,24 @@
-/// Which part of what was not flushed survives a loss of power.
+/// The part of the unflushed changes that survives a loss of power.
 struct Survival {
-  /// How much of a list of unflushed things is left.
+  /// The surviving part of a list of unflushed changes.
   enum Share: CaseIterable {
     case none
     case all
-    /// Each for itself.
+    /// Each change independently.
     case some
-    /// In the order in which they were done, up to a point.
+    /// In the order of execution, up to a point.
     case first
   }
 
   var names: Share
   var writes: Share
-  /// Whether a file keeps the size that lost writes gave it, as zeros; nil decides for each file.
+  /// Whether a file keeps the size that lost writes gave it, as zeros; if nil, decided for each
+  /// file.
   var keepsSize: Bool?
   private var generator: SeededGenerator
 
-  /// - Parameter seed: 0: nothing; 1: everything; 2: every name, but no content (files that were never flushed are empty);
+  /// - Parameter seed: 0: nothing; 1: everything; 2: every name, but no content (files that were
+  ///   never flushed are empty);
   ///   3: every name and size, but zeros for content; 4: all content, but no name; others: drawn at random.
   init(seed: UInt64) {
     generator = SeededGenerator(seed: seed)
@@ -33,7 +35,7 @@ struct Survival {
     }
   }
 
-  /// For each of `count` changes of names whether it is drawn to survive.
+  /// For each of `count` changes of names, whether it is drawn to survive.
   mutating func namesThatSurvive(of count: Int) -> [Bool] {
     switch names {
     case .none: return Array(repeating: false, count: count)
@@ -53,7 +55,7 @@ struct Survival {
     }
   }
 
-  /// What a file with unflushed writes holds afterwards.
+  /// The content of a file with unflushed writes afterwards.
   mutating func content(of file: UnsyncedContent) -> [UInt8] {
     let survivors = rangesThatSurvive(of: file)
     let keepsSize = keepsSize ?? Bool.random(using: &generator)

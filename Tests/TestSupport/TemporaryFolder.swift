@@ -2,13 +2,13 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// A folder of its own for one test, below `$TMPDIR` or `/tmp`, removed with everything in it when the test lets go of it:
-/// keep it in a variable or property, not only its path.
+/// A folder of its own for one test, below `$TMPDIR` or `/tmp`, removed with everything in it when
+/// the test releases it: keep it in a variable or property, not only its path.
 package final class TemporaryFolder: Sendable {
   /// Absolute, without symbolic links or a slash at the end.
   package let path: String
 
-  /// - Parameter base: another folder than `$TMPDIR` to make it in.
+  /// - Parameter base: the folder in which it is created, instead of `$TMPDIR`.
   package init(in base: String? = nil) throws {
     let base = base ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     guard let real = realpath(base, nil) else { throw HoldfastError(errno: errno, "find", base) }
@@ -20,7 +20,7 @@ package final class TemporaryFolder: Sendable {
 
   deinit { removeTree(path) }
 
-  /// The path of something in it.
+  /// The path of a name in it.
   package func path(_ name: String) -> String { "\(path)/\(name)" }
 
   /// Creates or replaces a file in it, and returns its path.
@@ -34,13 +34,14 @@ package final class TemporaryFolder: Sendable {
     return path
   }
 
-  /// What a file in it holds; nil where there is none.
+  /// The content of a file in it; nil if there is no such file.
   package func read(_ name: String) throws -> [UInt8]? {
     try SystemFileOperations().contents(path(name))
   }
 }
 
-/// Removes a folder and everything in it, as far as it can: folders that a test made read-only are opened first.
+/// Removes a folder and everything in it, as far as possible: folders that a test made read-only
+/// are made writable first.
 func removeTree(_ path: String) {
   var status = stat()
   guard lstat(path, &status) == 0 else { return }

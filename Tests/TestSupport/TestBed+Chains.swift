@@ -6,7 +6,7 @@ import SQLitePages
 extension TestBed {
   /// Stores an incremental through a service of its own; a second passes.
   ///
-  /// - Throws: where something else came of it.
+  /// - Throws: if the result is not an incremental.
   @discardableResult
   package func storeIncremental(
     _ secret: Secret = .key, _ request: CreateRequest = CreateRequest(),
@@ -20,7 +20,7 @@ extension TestBed {
     }
   }
 
-  /// Makes a full and then `count` incrementals, each of some rows; oldest first.
+  /// Creates a full and then `count` incrementals, each of some rows; oldest first.
   package func makeChain(
     _ secret: Secret = .key, _ request: CreateRequest = CreateRequest(), incrementals count: Int = 3, rows: Int = 60
   ) throws -> [PointMetadata] {
@@ -41,7 +41,7 @@ extension TestBed {
     return try application.image()
   }
 
-  /// Restores a point to a new file and returns its bytes.
+  /// Restores a backup to a new file and returns its bytes.
   package func restored(_ id: PointID, _ secret: Secret = .key) throws -> [UInt8] {
     let path = folder.path("restored-\(id).db")
     try? SystemFileOperations().unlink(path)
@@ -54,7 +54,7 @@ extension TestBed {
     return try folder.read("restored-\(id).db") ?? []
   }
 
-  /// Restores a point with `contrib/recover.py` and returns its bytes.
+  /// Restores a backup with `contrib/recover.py` and returns its bytes.
   package func recovered(_ id: PointID) throws -> [UInt8] {
     let path = folder.path("recovered-\(id).db")
     let result = try recover(

@@ -3,7 +3,7 @@ import BackupPolicy
 import Logging
 import SQLitePages
 
-/// A database, a repository and a host's memory in one temporary folder.
+/// A database, a repository and a host's state folder in one temporary folder.
 package final class TestBed: Sendable {
   package let folder: TemporaryFolder
   package let time: ManualTime
@@ -23,7 +23,7 @@ package final class TestBed: Sendable {
     case none
   }
 
-  /// - Parameter base: the folder that everything of it is made in.
+  /// - Parameter base: the folder in which all of its files are created.
   package init(in base: String? = nil) throws {
     folder = try TemporaryFolder(in: base)
     time = ManualTime(Timestamp(iso8601: "2023-11-16T14:30:22.000Z")!)
@@ -65,7 +65,7 @@ package final class TestBed: Sendable {
       environment: environment(files: files))
   }
 
-  /// Makes a database of about `rows` rows of `bytes` bytes of text each.
+  /// Creates a database of about `rows` rows of `bytes` bytes of text each.
   package func makeDatabase(
     at path: String? = nil, rows: Int = 100, bytes: Int = 200, journal: String = "wal", pageSize: Int = 4096,
     encoding: String = "UTF-8", marker: String = "first"
@@ -83,7 +83,8 @@ package final class TestBed: Sendable {
       """)
   }
 
-  /// Runs statements on the database as an application would: a connection of its own, closed afterwards.
+  /// Runs statements on the database as an application would: on a connection of its own, closed
+  /// afterwards.
   package func change(_ sql: String, at path: String? = nil) throws {
     let connection = try DatabaseConnection(path: path ?? database, access: .writer)
     defer { connection.close() }

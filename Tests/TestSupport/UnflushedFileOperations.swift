@@ -2,10 +2,10 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// The real file system without waiting for the disk: flushes only look whether they could be done.
+/// The real file system without waiting for the disk: flushes only check whether they are possible.
 ///
-/// A killed process loses nothing of the page cache, so sweeps that kill or fail operations need no flush; ``PowerLoss``
-/// models it. On a busy disk this makes a sweep many times faster.
+/// A killed process loses nothing of the page cache, so sweeps that kill or fail operations need no
+/// flush; ``PowerLoss`` models it. If the disk is busy, this makes a sweep many times faster.
 package final class UnflushedFileOperations: FileOperations {
   private let system = SystemFileOperations()
 
@@ -16,10 +16,11 @@ package final class UnflushedFileOperations: FileOperations {
   private let locksAsNFS: Bool
 
   /// - Parameters:
-  ///   - afterRename: lets a test act at the moment when something became visible.
-  ///   - beforeLock: lets a test act right before a lock is asked for.
+  ///   - afterRename: lets a test act when a file has become visible.
+  ///   - beforeLock: lets a test act right before a lock is requested.
   ///   - free: bytes that every file system claims to have free; nil for the truth.
-  ///   - locksAsNFS: an exclusive lock needs a descriptor open for writing, and a shared one a descriptor open for reading.
+  ///   - locksAsNFS: an exclusive lock needs a descriptor open for writing, and a shared one a
+  ///     descriptor open for reading.
   package init(
     afterRename: @escaping @Sendable (_ to: String) -> Void = { _ in },
     beforeLock: @escaping @Sendable (_ exclusive: Bool) -> Void = { _ in }, free: Int64? = nil,

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A file's durable content and the writes that came after it.
+/// A file's durable content and the later writes.
 struct UnsyncedContent {
   struct Write {
     var offset: Int
@@ -16,12 +16,12 @@ struct UnsyncedContent {
 
   var liveSize: Int { writes.reduce(durable.count) { max($0, $1.end) } }
 
-  /// What a reader sees while power is on.
+  /// The content that a reader sees while power is on.
   var live: [UInt8] {
     rendered(writes.map { [0..<$0.bytes.count] }, size: liveSize)
   }
 
-  /// The ranges of a write's bytes that lie in one sector of the file each.
+  /// The ranges of a write's bytes, each within one sector of the file.
   func sectors(of write: Write) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
     var start = 0
@@ -33,9 +33,9 @@ struct UnsyncedContent {
     return ranges
   }
 
-  /// The durable content with some ranges of each write over it, zeros where nothing was written.
+  /// The durable content with some ranges of each write over it, and zeros in the gaps.
   ///
-  /// - Parameter size: the file's size; larger where a surviving range ends later.
+  /// - Parameter size: the file's size; larger if a surviving range ends later.
   func rendered(_ survivors: [[Range<Int>]], size: Int) -> [UInt8] {
     let ends = zip(writes, survivors).compactMap { write, ranges in ranges.last.map { write.offset + $0.upperBound } }
     let size = ends.reduce(max(size, durable.count), max)
