@@ -8,7 +8,8 @@ import Testing
 
 /// Programs write as fast as they can while the agent's code stores the changes.
 @Suite(.ownThread) struct ConcurrentChainTests {
-  /// - Parameter autocheckpoint: the smaller it is, the more often the log restarts and pages have to be compared.
+  /// - Parameter autocheckpoint: the smaller it is, the more often the log restarts and pages have
+  ///   to be compared.
   @Test(arguments: [50, 10000]) func everyPointKeepsThePromisesOfItsWriters(autocheckpoint: Int) async throws {
     let log = LogRecorder(.debug)
     let points = try await offPool {

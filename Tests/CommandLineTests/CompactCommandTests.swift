@@ -20,7 +20,8 @@ struct CompactCommandTests {
     }
   }
 
-  /// - Parameter trusts: whether the run trusts the clock, because no run and no backup was near the present day.
+  /// - Parameter trusts: whether the run trusts the clock, because no run and no backup was near
+  ///   the present day.
   private func run(_ arguments: String..., keyFile: String? = nil, trusts: Bool = true) throws -> ProgramResult {
     try Shell.run(
       CommandBed.program, arguments + (trusts ? ["--trust-clock"] : []),

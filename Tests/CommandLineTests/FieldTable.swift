@@ -43,7 +43,8 @@ struct FieldTable {
 
   init(_ documented: [String: String]) { self.documented = documented }
 
-  /// - Parameter prefix: the part of the document that the table is about, for example `[]` for the members of an array.
+  /// - Parameter prefix: the part of the document that the table is about, for example `[]` for the
+  ///   members of an array.
   func problems(of document: JSONTree, prefix: String) -> [String] {
     var observed: [String: Set<String>] = [:]
     collect(document, "", prefix.isEmpty ? "" : prefix + ".", &observed)
