@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Restore a point without Holdfast (FORMAT.md as a program).  usage: recover.py --backup-dir DIR ID OUT
+"""Restore a backup without Holdfast (FORMAT.md as a program).  usage: recover.py --backup-dir DIR ID OUT
 
-Needs Python 3.9 and, for encrypted points, the package `cryptography`. The password is read from the variable
-BACKUP_ENCRYPTION_PASSWORD, the path of a key file from BACKUP_ENCRYPTION_KEY_FILE. OUT must not exist; it appears only
-when every check has passed: checksum, header CRC and MAC, segments, trailer, gzip CRCs, sizes, and that each parent is
-the one its child was made from; all but the page digest itself, which needs XXH3.
-Exit codes: 0 done, 1 failed, 3 damaged, 4 no such point, 5 wrong or no key, 64 usage."""
+Needs Python 3.9 and, if the backup is encrypted, the package `cryptography`. The password comes from the variable
+BACKUP_ENCRYPTION_PASSWORD, the path of a key file from BACKUP_ENCRYPTION_KEY_FILE. OUT must not exist; it appears
+only if every check has passed: checksum, header CRC and MAC, segments, trailer, gzip CRCs, sizes, and that each
+parent is the one from which its child was created; all but the page digest itself, which needs XXH3. Exit codes: 0
+done, 1 failed, 3 damaged, 4 no such backup, 5 wrong or no key, 64 usage."""
 import hashlib, hmac, itertools, json, os, re, resource, struct, sys, tempfile, zlib
 try:
     from cryptography.exceptions import InvalidTag
@@ -16,7 +16,7 @@ MAGIC, KINDS = b"\x89HFA\r\n\x1a\n", {"db": 1, "pages": 2, "tar": 3}
 SEGMENT, TAG, HEADER_MAX = 65536, 16, 16 << 20       # plaintext of a segment, AES-GCM tag, longest header read
 FAILED, DAMAGED, NO_POINT, WRONG_KEY, USAGE = 1, 3, 4, 5, 64
 
-class Stop(Exception): """The end of the attempt: an exit code and why."""
+class Stop(Exception): """The end of the attempt: an exit code and the reason."""
 def need(condition, why, code=DAMAGED):
     if not condition: raise Stop(code, why)
     return condition
@@ -31,7 +31,7 @@ def take(file, count):
     return data
 
 def hkdf(secret, info, salt=bytes(32)): return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
-def unseal(key, nonce, sealed, associated=None):     # AES-256-GCM; None where it does not open
+def unseal(key, nonce, sealed, associated=None):     # AES-256-GCM; None if it does not open
     try: return aead.AESGCM(key).decrypt(nonce, sealed, associated) if len(sealed) >= TAG else None
     except InvalidTag: return None
 def tagged(data):                                    # the fields of tag (2), length (4), bytes that fill `data`
@@ -48,7 +48,7 @@ def secrets():                                       # (password or None, key fi
     with open(path, "rb") as file: raw = file.read(4096)
     if re.fullmatch(rb"\s*[0-9a-fA-F]{64}\s*", raw): raw = bytes.fromhex(raw.decode())
     return password, need(len(raw) == 32 and raw, f"{path} is not a key file: 32 bytes or 64 hexadecimal digits", WRONG_KEY)
-def file_key(slots):                                 # what the first slot that opens holds; bounds before any cost
+def file_key(slots):                                 # content of the first slot that opens; bounds before any cost
     password, key = secrets()
     for kind, body in slots:
         need(len(body) == {1: 80, 2: 60}.get(kind, len(body)), "a key slot has the wrong size")
@@ -61,7 +61,7 @@ def file_key(slots):                                 # what the first slot that 
         if opened: return opened
     raise Stop(WRONG_KEY, "no key slot of this point opens with the password or key file given")
 def fixed_part(file): return (start := take(file, 16)) + take(file, number(start[12:]) - 16)
-def read_header(file):                               # (fixed part, file key), CRC and MAC proved
+def read_header(file):                               # (fixed part, file key), CRC and MAC verified
     fixed, slots = fixed_part(file), []
     covered = fixed + take(file, 2)
     for _ in range(number(covered[-2:])):
@@ -75,7 +75,7 @@ def read_header(file):                               # (fixed part, file key), C
     mac = hmac.digest(hkdf(key, b"holdfast header mac v1"), covered + crc, "sha256")
     need(hmac.compare_digest(mac, take(file, 32)), "the header's MAC is wrong: forged or damaged")
     return fixed, key
-def facts_of(fixed, point, name):                    # what the fixed part of a header says
+def facts_of(fixed, point, name):                    # the facts of a header's fixed part
     page_size, kind, codec, cipher, _, segment = struct.unpack_from(">IBBBBI", fixed, 48)
     end = 82 + number(fixed[80:82])
     parent = fixed[end + 2:end + 2 + number(fixed[end:end + 2])]
@@ -85,7 +85,7 @@ def facts_of(fixed, point, name):                    # what the fixed part of a 
     return {"page_size": page_size, "repository": fixed[16:32], "parent": parent.decode("ascii", "replace"),
             "parent_digest": fixed[64:80], "fields": tagged(fixed[end + 2 + len(parent):])}
 
-def gcm_payload(file, size, point, name):            # (facts, generator of the payload), header and trailer proved
+def gcm_payload(file, size, point, name):            # (facts, generator of the payload), header and trailer verified
     (fixed, key), start = read_header(file), file.tell()
     facts, suffix = facts_of(fixed, point, name), os.pread(file.fileno(), 4, size - 4)
     sealed_size = size - 4 - number(suffix) - start
@@ -103,7 +103,7 @@ def segments(file, left, key):
     for i in range(-(-left // (SEGMENT + TAG))):
         sealed = file.read(min(SEGMENT + TAG, left - i * (SEGMENT + TAG)))
         yield need(unseal(key, i.to_bytes(11, "big") + b"\0", sealed), f"segment {i} does not open: damaged")
-def cbc_payload(file, size, name):                   # only its first bytes can tell a wrong password
+def cbc_payload(file, size, name):                   # only its first bytes can reveal a wrong password
     need(size >= 48 and size % 16 == 0 and kind_of(name) != 2, "neither an aes-256-gcm nor an aes-256-cbc file")
     password = need(secrets()[0], "this is an aes-256-cbc point: set BACKUP_ENCRYPTION_PASSWORD", WRONG_KEY)
     key = hashlib.pbkdf2_hmac("sha256", password, take(file, 16), 100_000)
@@ -170,7 +170,7 @@ def apply(image, facts, payload):                    # writes an incremental's p
     need(not payload.read(1), "something follows its pages")
     image.truncate(facts["size"])
 def rebuild(folder, point, image, scratch):
-    """Writes the point's image: the full at the end of its chain of parents, then each incremental over it."""
+    """Writes the backup's image: the full at the end of its chain of parents, then each incremental over it."""
     child, links, names = None, [], []
     while point:
         found = [f"{point}.{kind}{end}" for kind in KINDS for end in (".gz.enc", ".enc", ".gz", "")]

@@ -1,4 +1,4 @@
-"""Agents that guard databases: Holdfast's and Litestream's, started, watched and stopped."""
+"""Agents that guard databases: starts, watches and stops Holdfast's and Litestream's."""
 import os, re, shutil, signal, subprocess, sys, time
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ TEMPORARY = re.compile(r"(^|/)\.|\.tmp|~$")
 
 
 def environment(folder, **more):
-    """What programs of a run get: only their own settings, all their state below `folder`."""
+    """The environment of a run's programs: only their own settings, all their state below `folder`."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYENV_ROOT") if name in os.environ}
     kept |= {"XDG_STATE_HOME": f"{folder}/state", "XDG_CONFIG_HOME": f"{folder}/config"}
     return kept | {"BACKUP_ENCRYPTION_KEY_FILE": f"{folder}/key"} | more
@@ -25,7 +25,7 @@ class Kind:
 
 
 class Agent:
-    """A running one. Its log is `folder`/agent.log."""
+    """A running agent. Its log is `folder`/agent.log."""
 
     def __init__(self, name, command, folder, out, points):
         self.name, self.folder, self.out, self.points_pattern = name, folder, out, re.compile(points)
@@ -41,7 +41,7 @@ class Agent:
         return usage(self.pid)
 
     def points(self):
-        """Names of what it has stored, once they are final."""
+        """Names of the stored files, once they are final."""
         found = set()
         for folder, _, names in os.walk(self.out):
             for name in names:
@@ -51,7 +51,7 @@ class Agent:
         return found
 
     def settle(self, databases=1, quiet=3, patience=120):
-        """Waits until it has stored something of each database and nothing more for `quiet` seconds."""
+        """Waits until it has stored a file for each database and then nothing for `quiet` seconds."""
         end, seen, since = time.monotonic() + patience, set(), time.monotonic()
         while time.monotonic() < end:
             now = self.points()
@@ -74,7 +74,7 @@ class Agent:
         return [re.sub(r"^\S+ ", "", line)[:200] for line in lines if COMPLAINT.search(line)]
 
     def stop(self):
-        """Ends it as a service manager does: politely, then not."""
+        """Ends it as a service manager does: first by a request, then by force."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -92,7 +92,7 @@ def make_key(binary, folder):
 
 
 def holdfast(binary, *options, name=None):
-    """Holdfast's agent with a key file; more than one database go into a configuration file."""
+    """Holdfast's agent with a key file; if there is more than one database, they go into a configuration file."""
 
     def start(databases, folder):
         make_key(binary, folder)
@@ -133,7 +133,7 @@ def litestream():
 
 
 def present(kinds, only, binary):
-    """Those that can take part; says which cannot."""
+    """The agents that can take part; reports the others."""
     chosen = []
     for kind in kinds:
         if only and not any(kind.name.startswith(name) for name in only.split(",")):

@@ -1,4 +1,4 @@
-"""Waits for files to get their final names, with inotify: polling would disturb what is measured."""
+"""Waits for files to get their final names, with inotify: polling would disturb the measurement."""
 import ctypes, os, select, struct, time
 
 MOVED_TO, CREATE, CLOSE_WRITE, ISDIR = 0x80, 0x100, 0x8, 0x40000000
@@ -6,7 +6,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Arrivals:
-    """New names in a folder and the folders below it, as they come: by a rename, or complete after a write."""
+    """New names in a folder and the folders below it, as they appear: by a rename, or complete after a write."""
 
     def __init__(self, folder, pattern):
         self.pattern, self.folders = pattern, {}
@@ -24,12 +24,12 @@ class Arrivals:
         os.close(self.descriptor)
 
     def clear(self):
-        """Forgets what came until now."""
+        """Forgets all arrivals until now."""
         while self.read(0):
             pass
 
     def next(self, seconds):
-        """The next path that the pattern finds and the time it came (`time.perf_counter`); (None, None) after a while."""
+        """The next path that matches the pattern and its time (`time.perf_counter`); (None, None) after a while."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
             names = self.read(left)

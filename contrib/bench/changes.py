@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""What a change costs: from a commit to the durable incremental, as the database grows, and back again.
+"""The cost of a change: from a commit to the durable incremental, as the database grows, and back again.
 
 usage: changes.py [--binary PATH] [--sizes 16M,256M,1G] [--commits 100] [--only NAME,NAME] [--restore] [--json]
 
-For each size an application with one open connection changes ten rows (with --percent 1: so many percent of the pages) in
-a transaction, waits until the agent has stored them and a random moment more, and so on. The time runs from the return of
-COMMIT; for Holdfast, whose debounce is 0 here, until the point's metadata appear, which it writes when archive and folder
-are flushed; for Litestream until its file appears, whether flushed or not. Before each commit this program itself stores a
-file of about the same size the way a durable one must be (write, fsync, rename, fsync of the folder): "flushes". CPU is
-the agent's, per commit.
-With --restore the last point is restored at the end and compared with the database, row for row.
+For each size an application with one open connection changes ten rows (with --percent 1: this many percent of the
+pages) in a transaction, waits until the agent has stored them and a random moment more, and so on. The time runs
+from the return of COMMIT. For Holdfast, with a debounce of 0 here, it ends when the backup's metadata appear, which
+it writes when archive and folder are flushed; for Litestream when its file appears, whether or not it is flushed.
+Before each commit this program itself stores a file of about the same size in a durable way (write, fsync, rename,
+fsync of the folder): "flushes". CPU is the agent's, per commit. With --restore the last backup is restored at the
+end and compared with the database, row for row.
 """
 import argparse, json, os, random, re, shutil, sqlite3, statistics, subprocess, sys, tempfile, time
 
@@ -21,10 +21,11 @@ from same_rows import same
 from usage import TICK, Meanwhile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Milliseconds that a point may take beyond the flushes: median and 99th percentile; milliseconds of processor a commit.
+# Milliseconds that a backup may take beyond the flushes: median and 99th percentile; milliseconds
+# of processor a commit.
 TARGETS = {"p50": 1.5, "p99": 5.0, "cpu_ms": 2.0}
 GROWTH = 1.2
-# What is renamed when a point is durable.
+# The file that is renamed when a backup is durable.
 ARRIVAL = {"holdfast": r"/\.metadata/backup_\d{8}_\d{6}\w*\.json$", "litestream": r"/0/[^/]+\.ltx$"}
 
 
@@ -46,7 +47,7 @@ def arguments():
 
 
 def make(path, size):
-    """Real content, and beyond 64 MiB a ballast of random bytes: what a change costs does not depend on what stays."""
+    """Real content, and beyond 64 MiB a ballast of random bytes: unchanged content does not affect the cost."""
     subprocess.run([sys.executable, f"{HERE}/make_db.py", path, f"{min(size, 64 << 20) >> 10}K"], check=True,
                    stdout=sys.stderr)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -59,7 +60,7 @@ def make(path, size):
 
 
 def change(connection, random, percent):
-    """Ten customers get other names; or rows in so many percent of all pages change."""
+    """Ten customers get other names; or rows in this many percent of all pages change."""
     highest, = connection.execute("SELECT max(id) FROM customers").fetchone()
     pages, = connection.execute("PRAGMA page_count").fetchone()
     connection.execute("BEGIN IMMEDIATE")
@@ -76,7 +77,7 @@ def change(connection, random, percent):
 
 
 def flushes(folder, size):
-    """Seconds to store a file as durably as a point must be."""
+    """Seconds to store a file as durably as a backup must be."""
     content, start = os.urandom(size), time.perf_counter()
     file = os.open(f"{folder}/flushed.tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     os.write(file, content)
@@ -96,7 +97,7 @@ def percentile(values, share):
 
 
 def commits(connection, agent, arrivals, given, folder):
-    """Seconds to each point, and those of bare flushes."""
+    """Seconds to each backup, and those of bare flushes."""
     random_source, took, bare, sizes = random.Random(7), [], [], []
     # The first ones find nothing prepared, as after any start.
     for number in range(-3, given.commits):
@@ -119,7 +120,7 @@ def commits(connection, agent, arrivals, given, folder):
 
 
 def stored(path):
-    """The bytes of what has arrived: Litestream's file; or a point's archive and its metadata."""
+    """The bytes of the new files: Litestream's file; or a backup's archive and its metadata."""
     name, size = os.path.basename(path).removesuffix(".json"), os.path.getsize(path)
     if not path.endswith(".json"):
         return size

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Full backup and restore of one database: Holdfast and every peer that is installed, in turns.
+"""Full backup and restore of one database: Holdfast and every installed peer, in turns.
 
 usage: full.py [--size 256M] [--runs 5] [--holdfast PATH] [--only NAME,NAME] [--folder DIR]
 
-Each round gives every tool one turn, with a fresh folder: a backup, then a restore, each after a sync(1), each timed
-from outside. The tables give medians over the rounds and ratios within this run; "other" says how many processors
-everything else on the machine kept busy meanwhile (beside a busy neighbour, trust the ratios only). Then the targets,
-reached or not.
+Each round gives every tool one turn, with a fresh folder: a backup, then a restore, each after a sync(1), each
+timed from outside. The tables give medians over the rounds and ratios within this run; "other" is the number of
+processors that everything else on the machine kept busy meanwhile (if a neighbour is busy, trust the ratios only).
+Then the targets, reached or not.
 """
 import argparse, filecmp, hashlib, os, shlex, shutil, statistics, subprocess, sys, tempfile, time
 
@@ -29,7 +29,7 @@ def arguments():
 
 
 def available(given):
-    """The tools that can take part; says which cannot, and why."""
+    """The tools that can take part; reports the others with the reason."""
     tools = []
     for tool in HOLDFAST + PEERS:
         missing = [program for program in tool.programs if not shutil.which(program)]
@@ -75,7 +75,7 @@ def turn(tool, database, given):
 
 
 def check(restored, database):
-    """The restored file is the database, byte for byte or, where a tool goes through SQLite, row for row."""
+    """The restored file equals the database, byte for byte or, if a tool goes through SQLite, row for row."""
     if filecmp.cmp(restored, database, shallow=False):
         return
     same = subprocess.run([sys.executable, os.path.join(HERE, "same_rows.py"), restored, database])
@@ -109,14 +109,14 @@ def integrity_check_seconds(database):
 
 
 def derivation_seconds():
-    """What the one key derivation of a password costs here and now."""
+    """The cost of a password's one key derivation, here and now."""
     start = time.perf_counter()
     hashlib.pbkdf2_hmac("sha256", b"bench", bytes(16), 600_000)
     return time.perf_counter() - start
 
 
 def targets(backups, restores, database):
-    """Lines of (what, measured, limit); those whose tools took no part are left out."""
+    """Lines of (subject, measured, limit); if a line's tools took no part, it is left out."""
     lines = []
 
     def limit(what, mine, theirs, factor=1.0, plus=0.0):

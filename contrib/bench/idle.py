@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What an agent costs while nothing happens: Holdfast and Litestream, one after the other.
+"""The cost of an agent while nothing happens: Holdfast and Litestream, one after the other.
 
 usage: idle.py [--binary PATH] [--seconds 60] [--databases 1] [--only NAME,NAME] [--json]
 
 An application holds each database open, as applications do. The agent stores a first backup and then three small
-commits; ten seconds later the measuring begins, and nobody writes any more. "other" says how many processors everything
-else on the machine kept busy meanwhile.
+commits; ten seconds later the measuring begins, and no program writes any more. "other" is the number of processors
+that everything else on the machine kept busy meanwhile.
 """
 import os, shutil, sqlite3, sys, tempfile, time
 

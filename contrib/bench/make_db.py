@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a database like those that applications leave, the same one for the same size and seed.
+"""Make a database like those of real applications, the same one for the same size and seed.
 
 usage: make_db.py OUT SIZE [SEED]        SIZE such as 64M, 256M, 1G
 

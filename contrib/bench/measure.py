@@ -1,14 +1,14 @@
-"""Run one command and say what it took."""
+"""Run one command and report its time and memory."""
 import os, resource, subprocess, time
 from dataclasses import dataclass
 
-# A child starts as a copy of this interpreter, and the kernel counts that copy's memory as the child's: a peak at or
-# below this floor is only known to be no more.
+# A child starts as a copy of this interpreter, and the kernel counts that copy's memory as the
+# child's: if a peak is at or below this floor, it is only an upper bound.
 RSS_FLOOR = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Failed(Exception):
-    """The command ended with another exit code than 0; holds its output."""
+    """The command ended with an exit code other than 0; holds its output."""
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Sample:
     cpu: float       # seconds, of all its processes
     rss: int         # bytes, peak of its largest process
     other: float     # processors that everything else on the machine kept busy meanwhile
-    stored: int = 0  # bytes of what it wrote
+    stored: int = 0  # bytes that it wrote
 
 
 def busy_seconds():
@@ -28,7 +28,7 @@ def busy_seconds():
 
 
 def run(command, environment):
-    """`command` is a list, or a text for bash. What others wrote is flushed first: it pays for its own writes only."""
+    """`command` is a list, or a text for bash. Others' writes are flushed first: it pays for its own writes only."""
     if isinstance(command, str):
         command = ["bash", "-o", "pipefail", "-c", command]
     os.sync()

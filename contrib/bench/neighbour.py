@@ -3,8 +3,9 @@
 
 usage: neighbour.py KIND DATABASE SECONDS SYNCHRONOUS
 
-It prints "writing" once it has written something, then a JSON line with what it achieved, and keeps its connections until
-its standard input ends. It writes single rows, each a commit; half of the time with a busy timeout of 5 s, half with none.
+It prints "writing" after its first write, then a JSON line with its figures, and keeps its connections until its
+standard input ends. It writes single rows, each a commit; half of the time with a busy timeout of 5 s, half without
+one.
 """
 import json, sqlite3, sys, threading, time
 from collections import Counter
@@ -77,7 +78,7 @@ class RollbackJournal(Autocommit):
 
 
 class Exclusive(Autocommit):
-    """Nobody else can read the database beside it."""
+    """No other program can read the database beside it."""
     extra = ("locking_mode = EXCLUSIVE",)
 
 
@@ -144,7 +145,7 @@ def work(application, tally, end):
 
 
 def begin(kind, path, synchronous, tally):
-    """Opens, until it works: that nobody else has the database for itself is part of an application's day."""
+    """Opens, until it works: if another program has the database exclusively, that is part of an application's day."""
     end = time.monotonic() + 20
     while True:
         try:

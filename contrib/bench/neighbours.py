@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What an agent costs the applications beside it: five kinds of them, without and with Holdfast and Litestream.
+"""The cost of an agent for the applications beside it: five kinds of them, without and with Holdfast and Litestream.
 
 usage: neighbours.py [--binary PATH] [--seconds 4] [--pairs 3] [--kinds KIND,KIND] [--sync NORMAL,FULL]
                      [--only NAME,NAME] [--json]
@@ -7,11 +7,11 @@ usage: neighbours.py [--binary PATH] [--seconds 4] [--pairs 3] [--kinds KIND,KIN
 The kinds: autocommit (Python's sqlite3, one connection), pool (SQLAlchemy, four threads), reopening (opens and closes
 for every statement), exclusive (locking_mode=EXCLUSIVE in WAL mode), journal (autocommit with a rollback journal).
 
-Each round gives one turn to the application alone and one beside each agent, each on a fresh copy of the database. A
-ratio is that of two turns of one round, and the table gives the rounds' median. Errors are sums over all rounds, by
-SQLite's name and the busy timeout that was set. "gone ms" is how long -wal and -shm outlive the application's end; "kept"
-is longer than a second. "alarms" are warnings and errors in the agent's log. "other" says how many processors everything
-else on the machine kept busy.
+Each round gives one turn to the application alone and one beside each agent, each on a fresh copy of the database.
+A ratio is that of two turns of one round, and the table gives the rounds' median. Errors are sums over all rounds,
+by SQLite's name and the busy timeout that was set. "gone ms" is how long -wal and -shm outlive the application's
+end; "kept" is longer than a second. "alarms" are warnings and errors in the agent's log. "other" is the number of
+processors that everything else on the machine kept busy.
 """
 import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, threading, time
 from collections import Counter
@@ -42,7 +42,7 @@ def arguments():
 
 
 class LogWatch(threading.Thread):
-    """The size of a database's -wal, looked at every 10 ms."""
+    """The size of a database's -wal, read every 10 ms."""
 
     def __init__(self, database):
         super().__init__(daemon=True)
@@ -67,7 +67,7 @@ class LogWatch(threading.Thread):
 
 
 def gone(database, patience=1.0):
-    """Milliseconds until neither -wal nor -shm are there; None where they outlast the patience."""
+    """Milliseconds until neither -wal nor -shm exists; None if they still exist after the limit."""
     start = time.monotonic()
     while time.monotonic() - start < patience:
         if not any(os.path.exists(database + suffix) for suffix in ("-wal", "-shm")):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How the agent knew what had changed: how often each proof of its tracker decided, and how often every page was compared.
+"""How the agent found the changed pages: how often each proof of its tracker decided, and how often a comparison.
 
 usage: proofs.py [--binary PATH] [--size 64M] [--commits 60] [--only NAME,NAME] [--json]
 
@@ -8,7 +8,7 @@ Four kinds of application, each with a fresh copy of the database and an agent t
   pool        four connections that take turns, each opened anew after thirty commits
   statements  opens, commits and closes, twice a second
   desktop     one connection; a commit, then nothing for --pause seconds (60 to see a minute's), a tenth of the commits
-The agent's log tells how each point came about; the milliseconds are the median of what storing one took.
+The agent's log says how each backup came about; the milliseconds are the median time to store one.
 """
 import collections, itertools, os, re, shutil, sqlite3, statistics, sys, tempfile, time
 
@@ -98,13 +98,13 @@ def measure(application, model, given):
 
 
 def decisions(log):
-    """What the log says of the points: how many of each kind, and the median of their milliseconds."""
+    """The log's account of the backups: how many of each kind, and the median of their milliseconds."""
     lines = log.splitlines()
     took = {match[1]: int(match[2]) for line in lines if (match := STORED.search(line))}
     how, idle = {}, collections.Counter()
     for match in filter(None, map(HOW.search, lines)):
         words = f"{match[2]}: {POINT.sub('a point', match[3])}"
-        # A later look at the same point is one that found nothing new in it.
+        # If the same backup appears again, that probe found no change.
         if how.setdefault(match[1], words) is not words:
             idle[words] += 1
     groups = collections.defaultdict(list)

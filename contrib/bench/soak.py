@@ -3,14 +3,17 @@
 
 usage: soak.py [--binary PATH] [--minutes 10] [--seed N] [--only PHASE,PHASE] [--json] [--keep]
 
-Applications in processes of their own commit 1 to 1000 rows at a time, checkpoint, VACUUM, change the journal mode, lock
-the others out, roll back, crash; the database is moved over, removed, emptied, damaged, made anew; the agent is killed,
-stopped and started, days later too; its disk is full for a while; people create, verify, delete, clean up, compact, restore,
-drill, query, compare, pin, guard and undo beside it, and some of these commands are killed. Between phases nobody writes, so that points can be counted: one for each
-burst, none for anything else, and the scheduled ones. Each new point is restored and has to hold a state that was committed,
-the last one of a phase the state that the phase ended with (see soaking/ledger.py); what is left of a chain that was thinned
-out holds what it held. Points go only when a rule or a command says so. In the last part the agent is never restarted, so
-that its memory and its descriptors have to stay flat.
+Applications in processes of their own commit 1 to 1000 rows at a time, checkpoint, VACUUM, change the journal mode,
+lock the others out, roll back, crash. The database is moved over, removed, emptied, damaged, created anew. The
+agent is killed, stopped and started, also days later, and its disk is full for a while. People create, verify,
+delete, clean up, compact, restore, drill, query, compare, pin, guard and undo beside it, and some of these commands
+are killed.
+
+Between phases no program writes, so that backups can be counted: one for each burst, none for anything else, and
+the scheduled ones. Each new backup is restored and has to hold a committed state, and the last one of a phase the
+state at the end of the phase (see soaking/ledger.py). After a compaction the rest of the chain holds the same
+content as before. A backup is removed only if a rule or a command requires it. In the last part the agent is never
+restarted, so that its memory and its descriptors have to stay flat.
 
 Prints each violation with its phase and time; exit code 1 if there was one. The same seed makes the same choices.
 """
@@ -69,7 +72,7 @@ def main():
     given = arguments()
     if not os.access(given.binary, os.X_OK):
         sys.exit(f"no {given.binary}: build a release, or name one with --binary")
-    # Nothing stays mounted or running where somebody ends this.
+    # If a person ends this, nothing stays mounted or running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Limited(given) as place:
         result = Soak(given, place).run()

@@ -1,6 +1,6 @@
-"""Holdfast and its peers: how each makes a full backup of a database, and how it gives it back.
+"""Holdfast and its peers: how each makes a full backup of a database, and how it restores it.
 
-A command is a list, or a text for bash, with {db} the database, {work} a fresh folder, {out} where the backup goes
+A command is a list, or a text for bash, with {db} the database, {work} a fresh folder, {out} the place of the backup
 below it, {back} the file to restore to, {holdfast} the binary.
 """
 import os
@@ -22,7 +22,7 @@ class Tool:
 
 
 def holdfast(name, secret, **more):
-    """Holdfast with a key file or a password; `environment` says where either is."""
+    """Holdfast with a key file or a password; `environment` has the place of either."""
     options = ["--database", "{db}", "--backup-dir", "{out}"]
     init = ["{holdfast}", "init", "--key-file", "{work}/key"] if secret == "key file" else None
     create = ["{holdfast}", "create", "--encrypt", "--compress", *options]
@@ -61,7 +61,7 @@ PEERS = [
 
 
 def environment(tool, work):
-    """What the tool runs with: only its own settings, all state below `work`."""
+    """The tool's environment: only its own settings, all state below `work`."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYENV_ROOT") if name in os.environ}
     if "password" in tool.name:
         kept["BACKUP_ENCRYPTION_PASSWORD"] = "bench"

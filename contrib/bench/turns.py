@@ -1,4 +1,4 @@
-"""What programs share that let each of several subjects take its turn with a database of its own."""
+"""The common part of programs in which several subjects take turns, each with a database of its own."""
 import argparse, json, os, shutil, subprocess, sys, tempfile
 
 import agents
@@ -8,7 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def arguments(documentation, add, size):
-    """The command line: what all of them take, and what `add` adds to the parser. `size` is the default."""
+    """The command line: the common options, and those that `add` adds to the parser. `size` is the default."""
     parser = argparse.ArgumentParser(description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=agents.BINARY, help="a release build of holdfast")
     parser.add_argument("--size", default=size, help="of each database")
@@ -22,9 +22,9 @@ def arguments(documentation, add, size):
 
 
 def take(given, name, subjects, measure, report):
-    """Makes a database, calls `measure(subject, model, given)` for each subject, and reports the rows; the exit code.
+    """Creates a database, calls `measure(subject, model, given)` for each subject, and reports the rows; the exit code.
 
-    `subjects` are (name, subject); `given.folder` becomes a folder of this run's own, which is gone afterwards.
+    `subjects` are (name, subject); `given.folder` becomes a folder of this run, which is removed afterwards.
     """
     folder = tempfile.mkdtemp(prefix=f"holdfast-{name}.", dir=given.folder)
     given.folder, model, rows = folder, f"{folder}/model.db", []

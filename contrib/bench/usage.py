@@ -1,4 +1,4 @@
-"""What running processes use, read from /proc, and how busy the rest of the machine was meanwhile."""
+"""The usage of running processes, read from /proc, and how busy the rest of the machine was meanwhile."""
 import os, resource, time
 from dataclasses import dataclass, fields
 
@@ -9,7 +9,7 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Usage:
-    """Sums over a process and its descendants. Differences of two are what was used between them."""
+    """Sums over a process and its descendants. The difference of two is the usage between them."""
     ticks: int = 0        # user and system, as /proc/PID/stat counts them
     run_ns: int = 0       # exact, of the threads that exist now
     voluntary: int = 0    # context switches of the threads that exist now: it slept
@@ -31,7 +31,7 @@ def read(path):
 
 
 def status_number(text, name):
-    """A number of /proc/PID/status; 0 where the line is missing, as a zombie's memory is."""
+    """A number of /proc/PID/status; 0 if the line is missing, as a zombie's memory is."""
     line = next((line for line in text.splitlines() if line.startswith(name + ":")), None)
     return int(line.split()[1]) if line else 0
 
@@ -106,6 +106,6 @@ class Meanwhile:
         return own_seconds() + sum(usage(pid).ticks * TICK for pid in self.pids)
 
     def other(self):
-        """To be read while the processes still run."""
+        """Must be read while the processes still run."""
         wall = time.perf_counter() - self.start
         return max(0.0, busy_seconds() - self.busy - (self.known() - self.mine)) / wall

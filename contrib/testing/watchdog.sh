@@ -1,12 +1,13 @@
-# Runs the tests so that neither a test that hangs nor a process that one left behind keeps the caller waiting for ever.
+# Runs the tests so that neither a hanging test nor a process that a test left behind keeps the
+# caller waiting forever.
 
-# watched SECONDS COMMAND…: runs it in a session of its own and passes on what it prints, and its exit status. When time
-# is up it says what was still running, ends it, and returns 124.
+# watched SECONDS COMMAND…: runs the command in a session of its own and passes on its output and
+# exit status. If time runs out, it prints the tests that still run, ends them, and returns 124.
 watched() {
   local limit=$1 status=0 follower
   shift
   log=$(mktemp)
-  # A file and no pipe: a child that outlives its test would keep a pipe open.
+  # A file and no pipe: if a child outlives its test, it would keep a pipe open.
   setsid "$@" >"$log" 2>&1 &
   session=$!
   trap end_session EXIT
@@ -25,7 +26,8 @@ watched() {
   return "$status"
 }
 
-# failures STATUS: what failed, once more at the end: among a thousand tests nobody finds it where it happened.
+# failures STATUS: repeats the failures at the end, because they are hard to find among a thousand
+# tests.
 failures() {
   printf 'test: error: the tests ended with %s:\n' "$1"
   # Each issue has its values and comments in the lines below it.
@@ -45,7 +47,7 @@ end_session() {
   rm -f "$log"
 }
 
-# What the threads of the tests wait for.
+# Prints the stacks of the tests' threads, to show their waits.
 stacks() {
   local process
   for process in $(pgrep --session "$session"); do

@@ -1,5 +1,6 @@
-// A later day for one program: its wall clock runs SOAK_SECONDS_AHEAD, and so do the times of files that it sees and the
-// timers that it sets by the wall clock. Preloaded (LD_PRELOAD); see soaking/clock.py.
+// A later day for one program: its wall clock runs SOAK_SECONDS_AHEAD, and so do the times of files
+// that it sees and the timers that it sets by the wall clock. Preloaded (LD_PRELOAD); see
+// soaking/clock.py.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ time_t time(time_t *result) {
   return now.tv_sec;
 }
 
-// A program compares them with its clock.
+// A program compares these times with its clock.
 static int shifted(int result, struct stat *found) {
   if (result == 0) {
     found->st_atim.tv_sec += ahead;
@@ -49,7 +50,8 @@ int lstat(const char *path, struct stat *found) { return fstatat(AT_FDCWD, path,
 
 int fstat(int file, struct stat *found) { return shifted(syscall(SYS_fstat, file, found), found); }
 
-// Timers of the wall clock are told apart by being cancelled when somebody sets it; other ones have clocks of their own.
+// A timer of the wall clock is recognised by its cancellation when the clock is set; other timers
+// have clocks of their own.
 int timerfd_settime(int timer, int flags, const struct itimerspec *when, struct itimerspec *before) {
   struct itimerspec real = *when;
   if ((flags & TFD_TIMER_CANCEL_ON_SET) && real.it_value.tv_sec > ahead) real.it_value.tv_sec -= ahead;

@@ -1,4 +1,4 @@
-"""An application of the soak test: a process that opens the database and does what it is told, a JSON line at a time.
+"""An application of the soak test: a process that opens the database and runs commands, a JSON line at a time.
 
 usage: application.py DATABASE JOURNAL
 """
@@ -12,11 +12,11 @@ PATIENCE = 10   # seconds, as a busy timeout
 
 
 class Refused(Exception):
-    """SQLite said no to an application."""
+    """SQLite refused an application's statement."""
 
 
 class Application:
-    """The side that tells it what to do."""
+    """The side that sends commands."""
     count = 0
 
     def __init__(self, database, journals):
@@ -42,19 +42,19 @@ class Application:
         return self.tell(what, **how).answer()
 
     def kill(self):
-        """As the kernel does when memory is short."""
+        """As the kernel does if memory is short."""
         self.process.kill()
         self.process.communicate()
 
     def end(self):
-        """Closes the database, where it still has it open, and ends."""
+        """Closes the database, if it still has it open, and ends."""
         self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
 
 
 class Work:
-    """The side that does it. Every method is a command."""
+    """The side that executes them. Every method is a command."""
 
     def __init__(self, database, journal):
         self.database, self.journal, self.connection = database, Journal(journal), None
@@ -96,7 +96,7 @@ class Work:
         self.journal.active(start)
 
     def finish(self, end):
-        """With a rollback journal, a COMMIT may have to wait for readers again."""
+        """If there is a rollback journal, a COMMIT may have to wait for readers again."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -132,13 +132,13 @@ class Work:
         return {"commits": commits}
 
     def index(self):
-        """The schema changes as well."""
+        """The schema also changes."""
         start = time.monotonic()
         self.connection.execute("REINDEX")
         self.journal.active(start)
 
     def slow(self, rows, hold, end, seed):
-        """A transaction that writes to the disk long before it ends, for it does not fit into the cache."""
+        """A transaction that writes to the disk long before it ends, because it does not fit into the cache."""
         self.connection.execute("PRAGMA cache_size = 10")
         self.transaction(rows, random.Random(seed), hold=hold, end=end)
 

@@ -5,7 +5,7 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ahead.c")
 
 
 class Clock:
-    """Seconds that the programs' clock is ahead of this machine's; it only ever moves on."""
+    """Seconds by which the programs' clock is ahead of this machine's; it only ever moves on."""
 
     def __init__(self, folder):
         self.ahead = 0
@@ -17,7 +17,7 @@ class Clock:
             print("without days that pass: there is no C compiler", file=sys.stderr)
 
     def environment(self, more=0):
-        """What makes a program's clock run ahead, by `more` seconds than that of the agent."""
+        """The environment that makes a program's clock run ahead, by `more` seconds than that of the agent."""
         if self.ahead + more == 0:
             return {}
         return {"LD_PRELOAD": self.library, "SOAK_SECONDS_AHEAD": str(self.ahead + more)}

@@ -1,14 +1,14 @@
-"""What people do on the command line beside the agent. See soaking/phases.py for what a phase is."""
+"""Commands that people run beside the agent. See soaking/phases.py for the meaning of a phase."""
 import contextlib, os, time
 
 from soaking.owed import CALM, EMPTY, MISSING, Owed, one
 
-BUSY_OR_CHANGED = 6   # the exit code where somebody else was quicker
+BUSY_OR_CHANGED = 6   # the exit code if another command was quicker
 
 
 @contextlib.contextmanager
 def writing(stage, chance=0.5):
-    """Applications that write meanwhile, or none; gives what to call, afterwards, for what they make the agent owe."""
+    """Lets applications write meanwhile, or not; yields a function that returns the pending backups of their writes."""
     since, writers = time.monotonic(), []
     if stage.random.random() < chance:
         writers = stage.writers(stage.random.choice([1, 2]))
@@ -21,14 +21,14 @@ def writing(stage, chance=0.5):
 
 
 def created(stage):
-    """A full that somebody asked for; the agent need not store what it holds once more."""
+    """A full by request; the agent need not store its content again."""
     with writing(stage) as owed:
         stage.holdfast("create", "--json", "--tags", "soak")
     return Owed(1, 1 + owed().most)
 
 
 def created_incremental(stage):
-    """Nothing, where nothing changed; else what changed, or a full where that cannot be."""
+    """Stores nothing if nothing changed; else the changes, or a full if an incremental is not possible."""
     with writing(stage) as owed:
         stage.holdfast("create", "--incremental", "--json")
     least = owed()
@@ -36,7 +36,7 @@ def created_incremental(stage):
 
 
 def killed_command(stage):
-    """Whatever a command is at when it dies: a point is there or it is not, and none that was there is gone unasked."""
+    """At whatever step a command dies, its backup exists or not, and no other backup is lost."""
     command = stage.random.choice([["create"], ["create", "--incremental"], ["verify", stage.some_point()]])
     with writing(stage) as owed:
         stage.killed(command, within=0.15)
@@ -60,7 +60,7 @@ def looked_at(stage):
 
 
 def accepted(stage):
-    """Somebody has looked at what was odd."""
+    """A person has looked at the anomalies."""
     for point in stage.guard.listed():
         if point["status"] == "anomalous":
             stage.holdfast("accept", point["backup_id"], "--json", missing=True)
@@ -68,7 +68,7 @@ def accepted(stage):
 
 
 def deleted(stage):
-    """A point and all that need it, be it what the agent builds on; that costs no more than the points that are named."""
+    """A backup and all that need it, even the agent's own base; this costs only the named backups."""
     with writing(stage) as owed:
         if len(stage.guard.listed()) > 10:
             plan = stage.holdfast("delete", stage.some_point(), "--with-children", "--yes", "--json",
@@ -86,7 +86,7 @@ def cleaned_up(stage):
 
 
 def compacted(stage):
-    """By a clock that runs ahead, so that there is something to merge: minutes, hours, all."""
+    """By a clock that runs ahead, so that there are backups to merge: minutes, hours, all."""
     with writing(stage) as owed:
         done = stage.holdfast("compact", "--json", ahead=stage.hours_ahead(), codes=(0, BUSY_OR_CHANGED))
         stage.guard.gone |= {point for step in done.get("steps", []) for point in step["removed"]}
@@ -95,7 +95,7 @@ def compacted(stage):
 
 
 def killed_compact(stage):
-    """At any moment of it: what is listed is what it was."""
+    """At any moment of it, each listed backup has the same content as before."""
     stage.let_go_unseen = True
     with writing(stage) as owed:
         stage.killed(["compact"], within=0.1, ahead=stage.hours_ahead())
@@ -104,7 +104,7 @@ def killed_compact(stage):
 
 
 def restored(stage):
-    """An earlier state is put in, live where there is a database that opens, and applications go on from there."""
+    """A restore of an earlier state, live if there is a database that opens; applications continue from there."""
     with rewinding(stage) as since:
         done = stage.holdfast("restore", stage.some_point(sound=True), "--yes", "--json")
     safety = 1 if done.get("safety_backup_id") else 0
@@ -112,7 +112,7 @@ def restored(stage):
 
 
 def killed_restore(stage):
-    """The database is the old one or the new one, and whole, and applications go on from there."""
+    """The database is the old one or the new one, and whole, and applications continue from there."""
     with rewinding(stage) as since:
         stage.killed(["restore", stage.some_point(sound=True), "--yes"], within=0.4)
     return Owed(1, 3 + stage.most_points(since), rewound=True)
@@ -120,7 +120,7 @@ def killed_restore(stage):
 
 @contextlib.contextmanager
 def rewinding(stage):
-    """The first commit after it gives the database another name: what was undone is no predecessor of what comes."""
+    """The first commit after it renames the database: the undone state is no predecessor of the next ones."""
     if stage.random.random() < 0.5 or not (os.path.exists(stage.database) and os.path.getsize(stage.database)):
         stage.close_all()
     time.sleep(CALM)

@@ -1,4 +1,4 @@
-"""The agent under test: its lives, its log, its points, and what it uses."""
+"""The agent under test: its lives, its log, its backups, and its usage."""
 import json, os, re, signal, subprocess, threading, time
 from dataclasses import dataclass
 
@@ -16,20 +16,20 @@ class Line:
 
 @dataclass
 class Look:
-    """A sample of what the agent used."""
+    """A sample of the agent's usage."""
     at: float
     life: int
     resident: int
     descriptors: int
     threads: int
     zombies: int
-    stored: int   # bytes of all that is in the repository
+    stored: int   # bytes of the whole repository
 
 
 class Guard:
     def __init__(self, binary, database, folder, backups, clock):
         self.clock = clock
-        self.gone = set()   # points that a command was told to remove
+        self.gone = set()   # backups that a command was told to remove
         self.binary, self.database, self.folder, self.backups = binary, database, folder, backups
         os.makedirs(backups, mode=0o700, exist_ok=True)
         self.process, self.life, self.options = None, 0, []
@@ -88,22 +88,22 @@ class Guard:
     def complaints(self, since):
         return [line for line in self.lines[since:] if COMPLAINT.search(line.text)]
 
-    # Its points
+    # Its backups
 
     def points(self):
-        """IDs that are in the repository or were said to be stored: retention may have removed them since."""
+        """IDs that are in the repository or were reported as stored: retention may have removed them since."""
         listed = {name.partition(".")[0] for name in os.listdir(self.backups) if name.startswith("backup_")}
         return listed | {match[1] for line in list(self.lines) if (match := STORED.search(line.text))}
 
     def listed(self):
-        """Metadata of the points that are there, oldest first."""
+        """Metadata of the existing backups, oldest first."""
         done = self.run("list", "--json")
         if done.returncode:
             raise RuntimeError(f"list failed: {done.stderr}")
         return sorted(json.loads(done.stdout), key=lambda point: point["sequence"])
 
     def restore(self, point, path):
-        """What went wrong, or nothing."""
+        """The errors that it found, or an empty list."""
         done = self.run("restore", point, "--to", path, "--yes", "--quiet")
         return done.stderr.strip() or f"exit code {done.returncode}" if done.returncode else None
 
@@ -112,7 +112,7 @@ class Guard:
                               stderr=subprocess.PIPE, text=True)
 
     def kill_within(self, seconds, *arguments, ahead=0):
-        """Starts a command and kills it after that time; its exit code, negative where it was killed."""
+        """Starts a command and kills it after that time; its exit code, negative if it was killed."""
         process = subprocess.Popen(**self.command(*arguments, ahead=ahead), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         time.sleep(seconds)
@@ -125,7 +125,7 @@ class Guard:
             "env": environment(self.folder, **self.clock.environment(ahead)), "stdin": subprocess.DEVNULL,
         }
 
-    # What it uses
+    # Its usage
 
     def usage(self):
         return usage(self.process.pid)
@@ -135,14 +135,14 @@ class Guard:
             if not self.is_alive:
                 continue
             life, now = self.life, self.usage()
-            # One that was killed meanwhile is a zombie until somebody waits for it.
+            # If one was killed meanwhile, it is a zombie until its parent waits for it.
             if now.threads and self.is_alive and self.life == life:
                 self.looks.append(Look(time.monotonic(), life, now.resident, now.descriptors, now.threads, now.zombies,
                                        stored(self.backups)))
 
 
 def stored(folder):
-    """Bytes of all files in a folder, as they are meanwhile."""
+    """Bytes of all files in a folder, while they may change."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

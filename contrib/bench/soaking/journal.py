@@ -1,4 +1,4 @@
-"""What the applications committed and when: one file each, every line flushed before the next step."""
+"""The commits of the applications with their times: one file each, every line flushed before the next step."""
 import os, time
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class Journal:
         self.write("done", state.lineage, state.seq, state.hash)
 
     def active(self, start):
-        """Something wrote to the database's files from `start` (monotonic seconds) to now."""
+        """A program wrote to the database's files from `start` (monotonic seconds) to now."""
         self.write("active", start, time.monotonic())
 
 
@@ -41,7 +41,7 @@ class History:
             with open(path, "rb") as file:
                 file.seek(self.offsets.get(path, 0))
                 text = file.read()
-            # An application that was killed may leave half a line.
+            # If an application was killed, it may leave half a line.
             whole = text[:text.rfind(b"\n") + 1]
             self.offsets[path] = self.offsets.get(path, 0) + len(whole)
             for line in whole.decode().splitlines():
@@ -58,7 +58,7 @@ class History:
             self.done[state.lineage, state.seq] = state
 
     def was_committed(self, state):
-        """Or may have been: the application was killed before it could tell."""
+        """Or may have been: the application was killed before it could report it."""
         other = self.done.get((state.lineage, state.seq))
         return state == other or (other is None and state in self.tried)
 
@@ -69,7 +69,7 @@ class History:
         return open_ends | ({self.done[lineage, last]} if last else set())
 
     def bursts(self, since, gap):
-        """Spans since then, merged where less than `gap` seconds lie between them."""
+        """Spans since then, merged if less than `gap` seconds separate them."""
         merged = []
         for start, end in sorted(span for span in self.spans if span[1] >= since):
             if merged and start - merged[-1][1] < gap:

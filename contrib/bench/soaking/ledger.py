@@ -1,9 +1,9 @@
-"""Databases that prove themselves: whichever state of one is found later, it can be told whether it was ever committed.
+"""Databases that prove themselves: whichever state is found later, it can be decided whether it was ever committed.
 
-Each transaction ends with a row of `ledger`: its number, the count and the sum of marks of both tables as it leaves them, and
-a hash over these and the hash before. A mark is a hash of a row's content. So a mix of two states contradicts its own
-newest ledger row; and a state that does not contradict itself has a (lineage, number, hash) that is in the journal of the
-writer, who wrote it there, flushed, before it committed.
+Each transaction ends with a row of `ledger`: its number, the count and the sum of marks of both tables at that
+moment, and a hash over these and the hash before. A mark is a hash of a row's content. So a mix of two states
+contradicts its own newest ledger row; and if a state does not contradict itself, its (lineage, number, hash) is in
+the journal of the writer, which flushed it there before the commit.
 """
 import hashlib, sqlite3
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ SCHEMA = (
     " note_sum INTEGER, previous TEXT, hash TEXT)",
 )
 TABLES = {"item", "note", "ledger"}
-ITEMS, NOTES, HISTORY = 3000, 1500, 400   # about so many rows are kept
+ITEMS, NOTES, HISTORY = 3000, 1500, 400   # about this many rows are kept
 
 
 class Broken(Exception):
-    """This is no state that was ever committed."""
+    """This state was never committed."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class State:
 
 @dataclass
 class Sums:
-    """What a ledger row says of the tables."""
+    """A ledger row's figures of the tables."""
     items: int = 0
     item_sum: int = 0
     notes: int = 0
@@ -55,7 +55,7 @@ def chained(lineage, seq, sums, previous):
 
 
 def newest(connection):
-    """State and sums that the newest ledger row tells."""
+    """State and sums in the newest ledger row."""
     row = connection.execute("SELECT lineage, seq, hash, items, item_sum, notes, note_sum FROM ledger"
                              " ORDER BY seq DESC LIMIT 1").fetchone()
     if row is None:
@@ -122,7 +122,7 @@ def write(connection, rows, random, lineage=None):
 def prove(path):
     """The state that a file holds.
 
-    Raises Broken where it holds none: the file is damaged, empty, or a mix.
+    Raises Broken if it holds no valid state: the file is damaged, empty, or a mix.
     """
     connection = sqlite3.connect(path)
     try:

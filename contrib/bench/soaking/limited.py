@@ -6,7 +6,7 @@ WITHIN = "HOLDFAST_SOAK_NAMESPACE"
 
 
 class Limited:
-    """`limited` is where the backups go; `can_fill` says whether that is a file system of its own."""
+    """`limited` is the folder of the backups; `can_fill` is true if that is a file system of its own."""
 
     def __init__(self, given):
         self.keep = given.keep
@@ -20,7 +20,8 @@ class Limited:
         if subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0:
             return True
         if WITHIN not in os.environ and namespaces():
-            # Mounting needs no rights in a mount namespace of one's own, so the run starts over in one.
+            # In a mount namespace of its own the run needs no rights to mount, so it starts over in
+            # one.
             shutil.rmtree(self.folder)
             os.environ[WITHIN] = "1"
             os.execvp("unshare", ["unshare", "--map-root-user", "--mount", sys.executable, *sys.argv])

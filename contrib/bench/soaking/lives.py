@@ -1,11 +1,11 @@
-"""What happens to the agent itself: it is killed, stopped and started. See soaking/phases.py for what a phase is."""
+"""Events of the agent itself: it is killed, stopped and started. See soaking/phases.py for the meaning of a phase."""
 import time
 
 from soaking.owed import Owed
 
 
 def killed_agent(stage):
-    """At any moment of a burst or of the backup after it. What it stored and could not note may be stored once more."""
+    """At any moment of a burst or of the backup after it. A backup that it could not record may be stored again."""
     seconds, log = stage.random.uniform(0.1, 2), len(stage.guard.lines)
     writers = stage.writers(2)
     for writer in writers:
@@ -14,7 +14,7 @@ def killed_agent(stage):
     if moment == "any":
         time.sleep(stage.random.uniform(0, seconds + stage.debounce))
     else:
-        # After a backup come retention and thinning.
+        # Retention and compaction follow a backup.
         stage.guard.wait_for(moment, since=log)
         time.sleep(stage.random.uniform(0, 0.03))
     stage.kill_agent()
@@ -27,7 +27,7 @@ def killed_agent(stage):
 
 
 def killed_agent_quiet(stage):
-    """It had nothing to do, so it has nothing to do."""
+    """It had no work before, so it has no work afterwards."""
     stage.kill_agent()
     stage.guard.start()
     return Owed()
@@ -49,7 +49,7 @@ def changed_while_down(stage):
 
 
 def days_later(stage):
-    """The machine was off for a while: what is old by now is thinned out after the next backup."""
+    """The machine was off for a while: old incrementals are compacted after the next backup."""
     stage.kill_agent() if stage.random.random() < 0.3 else stage.stop_agent()
     stage.guard.clock.ahead += stage.random.choice([1800, 4000, 4000, 30_000, 90_000, 250_000, 700_000])
     writers = stage.writers(1)

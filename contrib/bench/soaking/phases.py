@@ -1,6 +1,6 @@
-"""What happens to the database, one phase at a time.
+"""Events of the database, one phase at a time.
 
-A phase does something and says what the agent owes for it. `stage` is the Stage of soaking/stage.py: the applications, the
+A phase acts and returns the agent's pending work. `stage` is the Stage of soaking/stage.py: the applications, the
 agent, the history, and one source of randomness.
 """
 import os, time
@@ -30,7 +30,7 @@ def killed_writer(stage):
 
 
 def crash(stage):
-    """All applications die at once, in the middle of it."""
+    """All applications die at once, in the middle of a burst."""
     since, writers = time.monotonic(), stage.writers(2)
     for writer in writers:
         writer.tell("burst", seconds=5, pause=0, seed=stage.seed())
@@ -65,7 +65,7 @@ def slow_commit(stage):
 
 
 def rollback(stage):
-    """Nothing; but with a rollback journal SQLite does not put back the pages that were free before, so they differ."""
+    """Changes nothing; but a rollback journal does not restore pages that were free before, so they differ."""
     writers = stage.writers(1)
     writers[0].ask("slow", rows=1000, hold=stage.random.choice([0, 1]), end="ROLLBACK", seed=stage.seed())
     return Owed(most=int(stage.mode == "DELETE"))
@@ -78,7 +78,7 @@ def vacuum(stage):
 
 
 def rollback_journal(stage):
-    """An application asks for the mode, which needs the database for itself, and writes in it."""
+    """An application requests the mode, which needs the database exclusively, and writes in it."""
     stage.close_all()
     time.sleep(CALM)
     since, application = time.monotonic(), stage.application()
@@ -90,7 +90,7 @@ def rollback_journal(stage):
 
 
 def exclusive(stage):
-    """Nobody can read beside it; what it wrote is owed when it is gone."""
+    """No program can read beside it; its writes are pending when it is gone."""
     stage.close_all()
     time.sleep(CALM)
     application = stage.application(open_it=False)
@@ -117,7 +117,7 @@ def reader(stage):
 
 
 def passers_by(stage):
-    """Open, read, close, with somebody else who has it open or without."""
+    """Open, read, close, with or without another program that has it open."""
     if stage.random.random() < 0.5:
         stage.writers(1)
     for _ in range(5):
@@ -128,7 +128,7 @@ def passers_by(stage):
 
 
 def checkpoint(stage):
-    """What is in the log is in a point already; now it only moves."""
+    """The content of the log is already in a backup; now it only moves."""
     stage.writers(1)[0].ask("checkpoint", mode=stage.random.choice(["PASSIVE", "FULL", "RESTART", "TRUNCATE"]))
     return Owed()
 
@@ -141,10 +141,10 @@ def last_close(stage):
     return Owed()
 
 
-# Another file, or none
+# Another file, or no file
 
 def move_over(stage):
-    """A database of another lineage is put in its place, as a restore by hand does."""
+    """A database of another lineage replaces it, as a manual restore does."""
     stage.close_all()
     if not stage.check_side_files(within=1):
         return Owed(most=1)
@@ -164,7 +164,7 @@ def remove(stage):
 
 
 def empty(stage):
-    """Somebody's shell redirects into it."""
+    """A person's shell redirects into it."""
     stage.close_all()
     stage.check_side_files(within=1)
     open(stage.database, "w").close()
@@ -181,7 +181,7 @@ def damage(stage):
 
 
 def recreate(stage):
-    """After the three above: a point is restored, an application makes its database anew, or a good file is put there."""
+    """After the three above: a restore, a new database by an application, or a good file in its place."""
     if stage.random.random() < 0.4:
         return commands.restored(stage)
     if os.path.exists(stage.database) and os.path.getsize(stage.database) > 0 or stage.random.random() < 0.3:
@@ -195,7 +195,7 @@ def recreate(stage):
 # The disk
 
 def full_disk(stage):
-    """Backups fail until there is room again, then the one that is owed comes by itself."""
+    """Backups fail until there is room again, then the pending one follows by itself."""
     since = time.monotonic()
     with stage.full_disk():
         writers = stage.writers(1)

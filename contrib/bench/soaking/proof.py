@@ -1,4 +1,4 @@
-"""Points are restored, and what comes back is held against what was committed."""
+"""Restores backups and compares the result with the commits."""
 import os
 
 from soaking import ledger
@@ -7,20 +7,20 @@ from soaking import ledger
 class Proof:
     def __init__(self, guard, history, folder, violation):
         self.guard, self.history, self.folder, self.violation = guard, history, folder, violation
-        self.known = {}   # point -> the state it holds
+        self.known = {}   # backup -> the state that it holds
         self.seen = set()
         self.count = 0
         self.newest = None
 
     def prove_new(self, points, final):
-        """The points of one phase; the newest holds one of the states in `final`, where such are given.
+        """The backups of one phase; the newest holds one of the states in `final`, if given.
 
-        What was stored between two phases is proved with those of the second.
+        A backup between two phases is checked with those of the second.
         """
         listed = self.guard.listed()
         names = [point["backup_id"] for point in listed]
         for point in points - set(names) - self.guard.gone:
-            # Retention may take a point soon, but not one of the newest.
+            # Retention may soon remove a backup, but not one of the newest.
             self.violation(f"{point} was said to be stored and is not listed")
         for point in listed:
             if point["backup_id"] not in self.seen and is_provable(point):
@@ -33,18 +33,18 @@ class Proof:
         return listed
 
     def holds(self, stage):
-        """Whether the newest point of the database's own history holds the state that the database is in."""
+        """Whether the newest backup of the database's own history holds the database's present state."""
         listed = [point for point in self.guard.listed() if point["backup_type"] != "safety"]
         return not listed or self.known.get(listed[-1]["backup_id"]) in self.history.read().final(stage.lineage)
 
     def check_order(self, point, state):
-        """A later point holds no earlier state."""
+        """A later backup holds no earlier state."""
         if state and self.newest and state.lineage == self.newest.lineage and state.seq < self.newest.seq:
             self.violation(f"{point['backup_id']} holds {state}, and an earlier point {self.newest}")
         self.newest = state or self.newest
 
     def prove_all(self):
-        """Every point that is there; those that were proved before hold what they held then."""
+        """Every existing backup; if one was checked before, it holds the same state as then."""
         self.prove_new(set(), None)
         self.prove_again(set(self.known))
 
@@ -56,7 +56,7 @@ class Proof:
                 self.violation(f"{point} holds {state}, and held {before}")
 
     def prove(self, point):
-        """The state that a point holds; None where it is none that was committed, which is a violation."""
+        """The state that a backup holds; None if it was never committed, which is a violation."""
         path = f"{self.folder}/restored.db"
         try:
             if failure := self.guard.restore(point, path):
@@ -76,5 +76,5 @@ class Proof:
 
 
 def is_provable(point):
-    """Not what a restore put aside of a database that was damaged or empty."""
+    """False for a restore's safety backup of a database that was damaged or empty."""
     return point["kind"] != "raw" and not (point["backup_type"] == "safety" and point["original_size"] == 0)

@@ -1,10 +1,10 @@
-"""What has to be true after all, and of what is gone."""
+"""Conditions at the end of a run, and conditions of removed backups."""
 import os, statistics, time
 from datetime import datetime
 
 MIB = 2**20
-WARM_UP = 60   # seconds in which an allocator takes what it will need
-FEWEST = 24    # samples after that; fewer say nothing
+WARM_UP = 60   # seconds in which an allocator takes all the memory that it will need
+FEWEST = 24    # samples after that; fewer prove nothing
 
 
 def flatness(looks):
@@ -32,22 +32,22 @@ def flatness(looks):
 
 
 def leftovers(backups):
-    """Temporary files that nobody will need."""
+    """Temporary files that no program will need."""
     found = [os.path.join(folder, name) for folder, _, names in os.walk(backups) for name in names if ".tmp" in name]
     return [f"left over: {', '.join(found)}"] if found else []
 
 
 class Departures:
-    """Points go when a command or a rule says so, and not before."""
-    YOUNG = 3600   # seconds in which thinning leaves every point
+    """Backups are removed when a command or a rule requires it, and not before."""
+    YOUNG = 3600   # seconds in which compaction leaves every backup
 
     def __init__(self, guard, max_backups):
         self.guard, self.max_backups = guard, max_backups
-        self.there = {}         # points by ID, as they were last seen
+        self.there = {}         # backups by ID, as they were last seen
         self.by_agent = set()
 
     def check(self, listed, unseen):
-        """What is wrong with what is gone since the last call; nothing where a command died while it removed points."""
+        """Wrong removals since the last call; empty if a command died while it removed backups."""
         before, self.there = self.there, {point["backup_id"]: point for point in listed}
         gone = {name: point for name, point in before.items() if name not in self.there and name not in self.guard.gone}
         self.by_agent |= set(gone)
@@ -68,17 +68,18 @@ class Departures:
 
 
 def is_counted(point):
-    """Whether max_backups is about it."""
+    """Whether max_backups counts it."""
     return point["kind"] == "full" and point["backup_type"] in ("manual", "scheduled")
 
 
 def counted(listed, max_backups, thinned):
-    """After a cleanup with nothing held, and where `thinned` after a compaction a week later."""
+    """After a cleanup without holds and, if `thinned`, after a compaction a week later."""
     fulls = sum(is_counted(point) for point in listed)
     words = [f"{fulls} fulls are there, not the newest {max_backups}"] if fulls > max_backups else []
     old = [point["backup_id"] for point in listed
            if point["kind"] == "incremental" and point["backup_type"] == "change" and not point["verified"]]
-    # The newest point stays, the newest of the database's own history, and what others still need.
+    # The newest backup stays, the newest of the database's own history, and those that others still
+    # need.
     if thinned and len(old) > 3:
         words.append(f"{len(old)} incrementals of changes outlived a week: {', '.join(old[:6])}")
     return words

@@ -1,4 +1,4 @@
-"""The run: phases in a random order, what each owes, and the reckoning at the end."""
+"""The run: phases in a random order, the pending work of each, and the checks at the end."""
 import random, re, sys, time
 
 from agents import make_key
@@ -12,11 +12,11 @@ from soaking.reckoning import Departures, counted, flatness, leftovers
 from soaking.stage import Stage
 from usage import TICK, Meanwhile
 
-# A full that nobody asked for: it comes a moment after what made the chain too heavy.
+# A full without a request: it follows shortly after the change that made the chain too heavy.
 RENEWAL = re.compile(r"backing up .*: a full(,| after)")
-QUIET = 3            # seconds without a new point until a phase is over
-LONGER = 4.5         # where no point is owed: the agent looks again for up to 4 s
-PATIENCE = 90        # seconds that a point may take, after failures for instance
+QUIET = 3            # seconds without a new backup until a phase is over
+LONGER = 4.5         # if no backup is pending: the agent probes again for up to 4 s
+PATIENCE = 90        # seconds that a backup may take, after failures for instance
 LIVES = 0.6          # of the time in which the agent lives many lives; it has one in the rest
 BUSY_SHARE = 0.02    # of a processor that an idle agent may use, and two ticks
 
@@ -33,7 +33,7 @@ class Soak:
         self.stage.proof = self.proof
         self.departures = Departures(self.guard, given.max_backups)
         self.violations, self.counts, self.idle = [], {}, []
-        self.began = {}   # phase -> when each began
+        self.began = {}   # phase -> the start of each one
         self.phase, self.number = "start", 0
         self.start = time.monotonic()
 
@@ -103,7 +103,8 @@ class Soak:
         self.began.setdefault(self.phase, []).append(start - self.start)
         used = self.guard.usage() if self.guard.is_alive else None
         owed = self.act(kind)
-        # Somebody removed the point that held the last state: the agent stores it again when it next looks.
+        # If a person removed the backup of the last state, the agent stores it again at its next
+        # probe.
         owed.most += not is_stored
         seconds, busy = time.monotonic() - start, self.guard.usage() - used if owed.idle else None
         new = self.settle(owed, known, log)
@@ -120,7 +121,7 @@ class Soak:
         return owed
 
     def act(self, kind):
-        """A refusal that outlasts an application's patience is a broken promise, and the run goes on."""
+        """If a refusal outlasts an application's patience, that is a broken promise, and the run continues."""
         try:
             return kind(self.stage)
         except Refused as refusal:
@@ -132,7 +133,7 @@ class Soak:
             return Owed(most=sys.maxsize)
 
     def settle(self, owed, known, log):
-        """Waits for what is owed, then until nothing more comes; the new points."""
+        """Waits for the pending backups, then until no more appear; the new backups."""
         start = since = time.monotonic()
         quiet, new = QUIET if owed.least else LONGER, set()
         while True:
@@ -157,7 +158,7 @@ class Soak:
             self.violation(f"{len(new)} new points, not {expected}: " + " | ".join(reasons[-8:]))
 
     def renewed(self, start):
-        """Fulls that the agent took since then to end a chain that had become heavy."""
+        """Fulls that the agent took since then to end a heavy chain."""
         return sum(line.at >= start and bool(RENEWAL.search(line.text)) for line in list(self.guard.lines))
 
     def check_log(self, owed, since):
@@ -201,7 +202,7 @@ class Soak:
             self.violation(words)
 
     def check_limits(self):
-        """What stays in the long run: the last fulls with what builds on them, and of the incrementals what thinning leaves."""
+        """The long-term content: the last fulls with their incrementals, as compaction leaves them."""
         self.phase = "limits"
         phases.commands.accepted(self.stage)
         self.stage.holdfast("cleanup", "--max-backups", str(self.given.max_backups), "--json", "--yes")

@@ -1,4 +1,4 @@
-"""What the phases of the soak test play on: a database, its applications, the agent, and one source of randomness."""
+"""The environment of the soak test's phases: a database, its applications, the agent, and one source of randomness."""
 import contextlib, json, os, time
 
 from soaking.application import Application, Refused
@@ -12,17 +12,17 @@ class Stage:
 
     def __init__(self, random, guard, folder, limited, violation):
         self.random, self.guard, self.folder, self.limited = random, guard, folder, limited
-        self.violation = violation   # what to call with words where a promise is broken
+        self.violation = violation   # called with a message if a promise is broken
         self.database, self.journals = guard.database, f"{folder}/journals"
         os.mkdir(self.journals)
         self.history = History(self.journals)
         self.open = []
-        self.crashed = False   # somebody died with the database open, and nobody has opened and closed it since
+        self.crashed = False   # an application died with the database open; no other has since opened and closed it
         self.lineage = self.prepared = None
         self.mode = "WAL"
         self.names = 0
         self.proof = None              # the Proof of the run
-        self.let_go_unseen = False     # a command died before it could say what it removed
+        self.let_go_unseen = False     # a command died before it could report its removals
 
     def seed(self):
         return self.random.getrandbits(32)
@@ -48,7 +48,7 @@ class Stage:
         return application
 
     def writers(self, count):
-        """So many of those that have the database open; more are started where there are too few."""
+        """This many of those that have the database open; starts more if there are too few."""
         while len(self.open) < count:
             self.application()
         return self.random.sample(self.open, count)
@@ -65,7 +65,7 @@ class Stage:
     def close_all(self):
         for application in list(self.open):
             self.close(application)
-        # What a crashed application left is cleared away by the next one that opens and closes.
+        # If an application crashed, the next one that opens and closes removes its side files.
         if any(self.side_files()) and os.path.exists(self.database) and os.path.getsize(self.database):
             self.close(self.application())
 
@@ -75,7 +75,7 @@ class Stage:
         self.crashed = not self.open
 
     def insist(self, application, what, **how):
-        """An application asks for what it gets only when nobody else has the database open: it gets it within seconds."""
+        """Requests a lock that the application must get within seconds if no other program has the database open."""
         start = time.monotonic()
         while True:
             try:
@@ -96,8 +96,8 @@ class Stage:
 
     @staticmethod
     def is_cold(journal):
-        """A writer that died before it flushed its journal left one that begins with a zero: to SQLite it is none, and it
-        stays until somebody writes."""
+        """If a writer died before it flushed its journal, the file begins with a zero: SQLite ignores it, and it stays
+        until the next write."""
         try:
             with open(journal, "rb") as file:
                 return file.read(1) == b"\0"
@@ -105,7 +105,7 @@ class Stage:
             return True
 
     def check_side_files(self, within):
-        """With no application left there is no side file either; whether that is so."""
+        """If no application is left, there is no side file either; whether that is so."""
         end = time.monotonic() + within
         while self.side_files() and time.monotonic() < end:
             time.sleep(0.02)
@@ -116,7 +116,7 @@ class Stage:
         return not found
 
     def check_nothing_left(self, within=5):
-        """Where nobody has it open and nobody crashed, the database is one file, once the agent has let go of it."""
+        """If no program has it open and no program crashed, the database is one file once the agent has closed it."""
         if not self.open and not self.crashed:
             self.check_side_files(within)
 
@@ -131,7 +131,7 @@ class Stage:
 
     @contextlib.contextmanager
     def full_disk(self):
-        """No room where the backups go, but for a few KiB."""
+        """No room for backups, except a few KiB."""
         filler, spare = f"{self.limited}/filler", self.random.choice([0, 4096, 8192])
         with open(filler, "wb", buffering=0) as file:
             try:
@@ -149,9 +149,9 @@ class Stage:
     # Commands
 
     def holdfast(self, *arguments, codes=(0,), missing=False, ahead=0):
-        """What a command printed as JSON; every exit code but these breaks a promise.
+        """A command's JSON output; every exit code but these breaks a promise.
 
-        With `missing` it may find that there is no such point any more: the agent removed it meanwhile.
+        With `missing` it may find that the backup no longer exists: the agent removed it meanwhile.
         """
         done = self.guard.run(*arguments, ahead=ahead)
         if done.returncode not in codes and not (missing and done.returncode == 4):
@@ -172,7 +172,7 @@ class Stage:
         return self.random.choice([0, 2, 26, 200]) * 3600 if self.guard.clock.can_pass else 0
 
     def some_point(self, sound=False):
-        """The ID of one that is listed; a sound one can be restored."""
+        """The ID of a listed backup; if it is sound, it can be restored."""
         listed = [point for point in self.guard.listed() if not sound or point["backup_id"] in self.proof.known]
         return self.random.choice(listed)["backup_id"]
 
@@ -183,10 +183,10 @@ class Stage:
     def prove_again(self, points):
         self.proof.prove_again(points)
 
-    # What is owed
+    # Pending work
 
     def most_points(self, since):
-        """Points that the writing since then may make: one for each burst, more where one was longer than `max_delay`."""
+        """Backups that the writes since then may cause: one for each burst, more if one was longer than `max_delay`."""
         bursts = self.history.read().bursts(since, gap=0.7 * DEBOUNCE)
         return sum(1 + int((end - start + DEBOUNCE) / MAX_DELAY) for start, end in bursts)
 

@@ -1,6 +1,6 @@
-"""What people do before they trust a point: drills, questions, comparisons, pins, commands under guard, and an undo.
+"""Actions before a person trusts a backup: drills, queries, comparisons, pins, commands under guard, and an undo.
 
-See soaking/phases.py for what a phase is.
+See soaking/phases.py for the meaning of a phase.
 """
 import sqlite3, sys
 
@@ -13,7 +13,7 @@ SET_VERSION = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA
 
 
 def drilled(stage):
-    """Whatever can be restored passes, while others write."""
+    """Every backup that can be restored passes, while others write."""
     with writing(stage) as owed:
         for which in (["--random"], [stage.some_point(sound=True), "--quick"]):
             stage.holdfast("drill", *which, "--json", missing=True)
@@ -21,7 +21,7 @@ def drilled(stage):
 
 
 def asked(stage):
-    """A point answers with the state that was found in it when it was restored."""
+    """A backup answers with the state that was found in it when it was restored."""
     with writing(stage) as owed:
         point = stage.some_point(sound=True)
         newest = stage.holdfast("query", point, "SELECT lineage, seq, hash FROM ledger ORDER BY seq DESC LIMIT 1", "--json",
@@ -33,14 +33,14 @@ def asked(stage):
 
 
 def compared(stage):
-    """Two points of one history differ in as many rows of its ledger as were committed between them."""
+    """The ledgers of two backups of one history differ in as many rows as there were commits between them."""
     with writing(stage) as owed:
         before, after = related(stage)
         states = [stage.proof.known[point] for point in (before, after)]
         found = stage.holdfast("diff", before, after, "--summary", "--json", missing=True)
         rows = {table["name"]: table for table in found.get("tables", [])}.get("ledger", {"added": 0})
         commits = states[1].seq - states[0].seq
-        # Of more than that the ledger keeps no row of the first.
+        # If there were more commits, the ledger keeps no row of the first backup.
         if found and commits <= HISTORY and rows["added"] != commits:
             stage.violation(f"{states[0]} and {states[1]} differ, says diff, in {rows}")
         stage.holdfast("diff", after, "live", "--summary", "--json", missing=True)
@@ -48,7 +48,7 @@ def compared(stage):
 
 
 def related(stage):
-    """Two points of one history, perhaps the same one, the earlier first."""
+    """Two backups of one history, perhaps the same one, the earlier first."""
     known, one = stage.proof.known, stage.some_point(sound=True)
     listed = [point["backup_id"] for point in stage.guard.listed()]
     same = [point for point in listed if point in known and known[point].lineage == known[one].lineage]
@@ -56,7 +56,7 @@ def related(stage):
 
 
 def pinned(stage):
-    """What thins out and cleans up leaves a pinned point alone, and what it needs."""
+    """Compaction and cleanup leave a pinned backup and those that it needs."""
     with writing(stage) as owed:
         point = stage.some_point(sound=True)
         is_pinned = stage.holdfast("pin", point, "--json", missing=True)
@@ -70,7 +70,7 @@ def pinned(stage):
 
 
 def guarded(stage):
-    """A command that fails is taken back, where that was asked for."""
+    """A command that fails is rolled back, if requested."""
     rolls_back = stage.random.random() < 0.7
     with rewinding(stage) as since:
         before = version(stage)
@@ -90,7 +90,7 @@ def version(stage):
 
 
 def undone(stage):
-    """What a restore replaced comes back, where that was a database that works, and applications go on from there."""
+    """A restore's safety backup is restored, if it was a working database, and applications continue from there."""
     plan = stage.holdfast("undo", "--dry-run", "--json", codes=(0, NOTHING_TO_UNDO), missing=True)
     if plan.get("backup_id") not in stage.proof.known:
         return Owed()

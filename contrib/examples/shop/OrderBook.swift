@@ -13,7 +13,7 @@ final class OrderBook {
 
   deinit { sqlite3_close(connection) }
 
-  /// Adds that many orders in one transaction.
+  /// Adds this many orders in one transaction.
   func place(_ count: Int) throws {
     try run("BEGIN")
     for _ in 0..<count { try run("INSERT INTO orders(what) VALUES (hex(randomblob(20)))") }

@@ -1,9 +1,9 @@
 import BackupAgent
 import CSQLite
 
-/// An application with a database, and what it has to do for its backups: `example-shop FOLDER`.
+/// An application with a database, and its code for backups: `example-shop FOLDER`.
 ///
-/// It uses nothing but what is public: it is compiled without access to the rest.
+/// It uses only the public interface: it is compiled without access to the rest.
 @main
 struct Shop {
   static func main() async throws {
@@ -33,7 +33,7 @@ struct Shop {
     return point
   }
 
-  /// A plan can be shown before it is carried out; the application keeps its connection all the while.
+  /// A plan can be shown before its execution; the application keeps its connection all the while.
   static func undoAnAccident(_ orders: OrderBook, with service: BackupService, _ id: PointID) async throws {
     try orders.loseAll()
     print("after the accident there are \(try orders.count()) orders")
@@ -65,7 +65,8 @@ struct Shop {
     print("running: \(scheduler.isRunning)")
   }
 
-  /// An incremental's metadata counts no rows, so that each new point is restored beside the database and looked at.
+  /// An incremental's metadata counts no rows, so each new backup is restored beside the database
+  /// and read.
   static func newestPoint(
     of service: BackupService, with orders: Int64, copies: String
   ) async throws -> PointMetadata {
@@ -83,7 +84,7 @@ struct Shop {
 
   static func tidyUp(_ service: BackupService) async throws {
     let decision = try await service.deleteOld(keeping: 1)
-    // Incrementals stay with the full that they build on, however many there are.
+    // Incrementals stay with the full on which they build, whatever their number.
     let fulls = decision.keep.filter { !$0.reasons.contains { $0.hasPrefix("belongs to") } }
     for verdict in fulls { print("kept: \(verdict.reasons.joined(separator: "; "))") }
     let stats = try await service.stats()
