@@ -119,7 +119,7 @@ def cbc_payload(file, size, name):                   # only its first bytes can 
 def gunzip(blocks):                                  # gzip members one after another; zlib checks their CRCs
     member, image = None, b""
     for block in blocks:
-        while block or member and not member.eof and len(image) == SEGMENT:     # zlib may still hold output back
+        while block or member and not member.eof and len(image) == SEGMENT:     # zlib may still keep output back
             if member is None or member.eof: member = zlib.decompressobj(31)
             try: image = member.decompress(block, SEGMENT)
             except zlib.error as error: raise Stop(DAMAGED, f"a gzip member is damaged: {error}")

@@ -18,7 +18,7 @@ final class AgentHarness: Sendable {
   let rows: PointRows
 
   /// - Parameters:
-  ///   - base: the folder that holds all of this harness's files.
+  ///   - base: the folder for all of this harness's files.
   ///   - files: the engine's file operations, if a test makes them fail.
   ///   - now: wall time, if a test sets it.
   ///   - clock: both clocks, if they are not to run together.
@@ -155,7 +155,7 @@ final class AgentHarness: Sendable {
     try await eventually("\(line) of a process") { process.lines.contains(line) }
   }
 
-  /// Waits until `condition` holds; the limit is far beyond the expected time.
+  /// Waits until `condition` is true; the limit is far beyond the expected time.
   func eventually(_ what: String, _ condition: () throws -> Bool) async throws {
     for _ in 0..<3000 {
       if try condition() { return }

@@ -184,7 +184,7 @@ import TestSupport
           if time.monotonic() > closed + 1: open("\(late)", "a").write("x")
           """)
       }
-      // Some take longer on a busy machine. If the agent held the database until writing stops,
+      // Some take longer on a busy machine. If the agent locked the database until writing stops,
       // each would take two seconds.
       #expect(try files.status(late)?.size ?? 0 < 4)
       try await harness.waitForRows(Int64((1...8).reduce(0) { $0 + $1 * 5 }))

@@ -118,7 +118,7 @@ import TestSupport
         try await harness.log.wait(for: "nothing has changed since the last point")
       } else {
         try await harness.waitForPoints(2)
-        // It holds the current state, so nothing is pending afterwards.
+        // It contains the current state, so nothing is pending afterwards.
         try await Task.sleep(for: .milliseconds(700))
       }
     }

@@ -21,7 +21,7 @@ private var isHousekeeping: Bool {
 
   /// Makes a full and five incrementals of changes, each with one more row.
   ///
-  /// - Parameter insert: the statement whose rows each of them holds.
+  /// - Parameter insert: the statement whose rows each of them contains.
   private func makeChain(
     _ time: ManualTime, files: (any FileOperations)? = nil, clock: (@Sendable () -> ClockReading)? = nil,
     insert: String = insert

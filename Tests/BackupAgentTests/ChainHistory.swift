@@ -20,7 +20,7 @@ final class ChainHistory {
   private var backup: DatabaseWorker
   private var held: HeldConnection
   private let recorder = LogRecorder(.debug)
-  /// Every backup of the database's own history, with the content that it must hold.
+  /// Every backup of the database's own history, with the content that it must contain.
   private var states: [(id: PointID, image: [UInt8])] = []
   /// A part of the log was lost, so the database went back to an earlier state than the newest
   /// backup.
@@ -145,7 +145,7 @@ final class ChainHistory {
   func forgetPoint(_ id: PointID) { states.removeAll { $0.id == id } }
 
   /// Removes the oldest full and everything that needs it, if there are others: the rest still
-  /// holds its content.
+  /// contains its content.
   func cleanUp() throws {
     let points = try bed.service().list().reversed()
     guard let oldest = points.first, let newest = states.last?.id,
@@ -158,7 +158,7 @@ final class ChainHistory {
   }
   var points: [PointID] { states.map(\.id) }
 
-  /// Older backups still hold their content, the newest one verifies, and the independent reader
+  /// Older backups still contain their content, the newest one verifies, and the independent reader
   /// agrees.
   private func finish() throws {
     note("finish")

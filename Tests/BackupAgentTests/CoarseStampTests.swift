@@ -77,7 +77,7 @@ import Testing
     #expect(!state(counter: 2).looksLike(state(counter: 1)))
   }
 
-  /// A write that raised no event, in a second that may hold more of them.
+  /// A write that raised no event, in a second that may contain more of them.
   @Test func aWriteThatTheSlowPollSawMayHideAnother() throws {
     func files(modified: Int64, changed: Int64) -> WatchedFiles {
       WatchedFiles(

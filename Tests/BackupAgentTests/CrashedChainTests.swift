@@ -46,7 +46,7 @@ import Testing
       try application.run("UPDATE entries SET text = randomblob(100) WHERE id = \(id)")
     }
 
-    /// Another page changes, and the next backup holds that change and all earlier ones.
+    /// Another page changes, and the next backup contains that change and all earlier ones.
     func requireNextPoint(_ fault: String) throws {
       let place = "\(fault) at \(faults.steps.last { $0.hasPrefix("\(faults.firedAt ?? 0) ") } ?? "no step")"
       try write(300)
@@ -93,7 +93,7 @@ import Testing
         let world = try World(failAt: step, .error(EIO))
         try? world.work()
         // A run may take one step less than the counted run, because the files' times decide how
-        // often it looks.
+        // often it probes.
         guard world.faults.firedAt != nil else { continue }
         struck += 1
         try world.requireNextPoint("failed")

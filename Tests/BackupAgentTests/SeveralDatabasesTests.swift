@@ -61,7 +61,7 @@ import TestSupport
     }
 
     /// Acquires the lock of a repository that no agent guards. If another test starts a child just
-    /// then, the child holds a copy of all descriptors until it becomes its program.
+    /// then, the child has a copy of all descriptors until it becomes its program.
     func lock(_ name: String) async throws -> AgentLock {
       let lock = AgentLock(try service(name))
       try await harness.eventually("the lock of \(name)") { (try? lock.ensure()) != nil }

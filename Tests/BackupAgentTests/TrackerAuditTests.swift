@@ -151,7 +151,7 @@ import Testing
 }
 
 extension AgentHarness {
-  /// The status of the database as soon as `condition` holds.
+  /// The status of the database as soon as `condition` is true.
   fileprivate func status(_ condition: (DatabaseStatus) -> Bool) async throws -> DatabaseStatus {
     for _ in 0..<3000 {
       if let status = await control.status().first, condition(status) { return status }

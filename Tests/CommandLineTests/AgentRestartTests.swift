@@ -4,7 +4,7 @@ import Testing
 @Suite("An agent that is killed and restarted", .ownThread)
 struct AgentRestartTests {
   /// The application's connection stays open, so the log is kept.
-  @Test("When a killed agent restarts, it continues to follow the log, and its backups hold the database's content")
+  @Test("When a killed agent restarts, it continues to follow the log, and its backups contain the database's content")
   func killed() throws {
     let bed = try CommandBed(rows: 20000)
     let result = try Python.run(

@@ -17,7 +17,7 @@ final class DocumentationBed {
 
   private let folder: TemporaryFolder
   private let compared = DocumentationOutput()
-  /// `cd`, `export` and `umask` hold for the commands after them, as in one shell.
+  /// `cd`, `export` and `umask` apply to the commands after them, as in one shell.
   private var state = ""
   private var lastStatus: Int32 = 0
   /// The IDs that the page shows, with those of this run.
@@ -108,7 +108,7 @@ final class DocumentationBed {
     return (result.status, lines.dropLast(lines.reversed().prefix { $0.isEmpty }.count), text)
   }
 
-  /// For comments that prepare a block: wait until there are so many backups.
+  /// For comments that prepare a block: wait until there are this many backups.
   private static let helpers = """
     pause() { :; }
     await_backups() {

@@ -13,7 +13,7 @@ struct DocumentationPage {
   struct Command {
     var text: String
     var output: [String]
-    /// The lines of the page that hold the output.
+    /// The lines of the page that contain the output.
     var lines: Range<Int>
   }
 
@@ -133,7 +133,7 @@ struct DocumentationPage {
     }
   }
 
-  /// A command begins with `$ ` and goes on with `> `, as in a shell; all other lines are output.
+  /// A command begins with `$ ` and continues with `> `, as in a shell; all other lines are output.
   private func commands(in content: Range<Int>) -> [Command] {
     var commands: [Command] = []
     for index in content {

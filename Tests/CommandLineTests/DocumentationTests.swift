@@ -16,7 +16,8 @@ struct DocumentationTests {
     return ["README.md"] + names.filter { $0.hasSuffix(".md") }.map { "contrib/docs/\($0)" }.sorted()
   }()
 
-  /// How many blocks of commands a page may show that no test runs. Each says why in a comment.
+  /// The number of blocks of commands that a page may show without a test that runs them. Each has
+  /// its reason in a comment.
   private static let notRun = [
     "README.md": 2,
     "contrib/docs/guide/back-up.md": 1,

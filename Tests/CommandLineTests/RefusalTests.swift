@@ -236,7 +236,7 @@ struct RefusalTests {
     #expect(differences.filter { !Self.isMadeOnTheWay($0) } == [])
   }
 
-  /// A backup folder may be created before a file proves to be no database; it holds no backups.
+  /// A backup folder may be created before a file proves to be no database; it contains no backups.
   private static func isMadeOnTheWay(_ difference: String) -> Bool {
     difference.firstMatch(of: #/^added backups(/\.metadata|/\.state(/lock)?)? \(0 bytes\)$/#) != nil
   }

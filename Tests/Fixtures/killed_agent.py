@@ -4,7 +4,7 @@ usage: killed_agent.py PROGRAM FOLDER SEED ROUNDS
 
 Each transaction of the writer ends with its number and a hash of all rows at that moment. The writer flushes both to a
 journal before it commits. So a backup is right if its own rows have that hash and the journal has the number. The number
-of a later backup is never smaller, and the newest backup holds the database's final content.
+of a later backup is never smaller, and the newest backup contains the database's final content.
 """
 import hashlib, json, os, random, select, signal, sqlite3, subprocess, sys, time
 

@@ -34,7 +34,7 @@ struct SchedulerTests {
     throw HoldfastError(.failed, "waited in vain for a point; there are \(try await service.list().map(\.id))")
   }
 
-  /// Waits until the newest backup holds this many rows. An incremental does not record its rows,
+  /// Waits until the newest backup contains this many rows. An incremental does not record its rows,
   /// so it is restored.
   @discardableResult
   private func newest(of service: BackupService, with rows: Int, _ bed: LibraryBed) async throws -> PointMetadata {

@@ -23,7 +23,7 @@ struct FileIdentity: Hashable {
 /// A file or folder that ``PowerLossJournal`` knows, kept alive after its last name is gone.
 ///
 /// The handle is an `O_PATH` descriptor. Unlike an ordinary one, its close drops no POSIX lock that
-/// SQLite holds on the same file in this process. While it is open, the system gives the inode's
+/// SQLite has on the same file in this process. While it is open, the system gives the inode's
 /// number to no other file.
 final class Inode {
   let identity: FileIdentity

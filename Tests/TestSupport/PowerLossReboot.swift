@@ -21,7 +21,7 @@ extension PowerLossJournal {
   /// Gives every slot the inode that the surviving changes leave there.
   ///
   /// First everything in a wrong place moves aside, then it all moves to its place (another file
-  /// may still hold the needed name). A file that stays aside has lost its only name.
+  /// may still have the needed name). A file that stays aside has lost its only name.
   private func settleNames(_ survivors: [NameChange]) throws {
     let corrections = corrections(survivors).filter { self.onDisk($0.slot) == $0.live?.identity }
     guard !corrections.isEmpty else { return }

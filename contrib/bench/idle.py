@@ -3,7 +3,7 @@
 
 usage: idle.py [--binary PATH] [--seconds 60] [--databases 1] [--only NAME,NAME] [--json]
 
-An application holds each database open, as applications do. The agent stores a first backup and then three small
+An application keeps each database open, as applications do. The agent stores a first backup and then three small
 commits; ten seconds later the measuring begins, and no program writes any more. "other" is the number of processors
 that everything else on the machine kept busy meanwhile.
 """
@@ -23,7 +23,7 @@ def options(parser):
 
 
 def applications(model, count, folder):
-    """Connections of this process that hold copies of the database open; their paths."""
+    """Connections of this process that keep copies of the database open; their paths."""
     connections, paths = [], []
     for number in range(count):
         os.makedirs(f"{folder}/app{number}")

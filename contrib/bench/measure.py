@@ -8,7 +8,7 @@ RSS_FLOOR = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Failed(Exception):
-    """The command ended with an exit code other than 0; holds its output."""
+    """The command ended with an exit code other than 0; has its output."""
 
 
 @dataclass

@@ -56,7 +56,7 @@ def sql(number):
 
 
 class Autocommit:
-    """One connection of Python's sqlite3, held open."""
+    """One connection of Python's sqlite3, kept open."""
     journal, extra = "WAL", ()
 
     def __init__(self, path, synchronous):

@@ -119,7 +119,7 @@ def turn(kind, sync, agent_kind, model, given):
 
 
 def prepare(database):
-    """By another process: this one must hold no lock and no descriptor of it."""
+    """By another process: this one must have no lock and no descriptor of it."""
     code = ("import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
             "c.execute('CREATE TABLE neighbour (id INTEGER PRIMARY KEY, body BLOB)'); c.commit(); c.close()")
     subprocess.run([sys.executable, "-c", code, database], check=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""usage: same_rows.py A.db B.db      exit code 0 if A holds every table of B with the same rows, else 1"""
+"""usage: same_rows.py A.db B.db      exit code 0 if A contains every table of B with the same rows, else 1"""
 import sqlite3, sys
 
 

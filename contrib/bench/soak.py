@@ -10,8 +10,8 @@ delete, clean up, compact, restore, drill, query, compare, pin, guard and undo b
 are killed.
 
 Between phases no program writes, so that backups can be counted: one for each burst, none for anything else, and
-the scheduled ones. Each new backup is restored and has to hold a committed state, and the last one of a phase the
-state at the end of the phase (see soaking/ledger.py). After a compaction the rest of the chain holds the same
+the scheduled ones. Each new backup is restored and has to contain a committed state, and the last one of a phase the
+state at the end of the phase (see soaking/ledger.py). After a compaction the rest of the chain contains the same
 content as before. A backup is removed only if a rule or a command requires it. In the last part the agent is never
 restarted, so that its memory and its descriptors have to stay flat.
 

@@ -120,9 +120,9 @@ def write(connection, rows, random, lineage=None):
 
 
 def prove(path):
-    """The state that a file holds.
+    """The state that a file contains.
 
-    Raises Broken if it holds no valid state: the file is damaged, empty, or a mix.
+    Raises Broken if it contains no valid state: the file is damaged, empty, or a mix.
     """
     connection = sqlite3.connect(path)
     try:

@@ -7,13 +7,13 @@ from soaking import ledger
 class Proof:
     def __init__(self, guard, history, folder, violation):
         self.guard, self.history, self.folder, self.violation = guard, history, folder, violation
-        self.known = {}   # backup -> the state that it holds
+        self.known = {}   # backup -> the state that it contains
         self.seen = set()
         self.count = 0
         self.newest = None
 
     def prove_new(self, points, final):
-        """The backups of one phase; the newest holds one of the states in `final`, if given.
+        """The backups of one phase; the newest contains one of the states in `final`, if given.
 
         A backup between two phases is checked with those of the second.
         """
@@ -33,18 +33,18 @@ class Proof:
         return listed
 
     def holds(self, stage):
-        """Whether the newest backup of the database's own history holds the database's present state."""
+        """Whether the newest backup of the database's own history contains the database's present state."""
         listed = [point for point in self.guard.listed() if point["backup_type"] != "safety"]
         return not listed or self.known.get(listed[-1]["backup_id"]) in self.history.read().final(stage.lineage)
 
     def check_order(self, point, state):
-        """A later backup holds no earlier state."""
+        """A later backup contains no earlier state."""
         if state and self.newest and state.lineage == self.newest.lineage and state.seq < self.newest.seq:
             self.violation(f"{point['backup_id']} holds {state}, and an earlier point {self.newest}")
         self.newest = state or self.newest
 
     def prove_all(self):
-        """Every existing backup; if one was checked before, it holds the same state as then."""
+        """Every existing backup; if one was checked before, it contains the same state as then."""
         self.prove_new(set(), None)
         self.prove_again(set(self.known))
 
@@ -56,7 +56,7 @@ class Proof:
                 self.violation(f"{point} holds {state}, and held {before}")
 
     def prove(self, point):
-        """The state that a backup holds; None if it was never committed, which is a violation."""
+        """The state that a backup contains; None if it was never committed, which is a violation."""
         path = f"{self.folder}/restored.db"
         try:
             if failure := self.guard.restore(point, path):
