@@ -22,7 +22,6 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SKIPPED = {".git", ".build", ".build-test", "node_modules"}
 GROUPS = {
     "where": ("where",),
     "if": ("if",),
@@ -125,8 +124,9 @@ def files(roots):
     for root in roots:
         found = [root] if root.is_file() else sorted(root.rglob("*"))
         for path in found:
-            is_skipped = SKIPPED.intersection(path.parts) or not path.is_file()
-            if not is_skipped and path.suffix in (".swift", ".md"):
+            # Git's folder, and those of builds with the sources of other packages.
+            is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+            if path.suffix in (".swift", ".md") and not is_hidden and path.is_file():
                 yield path
 
 
