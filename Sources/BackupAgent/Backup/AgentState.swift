@@ -1,21 +1,24 @@
 import BackupEngine
 import BackupPolicy
 
-/// Which state of the database the agent's last point holds, kept in the repository's `.state/agent.json`.
+/// The state of the database that the agent's last backup holds, stored in the repository's
+/// `.state/agent.json`.
 ///
-/// It can be lost at any time: the next start then takes one backup that might not have been needed, and compares all pages for
-/// it.
+/// If the file is lost, the next start compares all pages and may store one backup that is not
+/// needed.
 struct AgentState: Hashable, Sendable {
-  /// The database's path, links resolved.
+  /// The database's path, with links resolved.
   var database: String
-  /// See ``DatabaseState/fingerprint``; nil where it proves nothing, so that no state counts as the one that is stored.
+  /// See ``DatabaseState/fingerprint``. It is nil if the fingerprint proves nothing, so that no
+  /// state is equal to the stored one.
   var fingerprint: String?
   var point: PointID
-  /// The point's archive.
+  /// The backup's archive.
   var filename: String
-  /// What the database was like; nil where an older version wrote this.
+  /// The facts about the database's content; nil if an older version wrote the file.
   var content: ContentFacts?
-  /// From where the point's pages were followed; nil where they were not, or nothing could be proved with it later.
+  /// The position from which the changes after this backup are followed; nil if they are not
+  /// followed, or if the position could prove nothing later.
   var followed: SavedPosition?
 
   private static let name = ".state/agent.json"
@@ -34,7 +37,7 @@ struct AgentState: Hashable, Sendable {
     return .object(keys)
   }
 
-  /// Reads it; nil where there is none, or none that can be used.
+  /// Reads the state; returns nil if the file is missing or unusable.
   static func load(_ repository: Repository) -> AgentState? {
     guard let bytes = try? repository.files.contents(repository.path(name), limit: 1 << 20),
       case .object(let keys)? = JSONValue(parsing: bytes), case .string(let database)? = keys["database"],
@@ -48,11 +51,12 @@ struct AgentState: Hashable, Sendable {
     return state
   }
 
-  /// Writes it. Unflushed: after a loss of power an older one names an older point, and one that is torn is none. It is the only
-  /// write, so that what a stored point costs stays the same however much is remembered.
+  /// Writes the state without a flush: after a power loss the file may be older and name an older
+  /// backup, or be torn, which counts as missing. This is the only write, so the cost of a stored
+  /// backup does not grow with the state.
   ///
-  /// Without the repository's lock, for the agent that holds `agent.lock` is the only one to write it; and under a name that
-  /// nobody takes for the leftover of a backup.
+  /// The repository's lock is not needed because only the agent that holds `agent.lock` writes this
+  /// file. The temporary name cannot be mistaken for the leftover of a backup.
   func save(_ repository: Repository) throws {
     let (path, temporary) = (repository.path(Self.name), repository.path(Self.name + ".new"))
     let files = repository.files

@@ -4,7 +4,7 @@ import Glibc
 import Names
 import SQLitePages
 
-/// What is found at the database's path.
+/// The result of a probe of the database's path.
 enum Sighting: Sendable {
   case missing
   /// A file without a page: nothing was ever stored in it, so there is nothing to back up.
@@ -16,39 +16,41 @@ enum Sighting: Sendable {
   }
 }
 
-/// Which of its states a database is in, in a form that can be compared and kept.
+/// A state of a database, in a form that can be compared and stored.
 ///
-/// Two equal fingerprints mean equal content, as long as only SQLite writes: a commit in WAL mode moves the last frame or
-/// its cumulative checksum, one in a rollback mode the change counter, a checkpoint the file's times. The other way round
-/// nothing is promised: a checkpoint, for one, changes the fingerprint and not the content.
+/// Two equal fingerprints mean equal content if only SQLite writes: a commit in WAL mode changes
+/// the last frame or its cumulative checksum, a commit in a rollback mode changes the change
+/// counter, and a checkpoint changes the file's times. The reverse is not true: a checkpoint, for
+/// example, changes the fingerprint but not the content.
 struct DatabaseState: Hashable, Sendable {
-  /// Nil if another write could leave the same times: the file was written within the last tick of the kernel's clock, its
-  /// file system has no fine stamps, or the clock was set back.
+  /// Nil if another write could leave the same times: the file was written within the last tick of
+  /// the kernel's clock, its file system has only coarse time stamps, or the clock was set back.
   var fingerprint: String?
-  /// It will have a fingerprint within a tick.
+  /// The state will have a fingerprint within a tick.
   private(set) var isYoung = false
   var content: ContentFacts
-  /// Whether the last point was found to hold the same pages.
+  /// Whether a comparison found the same pages in the last backup.
   var matchesPoint = false
-  /// The database's path, links resolved.
+  /// The database's path, with links resolved.
   let path: String
   private(set) var position: SnapshotPosition
   private let file: SQLitePages.FileFacts
   private let log: SQLitePages.FileFacts?
 
-  /// Whether a commit is written and not published yet: the state is about to be another one.
+  /// Whether a commit is written but not yet published, so that the state is about to change.
   var hasUnpublishedCommit: Bool { position.hasUnpublishedCommit }
 
-  /// What a comparison with a point says, while the snapshot is held; nil where it cannot tell.
+  /// Compares the state with a backup while the snapshot is held; returns nil if it cannot decide.
   typealias Comparison = (DatabaseState, DatabaseSnapshot) throws -> Bool?
 
-  /// Looks at the database through a read transaction, and waits a moment where it was written just now.
+  /// Reads the state through a read transaction, and waits a moment if the database was written
+  /// just now.
   ///
   /// - Parameters:
   ///   - scratchPath: see `DatabaseSnapshot`.
   ///   - held: the connection to read through.
-  ///   - comparison: fills ``matchesPoint``.
-  /// - Throws: `HoldfastError` for a database that is there and cannot be read.
+  ///   - comparison: sets ``matchesPoint``.
+  /// - Throws: `HoldfastError` if the database exists but cannot be read.
   static func read(
     _ path: String, scratchPath: @autoclosure () throws -> String, _ held: HeldConnection,
     comparison: Comparison = { _, _ in nil }
@@ -80,11 +82,12 @@ struct DatabaseState: Hashable, Sendable {
     }
   }
 
-  /// What a snapshot that is held sees.
+  /// Reads the state that a snapshot sees, while the snapshot is held.
   ///
-  /// - Throws: `DatabaseError`, `missing` where the file was moved away.
+  /// - Throws: `DatabaseError`; `missing` if the file was moved away.
   init(_ snapshot: DatabaseSnapshot) throws {
-    // Inside the transaction: in rollback modes nobody can be writing, and in WAL mode only a checkpoint can.
+    // Inside the transaction: in rollback modes no other connection can write, and in WAL mode only
+    // a checkpoint can.
     let path = snapshot.connection.resolvedPath
     guard let file = SQLitePages.FileFacts(path: path) else {
       throw DatabaseError(.missing, path: path, message: "there is no database \(path) any more")
@@ -94,11 +97,11 @@ struct DatabaseState: Hashable, Sendable {
   }
 
   /// - Parameters:
-  ///   - path: links resolved.
-  ///   - position: the snapshot's.
+  ///   - path: the path, with links resolved.
+  ///   - position: the snapshot's position.
   ///   - file: the database file, `stat`ed while the snapshot was held.
-  ///   - log: the `-wal`, where the position says nothing of it.
-  ///   - now: wall time, read after `file`.
+  ///   - log: the `-wal` file, if the position does not describe it.
+  ///   - now: the wall time, read after `file`.
   init(
     _ path: String, _ position: SnapshotPosition, _ file: SQLitePages.FileFacts, _ log: SQLitePages.FileFacts?,
     _ content: ContentFacts,
@@ -115,7 +118,7 @@ struct DatabaseState: Hashable, Sendable {
     var words = [
       "file \(file.identity.inode) \(file.size) \(file.modified) \(file.changed)", "counter \(position.changeCounter)",
     ]
-    // Without a frame all content is in the file, whatever the generation.
+    // If the log has no frame, all content is in the file, whatever the log's generation.
     if let wal = position.wal, wal.maxFrame > 0 {
       words.append("wal \(wal.salts) \(wal.maxFrame) \(wal.frameChecksum.map { String($0) }.joined(separator: "+"))")
     } else if let log, log.size > 0 {
@@ -124,17 +127,18 @@ struct DatabaseState: Hashable, Sendable {
     fingerprint = words.joined(separator: ", ")
   }
 
-  /// Whether everything that can be seen without reading pages is as in an earlier state.
+  /// Whether everything that can be seen without reading pages is equal to an earlier state.
   ///
-  /// That is no proof if stamps are coarse. It is enough for a look at a database of which no event was heard since.
+  /// This proves nothing if the time stamps are coarse. It is sufficient for a probe if no event
+  /// was received since the earlier state.
   func looksLike(_ earlier: DatabaseState) -> Bool {
     path.isExactly(earlier.path) && (file, log) == (earlier.file, earlier.log)
       && position.database == earlier.position.database
       && position.wal == earlier.position.wal && position.changeCounter == earlier.position.changeCounter
   }
 
-  /// Whether a commit lies between an earlier state and this one for certain: more frames in the same generation of the WAL,
-  /// or another change counter. False says nothing.
+  /// Whether a commit was certainly made between an earlier state and this one: there are more
+  /// frames in the same generation of the WAL, or the change counter differs. False proves nothing.
   func isCommitAfter(_ earlier: DatabaseState) -> Bool {
     guard position.database == earlier.position.database else { return false }
     switch (earlier.position.wal, position.wal) {
@@ -155,17 +159,17 @@ extension ContentFacts {
   }
 }
 
-/// Looks whether a commit is written and not published yet: SQLite's flush comes between the two, and the event that wakes
-/// the agent before both.
+/// Detects a commit that is written but not yet published: SQLite's flush comes between the two,
+/// and the event that wakes the agent comes before both.
 enum CommitLook {
-  /// Microseconds that a backup waits at most for such a commit. A flush seldom takes longer; where it does, the looks that
-  /// follow an event find the commit.
+  /// The longest time that a backup waits for such a commit, in microseconds. A flush seldom takes
+  /// longer; if one does, a probe after the event finds the commit.
   private static let patience: useconds_t = 50000
 
-  /// A snapshot that waits a moment for a commit that is being flushed, so that the backup that was started for it does not
-  /// miss it.
+  /// Begins a snapshot, and waits a moment for a commit that is being flushed, so that the backup
+  /// that the commit started does not miss it.
   ///
-  /// - Parameter begin: begins one; the ones before it have ended.
+  /// - Parameter begin: begins a snapshot; the earlier ones have ended by then.
   static func settled(_ begin: () throws -> DatabaseSnapshot) throws -> DatabaseSnapshot {
     var (waited, pause) = (useconds_t(0), useconds_t(200))
     while true {

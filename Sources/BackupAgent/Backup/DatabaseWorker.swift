@@ -4,10 +4,11 @@ import Logging
 import Names
 import SQLitePages
 
-/// Does the blocking work for one database, one job at a time; housekeeping may go on beside.
+/// Does the blocking work for one database, one job at a time. Housekeeping may run at the same
+/// time.
 ///
-/// `@unchecked Sendable`: its state belongs to the job that runs, and to the loop when none does. Housekeeping uses none of it but
-/// the follower, which locks itself.
+/// `@unchecked Sendable`: the state belongs to the running job, and to the loop while no job runs.
+/// Housekeeping uses only the follower, which locks itself.
 final class DatabaseWorker: @unchecked Sendable {
   private let service: BackupService
   private let settings: AgentSettings
@@ -15,21 +16,21 @@ final class DatabaseWorker: @unchecked Sendable {
   private let held: HeldConnection
   private let follower: ChangeFollower
   private var known: LastKnownState
-  /// How often a backup may make room.
+  /// Limits how often a backup may make room.
   private var roomRhythm = HousekeepingRhythm()
   private let findings: FindingsLog
 
-  /// How the database compares with the last known state.
+  /// The result of a comparison with the last known state.
   private enum Comparison {
     case unchanged(PointID)
     case changed(DatabaseState)
     case absent(HoldfastError)
   }
 
-  /// One try to store something.
+  /// One attempt to store a backup.
   struct Attempt {
     var ending: Result<BackupEnding, any Error>
-    /// Milliseconds of a comparison of all pages; 0 without one.
+    /// The duration of a comparison of all pages, in milliseconds; 0 if there was no comparison.
     var comparing: Int64 = 0
     var audit: AuditOutcome?
 
@@ -37,7 +38,7 @@ final class DatabaseWorker: @unchecked Sendable {
   }
 
   /// - Parameters:
-  ///   - held: the connection that it reads through, and leaves open.
+  ///   - held: the connection to read through; the worker leaves it open.
   ///   - follower: nil for a new one.
   init(
     _ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
@@ -53,7 +54,7 @@ final class DatabaseWorker: @unchecked Sendable {
     self.init(database.service, database.settings, logger, held)
   }
 
-  /// Whether a full should end the newest chain, as far as this worker knows it.
+  /// Advises a full that ends the newest chain, as far as this worker knows the chain.
   var advice: FullAdvice? { follower.advice }
 
   // MARK: Jobs
@@ -75,7 +76,7 @@ final class DatabaseWorker: @unchecked Sendable {
   /// Stores a backup.
   func runBackup(_ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms) -> BackupReport {
     let report = held.job(terms) { backUp(order, progress) }
-    // Else the connection is closed soon, and it is done then.
+    // If the connection stays open, it is closed soon, and the state is saved then.
     if !held.isOpen { saveState() }
     return report
   }
@@ -96,7 +97,7 @@ final class DatabaseWorker: @unchecked Sendable {
     return report
   }
 
-  /// Looks whether something was committed since the last backup.
+  /// Checks whether anything was committed since the last backup.
   func runProbe(_ terms: ConnectionTerms) -> JobResult {
     let files = files()
     return .probed(held.job(terms) { probe() }, files: files)
@@ -108,10 +109,11 @@ final class DatabaseWorker: @unchecked Sendable {
     return held.job(terms) { .closed }
   }
 
-  /// Writes down what the next process needs to know.
+  /// Saves the state that the next process needs.
   func saveState() { known.save() }
 
-  /// Removes what retention does not keep and merges old incrementals, while other jobs go on.
+  /// Removes the backups that retention does not keep and compacts old incrementals, while other
+  /// jobs run.
   func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
     let doubt = service.noteClock()
     if let policy = order.retention { CleaningUp(service: service, policy: policy, logger: logger).run(progress) }
@@ -138,7 +140,8 @@ final class DatabaseWorker: @unchecked Sendable {
     }
     let isKnown = known.stored != nil
     let resumes = known.stored?.followed.map { follower.resume($0, at: newest) } ?? false
-    // If the tracker goes on, the backup finds out at a lower price than we whether anything has changed.
+    // If the tracker can resume, the backup itself detects changes at a lower cost than a
+    // comparison here.
     switch try compare(with: resumes ? nil : newest) {
     case .absent(let error): return .absent(error)
     case .unchanged(let point): return .unchanged(point)
@@ -149,17 +152,19 @@ final class DatabaseWorker: @unchecked Sendable {
     }
   }
 
-  /// Whether the database is in another state than the last backup holds, or about to be. Cheap, so it may err on the side of
-  /// yes. Asked only while no event was reported since that backup began.
+  /// Whether the state of the database differs from the last backup's, or is about to. The check is
+  /// cheap, so it may report a change that is not there. It is made only if no event was received
+  /// since that backup began.
   func probe() -> FollowUp.Probe {
-    // What cannot be read may have changed: the backup will say what is wrong.
+    // A database that cannot be read may have changed; the backup will report the problem.
     guard let sighting = try? sight() else { return .changed }
     guard case .state(let state) = sighting else { return .unchanged }
     guard known.point(holding: state) != nil || known.isUnmoved(state) else { return .changed }
     return state.hasUnpublishedCommit ? .pending : .unchanged
   }
 
-  /// Compares the database with the last known state and, if that says nothing for certain, its pages with those of a backup.
+  /// Compares the database with the last known state. If that is not conclusive, compares the pages
+  /// with those of a backup.
   private func compare(with point: StoredPoint? = nil, _ progress: Progress = Progress()) throws -> Comparison {
     let known = known
     let sighting = try sight { state, snapshot in
@@ -182,7 +187,7 @@ final class DatabaseWorker: @unchecked Sendable {
       service.requireDatabase(), scratchPath: service.repository().scratchCopyPath(), held, comparison: comparison)
   }
 
-  /// Why there is nothing to back up.
+  /// The reason why there is nothing to back up.
   private func absence(_ sighting: Sighting) throws -> HoldfastError {
     let database = try service.requireDatabase()
     return sighting.isMissing ? .missing(database, service.folder) : .empty(database, service.folder)
@@ -203,17 +208,18 @@ final class DatabaseWorker: @unchecked Sendable {
 
   // MARK: Storing changes
 
-  /// What a visit to the repository came to.
+  /// The result of a visit to the repository.
   private enum Visited: Sendable {
     case stored(ChangeReport, DatabaseState)
     case fullNeeded(reason: String)
     case absent(HoldfastError)
   }
 
-  /// Stores what changed, unless the last backup holds this very state.
+  /// Stores the changed pages, unless the last backup holds this very state.
   ///
-  /// The state is read *before* the backup. A commit that comes between the two is in the backup, yet not in the state that is
-  /// recorded, so that the next comparison finds a difference: at worst one backup too many, never one too few.
+  /// The state is read *before* the backup. If a commit comes between the two, it is in the backup
+  /// but not in the recorded state, so the next comparison finds a difference: at worst one backup
+  /// too many, never one too few.
   func storeChange(_ progress: Progress) -> Attempt {
     var comparing: Int64 = 0
     var attempt = Attempt {
@@ -229,7 +235,7 @@ final class DatabaseWorker: @unchecked Sendable {
     return attempt
   }
 
-  /// Looks at the database under the repository's lock, decides, and stores.
+  /// Reads the database's state under the repository's lock, decides, and stores.
   private func visitRepository(_ progress: Progress) throws -> Visited {
     let database = try service.requireDatabase()
     guard try service.environment.files.status(service.folder) != nil else {
@@ -270,7 +276,8 @@ final class DatabaseWorker: @unchecked Sendable {
     }
   }
 
-  /// If nothing can be built on the newest backup, it may still hold this very content.
+  /// Stores a full because no incremental is possible, unless the newest backup already holds this
+  /// very content.
   private func storeFullInstead(_ reason: String, _ progress: Progress) throws -> BackupEnding {
     logger.info("a full: \(reason)")
     let state: DatabaseState
@@ -289,9 +296,11 @@ final class DatabaseWorker: @unchecked Sendable {
 
   // MARK: Storing fulls
 
-  /// Stores a full, whether something has changed or not: one that a person or a schedule asks for, or that ends a chain.
+  /// Stores a full that a person or a schedule asks for, or that ends a chain, even if nothing has
+  /// changed.
   ///
-  /// - Parameter chain: the chain that it is to end; if that is not the newest any more, there is nothing to be done.
+  /// - Parameter chain: the chain that the full ends. If it is no longer the newest chain, nothing
+  ///   is stored.
   func storeFull(for trigger: Trigger, ending chain: PointID? = nil, _ progress: Progress) -> Attempt {
     var audit: AuditOutcome?
     var attempt = Attempt {
@@ -327,7 +336,8 @@ final class DatabaseWorker: @unchecked Sendable {
       held.note(snapshot)
     }
     findings.report(audit, of: point.id)
-    // Recorded first: a backup that fails its verification is an alarm, and no reason to store the same state again.
+    // Recorded before the verification: a backup that fails it raises an alarm, but is no reason to
+    // store the same state again.
     record(state, in: point.id, point.filename)
     findings.reportFindings(in: point, schema: held.schemaNews)
     if settings.verifyAfterCreate || trigger.isVerified { findings.verify(point.id, progress) }
@@ -338,15 +348,16 @@ final class DatabaseWorker: @unchecked Sendable {
 // MARK: - Room
 
 extension DatabaseWorker {
-  /// Removes what retention does not keep, at once; what the agent does beside its backups is ``keepHouse(_:_:)``.
+  /// Removes the backups that retention does not keep, at once. The agent's regular housekeeping is
+  /// ``keepHouse(_:_:)``.
   func applyRetention(_ progress: Progress) {
     guard let policy = settings.retention else { return }
     CleaningUp(service: service, policy: policy, logger: logger).run(progress)
   }
 
-  /// Before a backup: lets retention make room if less is free than is to stay so.
+  /// Lets retention make room before a backup if the free space is below the configured minimum.
   ///
-  /// - Returns: what was missing before, for an alarm; nil if there was enough.
+  /// - Returns: the shortage before the cleanup, for an alarm; nil if there was enough space.
   private func makeRoom(_ progress: Progress) -> HoldfastError? {
     guard let wanted = settings.retention?.minFreeSpace, let space = try? service.space(),
       let shortage = wanted.shortage(space)
@@ -362,12 +373,13 @@ extension DatabaseWorker {
 // MARK: - Reports
 
 extension DatabaseWorker {
-  /// Reports what no backup shows: that a file was replaced, or has lost its content or its log.
+  /// Reports findings that no backup shows: a file that was replaced, or that has lost its content
+  /// or its log.
   ///
-  /// - Returns: why the database must not be backed up; nil if it may.
+  /// - Returns: the reason why the database must not be backed up; nil if it may be.
   private func reportContent(of state: DatabaseState) -> HoldfastError? {
     if let lost = known.lostCommits(in: state) {
-      // What comes after them is stored: the application goes on from there.
+      // If there are later commits, they are stored, because the application goes on from there.
       guard state.position.wal?.maxFrame != 0 else { return lost }
       logger.error("\(lost)")
     }
@@ -375,13 +387,15 @@ extension DatabaseWorker {
     for alarm in ContentAlarm.decide(before: before, now: state.content) {
       let error = alarm.error(database: database, lastGood: point)
       if alarm.forbidsBackup { return error }
-      // The others show in the backup that is stored next. A restore of ours may replace the file.
+      // The other alarms show in the backup that is stored next. A restore of ours may replace the
+      // file.
       if alarm == .replaced, (try? service.wasJustRestored()) != true { findings.reportReplacement(error) }
     }
     return nil
   }
 
-  /// As the last backup found the database; if this host does not remember, its newest backup at least knows the tables.
+  /// The content as the last backup found it. If this host has no record of it, the newest backup
+  /// at least gives the number of tables.
   private func contentBefore(_ state: DatabaseState) -> (ContentFacts, PointID)? {
     if let stored = known.stored, let content = stored.content { return (content, stored.point) }
     guard state.content.tables == 0, let newest = try? newestPoint(), let tables = newest.metadata.tableCounts else {
@@ -394,7 +408,7 @@ extension DatabaseWorker {
 }
 
 extension HoldfastError {
-  /// - Parameter folder: of the database's backups.
+  /// - Parameter folder: the folder of the database's backups.
   static func missing(_ database: String, _ folder: String) -> HoldfastError {
     HoldfastError(
       .databaseMissing, "there is no database \(database)",
@@ -403,7 +417,7 @@ extension HoldfastError {
     )
   }
 
-  /// - Parameter folder: of the database's backups.
+  /// - Parameter folder: the folder of the database's backups.
   static func empty(_ database: String, _ folder: String) -> HoldfastError {
     HoldfastError(
       .refused, "the database \(database) is empty, and an empty backup is not taken",

@@ -3,20 +3,22 @@ import BackupPolicy
 import Logging
 import SQLitePages
 
-/// Logs what is found out about backups that are stored: the backups stay. Belongs to the worker.
+/// Logs findings about backups that are stored; the backups stay. Belongs to the worker.
 final class FindingsLog {
   private let service: BackupService
   private let logger: Logger
-  /// A replacement was reported: a program that saves by rename replaces the database each time.
+  /// A replacement was already reported: a program that saves by rename replaces the database each
+  /// time.
   private var hasReportedReplacement = false
-  /// What SQLite's checks found in the newest verified backup.
+  /// The findings of SQLite's checks in the newest verified backup.
   private var lastFindings: [String] = []
 
   init(_ service: BackupService, _ logger: Logger) {
     (self.service, self.logger) = (service, logger)
   }
 
-  /// What is odd about the new content shows in its backup; the replacement itself is ordinary for some programs.
+  /// Logs a replacement. Anything odd about the new content shows in its backup; the replacement
+  /// itself is ordinary for some programs.
   func reportReplacement(_ error: HoldfastError) {
     let level: Logger.Level = hasReportedReplacement ? .debug : .notice
     hasReportedReplacement = true
@@ -33,9 +35,10 @@ final class FindingsLog {
     }
   }
 
-  /// Reports an anomaly of a backup that is stored, and what this SQLite cannot read of the database.
+  /// Reports an anomaly of a stored backup, and the parts of the schema that this SQLite cannot
+  /// read.
   ///
-  /// - Parameter problem: nil if there is none, or if it was reported before.
+  /// - Parameter problem: nil if there is no problem, or if it was reported before.
   func reportFindings(in point: PointMetadata, schema problem: SchemaProblem?) {
     if !point.openAnomalies.isEmpty {
       logger.error(
@@ -63,7 +66,7 @@ final class FindingsLog {
     }
   }
 
-  /// Once, for as long as it stays the same.
+  /// Logs the flaw once, for as long as the findings stay the same.
   private func reportFlaw(_ id: PointID, _ findings: [String]) {
     guard findings != lastFindings else { return }
     lastFindings = findings

@@ -5,16 +5,17 @@ import Synchronization
 
 /// The agent's connection to one database, which stays open from one job of a burst to the next.
 ///
-/// Opening costs as much as a small backup, and only while a connection stays open can the tracker follow a WAL through a
-/// reset. But beside an open one the application cannot leave WAL mode or take the database for itself, and when it closes,
-/// ours is the last; so the event loop has it closed soon (``IdleTimeout``). Only WAL mode is worth it.
+/// Opening costs as much as a small backup, and the tracker can follow a WAL through a reset only
+/// while a connection stays open. But while ours is open, the application cannot leave WAL mode or
+/// use the database exclusively, and when it closes, ours is the last. The event loop therefore
+/// closes it soon (``IdleTimeout``). An open connection is useful only in WAL mode.
 ///
-/// `@unchecked Sendable`: used by one job at a time, and closed by the loop when no job runs any more.
+/// `@unchecked Sendable`: used by one job at a time, and closed by the loop after the last job.
 final class HeldConnection: @unchecked Sendable {
   private let environment: EngineEnvironment
   private var connection: DatabaseConnection?
   private var path = ""
-  /// Those that the last connection found.
+  /// The files that the last connection opened.
   private var files: DatabaseFiles?
   private var isWorthHolding = false
   private let openState = Atomic(false)
@@ -27,13 +28,14 @@ final class HeldConnection: @unchecked Sendable {
 
   deinit { close() }
 
-  /// Whether there is something to close; any thread may ask.
+  /// Whether a connection is open. Any thread may ask.
   var isOpen: Bool { openState.load(ordering: .relaxed) }
 
-  /// Milliseconds to wait for a state that holds still.
+  /// How long to wait for a state that does not change, in milliseconds.
   var patience: Int { Int(environment.busyTimeout) }
 
-  /// The connection, opened where there is none, or where other files have come to the path.
+  /// Returns the connection. Opens a new one if there is no connection, or if the files at the path
+  /// were replaced.
   ///
   /// - Throws: `DatabaseError`.
   func opened(_ path: String) throws -> DatabaseConnection {
@@ -48,7 +50,8 @@ final class HeldConnection: @unchecked Sendable {
     return opened
   }
 
-  /// Runs `body` on the connection. After a failure it is closed: nobody knows what state it is in.
+  /// Runs `body` on the connection. After a failure the connection is closed, because its state is
+  /// unknown.
   func with<Result>(_ path: String, _ body: (DatabaseConnection) throws -> Result) throws -> Result {
     do {
       return try body(opened(path))
@@ -58,13 +61,14 @@ final class HeldConnection: @unchecked Sendable {
     }
   }
 
-  /// What SQLite cannot read of the schema, unless it was told before.
+  /// The problem that SQLite has with the schema, unless it was reported before.
   var schemaNews: SchemaProblem? {
     defer { toldProblem = schemaProblem }
     return schemaProblem == toldProblem ? nil : schemaProblem
   }
 
-  /// Takes notice of a snapshot of the connection: without a WAL of the application's there is nothing to be gained.
+  /// Records properties of the snapshot's connection: without a WAL that the application created,
+  /// there is no gain in an open connection.
   func note(_ snapshot: DatabaseSnapshot) {
     let connection = snapshot.connection
     schemaProblem = connection.schemaProblem

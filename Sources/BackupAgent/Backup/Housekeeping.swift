@@ -2,7 +2,8 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// Removes what retention does not keep. A failure is logged, and fails nothing else. Blocks.
+/// Removes the backups that retention does not keep. A failure is logged and affects nothing else.
+/// Blocks.
 struct CleaningUp {
   let service: BackupService
   let policy: RetentionPolicy
@@ -24,17 +25,18 @@ struct CleaningUp {
   }
 }
 
-/// Merges old incrementals, beside the backups: a merge may take minutes, and no change waits for it.
+/// Compacts old incrementals. This runs beside the backups because it may take minutes, and no
+/// change has to wait for it.
 struct Thinning {
   let service: BackupService
   let policy: ThinningPolicy
-  /// What its rules name stays.
+  /// The backups that these retention rules select are kept.
   let retention: RetentionPolicy?
   let logger: Logger
 
-  /// Merges what the policy says; a failure is logged, and the next thinning tries again. Blocks.
+  /// Compacts as the policy says. A failure is logged, and the next compaction tries again. Blocks.
   ///
-  /// - Parameter host: what stores the incrementals meanwhile.
+  /// - Parameter host: stores the incrementals that come meanwhile.
   /// - Returns: whether nothing is left to do for now.
   func run(within host: any CompactionHost, _ progress: Progress) -> Bool {
     do {

@@ -1,47 +1,47 @@
 import BackupEngine
 import BackupPolicy
 
-/// A backup that is to be taken.
+/// A decision to store a backup.
 struct BackupOrder: Sendable {
   var trigger: Trigger
   var reason: String
-  /// The chain that it is to end, if it is a full that nobody asked for.
+  /// The chain that the backup ends, if it is a full that was not requested.
   var ends: PointID?
 
-  /// Whether it is stored as a full, also if nothing changed.
+  /// Whether the backup is stored as a full, even if nothing has changed.
   var isFull: Bool { trigger.isAlwaysFull || ends != nil }
 }
 
-/// What keeps a repository small, beside the backups.
+/// Work that keeps a repository small, beside the backups.
 struct HousekeepingOrder: Sendable {
-  /// The rules to remove by; nil: nothing is removed now.
+  /// The rules to remove by; nil: remove nothing now.
   var retention: RetentionPolicy?
-  /// What merges old incrementals; nil: nothing is merged now.
+  /// The policy of compaction; nil: compact nothing now.
   var thinning: ThinningPolicy?
 
   var isEmpty: Bool { retention == nil && thinning == nil }
 }
 
-/// What came of housekeeping.
+/// The result of housekeeping.
 struct HousekeepingResult: Sendable {
-  /// Whether all was merged that there was to merge; nil if that was not wanted.
+  /// Whether the compaction is complete; nil if it was not requested.
   var isFinished: Bool?
-  /// Why the clock is not believed, by which it was done.
+  /// The reason to doubt the clock that housekeeping used.
   var clockDoubt: HoldfastError?
   /// Whether the newest chain should end.
   var advice: FullAdvice?
 }
 
-/// What came of a job. `files` is what the slow poll compares from then on: seen before the database was read, so that no
-/// later change is taken for known.
+/// The result of a job. The slow poll compares the files with `files` from then on. They were
+/// examined before the database was read, so that no later change counts as known.
 enum JobResult: Sendable {
   case assessed(AssessmentReport)
   case backedUp(BackupReport)
   case probed(FollowUp.Probe, files: WatchedFiles)
-  /// The connection that the jobs share is closed.
+  /// The shared connection is closed.
   case closed
 
-  /// The files as they were before the job read the database; nil if it did not.
+  /// The files as they were before the job read the database; nil if it did not read it.
   var files: WatchedFiles? {
     switch self {
     case .assessed(let report): report.files
@@ -52,62 +52,63 @@ enum JobResult: Sendable {
   }
 }
 
-/// What a start finds.
+/// The findings at a start.
 enum Assessment: Sendable {
   case unchanged(PointID)
   case due(reason: String)
   case absent(HoldfastError)
 }
 
-/// What came of an assessment.
+/// The result of an assessment.
 struct AssessmentReport: Sendable {
   var assessment: Result<Assessment, any Error>
   var files: WatchedFiles
-  /// Why the clock is not believed.
+  /// The reason to doubt the clock.
   var clockDoubt: HoldfastError?
-  /// The newest backup, and when it was made.
+  /// The newest backup and the time of its creation.
   var newest: (id: PointID, created: Timestamp)?
-  /// When the newest scheduled backup was made.
+  /// The time of the newest scheduled backup.
   var lastScheduled: Timestamp?
   /// Whether the newest chain should end.
   var advice: FullAdvice?
 }
 
-/// How a backup ended that did not fail.
+/// The ending of a backup that did not fail.
 enum BackupEnding: Sendable {
   case stored(PointMetadata)
-  /// The database is as this backup holds it.
+  /// This backup holds the current state of the database.
   case unchanged(PointID)
-  /// There is nothing to back up: no file, or nothing in it.
+  /// There is nothing to back up: the file is missing or empty.
   case absent(HoldfastError)
 }
 
-/// What came of a backup.
+/// The result of a backup.
 struct BackupReport: Sendable {
   var ending: Result<BackupEnding, any Error>
-  /// As they were before the database was read.
+  /// The files as they were before the database was read.
   var files: WatchedFiles
-  /// What a full found out about the tracker.
+  /// The result of a full's audit of the tracker.
   var audit: AuditOutcome?
-  /// There was less room than is to stay free.
+  /// The free space was below the configured minimum.
   var shortage: HoldfastError?
-  /// Milliseconds of a comparison of all pages; 0 without one.
+  /// The duration of a comparison of all pages, in milliseconds; 0 if there was no comparison.
   var comparing: Int64 = 0
   /// Whether the newest chain should end.
   var advice: FullAdvice?
 
   var isSuccess: Bool { if case .success = ending { true } else { false } }
 
-  /// The point, if one was stored.
+  /// The backup, if one was stored.
   var stored: PointMetadata? {
     if case .success(.stored(let point)) = ending { point } else { nil }
   }
 }
 
 extension ChainWeight {
-  /// Of the newest chain of the database's own history, by the metadata alone; nil if there is none.
+  /// The size of the newest chain in the database's own history, from the metadata alone; nil if
+  /// there is no chain.
   ///
-  /// - Parameter points: the newest first.
+  /// - Parameter points: the backups, newest first.
   init?(_ points: [StoredPoint]) {
     let own = points.map(\.metadata).filter { Trigger(rawValue: $0.backupType.rawValue) != nil }
     guard let newest = own.first else { return nil }

@@ -3,16 +3,17 @@ import BackupPolicy
 import Logging
 import Names
 
-/// The state of the database that the newest backup holds, as far as this agent knows it. Belongs to the worker.
+/// The state of the database that the newest backup holds, as far as this agent knows it. Belongs
+/// to the worker.
 struct LastKnownState {
-  /// It is written down at most so often, in milliseconds.
+  /// The shortest time between two writes of the state, in milliseconds.
   private static let savingInterval: Int64 = 1000
 
   private(set) var stored: AgentState?
-  /// What the fingerprint is of, if this process saw it.
+  /// The state that the fingerprint describes, if this process saw it.
   private(set) var database: DatabaseState?
   private var isUnsaved = false
-  /// Monotonic milliseconds of the last saving.
+  /// The time of the last write, in monotonic milliseconds.
   private var saved: Int64?
   private let service: BackupService
   private let logger: Logger
@@ -21,14 +22,14 @@ struct LastKnownState {
     (self.service, self.logger) = (service, logger)
   }
 
-  /// Goes on from what an earlier process left.
+  /// Loads the state that an earlier process saved.
   mutating func load(newest: StoredPoint?) throws {
     (stored, database) = (nil, nil)
     guard let newest, let known = AgentState.load(try service.repository()), known.point == newest.id else { return }
     stored = known
   }
 
-  /// The backup that holds this very state, if it is still there.
+  /// The backup that holds this very state, if it still exists.
   func point(holding state: DatabaseState) -> PointID? {
     guard let stored, let fingerprint = state.fingerprint, stored.fingerprint == fingerprint,
       stored.database.isExactly(state.path), isInRepository(stored)
@@ -36,8 +37,9 @@ struct LastKnownState {
     return stored.point
   }
 
-  /// Whether the stamps of a state prove nothing, and it is still what the last backup saw. To compare its pages again and again
-  /// would never end; each event has them compared once.
+  /// Whether the time stamps of a state prove nothing, but the state still looks like the one in
+  /// the last backup. Comparing its pages again each time would never end; each event causes one
+  /// comparison.
   func isUnmoved(_ state: DatabaseState) -> Bool {
     guard let stored, state.fingerprint == nil, let database, stored.database.isExactly(state.path),
       state.looksLike(database)
@@ -45,14 +47,14 @@ struct LastKnownState {
     return isInRepository(stored)
   }
 
-  /// Whether a commit lies between the last known state and this one for certain.
+  /// Whether a commit was certainly made between the last known state and this one.
   func isCommitCertain(before state: DatabaseState) -> Bool { database.map { state.isCommitAfter($0) } ?? false }
 
-  /// The database is in a state that the backup holds.
+  /// The backup holds this state of the database.
   mutating func confirm(_ state: DatabaseState) { database = state }
 
   mutating func record(_ state: DatabaseState, in point: PointID, _ filename: String, followed: SavedPosition?) {
-    // Without a fingerprint, too: what the database was like says whether the next state is an alarm.
+    // Also without a fingerprint: the content facts decide whether the next state raises an alarm.
     stored = AgentState(
       database: state.path, fingerprint: state.fingerprint, point: point, filename: filename, content: state.content,
       followed: followed)
@@ -62,8 +64,8 @@ struct LastKnownState {
     if !isRecent { save() }
   }
 
-  /// Writes it down, if that has not been done. Changes in quick succession are not written down one by one: a process that is
-  /// killed before costs its successor a comparison.
+  /// Saves the state if it is unsaved. Changes in quick succession are not saved one by one: a
+  /// process that is killed before the save costs its successor one comparison.
   mutating func save() {
     guard isUnsaved, let stored else { return }
     (isUnsaved, saved) = (false, service.environment.monotonic())
@@ -74,7 +76,8 @@ struct LastKnownState {
     }
   }
 
-  /// An error if the last backup holds commits that the database does not have any more, because its log was deleted.
+  /// Returns an error if the last backup holds commits that the database has lost because its log
+  /// was deleted.
   func lostCommits(in state: DatabaseState) -> HoldfastError? {
     let followed = stored?.followed.flatMap { $0.run.boot == MachineRun.current()?.boot ? $0.position.snapshot : nil }
     guard let stored, let before = database?.position ?? followed, state.position.hasLostCommits(since: before) else {
