@@ -1,14 +1,14 @@
 import BackupEngine
 import BackupPolicy
 
-/// One database that the agent guards, and how.
+/// One database that the agent watches, and its settings.
 package struct GuardedDatabase: Sendable {
-  /// What log lines, ``AgentControl`` and the status call it; unique within an agent.
+  /// The name in log lines, ``AgentControl`` and the status; unique within an agent.
   package var name: String
   /// The database and its repository.
   package var service: BackupService
   package var settings: AgentSettings
-  /// Where the service's password and key come from; nil if they cannot be read again.
+  /// The source of the service's password and key; nil if they cannot be read again.
   package var credentials: CredentialSource?
 
   package init(
@@ -21,10 +21,11 @@ package struct GuardedDatabase: Sendable {
   }
 }
 
-/// Everything an agent is told; a reload replaces it as a whole.
+/// The agent's whole configuration. A reload replaces it as a whole.
 package struct AgentConfiguration: Sendable {
   package var databases: [GuardedDatabase]
-  /// How long running backups may go on after a request to stop, in milliseconds, before they are abandoned.
+  /// How long running backups may continue after a request to stop, in milliseconds, before they
+  /// are abandoned.
   package var stopGrace: Int64
   /// Patterns that more databases may match later.
   package var patterns: DatabasePatterns?
@@ -35,12 +36,13 @@ package struct AgentConfiguration: Sendable {
     self.patterns = patterns
   }
 
-  /// What all databases share; nil if there is neither a database nor a pattern.
+  /// The environment that all databases share; nil if there is neither a database nor a pattern.
   var environment: EngineEnvironment? { databases.first?.service.environment ?? patterns?.environment }
 }
 
 extension GuardedDatabase {
-  /// What makes it the same database before and after a reload: its file and its repository, not its name.
+  /// Identifies a database before and after a reload: by its file and its repository, not by its
+  /// name.
   struct Identity: Hashable, Sendable {
     var database: ExactName
     var folder: ExactName
@@ -53,7 +55,8 @@ extension GuardedDatabase {
 }
 
 extension AgentConfiguration {
-  /// - Throws: `usage` where it cannot be meant so, `keyMissing` where backups shall be encrypted without a key.
+  /// - Throws: `usage` if the configuration is contradictory; `keyMissing` if backups are to be
+  ///   encrypted and there is no key.
   package func validate() throws {
     guard !databases.isEmpty || patterns != nil else {
       throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
@@ -80,7 +83,7 @@ extension GuardedDatabase {
 }
 
 extension AgentSettings {
-  /// A database, and a key if backups are encrypted.
+  /// Requires a database, and a key if backups are encrypted.
   func requireEssentials(of service: BackupService) throws {
     _ = try service.requireDatabase()
     guard request.encrypt, service.credentials.isEmpty else { return }
@@ -90,16 +93,16 @@ extension AgentSettings {
   }
 }
 
-/// Patterns of paths that stand for databases. Which databases these are may change while the agent runs.
+/// Patterns of paths. Their matches are databases and may change while the agent runs.
 package struct DatabasePatterns: Sendable {
   /// Absolute paths with `*`, `?` and `[…]`.
   package var texts: [String]
   /// How often to look for matches that no event reports, in milliseconds.
   package var pollInterval: Int64
   package var environment: EngineEnvironment
-  /// Looks what matches now; it may block, and is cheap.
+  /// Returns the paths that match now. It may block, and is cheap.
   package var find: @Sendable () -> [String]
-  /// All databases that are to be guarded now; it may block.
+  /// Returns all databases to watch now. It may block.
   package var expand: @Sendable () throws -> [GuardedDatabase]
 
   package init(

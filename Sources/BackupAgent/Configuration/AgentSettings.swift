@@ -7,19 +7,20 @@ import Logging
 package struct AgentSettings: Sendable {
   /// When backups start by themselves.
   package var triggers = TriggerSettings(mode: .change)
-  /// How often to look at the files, for changes that inotify does not see; at least 100.
+  /// How often to examine the files for changes that inotify does not see; at least 100.
   package var pollInterval: Int64 = 30000
-  /// What to remove after backups that nobody asked for: at once after a full, else at most once a minute; nil: nothing.
+  /// The rules for removals after backups that the agent started itself: at once after a full,
+  /// otherwise at most once a minute. Nil: remove nothing.
   package var retention: RetentionPolicy?
-  /// Which incrementals are merged as they grow old; nil: none.
+  /// The policy for compacting incrementals as they grow old; nil: compact nothing.
   package var thinning: ThinningPolicy? = ThinningPolicy()
-  /// When the newest point is restored to scratch space and checked.
+  /// When the newest backup is restored to scratch space and checked.
   package var drills = DrillSettings()
-  /// What the restored database is asked then.
+  /// The checks that a drill runs on the restored database.
   package var assertions: [DrillAssertion] = []
-  /// Reads each new point back in full. A scheduled one is read back whatever this says.
+  /// Reads each new backup back in full. A scheduled backup is always read back.
   package var verifyAfterCreate = false
-  /// What the points are like; their type is the trigger's.
+  /// The options of new backups; the trigger sets their type.
   package var request: CreateRequest
 
   package init() {
@@ -27,7 +28,7 @@ package struct AgentSettings: Sendable {
     request.backupType = .change
   }
 
-  /// The values that the log shows when a database is watched.
+  /// The values that the log shows when the agent begins to watch a database.
   func logged(at now: Timestamp) -> Logger.Metadata {
     var values: Logger.Metadata = [
       "mode": "\(triggers.mode.rawValue)", "debounce_ms": "\(triggers.debounce)",

@@ -1,7 +1,8 @@
 import BackupEngine
 import BackupPolicy
 
-/// Where a database's password and key come from, so that the agent notices when its next start would find other ones.
+/// The source of a database's password and key, so that the agent can detect that its next start
+/// would find different ones.
 package struct CredentialSource: Sendable {
   /// The key file, the password file, and the `.env` file with the password.
   package var paths: [String]
@@ -14,13 +15,14 @@ package struct CredentialSource: Sendable {
   }
 }
 
-/// Whether the key that the agent has in memory is still the one in the user's files, and opens the newest backup. Both are
-/// asked each time: after a reload with a replaced file, the files agree with the memory, and the backups with neither. Blocks.
+/// Checks that the key in the agent's memory is still the one in the user's files, and that it
+/// opens the newest backup. Both are checked each time: after a reload with a replaced file, the
+/// files agree with the agent's memory, but neither opens the backups. Blocks.
 struct KeyCheck: Sendable {
   let service: BackupService
   let source: CredentialSource?
 
-  /// - Returns: the first problem; nil if there is none.
+  /// - Returns: the first problem; nil if there is no problem.
   func problem() -> HoldfastError? {
     do {
       try compare()
@@ -55,15 +57,16 @@ struct KeyCheck: Sendable {
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
       throw error
     } catch {
-      // A repository without a backup, or one that cannot be read: the first backup reports it.
+      // The repository has no backup or cannot be read. The first backup reports that.
     }
   }
 }
 
-/// Compares the key with its files when they change: if the key file is replaced or lost while the agent has the key in memory,
-/// only the agent can read its backups. Belongs to the loop's thread.
+/// Compares the key with its files when they change: if the key file is replaced or lost while the
+/// agent has the key in memory, only the agent can read its backups. Belongs to the loop's thread.
 final class KeyWatcher {
-  /// The key file and the password file when they were last read; nil if they cannot be read again.
+  /// The status of the key file and the password file when they were last read; nil if they cannot
+  /// be read again.
   private var seen: [FileStatus?]?
   private let id: DatabaseID
   private let shared: LoopContext
@@ -73,7 +76,7 @@ final class KeyWatcher {
     seen = Self.status(database)
   }
 
-  /// Compares the key with its files if these are not as they were.
+  /// Compares the key with its files if the files have changed.
   func checkFiles(of database: GuardedDatabase) {
     guard let files = Self.status(database), files != seen else { return }
     seen = files
@@ -83,7 +86,7 @@ final class KeyWatcher {
   func check(_ database: GuardedDatabase) {
     guard database.settings.request.encrypt else { return }
     let check = KeyCheck(service: database.service, source: database.credentials)
-    // A password's derivation takes long, and no backup is to wait for it.
+    // Deriving a key from a password takes long, and no backup has to wait for it.
     let pool = database.service.credentials.key == nil ? shared.housekeeping : shared.workers
     pool.submit(nil) { [id] in .keyChecked(id, check.problem()) }
   }
