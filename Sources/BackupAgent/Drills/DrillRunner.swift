@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// When one database's drills run, and what is known of them. Belongs to the loop's thread.
+/// Decides when one database's drills run, and holds their figures. Belongs to the loop's thread.
 final class DrillRunner {
   /// Work for the housekeeping thread.
   enum Step {
@@ -11,13 +11,13 @@ final class DrillRunner {
   }
 
   private var machine: DrillMachine
-  /// Why a drill is to begin as soon as the housekeeping is free.
+  /// The reason for a drill that begins as soon as housekeeping is free.
   private var dueReason: String?
   private var needsHistory = true
-  /// The first look at the history has ended.
+  /// The first reading of the history has ended.
   private var isReady = false
   private var figures: DrillFigures?
-  /// The history's folder when it was read.
+  /// The status of the history's folder when it was read.
   private var seen: FileStatus?
   private let alarms: AlarmBook
   private let clock: LoopClock
@@ -38,11 +38,12 @@ final class DrillRunner {
       isRunning: machine.isRunning)
   }
 
-  /// The next step, if there is one; it must be run. The history comes first, because it says what is due.
+  /// The next step, if there is one; the caller must run it. The history comes first because it
+  /// decides when a drill is due.
   func takeStep(for database: GuardedDatabase) -> Step? {
     guard needsHistory || dueReason != nil else { return nil }
     guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.service) != nil else {
-      // Nobody drills here: no thread is worth it.
+      // Drills are not used here, so no thread is started for them.
       (isReady, needsHistory) = (true, false)
       receive(.startup(DrillStanding()))
       return nil
@@ -70,9 +71,10 @@ final class DrillRunner {
     }
   }
 
-  /// Somebody may have drilled by hand, or the first backup been made, whose age counts if there never was a drill.
+  /// Detects a drill that was run by hand, or the first backup. If there never was a drill, the age
+  /// of the first backup counts.
   ///
-  /// - Returns: whether the history is to be read.
+  /// - Returns: whether to read the history.
   func detectHistory(of database: GuardedDatabase, hasBackup: Bool) -> Bool {
     guard isReady else { return false }
     let isFirst = hasBackup && database.settings.drills.isActive && machine.standing.oldestPoint == nil
@@ -82,13 +84,13 @@ final class DrillRunner {
 
   /// The wall clock was set.
   ///
-  /// - Returns: whether a drill is to begin now.
+  /// - Returns: whether to begin a drill now.
   func tick() -> Bool {
     if isReady { receive(.tick) }
     return dueReason != nil
   }
 
-  /// - Returns: whether a drill is to begin now.
+  /// - Returns: whether to begin a drill now.
   func tick(at moment: Moment) -> Bool { deadline.isReached(at: moment) && tick() }
   func reload(_ settings: DrillSettings) { receive(.reload(settings)) }
   func stop() { receive(.shutdown) }
@@ -112,7 +114,7 @@ final class DrillRunner {
     alarms.clear(Alarm.ofDrills.subtracting(found))
   }
 
-  /// An alarm is logged once, and each drill that fails is something new.
+  /// An alarm is logged only once, but each failed drill is news.
   private func repeatFailure() {
     for case .failed(let words) in machine.concerns { logger.error("\(DrillConcern.failed(words).error)") }
   }

@@ -2,23 +2,25 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// What came of a drill, or of a look at the history.
+/// The result of a drill, or of reading the history.
 struct DrillResult: Sendable {
-  /// Nil where nothing was drilled.
+  /// Nil if no drill ran.
   var ending: DrillMachine.Ending?
-  /// What the history says now; nil where it cannot be read.
+  /// The figures of the history now; nil if it cannot be read.
   var figures: DrillFigures?
-  /// The history's folder before it was read, to tell when somebody else adds to it.
+  /// The status of the history's folder before it was read. It changes when another process adds a
+  /// record.
   var seen: FileStatus?
 }
 
-/// The blocking side of the agent's drills: beside the backups, for a drill may take minutes, and no change waits for it.
+/// The blocking side of the agent's drills. They run beside the backups because a drill may take
+/// minutes, and no change has to wait for it.
 struct DrillWork: Sendable {
   let service: BackupService
   let assertions: [DrillAssertion]
   let logger: Logger
 
-  /// Drills the newest point. A failure is in the history, where the loop finds it.
+  /// Drills the newest backup. A failure is recorded in the history, and the loop reads it there.
   func drill(_ progress: Progress) -> DrillResult {
     let ending: DrillMachine.Ending
     do {
@@ -49,7 +51,7 @@ struct DrillWork: Sendable {
     }
   }
 
-  /// The history's folder as it is now; nil where there is none.
+  /// The current status of the history's folder; nil if the folder does not exist.
   static func folder(of service: BackupService) -> FileStatus? {
     (try? service.environment.files.status("\(service.folder)/\(DrillHistory.name)")).flatMap { $0 }
   }
@@ -61,19 +63,19 @@ struct DrillWork: Sendable {
   }
 }
 
-/// How the drills of one database stand.
+/// The status of one database's drills.
 package struct DrillStatus: Hashable, Sendable {
-  /// The newest point that passed one, and is still what it was then.
+  /// The newest backup that passed a drill and has not changed since.
   package var newestProven: DrillFigures.Proof?
-  /// When the last one was made; nil without any.
+  /// The time of the last drill; nil if there was no drill.
   package var last: Timestamp?
-  /// When the last one was made that passed.
+  /// The time of the last drill that passed.
   package var lastPassed: Timestamp?
-  /// Why the last one failed; nil where it did not.
+  /// The reason why the last drill failed; nil if it did not fail.
   package var failure: String?
-  /// Milliseconds that the last one that passed took to restore.
+  /// The duration of the restore in the last drill that passed, in milliseconds.
   package var recovery: Int64?
-  /// The next one by the clock.
+  /// The time of the next scheduled drill.
   package var next: Timestamp?
   package var isRunning: Bool
 }
