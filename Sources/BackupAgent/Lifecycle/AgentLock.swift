@@ -3,21 +3,24 @@ import BackupPolicy
 import Glibc
 import Logging
 
-/// Keeps a second agent away from a repository: a `flock` on `.state/agent.lock`, held for the agent's life. The file says
-/// who holds it: process ID, host, and the namespace in which that ID means the process.
+/// Keeps a second agent away from a repository with a `flock` on `.state/agent.lock`, held as long
+/// as the agent runs. The file identifies the holder: process ID, host, and the namespace of that
+/// ID.
 final class AgentLock {
   private let service: BackupService
-  /// Whether it is held between backups too; if descriptors are short, it is held only while one runs.
+  /// Whether the lock is also held between backups. If descriptors are scarce, it is held only
+  /// during a backup.
   var isKept = true
   private var file: OpenFile?
   private var inode: UInt64?
 
   private var files: any FileOperations { service.environment.files }
 
-  /// Long enough for every host name, and always of that length, so that nothing of an earlier holder stays behind.
+  /// Long enough for every host name, and always the same length, so that no text of an earlier
+  /// holder remains.
   private static let recordLength = 320
 
-  /// Takes nothing yet.
+  /// Does not acquire the lock yet.
   init(_ service: BackupService) {
     self.service = service
   }
@@ -34,9 +37,11 @@ final class AgentLock {
     if !isKept { release() }
   }
 
-  /// Takes the lock, or takes it again where the folder was removed or recreated. Costs one `stat` where it is still held.
+  /// Acquires the lock. Acquires it again if the folder was removed or recreated. Costs one `stat`
+  /// if the lock is still held.
   ///
-  /// - Throws: `busy` with the holder's process ID; anything else where the repository cannot be made or written.
+  /// - Throws: `busy` with the holder's process ID; other errors if the repository cannot be
+  ///   created or written.
   func ensure() throws {
     if file != nil, try files.status(path(service.folder))?.inode == inode { return }
     release()
@@ -55,7 +60,7 @@ final class AgentLock {
 
   private func path(_ folder: String) -> String { "\(folder)/.state/agent.lock" }
 
-  /// - Returns: false where the file is no longer the one at the path.
+  /// - Returns: false if the file is no longer the one at the path.
   private func take(_ file: OpenFile, _ path: String) throws -> Bool {
     do {
       guard try files.lock(file, exclusive: true, wait: false) else { throw taken(path) }
@@ -86,7 +91,7 @@ final class AgentLock {
 }
 
 extension AgentLock {
-  /// Takes the lock for a backup; a failure is an alarm.
+  /// Acquires the lock for a backup; a failure raises an alarm.
   ///
   /// - Returns: the failure.
   func acquire(reportingTo alarms: AlarmBook) -> HoldfastError? {
@@ -102,7 +107,8 @@ extension AgentLock {
     }
   }
 
-  /// Takes the lock again if the folder was recreated, because another agent may have come.
+  /// Acquires the lock again if the folder was recreated, because another agent may have started
+  /// meanwhile.
   func keep(reportingTo alarms: AlarmBook, _ logger: Logger) {
     guard isKept else { return }
     do {
@@ -111,7 +117,7 @@ extension AgentLock {
     } catch let error as HoldfastError where error.code == .busy {
       alarms.raise(.otherAgent, error)
     } catch {
-      // The next backup says what is wrong with the repository.
+      // The next backup reports the repository's problem.
       logger.debug("the backup folder is not locked: \(error)")
     }
   }

@@ -2,14 +2,15 @@ import CShims
 import Glibc
 import Names
 
-/// Tells a service manager how the agent is (sd_notify): datagrams to the socket that `NOTIFY_SOCKET` names.
+/// Reports the agent's condition to a service manager (sd_notify), with datagrams to the socket in
+/// `NOTIFY_SOCKET`.
 struct ServiceNotifier: Sendable {
-  /// A path, or `@` and an abstract name; nil: nobody listens.
+  /// A path, or `@` and an abstract name; nil: there is no service manager.
   var socket: String?
-  /// How often the service manager wants a sign of life, in milliseconds; nil: never.
+  /// How often the service manager expects a sign of life, in milliseconds; nil: never.
   var watchdog: Int64?
 
-  /// What the service manager set for this process.
+  /// The values that the service manager set for this process.
   static var fromEnvironment: ServiceNotifier {
     func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
     let isOurs = variable("WATCHDOG_PID").map { Int32($0) == getpid() } ?? true
@@ -18,14 +19,14 @@ struct ServiceNotifier: Sendable {
       watchdog: isOurs ? variable("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 / 1000 : nil } : nil)
   }
 
-  /// Sends assignments, one a line. A service manager that does not listen is no failure of ours.
+  /// Sends assignments, one a line. An unreachable service manager is not an error.
   func send(_ assignments: String...) {
     guard let socket else { return }
     cshims_notify(socket, assignments.map(\.printable).joined(separator: "\n"))
   }
 }
 
-/// What the service manager was told, and when it is to be told something next.
+/// The last report to the service manager, and the time of the next one.
 struct Announcements {
   private let notifier: ServiceNotifier
   private var isReady = false
@@ -37,10 +38,10 @@ struct Announcements {
     self.notifier = notifier
   }
 
-  /// Monotonic milliseconds of the next sign of life.
+  /// The time of the next sign of life, in monotonic milliseconds.
   var deadline: Int64? { isReady ? nextSign : nil }
 
-  /// Says what is new.
+  /// Reports changes.
   mutating func update(_ coordinators: [DatabaseCoordinator], isStopping: Bool, at time: Int64) {
     guard notifier.socket != nil else { return }
     if !isReady, coordinators.allSatisfy(\.isReady) {
@@ -62,7 +63,7 @@ struct Announcements {
     self.nextSign = time + max(1, watchdog / 2)
   }
 
-  /// The service manager wants to know the time, to tell this reload from an earlier one.
+  /// The service manager needs the time, to distinguish this reload from an earlier one.
   func reloading() {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
