@@ -5,17 +5,22 @@ import Synchronization
 
 /// The rules that a job follows for the connection that it uses.
 struct ConnectionTerms: Hashable, Sendable {
-  /// Close the connection before the job: the application has closed the database since it was opened.
+  /// Close the connection before the job because the application has closed the database since the
+  /// connection was opened.
   var closesFirst = false
-  /// The connection may stay open after the job, because it is closed as soon as the application closes the database.
+  /// The connection may stay open after the job because it is closed as soon as the application
+  /// closes the database.
   var mayStayOpen = false
 }
 
-/// Keeps the connection that the jobs of one database share: open from one backup of a burst to the next, closed after an idle
-/// time, and closed at once when the application closes the database. Belongs to the loop's thread.
+/// Keeps the connection that the jobs of one database share: open from one backup of a burst to the
+/// next, closed after an idle timeout, and closed at once when the application closes the database.
+/// Belongs to the loop's thread.
 ///
-/// The last connection that closes a database removes `-wal` and `-shm`. If ours were the last, a file that an operator moves
-/// over the database would have the old log applied. So ours goes first; a backup that reads is given up for it, and repeated.
+/// The last connection that closes a database removes `-wal` and `-shm`. If ours were still open
+/// after the application's close, the log would remain, and SQLite would apply it to any file that
+/// an operator moves over the database. Our connection therefore closes first; a backup that is
+/// reading yields to the application and is repeated.
 final class ConnectionKeeper {
   let held: HeldConnection
   private let id: DatabaseID
@@ -24,7 +29,7 @@ final class ConnectionKeeper {
   private let logger: Logger
   private var idle = IdleTimeout()
   private var yielding = Yielding()
-  /// The database file is watched for being closed.
+  /// The closing of the database file is watched.
   private var watchesClosing = false
 
   init(_ id: DatabaseID, _ environment: EngineEnvironment, _ shared: LoopContext, _ logger: Logger) {
@@ -35,7 +40,7 @@ final class ConnectionKeeper {
 
   /// When to close the connection, in monotonic milliseconds; nil if it is closed or in use.
   var closingTime: Int64? { idle.deadline }
-  /// When to give up the backup that is running, in monotonic milliseconds.
+  /// When to give up the running backup, in monotonic milliseconds.
   var yieldingTime: Int64? { yielding.deadline }
 
   // MARK: Jobs
@@ -43,15 +48,16 @@ final class ConnectionKeeper {
   /// A job begins that uses the connection.
   ///
   /// - Parameters:
-  ///   - database: the path, links resolved.
-  ///   - isStopping: the agent ends, so the connection need not stay open.
+  ///   - database: the path, with links resolved.
+  ///   - isStopping: the agent is stopping, so the connection need not stay open.
   func beginJob(_ job: JobRunner.Job, on database: String, isStopping: Bool) -> ConnectionTerms {
     var terms = ConnectionTerms()
     terms.closesFirst = idle.beginJob(at: shared.clock.monotonic)
-    // What is closed then, we close; and the log may be another one afterwards.
+    // The close that follows is our own, and the log may be a different one afterwards.
     if terms.closesFirst { stopWatchingClosing() }
     if case .closing = job { return terms }
-    // Other files may have come to the path, and watching the same ones again costs next to nothing.
+    // The files at the path may have been replaced. Watching the same files again costs almost
+    // nothing.
     if !isStopping { watchClosing(of: database) }
     terms.mayStayOpen = watchesClosing && shared.mayKeepAnother(held)
     return terms
@@ -64,7 +70,7 @@ final class ConnectionKeeper {
     if idle.deadline == nil { stopWatchingClosing() }
   }
 
-  /// Closes it for good.
+  /// Closes the connection for good.
   func end() {
     stopWatchingClosing()
     held.close()
@@ -75,9 +81,9 @@ final class ConnectionKeeper {
   /// A backup begins.
   func beginBackup() { yielding = Yielding() }
 
-  /// The backup reads pages from now on.
+  /// The backup begins to read pages.
   func beginReading(of database: String) {
-    // A connection of ours that was closed until now is not reported.
+    // A watch that begins here does not report an earlier close of our own connection.
     if !watchesClosing { watchClosing(of: database) }
     yielding.beginReading()
   }
@@ -87,12 +93,13 @@ final class ConnectionKeeper {
   /// The running backup is given up.
   func yield() { yielding.decide() }
 
-  /// Whether the backup that has ended was given up for the application; asked once.
+  /// Whether the backup that has ended yielded to the application. Reading it resets it.
   func didYield() -> Bool { yielding.takeDecision() }
 
   // MARK: Events
 
-  /// The database at the path may be another one, so the connection must not be the last to hold the one that it opened.
+  /// The database at the path may have been replaced, so our connection must not be the last one on
+  /// the old file.
   func handleReplacement() { idle.noteClose(at: shared.clock.monotonic) }
 
   /// The application writes or closes the database.
@@ -107,12 +114,13 @@ final class ConnectionKeeper {
     }
   }
 
-  /// A change is detected that raised no event.
+  /// A change was detected that raised no event.
   func noteChange(at time: Int64) { idle.noteChange(at: time) }
 
   private func watchClosing(of database: String) {
-    // Without a log nothing can be left behind. Not the log's closing counts: an application lets go of its locks after that
-    // and before it closes the database, and ours must be the last to close.
+    // Without a log there is nothing to leave behind. The close of the log does not count: an
+    // application releases its locks after that and before it closes the database, and ours must
+    // not be the last to close.
     do {
       guard try files.status(database + "-wal") != nil else { return stopWatchingClosing() }
       try shared.watches.startClosing([database], for: id)
@@ -131,15 +139,16 @@ final class ConnectionKeeper {
 
 /// When the connection that the jobs share is closed.
 struct IdleTimeout {
-  /// Milliseconds after the last job or change. Long enough for a writer that commits all the time, short enough for an
-  /// application that wants the database for itself right after its last write.
+  /// Milliseconds after the last job or change. Long enough for a writer that commits all the time,
+  /// short enough for an application that needs exclusive access right after its last write.
   static let patience: Int64 = 2000
 
-  /// When to close it, in monotonic milliseconds; nil while there is none, or while jobs use it.
+  /// When to close the connection, in monotonic milliseconds; nil if there is no connection, or
+  /// while jobs use it.
   private(set) var deadline: Int64?
   private var isUnwanted = false
 
-  /// A job begins; whether it has to close the connection first.
+  /// A job begins. Returns whether it must close the connection first.
   mutating func beginJob(at time: Int64) -> Bool {
     defer { (deadline, isUnwanted) = (nil, false) }
     return deadline.map { $0 <= time } ?? false
@@ -150,12 +159,13 @@ struct IdleTimeout {
     isUnwanted = false
   }
 
-  /// The application writes: the next backup will want the connection.
+  /// The application writes, so the next backup will need the connection.
   mutating func noteChange(at time: Int64) {
     if let deadline, deadline > time { self.deadline = time + Self.patience }
   }
 
-  /// The application closed the database, or it is not the one that was opened: ours must not be the last to hold it.
+  /// The application closed the database, or the file was replaced: our connection must not be the
+  /// last one.
   mutating func noteClose(at time: Int64) {
     isUnwanted = deadline == nil
     deadline = deadline.map { _ in time }
@@ -164,8 +174,8 @@ struct IdleTimeout {
 
 /// Whether a running backup yields to an application that closes the database.
 struct Yielding {
-  /// Milliseconds after a close in which nothing more may happen: an application that closes one connection of several goes on
-  /// writing.
+  /// Milliseconds without another event after a close: an application that closes only one of its
+  /// connections continues to write.
   static let quiet: Int64 = 300
 
   private enum State {
@@ -189,7 +199,7 @@ struct Yielding {
   mutating func calm() { if case .reading = state { state = .reading(closedAt: nil) } }
   mutating func decide() { state = .decided }
 
-  /// Whether it was decided; asked once, when the backup has ended.
+  /// Whether the backup was given up. Read once, when the backup has ended.
   mutating func takeDecision() -> Bool {
     guard case .decided = state else { return false }
     state = .idle
@@ -197,7 +207,8 @@ struct Yielding {
   }
 }
 
-/// Tells the loop when a backup begins to read the database's pages, and when it has read them all.
+/// Reports to the loop when a backup begins to read the database's pages, and when it has read all
+/// of them.
 enum ReadingReport {
   private final class Sent: Sendable {
     let began = Atomic(false)
@@ -207,7 +218,7 @@ enum ReadingReport {
   static func progress(_ inbox: Mailbox<LoopMessage>, _ id: DatabaseID) -> Progress {
     let sent = Sent()
     return Progress { activity, done, total in
-      // In the other journal modes a `-wal` cannot outlive anything.
+      // In the other journal modes no `-wal` can be left behind.
       guard activity == Progress.Activity.backingUp.rawValue else { return }
       if done < total {
         if !sent.began.exchange(true, ordering: .relaxed) { inbox.post(.reading(id, began: true)) }

@@ -2,8 +2,8 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// One database's side of the event loop: passes what its parts report to the ``TriggerMachine``, and does what it decides. The
-/// parts own their state. Belongs to the loop's thread.
+/// One database's side of the event loop: passes the reports of its parts to the ``TriggerMachine``
+/// and carries out the decisions. The parts own their state. Belongs to the loop's thread.
 final class DatabaseCoordinator {
   let id: DatabaseID
   let lock: AgentLock
@@ -33,12 +33,12 @@ final class DatabaseCoordinator {
   var isBackingUp: Bool { jobs.isBackingUp }
   var isStopping: Bool { jobs.isStopping }
   var isWorking: Bool { !jobs.isIdle || !housekeeper.isIdle }
-  /// Nothing runs any more, and nothing will.
+  /// Nothing is running, and nothing will be started.
   var isDone: Bool { jobs.isOver && housekeeper.isIdle }
-  /// The database, links resolved.
+  /// The path of the database, with links resolved.
   var path: String { watcher.path.resolved }
   private var settings: AgentSettings { database.settings }
-  /// A probe would say nothing new while a change is pending.
+  /// A probe would report nothing new while a change is pending.
   private var nextProbe: Int64? { isPending ? nil : watcher.nextProbe }
   private var isPending: Bool { machine.isChangePending(isBackupWaiting: jobs.isBackupWaiting) }
 
@@ -57,7 +57,7 @@ final class DatabaseCoordinator {
     runNext()
   }
 
-  /// Goes on with other settings; what is pending stays.
+  /// Continues with new settings. Pending work stays pending.
   func update(_ database: GuardedDatabase) {
     self.database = database
     jobs.update(database)
@@ -67,7 +67,7 @@ final class DatabaseCoordinator {
     runNext()
   }
 
-  /// Finishes what is running, backs up what is pending, then is done.
+  /// Finishes the running job and backs up a pending change; then the coordinator is done.
   func stop() {
     guard !isStopping else { return }
     jobs.stop(needsProbe: watcher.mayHaveMissedChange)
@@ -75,12 +75,12 @@ final class DatabaseCoordinator {
     decide(.shutdown)
   }
 
-  /// Gives up what is running, and what waits for a thread.
+  /// Gives up the running job, and any job that waits for a thread.
   func abandon() {
     if let withdrawn = jobs.abandon() { finish(withdrawn) }
   }
 
-  /// Releases everything; called when it is done.
+  /// Releases everything; called when the coordinator is done.
   func end() {
     watcher.unwatch()
     jobs.close()
@@ -108,10 +108,10 @@ final class DatabaseCoordinator {
     decide(.change)
   }
 
-  /// A person wants a backup.
+  /// A person requests a backup.
   func backUpNow() { decide(.requested) }
 
-  /// The wall clock was set: what is due by it may have changed.
+  /// The wall clock was set, so scheduled work may be due now.
   func handleClockSet() {
     alarms.checkClock(of: database.service)
     decide(.tick)
@@ -122,7 +122,7 @@ final class DatabaseCoordinator {
     if !isStopping { alarms.update(.keyFile, problem) }
   }
 
-  /// A running backup begins to read pages, or has read them all.
+  /// A running backup begins to read pages, or has read all of them.
   func handleReading(began: Bool) {
     jobs.handleReading(began: began, mayYield: machine.mayRelease)
   }
@@ -137,7 +137,7 @@ final class DatabaseCoordinator {
     return own.earlier(housekeeper.drills.deadline).earlier(Deadline(monotonic: idle))
   }
 
-  /// Does what is due.
+  /// Does the work that is due.
   func handleTime() {
     let moment = clock.moment
     func isDue(_ time: Int64?) -> Bool { time.map { $0 <= moment.monotonic } ?? false }
@@ -155,7 +155,8 @@ final class DatabaseCoordinator {
     if jobs.isIdle, isPending { watcher.suppressWrites(until: deadline) }
   }
 
-  /// Detects what raises no event: writes through a hard link or by another machine, a file system that was mounted.
+  /// Detects changes that raise no event: writes through a hard link or from another machine, or a
+  /// file system that was mounted.
   private func poll(at time: Int64) {
     watcher.notePoll(at: time)
     jobs.checkLockAndKey()
@@ -166,7 +167,7 @@ final class DatabaseCoordinator {
 
   // MARK: Decisions
 
-  /// Passes an event to the machine, and does what it decides.
+  /// Passes an event to the machine and carries out its decision.
   private func decide(_ event: TriggerEvent, at moment: Moment? = nil) {
     switch machine.receive(event, at: moment ?? clock.moment) {
     case .start(let trigger, let reason): begin(BackupOrder(trigger: trigger, reason: reason))
@@ -181,7 +182,8 @@ final class DatabaseCoordinator {
 
   private func begin(_ order: BackupOrder) {
     guard let outcome = jobs.begin(order) else { return }
-    // It could not begin. After a failure the machine waits, so this does not go round in circles.
+    // The backup could not begin. After a failure the machine waits, so this is not an endless
+    // loop.
     decide(.finished(outcome))
     runNext()
   }
@@ -212,7 +214,8 @@ final class DatabaseCoordinator {
     case .assessed(let report): handle(report)
     case .probed(let found, _):
       watcher.endProbe(found, at: clock.monotonic)
-      // At the end there is no later probe for a commit that is being flushed; the backup waits for it.
+      // When the agent stops, no later probe follows for a commit that is being flushed; the backup
+      // waits for it.
       if found == .changed || found == .pending && isStopping { decide(.change) }
     case .backedUp(let report):
       if report.comparing > 0 { decide(.compared(milliseconds: report.comparing)) }
@@ -229,7 +232,7 @@ final class DatabaseCoordinator {
     let due = alarms.record(report.assessment)
     newest = report.newest ?? newest
     jobs.finishAssessment(due: due)
-    // What was written just before the watch began has raised no event.
+    // A write just before the watch began has raised no event.
     watcher.noteEvent(at: clock.monotonic)
     if !isReady {
       isReady = true
@@ -240,7 +243,7 @@ final class DatabaseCoordinator {
     handle(report.advice)
   }
 
-  /// The machine learns how the newest chain stands; the log, once.
+  /// Passes the advice about the newest chain to the machine on each call, and to the log once.
   private func handle(_ advice: FullAdvice?) {
     if let advice, machine.isNews(advice) {
       logger.info("a full is advised\(advice.urgency == .soon ? "" : " at a quiet time"): \(advice.reason)")

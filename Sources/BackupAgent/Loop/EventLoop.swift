@@ -4,17 +4,17 @@ import Glibc
 import Logging
 import Names
 
-/// The agent's one event loop: it owns what the databases share, sleeps in `poll`, and never blocks elsewhere. Created and
-/// used on one thread.
+/// The agent's one event loop: it owns everything that the databases share, sleeps in `poll`, and
+/// never blocks elsewhere. Created and used on one thread.
 final class EventLoop {
-  /// What the agent is built of, besides its configuration; tests replace some of it.
+  /// The parts of an agent besides its configuration. Tests replace some of them.
   struct Parts: Sendable {
     var control: AgentControl
     var reload: (@Sendable () throws -> AgentConfiguration)?
     var logger: Logger
     var inotify = InotifyCalls.system
     var notifier = ServiceNotifier.fromEnvironment
-    /// Nil in a program of somebody else's.
+    /// Nil if the agent runs in another program's process.
     var thrift: MemoryThrift?
   }
 
@@ -23,14 +23,14 @@ final class EventLoop {
   private var coordinators: [DatabaseCoordinator] = []
   private var stopGrace: Int64
   private var lastNumber = 0
-  /// The patterns that more databases may match; nil without any.
+  /// The patterns that more databases may match; nil if there are no patterns.
   private var patternWatch: PatternWatch?
   private var lastGeneration = 0
   /// A configuration is being read.
   private var isReloading = false
-  /// Another one was asked for since the present one began.
+  /// Another reload was requested since the present one began.
   private var isReloadPending = false
-  /// Until then inotify is not listened to.
+  /// Until then the loop does not read inotify events.
   private var breather = Int64.min
   /// When running backups are abandoned.
   private var graceEnd: Int64?
@@ -38,7 +38,8 @@ final class EventLoop {
   private var thrift: MemoryThrift?
   private var announcements: Announcements
 
-  /// - Throws: where the system has no thread, timer or descriptor left, or another agent guards one of the repositories.
+  /// - Throws: if the system has no thread, timer or descriptor left, or if another agent guards
+  ///   one of the repositories.
   init(_ configuration: AgentConfiguration, _ parts: Parts) throws {
     try configuration.validate()
     self.parts = parts
@@ -66,7 +67,7 @@ final class EventLoop {
   private var logger: Logger { parts.logger }
   private var clock: LoopClock { shared.clock }
 
-  /// Runs until it is told to stop and nothing is running any more.
+  /// Runs until a stop is requested and nothing is running any more.
   func run() {
     coordinators.forEach { $0.start() }
     parts.control.open()
@@ -93,7 +94,7 @@ final class EventLoop {
     var messages: [LoopMessage] = []
   }
 
-  /// Sleeps until there is an event, a message or something due.
+  /// Sleeps until an event or a message arrives or something is due.
   private func sleep() -> Wake {
     var wake = Wake()
     let now = clock.moment
@@ -107,7 +108,7 @@ final class EventLoop {
     var descriptors = ([shared.inbox.wakeUp.descriptor, listens ? shared.watches.descriptor : -1] + timers).map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
     }
-    // A signal that interrupts is like a wake-up for nothing.
+    // A signal that interrupts is treated like an empty wake-up.
     _ = poll(&descriptors, nfds_t(descriptors.count), isDue || wake.clockSet ? 0 : -1)
     if descriptors[0].revents != 0 { shared.inbox.wakeUp.consume() }
     wake.heard = descriptors[1].revents != 0
@@ -140,8 +141,9 @@ final class EventLoop {
       changed = changed || events.contains(.changed)
     }
     guard changed else { return }
-    // A writer that commits all the time raises thousands of events a second. One wake-up for many of them is enough:
-    // the kernel keeps them, and the pause is short beside the quiet period.
+    // A writer that commits all the time raises thousands of events a second. One wake-up for many
+    // of them is enough: the kernel keeps them, and the delay is short compared with the quiet
+    // period.
     breather = clock.monotonic + (coordinators.map { min(20, $0.database.settings.debounce / 10) }.min() ?? 0)
   }
 
@@ -175,7 +177,7 @@ final class EventLoop {
     wanted.forEach { $0.backUpNow() }
   }
 
-  /// Does what is due by the clock.
+  /// Does the work that is due by the clock.
   private func handleTime() {
     if let graceEnd, graceEnd <= clock.monotonic {
       coordinators.forEach { $0.abandon() }
@@ -186,7 +188,7 @@ final class EventLoop {
   }
 
   private func stop(grace: Int64) {
-    // A commit right before the request has raised its event, which was perhaps not read yet.
+    // A commit right before the request has raised its event, but the event may still be unread.
     if !isStopping { handleEvents() }
     let isRunning = coordinators.contains(where: \.isBackingUp)
     if !isStopping { logger.info(isRunning ? "stopping when the running backup is done" : "stopping") }
@@ -197,13 +199,14 @@ final class EventLoop {
 }
 
 extension EventLoop {
-  /// Has the configuration read again, by a worker: reading files may block.
+  /// Reads the configuration again on a worker, because reading files may block.
   private func requestReload() {
     guard !isStopping else { return }
     guard let reload = parts.reload else {
       return logger.notice("there is no configuration to read again")
     }
-    // What was written since the reading began may not be in it: one more starts when this one has ended.
+    // The running reload may miss changes that were written after it began, so another one starts
+    // when it ends.
     guard !isReloading else {
       isReloadPending = true
       return
@@ -228,7 +231,8 @@ extension EventLoop {
     }
   }
 
-  /// Takes databases up, drops them and changes their settings. All or nothing: whatever can fail comes first.
+  /// Adds and removes databases and changes their settings. All or nothing: the steps that can fail
+  /// come first.
   private func apply(_ configuration: AgentConfiguration) throws {
     try configuration.validate()
     let wanted = Dictionary(uniqueKeysWithValues: configuration.databases.map { ($0.identity, $0) })
@@ -262,10 +266,10 @@ extension EventLoop {
     for database in coordinators { database.lock.isKept = budget.keepsLocks }
   }
 
-  /// Makes the coordinators of databases, which are not started yet.
+  /// Creates the coordinators of databases, without starting them.
   ///
-  /// - Parameter isAlone: whether log lines need not say which database they are about.
-  /// - Throws: `busy` where another agent has one of the repositories; then none is taken up.
+  /// - Parameter isAlone: there is only one database, so log lines need not name it.
+  /// - Throws: `busy` if another agent has one of the repositories; then no database is added.
   private func add(_ databases: [GuardedDatabase], isAlone: Bool) throws {
     let locks = try databases.map { database in
       let lock = AgentLock(database.service)
@@ -276,7 +280,8 @@ extension EventLoop {
       } catch let error as HoldfastError where error.code == .busy {
         throw error
       } catch {
-        // A folder that cannot be written now may be written later; the first backup says what is wrong with it.
+        // A folder that cannot be written now may be writable later. The first backup reports the
+        // problem.
         logger.debug("the backup folder is not locked: \(error)")
       }
       return lock
@@ -288,7 +293,7 @@ extension EventLoop {
     }
   }
 
-  /// Lets databases go that were dropped and have nothing running any more.
+  /// Releases the databases that were removed and have nothing running any more.
   private func dropLeavers() {
     guard !isStopping else { return }
     for database in coordinators where database.isDone { database.end() }
@@ -297,23 +302,24 @@ extension EventLoop {
 }
 
 extension AgentConfiguration {
-  /// There is one database, and there will be no other.
+  /// There is one database, and no other can be added.
   var isAlone: Bool { databases.count == 1 && patterns == nil }
 }
 
-/// Databases that come and go while the agent runs, where the configuration names them by a pattern.
+/// Databases that are added and removed while the agent runs, if the configuration names them by a
+/// pattern.
 extension EventLoop {
-  /// What is watched for patterns has this name among the databases.
+  /// The ID of the watches for patterns, among those of the databases.
   private static let patternID = DatabaseID(number: 0)
 
-  /// Goes by these patterns from now on.
+  /// Uses these patterns from now on.
   private func watchPatterns(_ patterns: DatabasePatterns?) {
     lastGeneration += 1
     patternWatch = patterns.map { PatternWatch($0, generation: lastGeneration, at: clock.monotonic) }
     if patterns == nil { try? shared.watches.apply(nil, to: Self.patternID) }
   }
 
-  /// Begins a look if one is due.
+  /// Begins a search for matches if one is due.
   private func handlePatternTime() {
     guard !isStopping, let deadline = patternWatch?.deadline, deadline <= clock.monotonic else { return }
     patternWatch?.begin(at: clock.monotonic)
@@ -339,7 +345,8 @@ extension EventLoop {
     }
   }
 
-  /// Guards what is new. A database that is gone stays guarded, as one that is missed, for as long as it has backups.
+  /// Adds the new databases. A database whose file is gone stays watched and is reported missing
+  /// for as long as it has backups.
   private func take(_ databases: [GuardedDatabase]) {
     let wanted = Set(databases.map(\.identity))
     for database in coordinators where !database.isStopping && !wanted.contains(database.database.identity) {
@@ -352,7 +359,7 @@ extension EventLoop {
     for database in databases where !known.contains(database.identity) { guardDatabase(database) }
   }
 
-  /// A file that cannot be looked at is not gone.
+  /// A file whose status cannot be read does not count as gone.
   private func isGone(_ database: DatabaseCoordinator) -> Bool {
     do {
       return try database.database.service.environment.files.status(database.path) == nil

@@ -2,8 +2,8 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// What goes on beside the jobs of one database, one thing at a time: drills, and what keeps the repository small. Belongs to
-/// the loop's thread.
+/// The work that runs beside the jobs of one database, one thing at a time: drills, retention and
+/// compaction. Belongs to the loop's thread.
 final class Housekeeper {
   private enum State {
     case idle
@@ -34,9 +34,9 @@ final class Housekeeper {
 
   var isIdle: Bool { state.progress == nil }
 
-  /// After a backup the repository is made smaller.
+  /// A backup has ended, so housekeeping may be due.
   ///
-  /// - Parameter point: nil if none was stored.
+  /// - Parameter point: nil if no backup was stored.
   func noteBackup(_ point: PointMetadata?) {
     guard let point else { return }
     thinningRhythm.noteBackup()
@@ -44,15 +44,15 @@ final class Housekeeper {
     cleaningRhythm.noteBackup(atOnce: point.kind == .full)
   }
 
-  /// Somebody may have drilled by hand; called with each poll.
+  /// Detects drills that were run by hand; called with each poll.
   ///
-  /// - Returns: whether there is something to begin.
+  /// - Returns: whether there is work to begin.
   func detectDrills(of database: GuardedDatabase, hasBackup: Bool) -> Bool {
     if case .drill = state { return false }
     return drills.detectHistory(of: database, hasBackup: hasBackup)
   }
 
-  /// Begins what is due, if nothing is running.
+  /// Begins the work that is due, if nothing is running.
   func runNext(of database: GuardedDatabase, _ worker: DatabaseWorker) {
     guard isIdle else { return }
     if let step = drills.takeStep(for: database) { return begin(step, of: database) }
@@ -78,7 +78,7 @@ final class Housekeeper {
     }
   }
 
-  /// - Returns: false if it was taken back before.
+  /// - Returns: false if the work was withdrawn before.
   func finish(_ result: HousekeepingResult) -> Bool {
     guard end() else { return false }
     if let isFinished = result.isFinished { thinningRhythm.end(isFinished: isFinished) }
@@ -86,14 +86,14 @@ final class Housekeeper {
     return true
   }
 
-  /// - Returns: false if it was taken back before.
+  /// - Returns: false if the work was withdrawn before.
   func finish(_ result: DrillResult) -> Bool {
     guard end() else { return false }
     drills.finish(result)
     return true
   }
 
-  /// Stops what is running, for good.
+  /// Stops the running work for good.
   func stop() {
     state.progress?.stop()
     if shared.housekeeping.withdraw(id) { state = .idle }

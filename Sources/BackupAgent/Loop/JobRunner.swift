@@ -2,13 +2,14 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// Hands the workers what is to be done for one database, one job at a time, until the end. Belongs to the loop's thread.
+/// Submits the jobs of one database to the workers, one at a time, until the end. Belongs to the
+/// loop's thread.
 final class JobRunner {
   enum Job {
     /// Compares the database with the newest backup.
     case assessing
     case backingUp(Progress)
-    /// Looks whether something was committed since the last backup.
+    /// Checks whether anything was committed since the last backup.
     case probing
     /// Closes the connection that the jobs share.
     case closing
@@ -17,7 +18,7 @@ final class JobRunner {
   private enum State {
     case idle
     case running(Job)
-    /// A job runs, and the backup begins as soon as it has ended.
+    /// A job is running, and the backup begins as soon as the job has ended.
     case runningBefore(BackupOrder, Job)
 
     var job: Job? {
@@ -31,7 +32,7 @@ final class JobRunner {
   private var state = State.idle
   private var needsAssessment = true
   private var shutdown = Shutdown()
-  /// Why the first backup is taken, if the assessment found more to say than the machine knows.
+  /// The reason for the first backup, if the assessment knows a better one than the machine.
   private var startReason: String?
   private var database: GuardedDatabase
   private var worker: DatabaseWorker
@@ -41,7 +42,7 @@ final class JobRunner {
   private let shared: LoopContext
   private let logger: Logger
 
-  /// What the jobs of one database use.
+  /// The parts that the jobs of one database use.
   typealias Parts = (
     lock: AgentLock, watcher: ChangeWatcher, connection: ConnectionKeeper, housekeeper: Housekeeper, alarms: AlarmBook
   )
@@ -54,13 +55,13 @@ final class JobRunner {
 
   var isIdle: Bool { state.job == nil }
   var isBackingUp: Bool { if case .backingUp = state.job { true } else { false } }
-  /// A backup waits for the job that runs.
+  /// A backup waits for the running job.
   var isBackupWaiting: Bool { if case .runningBefore = state { true } else { false } }
   var isStopping: Bool { shutdown.isStopping }
-  /// Nothing runs any more, and nothing will.
+  /// Nothing is running, and nothing will be started.
   var isOver: Bool { shutdown.isOver && isIdle }
 
-  /// Goes on with other settings, and assesses the database anew.
+  /// Continues with new settings, and assesses the database again.
   func update(_ database: GuardedDatabase) {
     self.database = database
     worker = DatabaseWorker(database, parts.connection.held, logger)
@@ -69,9 +70,9 @@ final class JobRunner {
 
   // MARK: Beginning
 
-  /// Begins a backup, as soon as no other job runs.
+  /// Begins a backup as soon as no other job runs.
   ///
-  /// - Returns: how it ended, if it cannot begin.
+  /// - Returns: the outcome, if the backup cannot begin.
   func begin(_ wanted: BackupOrder) -> Outcome? {
     if let job = state.job {
       state = .runningBefore(wanted, job)
@@ -91,12 +92,12 @@ final class JobRunner {
     return nil
   }
 
-  /// Begins a probe; no job may be running.
+  /// Begins a probe. No job may be running.
   func beginProbe() {
     begin(.probing) { $0.runProbe($1) }
   }
 
-  /// Begins to close the connection; no job may be running.
+  /// Begins to close the connection. No job may be running.
   func beginClosing() {
     begin(.closing) { $0.runClosing($1) }
   }
@@ -110,9 +111,10 @@ final class JobRunner {
     shared.workers.submit(id) { [id, worker] in .finished(id, body(worker, terms)) }
   }
 
-  /// Begins what nobody asked for, if no job runs: the assessment, housekeeping, and at the end the last probe.
+  /// If no job runs, begins the work that is not requested from outside: the assessment,
+  /// housekeeping, and the last probe at the end.
   ///
-  /// - Returns: whether nothing is left to do, and nothing will be.
+  /// - Returns: whether nothing is left to do, now or later.
   func runNext() -> Bool {
     guard isIdle else { return false }
     guard isStopping else {
@@ -134,7 +136,7 @@ final class JobRunner {
 
   // MARK: Running and ending
 
-  /// A running backup begins to read pages, or has read them all.
+  /// A running backup begins to read pages, or has read all of them.
   ///
   /// - Parameter mayYield: the backup may be given up for an application that closes the database.
   func handleReading(began: Bool, mayYield: Bool) {
@@ -156,7 +158,7 @@ final class JobRunner {
 
   /// The job has ended.
   ///
-  /// - Returns: the job, and the backup that waited for it; nil if none was running.
+  /// - Returns: the job and the backup that waited for it; nil if no job was running.
   func end() -> (ended: Job, next: BackupOrder?)? {
     guard let job = state.job else { return nil }
     defer { state = .idle }
@@ -166,13 +168,14 @@ final class JobRunner {
     return (job, nil)
   }
 
-  /// - Parameter due: why the assessment finds a backup due.
+  /// - Parameter due: the reason why the assessment finds a backup due.
   func finishAssessment(due: String?) {
     startReason = due ?? startReason
     keys.check(database)
   }
 
-  /// The folder may have been recreated and another agent have come, and the key file may have been replaced.
+  /// The folder may have been recreated and locked by another agent, and the key file may have been
+  /// replaced.
   func checkLockAndKey() {
     parts.lock.keep(reportingTo: parts.alarms, logger)
     keys.checkFiles(of: database)
@@ -180,15 +183,15 @@ final class JobRunner {
 
   // MARK: Shutdown
 
-  /// - Parameter needsProbe: something may have been committed that was not detected.
+  /// - Parameter needsProbe: there may be a commit that was not detected.
   func stop(needsProbe: Bool) { shutdown.begin(needsProbe: needsProbe) }
 
-  /// The machine starts nothing any more.
+  /// The machine starts no more backups.
   func machineStopped() { shutdown.machineStopped() }
 
-  /// Stops the backup that is running, and takes the job back if no thread has begun it.
+  /// Stops the running backup, and withdraws the job if no thread has begun it.
   ///
-  /// - Returns: how the job ended that was taken back.
+  /// - Returns: the result of the job that was withdrawn.
   func abandon() -> JobResult? {
     shutdown.abandon()
     stopBackup()
@@ -198,14 +201,15 @@ final class JobRunner {
       ? .backedUp(BackupReport(ending: .failure(interrupted), files: parts.watcher.files)) : .closed
   }
 
-  /// Writes down what the next process needs to know; called when nothing runs any more.
+  /// Saves the state that the next process needs; called after the last job.
   func close() { worker.saveState() }
 }
 
-/// How far the end of one database has come.
+/// The progress of the end of one database.
 ///
-/// A change that the agent did not see before it was told to stop belongs into the last backup. So, when the machine has nothing
-/// more to start, the database is probed once more, unless a backup began meanwhile.
+/// If the agent did not detect a change before the stop request, the change still belongs in the
+/// last backup. So when the machine has nothing more to start, the database is probed once more,
+/// unless a backup began meanwhile.
 struct Shutdown {
   private enum Phase {
     case none
@@ -215,15 +219,15 @@ struct Shutdown {
   }
 
   private struct Ending {
-    /// The machine starts nothing any more, unless the last probe finds a change.
+    /// The machine starts nothing more, unless the last probe finds a change.
     var isMachineDone = false
-    /// Something may have been committed that was not detected when the agent was told to stop.
+    /// At the time of the stop request there may have been a commit that was not detected.
     var needsProbe: Bool
     /// Nothing may run any longer.
     var isAbandoned = false
   }
 
-  /// What to do when no job runs.
+  /// The next step when no job runs.
   enum Step {
     case wait
     case probe
@@ -239,7 +243,7 @@ struct Shutdown {
 
   mutating func begin(needsProbe: Bool) { phase = .stopping(Ending(needsProbe: needsProbe)) }
   mutating func machineStopped() { change { $0.isMachineDone = true } }
-  /// A backup begins, which finds what a probe would find.
+  /// A backup begins. It finds everything that a probe would find.
   mutating func backupBegins() { change { $0.needsProbe = false } }
   mutating func abandon() { change { ($0.isAbandoned, $0.needsProbe) = (true, false) } }
 

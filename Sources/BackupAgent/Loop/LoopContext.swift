@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// What the databases of an agent share. Belongs to the event loop's thread.
+/// The resources that the databases of an agent share. Belongs to the event loop's thread.
 final class LoopContext {
   let clock: LoopClock
   let watches: FolderWatches
@@ -38,52 +38,53 @@ final class LoopContext {
 
   func pool(_ kind: WorkerPool.Kind) -> WorkerPool { kind == .backups ? workers : housekeeping }
 
-  /// Lets the jobs that run end, and the threads with them.
+  /// Waits for the running jobs and ends the threads.
   func stopWorkers() {
     workers.stop()
     housekeeping.stop()
   }
 }
 
-/// A connection that may have been closed, or be gone, since it was noted.
+/// A connection that may have been closed or released since it was recorded.
 private struct WeakConnection {
   weak var connection: HeldConnection?
 }
 
-/// What other threads tell the event loop.
+/// Messages from other threads to the event loop.
 indirect enum LoopMessage: Sendable {
-  /// A worker is free again, and this is what it did.
+  /// A worker is free again; contains the result of its job.
   case done(worker: Int, of: WorkerPool.Kind, LoopMessage)
   case finished(DatabaseID, JobResult)
   case keptHouse(DatabaseID, HousekeepingResult)
   case drilled(DatabaseID, DrillResult)
-  /// What is wrong with the key; nil if nothing is.
+  /// The problem with the key; nil if there is no problem.
   case keyChecked(DatabaseID, HoldfastError?)
-  /// A backup reads the database, or has read all of it.
+  /// A backup begins to read the database, or has read all of it.
   case reading(DatabaseID, began: Bool)
-  /// A person wants a backup: of every database, or of the one of that name.
+  /// A person requests a backup of every database, or of the one with this name.
   case backUp(String?)
   /// Read the configuration again.
   case reload
   case reloaded(Result<AgentConfiguration, any Error>)
-  /// What a look for new matches of the patterns found.
+  /// The result of a search for new matches of the patterns.
   case patternsSeen(PatternLook)
   case status(CheckedContinuation<[DatabaseStatus], Never>)
   /// The wall clock was set.
   case clockSet
-  /// Finish what is running, then stop.
+  /// Finish the running work, then stop.
   case shutdown
-  /// Abandon what is running, and stop.
+  /// Abandon the running work, and stop.
   case cancel
 }
 
-/// Names a guarded database in messages and tables for as long as the agent lives; never given twice.
+/// Identifies a database in messages and tables for as long as the agent lives; never reused.
 struct DatabaseID: Hashable, Sendable {
   var number: Int
 }
 
 extension DescriptorBudget {
-  /// Raises this process's limit of open files as far as it needs and may, and divides what it then has.
+  /// Raises this process's limit of open files as far as needed and permitted, and divides the
+  /// resulting number.
   static func take(databases: Int, workers: Int) -> DescriptorBudget {
     let limit = OpenFileLimit.raise(to: wanted(databases: databases, workers: workers))
     return DescriptorBudget(limit: limit, databases: databases, workers: workers)
@@ -97,13 +98,13 @@ extension DescriptorBudget {
 }
 
 extension Logger {
-  /// The same logger with something before each message.
+  /// The same logger with a prefix before each message.
   func prefixed(_ prefix: String) -> Logger {
     Logger(label: label) { [handler] _ in PrefixingHandler(base: handler, prefix: prefix) }
   }
 }
 
-/// Says which database a line is about, where there are several.
+/// Adds the database's name to each line if there are several databases.
 private struct PrefixingHandler: LogHandler {
   var base: any LogHandler
   let prefix: String
