@@ -2,30 +2,32 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// What keeps the agent from its work for as long as it lasts; the raw value is what scripts may rely on.
+/// A lasting condition that keeps the agent from its work. Scripts may rely on the raw value.
 enum Alarm: String, Hashable, Sendable {
   case missing
-  /// There is a file, and no page in it.
+  /// The file exists but has no page.
   case empty
   case locked
-  /// An application writes into a log that was deleted.
+  /// An application writes to a log that was deleted.
   case logDeleted = "log_deleted"
   case corrupt
   case permission = "permission_denied"
   case diskFull = "disk_full"
-  /// Less room than is to stay free.
+  /// The free space is below the configured minimum.
   case lowSpace = "low_space"
-  /// No key, or a wrong one.
+  /// The key is missing or wrong.
   case key
-  /// The key file holds another key than the agent, or none, or the key does not open the newest backup.
+  /// The key file is missing or holds a different key than the agent, or the key does not open the
+  /// newest backup.
   case keyFile = "key_file"
   /// The database's folder is gone.
   case folder
-  /// The folder is there, and the kernel does not watch it.
+  /// The folder exists, but the kernel does not watch it.
   case unwatched
-  /// Another agent has the repository.
+  /// Another agent holds the repository's lock.
   case otherAgent = "other_agent"
-  /// A full found pages that had changed unseen; over when the next one finds none.
+  /// A full found pages whose change was not detected. The alarm ends when the next full finds no
+  /// such page.
   case trackerMiss = "tracker_miss"
   /// The last drill failed.
   case drillFailed = "drill_failed"
@@ -36,7 +38,7 @@ enum Alarm: String, Hashable, Sendable {
   /// Backups fail for another reason.
   case failing
 
-  /// What a failed backup means.
+  /// The alarm for a failed backup.
   init(_ code: HoldfastError.Code) {
     switch code {
     case .databaseMissing: self = .missing
@@ -52,23 +54,23 @@ enum Alarm: String, Hashable, Sendable {
 
   static let ofDrills: Set<Alarm> = [.drillFailed, .drillTooOld]
 
-  /// What a backup that worked proves to be over.
+  /// The alarms that end when a backup succeeds.
   static let ofBackups: Set<Alarm> = [
     .missing, .empty, .locked, .logDeleted, .corrupt, .permission, .diskFull, .key, .failing,
   ]
 }
 
-/// The alarms of one database, and their lines in the log: an alarm is logged once for as long as it lasts, and its end.
-/// Belongs to the loop's thread.
+/// The alarms of one database and their lines in the log: an alarm is logged once when it begins
+/// and once when it ends. Belongs to the loop's thread.
 final class AlarmBook {
-  /// The paths that the lines name.
+  /// The paths that the log lines name.
   struct Paths {
     /// The database as the user wrote it, and its folder.
     var database: String
     var folder: String
     var repository: String
 
-    /// - Parameter folder: of the database, links resolved; nil until it is known.
+    /// - Parameter folder: the database's folder, with links resolved; nil if it is not known yet.
     init(_ service: BackupService, folder: String? = nil) {
       database = service.database ?? ""
       self.folder = folder ?? WatchedPath(database).folder
@@ -83,7 +85,7 @@ final class AlarmBook {
   }
 
   var paths: Paths
-  /// How many fulls of this process found pages that had changed without being tracked.
+  /// The number of fulls of this process that found pages that had changed without being tracked.
   private(set) var trackerMisses = 0
   private var entries: [Alarm: Entry] = [:]
   private let clock: LoopClock
@@ -93,7 +95,7 @@ final class AlarmBook {
     (self.paths, self.clock, self.logger) = (paths, clock, logger)
   }
 
-  /// Raises the alarm if there is an error, else ends it.
+  /// Raises the alarm if there is an error; otherwise clears it.
   func update(_ alarm: Alarm, _ error: HoldfastError?) {
     if let error { raise(alarm, error) } else { clear([alarm]) }
   }
@@ -106,7 +108,7 @@ final class AlarmBook {
     }
   }
 
-  /// Raises the alarm for a database that there is nothing to back up of.
+  /// Raises the alarm for a database without anything to back up.
   func raise(absent error: HoldfastError) {
     switch error.code {
     case .databaseMissing: raise(.missing, error)
@@ -132,7 +134,7 @@ final class AlarmBook {
 
   // MARK: Results of jobs
 
-  /// - Returns: why a backup is due; nil if none is.
+  /// - Returns: the reason why a backup is due; nil if no backup is due.
   func record(_ assessment: Result<Assessment, any Error>) -> String? {
     switch assessment {
     case .success(.unchanged(let point)):
@@ -143,7 +145,7 @@ final class AlarmBook {
       raise(absent: error)
       return nil
     case .failure(let error):
-      // The backup will fail in the same way, and be tried again; or it will not, and all is well.
+      // Either the backup fails in the same way and is retried, or it succeeds.
       logger.warning("the newest backup could not be compared with the database: \(error)")
       return "it is not known what the newest backup holds"
     }
@@ -175,7 +177,7 @@ final class AlarmBook {
     }
   }
 
-  /// The agent ends, and a change is in no backup.
+  /// The agent stops while a change is in no backup.
   func reportPendingChange(since: Timestamp) {
     logger.warning(
       "stopped with a change of \(paths.database) that is in no backup, made since \(since.iso8601)",
@@ -188,7 +190,8 @@ final class AlarmBook {
     if isKnown { update(.clock, doubt) }
   }
 
-  /// Records what a full found out about the tracker. A miss was logged by the worker that found it.
+  /// Records the result of a full's audit of the tracker. The worker that found a miss has already
+  /// logged it.
   private func record(_ audit: AuditOutcome?) {
     switch audit {
     case .missed(let miss):
@@ -199,14 +202,14 @@ final class AlarmBook {
     }
   }
 
-  /// - Returns: whether it is new.
+  /// - Returns: whether the alarm is new.
   private func record(_ alarm: Alarm, _ error: HoldfastError) -> Bool {
     let since = entries[alarm]?.since
     entries[alarm] = Entry(since: since ?? clock.now, message: error.message, hint: error.hint)
     return since == nil
   }
 
-  /// The line that says that it is over.
+  /// The log line for the end of an alarm.
   private func ending(of alarm: Alarm) -> String {
     let (database, repository) = (paths.database, paths.repository)
     return switch alarm {

@@ -1,38 +1,38 @@
 import BackupEngine
 import BackupPolicy
 
-/// How one database of a running agent stands: a value that a status page could print.
+/// The status of one database of a running agent, as a value that a status page can print.
 package struct DatabaseStatus: Hashable, Sendable {
   package var name: String
-  /// Absolute, links followed.
+  /// The absolute path, with links resolved.
   package var path: String
   /// The backup folder.
   package var folder: String
-  /// What the triggers do, and why.
+  /// The state of the triggers, with reasons.
   package var trigger: TriggerStatus
-  /// What is wrong at the moment, oldest first.
+  /// The current alarms, oldest first.
   package var alarms: [AlarmStatus]
-  /// The newest point; nil where there is none, or none was seen yet.
+  /// The newest backup; nil if there is no backup, or if the agent has not seen one yet.
   package var lastPoint: PointID?
   package var lastPointCreated: Timestamp?
-  /// Whether changes are seen as they happen; otherwise the files are looked at from time to time.
+  /// Whether changes are detected when they happen; otherwise the files are examined at intervals.
   package var isWatching: Bool
-  /// How many fulls found pages that had changed unseen, since the agent started.
+  /// The number of fulls since the agent's start that found pages whose change was not detected.
   package var trackerMisses: Int
-  /// Why a full is advised, at the next quiet time or sooner; nil where none is.
+  /// Why a full is advised, at the next quiet time or sooner; nil if no full is advised.
   package var fullAdvice: String?
   package var drills: DrillStatus
 }
 
-/// Something that keeps the agent from its work.
+/// A condition that keeps the agent from its work.
 public struct AlarmStatus: Hashable, Sendable {
-  /// The kind, such as `missing` or `disk_full`: what scripts may rely on.
+  /// The kind, such as `missing` or `disk_full`. Scripts may rely on it.
   public package(set) var kind: String
-  /// When it was first seen.
+  /// When the condition was first detected.
   public package(set) var since: Timestamp
-  /// What is wrong, on which path, and why; lower case, no full stop.
+  /// The problem, its path and its cause; lower case, without a full stop.
   public package(set) var message: String
-  /// The next action; nil where there is nothing to advise.
+  /// The next action; nil if there is no advice.
   public package(set) var hint: String?
 }
 
@@ -57,7 +57,7 @@ extension AlarmStatus {
 }
 
 extension TriggerStatus {
-  /// Times of the clock that nobody sets mean nothing outside the agent, and are left out.
+  /// Times of the monotonic clock mean nothing outside the agent and are left out.
   package var json: JSONValue {
     .object([
       "mode": .string(mode.rawValue), "state": .string(state.rawValue), "running": running?.json ?? .null,
@@ -81,7 +81,7 @@ extension TriggerDecision {
 }
 
 extension TriggerDecision.Kind {
-  /// What was decided, such as `start change` or `skip`.
+  /// The decision, such as `start change` or `skip`.
   fileprivate var text: String {
     switch self {
     case .start(let trigger): "start \(trigger.rawValue)"
