@@ -4,11 +4,11 @@ import CShims
 import Glibc
 import Synchronization
 
-/// A thread of the agent's own: what blocks never runs on Swift's cooperative pool.
+/// A thread of the agent. Blocking work never runs on Swift's cooperative pool.
 struct AgentThread: Sendable {
   private let thread: pthread_t
 
-  /// - Parameter name: at most 15 bytes, as `ps -L` shows it.
+  /// - Parameter name: at most 15 bytes, as shown by `ps -L`.
   init(_ name: String, _ body: @escaping @Sendable () -> Void) throws {
     thread = try Workers.start("the thread \(name)") {
       cshims_name_thread(name)
@@ -16,21 +16,21 @@ struct AgentThread: Sendable {
     }
   }
 
-  /// Waits for its end; to be called once.
+  /// Waits for the thread's end; to be called once.
   func join() {
     pthread_join(thread, nil)
   }
 
-  /// Lets its memory go with its end; instead of ``join()``.
+  /// Frees the thread's memory when it ends; instead of ``join()``.
   func detach() {
     pthread_detach(thread)
   }
 }
 
-/// The threads that the engine's blocking work runs on: made when first needed, parked while there is none. Belongs to the
-/// event loop's thread; the jobs run on others.
+/// The threads for the engine's blocking work: started when first needed, parked while there is no
+/// work. Belongs to the event loop's thread; the jobs run on others.
 final class WorkerPool {
-  /// What it returns is posted to the loop.
+  /// The returned message is posted to the loop.
   typealias Job = @Sendable () -> LoopMessage
 
   private struct Worker {
@@ -43,14 +43,15 @@ final class WorkerPool {
     case quit
   }
 
-  /// What the threads are for.
+  /// The use of the threads.
   enum Kind: Sendable {
     case backups
-    /// Work that may take minutes and that nobody waits for: no backup may have to wait for its thread.
+    /// Work that may take minutes and is not urgent: no backup may have to wait for its thread.
     case housekeeping
   }
 
-  /// More would only take the disk and the processors from each other: a full backup borrows a compressor per core anyway.
+  /// More threads would only compete for the disk and the processors: a full backup already uses a
+  /// compressor on each core.
   static var backupLimit: Int { ThreadSupply.backups }
   private var limit: Int { kind == .backups ? Self.backupLimit : 1 }
 
@@ -60,7 +61,7 @@ final class WorkerPool {
   private var idle: [Int] = []
   private var waiting: [(id: DatabaseID?, job: Job)] = []
 
-  /// - Throws: where not even one thread can be had for backups. Housekeeping can wait.
+  /// - Throws: if not even one thread can be started for backups. Housekeeping can wait.
   init(_ kind: Kind, _ inbox: Mailbox<LoopMessage>) throws {
     self.kind = kind
     self.inbox = inbox
@@ -71,7 +72,7 @@ final class WorkerPool {
   ///
   /// - Parameter id: for ``withdraw(_:)``.
   func submit(_ id: DatabaseID?, _ job: @escaping Job) {
-    // Where there is no memory for another thread, the job waits for one of those there are.
+    // If there is no memory for another thread, the job waits for an existing one.
     if idle.isEmpty, workers.count < limit { try? hire() }
     waiting.append((id, job))
     while let worker = idle.popLast() {
@@ -80,20 +81,20 @@ final class WorkerPool {
     }
   }
 
-  /// Takes a job back that no thread has begun; whether there was one.
+  /// Withdraws a job that no thread has begun; returns whether there was one.
   func withdraw(_ id: DatabaseID) -> Bool {
     let count = waiting.count
     waiting.removeAll { $0.id == id }
     return waiting.count < count
   }
 
-  /// A worker has posted what its job returned.
+  /// A worker has posted the result of its job.
   func release(_ worker: Int) {
     guard !waiting.isEmpty else { return idle.append(worker) }
     workers[worker].orders.post(.run(waiting.removeFirst().job))
   }
 
-  /// Lets the jobs that run end, and the threads with them.
+  /// Waits for the running jobs and ends the threads.
   func stop() {
     waiting = []
     workers.forEach { $0.orders.post(.quit) }
@@ -112,17 +113,17 @@ final class WorkerPool {
   }
 }
 
-/// Runs the asynchronous code of a process, of which the agent has little, on one thread of its own that sleeps while there
-/// is none.
+/// Runs the asynchronous code of a process on one thread that sleeps while there is no job. The
+/// agent has little asynchronous code.
 ///
-/// Swift's own pool is Dispatch's, and Dispatch on Linux counts the pool's threads once a second for as long as the process
-/// lives: an agent with nothing to do would wake up 86,400 times a day for it.
+/// Swift's own pool is Dispatch's, and Dispatch on Linux counts the pool's threads once a second
+/// for as long as the process lives: an idle agent would wake up 86,400 times a day for it.
 package final class ThreadExecutor: TaskExecutor {
   private let jobs: Mailbox<UnownedJob>
 
   /// The thread lives as long as the process.
   ///
-  /// - Throws: where the system has no thread or descriptor left.
+  /// - Throws: if the system has no thread or descriptor left.
   package init() throws {
     jobs = try Mailbox(blocking: true)
     try AgentThread("holdfast-tasks") { [self] in
@@ -140,7 +141,8 @@ final class Mailbox<Message: Sendable>: Sendable {
   let wakeUp: WakeUp
   private let messages = Mutex<[Message]>([])
 
-  /// - Parameter blocking: whether the receiver sleeps in ``next()``; otherwise it polls ``wakeUp``.
+  /// - Parameter blocking: whether the receiver sleeps in ``next()``; otherwise it polls
+  ///   ``wakeUp``.
   init(blocking: Bool) throws {
     wakeUp = try WakeUp(blocking: blocking)
   }
@@ -150,7 +152,7 @@ final class Mailbox<Message: Sendable>: Sendable {
     wakeUp.signal()
   }
 
-  /// Everything that has arrived, without waiting.
+  /// Returns all messages that have arrived, without waiting.
   func takeAll() -> [Message] {
     messages.withLock { messages in
       defer { messages.removeAll() }
@@ -158,7 +160,7 @@ final class Mailbox<Message: Sendable>: Sendable {
     }
   }
 
-  /// The next message, for which the thread sleeps where there is none.
+  /// Returns the next message. If there is no message, the thread sleeps until one arrives.
   func next() -> Message {
     while true {
       let message = messages.withLock { $0.isEmpty ? nil : $0.removeFirst() }
@@ -168,9 +170,10 @@ final class Mailbox<Message: Sendable>: Sendable {
   }
 }
 
-/// An eventfd: one thread sleeps on it, any other wakes it. Signals that nobody waited for yet are not lost.
+/// An eventfd: one thread sleeps on it, any other thread wakes it. A signal is not lost if no
+/// thread is waiting.
 final class WakeUp: Sendable {
-  /// For `poll`; stays open for as long as this object lives.
+  /// The descriptor for `poll`; stays open for as long as this object lives.
   let descriptor: Int32
 
   /// - Parameter blocking: whether ``consume()`` sleeps until there is a signal.
@@ -183,11 +186,11 @@ final class WakeUp: Sendable {
 
   func signal() {
     var one: UInt64 = 1
-    // Fails only where 2⁶⁴ signals are waiting, and then the sleeper wakes anyway.
+    // Fails only if 2⁶⁴ signals are waiting, and then the sleeping thread wakes anyway.
     while write(descriptor, &one, 8) < 0, errno == EINTR {}
   }
 
-  /// Takes all signals.
+  /// Consumes all signals.
   func consume() {
     var count: UInt64 = 0
     while read(descriptor, &count, 8) < 0, errno == EINTR {}

@@ -3,8 +3,8 @@ import BackupPolicy
 import CShims
 import Glibc
 
-/// The clocks that the event loop goes by: times are read through the engine's environment, where tests set them, and the
-/// kernel wakes the loop.
+/// The clocks of the event loop. The loop reads times through the engine's environment, so that
+/// tests can set them; the kernel wakes the loop.
 final class LoopClock {
   private let environment: EngineEnvironment
   private let elapsed: KernelTimer
@@ -16,7 +16,7 @@ final class LoopClock {
     wall = try KernelTimer(.wall)
   }
 
-  /// For `poll`.
+  /// The descriptors for `poll`.
   var descriptors: [Int32] { [elapsed.descriptor, wall.descriptor] }
 
   var monotonic: Int64 { environment.monotonic() }
@@ -25,7 +25,7 @@ final class LoopClock {
 
   /// Makes `poll` return at the deadline.
   ///
-  /// - Returns: whether the wall clock was set, so that the deadline may no longer be the right one.
+  /// - Returns: whether the wall clock was set, so that the deadline may be outdated.
   func arm(_ deadline: Deadline) -> Bool {
     elapsed.arm(at: deadline.monotonic.map { shifted($0, from: monotonic, to: SystemClock.monotonic()) })
     return wall.arm(
@@ -34,7 +34,7 @@ final class LoopClock {
       })
   }
 
-  /// Takes what `poll` reported.
+  /// Consumes the timers that `poll` reported.
   ///
   /// - Returns: whether the wall clock was set.
   func consume() -> Bool {
@@ -42,26 +42,30 @@ final class LoopClock {
     return wall.consume() || isLate
   }
 
-  /// A time of the environment's clock as one of the kernel's; the same where the environment is the system's.
+  /// Converts a time of the environment's clock to one of the kernel's clock. The two are equal if
+  /// the environment is the system's.
   private func shifted(_ time: Int64, from: Int64, to: Int64) -> Int64 {
-    // Two readings of one clock are a millisecond apart at most; without this, the deadline would wander with each arming.
+    // Two readings of one clock differ by at most a millisecond. Without this test, the deadline
+    // would shift with each arming.
     abs(to.addingClamped(-from)) <= 1 ? time : time.addingClamped(to.addingClamped(-from))
   }
 }
 
-/// A timerfd: makes `poll` return at a time of one of the kernel's clocks, also where the machine slept over it.
+/// A timerfd: makes `poll` return at a time of one of the kernel's clocks, even if the machine was
+/// asleep at that time.
 final class KernelTimer {
   enum Clock {
-    /// Counts on through sleep; nobody sets it. `poll`'s own timeout would stop while the machine sleeps.
+    /// Advances during sleep and cannot be set. `poll`'s own timeout would stop while the machine
+    /// sleeps.
     case elapsed
-    /// Wall time. A clock that is set makes the timer fire.
+    /// Wall time. The timer fires if the clock is set.
     case wall
   }
 
-  /// For `poll`.
+  /// The descriptor for `poll`.
   let descriptor: Int32
   private let clock: Clock
-  /// What the kernel was told, in milliseconds of its clock.
+  /// The time that the kernel timer is set to, in milliseconds of its clock.
   private var armed: Int64?
 
   init(_ clock: Clock) throws {
@@ -72,7 +76,7 @@ final class KernelTimer {
 
   deinit { close(descriptor) }
 
-  /// Fires at that time, at once where it has passed; nil: never.
+  /// Fires at this time, or at once if the time has passed; nil: never.
   ///
   /// - Returns: whether the clock was set since the timer was last armed.
   @discardableResult func arm(at milliseconds: Int64?) -> Bool {
@@ -82,12 +86,12 @@ final class KernelTimer {
       cshims_timerfd_set(descriptor, 0, 0, 0)
       return false
     }
-    // A time of 0 would disarm it; the kernel takes no negative one.
+    // A time of 0 would disarm the timer, and the kernel accepts no negative time.
     let time = max(1, milliseconds)
     return cshims_timerfd_set(descriptor, time / 1000, time % 1000 * 1_000_000, clock == .wall ? 1 : 0) < 0
   }
 
-  /// Takes what `poll` reported.
+  /// Consumes the timer that `poll` reported.
   ///
   /// - Returns: whether the clock was set.
   func consume() -> Bool {
@@ -101,27 +105,28 @@ final class KernelTimer {
   }
 }
 
-/// Keeps the memory of an agent small that sleeps most of the time. For a process of our own: it concerns all of it.
+/// Keeps the memory of an agent small while it sleeps most of the time. Only for a process of our
+/// own, because it affects the whole process.
 struct MemoryThrift {
-  /// Nothing is worth a trim before the agent means to sleep for so long, in milliseconds.
+  /// The shortest planned sleep that is worth a trim, in milliseconds.
   private static let shortestSleep: Int64 = 3000
 
   private var hasWorked = false
   private var hasStarted = false
 
-  /// To be called before other threads allocate much.
+  /// Call this before other threads allocate much.
   init() {
     cshims_keep_heap_small()
   }
 
   mutating func noteWork() { hasWorked = true }
 
-  /// Gives back what work has left, where the sleep that follows is long.
+  /// Returns the memory that work has freed to the system, if a long sleep follows.
   mutating func sleeps(from now: Int64, until deadline: Int64?) {
     guard hasWorked, deadline.map({ $0 - now >= Self.shortestSleep }) ?? true else { return }
     hasWorked = false
     cshims_trim_heap()
-    // Parsing options and settings up is done once; its code would stay resident for ever.
+    // Parsing options and starting up happen once; without this, their code would stay resident.
     guard !hasStarted else { return }
     hasStarted = true
     cshims_drop_code()
