@@ -1,11 +1,12 @@
 import BackupEngine
 import BackupPolicy
 
-/// Detects changes of one database: by events, by polls, and by the probes that follow an event. Belongs to the loop's thread.
+/// Detects changes of one database: by events, by polls, and by the probes that follow an event.
+/// Belongs to the loop's thread.
 final class ChangeWatcher {
-  /// A suppression that would last a shorter while is not worth its system calls, in milliseconds.
+  /// A shorter suppression is not worth its system calls, in milliseconds.
   private static let shortestSuppression: Int64 = 100
-  /// For so long it may go unnoticed that the database was removed.
+  /// The longest time that a removal of the database may stay undetected, in milliseconds.
   private static let longestUnseen: Int64 = 5000
 
   private(set) var path: WatchedPath
@@ -16,9 +17,11 @@ final class ChangeWatcher {
   private var followUp = FollowUp()
   /// The files as the last poll or job saw them.
   private(set) var files: WatchedFiles
-  /// The last poll saw writes that raised no event, on a file system whose stamps may hide more of them.
+  /// The last poll detected writes that raised no event, on a file system whose time stamps may
+  /// hide more of them.
   private var needsSecondPoll = false
-  /// Since when writes raise no events, and what had been written by then; nil while they do.
+  /// Since when writes raise no events, and the files' state at that time; nil if writes raise
+  /// events.
   private var suppression: UnheardWrites?
 
   private let id: DatabaseID
@@ -36,7 +39,7 @@ final class ChangeWatcher {
     schedulePoll()
   }
 
-  /// Goes on with other settings.
+  /// Continues with new settings.
   func update(_ database: GuardedDatabase) {
     alarms.paths = AlarmBook.Paths(database.service, folder: path.folder)
     (pollInterval, mode) = (max(100, database.settings.pollInterval), database.settings.mode)
@@ -49,7 +52,8 @@ final class ChangeWatcher {
 
   /// Watches the folders that lead to the database as it is now.
   func watch() {
-    // The folders are looked at before they are watched: once more, until nothing has changed in between.
+    // The folders are read before they are watched. This repeats until nothing has changed in
+    // between.
     for _ in 0..<4 {
       path = WatchedPath(path.given)
       alarms.paths.folder = path.folder
@@ -67,7 +71,7 @@ final class ChangeWatcher {
 
   func unwatch() { try? watches.apply(nil, to: id) }
 
-  /// Raises the alarm if the database is gone, and ends it if it is there again.
+  /// Raises the alarm if the database is gone, and clears it if the database is there again.
   func reportPresence() {
     do {
       let hasFolder = try operations.status(path.folder)?.kind == .folder
@@ -75,7 +79,7 @@ final class ChangeWatcher {
       if try operations.status(path.resolved) != nil { return alarms.clear([.missing]) }
       alarms.raise(absent: .missing(path.given, alarms.paths.repository))
     } catch {
-      // What cannot be looked at is not gone.
+      // A database whose status cannot be read does not count as gone.
       let error = HoldfastError(wrapping: error)
       alarms.raise(Alarm(error.code), error)
     }
@@ -89,45 +93,45 @@ final class ChangeWatcher {
 
   // MARK: Polling
 
-  /// At multiples of the interval, so that the polls of all databases share their wake-ups.
+  /// Polls at multiples of the interval, so that the polls of all databases share their wake-ups.
   private func schedulePoll() {
     nextPoll = (clock.monotonic / pollInterval + 1) * pollInterval
   }
 
-  /// A poll begins: it also asks for the probe that is due.
+  /// A poll begins. It also starts the probe that is pending.
   func notePoll(at time: Int64) {
     schedulePoll()
     followUp.poll(at: time)
   }
 
-  /// Compares the files with what the last poll or job saw.
+  /// Compares the files with their state at the last poll or job.
   ///
-  /// - Parameter isPending: a change is pending. Its backup is followed by a probe anyway, and must not be put off by what the
-  ///   agent wrote itself.
+  /// - Parameter isPending: a change is pending. Its backup is followed by a probe anyway, and the
+  ///   agent's own writes must not delay it.
   /// - Returns: whether a change is detected.
   func detectChange(isPending: Bool) -> Bool {
     let seen = WatchedFiles(path, operations)
     let isSecond = needsSecondPoll
     needsSecondPoll = false
     guard seen != files || isSecond else { return false }
-    // What raised no event may go on in the same second.
+    // Writes that raise no event may continue within the same second.
     if seen != files, !isPending { needsSecondPoll = seen.mayHideWrites(at: clock.now) }
     files = seen
     return !isPending
   }
 
-  /// A job has read the database, and saw these files before.
+  /// A job has read the database; `files` is their state before that.
   func record(_ files: WatchedFiles) { self.files = files }
 
-  /// Whether something may have been committed that was not detected.
+  /// Whether there may be a commit that was not detected.
   var mayHaveMissedChange: Bool {
     mode != .schedule && (followUp.isPending || WatchedFiles(path, operations) != files)
   }
 
   // MARK: Probes
 
-  /// When the next probe is due, in monotonic milliseconds; nil if only an event or a poll asks for one, or if changes start no
-  /// backups, so that nobody waits for it.
+  /// When the next probe is due, in monotonic milliseconds. Nil if only an event or a poll starts
+  /// one, or if changes start no backups, so that a probe is useless.
   var nextProbe: Int64? { mode == .schedule ? nil : followUp.deadline }
 
   func noteEvent(at time: Int64) { followUp.noteEvent(at: time) }
@@ -136,18 +140,19 @@ final class ChangeWatcher {
 
   // MARK: Suppression
 
-  /// While a change is pending and only time is waited for, more writes change nothing but how long the quiet period lasts. So
-  /// the agent does not subscribe to them meanwhile, because that would cost the writer a part of its commits; when something
-  /// is due, it looks at the files' times.
+  /// Suppresses the events of writes until a deadline. While a change is pending and the agent only
+  /// waits for a time, more writes affect nothing but the length of the quiet period. The agent
+  /// therefore does not subscribe to them, because events slow down the writer's commits. When
+  /// something is due, the agent reads the files' times instead.
   ///
-  /// Nothing is lost by it: the pending backup begins after writes raise events again, and what is written after that is
-  /// reported. If the database was removed meanwhile, that backup says so.
+  /// No change is lost: the pending backup begins after writes raise events again, and later writes
+  /// are reported. If the database was removed meanwhile, the backup reports it.
   ///
   /// - Parameter deadline: when the next thing is due.
   func suppressWrites(until deadline: Deadline) {
     guard suppression == nil, isWatching, !isReached(deadline, within: Self.shortestSuppression) else { return }
     do {
-      // Looked at first, so that what happens in between is noticed twice.
+      // Read first, so that a write in between is detected twice rather than not at all.
       let before = UnheardWrites(of: path, from: clock.monotonic, operations)
       try watches.hear(isReached(deadline, within: Self.longestUnseen) ? .moves : .names, of: id)
       suppression = before
@@ -158,7 +163,8 @@ final class ChangeWatcher {
 
   var isSuppressing: Bool { suppression != nil }
 
-  /// Writes raise events from now on. A commit may become visible later than the last write before.
+  /// Makes writes raise events again. A commit may become visible later than the last write before
+  /// that.
   func endSuppression() {
     guard suppression != nil else { return }
     suppression = nil
@@ -172,7 +178,7 @@ final class ChangeWatcher {
 
   /// Ends a suppression.
   ///
-  /// - Returns: when the last write in it was; nil without any.
+  /// - Returns: the time of the last write during it; nil if there was no write.
   func endSuppression(at moment: Moment) -> Moment? {
     guard let suppression else { return nil }
     endSuppression()

@@ -2,12 +2,13 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// The watches of all databases on one inotify instance: one a folder, whoever needs it and for whatever. Belongs to one
-/// thread.
+/// The watches of all databases on one inotify instance: one watch for each folder, for all
+/// databases and purposes. Belongs to one thread.
 final class FolderWatches {
   typealias Hearing = WatchPlan.Hearing
 
-  /// A folder that is watched. One inode can have several paths (bind mounts), and then one number for them.
+  /// A watched folder. One inode can have several paths (bind mounts), which then share one watch
+  /// number.
   struct Watch {
     var paths: Set<ExactName>
     var mask: UInt32
@@ -18,7 +19,7 @@ final class FolderWatches {
   private(set) var watches: [Int32: Watch] = [:]
   private(set) var numbers: [ExactName: Int32] = [:]
   private var plans: [DatabaseID: WatchPlan] = [:]
-  /// Databases of which less than everything is told; see ``hear(_:of:)``.
+  /// Databases with reduced event masks; see ``hear(_:of:)``.
   private var hearing: [DatabaseID: Hearing] = [:]
   /// Watches of files that a backup reads, by their numbers.
   private var closing: [Int32: Set<DatabaseID>] = [:]
@@ -27,18 +28,19 @@ final class FolderWatches {
     self.calls = calls
   }
 
-  /// For `poll`, which ignores -1.
+  /// The descriptor for `poll`, which ignores -1.
   var descriptor: Int32 { inotify?.descriptor ?? -1 }
 
-  /// Whether changes of the database are seen as they happen.
+  /// Whether changes of the database are detected when they happen.
   func isWatching(_ id: DatabaseID) -> Bool {
     plans[id].map { $0.folders[$0.folder]?.files == true && numbers[$0.folder] != nil } ?? false
   }
 
-  /// Watches what a database needs now; nil: nothing any more. Watches that stand are asked for again, so that one whose
-  /// folder was replaced unseen moves to the new one.
+  /// Watches the folders that a database needs now; nil: no folder any more. Existing watches are
+  /// requested again, so that if a folder was replaced undetected, its watch moves to the new one.
   ///
-  /// - Throws: where the database's own folder, or what stands for it, cannot be watched. The rest is watched all the same.
+  /// - Throws: if the database's own folder, or the nearest existing one above it, cannot be
+  ///   watched. The others are still watched.
   func apply(_ plan: WatchPlan?, to id: DatabaseID) throws {
     let old = plans[id]
     plans[id] = plan
@@ -52,18 +54,19 @@ final class FolderWatches {
       } catch  where interest.files {
         failure = error
       } catch {
-        // A folder above that may not be read is no reason for an alarm: the slow poll notices where it leads.
+        // An unreadable folder above the database raises no alarm: the slow poll detects if the
+        // path leads elsewhere.
       }
     }
     if let failure { throw failure }
   }
 
-  /// How much a database's folder tells. Each of a writer's calls costs it time where they raise events, even where nobody
-  /// reads them: up to a tenth of its commits.
+  /// Sets the events that a database's folder raises. Events slow down each of a writer's calls,
+  /// even if no process reads them: by up to a tenth of its commits.
   ///
-  /// All is told where another database of that folder needs it.
+  /// All events stay on if another database in that folder needs them.
   ///
-  /// - Throws: where the folder cannot be watched; then nothing of it is told.
+  /// - Throws: if the folder cannot be watched; then it raises no events.
   func hear(_ what: Hearing, of id: DatabaseID) throws {
     guard let plan = plans[id], hearing[id, default: .all] != what else { return }
     hearing[id] = what
@@ -96,12 +99,12 @@ final class FolderWatches {
     var watch = watches[number] ?? Watch(paths: [], mask: 0)
     watch.paths.insert(folder)
     watch.mask = watch.paths.reduce(0) { $0 | self.mask($1) }
-    // The call replaced what another path to the same folder had asked for.
+    // The call replaced the mask that was set through another path to the same folder.
     if watch.mask != mask { _ = try inotify.add(folder.description, watch.mask) }
     watches[number] = watch
   }
 
-  /// A database needs this folder no more.
+  /// A database no longer needs this folder.
   private func release(_ folder: ExactName) {
     guard numbers[folder] != nil else { return }
     if mask(folder) == 0 { return forget(folder) }
@@ -125,12 +128,12 @@ final class FolderWatches {
 }
 
 extension FolderWatches {
-  /// What has happened since the last call: for each database each kind once.
+  /// Returns the events since the last call: for each database, each kind once.
   func drain() -> [DatabaseID: Set<ChangeEvent>] {
     var events: [DatabaseID: Set<ChangeEvent>] = [:]
     inotify?.drain { number, mask, name in
       if number < 0 {
-        // The queue was too short: nobody knows whom it concerned.
+        // The queue has overflowed, so the lost events may concern any database.
         if mask & UInt32(IN_Q_OVERFLOW) != 0 { plans.keys.forEach { events[$0, default: []].insert(.overflow) } }
       } else if let readers = closing[number] {
         take(closeOf: number, mask, readers, into: &events)
@@ -161,7 +164,8 @@ extension FolderWatches {
     }
   }
 
-  /// A folder was moved, removed or unmounted. The watch goes: of a folder that was moved it would go on in its new place.
+  /// A folder was moved, removed or unmounted. The watch is removed because it would follow a moved
+  /// folder to its new place.
   private func lose(_ number: Int32, _ watch: Watch, into events: inout [DatabaseID: Set<ChangeEvent>]) {
     for path in watch.paths {
       for (id, plan) in plans {
@@ -174,11 +178,13 @@ extension FolderWatches {
 }
 
 extension FolderWatches {
-  /// Reports when somebody closes one of these files, until ``stopClosing(_:)``. What was closed before is not reported.
+  /// Reports when a process closes one of these files, until ``stopClosing(_:)``. Earlier closes
+  /// are not reported.
   ///
-  /// The files are watched, not their folder: every reader closes, and only who reads a database beside a backup matters.
+  /// The files are watched instead of their folder because every reader raises close events, and
+  /// only readers of the database during a backup matter.
   ///
-  /// - Throws: where one of them is missing.
+  /// - Throws: if one of the files is missing.
   func startClosing(_ paths: [String], for id: DatabaseID) throws {
     for path in paths {
       let number = try opened().add(path, UInt32(IN_CLOSE_WRITE | IN_CLOSE_NOWRITE))
@@ -202,22 +208,23 @@ extension FolderWatches {
   }
 }
 
-/// What a file-system event means for a database, if anything.
+/// The meaning of a file-system event for a database, if it has one.
 enum ChangeEvent: Hashable, Sendable {
-  /// Perhaps a commit: SQLite wrote to the database or its WAL, ended a rollback journal, or another file has come.
+  /// Possibly a commit: SQLite wrote to the database or its WAL, ended a rollback journal, or
+  /// another file was moved to the path.
   case changed
   /// The database was removed or moved away.
   case removed
-  /// The kernel dropped events: anything may have happened.
+  /// The kernel dropped events, so anything may have happened.
   case overflow
-  /// The folder was removed, moved or unmounted: nothing is seen any more.
+  /// The folder was removed, moved or unmounted, so there are no more events.
   case folderLost
-  /// The path may lead elsewhere: a link, or a folder above, is not what it was.
+  /// The path may lead elsewhere: a link or a folder above has changed.
   case pathChanged
-  /// Somebody closed the database or its WAL.
+  /// A process closed the database or its WAL.
   case closed
 
-  /// Which file an event is about.
+  /// The file that an event is about.
   enum Role: Sendable {
     case database
     case wal
@@ -231,9 +238,10 @@ enum ChangeEvent: Hashable, Sendable {
 
   /// Reads one event of the database's folder.
   ///
-  /// An application's commit is a MODIFY of the database or the WAL, or the end of a rollback journal (DELETE, or MODIFY
-  /// where it is truncated or zeroed). `-shm`, the coming and going of `-wal` and the coming of `-journal` say nothing:
-  /// opening a database is enough for them.
+  /// An application's commit is a MODIFY of the database or the WAL, or the end of a rollback
+  /// journal (DELETE, or MODIFY if the journal is truncated or zeroed). Events of `-shm`, the
+  /// creation and removal of `-wal` and the creation of `-journal` do not count: opening a database
+  /// is enough to cause them.
   init?(_ mask: UInt32, of role: Role) {
     func has(_ bits: Int32) -> Bool { mask & UInt32(bits) != 0 }
     switch role {

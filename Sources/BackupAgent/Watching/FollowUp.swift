@@ -1,17 +1,21 @@
-/// When to look again for a commit that was not visible yet.
+/// When to probe again for a commit that was not visible yet.
 ///
-/// inotify wakes before a commit can be read: SQLite writes the frames, which raises the event, then flushes them, and only
-/// then publishes the commit by a store to shared memory, which raises none. A backup right after the event may therefore
-/// miss it, and nothing would ever wake the agent again. So each event is followed by a look that begins after it; while
-/// that finds a commit that is written and not published, more looks follow at growing pauses, and in the end one with each
-/// slow poll, for a disk that stalls. (Frames of a writer that was killed in its flush look the same for ever.)
+/// inotify wakes the agent before a commit can be read: SQLite writes the frames, which raises the
+/// event, then flushes them, and only then publishes the commit by a store to shared memory, which
+/// raises no event. A backup right after the event may therefore miss the commit, and no later
+/// event would wake the agent.
+///
+/// So each event is followed by a probe that begins after it. If the probe finds a commit that is
+/// written but not published, more probes follow at growing intervals, and finally one with each
+/// slow poll, in case the disk stalls. (The frames of a writer that was killed in its flush look
+/// the same forever.)
 struct FollowUp {
-  /// What a probe of the database finds.
+  /// The result of a probe of the database.
   enum Probe: Hashable, Sendable {
-    /// Something was committed since the last backup.
+    /// There was a commit since the last backup.
     case changed
     case unchanged
-    /// Something is written and perhaps about to be committed.
+    /// Something is written and may be about to be committed.
     case pending
   }
 
@@ -20,13 +24,14 @@ struct FollowUp {
   private static let longestPause: Int64 = 50
   private static let patience: Int64 = 5000
 
-  /// Monotonic milliseconds of the next look; nil where only the slow poll or an event asks for one.
+  /// When to probe next, in monotonic milliseconds; nil if only the slow poll or an event starts a
+  /// probe.
   private(set) var deadline: Int64?
-  /// Whether the slow poll owes a look.
+  /// Whether a probe is pending for the slow poll.
   private(set) var isPending = false
   private var pause = Self.firstPause
   private var pendingSince: Int64?
-  /// Events so far, and those before the look that is going on.
+  /// The number of events so far, and the number before the running probe.
   private var events = 0
   private var eventsBefore = 0
 
@@ -38,7 +43,7 @@ struct FollowUp {
     isPending = true
   }
 
-  /// The slow poll asks for the probe that is pending.
+  /// The slow poll starts the probe that is pending.
   mutating func poll(at time: Int64) {
     if isPending { deadline = time }
   }
@@ -49,7 +54,7 @@ struct FollowUp {
   }
 
   mutating func endProbe(_ look: Probe, at time: Int64) {
-    // An event came meanwhile, and has its own look.
+    // An event arrived meanwhile and has its own probe.
     guard events == eventsBefore else { return }
     guard look == .pending else {
       isPending = false

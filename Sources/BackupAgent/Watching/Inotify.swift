@@ -4,26 +4,28 @@ import CShims
 import Glibc
 import Names
 
-/// The system calls that can fail for want of a resource, so that tests can let them. Each returns -1 with `errno`.
+/// The system calls that can fail if a resource is exhausted, so that tests can make them fail.
+/// Each returns -1 with `errno`.
 struct InotifyCalls: Sendable {
-  /// A new instance.
+  /// Creates an instance.
   var open: @Sendable () -> Int32
-  /// Watches a path with a mask, which replaces the one it had; returns the watch's number.
+  /// Watches a path with a mask, which replaces the previous mask; returns the watch's number.
   var add: @Sendable (_ instance: Int32, _ path: String, _ mask: UInt32) -> Int32
 
   static let system = InotifyCalls(
     open: { cshims_inotify() }, add: { inotify_add_watch($0, $1.raw, $2) })
 }
 
-/// One inotify instance: watches by number, and what the kernel says of them. Belongs to one thread.
+/// One inotify instance: its watches by number, and its events. Belongs to one thread.
 final class Inotify {
-  /// For `poll`.
+  /// The descriptor for `poll`.
   let descriptor: Int32
   private let calls: InotifyCalls
-  /// Room for a few thousand events; the kernel wants at least one with its longest name.
+  /// Room for a few thousand events; the kernel requires room for at least one with the longest
+  /// name.
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 8)
 
-  /// - Throws: where the kernel gives no instance: their number is limited.
+  /// - Throws: if the kernel provides no instance; their number is limited.
   init(_ calls: InotifyCalls) throws {
     self.calls = calls
     descriptor = calls.open()
@@ -35,22 +37,22 @@ final class Inotify {
     buffer.deallocate()
   }
 
-  /// Watches a path, or changes what is asked of it.
+  /// Watches a path, or changes its mask.
   ///
-  /// - Returns: the number, which is that of the inode: another path may have it too.
+  /// - Returns: the number, which belongs to the inode: another path may share it.
   func add(_ path: String, _ mask: UInt32) throws -> Int32 {
     let number = calls.add(descriptor, path, mask)
     guard number >= 0 else { throw Self.failure("watch", path) }
     return number
   }
 
-  /// Events of it may still be waiting.
+  /// Events of the watch may still be queued.
   func remove(_ number: Int32) {
     inotify_rm_watch(descriptor, number)
   }
 
-  /// Reads what has happened: for each event the watch's number (negative: of no watch), its mask and the entry's name, which
-  /// is valid during the call.
+  /// Reads the queued events. `body` receives the watch's number (negative: no watch), the mask and
+  /// the entry's name, which is valid only during the call.
   func drain(_ body: (_ watch: Int32, _ mask: UInt32, _ name: UnsafeRawBufferPointer) -> Void) {
     while true {
       let count = read(descriptor, buffer.baseAddress, buffer.count)
@@ -60,7 +62,8 @@ final class Inotify {
     }
   }
 
-  /// `struct inotify_event`: wd, mask, cookie, len (four bytes each), then `len` bytes of name padded with NUL.
+  /// `struct inotify_event`: wd, mask, cookie, len (four bytes each), then `len` bytes of name
+  /// padded with NUL.
   static func parse(
     _ bytes: UnsafeRawBufferPointer, _ body: (_ watch: Int32, _ mask: UInt32, _ name: UnsafeRawBufferPointer) -> Void
   ) {
@@ -76,7 +79,8 @@ final class Inotify {
     }
   }
 
-  /// The kernel says EMFILE for both limits: of inotify instances and of this process's open files.
+  /// The kernel reports EMFILE for both limits: of inotify instances and of this process's open
+  /// files.
   private static var isDescriptorLeft: Bool {
     let descriptor = dup(STDIN_FILENO)
     let code = errno

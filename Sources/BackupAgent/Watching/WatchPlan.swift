@@ -3,42 +3,46 @@ import BackupPolicy
 import Glibc
 import Names
 
-/// Which folders to watch for one database, or for the patterns that name databases, and what for.
+/// The folders to watch for one database, or for the patterns that name databases, and the purpose
+/// of each watch.
 ///
-/// The folder itself, of course; beyond it everything whose change makes the path lead elsewhere: each folder above (moved or
-/// removed), each link on the way, and, while the folder is missing, the nearest folder above it that exists.
+/// Besides the database's folder, these are all places whose change makes the path lead elsewhere:
+/// each folder above (moved or removed), each link on the way, and, if the folder is missing, the
+/// nearest existing folder above it.
 struct WatchPlan: Hashable, Sendable {
-  /// How much of what happens to a database and its side files is to be told.
+  /// The events of a database and its side files that are reported.
   enum Hearing: Hashable, Sendable {
     case all
-    /// What comes, goes and moves, and no writes.
+    /// Creations, removals and moves, but no writes.
     case names
-    /// What moves: with a rollback journal, and where the application opens the database for each statement, every commit
-    /// makes and removes a file.
+    /// Moves only: with a rollback journal, or if the application opens the database for each
+    /// statement, every commit creates and removes a file.
     case moves
   }
 
   struct Interest: Hashable, Sendable {
-    /// The database and its side files lie here.
+    /// The folder contains the database and its side files.
     var files = false
     /// Links on the way, or the next part of a path that is missing.
     var entries: Set<ExactName> = []
-    /// Patterns of entries that may become databases, or folders of them.
+    /// Patterns of entries that may become databases, or folders of databases.
     var patterns: Set<ExactName> = []
 
     private var hasNames: Bool { !entries.isEmpty || !patterns.isEmpty }
 
-    /// Whether the coming or going of an entry may make a path lead elsewhere, or a pattern match something else.
+    /// Whether the creation or removal of an entry may make a path lead elsewhere, or change the
+    /// matches of a pattern.
     func concerns(_ name: UnsafeRawBufferPointer) -> Bool {
       if entries.contains(where: { $0 == name }) { return true }
       guard !patterns.isEmpty else { return false }
       let text = String(pathBytes: name)
-      // They come and go with the commits of a database that is there.
+      // Side files appear and disappear with the commits of an existing database.
       if WatchPlan.sideSuffixes.contains(where: text.hasSuffix) { return false }
       return patterns.contains { fnmatch($0.description.raw, text.raw, FNM_PERIOD) == 0 }
     }
 
-    /// What to ask the kernel for. Attributes, opening and closing are no changes: this program's own reading causes them.
+    /// The inotify mask. Attribute changes, opens and closes are not included: this program's own
+    /// reading causes them.
     func mask(_ hearing: Hearing = .all) -> UInt32 {
       var mask = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
       if files || hasNames { mask |= IN_MOVED_TO | IN_MOVED_FROM }
@@ -55,7 +59,7 @@ struct WatchPlan: Hashable, Sendable {
   private let wal: ExactName
   private let journal: ExactName
 
-  /// Looks which folders there are.
+  /// Finds the existing folders.
   init(_ path: WatchedPath, _ files: any FileOperations) {
     database = ExactName(path.name)
     folder = ExactName(path.folder)
@@ -81,10 +85,10 @@ struct WatchPlan: Hashable, Sendable {
 
   fileprivate static let sideSuffixes = ["-wal", "-shm", "-journal"]
 
-  /// Looks which folders there are in which a new match of a pattern may appear. A folder that has the database already needs
-  /// no watch: that is the database's own.
+  /// Finds the existing folders in which a new match of a pattern may appear. A folder that already
+  /// has the database needs no watch here: the database has its own watch.
   ///
-  /// - Parameter patterns: absolute.
+  /// - Parameter patterns: absolute paths.
   init(patterns: [String], _ files: any FileOperations) {
     let nothing = ExactName("")
     (database, folder, wal, journal) = (nothing, nothing, nothing, nothing)
@@ -94,9 +98,9 @@ struct WatchPlan: Hashable, Sendable {
   }
 
   /// - Parameters:
-  ///   - folder: one that exists; empty for the root.
-  ///   - rest: what the pattern says of what is below it.
-  ///   - isFixed: no part of the pattern before `rest` stands for several folders.
+  ///   - folder: an existing folder; empty for the root.
+  ///   - rest: the part of the pattern below the folder.
+  ///   - isFixed: no part of the pattern before `rest` has wildcards.
   private mutating func addMatches(
     _ folder: String, _ rest: ArraySlice<String>, isFixed: Bool, _ files: any FileOperations
   ) {
@@ -109,7 +113,7 @@ struct WatchPlan: Hashable, Sendable {
         folders[name, default: Interest()].entries.insert(ExactName(part))
         return
       }
-      // Where it is moved, the pattern leads elsewhere.
+      // If the folder is moved, the pattern leads elsewhere.
       if isFixed, !folder.isEmpty, folders[name] == nil { folders[name] = Interest() }
       return addMatches("\(folder)/\(part)", rest.dropFirst(), isFixed: isFixed, files)
     }
@@ -121,14 +125,14 @@ struct WatchPlan: Hashable, Sendable {
     }
   }
 
-  /// What an entry of the database's folder is.
+  /// The role of an entry of the database's folder.
   func role(of name: UnsafeRawBufferPointer) -> ChangeEvent.Role? {
     if database == name { return .database }
     if wal == name { return .wal }
     return journal == name ? .journal : nil
   }
 
-  /// The folder itself and those above it; the root does not move.
+  /// Adds the folder itself and those above it. The root cannot move.
   private mutating func addAbove(_ path: String) {
     var folder = path
     while folder != "/" {
@@ -138,7 +142,8 @@ struct WatchPlan: Hashable, Sendable {
   }
 }
 
-/// Where a database lies, with symbolic links followed as SQLite does: also those of a file that is not there yet.
+/// The location of a database, with symbolic links resolved as SQLite does it, even if the file
+/// does not exist yet.
 struct WatchedPath: Equatable, Sendable {
   /// A symbolic link on the way: an entry of a folder.
   struct Link: Hashable, Sendable {
@@ -148,9 +153,9 @@ struct WatchedPath: Equatable, Sendable {
 
   /// As the user wrote it.
   let given: String
-  /// Absolute; `-wal` and `-journal` stand beside it.
+  /// The absolute path; `-wal` and `-journal` are beside it.
   let resolved: String
-  /// Every link that leads there; where one of them changes, the path may lead elsewhere.
+  /// Every link on the way. If one of them changes, the path may lead elsewhere.
   let links: [Link]
 
   var folder: String { resolved.parentPath }
@@ -159,7 +164,7 @@ struct WatchedPath: Equatable, Sendable {
   /// SQLite's own limit (`SQLITE_MAX_SYMLINK`).
   private static let maximumLinks = 200
 
-  /// By bytes: a link that leads to the other spelling of a name leads to another file.
+  /// Compares bytes: a link to another spelling of a name leads to another file.
   static func == (left: WatchedPath, right: WatchedPath) -> Bool {
     left.given.isExactly(right.given) && left.resolved.isExactly(right.resolved) && left.links == right.links
   }
@@ -188,7 +193,8 @@ struct WatchedPath: Equatable, Sendable {
     self.links = links
   }
 
-  /// Whether the file exists at this very path and no link leads there: the usual case, which costs little.
+  /// Whether the file exists at this very path and no link leads there. This is the usual case, and
+  /// the check is cheap.
   private static func isResolved(_ path: String) -> Bool {
     let raw = path.raw
     guard let real = realpath(raw, nil) else { return false }
@@ -215,8 +221,8 @@ struct WatchedPath: Equatable, Sendable {
   }
 }
 
-/// A path, or a name in a folder, compared byte for byte. Swift's strings are equal where they look equal (é has two
-/// spellings); files are not.
+/// A path, or a name in a folder, compared byte for byte. Swift's strings are equal if they look
+/// equal (é has two spellings); file names are not.
 struct ExactName: Hashable, Sendable, CustomStringConvertible {
   private let bytes: [UInt8]
 

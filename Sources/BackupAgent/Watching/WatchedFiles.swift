@@ -2,9 +2,10 @@ import BackupEngine
 import BackupPolicy
 import SQLitePages
 
-/// What `stat` tells of a database and its write-ahead log: what the slow poll compares.
+/// The `stat` values of a database and its write-ahead log, which the slow poll compares.
 ///
-/// Neither is ever opened here: closing a second descriptor would drop SQLite's POSIX locks in this process.
+/// Neither file is ever opened here: closing a second descriptor would drop SQLite's POSIX locks in
+/// this process.
 struct WatchedFiles: Hashable, Sendable {
   /// A file as the last write left it.
   struct File: Hashable {
@@ -12,7 +13,7 @@ struct WatchedFiles: Hashable, Sendable {
     var size: Int64
     /// Wall time in nanoseconds.
     var modified: Int64
-    /// The file system counts whole seconds, as far as this file shows.
+    /// The file system seems to count whole seconds, judging by this file.
     var isCoarse: Bool
 
     init(_ status: FileStatus) {
@@ -24,7 +25,7 @@ struct WatchedFiles: Hashable, Sendable {
   private var database: File?
   private var wal: File?
 
-  /// Whether a write that follows now could leave everything as it is seen here.
+  /// Whether another write now could leave these values unchanged.
   func mayHideWrites(at now: Timestamp) -> Bool {
     [database, wal].contains { file in
       guard let file, file.isCoarse else { return false }
@@ -36,37 +37,41 @@ struct WatchedFiles: Hashable, Sendable {
     (self.database, self.wal) = (database, wal)
   }
 
-  /// A path that cannot be looked at counts as missing: the backup says why when it tries.
+  /// A path whose status cannot be read counts as missing; the next backup reports the reason.
   init(_ path: WatchedPath, _ files: any FileOperations) {
     database = (try? files.status(path.resolved)).map(File.init)
-    // An empty one is what an application (or this one) makes by opening the database, not a change.
+    // An application (or this one) creates an empty log when it opens the database; that is not a
+    // change.
     wal = (try? files.status(path.resolved + "-wal")).flatMap { $0.size > 0 ? File($0) : nil }
   }
 }
 
-/// A time in which writes to a database raised no events: what had been written before, and when the last of them was.
+/// A time in which writes to a database raised no events: the files' state before it, for finding
+/// the time of the last write in it.
 struct UnheardWrites {
-  /// Monotonic milliseconds of its beginning.
+  /// When it began, in monotonic milliseconds.
   let start: Int64
   private let before: [WatchedFiles.File?]
 
-  /// Begins now, or somewhat later: what is written in between counts as unheard, too.
+  /// Begins now or slightly later. A write in between also counts as unreported.
   init(of path: WatchedPath, from start: Int64, _ files: any FileOperations) {
     self.start = start
     before = Self.look(path, files)
   }
 
-  /// The database, its log, and its rollback journal: in a long transaction nothing else is written.
+  /// The database, its log, and its rollback journal: during a long transaction only the journal is
+  /// written.
   private static func look(_ path: WatchedPath, _ files: any FileOperations) -> [WatchedFiles.File?] {
     ["", "-wal", "-journal"].map { suffix in
       (try? files.status(path.resolved + suffix)).map(WatchedFiles.File.init)
     }
   }
 
-  /// When somebody last wrote since it began; nil where nobody did.
+  /// Returns the time of the last write since the beginning; nil if there was no write.
   ///
-  /// The files' times are the wall's. Where they cannot be true (a clock that was set, a file system that counts seconds) the
-  /// write counts as one of just now: a quiet period must not end too early for it.
+  /// The files' times come from the wall clock. If they cannot be true (the clock was set, or the
+  /// file system counts seconds), the write counts as recent, so that the quiet period does not end
+  /// too early.
   func lastWrite(to path: WatchedPath, until now: Moment, _ files: any FileOperations) -> Moment? {
     let after = Self.look(path, files)
     let written = zip(before, after).compactMap { $0 == $1 ? nil : $1?.modified }
