@@ -1,18 +1,20 @@
 import BackupPolicy
 import Names
 
-/// The fixed part of an archive: who this point is. `contrib/FORMAT.md` has the byte table.
+/// The fixed part of an archive's header, which identifies the backup. `contrib/FORMAT.md` has the
+/// byte table.
 ///
-/// It is in the clear. In an `aes-256-gcm` archive the MAC behind it and the payload key, which is derived from its hash,
-/// authenticate it; an unencrypted incremental carries one too, guarded by a CRC.
+/// It is not encrypted. In an `aes-256-gcm` archive, the MAC behind it and the payload key, which
+/// is derived from its hash, authenticate it. An unencrypted incremental also has one, protected by
+/// a CRC.
 package struct ArchiveHeader: Hashable, Sendable {
   package static let magic: [UInt8] = [0x89, 0x48, 0x46, 0x41, 0x0d, 0x0a, 0x1a, 0x0a]
   static let version: UInt16 = 1
   static let segmentSize = 65536
   static let numbersSize = 80
-  /// Nobody writes more; anything longer is damage or malice.
+  /// No program writes more; anything longer is damage or malice.
   static let maximumSize = 1 << 20
-  /// No repository gets there; larger numbers would only overflow.
+  /// No repository reaches this number; larger ones would only overflow.
   static let maximumSequence: UInt64 = 1 << 62
 
   package enum Kind: UInt8, Sendable {
@@ -21,7 +23,7 @@ package struct ArchiveHeader: Hashable, Sendable {
     /// A tar of damaged files.
     case raw = 3
 
-    /// As the metadata has it.
+    /// The kind as the metadata records it.
     package var backupKind: BackupKind {
       switch self {
       case .full: .full
@@ -42,13 +44,15 @@ package struct ArchiveHeader: Hashable, Sendable {
     // 7 is not used.
     case holdfastVersion = 8
     case chainID
-    /// Page count (4), pages stored (4) and digest (16) of an unencrypted incremental, which has no trailer.
+    /// Page count (4), pages stored (4) and digest (16) of an unencrypted incremental, which has no
+    /// trailer.
     case image
-    /// 16 random bytes of a merged incremental, so that its fixed part, and the key derived from it, are its own.
+    /// 16 random bytes of an incremental that compaction wrote, so that its fixed part, and the key
+    /// derived from it, are unique.
     case unique
     /// Free pages (4), tables (4), and the marks of some tables (4 each).
     case content = 12
-    /// What was odd about the database, as a JSON array.
+    /// The anomalies of the database, as a JSON array.
     case anomalies
     /// Permission bits (4), owner (4) and group (4) of the database.
     case attributes
@@ -67,7 +71,7 @@ package struct ArchiveHeader: Hashable, Sendable {
   package var parentDigest: [UInt8]
   package var id: PointID
   package var parentID: PointID?
-  /// Tagged fields, unknown ones included.
+  /// Tagged fields, including unknown ones.
   package var fields: [UInt16: [UInt8]]
 
   package func text(_ tag: UInt16) -> String? {
@@ -97,7 +101,8 @@ package struct ArchiveHeader: Hashable, Sendable {
 
   /// Reads a fixed part of exactly these bytes.
   ///
-  /// - Throws: `archiveCorrupt` with what is wrong; `failed` for a version that is newer than this program.
+  /// - Throws: `archiveCorrupt` with the defect; `failed` if the version is newer than this
+  ///   program.
   init(_ bytes: [UInt8]) throws {
     var reader = ByteReader(bytes)
     guard reader.raw(8) == Self.magic, let version = reader.integer(UInt16.self), reader.integer(UInt16.self) != nil,
@@ -147,7 +152,8 @@ package struct ArchiveHeader: Hashable, Sendable {
   }
 }
 
-/// The last segment of an `aes-256-gcm` archive: what only the end of the backup knew.
+/// The last segment of an `aes-256-gcm` archive, with the values that are known only at the end of
+/// the backup.
 struct ArchiveTrailer: Hashable, Sendable {
   /// Bytes of the image.
   var imageSize: UInt64
@@ -158,16 +164,17 @@ struct ArchiveTrailer: Hashable, Sendable {
   var digest: [UInt8]
   /// 32 bytes; see ``PageDigest/Secret``.
   var digestKey: [UInt8]
-  /// Every how manieth member has an offset in ``memberOffsets``.
+  /// The distance between two members that have an offset in ``memberOffsets``.
   var memberStride: UInt32
   /// Payload offsets of members 0, stride, 2 · stride, …; at most 4096.
   var memberOffsets: [UInt64]
-  /// Rows of each table; nil where they were not counted, or are too many to stand here.
+  /// Rows of each table; nil if they were not counted, or if there are too many to store here.
   var tableCounts: [Identifier: Int64?]?
   /// Pages that an incremental holds; nil for a full.
   var pagesStored: UInt32?
 
-  /// The trailer is one segment: the member index has half of it, a schema of thousands of tables is left to the JSON.
+  /// The trailer is one segment: the member index takes half of it, and a schema of thousands of
+  /// tables is stored only in the JSON.
   private static let maximumCounts = 24 << 10
   static let maximumOffsets = 4096
 
@@ -226,7 +233,8 @@ struct ArchiveTrailer: Hashable, Sendable {
   }
 }
 
-/// Collects member offsets at a stride that grows so that there are never more than the trailer holds.
+/// Collects member offsets at a stride that grows, so that their number never exceeds the trailer's
+/// limit.
 struct MemberIndex {
   private(set) var stride: UInt32 = 1
   private(set) var offsets: [UInt64] = []
@@ -275,7 +283,7 @@ struct ByteWriter {
   }
 }
 
-/// Reads big-endian byte tables; every read is checked and gives nil past the end.
+/// Reads big-endian byte tables; every read is checked and returns nil past the end.
 struct ByteReader {
   private let bytes: ArraySlice<UInt8>
   private(set) var position: Int
@@ -302,7 +310,8 @@ struct ByteReader {
     integer(UInt16.self).flatMap { raw(Int($0)) }.flatMap { String(validating: $0, as: UTF8.self) }
   }
 
-  /// Tagged fields up to the end, the last of each tag winning; nil where one is cut short.
+  /// Reads tagged fields up to the end; the last field of each tag counts. Returns nil if one is
+  /// cut short.
   mutating func fields() -> [UInt16: [UInt8]]? {
     var result: [UInt16: [UInt8]] = [:]
     while remaining > 0 {

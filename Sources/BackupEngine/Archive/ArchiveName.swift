@@ -1,12 +1,12 @@
 import BackupPolicy
 
-/// What an archive's file name says: `backup_20231116_143022.db.gz.enc`.
+/// The parts of an archive's file name, such as `backup_20231116_143022.db.gz.enc`.
 package struct ArchiveName: Hashable, Sendable {
-  /// What the payload is.
+  /// The kind of payload.
   package enum Content: String, Sendable {
     /// A database image.
     case database = ".db"
-    /// The pages that changed since another point.
+    /// The pages that changed since another backup.
     case pages = ".pages"
     /// A tar of a damaged database's files as they were found.
     case raw = ".tar"
@@ -24,7 +24,7 @@ package struct ArchiveName: Hashable, Sendable {
     self.encrypted = encrypted
   }
 
-  /// Reads a file name; nil for anything that is not one of ours.
+  /// Reads a file name; returns nil if it is not the name of an archive.
   package init?(_ name: String) {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count >= 2, let id = PointID(String(parts[0])), let content = Content(rawValue: ".\(parts[1])") else {
@@ -44,11 +44,11 @@ package struct ArchiveName: Hashable, Sendable {
   }
 }
 
-/// How an archive is encrypted; the raw values stand in the metadata.
+/// How an archive is encrypted. The metadata contains the raw values.
 public enum ArchiveCipher: String, Sendable, Codable, CaseIterable {
-  /// The default: authenticated, bound to its repository and point.
+  /// The default: authenticated, bound to its repository and backup.
   case aes256GCM = "aes-256-gcm"
-  /// The original Python service's format, which cannot tell tampering.
+  /// The original Python service's format, which cannot detect tampering.
   case aes256CBC = "aes-256-cbc"
 
   var protection: Protection {

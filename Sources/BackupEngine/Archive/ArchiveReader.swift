@@ -1,22 +1,23 @@
 import BackupPolicy
 import SQLitePages
 
-/// What reading a whole archive proved.
+/// The facts that reading a whole archive has proven.
 struct ReadArchive: Sendable {
   /// SHA-256 of the archive file.
   var checksum: [UInt8]
   /// Bytes of the image.
   var imageSize: Int64
   var pageSize: Int
-  /// ``PageDigest`` of the image; nil where the page size could not be told.
+  /// ``PageDigest`` of the image; nil if the page size could not be determined.
   var digest: [UInt8]?
   /// Whether key and authentication prove the content (`aes-256-gcm`).
   var isAuthenticated: Bool
 }
 
-/// Opens an archive of any kind and turns it back into an image, on every core where its format allows.
+/// Opens an archive of any kind and decodes it to an image, on every core if its format permits.
 ///
-/// One thread at a time reads, hashes, authenticates and cuts; all of them decompress, hash pages and write.
+/// One thread at a time reads, hashes, authenticates and cuts; all of them decompress, hash pages
+/// and write.
 final class ArchiveReader {
   private let file: OpenFile
   private let files: any FileOperations
@@ -24,10 +25,10 @@ final class ArchiveReader {
   private let name: ArchiveName
   private let credentials: Credentials
   private let progress: Progress
-  /// The head of an `aes-256-gcm` archive.
+  /// The header of an `aes-256-gcm` archive.
   let head: SealedHeader?
 
-  /// - Throws: `archiveCorrupt` where the head is damaged or belongs to another point.
+  /// - Throws: `archiveCorrupt` if the header is damaged or belongs to another backup.
   init(
     _ file: OpenFile, name: ArchiveName, credentials: Credentials, progress: Progress, _ files: any FileOperations
   ) throws {
@@ -58,12 +59,12 @@ final class ArchiveReader {
     }
   }
 
-  /// Reads everything, handing the image to `target` from several threads: offset and bytes.
+  /// Reads everything and passes the image to `target` from several threads, as offset and bytes.
   ///
   /// - Parameters:
-  ///   - recordedChecksum: tells a wrong key from damage where the cipher itself cannot.
-  ///   - limit: the image may not be larger than this many bytes (a decompression bomb is stopped there).
-  ///   - pageSize: pages of the image; nil finds it in the image's first bytes.
+  ///   - recordedChecksum: distinguishes a wrong key from damage if the cipher itself cannot.
+  ///   - limit: the largest permitted image in bytes, which stops a decompression bomb.
+  ///   - pageSize: the page size of the image; if it is nil, the image's first bytes give it.
   func read(
     recordedChecksum: [UInt8]?, limit: Int64, pageSize: Int?, to target: some ImageTarget
   ) throws -> ReadArchive {
@@ -94,7 +95,8 @@ final class ArchiveReader {
     return name.encrypted ? try CBCSource(reader, credentials: credentials) : PlainSource(reader)
   }
 
-  /// Reads an incremental, handing its pages out from several threads: some of their numbers and their bytes, one after another.
+  /// Reads an incremental and passes its pages on from several threads: some of their numbers and
+  /// their bytes, one after another.
   ///
   /// - Returns: SHA-256 of the archive file.
   func readPages(
@@ -127,7 +129,7 @@ final class ArchiveReader {
     }
     try pieces.readAll(to: assembly)
     guard assembly.isWhole else { throw HoldfastError(.archiveCorrupt, "a member in its middle is too short") }
-    // Garbage that happens to be well padded: the wrong password, or damage.
+    // Garbage that happens to have valid padding: the password is wrong, or the file is damaged.
     if name.encrypted && head == nil && name.content == .database && !assembly.looksLikeDatabase {
       throw UndecidedDecryption()
     }
@@ -147,24 +149,26 @@ final class ArchiveReader {
   }
 }
 
-/// Which part of reading an archive failed; the cause of the error, so that a verification can name the check.
+/// The stage of reading an archive that failed. It is the cause of the error, so that a
+/// verification can name the check.
 enum ArchiveStage: Error {
   case decompression
   case digest
 }
 
-/// The failure of the digest check, apart from the others so that a verification can name it.
+/// The failure of the digest check, separate from the others so that a verification can name it.
 enum DigestMismatch {
   static var error: HoldfastError {
     HoldfastError(.verificationFailed, "the digest of its pages is not the recorded one", cause: ArchiveStage.digest)
   }
 }
 
-/// The payload (image or gzip members) of an archive file, from front to back; used by one thread at a time.
+/// The payload (image or gzip members) of an archive file, from front to back; used by one thread
+/// at a time.
 ///
-/// Every byte that comes out of an authenticated archive has been authenticated before.
+/// In an authenticated archive, every byte is authenticated before it is returned.
 protocol PayloadSource: AnyObject {
-  /// Fills `buffer` as far as the payload goes; 0 at its end.
+  /// Fills `buffer` as far as the payload goes; returns 0 at its end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int
   /// The authenticated trailer, known from the start; nil for archives without one.
   var trailer: ArchiveTrailer? { get }
@@ -173,9 +177,9 @@ protocol PayloadSource: AnyObject {
 }
 
 extension PayloadSource {
-  /// Fills the whole buffer, or returns false where the payload ends before its first byte.
+  /// Fills the whole buffer; returns false if the payload ends before its first byte.
   ///
-  /// - Throws: `archiveCorrupt` where it ends in between.
+  /// - Throws: `archiveCorrupt` if the payload ends within the buffer.
   func readExactly(into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
     let count = try read(into: buffer)
     if count == 0 && !buffer.isEmpty { return false }
@@ -262,13 +266,13 @@ final class CBCSource: PayloadSource {
   }
 }
 
-/// `aes-256-cbc` did not decrypt to anything sensible. Whether the key is wrong or the file damaged, only the checksum can
-/// tell: see ``ArchiveReader``.
+/// `aes-256-cbc` data did not decrypt to anything meaningful. Only the checksum can show whether
+/// the key is wrong or the file is damaged: see ``ArchiveReader``.
 struct UndecidedDecryption: Error {}
 
 /// An image that does not change while it is read. Safe to read from several threads.
 protocol ImageSource: Sendable {
-  /// Bytes in a page; 0 for an empty database and for what is no database.
+  /// Bytes in a page; 0 for an empty database and for data that is not a database.
   var pageSize: Int { get }
   var pageCount: UInt32 { get }
   var imageSize: Int64 { get }
@@ -279,7 +283,7 @@ protocol ImageSource: Sendable {
 extension ImageSource {
   /// Writes the whole image to a file.
   ///
-  /// - Parameter activity: what that is called while it goes on.
+  /// - Parameter activity: the activity to report meanwhile.
   func copy(
     to file: OpenFile, _ files: any FileOperations, _ progress: Progress, as activity: Progress.Activity
   ) throws {
@@ -304,7 +308,7 @@ extension ImageSource {
 }
 
 enum PageShape {
-  /// Number of the page at 1 GiB, 0 for an unknown page size.
+  /// Number of the page at 1 GiB; 0 if the page size is unknown.
   static func lockPage(pageSize: Int) -> UInt32 {
     pageSize == 0 ? 0 : UInt32(0x4000_0000 / pageSize) + 1
   }
@@ -313,7 +317,7 @@ enum PageShape {
 /// A live database's snapshot.
 struct SnapshotSource: ImageSource {
   let snapshot: DatabaseSnapshot
-  /// SQLite names a page size for an empty database too; it is one that nothing has been written with.
+  /// SQLite reports a page size for an empty database also, but no page has been written with it.
   var pageSize: Int { snapshot.geometry.pageCount == 0 ? 0 : snapshot.geometry.pageSize }
   var pageCount: UInt32 { snapshot.geometry.pageCount }
   var imageSize: Int64 { snapshot.geometry.imageSize }
@@ -328,7 +332,8 @@ struct SnapshotSource: ImageSource {
   }
 }
 
-/// A raw copy that was staged so that a rollback-journal database's lock lasts no longer than the copy.
+/// A raw copy. It was staged so that the lock on a database with a rollback journal lasts no longer
+/// than the copy.
 struct StagedSource: ImageSource {
   let file: OpenFile
   let files: any FileOperations

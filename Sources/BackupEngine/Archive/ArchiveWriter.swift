@@ -2,7 +2,7 @@ import BackupPolicy
 import Names
 import SQLitePages
 
-/// What an archive turned out to be.
+/// The measurements of a written archive.
 struct WrittenArchive: Sendable {
   /// Bytes of the archive file.
   var size: Int64
@@ -10,11 +10,12 @@ struct WrittenArchive: Sendable {
   var checksum: [UInt8]
   /// ``PageDigest`` of the image.
   var digest: [UInt8]
-  /// Rows of each table; nil as a whole where they were not counted.
+  /// Rows of each table; nil if no rows were counted at all.
   var tableCounts: [Identifier: Int64?]?
 }
 
-/// Turns an image into an archive's payload: read, hash, compress on every core, then encrypt and write in order.
+/// Encodes an image as an archive's payload: reads, hashes, and compresses on every core, then
+/// encrypts and writes in order.
 final class ArchiveWriter: Sendable {
   private let source: any ImageSource
   private let level: CompressionLevel?
@@ -26,8 +27,8 @@ final class ArchiveWriter: Sendable {
 
   /// - Parameters:
   ///   - level: nil stores the image as it is.
-  ///   - tableRoots: tables whose rows are to be counted.
-  ///   - table: gets the hash of every page.
+  ///   - tableRoots: the tables whose rows are counted.
+  ///   - table: receives the hash of every page.
   init(
     _ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, tableRoots: [Identifier: UInt32],
     table: PageDigestsWriter? = nil, progress: Progress
@@ -114,7 +115,8 @@ final class SharedDigest: Sendable {
   }
 }
 
-/// Where a payload (image or gzip members) goes on its way into an archive file; used by one thread at a time.
+/// The destination of a payload (image or gzip members) on its way into an archive file; used by
+/// one thread at a time.
 protocol PayloadSink: AnyObject {
   func write(_ bytes: UnsafeRawBufferPointer) throws
   /// Ends the payload; an authenticated archive adds the trailer.
@@ -225,8 +227,8 @@ final class GCMSink: PayloadSink {
 
 /// The nonce of a segment: its number in 11 bytes, then 1 for the last segment and 0 for any other.
 ///
-/// Source: the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015), laid out as age does. The payload key is
-/// used for one file only, so a counter is a safe nonce.
+/// Source: the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015), with age's layout.
+/// The payload key is used for one file only, so a counter is a safe nonce.
 enum SegmentNonce {
   static func bytes(_ counter: UInt64, last: Bool) -> [UInt8] {
     var writer = ByteWriter()
@@ -237,9 +239,11 @@ enum SegmentNonce {
   }
 }
 
-/// One chunk of an image on its way into an archive, with the buffers for it. A fixed number of them is reused.
+/// One chunk of an image on its way into an archive, with its buffers. A fixed number of slots is
+/// reused.
 ///
-/// `@unchecked Sendable`: a slot belongs to one thread at a time; ``OrderedOutput`` hands it over under its lock.
+/// `@unchecked Sendable`: a slot belongs to one thread at a time; ``OrderedOutput`` passes it on
+/// under its lock.
 final class ChunkSlot: @unchecked Sendable {
   // Owned from init to deinit.
   private let input: UnsafeMutableRawBufferPointer
@@ -248,10 +252,10 @@ final class ChunkSlot: @unchecked Sendable {
   fileprivate(set) var chunk = 0
   /// Bytes of the image.
   var count = 0
-  /// What goes into the archive: a member, or the image's bytes themselves.
+  /// The bytes for the archive: a member, or the image's bytes themselves.
   private(set) var payload = UnsafeRawBufferPointer(start: nil, count: 0)
 
-  /// - Parameter largest: bytes of the largest chunk that it has room for.
+  /// - Parameter largest: bytes of the largest chunk that fits.
   fileprivate init(largest: Int) {
     input = .allocate(byteCount: largest, alignment: 64)
     output = .allocate(byteCount: GzipMember.maximumSize(of: largest), alignment: 64)
@@ -272,11 +276,13 @@ final class ChunkSlot: @unchecked Sendable {
 
 /// Hands out chunks in order and writes their results in the same order.
 ///
-/// Nobody waits for a turn: who finishes early leaves the slot and takes another; who finishes the chunk that is due writes it
-/// and all that follow it. Slots are taken before chunks are, so the chunk that is due always has one.
+/// No thread waits for a turn. A thread that finishes early leaves its slot and takes another; a
+/// thread that finishes the chunk that is due writes it and all that follow it. Slots are taken
+/// before chunks are, so the chunk that is due always has one.
 ///
-/// `@unchecked Sendable`: `next` and the caller's reading are guarded by `reading`; `free`, `ready`, `turn`, `isWriting` and
-/// `isCancelled` by `state`; the sink, `written` and `index` belong to the one thread that set `isWriting`.
+/// `@unchecked Sendable`: `next` and the caller's reading are guarded by `reading`; `free`,
+/// `ready`, `turn`, `isWriting` and `isCancelled` by `state`; the sink, `written` and `index`
+/// belong to the one thread that set `isWriting`.
 final class OrderedOutput: @unchecked Sendable {
   private let sink: any PayloadSink
   private let reading = Monitor()
@@ -291,14 +297,15 @@ final class OrderedOutput: @unchecked Sendable {
   private(set) var index = MemberIndex()
 
   /// - Parameters:
-  ///   - slots: how many chunks may be on their way at once.
-  ///   - largest: bytes of the largest of them.
+  ///   - slots: how many chunks may be in progress at once.
+  ///   - largest: bytes of the largest chunk.
   init(_ sink: any PayloadSink, slots: Int, largest: Int = GzipMember.chunkSize) {
     self.sink = sink
     free = (0..<slots).map { _ in ChunkSlot(largest: largest) }
   }
 
-  /// The next chunk in a slot, filled by `read` while nobody else reads; nil when none is left or the work was cancelled.
+  /// Returns the next chunk in a slot, filled by `read` while no other thread reads; nil if no
+  /// chunk is left or the work was cancelled.
   func claim(below count: Int, _ read: (ChunkSlot) throws -> Void) throws -> ChunkSlot? {
     guard let slot = takeSlot() else { return nil }
     let isClaimed = try reading.locked {
@@ -327,7 +334,7 @@ final class OrderedOutput: @unchecked Sendable {
     }
   }
 
-  /// Takes a finished chunk, and writes whatever is due unless somebody else is at it.
+  /// Accepts a finished chunk, and writes the chunks that are due unless another thread is writing.
   func emit(_ slot: ChunkSlot) throws {
     state.locked { ready[slot.chunk] = slot }
     while let due = takeDue() {

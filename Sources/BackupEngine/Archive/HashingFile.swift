@@ -1,6 +1,7 @@
 import BackupPolicy
 
-/// Writes a new file from front to back in large pieces, with its SHA-256 running along; used by one thread at a time.
+/// Writes a new file from front to back in large pieces and computes its SHA-256 meanwhile; used by
+/// one thread at a time.
 final class HashingFileWriter {
   private let files: any FileOperations
   private let file: OpenFile
@@ -37,7 +38,7 @@ final class HashingFileWriter {
     try bytes.withUnsafeBytes { try write($0) }
   }
 
-  /// Lets `fill` make the next `count` bytes (at most 128 KiB) in place.
+  /// Lets `fill` produce the next `count` bytes (at most 128 KiB) in place.
   func write(_ count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
     precondition(count <= Self.capacity / 2)
     if used + count > Self.capacity { try flush() }
@@ -45,7 +46,7 @@ final class HashingFileWriter {
     used += count
   }
 
-  /// Writes what is left and returns the SHA-256 of the file. The file is not synced yet.
+  /// Writes the rest and returns the SHA-256 of the file. The file is not synced yet.
   func finish() throws -> [UInt8] {
     try flush()
     return try hash.finish()
@@ -60,7 +61,8 @@ final class HashingFileWriter {
   }
 }
 
-/// Reads a file from front to back, with its SHA-256 running along; used by one thread at a time.
+/// Reads a file from front to back and computes its SHA-256 meanwhile; used by one thread at a
+/// time.
 final class HashingFileReader {
   let size: Int64
   private let files: any FileOperations

@@ -1,6 +1,7 @@
 import BackupPolicy
 
-/// Where the bytes of an image go. Called from several threads, with ranges that do not overlap.
+/// The destination of an image's bytes. Called from several threads, with ranges that do not
+/// overlap.
 protocol ImageTarget: Sendable {
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws
 }
@@ -15,7 +16,7 @@ struct FileTarget: ImageTarget {
   }
 }
 
-/// Nowhere: the image is only proved.
+/// No destination: the image is only verified.
 struct NoTarget: ImageTarget {
   func write(_: UnsafeRawBufferPointer, at _: Int64) throws {}
 }
@@ -43,10 +44,11 @@ final class ImageAssembly: Sendable {
   var imageSize: Int64 { monitor.locked { size } }
   var pageSize: Int? { monitor.locked { knownPageSize } }
 
-  /// Whether every byte up to the end came: a short piece in the middle leaves a hole.
+  /// Whether every byte up to the end was received: a short piece in the middle leaves a hole.
   var isWhole: Bool { monitor.locked { size == received } }
 
-  /// False where the first bytes are not those of any SQLite database; an empty image is one.
+  /// False if the first bytes are not those of an SQLite database. An empty image counts as a
+  /// database.
   var looksLikeDatabase: Bool { monitor.locked { startsAsDatabase } }
 
   var digest: [UInt8]? {
@@ -56,7 +58,8 @@ final class ImageAssembly: Sendable {
     return sum.value.finished(pageSize: pageSize, pageCount: UInt32(clamping: size / Int64(pageSize)))
   }
 
-  /// Takes a piece that starts at a multiple of 1 MiB, or any piece of a single-threaded reader's whole-page cuts.
+  /// Adds a piece that starts at a multiple of 1 MiB, or any whole-page piece of a single-threaded
+  /// reader.
   func add(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
     guard !bytes.isEmpty else { return }
     guard offset + Int64(bytes.count) <= limit else {

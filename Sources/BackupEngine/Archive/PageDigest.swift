@@ -1,8 +1,10 @@
 import CXXHash
 
-/// The digest of a database: XOR of XXH3-128 over its pages, keyed for encrypted archives. `contrib/FORMAT.md` defines it.
+/// The digest of a database: XOR of XXH3-128 over its pages, keyed for encrypted archives.
+/// `contrib/FORMAT.md` defines it.
 ///
-/// It proves against accidents. Changing one page changes it by two XORs, so an incremental updates it in O(changes).
+/// It detects accidental changes only. A change of one page changes the digest by two XORs, so an
+/// incremental updates it in O(changes).
 struct PageDigest: Hashable, Sendable {
   private(set) var high: UInt64 = 0
   private(set) var low: UInt64 = 0
@@ -22,7 +24,8 @@ struct PageDigest: Hashable, Sendable {
       self.bytes = bytes
     }
 
-    /// `XXH3_kSecret` of xxhash.h (the xxHash specification, "default secret"), which the library does not export.
+    /// `XXH3_kSecret` of xxhash.h (the xxHash specification, "default secret"), which the library
+    /// does not export.
     private static let standardBytes: [UInt8] = [UInt8](
       hex: "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671f"
         + "cb79e64eccc0e578825ad07dccff7221b8084674f743248ee03590e6813a264c"
@@ -34,7 +37,7 @@ struct PageDigest: Hashable, Sendable {
 
   init() {}
 
-  /// Adds pages that lie one after another in memory.
+  /// Adds pages that are consecutive in memory.
   ///
   /// - Parameters:
   ///   - first: number of the first page, from 1.
@@ -47,26 +50,26 @@ struct PageDigest: Hashable, Sendable {
     }
   }
 
-  /// Adds one page's hash, or takes it away: XOR is its own inverse.
+  /// Adds or removes one page's hash: XOR is its own inverse.
   mutating func toggle(_ hash: PageHash) {
     high ^= hash.high
     low ^= hash.low
   }
 
-  /// Joins what another thread added.
+  /// Adds the sum of another thread.
   mutating func combine(_ other: PageDigest) {
     high ^= other.high
     low ^= other.low
   }
 
-  /// The 16 bytes that name a whole database.
+  /// The 16 bytes that identify a whole database.
   func finished(pageSize: Int, pageCount: UInt32) -> [UInt8] {
     var whole = self
     whole.toggle(PageHash(shape: pageSize, pageCount))
     return PageHash(high: whole.high, low: whole.low).bytes
   }
 
-  /// The sum of the page hashes behind a finished digest; nil where that is not 16 bytes long.
+  /// The sum of the page hashes behind a finished digest; nil if the digest is not 16 bytes long.
   init?(finished: [UInt8], pageSize: Int, pageCount: UInt32) {
     guard let hash = PageHash(finished) else { return nil }
     toggle(hash)
@@ -78,7 +81,7 @@ struct PageDigest: Hashable, Sendable {
 struct PageHash: Hashable, Sendable {
   /// Bytes of the canonical form.
   static let size = 16
-  /// What stands for the lock page, which is never hashed.
+  /// The value for the lock page, which is never hashed.
   static let none = PageHash(high: 0, low: 0)
 
   var high: UInt64
@@ -89,7 +92,7 @@ struct PageHash: Hashable, Sendable {
     self.low = low
   }
 
-  /// From the canonical (big-endian) form; nil where there are not 16 bytes.
+  /// Reads the canonical (big-endian) form; returns nil if there are not 16 bytes.
   init?(_ bytes: some Collection<UInt8>) {
     var reader = ByteReader(bytes)
     guard bytes.count == Self.size, let high = reader.integer(UInt64.self), let low = reader.integer(UInt64.self) else {
@@ -98,13 +101,13 @@ struct PageHash: Hashable, Sendable {
     self.init(high: high, low: low)
   }
 
-  /// From its place in a table of canonical forms.
+  /// Reads one hash from a table of canonical forms.
   init(_ table: UnsafeRawBufferPointer, at index: Int) {
     high = table.loadUnaligned(fromByteOffset: index * Self.size, as: UInt64.self).bigEndian
     low = table.loadUnaligned(fromByteOffset: index * Self.size + 8, as: UInt64.self).bigEndian
   }
 
-  /// Page size and count, which are mixed into a digest.
+  /// The hash of page size and count, which is mixed into a digest.
   init(shape pageSize: Int, _ pageCount: UInt32) {
     var shape = ByteWriter()
     shape.integer(UInt32(pageSize))
@@ -125,12 +128,12 @@ struct PageHash: Hashable, Sendable {
     table.storeBytes(of: low.bigEndian, toByteOffset: index * Self.size + 8, as: UInt64.self)
   }
 
-  /// Hashes pages that lie one after another in memory, all but the lock page.
+  /// Hashes pages that are consecutive in memory, except the lock page.
   ///
   /// - Parameters:
   ///   - first: number of the first page, from 1.
   ///   - lockPage: number of the page that is never hashed.
-  ///   - body: gets each page's place in `pages` and its hash.
+  ///   - body: receives each page's index in `pages` and its hash.
   static func each(
     of pages: UnsafeRawBufferPointer, first: UInt32, pageSize: Int, lockPage: UInt32, secret: PageDigest.Secret,
     _ body: (_ index: Int, PageHash) throws -> Void

@@ -1,8 +1,10 @@
 import BackupPolicy
 
-/// Reads the payload of an incremental: the list of its pages, then the pages, decoded by all cores.
+/// Reads the payload of an incremental: the list of its pages, then the pages, decoded by all
+/// cores.
 ///
-/// `@unchecked Sendable`: the source and `next` are guarded by `reading`; `head` is filled before any thread starts.
+/// `@unchecked Sendable`: the source and `next` are guarded by `reading`; `head` is filled before
+/// any thread starts.
 final class PagesPayload: @unchecked Sendable {
   private let source: any PayloadSource
   private let compressed: Bool
@@ -10,7 +12,8 @@ final class PagesPayload: @unchecked Sendable {
   private let reading = Monitor()
   private var next = 0
   private var cancelled = false
-  /// The first section as far as it was read; nothing of it is kept twice.
+  /// The first section as far as it was read. It is kept only once, and freed when the list has
+  /// been read.
   private var head: [UInt8] = []
   private var start = 0
 
@@ -20,7 +23,7 @@ final class PagesPayload: @unchecked Sendable {
     self.tick = tick
   }
 
-  /// The head of an unencrypted archive; must be asked for before the list.
+  /// Reads the header of an unencrypted archive; must be called before the list is read.
   func readPlainHead() throws -> ArchiveHeader {
     try fill(16)
     let size = try head.withUnsafeBytes { try PlainHead.size($0) }
@@ -45,7 +48,8 @@ final class PagesPayload: @unchecked Sendable {
     }
   }
 
-  /// Makes `head` at least `count` bytes long. What is claimed and not there is never allocated.
+  /// Extends `head` to at least `count` bytes. Memory is allocated only for bytes that exist, not
+  /// for a claimed length.
   private func fill(_ count: Int) throws {
     while head.count < count {
       let room = UnsafeMutableRawBufferPointer.allocate(byteCount: GzipMember.chunkSize, alignment: 64)
@@ -67,7 +71,8 @@ final class PagesPayload: @unchecked Sendable {
     return try GzipMemberDecoder().decode(UnsafeRawBufferPointer(rebasing: input[..<size]), into: output)
   }
 
-  /// Hands out all pages, from several threads: some numbers of the list and their bytes, one page after another.
+  /// Passes on all pages from several threads: some numbers of the list and their bytes, one page
+  /// after another.
   func readPages(
     _ pages: [UInt32], pageSize: Int,
     _ consume: @escaping @Sendable (ArraySlice<UInt32>, UnsafeRawBufferPointer) throws -> Void
@@ -109,7 +114,8 @@ final class PagesPayload: @unchecked Sendable {
     }
   }
 
-  /// Reads the next piece while nobody else reads; nil behind the last one or after a failure elsewhere.
+  /// Reads the next piece while no other thread reads; returns nil after the last piece or after a
+  /// failure in another thread.
   private func claim(_ cut: PageCut, into input: UnsafeMutableRawBufferPointer) throws -> (Range<Int>, Int)? {
     try reading.locked {
       guard !cancelled, next < cut.chunks else { return nil }
@@ -127,7 +133,8 @@ final class PagesPayload: @unchecked Sendable {
   }
 }
 
-/// Turns changed pages into an incremental's payload: the list, then the pages, compressed on every core.
+/// Encodes changed pages as an incremental's payload: the list, then the pages, compressed on every
+/// core.
 final class PagesWriter: Sendable {
   private let head: [UInt8]
   private let pages: [UInt32]
@@ -137,7 +144,7 @@ final class PagesWriter: Sendable {
   private let cut: PageCut
 
   /// - Parameters:
-  ///   - plainHead: what an unencrypted archive begins with; empty for an encrypted one.
+  ///   - plainHead: the header of an unencrypted archive; empty for an encrypted one.
   ///   - pages: ascending numbers.
   ///   - level: nil stores the pages as they are.
   init(
@@ -153,7 +160,7 @@ final class PagesWriter: Sendable {
 
   private var headChunks: Int { (head.count + GzipMember.chunkSize - 1) / GzipMember.chunkSize }
 
-  /// Writes the whole payload and lets `trailer` make what follows it; the file is not synced yet.
+  /// Writes the whole payload and the trailer that `trailer` returns; the file is not synced yet.
   func write(
     to sink: any PayloadSink, file: HashingFileWriter, trailer: (OrderedOutput) -> ArchiveTrailer
   ) throws -> (size: Int64, checksum: [UInt8]) {
@@ -191,21 +198,22 @@ final class PagesWriter: Sendable {
   }
 }
 
-/// Where the pages of an incremental come from; they do not change while it is written. Read by one thread at a time.
+/// The source of an incremental's pages. They do not change while it is written. Read by one thread
+/// at a time.
 protocol ChangedPageSource: Sendable {
   var pageSize: Int { get }
-  /// What writing them is called while it goes on.
+  /// The activity to report while the pages are written.
   var activity: Progress.Activity { get }
   /// Fills `buffer` with these pages, a slice of the whole list, one after another.
   func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws
 }
 
 extension ChangedPageSource {
-  /// The database is not read any more.
+  /// The database is no longer read.
   var activity: Progress.Activity { .storing }
 }
 
-/// From a live database's snapshot, neighbours in one read.
+/// The pages of a live database's snapshot; adjacent pages are read at once.
 struct SnapshotPages: ChangedPageSource {
   let snapshot: SnapshotSource
   var pageSize: Int { snapshot.pageSize }
@@ -223,21 +231,21 @@ struct SnapshotPages: ChangedPageSource {
   }
 }
 
-/// From memory: the few pages that a small change consists of, kept as they were compared, so that they are read once and the
-/// snapshot need not last.
+/// Pages in memory: the few pages of a small change, kept when they were compared, so that they are
+/// read once and the snapshot can end.
 ///
 /// `@unchecked Sendable`: filled before it is read, and never changed after.
 final class KeptPages: ChangedPageSource, @unchecked Sendable {
   let pageSize: Int
   private var bytes: [UInt8] = []
-  /// False where there were more than are kept; it must not be read then.
+  /// False if there were too many pages to keep; then it must not be read.
   private(set) var isWhole = true
 
   init(pageSize: Int) {
     self.pageSize = pageSize
   }
 
-  /// Takes the next page.
+  /// Adds the next page.
   func add(_ page: UnsafeRawBufferPointer) {
     isWhole = isWhole && bytes.count + page.count <= GzipMember.chunkSize
     if isWhole { bytes += page } else { bytes = [] }
@@ -248,8 +256,8 @@ final class KeptPages: ChangedPageSource, @unchecked Sendable {
   }
 }
 
-/// From a file that holds just these pages, in their order: they were copied so that a rollback-journal database's lock lasts
-/// no longer than the copy.
+/// Pages in a file that holds only these pages, in order. They were copied so that the lock on a
+/// database with a rollback journal lasts no longer than the copy.
 struct StagedPages: ChangedPageSource {
   let file: OpenFile
   let files: any FileOperations
@@ -262,7 +270,7 @@ struct StagedPages: ChangedPageSource {
   }
 }
 
-/// Neighbours among ascending page numbers, as ranges of at most `limit` pages.
+/// Adjacent pages among ascending page numbers, as ranges of at most `limit` pages.
 struct PageRuns: Sequence, IteratorProtocol {
   private var rest: ArraySlice<UInt32>
   private let limit: Int
@@ -281,7 +289,8 @@ struct PageRuns: Sequence, IteratorProtocol {
   }
 }
 
-/// Which pages an incremental holds: a count and the differences of their ascending numbers, four bytes each.
+/// The pages that an incremental holds: a count and the differences of their ascending numbers,
+/// four bytes each.
 enum PageList {
   static func encode(_ pages: [UInt32]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: 4 + 4 * pages.count) { buffer, done in
@@ -298,7 +307,7 @@ enum PageList {
 
   /// Reads the differences (without the count).
   ///
-  /// - Throws: `archiveCorrupt` where the numbers do not ascend, or leave the database.
+  /// - Throws: `archiveCorrupt` if the numbers do not ascend, or exceed the database.
   static func decode(_ differences: UnsafeRawBufferPointer, pageCount: UInt32, lockPage: UInt32) throws -> [UInt32] {
     var page: UInt32 = 0
     return try (0..<(differences.count / 4)).map { index in
@@ -313,7 +322,7 @@ enum PageList {
   }
 }
 
-/// How the pages of an incremental are cut: in members of at most 1 MiB, whole pages each.
+/// How the pages of an incremental are divided: into members of at most 1 MiB with whole pages.
 struct PageCut {
   let pageSize: Int
   let count: Int

@@ -1,6 +1,7 @@
 import BackupPolicy
 
-/// Cuts a payload into pieces and has them decoded: members of ours by all cores, other programs' gzip streams by one.
+/// Cuts a payload into pieces and decodes them: our members on all cores, other programs' gzip
+/// streams on one.
 ///
 /// `@unchecked Sendable`: the source and `next` are guarded by `reading`.
 final class PieceReader: @unchecked Sendable {
@@ -61,14 +62,15 @@ final class PieceReader: @unchecked Sendable {
     }
   }
 
-  /// Reads one whole member; its size, or 0 at the end.
+  /// Reads one whole member; returns its size, or 0 at the end.
   private func readMember(into input: UnsafeMutableRawBufferPointer, _ head: PendingHeader) throws -> Int {
     try Self.readMember(from: source, into: input, header: head.take())
   }
 
-  /// Reads one whole member into `input`, which holds any; its size, or 0 at the end.
+  /// Reads one whole member into `input`, which has room for any member; returns its size, or 0 at
+  /// the end.
   ///
-  /// - Parameter known: its header, where that was read before.
+  /// - Parameter known: the member's header, if it was already read.
   static func readMember(
     from source: any PayloadSource, into input: UnsafeMutableRawBufferPointer, header known: [UInt8]? = nil
   ) throws -> Int {
@@ -86,7 +88,8 @@ final class PieceReader: @unchecked Sendable {
     return size
   }
 
-  /// The first member's header, which was read to tell whose stream this is. Touched only under `reading`.
+  /// The first member's header, which was read to identify the writer of the stream. Used only
+  /// under `reading`.
   private final class PendingHeader: @unchecked Sendable {
     private var bytes: [UInt8]?
     init(_ bytes: [UInt8]) { self.bytes = bytes }
@@ -114,7 +117,8 @@ final class PieceReader: @unchecked Sendable {
     try joiner.finish()
   }
 
-  /// Reads one piece while nobody else reads: its number and size; nil at the end or after a failure elsewhere.
+  /// Reads one piece while no other thread reads. Returns its number and size; nil at the end or
+  /// after a failure in another thread.
   private func claim(_ read: () throws -> Int) throws -> (Int64, Int)? {
     try reading.locked {
       guard !cancelled else { return nil }
@@ -136,7 +140,7 @@ final class PieceReader: @unchecked Sendable {
   }
 }
 
-/// Joins a stream's pieces into chunks of 1 MiB, so that pages are hashed whole.
+/// Joins a stream's pieces into chunks of 1 MiB, so that whole pages are hashed.
 private final class ChunkJoiner {
   private let assembly: ImageAssembly
   private var chunk: [UInt8] = []
@@ -164,7 +168,7 @@ private final class ChunkJoiner {
   }
 }
 
-/// `aes-256-gcm`: segments, each authenticated before a byte of it is handed out.
+/// `aes-256-gcm`: each segment is authenticated before any of its bytes is returned.
 final class GCMSource: PayloadSource {
   private let file: HashingFileReader
   private let cipher: AESGCM
@@ -197,7 +201,7 @@ final class GCMSource: PayloadSource {
     var done = 0
     while done < buffer.count {
       if start == end, buffer.count - done >= plain.count, remaining > plain.count {
-        // A whole segment goes where it is wanted, without a stop in between.
+        // A whole segment is decrypted directly into the caller's buffer.
         done += try openSegment(into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]))
         continue
       }
@@ -219,7 +223,8 @@ final class GCMSource: PayloadSource {
     return true
   }
 
-  /// Opens the next segment into `room`, which holds a whole one, and returns how many bytes it has.
+  /// Opens the next segment into `room`, which has space for a whole one, and returns its number of
+  /// bytes.
   private func openSegment(into room: UnsafeMutableRawBufferPointer) throws -> Int {
     let count = Int(min(remaining, Int64(sealed.count)))
     let ok = try sealed.withUnsafeMutableBytes { input in
@@ -238,7 +243,7 @@ final class GCMSource: PayloadSource {
   }
 }
 
-/// Where the parts of an `aes-256-gcm` file lie, from its size and its last four bytes.
+/// The positions of the parts of an `aes-256-gcm` file, from its size and its last four bytes.
 struct GCMLayout {
   /// Bytes of all payload segments with their tags.
   let payloadBytes: Int64
@@ -280,10 +285,11 @@ struct GCMLayout {
     return trailer
   }
 
-  /// Bytes of the payload when it is opened.
+  /// Bytes of the payload after decryption.
   var plainBytes: Int64 { payloadBytes - Int64(segments) * Int64(AESGCM.tagSize) }
 
-  /// ``openTrailer(_:_:_:)`` of a file whose segments are to be read: it has to tell of as many bytes as there are.
+  /// Calls ``openTrailer(_:_:_:)`` for a file whose segments will be read, and requires that the
+  /// trailer records the actual payload size.
   func openFittingTrailer(_ cipher: AESGCM, _ file: OpenFile, _ files: any FileOperations) throws -> ArchiveTrailer {
     let trailer = try openTrailer(cipher, file, files)
     guard Int64(clamping: trailer.payloadSize) == plainBytes else {

@@ -1,7 +1,7 @@
 import BackupPolicy
 import CISAL
 
-/// The head of an `aes-256-gcm` archive as it stands in the file: fixed part, key slots, CRC, MAC.
+/// The header of an `aes-256-gcm` archive as stored in the file: fixed part, key slots, CRC, MAC.
 struct SealedHeader: Sendable {
   var header: ArchiveHeader
   var fixed: [UInt8]
@@ -31,7 +31,7 @@ struct SealedHeader: Sendable {
     return writer.bytes
   }
 
-  /// Seals a new header under every secret that the credentials hold.
+  /// Seals a new header under every secret in the credentials.
   init(_ header: ArchiveHeader, fileKey: SecretBytes, secrets: ArchiveSecrets) throws {
     try self.init(header, fileKey: fileKey, slots: secrets.slots(for: fileKey))
   }
@@ -52,9 +52,10 @@ struct SealedHeader: Sendable {
     mac = try KeyDerivation.hmac(KeyDerivation.hkdf(fileKey, info: Self.macInfo), authenticated)
   }
 
-  /// Reads the head of an archive file; nil where the file does not begin with the magic number.
+  /// Reads the header of an archive file; returns nil if the file does not begin with the magic
+  /// number.
   ///
-  /// - Throws: `archiveCorrupt` where it is damaged: nothing here needs a key.
+  /// - Throws: `archiveCorrupt` if the header is damaged: nothing here needs a key.
   init?(_ file: OpenFile, _ files: any FileOperations) throws {
     let start = try Self.bytes(file, files, count: 1 << 16)
     guard start.starts(with: ArchiveHeader.magic) else { return nil }
@@ -96,18 +97,18 @@ struct SealedHeader: Sendable {
 }
 
 extension SealedHeader {
-  /// Proves the header with the credentials and returns the payload key.
+  /// Authenticates the header with the credentials and returns the payload key.
   ///
-  /// - Throws: `keyMissing` without anything to try, `wrongKey` where no slot unwraps, `archiveCorrupt` where the MAC is
-  ///   wrong although a slot unwrapped: forged or damaged.
+  /// - Throws: `keyMissing` if there is no key or password to try, `wrongKey` if no slot unwraps,
+  ///   `archiveCorrupt` if the MAC is wrong although a slot unwrapped: forged or damaged.
   func unlock(_ credentials: Credentials) throws -> SecretBytes {
     try payloadKey(openFileKey(credentials))
   }
 
-  /// The file key, with the same proof and the same errors.
+  /// The file key, with the same authentication and the same errors.
   func openFileKey(_ credentials: Credentials) throws -> SecretBytes {
     var tried = false
-    // Key files first: they cost no derivation.
+    // Key files first: they need no derivation.
     for slot in slots.sorted(by: { $0.type > $1.type }) {
       guard let secret = try slot.secret(credentials) else { continue }
       tried = true
@@ -132,14 +133,14 @@ extension SealedHeader {
       hint: "set BACKUP_ENCRYPTION_PASSWORD or BACKUP_ENCRYPTION_KEY_FILE to what was used when this point was stored")
   }
 
-  /// Whether unlocking needs no derivation but the one for the repository's own salt.
+  /// Whether unlocking needs no other derivation than the one for the repository's own salt.
   ///
-  /// - Parameter identity: the repository's; nil if it is not known.
+  /// - Parameter identity: the repository's identity; nil if it is not known.
   func isCheap(_ credentials: Credentials, _ identity: RepositoryIdentity?) -> Bool {
     slots.allSatisfy { slot in
       guard case .password(let iterations, let salt, _, _) = slot, credentials.password != nil else { return true }
       guard let identity, salt == identity.salt, iterations <= KeySlot.defaultIterations else { return false }
-      // Each other count would be a derivation of its own.
+      // Every other count would need its own derivation.
       return [identity.iterations, KeySlot.defaultIterations].contains(iterations)
     }
   }
@@ -159,7 +160,7 @@ extension SealedHeader {
 
 /// The secrets under which a repository's next archives are sealed.
 package struct ArchiveSecrets: Sendable {
-  /// PBKDF2's output with what made it; nil without a password.
+  /// PBKDF2's output with its inputs; nil without a password.
   let password: (secret: SecretBytes, salt: [UInt8], iterations: UInt32)?
   let key: SecretBytes?
 
@@ -181,9 +182,9 @@ package struct ArchiveSecrets: Sendable {
     return slots
   }
 
-  /// Keys the page hashes: unkeyed hashes beside ciphertext would show equal pages.
+  /// The key of the page hashes: unkeyed hashes beside ciphertext would reveal equal pages.
   func digestKey(repositoryID: [UInt8]) throws -> SecretBytes {
-    // Either is there: init refuses neither.
+    // One of the two exists: init requires it.
     let secret = key ?? password!.secret
     return try KeyDerivation.hkdf(secret, salt: repositoryID, info: "holdfast digest key v1")
   }
@@ -197,9 +198,10 @@ enum KeySlot: Hashable, Sendable {
   case unknown(type: UInt8, body: [UInt8])
 
   static let defaultIterations: UInt32 = 600_000
-  /// Fewer protect nothing, more would be a way to stop whoever reads the header.
+  /// Fewer iterations give no protection; more would let an archive stall every reader of its
+  /// header.
   static let allowedIterations: ClosedRange<UInt32> = 10_000...10_000_000
-  /// More would only make readers derive keys for minutes.
+  /// More slots would only make readers derive keys for minutes.
   static let maximumCount = 32
   private static let wrappedSize = 32 + AESGCM.tagSize
 
@@ -233,7 +235,7 @@ enum KeySlot: Hashable, Sendable {
     }
   }
 
-  /// Reads all slots; nil where they are cut short or malformed.
+  /// Reads all slots; returns nil if they are cut short or malformed.
   static func decode(_ reader: inout ByteReader) -> [KeySlot]? {
     guard let count = reader.integer(UInt16.self), count <= maximumCount else { return nil }
     var slots: [KeySlot] = []
@@ -265,10 +267,11 @@ enum KeySlot: Hashable, Sendable {
 }
 
 extension KeySlot {
-  /// The secret behind a slot, before it is turned into a wrapping key: PBKDF2's output, or the key file's bytes.
-  /// Nil where the credentials have nothing for this type.
+  /// The secret for a slot, before a wrapping key is derived from it: PBKDF2's output, or the key
+  /// file's bytes. Nil if the credentials have nothing for this type.
   ///
-  /// - Throws: `archiveCorrupt` for iterations out of bounds, before anything is derived.
+  /// - Throws: `archiveCorrupt` if the number of iterations is out of bounds, before anything is
+  ///   derived.
   func secret(_ credentials: Credentials) throws -> SecretBytes? {
     switch self {
     case .password(let iterations, let salt, _, _):
@@ -284,7 +287,7 @@ extension KeySlot {
     }
   }
 
-  /// The file key, or nil where the secret is not the one that wrapped it.
+  /// The file key, or nil if the secret is not the one that wrapped it.
   func unwrap(_ secret: SecretBytes) throws -> SecretBytes? {
     let (info, nonce, wrapped): (String, [UInt8], [UInt8])
     switch self {
@@ -327,11 +330,11 @@ extension KeySlot {
   }
 }
 
-/// What an unencrypted incremental begins with: the fixed part of a header and its CRC-32.
+/// The start of an unencrypted incremental: the fixed part of a header and its CRC-32.
 ///
-/// A full without encryption is the bare image; pages alone would not say whose they are.
+/// An unencrypted full is the bare image, but pages alone would not identify their backup.
 enum PlainHead {
-  /// A reader finds the list of pages behind it in the first member.
+  /// A reader finds the list of pages behind the header in the first member.
   static let maximumSize = 65536
 
   static func encode(_ header: ArchiveHeader) throws -> [UInt8] {
@@ -347,7 +350,7 @@ enum PlainHead {
     return writer.bytes
   }
 
-  /// Bytes of the whole head, told by its first 16.
+  /// Bytes of the whole header, computed from its first 16.
   static func size(_ start: UnsafeRawBufferPointer) throws -> Int {
     guard start.count >= 16, start.starts(with: ArchiveHeader.magic) else { throw damaged }
     let length = Int(UInt32(bigEndian: start.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
