@@ -1,21 +1,25 @@
 import BackupPolicy
 import SQLitePages
 
-/// A full as the auditor of whoever followed the database: it hashes every page, so that comparing those hashes with the newest
-/// point's costs 32 bytes of reading a page, and nothing of the database.
+/// Checks a change tracker against a full backup's page hashes. A full hashes every page, so
+/// comparing those hashes with the newest backup's costs 32 bytes of reading for each page, and no
+/// reading of the database.
 ///
-/// A running digest agrees with itself even where a page was missed; this is what finds it.
+/// A running digest agrees with itself even if a page was missed; this audit detects the missed
+/// page.
 struct FullAudit {
   let repository: Repository
   let environment: EngineEnvironment
   let parent: StoredPoint
-  /// What was said to have changed, ascending.
+  /// The pages that the tracker reported as changed, ascending.
   let followed: [UInt32]
 
-  /// Compares, and marks what cannot be relied on any more. Needs the exclusive lock, and the whole new table.
+  /// Compares, and marks the backups that are no longer reliable. Needs the exclusive lock and the
+  /// complete new table.
   ///
-  /// It comes before the full is committed: were it to stop in between, the points would be marked and the old table gone with
-  /// the next point, and never the other way round.
+  /// This runs before the full is committed. If the process stops in between, the backups are
+  /// marked and the next backup replaces the old table; the reverse order could lose the table
+  /// without marking them.
   func judge(_ table: PageDigestsWriter, pageSize: Int, pageCount: UInt32, digestKey: [UInt8]) -> AuditOutcome {
     do {
       guard let known = try knownPages(pageSize, digestKey) else {
@@ -26,12 +30,12 @@ struct FullAudit {
       if missed.isEmpty { return .passed(since: parent.id) }
       return .missed(TrackerMiss(pages: missed, since: parent.id, suspects: try mark()))
     } catch {
-      // The full itself is as good as without an audit.
+      // The full itself is as good as one without an audit.
       return .notAudited("\(error)")
     }
   }
 
-  /// The table of the newest point's hashes, where they can be compared with the new ones.
+  /// The table of the newest backup's hashes, if they can be compared with the new ones.
   private func knownPages(_ pageSize: Int, _ digestKey: [UInt8]) throws -> PageDigests? {
     let file = try repository.files.open(repository.path(parent.name.text), .readNoFollow)
     defer { repository.files.close(file) }
@@ -42,7 +46,8 @@ struct FullAudit {
       in: repository)
   }
 
-  /// Page 1 is always compared, whatever a tracker says. Both ascend.
+  /// Pages that changed without being tracked. Page 1 is always compared, regardless of the
+  /// tracker. Both lists ascend.
   private static func unexpected(_ changed: [UInt32], _ followed: [UInt32]) -> [UInt32] {
     var next = followed.startIndex
     return changed.filter { page in
@@ -51,7 +56,8 @@ struct FullAudit {
     }
   }
 
-  /// Marks the incrementals of the newest point's chain, and forgets that their content passed a check before.
+  /// Marks the incrementals of the newest backup's chain as suspect, and removes the memo that
+  /// their content passed a check.
   private func mark() throws -> [PointID] {
     let suspects = try repository.chain(of: parent).links.dropLast()
     for point in suspects where [.completed, .verified].contains(point.metadata.status) {
@@ -84,11 +90,12 @@ extension PageDigestsWriter {
   }
 }
 
-/// Somebody who follows a database from point to point, and for whom a full is made.
+/// A caller that follows a database from backup to backup and requests a full.
 package struct Follower {
-  /// Opens its own connection, or gives the open one; it stays open.
+  /// Opens a connection, or returns the open one; it stays open.
   package var connect: () throws -> DatabaseConnection
-  /// Tells what may have changed between the newest point (nil where there is none) and the snapshot that the full is made of.
+  /// Returns the pages that may have changed between the newest backup (nil if there is no backup)
+  /// and the full's snapshot.
   package var changes: (IncrementalParent?, DatabaseSnapshot) -> ChangedPages
 
   package init(
@@ -100,22 +107,22 @@ package struct Follower {
   }
 }
 
-/// What a full found out about whoever followed the database since the newest point.
+/// The result of a full's audit of the change tracking since the newest backup.
 package enum AuditOutcome: Hashable, Sendable {
-  /// Every page that differs from that point was said to differ.
+  /// Every page that differs from that backup was reported as changed.
   case passed(since: PointID)
   case missed(TrackerMiss)
-  /// Nothing could be compared, and why.
+  /// No comparison was possible, with the reason.
   case notAudited(String)
 }
 
-/// Pages that changed and were not said to: incrementals may lack them.
+/// Pages that changed without being tracked: incrementals may lack them.
 package struct TrackerMiss: Hashable, Sendable {
   /// Ascending.
   package var pages: [UInt32]
-  /// The newest point before the full.
+  /// The newest backup before the full.
   package var since: PointID
-  /// The incrementals that may lack pages, the newest first; empty where that point is a full.
+  /// The incrementals that may lack pages, newest first; empty if that backup is a full.
   package var suspects: [PointID]
 
   package var error: HoldfastError {
