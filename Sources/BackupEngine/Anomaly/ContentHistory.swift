@@ -2,13 +2,13 @@ import BackupPolicy
 import CXXHash
 import Names
 
-/// What a new point's content is compared with: the points of the database's own history.
+/// The backups of the database's own history, with which a new backup's content is compared.
 struct ContentHistory {
   private var newest: PointMetadata?
   private var own: PointContent?
   private var full: PointContent?
 
-  /// - Parameter points: every point of the database, the oldest first.
+  /// - Parameter points: every backup of the database, oldest first.
   init(_ points: [StoredPoint]) {
     let history = points.filter { $0.isAuthenticated && $0.metadata.mayBeParent }.map(\.metadata)
     newest = history.last
@@ -17,7 +17,7 @@ struct ContentHistory {
     if own.kind != .full { full = history.first { $0.id == own.chainID }?.content }
   }
 
-  /// Goes on with a point that was just stored on the newest one.
+  /// Adds a backup that was just stored after the newest one.
   mutating func add(_ metadata: PointMetadata) {
     if own != nil, full == nil { full = own }
     newest = metadata
@@ -30,12 +30,13 @@ struct ContentHistory {
     return facts
   }
 
-  /// The number of the newest point.
+  /// The number of the newest backup.
   var sequence: UInt64 { newest?.sequence ?? 0 }
 }
 
 extension Repository {
-  /// What is odd about a point that is about to be stored. Needs the lock, and reads a file only where something is.
+  /// The anomalies of a backup that is about to be stored. Needs the lock, and reads a file only if
+  /// there are any.
   func anomalies(of metadata: PointMetadata, after history: ContentHistory, now: Timestamp) throws -> [String] {
     guard metadata.mayBeParent else { return [] }
     var facts = history.facts(for: metadata)
@@ -48,7 +49,8 @@ extension Repository {
 }
 
 extension PointMetadata {
-  /// What is odd about the point's content and nobody accepted; it holds what was before it.
+  /// The anomalies of the backup's content that no person has accepted. The backup holds the
+  /// backups before it.
   package var openAnomalies: [String] {
     guard acceptedAt == nil else { return [] }
     return allAnomalies
@@ -56,22 +58,22 @@ extension PointMetadata {
 
   /// ``openAnomalies`` and those that were accepted.
   package var allAnomalies: [String] {
-    // Older versions marked other databases by the status alone.
-    // What SQLite's checks find is none of them: it depends on the version of SQLite, and retention keeps the newest backup
-    // without findings anyway.
+    // Older versions marked backups of another database only by the status. Findings of SQLite's
+    // checks are not anomalies: they depend on the version of SQLite, and retention keeps the
+    // newest backup without findings anyway.
     anomalies.isEmpty && status == .anomalous ? ["is of another database"] : anomalies
   }
 
-  /// ``openAnomalies`` in one line; nil without any.
+  /// ``openAnomalies`` in one line; nil if there are no anomalies.
   var anomalyInWords: String? { openAnomalies.isEmpty ? nil : openAnomalies.joined(separator: ", and ") }
 
-  /// Makes the status of a sound point agree with its anomalies.
+  /// Makes the status of a sound backup agree with its anomalies.
   mutating func settleAnomaly() {
     let isOpen = !anomalies.isEmpty && acceptedAt == nil
     if isOpen, status == .completed || status == .verified { status = .anomalous }
   }
 
-  /// Ends what its anomalies hold.
+  /// Ends the hold of its anomalies.
   mutating func accept(at time: Timestamp) {
     acceptedAt = time
     if status == .anomalous { status = verified ? .verified : .completed }
@@ -79,7 +81,7 @@ extension PointMetadata {
 }
 
 extension PointMetadata {
-  /// As an anomaly would show in it.
+  /// The content facts in which an anomaly would show.
   var content: PointContent {
     var content = PointContent(tables: tables.map { Int64($0) }, tableMarks: tableMarks)
     if let pageCount, let pageSize, let freePages {
@@ -89,14 +91,14 @@ extension PointMetadata {
     return content
   }
 
-  /// Records what the database is like.
+  /// Records the facts about the database's content.
   mutating func describe(_ content: DatabaseContent) {
     freePages = content.freePages
     tables = content.tables.map { UInt32(clamping: $0.count) }
     tableMarks = content.tables.map { TableMarks.of($0) } ?? []
   }
 
-  /// The header's field; nil where it is not known.
+  /// The header's field; nil if the content is not known.
   var contentField: [UInt8]? {
     guard let freePages, let tables else { return nil }
     var writer = ByteWriter()
@@ -114,14 +116,15 @@ extension PointMetadata {
   }
 }
 
-/// Numbers that stand for the tables of a database, few enough for every archive's header.
+/// Numbers that represent the tables of a database, few enough for every archive's header.
 enum TableMarks {
   static let limit = 16
 
-  /// The lowest of the low 32 bits of XXH3-64 of each name's UTF-8, at most ``limit``: of two databases with the same tables the
-  /// same, of two that share most tables mostly the same (a bottom-k sketch).
+  /// The lowest of the low 32 bits of XXH3-64 of each name's UTF-8, at most ``limit`` (a bottom-k
+  /// sketch). If two databases have the same tables, the marks are equal; if they share most
+  /// tables, most marks are equal.
   static func of(_ names: some Sequence<Identifier>) -> Set<UInt32> {
-    // SQLite's own tables are in any database.
+    // Every database has SQLite's own tables.
     let marks = names.lazy.filter { !$0.isInternal }.map { name in
       name.bytes.withUnsafeBytes { UInt32(truncatingIfNeeded: XXH3_64bits($0.baseAddress, $0.count)) }
     }
