@@ -2,16 +2,18 @@ import BackupPolicy
 import CISAL
 import CZlib
 
-/// The frame of one gzip member (RFC 1952) with its own size in an extra field; `contrib/FORMAT.md` has the byte table.
+/// The frame of one gzip member (RFC 1952) with its own size in an extra field; `contrib/FORMAT.md`
+/// has the byte table.
 ///
-/// Members are independent, so that several threads compress and decompress; the size lets a reader find the next one, as
-/// BGZF does. Every gunzip reads the whole.
+/// Members are independent, so that several threads compress and decompress. The size lets a reader
+/// find the next member, as in BGZF. Every gunzip can read the whole file.
 enum GzipMember {
   /// Bytes of the image in every member but the last.
   static let chunkSize = 1 << 20
   static let headerSize = 20
   static let trailerSize = 8
-  /// Deflate never grows a chunk by more than this (stored blocks), and neither does a well-formed member.
+  /// Deflate never expands a chunk beyond this size (stored blocks), and a well-formed member is
+  /// never larger.
   static let maximumSize = maximumSize(of: chunkSize)
 
   static func maximumSize(of chunk: Int) -> Int { chunk + chunk / 8 + 1024 }
@@ -21,7 +23,7 @@ enum GzipMember {
     output.storeBytes(of: UInt32(memberSize).littleEndian, toByteOffset: 16, as: UInt32.self)
   }
 
-  /// The size of the member that begins with these bytes, or nil where they are not a header of ours.
+  /// The size of the member that begins with these bytes, or nil if they are not a header of ours.
   static func size(_ header: UnsafeRawBufferPointer) -> Int? {
     guard header.count >= headerSize, header.starts(with: [0x1f, 0x8b, 8, 4, 0, 0, 0, 0]),
       header[10] == 8, header[11] == 0, header[12] == 0x48, header[13] == 0x46, header[14] == 4, header[15] == 0
@@ -35,7 +37,7 @@ enum GzipMember {
   }
 }
 
-/// Inflates members of ours; used by one thread at a time.
+/// Inflates our members; used by one thread at a time.
 final class GzipMemberDecoder {
   // ISA-L's state is tens of kilobytes of plain C memory, owned here from init to deinit.
   private let state: UnsafeMutablePointer<inflate_state>
@@ -51,7 +53,8 @@ final class GzipMemberDecoder {
 
   /// Inflates one whole member into `output` and returns the count of bytes.
   ///
-  /// - Throws: `archiveCorrupt` where the frame, the deflate data, the CRC or the size is wrong, or `output` too small.
+  /// - Throws: `archiveCorrupt` if the frame, the deflate data, the CRC or the size is wrong, or if
+  ///   `output` is too small.
   func decode(_ member: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws -> Int {
     guard GzipMember.size(member) == member.count else { throw Self.damaged("the header of a gzip member is wrong") }
     let deflated = UnsafeRawBufferPointer(
@@ -76,11 +79,11 @@ final class GzipMemberDecoder {
   }
 }
 
-/// How hard to compress: 1 to 3 by ISA-L (fast), 4 to 9 by zlib (small).
+/// The compression level: 1 to 3 by ISA-L (fast), 4 to 9 by zlib (small).
 public struct CompressionLevel: Hashable, Sendable {
   /// 1…9.
   public let value: Int
-  /// Smaller than `gzip -1` in a twelfth of its time; `contrib/bench` measures it.
+  /// Produces smaller output than `gzip -1` in a twelfth of its time; `contrib/bench` measures it.
   public static let standard = CompressionLevel(2)!
 
   /// Nil outside 1…9.
@@ -127,7 +130,8 @@ final class GzipMemberEncoder {
     }
   }
 
-  /// Makes one member of a chunk. `output` needs ``GzipMember/maximumSize(of:)`` bytes. Returns the member's size.
+  /// Encodes a chunk as one member. `output` needs ``GzipMember/maximumSize(of:)`` bytes. Returns
+  /// the member's size.
   func encode(_ chunk: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws -> Int {
     let room = UnsafeMutableRawBufferPointer(rebasing: output[GzipMember.headerSize...])
     let deflated = try level.usesISAL ? deflateFast(chunk, into: room) : deflateSmall(chunk, into: room)
@@ -150,7 +154,7 @@ final class GzipMemberEncoder {
 
   private func deflateSmall(_ chunk: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer) throws -> Int {
     guard let zlib, deflateReset(zlib) == Z_OK else { throw HoldfastError(.failed, "zlib failed to start again") }
-    // zlib's input pointer is not const in C, but it only reads.
+    // zlib's input pointer is not const in C, but zlib only reads through it.
     zlib.pointee.next_in = UnsafeMutablePointer(mutating: chunk.baseAddress?.assumingMemoryBound(to: UInt8.self))
     zlib.pointee.avail_in = UInt32(chunk.count)
     zlib.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
@@ -160,9 +164,10 @@ final class GzipMemberEncoder {
   }
 }
 
-/// Inflates any gzip stream, of one member or several, piece by piece: what other programs wrote.
+/// Inflates any gzip stream, of one member or several, piece by piece: the output of other
+/// programs.
 final class GzipStreamDecoder {
-  // zlib keeps the address of its stream, so it lives in memory of its own from init to deinit.
+  // zlib keeps the address of its stream, so the stream has its own allocation from init to deinit.
   private let stream: UnsafeMutablePointer<z_stream>
   private var ended = false
   private var started = false
@@ -170,7 +175,7 @@ final class GzipStreamDecoder {
   init() throws {
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
-    // 15 window bits and 16 for the gzip wrapper.
+    // 15 window bits, and 16 for the gzip wrapper.
     guard czlib_inflate_init2(stream, 31) == Z_OK else {
       throw HoldfastError(.failed, "zlib failed to start: out of memory")
     }
@@ -181,9 +186,9 @@ final class GzipStreamDecoder {
     stream.deallocate()
   }
 
-  /// Inflates all of `input`, handing out pieces through `buffer`.
+  /// Inflates all of `input`, and passes on pieces through `buffer`.
   ///
-  /// - Throws: `archiveCorrupt` where the stream is damaged or something else follows its end.
+  /// - Throws: `archiveCorrupt` if the stream is damaged or other data follows its end.
   func decode(
     _ input: UnsafeRawBufferPointer, buffer: UnsafeMutableRawBufferPointer,
     _ consume: (UnsafeRawBufferPointer) throws -> Void
@@ -209,7 +214,7 @@ final class GzipStreamDecoder {
     }
   }
 
-  /// - Throws: `archiveCorrupt` where the stream stopped before its end.
+  /// - Throws: `archiveCorrupt` if the stream stopped before its end.
   func finish() throws {
     guard started, ended else {
       throw HoldfastError(.archiveCorrupt, "the gzip stream is cut short", cause: ArchiveStage.decompression)
