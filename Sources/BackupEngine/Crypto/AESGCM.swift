@@ -16,7 +16,7 @@ final class AESGCM {
     guard key.count == 32, let context = EVP_CIPHER_CTX_new() else { throw cryptoFailure("AES-256-GCM context") }
     self.context = context
     self.encrypts = encrypts
-    // The key schedule is made once; each message sets only its nonce.
+    // The key schedule is computed once; each message sets only its nonce.
     let ok = key.withBytes {
       EVP_CipherInit_ex(
         context, EVP_aes_256_gcm(), nil, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), nil, encrypts ? 1 : 0)
@@ -28,7 +28,8 @@ final class AESGCM {
     EVP_CIPHER_CTX_free(context)
   }
 
-  /// Encrypts `plaintext` into `output`, which holds 16 bytes more: ciphertext, then tag. A nonce is used once.
+  /// Encrypts `plaintext` into `output`, which has room for 16 bytes more: ciphertext, then tag. A
+  /// nonce is used once.
   func seal(
     _ plaintext: UnsafeRawBufferPointer, nonce: [UInt8], associated: [UInt8] = [],
     into output: UnsafeMutableRawBufferPointer
@@ -41,7 +42,8 @@ final class AESGCM {
     }
   }
 
-  /// Decrypts ciphertext-then-tag into `output`. Returns false, with `output` zeroed, where the tag is wrong.
+  /// Decrypts ciphertext-then-tag into `output`. If the tag is wrong, zeroes `output` and returns
+  /// false.
   func open(
     _ sealed: UnsafeRawBufferPointer, nonce: [UInt8], associated: [UInt8] = [],
     into output: UnsafeMutableRawBufferPointer
@@ -93,9 +95,10 @@ final class AESGCM {
   }
 }
 
-/// AES-256-CBC with PKCS#7 padding as a stream, the original Python service's cipher; used by one thread at a time.
+/// AES-256-CBC with PKCS#7 padding as a stream, the original Python service's cipher; used by one
+/// thread at a time.
 ///
-/// It cannot tell tampering from truth: only the checksum in the metadata tells accidents.
+/// It cannot detect tampering; the checksum in the metadata detects only accidental damage.
 final class AESCBC {
   static let blockSize = 16
   /// Fixed by the original service's format.
@@ -119,7 +122,8 @@ final class AESCBC {
     EVP_CIPHER_CTX_free(context)
   }
 
-  /// Processes some bytes; `output` needs room for a block more. Returns how many bytes came out.
+  /// Processes some bytes; `output` needs room for one block more. Returns the number of output
+  /// bytes.
   func update(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws -> Int {
     precondition(output.count >= input.count + Self.blockSize)
     guard !input.isEmpty else { return 0 }
@@ -131,7 +135,8 @@ final class AESCBC {
     return Int(count)
   }
 
-  /// The last block. Returns nil where the padding is wrong on decryption: a wrong key, or damage.
+  /// Writes the last block. Returns nil if the padding is wrong on decryption: a wrong key, or
+  /// damage.
   func finish(into output: UnsafeMutableRawBufferPointer) -> Int? {
     precondition(output.count >= Self.blockSize)
     var count: Int32 = 0

@@ -2,14 +2,14 @@ import BackupPolicy
 import COpenSSL
 import Synchronization
 
-/// What opens a repository's archives: a password, a 256-bit key, or both.
+/// The secrets that open a repository's archives: a password, a 256-bit key, or both.
 ///
-/// Secrets are copied into memory that is wiped when the last owner lets go. Password derivations are remembered, so that a
-/// process pays for each (salt, iterations) once.
+/// Secrets are copied into memory that is wiped when the last owner releases it. Keys derived from
+/// a password are cached, so that a process derives each (salt, iterations) only once.
 public final class Credentials: Sendable {
   package let password: SecretBytes?
   package let key: SecretBytes?
-  /// Where they come from, for messages; nil if that is not known.
+  /// The source of the secrets, for messages; nil if it is not known.
   package let source: String?
   private let derived = Mutex<[Derivation: SecretBytes]>([:])
 
@@ -25,9 +25,9 @@ public final class Credentials: Sendable {
   }
 
   /// - Parameters:
-  ///   - password: its bytes, UTF-8 where it is text. The array itself is the caller's to wipe.
-  ///   - keyFile: a key file as well: either then opens the archives.
-  /// - Throws: `keyMissing` where the password is empty, or where the file is missing or holds no key.
+  ///   - password: its bytes; UTF-8 if it is text. The caller has to wipe the array itself.
+  ///   - keyFile: an additional key file: either secret then opens the archives.
+  /// - Throws: `keyMissing` if the password is empty, or if the file is missing or holds no key.
   public convenience init(password: [UInt8], keyFile: String? = nil) throws {
     guard !password.isEmpty else {
       throw HoldfastError(.keyMissing, "the password is empty", hint: "give one, or none at all")
@@ -37,9 +37,11 @@ public final class Credentials: Sendable {
   }
 
   /// - Parameters:
-  ///   - keyFile: 32 bytes, or 64 hexadecimal digits with white space around them, as `holdfast init` writes them.
-  ///   - passwordFile: a file whose first line is a password as well: either then opens the archives.
-  /// - Throws: `keyMissing` where a file is missing or holds no key or password.
+  ///   - keyFile: 32 bytes, or 64 hexadecimal digits with white space around them, as `holdfast
+  ///     init` writes them.
+  ///   - passwordFile: an additional file whose first line is a password: either secret then opens
+  ///     the archives.
+  /// - Throws: `keyMissing` if a file is missing or holds no key or password.
   public convenience init(keyFile: String, passwordFile: String? = nil) throws {
     let files = SystemFileOperations()
     self.init(
@@ -48,17 +50,17 @@ public final class Credentials: Sendable {
   }
 
   /// - Parameter passwordFile: a file whose first line is the password, without the line's end.
-  /// - Throws: `keyMissing` where it is missing or empty.
+  /// - Throws: `keyMissing` if it is missing or empty.
   public convenience init(passwordFile: String) throws {
     self.init(password: try Credentials.readPassword(passwordFile, SystemFileOperations()))
   }
 
-  /// ` (tried: …)`, behind the statement that they do not open something.
+  /// ` (tried: …)`, after the statement that the secrets do not open an archive.
   var tried: String { source.map { " (tried: \($0))" } ?? "" }
 
   package var isEmpty: Bool { password == nil && key == nil }
 
-  /// Whether both hold the same secrets; takes as long wherever they differ.
+  /// Whether both have the same secrets. The time does not depend on the position of a difference.
   package func matches(_ other: Credentials) -> Bool {
     [(password, other.password), (key, other.key)].allSatisfy { mine, theirs in
       guard let mine, let theirs else { return mine == nil && theirs == nil }
@@ -66,7 +68,7 @@ public final class Credentials: Sendable {
     }
   }
 
-  /// PBKDF2 of the password; nil without one.
+  /// PBKDF2 of the password; nil if there is no password.
   func master(salt: [UInt8], iterations: UInt32) throws -> SecretBytes? {
     guard let password else { return nil }
     let derivation = Derivation(salt: salt, iterations: iterations)
@@ -104,7 +106,7 @@ public final class Credentials: Sendable {
     return SecretBytes(line)
   }
 
-  /// The error for an encrypted archive and nothing to open it with.
+  /// The error if an archive is encrypted and there is no secret to open it.
   static func missing(for what: String) -> HoldfastError {
     HoldfastError(
       .keyMissing, "\(what) needs a password or a key, and none is given",
@@ -112,11 +114,13 @@ public final class Credentials: Sendable {
   }
 }
 
-/// Key material. Wiped when the last owner lets go; never printed, never encoded.
+/// Key material. Wiped when the last owner releases it; never printed, never encoded.
 ///
-/// `@unchecked Sendable`: the memory is this object's own and does not change between init and deinit.
+/// `@unchecked Sendable`: the memory belongs to this object and does not change between init and
+/// deinit.
 package final class SecretBytes: @unchecked Sendable, CustomStringConvertible {
-  // Not an array: an array may share its storage with another one, which wiping would then destroy.
+  // Not an array: an array may share its storage with another one, and wiping would then destroy
+  // both.
   private let storage: UnsafeMutableRawBufferPointer
 
   package init(_ bytes: [UInt8]) {
@@ -139,7 +143,7 @@ package final class SecretBytes: @unchecked Sendable, CustomStringConvertible {
   package var count: Int { storage.count }
   package var description: String { "<secret>" }
 
-  /// Compares in a time that says nothing of the content.
+  /// Compares in a time that does not depend on the content.
   func matches(_ other: SecretBytes) -> Bool {
     guard count == other.count else { return false }
     return zip(storage, other.storage).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
@@ -150,7 +154,7 @@ package final class SecretBytes: @unchecked Sendable, CustomStringConvertible {
   }
 }
 
-/// OpenSSL refused something that it never refuses with valid arguments: out of memory, or a broken installation.
+/// The error when OpenSSL fails with valid arguments: out of memory, or a broken installation.
 func cryptoFailure(_ what: String) -> HoldfastError {
   ERR_clear_error()
   return HoldfastError(.failed, "OpenSSL failed: \(what)")

@@ -7,7 +7,7 @@ enum KeyDerivation {
   /// HKDF-SHA256 (RFC 5869) of a secret.
   ///
   /// - Parameters:
-  ///   - salt: extraction salt; empty means HashLen zeros, as the RFC says.
+  ///   - salt: extraction salt; empty means HashLen zeros, as in the RFC.
   ///   - info: context, ASCII.
   ///   - count: bytes of output.
   static func hkdf(_ secret: SecretBytes, salt: [UInt8] = [], info: String, count: Int = 32) throws -> SecretBytes {
@@ -22,21 +22,23 @@ enum KeyDerivation {
     return SecretBytes(output)
   }
 
-  /// Looked up once: that costs several times what a derivation does.
+  /// Fetched once, because that costs several times as much as a derivation.
   ///
-  /// `nonisolated(unsafe)`: an algorithm of OpenSSL's never changes, and contexts of it are made by any thread.
+  /// `nonisolated(unsafe)`: OpenSSL's algorithm never changes, and any thread may create contexts
+  /// of it.
   private nonisolated(unsafe) static let algorithm = EVP_KDF_fetch(nil, "HKDF", nil)
 
-  /// The names of parameters. OpenSSL keeps a pointer to each, and a Swift string that is passed as an argument is a C string for
-  /// that call alone; these are never freed.
+  /// The names of parameters. OpenSSL keeps a pointer to each, but a Swift string as an argument is
+  /// a C string for that call only. These copies are never freed.
   ///
-  /// `nonisolated(unsafe)`: nobody writes to them.
+  /// `nonisolated(unsafe)`: no thread writes to them.
   private nonisolated(unsafe) static let names = (
     digest: strdup(OSSL_KDF_PARAM_DIGEST), key: strdup(OSSL_KDF_PARAM_KEY), info: strdup(OSSL_KDF_PARAM_INFO),
     salt: strdup(OSSL_KDF_PARAM_SALT)
   )
 
-  /// The pointers are good for the call of `body`; OpenSSL only reads, though its parameters are not const.
+  /// The pointers are valid during the call of `body`. OpenSSL only reads through them, although
+  /// its parameters are not const.
   private static func withParameters<Result>(
     key: UnsafeRawBufferPointer, salt: [UInt8], info: [UInt8], _ body: ([OSSL_PARAM]) -> Result
   ) -> Result {
@@ -83,7 +85,7 @@ enum KeyDerivation {
     return output
   }
 
-  /// Whether two byte strings are equal, in time that does not depend on where they differ.
+  /// Whether two byte strings are equal. The time does not depend on the position of a difference.
   static func equal(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
   }

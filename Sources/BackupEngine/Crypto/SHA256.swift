@@ -19,7 +19,7 @@ final class SHA256 {
     guard EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1 else { throw cryptoFailure("SHA-256") }
   }
 
-  /// The 32 bytes; nothing may be added afterwards.
+  /// The 32 bytes; no bytes may be added afterwards.
   func finish() throws -> [UInt8] {
     var output = [UInt8](repeating: 0, count: 32)
     guard EVP_DigestFinal_ex(context, &output, nil) == 1 else { throw cryptoFailure("SHA-256") }
@@ -34,7 +34,7 @@ final class SHA256 {
 }
 
 extension Sequence<UInt8> {
-  /// Two lower-case hexadecimal digits a byte.
+  /// Two lower-case hexadecimal digits for each byte.
   package var hex: String {
     let digits = Array("0123456789abcdef".utf8)
     return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
@@ -42,7 +42,7 @@ extension Sequence<UInt8> {
 }
 
 extension [UInt8] {
-  /// Bytes of an even number of hexadecimal digits; nil for anything else.
+  /// Bytes from an even number of hexadecimal digits; nil if the text has any other form.
   package init?(hex text: some StringProtocol) {
     let digits = text.utf8.map { UInt8($0) }
     guard digits.count.isMultiple(of: 2) else { return nil }
