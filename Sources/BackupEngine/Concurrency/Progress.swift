@@ -1,13 +1,15 @@
 import BackupPolicy
 import Synchronization
 
-/// Called while something long goes on: what is being done, how much of it is done, and how much there is, in the same
-/// unit (bytes, steps or points, by the activity). Calls come from worker threads, at most once a mebibyte.
+/// Called during a long operation with the current activity, the amount done and the total, in the
+/// same unit (bytes, steps or backups, depending on the activity). Calls come from worker threads,
+/// at most one for each mebibyte.
 public typealias ProgressReport = @Sendable (_ activity: String, _ done: Int64, _ total: Int64) -> Void
 
-/// Lets a long operation say how far it is, and lets others stop it. Safe to use from any thread.
+/// Lets a long operation report its progress, and lets other threads stop it. Safe to use from any
+/// thread.
 package final class Progress: Sendable {
-  /// What is going on; the raw value is what people read.
+  /// The current activity; people read the raw value.
   package enum Activity: String, Sendable {
     case asserting
     /// The pages of a database in WAL mode are read and stored.
@@ -33,13 +35,15 @@ package final class Progress: Sendable {
     self.report = report
   }
 
-  /// Makes the operation end soon, with `interrupted`. Not for signal handlers, but for threads that wait for signals.
+  /// Ends the operation soon, with `interrupted`. Do not call it from a signal handler, but from a
+  /// thread that waits for signals.
   package func stop() {
     stopped.store(true, ordering: .relaxed)
     for action in actions.withLock(\.self) { action() }
   }
 
-  /// Has something done when ``stop()`` is called, from the thread that calls it: what cannot ask by itself is interrupted.
+  /// Registers an action for ``stop()``, which runs on the thread that calls it. Use it to
+  /// interrupt work that cannot call ``check()`` itself.
   func onStop(_ action: @escaping @Sendable () -> Void) {
     actions.withLock { $0.append(action) }
   }
@@ -50,16 +54,17 @@ package final class Progress: Sendable {
     report?(activity.rawValue, done, total)
   }
 
-  /// From here on a request to stop may not end the process half-way: the work ends by itself, done or undone.
+  /// From now on a request to stop may not end the process half-way: the work ends by itself,
+  /// completed or undone.
   func mustEnd() { completing.store(true, ordering: .releasing) }
 
-  /// Whether a second signal has to wait as well, because something is being put in place.
+  /// Whether a second signal also has to wait, because files are being put in place.
   package var isCompleting: Bool { completing.load(ordering: .acquiring) }
 
-  /// The same reports without an ear for ``stop()``, for what follows a change that is done.
+  /// The same reports without a reaction to ``stop()``, for the work after a completed change.
   var unstoppable: Progress { Progress(report: report) }
 
-  /// Whether it was told to stop.
+  /// Whether a stop was requested.
   package var isStopped: Bool { stopped.load(ordering: .relaxed) }
 
   /// - Throws: `interrupted` after ``stop()``.

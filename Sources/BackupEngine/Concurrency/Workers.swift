@@ -3,8 +3,8 @@ import Glibc
 
 /// A mutex with a condition variable, for threads that wait for each other's progress.
 ///
-/// `@unchecked Sendable`: the two pthread objects live at fixed addresses from init to deinit, and pthreads make them
-/// safe from any thread.
+/// `@unchecked Sendable`: the two pthread objects have fixed addresses from init to deinit, and
+/// pthreads make them safe from any thread.
 final class Monitor: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -27,7 +27,8 @@ final class Monitor: @unchecked Sendable {
     return try body()
   }
 
-  /// Sleeps until ``wakeAll()``; the lock must be held and is held again afterwards. Wake-ups may be spurious.
+  /// Sleeps until ``wakeAll()``; the lock must be held and is held again afterwards. Wake-ups may
+  /// be spurious.
   func wait() {
     pthread_cond_wait(condition, mutex)
   }
@@ -37,12 +38,13 @@ final class Monitor: @unchecked Sendable {
   }
 }
 
-/// Threads that live for one piece of work. The engine blocks, so it never runs on Swift's cooperative pool.
+/// Threads for one piece of work. The engine blocks, so it never runs on Swift's cooperative pool.
 package enum Workers {
-  /// One compressor a core, and one more so that no core is idle while one of them writes.
+  /// One compressor for each core, and one more so that no core is idle while one of them writes.
   static var count: Int { max(1, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) + 1 }
 
-  /// Runs `body` on `count` threads and waits for all; throws the first error that any of them threw.
+  /// Runs `body` on `count` threads and waits for all of them; throws the first error that any of
+  /// them threw.
   static func run(_ count: Int, _ body: @escaping @Sendable (_ index: Int) throws -> Void) throws {
     let failure = FirstError()
     var threads: [pthread_t] = []
@@ -58,26 +60,26 @@ package enum Workers {
     try failure.rethrow()
   }
 
-  /// Runs `body`, which takes pieces of the work until none is left, on as many threads as the pieces are worth: on this one
-  /// alone for a piece or two.
+  /// Runs `body`, which takes pieces of the work until no piece is left, on as many threads as the
+  /// pieces justify: only on this one if there are at most two pieces.
   static func spread(over pieces: Int, _ body: @escaping @Sendable () throws -> Void) throws {
     if pieces <= 2 { try body() } else { try run(min(pieces, count)) { _ in try body() } }
   }
 
-  /// What to do if the system has no more threads.
+  /// The advice if the system has no more threads.
   package static let threadAdvice =
     "raise the limit of threads (ulimit -u, TasksMax= in the systemd unit, or pids_limit of the container)"
 
   /// Starts one thread, which the caller joins or detaches.
   ///
-  /// - Parameter name: what it is, for the error where the system has no more of them.
+  /// - Parameter name: the thread's name in the error if the system has no more threads.
   package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws -> pthread_t {
     let start = Unmanaged.passRetained(Start(body))
     var thread = pthread_t()
     let failure = pthread_create(
       &thread, nil,
       {
-        // `pthread_create` hands over the pointer that it was given, and it is never nil.
+        // `pthread_create` passes on the pointer that it received, which is never nil.
         Unmanaged<Start>.fromOpaque($0!).takeRetainedValue().body()
         return nil
       }, start.toOpaque())
@@ -115,15 +117,17 @@ final class FirstError: Sendable {
   }
 }
 
-/// Runs what blocks for a task that waits for it: on a thread of its own, never on Swift's cooperative pool.
+/// Runs blocking work for a task that waits for it: on a separate thread, never on Swift's
+/// cooperative pool.
 enum BlockingWork {
-  /// Runs `body` and returns what it returns. Cancelling the task stops `body` at its next progress report; this returns
-  /// only when it has ended, so that nothing goes on behind the caller's back.
+  /// Runs `body` and returns its result. If the task is cancelled, `body` stops at its next
+  /// progress report. This function returns only when `body` has ended, so that no work continues
+  /// without the caller.
   ///
   /// - Parameters:
-  ///   - activity: what is done, in the infinitive, for the error where no thread can be had.
+  ///   - activity: the work, in the infinitive, for the error if no thread can be started.
   ///   - report: called from that thread and its helpers.
-  /// - Throws: `HoldfastError`; `interrupted` where the task was cancelled.
+  /// - Throws: `HoldfastError`; `interrupted` if the task was cancelled.
   static func run<Value: Sendable>(
     _ activity: String, report: ProgressReport? = nil, _ body: @escaping @Sendable (Progress) throws -> Value
   ) async throws -> Value {
@@ -144,7 +148,7 @@ enum BlockingWork {
     }
   }
 
-  /// Callers are promised one type of error, and no work for a task that is cancelled already.
+  /// Callers can rely on one type of error, and on no work for a task that is already cancelled.
   private static func perform<Value>(
     _ activity: String, _ progress: Progress, _ body: (Progress) throws -> Value
   ) throws -> Value {
