@@ -2,9 +2,9 @@ import BackupPolicy
 import Names
 import SQLitePages
 
-/// How the rows of a table differ.
+/// The differences between the rows of a table.
 package typealias TableDifference = SQLitePages.TableDifference
-/// How two databases differ.
+/// The differences between two databases.
 package typealias DatabaseDifference = SQLitePages.DatabaseDifference
 /// One row that differs.
 package typealias RowDifference = SQLitePages.RowDifference
@@ -25,22 +25,24 @@ package enum DifferenceSide: Sendable {
   }
 }
 
-/// What to compare, and how much of it to tell.
+/// The scope of a comparison.
 package struct DifferenceRequest: Sendable {
-  /// Only these tables' rows; empty for all.
+  /// Only these tables' rows; empty for all tables.
   package var tables: [Identifier] = []
-  /// Rows to tell of each table; all are counted.
+  /// The number of rows to list for each table; all are counted.
   package var limit = 100
   package var acceptUnauthenticated = false
-  /// Reads only what differs, where that is known; false compares everything, which comes to the same.
+  /// Reads only the pages that differ, if they are known. False compares everything, with the same
+  /// result.
   package var readsLittle = true
   package init() {}
 }
 
 extension BackupService {
-  /// How two points differ, or a point and the live database.
+  /// The differences between two backups, or between a backup and the live database.
   ///
-  /// - Throws: `HoldfastError`: what ``ScratchPoint`` throws; `usage` for a table that neither has; `interrupted`.
+  /// - Throws: `HoldfastError`: the errors of ``ScratchPoint``; `usage` if neither side has one of
+  ///   the tables; `interrupted`.
   package func difference(
     _ left: DifferenceSide, _ right: DifferenceSide, _ request: DifferenceRequest, progress: Progress = Progress()
   ) throws -> DatabaseDifference {
@@ -72,8 +74,8 @@ extension BackupService {
     return try comparison.run(ranges)
   }
 
-  /// By the pages that differ between two points of one chain; nil where that cannot be done, or fails: reading the whole of both
-  /// then tells what is wrong.
+  /// Compares by the pages that differ between two backups of one chain. Returns nil if that is
+  /// impossible or fails: reading both completely then shows the problem.
   package func quickDifference(
     _ left: StoredPoint, _ right: StoredPoint, _ request: DifferenceRequest, _ progress: Progress = Progress()
   ) throws -> DatabaseDifference? {
