@@ -2,8 +2,9 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// Backs the database up into a folder beside the repository, verifies, restores to a file, and compares: everything but the
-/// repository's own folder is the real thing. What it decrypts goes to this host's scratch folder. All of it is gone afterwards.
+/// Backs the database up into a folder beside the repository, verifies, restores to a file, and
+/// compares. Everything is real except the repository's own folder. Decrypted content goes to this
+/// host's scratch folder. All of it is removed afterwards.
 package struct EndToEndProbe {
   private let service: BackupService
   private let request: CreateRequest
@@ -15,7 +16,7 @@ package struct EndToEndProbe {
     self.progress = progress
   }
 
-  /// - Returns: what each step gave; it ends with the first that failed.
+  /// - Returns: the result of each step, up to the first step that failed.
   /// - Throws: `interrupted`.
   package func run() throws -> [Finding] {
     var folders: [ScratchFolder] = []
@@ -23,7 +24,7 @@ package struct EndToEndProbe {
     let missing = missingFolders(scratch)
     defer {
       for folder in folders { folder.remove() }
-      // Only empty folders go.
+      // Removes only empty folders.
       for folder in missing { rmdir(folder) }
     }
     do {
@@ -45,7 +46,7 @@ package struct EndToEndProbe {
     return findings
   }
 
-  /// This folder and those above it that are not there yet, the deepest first.
+  /// This folder and the folders above it that do not exist yet, deepest first.
   private func missingFolders(_ path: String) -> [String] {
     var missing: [String] = []
     var folder = path
@@ -56,7 +57,7 @@ package struct EndToEndProbe {
     return missing
   }
 
-  /// The archive, hardly compressible; and as much for the restored file.
+  /// Room for the archive, if it hardly compresses, or for the restored file.
   private func neededSpace() throws -> Int64 {
     let size = try service.environment.files.status(service.requireDatabase())?.size ?? 0
     return size.addingClamped(16 << 20)
@@ -91,7 +92,8 @@ package struct EndToEndProbe {
     findings.append(try compare(point.id, restored, probe))
   }
 
-  /// With a memory of its own: this host's memory of real repositories stays out of it.
+  /// Has its own state folder, so that this host's records about real repositories are not mixed
+  /// in.
   private func scratchService(_ folder: String, _ scratch: String) -> BackupService {
     var environment = service.environment
     environment.stateFolder = "\(scratch)/state"
@@ -130,7 +132,7 @@ package struct EndToEndProbe {
       defer { connection.close() }
       let snapshot = try DatabaseSnapshot(connection, scratchPath: probe.repository().scratchCopyPath())
       defer { snapshot.end() }
-      // An empty database has nothing to compare.
+      // An empty database has no pages to compare.
       return try probe.holds(point, contentOf: snapshot, progress: progress) ?? (snapshot.geometry.pageCount == 0)
     } catch let error as DatabaseError {
       throw HoldfastError(error)
@@ -138,14 +140,14 @@ package struct EndToEndProbe {
   }
 }
 
-/// A folder of our own (0700) that goes with everything in it. It is locked for as long as it is used: what a killed run left is
-/// removed by the next one.
+/// A temporary folder (0700) that is removed with all its contents. It is locked while it is in
+/// use, so that the next run can remove the leftovers of a killed one.
 struct ScratchFolder {
   let path: String
   private let descriptor: Int32
   private static let prefix = ".holdfast-doctor-"
 
-  /// Beside the repository or, where nothing may be created there, inside it.
+  /// Beside the repository; inside it if the folder above is not writable.
   static func beside(
     _ repository: String, needing bytes: Int64, _ files: any FileOperations
   ) throws -> ScratchFolder {

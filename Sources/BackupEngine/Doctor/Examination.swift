@@ -12,9 +12,9 @@ package struct Examination {
   private let drillAge: Int64?
 
   /// - Parameters:
-  ///   - encrypts: whether new points are encrypted.
-  ///   - drillAge: seconds after which a drill counts no more; nil: never.
-  /// - Throws: `usage` where no database is named.
+  ///   - encrypts: whether new backups are encrypted.
+  ///   - drillAge: seconds after which a drill no longer counts; nil: never.
+  /// - Throws: `usage` if no database is named.
   package init(_ service: BackupService, encrypts: Bool, drillAge: Int64? = nil) throws {
     self.service = service
     self.encrypts = encrypts
@@ -60,7 +60,7 @@ package struct Examination {
     }
   }
 
-  /// Where the folder is not there yet, what counts of it are its disk and its parent.
+  /// If the folder does not exist yet, the disk and the nearest existing parent count instead.
   private func repositoryPlace() -> ExaminationFacts.Place {
     var place = Surroundings.place(service.folder)
     guard !place.exists else { return place }
@@ -116,7 +116,7 @@ package struct Examination {
     }
   }
 
-  /// The process that holds the agent's lock, as it wrote itself there.
+  /// The process that holds the agent's lock, according to its record in the lock file.
   private func agent() -> String? {
     let path = "\(service.folder)/.state/agent.lock"
     let files = service.environment.files
@@ -128,7 +128,7 @@ package struct Examination {
   }
 }
 
-/// What the kernel tells of this machine and of places on it.
+/// The kernel's information about this machine and about places on it.
 enum Surroundings {
   static func place(_ path: String) -> ExaminationFacts.Place {
     var place = ExaminationFacts.Place(path: path)
@@ -137,7 +137,7 @@ enum Surroundings {
       (place.owner, place.permissions, place.size) = (status.owner, status.permissions, status.size)
       place.device = status.device
     }
-    // With the rights that opening would have.
+    // With the permissions that opening would have.
     place.isReadable = faccessat(AT_FDCWD, path.raw, R_OK, AT_EACCESS) == 0
     place.isWritable = faccessat(AT_FDCWD, path.raw, W_OK, AT_EACCESS) == 0
     place.networkFileSystem = networkNames[cshims_file_system_type(path.raw)]
@@ -148,7 +148,7 @@ enum Surroundings {
     return place
   }
 
-  /// The files of a repository that its owner cannot read; nil without any.
+  /// The files of a repository that its owner cannot read; nil if there are no such files.
   static func lockedFiles(in repository: String) -> ExaminationFacts.LockedFiles? {
     let files = SystemFileOperations()
     guard let folder = (try? files.status(repository)).flatMap({ $0 }) else { return nil }
@@ -165,7 +165,8 @@ enum Surroundings {
     return found
   }
 
-  /// `f_type` of statfs(2) for file systems that other machines, or programs in between, may write to.
+  /// `f_type` of statfs(2) for file systems that other machines, or programs in between, may write
+  /// to.
   private static let networkNames: [UInt32: String] = [
     0x6969: "nfs", 0x517b: "smb", 0xff53_4d42: "cifs", 0xfe53_4d42: "smb", 0x6573_5546: "fuse", 0x0102_1997: "9p",
     0x5346_414f: "afs", 0x7375_7245: "coda", 0x0bd0_0bd0: "lustre", 0x00c3_6400: "ceph", 0x0116_1970: "gfs2",
@@ -173,7 +174,7 @@ enum Surroundings {
   ]
 
   static func number(_ path: String) -> Int64? {
-    // Files in /proc have no size, so they are read by hand.
+    // Files in /proc report no size, so they are read directly.
     guard let stream = fopen(path, "re") else { return nil }
     defer { fclose(stream) }
     var buffer = [UInt8](repeating: 0, count: 32)
@@ -181,13 +182,13 @@ enum Surroundings {
     return Int64(String(decoding: buffer.prefix(count).prefix { $0 != 10 }, as: UTF8.self))
   }
 
-  /// Whether the kernel's clock is kept by a time server; nil where it may not be asked.
+  /// Whether a time server keeps the kernel's clock correct; nil if this process may not ask.
   static var clockIsKept: Bool? {
     let kept = cshims_clock_is_kept()
     return kept < 0 ? nil : kept == 1
   }
 
-  /// Tries what the agent does; nil where it works.
+  /// Tries to watch the folder as the agent does; returns nil if that works.
   static func watchFailure(_ folder: String) -> String? {
     let descriptor = cshims_inotify()
     guard descriptor >= 0 else { return HoldfastError(errno: errno, "make an inotify instance for", folder).message }
@@ -198,7 +199,8 @@ enum Surroundings {
     return nil
   }
 
-  /// By the marks that Docker and Podman leave, and by the variable that both and systemd-nspawn set.
+  /// Detects the marks that Docker and Podman leave, and the variable that both and systemd-nspawn
+  /// set.
   static var isContainer: Bool {
     access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0 || getenv("container") != nil
   }
