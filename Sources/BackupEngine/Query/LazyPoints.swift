@@ -1,21 +1,25 @@
 import BackupPolicy
 import SQLitePages
 
-/// Two points of one chain as pages that are read when they are asked for, and which of those pages differ.
+/// Two backups of one chain as pages that are read on demand, and the pages that differ between
+/// them.
 ///
-/// Heads and trailers of all links are proved to be each other's parents, and every byte that is read is authenticated; what is
-/// not read is not proved. Only for chains that are encrypted with `aes-256-gcm`, with few pages in their incrementals.
+/// The headers and trailers of all links are verified to form one chain, and every byte that is
+/// read is authenticated; the rest is not verified. Only for chains that are encrypted with
+/// `aes-256-gcm` and have few pages in their incrementals.
 final class LazyPoints {
   let before: LazyPoint
   let after: LazyPoint
   /// Every page that may differ, and every page that only one of them has.
   let changed: [UInt32]
 
-  /// Bytes of all incrementals' pages, which are kept in memory, and of those that differ.
+  /// The largest permitted size, in bytes, of all incrementals' pages, which are kept in memory,
+  /// and of the pages that differ.
   private static let mostBytes = 128 << 20
 
-  /// - Returns: nil where the points are not two of one chain, or too much differs for this to be quicker.
-  /// - Throws: what reading archives throws.
+  /// - Returns: nil if the backups are not in one chain, or if too many pages differ for this to be
+  ///   quicker.
+  /// - Throws: the errors of reading archives.
   init?(_ left: StoredPoint, _ right: StoredPoint, in repository: Repository, _ progress: Progress) throws {
     let chains = [try repository.chain(of: left), try repository.chain(of: right)]
     guard chains[0].full.id == chains[1].full.id, Self.isReadable(chains), Self.areOfOneMoment(chains) else {
@@ -47,7 +51,8 @@ final class LazyPoints {
       && pages <= Int64(mostBytes)
   }
 
-  /// Compaction may have merged links between one look and the other: an archive that both name must be the same one.
+  /// Compaction may have merged links between the two readings: if both chains name an archive, it
+  /// must be the same file.
   private static func areOfOneMoment(_ chains: [PointChain]) -> Bool {
     let known = Dictionary(
       chains[0].links.map { ($0.id, $0.metadata.checksum) }, uniquingKeysWith: { first, _ in first })
@@ -105,7 +110,7 @@ private final class LoadedPages: Sendable {
   }
 }
 
-/// A point's pages: each from the newest link that has it, else from the full.
+/// A backup's pages: each from the newest link that has it, otherwise from the full.
 final class LazyPoint: DatabasePages {
   let pageSize: Int
   let pageCount: UInt32
@@ -135,9 +140,11 @@ final class LazyPoint: DatabasePages {
   }
 }
 
-/// Any part of a full's image without reading the rest: of an `aes-256-gcm` archive, for there every segment proves itself.
+/// Reads any part of a full's image without the rest. Only for `aes-256-gcm` archives, because each
+/// of their segments is authenticated separately.
 ///
-/// A page costs the segments and the member that hold it; the members that were used last are kept. Used by one thread.
+/// A page costs the segments and the member that hold it; the members that were used last are kept.
+/// Used by one thread.
 final class LazyFull {
   private let file: OpenFile
   private let files: any FileOperations
@@ -152,7 +159,7 @@ final class LazyFull {
   private var recent: [Int] = []
   private var offsets: [Int: Int64] = [:]
 
-  /// Members of 1 MiB that are kept.
+  /// The number of 1 MiB members that are kept.
   private static let kept = 24
 
   /// - Returns: nil for an archive of another kind.
@@ -216,7 +223,8 @@ final class LazyFull {
     return size
   }
 
-  /// From the trailer's index, which has every stride-th; between two of them members are followed by their sizes.
+  /// From the trailer's index, which has every stride-th member; the members between two entries
+  /// are found by their sizes.
   private func memberOffset(_ number: Int) throws -> Int64 {
     if let known = offsets[number] { return known }
     let stride = max(1, Int(trailer.memberStride))
@@ -230,7 +238,7 @@ final class LazyFull {
     return offset
   }
 
-  /// Decrypted payload bytes from anywhere in it.
+  /// Decrypted payload bytes from any offset.
   private func readPayload(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard offset >= 0, offset + Int64(buffer.count) <= payloadSize else { throw Self.short }
     let size = ArchiveHeader.segmentSize
@@ -268,30 +276,37 @@ final class LazyFull {
   }
 }
 
-/// A point as a database that nobody else can see: restored to a private file, proved on the way, open for reading.
+/// A backup as a database that no other process can see: restored to a private file, verified
+/// meanwhile, and open for reading.
 ///
-/// The file is made in this host's own scratch folder (mode 0700), never in the repository, whose readers may be others. It is
-/// unlinked as soon as SQLite holds it, so that its decrypted content goes when this is closed or the process ends, however it
-/// ends; a run that is killed before that leaves a locked temporary name, which the next run removes.
+/// The file is created in this host's own scratch folder (mode 0700), never in the repository,
+/// which other users may read. It is unlinked as soon as SQLite has opened it, so that the
+/// decrypted content disappears when this object is closed or the process ends in any way. If the
+/// process is killed before that, a locked temporary name remains, which the next run removes.
 package final class ScratchPoint {
   package let point: StoredPoint
-  /// Read-only and immutable, `DEFENSIVE` and without a trusted schema; used by one thread at a time.
+  /// Read-only and immutable, `DEFENSIVE` and without a trusted schema; used by one thread at a
+  /// time.
   package let connection: DatabaseConnection
   /// The chain that was read.
   package let chain: PointChain
   /// Bytes of the database.
   package let size: Int64
-  /// The digest of its pages, 16 bytes; nil where the page size of an old archive could not be told.
+  /// The digest of its pages, 16 bytes; nil if the page size of an old archive could not be
+  /// determined.
   package let digest: [UInt8]?
 
-  /// Restores a point.
+  /// Restores a backup.
   ///
-  /// Every link's checksum, authentication and digest are proved while it is read. SQLite's own checks are not run.
+  /// Every link's checksum, authentication and digest are verified while it is read. SQLite's own
+  /// checks are not run.
   ///
-  /// - Parameter acceptUnauthenticated: reads a point although nothing proves where it comes from.
-  /// - Throws: `HoldfastError`: `noSpace` before anything is written where the scratch folder has too little room;
-  ///   `archiveCorrupt` and `verificationFailed` for a damaged point; `wrongKey`, `keyMissing`, `unauthenticated`, `refused` for
-  ///   a raw copy of damaged files, `databaseCorrupt` and `notADatabase` where SQLite cannot read what was stored, `interrupted`.
+  /// - Parameter acceptUnauthenticated: reads a backup even if its origin cannot be authenticated.
+  /// - Throws: `HoldfastError`: `noSpace` before anything is written if the scratch folder has too
+  ///   little room; `archiveCorrupt` and `verificationFailed` for a damaged backup; `wrongKey`,
+  ///   `keyMissing`, `unauthenticated`, `refused` for a raw copy of damaged files,
+  ///   `databaseCorrupt` and `notADatabase` if SQLite cannot read the stored database,
+  ///   `interrupted`.
   package init(
     _ point: StoredPoint, in repository: Repository, progress: Progress = Progress(),
     acceptUnauthenticated: Bool = false
@@ -307,13 +322,14 @@ package final class ScratchPoint {
     self.point = point
     chain = image.chain
     (size, digest) = (image.archive.imageSize, image.archive.digest)
-    // SQLite holds no lock on an immutable file that closing our descriptor, with `image`, could drop.
+    // SQLite holds no lock on an immutable file, so closing our descriptor with `image` cannot drop
+    // one.
     connection = try withExtendedLifetime(image) {
       try onDatabase { try DatabaseConnection(unlinking: image.path, files) }
     }
   }
 
-  /// Closes the database, which is then gone. Idempotent.
+  /// Closes the database, whose file is then gone. Idempotent.
   package func close() {
     connection.close()
   }
@@ -333,7 +349,8 @@ package final class ScratchPoint {
 }
 
 extension FileOperations {
-  /// - Throws: `noSpace` where a scratch folder has less room than a database needs that is to be read there.
+  /// - Throws: `noSpace` if a scratch folder has less room than the database to be read there
+  ///   needs.
   func requireRoom(for needed: Int64, toRead what: String, in folder: String) throws {
     let free = try freeSpace(folder)
     guard free < needed else { return }
@@ -344,7 +361,8 @@ extension FileOperations {
 }
 
 extension DatabaseConnection {
-  /// Opens a private image and unlinks it: its decrypted content goes when this process goes, however that happens.
+  /// Opens a private image and unlinks it, so that its decrypted content disappears when this
+  /// process ends in any way.
   convenience init(unlinking path: String, _ files: any FileOperations) throws {
     try self.init(path: path, access: .readOnly)
     try files.unlink(path)
@@ -352,7 +370,7 @@ extension DatabaseConnection {
 }
 
 extension BackupService {
-  /// A point as a private database to read; see ``ScratchPoint``.
+  /// A backup as a private database for reading; see ``ScratchPoint``.
   package func scratch(
     _ point: StoredPoint, progress: Progress = Progress(), acceptUnauthenticated: Bool = false
   ) throws -> ScratchPoint {

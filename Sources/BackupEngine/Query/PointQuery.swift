@@ -4,7 +4,7 @@ import SQLitePages
 /// A value in a database, as SQLite stores it.
 package typealias DatabaseValue = SQLitePages.DatabaseValue
 
-/// SQL on a point, in scratch space: see ``ScratchPoint`` and ``ConfinedConnection``.
+/// SQL on a backup, in scratch space: see ``ScratchPoint`` and ``ConfinedConnection``.
 package final class PointQuery {
   private let point: PointID
   private let connection: ConfinedConnection
@@ -21,10 +21,10 @@ package final class PointQuery {
   /// Runs one statement that reads.
   ///
   /// - Parameters:
-  ///   - columns: gets the names of the result's columns once, before the first row.
-  ///   - row: gets each row as it is found; nothing is kept.
-  /// - Throws: `HoldfastError`: `refused` for a statement that would do more than read, `interrupted`, `databaseCorrupt`,
-  ///   `failed` with SQLite's words; and what the closures throw.
+  ///   - columns: receives the names of the result's columns once, before the first row.
+  ///   - row: receives each row when it is found; no rows are kept.
+  /// - Throws: `HoldfastError`: `refused` if the statement would do more than read, `interrupted`,
+  ///   `databaseCorrupt`, `failed` with SQLite's message; and the errors of the closures.
   package func run(
     _ sql: String, columns: ([String]) throws -> Void, row: ([DatabaseValue]) throws -> Void
   ) throws {
@@ -53,13 +53,13 @@ extension HoldfastError {
   }
 }
 
-/// A table, index, view or trigger as a schema keeps it.
+/// A table, index, view or trigger as a schema stores it.
 package typealias SchemaObject = SQLitePages.SchemaObject
 
 extension BackupService {
-  /// What a point's schema holds, but for SQLite's own tables, in its order.
+  /// The objects of a backup's schema, except SQLite's own tables, in its order.
   ///
-  /// - Throws: `HoldfastError`: what ``ScratchPoint`` throws.
+  /// - Throws: `HoldfastError`: the errors of ``ScratchPoint``.
   package func schema(
     of point: StoredPoint, progress: Progress = Progress(), acceptUnauthenticated: Bool = false
   ) throws -> [SchemaObject] {
@@ -69,7 +69,8 @@ extension BackupService {
     return try onDatabase { try scratch.connection.schema() }.filter { !$0.isInternal }
   }
 
-  /// From the few pages that hold it; nil where the point cannot be read in parts. Whatever fails here, reading all of it tells.
+  /// Reads only the few pages that hold the schema; returns nil if the backup cannot be read in
+  /// parts. If this fails, reading the whole backup reports the problem.
   private func quickSchema(of point: StoredPoint, _ progress: Progress) throws -> [SchemaObject]? {
     guard let pages = try LazyPoints(point, point, in: repository(), progress)?.after else { return nil }
     let connection = try DatabaseConnection(pages: pages, name: point.id.text)
@@ -77,7 +78,7 @@ extension BackupService {
     return try connection.schema().filter { !$0.isInternal }
   }
 
-  /// Prepares copying some tables of a point into another database; see ``TableRestore``.
+  /// Prepares copying some tables of a backup into another database; see ``TableRestore``.
   package func tableRestore(
     _ request: TableRestoreRequest, of point: StoredPoint, progress: Progress = Progress(),
     acceptUnauthenticated: Bool = false
@@ -87,8 +88,8 @@ extension BackupService {
   }
 }
 
-/// What the live database holds now, as a private file that is read at leisure: the application waits no longer than the copy
-/// takes, and its log is not kept from being reset.
+/// The current content of the live database as a private file, which can be read without hurry: the
+/// application waits only during the copy, and its log can be reset afterwards.
 struct LiveCopy {
   let connection: DatabaseConnection
 
