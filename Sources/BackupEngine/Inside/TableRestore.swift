@@ -2,16 +2,18 @@ import BackupPolicy
 import Names
 import SQLitePages
 
-/// Some of a point's tables on their way into another database: opened, planned, and then carried out or not.
+/// Copies some of a backup's tables into another database: opened, planned, and then carried out or
+/// not.
 package final class TableRestore {
   package let plan: TableRestorePlan
   private let scratch: ScratchPoint
   private let environment: EngineEnvironment
   private let progress: Progress
 
-  /// Reads the point and decides.
+  /// Reads the backup and decides.
   ///
-  /// - Throws: `RestoreRefusal`; `HoldfastError`: what ``ScratchPoint`` throws, `notADatabase` and others for the target.
+  /// - Throws: `RestoreRefusal`; `HoldfastError`: the errors of ``ScratchPoint``, `notADatabase`
+  ///   and others for the target.
   package init(
     _ request: TableRestoreRequest, _ scratch: ScratchPoint, database: String?, _ environment: EngineEnvironment,
     progress: Progress
@@ -32,8 +34,9 @@ package final class TableRestore {
   /// Carries the plan out: all of it, or nothing.
   ///
   /// - Returns: rows copied, by table.
-  /// - Throws: `HoldfastError`: `factsChanged` where the target is another one than the plan was made for, `busy`, `noSpace`,
-  ///   `interrupted`, `failed` for what only the application has.
+  /// - Throws: `HoldfastError`: `factsChanged` if the target has changed since the plan was made,
+  ///   `busy`, `noSpace`, `interrupted`, `failed` if a table needs extensions that only the
+  ///   application has.
   package func run() throws -> [Identifier: Int64] {
     do {
       return try plan.createsTarget ? intoNewFile() : onDatabase { try intoExisting() }
@@ -54,7 +57,7 @@ package final class TableRestore {
     let target = try DatabaseConnection(path: path, access: .writer, busyTimeout: environment.busyTimeout)
     defer { target.close() }
     if let problem = target.schemaProblem {
-      // Indexes and triggers that SQLite cannot read would be left behind.
+      // Indexes and triggers that SQLite cannot read would be missing in the copy.
       throw HoldfastError(
         .refused, "tables cannot be copied into \(path): SQLite cannot read its schema: \(problem.words)",
         hint: "holdfast restore \(plan.request.pointID) --to PATH restores all of it to a new file")
@@ -67,7 +70,7 @@ package final class TableRestore {
     }
   }
 
-  /// A file of another name until everything is in it and flushed.
+  /// Writes a file under a temporary name until it is complete and flushed.
   private func intoNewFile() throws -> [Identifier: Int64] {
     let (path, files) = (plan.request.target, environment.files)
     let prefix = ".tmp-holdfast-\(path.lastComponent)"
@@ -91,7 +94,8 @@ package final class TableRestore {
   private func fill(_ path: String) throws -> [Identifier: Int64] {
     let target = try DatabaseConnection(path: path, access: .scratch)
     defer { target.close() }
-    // Without a journal nothing stands beside the file, and nobody needs to go back: on failure it is removed.
+    // Without a journal there is no second file, and no rollback is needed: on failure the file is
+    // removed.
     try target.execute("PRAGMA journal_mode = OFF")
     let copy = copy(into: target)
     try copy.adoptShape()
