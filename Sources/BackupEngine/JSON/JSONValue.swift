@@ -1,6 +1,6 @@
 import Names
 
-/// Any JSON value, so that unknown keys survive and wrong types are told one by one.
+/// Any JSON value, so that unknown keys survive and wrong types are reported one by one.
 package enum JSONValue: Sendable {
   case null
   case bool(Bool)
@@ -12,14 +12,14 @@ package enum JSONValue: Sendable {
 }
 
 extension JSONValue {
-  /// Reads one JSON document; nil where it is none.
+  /// Reads one JSON document; returns nil if the bytes are not JSON.
   package init?(parsing bytes: [UInt8]) {
     var parser = JSONParser(bytes)
     guard let value = parser.document() else { return nil }
     self = value
   }
 
-  /// The document, indented, keys sorted, with a final newline.
+  /// The document, indented, with sorted keys and a final newline.
   package func encoded() -> [UInt8] {
     var writer = JSONWriter()
     writer.write(self)
@@ -33,7 +33,8 @@ extension JSONValue {
 }
 
 extension JSONValue: Hashable {
-  /// Texts are the same if their bytes are: `String` takes two spellings of one character for the same.
+  /// Texts are equal if their bytes are equal: `String` treats two spellings of one character as
+  /// the same.
   package static func == (left: JSONValue, right: JSONValue) -> Bool {
     switch (left, right) {
     case (.null, .null): true
@@ -60,14 +61,14 @@ extension JSONValue: Hashable {
   }
 }
 
-/// The keys and values of a JSON object. Keys are bytes: those of `table_counts` are the names of tables, which may differ in
-/// nothing but Unicode's normal form, and need not be UTF-8.
+/// The keys and values of a JSON object. Keys are bytes: those of `table_counts` are the names of
+/// tables, which may differ only in Unicode's normal form, and need not be UTF-8.
 package struct JSONObject: Hashable, Sendable {
   private var values: [[UInt8]: JSONValue] = [:]
 
   package init() {}
 
-  /// - Parameter pairs: the first of two equal keys stays.
+  /// - Parameter pairs: if two keys are equal, the first one stays.
   package init(_ pairs: some Sequence<(key: [UInt8], value: JSONValue)>) {
     values = Dictionary(pairs.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
   }
@@ -75,7 +76,7 @@ package struct JSONObject: Hashable, Sendable {
   package var isEmpty: Bool { values.isEmpty }
   package var count: Int { values.count }
   package var keys: [String] { sorted.map { $0.key.text } }
-  /// By the keys' bytes.
+  /// Sorted by the keys' bytes.
   package var sorted: [(key: [UInt8], value: JSONValue)] {
     values.sorted { $0.key.lexicographicallyPrecedes($1.key) }
   }
@@ -90,7 +91,7 @@ package struct JSONObject: Hashable, Sendable {
     set { values[key] = newValue }
   }
 
-  /// With the keys of another one, whose values count.
+  /// Adds the keys of another object, whose values take precedence.
   package func merging(_ other: JSONObject) -> JSONObject {
     var result = self
     result.values.merge(other.values) { $1 }
@@ -113,12 +114,12 @@ struct JSONParser {
   private var place = 0
   private var depth = 0
 
-  /// Nobody nests deeper; a forged document must not use up the stack.
+  /// No document of ours nests deeper; a forged document must not use up the stack.
   private static let deepest = 256
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  /// The one value that the text holds; nil if it is not JSON.
+  /// The one value in the text; nil if the text is not JSON.
   mutating func document() -> JSONValue? {
     if bytes.starts(with: [0xef, 0xbb, 0xbf]) { place = 3 }
     guard let value = value() else { return nil }
@@ -281,8 +282,8 @@ struct JSONParser {
   }
 }
 
-/// Writes JSON that no terminal, log or mail acts on: whatever is not shown as it is (controls, C1 and changes of the writing
-/// direction among it) is written `\uXXXX`.
+/// Writes JSON that cannot affect a terminal, log or mail: unprintable characters (controls, C1 and
+/// direction changes among them) are written as `\uXXXX`.
 package struct JSONWriter {
   package private(set) var bytes: [UInt8] = []
   private var depth = 0
@@ -330,7 +331,8 @@ package struct JSONWriter {
     for _ in 0..<depth { bytes += "  ".utf8 }
   }
 
-  /// A text in quotes. A byte that is not UTF-8 is written as a lone surrogate from U+DC80 to U+DCFF, as Python does.
+  /// A text in quotes. A byte that is not UTF-8 is written as a lone surrogate from U+DC80 to
+  /// U+DCFF, as in Python.
   package mutating func write(text: [UInt8]) {
     bytes.append(UInt8(ascii: "\""))
     if text.allSatisfy({ $0 >= 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c }) {
