@@ -1,10 +1,12 @@
 import BackupPolicy
 
-/// `.metadata/pins.json`: which points somebody pinned, and which guard points somebody unpinned.
+/// `.metadata/pins.json`: the backups that a person pinned, and the `guard` backups that a person
+/// unpinned.
 ///
-/// A point's own metadata says it too, but is derived from its archive when it is lost. A guard point is pinned by its type, which
-/// the header of an `aes-256-gcm` archive proves: losing all but that pins it again, and never frees it. Where the ledger is lost or
-/// damaged, what the metadata says holds, and the next change writes the ledger anew from it.
+/// A backup's own metadata also contains the pin, but if the metadata is lost, it is derived from
+/// the archive. A `guard` backup is pinned by its type, which the header of an `aes-256-gcm`
+/// archive proves: if everything else is lost, it is pinned again, and never unpinned. If the
+/// ledger is lost or damaged, the metadata counts, and the next change rewrites the ledger from it.
 struct PinLedger {
   let folder: String
   let files: any FileOperations
@@ -12,12 +14,14 @@ struct PinLedger {
   private var path: String { "\(folder)/.metadata/pins.json" }
   private static let limit = 4 << 20
 
-  /// What is said of points here; nothing of most. What cannot be read says nothing: a listing or a restore does without.
+  /// The pins and unpins in the ledger; most backups have no entry. If the ledger cannot be read,
+  /// there are no entries: a listing or a restore does not need them.
   func entries() -> [PointID: Bool] { (try? read()) ?? [:] }
 
-  /// The same for those who remove or write, and must not overlook a pin.
+  /// The same for callers that remove or write, which must not overlook a pin.
   ///
-  /// - Throws: where the ledger is there and the disk does not give it. A damaged one says nothing.
+  /// - Throws: if the ledger exists but cannot be read from the disk. A damaged one counts as
+  ///   empty.
   func read() throws -> [PointID: Bool] {
     guard let bytes = try files.contents(path, limit: Self.limit), case .object(let keys) = JSONValue(parsing: bytes)
     else { return [:] }
@@ -26,11 +30,11 @@ struct PinLedger {
       return items.compactMap { if case .string(let text) = $0 { PointID(text) } else { nil } }
     }
     let unpinned = Dictionary(ids("unpinned").map { ($0, false) }, uniquingKeysWith: { first, _ in first })
-    // A point on both lists stays.
+    // A backup on both lists stays pinned.
     return unpinned.merging(ids("pinned").map { ($0, true) }) { $1 }
   }
 
-  /// When pins end by themselves, of those that do.
+  /// The end times of the pins that end by themselves.
   func ends() throws -> [PointID: Timestamp] {
     guard let bytes = try files.contents(path, limit: Self.limit), case .object(let keys) = JSONValue(parsing: bytes),
       case .object(let ends)? = keys["until"]
@@ -44,17 +48,17 @@ struct PinLedger {
     return Dictionary(known, uniquingKeysWith: { first, _ in first })
   }
 
-  /// Writes that a point is pinned or not, flushed. Needs the exclusive lock.
+  /// Records that a backup is pinned or not, flushed. Needs the exclusive lock.
   ///
   /// - Parameters:
-  ///   - points: every point of the repository. Of those that are gone nothing is kept.
-  ///   - end: when rules may take the point again; nil for a pin that stays.
+  ///   - points: every backup of the repository. Entries of removed backups are dropped.
+  ///   - end: when rules may remove the backup again; nil for a permanent pin.
   func record(_ id: PointID, _ pinned: Bool, _ points: [StoredPoint], until end: Timestamp? = nil) throws {
     var told = try read()
     var ends = try ends().filter { known, _ in points.contains { $0.id == known } && told[known] == true }
     ends[id] = pinned ? end : nil
     told[id] = pinned
-    // Where the ledger was lost, the metadata knows.
+    // If the ledger was lost, the metadata knows the pins.
     let pins = points.map { ($0.id, told[$0.id] ?? ($0.metadata.pinned ? true : nil)) }
     func list(_ pinned: Bool) -> JSONValue { .array(pins.filter { $0.1 == pinned }.map { .string($0.0.text) }) }
     var keys: JSONObject = ["pinned": list(true), "unpinned": list(false)]
@@ -66,15 +70,15 @@ struct PinLedger {
 }
 
 extension PointMetadata {
-  /// Unless somebody said otherwise.
+  /// Whether the type pins the backup, unless a person unpinned it.
   var isPinnedByType: Bool { backupType == .guard }
 }
 
-/// What pinning or unpinning a point did.
+/// The result of pinning or unpinning a backup.
 public struct PinChange: Sendable {
-  /// The point, with what is recorded of it now.
+  /// The backup with its current metadata.
   public package(set) var point: PointMetadata
-  /// It was so before; nothing was changed.
+  /// The backup already had this state; nothing was changed.
   public package(set) var wasSo: Bool
 
   package var json: JSONValue {
@@ -83,9 +87,10 @@ public struct PinChange: Sendable {
 }
 
 extension BackupService {
-  /// Keeps a point until ``unpin(_:)``: no rule, no want of room, no merging and no `delete` takes it away, nor what it needs.
+  /// Keeps a backup until ``unpin(_:)``: no rule, shortage of space, compaction or `delete` removes
+  /// it or a backup that it needs.
   ///
-  /// Pinned points are not counted by rules. Pinning a pinned point changes nothing.
+  /// Rules do not count pinned backups. Pinning a pinned backup changes nothing.
   ///
   /// - Throws: `HoldfastError`: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
   @discardableResult
@@ -93,7 +98,8 @@ extension BackupService {
     try await BlockingWork.run("pin \(id)") { _ in try self.setPin(true, of: id.text) }
   }
 
-  /// Lets a point go by the rules again. A guard point is then treated as a safety backup: it stays until it is a week old.
+  /// Makes a backup subject to the rules again. A `guard` backup is then treated as a safety
+  /// backup: it stays until it is a week old.
   ///
   /// - Throws: `HoldfastError`: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
   @discardableResult
@@ -101,27 +107,29 @@ extension BackupService {
     try await BlockingWork.run("unpin \(id)") { _ in try self.setPin(false, of: id.text) }
   }
 
-  /// What ``setPin(_:of:)`` would do.
+  /// The result that ``setPin(_:of:)`` would have.
   package func planPin(_ pinned: Bool, of reference: String) throws -> PinChange {
     try Self.change(repository().point(reference), pinned)
   }
 
-  /// - Parameter end: when rules may take the point again, as if it were not pinned; nil for a pin that stays.
+  /// - Parameter end: when rules may remove the backup again, as if it were not pinned; nil for a
+  ///   permanent pin.
   @discardableResult
   package func setPin(_ pinned: Bool, of reference: String, until end: Timestamp? = nil) throws -> PinChange {
     let repository = try repository()
     let id = try repository.point(reference).id
     return try repository.exclusively(patience: environment.repositoryPatience) {
-      // Read again under the lock: somebody may have removed or rewritten it meanwhile.
+      // Read again under the lock: another process may have removed or rewritten the backup
+      // meanwhile.
       let current = try repository.point(id.text)
       let change = try Self.change(current, pinned)
-      // A guard point is pinned from the beginning, but a plain archive does not say so.
+      // A `guard` backup is pinned from the beginning, but a plain archive does not record that.
       if change.wasSo, try !pinned || repository.pins.read()[id] == true && repository.pins.ends()[id] == end {
         return change
       }
-      // The ledger first: it wins.
+      // The ledger first: it takes precedence.
       try repository.pins.record(id, pinned, repository.everything(), until: end)
-      // What is known of a damaged or doubtful point is not put on record for the sake of a pin.
+      // The metadata of a damaged or doubtful backup is not written merely for a pin.
       if !current.isDamaged, current.brokenLink == nil, current.isAuthenticated { try repository.write(change.point) }
       return change
     }
