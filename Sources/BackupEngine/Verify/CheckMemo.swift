@@ -1,9 +1,11 @@
 import BackupPolicy
 import SQLitePages
 
-/// Which integrity checks passed for which digest, so that the same content is not checked twice by the same SQLite.
+/// The integrity checks that passed, by digest, so that the same SQLite does not check the same
+/// content twice.
 ///
-/// Kept in `.state/checks.json`: a memo, always rebuildable, never a reason to trust an archive.
+/// Stored in `.state/checks.json`. It is a memo that can always be rebuilt, and never a reason to
+/// trust an archive.
 struct CheckMemo {
   let repository: Repository
   private static let limit = 2000
@@ -16,7 +18,7 @@ struct CheckMemo {
     load()["\(digest.hex) \(kind) \(sqliteVersion)"] != nil
   }
 
-  /// Remembers a passed check; failing to is no failure of the check.
+  /// Records a passed check. If recording fails, the check still counts as passed.
   func insert(digest: [UInt8], kind: String, sqliteVersion: String, at time: Timestamp) {
     var known = load()
     known["\(digest.hex) \(kind) \(sqliteVersion)"] = time.iso8601
@@ -27,7 +29,7 @@ struct CheckMemo {
     save(known)
   }
 
-  /// Forgets every check of some contents, given by their digests in hexadecimal.
+  /// Removes every check of some contents, given by their digests in hexadecimal.
   func remove(digests: [String]) {
     let doubtful = Set(digests)
     let known = load()

@@ -5,11 +5,12 @@ import SQLitePages
 struct DatabaseChecks {
   let environment: EngineEnvironment
   let memo: CheckMemo
-  /// `full`, or `quick` where the full that it builds on passed the full one.
+  /// `full`; or `quick` if the full at the start of the chain passed the full check.
   let kind: IntegrityCheck.Kind
 
-  /// Adds the integrity and the foreign-key check. What they find was in the database that was backed up, so it is a finding or
-  /// a warning, and the backup is none the worse; a check that cannot run here is skipped.
+  /// Adds the integrity check and the foreign-key check. A defect that they find was in the
+  /// database that was backed up, so it is a finding or a warning and does not devalue the backup.
+  /// A check that cannot run here is skipped.
   func run(_ image: String, digest: [UInt8]?, _ verification: inout Verification) throws {
     do {
       let connection = try DatabaseConnection(unlinking: image, environment.files)
@@ -50,7 +51,8 @@ extension CheckMemo {
     return kinds.contains { contains(digest: digest, kind: $0.rawValue, sqliteVersion: sqliteVersion) }
   }
 
-  /// A digest that only ran along incrementals gets the quick check, where the full that they build on passed the full one.
+  /// Incrementals whose digest was only updated along the chain get the quick check, if the full of
+  /// the chain passed the full check.
   func kind(for chain: PointChain) -> IntegrityCheck.Kind {
     guard chain.links.count > 1, let base = chain.full.metadata.digest.flatMap({ [UInt8](hex: $0) }) else {
       return .full
@@ -65,7 +67,7 @@ extension CheckMemo {
 }
 
 extension Verification {
-  /// SQLite's check of the database in an intact archive found something.
+  /// SQLite's check of the database in an intact archive has findings.
   mutating func addFindings(_ messages: [String]) {
     checkedContent = true
     findings = messages
@@ -74,7 +76,7 @@ extension Verification {
 }
 
 extension IntegrityCheck {
-  /// What a disagreement of derived data means.
+  /// Explains a disagreement of derived data.
   static func derivedWords(_ messages: [String]) -> String {
     "tables are sound, and an index derived from them is not (the module's own rebuild makes it anew): "
       + messages.joined(separator: "; ")

@@ -1,7 +1,7 @@
 import BackupPolicy
 import SQLitePages
 
-/// How thoroughly to look.
+/// How thorough a verification is.
 public enum VerificationDepth: String, Sendable {
   /// The file, its size and its checksum; needs no key.
   case quick
@@ -9,17 +9,17 @@ public enum VerificationDepth: String, Sendable {
   case full
 }
 
-/// One named check of a point.
+/// One named check of a backup.
 public struct Check: Hashable, Sendable {
   /// How a check ended.
   public enum Outcome: String, Sendable {
-    /// Nothing is wrong.
+    /// No problem was found.
     case passed
-    /// The point cannot be relied on.
+    /// The backup is not reliable.
     case failed
-    /// Worth knowing; the point is sound.
+    /// Worth knowing; the backup is sound.
     case warning
-    /// It could not be made here, or the depth does not ask for it.
+    /// The check could not run here, or the depth does not include it.
     case skipped
   }
 
@@ -27,12 +27,12 @@ public struct Check: Hashable, Sendable {
   public package(set) var name: String
   /// How it ended.
   public package(set) var outcome: Outcome
-  /// What was found, in words; nil where there is nothing to say.
+  /// The finding, in words; nil if there is nothing to report.
   public package(set) var detail: String?
 
   /// The checks' names; the first six are the original service's.
   public enum Name {
-    /// The archive is there.
+    /// The archive exists.
     public static let file = "file_existence"
     /// Its SHA-256 is the recorded one.
     public static let checksum = "checksum_validation"
@@ -46,37 +46,38 @@ public struct Check: Hashable, Sendable {
     public static let foreignKeys = "foreign_key_check"
     /// It has the recorded size.
     public static let size = "file_size"
-    /// The key that opens it made it.
+    /// The key that opens it also created it.
     public static let authentication = "authentication"
     /// The pages in it are the pages that were read.
     public static let digest = "digest_validation"
-    /// Of an incremental: every point that it needs.
+    /// For an incremental: every backup that it needs.
     public static let chain = "chain"
   }
 }
 
-/// What a verification found.
+/// The result of a verification.
 public struct Verification: Sendable {
-  /// The point that was verified.
+  /// The backup that was verified.
   public package(set) var id: PointID
-  /// How thoroughly.
+  /// How thoroughly it was verified.
   public package(set) var depth: VerificationDepth
-  /// Every check, in the order it was made.
+  /// Every check, in the order of execution.
   public package(set) var checks: [Check]
-  /// When.
+  /// The time of the verification.
   public package(set) var date: Timestamp
-  /// What SQLite's checks found in the database that was backed up, in SQLite's words: the backup is verified all the same.
+  /// The findings of SQLite's checks in the database that was backed up, in SQLite's words. The
+  /// backup still counts as verified.
   public package(set) var findings: [String] = []
   /// Whether SQLite's checks ran.
   package var checkedContent = false
-  /// Things that are odd but make the point no worse.
+  /// Oddities that do not devalue the backup.
   public package(set) var notes: [String] = []
-  /// The point of its chain that is at fault, where that is another one.
+  /// The backup of its chain that is at fault, if it is not this one.
   package var brokenLink: PointID?
 
-  /// No check failed. Skipped checks and warnings make a point no worse.
+  /// No check failed. Skipped checks and warnings do not devalue a backup.
   public var verified: Bool { !checks.contains { $0.outcome == .failed } }
-  /// What failed, one line a check: its name and what was found.
+  /// The failed checks, one line for each: its name and the finding.
   public var errors: [String] {
     checks.filter { $0.outcome == .failed }.map { check in
       check.detail.map { "\(check.name): \($0)" } ?? check.name
@@ -91,18 +92,20 @@ public struct Verification: Sendable {
   }
 }
 
-/// Writes what a verification found into the point's metadata.
+/// Records the result of a verification in the backup's metadata.
 struct VerificationRecord {
   let repository: Repository
   let environment: EngineEnvironment
 
-  /// Returns why it could not be recorded, where it could not: a read-only repository is verified all the same.
+  /// Returns the reason if the result could not be recorded: a read-only repository can still be
+  /// verified.
   func store(_ verification: Verification, of point: StoredPoint) -> String? {
-    // What is not authenticated, or not there, is reported and left as it is found.
+    // A backup that is not authenticated, or whose archive is missing, is reported and left
+    // unchanged.
     guard point.isAuthenticated, !point.archiveMissing else { return nil }
     do {
       try repository.exclusively(patience: environment.repositoryPatience) {
-        // Read again under the lock: the point may have been deleted or rewritten meanwhile.
+        // Read again under the lock: the backup may have been deleted or rewritten meanwhile.
         guard let current = try repository.stored(point.id), current.metadata.sequence == point.metadata.sequence,
           current.metadata.checksum == point.metadata.checksum
         else { return }
@@ -131,7 +134,8 @@ struct VerificationRecord {
       metadata.status = .failed
     } else if verification.depth == .full {
       metadata.verified = metadata.kind != .raw
-      // No check of the content tells whether a page is missing that a tracker did not see change.
+      // No check of the content can detect a page that is missing because a tracker did not detect
+      // its change.
       if metadata.verified && ![.anomalous, .suspect].contains(metadata.status) { metadata.status = .verified }
       metadata.settleAnomaly()
     } else if metadata.status == .failed {

@@ -2,22 +2,23 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// Proves a point: that its file is there and unchanged, that it opens, and that what is inside is a sound database.
+/// Verifies a backup: its file exists and is unchanged, it opens, and its content is a sound
+/// database.
 struct Verifier {
   let repository: Repository
   let environment: EngineEnvironment
   let progress: Progress
-  /// Runs SQLite's checks even where the same digest passed them before.
+  /// Runs SQLite's checks even if the same digest passed them before.
   var recheck = false
-  /// Leaves the checksum to whoever reads the whole file right afterwards.
+  /// Leaves out the checksum because the caller reads the whole file right afterwards.
   var skipsChecksum = false
 
   private var files: any FileOperations { environment.files }
 
   /// Runs the checks; nothing is recorded.
   ///
-  /// - Throws: `wrongKey`, `keyMissing`, `interrupted` and failures of the machine. What is wrong with the point is told by
-  ///   the checks.
+  /// - Throws: `wrongKey`, `keyMissing`, `interrupted` and failures of the machine. The checks
+  ///   report defects of the backup.
   func verify(_ point: StoredPoint, _ depth: VerificationDepth) throws -> Verification {
     try repository.reading(point, isGood: \.verified) { try verifyOnce($0, depth) }
   }
@@ -62,7 +63,7 @@ struct Verifier {
   private func checkSize(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
     let size = try files.size(file)
     let recorded = point.metadata.compressedSize
-    // The original service recorded sizes too; only metadata that was made anew has none.
+    // The original service also recorded sizes; only metadata that was recreated has no size.
     guard recorded > 0, size != recorded else { return verification.add(.passed, Check.Name.size) }
     verification.add(.failed, Check.Name.size, "the file has \(size) bytes, \(recorded) are recorded")
   }
@@ -79,7 +80,8 @@ struct Verifier {
     verification.add(.failed, Check.Name.checksum, "it is \(checksum.hex), \(recorded) is recorded")
   }
 
-  /// The metadata lies in the clear: if the archive proves itself, another checksum there is only worth a note.
+  /// The metadata is not encrypted: if the archive authenticates itself, a different checksum in
+  /// the metadata is only worth a note.
   private func compare(_ archive: ReadArchive, _ point: StoredPoint, _ verification: inout Verification) {
     guard archive.isAuthenticated, let recorded = point.metadata.checksum, recorded != archive.checksum.hex else {
       return compare(archive.checksum, point, &verification)
@@ -88,7 +90,8 @@ struct Verifier {
       "the metadata names another checksum than the archive has, which is authenticated and wins")
   }
 
-  /// The point with all that it needs; nil, with the failed check, where a link is missing or damaged.
+  /// The backup with all that it needs; nil, with the failed check, if a link is missing or
+  /// damaged.
   private func chain(of point: StoredPoint, _ verification: inout Verification) throws -> PointChain? {
     do {
       return try repository.chain(of: point)
@@ -109,7 +112,8 @@ struct Verifier {
     if proven || point.name.content == .raw {
       let archive = try read(point, file, chain, NoTarget(), &verification)
       if proven, let archive, archive.digest != known {
-        // The metadata named another content's digest: nothing is known of this one.
+        // The metadata contained the digest of a different content, so this content has not been
+        // checked.
         var honest = point
         honest.metadata.digest = archive.digest?.hex
         verification.checks.removeAll { $0.name != Check.Name.file && $0.name != Check.Name.size }
@@ -127,7 +131,7 @@ struct Verifier {
     _ point: StoredPoint, _ file: OpenFile, _ chain: PointChain, _ memo: CheckMemo, _ verification: inout Verification
   ) throws {
     try Leftovers.withFile("\(repository.scratchFolder())/.tmp-verify", files, .createPrivate) { staging in
-      // Errors inside remove it too; afterwards nothing decrypted is left behind.
+      // Errors also remove the file; afterwards no decrypted content is left.
       defer { try? files.unlink(staging.path) }
       let target = FileTarget(file: staging, files: files)
       guard let archive = try read(point, file, chain, target, &verification) else { return }
@@ -136,7 +140,7 @@ struct Verifier {
     }
   }
 
-  /// Reads the whole chain; nil, with the failed check named, where something is not what it should be.
+  /// Reads the whole chain; returns nil, with the failed check named, if a link is not as expected.
   private func read(
     _ point: StoredPoint, _ file: OpenFile, _ chain: PointChain, _ target: some ImageTarget,
     _ verification: inout Verification
@@ -204,14 +208,15 @@ extension Verification {
   }
 }
 
-/// Reads a stored point's image with the bounds that its metadata gives.
+/// Reads a stored backup's image within the bounds from its metadata.
 struct PointReader {
   let point: StoredPoint
   let files: any FileOperations
   let credentials: Credentials
   let progress: Progress
 
-  /// Where nothing is recorded, an image may be this many times its archive: deflate cannot do more.
+  /// The largest ratio of an image to its archive if no size is recorded: deflate cannot compress
+  /// more.
   private static let largestRatio: Int64 = 1040
 
   func read(_ file: OpenFile, to target: some ImageTarget) throws -> ReadArchive {
