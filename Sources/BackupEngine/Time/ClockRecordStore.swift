@@ -1,7 +1,7 @@
 import BackupPolicy
 
-/// The file in this host's state folder that holds a ``ClockRecord``. It lies outside all repositories, so that nothing that
-/// others write there says what time it is.
+/// The file in this host's state folder that holds a ``ClockRecord``. It is outside all
+/// repositories, so that other users' writes there cannot influence the believed time.
 struct ClockRecordStore {
   let folder: String
   let files: any FileOperations
@@ -9,7 +9,8 @@ struct ClockRecordStore {
   private var path: String { "\(folder)/clock" }
   private static let limit = 1 << 16
 
-  /// An empty record if there is none or it is damaged: then nothing is known, and nothing is believed for it.
+  /// Returns an empty record if the file is missing or damaged: then nothing is known, and nothing
+  /// is believed because of it.
   func load() throws -> ClockRecord {
     guard let bytes = try files.contents(path, limit: Self.limit), let json = JSONValue(parsing: bytes) else {
       return ClockRecord()
@@ -17,7 +18,7 @@ struct ClockRecordStore {
     return ClockRecord(json)
   }
 
-  /// Writes a record down, unless the one that is there says nearly the same.
+  /// Saves a record, unless the stored one is nearly the same.
   func save(_ record: ClockRecord, insteadOf old: ClockRecord) throws {
     guard
       record.isConfirmed != old.isConfirmed || !isCovered(record.believed, old.believed)
@@ -25,9 +26,9 @@ struct ClockRecordStore {
     else {
       return
     }
-    // A command that only looks, or is refused, makes no folder; the first backup does.
+    // A command that only reads, or is refused, creates no folder; the first backup does.
     guard try files.status(folder) != nil else { return }
-    // Without a flush: a loss of power costs some minutes of what was observed.
+    // Without a flush: a power loss costs some minutes of observations.
     try files.replace(path, with: record.json.encoded(), durable: false)
   }
 
@@ -62,7 +63,7 @@ extension ClockRecord {
 }
 
 extension ClockReading {
-  /// Nil for what no clock shows, too: the record is damaged.
+  /// Nil also for values that no clock shows: then the record is damaged.
   fileprivate init?(_ json: JSONValue) {
     guard case .object(let keys) = json, case .integer(let wall)? = keys["wall_ms"],
       case .integer(let elapsed)? = keys["elapsed_ms"],
@@ -80,35 +81,37 @@ extension ClockReading {
   }
 }
 
-/// What becomes of a step that goes by the age of backups, if the clock is not believed (``ClockVerdict``).
+/// How a step that depends on the age of backups proceeds if the clock is not believed
+/// (``ClockVerdict``).
 package enum ClockReliance: Sendable {
-  /// It counts ages up to the time that is believed: what a jump of the clock made old stays.
+  /// It counts ages up to the believed time: backups that look old only because the clock jumped
+  /// stay.
   case waiting
   /// It is refused, unless the doubt makes no difference to it.
   case refusing
-  /// A person says that the clock is right; that is remembered.
+  /// A person confirms that the clock is right; that is recorded.
   case trusting
 }
 
 extension BackupService {
-  /// Judges the clock and remembers the judgement. Called before a backup is stored, too, so that what a wrong clock stamps does
-  /// not speak for that clock later.
+  /// Judges the clock and records the verdict. Also called before a backup is stored, so that the
+  /// timestamp of a wrong clock cannot support that clock later.
   ///
-  /// - Returns: why the clock is not believed; nil if it is.
+  /// - Returns: the reason to doubt the clock; nil if it is believed.
   @discardableResult
   package func noteClock() -> HoldfastError? {
     do {
       return try clockVerdict(.waiting).doubt.map(Self.doubtedClock)
     } catch {
-      // Without the backups nothing can be said, and nothing is remembered.
+      // Without the backups no verdict is possible, and nothing is recorded.
       environment.logger.debug("this machine's clock cannot be compared with the backups: \(error)")
       return nil
     }
   }
 
-  /// The same by what this host remembers alone, without a look at the backups.
+  /// The same judgement from this host's record alone, without reading the backups.
   ///
-  /// - Returns: nil if nothing is remembered since the machine was started.
+  /// - Returns: nil if nothing was recorded since the machine was started.
   package func noteClockByRecord() -> (doubt: HoldfastError?, isKnown: Bool) {
     let (now, store) = (environment.clock(), clockRecords)
     guard let record = try? store.load(), let expected = record.believed?.expectedWall(at: now) else {
@@ -120,12 +123,12 @@ extension BackupService {
     return (verdict.doubt.map(Self.doubtedClock), record.isConfirmed || verdict.doubt != nil)
   }
 
-  /// Why the clock is not believed, without remembering anything.
+  /// The reason to doubt the clock, without recording anything.
   func clockDoubt() -> String? {
     try? judgeClock(try? clockRecords.load(), times()).doubt
   }
 
-  /// - Parameter points: every point of the repository, if they were read already.
+  /// - Parameter points: every backup of the repository, if they were already read.
   func clockVerdict(_ reliance: ClockReliance, _ points: [StoredPoint]? = nil) throws -> ClockVerdict {
     let known: ClockRecord?
     do {
@@ -153,7 +156,7 @@ extension BackupService {
     return Self.times(try repository().points(warns: false))
   }
 
-  /// Of the points that this host vouches for: a planted file must not say what time it is.
+  /// Of the backups that are authenticated: a planted file must not determine the time.
   private static func times(_ points: [StoredPoint]) -> [Timestamp] {
     points.filter { $0.isAuthenticated && !$0.isDamaged && !$0.archiveMissing }.map(\.metadata.created)
   }
@@ -176,7 +179,8 @@ extension BackupService {
       hint: "set the clock; if it is right, holdfast compact --trust-clock says so")
   }
 
-  /// What a command says that would remove or merge more by the wall clock than by the time that is believed.
+  /// The error of a command that would remove or merge more by the wall clock than by the believed
+  /// time.
   static func refusedByClock(_ reason: String) -> HoldfastError {
     HoldfastError(
       .refused, "nothing was removed: \(reason), so the age of backups is not known",

@@ -3,7 +3,8 @@ import Glibc
 
 /// A zone file of the system's time zone database: TZif, versions 1 to 4 (RFC 8536, RFC 9636).
 ///
-/// Whatever the bytes are, reading ends with rules or an error: all counts are checked against the file before use.
+/// Reading ends with rules or an error for any input: all counts are checked against the file
+/// before use.
 struct ZoneFile {
   private var reader: BigEndianReader
   private let path: String
@@ -12,9 +13,9 @@ struct ZoneFile {
   static let largestSize = 1 << 20
 
   /// - Parameters:
-  ///   - name: of the zone, for the rules.
+  ///   - name: the zone's name, for the rules.
   ///   - path: for messages.
-  /// - Throws: `HoldfastError` where it is no such file, is damaged, or counts leap seconds.
+  /// - Throws: `HoldfastError` if the file is not a zone file, is damaged, or counts leap seconds.
   static func rules(_ bytes: [UInt8], name: String, path: String) throws -> ZoneRules {
     var file = ZoneFile(reader: BigEndianReader(bytes: bytes[...]), path: path)
     return try file.read(name)
@@ -24,7 +25,8 @@ struct ZoneFile {
 
   private mutating func read(_ name: String) throws -> ZoneRules {
     let first = try header()
-    // The first block has 32-bit times, which end in 2038; since version 2 a second one follows, and then the rule.
+    // The first block has 32-bit times, which end in 2038. Since version 2 a second block follows,
+    // and then the rule.
     guard first.version >= 2 else { return try body(first, timeSize: 4, name) }
     try skip(first.size(timeSize: 4))
     let second = try header()
@@ -33,7 +35,8 @@ struct ZoneFile {
 
   private struct Header {
     var version: Int
-    /// In the file's order: UT indicators, standard indicators, leap seconds, transitions, types, designations' bytes.
+    /// In the file's order: UT indicators, standard indicators, leap seconds, transitions, types,
+    /// designations' bytes.
     var counts: [Int]
 
     var leapSeconds: Int { counts[2] }
@@ -89,7 +92,7 @@ struct ZoneFile {
     }
   }
 
-  /// The last line; empty where nobody knows what comes after the last transition.
+  /// The last line; empty if the rule after the last transition is not known.
   private mutating func rule() throws -> PosixZone? {
     let text = reader.rest.dropFirst().prefix { $0 != 10 }
     guard reader.rest.first == 10, reader.rest.count > text.count + 1 else { throw damaged("its last line is missing") }
@@ -114,7 +117,7 @@ struct ZoneFile {
   }
 }
 
-/// Takes numbers off the front of bytes.
+/// Reads numbers from the start of a byte sequence.
 private struct BigEndianReader {
   var bytes: ArraySlice<UInt8>
   var rest: ArraySlice<UInt8> { bytes }
@@ -135,13 +138,13 @@ private struct BigEndianReader {
 
 /// A folder of zone files.
 struct ZoneFolder {
-  /// Searched in this order, as the C library and others do.
+  /// Searched in this order, as in the C library and others.
   let paths: [String]
   private let files = SystemFileOperations()
 
   init(paths: [String]) { self.paths = paths }
 
-  /// `TZDIR`, else where systems keep them.
+  /// `TZDIR`, otherwise the folders in which systems keep them.
   static func system() -> ZoneFolder {
     if let folder = getenv("TZDIR").map({ String(cString: $0) }), !folder.isEmpty { return ZoneFolder(paths: [folder]) }
     return ZoneFolder(paths: ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"])
@@ -160,7 +163,7 @@ struct ZoneFolder {
     throw unknown(name)
   }
 
-  /// Nothing that could lead out of the folder.
+  /// Whether a name cannot lead out of the folder.
   private static func isName(_ name: String) -> Bool {
     let allowed = { (byte: UInt8) in
       Unicode.Scalar(byte).properties.isAlphabetic && byte < 128 || (48...57).contains(byte)
@@ -198,7 +201,7 @@ struct ZoneFolder {
       ?? Spelling.nearest(to: city, among: cities.keys.sorted()).flatMap { cities[$0] }
   }
 
-  /// All zones, sorted; `posix/` and `right/` hold the same ones again.
+  /// All zones, sorted; `posix/` and `right/` contain the same ones again.
   func names() -> [String] {
     Set(paths.flatMap { names(in: $0, prefix: "", depth: 3) }).sorted()
   }
@@ -220,17 +223,19 @@ struct ZoneFolder {
 package enum TimeZones {
   /// A zone by its name, such as `Europe/Berlin`; `UTC` needs no files.
   ///
-  /// - Throws: `usage` for a name that is none, with the nearest that is one; `failed` where the system has no zone files, or
-  ///   this one cannot be read.
+  /// - Throws: `usage` if there is no such zone, with the most similar name; `failed` if the system
+  ///   has no zone files, or if this one cannot be read.
   package static func named(_ name: String) throws -> ZoneRules {
     try ZoneFolder.system().rules(named: name)
   }
 
-  /// This process's local zone: `TZ`, else the system's (`/etc/localtime`), else UTC.
+  /// This process's local zone: `TZ`, otherwise the system's (`/etc/localtime`), otherwise UTC.
   ///
-  /// - Parameter TZ: the variable's value, nil where it is not set: a name (`Europe/Berlin`, `:Europe/Berlin`), a POSIX
-  ///   rule (`CET-1CEST,M3.5.0,M10.5.0/3`), `:/etc/localtime`, or empty for UTC.
-  /// - Throws: as ``named(_:)``. The C library takes a wrong `TZ` for UTC; backups would run at the wrong hour.
+  /// - Parameter TZ: the variable's value, nil if it is not set: a name (`Europe/Berlin`,
+  ///   `:Europe/Berlin`), a POSIX rule (`CET-1CEST,M3.5.0,M10.5.0/3`), `:/etc/localtime`, or empty
+  ///   for UTC.
+  /// - Throws: as ``named(_:)``. The C library treats a wrong `TZ` as UTC; backups would run at the
+  ///   wrong hour.
   package static func local(TZ: String?) throws -> ZoneRules {
     guard let TZ else { return try ofTheSystem() }
     let name = TZ.hasPrefix(":") ? String(TZ.dropFirst()) : TZ
