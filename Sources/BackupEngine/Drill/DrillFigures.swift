@@ -1,30 +1,30 @@
 import BackupPolicy
 
-/// What the history of drills says of a repository as it is now.
+/// The results of the history of drills for a repository as it is now.
 package struct DrillFigures: Sendable {
-  /// A point that passed a drill.
+  /// A backup that passed a drill.
   package struct Proof: Hashable, Sendable {
     package var id: PointID
-    /// When the point was made.
+    /// When the backup was created.
     package var created: Timestamp
     /// When it passed.
     package var proved: Timestamp
   }
 
-  /// How many of the newest drills that passed the measured times are of.
+  /// How many of the newest passed drills the measured times come from.
   package static let sample = 10
 
-  /// The newest first.
+  /// Newest first.
   package let drills: [DrillRecord]
-  /// By point: the sound ones whose newest drill passed.
+  /// The sound backups whose newest drill passed, by ID.
   package let proofs: [PointID: Proof]
-  /// The newest point of the database's own history among them.
+  /// The newest of these backups in the database's own history.
   package let newestProven: Proof?
   package let standing: DrillStanding
 
   /// - Parameters:
-  ///   - drills: the newest first.
-  ///   - points: every point of the repository, the oldest first.
+  ///   - drills: newest first.
+  ///   - points: every backup of the repository, oldest first.
   package init(_ drills: [DrillRecord], _ points: [StoredPoint]) {
     self.drills = drills
     proofs = Self.proofs(drills, points)
@@ -39,7 +39,7 @@ package struct DrillFigures: Sendable {
   }
 
   private static func proofs(_ drills: [DrillRecord], _ points: [StoredPoint]) -> [PointID: Proof] {
-    // The newest drill that says something of the point decides; drills come newest first.
+    // The newest drill with a result about the backup decides; drills come newest first.
     let telling = drills.filter { $0.failure?.speaksAgainstPoint ?? true }
     let newest = Dictionary(telling.map { ($0.subject.id, $0) }, uniquingKeysWith: { first, _ in first })
     return points.reduce(into: [:]) { proofs, point in
@@ -50,7 +50,7 @@ package struct DrillFigures: Sendable {
     }
   }
 
-  /// The point with the time at which it was proven.
+  /// The backup with the time at which it was proven.
   package func marked(_ point: StoredPoint) -> StoredPoint {
     var point = point
     point.provenAt = proofs[point.id]?.proved
@@ -60,7 +60,7 @@ package struct DrillFigures: Sendable {
   package var passed: [DrillRecord] { drills.filter(\.passed) }
   package var failures: Int { drills.count - passed.count }
 
-  /// Milliseconds that the last drill that passed took to restore, and to check.
+  /// The duration of the restore and of the checks in the last drill that passed, in milliseconds.
   package var lastRecovery: (restore: Int64, check: Int64)? {
     passed.first.flatMap { drill in
       guard let restore = drill.restoreMS, let check = drill.checkMS else { return nil }
@@ -68,7 +68,8 @@ package struct DrillFigures: Sendable {
     }
   }
 
-  /// Milliseconds that the newest ``sample`` drills that passed took to restore, in the middle; nil without any.
+  /// The median duration of the restore in the newest ``sample`` passed drills, in milliseconds;
+  /// nil if no drill passed.
   package var medianRecovery: Int64? {
     let times = passed.prefix(Self.sample).compactMap(\.restoreMS).sorted()
     guard !times.isEmpty else { return nil }
@@ -94,12 +95,12 @@ extension DrillFigures.Proof {
 }
 
 extension DrillRecord.Failure {
-  /// Whether the point itself is to blame: it is damaged, or does not hold what it should.
+  /// Whether the backup itself is at fault: it is damaged, or its content is not as expected.
   package var speaksAgainstPoint: Bool { code.exitCode == HoldfastError.Code.verificationFailed.exitCode }
 }
 
 extension StoredPoint {
-  /// Nothing is known against it, so that a drill may prove it.
+  /// Whether no defect of the backup is known, so that a drill may prove it.
   fileprivate var canBeProven: Bool {
     !archiveMissing && !isDamaged && brokenLink == nil && name.content != .raw
       && (metadata.status == .completed || metadata.status == .verified)

@@ -1,21 +1,23 @@
 import BackupPolicy
 
-/// The drills of a repository, in `.metadata/drills/`: one small file each, named by its time.
+/// The drills of a repository, in `.metadata/drills/`: one small file for each, named by its time.
 ///
-/// Nobody who looks for points looks below `.metadata`, and no point is called so.
+/// No search for backups reads below `.metadata`, and no backup has such a name.
 package struct DrillHistory: Sendable {
   let repository: Repository
 
-  /// How many drills are kept: one a day for more than a year. The newest that passed stays in any case.
+  /// How many drills are kept: one a day for more than a year. The newest drill that passed always
+  /// stays.
   package static let limit = 400
-  /// Nobody's records are larger; what is, was put there by somebody else.
+  /// No record of ours is larger. A larger file comes from another program.
   private static let largestFile = 1 << 20
   package static let name = ".metadata/drills"
 
   private var folder: String { repository.path(Self.name) }
   private var files: any FileOperations { repository.files }
 
-  /// The drills, the newest first. What cannot be read, or is no record, is left out with a warning.
+  /// The drills, newest first. A file that cannot be read or is not a record is skipped with a
+  /// warning.
   package func load() throws -> [DrillRecord] {
     try entries().map(\.record)
   }
@@ -57,7 +59,7 @@ package struct DrillHistory: Sendable {
     }
   }
 
-  /// `drill_20261123_040000.json`, with `_NNN` where that second is taken.
+  /// `drill_20261123_040000.json`, with `_NNN` if a drill of that second exists.
   private func freeName(at time: Timestamp) throws -> String {
     let taken = Set(try files.list(folder))
     let names = (0...).lazy.map { "drill_\(PointID(at: time, number: $0).text.dropFirst("backup_".count)).json" }
@@ -69,12 +71,13 @@ package struct DrillHistory: Sendable {
       && PointID("backup_\(name.dropFirst("drill_".count).dropLast(".json".count))") != nil
   }
 
-  /// What a run left that died while it wrote: only who holds the lock writes here.
+  /// The leftover of a run that died while it wrote: only the process that holds the lock writes
+  /// here.
   private static func isLeftover(_ name: String) -> Bool {
     name.hasPrefix(".tmp-") && isRecord(String(name.dropFirst(".tmp-".count)))
   }
 
-  /// - Parameter known: what was there before, the newest first.
+  /// - Parameter known: the earlier drills, newest first.
   private func prune(_ known: [(record: DrillRecord, file: String)], passed: Bool) throws {
     let newestPassed = passed ? nil : known.firstIndex { $0.record.passed }
     for (index, entry) in known.enumerated() where index >= Self.limit - 1 && index != newestPassed {

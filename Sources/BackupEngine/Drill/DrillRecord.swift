@@ -2,16 +2,16 @@ import BackupPolicy
 import Names
 import SQLitePages
 
-/// What one drill did and found. It is kept in the repository's history without the answers of the assertions, for whoever can
-/// read the repository need not have the key.
+/// The actions and the result of one drill. The repository's history stores it without the answers
+/// of the assertions, because a user who can read the repository may not have the key.
 package struct DrillRecord: Hashable, Sendable {
-  /// Why it was made.
+  /// The reason for the drill.
   package enum Trigger: String, Hashable, Sendable {
     case manual
     case scheduled
   }
 
-  /// What was restored: that very archive, and that very content.
+  /// The restored backup: that very archive, and that very content.
   package struct Subject: Hashable, Sendable {
     package var id: PointID
     /// `full` or `incremental`.
@@ -21,7 +21,7 @@ package struct DrillRecord: Hashable, Sendable {
     package var digest: String?
     /// See ``PointMetadata/checksum``.
     package var checksum: String?
-    /// Archives that were read.
+    /// The number of archives that were read.
     package var archives: Int
     /// Bytes of the database.
     package var size: Int64?
@@ -29,22 +29,22 @@ package struct DrillRecord: Hashable, Sendable {
 
   /// One assertion's answer.
   package struct Answer: Hashable, Sendable {
-    /// Its name, or its number.
+    /// The assertion's name or number.
     package var label: String
     /// Nil in the history.
     package var assertion: DrillAssertion?
-    /// What the query gave; nil where it failed, and in the history.
+    /// The result of the query; nil if it failed, and in the history.
     package var answer: String?
-    /// Why the query failed, in SQLite's words.
+    /// The reason why the query failed, in SQLite's words.
     package var error: String?
     package var passed: Bool
   }
 
-  /// Why the drill did not pass.
+  /// The reason why the drill did not pass.
   package struct Failure: Hashable, Sendable {
     package var step: DrillStep
     package var code: HoldfastError.Code
-    /// Lower case, no full stop; without the answers of assertions.
+    /// Lower case, without a full stop and without the answers of assertions.
     package var message: String
   }
 
@@ -55,17 +55,18 @@ package struct DrillRecord: Hashable, Sendable {
   package var subject: Subject
   package var checks: [Check] = []
   package var answers: [Answer] = []
-  /// Milliseconds from the first archive to a database that can be opened; nil where it never came to that.
+  /// Milliseconds from the first archive to a database that can be opened; nil if the restore did
+  /// not get that far.
   package var restoreMS: Int64?
   /// Milliseconds of all checks and assertions.
   package var checkMS: Int64?
   package var failure: Failure?
-  /// The machine that made it.
+  /// The machine that ran the drill.
   package var host: String?
-  /// Of SQLite, which checked.
+  /// The version of SQLite, which ran the checks.
   package var sqliteVersion: String?
   package var holdfastVersion: String?
-  /// Things that are odd and make the drill no worse; not in the history.
+  /// Oddities that do not affect the result; not in the history.
   package var notes: [String] = []
 
   package var passed: Bool { failure == nil }
@@ -87,8 +88,9 @@ extension DrillRecord {
 }
 
 extension DrillRecord.Subject {
-  /// Whether a point still is what was restored: the archive of a full, byte for byte; of an incremental the content, which
-  /// compaction may cut into other archives at any time (see ``PointChain/fingerprint``).
+  /// Whether a backup is still the one that was restored. For a full: the same archive, byte for
+  /// byte. For an incremental: the same content, because compaction may distribute it to other
+  /// archives at any time (see ``PointChain/fingerprint``).
   package func isSame(as point: StoredPoint) -> Bool {
     let metadata = point.metadata
     guard id == metadata.id, digest == metadata.digest else { return false }
@@ -98,10 +100,10 @@ extension DrillRecord.Subject {
 }
 
 extension DrillRecord {
-  /// As the history keeps it.
+  /// As the history stores it.
   package var json: JSONValue { .object(keys(withAnswers: false)) }
 
-  /// As `drill` prints it: with the assertions and their answers, and what is odd.
+  /// As `drill` prints it: with the assertions, their answers and the notes.
   package var fullJSON: JSONValue {
     var keys = keys(withAnswers: true)
     keys["notes"] = .array(notes.map { .string($0) })
@@ -158,15 +160,15 @@ extension DrillRecord.Answer {
 }
 
 extension DrillRecord {
-  /// Reads what the history keeps; nil for anything else. Keys that are not known, and those that need not be there, are passed
-  /// over.
+  /// Reads a record of the history; returns nil for anything else. Unknown keys are ignored, and
+  /// optional keys may be missing.
   init?(_ json: JSONValue) {
     guard case .object(let keys) = json, let id = keys.text("backup_id").flatMap({ PointID($0) }),
       let started = keys.text("drilled_at").flatMap({ Timestamp(iso8601: $0) }),
       let number = keys.integer("number"), number > 0, case .bool(let passed)? = keys["passed"]
     else { return nil }
     let failure = Failure(keys["failure"])
-    // One that neither passed nor says what failed tells nothing.
+    // A record that neither passed nor names a failure is useless.
     guard passed == (failure == nil) else { return nil }
     self.init(
       number: Int(number), started: started,
@@ -215,16 +217,17 @@ extension JSONObject {
   }
 }
 
-/// How many rows a restored table has, as far as that can be counted here.
+/// The number of rows in a restored table, if it can be counted here.
 enum RowCount {
   case rows(Int64)
-  /// What the table needs, which only the application has, or why SQLite cannot read it.
+  /// The extension that the table needs and only the application has, or the reason why SQLite
+  /// cannot read the table.
   case skipped(String)
 
-  /// - Throws: ``DatabaseError`` if the table is there and damaged.
+  /// - Throws: ``DatabaseError`` if the table exists and is damaged.
   init(of table: Identifier, on connection: DatabaseConnection) throws(DatabaseError) {
     let count: SQLText = "SELECT count(*) FROM main.\(table)"
-    // SQLite counts by the smallest index; the table itself may need nothing.
+    // SQLite counts by the smallest index; the table itself may need no extension.
     let withoutIndex: SQLText = "SELECT count(*) FROM main.\(table) NOT INDEXED"
     do {
       self = .rows(try connection.integer(count) ?? 0)

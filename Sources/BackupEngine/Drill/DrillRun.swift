@@ -2,7 +2,8 @@ import BackupPolicy
 import Names
 import SQLitePages
 
-/// One drill: restores a point to scratch space, as a restore would, and asks the database that comes out.
+/// One drill: restores a backup to scratch space, as a restore would, and queries the restored
+/// database.
 struct DrillRun {
   let repository: Repository
   let environment: EngineEnvironment
@@ -10,14 +11,17 @@ struct DrillRun {
   let request: DrillRequest
   private let service: BackupService
   private(set) var record: DrillRecord
-  /// SQLite's checks may find something in the full of the chain: it is the point itself, or they did before.
+  /// The full of the chain may have findings of SQLite's checks: it is the drilled backup itself,
+  /// or it had findings before.
   private var fullIsFlawed = false
-  /// The full of an incremental, by which nothing was found so far: it may never have been checked.
+  /// The full of an incremental's chain, if it has no findings so far: it may never have been
+  /// checked.
   private var full: StoredPoint?
-  /// SQLite's checks found something in the database that was backed up.
+  /// SQLite's checks found a flaw in the database that was backed up.
   private var isFlawed = false
 
-  /// Milliseconds that an assertion may take: an hour's query would keep the next drill waiting.
+  /// The time limit of one assertion in milliseconds: a query of an hour would delay the next
+  /// drill.
   static let patience = 300_000
 
   init(
@@ -35,9 +39,10 @@ struct DrillRun {
     record.holdfastVersion = holdfastVersion
   }
 
-  /// Does all steps until one fails, and says in ``record`` what came of them.
+  /// Runs the steps until one fails, and sets the results in ``record``.
   ///
-  /// - Throws: what is no drill's result: `interrupted`, and what keeps a drill from being made (see ``DrillFault``).
+  /// - Throws: errors that are not a drill's result: `interrupted`, and conditions that prevent a
+  ///   drill (see ``DrillFault``).
   mutating func run(_ point: StoredPoint) throws {
     let begun = environment.monotonic()
     var step = DrillStep.restore
@@ -80,7 +85,7 @@ struct DrillRun {
     }
   }
 
-  // MARK: Steps; each tells whether the next one makes sense
+  // MARK: Steps; each returns whether to run the next one
 
   private mutating func checkIntegrity(_ connection: DatabaseConnection) throws -> Bool {
     try progress.update(.checking, 0, of: 1)
@@ -101,8 +106,9 @@ struct DrillRun {
     return true
   }
 
-  /// A full holds the database page for page, so its flaw was in the database. What an incremental holds also rests on which
-  /// pages were followed; so a flaw that its full does not have speaks against the chain.
+  /// A full holds the database page for page, so its flaw was in the database. The content of an
+  /// incremental also depends on the tracked pages, so a flaw that its full does not have counts
+  /// against the chain.
   private mutating func found(_ messages: [String]) throws -> Bool {
     let words = messages.joined(separator: "; ")
     if !fullIsFlawed, let full { fullIsFlawed = try hasFlaw(full) }
@@ -112,7 +118,8 @@ struct DrillRun {
     return true
   }
 
-  /// The agent stores fulls without a check; so their metadata alone does not say that they are sound.
+  /// The agent stores fulls without a check, so their metadata alone does not prove that they are
+  /// sound.
   private func hasFlaw(_ full: StoredPoint) throws -> Bool {
     let scratch = try service.scratch(full, progress: progress)
     defer { scratch.close() }
@@ -144,7 +151,8 @@ struct DrillRun {
       guard count != expected else { continue }
       let difference = "\(table) has \(count) rows, and \(expected) were counted when it was stored"
       guard isFlawed else { return fail(.rowCounts, name, difference) }
-      // Pages of a damaged b-tree were counted then, and now what SQLite finds through it.
+      // The stored count came from the pages of a damaged b-tree, the new one from a query through
+      // SQLite.
       record.add(.warning, name, difference)
       return true
     }
@@ -195,34 +203,34 @@ struct DrillRun {
   }
 }
 
-/// What an error that a drill met means for it.
+/// Converts an error during a drill to the drill's failure.
 struct DrillFault {
   var code: HoldfastError.Code
   var message: String
 
-  /// Nothing is wrong with the point nor with the way back: there was no drill.
+  /// These codes mean that neither the backup nor the restore is at fault: there was no drill.
   private static let notADrill: Set<HoldfastError.Code> = [
     .interrupted, .busy, .factsChanged, .pointNotFound, .refused, .unauthenticated, .usage,
   ]
 
-  /// - Throws: the error, where there was no drill.
+  /// - Throws: the error, if there was no drill.
   init(_ error: any Error, _ progress: Progress) throws {
     let known = (error as? DatabaseError).map { HoldfastError($0) } ?? error as? HoldfastError
     let failure = known ?? HoldfastError(.failed, "\(error)")
     if progress.isStopped { throw HoldfastError(.interrupted, "interrupted") }
     if Self.notADrill.contains(failure.code) { throw failure }
-    // What SQLite finds damaged here came out of the archive.
+    // If SQLite finds damage here, it came out of the archive.
     code = [.databaseCorrupt, .notADatabase].contains(failure.code) ? .verificationFailed : failure.code
     message = failure.message
   }
 }
 
-/// What a drill is to do.
+/// The options of a drill.
 package struct DrillRequest: Sendable {
-  /// What is asked of the restored database.
+  /// The assertions about the restored database.
   package var assertions: [DrillAssertion]
   package var trigger: DrillRecord.Trigger
-  /// Runs SQLite's quick check in place of the full one; the point does not count as verified by it.
+  /// Runs SQLite's quick check instead of the full one; the backup then does not count as verified.
   package var isQuick: Bool
 
   package init(
@@ -235,13 +243,15 @@ package struct DrillRequest: Sendable {
 }
 
 extension BackupService {
-  /// Restores a point to scratch space, checks what comes out, and keeps in the history what came of it.
+  /// Restores a backup to scratch space, checks the restored database, and records the result in
+  /// the history.
   ///
-  /// A drill of which all checks passed counts as a verification too, and one that finds an archive damaged records that.
+  /// A drill whose checks all passed also counts as a verification. A drill that finds a damaged
+  /// archive records that.
   ///
   /// - Returns: the drill, whether it passed or failed.
-  /// - Throws: `HoldfastError` for what is no drill: `interrupted`, `busy`, `refused` for a copy of damaged files,
-  ///   `unauthenticated`, `pointNotFound` where it is gone by now.
+  /// - Throws: `HoldfastError` if there was no drill: `interrupted`, `busy`, `refused` for a copy
+  ///   of damaged files, `unauthenticated`, `pointNotFound` if the backup is gone by now.
   package func drill(
     _ point: StoredPoint, _ request: DrillRequest, progress: Progress = Progress()
   ) throws -> DrillRecord {
@@ -267,13 +277,13 @@ extension BackupService {
     }
   }
 
-  /// - Returns: why it could not be noted, where it could not.
+  /// - Returns: the reason, if the result could not be recorded.
   private func noteVerification(
     _ record: DrillRecord, of point: StoredPoint, _ request: DrillRequest, _ repository: Repository,
     _ progress: Progress
   ) -> String? {
     if record.failure?.step == .restore, record.failure?.speaksAgainstPoint == true {
-      // Which of the archives is at fault, and in what way, a verification tells.
+      // A verification determines the archive at fault and its defect.
       _ = try? verify(point.id.text, progress: progress)
       return nil
     }
@@ -292,9 +302,9 @@ extension BackupService {
     DrillStep.restore.rawValue, Check.Name.integrity, Check.Name.foreignKeys,
   ]
 
-  /// Any sound point of the database's own history.
+  /// Any sound backup of the database's own history.
   ///
-  /// - Throws: `pointNotFound` where there is none.
+  /// - Throws: `pointNotFound` if there is no sound backup.
   package func randomPoint(using generator: inout some RandomNumberGenerator) throws -> StoredPoint {
     let points = try repository().points()
     guard let point = points.filter({ $0.obstacle == nil }).randomElement(using: &generator) else {
@@ -303,19 +313,20 @@ extension BackupService {
     return point
   }
 
-  /// The points that passed a drill; none where the history cannot be read, which keeps nobody from removing others.
+  /// The backups that passed a drill. Empty if the history cannot be read, which must not prevent
+  /// the removal of other backups.
   func provenPoints(_ points: [StoredPoint], _ repository: Repository) -> Set<PointID> {
     let drills = (try? DrillHistory(repository: repository).load()) ?? []
     return drills.isEmpty ? [] : Set(DrillFigures(drills, points).proofs.keys)
   }
 
-  /// The drills and what they prove; see ``DrillFigures``.
+  /// The drills and the backups that they prove; see ``DrillFigures``.
   package func drillFigures() throws -> DrillFigures {
     let repository = try repository()
     return DrillFigures(try DrillHistory(repository: repository).load(), try repository.points(warns: false))
   }
 
-  /// All points, the newest first, those that passed a drill marked, and the drills.
+  /// All backups, newest first, with the proven ones marked, and the drills.
   package func listWithProofs() throws -> (points: [StoredPoint], drills: DrillFigures) {
     let repository = try repository()
     let points = try repository.points()
