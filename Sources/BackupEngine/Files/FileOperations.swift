@@ -2,7 +2,7 @@ import BackupPolicy
 
 /// A file that ``FileOperations`` opened.
 package struct OpenFile: Hashable, Sendable {
-  /// The descriptor, owned by whoever opened the file until ``FileOperations/close(_:)``.
+  /// The descriptor. It belongs to the opener of the file until ``FileOperations/close(_:)``.
   package let descriptor: Int32
   /// The path it was opened by, for messages.
   package let path: String
@@ -13,12 +13,14 @@ package struct OpenFile: Hashable, Sendable {
   }
 }
 
-/// How to open a file. Every way sets `O_CLOEXEC`; files that are created get mode 0600. What root creates belongs to the owner of
-/// its folder, as do the folders that root creates: the service's own user must be able to use what `sudo holdfast` left.
+/// How to open a file. Every mode sets `O_CLOEXEC`; new files get mode 0600. Files and folders that
+/// root creates are given to the owner of their folder, because the service's own user must be able
+/// to use the files that `sudo holdfast` leaves.
 package enum OpenMode: Hashable, Sendable {
   /// An existing file, to read.
   case read
-  /// An existing file that no symbolic link stands for: an archive in a repository, where a link could name anything.
+  /// An existing file that is not a symbolic link: an archive in a repository, because a link could
+  /// lead anywhere.
   case readNoFollow
   /// A file that must not exist yet, to write and read (`O_EXCL`).
   case createNew
@@ -26,11 +28,12 @@ package enum OpenMode: Hashable, Sendable {
   case update
   /// An existing or new file, to hold a lock on (`O_RDWR | O_CREAT`).
   case lockFile
-  /// As ``createNew``, and it stays this user's own, even if root makes it in another user's folder: for decrypted pages.
+  /// Like ``createNew``, but the file stays this user's, even if root creates it in another user's
+  /// folder: for decrypted pages.
   case createPrivate
 }
 
-/// What `stat` says of a path, symbolic links followed.
+/// The `stat` values of a path, with symbolic links followed.
 package struct FileStatus: Hashable, Sendable {
   package enum Kind: Sendable {
     case regular
@@ -73,7 +76,7 @@ extension FileStatus {
 }
 
 extension FileOperations {
-  /// Whom a database belongs to and who may use it; nil if there is no file.
+  /// The owner and permissions of a database; nil if there is no file.
   func attributes(ofDatabase path: String) throws -> FileAttributes? {
     guard let attributes = try status(path)?.attributes else { return nil }
     guard let list = try SystemFileOperations.accessList(of: path) else { return attributes }
@@ -81,11 +84,12 @@ extension FileOperations {
   }
 }
 
-/// Every file operation of the engine goes through here, so that tests can fail, stop or lose power at any one of them.
+/// All file operations of the engine, so that tests can make any of them fail, stop or lose power.
 ///
-/// Calls block. All of them throw `HoldfastError` with the path and the errno in words. Implementations are safe to use
-/// from several threads; a single open file is written by one thread at a time. Nothing here opens a live SQLite
-/// database: a second descriptor on one would drop SQLite's POSIX locks when closed.
+/// Calls block. All of them throw `HoldfastError` with the path and the errno in words.
+/// Implementations are safe to use from several threads; a single open file is written by one
+/// thread at a time. Nothing here opens a live SQLite database: a second descriptor on one would
+/// drop SQLite's POSIX locks when closed.
 package protocol FileOperations: AnyObject, Sendable {
   func open(_ path: String, _ mode: OpenMode) throws -> OpenFile
   /// Reads up to the buffer's length at `offset`; fewer bytes only at the end of the file.
@@ -94,14 +98,14 @@ package protocol FileOperations: AnyObject, Sendable {
   func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws
   /// Flushes the file's content and size to the disk (`fsync`).
   func sync(_ file: OpenFile) throws
-  /// Closes; never throws, for everything that matters was synced before.
+  /// Closes; never throws, because everything that matters was synced before.
   func close(_ file: OpenFile)
   /// The size in bytes of an open file.
   func size(_ file: OpenFile) throws -> Int64
-  /// Takes or changes a `flock`. Returns false where somebody else holds it and `wait` is false.
+  /// Acquires or changes a `flock`. Returns false if another process holds it and `wait` is false.
   func lock(_ file: OpenFile, exclusive: Bool, wait: Bool) throws -> Bool
 
-  /// What is at a path, symbolic links followed; nil where nothing is.
+  /// The status of a path, with symbolic links followed; nil if nothing exists there.
   func status(_ path: String) throws -> FileStatus?
   /// Names in a folder, without `.` and `..`, in no order.
   func list(_ folder: String) throws -> [String]
@@ -109,30 +113,35 @@ package protocol FileOperations: AnyObject, Sendable {
   func makeFolder(_ path: String) throws
   /// Replaces `to` by `from` in one step, both in one file system.
   func rename(_ from: String, to: String) throws
-  /// Gives a file another name, in one step, where nothing has that name yet; throws where something has.
+  /// Gives a file another name, in one step; throws if the name already exists.
   func renameNew(_ from: String, to: String) throws
-  /// Removes a file; a missing one is no error.
+  /// Removes a file. A missing file is not an error.
   func unlink(_ path: String) throws
-  /// Flushes a folder's entries to the disk. If the file system cannot flush folders, that is reported once and no error.
+  /// Flushes a folder's entries to the disk. If the file system cannot flush folders, that is
+  /// reported once and is not an error.
   func syncFolder(_ path: String) throws
-  /// Gives a file that this process made an owner, a group and permission bits, as far as it may.
+  /// Gives a file that this process created an owner, a group and permission bits, as far as
+  /// permitted.
   ///
-  /// - Returns: what the file has now: another owner or group if this process may not give it away; a group that was not meant
-  ///   gets no more than everybody.
+  /// - Returns: the file's attributes afterwards. The owner or group differs if this process may
+  ///   not give the file away; a group other than the requested one gets no more permissions than
+  ///   other users have.
   @discardableResult
   func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes
-  /// Gives a file that this process made the access control list and the extended attributes of another one.
+  /// Gives a file that this process created the access control list and the extended attributes of
+  /// another one.
   ///
-  /// - Returns: the names of those that could not be given.
+  /// - Returns: the names of the attributes that could not be set.
   func copyExtendedAttributes(of path: String, to file: OpenFile) throws -> [String]
-  /// Bytes that this process may still write to the file system of `folder`; `Int64.max` if it gives no numbers.
+  /// Bytes that this process may still write to the file system of `folder`; `Int64.max` if the
+  /// file system gives no numbers.
   func freeSpace(_ folder: String) throws -> Int64
-  /// Bytes that the file system of a folder has in all; 0 if it gives no numbers.
+  /// Total bytes of the file system of a folder; 0 if the file system gives no numbers.
   func capacity(_ folder: String) throws -> Int64
 }
 
 extension FileOperations {
-  /// Creates a folder and the parents it lacks, each flushed into its parent.
+  /// Creates a folder and its missing parents, each flushed into its parent.
   package func makeFolders(_ path: String) throws {
     if try status(path)?.kind == .folder { return }
     let parent = path.parentPath
@@ -141,9 +150,9 @@ extension FileOperations {
     try syncFolder(parent)
   }
 
-  /// Reads a whole small file; nil where there is none.
+  /// Reads a whole small file; returns nil if there is no file.
   ///
-  /// - Throws: `HoldfastError` when it is larger than `limit` bytes.
+  /// - Throws: `HoldfastError` if it is larger than `limit` bytes.
   package func contents(_ path: String, limit: Int = 64 << 20) throws -> [UInt8]? {
     guard let status = try status(path) else { return nil }
     guard status.kind == .regular else { throw HoldfastError.notAFile("read", path) }
@@ -159,7 +168,8 @@ extension FileOperations {
     return Array(bytes.prefix(count))
   }
 
-  /// Replaces a small file: temporary file, content, fsync, rename and, unless told otherwise, fsync of the folder.
+  /// Replaces a small file: temporary file, content, fsync, rename and, unless `durable` is false,
+  /// fsync of the folder.
   package func replace(_ path: String, with bytes: [UInt8], durable: Bool = true) throws {
     let temporary = "\(path.parentPath)/.tmp-\(path.lastComponent)"
     try unlink(temporary)
@@ -185,7 +195,7 @@ extension String {
     return parent.isEmpty ? "/" : parent
   }
 
-  /// What follows the last slash.
+  /// The part after the last slash.
   package var lastComponent: String {
     guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return self }
     return String(self[utf8.index(after: slash)...])

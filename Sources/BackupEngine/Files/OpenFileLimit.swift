@@ -3,14 +3,14 @@ import Glibc
 
 /// The number of files that this process may have open at once (`RLIMIT_NOFILE`).
 package enum OpenFileLimit {
-  /// The soft limit, which counts; `Int.max` if there is none.
+  /// The soft limit, which is in effect; `Int.max` if there is no limit.
   package static var current: Int { value.map { Int(clamping: $0.rlim_cur) } ?? .max }
   /// The hard limit, up to which a process may raise its own.
   package static var highest: Int { value.map { Int(clamping: $0.rlim_max) } ?? .max }
 
   /// Raises the soft limit to `count`, or as near to it as the hard limit allows; never lowers it.
   ///
-  /// - Returns: the limit that counts from now on.
+  /// - Returns: the limit that is in effect from now on.
   @discardableResult
   package static func raise(to count: Int = .max) -> Int {
     guard var limit = value else { return current }
@@ -28,7 +28,8 @@ package enum OpenFileLimit {
     return getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 ? limit : nil
   }
 
-  /// The bytes that a file of this process may have (`RLIMIT_FSIZE`); nil if there is no limit.
+  /// The largest permitted file size of this process in bytes (`RLIMIT_FSIZE`); nil if there is no
+  /// limit.
   static var fileSize: Int64? { value(of: RLIMIT_FSIZE).flatMap { Int64(exactly: $0.rlim_cur) } }
 }
 
@@ -41,8 +42,8 @@ extension ProcessFacts {
       user: geteuid(), group: getegid(), groups: Set(groups.prefix(Int(max(0, count)))), mask: mask)
   }
 
-  /// The umask. `umask()` can only be asked by changing it, which other threads would notice; without `/proc` it is the strict
-  /// one.
+  /// The umask. `umask()` can read it only by changing it, which would affect other threads;
+  /// without `/proc` the strictest one is assumed.
   private static var mask: UInt32 {
     guard let stream = fopen("/proc/self/status", "re") else { return 0o077 }
     defer { fclose(stream) }

@@ -22,16 +22,18 @@ extension HoldfastError {
     return (next as? SystemErrno)?.code
   }
 
-  /// Whether this process or the machine ran out of descriptors or memory, which says nothing about the file in question.
+  /// Whether this process or the machine ran out of descriptors or memory. Such a failure is
+  /// unrelated to the file in question.
   package var isShortage: Bool { systemErrno.map { [EMFILE, ENFILE, ENOMEM].contains($0) } ?? false }
 
-  /// Whether the machine refused to show a file (permission, disk, network), which says nothing about what is in it. False for
-  /// what is no file of ours at that name: nothing, a link, a folder, a socket.
+  /// Whether the machine refused to show a file (permission, disk, network). Such a failure is
+  /// unrelated to the file's content. False if there is no file of ours with that name: nothing, a
+  /// link, a folder, a socket.
   package var hidesContent: Bool {
     systemErrno.map { ![ENOENT, ENOTDIR, ELOOP, EISDIR, ENXIO, ENAMETOOLONG].contains($0) } ?? false
   }
 
-  /// A failed `flock`, which is not a lock that another process holds.
+  /// A failed `flock`; not for a lock that another process holds.
   init(lockErrno code: Int32, _ path: String) {
     self.init(errno: code, "lock", path)
     guard [ENOLCK, EOPNOTSUPP, ENOSYS].contains(code) else { return }
@@ -55,7 +57,7 @@ extension HoldfastError {
     }
   }
 
-  /// A name that has to be a file's, and is a folder's, a pipe's or a socket's.
+  /// The error if a folder, a pipe or a socket has the name of a file.
   static func notAFile(_ verb: String, _ path: String) -> HoldfastError {
     HoldfastError(.failed, "cannot \(verb) \(path): it is not a regular file", hint: hint(forStranger: path))
   }

@@ -10,7 +10,8 @@ package final class SystemFileOperations: FileOperations {
   /// Devices whose lack of folder flushes was reported.
   private let reported = Mutex<Set<UInt64>>([])
 
-  /// - Parameter report: gets a promise that a file system cannot keep, once for each file system.
+  /// - Parameter report: receives a guarantee that a file system cannot give, once for each file
+  ///   system.
   package init(report: @escaping @Sendable (HoldfastError) -> Void = { _ in }) {
     self.report = report
   }
@@ -18,7 +19,7 @@ package final class SystemFileOperations: FileOperations {
   package func open(_ path: String, _ mode: OpenMode) throws -> OpenFile {
     let descriptor =
       switch mode {
-      // Without O_NONBLOCK a FIFO in a file's place would stop the program for good.
+      // Without O_NONBLOCK a FIFO in a file's place would block the program forever.
       case .read: try open(path, O_RDONLY | O_NONBLOCK)
       case .readNoFollow: try open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW)
       case .update: try open(path, O_RDWR | O_NOFOLLOW)
@@ -38,7 +39,8 @@ package final class SystemFileOperations: FileOperations {
     try retrying("open", path) { Glibc.open(path.raw, flags | O_CLOEXEC, 0o600) }
   }
 
-  /// A new file, which belongs to the folder's owner. One that exists is never given away: it might be a link to another's file.
+  /// Creates a file, which belongs to the folder's owner. An existing file is never given away: it
+  /// might be a link to another user's file.
   private func create(_ path: String) throws -> Int32 {
     try given(open(path, O_RDWR | O_CREAT | O_EXCL), path)
   }
@@ -86,7 +88,7 @@ package final class SystemFileOperations: FileOperations {
         pwrite(file.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset) + off_t(done))
       }
     }
-    // Writeback starts at once, so that the fsync at the end finds little left to do.
+    // Writeback starts at once, so that the fsync at the end has little left to do.
     if bytes.count >= 1 << 16 { _ = cshims_start_writeback(file.descriptor, offset, Int64(bytes.count)) }
   }
 
@@ -193,7 +195,7 @@ package final class SystemFileOperations: FileOperations {
     return result
   }
 
-  /// Runs a system call again while a signal interrupts it; throws where it returns a negative number.
+  /// Repeats a system call while a signal interrupts it; throws if it returns a negative number.
   @discardableResult
   private func retrying<Result: SignedInteger>(_ verb: String, _ path: String, _ call: () -> Result) throws -> Result {
     while true {
@@ -220,8 +222,9 @@ extension timespec {
 }
 
 extension String {
-  /// The path with symbolic links followed, as SQLite does. One that names nothing now (a disk that is not mounted) gives the
-  /// same: what is there of it is resolved, and links that lead nowhere are followed.
+  /// The path with symbolic links followed, as SQLite does. A path that names nothing now (a disk
+  /// that is not mounted) gives the same result: its existing part is resolved, and dangling links
+  /// are followed.
   package var resolvingLinks: String { resolvingLinks(atMost: 40) }
 
   private func resolvingLinks(atMost links: Int) -> String {
@@ -237,14 +240,14 @@ extension String {
     return (target.hasPrefix("/") ? target : "\(folder)/\(target)").resolvingLinks(atMost: links - 1)
   }
 
-  /// What a symbolic link says; nil for anything else.
+  /// The target of a symbolic link; nil for anything else.
   private var linkTarget: String? {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink(self.raw, &buffer, buffer.count)
     return count > 0 && count < buffer.count ? String(path: buffer) : nil
   }
 
-  /// The path from the root, as it was given otherwise.
+  /// The path from the root, otherwise unchanged.
   var absolutePath: String {
     guard !hasPrefix("/"), let folder = getcwd(nil, 0) else { return self }
     defer { free(folder) }
@@ -255,7 +258,8 @@ extension String {
 
 extension SystemFileOperations {
   package func setAttributes(_ file: OpenFile, _ attributes: FileAttributes) throws -> FileAttributes {
-    // Before the mode: giving a file away may take bits from it. Whoever may not give it away may still choose among own groups.
+    // Before the mode, because a change of owner may clear bits of it. A process that may not give
+    // the file away may still choose among its own groups.
     if fchown(file.descriptor, attributes.owner, attributes.group) != 0 {
       guard Self.isRefusal(errno) else { throw HoldfastError(errno: errno, "change the owner of", file.path) }
       if fchown(file.descriptor, .max, attributes.group) != 0, !Self.isRefusal(errno) {
@@ -284,12 +288,13 @@ extension SystemFileOperations {
     }
   }
 
-  /// This process may not, or this file system cannot.
+  /// This process has no permission, or this file system has no support.
   static func isRefusal(_ code: Int32) -> Bool {
     [EPERM, EACCES, EINVAL, ENOTSUP, ENOSYS, EROFS].contains(code)
   }
 
-  /// Those that describe the file; not those that describe its content (a signature or a hash of it) or make a program of it.
+  /// The attributes that describe the file; not those that describe its content (a signature or a
+  /// hash of it) or make it a privileged program.
   private static func extendedAttributes(of path: String) throws -> [String] {
     let kept = ["user.", "trusted.", "system.posix_acl_access", "security.selinux", "security.SMACK64"]
     let names = try lent(path) { cshims_list_attributes(path.raw, $0, $1) } ?? []
@@ -298,14 +303,15 @@ extension SystemFileOperations {
     }
   }
 
-  /// The access control list of a file; nil if it has none, or its file system knows none.
+  /// The access control list of a file; nil if it has no list, or if its file system supports none.
   static func accessList(of path: String) throws -> [UInt8]? { try value(of: "system.posix_acl_access", path) }
 
   private static func value(of name: String, _ path: String) throws -> [UInt8]? {
     try lent(path) { cshims_get_attribute(path.raw, name, $0, $1) }
   }
 
-  /// What a call writes into a buffer that it is first asked the size for; nil if there is no such thing.
+  /// Reads a value with a call that first returns the size of the buffer it needs; returns nil if
+  /// there is no such value.
   private static func lent(_ path: String, _ call: (UnsafeMutablePointer<CChar>?, Int) -> Int) throws -> [UInt8]? {
     while true {
       let size = call(nil, 0)
@@ -316,19 +322,21 @@ extension SystemFileOperations {
       }
       var buffer = [CChar](repeating: 0, count: size)
       let count = call(&buffer, size)
-      // It may have grown in between.
+      // The value may have grown in between.
       if count < 0, errno == ERANGE { continue }
       return count < 0 ? nil : buffer.prefix(count).map { UInt8(bitPattern: $0) }
     }
   }
 }
 
-/// Whom the files belong to that root makes in a folder: the folder's owner, so that a service can use what root leaves there.
+/// The owner of files that root creates in a folder: the folder's owner, so that a service can use
+/// the files that root leaves there.
 struct FolderOwner {
   private let owner: uid_t
   private let group: gid_t
 
-  /// Nil if new files belong to the right user by themselves: this is not root, or the folder is root's.
+  /// Nil if new files already belong to the right user: this process is not root, or the folder is
+  /// root's.
   init?(of folder: String) throws {
     guard geteuid() == 0 else { return nil }
     var status = stat()
@@ -337,20 +345,21 @@ struct FolderOwner {
     (owner, group) = (status.st_uid, status.st_gid)
   }
 
-  /// Whether a symbolic link is at this path that this user did not make.
+  /// Whether there is a symbolic link at this path that another user created.
   static func isAnothersLink(_ path: String) -> Bool {
     var status = stat()
     return lstat(path.raw, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK && status.st_uid != geteuid()
   }
 
-  /// - Parameter descriptor: of a file that this process has just made.
+  /// - Parameter descriptor: of a file that this process has just created.
   func take(_ descriptor: Int32, _ path: String) throws {
-    // A root without this right (a container's) leaves its files as they are.
+    // A root without this permission (a container's) leaves its files as they are.
     guard fchown(descriptor, owner, group) != 0, !SystemFileOperations.isRefusal(errno) else { return }
     throw HoldfastError(errno: errno, "change the owner of", path)
   }
 
-  /// Only an empty folder of root's, under no link: whoever owns the parent may have put something else there.
+  /// Only for an empty folder of root's, and not through a link: the owner of the parent may have
+  /// replaced it.
   func takeNewFolder(_ path: String) throws {
     let descriptor = open(path.raw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { throw HoldfastError(errno: errno, "open", path) }
@@ -362,9 +371,11 @@ struct FolderOwner {
   }
 }
 
-/// The flush of a folder's entries (`fsync`), which some file systems do not have (CIFS, several in user space).
+/// The flush of a folder's entries (`fsync`), which some file systems do not support (CIFS, several
+/// in user space).
 enum FolderFlush {
-  /// Whether an errno of `fsync` means that the file system cannot flush folders at all. Every other one is a failure.
+  /// Whether an errno of `fsync` means that the file system cannot flush folders at all. Every
+  /// other errno is a failure.
   static func isUnsupported(_ code: Int32) -> Bool { [EINVAL, EOPNOTSUPP, ENOSYS].contains(code) }
 
   static func warning(_ path: String, _ code: Int32) -> HoldfastError {
@@ -374,7 +385,7 @@ enum FolderFlush {
         + "after a loss of power the newest backups may be missing")
   }
 
-  /// Whether the file system of a folder can flush it; nil if that cannot be found out.
+  /// Whether the file system of a folder can flush it; nil if that cannot be determined.
   static func isSupported(_ folder: String) -> Bool? {
     let descriptor = open(folder.raw, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
