@@ -1,8 +1,8 @@
 import BackupPolicy
 import Glibc
 
-/// The threads that an agent needs at the least, some of which Dispatch starts: if it cannot, it waits for ever, and a signal for
-/// the agent with it.
+/// The minimum of threads that an agent needs. Dispatch starts some of them: if it cannot, it waits
+/// forever, and a signal for the agent with it.
 package enum ThreadSupply {
   /// How many backups an agent makes at once.
   package static var backups: Int { max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
