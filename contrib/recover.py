@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Restore a backup without Holdfast (FORMAT.md as a program).  usage: recover.py --backup-dir DIR ID OUT
+"""Restore a backup without Holdfast (docs/reference/format.md as a program).  usage: recover.py --backup-dir DIR ID OUT
 
 Needs Python 3.9 and, if the backup is encrypted, the package `cryptography`. The password comes from the variable
 BACKUP_ENCRYPTION_PASSWORD, the path of a key file from BACKUP_ENCRYPTION_KEY_FILE. OUT must not exist; it appears

@@ -1,7 +1,7 @@
 import BackupPolicy
 import Names
 
-/// The fixed part of an archive's header, which identifies the backup. `contrib/FORMAT.md` has the
+/// The fixed part of an archive's header, which identifies the backup. `contrib/docs/reference/format.md` has the
 /// byte table.
 ///
 /// It is not encrypted. In an `aes-256-gcm` archive, the MAC behind it and the payload key, which

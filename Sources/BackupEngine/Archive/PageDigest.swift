@@ -1,7 +1,7 @@
 import CXXHash
 
 /// The digest of a database: XOR of XXH3-128 over its pages, keyed for encrypted archives.
-/// `contrib/FORMAT.md` defines it.
+/// `contrib/docs/reference/format.md` defines it.
 ///
 /// It detects accidental changes only. A change of one page changes the digest by two XORs, so an
 /// incremental updates it in O(changes).

@@ -2,7 +2,7 @@ import BackupPolicy
 import CISAL
 import CZlib
 
-/// The frame of one gzip member (RFC 1952) with its own size in an extra field; `contrib/FORMAT.md`
+/// The frame of one gzip member (RFC 1952) with its own size in an extra field; `contrib/docs/reference/format.md`
 /// has the byte table.
 ///
 /// Members are independent, so that several threads compress and decompress. The size lets a reader

@@ -2,7 +2,7 @@ import BackupPolicy
 import COpenSSL
 import Glibc
 
-/// Key derivation as `contrib/FORMAT.md` uses it.
+/// Key derivation as `contrib/docs/reference/format.md` uses it.
 enum KeyDerivation {
   /// HKDF-SHA256 (RFC 5869) of a secret.
   ///
