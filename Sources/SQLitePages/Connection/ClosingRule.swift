@@ -1,27 +1,11 @@
 import CSQLite
 import Glibc
 
-/// Decides whether SQLite, if this connection is the last one, may copy the `-wal` into the
-/// database and remove the side files (its default), or whether `SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE`
-/// stays on.
+/// Whether SQLite may checkpoint the `-wal` and remove the side files (its habit) when this connection
+/// closes as the last one, or `SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE` stays on.
 ///
-/// A `-wal` that existed before us is not ours to copy: an operator may have replaced the database
-/// file, and a checkpoint of the old WAL into the new file would destroy it. But no `-wal` may
-/// outlive the application's last close because of us either: SQLite would apply it to a file that
-/// takes the database's place later. So two kinds of `-wal` may go:
-///
-/// - one that exists only because of us, and is empty;
-/// - one that the application itself would have removed if we had not been connected when it
-///   closed. The wal-index proves that an application committed while it was in use: its counter of
-///   changes starts from zero in every new wal-index and after every recovery, ours included. The
-///   time stamps, or the pages, prove that only SQLite wrote to the database since.
-///
-/// SQLite decides with its locks which connection is last. A program may have lost its locks, so
-/// the processes that have the files open are looked up as well. If a process has the log open, it
-/// keeps the log. If some processes may be hidden, the log is emptied and its files stay: such a
-/// program continues to write into them, and they hold nothing that could be applied to another
-/// file. The WAL of a killed application may go as well: its published commits are copied into the
-/// database, exactly as the next program to close the database would do.
+/// A log may go if it exists through us alone, or if the application itself would have removed it
+/// without our connection. The reasons are C1 to C16 in `contrib/docs/ARCHITECTURE.md`.
 package struct ClosingRule: Hashable, Sendable {
   package var mayCheckpoint: Bool
   /// The log is emptied but not removed, because processes that cannot be seen may have it open.
@@ -42,9 +26,8 @@ package struct ClosingRule: Hashable, Sendable {
     if let process = holders.processes.first {
       return .no("\(process) has the write-ahead log open, although SQLite's locks do not show it")
     }
-    // A checkpoint is safe beside a program that has its locks on the index. A program that has
-    // also lost those may be in a transaction, and emptying the log would remove that transaction's
-    // frames.
+    // A program without locks on the index would lose the frames of its transaction.
+    // C12 in contrib/docs/ARCHITECTURE.md.
     if let doubt = holders.doubt, facts.endsInTransaction {
       return .no("the write-ahead log ends in a transaction that was written to a short time ago, and \(doubt)")
     }
@@ -64,14 +47,15 @@ package struct ClosingRule: Hashable, Sendable {
       return .no("the write-ahead log is not ours, and its index cannot be read or does not stand still")
     }
     if let obstacle = obstacle(log, facts) { return .no(obstacle) }
-    // Nothing will be written. If the log stayed, SQLite would apply it to any file that took the
-    // old one's place.
+    // Nothing will be written, and a log that stays could be applied to another file.
+    // C8 in contrib/docs/ARCHITECTURE.md.
     if log.backfilled >= log.maxFrame { return .yes("all of the write-ahead log is in the database file already") }
     if facts.wasOverwritten { return overwritten(facts) }
     return fold(log, facts)
   }
 
-  /// The reason why the WAL must not be touched, whatever happened to the database file.
+  /// Why the WAL must not be touched, regardless of the database file; nil if it may be.
+  /// C5 to C7 in `contrib/docs/ARCHITECTURE.md`.
   private static func obstacle(_ log: ClosingFacts.Log, _ facts: ClosingFacts) -> String? {
     if facts.isReadOnly { return "this connection may only read" }
     if log.changeCount == 0 { return "no application has committed since the write-ahead log's index was built" }
@@ -82,8 +66,8 @@ package struct ClosingRule: Hashable, Sendable {
     return nil
   }
 
-  /// Folds the log if only SQLite has written to the database file since an application was
-  /// connected.
+  /// Allows a checkpoint if only SQLite has written to the database file since an application was
+  /// connected. The cases are C10 in `contrib/docs/ARCHITECTURE.md`.
   private static func fold(_ log: ClosingFacts.Log, _ facts: ClosingFacts) -> ClosingRule {
     guard let database = facts.databaseNow, let wal = facts.walNow, wal.modified <= facts.now else {
       return .no("the files' time stamps say nothing: they are missing, or in the future")
@@ -241,7 +225,7 @@ extension ClosingFacts {
   }
 
   /// Whether it is certain that a program other than SQLite wrote to the database file beside its
-  /// WAL.
+  /// WAL. The cases are C9 in `contrib/docs/ARCHITECTURE.md`.
   var wasOverwritten: Bool {
     // A checkpoint that is running, or was interrupted, has written more than its counter shows.
     guard let log, let databaseNow, let walNow, log.attempted <= log.backfilled else { return false }

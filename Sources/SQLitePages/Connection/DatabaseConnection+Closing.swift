@@ -3,9 +3,8 @@ import CSQLite
 extension DatabaseConnection {
   /// Decides how an observer closes, and copies the log if that is allowed.
   ///
-  /// Other processes are looked up after SQLite's locks have shown that this connection is the
-  /// last. If a program opens the database later, it takes those locks, and SQLite checks them
-  /// again. If a program has lost them, it had the database open before.
+  /// Other processes are looked up after SQLite's locks have shown that this connection is the last,
+  /// and not before: C11, C12 in `contrib/docs/ARCHITECTURE.md`.
   func prepareClosing() -> ClosingRule {
     var facts = closingFacts()
     var rule = ClosingRule.decide(facts)
@@ -51,8 +50,7 @@ extension DatabaseConnection {
     facts.emptiedWAL = emptiedWAL
     facts.opening = opening
     facts.now = FileClock.now()
-    // If the log keeps changing, its application is connected, and this connection will not be the
-    // last to close.
+    // A log that changes has an application that writes: C4 in contrib/docs/ARCHITECTURE.md.
     for _ in 0..<3 {
       facts.databaseNow = FileFacts(path: resolvedPath)
       facts.walNow = FileFacts(path: resolvedPath + "-wal")
@@ -94,15 +92,8 @@ extension DatabaseConnection {
     return facts.log?.maxFrame
   }
 
-  /// Copies the rest of the log into the database, if no other program has it open.
-  ///
-  /// The last connection to close does this under an exclusive lock, and a program that opens the
-  /// database meanwhile gets SQLITE_BUSY for as long as two flushes take. A checkpoint before that
-  /// blocks no other program, and leaves only a few microseconds of work under the lock.
-  ///
-  /// Another file may be copied over the database at any time. So the log is flushed first, which
-  /// is slow; then the facts are checked once more, and only then are pages written, at once. After
-  /// them, there is only a flush and no further write.
+  /// Copies the rest of the log into the database, if no other program has it open: flush, check
+  /// again, then write. C13 in `contrib/docs/ARCHITECTURE.md` has the reasons.
   ///
   /// - Returns: the rule that applies instead, if the facts have changed.
   func copyLog(_ facts: ClosingFacts) -> ClosingRule? {
@@ -121,9 +112,8 @@ extension DatabaseConnection {
     return nil
   }
 
-  /// Whether no other connection has the database open, by SQLite's own locks: in WAL mode a
-  /// connection holds the shared lock for as long as it is open, and only the last one gets the
-  /// exclusive lock.
+  /// Whether no other connection has the database open, by SQLite's own locks.
+  /// C11 in `contrib/docs/ARCHITECTURE.md`.
   private var isLast: Bool {
     guard let file = SQLiteFile.database(of: handle), let lock = file.methods.xLock, let unlock = file.methods.xUnlock
     else { return false }
@@ -149,6 +139,7 @@ extension DatabaseConnection {
 
 extension WALIndexHeader {
   /// Whether the file is the WAL that this header describes: its salts, and those and the checksum of the last frame.
+  /// C6 in `contrib/docs/ARCHITECTURE.md`.
   func matches(_ wal: SQLiteFile, _ facts: FileFacts?) -> Bool {
     if maxFrame == 0 { return facts?.size == 0 }
     guard let file = WALFileHeader(wal), file.salts == salts,

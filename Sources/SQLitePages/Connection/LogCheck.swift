@@ -5,6 +5,7 @@ import Names
 /// Checks that the log that SQLite would use for a database is the one that its applications write,
 /// and that opening it does not harm them. Runs before SQLite reads, and so before it creates or
 /// empties any file.
+/// C14 in `contrib/docs/ARCHITECTURE.md`.
 enum LogCheck {
   /// - Parameters:
   ///   - hadWAL: there is a `-wal`.

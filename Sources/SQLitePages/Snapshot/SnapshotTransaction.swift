@@ -42,11 +42,9 @@ struct SnapshotTransaction {
     }
   }
 
-  /// One attempt; nil if a commit, a checkpoint's reset or a change of mode came in between.
+  /// One try; nil if a commit, a checkpoint's reset or a change of mode came in between.
   ///
-  /// A reset of the WAL stores the new header before it zeroes nBackfill. So nBackfill is read
-  /// first and the header after it, across a barrier: in the other order, a reset in between would
-  /// not be detected, and frames of the new generation would be read for the old state.
+  /// The order in which nBackfill and the header are read is T3 in `contrib/docs/ARCHITECTURE.md`.
   private static func attempt(
     _ connection: DatabaseConnection, hook: ((DatabaseSnapshot.Step) -> Void)?
   ) throws -> SnapshotTransaction? {

@@ -1,12 +1,8 @@
 /// The pages of a database that changed since one of its states, found in the WAL without any lock
 /// between two steps.
 ///
-/// It gathers a superset: it may list pages that did not change, and it omits no changed page as
-/// long as ``gap`` is nil. Completeness is proved at each step, by one of ``TrackerProof``. If no
-/// proof holds, the tracker says so, and the caller has to compare all pages.
-///
-/// Invariant: if `gap` is nil, every page in which the state at `position` differs from the state
-/// at the last ``start(at:)`` is in `pages`, or is beyond the page count of either.
+/// A superset of them if ``gap`` is nil; otherwise the caller compares all pages. Each step has a
+/// ``TrackerProof``. The invariant is T1 in `contrib/docs/ARCHITECTURE.md`.
 package struct PageTracker: Sendable {
   /// Numbers of pages, from 1.
   package private(set) var pages: Set<UInt32> = []
@@ -68,15 +64,16 @@ package struct TrackerPosition: Hashable, Sendable {
 
 /// The proof that the pages a tracker gathered are all that changed.
 package enum TrackerProof: String, Hashable, Sendable, CaseIterable {
-  /// (a) The WAL is in the same generation, and the frame at the old position still carries its
-  /// cumulative checksum: the chain proves the prefix, so all later frames can be read.
+  /// (a) The WAL is in the same generation, and begins with the same frames.
+  /// T5, T6 in `contrib/docs/ARCHITECTURE.md`.
   case sameGeneration = "same generation"
-  /// (b) Nothing was written to the database file since, so that every later commit is in the present WAL.
+  /// (b) Nothing was written to the database file since: T7, T8 in `contrib/docs/ARCHITECTURE.md`.
   case untouchedFile = "untouched file"
-  /// (c) The WAL was reset once while the same connection stayed open, and the rest of the old
-  /// generation is complete.
+  /// (c) The WAL was reset once beside an open connection, and no commit is missing.
+  /// T9, T10 in `contrib/docs/ARCHITECTURE.md`.
   case oneReset = "one reset"
   /// A rollback-mode database whose change counter and file are the same.
+  /// T12 in `contrib/docs/ARCHITECTURE.md`.
   case unchangedFile = "unchanged file"
 }
 
@@ -93,10 +90,8 @@ extension TrackerPosition {
 
   /// The position for a later process; nil if it could not prove anything there.
   ///
-  /// The connection is left out because it ends with the process. A stamp that is not settled
-  /// cannot distinguish the followed file from another file that was copied over the database.
-  /// While a process runs this is a matter of milliseconds, but the start of the next process may
-  /// be any time later.
+  /// Only with a settled stamp, because the next process may start at any time later, and without the
+  /// connection: T13 in `contrib/docs/ARCHITECTURE.md`.
   package var text: String? {
     guard let stamp = snapshot.stampBefore, stamp.isSettled, stamp.facts.identity == snapshot.database,
       snapshot.wal?.frameChecksum.count ?? 2 == 2

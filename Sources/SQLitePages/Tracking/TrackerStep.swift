@@ -41,9 +41,7 @@ struct TrackerStep {
   }
 
   /// Nothing was written to the database file between the two positions.
-  ///
-  /// The old stamp was made before the old header was read and the new one after the new header: a
-  /// checkpoint that ran anywhere between the two reads is between the stamps.
+  /// T8 in `contrib/docs/ARCHITECTURE.md`.
   private var isFileUntouched: Bool {
     guard let before = last.snapshot.stampBefore, let after = next.snapshot.facts else { return false }
     return before.isUntouched(until: after)
@@ -61,8 +59,7 @@ struct TrackerStep {
       : isFileUntouched && old.backfilled >= old.maxFrame
         ? collect(.untouchedFile, from: 1, to: new.maxFrame, index)
         : proveOneReset(old, new, index, frames)
-    // If everything is backfilled, the transaction does not keep the WAL from being reset, and the
-    // frames just read might be of two generations.
+    // The frames just read might be of two generations: T11 in contrib/docs/ARCHITECTURE.md.
     guard index.readHeader().map({ $0.salts == new.salts && $0.maxFrame >= new.maxFrame }) ?? false else {
       return Self.incomplete("the write-ahead log was reset meanwhile")
     }
@@ -91,13 +88,13 @@ struct TrackerStep {
     return collect(.sameGeneration, from: old.maxFrame + 1, to: new.maxFrame, index)
   }
 
-  /// Whether a checkpoint explains the writes to the database file. A program that copies another
-  /// file over it writes without a checkpoint.
+  /// Whether a checkpoint explains the writes to the database file.
+  /// T6 in `contrib/docs/ARCHITECTURE.md`.
   private func isCheckpointed(_ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex) -> Bool {
     guard new.changeCount >= old.changeCount else { return false }
     if new.backfilled > old.backfilled { return true }
-    // A running checkpoint has published how far it intends to get. A recovery publishes the same
-    // for every frame, so this counts only if there cannot have been a recovery.
+    // A running checkpoint has published how far it intends to get. A recovery publishes the same,
+    // so this counts only if there cannot have been a recovery.
     return last.connection != nil && last.connection == next.connection && index.readBackfillAttempt() > old.backfilled
   }
 
@@ -108,19 +105,8 @@ struct TrackerStep {
   }
 }
 
-/// Proof (c): the WAL was reset once, while a connection stayed open and could observe it.
-///
-/// A reset makes salt 1 one larger and salt 2 random; later frames overwrite the old ones from the
-/// first on, and a TRUNCATE checkpoint or a size limit cuts the old ones off. So the rest of the
-/// old generation behind the last position is added, and only counting shows whether it is
-/// complete: `iChange` of the wal-index grows by one with each commit.
-///
-/// Why a matching count means that nothing is missing: the leftovers begin right behind the old
-/// position and have no gap, so commits can only be missing at their end (cut off) or as a whole
-/// (overwritten). In both cases fewer commit frames are found than commits were made, unless a
-/// frame is counted that is not a commit. A writer that died before it published its commit leaves
-/// one such frame, but behind all others, where it is lost first. Padding is the other kind, and
-/// ``FrameCount`` excludes it.
+/// Proof (c): the WAL was reset once beside a connection that stayed open. A count of the commits
+/// shows whether the rest of the old generation is complete: T9, T10 in `contrib/docs/ARCHITECTURE.md`.
 extension TrackerStep {
   func proveOneReset(
     _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFile
@@ -186,8 +172,8 @@ private struct FrameCount {
     lastCommit = (number, frame.page)
   }
 
-  /// On a file system without "powersafe overwrite" SQLite pads a commit to a whole sector by writing its last frame again: one
-  /// commit, several commit frames, all of the same page with the same content.
+  /// Whether a commit frame repeats the one before it, as padding does.
+  /// T10 in `contrib/docs/ARCHITECTURE.md`.
   private func isRepeated(_ number: UInt32) -> Bool {
     guard let one = content(number - 1), let other = content(number) else { return true }
     return one == other
