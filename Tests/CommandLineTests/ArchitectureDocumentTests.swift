@@ -2,7 +2,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// `contrib/docs/ARCHITECTURE.md` names files, functions, tests and claims: each exists, and none is left out.
+/// `contrib/docs/ARCHITECTURE.md` names files, functions, folders, tests and claims: each exists.
 @Suite("Architecture document", .ownThread)
 struct ArchitectureDocumentTests {
   private let page: DocumentationPage
