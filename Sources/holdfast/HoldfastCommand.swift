@@ -8,42 +8,23 @@ import Glibc
 struct HoldfastCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "holdfast",
-    abstract: "Backs up live SQLite databases, encrypted and verified, and restores any stored backup.",
+    abstract: "Back up live SQLite databases, encrypted and verified, and restore any backup.",
     usage: "holdfast <command> [<options>]",
-    discussion: """
-      Examples:
-        holdfast create app.db                       back up a database now
-        holdfast agent --database app.db             back it up after each change
-        holdfast restore --at '10 minutes ago'       bring back what it held then
-      """,
     version: Version.text,
     groupedSubcommands: [
       CommandGroup(
         name: "Every day",
-        subcommands: [Create.self, List.self, Show.self, Verify.self, Drill.self, Stats.self, Agent.self]),
-      CommandGroup(
-        name: "After an accident", subcommands: [Restore.self, Undo.self, Query.self, Diff.self, Accept.self]),
-      CommandGroup(
-        name: "Housekeeping",
-        subcommands: [Guard.self, Cleanup.self, Compact.self, Delete.self, Pin.self, Unpin.self]),
-      CommandGroup(
-        name: "Setting up",
         subcommands: [
-          Init.self, Doctor.self, Config.self, Schedule.self, Completion.self, Version.self,
+          Create.self, Agent.self, List.self, Show.self, Stats.self, Cleanup.self, Compact.self, Delete.self, Pin.self,
+          Unpin.self, Guard.self,
         ]),
+      CommandGroup(
+        name: "After an accident", subcommands: [Query.self, Diff.self, Restore.self, Undo.self, Accept.self]),
+      CommandGroup(name: "Checks", subcommands: [Verify.self, Drill.self, Doctor.self]),
+      CommandGroup(
+        name: "Set-up",
+        subcommands: [Init.self, Config.self, Schedule.self, Completion.self, Version.self]),
     ])
-
-  /// What follows the list of commands in the help of `holdfast`.
-  static let footnotes = """
-    SETTINGS:
-      Flags count before the environment, .env, holdfast.toml and the defaults, in this order; holdfast config show lists
-      all settings with their values and origins. Passwords are never taken from the command line. What this host
-      remembers of each repository is in $STATE_DIRECTORY, $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast.
-
-    EXIT CODES:
-      0 done, 1 failed, 3 verification failed, 4 no such backup, 5 wrong password or key, 6 busy or locked, 7 no space,
-      8 refused by policy, 64 usage, 130 interrupted.
-    """
 }
 
 /// The process: reads its settings, parses, runs one command, and turns whatever happens into an exit code.
@@ -59,6 +40,9 @@ enum Main {
     let arguments = Array(ProcessEnvironment.arguments.dropFirst())
     do {
       try await run(arguments)
+    } catch  where arguments.first == "---completion" && HoldfastCommand.exitCode(for: error) != .success {
+      // A shell asks while somebody types: there is no place for a message.
+      exit(1)
     } catch {
       exit(ErrorReport(error, asJSON: asksForJSON(arguments)).print())
     }
@@ -84,7 +68,9 @@ enum Main {
 
 /// The names of the commands, and what people type instead.
 enum CommandNames {
-  static var all: [String] { HoldfastCommand.configuration.subcommands.map { $0._commandName } }
+  static var all: [String] {
+    HoldfastCommand.configuration.subcommands.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
+  }
 
   /// Those that are about a database and its backups.
   static var takingServiceOptions: [String] {
@@ -105,9 +91,12 @@ enum CommandNames {
   private static func requirePart(_ name: String) throws {
     let parts = Config.configuration.subcommands.map { $0._commandName }
     guard !parts.contains(name) else { return }
-    let near = NearestName.of(name, in: parts).map { "; did you mean 'config \($0)'?" } ?? ""
+    let near = NearestName.of(name, in: parts).map { "did you mean 'config \($0)'?" }
     throw HoldfastError(
-      .usage, "unknown command 'config \(name.shortened)'\(near)", hint: "holdfast help config lists its commands")
+      .usage,
+      "unknown command 'config \(name.shortened)'; "
+        + (near ?? "there are \(parts.map { "'config \($0)'" }.joined(separator: " and "))"),
+      hint: "holdfast help config lists its commands")
   }
 
   private static func require(_ name: String) throws {
@@ -116,6 +105,23 @@ enum CommandNames {
     throw HoldfastError(
       .usage, "unknown command '\(name.shortened)'" + (near.map { "; did you mean '\($0)'?" } ?? ""),
       hint: (near.map { "holdfast \($0) --help shows how it is used; " } ?? "") + "holdfast help lists the commands")
+  }
+
+  /// The words of a command line that name its command, such as `config check`; empty without a command.
+  static func named(by arguments: some Sequence<String>) -> String {
+    let words = Array(arguments.prefix { $0 != "--" })
+    guard let place = words.firstIndex(where: { all.contains($0) }) else { return "" }
+    let name = words[place]
+    guard name == "config", let part = words[(place + 1)...].first(where: { !$0.hasPrefix("-") }),
+      Config.configuration.subcommands.contains(where: { $0._commandName == part })
+    else { return name }
+    return "\(name) \(part)"
+  }
+
+  /// The command that shows how the command of these arguments is used, and the options that it takes.
+  static func helpHint(for arguments: some Sequence<String>) -> String {
+    let name = named(by: arguments)
+    return name.isEmpty ? "holdfast help lists the commands" : "holdfast \(name) --help lists its options"
   }
 
   /// What the same thing is called by restic, borg, git, apt and others.

@@ -5,6 +5,7 @@ import TestSupport
 struct CommandReference {
   struct Command: Decodable {
     var commandName: String
+    var shouldDisplay: Bool
     var abstract: String?
     var arguments: [Argument]?
     var subcommands: [Command]?
@@ -37,7 +38,7 @@ struct CommandReference {
   /// All commands with their full names, such as `config check`, in the order of the help.
   var commands: [(name: String, command: Command)] {
     func all(_ command: Command, _ prefix: String) -> [(name: String, command: Command)] {
-      (command.subcommands ?? []).filter { $0.commandName != "help" }.flatMap { child in
+      (command.subcommands ?? []).filter { $0.commandName != "help" && $0.shouldDisplay }.flatMap { child in
         [(prefix + child.commandName, child)] + all(child, prefix + child.commandName + " ")
       }
     }

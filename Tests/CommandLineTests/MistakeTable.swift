@@ -386,15 +386,15 @@ extension Mistake {
     Mistake(
       "a time without a unit, as a flag", .flags(["--debounce", "250"]),
       "--debounce '250' is invalid: it is not a time with a unit, such as 500ms, 5s, 2min or 1h",
-      hint: "use a time with a unit, such as 500ms, 5s, 2min or 1h; holdfast COMMAND --help tells more"),
+      hint: "use a time with a unit, such as 500ms, 5s, 2min or 1h; holdfast config check --help lists its options"),
     Mistake(
       "a mode that does not exist", .flags(["--mode", "both"]),
       "--mode 'both' is invalid: it is not change, schedule or hybrid",
-      hint: "write hybrid; holdfast COMMAND --help tells more"),
+      hint: "write hybrid; holdfast config check --help lists its options"),
     Mistake(
       "a schedule without quotes", .flags(["--schedule", "0"]),
       "--schedule is '0', column 2: of the five fields, hour, day of month, month and weekday are missing",
-      hint: "* is any: '0 * * * *'; holdfast COMMAND --help tells more"),
+      hint: "* is any: '0 * * * *'; holdfast config check --help lists its options"),
     Mistake(
       "a folder that no shell replaced", .flags(["--backup-dir=~/backups"]),
       "--backup-dir is \"~/backups\", and ~ is replaced by the shell, and was not",
@@ -410,6 +410,6 @@ extension Mistake {
     Mistake(
       "a database that is not configured", .flags(["--database", ""]),
       "--database is empty",
-      hint: "name a database, or leave it out; holdfast COMMAND --help tells more"),
+      hint: "name a database, or leave it out; holdfast config check --help lists its options"),
   ]
 }

@@ -6,24 +6,26 @@ import Names
 /// `holdfast accept`
 struct Accept: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say that an anomalous backup is as it was meant to be.",
+    abstract: "Say that an anomalous backup is correct.",
     discussion: """
-      A backup is anomalous where the database had lost most of its content or its tables, was another one, or fails SQLite's \
-      checks. It holds the backups that cleanup would have kept just then, so that an accident cannot push out what was good: \
-      until it is accepted, or for as long as anomaly_hold says. Accepting one that was accepted changes nothing; for one that \
-      nothing is odd about it exits with 8.
+      A backup is anomalous if the database lost most of its content or its tables. It holds older backups, so \
+      that no rule removes them, until you accept it or anomaly_hold has passed. If the backup is not anomalous, \
+      the exit code is 8.
 
-      --unauthenticated is for a backup that nothing authenticates: an old one without encryption in a folder that has encrypted \
-      ones, on a host that did not store it, or one of another repository. From then on this host trusts these very bytes.
+      With --unauthenticated this host also trusts a backup that no key proves.
+
+      Examples:
+        holdfast accept latest --dry-run
+        holdfast accept backup_20261128_132509
       """)
 
-  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
+  @Argument(help: "The backup's ID, a unique prefix of it, or latest.", completion: BackupCompletion.ids)
   var id: String
 
-  @Flag(help: "Accept a backup that nothing authenticates, because you know where it comes from.")
+  @Flag(help: "Trust a backup that nothing authenticates, because you know its origin.")
   var unauthenticated = false
 
-  @Flag(help: "Say what would be accepted and accept nothing.")
+  @Flag(help: "Show what would be accepted, and accept nothing.")
   var dryRun = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions

@@ -8,27 +8,26 @@ import Logging
 /// `holdfast agent`
 struct Agent: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Watch databases and back them up, after changes and by the clock, in the foreground until SIGTERM.",
+    abstract: "Watch databases and back them up, after changes and by the clock.",
     discussion: """
-      Without other settings, each change is backed up half a second after it, at the latest after 5 seconds.
+      It runs in the foreground until SIGTERM. Without settings it backs up each change half a second after it, at \
+      the latest after 5 seconds. SIGHUP makes it read the configuration again, SIGUSR1 makes it back up now.
 
       Examples:
         holdfast agent --database app.db
         holdfast agent --database app.db --schedule '0 2 * * *' --keep-daily 7
-        holdfast agent --once         for cron: back up what changed, of every configured database
-
-      SIGTERM lets a running backup end within --stop-grace, SIGHUP reads the configuration again, SIGUSR1 backs up now.
+        holdfast agent --once        for cron: back up the changes of every database
       """)
 
   @OptionGroup var agent: AgentOptions
 
-  @Flag(help: "Take one backup if something changed since the last one, and end.")
+  @Flag(help: "Make one backup of each database that changed since its newest one, and end.")
   var once = false
 
   @Flag(.verifyAfterCreate) var verify: Bool?
 
-  @OptionGroup var creation: CreationOptions
-  @OptionGroup var retention: RetentionOptions
+  @OptionGroup(title: "New backups") var creation: CreationOptions
+  @OptionGroup(title: "What to keep") var retention: RetentionOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   /// On the main actor, and from there on an executor of its own: one job on Swift's pool would start a timer that never

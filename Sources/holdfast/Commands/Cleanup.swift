@@ -7,32 +7,35 @@ struct Cleanup: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove the backups that no rule keeps.",
     discussion: """
-      The rules are restic's: what one of them keeps, stays. A flag replaces all rules that are configured. --keep, \
-      --retention-days and --max-backups count manual and scheduled fulls, rules of the calendar see all backups, in the zone \
-      that timezone names. Whatever the rules say, the newest verified backup stays, and so do pinned ones, a safety backup that is \
-      younger than a week, what an anomalous backup holds (see holdfast accept), and what others need. --dry-run shows \
-      every backup with the reasons.
+      A backup that any rule keeps, stays. A rule among the flags replaces all configured rules. Pinned backups, \
+      the newest verified backup, safety backups younger than a week and everything that these need are never \
+      removed. --dry-run shows each backup with the reasons.
+
+      Examples:
+        holdfast cleanup --dry-run
+        holdfast cleanup --keep-daily 7 --keep-weekly 5 --keep-tag release
+        holdfast cleanup --simulate 90d
       """)
 
-  @OptionGroup var retention: RetentionOptions
+  @OptionGroup(title: "Rules") var retention: RetentionOptions
 
-  @Flag(help: "Show what would be removed and remove nothing.")
+  @Flag(help: "Show what would be removed, and remove nothing.")
   var dryRun = false
 
   @Option(
     help: ArgumentHelp(
-      "Show what there would be after this long, such as 90d, if all goes on as it did, and remove nothing.",
+      "Show the backups after this long, such as 90d, if everything goes on as before. Removes nothing.",
       valueName: "span"))
   var simulate: String?
 
-  @Flag(help: "With --simulate: also every full that there is in the end.")
+  @Flag(help: "With --simulate: also show every full at the end.")
   var verbose = false
 
   // The question was never asked here; scripts that answer it beforehand keep working.
-  @Flag(help: "Accepted for the sake of scripts; cleanup never asks.")
+  @Flag(help: "Has no effect, because cleanup never asks.")
   var yes = false
 
-  @Flag(help: "This machine's clock is right, whatever it looked like; remember that.")
+  @Flag(help: "Trust the clock of this machine, and remember that.")
   var trustClock = false
 
   @OptionGroup var every: EveryDatabaseOptions

@@ -7,17 +7,20 @@ struct Compact: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Merge old incrementals, so that chains stay short.",
     discussion: """
-      Every point stays for an hour, then the last of each minute for a day, then the last of each hour for a week, then \
-      fulls only. What goes is merged into the next point that stays, whose content does not change. Points that were asked \
-      for, tagged or described stay, and so do the newest one and whatever is damaged or doubtful; and so does what a \
-      configured rule names, such as the last of each day by keep_daily (see holdfast cleanup). The agent does this by \
-      itself unless thin is false. --dry-run shows which points would go, which a rule keeps, and why.
+      After an hour one backup a minute stays, after a day one an hour, after a week fulls only. A merged backup \
+      goes into the next one that stays, whose content does not change. Backups by hand, with a tag, or kept by a \
+      configured rule stay. The agent does this by itself if thin is true. --dry-run shows each backup with the \
+      reasons.
+
+      Examples:
+        holdfast compact --dry-run
+        holdfast compact --all
       """)
 
-  @Flag(help: "Show what would be merged and merge nothing.")
+  @Flag(help: "Show what would be merged, and merge nothing.")
   var dryRun = false
 
-  @Flag(help: "This machine's clock is right, whatever it looked like; remember that.")
+  @Flag(help: "Trust the clock of this machine, and remember that.")
   var trustClock = false
 
   @OptionGroup var every: EveryDatabaseOptions

@@ -7,22 +7,26 @@ struct Config: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show or check the configuration.",
     discussion: """
-      Settings come from flags, then the environment, then .env, then holdfast.toml, then defaults. A [[databases]] table \
-      overrides the top of the file for its database.
-      """, subcommands: [ConfigCheck.self, ConfigShow.self])
+      Flags win over environment variables, those over .env, that over holdfast.toml, and that over the defaults. \
+      A [[databases]] table wins over the top of the file.
+
+      Examples:
+        holdfast config show
+        holdfast config check
+      """,
+    subcommands: [ConfigCheck.self, ConfigShow.self])
 }
 
 /// The flags of settings that `config check` and `config show` take into account.
 struct AllSettingOptions: ParsableArguments {
-  @OptionGroup var agent: AgentOptions
-  @Flag(.verifyAfterCreate) var verify: Bool?
-  @OptionGroup var creation: CreationOptions
-  @OptionGroup var service: ServiceOptions
+  @OptionGroup(title: "Settings") var agent: AgentOptions
+  @OptionGroup(title: "Settings") var verification: VerificationOptions
+  @OptionGroup(title: "Settings") var creation: CreationOptions
+  @OptionGroup(title: "Common options") var service: ServiceOptions
 
   /// Reads the configuration, sound or not.
   func configuration() throws -> Configuration {
-    let flags = agent.flags.merging(creation.flags).merging(service.flags)
-      .merging(.flags([.verifyAfterCreate: verify.map { "\($0)" }]))
+    let flags = agent.flags.merging(creation.flags).merging(service.flags).merging(verification.flags)
     return try service.files.configuration(flags)
   }
 }
@@ -30,8 +34,15 @@ struct AllSettingOptions: ParsableArguments {
 /// `holdfast config check`
 struct ConfigCheck: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "List every mistake in the configuration.",
-    discussion: "Exits with 64 where there is one. Warnings are no mistakes.")
+    commandName: "check",
+    abstract: "List every mistake in the configuration.",
+    discussion: """
+      If there is a mistake, the exit code is 64. A warning is not a mistake.
+
+      Examples:
+        holdfast config check
+        holdfast config check --config /etc/holdfast/holdfast.toml
+      """)
 
   @OptionGroup var options: AllSettingOptions
 
@@ -51,8 +62,15 @@ struct ConfigCheck: ParsableCommand {
 /// `holdfast config show`
 struct ConfigShow: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "show", abstract: "Show every setting, its value, and where that comes from.",
-    discussion: "Secrets are shown as (set). With several databases: what differs for each of them follows.")
+    commandName: "show",
+    abstract: "Show every setting, its value, and the origin of the value.",
+    discussion: """
+      Secrets are shown as (set). If several databases are configured, their differences follow.
+
+      Examples:
+        holdfast config show
+        holdfast config show --json
+      """)
 
   @OptionGroup var options: AllSettingOptions
 

@@ -5,30 +5,34 @@ import BackupPolicy
 /// `holdfast create`
 struct Create: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Store a backup of the database.",
+    abstract: "Store a backup of the database now.",
     discussion: """
+      The backup is full: all pages. --incremental stores only the pages that changed since the newest backup. \
+      Each new backup is checked by verify or by --verify.
+
       Examples:
         holdfast create app.db
+        holdfast create --incremental
         holdfast create --pin --description 'before the move' --tags release,v2
       """)
 
-  @Argument(help: "The database, in place of --database.")
+  @Argument(help: "The database, in place of --database.", completion: .file())
   var path: String?
 
   @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
-  @OptionGroup var creation: CreationOptions
+  @OptionGroup(title: "New backups") var creation: CreationOptions
 
-  @Option(help: "What the backup is of, in words.")
+  @Option(help: "Describe the backup in words.")
   var description: String?
 
   @Option(parsing: .upToNextOption, help: "Tags, with spaces or commas between them.")
   var tags: [String] = []
 
-  @Flag(help: "Keep it until holdfast unpin.")
+  @Flag(help: "Pin the backup until holdfast unpin.")
   var pin = false
 
-  @Flag(help: "Only what changed since the newest point, or all of it (--full, the default).")
+  @Flag(help: "Store all pages, or only the pages that changed since the newest backup (default: full).")
   var kind = Kind.full
 
   @Flag(.verifyAfterCreate) var verify: Bool?

@@ -7,20 +7,24 @@ struct Delete: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove one backup.",
     discussion: """
-      A backup that incrementals build on goes only with all of them, and with --with-children; a \
-      pinned one only after holdfast unpin.
+      A backup with incrementals goes only together with them, by --with-children. A pinned backup must be \
+      unpinned first.
+
+      Examples:
+        holdfast delete backup_20261128_132032 --dry-run
+        holdfast delete backup_20261128_132032 --with-children
       """)
 
-  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
+  @Argument(help: "The backup's ID, a unique prefix of it, or latest.", completion: BackupCompletion.ids)
   var id: String
 
   @Flag(help: "Also remove the incrementals that need it.")
   var withChildren = false
 
-  @Flag(help: "Go on without asking.")
+  @Flag(help: "Do not ask.")
   var yes = false
 
-  @Flag(help: "Say what would be removed and remove nothing.")
+  @Flag(help: "Show what would be removed, and remove nothing.")
   var dryRun = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions

@@ -6,43 +6,47 @@ import Names
 /// `holdfast diff`
 struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show which rows and which parts of the schema differ between two backups.",
-    usage: "holdfast diff <from> <to> [--at <time>] [--table <table> ...] [--summary] [--limit <limit>] [<options>]",
+    abstract: "Compare two backups: their rows and their schemas.",
+    usage: "holdfast diff (<from> | --at <time>) <to> [<options>]",
     discussion: """
-      Either may be live, which is the database as it is now. With --at TIME the first is left out. Rows are told apart by \
-      the declared primary key, else by rowid; without an INTEGER PRIMARY KEY a VACUUM may give rows other rowids, and they \
-      then show as changed. Values are compared exactly, by type and by bytes. Of a table whose columns changed, the common \
-      ones are compared; where its key changed, all of its rows are removed and added. The rows of a virtual table are those of \
-      its shadow tables.
+      Either may be live, which is the database as it is now. Rows are identified by the declared primary key, or \
+      else by rowid. With --exit-code the exit code is 1 if there is a difference.
 
-      Exits with 0 whether they differ or not; with --exit-code, with 1 where they do.
+      Examples:
+        holdfast diff backup_20261128_132032 latest --summary
+        holdfast diff latest live --table users
+        holdfast diff --at 'yesterday 14:03' live
       """)
 
-  @Argument(help: ArgumentHelp("Two backups: IDs, prefixes, latest or live.", valueName: "from> <to"))
+  @Argument(
+    help: ArgumentHelp("Two backups: IDs, unique prefixes, latest or live.", valueName: "from> <to"),
+    completion: BackupCompletion.idsOrLive)
   var references: [String] = []
 
-  @Option(help: ArgumentHelp("Take the newest backup that is not after this time as the first.", valueName: "time"))
+  @Option(help: ArgumentHelp("The first is the newest backup that is not after this time.", valueName: "time"))
   var at: String?
 
-  @Option(help: "Compare only this table; may be given several times.")
+  @Option(help: "Compare only this table; may be repeated.")
   var table: [String] = []
 
-  @Flag(help: "Show how many rows differ, and not which.")
+  @Flag(help: "Show only how many rows differ.")
   var summary = false
 
-  @Option(help: "How many rows to show of each table.")
+  @Option(help: "Show at most this many rows of each table.")
   var limit = 100
 
-  @Flag(help: "Exit with 1 where they differ.")
+  @Flag(help: "Exit with 1 if there is a difference.")
   var exitCode = false
 
-  @Flag(help: "Read a backup that this host cannot authenticate.")
+  @Flag(help: "Accept a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    guard limit >= 0 else { throw HoldfastError(.usage, "--limit must not be negative, and is \(limit)") }
+    guard limit >= 0 else {
+      throw HoldfastError(.usage, "--limit must not be negative, and is \(limit)", hint: "use 0 or more")
+    }
     let selection = try options.selection()
     let service = try selection.service(.needed)
     let (left, right) = try sides(selection, service)

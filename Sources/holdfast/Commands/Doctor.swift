@@ -5,17 +5,21 @@ import BackupPolicy
 /// `holdfast doctor`
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look for what usually keeps backups from working, and prove that they do.",
+    abstract: "Look for common problems, and test a backup and a restore.",
     discussion: """
-      Ends with a real backup of the database into a scratch folder beside the backup folder, its verification, a restore \
-      to a file, and a comparison; the scratch folder is removed. Exits with 1 where there is a problem.
+      The test backs the database up to a scratch folder beside the repository, verifies and restores it, compares \
+      the pages and removes the folder. If there is a problem, the exit code is 1.
+
+      Examples:
+        holdfast doctor
+        holdfast doctor --all --no-probe
       """)
 
   @Flag(inversion: .prefixedNo, help: "Back up, verify, restore and compare in a scratch folder (default: yes).")
   var probe = true
 
   @OptionGroup var every: EveryDatabaseOptions
-  @OptionGroup var creation: CreationOptions
+  @OptionGroup(title: "New backups") var creation: CreationOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {

@@ -5,25 +5,24 @@ import BackupPolicy
 /// `holdfast drill`
 struct Drill: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Restore a backup to scratch space, check it, and take the time.",
+    abstract: "Restore a backup to scratch space, check it, and measure the time.",
     discussion: """
-      The newest backup, unless another one is named. It is restored as restore does it, into this host's private scratch \
-      folder; then come SQLite's integrity check, the rows of each table where they were counted when the backup was made, \
-      and the queries that [[drill.assert]] tables of holdfast.toml name, each with the answer that sqlite3 would print: \
-      columns with | between them, a line for each row. A query can only read. The database itself is not touched, and \
-      nothing decrypted is left behind.
+      Without an ID it takes the newest backup. It runs SQLite's checks, compares the number of rows and asks the \
+      queries of [[drill.assert]] in holdfast.toml. A backup that passed is shown as proven. The database is not \
+      touched, and nothing decrypted stays on the disk. If the backup is damaged or an answer differs, the exit \
+      code is 3.
 
-      What came of it is kept with the backups; a backup that passed is shown as proven. Exits with 3 where the backup is \
-      damaged or a query has another answer, with 7 where there is no room, and with 5 where the key does not open it. With \
-      drill.schedule the agent does this by itself.
+      Examples:
+        holdfast drill
+        holdfast drill --random --quick
       """)
 
   @OptionGroup var reference: PointOptions
 
-  @Flag(help: "Take any sound backup.")
+  @Flag(help: "Choose any sound backup.")
   var random = false
 
-  @Flag(help: "Run SQLite's quick check in place of the full one.")
+  @Flag(help: "Run SQLite's quick check instead of the full one.")
   var quick = false
 
   @OptionGroup var every: EveryDatabaseOptions

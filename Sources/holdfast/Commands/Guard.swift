@@ -5,50 +5,44 @@ import BackupPolicy
 /// `holdfast guard`
 struct Guard: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Run a command that may do harm, with a verified backup taken just before.",
-    usage: "holdfast guard [--rollback] [<options>] -- <command> [<argument> ...]",
+    abstract: "Back up and verify, then run a command that may do harm.",
+    usage: "holdfast guard [<options>] -- <command> [<argument> ...]",
     discussion: """
-      The backup is of type guard: verified in full, and pinned until holdfast unpin. If it cannot be made, the command is not \
-      started. The command runs as if it had been started without guard: with this terminal, its standard input and output, \
-      its environment (but for BACKUP_ENCRYPTION_PASSWORD) and no shell in between. Signals that reach holdfast are passed \
-      on, and what the terminal sends reaches the command by itself.
+      If there is no verified backup, the command is not started. If the command fails, the restore command to \
+      type is printed, or --rollback restores at once, which also takes back the writes of other programs. The \
+      backup is pinned until holdfast unpin. The exit code is that of the command, or 125 to 127.
 
-      When the command fails, the restore command to type is shown on standard error; with --rollback the restore itself is \
-      done, which takes back what other programs wrote meanwhile, too. What was there is kept in a safety backup, and \
-      holdfast undo brings it back. If holdfast is killed, the command goes on and nothing is rolled back.
-
-      The command's name becomes a tag; its arguments are not recorded, for they may hold passwords. With --json the result \
-      goes to standard error, since standard output is the command's.
-
-      Exit codes: the command's own, 128 and the signal's number where one killed it; 127 where it is not found and 126 where \
-      it cannot be run (no backup is made then); 125 where it failed and the rollback failed as well. Without a backup: the \
-      code of that failure, as of any command.
+      Examples:
+        holdfast guard -- ./manage.py migrate
+        holdfast guard --rollback --keep-for 7d -- alembic upgrade head
       """)
 
-  @Flag(help: "When the command fails, bring the database back to what it was before.")
+  @Flag(help: "If the command fails, restore the backup at once.")
   var rollback = false
 
-  @Option(help: ArgumentHelp("Pin the backup for this long, such as 7d; then the rules decide.", valueName: "span"))
+  @Option(help: ArgumentHelp("Pin the backup only for this long, such as 7d.", valueName: "span"))
   var keepFor: String?
 
-  @Flag(inversion: .prefixedNo, help: "Pin the backup until holdfast unpin; else it stays as long as a safety backup.")
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Pin the backup until holdfast unpin; without a pin it stays for a week (default: yes).")
   var pin = true
 
-  @Option(help: "What the backup is of, in words (default: before and the command's name).")
+  @Option(help: "Describe the backup in words (default: before and the name of the command).")
   var description: String?
 
-  @Option(help: ArgumentHelp("Also write the result to this file, as JSON.", valueName: "path"))
+  @Option(help: ArgumentHelp("Also write the result to this file, as JSON.", valueName: "path"), completion: .file())
   var report: String?
 
   // Only so that a forgotten -- is told as such.
   @Argument(help: .hidden)
   var misplaced: String?
 
-  @Argument(parsing: .postTerminator, help: "The command and its arguments, behind --.")
+  @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
   var command: [String] = []
 
   @OptionGroup(title: "Common options") var options: ServiceOptions
-  @OptionGroup var creation: CreationOptions
+  @OptionGroup(title: "New backups") var creation: CreationOptions
 
   func run() throws {
     guard misplaced == nil, !command.isEmpty, !command[0].isEmpty else {

@@ -5,13 +5,19 @@ import BackupPolicy
 /// `holdfast init`
 struct Init: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make the folder of backups, and a key file and a configuration file unless there are some.",
-    discussion:
-      "The new holdfast.toml holds what the flags say; every other setting is commented out. Nothing is overwritten.")
+    abstract: "Make the repository, a key file and a configuration file.",
+    discussion: """
+      Nothing is overwritten. The new holdfast.toml contains the given flags; every other setting is commented \
+      out. Copy the key to another place: without it no backup can be read.
+
+      Examples:
+        holdfast init
+        holdfast init --database app.db --backup-dir /var/backups/app
+      """)
 
   @Flag(
     help:
-      "Begin a new repository although this host knows another one at that path, and make nothing else. What that one holds counts again as soon as it is back."
+      "Begin a new repository at a path where this host knows another one, such as a disk that is away. Makes nothing else."
   )
   var newRepository = false
 

@@ -8,20 +8,25 @@ struct List: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the backups, newest first.",
     discussion: """
-      Incrementals stand below the full that they lead back to, each with the size of its archive and the pages in it. On a \
-      terminal long runs of them are cut in the middle, which a line then says.
+      Incrementals are listed below their full, with the size of the archive and the number of pages in it. On a \
+      terminal a long run of incrementals is shortened, and a line says so.
+
+      Examples:
+        holdfast list --short
+        holdfast list --limit 10
+        holdfast list --all
       """)
 
   @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
-  @Option(help: ArgumentHelp("Show the newest N only.", valueName: "n"))
+  @Option(help: ArgumentHelp("Show only the newest N.", valueName: "n"))
   var limit: Int?
 
-  @Flag(help: "Show every backup by itself instead of incrementals below their full.")
+  @Flag(help: "Do not list incrementals below their full.")
   var flat = false
 
-  @Flag(help: "Show a line for each backup, which fits 80 columns.")
+  @Flag(help: "Show one line of at most 80 columns for each backup.")
   var short = false
 
   func run() throws {

@@ -7,8 +7,11 @@ struct Pin: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Keep a backup until it is unpinned.",
     discussion: """
-      A pinned backup, and what it needs, stays whatever the rules of cleanup say, below min_free_space too; it is not merged \
-      into others, and delete refuses it. Rules that count backups do not count it.
+      No rule and no lack of space removes a pinned backup or what it needs. It is not merged, delete refuses it, \
+      and rules do not count it.
+
+      Examples:
+        holdfast pin latest
       """)
 
   @OptionGroup var pinning: PinOptions
@@ -19,10 +22,12 @@ struct Pin: ParsableCommand {
 /// `holdfast unpin`
 struct Unpin: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Let a pinned backup go by the rules again.",
+    abstract: "End the pin of a backup.",
     discussion: """
-      From then on it is kept and removed like any other. A backup that holdfast guard made is treated like a safety backup: it \
-      stays until it is a week old.
+      From then on the rules decide. A backup of holdfast guard stays until it is a week old.
+
+      Examples:
+        holdfast unpin backup_20261128_132032
       """)
 
   @OptionGroup var pinning: PinOptions
@@ -32,10 +37,10 @@ struct Unpin: ParsableCommand {
 
 /// What both take.
 struct PinOptions: ParsableArguments {
-  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
+  @Argument(help: "The backup's ID, a unique prefix of it, or latest.", completion: BackupCompletion.ids)
   var id: String
 
-  @Flag(help: "Say what would be changed and change nothing.")
+  @Flag(help: "Show what would be changed, and change nothing.")
   var dryRun = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions

@@ -5,38 +5,39 @@ import BackupPolicy
 /// `holdfast query`
 struct Query: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Ask a backup with SQL, without restoring it.",
-    usage: "holdfast query <id> <sql> [--at <time>] [--file <path>] [--format <format>] [<options>]",
+    abstract: "Run one SQL query on a backup, without restoring it.",
+    usage: "holdfast query (<id> | --at <time>) (<sql> | --file <path>) [<options>]",
     discussion: """
-      The backup is restored to this host's scratch folder, proved on the way, and gone when the command ends, however it \
-      ends. One statement that reads is run; what would write, attach a file or load an extension is refused with exit \
-      code 8. An error in the SQL ends with 1 and SQLite's own words.
+      The statement can only read; anything else ends with exit code 8. The backup is decrypted to the scratch \
+      folder of this host, and is gone when the command ends. The SQL may also come from standard input (-).
 
-      --csv is RFC 4180, with NULL as an empty field and blobs in hexadecimal. --json is an array of objects: NULL is null, \
-      integers keep every digit, and a blob is {"blob": "hexadecimal"}. The table cuts long values; the others never do.
-
-      With --at TIME the ID is left out. The SQL may also come from standard input (-) or from --file.
+      Examples:
+        holdfast query latest "SELECT count(*) FROM orders"
+        holdfast query --at '10 minutes ago' "SELECT * FROM users" --csv
+        holdfast query latest --file report.sql --json
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable {
     case table, csv, json
   }
 
-  @Argument(help: ArgumentHelp("The backup's ID, a prefix of it, or latest; then the SQL.", valueName: "id> <sql"))
+  @Argument(
+    help: ArgumentHelp("The backup's ID, a unique prefix of it, or latest; then the SQL.", valueName: "id> <sql"),
+    completion: BackupCompletion.firstID)
   var words: [String] = []
 
-  @Option(help: ArgumentHelp("Ask the newest backup that is not after this time.", valueName: "time"))
+  @Option(help: ArgumentHelp("The newest backup that is not after this time.", valueName: "time"))
   var at: String?
 
   @OptionGroup var statement: StatementOptions
 
-  @Option(help: "How the rows are printed.")
+  @Option(help: "How the rows are printed (default: table).")
   var format: Format?
 
   @Flag(help: "Print CSV.")
   var csv = false
 
-  @Flag(help: "Ask a backup that this host cannot authenticate.")
+  @Flag(help: "Accept a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions

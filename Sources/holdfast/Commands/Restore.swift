@@ -6,42 +6,46 @@ import Names
 /// `holdfast restore`
 struct Restore: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Bring a backup back, by a plan that is shown first.",
+    abstract: "Restore a backup, by a plan that is shown first.",
     discussion: """
-      Where the database opens, the backup goes into it in one transaction, and applications that have it open go on \
-      without a restart. What the database held before is backed up first.
+      The current content is backed up first, and holdfast undo brings it back. If the database opens, the backup \
+      goes into it in one transaction, and applications need no restart. With --table only that table is copied, \
+      into the file of --to.
 
-      With --table only that table is copied, with its rows, indexes, triggers and the counter of an AUTOINCREMENT, into the \
-      file of --to: a new one, or a database that has nothing of those names, which is changed in one transaction.
+      Examples:
+        holdfast restore backup_20261128_132032
+        holdfast restore --at '10 minutes ago' --dry-run
+        holdfast restore latest --to copy.db
+        holdfast restore latest --table users --to users.db
       """)
 
   @OptionGroup var reference: PointOptions
 
   @Option(
     help: ArgumentHelp(
-      "Restore to a new file instead, which must not exist; with --table, to that file or into that database.",
-      valueName: "path"))
+      "Restore to this new file; with --table also into this other database.",
+      valueName: "path"), completion: .file())
   var to: String?
 
-  @Option(help: "Restore only this table; may be given several times. Needs --to.")
+  @Option(help: "Copy only this table; may be repeated. Needs --to.")
   var table: [String] = []
 
-  @Flag(help: "Show the plan and do nothing.")
+  @Flag(help: "Show the plan, and do nothing.")
   var dryRun = false
 
-  @Flag(help: "Go on without asking.")
+  @Flag(help: "Do not ask.")
   var yes = false
 
-  @Flag(inversion: .prefixedNo, help: "Back up first what the database holds now.")
+  @Flag(inversion: .prefixedNo, help: "Back up the current content first (default: yes).")
   var safetyBackup = true
 
-  @Flag(inversion: .prefixedNo, help: "Prove the backup before it is installed.")
+  @Flag(inversion: .prefixedNo, help: "Verify the backup before it is installed (default: yes).")
   var verify = true
 
-  @Flag(help: "Run SQLite's checks even where the same content passed them before.")
+  @Flag(help: "Run SQLite's checks even if the same content passed them before.")
   var recheck = false
 
-  @Flag(help: "Restore a backup that this host cannot authenticate.")
+  @Flag(help: "Accept a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions

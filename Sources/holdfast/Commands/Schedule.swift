@@ -8,25 +8,30 @@ struct Schedule: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Explain a cron schedule, and show when it runs next.",
     discussion: """
-      Five fields: minute, hour, day of month, month, weekday; with lists (1,15), ranges (Mon-Fri) and steps (*/15); or \
-      @hourly, @daily, @weekly, @monthly, @yearly. Put it in quotes, because the shell replaces *. Several schedules, as \
-      BACKUP_SCHEDULE holds them, have a ; between them.
+      A schedule has five fields: minute, hour, day of month, month and weekday. Each may be a list (1,15), a \
+      range (Mon-Fri) or a step (*/15). @hourly, @daily, @weekly, @monthly and @yearly work as well. Write it in \
+      quotes, because the shell replaces *.
+
+      Examples:
+        holdfast schedule '0 2 * * *'
+        holdfast schedule '*/15 8-18 * * Mon-Fri' --timezone Europe/Berlin
       """)
 
   @Argument(help: ArgumentHelp("The schedule, such as '0 2 * * *'.", valueName: "schedule"))
   var fields: [String]
 
   @Option(
-    help: ArgumentHelp("By the clocks of this zone, such as Europe/Berlin (default: the local one).", valueName: "zone")
+    help: ArgumentHelp(
+      "Use the clocks of this zone, such as Europe/Berlin (default: the local one).", valueName: "zone")
   )
   var timezone: String?
 
-  @Option(help: ArgumentHelp("How many runs of each to show.", valueName: "n"))
+  @Option(help: ArgumentHelp("Show this many runs of each schedule.", valueName: "n"))
   var count = 5
 
   @Option(
     help: ArgumentHelp(
-      "Show the runs after this time (default: now), in any of the forms that restore --at takes.", valueName: "time"))
+      "Show the runs after this time, as for restore --at (default: now).", valueName: "time"))
   var after: String?
 
   @OptionGroup(title: "Common options") var output: OutputOptions

@@ -6,13 +6,18 @@ import Names
 /// `holdfast show`
 struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show everything that is known of a backup, and what a restore of it would read.",
+    abstract: "Describe one backup, and what a restore of it would read.",
     discussion: """
-      With --schema it shows the statements that made the database's tables, indexes, views and triggers instead, as \
-      sqlite3's .schema does but for its comments and SQLite's own tables. That reads the backup, and needs its key.
+      --schema prints the statements that made the tables, indexes, views and triggers instead. It reads the \
+      backup and needs the key.
+
+      Examples:
+        holdfast show latest
+        holdfast show --at 'yesterday 14:03'
+        holdfast show latest --schema
       """)
 
-  @Flag(help: "Show the database's schema at that point.")
+  @Flag(help: "Show the schema of the database in that backup.")
   var schema = false
 
   @OptionGroup var reference: PointOptions

@@ -4,7 +4,13 @@ import BackupPolicy
 
 /// `holdfast stats`
 struct Stats: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Count the backups and what they take.")
+  static let configuration = CommandConfiguration(
+    abstract: "Count the backups and show how much space they use.",
+    discussion: """
+      Examples:
+        holdfast stats
+        holdfast stats --all
+      """)
 
   @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions

@@ -5,17 +5,21 @@ import BackupPolicy
 /// `holdfast undo`
 struct Undo: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Bring back what the database held before the last restore.",
+    abstract: "Take the last restore back.",
     discussion: """
-      The safety backup that the last restore made goes back into the database, by a plan like that of any restore. What the \
-      database holds now is backed up first, so a second undo undoes the first. A rollback by holdfast guard counts as a \
-      restore. Where there is nothing to undo it exits with 8, where the safety backup is gone with 4.
+      It restores the safety backup that the last restore (or rollback of holdfast guard) made. The current \
+      content is backed up first, so a second undo takes the first one back. If there is nothing to undo, the exit \
+      code is 8.
+
+      Examples:
+        holdfast undo --dry-run
+        holdfast undo
       """)
 
-  @Flag(help: "Show the plan and do nothing.")
+  @Flag(help: "Show the plan, and do nothing.")
   var dryRun = false
 
-  @Flag(help: "Go on without asking.")
+  @Flag(help: "Do not ask.")
   var yes = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions

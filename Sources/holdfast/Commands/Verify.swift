@@ -5,21 +5,27 @@ import BackupPolicy
 /// `holdfast verify`
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Prove that a backup can be restored.",
-    discussion: "Exits with 3 where a backup does not verify. What was found is recorded with the backup.")
+    abstract: "Check that a backup can be restored.",
+    discussion: """
+      The result is recorded with the backup. If a backup does not verify, the exit code is 3.
+
+      Examples:
+        holdfast verify latest
+        holdfast verify --all --quick
+      """)
 
   @OptionGroup var reference: PointOptions
 
-  @Flag(help: "Verify all backups, newest first; without --database, those of every configured database.")
+  @Flag(help: "Verify all backups, newest first; without --database those of every configured database.")
   var all = false
 
-  @Flag(help: "Verify the backup of every configured database, one after the other.")
+  @Flag(help: "Verify the backup in every configured database, one after the other.")
   var allDatabases = false
 
-  @Flag(help: "Look at file, size and checksum only; needs no key.")
+  @Flag(help: "Compare only the file, its size and its checksum; needs no key.")
   var quick = false
 
-  @Flag(help: "Run SQLite's checks even where the same content passed them before.")
+  @Flag(help: "Run SQLite's checks even if the same content passed them before.")
   var recheck = false
 
   @OptionGroup(title: "Common options") var options: ServiceOptions

@@ -3,7 +3,12 @@ import BackupEngine
 
 /// `holdfast version`
 struct Version: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Show the version of holdfast and of SQLite.")
+  static let configuration = CommandConfiguration(
+    abstract: "Show the version of holdfast and of SQLite.",
+    discussion: """
+      Examples:
+        holdfast version --json
+      """)
 
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -21,14 +26,17 @@ struct Version: ParsableCommand {
 /// `holdfast completion`
 struct Completion: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print a script that completes commands and options in your shell.",
+    abstract: "Print a script that completes commands, options and backup IDs.",
     discussion: """
       bash:  source <(holdfast completion bash)
       zsh:   holdfast completion zsh > ~/.zfunc/_holdfast
       fish:  holdfast completion fish > ~/.config/fish/completions/holdfast.fish
+
+      Examples:
+        holdfast completion bash
       """)
 
-  @Argument(help: "bash, zsh or fish.")
+  @Argument(help: "bash, zsh or fish.", completion: .list(["bash", "zsh", "fish"]))
   var shell: String
 
   func run() throws {
@@ -36,6 +44,6 @@ struct Completion: ParsableCommand {
       throw HoldfastError(
         .usage, "there is no completion for '\(self.shell.shortened)'", hint: "name bash, zsh or fish")
     }
-    try Console.write(Array((HoldfastCommand.completionScript(for: shell) + "\n").utf8), to: 1)
+    try Console.write(Array((CompletionScript.text(for: shell) + "\n").utf8), to: 1)
   }
 }

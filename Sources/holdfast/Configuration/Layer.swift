@@ -80,7 +80,7 @@ struct ConfigurationProblem: Hashable, Sendable {
   /// A value that does not fit.
   init(_ value: ValueProblem, _ given: Given) {
     let problem = given.origin.isFlag ? value.problemOfFlag : value.problem
-    let help = given.origin.isFlag ? "; holdfast COMMAND --help tells more" : ""
+    let help = given.origin.isFlag ? "; \(CommandNames.helpHint(for: ProcessEnvironment.arguments.dropFirst()))" : ""
     self.init(at: given.origin.at(value.position), problem, hint: value.hint + help)
   }
 

@@ -71,7 +71,7 @@ enum SettingTable {
       "The cipher: aes-256-gcm, or aes-256-cbc, which cannot tell tampering",
       because: "it finds every change to an archive; the other one is what the Python service wrote"),
     .init(
-      .keyFile, .path, .words("`~/.config/holdfast/key`, where it exists and no password is set"),
+      .keyFile, .path, .words("`~/.config/holdfast/key`, if it exists and no password is set"),
       "A file with a 256-bit key", because: "where `holdfast init` puts it; `$XDG_CONFIG_HOME` is respected",
       example: "/etc/holdfast/key", variable: "BACKUP_ENCRYPTION_KEY_FILE"),
     .init(
@@ -94,7 +94,7 @@ enum SettingTable {
       .enabled, .boolean, .value("true"), "Whether the agent guards",
       because: "whoever starts an agent wants backups; false leaves a database out", flag: .none),
     .init(
-      .mode, .choice(["change", "schedule", "hybrid"]), .words("`hybrid` where a schedule is set, else `change`"),
+      .mode, .choice(["change", "schedule", "hybrid"]), .words("`hybrid` if a schedule is set, else `change`"),
       "What starts a backup: change, schedule or hybrid (both)",
       because: "a change is lost only in the seconds before its backup", example: "hybrid",
       use: .agent(.mode(\.triggers.mode))),
@@ -127,7 +127,7 @@ enum SettingTable {
       because: "a backup of a change is cheap at any hour", example: "22:00-06:00",
       use: .agent(.quietHours(\.triggers.quietHours))),
     .init(
-      .skipUnchanged, .boolean, .value("false"), "Leave out a scheduled backup where nothing changed",
+      .skipUnchanged, .boolean, .value("false"), "Leave out a scheduled backup if nothing changed",
       because: "whoever asks for one a day looks for one a day", use: .agent(.boolean(\.triggers.skipUnchanged))),
     .init(
       .catchUp, .boolean, .value("true"), "Make up a scheduled backup that was missed, once",

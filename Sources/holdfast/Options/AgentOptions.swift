@@ -2,9 +2,9 @@ import ArgumentParser
 
 /// What the agent does.
 struct AgentOptions: ParsableArguments {
-  @OptionGroup var triggers: TriggerOptions
+  @OptionGroup(title: "When to back up") var triggers: TriggerOptions
   @Flag(.thin) var thin: Bool?
-  @OptionGroup var drills: DrillOptions
+  @OptionGroup(title: "Drills") var drills: DrillOptions
   @Option(.stopGrace) var stopGrace: String?
 
   /// The settings among the flags.
@@ -29,6 +29,14 @@ struct TriggerOptions: ParsableArguments {
 struct DrillOptions: ParsableArguments {
   @Option(.drillSchedule) var drillSchedule: [String] = []
   @Option(.drillMaxAge) var drillMaxAge: String?
+}
+
+/// Whether a new backup is verified.
+struct VerificationOptions: ParsableArguments {
+  @Flag(.verifyAfterCreate) var verifyAfterCreate: Bool?
+
+  /// The settings among the flags.
+  var flags: Layer { settingFlags }
 }
 
 /// What a new backup is like.

@@ -5,12 +5,12 @@ import Names
 
 /// The backup that a command is about: by its ID, or by a time.
 struct PointOptions: ParsableArguments {
-  @Argument(help: "The backup's ID, a unique prefix of it, or latest.")
+  @Argument(help: "The backup's ID, a unique prefix of it, or latest.", completion: BackupCompletion.ids)
   var id: String?
 
   @Option(
     help: ArgumentHelp(
-      "Take the newest backup that is not after this time: 2026-11-22, '2026-11-22 14:03:07', 14:03, 'yesterday 14:03', '2 hours ago', latest.",
+      "The newest backup that is not after this time, such as 14:03, 'yesterday 14:03', '2026-11-22 14:03' or '2 hours ago'.",
       valueName: "time"))
   var at: String?
 }

@@ -104,10 +104,12 @@ struct ConfigurationOptions: ParsableArguments {
       """
       The configuration file (HOLDFAST_CONFIG; default: the first of holdfast.toml, ~/.config/holdfast/holdfast.toml and \
       /etc/holdfast/holdfast.toml).
-      """, valueName: "path"))
+      """, valueName: "path"), completion: .file())
   var config: String?
 
-  @Option(help: ArgumentHelp("The file of environment variables (default: .env, where it exists).", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("The file of environment variables (default: .env, if it exists).", valueName: "path"),
+    completion: .file())
   var envFile: String?
 
   /// Reads them.
@@ -124,7 +126,9 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Print results and errors only.")
   var quiet = false
 
-  @Option(help: "What is logged to standard error (BACKUP_LOG_LEVEL; default: warning, for the agent info).")
+  @Option(
+    help: ArgumentHelp(
+      "The least level of log messages (BACKUP_LOG_LEVEL; default: warning, for the agent info).", valueName: "level"))
   var logLevel: Logger.Level?
 
   var console: Console { Console(json: json, quiet: quiet) }

@@ -6,7 +6,7 @@ import ArgumentParser
 extension Option where Value == String? {
   /// `--max-delay TIME`
   init(_ key: SettingKey) {
-    self.init(name: .customLong(key.flag ?? key.name), help: key.help)
+    self.init(name: .customLong(key.flag ?? key.name), help: key.help, completion: key.definition.kind.completion)
   }
 
   /// `--keep-daily N`, where -1 is a value and no flag.
@@ -76,6 +76,17 @@ extension ParsableArguments {
 }
 
 extension ValueKind {
+  /// How a shell completes a value.
+  fileprivate var completion: CompletionKind? {
+    switch self {
+    case .path, .database: .file()
+    case .folder: .directory
+    case .level: .list((1...9).map(String.init))
+    case .choice(let words): .list(words)
+    default: nil
+    }
+  }
+
   fileprivate var valueName: String? {
     switch self {
     case .boolean: nil

@@ -5,7 +5,7 @@ import Glibc
 
 /// SQL from the command line, from a file or from standard input.
 struct StatementOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Read the SQL from this file.", valueName: "path"))
+  @Option(help: ArgumentHelp("Read the SQL from this file.", valueName: "path"), completion: .file())
   var file: String?
 
   /// - Parameter argument: the SQL of the command line: `-` reads standard input.

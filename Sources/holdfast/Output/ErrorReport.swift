@@ -25,7 +25,7 @@ struct ErrorReport {
       case let error as HoldfastError: .error(error)
       case let code as ExitCode: .silent(code.rawValue)
       case _ where HoldfastCommand.exitCode(for: error) == .success:
-        .answer(HelpText(HoldfastCommand.fullMessage(for: error)).text)
+        .answer(HelpPage.rendered(HoldfastCommand.fullMessage(for: error)))
       case _ where HoldfastCommand.exitCode(for: error) == .validationFailure: .error(Self.usage(error))
       default: .error(HoldfastError(.failed, "\(error)", cause: error))
       }
@@ -37,18 +37,11 @@ struct ErrorReport {
     // What the parser takes for an argument of ours is the command's.
     if arguments.first == "guard", !arguments.contains("--") { return Guard.noCommand(arguments) }
     let message = HoldfastCommand.message(for: error).split(separator: "\n").joined(separator: " ")
+    if let negative = NegativeValue(in: arguments, message) { return negative.error }
     let text = message.prefix(1).lowercased() + message.dropFirst()
     return HoldfastError(
       .usage, text.hasSuffix(".") ? String(text.dropLast()) : text,
-      hint: help(for: arguments))
-  }
-
-  /// How to learn what the command takes.
-  private static func help(for arguments: ArraySlice<String>) -> String {
-    guard let name = arguments.first, CommandNames.all.contains(name) else {
-      return "holdfast help lists the commands, and holdfast COMMAND --help its options"
-    }
-    return "holdfast \(name) --help lists its options"
+      hint: CommandNames.helpHint(for: arguments))
   }
 
   /// Prints it and returns the exit code.
@@ -122,6 +115,9 @@ struct CallerOptions: Sendable {
 
   private static func place(_ name: String) -> Int { names.firstIndex(of: name) ?? 0 }
 
+  /// The value of one of the options; nil if it is not given.
+  subscript(_ name: String) -> String? { given.first { $0.name == name }?.value }
+
   /// A database that an argument names.
   ///
   /// - Throws: `usage` if a flag names one as well.
@@ -156,6 +152,11 @@ struct CallerOptions: Sendable {
       let command = Self.command(at: rest)
       guard !command.isEmpty else { continue }
       rest = rest.dropFirst(command.count)
+      // Help is the same for every database.
+      guard !rest.hasPrefix(" --help") else {
+        result += command
+        continue
+      }
       let own = Self.optionNames(at: rest)
       let words = given.filter { !own.contains($0.name) }
         .flatMap { [$0.name, RestoreCommandLine.quoted($0.value)] }

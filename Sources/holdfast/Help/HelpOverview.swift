@@ -1,0 +1,57 @@
+/// The help of `holdfast` itself: all commands on one small screen.
+enum HelpOverview {
+  /// Commands that belong together, and what one does with them.
+  typealias Row = (names: [String], text: String)
+
+  static let groups: [(title: String, rows: [Row])] = [
+    (
+      "Every day",
+      [
+        (["create", "agent"], "back up now, or after each change"),
+        (["list", "show", "stats"], "list all backups, describe one, count them"),
+        (["cleanup", "compact", "delete"], "remove by rules, merge incrementals, remove one"),
+        (["pin", "unpin"], "keep a backup against all rules, or end that"),
+        (["guard"], "back up, then run a command that may do harm"),
+      ]
+    ),
+    (
+      "After an accident",
+      [
+        (["query", "diff"], "ask a backup with SQL, compare two backups"),
+        (["restore", "undo"], "restore a backup, take the last restore back"),
+        (["accept"], "say that an anomalous backup is correct"),
+      ]
+    ),
+    (
+      "Checks",
+      [
+        (["verify", "drill"], "check a backup, restore one as an exercise"),
+        (["doctor"], "look for problems, test a backup and a restore"),
+      ]
+    ),
+    (
+      "Set-up",
+      [
+        (["init", "config"], "make key and settings, show or check settings"),
+        (["schedule", "completion", "version"], "explain a cron schedule, complete in the shell"),
+      ]
+    ),
+  ]
+
+  static let examples = [
+    "holdfast create app.db                   back up a database now",
+    "holdfast agent --database app.db         back it up after each change",
+    "holdfast restore --at '10 minutes ago'   restore its content of that time",
+  ]
+
+  static var lines: [String] {
+    [
+      CommandDescription.root.abstract, "", "USAGE: \(CommandDescription.root.usage)",
+      "       holdfast help <command>", "",
+    ]
+      + groups.flatMap { title, rows in
+        ["\(title.uppercased()):"]
+          + rows.flatMap { HelpPage.entry($0.names.joined(separator: ", "), $0.text, labels: 33) }
+      } + ["EXAMPLES:"] + examples.map { "  \($0)" }
+  }
+}
