@@ -23,7 +23,7 @@ struct HoldfastCommand: ParsableCommand {
       CommandGroup(name: "Checks", subcommands: [Verify.self, Drill.self, Doctor.self]),
       CommandGroup(
         name: "Set-up",
-        subcommands: [Init.self, Config.self, Schedule.self, Completion.self, Version.self]),
+        subcommands: [Init.self, Config.self, Schedule.self, Completion.self, Version.self, GenerateManual.self]),
     ])
 }
 
@@ -100,7 +100,7 @@ enum CommandNames {
   }
 
   private static func require(_ name: String) throws {
-    guard !all.contains(name) else { return }
+    guard !all.contains(name), name != GenerateManual._commandName else { return }
     let near = habits[name.lowercased()] ?? NearestName.of(name, in: all)
     throw HoldfastError(
       .usage, "unknown command '\(name.shortened)'" + (near.map { "; did you mean '\($0)'?" } ?? ""),
