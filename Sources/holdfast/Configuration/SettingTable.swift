@@ -54,12 +54,12 @@ enum SettingTable {
   static let rows: [SettingDefinition] = [
     .init(
       .database, .database, .words("none"), "The database: a path, sqlite:///relative.db or sqlite:////absolute.db",
-      because: "guarding the wrong one helps nobody", example: "/srv/app/app.db", variable: "DATABASE_URL",
+      because: "only you know which one it is", example: "/srv/app/app.db", variable: "DATABASE_URL",
       scope: .process),
     .init(
       .backupDir, .folder, .words("`backups` beside the database; `backups/NAME` for one of several"),
-      "The folder of backups",
-      because: "where the Python service put it; better on another disk, which fails on another day",
+      "The repository: the folder of backups",
+      because: "the place that the Python service used; another disk is safer",
       example: "/var/backups/app"),
 
     // Encryption and compression.
@@ -68,19 +68,19 @@ enum SettingTable {
       because: "a backup is easier to lose than a database", flag: .named("encrypt")),
     .init(
       .cipher, .choice(["aes-256-gcm", "aes-256-cbc"]), .value("aes-256-gcm"),
-      "The cipher: aes-256-gcm, or aes-256-cbc, which cannot tell tampering",
-      because: "it finds every change to an archive; the other one is what the Python service wrote"),
+      "The cipher: aes-256-gcm, or aes-256-cbc, which cannot detect tampering",
+      because: "it detects every change to an archive; the Python service wrote the other one"),
     .init(
       .keyFile, .path, .words("`~/.config/holdfast/key`, if it exists and no password is set"),
-      "A file with a 256-bit key", because: "where `holdfast init` puts it; `$XDG_CONFIG_HOME` is respected",
+      "A file with a 256-bit key", because: "`holdfast init` makes it there; `$XDG_CONFIG_HOME` is respected",
       example: "/etc/holdfast/key", variable: "BACKUP_ENCRYPTION_KEY_FILE"),
     .init(
       .passwordFile, .path, .words("none"), "A file whose first line is the password",
-      because: "a key file needs no derivation; a password is for those who must remember it",
+      because: "a key file needs no derivation; a password can be remembered",
       example: "/etc/holdfast/password", variable: "BACKUP_ENCRYPTION_PASSWORD_FILE"),
     .init(
       .password, .text, .words("none"), "The password, in the environment or `.env` only",
-      because: "better in a file of its own: an environment is easily printed", variable: "BACKUP_ENCRYPTION_PASSWORD",
+      because: "a file of its own is better: an environment is easily printed", variable: "BACKUP_ENCRYPTION_PASSWORD",
       flag: .none, scope: .secret),
     .init(
       .compressionEnabled, .boolean, .value("true"), "Compress backups",
@@ -91,24 +91,24 @@ enum SettingTable {
 
     // When the agent backs up.
     .init(
-      .enabled, .boolean, .value("true"), "Whether the agent guards",
-      because: "whoever starts an agent wants backups; false leaves a database out", flag: .none),
+      .enabled, .boolean, .value("true"), "Whether the agent backs up the database",
+      because: "an agent is there for backups; false excludes a database", flag: .none),
     .init(
       .mode, .choice(["change", "schedule", "hybrid"]), .words("`hybrid` if a schedule is set, else `change`"),
       "What starts a backup: change, schedule or hybrid (both)",
-      because: "a change is lost only in the seconds before its backup", example: "hybrid",
+      because: "only the changes of the last seconds can be lost", example: "hybrid",
       use: .agent(.mode(\.triggers.mode))),
     .init(
       .debounce, .time(atLeast: 0), .value("500ms"), "The quiet time after a change before its backup",
-      because: "a burst of writes becomes one backup, and a person does not notice the wait",
+      because: "a burst of writes becomes one backup, and the wait is short",
       use: .agent(.milliseconds(\.triggers.debounce))),
     .init(
       .maxDelay, .time(atLeast: 0), .value("5s"), "The longest time from a change to its backup",
-      because: "a program that never pauses is backed up all the same",
+      because: "a program that never pauses is backed up as well",
       use: .agent(.milliseconds(\.triggers.maxDelay))),
     .init(
       .minInterval, .time(atLeast: 0), .value("1s"), "The shortest time between two backups",
-      because: "a point for every second is more than anybody looks through",
+      because: "more than one backup a second is hard to look through",
       use: .agent(.milliseconds(\.triggers.minInterval))),
     .init(
       .pollInterval, .time(atLeast: 100), .value("30s"), "How often to look for changes that raise no event",
@@ -121,20 +121,20 @@ enum SettingTable {
       use: .agent(.schedules(\.triggers.schedules))),
     .init(
       .timezone, .zone, .words("the host's"), "The zone of schedules and quiet hours, such as Europe/Berlin",
-      because: "2 o'clock means 2 o'clock here", example: "Europe/Berlin", use: .agent(.zone(\.triggers.zone))),
+      because: "times are those of the clocks here", example: "Europe/Berlin", use: .agent(.zone(\.triggers.zone))),
     .init(
       .quietHours, .quietHours, .words("none"), "When changes wait for their backup, such as 22:00-06:00",
       because: "a backup of a change is cheap at any hour", example: "22:00-06:00",
       use: .agent(.quietHours(\.triggers.quietHours))),
     .init(
       .skipUnchanged, .boolean, .value("false"), "Leave out a scheduled backup if nothing changed",
-      because: "whoever asks for one a day looks for one a day", use: .agent(.boolean(\.triggers.skipUnchanged))),
+      because: "a daily schedule then makes a backup each day", use: .agent(.boolean(\.triggers.skipUnchanged))),
     .init(
       .catchUp, .boolean, .value("true"), "Make up a scheduled backup that was missed, once",
       because: "a laptop sleeps at 2 o'clock", use: .agent(.boolean(\.triggers.catchUp))),
     .init(
       .verifyAfterCreate, .boolean, .value("false"), "Read each new backup back in full",
-      because: "it doubles the work of a backup; scheduled ones are read back all the same", flag: .named("verify"),
+      because: "it doubles the work of a backup; scheduled ones are always read back", flag: .named("verify"),
       use: .agent(.boolean(\.verifyAfterCreate))),
 
     // What is kept.
@@ -158,32 +158,32 @@ enum SettingTable {
     rule(.maxBackups, .ceiling, "Keep at most N", example: "30", standard: .words("all")),
     .init(
       .thin, .boolean, .value("true"),
-      "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, then none but what a rule names",
+      "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, after a week only what a rule keeps",
       because: "a chain of every change would take longer to restore each day"),
     .init(
       .anomalyHold, .time(atLeast: 0), .value("30d"),
       "How long a backup that lost most of its content holds the older ones; 0: not at all",
-      because: "an accident is noticed within a month, and must not push out what was good by then"),
+      because: "an accident is noticed within a month, and good backups must stay until then"),
     .init(
       .minFreeSpace, .freeSpace, .words("off"),
-      "How much of the disk stays free, such as 2GiB or 5%; below it, older backups go",
+      "How much of the disk stays free, such as 2GiB or 5%; if less is free, older backups are removed",
       because: undecided, example: "5%"),
 
     // Drills.
     .init(
       .drillSchedule, .schedules, .words("none"),
       "When the agent drills: restores the newest backup to scratch space and checks it",
-      because: "a drill takes the room of the database and minutes of a core: choose the hour; weekly is a good start",
+      because: "a drill needs the space of the database and minutes of a core; once a week is a good start",
       example: "0 4 * * 0"),
     .init(
       .drillMaxAge, .time(atLeast: 0), .words("twice the longest pause of `drill.schedule`; never without one"),
-      "When the last drill that passed is too old, which is an alarm; 0: never",
-      because: "one drill may be missed before anybody is woken", example: "14d"),
+      "The age of the last passed drill that raises an alarm; 0: never",
+      because: "one drill may be missed before there is an alarm", example: "14d"),
 
     // The process.
     .init(
       .stopGrace, .time(atLeast: 0), .value("10s"),
-      "How long backups may go on after a request to stop: a running one, and one of a pending change",
+      "How long the agent may go on after a request to stop: with a running backup, and with one of a pending change",
       because: "most backups end in it, and no service manager waits less", scope: .process),
     .init(
       .logLevel, .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
@@ -213,7 +213,7 @@ extension SettingTable {
   }
 
   private static func eachSummary(_ units: String) -> String {
-    "Keep the last one of each of the newest N \(units) that have any"
+    "Keep the last backup of each of the newest N \(units) with a backup"
   }
 
   private static func withinSummary(_ kept: String) -> String {
