@@ -10,7 +10,7 @@
 struct TriggerDiagram {
   struct Start {
     var time: Int64
-    var trigger: Trigger
+    var trigger: BackupType
     var reason: String
     var wall: Timestamp
     /// The outcome, or nil while the backup runs.
@@ -152,7 +152,7 @@ struct TriggerDiagram {
 
   private func timeline(_ count: Int) -> String {
     var cells = [Character](repeating: "-", count: count)
-    let marks: [Trigger: Character] = [.change: "S", .manual: "M", .scheduled: "C"]
+    let marks: [BackupType: Character] = [.change: "S", .manual: "M", .scheduled: "C"]
     for start in starts { cells[Int(start.time / cell)] = start.isFull ? "F" : marks[start.trigger] ?? "?" }
     if let stopped { cells[Int(stopped / cell)] = "X" }
     return String(cells)

@@ -205,12 +205,12 @@ import Testing
   // MARK: Status
 
   @Test func eachTriggerHasItsRules() {
-    #expect(Trigger.allCases.filter { !$0.isAlwaysFull } == [.change])
-    #expect(Trigger.allCases.filter(\.isVerified) == [.scheduled])
-    #expect(Trigger.allCases.filter { !$0.isFollowedByCleanup } == [.manual])
+    #expect(BackupType.triggers.filter { !$0.isAlwaysFull } == [.change])
+    #expect(BackupType.triggers.filter(\.isVerified) == [.scheduled])
+    #expect(BackupType.triggers.filter { !$0.isFollowedByCleanup } == [.manual])
     let skipping = TriggerSettings(skipUnchanged: true)
-    #expect(Trigger.allCases.filter { $0.skipsUnchanged(skipping) } == [.scheduled])
-    #expect(!Trigger.scheduled.skipsUnchanged(TriggerSettings()))
+    #expect(BackupType.triggers.filter { $0.skipsUnchanged(skipping) } == [.scheduled])
+    #expect(!BackupType.scheduled.skipsUnchanged(TriggerSettings()))
   }
 
   @Test func theStatusSaysWhatIsPendingAndWhy() throws {

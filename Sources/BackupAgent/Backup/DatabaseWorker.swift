@@ -301,7 +301,7 @@ final class DatabaseWorker: @unchecked Sendable {
   ///
   /// - Parameter chain: the chain that the full ends. If it is no longer the newest chain, nothing
   ///   is stored.
-  func storeFull(for trigger: Trigger, ending chain: PointID? = nil, _ progress: Progress) -> Attempt {
+  func storeFull(for trigger: BackupType, ending chain: PointID? = nil, _ progress: Progress) -> Attempt {
     var audit: AuditOutcome?
     var attempt = Attempt {
       if let chain, let newest = try newestPoint(), newest.metadata.chainID ?? newest.id != chain {
@@ -325,10 +325,10 @@ final class DatabaseWorker: @unchecked Sendable {
   }
 
   private func storeFull(
-    _ state: DatabaseState, _ trigger: Trigger, _ progress: Progress
+    _ state: DatabaseState, _ trigger: BackupType, _ progress: Progress
   ) throws -> (ending: BackupEnding, audit: AuditOutcome) {
     var request = settings.request
-    request.backupType = BackupType(rawValue: trigger.rawValue)
+    request.backupType = trigger
     let database = try service.requireDatabase()
     let (point, audit) = try follower.storeFull(request, progress: progress) { [held] in
       try held.opened(database)

@@ -3,7 +3,7 @@ import BackupPolicy
 
 /// A decision to store a backup.
 struct BackupOrder: Sendable {
-  var trigger: Trigger
+  var trigger: BackupType
   var reason: String
   /// The chain that the backup ends, if it is a full that was not requested.
   var ends: PointID?
@@ -110,7 +110,7 @@ extension ChainWeight {
   ///
   /// - Parameter points: the backups, newest first.
   init?(_ points: [StoredPoint]) {
-    let own = points.map(\.metadata).filter { Trigger(rawValue: $0.backupType.rawValue) != nil }
+    let own = points.map(\.metadata).filter { BackupType.triggers.contains($0.backupType) }
     guard let newest = own.first else { return nil }
     let chain = newest.chainID ?? newest.id
     guard let full = own.first(where: { $0.id == chain && $0.kind == .full }) else { return nil }

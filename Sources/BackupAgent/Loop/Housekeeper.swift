@@ -40,7 +40,7 @@ final class Housekeeper {
   func noteBackup(_ point: PointMetadata?) {
     guard let point else { return }
     thinningRhythm.noteBackup()
-    guard Trigger(rawValue: point.backupType.rawValue)?.isFollowedByCleanup ?? true else { return }
+    guard point.backupType.isFollowedByCleanup else { return }
     cleaningRhythm.noteBackup(atOnce: point.kind == .full)
   }
 

@@ -45,6 +45,22 @@ public enum BackupType: Hashable, Sendable, RawRepresentable, CustomStringConver
   package var isSafety: Bool { self == .safety || self == .guard }
 }
 
+extension BackupType {
+  /// The types of the backups that the agent makes.
+  package static let triggers: [BackupType] = [.change, .manual, .scheduled]
+
+  /// Its backups are fulls, even if nothing changed.
+  package var isAlwaysFull: Bool { self != .change }
+  /// The agent reads its backups back completely, whatever the settings say.
+  package var isVerified: Bool { self == .scheduled }
+  /// The agent applies retention after its backups. A person who requests a backup does not request
+  /// a cleanup.
+  package var isFollowedByCleanup: Bool { self != .manual }
+
+  /// The agent stores nothing if nothing changed since the newest backup.
+  package func skipsUnchanged(_ settings: TriggerSettings) -> Bool { self == .scheduled && settings.skipUnchanged }
+}
+
 /// The content of a backup; the metadata's `kind`.
 public enum BackupKind: String, Hashable, Sendable, CaseIterable {
   /// All pages of the database.

@@ -103,7 +103,7 @@ extension RepositorySimulation {
     schedules.compactMap { $0.next(after: time, in: zone) }.min()
   }
 
-  private mutating func add(_ trigger: Trigger, at time: Timestamp, parent: PointID?, bytes: Int64) {
+  private mutating func add(_ trigger: BackupType, at time: Timestamp, parent: PointID?, bytes: Int64) {
     made += 1
     let point = SimulatedPoint(
       number: made, time, trigger, parent: parent, bytes: bytes, fullBytes: pace.fullBytes)
@@ -201,10 +201,10 @@ package struct SimulatedPoint: Hashable, Sendable {
   ///   - bytes: of its archive.
   ///   - fullBytes: of a full's, from which the number of pages is estimated, because compaction
   ///     needs it.
-  init(number: Int64, _ time: Timestamp, _ trigger: Trigger, parent: PointID?, bytes: Int64, fullBytes: Int64) {
+  init(number: Int64, _ time: Timestamp, _ trigger: BackupType, parent: PointID?, bytes: Int64, fullBytes: Int64) {
     point = Point(
       id: PointID(at: time, number: Int(clamping: number)), sequence: number, created: time,
-      type: BackupType(rawValue: trigger.rawValue), kind: parent == nil ? .full : .incremental, parent: parent,
+      type: trigger, kind: parent == nil ? .full : .incremental, parent: parent,
       verified: trigger == .scheduled, bytes: bytes, pagesStored: Self.pages(bytes),
       pageCount: Self.pages(fullBytes), pageSize: 4096)
   }

@@ -67,7 +67,7 @@ struct ScheduledRun: Sendable {
 
 /// A running backup and the work that it covers, which is pending again if it fails.
 struct RunningBackup: Sendable {
-  var trigger: Trigger
+  var trigger: BackupType
   var reason: String
   var since: Timestamp
   var change: PendingChange?

@@ -184,7 +184,7 @@ extension TriggerMachine {
   /// small.
   private mutating func last() -> TriggerAction {
     guard !hasBegunLast else { return .stop }
-    let order: (Trigger, String)? =
+    let order: (BackupType, String)? =
       if startable != nil {
         (.change, "changed before the agent was told to stop")
       } else if let run, !run.awaitsDatabase {
@@ -209,7 +209,7 @@ extension TriggerMachine {
     return .renew(advice, reason: reason)
   }
 
-  private mutating func start(_ trigger: Trigger, _ reason: String) -> TriggerAction {
+  private mutating func start(_ trigger: BackupType, _ reason: String) -> TriggerAction {
     running = RunningBackup(
       trigger: trigger, reason: reason, since: now.wall, change: change, run: run, requested: requested)
     lastStart = now.monotonic
@@ -431,7 +431,7 @@ extension TriggerMachine {
       let missed = due.count == 1 ? "" : " (\(Words.runs(due.count)) in all)"
       return skip("the run of \(time) was missed\(missed), and catch_up is off")
     }
-    if Trigger.scheduled.skipsUnchanged(settings), change == nil, run == nil {
+    if BackupType.scheduled.skipsUnchanged(settings), change == nil, run == nil {
       return skip("the run of \(time) has nothing to store: nothing has changed since the last point")
     }
     run = ScheduledRun(runs: run?.runs.merged(with: due) ?? due, isLate: isLate, again: run?.again)

@@ -12,26 +12,6 @@ package struct Moment: Hashable, Sendable {
   }
 }
 
-/// The reason for a backup; the raw value is the metadata's `backup_type`.
-package enum Trigger: String, Hashable, Sendable, CaseIterable {
-  case change
-  case manual
-  case scheduled
-}
-
-extension Trigger {
-  /// Its backups are fulls, even if nothing changed.
-  package var isAlwaysFull: Bool { self != .change }
-  /// Its backups are read back completely, whatever the settings say.
-  package var isVerified: Bool { self == .scheduled }
-  /// Retention removes backups after its backups. A person who requests a backup does not request a
-  /// cleanup.
-  package var isFollowedByCleanup: Bool { self != .manual }
-
-  /// Nothing is stored if nothing changed since the newest backup.
-  package func skipsUnchanged(_ settings: TriggerSettings) -> Bool { self == .scheduled && settings.skipUnchanged }
-}
-
 /// How a backup ended.
 package enum Outcome: Hashable, Sendable {
   /// A point was stored.
@@ -103,7 +83,7 @@ package enum TriggerAction: Hashable, Sendable {
   /// Sleep until this deadline, then send `.tick`; nil: sleep until an event.
   case wait(until: Deadline?)
   /// Start a backup now, and send `.finished` when it has ended.
-  case start(Trigger, reason: String)
+  case start(BackupType, reason: String)
   /// Start a full now that ends the newest chain, whether or not anything has changed, and send
   /// `.finished` when it has ended. It counts as a backup for changes.
   case renew(FullAdvice, reason: String)
@@ -127,7 +107,7 @@ package struct TriggerStatus: Hashable, Sendable {
 
   /// A backup that is pending, or running.
   package struct Obligation: Hashable, Sendable {
-    package var trigger: Trigger
+    package var trigger: BackupType
     /// The start: the first change that no backup covers, the time of the scheduled run, or the
     /// request; of a running backup, its start.
     package var since: Timestamp
@@ -158,7 +138,7 @@ package struct TriggerStatus: Hashable, Sendable {
 /// A decision and its reason.
 package struct TriggerDecision: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
-    case start(Trigger)
+    case start(BackupType)
     /// A possible action was omitted.
     case skip
     /// A backup is pending and has to wait.
