@@ -15,10 +15,23 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     left.milliseconds < right.milliseconds
   }
 
-  /// This time moved by a number of seconds; clamped to the first or last time that can be
-  /// expressed.
-  public func adding(seconds: Int64) -> Timestamp {
+  /// Returns this time moved by `duration`, in whole milliseconds. The first or the last time that can be expressed is the
+  /// limit.
+  public func adding(_ duration: Duration) -> Timestamp {
+    Timestamp(milliseconds: milliseconds.addingClamped(duration.wholeMilliseconds))
+  }
+
+  /// The same as ``adding(_:)``, for seconds.
+  package func adding(seconds: Int64) -> Timestamp {
     Timestamp(milliseconds: milliseconds.addingClamped(seconds.multipliedClamped(by: 1000)))
+  }
+}
+
+extension Duration {
+  /// Milliseconds, rounded towards zero, and limited to what 64 bits can express.
+  package var wholeMilliseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds.multipliedClamped(by: 1000).addingClamped(attoseconds / 1_000_000_000_000_000)
   }
 }
 

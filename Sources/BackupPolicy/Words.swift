@@ -5,6 +5,8 @@ enum Words {
     milliseconds % 1000 == 0 ? duration(seconds: milliseconds / 1000) : "\(milliseconds) ms"
   }
 
+  static func duration(_ duration: Duration) -> String { Self.duration(milliseconds: duration.wholeMilliseconds) }
+
   static func duration(seconds: Int64) -> String {
     guard seconds != 0 else { return "0 s" }
     if seconds % 86400 == 0 { return seconds == 86400 ? "1 day" : "\(seconds / 86400) days" }

@@ -18,10 +18,10 @@ import Testing
     let policy = try #require(
       try retention {
         $0.retention.keepDaily = 30
-        $0.retention.anomalyHold = 60
+        $0.retention.anomalyHold = .seconds(60)
         $0.retentionDays = 7
       })
-    var expected = RetentionPolicy(retentionDays: 7, anomalyHold: 60)
+    var expected = RetentionPolicy(retentionDays: 7, anomalyHold: .seconds(60))
     expected.rules.keepDaily = 30
     expected.zone = try TimeZones.named("Europe/Berlin")
     #expect(policy == expected)

@@ -95,7 +95,7 @@ struct ClockJumpTests {
     }
     #expect(try service().list().map(\.id) == before)
     // Rules that only count do not depend on the clock.
-    let counting = RetentionPolicy(keepLast: 3, safetyGrace: 100 * 86400, anomalyHold: 0)
+    let counting = RetentionPolicy(keepLast: 3, safetyGrace: .seconds(100 * 86400), anomalyHold: .zero)
     let right = try service().planCleanup(counting).remove
     #expect(!right.isEmpty && wrong.noteClock() != nil)
     #expect(try wrong.cleanup(counting).remove == right)

@@ -47,11 +47,11 @@ struct AnomalyHoldTests {
 
   @Test("A hold ends with its time or when it is accepted, and does not begin if holds are disabled")
   func ends() {
-    let policy = RetentionPolicy(keepLast: 2, anomalyHold: 10 * RetentionHistory.day)
+    let policy = RetentionPolicy(keepLast: 2, anomalyHold: .seconds(10 * RetentionHistory.day))
     // The anomaly is 3 days old.
     check("sssass", "-kkkkk", policy, daysLater: 7)
     check("sssass", "----kk", policy, daysLater: 8)
-    check("sssass", "----kk", RetentionPolicy(keepLast: 2, anomalyHold: 0))
+    check("sssass", "----kk", RetentionPolicy(keepLast: 2, anomalyHold: .zero))
     var points = history("sssass")
     points[3].anomaly = nil
     points[3].status = .completed
@@ -60,7 +60,7 @@ struct AnomalyHoldTests {
 
   @Test("If an anomaly's clock is suspect, only a person ends its hold")
   func suspectClock() {
-    let policy = RetentionPolicy(keepLast: 2, anomalyHold: RetentionHistory.day)
+    let policy = RetentionPolicy(keepLast: 2, anomalyHold: .seconds(RetentionHistory.day))
     check("sssass", "----kk", policy, daysLater: 99)
     check("sssa?ss", "-kkkkk", policy, daysLater: 99)
   }
@@ -154,6 +154,6 @@ struct AnomalyHoldTests {
     #expect(own.reasons.contains { $0.contains("holdfast accept \(points[3].id)") })
     let hold = try #require(RetentionPolicy(keepLast: 2).holds(points, now: RetentionHistory.now).first)
     #expect(hold.lastGood == points[2].id && hold.held == [points[1].id, points[2].id])
-    #expect(hold.ends == points[3].created.adding(seconds: RetentionPolicy.standardAnomalyHold))
+    #expect(hold.ends == points[3].created.adding(RetentionPolicy.standardAnomalyHold))
   }
 }

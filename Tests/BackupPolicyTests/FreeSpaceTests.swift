@@ -67,7 +67,7 @@ struct FreeSpaceTests {
   func order() {
     var held = points("Gsssss!Sss")
     held[3].anomaly = "lost most of its content"
-    let policy = RetentionPolicy(anomalyHold: 100 * RetentionHistory.day, minFreeSpace: .bytes(100))
+    let policy = RetentionPolicy(anomalyHold: .seconds(100 * RetentionHistory.day), minFreeSpace: .bytes(100))
     // Grace is 7 days: the first is 9 days old, and held.
     #expect(outcome(held, free: 91, policy) == "kkkk-kkkk")
     #expect(outcome(held, free: 81, policy) == "kkkk-kk-k")

@@ -229,7 +229,7 @@ struct RetentionCalendarTests {
 
   @Test("A span is read as it is written")
   func spanText() {
-    #expect(CalendarSpan("1y5m7d2h") == CalendarSpan(years: 1, months: 5, days: 7, seconds: 7200))
+    #expect(CalendarSpan("1y5m7d2h") == CalendarSpan(years: 1, months: 5, days: 7, time: .seconds(7200)))
     #expect(CalendarSpan("2w90min")?.text == "14d1h30min")
     for text in ["", "7", "d", "1d1d", "1.5d", "-1d", "1 d", "2000000d", "1x", "99999999999999999999d"] {
       #expect(CalendarSpan(text) == nil, "\(text)")
@@ -237,7 +237,10 @@ struct RetentionCalendarTests {
     let march = Timestamp(iso8601: "2023-03-31T12:00:00Z")!
     #expect(CalendarSpan(months: 1).before(march, in: .utc).iso8601 == "2023-03-03T12:00:00.000Z")
     #expect(CalendarSpan(years: 1, months: 3).before(march, in: .utc).iso8601 == "2021-12-31T12:00:00.000Z")
-    for span in [CalendarSpan(years: .max, seconds: .max), CalendarSpan(days: .min, seconds: .min)] {
+    let fraction = CalendarSpan(days: 1, time: .milliseconds(1500))
+    #expect(fraction.before(march, in: .utc).iso8601 == "2023-03-30T11:59:58.500Z" && fraction.text == "1d1s500ms")
+    let (longest, shortest) = (Duration.seconds(Int64.max), Duration.seconds(Int64.min))
+    for span in [CalendarSpan(years: .max, time: longest), CalendarSpan(days: .min, time: shortest)] {
       _ = span.before(Timestamp(milliseconds: .max), in: Self.berlin)
       _ = span.before(Timestamp(milliseconds: .min), in: Self.berlin)
     }

@@ -201,7 +201,7 @@ import Testing
 extension RetentionPolicy {
   fileprivate func graceOf(days: Int64) -> RetentionPolicy {
     var copy = self
-    copy.safetyGrace = days * RetentionHistory.day
+    copy.safetyGrace = .seconds(days * RetentionHistory.day)
     return copy
   }
 

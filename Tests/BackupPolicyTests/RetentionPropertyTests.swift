@@ -12,7 +12,7 @@ import Testing
       let points = Self.repository(&random)
       var policy = RetentionPolicy(
         keepLast: random.pick([nil, 1, 3, 10]), retentionDays: random.pick([nil, 1, 7, 400]),
-        maxBackups: random.pick([nil, 1, 5]), safetyGrace: random.pick([0, 86400, 604_800]))
+        maxBackups: random.pick([nil, 1, 5]), safetyGrace: .seconds(random.pick([0, 86400, 604_800])))
       Self.addCalendar(&policy.rules, &random)
       let decision = policy.decide(points, now: RetentionHistory.now)
       removals += decision.remove.count
@@ -68,7 +68,7 @@ import Testing
     let isSteady = !left.contains { $0.type == .change && $0.kind == .full }
     rule("once is enough", !isSteady || policy.decide(left, now: RetentionHistory.now).remove.isEmpty)
     for point in points where removed.contains(point.id) && [BackupType.safety, .guard].contains(point.type) {
-      let age = (RetentionHistory.now.milliseconds - point.created.milliseconds) / 1000
+      let age = Duration.milliseconds(RetentionHistory.now.milliseconds - point.created.milliseconds)
       rule("grace of \(point.id)", point.status == .failed || (age > policy.safetyGrace && !point.clockSuspect))
     }
     let ordinary = points.filter {

@@ -54,7 +54,7 @@ private struct Promises {
     case .count(let most): most < 0 || rank <= most
     case .span(let span):
       // Months are not drawn, and no day here is shorter than 24 hours: no calendar is needed.
-      seen[seen.count - 1].point.created < point.created.adding(seconds: Int64(span.days) * 86400 + span.seconds)
+      seen[seen.count - 1].point.created < point.created.adding(.seconds(Int64(span.days) * 86400) + span.time)
     case .tags: false
     }
   }
@@ -137,7 +137,7 @@ struct ThinningPromisePropertyTests {
     for _ in 0..<Int.random(in: 1...3, using: &random) {
       if random.chance(3) {
         policy.rules[keyPath: random.pick(spans)] = CalendarSpan(
-          days: random.pick([9, 30, 200]), seconds: random.pick([0, 5000]))
+          days: random.pick([9, 30, 200]), time: .seconds(random.pick([0, 5000])))
       } else {
         policy.rules[keyPath: random.pick(names)] = random.pick([2, 14, 40, 400, -1])
       }

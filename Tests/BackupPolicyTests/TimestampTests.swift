@@ -108,6 +108,16 @@ import Testing
     #expect(read.iso8601 == time.iso8601)
     #expect(PointID(PointID(at: time).text) == PointID(at: time))
     #expect(time.adding(seconds: .max) >= time && time.adding(seconds: .min) <= time)
+    #expect(time.adding(.seconds(Int64.max)) >= time && time.adding(.seconds(Int64.min)) <= time)
+  }
+
+  @Test func addingADurationIsExactToTheMillisecond() {
+    let time = Timestamp(milliseconds: 1000)
+    #expect(time.adding(.milliseconds(1500)).milliseconds == 2500 && time.adding(.seconds(-2)).milliseconds == -1000)
+    #expect(time.adding(.microseconds(1999)).milliseconds == 1001)
+    #expect(time.adding(.microseconds(-1999)).milliseconds == 999)
+    #expect(Duration.milliseconds(Int64.max).wholeMilliseconds == .max)
+    #expect(Duration.milliseconds(Int64.min).wholeMilliseconds == .min)
   }
 
   @Test func randomRoundTrips() {

@@ -85,7 +85,7 @@ struct CleanupCommandTests {
     #expect(configured.rules == rules && configured.zone.name == "Europe/Berlin")
     #expect(rules.keepLast == -1 && rules.keepHourly == -1 && rules.keepDaily == 7 && rules.keepYearly == nil)
     #expect(rules.keepTags == [["a", "b"], ["c"]] && rules.keepWithinMonthly == nil)
-    #expect(rules.keepWithinHourly == CalendarSpan(years: 1, months: 5, days: 7, seconds: 7200))
+    #expect(rules.keepWithinHourly == CalendarSpan(years: 1, months: 5, days: 7, time: .seconds(7200)))
   }
 
   @Test("cleanup refuses rules that keep nothing", arguments: [["--keep-daily", "0"], ["--keep-tag", "nobody"]])

@@ -87,10 +87,10 @@ struct SettingTableTests {
     #expect(try policy("min_free_space = \"5%\"") == RetentionPolicy(minFreeSpace: .percent(5)))
     #expect(try policy("min_free_space = \"none\"") == nil)
     let forever = try policy("keep_last = 3\nanomaly_hold = \"0\"")
-    #expect(forever?.rules == RetentionPolicy(keepLast: 3).rules && forever?.anomalyHold == 0)
+    #expect(forever?.rules == RetentionPolicy(keepLast: 3).rules && forever?.anomalyHold == .zero)
     let flagged = try policy("keep_last = 3\nanomaly_hold = \"90d\"", "--max-backups", "5")
-    #expect(flagged?.rules == RetentionPolicy(maxBackups: 5).rules && flagged?.anomalyHold == 90 * 86400)
-    #expect(try policy("keep_last = 3")?.anomalyHold == 30 * 86400)
+    #expect(flagged?.rules == RetentionPolicy(maxBackups: 5).rules && flagged?.anomalyHold == .seconds(90 * 86400))
+    #expect(try policy("keep_last = 3")?.anomalyHold == .seconds(30 * 86400))
   }
 
   @Test("A schedule makes the mode hybrid, and the mode schedule needs one")

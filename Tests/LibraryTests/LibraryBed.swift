@@ -23,7 +23,7 @@ final class LibraryBed: Sendable {
   var options: BackupServiceOptions {
     var options = BackupServiceOptions()
     options.stateFolder = folder.path("state")
-    options.busyTimeout = 500
+    options.busyTimeout = .milliseconds(500)
     return options
   }
 

@@ -148,7 +148,7 @@ struct SchedulerTests {
       { $0.retentionDays = 0 }, { $0.maxBackups = -1 }, { $0.retention.retentionDays = 0 },
       { $0.retention.keepLast = -2 }, { $0.retention.keepHourly = -2 }, { $0.retention.keepYearly = .min },
       { $0.retention.keepWithin = CalendarSpan(days: -1) }, { $0.retention.keepWithinYearly = CalendarSpan(years: -1) },
-      { $0.retention.anomalyHold = -1 }, { $0.retention.safetyGrace = -1 },
+      { $0.retention.anomalyHold = .seconds(-1) }, { $0.retention.safetyGrace = .seconds(-1) },
       { $0.retention.minFreeSpace = .percent(100) }, { $0.retention.minFreeSpace = .bytes(-1) },
       {
         $0.mode = .schedule

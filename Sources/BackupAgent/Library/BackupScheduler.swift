@@ -254,10 +254,6 @@ struct SchedulerPlan {
 }
 
 extension Duration {
-  /// Whole milliseconds, held at the most that can be expressed; negative ones count as 0.
-  var milliseconds: Int64 {
-    let (seconds, attoseconds) = components
-    guard seconds >= 0, attoseconds >= 0 else { return 0 }
-    return seconds > .max / 1000 - 1 ? .max : seconds * 1000 + attoseconds / 1_000_000_000_000_000
-  }
+  /// Whole milliseconds, at most what 64 bits can express; a negative duration counts as 0.
+  var milliseconds: Int64 { max(0, wholeMilliseconds) }
 }

@@ -8,8 +8,8 @@ extension RetentionPolicy {
     for form in [KeepRule.Form.count, .quota, .span] {
       for rule in rules.list where rule.kind.form == form { try rule.requireMeant() }
     }
-    for (name, seconds) in [("anomalyHold", anomalyHold), ("safetyGrace", safetyGrace)] where seconds < 0 {
-      throw HoldfastError(.usage, "\(name) is \(seconds), which is too short", hint: "use at least 0 seconds")
+    for (name, duration) in [("anomalyHold", anomalyHold), ("safetyGrace", safetyGrace)] where duration < .zero {
+      throw HoldfastError(.usage, "\(name) is \(duration), which is too short", hint: "use at least 0 seconds")
     }
     guard let minFreeSpace, !minFreeSpace.isMeant else { return }
     throw HoldfastError(
@@ -35,7 +35,7 @@ extension KeepRule {
 
 extension CalendarSpan {
   fileprivate var hasNegativePart: Bool {
-    [Int64(years), Int64(months), Int64(days), seconds].contains { $0 < 0 }
+    years < 0 || months < 0 || days < 0 || time < .zero
   }
 }
 

@@ -74,8 +74,8 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var otherPaths: [String] = []
   /// The machine's name.
   public package(set) var host: String?
-  /// Milliseconds that making it took.
-  public package(set) var durationMS: Int64?
+  /// ``duration`` in milliseconds, as the file has it.
+  package var durationMS: Int64?
   /// Pages of the database on its freelist: the others are in use.
   public package(set) var freePages: UInt32?
   /// Tables in its schema, SQLite's own included.
@@ -286,6 +286,11 @@ private struct MetadataKeys {
     guard let counts = [Identifier: Int64?](value) else { throw MetadataProblem(key: key) }
     return counts
   }
+}
+
+extension PointMetadata {
+  /// How long the backup took, in whole milliseconds; nil if it is not recorded.
+  public var duration: Duration? { durationMS.map { .milliseconds($0) } }
 }
 
 /// Flaws of the database that was backed up, which are no flaws of the backup.

@@ -45,7 +45,7 @@ extension BackupService {
     let state = try options.stateFolder ?? StandardFolders.ofThisProcess.state()
     var environment = EngineEnvironment.system(
       stateFolder: try Self.absolute(state, "the state folder"), logger: logger)
-    environment.busyTimeout = max(0, options.busyTimeout)
+    environment.busyTimeout = Int32(clamping: max(0, options.busyTimeout.wholeMilliseconds))
     self.init(
       database: database, folder: folder ?? Self.defaultFolder(of: database), credentials: credentials,
       defaults: options.request, environment: environment)

@@ -12,8 +12,9 @@ public struct BackupServiceOptions: Sendable {
   /// Nil for what the command line uses: systemd's `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/holdfast`, else
   /// `~/.local/state/holdfast`. Programs that use one repository on one host must agree on it.
   public var stateFolder: String?
-  /// Milliseconds to wait for locks on the database before giving up with `busy`.
-  public var busyTimeout: Int32 = 5000
+  /// How long a call waits for locks on the database before it throws `busy`; whole milliseconds, at most 24 days. A negative
+  /// duration counts as zero.
+  public var busyTimeout = Duration.seconds(5)
 
   /// Encrypted, compressed, at the speed that suits backups of a live database.
   public init() {}

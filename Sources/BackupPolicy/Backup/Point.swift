@@ -80,4 +80,10 @@ extension Point {
   func isOlder(than seconds: Int64, now: Timestamp) -> Bool {
     created < now.adding(seconds: seconds == .min ? .max : -seconds)
   }
+
+  /// The same for a duration, in whole milliseconds.
+  func isOlder(than age: Duration, now: Timestamp) -> Bool {
+    let milliseconds = age.wholeMilliseconds
+    return created < now.adding(.milliseconds(milliseconds == .min ? .max : -milliseconds))
+  }
 }

@@ -43,7 +43,7 @@ extension RetentionPolicy {
   }
 
   func holds(_ points: [Point], _ family: PointFamily, now: Timestamp) -> [AnomalyHold] {
-    guard anomalyHold > 0 else { return [] }
+    guard anomalyHold > .zero else { return [] }
     var holds: [AnomalyHold] = []
     for position in points.indices {
       let point = points[position]
@@ -51,7 +51,7 @@ extension RetentionPolicy {
       // If the clock is in doubt, age decides nothing.
       guard point.clockSuspect || !point.isOlder(than: anomalyHold, now: now) else { continue }
       var hold = AnomalyHold(anomaly: point.id, reason: reason, since: point.created, held: [], position: position)
-      hold.ends = point.clockSuspect ? nil : point.created.adding(seconds: anomalyHold)
+      hold.ends = point.clockSuspect ? nil : point.created.adding(anomalyHold)
       hold.positions =
         holds.last.flatMap { keptSince($0.position, before: position, points, family) }
         ?? keptBefore(position, points, family)

@@ -97,7 +97,7 @@ extension RetentionPolicy {
 }
 
 extension Point {
-  fileprivate func isInGrace(_ grace: Int64, now: Timestamp) -> Bool {
+  fileprivate func isInGrace(_ grace: Duration, now: Timestamp) -> Bool {
     type.isSafety && (clockSuspect || !isOlder(than: grace, now: now))
   }
 }

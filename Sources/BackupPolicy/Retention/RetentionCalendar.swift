@@ -98,23 +98,23 @@ public struct CalendarSpan: Hashable, Sendable {
   public var months: Int
   /// Days of the calendar; clock changes make them longer or shorter.
   public var days: Int
-  /// Seconds, for hours and less.
-  public var seconds: Int64
+  /// Hours and less, in whole milliseconds.
+  public var time: Duration
 
   /// - Parameters:
   ///   - years: years.
   ///   - months: months.
   ///   - days: days of the calendar.
-  ///   - seconds: seconds.
-  public init(years: Int = 0, months: Int = 0, days: Int = 0, seconds: Int64 = 0) {
+  ///   - time: hours and less.
+  public init(years: Int = 0, months: Int = 0, days: Int = 0, time: Duration = .zero) {
     self.years = years
     self.months = months
     self.days = days
-    self.seconds = seconds
+    self.time = time
   }
 
   /// Whether the span is zero.
-  public var isZero: Bool { years == 0 && months == 0 && days == 0 && seconds == 0 }
+  public var isZero: Bool { years == 0 && months == 0 && days == 0 && time == .zero }
 }
 
 extension CalendarSpan {
@@ -145,9 +145,9 @@ extension CalendarSpan {
     case "m": months += number
     case "w": days += number * 7
     case "d": days += number
-    case "h": seconds += Int64(number) * 3600
-    case "min": seconds += Int64(number) * 60
-    case "s": seconds += Int64(number)
+    case "h": time += .seconds(number * 3600)
+    case "min": time += .seconds(number * 60)
+    case "s": time += .seconds(number)
     default: return false
     }
     return true
@@ -156,17 +156,17 @@ extension CalendarSpan {
   /// The approximate number of days, with 30 for a month and 365 for a year; nil if that is not a
   /// whole number.
   package var wholeDays: Int? {
-    guard seconds % 86400 == 0, years <= Self.largest, months <= Self.largest, days <= Self.largest * 7 else {
+    guard milliseconds % 86_400_000 == 0, years <= Self.largest, months <= Self.largest, days <= Self.largest * 7 else {
       return nil
     }
-    return years * 365 + months * 30 + days + Int(seconds / 86400)
+    return years * 365 + months * 30 + days + Int(milliseconds / 86_400_000)
   }
 
   /// The written form: `1y5m7d2h`.
   package var text: String {
     let parts: [(Int64, String)] = [
-      (Int64(years), "y"), (Int64(months), "m"), (Int64(days), "d"), (seconds / 3600, "h"),
-      (seconds % 3600 / 60, "min"), (seconds % 60, "s"),
+      (Int64(years), "y"), (Int64(months), "m"), (Int64(days), "d"), (milliseconds / 3_600_000, "h"),
+      (milliseconds % 3_600_000 / 60000, "min"), (milliseconds % 60000 / 1000, "s"), (milliseconds % 1000, "ms"),
     ]
     let text = parts.filter { $0.0 != 0 }.map { "\($0.0)\($0.1)" }.joined()
     return text.isEmpty ? "0d" : text
@@ -184,11 +184,12 @@ extension CalendarSpan {
     let day = first + Int64(civil.day - 1 - bounded(days))
     let timeOfDay = Int64(civil.hour * 3600 + civil.minute * 60 + civil.second) * 1000 + Int64(civil.millisecond)
     let wall = Timestamp(milliseconds: day.multipliedClamped(by: 86_400_000).addingClamped(timeOfDay))
-    return instant(ofWall: wall, zone).adding(seconds: seconds == .min ? .max : -seconds)
+    return instant(ofWall: wall, zone).adding(.milliseconds(milliseconds == .min ? .max : -milliseconds))
   }
 
-  /// In a gap or an overlap of the clocks, the one of the two answers that Go's `time.Date` gives,
-  /// and therefore restic.
+  private var milliseconds: Int64 { time.wholeMilliseconds }
+
+  /// In a gap or an overlap of the clocks, the one of the two answers that Go's `time.Date` gives, and so restic.
   private func instant(ofWall wall: Timestamp, _ zone: ZoneRules) -> Timestamp {
     let guess = zone.offset(at: wall)
     let offset = zone.offset(at: wall.adding(seconds: -Int64(guess)))

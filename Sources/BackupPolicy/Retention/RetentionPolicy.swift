@@ -41,15 +41,17 @@ public struct RetentionPolicy: Hashable, Sendable {
   /// The zone for the days and hours of the calendar.
   package var zone = ZoneRules.utc
   /// Seconds for which a safety or guard point always stays.
-  public var safetyGrace: Int64
+  public var safetyGrace: Duration
   /// Seconds for which an anomalous point holds the points before it, unless it is accepted sooner;
   /// 0 for never.
-  public var anomalyHold: Int64
+  public var anomalyHold: Duration
   /// If less is free, more is removed than the rules say; nil for never.
   public var minFreeSpace: FreeSpace?
 
   /// 30 days.
-  public static let standardAnomalyHold: Int64 = 30 * 86400
+  public static let standardAnomalyHold = Duration.seconds(30 * 86400)
+  /// 7 days.
+  public static let standardSafetyGrace = Duration.seconds(7 * 86400)
 
   /// - Parameters:
   ///   - rules: the rules for what to keep.
@@ -57,8 +59,8 @@ public struct RetentionPolicy: Hashable, Sendable {
   ///   - anomalyHold: seconds for which an anomalous point holds the points before it; 0 for never.
   ///   - minFreeSpace: if less is free, more is removed than the rules say; nil for never.
   public init(
-    _ rules: RetentionRules, safetyGrace: Int64 = 7 * 86400,
-    anomalyHold: Int64 = RetentionPolicy.standardAnomalyHold, minFreeSpace: FreeSpace? = nil
+    _ rules: RetentionRules, safetyGrace: Duration = RetentionPolicy.standardSafetyGrace,
+    anomalyHold: Duration = RetentionPolicy.standardAnomalyHold, minFreeSpace: FreeSpace? = nil
   ) {
     self.rules = rules
     self.safetyGrace = safetyGrace
@@ -76,8 +78,9 @@ public struct RetentionPolicy: Hashable, Sendable {
   ///   - anomalyHold: seconds for which an anomalous point holds the points before it; 0 for never.
   ///   - minFreeSpace: if less is free, more is removed than the rules say; nil for never.
   public init(
-    keepLast: Int? = nil, retentionDays: Int? = nil, maxBackups: Int? = nil, safetyGrace: Int64 = 7 * 86400,
-    anomalyHold: Int64 = RetentionPolicy.standardAnomalyHold, minFreeSpace: FreeSpace? = nil
+    keepLast: Int? = nil, retentionDays: Int? = nil, maxBackups: Int? = nil,
+    safetyGrace: Duration = RetentionPolicy.standardSafetyGrace,
+    anomalyHold: Duration = RetentionPolicy.standardAnomalyHold, minFreeSpace: FreeSpace? = nil
   ) {
     var rules = RetentionRules()
     (rules.keepLast, rules.retentionDays, rules.maxBackups) = (keepLast, retentionDays, maxBackups)
@@ -209,7 +212,7 @@ extension RetentionPolicy {
   private func judgeSafety(
     _ point: Point, _ position: Int, now: Timestamp, _ judgement: inout RetentionJudgement
   ) {
-    let grace = Words.duration(seconds: safetyGrace)
+    let grace = Words.duration(safetyGrace)
     if !point.isOlder(than: safetyGrace, now: now) {
       judgement.keep(position, "\(point.type) backup younger than \(grace)")
     } else if point.clockSuspect {

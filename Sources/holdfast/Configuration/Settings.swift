@@ -156,7 +156,7 @@ extension Settings {
   func retention(by rules: RetentionRules) throws -> RetentionPolicy {
     // Rounded up: only 0 means never.
     let hold = (try milliseconds(.anomalyHold) + 999) / 1000
-    var policy = RetentionPolicy(rules, anomalyHold: hold, minFreeSpace: try freeSpace(.minFreeSpace))
+    var policy = RetentionPolicy(rules, anomalyHold: .seconds(hold), minFreeSpace: try freeSpace(.minFreeSpace))
     if !rules.isEmpty { policy.zone = try zone() }
     return policy
   }
