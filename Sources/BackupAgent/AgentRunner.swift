@@ -33,7 +33,7 @@ package enum AgentRunner {
   /// - Throws: `HoldfastError`; `databaseMissing` if there is no database, `refused` if it is empty, or if the backups that
   ///   this host stored are missing as well.
   package static func runOnce(
-    service: BackupService, settings: AgentSettings, logger: Logger
+    service: Engine, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
     try settings.requireEssentials(of: service)
     let held = HeldConnection(service.environment)

@@ -80,7 +80,7 @@ import TestSupport
     try await harness.wait(for: "held", of: holder)
     var quick = environment
     quick.busyTimeout = 100
-    let service = BackupService(
+    let service = Engine(
       database: harness.database, folder: harness.backups, credentials: harness.service.credentials, environment: quick)
     let configuration = AgentConfiguration(
       databases: [GuardedDatabase(name: "app", service: service, settings: settings())])

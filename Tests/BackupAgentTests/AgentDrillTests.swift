@@ -171,7 +171,7 @@ import Testing
           script: "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('CREATE TABLE t(n)'); c.commit()",
           arguments: [path])
       }
-      let service = BackupService(
+      let service = Engine(
         database: path, folder: harness.folder.path("backups-\(name)"), credentials: harness.service.credentials,
         environment: harness.service.environment)
       services.append(service)

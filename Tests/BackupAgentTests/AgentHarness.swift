@@ -13,7 +13,7 @@ final class AgentHarness: Sendable {
   let database: String
   let backups: String
   let log: LogRecorder
-  let service: BackupService
+  let service: Engine
   let control: AgentControl
   let rows: PointRows
 
@@ -42,7 +42,7 @@ final class AgentHarness: Sendable {
       environment.clock = clock ?? { ClockReading(wall: now(), elapsed: now().milliseconds, boot: "steady") }
       environment.clockIsSynchronized = { clock == nil }
     }
-    service = BackupService(
+    service = Engine(
       database: database, folder: backups, credentials: Credentials(key: SecretBytes(try SecretBytes.random(32))),
       environment: environment)
   }
@@ -70,7 +70,7 @@ final class AgentHarness: Sendable {
   func configuration(
     _ settings: AgentSettings = settings(), database: String? = nil, stopGrace: Int64 = 10000
   ) -> AgentConfiguration {
-    let guarded = BackupService(
+    let guarded = Engine(
       database: database ?? self.database, folder: backups, credentials: service.credentials,
       environment: service.environment)
     return AgentConfiguration(
@@ -167,11 +167,11 @@ final class AgentHarness: Sendable {
 
 /// Follows a database from backup to backup, as the agent's worker does.
 struct FollowedDatabase {
-  private let service: BackupService
+  private let service: Engine
   private let held: HeldConnection
   private let follower: ChangeFollower
 
-  init(_ service: BackupService, _ held: HeldConnection) {
+  init(_ service: Engine, _ held: HeldConnection) {
     (self.service, self.held) = (service, held)
     follower = ChangeFollower(service)
   }

@@ -87,7 +87,7 @@ import TestSupport
     let clock = Mutex<Int64>(0)
     var environment = harness.service.environment
     environment.monotonic = { clock.withLock { $0 } }
-    let service = BackupService(
+    let service = Engine(
       database: harness.database, folder: harness.backups, credentials: harness.service.credentials,
       environment: environment)
     _ = try service.create(CreateRequest())

@@ -21,7 +21,7 @@ import TestSupport
       let read: @Sendable () throws -> Credentials = {
         Credentials(key: try Credentials.readKey(file, SystemFileOperations()))
       }
-      let service = BackupService(
+      let service = Engine(
         database: harness.database, folder: harness.backups, credentials: try read(),
         environment: harness.service.environment)
       configuration = AgentConfiguration(databases: [

@@ -87,7 +87,7 @@ import TestSupport
 
   @Test func encryptionWithoutAKeyEndsTheAgentAtOnce() async throws {
     let harness = try AgentHarness()
-    let service = BackupService(
+    let service = Engine(
       database: harness.database, folder: harness.backups, credentials: Credentials(),
       environment: harness.service.environment)
     let error = await #expect(throws: HoldfastError.self) {

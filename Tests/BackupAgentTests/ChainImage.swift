@@ -7,7 +7,7 @@ import Synchronization
 struct ChainImage {
   let bytes: [UInt8]
 
-  init(_ service: BackupService, _ id: PointID) throws {
+  init(_ service: Engine, _ id: PointID) throws {
     let repository = try service.repository()
     let target = MemoryTarget()
     let reader = ChainReader(

@@ -28,7 +28,7 @@ import Testing
     var environment = bed.environment()
     // On a loaded machine it is not known for how long such writers leave no gap.
     environment.busyTimeout = 30000
-    let service = BackupService(
+    let service = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
     let backup = DatabaseWorker(service, AgentHarness.settings(), log.logger, HeldConnection(environment))
     let writers = try [1, 2].map {

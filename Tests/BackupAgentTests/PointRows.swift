@@ -14,7 +14,7 @@ final class PointRows: Sendable {
     self.folder = folder
   }
 
-  func count(_ id: PointID, _ service: BackupService) throws -> Int64 {
+  func count(_ id: PointID, _ service: Engine) throws -> Int64 {
     let name = "\(service.folder)/\(id)"
     if let count = known.withLock({ $0[name] }) { return count }
     let path = folder.path("rows-\(UInt64.random(in: 0 ... .max)).db")

@@ -11,7 +11,7 @@ import TestSupport
   /// Databases `one` and `two` beside the harness's own, each with a repository of its own.
   private struct Bed {
     let harness: AgentHarness
-    private let services: [String: BackupService]
+    private let services: [String: Engine]
 
     init() throws {
       let harness = try AgentHarness()
@@ -20,14 +20,14 @@ import TestSupport
         uniqueKeysWithValues: ["one", "two", "three"].map { name in
           (
             name,
-            BackupService(
+            Engine(
               database: harness.folder.path("data/\(name).db"), folder: harness.folder.path("backups-\(name)"),
               credentials: harness.service.credentials, environment: harness.service.environment)
           )
         })
     }
 
-    func service(_ name: String) throws -> BackupService { try #require(services[name]) }
+    func service(_ name: String) throws -> Engine { try #require(services[name]) }
 
     func configuration(
       _ names: [String], _ change: (inout AgentSettings) -> Void = { _ in }

@@ -22,7 +22,7 @@ struct AuditTests {
   }
 
   private static func create(
-    _ service: BackupService, _ changes: ChangedPages, _ request: CreateRequest = CreateRequest()
+    _ service: Engine, _ changes: ChangedPages, _ request: CreateRequest = CreateRequest()
   ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
     let connection = try DatabaseConnection(path: service.requireDatabase(), access: .observer)
     defer { connection.close() }

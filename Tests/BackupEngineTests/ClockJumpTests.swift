@@ -15,14 +15,14 @@ struct ClockJumpTests {
   private static let nineDays: Int64 = 9 * 86400
 
   /// - Parameter ahead: seconds by which the wall clock is wrong.
-  private func service(ahead: Int64 = 0, boot: String = "first") -> BackupService {
+  private func service(ahead: Int64 = 0, boot: String = "first") -> Engine {
     var environment = bed.environment()
     let time = bed.time
     let wall: @Sendable () -> Timestamp = { time.now().adding(seconds: ahead) }
     environment.now = wall
     environment.clock = { ClockReading(wall: wall(), elapsed: time.now().milliseconds, boot: boot) }
     environment.clockIsSynchronized = { false }
-    return BackupService(
+    return Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
   }
 

@@ -49,14 +49,14 @@ private let removing = FaultSweep(
 
 extension FaultSweep {
   fileprivate init(
-    prepare: @escaping @Sendable (TestBed) throws -> PointID?, work: @escaping @Sendable (BackupService) throws -> Void,
+    prepare: @escaping @Sendable (TestBed) throws -> PointID?, work: @escaping @Sendable (Engine) throws -> Void,
     check: @escaping @Sendable (TestBed, _ finished: Bool) throws -> Void, secret: TestBed.Secret = .key
   ) {
     self.init(
       prepare: prepare,
       work: { service, _ in
         try work(
-          BackupService(
+          Engine(
             database: service.database, folder: service.folder, credentials: TestBed.credentials(secret),
             environment: service.environment))
       }, check: check)

@@ -309,7 +309,7 @@ extension TestBed {
   }
 
   /// Restores a point through this service.
-  fileprivate func reads(_ service: BackupService, _ id: PointID) throws -> [UInt8]? {
+  fileprivate func reads(_ service: Engine, _ id: PointID) throws -> [UInt8]? {
     let path = folder.path("read.db")
     guard case .plan(let plan) = try service.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path)))
     else {

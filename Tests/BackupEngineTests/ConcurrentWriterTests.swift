@@ -62,7 +62,7 @@ struct ConcurrentWriterTests {
     for writer in writers { try writer.waitForLine("ready") }
     var environment = bed.environment()
     environment.busyTimeout = 20000
-    let service = BackupService(
+    let service = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
     var checksums: Set<String> = []
     for index in 0..<count {

@@ -89,7 +89,7 @@ struct DrillHistoryTests {
     let log = Lines()
     var environment = bed.environment()
     environment.logger = log.logger
-    let service = BackupService(
+    let service = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
     #expect(try service.drillFigures().drills == [record])
     #expect(log.all.count { $0.contains("is no record of a drill, and is passed over") } == 4, "\(log.all)")

@@ -12,7 +12,7 @@ struct FaultSweep: Sendable {
   /// Prepares the world and returns the point that the work needs.
   var prepare: @Sendable (TestBed) throws -> PointID?
   /// The work, through a service whose file operations fail.
-  var work: @Sendable (BackupService, PointID?) throws -> Void
+  var work: @Sendable (Engine, PointID?) throws -> Void
   /// The conditions that must be true afterwards, read with sound file operations. `finished` is
   /// true if the work reported success.
   var check: @Sendable (TestBed, _ finished: Bool) throws -> Void

@@ -77,7 +77,7 @@ struct HostileRepositoryTests {
     try SystemFileOperations().unlink("\(forger.stateFolder)/none")
     for _ in 0..<3 {
       forger.time.advance(seconds: 1)
-      let fresh = BackupService(
+      let fresh = Engine(
         database: forger.database, folder: forger.folder.path("clean"), credentials: theirs,
         environment: forger.environment())
       _ = try SystemFileOperations().makeFolders(forger.folder.path("clean/.state"))
@@ -88,7 +88,7 @@ struct HostileRepositoryTests {
     }
     // They claim to belong to another database; a service for no database also sees them.
     #expect(try bed.service().list().count == 2)
-    let all = BackupService(
+    let all = Engine(
       database: nil, folder: bed.backups, credentials: TestBed.credentials(.key), environment: bed.environment())
     #expect(try all.list().count == 5)
     _ = try all.cleanup(RetentionPolicy(keepLast: 2))

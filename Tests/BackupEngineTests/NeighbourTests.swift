@@ -23,7 +23,7 @@ struct NeighbourTests {
     let apart = bed.folder.path("apart")
     try SystemFileOperations().makeFolders("\(apart)/.state")
     _ = try bed.folder.write("apart/.state/repository.json", bed.folder.read("backups/.state/repository.json") ?? [])
-    let service = BackupService(
+    let service = Engine(
       database: path, folder: apart, credentials: TestBed.credentials(.key), environment: bed.environment())
     let other = try service.create(CreateRequest())
     for name in [other.filename, ".metadata/\(other.id).json"] {
@@ -135,7 +135,7 @@ struct NeighbourTests {
     try SystemFileOperations().makeFolders(bed.folder.path("home/new"))
     var environment = bed.environment()
     (environment.host, environment.stateFolder) = ("new-host", bed.folder.path("new-state"))
-    let service = BackupService(
+    let service = Engine(
       database: bed.folder.path("home/new/app.db"), folder: bed.backups, credentials: TestBed.credentials(.key),
       environment: environment)
     #expect(try service.point("latest").id == app.id)

@@ -207,14 +207,14 @@ struct PinTests {
 
   /// Pins a point when the compaction asks for the lock the `turn`-th time.
   private final class PinningHost: CompactionHost {
-    let service: BackupService
+    let service: Engine
     let id: PointID
     let turn: Int
     /// The process that pins is killed before it also writes the metadata.
     let isKilled: Bool
     private let turns = Mutex(0)
 
-    init(_ service: BackupService, _ id: PointID, turn: Int, isKilled: Bool) {
+    init(_ service: Engine, _ id: PointID, turn: Int, isKilled: Bool) {
       (self.service, self.id, self.turn, self.isKilled) = (service, id, turn, isKilled)
     }
 

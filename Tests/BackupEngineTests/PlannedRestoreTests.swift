@@ -8,7 +8,7 @@ import Testing
 /// The steps that were printed are the steps that are carried out.
 @Suite("A planned restore", .ownThread)
 struct PlannedRestoreTests {
-  private func plan(_ service: BackupService, _ request: RestoreRequest) throws -> RestorePlan {
+  private func plan(_ service: Engine, _ request: RestoreRequest) throws -> RestorePlan {
     switch try service.planRestore(request) {
     case .plan(let plan): return plan
     case .refuse(let refusal): throw refusal.error

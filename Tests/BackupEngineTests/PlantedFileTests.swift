@@ -22,10 +22,10 @@ struct PlantedFileTests {
   }
 
   /// A service of a host without any state.
-  private func newHost(_ bed: TestBed, _ secret: TestBed.Secret = .key, name: String = "other-state") -> BackupService {
+  private func newHost(_ bed: TestBed, _ secret: TestBed.Secret = .key, name: String = "other-state") -> Engine {
     var environment = bed.environment()
     environment.stateFolder = bed.folder.path(name)
-    return BackupService(
+    return Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(secret), environment: environment)
   }
 
@@ -107,9 +107,9 @@ struct PlantedFileTests {
     let other = try interlude.service().create(CreateRequest())
     _ = try bed.folder.write("backups/\(other.filename)", interlude.folder.read("backups/\(other.filename)") ?? [])
     #expect(try !bed.service().list().contains { $0.id == other.id && $0.isAuthenticated })
-    let service = BackupService(
+    let service = Engine(
       database: nil, folder: bed.backups, credentials: TestBed.credentials(.key), environment: bed.environment())
-    let wrong = BackupService(
+    let wrong = Engine(
       database: nil, folder: bed.backups, credentials: Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32))),
       environment: bed.environment())
     #expect(throws: HoldfastError.self) { try wrong.acceptUnauthenticated(other.id.text) }

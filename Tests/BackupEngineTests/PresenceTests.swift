@@ -78,7 +78,7 @@ struct PresenceTests {
     for name in ["one", "two"] { try SystemFileOperations().makeFolder(bed.folder.path(name)) }
     let link = bed.folder.path("disk")
     #expect(try Shell.run("ln", ["-s", "one", link]).status == 0)
-    let service = BackupService(
+    let service = Engine(
       database: bed.database, folder: "\(link)/backups", credentials: TestBed.credentials(secret),
       environment: bed.environment())
     let first = try service.create(request)
@@ -136,7 +136,7 @@ struct PresenceTests {
     _ = try bed.service(.key).repository(create: true, beginsAnew: true)
     bed.time.advance(seconds: 60)
     _ = try bed.service(.key).create(CreateRequest())
-    let old = BackupService(
+    let old = Engine(
       database: bed.database, folder: bed.folder.path("old"), credentials: TestBed.credentials(.key),
       environment: bed.environment())
     #expect(try old.list().map(\.id) == points.map(\.id).reversed())

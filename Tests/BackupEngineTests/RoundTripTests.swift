@@ -124,7 +124,7 @@ struct RoundTripTests {
 }
 
 /// Restores to a new file and fails the test if the restore is refused.
-func restore(_ service: BackupService, _ id: PointID, to path: String) throws {
+func restore(_ service: Engine, _ id: PointID, to path: String) throws {
   let request = RestoreRequest(pointID: id, target: .newFile(path: path))
   switch try service.planRestore(request) {
   case .plan(let plan): _ = try service.restore(plan)
@@ -134,7 +134,7 @@ func restore(_ service: BackupService, _ id: PointID, to path: String) throws {
 
 /// Restores into the service's own database.
 @discardableResult
-func restoreInPlace(_ service: BackupService, _ id: PointID) throws -> RestoreOutcome {
+func restoreInPlace(_ service: Engine, _ id: PointID) throws -> RestoreOutcome {
   let request = RestoreRequest(pointID: id, target: .database(path: try service.requireDatabase()))
   switch try service.planRestore(request) {
   case .plan(let plan): return try service.restore(plan)

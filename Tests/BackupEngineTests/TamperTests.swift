@@ -182,7 +182,7 @@ struct TamperTests {
     // but if the folder moves, the host that sealed it still knows it.
     let moved = bed.folder.path("moved")
     #expect(try Shell.run("mv", [bed.backups, moved]).status == 0)
-    let service = BackupService(
+    let service = Engine(
       database: bed.database, folder: moved, credentials: TestBed.credentials(.key), environment: bed.environment())
     _ = try bed.folder.write("moved/backup_20231117_000000.db", try bed.folder.read("moved/\(before.filename)") ?? [])
     #expect(try service.point("backup_20231117_000000").metadata.status == .unauthenticated)

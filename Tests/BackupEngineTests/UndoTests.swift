@@ -6,7 +6,7 @@ import Testing
 
 /// Carries out the plan of `undo`.
 @discardableResult
-private func undo(_ service: BackupService) throws -> RestoreOutcome {
+private func undo(_ service: Engine) throws -> RestoreOutcome {
   switch try service.planUndo() {
   case .plan(let plan): return try service.restore(plan)
   case .refuse(let refusal): throw refusal.error
@@ -27,7 +27,7 @@ struct UndoTests {
     return (bed, point, safety)
   }
 
-  private func refusal(_ service: BackupService) throws -> RestoreRefusal {
+  private func refusal(_ service: Engine) throws -> RestoreRefusal {
     guard case .refuse(let refusal) = try service.planUndo() else { throw BrokenPromise("not refused") }
     return refusal
   }

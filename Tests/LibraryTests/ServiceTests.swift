@@ -134,8 +134,8 @@ struct ServiceTests {
     let service = try BackupService(
       databaseURL: "sqlite:///./data/app.db", backupDirectory: "kept", options: bed.options, logger: LibraryBed.silent)
     let folder = FileManager.default.currentDirectoryPath
-    #expect(service.database == "\(folder)/./data/app.db")
-    #expect(service.folder == "\(folder)/kept")
-    #expect(service.environment.stateFolder == bed.folder.path("state"))
+    #expect(service.engine.database == "\(folder)/./data/app.db")
+    #expect(service.engine.folder == "\(folder)/kept")
+    #expect(service.engine.environment.stateFolder == bed.folder.path("state"))
   }
 }

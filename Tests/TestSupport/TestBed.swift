@@ -53,14 +53,14 @@ package final class TestBed: Sendable {
 
   package func service(
     _ secret: Secret = .key, files: any FileOperations = UnflushedFileOperations(), database: String? = nil
-  ) -> BackupService {
+  ) -> Engine {
     service(Self.credentials(secret), files: files, database: database)
   }
 
   package func service(
     _ credentials: Credentials, files: any FileOperations = UnflushedFileOperations(), database: String? = nil
-  ) -> BackupService {
-    BackupService(
+  ) -> Engine {
+    Engine(
       database: database ?? self.database, folder: backups, credentials: credentials,
       environment: environment(files: files))
   }

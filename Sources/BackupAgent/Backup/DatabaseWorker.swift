@@ -10,7 +10,7 @@ import SQLitePages
 /// `@unchecked Sendable`: the state belongs to the running job, and to the loop while no job runs.
 /// Housekeeping uses only the follower, which locks itself.
 final class DatabaseWorker: @unchecked Sendable {
-  private let service: BackupService
+  private let service: Engine
   private let settings: AgentSettings
   private let logger: Logger
   private let held: HeldConnection
@@ -41,7 +41,7 @@ final class DatabaseWorker: @unchecked Sendable {
   ///   - held: the connection to read through; the worker leaves it open.
   ///   - follower: nil for a new one.
   init(
-    _ service: BackupService, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
+    _ service: Engine, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
     follower: ChangeFollower? = nil
   ) {
     (self.service, self.settings, self.logger, self.held) = (service, settings, logger, held)

@@ -5,7 +5,7 @@ import SQLitePages
 
 /// Logs findings about backups that are stored; the backups stay. Belongs to the worker.
 final class FindingsLog {
-  private let service: BackupService
+  private let service: Engine
   private let logger: Logger
   /// A replacement was already reported: a program that saves by rename replaces the database each
   /// time.
@@ -13,7 +13,7 @@ final class FindingsLog {
   /// The findings of SQLite's checks in the newest verified backup.
   private var lastFindings: [String] = []
 
-  init(_ service: BackupService, _ logger: Logger) {
+  init(_ service: Engine, _ logger: Logger) {
     (self.service, self.logger) = (service, logger)
   }
 

@@ -5,7 +5,7 @@ import Logging
 /// Removes the backups that retention does not keep. A failure is logged and affects nothing else.
 /// Blocks.
 struct CleaningUp {
-  let service: BackupService
+  let service: Engine
   let policy: RetentionPolicy
   let logger: Logger
 
@@ -28,7 +28,7 @@ struct CleaningUp {
 /// Compacts old incrementals. This runs beside the backups because it may take minutes, and no
 /// change has to wait for it.
 struct Thinning {
-  let service: BackupService
+  let service: Engine
   let policy: ThinningPolicy
   /// The backups that these retention rules select are kept.
   let retention: RetentionPolicy?

@@ -15,10 +15,10 @@ struct LastKnownState {
   private var isUnsaved = false
   /// The time of the last write, in monotonic milliseconds.
   private var saved: Int64?
-  private let service: BackupService
+  private let service: Engine
   private let logger: Logger
 
-  init(_ service: BackupService, _ logger: Logger) {
+  init(_ service: Engine, _ logger: Logger) {
     (self.service, self.logger) = (service, logger)
   }
 

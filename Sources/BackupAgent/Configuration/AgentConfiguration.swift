@@ -6,13 +6,13 @@ package struct GuardedDatabase: Sendable {
   /// The name in log lines, ``AgentControl`` and the status; unique within an agent.
   package var name: String
   /// The database and its repository.
-  package var service: BackupService
+  package var service: Engine
   package var settings: AgentSettings
   /// The source of the service's password and key; nil if they cannot be read again.
   package var credentials: CredentialSource?
 
   package init(
-    name: String, service: BackupService, settings: AgentSettings, credentials: CredentialSource? = nil
+    name: String, service: Engine, settings: AgentSettings, credentials: CredentialSource? = nil
   ) {
     self.name = name
     self.service = service
@@ -84,7 +84,7 @@ extension GuardedDatabase {
 
 extension AgentSettings {
   /// Requires a database, and a key if backups are encrypted.
-  func requireEssentials(of service: BackupService) throws {
+  func requireEssentials(of service: Engine) throws {
     _ = try service.requireDatabase()
     guard request.encrypt, service.credentials.isEmpty else { return }
     throw HoldfastError(

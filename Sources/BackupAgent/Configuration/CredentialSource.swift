@@ -19,7 +19,7 @@ package struct CredentialSource: Sendable {
 /// opens the newest backup. Both are checked each time: after a reload with a replaced file, the
 /// files agree with the agent's memory, but neither opens the backups. Blocks.
 struct KeyCheck: Sendable {
-  let service: BackupService
+  let service: Engine
   let source: CredentialSource?
 
   /// - Returns: the first problem; nil if there is no problem.

@@ -16,7 +16,7 @@ struct DrillResult: Sendable {
 /// The blocking side of the agent's drills. They run beside the backups because a drill may take
 /// minutes, and no change has to wait for it.
 struct DrillWork: Sendable {
-  let service: BackupService
+  let service: Engine
   let assertions: [DrillAssertion]
   let logger: Logger
 
@@ -52,7 +52,7 @@ struct DrillWork: Sendable {
   }
 
   /// The current status of the history's folder; nil if the folder does not exist.
-  static func folder(of service: BackupService) -> FileStatus? {
+  static func folder(of service: Engine) -> FileStatus? {
     (try? service.environment.files.status("\(service.folder)/\(DrillHistory.name)")).flatMap { $0 }
   }
 

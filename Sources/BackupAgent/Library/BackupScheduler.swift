@@ -13,6 +13,15 @@ import Synchronization
 ///
 /// Either ``start()`` and ``stop()`` it, or hand it to a `ServiceGroup` of swift-service-lifecycle, which calls ``run()``.
 /// A scheduler that is let go of while it runs stops as by ``stop()``.
+///
+/// ```swift
+/// var configuration = BackupSchedulerConfiguration()
+/// configuration.schedule = "0 3 * * 1-5"
+/// configuration.retention.keepDaily = 30
+/// let scheduler = BackupScheduler(service: service, configuration: configuration)
+/// try await scheduler.start()
+/// await scheduler.stop()
+/// ```
 public final class BackupScheduler: Service, CustomStringConvertible {
   /// What a `ServiceGroup` calls it in its log.
   public let description = "backup scheduler"
@@ -27,7 +36,7 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     service: BackupService, configuration: BackupSchedulerConfiguration = BackupSchedulerConfiguration(),
     logger: Logger = Logger(label: "holdfast")
   ) {
-    state = SchedulerState(service, configuration)
+    state = SchedulerState(service.engine, configuration)
     self.logger = logger
   }
 
@@ -98,7 +107,7 @@ public final class BackupScheduler: Service, CustomStringConvertible {
   /// When the schedule next starts a backup, by this machine's clock; nil where the scheduler does not run, or has no
   /// schedule, or one that never comes again.
   public func nextRunTime() async -> Timestamp? {
-    state.plan?.nextRun(after: state.service.environment.now())
+    state.plan?.nextRun(after: state.engine.environment.now())
   }
 
   /// Replaces the schedule. A scheduler that runs goes by the new one from now on, without a pause in its watch.
@@ -145,11 +154,11 @@ final class SchedulerState: Sendable {
     var control: AgentControl?
   }
 
-  let service: BackupService
+  let engine: Engine
   private let content: Mutex<Content>
 
-  init(_ service: BackupService, _ configuration: BackupSchedulerConfiguration) {
-    self.service = service
+  init(_ engine: Engine, _ configuration: BackupSchedulerConfiguration) {
+    self.engine = engine
     content = Mutex(Content(configuration: configuration))
   }
 
@@ -190,7 +199,7 @@ final class SchedulerState: Sendable {
 
   /// What the agent is told, when it starts and when it reads its configuration again.
   func agentConfiguration() throws -> AgentConfiguration {
-    try (plan ?? SchedulerPlan(configuration)).agentConfiguration(service)
+    try (plan ?? SchedulerPlan(configuration)).agentConfiguration(engine)
   }
 }
 
@@ -220,13 +229,13 @@ struct SchedulerPlan {
     configuration.mode == .change ? nil : schedule?.next(after: time, in: zone)
   }
 
-  func agentConfiguration(_ service: BackupService) throws -> AgentConfiguration {
+  func agentConfiguration(_ engine: Engine) throws -> AgentConfiguration {
     let database = GuardedDatabase(
-      name: try service.requireDatabase().lastComponent, service: service, settings: settings(service))
+      name: try engine.requireDatabase().lastComponent, service: engine, settings: settings(engine))
     return AgentConfiguration(databases: [database], stopGrace: configuration.stopGrace.milliseconds)
   }
 
-  private func settings(_ service: BackupService) -> AgentSettings {
+  private func settings(_ engine: Engine) -> AgentSettings {
     var settings = AgentSettings()
     settings.triggers = configuration.triggers
     settings.triggers.schedules = schedule.map { [$0] } ?? []
@@ -236,10 +245,10 @@ struct SchedulerPlan {
     settings.verifyAfterCreate = configuration.verifyAfterCreate
     settings.retention = retention
     let trigger = settings.request.backupType
-    settings.request = service.defaults
+    settings.request = engine.defaults
     settings.request.backupType = trigger
-    settings.request.encrypt = configuration.encrypt ?? service.defaults.encrypt
-    settings.request.compress = configuration.compress ?? service.defaults.compress
+    settings.request.encrypt = configuration.encrypt ?? engine.defaults.encrypt
+    settings.request.compress = configuration.compress ?? engine.defaults.compress
     return settings
   }
 

@@ -7,7 +7,7 @@ import Logging
 /// as the agent runs. The file identifies the holder: process ID, host, and the namespace of that
 /// ID.
 final class AgentLock {
-  private let service: BackupService
+  private let service: Engine
   /// Whether the lock is also held between backups. If descriptors are scarce, it is held only
   /// during a backup.
   var isKept = true
@@ -21,7 +21,7 @@ final class AgentLock {
   private static let recordLength = 320
 
   /// Does not acquire the lock yet.
-  init(_ service: BackupService) {
+  init(_ service: Engine) {
     self.service = service
   }
 

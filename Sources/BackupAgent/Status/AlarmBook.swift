@@ -71,7 +71,7 @@ final class AlarmBook {
     var repository: String
 
     /// - Parameter folder: the database's folder, with links resolved; nil if it is not known yet.
-    init(_ service: BackupService, folder: String? = nil) {
+    init(_ service: Engine, folder: String? = nil) {
       database = service.database ?? ""
       self.folder = folder ?? WatchedPath(database).folder
       repository = service.folder
@@ -185,7 +185,7 @@ final class AlarmBook {
   }
 
   /// Reports whether the wall clock was set since the machine was started.
-  func checkClock(of service: BackupService) {
+  func checkClock(of service: Engine) {
     let (doubt, isKnown) = service.noteClockByRecord()
     if isKnown { update(.clock, doubt) }
   }

@@ -51,7 +51,7 @@ extension [Identifier: Int64?] {
   }
 }
 
-extension BackupService {
+extension Engine {
   /// Whether a point holds the very pages that a snapshot sees, told by their digest.
   ///
   /// Costs one read of the database, and less where page size or count differ. A checkpoint, a database's last close and our

@@ -38,7 +38,7 @@ package struct DifferenceRequest: Sendable {
   package init() {}
 }
 
-extension BackupService {
+extension Engine {
   /// The differences between two backups, or between a backup and the live database.
   ///
   /// - Throws: `HoldfastError`: the errors of ``ScratchPoint``; `usage` if neither side has one of

@@ -6,11 +6,11 @@ import SQLitePages
 /// compares. Everything is real except the repository's own folder. Decrypted content goes to this
 /// host's scratch folder. All of it is removed afterwards.
 package struct EndToEndProbe {
-  private let service: BackupService
+  private let service: Engine
   private let request: CreateRequest
   private let progress: Progress
 
-  package init(_ service: BackupService, _ request: CreateRequest, progress: Progress) {
+  package init(_ service: Engine, _ request: CreateRequest, progress: Progress) {
     self.service = service
     self.request = request
     self.progress = progress
@@ -94,22 +94,22 @@ package struct EndToEndProbe {
 
   /// Has its own state folder, so that this host's records about real repositories are not mixed
   /// in.
-  private func scratchService(_ folder: String, _ scratch: String) -> BackupService {
+  private func scratchService(_ folder: String, _ scratch: String) -> Engine {
     var environment = service.environment
     environment.stateFolder = "\(scratch)/state"
-    return BackupService(
+    return Engine(
       database: service.database, folder: "\(folder)/backups", credentials: service.credentials,
       defaults: service.defaults, environment: environment)
   }
 
-  private func restore(_ id: PointID, to path: String, _ probe: BackupService) throws {
+  private func restore(_ id: PointID, to path: String, _ probe: Engine) throws {
     switch try probe.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path))) {
     case .plan(let plan): _ = try probe.restore(plan, progress: progress)
     case .refuse(let refusal): throw HoldfastError(.refused, refusal.reason, hint: refusal.hint)
     }
   }
 
-  private func compare(_ id: PointID, _ restored: String, _ probe: BackupService) throws -> Finding {
+  private func compare(_ id: PointID, _ restored: String, _ probe: Engine) throws -> Finding {
     let point = try probe.point(id.text)
     guard try holds(point, contentOf: restored, .readOnly, probe) else {
       return Finding(
@@ -125,7 +125,7 @@ package struct EndToEndProbe {
   }
 
   private func holds(
-    _ point: StoredPoint, contentOf path: String, _ access: DatabaseConnection.Access, _ probe: BackupService
+    _ point: StoredPoint, contentOf path: String, _ access: DatabaseConnection.Access, _ probe: Engine
   ) throws -> Bool {
     do {
       let connection = try DatabaseConnection(path: path, access: access, busyTimeout: service.environment.busyTimeout)

@@ -6,7 +6,7 @@ import SQLitePages
 
 /// Gathers the facts that `doctor` judges. Changes nothing.
 package struct Examination {
-  private let service: BackupService
+  private let service: Engine
   private let database: String
   private let encrypts: Bool
   private let drillAge: Int64?
@@ -15,7 +15,7 @@ package struct Examination {
   ///   - encrypts: whether new backups are encrypted.
   ///   - drillAge: seconds after which a drill no longer counts; nil: never.
   /// - Throws: `usage` if no database is named.
-  package init(_ service: BackupService, encrypts: Bool, drillAge: Int64? = nil) throws {
+  package init(_ service: Engine, encrypts: Bool, drillAge: Int64? = nil) throws {
     self.service = service
     self.encrypts = encrypts
     self.drillAge = drillAge

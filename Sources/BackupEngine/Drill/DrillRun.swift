@@ -9,7 +9,7 @@ struct DrillRun {
   let environment: EngineEnvironment
   let progress: Progress
   let request: DrillRequest
-  private let service: BackupService
+  private let service: Engine
   private(set) var record: DrillRecord
   /// The full of the chain may have findings of SQLite's checks: it is the drilled backup itself,
   /// or it had findings before.
@@ -25,7 +25,7 @@ struct DrillRun {
   static let patience = 300_000
 
   init(
-    _ point: StoredPoint, _ request: DrillRequest, _ service: BackupService, _ repository: Repository,
+    _ point: StoredPoint, _ request: DrillRequest, _ service: Engine, _ repository: Repository,
     _ progress: Progress
   ) {
     self.service = service
@@ -242,7 +242,7 @@ package struct DrillRequest: Sendable {
   }
 }
 
-extension BackupService {
+extension Engine {
   /// Restores a backup to scratch space, checks the restored database, and records the result in
   /// the history.
   ///

@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: `access` protects the state, because a compaction calls it from another thread than the backups.
 package final class ChangeFollower: @unchecked Sendable {
-  private let service: BackupService
+  private let service: Engine
   private let access = Mutex(())
   private var knowledge = Knowledge()
 
@@ -33,7 +33,7 @@ package final class ChangeFollower: @unchecked Sendable {
 
   /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
   package init(
-    _ service: BackupService, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }
+    _ service: Engine, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }
   ) {
     self.service = service
     knowledge = Knowledge(ChangeTracker(report: report))

@@ -86,28 +86,8 @@ public struct PinChange: Sendable {
   }
 }
 
-extension BackupService {
-  /// Keeps a backup until ``unpin(_:)``: no rule, shortage of space, compaction or `delete` removes
-  /// it or a backup that it needs.
-  ///
-  /// Rules do not count pinned backups. Pinning a pinned backup changes nothing.
-  ///
-  /// - Throws: `HoldfastError`: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
-  @discardableResult
-  public func pin(_ id: PointID) async throws -> PinChange {
-    try await BlockingWork.run("pin \(id)") { _ in try self.setPin(true, of: id.text) }
-  }
-
-  /// Makes a backup subject to the rules again. A `guard` backup is then treated as a safety
-  /// backup: it stays until it is a week old.
-  ///
-  /// - Throws: `HoldfastError`: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
-  @discardableResult
-  public func unpin(_ id: PointID) async throws -> PinChange {
-    try await BlockingWork.run("unpin \(id)") { _ in try self.setPin(false, of: id.text) }
-  }
-
-  /// The result that ``setPin(_:of:)`` would have.
+extension Engine {
+  /// What ``setPin(_:of:until:)`` would do.
   package func planPin(_ pinned: Bool, of reference: String) throws -> PinChange {
     try Self.change(repository().point(reference), pinned)
   }

@@ -369,7 +369,7 @@ extension DatabaseConnection {
   }
 }
 
-extension BackupService {
+extension Engine {
   /// A backup as a private database for reading; see ``ScratchPoint``.
   package func scratch(
     _ point: StoredPoint, progress: Progress = Progress(), acceptUnauthenticated: Bool = false

@@ -56,7 +56,7 @@ extension HoldfastError {
 /// A table, index, view or trigger as a schema stores it.
 package typealias SchemaObject = SQLitePages.SchemaObject
 
-extension BackupService {
+extension Engine {
   /// The objects of a backup's schema, except SQLite's own tables, in its order.
   ///
   /// - Throws: `HoldfastError`: the errors of ``ScratchPoint``.

@@ -78,7 +78,7 @@ extension StoredPoint {
   }
 }
 
-extension BackupService {
+extension Engine {
   /// The newest backup of the database's own history that can be read; nil if there is none. What cannot be read now is no
   /// reason to store nothing.
   package func newestReadable() throws -> StoredPoint? {

@@ -27,7 +27,7 @@ struct RemovalRun {
       do {
         try progress.update(.removing, Int64(removed), of: Int64(points.count))
       } catch {
-        throw BackupService.interrupted(removed, of: points.count) ?? error
+        throw Engine.interrupted(removed, of: points.count) ?? error
       }
       if removed > 0 { usleep(Self.pause) }
       try repository.exclusively(patience: environment.repositoryPatience, since: mark) { visit in

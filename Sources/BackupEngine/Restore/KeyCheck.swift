@@ -1,6 +1,6 @@
 import BackupPolicy
 
-extension BackupService {
+extension Engine {
   /// Makes sure that the credentials open a point's archive: by its header, or for `aes-256-cbc`, which has none, by how its
   /// content begins. Whoever restores asks this before anything is stored: a safety backup under a mistyped password would be
   /// one that nobody can open. Damage is left for the verification to tell.

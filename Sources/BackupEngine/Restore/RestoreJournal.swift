@@ -112,7 +112,7 @@ struct RestoreJournal {
   }
 }
 
-extension BackupService {
+extension Engine {
   /// Whether the database may hold now what a restore put there, and no point has it yet.
   package func wasJustRestored() throws -> Bool {
     let path = try requireDatabase().resolvingLinks

@@ -93,7 +93,7 @@ package enum ClockReliance: Sendable {
   case trusting
 }
 
-extension BackupService {
+extension Engine {
   /// Judges the clock and records the verdict. Also called before a backup is stored, so that the
   /// timestamp of a wrong clock cannot support that clock later.
   ///

@@ -37,7 +37,7 @@ struct Accept: ParsableCommand {
     try options.console.show(acceptance.json, options.output.quiet && !dryRun ? [] : lines)
   }
 
-  private func acceptance(_ service: BackupService) throws -> Acceptance {
+  private func acceptance(_ service: Engine) throws -> Acceptance {
     switch (unauthenticated, dryRun) {
     case (false, true): try service.planAcceptance(id)
     case (false, false): try service.accept(id)

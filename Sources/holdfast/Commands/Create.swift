@@ -78,7 +78,7 @@ extension Create {
     }
   }
 
-  private func prove(_ id: PointID, _ service: BackupService, _ progress: Progress) throws {
+  private func prove(_ id: PointID, _ service: Engine, _ progress: Progress) throws {
     do {
       _ = try service.verify(id.text, progress: progress)
     } catch let error as HoldfastError where error.code == .interrupted {
@@ -89,7 +89,7 @@ extension Create {
 
   /// The point that holds the database now, and the lines that say how it came about.
   private func store(
-    _ request: CreateRequest, _ service: BackupService, _ progress: Progress
+    _ request: CreateRequest, _ service: Engine, _ progress: Progress
   ) throws -> (PointMetadata, [String]) {
     switch try service.store(request, kind: kind.requested, progress: progress) {
     case .stored(let point, _) where kind == .full: (point, ["Created \(point.id)"])

@@ -62,7 +62,7 @@ struct Diff: ParsableCommand {
     if exitCode, !difference.isEmpty { throw ExitCode(1) }
   }
 
-  private func sides(_ selection: Selection, _ service: BackupService) throws -> (DifferenceSide, DifferenceSide) {
+  private func sides(_ selection: Selection, _ service: Engine) throws -> (DifferenceSide, DifferenceSide) {
     guard references.count == (at == nil ? 2 : 1) else {
       throw HoldfastError(
         .usage, "diff needs two backups, or --at TIME and one; either may be live",

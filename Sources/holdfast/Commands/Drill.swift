@@ -50,7 +50,7 @@ struct Drill: ParsableCommand {
     if let failure = record.failure { throw ExitCode(failure.code.exitCode) }
   }
 
-  private func choose(_ selection: Selection, _ service: BackupService) throws -> ChosenPoint {
+  private func choose(_ selection: Selection, _ service: Engine) throws -> ChosenPoint {
     guard [reference.id != nil, reference.at != nil, random].count(where: { $0 }) <= 1 else {
       throw HoldfastError(
         .usage, "drill takes one of the ID of a backup, --at TIME and --random",

@@ -79,7 +79,7 @@ struct Init: ParsableCommand {
   }
 
   /// How many backups are there that a key of just now cannot open.
-  private static func encrypted(_ service: BackupService) -> Int {
+  private static func encrypted(_ service: Engine) -> Int {
     ((try? service.list()) ?? []).count { $0.name.encrypted }
   }
 

@@ -58,7 +58,7 @@ struct Restore: ParsableCommand {
     try dialogue.run { try plan(reference.choose($0, $1, "restore"), $1) }
   }
 
-  private func plan(_ chosen: ChosenPoint, _ service: BackupService) throws -> RestoreReport {
+  private func plan(_ chosen: ChosenPoint, _ service: Engine) throws -> RestoreReport {
     let place: RestoreTarget = try to.map { .newFile(path: $0) } ?? .database(path: service.requireDatabase())
     let point = chosen.point
     try service.requireKey(to: point)
@@ -71,7 +71,7 @@ struct Restore: ParsableCommand {
     }
   }
 
-  private func restoreTables(_ chosen: ChosenPoint, _ service: BackupService) throws {
+  private func restoreTables(_ chosen: ChosenPoint, _ service: Engine) throws {
     guard let to else {
       throw HoldfastError(
         .usage, "--table copies into another file, and --to does not name one",

@@ -35,7 +35,7 @@ struct Show: ParsableCommand {
     try options.console.show(chosen.adding(to: details.json), chosen.lines + details.lines)
   }
 
-  private func showSchema(_ chosen: ChosenPoint, _ service: BackupService) throws {
+  private func showSchema(_ chosen: ChosenPoint, _ service: Engine) throws {
     let objects = try options.output.working { progress, _ in try service.schema(of: chosen.point, progress: progress) }
     if !options.console.json, !options.console.quiet { Console.tell(chosen.lines.filter { !$0.isEmpty }) }
     let document = JSONValue.array(
@@ -49,7 +49,7 @@ struct Show: ParsableCommand {
   }
 
   /// What anomalies hold, by the rules that are configured. Finding out reads every archive's head, so only where there is one.
-  private func holds(_ settings: Settings, _ service: BackupService) throws -> [AnomalyHold] {
+  private func holds(_ settings: Settings, _ service: Engine) throws -> [AnomalyHold] {
     guard let policy = try settings.retention(), try service.statistics().anomalous > 0 else {
       return []
     }

@@ -70,7 +70,7 @@ struct Verify: ParsableCommand {
   }
 
   /// What is broken is no way back; which point is?
-  private func nameWhole(_ listings: inout [VerificationListing], _ service: BackupService) throws {
+  private func nameWhole(_ listings: inout [VerificationListing], _ service: Engine) throws {
     let broken = Set(listings.flatMap(\.broken))
     guard !broken.isEmpty else { return }
     let whole = try service.newestWhole(besides: broken)
@@ -80,7 +80,7 @@ struct Verify: ParsableCommand {
 
   /// With `--all`, one backup that cannot be looked at (another key, say) must not hide what the others are like.
   private func verify(
-    _ id: PointID, _ service: BackupService, _ progress: Progress
+    _ id: PointID, _ service: Engine, _ progress: Progress
   ) throws -> Result<Verification, HoldfastError> {
     do {
       return .success(

@@ -98,7 +98,7 @@ extension DatabaseList {
       list.databases.append(
         ConfiguredDatabase(
           name: path.lastComponent.withoutExtension, path: path,
-          backupDir: try settings.path(.backupDir) ?? BackupService.defaultFolder(of: path), settings: settings,
+          backupDir: try settings.path(.backupDir) ?? Engine.defaultFolder(of: path), settings: settings,
           origin: given.origin,
           nameOrigin: given.origin))
     }
@@ -226,7 +226,7 @@ extension DatabaseList {
     _ path: String, _ name: String, _ table: SettingsFile.Database, _ settings: Settings, isPattern: Bool
   ) throws -> String {
     guard let folder = try settings.path(.backupDir) else {
-      return "\(BackupService.defaultFolder(of: path))/\(name)"
+      return "\(Engine.defaultFolder(of: path))/\(name)"
     }
     let isOwn = settings.given(.backupDir) == table.layer[.backupDir]
     return isOwn && (!isPattern || holdsBackups(folder, of: path, table)) ? folder : "\(folder)/\(name)"

@@ -19,7 +19,7 @@ extension PointOptions {
   /// - Parameter command: its name, for the message.
   /// - Throws: `usage` unless the backup is named in exactly one way.
   func choose(
-    _ selection: Selection, _ service: BackupService, _ command: String
+    _ selection: Selection, _ service: Engine, _ command: String
   ) throws -> ChosenPoint {
     try PointReference(id: id, at: at).choose(selection, service, command)
   }
@@ -32,7 +32,7 @@ struct PointReference {
 
   /// See ``PointOptions/choose(_:_:_:)``.
   func choose(
-    _ selection: Selection, _ service: BackupService, _ command: String
+    _ selection: Selection, _ service: Engine, _ command: String
   ) throws -> ChosenPoint {
     switch (id, at) {
     case (let id?, nil):
@@ -48,7 +48,7 @@ struct PointReference {
     }
   }
 
-  private func choose(_ text: String, _ selection: Selection, _ service: BackupService) throws -> ChosenPoint {
+  private func choose(_ text: String, _ selection: Selection, _ service: Engine) throws -> ChosenPoint {
     let zone = try selection.settings.zone()
     switch try PointInTime(text, name: "--at", zone: zone, now: service.environment.now()) {
     case .latest: return ChosenPoint(point: try service.point("latest"), choice: nil, zone: zone)
@@ -56,13 +56,13 @@ struct PointReference {
     }
   }
 
-  private func choose(_ moment: Timestamp, _ service: BackupService, _ zone: ZoneRules) throws -> ChosenPoint {
+  private func choose(_ moment: Timestamp, _ service: Engine, _ zone: ZoneRules) throws -> ChosenPoint {
     let (point, choice) = try service.point(notAfter: moment, zone: zone)
     return ChosenPoint(point: point, choice: choice, zone: zone)
   }
 
   /// A time in the place of an ID, as in `holdfast diff 14:03 14:10`: no ID begins like a time. Nil for anything else.
-  private func moment(_ text: String, _ selection: Selection, _ service: BackupService) throws -> Timestamp? {
+  private func moment(_ text: String, _ selection: Selection, _ service: Engine) throws -> Timestamp? {
     guard !text.hasPrefix("b"), let zone = try? selection.settings.zone(),
       case .moment(let moment)? = try? PointInTime(text, name: "--at", zone: zone, now: service.environment.now())
     else { return nil }

@@ -79,11 +79,11 @@ struct Selection {
   ///   - logLevel: unless one is configured.
   func service(
     _ keyUse: ServiceOptions.KeyUse, defaults: CreateRequest = CreateRequest(), logLevel: Logger.Level = .warning
-  ) throws -> BackupService {
+  ) throws -> Engine {
     let logger = try logger(logLevel)
     let engine = EngineEnvironment.system(stateFolder: try settings.folders.state(), logger: logger)
     let credentials = CredentialSettings(settings: settings, files: engine.files)
-    return BackupService(
+    return Engine(
       database: databasePath, folder: backupDir,
       credentials: try keyUse == .needed ? credentials.credentials() : credentials.credentialsIfUsable(logger),
       defaults: defaults, environment: engine)

@@ -4,7 +4,7 @@ import Names
 
 /// A command between a backup and, where it fails, a rollback.
 struct Guarding {
-  let service: BackupService
+  let service: Engine
   let relay: SignalRelay
   let command: GuardedCommand
   let point: PointMetadata

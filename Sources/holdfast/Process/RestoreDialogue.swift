@@ -10,12 +10,12 @@ struct RestoreDialogue {
   let question: String
 
   /// - Parameter plan: throws a `RestoreRefusal` where the restore is refused.
-  func run(_ plan: (Selection, BackupService) throws -> RestoreReport) throws {
+  func run(_ plan: (Selection, Engine) throws -> RestoreReport) throws {
     try refusing { selection, service in try go(plan(selection, service), service) }
   }
 
   /// Does `body`, and prints its refusals as a restore's.
-  func refusing(_ body: (Selection, BackupService) throws -> Void) throws {
+  func refusing(_ body: (Selection, Engine) throws -> Void) throws {
     do {
       let selection = try options.selection()
       try body(selection, selection.service(.needed, defaults: CreateRequest(selection.settings)).keepingOpen())
@@ -27,7 +27,7 @@ struct RestoreDialogue {
     }
   }
 
-  private func go(_ report: RestoreReport, _ service: BackupService) throws {
+  private func go(_ report: RestoreReport, _ service: Engine) throws {
     guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
     if !options.output.quiet || !yes && !report.losesNothing { try options.console.show(report.planLines + [""]) }
     try Confirmation(console: options.console, given: yes || report.losesNothing).require(

@@ -1,6 +1,11 @@
 import BackupPolicy
 
 /// Figures of a repository.
+///
+/// ```swift
+/// let stats = try await service.stats()
+/// print("\(stats.total) backups, \(stats.totalSize) bytes, \(stats.failed) failed")
+/// ```
 public struct RepositoryStatistics: Sendable {
   /// Points of every kind.
   public package(set) var total = 0
@@ -60,7 +65,7 @@ extension AnomalyHold {
   }
 }
 
-extension BackupService {
+extension Engine {
   package func statistics() throws -> RepositoryStatistics {
     RepositoryStatistics(try repository().points())
   }

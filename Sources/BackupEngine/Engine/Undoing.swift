@@ -1,23 +1,9 @@
 import BackupPolicy
 import SQLitePages
 
-extension BackupService {
+extension Engine {
   /// What undoing the last restore into the database would do: a plan like that of any restore, with what to know about the
-  /// undoing among its warnings. ``execute(_:progress:)`` carries it out.
-  ///
-  /// The plan makes a safety backup, so that undoing twice brings back what was undone.
-  ///
-  /// - Throws: `HoldfastError`: `refused` where there is nothing to undo, `pointNotFound` where the safety backup of the last
-  ///   restore is gone, and what a plan of a restore throws.
-  public func planUndo() async throws -> RestorePlan {
-    try await BlockingWork.run("plan an undo") { progress in
-      switch try self.planUndo(progress: progress) {
-      case .plan(let plan): plan
-      case .refuse(let refusal): throw refusal.error
-      }
-    }
-  }
-
+  /// undoing among its warnings.
   package func planUndo(progress: Progress = Progress()) throws -> RestoreDecision {
     try planUndoing(progress: progress).decision
   }

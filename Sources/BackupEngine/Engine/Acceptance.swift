@@ -1,6 +1,11 @@
 import BackupPolicy
 
 /// What an acceptance ended.
+///
+/// ```swift
+/// let acceptance = try await service.accept(backup.id)
+/// print("accepted: \(acceptance.anomalies)")
+/// ```
 public struct Acceptance: Sendable {
   /// The point, with what is recorded of it now.
   public package(set) var point: PointMetadata
@@ -17,23 +22,16 @@ public struct Acceptance: Sendable {
   }
 }
 
-extension BackupService {
-  /// Says that what is odd about a point was meant: it holds what was before it no longer.
-  ///
-  /// Accepting a point again changes nothing. A point that fails SQLite's checks stays failed; only its hold ends.
-  ///
-  /// - Throws: `HoldfastError`: `pointNotFound`, `refused` for a point with nothing to accept or one that this host cannot
-  ///   authenticate, `busy`, `permissionDenied`, `ioError`.
-  @discardableResult
-  public func accept(_ id: PointID) async throws -> Acceptance {
-    try await BlockingWork.run("accept \(id)") { _ in try self.accept(id.text) }
-  }
-
+extension Engine {
   /// What ``accept(_:)`` would do.
   package func planAcceptance(_ reference: String) throws -> Acceptance {
     try Self.acceptance(of: repository().point(reference))
   }
 
+  /// Records that the unusual content of a backup was meant: it no longer holds the backups before it. Accepting a backup
+  /// again changes nothing.
+  ///
+  /// - Throws: `refused` if there is nothing to accept, or if this host cannot authenticate the backup.
   package func accept(_ reference: String) throws -> Acceptance {
     let repository = try repository()
     let id = try Self.acceptance(of: repository.point(reference)).point.id

@@ -1,4 +1,12 @@
 /// How a ``BackupService`` makes its archives, where it remembers things, and how long it waits.
+///
+/// ```swift
+/// var options = BackupServiceOptions()
+/// options.compressionLevel = CompressionLevel(6) ?? .standard
+/// options.busyTimeout = .seconds(20)
+/// let service = try BackupService(
+///   databaseURL: "/srv/app/app.db", encryptionPassword: password, options: options)
+/// ```
 public struct BackupServiceOptions: Sendable {
   /// Whether archives are encrypted; a service without a password or key then stores nothing and says so.
   public var encrypt = true

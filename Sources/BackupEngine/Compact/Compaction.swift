@@ -12,7 +12,7 @@ package struct CompactionOutcome: Sendable {
   package init() {}
 }
 
-extension BackupService {
+extension Engine {
   /// What ``compact(_:keeping:within:progress:)`` would do now.
   package func planCompaction(
     _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, clock reliance: ClockReliance = .refusing

@@ -1,23 +1,18 @@
 import BackupPolicy
 import SQLitePages
 
-/// The front door: one database, one folder of backups, and what can be done with them.
+/// One database, its repository, and everything that can be done with them: the blocking half of ``BackupService``, which
+/// the command line and the agent use directly.
 ///
-/// The `async` calls are the library's. Each does its blocking work on a thread of its own, so it may be awaited anywhere;
-/// cancelling the task stops the work at its next step, and the call then throws `interrupted` with everything as it was
-/// before. Every error is a `HoldfastError`, with a message for people and a code for programs. A service may be used by
-/// several tasks at once, and beside the command line and an agent on the same folder: the repository's lock puts what
-/// changes it in a row.
-///
-/// The calls without `async` are this package's own: they block until they are done, and never belong on Swift's
-/// cooperative pool.
-public final class BackupService: Sendable {
+/// Its calls block until they are done and never run on Swift's cooperative pool. Several threads may use one engine; the
+/// repository's lock orders the changes, also those of other processes.
+package final class Engine: Sendable {
   package let environment: EngineEnvironment
   package let credentials: Credentials
   /// The database's path as it was given; nil where none is needed.
   package let database: String?
   package let folder: String
-  /// How the service's own backups (safety backups before a restore) are made.
+  /// How the engine's own backups (safety backups before a restore) are made.
   package let defaults: CreateRequest
   /// Keeps the repository open between calls; nil if each call opens it. See ``keepingOpen()``.
   private let kept: KeptRepository?
@@ -34,11 +29,16 @@ public final class BackupService: Sendable {
     self.kept = kept
   }
 
-  /// The same service, which opens its repository once: for a command that plans first and then carries the plan out.
-  package func keepingOpen() -> BackupService {
-    BackupService(
+  /// The same engine, which opens its repository once: for a command that plans first and then carries the plan out.
+  package func keepingOpen() -> Engine {
+    Engine(
       database: database, folder: folder, credentials: credentials, defaults: defaults, environment: environment,
       kept: KeptRepository())
+  }
+
+  /// The folder of backups if none is named: `backups` beside the database.
+  package static func defaultFolder(of database: String) -> String {
+    database.parentPath == "/" ? "/backups" : "\(database.parentPath)/backups"
   }
 
   /// Opens the repository.
