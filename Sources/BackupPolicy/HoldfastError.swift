@@ -3,6 +3,16 @@
 /// `message` names the failed operation, the path and the reason: lower case, no full stop. `hint`
 /// gives the next action. The command line prints both; scripts branch on ``Code``, which also
 /// determines the process's exit code.
+///
+/// ```swift
+/// do {
+///   try await service.create()
+/// } catch let error as HoldfastError where error.code == .busy {
+///   print("the database is locked; later: \(error.message)")
+/// } catch let error as HoldfastError {
+///   print(error.message, error.hint ?? "")
+/// }
+/// ```
 public struct HoldfastError: Error, Sendable {
   /// The kinds of failure that scripts can distinguish.
   public enum Code: String, Sendable, CaseIterable {

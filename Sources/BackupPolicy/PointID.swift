@@ -3,6 +3,10 @@
 ///
 /// IDs name files, so nothing else is ever accepted as one. They are never compared as text: a
 /// repository's order is its points' sequence.
+///
+/// ```swift
+/// if let id = PointID("backup_20261121_020000") { try await service.verify(id) }
+/// ```
 public struct PointID: Hashable, Sendable, CustomStringConvertible {
   /// The whole name.
   public let text: String

@@ -1,6 +1,11 @@
 /// A point in wall time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// Policy receives times as values; its caller reads the clock.
+///
+/// ```swift
+/// let lastWeek = backup.created.adding(.seconds(-7 * 86400))
+/// let older = try await service.list().filter { $0.created < lastWeek }
+/// ```
 public struct Timestamp: Hashable, Comparable, Sendable {
   /// Milliseconds since the Unix epoch; negative before it.
   public var milliseconds: Int64
@@ -36,6 +41,11 @@ extension Duration {
 }
 
 /// A date and time of day in the proleptic Gregorian calendar, UTC.
+///
+/// ```swift
+/// let time = backup.created.civil
+/// print("made on day \(time.day) at \(time.hour):\(time.minute) UTC")
+/// ```
 public struct CivilTime: Hashable, Sendable {
   /// The year; 0 is 1 BC.
   public var year: Int

@@ -3,6 +3,11 @@
 /// SQLite compares names byte by byte and folds only A to Z (`sqlite3StrICmp`). A `String` would
 /// treat two spellings of one character as equal, and `lowercased()` folds all of Unicode. Bytes
 /// that are not UTF-8 stay as they are.
+///
+/// ```swift
+/// let backup = try await service.metadata(of: "latest")
+/// if let rows = backup.tableCounts?["orders"] { print("orders: \(rows ?? 0) rows") }
+/// ```
 public struct Identifier: Sendable {
   /// The name as the schema holds it, in UTF-8 unless an application used another encoding.
   public let bytes: [UInt8]

@@ -31,7 +31,7 @@ struct ExampleTests {
 }
 
 /// Programs are built beside the tests.
-private let folderOfThisProcess: String = {
+let folderOfThisProcess: String = {
   var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
   let count = buffer.withUnsafeMutableBytes { readlink("/proc/self/exe", $0.baseAddress!, $0.count) }
   let path = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)

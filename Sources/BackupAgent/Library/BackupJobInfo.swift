@@ -2,6 +2,12 @@ import BackupEngine
 import BackupPolicy
 
 /// How a running ``BackupScheduler`` stands.
+///
+/// ```swift
+/// if let job = await scheduler.jobInfo() {
+///   print(job.state, job.nextRunTime?.iso8601 ?? "no schedule", job.failures)
+/// }
+/// ```
 public struct BackupJobInfo: Hashable, Sendable {
   /// The schedule as it was written; nil without one.
   public package(set) var schedule: String?

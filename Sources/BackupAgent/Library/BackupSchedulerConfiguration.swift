@@ -4,6 +4,14 @@ import BackupPolicy
 /// When a ``BackupScheduler`` backs up, what it makes, and what it keeps.
 ///
 /// As it stands: soon after each burst of changes, and every night at two.
+///
+/// ```swift
+/// var configuration = BackupSchedulerConfiguration()
+/// configuration.debounce = .milliseconds(500)
+/// configuration.maxDelay = .seconds(30)
+/// configuration.quietHours = "22:00-06:00"
+/// configuration.timeZone = "Europe/Berlin"
+/// ```
 public struct BackupSchedulerConfiguration: Sendable {
   /// False: starting does nothing, so that a setting can switch backups off.
   public var enabled = true

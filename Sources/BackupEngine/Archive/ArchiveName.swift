@@ -45,6 +45,11 @@ package struct ArchiveName: Hashable, Sendable {
 }
 
 /// How an archive is encrypted. The metadata contains the raw values.
+///
+/// ```swift
+/// var options = BackupServiceOptions()
+/// options.cipher = .aes256CBC  // for readers of the original format
+/// ```
 public enum ArchiveCipher: String, Sendable, Codable, CaseIterable {
   /// The default: authenticated, bound to its repository and backup.
   case aes256GCM = "aes-256-gcm"

@@ -80,6 +80,11 @@ final class GzipMemberDecoder {
 }
 
 /// The compression level: 1 to 3 by ISA-L (fast), 4 to 9 by zlib (small).
+///
+/// ```swift
+/// var options = BackupServiceOptions()
+/// options.compressionLevel = CompressionLevel(9) ?? .standard
+/// ```
 public struct CompressionLevel: Hashable, Sendable {
   /// 1…9.
   public let value: Int

@@ -4,6 +4,12 @@ import Synchronization
 /// Called during a long operation with the current activity, the amount done and the total, in the
 /// same unit (bytes, steps or backups, depending on the activity). Calls come from worker threads,
 /// at most one for each mebibyte.
+///
+/// ```swift
+/// try await service.create { activity, done, total in
+///   print("\(activity): \(done) of \(total)")
+/// }
+/// ```
 public typealias ProgressReport = @Sendable (_ activity: String, _ done: Int64, _ total: Int64) -> Void
 
 /// Lets a long operation report its progress, and lets other threads stop it. Safe to use from any

@@ -6,6 +6,11 @@ import Synchronization
 ///
 /// Secrets are copied into memory that is wiped when the last owner releases it. Keys derived from
 /// a password are cached, so that a process derives each (salt, iterations) only once.
+///
+/// ```swift
+/// let credentials = try Credentials(keyFile: "/etc/holdfast/key")
+/// let service = try BackupService(databaseURL: "/srv/app/app.db", credentials: credentials)
+/// ```
 public final class Credentials: Sendable {
   package let password: SecretBytes?
   package let key: SecretBytes?

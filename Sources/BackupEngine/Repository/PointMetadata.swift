@@ -2,6 +2,12 @@ import BackupPolicy
 import Names
 
 /// What is recorded of a point, in `.metadata/ID.json`. The keys up to `verification_errors` are the original service's.
+///
+/// ```swift
+/// for backup in try await service.list(limit: 10) {
+///   print(backup.id, backup.created.iso8601, backup.kind, backup.status, backup.compressedSize)
+/// }
+/// ```
 public struct PointMetadata: Hashable, Sendable {
   /// What the point is called.
   public package(set) var id: PointID

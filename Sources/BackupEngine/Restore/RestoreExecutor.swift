@@ -2,6 +2,11 @@ import BackupPolicy
 import SQLitePages
 
 /// What a restore did.
+///
+/// ```swift
+/// let outcome = try await service.restore(backup.id)
+/// if let safety = outcome.safetyBackupID { print("the content before the restore is \(safety)") }
+/// ```
 public struct RestoreOutcome: Sendable {
   /// The plan with the steps that were carried out. They are those of the plan that was given, unless the staged image
   /// was not what the metadata said of it.

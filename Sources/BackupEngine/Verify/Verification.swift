@@ -2,6 +2,10 @@ import BackupPolicy
 import SQLitePages
 
 /// How thorough a verification is.
+///
+/// ```swift
+/// try await service.verify(backup.id, depth: .quick)  // needs no key
+/// ```
 public enum VerificationDepth: String, Sendable {
   /// The file, its size and its checksum; needs no key.
   case quick
@@ -10,6 +14,11 @@ public enum VerificationDepth: String, Sendable {
 }
 
 /// One named check of a backup.
+///
+/// ```swift
+/// let checks = try await service.verify(backup.id).checks
+/// let integrity = checks.first { $0.name == Check.Name.integrity }?.outcome
+/// ```
 public struct Check: Hashable, Sendable {
   /// How a check ended.
   public enum Outcome: String, Sendable {
@@ -56,6 +65,12 @@ public struct Check: Hashable, Sendable {
 }
 
 /// The result of a verification.
+///
+/// ```swift
+/// let verification = try await service.verify(backup.id)
+/// if !verification.verified { print("\(backup.id): \(verification.errors)") }
+/// if !verification.findings.isEmpty { print("the database has flaws: \(verification.findings)") }
+/// ```
 public struct Verification: Sendable {
   /// The backup that was verified.
   public package(set) var id: PointID

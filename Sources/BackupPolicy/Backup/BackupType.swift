@@ -62,6 +62,10 @@ extension BackupType {
 }
 
 /// The content of a backup; the metadata's `kind`.
+///
+/// ```swift
+/// let fulls = try await service.list().filter { $0.kind == .full }
+/// ```
 public enum BackupKind: String, Hashable, Sendable, CaseIterable {
   /// All pages of the database.
   case full
@@ -72,6 +76,10 @@ public enum BackupKind: String, Hashable, Sendable, CaseIterable {
 }
 
 /// The known condition of a backup; the metadata's `status`.
+///
+/// ```swift
+/// let failed = try await service.list().filter { $0.status == .failed }
+/// ```
 public enum BackupStatus: String, Hashable, Sendable, CaseIterable {
   /// Stored, and not verified since.
   case completed

@@ -1,4 +1,9 @@
 /// The owner of a file and its permissions.
+///
+/// ```swift
+/// let plan = try await service.planRestore(backup.id)
+/// if let attributes = plan.attributes { print("the file will belong to user \(attributes.owner)") }
+/// ```
 public struct FileAttributes: Hashable, Sendable {
   /// Permission bits (07777).
   public package(set) var permissions: UInt32

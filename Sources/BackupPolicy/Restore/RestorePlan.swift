@@ -23,6 +23,11 @@ package struct RestoreRefusal: Error, Hashable, Sendable {
 }
 
 /// The method that puts the restored image in place.
+///
+/// ```swift
+/// let plan = try await service.planRestore(backup.id)
+/// if plan.install == .replace { print("stop the programs that use \(plan.target)") }
+/// ```
 public enum Install: String, Hashable, Sendable, CaseIterable {
   /// Through SQLite's backup API into the open database: applications see the new content in one transaction.
   case live
@@ -35,6 +40,13 @@ public enum Install: String, Hashable, Sendable, CaseIterable {
 
 /// The steps of a restore, in order. Nothing has happened yet; the facts behind it are read again
 /// when it is carried out.
+///
+/// ```swift
+/// let plan = try await service.planRestore(backup.id)
+/// for step in plan.steps { print(step.kind.rawValue, step.detail) }
+/// for warning in plan.warnings { print("warning: \(warning)") }
+/// try await service.execute(plan)
+/// ```
 public struct RestorePlan: Hashable, Sendable {
   /// The install method.
   public package(set) var install: Install
@@ -55,6 +67,12 @@ public struct RestorePlan: Hashable, Sendable {
 }
 
 /// One step of a plan.
+///
+/// ```swift
+/// let plan = try await service.planRestore(backup.id)
+/// let destroys = plan.steps.contains { $0.kind.isDestructive }
+/// let isKept = plan.steps.contains { $0.kind.isSafety }
+/// ```
 public struct RestoreStep: Hashable, Sendable {
   /// The raw values are the names in JSON.
   public enum Kind: String, Hashable, Sendable, CaseIterable {

@@ -1,4 +1,9 @@
 /// The part of a file system that must stay free.
+///
+/// ```swift
+/// var policy = RetentionPolicy(keepLast: 30)
+/// policy.minFreeSpace = .percent(5)
+/// ```
 public enum FreeSpace: Hashable, Sendable {
   /// Bytes.
   case bytes(Int64)

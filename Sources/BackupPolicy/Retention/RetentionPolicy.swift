@@ -31,6 +31,13 @@
 /// - the newest that passed a drill;
 /// - points with a doubtful clock, if only their age or the calendar would remove them;
 /// - all points that a kept point needs.
+///
+/// ```swift
+/// var policy = RetentionPolicy(keepLast: 30, safetyGrace: .seconds(14 * 86400))
+/// policy.keepMonthly = 12
+/// for verdict in try await service.planDeleteOld(by: policy).remove { print(verdict.id, verdict.reasons) }
+/// try await service.deleteOld(by: policy)
+/// ```
 @dynamicMemberLookup
 public struct RetentionPolicy: Hashable, Sendable {
   /// The rules for what to keep.
@@ -360,6 +367,11 @@ struct FullsReading {
 }
 
 /// Retention's result for one point and the reasons: at least one, lower case, no full stop.
+///
+/// ```swift
+/// let decision = try await service.planDeleteOld(by: RetentionPolicy(keepLast: 30))
+/// for verdict in decision.keep { print("\(verdict.id) stays: \(verdict.reasons.joined(separator: "; "))") }
+/// ```
 public struct RetentionVerdict: Hashable, Sendable {
   /// The point.
   public package(set) var id: PointID
@@ -373,6 +385,11 @@ public struct RetentionVerdict: Hashable, Sendable {
 }
 
 /// The points to keep and the points to remove.
+///
+/// ```swift
+/// let decision = try await service.deleteOld(by: RetentionPolicy(keepLast: 30))
+/// print("\(decision.remove.count) backups removed, \(decision.keep.count) kept")
+/// ```
 public struct RetentionDecision: Hashable, Sendable {
   /// In repository order.
   public package(set) var keep: [RetentionVerdict]

@@ -137,6 +137,14 @@ extension KeepRule {
 ///
 /// Counts are at least 1; -1 keeps all, and 0 has the same effect as no rule. Spans count from the
 /// newest point, not from now.
+///
+/// ```swift
+/// var rules = RetentionRules()
+/// rules.keepDaily = 30
+/// rules.keepMonthly = 12
+/// rules.keepTags = [["release"]]
+/// try await service.deleteOld(by: RetentionPolicy(rules))
+/// ```
 public struct RetentionRules: Hashable, Sendable {
   /// The rules that are set, one of each kind, in the order of ``KeepRule/Kind/all``.
   package private(set) var list: [KeepRule] = []

@@ -1,4 +1,9 @@
 /// The events that start backups without a request. A person's request always starts one.
+///
+/// ```swift
+/// var configuration = BackupSchedulerConfiguration()
+/// configuration.mode = .change  // the schedule starts nothing
+/// ```
 public enum TriggerMode: String, Hashable, Sendable, CaseIterable {
   /// Changes of the database; schedules are ignored.
   case change
