@@ -29,7 +29,7 @@ struct PatternMatches {
     !all.contains { $0.name.isExactly(match.name) || $0.path.isExactly(match.path) }
   }
 
-  private func base(of path: String) -> String { folder ?? BackupService.defaultFolder(of: path) }
+  private func base(of path: String) -> String { folder ?? Engine.defaultFolder(of: path) }
 
   /// The pattern's name, unless the database has its backups under the name that an earlier version gave it.
   private func name(of path: String) -> String {
