@@ -103,7 +103,7 @@ import TestSupport
     #expect(mounted.status == 0)
     defer { _ = try? Shell.run("umount", ["-l", harness.backups]) }
     var request = CreateRequest()
-    request.compress = false
+    request.archive.compress = false
     for _ in 0..<3 { _ = try harness.service.create(request) }
     let oldest = try harness.points().map(\.id)
     _ = try harness.service.verify(oldest[1].text)

@@ -29,7 +29,7 @@ import TestSupport
   private func settings() -> AgentSettings {
     AgentHarness.settings {
       $0.pollInterval = 3_600_000
-      $0.request.compress = false
+      $0.archive.compress = false
     }
   }
 

@@ -180,7 +180,8 @@ struct FollowedDatabase {
   ///
   /// - Parameter decide: called under the repository's lock after the look at the database.
   func store(_ progress: Progress = Progress(), _ decide: () -> Void = {}) throws -> ChangeReport {
-    try follower.visit(AgentHarness.settings().request, kind: .automatic) { visit in
+    let request = CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change))
+    return try follower.visit(request, kind: .automatic) { visit in
       let snapshot = try visit.snapshot(of: held.opened(service.requireDatabase()))
       held.note(snapshot)
       decide()

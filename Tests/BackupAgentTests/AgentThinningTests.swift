@@ -32,7 +32,7 @@ private var isHousekeeping: Bool {
       "c = sqlite3.connect(path); c.execute(\"CREATE TABLE ballast(b)\");"
         + " c.executemany(\"INSERT INTO ballast VALUES (?)\", [(os.urandom(900),) for _ in range(2000)]); c.commit()")
     let session = FollowedDatabase(harness.service, HeldConnection(harness.service.environment))
-    _ = try harness.service.create(AgentHarness.settings().request)
+    _ = try harness.service.create(CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change)))
     for _ in 1...5 {
       time.advance(seconds: 1)
       try await harness.python(insert)

@@ -124,7 +124,7 @@ import TestSupport
       $0.verifyAfterCreate = true
       $0.retention = RetentionPolicy(keepLast: 1)
     }
-    for _ in 0..<2 { _ = try harness.service.create(settings.request.manual) }
+    for _ in 0..<2 { _ = try harness.service.create(CreateRequest(settings.archive)) }
     try await harness.withAgent(settings) { _ in
       // The second is a full because the incremental of so small a database outweighs half of the
       // one before.
@@ -138,14 +138,5 @@ import TestSupport
     #expect(points.map(\.backupType) == [.manual, .change, .change])
     #expect(points.dropFirst().allSatisfy { $0.status == .verified })
     #expect(try harness.newestRows() == 2)
-  }
-}
-
-extension CreateRequest {
-  /// As a person requests one.
-  fileprivate var manual: CreateRequest {
-    var copy = self
-    copy.backupType = .manual
-    return copy
   }
 }

@@ -15,7 +15,7 @@ import TestSupport
 
     init(_ harness: AgentHarness, encrypt: Bool = true) {
       var settings = AgentHarness.settings()
-      settings.request.encrypt = encrypt
+      settings.archive.encrypt = encrypt
       held = HeldConnection(harness.service.environment)
       backup = DatabaseWorker(harness.service, settings, harness.log.logger, held)
     }

@@ -10,7 +10,7 @@ struct AnomalyTests {
     bed.time.advance(milliseconds: 1000)
     var request = CreateRequest()
     change(&request)
-    return try bed.service(request.encrypt ? .key : .none).create(request)
+    return try bed.service(request.archive.encrypt ? .key : .none).create(request)
   }
 
   private func cleanUp(_ bed: TestBed, keep count: Int) throws -> [PointID] {
@@ -30,13 +30,13 @@ struct AnomalyTests {
   func fulls(encrypted: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, bytes: 300)
-    let points = try (0..<3).map { _ in try create(bed) { $0.encrypt = encrypted } }
+    let points = try (0..<3).map { _ in try create(bed) { $0.archive.encrypt = encrypted } }
     #expect(points.allSatisfy { $0.status == .completed && $0.anomalies == [] && $0.tables == 2 })
     try bed.change("DELETE FROM entries")
-    let odd = try create(bed) { $0.encrypt = encrypted }
+    let odd = try create(bed) { $0.archive.encrypt = encrypted }
     #expect(odd.status == .anomalous && odd.anomalies.first?.contains("lost most of its content") == true)
     // The change is reported, not the state.
-    let later = try (0..<3).map { _ in try create(bed) { $0.encrypt = encrypted } }
+    let later = try (0..<3).map { _ in try create(bed) { $0.archive.encrypt = encrypted } }
     #expect(later.allSatisfy { $0.status == .completed && $0.anomalies == [] })
     let listed = try bed.service().point(odd.id.text).metadata
     #expect(listed.status == .anomalous && listed.anomalies == odd.anomalies)
@@ -52,7 +52,7 @@ struct AnomalyTests {
   func incrementals(encrypted: Bool) throws {
     let bed = try TestBed()
     var request = CreateRequest()
-    request.encrypt = encrypted
+    request.archive.encrypt = encrypted
     let secret = encrypted ? TestBed.Secret.key : .none
     var points = try bed.makeChain(secret, request, incrementals: 2, rows: 2000)
     try bed.change("DELETE FROM entries")
@@ -228,9 +228,9 @@ struct AnomalyTests {
   func verification(encrypted: Bool) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, bytes: 300)
-    _ = try create(bed) { $0.encrypt = encrypted }
+    _ = try create(bed) { $0.archive.encrypt = encrypted }
     try bed.change("DELETE FROM entries")
-    let odd = try create(bed) { $0.encrypt = encrypted }
+    let odd = try create(bed) { $0.archive.encrypt = encrypted }
     #expect(try bed.service().verify(odd.id.text).verified)
     var metadata = try bed.service().point(odd.id.text).metadata
     #expect(metadata.status == .anomalous && metadata.verified)

@@ -82,7 +82,7 @@ struct AuditTests {
     try expectNone(Self.create(bed.service(), .superset([])).audit)
     // Without encryption pages are hashed in another way.
     var plain = CreateRequest()
-    plain.encrypt = false
+    plain.archive.encrypt = false
     try bed.change("UPDATE marker SET text = 'z'")
     try expectNone(Self.create(bed.service(), .superset([]), plain).audit)
     #expect(try bed.service().list().allSatisfy { $0.metadata.status == .completed })

@@ -112,7 +112,7 @@ struct ChainRestoreTests {
     let bed = try TestBed()
     // Without a key the digest of a content is always the same.
     var request = CreateRequest()
-    request.encrypt = false
+    request.archive.encrypt = false
     let points = try bed.makeChain(.none, request, incrementals: 1)
     for point in points { #expect(try bed.service(.none).verify(point.id.text).verified) }
     bed.time.advance(seconds: 60)

@@ -164,7 +164,7 @@ struct ChainTamperTests {
 
   private func request(_ secret: TestBed.Secret) -> CreateRequest {
     var request = CreateRequest()
-    request.encrypt = secret != .none
+    request.archive.encrypt = secret != .none
     return request
   }
 }

@@ -28,7 +28,7 @@ struct ClockJumpTests {
 
   private func makeFulls(_ type: BackupType, _ count: Int) throws {
     var request = CreateRequest()
-    request.backupType = type
+    request.reason.type = type
     for _ in 0..<count {
       bed.time.advance(seconds: 1)
       _ = try service().create(request)

@@ -36,8 +36,8 @@ extension CreateRequest {
   /// As the agent stores a change.
   static func change(encrypt: Bool = true) -> CreateRequest {
     var request = CreateRequest()
-    request.backupType = .change
-    request.encrypt = encrypt
+    request.reason.type = .change
+    request.archive.encrypt = encrypt
     return request
   }
 }
@@ -63,7 +63,7 @@ extension CompactTests {
   func damage(_ secret: TestBed.Secret, compress: Bool) throws {
     let bed = try TestBed()
     var request = CreateRequest.change(encrypt: secret != .none)
-    request.compress = compress
+    request.archive.compress = compress
     let points = try bed.makeChain(secret, request, incrementals: 4)
     bed.time.advance(seconds: 2 * 3600)
     var bytes = try #require(try bed.folder.read("backups/\(points[2].filename)"))

@@ -16,7 +16,7 @@ struct DrillHistoryTests {
   /// A backup that compaction may merge.
   private var change: CreateRequest {
     var request = CreateRequest()
-    request.backupType = .change
+    request.reason.type = .change
     return request
   }
 

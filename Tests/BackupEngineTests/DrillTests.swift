@@ -47,7 +47,7 @@ struct DrillTests {
   func passes(secret: TestBed.Secret) throws {
     let bed = try TestBed()
     var request = CreateRequest()
-    request.encrypt = secret != .none
+    request.archive.encrypt = secret != .none
     let points = try bed.makeChain(secret, request)
     #expect(try bed.service(secret).drillFigures().newestProven == nil)
     let record = try bed.drill("latest", secret, [Self.known])
@@ -179,7 +179,7 @@ struct DrillTests {
     let bed = try TestBed()
     let points = try bed.makeChain()
     var safety = CreateRequest()
-    safety.backupType = .safety
+    safety.reason.type = .safety
     bed.time.advance(milliseconds: 1000)
     _ = try bed.service().create(safety)
     var generator = SeededGenerator(seed: 7)

@@ -8,7 +8,7 @@ import Testing
 struct HostileRepositoryTests {
   private let plain: CreateRequest = {
     var request = CreateRequest()
-    request.encrypt = false
+    request.archive.encrypt = false
     return request
   }()
 
@@ -192,7 +192,7 @@ struct HostileRepositoryTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     var request = CreateRequest()
-    request.tags = [String(repeating: "x", count: 1_200_000)]
+    request.reason.tags = [String(repeating: "x", count: 1_200_000)]
     let error = #expect(throws: HoldfastError.self) { try bed.service().create(request) }
     #expect(error?.code == .usage)
     #expect(try bed.service().list().isEmpty)

@@ -16,8 +16,8 @@ struct IncrementalTests {
 
     var request: CreateRequest {
       var request = CreateRequest()
-      request.encrypt = secret != .none
-      request.compress = compress
+      request.archive.encrypt = secret != .none
+      request.archive.compress = compress
       return request
     }
   }
@@ -120,7 +120,7 @@ struct IncrementalTests {
     #expect(id == first.id)
     #expect(try bed.service().list().count == 1)
     var plain = CreateRequest()
-    plain.encrypt = false
+    plain.archive.encrypt = false
     for request in [plain, scheduled()] {
       bed.time.advance(milliseconds: 1000)
       try bed.change("UPDATE marker SET text = text || '+'")
@@ -133,7 +133,7 @@ struct IncrementalTests {
 
   private func scheduled() -> CreateRequest {
     var request = CreateRequest()
-    request.backupType = .scheduled
+    request.reason.type = .scheduled
     return request
   }
 

@@ -9,8 +9,8 @@ struct MetadataTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     var request = CreateRequest()
-    request.description = "before the \"move\""
-    request.tags = ["production", "ümläut"]
+    request.reason.description = "before the \"move\""
+    request.reason.tags = ["production", "ümläut"]
     let point = try bed.service().create(request)
     let path = "backups/.metadata/\(point.id).json"
     return (bed, point, path, try bed.folder.read(path) ?? [])

@@ -247,7 +247,7 @@ struct NeighbourTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     var plain = CreateRequest()
-    plain.encrypt = false
+    plain.archive.encrypt = false
     let point = try bed.service(.none).create(plain)
     let path = "backups/.metadata/\(point.id).json"
     guard case .object(var keys) = JSONValue(parsing: try bed.folder.read(path) ?? []) else {

@@ -63,7 +63,7 @@ struct PageDigestsTests {
   func rebuilt(_ secret: TestBed.Secret) throws {
     let bed = try TestBed()
     var request = CreateRequest()
-    request.encrypt = secret != .none
+    request.archive.encrypt = secret != .none
     let points = try bed.makeChain(secret, request, incrementals: 2, rows: 6000)
     let updated = try bed.folder.read(table) ?? []
     try SystemFileOperations().unlink(bed.folder.path(table))

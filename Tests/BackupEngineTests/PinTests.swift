@@ -9,7 +9,7 @@ struct PinTests {
   /// The backup that `guard` stores before it runs a command.
   private func makeGuard(_ bed: TestBed, _ secret: TestBed.Secret = .key) throws -> PointID {
     var request = CreateRequest()
-    request.encrypt = secret != .none
+    request.archive.encrypt = secret != .none
     return try bed.service(secret).createGuard(request).id
   }
 
@@ -313,7 +313,7 @@ struct PinFaultTests {
   private func makeForgotten(_ bed: TestBed) throws -> PointID {
     try bed.makeDatabase(rows: 60, bytes: 300)
     var request = CreateRequest()
-    request.encrypt = false
+    request.archive.encrypt = false
     let id = try bed.service(.none).create(request).id
     try bed.service(.none).setPin(true, of: id.text)
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(id).json")

@@ -9,7 +9,7 @@ import Testing
 struct PlantedFileTests {
   private static let plain: CreateRequest = {
     var request = CreateRequest()
-    request.encrypt = false
+    request.archive.encrypt = false
     return request
   }()
 

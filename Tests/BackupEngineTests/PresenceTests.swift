@@ -8,7 +8,7 @@ import Testing
 struct PresenceTests {
   private func request(_ secret: TestBed.Secret) -> CreateRequest {
     var request = CreateRequest()
-    request.encrypt = secret != .none
+    request.archive.encrypt = secret != .none
     return request
   }
 
@@ -74,7 +74,7 @@ struct PresenceTests {
     try bed.makeDatabase()
     let secret: TestBed.Secret = isPlain ? .none : .key
     var request = CreateRequest()
-    request.encrypt = !isPlain
+    request.archive.encrypt = !isPlain
     for name in ["one", "two"] { try SystemFileOperations().makeFolder(bed.folder.path(name)) }
     let link = bed.folder.path("disk")
     #expect(try Shell.run("ln", ["-s", "one", link]).status == 0)

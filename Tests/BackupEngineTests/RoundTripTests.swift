@@ -35,10 +35,10 @@ struct RoundTripTests {
     try bed.makeDatabase(rows: 9000, bytes: 400)
     let service = bed.service(form.secret)
     var request = CreateRequest()
-    request.encrypt = form.encrypt
-    request.compress = form.compress
-    request.cipher = form.cipher
-    request.level = CompressionLevel(form.level)!
+    request.archive.encrypt = form.encrypt
+    request.archive.compress = form.compress
+    request.archive.cipher = form.cipher
+    request.archive.level = CompressionLevel(form.level)!
     let point = try service.create(request)
     #expect(point.filename == "backup_20231116_143022\(form.suffix)")
 
@@ -62,8 +62,8 @@ struct RoundTripTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 9000, bytes: 400)
     var request = CreateRequest()
-    request.encrypt = false
-    request.level = CompressionLevel(level)!
+    request.archive.encrypt = false
+    request.archive.level = CompressionLevel(level)!
     let point = try bed.service(.none).create(request)
     let result = try Shell.run("gzip", ["-dc", "\(bed.backups)/\(point.filename)"])
     #expect(result.status == 0, "\(result.stderr)")
@@ -77,7 +77,7 @@ struct RoundTripTests {
     _ = try bed.folder.write("app.db", [])
     let service = bed.service(encrypt ? .key : .none)
     var request = CreateRequest()
-    request.encrypt = encrypt
+    request.archive.encrypt = encrypt
     let point = try service.create(request)
     #expect(point.pageCount == 0)
     #expect(try service.verify(point.id.text).verified)

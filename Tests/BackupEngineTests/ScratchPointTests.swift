@@ -19,7 +19,7 @@ struct ScratchPointTests {
   func content(secret: TestBed.Secret) throws {
     let bed = try TestBed()
     var request = CreateRequest()
-    request.encrypt = secret != .none
+    request.archive.encrypt = secret != .none
     let points = try bed.makeChain(secret, request)
     for (step, point) in points.enumerated() {
       let service = bed.service(secret)
@@ -102,7 +102,7 @@ struct ScratchPointTests {
 
   private var incrementalsUnencrypted: CreateRequest {
     var request = CreateRequest()
-    request.encrypt = false
+    request.archive.encrypt = false
     return request
   }
 }

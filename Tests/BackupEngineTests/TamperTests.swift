@@ -116,8 +116,8 @@ struct TamperTests {
   @Test("With aes-256-cbc the checksum distinguishes a wrong password from damage", arguments: [true, false])
   func wrongPasswordOfCBC(compress: Bool) throws {
     let (bed, point, path, bytes) = try stored(.password) {
-      $0.cipher = .aes256CBC
-      $0.compress = compress
+      $0.archive.cipher = .aes256CBC
+      $0.archive.compress = compress
     }
     let wrong = Credentials(password: SecretBytes(Array("not it".utf8)))
     let error = #expect(throws: HoldfastError.self) {
@@ -138,8 +138,8 @@ struct TamperTests {
     let forger = try TestBed()
     try forger.makeDatabase(marker: "forged")
     var request = CreateRequest()
-    request.encrypt = way == "cbc"
-    request.cipher = .aes256CBC
+    request.archive.encrypt = way == "cbc"
+    request.archive.cipher = .aes256CBC
     let forged = try forger.service(.password).create(request)
     #expect(forged.id == point.id)
     if way != "both names" { try SystemFileOperations().unlink(bed.folder.path(path)) }
@@ -173,7 +173,7 @@ struct TamperTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     var plain = CreateRequest()
-    plain.encrypt = false
+    plain.archive.encrypt = false
     let before = try bed.service().create(plain)
     _ = try bed.service().create(CreateRequest())
     let since = try bed.service().create(plain)
@@ -209,7 +209,7 @@ struct TamperTests {
 
   @Test("A decompression bomb is stopped at the recorded size")
   func bomb() throws {
-    let (bed, point, path, _) = try stored(.none) { $0.encrypt = false }
+    let (bed, point, path, _) = try stored(.none) { $0.archive.encrypt = false }
     let script =
       "import gzip,sys; sys.stdout.buffer.write(gzip.compress(b'SQLite format 3\\0' + bytes(200_000_000), 9))"
     let bomb = try Python.run(script: script).output
@@ -247,7 +247,7 @@ struct AccusedTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
     var request = CreateRequest()
-    request.encrypt = secret == .key
+    request.archive.encrypt = secret == .key
     var points: [PointMetadata] = []
     for _ in 0..<4 {
       points.append(try bed.service(secret).create(request))

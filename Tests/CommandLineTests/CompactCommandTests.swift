@@ -12,7 +12,7 @@ struct CompactCommandTests {
     bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300)
     var request = CreateRequest()
-    request.backupType = .change
+    request.reason.type = .change
     _ = try bed.service().create(request)
     for step in 1...6 {
       try bed.change("UPDATE marker SET text = '\(step)'")
@@ -107,7 +107,7 @@ struct CompactCommandTests {
   @Test("A backup that a configured rule keeps stays and is shown with the rule")
   func rules() throws {
     var request = CreateRequest()
-    request.backupType = .change
+    request.reason.type = .change
     for step in 7...10 {
       if !step.isMultiple(of: 2) { bed.time.advance(seconds: 86400) }
       try bed.change("UPDATE marker SET text = '\(step)'")

@@ -42,11 +42,10 @@ struct ReloadTests {
     #expect(second.databases.map(\.name) == ["b", "a"] && second.stopGrace == 1000)
     let (b, a) = (second.databases[0].settings, second.databases[1].settings)
     #expect(b.mode == .hybrid && b.schedules.map(\.text) == ["@daily"] && b.zone.name == "Europe/Berlin")
-    #expect(b.quietHours?.text == "22:00-06:00" && b.retention?.keepLast == 3 && b.request.level.value == 9)
+    #expect(b.quietHours?.text == "22:00-06:00" && b.retention?.keepLast == 3 && b.archive.level.value == 9)
     #expect(b.debounce == 7000 && a.debounce == 7000 && a.maxDelay == 9000)
     #expect(a.mode == .change && a.retention == nil && a.quietHours == nil)
     #expect(second.databases[1].service.folder == bed.folder.path("own"))
-    #expect(second.databases.allSatisfy { $0.settings.request.backupType == .change })
   }
 
   @Test("A mistake throws, so the old configuration stays")

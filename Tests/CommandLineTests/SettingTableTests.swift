@@ -71,8 +71,8 @@ struct SettingTableTests {
     #expect(agent.pollInterval == 30000 && agent.schedules == [] && agent.quietHours == nil && agent.catchUp)
     #expect(!agent.skipUnchanged && !agent.verifyAfterCreate && agent.retention == nil)
     #expect(agent.thinning == ThinningPolicy())
-    #expect(agent.request.encrypt && agent.request.compress && agent.request.level.value == 2)
-    #expect(agent.request.cipher.rawValue == "aes-256-gcm")
+    #expect(agent.archive.encrypt && agent.archive.compress && agent.archive.level.value == 2)
+    #expect(agent.archive.cipher.rawValue == "aes-256-gcm")
     #expect(try settings.milliseconds(.stopGrace) == 10000 && settings.boolean(.enabled))
     #expect(try settings.path(.keyFile) == nil && settings.path(.backupDir) == nil)
   }

@@ -242,7 +242,8 @@ final class DatabaseWorker: @unchecked Sendable {
       return .fullNeeded(reason: "there is no point to build on")
     }
     do {
-      return try follower.visit(settings.request, kind: .automatic) { visit in
+      let request = CreateRequest(settings.archive, for: BackupReason(.change))
+      return try follower.visit(request, kind: .automatic) { visit in
         if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
         let snapshot = try CommitLook.settled { try visit.snapshot(of: held.opened(database)) }
         defer { snapshot.end() }
@@ -327,8 +328,7 @@ final class DatabaseWorker: @unchecked Sendable {
   private func storeFull(
     _ state: DatabaseState, _ trigger: BackupType, _ progress: Progress
   ) throws -> (ending: BackupEnding, audit: AuditOutcome) {
-    var request = settings.request
-    request.backupType = trigger
+    let request = CreateRequest(settings.archive, for: BackupReason(trigger))
     let database = try service.requireDatabase()
     let (point, audit) = try follower.storeFull(request, progress: progress) { [held] in
       try held.opened(database)

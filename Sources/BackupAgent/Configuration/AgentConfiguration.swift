@@ -86,10 +86,7 @@ extension AgentSettings {
   /// Requires a database, and a key if backups are encrypted.
   func requireEssentials(of service: Engine) throws {
     _ = try service.requireDatabase()
-    guard request.encrypt, service.credentials.isEmpty else { return }
-    throw HoldfastError(
-      .keyMissing, "backups are encrypted, and neither a password nor a key is given",
-      hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
+    try archive.requireKey(service.credentials)
   }
 }
 

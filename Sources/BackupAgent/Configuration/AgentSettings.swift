@@ -21,20 +21,17 @@ package struct AgentSettings: Sendable {
   /// Reads each new backup back in full. A scheduled backup is always read back.
   package var verifyAfterCreate = false
   /// The options of new backups; the trigger sets their type.
-  package var request: CreateRequest
+  package var archive = ArchiveOptions()
 
-  package init() {
-    request = CreateRequest()
-    request.backupType = .change
-  }
+  package init() {}
 
   /// The values that the log shows when the agent begins to watch a database.
   func logged(at now: Timestamp) -> Logger.Metadata {
     var values: Logger.Metadata = [
       "mode": "\(triggers.mode.rawValue)", "debounce_ms": "\(triggers.debounce)",
       "max_delay_ms": "\(triggers.maxDelay)", "min_interval_ms": "\(triggers.minInterval)",
-      "poll_ms": "\(pollInterval)", "encrypt": "\(request.encrypt)",
-      "compress": "\(request.compress)", "verify": "\(verifyAfterCreate)", "retention": "\(retention != nil)",
+      "poll_ms": "\(pollInterval)", "encrypt": "\(archive.encrypt)",
+      "compress": "\(archive.compress)", "verify": "\(verifyAfterCreate)", "retention": "\(retention != nil)",
     ]
     if triggers.mode != .change, !triggers.schedules.isEmpty {
       let runs = triggers.schedules.compactMap { $0.next(after: now, in: triggers.zone) }

@@ -244,11 +244,9 @@ struct SchedulerPlan {
     settings.pollInterval = configuration.pollInterval.milliseconds
     settings.verifyAfterCreate = configuration.verifyAfterCreate
     settings.retention = retention
-    let trigger = settings.request.backupType
-    settings.request = engine.defaults
-    settings.request.backupType = trigger
-    settings.request.encrypt = configuration.encrypt ?? engine.defaults.encrypt
-    settings.request.compress = configuration.compress ?? engine.defaults.compress
+    settings.archive = engine.defaults
+    settings.archive.encrypt = configuration.encrypt ?? engine.defaults.encrypt
+    settings.archive.compress = configuration.compress ?? engine.defaults.compress
     return settings
   }
 

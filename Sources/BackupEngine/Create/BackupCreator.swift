@@ -20,7 +20,7 @@ struct BackupCreator {
   func create(
     _ request: CreateRequest, for follower: Follower? = nil
   ) throws -> (metadata: PointMetadata, position: SnapshotPosition, audit: AuditOutcome) {
-    try request.requireKey(repository.credentials)
+    try request.archive.requireKey(repository.credentials)
     let started = environment.monotonic()
     // Opened before the lock is taken: a missing database must not leave a trace in the repository.
     let connection = try onDatabase {
@@ -35,7 +35,7 @@ struct BackupCreator {
         metadata: ["hint": "open the database by one name only, and remove the others"])
     }
     return try repository.exclusively(patience: environment.repositoryPatience) {
-      let listing = try repository.listingToStore(isSafety: request.backupType == .safety)
+      let listing = try repository.listingToStore(isSafety: request.reason.type == .safety)
       repository.storeDerived(listing.all)
       let parent = repository.newestParent(of: listing.own)
       var changes = ChangedPages.unknown
@@ -44,7 +44,7 @@ struct BackupCreator {
       } _: { source, content, position in
         var metadata = try describe(request, listing, source, content, connection.resolvedPath)
         let audit = try store(
-          &metadata, request, listing.all, source, content, audit: audit(parent, changes), started: started)
+          &metadata, request.archive, listing.all, source, content, audit: audit(parent, changes), started: started)
         return (metadata, position, audit)
       }
     }
@@ -113,16 +113,16 @@ extension BackupCreator {
   /// Writes the archive and commits it; completes the metadata with what only the end knows.
   @discardableResult
   func store(
-    _ metadata: inout PointMetadata, _ request: CreateRequest, _ points: [StoredPoint], _ source: any ImageSource,
+    _ metadata: inout PointMetadata, _ options: ArchiveOptions, _ points: [StoredPoint], _ source: any ImageSource,
     _ content: DatabaseContent, audit: FullAudit? = nil, started: Int64
   ) throws -> AuditOutcome {
-    let seal = try request.encrypt && request.cipher == .aes256GCM ? prepareSeal(points) : nil
+    let seal = try options.protection == .aes256GCM ? prepareSeal(points) : nil
     metadata.repositoryID = seal?.identity.id.hex
-    let table = makeTable(metadata, request)
+    let table = makeTable(metadata, options)
     defer { table?.discard() }
     var judgement = AuditOutcome.notAudited("nobody followed what changed since the newest point")
     let archive = try Leftovers.withFile(repository.path(".tmp-\(metadata.id)"), files) { file in
-      let archive = try write(file, metadata, request, source, content, seal, table)
+      let archive = try write(file, metadata, options, source, content, seal, table)
       try files.sync(file)
       metadata.checksum = archive.checksum.hex
       if let audit { judgement = judge(audit, table, source, seal) }
@@ -150,8 +150,8 @@ extension BackupCreator {
   }
 
   /// The page hashes that the next incremental compares with; nil for what nothing is built on.
-  private func makeTable(_ metadata: PointMetadata, _ request: CreateRequest) -> PageDigestsWriter? {
-    guard metadata.mayBeParent, request.protection != .aes256CBC,
+  private func makeTable(_ metadata: PointMetadata, _ options: ArchiveOptions) -> PageDigestsWriter? {
+    guard metadata.mayBeParent, options.protection != .aes256CBC,
       let pageSize = metadata.pageSize, pageSize > 0
     else { return nil }
     // Without it the next incremental costs more, and that is all.
@@ -204,7 +204,7 @@ extension BackupCreator {
   }
 
   private func write(
-    _ file: OpenFile, _ metadata: PointMetadata, _ request: CreateRequest, _ source: any ImageSource,
+    _ file: OpenFile, _ metadata: PointMetadata, _ options: ArchiveOptions, _ source: any ImageSource,
     _ content: DatabaseContent, _ seal: RepositorySeal?, _ table: PageDigestsWriter?
   ) throws -> WrittenArchive {
     let output = try HashingFileWriter(file, files)
@@ -213,14 +213,14 @@ extension BackupCreator {
       let sealed = try seal.seal(header(metadata, seal.identity))
       try output.write(sealed.head.encoded)
       sink = try GCMSink(output, payloadKey: sealed.payloadKey)
-    } else if request.encrypt {
+    } else if options.encrypt {
       sink = try CBCSink(output, credentials: repository.credentials)
     } else {
       sink = PlainSink(output)
     }
     let secret = try seal.map { try PageDigest.Secret(key: $0.digestKey) } ?? .standard
     let writer = ArchiveWriter(
-      source, level: request.compress ? request.level : nil, secret: secret, tableRoots: content.tableRoots,
+      source, level: options.compress ? options.level : nil, secret: secret, tableRoots: content.tableRoots,
       table: table, progress: progress)
     return try writer.write(to: sink, file: output, digestKey: seal?.digestKey.withBytes { Array($0) } ?? [])
   }
@@ -257,20 +257,6 @@ extension PointMetadata {
   var mayBeParent: Bool { kind != .raw && !backupType.isSafety }
 }
 
-/// A backup that is to be made.
-package struct CreateRequest: Sendable {
-  /// `manual`, `scheduled`, `change`, `safety` or `guard`.
-  package var backupType = BackupType.manual
-  package var encrypt = true
-  package var compress = true
-  package var level = CompressionLevel.standard
-  package var cipher = ArchiveCipher.aes256GCM
-  package var description: String?
-  package var tags: [String] = []
-
-  package init() {}
-}
-
 /// What seals a repository's next archives; made once, since it may cost a key derivation.
 struct RepositorySeal {
   let identity: RepositoryIdentity
@@ -295,43 +281,4 @@ struct RepositorySeal {
 struct ArchiveSeal {
   var head: SealedHeader
   var payloadKey: SecretBytes
-}
-
-extension CreateRequest {
-  var protection: Protection { encrypt ? cipher.protection : .none }
-
-  /// - Throws: `keyMissing` where backups are to be encrypted and nothing is there to do it with.
-  func requireKey(_ credentials: Credentials) throws {
-    guard encrypt && credentials.isEmpty else { return }
-    throw HoldfastError(
-      .keyMissing, "backups are encrypted, and neither a password nor a key is given",
-      hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
-  }
-
-  /// What is known of a new point before it is written.
-  func metadata(
-    _ id: PointID, sequence: UInt64, _ content: ArchiveName.Content, of database: DatabaseShape,
-    _ environment: EngineEnvironment, created: Timestamp
-  ) -> PointMetadata {
-    let name = ArchiveName(id: id, content: content, compressed: compress, encrypted: encrypt)
-    var metadata = PointMetadata(id: id, filename: name.text, created: created)
-    metadata.backupType = backupType
-    metadata.pinned = metadata.isPinnedByType
-    metadata.encrypted = encrypt
-    metadata.compressed = compress
-    metadata.cipher = encrypt ? cipher : nil
-    metadata.description = description
-    metadata.tags = tags
-    metadata.chainID = id
-    metadata.sequence = sequence
-    metadata.originalSize = Int64(database.pageSize) * Int64(database.pageCount)
-    metadata.pageSize = database.pageSize
-    metadata.pageCount = database.pageCount
-    metadata.pagesStored = database.pageCount
-    metadata.databasePath = database.path
-    metadata.databaseAttributes = database.attributes
-    metadata.host = environment.host
-    metadata.holdfastVersion = holdfastVersion
-    return metadata
-  }
 }

@@ -101,7 +101,7 @@ extension BackupCreator {
       var metadata = try describe(request, listing, tar, nothing, database, as: .raw)
       metadata.kind = .raw
       metadata.status = .suspect
-      try store(&metadata, request, listing.all, tar, nothing, started: started)
+      try store(&metadata, request.archive, listing.all, tar, nothing, started: started)
       return metadata
     }
   }

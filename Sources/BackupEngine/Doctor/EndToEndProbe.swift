@@ -7,12 +7,12 @@ import SQLitePages
 /// host's scratch folder. All of it is removed afterwards.
 package struct EndToEndProbe {
   private let service: Engine
-  private let request: CreateRequest
+  private let archive: ArchiveOptions
   private let progress: Progress
 
-  package init(_ service: Engine, _ request: CreateRequest, progress: Progress) {
+  package init(_ service: Engine, _ archive: ArchiveOptions, progress: Progress) {
     self.service = service
-    self.request = request
+    self.archive = archive
     self.progress = progress
   }
 
@@ -65,7 +65,7 @@ package struct EndToEndProbe {
 
   private func probe(in folder: String, decryptingIn scratch: String, _ findings: inout [Finding]) throws {
     let probe = scratchService(folder, scratch)
-    let point = try probe.create(request, progress: progress)
+    let point = try probe.create(CreateRequest(archive), progress: progress)
     findings.append(
       Finding(
         "probe: back up", .ok,

@@ -13,12 +13,12 @@ package final class Engine: Sendable {
   package let database: String?
   package let folder: String
   /// How the engine's own backups (safety backups before a restore) are made.
-  package let defaults: CreateRequest
+  package let defaults: ArchiveOptions
   /// Keeps the repository open between calls; nil if each call opens it. See ``keepingOpen()``.
   private let kept: KeptRepository?
 
   package init(
-    database: String?, folder: String, credentials: Credentials, defaults: CreateRequest = CreateRequest(),
+    database: String?, folder: String, credentials: Credentials, defaults: ArchiveOptions = ArchiveOptions(),
     environment: EngineEnvironment, kept: KeptRepository? = nil
   ) {
     self.database = database
@@ -101,7 +101,7 @@ package final class Engine: Sendable {
         hint: "check the path: a database is never created by a backup")
     }
     // Asked before a folder is made: what cannot be stored leaves nothing behind.
-    try request.requireKey(credentials)
+    try request.archive.requireKey(credentials)
     let repository = try repository(create: true)
     let (metadata, _, audit) = try BackupCreator(
       repository: repository, database: database, environment: environment, progress: progress
@@ -113,9 +113,9 @@ package final class Engine: Sendable {
   package func store(
     _ request: CreateRequest, kind: RequestedKind, progress: Progress = Progress()
   ) throws -> StoringOutcome {
-    let facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
+    let facts = ChainFacts(requested: kind, backupType: request.reason.type, protection: request.archive.protection)
     // Without a parent the policy tells what it can: most fulls are settled before the repository is looked at.
-    if kind == .full || kind == .automatic && request.backupType != .change,
+    if kind == .full || kind == .automatic && request.reason.type != .change,
       case .full(let reason) = ChainPolicy.decide(facts)
     {
       return .stored(try create(request, progress: progress), reason: reason)
@@ -204,7 +204,7 @@ package final class Engine: Sendable {
     do {
       try requireKey(to: point)
       return try RestoreExecutor(
-        plan, point, repository: repository, environment: environment, progress: progress, safetyRequest: safety
+        plan, point, repository: repository, environment: environment, progress: progress, safety: safety
       ).run()
     } catch var error as HoldfastError {
       if let broken = error.brokenLink {

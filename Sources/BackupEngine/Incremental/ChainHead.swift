@@ -84,13 +84,13 @@ struct HeadFinder {
   func find(_ request: CreateRequest, _ kind: RequestedKind) throws -> Finding {
     let listing = try repository.listingToStore(isSafety: false)
     repository.storeDerived(listing.all)
-    var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
+    var facts = ChainFacts(requested: kind, backupType: request.reason.type, protection: request.archive.protection)
     let candidate = repository.newestParent(of: listing.own)
     facts.parent = candidate.map { ParentFacts($0) }
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     guard let candidate, var parent = facts.parent else { return .fullNeeded(reason: "there is no point to build on") }
     let image = try prove(candidate, &parent)
-    let seal = try request.encrypt ? seal(listing.all, image, candidate, &parent) : nil
+    let seal = try request.archive.encrypt ? seal(listing.all, image, candidate, &parent) : nil
     facts.parent = parent
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     guard let image, let digest = image.digest else { return .fullNeeded(reason: "\(candidate.id) has no digest") }

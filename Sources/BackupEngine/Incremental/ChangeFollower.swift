@@ -94,7 +94,7 @@ package final class ChangeFollower: @unchecked Sendable {
   package func visit<Result: Sendable>(
     _ request: CreateRequest, kind: RequestedKind = .incremental, _ body: (Visit) throws -> Result
   ) throws -> Result {
-    try request.requireKey(service.credentials)
+    try request.archive.requireKey(service.credentials)
     let started = environment.monotonic()
     return try access.withLock { _ in
       let repository = try openedRepository()
@@ -125,7 +125,7 @@ package final class ChangeFollower: @unchecked Sendable {
   private func base(
     _ request: CreateRequest, _ kind: RequestedKind, _ held: LockVisit, _ repository: Repository
   ) throws -> Visit.Base {
-    if held.isUndisturbed, let head = knowledge.head, head.protection == request.protection,
+    if held.isUndisturbed, let head = knowledge.head, head.protection == request.archive.protection,
       try head.isCurrent(in: repository)
     {
       return .parent(head.parent)

@@ -49,7 +49,7 @@ final class IncrementalWork {
     let shape = DatabaseShape(
       path: snapshot.connection.resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
       attributes: try files.attributes(ofDatabase: snapshot.connection.resolvedPath))
-    var facts = ChainFacts(requested: kind, backupType: request.backupType, protection: request.protection)
+    var facts = ChainFacts(requested: kind, backupType: request.reason.type, protection: request.archive.protection)
     facts.parent = head.facts
     facts.database = shape
     nextHead = head
@@ -185,7 +185,7 @@ extension IncrementalWork {
     }
     let writer = PagesWriter(
       plainHead: try head.seal == nil ? PlainHead.encode(header) : [], pages: detected.pages, pages,
-      level: request.compress ? request.level : nil, progress: progress)
+      level: request.archive.compress ? request.archive.level : nil, progress: progress)
     return try writer.write(to: sink, file: output) { order in
       ArchiveTrailer(
         imageSize: UInt64(metadata.originalSize ?? 0), payloadSize: order.written, pageCount: metadata.pageCount ?? 0,

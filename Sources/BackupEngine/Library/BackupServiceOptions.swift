@@ -27,12 +27,12 @@ public struct BackupServiceOptions: Sendable {
   /// Encrypted, compressed, at the speed that suits backups of a live database.
   public init() {}
 
-  var request: CreateRequest {
-    var request = CreateRequest()
-    request.encrypt = encrypt
-    request.compress = compress
-    request.level = compressionLevel
-    request.cipher = cipher
-    return request
+  var archive: ArchiveOptions {
+    var archive = ArchiveOptions()
+    archive.encrypt = encrypt
+    archive.compress = compress
+    archive.level = compressionLevel
+    archive.cipher = cipher
+    return archive
   }
 }

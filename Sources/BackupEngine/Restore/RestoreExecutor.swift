@@ -41,14 +41,14 @@ final class RestoreExecutor {
 
   init(
     _ plan: RestorePlan, _ point: StoredPoint, repository: Repository, environment: EngineEnvironment,
-    progress: Progress, safetyRequest: CreateRequest
+    progress: Progress, safety archive: ArchiveOptions
   ) {
     self.plan = plan
     self.point = point
     self.repository = repository
     self.environment = environment
     self.progress = progress
-    safety = SafetyKeeper(of: plan.facts.target, before: point.id, safetyRequest, repository, environment)
+    safety = SafetyKeeper(of: plan.facts.target, before: point.id, archive, repository, environment)
     sideFiles = MovedSideFiles(of: plan.facts.target.path, environment)
     recorder = RestoreRecorder(plan, repository, environment)
     warnings = plan.warnings

@@ -9,17 +9,17 @@ final class SafetyKeeper {
   private(set) var position: SnapshotPosition?
   private let target: TargetFacts
   private let restored: PointID
-  private let request: CreateRequest
+  private let archive: ArchiveOptions
   private let repository: Repository
   private let environment: EngineEnvironment
 
   init(
-    of target: TargetFacts, before restored: PointID, _ request: CreateRequest, _ repository: Repository,
+    of target: TargetFacts, before restored: PointID, _ archive: ArchiveOptions, _ repository: Repository,
     _ environment: EngineEnvironment
   ) {
     self.target = target
     self.restored = restored
-    self.request = request
+    self.archive = archive
     self.repository = repository
     self.environment = environment
   }
@@ -54,9 +54,6 @@ final class SafetyKeeper {
   }
 
   private func safetyRequest(described description: String) -> CreateRequest {
-    var request = request
-    request.backupType = .safety
-    request.description = description
-    return request
+    CreateRequest(archive, for: BackupReason(.safety, description: description))
   }
 }

@@ -47,11 +47,11 @@ struct Create: ParsableCommand {
   }
 
   private func create(_ selection: Selection) throws {
-    var request = try CreateRequest(selection.settings)
-    request.description = description
-    request.tags = tags.flatMap { $0.split(separator: ",").map { String($0).trimmed } }.filter { !$0.isEmpty }
+    var request = try CreateRequest(ArchiveOptions(selection.settings))
+    request.reason.description = description
+    request.reason.tags = tags.flatMap { $0.split(separator: ",").map { String($0).trimmed } }.filter { !$0.isEmpty }
     let verify = try selection.settings.boolean(.verifyAfterCreate)
-    let service = try selection.service(request.encrypt ? .needed : .optional)
+    let service = try selection.service(request.archive.encrypt ? .needed : .optional)
     let (point, news) = try options.output.working { progress, _ in
       service.noteClock()
       let (stored, news) = try store(request, service, progress)

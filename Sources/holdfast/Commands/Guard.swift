@@ -58,7 +58,7 @@ struct Guard: ParsableCommand {
     } catch let unusable as GuardedCommand.Unusable {
       throw end(unusable)
     }
-    let service = try selection.service(.needed, defaults: CreateRequest(selection.settings))
+    let service = try selection.service(.needed, defaults: request.archive)
     let relay = try SignalRelay()
     GuardedCommand.ignoreBrokenPipes()
     let point = try options.output.working(listen: relay.stops) { progress, _ in
@@ -99,11 +99,9 @@ struct Guard: ParsableCommand {
   }
 
   private func request(_ selection: Selection) throws -> CreateRequest {
-    var request = try CreateRequest(selection.settings)
     let name = command[0].lastComponent
-    request.description = description ?? "before \(name)"
-    request.tags = [name]
-    return request
+    let reason = BackupReason(.guard, description: description ?? "before \(name)", tags: [name])
+    return try CreateRequest(ArchiveOptions(selection.settings), for: reason)
   }
 
   /// The exit status is the shells', and not one of ours.

@@ -52,7 +52,7 @@ struct AgentSetup: Sendable {
     settings.assertions = database.settings.assertions(of: database.name)
     let selection = Selection(database, output)
     let service = try selection.service(
-      settings.request.encrypt ? .needed : .optional, defaults: CreateRequest(database.settings), logLevel: .info)
+      settings.archive.encrypt ? .needed : .optional, defaults: settings.archive, logLevel: .info)
     let credentials = CredentialSettings(settings: database.settings, files: service.environment.files)
     return GuardedDatabase(
       name: database.name, service: service, settings: settings,
@@ -68,9 +68,7 @@ struct AgentSetup: Sendable {
     agent.thinning = try settings.boolean(.thin) ? ThinningPolicy() : nil
     agent.drills = try settings.drillSettings()
     agent.retention = try retention.policy(settings)
-    let trigger = agent.request.backupType
-    agent.request = try CreateRequest(settings)
-    agent.request.backupType = trigger
+    agent.archive = try ArchiveOptions(settings)
     return agent
   }
 }

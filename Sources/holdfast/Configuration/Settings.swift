@@ -182,7 +182,7 @@ extension Settings {
   }
 }
 
-extension CreateRequest {
+extension ArchiveOptions {
   /// As it is configured.
   ///
   /// - Throws: `usage` for a value that does not fit.

@@ -78,7 +78,7 @@ struct Selection {
   ///   - defaults: how safety backups are made.
   ///   - logLevel: unless one is configured.
   func service(
-    _ keyUse: ServiceOptions.KeyUse, defaults: CreateRequest = CreateRequest(), logLevel: Logger.Level = .warning
+    _ keyUse: ServiceOptions.KeyUse, defaults: ArchiveOptions = ArchiveOptions(), logLevel: Logger.Level = .warning
   ) throws -> Engine {
     let logger = try logger(logLevel)
     let engine = EngineEnvironment.system(stateFolder: try settings.folders.state(), logger: logger)

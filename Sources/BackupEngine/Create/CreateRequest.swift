@@ -1,0 +1,77 @@
+import BackupPolicy
+
+/// A backup that is to be made.
+package struct CreateRequest: Sendable {
+  package var archive: ArchiveOptions
+  package var reason: BackupReason
+
+  package init(_ archive: ArchiveOptions = ArchiveOptions(), for reason: BackupReason = BackupReason()) {
+    self.archive = archive
+    self.reason = reason
+  }
+}
+
+/// How archives are made.
+package struct ArchiveOptions: Hashable, Sendable {
+  package var encrypt = true
+  package var compress = true
+  package var level = CompressionLevel.standard
+  /// Only if they are encrypted.
+  package var cipher = ArchiveCipher.aes256GCM
+
+  package init() {}
+
+  var protection: Protection { encrypt ? cipher.protection : .none }
+
+  /// - Throws: `keyMissing` if archives are to be encrypted and there is neither a password nor a key.
+  package func requireKey(_ credentials: Credentials) throws {
+    guard encrypt && credentials.isEmpty else { return }
+    throw HoldfastError(
+      .keyMissing, "backups are encrypted, and neither a password nor a key is given",
+      hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
+  }
+}
+
+/// Why a backup is made.
+package struct BackupReason: Hashable, Sendable {
+  package var type: BackupType
+  /// Words for people.
+  package var description: String?
+  /// Words to find it by.
+  package var tags: [String]
+
+  package init(_ type: BackupType = .manual, description: String? = nil, tags: [String] = []) {
+    self.type = type
+    self.description = description
+    self.tags = tags
+  }
+}
+
+extension CreateRequest {
+  /// What is known of a new backup before it is written.
+  func metadata(
+    _ id: PointID, sequence: UInt64, _ content: ArchiveName.Content, of database: DatabaseShape,
+    _ environment: EngineEnvironment, created: Timestamp
+  ) -> PointMetadata {
+    let name = ArchiveName(id: id, content: content, compressed: archive.compress, encrypted: archive.encrypt)
+    var metadata = PointMetadata(id: id, filename: name.text, created: created)
+    metadata.backupType = reason.type
+    metadata.pinned = metadata.isPinnedByType
+    metadata.description = reason.description
+    metadata.tags = reason.tags
+    metadata.encrypted = archive.encrypt
+    metadata.compressed = archive.compress
+    metadata.cipher = archive.encrypt ? archive.cipher : nil
+    metadata.chainID = id
+    metadata.sequence = sequence
+    metadata.originalSize = Int64(database.pageSize) * Int64(database.pageCount)
+    metadata.pageSize = database.pageSize
+    metadata.pageCount = database.pageCount
+    metadata.pagesStored = database.pageCount
+    metadata.databasePath = database.path
+    metadata.databaseAttributes = database.attributes
+    metadata.host = environment.host
+    metadata.holdfastVersion = holdfastVersion
+    return metadata
+  }
+}
