@@ -35,12 +35,12 @@ package struct Examination {
     lookAtPoints(&facts)
     facts.clockDoubt = service.clockDoubt()
     facts.clockIsKept = Surroundings.clockIsKept
-    facts.namesMachineStart = SystemClock.namesItsStart
+    facts.namesMachineStart = ProcFile.bootID != nil
     facts.fileSizeLimit = OpenFileLimit.fileSize
     facts.openFileLimit = OpenFileLimit.highest
     facts.threads = threads()
-    facts.watchLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_watches")
-    facts.instanceLimit = Surroundings.number("/proc/sys/fs/inotify/max_user_instances")
+    facts.watchLimit = ProcFile.line("/proc/sys/fs/inotify/max_user_watches").flatMap { Int64($0) }
+    facts.instanceLimit = ProcFile.line("/proc/sys/fs/inotify/max_user_instances").flatMap { Int64($0) }
     facts.watchFailed = Surroundings.watchFailure(database.parentPath)
     facts.isContainer = Surroundings.isContainer
     facts.agent = agent()
@@ -173,16 +173,7 @@ enum Surroundings {
     0x7461_636f: "ocfs2",
   ]
 
-  static func number(_ path: String) -> Int64? {
-    // Files in /proc report no size, so they are read directly.
-    guard let stream = fopen(path, "re") else { return nil }
-    defer { fclose(stream) }
-    var buffer = [UInt8](repeating: 0, count: 32)
-    let count = fread(&buffer, 1, buffer.count, stream)
-    return Int64(String(decoding: buffer.prefix(count).prefix { $0 != 10 }, as: UTF8.self))
-  }
-
-  /// Whether a time server keeps the kernel's clock correct; nil if this process may not ask.
+  /// Whether the kernel's clock is kept by a time server; nil where it may not be asked.
   static var clockIsKept: Bool? {
     let kept = cshims_clock_is_kept()
     return kept < 0 ? nil : kept == 1

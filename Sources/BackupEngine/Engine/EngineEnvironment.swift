@@ -65,20 +65,7 @@ package enum SystemClock {
   /// Counts on while the machine sleeps.
   package static func monotonic() -> Int64 { milliseconds(CLOCK_BOOTTIME) }
 
-  static func reading() -> ClockReading { ClockReading(wall: now(), elapsed: monotonic(), boot: bootID) }
-
-  /// Whether the kernel names this start of the machine; systemd's ProcSubset=pid and some containers hide it.
-  static var namesItsStart: Bool { bootID != nil }
-
-  /// Of this start of the machine; containers see their host's.
-  private static let bootID: String? = {
-    guard let stream = fopen("/proc/sys/kernel/random/boot_id", "re") else { return nil }
-    defer { fclose(stream) }
-    var buffer = [UInt8](repeating: 0, count: 64)
-    let count = fread(&buffer, 1, buffer.count, stream)
-    let text = String(decoding: buffer.prefix(count).prefix { $0 > 32 }, as: UTF8.self)
-    return text.isEmpty ? nil : text
-  }()
+  static func reading() -> ClockReading { ClockReading(wall: now(), elapsed: monotonic(), boot: ProcFile.bootID) }
 
   private static func milliseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()

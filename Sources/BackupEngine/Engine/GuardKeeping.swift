@@ -19,7 +19,7 @@ extension Engine {
     _ request: CreateRequest, keeping: GuardKeeping = .pinned, progress: Progress = Progress()
   ) throws -> PointMetadata {
     var request = request
-    request.backupType = .guard
+    request.reason.type = .guard
     let id = try create(request, progress: progress).id
     do {
       // Its type says it already, but a plain archive has no header to prove that.

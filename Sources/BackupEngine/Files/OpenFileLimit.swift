@@ -1,5 +1,6 @@
 import BackupPolicy
 import Glibc
+import SQLitePages
 
 /// The number of files that this process may have open at once (`RLIMIT_NOFILE`).
 package enum OpenFileLimit {
@@ -45,11 +46,7 @@ extension ProcessFacts {
   /// The umask. `umask()` can read it only by changing it, which would affect other threads;
   /// without `/proc` the strictest one is assumed.
   private static var mask: UInt32 {
-    guard let stream = fopen("/proc/self/status", "re") else { return 0o077 }
-    defer { fclose(stream) }
-    var buffer = [UInt8](repeating: 0, count: 1024)
-    let count = fread(&buffer, 1, buffer.count, stream)
-    let text = String(decoding: buffer.prefix(count), as: UTF8.self)
+    guard let text = ProcFile.text("/proc/self/status", limit: 1024) else { return 0o077 }
     let line = text.split(separator: "\n").first { $0.hasPrefix("Umask:") }
     return line?.split(whereSeparator: \.isWhitespace).last.flatMap { UInt32($0, radix: 8) } ?? 0o077
   }

@@ -41,19 +41,9 @@ package struct MachineRun: Hashable, Sendable {
 
   /// Now; nil where the system does not tell.
   package static func current() -> MachineRun? {
-    guard let name else { return nil }
-    return MachineRun(boot: name, clockOffset: SystemClock.now().milliseconds - SystemClock.monotonic())
+    guard let boot = ProcFile.bootID else { return nil }
+    return MachineRun(boot: boot, clockOffset: SystemClock.now().milliseconds - SystemClock.monotonic())
   }
-
-  /// It cannot change while this process lives.
-  private static let name: String? = {
-    guard let file = fopen("/proc/sys/kernel/random/boot_id", "re") else { return nil }
-    defer { fclose(file) }
-    var line = [UInt8](repeating: 0, count: 64)
-    let count = fread(&line, 1, line.count, file)
-    let name = String(decoding: line.prefix(count), as: UTF8.self).filter { !$0.isWhitespace }
-    return name.isEmpty ? nil : name
-  }()
 }
 
 extension SavedPosition {

@@ -70,7 +70,7 @@ public struct BackupService: Sendable {
     environment.busyTimeout = Int32(clamping: max(0, options.busyTimeout.wholeMilliseconds))
     engine = Engine(
       database: database, folder: folder ?? Engine.defaultFolder(of: database), credentials: credentials,
-      defaults: options.request, environment: environment)
+      defaults: options.archive, environment: environment)
   }
 
   private static func absolute(_ path: String, _ what: String) throws -> String {
@@ -106,12 +106,9 @@ extension BackupService {
     type: BackupType = .manual, description: String? = nil, tags: [String] = [], encrypt: Bool? = nil,
     compress: Bool? = nil, progress: ProgressReport? = nil
   ) async throws -> PointMetadata {
-    var request = engine.defaults
-    request.backupType = type
-    request.description = description
-    request.tags = tags
-    request.encrypt = encrypt ?? request.encrypt
-    request.compress = compress ?? request.compress
+    var request = CreateRequest(engine.defaults, for: BackupReason(type, description: description, tags: tags))
+    request.archive.encrypt = encrypt ?? engine.defaults.encrypt
+    request.archive.compress = compress ?? engine.defaults.compress
     return try await BlockingWork.run("create a backup", report: progress) { [engine, request] in
       engine.noteClock()
       return try engine.create(request, progress: $0)

@@ -28,7 +28,8 @@ struct TargetInspector {
     // Opening may roll back a hot journal: the identity is that of the file as it is now.
     facts.identity = try identity()
     facts.sideFiles = try sideFiles()
-    facts.openBy = ProcessList.names(having: status.device, status.inode)
+    facts.openBy = OtherProcess.having(FileIdentity(device: status.device, inode: status.inode))
+      .map(\.description).sorted()
     return facts
   }
 
@@ -91,32 +92,5 @@ extension RestoreTarget {
     case .database(let path): .database(path: path.resolvingLinks)
     case .newFile(let path): .newFile(path: path.resolvingLinks)
     }
-  }
-}
-
-/// Who has a file open, as far as `/proc` tells: for messages, never for a decision (another container is not seen).
-enum ProcessList {
-  static func names(having device: UInt64, _ inode: UInt64) -> [String] {
-    let files = SystemFileOperations()
-    let processes = ((try? files.list("/proc")) ?? []).filter { Int($0) != nil && Int32($0) != getpid() }
-    return processes.filter { has($0, device, inode, files) }.map(name).sorted()
-  }
-
-  private static func has(_ process: String, _ device: UInt64, _ inode: UInt64, _ files: SystemFileOperations) -> Bool {
-    let folder = "/proc/\(process)/fd"
-    return ((try? files.list(folder)) ?? []).contains {
-      guard let status = try? files.status("\(folder)/\($0)") else { return false }
-      return status.device == device && status.inode == inode
-    }
-  }
-
-  private static func name(_ process: String) -> String {
-    // Files in /proc have no size, so they are read by hand.
-    guard let stream = fopen("/proc/\(process)/comm", "re") else { return "process \(process)" }
-    defer { fclose(stream) }
-    var buffer = [UInt8](repeating: 0, count: 64)
-    let count = fread(&buffer, 1, buffer.count, stream)
-    let name = String(decoding: buffer.prefix(count).prefix { $0 != 10 }, as: UTF8.self)
-    return name.isEmpty ? "process \(process)" : "\(name) (process \(process))"
   }
 }

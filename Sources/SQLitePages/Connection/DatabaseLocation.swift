@@ -38,8 +38,7 @@ struct DatabaseLocation {
 
   /// Whether this process may create files beside it.
   var isFolderWritable: Bool {
-    let folder = resolved.lastIndex(of: "/").map { resolved[...$0] } ?? "./"
-    return faccessat(AT_FDCWD, String(folder).raw, W_OK | X_OK, AT_EACCESS) == 0
+    faccessat(AT_FDCWD, resolved.parentPath.raw, W_OK | X_OK, AT_EACCESS) == 0
   }
 
   var hasWAL: Bool { FileFacts(path: resolved + "-wal") != nil }

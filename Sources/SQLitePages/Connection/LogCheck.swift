@@ -189,7 +189,7 @@ package struct LogHolders: Hashable, Sendable {
   /// Whether processes that `/proc` never shows may have the database open.
   private static func doubt(about path: String) -> String? {
     if isRemote(path) { return "other machines may have it open" }
-    let folder = folder(of: path)
+    let folder = path.parentPath
     // A container's own root, an overlay, is visible only to its processes; another file system may
     // be visible to others.
     let isOwn =
@@ -202,10 +202,8 @@ package struct LogHolders: Hashable, Sendable {
   /// Whether other machines, or a program, may serve the file: then the kernel may not see all
   /// locks on it.
   static func isRemote(_ path: String) -> Bool {
-    remoteFileSystems.contains(csqlite_file_system_type(folder(of: path)))
+    remoteFileSystems.contains(csqlite_file_system_type(path.parentPath))
   }
-
-  private static func folder(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
 
   private static let overlay: UInt32 = 0x794c_7630
 
@@ -231,9 +229,15 @@ package struct OtherProcess: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension OtherProcess {
-  /// The processes that `find` finds twice, a moment apart. A child that a program starts shares
-  /// its files until it runs another program. This program's own children in that state do not
-  /// count, however long it lasts.
+  /// The processes that have a file open, as far as `/proc` shows them: for messages, never for a decision.
+  package static func having(_ file: FileIdentity) -> [OtherProcess] {
+    var found: Set<Int32> = []
+    _ = ProcessFiles.visit { if $0.identity == file { found.insert($0.process) } }
+    return found.sorted().map { OtherProcess(id: $0, name: ProcessFiles.name(ofProcess: $0)) }
+  }
+
+  /// The processes that `find` finds twice, a moment apart: a child that a program starts shares its files until it runs
+  /// another program. This program's own children in that state do not count, however long it lasts.
   ///
   /// - Parameter find: searches these processes, or all if nil; also returns why it may have missed
   ///   some.

@@ -39,35 +39,22 @@ enum ProcessFiles {
     return sawFirst ? doubt : "other users' processes are hidden"
   }
 
-  /// Whether this process sees all processes of the machine, and not only those of its container.
-  static let isWholeMachine: Bool = {
-    var buffer = [CChar](repeating: 0, count: 64)
-    guard readlink("/proc/self/ns/pid", &buffer, buffer.count - 1) > 0 else { return false }
-    // PROC_PID_INIT_INO, the first namespace's number on every kernel.
-    return text(buffer) == "pid:[4026531836]"
-  }()
+  /// Whether this process sees the machine's processes, and not only those of its container.
+  ///
+  /// By PROC_PID_INIT_INO, the first namespace's number on every kernel.
+  static let isWholeMachine = ProcFile.processNamespace == "pid:[4026531836]"
 
-  static func name(ofProcess id: Int32) -> String { String(start(of: "/proc/\(id)/comm").prefix { $0 != "\n" }) }
+  static func name(ofProcess id: Int32) -> String { ProcFile.line("/proc/\(id)/comm") ?? "" }
 
   /// Whether a process is a child of this one that still runs the same program: between `fork` and `exec`.
   static func isUnstartedChild(_ id: Int32) -> Bool {
     // pid (comm) state ppid …; the name may hold anything, even a parenthesis.
-    let status = start(of: "/proc/\(id)/stat")
+    let status = ProcFile.text("/proc/\(id)/stat") ?? ""
     guard let end = status.lastIndex(of: ")") else { return false }
     let fields = status[end...].split(separator: " ")
     guard fields.count > 2, Int32(fields[2]) == getpid() else { return false }
     func program(_ id: String) -> FileIdentity? { FileFacts(path: "/proc/\(id)/exe")?.identity }
     return program("\(id)") == program("self")
-  }
-
-  /// The first 512 bytes of a file in `/proc`, which has no size; empty if it cannot be read.
-  private static func start(of path: String) -> String {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return "" }
-    defer { close(file) }
-    var buffer = [UInt8](repeating: 0, count: 512)
-    let count = max(0, read(file, &buffer, buffer.count))
-    return String(decoding: buffer.prefix(count), as: UTF8.self)
   }
 
   /// The open files of one process; `body` must not keep them.
@@ -145,9 +132,5 @@ enum ProcessFiles {
     withUnsafePointer(to: &entry.pointee.d_name) {
       $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
     }
-  }
-
-  private static func text(_ buffer: [CChar]) -> String {
-    String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
