@@ -59,7 +59,7 @@ extension AgentConfiguration {
   ///   encrypted and there is no key.
   package func validate() throws {
     guard !databases.isEmpty || patterns != nil else {
-      throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+      throw HoldfastError.noDatabaseNamed
     }
     var names: Set<ExactName> = []
     var folders: Set<ExactName> = []

@@ -45,7 +45,7 @@ final class EventLoop {
     self.parts = parts
     thrift = parts.thrift
     guard let environment = configuration.environment else {
-      throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+      throw HoldfastError.noDatabaseNamed
     }
     shared = LoopContext(
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),

@@ -343,7 +343,7 @@ struct StagedSource: ImageSource {
 
   func read(at offset: Int64, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard try files.read(file, into: buffer, at: offset) == buffer.count else {
-      throw HoldfastError(.failed, "the staged copy \(file.path) is shorter than it was")
+      throw HoldfastError.truncated("the staged copy \(file.path)")
     }
   }
 }

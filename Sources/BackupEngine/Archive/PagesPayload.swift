@@ -265,7 +265,7 @@ struct StagedPages: ChangedPageSource {
 
   func read(_ pages: ArraySlice<UInt32>, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard try files.read(file, into: buffer, at: Int64(pages.startIndex) * Int64(pageSize)) == buffer.count else {
-      throw HoldfastError(.failed, "the staged copy \(file.path) is shorter than it was")
+      throw HoldfastError.truncated("the staged copy \(file.path)")
     }
   }
 }

@@ -235,7 +235,7 @@ final class GCMSource: PayloadSource {
         into: UnsafeMutableRawBufferPointer(rebasing: room[..<(count - AESGCM.tagSize)]))
     }
     guard ok else {
-      throw HoldfastError(.archiveCorrupt, "segment \(counter) is not authentic: the file is damaged or was changed")
+      throw HoldfastError.forgedSegment(counter)
     }
     counter += 1
     remaining -= Int64(count)

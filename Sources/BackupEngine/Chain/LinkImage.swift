@@ -35,7 +35,7 @@ struct LinkImage {
     sealed point: StoredPoint, _ file: OpenFile, _ credentials: Credentials, _ files: any FileOperations
   ) throws {
     guard let head = try SealedHeader(file, files) else {
-      throw HoldfastError(.archiveCorrupt, "it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+      throw HoldfastError.notAnArchive
     }
     guard head.header.id == point.id else { throw Self.swapped(head.header.id) }
     let trailer = try GCMLayout(size: files.size(file), headerSize: head.size, file, files)

@@ -56,7 +56,7 @@ final class PageDigests {
       let count = min(room.count / PageHash.size, Int(min(pages.upperBound, header.pageCount) - first) + 1)
       let part = UnsafeMutableRawBufferPointer(rebasing: room[..<(count * PageHash.size)])
       guard try files.read(file, into: part, at: PageDigestsHeader.offset(of: first)) == part.count else {
-        throw HoldfastError(.failed, "\(file.path) is shorter than it was")
+        throw HoldfastError.truncated(file.path)
       }
       for index in 0..<count { try body(first + UInt32(index), PageHash(UnsafeRawBufferPointer(part), at: index)) }
       first += UInt32(count)
@@ -170,7 +170,7 @@ final class PageDigestsWriter: Sendable {
     var bytes = [UInt8](repeating: 0, count: count * PageHash.size)
     return try bytes.withUnsafeMutableBytes { room in
       guard try files.read(file, into: room, at: PageDigestsHeader.offset(of: first)) == room.count else {
-        throw HoldfastError(.failed, "\(file.path) is shorter than it was")
+        throw HoldfastError.truncated(file.path)
       }
       return (0..<count).map { PageHash(UnsafeRawBufferPointer(room), at: $0) }
     }

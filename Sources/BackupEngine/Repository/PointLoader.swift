@@ -107,7 +107,7 @@ struct PointLoader {
     }
     switch head.map(\.header) {
     case .success(nil) where name.encrypted && (point.metadata.cipher == .aes256GCM || name.content == .pages):
-      point.damage("it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+      point.damage(HoldfastError.notAnArchive.message)
     case .success(let header?) where header.id != name.id:
       point.damage("the file holds point \(header.id): it was renamed or swapped")
     case .failure(let error):

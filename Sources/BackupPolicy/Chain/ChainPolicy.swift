@@ -19,6 +19,9 @@ package enum ChainDecision: Hashable, Sendable {
 /// A change in the database never waits for a full because its chain is long or large: compaction
 /// shortens chains, and ``adviseFull(_:)`` requests a full at a quiet or scheduled time.
 package enum ChainPolicy {
+  /// The reason for a full if the repository has no backup that an incremental could build on.
+  package static let noParent = "there is no point to build on"
+
   package static func decide(_ facts: ChainFacts) -> ChainDecision {
     switch facts.requested {
     case .full: return .full(reason: "a full was asked for")
@@ -26,7 +29,7 @@ package enum ChainPolicy {
     case .automatic, .incremental: break
     }
     guard facts.protection != .aes256CBC else { return .full(reason: "aes-256-cbc has fulls only") }
-    guard let parent = facts.parent else { return .full(reason: "there is no point to build on") }
+    guard let parent = facts.parent else { return .full(reason: noParent) }
     if let objection = objection(to: parent, facts) { return .full(reason: "\(parent.id) \(objection)") }
     let why = facts.requested == .incremental ? "an incremental was asked for" : "the database changed"
     return .incremental(parent: parent.id, reason: why)

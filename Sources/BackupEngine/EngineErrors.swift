@@ -1,0 +1,30 @@
+import BackupPolicy
+
+/// Errors that several places raise.
+extension HoldfastError {
+  package static var noDatabaseNamed: HoldfastError {
+    HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+  }
+
+  /// A mistyped password would go unnoticed until somebody needs the backup, so the newest one must open with it.
+  static func wrongKey(forNewest point: PointID, of repository: Repository) -> HoldfastError {
+    HoldfastError(
+      .wrongKey,
+      "the password or key does not open the newest point of \(repository.folder), \(point)\(repository.credentials.tried)",
+      hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
+  }
+
+  static var notAnArchive: HoldfastError {
+    HoldfastError(.archiveCorrupt, "it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+  }
+
+  /// - Parameter number: of the segment, from 0.
+  static func forgedSegment(_ number: some BinaryInteger) -> HoldfastError {
+    HoldfastError(.archiveCorrupt, "segment \(number) is not authentic: the file is damaged or was changed")
+  }
+
+  /// - Parameter file: what it is, and its path.
+  static func truncated(_ file: String) -> HoldfastError {
+    HoldfastError(.failed, "\(file) is shorter than it was")
+  }
+}
