@@ -52,7 +52,7 @@ extension HoldfastError {
 }
 
 /// Runs something on SQLite and translates its error.
-func onDatabase<Result>(_ body: () throws -> Result) throws -> Result {
+package func onDatabase<Result>(_ body: () throws -> Result) throws -> Result {
   do {
     return try body()
   } catch let error as DatabaseError {

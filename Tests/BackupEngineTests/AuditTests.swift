@@ -26,13 +26,8 @@ struct AuditTests {
   ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
     let connection = try DatabaseConnection(path: service.requireDatabase(), access: .observer)
     defer { connection.close() }
-    return try service.create(
-      request,
-      for: Follower {
-        connection
-      } changes: { _, _ in
-        changes
-      })
+    let full = try ChangeFollower(service).storeFull(request, .given(changes), on: connection)
+    return (full.metadata, full.audit)
   }
 
   @Test("A missed page is found, the incrementals are marked, and the full is correct", arguments: ["wal", "delete"])

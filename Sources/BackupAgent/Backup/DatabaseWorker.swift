@@ -184,7 +184,7 @@ final class DatabaseWorker: @unchecked Sendable {
 
   private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
     try DatabaseState.read(
-      service.requireDatabase(), scratchPath: service.repository().scratchCopyPath(), held, comparison: comparison)
+      service.requireDatabase(), scratchPath: service.repository().scratch().path(.copy), held, comparison: comparison)
   }
 
   /// The reason why there is nothing to back up.
@@ -239,7 +239,7 @@ final class DatabaseWorker: @unchecked Sendable {
   private func visitRepository(_ progress: Progress) throws -> Visited {
     let database = try service.requireDatabase()
     guard try service.environment.files.status(service.folder) != nil else {
-      return .fullNeeded(reason: "there is no point to build on")
+      return .fullNeeded(reason: ChainPolicy.noParent)
     }
     do {
       let request = CreateRequest(settings.archive, for: BackupReason(.change))
@@ -329,12 +329,10 @@ final class DatabaseWorker: @unchecked Sendable {
     _ state: DatabaseState, _ trigger: BackupType, _ progress: Progress
   ) throws -> (ending: BackupEnding, audit: AuditOutcome) {
     let request = CreateRequest(settings.archive, for: BackupReason(trigger))
-    let database = try service.requireDatabase()
-    let (point, audit) = try follower.storeFull(request, progress: progress) { [held] in
-      try held.opened(database)
-    } look: { [held] snapshot in
-      held.note(snapshot)
-    }
+    let connection = try onDatabase { try held.opened(service.requireDatabase()) }
+    let full = try follower.storeFull(request, on: connection, progress: progress)
+    let (point, audit) = (full.metadata, full.audit)
+    held.note(connection, at: full.position)
     findings.report(audit, of: point.id)
     // Recorded before the verification: a backup that fails it raises an alarm, but is no reason to
     // store the same state again.

@@ -69,10 +69,10 @@ final class HeldConnection: @unchecked Sendable {
 
   /// Records properties of the snapshot's connection: without a WAL that the application created,
   /// there is no gain in an open connection.
-  func note(_ snapshot: DatabaseSnapshot) {
-    let connection = snapshot.connection
+  func note(_ snapshot: DatabaseSnapshot) { note(snapshot.connection, at: snapshot.position) }
+  func note(_ connection: DatabaseConnection, at position: SnapshotPosition) {
     schemaProblem = connection.schemaProblem
-    isWorthHolding = snapshot.position.wal != nil && connection.hadWAL && !connection.isImmutable
+    isWorthHolding = position.wal != nil && connection.hadWAL && !connection.isImmutable
   }
 
   /// Runs a job.

@@ -90,24 +90,7 @@ extension PageDigestsWriter {
   }
 }
 
-/// A caller that follows a database from backup to backup and requests a full.
-package struct Follower {
-  /// Opens a connection, or returns the open one; it stays open.
-  package var connect: () throws -> DatabaseConnection
-  /// Returns the pages that may have changed between the newest backup (nil if there is no backup)
-  /// and the full's snapshot.
-  package var changes: (IncrementalParent?, DatabaseSnapshot) -> ChangedPages
-
-  package init(
-    connect: @escaping () throws -> DatabaseConnection,
-    changes: @escaping (IncrementalParent?, DatabaseSnapshot) -> ChangedPages
-  ) {
-    self.connect = connect
-    self.changes = changes
-  }
-}
-
-/// The result of a full's audit of the change tracking since the newest backup.
+/// What a full found out about whoever followed the database since the newest point.
 package enum AuditOutcome: Hashable, Sendable {
   /// Every page that differs from that backup was reported as changed.
   case passed(since: PointID)

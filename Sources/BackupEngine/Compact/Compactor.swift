@@ -41,11 +41,7 @@ struct Compactor {
     let merged = MergedArchive(
       open: open, files: files, credentials: repository.credentials, level: level, progress: progress)
     return try Leftovers.using(makeFile(open.chain.point.id), files) { file in
-      let metadata = try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files, .createPrivate) {
-        scratch in
-        defer { try? files.unlink(scratch.path) }
-        return try merged.write(to: file, scratch: scratch)
-      }
+      let metadata = try repository.scratch().withFile(.stage) { try merged.write(to: file, scratch: $0) }
       try exclusively([metadata.id]) {
         try run.requireUnchanged(run.links)
         try swap(file, metadata)
@@ -262,7 +258,7 @@ extension MergedArchive {
       return (PlainSink(output), try PlainHead.encode(header))
     }
     guard let head = try SealedHeader(open.files[0], files) else {
-      throw HoldfastError(.archiveCorrupt, "it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+      throw HoldfastError.notAnArchive
     }
     var header = head.header
     rebase(&header, image)
@@ -308,7 +304,7 @@ private struct ScatteredPages: ChangedPageSource {
     for run in PageRuns(pages, limit: .max) {
       let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + run.count * pageSize)])
       guard try files.read(file, into: part, at: Int64(run.lowerBound - 1) * Int64(pageSize)) == part.count else {
-        throw HoldfastError(.failed, "the staged copy \(file.path) is shorter than it was")
+        throw HoldfastError.truncated("the staged copy \(file.path)")
       }
       done += part.count
     }

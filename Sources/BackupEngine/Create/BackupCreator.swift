@@ -2,6 +2,14 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
+/// A full that was stored.
+package struct StoredFull: Sendable {
+  package var metadata: PointMetadata
+  /// Where in the database's history it stands.
+  package var position: SnapshotPosition
+  package var audit: AuditOutcome
+}
+
 /// Stores a full backup of a live database.
 ///
 /// Order of the durable steps: temporary file, flush, this host's memory (seal or checksum), rename, flush of the folder,
@@ -14,39 +22,54 @@ struct BackupCreator {
 
   private var files: any FileOperations { environment.files }
 
-  /// Makes one backup; returns its metadata, where in the database's history it stands, and what it found as an auditor.
-  ///
-  /// - Parameter follower: says what changed since the newest point, for the audit.
-  func create(
-    _ request: CreateRequest, for follower: Follower? = nil
-  ) throws -> (metadata: PointMetadata, position: SnapshotPosition, audit: AuditOutcome) {
+  /// Stores a full of a database that nobody followed.
+  func create(_ request: CreateRequest) throws -> StoredFull {
     try request.archive.requireKey(repository.credentials)
     let started = environment.monotonic()
     // Opened before the lock is taken: a missing database must not leave a trace in the repository.
     let connection = try onDatabase {
-      try follower?.connect()
-        ?? DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
+      try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
-    defer { if follower == nil { environment.close(connection) } }
-    if let links = HardLinks(of: connection.resolvedPath), !links.areHarmless {
-      let others = links.beside.isEmpty ? "" : " (\(links.beside.joined(separator: ", ")))"
-      environment.logger.warning(
-        "\(database) has more than one name\(others): what is in a log or journal of another name is not backed up",
-        metadata: ["hint": "open the database by one name only, and remove the others"])
-    }
+    defer { environment.close(connection) }
+    var tracker = ChangeTracker()
+    return try create(request, .given(.unknown), on: connection, &tracker, started: started)
+  }
+
+  /// Stores a full, and audits what is known of the changes since the newest backup. The tracker starts anew from the full.
+  ///
+  /// - Parameter connection: stays open.
+  func create(
+    _ request: CreateRequest, _ candidates: ChangeCandidates, on connection: DatabaseConnection,
+    _ tracker: inout ChangeTracker, started: Int64
+  ) throws -> StoredFull {
+    try request.archive.requireKey(repository.credentials)
+    warnOfOtherNames(connection)
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let listing = try repository.listingToStore(isSafety: request.reason.type == .safety)
       repository.storeDerived(listing.all)
       let parent = repository.newestParent(of: listing.own)
       var changes = ChangedPages.unknown
-      return try withSource(connection) { snapshot in
-        changes = follower?.changes(parent.map { IncrementalParent($0) }, snapshot) ?? .unknown
+      var position: TrackerPosition?
+      let stored = try withSource(connection) { snapshot in
+        position = TrackerPosition(snapshot)
+        if let parent { changes = candidates.pages(since: parent.id, snapshot, &tracker).0 }
       } _: { source, content, position in
         var metadata = try describe(request, listing, source, content, connection.resolvedPath)
         let audit = try store(
           &metadata, request.archive, listing.all, source, content, audit: audit(parent, changes), started: started)
-        return (metadata, position, audit)
+        return StoredFull(metadata: metadata, position: position, audit: audit)
       }
+      if let position { tracker.begin(stored.metadata.id, stored.metadata.digest, at: position) }
+      return stored
+    }
+  }
+
+  private func warnOfOtherNames(_ connection: DatabaseConnection) {
+    if let links = HardLinks(of: connection.resolvedPath), !links.areHarmless {
+      let others = links.beside.isEmpty ? "" : " (\(links.beside.joined(separator: ", ")))"
+      environment.logger.warning(
+        "\(database) has more than one name\(others): what is in a log or journal of another name is not backed up",
+        metadata: ["hint": "open the database by one name only, and remove the others"])
     }
   }
 
@@ -63,9 +86,9 @@ struct BackupCreator {
     _ connection: DatabaseConnection, _ look: (DatabaseSnapshot) -> Void,
     _ body: (any ImageSource, DatabaseContent, SnapshotPosition) throws -> Result
   ) throws -> Result {
-    let folder = try repository.scratchFolder()
+    let scratch = try repository.scratch()
     let snapshot = try onDatabase {
-      try DatabaseSnapshot(connection, scratchPath: "\(folder)/.tmp-copy", patience: Int(environment.busyTimeout))
+      try DatabaseSnapshot(connection, scratchPath: scratch.path(.copy), patience: Int(environment.busyTimeout))
     }
     defer { snapshot.end() }
     look(snapshot)
@@ -73,8 +96,7 @@ struct BackupCreator {
       let content = DatabaseContent.read(connection)
       return try body(SnapshotSource(snapshot: snapshot), content, snapshot.position)
     }
-    return try Leftovers.withFile("\(folder)/.tmp-stage", files, .createPrivate) { file in
-      defer { try? files.unlink(file.path) }
+    return try scratch.withFile(.stage) { file in
       let source = SnapshotSource(snapshot: snapshot)
       try source.copy(to: file, files, progress, as: .copying)
       snapshot.end()
@@ -190,16 +212,13 @@ extension BackupCreator {
     return seal
   }
 
-  /// A mistyped password would go unnoticed until somebody needs the backup: the newest point must open with it.
+  /// The newest point must open with the password or key.
   private func proveKey(_ points: [StoredPoint], _ identity: RepositoryIdentity) throws {
     guard let head = try repository.newestHead(points, known: [identity.id.hex]) else { return }
     do {
       _ = try head.unlock(repository.credentials)
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
-      throw HoldfastError(
-        .wrongKey,
-        "the password or key does not open the newest point of \(repository.folder), \(head.header.id)\(repository.credentials.tried)",
-        hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
+      throw HoldfastError.wrongKey(forNewest: head.header.id, of: repository)
     }
   }
 

@@ -130,7 +130,7 @@ package struct EndToEndProbe {
     do {
       let connection = try DatabaseConnection(path: path, access: access, busyTimeout: service.environment.busyTimeout)
       defer { connection.close() }
-      let snapshot = try DatabaseSnapshot(connection, scratchPath: probe.repository().scratchCopyPath())
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: probe.repository().scratch().path(.copy))
       defer { snapshot.end() }
       // An empty database has no pages to compare.
       return try probe.holds(point, contentOf: snapshot, progress: progress) ?? (snapshot.geometry.pageCount == 0)

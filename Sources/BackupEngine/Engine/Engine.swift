@@ -63,7 +63,7 @@ package final class Engine: Sendable {
   /// - Throws: `usage` where none was given.
   package func requireDatabase() throws -> String {
     if let database { return database }
-    throw HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
+    throw HoldfastError.noDatabaseNamed
   }
 
   /// Asked if the database is missing: if its backups are missing as well, the disk with both is probably not mounted, and to
@@ -82,17 +82,15 @@ package final class Engine: Sendable {
 
   /// Stores a full backup of the database.
   package func create(_ request: CreateRequest, progress: Progress = Progress()) throws -> PointMetadata {
-    let (metadata, audit) = try create(request, progress: progress, for: nil)
-    if case .notAudited(let reason) = audit { environment.logger.debug("\(metadata.id): not audited: \(reason)") }
-    return metadata
+    let stored = try creator(for: request, progress).create(request)
+    if case .notAudited(let reason) = stored.audit {
+      environment.logger.debug("\(stored.metadata.id): not audited: \(reason)")
+    }
+    return stored.metadata
   }
 
-  /// The same for somebody who followed what changed since the newest point: the full then tells whether that was all.
-  ///
-  /// - Parameter follower: asked under the repository's lock, inside the snapshot that the full is made of.
-  package func create(
-    _ request: CreateRequest, progress: Progress = Progress(), for follower: Follower?
-  ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
+  /// Makes the repository if there is none.
+  func creator(for request: CreateRequest, _ progress: Progress) throws -> BackupCreator {
     let database = try requireDatabase()
     if try environment.files.status(database) == nil {
       try requireKnownRepository()
@@ -102,11 +100,8 @@ package final class Engine: Sendable {
     }
     // Asked before a folder is made: what cannot be stored leaves nothing behind.
     try request.archive.requireKey(credentials)
-    let repository = try repository(create: true)
-    let (metadata, _, audit) = try BackupCreator(
-      repository: repository, database: database, environment: environment, progress: progress
-    ).create(request, for: follower)
-    return (metadata, audit)
+    return BackupCreator(
+      repository: try repository(create: true), database: database, environment: environment, progress: progress)
   }
 
   /// Stores a full or an incremental, as ``ChainPolicy`` decides; every page is compared where it is an incremental.
@@ -133,7 +128,7 @@ package final class Engine: Sendable {
   ) throws -> IncrementalOutcome {
     let database = try requireDatabase()
     guard try environment.files.status(database) != nil, try environment.files.status(folder) != nil else {
-      return .fullNeeded(reason: "there is no point to build on")
+      return .fullNeeded(reason: ChainPolicy.noParent)
     }
     let connection = try onDatabase {
       try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)

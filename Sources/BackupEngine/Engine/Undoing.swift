@@ -52,7 +52,7 @@ extension Engine {
       let connection = try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
       defer { environment.close(connection) }
       let snapshot = try DatabaseSnapshot(
-        connection, scratchPath: repository.scratchCopyPath(),
+        connection, scratchPath: repository.scratch().path(.copy),
         patience: Int(environment.busyTimeout))
       defer { snapshot.end() }
       let source = SnapshotSource(snapshot: snapshot)

@@ -88,7 +88,7 @@ struct HeadFinder {
     let candidate = repository.newestParent(of: listing.own)
     facts.parent = candidate.map { ParentFacts($0) }
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
-    guard let candidate, var parent = facts.parent else { return .fullNeeded(reason: "there is no point to build on") }
+    guard let candidate, var parent = facts.parent else { return .fullNeeded(reason: ChainPolicy.noParent) }
     let image = try prove(candidate, &parent)
     let seal = try request.archive.encrypt ? seal(listing.all, image, candidate, &parent) : nil
     facts.parent = parent
@@ -114,11 +114,7 @@ struct HeadFinder {
     } catch let error as HoldfastError where error.cause is BrokenLink {
       parent.chainProblem = error.message
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
-      // A mistyped password would go unnoticed until somebody needs the backup.
-      throw HoldfastError(
-        .wrongKey,
-        "the password or key does not open the newest point of \(repository.folder), \(candidate.id)\(repository.credentials.tried)",
-        hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
+      throw HoldfastError.wrongKey(forNewest: candidate.id, of: repository)
     }
     return nil
   }

@@ -49,7 +49,18 @@ package final class ChangeFollower: @unchecked Sendable {
 
   // MARK: Visits
 
-  /// One holding of the repository's lock: look at the database, decide, store.
+  /// One holding of the repository's lock.
+  ///
+  /// The caller sees in one function what happens under the lock, and gets one value back:
+  ///
+  /// ```swift
+  /// let report = try follower.visit(request) { visit in        // take the lock
+  ///   let snapshot = try visit.snapshot(of: connection)        // look
+  ///   defer { snapshot.end() }
+  ///   if case .fullNeeded(let reason) = visit.base { … }       // decide
+  ///   return visit.store(snapshot)                             // store
+  /// }                                                          // release
+  /// ```
   package struct Visit {
     package enum Base {
       /// The newest backup, on which an incremental can be built.
@@ -70,7 +81,7 @@ package final class ChangeFollower: @unchecked Sendable {
     package func snapshot(of connection: DatabaseConnection) throws -> DatabaseSnapshot {
       try onDatabase {
         try DatabaseSnapshot(
-          connection, scratchPath: repository.scratchCopyPath(), patience: Int(follower.environment.busyTimeout))
+          connection, scratchPath: repository.scratch().path(.copy), patience: Int(follower.environment.busyTimeout))
       }
     }
 
@@ -147,7 +158,7 @@ package final class ChangeFollower: @unchecked Sendable {
   ) -> ChangeReport {
     if case .fullNeeded(let reason) = visit.base { return ChangeReport(.success(.fullNeeded(reason: reason)), .known) }
     guard let head = knowledge.head else {
-      return ChangeReport(.success(.fullNeeded(reason: "there is no point to build on")), .known)
+      return ChangeReport(.success(.fullNeeded(reason: ChainPolicy.noParent)), .known)
     }
     let position = TrackerPosition(snapshot)
     let (changes, how) = candidates.pages(since: head.id, snapshot, &knowledge.tracker)
@@ -173,24 +184,18 @@ package final class ChangeFollower: @unchecked Sendable {
   /// Stores a full, which reports whether every change since the newest backup was tracked. It is followed from there.
   ///
   /// - Parameters:
-  ///   - connect: opens a connection, or gives the open one; it stays open.
-  ///   - look: called with the snapshot that the full is made of.
+  ///   - candidates: the pages that may have changed since the newest backup.
+  ///   - connection: stays open.
   package func storeFull(
-    _ request: CreateRequest, progress: Progress, connect: @escaping () throws -> DatabaseConnection,
-    look: @escaping (DatabaseSnapshot) -> Void
-  ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
+    _ request: CreateRequest, _ candidates: ChangeCandidates = .followed, on connection: DatabaseConnection,
+    progress: Progress = Progress()
+  ) throws -> StoredFull {
     try access.withLock { _ in
       // The chain whose size is known ends here.
       knowledge.forgetHead()
-      var position: TrackerPosition?
-      let follower = Follower(connect: connect) { [self] parent, snapshot in
-        look(snapshot)
-        position = TrackerPosition(snapshot)
-        return parent.map { knowledge.tracker.changes(since: $0.id, snapshot).0 } ?? .unknown
-      }
-      let (metadata, audit) = try service.create(request, progress: progress, for: follower)
-      if let position { knowledge.tracker.begin(metadata.id, metadata.digest, at: position) }
-      return (metadata, audit)
+      let started = environment.monotonic()
+      return try service.creator(for: request, progress)
+        .create(request, candidates, on: connection, &knowledge.tracker, started: started)
     }
   }
 

@@ -98,8 +98,7 @@ final class IncrementalWork {
       snapshot.end()
       return try body(detected, kept)
     }
-    return try Leftovers.withFile("\(repository.scratchFolder())/.tmp-stage", files, .createPrivate) { file in
-      defer { try? files.unlink(file.path) }
+    return try repository.scratch().withFile(.stage) { file in
       var size: Int64 = 0
       detection.copy = { [files] page in
         try files.write(file, page, at: size)

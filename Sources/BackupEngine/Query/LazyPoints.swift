@@ -270,7 +270,7 @@ final class LazyFull {
       }
     }
     guard ok else {
-      throw HoldfastError(.archiveCorrupt, "segment \(segment) is not authentic: the file is damaged or was changed")
+      throw HoldfastError.forgedSegment(segment)
     }
     return length
   }
@@ -313,12 +313,11 @@ package final class ScratchPoint {
   ) throws {
     try Self.requireReadable(point, acceptUnauthenticated)
     let files = repository.files
-    let folder = try repository.scratchFolder()
-    try files.requireRoom(for: point.metadata.originalSize ?? 0, toRead: point.id.text, in: folder)
+    let scratch = try repository.scratch()
+    try files.requireRoom(for: point.metadata.originalSize ?? 0, toRead: point.id.text, in: scratch.folder)
     let image = try StagedImage(
-      point, in: Leftovers.make("\(folder)/.tmp-point", files, .createPrivate), repository: repository,
-      progress: progress,
-      verify: true, acceptUnauthenticated: acceptUnauthenticated)
+      point, in: scratch.makeFile(.point), repository: repository, progress: progress, verify: true,
+      acceptUnauthenticated: acceptUnauthenticated)
     self.point = point
     chain = image.chain
     (size, digest) = (image.archive.imageSize, image.archive.digest)

@@ -95,19 +95,19 @@ struct LiveCopy {
 
   init(of database: String, in repository: Repository, _ environment: EngineEnvironment, _ progress: Progress) throws {
     let files = environment.files
-    let folder = try repository.scratchFolder()
+    let scratch = try repository.scratch()
     let live = try onDatabase {
       try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
     defer { environment.close(live) }
     let snapshot = try onDatabase {
       try DatabaseSnapshot(
-        live, scratchPath: "\(folder)/.tmp-copy", patience: Int(environment.busyTimeout))
+        live, scratchPath: scratch.path(.copy), patience: Int(environment.busyTimeout))
     }
     defer { snapshot.end() }
     let source = SnapshotSource(snapshot: snapshot)
-    try files.requireRoom(for: source.imageSize, toRead: database, in: folder)
-    connection = try Leftovers.withFile("\(folder)/.tmp-copy", files, .createPrivate) { file in
+    try files.requireRoom(for: source.imageSize, toRead: database, in: scratch.folder)
+    connection = try scratch.withFile(.copy) { file in
       try source.copy(to: file, files, progress, as: .reading)
       return try onDatabase { try DatabaseConnection(unlinking: file.path, files) }
     }

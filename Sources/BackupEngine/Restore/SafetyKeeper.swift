@@ -26,17 +26,16 @@ final class SafetyKeeper {
 
   /// A backup of the current content, read back: one that cannot be read keeps nothing.
   func backUp(_ progress: Progress) throws {
-    let (metadata, position, _) = try creator(progress).create(
-      safetyRequest(described: "before the restore of \(restored)"))
-    self.position = position
-    let point = try repository.point(metadata.id.text)
+    let stored = try creator(progress).create(safetyRequest(described: "before the restore of \(restored)"))
+    position = stored.position
+    let point = try repository.point(stored.metadata.id.text)
     self.point = point
     let verification = try Verifier(repository: repository, environment: environment, progress: progress)
       .verify(point, .quick)
     guard verification.verified else {
       throw HoldfastError(
         .verificationFailed,
-        "the safety backup \(metadata.id) does not verify: \(verification.errors.joined(separator: "; "))")
+        "the safety backup \(point.id) does not verify: \(verification.errors.joined(separator: "; "))")
     }
   }
 

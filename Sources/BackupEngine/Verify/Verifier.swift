@@ -130,9 +130,7 @@ struct Verifier {
   private func checkImage(
     _ point: StoredPoint, _ file: OpenFile, _ chain: PointChain, _ memo: CheckMemo, _ verification: inout Verification
   ) throws {
-    try Leftovers.withFile("\(repository.scratchFolder())/.tmp-verify", files, .createPrivate) { staging in
-      // Errors also remove the file; afterwards no decrypted content is left.
-      defer { try? files.unlink(staging.path) }
+    try repository.scratch().withFile(.verify) { staging in
       let target = FileTarget(file: staging, files: files)
       guard let archive = try read(point, file, chain, target, &verification) else { return }
       try DatabaseChecks(environment: environment, memo: memo, kind: memo.kind(for: chain))
@@ -223,9 +221,9 @@ struct PointReader {
     let metadata = point.metadata
     let reader = try ArchiveReader(file, name: point.name, credentials: credentials, progress: progress, files)
     if reader.head == nil && point.name.encrypted && metadata.cipher == .aes256GCM {
-      throw HoldfastError(
-        .archiveCorrupt, "it does not begin as an aes-256-gcm archive: it is damaged or was replaced",
-        hint: "use another point")
+      var error = HoldfastError.notAnArchive
+      error.hint = "use another point"
+      throw error
     }
     let size = try files.size(file)
     return try reader.read(
