@@ -23,17 +23,14 @@ package struct ClosingRule: Hashable, Sendable {
   package static func decide(_ facts: ClosingFacts) -> ClosingRule {
     var rule = decideByFiles(facts)
     guard rule.mayCheckpoint, let holders = facts.holders else { return rule }
-    if let process = holders.processes.first {
-      return .no("\(process) has the write-ahead log open, although SQLite's locks do not show it")
-    }
-    // A program without locks on the index would lose the frames of its transaction.
-    // C12 in contrib/docs/ARCHITECTURE.md.
-    if let doubt = holders.doubt, facts.endsInTransaction {
-      return .no("the write-ahead log ends in a transaction that was written to a short time ago, and \(doubt)")
-    }
     // A log that our opening created, and that is still empty, can only be in use by a program that
     // came later.
-    rule.keepsFiles = holders.doubt != nil && !(facts.openingCreatedWAL && facts.frames == 0)
+    let isOurs = facts.openingCreatedWAL && facts.frames == 0
+    switch LogEnd(holders, endsInTransaction: facts.endsInTransaction, isOurs: isOurs) {
+    case .leave(let reason): return .no(reason)
+    case .empty: rule.keepsFiles = true
+    case .fold: break
+    }
     return rule
   }
 
@@ -113,6 +110,30 @@ package struct ClosingRule: Hashable, Sendable {
 
   private static func yes(_ reason: String) -> ClosingRule { ClosingRule(mayCheckpoint: true, reason: reason) }
   private static func no(_ reason: String) -> ClosingRule { ClosingRule(mayCheckpoint: false, reason: reason) }
+}
+
+/// The end of a log that other processes may have open: observers and writers decide it in the same way when they close.
+enum LogEnd: Hashable {
+  case fold
+  /// Its files stay: processes that cannot be seen may have them open.
+  case empty
+  case leave(reason: String)
+
+  /// - Parameters:
+  ///   - endsInTransaction: the log ends in frames without a commit, written a short time ago.
+  ///   - isOurs: only a program that came after this connection can use the log.
+  init(_ holders: LogHolders, endsInTransaction: Bool, isOurs: Bool) {
+    if let process = holders.processes.first {
+      self = .leave(reason: "\(process) has the write-ahead log open, although SQLite's locks do not show it")
+    } else if let doubt = holders.doubt, endsInTransaction {
+      // A program without locks on the index would lose the frames of its transaction.
+      // C12 in contrib/docs/ARCHITECTURE.md.
+      self = .leave(
+        reason: "the write-ahead log ends in a transaction that was written to a short time ago, and \(doubt)")
+    } else {
+      self = holders.doubt != nil && !isOurs ? .empty : .fold
+    }
+  }
 }
 
 /// The facts about a connection that is about to close.

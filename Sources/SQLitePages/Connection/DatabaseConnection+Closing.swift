@@ -28,9 +28,11 @@ extension DatabaseConnection {
   func spareHeldLog() {
     guard isWAL, isLast else { return }
     let holders = LogHolders(ofLogBeside: resolvedPath)
-    guard !holders.processes.isEmpty || holders.doubt != nil && hadWAL else { return }
+    let endsInTransaction = holders.doubt != nil && hadWAL && WALTail.isInTransaction(resolvedPath + "-wal")
+    let end = LogEnd(holders, endsInTransaction: endsInTransaction, isOurs: !hadWAL)
+    guard end != .fold else { return }
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nil)
-    if holders.processes.isEmpty, !WALTail.isInTransaction(resolvedPath + "-wal") { emptyLog() }
+    if end == .empty { emptyLog() }
   }
 
   /// Copies the rest of the log and truncates it, as any connection may at any time: the locks in
