@@ -2,6 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 import Names
+import SQLitePages
 
 /// The folders to watch for one database, or for the patterns that name databases, and the purpose
 /// of each watch.
@@ -175,7 +176,7 @@ struct WatchedPath: Equatable, Sendable {
       (resolved, links) = (path, [])
       return
     }
-    var rest = Self.components(path.hasPrefix("/") ? path : "\(Self.workingFolder)/\(path)")
+    var rest = Self.components(path.hasPrefix("/") ? path : "\(String.workingFolder ?? "")/\(path)")
     var folder = ""
     var links: [Link] = []
     while let name = rest.popLast() {
@@ -205,12 +206,6 @@ struct WatchedPath: Equatable, Sendable {
   /// Last first.
   private static func components(_ path: String) -> [String] {
     path.split(separator: "/").filter { $0 != "." }.reversed().map(String.init)
-  }
-
-  private static var workingFolder: String {
-    guard let path = getcwd(nil, 0) else { return "" }
-    defer { free(path) }
-    return String(path: path)
   }
 
   private static func link(at path: String) -> String? {

@@ -2,6 +2,7 @@ import BackupPolicy
 import CShims
 import Glibc
 import Names
+import SQLitePages
 import Synchronization
 
 /// File operations on the real file system.
@@ -247,12 +248,17 @@ extension String {
     return count > 0 && count < buffer.count ? String(path: buffer) : nil
   }
 
-  /// The path from the root, otherwise unchanged.
-  var absolutePath: String {
-    guard !hasPrefix("/"), let folder = getcwd(nil, 0) else { return self }
-    defer { free(folder) }
+  /// The path from the root, links and dots as they are; unchanged if the working folder cannot be found.
+  package var absolutePath: String {
+    guard !hasPrefix("/"), let folder = String.workingFolder else { return self }
+    return "\(folder)/\(self)"
+  }
+
+  /// The same without `./` at its beginning and doubled slashes.
+  var tidyAbsolutePath: String {
+    guard !hasPrefix("/"), let folder = String.workingFolder else { return self }
     let parts = split(separator: "/").drop { $0 == "." }
-    return ([String(cString: folder)] + parts.map(String.init)).joined(separator: "/")
+    return ([folder] + parts.map(String.init)).joined(separator: "/")
   }
 }
 

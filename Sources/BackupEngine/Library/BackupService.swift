@@ -1,6 +1,7 @@
 import BackupPolicy
 import Glibc
 import Logging
+import SQLitePages
 
 /// Backs up one SQLite database into one repository, and verifies, restores and removes the backups.
 ///
@@ -76,9 +77,8 @@ public struct BackupService: Sendable {
   private static func absolute(_ path: String, _ what: String) throws -> String {
     guard !path.isEmpty else { throw HoldfastError(.usage, "\(what) is empty", hint: "name one") }
     guard !path.hasPrefix("/") else { return path }
-    guard let folder = getcwd(nil, 0) else { throw HoldfastError(errno: errno, "find", "the working folder") }
-    defer { free(folder) }
-    return "\(String(cString: folder))/\(path)"
+    guard let folder = String.workingFolder else { throw HoldfastError(errno: errno, "find", "the working folder") }
+    return "\(folder)/\(path)"
   }
 }
 

@@ -98,7 +98,7 @@ extension Repository {
     let path = ExactPath(database.resolvingLinks)
     let recorded = RecordedDatabases(
       points.lazy.filter { $0.isAuthenticated && !$0.archiveMissing }.map { OwnershipRecord($0.metadata) })
-    var facts = OwnershipFacts(path: path, givenPath: ExactPath(database.absolutePath), databases: recorded)
+    var facts = OwnershipFacts(path: path, givenPath: ExactPath(database.tidyAbsolutePath), databases: recorded)
     // The usual case costs no look at other files.
     guard recorded.all.contains(where: { $0.path != path }) else { return facts }
     let own = try? files.status(path.text)

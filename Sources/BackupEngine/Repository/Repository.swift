@@ -34,7 +34,7 @@ package final class Repository: Sendable {
     logger: Logger
   ) throws {
     self.folder = folder.resolvingLinks
-    givenFolder = folder.absolutePath
+    givenFolder = folder.tidyAbsolutePath
     self.files = files
     self.hostStates = hostStates
     self.credentials = credentials

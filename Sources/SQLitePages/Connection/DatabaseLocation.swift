@@ -69,9 +69,8 @@ struct DatabaseLocation {
   }
 
   private static func absolute(_ path: String) -> String {
-    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
-    defer { free(folder) }
-    return String(path: folder) + "/" + path
+    guard !path.hasPrefix("/"), let folder = String.workingFolder else { return path }
+    return "\(folder)/\(path)"
   }
 
   private static func failure(_ path: String, errno code: Int32) -> DatabaseError {
@@ -238,5 +237,14 @@ private struct NameSearch {
       }
     }
     return folders
+  }
+}
+
+extension String {
+  /// This process's working folder; nil, with `errno`, if it cannot be found.
+  package static var workingFolder: String? {
+    guard let folder = getcwd(nil, 0) else { return nil }
+    defer { free(folder) }
+    return String(path: folder)
   }
 }

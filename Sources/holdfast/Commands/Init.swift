@@ -123,10 +123,10 @@ struct Init: ParsableCommand {
   private func active(_ configuration: Configuration) throws -> [SettingKey: String] {
     var active: [SettingKey: String] = [:]
     for key in [SettingKey.backupDir, .keyFile, .passwordFile] where configuration.flags[key] != nil {
-      active[key] = try configuration.settings().path(key).map(NewSettingsFile.absolute)
+      active[key] = try configuration.settings().path(key).map(\.absolutePath)
     }
     if configuration.flags[.database] != nil {
-      active[.database] = try configuration.databases().first.map { NewSettingsFile.absolute($0.path) }
+      active[.database] = try configuration.databases().first.map { $0.path.absolutePath }
     }
     return active
   }

@@ -32,7 +32,7 @@ struct AgentSetup: Sendable {
     let environment = EngineEnvironment.system(
       stateFolder: try settings.folders.state(), logger: try Selection.logger(settings, output, .info))
     return DatabasePatterns(
-      texts: patterns.map { DatabaseList.absolute($0.text) }, pollInterval: try settings.milliseconds(.pollInterval),
+      texts: patterns.map { $0.text.absolutePath }, pollInterval: try settings.milliseconds(.pollInterval),
       environment: environment,
       find: { patterns.flatMap(\.matches).filter(DatabaseList.isDatabase) },
       expand: {

@@ -282,13 +282,6 @@ extension DatabaseList {
 extension DatabaseList {
   static func exists(_ path: String) -> Bool { access(path.raw, F_OK) == 0 }
 
-  /// The path from the root, links and dots as they are.
-  static func absolute(_ path: String) -> String {
-    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
-    defer { free(folder) }
-    return "\(String(path: folder))/\(path)"
-  }
-
   /// The path with links and dots resolved as far as it exists.
   static func real(_ path: String) -> String {
     if let real = realpath(path.raw, nil) {

@@ -1,6 +1,5 @@
 import BackupEngine
 import BackupPolicy
-import Glibc
 
 /// A `holdfast.toml` with every setting commented out: what `init` writes, and `config/holdfast.example.toml`.
 struct SettingsTemplate {
@@ -107,12 +106,5 @@ struct NewSettingsFile {
     }
     try files.syncFolder(path.parentPath)
     return true
-  }
-
-  /// A path that means the same wherever it is read.
-  static func absolute(_ path: String) -> String {
-    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
-    defer { free(folder) }
-    return "\(String(cString: folder))/\(path)"
   }
 }
