@@ -12,7 +12,8 @@ struct ChainPolicyTests {
     var facts = ChainFacts(
       requested: requested, backupType: type, protection: .aes256GCM,
       parent: ParentFacts(
-        id: Self.parent, status: .verified, protection: .aes256GCM, pageSize: 4096, databasePath: "/srv/app.db"),
+        Point(id: Self.parent, created: Timestamp(milliseconds: 0), status: .verified, pageSize: 4096),
+        protection: .aes256GCM, databasePath: "/srv/app.db"),
       database: DatabaseShape(path: "/srv/app.db", pageSize: 4096, pageCount: 10))
     change(&facts)
     return facts
@@ -25,7 +26,7 @@ struct ChainPolicyTests {
     for type in [BackupType.scheduled, .manual, .safety, .guard] {
       #expect(ChainPolicy.decide(facts(.automatic, type)) == .full(reason: "\(type) backups are full"))
     }
-    #expect(ChainPolicy.decide(facts { $0.parent?.status = .anomalous }) == incremental)
+    #expect(ChainPolicy.decide(facts { $0.parent?.point.status = .anomalous }) == incremental)
     #expect(ChainPolicy.decide(facts(.full)) == .full(reason: "a full was asked for"))
     #expect(
       ChainPolicy.decide(facts(.incremental, .manual))
@@ -34,9 +35,9 @@ struct ChainPolicyTests {
 
   static let objections: [(String, @Sendable (inout ChainFacts) -> Void)] = [
     ("there is no point to build on", { $0.parent = nil }),
-    ("is not authenticated", { $0.parent?.isAuthenticated = false }),
-    ("is failed", { $0.parent?.status = .failed }),
-    ("is suspect", { $0.parent?.status = .suspect }),
+    ("is not authenticated", { $0.parent?.point.status = .unauthenticated }),
+    ("is failed", { $0.parent?.point.status = .failed }),
+    ("is suspect", { $0.parent?.point.status = .suspect }),
     ("is protected in another way", { $0.protection = .none }),
     ("is protected in another way", { $0.parent?.protection = .none }),
     ("aes-256-cbc has fulls only", { $0.protection = .aes256CBC }),

@@ -8,8 +8,9 @@ struct RestoreCase {
 
   var request = RestoreRequest(pointID: id, target: .database(path: path))
   var point = PointFacts(
-    id: id, status: .verified, authenticated: true, imageSize: 16 << 20, archiveSize: 4 << 20, pageSize: 4096,
-    pageCount: 4096, checksum: "ab12")
+    Point(
+      id: id, created: Timestamp(iso8601: "2023-11-16T14:30:22Z")!, status: .verified, pageCount: 4096, pageSize: 4096),
+    imageSize: 16 << 20, archiveSize: 4 << 20, checksum: "ab12")
   var target = TargetFacts(
     path: path,
     state: .database(DatabaseFacts(pageSize: 4096, pageCount: 4096, textEncoding: "UTF-8", journalMode: "wal")),

@@ -68,7 +68,7 @@ import Testing
     let plan = try #require(
       usual.with {
         $0.point.flaw = .init(findings: "NULL value in t.a", newestSound: sound)
-        $0.point.created = Timestamp(iso8601: "2023-11-13T15:30:22Z")
+        $0.point.created = Timestamp(iso8601: "2023-11-13T15:30:22Z")!
       }.plan)
     #expect(plan.kinds == usual.plan?.kinds)
     #expect(plan.warnings.contains { $0.hasSuffix(": NULL value in t.a") })

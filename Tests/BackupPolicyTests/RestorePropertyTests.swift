@@ -52,7 +52,7 @@ private enum RestoreRules {
     rule("the integrity check comes before installation", !checked || before(kinds, .integrityCheck, destructive))
     rule(
       "only accepted points",
-      (facts.point.authenticated && facts.point.status != .unauthenticated) || request.acceptUnauthenticated)
+      facts.point.status != .unauthenticated || request.acceptUnauthenticated)
     rule("no failed point", facts.point.status != .failed)
     rule("side files leave before the rename", sideFilesLeaveFirst(plan))
     rule("destructive steps carry facts", plan.steps.allSatisfy { !$0.kind.isDestructive || carriesFacts($0, plan) })
@@ -121,7 +121,7 @@ private enum RestoreRules {
     guard case .database(let database) = facts.target.state, database.pageCount > 0, facts.point.pageCount != 0 else {
       return false
     }
-    let size = facts.point.pageSize ?? 0
+    let size = facts.point.pageSize
     return (size == 0 || size == database.pageSize)
       && (size == 0 || facts.point.textEncoding == nil || facts.point.textEncoding == database.textEncoding)
   }
@@ -156,12 +156,15 @@ extension RestoreCase {
 
 extension PointFacts {
   fileprivate static func random(_ random: inout SeededGenerator) -> PointFacts {
-    PointFacts(
-      id: RestoreCase.id,
-      status: random.pick([.completed, .verified, .verified, .failed, .anomalous, .suspect, .unauthenticated]),
-      authenticated: !random.chance(6), imageSize: random.pick([0, 4096, 16 << 20, 1 << 30, .max, -1]),
+    let statuses: [BackupStatus] = [
+      .completed, .verified, .verified, .failed, .anomalous, .suspect, .unauthenticated, .unauthenticated,
+    ]
+    let point = Point(
+      id: RestoreCase.id, created: Timestamp(milliseconds: 0), status: random.pick(statuses),
+      pageCount: random.pick([nil, 0, 1, 4096, .max]), pageSize: random.pick([0, 0, 512, 4096, 4096, 4096, 65536]))
+    return PointFacts(
+      point, imageSize: random.pick([0, 4096, 16 << 20, 1 << 30, .max, -1]),
       archiveSize: random.pick([0, 4096, 1 << 30, .max]),
-      pageSize: random.pick([nil, 0, 512, 4096, 4096, 4096, 65536]), pageCount: random.pick([nil, 0, 1, 4096, .max]),
       textEncoding: random.pick([nil, nil, "UTF-8", "UTF-16le"]), checksum: random.pick([nil, "ab12"]),
       integrityKnown: random.chance(2))
   }
@@ -191,7 +194,7 @@ extension TargetFacts {
 extension StagedFacts {
   fileprivate static func random(_ random: inout SeededGenerator, like point: PointFacts) -> StagedFacts {
     StagedFacts(
-      pageSize: random.pick([point.pageSize ?? 4096, 0, 512, 4096]),
+      pageSize: random.pick([point.pageSize > 0 ? point.pageSize : 4096, 0, 512, 4096]),
       pageCount: random.pick([point.pageCount ?? 7, 0, 1]),
       textEncoding: random.pick([nil, "UTF-8", "UTF-16le"]))
   }

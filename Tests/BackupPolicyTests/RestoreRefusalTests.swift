@@ -10,7 +10,7 @@ import Testing
   }
 
   @Test func unauthenticatedPoint() throws {
-    let forged = usual.with { $0.point.authenticated = false }
+    let forged = usual.with { $0.point.status = .unauthenticated }
     let refusal = try #require(forged.refusal)
     #expect(refusal.code == .unauthenticated && refusal.error.code.exitCode == 8)
     #expect(refusal.hint.contains("--accept-unauthenticated"))
@@ -87,7 +87,7 @@ import Testing
   @Test func pageSizeKnownOnlyFromTheImage() throws {
     let plan = try #require(
       usual.with {
-        $0.point.pageSize = nil
+        $0.point.pageSize = 0
         $0.point.pageCount = nil
       }.plan)
     #expect(plan.install == .live)

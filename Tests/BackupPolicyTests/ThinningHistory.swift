@@ -42,7 +42,7 @@ struct ThinningHistory {
         guard run.count == step.removed.count + 1 else { return "not there: \(step)" }
         children[run[run.count - 2].id]?.remove(id)
         left[id]?.parent = run[0].parent
-        left[id]?.pagesStored = min(run.reduce(0) { $0 + $1.pagesStored }, run[run.count - 1].pageCount)
+        left[id]?.pagesStored = min(run.reduce(0) { $0 + $1.pagesStored }, run[run.count - 1].pageCount ?? 0)
         run[0].parent.map { _ = children[$0, default: []].insert(id) }
       }
       for id in step.removed.reversed() {

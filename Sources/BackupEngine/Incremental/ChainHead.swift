@@ -136,7 +136,7 @@ struct HeadFinder {
     if let seal { try repository.rememberTrust(point.metadata, listing.all, sealed: seal.identity.id.hex) }
     let chain = try repository.chain(of: point)
     var facts = parent
-    facts.pageSize = image.pageSize
+    facts.point.pageSize = image.pageSize
     return ChainHead(
       id: point.id, sequence: point.metadata.sequence ?? 0, chainID: point.metadata.chainID ?? chain.full.id,
       state: PageDigestsHeader(
@@ -152,10 +152,8 @@ extension ParentFacts {
   init(_ point: StoredPoint) {
     let metadata = point.metadata
     self.init(
-      id: point.id, status: metadata.status,
-      protection: metadata.encrypted ? (metadata.cipher ?? .aes256CBC).protection : .none, pageSize: metadata.pageSize,
+      Point(point), protection: metadata.encrypted ? (metadata.cipher ?? .aes256CBC).protection : .none,
       databasePath: metadata.databasePath)
-    isAuthenticated = point.isAuthenticated
     if point.isDamaged || point.archiveMissing || point.hasUnreadableMetadata {
       chainProblem = point.problems.first ?? "it is damaged"
     }

@@ -105,13 +105,6 @@ package struct IncrementalParent: Hashable, Sendable {
   package var digest: String?
 }
 
-extension IncrementalParent {
-  init(_ point: StoredPoint) {
-    self.init(
-      id: point.id, sequence: point.metadata.sequence ?? 0, filename: point.name.text, digest: point.metadata.digest)
-  }
-}
-
 /// What became of a backup that could have been a full or an incremental.
 package enum StoringOutcome: Sendable {
   /// It is stored, as its metadata's `kind` says, and why as that.

@@ -268,7 +268,7 @@ extension Point {
       type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status,
       verified: metadata.verified, pinned: metadata.pinned, tags: metadata.tags, anomaly: metadata.anomalyInWords,
       bytes: metadata.compressedSize, pagesStored: metadata.pagesStored ?? metadata.pageCount ?? 0,
-      pageCount: metadata.pageCount ?? 0, pageSize: metadata.pageSize ?? 0)
+      pageCount: metadata.pageCount, pageSize: metadata.pageSize ?? 0)
     isFlawed = metadata.isFlawed
     isDescribed = metadata.description != nil
   }

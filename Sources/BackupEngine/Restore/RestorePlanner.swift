@@ -16,7 +16,6 @@ struct RestorePlanner {
       let all = try repository.points()
       facts.point.flaw = .init(
         findings: findings, newestSound: all.newestSound.map { .init($0.id, $0.metadata.created) })
-      facts.point.created = point.metadata.created
     }
     return RestorePolicy.decide(request, facts)
   }
@@ -39,9 +38,8 @@ struct RestorePlanner {
     let point = chain.point
     let metadata = point.metadata
     return PointFacts(
-      id: metadata.id, status: metadata.status, authenticated: point.isAuthenticated,
-      imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: chain.archiveBytes,
-      pageSize: metadata.pageSize, pageCount: metadata.pageCount, checksum: chain.fingerprint,
+      Point(point), imageSize: metadata.originalSize ?? metadata.compressedSize, archiveSize: chain.archiveBytes,
+      checksum: chain.fingerprint,
       integrityKnown: metadata.digest.flatMap { [UInt8](hex: $0) }
         .map { CheckMemo(repository: repository).passed($0, chain) } ?? false,
       chain: chain.links.count > 1 ? chain.links.map(\.id) : [])

@@ -35,7 +35,7 @@ package struct Point: Hashable, Sendable {
   /// Pages in its archive.
   package var pagesStored: UInt32
   /// Pages of the database at that time.
-  package var pageCount: UInt32
+  package var pageCount: UInt32?
   /// Bytes of a page; 0 if unknown.
   package var pageSize: Int
 
@@ -43,7 +43,7 @@ package struct Point: Hashable, Sendable {
     id: PointID, sequence: Int64? = nil, created: Timestamp, type: BackupType = .manual, kind: BackupKind = .full,
     parent: PointID? = nil, status: BackupStatus = .completed, verified: Bool = false, clockSuspect: Bool = false,
     pinned: Bool = false, tags: [String] = [], anomaly: String? = nil, obstacle: String? = nil, bytes: Int64 = 0,
-    pagesStored: UInt32 = 0, pageCount: UInt32 = 0, pageSize: Int = 0
+    pagesStored: UInt32 = 0, pageCount: UInt32? = nil, pageSize: Int = 0
   ) {
     self.id = id
     self.sequence = sequence
@@ -66,7 +66,9 @@ package struct Point: Hashable, Sendable {
 }
 
 extension Point {
-  /// A restorable backup that this host can authenticate.
+  /// Something proves that this host or its key made it.
+  package var isAuthenticated: Bool { status != .unauthenticated }
+  /// A restorable backup that this host vouches for.
   package var isTrusted: Bool { status != .failed && status != .unauthenticated }
   /// Trusted, without a known problem in its content.
   package var isSound: Bool { status == .completed || status == .verified }

@@ -30,26 +30,26 @@ package enum ChainPolicy {
     }
     guard facts.protection != .aes256CBC else { return .full(reason: "aes-256-cbc has fulls only") }
     guard let parent = facts.parent else { return .full(reason: noParent) }
-    if let objection = objection(to: parent, facts) { return .full(reason: "\(parent.id) \(objection)") }
+    if let objection = objection(to: parent, facts) { return .full(reason: "\(parent.point.id) \(objection)") }
     let why = facts.requested == .incremental ? "an incremental was asked for" : "the database changed"
-    return .incremental(parent: parent.id, reason: why)
+    return .incremental(parent: parent.point.id, reason: why)
   }
 
   /// The reason why no incremental can build on a point, as text that follows its ID.
   private static func objection(to parent: ParentFacts, _ facts: ChainFacts) -> String? {
-    if !parent.isAuthenticated { return "is not authenticated" }
+    if !parent.point.isAuthenticated { return "is not authenticated" }
     if let problem = parent.chainProblem { return "cannot be built on: \(problem)" }
     // An anomalous parent is acceptable: the application caused the oddity of its content, and its
     // pages are proved like any other's. A parent that fails SQLite's own checks is `failed`; then
     // a full that does not depend on it is worth more.
-    if [.failed, .suspect].contains(parent.status) { return "is \(parent.status)" }
+    if [.failed, .suspect].contains(parent.point.status) { return "is \(parent.point.status)" }
     if parent.protection != facts.protection { return "is protected in another way" }
     if !parent.isOfThisRepository { return "belongs to another repository" }
     if !parent.isUnderOurKey { return "was stored under another key" }
     if !parent.hasDigest { return "has no digest" }
     guard let database = facts.database else { return nil }
     if database.pageCount == 0 { return "has pages, and the database has none" }
-    if parent.pageSize != database.pageSize { return "has another page size" }
+    if parent.point.pageSize != database.pageSize { return "has another page size" }
     guard let path = parent.databasePath, path.isExactly(database.path) else {
       return "was made when the database had another path"
     }
@@ -120,11 +120,9 @@ package struct DatabaseShape: Hashable, Sendable {
   }
 }
 
-/// The point that an incremental would build on.
+/// The backup that an incremental would build on, with the facts that only this needs.
 package struct ParentFacts: Hashable, Sendable {
-  package var id: PointID
-  package var status: BackupStatus
-  package var isAuthenticated = true
+  package var point: Point
   package var protection: Protection
   /// The problem of its chain, as text; nil if the chain is complete.
   package var chainProblem: String?
@@ -132,14 +130,11 @@ package struct ParentFacts: Hashable, Sendable {
   /// Whether its pages were hashed with the same key as those of the next point.
   package var isUnderOurKey = true
   package var hasDigest = true
-  package var pageSize: Int?
   package var databasePath: String?
 
-  package init(id: PointID, status: BackupStatus, protection: Protection, pageSize: Int?, databasePath: String?) {
-    self.id = id
-    self.status = status
+  package init(_ point: Point, protection: Protection, databasePath: String?) {
+    self.point = point
     self.protection = protection
-    self.pageSize = pageSize
     self.databasePath = databasePath
   }
 }

@@ -14,7 +14,7 @@ extension RestorePolicy {
     if point.status == .failed, let refusal = refusal(of: point.id, .failed(reason: nil, advice: nil)) {
       throw refusal
     }
-    guard point.isAuthenticated || request.acceptUnauthenticated else {
+    guard point.point.isAuthenticated || request.acceptUnauthenticated else {
       throw RestoreRefusal(
         .unauthenticated,
         "\(point.id) cannot be authenticated: whoever can write the repository could have put it there",
@@ -80,10 +80,6 @@ extension RestorePolicy {
       return .live
     }
   }
-}
-
-extension PointFacts {
-  var isAuthenticated: Bool { authenticated && status != .unauthenticated }
 }
 
 extension [String] {

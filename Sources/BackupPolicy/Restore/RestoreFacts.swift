@@ -24,29 +24,20 @@ package struct RestoreFacts: Hashable, Sendable {
   }
 }
 
-/// The point to restore, according to header and metadata.
+/// The backup to restore, with the facts that only a restore needs.
+@dynamicMemberLookup
 package struct PointFacts: Hashable, Sendable {
-  package var id: PointID
-  /// The metadata's `status`.
-  package var status: BackupStatus
-  /// Whether this host can confirm that the point is one of the repository's own (no downgrade, see
-  /// the format).
-  package var authenticated: Bool
-  /// The database image's size, which staging needs.
+  package var point: Point
+  /// The database image's size; what staging needs.
   package var imageSize: Int64
   /// The size of the archive, or of all archives of the chain.
   package var archiveSize: Int64
-  /// The image's page size; nil or 0 if only the image itself holds it (points of the original
-  /// service).
-  package var pageSize: Int?
-  /// The image's page count; nil if only the image itself holds it, 0 for an empty database.
-  package var pageCount: UInt32?
   /// The image's text encoding as `PRAGMA encoding` spells it; nil until the image is staged.
   package var textEncoding: String?
   /// A checksum that shows whether the archive, or all archives of the chain, are unchanged; nil if
   /// none is recorded.
   package var checksum: String?
-  /// The points that are read for it, itself first and the full last; empty for a full.
+  /// The backups that are read for it, itself first and the full last; empty for a full.
   package var chain: [PointID]
   /// Whether an integrity check passed before for the digest that the metadata records.
   package var integrityKnown: Bool
@@ -55,8 +46,6 @@ package struct PointFacts: Hashable, Sendable {
   /// The path of the database that was backed up, if the given path is not known as that
   /// database's.
   package var otherDatabase: String?
-  /// The time when the state was read; only with ``flaw``.
-  package var created: Timestamp?
 
   /// A flaw of the database that was backed up, not of the backup.
   package struct Flaw: Hashable, Sendable {
@@ -82,21 +71,22 @@ package struct PointFacts: Hashable, Sendable {
   }
 
   package init(
-    id: PointID, status: BackupStatus, authenticated: Bool, imageSize: Int64, archiveSize: Int64,
-    pageSize: Int? = nil, pageCount: UInt32? = nil, textEncoding: String? = nil, checksum: String? = nil,
+    _ point: Point, imageSize: Int64, archiveSize: Int64, textEncoding: String? = nil, checksum: String? = nil,
     integrityKnown: Bool = false, chain: [PointID] = []
   ) {
-    self.chain = chain
-    self.id = id
-    self.status = status
-    self.authenticated = authenticated
+    self.point = point
     self.imageSize = imageSize
     self.archiveSize = archiveSize
-    self.pageSize = pageSize
-    self.pageCount = pageCount
     self.textEncoding = textEncoding
     self.checksum = checksum
     self.integrityKnown = integrityKnown
+    self.chain = chain
+  }
+
+  /// A property of ``point``.
+  package subscript<Value>(dynamicMember property: WritableKeyPath<Point, Value>) -> Value {
+    get { point[keyPath: property] }
+    set { point[keyPath: property] = newValue }
   }
 }
 

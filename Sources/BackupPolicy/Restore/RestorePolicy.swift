@@ -95,9 +95,9 @@ enum PageLayout: Hashable {
 
 extension PointFacts {
   var layout: PageLayout {
-    if pageCount == 0 { return .empty }
-    guard let pageSize, pageSize > 0 else { return .unknown }
-    return .pages(size: pageSize, encoding: textEncoding)
+    if point.pageCount == 0 { return .empty }
+    guard point.pageSize > 0 else { return .unknown }
+    return .pages(size: point.pageSize, encoding: textEncoding)
   }
 }
 

@@ -32,12 +32,12 @@ extension RestoreOutline {
     let found =
       "SQLite's checks found a flaw in the database when it was backed up as \(facts.point.id): \(flaw.findings)"
     guard let sound = flaw.newestSound else { return [found, "no other backup is known to be without a flaw"] }
-    let distance = facts.point.created.map { created in
-      let (early, late) = (min(created, sound.created), max(created, sound.created))
-      let (apart, overflow) = late.milliseconds.subtractingReportingOverflow(early.milliseconds)
-      return ", \(Words.distance(milliseconds: overflow ? .max : apart)) \(sound.created < created ? "older" : "newer")"
-    }
-    return [found, "the newest backup without a flaw is \(sound.id)\(distance ?? "")"]
+    let created = facts.point.created
+    let (early, late) = (min(created, sound.created), max(created, sound.created))
+    let (apart, overflow) = late.milliseconds.subtractingReportingOverflow(early.milliseconds)
+    let distance = Words.distance(milliseconds: overflow ? .max : apart)
+    let side = sound.created < created ? "older" : "newer"
+    return [found, "the newest backup without a flaw is \(sound.id), \(distance) \(side)"]
   }
 
   private func pointWarnings(provisional: Bool) -> [String] {
@@ -46,7 +46,7 @@ extension RestoreOutline {
     if let other = point.otherDatabase { warnings.append("\(point.id) is a backup of \(other)") }
     if !request.verifyFirst { warnings.append("\(point.id) is not verified before it is installed") }
     warnings += flawWarnings
-    if !point.isAuthenticated { warnings.append("\(point.id) is not authenticated: it may be anybody's work") }
+    if !point.point.isAuthenticated { warnings.append("\(point.id) is not authenticated: it may be anybody's work") }
     if point.status == .suspect {
       warnings.append("\(point.id) is marked suspect: a page may be missing from its chain")
     }

@@ -167,7 +167,7 @@ struct ThinningTree {
     let held = Int64(points[first].pagesStored)
     let others = run.dropFirst().reduce(Int64(0)) { $0 + Int64(points[$1].pagesStored) }
     let small = Int64(16 << 20) / Int64(max(1, points[first].pageSize))
-    guard held > max(small, Int64(points[top[first]].pageCount / 2)), others < held else { return run }
+    guard held > max(small, Int64((points[top[first]].pageCount ?? 0) / 2)), others < held else { return run }
     return withoutHeavy(run.dropFirst())
   }
 
@@ -184,7 +184,7 @@ struct ThinningTree {
   /// Each page once, assuming that nothing can be compressed; plus head, list and trailer.
   private func largest(_ survivor: Int, _ all: [Int]) -> Int64 {
     let sum = all.reduce(Int64(0)) { $0.addingClamped(Int64(points[$1].pagesStored)) }
-    let pages = min(sum, Int64(points[survivor].pageCount))
+    let pages = min(sum, Int64(points[survivor].pageCount ?? 0))
     return pages.multipliedClamped(by: Int64(points[survivor].pageSize) + 8).addingClamped(1 << 17)
   }
 }
