@@ -32,6 +32,8 @@ extension HoldfastError {
         (.refused, "restart \(process); it should not open the files of its database itself")
       case .hardLinked(let other):
         (.refused, other.map { "--database \($0)" } ?? Self.names(of: error.path))
+      case .mountedAlone:
+        (.refused, "mount the folder of the database, not the file (docker run -v /srv/app:/srv/app)")
       case .unstable: (.busy, "the database was changed faster than it could be read; try again")
       case .permission: (.permissionDenied, "run as the user that owns the database, or as root")
       case .noSpace: (.noSpace, "free some space on that file system, and see that ulimit -f sets no limit")

@@ -422,6 +422,24 @@ struct MisplacedLogTests {
     #expect(kind(of: .observer) == .hardLinked(other: place.folder.path("app2.db")))
   }
 
+  @Test(
+    "A database file that is mounted alone is refused if no log is beside it",
+    .enabled(if: geteuid() == 0, "only root mounts"))
+  func mountedAlone() throws {
+    let application = try DatabaseApplication(place.path, ClosingPlace.update)
+    defer { application.close() }
+    let alone = place.folder.path("alone \\ file.db")
+    #expect(try Shell.run("touch", [alone]).status == 0)
+    // A container without the right to mount cannot ask this.
+    guard try Shell.run("mount", ["--bind", place.path, alone]).status == 0 else { return }
+    defer { _ = try? Shell.run("umount", [alone]) }
+    #expect(MountPoints.include(alone) && !MountPoints.include(place.path))
+    #expect(kind(of: .observer, at: alone) == .mountedAlone)
+    #expect(kind(of: .observer) == nil, "its folder is seen under its own name")
+    application.close()
+    #expect(kind(of: .observer, at: alone) == .mountedAlone)
+  }
+
   @Test("With a rollback journal only a journal of another name is in the way")
   func rollbackJournal() throws {
     let path = place.folder.path("old.db")

@@ -36,6 +36,8 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     /// The file has another name whose log may hold commits: the first such name, nil if none was
     /// found.
     case hardLinked(other: String?)
+    /// The file is a mount point of its own, so its log may be in a folder that is not seen.
+    case mountedAlone
     /// The database was never stable for long enough, or was replaced while it was read.
     case unstable
     /// A time limit or an interrupt stopped the statement.

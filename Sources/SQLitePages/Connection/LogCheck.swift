@@ -23,8 +23,20 @@ enum LogCheck {
     try requireOnlyName(location, hasWALFormat: hasWALFormat)
     // Without a log, either the database was closed properly, or its log is elsewhere. The same is
     // true if log or index are not the known ones.
-    guard !isKnown, hasWALFormat, let log = MisplacedLog.find(of: location.resolved).first else { return }
-    throw log.error(location)
+    guard !isKnown, hasWALFormat else { return }
+    if let log = MisplacedLog.find(of: location.resolved).first { throw log.error(location) }
+    try requireFolder(location)
+  }
+
+  /// A file that is mounted alone, as into a container, has no log beside it: the application's log is in the folder that the
+  /// file was mounted from. A log with content beside the mount point is the one in use.
+  private static func requireFolder(_ location: DatabaseLocation) throws(DatabaseError) {
+    let hasOwnLog = (FileFacts(path: location.resolved + "-wal")?.size ?? 0) > 0
+    guard !hasOwnLog, MountPoints.include(location.resolved) else { return }
+    throw DatabaseError(
+      .mountedAlone, path: location.given,
+      message: "cannot use \(location.given): the file is mounted alone, without its folder, and the application's "
+        + "write-ahead log may hold commits that are not seen here")
   }
 
   /// A log or a journal of another name is refused in every mode. If some names cannot be found, a

@@ -7,9 +7,16 @@ package enum ProcFile {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }
-    var buffer = [UInt8](repeating: 0, count: limit)
-    let count = read(file, &buffer, buffer.count)
-    return count >= 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
+    var text: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: min(limit, 16384))
+    // A call returns at most some pages of a longer file.
+    while text.count < limit {
+      let count = read(file, &buffer, min(buffer.count, limit - text.count))
+      guard count >= 0 else { return nil }
+      if count == 0 { break }
+      text += buffer.prefix(count)
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 
   /// The first line of a file; nil if it is empty or cannot be read.
