@@ -112,6 +112,7 @@ import Testing
     Case(name: "threads", level: .problem, says: ["has 3 left", "ulimit -u"]) {
       $0.threads = .init(needed: 12, shortage: "the system has 3 left", advice: "raise it: ulimit -u")
     },
+    Case(name: "open files", level: .problem, says: ["at most 20, too few", "LimitNOFILE"]) { $0.openFileLimit = 20 },
     Case(name: "open files", level: .ok, says: ["at most 4096"]) { $0.openFileLimit = 4096 },
     Case(name: "SQLite", level: .warning, says: ["WAL-reset bug", "3.51.3"]) { $0.sqliteVersion = "3.40.1" },
     Case(name: "SQLite", level: .note, says: ["WAL-reset bug"]) {

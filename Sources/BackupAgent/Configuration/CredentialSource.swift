@@ -84,7 +84,11 @@ final class KeyWatcher {
   }
 
   func check(_ database: GuardedDatabase) {
-    guard database.settings.archive.encrypt else { return }
+    guard database.settings.archive.encrypt else {
+      // An alarm from before encryption was switched off ends.
+      shared.workers.submit(nil) { [id] in .keyChecked(id, nil) }
+      return
+    }
     let check = KeyCheck(service: database.service, source: database.credentials)
     // Deriving a key from a password takes long, and no backup has to wait for it.
     let pool = database.service.credentials.key == nil ? shared.housekeeping : shared.workers

@@ -316,6 +316,11 @@ extension Diagnosis {
     let each =
       DescriptorBudget.wanted(databases: 1, workers: workers) - DescriptorBudget.wanted(databases: 0, workers: workers)
     let databases = max(0, limit - DescriptorBudget.wanted(databases: 0, workers: workers)) / each
+    guard limit >= DescriptorBudget.least else {
+      return Finding(
+        "open files", .problem, "at most \(limit), too few for an agent with one database",
+        advice: "raise the hard limit: ulimit -Hn, or LimitNOFILE= in the systemd unit")
+    }
     guard databases < 16 else {
       return Finding("open files", .ok, "at most \(limit), enough for an agent with \(databases) databases")
     }

@@ -31,6 +31,7 @@ struct Init: ParsableCommand {
 
   func run() throws {
     let configuration = try options.initialConfiguration()
+    Interruption.postpone()
     if newRepository { return try beginAnew(configuration) }
     let files = SystemFileOperations()
     let key = try makeKey(configuration, files)

@@ -18,6 +18,14 @@ enum Interruption {
     if isFirst { listen() }
   }
 
+  /// For work of some milliseconds that is done as a whole: from here on signals wait, and the process ends before they count.
+  static func postpone() {
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+  }
+
   private static func listen() {
     var signals = sigset_t()
     sigemptyset(&signals)
