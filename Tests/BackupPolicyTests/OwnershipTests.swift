@@ -212,6 +212,8 @@ struct OwnershipTests {
     #expect(decide(["a"]) == .away && decide(["a"], isRepository: true) == .away)
     #expect(decide(["a"], archived: ["z"]) == .another("z") && decide(["a"], recorded: "z") == .another("z"))
     #expect(decide([]) == .away && decide([], isRepository: true) == .there)
-    #expect(RepositoryPresence.there.error("/x") == nil && RepositoryPresence.away.error("/x")?.code == .refused)
+    #expect(RepositoryPresence.there.error("/x", states: []) == nil)
+    let away = RepositoryPresence.away.error("/x", states: ["/state/a b.json"])
+    #expect(away?.code == .refused && away?.hint?.hasSuffix("; rm '/state/a b.json' forgets them") == true)
   }
 }

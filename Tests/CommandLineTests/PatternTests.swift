@@ -20,7 +20,7 @@ struct PatternTests {
         "poll_interval = \"\(poll)\"\n\(folder)[[databases]]\npath = \"\(pattern)\"\n".utf8))
     return try bed.python(
       """
-      import glob, os, shutil, signal, sqlite3, subprocess, sys, time
+      import glob, os, re, shutil, signal, sqlite3, subprocess, sys, time
 
       program, folder = sys.argv[1:3]
       os.chdir(folder)
@@ -119,7 +119,7 @@ struct PatternTests {
   func goes() throws {
     let bed = try CommandBed(rows: 1)
     _ = try run(
-      bed,
+      bed, poll: "200ms",
       """
       make("a")
       make("b")
@@ -145,8 +145,15 @@ struct PatternTests {
       shutil.rmtree("tenants/a")
       os.rename("bk/a", "moved")
       agent = start()
+      wait_for(lambda: "error: a: there is no" in log())
+      refused = subprocess.run([program, "create", "--all", "--quiet"], capture_output=True, text=True)
+      assert refused.returncode == 8, refused
+      subprocess.run(re.search("; (rm .*) forgets them", refused.stderr).group(1), shell=True, check=True)
+      wait_for(lambda: "a is no longer guarded" in log())
+      end(agent)
+      agent = start()
       wait_for(lambda: "b: watching" in log())
-      assert "tenants/a" not in log(), log()
+      assert "tenants/a" not in log() and os.listdir("bk") == ["b"], log()
       end(agent)
       """)
   }
@@ -188,7 +195,7 @@ struct PatternTests {
       insert("", "shop.sqlite")
       insert("", "other.db")
       wait_for(lambda: points("other"))
-      wait_for(lambda: "shop.sqlite matches a pattern and is not backed up: it has the name of" in log())
+      wait_for(lambda: "gives the name shop, which line 4 gives too: tenants/shop.sqlite" in log())
       insert("", "shop.db")
       wait_for(lambda: len(points("shop")) == 2)
       end(agent)
@@ -244,6 +251,8 @@ struct PatternTests {
       restore = [program, "restore", "latest", "--yes", "--quiet", "--database", "shop"]
       refused = subprocess.run(restore, capture_output=True, text=True)
       assert refused.returncode == 64 and "stands for two databases" in refused.stderr, refused
+      create = [program, "create", "--all", "--quiet"]
+      assert subprocess.run(create).returncode == 64 and len(points("shop")) == 1, os.listdir("bk/shop")
       rows = sqlite3.connect("tenants/shop.sqlite").execute("SELECT count(*) FROM t").fetchone()
       assert rows == (2,), rows
       """)
@@ -297,6 +306,79 @@ struct PatternTests {
       wait_for(lambda: len(glob.glob("tenants/backups/a/backup_*")) == 2)
       end(agent)
       subprocess.run([program, "verify", "--all", "--quiet"], check=True)
+      """)
+  }
+
+  /// Each script makes a backup of `a` and takes its disk away.
+  private static let disks = [
+    "a link before the first wildcard": """
+    os.makedirs("disk/data")
+    os.symlink("disk/data", "tenants")
+    make("a")
+    create()
+    os.rename("disk", "away")
+    """,
+    "a link that the wildcard matches": """
+    os.makedirs("tenants")
+    os.makedirs("disk/a")
+    os.symlink("../disk/a", "tenants/a")
+    insert("a")
+    create()
+    os.rename("disk", "away")
+    """,
+    "one of two disks, with the backups": """
+    make("a")
+    make("b")
+    create()
+    for folder in ["tenants/a", "bk/a"]:
+        shutil.rmtree(folder)
+        os.mkdir(folder)
+    """,
+    "a new database where the disk was": """
+    make("a")
+    create()
+    os.rename("tenants", "away")
+    os.rename("bk", "bk.away")
+    os.mkdir("bk")
+    make("new")
+    create(8)
+    assert os.listdir("bk") == [], os.listdir("bk")
+    """,
+    "damaged newest metadata and no state": """
+    make("a")
+    create()
+    insert("a")
+    create()
+    open(max(glob.glob("bk/a/.metadata/backup_*")), "w").write("{x")
+    shutil.rmtree(os.environ["XDG_STATE_HOME"])
+    shutil.rmtree("tenants/a")
+    """,
+    "a damaged state of this host": """
+    make("a")
+    make("b")
+    create()
+    os.rename("tenants/a", "away")
+    os.rename("bk/a", "bk.away")
+    for state in glob.glob(os.environ["XDG_STATE_HOME"] + "/holdfast/*.json"):
+        if "bk/a" in open(state).read():
+            open(state, "w").write("{broken")
+    """,
+  ]
+
+  @Test("A database is missed by every command, and again, if its disk is away", arguments: disks.keys.sorted())
+  func away(disk: String) throws {
+    let bed = try CommandBed(rows: 1)
+    _ = try run(
+      bed,
+      """
+      def create(code=0):
+          ended = subprocess.run([program, "create", "--all", "--quiet"], capture_output=True, text=True)
+          assert ended.returncode == code, ended
+      \(Self.disks[disk]!)
+      for command in [["agent", "--once"], ["verify", "--all"], ["create", "--all"]] * 2:
+          ended = subprocess.run([program] + command, capture_output=True, text=True)
+          isShown = command[0] == "verify" and ended.stdout.count("verified") >= len(glob.glob("bk/*/backup_*"))
+          assert ended.returncode != 0 or isShown, (command, ended)
       """)
   }
 

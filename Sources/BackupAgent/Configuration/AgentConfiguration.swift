@@ -92,6 +92,18 @@ extension AgentSettings {
 
 /// Patterns of paths. Their matches are databases and may change while the agent runs.
 package struct DatabasePatterns: Sendable {
+  /// The databases of a configuration with patterns.
+  package struct Expansion: Sendable {
+    /// All databases to guard.
+    package var databases: [GuardedDatabase]
+    /// Why others are not guarded, such as a match with the name of another one.
+    package var refusals: [HoldfastError]
+
+    package init(databases: [GuardedDatabase], refusals: [HoldfastError]) {
+      (self.databases, self.refusals) = (databases, refusals)
+    }
+  }
+
   /// Absolute paths with `*`, `?` and `[…]`.
   package var texts: [String]
   /// How often to look for matches that no event reports, in milliseconds.
@@ -100,11 +112,11 @@ package struct DatabasePatterns: Sendable {
   /// Returns the paths that match now. It may block, and is cheap.
   package var find: @Sendable () -> [String]
   /// Returns all databases to watch now. It may block.
-  package var expand: @Sendable () throws -> [GuardedDatabase]
+  package var expand: @Sendable () throws -> Expansion
 
   package init(
     texts: [String], pollInterval: Int64, environment: EngineEnvironment, find: @escaping @Sendable () -> [String],
-    expand: @escaping @Sendable () throws -> [GuardedDatabase]
+    expand: @escaping @Sendable () throws -> Expansion
   ) {
     (self.texts, self.pollInterval, self.environment) = (texts, pollInterval, environment)
     (self.find, self.expand) = (find, expand)

@@ -45,6 +45,7 @@ final class AgentLock {
   func ensure() throws {
     if file != nil, try files.status(path(service.folder))?.inode == inode { return }
     release()
+    guard try isNeeded() else { return }
     let path = path(try service.repository(create: true).folder)
     for _ in 0..<10 {
       let file = try files.open(path, .lockFile)
@@ -56,6 +57,12 @@ final class AgentLock {
       return try sign(file)
     }
     throw HoldfastError(.busy, "cannot lock \(path): it is replaced again and again")
+  }
+
+  /// If neither the database nor the folder of its backups exists, there is nothing to protect, and a new folder would look
+  /// like a repository.
+  private func isNeeded() throws -> Bool {
+    try files.status(service.folder) != nil || service.database.map { try files.status($0) != nil } ?? false
   }
 
   private func path(_ folder: String) -> String { "\(folder)/.state/agent.lock" }

@@ -336,9 +336,11 @@ extension EventLoop {
         report("new matches of patterns are looked for from time to time: \(error)")
       }
     }
-    guard let databases = look.databases else { return }
+    guard let expansion = look.expansion else { return }
     do {
-      take(try databases.get())
+      let found = try expansion.get()
+      take(found.databases)
+      for refusal in found.refusals { report("\(refusal)") }
     } catch {
       patternWatch?.forget()
       report("databases that came or went are not guarded yet: \(error)")
@@ -352,7 +354,7 @@ extension EventLoop {
     for database in coordinators where !database.isStopping && !wanted.contains(database.database.identity) {
       guard isGone(database) else { continue }
       logger.warning(
-        "\(database.database.name) is no longer guarded: its file is gone, and its backups are moved or removed")
+        "\(database.database.name) is no longer guarded: its file is gone, and this host knows no backups of it")
       database.stop()
     }
     let known = Set(coordinators.map(\.database.identity))
@@ -374,6 +376,12 @@ extension EventLoop {
         throw HoldfastError(
           .usage, "it has the name of \(other.database.service.database ?? "another one")",
           hint: "give one of the two a [[databases]] table with a name of its own")
+      }
+      let path = WatchedPath(database.service.database ?? "").resolved
+      if let other = coordinators.first(where: { $0.path.isExactly(path) }) {
+        throw HoldfastError(
+          .usage, "it is the same file as \(other.database.service.database ?? other.database.name)",
+          hint: "remove one of the two links")
       }
       if let other = coordinators.first(where: { $0.database.identity.folder == database.identity.folder }) {
         throw HoldfastError(

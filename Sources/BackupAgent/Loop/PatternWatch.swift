@@ -60,7 +60,7 @@ struct PatternLook: Sendable {
   var plan: WatchPlan
   var found: [String]
   /// All databases; nil if the same paths match as before.
-  var databases: Result<[GuardedDatabase], any Error>?
+  var expansion: Result<DatabasePatterns.Expansion, any Error>?
 
   /// Searches. Blocks.
   init(_ watch: PatternWatch) {
@@ -70,6 +70,6 @@ struct PatternLook: Sendable {
     plan = WatchPlan(patterns: watch.patterns.texts, files)
     found = watch.patterns.find()
     guard found.map({ ExactName($0) }) != watch.found?.map({ ExactName($0) }) else { return }
-    databases = Result { [watch] in try watch.patterns.expand() }
+    expansion = Result { [watch] in try watch.patterns.expand() }
   }
 }

@@ -17,7 +17,10 @@ package struct HostState: Hashable, Sendable {
   /// Paths by which the folder was given and that links led to ``repositoryPath``.
   private(set) var givenPaths: Set<ExactPath> = []
   /// The database whose backup was stored last, symbolic links resolved; nil if an older version stored it.
-  package internal(set) var databasePath: ExactPath?
+  package private(set) var databasePath: ExactPath?
+  /// Absolute paths by which that database was given, links unresolved: a link into a disk leads nowhere if the disk is not
+  /// mounted.
+  package private(set) var givenDatabases: Set<ExactPath> = []
   package var sealed = false
   /// The highest sequence that this host ever stored: no later point gets it again.
   package var newestSequence: UInt64 = 0
@@ -51,6 +54,17 @@ package struct HostState: Hashable, Sendable {
     guard givenPaths.count < Self.mostGivenPaths else { return }
     givenPaths.insert(givenPath)
   }
+
+  /// - Parameter database: as the user or a pattern gave it.
+  mutating func note(database: String) {
+    let resolved = ExactPath(database.resolvingLinks)
+    if resolved != databasePath { givenDatabases = [] }
+    databasePath = resolved
+    if givenDatabases.count < Self.mostGivenPaths { givenDatabases.insert(ExactPath(database.absolutePath)) }
+  }
+
+  /// The paths by which the folder of backups was given, links unresolved, and the one with links resolved.
+  package var folders: Set<ExactPath> { givenPaths.union([ExactPath(repositoryPath)]) }
 
   /// Makes another repository's backups this host's own.
   mutating func know(_ id: String) {
@@ -91,6 +105,7 @@ extension HostState {
       "former_repositories": .object(JSONObject(former)),
       "given_paths": .array(givenPaths.map(\.text).sorted().map { .string($0) }),
       "database_path": .optional(databasePath?.text),
+      "given_databases": .array(givenDatabases.map(\.text).sorted().map { .string($0) }),
     ])
   }
 
@@ -109,11 +124,15 @@ extension HostState {
         if case .integer(let expected) = former[id] { formerRepositories[id] = UInt64(clamping: expected) }
       }
     }
-    if case .array(let paths) = keys["given_paths"] {
-      givenPaths = Set(paths.compactMap { if case .string(let path) = $0 { ExactPath(path) } else { nil } })
-    }
+    givenPaths = Self.paths(keys["given_paths"])
+    givenDatabases = Self.paths(keys["given_databases"])
     if case .string(let path) = keys["database_path"] { databasePath = ExactPath(path) }
     self.accepted = Set(accepted.compactMap { if case .string(let text) = $0 { text } else { nil } })
+  }
+
+  private static func paths(_ json: JSONValue?) -> Set<ExactPath> {
+    guard case .array(let paths) = json else { return [] }
+    return Set(paths.compactMap { if case .string(let path) = $0 { ExactPath(path) } else { nil } })
   }
 }
 
@@ -130,7 +149,7 @@ package struct HostStateStore: Sendable {
 
   /// What is remembered of the repository at this path, or of the one with this ID (it may have been moved).
   ///
-  /// - Throws: where the memory is there and cannot be read: going on without it would undo the seal.
+  /// - Throws: if the state exists and cannot be read: going on without it would undo the seal.
   func load(path: String, repositoryID: () -> String?) throws -> HostState? {
     if let state = try read(try file(path)) { return state }
     guard try files.status(folder) != nil, let repositoryID = repositoryID() else { return nil }
@@ -144,22 +163,36 @@ package struct HostStateStore: Sendable {
     try all().filter { $0.givenPaths.contains(givenPath) }
   }
 
-  /// The states of all repositories in which this host stored backups, in no order. They tell which databases and
-  /// repositories are missing if a disk with both is not mounted.
-  ///
-  /// A state that is damaged is left out: the repository itself reports it as soon as it is opened.
-  package func statesOfStoredBackups() throws -> [HostState] { try all().filter(\.isOfStoredBackups) }
+  /// The states of all repositories in which this host stored backups, ordered by path, and the errors of those that cannot be
+  /// read. They tell which databases and repositories are missing if a disk with both is not mounted.
+  package func statesOfStoredBackups() throws -> (states: [HostState], errors: [HoldfastError]) {
+    var errors: [HoldfastError] = []
+    let states = try names().compactMap { name -> HostState? in
+      do {
+        return try read("\(folder)/\(name)")
+      } catch {
+        errors.append(error as? HoldfastError ?? HoldfastError(.failed, "cannot read \(folder)/\(name): \(error)"))
+        return nil
+      }
+    }
+    return (states.filter(\.isOfStoredBackups).sorted { $0.repositoryPath < $1.repositoryPath }, errors)
+  }
 
-  /// Another repository's damaged memory is no reason to refuse this one.
-  private func all() throws -> [HostState] {
+  /// Another repository's damaged state is no reason to refuse this one.
+  func all() throws -> [HostState] { try names().compactMap { try? read("\(folder)/\($0)") } }
+
+  /// The files of the states, in no order.
+  package func names() throws -> [String] {
     guard try files.status(folder) != nil else { return [] }
-    return try files.list(folder).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.compactMap {
-      try? read("\(folder)/\($0)")
+    return try files.list(folder).filter { name in
+      name.hasSuffix(".json") && name.utf8.count == 37 && name.utf8.prefix(32).allSatisfy { Self.digits.contains($0) }
     }
   }
 
+  private static let digits = Set("0123456789abcdef".utf8)
+
   /// The file in which the state of the repository at this path is remembered, for hints.
-  package func path(of state: HostState) throws -> String { try file(state.repositoryPath) }
+  func path(of state: HostState) throws -> String { try file(state.repositoryPath) }
 
   func save(_ state: HostState) throws {
     try files.makeFolders(folder)
@@ -193,7 +226,8 @@ package enum KnownDatabase {
   private static func newestMetadata(_ folder: String, _ files: any FileOperations) -> String? {
     let names = (try? files.list("\(folder)/.metadata")) ?? []
     let backups = names.filter { $0.hasPrefix("backup_") && $0.hasSuffix(".json") }
-    return backups.max().flatMap { text("database_path", at: "\(folder)/.metadata/\($0)", files) }
+    // One file that is damaged must not hide the database.
+    return backups.sorted(by: >).lazy.compactMap { text("database_path", at: "\(folder)/.metadata/\($0)", files) }.first
   }
 
   private static func text(_ key: String, at path: String, _ files: any FileOperations) -> String? {

@@ -158,7 +158,34 @@ extension Repository {
   /// - Throws: `refused` if it is not: a new one in an empty mount point would hide that backups are missing.
   func requirePresence() throws {
     guard let facts = try presenceFacts() else { return }
-    if let error = RepositoryPresence.decide(facts).error(givenFolder) { throw error }
+    let presence = RepositoryPresence.decide(facts)
+    guard presence != .there else { return }
+    if let error = presence.error(givenFolder, states: try stateFiles()) { throw error }
+  }
+
+  /// The files in which this host remembers the repository.
+  func stateFiles() throws -> [String] { try knownStates().map { try hostStates.path(of: $0) } }
+
+  /// Asked before a new repository is made. An empty folder in which this host knows repositories of other databases is
+  /// probably a mount point without its disk.
+  ///
+  /// - Throws: `refused`.
+  func requireMountedBase() throws {
+    let base = folder.parentPath
+    guard try files.status(folder) == nil, try isEmpty(base),
+      let known = try hostStates.all().first(where: {
+        $0.isOfStoredBackups && $0.repositoryPath.parentPath.isExactly(base) && !$0.repositoryPath.isExactly(folder)
+      })
+    else { return }
+    throw HoldfastError(
+      .refused, "\(base) is empty, and this host stored the backups of another database in \(known.repositoryPath)",
+      hint: "mount the disk; if those backups were removed on purpose, "
+        + "holdfast init --new-repository --backup-dir \(givenFolder.shellWord) begins here anew")
+  }
+
+  private func isEmpty(_ folder: String) throws -> Bool {
+    guard try files.status(folder) != nil else { return true }
+    return try files.list(folder).allSatisfy { $0 == "lost+found" }
   }
 
   /// Nil if this host stored nothing at this path.
@@ -185,7 +212,9 @@ extension Repository {
       return state.isOfStoredBackups ? [state] : []
     }
     guard !givenFolder.isExactly(folder) else { return [] }
-    return try hostStates.load(givenPath: ExactPath(givenFolder)).filter(\.isOfStoredBackups)
+    // The folder may have been moved to a disk, with a link in its place.
+    let before = try hostStates.load(path: givenFolder, repositoryID: { nil }).map { [$0] } ?? []
+    return (before + (try hostStates.load(givenPath: ExactPath(givenFolder)))).filter(\.isOfStoredBackups)
   }
 
   /// Remembers also by which link the folder was reached.

@@ -41,7 +41,10 @@ package final class Repository: Sendable {
     self.logger = logger
     self.database = database
     try requireOwnFolders()
-    if beginsAnew == nil { try requirePresence() }
+    if beginsAnew == nil {
+      try requirePresence()
+      if create { try requireMountedBase() }
+    }
     try Self.prepare(folder, create: create, files)
     if let beginsAnew { try beginAnew(iterations: beginsAnew) }
   }
@@ -167,7 +170,9 @@ package final class Repository: Sendable {
       return RepositoryIdentity(id: stored.id, salt: stored.salt, iterations: max(stored.iterations, iterations))
     }
     let head = try newestHead(points, known: known)
-    if head == nil, let error = RepositoryPresence.away.error(folder), !known.isEmpty { throw error }
+    if head == nil, !known.isEmpty, let error = RepositoryPresence.away.error(folder, states: try stateFiles()) {
+      throw error
+    }
     let identity = try head.map { try RepositoryIdentity($0, iterations: iterations) } ?? .fresh(iterations: iterations)
     try files.replace(path(".state/repository.json"), with: identity.json.encoded())
     return identity
@@ -340,7 +345,7 @@ extension Repository {
   /// What was stored last, so that a repository that was rolled back, or is away, is reported.
   func rememberNewest(_ sequence: UInt64) throws {
     var state = try hostState() ?? HostState(repositoryPath: folder)
-    if let database { state.databasePath = ExactPath(database.resolvingLinks) }
+    if let database { state.note(database: database) }
     state.newestSequence = max(state.newestSequence, sequence)
     state.expectedSequence = sequence
     try save(state)

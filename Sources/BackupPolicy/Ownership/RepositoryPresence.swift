@@ -32,8 +32,10 @@ package enum RepositoryPresence: Hashable, Sendable {
 
   /// The reason why nothing is read or stored; nil if the repository is there.
   ///
-  /// - Parameter folder: the path of the repository.
-  package func error(_ folder: String) -> HoldfastError? {
+  /// - Parameters:
+  ///   - folder: the path of the repository.
+  ///   - states: the files in which this host remembers it.
+  package func error(_ folder: String, states: [String]) -> HoldfastError? {
     let anew = "holdfast init --new-repository --backup-dir \(folder.shellWord) begins a new one there on purpose"
     switch self {
     case .there: return nil
@@ -41,7 +43,8 @@ package enum RepositoryPresence: Hashable, Sendable {
       return HoldfastError(
         .refused,
         "the backups that this host stored in \(folder) are not there: a disk that is not mounted, or a folder that was removed",
-        hint: "mount the disk or put the folder back; \(anew)")
+        hint: "mount the disk or put the folder back; \(anew); "
+          + "\((["rm"] + states.map(\.shellWord)).joined(separator: " ")) forgets them")
     case .another(let id):
       return HoldfastError(
         .refused, "\(folder) holds another repository (\(id)) than the one that this host stored backups in",

@@ -56,7 +56,8 @@ struct Agent: AsyncParsableCommand {
     let agent = try setup.agent(configuration)
     try EveryDatabase(options: options, all: configuration.databases().count > 1).run(in: configuration) { selection in
       guard let database = agent.databases.first(where: { $0.name == selection.name }) else {
-        return try options.console.show(.null, options.output.quiet ? [] : ["It is not enabled"])
+        let reason = selection.name == nil ? "No file matches the patterns" : "It is not enabled"
+        return try options.console.show(.null, options.output.quiet ? [] : [reason])
       }
       try runOnce(database, selection.zone, logger)
     }

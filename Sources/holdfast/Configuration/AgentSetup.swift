@@ -18,8 +18,10 @@ struct AgentSetup: Sendable {
     }
     let enabled = try databases.filter { try $0.settings.boolean(.enabled) }
     guard !enabled.isEmpty || !patterns.isEmpty else { throw try disabled(databases) }
+    let accepted = enabled.filter { $0.refusal == nil }
+    guard !accepted.isEmpty || !patterns.isEmpty else { throw try enabled[0].refusal ?? disabled(databases) }
     var agent = AgentConfiguration(
-      databases: try enabled.map(guarded), stopGrace: try configuration.settings().milliseconds(.stopGrace))
+      databases: try accepted.map(guarded), stopGrace: try configuration.settings().milliseconds(.stopGrace))
     agent.patterns = try watched(patterns, configuration)
     return agent
   }
@@ -34,9 +36,14 @@ struct AgentSetup: Sendable {
     return DatabasePatterns(
       texts: patterns.map { $0.text.absolutePath }, pollInterval: try settings.milliseconds(.pollInterval),
       environment: environment,
-      find: { patterns.flatMap(\.matches).filter(DatabaseList.isDatabase) },
+      find: {
+        // The names of the states also: a database that is gone is forgotten with its state.
+        patterns.flatMap(\.matches).filter(DatabaseList.isDatabase) + configuration.folders.namesOfStates()
+      },
       expand: {
-        try configuration.databaseList().0.filter { try $0.settings.boolean(.enabled) }.map(guarded)
+        let enabled = try configuration.databaseList().0.filter { try $0.settings.boolean(.enabled) }
+        return DatabasePatterns.Expansion(
+          databases: try enabled.filter { $0.refusal == nil }.map(guarded), refusals: enabled.compactMap(\.refusal))
       })
   }
 

@@ -13,6 +13,13 @@ struct ConfiguredDatabase: Sendable {
   var nameOrigin: Origin
   /// A pattern matched it.
   var isMatch = false
+  /// Why commands do not touch it, although the others are in order; nil if nothing is in the way.
+  var refusal: HoldfastError?
+
+  /// - Throws: the refusal.
+  func requireAcceptance() throws {
+    if let refusal { throw refusal }
+  }
 }
 
 extension Configuration {
@@ -84,5 +91,25 @@ extension Given {
     case .variable, .envFile: DatabaseAddress.foreignScheme(raw.text.unquoted) != nil
     case .flag, .file, .standard: false
     }
+  }
+}
+
+extension StandardFolders {
+  /// What this host remembers of the repositories in which it stored backups, and the errors of states that cannot be read.
+  /// Empty if no folder of states is known.
+  func statesOfStoredBackups() -> (states: [HostState], errors: [HoldfastError]) {
+    guard let store = hostStates else { return ([], []) }
+    do {
+      return try store.statesOfStoredBackups()
+    } catch {
+      return ([], [error as? HoldfastError ?? HoldfastError(.failed, "cannot read the folder of states: \(error)")])
+    }
+  }
+
+  /// Empty if the folder cannot be read, which ``statesOfStoredBackups()`` reports.
+  func namesOfStates() -> [String] { (try? hostStates?.names()) ?? [] }
+
+  private var hostStates: HostStateStore? {
+    (try? state()).map { HostStateStore(folder: $0, files: SystemFileOperations()) }
   }
 }

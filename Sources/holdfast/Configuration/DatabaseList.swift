@@ -106,7 +106,7 @@ extension DatabaseList {
 
   /// `--database` beside tables.
   private mutating func pick(_ given: Given, amongFlag: Bool) {
-    let (all, expanded) = (databases, patterns)
+    let all = databases
     (databases, patterns) = ([], [])
     catching { list in
       let path = try list.path(given)
@@ -114,7 +114,6 @@ extension DatabaseList {
       if let found = all.first(where: { $0.name.isExactly(given.raw.text) })
         ?? all.first(where: { Self.real($0.path).isExactly(wanted) })
       {
-        try list.requireOne(found, among: expanded, given)
         // The command is about this one, so mistakes in the others do not matter.
         list.problems = []
         list.databases = [try list.withFlaggedFolder(found)]
@@ -131,30 +130,16 @@ extension DatabaseList {
     }
   }
 
-  /// A name that a pattern gives to two files, one of them gone, must not restore one into the other.
-  private func requireOne(
-    _ database: ConfiguredDatabase, among patterns: [PathPattern], _ given: Given
-  ) throws {
-    guard database.isMatch, database.name.isExactly(given.raw.text),
-      let other = KnownDatabase.path(of: database.backupDir, SystemFileOperations()),
-      !other.isExactly(Self.real(database.path)), !Self.exists(other),
-      patterns.contains(where: { pattern in
-        pattern.match(other).map { pattern.names(of: $0).contains(ExactPath(database.name)) } == true
-      })
-    else { return }
-    throw fail(
-      given.origin, "\(given.raw.quoted) stands for two databases: \(database.path), and \(other), which is gone",
-      hint: "give the path of the one that is meant, with --backup-dir \(database.backupDir)")
-  }
-
   /// `--backup-dir` beside `--database` means that very folder.
   private func withFlaggedFolder(_ database: ConfiguredDatabase) throws -> ConfiguredDatabase {
     guard configuration.flags[.backupDir] != nil, let folder = try database.settings.path(.backupDir) else {
       return database
     }
+    // With path and folder it is certain which database is meant, so a refusal for its name does not matter.
+    let isNamed = configuration.flags[.database].map { $0.raw.text.isExactly(database.name) } ?? true
     return ConfiguredDatabase(
       name: database.name, path: database.path, backupDir: folder, settings: database.settings, origin: database.origin,
-      nameOrigin: database.nameOrigin)
+      nameOrigin: database.nameOrigin, refusal: isNamed ? database.refusal : nil)
   }
 }
 
@@ -179,8 +164,9 @@ extension DatabaseList {
     let matches = pattern.matches.filter(Self.isDatabase)
     let settings = configuration.settings(table)
     if (try? settings.boolean(.enabled)) != false { patterns.append(pattern) }
-    let named = PatternMatches(
-      pattern, matches, folder: try settings.path(.backupDir), states: configuration.folders.statesOfStoredBackups())
+    let (states, errors) = configuration.folders.statesOfStoredBackups()
+    let named = PatternMatches(pattern, matches, folder: try settings.path(.backupDir), states: states)
+    appendUnknown(errors, table, given)
     if named.all.isEmpty {
       problems.append(
         ConfigurationProblem(
@@ -188,7 +174,25 @@ extension DatabaseList {
     }
     for match in named.all {
       try append(match.path, match.name, table, given, isPattern: true, nameOrigin: given.origin)
+      if let refusal = match.refusal { refuse(databases.count - 1, refusal) }
     }
+  }
+
+  /// A state that cannot be read may be of a database that is gone: commands about all databases report it as one.
+  private mutating func appendUnknown(_ errors: [HoldfastError], _ table: SettingsFile.Database, _ given: Given) {
+    for error in errors where !databases.contains(where: { $0.refusal?.message == error.message }) {
+      let database = ConfiguredDatabase(
+        name: "unknown-\(databases.count + 1)", path: given.raw.text, backupDir: "",
+        settings: configuration.settings(table), origin: given.origin, nameOrigin: given.origin)
+      databases.append(database)
+      refuse(databases.count - 1, error)
+    }
+  }
+
+  private mutating func refuse(_ index: Int, _ error: HoldfastError) {
+    databases[index].refusal = error
+    let hint = error.hint ?? "check the pattern"
+    problems.append(ConfigurationProblem(.warning, at: databases[index].origin, error.message, hint: hint))
   }
 
   private func isLiteral(_ pattern: PathPattern, hasName: Bool) -> Bool {
@@ -260,13 +264,24 @@ extension DatabaseList {
     _ key: (ConfiguredDatabase) -> String, _ origin: (ConfiguredDatabase) -> Origin,
     _ problem: (ConfiguredDatabase, ConfiguredDatabase) -> String, hint: String
   ) {
-    var seen: [ExactPath: ConfiguredDatabase] = [:]
-    for database in databases {
-      let key = ExactPath(key(database))
-      if let other = seen[key] {
-        problems.append(ConfigurationProblem(at: origin(database), problem(database, other), hint: hint))
+    var seen: [ExactPath: Int] = [:]
+    for index in databases.indices where databases[index].refusal == nil {
+      let key = ExactPath(key(databases[index]))
+      guard let first = seen[key] else {
+        seen[key] = index
+        continue
+      }
+      let (database, other) = (databases[index], databases[first])
+      let found = ConfigurationProblem(at: origin(database), problem(database, other), hint: hint)
+      // A match that is in the way of another database stops nothing but itself: anybody could end the other backups by
+      // making one.
+      if database.isMatch {
+        refuse(index, found.error)
+      } else if other.isMatch {
+        refuse(first, found.error)
+        seen[key] = index
       } else {
-        seen[key] = database
+        problems.append(found)
       }
     }
   }

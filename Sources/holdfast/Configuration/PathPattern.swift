@@ -46,6 +46,13 @@ struct PathPattern: Sendable {
     }
   }
 
+  /// An absolute path with its links as they were given, as the pattern spells it; nil if it does not match.
+  func spelling(of given: String) -> String? {
+    let absolute = text.absolutePath
+    guard fnmatch(absolute.raw, given.raw, FNM_PATHNAME | FNM_PERIOD) == 0 else { return nil }
+    return String(given.utf8.dropFirst(absolute.utf8.count - text.utf8.count))
+  }
+
   /// The path as the pattern spells it if it matches, whether a file is there or not.
   ///
   /// - Parameter resolved: with symbolic links resolved, also those of the part before the first `*`.

@@ -58,6 +58,7 @@ struct Selection {
 
   init(_ configuration: Configuration, _ output: OutputOptions) throws {
     let database = try configuration.database()
+    try database?.requireAcceptance()
     settings = database?.settings ?? configuration.settings()
     (name, databasePath) = (database?.name, database?.path)
     backupDir = try database?.backupDir ?? configuration.backupDirAlone()

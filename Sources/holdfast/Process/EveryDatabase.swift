@@ -66,6 +66,7 @@ struct EveryDatabase {
     let result = Console.collecting {
       CallerOptions.with(database: database.name) {
         do {
+          try database.requireAcceptance()
           try body(Selection(database, options.output))
         } catch let error as ExitCode {
           code = error.rawValue
