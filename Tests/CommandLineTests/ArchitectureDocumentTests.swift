@@ -39,7 +39,7 @@ struct ArchitectureDocumentTests {
   func folders() throws {
     let root = projectFolder + "/Sources"
     let all = try FileManager.default.subpathsOfDirectory(atPath: root).filter { Self.isFolder("\(root)/\($0)") }
-    let named = text.matches(of: #/`(\w[\w\/]*)\/`/#).map { String($0.1) }
+    let named = text.matches(of: #/`(\w[\w\/.]*)\/`/#).map { String($0.1) }
     #expect(Set(named) == Set(all), "\(Set(named).symmetricDifference(all).sorted())")
   }
 

@@ -25,6 +25,12 @@ package struct DatabaseStatus: Hashable, Sendable {
 }
 
 /// A condition that keeps the agent from its work.
+///
+/// ```swift
+/// for alarm in await scheduler.jobInfo()?.alarms ?? [] {
+///   print("\(alarm.kind): \(alarm.message)", alarm.hint ?? "")
+/// }
+/// ```
 public struct AlarmStatus: Hashable, Sendable {
   /// The kind, such as `missing` or `disk_full`. Scripts may rely on it.
   public package(set) var kind: String

@@ -53,7 +53,7 @@ package final class ChangeFollower: @unchecked Sendable {
   ///
   /// The caller sees in one function what happens under the lock, and gets one value back:
   ///
-  /// ```swift
+  /// ```text
   /// let report = try follower.visit(request) { visit in        // take the lock
   ///   let snapshot = try visit.snapshot(of: connection)        // look
   ///   defer { snapshot.end() }

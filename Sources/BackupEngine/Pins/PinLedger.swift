@@ -75,6 +75,11 @@ extension PointMetadata {
 }
 
 /// The result of pinning or unpinning a backup.
+///
+/// ```swift
+/// let change = try await service.pin(backup.id)
+/// if change.wasSo { print("\(change.point.id) was pinned before") }
+/// ```
 public struct PinChange: Sendable {
   /// The backup with its current metadata.
   public package(set) var point: PointMetadata

@@ -91,6 +91,12 @@ extension KeepRule.Unit {
 /// two hours.
 ///
 /// The length of a year or a month depends on the start.
+///
+/// ```swift
+/// var policy = RetentionPolicy()
+/// policy.keepWithin = CalendarSpan(days: 2, time: .seconds(12 * 3600))
+/// policy.keepWithinDaily = CalendarSpan(months: 1)
+/// ```
 public struct CalendarSpan: Hashable, Sendable {
   /// Years.
   public var years: Int
