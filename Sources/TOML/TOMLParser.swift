@@ -42,7 +42,7 @@ struct TOMLParser {
     try scanner.skipComment()
     guard scanner.isAtLineEnd else {
       throw scanner.failure(
-        "this", "stands behind the end of what the line says", hint: "begin a new line, or a comment with #")
+        "this", "follows a complete setting", hint: "start a new line, or write # before a comment")
     }
     if scanner.current == "\r" { scanner.advance() }
   }
@@ -108,7 +108,7 @@ extension TOMLParser {
       return table
     default:
       throw scanner.failure(
-        name.shortened, "is something else already, in line \(parent[name]?.key.line ?? 0)",
+        name.shortened, "is already defined as something else in line \(parent[name]?.key.line ?? 0)",
         hint: "give one of the two another name", at: start)
     }
   }
@@ -117,7 +117,7 @@ extension TOMLParser {
     _ name: String, in table: TOMLTable, _ shown: String, at start: FilePosition
   ) throws(TOMLError) {
     guard let other = table[name] else { return }
-    throw scanner.failure(shown, "stands in line \(other.key.line) already", hint: "take one of the two out", at: start)
+    throw scanner.failure(shown, "is already in line \(other.key.line)", hint: "remove one of the two", at: start)
   }
 }
 
@@ -208,7 +208,7 @@ extension TOMLParser {
     try skipSpace()
     while scanner.current != "]" {
       if scanner.isAtEnd {
-        throw scanner.failure("the array", "is not closed", hint: "write ] behind its last item", at: start)
+        throw scanner.failure("the array", "is not closed", hint: "write ] after its last item", at: start)
       }
       items.append(try parseValue(of: name))
       try skipSpace()

@@ -67,7 +67,7 @@ extension TOMLScanner {
 
   func controlFailure() -> TOMLError {
     failure(
-      "a control character", "must not stand here", hint: "take it out, or write \\u and its four digits in \"…\"")
+      "a control character", "is not allowed here", hint: "remove it, or write \\u and its four digits in \"…\"")
   }
 
   func failure(_ subject: String, _ problem: String, hint: String, at position: FilePosition? = nil) -> TOMLError {
@@ -194,7 +194,7 @@ extension TOMLScanner {
   }
 
   private func wordFailure(_ word: String, _ name: String, _ start: FilePosition) -> TOMLError {
-    if word.isEmpty { return failure(name, "has no value", hint: "write one, or take the line out", at: start) }
+    if word.isEmpty { return failure(name, "has no value", hint: "write one, or remove the line", at: start) }
     let booleans = ["true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"]
     let text = word + (isAtLineEnd ? "" : restOfText)
     let boolean = booleans[text.lowercased()]

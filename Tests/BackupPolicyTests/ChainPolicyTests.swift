@@ -34,12 +34,12 @@ struct ChainPolicyTests {
   }
 
   static let objections: [(String, @Sendable (inout ChainFacts) -> Void)] = [
-    ("there is no point to build on", { $0.parent = nil }),
+    ("there is no backup to build on", { $0.parent = nil }),
     ("is not authenticated", { $0.parent?.point.status = .unauthenticated }),
     ("is failed", { $0.parent?.point.status = .failed }),
     ("is suspect", { $0.parent?.point.status = .suspect }),
-    ("is protected in another way", { $0.protection = .none }),
-    ("is protected in another way", { $0.parent?.protection = .none }),
+    ("is not protected in the same way", { $0.protection = .none }),
+    ("is not protected in the same way", { $0.parent?.protection = .none }),
     ("aes-256-cbc has fulls only", { $0.protection = .aes256CBC }),
     ("cannot be built on: it needs another", { $0.parent?.chainProblem = "it needs another" }),
     ("belongs to another repository", { $0.parent?.isOfThisRepository = false }),
@@ -47,7 +47,7 @@ struct ChainPolicyTests {
     ("has no digest", { $0.parent?.hasDigest = false }),
     ("has another page size", { $0.database?.pageSize = 8192 }),
     ("was made when the database had another path", { $0.database?.path = "/srv/other.db" }),
-    ("has pages, and the database has none", { $0.database?.pageCount = 0 }),
+    ("has pages, but the database is empty", { $0.database?.pageCount = 0 }),
   ]
 
   @Test("One unmet condition makes a change a full, and the reason names the condition", arguments: objections.indices)

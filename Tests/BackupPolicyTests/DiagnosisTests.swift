@@ -77,7 +77,7 @@ import Testing
     Case(name: "backup folder", level: .problem, says: ["may not write /backups", "--backup-dir"]) {
       $0.repository.isWritable = false
     },
-    Case(name: "privacy", level: .warning, says: ["others than its owner", "chmod 700 /backups"]) {
+    Case(name: "privacy", level: .warning, says: ["users other than its owner", "chmod 700 /backups"]) {
       $0.repository.permissions = 0o770
     },
     Case(name: "disk", level: .warning, says: ["same file system", "another disk"]) { $0.repository.device = 1 },
@@ -88,10 +88,10 @@ import Testing
       $0.repository.flushesFolders = false
     },
     Case(name: "free space", level: .problem, says: ["1 KiB are left", "cleanup"]) { $0.repository.free = 1024 },
-    Case(name: "file system", level: .problem, says: ["lies on nfs", "local disk"]) {
+    Case(name: "file system", level: .problem, says: ["is on nfs", "local disk"]) {
       $0.databaseFolder.networkFileSystem = "nfs"
     },
-    Case(name: "file system", level: .note, says: ["the backups lie on cifs"]) {
+    Case(name: "file system", level: .note, says: ["the backups are on cifs"]) {
       $0.repository.networkFileSystem = "cifs"
     },
     Case(name: "key", level: .problem, says: ["does not open: no slot fits", "that it was stored with"]) {

@@ -64,17 +64,19 @@ import Testing
 
   @Test(arguments: [
     ("", "column 1: hours are missing"), ("22:00-06:00,", "column 13: hours are missing"),
-    ("22:00", "column 1: `22:00` is no span of hours"), ("22-6", "column 1: `22` is no time of day"),
-    ("22:00-6:0", "column 7: `6:0` is no time of day"), ("22:60-06:00", "column 1: `22:60` is no time of day"),
-    ("25:00-06:00", "column 1: `25:00` is no time of day"), ("22:00-24:01", "column 7: `24:01` is no time of day"),
+    ("22:00", "column 1: `22:00` is not a span of hours"), ("22-6", "column 1: `22` is not a time of day"),
+    ("22:00-6:0", "column 7: `6:0` is not a time of day"), ("22:60-06:00", "column 1: `22:60` is not a time of day"),
+    ("25:00-06:00", "column 1: `25:00` is not a time of day"),
+    ("22:00-24:01", "column 7: `24:01` is not a time of day"),
     ("24:00-06:00", "column 1: `24:00` is the end of a day"),
     ("06:00-06:00", "column 1: `06:00-06:00` ends when it begins"),
-    ("Sat,Sun 00:00-24:00", "column 1: `Sat` is no span of hours"),
-    ("Sut 00:00-24:00", "column 1: `Sut` is no day of the week"),
-    ("Sat-Son 1:00-2:00", "column 5: `Son` is no day of the week"),
-    ("Sat-Sun-Mon 1:00-2:00", "column 1: `Sat-Sun-Mon` is no range of days"),
-    ("Sat at 1:00-2:00", "column 8: `1:00-2:00` is one word too many"), ("-06:00", "column 1: `` is no time of day"),
-    ("Sa 1:00-2:00", "column 1: `Sa` is no day of the week"), ("٢٢:00-06:00", "column 1: `٢٢:00` is no time of day"),
+    ("Sat,Sun 00:00-24:00", "column 1: `Sat` is not a span of hours"),
+    ("Sut 00:00-24:00", "column 1: `Sut` is not a day of the week"),
+    ("Sat-Son 1:00-2:00", "column 5: `Son` is not a day of the week"),
+    ("Sat-Sun-Mon 1:00-2:00", "column 1: `Sat-Sun-Mon` is not a range of days"),
+    ("Sat at 1:00-2:00", "column 8: `1:00-2:00` is one word too many"), ("-06:00", "column 1: `` is not a time of day"),
+    ("Sa 1:00-2:00", "column 1: `Sa` is not a day of the week"),
+    ("٢٢:00-06:00", "column 1: `٢٢:00` is not a time of day"),
   ])
   func mistakes(text: String, problem: String) throws {
     let error = #expect(throws: HoldfastError.self) { try QuietHours(text) }

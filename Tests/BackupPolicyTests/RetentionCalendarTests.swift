@@ -91,7 +91,7 @@ struct RetentionCalendarTests {
     #expect(outcome(points, daily) == "kkkkkkk")
     #expect(reasons(points, 0, daily) == ["the oldest (keep_daily 7)"])
     #expect(reasons(points, 2, daily) == ["needed by \(points[5].id)"])
-    #expect(reasons(points, 5, daily) == ["belongs to \(points[2].id), which stays"])
+    #expect(reasons(points, 5, daily) == ["belongs to \(points[2].id), which is kept"])
     #expect(outcome(points, policy { $0.keepDaily = 2 }) == "--kkkkk")
     #expect(outcome(points, policy { $0.keepDaily = 1 }) == "------k")
   }
@@ -112,7 +112,7 @@ struct RetentionCalendarTests {
     #expect(outcome(points("s 11-10T10:00", "s* 11-10T11:00"), daily) == "kk")
     #expect(
       reasons(points("s 11-10T10:00", "s* 11-10T11:00"), 1, daily) == [
-        "pinned", "the newest point, none being verified", "the newest backup, none being verified",
+        "pinned", "the newest point (none is verified)", "the newest backup (none is verified)",
       ])
     #expect(outcome(points("s 11-12T10:00", "S 11-12T11:00"), daily) == "kk")
     #expect(outcome(points("s 11-10T10:00", "f 11-10T11:00"), daily) == "k-")
@@ -160,7 +160,7 @@ struct RetentionCalendarTests {
     #expect(outcome(points, RetentionPolicy(keepLast: 3)) == "k---kk-")
     #expect(outcome(points, RetentionPolicy(maxBackups: 2)) == "----kk-")
     #expect(outcome(points, RetentionPolicy(retentionDays: 6)) == "---kkkk")
-    #expect(reasons(points, 6, RetentionPolicy(keepLast: 3)).first?.contains("is not counted") == true)
+    #expect(reasons(points, 6, RetentionPolicy(keepLast: 3)).first?.contains("does not count") == true)
   }
 
   @Test("A busy hour evicts no other point: fulls of changes stay for an hour, then one an hour for a day")
@@ -188,8 +188,8 @@ struct RetentionCalendarTests {
     #expect(outcome(points, both) == "-kkk")
     #expect(
       reasons(points, 3, both) == [
-        "within max_backups 1", "the last of its month (keep_monthly 3)", "the newest point, none being verified",
-        "the newest backup, none being verified",
+        "within max_backups 1", "the last of its month (keep_monthly 3)", "the newest point (none is verified)",
+        "the newest backup (none is verified)",
       ])
   }
 

@@ -172,7 +172,7 @@ import Testing
     points[1].id = points[3].id
     let decision = RetentionPolicy(keepLast: 1).decide(points, now: RetentionHistory.now)
     #expect(decision.remove.map(\.id) == [points[0].id, points[2].id])
-    #expect(decision.keep.first?.reasons == ["another point of the same name stays"])
+    #expect(decision.keep.first?.reasons == ["another backup with the same name is kept"])
   }
 
   @Test(

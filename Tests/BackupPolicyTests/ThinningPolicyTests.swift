@@ -68,7 +68,7 @@ struct ThinningPolicyTests {
     #expect(history.apply(plan) == nil)
     #expect(history.times == [4 * day, 5 * day])
     let later = history.plan(seconds: 30 * day)
-    #expect(later.steps.first?.reasons == ["older than 7 days: only fulls stay"])
+    #expect(later.steps.first?.reasons == ["older than 7 days: only fulls are kept"])
     #expect(history.apply(later) == nil)
     // The newest point stays however old it is, and takes over the pages that it needs.
     #expect(history.times == (newChain ? [] : [5 * day]))

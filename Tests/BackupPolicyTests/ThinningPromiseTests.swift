@@ -122,7 +122,7 @@ struct ThinningPromiseTests {
     #expect(life.points[1].point.parent == life.points[0].id)
     life.add(.change, end(30), parent: life.points.last?.id)
     let plan = life.thin(by: rules, now: end(50))
-    #expect(plan.steps.map(\.reasons) == [["older than 7 days: only fulls stay"]])
+    #expect(plan.steps.map(\.reasons) == [["older than 7 days: only fulls are kept"]])
     #expect(times(life) == [2 * day, 30 * day])
   }
 }

@@ -35,7 +35,7 @@ import Testing
     constant writer, schedule   4                                 21599.520 s  44999
       scheduled                 4       02:00:00.000 18:00:00.000                    scheduled for …
       skip                      1                                                    in mode schedule a change \
-    starts no backup; the next scheduled run will hold it
+    does not start a backup; the next scheduled run will include it
     constant writer, hybrid     16364                             5.000 s      10
       change                    16360   00:00:05.000 23:59:54.920                    changing for 5 s without a pause
       scheduled                 4       02:00:00.000 18:00:00.000                    scheduled for …
@@ -44,7 +44,7 @@ import Testing
     bursts, schedule            4                                 21599.000 s  720
       scheduled                 4       02:00:00.000 18:00:00.000                    scheduled for …
       skip                      1                                                    in mode schedule a change \
-    starts no backup; the next scheduled run will hold it
+    does not start a backup; the next scheduled run will include it
     bursts, hybrid              148                               1.450 s      0
       change                    144     00:00:02.450 23:50:02.450                    changed, then quiet for 500 ms
       scheduled                 4       02:00:00.000 18:00:00.000                    scheduled for …
@@ -53,7 +53,7 @@ import Testing
     a write a minute, schedule  4                                 21540.800 s  360
       scheduled                 4       02:00:00.000 18:00:00.000                    scheduled for …
       skip                      1                                                    in mode schedule a change \
-    starts no backup; the next scheduled run will hold it
+    does not start a backup; the next scheduled run will include it
     a write a minute, hybrid    1439                              0.800 s      1
       change                    1435    00:00:59.700 23:58:59.700                    changed, then quiet for 500 ms
       scheduled                 4       02:00:00.000 18:00:00.000                    scheduled for …

@@ -43,7 +43,7 @@ import Testing
     // The end of the first backup, the change's debounce, and the quiet time; then the agent sleeps.
     #expect(diagram.wakes == 3 && diagram.deadline == nil && diagram.violations.isEmpty, "\(diagram)")
     let notices = diagram.machine.status.decisions.filter { $0.kind == .notice }
-    #expect(notices.map(\.reason) == ["a full is advised: it is heavy"])
+    #expect(notices.map(\.reason) == ["a full is due: it is heavy"])
   }
 
   /// Ten times the longest burst.

@@ -94,7 +94,7 @@ import Testing
   @Test func aBackupThatMadeWayStartsAgainAtOnce() throws {
     var diagram = try diagram(outcomes: [.released])
     #expect(diagram.run("c-----------") == "-----S-S----")
-    #expect(diagram.starts.last?.reason == "again, after it made way for the application")
+    #expect(diagram.starts.last?.reason == "again, after it yielded to the application")
     #expect(diagram.machine.status.failures == 0 && diagram.violations.isEmpty)
   }
 
@@ -126,7 +126,7 @@ import Testing
       $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
     }
     #expect(run.run("---------------", startup: false) == "----------C-C--")
-    #expect(run.starts.last?.reason == "again, after it made way for the application: scheduled for 02:00")
+    #expect(run.starts.last?.reason == "again, after it yielded to the application: scheduled for 02:00")
   }
 
   // MARK: Shutdown
@@ -199,7 +199,7 @@ import Testing
     diagram.advance(to: TriggerTimes.day)
     #expect(diagram.starts.count == 1 && diagram.machine.status.pending.isEmpty)
     #expect(
-      diagram.machine.status.decisions.last?.reason == "the run of 02:00 is no longer wanted: there is no schedule now")
+      diagram.machine.status.decisions.last?.reason == "the run of 02:00 was dropped: there is no schedule now")
   }
 
   // MARK: Status

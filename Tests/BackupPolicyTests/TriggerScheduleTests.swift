@@ -48,7 +48,7 @@ import Testing
     check(
       try diagram(.schedule),
       "c----c--",
-      "----C---", skips: ["in mode schedule a change starts no backup; the next scheduled run will hold it"])
+      "----C---", skips: ["in mode schedule a change does not start a backup; the next scheduled run will include it"])
     check(
       try diagram(.hybrid),
       "c----c--",
@@ -95,7 +95,7 @@ import Testing
     near.send(.startup(changedWhileDown: false, lastScheduled: nil))
     near.send(.change)
     near.advance(to: 500)
-    #expect(near.machine.deadline?.reason == "the run of 02:00, which will hold the change")
+    #expect(near.machine.deadline?.reason == "the run of 02:00, which will include the change")
     check(
       try diagram(at: "2026-11-23 01:59:58", cell: 100),
       "c---------------------------",
@@ -212,14 +212,14 @@ import Testing
     check(
       try diagram { $0.skipUnchanged = true },
       "c-----",
-      "S-----", skips: ["the run of 02:00 has nothing to store: nothing has changed since the last point"])
+      "S-----", skips: ["the run of 02:00 has nothing to store: nothing has changed since the last backup"])
   }
 
   @Test func changesMakeARunWorthwhile() throws {
     check(
       try diagram(.schedule) { $0.skipUnchanged = true },
       "c-----",
-      "----C-", skips: ["in mode schedule a change starts no backup; the next scheduled run will hold it"])
+      "----C-", skips: ["in mode schedule a change does not start a backup; the next scheduled run will include it"])
     // The backup of the change fails until the run is due.
     check(
       try diagram(at: "2026-11-23 01:59:59", cell: 100, outcomes: [.failed(.noSpace)]) { $0.skipUnchanged = true },
@@ -234,8 +234,8 @@ import Testing
       "c--c---",
       "--C-C--",
       skips: [
-        "in mode schedule a change starts no backup; the next scheduled run will hold it",
-        "the run of 00:06 has nothing to store: nothing has changed since the last point",
+        "in mode schedule a change does not start a backup; the next scheduled run will include it",
+        "the run of 00:06 has nothing to store: nothing has changed since the last backup",
       ])
   }
 

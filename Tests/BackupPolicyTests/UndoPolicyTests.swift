@@ -51,10 +51,10 @@ struct UndoPolicyTests {
         refusal(UndoFacts(database: "/srv/app.db", last: nil)), HoldfastError.Code.refused,
         "no restore into /srv/app.db"
       ),
-      (refusal(facts(keepsSafety: false)), .refused, "kept nothing of what was there before"),
-      (refusal(facts(.gone, .unknown)), .pointNotFound, "\(Self.safety) is gone"),
+      (refusal(facts(keepsSafety: false)), .refused, "kept no copy of the previous content"),
+      (refusal(facts(.gone, .unknown)), .pointNotFound, "\(Self.safety), the backup from before the restore of "),
       (refusal(facts(.rawCopy)), .refused, "was damaged"),
-      (refusal(facts(.there, .asBefore)), .refused, "holds what it held before"),
+      (refusal(facts(.there, .asBefore)), .refused, "still holds the content from before"),
     ]
     for (refusal, code, words) in refusals {
       #expect(refusal?.code == code && refusal?.reason.contains(words) == true, "\(words)")

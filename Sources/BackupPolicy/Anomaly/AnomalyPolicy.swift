@@ -123,11 +123,11 @@ package enum ContentAlarm: Hashable, Sendable {
   /// The description of the point that shows it, to follow its ID: lower case, no full stop.
   package var words: String {
     switch self {
-    case .emptied(let tables): "has no table any more (\(tables) before)"
+    case .emptied(let tables): "no longer has any table (\(tables) before)"
     case .shrunk(let before, let now):
       "lost most of its content: \(ByteCount(before)) before, \(ByteCount(now)) now"
     case .tablesLost(let before, let now): "lost most of its tables: \(before) before, \(now) now"
-    case .unrelated: "has none of the tables that were there before"
+    case .unrelated: "shares no table with the database before"
     case .replaced: "is of another file in the same place"
     }
   }
@@ -141,16 +141,16 @@ package enum ContentAlarm: Hashable, Sendable {
     switch self {
     case .emptied(let tables):
       HoldfastError(
-        .refused, "the database \(database) has no table any more (\(tables) before), and an empty backup is not taken",
-        hint: "if that was not meant, holdfast restore \(lastGood) brings them back")
+        .refused, "the database \(database) no longer has any table (\(tables) before), so no backup is stored",
+        hint: "if this was not intended, holdfast restore \(lastGood) restores them")
     case .replaced:
       HoldfastError(
         .refused, "another file has taken the place of the database \(database)",
-        hint: "if that was not meant, \(lastGood) is the newest backup of the file before")
+        hint: "if this was not intended, \(lastGood) is the newest backup of the previous file")
     case .shrunk, .tablesLost, .unrelated:
       HoldfastError(
         .refused, "the database \(database) \(words)",
-        hint: "if that was not meant, \(lastGood) is the newest backup of before")
+        hint: "if this was not intended, \(lastGood) is the newest backup before it")
     }
   }
 }

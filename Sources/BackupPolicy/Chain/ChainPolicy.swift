@@ -20,7 +20,7 @@ package enum ChainDecision: Hashable, Sendable {
 /// shortens chains, and ``adviseFull(_:)`` requests a full at a quiet or scheduled time.
 package enum ChainPolicy {
   /// The reason for a full if the repository has no backup that an incremental could build on.
-  package static let noParent = "there is no point to build on"
+  package static let noParent = "there is no backup to build on"
 
   package static func decide(_ facts: ChainFacts) -> ChainDecision {
     switch facts.requested {
@@ -43,12 +43,12 @@ package enum ChainPolicy {
     // pages are proved like any other's. A parent that fails SQLite's own checks is `failed`; then
     // a full that does not depend on it is worth more.
     if [.failed, .suspect].contains(parent.point.status) { return "is \(parent.point.status)" }
-    if parent.protection != facts.protection { return "is protected in another way" }
+    if parent.protection != facts.protection { return "is not protected in the same way" }
     if !parent.isOfThisRepository { return "belongs to another repository" }
     if !parent.isUnderOurKey { return "was stored under another key" }
     if !parent.hasDigest { return "has no digest" }
     guard let database = facts.database else { return nil }
-    if database.pageCount == 0 { return "has pages, and the database has none" }
+    if database.pageCount == 0 { return "has pages, but the database is empty" }
     if parent.point.pageSize != database.pageSize { return "has another page size" }
     guard let path = parent.databasePath, path.isExactly(database.path) else {
       return "was made when the database had another path"

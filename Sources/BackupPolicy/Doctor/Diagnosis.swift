@@ -18,7 +18,7 @@ package enum Diagnosis {
     }
     guard file.exists else {
       return problem(
-        "there is no database \(file.path)", "check the path; holdfast restore latest brings back a lost file")
+        "there is no database \(file.path)", "check the path; holdfast restore latest restores a lost file")
     }
     guard file.isReadable else {
       return problem("\(file.path) cannot be read by user \(facts.user)", "run as its owner, user \(file.owner)")
@@ -27,7 +27,7 @@ package enum Diagnosis {
       return problem(
         failure,
         facts.openingAdvice
-          ?? "keep a copy of it and its -wal as they are; holdfast restore latest then brings back the newest backup")
+          ?? "keep a copy of it and its -wal as they are; holdfast restore latest then restores the newest backup")
     }
     guard file.isWritable, folder.isWritable else {
       return Finding(
@@ -43,7 +43,7 @@ package enum Diagnosis {
     return Finding(
       "schema", .warning,
       "SQLite \(facts.sqliteVersion) cannot read it: \(problem); backups and restores work, SQLite's checks do not",
-      advice: "PRAGMA integrity_check in the application tells whether its own SQLite can")
+      advice: "run PRAGMA integrity_check in the application to see if its own SQLite can")
   }
 
   private static func flaw(_ facts: ExaminationFacts) -> Finding? {
@@ -51,7 +51,8 @@ package enum Diagnosis {
     return Finding(
       "content", .problem,
       "SQLite's checks found a flaw in the database when it was backed up as \(flaw.point): \(flaw.findings)",
-      advice: "PRAGMA integrity_check in the application tells more; holdfast list shows which backups are flawed")
+      advice:
+        "PRAGMA integrity_check in the application shows the details; holdfast list shows which backups are flawed")
   }
 
   /// SQLite creates them with the database's mode, owned by the first user who opened it.
@@ -69,7 +70,7 @@ package enum Diagnosis {
     let found = others.found.isEmpty ? "" : ": " + others.found.joined(separator: ", ")
     return Finding(
       "hard links", .warning,
-      "\(facts.database.path) has \(others.count) other name\(others.count == 1 ? "" : "s")\(found); what is in the "
+      "\(facts.database.path) has \(others.count) other name\(others.count == 1 ? "" : "s")\(found); the content of the "
         + "log of another name is not backed up",
       advice: "open the database by one name only, and remove the others")
   }
@@ -105,7 +106,7 @@ package enum Diagnosis {
     return Finding(
       "backups", .problem, "\(failed.newest) cannot be restored\(others): \(failed.reason)",
       advice:
-        "holdfast verify --all looks at each; a file that cannot be read may need its owner: user \(facts.repository.owner)"
+        "holdfast verify --all checks each; a file that cannot be read may need its owner: user \(facts.repository.owner)"
     )
   }
 
@@ -113,14 +114,14 @@ package enum Diagnosis {
     let folder = facts.repository
     guard folder.exists, folder.permissions & 0o022 != 0 else { return nil }
     return Finding(
-      "privacy", .warning, "others than its owner may write to \(folder.path), and delete what is there",
+      "privacy", .warning, "users other than its owner may write to \(folder.path) and delete its content",
       advice: "chmod 700 \(folder.path)")
   }
 
   private static func disk(_ facts: ExaminationFacts) -> Finding? {
     guard facts.repository.device == facts.databaseFolder.device, facts.repository.device != 0 else { return nil }
     return Finding(
-      "disk", .warning, "the backups lie on the same file system as the database, and are lost with it",
+      "disk", .warning, "the backups are on the same file system as the database, and are lost with it",
       advice: "name a folder on another disk with --backup-dir, or copy the folder elsewhere regularly")
   }
 
@@ -143,7 +144,7 @@ package enum Diagnosis {
     guard facts.repository.flushesFolders == false else { return nil }
     return Finding(
       "folder flush", .warning,
-      "the file system of \(facts.repository.path) cannot flush a folder: after a loss of power the newest backups may be missing",
+      "the file system of \(facts.repository.path) cannot flush a folder: after a power loss the newest backups may be missing",
       advice: "name a folder on another file system with --backup-dir, or copy the backups elsewhere regularly")
   }
 
@@ -151,12 +152,12 @@ package enum Diagnosis {
     if let kind = facts.databaseFolder.networkFileSystem {
       return Finding(
         "file system", facts.journalMode == "wal" ? .problem : .warning,
-        "the database lies on \(kind): SQLite's locks and shared memory cannot be relied on there, and changes from other machines raise no event",
+        "the database is on \(kind): SQLite's locks and shared memory are not reliable there, and changes from other machines raise no event",
         advice: "move the database to a local disk, and let one machine alone open it")
     }
     if let kind = facts.repository.networkFileSystem {
       return Finding(
-        "file system", .note, "the backups lie on \(kind); how durable a flush is there, its server decides")
+        "file system", .note, "the backups are on \(kind); the server decides how durable a flush is")
     }
     return Finding("file system", .ok, "local")
   }
@@ -171,23 +172,23 @@ package enum Diagnosis {
 
   private static func key(_ facts: ExaminationFacts) -> Finding {
     switch facts.key {
-    case .opens(let point): return Finding("key", .ok, "opens the newest encrypted point, \(point)")
+    case .opens(let point): return Finding("key", .ok, "opens the newest encrypted backup, \(point)")
     case .fails(let point, let code, let message):
       return Finding(
-        "key", .problem, "the newest encrypted point, \(point), does not open: \(message)",
+        "key", .problem, "the newest encrypted backup, \(point), does not open: \(message)",
         advice: code == .archiveCorrupt
-          ? "holdfast verify \(point) tells more; the point before it may be whole"
+          ? "holdfast verify \(point) shows the details; the backup before it may be whole"
           : "give the password or key that it was stored with")
-    case .unproved(true): return Finding("key", .ok, "given; there is no encrypted point yet to try it on")
+    case .unproved(true): return Finding("key", .ok, "given; there is no encrypted backup yet to test it with")
     case .unproved(false) where facts.encrypts:
       return Finding(
-        "key", .problem, "backups are encrypted, and neither a password nor a key is given",
+        "key", .problem, "backups are encrypted, but there is neither a password nor a key",
         advice:
-          "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
+          "create a key file with holdfast init, set BACKUP_ENCRYPTION_PASSWORD, or use --no-encrypt")
     case .unproved(false):
       return Finding(
-        "key", .warning, "backups are not encrypted: whoever can read the folder can read the database",
-        advice: "holdfast init makes a key file, and encryption_enabled = true uses it")
+        "key", .warning, "backups are not encrypted: anyone who can read the folder can read the database",
+        advice: "create a key file with holdfast init, and set encryption_enabled = true")
     }
   }
 
@@ -198,7 +199,7 @@ package enum Diagnosis {
     if let failure = facts.watchFailed {
       return Finding(
         "inotify", .problem, "\(failure) (\(limits))",
-        advice: "raise the limit with sysctl; until then the agent looks every 30 s only")
+        advice: "raise the limit with sysctl; until then the agent only polls, every 30 s")
     }
     guard (facts.watchLimit ?? .max) >= 1024, (facts.instanceLimit ?? .max) >= 16 else {
       return Finding(
@@ -213,13 +214,13 @@ package enum Diagnosis {
   private static func clock(_ facts: ExaminationFacts) -> Finding {
     if let newest = facts.newestPoint, newest > facts.time.adding(seconds: 60) {
       return Finding(
-        "clock", .problem, "it says \(facts.time.iso8601), and the newest backup is from \(newest.iso8601)",
+        "clock", .problem, "it shows \(facts.time.iso8601), and the newest backup is from \(newest.iso8601)",
         advice: "set the clock; removal of backups by age waits until it is right")
     }
     if let doubt = facts.clockDoubt {
       return Finding(
         "clock", .warning, "\(doubt); removal of backups by age waits",
-        advice: "set the clock; if it is right, holdfast compact --trust-clock says so")
+        advice: "set the clock; if it is right, run holdfast compact --trust-clock")
     }
     guard facts.namesMachineStart else {
       return Finding(
@@ -228,19 +229,19 @@ package enum Diagnosis {
           + "look like a clock that was set")
     }
     guard facts.clockIsKept == false else { return Finding("clock", .ok, facts.time.iso8601) }
-    return Finding("clock", .note, "\(facts.time.iso8601); the kernel does not know of a time server that keeps it")
+    return Finding("clock", .note, "\(facts.time.iso8601); the kernel knows no time server for it")
   }
 
   private static func container(_ facts: ExaminationFacts) -> Finding? {
     guard facts.isContainer else { return nil }
     return Finding(
       "container", .note,
-      "in a container: processes outside that have the database open are not named in messages; locks work all the same on one host"
+      "in a container: processes outside that have the database open are not named in messages; locks still work on one host"
     )
   }
 
   private static func agent(_ facts: ExaminationFacts) -> Finding {
-    Finding("agent", .ok, facts.agent.map { "running: \($0)" } ?? "none is running for this backup folder")
+    Finding("agent", .ok, facts.agent.map { "running: \($0)" } ?? "not running for this backup folder")
   }
 }
 
@@ -278,11 +279,11 @@ extension Diagnosis {
     if !concerns.isEmpty {
       return Finding(
         "drills", .warning, concerns.map(\.words).joined(separator: "; "),
-        advice: "holdfast drill shows whether the newest backup can be restored, and what keeps it from that")
+        advice: "holdfast drill shows whether the newest backup can be restored, and the reason if it cannot")
     }
     guard let passed = standing.lastPassed else {
       return Finding(
-        "drills", .note, "there was none yet: holdfast drill proves that the newest backup can be restored")
+        "drills", .note, "no drill yet: holdfast drill proves that the newest backup can be restored")
     }
     return Finding("drills", .ok, "the last one passed at \(passed.iso8601)")
   }

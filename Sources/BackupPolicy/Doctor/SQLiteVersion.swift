@@ -48,7 +48,7 @@ extension Diagnosis {
       "SQLite", facts.journalMode == "wal" ? .warning : .note,
       "version \(facts.sqliteVersion) has the WAL-reset bug: very seldom, two connections that checkpoint and write in the same instant corrupt a database",
       advice:
-        "use 3.51.3, 3.50.7, 3.44.6 or newer in the application too (it brings its own copy, as a rule); verify_after_create finds damage early"
+        "use 3.51.3, 3.50.7, 3.44.6 or newer also in the application (it usually has its own copy); verify_after_create finds damage early"
     )
   }
 }

@@ -137,7 +137,7 @@ extension RepositoryOwnership {
     let (place, own) = (folder.shellWord, "\(folder)-\(stem(path))".shellWord)
     return HoldfastError(
       .refused,
-      "the backups of \(path) in \(folder) went on with \(other.path), and both files are there: one of them is a copy",
+      "the backups of \(path) in \(folder) continued with \(other.path), and both files exist: one of them is a copy",
       hint:
         "holdfast create --database \(path.shellWord) --backup-dir \(own) keeps this one's further backups apart; if \(other.path) is the copy, move it away, or delete its backups (holdfast list --database \(other.path.text.shellWord) --backup-dir \(place)), and this one goes on here"
     )
@@ -156,7 +156,7 @@ extension RepositoryOwnership {
     return HoldfastError(
       .refused, "the backup folder \(folder) holds no backups of \(database); it holds those of \(list(others))",
       hint:
-        "holdfast list \(place) shows those; holdfast restore latest \(place) --to \(database.shellWord) brings the newest of them back as that file, if there is none yet"
+        "holdfast list \(place) shows those; holdfast restore latest \(place) --to \(database.shellWord) restores the newest of them to that file, if it does not exist yet"
     )
   }
 

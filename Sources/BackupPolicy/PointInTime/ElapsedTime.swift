@@ -5,7 +5,7 @@ struct ElapsedTime {
   /// - Throws: `usage` if a part is not a number with a unit.
   init(_ words: some Sequence<String>, of parser: PointInTimeParser) throws(HoldfastError) {
     var scan = TimeScan(words.joined(separator: " "))
-    guard !scan.isAtEnd else { throw parser.problem("says no time before 'ago'") }
+    guard !scan.isAtEnd else { throw parser.problem("has no time before 'ago'") }
     while !scan.isAtEnd {
       let part = scan.left
       guard let number = Self.number(&scan) else {
@@ -38,7 +38,7 @@ struct ElapsedTime {
       error.hint = "write the date, or days: '30 days ago'"
       return error
     }
-    var error = parser.problem("is not a time: '\(word.shortened)' is no unit of time")
+    var error = parser.problem("is not a time: '\(word.shortened)' is not a unit of time")
     error.hint = "the units are seconds, minutes, hours, days and weeks: '2 hours ago', '90s ago', '1d ago'"
     return error
   }

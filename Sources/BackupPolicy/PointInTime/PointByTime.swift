@@ -52,14 +52,14 @@ package struct PointByTime: Hashable, Sendable {
     let own = "\(zone.wallClock(oldest.created)) \(zone.offsetText(at: oldest.created))"
     return HoldfastError(
       .pointNotFound, "there is no backup of \(asked) or before: the oldest is \(oldest.id) of \(own)",
-      hint: "name a later time, or that ID; holdfast list shows what there is")
+      hint: "name a later time, or that ID; holdfast list shows the existing backups")
   }
 
   /// Points that are nearer to the moment but were not chosen.
   private static func passedOver(_ points: [Point], _ chosen: Point, _ moment: Timestamp) -> [String] {
     let nearer = points.filter { $0.obstacle != nil && $0.created > chosen.created && $0.created <= moment }
-    let shown = nearer.reversed().prefix(3).map { "\($0.id) is nearer and was passed over: \($0.obstacle ?? "")" }
-    return shown + (nearer.count > 3 ? ["\(nearer.count - 3) more points were passed over"] : [])
+    let shown = nearer.reversed().prefix(3).map { "\($0.id) is nearer and was skipped: \($0.obstacle ?? "")" }
+    return shown + (nearer.count > 3 ? ["\(nearer.count - 3) more backups were skipped"] : [])
   }
 
   /// The clock was set: the order of times differs from the order in which points were stored.
@@ -68,7 +68,7 @@ package struct PointByTime: Hashable, Sendable {
   ) -> [String] {
     var warnings: [String] = []
     if suspects.contains(chosen.id) {
-      warnings.append("the clock was set back before \(chosen.id) was stored: its time is not to be relied on")
+      warnings.append("the clock was set back before \(chosen.id) was stored: its time is not reliable")
     }
     guard let place = past.firstIndex(of: chosen) else { return warnings }
     let later = past[(place + 1)...].filter { suspects.contains($0.id) }
@@ -109,13 +109,13 @@ extension HoldfastError {
   /// - Parameter count: of all points.
   package static func noSoundPoint(of count: Int) -> HoldfastError {
     guard count > 0 else {
-      return HoldfastError(.pointNotFound, "there is no backup yet", hint: "holdfast create makes one")
+      return HoldfastError(.pointNotFound, "there is no backup yet", hint: "make one with holdfast create")
     }
     return HoldfastError(
       .pointNotFound,
       count == 1
-        ? "the only backup cannot stand for the database" : "none of the \(count) backups can stand for the database",
-      hint: "holdfast list shows what is wrong with each, and which was made before a restore; an ID names any of them")
+        ? "the only backup cannot be used" : "none of the \(count) backups can be used",
+      hint: "holdfast list shows the reason for each; use an ID to choose any of them")
   }
 }
 

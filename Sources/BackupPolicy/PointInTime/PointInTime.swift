@@ -43,8 +43,8 @@ struct PointInTimeParser {
     let time = try moment(words)
     guard mayBeToCome || time <= now.adding(seconds: Self.patience) else {
       throw HoldfastError(
-        .usage, "\(given) is still to come: it is \(zone.text(now)) now",
-        hint: "name a time that has been, or latest for the newest point")
+        .usage, "\(given) is in the future: it is \(zone.text(now)) now",
+        hint: "name a time in the past, or latest for the newest backup")
     }
     return .moment(time)
   }
@@ -96,7 +96,7 @@ struct PointInTimeParser {
     let shown = scan.left
     switch scan.clock() {
     case .some(.some(let milliseconds)): return milliseconds
-    case .some(nil): throw problem("is not a time: '\(shown.shortened)' is no time of day")
+    case .some(nil): throw problem("is not a time: '\(shown.shortened)' is not a time of day")
     case nil: return nil
     }
   }

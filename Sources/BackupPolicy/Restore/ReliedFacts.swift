@@ -95,7 +95,7 @@ extension ReliedFacts {
     if let layout, layout != now.layout { return "its page size or text encoding has changed" }
     if let pointChecksum, pointChecksum != now.pointChecksum { return "an archive has changed" }
     if now.freeSpace < freeSpace {
-      return "only \(ByteCount(now.freeSpace)) is free now where \(ByteCount(freeSpace)) is needed"
+      return "only \(ByteCount(now.freeSpace)) is free now, but \(ByteCount(freeSpace)) is needed"
     }
     return nil
   }

@@ -7,7 +7,7 @@ extension RestorePolicy {
     guard request.pointID == point.id, request.target.path.isExactly(facts.target.path) else {
       throw RestoreRefusal(
         .factsChanged,
-        "restore of \(request.pointID) to \(request.target.path): the facts at hand are of another point or file",
+        "restore of \(request.pointID) to \(request.target.path): the facts belong to another backup or file",
         hint: "run the command again")
     }
     // The planner checks this with the reason; facts from other sources are refused as well.
@@ -17,8 +17,8 @@ extension RestorePolicy {
     guard point.point.isAuthenticated || request.acceptUnauthenticated else {
       throw RestoreRefusal(
         .unauthenticated,
-        "\(point.id) cannot be authenticated: whoever can write the repository could have put it there",
-        hint: "choose an authenticated point, or add --accept-unauthenticated if you know where this one comes from")
+        "\(point.id) cannot be authenticated: anyone who can write to the repository could have put it there",
+        hint: "choose an authenticated backup, or add --accept-unauthenticated if you know the origin of this one")
     }
   }
 
@@ -34,18 +34,18 @@ extension RestorePolicy {
       throw RestoreRefusal(
         .busy, "\(target.path) cannot be read now: \(reason)",
         hint: target.openBy.isEmpty
-          ? "try again when the application has let go of it, or restore to a new file with --to PATH"
-          : "try again when \(target.openBy.listed) has let go of it, or restore to a new file with --to PATH")
+          ? "try again when the application has closed it, or restore to a new file with --to PATH"
+          : "try again when \(target.openBy.listed) has closed it, or restore to a new file with --to PATH")
     case .database, .empty, .unreadable:
       guard target.identity != nil else {
         throw RestoreRefusal(
-          .factsChanged, "cannot tell which file \(target.path) is: it disappeared while it was looked at",
+          .factsChanged, "cannot identify \(target.path): it disappeared during the check",
           hint: "run the command again")
       }
     case .missing:
       guard target.identity == nil else {
         throw RestoreRefusal(
-          .factsChanged, "\(target.path) appeared while it was looked at", hint: "run the command again")
+          .factsChanged, "\(target.path) appeared during the check", hint: "run the command again")
       }
     }
   }
@@ -54,13 +54,13 @@ extension RestorePolicy {
     guard target.state == .missing, target.identity == nil else {
       throw RestoreRefusal(
         .refused, "\(target.path) exists already, and --to never overwrites",
-        hint: "name a path where nothing is, or leave out --to to restore the database in place")
+        hint: "name a path without a file, or leave out --to to restore the database in place")
     }
     // SQLite would replay an old WAL beside the new file into it, and the WAL is not ours to move
     // away.
     guard target.sideFiles.isEmpty else {
       throw RestoreRefusal(
-        .refused, "\(target.sideFiles.listed) lies beside \(target.path) and would be applied to the restored database",
+        .refused, "\(target.sideFiles.listed) is beside \(target.path) and would be applied to the restored database",
         hint: "name another path, or move \(target.sideFiles.listed) away first")
     }
   }

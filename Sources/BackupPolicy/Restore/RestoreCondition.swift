@@ -28,7 +28,7 @@ extension RestorePolicy {
         hint: "contrib/recover.py writes it out as a tar of those files")
     case .archiveMissing:
       RestoreRefusal(
-        .pointNotFound, "the archive of \(id) is missing", hint: "holdfast list shows the points that are there")
+        .pointNotFound, "the archive of \(id) is missing", hint: "holdfast list shows the existing backups")
     case .chainBroken(let reason, let advice):
       RestoreRefusal(.verificationFailed, reason, hint: advice)
     case .failed(let reason, let advice):

@@ -13,7 +13,7 @@ struct RestoreOutline {
     steps += proof
     steps += installation
     steps.append(RestoreStep(.sync, "flush \(facts.target.path) and its folder to the disk"))
-    if install != .newFile { steps.append(RestoreStep(.record, "note the restore in the repository")) }
+    if install != .newFile { steps.append(RestoreStep(.record, "record the restore in the repository")) }
     return steps
   }
 
@@ -42,8 +42,8 @@ struct RestoreOutline {
       RestoreStep(
         kind,
         kind == .safetyBackup
-          ? "back up what \(path) holds now"
-          : "copy \((["\(path)"] + facts.target.sideFiles).listed) as found, damage and all, into the repository",
+          ? "back up the current content of \(path)"
+          : "copy \((["\(path)"] + facts.target.sideFiles).listed) as found, including the damage, into the repository",
         bytes: facts.target.safetyBytes(kind))
     }
   }
@@ -55,7 +55,7 @@ struct RestoreOutline {
       steps.append(RestoreStep(.verify, "verify \(archives)", bytes: max(0, point.archiveSize)))
     }
     steps.append(
-      RestoreStep(.stage, "write the database image beside \(path) and prove its digest", bytes: space.staging))
+      RestoreStep(.stage, "write the database image beside \(path) and check its digest", bytes: space.staging))
     if request.recheck || (request.verifyFirst && !point.integrityKnown) {
       steps.append(RestoreStep(.integrityCheck, "check the integrity of the staged image"))
     }
@@ -85,7 +85,8 @@ struct RestoreOutline {
     }
     relied.freeSpace = space.log.addingClamped(space.growth)
     return RestoreStep(
-      .installLive, "write the restored content into \(path) in one transaction; applications go on without a restart",
+      .installLive,
+      "write the restored content into \(path) in one transaction; applications continue without a restart",
       bytes: relied.freeSpace, reliesOn: relied)
   }
 
@@ -122,7 +123,8 @@ struct RestoreOutline {
     let sideFiles = facts.target.sideFiles
     let identity = target { .unchanged($0) }
     let move =
-      sideFiles.isEmpty ? "make sure that no -wal or -journal lies beside \(path)" : "move \(sideFiles.listed) aside"
+      sideFiles.isEmpty
+      ? "make sure that there is no -wal or -journal beside \(path)" : "move \(sideFiles.listed) aside"
     return [
       RestoreStep(.moveSideFiles, move, reliesOn: relied(identity, sideFiles: sideFiles)),
       RestoreStep(

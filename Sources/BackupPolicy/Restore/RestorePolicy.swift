@@ -41,7 +41,7 @@ package enum RestorePolicy {
       guard install != .live || staged.textEncoding != nil else {
         throw RestoreRefusal(
           .refused, "the text encoding of the staged image of \(facts.point.id) is not known",
-          hint: "verify the point with `holdfast verify`, or restore to a new file with --to PATH")
+          hint: "verify the backup with `holdfast verify`, or restore to a new file with --to PATH")
       }
       guard install != plan.install || facts != plan.facts else { return .proceed(plan) }
       let other = try self.plan(plan.request, facts, install, provisional: false)
@@ -62,7 +62,7 @@ package enum RestorePolicy {
     else { return nil }
     return RestoreRefusal(
       .refused,
-      "the point's text encoding is \(encoding) and that of \(target.path) is \(database.textEncoding): applications that "
+      "the backup's text encoding is \(encoding) and that of \(target.path) is \(database.textEncoding): applications that "
         + "have it open would fail on every statement",
       hint: "restore to a new file with --to PATH, then stop the applications and put it in place")
   }

@@ -8,7 +8,7 @@ extension RestoreOutline {
     let target = facts.target
     var warnings: [String] = []
     if install != .newFile, target.state != .missing, !request.safetyBackup {
-      warnings.append("no safety backup: what \(target.path) holds now cannot be brought back")
+      warnings.append("no safety backup: the current content of \(target.path) cannot be restored afterwards")
     }
     if safetyKind == .damagedSafetyCopy, case .unreadable(let reason) = target.state {
       warnings.append(
@@ -46,7 +46,7 @@ extension RestoreOutline {
     if let other = point.otherDatabase { warnings.append("\(point.id) is a backup of \(other)") }
     if !request.verifyFirst { warnings.append("\(point.id) is not verified before it is installed") }
     warnings += flawWarnings
-    if !point.point.isAuthenticated { warnings.append("\(point.id) is not authenticated: it may be anybody's work") }
+    if !point.point.isAuthenticated { warnings.append("\(point.id) is not authenticated: its origin is not known") }
     if point.status == .suspect {
       warnings.append("\(point.id) is marked suspect: a page may be missing from its chain")
     }

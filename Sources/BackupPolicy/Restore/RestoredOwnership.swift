@@ -71,7 +71,7 @@ package struct RestoredOwnership: Hashable {
       throw RestoreRefusal(
         .refused,
         "\(path) belongs to user \(existing.owner), and a file that user \(facts.process.user) puts in its place cannot: "
-          + "its application could not write it any more",
+          + "its application could no longer write to it",
         hint: "run the same command as user \(existing.owner) or as root, or restore to another file with --to PATH")
     }
     warnings = [

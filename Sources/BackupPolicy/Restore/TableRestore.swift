@@ -85,7 +85,7 @@ package enum TableRestorePolicy {
       throw RestoreRefusal(
         .refused,
         "\(request.target) is the database itself, and its application does not expect a table from elsewhere",
-        hint: "copy into another file with --to PATH, and from there what is needed")
+        hint: "copy into another file with --to PATH, then copy the rows that you need from there")
     }
     var chosen: [SchemaEntry] = []
     for name in request.tables {
@@ -137,8 +137,8 @@ package enum TableRestorePolicy {
         ?? table.triggers.first { triggers.contains($0) }
       guard let taken else { continue }
       throw RestoreRefusal(
-        .refused, "\(request.target) has something called \(taken) already, and nothing is overwritten",
-        hint: "name another file with --to PATH, or rename what is there")
+        .refused, "\(request.target) already has an object named \(taken), and nothing is overwritten",
+        hint: "name another file with --to PATH, or rename the existing object")
     }
   }
 

@@ -24,7 +24,7 @@ package struct AnomalyHold: Hashable, Sendable {
   }
   /// The reason shown for the anomalous point itself; without it the hold would be invisible.
   var keptBecause: String {
-    "it \(reason), and what was before it is held; holdfast accept \(anomaly) ends that"
+    "it \(reason), and the backups before it are held; holdfast accept \(anomaly) ends that"
   }
 }
 

@@ -132,7 +132,7 @@ public struct RetentionPolicy: Hashable, Sendable {
     guard !rules.keepTags.isEmpty, !rules.counts, rules.calendar.isEmpty else { return nil }
     let trusted = points.filter(\.isTrusted)
     guard !trusted.isEmpty, trusted.allSatisfy({ rules.tags(of: $0).isEmpty }) else { return nil }
-    return "no backup has the tags that keep_tag names, so all of them would go"
+    return "no backup has the tags in keep_tag, so all backups would be removed"
   }
 }
 
@@ -170,7 +170,7 @@ extension RetentionPolicy {
     for position in points.indices where points[position].isTrusted {
       let reasons = rules.tags(of: points[position])
       for reason in reasons { judgement.keep(position, reason) }
-      if reasons.isEmpty { judgement.remove(position, "has not the tags (keep_tag)") }
+      if reasons.isEmpty { judgement.remove(position, "does not have the tags (keep_tag)") }
     }
   }
 
@@ -245,11 +245,11 @@ extension RetentionPolicy {
     for position in followers where !ruled.contains(position) {
       let root = family.top[position]
       if points[root].kind != .full {
-        judgement.keep(position, "its chain has no full here: `holdfast verify` tells more")
+        judgement.keep(position, "its chain has no full here: `holdfast verify` shows the details")
       } else if ruled.contains(root) || staying.contains(root) {
-        judgement.keep(position, "belongs to \(points[root].id), which stays")
+        judgement.keep(position, "belongs to \(points[root].id), which is kept")
       } else {
-        judgement.remove(position, "belongs to \(points[root].id), which goes")
+        judgement.remove(position, "belongs to \(points[root].id), which is removed")
       }
     }
   }
@@ -344,7 +344,7 @@ struct FullsReading {
       if let reason {
         keep[position, default: []].append(reason)
       } else if !counted.contains(position) {
-        remove[position] = ["a full of a change is not counted where its day has a later one or one that was asked for"]
+        remove[position] = ["a full of a change does not count if its day has a later or a requested one"]
       }
       if !point.clockSuspect { hour = number }
     }

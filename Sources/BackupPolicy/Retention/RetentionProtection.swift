@@ -30,7 +30,7 @@ extension RetentionPolicy {
     if let position = candidates.last(where: { points[$0].verified && points[$0].isSound }) {
       judgement.keep(position, "the newest verified \(noun)")
     } else if let position = candidates.last(where: { points[$0].isTrusted }) ?? candidates.last {
-      judgement.keep(position, "the newest \(noun), none being verified")
+      judgement.keep(position, "the newest \(noun) (none is verified)")
     }
   }
 
@@ -53,7 +53,7 @@ extension RetentionPolicy {
   func keepNamesakes(_ points: [Point], _ judgement: inout RetentionJudgement) {
     let kept = Set(points.indices.filter { judgement.kept[$0] != nil }.map { points[$0].id })
     for position in points.indices where judgement.kept[position] == nil && kept.contains(points[position].id) {
-      judgement.keep(position, "another point of the same name stays")
+      judgement.keep(position, "another backup with the same name is kept")
     }
   }
 }

@@ -29,10 +29,10 @@ enum CronParser {
     let word = name.string.lowercased()
     if word == "@reboot" {
       throw CronSyntaxError(
-        name, "@reboot is not a time", hint: "what changed while the agent was off is backed up when it starts")
+        name, "@reboot is not a time", hint: "changes while the agent was off are backed up at its start")
     }
     if word == "@every" {
-      throw CronSyntaxError(name, "@every is not known here", hint: "every 15 minutes is '*/15 * * * *'")
+      throw CronSyntaxError(name, "@every is not supported", hint: "every 15 minutes is '*/15 * * * *'")
     }
     guard let fields = macros[word] else {
       throw CronSyntaxError(
@@ -41,7 +41,7 @@ enum CronParser {
           ?? "there are @yearly, @monthly, @weekly, @daily and @hourly")
     }
     if let extra = rest.first {
-      throw CronSyntaxError(extra, "\(extra.quoted) follows \(word)", hint: "\(word) stands alone")
+      throw CronSyntaxError(extra, "\(extra.quoted) follows \(word)", hint: "\(word) is used alone")
     }
     return try pattern(fields)
   }
@@ -85,7 +85,7 @@ struct CronFieldParser {
     var values = BitSet64()
     for item in text.split({ $0 == "," }, keepingEmpty: true) {
       guard !item.characters.isEmpty else {
-        throw CronSyntaxError(item, "nothing stands beside the comma", hint: "lists are written 1,15,30")
+        throw CronSyntaxError(item, "a value is missing beside the comma", hint: "lists are written 1,15,30")
       }
       values = values.union(try members(item))
     }
@@ -204,18 +204,18 @@ extension CronFieldParser {
     let upper = word.uppercased()
     if upper == "?" { return "write * for any \(field.name)" }
     if upper.contains("#") {
-      return "the n-th weekday of a month cannot be said; name the weekday for every week, or a day of the month"
+      return "the n-th weekday of a month is not supported; name the weekday for every week, or a day of the month"
     }
     if upper.hasSuffix("W"), upper.dropLast().allSatisfy({ "0123456789L".contains($0) }) {
-      return "the nearest working day cannot be said; name the weekdays, as in Mon-Fri"
+      return "the nearest working day is not supported; name the weekdays, as in Mon-Fri"
     }
     if upper.first == "L" || (upper.hasSuffix("L") && upper.dropLast().allSatisfy(\.isNumber)) {
       return field == .dayOfMonth
-        ? "the last day cannot be said; every month has a 28, and 1 is the day after the last"
-        : "the last one of a month cannot be said; \(field.allowed)"
+        ? "the last day is not supported; every month has a 28, and 1 is the day after the last"
+        : "the last one of a month is not supported; \(field.allowed)"
     }
     if upper == "H" || upper.hasPrefix("H(") { return "write a number in place of H; \(field.allowed)" }
-    if upper.contains("*") { return "* stands alone or with a step, as in */15" }
+    if upper.contains("*") { return "* is used alone or with a step, as in */15" }
     return nil
   }
 }

@@ -81,7 +81,7 @@ extension CronSchedule {
       let end = change.instant.adding(seconds: Int64(change.after))
       guard gap < end, let missed = pattern.firstMatch(notBefore: gap), missed < end else { continue }
       let clocks = Self.jump(from: gap, to: end)
-      if !namesTimesOfDay { return "\(clocks) before it, and what falls between is left out" }
+      if !namesTimesOfDay { return "\(clocks) before it, and the runs in between are skipped" }
       if run == change.instant { return "\(clocks): \(ZoneRules.utc.clock(missed)) is skipped and runs now" }
     }
     return nil
@@ -90,16 +90,16 @@ extension CronSchedule {
   /// Local times; with their dates if a day is skipped.
   private static func jump(from gap: Timestamp, to end: Timestamp) -> String {
     let utc = ZoneRules.utc
-    if gap.civil.day == end.civil.day { return "the clocks go from \(utc.clock(gap)) to \(utc.clock(end))" }
-    return "the clocks go from \(utc.date(gap)) \(utc.clock(gap)) to \(utc.date(end)) \(utc.clock(end))"
+    if gap.civil.day == end.civil.day { return "the clocks change from \(utc.clock(gap)) to \(utc.clock(end))" }
+    return "the clocks change from \(utc.date(gap)) \(utc.clock(gap)) to \(utc.date(end)) \(utc.clock(end))"
   }
 
   private func repeated(_ run: Timestamp, in zone: ZoneRules) -> String? {
     let instants = zone.instants(ofWall: zone.wall(run))
     guard instants.count > 1, let index = instants.firstIndex(of: run) else { return nil }
     let time = zone.clock(run)
-    if namesTimesOfDay { return "\(time) comes twice; it runs the first time" }
-    return index == 0 ? "\(time) comes twice: the first" : "\(time) comes twice: the second"
+    if namesTimesOfDay { return "\(time) occurs twice; it runs the first time" }
+    return index == 0 ? "\(time) occurs twice: the first" : "\(time) occurs twice: the second"
   }
 }
 
@@ -239,7 +239,7 @@ enum CronField: Int, CaseIterable {
     case .hour: "hours are 0-23"
     case .dayOfMonth: "days of the month are 1-31"
     case .month: "months are 1-12 or Jan-Dec"
-    case .dayOfWeek: "weekdays are 0-7, where 0 and 7 are Sunday, or Sun-Sat"
+    case .dayOfWeek: "weekdays are 0-7 (0 and 7 are Sunday) or Sun-Sat"
     }
   }
 }

@@ -207,7 +207,7 @@ extension ZoneRules {
         hint: "the first time after it is \(rfc3339(firstInstant(ofWall: wall)))")
     }
     return HoldfastError(
-      .usage, "\(what) comes twice in \(name), where the clocks are put back",
-      hint: "say which: \(instants.map(rfc3339).joined(separator: " or "))")
+      .usage, "\(what) occurs twice in \(name), because the clocks are put back",
+      hint: "choose one: \(instants.map(rfc3339).joined(separator: " or "))")
   }
 }

@@ -37,7 +37,7 @@ package struct ThinningPolicy: Hashable, Sendable {
       return (.minute, "older than \(Words.duration(seconds: everyPoint)): one a minute stays")
     }
     if seconds < oneAnHour { return (.hour, "older than \(Words.duration(seconds: oneAMinute)): one an hour stays") }
-    return (.none, "older than \(Words.duration(seconds: oneAnHour)): only fulls stay")
+    return (.none, "older than \(Words.duration(seconds: oneAnHour)): only fulls are kept")
   }
 
   /// The intervals of time of which one point stays.

@@ -117,7 +117,7 @@ extension FullAdvice {
   func words(_ settings: TriggerSettings) -> String {
     switch urgency {
     case .whenQuiet: "a full after \(Words.duration(milliseconds: settings.quiet)) of quiet: \(reason)"
-    case .soon: "a full, for it cannot wait for a quiet time any longer: \(reason)"
+    case .soon: "a full, because it cannot wait any longer for a quiet time: \(reason)"
     }
   }
 }

@@ -100,7 +100,7 @@ struct QuietHoursParser {
   /// `Sat`, `Sat-Sun`, and across the end of the week `Fri-Mon`.
   private func days(_ word: Substring) throws -> [Int] {
     let ends = word.split(separator: "-", omittingEmptySubsequences: false)
-    guard ends.count <= 2 else { throw failure("`\(word)` is no range of days", at: word.startIndex) }
+    guard ends.count <= 2 else { throw failure("`\(word)` is not a range of days", at: word.startIndex) }
     let first = try day(ends[0])
     var last = try day(ends[ends.count - 1])
     if last < first { last += 7 }
@@ -110,13 +110,14 @@ struct QuietHoursParser {
   private func day(_ word: Substring) throws -> Int {
     let name = word.lowercased()
     if name.count >= 3, let day = Self.days.firstIndex(where: { $0 == name || $0.prefix(3) == name }) { return day }
-    throw failure("`\(word)` is no day of the week", at: word.startIndex, hint: "days are Mon Tue Wed Thu Fri Sat Sun")
+    throw failure(
+      "`\(word)` is not a day of the week", at: word.startIndex, hint: "days are Mon Tue Wed Thu Fri Sat Sun")
   }
 
   /// Minutes from the day's 00:00.
   private func hours(_ word: Substring) throws -> Range<Int> {
     let ends = word.split(separator: "-", omittingEmptySubsequences: false)
-    guard ends.count == 2 else { throw failure("`\(word)` is no span of hours", at: word.startIndex) }
+    guard ends.count == 2 else { throw failure("`\(word)` is not a span of hours", at: word.startIndex) }
     let start = try minute(ends[0])
     let end = try minute(ends[1])
     guard start < 1440 else {
@@ -133,7 +134,7 @@ struct QuietHoursParser {
     let parts = word.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 2, parts[0].utf8.count <= 2, parts[1].utf8.count == 2, let hour = Int(digits: parts[0].utf8),
       let minute = Int(digits: parts[1].utf8), minute < 60, hour < 24 || (hour == 24 && minute == 0)
-    else { throw failure("`\(word)` is no time of day", at: word.startIndex) }
+    else { throw failure("`\(word)` is not a time of day", at: word.startIndex) }
     return hour * 60 + minute
   }
 

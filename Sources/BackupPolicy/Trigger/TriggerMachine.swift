@@ -112,19 +112,19 @@ package struct TriggerMachine: Sendable {
     }
     guard settings.mode == .schedule, !saidThatChangesWait else { return nil }
     saidThatChangesWait = true
-    return skip("in mode schedule a change starts no backup; the next scheduled run will hold it")
+    return skip("in mode schedule a change does not start a backup; the next scheduled run will include it")
   }
 
   private mutating func note(_ advice: FullAdvice?) {
     if let advice, isNews(advice) {
       advisedSince = now.monotonic
-      history.note(.notice, "a full is advised: \(advice.reason)", at: now.wall)
+      history.note(.notice, "a full is due: \(advice.reason)", at: now.wall)
     }
     self.advice = advice
   }
 
   private mutating func reload(_ settings: TriggerSettings) {
-    history.note(.notice, "the settings were read again", at: now.wall)
+    history.note(.notice, "the settings were reloaded", at: now.wall)
     let old = self.settings
     self.settings = settings
     saidThatChangesWait = false
@@ -132,7 +132,7 @@ package struct TriggerMachine: Sendable {
     book.change(to: settings.timetable)
     guard settings.timetable.isEmpty, let run else { return }
     let time = Words.time(run.runs.latest, in: old.zone, seenFrom: now.wall)
-    history.note(.skip, "the run of \(time) is no longer wanted: there is no schedule now", at: now.wall)
+    history.note(.skip, "the run of \(time) was dropped: there is no schedule now", at: now.wall)
     self.run = nil
   }
 }
@@ -186,7 +186,7 @@ extension TriggerMachine {
     guard !hasBegunLast else { return .stop }
     let order: (BackupType, String)? =
       if startable != nil {
-        (.change, "changed before the agent was told to stop")
+        (.change, "changed before the agent was asked to stop")
       } else if let run, !run.awaitsDatabase {
         (.scheduled, run.words(settings, at: now.wall))
       } else if requested != nil {
@@ -253,7 +253,7 @@ extension TriggerMachine {
       isResuming = true
       hasBegunLast = false
       requested = requested ?? ended.requested
-      putBack(ended, "again, after it made way for the application")
+      putBack(ended, "again, after it yielded to the application")
       history.note(.failure, "given up: the application closes the database", at: now.wall)
     case .failed(let code): fail(ended, code.rawValue)
     case .released: fail(ended, "given up too often")
@@ -363,7 +363,7 @@ extension TriggerMachine {
     guard distance < settings.minInterval, start <= change.ceiling(settings) else { return nil }
     let time = Words.time(upcoming, in: settings.zone, seenFrom: now.wall)
     return Obstacle(
-      until: Deadline(monotonic: start, wall: upcoming), reason: "the run of \(time), which will hold the change")
+      until: Deadline(monotonic: start, wall: upcoming), reason: "the run of \(time), which will include the change")
   }
 }
 
@@ -432,7 +432,7 @@ extension TriggerMachine {
       return skip("the run of \(time) was missed\(missed), and catch_up is off")
     }
     if BackupType.scheduled.skipsUnchanged(settings), change == nil, run == nil {
-      return skip("the run of \(time) has nothing to store: nothing has changed since the last point")
+      return skip("the run of \(time) has nothing to store: nothing has changed since the last backup")
     }
     run = ScheduledRun(runs: run?.runs.merged(with: due) ?? due, isLate: isLate, again: run?.again)
     return nil

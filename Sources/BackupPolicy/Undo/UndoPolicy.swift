@@ -14,15 +14,15 @@ package enum UndoPolicy {
     guard let last = facts.last else {
       return .refuse(
         RestoreRefusal(
-          .refused, "there is nothing to undo: no restore into \(facts.database) is noted",
-          hint: "holdfast list shows the backups; holdfast restore ID brings one back"))
+          .refused, "there is nothing to undo: no restore into \(facts.database) is recorded",
+          hint: "holdfast list shows the backups; holdfast restore ID restores one"))
     }
     guard let safety = last.safety else {
       return .refuse(
         RestoreRefusal(
           .refused,
-          "the last restore, of \(last.point) at \(last.began.iso8601), kept nothing of what was there before",
-          hint: "holdfast list shows the other backups; holdfast restore ID brings one back"))
+          "the last restore, of \(last.point) at \(last.began.iso8601), kept no copy of the previous content",
+          hint: "holdfast list shows the other backups; holdfast restore ID restores one"))
     }
     if let refusal = refusal(facts, last, safety) { return .refuse(refusal) }
     return .restore(safety, warnings: warnings(facts, last))
@@ -32,23 +32,24 @@ package enum UndoPolicy {
     switch facts.safety {
     case .gone:
       return RestoreRefusal(
-        .pointNotFound, "\(safety) is gone, which held what was there before the restore of \(last.point)",
-        hint: "holdfast list shows the other backups; holdfast restore ID brings one back")
+        .pointNotFound, "\(safety), the backup from before the restore of \(last.point), is gone",
+        hint: "holdfast list shows the other backups; holdfast restore ID restores one")
     case .rawCopy:
       return RestoreRefusal(
-        .refused, "what the restore of \(last.point) found was damaged, and \(safety) is a copy of it as it was",
-        hint: "contrib/recover.py writes it out as a tar of those files")
+        .refused, "the content before the restore of \(last.point) was damaged, and \(safety) is a copy of those files",
+        hint: "contrib/recover.py writes them as a tar archive")
     case .there:
       guard facts.content == .asBefore else { return nil }
       return RestoreRefusal(
-        .refused, "there is nothing to undo: \(facts.database) holds what it held before the restore of \(last.point)",
-        hint: "holdfast list shows the other backups; holdfast restore ID brings one back")
+        .refused,
+        "there is nothing to undo: \(facts.database) still holds the content from before the restore of \(last.point)",
+        hint: "holdfast list shows the other backups; holdfast restore ID restores one")
     }
   }
 
   private static func warnings(_ facts: UndoFacts, _ last: RestoreNote) -> [String] {
     var warnings: [String] = []
-    if !last.isComplete { warnings.append("the restore of \(last.point) was killed before it could say how it ended") }
+    if !last.isComplete { warnings.append("the restore of \(last.point) was killed before it recorded its result") }
     if facts.content == .changed {
       warnings.append(
         "\(facts.database) was written to since the restore at \(last.began.iso8601); that is kept only in the safety backup"

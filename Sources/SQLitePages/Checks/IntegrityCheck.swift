@@ -68,7 +68,8 @@ package enum IntegrityCheck {
       case .corrupt, .notADatabase: return .failed([error.reason])
       case .other where error.resultCode & 0xff == SQLITE_ERROR:
         // The statement of the check did not compile, which is independent of the content.
-        return .skipped(needs: "what this SQLite (\(DatabaseConnection.libraryVersion)) does not have: \(error.reason)")
+        return .skipped(
+          needs: "something that this SQLite (\(DatabaseConnection.libraryVersion)) lacks: \(error.reason)")
       default: throw error
       }
     }

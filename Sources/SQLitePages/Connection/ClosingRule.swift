@@ -18,7 +18,7 @@ package struct ClosingRule: Hashable, Sendable {
   package var hint: String?
 
   /// The other connection closes after us and handles the log.
-  static let notLast = ClosingRule.no("somebody else has the database open")
+  static let notLast = ClosingRule.no("another connection has the database open")
 
   package static func decide(_ facts: ClosingFacts) -> ClosingRule {
     var rule = decideByFiles(facts)
@@ -41,7 +41,7 @@ package struct ClosingRule: Hashable, Sendable {
       return .yes("the write-ahead log is empty and exists through us alone")
     }
     guard let log = facts.log else {
-      return .no("the write-ahead log is not ours, and its index cannot be read or does not stand still")
+      return .no("the write-ahead log is not ours, and its index cannot be read or keeps changing")
     }
     if let obstacle = obstacle(log, facts) { return .no(obstacle) }
     // Nothing will be written, and a log that stays could be applied to another file.
@@ -56,7 +56,7 @@ package struct ClosingRule: Hashable, Sendable {
   private static func obstacle(_ log: ClosingFacts.Log, _ facts: ClosingFacts) -> String? {
     if facts.isReadOnly { return "this connection may only read" }
     if log.changeCount == 0 { return "no application has committed since the write-ahead log's index was built" }
-    if !log.fileMatches { return "the write-ahead log's file is not what its index describes" }
+    if !log.fileMatches { return "the write-ahead log does not match its index" }
     if log.hasUnpublishedCommit {
       return "the write-ahead log ends with a commit that was never published: the next to open it recovers that"
     }
@@ -67,14 +67,14 @@ package struct ClosingRule: Hashable, Sendable {
   /// connected. The cases are C10 in `contrib/docs/ARCHITECTURE.md`.
   private static func fold(_ log: ClosingFacts.Log, _ facts: ClosingFacts) -> ClosingRule {
     guard let database = facts.databaseNow, let wal = facts.walNow, wal.modified <= facts.now else {
-      return .no("the files' time stamps say nothing: they are missing, or in the future")
+      return .no("the files' time stamps prove nothing: they are missing, or in the future")
     }
     // Both stamps come from one clock that never goes back within a tick, so a smaller one is earlier.
     if database.touched < wal.modified {
-      return .yes("nobody has written to the database since an application last wrote to the write-ahead log")
+      return .yes("the database was not written since an application last wrote to the write-ahead log")
     }
     if database.touched == wal.modified, facts.isUntouchedSinceOpen {
-      return .yes("nobody has written to the database since this connection was opened")
+      return .yes("the database was not written since this connection was opened")
     }
     if facts.hasCheckpointSinceOpen || facts.isUntouchedSinceOpen, facts.checkpointedPages == .equal {
       return .yes("only a checkpoint has written to the database since an application last wrote to its log")
@@ -85,8 +85,9 @@ package struct ClosingRule: Hashable, Sendable {
   private static func overwritten(_ facts: ClosingFacts) -> ClosingRule {
     let path = facts.path
     return ClosingRule(
-      mayCheckpoint: false, reason: "somebody else has written to the database file",
-      warning: "\(path) was overwritten while its write-ahead log was in use: whoever opens it next reads the new "
+      mayCheckpoint: false, reason: "another program has written to the database file",
+      warning:
+        "\(path) was overwritten while its write-ahead log was in use: the next program to open it reads the new "
         + "content mixed with that log",
       hint: hint(path))
   }
@@ -97,15 +98,15 @@ package struct ClosingRule: Hashable, Sendable {
       facts.filesNow.wal == facts.filesAtOpen.wal, facts.walNow?.size ?? 0 > 0
     else { return rule }
     rule.warning =
-      "\(facts.path) was replaced while the old file's write-ahead log was in use: whoever opens it next has that log "
-      + "applied to the new file"
+      "\(facts.path) was replaced while the old file's write-ahead log was in use: SQLite will apply that log "
+      + "to the new file at the next open"
     rule.hint = hint(facts.path)
     return rule
   }
 
   private static func hint(_ path: String) -> String {
-    "if the new content is what you want, stop the applications that use it and remove \(path)-wal and \(path)-shm "
-      + "before anything opens it again"
+    "to keep the new content, stop the applications that use it and remove \(path)-wal and \(path)-shm "
+      + "before the database is opened again"
   }
 
   private static func yes(_ reason: String) -> ClosingRule { ClosingRule(mayCheckpoint: true, reason: reason) }

@@ -63,7 +63,7 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
 
   /// For `.missingExtension`: the missing part, in SQLite's words.
   package var missing: String {
-    let marker = "needs what only the application has: "
+    let marker = "needs something that only the application has: "
     return message.firstRange(of: marker).map { String(message[$0.upperBound...]) } ?? reason
   }
 
@@ -81,7 +81,7 @@ extension DatabaseError {
     let kind = Self.kind(of: resultCode, words: words, systemErrno: systemErrno)
     let reason =
       resultCode == Self.needsRollback
-      ? "its hot journal can only be rolled back by who may write it" : Self.reason(kind, words: words)
+      ? "only a user who may write to it can roll back its hot journal" : Self.reason(kind, words: words)
     self.init(kind, path: path, message: "cannot \(verb) \(path): \(reason)", resultCode: resultCode)
   }
 
@@ -122,7 +122,7 @@ extension DatabaseError {
     case .noSpace: "no space left on its file system"
     case .noDescriptor: "too many open files"
     case .interrupted: "stopped before it was finished"
-    case .missingExtension: "needs what only the application has: \(words)"
+    case .missingExtension: "needs something that only the application has: \(words)"
     default: words
     }
   }

@@ -50,7 +50,7 @@ enum LogCheck {
       .hardLinked(other: other), path: location.given,
       message:
         "cannot use \(location.given): it has another name\(other.map { ", \($0)" } ?? ""), and the log or journal "
-        + "of that name may hold commits that are not seen here")
+        + "of that name may contain commits that are not visible here")
   }
 
   /// SQLite empties a `-shm` without a lock, because it assumes that a crash has left it. A program
@@ -116,8 +116,8 @@ enum LogCheck {
   private static func inDoubt(_ location: DatabaseLocation, _ found: String, _ doubt: String) -> DatabaseError {
     DatabaseError(
       .transactionInDoubt, path: location.given,
-      message: "cannot use \(location.given): it has \(found) transaction that was written to a short time ago, nobody "
-        + "has a lock on it, and \(doubt)")
+      message: "cannot use \(location.given): it has \(found) transaction that was written to a short time ago, no "
+        + "process has a lock on it, and \(doubt)")
   }
 
   /// `UNIX_SHM_DMS`, which each connection in WAL mode locks in the `-shm`.

@@ -37,17 +37,17 @@ struct MisplacedLog: Hashable {
       let reason =
         isIndex
         ? "its checkpoints and the reads of others no longer wait for each other"
-        : "what it commits is seen by no other program"
+        : "other programs do not see its commits"
       return DatabaseError(
         .logDeleted(process), path: location.given,
         message:
-          "cannot use \(location.given): \(file) was deleted while \(process) has it open, or moved; \(reason)")
+          "cannot use \(location.given): \(file) was deleted or moved while \(process) has it open; \(reason)")
     case .beside(let name):
       return DatabaseError(
         .logElsewhere(process, name: name), path: location.given,
         message:
           "cannot use \(location.given): \(process) has it open as \(name), with a write-ahead log of that name; "
-          + "what it commits is seen by no program that opens it as \(location.resolved)")
+          + "programs that open it as \(location.resolved) do not see its commits")
     }
   }
 }

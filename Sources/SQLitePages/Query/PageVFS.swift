@@ -31,7 +31,8 @@ enum PageVFS {
   /// - Throws: `DatabaseError`.
   static func open(_ pages: any DatabasePages, path: String) throws(DatabaseError) -> OpaquePointer {
     guard isRegistered else {
-      throw DatabaseError(.other, path: path, message: "cannot open \(path): SQLite takes no file system of ours")
+      throw DatabaseError(
+        .other, path: path, message: "cannot open \(path): SQLite did not register the page file system")
     }
     let file = "/pages-\(count.wrappingAdd(1, ordering: .relaxed).newValue)"
     waiting.withLock { $0[file] = Box(pages) }

@@ -146,7 +146,7 @@ struct UnlockedWatch {
   private static func failure(_ path: String) -> DatabaseError {
     DatabaseError(
       .unstable, path: path,
-      message: "cannot read \(path): it was written meanwhile, and no lock can be taken beside it")
+      message: "cannot read \(path): it was written while it was read, and it cannot be locked")
   }
 }
 

@@ -61,7 +61,7 @@ struct TrackerStep {
         : proveOneReset(old, new, index, frames)
     // The frames just read might be of two generations: T11 in contrib/docs/ARCHITECTURE.md.
     guard index.readHeader().map({ $0.salts == new.salts && $0.maxFrame >= new.maxFrame }) ?? false else {
-      return Self.incomplete("the write-ahead log was reset meanwhile")
+      return Self.incomplete("the write-ahead log was reset while it was read")
     }
     return result
   }
@@ -112,7 +112,7 @@ extension TrackerStep {
     _ old: SnapshotPosition.WAL, _ new: SnapshotPosition.WAL, _ index: WALIndex, _ frames: WALFile
   ) -> Result {
     guard let serial = last.connection, serial == next.connection else {
-      return (.incomplete("the write-ahead log was reset while nobody of ours was connected"), [])
+      return (.incomplete("the write-ahead log was reset while this agent was not connected"), [])
     }
     guard WALFileHeader.isGeneration(old.salts, rightBefore: new.salts), new.changeCount >= old.changeCount else {
       return (.incomplete("the write-ahead log was reset more than once, or recovered"), [])

@@ -59,8 +59,8 @@ struct PointByTimeTests {
     #expect(error?.hint?.isEmpty == false)
     let none = #expect(throws: HoldfastError.self) { try choose([], "2026-11-22T12:30:00Z") }
     #expect(none?.code == .pointNotFound && none?.message == "there is no backup yet")
-    #expect(HoldfastError.noSoundPoint(of: 1).message == "the only backup cannot stand for the database")
-    #expect(HoldfastError.noSoundPoint(of: 3).message == "none of the 3 backups can stand for the database")
+    #expect(HoldfastError.noSoundPoint(of: 1).message == "the only backup cannot be used")
+    #expect(HoldfastError.noSoundPoint(of: 3).message == "none of the 3 backups can be used")
   }
 
   @Test("A nearer point that is not sound is passed over and named")
@@ -72,8 +72,8 @@ struct PointByTimeTests {
     #expect(choice.id == points[1].id)
     #expect(
       choice.warnings == [
-        "\(points[3].id) is nearer and was passed over: it is a safety backup",
-        "\(points[2].id) is nearer and was passed over: it failed",
+        "\(points[3].id) is nearer and was skipped: it is a safety backup",
+        "\(points[2].id) is nearer and was skipped: it failed",
       ])
     let many = try self.points(
       ("13:00:00", nil), ("13:01:00", "it failed"), ("13:02:00", "it failed"), ("13:03:00", "it failed"),
@@ -81,7 +81,7 @@ struct PointByTimeTests {
     let warnings = try choose(many, "2026-11-22T13:30:00Z").warnings
     try #require(warnings.count == 4)
     #expect(warnings[0].hasPrefix("\(many[5].id)"))
-    #expect(warnings[3] == "2 more points were passed over")
+    #expect(warnings[3] == "2 more backups were skipped")
   }
 
   @Test("If the clock was set back, the choice uses the times and warns that they are not reliable")

@@ -107,40 +107,40 @@ struct PointInTimeTests {
     Mistake(text: "2026-02-30", message: "there is no such day"),
     Mistake(text: "2026-13-01", message: "there is no such day"),
     Mistake(text: "0000-01-01", message: "there is no such day"),
-    Mistake(text: "2026-11-22 25:00", message: "'25:00' is no time of day"),
-    Mistake(text: "2026-11-22 14:60", message: "'14:60' is no time of day"),
-    Mistake(text: "2026-11-22 14:03:6", message: "'14:03:6' is no time of day"),
-    Mistake(text: "2026-11-22 14:03:06.", message: "'14:03:06.' is no time of day"),
-    Mistake(text: "24:00", message: "'24:00' is no time of day"),
+    Mistake(text: "2026-11-22 25:00", message: "'25:00' is not a time of day"),
+    Mistake(text: "2026-11-22 14:60", message: "'14:60' is not a time of day"),
+    Mistake(text: "2026-11-22 14:03:6", message: "'14:03:6' is not a time of day"),
+    Mistake(text: "2026-11-22 14:03:06.", message: "'14:03:06.' is not a time of day"),
+    Mistake(text: "24:00", message: "'24:00' is not a time of day"),
     Mistake(text: "2026-11-22 noon", message: "is not understood behind its date"),
     Mistake(text: "2026-11-22 14:03 CET", message: "is not understood behind its time of day"),
     Mistake(text: "2026-11-22 14:03+25:00", message: "is not understood behind its time of day"),
     Mistake(text: "14:03Z", message: "is not understood from 'z' on"),
     Mistake(text: "yesterday noon", message: "is not understood from 'noon' on"),
     Mistake(text: "today 14:03 Z", message: "is not understood from '14:03 z' on"),
-    Mistake(text: "ago", message: "says no time before 'ago'"),
+    Mistake(text: "ago", message: "has no time before 'ago'"),
     Mistake(text: "hours ago", message: "'hours' has no number"),
     Mistake(text: "2 ago", message: "'2' has no unit"),
     Mistake(text: "9999999999 s ago", message: "'9999999999 s' has no unit"),
-    Mistake(text: "2 fortnights ago", message: "'fortnights' is no unit of time", hint: "the units are seconds"),
+    Mistake(text: "2 fortnights ago", message: "'fortnights' is not a unit of time", hint: "the units are seconds"),
     Mistake(text: "2 months ago", message: "months and years differ", hint: "'30 days ago'"),
     // The hour that Berlin repeats, and the one that it skips.
     Mistake(
-      text: "2026-10-25 02:30", message: "comes twice in Europe/Berlin",
-      hint: "say which: 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"),
+      text: "2026-10-25 02:30", message: "occurs twice in Europe/Berlin",
+      hint: "choose one: 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"),
     Mistake(
-      text: "02:30", now: "2026-10-25T12:00:00+01:00", message: "comes twice in Europe/Berlin", hint: "say which"),
+      text: "02:30", now: "2026-10-25T12:00:00+01:00", message: "occurs twice in Europe/Berlin", hint: "choose one"),
     Mistake(
-      text: "yesterday 02:30", now: "2026-10-26T12:00:00+01:00", message: "comes twice", hint: "say which"),
+      text: "yesterday 02:30", now: "2026-10-26T12:00:00+01:00", message: "occurs twice", hint: "choose one"),
     Mistake(
       text: "2026-03-29 02:30", message: "does not exist: the clocks of Europe/Berlin skip it",
       hint: "the first time after it is 2026-03-29T03:00:00+02:00"),
     Mistake(
       text: "02:30", now: "2026-03-29T12:00:00+02:00", message: "does not exist", hint: "the first time after it"),
     Mistake(
-      text: "2026-11-23", message: "is still to come: it is 2026-11-22 14:03:07 +01:00 now", hint: "latest"),
-    Mistake(text: "2026-11-22 14:04:08", message: "is still to come", hint: "a time that has been"),
-    Mistake(text: "today 15:00", message: "is still to come", hint: "a time that has been"),
+      text: "2026-11-23", message: "is in the future: it is 2026-11-22 14:03:07 +01:00 now", hint: "latest"),
+    Mistake(text: "2026-11-22 14:04:08", message: "is in the future", hint: "a time in the past"),
+    Mistake(text: "today 15:00", message: "is in the future", hint: "a time in the past"),
   ]
 
   @Test("A text that is not a time is refused with the mistake and a correct form", arguments: mistakes)

@@ -175,20 +175,20 @@ struct ClockChangeTests {
     #expect(try note("30 2 * * *", after: "2026-03-27T12:00") == nil)
     #expect(
       try note("30 2 * * *", after: "2026-03-28T12:00")
-        == "the clocks go from 02:00 to 03:00: 02:30 is skipped and runs now")
+        == "the clocks change from 02:00 to 03:00: 02:30 is skipped and runs now")
     #expect(try note("30 4 * * *", after: "2026-03-28T12:00") == nil)
     #expect(
       try note("*/20 2 * * *", after: "2026-03-28T12:00")
-        == "the clocks go from 02:00 to 03:00 before it, and what falls between is left out")
-    #expect(try note("30 2 * * *", after: "2026-10-24T12:00") == "02:30 comes twice; it runs the first time")
-    #expect(try note("*/30 * * * *", after: "2026-10-25T02:10:00+02:00") == "02:30 comes twice: the first")
-    #expect(try note("*/30 * * * *", after: "2026-10-25T02:10:00+01:00") == "02:30 comes twice: the second")
+        == "the clocks change from 02:00 to 03:00 before it, and the runs in between are skipped")
+    #expect(try note("30 2 * * *", after: "2026-10-24T12:00") == "02:30 occurs twice; it runs the first time")
+    #expect(try note("*/30 * * * *", after: "2026-10-25T02:10:00+02:00") == "02:30 occurs twice: the first")
+    #expect(try note("*/30 * * * *", after: "2026-10-25T02:10:00+01:00") == "02:30 occurs twice: the second")
     #expect(try note("0 4 * * *", after: "2026-10-24T12:00") == nil)
     let apia = try ZoneSamples.named("Pacific/Apia")
     let eve = try apia.time("2011-12-29T12:00", name: "")
     let daily = try CronSchedule("30 2 * * *")
     #expect(
       daily.note(on: try #require(daily.next(after: eve, in: apia)), after: eve, in: apia)
-        == "the clocks go from 2011-12-30 00:00 to 2011-12-31 00:00: 02:30 is skipped and runs now")
+        == "the clocks change from 2011-12-30 00:00 to 2011-12-31 00:00: 02:30 is skipped and runs now")
   }
 }

@@ -91,7 +91,7 @@ struct ZoneRulesTests {
     let gap = try #require(throws: HoldfastError.self) { try berlin.time("2026-03-29T02:30", name: "--after") }
     #expect(gap.code == .usage && gap.hint == "the first time after it is 2026-03-29T03:00:00+02:00")
     let twice = try #require(throws: HoldfastError.self) { try berlin.time("2026-10-25T02:30", name: "--after") }
-    #expect(twice.hint == "say which: 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00")
+    #expect(twice.hint == "choose one: 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00")
     for text in ["", "now", "2026-13-01", "2026-07-01T25:00", "12:30", "2026-07-01T12:30:15+2"] {
       #expect(throws: HoldfastError.self) { try berlin.time(text, name: "--after") }
     }
