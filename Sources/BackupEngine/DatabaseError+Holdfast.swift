@@ -11,7 +11,7 @@ extension HoldfastError {
       case .corrupt:
         (
           .databaseCorrupt,
-          "keep a copy of the file and its -wal as they are; sqlite3's PRAGMA integrity_check tells more"
+          "keep a copy of the file and its -wal; run PRAGMA integrity_check in sqlite3 for details"
         )
       case .busy: (.busy, "try again when the application is idle")
       case .exclusive:

@@ -10,12 +10,13 @@ extension HoldfastError {
   static func wrongKey(forNewest point: PointID, of repository: Repository) -> HoldfastError {
     HoldfastError(
       .wrongKey,
-      "the password or key does not open the newest point of \(repository.folder), \(point)\(repository.credentials.tried)",
-      hint: "use the same one for all points of a folder, or another --backup-dir for a new one")
+      "the password or key does not open the newest backup of \(repository.folder), \(point)\(repository.credentials.tried)",
+      hint: "use the same password or key for all backups of a folder, or another --backup-dir for a new one")
   }
 
   static var notAnArchive: HoldfastError {
-    HoldfastError(.archiveCorrupt, "it does not begin as an aes-256-gcm archive: it is damaged or was replaced")
+    HoldfastError(
+      .archiveCorrupt, "it does not begin with the header of an aes-256-gcm archive: it is damaged or was replaced")
   }
 
   /// - Parameter number: of the segment, from 0.
@@ -25,6 +26,6 @@ extension HoldfastError {
 
   /// - Parameter file: what it is, and its path.
   static func truncated(_ file: String) -> HoldfastError {
-    HoldfastError(.failed, "\(file) is shorter than it was")
+    HoldfastError(.failed, "\(file) was truncated")
   }
 }

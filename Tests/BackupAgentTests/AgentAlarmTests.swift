@@ -55,7 +55,7 @@ import TestSupport
       try await waitForCalm(harness)
     }
     #expect(harness.log.count("no space left on device") == 1, "\(harness.log.lines)")
-    #expect(harness.log.count("notice: there is room in") == 1)
+    #expect(harness.log.count("has free space again") == 1)
     #expect(try harness.leftovers() == [])
   }
 

@@ -124,7 +124,7 @@ import TestSupport
       #expect(!left.contains(oldest[0]) && left.contains(oldest[1]) && left.contains(oldest[2]))
       try await change(harness, "INSERT INTO t(s) VALUES ('y')")
       try await harness.waitForRows(1002)
-      try await harness.log.wait(for: "as much room in")
+      try await harness.log.wait(for: "has the configured free space again")
     }
     #expect(try harness.points().count == 4)
   }

@@ -82,7 +82,8 @@ import Testing
       try await harness.log.wait(for: "error: the last drill failed: ")
       let alarms = try await status(harness).alarms
       #expect(
-        alarms.map(\.kind) == ["drill_failed"] && alarms.first?.message.contains("rows has another answer") == true)
+        alarms.map(\.kind) == ["drill_failed"]
+          && alarms.first?.message.contains("rows does not have the expected answer") == true)
       try await set(time, 86400, harness)
       try await harness.eventually("the second one") { harness.log.count("error: the last drill failed: ") == 2 }
       time.advance(seconds: 1)
@@ -153,7 +154,7 @@ import Testing
     ) { _ in
       _ = try await status(harness)
       try await set(time, 1800, harness)
-      try await harness.log.wait(for: "the drill is put off: there is ")
+      try await harness.log.wait(for: "the drill is postponed: there is ")
       #expect(try await status(harness).alarms == [])
     }
     #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")

@@ -123,12 +123,12 @@ import TestSupport
       try await harness.waitForRows(1)
       for suffix in ["-wal", "-shm"] { try files.unlink(harness.database + suffix) }
       try application.goOn()
-      try await harness.log.wait(for: "app.db-wal was deleted while python3 (process \(application.id))")
+      try await harness.log.wait(for: "app.db-wal was deleted or moved while python3 (process \(application.id))")
       #expect(throws: HoldfastError.self) { try harness.service.create(CreateRequest()) }
       #expect(try harness.newestRows() == 1)
       try application.goOn()
       try await harness.waitForRows(2)
-      try await harness.log.wait(for: "no application writes into a deleted log")
+      try await harness.log.wait(for: "no application writes to a deleted log")
     }
   }
 

@@ -59,7 +59,7 @@ import TestSupport
       try files.rename(bed.file, to: bed.file + ".old")
       try await bed.harness.log.wait(for: "error: cannot read the key file")
       try Bed.write(bed.file)
-      try await bed.waitForAlarm("is another one now")
+      try await bed.waitForAlarm("has changed; backups continue with the key")
       try files.rename(bed.file + ".old", to: bed.file)
       try await bed.harness.log.wait(for: "notice: the key file holds the key of the backups again")
     }
@@ -73,7 +73,7 @@ import TestSupport
       try await bed.harness.log.wait(for: "stored")
       try Bed.write(bed.file)
       try await bed.harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
-      try await bed.harness.log.wait(for: "error: the key in \(bed.file) is another one now")
+      try await bed.harness.log.wait(for: "error: the key in \(bed.file) has changed")
     }
   }
 

@@ -31,10 +31,10 @@ import TestSupport
       try await harness.wait(for: "READY=1", of: listener)
       try await harness.log.wait(for: "stored backup_")
       let point = try #require(try harness.points().first).id
-      try await harness.wait(for: "STATUS=guarding \(harness.database); newest backup \(point)", of: listener)
+      try await harness.wait(for: "STATUS=watching \(harness.database); newest backup \(point)", of: listener)
       try await harness.eventually("two signs of life") { listener.lines.count { $0 == "WATCHDOG=1" } >= 2 }
       harness.control.reload()
-      try await harness.log.wait(for: "the configuration was read again")
+      try await harness.log.wait(for: "the configuration was reloaded")
     }
     try await harness.wait(for: "STOPPING=1", of: listener)
     let lines = listener.lines

@@ -28,7 +28,7 @@ import Testing
         try application.run(Self.rewrite)
         try await harness.waitForPoints(count)
       }
-      try await harness.log.wait(for: "a full is advised at a quiet time: the 1 incrementals since backup_")
+      try await harness.log.wait(for: "a full backup is due at the next quiet time: the 1 incrementals since backup_")
       let advised = try #require(await status(harness))
       #expect(advised.fullAdvice?.contains("more than half of its") == true)
       guard case .object(let keys) = advised.json, case .string? = keys["full_advised"] else {
@@ -43,7 +43,7 @@ import Testing
       #expect(await status(harness)?.fullAdvice == nil)
     }
     #expect(try harness.points().map(\.kind) == [.full, .incremental, .incremental, .full])
-    #expect(harness.log.count("a full is advised") == 1, "\(harness.log.lines)")
+    #expect(harness.log.count("a full backup is due") == 1, "\(harness.log.lines)")
   }
 
   /// If the application never pauses, the agent takes the full between two changes once the chain
@@ -66,7 +66,7 @@ import Testing
     #expect(points[second].backupType == .change)
     let weight = points[1..<second].reduce(0) { $0 + $1.compressedSize }
     #expect(weight > 2 * points[0].compressedSize && second <= 6, "\(points.map(\.kind))")
-    #expect(harness.log.count("(a full, for it cannot wait for a quiet time any longer: the ") == 1)
+    #expect(harness.log.count("(a full, because it cannot wait any longer for a quiet time: the ") == 1)
     #expect(try await harness.everyPointVerifies())
   }
 

@@ -115,7 +115,7 @@ import TestSupport
       time.advance(seconds: 3600)
       harness.control.inbox.post(.clockSet)
       if skip {
-        try await harness.log.wait(for: "nothing has changed since the last point")
+        try await harness.log.wait(for: "nothing has changed since the last backup")
       } else {
         try await harness.waitForPoints(2)
         // It contains the current state, so nothing is pending afterwards.
@@ -130,7 +130,7 @@ import TestSupport
     try await harness.createDatabase()
     try await harness.withAgent(settings { $0.mode = .schedule }) { _ in
       try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
-      try await harness.log.wait(for: "in mode schedule a change starts no backup")
+      try await harness.log.wait(for: "in mode schedule a change does not start a backup")
       try await Task.sleep(for: .milliseconds(700))
       #expect(try harness.points().isEmpty)
       time.advance(seconds: 1800)

@@ -93,7 +93,7 @@ import TestSupport
     }
     let isStored = try harness.newestRows() == 1
     #expect(
-      isStored || harness.log.count("warning: stopped with a change of \(harness.database) that is in no backup") == 1)
+      isStored || harness.log.count("warning: stopped while a change of \(harness.database), pending since ") == 1)
   }
 
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {

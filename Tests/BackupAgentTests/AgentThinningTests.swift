@@ -49,7 +49,7 @@ private var isHousekeeping: Bool {
     time.advance(seconds: 2 * 3600)
     try await harness.withAgent { _ in
       try await harness.python(Self.insert)
-      try await harness.log.wait(for: "merged 4 points into \(before[5].id)")
+      try await harness.log.wait(for: "merged 4 backups into \(before[5].id)")
       try await harness.python(Self.insert)
       try await harness.waitForRows(7)
     }
@@ -70,7 +70,7 @@ private var isHousekeeping: Bool {
     daily.rules.keepDaily = 30
     try await harness.withAgent(AgentHarness.settings { $0.retention = daily }) { _ in
       try await harness.python(Self.insert)
-      try await harness.log.wait(for: "merged 4 points into \(before[5].id)")
+      try await harness.log.wait(for: "merged 4 backups into \(before[5].id)")
     }
     let points = try harness.points()
     #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id] && points.count == 3)
@@ -150,7 +150,7 @@ private var isHousekeeping: Bool {
       }
       #expect(harness.log.count("merged") == 0, "\(harness.log.lines)")
       mayEnd.set()
-      try await harness.log.wait(for: "merged 4 points into \(before[5].id)")
+      try await harness.log.wait(for: "merged 4 backups into \(before[5].id)")
       try await harness.python(Self.insert)
       try await harness.waitForRows(9)
     }

@@ -100,12 +100,12 @@ import TestSupport
     #expect(try backup.take() == "stored")
     try await harness.python(
       "os.remove(path); c = sqlite3.connect(path); c.execute('PRAGMA user_version=1'); c.close()")
-    #expect(try backup.take().contains("has no table any more"))
+    #expect(try backup.take().contains("no longer has any table"))
     // An agent that has lost its last known state does not either.
     try SystemFileOperations().unlink(harness.backups + "/.state/agent.json")
     let forgetful = Backups(harness)
     _ = try forgetful.assess()
-    #expect(try forgetful.take().contains("has no table any more"))
+    #expect(try forgetful.take().contains("no longer has any table"))
     #expect(try harness.points().count == 1)
   }
 
@@ -142,7 +142,7 @@ import TestSupport
     try await harness.python(
       "c = sqlite3.connect(path + '.new'); c.execute('PRAGMA user_version=1'); c.close(); os.rename(path + '.new', path)"
     )
-    #expect(try backup.take().contains("has no table any more"))
+    #expect(try backup.take().contains("no longer has any table"))
   }
 
   /// If a backup begins within a tick of the commit, it cannot detect later whether another write

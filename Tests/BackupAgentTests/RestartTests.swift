@@ -124,19 +124,19 @@ import Testing
     try world.write(200)
     try world.application.run("PRAGMA wal_checkpoint(RESTART)")
     try world.write(300)
-    try world.expect("compared: the write-ahead log was reset while nobody of ours was connected")
+    try world.expect("compared: the write-ahead log was reset while this agent was not connected")
   }
 
   @Test func afterARebootItIsCompared() throws {
     let world = try World()
     try world.restart { $0.followed?.run.boot = "another" }
     try world.write(100)
-    try world.expect("compared: the machine was started anew since it was followed")
+    try world.expect("compared: the machine was restarted since it was tracked")
   }
 
   /// More than it takes to give a file the same times again. Less does no harm, because then the
   /// stamp would not have been settled.
-  @Test(arguments: [(Int64(15), "compared: the clock was set back since it was followed"), (-60000, nil)])
+  @Test(arguments: [(Int64(15), "compared: the clock was set back since it was tracked"), (-60000, nil)])
   func afterTheClockWasSetBackItIsCompared(by milliseconds: Int64, outcome: String?) throws {
     let world = try World()
     try world.restart { $0.followed?.run.clockOffset += milliseconds }
@@ -150,7 +150,7 @@ import Testing
     let world = try World()
     try world.restart { $0.followed?.digest = String(repeating: "0", count: 32) }
     try world.write(100)
-    #expect(try world.store().hasSuffix("is not the point that was followed"))
+    #expect(try world.store().hasSuffix("is not the tracked backup"))
   }
 
   /// The agent was killed between the archive and its saved state, or an older folder `.state` was

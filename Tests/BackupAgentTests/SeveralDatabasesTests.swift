@@ -129,7 +129,7 @@ import TestSupport
     try await bed.harness.withAgent(first, reload: { second }) { _ in
       for name in ["one", "two"] { try await bed.waitForRows(name, 1) }
       bed.harness.control.reload()
-      try await bed.harness.log.wait(for: "the configuration was read again")
+      try await bed.harness.log.wait(for: "the configuration was reloaded")
       try await bed.waitForRows("three", 1)
       for name in ["one", "two", "three"] { try await bed.insert(name) }
       for name in ["two", "three"] { try await bed.waitForRows(name, 2) }
@@ -143,12 +143,12 @@ import TestSupport
       defer { other.release() }
       #expect(throws: HoldfastError.self) { try AgentLock(try bed.service("two")).ensure() }
     }
-    #expect(bed.harness.log.count("one is no longer guarded") == 1)
+    #expect(bed.harness.log.count("one is no longer watched") == 1)
   }
 
   @Test func aReloadThatFailsLeavesEverythingAsItWas() async throws {
     let bed = try Bed()
-    for name in ["one", "two"] { try await bed.insert(name) }
+    for name in ["one", "two", "three"] { try await bed.insert(name) }
     let taken = AgentLock(try bed.service("three"))
     try taken.ensure()
     let bad = try bed.configuration(["two", "three"])
@@ -162,11 +162,11 @@ import TestSupport
     ) { _ in
       for name in ["one", "two"] { try await bed.waitForRows(name, 1) }
       bed.harness.control.reload()
-      try await bed.harness.log.wait(for: "error: the configuration stays as it was: another agent")
+      try await bed.harness.log.wait(for: "error: the configuration was not reloaded: another agent")
       isUnreadable.set()
       bed.harness.control.reload()
       try await bed.harness.log.wait(
-        for: "error: the configuration stays as it was: holdfast.toml:3:1: no such key (hint: debounce?)")
+        for: "error: the configuration was not reloaded: holdfast.toml:3:1: no such key (hint: debounce?)")
       #expect(await bed.harness.control.status().map(\.name) == ["one", "two"])
       try await bed.insert("one")
       try await bed.waitForRows("one", 2)

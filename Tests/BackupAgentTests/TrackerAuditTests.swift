@@ -71,7 +71,7 @@ import Testing
     // No incremental builds on it.
     _ = try world.bed.service().delete(full.id.text)
     #expect(try world.store(300)?.kind == .full)
-    #expect(world.log.count("a full: \(incremental.id) is suspect") == 1, "\(world.log.lines)")
+    #expect(world.log.count("storing a full backup: \(incremental.id) is suspect") == 1, "\(world.log.lines)")
   }
 
   @Test func whatIsFollowedIsNoMiss() throws {
@@ -80,7 +80,7 @@ import Testing
     // It is in no incremental, and it was seen to change.
     try world.application.run("UPDATE entries SET text = randomblob(100) WHERE id = 700")
     let full = try #require(try world.storeFull())
-    #expect(world.log.count("\(full.id): audited: all that changed since") == 1, "\(world.log.lines)")
+    #expect(world.log.count("\(full.id): audited: every change since") == 1, "\(world.log.lines)")
     #expect(world.log.count("tracker miss") == 0)
     // The agent follows it from the full on.
     let next = try #require(try world.store(300))
@@ -144,7 +144,7 @@ import Testing
       harness.control.backUpNow()
       status = try await harness.status { $0.alarms.isEmpty }
       #expect(status.trackerMisses == 1)
-      #expect(harness.log.count("every change of \(harness.database) was seen since the last full") == 1)
+      #expect(harness.log.count("every change of \(harness.database) since the last full backup was detected") == 1)
     }
     #expect(try harness.points().map(\.status).filter { $0 == .suspect }.count == 1)
   }

@@ -90,7 +90,7 @@ struct AnomalyTests {
     _ = try bed.makeChain(incrementals: 1, rows: 500)
     try bed.change("ALTER TABLE entries RENAME TO posts; ALTER TABLE marker RENAME TO sign")
     let odd = try bed.storeIncremental()
-    #expect(odd.anomalies == ["has none of the tables that were there before"])
+    #expect(odd.anomalies == ["shares no table with the database before"])
     try bed.change("CREATE TABLE more(a); UPDATE sign SET text = 'x'")
     #expect(try bed.storeIncremental().anomalies == [])
   }
@@ -247,7 +247,8 @@ struct AnomalyTests {
     try bed.makeDatabase()
     let point = try create(bed)
     let error = #expect(throws: HoldfastError.self) { try bed.service().accept(point.id.text) }
-    #expect(error?.code == .refused && error?.code.exitCode == 8 && error?.message.contains("nothing is odd") == true)
+    #expect(
+      error?.code == .refused && error?.code.exitCode == 8 && error?.message.contains("it is not anomalous") == true)
     #expect(throws: HoldfastError.self) { try bed.service().accept("backup_20010101_000000") }
   }
 

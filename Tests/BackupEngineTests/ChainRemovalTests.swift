@@ -40,7 +40,7 @@ struct ChainRemovalTests {
     #expect(plan.points.map(\.id) == [points[3], points[2], points[1]].map(\.id))
     #expect(plan.archiveBytes == points[1...].reduce(0) { $0 + $1.compressedSize })
     let refusal = #expect(throws: HoldfastError.self) { try bed.service().planDelete(points[1].id.text) }
-    #expect(refusal?.message == "cannot delete \(points[1].id): 2 points need it")
+    #expect(refusal?.message == "cannot delete \(points[1].id): 2 backups need it")
     #expect(refusal?.hint?.contains("holdfast delete --with-children \(points[1].id)") == true)
     try bed.change("UPDATE marker SET text = 'since'")
     let since = try bed.storeIncremental()

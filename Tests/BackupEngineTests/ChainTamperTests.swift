@@ -38,7 +38,7 @@ struct ChainTamperTests {
       #expect(found.metadata.status == .failed, "\(index)")
       #expect(found.problems.contains { $0.contains(points[link].id.text) }, "\(found.problems)")
       guard let newest = whole.max().map({ points[$0].id.text }) else { continue }
-      #expect(found.problems.contains { $0.contains("newest point that is whole is \(newest)") }, "\(found.problems)")
+      #expect(found.problems.contains { $0.contains("newest usable backup is \(newest)") }, "\(found.problems)")
     }
   }
 

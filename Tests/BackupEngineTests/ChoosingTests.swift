@@ -37,9 +37,9 @@ struct ChoosingTests {
     #expect(found.id == points[1].id)
     #expect(
       choice.warnings == [
-        "\(safety) is nearer and was passed over: it is a safety backup",
-        "\(points[3].id) is nearer and was passed over: it needs \(points[2].id), and that is missing",
-        "\(points[2].id) is nearer and was passed over: the archive \(points[2].filename) is missing",
+        "\(safety) is nearer and was skipped: it is a safety backup",
+        "\(points[3].id) is nearer and was skipped: \(points[2].id), which it depends on, is not usable: it is missing",
+        "\(points[2].id) is nearer and was skipped: the archive \(points[2].filename) is missing",
       ])
   }
 

@@ -75,7 +75,7 @@ struct CompactPromiseTests {
     bed.time.advance(seconds: 20 * 86400)
     let outcome = try bed.service(other).compact(ThinningPolicy(), keeping: daily)
     #expect(outcome.done.isEmpty && outcome.kept.map(\.id) == points.dropFirst().map(\.id))
-    #expect(outcome.kept.allSatisfy { $0.reasons == ["it cannot be opened, so that no rule can tell what it is"] })
+    #expect(outcome.kept.allSatisfy { $0.reasons == ["it cannot be opened, so no rule can judge it"] })
     #expect(try bed.service().list().count == 8)
   }
 }

@@ -92,7 +92,7 @@ struct DrillHistoryTests {
     let service = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
     #expect(try service.drillFigures().drills == [record])
-    #expect(log.all.count { $0.contains("is no record of a drill, and is passed over") } == 4, "\(log.all)")
+    #expect(log.all.count { $0.contains("is not a record of a drill and is skipped") } == 4, "\(log.all)")
     // No command takes any of them for a point or fails on the folder.
     #expect(try service.list().map(\.id) == [point.id] && service.cleanup(RetentionPolicy(keepLast: 1)).remove == [])
     #expect(try recovered(bed, point))

@@ -96,7 +96,7 @@ struct DrillTests {
     #expect(record.answers.map(\.passed) == [true, false, false])
     #expect(record.answers[1].answer == "0" && record.answers[2].error == "no such table: missing")
     #expect(record.failure?.step == .assertions && record.failure?.code == .verificationFailed)
-    #expect(record.failure?.message == "assertion 2 has another answer than is expected, and 1 more")
+    #expect(record.failure?.message == "assertion 2 does not have the expected answer, and 1 more")
     let kept = try #require(try bed.history().first)
     #expect(kept.failure == record.failure && kept.answers.map(\.label) == ["enough", "assertion 2", "gone"])
     let text = try Shell.run("cat", [bed.drillFolder + "/drill_20231116_143023.json"]).stdout
@@ -116,7 +116,8 @@ struct DrillTests {
     let failure = try bed.drill().failure
     #expect(failure?.step == .rowCounts)
     #expect(
-      failure?.message == "counting its rows failed: entries has 60 rows, and 61 were counted when it was stored")
+      failure?.message
+        == "counting its rows failed: entries has 60 rows, but 61 rows were counted when the backup was stored")
   }
 
   @Test("A drill with a wrong key, or without one, also fails, and does not accuse the point")

@@ -112,7 +112,7 @@ extension TestBed {
       guard wal == Array("and this its log".utf8) else { throw BrokenPromise("the -wal is lost") }
     } else {
       guard try folder.read("app.db-wal") == nil else {
-        throw BrokenPromise("an old -wal lies beside the new file")
+        throw BrokenPromise("an old -wal is beside the new file")
       }
       try requireDatabase(["first"])
     }

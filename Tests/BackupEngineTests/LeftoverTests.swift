@@ -59,7 +59,7 @@ struct LeftoverTests {
   func noLocks(code: Int32) {
     let error = HoldfastError(lockErrno: code, "/backups/.state/lock")
     #expect(error.code != .busy)
-    #expect(error.hint?.contains("has no locks") == true)
+    #expect(error.hint?.contains("does not support locks") == true)
   }
 
   private func isUnsupported(_ code: Int32) -> Bool { FolderFlush.isUnsupported(code) }

@@ -70,7 +70,7 @@ struct OddFileSystemTests {
     defer { withExtendedLifetime(mount) {} }
     #expect { try bed.service(files: SystemFileOperations()).create(CreateRequest()) } throws: {
       let error = $0 as? HoldfastError
-      return error?.code == .failed && error?.hint?.contains("has no locks") == true
+      return error?.code == .failed && error?.hint?.contains("does not support locks") == true
     }
   }
 

@@ -46,7 +46,7 @@ struct PinTests {
     let point = try bed.service().create(CreateRequest())
     try bed.folder.write("backups/\(point.filename)", [])
     let unsound = #expect(throws: HoldfastError.self) { try bed.service().point("latest") }
-    #expect(unsound?.code == .pointNotFound && unsound?.message == "the only backup cannot stand for the database")
+    #expect(unsound?.code == .pointNotFound && unsound?.message == "the only backup cannot be used")
   }
 
   @Test("A guard point with a time limit stays until then, and then follows the rules")
@@ -86,7 +86,7 @@ struct PinTests {
       #expect(kept?.id == points[0] && kept?.reasons.contains("pinned") == true)
     }
     let refusal = #expect(throws: HoldfastError.self) { try service.delete(points[0].text) }
-    #expect(refusal?.code == .refused && refusal?.hint == "holdfast unpin \(points[0]) lets it go")
+    #expect(refusal?.code == .refused && refusal?.hint == "run holdfast unpin \(points[0]) first")
     _ = try service.cleanup(policies[0])
     #expect(try service.list().map(\.id) == [points[3], points[0]])
     try service.setPin(false, of: points[0].text)

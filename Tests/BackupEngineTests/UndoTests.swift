@@ -83,13 +83,13 @@ struct UndoTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     let point = try bed.service().create(CreateRequest()).id
-    #expect(try refusal(bed.service()).reason.contains("no restore into \(bed.database) is noted"))
+    #expect(try refusal(bed.service()).reason.contains("no restore into \(bed.database) is recorded"))
     try restore(bed.service(), point, to: bed.folder.path("elsewhere.db"))
     #expect(try refusal(bed.service()).code == .refused)
     let request = RestoreRequest(pointID: point, target: .database(path: bed.database), safetyBackup: false)
     guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("refused") }
     _ = try bed.service().restore(plan)
-    #expect(try refusal(bed.service()).reason.contains("kept nothing"))
+    #expect(try refusal(bed.service()).reason.contains("kept no copy of the previous content"))
   }
 
   @Test("Undo is refused if the safety backup is gone, or is a copy of damaged files")
@@ -97,7 +97,8 @@ struct UndoTests {
     let (bed, point, safety) = try restored()
     _ = try bed.service().delete(safety.text)
     let missing = try refusal(bed.service())
-    #expect(missing.code == .pointNotFound && missing.reason.contains("\(safety) is gone"))
+    #expect(
+      missing.code == .pointNotFound && missing.reason.contains("\(safety), the backup from before the restore of "))
     try bed.makeGarbage()
     _ = try restoreInPlace(bed.service(), point)
     #expect(try refusal(bed.service()).reason.contains("was damaged"))

@@ -153,9 +153,11 @@ struct ZoneFolderTests {
     arguments: [
       ("Europe/Berln", "Europe/Berlin"), ("europe/berlin", "Europe/Berlin"), ("Berlin", "Europe/Berlin"),
       ("Asia/Berlin", "Europe/Berlin"), ("America/NewYork", "America/New_York"), ("New York", "America/New_York"),
-      ("new_yrok", "America/New_York"), ("Europe", "names are like"), ("CEST", "names are like"),
-      ("zone.tab", "names are like"), ("../etc/passwd", "names are like"), ("/etc/passwd", "names are like"),
-      ("", "names are like"),
+      ("new_yrok", "America/New_York"), ("Europe", "use a name such as Europe/Berlin"),
+      ("CEST", "use a name such as Europe/Berlin"),
+      ("zone.tab", "use a name such as Europe/Berlin"), ("../etc/passwd", "use a name such as Europe/Berlin"),
+      ("/etc/passwd", "use a name such as Europe/Berlin"),
+      ("", "use a name such as Europe/Berlin"),
       ("Europe//Berlin", "Europe/Berlin"), ("Europe/Berlin/", "Europe/Berlin"), ("Europe/Berlin\0", "Europe/Berlin"),
     ])
   func unknown(name: String, hint: String) throws {

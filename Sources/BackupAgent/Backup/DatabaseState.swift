@@ -90,7 +90,7 @@ struct DatabaseState: Hashable, Sendable {
     // a checkpoint can.
     let path = snapshot.connection.resolvedPath
     guard let file = SQLitePages.FileFacts(path: path) else {
-      throw DatabaseError(.missing, path: path, message: "there is no database \(path) any more")
+      throw DatabaseError(.missing, path: path, message: "the database \(path) no longer exists")
     }
     let log = snapshot.position.wal == nil ? SQLitePages.FileFacts(path: path + "-wal") : nil
     self.init(path, snapshot.position, file, log, try ContentFacts(snapshot, file), now: SystemClock.now())

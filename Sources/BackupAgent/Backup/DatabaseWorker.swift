@@ -148,7 +148,7 @@ final class DatabaseWorker: @unchecked Sendable {
     case .changed:
       return .due(
         reason: isKnown
-          ? "changed while the agent was not running" : "the database is not as the newest backup holds it")
+          ? "changed while the agent was not running" : "the database differs from the newest backup")
     }
   }
 
@@ -280,7 +280,7 @@ final class DatabaseWorker: @unchecked Sendable {
   /// Stores a full because no incremental is possible, unless the newest backup already holds this
   /// very content.
   private func storeFullInstead(_ reason: String, _ progress: Progress) throws -> BackupEnding {
-    logger.info("a full: \(reason)")
+    logger.info("storing a full backup: \(reason)")
     let state: DatabaseState
     switch try compare() {
     case .absent(let error): return .absent(error)
@@ -364,7 +364,8 @@ extension DatabaseWorker {
     if roomRhythm.begin(at: service.environment.monotonic()) { applyRetention(progress) }
     return HoldfastError(
       .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
-      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run shows what goes")
+      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run lists the backups that would be removed"
+    )
   }
 }
 
@@ -411,16 +412,16 @@ extension HoldfastError {
     HoldfastError(
       .databaseMissing, "there is no database \(database)",
       hint:
-        "check the path; if the file was lost, holdfast restore latest --database \(database) --backup-dir \(folder) brings it back"
+        "check the path; if the file was lost, holdfast restore latest --database \(database) --backup-dir \(folder) restores it"
     )
   }
 
   /// - Parameter folder: the folder of the database's backups.
   static func empty(_ database: String, _ folder: String) -> HoldfastError {
     HoldfastError(
-      .refused, "the database \(database) is empty, and an empty backup is not taken",
+      .refused, "the database \(database) is empty, so no backup is stored",
       hint:
-        "if it was not empty before, holdfast restore latest --database \(database) --backup-dir \(folder) brings it back"
+        "if it was not empty before, holdfast restore latest --database \(database) --backup-dir \(folder) restores it"
     )
   }
 }

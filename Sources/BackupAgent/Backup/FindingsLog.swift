@@ -23,14 +23,14 @@ final class FindingsLog {
     let level: Logger.Level = hasReportedReplacement ? .debug : .notice
     hasReportedReplacement = true
     logger.log(
-      level: level, "\(error.message), and its backup goes on; this is said once",
+      level: level, "\(error.message); its backup continues (this is reported once)",
       metadata: ["hint": "\(error.hint ?? "")"])
   }
 
   func report(_ audit: AuditOutcome, of full: PointID) {
     switch audit {
     case .missed(let miss): logger.error("\(miss.error.message)", metadata: ["hint": "\(miss.error.hint ?? "")"])
-    case .passed(let parent): logger.debug("\(full): audited: all that changed since \(parent) was followed")
+    case .passed(let parent): logger.debug("\(full): audited: every change since \(parent) was tracked")
     case .notAudited(let reason): logger.debug("\(full): not audited: \(reason)")
     }
   }
@@ -45,13 +45,13 @@ final class FindingsLog {
         "\(point.id) of \(service.database ?? "") is anomalous: it \(point.openAnomalies.joined(separator: ", and "))",
         metadata: [
           "hint":
-            "what was before it is held; if it was meant, holdfast accept \(point.id) ends that, if not, holdfast list shows what to restore"
+            "the backups before it are on hold; if the change was intended, run holdfast accept \(point.id); if not, holdfast list shows the backups to restore"
         ])
     }
     guard let problem else { return }
     logger.warning(
       "SQLite cannot read the schema of \(service.database ?? ""): \(problem.words)",
-      metadata: ["hint": "it is backed up by its pages all the same; SQLite's checks are skipped"])
+      metadata: ["hint": "its pages are still backed up; SQLite's checks are skipped"])
   }
 
   func verify(_ id: PointID, _ progress: Progress) {
@@ -70,9 +70,9 @@ final class FindingsLog {
   private func reportFlaw(_ id: PointID, _ findings: [String]) {
     guard findings != lastFindings else { return }
     lastFindings = findings
-    guard !findings.isEmpty else { return logger.info("\(id): SQLite's checks find no flaw in the database any more") }
+    guard !findings.isEmpty else { return logger.info("\(id): SQLite's checks no longer find a flaw in the database") }
     logger.error(
       "SQLite's checks found a flaw in the database in \(id): \(findings.joined(separator: "; "))",
-      metadata: ["hint": "it is backed up as it is; PRAGMA integrity_check in the application tells more"])
+      metadata: ["hint": "it is backed up unchanged; run PRAGMA integrity_check in the application for details"])
   }
 }

@@ -13,14 +13,14 @@ struct CleaningUp {
     do {
       guard try service.environment.files.status(service.folder) != nil else { return }
       let decision = try service.cleanup(policy, clock: .waiting, progress: progress)
-      if let refused = decision.refused { logger.error("nothing was cleaned up: \(refused)") }
+      if let refused = decision.refused { logger.error("no backup was removed: \(refused)") }
       for verdict in decision.remove where decision.refused == nil {
         logger.info("removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))")
       }
     } catch let error as HoldfastError where error.code == .interrupted {
-      logger.debug("cleaning up was cut short, and goes on after the next backup")
+      logger.debug("the cleanup was interrupted and continues after the next backup")
     } catch {
-      logger.warning("cleaning up failed: \(error)")
+      logger.warning("the cleanup failed: \(error)")
     }
   }
 }
@@ -44,19 +44,19 @@ struct Thinning {
       let outcome = try service.compact(policy, keeping: retention, within: host, clock: .waiting, progress: progress)
       for (step, bytes) in outcome.done { logger.info("\(words(step, bytes))") }
       for (step, error) in outcome.skipped where error.code != .factsChanged {
-        logger.error("\(step.removed[0]) and what follows it cannot be merged: \(error)")
+        logger.error("\(step.removed[0]) and the incrementals after it cannot be compacted: \(error)")
       }
       return true
     } catch let error as HoldfastError where error.code == .interrupted || error.code == .busy {
       return false
     } catch {
-      logger.warning("thinning failed: \(error)")
+      logger.warning("the compaction failed: \(error)")
       return true
     }
   }
 
   private func words(_ step: CompactionStep, _ bytes: Int64) -> String {
-    let points = "\(step.removed.count) point\(step.removed.count == 1 ? "" : "s")"
+    let points = "\(step.removed.count) backup\(step.removed.count == 1 ? "" : "s")"
     let what = step.survivor.map { "merged \(points) into \($0)" } ?? "removed \(points) from \(step.removed[0]) on"
     return
       "\(what): \(ByteCount(step.bytesBefore)) became \(ByteCount(bytes)) (\(step.reasons.joined(separator: "; ")))"

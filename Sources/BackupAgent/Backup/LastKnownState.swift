@@ -72,7 +72,8 @@ struct LastKnownState {
     do {
       try stored.save(try service.repository())
     } catch {
-      logger.warning("the agent's memory was not stored, so its next start may take one backup too many: \(error)")
+      logger.warning(
+        "cannot save the agent's last known state, so its next start may store one unneeded backup: \(error)")
     }
   }
 
@@ -86,8 +87,8 @@ struct LastKnownState {
     return HoldfastError(
       .logDeleted,
       "\(state.path) has lost commits that \(stored.point) holds: they were in \(state.path)-wal, which was deleted",
-      hint: "restart the application if it still runs, and compare with holdfast diff \(stored.point); "
-        + "holdfast restore \(stored.point) brings them back")
+      hint: "restart the application if it is still running, and compare with holdfast diff \(stored.point); "
+        + "holdfast restore \(stored.point) restores them")
   }
 
   private func isInRepository(_ stored: AgentState) -> Bool {

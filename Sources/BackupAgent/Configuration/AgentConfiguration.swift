@@ -67,12 +67,12 @@ extension AgentConfiguration {
       try database.requireEssentials()
       guard names.insert(ExactName(database.name)).inserted else {
         throw HoldfastError(
-          .usage, "two databases are called \(database.name)", hint: "give each a name of its own")
+          .usage, "two databases have the name \(database.name)", hint: "give each database its own name")
       }
       guard folders.insert(database.identity.folder).inserted else {
         throw HoldfastError(
           .usage, "two databases have the backup folder \(database.service.folder)",
-          hint: "give each a backup folder of its own")
+          hint: "give each database its own backup folder")
       }
     }
   }

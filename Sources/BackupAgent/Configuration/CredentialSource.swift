@@ -41,12 +41,12 @@ struct KeyCheck: Sendable {
       found = try source.read()
     } catch let error as HoldfastError {
       throw HoldfastError(
-        .keyMissing, "\(error.message); the agent goes on with the key that it read before, and could not start again",
+        .keyMissing, "\(error.message); the agent continues with the key in its memory, but could not be restarted",
         hint: "put the key file back: backups cannot be read without it")
     }
     guard !found.matches(service.credentials) else { return }
     throw HoldfastError(
-      .wrongKey, "the key in \(names) is another one now; backups go on under the key that the agent started with",
+      .wrongKey, "the key in \(names) has changed; backups continue with the key that the agent started with",
       hint: "put the file back, because backups cannot be read without it; a new key needs a new backup folder")
   }
 

@@ -122,7 +122,7 @@ final class DrillRunner {
 
 extension DrillConcern {
   fileprivate var error: HoldfastError {
-    HoldfastError(.verificationFailed, words, hint: "holdfast drill tells more")
+    HoldfastError(.verificationFailed, words, hint: "run holdfast drill for details")
   }
 }
 

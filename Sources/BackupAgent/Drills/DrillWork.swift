@@ -31,7 +31,7 @@ struct DrillWork: Sendable {
       ending = .done
     } catch {
       let words = (error as? HoldfastError)?.message ?? "\(error)"
-      logger.warning("the drill is put off: \(words)")
+      logger.warning("the drill is postponed: \(words)")
       ending = .putOff(reason: words)
     }
     var result = look()

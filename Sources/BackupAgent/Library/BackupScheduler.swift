@@ -221,7 +221,7 @@ struct SchedulerPlan {
     try configuration.retention.requireMeant()
     guard configuration.mode == .schedule, schedule == nil else { return }
     throw HoldfastError(
-      .usage, "backups are to follow a schedule, and there is none", hint: "set a schedule, or another mode")
+      .usage, "the mode needs a schedule, but there is no schedule", hint: "set a schedule, or another mode")
   }
 
   /// The first scheduled run after `time`; nil where no schedule starts anything.

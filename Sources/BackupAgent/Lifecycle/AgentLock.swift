@@ -56,7 +56,7 @@ final class AgentLock {
       self.file = file
       return try sign(file)
     }
-    throw HoldfastError(.busy, "cannot lock \(path): it is replaced again and again")
+    throw HoldfastError(.busy, "cannot lock \(path): the file is replaced repeatedly")
   }
 
   /// If neither the database nor the folder of its backups exists, there is nothing to protect, and a new folder would look
@@ -92,8 +92,8 @@ final class AgentLock {
     let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
     let named = AgentLockHolder(record: record).map { " (\($0))" } ?? ""
     return HoldfastError(
-      .busy, "another agent\(named) guards the backup folder \(service.folder)",
-      hint: "stop that one first, or give this database a backup folder of its own")
+      .busy, "another agent\(named) uses the backup folder \(service.folder)",
+      hint: "stop that agent first, or give this database its own backup folder")
   }
 }
 

@@ -78,7 +78,7 @@ struct Announcements {
     let what = coordinators.count == 1 ? coordinators[0].path : "\(coordinators.count) databases"
     let alarms = coordinators.reduce(0) { $0 + $1.alarms.count }
     let newest = coordinators.compactMap(\.newest).max { $0.created < $1.created }
-    return "guarding \(what)" + (newest.map { "; newest backup \($0.id)" } ?? "; no backup yet")
+    return "watching \(what)" + (newest.map { "; newest backup \($0.id)" } ?? "; no backup yet")
       + (alarms == 0 ? "" : "; \(alarms) alarm\(alarms == 1 ? "" : "s"), see the log")
   }
 }

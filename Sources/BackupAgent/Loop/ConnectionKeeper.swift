@@ -127,7 +127,7 @@ final class ConnectionKeeper {
       watchesClosing = true
     } catch {
       stopWatchingClosing()
-      logger.debug("closing is not watched: \(error)")
+      logger.debug("cannot watch for the database's close: \(error)")
     }
   }
 

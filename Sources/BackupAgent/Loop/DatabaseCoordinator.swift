@@ -246,7 +246,7 @@ final class DatabaseCoordinator {
   /// Passes the advice about the newest chain to the machine on each call, and to the log once.
   private func handle(_ advice: FullAdvice?) {
     if let advice, machine.isNews(advice) {
-      logger.info("a full is advised\(advice.urgency == .soon ? "" : " at a quiet time"): \(advice.reason)")
+      logger.info("a full backup is due\(advice.urgency == .soon ? "" : " at the next quiet time"): \(advice.reason)")
     }
     decide(.advised(advice))
   }

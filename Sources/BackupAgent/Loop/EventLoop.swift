@@ -173,7 +173,7 @@ final class EventLoop {
 
   private func backUp(_ name: String?) {
     let wanted = coordinators.filter { !$0.isStopping && (name == nil || $0.database.name == name) }
-    if let name, wanted.isEmpty { logger.warning("no database is called \(name), so it is not backed up") }
+    if let name, wanted.isEmpty { logger.warning("no backup: there is no database with the name \(name)") }
     wanted.forEach { $0.backUpNow() }
   }
 
@@ -203,7 +203,7 @@ extension EventLoop {
   private func requestReload() {
     guard !isStopping else { return }
     guard let reload = parts.reload else {
-      return logger.notice("there is no configuration to read again")
+      return logger.notice("there is no configuration to reload")
     }
     // The running reload may miss changes that were written after it began, so another one starts
     // when it ends.
@@ -225,9 +225,9 @@ extension EventLoop {
     guard !isStopping else { return }
     do {
       try apply(try result.get())
-      logger.notice("the configuration was read again")
+      logger.notice("the configuration was reloaded")
     } catch {
-      logger.error("the configuration stays as it was: \(error)")
+      logger.error("the configuration was not reloaded: \(error)")
     }
   }
 
@@ -239,8 +239,8 @@ extension EventLoop {
     let known = Dictionary(uniqueKeysWithValues: coordinators.map { ($0.database.identity, $0) })
     if let leaver = coordinators.first(where: { $0.isStopping && wanted[$0.database.identity] != nil }) {
       throw HoldfastError(
-        .busy, "\(leaver.database.name) was dropped, and its last backup is not done yet",
-        hint: "reload again when it is")
+        .busy, "\(leaver.database.name) was removed, and its last backup is still running",
+        hint: "reload again when it has finished")
     }
     let old = coordinators
     divideDescriptors(among: configuration.databases.count)
@@ -251,7 +251,7 @@ extension EventLoop {
       if let settings = wanted[database.database.identity] {
         database.update(settings)
       } else {
-        logger.notice("\(database.database.name) is no longer guarded")
+        logger.notice("\(database.database.name) is no longer watched")
         database.stop()
       }
     }
@@ -333,7 +333,7 @@ extension EventLoop {
       do {
         try shared.watches.apply(look.plan, to: Self.patternID)
       } catch {
-        report("new matches of patterns are looked for from time to time: \(error)")
+        report("new matches of patterns are found only by polling: \(error)")
       }
     }
     guard let expansion = look.expansion else { return }
@@ -343,7 +343,7 @@ extension EventLoop {
       for refusal in found.refusals { report("\(refusal)") }
     } catch {
       patternWatch?.forget()
-      report("databases that came or went are not guarded yet: \(error)")
+      report("added and removed databases are not taken into account yet: \(error)")
     }
   }
 
@@ -354,7 +354,7 @@ extension EventLoop {
     for database in coordinators where !database.isStopping && !wanted.contains(database.database.identity) {
       guard isGone(database) else { continue }
       logger.warning(
-        "\(database.database.name) is no longer guarded: its file is gone, and this host knows no backups of it")
+        "\(database.database.name) is no longer watched: its file is gone, and this host knows no backups of it")
       database.stop()
     }
     let known = Set(coordinators.map(\.database.identity))
@@ -374,8 +374,8 @@ extension EventLoop {
     do {
       if let other = coordinators.first(where: { $0.database.name.isExactly(database.name) }) {
         throw HoldfastError(
-          .usage, "it has the name of \(other.database.service.database ?? "another one")",
-          hint: "give one of the two a [[databases]] table with a name of its own")
+          .usage, "\(other.database.service.database ?? "another database") already has its name",
+          hint: "give one of the two its own name in a [[databases]] table")
       }
       let path = WatchedPath(database.service.database ?? "").resolved
       if let other = coordinators.first(where: { $0.path.isExactly(path) }) {
@@ -385,7 +385,7 @@ extension EventLoop {
       }
       if let other = coordinators.first(where: { $0.database.identity.folder == database.identity.folder }) {
         throw HoldfastError(
-          .usage, "it has the backup folder of \(other.database.name)", hint: "give it a backup folder of its own")
+          .usage, "\(other.database.name) already has its backup folder", hint: "give it its own backup folder")
       }
       try database.requireEssentials()
       divideDescriptors(among: coordinators.count + 1)

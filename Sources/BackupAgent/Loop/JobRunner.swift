@@ -151,7 +151,7 @@ final class JobRunner {
   func yield() {
     parts.connection.yield()
     stopBackup()
-    logger.info("the backup makes way: the application closes the database")
+    logger.info("the backup yields because the application closes the database")
   }
 
   private func stopBackup() { if case .backingUp(let progress) = state.job { progress.stop() } }

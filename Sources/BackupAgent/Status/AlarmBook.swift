@@ -147,7 +147,7 @@ final class AlarmBook {
     case .failure(let error):
       // Either the backup fails in the same way and is retried, or it succeeds.
       logger.warning("the newest backup could not be compared with the database: \(error)")
-      return "it is not known what the newest backup holds"
+      return "the content of the newest backup is not known"
     }
   }
 
@@ -180,7 +180,7 @@ final class AlarmBook {
   /// The agent stops while a change is in no backup.
   func reportPendingChange(since: Timestamp) {
     logger.warning(
-      "stopped with a change of \(paths.database) that is in no backup, made since \(since.iso8601)",
+      "stopped while a change of \(paths.database), pending since \(since.iso8601), is in no backup",
       metadata: ["hint": "the next start backs it up; holdfast agent --once does so now"])
   }
 
@@ -213,23 +213,23 @@ final class AlarmBook {
   private func ending(of alarm: Alarm) -> String {
     let (database, repository) = (paths.database, paths.repository)
     return switch alarm {
-    case .folder: "the folder \(paths.folder) is there again"
+    case .folder: "the folder \(paths.folder) exists again"
     case .unwatched: "the folder \(paths.folder) is watched again"
-    case .missing: "the database \(database) is there again"
+    case .missing: "the database \(database) exists again"
     case .empty: "the database \(database) is no longer empty"
     case .locked: "the database \(database) can be read again"
-    case .logDeleted: "no application writes into a deleted log of \(database) any more"
-    case .corrupt: "the database \(database) can be read again, as a database"
+    case .logDeleted: "no application writes to a deleted log of \(database) any longer"
+    case .corrupt: "the database \(database) is readable as a database again"
     case .permission: "access to \(database) and \(repository) is permitted again"
-    case .diskFull: "there is room in \(repository) again"
-    case .key: "the key is there again"
+    case .diskFull: "\(repository) has free space again"
+    case .key: "the key is available again"
     case .keyFile: "the key file holds the key of the backups again"
-    case .otherAgent: "no other agent guards \(repository) any more"
-    case .trackerMiss: "every change of \(database) was seen since the last full"
-    case .lowSpace: "there is as much room in \(repository) as is to stay free"
+    case .otherAgent: "no other agent uses \(repository) any longer"
+    case .trackerMiss: "every change of \(database) since the last full backup was detected"
+    case .lowSpace: "\(repository) has the configured free space again"
     case .drillFailed: "a drill of \(database) has passed"
     case .drillTooOld: "the drills of \(database) are recent enough again"
-    case .clock: "the clock is believed again"
+    case .clock: "the clock is trusted again"
     case .failing: "backups of \(database) work again"
     }
   }

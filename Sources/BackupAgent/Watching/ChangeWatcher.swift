@@ -88,7 +88,7 @@ final class ChangeWatcher {
   private static func missing(folder: String) -> HoldfastError {
     HoldfastError(
       .databaseMissing, "there is no folder \(folder)",
-      hint: "if it was moved, move it back or name the new path; backups go on when it is there again")
+      hint: "if it was moved, move it back or configure the new path; backups continue when the folder exists again")
   }
 
   // MARK: Polling

@@ -94,10 +94,10 @@ final class Inotify {
     let what = path.isEmpty ? "cannot watch files" : "cannot watch \(path)"
     if code == ENOSPC {
       error.message = "\(what): the limit of inotify watches is reached"
-      error.hint = "raise fs.inotify.max_user_watches; until then the files are looked at from time to time"
+      error.hint = "raise fs.inotify.max_user_watches; until then the files are polled"
     } else if code == EMFILE, isDescriptorLeft {
       error.message = "\(what): the limit of inotify instances is reached"
-      error.hint = "raise fs.inotify.max_user_instances; until then the files are looked at from time to time"
+      error.hint = "raise fs.inotify.max_user_instances; until then the files are polled"
     }
     return error
   }

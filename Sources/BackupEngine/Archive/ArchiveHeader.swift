@@ -120,14 +120,14 @@ package struct ArchiveHeader: Hashable, Sendable {
     guard let kind = Kind(rawValue: kinds[0]), kinds[1] <= 1, kinds[2] <= 1, Int(segment) == Self.segmentSize,
       let id = PointID(idText), parentText.isEmpty || PointID(parentText) != nil, Self.isPageSize(pageSize),
       sequence <= Self.maximumSequence
-    else { throw HoldfastError(.archiveCorrupt, "the archive's header holds impossible values") }
+    else { throw HoldfastError(.archiveCorrupt, "the archive's header contains invalid values") }
     self.init(
       repositoryID: repositoryID, sequence: sequence, created: Timestamp(milliseconds: created), pageSize: pageSize,
       kind: kind, compressed: kinds[1] == 1, parentDigest: parentDigest, id: id, parentID: PointID(parentText),
       fields: fields)
     isSealed = kinds[2] == 1
     guard (kind == .incremental) == (parentID != nil), isSealed || kind == .incremental else {
-      throw HoldfastError(.archiveCorrupt, "the archive's header holds impossible values")
+      throw HoldfastError(.archiveCorrupt, "the archive's header contains invalid values")
     }
   }
 

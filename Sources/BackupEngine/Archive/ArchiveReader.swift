@@ -45,8 +45,8 @@ final class ArchiveReader {
   private static func check(_ header: ArchiveHeader, _ name: ArchiveName) throws {
     guard header.id == name.id else {
       throw HoldfastError(
-        .archiveCorrupt, "the file holds point \(header.id): it was renamed or swapped",
-        hint: "give the file its own name again")
+        .archiveCorrupt, "the file contains \(header.id): it was renamed or swapped",
+        hint: "rename the file to its original name")
     }
     let kind: ArchiveHeader.Kind =
       switch name.content {
@@ -55,7 +55,7 @@ final class ArchiveReader {
       case .raw: .raw
       }
     guard header.compressed == name.compressed, header.kind == kind else {
-      throw HoldfastError(.archiveCorrupt, "its name says \(name.text) and its header says otherwise")
+      throw HoldfastError(.archiveCorrupt, "its header does not match its name \(name.text)")
     }
   }
 
@@ -76,7 +76,7 @@ final class ArchiveReader {
       if checksum == recordedChecksum {
         throw HoldfastError(
           .wrongKey, "the password does not open it (its checksum is right)",
-          hint: "use the password that was set when this point was stored")
+          hint: "use the password that was set when this backup was stored")
       }
       throw HoldfastError(.archiveCorrupt, "it is damaged, or the password is wrong: \(Self.words(error))")
     }
@@ -111,7 +111,7 @@ final class ArchiveReader {
     try Self.check(header, name)
     guard header.kind == .incremental, let pageCount = source.trailer?.pageCount ?? header.image?.pageCount,
       header.pageSize > 0
-    else { throw HoldfastError(.archiveCorrupt, "its header is not that of an incremental") }
+    else { throw HoldfastError(.archiveCorrupt, "its header is not the header of an incremental") }
     let pages = try payload.readList(pageCount: pageCount, pageSize: Int(header.pageSize))
     try payload.readPages(pages, pageSize: Int(header.pageSize), consume)
     return try reader.finish()
@@ -128,8 +128,10 @@ final class ArchiveReader {
       try progress.update(.reading, source.position, of: total)
     }
     try pieces.readAll(to: assembly)
-    guard assembly.isWhole else { throw HoldfastError(.archiveCorrupt, "a member in its middle is too short") }
-    // Garbage that happens to have valid padding: the password is wrong, or the file is damaged.
+    guard assembly.isWhole else {
+      throw HoldfastError(.archiveCorrupt, "a gzip member before the last one is too short")
+    }
+    // Garbage that happens to be well padded: the wrong password, or damage.
     if name.encrypted && head == nil && name.content == .database && !assembly.looksLikeDatabase {
       throw UndecidedDecryption()
     }
@@ -144,7 +146,7 @@ final class ArchiveReader {
     let isSized = Int64(clamping: trailer.imageSize) == result.imageSize
     if isSized && name.content == .raw { return }
     guard isSized, Int64(trailer.pageCount) * Int64(result.pageSize) == result.imageSize
-    else { throw HoldfastError(.archiveCorrupt, "its image has another size than its trailer says") }
+    else { throw HoldfastError(.archiveCorrupt, "the size of its image differs from its trailer") }
     guard trailer.digest == result.digest else { throw DigestMismatch.error }
   }
 }
@@ -159,7 +161,8 @@ enum ArchiveStage: Error {
 /// The failure of the digest check, separate from the others so that a verification can name it.
 enum DigestMismatch {
   static var error: HoldfastError {
-    HoldfastError(.verificationFailed, "the digest of its pages is not the recorded one", cause: ArchiveStage.digest)
+    HoldfastError(
+      .verificationFailed, "the digest of its pages differs from the recorded digest", cause: ArchiveStage.digest)
   }
 }
 
@@ -220,11 +223,11 @@ final class CBCSource: PayloadSource {
     let salt = try file.read(16)
     let vector = try file.read(AESCBC.blockSize)
     guard vector.count == AESCBC.blockSize, file.size.isMultiple(of: 16), file.size >= 48 else {
-      throw HoldfastError(.archiveCorrupt, "its size is not that of an aes-256-cbc archive")
+      throw HoldfastError(.archiveCorrupt, "its size is not valid for an aes-256-cbc archive")
     }
     guard let key = try credentials.master(salt: salt, iterations: AESCBC.iterations) else {
       throw HoldfastError(
-        .keyMissing, "it is encrypted with aes-256-cbc, which needs a password, and none is given",
+        .keyMissing, "it is encrypted with aes-256-cbc, which needs a password, but there is no password",
         hint: "set BACKUP_ENCRYPTION_PASSWORD")
     }
     cipher = try AESCBC(key: key, vector: vector, encrypts: false)

@@ -150,8 +150,8 @@ final class CBCSink: PayloadSink {
     let vector = try SecretBytes.random(AESCBC.blockSize)
     guard let key = try credentials.master(salt: salt, iterations: AESCBC.iterations) else {
       throw HoldfastError(
-        .keyMissing, "aes-256-cbc needs a password, and none is given",
-        hint: "set BACKUP_ENCRYPTION_PASSWORD, or leave --cipher away")
+        .keyMissing, "aes-256-cbc needs a password, but there is no password",
+        hint: "set BACKUP_ENCRYPTION_PASSWORD, or omit --cipher")
     }
     cipher = try AESCBC(key: key, vector: vector, encrypts: true)
     try file.write(salt + vector)

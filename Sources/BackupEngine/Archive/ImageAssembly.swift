@@ -64,8 +64,8 @@ final class ImageAssembly: Sendable {
     guard !bytes.isEmpty else { return }
     guard offset + Int64(bytes.count) <= limit else {
       throw HoldfastError(
-        .archiveCorrupt, "it decompresses to more than the \(limit) bytes that it should hold",
-        hint: "do not trust this archive: it may be made to fill the disk", cause: ArchiveStage.decompression)
+        .archiveCorrupt, "it decompresses to more than the expected \(limit) bytes",
+        hint: "do not trust this archive: it may be designed to fill the disk", cause: ArchiveStage.decompression)
     }
     if offset == 0 { lookAtStart(bytes) }
     try target.write(bytes, at: offset)

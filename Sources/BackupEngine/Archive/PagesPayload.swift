@@ -36,10 +36,10 @@ final class PagesPayload: @unchecked Sendable {
   func readList(pageCount: UInt32, pageSize: Int) throws -> [UInt32] {
     try fill(start + 4)
     let count = head.withUnsafeBytes { UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt32.self)) }
-    guard count <= pageCount else { throw HoldfastError(.archiveCorrupt, "its list of pages is impossibly long") }
+    guard count <= pageCount else { throw HoldfastError(.archiveCorrupt, "its page list is longer than the database") }
     let end = start + 4 + 4 * Int(count)
     try fill(end)
-    guard head.count == end else { throw HoldfastError(.archiveCorrupt, "something follows its list of pages") }
+    guard head.count == end else { throw HoldfastError(.archiveCorrupt, "there is extra data after its page list") }
     defer { head = [] }
     return try head.withUnsafeBytes {
       try PageList.decode(
@@ -88,7 +88,7 @@ final class PagesPayload: @unchecked Sendable {
     }
     var extra: UInt8 = 0
     guard try withUnsafeMutableBytes(of: &extra, { try source.read(into: $0) }) == 0 else {
-      throw HoldfastError(.archiveCorrupt, "something follows its pages")
+      throw HoldfastError(.archiveCorrupt, "there is extra data after its pages")
     }
   }
 
@@ -108,7 +108,7 @@ final class PagesPayload: @unchecked Sendable {
       let count = try decoder?.decode(piece, into: output) ?? size
       let bytes = decoder == nil ? piece : UnsafeRawBufferPointer(rebasing: output[..<count])
       guard count == positions.count * cut.pageSize else {
-        throw HoldfastError(.archiveCorrupt, "a member of its pages has the wrong size")
+        throw HoldfastError(.archiveCorrupt, "a gzip member of its pages has the wrong size")
       }
       try consume(pages[positions], bytes)
     }
@@ -314,7 +314,7 @@ enum PageList {
       let step = UInt32(bigEndian: differences.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self))
       let (next, overflow) = page.addingReportingOverflow(step)
       guard step > 0, !overflow, next <= pageCount, next < .max, next != lockPage else {
-        throw HoldfastError(.archiveCorrupt, "its list of pages names impossible ones")
+        throw HoldfastError(.archiveCorrupt, "its page list contains invalid page numbers")
       }
       page = next
       return next

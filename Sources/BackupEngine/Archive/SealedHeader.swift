@@ -78,7 +78,7 @@ struct SealedHeader: Sendable {
     self.crc = crc
     self.mac = mac
     header = try ArchiveHeader(fixed)
-    guard header.isSealed else { throw Self.damaged("its header is of an unencrypted archive") }
+    guard header.isSealed else { throw Self.damaged("its header belongs to an unencrypted archive") }
   }
 
   private static func bytes(_ file: OpenFile, _ files: any FileOperations, count: Int) throws -> [UInt8] {
@@ -120,17 +120,19 @@ extension SealedHeader {
     if tried {
       throw HoldfastError(
         .wrongKey, "the password or key does not open it\(credentials.tried)",
-        hint: "use the one that was set when this point was stored")
+        hint: "use the password or key that was set when this backup was stored")
     }
-    throw credentials.isEmpty ? Credentials.missing(for: "an archive of point \(header.id)") : otherKind(credentials)
+    throw credentials.isEmpty ? Credentials.missing(for: "the archive of \(header.id)") : otherKind(credentials)
   }
 
   /// A password was given for an archive under a key file, or the reverse.
   private func otherKind(_ credentials: Credentials) -> HoldfastError {
     let (given, needed) = credentials.key == nil ? ("a password", "a key file") : ("a key file", "a password")
     return HoldfastError(
-      .keyMissing, "\(given) is given, and it was stored with \(needed)",
-      hint: "set BACKUP_ENCRYPTION_PASSWORD or BACKUP_ENCRYPTION_KEY_FILE to what was used when this point was stored")
+      .keyMissing, "you gave \(given), but it was stored with \(needed)",
+      hint:
+        "set BACKUP_ENCRYPTION_PASSWORD or BACKUP_ENCRYPTION_KEY_FILE to the value that was used when this backup was stored"
+    )
   }
 
   /// Whether unlocking needs no other derivation than the one for the repository's own salt.
@@ -279,7 +281,7 @@ extension KeySlot {
         throw HoldfastError(
           .archiveCorrupt,
           "the archive's header asks for \(iterations) PBKDF2 iterations, outside \(Self.allowedIterations.lowerBound) to \(Self.allowedIterations.upperBound)",
-          hint: "the archive was not written by holdfast, or was changed; use another point")
+          hint: "the archive was not written by holdfast, or was changed; use another backup")
       }
       return try credentials.master(salt: salt, iterations: iterations)
     case .keyFile: return credentials.key

@@ -23,7 +23,7 @@ struct FullAudit {
   func judge(_ table: PageDigestsWriter, pageSize: Int, pageCount: UInt32, digestKey: [UInt8]) -> AuditOutcome {
     do {
       guard let known = try knownPages(pageSize, digestKey) else {
-        return .notAudited("the page hashes of \(parent.id) are missing or of another kind")
+        return .notAudited("the page hashes of \(parent.id) are missing or not comparable")
       }
       let changed = try table.pages(differingFrom: known, pageCount: pageCount)
       let missed = Self.unexpected(changed, followed)
@@ -112,14 +112,15 @@ package struct TrackerMiss: Hashable, Sendable {
     let shown = pages.prefix(5).map { "\($0)" }.joined(separator: ", ") + (pages.count > 5 ? ", …" : "")
     let points =
       switch suspects.count {
-      case 0: "no incremental lacks them"
+      case 0: "no incremental is affected"
       case 1: "\(suspects[0]) may lack them"
-      default: "\(suspects.count) points from \(suspects[suspects.count - 1]) to \(suspects[0]) may lack them"
+      default: "\(suspects.count) backups from \(suspects[suspects.count - 1]) to \(suspects[0]) may lack them"
       }
     return HoldfastError(
       .verificationFailed,
-      "tracker miss: \(pages.count) page\(pages.count == 1 ? "" : "s") (\(shown)) differ from \(since) and were not seen to "
-        + "change; \(points)",
-      hint: "the full stored now is sound; restore from fulls rather than from suspect points, and please report this")
+      "tracker miss: \(pages.count) page\(pages.count == 1 ? "" : "s") (\(shown)) differ from \(since) but were not detected as "
+        + "changed; \(points)",
+      hint:
+        "the new full backup is sound; restore from full backups rather than from suspect ones, and please report this")
   }
 }

@@ -112,7 +112,7 @@ final class PageAssembly: ImageTarget {
     }
     guard bitmap.count == image.pageCount else {
       throw HoldfastError(
-        .archiveCorrupt, "\(image.pageCount - bitmap.count) of its pages are in no archive of its chain")
+        .archiveCorrupt, "\(image.pageCount - bitmap.count) of its pages are missing from the archives of its chain")
     }
     let digest = sum.value.finished(pageSize: image.pageSize, pageCount: image.pageCount)
     guard digest == image.digest else { throw DigestMismatch.error }

@@ -65,7 +65,7 @@ struct LinkImage {
   }
 
   private static func swapped(_ id: PointID) -> HoldfastError {
-    HoldfastError(.archiveCorrupt, "the file holds point \(id): it was renamed or swapped")
+    HoldfastError(.archiveCorrupt, "the file contains \(id): it was renamed or swapped")
   }
 }
 
@@ -92,9 +92,9 @@ extension OpenChain {
     }
     // Without encryption a full may have lost its metadata; the digest of the whole decides then.
     if let digest = parent.digest, digest != child.parentDigest {
-      throw refuse("its content is not what the next point was made from: it was replaced by another file of its name")
+      throw refuse("the next backup was made from other content: the file was replaced by another one with its name")
     }
-    guard parent.digestKey == child.digestKey else { throw refuse("its digest was made with another key") }
+    guard parent.digestKey == child.digestKey else { throw refuse("its digest was computed with another key") }
     guard parent.pageSize == child.pageSize || parent.pageSize == 0 && parent.digest == nil else {
       throw refuse("it has another page size")
     }
@@ -120,7 +120,7 @@ struct ChainFailure: Error {
     guard link != point else { return error }
     let broken = BrokenLink(id: link, reason: error.message)
     return HoldfastError(
-      error.code, "it needs \(link), and there \(error.message)",
-      hint: "use an older point, or one of another chain; holdfast list shows what is whole", cause: broken)
+      error.code, "\(link), which it depends on, is not usable: \(error.message)",
+      hint: "use an older backup, or one of another chain; holdfast list shows the usable ones", cause: broken)
   }
 }

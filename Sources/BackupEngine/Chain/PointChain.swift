@@ -33,8 +33,8 @@ struct BrokenLink: Error, Hashable {
   /// - Parameter point: the point that needs it.
   func error(for point: PointID) -> HoldfastError {
     HoldfastError(
-      .verificationFailed, "\(point) needs \(id), and \(reason)",
-      hint: "use an older point, or one of another chain; holdfast list shows what is whole", cause: self)
+      .verificationFailed, "\(id), which \(point) depends on, is not usable: \(reason)",
+      hint: "use an older backup, or one of another chain; holdfast list shows the usable ones", cause: self)
   }
 }
 
@@ -66,7 +66,7 @@ enum ChainWalk {
     guard let id = child.metadata.parentID else {
       throw BrokenLink(id: child.id, reason: "its parent is not known")
     }
-    guard let parent, !parent.archiveMissing else { throw BrokenLink(id: id, reason: "that is missing") }
+    guard let parent, !parent.archiveMissing else { throw BrokenLink(id: id, reason: "it is missing") }
     if let reason = objection(to: parent, of: child) { throw BrokenLink(id: id, reason: reason) }
     return parent
   }
@@ -74,15 +74,15 @@ enum ChainWalk {
   private static func objection(to parent: StoredPoint, of child: StoredPoint) -> String? {
     let (mother, own) = (parent.metadata, child.metadata)
     if !parent.isAuthenticated && child.isAuthenticated {
-      return parent.problems.first.map { "that is not authenticated: \($0)" } ?? "that is not authenticated"
+      return parent.problems.first.map { "it is not authenticated: \($0)" } ?? "it is not authenticated"
     }
     if parent.isDamaged || mother.status == .failed {
-      return (parent.problems + mother.verificationErrors).first.map { "that is damaged: \($0)" } ?? "that is damaged"
+      return (parent.problems + mother.verificationErrors).first.map { "it is damaged: \($0)" } ?? "it is damaged"
     }
-    if parent.name.content == .raw { return "that is a raw copy of damaged files" }
-    if mother.repositoryID != own.repositoryID { return "that belongs to another repository" }
-    if mother.cipher != own.cipher { return "that is protected in another way" }
-    guard let before = mother.sequence, let after = own.sequence, before < after else { return "that is not older" }
+    if parent.name.content == .raw { return "it is a raw copy of damaged files" }
+    if mother.repositoryID != own.repositoryID { return "it belongs to another repository" }
+    if mother.cipher != own.cipher { return "it is not protected in the same way" }
+    guard let before = mother.sequence, let after = own.sequence, before < after else { return "it is not older" }
     return nil
   }
 }
@@ -128,7 +128,7 @@ extension [StoredPoint] {
       }
     }
     guard !broken.isEmpty, let whole = newestWhole() else { return }
-    for index in broken { self[index].problems.append("the newest point that is whole is \(whole.id)") }
+    for index in broken { self[index].problems.append("the newest usable backup is \(whole.id)") }
   }
 }
 
@@ -150,7 +150,7 @@ extension StoredPoint {
   mutating func breakChain(_ link: BrokenLink) {
     let status = metadata.status
     ownProblemCount = problems.count
-    damage("it needs \(link.id), and \(link.reason)")
+    damage("\(link.id), which it depends on, is not usable: \(link.reason)")
     if status == .unauthenticated { metadata.status = status }
     brokenLink = link
   }

@@ -58,7 +58,7 @@ extension Engine {
     let count = outcome.done.reduce(0) { $0 + $1.step.removed.count }
     return HoldfastError(
       .interrupted, "interrupted after \(count) backup\(count == 1 ? " was" : "s were") merged into others",
-      hint: "what is left is whole; the same command goes on with the rest")
+      hint: "the remaining backups are usable; run the same command again for the rest")
   }
 
   private func perform(_ step: CompactionStep, _ compactor: Compactor, _ outcome: inout CompactionOutcome) throws {
@@ -133,7 +133,7 @@ extension Engine {
     return promised
   }
 
-  private static let unseen = "it cannot be opened, so that no rule can tell what it is"
+  private static let unseen = "it cannot be opened, so no rule can judge it"
 }
 
 /// Somebody who stores incrementals beside a compaction, and knows the newest point and what its chain weighs.

@@ -54,7 +54,7 @@ struct Compactor {
   private func makeFile(_ id: PointID) throws -> OpenFile {
     var made: OpenFile?
     try exclusively([]) { made = try Leftovers.make(repository.path(".tmp-\(id)"), files) }
-    guard let made else { throw HoldfastError(.failed, "no temporary file was made in \(repository.folder)") }
+    guard let made else { throw HoldfastError(.failed, "no temporary file was created in \(repository.folder)") }
     return made
   }
 
@@ -157,12 +157,13 @@ struct CompactionRun {
     if let pinned = own.first(where: { pins[$0] == true }) { throw Self.changed(pinned) }
     for id in index.names.keys where !own.contains(id) {
       guard let parent = try known[id] ?? index.point(id)?.metadata.parentID, going.contains(parent) else { continue }
-      throw HoldfastError(.factsChanged, "\(id) builds on \(parent), which was to go", hint: "run the command again")
+      throw HoldfastError(
+        .factsChanged, "cannot remove \(parent): \(id) was created from it meanwhile", hint: "run the command again")
     }
   }
 
   private static func changed(_ id: PointID) -> HoldfastError {
-    HoldfastError(.factsChanged, "\(id) is not what it was when this was planned", hint: "run the command again")
+    HoldfastError(.factsChanged, "\(id) has changed since the compaction was planned", hint: "run the command again")
   }
 }
 
@@ -210,7 +211,7 @@ struct MergedArchive {
     let checksum = try reader.readPages { try target.add($0, $1) }
     guard reader.head == nil, let recorded = link.metadata.checksum, recorded != checksum.hex
     else { return }
-    throw HoldfastError(.archiveCorrupt, "its checksum is \(checksum.hex), \(recorded) is recorded")
+    throw HoldfastError(.archiveCorrupt, "its checksum is \(checksum.hex), but \(recorded) is recorded")
   }
 
   private func describe(_ written: (size: Int64, checksum: [UInt8]), pagesStored: Int) -> PointMetadata {
@@ -287,8 +288,8 @@ extension MergedArchive {
     let now = try LinkImage(survivor, file, credentials: credentials, files)
     guard read == checksum, found.pages == pages, found.pageSum == gathered.pageSum, now.isSame(as: image) else {
       throw HoldfastError(
-        .verificationFailed, "the merged archive of \(survivor.id) is not what was written",
-        hint: "nothing was replaced; check the disk and the memory of this machine")
+        .verificationFailed, "the merged archive of \(survivor.id) differs from the written data",
+        hint: "nothing was replaced; check this machine's disk and memory")
     }
   }
 }

@@ -56,7 +56,9 @@ final class GzipMemberDecoder {
   /// - Throws: `archiveCorrupt` if the frame, the deflate data, the CRC or the size is wrong, or if
   ///   `output` is too small.
   func decode(_ member: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) throws -> Int {
-    guard GzipMember.size(member) == member.count else { throw Self.damaged("the header of a gzip member is wrong") }
+    guard GzipMember.size(member) == member.count else {
+      throw Self.damaged("the header of a gzip member is not valid")
+    }
     let deflated = UnsafeRawBufferPointer(
       rebasing: member[GzipMember.headerSize..<(member.count - GzipMember.trailerSize)])
     var made: UInt32 = 0

@@ -68,7 +68,7 @@ struct BackupCreator {
     if let links = HardLinks(of: connection.resolvedPath), !links.areHarmless {
       let others = links.beside.isEmpty ? "" : " (\(links.beside.joined(separator: ", ")))"
       environment.logger.warning(
-        "\(database) has more than one name\(others): what is in a log or journal of another name is not backed up",
+        "\(database) has more than one name\(others): the content of a log or journal of another name is not backed up",
         metadata: ["hint": "open the database by one name only, and remove the others"])
     }
   }
@@ -142,7 +142,7 @@ extension BackupCreator {
     metadata.repositoryID = seal?.identity.id.hex
     let table = makeTable(metadata, options)
     defer { table?.discard() }
-    var judgement = AuditOutcome.notAudited("nobody followed what changed since the newest point")
+    var judgement = AuditOutcome.notAudited("the changes since the newest backup were not tracked")
     let archive = try Leftovers.withFile(repository.path(".tmp-\(metadata.id)"), files) { file in
       let archive = try write(file, metadata, options, source, content, seal, table)
       try files.sync(file)
@@ -186,7 +186,8 @@ extension BackupCreator {
     do {
       try table.commit(header, in: repository)
     } catch {
-      environment.logger.warning("the page hashes of \(metadata.id) were not stored; they will be made anew: \(error)")
+      environment.logger.warning(
+        "the page hashes of \(metadata.id) were not stored; they will be computed again: \(error)")
     }
   }
 
@@ -201,7 +202,7 @@ extension BackupCreator {
     do {
       try repository.rememberNewest(sequence)
     } catch {
-      environment.logger.warning("this host's memory of \(repository.folder) was not updated: \(error)")
+      environment.logger.warning("this host's record of \(repository.folder) was not updated: \(error)")
     }
   }
 

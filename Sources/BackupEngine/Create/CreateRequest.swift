@@ -27,8 +27,8 @@ package struct ArchiveOptions: Hashable, Sendable {
   package func requireKey(_ credentials: Credentials) throws {
     guard encrypt && credentials.isEmpty else { return }
     throw HoldfastError(
-      .keyMissing, "backups are encrypted, and neither a password nor a key is given",
-      hint: "holdfast init makes a key file, BACKUP_ENCRYPTION_PASSWORD gives a password, --no-encrypt does without")
+      .keyMissing, "backups are encrypted, but there is neither a password nor a key",
+      hint: "create a key file with holdfast init, set BACKUP_ENCRYPTION_PASSWORD, or use --no-encrypt")
   }
 }
 

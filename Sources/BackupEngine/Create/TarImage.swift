@@ -54,7 +54,7 @@ struct TarImage: ImageSource {
       case .bytes(let bytes): room.copyBytes(from: bytes[Int(start - part.offset)..<Int(end - part.offset)])
       case .file(let file):
         guard try files.read(file, into: room, at: start - part.offset) == room.count else {
-          throw HoldfastError(.factsChanged, "\(file.path) became shorter while it was copied", hint: "try again")
+          throw HoldfastError(.factsChanged, "\(file.path) was truncated while it was copied", hint: "try again")
         }
       }
     }

@@ -35,7 +35,7 @@ public final class Credentials: Sendable {
   /// - Throws: `keyMissing` if the password is empty, or if the file is missing or holds no key.
   public convenience init(password: [UInt8], keyFile: String? = nil) throws {
     guard !password.isEmpty else {
-      throw HoldfastError(.keyMissing, "the password is empty", hint: "give one, or none at all")
+      throw HoldfastError(.keyMissing, "the password is empty", hint: "give a password, or remove the setting")
     }
     self.init(
       password: SecretBytes(password), key: try keyFile.map { try Credentials.readKey($0, SystemFileOperations()) })
@@ -88,14 +88,14 @@ public final class Credentials: Sendable {
     guard let bytes = try files.contents(path, limit: 4096) else {
       throw HoldfastError(
         .keyMissing, "cannot read the key file \(path): no such file",
-        hint: "holdfast init makes a key file; --key-file names another one")
+        hint: "create a key file with holdfast init, or name an existing one with --key-file")
     }
     if bytes.count == 32 { return SecretBytes(bytes) }
     let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
     guard text.utf8.count == 64, let key = [UInt8](hex: text) else {
       throw HoldfastError(
-        .keyMissing, "\(path) is not a key file: it holds neither 32 bytes nor 64 hexadecimal digits",
-        hint: "holdfast init makes a key file")
+        .keyMissing, "\(path) is not a key file: it contains neither 32 bytes nor 64 hexadecimal digits",
+        hint: "create a key file with holdfast init")
     }
     return SecretBytes(key)
   }
@@ -114,7 +114,7 @@ public final class Credentials: Sendable {
   /// The error if an archive is encrypted and there is no secret to open it.
   static func missing(for what: String) -> HoldfastError {
     HoldfastError(
-      .keyMissing, "\(what) needs a password or a key, and none is given",
+      .keyMissing, "\(what) needs a password or a key, but there is neither",
       hint: "set BACKUP_ENCRYPTION_PASSWORD or BACKUP_ENCRYPTION_KEY_FILE, or use --key-file")
   }
 }

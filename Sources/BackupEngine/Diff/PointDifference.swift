@@ -68,8 +68,8 @@ extension Engine {
     let names = try comparison.tableNames()
     if let unknown = request.tables.first(where: { !names.contains($0) }) {
       throw HoldfastError(
-        .usage, "there is no table \(unknown) in either of them",
-        hint: "without --table all are compared; holdfast show --schema ID lists them")
+        .usage, "neither side has a table \(unknown)",
+        hint: "holdfast show --schema ID lists the tables; without --table all are compared")
     }
     return try comparison.run(ranges)
   }
@@ -91,7 +91,7 @@ extension Engine {
     } catch let error as HoldfastError where [.interrupted, .usage, .wrongKey, .keyMissing].contains(error.code) {
       throw error
     } catch {
-      environment.logger.debug("\(left.id) and \(right.id) are compared as a whole: \(error)")
+      environment.logger.debug("\(left.id) and \(right.id) are compared completely: \(error)")
       return nil
     }
   }

@@ -40,7 +40,7 @@ package struct EndToEndProbe {
       if error.code == .interrupted { throw error }
       findings.append(
         Finding(
-          "probe", .problem, error.message, advice: error.hint ?? "the same step fails for real backups: mend it first")
+          "probe", .problem, error.message, advice: error.hint ?? "the same step fails for real backups: fix it first")
       )
     }
     return findings
@@ -75,7 +75,7 @@ package struct EndToEndProbe {
       findings.append(
         Finding(
           "probe: verify", .problem, verification.errors.joined(separator: "; "),
-          advice: "check the database with PRAGMA integrity_check, and disk and memory of this machine"))
+          advice: "check the database with PRAGMA integrity_check, and this machine's disk and memory"))
       return
     }
     if !verification.findings.isEmpty {
@@ -83,7 +83,7 @@ package struct EndToEndProbe {
         Finding(
           "probe: content", .problem,
           "SQLite's checks found a flaw in the database: \(verification.findings.joined(separator: "; "))",
-          advice: "backups hold it as it is; PRAGMA integrity_check in the application tells more"))
+          advice: "backups contain it unchanged; run PRAGMA integrity_check in the application for details"))
     }
     findings.append(Finding("probe: verify", .ok, verification.checks.map(\.name).joined(separator: ", ")))
     let restored = "\(scratch)/restored.db"
@@ -113,15 +113,15 @@ package struct EndToEndProbe {
     let point = try probe.point(id.text)
     guard try holds(point, contentOf: restored, .readOnly, probe) else {
       return Finding(
-        "probe: compare", .problem, "the restored file is not what was backed up",
-        advice: "check disk and memory of this machine")
+        "probe: compare", .problem, "the restored file differs from the backup",
+        advice: "check this machine's disk and memory")
     }
     guard try holds(point, contentOf: service.requireDatabase(), .observer, probe) else {
       return Finding(
         "probe: compare", .ok,
-        "the restored file is what was backed up, page for page; the database was written to since")
+        "the restored file is equal to the backup, page for page; the database has changed since")
     }
-    return Finding("probe: compare", .ok, "the restored file is the database, page for page")
+    return Finding("probe: compare", .ok, "the restored file is equal to the database, page for page")
   }
 
   private func holds(
@@ -169,8 +169,8 @@ struct ScratchFolder {
     guard free >= bytes else {
       remove()
       throw HoldfastError(
-        .noSpace, "the probe needs \(ByteCount(bytes)) in \(folder), and \(ByteCount(free)) are free",
-        hint: "free some space; --no-probe leaves the probe out")
+        .noSpace, "the probe needs \(ByteCount(bytes)) in \(folder), but only \(ByteCount(free)) are free",
+        hint: "free some space, or use --no-probe")
     }
   }
 

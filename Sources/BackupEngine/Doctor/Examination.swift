@@ -182,7 +182,7 @@ enum Surroundings {
   /// Tries to watch the folder as the agent does; returns nil if that works.
   static func watchFailure(_ folder: String) -> String? {
     let descriptor = cshims_inotify()
-    guard descriptor >= 0 else { return HoldfastError(errno: errno, "make an inotify instance for", folder).message }
+    guard descriptor >= 0 else { return HoldfastError(errno: errno, "create an inotify instance for", folder).message }
     defer { close(descriptor) }
     guard inotify_add_watch(descriptor, folder.raw, UInt32(IN_MODIFY)) >= 0 else {
       return HoldfastError(errno: errno, "watch", folder).message

@@ -34,11 +34,11 @@ package struct DrillHistory: Sendable {
     do {
       guard let bytes = try files.contents(path, limit: Self.largestFile) else { return nil }
       if let record = JSONValue(parsing: bytes).flatMap({ DrillRecord($0) }) { return record }
-      repository.logger.warning("\(path) is no record of a drill, and is passed over")
+      repository.logger.warning("\(path) is not a record of a drill and is skipped")
     } catch let error as HoldfastError where error.isShortage {
       throw error
     } catch {
-      repository.logger.warning("a drill is passed over: \((error as? HoldfastError)?.message ?? "\(error)")")
+      repository.logger.warning("a record of a drill is skipped: \((error as? HoldfastError)?.message ?? "\(error)")")
     }
     return nil
   }

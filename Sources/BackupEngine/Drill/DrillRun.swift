@@ -91,7 +91,7 @@ struct DrillRun {
     try progress.update(.checking, 0, of: 1)
     let kind: IntegrityCheck.Kind = request.isQuick ? .quick : .full
     switch try IntegrityCheck.run(kind, on: connection) {
-    case .passed: record.add(.passed, Check.Name.integrity, request.isQuick ? "the quick one" : nil)
+    case .passed: record.add(.passed, Check.Name.integrity, request.isQuick ? "the quick check" : nil)
     case .skipped(let needs): record.add(.skipped, Check.Name.integrity, "needs \(needs)")
     case .derivedDataDiffers(let messages):
       record.add(.warning, Check.Name.integrity, IntegrityCheck.derivedWords(messages))
@@ -134,7 +134,9 @@ struct DrillRun {
   private mutating func countRows(of point: StoredPoint, _ connection: DatabaseConnection) throws -> Bool {
     let name = DrillStep.rowCounts.rawValue
     guard let counts = point.metadata.tableCounts, !point.isIncremental else {
-      record.add(.skipped, name, point.isIncremental ? "an incremental carries none" : "none were counted with it")
+      record.add(
+        .skipped, name,
+        point.isIncremental ? "an incremental has no row counts" : "no rows were counted when it was stored")
       return true
     }
     var skipped: [String] = []
@@ -149,7 +151,7 @@ struct DrillRun {
         continue
       }
       guard count != expected else { continue }
-      let difference = "\(table) has \(count) rows, and \(expected) were counted when it was stored"
+      let difference = "\(table) has \(count) rows, but \(expected) rows were counted when the backup was stored"
       guard isFlawed else { return fail(.rowCounts, name, difference) }
       // The stored count came from the pages of a damaged b-tree, the new one from a query through
       // SQLite.
@@ -191,7 +193,7 @@ struct DrillRun {
     let unmet = record.answers.filter { !$0.passed }
     guard let first = unmet.first else { return }
     let rest = unmet.count == 1 ? "" : ", and \(unmet.count - 1) more"
-    let why = first.error.map { "could not be asked: \($0)" } ?? "has another answer than is expected"
+    let why = first.error.map { "could not be queried: \($0)" } ?? "does not have the expected answer"
     record.failure = .init(
       step: .assertions, code: .verificationFailed, message: "\(first.label) \(why)\(rest)")
   }

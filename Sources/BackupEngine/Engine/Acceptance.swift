@@ -69,7 +69,7 @@ extension Engine {
     if point.isDamaged || point.archiveMissing {
       throw HoldfastError(
         .refused, "\(point.id) cannot be accepted: \(point.problems.first ?? "its archive is damaged")",
-        hint: "holdfast verify \(point.id) tells more")
+        hint: "run holdfast verify \(point.id) for details")
     }
     return Acceptance(
       point: point.metadata, anomalies: point.isAuthenticated ? [] : point.ownProblems,
@@ -79,17 +79,17 @@ extension Engine {
   private static func acceptance(of point: StoredPoint) throws -> Acceptance {
     let refusal: String? =
       if !point.isAuthenticated {
-        "it is not authenticated; --unauthenticated accepts it if you know where it comes from"
+        "it is not authenticated; --unauthenticated accepts it if you know its origin"
       } else if point.isDamaged || point.archiveMissing {
         "\(point.problems.first ?? "its archive is damaged"), and it holds nothing"
       } else if point.metadata.allAnomalies.isEmpty && point.metadata.acceptedAt == nil {
-        "nothing is odd about it"
+        "it is not anomalous"
       } else {
         nil
       }
     if let refusal {
       throw HoldfastError(
-        .refused, "\(point.id) cannot be accepted: \(refusal)", hint: "holdfast list shows which points are anomalous")
+        .refused, "\(point.id) cannot be accepted: \(refusal)", hint: "holdfast list shows the anomalous backups")
     }
     return Acceptance(
       point: point.metadata, anomalies: point.metadata.allAnomalies, wasAccepted: point.metadata.acceptedAt != nil)

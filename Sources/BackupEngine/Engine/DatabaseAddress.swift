@@ -17,7 +17,7 @@ package enum DatabaseAddress {
     guard let (scheme, rest) = split(text) else { return text }
     guard isSQLite(scheme) else {
       // The rest of such a URL may hold a password.
-      throw invalid(source, "is a \(scheme) URL, and only SQLite databases can be backed up")
+      throw invalid(source, "is a \(scheme) URL, but only SQLite databases can be backed up")
     }
     let query = rest.drop { $0 != "?" }
     let path = path(scheme, rest.prefix { $0 != "?" })

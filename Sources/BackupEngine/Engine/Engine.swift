@@ -117,7 +117,7 @@ package final class Engine: Sendable {
     }
     switch try storeIncremental(request, kind, progress) {
     case .stored(let metadata, _):
-      return .stored(metadata, reason: "only what changed since \(metadata.parentID?.text ?? "before")")
+      return .stored(metadata, reason: "only the changes since \(metadata.parentID?.text ?? "before")")
     case .unchanged(let parent, _): return .unchanged(since: parent.id)
     case .fullNeeded(let reason): return .stored(try create(request, progress: progress), reason: reason)
     }

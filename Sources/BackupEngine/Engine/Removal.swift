@@ -15,7 +15,7 @@ extension Engine {
     _ repository: Repository, acquitted: Set<PointID>, warns: Bool = true
   ) throws -> [StoredPoint] {
     let points = try repository.points(warns: warns, acquitted: acquitted)
-    try points.requireReadable(to: "decide which backups stay")
+    try points.requireReadable(to: "decide which backups to keep")
     return points
   }
 
@@ -115,7 +115,7 @@ extension Engine {
     guard removed > 0 else { return nil }
     return HoldfastError(
       .interrupted, "interrupted after \(removed) of \(planned) backups were removed",
-      hint: "what is left is whole; the same command removes the rest")
+      hint: "the remaining backups are usable; run the same command again to remove the rest")
   }
 
   /// What this host removed itself is not missing afterwards.
@@ -140,7 +140,7 @@ extension Engine {
     let points = try retentionPoints(repository.points(), repository, at: environment.now())
     guard let pace = RepositoryPace(points) else {
       throw HoldfastError(
-        .pointNotFound, "\(folder) has no full backup to go by", hint: "take one first: holdfast create")
+        .pointNotFound, "\(folder) has no full backup to estimate from", hint: "store one first: holdfast create")
     }
     return RepositorySimulation(points.map { SimulatedPoint($0) }, pace, settings, from: environment.now(), days: days)
   }
@@ -248,7 +248,7 @@ extension Engine {
     let shown = children.reversed().prefix(5).map(\.id.text).joined(separator: ", ")
     let more = children.count > 5 ? " and \(children.count - 5) more" : ""
     return HoldfastError(
-      .refused, "cannot delete \(id): \(children.count) point\(children.count == 1 ? " needs" : "s need") it",
+      .refused, "cannot delete \(id): \(children.count) backup\(children.count == 1 ? " needs" : "s need") it",
       hint:
         "holdfast delete --with-children \(id) removes them too; or delete these first, in this order: \(shown)\(more)")
   }
@@ -260,13 +260,13 @@ extension Engine {
     guard let pinned = points.first(where: { pins[$0.id] ?? $0.metadata.pinned }) else { return }
     let whose = pinned.id == id ? "it" : "\(pinned.id), which needs it,"
     throw HoldfastError(
-      .refused, "cannot delete \(id): \(whose) is pinned", hint: "holdfast unpin \(pinned.id) lets it go")
+      .refused, "cannot delete \(id): \(whose) is pinned", hint: "run holdfast unpin \(pinned.id) first")
   }
 
   private static func newChild(_ child: StoredPoint, _ id: PointID) -> HoldfastError {
     HoldfastError(
-      .factsChanged, "cannot delete \(id) as planned: \(child.id) was stored meanwhile, and needs it",
-      hint: "run the command again to see what would go now")
+      .factsChanged, "cannot delete \(id) as planned: \(child.id), which needs it, was stored meanwhile",
+      hint: "run the command again to see the new plan")
   }
 }
 

@@ -66,7 +66,7 @@ extension Engine {
     } catch let error as HoldfastError where error.code == .interrupted {
       throw error
     } catch {
-      environment.logger.debug("\(database) cannot be compared with what was restored: \(error)")
+      environment.logger.debug("\(database) cannot be compared with the restored content: \(error)")
       return .unknown
     }
   }

@@ -158,8 +158,8 @@ extension FileOperations {
     guard status.kind == .regular else { throw HoldfastError.notAFile("read", path) }
     guard status.size <= Int64(limit) else {
       throw HoldfastError(
-        .failed, "cannot read \(path): it has \(status.size) bytes, and \(limit) are the most that is read",
-        hint: "ls -l \(path.shellWord) shows it; Holdfast writes no such file of that size: move it away")
+        .failed, "cannot read \(path): it has \(status.size) bytes, more than the limit of \(limit) bytes",
+        hint: "inspect it with ls -l \(path.shellWord), and move it away: Holdfast writes no file of that size there")
     }
     let file = try open(path, .read)
     defer { close(file) }

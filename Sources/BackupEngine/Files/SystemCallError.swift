@@ -37,7 +37,8 @@ extension HoldfastError {
   init(lockErrno code: Int32, _ path: String) {
     self.init(errno: code, "lock", path)
     guard [ENOLCK, EOPNOTSUPP, ENOSYS].contains(code) else { return }
-    hint = "the file system has no locks: mount it with them, or choose a folder on another one with --backup-dir"
+    hint =
+      "the file system does not support locks: mount it with lock support, or choose a folder on another file system with --backup-dir"
   }
 
   /// The C library's message for an errno, in this project's spelling (lower-case first letter).
@@ -63,14 +64,14 @@ extension HoldfastError {
   }
 
   private static func hint(forStranger path: String) -> String {
-    "ls -ld \(path.shellWord) shows what it is; move it away, and try again"
+    "inspect it with ls -ld \(path.shellWord), move it away, and try again"
   }
 
   private static func hint(for code: Int32, _ path: String) -> String? {
     switch code {
     case ENOSPC, EDQUOT: "free some space on that file system, or choose another folder"
     case EFBIG:
-      "raise the limit of file sizes (ulimit -f, or LimitFSIZE= in the systemd unit), unless the file system has one"
+      "raise the limit of file sizes (ulimit -f, or LimitFSIZE= in the systemd unit), unless the file system itself has the limit"
     case EACCES, EPERM: "run as a user who may access that path, or change its permissions"
     case EROFS: "choose a folder on a file system that can be written"
     case EISDIR, ENOTDIR, ENXIO: hint(forStranger: path)

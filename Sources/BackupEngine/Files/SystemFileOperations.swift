@@ -387,8 +387,8 @@ enum FolderFlush {
   static func warning(_ path: String, _ code: Int32) -> HoldfastError {
     HoldfastError(
       .ioError,
-      "cannot flush the folder \(path): its file system does not support that (\(HoldfastError.words(of: code))): "
-        + "after a loss of power the newest backups may be missing")
+      "cannot flush the folder \(path): its file system does not support it (\(HoldfastError.words(of: code))): "
+        + "after a power loss the newest backups may be missing")
   }
 
   /// Whether the file system of a folder can flush it; nil if that cannot be determined.

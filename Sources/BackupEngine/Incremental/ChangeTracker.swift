@@ -99,7 +99,7 @@ struct ChangeTracker {
   /// The pages that may differ from the point's, and how that is known.
   mutating func changes(since point: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, ChangeKnowledge) {
     guard start?.point == point else {
-      return (.unknown, .compared(reason: objection ?? "\(point) is not the point that was followed"))
+      return (.unknown, .compared(reason: objection ?? "\(point) is not the tracked backup"))
     }
     switch tracker.follow(snapshot) {
     case .complete(let proof) where tracker.gap == nil: return (.superset(report(tracker)), .followed(proof))

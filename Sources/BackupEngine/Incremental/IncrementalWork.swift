@@ -74,7 +74,8 @@ final class IncrementalWork {
   private func currentTable() throws -> PageDigests {
     if let table, table.header == head.state { return table }
     if let table = try PageDigests.open(head.state, in: repository) { return table }
-    environment.logger.info("the page hashes of \(head.id) are missing or of another state; they are made anew")
+    environment.logger.info(
+      "the page hashes of \(head.id) are missing or belong to another state; they are computed again")
     try PageDigestsRebuild(repository: repository, environment: environment, progress: progress).run(head)
     guard let table = try PageDigests.open(head.state, in: repository) else {
       throw HoldfastError(.failed, "the page hashes of \(head.id) could not be stored in \(repository.folder)/.state")
@@ -201,7 +202,8 @@ extension IncrementalWork {
       try table.update(to: state, detected.pages, detected.hashes)
       self.table = table
     } catch {
-      environment.logger.warning("the page hashes of \(state.point) were not stored; they will be made anew: \(error)")
+      environment.logger.warning(
+        "the page hashes of \(state.point) were not stored; they will be computed again: \(error)")
     }
   }
 
@@ -211,7 +213,8 @@ extension IncrementalWork {
       try repository.write(metadata, durable: false)
       if let sequence = metadata.sequence, head.seal != nil { try remember(sequence) }
     } catch {
-      environment.logger.warning("what is derived of \(metadata.id) was not stored; it will be derived again: \(error)")
+      environment.logger.warning(
+        "the derived data of \(metadata.id) was not stored; it will be derived again: \(error)")
     }
   }
 
@@ -230,7 +233,9 @@ extension IncrementalWork {
     next.state = state
     next.weight.incrementals += 1
     next.weight.incrementalBytes = next.weight.incrementalBytes.addingClamped(metadata.compressedSize)
-    guard let name = ArchiveName(metadata.filename) else { throw HoldfastError(.failed, "not a name of ours") }
+    guard let name = ArchiveName(metadata.filename) else {
+      throw HoldfastError(.failed, "the file name is not the name of an archive")
+    }
     let point = StoredPoint(name: name, metadata: metadata)
     next.facts = ParentFacts(point)
     next.history.add(metadata)

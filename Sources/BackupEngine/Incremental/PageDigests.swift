@@ -221,7 +221,7 @@ struct PageDigestsRebuild {
     let writer = try PageDigestsWriter(in: repository, pageSize: head.state.pageSize)
     defer { writer.discard() }
     guard let point = try repository.stored(head.id) else {
-      throw HoldfastError(.factsChanged, "\(head.id) was removed meanwhile", hint: "run the command again")
+      throw HoldfastError(.factsChanged, "\(head.id) was removed by another process", hint: "run the command again")
     }
     let open = try OpenChain(repository.chain(of: point), in: repository, isLocked: true)
     let target = HashTarget(writer: writer, pageSize: head.state.pageSize, secret: head.secret)

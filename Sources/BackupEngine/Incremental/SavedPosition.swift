@@ -20,11 +20,11 @@ package struct SavedPosition: Hashable, Sendable {
   ///   - newest: the point that it is to be followed from.
   ///   - now: nil where the system does not tell.
   package func objection(newest: StoredPoint, now: MachineRun?) -> String? {
-    guard newest.metadata.digest == digest else { return "\(newest.id) is not the point that was followed" }
-    guard let now, now.boot == run.boot else { return "the machine was started anew since it was followed" }
+    guard newest.metadata.digest == digest else { return "\(newest.id) is not the tracked backup" }
+    guard let now, now.boot == run.boot else { return "the machine was restarted since it was tracked" }
     // A stamp is settled when the file is older than that; so this cannot bring its times back.
     let margin = FileClock.tick / 2_000_000
-    guard now.clockOffset >= run.clockOffset - margin else { return "the clock was set back since it was followed" }
+    guard now.clockOffset >= run.clockOffset - margin else { return "the clock was set back since it was tracked" }
     return nil
   }
 }

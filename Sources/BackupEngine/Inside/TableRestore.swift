@@ -65,7 +65,7 @@ package final class TableRestore {
     return try copy(into: target).run(names) { [plan] in
       guard try Self.entries(target) == plan.facts.target else {
         throw HoldfastError(
-          .factsChanged, "\(path) has another schema than when this was planned", hint: "run it again")
+          .factsChanged, "the schema of \(path) has changed since the restore was planned", hint: "run it again")
       }
     }
   }
@@ -84,7 +84,7 @@ package final class TableRestore {
       do {
         try files.renameNew(file.path, to: path)
       } catch let error as HoldfastError where (try? files.status(path)) != nil {
-        throw HoldfastError(.factsChanged, "\(path) was made meanwhile", hint: "run it again", cause: error)
+        throw HoldfastError(.factsChanged, "\(path) was created by another process", hint: "run it again", cause: error)
       }
       try files.syncFolder(path.parentPath)
       return counts

@@ -123,7 +123,7 @@ extension Engine {
   private static func change(_ point: StoredPoint, _ pinned: Bool) throws -> PinChange {
     guard !point.archiveMissing else {
       throw HoldfastError(
-        .pointNotFound, "the archive of \(point.id) is missing", hint: "holdfast list shows the points that are there")
+        .pointNotFound, "the archive of \(point.id) is missing", hint: "holdfast list shows the existing backups")
     }
     var metadata = point.metadata
     metadata.pinned = pinned

@@ -68,7 +68,7 @@ final class LazyPoints {
       let loaded = LoadedPages(pageSize: link.metadata.pageSize ?? 0)
       let checksum = try reader.readPages { try loaded.add($0, $1) }
       guard checksum.hex == link.metadata.checksum else {
-        throw HoldfastError(.archiveCorrupt, "\(link.name.text) is another archive than its metadata tells of")
+        throw HoldfastError(.archiveCorrupt, "the archive \(link.name.text) does not match its metadata")
       }
       stored[link.id] = loaded.pages
     }
@@ -100,7 +100,7 @@ private final class LoadedPages: Sendable {
 
   func add(_ numbers: ArraySlice<UInt32>, _ bytes: UnsafeRawBufferPointer) throws {
     guard pageSize > 0, bytes.count == numbers.count * pageSize else {
-      throw HoldfastError(.archiveCorrupt, "its pages have another size than is recorded")
+      throw HoldfastError(.archiveCorrupt, "the size of its pages differs from the recorded size")
     }
     monitor.locked {
       for (index, number) in numbers.enumerated() {
@@ -336,13 +336,13 @@ package final class ScratchPoint {
   private static func requireReadable(_ point: StoredPoint, _ acceptUnauthenticated: Bool) throws {
     guard point.name.content != .raw else {
       throw HoldfastError(
-        .refused, "\(point.id) is a copy of damaged files as they were found, and no database to look into",
+        .refused, "\(point.id) is a copy of damaged files and cannot be opened as a database",
         hint: "holdfast restore \(point.id) --to PATH unpacks it")
     }
     guard point.isAuthenticated || acceptUnauthenticated else {
       throw HoldfastError(
         .unauthenticated, "\(point.id) cannot be authenticated: \(point.problems.last ?? "this host did not store it")",
-        hint: "use an authenticated point, or --accept-unauthenticated where you know where this one comes from")
+        hint: "use an authenticated backup, or --accept-unauthenticated if you know the origin of this one")
     }
   }
 }
@@ -354,7 +354,7 @@ extension FileOperations {
     let free = try freeSpace(folder)
     guard free < needed else { return }
     throw HoldfastError(
-      .noSpace, "reading \(what) needs \(ByteCount(needed)) in \(folder), and \(ByteCount(free)) are free",
+      .noSpace, "reading \(what) needs \(ByteCount(needed)) in \(folder), but only \(ByteCount(free)) are free",
       hint: "free some space there, or set XDG_STATE_HOME to a folder on a larger file system")
   }
 }

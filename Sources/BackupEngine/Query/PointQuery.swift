@@ -42,11 +42,15 @@ extension HoldfastError {
   init(_ error: StatementError, on point: PointID) {
     let (code, hint): (Code, String?) =
       switch error.reason {
-      case .refused: (.refused, "query takes one SELECT; holdfast restore \(point) --to PATH makes a copy to work on")
+      case .refused:
+        (.refused, "query accepts one SELECT; holdfast restore \(point) --to PATH creates a copy that you can change")
       case .missingExtension:
-        (.failed, "what the application adds to SQLite is not here; holdfast restore \(point) --to PATH, and ask there")
+        (
+          .failed,
+          "the application's SQLite extensions are not available here; run holdfast restore \(point) --to PATH, and query the copy in the application"
+        )
       case .interrupted: (.interrupted, nil)
-      case .corrupt: (.databaseCorrupt, "holdfast verify \(point) tells more")
+      case .corrupt: (.databaseCorrupt, "run holdfast verify \(point) for details")
       case .failed: (.failed, nil)
       }
     self.init(code, code == .interrupted ? "interrupted" : error.message, hint: hint, cause: error)

@@ -207,8 +207,8 @@ package struct HostStateStore: Sendable {
     guard let bytes = try files.contents(path) else { return nil }
     guard let state = JSONValue(parsing: bytes).flatMap({ HostState($0) }) else {
       throw HoldfastError(
-        .failed, "\(path) is damaged: it remembers which archives of the repository are trusted",
-        hint: "put it back from a copy, or remove it to trust the repository as it is now")
+        .failed, "\(path) is damaged: it records which archives of the repository are trusted",
+        hint: "restore it from a copy, or remove it to trust the repository as it is now")
     }
     return state
   }

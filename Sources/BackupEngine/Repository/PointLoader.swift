@@ -71,7 +71,7 @@ struct PointLoader {
         return .failure(HoldfastError(.failed, bytes.isEmpty ? "it is empty" : "it is not JSON"))
       }
       let metadata = try PointMetadata(json)
-      guard metadata.id == id else { return .failure(HoldfastError(.failed, "it is of point \(metadata.id)")) }
+      guard metadata.id == id else { return .failure(HoldfastError(.failed, "it belongs to \(metadata.id)")) }
       return .success(metadata)
     } catch let problem as MetadataProblem {
       return .failure(HoldfastError(.failed, "its key \(problem.key) is missing or of a wrong type"))
@@ -109,7 +109,7 @@ struct PointLoader {
     case .success(nil) where name.encrypted && (point.metadata.cipher == .aes256GCM || name.content == .pages):
       point.damage(HoldfastError.notAnArchive.message)
     case .success(let header?) where header.id != name.id:
-      point.damage("the file holds point \(header.id): it was renamed or swapped")
+      point.damage("the file contains \(header.id): it was renamed or swapped")
     case .failure(let error):
       point.damage((error as? HoldfastError)?.message ?? "its header cannot be read")
       if let error = error as? HoldfastError, error.hidesContent { point.unreadable = error }
@@ -123,7 +123,8 @@ struct PointLoader {
     // In any case: some of it is in no JSON.
     header.overwrite(&point.metadata)
     guard !wrong.isEmpty else { return }
-    point.problems.append("the metadata contradicts the archive's header, which wins: \(wrong.joined(separator: ", "))")
+    point.problems.append(
+      "the metadata contradicts the archive's header, which takes precedence: \(wrong.joined(separator: ", "))")
   }
 
   private func correctName(_ point: inout StoredPoint) {
@@ -157,7 +158,7 @@ struct PointLoader {
     }
     // This host knows what it stored by its checksum, whatever became of the metadata. Whoever reads the archive compares it.
     if header?.isSealed != true { metadata.checksum = trust.acceptedChecksum(of: name.id) }
-    let how = header == nil ? "it was made anew from the file's name" : "it was derived from the archive's header"
+    let how = header == nil ? "it was derived from the file's name" : "it was derived from the archive's header"
     let problems = why.map { ["the metadata cannot be used (\($0)); \(how)"] } ?? []
     return StoredPoint(name: name, metadata: metadata, problems: problems, needsRewrite: isProved)
   }

@@ -17,8 +17,8 @@ extension Repository {
     let passed = points.reversed().prefix { $0.id != chosen.id }.filter(\.isPassedOver)
     for point in passed.prefix(3) {
       logger.warning(
-        "\(point.id) is newer than \(chosen.id) and was passed over: \(point.obstacle ?? "")",
-        metadata: ["hint": "holdfast verify \(point.id) looks at it again"])
+        "\(point.id) is newer than \(chosen.id) and was skipped: \(point.obstacle ?? "")",
+        metadata: ["hint": "run holdfast verify \(point.id) to check it again"])
     }
   }
 
@@ -33,15 +33,16 @@ extension Repository {
     else {
       throw HoldfastError(
         .pointNotFound, "\(quoted(shown)) is not the ID of a backup",
-        hint: "IDs look like backup_20231116_143022, and --at takes a time; holdfast list shows them")
+        hint: "IDs look like backup_20231116_143022; --at accepts a time; holdfast list shows the IDs")
     }
     let matches = points.filter { $0.id.text.hasPrefix(reference) }
     guard let match = matches.first else {
-      throw HoldfastError(.pointNotFound, "there is no backup \(shown)", hint: "holdfast list shows what there is")
+      throw HoldfastError(
+        .pointNotFound, "there is no backup \(shown)", hint: "holdfast list shows the existing backups")
     }
     guard matches.count == 1 else {
       throw HoldfastError(
-        .usage, "\(shown) fits \(matches.count) backups", hint: "write more of the ID; holdfast list shows them")
+        .usage, "\(shown) matches \(matches.count) backups", hint: "write more of the ID; holdfast list shows them")
     }
     return match
   }
@@ -62,7 +63,7 @@ extension StoredPoint {
   /// Why neither `latest` nor a time ever means it, in words; nil for a sound point of the database's own history, which is
   /// not what a restore put aside.
   var obstacle: String? {
-    if let brokenLink { return "it needs \(brokenLink.id), and \(brokenLink.reason)" }
+    if let brokenLink { return "\(brokenLink.id), which it depends on, is not usable: \(brokenLink.reason)" }
     if !isAuthenticated { return "it is not authenticated" }
     if metadata.status == .failed { return (problems + metadata.verificationErrors).first ?? "it failed" }
     if name.content == .raw { return "it is a copy of damaged files" }
@@ -100,7 +101,7 @@ extension Engine {
     try points.requireNothingHidden(after: points.first { $0.id == id }, notAfter: moment)
     let choice = try result.get()
     guard let point = points.first(where: { $0.id == choice.id }) else {
-      throw HoldfastError(.pointNotFound, "\(choice.id) was removed meanwhile", hint: "run the command again")
+      throw HoldfastError(.pointNotFound, "\(choice.id) was removed by another process", hint: "run the command again")
     }
     return (point, choice)
   }
@@ -134,7 +135,7 @@ extension [StoredPoint] {
     guard let point = first(where: { $0.id == id }), let error = point.unreadable else { return }
     let other = chosen.map { "; or name an older one: holdfast restore \($0.id)" } ?? ""
     throw HoldfastError(
-      error.code, "cannot tell which backup is the newest: \(error.message)",
+      error.code, "cannot determine the newest backup: \(error.message)",
       hint: "\(error.hint ?? "make \(point.name.text) readable")\(other)", cause: error)
   }
 
@@ -170,8 +171,8 @@ extension Repository {
   /// What to do where a point turned out to be damaged: the newest one that is whole.
   func advice(besides broken: PointID) -> String {
     guard let whole = try? points().newestWhole(besides: [broken]) else {
-      return "no other point is whole; holdfast list shows what there is"
+      return "no other backup is usable; holdfast list shows the existing backups"
     }
-    return "holdfast restore \(whole.id) brings back the newest point that is whole"
+    return "holdfast restore \(whole.id) restores the newest usable backup"
   }
 }

@@ -62,7 +62,7 @@ extension Repository {
     guard let facts = listing.facts else { return listing }
     if let error = listing.ownership.obstacle(facts, folder: folder, isSafety: isSafety) { throw error }
     if case .moved(let before) = listing.ownership {
-      logger.notice("\(facts.path) was at \(before.path) before; its backups go on in \(folder)")
+      logger.notice("\(facts.path) was at \(before.path) before; its backups continue in \(folder)")
     }
     return listing
   }

@@ -57,8 +57,8 @@ package final class Repository: Sendable {
     let names = [".metadata", ".state", DrillHistory.name]
     guard let link = names.map({ path($0) }).first(where: FolderOwner.isAnothersLink) else { return }
     throw HoldfastError(
-      .refused, "\(link) is a symbolic link that another user made",
-      hint: "ls -l \(link) shows it, and rm \(link) removes it")
+      .refused, "\(link) is a symbolic link that another user created",
+      hint: "inspect it with ls -l \(link), and remove it with rm \(link)")
   }
 
   private static func prepare(_ folder: String, create: Bool, _ files: any FileOperations) throws {
@@ -73,10 +73,10 @@ package final class Repository: Sendable {
     guard let status = try files.status(folder) else {
       throw HoldfastError(
         .pointNotFound, "there is no backup folder \(folder)",
-        hint: "holdfast create makes it, or --backup-dir names another one")
+        hint: "create it with holdfast create, or name another one with --backup-dir")
     }
     guard status.kind == .folder else {
-      throw HoldfastError(.failed, "\(folder) is not a folder", hint: "--backup-dir names the folder of backups")
+      throw HoldfastError(.failed, "\(folder) is not a folder", hint: "name the backup folder with --backup-dir")
     }
   }
 
@@ -130,7 +130,7 @@ package final class Repository: Sendable {
     let (newest, expected) = (newestSequence(points), state.expectedSequence(in: storedIdentity()?.id.hex))
     guard newest < expected else { return }
     logger.warning(
-      "the newest point of \(folder) is number \(newest), and this host stored number \(expected): points were deleted elsewhere, withheld, or the folder was rolled back"
+      "the newest backup of \(folder) is number \(newest), but this host stored number \(expected): backups were deleted elsewhere, withheld, or the folder was rolled back"
     )
   }
 
@@ -260,7 +260,7 @@ extension Repository {
     guard next <= ArchiveHeader.maximumSequence else {
       throw HoldfastError(
         .refused, "the repository \(folder) has no number left for another backup",
-        hint: "begin a new one: --backup-dir \(folder)-2")
+        hint: "start a new one: --backup-dir \(folder)-2")
     }
     return next
   }

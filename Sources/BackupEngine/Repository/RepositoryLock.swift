@@ -81,7 +81,7 @@ extension Repository {
       guard waited < patience.milliseconds else {
         throw HoldfastError(
           .busy, "the backup folder \(folder) is in use by another holdfast",
-          hint: "wait until it is done, then try again")
+          hint: "wait until it has finished, then try again")
       }
       usleep(20000)
       waited += 20

@@ -7,7 +7,7 @@ extension FileOwnershipFacts {
   init(_ path: String, _ point: StoredPoint, _ environment: EngineEnvironment) throws {
     let (files, folder) = (environment.files, path.parentPath)
     guard let status = try files.status(folder) else {
-      throw HoldfastError(.failed, "there is no folder \(folder) any more", hint: "create the folder first")
+      throw HoldfastError(.failed, "the folder \(folder) no longer exists", hint: "create the folder first")
     }
     self.init(
       recorded: point.metadata.databaseAttributes,

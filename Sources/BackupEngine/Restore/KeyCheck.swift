@@ -34,6 +34,6 @@ extension Engine {
     guard start != expected else { return }
     throw HoldfastError(
       .wrongKey, "the password does not open it, or it is damaged\(credentials.tried)",
-      hint: "use the password that was set when this point was stored")
+      hint: "use the password that was set when this backup was stored")
   }
 }

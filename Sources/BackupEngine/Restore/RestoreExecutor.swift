@@ -127,7 +127,7 @@ final class RestoreExecutor {
       try files.syncFolder(target.parentPath)
     } catch let error as HoldfastError {
       throw HoldfastError(
-        error.code, "\(target) is restored, and may not survive a loss of power: \(error.message)",
+        error.code, "\(target) is restored, but may not survive a power loss: \(error.message)",
         hint: error.hint ?? "run sync, and check the disk", cause: error)
     }
   }
@@ -140,7 +140,8 @@ final class RestoreExecutor {
     }
     guard free < needed else { return }
     throw HoldfastError(
-      .noSpace, "the restore needs \(ByteCount(needed)) and \(ByteCount(free)) is free", hint: "free some space first")
+      .noSpace, "the restore needs \(ByteCount(needed)), but only \(ByteCount(free)) is free",
+      hint: "free some space first")
   }
 
   private func verify() throws {
@@ -150,7 +151,7 @@ final class RestoreExecutor {
     guard verification.verified else {
       throw HoldfastError(
         .verificationFailed, "\(point.id) does not verify: \(verification.errors.joined(separator: "; "))",
-        hint: "use another point; holdfast list shows them")
+        hint: "use another backup; holdfast list shows them")
     }
   }
 
@@ -197,7 +198,7 @@ final class RestoreExecutor {
     guard plan.install == .newFile || safety.point != nil || plan.facts.target.state == .missing else {
       throw HoldfastError(
         .verificationFailed, "\(found); nothing was changed",
-        hint: "without --no-safety-backup it is restored all the same, and so it is with --no-verify")
+        hint: "restore it without --no-safety-backup, or with --no-verify")
     }
     warnings.append(found)
   }
@@ -241,7 +242,7 @@ final class RestoreExecutor {
         try safety.backUp(progress)
       }
     }
-    throw DatabaseError(.busy, path: target, message: "\(target) is written to all the time")
+    throw DatabaseError(.busy, path: target, message: "\(target) is written to continuously")
   }
 
   private static var attempts: Int { 8 }
@@ -264,7 +265,7 @@ final class RestoreExecutor {
     case .differs(let page):
       try rollBack()
       throw HoldfastError(
-        .failed, "page \(page) of \(target) is not what was installed; the safety backup was put back",
+        .failed, "page \(page) of \(target) differs from the installed content; the safety backup was restored",
         hint: "check the disk, then try again")
     }
   }
@@ -273,8 +274,8 @@ final class RestoreExecutor {
   private func rollBack() throws {
     guard let kept = safety.point, kept.name.content == .database else {
       throw HoldfastError(
-        .failed, "\(target) is not what was installed, and there is no safety backup to put back",
-        hint: "restore another point")
+        .failed, "\(target) differs from the installed content, and there is no safety backup to restore",
+        hint: "restore another backup")
     }
     let image = try StagedImage(
       kept, beside: target + "-rollback", repository: repository, environment: environment, progress: progress,
@@ -319,7 +320,7 @@ final class RestoreExecutor {
       return
     }
     throw HoldfastError(
-      .factsChanged, "\(target) was written to after its safety backup was taken",
+      .factsChanged, "\(target) was written to after its safety backup was stored",
       hint: "nothing was replaced; stop the application, then run the command again")
   }
 

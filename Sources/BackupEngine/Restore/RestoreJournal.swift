@@ -59,8 +59,8 @@ struct RestoreJournal {
     guard let bytes = try repository.files.contents(path) else { return [] }
     guard case .array(let entries) = JSONValue(parsing: bytes) else {
       throw HoldfastError(
-        .failed, "cannot tell what the last restore was: \(path) is damaged",
-        hint: "holdfast list shows the safety backups; holdfast restore ID brings one back")
+        .failed, "cannot determine the last restore: \(path) is damaged",
+        hint: "holdfast list shows the safety backups; holdfast restore ID restores one")
     }
     return entries.reversed().compactMap { RestoreNote($0) }.filter { $0.target.isExactly(database) }
   }

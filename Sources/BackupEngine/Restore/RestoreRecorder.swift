@@ -62,7 +62,7 @@ final class RestoreRecorder {
       try journal.complete(note, install: plan.install.rawValue, environment.repositoryPatience)
       return []
     } catch {
-      return ["the end of the restore was not noted in the repository: \(error)"]
+      return ["the end of the restore was not recorded in the repository: \(error)"]
     }
   }
 

@@ -72,7 +72,8 @@ final class StagedImage {
     for link in links where !link.isAuthenticated {
       guard let recorded = link.point.metadata.checksum, link.checksum.hex != recorded else { continue }
       throw HoldfastError(
-        .archiveCorrupt, "\(link.point.name.text) has another checksum than is recorded", hint: "use another point")
+        .archiveCorrupt, "the checksum of \(link.point.name.text) differs from the recorded one",
+        hint: "use another backup")
     }
     if !archive.isAuthenticated, let recorded = links[0].point.metadata.digest, let digest = archive.digest,
       digest.hex != recorded
@@ -87,8 +88,8 @@ final class StagedImage {
       return
     }
     throw HoldfastError(
-      .unauthenticated, "\(link.point.name.text) is not what this host stored, and cannot be authenticated",
-      hint: "use an authenticated point, or --accept-unauthenticated where you know where this one comes from")
+      .unauthenticated, "\(link.point.name.text) is not the file that this host stored, and cannot be authenticated",
+      hint: "use an authenticated backup, or --accept-unauthenticated if you know the origin of this one")
   }
 
   /// What the image says of itself.
@@ -101,8 +102,8 @@ final class StagedImage {
       return StagedFacts(pageSize: facts.pageSize, pageCount: facts.pageCount, textEncoding: facts.textEncoding)
     } catch let error as DatabaseError {
       throw HoldfastError(
-        .verificationFailed, "what the archive holds does not open as a database: \(error.message)",
-        hint: "use another point")
+        .verificationFailed, "the archive's content does not open as a database: \(error.message)",
+        hint: "use another backup")
     }
   }
 
@@ -138,7 +139,7 @@ final class StagedImage {
     let given = try files.setAttributes(file, wanted)
     if given.owner != wanted.owner || given.group != wanted.group {
       warnings.append(
-        "the restored file belongs to \(given.ownerInWords) and not to \(wanted.ownerInWords): this process may not give it away"
+        "the restored file belongs to \(given.ownerInWords) and not to \(wanted.ownerInWords): this process may not change the owner"
       )
     }
     // Afterwards: a list of access rights sets the group's bits of the mode, and until then the group has its own rights only.

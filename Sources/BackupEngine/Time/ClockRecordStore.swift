@@ -134,7 +134,7 @@ extension Engine {
     do {
       known = try clockRecords.load()
     } catch {
-      environment.logger.warning("what is remembered of this machine's clock cannot be read: \(error)")
+      environment.logger.warning("cannot read the record of this machine's clock: \(error)")
       known = nil
     }
     let verdict =
@@ -175,8 +175,9 @@ extension Engine {
 
   static func doubtedClock(_ reason: String) -> HoldfastError {
     HoldfastError(
-      .refused, "\(reason); until it has run for a day like this, nothing is removed, merged or released by age",
-      hint: "set the clock; if it is right, holdfast compact --trust-clock says so")
+      .refused,
+      "\(reason); until it has run consistently for a day, no backup is removed, compacted or released by age",
+      hint: "set the clock; if it is right, confirm it with holdfast compact --trust-clock")
   }
 
   /// The error of a command that would remove or merge more by the wall clock than by the believed

@@ -51,7 +51,7 @@ struct ZoneFile {
   private mutating func header() throws -> Header {
     guard let magic = reader.take(4), Self.isZoneFile(Array(magic)), let version = reader.take(1)?.first,
       reader.take(15) != nil
-    else { throw damaged("it does not begin as a zone file does") }
+    else { throw damaged("it does not begin with the header of a zone file") }
     var counts: [Int] = []
     for _ in 0..<6 {
       guard let count = reader.integer(4), (0...Int64(Self.largestSize)).contains(count) else {
@@ -69,14 +69,14 @@ struct ZoneFile {
   private mutating func body(_ header: Header, timeSize: Int, _ name: String) throws -> ZoneRules {
     guard header.leapSeconds == 0 else {
       throw HoldfastError(
-        .failed, "the zone file \(path) counts leap seconds, which this system's clock does not",
+        .failed, "the zone file \(path) counts leap seconds, but this system's clock does not",
         hint: "use the same zone without 'right/' in front")
     }
     let times = try integers(header.transitions, size: timeSize)
     let kinds = try integers(header.transitions, size: 1).map { Int(UInt8(truncatingIfNeeded: $0)) }
     let offsets = try offsets(header.types)
     guard zip(times, times.dropFirst()).allSatisfy({ $0 < $1 }) else { throw damaged("its times are not in order") }
-    guard kinds.allSatisfy(offsets.indices.contains) else { throw damaged("it names a type that it does not have") }
+    guard kinds.allSatisfy(offsets.indices.contains) else { throw damaged("it refers to a type that does not exist") }
     try skip(header.counts[5] + header.counts[1] + header.counts[0])
     return ZoneRules(
       name: name, firstOffset: offsets[0],
@@ -87,7 +87,7 @@ struct ZoneFile {
   private mutating func offsets(_ count: Int) throws -> [Int] {
     try (0..<count).map { _ in
       guard let offset = reader.integer(4), reader.take(2) != nil, ZoneRules.possibleOffsets.contains(Int(offset))
-      else { throw damaged("it has an offset that no zone can have") }
+      else { throw damaged("it contains an invalid offset") }
       return Int(offset)
     }
   }
@@ -104,12 +104,12 @@ struct ZoneFile {
   }
 
   private mutating func integers(_ count: Int, size: Int) throws -> [Int64] {
-    guard reader.rest.count / size >= count else { throw damaged("it is cut off") }
+    guard reader.rest.count / size >= count else { throw damaged("it is cut short") }
     return (0..<count).compactMap { _ in reader.integer(size) }
   }
 
   private mutating func skip(_ count: Int) throws {
-    guard reader.take(count) != nil else { throw damaged("it is cut off") }
+    guard reader.take(count) != nil else { throw damaged("it is cut short") }
   }
 
   private func damaged(_ why: String) -> HoldfastError {
@@ -177,7 +177,7 @@ struct ZoneFolder {
     let near = Self.nearest(to: String(name.prefix(100).map { $0 == " " ? "_" : $0 }), among: names())
     return HoldfastError(
       .usage, "'\(name.prefix(100))' is not the name of a time zone",
-      hint: near.map { "did you mean \($0)?" } ?? "names are like Europe/Berlin or UTC")
+      hint: near.map { "did you mean \($0)?" } ?? "use a name such as Europe/Berlin or UTC")
   }
 
   private func unknown(_ name: String) -> HoldfastError {
@@ -190,7 +190,7 @@ struct ZoneFolder {
     return HoldfastError(
       .usage, "there is no time zone '\(name)'",
       hint: Self.nearest(to: name, among: names).map { "did you mean \($0)?" }
-        ?? "names are like Europe/Berlin; there are \(names.count) below \(paths.joined(separator: ", "))")
+        ?? "use a name such as Europe/Berlin; \(paths.joined(separator: ", ")) has \(names.count) names")
   }
 
   /// By the whole name, and then by its city alone.

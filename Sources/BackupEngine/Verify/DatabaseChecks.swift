@@ -78,7 +78,7 @@ extension Verification {
 extension IntegrityCheck {
   /// Explains a disagreement of derived data.
   static func derivedWords(_ messages: [String]) -> String {
-    "tables are sound, and an index derived from them is not (the module's own rebuild makes it anew): "
+    "the tables are sound, but an index derived from them is not (rebuild it with the module's own command): "
       + messages.joined(separator: "; ")
   }
 }

@@ -50,7 +50,8 @@ struct Verifier {
     guard !point.archiveMissing, try files.status(repository.path(point.name.text)) != nil else {
       if try repository.stored(point.id) == nil {
         throw HoldfastError(
-          .pointNotFound, "\(point.id) was removed meanwhile", hint: "holdfast list shows what there is")
+          .pointNotFound, "\(point.id) was removed by another process", hint: "holdfast list shows the existing backups"
+        )
       }
       verification.add(.failed, Check.Name.file, "\(point.name.text) is missing")
       return nil
@@ -65,7 +66,7 @@ struct Verifier {
     let recorded = point.metadata.compressedSize
     // The original service also recorded sizes; only metadata that was recreated has no size.
     guard recorded > 0, size != recorded else { return verification.add(.passed, Check.Name.size) }
-    verification.add(.failed, Check.Name.size, "the file has \(size) bytes, \(recorded) are recorded")
+    verification.add(.failed, Check.Name.size, "the file has \(size) bytes, but \(recorded) bytes are recorded")
   }
 
   private func checkChecksum(_ point: StoredPoint, _ file: OpenFile, _ verification: inout Verification) throws {
@@ -74,10 +75,10 @@ struct Verifier {
 
   private func compare(_ checksum: [UInt8], _ point: StoredPoint, _ verification: inout Verification) {
     guard let recorded = point.metadata.checksum else {
-      return verification.add(.skipped, Check.Name.checksum, "none is recorded")
+      return verification.add(.skipped, Check.Name.checksum, "no checksum is recorded")
     }
     guard checksum.hex != recorded else { return verification.add(.passed, Check.Name.checksum) }
-    verification.add(.failed, Check.Name.checksum, "it is \(checksum.hex), \(recorded) is recorded")
+    verification.add(.failed, Check.Name.checksum, "the checksum is \(checksum.hex), but \(recorded) is recorded")
   }
 
   /// The metadata is not encrypted: if the archive authenticates itself, a different checksum in
@@ -87,7 +88,7 @@ struct Verifier {
       return compare(archive.checksum, point, &verification)
     }
     verification.notes.append(
-      "the metadata names another checksum than the archive has, which is authenticated and wins")
+      "the checksum in the metadata differs from the archive's, which is authenticated and takes precedence")
   }
 
   /// The backup with all that it needs; nil, with the failed check, if a link is missing or
@@ -98,7 +99,7 @@ struct Verifier {
     } catch let error as HoldfastError {
       guard let broken = error.cause as? BrokenLink else { throw error }
       verification.brokenLink = broken.id
-      verification.add(.failed, Check.Name.chain, "it needs \(broken.id), and \(broken.reason)")
+      verification.add(.failed, Check.Name.chain, "\(broken.id), which it depends on, is not usable: \(broken.reason)")
       return nil
     }
   }
@@ -171,7 +172,7 @@ struct Verifier {
     }
     if let changed {
       verification.brokenLink = changed.point.id
-      verification.add(.failed, Check.Name.chain, "\(changed.point.id) has another checksum than is recorded")
+      verification.add(.failed, Check.Name.chain, "the checksum of \(changed.point.id) differs from the recorded one")
     } else {
       verification.add(.passed, Check.Name.chain, chain.words)
     }
@@ -184,10 +185,11 @@ struct Verifier {
       return true
     }
     if archive.isAuthenticated {
-      verification.notes.append("the metadata names another digest than the archive, which is authenticated and wins")
+      verification.notes.append(
+        "the digest in the metadata differs from the archive's, which is authenticated and takes precedence")
       return true
     }
-    verification.add(.failed, Check.Name.digest, "it is \(digest.hex), \(recorded) is recorded")
+    verification.add(.failed, Check.Name.digest, "the digest is \(digest.hex), but \(recorded) is recorded")
     return false
   }
 
@@ -222,7 +224,7 @@ struct PointReader {
     let reader = try ArchiveReader(file, name: point.name, credentials: credentials, progress: progress, files)
     if reader.head == nil && point.name.encrypted && metadata.cipher == .aes256GCM {
       var error = HoldfastError.notAnArchive
-      error.hint = "use another point"
+      error.hint = "use another backup"
       throw error
     }
     let size = try files.size(file)

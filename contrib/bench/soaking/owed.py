@@ -1,11 +1,11 @@
 """The agent's pending work after an event."""
 from dataclasses import dataclass
 
-MISSING, EMPTY = r"there is no database|was removed or moved", r"is empty"
+MISSING, EMPTY = r"there is no database|was removed or moved|no longer exists", r"is empty"
 BUSY = r"locked|busy|exclusive"
 CALM = 1.5   # seconds after which the agent has handled every event
 FULL = r"[Nn]o space"
-ODD = r"another file has taken the place|is anomalous|has no table any more"
+ODD = r"another file has taken the place|is anomalous|no longer has any table"
 DAMAGED = r"not a SQLite database|malformed|damaged|corrupt"
 
 
