@@ -111,7 +111,7 @@ struct AcceptCommandTests {
     #expect(result.status == 8 && result.stdout == "")
     #expect(
       result.stderr
-        == "holdfast: error: \(point) cannot be accepted: nothing is odd about it\nholdfast: hint: holdfast list shows which points are anomalous\n"
+        == "holdfast: error: \(point) cannot be accepted: it is not anomalous\nholdfast: hint: holdfast list shows the anomalous backups\n"
     )
     #expect(try bed.run("accept", "backup_20010101_000000").status == 4)
   }

@@ -64,7 +64,7 @@ struct AgentSignalTests {
       second = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
       assert second.returncode == 6, second
       assert f"another agent (process {agent.pid} on " in second.stderr, second.stderr
-      assert "holdfast: hint: stop that one first" in second.stderr, second.stderr
+      assert "holdfast: hint: stop that agent first" in second.stderr, second.stderr
       """)
     #expect(output == "0")
     #expect(try decode([Point].self, bed.succeed("list", "--json")).map(\.backupType) == ["manual", "change"])

@@ -37,8 +37,8 @@ struct CompactCommandTests {
 
   private static let removed = "backup_20231116_143023, backup_20231116_143024 … backup_20231116_143027"
   private static let planned = """
-    Would merge 5 points into backup_20231116_143028: SIZE before, at most SIZE after
-      older than 7 days: only fulls stay
+    Would merge 5 backups into backup_20231116_143028: SIZE before, at most SIZE after
+      older than 7 days: only fulls are kept
       \(removed)
     """
 
@@ -56,7 +56,7 @@ struct CompactCommandTests {
       try dryRun() == """
         \(Self.planned)
 
-        5 points would go, which would free at least SIZE
+        5 backups would be removed, which would free at least SIZE
 
         """)
     #expect(try bed.service().list().count == 7)
@@ -64,11 +64,11 @@ struct CompactCommandTests {
     #expect(done.status == 0 && done.stderr == "")
     #expect(
       normalised(done.stdout) == """
-        Merged 5 points into backup_20231116_143028: SIZE before, SIZE after
-          older than 7 days: only fulls stay
+        Merged 5 backups into backup_20231116_143028: SIZE before, SIZE after
+          older than 7 days: only fulls are kept
           \(Self.removed)
 
-        5 points went, which freed SIZE
+        5 backups removed, which freed SIZE
 
         """)
     #expect(try bed.service().list().count == 2)
@@ -99,7 +99,7 @@ struct CompactCommandTests {
     #expect(!dry.executed && done.executed && dry.skipped.isEmpty && done.skipped.isEmpty)
     #expect(dry.steps.count == 1 && done.steps.map(\.removed) == dry.steps.map(\.removed))
     #expect(done.steps[0].into == "backup_20231116_143028" && done.steps[0].removed.count == 5)
-    #expect(done.steps[0].reasons == ["older than 7 days: only fulls stay"])
+    #expect(done.steps[0].reasons == ["older than 7 days: only fulls are kept"])
     #expect(done.steps[0].bytesBefore == dry.steps[0].bytesBefore)
     #expect(done.steps[0].bytesAfter <= dry.steps[0].bytesAfter)
   }
@@ -117,17 +117,17 @@ struct CompactCommandTests {
     #expect(
       try dryRun() == """
         \(Self.planned)
-        Would merge 1 point into backup_20231117_143030: SIZE before, at most SIZE after
-          older than 7 days: only fulls stay
+        Would merge 1 backup into backup_20231117_143030: SIZE before, at most SIZE after
+          older than 7 days: only fulls are kept
           backup_20231117_143029
-        Would merge 1 point into backup_20231118_143032: SIZE before, at most SIZE after
-          older than 7 days: only fulls stay
+        Would merge 1 backup into backup_20231118_143032: SIZE before, at most SIZE after
+          older than 7 days: only fulls are kept
           backup_20231118_143031
-        2 points stay by the rules
+        2 backups are kept by the rules
           the last of its day (keep_daily 3)
           backup_20231116_143028, backup_20231117_143030
 
-        7 points would go, which would free at least SIZE
+        7 backups would be removed, which would free at least SIZE
 
         """)
     let planned = try decode(Compaction.self, run("compact", "--dry-run", "--json").stdout)

@@ -81,7 +81,7 @@ struct ConfigCommandTests {
         anomaly_hold         30d                          default
         min_free_space       -                            default: off
         drill.schedule       -                            default: none
-        drill.max_age        -                            default: twice the longest pause of drill.schedule; never without one
+        drill.max_age        -                            default: twice the longest pause of drill.schedule; never without a schedule
         stop_grace           10s                          default
         log_level            -                            default: info for the agent, else warning
 
@@ -145,9 +145,9 @@ struct ConfigCommandTests {
     #expect(result.status == 0 && result.stdout == "✓ holdfast.toml is sound, with 2 warnings above\n")
     #expect(
       result.stderr == """
-        holdfast: warning: holdfast.toml:1:12: debounce makes debounce (9s) longer than max_delay (5s), which wins
-        holdfast: hint: give max_delay at least the length of debounce
-        holdfast: warning: holdfast.toml:2:12: database names gone.db, and nothing is there
+        holdfast: warning: holdfast.toml:1:12: debounce makes debounce (9s) longer than max_delay (5s), which takes precedence
+        holdfast: hint: set max_delay to at least debounce
+        holdfast: warning: holdfast.toml:2:12: database names gone.db, which does not exist
         holdfast: hint: check the path; the agent waits for it
 
         """)
@@ -184,8 +184,8 @@ struct ConfigCommandTests {
     #expect(refusal.status == 64)
     #expect(
       refusal.stderr == """
-        holdfast: error: 3 databases are configured, and this command is about one
-        holdfast: hint: add --database with one of the names: app, north, south; commands that can be about all of them take --all
+        holdfast: error: 3 databases are configured, but this command needs one
+        holdfast: hint: add --database with one of the names: app, north, south; commands that work on all of them have --all
 
         """)
     try bed.succeed("create", "--database", "north", environment: noDatabase)
@@ -200,7 +200,7 @@ struct ConfigCommandTests {
     #expect(folder.status == 64 && folder.stderr.contains("--backup-dir is the folder of one database"))
     // The environment's database alone counts, and the output says so.
     let alone = try bed.run("create")
-    #expect(alone.status == 0 && alone.stderr.contains("the [[databases]] of holdfast.toml do not count"))
+    #expect(alone.status == 0 && alone.stderr.contains("the [[databases]] of holdfast.toml are ignored"))
   }
 
   @Test("A settings file is found by flag, by variable, here, in the user's folder or in the host's")

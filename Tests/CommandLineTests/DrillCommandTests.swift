@@ -122,7 +122,7 @@ struct DrillCommandTests {
     let bed = try CommandBed(rows: 20)
     let ids = try bed.makeChain(incrementals: 2)
     #expect(try drill(bed, ids[1], status: 0).backupId == ids[1])
-    #expect(try bed.succeed("drill", "--at", "latest", "--quick").contains("(the quick one)"))
+    #expect(try bed.succeed("drill", "--at", "latest", "--quick").contains("(the quick check)"))
     #expect(try ids.contains(drill(bed, "--random", status: 0).backupId))
     let both = try bed.run("drill", ids[1], "--random")
     #expect(both.status == 64 && both.stderr.contains("drill takes one of the ID of a backup, --at TIME and --random"))
@@ -138,7 +138,7 @@ struct DrillCommandTests {
     try flip(bed, ids[1])
     let result = try bed.run("drill", ids[1])
     #expect(result.status == 3 && result.stdout.contains("  ✗ restore — ") && result.stdout.contains("✗ failed at"))
-    #expect(result.stdout.contains("The newest point that is whole is \(ids[0]): holdfast restore \(ids[0])"))
+    #expect(result.stdout.contains("The newest usable backup is \(ids[0]): holdfast restore \(ids[0])"))
     let stats = try statistics(bed)
     #expect(stats.newestProven == nil && stats.drills.last?.failure?.step == "restore" && stats.drills.failed == 1)
     #expect(stats.drills.concerns.first?.hasPrefix("the last drill failed: \(ids[1]): ") == true)
@@ -155,11 +155,13 @@ struct DrillCommandTests {
     let id = try bed.create()
     let printed = try bed.run("drill")
     #expect(printed.status == 3 && printed.stdout.contains("expected \"more than we have\", and got \"1234|1234\""))
-    #expect(printed.stdout.hasSuffix("✗ failed: all entries has another answer than is expected\n"))
+    #expect(printed.stdout.hasSuffix("✗ failed: all entries does not have the expected answer\n"))
     let failed = try drill(bed, status: 3)
     #expect(failed.failure?.step == "assertions" && failed.assertions.first?.answer == "1234|1234")
     #expect(try statistics(bed).drills.last?.assertions.first?.answer == nil && statistics(bed).newestProven == nil)
-    #expect(try bed.succeed("doctor", "--no-probe").contains("the last drill failed: \(id): all entries has another"))
+    #expect(
+      try bed.succeed("doctor", "--no-probe").contains(
+        "the last drill failed: \(id): all entries does not have the expected answer"))
   }
 
   @Test("If the key is missing or wrong, drill exits with 5, and the history records both")

@@ -53,23 +53,23 @@ struct DrillConfigurationTests {
     arguments: [
       ("drill = true", "1:1: drill is not a table", "write [drill]"),
       ("[drill]\nshedule = \"@daily\"", "2:1: shedule is not a setting of [drill]", "did you mean schedule?"),
-      ("[drill]\ncolour = 3", "2:1: colour is not a setting of [drill]", "[drill] takes max_age, schedule, assert"),
+      ("[drill]\ncolour = 3", "2:1: colour is not a setting of [drill]", "[drill] has max_age, schedule, assert"),
       ("[drill]\nasert = []", "2:1: asert is not a setting of [drill]", "did you mean assert?"),
       ("[drill.assert]\nsql = \"x\"", "1:1: assert is not an array of tables", "[[drill.assert]]"),
       ("[drill]\nassert = [3]", "2:11: assert has an item that is not a table", "[[drill.assert]]"),
       ("[[drill.assert]]\nexpect = \"1\"", "1:1: [[drill.assert]] has no sql", "write sql = "),
-      ("[[drill.assert]]\nsql = \"SELECT 1\"", "1:1: [[drill.assert]] has no expect", "what sqlite3 prints"),
+      ("[[drill.assert]]\nsql = \"SELECT 1\"", "1:1: [[drill.assert]] has no expect", "the output of sqlite3"),
       ("[[drill.assert]]\nsql = \"\"\nexpect = 1", "2:1: sql is empty", "write it"),
       ("[[drill.assert]]\nslq = \"x\"\nexpect = 1", "2:1: slq is not a key of [[drill.assert]]", "did you mean sql?"),
       ("[[drill.assert]]\nsql = 3\nexpect = 1", "2:7: sql is 3, which is not text", "in quotes"),
       (
-        "[[drill.assert]]\nsql = \"x\"\nexpect = true", "3:10: expect is true, and SQLite has no such value",
+        "[[drill.assert]]\nsql = \"x\"\nexpect = true", "3:10: expect is true, but SQLite has no such value",
         "write 1, or"
       ),
       ("[[drill.assert]]\nsql = \"x\"\nexpect = 1.5", "3:10: expect is a floating-point number", "in quotes"),
       (
         "[[databases]]\npath = \"a.db\"\n[[databases.drill.assert]]\nsql = \"x\"\nexpect = 1\ndatabase = \"a\"",
-        "6:1: database is not a key of [[drill.assert]]", "takes sql, expect, name"
+        "6:1: database is not a key of [[drill.assert]]", "has sql, expect, name"
       ),
     ])
   func mistakes(toml: String, problem: String, hint: String) throws {
@@ -104,7 +104,7 @@ struct DrillConfigurationTests {
     // It blocks no other command.
     try bed.succeed("verify", "latest")
     let check = try bed.run("config", "check")
-    #expect(check.status == 64 && check.stderr.contains("no configured database"))
+    #expect(check.status == 64 && check.stderr.contains("not a configured database"))
   }
 
   @Test("A wrong schedule is shown with its column, and the variable also works")

@@ -111,7 +111,7 @@ struct EnvironmentFileTests {
     let bed = try ConfigurationBed()
     let configuration = try bed.configuration(
       env: "BACKUP_MODE=hybrid\nBACKUP_MODE=change\nBACKUP_DIR=\nSECRET_KEY=\"${X}\nDEBUG\nAPI: x\n")
-    #expect(bed.problems(configuration) == [".env:2:1: BACKUP_MODE stands in line 1 too, and this one counts"])
+    #expect(bed.problems(configuration) == [".env:2:1: BACKUP_MODE is also in line 1, and this one counts"])
     #expect(configuration.problems.map(\.severity) == [.warning])
     #expect(try configuration.settings().choice(.mode) == TriggerMode.change)
     #expect(configuration.settings().given(.backupDir) == nil)

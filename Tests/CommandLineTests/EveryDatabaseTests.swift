@@ -38,7 +38,7 @@ struct EveryDatabaseTests {
       #expect(entries.map(\.database) == ["app", "b"] && entries.allSatisfy { $0.exitCode == 0 && $0.error == nil })
     }
     let one = try bed.run("list", environment: noDatabase)
-    #expect(one.status == 64 && one.stderr.contains("take --all"))
+    #expect(one.status == 64 && one.stderr.contains("have --all"))
     #expect(try bed.run("list", "--all", "--database", "b", environment: noDatabase).status == 64)
     #expect(try bed.run("list", "--all", environment: noDatabase).status == 0)
   }

@@ -82,7 +82,7 @@ struct ExampleTests {
     let head = """
       # Settings of Holdfast as environment variables: for a shell, for .env in the working directory, or for
       # config/holdfast.service (as /etc/holdfast/holdfast.env). Lines that are commented out show the default, or an example
-      # where there is none. Flags win over these, and these over holdfast.toml.
+      # if there is no default. Flags take precedence over these, and these over holdfast.toml.
 
 
       """

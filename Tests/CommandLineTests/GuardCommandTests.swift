@@ -177,7 +177,7 @@ struct GuardCommandTests {
     let result = try bed.guarded("rm backups/backup_*; exit 1", "--rollback", "--report", "report.json")
     #expect(result.status == 125)
     #expect(result.stderr.contains("holdfast: error: the rollback failed: "))
-    #expect(result.stderr.contains("holdfast: hint: this tries it again:\n"))
+    #expect(result.stderr.contains("holdfast: hint: to try it again:\n"))
     let report = try bed.report()
     #expect(report.exitStatus == 1 && report.rollback?.error?.code == "point_not_found")
   }
@@ -225,7 +225,7 @@ struct GuardCommandTests {
     #expect(kept.status == 0 && kept.stderr.contains("it is pinned until 20"), "\(kept.stderr)")
     #expect(try bed.folder.text("backups/.metadata/pins.json")?.contains("\"until\"") == true)
     let loose = try bed.run("guard", "--no-pin", "--", "true")
-    #expect(loose.status == 0 && loose.stderr.contains("it stays as long as a safety backup"))
+    #expect(loose.status == 0 && loose.stderr.contains("it is kept as long as a safety backup"))
     #expect(try decode([PinnedPoint].self, bed.succeed("list", "--json")).map(\.pinned) == [false, true])
     for flags in [["--keep-for", "7"], ["--keep-for", "7d", "--no-pin"]] {
       let refused = try Shell.run(
@@ -253,7 +253,7 @@ struct PinCommandTests {
       try bed.succeed("list").split(separator: "\n").count { $0.contains("Pinned       until holdfast unpin") } == 2)
     #expect(try bed.succeed("cleanup", "--keep", "1").contains("Removed: 0\n"))
     let refusal = try bed.run("delete", first, "--yes")
-    #expect(refusal.status == 8 && refusal.stderr.hasSuffix("holdfast: hint: holdfast unpin \(first) lets it go\n"))
+    #expect(refusal.status == 8 && refusal.stderr.hasSuffix("holdfast: hint: run holdfast unpin \(first) first\n"))
     let change = try decode(PinDocument.self, bed.succeed("unpin", first, "--json"))
     #expect(change.backupId == first && !change.pinned && change.changed)
     #expect(try bed.succeed("unpin", first) == "\(first) is not pinned\n")

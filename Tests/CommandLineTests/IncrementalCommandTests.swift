@@ -13,7 +13,7 @@ struct IncrementalCommandTests {
     #expect(
       text == """
         Created ID
-        incremental: only what changed since ID
+        incremental: only the changes since ID
             File         ID.pages.gz.enc
             Created      TIME
             Size         SIZE (SIZE before compression)
@@ -59,10 +59,10 @@ struct IncrementalCommandTests {
   func fallback() throws {
     let bed = try CommandBed()
     let first = try bed.succeed("create", "--incremental")
-    #expect(bed.normalised(first).hasPrefix("Created ID\nfull: there is no point to build on\n"), "\(first)")
+    #expect(bed.normalised(first).hasPrefix("Created ID\nfull: there is no backup to build on\n"), "\(first)")
     _ = try bed.value("DELETE FROM entries WHERE id = 10")
     let plain = try bed.succeed("create", "--incremental", "--no-encrypt")
-    #expect(bed.normalised(plain).hasPrefix("Created ID\nfull: ID is protected in another way\n"), "\(plain)")
+    #expect(bed.normalised(plain).hasPrefix("Created ID\nfull: ID is not protected in the same way\n"), "\(plain)")
     let seed = try bed.succeed(
       "create", "--incremental", "--cipher", "aes-256-cbc",
       environment: ["BACKUP_ENCRYPTION_KEY_FILE": "", "BACKUP_ENCRYPTION_PASSWORD": "a password"])
@@ -85,15 +85,15 @@ struct IncrementalCommandTests {
       let result = try Shell.run(
         CommandBed.program, arguments, environment: bed.environment(), in: bed.folder.path)
       #expect(result.status == 8 && result.stdout == "", "\(arguments)")
-      #expect(result.stderr.contains("cannot delete \(ids[1]): 2 points need it\n"), "\(result.stderr)")
+      #expect(result.stderr.contains("cannot delete \(ids[1]): 2 backups need it\n"), "\(result.stderr)")
       #expect(result.stderr.contains("holdfast delete --with-children \(ids[1]) removes them too"))
     }
     let unasked = try bed.run("delete", "--with-children", ids[1])
-    #expect(unasked.status == 8 && unasked.stderr.contains("nobody to ask"))
+    #expect(unasked.status == 8 && unasked.stderr.contains("a question is not possible here"))
     let plan = try bed.succeed("delete", "--with-children", ids[1], "--dry-run")
     #expect(
       bed.normalised(plan) == """
-        Would delete ID and the 2 points that need it (SIZE)
+        Would delete ID and the 2 backups that need it (SIZE)
             ID  TIME  SIZE, 1 page  - not verified yet
             ID  TIME  SIZE, 1 page  - not verified yet
             ID  TIME  SIZE, 1 page  - not verified yet
@@ -103,7 +103,7 @@ struct IncrementalCommandTests {
     #expect(!dry.deleted && dry.backupId == ids[1] && dry.points == [ids[3], ids[2], ids[1]])
     #expect(try decode([Point].self, bed.succeed("list", "--json")).count == 4)
     let done = try bed.succeed("delete", "--with-children", ids[1], "--yes")
-    #expect(bed.normalised(done) == "Deleted ID and the 2 points that need it (SIZE)\n")
+    #expect(bed.normalised(done) == "Deleted ID and the 2 backups that need it (SIZE)\n")
     #expect(try decode([Point].self, bed.succeed("list", "--json")).map(\.backupId) == [ids[0]])
     let last = try decode(Deletion.self, bed.succeed("delete", "--with-children", ids[0], "--yes", "--json"))
     #expect(last.deleted && last.points == [ids[0]])

@@ -52,7 +52,7 @@ struct InsideCommandTests {
     #expect(try bed.run("diff", second, "live", "--exit-code").status == 0)
     #expect(
       try bed.succeed("diff", second, "live")
-        == "\(second) and the live database hold the same rows and the same schema\n")
+        == "\(second) and the live database contain the same rows and the same schema\n")
     #expect(try bed.run("diff", first).status == 64)
     #expect(try bed.run("diff", first, second, "--table", "nix").status == 64)
     #expect(try Shell.run("find", [bed.folder.path("state"), "-path", "*scratch/*"]).stdout == "")
@@ -124,7 +124,7 @@ struct InsideCommandTests {
     _ = try bed.value("CREATE TABLE mine(x); CREATE INDEX by_name ON mine(x)", of: other)
     let before = try bed.value(".dump", of: other)
     let cases = [
-      ("users", other, 8, "something called by_name already"), ("notes", other, 8, "is a virtual table"),
+      ("users", other, 8, "already has an object named by_name"), ("notes", other, 8, "is a virtual table"),
       ("notes_data", other, 8, "belongs to a virtual table"), ("seen", other, 8, "is a view"),
       ("nix", other, 64, "has no table nix"), ("log", bed.database, 8, "is the database itself"),
     ]

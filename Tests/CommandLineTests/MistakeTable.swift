@@ -111,11 +111,11 @@ extension Mistake {
     Mistake(
       "no value", .toml("backup_dir ="),
       "holdfast.toml:1:13: backup_dir has no value",
-      hint: "write one, or take the line out"),
+      hint: "write one, or remove the line"),
     Mistake(
       "an empty value", .toml("backup_dir = \"\""),
       "holdfast.toml:1:14: backup_dir is empty",
-      hint: "name a folder, or leave it out"),
+      hint: "name a folder, or omit it"),
     Mistake(
       "a quote that is not closed", .toml("backup_dir = \"/srv\ndebounce = \"5s\""),
       "holdfast.toml:1:14: the string is not closed on its line",
@@ -126,8 +126,8 @@ extension Mistake {
       hint: "write two backslashes, or the text in '…'"),
     Mistake(
       "the same name twice", .toml("debounce = \"5s\"\nmode = \"change\"\ndebounce = \"6s\""),
-      "holdfast.toml:3:1: debounce stands in line 1 already",
-      hint: "take one of the two out"),
+      "holdfast.toml:3:1: debounce is already in line 1",
+      hint: "remove one of the two"),
     Mistake(
       "a comment as in C", .toml("// comment"),
       "holdfast.toml:1:1: this is neither a setting nor a comment",
@@ -206,52 +206,52 @@ extension Mistake {
       hint: "did you mean CET?"),
     Mistake(
       "quiet hours without minutes", .toml("quiet_hours = \"22-6\""),
-      "holdfast.toml:1:15: quiet_hours is `22-6`, column 1: `22` is no time of day",
+      "holdfast.toml:1:15: quiet_hours is `22-6`, column 1: `22` is not a time of day",
       hint: "write, for example, 22:00-06:00 or Sat-Sun 00:00-24:00"),
     Mistake(
       "a mode without its schedule", .toml("mode = \"schedule\""),
-      "holdfast.toml:1:8: mode is schedule, and there is no schedule",
-      hint: "set schedule = \"0 2 * * *\", say, or mode = \"change\""),
+      "holdfast.toml:1:8: mode is schedule, but there is no schedule",
+      hint: "set a schedule, such as schedule = \"0 2 * * *\", or mode = \"change\""),
   ]
 
   /// Content of `holdfast.toml`, rightly spelt.
   static let meaning = [
     Mistake(
       "a password", .toml("password = \"secret\""),
-      "holdfast.toml:1:1: password is a secret, which does not belong into this file",
+      "holdfast.toml:1:1: password is a secret, which does not belong in this file",
       hint: "use password_file or key_file, or set BACKUP_ENCRYPTION_PASSWORD in the environment"),
     Mistake(
       "a password under its name in the environment", .toml("encryption_password = \"secret\""),
-      "holdfast.toml:1:1: encryption_password is a secret, which does not belong into this file",
+      "holdfast.toml:1:1: encryption_password is a secret, which does not belong in this file",
       hint: "use password_file or key_file, or set BACKUP_ENCRYPTION_PASSWORD in the environment"),
     Mistake(
       "a key in place of its file", .toml("key_file = \"gone.key\""),
       "holdfast.toml:1:12: key_file: cannot read the key file gone.key: no such file",
-      hint: "holdfast init makes a key file; --key-file names another one"),
+      hint: "create a key file with holdfast init, or name an existing one with --key-file"),
     Mistake(
       "a folder that is a file", .toml("backup_dir = \"app.db\""),
       "holdfast.toml:1:14: backup_dir names app.db, which is not a folder",
       hint: "name a folder"),
     Mistake(
       "a variable in a path", .toml("backup_dir = \"$HOME/backups\""),
-      "holdfast.toml:1:14: backup_dir is \"$HOME/backups\", and variables are not replaced here",
+      "holdfast.toml:1:14: backup_dir is \"$HOME/backups\", but variables are not replaced here",
       hint: "write the path itself, or ./$HOME/backups if that is its name"),
     Mistake(
       "another user's home", .toml("backup_dir = \"~joe/backups\""),
-      "holdfast.toml:1:14: backup_dir is \"~joe/backups\", and only ~/ is replaced here",
-      hint: "write the whole path"),
+      "holdfast.toml:1:14: backup_dir is \"~joe/backups\", but only ~/ is replaced here",
+      hint: "write the full path"),
     Mistake(
       "another database's URL", .toml("database = \"postgres://user:secret@host/app\""),
-      "holdfast.toml:1:12: database is a postgres URL, and only SQLite databases can be backed up",
+      "holdfast.toml:1:12: database is a postgres URL, but only SQLite databases can be backed up",
       hint: "use a path, sqlite:///relative.db or sqlite:////absolute.db"),
     Mistake(
       "a pattern for one database", .toml("database = \"data/*.db\""),
-      "holdfast.toml:1:12: database is a pattern, and names one database here",
+      "holdfast.toml:1:12: database is a pattern, but one database is needed here",
       hint: "put it into a [[databases]] table: path = \"data/*.db\""),
     Mistake(
       "a table of settings", .toml("[agent]\ndebounce = \"5s\""),
       "holdfast.toml:1:1: [agent] is not a table of settings",
-      hint: "settings stand at the top of the file, without a table; only [[databases]] has tables"),
+      hint: "write settings at the top of the file, without a table; only [[databases]] has tables"),
     Mistake(
       "one bracket", .toml("[databases]\npath = \"app.db\""),
       "holdfast.toml:1:1: databases is not an array of tables",
@@ -270,7 +270,7 @@ extension Mistake {
       hint: "write path = \"/srv/app/app.db\" below it"),
     Mistake(
       "both ways to name databases", .toml("database = \"app.db\"\n[[databases]]\npath = \"app.db\""),
-      "holdfast.toml:1:12: database stands beside [[databases]], and only one of them can count",
+      "holdfast.toml:1:12: database is set beside [[databases]], but only one of them can count",
       hint: "make it a [[databases]] table with path = \"…\""),
     Mistake(
       "a setting of the process in a database", .toml("[[databases]]\npath = \"app.db\"\nlog_level = \"info\""),
@@ -282,27 +282,27 @@ extension Mistake {
       hint: "in a [[databases]] table, write path = \"…\""),
     Mistake(
       "a database twice", .toml("[[databases]]\npath = \"app.db\"\n[[databases]]\npath = \"./app.db\"\nname = \"b\""),
-      "holdfast.toml:4:8: path names ./app.db, which line 2 names too",
-      hint: "take one of the two out"),
+      "holdfast.toml:4:8: path names ./app.db, which line 2 also names",
+      hint: "remove one of the two"),
     Mistake(
       "a name twice", .toml("[[databases]]\npath = \"app.db\"\n[[databases]]\npath = \"data/app.db\""),
-      "holdfast.toml:4:8: path gives the name app, which line 2 gives too: data/app.db and app.db",
-      hint: "give each a name = \"…\" of its own"),
+      "holdfast.toml:4:8: path gives the name app, which line 2 also gives: data/app.db and app.db",
+      hint: "give each its own name = \"…\""),
     Mistake(
       "a folder twice",
       .toml(
         "[[databases]]\npath = \"app.db\"\nbackup_dir = \"b\"\n[[databases]]\npath = \"data/b.db\"\nbackup_dir = \"./b\""
       ),
-      "holdfast.toml:6:14: backup_dir gives data/b.db the folder of backups of app.db: ./b",
-      hint: "give each database a backup_dir of its own"),
+      "holdfast.toml:6:14: backup_dir gives data/b.db the backup folder of app.db: ./b",
+      hint: "give each database its own backup_dir"),
     Mistake(
       "a name with a slash", .toml("[[databases]]\npath = \"app.db\"\nname = \"a/b\""),
       "holdfast.toml:3:8: name is \"a/b\", which cannot name a folder",
       hint: "use letters, digits, dots and dashes"),
     Mistake(
       "a name for a pattern", .toml("[[databases]]\npath = \"data/*.db\"\nname = \"x\""),
-      "holdfast.toml:3:8: name stands beside a pattern, which may match several databases",
-      hint: "take it out: each is named after what the pattern matched"),
+      "holdfast.toml:3:8: name is set beside a pattern, which may match several databases",
+      hint: "remove it: each database is named after the matched part of its path"),
     Mistake(
       "a header that is not closed", .toml("[[databases]\npath = \"app.db\""),
       "holdfast.toml:1:1: [[ is not closed with ]]",
@@ -330,18 +330,18 @@ extension Mistake {
     Mistake(
       "a quote in .env that is not closed", .env("BACKUP_DIR=\"/srv"),
       ".env:1:12: BACKUP_DIR begins with a quote that is never closed",
-      hint: "close it, or write no quotes"),
+      hint: "close it, or remove the quote"),
     Mistake(
       "text behind a quote", .env("BACKUP_DIR=\"/srv\" backups"),
-      ".env:1:12: BACKUP_DIR goes on after its closing quote",
+      ".env:1:12: BACKUP_DIR continues after its closing quote",
       hint: "put the whole value in quotes, or a space before the #"),
     Mistake(
       "a variable in .env", .env("BACKUP_DIR=${HOME}/backups"),
-      ".env:1:12: BACKUP_DIR refers to something else with $, which is not replaced here",
-      hint: "write the value itself; where the $ belongs to it, put it in single quotes"),
+      ".env:1:12: BACKUP_DIR contains a $ reference, which is not replaced here",
+      hint: "write the value itself; if the $ belongs to it, put it in single quotes"),
     Mistake(
       "a home folder in .env", .env("BACKUP_DIR=$HOME/backups"),
-      ".env:1:12: BACKUP_DIR is \"$HOME/backups\", and variables are not replaced here",
+      ".env:1:12: BACKUP_DIR is \"$HOME/backups\", but variables are not replaced here",
       hint: "write the path itself, or ./$HOME/backups if that is its name"),
     Mistake(
       "a line of YAML in .env", .env("BACKUP_DIR: /srv"),
@@ -350,15 +350,15 @@ extension Mistake {
     Mistake(
       "a schedule in .env with a slip", .env("BACKUP_SCHEDULE=0 2 * * Mo"),
       ".env:1:17: BACKUP_SCHEDULE is '0 2 * * Mo', column 9: 'Mo' is not a weekday",
-      hint: "did you mean Mon? weekdays are 0-7, where 0 and 7 are Sunday, or Sun-Sat"),
+      hint: "did you mean Mon? weekdays are 0-7 (0 and 7 are Sunday) or Sun-Sat"),
     Mistake(
       "a password and its file", .env("BACKUP_ENCRYPTION_PASSWORD=a\nBACKUP_ENCRYPTION_PASSWORD_FILE=b"),
       ".env:2:33: BACKUP_ENCRYPTION_PASSWORD and BACKUP_ENCRYPTION_PASSWORD_FILE are both set",
-      hint: "take one of them out"),
+      hint: "remove one of them"),
     Mistake(
       "a password file that is not there", .env("BACKUP_ENCRYPTION_PASSWORD_FILE=gone"),
       ".env:1:33: BACKUP_ENCRYPTION_PASSWORD_FILE: cannot read the password file gone: no such file",
-      hint: "check the path, and who may read it"),
+      hint: "check the path and its permissions"),
   ]
 
   /// The environment and the command line.
@@ -370,19 +370,19 @@ extension Mistake {
     Mistake(
       "a comment in the environment", .environment(["BACKUP_SCHEDULE": "0 2 * * *  # daily"]),
       "the environment variable BACKUP_SCHEDULE is '0 2 * * *  # daily', column 12: there are 7 fields, and a schedule has five",
-      hint: "take out what follows the #: only .env knows comments behind a value"),
+      hint: "remove the text after the #: only .env has comments after a value"),
     Mistake(
       "a level in the environment", .environment(["BACKUP_LOG_LEVEL": "verbose"]),
       "the environment variable BACKUP_LOG_LEVEL is \"verbose\", which is not trace, debug, info, notice, warning, error or critical",
       hint: "write debug"),
     Mistake(
       "a home folder in the environment", .environment(["BACKUP_DIR": "~/backups"]),
-      "the environment variable BACKUP_DIR is \"~/backups\", and ~ is replaced by the shell, and was not",
-      hint: "write the whole path"),
+      "the environment variable BACKUP_DIR is \"~/backups\", but the shell did not replace the ~",
+      hint: "write the full path"),
     Mistake(
       "a configuration file that is not there", .environment(["HOLDFAST_CONFIG": "gone.toml"]),
       "there is no file gone.toml, which HOLDFAST_CONFIG names",
-      hint: "check the path; holdfast init --config gone.toml writes a first one"),
+      hint: "check the path; holdfast init --config gone.toml creates one"),
     Mistake(
       "a time without a unit, as a flag", .flags(["--debounce", "250"]),
       "--debounce '250' is invalid: it is not a time with a unit, such as 500ms, 5s, 2min or 1h",
@@ -397,12 +397,12 @@ extension Mistake {
       hint: "* is any: '0 * * * *'; holdfast config check --help lists its options"),
     Mistake(
       "a folder that no shell replaced", .flags(["--backup-dir=~/backups"]),
-      "--backup-dir is \"~/backups\", and ~ is replaced by the shell, and was not",
+      "--backup-dir is \"~/backups\", but the shell did not replace the ~",
       hint: "put a space before it instead of =, or write ./~/backups if that is its name"),
     Mistake(
       "a file that is not there", .flags(["--config", "gone.toml"]),
       "there is no file gone.toml, which --config names",
-      hint: "check the path; holdfast init --config gone.toml writes a first one"),
+      hint: "check the path; holdfast init --config gone.toml creates one"),
     Mistake(
       "a file of variables that is not there", .flags(["--env-file", "gone.env"]),
       "there is no file gone.env, which --env-file names",

@@ -133,7 +133,7 @@ struct PatternTests {
       wait_for(lambda: "restore latest --database" in log())
       end(agent)
       check = subprocess.run([program, "config", "check"], capture_output=True, text=True)
-      assert check.returncode == 0 and "tenants/a/app.db, which is gone" in check.stderr, check
+      assert check.returncode == 0 and "tenants/a/app.db, which no longer exists" in check.stderr, check
       restore = [program, "restore", "latest", "--yes", "--quiet", "--database"]
       refused = subprocess.run(restore + ["a"], capture_output=True, text=True)
       assert "mkdir -p" in refused.stderr, refused
@@ -233,7 +233,7 @@ struct PatternTests {
     try bed.folder.write("holdfast.toml", Array(table.utf8))
     try bed.succeed("create", "--all", "--quiet", environment: environment)
     #expect(DatabaseList.exists(bed.folder.path("bk/app1/.metadata")))
-    #expect(!DatabaseList.exists(bed.folder.path("bk/app[1]")), "its backups go on in the folder that has them")
+    #expect(!DatabaseList.exists(bed.folder.path("bk/app[1]")), "its backups continue in the folder that has them")
   }
 
   @Test("The name that a pattern gave to a removed file restores nothing into another file of that name")
@@ -291,7 +291,7 @@ struct PatternTests {
       os.rename("tenants", "away")
       os.mkdir("tenants")
       wait_for(lambda: "error: a: " in log() and "error: b: " in log())
-      assert "no longer guarded" not in log(), log()
+      assert "no longer watched" not in log(), log()
       end(agent)
       for command in [["agent", "--once"], ["verify", "--all"], ["create", "--all"], ["list", "--all"]]:
           ended = subprocess.run([program] + command, capture_output=True, text=True)

@@ -74,11 +74,11 @@ struct PointInTimeCommandTests {
     try bed.python("import os, sys; os.unlink(sys.argv[1])", "\(bed.backups)/\(ids[1]).db.gz")
     let dry = try bed.succeed("restore", "--at", "2025-11-22 14:03", "--dry-run")
     #expect(dry.hasPrefix("\(ids[0]) of 2025-11-22 13:00:00, 1 h 3 min before 14:03:00 +00:00\n"), "\(dry)")
-    #expect(dry.contains("\nWarnings:\n  ! \(ids[1]) is nearer and was passed over: the archive "), "\(dry)")
+    #expect(dry.contains("\nWarnings:\n  ! \(ids[1]) is nearer and was skipped: the archive "), "\(dry)")
     let document = try decode(
       Restoration.self, bed.succeed("restore", "--at", "2025-11-22 14:03", "--dry-run", "--json"))
     #expect(document.warnings.count == 1 && document.at?.warnings == document.warnings)
     let shown = try bed.succeed("show", "--at", "2025-11-22 14:03")
-    #expect(shown.contains("\n  ! \(ids[1]) is nearer and was passed over"), "\(shown)")
+    #expect(shown.contains("\n  ! \(ids[1]) is nearer and was skipped"), "\(shown)")
   }
 }

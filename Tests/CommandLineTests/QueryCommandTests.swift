@@ -112,7 +112,7 @@ struct QueryCommandTests {
     for sql in Self.escapes {
       let result = try bed.run("query", point, sql)
       #expect(result.status == 8 && result.stdout == "", "\(sql): \(result.status) \(result.stderr)")
-      #expect(result.stderr.contains("holdfast: hint: query takes one SELECT"))
+      #expect(result.stderr.contains("holdfast: hint: query accepts one SELECT"))
     }
     #expect(try state() == before)
     try requireClean(bed)
@@ -196,6 +196,6 @@ struct QueryCommandTests {
     #expect(try bed.succeed("query", point, "SELECT t FROM own", "--csv") == "t\r\na\r\nb\r\n")
     let result = try bed.run("query", point, "SELECT t FROM own ORDER BY t")
     #expect(result.status == 1 && result.stderr.contains("no such collation sequence: mine"))
-    #expect(result.stderr.contains("hint: what the application adds to SQLite is not here"))
+    #expect(result.stderr.contains("hint: the application's SQLite extensions are not available here"))
   }
 }

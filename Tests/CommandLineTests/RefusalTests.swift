@@ -52,47 +52,49 @@ struct RefusalTests {
       name: "a time before all backups", arguments: ["restore", "--at", "2001-01-01", "--yes"], code: 4,
       error: "there is no backup of 2001-01-01 00:00:00 +00:00 or before: the oldest is backup_", hint: "a later time"),
     Case(
-      name: "a time that is still to come", arguments: ["restore", "--at", "9000-01-01", "--yes"], code: 64,
-      error: "--at '9000-01-01' is still to come", hint: "latest"),
+      name: "a time in the future", arguments: ["restore", "--at", "9000-01-01", "--yes"], code: 64,
+      error: "--at '9000-01-01' is in the future", hint: "latest"),
     Case(
       name: "a time that the clocks show twice",
       arguments: ["show", "--at", "2025-10-26 02:30"], environment: ["TZ": "Europe/Berlin"], code: 64,
-      error: "comes twice in Europe/Berlin", hint: "2025-10-26T02:30:00+02:00 or 2025-10-26T02:30:00+01:00"),
+      error: "occurs twice in Europe/Berlin", hint: "2025-10-26T02:30:00+02:00 or 2025-10-26T02:30:00+01:00"),
     Case(
       name: "a time that the clocks of the configured zone skip",
       arguments: ["verify", "--at", "2025-03-30 02:30"], environment: ["BACKUP_TIMEZONE": "Europe/Berlin"], code: 64,
       error: "does not exist: the clocks of Europe/Berlin skip it", hint: "2025-03-30T03:00:00+02:00"),
     Case(
       name: "no such folder of backups", arguments: ["list", "--backup-dir", "nowhere"], code: 4,
-      error: "there is no backup folder nowhere", hint: "holdfast create --backup-dir nowhere makes it"),
+      error: "there is no backup folder nowhere", hint: "create it with holdfast create --backup-dir nowhere"),
     Case(
-      name: "a restore that nobody confirms", arguments: ["restore", "latest"], code: 8, error: "nobody to ask",
+      name: "a restore that nobody confirms", arguments: ["restore", "latest"], code: 8,
+      error: "a question is not possible here",
       hint: "--yes"),
     Case(
-      name: "a removal that nobody confirms", arguments: ["delete", "latest"], code: 8, error: "nobody to ask",
+      name: "a removal that nobody confirms", arguments: ["delete", "latest"], code: 8,
+      error: "a question is not possible here",
       hint: "--yes"),
     Case(
       name: "a restore over another file", arguments: ["restore", "latest", "--to", "key", "--yes"], code: 8,
-      error: "key exists already, and --to never overwrites", hint: "name a path where nothing is"),
+      error: "key exists already, and --to never overwrites", hint: "name a path without a file"),
     Case(
       name: "a restore into a folder that is not there", arguments: ["restore", "latest", "--to", "a/b.db", "--yes"],
       code: 1, error: "there is no folder", hint: "create the folder first"),
     Case(
       name: "a wrong key", arguments: ["verify", "latest", "--key-file", "other"], code: 5,
-      error: "the password or key does not open it", hint: "use the one that was set"),
+      error: "the password or key does not open it", hint: "use the password or key that was set"),
     Case(
       name: "no key", arguments: ["verify", "latest"], environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""], code: 5,
-      error: "none is given", hint: "BACKUP_ENCRYPTION_PASSWORD"),
+      error: "but there is neither", hint: "BACKUP_ENCRYPTION_PASSWORD"),
     Case(
       name: "a restore with a password where a key is needed", arguments: ["restore", "latest", "--yes"],
       environment: ["BACKUP_ENCRYPTION_KEY_FILE": "", "BACKUP_ENCRYPTION_PASSWORD": "wrong"], code: 5,
-      error: "a password is given, and it was stored with a key file", hint: "BACKUP_ENCRYPTION_KEY_FILE"),
+      error: "you gave a password, but it was stored with a key file", hint: "BACKUP_ENCRYPTION_KEY_FILE"),
     Case(
       name: "a restore with a wrong key", arguments: ["restore", "latest", "--yes", "--key-file", "other"], code: 5,
-      error: "the password or key does not open it", hint: "use the one that was set"),
+      error: "the password or key does not open it", hint: "use the password or key that was set"),
     Case(
       name: "a restore without a key", arguments: ["restore", "latest", "--yes"],
-      environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""], code: 5, error: "none is given",
+      environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""], code: 5, error: "but there is neither",
       hint: "BACKUP_ENCRYPTION_PASSWORD"),
     Case(
       name: "a cleanup without a rule", arguments: ["cleanup"], code: 64, error: "cleanup has no rule to go by",
@@ -125,13 +127,13 @@ struct RefusalTests {
     Case(
       name: "another database's URL", arguments: ["create"],
       environment: ["DATABASE_URL": "postgresql://user:secret@host/db"], code: 64,
-      error: "DATABASE_URL is a postgresql URL, and only SQLite databases", hint: "sqlite:///relative.db"),
+      error: "DATABASE_URL is a postgresql URL, but only SQLite databases", hint: "sqlite:///relative.db"),
     Case(
       name: "a database in memory", arguments: ["create", "--database", "sqlite:///:memory:"], code: 64,
       error: "--database names no file", hint: "sqlite:///relative.db"),
     Case(
       name: "no password and no key", arguments: ["create"], environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""], code: 5,
-      error: "neither a password nor a key is given", hint: "holdfast init"),
+      error: "there is neither a password nor a key", hint: "holdfast init"),
     Case(
       name: "a key file that is not there", arguments: ["create", "--key-file", "none"], code: 5,
       error: "cannot read the key file none: no such file", hint: "holdfast init"),
@@ -174,7 +176,7 @@ struct RefusalTests {
     Case(
       name: "an agent without a key", arguments: ["agent", "--once"], environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""],
       code: 5,
-      error: "neither a password nor a key is given", hint: "holdfast init"),
+      error: "there is neither a password nor a key", hint: "holdfast init"),
     Case(
       name: "a time without a unit", arguments: ["agent", "--debounce", "250"], code: 64, error: "'250' is invalid",
       hint: "--help"),
@@ -197,10 +199,10 @@ struct RefusalTests {
     Case(
       name: "a folder of backups in quotes", arguments: ["create"], environment: ["BACKUP_DIR": "\"/srv/backups\""],
       code: 64,
-      error: "BACKUP_DIR begins and ends with a quotation mark", hint: "take the quotes out"),
+      error: "BACKUP_DIR begins and ends with a quotation mark", hint: "remove the quotes"),
     Case(
       name: "a database in quotes", arguments: ["list"], environment: ["DATABASE_URL": "'sqlite:///app.db'"], code: 64,
-      error: "DATABASE_URL begins and ends with a quotation mark", hint: "take the quotes out"),
+      error: "DATABASE_URL begins and ends with a quotation mark", hint: "remove the quotes"),
     Case(
       name: "a URL with an escape", arguments: ["create"], environment: ["DATABASE_URL": "sqlite:///my%20app.db"],
       code: 64, error: "holds a % with two digits", hint: "write sqlite:my app.db, or the path ./my%20app.db"),

@@ -50,7 +50,7 @@ struct ReplacedKeyTests {
       bed,
       """
       write(".env", "BACKUP_ENCRYPTION_PASSWORD=another one, longer\\n")
-      wait_for("error: the key in .env is another one now")
+      wait_for("error: the key in .env has changed")
       os.rename(".env", "gone")
       time.sleep(0.5)
       write(".env", "\(old)\\n")
@@ -67,7 +67,7 @@ struct ReplacedKeyTests {
       write("key", "\(String(repeating: "ab", count: 32))\\n")
       wait_for("error: the key in ")
       agent.send_signal(signal.SIGHUP)
-      wait_for("the configuration was read again")
+      wait_for("the configuration was reloaded")
       time.sleep(0.5)
       write("key", "\(String(repeating: "ab", count: 32))\\n")
       time.sleep(1)

@@ -42,7 +42,7 @@ struct ScheduleCommandTests {
       )
       .contains(
         """
-          2026-03-29 03:00 +02:00  01:00 UTC  (the clocks go from 02:00 to 03:00: 02:30 is skipped and runs now)
+          2026-03-29 03:00 +02:00  01:00 UTC  (the clocks change from 02:00 to 03:00: 02:30 is skipped and runs now)
           2026-03-30 02:30 +02:00  00:30 UTC
 
         """))
@@ -53,8 +53,8 @@ struct ScheduleCommandTests {
       .hasSuffix(
         """
           2026-10-25 01:30 +02:00  2026-10-24 23:30 UTC
-          2026-10-25 02:30 +02:00  00:30 UTC  (02:30 comes twice: the first)
-          2026-10-25 02:30 +01:00  01:30 UTC  (02:30 comes twice: the second)
+          2026-10-25 02:30 +02:00  00:30 UTC  (02:30 occurs twice: the first)
+          2026-10-25 02:30 +01:00  01:30 UTC  (02:30 occurs twice: the second)
 
         """))
   }
@@ -93,7 +93,7 @@ struct ScheduleCommandTests {
       ("--timezone", "../x", "is not the name of a time zone"), ("--count", "0", "--count 0 is out of range"),
       ("--count", "many", "many"), ("--after", "tomorrow", "--after 'tomorrow' is not a time"),
       ("--after", "latest", "--after latest is not a time"),
-      ("--after", "2026-03-29T02:30", "does not exist"), ("--after", "2026-10-25T02:30", "comes twice"),
+      ("--after", "2026-03-29T02:30", "does not exist"), ("--after", "2026-10-25T02:30", "occurs twice"),
     ])
   func usage(option: String, value: String, message: String) throws {
     let bed = try CommandBed(rows: 1)

@@ -119,7 +119,7 @@ struct SettingsTests {
     let key = ["BACKUP_ENCRYPTION_KEY_FILE": "gone"]
     let list = try bed.run("list", environment: key)
     #expect(list.status == 0 && list.stdout.hasPrefix("Available backups: 1\n"))
-    #expect(list.stderr.contains(" warning: going on without a password or key: "), "\(list.stderr)")
+    #expect(list.stderr.contains(" warning: continuing without a password or key: "), "\(list.stderr)")
     #expect(try bed.run("list", "--key-file", "gone").status == 5)
   }
 

@@ -91,14 +91,14 @@ struct TranscriptTests {
     #expect(result.stderr == "")
     let lines = result.stdout.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     #expect(lines[0] == "✓ \(whole)  verified" && lines[1] == "✗ \(damaged)  not verified", "\(result.stdout)")
-    #expect(lines[2].hasPrefix("    ✗ checksum_validation — it is "), "\(result.stdout)")
+    #expect(lines[2].hasPrefix("    ✗ checksum_validation — the checksum is "), "\(result.stdout)")
     #expect(
       result.stdout.hasSuffix(
         """
 
         ✗ 1 of 2 backups not verified
 
-        The newest point that is whole is \(whole): holdfast restore \(whole)
+        The newest usable backup is \(whole): holdfast restore \(whole)
 
         """), "\(result.stdout)")
     #expect(try bed.succeed("list").contains("    Status       ✗ failed\n"))
@@ -113,17 +113,17 @@ struct TranscriptTests {
         Restore of ID to DIR/app.db, live
 
           1. make sure that SIZE is free beside DIR/app.db and SIZE in the repository (SIZE)
-          2. back up what DIR/app.db holds now (SIZE)
+          2. back up the current content of DIR/app.db (SIZE)
           3. verify the archive of ID (SIZE)
-          4. write the database image beside DIR/app.db and prove its digest (SIZE)
+          4. write the database image beside DIR/app.db and check its digest (SIZE)
           5. check the integrity of the staged image
-          6. write the restored content into DIR/app.db in one transaction; applications go on without a restart (SIZE)
+          6. write the restored content into DIR/app.db in one transaction; applications continue without a restart (SIZE)
           7. flush DIR/app.db and its folder to the disk
-          8. note the restore in the repository
+          8. record the restore in the repository
 
         ✓ restored ID to DIR/app.db
-          What it held before is kept as ID
-          Applications that have it open see the restored content; none needs a restart
+          The previous content is kept as ID
+          Applications that have it open see the restored content without a restart
 
         """)
     try bed.folder.write("app.db", Array("not a database, but somebody's file".utf8))
@@ -147,7 +147,7 @@ struct TranscriptTests {
     let removed = """
         \(ids[0])  beyond keep 1
       Kept: 1
-        \(ids[2])  among the newest 1; the newest point, none being verified; the newest backup, none being verified
+        \(ids[2])  among the newest 1; the newest point (none is verified); the newest backup (none is verified)
 
       """
     #expect(try bed.succeed("cleanup", "--keep", "1", "--dry-run") == "Would remove: 1\n" + removed)
@@ -158,7 +158,7 @@ struct TranscriptTests {
       stats == """
         Backup statistics:
 
-          Newest proven        none: holdfast drill proves that a backup can be restored
+          Newest proven        none: run holdfast drill to prove that a backup can be restored
           Total backups        1
           Total size           SIZE
           Average size         SIZE

@@ -97,7 +97,7 @@ struct TreeTests {
     for id in [ids[3], ids[4]] {
       #expect(
         list.split(separator: "\n").contains {
-          $0.contains("─ \(id)") && $0.contains("✗ needs \(ids[2]), and that is missing")
+          $0.contains("─ \(id)") && $0.contains("✗ needs \(ids[2]): it is missing")
         }, "\(list)")
     }
     #expect(
@@ -107,13 +107,13 @@ struct TreeTests {
       list.hasSuffix(
         """
 
-        ✗ 2 points cannot be restored: a link of the chain is missing or damaged
-        The newest point that is whole is \(ids[1]): holdfast restore \(ids[1])
+        ✗ 2 backups cannot be restored: a link of the chain is missing or damaged
+        The newest usable backup is \(ids[1]): holdfast restore \(ids[1])
 
         """), "\(list)")
     let points = try decode([Point].self, bed.succeed("list", "--json"))
     #expect(points.map(\.status) == ["failed", "failed", "failed", "completed", "completed"])
-    #expect(points[0].problems?.contains("it needs \(ids[2]), and that is missing") == true)
+    #expect(points[0].problems?.contains("\(ids[2]), which it depends on, is not usable: it is missing") == true)
     #expect(try decode(Shown.self, bed.succeed("show", ids[4], "--json")).chain == nil)
     #expect(try bed.succeed("show", ids[4]).contains("    Restore reads   nothing: it cannot be restored\n"))
     try requireNamed(bed, ids[4], newest: ids[1])
@@ -126,13 +126,13 @@ struct TreeTests {
     let verify = try bed.run("verify", id)
     #expect(verify.status == 3)
     #expect(
-      verify.stdout.hasSuffix("\nThe newest point that is whole is \(newest): holdfast restore \(newest)\n"),
+      verify.stdout.hasSuffix("\nThe newest usable backup is \(newest): holdfast restore \(newest)\n"),
       "\(verify.stdout)")
     #expect(try decode(Verdict.self, bed.run("verify", id, "--json").stdout).newestWhole == newest)
     let restore = try bed.run("restore", id, "--yes")
     #expect(restore.status == 3 && restore.stdout == "")
     #expect(
-      restore.stderr.contains("holdfast: hint: holdfast restore \(newest) brings back the newest point that is whole"),
+      restore.stderr.contains("holdfast: hint: holdfast restore \(newest) restores the newest usable backup"),
       "\(restore.stderr)")
     let refusal = try decode(Refusal.self, bed.run("restore", id, "--yes", "--json").stdout)
     #expect(refusal.refused.hint.contains("holdfast restore \(newest) "))
@@ -148,16 +148,17 @@ struct TreeTests {
     // The list reads headers alone; a verification of a later backup names the link.
     #expect(try !bed.succeed("list").contains("✗"))
     let verify = try bed.run("verify", ids[3])
-    #expect(verify.status == 3 && verify.stdout.contains("it needs \(ids[2])"), "\(verify.stdout)")
-    #expect(verify.stdout.contains("The newest point that is whole is \(ids[1])"), "\(verify.stdout)")
+    #expect(
+      verify.status == 3 && verify.stdout.contains("\(ids[2]), which it depends on, is not usable"), "\(verify.stdout)")
+    #expect(verify.stdout.contains("The newest usable backup is \(ids[1])"), "\(verify.stdout)")
     let all = try bed.run("verify", "--all")
     #expect(all.status == 3)
     #expect(
-      all.stdout.hasSuffix("\nThe newest point that is whole is \(ids[1]): holdfast restore \(ids[1])\n"),
+      all.stdout.hasSuffix("\nThe newest usable backup is \(ids[1]): holdfast restore \(ids[1])\n"),
       "\(all.stdout)")
     let points = try decode([Point].self, bed.succeed("list", "--json"))
     #expect(points.map(\.status) == ["failed", "failed", "verified", "verified"])
-    #expect(try bed.succeed("list").contains("✗ needs \(ids[2]), and that is damaged"))
+    #expect(try bed.succeed("list").contains("✗ needs \(ids[2]): it is damaged"))
     try requireNamed(bed, ids[3], newest: ids[1])
   }
 
@@ -170,9 +171,9 @@ struct TreeTests {
       "\(bed.backups)/\(ids[0]).db.gz.enc", "\(bed.backups)/.metadata/\(ids[0]).json")
     let list = try bed.succeed("list")
     #expect(list.contains("\n[1] \(ids[0]) (the full, which is missing)\n    ├─ \(ids[2])  "), "\(list)")
-    #expect(list.hasSuffix("\nNo other point is whole\n"), "\(list)")
+    #expect(list.hasSuffix("\nNo other backup is usable\n"), "\(list)")
     let restore = try bed.run("restore", ids[2], "--yes")
-    #expect(restore.status == 3 && restore.stderr.contains("no other point is whole"), "\(restore.stderr)")
+    #expect(restore.status == 3 && restore.stderr.contains("no other backup is usable"), "\(restore.stderr)")
   }
 
   @Test("show lists each link of a restore with its bytes and pages")

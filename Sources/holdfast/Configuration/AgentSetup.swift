@@ -7,7 +7,8 @@ struct AgentSetup: Sendable {
   let retention: RetentionOptions
   let output: OutputOptions
 
-  /// - Throws: `usage` for a value that does not fit, or if no database is named; `refused` if no database is enabled.
+  /// - Throws: `usage` for a value that does not fit, or if no database is named; `refused` if no
+  ///   database is enabled.
   func agent(_ configuration: Configuration) throws -> AgentConfiguration {
     try configuration.requireKnownAssertions()
     let databases = try configuration.databases()
@@ -26,8 +27,8 @@ struct AgentSetup: Sendable {
     return agent
   }
 
-  /// The patterns of databases that may appear later. The agent evaluates only the patterns again: changes of the files count
-  /// from the next reload on.
+  /// The patterns of databases that may appear later. The agent evaluates only the patterns again:
+  /// changes of the files count from the next reload on.
   private func watched(_ patterns: [PathPattern], _ configuration: Configuration) throws -> DatabasePatterns? {
     guard !patterns.isEmpty else { return nil }
     let settings = configuration.settings()
@@ -51,7 +52,7 @@ struct AgentSetup: Sendable {
     let origin = databases[0].settings.origin(.enabled)
     let name = origin == .variable(SettingKey.enabled.variable) ? SettingKey.enabled.variable : origin.place
     return HoldfastError(
-      .refused, "\(name) is false, so the agent does not start", hint: "set it to true, or take it out")
+      .refused, "\(name) is false, so the agent does not start", hint: "set it to true, or remove it")
   }
 
   private func guarded(_ database: ConfiguredDatabase) throws -> GuardedDatabase {

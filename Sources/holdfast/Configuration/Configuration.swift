@@ -3,13 +3,14 @@ import BackupPolicy
 import Glibc
 import Names
 
-/// Everything that is configured: flags > environment > `.env` > `holdfast.toml` > defaults.
+/// The whole configuration: flags > environment > `.env` > `holdfast.toml` > defaults.
 struct Configuration: Sendable {
   let flags: Layer
   let environment: ProcessEnvironment
   let envFile: EnvironmentFile?
   let file: SettingsFile?
-  /// Mistakes in the files and the variables, in their order. Values are checked when they are used.
+  /// Mistakes in the files and the variables, in their order. Values are checked when they are
+  /// used.
   private(set) var problems: [ConfigurationProblem]
 
   var folders: StandardFolders { StandardFolders(environment: environment) }
@@ -35,7 +36,7 @@ struct Configuration: Sendable {
       + (self.file?.problems ?? [])
   }
 
-  /// The settings as they hold for one `[[databases]]` table, or outside of them.
+  /// The settings for one `[[databases]]` table, or outside of them.
   func settings(_ table: SettingsFile.Database? = nil) -> Settings {
     let layers = [flags, environment.layer, envFile?.layer, table?.layer, file?.top]
     return Settings(
@@ -62,10 +63,11 @@ private struct ConfigurationFiles {
   /// More than anyone writes by hand.
   private static let limit = 1 << 18
 
-  /// Checks files in the working directory that no flag names: another user who can write there must not choose what is backed
-  /// up, and where to.
+  /// Checks the files of the working directory that no flag names, because another user who can
+  /// write there must not choose the backed up database or the backup folder.
   ///
-  /// - Throws: `refused` for a file that every user can write, or that another user put into a folder that is not theirs.
+  /// - Throws: `refused` for a file that every user can write, or that another user put into a
+  ///   folder that is not theirs.
   func strangers(_ envFile: String?, _ file: String?) throws -> [ConfigurationProblem] {
     let isNamed = [envFile != nil, file != nil || environment[.configFile] != nil]
     return try zip([".env", "holdfast.toml"], isNamed).filter { !$1 }.compactMap { name, _ in try judge(name) }
@@ -86,7 +88,7 @@ private struct ConfigurationFiles {
         hint: "name it if you trust it: \(option) ./\(name)")
     }
     return ConfigurationProblem(
-      .warning, "\(name) belongs to user \(status.owner), whose folder this is, and decides what is done",
+      .warning, "\(name) belongs to user \(status.owner), who owns this folder, and its settings are used",
       hint: "name it if you trust it: \(option) ./\(name)")
   }
 
@@ -100,7 +102,7 @@ private struct ConfigurationFiles {
     return file
   }
 
-  /// `--config`, else `HOLDFAST_CONFIG`, else the first that exists of the places for it.
+  /// `--config`, else `HOLDFAST_CONFIG`, else the first existing one of the configuration files.
   func settingsFile(_ flag: String?) throws -> SettingsFile? {
     if let flag { return try settingsFile(flag, by: "--config") }
     if let path = environment[.configFile] { return try settingsFile(path, by: "HOLDFAST_CONFIG") }
@@ -115,10 +117,10 @@ private struct ConfigurationFiles {
   }
 
   private func read(_ path: String, isNamed: Bool, by name: String) throws -> [UInt8]? {
-    // The customary way to say: no file.
+    // The usual spelling of "no file".
     if isNamed, path == "/dev/null" { return nil }
     guard !path.isEmpty else {
-      throw HoldfastError(.usage, "\(name) is empty", hint: "name a file, or leave it out")
+      throw HoldfastError(.usage, "\(name) is empty", hint: "name a file, or omit it")
     }
     let status = try status(path)
     // `.env` may also be the folder of a virtual environment.
@@ -130,10 +132,11 @@ private struct ConfigurationFiles {
     throw HoldfastError(
       .usage, "there is no file \(path), which \(name) names",
       hint: name == "--env-file"
-        ? "check the path" : "check the path; holdfast init --config \(path) writes a first one")
+        ? "check the path" : "check the path; holdfast init --config \(path) creates one")
   }
 
-  /// A file that is there and cannot be read is not absent: other settings would count in its place.
+  /// A file that exists but cannot be read is not absent: if it were skipped, other settings would
+  /// apply.
   private func requireAbsence(_ path: String, _ status: FileStatus?) throws {
     if path == ".env", status?.kind == .folder { return }
     var entry = stat()
@@ -141,22 +144,22 @@ private struct ConfigurationFiles {
     let reason =
       switch status?.kind {
       case .folder: "it is a folder"
-      case nil: "it is a link to a file that is not there or cannot be reached"
+      case nil: "it is a link to a file that does not exist or cannot be reached"
       default: "it is not a regular file"
       }
     throw HoldfastError(
       .refused, "cannot read \(path): \(reason)",
-      hint: "mount the disk that holds the file, or remove \(path) if its settings are not meant")
+      hint: "mount the disk that holds the file, or remove \(path) if you do not need its settings")
   }
 
-  /// `/dev/null` in a file's place, mounted or linked, is the customary way to hide the file.
+  /// `/dev/null`, mounted over the file or linked in its place, is the usual way to hide the file.
   private func isNullDevice(_ path: String) -> Bool {
     var (file, null) = (stat(), stat())
     guard stat(path.raw, &file) == 0, stat("/dev/null", &null) == 0 else { return false }
     return file.st_mode & S_IFMT == S_IFCHR && file.st_rdev == null.st_rdev
   }
 
-  /// A folder that may not be searched holds no configuration for us.
+  /// A folder that this user may not search contains no configuration for this user.
   private func status(_ path: String) throws -> FileStatus? {
     do {
       return try files.status(path)
@@ -167,7 +170,7 @@ private struct ConfigurationFiles {
 }
 
 extension StandardFolders {
-  /// Where `holdfast.toml` may be, the first one first.
+  /// The places of `holdfast.toml`, in the order of the search.
   var configurationFiles: [String] {
     ["holdfast.toml"] + (configurationFolder.map { ["\($0)/holdfast.toml"] } ?? []) + ["/etc/holdfast/holdfast.toml"]
   }

@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import TOML
 
-/// Checks everything that is configured, also values that no command has read yet.
+/// Checks the whole configuration, including the values that no command has read yet.
 struct ConfigurationCheck {
   private let configuration: Configuration
   private let files: any FileOperations
@@ -12,7 +12,7 @@ struct ConfigurationCheck {
     self.files = files
   }
 
-  /// Everything that is wrong, file by file in the order of lines, each said once.
+  /// All mistakes, by file and line, without repetitions.
   func problems() -> [ConfigurationProblem] {
     let (databases, list) = configuration.databaseList()
     var found = configuration.problems + list + configuration.assertionProblems()
@@ -24,7 +24,7 @@ struct ConfigurationCheck {
     return Self.sorted(found)
   }
 
-  /// Those of tables that led to no database, because of something else.
+  /// The settings of tables that give no database because of another mistake.
   private var tables: [Settings] { (configuration.file?.databases ?? []).map { configuration.settings($0) } }
 
   private static func sorted(_ problems: [ConfigurationProblem]) -> [ConfigurationProblem] {
@@ -46,7 +46,7 @@ struct ConfigurationCheck {
     return FilePosition(line: number << 32 + position.line, column: position.column)
   }
 
-  /// Every layer's values, not only those that win: the one below counts as soon as the one above is gone.
+  /// The values of all layers, because a lower one counts as soon as the one above it is removed.
   private func values(_ settings: Settings) -> [ConfigurationProblem] {
     settings.layers.flatMap { layer in
       SettingKey.allCases.compactMap { key -> ConfigurationProblem? in
@@ -91,14 +91,14 @@ struct ConfigurationCheck {
     guard !database.isMatch else {
       return [
         ConfigurationProblem(
-          .warning, at: database.origin, "matched \(database.path), which is gone",
-          hint: "holdfast restore latest --database \(database.name) brings it back; if it was removed for good, "
+          .warning, at: database.origin, "matched \(database.path), which no longer exists",
+          hint: "holdfast restore latest --database \(database.name) restores it; if it was removed on purpose, "
             + "move its backups away: \(database.backupDir)")
       ]
     }
     return [
       ConfigurationProblem(
-        .warning, at: database.origin, "names \(database.path), and nothing is there",
+        .warning, at: database.origin, "names \(database.path), which does not exist",
         hint: "check the path; the agent waits for it")
     ]
   }
@@ -119,14 +119,14 @@ struct ConfigurationCheck {
       return readable + [
         ConfigurationProblem(
           at: settings.origin(isPassword ? .passwordFile : .keyFile), ": \(error.message)",
-          hint: error.hint ?? "check the path, and who may read it")
+          hint: error.hint ?? "check the path and its permissions")
       ]
     } catch {
       return readable + [ConfigurationProblem(error)]
     }
   }
 
-  /// Values that do not go together.
+  /// Values that contradict each other.
   private func relations(_ settings: Settings) -> [ConfigurationProblem] {
     var found: [ConfigurationProblem] = []
     do { _ = try settings.mode() } catch { found.append(ConfigurationProblem(error)) }
@@ -136,14 +136,14 @@ struct ConfigurationCheck {
       found.append(
         ConfigurationProblem(
           .warning, at: settings.given(.debounce)?.origin ?? settings.origin(.maxDelay),
-          "makes debounce (\(TimeSpan.spelt(quiet))) longer than max_delay (\(TimeSpan.spelt(longest))), which wins",
-          hint: "give max_delay at least the length of debounce"))
+          "makes debounce (\(TimeSpan.spelt(quiet))) longer than max_delay (\(TimeSpan.spelt(longest))), which takes precedence",
+          hint: "set max_delay to at least debounce"))
     }
     if let last = try? settings.integer(.keepLast), let most = try? settings.integer(.maxBackups), most < last {
       found.append(
         ConfigurationProblem(
-          .warning, at: settings.origin(.maxBackups), "is \(most), less than keep_last \(last), and wins",
-          hint: "give max_backups at least the number of keep_last"))
+          .warning, at: settings.origin(.maxBackups), "is \(most), less than keep_last \(last), and takes precedence",
+          hint: "set max_backups to at least keep_last"))
     }
     return found
   }
@@ -159,14 +159,16 @@ extension Configuration {
     let mayMatchMore = file.databases.contains { PathPattern($0.path?.raw.text ?? "") != nil }
     return file.assertions.compactMap(\.database).filter { !names.contains($0.raw.text) }.map { given in
       let near = NearestName.of(given.raw.text, in: names).map { "did you mean \($0)?" }
-      let known = names.isEmpty ? "none is named in this file" : "there are: \(names.joined(separator: ", ").shortened)"
+      let known =
+        names.isEmpty ? "this file names no database" : "the names are: \(names.joined(separator: ", ").shortened)"
       return ConfigurationProblem(
-        mayMatchMore ? .warning : .error, at: given.origin, "is \(given.raw.quoted), which is no configured database",
-        hint: near ?? "leave it out, or name one; \(known)")
+        mayMatchMore ? .warning : .error, at: given.origin,
+        "is \(given.raw.quoted), which is not a configured database",
+        hint: near ?? "omit it, or name a database; \(known)")
     }
   }
 
-  /// - Throws: `usage` for an assertion that would never be asked.
+  /// - Throws: `usage` for an assertion that no drill would run.
   func requireKnownAssertions() throws {
     if let problem = assertionProblems().first(where: { $0.severity == .error }) { throw problem.error }
   }

@@ -1,15 +1,15 @@
 import BackupEngine
 import BackupPolicy
 
-/// A database with the settings that hold for it.
+/// A database and its settings.
 struct ConfiguredDatabase: Sendable {
   let name: String
   let path: String
   let backupDir: String
   let settings: Settings
-  /// Where it is named.
+  /// The origin of the path.
   let origin: Origin
-  /// Where its name comes from.
+  /// The origin of the name.
   var nameOrigin: Origin
   /// A pattern matched it.
   var isMatch = false
@@ -23,8 +23,9 @@ struct ConfiguredDatabase: Sendable {
 }
 
 extension Configuration {
-  /// What a flag, the environment or `.env` names counts alone; else the file's tables, or its `database`. The URL of another
-  /// program's database (`DATABASE_URL=postgres://…`) is not ours, unless nothing else is named.
+  /// If a flag, the environment or `.env` names a database, only that counts; otherwise the file's
+  /// tables, or its `database`. The URL of another program's database (`DATABASE_URL=postgres://…`)
+  /// is ignored if another one is named.
   private var single: (given: Given?, strangers: [Given]) {
     let given = settings().layers.compactMap { $0[.database] }
     guard let index = given.firstIndex(where: { !$0.isForeignAddress }) else {
@@ -35,16 +36,16 @@ extension Configuration {
 
   private var tables: [SettingsFile.Database] { file?.databases ?? [] }
 
-  /// All databases that are to be guarded; `enabled` is not looked at.
+  /// All configured databases, whatever their `enabled` is.
   ///
-  /// - Throws: `usage` for the first thing that is wrong with the list.
+  /// - Throws: `usage` for the first mistake in the list.
   func databases() throws -> [ConfiguredDatabase] {
     let (databases, problems) = databaseList()
     if let problem = problems.first(where: { $0.severity == .error }) { throw problem.error }
     return databases
   }
 
-  /// The database that a command is about; nil if no database is named.
+  /// The database of a command; nil if no database is named.
   ///
   /// - Throws: `usage` if there are several.
   func database() throws -> ConfiguredDatabase? {
@@ -52,8 +53,8 @@ extension Configuration {
     guard databases.count > 1 else { return databases.first }
     let names = databases.map(\.name).joined(separator: ", ").shortened
     throw HoldfastError(
-      .usage, "\(databases.count) databases are configured, and this command is about one",
-      hint: "add --database with one of the names: \(names); commands that can be about all of them take --all")
+      .usage, "\(databases.count) databases are configured, but this command needs one",
+      hint: "add --database with one of the names: \(names); commands that work on all of them have --all")
   }
 
   /// The databases, and the mistakes in their list.
@@ -64,13 +65,14 @@ extension Configuration {
     return (list.databases, list.problems + strangers.map(notice))
   }
 
-  /// Reports that another program's database is not backed up, without its URL, which may hold a password.
+  /// Reports that another program's database is not backed up, without its URL, which may contain a
+  /// password.
   private func notice(_ given: Given) -> ConfigurationProblem {
     ConfigurationProblem(
       .remark, at: given.origin,
-      "is a \(DatabaseAddress.foreignScheme(given.raw.text.unquoted) ?? "") URL, which is another program's: "
+      "is a \(DatabaseAddress.foreignScheme(given.raw.text.unquoted) ?? "") URL of another program: "
         + "the databases of \(file?.path ?? "the configuration") are backed up",
-      hint: "nothing needs to be done")
+      hint: "no action is needed")
   }
 
   /// The patterns among the tables that are in use and enabled.
@@ -85,7 +87,8 @@ extension Configuration {
 }
 
 extension Given {
-  /// Whether a variable names a database that is not SQLite's: applications have their own in `DATABASE_URL`.
+  /// Whether a variable names a database that is not SQLite's: applications use `DATABASE_URL` for
+  /// their own.
   var isForeignAddress: Bool {
     switch origin {
     case .variable, .envFile: DatabaseAddress.foreignScheme(raw.text.unquoted) != nil

@@ -20,7 +20,8 @@ struct CredentialSettings {
       password: password, key: key, source: sources.isEmpty ? nil : sources.joined(separator: " and "))
   }
 
-  /// The sources that were tried, for messages; and the default key file that was not, because a password counts first.
+  /// The tried sources, for messages, and the default key file that was not tried because a
+  /// password takes precedence.
   private func sourcesInWords(_ hasPassword: Bool, _ hasKey: Bool) -> [String] {
     var sources: [String] = []
     if hasPassword, let layer = settings.layers.first(where: { $0.password != nil || $0[.passwordFile] != nil }) {
@@ -29,13 +30,13 @@ struct CredentialSettings {
     }
     if hasKey { sources.append("the key file of \(settings.origin(.keyFile).words)") }
     if hasPassword, !hasKey, let path = settings.folders.keyFile, (try? files.status(path)) != nil {
-      sources[0] += ", which counts before the key file \(path)"
+      sources[0] += ", which takes precedence over the key file \(path)"
     }
     return sources
   }
 
-  /// The files that the next start would read: the named ones, `.env` if it gives the password, else the default key
-  /// file.
+  /// The files that the next start would read: the named ones, `.env` if it gives the password,
+  /// else the default key file.
   func paths() -> [String] {
     let files = [SettingKey.keyFile, .passwordFile].map { try? settings.path($0) }
     let named = (files + [passwordEnvironmentFile]).compactMap { $0 }
@@ -57,7 +58,7 @@ struct CredentialSettings {
     guard let path = passwordEnvironmentFile else { return try credentials() }
     guard let bytes = try files.contents(path) else {
       throw HoldfastError(
-        .keyMissing, "cannot read the password: \(path) is gone", hint: "put \(path) back, with the same password")
+        .keyMissing, "cannot read the password: \(path) does not exist", hint: "restore \(path) with the same password")
     }
     let layer = EnvironmentFile(bytes, path: path).layer
     let layers = settings.layers.map { old -> Layer in
@@ -70,18 +71,18 @@ struct CredentialSettings {
     return try CredentialSettings(settings: settings, files: files).credentials()
   }
 
-  /// For commands that can do without the content of encrypted archives: a source that cannot be read is a warning, unless a
-  /// flag names it.
+  /// For commands that do not need the content of encrypted archives: an unreadable source is a
+  /// warning, unless a flag names it.
   func credentialsIfUsable(_ logger: Logger) throws -> Credentials {
     do {
       return try credentials()
     } catch let error where !settings.origin(.keyFile).isFlag && !settings.origin(.passwordFile).isFlag {
-      logger.warning("going on without a password or key: \((error as? HoldfastError)?.message ?? "\(error)")")
+      logger.warning("continuing without a password or key: \((error as? HoldfastError)?.message ?? "\(error)")")
       return Credentials()
     }
   }
 
-  /// The highest layer that has one counts, whichever of the two forms it uses.
+  /// The highest layer with a password counts, in either of the two forms.
   private func password() throws -> SecretBytes? {
     guard let layer = settings.layers.first(where: { $0.password != nil || $0[.passwordFile] != nil }) else {
       return nil
@@ -91,7 +92,7 @@ struct CredentialSettings {
       let both = "\(SettingKey.password.variable) and \(SettingKey.passwordFile.variable) are both set"
       if case .envFile(let path, let position, _) = file.origin {
         throw HoldfastError(
-          .usage, "\(path):\(position.line):\(position.column): \(both)", hint: "take one of them out")
+          .usage, "\(path):\(position.line):\(position.column): \(both)", hint: "remove one of them")
       }
       throw HoldfastError(.usage, both, hint: "unset one of them")
     }
@@ -104,13 +105,14 @@ struct CredentialSettings {
   }
 }
 
-/// The file with the key that encrypts backups: 64 hexadecimal digits and a line's end.
+/// The file with the key that encrypts backups: 64 hexadecimal digits and a line end.
 struct KeyFile {
   let path: String
   let files: any FileOperations
 
-  /// Makes the file (0600) with a fresh key, and its folder (0700), flushed to the disk. Returns false if a usable file exists
-  /// already: a key is never overwritten, because its backups would be lost with it.
+  /// Creates the file (0600) with a new key, and its folder (0700), flushed to the disk. Returns
+  /// false if a usable file exists already: a key is never overwritten, because its backups would
+  /// be lost with it.
   ///
   /// - Throws: `keyMissing` if the file exists and holds no key.
   func createUnlessPresent() throws -> Bool {
@@ -123,7 +125,7 @@ struct KeyFile {
     try files.unlink(temporary)
     do {
       try write(temporary)
-      // Refuses to replace: another process may have made one since.
+      // Refuses to replace: another process may have created one since.
       try files.renameNew(temporary, to: path)
     } catch {
       try? files.unlink(temporary)

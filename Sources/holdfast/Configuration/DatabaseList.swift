@@ -19,14 +19,14 @@ struct DatabaseList {
     guard let single else { return expand(tables) }
     switch single.origin {
     case .flag:
-      // A name or a path of one of the tables picks that; anything else is a database by itself.
+      // The name or path of a table selects that table; any other path is a database of its own.
       guard !tables.isEmpty else { return addSingle(single) }
       expand(tables)
       pick(single, amongFlag: true)
     case .file where !tables.isEmpty:
       problems.append(
         ConfigurationProblem(
-          at: single.origin, "stands beside [[databases]], and only one of them can count",
+          at: single.origin, "is set beside [[databases]], but only one of them can count",
           hint: "make it a [[databases]] table with path = \"…\""))
       expand(tables)
     case .variable, .envFile:
@@ -34,8 +34,8 @@ struct DatabaseList {
       guard !tables.isEmpty else { return }
       problems.append(
         ConfigurationProblem(
-          .warning, at: single.origin, "is set, so the [[databases]] of \(configuration.file?.path ?? "") do not count",
-          hint: "unset it to guard them"))
+          .warning, at: single.origin, "is set, so the [[databases]] of \(configuration.file?.path ?? "") are ignored",
+          hint: "unset it to use them"))
     default: addSingle(single)
     }
   }
@@ -48,12 +48,12 @@ struct DatabaseList {
     } else if let flag = configuration.flags[.backupDir], databases.count > 1 {
       problems.append(
         ConfigurationProblem(
-          at: flag.origin, "is the folder of one database, and \(databases.count) are configured",
+          at: flag.origin, "is the folder of one database, but \(databases.count) are configured",
           hint: "add --database with a name, or set backup_dir in \(configuration.file?.path ?? "the file")"))
     }
   }
 
-  /// Records a mistake and goes on.
+  /// Records a mistake and continues.
   private mutating func catching(_ body: (inout DatabaseList) throws -> Void) {
     do {
       try body(&self)
@@ -64,7 +64,7 @@ struct DatabaseList {
 
   /// A database's path in any of its spellings.
   private func path(_ given: Given) throws -> String {
-    // Reported before all other mistakes, because the URL may hold a password.
+    // Reported before all other mistakes, because the URL may contain a password.
     if given.isForeignAddress { return try DatabaseAddress.path(given.raw.text.unquoted, from: given.origin.place) }
     guard case .text(let text) = try read(given, as: .database) else { return "" }
     let path = try DatabaseAddress.path(text, from: given.origin.place)
@@ -91,7 +91,7 @@ extension DatabaseList {
       let path = try list.path(given)
       if case .file = given.origin, PathPattern(path) != nil, !Self.exists(path) {
         throw list.fail(
-          given.origin, "is a pattern, and names one database here",
+          given.origin, "is a pattern, but one database is needed here",
           hint: "put it into a [[databases]] table: path = \"\(given.raw.text.shortened)\"")
       }
       let settings = list.configuration.settings()
@@ -104,7 +104,7 @@ extension DatabaseList {
     }
   }
 
-  /// `--database` beside tables.
+  /// `--database`, if there are tables.
   private mutating func pick(_ given: Given, amongFlag: Bool) {
     let all = databases
     (databases, patterns) = ([], [])
@@ -124,7 +124,7 @@ extension DatabaseList {
         let names = all.map(\.name)
         let near = NearestName.of(path, in: names).map { "did you mean \($0)?" }
         throw list.fail(
-          given.origin, "\(given.raw.quoted) is no configured database",
+          given.origin, "\(given.raw.quoted) is not a configured database",
           hint: near ?? "use a path, or one of the names: \(names.joined(separator: ", ").shortened)")
       }
     }
@@ -150,16 +150,17 @@ extension DatabaseList {
       throw fail(table.origin, "has no path", hint: "write path = \"/srv/app/app.db\" below it")
     }
     let path = try path(given)
-    // A file of the pattern's own text does not end the pattern: anybody could end the other backups by making one. With a name
-    // of its own, or with brackets alone that match nothing else, it is that one file.
+    // A file whose name is the pattern's text does not end the pattern, because then any user could
+    // end the other backups by creating one. If the table has a name, or if the pattern has only
+    // brackets that match nothing else, it is that one file.
     guard let pattern = PathPattern(path), !isLiteral(pattern, hasName: table.name != nil) else {
       let name = try table.name.map { try self.name($0) } ?? path.lastComponent.withoutExtension
       return try append(path, name, table, given, nameOrigin: table.name?.origin ?? given.origin)
     }
     if let name = table.name {
       throw fail(
-        name.origin, "stands beside a pattern, which may match several databases",
-        hint: "take it out: each is named after what the pattern matched")
+        name.origin, "is set beside a pattern, which may match several databases",
+        hint: "remove it: each database is named after the matched part of its path")
     }
     let matches = pattern.matches.filter(Self.isDatabase)
     let settings = configuration.settings(table)
@@ -225,7 +226,8 @@ extension DatabaseList {
         settings: settings, origin: given.origin, nameOrigin: nameOrigin, isMatch: isPattern))
   }
 
-  /// A folder that is set for one database is its own; one that is set for all, or for a pattern, holds one for each.
+  /// A folder that is set for one database is its own; a folder that is set for all, or for a
+  /// pattern, contains one for each.
   private func folder(
     _ path: String, _ name: String, _ table: SettingsFile.Database, _ settings: Settings, isPattern: Bool
   ) throws -> String {
@@ -236,7 +238,8 @@ extension DatabaseList {
     return isOwn && (!isPattern || holdsBackups(folder, of: path, table)) ? folder : "\(folder)/\(name)"
   }
 
-  /// Whether a file of the pattern's own text has its backups in the folder itself, as it has from before it was a match.
+  /// Whether a file whose name is the pattern's text has its backups in the folder itself, from
+  /// before the pattern.
   private func holdsBackups(_ folder: String, of path: String, _ table: SettingsFile.Database) -> Bool {
     guard let given = table.path, (try? self.path(given)) == path else { return false }
     return KnownDatabase.path(of: folder, SystemFileOperations()).map(Self.real) == Self.real(path)
@@ -249,15 +252,15 @@ extension DatabaseList {
   mutating func findCollisions() {
     find(
       { Self.real($0.path) }, \.origin,
-      { "names \($0.path), which \(Self.line($1.origin)) names too" }, hint: "take one of the two out")
+      { "names \($0.path), which \(Self.line($1.origin)) also names" }, hint: "remove one of the two")
     find(
       \.name, \.nameOrigin,
-      { "gives the name \($0.name), which \(Self.line($1.nameOrigin)) gives too: \($0.path) and \($1.path)" },
-      hint: "give each a name = \"…\" of its own")
+      { "gives the name \($0.name), which \(Self.line($1.nameOrigin)) also gives: \($0.path) and \($1.path)" },
+      hint: "give each its own name = \"…\"")
     find(
       { Self.real($0.backupDir) }, { $0.settings.given(.backupDir)?.origin ?? $0.origin },
-      { "gives \($0.path) the folder of backups of \($1.path): \($0.backupDir)" },
-      hint: "give each database a backup_dir of its own")
+      { "gives \($0.path) the backup folder of \($1.path): \($0.backupDir)" },
+      hint: "give each database its own backup_dir")
   }
 
   private mutating func find(
@@ -292,8 +295,8 @@ extension DatabaseList {
   }
 }
 
-/// Facts of the file system about paths that may be databases. Nothing is opened: closing a second descriptor on a database would
-/// drop SQLite's locks.
+/// File system facts about paths that may be databases. No file is opened, because closing a second
+/// descriptor on a database would drop SQLite's locks.
 extension DatabaseList {
   static func exists(_ path: String) -> Bool { access(path.raw, F_OK) == 0 }
 
@@ -309,7 +312,8 @@ extension DatabaseList {
     return folder == "/" ? "/\(path.lastComponent)" : "\(folder)/\(path.lastComponent)"
   }
 
-  /// Whether a pattern's match is a database, and not a file that SQLite or a backup puts beside one.
+  /// Whether a pattern's match is a database, and not a file that SQLite or a backup creates beside
+  /// one.
   static func isDatabase(_ path: String) -> Bool {
     var status = stat()
     guard stat(path.raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }

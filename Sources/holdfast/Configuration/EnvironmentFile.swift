@@ -13,7 +13,7 @@ struct EnvironmentFile: Sendable {
     self.path = path
     var entries = EnvironmentFileParser.entries(bytes)
     for index in entries.indices {
-      // Taken out, so that nothing shares its storage when it is wiped.
+      // Removed, so that its storage is not shared when it is wiped.
       var value = entries[index].value
       entries[index].value = nil
       defer { value?.wipe() }
@@ -30,12 +30,12 @@ struct EnvironmentFile: Sendable {
     guard let value else {
       return add(entry, entry.position, "has no value", hint: "write \(entry.name)=value on one line")
     }
-    // Another program's URL may well have a variable in it; see ``Given/isForeignAddress``.
+    // Another program's URL may contain a variable; see ``Given/isForeignAddress``.
     let isForeign = key == .database && DatabaseAddress.foreignScheme(String(decoding: value, as: UTF8.self)) != nil
     if let flaw = entry.flaw, !isForeign { return add(flaw, entry) }
     if let line = lines[key] {
       add(
-        entry, entry.position, "stands in line \(line) too, and this one counts", hint: "take one of them out", .warning
+        entry, entry.position, "is also in line \(line), and this one counts", hint: "remove one of them", .warning
       )
     }
     lines[key] = entry.position.line
@@ -48,7 +48,7 @@ struct EnvironmentFile: Sendable {
     guard let text = String(validating: value, as: UTF8.self), !value.contains(0) else {
       return add(entry, entry.valuePosition, "is not text in UTF-8", hint: "save the file as UTF-8")
     }
-    // As in the environment itself, an empty one counts as not set.
+    // As in the environment itself, an empty value counts as not set.
     layer[key] = text.isEmpty ? nil : Given(raw: .untyped(text), origin: origin)
   }
 
@@ -63,15 +63,15 @@ struct EnvironmentFile: Sendable {
   private mutating func add(_ flaw: EnvironmentFileParser.Flaw, _ entry: EnvironmentFileParser.Entry) {
     switch flaw {
     case .unclosedQuote:
-      add(entry, entry.valuePosition, "begins with a quote that is never closed", hint: "close it, or write no quotes")
+      add(entry, entry.valuePosition, "begins with a quote that is never closed", hint: "close it, or remove the quote")
     case .textAfterQuote:
       add(
-        entry, entry.valuePosition, "goes on after its closing quote",
+        entry, entry.valuePosition, "continues after its closing quote",
         hint: "put the whole value in quotes, or a space before the #")
     case .substitution:
       add(
-        entry, entry.valuePosition, "refers to something else with $, which is not replaced here",
-        hint: "write the value itself; where the $ belongs to it, put it in single quotes")
+        entry, entry.valuePosition, "contains a $ reference, which is not replaced here",
+        hint: "write the value itself; if the $ belongs to it, put it in single quotes")
     }
   }
 
@@ -93,14 +93,20 @@ extension [UInt8] {
 
 /// Reads `.env` as people write it.
 ///
-/// - `NAME=value`, with or without `export` in front and spaces around `=`; UTF-8, with or without a byte order mark; LF or CRLF.
-/// - Without quotes a value ends at the line's end or at white space and `#`, and loses white space at both ends.
-/// - `'…'` is taken as it is; in `"…"` the escapes `\n \r \t \\ \" \$` are known and other backslashes stay. Both may span lines,
-///   and only a comment may follow them. A quote that is not closed is an ordinary character of an unquoted value.
-/// - Nothing is replaced: `${NAME}` and `$(command)` are ordinary text, and are reported, so that the caller can refuse them.
-/// - Lines without an assignment are entries without a value; the caller decides if that is a mistake.
+/// - `NAME=value`, with or without `export` in front and spaces around `=`; UTF-8, with or without
+///   a byte order mark; LF or CRLF.
+/// - Without quotes a value ends at the line's end or at white space and `#`, and loses white space
+///   at both ends.
+/// - `'…'` is used unchanged; in `"…"` the escapes `\n \r \t \\ \" \$` are replaced and other
+///   backslashes are kept. Both may span lines, and only a comment may follow them. A quote that is
+///   not closed is an ordinary character of an unquoted value.
+/// - Variables are not replaced: `${NAME}` and `$(command)` are ordinary text, and are reported so
+///   that the caller can refuse them.
+/// - Lines without an assignment are entries without a value; the caller decides if that is a
+///   mistake.
 ///
-/// It works on bytes: a password goes from the file into memory that is wiped, and into no string.
+/// It works on bytes: a password is copied from the file only to memory that is wiped, never to a
+/// string.
 struct EnvironmentFileParser {
   struct Entry {
     var name: String
@@ -113,11 +119,11 @@ struct EnvironmentFileParser {
     var flaw: Flaw?
   }
 
-  /// Text that was probably meant in another way.
+  /// Text that probably has another meaning than intended.
   enum Flaw: Hashable {
     /// A quote is opened and never closed.
     case unclosedQuote
-    /// Something follows the closing quote.
+    /// There is text after the closing quote.
     case textAfterQuote
     /// `${NAME}` or `$(command)`, which a shell would replace.
     case substitution
@@ -152,7 +158,7 @@ extension EnvironmentFileParser {
   private static let newline = UInt8(ascii: "\n")
   private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-  /// Columns count characters, so bytes that continue one do not count.
+  /// Columns count characters, so the continuation bytes of a character do not count.
   private var position: FilePosition {
     FilePosition(line: line, column: bytes[lineStart..<index].count { $0 & 0xC0 != 0x80 } + 1)
   }

@@ -15,7 +15,7 @@ enum KeyAdvice {
     return "holdfast config show lists every setting; config/holdfast.env.example has their variables"
   }
 
-  /// The variable that was probably meant.
+  /// The variable that was probably intended.
   static func nearVariable(_ name: String) -> SettingKey? {
     if let key = meant(by: name) { return key }
     return NearestName.of(name, in: SettingKey.allCases.map(\.variable)).flatMap(SettingKey.of(variable:))
@@ -47,7 +47,7 @@ enum KeyAdvice {
     return plain.hasPrefix("backup_") ? String(plain.dropFirst(7)) : plain
   }
 
-  /// Whether the value is a secret, whatever the key is called.
+  /// Whether the value is a secret, by any of the usual names.
   static func isSecret(_ name: String) -> Bool {
     ["password", "encryption_password", "passphrase", "secret", "encryption_key"].contains(plain(name))
   }
@@ -57,7 +57,8 @@ enum KeyAdvice {
     return String(plain.drop { $0 == "_" })
   }
 
-  /// Names of other tools (the Python service, Litestream, restic, borgmatic, cron) and plain synonyms.
+  /// Names of other tools (the Python service, Litestream, restic, borgmatic, cron) and plain
+  /// synonyms.
   private static let aliases: [String: SettingKey] = [
     "db": .database, "database_path": .database, "database_file": .database, "path": .database, "source": .database,
     "backup_path": .backupDir, "backups": .backupDir, "directory": .backupDir, "destination": .backupDir,
@@ -80,19 +81,19 @@ enum KeyAdvice {
   ]
 
   private static let elsewhere: [String: String] = [
-    "dbs": "write one [[databases]] table for each database", "replicas": "off-site copies are not there yet",
+    "dbs": "write one [[databases]] table for each database", "replicas": "off-site copies are not available yet",
     "keep_secondly": "keep_hourly is the finest rule of the calendar; thin keeps one a minute for a day",
     "keep_minutely": "keep_hourly is the finest rule of the calendar; thin keeps one a minute for a day",
-    "name": "a name belongs into a [[databases]] table",
-    "config": "the configuration file is named by --config or HOLDFAST_CONFIG",
-    "env_file": "the environment file is named by --env-file",
+    "name": "a name belongs in a [[databases]] table",
+    "config": "name the configuration file with --config or HOLDFAST_CONFIG",
+    "env_file": "name the environment file with --env-file",
   ]
 }
 
-/// The name that was probably meant.
+/// The name that was probably intended.
 enum NearestName {
-  /// The nearest of `names`; nil if none is near: one slip in a short word, two or three in a longer one. Case and dashes do not
-  /// count.
+  /// The nearest of `names`; nil if no name is near. Near is one slip in a short word, two or three
+  /// in a longer one. Case and dashes do not count.
   static func of(_ text: String, in names: some Sequence<String>) -> String? {
     let wanted = folded(text)
     let distances = names.map { (name: $0, distance: Spelling.distance(wanted, folded($0))) }

@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import TOML
 
-/// A value and where it comes from.
+/// A value and its origin.
 struct Given: Hashable, Sendable {
   var raw: RawValue
   var origin: Origin
@@ -11,7 +11,7 @@ struct Given: Hashable, Sendable {
 /// The values of one source: the flags, the environment, a file.
 struct Layer: Sendable {
   var values: [SettingKey: Given] = [:]
-  /// The password, which is kept nowhere else.
+  /// The password. This is its only copy.
   var password: SecretBytes?
   var passwordOrigin: Origin?
 
@@ -41,7 +41,7 @@ struct Layer: Sendable {
   }
 }
 
-/// A mistake, or a possible mistake, in the configuration.
+/// A mistake or a possible mistake in the configuration.
 struct ConfigurationProblem: Hashable, Sendable {
   enum Severity: Hashable, Sendable {
     case error
@@ -84,7 +84,7 @@ struct ConfigurationProblem: Hashable, Sendable {
     self.init(at: given.origin.at(value.position), problem, hint: value.hint + help)
   }
 
-  /// The error of a command that needs the value; ``init(_:)`` gets the problem back from it.
+  /// The error of a command that needs the value; ``init(_:)`` returns the problem in it.
   var error: HoldfastError { HoldfastError(.usage, message, hint: hint, cause: Failure(self)) }
 
   /// The problem that an error reports.
@@ -100,7 +100,7 @@ struct ConfigurationProblem: Hashable, Sendable {
 }
 
 extension ConfigurationProblem {
-  /// A problem that ends the reading of what it is about.
+  /// A problem that ends the reading of its subject.
   struct Failure: Error {
     let problem: ConfigurationProblem
 
@@ -110,7 +110,7 @@ extension ConfigurationProblem {
   }
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 enum Origin: Hashable, Sendable {
   case flag(String)
   case variable(String)

@@ -2,7 +2,8 @@ import BackupEngine
 import Glibc
 import Names
 
-/// A pattern of paths, as the shell knows them: `*`, `?` and `[…]`, which match neither `/` nor a leading dot.
+/// A pattern of paths, as the shell knows them: `*`, `?` and `[…]`, which match neither `/` nor a
+/// leading dot.
 struct PathPattern: Sendable {
   let text: String
 
@@ -12,8 +13,8 @@ struct PathPattern: Sendable {
     self.text = text
   }
 
-  /// The paths that match now, in order of names. A file whose name is the pattern's own text, as `app[1].db`, is a match like
-  /// others.
+  /// The paths that match now, in order of names. A file whose name is the pattern's own text, as
+  /// `app[1].db`, is a match like any other.
   var matches: [String] {
     var found = glob_t()
     defer { globfree(&found) }
@@ -25,14 +26,15 @@ struct PathPattern: Sendable {
     return isListed || !DatabaseList.exists(text) ? matches : matches + [text]
   }
 
-  /// The parts of a path that the pattern's wildcards matched, as a name: `shop.com` for `/srv/*/app.db` and
-  /// `/srv/shop.com/app.db`. A file loses its extension. A byte that is not UTF-8 becomes `%E9`.
+  /// The parts of a path that the pattern's wildcards matched, as a name: `shop.com` for
+  /// `/srv/*/app.db` and `/srv/shop.com/app.db`. A file loses its extension. A byte that is not
+  /// UTF-8 becomes `%E9`.
   func name(of path: String) -> String {
     let pieces = matchedPieces(of: path)
     return pieces.map { $0.isFile ? $0.text.withoutExtension : $0.text }.joined(separator: "-").percentEncodingBytes
   }
 
-  /// The name, and the one that earlier versions gave: they took the extension off folders also.
+  /// The name, and the name by earlier versions, which also removed the extension of folders.
   func names(of path: String) -> [ExactPath] {
     let former = matchedPieces(of: path).map(\.text.withoutExtension).joined(separator: "-").percentEncodingBytes
     return [ExactPath(name(of: path)), ExactPath(former)]
@@ -55,7 +57,8 @@ struct PathPattern: Sendable {
 
   /// The path as the pattern spells it if it matches, whether a file is there or not.
   ///
-  /// - Parameter resolved: with symbolic links resolved, also those of the part before the first `*`.
+  /// - Parameter resolved: with symbolic links resolved, also those of the part before the first
+  ///   `*`.
   func match(_ resolved: String) -> String? {
     let fixed = text.split(separator: "/", omittingEmptySubsequences: false)
       .prefix { PathPattern(String($0)) == nil }.joined(separator: "/")

@@ -20,7 +20,7 @@ struct PatternMatches {
 
   /// - Parameters:
   ///   - paths: the files that match now.
-  ///   - states: what this host remembers of repositories.
+  ///   - states: this host's records of repositories.
   init(_ pattern: PathPattern, _ paths: [String], folder: String?, states: [HostState]) {
     (self.pattern, self.folder) = (pattern, folder)
     let found = ownersFirst(paths.map { Match(path: $0, name: name(of: $0)) })
@@ -62,7 +62,8 @@ struct PatternMatches {
   private func base(of path: String) -> String { folder ?? Engine.defaultFolder(of: path) }
   private func folder(of path: String, _ name: String) -> String { "\(base(of: path))/\(name)" }
 
-  /// The pattern's name, unless the database has its backups under the name that an earlier version gave it.
+  /// The pattern's name, unless the database has its backups under the name that an earlier version
+  /// gave it.
   private func name(of path: String) -> String {
     let names = pattern.names(of: path)
     guard names[0] != names[1], !DatabaseList.exists(folder(of: path, names[0].text)),
@@ -72,7 +73,7 @@ struct PatternMatches {
     return names[1].text
   }
 
-  /// Databases that are gone, by the repositories that are there.
+  /// Lost databases, by the existing repositories.
   private func recorded() -> [Match] {
     let bases = folder.map { [$0] } ?? PathPattern("\(pattern.text.parentPath)/backups")?.matches ?? []
     return bases.flatMap { base in

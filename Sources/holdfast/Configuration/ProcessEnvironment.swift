@@ -3,13 +3,13 @@ import CShims
 import FoundationEssentials
 import Glibc
 
-/// The environment variables, as they were when the process started. An empty one counts as not set.
+/// The environment variables at the start of the process. An empty one counts as not set.
 struct ProcessEnvironment: Sendable {
   /// The variables that this process was started with.
   static let current = ProcessEnvironment()
 
   private let values: [String: String]
-  /// `BACKUP_ENCRYPTION_PASSWORD`; gone from the process's environment once it is read.
+  /// `BACKUP_ENCRYPTION_PASSWORD`; removed from the process's environment once it is read.
   let password: SecretBytes?
 
   /// The command line, the program's name first.
@@ -20,7 +20,7 @@ struct ProcessEnvironment: Sendable {
     return arguments
   }()
 
-  /// Variables that are no settings.
+  /// Variables that are not settings.
   enum Variable: String {
     case configFile = "HOLDFAST_CONFIG"
     case terminal = "TERM"
@@ -51,20 +51,21 @@ struct ProcessEnvironment: Sendable {
     return layer
   }
 
-  /// Variables that look like ours and are not. They may belong to another program, so they are no errors; one that is nearly
-  /// a setting is more than a remark.
+  /// Variables that look like settings but are not. They may belong to another program, so they are
+  /// not errors. If one is nearly a setting, it is a warning.
   var problems: [ConfigurationProblem] {
     quotedPassword + strangers
   }
 
-  /// Such a password may be real, so this is a warning; a value of another kind is refused when it is read.
+  /// Such a password may be real, so this is a warning; other values are refused when they are
+  /// read.
   private var quotedPassword: [ConfigurationProblem] {
     guard password?.withBytes({ Self.isQuoted($0) }) ?? false else { return [] }
     return [
       ConfigurationProblem(
         .warning, at: .variable(SettingKey.password.variable),
         "begins and ends with a quotation mark, which is part of the password here",
-        hint: "take the quotes out unless they belong to it: docker's --env-file keeps them, a shell does not")
+        hint: "remove the quotes unless they belong to it: docker's --env-file keeps them, a shell does not")
     ]
   }
 
@@ -81,8 +82,8 @@ struct ProcessEnvironment: Sendable {
     }
   }
 
-  /// Reads a secret and wipes it: `/proc/PID/environ` shows the very memory that `getenv` points to, and children would inherit
-  /// it.
+  /// Reads a secret and wipes it: `/proc/PID/environ` shows the very memory that `getenv` points
+  /// to, and children would inherit it.
   private static func takePassword(_ name: String) -> SecretBytes? {
     guard let value = getenv(name) else { return nil }
     let count = strlen(value)
@@ -94,7 +95,7 @@ struct ProcessEnvironment: Sendable {
 }
 
 extension StandardFolders {
-  /// As the environment says.
+  /// The variable of the environment.
   init(environment: ProcessEnvironment) {
     self.init { environment[$0] }
   }

@@ -1,7 +1,7 @@
 import BackupPolicy
 import TOML
 
-/// A value as it was found, before it is checked against its setting.
+/// A value before it is checked against its setting.
 indirect enum RawValue: Hashable, Sendable {
   /// Text without a type: a flag, an environment variable, a line of `.env`.
   case untyped(String)
@@ -9,7 +9,7 @@ indirect enum RawValue: Hashable, Sendable {
   case boolean(Bool)
   case integer(Int64)
   case list([RawItem])
-  /// A value of a type that no setting has, by the name of the type: `a date`, `a table`.
+  /// A value of a type that no setting has, as the name of the type: `a date`, `a table`.
   case other(String)
 
   /// One line for people.
@@ -60,7 +60,7 @@ extension RawValue {
   }
 }
 
-/// Why a value does not fit: the message after the name of the setting, and what to write instead.
+/// The reason why a value does not fit: the message after the name of the setting, and a hint.
 struct ValueProblem: Error, Hashable {
   /// `is "maybe", which is not true or false`.
   var problem: String
@@ -80,7 +80,7 @@ struct ValueProblem: Error, Hashable {
   /// The error of a reader of text.
   ///
   /// - Parameters:
-  ///   - subject: how its messages begin, which the setting's name says already.
+  ///   - subject: the first words of its messages, which the setting's name already says.
   ///   - hint: unless it has one.
   init(_ error: any Error, about subject: String, hint: String) {
     guard let error = error as? HoldfastError else {
@@ -92,10 +92,11 @@ struct ValueProblem: Error, Hashable {
     self.init(problem: rest, hint: error.hint ?? hint)
   }
 
-  /// `"value"`, with the quotes. The value is not shown: a URL of another program may hold a password.
+  /// `"value"`, with the quotes. The value is not shown, because a URL of another program may
+  /// contain a password.
   static let quotes = ValueProblem(
     problem: "begins and ends with a quotation mark, which is part of the value here",
-    hint: "take the quotes out: docker's --env-file keeps them, and nothing removes them here")
+    hint: "remove the quotes: docker's --env-file keeps them, and nothing removes them here")
 
   init(problem: String, hint: String) {
     self.problem = problem

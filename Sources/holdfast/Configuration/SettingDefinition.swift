@@ -14,7 +14,7 @@ struct SettingDefinition: Sendable {
     case process
     /// A `[[databases]]` table may override it.
     case database
-    /// Like ``process``, and never in `holdfast.toml`, nor shown.
+    /// Like ``process``, but never in `holdfast.toml` and never shown.
     case secret
   }
 
@@ -22,13 +22,13 @@ struct SettingDefinition: Sendable {
   enum Standard: Sendable {
     /// A value, as the environment would have it.
     case value(String)
-    /// No value: what is done then, in words.
+    /// No value; the words describe the behaviour.
     case words(String)
   }
 
-  /// What reads the value.
+  /// The reader of the value.
   enum Use: Sendable {
-    /// A part of the program that asks for it by its key.
+    /// A part of the program that reads it by its key.
     case byKey
     /// The agent: the property of its settings that gets the value.
     case agent(AgentProperty)
@@ -39,13 +39,13 @@ struct SettingDefinition: Sendable {
   let key: SettingKey
   let kind: ValueKind
   let standard: Standard
-  /// What it means; the help of its flag.
+  /// Its meaning; also the help of its flag.
   let summary: String
-  /// Why this default.
+  /// The reason for the default.
   let reason: String
   /// A value for the example files, if there is no default value.
   let example: String?
-  /// If it is not `BACKUP_` and the name in capitals.
+  /// Its variable, if that is not `BACKUP_` and the name in capitals.
   let variable: String?
   let flag: Flag
   let scope: Scope
@@ -83,7 +83,7 @@ extension SettingKey {
   /// The name in `holdfast.toml`; with a dot, that of a table and of a key in it.
   var name: String { rawValue }
 
-  /// The environment variable, in `.env` too.
+  /// The environment variable, also in `.env`.
   var variable: String {
     let name = rawValue.uppercased().replacing(".", with: "_")
     return definition.variable ?? (name.hasPrefix("BACKUP_") ? name : "BACKUP_\(name)")
@@ -101,7 +101,7 @@ extension SettingKey {
   /// The flag as it is typed: `--max-delay`.
   var flagText: String? { flag.map { "--\($0)" } }
 
-  /// Whether it must not be in `holdfast.toml`, nor be shown.
+  /// Whether it must not be in `holdfast.toml` and is never shown.
   var isSecret: Bool { definition.scope == .secret }
 
   /// Whether a `[[databases]]` table may override it.
@@ -109,6 +109,6 @@ extension SettingKey {
 
   static func named(_ name: String) -> SettingKey? { SettingKey(rawValue: name) }
   static func of(variable: String) -> SettingKey? { allCases.first { $0.variable == variable } }
-  /// Those that `holdfast.toml` may hold.
+  /// The settings that `holdfast.toml` may contain.
   static var inFiles: [SettingKey] { allCases.filter { !$0.isSecret } }
 }

@@ -1,8 +1,9 @@
 import BackupAgent
 import BackupPolicy
 
-/// The settings, by their names in `holdfast.toml`. A new setting is a case here, a row in the table below, and a property if it
-/// has a flag; files, environment, help, `config show`, the example files and the README follow from the row.
+/// The settings, by their names in `holdfast.toml`. A new setting needs a case here, a row in the
+/// table below, and a property if it has a flag. Files, environment, help, `config show`, the
+/// example files and the documentation follow from the row.
 enum SettingKey: String, CaseIterable, Hashable, Sendable {
   case database
   case backupDir = "backup_dir"
@@ -65,7 +66,7 @@ enum SettingTable {
     // Encryption and compression.
     .init(
       .encryptionEnabled, .boolean, .value("true"), "Encrypt backups",
-      because: "a backup is easier to lose than a database", flag: .named("encrypt")),
+      because: "a backup is more easily lost or copied than the database", flag: .named("encrypt")),
     .init(
       .cipher, .choice(["aes-256-gcm", "aes-256-cbc"]), .value("aes-256-gcm"),
       "The cipher: aes-256-gcm, or aes-256-cbc, which cannot detect tampering",
@@ -84,10 +85,10 @@ enum SettingTable {
       flag: .none, scope: .secret),
     .init(
       .compressionEnabled, .boolean, .value("true"), "Compress backups",
-      because: "it is faster than the disk it saves", flag: .named("compress")),
+      because: "compression is faster than most disks, and saves space", flag: .named("compress")),
     .init(
-      .compressionLevel, .level, .value("2"), "How hard to compress, 1 (fast) to 9 (small)",
-      because: "smaller than `gzip -1` in a small part of its time"),
+      .compressionLevel, .level, .value("2"), "The compression level, 1 (fast) to 9 (small)",
+      because: "smaller output than `gzip -1` in a fraction of the time"),
 
     // When the agent backs up.
     .init(
@@ -111,51 +112,52 @@ enum SettingTable {
       because: "more than one backup a second is hard to look through",
       use: .agent(.milliseconds(\.triggers.minInterval))),
     .init(
-      .pollInterval, .time(atLeast: 100), .value("30s"), "How often to look for changes that raise no event",
-      because: "finds writes that raise no event, such as those of another machine",
+      .pollInterval, .time(atLeast: 100), .value("30s"), "How often the agent polls for changes that raise no event",
+      because: "detects writes that raise no event, such as writes of another machine",
       use: .agent(.milliseconds(\.pollInterval))),
     .init(
       .schedule, .schedules, .words("none"),
       "When to back up by the clock, as a cron expression; several: an array, or `;` between them",
-      because: "changes are backed up as they happen", example: "0 2 * * *",
+      because: "changes are backed up when they happen; no schedule is needed", example: "0 2 * * *",
       use: .agent(.schedules(\.triggers.schedules))),
     .init(
       .timezone, .zone, .words("the host's"), "The zone of schedules and quiet hours, such as Europe/Berlin",
       because: "times are those of the clocks here", example: "Europe/Berlin", use: .agent(.zone(\.triggers.zone))),
     .init(
-      .quietHours, .quietHours, .words("none"), "When changes wait for their backup, such as 22:00-06:00",
-      because: "a backup of a change is cheap at any hour", example: "22:00-06:00",
+      .quietHours, .quietHours, .words("none"), "Hours in which changes wait for their backup, such as 22:00-06:00",
+      because: "the backup of a change costs little at any time of day", example: "22:00-06:00",
       use: .agent(.quietHours(\.triggers.quietHours))),
     .init(
       .skipUnchanged, .boolean, .value("false"), "Leave out a scheduled backup if nothing changed",
       because: "a daily schedule then makes a backup each day", use: .agent(.boolean(\.triggers.skipUnchanged))),
     .init(
       .catchUp, .boolean, .value("true"), "Make up a scheduled backup that was missed, once",
-      because: "a laptop sleeps at 2 o'clock", use: .agent(.boolean(\.triggers.catchUp))),
+      because: "a machine may be off at the scheduled time", use: .agent(.boolean(\.triggers.catchUp))),
     .init(
       .verifyAfterCreate, .boolean, .value("false"), "Read each new backup back in full",
       because: "it doubles the work of a backup; scheduled ones are always read back", flag: .named("verify"),
       use: .agent(.boolean(\.verifyAfterCreate))),
 
-    // What is kept.
-    rule(.keepLast, .last, "Keep the newest N", example: "30", standard: .words("all"), flag: .named("keep")),
+    // Retention.
+    rule(.keepLast, .last, "Keep the newest N backups", example: "30", standard: .words("all"), flag: .named("keep")),
     rule(.keepHourly, .each(.hour), eachSummary("hours"), example: "24"),
     rule(.keepDaily, .each(.day), eachSummary("days"), example: "7"),
     rule(.keepWeekly, .each(.week), eachSummary("weeks"), example: "5"),
     rule(.keepMonthly, .each(.month), eachSummary("months"), example: "12"),
     rule(.keepYearly, .each(.year), eachSummary("years"), example: "10"),
-    rule(.keepWithin, .within(nil), withinSummary("everything"), example: "2d"),
-    rule(.keepWithinHourly, .within(.hour), withinSummary("the last one of each hour"), example: "2d"),
-    rule(.keepWithinDaily, .within(.day), withinSummary("the last one of each day"), example: "7d"),
-    rule(.keepWithinWeekly, .within(.week), withinSummary("the last one of each week"), example: "2m"),
-    rule(.keepWithinMonthly, .within(.month), withinSummary("the last one of each month"), example: "1y6m"),
-    rule(.keepWithinYearly, .within(.year), withinSummary("the last one of each year"), example: "10y"),
+    rule(.keepWithin, .within(nil), withinSummary("all backups"), example: "2d"),
+    rule(.keepWithinHourly, .within(.hour), withinSummary("the last backup of each hour"), example: "2d"),
+    rule(.keepWithinDaily, .within(.day), withinSummary("the last backup of each day"), example: "7d"),
+    rule(.keepWithinWeekly, .within(.week), withinSummary("the last backup of each week"), example: "2m"),
+    rule(.keepWithinMonthly, .within(.month), withinSummary("the last backup of each month"), example: "1y6m"),
+    rule(.keepWithinYearly, .within(.year), withinSummary("the last backup of each year"), example: "10y"),
     rule(
       .keepTag, .tag,
-      "Keep what has this tag, or all of several with commas between them; more: an array, or `;` between them",
+      "Keep the backups with this tag, or with all of several tags with commas between them; more: an array, or `;` between them",
       example: "release"),
-    rule(.retentionDays, .days, "Keep what is younger than N days", example: "30", standard: .words("all")),
-    rule(.maxBackups, .ceiling, "Keep at most N", example: "30", standard: .words("all")),
+    rule(
+      .retentionDays, .days, "Keep the backups that are younger than N days", example: "30", standard: .words("all")),
+    rule(.maxBackups, .ceiling, "Keep at most N backups", example: "30", standard: .words("all")),
     .init(
       .thin, .boolean, .value("true"),
       "Merge incrementals as they grow old: one a minute after an hour, one an hour after a day, after a week only what a rule keeps",
@@ -188,8 +190,8 @@ enum SettingTable {
     .init(
       .logLevel, .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
       .words("`info` for the agent, else `warning`"),
-      "What is logged: trace, debug, info, notice, warning, error or critical",
-      because: "the agent's log tells of each backup; a command's result needs none", example: "info", scope: .process),
+      "The lowest level that is logged: trace, debug, info, notice, warning, error or critical",
+      because: "the agent logs each backup; a command prints its result", example: "info", scope: .process),
   ]
 
   private static let byKey = Dictionary(rows.map { ($0.key, $0) }) { first, _ in first }
@@ -200,9 +202,9 @@ enum SettingTable {
   }
 }
 
-// The rows of the rules of retention.
+// The rows of the retention rules.
 extension SettingTable {
-  private static let undecided = "nothing is removed before you say what to keep"
+  private static let undecided = "no backup is removed unless a rule is set"
 
   private static func rule(
     _ key: SettingKey, _ kind: KeepRule.Kind, _ summary: String, example: String,
@@ -217,6 +219,6 @@ extension SettingTable {
   }
 
   private static func withinSummary(_ kept: String) -> String {
-    "Keep \(kept) this long before the newest (1y5m7d2h; m is months)"
+    "Keep \(kept) in this time before the newest backup (1y5m7d2h; m is months)"
   }
 }

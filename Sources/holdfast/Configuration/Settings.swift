@@ -1,10 +1,11 @@
 import BackupEngine
 import BackupPolicy
 
-/// The settings of one database, or outside of databases: layers, of which the first one with a value wins, then the defaults.
+/// The settings of one database, or outside of databases: layers, of which the first one with a
+/// value wins, then the defaults.
 ///
-/// A value is checked when it is read, so that a wrong one matters only to the commands that use it: a mistyped `debounce` must
-/// not prevent a restore.
+/// A value is checked when it is read, so that a wrong one matters only to the commands that use
+/// it: a mistyped `debounce` must not prevent a restore.
 struct Settings: Sendable {
   /// Flags, environment, `.env`, the database's own table, the top of `holdfast.toml`.
   let layers: [Layer]
@@ -12,7 +13,7 @@ struct Settings: Sendable {
   /// The assertions of drills, for this database or for all.
   var assertions: [ConfiguredAssertion] = []
 
-  /// The value that counts, and where it comes from; nil if none is given.
+  /// The value that counts, with its origin; nil if it is not set.
   func given(_ key: SettingKey) -> Given? {
     for layer in layers {
       if let given = layer[key] { return given }
@@ -22,7 +23,7 @@ struct Settings: Sendable {
 
   func origin(_ key: SettingKey) -> Origin { given(key)?.origin ?? .standard }
 
-  /// The value; nil if none is given and the table has no default.
+  /// The value; nil if it is not set and the table has no default.
   ///
   /// - Throws: `usage` with the place of a value that does not fit.
   func value(_ key: SettingKey) throws -> SettingValue? {
@@ -42,7 +43,7 @@ struct Settings: Sendable {
     return value
   }
 
-  /// Nil if there is none.
+  /// Nil if there is no value.
   func integer(_ key: SettingKey) throws -> Int? {
     switch try value(key) {
     case .integer(let value): value
@@ -56,7 +57,7 @@ struct Settings: Sendable {
     return value
   }
 
-  /// Nil if there is none.
+  /// Nil if there is no value.
   func freeSpace(_ key: SettingKey) throws -> FreeSpace? {
     switch try value(key) {
     case .freeSpace(let value): value
@@ -65,7 +66,7 @@ struct Settings: Sendable {
     }
   }
 
-  /// One of a choice; nil if there is none.
+  /// One of the choices; nil if there is no value.
   func choice<Choice: RawRepresentable<String>>(_ key: SettingKey, of _: Choice.Type = Choice.self) throws -> Choice? {
     switch try value(key) {
     case .text(let text):
@@ -76,15 +77,16 @@ struct Settings: Sendable {
     }
   }
 
-  /// A path as this process can use it; nil if there is none.
+  /// A path that this process can use; nil if there is no value.
   func path(_ key: SettingKey) throws -> String? {
     guard let given = given(key), case .text(let text) = try value(key) else { return nil }
     return try PathResolution(folders: folders).path(text, given.origin)
   }
 
-  /// A bug: the row in the table has another kind than its reader expects. The tests read every setting.
+  /// A bug: the row in the table has another kind than its reader expects. The tests read every
+  /// setting.
   static func mismatch(_ key: SettingKey) -> HoldfastError {
-    HoldfastError(.failed, "the setting \(key.name) is not of the kind that is asked for")
+    HoldfastError(.failed, "internal error: the setting \(key.name) does not have the kind that its reader expects")
   }
 }
 
@@ -107,14 +109,14 @@ extension Settings {
     return zone
   }
 
-  /// - Throws: `usage` if only schedules start backups, and there is none.
+  /// - Throws: `usage` if only schedules start backups and there is no schedule.
   func mode() throws -> TriggerMode {
     let hasSchedule = try !schedules().isEmpty
     let mode: TriggerMode = try choice(.mode) ?? (hasSchedule ? .hybrid : .change)
     guard mode != .schedule || hasSchedule else {
       throw ConfigurationProblem(
-        at: origin(.mode), "is schedule, and there is no schedule",
-        hint: "set schedule = \"0 2 * * *\", say, or mode = \"change\""
+        at: origin(.mode), "is schedule, but there is no schedule",
+        hint: "set a schedule, such as schedule = \"0 2 * * *\", or mode = \"change\""
       ).error
     }
     return mode
@@ -130,7 +132,7 @@ extension Settings {
     assertions.filter { $0.database == nil || $0.database?.raw.text == name }.map(\.assertion)
   }
 
-  /// When the agent drills, and when the last drill counts no more.
+  /// The schedule of drills, and the age at which the last drill no longer counts.
   func drillSettings() throws -> DrillSettings {
     DrillSettings(
       schedules: try schedules(.drillSchedule), zone: try zone(), catchUp: try boolean(.catchUp),
@@ -144,9 +146,9 @@ extension Settings {
   }
 }
 
-// What is kept.
+// Retention.
 extension Settings {
-  /// The policy of the configured rules; nil if there are none.
+  /// The policy of the configured rules; nil if no rule is set.
   func retention() throws -> RetentionPolicy? {
     let policy = try retention(by: retentionRules())
     return policy.rules.isEmpty && policy.minFreeSpace == nil ? nil : policy
@@ -197,9 +199,9 @@ extension ArchiveOptions {
 
 /// Resolves the paths in settings.
 ///
-/// In a file, paths are relative to the file's folder and `~/` is the home folder; on the command line and in the environment
-/// they are relative to the working directory, and the shell has dealt with `~` (or has not, which is an error: nobody wants a
-/// folder of that name).
+/// In a file, paths are relative to the file's folder and `~/` is the home folder; on the command
+/// line and in the environment they are relative to the working directory, and the shell replaces
+/// `~`. If it did not, that is an error, because a folder of that name is not intended.
 struct PathResolution {
   let folders: StandardFolders
 
@@ -207,7 +209,7 @@ struct PathResolution {
   func path(_ text: String, _ origin: Origin) throws -> String {
     if text == "~" || text.hasPrefix("~/") { return try inHome(text, origin) }
     if text.hasPrefix("~"), origin.file != nil {
-      throw problem(text, origin, "only ~/ is replaced here", hint: "write the whole path")
+      throw problem(text, origin, "only ~/ is replaced here", hint: "write the full path")
     }
     guard let file = origin.file, !text.hasPrefix("/"), file.parentPath != "." else { return text }
     return file.parentPath == "/" ? "/\(text)" : "\(file.parentPath)/\(text)"
@@ -216,17 +218,17 @@ struct PathResolution {
   private func inHome(_ text: String, _ origin: Origin) throws -> String {
     guard origin.file != nil else {
       throw problem(
-        text, origin, "~ is replaced by the shell, and was not",
+        text, origin, "the shell did not replace the ~",
         hint: origin.isFlag
-          ? "put a space before it instead of =, or write ./\(text) if that is its name" : "write the whole path")
+          ? "put a space before it instead of =, or write ./\(text) if that is its name" : "write the full path")
     }
     guard let home = folders.home else {
-      throw problem(text, origin, "there is no home folder", hint: "set HOME, or write the whole path")
+      throw problem(text, origin, "there is no home folder", hint: "set HOME, or write the full path")
     }
     return home + text.dropFirst()
   }
 
   private func problem(_ text: String, _ origin: Origin, _ why: String, hint: String) -> HoldfastError {
-    ConfigurationProblem(at: origin, "is \"\(text.shortened)\", and \(why)", hint: hint).error
+    ConfigurationProblem(at: origin, "is \"\(text.shortened)\", but \(why)", hint: hint).error
   }
 }

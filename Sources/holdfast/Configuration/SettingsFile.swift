@@ -9,7 +9,7 @@ struct SettingsFile: Sendable {
     var path: Given?
     var name: Given?
     var layer: Layer
-    /// Where the table begins.
+    /// The place at which the table begins.
     var origin: Origin
     /// Assertions of its drills, in addition to those at the top.
     var assertions: [ConfiguredAssertion] = []
@@ -128,12 +128,12 @@ extension SettingsFile {
         at: origin(pair.key, header), "is not a table of settings",
         hint: isNear
           ? "write [[databases]], with two brackets on each side"
-          : "settings stand at the top of the file, without a table; only [[databases]] has tables"))
+          : "write settings at the top of the file, without a table; only [[databases]] has tables"))
   }
 
   private mutating func addSecret(_ pair: TOMLDocument.Pair, _ key: SettingKey) {
     add(
-      pair, "is a secret, which does not belong into this file",
+      pair, "is a secret, which does not belong in this file",
       hint: "use password_file or key_file, or set \(key.variable) in the environment")
   }
 }
@@ -141,7 +141,7 @@ extension SettingsFile {
 /// A `[[drill.assert]]` table.
 struct ConfiguredAssertion: Hashable, Sendable {
   var assertion: DrillAssertion
-  /// The name of the database that it is about; nil for all databases, or for the one whose table holds it.
+  /// The name of its database; nil for all databases, or for the database whose table contains it.
   var database: Given?
 }
 
@@ -176,7 +176,7 @@ struct DrillTable {
       readAssertions(pair)
     } else {
       let names = Self.settings.keys.sorted() + ["assert"]
-      addUnknown(pair, "a setting of [drill]", names, others: "[drill] takes \(names.joined(separator: ", "))")
+      addUnknown(pair, "a setting of [drill]", names, others: "[drill] has \(names.joined(separator: ", "))")
     }
   }
 
@@ -202,7 +202,7 @@ struct DrillTable {
     for pair in pairs {
       guard names.contains(pair.name) else {
         addUnknown(
-          pair, "a key of [[drill.assert]]", names, others: "[[drill.assert]] takes \(names.joined(separator: ", "))")
+          pair, "a key of [[drill.assert]]", names, others: "[[drill.assert]] has \(names.joined(separator: ", "))")
         continue
       }
       texts[pair.name] = text(pair)
@@ -215,22 +215,22 @@ struct DrillTable {
       return add(position, "[[drill.assert]]", "has no sql", hint: "write sql = \"SELECT count(*) > 0 FROM users\"")
     }
     guard let expect = texts["expect"] else {
-      return add(position, "[[drill.assert]]", "has no expect", hint: "write what sqlite3 prints: expect = \"1\"")
+      return add(position, "[[drill.assert]]", "has no expect", hint: "write the output of sqlite3: expect = \"1\"")
     }
     assertions.append(
       ConfiguredAssertion(
         assertion: DrillAssertion(name: texts["name"], sql: sql, expect: expect), database: database))
   }
 
-  /// Text; a number counts as what SQLite prints for it.
+  /// Text; a number counts as the text that SQLite prints for it.
   private mutating func text(_ pair: TOMLDocument.Pair) -> String? {
     switch RawValue(pair.value) {
     case .string(let text) where !text.isEmpty || pair.name == "expect": return text
-    case .string: add(pair.key, pair.name, "is empty", hint: "write it, or take the line out")
+    case .string: add(pair.key, pair.name, "is empty", hint: "write it, or remove the line")
     case .integer(let number) where pair.name == "expect": return "\(number)"
     case .boolean(let value) where pair.name == "expect":
       add(
-        pair.value.position, "expect", "is \(value), and SQLite has no such value",
+        pair.value.position, "expect", "is \(value), but SQLite has no such value",
         hint: "write \(value ? 1 : 0), or \"\(value)\" for that text")
     case let other:
       add(pair.value.position, pair.name, "is \(other.quoted), which is not text", hint: "write it in quotes")

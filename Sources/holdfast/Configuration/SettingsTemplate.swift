@@ -1,7 +1,8 @@
 import BackupEngine
 import BackupPolicy
 
-/// A `holdfast.toml` with every setting commented out: what `init` writes, and `config/holdfast.example.toml`.
+/// A `holdfast.toml` with every setting commented out: the output of `init`, and
+/// `config/holdfast.example.toml`.
 struct SettingsTemplate {
   /// Settings that are set, and their values.
   var active: [SettingKey: String] = [:]
@@ -25,26 +26,27 @@ struct SettingsTemplate {
   }
 
   private static let head = """
-    # Settings of Holdfast. Lines that are commented out show the default, or an example where there is none.
+    # Settings of Holdfast. Lines that are commented out show the default, or an example if
+    # there is no default.
     #
-    # Flags, environment variables and .env win over this file; holdfast config show lists what counts and why, and
-    # holdfast config check what is wrong. Paths are relative to this file's folder; ~/ is the home folder.
-    # Passwords do not belong here: name a key_file or a password_file.
+    # Flags, environment variables and .env take precedence over this file. holdfast config show lists the values and
+    # their origins, and holdfast config check lists the mistakes. Paths are relative to this file's folder; ~/ is the
+    # home folder. Passwords do not belong here: name a key_file or a password_file.
 
     """
 
   private static let databases = """
 
-    # What drills ask of the restored database: one table for each query, and what sqlite3 prints for it. The name is for
-    # messages; database picks one of several.
+    # Queries that drills run on the restored database: one table for each query, with the expected output of sqlite3.
+    # The name is for messages; database selects one of several databases.
     #
     #   [[drill.assert]]
     #   name = "there are customers"
     #   sql = "SELECT count(*) > 0 FROM customers"
     #   expect = "1"
 
-    # Several databases: one table for each, at the end of the file. A table may set again whatever holds for one database;
-    # path may be a pattern. Backups of each go to <backup_dir>/<name>, or to backups/<name> beside the database.
+    # Several databases: one table for each, at the end of the file. A table may override each setting of one database;
+    # path may be a pattern. The backups of each go to <backup_dir>/<name>, or to backups/<name> beside the database.
     #
     #   [[databases]]
     #   path = "/srv/shop/shop.db"
@@ -77,13 +79,14 @@ extension ValueKind {
   }
 }
 
-/// Writes a first `holdfast.toml`. It holds no secrets and the service may run as another user than who makes it, so everybody
-/// may read it (0644).
+/// Writes a first `holdfast.toml`. It contains no secrets, and the service may run as another user,
+/// so every user may read it (0644).
 struct NewSettingsFile {
   let path: String
   let files: any FileOperations
 
-  /// Makes the file, and its folder (0700), flushed to the disk. Returns false if there is one already, which is kept.
+  /// Creates the file, and its folder (0700), flushed to the disk. Returns false if the file
+  /// already exists; it is kept.
   func createUnlessPresent(_ template: SettingsTemplate) throws -> Bool {
     guard try files.status(path) == nil else { return false }
     try files.makeFolders(path.parentPath)
@@ -98,7 +101,7 @@ struct NewSettingsFile {
         attributes.permissions = 0o644
         try files.setAttributes(file, attributes)
       }
-      // Refuses to replace: another process may have made one since.
+      // Refuses to replace: another process may have created one since.
       try files.renameNew(temporary, to: path)
     } catch {
       try? files.unlink(temporary)

@@ -2,7 +2,8 @@
 struct TimeSpan: Hashable {
   let milliseconds: Int64
 
-  /// Nil for anything but a whole number and a unit, and for more than 10,000 hours; `0` needs no unit.
+  /// Nil for anything but a whole number and a unit, and for more than 10,000 hours; `0` needs no
+  /// unit.
   init?(argument: String) {
     let digits = argument.prefix { $0.isASCII && $0.isNumber }
     guard let number = Int64(digits), number <= Self.longest else { return nil }
@@ -22,7 +23,8 @@ struct TimeSpan: Hashable {
 
   private static let longest: Int64 = 36_000_000_000
 
-  /// The spelling of `1.5 sec` or `2 Minutes` that ``init(argument:)`` reads; nil if the meaning is not clear.
+  /// The spelling of `1.5 sec` or `2 Minutes` that ``init(argument:)`` reads; nil if the meaning is
+  /// not clear.
   static func meant(by text: String) -> String? {
     let text = text.lowercased().filter { !$0.isWhitespace }
     let figure = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

@@ -170,31 +170,31 @@ extension ValueKind {
     switch raw {
     case .untyped(let text), .string(let text):
       guard text.isEmpty else { return text }
-      throw ValueProblem(problem: "is empty", hint: "write \(expected), or leave it out")
+      throw ValueProblem(problem: "is empty", hint: "write \(expected), or omit it")
     default: throw ValueProblem(raw, isNot: expected, hint: "write \(expected), in quotes")
     }
   }
 
-  /// A path that no shell has yet to make sense of.
+  /// A path without shell syntax.
   private func path(_ raw: RawValue, _ what: String) throws(ValueProblem) -> String {
     if raw == .untyped("") || raw == .string("") {
-      throw ValueProblem(problem: "is empty", hint: "name \(what), or leave it out")
+      throw ValueProblem(problem: "is empty", hint: "name \(what), or omit it")
     }
     let text = try string(raw, "the path of \(what)")
     guard !text.utf8.contains(0) else {
-      throw ValueProblem(problem: "holds a NUL character", hint: "name \(what)")
+      throw ValueProblem(problem: "contains a NUL character", hint: "name \(what)")
     }
     let afterDollar = text.hasPrefix("$") ? text.dropFirst().first : nil
     if text.contains("${") || afterDollar?.isLetter == true || afterDollar == "_" {
       throw ValueProblem(
-        problem: "is \(raw.quoted), and variables are not replaced here",
+        problem: "is \(raw.quoted), but variables are not replaced here",
         hint: "write the path itself, or ./\(text.shortened) if that is its name")
     }
     return text
   }
 }
 
-// Schedules, zones and hours, which have readers of their own.
+// Schedules, zones and hours, which have their own readers.
 extension ValueKind {
   func schedules(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
     switch raw {
@@ -213,7 +213,7 @@ extension ValueKind {
 
   private func schedules(_ items: [RawItem]) throws(ValueProblem) -> [CronSchedule] {
     guard !items.isEmpty else {
-      throw ValueProblem(problem: "is an empty array", hint: "leave it out, or write \"none\"")
+      throw ValueProblem(problem: "is an empty array", hint: "omit it, or write \"none\"")
     }
     var schedules: [CronSchedule] = []
     for item in items {
@@ -235,7 +235,7 @@ extension ValueKind {
       var problem = ValueProblem(error, about: "schedule", hint: "write five fields, such as 0 2 * * *")
       // People copy a `.env` with its comments to places that have no comments.
       if CronSchedule.names.contains(text.lowercased()) { problem.hint = "write @\(text.lowercased())" }
-      if text.contains(" #") { problem.hint = "take out what follows the #: only .env knows comments behind a value" }
+      if text.contains(" #") { problem.hint = "remove the text after the #: only .env has comments after a value" }
       throw problem
     }
   }
@@ -267,7 +267,7 @@ extension CronSchedule {
 
 // Amounts of rules of retention: numbers, spans of the calendar, tags.
 extension ValueKind {
-  /// As in restic, 0 is no rule, and -1 means all.
+  /// As in restic, 0 means no rule, and -1 means all.
   func quota(_ raw: RawValue) throws(ValueProblem) -> SettingValue {
     switch raw {
     case .untyped("none"), .string("none"), .untyped("0"), .integer(0): return .none
@@ -343,8 +343,8 @@ extension ValueKind {
 }
 
 extension FreeSpace {
-  /// Nil for anything but a whole number from 1 and a unit: `%` up to 99, or `B`, `kB` … `TB` in powers of 1000, `K`, `KiB` …
-  /// `T`, `TiB` in powers of 1024.
+  /// Nil for anything but a whole number from 1 and a unit: `%` up to 99, or `B`, `kB` … `TB` in
+  /// powers of 1000, `K`, `KiB` … `T`, `TiB` in powers of 1024.
   init?(argument: String) {
     let digits = argument.prefix { $0.isASCII && $0.isNumber }
     guard let number = Int64(digits), number > 0 else { return nil }

@@ -2,13 +2,13 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What compaction merges and removes, and why.
+/// The merges and removals of a compaction, with their reasons.
 struct CompactionReport {
   private let steps: [(step: CompactionStep, bytesAfter: Int64)]
   private let skipped: [(step: CompactionStep, error: HoldfastError)]
-  /// What rules of retention keep from going.
+  /// The backups that retention rules keep.
   private let kept: [RetentionVerdict]
-  /// Whether it is done, or would be.
+  /// True after a compaction, false for a plan.
   private let executed: Bool
 
   init(planned plan: CompactionPlan) {
@@ -37,7 +37,7 @@ struct CompactionReport {
     }
   }
 
-  /// The points of one reason together, in the order of their first ones.
+  /// Groups the backups by reason, in the order of the first backup of each group.
   private var keptLines: [String] {
     var groups: [(reasons: [String], points: [PointID])] = []
     for verdict in kept {
@@ -48,14 +48,14 @@ struct CompactionReport {
       }
     }
     return groups.flatMap { reasons, points in
-      let what = "\(points.count.grouped) point\(points.count == 1 ? " stays" : "s stay") by the rules"
-      let rest = points.count > 4 ? "; --json has them all" : ""
+      let what = "\(points.count.grouped) backup\(points.count == 1 ? " is" : "s are") kept by the rules"
+      let rest = points.count > 4 ? "; --json lists all of them" : ""
       return [what] + reasons.map { "  \($0)" } + ["  \(Self.listed(points))\(rest)"]
     }
   }
 
   private func lines(_ step: CompactionStep, _ after: Int64) -> [String] {
-    let points = "\(step.removed.count.grouped) point\(step.removed.count == 1 ? "" : "s")"
+    let points = "\(step.removed.count.grouped) backup\(step.removed.count == 1 ? "" : "s")"
     let what =
       step.survivor.map { "\(executed ? "Merged" : "Would merge") \(points) into \($0)" }
       ?? "\(executed ? "Removed" : "Would remove") \(points)"
@@ -64,7 +64,7 @@ struct CompactionReport {
       + step.reasons.map { "  \($0)" } + ["  \(Self.listed(step.removed))"]
   }
 
-  /// IDs sort as their times do, so the ends tell of all between.
+  /// IDs sort by time, so the first two and the last describe all of them.
   private static func listed(_ points: [PointID]) -> String {
     guard points.count > 4 else { return points.map(\.text).joined(separator: ", ") }
     return "\(points[0]), \(points[1]) … \(points[points.count - 1])"
@@ -74,8 +74,8 @@ struct CompactionReport {
     let removed = steps.reduce(0) { $0 + $1.step.removed.count }
     guard removed > 0 else { return [] }
     let saved = steps.reduce(Int64(0)) { $0.addingClamped($1.step.bytesBefore - $1.bytesAfter) }
-    let verb = executed ? "went, which freed" : "would go, which would free at least"
-    return ["", "\(removed.grouped) point\(removed == 1 ? "" : "s") \(verb) \(ByteCount(saved))"]
+    let verb = executed ? "removed, which freed" : "would be removed, which would free at least"
+    return ["", "\(removed.grouped) backup\(removed == 1 ? "" : "s") \(verb) \(ByteCount(saved))"]
   }
 
   var json: JSONValue {

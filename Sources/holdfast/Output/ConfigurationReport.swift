@@ -2,11 +2,11 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What is said of a configuration's mistakes.
+/// The mistakes of a configuration, for people and for scripts.
 struct ConfigurationReport {
   let configuration: Configuration
 
-  /// All of them.
+  /// All mistakes.
   static func lines(_ problems: [ConfigurationProblem], quiet: Bool) -> [String] {
     problems.filter { !quiet || $0.severity == .error }.flatMap(lines)
   }
@@ -18,10 +18,10 @@ struct ConfigurationReport {
     ]
   }
 
-  /// Without an error.
+  /// The result if there is no error.
   func soundLines(_ count: Int) -> [String] {
     let names = sources.map(\.path.printable)
-    let what = names.isEmpty ? "no file is read; the settings" : names.joined(separator: " and ")
+    let what = names.isEmpty ? "there is no file to read; the settings" : names.joined(separator: " and ")
     let remarks = count == 0 ? "" : ", with \(count) warning\(count == 1 ? "" : "s") above"
     return ["✓ \(what) \(names.count == 1 ? "is" : "are") sound\(remarks)"]
   }
@@ -40,7 +40,7 @@ struct ConfigurationReport {
 }
 
 extension Configuration {
-  /// What commands say in passing: warnings, not remarks.
+  /// The problems that every command reports: warnings, not remarks.
   func warn() {
     let warnings = (problems + databaseList().1).filter { $0.severity == .warning }
     if !warnings.isEmpty { Console.tell(ConfigurationReport.lines(warnings, quiet: false)) }

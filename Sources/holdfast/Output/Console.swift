@@ -7,9 +7,10 @@ import Synchronization
 
 /// Results on standard output, everything else on standard error.
 ///
-/// Each line is made printable here, whatever it came from: no name or description reaches a terminal as it is.
+/// Each line is made printable here, whatever its origin, so no name or description reaches a
+/// terminal unescaped.
 struct Console: Sendable {
-  /// Standard output gets one JSON document and nothing else.
+  /// Standard output gets exactly one JSON document.
   let json: Bool
   /// Only results and errors.
   let quiet: Bool
@@ -19,8 +20,9 @@ struct Console: Sendable {
   /// - Parameters:
   ///   - document: with `--json`.
   ///   - lines: without it.
-  ///   - isVerbatim: the lines are no text of ours, such as SQL, and stay as they are on a terminal too.
-  /// - Throws: if standard output cannot be written: a result that nobody got is a failure.
+  ///   - isVerbatim: the lines are foreign text, such as SQL, and are also printed unchanged on a
+  ///     terminal.
+  /// - Throws: if standard output cannot be written, because the caller then has no result.
   func show(
     _ document: @autoclosure () -> JSONValue, _ lines: @autoclosure () -> [String], isVerbatim: Bool = false
   ) throws {
@@ -33,10 +35,10 @@ struct Console: Sendable {
     }
   }
 
-  /// Lines of a result for people, for those who print it part by part; nothing with `--json`.
+  /// Lines of a result for people, for callers that print it part by part; nothing with `--json`.
   func show(_ lines: [String], isVerbatim: Bool = false) throws {
     guard !json, !lines.isEmpty else { return }
-    // Escaped first: colours are ours.
+    // Escaped first, because the colours are added here.
     let safe = lines.map(\.printableLine)
     let text = (isVerbatim ? safe : TerminalStyle.output.rendered(safe)).joined(separator: "\n") + "\n"
     try Self.write(Array(text.utf8), to: STDOUT_FILENO)
@@ -59,17 +61,18 @@ struct Console: Sendable {
     }
   }
 
-  /// A question, without a line's end.
+  /// A question, without a line end.
   func ask(_ question: String) {
     try? Self.write(Array(question.printableLine.utf8), to: STDERR_FILENO)
   }
 
-  /// Ends the line of a question that nobody answered.
+  /// Ends the line of an unanswered question.
   func endQuestion() {
     try? Self.write([UInt8(ascii: "\n")], to: STDERR_FILENO)
   }
 
-  /// Lines on standard error; failing to write them is ignored, for there is nowhere left to say so.
+  /// Lines on standard error; a failed write is ignored, because there is no other place to report
+  /// it.
   static func tell(_ lines: [String]) {
     let text = TerminalStyle.errors.rendered(lines.map(\.printableLine)).map { "\($0)\n" }.joined()
     try? write(Array(text.utf8), to: STDERR_FILENO)
@@ -113,12 +116,14 @@ struct StandardErrorLog: LogHandler {
   }
 }
 
-/// Standard error as the place of log lines. A reader that does not read (a terminal after Ctrl-S, a pipe into a program that
-/// stands still) must not stop the agent: after a moment its lines are dropped and counted.
+/// Standard error as the place of log lines. If its reader stops reading (a terminal after Ctrl-S,
+/// a pipe into a stopped program), the agent must not stop: after a short wait it drops lines and
+/// counts them.
 final class LogOutput: Sendable {
   static let standardError = LogOutput(STDERR_FILENO)
 
-  /// Milliseconds that a line waits for its reader. A service manager's log that restarts takes less.
+  /// Milliseconds that a line waits for its reader. A restart of a service manager's log takes
+  /// less.
   private static let patience: Int32 = 1000
 
   private let descriptor: Int32
@@ -128,7 +133,8 @@ final class LogOutput: Sendable {
     self.descriptor = descriptor
   }
 
-  /// Writes a line, or drops it. One that cannot be written is not reported: there is no place for that.
+  /// Writes a line, or drops it. A failed write is not reported, because there is no other place to
+  /// report it.
   func write(_ line: String) {
     lost.withLock { lost in
       guard isRead(within: lost == 0 ? Self.patience : 0) else { return lost += 1 }
@@ -138,7 +144,8 @@ final class LogOutput: Sendable {
     }
   }
 
-  /// Whether a line can be written without waiting any longer. A reader that has gone counts: the write then fails at once.
+  /// Whether a line can be written without waiting longer. If the reader has exited, it can: the
+  /// write then fails at once.
   private func isRead(within milliseconds: Int32) -> Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     return poll(&entry, 1, milliseconds) != 0

@@ -6,11 +6,11 @@ struct DifferenceReport {
   let before: String
   let after: String
   let difference: DatabaseDifference
-  /// Counts only.
+  /// Prints only the counts.
   let summary: Bool
 
   var lines: [String] {
-    guard !difference.isEmpty else { return ["\(before) and \(after) hold the same rows and the same schema"] }
+    guard !difference.isEmpty else { return ["\(before) and \(after) contain the same rows and the same schema"] }
     return ["From \(before) to \(after)", ""] + difference.tables.flatMap(tableLines) + schemaLines
   }
 
@@ -109,7 +109,7 @@ extension SchemaChange {
 }
 
 extension DatabaseValue {
-  /// As `query --json` writes it; infinities, which JSON has no number for, as texts.
+  /// As `query --json` writes it. Infinities are texts, because JSON has no number for them.
   var json: JSONValue {
     switch self {
     case .null: .null

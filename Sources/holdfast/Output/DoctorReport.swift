@@ -2,13 +2,13 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What `doctor` prints.
+/// The output of `doctor`.
 struct DoctorReport {
   var findings: [Finding]
 
   var hasProblem: Bool { findings.contains { $0.level == .problem } }
 
-  /// A probe needs a database that opens and a key.
+  /// A probe needs a readable database and a key.
   var allowsProbe: Bool {
     !findings.contains { $0.level == .problem && ["database", "key"].contains($0.name) }
   }

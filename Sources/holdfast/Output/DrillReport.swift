@@ -2,12 +2,12 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What a drill did, as `drill` prints it.
+/// The steps and the result of a drill, as `drill` prints them.
 struct DrillReport {
   let record: DrillRecord
-  /// The clocks that times are shown by.
+  /// The zone in which times are shown.
   let zone: ZoneRules
-  /// Where the backup is at fault: the newest other one that is whole, if there is any.
+  /// If the backup is damaged: the newest other usable backup, if there is one.
   var newestWhole: PointID??
 
   var lines: [String] {
@@ -41,7 +41,7 @@ struct DrillReport {
 
   private var conclusion: String {
     guard let failure = record.failure else { return "✓ passed: the backup is proven" }
-    // What an assertion got stands above.
+    // The answer of an assertion is in the lines above.
     return failure.step == .assertions
       ? "✗ failed: \(failure.message.printable)" : "✗ failed at \(failure.step.words): \(failure.message.printable)"
   }
@@ -56,20 +56,20 @@ extension Duration {
   }
 }
 
-/// What `stats` says of the drills.
+/// The figures of the drills in `stats`.
 struct DrillListing {
   let drills: DrillFigures
   let concerns: [DrillConcern]
-  /// The clocks that times are shown by.
+  /// The zone in which times are shown.
   let zone: ZoneRules
 
-  /// The point to fall back on: it leads whatever else is said.
+  /// The backup to fall back on, before all other figures.
   func addProof(_ fields: inout FieldList) {
     fields.add(
       "Newest proven",
       drills.newestProven.map {
         "\($0.id), made \(zone.wallClock($0.created)), drilled \(zone.wallClock($0.proved))"
-      } ?? "none: holdfast drill proves that a backup can be restored")
+      } ?? "none: run holdfast drill to prove that a backup can be restored")
   }
 
   func addTimes(_ fields: inout FieldList) {

@@ -26,8 +26,8 @@ extension Int64 {
   }
 }
 
-/// Incrementals of which long runs of the same kind are cut in the middle. What is odd by itself, is pinned, or has a
-/// description or tags, always shows.
+/// Incrementals, with long runs of the same kind shortened in the middle. A backup with a problem,
+/// a pin, a description or tags is always shown.
 struct FoldedRuns {
   enum Row {
     case point(Int)
@@ -36,7 +36,7 @@ struct FoldedRuns {
 
   let rows: [Row]
 
-  /// Longer runs show this many of the newest and of the oldest.
+  /// Of a longer run, this many of the newest and of the oldest are shown.
   private static let (newest, oldest) = (8, 3)
 
   init(_ points: [StoredPoint], folds: Bool) {
@@ -46,7 +46,7 @@ struct FoldedRuns {
       let kind = Kind(points[start])
       let end = kind == nil ? start + 1 : points[start...].firstIndex { Kind($0) != kind } ?? points.count
       let run = start..<end
-      // One row less is not worth a cut.
+      // A cut that saves only one row is not worth it.
       if folds, run.count > Self.newest + Self.oldest + 1 {
         let cut = run.dropFirst(Self.newest).dropLast(Self.oldest)
         rows += run.prefix(Self.newest).map(Row.point) + [.folded(points[cut])] + run.suffix(Self.oldest).map(Row.point)
@@ -60,7 +60,7 @@ struct FoldedRuns {
 
   private enum Kind: Equatable {
     case ordinary
-    /// The same link keeps all of them from being restored.
+    /// All of them depend on the same broken link.
     case behind(PointID)
 
     init?(_ point: StoredPoint) {

@@ -2,18 +2,18 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// Everything that is known of one point, as `show` prints it.
+/// All facts about one backup, as `show` prints them.
 struct PointDetails {
   let point: StoredPoint
-  /// What a restore of it would read; nil where that is not all there.
+  /// The chain that a restore would read; nil if a link is missing.
   let chain: PointChain?
-  /// Those that keep this point, and the one that it is the reason for.
+  /// The holds on this backup, and the hold that it causes.
   let holds: [AnomalyHold]
-  /// The clocks that times are shown by.
+  /// The zone in which times are shown.
   let zone: ZoneRules
   private var metadata: PointMetadata { point.metadata }
 
-  /// - Parameter holds: all that there are now.
+  /// - Parameter holds: all current holds.
   init(_ point: StoredPoint, chain: PointChain?, holds: [AnomalyHold] = [], zone: ZoneRules) {
     self.point = point
     self.chain = chain
@@ -38,14 +38,14 @@ struct PointDetails {
       "Restore reads", "\(chain.links.count.grouped) archives, \(ByteCount(chain.archiveBytes)), the newest first")
   }
 
-  /// A line for each archive that a restore reads, where it is not the point's own alone.
+  /// A line for each archive that a restore reads, if there are several.
   private var links: [String] {
     guard let chain, point.isIncremental else { return [] }
     return chain.links.map { "      \($0.id)  \(PointLine($0, zone: zone).text)" }
   }
 
-  /// The metadata; under `chain` what a restore reads, null where that is not all there; and where there are any, under `holds`
-  /// the holds that concern the point.
+  /// The metadata; under `chain` the archives that a restore reads, null if one is missing; under
+  /// `holds` the holds that concern the backup, if there are any.
   var json: JSONValue {
     guard case .object(var keys) = point.json else { return point.json }
     keys["chain"] =
@@ -124,13 +124,13 @@ struct PointDetails {
 }
 
 extension AnomalyHold {
-  /// When it ends by itself: `until 2026-12-22 14:03:00`.
+  /// The end of the hold: `until 2026-12-22 14:03:00`.
   func until(_ zone: ZoneRules) -> String {
     ends.map { "until \(zone.wallClock($0))" } ?? "as long as its clock is in doubt"
   }
 }
 
-/// Names and values one below the other.
+/// A list of names and values.
 struct FieldList {
   private var fields: [(name: String, value: String)] = []
 
@@ -141,7 +141,7 @@ struct FieldList {
 
   /// - Parameters:
   ///   - indent: columns before each name.
-  ///   - width: columns of a name with what separates it from its value.
+  ///   - width: columns of a name and the space after it.
   func lines(indent: Int = 4, width: Int = 13) -> [String] {
     fields.map { name, value in
       String(repeating: " ", count: indent) + name + String(repeating: " ", count: max(2, width - name.count)) + value

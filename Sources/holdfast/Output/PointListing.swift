@@ -2,17 +2,17 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// Points as `list` and `create` show them.
+/// Backups as `list` and `create` show them.
 struct PointListing {
   let points: [StoredPoint]
-  /// How many there are with those that are not shown.
+  /// The number of backups, including those that are not shown.
   let total: Int
-  /// The newest point that passed a drill.
+  /// The newest backup that passed a drill.
   var proof: DrillFigures.Proof?
-  /// The clocks that times are shown by.
+  /// The zone in which times are shown.
   let zone: ZoneRules
 
-  /// `Available backups: N`, then the points, numbered from 1.
+  /// `Available backups: N`, then the backups, numbered from 1.
   var lines: [String] {
     let rest = points.count < total ? " (the newest \(points.count.grouped) shown)" : ""
     return ["Available backups: \(total.grouped)\(rest)"] + Self.notes(proof, zone)
@@ -22,19 +22,19 @@ struct PointListing {
       }
   }
 
-  /// What leads a listing where there is a proven point.
+  /// The first lines of a listing: the zone, and the newest proven backup if there is one.
   static func notes(_ proof: DrillFigures.Proof?, _ zone: ZoneRules) -> [String] {
-    // Whoever compares an ID with a time needs to know it.
-    (zone.isUTC ? [] : ["Times are those of \(zone.name), IDs are in UTC"]) + proofLine(proof, zone)
+    // An ID and a time can be compared only if the zones of both are known.
+    (zone.isUTC ? [] : ["Times are in \(zone.name), IDs are in UTC"]) + proofLine(proof, zone)
   }
 
   private static func proofLine(_ proof: DrillFigures.Proof?, _ zone: ZoneRules) -> [String] {
     proof.map { ["Newest proven: \($0.id), drilled \(zone.wallClock($0.proved))"] } ?? []
   }
 
-  /// The lines below a point's ID.
+  /// The lines below a backup's ID.
   ///
-  /// - Parameter chain: what builds on it, in words.
+  /// - Parameter chain: a description of the incrementals that need it.
   static func fields(
     _ metadata: PointMetadata, problems: [String] = [], provenAt: Timestamp? = nil, chain: String? = nil,
     zone: ZoneRules
@@ -58,7 +58,7 @@ struct PointListing {
 }
 
 extension PointMetadata {
-  /// `524 KiB (16 MiB before compression)`; without the second figure where nothing was compressed.
+  /// `524 KiB (16 MiB before compression)`; without the second figure if it is not compressed.
   var sizeInWords: String {
     let stored = "\(ByteCount(compressedSize))"
     guard compressed, let originalSize else { return stored }
@@ -83,7 +83,7 @@ extension PointMetadata {
   }
 }
 
-/// A point in one line, behind its ID.
+/// A backup in one line, after its ID.
 struct PointLine {
   private let point: StoredPoint
   private let zone: ZoneRules
@@ -104,10 +104,10 @@ struct PointLine {
     return "\(ByteCount(metadata.compressedSize)), \(pages.grouped) page\(pages == 1 ? "" : "s")"
   }
 
-  /// Whoever cannot be restored for another's sake says whose.
+  /// If the backup cannot be restored because of another one, names that one.
   private var status: String {
     guard let (link, reason) = point.brokenChain else { return metadata.statusInWords }
-    return "✗ needs \(link), and \(reason)"
+    return "✗ needs \(link): \(reason)"
   }
 
   private var words: [String] {
@@ -122,12 +122,12 @@ struct PointLine {
 /// A full and the incrementals that lead back to it.
 struct PointTree {
   let rootID: PointID
-  /// Nil where it is gone, or not to be shown.
+  /// Nil if it is missing, or not to be shown.
   var root: StoredPoint?
   /// The newest first.
   var incrementals: [StoredPoint] = []
 
-  /// - Parameter points: the newest first; trees come in the order of their newest points.
+  /// - Parameter points: the newest first; the trees are in the order of their newest points.
   static func trees(of points: [StoredPoint]) -> [PointTree] {
     let roots = roots(of: points)
     var trees: [PointTree] = []
@@ -144,7 +144,8 @@ struct PointTree {
     return trees
   }
 
-  /// The point at the other end of each point's chain; where a link is gone, what its own header says of that.
+  /// The full of each point's chain; if a link is missing, the full that the point's own header
+  /// names.
   private static func roots(of points: [StoredPoint]) -> [PointID: PointID] {
     var roots: [PointID: PointID] = [:]
     // Parents come before their children.
@@ -155,10 +156,11 @@ struct PointTree {
     return roots
   }
 
-  /// What a point builds on, where that is another one than the next older, or the full below the oldest.
+  /// The parent of a point, if it is neither the next older point nor, for the oldest one, the
+  /// full.
   func branch(at index: Int) -> PointID? {
     let isOldest = index + 1 == incrementals.count
-    // What is not to be shown may well be its parent.
+    // A point that is not shown may be its parent.
     guard root != nil || !isOldest else { return nil }
     let below = isOldest ? rootID : incrementals[index + 1].id
     guard let parent = incrementals[index].metadata.parentID, parent != below else { return nil }
@@ -169,7 +171,7 @@ struct PointTree {
 /// `list --short`: a line of at most 80 columns for each backup, incrementals beside fulls.
 struct ShortListing {
   let points: [StoredPoint]
-  /// How many there are with those that are not shown.
+  /// The number of backups, including those that are not shown.
   let total: Int
   let zone: ZoneRules
 

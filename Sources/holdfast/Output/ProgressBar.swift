@@ -2,11 +2,11 @@ import Glibc
 import Names
 import Synchronization
 
-/// One line on a terminal's standard error that says how far the work is.
+/// One line on a terminal's standard error that shows the progress of the work.
 final class ProgressBar: Sendable {
   private let shown = Mutex("")
 
-  /// Nil where a bar has no place: no terminal, or nobody wants to see it.
+  /// Nil if no bar is shown: without a terminal, with `--quiet` and with `--json`.
   init?(_ console: Console) {
     let terminal = ProcessEnvironment.current[.terminal]
     guard !console.quiet, !console.json, isatty(STDERR_FILENO) != 0, terminal != nil, terminal != "dumb" else {
@@ -24,7 +24,7 @@ final class ProgressBar: Sendable {
     }
   }
 
-  /// Leaves the line as if nothing had been there.
+  /// Clears the line.
   func erase() {
     shown.withLock { last in
       guard !last.isEmpty else { return }

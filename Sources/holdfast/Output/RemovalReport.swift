@@ -2,17 +2,17 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What a removal by hand takes away, for people and for scripts.
+/// The backups that a removal by hand removes, for people and for scripts.
 struct RemovalReport {
   let plan: RemovalPlan
   let zone: ZoneRules
 
   private var children: Int { plan.points.count - 1 }
 
-  /// `backup_…`, or `backup_… and the 3 points that need it (1.2 MiB)`.
+  /// `backup_…`, or `backup_… and the 3 backups that need it (1.2 MiB)`.
   var subject: String {
     guard children > 0 else { return "\(plan.point.id)" }
-    let others = children == 1 ? "the point that needs it" : "the \(children.grouped) points that need it"
+    let others = children == 1 ? "the backup that needs it" : "the \(children.grouped) backups that need it"
     return "\(plan.point.id) and \(others) (\(ByteCount(plan.archiveBytes)))"
   }
 
@@ -20,7 +20,7 @@ struct RemovalReport {
     children == 0 ? "Delete this backup for good?" : "Delete these \(plan.points.count.grouped) backups for good?"
   }
 
-  /// One point's fields; of several a line each, in the order in which they go.
+  /// The fields of one backup; for several, a line each in the order of their removal.
   var lines: [String] {
     guard children > 0 else {
       return PointListing.fields(plan.point.metadata, problems: plan.point.problems, zone: zone)
@@ -36,10 +36,10 @@ struct RemovalReport {
   }
 }
 
-/// What retention keeps and removes, and why.
+/// The decisions of retention, with their reasons.
 struct CleanupReport {
   let decision: RetentionDecision
-  /// Whether the points are gone, or would be.
+  /// True after a removal, false for a plan.
   let executed: Bool
 
   var lines: [String] {

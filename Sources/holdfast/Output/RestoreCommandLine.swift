@@ -1,8 +1,8 @@
 import BackupEngine
 import Glibc
 
-/// The command that brings a backup back, as somebody would type it in any folder: what the settings at hand come from is named
-/// with whole paths.
+/// The command that restores a backup, for any working directory: the files of the settings are
+/// named with absolute paths.
 struct RestoreCommandLine {
   let words: [String]
 
@@ -35,7 +35,7 @@ struct RestoreCommandLine {
     return "\(String(cString: folder))/\(path)"
   }
 
-  /// A word as a shell reads it back; control characters in the way that bash, zsh, ksh and POSIX 2024 know.
+  /// A word, quoted for a shell; control characters in the syntax of bash, zsh, ksh and POSIX 2024.
   static func quoted(_ word: String) -> String {
     let plain = word.utf8.allSatisfy { byte in
       (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)

@@ -6,12 +6,12 @@ import Names
 struct RestoreReport {
   let chosen: ChosenPoint
   let plan: RestorePlan
-  /// The restore that it takes back; nil for any other.
+  /// The restore that it undoes; nil if it undoes none.
   var undoes: RestoreNote?
 
   private var id: PointID { chosen.id }
 
-  /// The plan: what will be done, in order, and what to know before saying yes.
+  /// The plan: the steps in order, and the warnings to read before a yes.
   var planLines: [String] {
     let target = plan.facts.target.path.printable
     let steps = plan.steps.enumerated().map { number, step in
@@ -26,13 +26,13 @@ struct RestoreReport {
       + warningLines(chosen.warnings + plan.warnings)
   }
 
-  /// A file where nothing is takes nothing away, so it needs no yes.
+  /// A new file replaces no content, so it needs no confirmation.
   var losesNothing: Bool {
     if case .newFile = plan.request.target { return true }
     return false
   }
 
-  /// What a yes means, in front of the question.
+  /// The consequence of a yes, before the question.
   var consequence: String {
     guard plan.install != .newFile else { return "" }
     let target = plan.facts.target.path.lastComponent.printable
@@ -53,25 +53,25 @@ struct RestoreReport {
     warnings.isEmpty ? [] : ["", "Warnings:"] + warnings.map { "  ! \($0.printable)" }
   }
 
-  /// What was done, and what the plan could not know.
+  /// The result, and the warnings that the plan could not know.
   func resultLines(_ outcome: RestoreOutcome) -> [String] {
     let target = outcome.plan.facts.target.path.printable
     var lines = ["✓ restored \(id) to \(target)"]
-    if let safety = outcome.safetyBackupID { lines.append("  What it held before is kept as \(safety)") }
+    if let safety = outcome.safetyBackupID { lines.append("  The previous content is kept as \(safety)") }
     switch outcome.plan.install {
-    case .live: lines.append("  Applications that have it open see the restored content; none needs a restart")
+    case .live: lines.append("  Applications that have it open see the restored content without a restart")
     case .replace: lines.append("  It is another file now: applications that had the old one open must reopen it")
     case .newFile: break
     }
     return lines + newWarnings(outcome)
   }
 
-  /// What the plan could not know.
+  /// The warnings that the plan could not know.
   func newWarnings(_ outcome: RestoreOutcome) -> [String] {
     warningLines(outcome.warnings.filter { !plan.warnings.contains($0) })
   }
 
-  /// - Parameter outcome: nil where nothing was executed.
+  /// - Parameter outcome: nil if nothing was executed.
   func json(_ outcome: RestoreOutcome?) -> JSONValue {
     let plan = outcome?.plan ?? plan
     let warnings = chosen.warnings + (outcome?.warnings ?? plan.warnings)

@@ -9,7 +9,7 @@ final class ResultStream {
 
   init() { bytes.reserveCapacity(Self.size + 4096) }
 
-  /// - Throws: where standard output cannot be written.
+  /// - Throws: if standard output cannot be written.
   func write(_ text: String) throws {
     bytes.append(contentsOf: text.utf8)
     if bytes.count >= Self.size { try flush() }
@@ -21,16 +21,16 @@ final class ResultStream {
   }
 }
 
-/// One way to print the rows of a result, as they come.
+/// A format for the rows of a result, printed one by one.
 protocol RowFormat {
   mutating func begin(_ columns: [String]) throws
   mutating func add(_ row: [DatabaseValue]) throws
-  /// After the last row, or in its place.
+  /// Called after the last row, also if there are no rows.
   mutating func end() throws
 }
 
-/// RFC 4180: a header line, fields in quotes where they need them, lines that end with CR LF. NULL is an empty field, and an
-/// empty text is a pair of quotes; blobs are hexadecimal.
+/// RFC 4180: a header line, fields in quotes if they need them, lines that end with CR LF. NULL is
+/// an empty field, and an empty text is a pair of quotes; blobs are hexadecimal.
 struct CSVRows: RowFormat {
   let stream: ResultStream
 
@@ -69,12 +69,13 @@ extension DatabaseValue {
 }
 
 extension Double {
-  /// The shortest digits that are read as this very number; infinities as SQLite writes them.
+  /// The shortest digits that are parsed as exactly this number; infinities as SQLite writes them.
   var words: String { isInfinite ? (self < 0 ? "-Inf" : "Inf") : "\(self)" }
 }
 
-/// An array of one object for each row, keys in the order of the columns. NULL is null, integers keep every digit, blobs are
-/// `{"blob": "hexadecimal"}`, and a second column of one name has `_2` behind it.
+/// An array of one object for each row, keys in the order of the columns. NULL is null, integers
+/// keep every digit, blobs are `{"blob": "hexadecimal"}`, and a second column of one name has `_2`
+/// behind it.
 struct JSONRows: RowFormat {
   let stream: ResultStream
   private var names: [String] = []
@@ -111,13 +112,14 @@ struct JSONRows: RowFormat {
   }
 }
 
-/// JSON written by hand: rows are many, and their keys have an order.
+/// JSON that is written piece by piece, because there are many rows and their keys have an order.
 enum JSONText {
   static func value(_ value: DatabaseValue) -> String {
     switch value {
     case .null: "null"
     case .integer(let number): String(number)
-    // As SQLite's own JSON functions write infinities: a number that readers take for one.
+    // The spelling of SQLite's own JSON functions for infinities: readers parse this number as
+    // infinity.
     case .real(let number): number.isInfinite ? (number < 0 ? "-9e999" : "9e999") : "\(number)"
     case .text(let text): string(text)
     case .blob(let bytes): "{\"blob\": \"\(bytes.hex)\"}"
@@ -131,10 +133,11 @@ enum JSONText {
   }
 }
 
-/// Columns below each other, for people: numbers to the right, control characters spelt out, long values cut.
+/// Columns below each other, for people: numbers to the right, control characters escaped, long
+/// values shortened.
 struct TableRows: RowFormat {
   let stream: ResultStream
-  /// The widths are those of so many rows; later ones may stand out.
+  /// The number of rows that decide the widths; later rows may be wider.
   private static let sample = 500
   private static let widest = 60
 
@@ -192,7 +195,7 @@ struct TableRows: RowFormat {
     return line + "\n"
   }
 
-  /// NULL is told apart from an empty text.
+  /// NULL is distinct from an empty text.
   private static func cell(_ value: DatabaseValue) -> String {
     let text = value == .null ? "NULL" : value.isBlob ? "x'\(value.plainText)'" : value.plainText.printable
     return text.count > widest ? text.prefix(widest - 1) + "…" : text

@@ -6,7 +6,7 @@ struct ScheduleReport {
   private let schedule: CronSchedule
   private let zone: ZoneRules
   private let runs: [Run]
-  /// Whether there are fewer runs than were asked for.
+  /// Whether there are fewer runs than requested.
   private let ends: Bool
 
   private struct Run {
@@ -32,7 +32,7 @@ struct ScheduleReport {
       + (ends && !runs.isEmpty ? ["  and never again"] : [])
   }
 
-  /// `  2026-03-29 03:00 +02:00  01:00 UTC  …`, with the date in UTC where it is another one.
+  /// `  2026-03-29 03:00 +02:00  01:00 UTC  …`, with the date in UTC if it differs.
   private func line(_ run: Run) -> String {
     let local = zone.text(run.time)
     let universal = ZoneRules.utc.text(run.time).dropLast(" +00:00".count)

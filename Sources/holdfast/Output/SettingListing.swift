@@ -3,13 +3,13 @@ import BackupPolicy
 import Names
 import TOML
 
-/// Every setting with its value and where that comes from.
+/// Every setting with its value and origin.
 struct SettingListing {
   private struct Row {
     var name: String
     var value: String?
     var origin: Origin
-    /// What happens without a value.
+    /// The behaviour without a value.
     var note: String?
   }
 
@@ -19,10 +19,10 @@ struct SettingListing {
   }
 
   private let common: [Row]
-  /// What differs from ``common`` for each of several databases.
+  /// The differences from ``common`` for each of several databases.
   private let databases: [Section]
 
-  /// - Throws: `usage` where the list of databases is wrong.
+  /// - Throws: `usage` if the list of databases has a mistake.
   init(_ configuration: Configuration) throws {
     let databases = try configuration.databases()
     let hasTables = !(configuration.file?.databases.isEmpty ?? true)
@@ -35,14 +35,14 @@ struct SettingListing {
 
   private static func row(_ key: SettingKey, _ settings: Settings) -> Row {
     if key.isSecret {
-      // It is in no layer's values, so nothing can print it.
+      // The password is not among the values of a layer, so it cannot be printed.
       let layer = settings.layers.first { $0.password != nil }
       return Row(name: key.name, value: layer == nil ? nil : "(set)", origin: layer?.passwordOrigin ?? .standard)
     }
     let given = settings.given(key)
     if key == .database, let given, let scheme = DatabaseAddress.foreignScheme(given.raw.text.unquoted) {
-      // It may hold a password.
-      return Row(name: key.name, value: nil, origin: given.origin, note: "a \(scheme) URL, which is another program's")
+      // It may contain a password.
+      return Row(name: key.name, value: nil, origin: given.origin, note: "a \(scheme) URL of another program")
     }
     let words = key.definition.standardWords.replacing("`", with: "")
     guard given == nil else { return Row(name: key.name, value: given?.raw.text, origin: given?.origin ?? .standard) }
@@ -51,7 +51,7 @@ struct SettingListing {
       note: words.isEmpty ? nil : words)
   }
 
-  /// What counts without a value, if it is one.
+  /// The value that is used if the setting is not set, if there is one.
   private static func valueInForce(_ key: SettingKey, _ settings: Settings) -> String? {
     switch key {
     case .mode: return try? settings.mode().rawValue
@@ -65,7 +65,7 @@ struct SettingListing {
     }
   }
 
-  /// Puts in what database and folder come to.
+  /// Fills in the resulting paths of database and folder.
   private static func resolve(_ rows: inout [Row], _ database: ConfiguredDatabase) {
     for index in rows.indices {
       switch rows[index].name {

@@ -2,18 +2,18 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What a repository would hold in the days to come.
+/// The expected content of a repository over the coming days.
 struct SimulationReport {
   let simulation: RepositorySimulation
   let zone: ZoneRules
 
-  /// More rows than that nobody reads.
+  /// More rows would not be readable.
   private static let rows = 15
 
-  /// - Parameter verbose: also each full that there is in the end.
+  /// - Parameter verbose: also lists each full at the end of the simulation.
   func lines(verbose: Bool) -> [String] {
-    let table = ["If all goes on as it did:"] + simulation.assumptions.map { "  - \($0)" } + [""] + table
-    return verbose ? table + ["", "What there is then, the newest first:"] + points : table
+    let table = ["If the database changes as before:"] + simulation.assumptions.map { "  - \($0)" } + [""] + table
+    return verbose ? table + ["", "The backups at the end, the newest first:"] + points : table
   }
 
   private var table: [String] {
@@ -35,7 +35,7 @@ struct SimulationReport {
 
   private func date(_ time: Timestamp) -> String { String(zone.wallClock(time).prefix(10)) }
 
-  /// A line for each full, which tells of the incrementals behind it.
+  /// A line for each full and its incrementals.
   private var points: [String] {
     var lines: [String] = []
     var links: [SimulatedPoint] = []

@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What is copied out of a backup, and into what.
+/// The tables that are copied out of a backup, and their target.
 struct TableRestoreReport {
   let chosen: ChosenPoint
   let plan: TableRestorePlan
@@ -35,7 +35,7 @@ struct TableRestoreReport {
     }
   }
 
-  /// - Parameter counts: nil where nothing was executed.
+  /// - Parameter counts: nil if nothing was executed.
   func json(_ counts: [Identifier: Int64]?) -> JSONValue {
     let tables = plan.tables.map { table in
       JSONValue.object([

@@ -1,15 +1,15 @@
 import BackupEngine
 import Glibc
 
-/// How lines look on a terminal: marks in colour, and long lines broken between words below where they began. In a file or a pipe
-/// every line stays as it is.
+/// The appearance of lines on a terminal: marks in colour, and long lines broken between words with
+/// a hanging indent. In a file or a pipe every line is unchanged.
 struct TerminalStyle: Sendable {
   /// Columns; nil if lines are not broken.
   var width: Int?
   var hasColours: Bool
 
   static let output = TerminalStyle(STDOUT_FILENO)
-  /// Never broken: a hint is pasted, and a log line is one line.
+  /// Never broken, because hints are pasted, and each log line is one line.
   static let errors = TerminalStyle(width: nil, hasColours: TerminalStyle(STDERR_FILENO).hasColours)
 
   init(width: Int?, hasColours: Bool) {
@@ -35,13 +35,13 @@ struct TerminalStyle: Sendable {
 }
 
 extension TerminalStyle {
-  /// The line in pieces of at most `width` columns. A word that is longer, a path perhaps, stays whole.
+  /// The line in pieces of at most `width` columns. A longer word, such as a path, is not broken.
   static func broken(_ line: String, _ width: Int) -> [String] {
     guard line.count > width else { return [line] }
     let hang = hang(line, width)
     var pieces: [String] = []
     var current = Array(line)
-    // Behind the first piece, the hanging indent is no place for a break.
+    // After the first piece, the line must not break inside the hanging indent.
     var first = line.prefix { $0 == " " }.count
     while current.count > width {
       let head = current[..<(width + 1)]
@@ -56,7 +56,8 @@ extension TerminalStyle {
     return pieces + [String(current)]
   }
 
-  /// What stands before the second and later pieces: the place of the text behind marks, numbers and a field's name.
+  /// The indent of the second and later pieces: the column of the text after marks, numbers and the
+  /// name of a field.
   private static func hang(_ line: String, _ width: Int) -> String {
     let branch = line.prefix { " │├└─⋮".contains($0) }
     var hang = branch.map { $0 == "├" || $0 == "│" ? "│" : " " }.joined()
@@ -102,7 +103,7 @@ extension TerminalStyle {
       case "!" where isLone: result += Colour.yellow.paint("!")
       default: result.append(character)
       }
-      // At the beginning, or behind two spaces.
+      // At the beginning, or after two spaces.
       isMarkPlace = " │├└─".contains(character) && (isMarkPlace || result.hasSuffix("  "))
     }
     return result

@@ -2,15 +2,15 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// Points as `list` shows them: each full with its incrementals below it.
+/// Backups as `list` shows them: each full with its incrementals below it.
 struct TreeListing {
-  /// All of them, the newest first.
+  /// All backups, the newest first.
   let points: [StoredPoint]
-  /// How many of the newest to show.
+  /// The number of the newest backups to show.
   let limit: Int
-  /// Long runs of incrementals are cut in the middle.
+  /// Whether long runs of incrementals are shortened in the middle.
   let folds: Bool
-  /// The newest point that passed a drill.
+  /// The newest backup that passed a drill.
   var proof: DrillFigures.Proof?
   let zone: ZoneRules
 
@@ -45,7 +45,7 @@ struct TreeListing {
       chain: count == 0 ? nil : "\(count.grouped) incremental\(count == 1 ? "" : "s"), \(ByteCount(bytes))", zone: zone)
   }
 
-  /// - Parameter hidden: how many older ones the limit leaves out.
+  /// - Parameter hidden: the number of older backups beyond the limit.
   private func branches(_ tree: PointTree, hidden: Int) -> [String] {
     var rows = FoldedRuns(tree.incrementals, folds: folds).rows.map { row -> (lines: [String], isPoint: Bool) in
       switch row {
@@ -80,16 +80,16 @@ struct TreeListing {
   private var broken: [String] {
     let lost = points.count { $0.brokenChain != nil }
     guard lost > 0 else { return [] }
-    let what = lost == 1 ? "1 point cannot" : "\(lost.grouped) points cannot"
+    let what = lost == 1 ? "1 backup cannot" : "\(lost.grouped) backups cannot"
     return ["", "✗ \(what) be restored: a link of the chain is missing or damaged"]
       + WholePoint.lines(points.reversed().newestWhole()?.id)
   }
 }
 
-/// What to do where points turn out to be damaged.
+/// Advice for damaged backups.
 enum WholePoint {
   static func lines(_ id: PointID?) -> [String] {
-    guard let id else { return ["No other point is whole"] }
-    return ["The newest point that is whole is \(id): " + CallerOptions.applied(to: "holdfast restore \(id)")]
+    guard let id else { return ["No other backup is usable"] }
+    return ["The newest usable backup is \(id): " + CallerOptions.applied(to: "holdfast restore \(id)")]
   }
 }

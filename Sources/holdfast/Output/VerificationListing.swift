@@ -2,20 +2,20 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// What `verify` found of one point, or why it could not look.
+/// The findings of `verify` for one backup, or the reason why it could not be checked.
 struct VerificationListing {
   let id: PointID
   let result: Result<Verification, HoldfastError>
-  /// Where it is not verified: the newest point that is whole.
+  /// If it is not verified: the newest usable backup.
   var newestWhole: PointID?
 
-  /// The points that are known to be damaged by it.
+  /// The backups that are damaged because of it.
   var broken: [PointID] {
     guard case .success(let verification) = result, !verification.verified else { return [] }
     return [id] + (verification.brokenLink.map { [$0] } ?? [])
   }
 
-  /// The code to exit with on account of this point; nil where it is verified.
+  /// The exit code for this backup; nil if it is verified.
   var exitCode: Int32? {
     switch result {
     case .success(let verification): verification.verified ? nil : HoldfastError.Code.verificationFailed.exitCode
@@ -23,7 +23,7 @@ struct VerificationListing {
     }
   }
 
-  /// For standard error: the backup is whole, and the database in it is not.
+  /// For standard error: the backup is sound, but the database in it has a flaw.
   var warnings: [String] {
     guard case .success(let verification) = result, !verification.findings.isEmpty else { return [] }
     return FlawWarning.lines(id, verification.findings)
@@ -39,7 +39,7 @@ struct VerificationListing {
     }
   }
 
-  /// One line, and below it only what is wrong or worth knowing.
+  /// One line, and below it only failures, warnings and notes.
   var shortLines: [String] {
     switch result {
     case .success(let verification):
@@ -65,7 +65,7 @@ struct VerificationListing {
     ]
   }
 
-  /// A quick look proves that nothing changed, not that it can be restored.
+  /// A quick check proves that the archive is unchanged, not that it can be restored.
   private func conclusion(_ verification: Verification) -> String {
     guard verification.depth == .full else { return "unchanged since it was stored" }
     return verification.findings.isEmpty ? "verified" : "verified; the database in it is flawed"
@@ -98,14 +98,14 @@ struct VerificationListing {
   }
 }
 
-/// What people are told of a backup whose database SQLite's checks found flawed.
+/// The warning for a backup if SQLite's checks found a flaw in its database.
 enum FlawWarning {
   static func lines(_ id: PointID, _ findings: [String]) -> [String] {
     guard !findings.isEmpty else { return [] }
     return [
       "holdfast: warning: SQLite's checks found a flaw in the database in \(id): "
         + findings.joined(separator: "; ").printable,
-      "holdfast: hint: \(id) holds it as it was and can be restored; PRAGMA integrity_check in the application tells more",
+      "holdfast: hint: \(id) contains it unchanged and can be restored; run PRAGMA integrity_check in the application for details",
     ]
   }
 }

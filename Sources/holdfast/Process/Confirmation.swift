@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// Asks before something is changed or removed.
+/// Asks before a change or a removal.
 struct Confirmation {
   let console: Console
   /// `--yes`.
@@ -11,15 +11,15 @@ struct Confirmation {
   /// Returns after a yes.
   ///
   /// - Parameters:
-  ///   - question: without its question mark's answers: `Restore?`.
-  ///   - progress: of work that has begun, so that signals stop it and not the process.
-  /// - Throws: `refused` after a no, and where nobody can be asked; `interrupted`.
+  ///   - question: `Restore?`, without the possible answers.
+  ///   - progress: the running work, so that signals stop the work and not the process.
+  /// - Throws: `refused` after a no, and if there is no terminal for the question; `interrupted`.
   func require(_ question: String, during progress: Progress? = nil) throws {
     if given { return }
     guard !console.json, isatty(STDIN_FILENO) != 0, isatty(STDERR_FILENO) != 0 else {
       throw HoldfastError(
-        .refused, "nothing was changed: this needs a confirmation, and there is nobody to ask",
-        hint: "add --yes to go on without a question, or --dry-run to see what would be done")
+        .refused, "nothing was changed: this needs a confirmation, but a question is not possible here",
+        hint: "add --yes to continue without a question, or --dry-run to see the plan")
     }
     console.ask("\(question) [y/N] ")
     if let progress { try wait(progress) }
@@ -29,7 +29,7 @@ struct Confirmation {
     }
   }
 
-  /// Waits until there is an answer to read. A terminal has one when its line has ended.
+  /// Waits for an answer. A terminal provides it when its line has ended.
   private func wait(_ progress: Progress) throws {
     var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
     while poll(&input, 1, 50) == 0 {

@@ -2,7 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 
-/// `--all` of the commands that can be about every configured database.
+/// `--all` of the commands that work on every configured database.
 struct EveryDatabaseOptions: ParsableArguments {
   @Flag(
     name: [.customLong("all"), .customLong("all-databases")],
@@ -10,22 +10,24 @@ struct EveryDatabaseOptions: ParsableArguments {
   var all = false
 }
 
-/// Runs a command for one database, or for all that are configured: each under a heading, and ended with the worst of the exit
-/// codes. With `--json` the result is an array with an object for each.
+/// Runs a command for one database, or for all configured ones: each under a heading, with the
+/// worst of the exit codes at the end. With `--json` the result is an array with an object for
+/// each.
 struct EveryDatabase {
   let options: ServiceOptions
   let all: Bool
 
   /// - Parameters:
-  ///   - flags: what the flags of other groups say.
+  ///   - flags: the values of the flags of other groups.
   ///   - known: the configuration, if it was read before.
   ///   - body: the command for one database.
-  /// - Throws: what `body` throws for one database; for several `ExitCode`, `interrupted`, and `usage` if none is configured.
+  /// - Throws: the error of `body` for one database; for several `ExitCode`, `interrupted`, and
+  ///   `usage` if none is configured.
   func run(_ flags: Layer = Layer(), in known: Configuration? = nil, _ body: (Selection) throws -> Void) throws {
     let configuration = try known ?? options.configuration(flags)
     guard all else { return try body(Selection(configuration, options.output)) }
     guard options.database == nil else {
-      throw HoldfastError(.usage, "--all and --database exclude each other", hint: "leave one of them out")
+      throw HoldfastError(.usage, "--all and --database exclude each other", hint: "remove one of them")
     }
     let databases = try configuration.databases()
     guard !databases.isEmpty else {
@@ -73,7 +75,7 @@ struct EveryDatabase {
         } catch {
           let known = GuardResult.error(error)
           (failure, document) = (known, ErrorReport.json(known))
-          // Under this database's name, so that its hint is about it.
+          // With this database's name, so that its hint names it.
           if !options.console.json, known.code != .interrupted { _ = ErrorReport(error, asJSON: false).print() }
         }
       }
@@ -82,7 +84,8 @@ struct EveryDatabase {
     return (failure?.code.exitCode ?? code, result, document)
   }
 
-  /// A damaged backup is the worst; then what failed, what has no room, no key, is refused, is busy, and is not there.
+  /// The exit codes, the worst first: a damaged backup, a failure, no space, no key, refused, busy,
+  /// not found.
   static func worst(_ codes: [Int32]) -> Int32? {
     let order: [Int32] = [3, 1, 7, 5, 8, 6, 4]
     return codes.filter { $0 != 0 }.min { (order.firstIndex(of: $0) ?? -1) < (order.firstIndex(of: $1) ?? -1) }

@@ -2,11 +2,12 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 
-/// A program that runs in this process's place: its terminal, its files, its process group, its environment.
+/// A program that runs in this process's place: its terminal, its files, its process group, its
+/// environment.
 struct GuardedCommand {
-  /// As it was typed.
+  /// The words of the command line.
   let arguments: [String]
-  /// What `arguments[0]` means along `PATH`.
+  /// The program that `arguments[0]` names in `PATH`.
   let path: String
 
   /// - Throws: ``Unusable``.
@@ -18,7 +19,7 @@ struct GuardedCommand {
   /// The program's name without its folder. The arguments may hold passwords.
   var name: String { arguments[0].lastComponent }
 
-  /// Why a program cannot be started, with the exit status that shells have for it.
+  /// The reason why a program cannot be started, with the exit status that shells use for it.
   struct Unusable: Error {
     let status: Int32
     let error: HoldfastError
@@ -28,7 +29,7 @@ struct GuardedCommand {
       status = isMissing ? 127 : 126
       let hint =
         code == ENOEXEC
-        ? "it is no program; a script needs a first line such as #!/bin/sh"
+        ? "it is not a program; a script needs a first line such as #!/bin/sh"
         : isMissing ? "check the name, and PATH" : "chmod +x makes a file executable"
       var error = HoldfastError(errno: code, "run", name)
       error.hint = hint
@@ -63,7 +64,7 @@ struct GuardedCommand {
 
   /// Starts it.
   ///
-  /// - Parameter mask: the signals that it has blocked.
+  /// - Parameter mask: the blocked signals of the new process.
   /// - Throws: ``Unusable``.
   func start(mask: sigset_t) throws -> pid_t {
     var attributes = posix_spawnattr_t()
@@ -71,7 +72,7 @@ struct GuardedCommand {
     defer { posix_spawnattr_destroy(&attributes) }
     var (mask, standard) = (mask, sigset_t())
     sigemptyset(&standard)
-    // The signals that this process treats otherwise than it was told to.
+    // The signals whose inherited action this process has changed.
     if !Self.pipeWasIgnored { sigaddset(&standard, SIGPIPE) }
     if !Self.fileSizeSignalWasIgnored { sigaddset(&standard, SIGXFSZ) }
     posix_spawnattr_setsigmask(&attributes, &mask)
@@ -85,10 +86,11 @@ struct GuardedCommand {
     return process
   }
 
-  /// Whoever reads our messages may go away (`| head`); what is to be done after the command must be done all the same.
+  /// If the reader of the messages exits (`| head`), the work after the command must still be done.
   static func ignoreBrokenPipes() { _ = pipeWasIgnored }
 
-  /// A file that grows beyond `ulimit -f` is an error (EFBIG) that can be reported, not the silent end of the process.
+  /// A file that grows beyond `ulimit -f` is an error (EFBIG) that can be reported, not the silent
+  /// end of the process.
   static func ignoreFileSizeSignal() { _ = fileSizeSignalWasIgnored }
 
   private static let fileSizeSignalWasIgnored: Bool = {
@@ -100,18 +102,19 @@ struct GuardedCommand {
   private static let pipeWasIgnored: Bool = {
     let was = Interruption.isIgnored(SIGPIPE)
     signal(SIGPIPE, SIG_IGN)
-    // With SIGCHLD ignored, which is inherited, nobody could tell how the command ended.
+    // An ignored SIGCHLD may be inherited; then the command's exit status would be lost.
     signal(SIGCHLD, SIG_DFL)
     return was
   }()
 }
 
-/// How a command ended.
+/// The way in which a command ended.
 enum CommandEnding: Hashable {
   case exited(Int32)
   case killed(signal: Int32)
 
-  /// Waits for it. Signals go to other work as soon as it has ended, before its number can be given to another process.
+  /// Waits for the command. As soon as it has ended, `ended` directs signals to other work, before
+  /// the kernel can reuse the process ID.
   static func wait(for process: pid_t, _ ended: () -> Void) throws -> CommandEnding {
     var info = siginfo_t()
     while waitid(P_PID, id_t(process), &info, WEXITED | WNOWAIT) != 0 {
@@ -126,7 +129,7 @@ enum CommandEnding: Hashable {
     return signal == 0 ? .exited((status >> 8) & 0xff) : .killed(signal: signal)
   }
 
-  /// As a shell has it.
+  /// The exit status as a shell reports it.
   var status: Int32 {
     switch self {
     case .exited(let status): status
@@ -143,7 +146,7 @@ enum CommandEnding: Hashable {
     }
   }
 
-  /// `SIGKILL`; the number of one that has no name here.
+  /// The name, such as `SIGKILL`; the number if the table has no name.
   static func name(_ signal: Int32) -> String {
     names[signal] ?? "signal \(signal)"
   }
@@ -156,12 +159,13 @@ enum CommandEnding: Hashable {
   ]
 }
 
-/// How the terminal on standard input is set: a command that is killed in the middle of an editor or a password prompt leaves it
-/// without echo, and the shell sees no more than that this process ended.
+/// The modes of the terminal on standard input. A command that is killed in an editor or at a
+/// password prompt leaves it without echo, and the shell, which sees only the end of this process,
+/// does not restore it.
 struct TerminalModes {
   private let modes: termios
 
-  /// Nil where there is no terminal, or where it is in the hands of others.
+  /// Nil if there is no terminal, or if another process group is in its foreground.
   init?() {
     var modes = termios()
     guard tcgetattr(STDIN_FILENO, &modes) == 0, tcgetpgrp(STDIN_FILENO) == getpgrp() else { return nil }
@@ -169,7 +173,7 @@ struct TerminalModes {
   }
 
   func restore() {
-    // Not in the foreground any more, this would stop the process.
+    // If the process is no longer in the foreground, this would stop it.
     guard tcgetpgrp(STDIN_FILENO) == getpgrp() else { return }
     var modes = modes
     tcsetattr(STDIN_FILENO, TCSADRAIN, &modes)

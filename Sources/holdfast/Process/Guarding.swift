@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// A command between a backup and, where it fails, a rollback.
+/// A command after a backup and, if it fails, before a rollback.
 struct Guarding {
   let service: Engine
   let relay: SignalRelay
@@ -11,18 +11,20 @@ struct Guarding {
   let keeping: GuardKeeping
   let rollsBack: Bool
   let restore: RestoreCommandLine
-  /// The clocks that times are shown by.
+  /// The zone in which times are shown.
   let zone: ZoneRules
   let output: GuardOutput
 
-  /// Where the rollback failed, as `timeout` and others say that they failed themselves.
+  /// The exit status if the rollback failed: `timeout` and others report their own failures with
+  /// it.
   private static let rollbackFailed: Int32 = 125
 
   /// - Returns: the exit status.
-  /// - Throws: ``GuardedCommand/Unusable`` and `interrupted` where the command was not started.
+  /// - Throws: ``GuardedCommand/Unusable`` and `interrupted` if the command was not started.
   func run() throws -> Int32 {
     var result = GuardResult(point: point, program: command.name, restore: restore)
-    // A report that cannot be written is told before the command does its work, not after.
+    // If the report cannot be written, this is reported before the command does its work, not
+    // after.
     try output.report(result)
     output.say(["Stored \(point.id), verified; \(pinInWords)"])
     output.tell(FlawWarning.lines(point.id, point.findings))
@@ -42,14 +44,14 @@ struct Guarding {
     case .pinned: return "it is pinned until holdfast unpin \(point.id)"
     case .seconds(let seconds):
       return "it is pinned until \(zone.stamp(point.created.adding(seconds: seconds)))"
-    case .asSafetyBackup: return "it stays as long as a safety backup"
+    case .asSafetyBackup: return "it is kept as long as a safety backup"
     }
   }
 
   private func settle(_ ending: CommandEnding) -> GuardResult.Rollback? {
     output.tell(["holdfast: \(command.name.printable) \(ending.words)"])
     guard rollsBack else {
-      output.tell(["holdfast: hint: this brings the database back to what it was before:", "  \(restore.text)"])
+      output.tell(["holdfast: hint: this restores the previous content of the database:", "  \(restore.text)"])
       return nil
     }
     do {
@@ -58,7 +60,7 @@ struct Guarding {
       let error = GuardResult.error(error)
       output.tell(["holdfast: error: the rollback failed: \(error.message.printable)"])
       if let hint = error.hint { output.tell(["holdfast: hint: \(hint.printable)"]) }
-      output.tell(["holdfast: hint: this tries it again:", "  \(restore.text)"])
+      output.tell(["holdfast: hint: to try it again:", "  \(restore.text)"])
       return .failed(error)
     }
   }
@@ -77,19 +79,19 @@ struct Guarding {
       try service.restore(plan, progress: progress)
     }
     output.say(report.resultLines(outcome))
-    output.say(["  holdfast undo brings that back"])
+    output.say(["  holdfast undo reverts this"])
     return .done(report.json(outcome))
   }
 }
 
-/// What became of a guarded command.
+/// The result of a guarded command.
 struct GuardResult {
   let point: PointMetadata
   let program: String
   let restore: RestoreCommandLine
-  /// Nil as long as it runs.
+  /// Nil while it runs.
   var ending: CommandEnding?
-  /// Nil where none was asked for or needed.
+  /// Nil if no rollback was requested or needed.
   var rollback: Rollback?
 
   enum Rollback {
@@ -120,18 +122,18 @@ struct GuardResult {
   }
 }
 
-/// Where `guard` says things: standard output belongs to the command.
+/// The output of `guard`, on standard error: standard output belongs to the command.
 struct GuardOutput {
   let options: OutputOptions
   /// `--report`
   let report: String?
 
-  /// What is good to know.
+  /// Information.
   func say(_ lines: [String]) {
     if !options.quiet, !options.json { Console.tell(lines) }
   }
 
-  /// What went wrong.
+  /// Failures.
   func tell(_ lines: [String]) {
     if !options.json { Console.tell(lines) }
   }
@@ -142,12 +144,12 @@ struct GuardOutput {
       try SystemFileOperations().replace(report, with: result.json.encoded())
     } catch let error as HoldfastError {
       throw HoldfastError(
-        error.code, "the command was not started, for its report cannot be written: \(error.message)",
-        hint: error.hint ?? "give --report another path")
+        error.code, "the command was not started, because its report cannot be written: \(error.message)",
+        hint: error.hint ?? "use another path with --report")
     }
   }
 
-  /// The last word. The command has run, so a report that is lost is only told.
+  /// The final report. The command has run, so a report that cannot be written is only a warning.
   func finish(_ result: GuardResult) {
     do {
       if let report { try SystemFileOperations().replace(report, with: result.json.encoded()) }

@@ -2,14 +2,15 @@ import BackupEngine
 import Glibc
 import Synchronization
 
-/// SIGINT, SIGTERM and SIGHUP during a command that leaves temporary files: the work is asked to stop, and cleans up.
+/// SIGINT, SIGTERM and SIGHUP during a command that leaves temporary files: the work stops and
+/// cleans up.
 enum Interruption {
-  /// What the next signal stops; nil until the first work begins.
+  /// The work that the next signal stops; nil until the first work begins.
   private static let current = Mutex<Progress?>(nil)
 
-  /// From here on the first signal stops `progress`, so that the work ends with `interrupted`; a second one ends the
-  /// process at once, unless something is being put in place. Called on the main thread, before the work starts threads of its
-  /// own: they inherit the mask.
+  /// From now on the first signal stops `progress`, so that the work ends with `interrupted`; a
+  /// second signal ends the process at once, unless the work is installing a file. Called on the
+  /// main thread, before the work starts its own threads, because they inherit the mask.
   static func stops(_ progress: Progress) {
     let isFirst = current.withLock { known in
       defer { known = progress }
@@ -35,7 +36,7 @@ enum Interruption {
     do {
       pthread_detach(try Workers.start("a thread for signals") { receive(listened) })
     } catch {
-      // Without the thread, signals do what they did before.
+      // Without the thread, signals keep their previous effect.
       pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
   }
@@ -49,26 +50,26 @@ enum Interruption {
     }
   }
 
-  /// Once more for a progress that is stopped already means: at once.
+  /// Stops the work; if it is already stopping, ends the process at once.
   static func stop(_ progress: Progress) {
     if progress.isStopped, !progress.isCompleting { _exit(130) }
     progress.stop()
   }
 
-  /// `nohup` and shells' background jobs ignore signals on purpose; while one is blocked the kernel would keep it for us.
+  /// `nohup` and shells' background jobs ignore signals on purpose. If such a signal were blocked,
+  /// the kernel would queue it for this process.
   static func isIgnored(_ signal: Int32) -> Bool {
     var action = sigaction()
     guard sigaction(signal, nil, &action) == 0 else { return false }
-    // SIG_IGN is the number 1 in a pointer's place, which Swift does not import as a comparable value.
+    // SIG_IGN is the number 1 as a pointer, which Swift does not import as a comparable value.
     return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
   }
 }
 
-/// Signals to a process that runs a command for somebody: to the work that goes on before and after, and in between to the
-/// command.
+/// Relays signals: to the work before and after a command, and to the command while it runs.
 ///
-/// What the terminal sends (Ctrl-C) goes to every process in the foreground, the command included, and is not sent to it again.
-/// What somebody sends to this process alone is passed on.
+/// The terminal sends its signals (Ctrl-C) to every process in the foreground, including the
+/// command, so they are not sent to the command again. A signal to this process alone is relayed.
 final class SignalRelay: Sendable {
   private enum Receiver {
     /// See ``Interruption/stop(_:)``.
@@ -77,14 +78,15 @@ final class SignalRelay: Sendable {
   }
 
   private let receiver: Mutex<Receiver>
-  /// What the process was started with, for the command.
+  /// The signal mask at the process's start, for the command.
   let originalMask: sigset_t
 
   private static let relayed = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
-  /// `si_code` of what the kernel sends itself, for a terminal.
+  /// The `si_code` of signals from the kernel itself, such as those of a terminal.
   private static let fromKernel: Int32 = 0x80
 
-  /// Called once, on the main thread, before any other thread is there: threads inherit the mask.
+  /// Called once, on the main thread, before there are other threads, because threads inherit the
+  /// mask.
   init() throws {
     receiver = Mutex(.work(Progress()))
     var signals = sigset_t()
@@ -97,14 +99,15 @@ final class SignalRelay: Sendable {
     pthread_detach(try Workers.start("a thread for signals") { [self] in listen(listened) })
   }
 
-  /// From here on signals stop this work.
+  /// From now on signals stop this work.
   func stops(_ progress: Progress) {
     receiver.withLock { $0 = .work(progress) }
   }
 
-  /// From here on signals go to the command that `start` starts; it is not started where a signal came before.
+  /// From now on signals go to the command that `start` starts. If a signal came before, the
+  /// command is not started.
   ///
-  /// - Throws: `interrupted`, and what `start` throws.
+  /// - Throws: `interrupted`, and the errors of `start`.
   func starting(_ start: () throws -> pid_t) throws -> pid_t {
     try receiver.withLock {
       if case .work(let progress) = $0 { try progress.check() }
@@ -128,7 +131,7 @@ final class SignalRelay: Sendable {
       switch $0 {
       case .work(let progress): Interruption.stop(progress)
       case .command(let process):
-        // One that left for a group of its own gets nothing from our terminal.
+        // A command in its own process group gets no signals from this terminal.
         guard code != Self.fromKernel || getpgid(process) != getpgrp() else { return }
         kill(process, signal)
       }

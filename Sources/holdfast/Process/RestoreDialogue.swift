@@ -2,7 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 
-/// What `restore` and `undo` have in common: a plan that is shown, a question, and the plan carried out.
+/// The common part of `restore` and `undo`: shows a plan, asks, and executes the plan.
 struct RestoreDialogue {
   let options: ServiceOptions
   let dryRun: Bool
@@ -22,7 +22,7 @@ struct RestoreDialogue {
     } catch let refusal as RestoreRefusal {
       try end(refusal.error)
     } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
-      // Nobody confirmed it, or the staged image turned out to be one that must not go in.
+      // It was not confirmed, or the staged image must not be installed.
       try end(error)
     }
   }
@@ -37,7 +37,7 @@ struct RestoreDialogue {
       report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
   }
 
-  /// With `--json` a refusal is a result, as a plan is.
+  /// With `--json` a refusal is a result, like a plan.
   private func end(_ refusal: HoldfastError) throws {
     guard options.console.json else { throw refusal }
     try options.console.show(RestoreReport.json(refusal), [])
