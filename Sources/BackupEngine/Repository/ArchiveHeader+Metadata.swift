@@ -1,7 +1,7 @@
 import BackupPolicy
 
 extension ArchiveHeader {
-  /// The tagged fields of a point that is about to be written.
+  /// Returns the tagged fields of a backup that is about to be written.
   static func fields(of metadata: PointMetadata) -> [UInt16: [UInt8]] {
     var fields: [UInt16: [UInt8]] = [:]
     func set(_ tag: Tag, _ text: String?) { fields[tag.rawValue] = text.map { Array($0.utf8) } }
@@ -29,7 +29,8 @@ extension ArchiveHeader {
     return items.compactMap { if case .string(let text) = $0 { text } else { nil } }
   }
 
-  /// Makes metadata say what this header says; the header is authenticated and the JSON is not.
+  /// Makes the metadata agree with this header, because the header is authenticated and the JSON is
+  /// not.
   func overwrite(_ metadata: inout PointMetadata) {
     metadata.created = created
     metadata.sequence = sequence
@@ -42,7 +43,7 @@ extension ArchiveHeader {
     metadata.encrypted = isSealed
     metadata.cipher = isSealed ? .aes256GCM : nil
     if let field = fields[Tag.content.rawValue] { metadata.readContent(field) }
-    // Whose backup it is decides who sees it.
+    // The database's path decides which users of the repository see the backup.
     if let path = text(Tag.databasePath.rawValue) { metadata.databasePath = path }
     metadata.otherPaths = list(.otherPaths) ?? []
     metadata.anomalies = list(.anomalies) ?? []
@@ -55,7 +56,8 @@ extension ArchiveHeader {
     metadata.digest = image.digest.hex
   }
 
-  /// What an unencrypted incremental says of the image it stands for.
+  /// The image that an unencrypted incremental describes; nil if the header is sealed or has no
+  /// valid description.
   var image: (pageCount: UInt32, pagesStored: UInt32, digest: [UInt8])? {
     guard !isSealed, var reader = fields[Tag.image.rawValue].map({ ByteReader($0) }),
       let pageCount = reader.integer(UInt32.self), let stored = reader.integer(UInt32.self),
@@ -72,7 +74,7 @@ extension ArchiveHeader {
     fields[Tag.image.rawValue] = image.bytes
   }
 
-  /// Metadata made from nothing but this header.
+  /// Returns metadata that is made from this header alone.
   func metadata(filename: String, archiveSize: Int64) -> PointMetadata {
     var metadata = PointMetadata(id: id, filename: filename, created: created)
     overwrite(&metadata)
@@ -87,7 +89,7 @@ extension ArchiveHeader {
     return metadata
   }
 
-  /// Which keys of some metadata contradict this header.
+  /// Returns the keys of `metadata` whose values contradict this header.
   func contradictions(_ metadata: PointMetadata) -> [String] {
     var corrected = metadata
     overwrite(&corrected)
@@ -115,7 +117,7 @@ extension FileAttributes {
 }
 
 extension PointMetadata {
-  /// Takes over what the authenticated trailer says.
+  /// Copies the facts of the authenticated trailer.
   mutating func apply(_ trailer: ArchiveTrailer) {
     originalSize = Int64(clamping: trailer.imageSize)
     pageCount = trailer.pageCount

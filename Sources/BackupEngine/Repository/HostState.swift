@@ -1,20 +1,24 @@
 import BackupPolicy
 import Names
 
-/// What this host remembers of a repository, outside the repository: it cannot be changed by whoever can write there.
+/// The record that this host keeps of a repository. It is stored outside of the repository, so a
+/// user who can write only there cannot change it.
 ///
-/// A repository that is known here and not there any more is never replaced silently: its ID stays known when another one is
-/// begun at the same path, and its backups are this host's own as soon as they are back.
+/// If a known repository is missing, it is never replaced silently. When another repository is
+/// begun at its path, its ID stays known, and its backups belong to this host again as soon as they
+/// are back.
 ///
-/// The first authenticated point *seals* the repository: from then on a plain or CBC point counts only if this host knew its
-/// checksum then or stored it since. Otherwise anybody could replace an authenticated archive by one without a key.
+/// The first authenticated backup *seals* the repository. From then on a plain or CBC backup counts
+/// only if this host knew its checksum at that time or has stored it since. Otherwise anybody could
+/// replace an authenticated archive by one without a key.
 package struct HostState: Hashable, Sendable {
   package var repositoryPath: String
-  /// The repository that the last authenticated point was stored in: 32 hexadecimal digits; nil before the first one.
+  /// The repository of the last authenticated backup: 32 hexadecimal digits; nil before the first
+  /// one.
   package private(set) var repositoryID: String?
-  /// Other repositories that were used at this path, with the sequence that should still be there.
+  /// Other repositories that were used at this path, with the newest sequence expected in each.
   private var formerRepositories: [String: UInt64] = [:]
-  /// Paths by which the folder was given and that links led to ``repositoryPath``.
+  /// Paths that the user gave for the folder and that led to ``repositoryPath`` through links.
   private(set) var givenPaths: Set<ExactPath> = []
   /// The database whose backup was stored last, symbolic links resolved; nil if an older version stored it.
   package private(set) var databasePath: ExactPath?
@@ -22,11 +26,12 @@ package struct HostState: Hashable, Sendable {
   /// mounted.
   package private(set) var givenDatabases: Set<ExactPath> = []
   package var sealed = false
-  /// The highest sequence that this host ever stored: no later point gets it again.
+  /// The highest sequence that this host ever stored. No later backup gets it again.
   package var newestSequence: UInt64 = 0
-  /// The highest sequence that should still be there.
+  /// The highest sequence that the repository is expected to hold.
   package var expectedSequence: UInt64 = 0
-  /// The plain and CBC points that are trusted, as `ID checksum`: bytes of one point are not another point.
+  /// The trusted plain and CBC backups, as `ID checksum`: one backup's bytes are not trusted under
+  /// the ID of another.
   package private(set) var accepted: Set<String> = []
 
   package init(repositoryPath: String) {
@@ -36,10 +41,10 @@ package struct HostState: Hashable, Sendable {
   /// Every repository that this host used at this path.
   var repositoryIDs: Set<String> { Set(formerRepositories.keys).union(repositoryID.map { [$0] } ?? []) }
 
-  /// Whether this host stored backups there; an acceptance alone says nothing of that.
+  /// Whether this host stored backups at this path. An accepted backup alone does not make it true.
   var isOfStoredBackups: Bool { newestSequence > 0 || repositoryID != nil }
 
-  /// Says which repository the next authenticated point is stored in. Those before stay known.
+  /// Sets the repository of the next authenticated backup. The earlier ones stay known.
   mutating func use(_ id: String) {
     guard id != repositoryID else { return }
     if let repositoryID { formerRepositories[repositoryID] = expectedSequence }
@@ -47,7 +52,8 @@ package struct HostState: Hashable, Sendable {
     repositoryID = id
   }
 
-  /// A few links lead to a folder at most; whoever makes a new one each time must not fill this.
+  /// Usually few links lead to one folder. The limit matters if a caller makes a new link each
+  /// time.
   private static let mostGivenPaths = 16
 
   mutating func note(givenPath: ExactPath) {
@@ -72,9 +78,9 @@ package struct HostState: Hashable, Sendable {
     formerRepositories[id] = 0
   }
 
-  /// The highest sequence that should still be in one of the repositories.
+  /// Returns the highest sequence that one of the repositories is expected to hold.
   ///
-  /// - Parameter id: nil for the one that was used last.
+  /// - Parameter id: nil for the most recently used one.
   func expectedSequence(in id: String?) -> UInt64 {
     id.flatMap { formerRepositories[$0] } ?? expectedSequence
   }
@@ -136,7 +142,7 @@ extension HostState {
   }
 }
 
-/// The folder of host states: one small JSON file a repository.
+/// The folder of host states: one small JSON file per repository.
 package struct HostStateStore: Sendable {
   let folder: String
   let files: any FileOperations
@@ -147,9 +153,10 @@ package struct HostStateStore: Sendable {
     self.files = files
   }
 
-  /// What is remembered of the repository at this path, or of the one with this ID (it may have been moved).
+  /// Returns the state of the repository at this path or, because it may have been moved, of the
+  /// one with this ID.
   ///
-  /// - Throws: if the state exists and cannot be read: going on without it would undo the seal.
+  /// - Throws: if the state exists and cannot be read. Without it the seal would be undone.
   func load(path: String, repositoryID: () -> String?) throws -> HostState? {
     if let state = try read(try file(path)) { return state }
     guard try files.status(folder) != nil, let repositoryID = repositoryID() else { return nil }
@@ -158,7 +165,7 @@ package struct HostStateStore: Sendable {
       ?? states.first { $0.repositoryIDs.contains(repositoryID) }
   }
 
-  /// What is remembered of repositories that a link at this path led to.
+  /// Returns the states of repositories that a link at this path led to.
   func load(givenPath: ExactPath) throws -> [HostState] {
     try all().filter { $0.givenPaths.contains(givenPath) }
   }
@@ -214,11 +221,12 @@ package struct HostStateStore: Sendable {
   }
 }
 
-/// Which database a repository's backups are of, found without opening the repository: for databases that are gone.
+/// Finds the database of a repository's backups without opening the repository, for databases that
+/// no longer exist.
 package enum KnownDatabase {
-  /// The path, symbolic links resolved; nil if the folder says none.
+  /// Returns the path, symbolic links resolved; nil if the folder names no database.
   ///
-  /// What it says is not authenticated: it serves to show people where backups are.
+  /// The path is not authenticated. It only shows people which database the backups are of.
   package static func path(of folder: String, _ files: any FileOperations) -> String? {
     text("database", at: "\(folder)/.state/agent.json", files) ?? newestMetadata(folder, files)
   }

@@ -1,18 +1,20 @@
 import BackupPolicy
 
-/// Reads one point's archive head and metadata and settles what is true of it.
+/// Reads the archive head and the metadata of one backup, and derives its facts from both.
 struct PointLoader {
   let folder: String
   let files: any FileOperations
   let credentials: Credentials
   let trust: RepositoryTrust
-  /// The repository's, as it records it: deriving for its salt is paid once.
+  /// The identity that the repository records. With it, the key for its salt is derived only once.
   let identity: RepositoryIdentity?
-  /// What the ledger says, which wins.
+  /// The pins of the ledger, which override the metadata.
   let pins: [PointID: Bool]
 
-  /// - Parameter names: the archives with this ID; more than one only where somebody put another beside ours.
-  /// - Throws: if this process is out of descriptors or memory: that says nothing about the point.
+  /// - Parameter names: the archives with this ID. There is more than one only if another file was
+  ///   put beside ours.
+  /// - Throws: if this process is out of descriptors or memory, which says nothing about the
+  ///   backup.
   func load(_ names: [ArchiveName]) throws -> StoredPoint {
     let heads = try names.map { name in (name, try unlessShortage { try head(name) }) }
     let chosen = heads.first { (try? $0.1.get())?.sealed != nil } ?? heads[0]
@@ -26,7 +28,7 @@ struct PointLoader {
     return point
   }
 
-  /// Metadata whose archive is gone.
+  /// Returns the backup of metadata whose archive is missing.
   func orphan(_ id: PointID) throws -> StoredPoint? {
     guard case .success(var metadata?) = try metadata(id), let name = ArchiveName(metadata.filename) else { return nil }
     metadata.status = .failed
@@ -35,7 +37,7 @@ struct PointLoader {
       name: name, metadata: metadata, problems: ["the archive \(metadata.filename) is missing"], archiveMissing: true)
   }
 
-  /// What stands at the beginning of an archive, as far as its form has something there.
+  /// The beginning of an archive, as far as its form has a header.
   private struct Head {
     var sealed: SealedHeader?
     var header: ArchiveHeader?
@@ -50,7 +52,8 @@ struct PointLoader {
     return Head(sealed: sealed, header: sealed?.header)
   }
 
-  /// A failure that is about the file stays with its point; one that is about the whole process is thrown.
+  /// Returns a failure that concerns the file as a result; throws one that concerns the whole
+  /// process.
   private func unlessShortage<Value>(_ body: () throws -> Value) throws -> Result<Value, any Error> {
     do {
       return .success(try body())
@@ -90,7 +93,7 @@ struct PointLoader {
     switch try metadata(name.id) {
     case .success(let metadata?):
       point = StoredPoint(name: name, metadata: metadata)
-      // That is found out on each listing, and never recorded.
+      // Each listing decides about authenticity anew, and the decision is never recorded.
       if point.metadata.status == .unauthenticated { point.metadata.status = .completed }
       if let usable { correct(&point, usable) }
       if metadata.filename != name.text { correctName(&point) }
@@ -98,10 +101,10 @@ struct PointLoader {
       point = derive(name, usable, size, why: nil)
     case .failure(let error):
       point = derive(name, usable, size, why: error.message)
-      // The file is there with a verdict that this process cannot read: nothing may replace it.
+      // The file exists with a verdict that this process cannot read, so nothing may replace it.
       if error.hidesContent {
         (point.hasUnreadableMetadata, point.needsRewrite) = (true, false)
-        // Without a header it was all that tells order and type.
+        // Without a header, only the metadata recorded the order and the type.
         if usable == nil { point.unreadable = error }
       }
     }
@@ -120,7 +123,7 @@ struct PointLoader {
 
   private func correct(_ point: inout StoredPoint, _ header: ArchiveHeader) {
     let wrong = header.contradictions(point.metadata)
-    // In any case: some of it is in no JSON.
+    // Always, because some of the header's fields are in no JSON.
     header.overwrite(&point.metadata)
     guard !wrong.isEmpty else { return }
     point.problems.append(
@@ -135,7 +138,8 @@ struct PointLoader {
     if point.name.encrypted == false { point.metadata.cipher = nil }
   }
 
-  /// Metadata from the archive alone. With a key, the trailer tells sizes and digest too.
+  /// Returns metadata from the archive alone. With a key, the trailer also gives the sizes and the
+  /// digest.
   private func derive(_ name: ArchiveName, _ header: ArchiveHeader?, _ size: Int64, why: String?) -> StoredPoint {
     var metadata: PointMetadata
     var isProved = false
@@ -144,7 +148,7 @@ struct PointLoader {
       let trailer = trailer(name)
       if let trailer {
         metadata.apply(trailer)
-        // Only for what proved itself: it costs a read of the whole file, and a planted one may be huge.
+        // Only for a proven archive: it reads the whole file, and a planted file may be huge.
         metadata.checksum = checksum(name)
       }
       isProved = trailer != nil || !header.isSealed && !trust.isSealed
@@ -156,7 +160,8 @@ struct PointLoader {
       metadata.cipher = name.encrypted ? .aes256CBC : nil
       metadata.chainID = name.id
     }
-    // This host knows what it stored by its checksum, whatever became of the metadata. Whoever reads the archive compares it.
+    // This host knows its own archives by their checksums, even if the metadata is lost. Readers
+    // compare the checksum with the archive.
     if header?.isSealed != true { metadata.checksum = trust.acceptedChecksum(of: name.id) }
     let how = header == nil ? "it was derived from the file's name" : "it was derived from the archive's header"
     let problems = why.map { ["the metadata cannot be used (\($0)); \(how)"] } ?? []
@@ -166,7 +171,8 @@ struct PointLoader {
   private func trailer(_ name: ArchiveName) -> ArchiveTrailer? {
     guard !credentials.isEmpty, let file = try? files.open("\(folder)/\(name.text)", .readNoFollow) else { return nil }
     defer { files.close(file) }
-    // A planted header must not make every listing derive keys: only secrets that cost nothing, or the repository's own.
+    // A planted header must not make every listing derive keys. So only secrets that cost nothing
+    // are tried, or the repository's own.
     guard let head = try? SealedHeader(file, files), head.isCheap(credentials, identity),
       let reader = try? HashingFileReader(file, files)
     else {
@@ -181,7 +187,8 @@ struct PointLoader {
     return (try? HashingFileReader(file, files).finish())?.hex
   }
 
-  /// A point without proof in a sealed repository, or of another repository, is listed but not trusted.
+  /// Marks a backup as not trusted if a sealed repository has no proof of it, or if it belongs to
+  /// another repository. It is still listed.
   private func authenticate(_ point: inout StoredPoint, _ sealed: SealedHeader?) {
     guard !point.isDamaged else { return }
     if let head = sealed {
@@ -197,45 +204,50 @@ struct PointLoader {
   }
 }
 
-/// A point as it is found in a repository.
+/// A backup as it is found in a repository.
 package struct StoredPoint: Sendable {
   package var name: ArchiveName
-  /// The header's word where there is one, else the JSON's, else what the file itself tells.
+  /// The header's values if there is a header, else those of the JSON, else those that the file
+  /// itself gives.
   package var metadata: PointMetadata
-  /// What is odd about it, in words: metadata that was re-derived, contradictions, a missing file.
+  /// Messages about irregularities: metadata that was derived again, contradictions, a missing
+  /// file.
   package var problems: [String] = []
-  /// Its archive cannot be read now, or is not what its name says. Nothing is removed for that: it may be a disk that
-  /// stumbles, a newer program's format, or a file that was renamed.
+  /// Whether its archive cannot be read now, or does not match its name. Nothing is removed for
+  /// this reason: the disk may have a passing fault, the format may be a newer program's, or the
+  /// file may have been renamed.
   package var isDamaged = false
-  /// Why this process cannot read it now, which says nothing about it: it may be the newest backup, or the parent of others. So
-  /// nothing is chosen or removed as if it were not there.
+  /// The reason if this process cannot read the backup now; nil if it can. The error says nothing
+  /// about the backup, which may be the newest one or the parent of others. So nothing is chosen or
+  /// removed as if it did not exist.
   package var unreadable: HoldfastError?
-  /// Metadata stands without its archive.
+  /// Whether the metadata has no archive.
   package var archiveMissing = false
-  /// Metadata is there and cannot be read, for want of permission or because of the disk: a verdict may be in it. So the
-  /// metadata is not written, and no incremental is built on the point.
+  /// Whether the metadata exists but cannot be read, for lack of permission or because of the disk.
+  /// It may hold a verdict. So the metadata is not written, and no incremental is built on the
+  /// backup.
   package var hasUnreadableMetadata = false
-  /// The metadata was made anew and should be stored.
+  /// Whether the metadata was made anew and should be stored.
   package var needsRewrite = false
-  /// When it passed a drill; nil where it did not, and where nobody asked.
+  /// The time when it passed a drill; nil if it did not, and if the caller did not ask.
   package var provenAt: Timestamp?
 
-  /// The link of its chain that is at fault, where it cannot be restored for that.
+  /// The damaged or missing link of its chain, if the backup cannot be restored because of it.
   var brokenLink: BrokenLink?
-  /// The same for people: that link's ID and what is wrong with it.
+  /// The broken link for people: its ID and the reason.
   package var brokenChain: (link: PointID, reason: String)? { brokenLink.map { ($0.id, $0.reason) } }
 
-  /// How many of the problems are its own; the rest is told by its broken chain.
+  /// The number of its own problems. The rest is derived from its broken chain.
   var ownProblemCount: Int?
-  /// What is odd about it apart from its chain.
+  /// The problems of the backup itself, without those of its chain.
   package var ownProblems: [String] { Array(problems.prefix(ownProblemCount ?? problems.count)) }
 
   package var id: PointID { metadata.id }
 
-  /// Its metadata says that it failed, and nothing else does.
+  /// Whether its metadata records a failure that nothing else confirms.
   var isAccused: Bool { metadata.status == .failed && !isDamaged && !archiveMissing }
 
-  /// It counts as a backup that was not verified.
+  /// Clears a recorded failure: the backup counts as one that was not verified.
   mutating func acquit() {
     guard isAccused else { return }
     (metadata.status, metadata.verified) = (.completed, false)
@@ -248,7 +260,8 @@ package struct StoredPoint: Sendable {
     metadata.status = .failed
   }
 
-  /// Its metadata; where anything is odd about it, under `problems` what; and where it passed a drill, `proven_at`.
+  /// Its metadata. `problems` is added if there are irregularities, and `proven_at` if the backup
+  /// passed a drill.
   package var json: JSONValue {
     guard !problems.isEmpty || provenAt != nil, case .object(var keys) = metadata.json else { return metadata.json }
     if !problems.isEmpty { keys["problems"] = .array(problems.map { .string($0) }) }
@@ -256,13 +269,13 @@ package struct StoredPoint: Sendable {
     return .object(keys)
   }
 
-  /// False for a plain or CBC point in a sealed repository that this host does not know.
+  /// False for a plain or CBC backup in a sealed repository that this host does not know.
   package var isAuthenticated: Bool { metadata.status != .unauthenticated }
 }
 
 extension Point {
-  /// By the metadata alone: whether its clock is in doubt and whether it passed a drill is known from its neighbours and from
-  /// the drills.
+  /// Uses the metadata alone. Whether the clock is in doubt depends on the neighbours, and whether
+  /// the backup is proven on the drills.
   init(_ metadata: PointMetadata) {
     self.init(
       id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,

@@ -1,7 +1,8 @@
 import BackupPolicy
 import Names
 
-/// What is recorded of a point, in `.metadata/ID.json`. The keys up to `verification_errors` are the original service's.
+/// The record of a backup in `.metadata/ID.json`. The original service defined the keys up to
+/// `verification_errors`.
 ///
 /// ```swift
 /// for backup in try await service.list(limit: 10) {
@@ -9,17 +10,17 @@ import Names
 /// }
 /// ```
 public struct PointMetadata: Hashable, Sendable {
-  /// What the point is called.
+  /// The backup's ID.
   public package(set) var id: PointID
   /// The archive's name in the repository's folder, without the folder.
   public package(set) var filename: String
-  /// When the state was read, by this host's clock then.
+  /// When the state was read, by this host's clock at that time.
   public package(set) var created: Timestamp
-  /// Why it was made.
+  /// The reason for which the backup was made.
   public package(set) var backupType = BackupType.manual
-  /// What is known about its soundness.
+  /// The known condition of the backup.
   public package(set) var status = BackupStatus.completed
-  /// Bytes of the database at that point; nil where not known.
+  /// Bytes of the database at that time; nil if unknown.
   public package(set) var originalSize: Int64?
   /// Bytes of the archive file.
   public package(set) var compressedSize: Int64 = 0
@@ -27,40 +28,42 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var encrypted = false
   /// Whether the archive is compressed.
   public package(set) var compressed = false
-  /// SHA-256 of the archive file in lower-case hexadecimal; nil where it was lost.
+  /// SHA-256 of the archive file in lower-case hexadecimal; nil if it was lost.
   public package(set) var checksum: String?
-  /// The migration tool's own version where one is recognised (Alembic, Django, Rails, Flyway, …), else `user_version`.
+  /// The migration tool's own version if a tool is recognised (Alembic, Django, Rails, Flyway, …),
+  /// else `user_version`.
   public package(set) var schemaVersion: String?
-  /// Rows of each table; nil where counting ran out of time.
+  /// Rows of each table; nil if counting ran out of time.
   public package(set) var tableCounts: [Identifier: Int64?]?
-  /// Rows of all tables together; nil where one is not known.
+  /// Rows of all tables together; nil if one count is unknown.
   public package(set) var totalRecords: Int64?
-  /// What was said of it when it was made.
+  /// The description that the caller gave when the backup was made.
   public package(set) var description: String?
-  /// Words to find it by.
+  /// Words by which to find the backup.
   public package(set) var tags: [String] = []
-  /// Whether the last verification found nothing wrong; false before the first.
+  /// Whether the last verification found no problem; false before the first.
   public package(set) var verified = false
   /// When it was last verified.
   public package(set) var verificationDate: Timestamp?
-  /// What the last verification found wrong; lower case, no full stop.
+  /// The problems that the last verification found; lower case, no full stop.
   public package(set) var verificationErrors: [String] = []
-  /// What SQLite's checks found in the database that was backed up, in SQLite's words; empty if nothing was found, or nothing
-  /// was checked. The backup holds the database as it was then, so such a backup restores like any other.
+  /// The messages of SQLite's checks about the database that was backed up. Empty if they found
+  /// nothing, or if nothing was checked. The backup holds the database as it was then, so it
+  /// restores like any other.
   public package(set) var findings: [String] = []
   /// When SQLite's checks last ran on it; nil if they never did.
   public package(set) var findingsDate: Timestamp?
-  /// The version of SQLite that ran them: another version may find more, or less.
+  /// The version of SQLite that ran the checks: another version may find more, or less.
   public package(set) var findingsSQLiteVersion: String?
-  /// What it holds.
+  /// Whether it is a full, an incremental or a raw copy.
   public package(set) var kind = BackupKind.full
-  /// The point that it needs; nil for a full.
+  /// The backup on which it builds; nil for a full.
   public package(set) var parentID: PointID?
-  /// The full that its chain begins with; its own ID for a full.
+  /// The full at the start of its chain; its own ID for a full.
   public package(set) var chainID: PointID?
   /// Order in the repository, from 1; nil in directories of the original service.
   public package(set) var sequence: UInt64?
-  /// The repository's own name, in hexadecimal.
+  /// The repository's own ID, in hexadecimal.
   public package(set) var repositoryID: String?
   /// Bytes of a database page.
   public package(set) var pageSize: Int?
@@ -70,13 +73,14 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var pagesStored: UInt32?
   /// The digest of the database's pages in hexadecimal: equal digests mean equal content.
   public package(set) var digest: String?
-  /// How the archive is encrypted; nil where it is not.
+  /// How the archive is encrypted; nil if it is not.
   public package(set) var cipher: ArchiveCipher?
   /// The database's path, symbolic links resolved.
   public package(set) var databasePath: String?
-  /// Whom the database belonged to, and who might use it.
+  /// The owner and the permissions of the database file.
   public package(set) var databaseAttributes: FileAttributes?
-  /// Other paths of the same database: as it was given, where links led to ``databasePath``, and before it was moved.
+  /// Other paths of the same database: the given one, if links led from it to ``databasePath``, and
+  /// those from before a move.
   public package(set) var otherPaths: [String] = []
   /// The machine's name.
   public package(set) var host: String?
@@ -86,15 +90,16 @@ public struct PointMetadata: Hashable, Sendable {
   public package(set) var freePages: UInt32?
   /// Tables in its schema, SQLite's own included.
   public package(set) var tables: UInt32?
-  /// What was odd about the database when the point was made, in words that follow its ID: it lost most of its content, say.
+  /// Anomalies of the database when the backup was made, as text that follows its ID. For example,
+  /// the database lost most of its content.
   public package(set) var anomalies: [String] = []
-  /// When somebody said that this was meant; nil where nobody did.
+  /// When the anomalies were accepted; nil if they were not.
   public package(set) var acceptedAt: Timestamp?
-  /// Whether it stays until somebody unpins it.
+  /// Whether it stays until it is unpinned.
   public package(set) var pinned = false
   /// See ``PointContent/tableMarks``; only in the archive's header.
   package var tableMarks: Set<UInt32> = []
-  /// The version that wrote it; nil in directories of the original service.
+  /// The version of Holdfast that wrote it; nil in directories of the original service.
   public package(set) var holdfastVersion: String?
   /// Keys that this program does not know; they survive a rewrite.
   package var unknown: JSONObject = [:]
@@ -105,7 +110,8 @@ public struct PointMetadata: Hashable, Sendable {
     self.created = created
   }
 
-  /// Repository order: sequence first, since clocks may be wrong; then time, then the ID, for points without one.
+  /// Orders a repository's backups: by sequence first, because clocks may be wrong; then, for
+  /// backups without one, by time and by ID.
   package static func precedes(_ left: PointMetadata, _ right: PointMetadata) -> Bool {
     (left.sequence ?? 0, left.created.milliseconds, left.id.text)
       < (right.sequence ?? 0, right.created.milliseconds, right.id.text)
@@ -164,15 +170,15 @@ extension PointMetadata {
   }
 }
 
-/// A key of a metadata file that is missing or of another type than it must be.
+/// A key of a metadata file that is missing or has the wrong type.
 struct MetadataProblem: Error {
   var key: String
 }
 
 extension PointMetadata {
-  /// Reads a metadata document, ours or the original service's (whose files lack our keys).
+  /// Reads a metadata document of Holdfast or of the original service, whose files lack our keys.
   ///
-  /// - Throws: ``MetadataProblem`` with the first key that is wrong.
+  /// - Throws: ``MetadataProblem`` with the first wrong key.
   init(_ json: JSONValue) throws {
     guard case .object(let object) = json else { throw MetadataProblem(key: "(the document)") }
     var keys = MetadataKeys(object)
@@ -229,9 +235,9 @@ extension PointMetadata {
   }
 }
 
-/// Takes keys out of a JSON object, each with its type checked; null and absence are the same.
+/// Takes keys out of a JSON object and checks the type of each; null and absence are the same.
 private struct MetadataKeys {
-  /// What nobody took: the keys that this program does not know.
+  /// The keys that are still there: those that this program does not know.
   private(set) var rest: JSONObject
 
   init(_ object: JSONObject) {
@@ -301,7 +307,7 @@ extension PointMetadata {
 
 /// Flaws of the database that was backed up, which are no flaws of the backup.
 extension PointMetadata {
-  /// Whether SQLite's checks found something in the database that was backed up.
+  /// Whether SQLite's checks found flaws in the database that was backed up.
   public var isFlawed: Bool { !findings.isEmpty }
 
   private static let mostFindings = 10
@@ -313,14 +319,14 @@ extension PointMetadata {
     return findings.joined(separator: "; ") + (findingsSQLiteVersion.map { " (SQLite \($0))" } ?? "")
   }
 
-  /// Records what SQLite's checks found; an empty list ends what an earlier check found.
+  /// Records the findings of SQLite's checks. An empty list clears those of an earlier check.
   mutating func record(_ findings: [String], sqliteVersion: String, at time: Timestamp) {
     self.findings = findings.prefix(Self.mostFindings).map { String($0.prefix(Self.longestFinding)) }
     (findingsDate, findingsSQLiteVersion) = (time, sqliteVersion)
   }
 
-  /// Older versions called a backup failed if SQLite's check of the database in it found something, after everything about
-  /// the archive had been proven.
+  /// Converts a verdict of older versions. They called a backup failed if SQLite's check of its
+  /// database found something, even after everything about the archive had been proven.
   mutating func separateOldFindings() {
     let name = Check.Name.integrity
     guard status == .failed, kind != .raw, !verificationErrors.isEmpty,

@@ -1,9 +1,9 @@
 import BackupPolicy
 
 extension Repository {
-  /// The point that a person names: a full ID, a unique prefix, or `latest`.
+  /// Returns the backup that a person names: by a full ID, a unique prefix, or `latest`.
   ///
-  /// - Throws: `pointNotFound` where there is none, `usage` where a prefix fits several.
+  /// - Throws: `pointNotFound` if there is no such backup, `usage` if a prefix fits several.
   package func point(_ reference: String) throws -> StoredPoint {
     if let id = PointID(reference), let point = try stored(id) { return point }
     let points = try points()
@@ -12,7 +12,8 @@ extension Repository {
     return point
   }
 
-  /// What speaks against a newer backup may be one word in its clear metadata.
+  /// Warns, because a single word in its clear metadata may be the only evidence against a newer
+  /// backup.
   private func warnOfPassedOver(_ points: [StoredPoint], _ chosen: StoredPoint) {
     let passed = points.reversed().prefix { $0.id != chosen.id }.filter(\.isPassedOver)
     for point in passed.prefix(3) {
@@ -26,7 +27,7 @@ extension Repository {
     if reference == "latest" { return try latest(points) }
     let shown = reference.utf8.count > 60 ? "\(reference.prefix(40))…" : reference
     if let point = points.first(where: { $0.id.text == reference }) { return point }
-    // Only what could begin an ID is looked up, so a reference never names a path.
+    // Only the beginning of an ID is looked up, so a reference never names a path.
     let wellFormed = reference.utf8.count <= 40 && ("backup_".hasPrefix(reference) || reference.hasPrefix("backup_"))
     guard !reference.isEmpty, wellFormed,
       reference.utf8.dropFirst(7).allSatisfy({ (48...57).contains($0) || $0 == UInt8(ascii: "_") })
@@ -60,8 +61,8 @@ extension Repository {
 }
 
 extension StoredPoint {
-  /// Why neither `latest` nor a time ever means it, in words; nil for a sound point of the database's own history, which is
-  /// not what a restore put aside.
+  /// The reason, as text, why neither `latest` nor a time ever selects the backup. Nil for a sound
+  /// backup of the database's own history, which does not include the states that a restore kept.
   var obstacle: String? {
     if let brokenLink { return "\(brokenLink.id), which it depends on, is not usable: \(brokenLink.reason)" }
     if !isAuthenticated { return "it is not authenticated" }
@@ -73,23 +74,23 @@ extension StoredPoint {
 }
 
 extension StoredPoint {
-  /// Whether it would be `latest` if nothing were said against it.
+  /// Whether it would be `latest` if it had no obstacle.
   fileprivate var isPassedOver: Bool {
     obstacle != nil && name.content != .raw && metadata.backupType != .safety
   }
 }
 
 extension Engine {
-  /// The newest backup of the database's own history that can be read; nil if there is none. What cannot be read now is no
-  /// reason to store nothing.
+  /// Returns the newest readable backup of the database's own history; nil if there is none. A
+  /// backup that cannot be read now is no reason to store nothing.
   package func newestReadable() throws -> StoredPoint? {
     try repository().points().last { $0.obstacle == nil }
   }
 
-  /// The newest sound point that is not after a moment, and how far off it is.
+  /// Returns the newest sound backup that is not after a moment, and its distance from the moment.
   ///
-  /// - Parameter zone: whose clocks the words of the choice go by.
-  /// - Throws: `pointNotFound` where every sound point is later.
+  /// - Parameter zone: the time zone of the text that describes the choice.
+  /// - Throws: `pointNotFound` if every sound backup is later.
   package func point(
     notAfter moment: Timestamp, zone: ZoneRules
   ) throws -> (point: StoredPoint, choice: PointByTime) {
@@ -106,8 +107,8 @@ extension Engine {
     return (point, choice)
   }
 
-  /// What a restore of a point would read, the point itself first and a full last; nil where a link is missing or known to
-  /// be damaged.
+  /// Returns the backups that a restore would read, from the given one to a full. Nil if a link is
+  /// missing or known to be damaged.
   package func chain(of point: StoredPoint) throws -> PointChain? {
     guard !point.archiveMissing else { return nil }
     do {
@@ -117,19 +118,23 @@ extension Engine {
     }
   }
 
-  /// The newest point that can be restored, as far as is known, when some turned out to be damaged.
+  /// Returns the newest backup that can be restored, as far as is known, after some were found to
+  /// be damaged.
   ///
-  /// - Parameter broken: these points, and all that need them, cannot.
+  /// - Parameter broken: the damaged backups. They and all backups that need them cannot be
+  ///   restored.
   package func newestWhole(besides broken: Set<PointID>) throws -> PointID? {
     try repository().points().newestWhole(besides: broken)?.id
   }
 }
 
 extension [StoredPoint] {
+  /// Throws if the choice may be wrong because of a backup that cannot be read now.
+  ///
   /// - Parameters:
-  ///   - chosen: the backup that would stand for the database; nil if there is none.
-  ///   - moment: the time that was asked for; nil for the newest.
-  /// - Throws: the system's error if a backup that cannot be read now might be the one that is meant.
+  ///   - chosen: the backup that would be chosen for the database; nil if there is none.
+  ///   - moment: the requested time; nil for the newest.
+  /// - Throws: the system's error if the hidden backup might be the requested one.
   func requireNothingHidden(after chosen: StoredPoint?, notAfter moment: Timestamp?) throws {
     let id = Point.hidden(map { Point($0) }, after: chosen?.id, notAfter: moment)
     guard let point = first(where: { $0.id == id }), let error = point.unreadable else { return }
@@ -139,7 +144,10 @@ extension [StoredPoint] {
       hint: "\(error.hint ?? "make \(point.name.text) readable")\(other)", cause: error)
   }
 
-  /// - Throws: the system's error if a backup cannot be read now: what it needs, holds and counts for is not known.
+  /// Throws if some backup cannot be read now.
+  ///
+  /// - Throws: the system's error, because the backup's parent, its holds and its place in the
+  ///   rules are unknown.
   func requireReadable(to activity: String) throws {
     guard let error = lazy.compactMap(\.unreadable).first else { return }
     throw HoldfastError(
@@ -147,17 +155,19 @@ extension [StoredPoint] {
       hint: "\(error.hint ?? "holdfast list shows the backup"); nothing was removed", cause: error)
   }
 
-  /// The newest backup of the database's own history in which SQLite's checks ran and found nothing.
+  /// The newest backup of the database's own history in which SQLite's checks ran and found
+  /// nothing.
   var newestSound: StoredPoint? {
     last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.findingsDate != nil }
       ?? last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.verified }
   }
 
-  /// The newest point that nothing speaks against; one that a restore put aside only where there is no other.
+  /// Returns the newest backup without an obstacle. A state that a restore kept is returned only if
+  /// there is no other.
   ///
   /// - Parameters:
-  ///   - self: every point of a repository, the oldest first.
-  ///   - broken: these points, and all that need them, do not count.
+  ///   - self: every backup of a repository, the oldest first.
+  ///   - broken: these backups, and all that need them, do not count.
   package func newestWhole(besides broken: Set<PointID> = []) -> StoredPoint? {
     let lost = broken.reduce(into: broken) { lost, id in lost.formUnion(descendants(of: id).map(\.id)) }
     let whole = filter {
@@ -168,7 +178,7 @@ extension [StoredPoint] {
 }
 
 extension Repository {
-  /// What to do where a point turned out to be damaged: the newest one that is whole.
+  /// Returns the advice if a backup was found to be damaged: the newest whole one.
   func advice(besides broken: PointID) -> String {
     guard let whole = try? points().newestWhole(besides: [broken]) else {
       return "no other backup is usable; holdfast list shows the existing backups"

@@ -1,22 +1,24 @@
 import BackupPolicy
 import Glibc
 
-/// Removes many points: some at a time under the lock, and with a pause in between in which others get it.
+/// Removes many backups: several at a time under the lock, with pauses in which other processes get
+/// it.
 struct RemovalRun {
   let repository: Repository
   let environment: EngineEnvironment
   let progress: Progress
 
-  /// Whose metadata goes, flushed once, before their archives.
+  /// The number of backups whose metadata is removed and flushed once, before their archives.
   private static let batch = 32
-  /// Milliseconds for which others wait at most, the end of a batch aside.
+  /// The longest wait of other processes in milliseconds, apart from the end of a batch.
   private static let turn: Int64 = 250
-  /// Microseconds: longer than those who wait for the lock sleep between two tries.
+  /// Microseconds: longer than the sleep between two attempts of a process that waits for the lock.
   private static let pause: UInt32 = 30_000
 
   /// - Parameters:
   ///   - points: in the order to remove them, children before their parents.
-  ///   - recheck: called under the lock if others may have changed something since; returns what still may go of these.
+  ///   - recheck: called under the lock if another process may have changed the repository since.
+  ///     Returns those of the backups that may still be removed.
   func remove(
     _ points: [StoredPoint], recheck: (_ left: ArraySlice<StoredPoint>) throws -> [StoredPoint]
   ) throws {
@@ -47,20 +49,22 @@ struct RemovalRun {
 }
 
 extension Repository {
-  /// Removes a point and every file of its ID. Needs the exclusive lock.
+  /// Removes a backup and every file of its ID. Needs the exclusive lock.
   func remove(_ point: StoredPoint) throws { try remove([point], try index().names) }
 
-  /// Removes points and every file of their IDs: all metadata first, then the archives. Needs the exclusive lock.
+  /// Removes backups and every file of their IDs: all metadata first, then the archives. Needs the
+  /// exclusive lock.
   ///
   /// - Parameters:
   ///   - points: children before their parents.
-  ///   - names: the archives that are there.
+  ///   - names: the existing archives.
   func remove(_ points: some Collection<StoredPoint>, _ names: [PointID: [ArchiveName]]) throws {
     guard !points.isEmpty else { return }
     try rememberNumbers(of: points)
     for point in points { try files.unlink(metadataPath(point.id)) }
     try files.syncFolder(path(".metadata"))
-    // Unflushed removals may survive a loss of power in any order, and no point may outlive what it needs.
+    // If the power is lost, any of the unflushed removals may survive, and no backup may outlive
+    // its parent.
     var parents: Set<PointID> = []
     for point in points {
       if parents.contains(point.id) {
@@ -73,7 +77,8 @@ extension Repository {
     try files.syncFolder(folder)
   }
 
-  /// Their numbers are never given again, and the memory of them may be older than the newest incrementals.
+  /// Records the numbers before the removal. They are never assigned again, and the host's state
+  /// may be older than the newest incrementals.
   private func rememberNumbers(of points: some Collection<StoredPoint>) throws {
     guard let newest = points.compactMap(\.metadata.sequence).max(), var state = try hostState(),
       newest > state.newestSequence
@@ -83,8 +88,8 @@ extension Repository {
   }
 }
 
-/// The look of a repository's files when a decision was made, to tell later at the price of some system calls whether the
-/// decision still holds.
+/// The status of a repository's files when a decision was made. Comparing two of them shows, with a
+/// few system calls, whether the decision still holds.
 struct RepositoryCensus {
   private struct Entry: Equatable {
     var archives: [String: FileStatus] = [:]
@@ -105,7 +110,8 @@ struct RepositoryCensus {
     pins = try repository.pins.read()
   }
 
-  /// The points that came since an earlier census; nil if another one changed, or went without being one of those.
+  /// Returns the backups that were added since an earlier census. Nil if another backup changed, or
+  /// was removed without being in `gone`.
   func newcomers(since earlier: RepositoryCensus, without gone: Set<PointID>) -> [PointID]? {
     guard pins == earlier.pins else { return nil }
     for (id, entry) in earlier.entries where entries[id] != entry {

@@ -2,32 +2,32 @@ import BackupPolicy
 import Names
 import SQLitePages
 
-/// A repository's backups as one look found them, and which of them are the database's.
+/// A repository's backups as one listing found them, and those among them that are the database's.
 struct RepositoryListing {
-  /// Every backup, of whichever database, the oldest first; chains are not looked at.
+  /// Every backup of every database, the oldest first, without the problems of chains.
   let all: [StoredPoint]
-  /// The database's, the oldest first, each with what is odd about its chain.
+  /// The database's backups, the oldest first, each with the problems of its chain.
   let own: [StoredPoint]
   /// Nil if the repository was opened for no database.
   let facts: OwnershipFacts?
   let ownership: RepositoryOwnership
 
-  /// What the next backup records beside the database's path.
+  /// The other paths that the next backup records beside the database's path.
   var otherPaths: [String] { facts.map { ownership.otherPaths($0).map(\.text) } ?? [] }
 }
 
-/// Whose backups a repository held at its last listing.
+/// The owner of a repository's backups at the last listing.
 struct KnownOwnership {
   let ownership: RepositoryOwnership
   let databases: RecordedDatabases
 }
 
 extension Repository {
-  /// All backups, and those of the database that the repository was opened for.
+  /// Returns all backups, and those of the database for which the repository was opened.
   ///
   /// - Parameters:
   ///   - warns: logs a warning if backups are missing that this host stored.
-  ///   - acquitted: what their metadata says against these is not believed.
+  ///   - acquitted: the failures that the metadata of these backups records are ignored.
   func listing(warns: Bool = true, acquitted: Set<PointID> = []) throws -> RepositoryListing {
     var all = try everything(warns: warns)
     for index in all.indices where acquitted.contains(all[index].id) { all[index].acquit() }
@@ -39,11 +39,12 @@ extension Repository {
     return RepositoryListing(all: all, own: own, facts: facts, ownership: ownership)
   }
 
-  /// The database's backups, the oldest first, each with what is odd about it.
+  /// Returns the database's backups, the oldest first, each with its problems.
   ///
   /// - Parameters:
-  ///   - warns: logs a warning if backups are missing that this host stored; not while it removes some itself.
-  ///   - acquitted: what their metadata says against these is not believed.
+  ///   - warns: logs a warning if backups are missing that this host stored. False while this
+  ///     process removes some itself.
+  ///   - acquitted: the failures that the metadata of these backups records are ignored.
   /// - Throws: `refused` if the repository holds backups of other databases only.
   package func points(warns: Bool = true, acquitted: Set<PointID> = []) throws -> [StoredPoint] {
     let listing = try listing(warns: warns, acquitted: acquitted)
@@ -53,10 +54,11 @@ extension Repository {
     return listing.own
   }
 
-  /// What a new backup is stored beside. Needs the exclusive lock.
+  /// Returns the backups beside which a new one is stored. Needs the exclusive lock.
   ///
-  /// - Parameter isSafety: the backup keeps what a restore is about to replace.
-  /// - Throws: `refused` if the repository holds backups of other databases only, or of a copy of this one.
+  /// - Parameter isSafety: the backup keeps the content that a restore is about to replace.
+  /// - Throws: `refused` if the repository holds backups of other databases only, or of a copy of
+  ///   this one.
   func listingToStore(isSafety: Bool) throws -> RepositoryListing {
     let listing = try listing()
     guard let facts = listing.facts else { return listing }
@@ -67,8 +69,8 @@ extension Repository {
     return listing
   }
 
-  /// The path of the database that a backup is of if that is another one than the given database's, which is not known by its
-  /// own path.
+  /// Returns the path that a backup records if it differs from the given database's, and if the
+  /// repository does not know the given database by its own path; else nil.
   func otherDatabase(of point: StoredPoint) throws -> String? {
     guard let database, let path = point.metadata.databasePath, !path.isExactly(database.resolvingLinks) else {
       return nil
@@ -80,13 +82,14 @@ extension Repository {
     }
   }
 
-  /// Whether a backup is the database's.
+  /// Returns whether a backup is the database's.
   ///
   /// - Throws: `refused` if the repository holds backups of other databases only.
   func isOwn(_ point: StoredPoint) throws -> Bool {
     guard let database else { return true }
     if let path = point.metadata.databasePath, path.isExactly(database.resolvingLinks) { return true }
-    // Backups without a path, and those from before a move, are many: one listing tells of them all.
+    // There are many backups without a path, or from before a move. One listing decides about them
+    // all.
     if let known = lastOwnership.withLock({ $0 }), !known.ownership.isForeign {
       return known.ownership.includes(point, known.databases)
     }
@@ -99,7 +102,7 @@ extension Repository {
     let recorded = RecordedDatabases(
       points.lazy.filter { $0.isAuthenticated && !$0.archiveMissing }.map { OwnershipRecord($0.metadata) })
     var facts = OwnershipFacts(path: path, givenPath: ExactPath(database.tidyAbsolutePath), databases: recorded)
-    // The usual case costs no look at other files.
+    // In the usual case no other file is examined.
     guard recorded.all.contains(where: { $0.path != path }) else { return facts }
     let own = try? files.status(path.text)
     for other in recorded.all where other.path != path {
@@ -109,7 +112,7 @@ extension Repository {
       case .gone: break
       }
     }
-    // By its present path it is known whatever tables it has.
+    // The present path identifies the database, whatever tables it has.
     if recorded.all.contains(where: { $0.path == path }) { return facts }
     if own ?? nil != nil { facts.tableMarks = tableMarks(of: path.text) }
     return facts
@@ -117,7 +120,7 @@ extension Repository {
 
   private enum FilePresence { case gone, same, another }
 
-  /// A path that may not be looked at counts as one that is there.
+  /// If a path may not be examined, it counts as existing.
   private func presence(of path: String, beside own: FileStatus?) -> FilePresence {
     do {
       guard let status = try files.status(path) else { return .gone }
@@ -138,7 +141,7 @@ extension Repository {
 extension RepositoryOwnership {
   fileprivate var isForeign: Bool { if case .foreign = self { true } else { false } }
 
-  /// Whether a backup is the database's. One that is of no database that is known is shown to each.
+  /// Whether a backup is the database's. A backup of no known database is shown to every database.
   fileprivate func includes(_ point: StoredPoint, _ databases: RecordedDatabases) -> Bool {
     guard let owner = databases.database(of: point.metadata.databasePath.map { ExactPath($0) }) else { return true }
     return owner == database
@@ -153,9 +156,10 @@ extension OwnershipRecord {
   }
 }
 
-/// Whether the repository that this host knows at a path is there.
+/// Checks whether the repository that this host knows at a path is there.
 extension Repository {
-  /// - Throws: `refused` if it is not: a new one in an empty mount point would hide that backups are missing.
+  /// - Throws: `refused` if it is not there. A new one in an empty mount point would hide that
+  ///   backups are missing.
   func requirePresence() throws {
     guard let facts = try presenceFacts() else { return }
     let presence = RepositoryPresence.decide(facts)
@@ -194,7 +198,7 @@ extension Repository {
     guard !states.isEmpty else { return nil }
     let known = states.reduce(into: Set<String>()) { $0.formUnion($1.repositoryIDs) }
     var facts = PresenceFacts(known: known, recorded: storedIdentity()?.id.hex)
-    // The usual case costs no look at the archives.
+    // In the usual case no archive is examined.
     if let recorded = facts.recorded, facts.known.contains(recorded) { return facts }
     guard try files.status(folder)?.kind == .folder else { return facts }
     let names = try files.list(folder)
@@ -205,8 +209,8 @@ extension Repository {
     return facts
   }
 
-  /// What this host remembers of backups that it stored at this path: by the path with links resolved or, if a link leads
-  /// elsewhere than it did, by the path as it was given.
+  /// Returns the states for backups that this host stored at this path. They are found by the path
+  /// with links resolved or, if a link now leads elsewhere, by the given path.
   private func knownStates() throws -> [HostState] {
     if let state = try hostStates.load(path: folder, repositoryID: { nil }) {
       return state.isOfStoredBackups ? [state] : []
@@ -217,24 +221,24 @@ extension Repository {
     return (before + (try hostStates.load(givenPath: ExactPath(givenFolder)))).filter(\.isOfStoredBackups)
   }
 
-  /// Remembers also by which link the folder was reached.
+  /// Saves the state, with the link by which the folder was reached.
   func save(_ state: HostState) throws {
     var state = state
     if !givenFolder.isExactly(folder) { state.note(givenPath: ExactPath(givenFolder)) }
     try hostStates.save(state)
   }
 
-  /// From an archive's head; nil if it has none.
+  /// Returns the ID in an archive's head; nil if it has no head.
   func repositoryID(ofArchive name: String) -> String? {
     guard let file = try? files.open(path(name), .readNoFollow) else { return nil }
     defer { files.close(file) }
     return (try? SealedHeader(file, files))?.header.repositoryID.hex
   }
 
-  /// Begins a repository at a path at which this host knows another one. The other stays known: its backups are this host's
-  /// own as soon as they are back.
+  /// Begins a repository at a path at which this host knows another one. The other stays known: its
+  /// backups are this host's own as soon as they are back.
   ///
-  /// A repository that is there already is taken over if the key opens it.
+  /// If a repository is there already, it is taken over, provided that the key opens it.
   ///
   /// - Throws: `wrongKey`, `keyMissing` if the key does not open the repository that is there.
   func beginAnew(iterations: UInt32) throws {
@@ -249,7 +253,7 @@ extension Repository {
       identity = try .fresh(iterations: iterations)
     }
     try files.replace(path(".state/repository.json"), with: identity.json.encoded())
-    // Without encryption nothing bears an ID.
+    // Without encryption no archive has an ID.
     guard !state.repositoryIDs.isEmpty else { return }
     state.use(identity.id.hex)
     try save(state)

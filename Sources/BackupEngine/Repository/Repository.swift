@@ -3,21 +3,22 @@ import Glibc
 import Logging
 import Synchronization
 
-/// A backup directory: its points, their metadata, its locks and what this host remembers of it.
+/// A backup directory: its backups, their metadata, its locks and this host's state of it.
 ///
-/// Reading needs no lock, for every change is a rename. Whoever stores or removes holds ``exclusively(_:)``.
+/// Reading needs no lock, because every change is a rename. Storing and removing need
+/// ``exclusively(_:)``.
 package final class Repository: Sendable {
   /// The folder with symbolic links resolved, so that one repository has one name.
   package let folder: String
-  /// The same as it was given, absolute: a link in it may lead to another disk tomorrow.
+  /// The folder as it was given, absolute: a link in it may lead to another disk tomorrow.
   let givenFolder: String
   package let files: any FileOperations
   let hostStates: HostStateStore
   let credentials: Credentials
   let logger: Logger
-  /// The database whose backups are read and stored, as its path was given; nil for those of every database.
+  /// The database whose backups are read and stored, with its path as given; nil for all databases.
   let database: String?
-  /// What the last listing found of that.
+  /// The owner of the backups, as the last listing found it.
   let lastOwnership = Mutex<KnownOwnership?>(nil)
 
   /// Opens a repository.
@@ -25,9 +26,11 @@ package final class Repository: Sendable {
   /// - Parameters:
   ///   - folder: the backup directory.
   ///   - database: the database whose backups are read and stored; nil for those of every database.
-  ///   - create: makes it where it is missing.
-  ///   - beginsAnew: makes one also if this host knows another one at this path, with this many iterations for a password.
-  /// - Throws: `pointNotFound` where it is missing and not to be made; `refused` if this host knows one there and it is away.
+  ///   - create: makes the folder if it is missing.
+  ///   - beginsAnew: makes one also if this host knows another one at this path. The value is the
+  ///     number of iterations for a password.
+  /// - Throws: `pointNotFound` if it is missing and not to be made; `refused` if this host knows
+  ///   one there and it is missing.
   package init(
     _ folder: String, of database: String? = nil, create: Bool, beginsAnew: UInt32? = nil, credentials: Credentials,
     hostStates: HostStateStore, files: any FileOperations,
@@ -49,8 +52,8 @@ package final class Repository: Sendable {
     if let beginsAnew { try beginAnew(iterations: beginsAnew) }
   }
 
-  /// A link that another user put in place of one of the repository's own folders leads wherever that user likes, and root
-  /// would write there.
+  /// Another user's link in place of one of the repository's own folders can lead anywhere, and
+  /// root would write there.
   ///
   /// - Throws: `refused`.
   private func requireOwnFolders() throws {
@@ -62,7 +65,7 @@ package final class Repository: Sendable {
   }
 
   private static func prepare(_ folder: String, create: Bool, _ files: any FileOperations) throws {
-    // Something else at that path is told as such below, not as a failure inside it.
+    // If the path is something else, the check below reports that, instead of a failure inside it.
     if create, try files.status(folder)?.kind ?? .folder == .folder {
       try files.makeFolders(folder)
       for name in [".metadata", ".state"] where try files.status("\(folder)/\(name)") == nil {
@@ -89,7 +92,8 @@ package final class Repository: Sendable {
       pins: pins.entries())
   }
 
-  /// One point of the database; nil where there is none. Costs one listing, and what the links of its chain cost.
+  /// Returns one backup of the database; nil if there is none. Costs one listing and the reading of
+  /// its chain's links.
   func stored(_ id: PointID) throws -> StoredPoint? {
     let index = try index()
     guard var point = try index.point(id), try isOwn(point) else { return nil }
@@ -102,15 +106,15 @@ package final class Repository: Sendable {
     return point
   }
 
-  /// The archives that are there now, by ID, to look some of them up.
+  /// Returns the existing archives by ID, for look-ups of some of them.
   func index() throws -> RepositoryIndex {
     RepositoryIndex(
       names: Dictionary(grouping: try files.list(folder).compactMap { ArchiveName($0) }, by: \.id), loader: try loader()
     )
   }
 
-  /// The backups of every database, the oldest first; chains are not looked at. For what the whole folder has in common: names,
-  /// sequence numbers, pins, trust.
+  /// Returns the backups of every database, the oldest first, without the problems of chains. For
+  /// the properties of the whole folder: names, sequence numbers, pins, trust.
   func everything(warns: Bool = false) throws -> [StoredPoint] {
     let index = try index()
     var points = try index.names.keys.compactMap { try index.point($0) }
@@ -119,12 +123,13 @@ package final class Repository: Sendable {
     guard warns else { return points }
     let unreadable = points.compactMap(\.unreadable)
     for error in unreadable.prefix(3) { logger.warning("\(error.message): nothing is known of that backup") }
-    // What cannot be read is there: its number is not missing.
+    // An unreadable backup exists, so its number is not missing.
     if unreadable.isEmpty { try warnOfRollback(points, index.loader.trust.state) }
     return points
   }
 
-  /// Whoever can write the repository can take points away; this host remembers what it stored last.
+  /// Warns of missing backups. Anybody who can write the repository can remove some, and this host
+  /// records the newest one that it stored.
   private func warnOfRollback(_ points: [StoredPoint], _ state: HostState?) throws {
     guard let state, state.sealed else { return }
     let (newest, expected) = (newestSequence(points), state.expectedSequence(in: storedIdentity()?.id.hex))
@@ -141,12 +146,12 @@ package final class Repository: Sendable {
     }.filter { archives[$0] == nil }
   }
 
-  /// What this host remembers, found by path or, where the repository was moved, by its ID.
+  /// Returns this host's state, found by path or, if the repository was moved, by its ID.
   package func hostState() throws -> HostState? {
     try hostStates.load(path: folder) { storedIdentity()?.id.hex ?? anyRepositoryID() }
   }
 
-  /// From the first archive that has one.
+  /// Returns the ID of the first archive that has one.
   private func anyRepositoryID() -> String? {
     for name in (try? files.list(folder)) ?? [] where ArchiveName(name)?.encrypted == true {
       if let id = repositoryID(ofArchive: name) { return id }
@@ -159,14 +164,16 @@ package final class Repository: Sendable {
     return JSONValue(parsing: bytes).flatMap { RepositoryIdentity($0) }
   }
 
-  /// The identity for the next archive: stored, or from the newest archive's head, or new. Needs the exclusive lock.
+  /// Returns the identity for the next archive: the stored one, or that of the newest archive's
+  /// head, or a new one. Needs the exclusive lock.
   ///
   /// - Parameter points: of every database.
-  /// - Throws: `refused` if this host knows a repository here, and neither its record nor an archive of it is there.
+  /// - Throws: `refused` if this host knows a repository here, and neither its record nor an
+  ///   archive of it is there.
   func identity(_ points: [StoredPoint], iterations: UInt32) throws -> RepositoryIdentity {
     let known = try hostState()?.repositoryIDs ?? []
     if let stored = storedIdentity(), known.isEmpty || known.contains(stored.id.hex) {
-      // The file lies where others may write: it must not make new archives cheaper to guess.
+      // Other users may be able to write the file: it must not make new archives cheaper to guess.
       return RepositoryIdentity(id: stored.id, salt: stored.salt, iterations: max(stored.iterations, iterations))
     }
     let head = try newestHead(points, known: known)
@@ -178,13 +185,14 @@ package final class Repository: Sendable {
     return identity
   }
 
-  /// The head of the newest authenticated archive that the key opens or, if it opens none of them, of the newest one.
+  /// Returns the head of the newest authenticated archive that the key opens or, if it opens none
+  /// of them, of the newest one.
   ///
-  /// Whoever can write the folder can put in an archive that looks newer: it has no say.
+  /// Anybody who can write the folder can add an archive that looks newer, so the key decides.
   ///
   /// - Parameters:
   ///   - points: the oldest first.
-  ///   - known: only of these repositories; empty for any.
+  ///   - known: only these repositories count; empty for any.
   func newestHead(_ points: [StoredPoint], known: Set<String>) throws -> SealedHeader? {
     var newest: SealedHeader?
     var costly: [SealedHeader] = []
@@ -209,17 +217,17 @@ package final class Repository: Sendable {
     return try SealedHeader(file, files)
   }
 
-  /// Whether the key opens an archive and proves its header. An archive that would cost a key derivation of its own is not
-  /// tried: anybody can write one.
+  /// Whether the key opens an archive and proves its header. If an archive needs a key derivation
+  /// of its own, it is not tried: anybody can write one.
   func opens(_ head: SealedHeader, _ identity: RepositoryIdentity?) -> Bool {
     head.isCheap(credentials, identity) && (try? head.unlock(credentials)) != nil
   }
 
   private static let mostDerivations = 8
 
-  /// Stores a point's metadata. A failure leaves the old one.
+  /// Stores a backup's metadata. A failure leaves the old one.
   ///
-  /// - Throws: also if there is metadata that cannot be read: what it records must not be lost.
+  /// - Throws: also if existing metadata cannot be read, because its record must not be lost.
   func write(_ metadata: PointMetadata, durable: Bool = true) throws {
     let path = metadataPath(metadata.id)
     if try files.status(path)?.kind == .regular { files.close(try files.open(path, .read)) }
@@ -232,28 +240,30 @@ struct RepositoryIndex {
   let names: [PointID: [ArchiveName]]
   let loader: PointLoader
 
-  /// Nil where there is neither an archive nor metadata.
+  /// Nil if there is neither an archive nor metadata.
   func point(_ id: PointID) throws -> StoredPoint? {
     guard let archives = names[id] else { return try loader.orphan(id) }
     return try loader.load(archives.sorted { $0.text > $1.text })
   }
 }
 
-/// What storing a full and storing an incremental have in common; all of it needs the exclusive lock.
+/// The steps that storing a full and storing an incremental share. All of them need the exclusive
+/// lock.
 extension Repository {
-  /// The next ID for a state taken at `now`.
+  /// Returns the next ID for a state read at `now`.
   ///
-  /// One more than the highest of its second, never a gap: the name of a point that was removed must not come to mean another.
+  /// It is one more than the highest of its second and never fills a gap, because the name of a
+  /// removed backup must not get another meaning.
   static func unusedID(at now: Timestamp, among known: some Sequence<PointID>) -> PointID {
     let first = PointID(at: now)
     let numbers = known.filter { $0.second == first.second }.map(\.number)
     return PointID(at: now, number: numbers.max().map { $0 + 1 } ?? 0)
   }
 
-  /// The number of the next backup.
+  /// Returns the number of the next backup.
   ///
   /// - Parameter points: of every database.
-  /// - Throws: `refused` if no reader would take it.
+  /// - Throws: `refused` if no reader would accept it.
   func nextSequence(_ points: [StoredPoint]) throws -> UInt64 {
     let remembered = try hostState()?.newestSequence ?? 0
     let next = max(newestSequence(points), remembered <= Self.plausibleSequence ? remembered : 0) + 1
@@ -265,8 +275,9 @@ extension Repository {
     return next
   }
 
-  /// The highest number of a backup that counts: the newest archive that the key proves and, without a key or without
-  /// encryption, of those with an archive that this host trusts.
+  /// Returns the highest number of a backup that counts: with a key, the newest archive that it
+  /// proves; without a key or without encryption, the newest existing archive that this host
+  /// trusts.
   func newestSequence(_ points: [StoredPoint]) -> UInt64 {
     let identity = storedIdentity()
     let counted = points.filter { point in
@@ -277,14 +288,16 @@ extension Repository {
       guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return true }
       return (try? head(of: point)).flatMap { $0 }.map { opens($0, identity) } ?? false
     }
-    // Without the right key the headers are all there is.
+    // Without the right key there are only the headers.
     return (newest ?? counted.first)?.metadata.sequence ?? 0
   }
 
-  /// Half of what a header can hold: no repository gets there, and a planted number leaves room for as many again.
+  /// Half of the largest number that a header can hold. No repository gets there, and a planted
+  /// number leaves room for as many again.
   private static let plausibleSequence = ArchiveHeader.maximumSequence / 2
 
-  /// Stores the metadata that a listing had to derive from archives, with their checksums: once, since it reads them.
+  /// Stores the metadata that a listing derived from archives, with their checksums. It does so
+  /// once, because it reads the archives.
   func storeDerived(_ points: [StoredPoint]) {
     for var point in points where point.needsRewrite {
       if point.metadata.checksum == nil { point.metadata.checksum = try? checksum(ofArchive: point.name.text) }
@@ -292,19 +305,21 @@ extension Repository {
     }
   }
 
-  /// Before the commit: the first authenticated point seals the repository, and a point without authentication in a sealed
-  /// one is remembered. The other way round, a crash in between would leave a point that this host does not trust.
+  /// Records trust before the commit. The first authenticated backup seals the repository, and a
+  /// backup without authentication in a sealed one is recorded. In the opposite order, a crash in
+  /// between would leave a backup that this host does not trust.
   ///
   /// - Parameters:
   ///   - points: of every database.
-  ///   - sealed: the repository's ID, for an authenticated point.
+  ///   - sealed: the repository's ID, for an authenticated backup.
   func rememberTrust(_ metadata: PointMetadata, _ points: [StoredPoint], sealed repositoryID: String?) throws {
     let trust = try trust()
     var state = trust.state ?? HostState(repositoryPath: folder)
     let before = state
     state.repositoryPath = folder
     if let repositoryID {
-      // In a folder that was sealed before this host saw it, nothing tells old plain archives from planted ones.
+      // If the folder was sealed before this host saw it, old plain archives cannot be
+      // distinguished from planted ones.
       for point in points where !trust.isSealed {
         if let checksum = try checksum(of: point) { state.accept(point.id, checksum: checksum) }
       }
@@ -316,7 +331,7 @@ extension Repository {
     if state != before { try save(state) }
   }
 
-  /// Makes a backup this host's own on a person's word. Needs the exclusive lock.
+  /// Makes a backup this host's own because a person confirmed it. Needs the exclusive lock.
   func rememberAsOwn(_ point: StoredPoint) throws {
     var state = try hostState() ?? HostState(repositoryPath: folder)
     state.repositoryPath = folder
@@ -329,7 +344,8 @@ extension Repository {
     try save(state)
   }
 
-  /// The checksum of a plain or CBC point that was there before the seal; computed where none is recorded.
+  /// Returns the checksum of a plain or CBC backup from before the seal, and computes it if it is
+  /// not recorded.
   private func checksum(of point: StoredPoint) throws -> String? {
     guard point.metadata.cipher != .aes256GCM, !point.archiveMissing else { return nil }
     return try point.metadata.checksum ?? checksum(ofArchive: point.name.text)
@@ -342,7 +358,8 @@ extension Repository {
     return try HashingFileReader(file, files).finish().hex
   }
 
-  /// What was stored last, so that a repository that was rolled back, or is away, is reported.
+  /// Records the newest stored number, so that a repository that was rolled back or is missing is
+  /// reported.
   func rememberNewest(_ sequence: UInt64) throws {
     var state = try hostState() ?? HostState(repositoryPath: folder)
     if let database { state.note(database: database) }

@@ -1,12 +1,13 @@
 import BackupPolicy
 import Glibc
 
-/// What all authenticated archives of a repository share. Kept in `.state/repository.json`, always rebuildable from the newest
-/// archive's header.
+/// The values that all authenticated archives of a repository share. Kept in
+/// `.state/repository.json`, and always rebuildable from the newest archive's header.
 struct RepositoryIdentity: Hashable, Sendable {
   /// 16 random bytes.
   var id: [UInt8]
-  /// 16 random bytes: one salt for the repository, so that the password is derived once per process.
+  /// 16 random bytes: one salt for the repository, so that a process derives the password's key
+  /// once.
   var salt: [UInt8]
   var iterations: UInt32
 
@@ -20,7 +21,7 @@ struct RepositoryIdentity: Hashable, Sendable {
     self.iterations = iterations
   }
 
-  /// From an archive's head; a repository that knew only key files so far gets a fresh salt.
+  /// Uses an archive's head. If the repository had only key files so far, it gets a fresh salt.
   init(_ head: SealedHeader, iterations: UInt32) throws {
     id = head.header.repositoryID
     salt = try SecretBytes.random(16)
@@ -48,14 +49,15 @@ struct RepositoryIdentity: Hashable, Sendable {
   }
 }
 
-/// Which archives count as this repository's own: by what this host remembers and, on a host that remembers nothing, by what
-/// the folder holds.
+/// Decides which archives count as this repository's own: by this host's state or, if the host has
+/// none, by the content of the folder.
 ///
-/// A folder with authenticated archives is sealed for every host. On one that never saw it (a new machine, root beside a
-/// service) a plain or CBC archive there may have been put in by anybody who can write the folder.
+/// A folder with authenticated archives is sealed for every host. On a host that never saw it (a
+/// new machine, root beside a service), anybody who can write the folder may have added a plain or
+/// CBC archive.
 struct RepositoryTrust {
   let state: HostState?
-  /// The folder holds an authenticated archive.
+  /// Whether the folder holds an authenticated archive.
   let holdsAuthenticated: Bool
 
   /// Whether plain and CBC archives count only if this host knows their checksums.
@@ -68,7 +70,7 @@ struct RepositoryTrust {
   /// The checksum that this host accepted for a backup.
   func acceptedChecksum(of id: PointID) -> String? { isSealed ? state?.acceptedChecksum(of: id) : nil }
 
-  /// Whether an authenticated archive is of a repository that this host does not know, while it knows one here.
+  /// Whether this host knows a repository here, and an authenticated archive is of another one.
   func isForeign(_ repositoryID: String) -> Bool {
     guard let state, state.sealed, !state.repositoryIDs.isEmpty else { return false }
     return !state.repositoryIDs.contains(repositoryID)
@@ -82,7 +84,8 @@ extension Repository {
     return RepositoryTrust(state: state, holdsAuthenticated: try isKnown || holdsAuthenticated())
   }
 
-  /// Whether any archive has the head of an authenticated one. Its proof needs a key, and without one it must not be less safe.
+  /// Whether any archive has the head of an authenticated one. Proving it needs a key, and a caller
+  /// without one must not be less safe.
   private func holdsAuthenticated() throws -> Bool {
     for name in try files.list(folder) where ArchiveName(name)?.encrypted == true {
       do {
@@ -90,7 +93,8 @@ extension Repository {
         defer { files.close(file) }
         if try SealedHeader(file, files) != nil { return true }
       } catch let error as HoldfastError {
-        // What cannot be read now may be the one; a link, a damaged head or a file that was removed is not.
+        // An archive that cannot be read now may be authenticated. A link, a damaged head or a
+        // removed file is not.
         if let code = error.systemErrno, ![ENOENT, ELOOP].contains(code) { return true }
       }
     }

@@ -2,18 +2,18 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// How long a command waits for another one that holds a repository.
+/// How long a command waits for another one that locks a repository.
 package struct LockPatience: Sendable {
   /// Milliseconds.
   package var milliseconds: Int
   package init(milliseconds: Int) { self.milliseconds = milliseconds }
 }
 
-/// One holding of the exclusive lock.
+/// One period in which this process has the exclusive lock.
 struct LockVisit {
-  /// Nobody else held the lock since the visit that left the given mark.
+  /// Whether no other process had the lock since the visit that left the given mark.
   let isUndisturbed: Bool
-  /// What this visit left in the lock's file; nil where it could not.
+  /// The mark that this visit left in the lock's file; nil if it could not be written.
   let mark: [UInt8]?
 
   private static let size = 16
@@ -27,25 +27,29 @@ struct LockVisit {
       try own.withUnsafeBytes { try files.write(file, $0, at: 0) }
       mark = own
     } catch {
-      // A full disk must not keep anybody from removing points; whoever comes next looks at everything.
+      // A full disk must not prevent the removal of backups. Without a mark, the next process
+      // checks everything.
       mark = nil
     }
   }
 }
 
 extension Repository {
-  /// Runs `body` while nobody else stores, removes or opens; leftovers of killed runs are removed first.
+  /// Runs `body` while no other process stores, removes or opens; leftovers of killed runs are
+  /// removed first.
   ///
-  /// - Throws: `busy` where another process holds the repository for longer than `patience`.
+  /// - Throws: `busy` if another process locks the repository for longer than `patience`.
   package func exclusively<Result>(
     patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result
   ) throws -> Result {
     try exclusively(patience: patience, since: nil) { _ in try body() }
   }
 
-  /// The same for somebody who holds it again and again: tells whether nobody else did in between.
+  /// Runs `body` for a caller that takes the lock again and again, and reports whether another
+  /// process had it in between.
   ///
-  /// Everyone who takes the lock leaves a mark of their own in its file, so this costs no look at the folder.
+  /// Each process that takes the lock leaves its own mark in the file, so this needs no listing of
+  /// the folder.
   func exclusively<Result>(
     patience: LockPatience, since mark: [UInt8]?, _ body: (LockVisit) throws -> Result
   ) throws -> Result {
@@ -58,7 +62,8 @@ extension Repository {
     }
   }
 
-  /// Runs `body`, which opens files, while nobody removes any. A read-only repository needs no lock.
+  /// Runs `body`, which opens files, while no other process removes any. A read-only repository
+  /// needs no lock.
   func shared<Result>(patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result) throws -> Result
   {
     guard try files.status(path(".state")) != nil else { return try body() }
@@ -89,7 +94,8 @@ extension Repository {
     return try body(file)
   }
 
-  /// Removes temporary files of runs that died: ours by name, with a lock that nobody holds.
+  /// Removes the temporary files of runs that died: those with our names that no process has
+  /// locked.
   func removeLeftovers(in folder: String) throws {
     guard try files.status(folder)?.kind == .folder else { return }
     for name in try files.list(folder) where Leftovers.isOurs(name) {
@@ -98,7 +104,7 @@ extension Repository {
   }
 }
 
-/// Who holds the agent's lock, as its file says.
+/// The process that has the agent's lock, as the lock's file records it.
 package struct AgentLockHolder: CustomStringConvertible {
   private var process: String
   private var host: String?
@@ -117,7 +123,7 @@ package struct AgentLockHolder: CustomStringConvertible {
   /// The namespace of this process's ID; `-` if it cannot be read.
   package static let namespace = ProcFile.processNamespace ?? "-"
 
-  /// The ID is a container's own if it was recorded in another namespace.
+  /// If the ID was recorded in another namespace, it is a container's own.
   package var description: String {
     let isForeign = namespace.map { $0 != Self.namespace } ?? false
     return "process \(process)" + (isForeign ? " of another container" : "") + (host.map { " on \($0)" } ?? "")
