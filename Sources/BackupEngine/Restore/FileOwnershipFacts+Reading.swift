@@ -2,8 +2,8 @@ import BackupPolicy
 
 extension FileOwnershipFacts {
   /// - Parameters:
-  ///   - path: of the file that is to be restored.
-  ///   - point: the backup that it comes from.
+  ///   - path: the file that is to be restored.
+  ///   - point: the backup from which it is restored.
   init(_ path: String, _ point: StoredPoint, _ environment: EngineEnvironment) throws {
     let (files, folder) = (environment.files, path.parentPath)
     guard let status = try files.status(folder) else {

@@ -1,9 +1,10 @@
 import BackupPolicy
 
 extension Engine {
-  /// Makes sure that the credentials open a point's archive: by its header, or for `aes-256-cbc`, which has none, by how its
-  /// content begins. Whoever restores asks this before anything is stored: a safety backup under a mistyped password would be
-  /// one that nobody can open. Damage is left for the verification to tell.
+  /// Checks that the credentials open a backup's archive: by its header or, for `aes-256-cbc`,
+  /// which has no header, by the beginning of its content. A restore checks this before anything is
+  /// stored, because a safety backup under a mistyped password could never be opened. Damage is
+  /// left to the verification.
   ///
   /// - Throws: `keyMissing`, `wrongKey`.
   package func requireKey(to point: StoredPoint) throws {
@@ -27,7 +28,7 @@ extension Engine {
     let expected: [UInt8] = point.name.compressed ? [0x1f, 0x8b] : Array("SQLite format 3\0".utf8)
     var start = [UInt8](repeating: 0, count: expected.count)
     let source = try CBCSource(reader, credentials: credentials)
-    // An archive too short to show its beginning proves nothing either way.
+    // If an archive is too short to show its beginning, it proves nothing either way.
     guard let count = try? start.withUnsafeMutableBytes({ try source.read(into: $0) }), count == start.count else {
       return
     }

@@ -2,7 +2,7 @@ import BackupPolicy
 
 /// The `-wal` and `-journal` that a restore moves away from a target that cannot be opened.
 final class MovedSideFiles {
-  /// New name and old, until the restored file is in place.
+  /// The new and old names, until the restored file is in place.
   private var moved: [(from: String, to: String)] = []
   private let target: String
   private let environment: EngineEnvironment
@@ -13,7 +13,8 @@ final class MovedSideFiles {
     self.environment = environment
   }
 
-  /// Away from a path whose file cannot be opened: SQLite would apply them to the restored file.
+  /// Moves the side files away from a path whose file cannot be opened: SQLite would apply them to
+  /// the restored file.
   func move(before restored: PointID) throws {
     let inspector = TargetInspector(target, environment)
     for name in try inspector.sideFiles() {
@@ -26,13 +27,15 @@ final class MovedSideFiles {
     try files.syncFolder(target.parentPath)
   }
 
-  /// The restored file is in place: they stay under their new names, which are returned.
+  /// Keeps the files under their new names, which it returns. Called when the restored file is in
+  /// place.
   func keepAside() -> [String] {
     defer { moved = [] }
     return moved.map(\.from)
   }
 
-  /// The restore failed before the rename: everything goes back to its place. That failure is reported, not one of this.
+  /// Moves all files back. Called if the restore failed before the rename; that failure is
+  /// reported, and not one of this function.
   func putBack() {
     for file in moved.reversed() {
       do {

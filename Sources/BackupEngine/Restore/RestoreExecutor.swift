@@ -1,26 +1,27 @@
 import BackupPolicy
 import SQLitePages
 
-/// What a restore did.
+/// The result of a restore.
 ///
 /// ```swift
 /// let outcome = try await service.restore(backup.id)
 /// if let safety = outcome.safetyBackupID { print("the content before the restore is \(safety)") }
 /// ```
 public struct RestoreOutcome: Sendable {
-  /// The plan with the steps that were carried out. They are those of the plan that was given, unless the staged image
-  /// was not what the metadata said of it.
+  /// The plan with the executed steps. They are those of the given plan, unless the staged image
+  /// did not match the metadata.
   public package(set) var plan: RestorePlan
-  /// The point that holds what was there before; nil where nothing was, or where the backup was waived.
+  /// The backup of the former content; nil if there was no content, or if the request waived the
+  /// backup.
   public package(set) var safetyBackupID: PointID?
-  /// What is worth knowing about the result; lower case, no full stop.
+  /// Messages about the result that a person should know; lower case, no full stop.
   public package(set) var warnings: [String]
 }
 
-/// Does what a ``RestorePlan`` says, step by step; each destructive step reads again the facts it relies on.
+/// Executes a ``RestorePlan`` step by step. Each destructive step reads its facts again.
 ///
-/// What was kept of the target, what was moved aside and what the journal says of the restore belong to
-/// ``SafetyKeeper``, ``MovedSideFiles`` and ``RestoreRecorder``.
+/// ``SafetyKeeper`` keeps the target's former content, ``MovedSideFiles`` the files that were moved
+/// aside, and ``RestoreRecorder`` the restore's entry in the journal.
 final class RestoreExecutor {
   private let repository: Repository
   private let environment: EngineEnvironment
@@ -28,9 +29,10 @@ final class RestoreExecutor {
   private let safety: SafetyKeeper
   private let sideFiles: MovedSideFiles
   private let recorder: RestoreRecorder
-  /// Hears requests to stop until the content is in place; afterwards a restore that is done is never called interrupted.
+  /// Accepts requests to stop until the content is in place. After that, a finished restore is
+  /// never called interrupted.
   private var progress: Progress
-  /// Its steps behind the staging may change when the image is staged.
+  /// The steps after the staging may change when the image is staged.
   private var plan: RestorePlan
   private var staged: StagedImage?
   private var warnings: [String]
@@ -57,7 +59,7 @@ final class RestoreExecutor {
   func run() throws -> RestoreOutcome {
     var done: [RestoreStep] = []
     do {
-      // By index: the plan may change behind the staging step.
+      // By index: the plan may change after the staging step.
       while done.count < plan.steps.count {
         let step = plan.steps[done.count]
         try progress.update(.restoring, Int64(done.count), of: Int64(plan.steps.count))
@@ -83,7 +85,7 @@ final class RestoreExecutor {
     switch step.kind {
     case .checkSpace: try checkSpace(step)
     case .safetyBackup:
-      // What is written after it has to show.
+      // The file's times must show any write that follows the backup.
       SQLitePages.FileFacts.waitForOldStamps(of: target)
       try safety.backUp(progress)
     case .damagedSafetyCopy: try safety.copyDamaged(progress)
@@ -121,7 +123,7 @@ final class RestoreExecutor {
       hint: "nothing was installed; run the command again")
   }
 
-  /// The content is in place by now: the failure is one of its durability alone.
+  /// The content is in place by now, so a failure concerns its durability alone.
   private func syncFolder() throws {
     do {
       try files.syncFolder(target.parentPath)
@@ -155,7 +157,8 @@ final class RestoreExecutor {
     }
   }
 
-  /// The request accepted what this host cannot authenticate.
+  /// Returns the backup as completed if the request accepted one that this host cannot
+  /// authenticate.
   private func acceptable(_ point: StoredPoint) -> StoredPoint {
     var point = point
     if plan.request.acceptUnauthenticated { point.metadata.status = .completed }
@@ -190,8 +193,10 @@ final class RestoreExecutor {
     }
   }
 
-  /// The image is what was backed up, page for page, so the flaw was in the database then. If the plan did not warn of it, and
-  /// nothing would keep what is about to be overwritten, it is asked for once more.
+  /// Handles a flaw that SQLite's checks find in the image. The image is the one that was backed
+  /// up, page for page, so the flaw was in the database at that time. If the plan did not warn of
+  /// it and nothing keeps the content that is about to be overwritten, the user must confirm once
+  /// more.
   private func acceptFlaw(_ messages: [String]) throws {
     guard !point.metadata.isFlawed else { return }
     let found = "SQLite's checks found a flaw in the database in \(point.id): \(messages.joined(separator: "; "))"
@@ -205,7 +210,8 @@ final class RestoreExecutor {
 
   // MARK: - Installing
 
-  /// Through SQLite's backup API, in one transaction: applications that have the file open see the restored content next.
+  /// Installs through SQLite's backup API, in one transaction: applications that have the file open
+  /// see the restored content next.
   private func installLive() throws {
     guard let staged else { return }
     do {
@@ -231,12 +237,12 @@ final class RestoreExecutor {
           whenLocked: { try requireCurrentSafety($0) },
           progress: { [progress] in
             try progress.update(.installing, Int64($0), of: Int64($1))
-            // A request that came with the report need not wait for the next step.
+            // If a request to stop came with the report, it need not wait for the next step.
             try progress.check()
           })
       } catch is StaleSafety {
-        // Readers may share the file with this hold, and writers may not; letting go of it leaves others an instant, which
-        // the next attempt checks for.
+        // Readers may share the file with this lock, and writers may not. Between its release and
+        // the next attempt, others have an instant, for which that attempt checks.
         let hold = try WriteHold(path: target, busyTimeout: environment.busyTimeout)
         defer { hold.release() }
         try safety.backUp(progress)
@@ -247,10 +253,12 @@ final class RestoreExecutor {
 
   private static var attempts: Int { 8 }
 
-  /// Something was committed between the safety backup and the lock, and cannot be read while the lock is held.
+  /// A transaction was committed between the safety backup and the lock, and it cannot be read
+  /// while the lock is held.
   private struct StaleSafety: Error {}
 
-  /// The safety backup must hold what is about to be overwritten, to the last commit: called with the write lock held.
+  /// The safety backup must hold the content that is about to be overwritten, up to the last
+  /// commit. Called with the write lock held.
   private func requireCurrentSafety(_ locked: LockedTarget) throws {
     guard let position = safety.position, try !locked.isUnchanged(since: position) else { return }
     guard locked.allowsReaders else { throw StaleSafety() }
@@ -284,11 +292,12 @@ final class RestoreExecutor {
     _ = try LiveInstall.run(image: image.path, into: target, busyTimeout: environment.busyTimeout)
   }
 
-  /// A file in the place of another. Where the old one opens, SQLite's exclusive lock decides whether that may be, empties the
-  /// WAL and rolls back a hot journal.
+  /// Puts the file in the place of another. If the old one opens, SQLite's exclusive lock decides
+  /// whether that is allowed, empties the WAL and rolls back a hot journal.
   ///
-  /// The side files go *before* the rename, still under the lock: an application that opened the new file in between would
-  /// write its commits into a `-wal` that is about to be unlinked.
+  /// The side files are removed *before* the rename, still under the lock: an application that
+  /// opened the new file in between would write its commits into a `-wal` that is about to be
+  /// unlinked.
   private func installReplace() throws {
     guard let staged else { return }
     var hold: ExclusiveHold?
@@ -300,7 +309,8 @@ final class RestoreExecutor {
       try progress.check()
       try onDatabase { try hold?.emptyWAL() }
       for suffix in ["-wal", "-shm", "-journal"] { try files.unlink(target + suffix) }
-      // Their removal is flushed before the rename can be: together with it a loss of power could bring the old log back.
+      // Their removal must be flushed before the rename can be. If both were flushed together, a
+      // loss of power could bring the old log back.
       try files.syncFolder(target.parentPath)
     case .missing, .unreadable, .notAFile, .busy: break
     }
@@ -308,7 +318,7 @@ final class RestoreExecutor {
     try put(staged)
     contentIsInPlace()
     recorder.contentIsInPlace()
-    // From here on the old side files must never come back: they would be applied to the new file.
+    // From now on the old side files must never come back: SQLite would apply them to the new file.
     let aside = sideFiles.keepAside()
     try syncFolder()
     remove(aside)
@@ -335,7 +345,7 @@ final class RestoreExecutor {
     }
   }
 
-  /// A file where nothing was.
+  /// Installs at a path without a file.
   private func installNew() throws {
     guard let staged else { return }
     try setAttributes(of: staged, from: nil)
@@ -344,7 +354,8 @@ final class RestoreExecutor {
     staged.release()
   }
 
-  /// The rename. Where nothing is expected it refuses to replace what has appeared meanwhile.
+  /// Renames the file. If no file is expected there, it refuses to replace one that has appeared
+  /// meanwhile.
   private func put(_ staged: StagedImage) throws {
     try setAttributes(of: staged, from: files.status(target) == nil ? nil : target)
     try staged.sync()
@@ -361,7 +372,8 @@ final class RestoreExecutor {
     warnings += try staged.setAttributes(attributes, from: old)
   }
 
-  /// The damaged safety copy holds them; without one they stay beside the database under their new names.
+  /// Removes the files that were moved aside if the damaged safety copy holds them. Without one
+  /// they stay beside the database under their new names.
   private func remove(_ aside: [String]) {
     guard safety.point != nil else {
       if !aside.isEmpty { warnings.append("left-over side files were kept as \(aside.joined(separator: ", "))") }

@@ -3,27 +3,30 @@ import Names
 
 /// The restores into databases, newest last, in `.metadata/restores.json`.
 ///
-/// It has two readers. `undo` finds in it the content that the last restore replaced. The agent tells by it a restore from an
-/// accident: a restore puts an older, perhaps much smaller state into the database, and the agent backs that up within the
-/// second, often before the restore has ended. An entry excuses one step: until a point is stored that is newer than the
-/// end of the restore, and for an hour if the restore was killed. Even then it excuses only content that looks like the
-/// restored point; see ``AnomalyPolicy``.
+/// It has two readers. `undo` finds in it the content that the last restore replaced. The agent
+/// uses it to distinguish a restore from an accident: a restore puts an older, perhaps much smaller
+/// state into the database, and the agent backs that up within the second, often before the restore
+/// has ended. An entry excuses one step: until a backup is stored that is newer than the end of the
+/// restore, and for an hour if the restore was killed. Even then it excuses only content that
+/// resembles the restored backup; see ``AnomalyPolicy``.
 ///
-/// Crash order: the entry is written and flushed when the facts have been checked again and before the first byte of the
-/// database changes, completed when the restored content is in place, and removed if the restore fails before that. A
-/// restore that is killed leaves an entry that is not complete, whether or not the content changed.
+/// Crash order: the entry is written and flushed after the facts have been checked again and before
+/// the first byte of the database changes. It is completed when the restored content is in place,
+/// and removed if the restore fails before that. A restore that is killed leaves an incomplete
+/// entry, whether or not the content changed.
 ///
-/// Older versions kept what the agent needs in `.state/restoring.json`. That file is read, and removed by the next restore.
+/// Older versions kept the facts for the agent in `.state/restoring.json`. That file is still read,
+/// and the next restore removes it.
 struct RestoreJournal {
   let repository: Repository
   private static let limit = 200
-  /// Milliseconds for which a restore that did not record its end is believed to go on.
+  /// How long, in milliseconds, a restore that did not record its end counts as running.
   private static let patience: Int64 = 3_600_000
 
   private var path: String { repository.path(".metadata/restores.json") }
   private var olderPath: String { repository.path(".state/restoring.json") }
 
-  /// Before the first byte of the database changes; flushed.
+  /// Adds the entry before the first byte of the database changes; flushed.
   func begin(_ note: RestoreNote, install: String, _ patience: LockPatience) throws {
     try repository.exclusively(patience: patience) {
       try change { $0 = $0.suffix(Self.limit - 1) + [note.json(install: install)] }
@@ -31,7 +34,7 @@ struct RestoreJournal {
     }
   }
 
-  /// The restored content is in place.
+  /// Completes the entry when the restored content is in place.
   func complete(_ note: RestoreNote, install: String, _ patience: LockPatience) throws {
     try repository.exclusively(patience: patience) {
       var note = note
@@ -43,7 +46,7 @@ struct RestoreJournal {
     }
   }
 
-  /// Nothing was restored.
+  /// Removes the entry if nothing was restored.
   func cancel(_ note: RestoreNote, _ patience: LockPatience) throws {
     try repository.exclusively(patience: patience) { try change { Self.remove(note, from: &$0) } }
   }
@@ -54,7 +57,7 @@ struct RestoreJournal {
 
   /// The restores into a database, the newest first.
   ///
-  /// - Throws: `failed` where the file cannot be understood.
+  /// - Throws: `failed` if the file is not valid.
   func restores(into database: String) throws -> [RestoreNote] {
     guard let bytes = try repository.files.contents(path) else { return [] }
     guard case .array(let entries) = JSONValue(parsing: bytes) else {
@@ -69,10 +72,12 @@ struct RestoreJournal {
     get throws { try repository.files.status(path) == nil && repository.files.status(olderPath) == nil }
   }
 
-  /// The point that a restore put into a database, or is about to.
+  /// Returns the backup that a restore put into a database, or is about to put there.
   ///
-  /// - Parameter sequence: the newest number of the history: a point that is newer than the restore's end has seen it.
-  /// - Throws: if a file is there and cannot be read: the restore would count as an accident.
+  /// - Parameter sequence: the newest number of the history. A backup that is newer than the
+  ///   restore's end was made after it.
+  /// - Throws: if a file exists and cannot be read. Otherwise the restore would count as an
+  ///   accident.
   func restored(into database: String, after sequence: UInt64, now: Timestamp) throws -> PointMetadata? {
     let newest = try entries().reversed().lazy.compactMap { RestoreNote($0) }.first { $0.target.isExactly(database) }
     for note in [newest, try olderNote()].compactMap(\.self)
@@ -84,19 +89,19 @@ struct RestoreJournal {
 
   private static func excuses(_ note: RestoreNote, after sequence: UInt64, now: Timestamp) -> Bool {
     if let end = note.endSequence { return sequence <= end }
-    // Older versions completed an entry without a number, and kept that in a file of its own.
+    // Older versions completed an entry without a number, and kept the number in a file of its own.
     guard !note.isComplete else { return false }
     let age = now.milliseconds - note.began.milliseconds
     return age >= 0 && age < patience
   }
 
-  /// What an older version noted for the agent.
+  /// Returns the facts that an older version recorded for the agent.
   private func olderNote() throws -> RestoreNote? {
     guard let bytes = try repository.files.contents(olderPath, limit: 1 << 16) else { return nil }
     return JSONValue(parsing: bytes).flatMap { RestoreNote(older: $0) }
   }
 
-  /// Damage counts as no entry; see ``restores(into:)``, which reports it.
+  /// A damaged file counts as empty here; ``restores(into:)`` reports the damage.
   private func entries() throws -> [JSONValue] {
     guard let bytes = try repository.files.contents(path), case .array(let entries) = JSONValue(parsing: bytes) else {
       return []
@@ -113,7 +118,7 @@ struct RestoreJournal {
 }
 
 extension Engine {
-  /// Whether the database may hold now what a restore put there, and no point has it yet.
+  /// Whether the database may now hold the content of a restore that no backup has yet.
   package func wasJustRestored() throws -> Bool {
     let path = try requireDatabase().resolvingLinks
     let repository = try repository()
@@ -137,13 +142,13 @@ extension RestoreNote {
     else { return nil }
     self.init(point: point, target: target, began: began)
     if case .string(let id)? = keys["safety_backup_id"] { safety = PointID(id) }
-    // Older versions noted a restore when it was done.
+    // Older versions recorded a restore after its end.
     if case .bool(false)? = keys["completed"] { isComplete = false } else { isComplete = true }
     if case .integer(let number)? = keys["sequence"] { endSequence = UInt64(clamping: number) }
     if case .string(let bytes)? = keys["rewritten_bytes"] { rewrittenBytes = [UInt8](hex: bytes) }
   }
 
-  /// From the `.state/restoring.json` of older versions.
+  /// Reads the `.state/restoring.json` of older versions.
   fileprivate init?(older json: JSONValue) {
     guard case .object(let keys) = json, case .string(let id)? = keys["backup_id"], let point = PointID(id),
       case .string(let target)? = keys["target"], case .string(let time)? = keys["begun_at"],

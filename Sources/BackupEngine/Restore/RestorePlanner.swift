@@ -8,7 +8,7 @@ struct RestorePlanner {
   let environment: EngineEnvironment
 
   func decide(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreDecision {
-    // Asked before the facts are collected: the chain of such a point cannot be read.
+    // Before the facts are collected, because the chain of a refused backup cannot be read.
     if let refusal = RestorePolicy.refusal(of: point.id, condition(of: point)) { return .refuse(refusal) }
     var facts = try facts(request, repository.chain(of: point))
     facts.point.otherDatabase = try repository.otherDatabase(of: point)

@@ -2,7 +2,8 @@ import BackupPolicy
 
 /// Writes one restore into the ``RestoreJournal``.
 ///
-/// A restore never fails because of its entry: if it cannot be written, that is a warning.
+/// A restore never fails because of its entry: if the entry cannot be written, the result is a
+/// warning.
 final class RestoreRecorder {
   private enum State {
     case notBegun
@@ -28,9 +29,9 @@ final class RestoreRecorder {
 
   func setImage(rewrittenBytes: [UInt8]?) { self.rewrittenBytes = rewrittenBytes }
 
-  /// Before the first byte of the database changes; a restore to a new file has no entry.
+  /// Called before the first byte of the database changes. A restore to a new file has no entry.
   ///
-  /// - Parameter safety: the point that holds the former content.
+  /// - Parameter safety: the backup of the former content.
   func begin(safety: PointID?) {
     guard case .database = plan.request.target, case .notBegun = state else { return }
     var note = RestoreNote(
@@ -52,7 +53,8 @@ final class RestoreRecorder {
 
   /// The database is restored already, so a failure to record it is a warning, which is returned.
   ///
-  /// - Parameter safety: the safety backup, which may have been made again since the entry was begun.
+  /// - Parameter safety: the safety backup, which may have been made again since the entry was
+  ///   begun.
   func complete(safety: PointID?) -> [String] {
     guard case .installed(var note) = state else { return [] }
     state = .ended
@@ -66,7 +68,8 @@ final class RestoreRecorder {
     }
   }
 
-  /// The restore failed: before the content changed, which takes the entry back, or after that.
+  /// Ends the entry of a failed restore. If the content has not changed yet, the entry is removed;
+  /// otherwise it is completed.
   func abandon(safety: PointID?) -> [String] {
     guard case .begun(let note) = state else { return complete(safety: safety) }
     state = .ended

@@ -1,7 +1,7 @@
 import SQLitePages
 
-/// A database with those bytes of page 1 put back that SQLite changed when an image was installed in it: what is left of a
-/// difference to the image was written since.
+/// A database in which those bytes of page 1 are put back that SQLite changed when an image was
+/// installed. If it still differs from the image, the difference was written after the restore.
 struct RestoredSource: ImageSource {
   let base: SnapshotSource
   /// In the order of ``LiveInstall/rewrittenBytes``.

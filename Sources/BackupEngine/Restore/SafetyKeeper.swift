@@ -1,11 +1,12 @@
 import BackupPolicy
 import SQLitePages
 
-/// Keeps what a restore's target held before: the newest copy, and its place in the target's history.
+/// Keeps the former content of a restore's target: the newest copy, and its place in the target's
+/// history.
 final class SafetyKeeper {
-  /// The point that holds it; nil if nothing was kept yet.
+  /// The backup of the former content; nil if nothing is kept yet.
   private(set) var point: StoredPoint?
-  /// Where in the target's history the safety backup stands; nil for a raw copy.
+  /// The safety backup's place in the target's history; nil for a raw copy.
   private(set) var position: SnapshotPosition?
   private let target: TargetFacts
   private let restored: PointID
@@ -24,7 +25,8 @@ final class SafetyKeeper {
     self.environment = environment
   }
 
-  /// A backup of the current content, read back: one that cannot be read keeps nothing.
+  /// Makes a backup of the current content and reads it back, because an unreadable one keeps
+  /// nothing.
   func backUp(_ progress: Progress) throws {
     let stored = try creator(progress).create(safetyRequest(described: "before the restore of \(restored)"))
     position = stored.position
@@ -39,7 +41,7 @@ final class SafetyKeeper {
     }
   }
 
-  /// A raw copy of files that SQLite cannot open.
+  /// Makes a raw copy of files that SQLite cannot open.
   func copyDamaged(_ progress: Progress) throws {
     let inspector = TargetInspector(target.path, environment)
     let paths = [target.path] + target.sideFiles.map { inspector.side($0) }

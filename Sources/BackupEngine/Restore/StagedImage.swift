@@ -2,7 +2,7 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// A point's image in a private file beside the target, proved against the archive's digest.
+/// A backup's image in a private file beside the target, checked against the archive's digest.
 final class StagedImage {
   let path: String
   let archive: ReadArchive
@@ -12,10 +12,11 @@ final class StagedImage {
   private var isOurs = true
   private var isOpen = true
 
-  /// Stages a point beside the file that it is for, so that it can take its place in one rename.
+  /// Stages a backup beside its target, so that it can replace the target in one rename.
   ///
   /// - Parameter verify: compares the archive's checksum with the recorded one.
-  /// - Throws: `archiveCorrupt` or `verificationFailed` where the archive is not what it should be; the file is removed.
+  /// - Throws: `archiveCorrupt` or `verificationFailed` if the archive fails a check; the file is
+  ///   removed.
   convenience init(
     _ point: StoredPoint, beside target: String, repository: Repository, environment: EngineEnvironment,
     progress: Progress, verify: Bool, acceptUnauthenticated: Bool = false
@@ -28,7 +29,7 @@ final class StagedImage {
       progress: progress, verify: verify, acceptUnauthenticated: acceptUnauthenticated)
   }
 
-  /// Stages a point in a new file of ours, which is closed and removed with this.
+  /// Stages a backup in a new file of ours, which is closed and removed with this object.
   init(
     _ point: StoredPoint, in staging: OpenFile, repository: Repository, progress: Progress, verify: Bool,
     acceptUnauthenticated: Bool
@@ -60,7 +61,8 @@ final class StagedImage {
     close()
   }
 
-  /// No descriptor of ours may stay on the file once it is a database: closing it later would drop SQLite's locks.
+  /// No descriptor of ours may stay on the file once it is a database: closing it later would drop
+  /// SQLite's locks.
   private func close() {
     guard isOpen else { return }
     isOpen = false
@@ -68,7 +70,8 @@ final class StagedImage {
   }
 
   private static func compare(_ archive: ReadArchive, _ links: [ChainReader.Link]) throws {
-    // What is authenticated needs no other word: anybody who can write the folder can change the metadata.
+    // An authenticated archive needs no other evidence: anybody who can write the folder can change
+    // the metadata.
     for link in links where !link.isAuthenticated {
       guard let recorded = link.point.metadata.checksum, link.checksum.hex != recorded else { continue }
       throw HoldfastError(
@@ -82,7 +85,8 @@ final class StagedImage {
     }
   }
 
-  /// In a sealed repository bytes without authentication are trusted by their checksum, whatever the metadata says of them.
+  /// In a sealed repository, bytes without authentication are trusted only by their checksum. Their
+  /// metadata does not count.
   private static func requireTrust(_ link: ChainReader.Link, _ repository: Repository) throws {
     guard try !link.isAuthenticated && !repository.trust().accepts(link.point.id, checksum: link.checksum.hex) else {
       return
@@ -92,7 +96,7 @@ final class StagedImage {
       hint: "use an authenticated backup, or --accept-unauthenticated if you know the origin of this one")
   }
 
-  /// What the image says of itself.
+  /// Returns the facts in the image's own header.
   func facts() throws -> StagedFacts {
     guard archive.imageSize > 0 else { return StagedFacts(pageSize: 0, pageCount: 0, textEncoding: nil) }
     do {
@@ -124,16 +128,17 @@ final class StagedImage {
     return LiveInstall.rewrittenBytes.joined().map { head[$0] }
   }
 
-  /// Gives the image the journal-version bytes (18 and 19 of page 1) of the database that it goes into: SQLite would switch the
-  /// running applications' journal mode otherwise.
+  /// Gives the image the journal-version bytes (18 and 19 of page 1) of the target database.
+  /// Otherwise SQLite would switch the journal mode of the running applications.
   func setJournalVersion(_ version: (UInt8, UInt8)) throws {
     try [version.0, version.1].withUnsafeBytes { try files.write(file, $0, at: 18) }
   }
 
   /// Gives the image the attributes that the target is to have.
   ///
-  /// - Parameter old: the file that it replaces, whose access control list and extended attributes it gets.
-  /// - Returns: what could not be given, in words.
+  /// - Parameter old: the file that it replaces, whose access control list and extended attributes
+  ///   it gets.
+  /// - Returns: messages about attributes that could not be set.
   func setAttributes(_ wanted: FileAttributes, from old: String?) throws -> [String] {
     var warnings: [String] = []
     let given = try files.setAttributes(file, wanted)
@@ -142,7 +147,8 @@ final class StagedImage {
         "the restored file belongs to \(given.ownerInWords) and not to \(wanted.ownerInWords): this process may not change the owner"
       )
     }
-    // Afterwards: a list of access rights sets the group's bits of the mode, and until then the group has its own rights only.
+    // In this order, because an access control list sets the group's bits of the mode. Until then
+    // the group has its own rights only.
     let refused = try old.map { try files.copyExtendedAttributes(of: $0, to: file) } ?? []
     if !refused.isEmpty {
       warnings.append("the restored file lacks attributes that the old one had: \(refused.joined(separator: ", "))")
@@ -150,13 +156,13 @@ final class StagedImage {
     return warnings
   }
 
-  /// Flushes and closes the image, which makes it fit to take the target's place.
+  /// Flushes and closes the image, which makes it fit to replace the target.
   func sync() throws {
     try files.sync(file)
     close()
   }
 
-  /// The image has become the target: it is not removed any more.
+  /// The image has become the target, so it is no longer removed.
   func release() {
     isOurs = false
   }

@@ -2,7 +2,7 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// Looks at the file that a restore would write to.
+/// Inspects the file that a restore would write.
 struct TargetInspector {
   let environment: EngineEnvironment
   /// The file itself, symbolic links resolved.
@@ -13,7 +13,7 @@ struct TargetInspector {
     self.path = path.resolvingLinks
   }
 
-  /// - Throws: where this process may not read the file, or the disk fails.
+  /// - Throws: if this process may not read the file, or if the disk fails.
   func inspect() throws -> TargetFacts {
     var facts = TargetFacts(path: path, state: .missing)
     facts.sideFiles = try sideFiles()
@@ -25,7 +25,7 @@ struct TargetInspector {
       return facts
     }
     try open(&facts)
-    // Opening may roll back a hot journal: the identity is that of the file as it is now.
+    // Opening may roll back a hot journal. So the identity is read from the present file.
     facts.identity = try identity()
     facts.sideFiles = try sideFiles()
     facts.openBy = OtherProcess.having(FileIdentity(device: status.device, inode: status.inode))
@@ -46,7 +46,7 @@ struct TargetInspector {
 
   func side(_ name: String) -> String { "\(path.parentPath)/\(name)" }
 
-  /// Page size and encoding now; nil where it does not open.
+  /// The present page size and encoding; nil if the database does not open.
   func layout() throws -> DatabaseLayout? {
     do {
       let connection = try DatabaseConnection(path: path, access: .observer, busyTimeout: environment.busyTimeout)
@@ -86,7 +86,7 @@ struct TargetInspector {
 }
 
 extension RestoreTarget {
-  /// With symbolic links resolved: a link stays one, and what it names is restored.
+  /// Resolves symbolic links: a link stays a link, and the file to which it points is restored.
   var resolved: RestoreTarget {
     switch self {
     case .database(let path): .database(path: path.resolvingLinks)
