@@ -1,6 +1,7 @@
 import BackupPolicy
 
-/// The newest point, and all that adding an incremental to it takes: found out once, then carried from point to point.
+/// The newest backup, with everything that an incremental on it needs. It is found once and then
+/// carried from backup to backup.
 struct ChainHead {
   var id: PointID
   var sequence: UInt64
@@ -11,18 +12,18 @@ struct ChainHead {
   /// Nil without encryption.
   var seal: RepositorySeal?
   var weight: ChainWeight
-  /// As the newest point's header and metadata tell of it.
+  /// The facts in the newest backup's header and metadata.
   var facts: ParentFacts
-  /// What the next point's content is compared with.
+  /// The history with which the next backup's content is compared.
   var history: ContentHistory
-  /// What the next point records as the database's other paths.
+  /// The other paths of the database that the next backup records.
   var otherPaths: [String]
   var numbers: PointNumbers
-  /// What the repository's folder and the newest archive looked like under the lock.
+  /// The status of the repository's folder and of the newest archive, read under the lock.
   var stamps: RepositoryStamps
   var filename: String
 
-  /// Whether the repository still looks as it did.
+  /// Whether the repository is unchanged since then.
   func isCurrent(in repository: Repository) throws -> Bool {
     try stamps == RepositoryStamps(repository, archive: filename)
   }
@@ -34,7 +35,7 @@ struct ChainHead {
   var protection: Protection { seal == nil ? .none : .aes256GCM }
 }
 
-/// Changes whenever a file comes, goes or is replaced.
+/// Changes whenever a file is added, removed or replaced.
 struct RepositoryStamps: Hashable {
   private let folder: FileStatus?
   private let archive: FileStatus?
@@ -45,7 +46,7 @@ struct RepositoryStamps: Hashable {
   }
 }
 
-/// Which names and sequence numbers are free, without a look at the folder.
+/// The free names and sequence numbers, known without listing the folder.
 struct PointNumbers {
   private(set) var nextSequence: UInt64
   private var newest: PointID?
@@ -55,7 +56,7 @@ struct PointNumbers {
     newest = points.map(\.id).max { ($0.second, $0.number) < ($1.second, $1.number) }
   }
 
-  /// Nil where the clock was set back behind the newest name: then only a listing can tell.
+  /// Nil if the clock was set back behind the newest name; then a listing is needed.
   func unusedID(at now: Timestamp) -> PointID? {
     let first = PointID(at: now)
     guard let newest else { return first }
@@ -70,7 +71,7 @@ struct PointNumbers {
   }
 }
 
-/// Looks for the point that the next incremental may build on, and proves its chain.
+/// Finds the backup on which the next incremental may build, and proves its chain.
 struct HeadFinder {
   let repository: Repository
   let environment: EngineEnvironment
@@ -80,7 +81,7 @@ struct HeadFinder {
     case fullNeeded(reason: String)
   }
 
-  /// Needs the exclusive lock. Costs a look at every point and at the head and trailer of each link.
+  /// Needs the exclusive lock. Reads every backup's facts, and the head and trailer of each link.
   func find(_ request: CreateRequest, _ kind: RequestedKind) throws -> Finding {
     let listing = try repository.listingToStore(isSafety: false)
     repository.storeDerived(listing.all)
@@ -97,7 +98,8 @@ struct HeadFinder {
     return .head(try head(candidate, parent, image, digest, seal, listing))
   }
 
-  /// Head and trailer of every link; nil, with the reason in `parent`, where the chain is broken or not ours to read.
+  /// Reads the head and trailer of every link. Returns nil, with the reason in `parent`, if the
+  /// chain is broken or cannot be read with our key.
   private func prove(_ candidate: StoredPoint, _ parent: inout ParentFacts) throws -> LinkImage? {
     do {
       let chain = try repository.chain(of: candidate)

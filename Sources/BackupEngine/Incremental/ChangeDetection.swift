@@ -1,23 +1,24 @@
 import BackupPolicy
 import SQLitePages
 
-/// The pages that differ from the parent's, and the digest they lead to.
+/// The pages that differ from the parent's, and the digest of the database with them.
 struct DetectedChanges {
   /// Ascending; never the lock page.
   var pages: [UInt32] = []
   /// By position in ``pages``.
   var hashes: [PageHash] = []
-  /// The digest of the database as it is now.
+  /// The digest of the database in its present state.
   var digest: [UInt8]
 }
 
-/// Finds out which pages differ from the parent's by comparing hashes; costs what the candidates cost.
+/// Finds the pages that differ from the parent's by comparing hashes; the cost grows with the
+/// candidates.
 struct ChangeDetection {
   let source: SnapshotSource
   let table: PageDigests
   let secret: PageDigest.Secret
   let progress: Progress
-  /// Gets each page that differs, where it must be copied at once.
+  /// Called with each differing page if it must be copied at once.
   var copy: (UnsafeRawBufferPointer) throws -> Void = { _ in }
 
   private var parent: PageDigestsHeader { table.header }
@@ -27,7 +28,7 @@ struct ChangeDetection {
       var sum = PageDigest(finished: parent.digest, pageSize: parent.pageSize, pageCount: parent.pageCount)
     else { throw HoldfastError(.failed, "the digest of \(parent.point) is malformed") }
     var detected = DetectedChanges(digest: [])
-    // Grown as the runs ask for it: a change of a few pages must not cost a buffer for many.
+    // Grown on demand by the runs: a change of a few pages must not cost a buffer for many.
     var room = UnsafeMutableRawBufferPointer.allocate(byteCount: source.pageSize, alignment: 4096)
     defer { room.deallocate() }
     try eachRun(changes, limit: GzipMember.chunkSize / source.pageSize) { run in
@@ -64,7 +65,8 @@ struct ChangeDetection {
     }
   }
 
-  /// Runs over the candidates, ascending: page 1, the superset, and everything that the parent did not have.
+  /// Runs over the candidates in ascending order: page 1, the superset, and every page beyond the
+  /// parent's page count.
   private func eachRun(_ changes: ChangedPages, limit: Int, _ body: (Range<UInt32>) throws -> Void) throws {
     let end = source.pageCount + 1
     guard case .superset(let given) = changes else { return try eachRun(1..<end, limit: limit, body) }
@@ -87,38 +89,38 @@ struct ChangeDetection {
   }
 }
 
-/// What may have changed since an incremental's parent.
+/// The pages that may have changed since an incremental's parent.
 package enum ChangedPages: Hashable, Sendable {
-  /// All pages that changed are among these; pages that did not do no harm. Ascending, each once.
+  /// Contains every changed page; unchanged ones in it do no harm. Ascending, each once.
   case superset([UInt32])
-  /// Nobody knows: every page is compared.
+  /// The changes are unknown: every page is compared.
   case unknown
 }
 
-/// The point that an incremental would build on.
+/// The backup on which an incremental would build.
 package struct IncrementalParent: Hashable, Sendable {
   package var id: PointID
   package var sequence: UInt64
   /// Its archive.
   package var filename: String
-  /// The digest of the database as it holds it, in hexadecimal; nil where an older program stored it.
+  /// The digest of the database in it, in hexadecimal; nil if an older program stored it.
   package var digest: String?
 }
 
-/// What became of a backup that could have been a full or an incremental.
+/// The result of a backup that could have been a full or an incremental.
 package enum StoringOutcome: Sendable {
-  /// It is stored, as its metadata's `kind` says, and why as that.
+  /// It is stored. Its metadata has the `kind`, and `reason` explains that kind.
   case stored(PointMetadata, reason: String)
-  /// The database is what this point holds, so nothing was stored.
+  /// Nothing was stored, because the database equals this backup.
   case unchanged(since: PointID)
 }
 
-/// What became of an incremental.
+/// The result of an incremental.
 package enum IncrementalOutcome: Sendable {
-  /// It is stored; the position is that of the snapshot it was made from.
+  /// It is stored; the position is that of its snapshot.
   case stored(PointMetadata, SnapshotPosition)
-  /// The database is what its newest point holds, so nothing was stored.
+  /// Nothing was stored, because the database equals its newest backup.
   case unchanged(since: IncrementalParent, SnapshotPosition)
-  /// Only a full will do, and why.
+  /// An incremental is not possible, for this reason: a full is needed.
   case fullNeeded(reason: String)
 }

@@ -2,28 +2,31 @@ import BackupPolicy
 import SQLitePages
 import Synchronization
 
-/// Follows one database from backup to backup, and stores its changes at the price of the changes.
+/// Follows one database from backup to backup, and stores its changes at a cost in proportion to
+/// the changes.
 ///
-/// It keeps what the next incremental needs (the newest backup, keys, the table of page hashes, the tracker), and uses it as long
-/// as nobody else held the repository's lock and no file of the repository changed; else it looks at the repository again.
+/// It keeps the state that the next incremental needs: the newest backup, keys, the table of page
+/// hashes, the tracker. It uses this state as long as no other process had the repository's lock
+/// and no file of the repository changed. Otherwise it reads the repository again.
 ///
-/// `@unchecked Sendable`: `access` protects the state, because a compaction calls it from another thread than the backups.
+/// `@unchecked Sendable`: `access` protects the state, because a compaction calls it from another
+/// thread than the backups.
 package final class ChangeFollower: @unchecked Sendable {
   private let service: Engine
   private let access = Mutex(())
   private var knowledge = Knowledge()
 
-  /// What is known of the newest backup.
+  /// The known facts of the newest backup.
   private struct Knowledge {
     /// Opened once.
     var repository: Repository?
-    /// Nil if it must be looked for.
+    /// Nil if it must be searched for.
     var head: ChainHead?
-    /// What the last visit left in the lock's file.
+    /// The mark that the last visit left in the lock's file.
     var mark: [UInt8]?
     var table: PageDigests?
     var tracker: ChangeTracker
-    /// Monotonic milliseconds of the last time that this host's memory of the newest sequence was written.
+    /// Monotonic milliseconds of the last write of this host's newest sequence.
     var remembered: Int64?
 
     init(_ tracker: ChangeTracker = ChangeTracker()) { self.tracker = tracker }
@@ -49,9 +52,10 @@ package final class ChangeFollower: @unchecked Sendable {
 
   // MARK: Visits
 
-  /// One holding of the repository's lock.
+  /// One period under the repository's lock.
   ///
-  /// The caller sees in one function what happens under the lock, and gets one value back:
+  /// The caller sees in one function everything that happens under the lock, and gets one value
+  /// back:
   ///
   /// ```text
   /// let report = try follower.visit(request) { visit in        // take the lock
@@ -96,12 +100,13 @@ package final class ChangeFollower: @unchecked Sendable {
     }
   }
 
-  /// Holds the repository's lock while `body` runs.
+  /// Runs `body` under the repository's lock.
   ///
   /// - Parameters:
   ///   - kind: `automatic` or `incremental`.
-  /// - Throws: `pointNotFound` if there is no repository, `busy`, `wrongKey`, and failures of the machine and of `body`. Nothing
-  ///   is stored then, unless it is the flush of the folder that failed.
+  /// - Throws: `pointNotFound` if there is no repository, `busy`, `wrongKey`, and failures of the
+  ///   machine and of `body`. In these cases nothing is stored, unless the failure was the flush of
+  ///   the folder.
   package func visit<Result: Sendable>(
     _ request: CreateRequest, kind: RequestedKind = .incremental, _ body: (Visit) throws -> Result
   ) throws -> Result {
@@ -181,7 +186,8 @@ package final class ChangeFollower: @unchecked Sendable {
 
   // MARK: Fulls
 
-  /// Stores a full, which reports whether every change since the newest backup was tracked. It is followed from there.
+  /// Stores a full, which reports whether every change since the newest backup was tracked. It is
+  /// followed from there.
   ///
   /// - Parameters:
   ///   - candidates: the pages that may have changed since the newest backup.
@@ -199,28 +205,31 @@ package final class ChangeFollower: @unchecked Sendable {
     }
   }
 
-  /// The newest chain is not the one that was known.
+  /// Discards the known chain, because the newest chain is another one.
   package func forgetChain() { access.withLock { _ in knowledge.forgetHead() } }
 
   // MARK: From one process to the next
 
-  /// The position from which a backup's pages were followed, for the next process; nil if they were not.
+  /// The position from which a backup's pages were followed, for the next process; nil if they were
+  /// not.
   package func savedPosition(of point: PointID) -> SavedPosition? {
     access.withLock { _ in knowledge.tracker.savedPosition(of: point) }
   }
 
-  /// Goes on where an earlier process stopped, unless this one has followed the database already.
+  /// Continues from the position of an earlier process, unless this one has followed the database
+  /// already.
   ///
-  /// - Parameter newest: the backup that the position was saved with.
-  /// - Returns: whether it does.
+  /// - Parameter newest: the backup with which the position was saved.
+  /// - Returns: whether it continues.
   package func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool {
     access.withLock { _ in knowledge.tracker.resume(saved, at: newest) }
   }
 }
 
-/// A compaction goes on beside the backups.
+/// A compaction runs beside the backups.
 extension ChangeFollower: CompactionHost {
-  /// What is known of the newest backup stays known, unless it is one of these or somebody else was here.
+  /// Keeps the facts of the newest backup, unless it is one of `points` or another process had the
+  /// lock in between.
   package func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
     try access.withLock { _ in
       let repository = try openedRepository()

@@ -1,14 +1,14 @@
 import BackupPolicy
 import SQLitePages
 
-/// The pages that may have changed since the newest backup, as the caller of ``ChangeFollower/Visit/store(_:_:progress:)`` knows
-/// them.
+/// The pages that may have changed since the newest backup, as the caller of
+/// ``ChangeFollower/Visit/store(_:_:progress:)`` knows them.
 package enum ChangeCandidates {
   /// The follower tracked the database from that backup on.
   case followed
-  /// None: the database is in the state that this backup holds.
+  /// No pages: the database is in the state of this backup.
   case none(since: PointID)
-  /// As given; they must have been gathered since the newest backup.
+  /// The given pages, which must have been gathered since the newest backup.
   case given(ChangedPages)
 }
 
@@ -25,13 +25,13 @@ extension ChangeCandidates {
   }
 }
 
-/// How it is known which pages changed since the newest backup.
+/// The source of the knowledge which pages changed since the newest backup.
 package enum ChangeKnowledge: Hashable, Sendable, CustomStringConvertible {
-  /// The caller knew.
+  /// The caller knew the pages.
   case known
   /// The tracker followed the database from that backup on.
   case followed(TrackerProof)
-  /// It could not: every page was compared.
+  /// The tracker could not follow: every page was compared.
   case compared(reason: String)
 
   package var description: String {
@@ -45,11 +45,12 @@ package enum ChangeKnowledge: Hashable, Sendable, CustomStringConvertible {
   var isCompared: Bool { if case .compared = self { true } else { false } }
 }
 
-/// What came of ``ChangeFollower/Visit/store(_:_:progress:)``.
+/// The result of ``ChangeFollower/Visit/store(_:_:progress:)``.
 package struct ChangeReport: Sendable {
   package var outcome: Result<IncrementalOutcome, any Error>
   package var how: ChangeKnowledge
-  /// Milliseconds that the comparison of all pages took, without the wait for the database and the storing; 0 without one.
+  /// Milliseconds for the comparison of all pages, without the wait for the database and the
+  /// storing; 0 without one.
   package var comparing: Int64
 
   init(_ outcome: Result<IncrementalOutcome, any Error>, _ how: ChangeKnowledge, comparing: Int64 = 0) {
@@ -57,21 +58,21 @@ package struct ChangeReport: Sendable {
   }
 }
 
-/// Which pages changed since a point: a ``PageTracker``, and the point that it started from.
+/// The pages that changed since a backup: a ``PageTracker``, and the backup from which it started.
 struct ChangeTracker {
-  /// The state of a point.
+  /// The state of a backup.
   private struct Start {
     var point: PointID
-    /// Nil where the point has none.
+    /// Nil if the backup has no digest.
     var digest: String?
     var position: TrackerPosition
   }
 
   private let report: (PageTracker) -> [UInt32]
   private var tracker = PageTracker()
-  /// Nil where nothing is known of what changed since the newest point.
+  /// Nil if the changes since the newest backup are unknown.
   private var start: Start?
-  /// Why `start` is nil, where there is more to say than that.
+  /// The reason why `start` is nil, if there is a more precise one.
   private var objection: String?
 
   /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
@@ -87,7 +88,7 @@ struct ChangeTracker {
 
   mutating func forget() { start = nil }
 
-  /// A visit has ended; the next one begins from what it found.
+  /// Records the end of a visit; the next one begins from its result.
   mutating func record(_ outcome: IncrementalOutcome, at position: TrackerPosition) {
     switch outcome {
     case .fullNeeded: forget()
@@ -96,7 +97,7 @@ struct ChangeTracker {
     }
   }
 
-  /// The pages that may differ from the point's, and how that is known.
+  /// Returns the pages that may differ from the backup's, and how they are known.
   mutating func changes(since point: PointID, _ snapshot: DatabaseSnapshot) -> (ChangedPages, ChangeKnowledge) {
     guard start?.point == point else {
       return (.unknown, .compared(reason: objection ?? "\(point) is not the tracked backup"))
@@ -108,18 +109,21 @@ struct ChangeTracker {
     }
   }
 
-  /// From where a point's pages were followed, for the next process; nil where they were not.
+  /// Returns the position from which a backup's pages were followed, for the next process; nil if
+  /// they were not.
   ///
-  /// That is where the tracker *started*: it may have moved on since, towards a point that was never stored.
+  /// It is the position at which the tracker *started*. The tracker may have moved on since,
+  /// towards a backup that was never stored.
   func savedPosition(of point: PointID) -> SavedPosition? {
     guard let start, start.point == point, let digest = start.digest, let run = MachineRun.current() else { return nil }
     return SavedPosition(digest: digest, position: start.position, run: run)
   }
 
-  /// Goes on where an earlier process stopped, unless this one has followed the database already.
+  /// Continues from the position of an earlier process, unless this one has followed the database
+  /// already.
   ///
-  /// - Parameter newest: the point that the position was saved with.
-  /// - Returns: whether it does.
+  /// - Parameter newest: the backup with which the position was saved.
+  /// - Returns: whether it continues.
   mutating func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool {
     guard start == nil else { return false }
     objection = saved.objection(newest: newest, now: MachineRun.current())

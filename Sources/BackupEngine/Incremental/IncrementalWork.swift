@@ -1,10 +1,11 @@
 import BackupPolicy
 import SQLitePages
 
-/// The making of one incremental, under the repository's exclusive lock.
+/// Makes one incremental, under the repository's exclusive lock.
 ///
-/// Order of the durable steps: temporary file, flush, rename, flush of the folder; that is all. The page hashes, the metadata
-/// and this host's memory follow without a flush, for each can be made anew.
+/// The durable steps are, in this order: temporary file, flush, rename, flush of the folder. The
+/// page hashes, the metadata and this host's state follow without a flush, because each of them can
+/// be made anew.
 final class IncrementalWork {
   private let repository: Repository
   private let environment: EngineEnvironment
@@ -15,13 +16,14 @@ final class IncrementalWork {
   /// Read when the snapshot began.
   private let content: DatabaseContent
   private let started: Int64
-  /// The head for the next one; nil if it must be looked for.
+  /// The head for the next incremental; nil if it must be searched for.
   private(set) var nextHead: ChainHead?
   /// The open table of page hashes.
   private(set) var table: PageDigests?
-  /// Monotonic milliseconds of the last time that this host's memory of the newest sequence was written.
+  /// Monotonic milliseconds of the last write of this host's newest sequence.
   private(set) var remembered: Int64?
-  /// Milliseconds that it took to find the changes, without the wait for the database and without the storing.
+  /// Milliseconds for finding the changes, without the wait for the database and without the
+  /// storing.
   private(set) var comparing: Int64 = 0
 
   init(
@@ -70,7 +72,8 @@ final class IncrementalWork {
     }
   }
 
-  /// The table of the parent's page hashes: the open one, the stored one, or a new one from the parent's chain.
+  /// The table of the parent's page hashes: the open one, the stored one, or a new one from the
+  /// parent's chain.
   private func currentTable() throws -> PageDigests {
     if let table, table.header == head.state { return table }
     if let table = try PageDigests.open(head.state, in: repository) { return table }
@@ -83,8 +86,8 @@ final class IncrementalWork {
     return table
   }
 
-  /// Compares, and gives `body` the pages that differ: from the snapshot itself or, where holding it would block writers, from
-  /// a copy of just those pages.
+  /// Compares the pages, and gives `body` those that differ. They come from the snapshot itself or,
+  /// if an open snapshot would block writers, from a copy of just those pages.
   private func withChanges<Result>(
     _ changes: ChangedPages, _ table: PageDigests,
     _ body: (DetectedChanges, any ChangedPageSource) throws -> Result
@@ -95,7 +98,7 @@ final class IncrementalWork {
       detection.copy = kept.add
       let detected = try detection.run(changes)
       guard kept.isWhole else { return try body(detected, SnapshotPages(snapshot: source)) }
-      // A checkpoint of the application's need not wait until the archive is flushed.
+      // A checkpoint of the application need not wait until the archive is flushed.
       snapshot.end()
       return try body(detected, kept)
     }
@@ -115,7 +118,7 @@ final class IncrementalWork {
 // MARK: - Storing
 
 extension IncrementalWork {
-  /// Writes and commits the archive, then what is derived from it.
+  /// Writes and commits the archive, then the data that is derived from it.
   private func store(
     _ detected: DetectedChanges, _ pages: any ChangedPageSource, _ shape: DatabaseShape, _ table: PageDigests
   ) throws -> IncrementalOutcome {
@@ -195,7 +198,7 @@ extension IncrementalWork {
     }
   }
 
-  /// The archive and its folder are flushed: only now may the page hashes move on.
+  /// Updates the page hashes, which is allowed only after the archive and its folder are flushed.
   private func keep(_ table: PageDigests, _ state: PageDigestsHeader, _ detected: DetectedChanges) {
     self.table = nil
     do {
@@ -207,7 +210,8 @@ extension IncrementalWork {
     }
   }
 
-  /// After the commit nothing may fail the backup: what is written here is derived, and derived again when it is missing.
+  /// After the commit nothing may fail the backup. The data written here is derived, and if it is
+  /// missing, it is derived again.
   private func finish(_ metadata: PointMetadata) {
     do {
       try repository.write(metadata, durable: false)
@@ -218,7 +222,8 @@ extension IncrementalWork {
     }
   }
 
-  /// This host's memory is flushed, for it must never be damaged; so it is not written for every incremental.
+  /// This host's state is flushed because it must never be damaged; so it is not written for every
+  /// incremental.
   private func remember(_ sequence: UInt64) throws {
     let now = environment.monotonic()
     if let last = remembered, now - last < 60_000 { return }

@@ -1,10 +1,12 @@
 import BackupPolicy
 
-/// The hash of every page of one point's image, in `.state/page-digests`: what the next incremental compares with.
+/// The hash of every page of one backup's image, in `.state/page-digests`. The next incremental
+/// compares its pages with them.
 ///
-/// It is read where it is needed and never loaded. (Mapping it would let whoever truncates the file kill this process.) A
-/// memo of what the archives hold: used only where it names the point that is asked for and its XOR is that point's digest,
-/// and made anew otherwise. Used by one thread at a time, under the repository's exclusive lock.
+/// The table is read in parts and never loaded as a whole. (If it were mapped, truncating the file
+/// could kill this process.) It is a memo of the archives: it is used only if it names the wanted
+/// backup and its XOR is that backup's digest, and made anew otherwise. Used by one thread at a
+/// time, under the repository's exclusive lock.
 final class PageDigests {
   static let name = ".state/page-digests"
 
@@ -12,9 +14,11 @@ final class PageDigests {
   private let file: OpenFile
   private let files: any FileOperations
 
-  /// Opens the table where it is of this very state, and proves it once: its XOR must be the digest.
+  /// Opens the table if it belongs to this very state, and proves it once: its XOR must be the
+  /// digest.
   ///
-  /// - Returns: nil where there is none, or it is of another state, damaged, or was being changed when something stopped.
+  /// - Returns: nil if there is no table, or if it belongs to another state, is damaged, or was
+  ///   being changed during a crash.
   static func open(_ wanted: PageDigestsHeader, in repository: Repository) throws -> PageDigests? {
     let files = repository.files
     let path = repository.path(name)
@@ -39,14 +43,14 @@ final class PageDigests {
       })
   }
 
-  /// The digest that the table adds up to.
+  /// The digest that results from the table's hashes.
   private func sum() throws -> [UInt8] {
     var digest = PageDigest()
     try each(1...max(1, header.pageCount)) { digest.toggle($1) }
     return digest.finished(pageSize: header.pageSize, pageCount: header.pageCount)
   }
 
-  /// The hashes of some pages; ones beyond the page count have none.
+  /// Calls `body` with the hashes of some pages; pages beyond the page count have no hash.
   func each(_ pages: ClosedRange<UInt32>, _ body: (UInt32, PageHash) throws -> Void) throws {
     let room = UnsafeMutableRawBufferPointer.allocate(
       byteCount: min(pages.count, 4096) * PageHash.size, alignment: PageHash.size)
@@ -63,9 +67,11 @@ final class PageDigests {
     }
   }
 
-  /// Takes the hashes of a point's changed pages over; called only when its archive and the folder are flushed.
+  /// Stores the hashes of a backup's changed pages. Called only after its archive and the folder
+  /// are flushed.
   ///
-  /// The header goes last: where something stops in between, it names a point whose digest the table no longer adds up to.
+  /// The header is written last. If the process stops in between, the old header remains, and the
+  /// table no longer adds up to its digest.
   func update(to header: PageDigestsHeader, _ pages: [UInt32], _ hashes: [PageHash]) throws {
     var done = 0
     for run in PageRuns(pages[...], limit: 4096) {
@@ -86,15 +92,15 @@ final class PageDigests {
   }
 }
 
-/// What a table of page hashes is of.
+/// The backup to which a table of page hashes belongs, and its shape.
 struct PageDigestsHeader: Hashable, Sendable {
   static let magic: [UInt8] = [0x89, 0x48, 0x46, 0x44, 0x0d, 0x0a, 0x1a, 0x0a]
   static let version: UInt32 = 1
-  /// The table begins here.
+  /// The offset of the table.
   static let size = 4096
 
   var point: PointID
-  /// The point's digest: the XOR of the table, with page size and count mixed in.
+  /// The backup's digest: the XOR of the table, with page size and count mixed in.
   var digest: [UInt8]
   var pageSize: Int
   var pageCount: UInt32
@@ -111,7 +117,7 @@ struct PageDigestsHeader: Hashable, Sendable {
     return writer.bytes
   }
 
-  /// Nil for anything but a whole header of this version.
+  /// Nil unless the bytes are a whole header of this version.
   init?(_ bytes: [UInt8]) {
     var reader = ByteReader(bytes)
     guard reader.raw(8) == Self.magic, reader.integer(UInt32.self) == Self.version,
@@ -143,7 +149,8 @@ extension Sequence<UInt8> {
 
 /// Makes a new table of page hashes while the pages of an image pass by; safe from several threads.
 ///
-/// The table is a memo, so nothing that happens to it fails whoever makes it: after a failed write there is none.
+/// The table is a memo, so no failure of it fails the caller: after a failed write there is no
+/// table.
 final class PageDigestsWriter: Sendable {
   private let file: OpenFile
   private let files: any FileOperations
@@ -159,12 +166,12 @@ final class PageDigestsWriter: Sendable {
 
   deinit { files.close(file) }
 
-  /// Takes the hashes of neighbouring pages: their canonical forms one after another.
+  /// Writes the hashes of neighbouring pages: their canonical forms one after another.
   func add(_ hashes: UnsafeRawBufferPointer, first: UInt32) {
     failure.catching { try files.write(file, hashes, at: PageDigestsHeader.offset(of: first)) }
   }
 
-  /// Reads hashes back that were taken.
+  /// Reads hashes back that were added.
   func hashes(from first: UInt32, count: Int) throws -> [PageHash] {
     try failure.rethrow()
     var bytes = [UInt8](repeating: 0, count: count * PageHash.size)
@@ -176,7 +183,8 @@ final class PageDigestsWriter: Sendable {
     }
   }
 
-  /// Puts the table in place; its point must be stored and flushed. Throws where the table could not be made.
+  /// Puts the table in place. Its backup must be stored and flushed. Throws if the table could not
+  /// be made.
   func commit(_ header: PageDigestsHeader, in repository: Repository) throws {
     try failure.rethrow()
     try header.encoded().withUnsafeBytes { try files.write(file, $0, at: 0) }
@@ -196,7 +204,7 @@ extension PageDigestsWriter {
     var part = PageDigest()
     let lockPage = PageShape.lockPage(pageSize: pageSize)
     withUnsafeTemporaryAllocation(byteCount: pages.count / pageSize * PageHash.size, alignment: 16) { table in
-      // The lock page's place stays zero.
+      // The lock page's entry stays zero.
       table.initializeMemory(as: UInt8.self, repeating: 0)
       PageHash.each(of: pages, first: first, pageSize: pageSize, lockPage: lockPage, secret: secret) { index, hash in
         part.toggle(hash)
@@ -208,7 +216,8 @@ extension PageDigestsWriter {
   }
 }
 
-/// Makes the table of page hashes anew from a point's chain: its image is read page by page, and no image is written.
+/// Makes the table of page hashes anew from a backup's chain: its image is read page by page, and
+/// no image is written.
 struct PageDigestsRebuild {
   let repository: Repository
   let environment: EngineEnvironment
@@ -216,7 +225,7 @@ struct PageDigestsRebuild {
 
   /// Needs the exclusive lock.
   ///
-  /// - Throws: ``ChainFailure`` where the chain does not add up to its digest.
+  /// - Throws: ``ChainFailure`` if the chain does not add up to its digest.
   func run(_ head: ChainHead) throws {
     let writer = try PageDigestsWriter(in: repository, pageSize: head.state.pageSize)
     defer { writer.discard() }
@@ -232,7 +241,7 @@ struct PageDigestsRebuild {
   }
 }
 
-/// Takes the pages of an image for their hashes alone.
+/// Receives the pages of an image only to hash them.
 private struct HashTarget: ImageTarget {
   let writer: PageDigestsWriter
   let pageSize: Int

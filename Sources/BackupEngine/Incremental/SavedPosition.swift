@@ -2,23 +2,25 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// From where a point's pages were followed, kept for the next process of the agent.
+/// The position from which a backup's pages were followed, kept for the next process of the agent.
 ///
-/// What was committed since is proved by the files themselves, as at any other step of the tracker (``TrackerProof``, but for
-/// the one that needs a connection that stayed open). This tells what makes the files themselves no evidence any more: each is
-/// a reason to compare all pages.
+/// The files themselves prove the commits since then, as at any other step of the tracker
+/// (``TrackerProof``, except for the proof that needs a connection that stayed open). This type
+/// detects the conditions in which the files are no evidence any more. Each of them is a reason to
+/// compare all pages.
 package struct SavedPosition: Hashable, Sendable {
-  /// The digest of the point whose state it is. An ID alone could come back with another content where a repository was copied,
-  /// or rolled back.
+  /// The digest of the backup whose state it is. If a repository was copied or rolled back, the
+  /// same ID could come back with other content.
   package var digest: String
   package var position: TrackerPosition
   package var run: MachineRun
 
-  /// Why it says nothing of the present state of the database; nil where it does.
+  /// The reason why the position does not apply to the present state of the database; nil if it
+  /// applies.
   ///
   /// - Parameters:
-  ///   - newest: the point that it is to be followed from.
-  ///   - now: nil where the system does not tell.
+  ///   - newest: the backup from which the database is to be followed.
+  ///   - now: nil if the system does not provide it.
   package func objection(newest: StoredPoint, now: MachineRun?) -> String? {
     guard newest.metadata.digest == digest else { return "\(newest.id) is not the tracked backup" }
     guard let now, now.boot == run.boot else { return "the machine was restarted since it was tracked" }
@@ -31,15 +33,16 @@ package struct SavedPosition: Hashable, Sendable {
 
 /// One run of the machine from its start, and its clock.
 ///
-/// A machine that lost power may also have lost what SQLite had written and not flushed: pages that a position had seen are then
-/// gone, and no look at the files tells. And a clock that was set back may give a later write the times of an earlier one.
+/// A machine that lost power may also have lost pages that SQLite had written and not flushed. A
+/// position may have seen those pages, and the files do not show the loss. If a clock was set back,
+/// a later write may get the times of an earlier one.
 package struct MachineRun: Hashable, Sendable {
   /// The kernel's name for it.
   package var boot: String
-  /// Milliseconds of the wall clock, less those of the clock that nobody sets.
+  /// The wall clock in milliseconds minus the monotonic clock, which is never set.
   package var clockOffset: Int64
 
-  /// Now; nil where the system does not tell.
+  /// The present run; nil if the system does not provide it.
   package static func current() -> MachineRun? {
     guard let boot = ProcFile.bootID else { return nil }
     return MachineRun(boot: boot, clockOffset: SystemClock.now().milliseconds - SystemClock.monotonic())
@@ -55,7 +58,7 @@ extension SavedPosition {
     ])
   }
 
-  /// Nil for anything but what ``json`` gives, in its present version.
+  /// Nil unless the JSON is one that ``json`` returns, in its present version.
   package init?(_ json: JSONValue) {
     guard case .object(let keys) = json, case .string(let digest)? = keys["digest"],
       case .string(let text)? = keys["position"], let position = TrackerPosition(text: text),
