@@ -2,18 +2,19 @@ import BackupPolicy
 import Glibc
 import SQLitePages
 
-/// A full that was stored.
+/// A stored full.
 package struct StoredFull: Sendable {
   package var metadata: PointMetadata
-  /// Where in the database's history it stands.
+  /// Its position in the database's history.
   package var position: SnapshotPosition
   package var audit: AuditOutcome
 }
 
 /// Stores a full backup of a live database.
 ///
-/// Order of the durable steps: temporary file, flush, this host's memory (seal or checksum), rename, flush of the folder,
-/// metadata. The rename is the commit; everything after it can be made anew from the archive.
+/// Order of the durable steps: temporary file, flush, this host's state (seal or checksum), rename,
+/// flush of the folder, metadata. The rename is the commit; everything after it can be made anew
+/// from the archive.
 struct BackupCreator {
   let repository: Repository
   let database: String
@@ -22,7 +23,7 @@ struct BackupCreator {
 
   private var files: any FileOperations { environment.files }
 
-  /// Stores a full of a database that nobody followed.
+  /// Stores a full of a database that was not followed.
   func create(_ request: CreateRequest) throws -> StoredFull {
     try request.archive.requireKey(repository.credentials)
     let started = environment.monotonic()
@@ -35,7 +36,8 @@ struct BackupCreator {
     return try create(request, .given(.unknown), on: connection, &tracker, started: started)
   }
 
-  /// Stores a full, and audits what is known of the changes since the newest backup. The tracker starts anew from the full.
+  /// Stores a full, and audits the recorded changes since the newest backup. The tracker starts
+  /// anew from the full.
   ///
   /// - Parameter connection: stays open.
   func create(
@@ -73,13 +75,14 @@ struct BackupCreator {
     }
   }
 
-  /// Nil where nobody knows what changed since the newest point.
+  /// Nil if the changes since the newest backup are unknown.
   private func audit(_ parent: StoredPoint?, _ changes: ChangedPages) -> FullAudit? {
     guard let parent, case .superset(let pages) = changes else { return nil }
     return FullAudit(repository: repository, environment: environment, parent: parent, followed: pages)
   }
 
-  /// Gives `body` an image that does not change: the snapshot itself, or a raw copy where holding it would block writers.
+  /// Gives `body` an image that does not change: the snapshot itself or, if an open snapshot would
+  /// block writers, a raw copy.
   ///
   /// - Parameter look: called with the snapshot before anything is read from it.
   private func withSource<Result>(
@@ -132,7 +135,8 @@ struct BackupCreator {
 }
 
 extension BackupCreator {
-  /// Writes the archive and commits it; completes the metadata with what only the end knows.
+  /// Writes the archive and commits it; completes the metadata with the values that are known only
+  /// at the end.
   @discardableResult
   func store(
     _ metadata: inout PointMetadata, _ options: ArchiveOptions, _ points: [StoredPoint], _ source: any ImageSource,
@@ -171,12 +175,13 @@ extension BackupCreator {
     return audit.judge(table, pageSize: source.pageSize, pageCount: source.pageCount, digestKey: key)
   }
 
-  /// The page hashes that the next incremental compares with; nil for what nothing is built on.
+  /// Makes the table of page hashes for the next incremental; nil if no incremental may build on
+  /// the backup.
   private func makeTable(_ metadata: PointMetadata, _ options: ArchiveOptions) -> PageDigestsWriter? {
     guard metadata.mayBeParent, options.protection != .aes256CBC,
       let pageSize = metadata.pageSize, pageSize > 0
     else { return nil }
-    // Without it the next incremental costs more, and that is all.
+    // Without the table, the next incremental costs more, and nothing else changes.
     return try? PageDigestsWriter(in: repository, pageSize: pageSize)
   }
 
@@ -191,7 +196,8 @@ extension BackupCreator {
     }
   }
 
-  /// After the commit nothing may fail the backup: what is written here is derived, and derived again when it is missing.
+  /// After the commit nothing may fail the backup. The data written here is derived, and if it is
+  /// missing, it is derived again.
   private func finish(_ metadata: PointMetadata) {
     do {
       try repository.write(metadata)
@@ -213,7 +219,7 @@ extension BackupCreator {
     return seal
   }
 
-  /// The newest point must open with the password or key.
+  /// Checks that the newest backup opens with the password or key.
   private func proveKey(_ points: [StoredPoint], _ identity: RepositoryIdentity) throws {
     guard let head = try repository.newestHead(points, known: [identity.id.hex]) else { return }
     do {
@@ -255,10 +261,12 @@ extension BackupCreator {
 }
 
 extension Repository {
-  /// The point that an incremental would build on, or be told why it cannot: the newest one of the database's own history.
+  /// Returns the backup on which an incremental would build, or whose condition explains why it
+  /// cannot: the newest one of the database's own history.
   ///
-  /// What anybody could have put into the folder is passed over: metadata without an archive, archives that nothing
-  /// authenticates, and those that the key does not open while it opens others.
+  /// Anybody who can write the folder could have added some files. So these are skipped: metadata
+  /// without an archive, archives without authentication, and those that the key does not open
+  /// while it opens others.
   ///
   /// - Parameter points: the database's, the oldest first.
   func newestParent(of points: [StoredPoint]) -> StoredPoint? {
@@ -273,11 +281,13 @@ extension Repository {
 }
 
 extension PointMetadata {
-  /// Whether incrementals may build on it: a point of the database's own history, not what a restore or a guard put aside.
+  /// Whether incrementals may build on it: a backup of the database's own history, not one that a
+  /// restore or a guard made.
   var mayBeParent: Bool { kind != .raw && !backupType.isSafety }
 }
 
-/// What seals a repository's next archives; made once, since it may cost a key derivation.
+/// The identity and keys that seal a repository's next archives; made once, because it may cost a
+/// key derivation.
 struct RepositorySeal {
   let identity: RepositoryIdentity
   let digestKey: SecretBytes
@@ -289,7 +299,7 @@ struct RepositorySeal {
     digestKey = try secrets.digestKey(repositoryID: identity.id)
   }
 
-  /// Head and keys of one new archive.
+  /// Returns the head and the keys of one new archive.
   func seal(_ header: ArchiveHeader) throws -> ArchiveSeal {
     let fileKey = SecretBytes(try SecretBytes.random(32))
     let head = try SealedHeader(header, fileKey: fileKey, secrets: secrets)
@@ -297,7 +307,7 @@ struct RepositorySeal {
   }
 }
 
-/// Head and payload key of one authenticated archive.
+/// The head and the payload key of one authenticated archive.
 struct ArchiveSeal {
   var head: SealedHeader
   var payloadKey: SecretBytes

@@ -1,6 +1,6 @@
 import BackupPolicy
 
-/// A backup that is to be made.
+/// A request for a backup.
 package struct CreateRequest: Sendable {
   package var archive: ArchiveOptions
   package var reason: BackupReason
@@ -11,7 +11,7 @@ package struct CreateRequest: Sendable {
   }
 }
 
-/// How archives are made.
+/// The form in which archives are written.
 package struct ArchiveOptions: Hashable, Sendable {
   package var encrypt = true
   package var compress = true
@@ -23,7 +23,8 @@ package struct ArchiveOptions: Hashable, Sendable {
 
   var protection: Protection { encrypt ? cipher.protection : .none }
 
-  /// - Throws: `keyMissing` if archives are to be encrypted and there is neither a password nor a key.
+  /// - Throws: `keyMissing` if archives are to be encrypted and there is neither a password nor a
+  ///   key.
   package func requireKey(_ credentials: Credentials) throws {
     guard encrypt && credentials.isEmpty else { return }
     throw HoldfastError(
@@ -32,12 +33,12 @@ package struct ArchiveOptions: Hashable, Sendable {
   }
 }
 
-/// Why a backup is made.
+/// The reason for a backup.
 package struct BackupReason: Hashable, Sendable {
   package var type: BackupType
-  /// Words for people.
+  /// A description for people.
   package var description: String?
-  /// Words to find it by.
+  /// Words by which to find the backup.
   package var tags: [String]
 
   package init(_ type: BackupType = .manual, description: String? = nil, tags: [String] = []) {
@@ -48,7 +49,7 @@ package struct BackupReason: Hashable, Sendable {
 }
 
 extension CreateRequest {
-  /// What is known of a new backup before it is written.
+  /// Returns the facts of a new backup that are known before it is written.
   func metadata(
     _ id: PointID, sequence: UInt64, _ content: ArchiveName.Content, of database: DatabaseShape,
     _ environment: EngineEnvironment, created: Timestamp

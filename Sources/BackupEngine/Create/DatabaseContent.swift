@@ -2,12 +2,12 @@ import BackupPolicy
 import Names
 import SQLitePages
 
-/// What is recorded of a database's content beside its pages.
+/// The facts that are recorded of a database's content beside its pages.
 struct DatabaseContent: Sendable {
   var schemaVersion: String?
   /// Root pages of the tables whose rows are counted as the pages pass by.
   var tableRoots: [Identifier: UInt32] = [:]
-  /// Names of all tables, SQLite's own included; nil where they cannot be read.
+  /// Names of all tables, SQLite's own included; nil if they cannot be read.
   var tables: [Identifier]?
   /// Pages on the freelist.
   var freePages: UInt32?
@@ -20,7 +20,7 @@ struct DatabaseContent: Sendable {
     return content
   }
 
-  /// The same without what only a full records.
+  /// Reads the same, except for the facts that only a full records.
   static func shape(_ connection: DatabaseConnection) -> DatabaseContent {
     var content = DatabaseContent()
     content.tables = try? connection.tableNames()
@@ -30,7 +30,7 @@ struct DatabaseContent: Sendable {
 }
 
 extension [Identifier: Int64?] {
-  /// Rows of all tables together; nil where one is not known.
+  /// Rows of all tables together; nil if one count is unknown.
   var total: Int64? {
     values.reduce(Int64?(0)) { sum, count in sum.flatMap { sum in count.map { sum &+ $0 } } }
   }
@@ -52,13 +52,15 @@ extension [Identifier: Int64?] {
 }
 
 extension Engine {
-  /// Whether a point holds the very pages that a snapshot sees, told by their digest.
+  /// Compares the digests of a backup and of a snapshot: equal digests mean the very same pages.
   ///
-  /// Costs one read of the database, and less where page size or count differ. A checkpoint, a database's last close and our
-  /// own closing move pages from one file to another without changing the content: only this can tell.
+  /// Costs one read of the database, and less if page size or count differ. A checkpoint, a
+  /// database's last close and our own closing move pages from one file to another without changing
+  /// the content: only this comparison detects that.
   ///
-  /// - Returns: nil where it cannot be told: a point without a digest, one that does not open, an empty database.
-  /// - Throws: `HoldfastError` where the database cannot be read, and `interrupted`.
+  /// - Returns: nil if the digests cannot be compared: the backup has no digest or does not open,
+  ///   or the database is empty.
+  /// - Throws: `HoldfastError` if the database cannot be read, and `interrupted`.
   package func holds(
     _ point: StoredPoint, contentOf snapshot: DatabaseSnapshot, progress: Progress = Progress()
   ) throws -> Bool? {
@@ -98,14 +100,15 @@ extension Engine {
   }
 }
 
-/// The digest that a point records of its image, with what it was made by.
+/// The digest that a backup records of its image, with the values from which it was computed.
 private struct RecordedDigest {
   let digest: [UInt8]
   let secret: PageDigest.Secret
   let pageSize: Int
   let pageCount: UInt32
 
-  /// From the authenticated trailer where there is one, else from the metadata; nil where neither has it.
+  /// Reads the authenticated trailer if there is one, else the metadata; nil if neither has the
+  /// digest.
   init?(_ point: StoredPoint, in repository: Repository) throws {
     guard point.name.content != .raw, !point.isDamaged, !point.archiveMissing else { return nil }
     guard point.metadata.cipher == .aes256GCM else {

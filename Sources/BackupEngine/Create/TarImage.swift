@@ -2,7 +2,8 @@ import BackupPolicy
 
 /// Some files as one tar (POSIX ustar), readable at any offset without being written out first.
 ///
-/// The files of a damaged database are kept this way: byte for byte, to be looked at by whoever can still save something.
+/// The files of a damaged database are kept this way: byte for byte, for anyone who can still
+/// recover data from them.
 struct TarImage: ImageSource {
   let pageSize = 0
   let pageCount: UInt32 = 0
@@ -60,7 +61,8 @@ struct TarImage: ImageSource {
     }
   }
 
-  /// The ustar header: name, mode, owner, size, time, checksum and type at the offsets that POSIX gives.
+  /// The ustar header: name, mode, owner, size, time, checksum and type at the offsets that POSIX
+  /// gives.
   private static func header(_ name: String, size: Int64, modified: Timestamp) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 512)
     func put(_ text: String, at offset: Int) {
@@ -86,9 +88,9 @@ struct TarImage: ImageSource {
 }
 
 extension BackupCreator {
-  /// Stores files that do not form a sound database, as they are: the *damaged safety point*.
+  /// Stores files that do not form a sound database, byte for byte: the *damaged safety copy*.
   ///
-  /// No SQLite connection of this process has them open, so reading them by hand drops nobody's locks.
+  /// No SQLite connection of this process has them open, so reading them directly drops no locks.
   func createRaw(_ request: CreateRequest, of paths: [String], database: String) throws -> PointMetadata {
     let started = environment.monotonic()
     return try repository.exclusively(patience: environment.repositoryPatience) {
