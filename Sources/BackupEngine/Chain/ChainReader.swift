@@ -1,22 +1,25 @@
 import BackupPolicy
 
-/// Reads the image of any point of a chain in one pass that writes each page once: from the newest link back, pages that a
-/// newer link had are skipped. Memory is one bit a page.
+/// Reads the image of any backup of a chain in one pass that writes each page once: from the newest
+/// link back, skipping the pages that a newer link had. Memory is one bit a page.
 struct ChainReader {
   let open: OpenChain
   let files: any FileOperations
   let credentials: Credentials
   let progress: Progress
 
-  /// What reading a link proved: the SHA-256 of its file, and whether its content is authenticated.
+  /// The facts that reading a link proved: the SHA-256 of its file, and whether its content is
+  /// authenticated.
   struct Link: Sendable {
     var point: StoredPoint
     var checksum: [UInt8]
     var isAuthenticated: Bool
   }
 
-  /// - Returns: the newest link's archive with the image's size and digest, and every link's checksum.
-  /// - Throws: ``ChainFailure`` with the link at fault; `wrongKey`, `keyMissing`, `interrupted` and failures of the machine.
+  /// - Returns: the newest link's archive with the image's size and digest, and every link's
+  ///   checksum.
+  /// - Throws: ``ChainFailure`` with the broken link; `wrongKey`, `keyMissing`, `interrupted` and
+  ///   failures of the machine.
   func read(to target: some ImageTarget) throws -> (archive: ReadArchive, links: [Link]) {
     guard open.chain.links.count > 1 else {
       let archive = try ChainFailure.blaming(open.chain.full.id) { try readFull(to: target) }
@@ -72,12 +75,12 @@ final class PageAssembly: ImageTarget {
     lockPage = PageShape.lockPage(pageSize: image.pageSize)
   }
 
-  /// The pages that were joined, ascending.
+  /// The joined pages, ascending.
   var pages: [UInt32] { bitmap.pages }
   /// The XOR of their hashes.
   var pageSum: PageDigest { sum.value }
 
-  /// A piece of the full's image: whole pages, as ``ImageAssembly`` cuts them.
+  /// Writes a piece of the full's image: whole pages, as ``ImageAssembly`` cuts them.
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
     let first = UInt32(clamping: offset / Int64(image.pageSize) + 1)
     let count = UInt32(bytes.count / image.pageSize)
@@ -86,7 +89,7 @@ final class PageAssembly: ImageTarget {
     try add(Array(first..<end)[...], bytes)
   }
 
-  /// Pages that lie one after another in `bytes`.
+  /// Adds pages that follow one another in `bytes`.
   func add(_ pages: ArraySlice<UInt32>, _ bytes: UnsafeRawBufferPointer) throws {
     let new = bitmap.claim(pages)
     var next = pages.startIndex
@@ -103,7 +106,8 @@ final class PageAssembly: ImageTarget {
   }
 
   /// - Returns: the digest of the image.
-  /// - Throws: `archiveCorrupt` where a page is in no link, `verificationFailed` where the digest is another.
+  /// - Throws: `archiveCorrupt` if a page is in no link, `verificationFailed` if the digest
+  ///   differs.
   func finish() throws -> [UInt8] {
     if lockPage <= image.pageCount, !bitmap.claim([lockPage]).isEmpty, lockPage == image.pageCount {
       try [UInt8](repeating: 0, count: image.pageSize).withUnsafeBytes {
@@ -120,7 +124,7 @@ final class PageAssembly: ImageTarget {
   }
 }
 
-/// Which pages of an image were written; safe from several threads.
+/// The pages of an image that were written; safe from several threads.
 final class PageBitmap: Sendable {
   private let monitor = Monitor()
   // Guarded by `monitor`.
@@ -151,7 +155,8 @@ final class PageBitmap: Sendable {
     }
   }
 
-  /// Marks pages; returns those that are in the image and were not marked before, in the given order.
+  /// Marks pages; returns those that are in the image and were not marked before, in the given
+  /// order.
   func claim(_ pages: some Sequence<UInt32>) -> [UInt32] {
     monitor.locked {
       pages.filter { page in

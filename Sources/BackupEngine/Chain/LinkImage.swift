@@ -1,17 +1,17 @@
 import BackupPolicy
 
-/// What an archive itself says of the image that it stands for, and of its parent.
+/// The facts that an archive itself records of its image and of its parent.
 struct LinkImage {
   var pageSize: Int
   var pageCount: UInt32
-  /// Nil for an unencrypted full whose metadata is gone.
+  /// Nil for an unencrypted full whose metadata is missing.
   var digest: [UInt8]?
   var secret: PageDigest.Secret
-  /// Of the page hashes; empty without encryption.
+  /// The key of the page hashes; empty without encryption.
   var digestKey: [UInt8]
   var parentDigest: [UInt8]
 
-  /// Reads head and trailer, with the key where it is encrypted.
+  /// Reads head and trailer, with the key if the archive is encrypted.
   ///
   /// - Throws: `archiveCorrupt`, `wrongKey`, `keyMissing`.
   init(_ point: StoredPoint, _ file: OpenFile, credentials: Credentials, _ files: any FileOperations) throws {
@@ -58,7 +58,7 @@ struct LinkImage {
     self.parentDigest = parentDigest
   }
 
-  /// Whether two archives stand for the same image and build on the same one.
+  /// Whether two archives hold the same image and build on the same one.
   func isSame(as other: LinkImage) -> Bool {
     pageSize == other.pageSize && pageCount == other.pageCount && digest == other.digest
       && digestKey == other.digestKey && parentDigest == other.parentDigest
@@ -70,8 +70,8 @@ struct LinkImage {
 }
 
 extension OpenChain {
-  /// Heads and trailers of all links, each proved to be its child's parent: this very content, not an older file of the same
-  /// name.
+  /// Returns the heads and trailers of all links. Each link is proven to be its child's parent:
+  /// with this very content, not an older file of the same name.
   ///
   /// - Throws: ``ChainFailure``; `wrongKey` and `keyMissing`.
   func provenImages(_ credentials: Credentials) throws -> [LinkImage] {
@@ -90,7 +90,7 @@ extension OpenChain {
     func refuse(_ why: String) -> ChainFailure {
       ChainFailure(link: id, error: HoldfastError(.verificationFailed, why))
     }
-    // Without encryption a full may have lost its metadata; the digest of the whole decides then.
+    // Without encryption a full may have lost its metadata. Then the digest of the whole decides.
     if let digest = parent.digest, digest != child.parentDigest {
       throw refuse("the next backup was made from other content: the file was replaced by another one with its name")
     }
@@ -101,12 +101,13 @@ extension OpenChain {
   }
 }
 
-/// A failure with the link that it is about.
+/// A failure with the link that caused it.
 struct ChainFailure: Error {
   var link: PointID
   var error: HoldfastError
 
-  /// What is wrong with an archive is told with the link's name; a wrong key or a failing machine is told as it is.
+  /// Adds the link to an error of its archive. A wrong key or a failing machine is thrown
+  /// unchanged.
   static func blaming<Result>(_ link: PointID, _ body: () throws -> Result) throws -> Result {
     do {
       return try body()
@@ -115,7 +116,7 @@ struct ChainFailure: Error {
     }
   }
 
-  /// - Parameter point: the point that was to be read.
+  /// - Parameter point: the backup that was to be read.
   func error(for point: PointID) -> HoldfastError {
     guard link != point else { return error }
     let broken = BrokenLink(id: link, reason: error.message)

@@ -1,10 +1,11 @@
 import BackupPolicy
 
-/// A point and all that it needs, as far as names, metadata and clear headers tell: the newest first, a full last.
+/// A backup and all backups that it needs, according to names, metadata and clear headers: the
+/// newest first, a full last.
 package struct PointChain: Sendable {
   package let links: [StoredPoint]
 
-  /// As people read it.
+  /// The text for people.
   package var words: String {
     links.count == 1 ? "a full" : "\(full.id) and \(links.count - 1) incremental\(links.count == 2 ? "" : "s")"
   }
@@ -14,8 +15,8 @@ package struct PointChain: Sendable {
   /// Bytes of all archives.
   package var archiveBytes: Int64 { links.reduce(0) { $0.addingClamped($1.metadata.compressedSize) } }
 
-  /// What this is, to tell whether it still is the same. Of a chain it is the content: compaction may cut it into other
-  /// archives at any time.
+  /// Identifies the chain, to detect later whether it changed. For a chain with incrementals it is
+  /// the content: compaction may divide it into other archives at any time.
   package var fingerprint: String? {
     guard links.count > 1 else { return point.metadata.checksum }
     if let digest = point.metadata.digest { return "\(point.id) \(digest)" }
@@ -23,14 +24,14 @@ package struct PointChain: Sendable {
   }
 }
 
-/// Why the points behind a link cannot be restored.
+/// The reason why the backups behind a link cannot be restored.
 struct BrokenLink: Error, Hashable {
-  /// The link that is at fault.
+  /// The missing or damaged link.
   var id: PointID
   /// Lower case, no full stop.
   var reason: String
 
-  /// - Parameter point: the point that needs it.
+  /// - Parameter point: the backup that needs it.
   func error(for point: PointID) -> HoldfastError {
     HoldfastError(
       .verificationFailed, "\(id), which \(point) depends on, is not usable: \(reason)",
@@ -39,7 +40,7 @@ struct BrokenLink: Error, Hashable {
 }
 
 extension HoldfastError {
-  /// The link of a chain that the failure is about.
+  /// The link of a chain that caused the failure.
   var brokenLink: BrokenLink? {
     var next = cause
     while let error = next as? HoldfastError { next = error.cause }
@@ -47,10 +48,10 @@ extension HoldfastError {
   }
 }
 
-/// Follows points to their parents.
+/// Follows backups to their parents.
 enum ChainWalk {
-  /// - Parameter point: a point by its ID; nil where there is none.
-  /// - Throws: ``BrokenLink`` where a link is missing, damaged, or cannot be this chain's.
+  /// - Parameter point: returns a backup by its ID; nil if there is none.
+  /// - Throws: ``BrokenLink`` if a link is missing or damaged, or cannot belong to this chain.
   static func chain(of start: StoredPoint, _ point: (PointID) throws -> StoredPoint?) throws -> PointChain {
     var links = [start]
     while let child = links.last, child.isIncremental {
@@ -59,9 +60,9 @@ enum ChainWalk {
     return PointChain(links: links)
   }
 
-  /// The parent, where it is one.
+  /// Returns the parent if it is a valid one.
   ///
-  /// The sequence falls from link to link, so that no chain runs in a circle.
+  /// The sequence must fall from link to link, so no chain is a cycle.
   static func parent(of child: StoredPoint, _ parent: StoredPoint?) throws(BrokenLink) -> StoredPoint {
     guard let id = child.metadata.parentID else {
       throw BrokenLink(id: child.id, reason: "its parent is not known")
@@ -92,9 +93,10 @@ extension StoredPoint {
 }
 
 extension Repository {
-  /// A point with all that it needs.
+  /// Returns a backup with all backups that it needs.
   ///
-  /// - Throws: `verificationFailed` with the ``BrokenLink`` as its cause, where a link is missing or damaged.
+  /// - Throws: `verificationFailed` with the ``BrokenLink`` as its cause, if a link is missing or
+  ///   damaged.
   package func chain(of point: StoredPoint) throws -> PointChain {
     guard point.isIncremental else { return PointChain(links: [point]) }
     let index = try index()
@@ -107,19 +109,21 @@ extension Repository {
 }
 
 extension [StoredPoint] {
-  /// Marks the points whose chains are broken: each names the link that is at fault and the newest point that is whole.
+  /// Marks the backups whose chains are broken. The problem of each names the broken link and the
+  /// newest whole backup.
   ///
-  /// - Parameter self: every point of a repository, the oldest first.
+  /// - Parameter self: every backup of a repository, the oldest first.
   mutating func settleChains() {
     let positions = Dictionary(indices.map { (self[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
     var broken: [Int] = []
-    // Parents come before their children, so a break is handed down from link to link.
+    // Parents come before their children, so a break is passed on from link to link.
     for index in indices where self[index].isIncremental && !self[index].isDamaged && !self[index].archiveMissing {
       let parent = self[index].metadata.parentID.flatMap { positions[$0] }.map { self[$0] }
       do {
         _ = try ChainWalk.parent(of: self[index], parent)
       } catch {
-        // What is not authenticated is at fault itself, whatever became of its own parents.
+        // A parent without authentication is the broken link itself, whatever the state of its own
+        // parents.
         let origin = parent.flatMap { $0.isAuthenticated ? $0.brokenLink : nil }
         let link = origin ?? error
         self[index].breakChain(link)
@@ -133,12 +137,13 @@ extension [StoredPoint] {
 }
 
 extension [StoredPoint] {
-  /// The points that need this one, directly or through others, the oldest first.
+  /// Returns the backups that need this one, directly or through others, the oldest first.
   ///
-  /// - Parameter self: every point of a repository, the oldest first.
+  /// - Parameter self: every backup of a repository, the oldest first.
   func descendants(of id: PointID) -> [StoredPoint] {
     var family: Set<PointID> = [id]
-    // A child is younger than its parent; one that claims otherwise cannot be restored anyway.
+    // A child is younger than its parent. If its sequence contradicts that, it cannot be restored
+    // anyway.
     return filter { point in
       guard point.isIncremental, let parent = point.metadata.parentID, family.contains(parent) else { return false }
       return family.insert(point.id).inserted
@@ -156,15 +161,15 @@ extension StoredPoint {
   }
 }
 
-/// The archives of a chain, opened under the repository's shared lock: whatever is removed or replaced from then on, this is
-/// what was there. Closes them with its last reference.
+/// The archives of a chain, opened under the repository's shared lock: later removals and
+/// replacements do not change them. The last reference closes them.
 final class OpenChain {
   let chain: PointChain
   let files: [OpenFile]
   let operations: any FileOperations
 
-  /// - Parameter isLocked: whether the caller holds the exclusive lock already.
-  /// - Throws: what opening one of them throws.
+  /// - Parameter isLocked: whether the caller has the exclusive lock already.
+  /// - Throws: the error of opening one of them.
   init(_ chain: PointChain, in repository: Repository, isLocked: Bool = false) throws {
     // A long chain has more archives than a process may have open by default.
     if chain.links.count > 128 { OpenFileLimit.raise(to: chain.links.count + 512) }
@@ -190,13 +195,15 @@ final class OpenChain {
 }
 
 extension Repository {
-  /// Reads a point, and once more where that failed and the repository's folder, or the point's archive, is another one by then.
+  /// Reads a backup. If that fails and the repository's folder or the backup's archive has changed
+  /// in between, reads it once more.
   ///
-  /// Which archives a chain has is looked up before they are opened; in between compaction may have merged some of them.
+  /// The archives of a chain are looked up before they are opened. In between, compaction may have
+  /// merged some of them.
   ///
   /// - Parameters:
-  ///   - isGood: false for a result that may be owed to that.
-  ///   - body: gets the point as it is known; the second time as it is then.
+  ///   - isGood: false for a result that such a change may have caused.
+  ///   - body: gets the known backup; the second time, the backup as it is then.
   func reading<Result>(
     _ point: StoredPoint, isGood: (Result) -> Bool = { _ in true }, _ body: (StoredPoint) throws -> Result
   ) throws -> Result {
