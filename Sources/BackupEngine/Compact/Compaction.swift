@@ -1,32 +1,36 @@
 import BackupPolicy
 
-/// What a compaction did.
+/// The result of a compaction.
 package struct CompactionOutcome: Sendable {
-  /// What was done, with the bytes that are left of it.
+  /// The executed steps, with the bytes that remain of each.
   package var done: [(step: CompactionStep, bytesAfter: Int64)] = []
-  /// What was not, and why: archives that cannot be read, points that others changed meanwhile.
+  /// The steps that were skipped, with the reason: unreadable archives, or backups that changed
+  /// meanwhile.
   package var skipped: [(step: CompactionStep, error: HoldfastError)] = []
-  /// What is old enough to go and stays because a rule of retention names it.
+  /// The backups that are old enough for removal and stay because a retention rule names them.
   package var kept: [RetentionVerdict] = []
 
   package init() {}
 }
 
 extension Engine {
-  /// What ``compact(_:keeping:within:progress:)`` would do now.
+  /// Returns the steps that ``compact(_:keeping:within:progress:)`` would execute now.
   package func planCompaction(
     _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, clock reliance: ClockReliance = .refusing
   ) throws -> CompactionPlan {
     try plan(policy, retention, repository(), reliance).plan
   }
 
-  /// Thins out the repository's incrementals. Others may store, read and remove meanwhile: the lock is held for the moments in
-  /// which files change places.
+  /// Compacts the repository's incrementals. Other processes may store, read and remove meanwhile:
+  /// the lock is held only for the moments in which files are replaced.
   ///
   /// - Parameters:
-  ///   - retention: the rules in force, for what they name stays; nil where there are none.
-  ///   - host: an agent that stores incrementals, perhaps at the same time; it then need not look at the repository again.
-  /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. Each step is done or undone by then.
+  ///   - retention: the rules in force, because the backups that they name stay; nil if there are
+  ///     no rules.
+  ///   - host: an agent that stores incrementals, perhaps at the same time. With it, the agent need
+  ///     not read the repository again.
+  /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. By then
+  ///   each step is done or undone.
   package func compact(
     _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, within host: (any CompactionHost)? = nil,
     clock reliance: ClockReliance = .refusing, progress: Progress = Progress()
@@ -38,7 +42,8 @@ extension Engine {
       outcome.kept = plan.kept
       let compactor = compactor(repository, points, host, progress)
       let skipped = Set(outcome.skipped.map(\.step.removed))
-      // Merged links have fewer pages than was known before, so that another round may find more to do.
+      // Merged links have fewer pages than was known before, so that another round may find more to
+      // do.
       let steps = plan.steps.filter { !skipped.contains($0.removed) }
       if steps.isEmpty { return outcome }
       for (number, step) in steps.enumerated() {
@@ -53,7 +58,7 @@ extension Engine {
     }
   }
 
-  /// What was done before a compaction was interrupted.
+  /// The error of an interrupted compaction, with the number of backups that it removed before.
   private static func interrupted(_ outcome: CompactionOutcome) -> HoldfastError {
     let count = outcome.done.reduce(0) { $0 + $1.step.removed.count }
     return HoldfastError(
@@ -117,10 +122,11 @@ extension Engine {
     return policy.plan(facts, promised: promised, now: now)
   }
 
-  /// What the rules name, and what they cannot see because it cannot be read or proved: it may be the very point that they
-  /// would name, and does not go without them.
+  /// Returns the backups that the rules name, and those that the rules cannot judge because they
+  /// cannot be read or proven. Such a backup may be the very one that a rule would name, so it is
+  /// not removed.
   ///
-  /// - Throws: `wrongKey` where that is why no point at all can be seen.
+  /// - Throws: `wrongKey` if no backup at all can be judged for this reason.
   private func promised(
     by retention: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, at now: Timestamp
   ) throws -> [PointID: [String]] {
@@ -136,19 +142,20 @@ extension Engine {
   private static let unseen = "it cannot be opened, so no rule can judge it"
 }
 
-/// Somebody who stores incrementals beside a compaction, and knows the newest point and what its chain weighs.
+/// An owner of a chain that stores incrementals beside a compaction, and knows the newest backup
+/// and the size of its chain.
 ///
-/// A compaction calls it from its own thread, for the moments in which files change places; it reads and writes archives, the
-/// part that takes time, in between.
+/// A compaction calls it from its own thread, for the moments in which files are replaced. In
+/// between, it reads and writes archives, which takes most of the time.
 package protocol CompactionHost {
-  /// Runs `body`, which merges or removes some points, under the repository's lock.
+  /// Runs `body`, which merges or removes some backups, under the repository's lock.
   func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws
-  /// A chain became lighter: some of its incrementals are gone, and so many bytes.
+  /// A chain became smaller: by this number of incrementals and of bytes.
   func lighten(_ chain: PointID, incrementals: Int, bytes: Int64)
 }
 
 extension CompactionHost {
-  /// Tells the host that its chain became lighter, where it was this one.
+  /// Reports to the host that its chain became smaller, if the step belonged to it.
   fileprivate func lighten(_ done: (step: CompactionStep, bytesAfter: Int64), _ points: [StoredPoint]) {
     guard let chain = points.first(where: { $0.id == done.step.removed[0] })?.metadata.chainID else { return }
     lighten(chain, incrementals: done.step.removed.count, bytes: done.step.bytesBefore - done.bytesAfter)

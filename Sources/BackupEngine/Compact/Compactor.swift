@@ -1,30 +1,34 @@
 import BackupPolicy
 
-/// Carries out steps of a ``CompactionPlan``.
+/// Executes the steps of a ``CompactionPlan``.
 ///
-/// The merged archive is made and proved without the exclusive lock, under a temporary name. Then, under the lock: the
-/// survivor's metadata is removed (it names the old file's checksum; without it everything is derived from the archive), the
-/// archive is renamed *over* the old one, the folder is flushed, and the metadata is written anew. Only then do the other
-/// points go, the newest first. So each name has one file at any moment, both the old and the new one restore to the same
-/// bytes, and what a crash leaves is a branch that nobody needs, which the next compaction removes.
+/// The merged archive is made and proven without the exclusive lock, under a temporary name. Then,
+/// under the lock: the survivor's metadata is removed (it names the old file's checksum; without it
+/// everything is derived from the archive), the archive is renamed *over* the old one, the folder
+/// is flushed, and the metadata is written anew. Only then are the other backups removed, the
+/// newest first. So each name has one file at any moment, and both the old and the new one restore
+/// to the same bytes. A crash leaves at most a branch that no backup needs, which the next
+/// compaction removes.
 struct Compactor {
   let repository: Repository
   let environment: EngineEnvironment
   let level: CompressionLevel
   let progress: Progress
-  /// The parents of all points that the plan was made from.
+  /// The parents of all backups from which the plan was made.
   let known: [PointID: PointID?]
-  /// Runs its argument under the repository's exclusive lock, and is told what that will change.
+  /// Runs its argument under the repository's exclusive lock. The caller passes the IDs that it
+  /// will change.
   let exclusively: (_ touched: Set<PointID>, _ body: () throws -> Void) throws -> Void
 
-  /// Whoever waits for the lock gets it after so many removals, each of which is flushed.
+  /// After this number of removals, each of which is flushed, other processes get the lock.
   private static let batch = 16
 
   private var files: any FileOperations { environment.files }
 
-  /// - Returns: bytes of the merged archive; 0 where nothing is left.
-  /// - Throws: `factsChanged` where the points are not as they were planned; ``ChainFailure`` and `verificationFailed` where
-  ///   one cannot be read or the merged archive is not right. Nothing is removed then.
+  /// - Returns: bytes of the merged archive; 0 if nothing is left.
+  /// - Throws: `factsChanged` if the backups differ from the plan; ``ChainFailure`` and
+  ///   `verificationFailed` if one cannot be read or the merged archive is not right. In these
+  ///   cases nothing is removed.
   func run(_ step: CompactionStep) throws -> Int64 {
     try progress.check()
     let (run, open) = try repository.shared(patience: environment.repositoryPatience) {
@@ -50,7 +54,8 @@ struct Compactor {
     }
   }
 
-  /// Under the lock too: a session would take an unknown change of the folder for somebody else's.
+  /// Also under the lock: otherwise the host would see a change of the folder that it does not
+  /// know, and read the repository again.
   private func makeFile(_ id: PointID) throws -> OpenFile {
     var made: OpenFile?
     try exclusively([]) { made = try Leftovers.make(repository.path(".tmp-\(id)"), files) }
@@ -71,7 +76,7 @@ struct Compactor {
     }
   }
 
-  /// The newest first: a point never outlives what it needs.
+  /// Removes the newest first: a backup never outlives its parent.
   private func remove(_ run: CompactionRun) throws {
     var rest = run.removed
     while !rest.isEmpty {
@@ -82,7 +87,7 @@ struct Compactor {
         try files.syncFolder(repository.path(".metadata"))
         for link in part {
           try files.unlink(repository.path(link.point.name.text))
-          // Unflushed removals may survive a loss of power in any order.
+          // If the power is lost, any of the unflushed removals may survive.
           try files.syncFolder(repository.folder)
         }
       }
@@ -91,31 +96,32 @@ struct Compactor {
   }
 }
 
-/// A point with the look of its files, to tell later whether they still are the same.
+/// A backup with the status of its files, to detect later whether they changed.
 struct CompactionLink {
   var point: StoredPoint
   var archive: FileStatus
-  /// Of the metadata: somebody may find something wrong with the point.
+  /// The status of the metadata: meanwhile a verification may record a problem.
   var record: FileStatus?
 }
 
-/// The points of one step as they are in the repository now.
+/// The backups of one step in their present state.
 ///
-/// A step is prepared without the exclusive lock, so everything is looked at again under it: whether the files are still
-/// these, and whether somebody built on a point that is to go.
+/// A step is prepared without the exclusive lock. So everything is checked again under it: whether
+/// the files are still the same, and whether a new backup was built on one that is about to be
+/// removed.
 struct CompactionRun {
   let step: CompactionStep
-  /// The newest first; the survivor, where there is one, before the points that go.
+  /// The newest first; the survivor, if there is one, before the removed backups.
   let links: [CompactionLink]
   private let repository: Repository
-  /// The parents of all points that the plan was made from.
+  /// The parents of all backups from which the plan was made.
   private let known: [PointID: PointID?]
 
   var removed: ArraySlice<CompactionLink> { step.survivor == nil ? links[...] : links.dropFirst() }
 
   /// Needs a lock, shared or exclusive.
   ///
-  /// - Throws: `factsChanged` where they are not what the plan was made from.
+  /// - Throws: `factsChanged` if the backups differ from those of the plan.
   init(_ step: CompactionStep, known: [PointID: PointID?], in repository: Repository) throws {
     self.step = step
     self.known = known
@@ -167,11 +173,11 @@ struct CompactionRun {
   }
 }
 
-/// Writes the archive that holds, for each page that any link of a run has, the newest version.
+/// Writes the archive that holds the newest version of each page in any link of a run.
 ///
-/// It stands for the point that the run's newest link stands for: same ID, sequence, time, digest and page count. What differs
-/// is the parent (the oldest link's) and the pages. Memory is one bit a page and the list of pages; the pages themselves wait
-/// in a scratch file, each at its place.
+/// It replaces the archive of the run's newest link: same ID, sequence, time, digest and page
+/// count. Only the parent (the oldest link's) and the pages differ. Memory is one bit a page and
+/// the list of pages. The pages themselves are in a scratch file, each at its place.
 struct MergedArchive {
   let open: OpenChain
   let files: any FileOperations
@@ -188,9 +194,10 @@ struct MergedArchive {
   /// - Parameters:
   ///   - file: an empty file in the repository's folder.
   ///   - scratch: an empty file for the pages.
-  /// - Returns: the point's metadata as it is with this archive.
-  /// - Throws: ``ChainFailure`` with the link that cannot be read; `wrongKey`, `keyMissing`, `interrupted`, `noSpace`, and
-  ///   `verificationFailed` where what was written is not what was read.
+  /// - Returns: the backup's metadata for this archive.
+  /// - Throws: ``ChainFailure`` with the link that cannot be read; `wrongKey`, `keyMissing`,
+  ///   `interrupted`, `noSpace`, and `verificationFailed` if the written content differs from the
+  ///   content that was read.
   func write(to file: OpenFile, scratch: OpenFile) throws -> PointMetadata {
     let images = try open.provenImages(credentials)
     let gathered = PageAssembly(FileTarget(file: scratch, files: files), images[0])
@@ -220,7 +227,8 @@ struct MergedArchive {
     metadata.pagesStored = UInt32(pagesStored)
     metadata.compressedSize = written.size
     metadata.checksum = written.checksum.hex
-    // What was verified was another file. Nothing about it is odd, or ``CompactionRun`` had refused it.
+    // The verification was of another file. The backup has no problems, because ``CompactionRun``
+    // would have refused it.
     metadata.status = .completed
     metadata.verified = false
     metadata.verificationDate = nil
@@ -247,8 +255,8 @@ extension MergedArchive {
     }
   }
 
-  /// The head as the survivor's own archive has it, but for the parent. An encrypted one keeps its key slots, so that it opens
-  /// with what it opened with before.
+  /// Begins with the head of the survivor's own archive, except for the parent. An encrypted
+  /// archive keeps its key slots, so that it opens with the same secrets as before.
   private func begin(
     _ output: HashingFileWriter, _ image: LinkImage, pagesStored: Int
   ) throws -> (any PayloadSink, plainHead: [UInt8]) {
@@ -276,8 +284,8 @@ extension MergedArchive {
     header.parentDigest = image.parentDigest
   }
 
-  /// Reads the new archive back: it must hold these pages, each as it was read from the run's links, and lead from the parent's
-  /// digest to the point's own.
+  /// Reads the new archive back. It must hold these pages, each as it was read from the run's
+  /// links, and lead from the parent's digest to the backup's own.
   private func prove(
     _ file: OpenFile, _ image: LinkImage, checksum: [UInt8], holds gathered: PageAssembly, _ pages: [UInt32]
   ) throws {
@@ -294,7 +302,7 @@ extension MergedArchive {
   }
 }
 
-/// From a file that has each page at its place in the image, with holes between.
+/// Reads a file that has each page at its place in the image, with holes between.
 private struct ScatteredPages: ChangedPageSource {
   let file: OpenFile
   let files: any FileOperations
