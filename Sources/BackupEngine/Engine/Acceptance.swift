@@ -1,17 +1,17 @@
 import BackupPolicy
 
-/// What an acceptance ended.
+/// The result of accepting a backup.
 ///
 /// ```swift
 /// let acceptance = try await service.accept(backup.id)
 /// print("accepted: \(acceptance.anomalies)")
 /// ```
 public struct Acceptance: Sendable {
-  /// The point, with what is recorded of it now.
+  /// The backup, with its new record.
   public package(set) var point: PointMetadata
-  /// What was odd about it, in words that follow its ID.
+  /// The anomalies of the backup, as text that follows its ID.
   public package(set) var anomalies: [String]
-  /// Somebody had accepted it before; nothing was changed.
+  /// Whether it was already accepted; then nothing was changed.
   public package(set) var wasAccepted: Bool
 
   package var json: JSONValue {
@@ -23,15 +23,16 @@ public struct Acceptance: Sendable {
 }
 
 extension Engine {
-  /// What ``accept(_:)`` would do.
+  /// Returns the result that ``accept(_:)`` would have.
   package func planAcceptance(_ reference: String) throws -> Acceptance {
     try Self.acceptance(of: repository().point(reference))
   }
 
-  /// Records that the unusual content of a backup was meant: it no longer holds the backups before it. Accepting a backup
-  /// again changes nothing.
+  /// Records that the unusual content of a backup was intended: it no longer holds the backups
+  /// before it. Accepting a backup again changes nothing.
   ///
-  /// - Throws: `refused` if there is nothing to accept, or if this host cannot authenticate the backup.
+  /// - Throws: `refused` if there is nothing to accept, or if this host cannot authenticate the
+  ///   backup.
   package func accept(_ reference: String) throws -> Acceptance {
     let repository = try repository()
     let id = try Self.acceptance(of: repository.point(reference)).point.id
@@ -46,15 +47,17 @@ extension Engine {
     }
   }
 
-  /// What ``acceptUnauthenticated(_:)`` would do.
+  /// Returns the result that ``acceptUnauthenticated(_:)`` would have.
   package func planUnauthenticatedAcceptance(_ reference: String) throws -> Acceptance {
     try Self.unauthenticatedAcceptance(of: repository().point(reference))
   }
 
-  /// Says that a backup that nothing authenticates is this host's own: a plain or CBC archive by its checksum, an authenticated
-  /// one of a repository that this host does not know by its key, and with it all others of that repository.
+  /// Makes a backup without authentication this host's own. A plain or CBC archive is accepted by
+  /// its checksum. An authenticated archive of a repository that this host does not know is
+  /// accepted by its key, and with it all others of that repository.
   ///
-  /// - Throws: `refused` for one that is authenticated; `wrongKey`, `keyMissing` if the key does not open it.
+  /// - Throws: `refused` if the backup is authenticated; `wrongKey`, `keyMissing` if the key does
+  ///   not open it.
   package func acceptUnauthenticated(_ reference: String) throws -> Acceptance {
     let repository = try repository()
     return try repository.exclusively(patience: environment.repositoryPatience) {

@@ -8,11 +8,11 @@ import BackupPolicy
 /// | `sqlite3:///a.db`, `jdbc:sqlite:/a.db`, `sqlite:/a.db`, `file:///a.db`, `file:/a.db` | Rails, JDBC, sqlx, SQLite | `/a.db` |
 /// | `sqlite3:a.db`, `jdbc:sqlite:a.db`, `sqlite:a.db`, `sqlite://a.db`, `file:a.db` | Rails, JDBC, sqlx, Prisma | `a.db` |
 package enum DatabaseAddress {
-  /// The path in `text`. What follows a `?` in a URL are the driver's options, and is left out.
+  /// The path in `text`. The part of a URL after a `?` holds the driver's options, and is omitted.
   ///
-  /// - Parameter source: the flag, variable or argument that it comes from, for messages.
-  /// - Throws: `usage` for the URL of another database, one without a path, one in memory, and one with `%20` and the like,
-  ///   which some programs decode and others do not.
+  /// - Parameter source: the flag, variable or argument that gave the text, for messages.
+  /// - Throws: `usage` for the URL of another database, one without a path, one in memory, and one
+  ///   with `%20` and similar escapes, which some programs decode and others do not.
   package static func path(_ text: String, from source: String) throws -> String {
     guard let (scheme, rest) = split(text) else { return text }
     guard isSQLite(scheme) else {
@@ -35,19 +35,20 @@ package enum DatabaseAddress {
     return path
   }
 
-  /// The scheme of a URL that names a database of another kind, such as `postgres`; nil for a path and for SQLite's.
+  /// The scheme of a URL that names a database of another kind, such as `postgres`; nil for a path
+  /// and for SQLite's.
   package static func foreignScheme(_ text: String) -> String? {
     guard let (scheme, _) = split(text), !isSQLite(scheme) else { return nil }
     return scheme
   }
 
-  /// The scheme in small letters and what follows it with its slashes; nil for a path.
+  /// The scheme in lower case, and the rest with its slashes; nil for a path.
   private static func split(_ text: String) -> (scheme: String, rest: Substring)? {
     guard let colon = text.firstIndex(of: ":") else { return nil }
     let (scheme, rest) = (text[..<colon].lowercased(), text[text.index(after: colon)...])
     guard isScheme(scheme) else { return nil }
     if scheme == "jdbc" { return split(String(rest)) }
-    // A path may have a colon; what looks like an address of something else has slashes as well.
+    // A path may have a colon. The address of another kind of database also has slashes.
     return isSQLite(scheme) || rest.hasPrefix("//") ? (scheme, rest) : nil
   }
 
@@ -75,7 +76,7 @@ package enum DatabaseAddress {
 
   private static func hasEscape(_ path: String) -> Bool { decoded(path) != path }
 
-  /// With the escapes that stand for printable characters replaced.
+  /// Replaces the escapes of printable characters.
   private static func decoded(_ path: String) -> String {
     var (rest, text) = (Array(path.utf8)[...], [UInt8]())
     while let byte = rest.popFirst() {

@@ -1,18 +1,18 @@
 import BackupPolicy
 import SQLitePages
 
-/// One database, its repository, and everything that can be done with them: the blocking half of ``BackupService``, which
-/// the command line and the agent use directly.
+/// One database, its repository, and all operations on them: the blocking half of
+/// ``BackupService``, which the command line and the agent use directly.
 ///
-/// Its calls block until they are done and never run on Swift's cooperative pool. Several threads may use one engine; the
-/// repository's lock orders the changes, also those of other processes.
+/// Its calls block until they are done and never run on Swift's cooperative pool. Several threads
+/// may use one engine. The repository's lock orders the changes, also those of other processes.
 package final class Engine: Sendable {
   package let environment: EngineEnvironment
   package let credentials: Credentials
-  /// The database's path as it was given; nil where none is needed.
+  /// The database's path as it was given; nil if the operations need none.
   package let database: String?
   package let folder: String
-  /// How the engine's own backups (safety backups before a restore) are made.
+  /// The options for the engine's own backups: safety backups before a restore.
   package let defaults: ArchiveOptions
   /// Keeps the repository open between calls; nil if each call opens it. See ``keepingOpen()``.
   private let kept: KeptRepository?
@@ -29,7 +29,8 @@ package final class Engine: Sendable {
     self.kept = kept
   }
 
-  /// The same engine, which opens its repository once: for a command that plans first and then carries the plan out.
+  /// The same engine, which opens its repository once: for a command that plans first and then
+  /// executes the plan.
   package func keepingOpen() -> Engine {
     Engine(
       database: database, folder: folder, credentials: credentials, defaults: defaults, environment: environment,
@@ -44,7 +45,8 @@ package final class Engine: Sendable {
   /// Opens the repository.
   ///
   /// - Parameter beginsAnew: makes one also if this host knows another one at this path.
-  /// - Throws: `pointNotFound` where it is missing and not to be made; `refused` if this host knows one there and it is away.
+  /// - Throws: `pointNotFound` if it is missing and not to be made; `refused` if this host knows
+  ///   one there and it is missing.
   package func repository(create: Bool = false, beginsAnew: Bool = false) throws -> Repository {
     if let kept, !create, !beginsAnew { return try kept.repository { try open(create: false, beginsAnew: false) } }
     return try open(create: create, beginsAnew: beginsAnew)
@@ -60,14 +62,14 @@ package final class Engine: Sendable {
 
   /// The database's path.
   ///
-  /// - Throws: `usage` where none was given.
+  /// - Throws: `usage` if none was given.
   package func requireDatabase() throws -> String {
     if let database { return database }
     throw HoldfastError.noDatabaseNamed
   }
 
-  /// Asked if the database is missing: if its backups are missing as well, the disk with both is probably not mounted, and to
-  /// restore would be the wrong advice.
+  /// Called if the database is missing. If its backups are also missing, the disk with both is
+  /// probably not mounted, and a restore would be the wrong advice.
   ///
   /// - Throws: `refused` if this host stored backups in the folder and they are not there.
   package func requireKnownRepository() throws {
@@ -98,18 +100,20 @@ package final class Engine: Sendable {
         .databaseMissing, "there is no database \(database)",
         hint: "check the path: a database is never created by a backup")
     }
-    // Asked before a folder is made: what cannot be stored leaves nothing behind.
+    // Checked before a folder is made: a backup that cannot be stored leaves nothing behind.
     try request.archive.requireKey(credentials)
     return BackupCreator(
       repository: try repository(create: true), database: database, environment: environment, progress: progress)
   }
 
-  /// Stores a full or an incremental, as ``ChainPolicy`` decides; every page is compared where it is an incremental.
+  /// Stores a full or an incremental, as ``ChainPolicy`` decides. For an incremental, every page is
+  /// compared.
   package func store(
     _ request: CreateRequest, kind: RequestedKind, progress: Progress = Progress()
   ) throws -> StoringOutcome {
     let facts = ChainFacts(requested: kind, backupType: request.reason.type, protection: request.archive.protection)
-    // Without a parent the policy tells what it can: most fulls are settled before the repository is looked at.
+    // Without a parent the policy decides as far as it can: it chooses most fulls before the
+    // repository is read.
     if kind == .full || kind == .automatic && request.reason.type != .change,
       case .full(let reason) = ChainPolicy.decide(facts)
     {
@@ -140,17 +144,17 @@ package final class Engine: Sendable {
     }
   }
 
-  /// All points, newest first.
+  /// All backups, newest first.
   package func list() throws -> [StoredPoint] {
     try Array(repository().points().reversed())
   }
 
-  /// One point by its ID, a unique prefix, or `latest`.
+  /// One backup by its ID, a unique prefix, or `latest`.
   package func point(_ reference: String) throws -> StoredPoint {
     try repository().point(reference)
   }
 
-  /// Verifies a point and records the result in its metadata.
+  /// Verifies a backup and records the result in its metadata.
   package func verify(
     _ reference: String, depth: VerificationDepth = .full, recheck: Bool = false, progress: Progress = Progress()
   ) throws -> Verification {
@@ -177,7 +181,7 @@ package final class Engine: Sendable {
     }
   }
 
-  /// What a restore would do, or why it would not.
+  /// Decides what a restore would do, or why it is refused.
   package func planRestore(_ request: RestoreRequest) throws -> RestoreDecision {
     let repository = try repository()
     var request = request
@@ -191,7 +195,8 @@ package final class Engine: Sendable {
     let repository = try repository()
     let point = try repository.point(plan.request.pointID.text)
     var safety = defaults
-    // A repository without any encryption keeps working without a key; one with some never gets a plain safety backup.
+    // If a repository has no encrypted backup, it works without a key. If it has one, it never gets
+    // a plain safety backup.
     if credentials.isEmpty, try !repository.everything().contains(where: \.name.encrypted) { safety.encrypt = false }
     if plan.request.safetyBackup, safety.encrypt, credentials.isEmpty {
       throw Credentials.missing(for: "the safety backup")

@@ -3,15 +3,15 @@ import Glibc
 import Logging
 import SQLitePages
 
-/// What the engine needs from the world around it, so that tests can give it another one.
+/// The engine's view of its surroundings, which tests can replace.
 package struct EngineEnvironment: Sendable {
   package var files: any FileOperations
   /// Wall time.
   package var now: @Sendable () -> Timestamp
-  /// Milliseconds that only go forward.
+  /// Milliseconds that only increase.
   package var monotonic: @Sendable () -> Int64
   package var host: String
-  /// Both clocks and the start of the machine, to tell whether the wall clock was set.
+  /// Both clocks and the start of the machine, to detect whether the wall clock was set.
   package var clock: @Sendable () -> ClockReading
   /// Whether a time server keeps the wall clock.
   package var clockIsSynchronized: @Sendable () -> Bool = { true }
@@ -32,13 +32,13 @@ package struct EngineEnvironment: Sendable {
     self.now = now
     self.monotonic = monotonic
     self.host = host
-    // A time of a test's own: both clocks go together unless it is about that.
+    // The time of a test: both clocks agree unless the test is about their difference.
     clock = { ClockReading(wall: now(), elapsed: now().milliseconds, boot: "steady") }
     self.stateFolder = stateFolder
     self.logger = logger
   }
 
-  /// The real world.
+  /// The real surroundings.
   package static func system(stateFolder: String, logger: Logger) -> EngineEnvironment {
     var environment = EngineEnvironment(
       files: SystemFileOperations { logger.warning("\($0.message)") }, now: { SystemClock.now() },
@@ -51,7 +51,8 @@ package struct EngineEnvironment: Sendable {
 }
 
 extension EngineEnvironment {
-  /// Closes a connection to somebody's database, and says aloud what the closing found wrong with its files.
+  /// Closes a connection to a user's database, and logs any problem of its files that the closing
+  /// found.
   package func close(_ connection: DatabaseConnection) {
     connection.close()
     guard let warning = connection.closing?.warning else { return }
@@ -62,7 +63,7 @@ extension EngineEnvironment {
 /// The kernel's clocks and name.
 package enum SystemClock {
   package static func now() -> Timestamp { Timestamp(milliseconds: milliseconds(CLOCK_REALTIME)).ofClock }
-  /// Counts on while the machine sleeps.
+  /// Also increases while the machine sleeps.
   package static func monotonic() -> Int64 { milliseconds(CLOCK_BOOTTIME) }
 
   static func reading() -> ClockReading { ClockReading(wall: now(), elapsed: monotonic(), boot: ProcFile.bootID) }
@@ -86,23 +87,23 @@ package let holdfastVersion = "0.1.0"
 /// The version of the SQLite library in use.
 package var sqliteLibraryVersion: String { DatabaseConnection.libraryVersion }
 
-/// Where files go that nobody named a place for: the XDG base directories.
+/// The default places of files: the XDG base directories.
 package struct StandardFolders: Sendable {
-  /// The value of an environment variable; nil for one that is empty or not set.
+  /// The value of an environment variable; nil if it is empty or not set.
   package let variable: @Sendable (String) -> String?
 
   package init(variable: @escaping @Sendable (String) -> String?) {
     self.variable = variable
   }
 
-  /// By this process's environment.
+  /// Reads this process's environment.
   static var ofThisProcess: StandardFolders {
     StandardFolders { name in getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 } }
   }
 
-  /// What this host remembers of its repositories.
+  /// The folder of this host's states of its repositories.
   ///
-  /// - Throws: `usage` where not even a home folder is known.
+  /// - Throws: `usage` if not even a home folder is known.
   package func state() throws -> String {
     // systemd lists several state directories with colons between them.
     if let folder = variable("STATE_DIRECTORY")?.split(separator: ":").first {
@@ -118,7 +119,7 @@ package struct StandardFolders: Sendable {
     throw HoldfastError(.usage, "there is no home folder to keep state in", hint: "set HOME or XDG_STATE_HOME")
   }
 
-  /// The key file that `init` makes and that the other commands use where it exists.
+  /// The key file that `init` makes and that the other commands use if it exists.
   package var keyFile: String? { configurationFolder.map { "\($0)/key" } }
 
   /// `$XDG_CONFIG_HOME/holdfast`.
@@ -127,7 +128,7 @@ package struct StandardFolders: Sendable {
     return home.map { "\($0)/.config/holdfast" }
   }
 
-  /// `HOME`, or what the system's list of users says.
+  /// `HOME`, or the folder in the system's list of users.
   package var home: String? {
     if let home = absolute("HOME") { return home }
     guard let entry = getpwuid(geteuid()), let folder = entry.pointee.pw_dir else { return nil }
@@ -135,7 +136,7 @@ package struct StandardFolders: Sendable {
     return path.hasPrefix("/") ? path : nil
   }
 
-  /// The XDG specification has relative paths ignored.
+  /// The XDG specification requires that relative paths are ignored.
   private func absolute(_ name: String) -> String? {
     variable(name).flatMap { $0.hasPrefix("/") ? $0 : nil }
   }

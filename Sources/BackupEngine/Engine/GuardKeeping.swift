@@ -1,20 +1,21 @@
 import BackupPolicy
 
-/// How long a guard's backup stays, whatever the rules say.
+/// How long a guard's backup stays, independent of the rules.
 package enum GuardKeeping: Hashable, Sendable {
   /// Until it is unpinned.
   case pinned
-  /// Pinned for so many seconds, then kept by the rules.
+  /// Pinned for this number of seconds, then kept by the rules.
   case seconds(Int64)
   /// As long as a safety backup.
   case asSafetyBackup
 }
 
 extension Engine {
-  /// Stores a backup of type `guard`: pinned, and proved by a full verification before anything may go on that relies on it.
+  /// Stores a backup of type `guard`: pinned, and proven by a full verification before the guarded
+  /// command may run.
   ///
-  /// - Throws: `verificationFailed` and whatever keeps a backup from being stored. A point that was stored all the same is no
-  ///   longer pinned then, and goes as safety backups go.
+  /// - Throws: `verificationFailed` and the errors of storing a backup. If a backup was stored all
+  ///   the same, it is no longer pinned, and is removed like a safety backup.
   package func createGuard(
     _ request: CreateRequest, keeping: GuardKeeping = .pinned, progress: Progress = Progress()
   ) throws -> PointMetadata {
@@ -22,7 +23,7 @@ extension Engine {
     request.reason.type = .guard
     let id = try create(request, progress: progress).id
     do {
-      // Its type says it already, but a plain archive has no header to prove that.
+      // Its type already implies the pin, but a plain archive has no header that proves the type.
       var end: Timestamp?
       if case .seconds(let seconds) = keeping { end = environment.now().adding(seconds: seconds) }
       try setPin(true, of: id.text, until: end)

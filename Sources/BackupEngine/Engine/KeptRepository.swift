@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A repository that is opened by the first call that needs it and kept for the others.
+/// A repository that the first call opens and that the later calls use.
 package final class KeptRepository: Sendable {
   private let opened = Mutex<Repository?>(nil)
 

@@ -1,7 +1,7 @@
 import BackupPolicy
 
 extension Engine {
-  /// What retention would keep and remove now, with reasons.
+  /// Decides which backups retention would keep and remove now, with reasons.
   package func planCleanup(
     _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing
   ) throws -> RetentionDecision {
@@ -10,7 +10,7 @@ extension Engine {
     return try decide(policy, points, repository, clockVerdict(reliance, points), reliance)
   }
 
-  /// What a removal is decided from.
+  /// Returns the backups from which a removal is decided.
   private func judgedPoints(
     _ repository: Repository, acquitted: Set<PointID>, warns: Bool = true
   ) throws -> [StoredPoint] {
@@ -19,7 +19,7 @@ extension Engine {
     return points
   }
 
-  /// The backups of which only the clear metadata says that they failed. Their archives are read.
+  /// Returns the backups that only their clear metadata calls failed. Their archives are read.
   private func acquitted(_ repository: Repository, _ progress: Progress) throws -> Set<PointID> {
     var acquittal = Acquittal()
     let points = try repository.listing(warns: false).all
@@ -65,7 +65,7 @@ extension Engine {
     SpaceFacts(free: try environment.files.freeSpace(folder), capacity: try environment.files.capacity(folder))
   }
 
-  /// What anomalies hold now.
+  /// The holds of anomalies at this moment.
   package func holds(_ policy: RetentionPolicy) throws -> [AnomalyHold] {
     let repository = try repository()
     let points = try repository.points()
@@ -73,10 +73,12 @@ extension Engine {
     return policy.holds(try retentionPoints(points, repository, at: time), now: time)
   }
 
-  /// Removes what the policy says, some points a lock, so that others wait only briefly.
+  /// Removes the backups that the policy selects. Each lock covers a few of them, so that others
+  /// wait only briefly.
   ///
-  /// It is decided once. If others were there meanwhile, the files tell whether what it was decided from is still the same; if
-  /// not, it is decided anew, and only what goes by both decisions goes.
+  /// The decision is made once. If another process had the lock meanwhile, the files show whether
+  /// the facts of the decision still hold. If they do not, it is made anew, and only the backups
+  /// that both decisions select are removed.
   package func cleanup(
     _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing, progress: Progress = Progress()
   ) throws -> RetentionDecision {
@@ -90,7 +92,7 @@ extension Engine {
     let known = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     let going = decision.remove.compactMap { known[$0.id] }
     let run = RemovalRun(repository: repository, environment: environment, progress: progress)
-    // Also if it stops half-way: what is gone by then went by our hand.
+    // Also if it stops half-way: by then this process removed the missing ones.
     defer { try? forgetRemoved(going, repository) }
     try run.remove(going) { left in
       let now = try RepositoryCensus(repository)
@@ -110,7 +112,8 @@ extension Engine {
     return decision
   }
 
-  /// What was done before a removal was interrupted; nil if nothing was.
+  /// The error of an interrupted removal, with the number of removed backups; nil if none was
+  /// removed.
   static func interrupted(_ removed: Int, of planned: Int) -> HoldfastError? {
     guard removed > 0 else { return nil }
     return HoldfastError(
@@ -118,9 +121,9 @@ extension Engine {
       hint: "the remaining backups are usable; run the same command again to remove the rest")
   }
 
-  /// What this host removed itself is not missing afterwards.
+  /// Records that backups which this host removed itself are not missing.
   ///
-  /// - Parameter removed: what went, or was to go.
+  /// - Parameter removed: the backups that were removed, or were to be removed.
   func forgetRemoved(_ removed: [StoredPoint], _ repository: Repository) throws {
     guard let highest = removed.compactMap(\.metadata.sequence).max() else { return }
     try repository.exclusively(patience: environment.repositoryPatience) {
@@ -132,9 +135,10 @@ extension Engine {
     }
   }
 
-  /// What the repository would hold in the days to come, if all goes on as it did. Nothing is touched.
+  /// Simulates the content of the repository in the coming days, if backups continue at the present
+  /// rate. Nothing is changed.
   ///
-  /// - Throws: `pointNotFound` where there is no repository, or no full in it to go by.
+  /// - Throws: `pointNotFound` if there is no repository, or no full in it from which to estimate.
   package func simulate(_ settings: RepositorySimulation.Settings, days: Int) throws -> RepositorySimulation {
     let repository = try repository()
     let points = try retentionPoints(repository.points(), repository, at: environment.now())
@@ -146,12 +150,13 @@ extension Engine {
   }
 
   /// - Parameters:
-  ///   - points: every point of the repository.
-  ///   - now: the time that is believed.
+  ///   - points: every backup of the repository.
+  ///   - now: the trusted time.
   func retentionPoints(
     _ points: [StoredPoint], _ repository: Repository, at now: Timestamp
   ) throws -> [Point] {
-    // What cannot be read or proved neither counts nor goes: forged points must not push real ones out.
+    // A backup that cannot be read or proven is neither counted nor removed: forged ones must not
+    // displace real ones.
     let identity = repository.storedIdentity()
     let points = points.filter { isProved($0, repository, identity) }
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
@@ -177,7 +182,8 @@ extension Engine {
 }
 
 extension RepositoryIndex {
-  /// Whether points that were stored meanwhile change nothing about a removal: they neither need what goes nor hold anything.
+  /// Whether backups that were stored meanwhile change nothing about a removal: they need no
+  /// removed backup and hold none.
   fileprivate func areHarmless(_ newcomers: [PointID], to going: Set<PointID>) throws -> Bool {
     try newcomers.allSatisfy { id in
       guard let point = try point(id), !point.isDamaged, !point.archiveMissing else { return false }
@@ -186,11 +192,12 @@ extension RepositoryIndex {
   }
 }
 
-/// What a removal by hand takes away.
+/// The backups that a manual removal takes away.
 package struct RemovalPlan: Sendable {
-  /// The point that somebody named.
+  /// The backup that the user named.
   package let point: StoredPoint
-  /// All that go, in the order in which they go: children before their parents, the named point last.
+  /// All backups to remove, in the order of removal: children before their parents, the named one
+  /// last.
   package let points: [StoredPoint]
 
   /// Bytes of all archives.
@@ -198,10 +205,10 @@ package struct RemovalPlan: Sendable {
 }
 
 extension Engine {
-  /// What removing a point would take away.
+  /// Plans the removal of a backup.
   ///
-  /// - Parameter withChildren: the points that need it go with it.
-  /// - Throws: `refused` where others need it and are not to go, and where one of them is pinned.
+  /// - Parameter withChildren: also removes the backups that need it.
+  /// - Throws: `refused` if others need it and are not to be removed, and if one of them is pinned.
   package func planDelete(_ reference: String, withChildren: Bool = false) throws -> RemovalPlan {
     let repository = try repository()
     let point = try repository.point(reference)
@@ -211,14 +218,16 @@ extension Engine {
     return RemovalPlan(point: point, points: children.reversed() + [point])
   }
 
-  /// Removes what a plan says: metadata first, then the archive, so that what is listed can always be restored, and some
-  /// points a lock, so that others wait only briefly. A point that is gone by now is no error.
+  /// Executes a plan: metadata first, then the archive, so that a listed backup can always be
+  /// restored. Each lock covers a few backups, so that others wait only briefly. A backup that is
+  /// already gone is no error.
   ///
-  /// - Throws: `factsChanged` where a point was stored meanwhile that needs one of them; some may be gone by then.
+  /// - Throws: `factsChanged` if a backup was stored meanwhile that needs one of them; some may be
+  ///   removed by then.
   package func delete(_ plan: RemovalPlan, progress: Progress = Progress()) throws {
     let repository = try repository()
     let planned = Set(plan.points.map(\.id))
-    // Also if it stops half-way: what is gone by then went by our hand.
+    // Also if it stops half-way: by then this process removed the missing ones.
     defer { try? forgetRemoved(plan.points, repository) }
     let run = RemovalRun(repository: repository, environment: environment, progress: progress)
     try run.remove(plan.points) { left in
@@ -234,10 +243,10 @@ extension Engine {
     }
   }
 
-  /// Removes one point.
+  /// Removes one backup.
   ///
-  /// - Parameter withChildren: also removes the points that need it, the newest first.
-  /// - Throws: `refused` where others need it and are not to go.
+  /// - Parameter withChildren: also removes the backups that need it, the newest first.
+  /// - Throws: `refused` if others need it and are not to be removed.
   package func delete(_ reference: String, withChildren: Bool = false) throws -> PointID {
     let plan = try planDelete(reference, withChildren: withChildren)
     try delete(plan)

@@ -7,21 +7,21 @@ import BackupPolicy
 /// print("\(stats.total) backups, \(stats.totalSize) bytes, \(stats.failed) failed")
 /// ```
 public struct RepositoryStatistics: Sendable {
-  /// Points of every kind.
+  /// Backups of every kind.
   public package(set) var total = 0
   /// Bytes of all archives.
   public package(set) var totalSize: Int64 = 0
-  /// Points whose last verification found nothing wrong.
+  /// Backups whose last verification found no problem.
   public package(set) var verified = 0
-  /// Points that are damaged, missing their archive, or failed a verification.
+  /// Backups that are damaged, have no archive, or failed a verification.
   public package(set) var failed = 0
-  /// Points that something is odd about and nobody accepted.
+  /// Backups with anomalies that were not accepted.
   public package(set) var anomalous = 0
-  /// Archive size over database size, averaged over the fulls that know both; nil without any.
+  /// Archive size over database size, averaged over the fulls that record both; nil without any.
   public package(set) var averageCompression: Double?
-  /// When the oldest point was made; nil without any.
+  /// When the oldest backup was made; nil without any.
   public package(set) var oldest: Timestamp?
-  /// When the newest point was made; nil without any.
+  /// When the newest backup was made; nil without any.
   public package(set) var newest: Timestamp?
 
   /// Bytes of an archive on average.
@@ -43,7 +43,7 @@ public struct RepositoryStatistics: Sendable {
     newest = points.map(\.metadata.created).max()
   }
 
-  /// - Parameter holds: what anomalies hold, by the rules that are configured.
+  /// - Parameter holds: the holds of anomalies, by the configured rules.
   package func json(_ holds: [AnomalyHold] = []) -> JSONValue {
     .object([
       "total_backups": .optional(total), "total_size": .integer(totalSize), "average_size": .integer(averageSize),
@@ -56,7 +56,7 @@ public struct RepositoryStatistics: Sendable {
 }
 
 extension AnomalyHold {
-  /// As `stats` and `show` have it.
+  /// The form in `stats` and `show`.
   package var json: JSONValue {
     .object([
       "backup_id": .string(anomaly.text), "reason": .string(reason), "since": .string(since.iso8601),

@@ -2,13 +2,13 @@ import BackupPolicy
 import SQLitePages
 
 extension Engine {
-  /// What undoing the last restore into the database would do: a plan like that of any restore, with what to know about the
-  /// undoing among its warnings.
+  /// Plans the undoing of the last restore into the database: a plan like that of any restore, with
+  /// the facts about the undoing among its warnings.
   package func planUndo(progress: Progress = Progress()) throws -> RestoreDecision {
     try planUndoing(progress: progress).decision
   }
 
-  /// - Returns: also the restore that it undoes, where there is one.
+  /// - Returns: also the restore that it undoes, if there is one.
   package func planUndoing(progress: Progress) throws -> (decision: RestoreDecision, undoes: RestoreNote?) {
     let database = try requireDatabase().resolvingLinks
     let facts = try undoFacts(database, progress)
@@ -44,7 +44,8 @@ extension Engine {
     return facts
   }
 
-  /// A database that cannot be read may be the very reason for undoing: then it is not known.
+  /// If the database cannot be read, its content is unknown. That may be the very reason for
+  /// undoing.
   private func content(
     of database: String, _ last: RestoreNote, _ safety: StoredPoint, _ repository: Repository, _ progress: Progress
   ) throws -> UndoFacts.Content {
