@@ -3,7 +3,8 @@ import Glibc
 import Logging
 import SQLitePages
 
-/// Backs up one SQLite database into one repository, and verifies, restores and removes the backups.
+/// Backs up one SQLite database into one repository, and verifies, restores and removes the
+/// backups.
 ///
 /// ```swift
 /// let service = try BackupService(
@@ -18,11 +19,12 @@ import SQLitePages
 /// }
 /// ```
 ///
-/// Each call does its blocking work on a thread of its own, so any task may await it. If the task is cancelled, the work stops
-/// at its next step, nothing is left half done, and the call throws `interrupted`. Every error is a `HoldfastError`.
+/// Each call does its blocking work on a thread of its own, so any task may await it. If the task
+/// is cancelled, the work stops at its next step, nothing is left half done, and the call throws
+/// `interrupted`. Every error is a `HoldfastError`.
 ///
-/// Several tasks may use one service, also beside the command line and an agent on the same repository: the repository's lock
-/// orders the changes.
+/// Several tasks may use one service, also beside the command line and an agent on the same
+/// repository: the repository's lock orders the changes.
 public struct BackupService: Sendable {
   package let engine: Engine
 
@@ -32,14 +34,16 @@ public struct BackupService: Sendable {
   ///
   /// - Parameters:
   ///   - databaseURL: the database: a path, `sqlite:///relative.db` or `sqlite:////absolute.db`.
-  ///   - backupDirectory: the repository, which the first backup creates; nil for `backups` beside the database.
-  ///   - encryptionPassword: opens the archives. Its bytes are copied into memory that is wiped with the service. A `String`
-  ///     cannot be wiped; if that matters, use ``Credentials`` from bytes or a file. Nil if backups are not encrypted: then
-  ///     ``BackupServiceOptions/encrypt`` must be false.
+  ///   - backupDirectory: the repository, which the first backup creates; nil for `backups` beside
+  ///     the database.
+  ///   - encryptionPassword: opens the archives. Its bytes are copied into memory that is wiped
+  ///     with the service. A `String` cannot be wiped; if that matters, use ``Credentials`` from
+  ///     bytes or a file. Nil if backups are not encrypted: then ``BackupServiceOptions/encrypt``
+  ///     must be false.
   ///   - options: how archives are made.
   ///   - logger: receives events that no result reports, such as the removal of leftovers.
-  /// - Throws: `HoldfastError`: `usage` for the URL of another database, or if no state folder can be found; `keyMissing` for
-  ///   an empty password.
+  /// - Throws: `HoldfastError`: `usage` for the URL of another database, or if no state folder can
+  ///   be found; `keyMissing` for an empty password.
   public init(
     databaseURL: String, backupDirectory: String? = nil, encryptionPassword: String? = nil,
     options: BackupServiceOptions = BackupServiceOptions(), logger: Logger = Logger(label: "holdfast")
@@ -50,15 +54,18 @@ public struct BackupService: Sendable {
       options: options, logger: logger)
   }
 
-  /// Makes a service with a key file, or with a password in bytes. Nothing is opened or created yet.
+  /// Makes a service with a key file, or with a password in bytes. Nothing is opened or created
+  /// yet.
   ///
   /// - Parameters:
   ///   - databaseURL: the database: a path, `sqlite:///relative.db` or `sqlite:////absolute.db`.
-  ///   - backupDirectory: the repository, which the first backup creates; nil for `backups` beside the database.
+  ///   - backupDirectory: the repository, which the first backup creates; nil for `backups` beside
+  ///     the database.
   ///   - credentials: open the archives.
   ///   - options: how archives are made.
   ///   - logger: receives events that no result reports.
-  /// - Throws: `HoldfastError`: `usage` for the URL of another database, or if no state folder can be found.
+  /// - Throws: `HoldfastError`: `usage` for the URL of another database, or if no state folder can
+  ///   be found.
   public init(
     databaseURL: String, backupDirectory: String? = nil, credentials: Credentials,
     options: BackupServiceOptions = BackupServiceOptions(), logger: Logger = Logger(label: "holdfast")
@@ -86,21 +93,23 @@ public struct BackupService: Sendable {
 extension BackupService {
   /// Stores a full backup of the database, and returns when it is on the disk.
   ///
-  /// The backup holds the committed transactions of one moment. In WAL mode nobody waits for it; with a rollback journal
-  /// writers wait while the file is copied. The last step gives the archive its name, so a call that fails, is cancelled or
-  /// loses power leaves no backup behind.
+  /// The backup holds the committed transactions of one moment. In WAL mode no other connection
+  /// waits for it; with a rollback journal writers wait while the file is copied. The last step
+  /// gives the archive its name, so a call that fails, is cancelled or loses power leaves no backup
+  /// behind.
   ///
   /// - Parameters:
-  ///   - type: why it is made; retention depends on it.
+  ///   - type: the reason for the backup; retention depends on it.
   ///   - description: text for people, stored in the clear.
-  ///   - tags: words to find it by, stored in the clear.
+  ///   - tags: words by which to find the backup, stored in the clear.
   ///   - encrypt: nil for the service's own setting.
   ///   - compress: nil for the service's own setting.
   ///   - progress: called with bytes of the database while it is read.
   /// - Returns: the metadata of the backup.
-  /// - Throws: `HoldfastError`: `databaseMissing` (a backup never creates a database), `notADatabase`, `databaseCorrupt`,
-  ///   `busy`, `refused` if the repository belongs to another database, `keyMissing`, `wrongKey` if the newest backup has
-  ///   another key, `noSpace`, `permissionDenied`, `ioError`, `interrupted`.
+  /// - Throws: `HoldfastError`: `databaseMissing` (a backup never creates a database),
+  ///   `notADatabase`, `databaseCorrupt`, `busy`, `refused` if the repository belongs to another
+  ///   database, `keyMissing`, `wrongKey` if the newest backup has another key, `noSpace`,
+  ///   `permissionDenied`, `ioError`, `interrupted`.
   @discardableResult
   public func create(
     type: BackupType = .manual, description: String? = nil, tags: [String] = [], encrypt: Bool? = nil,
@@ -117,11 +126,12 @@ extension BackupService {
 
   /// Lists the backups in the repository, the newest first.
   ///
-  /// Nothing is verified: ``PointMetadata/status`` is the last known one, except that a backup whose archive cannot be read now
-  /// is `failed`.
+  /// Nothing is verified: ``PointMetadata/status`` is the last known one, except that a backup
+  /// whose archive cannot be read now is `failed`.
   ///
   /// - Parameter limit: the most to return, the newest ones; nil for all.
-  /// - Throws: `HoldfastError`: `pointNotFound` if there is no repository yet, `usage` for a negative limit.
+  /// - Throws: `HoldfastError`: `pointNotFound` if there is no repository yet, `usage` for a
+  ///   negative limit.
   public func list(limit: Int? = nil) async throws -> [PointMetadata] {
     guard limit ?? 0 >= 0 else { throw HoldfastError(.usage, "the limit must not be negative, and is \(limit ?? 0)") }
     return try await BlockingWork.run("list the backups") { [engine] _ in
@@ -132,7 +142,8 @@ extension BackupService {
 
   /// Returns the metadata of one backup.
   ///
-  /// - Parameter reference: an ID, a unique prefix of one, or `latest` for the newest sound backup of the database's own history.
+  /// - Parameter reference: an ID, a unique prefix of one, or `latest` for the newest sound backup
+  ///   of the database's own history.
   /// - Throws: `HoldfastError`: `pointNotFound`, or `usage` if a prefix fits several.
   public func metadata(of reference: String) async throws -> PointMetadata {
     try await BlockingWork.run("find a backup") { [engine] _ in try engine.point(reference).metadata }
@@ -140,14 +151,17 @@ extension BackupService {
 
   /// Verifies a backup and records the result in its metadata.
   ///
-  /// A backup that fails is a result and no error: see ``Verification/verified`` and ``Verification/errors``.
+  /// A backup that fails is a result and no error: see ``Verification/verified`` and
+  /// ``Verification/errors``.
   ///
   /// - Parameters:
   ///   - id: the backup.
-  ///   - depth: `full` decrypts and decompresses everything and runs SQLite's own checks; `quick` needs no key.
+  ///   - depth: `full` decrypts and decompresses everything and runs SQLite's own checks; `quick`
+  ///     needs no key.
   ///   - recheck: whether SQLite's checks run even if the same content passed them before.
   ///   - progress: called with bytes of the archive.
-  /// - Throws: `HoldfastError`: `pointNotFound`, `keyMissing`, `wrongKey`, `noSpace` in the state folder, `interrupted`.
+  /// - Throws: `HoldfastError`: `pointNotFound`, `keyMissing`, `wrongKey`, `noSpace` in the state
+  ///   folder, `interrupted`.
   @discardableResult
   public func verify(
     _ id: PointID, depth: VerificationDepth = .full, recheck: Bool = false, progress: ProgressReport? = nil
@@ -167,7 +181,7 @@ extension BackupService {
 
 /// Restore and undo.
 extension BackupService {
-  /// Plans a restore. Nothing changes; ``execute(_:progress:)`` carries out the returned plan.
+  /// Plans a restore. Nothing changes; ``execute(_:progress:)`` executes the returned plan.
   ///
   /// - Parameters:
   ///   - id: the backup to restore.
@@ -176,8 +190,9 @@ extension BackupService {
   ///   - createSafetyBackup: back up the current content of the database first.
   ///   - recheck: run SQLite's checks even if the same content passed them before.
   ///   - acceptUnauthenticated: restore a backup although nothing proves its origin.
-  /// - Throws: `HoldfastError`: why the restore would be refused, with what to do instead as its hint; `pointNotFound`,
-  ///   `keyMissing`, `wrongKey`, `busy`, `noSpace`, `refused`, `unauthenticated`, `verificationFailed`.
+  /// - Throws: `HoldfastError`: the reason if the restore is refused, with the next step as its
+  ///   hint; `pointNotFound`, `keyMissing`, `wrongKey`, `busy`, `noSpace`, `refused`,
+  ///   `unauthenticated`, `verificationFailed`.
   public func planRestore(
     _ id: PointID, to newFile: String? = nil, verifyFirst: Bool = true, createSafetyBackup: Bool = true,
     recheck: Bool = false, acceptUnauthenticated: Bool = false
@@ -193,18 +208,20 @@ extension BackupService {
     }
   }
 
-  /// Carries out a plan. The facts behind it are read again before each step that destroys something.
+  /// Executes a plan. The facts behind it are read again before each step that destroys something.
   ///
-  /// A live restore is one transaction: programs that have the database open see all of it or nothing, and need no restart. A
-  /// replacement is one rename. If the call throws, the database is as it was. The one exception is a failure to flush the
-  /// folder, whose message says that the content is in place.
+  /// A live restore is one transaction: programs that have the database open see all of it or
+  /// nothing, and need no restart. A replacement is one rename. If the call throws, the database is
+  /// unchanged. The one exception is a failure to flush the folder, whose message says that the
+  /// content is in place.
   ///
   /// - Parameters:
-  ///   - plan: from ``planRestore(_:to:verifyFirst:createSafetyBackup:recheck:acceptUnauthenticated:)`` or ``planUndo()`` of this
-  ///     service.
+  ///   - plan: from
+  ///     ``planRestore(_:to:verifyFirst:createSafetyBackup:recheck:acceptUnauthenticated:)`` or
+  ///     ``planUndo()`` of this service.
   ///   - progress: called with steps of the plan and with bytes, by the activity.
-  /// - Throws: `HoldfastError`: `factsChanged` if the plan no longer fits (plan again), `busy`, `verificationFailed`,
-  ///   `archiveCorrupt`, `wrongKey`, `noSpace`, `interrupted`.
+  /// - Throws: `HoldfastError`: `factsChanged` if the plan no longer fits (plan again), `busy`,
+  ///   `verificationFailed`, `archiveCorrupt`, `wrongKey`, `noSpace`, `interrupted`.
   @discardableResult
   public func execute(_ plan: RestorePlan, progress: ProgressReport? = nil) async throws -> RestoreOutcome {
     try await BlockingWork.run("restore \(plan.pointID)", report: progress) { [engine] in
@@ -212,16 +229,16 @@ extension BackupService {
     }
   }
 
-  /// Restores a backup into the database: plans, and carries out the plan.
+  /// Restores a backup into the database: plans, and executes the plan.
   ///
   /// - Parameters:
   ///   - id: the backup to restore.
   ///   - verifyFirst: verify the archive, and check the database in it, before it is installed.
   ///   - createSafetyBackup: back up the current content of the database first.
   ///   - progress: called with steps of the plan and with bytes, by the activity.
-  /// - Throws: `HoldfastError`: what
-  ///   ``planRestore(_:to:verifyFirst:createSafetyBackup:recheck:acceptUnauthenticated:)`` and
-  ///   ``execute(_:progress:)`` throw.
+  /// - Throws: `HoldfastError`: the errors of
+  ///   ``planRestore(_:to:verifyFirst:createSafetyBackup:recheck:acceptUnauthenticated:)`` and of
+  ///   ``execute(_:progress:)``.
   @discardableResult
   public func restore(
     _ id: PointID, verifyFirst: Bool = true, createSafetyBackup: Bool = true, progress: ProgressReport? = nil
@@ -230,13 +247,13 @@ extension BackupService {
     return try await execute(plan, progress: progress)
   }
 
-  /// Plans to undo the last restore into the database: a plan like that of any restore, with remarks about the undo among its
-  /// warnings. ``execute(_:progress:)`` carries it out.
+  /// Plans to undo the last restore into the database: a plan like that of any restore, with
+  /// remarks about the undo among its warnings. ``execute(_:progress:)`` executes it.
   ///
   /// The plan makes a safety backup, so that a second undo brings back the restored content.
   ///
-  /// - Throws: `HoldfastError`: `refused` if there is nothing to undo, `pointNotFound` if the safety backup of the last restore
-  ///   is gone, and what a plan of a restore throws.
+  /// - Throws: `HoldfastError`: `refused` if there is nothing to undo, `pointNotFound` if the
+  ///   safety backup of the last restore is gone, and the errors of planning a restore.
   public func planUndo() async throws -> RestorePlan {
     try await BlockingWork.run("plan an undo") { [engine] in try engine.planUndo(progress: $0).plan }
   }
@@ -244,7 +261,8 @@ extension BackupService {
 
 /// Pin, accept, remove.
 extension BackupService {
-  /// Pins a backup until ``unpin(_:)``: no rule, lack of space, compaction or `delete` removes it, or a backup that it needs.
+  /// Pins a backup until ``unpin(_:)``: no rule, lack of space, compaction or `delete` removes it,
+  /// or a backup that it needs.
   ///
   /// Rules do not count pinned backups. To pin a pinned backup changes nothing.
   ///
@@ -254,8 +272,8 @@ extension BackupService {
     try await BlockingWork.run("pin \(id)") { [engine] _ in try engine.setPin(true, of: id.text) }
   }
 
-  /// Unpins a backup: the rules apply to it again. A backup of type `guard` then counts as a safety backup, which stays for
-  /// `RetentionPolicy.safetyGrace`.
+  /// Unpins a backup: the rules apply to it again. A backup of type `guard` then counts as a safety
+  /// backup, which stays for `RetentionPolicy.safetyGrace`.
   ///
   /// - Throws: `HoldfastError`: `pointNotFound`, `busy`, `permissionDenied`, `ioError`.
   @discardableResult
@@ -265,10 +283,11 @@ extension BackupService {
 
   /// Accepts the unusual content of a backup: it no longer holds the backups before it.
   ///
-  /// To accept a backup again changes nothing. A backup that fails SQLite's checks stays failed; only its hold ends.
+  /// To accept a backup again changes nothing. A backup that fails SQLite's checks stays failed;
+  /// only its hold ends.
   ///
-  /// - Throws: `HoldfastError`: `pointNotFound`, `refused` for a backup with nothing to accept or one that this host cannot
-  ///   authenticate, `busy`, `permissionDenied`, `ioError`.
+  /// - Throws: `HoldfastError`: `pointNotFound`, `refused` for a backup with nothing to accept or
+  ///   one that this host cannot authenticate, `busy`, `permissionDenied`, `ioError`.
   @discardableResult
   public func accept(_ id: PointID) async throws -> Acceptance {
     try await BlockingWork.run("accept \(id)") { [engine] _ in try engine.accept(id.text) }
@@ -276,19 +295,20 @@ extension BackupService {
 
   /// Removes one backup and all its files, also the newest verified one.
   ///
-  /// - Throws: `HoldfastError`: `pointNotFound`, `refused` if other backups need it or it is pinned, `busy`,
-  ///   `permissionDenied`, `ioError`.
+  /// - Throws: `HoldfastError`: `pointNotFound`, `refused` if other backups need it or it is
+  ///   pinned, `busy`, `permissionDenied`, `ioError`.
   public func delete(_ id: PointID) async throws {
     _ = try await BlockingWork.run("delete \(id)") { [engine] _ in try engine.delete(id.text) }
   }
 
-  /// Returns what ``deleteOld(by:trustingClock:progress:)`` would keep and remove now, and why. Nothing is removed.
+  /// Decides which backups ``deleteOld(by:trustingClock:progress:)`` would keep and remove now,
+  /// with the reasons. Nothing is removed.
   ///
   /// - Parameters:
-  ///   - policy: what to keep.
+  ///   - policy: the rules for keeping backups.
   ///   - trustingClock: this machine's clock is right, although it jumped or was never confirmed.
-  /// - Throws: `HoldfastError`: `pointNotFound` if there is no repository, `usage` for a rule below 1, `refused` if more would
-  ///   go by the clock than by the time that is believed.
+  /// - Throws: `HoldfastError`: `pointNotFound` if there is no repository, `usage` for a rule below
+  ///   1, `refused` if the clock would remove more than the trusted time.
   public func planDeleteOld(
     by policy: RetentionPolicy, trustingClock: Bool = false
   ) async throws -> RetentionDecision {
@@ -297,19 +317,21 @@ extension BackupService {
     }
   }
 
-  /// Removes the backups that a policy does not keep, in small batches, each under the repository's lock.
+  /// Removes the backups that a policy does not keep, in small batches, each under the repository's
+  /// lock.
   ///
-  /// Whatever the policy says, the newest verified backup stays, safety backups stay for their grace period, and backups that
-  /// nothing authenticates are neither counted nor removed. Without any rule nothing is removed.
+  /// Independent of the policy, the newest verified backup stays, safety backups stay for their
+  /// grace period, and backups without authentication are neither counted nor removed. Without any
+  /// rule nothing is removed.
   ///
   /// - Parameters:
-  ///   - policy: what to keep.
+  ///   - policy: the rules for keeping backups.
   ///   - trustingClock: this machine's clock is right, although it jumped or was never confirmed.
   ///   - progress: called with the number of removed backups.
   /// - Returns: each backup that stayed and each that was removed, with the reasons.
-  /// - Throws: `HoldfastError`: `pointNotFound` if there is no repository, `usage` for a rule below 1, `refused` if more would
-  ///   go by the clock than by the time that is believed, `busy`, `permissionDenied`, `ioError`, `interrupted`. Some backups may
-  ///   be removed by then.
+  /// - Throws: `HoldfastError`: `pointNotFound` if there is no repository, `usage` for a rule below
+  ///   1, `refused` if the clock would remove more than the trusted time, `busy`,
+  ///   `permissionDenied`, `ioError`, `interrupted`. Some backups may be removed by then.
   @discardableResult
   public func deleteOld(
     by policy: RetentionPolicy, trustingClock: Bool = false, progress: ProgressReport? = nil
@@ -319,7 +341,8 @@ extension BackupService {
     }
   }
 
-  /// Removes all but the newest backups: ``deleteOld(by:trustingClock:progress:)`` with a count alone.
+  /// Removes all but the newest backups: ``deleteOld(by:trustingClock:progress:)`` with a count
+  /// alone.
   ///
   /// - Parameter count: how many to keep, at least 1. Safety backups are not counted.
   /// - Throws: `HoldfastError`: as ``deleteOld(by:trustingClock:progress:)``.
