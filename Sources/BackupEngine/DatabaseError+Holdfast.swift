@@ -2,7 +2,7 @@ import BackupPolicy
 import SQLitePages
 
 extension HoldfastError {
-  /// SQLite's failure in this project's terms.
+  /// Converts SQLite's failure into this project's terms.
   package init(_ error: DatabaseError) {
     let (code, hint): (Code, String?) =
       switch error.kind {
@@ -46,14 +46,14 @@ extension HoldfastError {
     self.init(code, error.message, hint: hint, cause: error)
   }
 
-  /// A copy by `cp -al` is the usual second name of which nobody thinks.
+  /// A copy by `cp -al` is the usual origin of an unexpected second name.
   private static func names(of path: String) -> String {
     "find / -samefile '\(path)' lists its names; name the one that the application opens, and remove the others "
       + "(a copy by cp -al is no copy)"
   }
 }
 
-/// Runs something on SQLite and translates its error.
+/// Runs `body` on SQLite and translates its error.
 package func onDatabase<Result>(_ body: () throws -> Result) throws -> Result {
   do {
     return try body()

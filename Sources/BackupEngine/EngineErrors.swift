@@ -6,7 +6,8 @@ extension HoldfastError {
     HoldfastError(.usage, "no database is named", hint: "use --database PATH, or set DATABASE_URL")
   }
 
-  /// A mistyped password would go unnoticed until somebody needs the backup, so the newest one must open with it.
+  /// A mistyped password would go unnoticed until a restore needs the backup, so the newest one
+  /// must open with it.
   static func wrongKey(forNewest point: PointID, of repository: Repository) -> HoldfastError {
     HoldfastError(
       .wrongKey,
@@ -24,7 +25,7 @@ extension HoldfastError {
     HoldfastError(.archiveCorrupt, "segment \(number) is not authentic: the file is damaged or was changed")
   }
 
-  /// - Parameter file: what it is, and its path.
+  /// - Parameter file: a name of its kind, and its path.
   static func truncated(_ file: String) -> HoldfastError {
     HoldfastError(.failed, "\(file) was truncated")
   }

@@ -1,3 +1,4 @@
-// Whoever imports the engine needs the values that its calls take and return: point IDs, times, plans, errors.
+// Importers of the engine need the values that its calls take and return: backup IDs, times, plans,
+// errors.
 @_exported import BackupPolicy
 @_exported import Names

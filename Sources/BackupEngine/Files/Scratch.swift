@@ -1,16 +1,18 @@
 import Glibc
 
-/// A folder for decrypted files that live for one command. It is this host's own: whoever can read the repository must not be
-/// able to read them, and whoever can write there must not be able to swap them.
+/// A folder for decrypted files that exist for one command. It is this host's own: users who can
+/// read the repository must not be able to read these files, and users who can write there must not
+/// be able to replace them.
 package struct Scratch {
   package enum Purpose: String, CaseIterable {
-    /// SQLite's own copy of a database (see `DatabaseSnapshot`), and a copy of the live database to read at leisure.
+    /// SQLite's own copy of a database (see `DatabaseSnapshot`), or a copy of the live database for
+    /// a slow reader.
     case copy
     /// Pages that wait to be written to an archive.
     case stage
     /// The image of a backup that is verified.
     case verify
-    /// The image of a backup to look into.
+    /// The image of a backup that is queried or compared.
     case point
 
     var prefix: String { ".tmp-\(rawValue)" }
@@ -39,7 +41,8 @@ package struct Scratch {
 }
 
 extension Repository {
-  /// This host's scratch folder, made if it is not there, and without what dead runs left in it.
+  /// Returns this host's scratch folder. Makes it if it is missing, and removes the files of dead
+  /// runs.
   package func scratch() throws -> Scratch {
     let folder = "\(hostStates.folder)/scratch"
     try files.makeFolders(folder)
@@ -51,7 +54,7 @@ extension Repository {
 /// Temporary files: each is locked by the run that made it, for as long as that run lives.
 enum Leftovers {
   static let digestsPrefix = ".tmp-digests"
-  /// What our own temporary names begin with; anything else is somebody's file.
+  /// The prefixes of our own temporary names. A file with any other name is not ours.
   private static let prefixes =
     Scratch.Purpose.allCases.map { "\($0.prefix)-" } + [
       ".tmp-backup_", ".tmp-holdfast-", "\(digestsPrefix)-",
@@ -63,7 +66,8 @@ enum Leftovers {
     prefixes.contains { name.hasPrefix($0) } || (name.hasPrefix(".tmp-") && name.hasSuffix(".json"))
   }
 
-  /// Removes a temporary file unless its maker still lives. One that cannot be judged or removed stays, and stops nothing.
+  /// Removes a temporary file unless its maker still lives. A file that cannot be checked or
+  /// removed stays, and is no error.
   static func remove(_ path: String, _ files: any FileOperations) {
     // NFS gives an exclusive lock only to a descriptor that is open for writing.
     guard (try? files.status(path))?.kind == .regular, let file = try? files.open(path, .update) else { return }
@@ -72,17 +76,19 @@ enum Leftovers {
     try? files.unlink(path)
   }
 
-  /// Removes what dead runs left in a folder under names that begin so.
+  /// Removes the files that dead runs left in a folder under names with this prefix.
   static func remove(in folder: String, beginning prefix: String, _ files: any FileOperations) throws {
     for name in try files.list(folder) where name.hasPrefix(prefix) { remove("\(folder)/\(name)", files) }
   }
 
-  /// Makes and locks a temporary file under a name that nobody else uses.
+  /// Makes and locks a temporary file under a unique name.
   ///
-  /// Between the making and the lock another run may take it for a leftover and remove it. The name is never given twice, so
-  /// that it is still there under the lock proves that it is ours; nobody removes it from then on.
+  /// Between the creation and the lock another run may treat it as a leftover and remove it. The
+  /// name is never used twice. So if the file still exists under the lock, it is ours, and no other
+  /// run removes it from then on.
   ///
-  /// - Parameter mode: `createPrivate` for decrypted pages, `createNew` for what is to stay in a repository.
+  /// - Parameter mode: `createPrivate` for decrypted pages, `createNew` for a file that is to stay
+  ///   in a repository.
   static func make(_ prefix: String, _ files: any FileOperations, _ mode: OpenMode = .createNew) throws -> OpenFile {
     while true {
       let path = "\(prefix)-\(getpid())-\(try SecretBytes.random(6).hex)"
@@ -98,14 +104,14 @@ enum Leftovers {
     }
   }
 
-  /// Makes a temporary file, runs `body`, and removes the file where `body` throws.
+  /// Makes a temporary file, runs `body`, and removes the file if `body` throws.
   static func withFile<Result>(
     _ prefix: String, _ files: any FileOperations, _ mode: OpenMode = .createNew, _ body: (OpenFile) throws -> Result
   ) throws -> Result {
     try using(make(prefix, files, mode), files, body)
   }
 
-  /// The same with a file that ``make(_:_:)`` made.
+  /// Does the same with a file that ``make(_:_:)`` made.
   static func using<Result>(
     _ file: OpenFile, _ files: any FileOperations, _ body: (OpenFile) throws -> Result
   ) throws -> Result {

@@ -248,7 +248,8 @@ extension String {
     return count > 0 && count < buffer.count ? String(path: buffer) : nil
   }
 
-  /// The path from the root, links and dots as they are; unchanged if the working folder cannot be found.
+  /// The path from the root, links and dots as they are; unchanged if the working folder cannot be
+  /// found.
   package var absolutePath: String {
     guard !hasPrefix("/"), let folder = String.workingFolder else { return self }
     return "\(folder)/\(self)"
