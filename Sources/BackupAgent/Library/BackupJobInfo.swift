@@ -1,7 +1,7 @@
 import BackupEngine
 import BackupPolicy
 
-/// How a running ``BackupScheduler`` stands.
+/// The status of a running ``BackupScheduler``.
 ///
 /// ```swift
 /// if let job = await scheduler.jobInfo() {
@@ -13,36 +13,36 @@ public struct BackupJobInfo: Hashable, Sendable {
   public package(set) var schedule: String?
   /// The schedule in words; nil without one.
   public package(set) var scheduleInWords: String?
-  /// The zone that the schedule goes by.
+  /// The time zone of the schedule.
   public package(set) var timeZone: String
-  /// What makes backups start by themselves.
+  /// The events that start backups automatically.
   public package(set) var mode: TriggerMode
-  /// When the schedule next starts a backup; nil where it never does.
+  /// The time when the schedule next starts a backup; nil if it never does.
   public package(set) var nextRunTime: Timestamp?
-  /// What it does at the moment.
+  /// The present activity.
   public package(set) var state: State
-  /// Why the backup that is running was started, or what the next one waits for.
+  /// The reason for the running backup, or the event for which the next one waits.
   public package(set) var reason: String?
-  /// Backups in a row that failed; 0 after one that was stored.
+  /// The number of consecutive failed backups; 0 after one that was stored.
   public package(set) var failures: Int
-  /// The newest point that it knows of.
+  /// The newest backup that the scheduler knows.
   public package(set) var lastBackup: PointID?
-  /// When that point was made.
+  /// When that backup was made.
   public package(set) var lastBackupCreated: Timestamp?
-  /// Whether changes are seen as they happen; otherwise the files are looked at from time to time.
+  /// Whether changes are seen immediately. If false, the files are checked at intervals.
   public package(set) var isWatching: Bool
-  /// What keeps backups from being made at the moment, the oldest first.
+  /// The present obstacles to backups, the oldest first.
   public package(set) var alarms: [AlarmStatus]
 
-  /// What a scheduler is about.
+  /// The activity of a scheduler.
   public enum State: String, Hashable, Sendable {
-    /// Nothing has changed that no point covers.
+    /// Every known change is in a backup.
     case idle
     /// A backup is pending and may not start yet.
     case waiting
     /// A backup is being made.
     case running
-    /// It was told to stop; what is running ends first.
+    /// The scheduler is stopping; the running work ends first.
     case stopping
   }
 

@@ -5,14 +5,15 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 
-/// Backs a database up by itself: after its changes, on a schedule, or both.
+/// Backs up a database automatically: after changes, on a schedule, or both.
 ///
-/// It is the agent that `holdfast agent` runs, inside the calling program: it watches with inotify, sleeps while nothing
-/// happens, and does its blocking work on threads of its own. Failures do not end it: they are logged, shown by
-/// ``jobInfo()``, and tried again with growing pauses. A repository has one agent at a time.
+/// It is the agent of `holdfast agent`, inside the calling program: it watches with inotify, sleeps
+/// while nothing happens, and does its blocking work on threads of its own. Failures do not end it:
+/// they are logged, shown by ``jobInfo()``, and retried with growing pauses. A repository has one
+/// agent at a time.
 ///
-/// Either ``start()`` and ``stop()`` it, or hand it to a `ServiceGroup` of swift-service-lifecycle, which calls ``run()``.
-/// A scheduler that is let go of while it runs stops as by ``stop()``.
+/// Either ``start()`` and ``stop()`` it, or pass it to a `ServiceGroup` of swift-service-lifecycle,
+/// which calls ``run()``. If a running scheduler is deallocated, it stops as by ``stop()``.
 ///
 /// ```swift
 /// var configuration = BackupSchedulerConfiguration()
@@ -23,15 +24,15 @@ import Synchronization
 /// await scheduler.stop()
 /// ```
 public final class BackupScheduler: Service, CustomStringConvertible {
-  /// What a `ServiceGroup` calls it in its log.
+  /// The name that a `ServiceGroup` uses in its log.
   public let description = "backup scheduler"
   private let state: SchedulerState
   private let logger: Logger
 
   /// - Parameters:
-  ///   - service: the database, the repository, and what encrypts it.
-  ///   - configuration: when and what; looked at by ``start()`` and ``run()``.
-  ///   - logger: each backup with its reason, each alarm with its hint.
+  ///   - service: the database, the repository, and the key.
+  ///   - configuration: the schedule, triggers and rules; read by ``start()`` and ``run()``.
+  ///   - logger: receives each backup with its reason, and each alarm with its hint.
   public init(
     service: BackupService, configuration: BackupSchedulerConfiguration = BackupSchedulerConfiguration(),
     logger: Logger = Logger(label: "holdfast")
@@ -42,20 +43,21 @@ public final class BackupScheduler: Service, CustomStringConvertible {
 
   deinit { state.control?.inbox.post(.shutdown) }
 
-  /// What it goes by, with the latest schedule.
+  /// The configuration in force, with the latest schedule.
   public var configuration: BackupSchedulerConfiguration { state.configuration }
 
-  /// Whether it watches the database and answers.
+  /// Whether it watches the database and accepts requests.
   public var isRunning: Bool { state.control != nil }
 
-  /// Starts it, and returns when it watches the database. Where the configuration says that it is not `enabled`, it does
-  /// nothing.
+  /// Starts the scheduler, and returns when it watches the database. If `enabled` is false in the
+  /// configuration, it does nothing.
   ///
   /// A database that is missing or in use is no error: it is an alarm until it can be backed up.
   ///
-  /// - Throws: `HoldfastError`: `usage` for a schedule, zone, quiet hours or rule that makes no sense, with the column;
-  ///   `keyMissing` where points are to be encrypted and the service has no password or key; `busy` where another agent
-  ///   guards the repository; `refused` where this one runs already.
+  /// - Throws: `HoldfastError`: `usage` for a schedule, zone, quiet hours or rule that is not
+  ///   valid, with the column; `keyMissing` if backups are to be encrypted and the service has no
+  ///   password or key; `busy` if the repository has another agent; `refused` if this scheduler
+  ///   already runs.
   public func start() async throws {
     guard state.configuration.enabled else { return logger.info("backups are not enabled") }
     let control = try AgentControl()
@@ -70,21 +72,22 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     }
   }
 
-  /// Stops it, and returns when nothing runs any more. A backup that is running may finish within the grace period of the
-  /// configuration, and is abandoned then, which leaves no trace. Does nothing where nothing runs.
+  /// Stops the scheduler, and returns when nothing runs any more. A running backup may finish
+  /// within the grace period of the configuration. After that it is abandoned, which leaves no
+  /// trace. Does nothing if the scheduler does not run.
   public func stop() async {
     guard let control = state.control else { return }
     control.inbox.post(.shutdown)
     await control.lifetime.hasEnded()
   }
 
-  /// Runs it until the task is cancelled or a `ServiceGroup` shuts down.
+  /// Runs the scheduler until the task is cancelled or a `ServiceGroup` shuts down.
   ///
   /// - Throws: `HoldfastError`: as ``start()``.
   public func run() async throws {
     guard state.configuration.enabled else {
       logger.info("backups are not enabled")
-      // A service that returned would end its group.
+      // If a service returned, its group would end.
       return try await gracefulShutdown()
     }
     let control = try AgentControl()
@@ -93,9 +96,10 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     try await agent.run()
   }
 
-  /// Asks for a backup now, whether something changed or not, and returns at once. The point's type is `manual`.
+  /// Requests a backup now, also without a change, and returns at once. The backup's type is
+  /// `manual`.
   ///
-  /// - Throws: `HoldfastError`: `refused` where the scheduler does not run.
+  /// - Throws: `HoldfastError`: `refused` if the scheduler does not run.
   public func triggerBackup() throws {
     guard let control = state.control else {
       throw HoldfastError(
@@ -104,21 +108,22 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     control.backUpNow()
   }
 
-  /// When the schedule next starts a backup, by this machine's clock; nil where the scheduler does not run, or has no
-  /// schedule, or one that never comes again.
+  /// The time when the schedule next starts a backup, by this machine's clock. Nil if the scheduler
+  /// does not run, or if it has no schedule or one that never comes again.
   public func nextRunTime() async -> Timestamp? {
     state.plan?.nextRun(after: state.engine.environment.now())
   }
 
-  /// Replaces the schedule. A scheduler that runs goes by the new one from now on, without a pause in its watch.
+  /// Replaces the schedule. A running scheduler uses the new one from now on, without a pause in
+  /// its watch.
   ///
-  /// - Parameter schedule: cron's five fields or a macro; nil for none.
+  /// - Parameter schedule: cron's five fields or a macro; nil for no schedule.
   /// - Throws: `HoldfastError`: `usage`, with the column; the old schedule then stays.
   public func updateSchedule(_ schedule: String?) throws {
     try state.replaceSchedule(schedule)
   }
 
-  /// How things stand; nil where the scheduler does not run.
+  /// The present status; nil if the scheduler does not run.
   public func jobInfo() async -> BackupJobInfo? {
     guard let control = state.control, let plan = state.plan, let status = await control.status().first else {
       return nil
@@ -139,14 +144,15 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     }
   }
 
-  /// The agent is gone: another may start, and whoever waits for the end is told.
+  /// Records that the agent ended: another may start, and the callers that wait for the end
+  /// continue.
   private static func end(_ control: AgentControl, _ state: SchedulerState) {
     state.end(control)
     control.lifetime.end()
   }
 }
 
-/// What a scheduler and the agent that it runs share. Safe from any thread.
+/// The state that a scheduler shares with its agent. Safe from any thread.
 final class SchedulerState: Sendable {
   private struct Content {
     var configuration: BackupSchedulerConfiguration
@@ -165,12 +171,12 @@ final class SchedulerState: Sendable {
   var configuration: BackupSchedulerConfiguration { content.withLock { $0.configuration } }
   /// The agent that runs now.
   var control: AgentControl? { content.withLock { $0.control } }
-  /// What the agent goes by; nil where none runs.
+  /// The agent's plan; nil if no agent runs.
   var plan: SchedulerPlan? { content.withLock { $0.control == nil ? nil : $0.plan } }
 
-  /// Takes the place of the one agent.
+  /// Registers the one agent.
   ///
-  /// - Throws: `usage` for a configuration that makes no sense; `refused` where an agent runs already.
+  /// - Throws: `usage` for a configuration that is not valid; `refused` if an agent already runs.
   func begin(_ control: AgentControl) throws {
     let plan = try SchedulerPlan(configuration)
     try content.withLock { content in
@@ -184,7 +190,7 @@ final class SchedulerState: Sendable {
     content.withLock { if $0.control === control { $0.control = nil } }
   }
 
-  /// - Throws: `usage` for a schedule that makes no sense; nothing is changed then.
+  /// - Throws: `usage` for a schedule that is not valid; nothing is changed then.
   func replaceSchedule(_ schedule: String?) throws {
     var configuration = configuration
     configuration.schedule = schedule
@@ -197,13 +203,13 @@ final class SchedulerState: Sendable {
     control?.reload()
   }
 
-  /// What the agent is told, when it starts and when it reads its configuration again.
+  /// The agent's configuration when it starts, and when it reads its configuration again.
   func agentConfiguration() throws -> AgentConfiguration {
     try (plan ?? SchedulerPlan(configuration)).agentConfiguration(engine)
   }
 }
 
-/// A configuration that was found to make sense: what its texts say, and what the agent is told.
+/// A checked configuration, with its texts parsed, from which the agent's configuration is made.
 struct SchedulerPlan {
   let configuration: BackupSchedulerConfiguration
   let schedule: CronSchedule?
@@ -212,7 +218,7 @@ struct SchedulerPlan {
 
   /// Reads the zone's file.
   ///
-  /// - Throws: `usage` for a schedule, a zone, quiet hours or a rule that cannot be meant.
+  /// - Throws: `usage` for a schedule, a zone, quiet hours or a rule that is not valid.
   init(_ configuration: BackupSchedulerConfiguration) throws {
     self.configuration = configuration
     schedule = try configuration.schedule.map { try CronSchedule($0) }
@@ -224,7 +230,7 @@ struct SchedulerPlan {
       .usage, "the mode needs a schedule, but there is no schedule", hint: "set a schedule, or another mode")
   }
 
-  /// The first scheduled run after `time`; nil where no schedule starts anything.
+  /// The first scheduled run after `time`; nil if no schedule starts backups.
   func nextRun(after time: Timestamp) -> Timestamp? {
     configuration.mode == .change ? nil : schedule?.next(after: time, in: zone)
   }
@@ -261,6 +267,6 @@ struct SchedulerPlan {
 }
 
 extension Duration {
-  /// Whole milliseconds, at most what 64 bits can express; a negative duration counts as 0.
+  /// Whole milliseconds, at most the largest 64-bit value; a negative duration counts as 0.
   var milliseconds: Int64 { max(0, wholeMilliseconds) }
 }

@@ -1,2 +1,2 @@
-// A scheduler is made from a service: whoever imports the one needs the other.
+// A scheduler is made from a service, so importers of one need the other.
 @_exported import BackupEngine

@@ -1,7 +1,8 @@
 import BackupPolicy
 
 extension RetentionPolicy {
-  /// Refuses what a configuration file may not say either, in its words and with this property's name.
+  /// Refuses the values that a configuration file may not have either, with the same words and this
+  /// property's name.
   ///
   /// - Throws: `usage`.
   func requireMeant() throws {
