@@ -30,10 +30,10 @@ struct Agent: AsyncParsableCommand {
   @OptionGroup(title: "What to keep") var retention: RetentionOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
-  /// On the main actor, and from there on an executor of its own: one job on Swift's pool would start a timer that never
-  /// ends (see ``ThreadExecutor``).
+  /// Runs on the main actor, and from there on an executor of its own: one job on Swift's pool
+  /// would start a timer that never ends (see ``ThreadExecutor``).
   @MainActor func run() async throws {
-    // The reader of the log may go away; the agent must not.
+    // If the reader of the log ends, the agent must continue.
     signal(SIGPIPE, SIG_IGN)
     try ThreadSupply.require()
     let configuration = try options.configuration(flags)
@@ -48,7 +48,7 @@ struct Agent: AsyncParsableCommand {
     }.value
   }
 
-  /// `--once`. It blocks, so it must not run where ``run()`` does, on Swift's cooperative pool.
+  /// Runs `--once`. It blocks, so it must not run on Swift's cooperative pool like ``run()``.
   func runOnce() throws {
     let configuration = try options.configuration(flags)
     let setup = AgentSetup(retention: retention, output: options.output)

@@ -31,7 +31,7 @@ struct Cleanup: ParsableCommand {
   @Flag(help: "With --simulate: also show every full at the end.")
   var verbose = false
 
-  // The question was never asked here; scripts that answer it beforehand keep working.
+  // Cleanup never asks. With the flag, scripts that answer the question in advance keep working.
   @Flag(help: "Has no effect, because cleanup never asks.")
   var yes = false
 
@@ -48,7 +48,8 @@ struct Cleanup: ParsableCommand {
   private func clean(_ selection: Selection) throws {
     if let simulate { return try show(simulation(simulate, selection), selection.zone) }
     let policy = try policy(selection.settings)
-    // Without the key that is configured, forged backups would count as much as authentic ones, and push them out.
+    // Without the configured key, forged backups would count as much as authentic ones, and
+    // displace them.
     let service = try selection.service(.needed)
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let decision =
@@ -85,7 +86,8 @@ struct Cleanup: ParsableCommand {
           "use --keep N, --keep-daily N, --retention-days N or --min-free-space SIZE, say, or set one of them in holdfast.toml"
       )
     }
-    // What an anomaly holds is what the configuration keeps, not what this call is content with; all, where that is unreadable.
+    // An anomaly holds the backups that the configured rules keep, even if this call uses looser
+    // rules. If the configuration cannot be read, it holds all.
     if retention.replaceRules { policy.standingRules = (try? settings.retentionRules()) ?? RetentionRules() }
     return policy
   }

@@ -43,7 +43,7 @@ struct Compact: ParsableCommand {
       try service.compact(policy, keeping: retention, clock: reliance, progress: progress)
     }
     try show(CompactionReport(outcome))
-    // What could not be read is worse than what somebody else is at.
+    // An unreadable backup is worse than one that another process is changing.
     let codes = outcome.skipped.map(\.error.code.exitCode)
     if let code = codes.first(where: { $0 != 6 }) ?? codes.first { throw ExitCode(code) }
   }

@@ -24,7 +24,7 @@ struct AllSettingOptions: ParsableArguments {
   @OptionGroup(title: "Settings") var creation: CreationOptions
   @OptionGroup(title: "Common options") var service: ServiceOptions
 
-  /// Reads the configuration, sound or not.
+  /// Reads the configuration, even if it has mistakes.
   func configuration() throws -> Configuration {
     let flags = agent.flags.merging(creation.flags).merging(service.flags).merging(verification.flags)
     return try service.files.configuration(flags)

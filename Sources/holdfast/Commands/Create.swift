@@ -69,7 +69,7 @@ struct Create: ParsableCommand {
 }
 
 extension Create {
-  /// A failure to print must not look like a failure to back up.
+  /// If printing fails, the command must not report a failed backup.
   private func show(_ point: PointMetadata, _ lines: [String]) throws {
     do {
       try options.console.show(point.json, lines)
@@ -87,7 +87,8 @@ extension Create {
     }
   }
 
-  /// The point that holds the database now, and the lines that say how it came about.
+  /// Returns the backup that holds the present content of the database, and lines that explain its
+  /// origin.
   private func store(
     _ request: CreateRequest, _ service: Engine, _ progress: Progress
   ) throws -> (PointMetadata, [String]) {
@@ -98,7 +99,7 @@ extension Create {
     }
   }
 
-  /// What is stored: all pages, or those that changed.
+  /// The content of the backup: all pages, or only the changed ones.
   enum Kind: String, EnumerableFlag {
     case full
     case incremental

@@ -1,7 +1,7 @@
 import ArgumentParser
 import BackupEngine
 
-/// `holdfast generate-manual`, for those who build and package.
+/// `holdfast generate-manual`, for builds and packages.
 struct GenerateManual: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate-manual", abstract: "Write the manual pages into a folder.",

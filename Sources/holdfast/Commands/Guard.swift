@@ -34,7 +34,7 @@ struct Guard: ParsableCommand {
   @Option(help: ArgumentHelp("Also write the result to this file, as JSON.", valueName: "path"), completion: .file())
   var report: String?
 
-  // Only so that a forgotten -- is told as such.
+  // Only so that a forgotten -- is reported as such.
   @Argument(help: .hidden)
   var misplaced: String?
 
@@ -88,7 +88,8 @@ struct Guard: ParsableCommand {
     return .seconds(span.milliseconds / 1000)
   }
 
-  /// - Parameter arguments: of the command line, `guard` first. What follows it at once may be the command.
+  /// - Parameter arguments: of the command line, `guard` first. The words right after it may be the
+  ///   command.
   static func noCommand(_ arguments: ArraySlice<String>) -> HoldfastError {
     let typed = arguments.dropFirst().filter { $0 != "--" }
     let isCommand = typed.first.map { !$0.hasPrefix("-") && !$0.isEmpty } ?? false
@@ -104,7 +105,7 @@ struct Guard: ParsableCommand {
     return try CreateRequest(ArchiveOptions(selection.settings), for: reason)
   }
 
-  /// The exit status is the shells', and not one of ours.
+  /// The exit status is that of a shell, and not one of ours.
   private func end(_ unusable: GuardedCommand.Unusable) -> ExitCode {
     _ = ErrorReport(unusable.error, asJSON: options.console.json).print()
     return ExitCode(unusable.status)

@@ -23,7 +23,7 @@ struct Init: ParsableCommand {
 
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
-  /// A file and whether it was made just now.
+  /// A file, and whether this command made it.
   private struct Made {
     var path: String
     var isNew: Bool
@@ -47,7 +47,7 @@ struct Init: ParsableCommand {
       ]), options.output.quiet ? [] : lines(folders, key, settings) + Self.warning(locked) + Self.next)
   }
 
-  /// The settings at hand are those that were used before: no key and no file is made.
+  /// Begins with the settings of the former repository: no key and no file is made.
   private func beginAnew(_ configuration: Configuration) throws {
     let folders = try selections(configuration).map {
       try $0.service(.optional).repository(create: true, beginsAnew: true).folder
@@ -59,7 +59,7 @@ struct Init: ParsableCommand {
       options.output.quiet ? [] : fields.lines(indent: 0))
   }
 
-  /// Every configured database, or none.
+  /// All configured databases, or a selection without a database.
   private func selections(_ configuration: Configuration) throws -> [Selection] {
     let databases = try configuration.databases()
     guard !databases.isEmpty else { return [try Selection(configuration, options.output)] }
@@ -79,7 +79,7 @@ struct Init: ParsableCommand {
     ]
   }
 
-  /// How many backups are there that a key of just now cannot open.
+  /// The number of existing backups that a new key cannot open.
   private static func encrypted(_ service: Engine) -> Int {
     ((try? service.list()) ?? []).count { $0.name.encrypted }
   }
@@ -109,7 +109,7 @@ struct Init: ParsableCommand {
     return Made(path: path, isNew: try KeyFile(path: path, files: files).createUnlessPresent())
   }
 
-  /// Beside the default key, where every command finds it whatever its working directory is.
+  /// The file is beside the default key, where every command finds it from any working directory.
   private func makeSettings(_ configuration: Configuration, _ files: any FileOperations) throws -> Made {
     if let file = configuration.file { return Made(path: file.path, isNew: false) }
     let named = options.files.config ?? configuration.environment[.configFile]
@@ -120,7 +120,7 @@ struct Init: ParsableCommand {
     return Made(path: path, isNew: try file.createUnlessPresent(SettingsTemplate(active: try active(configuration))))
   }
 
-  /// What the flags say, with absolute paths.
+  /// The values of the flags, with absolute paths.
   private func active(_ configuration: Configuration) throws -> [SettingKey: String] {
     var active: [SettingKey: String] = [:]
     for key in [SettingKey.backupDir, .keyFile, .passwordFile] where configuration.flags[key] != nil {
@@ -134,7 +134,8 @@ struct Init: ParsableCommand {
 }
 
 extension ServiceOptions {
-  /// Like ``configuration(_:)``, but the file that `--config` or `HOLDFAST_CONFIG` names may be missing still.
+  /// Like ``configuration(_:)``, but the file that `--config` or `HOLDFAST_CONFIG` names may still
+  /// be missing.
   fileprivate func initialConfiguration() throws -> Configuration {
     let environment = ProcessEnvironment.current
     let named = files.config ?? environment[.configFile]

@@ -35,7 +35,7 @@ struct Unpin: ParsableCommand {
   func run() throws { try pinning.run(false) }
 }
 
-/// What both take.
+/// The arguments of both commands.
 struct PinOptions: ParsableArguments {
   @Argument(help: "The backup's ID, a unique prefix of it, or latest.", completion: BackupCompletion.ids)
   var id: String

@@ -48,7 +48,8 @@ struct Show: ParsableCommand {
     try options.console.show(document, objects.flatMap { "\($0.sql);".lines }, isVerbatim: true)
   }
 
-  /// What anomalies hold, by the rules that are configured. Finding out reads every archive's head, so only where there is one.
+  /// Returns the holds of anomalies by the configured rules. This reads every archive's head, so it
+  /// is done only if there is an anomaly.
   private func holds(_ settings: Settings, _ service: Engine) throws -> [AnomalyHold] {
     guard let policy = try settings.retention(), try service.statistics().anomalous > 0 else {
       return []

@@ -26,7 +26,7 @@ struct Stats: ParsableCommand {
     let holds = try policy.map { try service.holds($0) } ?? []
     let drills = try service.drillFigures()
     let now = service.environment.now()
-    // A wrong setting keeps nobody from the figures.
+    // If a setting is wrong, the figures are still shown.
     let maxAge = (try? selection.settings.drillSettings())?.age(at: now)
     let concerns = drills.standing.concerns(maxAge: maxAge, now: now)
     let listing = DrillListing(drills: drills, concerns: concerns, zone: selection.zone)

@@ -69,7 +69,7 @@ struct Verify: ParsableCommand {
     if let code = codes.contains(failed) ? failed : codes.first { throw ExitCode(code) }
   }
 
-  /// What is broken is no way back; which point is?
+  /// If a backup is broken, names the newest whole one instead.
   private func nameWhole(_ listings: inout [VerificationListing], _ service: Engine) throws {
     let broken = Set(listings.flatMap(\.broken))
     guard !broken.isEmpty else { return }
@@ -78,7 +78,8 @@ struct Verify: ParsableCommand {
     try options.console.show([""] + WholePoint.lines(whole))
   }
 
-  /// With `--all`, one backup that cannot be looked at (another key, say) must not hide what the others are like.
+  /// With `--all`, one backup that cannot be verified (it has another key, for example) must not
+  /// hide the results of the others.
   private func verify(
     _ id: PointID, _ service: Engine, _ progress: Progress
   ) throws -> Result<Verification, HoldfastError> {

@@ -2,8 +2,8 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 
-/// Completes the ID of a backup in a shell: reads the listing of the repository that the typed options name and nothing else,
-/// and offers nothing if that fails.
+/// Completes the ID of a backup in a shell. It reads only the listing of the repository that the
+/// typed options name, and offers nothing if that fails.
 enum BackupCompletion {
   /// `latest` and the IDs, newest first.
   static let ids = CompletionKind.custom { words, index, _ in candidates(TypedWords(words, cursor: index)) }
@@ -13,7 +13,7 @@ enum BackupCompletion {
     ["live"] + candidates(TypedWords(words, cursor: index))
   }
 
-  /// The same for a command that takes one ID and then something else.
+  /// The same for a command that takes one ID, followed by something else.
   static let firstID = CompletionKind.custom { words, index, _ in
     let typed = TypedWords(words, cursor: index)
     return typed.before.contains { $0 == "latest" || PointID($0) != nil } ? [] : candidates(typed)
@@ -38,7 +38,8 @@ enum BackupCompletion {
   }
 }
 
-/// The words of a command line that is still being typed, as a shell passes them on: with quotes, and in bash split at `=` and `:`.
+/// The words of a command line that is still being typed, as a shell passes them on: with quotes,
+/// and in bash split at `=` and `:`.
 struct TypedWords {
   /// The words before the cursor, without the program.
   let before: [String]

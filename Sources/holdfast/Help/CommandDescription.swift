@@ -1,7 +1,8 @@
 import ArgumentParser
 import BackupEngine
 
-/// A command with its text and its options, as the parser of arguments describes them. Help, manual pages and tests read this.
+/// A command with its text and its options, as the parser of arguments describes them. Help, manual
+/// pages and tests read this.
 struct CommandDescription: Sendable {
   /// The words after `holdfast`, such as `config check`; empty for `holdfast` itself.
   let name: String
@@ -10,7 +11,7 @@ struct CommandDescription: Sendable {
   let usage: String
   /// Paragraphs.
   let discussion: [String]
-  /// Command lines, each with its explanation behind at least two blanks, if it has one.
+  /// Command lines, each followed by at least two blanks and its explanation, if it has one.
   let examples: [String]
   let arguments: [ArgumentDescription]
   let subcommands: [CommandDescription]
@@ -21,7 +22,7 @@ struct CommandDescription: Sendable {
     return CommandDescription(HoldfastCommand.self, dump?["command"] ?? .null, name: "")
   }()
 
-  /// All commands that do something, in the order of the help.
+  /// All commands without subcommands, in the order of the help.
   var leaves: [CommandDescription] {
     subcommands.isEmpty ? [self] : subcommands.flatMap(\.leaves)
   }
@@ -95,7 +96,7 @@ struct ArgumentDescription: Sendable {
     text = Self.text(dump)
   }
 
-  /// How a usage shows an argument: `[<id>]`.
+  /// The form of an argument in a usage: `[<id>]`.
   var synopsis: String {
     let name = isRepeating ? "\(label) ..." : label
     return isOptional ? "[\(name)]" : name
@@ -107,7 +108,7 @@ struct ArgumentDescription: Sendable {
     return text[..<start.lowerBound] + (text[start].hasPrefix(";") ? ")." : ".")
   }
 
-  /// The text without the part behind a colon, and with the variable.
+  /// The text without the part after a colon, and with the variable.
   private var brief: String {
     guard let colon = text.firstIndex(of: ":"), let variable = text.lastIndex(of: "(") else { return text }
     return text[..<colon] + " " + text[variable...]

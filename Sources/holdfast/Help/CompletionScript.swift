@@ -7,7 +7,8 @@ enum CompletionScript {
     return shell == .bash ? "\(script)\n\(wholeWords)" : script
   }
 
-  /// bash splits words at `=` and `:`, which the functions of the parser do not expect: they take `--config=a.toml` for three words.
+  /// bash splits words at `=` and `:`, which the functions of the parser do not expect: they treat
+  /// `--config=a.toml` as three words.
   private static let wholeWords = #"""
     _holdfast_whole_words() {
         local -a words=()

@@ -1,6 +1,6 @@
 /// The help of `holdfast` itself: all commands on one small screen.
 enum HelpOverview {
-  /// Commands that belong together, and what one does with them.
+  /// Commands that belong together, and their purpose.
   typealias Row = (names: [String], text: String)
 
   static let groups: [(title: String, rows: [Row])] = [

@@ -2,7 +2,7 @@
 struct HelpPage {
   let lines: [String]
 
-  /// The title of the options that most commands have, which each page shows in short.
+  /// The title of the options that most commands have, which each page shows in brief.
   static let commonOptions = "Common options"
   /// The title of options that are only named, because another page describes them.
   static let settings = "Settings"

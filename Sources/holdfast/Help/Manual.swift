@@ -11,7 +11,7 @@ enum Manual {
     [("holdfast.1", programPage), ("holdfast-agent.8", agentPage), ("holdfast.toml.5", settingsPage)]
   }
 
-  /// What an exit code means.
+  /// The meanings of the exit codes.
   static let exitCodes: [(code: Int, meaning: String)] = [
     (0, "done"), (1, "failed"),
     (3, "verification failed, or an archive is damaged; findings about the database alone are no failure"),
@@ -151,7 +151,7 @@ enum Manual {
   ]
 }
 
-// The parts that pages have in common.
+// The parts that the pages share.
 extension ManualPage {
   fileprivate mutating func add(_ command: CommandDescription, isAgent: Bool) {
     subheading(command.usage)
@@ -179,7 +179,7 @@ extension ManualPage {
     for argument in ArgumentDescription.merged(arguments) { item(argument.label, argument.text) }
   }
 
-  /// A command, and below it the explanation that stands behind two blanks.
+  /// Adds a command, and below it the explanation that follows two blanks.
   fileprivate mutating func add(example text: String) {
     guard let gap = text.firstRange(of: "  ") else { return example([text]) }
     let explanation = String(text[gap.upperBound...].drop { $0 == " " })

@@ -1,6 +1,7 @@
 import BackupEngine
 
-/// A manual page in the language of `man`: ASCII, with every character that roff would read as a request made safe.
+/// A manual page in the language of `man`: ASCII, with every character escaped that roff would read
+/// as a request.
 struct ManualPage {
   /// `holdfast(1)` is `("holdfast", 1)`.
   typealias Reference = (name: String, section: Int)
@@ -43,7 +44,7 @@ struct ManualPage {
     }
   }
 
-  /// Lines as they are typed.
+  /// Adds lines exactly as they are typed.
   mutating func example(_ text: [String]) {
     lines += [".PP", ".nf", ".RS 4"] + text.map(Self.line) + [".RE", ".fi"]
   }
@@ -55,7 +56,7 @@ struct ManualPage {
 
   private static func quoted(_ text: String) -> String { "\"\(escaped(text))\"" }
 
-  /// A line of text, which roff must not take for a request.
+  /// A line of text, which roff must not treat as a request.
   private static func line(_ text: String) -> String {
     let escaped = escaped(text)
     return escaped.hasPrefix(".") || escaped.hasPrefix("'") ? "\\&\(escaped)" : escaped

@@ -1,6 +1,7 @@
 import BackupEngine
 
-/// An option with a negative value, such as `--limit -1`. The parser of arguments takes the value for another option.
+/// An option with a negative value, such as `--limit -1`. The parser of arguments treats the value
+/// as another option.
 struct NegativeValue {
   let option: String
   let value: String

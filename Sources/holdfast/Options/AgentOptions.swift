@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// What the agent does.
+/// The flags of the agent's activities.
 struct AgentOptions: ParsableArguments {
   @OptionGroup(title: "When to back up") var triggers: TriggerOptions
   @Flag(.thin) var thin: Bool?
@@ -39,7 +39,7 @@ struct VerificationOptions: ParsableArguments {
   var flags: Layer { settingFlags }
 }
 
-/// What a new backup is like.
+/// The form of a new backup.
 struct CreationOptions: ParsableArguments {
   @Flag(.encryptionEnabled) var encryptionEnabled: Bool?
   @Flag(.compressionEnabled) var compressionEnabled: Bool?

@@ -3,7 +3,7 @@ import BackupEngine
 import BackupPolicy
 import Names
 
-/// The backup that a command is about: by its ID, or by a time.
+/// The backup to which a command applies, named by its ID or by a time.
 struct PointOptions: ParsableArguments {
   @Argument(help: "The backup's ID, a unique prefix of it, or latest.", completion: BackupCompletion.ids)
   var id: String?
@@ -61,7 +61,8 @@ struct PointReference {
     return ChosenPoint(point: point, choice: choice, zone: zone)
   }
 
-  /// A time in the place of an ID, as in `holdfast diff 14:03 14:10`: no ID begins like a time. Nil for anything else.
+  /// Reads a time in the place of an ID, as in `holdfast diff 14:03 14:10`: no ID begins like a
+  /// time. Nil for anything else.
   private func moment(_ text: String, _ selection: Selection, _ service: Engine) throws -> Timestamp? {
     guard !text.hasPrefix("b"), let zone = try? selection.settings.zone(),
       case .moment(let moment)? = try? PointInTime(text, name: "--at", zone: zone, now: service.environment.now())
@@ -84,7 +85,8 @@ struct ChosenPoint {
     choice.map { choice in [choice.words] + choice.warnings.map { "  ! \($0.printable)" } + [""] } ?? []
   }
 
-  /// `at` of a document: the moment that was asked for, the backup's own time, and the milliseconds between.
+  /// Adds `at` to a document: the requested moment, the backup's own time, and the milliseconds
+  /// between.
   func adding(to document: JSONValue) -> JSONValue {
     guard let choice, case .object(var keys) = document else { return document }
     keys["at"] = .object([

@@ -1,7 +1,7 @@
 import ArgumentParser
 import BackupPolicy
 
-/// What is kept.
+/// The rules for keeping backups.
 struct RetentionOptions: ParsableArguments {
   @Option(quota: .keepLast, alias: "keep-last") var keepLast: String?
   @Option(quota: .keepHourly) var keepHourly: String?
@@ -16,7 +16,8 @@ struct RetentionOptions: ParsableArguments {
   @Option(.keepWithinMonthly) var keepWithinMonthly: String?
   @Option(.keepWithinYearly) var keepWithinYearly: String?
   @Option(.keepTag) var keepTag: [String] = []
-  // Numbers, not text like the flags of other settings: the policy refuses to keep nothing, and says why.
+  // Numbers, not text like the flags of other settings: if nothing would be kept, the policy
+  // refuses and gives the reason.
   @Option(.retentionDays) var retentionDays: Int?
   @Option(.maxBackups) var maxBackups: Int?
   @Option(.anomalyHold) var anomalyHold: String?
@@ -27,13 +28,14 @@ struct RetentionOptions: ParsableArguments {
 
   private var rules: Layer { settingFlags.filter(\.definition.isRule) }
 
-  /// Whether flags replace the rules that are configured.
+  /// Whether flags replace the configured rules.
   var replaceRules: Bool { !rules.values.isEmpty || retentionDays != nil || maxBackups != nil }
 
-  /// The rules; nil if there are none. Flags replace all configured rules: `--keep 5` means five, whatever `retention_days` would
-  /// also keep.
+  /// The rules; nil if there are none. Flags replace all configured rules: `--keep 5` means five,
+  /// even if `retention_days` would keep more.
   ///
-  /// - Throws: `refused` if flags are given and keep nothing, `usage` for a value that does not fit.
+  /// - Throws: `refused` if flags are given and keep nothing, `usage` for a value that is not
+  ///   valid.
   func policy(_ settings: Settings) throws -> RetentionPolicy? {
     guard replaceRules else { return try settings.retention() }
     var chosen = try Settings(layers: [rules], folders: settings.folders).retentionRules()

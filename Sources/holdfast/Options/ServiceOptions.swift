@@ -17,9 +17,9 @@ struct ServiceOptions: ParsableArguments {
 extension ServiceOptions {
   /// Whether a command fails without a usable password or key.
   enum KeyUse {
-    /// It reads or writes archives' content.
+    /// The command reads or writes the content of archives.
     case needed
-    /// It can do without.
+    /// The command also works without a key.
     case optional
   }
 
@@ -41,13 +41,13 @@ extension ServiceOptions {
     return configuration
   }
 
-  /// The one database that a command is about, with its settings.
+  /// The one database to which a command applies, with its settings.
   func selection(_ flags: Layer = Layer()) throws -> Selection {
     try Selection(configuration(flags), output)
   }
 }
 
-/// The database that a command is about, if any, and its settings.
+/// The database to which a command applies, if any, and its settings.
 struct Selection {
   let settings: Settings
   /// The name of the database; nil without one.
@@ -71,13 +71,14 @@ struct Selection {
     self.output = output
   }
 
-  /// The zone in which times are shown. A wrong setting does not prevent a listing; commands that read a time use the settings.
+  /// The zone in which times are shown. If the setting is wrong, a listing still works; commands
+  /// that read a time use the settings.
   var zone: ZoneRules { (try? settings.zone()) ?? (try? TimeZones.local(TZ: nil)) ?? .utc }
 
   /// - Parameters:
-  ///   - keyUse: how wrong settings of password and key are taken.
-  ///   - defaults: how safety backups are made.
-  ///   - logLevel: unless one is configured.
+  ///   - keyUse: whether wrong settings of password and key are errors.
+  ///   - defaults: the form of safety backups.
+  ///   - logLevel: applies unless one is configured.
   func service(
     _ keyUse: ServiceOptions.KeyUse, defaults: ArchiveOptions = ArchiveOptions(), logLevel: Logger.Level = .warning
   ) throws -> Engine {
@@ -92,13 +93,13 @@ struct Selection {
 
   func logger(_ level: Logger.Level = .warning) throws -> Logger { try Self.logger(settings, output, level) }
 
-  /// - Parameter level: unless one is configured.
+  /// - Parameter level: applies unless one is configured.
   static func logger(_ settings: Settings, _ output: OutputOptions, _ level: Logger.Level) throws -> Logger {
     output.logger(try settings.choice(.logLevel) ?? level)
   }
 }
 
-/// Which files are read.
+/// The files to read.
 struct ConfigurationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -113,13 +114,13 @@ struct ConfigurationOptions: ParsableArguments {
     completion: .file())
   var envFile: String?
 
-  /// Reads them.
+  /// Reads the files.
   func configuration(_ flags: Layer) throws -> Configuration {
     try Configuration(flags: flags, file: config, envFile: envFile, environment: .current)
   }
 }
 
-/// How much is said, and in which form.
+/// The amount of output, and its form.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -134,18 +135,19 @@ struct OutputOptions: ParsableArguments {
 
   var console: Console { Console(json: json, quiet: quiet) }
 
-  /// - Parameter level: unless `--log-level` names another.
+  /// - Parameter level: applies unless `--log-level` names another.
   func logger(_ level: Logger.Level = .warning) -> Logger {
     var logger = Logger(label: "holdfast") { _ in StandardErrorLog() }
     logger.logLevel = logLevel ?? level
     return logger
   }
 
-  /// Runs engine work that may take long: with a progress bar on a terminal, and stopped cleanly by signals.
+  /// Runs engine work that may take long: with a progress bar on a terminal, and stopped cleanly by
+  /// signals.
   ///
   /// - Parameters:
   ///   - listen: makes signals stop the work.
-  ///   - body: its second argument takes the bar away, for those who print results while they work.
+  ///   - body: its second argument removes the bar, for work that prints results meanwhile.
   func working<Result>(
     listen: (Progress) -> Void = { Interruption.stops($0) }, _ body: (Progress, _ clear: () -> Void) throws -> Result
   ) throws -> Result {

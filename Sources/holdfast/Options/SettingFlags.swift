@@ -1,7 +1,8 @@
 import ArgumentParser
 
-// Flags whose names and help come from the table of settings. Their values are text, because the table also knows what they may
-// be, and a mistake is reported in the same words wherever a value comes from.
+// Flags whose names and help come from the table of settings. Their values are text, because the
+// table also knows the valid values, and a mistake is reported in the same words for every source
+// of a value.
 
 extension Option where Value == String? {
   /// `--max-delay TIME`
@@ -9,7 +10,7 @@ extension Option where Value == String? {
     self.init(name: .customLong(key.flag ?? key.name), help: key.help, completion: key.definition.kind.completion)
   }
 
-  /// `--keep-daily N`, where -1 is a value and no flag.
+  /// `--keep-daily N`, with -1 as a value and not as a flag.
   init(quota key: SettingKey, alias: String? = nil) {
     var names = [NameSpecification.Element.customLong(key.flag ?? key.name)]
     if let alias { names.append(.customLong(alias)) }
@@ -52,8 +53,9 @@ extension SettingKey {
 }
 
 extension ParsableArguments {
-  /// The settings among the flags that were given. A property belongs to the key of its name; like ArgumentParser itself, this
-  /// finds the properties by reflection. Groups in the group have layers of their own.
+  /// The settings among the given flags. A property belongs to the key with its name. Like
+  /// ArgumentParser itself, this finds the properties by reflection. Groups in the group have
+  /// layers of their own.
   var settingFlags: Layer {
     var given: [SettingKey: String?] = [:]
     for (label, wrapper) in Mirror(reflecting: self).children {
@@ -63,7 +65,8 @@ extension ParsableArguments {
     return .flags(given)
   }
 
-  /// What the flag says, as the environment would have it; nil if it is not given, or is read by the group itself.
+  /// The value of a flag, as the environment would have it; nil if the flag is not given, or if the
+  /// group itself reads it.
   private static func text(_ wrapper: Any) -> String? {
     switch wrapper {
     case let option as Option<String?>: option.wrappedValue

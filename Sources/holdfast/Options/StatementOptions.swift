@@ -8,7 +8,7 @@ struct StatementOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Read the SQL from this file.", valueName: "path"), completion: .file())
   var file: String?
 
-  /// - Parameter argument: the SQL of the command line: `-` reads standard input.
+  /// - Parameter argument: the SQL of the command line; `-` reads standard input.
   /// - Throws: `usage` unless it is given in exactly one way.
   func statement(_ argument: String?) throws -> String {
     switch (argument, file) {
