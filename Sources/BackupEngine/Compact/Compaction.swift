@@ -142,8 +142,8 @@ extension Engine {
   private static let unseen = "it cannot be opened, so no rule can judge it"
 }
 
-/// An owner of a chain that stores incrementals beside a compaction, and knows the newest backup
-/// and the size of its chain.
+/// A component that stores incrementals beside a compaction, and knows the newest backup and the
+/// size of its chain.
 ///
 /// A compaction calls it from its own thread, for the moments in which files are replaced. In
 /// between, it reads and writes archives, which takes most of the time.

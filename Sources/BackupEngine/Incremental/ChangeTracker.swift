@@ -25,7 +25,7 @@ extension ChangeCandidates {
   }
 }
 
-/// The source of the knowledge which pages changed since the newest backup.
+/// How the pages that changed since the newest backup are known.
 package enum ChangeKnowledge: Hashable, Sendable, CustomStringConvertible {
   /// The caller knew the pages.
   case known

@@ -24,7 +24,8 @@ package struct SavedPosition: Hashable, Sendable {
   package func objection(newest: StoredPoint, now: MachineRun?) -> String? {
     guard newest.metadata.digest == digest else { return "\(newest.id) is not the tracked backup" }
     guard let now, now.boot == run.boot else { return "the machine was restarted since it was tracked" }
-    // A stamp is settled when the file is older than that; so this cannot bring its times back.
+    // A time stamp is settled only when the file is older than a tick. The margin is half of that,
+    // so a smaller step of the clock cannot bring its times back.
     let margin = FileClock.tick / 2_000_000
     guard now.clockOffset >= run.clockOffset - margin else { return "the clock was set back since it was tracked" }
     return nil

@@ -12,8 +12,8 @@ extension Repository {
     return point
   }
 
-  /// Warns, because a single word in its clear metadata may be the only evidence against a newer
-  /// backup.
+  /// Warns of skipped newer backups, because a word in its clear metadata may be the only evidence
+  /// against one.
   private func warnOfPassedOver(_ points: [StoredPoint], _ chosen: StoredPoint) {
     let passed = points.reversed().prefix { $0.id != chosen.id }.filter(\.isPassedOver)
     for point in passed.prefix(3) {
