@@ -19,7 +19,7 @@ package enum AgentRunner {
     let control = try AgentControl()
     let signals = await SignalService(control)
     var agent = AgentService(configuration, control: control, reload: reload, logger: logger)
-    agent.parts.thrift = MemoryThrift()
+    agent.parts.memoryTrimming = MemoryTrimming()
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: [.init(service: signals), .init(service: agent)], gracefulShutdownSignals: [.sigterm, .sigint],
@@ -36,7 +36,7 @@ package enum AgentRunner {
     service: Engine, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
     try settings.requireEssentials(of: service)
-    let held = HeldConnection(service.environment)
+    let held = KeptConnection(service.environment)
     defer { held.close() }
     let worker = DatabaseWorker(service, settings, logger, held)
     if let doubt = service.noteClock() { logger.error("\(doubt)") }

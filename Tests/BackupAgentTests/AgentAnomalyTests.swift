@@ -29,7 +29,7 @@ import TestSupport
   private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
     let work = DatabaseWorker(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
-      HeldConnection(harness.service.environment), harness.log.logger)
+      KeptConnection(harness.service.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
   }

@@ -168,10 +168,10 @@ final class AgentHarness: Sendable {
 /// Follows a database from backup to backup, as the agent's worker does.
 struct FollowedDatabase {
   private let service: Engine
-  private let held: HeldConnection
+  private let held: KeptConnection
   private let follower: ChangeFollower
 
-  init(_ service: Engine, _ held: HeldConnection) {
+  init(_ service: Engine, _ held: KeptConnection) {
     (self.service, self.held) = (service, held)
     follower = ChangeFollower(service)
   }

@@ -48,7 +48,7 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    let held = HeldConnection(harness.service.environment)
+    let held = KeptConnection(harness.service.environment)
     let session = FollowedDatabase(harness.service, held)
     let backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
     _ = try backup.storeChange(Progress()).ending.get()
@@ -92,7 +92,7 @@ import TestSupport
       environment: environment)
     _ = try service.create(CreateRequest())
     let application = try DatabaseApplication(harness.database, "INSERT INTO t(s) VALUES (1)")
-    let session = FollowedDatabase(service, HeldConnection(environment))
+    let session = FollowedDatabase(service, KeptConnection(environment))
     let progress = Progress { activity, _, _ in
       let times: [String: Int64] = ["comparing": 10300, "storing": 60000]
       if let time = times[activity] { clock.withLock { $0 = time } }
@@ -130,7 +130,7 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    let held = HeldConnection(harness.service.environment)
+    let held = KeptConnection(harness.service.environment)
     let backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
     _ = try backup.storeChange(Progress()).ending.get()
     let session = FollowedDatabase(harness.service, held)

@@ -55,7 +55,7 @@ import TestSupport
       """)
     try await offPool {
       let backup = DatabaseWorker(
-        harness.service, AgentHarness.settings(), harness.log.logger, HeldConnection(harness.service.environment))
+        harness.service, AgentHarness.settings(), harness.log.logger, KeptConnection(harness.service.environment))
       let committed = Atomic(false)
       _ = try backup.storeChange(
         Progress { [database = harness.database] _, _, _ in

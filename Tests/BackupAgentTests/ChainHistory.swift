@@ -18,7 +18,7 @@ final class ChainHistory {
   var other: DatabaseProcess
   private(set) var log: [String] = []
   private var backup: DatabaseWorker
-  private var held: HeldConnection
+  private var held: KeptConnection
   private let recorder = LogRecorder(.debug)
   /// Every backup of the database's own history, with the content that it must contain.
   private var states: [(id: PointID, image: [UInt8])] = []
@@ -43,12 +43,12 @@ final class ChainHistory {
       """
     ).close()
     other = try DatabaseProcess(bed.database, in: bed.folder)
-    held = HeldConnection(bed.environment())
+    held = KeptConnection(bed.environment())
     backup = Self.agent(bed, recorder, held)
     try backUp()
   }
 
-  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: HeldConnection) -> DatabaseWorker {
+  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: KeptConnection) -> DatabaseWorker {
     DatabaseWorker(bed.service(), AgentHarness.settings(), recorder.logger, held)
   }
 
@@ -80,7 +80,7 @@ final class ChainHistory {
   func restartAgent() throws {
     note("agent restarts")
     held.close()
-    held = HeldConnection(bed.environment())
+    held = KeptConnection(bed.environment())
     backup = Self.agent(bed, recorder, held)
     if number(0...2) > 0 { _ = try backup.assess() }
   }

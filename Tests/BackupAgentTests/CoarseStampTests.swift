@@ -12,10 +12,10 @@ import Testing
 @Suite(.ownThread) struct CoarseStampTests {
   private final class Backups {
     private var backup: DatabaseWorker
-    private let held: HeldConnection
+    private let held: KeptConnection
 
     init(_ harness: AgentHarness) {
-      held = HeldConnection(harness.service.environment)
+      held = KeptConnection(harness.service.environment)
       backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
     }
 

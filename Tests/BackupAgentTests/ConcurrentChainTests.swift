@@ -30,7 +30,7 @@ import Testing
     environment.busyTimeout = 30000
     let service = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
-    let backup = DatabaseWorker(service, AgentHarness.settings(), log.logger, HeldConnection(environment))
+    let backup = DatabaseWorker(service, AgentHarness.settings(), log.logger, KeptConnection(environment))
     let writers = try [1, 2].map {
       try DatabaseLedger.startWriter(bed.database, journalMode: "wal", autocheckpoint: autocheckpoint, seed: $0)
     }

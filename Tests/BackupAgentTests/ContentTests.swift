@@ -11,12 +11,12 @@ import TestSupport
   /// Takes backups and describes the results in words.
   private final class Backups {
     private var backup: DatabaseWorker
-    private let held: HeldConnection
+    private let held: KeptConnection
 
     init(_ harness: AgentHarness, encrypt: Bool = true) {
       var settings = AgentHarness.settings()
       settings.archive.encrypt = encrypt
-      held = HeldConnection(harness.service.environment)
+      held = KeptConnection(harness.service.environment)
       backup = DatabaseWorker(harness.service, settings, harness.log.logger, held)
     }
 

@@ -27,7 +27,7 @@ import Testing
 
     static func agent(_ bed: TestBed, _ files: any FileOperations) -> DatabaseWorker {
       DatabaseWorker(
-        bed.service(files: files), AgentHarness.settings(), LogRecorder().logger, HeldConnection(bed.environment()))
+        bed.service(files: files), AgentHarness.settings(), LogRecorder().logger, KeptConnection(bed.environment()))
     }
 
     /// Two incrementals: one from a comparison, one from the tracker.

@@ -10,10 +10,10 @@ import TestSupport
 
 @Suite(.ownThread) struct DatabaseStateTests {
   private func fingerprint(_ harness: AgentHarness) throws -> String? {
-    let sighting = try DatabaseState.read(
+    let probe = try DatabaseState.read(
       harness.database, scratchPath: harness.folder.path("scratch"),
-      HeldConnection(harness.service.environment))
-    guard case .state(let state) = sighting else { return nil }
+      KeptConnection(harness.service.environment))
+    guard case .state(let state) = probe else { return nil }
     return state.fingerprint
   }
 

@@ -27,7 +27,7 @@ import TestSupport
     #expect(watches.drain() == [first: [.changed]])
     _ = try DatabaseState.read(
       path, scratchPath: folder.path("scratch"),
-      HeldConnection(EngineEnvironment.system(stateFolder: folder.path("state"), logger: LogRecorder().logger)))
+      KeptConnection(EngineEnvironment.system(stateFolder: folder.path("state"), logger: LogRecorder().logger)))
     #expect(watches.drain() == [:])
     try files.rename(path, to: folder.path("away.db"))
     #expect(watches.drain() == [first: [.removed]])

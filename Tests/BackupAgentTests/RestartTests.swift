@@ -16,7 +16,7 @@ import Testing
     let bed: TestBed
     let log = LogRecorder(.debug)
     private(set) var application: DatabaseApplication
-    private var held: HeldConnection
+    private var held: KeptConnection
     private var backup: DatabaseWorker
 
     /// The database file has been quiet for long enough to show a later write; there is a log and
@@ -27,7 +27,7 @@ import Testing
       application = try Self.open(bed)
       try application.run("UPDATE entries SET text = randomblob(100) WHERE id = 1")
       usleep(30000)
-      held = HeldConnection(bed.environment())
+      held = KeptConnection(bed.environment())
       backup = Self.agent(bed, log, held)
       guard case .stored = try backup.storeChange(Progress()).ending.get() else {
         throw HoldfastError(.failed, "no full was stored")
@@ -38,7 +38,7 @@ import Testing
       try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
     }
 
-    private static func agent(_ bed: TestBed, _ log: LogRecorder, _ held: HeldConnection) -> DatabaseWorker {
+    private static func agent(_ bed: TestBed, _ log: LogRecorder, _ held: KeptConnection) -> DatabaseWorker {
       DatabaseWorker(bed.service(), AgentHarness.settings(), log.logger, held)
     }
 
@@ -63,7 +63,7 @@ import Testing
         try memory.save(repository)
       }
       held.close()
-      held = HeldConnection(bed.environment())
+      held = KeptConnection(bed.environment())
       backup = Self.agent(bed, log, held)
       _ = try backup.assess()
     }

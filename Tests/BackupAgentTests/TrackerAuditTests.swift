@@ -20,7 +20,7 @@ import Testing
       bed = try TestBed()
       try bed.makeDatabase(rows: 2000, bytes: 300)
       application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
-      let held = HeldConnection(bed.environment())
+      let held = KeptConnection(bed.environment())
       let follower = ChangeFollower(bed.service()) { blind ? [1] : $0.pages.sorted() }
       backup = DatabaseWorker(bed.service(), AgentHarness.settings(), log.logger, held, follower: follower)
     }

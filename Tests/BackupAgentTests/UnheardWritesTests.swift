@@ -28,9 +28,9 @@ import TestSupport
     try #require(utimensat(AT_FDCWD, file, [spec, spec], 0) == 0)
   }
 
-  private func period() -> UnheardWrites { UnheardWrites(of: path, from: 1000, files) }
+  private func period() -> SuppressedWrites { SuppressedWrites(of: path, from: 1000, files) }
 
-  private func lastWrite(in period: UnheardWrites, after: Int64) -> Int64? {
+  private func lastWrite(in period: SuppressedWrites, after: Int64) -> Int64? {
     let now = Moment(wall: Timestamp(milliseconds: begin.milliseconds + after), monotonic: 1000 + after)
     return period.lastWrite(to: path, until: now, files)?.monotonic
   }

@@ -50,16 +50,16 @@ struct ClockJumpTests {
     try bed.change("UPDATE marker SET text = 'wrong'")
     _ = try wrong.store(.change(), kind: .incremental)
     for _ in 0..<3 {
-      #expect(try wrong.compact(ThinningPolicy(), clock: .waiting).done.isEmpty)
+      #expect(try wrong.compact(CompactionPolicy(), clock: .waiting).done.isEmpty)
       bed.time.advance(seconds: 600)
     }
-    requireRefused { _ = try wrong.planCompaction(ThinningPolicy()) }
-    requireRefused { _ = try wrong.compact(ThinningPolicy()) }
+    requireRefused { _ = try wrong.planCompaction(CompactionPolicy()) }
+    requireRefused { _ = try wrong.compact(CompactionPolicy()) }
     #expect(try wrong.list().count == 7)
     // Points that are old by the observed time are merged all the same.
     bed.time.advance(seconds: 2 * 3600)
-    #expect(try wrong.compact(ThinningPolicy(), clock: .waiting).done.first?.step.removed.count == 4)
-    #expect(try wrong.compact(ThinningPolicy(), clock: .trusting).done.isEmpty == false)
+    #expect(try wrong.compact(CompactionPolicy(), clock: .waiting).done.first?.step.removed.count == 4)
+    #expect(try wrong.compact(CompactionPolicy(), clock: .trusting).done.isEmpty == false)
     #expect(wrong.noteClock() == nil)
   }
 
@@ -73,7 +73,7 @@ struct ClockJumpTests {
     #expect(wrong.noteClock() != nil)
     bed.time.advance(seconds: 86400)
     #expect(wrong.noteClock() == nil)
-    #expect(try wrong.compact(ThinningPolicy()).done.count == 1)
+    #expect(try wrong.compact(CompactionPolicy()).done.count == 1)
   }
 
   @Test("Rules by age, the grace of a safety backup and the hold of an anomaly wait, and rules that count do not")
@@ -169,7 +169,7 @@ struct ClockJumpTests {
     try makeFulls(.manual, 3)
     bed.time.advance(seconds: 10)
     let wrong = service(ahead: 400 * 86400)
-    #expect(try wrong.compact(ThinningPolicy(), clock: .trusting).done.isEmpty)
+    #expect(try wrong.compact(CompactionPolicy(), clock: .trusting).done.isEmpty)
     #expect(wrong.noteClock() == nil)
   }
 }

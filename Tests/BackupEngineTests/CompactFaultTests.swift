@@ -23,7 +23,7 @@ private func merging(_ secret: TestBed.Secret = .key, incrementals: Int = 2) -> 
       try makeWorld(bed, secret, incrementals: incrementals)
       return nil
     },
-    work: { _ = try $0.compact(ThinningPolicy()) },
+    work: { _ = try $0.compact(CompactionPolicy()) },
     // If a point cannot be read for a moment, it is left alone without a failure: the next run
     // merges it.
     check: { bed, _ in
@@ -41,7 +41,7 @@ private let removing = FaultSweep(
     bed.time.advance(seconds: 30 * 86400)
     return nil
   },
-  work: { _ = try $0.compact(ThinningPolicy()) },
+  work: { _ = try $0.compact(CompactionPolicy()) },
   check: { bed, _ in
     try bed.requireSoundRepository(points: 2...5)
     try bed.requireNewest(points: 2, .key)
@@ -68,7 +68,7 @@ extension TestBed {
   /// incremental builds on it.
   fileprivate func requireNewest(points: Int, _ secret: TestBed.Secret) throws {
     let service = service(secret)
-    let outcome = try service.compact(ThinningPolicy())
+    let outcome = try service.compact(CompactionPolicy())
     guard outcome.skipped.isEmpty else { throw BrokenPromise("left alone: \(outcome.skipped)") }
     let left = try service.list()
     guard left.count == points, left.allSatisfy({ $0.problems.isEmpty }) else {

@@ -39,8 +39,8 @@ struct CompactPromiseTests {
     let full = try beginChain()
     bed.time.advance(seconds: 20 * 86400)
     // By both: the plan that is shown and the run.
-    let plan = try bed.service().planCompaction(ThinningPolicy(), keeping: daily)
-    let outcome = try bed.service().compact(ThinningPolicy(), keeping: daily)
+    let plan = try bed.service().planCompaction(CompactionPolicy(), keeping: daily)
+    let outcome = try bed.service().compact(CompactionPolicy(), keeping: daily)
     #expect(outcome.done.map(\.step) == plan.steps && outcome.skipped.isEmpty)
     // The last of the newest day is the full of the other chain.
     #expect(plan.kept.map(\.id) == [points[2].id, points[4].id] && outcome.kept == plan.kept)
@@ -51,7 +51,7 @@ struct CompactPromiseTests {
       #expect(restored == (before[number], before[number]))
     }
     #expect(try bed.service().cleanup(daily).remove.isEmpty)
-    #expect(try bed.service().compact(ThinningPolicy(), keeping: RetentionPolicy(keepLast: 9)).done.count == 1)
+    #expect(try bed.service().compact(CompactionPolicy(), keeping: RetentionPolicy(keepLast: 9)).done.count == 1)
     #expect(try bed.service().list().map(\.id) == [full.id, points[0].id])
   }
 
@@ -63,7 +63,7 @@ struct CompactPromiseTests {
     _ = try beginChain()
     bed.time.advance(seconds: 20 * 86400)
     let wrong = #expect(throws: HoldfastError.self) {
-      try bed.service(other).compact(ThinningPolicy(), keeping: daily)
+      try bed.service(other).compact(CompactionPolicy(), keeping: daily)
     }
     #expect(wrong?.code == .wrongKey)
     #expect(try bed.service().list().count == 8)
@@ -73,7 +73,7 @@ struct CompactPromiseTests {
   func unseen() throws {
     _ = try beginChain(encrypt: false)
     bed.time.advance(seconds: 20 * 86400)
-    let outcome = try bed.service(other).compact(ThinningPolicy(), keeping: daily)
+    let outcome = try bed.service(other).compact(CompactionPolicy(), keeping: daily)
     #expect(outcome.done.isEmpty && outcome.kept.map(\.id) == points.dropFirst().map(\.id))
     #expect(outcome.kept.allSatisfy { $0.reasons == ["it cannot be opened, so no rule can judge it"] })
     #expect(try bed.service().list().count == 8)

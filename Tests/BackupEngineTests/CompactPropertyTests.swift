@@ -54,14 +54,14 @@ private final class CompactLife {
 
   /// Every remaining point restores to its bytes; a second compaction changes nothing more.
   func compact() throws {
-    let outcome = try bed.service(secret).compact(ThinningPolicy())
+    let outcome = try bed.service(secret).compact(CompactionPolicy())
     #expect(outcome.skipped.isEmpty)
     merged += outcome.done.count
     for point in try bed.service(secret).list() {
       let bytes = try bed.restored(point.id, secret)
       #expect(point.problems.isEmpty && bytes == images[point.id], "\(point.id) of \(images.count)")
     }
-    #expect(try bed.service(secret).planCompaction(ThinningPolicy()).steps.isEmpty)
+    #expect(try bed.service(secret).planCompaction(CompactionPolicy()).steps.isEmpty)
     for (step, bytes) in outcome.done { #expect(bytes <= step.bytesAfterAtMost) }
   }
 

@@ -46,7 +46,7 @@ struct DrillHistoryTests {
     // The points between are merged, and the newest one has another archive.
     let before = try service.point(points[3].id.text).metadata.checksum
     bed.time.advance(milliseconds: 40 * 86_400_000)
-    let outcome = try service.compact(ThinningPolicy())
+    let outcome = try service.compact(CompactionPolicy())
     #expect(!outcome.done.isEmpty)
     #expect(try service.point(points[3].id.text).metadata.checksum != before)
     #expect(try proven(bed) == points[3].id && drill(bed).passed)
@@ -59,7 +59,7 @@ struct DrillHistoryTests {
     _ = try drill(bed, points[2].id.text)
     bed.time.advance(milliseconds: 40 * 86_400_000)
     let service = bed.service()
-    _ = try service.compact(ThinningPolicy())
+    _ = try service.compact(CompactionPolicy())
     #expect(try service.list().map(\.id) == [points[3].id, points[2].id, points[0].id])
     for _ in 1...2 {
       bed.time.advance(milliseconds: 86_400_000)

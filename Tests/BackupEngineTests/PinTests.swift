@@ -195,13 +195,13 @@ struct PinTests {
     try bed.service().setPin(true, of: points[3].id.text)
     let archive = try bed.folder.read("backups/\(points[3].filename)")
     bed.time.advance(seconds: 2 * 3600)
-    #expect(try bed.service().compact(ThinningPolicy()).skipped.isEmpty)
+    #expect(try bed.service().compact(CompactionPolicy()).skipped.isEmpty)
     let left = try bed.service().list()
     #expect(left.map(\.id) == [6, 3, 2, 0].map { points[$0].id })
     #expect(try bed.folder.read("backups/\(points[3].filename)") == archive)
     for number in [6, 3, 2, 0] { #expect(try bed.restored(points[number].id) == before[number]) }
     try bed.service().setPin(false, of: points[3].id.text)
-    _ = try bed.service().compact(ThinningPolicy())
+    _ = try bed.service().compact(CompactionPolicy())
     #expect(try bed.service().list().map(\.id) == [points[6].id, points[0].id])
   }
 
@@ -242,7 +242,7 @@ struct PinTests {
     let points = try bed.makeChain(.key, .change(), incrementals: 4)
     bed.time.advance(seconds: 2 * 3600)
     let host = PinningHost(bed.service(), points[2].id, turn: turn, isKilled: isKilled)
-    _ = try bed.service().compact(ThinningPolicy(), within: host)
+    _ = try bed.service().compact(CompactionPolicy(), within: host)
     #expect(try bed.service().list().map(\.id).contains(points[2].id))
     #expect(try isPinned(bed, points[2].id))
     for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified, "\(point.id)") }

@@ -83,7 +83,7 @@ extension UnreadableTests {
       { _ = try service.point(notAfter: bed.time.now(), zone: .utc) },
       { _ = try service.planCleanup(RetentionPolicy(keepLast: 1)) },
       { _ = try service.cleanup(RetentionPolicy(keepLast: 1)) },
-      { _ = try service.compact(ThinningPolicy()) },
+      { _ = try service.compact(CompactionPolicy()) },
     ]
     for (number, attempt) in attempts.enumerated() {
       let error = #expect(throws: HoldfastError.self, "\(number)", performing: attempt)

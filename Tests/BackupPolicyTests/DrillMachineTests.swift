@@ -23,12 +23,12 @@ struct DrillDiagram {
   private(set) var skips: [String] = []
   private(set) var wakes = 0
   private var machine: DrillMachine
-  private var standing: DrillStanding
+  private var standing: DrillSummary
   private var now: Int64 = 0
   private var origin = TriggerTimes.utc("2026-11-23 00:00:30")
   private var mark: Character?
 
-  init(_ settings: DrillSettings, standing: DrillStanding = DrillStanding(), endings: [Ending] = []) {
+  init(_ settings: DrillSettings, standing: DrillSummary = DrillSummary(), endings: [Ending] = []) {
     (self.settings, self.standing, self.endings) = (settings, standing, endings)
     machine = DrillMachine(settings: settings)
   }
@@ -155,7 +155,7 @@ struct DrillMachineTests {
   func neverOn() throws {
     let oldest = TriggerTimes.utc("2026-11-22 20:00:00")
     var diagram = DrillDiagram(
-      DrillSettings(schedules: [try CronSchedule("0 22 * * *")]), standing: DrillStanding(oldestPoint: oldest))
+      DrillSettings(schedules: [try CronSchedule("0 22 * * *")]), standing: DrillSummary(oldestPoint: oldest))
     #expect(diagram.run("---") == "D--")
     #expect(diagram.reasons == ["made up for the drill of 2026-11-22 22:00"])
   }
@@ -195,7 +195,7 @@ struct DrillMachineTests {
   func tooOld() throws {
     let passed = TriggerTimes.utc("2026-11-22 21:20:00")
     var diagram = DrillDiagram(
-      DrillSettings(maxAge: 6 * 3600), standing: DrillStanding(last: passed, lastPassed: passed))
+      DrillSettings(maxAge: 6 * 3600), standing: DrillSummary(last: passed, lastPassed: passed))
     #expect(diagram.run("-----m--------") == "---!!-----!!!!")
     #expect(diagram.wakes == 2)
     guard case .tooOld(let words)? = diagram.concerns.first else { return }
@@ -209,17 +209,17 @@ struct DrillMachineTests {
       let wall = TriggerTimes.utc("2026-11-23 \(text)")
       return Moment(wall: wall, monotonic: wall.milliseconds)
     }
-    #expect(machine.receive(.startup(DrillStanding()), at: at("00:10:00")) == .wait)
+    #expect(machine.receive(.startup(DrillSummary()), at: at("00:10:00")) == .wait)
     let hourly = DrillSettings(schedules: [try CronSchedule("15 * * * *")])
     #expect(machine.receive(.reload(hourly), at: at("00:12:00")) == .wait)
     #expect(machine.deadline.wall == at("00:15:00").wall)
     #expect(machine.receive(.tick, at: at("00:15:00")) == .start(reason: "scheduled for 00:15"))
     #expect(machine.receive(.tick, at: at("01:15:00")) == .wait, "one at a time")
     #expect(
-      machine.receive(.finished(.done, DrillStanding()), at: at("01:20:00"))
+      machine.receive(.finished(.done, DrillSummary()), at: at("01:20:00"))
         == .start(reason: "made up for the drill of 01:15"))
     #expect(machine.receive(.shutdown, at: at("01:21:00")) == .wait)
-    #expect(machine.receive(.finished(.done, DrillStanding()), at: at("03:20:00")) == .wait)
+    #expect(machine.receive(.finished(.done, DrillSummary()), at: at("03:20:00")) == .wait)
     #expect(machine.deadline == Deadline())
   }
 }

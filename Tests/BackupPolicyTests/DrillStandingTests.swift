@@ -26,18 +26,18 @@ struct DrillStandingTests {
 
   @Test("If no drill ever ran, the age counts from the oldest point, and without a point nothing is overdue")
   func neverDrilled() {
-    #expect(DrillStanding().concerns(maxAge: 60, now: now) == [])
-    let young = DrillStanding(oldestPoint: ago(59))
+    #expect(DrillSummary().concerns(maxAge: 60, now: now) == [])
+    let young = DrillSummary(oldestPoint: ago(59))
     #expect(young.concerns(maxAge: 60, now: now) == [] && young.expiry(maxAge: 60) == now.adding(seconds: 1))
     #expect(
-      DrillStanding(oldestPoint: ago(60)).concerns(maxAge: 60, now: now)
+      DrillSummary(oldestPoint: ago(60)).concerns(maxAge: 60, now: now)
         == [.tooOld("no drill has ever passed, and there are backups for more than 1 min")])
-    #expect(DrillStanding(oldestPoint: ago(60)).concerns(maxAge: nil, now: now) == [])
+    #expect(DrillSummary(oldestPoint: ago(60)).concerns(maxAge: nil, now: now) == [])
   }
 
   @Test("A failed drill is one concern, and the age of the last passed drill is another")
   func both() {
-    let standing = DrillStanding(
+    let standing = DrillSummary(
       last: ago(5), lastPassed: ago(100), failure: .init(time: ago(5), words: "no room"), oldestPoint: ago(500))
     #expect(standing.concerns(maxAge: 200, now: now) == [.failed("the last drill failed: no room")])
     #expect(standing.concerns(maxAge: 99, now: now).count == 2)
@@ -85,7 +85,7 @@ struct ProvenPointTests {
   }
 
   @Test("The newest proven point is not merged away")
-  func thinning() {
+  func compaction() {
     let start = now.adding(seconds: -5 * 86400)
     var chain = [
       Point(
@@ -100,7 +100,7 @@ struct ProvenPointTests {
           status: .completed, bytes: 5000, pagesStored: 5, pageCount: 100, pageSize: 4096))
     }
     func removed(_ points: [Point]) -> Set<PointID> {
-      Set(ThinningPolicy().plan(points, now: now).steps.flatMap(\.removed))
+      Set(CompactionPolicy().plan(points, now: now).steps.flatMap(\.removed))
     }
     #expect(removed(chain) == Set(chain[1...4].map(\.id)))
     chain[1].proven = true

@@ -28,7 +28,7 @@ struct RepositoryLife: Hashable {
     var first: CompactionPlan?
     while true {
       let promised = policy?.promised(points.map(\.point)) ?? [:]
-      let plan = ThinningPolicy().plan(points.map(\.point), promised: promised, now: now)
+      let plan = CompactionPolicy().plan(points.map(\.point), promised: promised, now: now)
       first = first ?? plan
       guard !plan.steps.isEmpty else { return first ?? plan }
       for step in plan.steps { apply(step) }

@@ -10,7 +10,7 @@ struct RepositorySimulationTests {
 
   private func settings(_ change: (inout RepositorySimulation.Settings) -> Void) -> RepositorySimulation.Settings {
     var settings = RepositorySimulation.Settings()
-    settings.thinning = ThinningPolicy()
+    settings.compaction = CompactionPolicy()
     change(&settings)
     return settings
   }
@@ -95,7 +95,7 @@ struct RepositorySimulationTests {
   @Test("If changes come faster than one a minute, those of a minute are one point with the bytes of all")
   func bursts() {
     let fast = RepositoryPace(changeInterval: 100, fullBytes: 1 << 30, changeBytes: 1000, daysSeen: 1)
-    let simulation = run(settings { $0.thinning = nil }, fast, days: 1)
+    let simulation = run(settings { $0.compaction = nil }, fast, days: 1)
     #expect(simulation.points.count == 1440)
     #expect(simulation.points.filter { $0.point.kind == .incremental }.allSatisfy { $0.bytes == 600_000 })
     #expect(simulation.assumptions[0].contains("those of one minute are counted as one"))

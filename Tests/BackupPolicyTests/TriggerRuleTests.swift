@@ -104,13 +104,13 @@ import Testing
     diagram.send(.change)
     for _ in 0..<6 {
       diagram.advance(by: diagram.ends == nil ? 500 : 200)
-      if diagram.ends != nil { allowed.append(diagram.machine.status.mayRelease) }
+      if diagram.ends != nil { allowed.append(diagram.machine.status.mayYield) }
     }
     #expect(allowed == [true, true, false])
     #expect(diagram.starts.map(\.time) == [500, 700, 900])
-    #expect(!diagram.machine.status.mayRelease)
+    #expect(!diagram.machine.status.mayYield)
     diagram.send(.requested)
-    #expect(diagram.machine.status.mayRelease)
+    #expect(diagram.machine.status.mayYield)
     #expect(diagram.violations.isEmpty)
   }
 
@@ -226,7 +226,7 @@ import Testing
     diagram.advance(to: 600)
     status = diagram.machine.status
     let began = Timestamp(milliseconds: diagram.origin.milliseconds + 500)
-    #expect(status.state == .running && status.deadline == nil && status.mayRelease)
+    #expect(status.state == .running && status.deadline == nil && status.mayYield)
     #expect(status.running == .init(trigger: .change, since: began, reason: "changed, then quiet for 500 ms"))
     diagram.advance(to: 700)
     status = diagram.machine.status

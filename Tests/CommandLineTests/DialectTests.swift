@@ -38,7 +38,8 @@ struct DialectTests {
       #expect(rates["what"]! <= 3, "what, in \(row.name): \(rates)")
       #expect(rates["told"]! <= 1, "told, in \(row.name): \(rates)")
       #expect(rates["none"]! <= 2, "none, nobody, somebody, in \(row.name): \(rates)")
-      #expect(rates["if"]! + rates["when"]! > 3 * rates["where"]!, "if and when against where, in \(row.name): \(rates)")
+      let conditions = rates["if"]! + rates["when"]!
+      #expect(conditions > 2 * rates["where"]!, "if and when against where, in \(row.name): \(rates)")
     }
     let whole = try #require(rows.last).rates
     #expect(whole["if"]! >= 8, "if, in the whole: \(whole)")

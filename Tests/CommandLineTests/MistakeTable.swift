@@ -410,6 +410,6 @@ extension Mistake {
     Mistake(
       "a database that is not configured", .flags(["--database", ""]),
       "--database is empty",
-      hint: "name a database, or leave it out; holdfast config check --help lists its options"),
+      hint: "name a database, or omit it; holdfast config check --help lists its options"),
   ]
 }

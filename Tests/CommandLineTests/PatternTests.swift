@@ -149,7 +149,7 @@ struct PatternTests {
       refused = subprocess.run([program, "create", "--all", "--quiet"], capture_output=True, text=True)
       assert refused.returncode == 8, refused
       subprocess.run(re.search("; (rm .*) forgets them", refused.stderr).group(1), shell=True, check=True)
-      wait_for(lambda: "a is no longer guarded" in log())
+      wait_for(lambda: "a is no longer watched" in log())
       end(agent)
       agent = start()
       wait_for(lambda: "b: watching" in log())
@@ -195,7 +195,7 @@ struct PatternTests {
       insert("", "shop.sqlite")
       insert("", "other.db")
       wait_for(lambda: points("other"))
-      wait_for(lambda: "gives the name shop, which line 4 gives too: tenants/shop.sqlite" in log())
+      wait_for(lambda: "gives the name shop, which line 4 also gives: tenants/shop.sqlite" in log())
       insert("", "shop.db")
       wait_for(lambda: len(points("shop")) == 2)
       end(agent)
@@ -250,7 +250,7 @@ struct PatternTests {
       insert("", "shop.sqlite")
       restore = [program, "restore", "latest", "--yes", "--quiet", "--database", "shop"]
       refused = subprocess.run(restore, capture_output=True, text=True)
-      assert refused.returncode == 64 and "stands for two databases" in refused.stderr, refused
+      assert refused.returncode == 64 and "names two databases" in refused.stderr, refused
       create = [program, "create", "--all", "--quiet"]
       assert subprocess.run(create).returncode == 64 and len(points("shop")) == 1, os.listdir("bk/shop")
       rows = sqlite3.connect("tenants/shop.sqlite").execute("SELECT count(*) FROM t").fetchone()

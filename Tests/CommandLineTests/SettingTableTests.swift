@@ -70,7 +70,7 @@ struct SettingTableTests {
     #expect(agent.mode == .change && agent.debounce == 500 && agent.maxDelay == 5000 && agent.minInterval == 1000)
     #expect(agent.pollInterval == 30000 && agent.schedules == [] && agent.quietHours == nil && agent.catchUp)
     #expect(!agent.skipUnchanged && !agent.verifyAfterCreate && agent.retention == nil)
-    #expect(agent.thinning == ThinningPolicy())
+    #expect(agent.compaction == CompactionPolicy())
     #expect(agent.archive.encrypt && agent.archive.compress && agent.archive.level.value == 2)
     #expect(agent.archive.cipher.rawValue == "aes-256-gcm")
     #expect(try settings.milliseconds(.stopGrace) == 10000 && settings.boolean(.enabled))

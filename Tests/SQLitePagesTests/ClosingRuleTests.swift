@@ -102,18 +102,18 @@ struct ClosingRuleTests {
 
   @Test("A log stays if a process has it open, and the files stay if a process may be hidden")
   func holders() {
-    let process = LogHolders(processes: [OtherProcess(id: 7, name: "app")], doubt: "hidden")
-    let hidden = LogHolders(doubt: "hidden")
+    let process = LogUsers(processes: [OtherProcess(id: 7, name: "app")], doubt: "hidden")
+    let hidden = LogUsers(doubt: "hidden")
     expect(Self.abandoned, folds: false) { $0.holders = process }
     expect(Self.own, folds: false) { $0.holders = process }
     expect(Self.abandoned, folds: true) { $0.holders = hidden }
     #expect(ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = hidden }).keepsFiles)
-    #expect(!ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = LogHolders() }).keepsFiles)
+    #expect(!ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = LogUsers() }).keepsFiles)
     // Our opening made the log, and it is still empty: no other process can have used it before it
     // lost its locks.
     #expect(!ClosingRule.decide(Self.facts(Self.own) { $0.holders = hidden }).keepsFiles)
     expect(Self.abandoned, folds: false) {
-      $0.holders = LogHolders()
+      $0.holders = LogUsers()
       $0.log?.changeCount = 0
     }
   }

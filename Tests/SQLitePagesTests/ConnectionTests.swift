@@ -134,7 +134,7 @@ struct ConnectionTests {
       connection.close()
       _ = try LiveInstall.journalVersionBytes(of: folder.path(name))
     }
-    #expect(errorKind { _ = try ExclusiveHold(path: path, busyTimeout: 10) } == .busy)
+    #expect(errorKind { _ = try ExclusiveAccess(path: path, busyTimeout: 10) } == .busy)
     let intruder = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
     #expect(try Python.run(script: intruder, arguments: [path]).stderr.contains("locked"))
     try application.run("UPDATE item SET name = 'mine'; COMMIT")

@@ -76,7 +76,7 @@ struct LostLocksTests {
   @Test("A database in use by the application is not replaced")
   func exclusive() throws {
     let application = try application(Self.late)
-    #expect(errorKind { _ = try ExclusiveHold(path: place.path, busyTimeout: 0) } == .busy)
+    #expect(errorKind { _ = try ExclusiveAccess(path: place.path, busyTimeout: 0) } == .busy)
     try application.goOn()
     application.kill()
     #expect(try lateRows == "300")

@@ -5,7 +5,7 @@ import Names
 import SQLitePages
 
 /// The result of a probe of the database's path.
-enum Sighting: Sendable {
+enum DatabaseProbe: Sendable {
   case missing
   /// A file without a page: nothing was ever stored in it, so there is nothing to back up.
   case empty
@@ -52,13 +52,13 @@ struct DatabaseState: Hashable, Sendable {
   ///   - comparison: sets ``matchesPoint``.
   /// - Throws: `HoldfastError` if the database exists but cannot be read.
   static func read(
-    _ path: String, scratchPath: @autoclosure () throws -> String, _ held: HeldConnection,
+    _ path: String, scratchPath: @autoclosure () throws -> String, _ held: KeptConnection,
     comparison: Comparison = { _, _ in nil }
-  ) throws -> Sighting {
+  ) throws -> DatabaseProbe {
     do {
       for _ in 0..<3 {
-        let sighting = try look(path, scratchPath, held, isLast: false, comparison)
-        guard case .state(let state) = sighting, state.isYoung else { return sighting }
+        let probe = try look(path, scratchPath, held, isLast: false, comparison)
+        guard case .state(let state) = probe, state.isYoung else { return probe }
         usleep(useconds_t(FileClock.tick / 1000))
       }
       return try look(path, scratchPath, held, isLast: true, comparison)
@@ -69,8 +69,8 @@ struct DatabaseState: Hashable, Sendable {
   }
 
   private static func look(
-    _ path: String, _ scratchPath: () throws -> String, _ held: HeldConnection, isLast: Bool, _ comparison: Comparison
-  ) throws -> Sighting {
+    _ path: String, _ scratchPath: () throws -> String, _ held: KeptConnection, isLast: Bool, _ comparison: Comparison
+  ) throws -> DatabaseProbe {
     try held.with(path) { connection in
       let snapshot = try DatabaseSnapshot(connection, scratchPath: try scratchPath(), patience: held.patience)
       defer { snapshot.end() }
@@ -161,7 +161,7 @@ extension ContentFacts {
 
 /// Detects a commit that is written but not yet published: SQLite's flush comes between the two,
 /// and the event that wakes the agent comes before both.
-enum CommitLook {
+enum CommitProbe {
   /// The longest time that a backup waits for such a commit, in microseconds. A flush seldom takes
   /// longer; if one does, a probe after the event finds the commit.
   private static let patience: useconds_t = 50000

@@ -13,7 +13,7 @@ final class DatabaseWorker: @unchecked Sendable {
   private let service: Engine
   private let settings: AgentSettings
   private let logger: Logger
-  private let held: HeldConnection
+  private let held: KeptConnection
   private let follower: ChangeFollower
   private var known: LastKnownState
   /// Limits how often a backup may make room.
@@ -41,7 +41,7 @@ final class DatabaseWorker: @unchecked Sendable {
   ///   - held: the connection to read through; the worker leaves it open.
   ///   - follower: nil for a new one.
   init(
-    _ service: Engine, _ settings: AgentSettings, _ logger: Logger, _ held: HeldConnection,
+    _ service: Engine, _ settings: AgentSettings, _ logger: Logger, _ held: KeptConnection,
     follower: ChangeFollower? = nil
   ) {
     (self.service, self.settings, self.logger, self.held) = (service, settings, logger, held)
@@ -50,7 +50,7 @@ final class DatabaseWorker: @unchecked Sendable {
     findings = FindingsLog(service, logger)
   }
 
-  convenience init(_ database: GuardedDatabase, _ held: HeldConnection, _ logger: Logger) {
+  convenience init(_ database: GuardedDatabase, _ held: KeptConnection, _ logger: Logger) {
     self.init(database.service, database.settings, logger, held)
   }
 
@@ -117,8 +117,8 @@ final class DatabaseWorker: @unchecked Sendable {
   func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
     let doubt = service.noteClock()
     if let policy = order.retention { CleaningUp(service: service, policy: policy, logger: logger).run(progress) }
-    let isFinished = order.thinning.map {
-      Thinning(service: service, policy: $0, retention: settings.retention, logger: logger)
+    let isFinished = order.compaction.map {
+      CompactionTask(service: service, policy: $0, retention: settings.retention, logger: logger)
         .run(within: follower, progress)
     }
     return HousekeepingResult(isFinished: isFinished, clockDoubt: doubt, advice: follower.advice)
@@ -157,8 +157,8 @@ final class DatabaseWorker: @unchecked Sendable {
   /// since that backup began.
   func probe() -> FollowUp.Probe {
     // A database that cannot be read may have changed; the backup will report the problem.
-    guard let sighting = try? sight() else { return .changed }
-    guard case .state(let state) = sighting else { return .unchanged }
+    guard let probe = try? sight() else { return .changed }
+    guard case .state(let state) = probe else { return .unchanged }
     guard known.point(holding: state) != nil || known.isUnmoved(state) else { return .changed }
     return state.hasUnpublishedCommit ? .pending : .unchanged
   }
@@ -167,12 +167,12 @@ final class DatabaseWorker: @unchecked Sendable {
   /// with those of a backup.
   private func compare(with point: StoredPoint? = nil, _ progress: Progress = Progress()) throws -> Comparison {
     let known = known
-    let sighting = try sight { state, snapshot in
+    let probe = try sight { state, snapshot in
       if known.point(holding: state) != nil { return nil }
       guard let point, !known.isCommitCertain(before: state) else { return nil }
       return try service.holds(point, contentOf: snapshot, progress: progress)
     }
-    guard case .state(let state) = sighting else { return .absent(try absence(sighting)) }
+    guard case .state(let state) = probe else { return .absent(try absence(probe)) }
     if let id = known.point(holding: state) {
       self.known.confirm(state)
       return .unchanged(id)
@@ -182,15 +182,15 @@ final class DatabaseWorker: @unchecked Sendable {
     return .unchanged(point.id)
   }
 
-  private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> Sighting {
+  private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> DatabaseProbe {
     try DatabaseState.read(
       service.requireDatabase(), scratchPath: service.repository().scratch().path(.copy), held, comparison: comparison)
   }
 
   /// The reason why there is nothing to back up.
-  private func absence(_ sighting: Sighting) throws -> HoldfastError {
+  private func absence(_ probe: DatabaseProbe) throws -> HoldfastError {
     let database = try service.requireDatabase()
-    return sighting.isMissing ? .missing(database, service.folder) : .empty(database, service.folder)
+    return probe.isMissing ? .missing(database, service.folder) : .empty(database, service.folder)
   }
 
   private func record(_ state: DatabaseState, in point: PointID, _ filename: String) {
@@ -245,7 +245,7 @@ final class DatabaseWorker: @unchecked Sendable {
       let request = CreateRequest(settings.archive, for: BackupReason(.change))
       return try follower.visit(request, kind: .automatic) { visit in
         if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
-        let snapshot = try CommitLook.settled { try visit.snapshot(of: held.opened(database)) }
+        let snapshot = try CommitProbe.settled { try visit.snapshot(of: held.opened(database)) }
         defer { snapshot.end() }
         held.note(snapshot)
         guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, service.folder)) }
@@ -314,8 +314,8 @@ final class DatabaseWorker: @unchecked Sendable {
       {
         return .unchanged(point)
       }
-      let sighting = try sight()
-      guard case .state(let state) = sighting else { return .absent(try absence(sighting)) }
+      let probe = try sight()
+      guard case .state(let state) = probe else { return .absent(try absence(probe)) }
       if let refused = reportContent(of: state) { return .absent(refused) }
       let (ending, found) = try storeFull(state, trigger, progress)
       audit = found

@@ -27,9 +27,9 @@ struct CleaningUp {
 
 /// Compacts old incrementals. This runs beside the backups because it may take minutes, and no
 /// change has to wait for it.
-struct Thinning {
+struct CompactionTask {
   let service: Engine
-  let policy: ThinningPolicy
+  let policy: CompactionPolicy
   /// The backups that these retention rules select are kept.
   let retention: RetentionPolicy?
   let logger: Logger

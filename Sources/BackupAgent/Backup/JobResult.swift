@@ -17,9 +17,9 @@ struct HousekeepingOrder: Sendable {
   /// The rules to remove by; nil: remove nothing now.
   var retention: RetentionPolicy?
   /// The policy of compaction; nil: compact nothing now.
-  var thinning: ThinningPolicy?
+  var compaction: CompactionPolicy?
 
-  var isEmpty: Bool { retention == nil && thinning == nil }
+  var isEmpty: Bool { retention == nil && compaction == nil }
 }
 
 /// The result of housekeeping.

@@ -13,7 +13,7 @@ package struct AgentSettings: Sendable {
   /// otherwise at most once a minute. Nil: remove nothing.
   package var retention: RetentionPolicy?
   /// The policy for compacting incrementals as they grow old; nil: compact nothing.
-  package var thinning: ThinningPolicy? = ThinningPolicy()
+  package var compaction: CompactionPolicy? = CompactionPolicy()
   /// When the newest backup is restored to scratch space and checked.
   package var drills = DrillSettings()
   /// The checks that a drill runs on the restored database.

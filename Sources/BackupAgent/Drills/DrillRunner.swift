@@ -45,7 +45,7 @@ final class DrillRunner {
     guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.service) != nil else {
       // Drills are not used here, so no thread is started for them.
       (isReady, needsHistory) = (true, false)
-      receive(.startup(DrillStanding()))
+      receive(.startup(DrillSummary()))
       return nil
     }
     needsHistory = false

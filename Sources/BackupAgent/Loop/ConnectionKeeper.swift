@@ -22,7 +22,7 @@ struct ConnectionTerms: Hashable, Sendable {
 /// an operator moves over the database. Our connection therefore closes first; a backup that is
 /// reading yields to the application and is repeated.
 final class ConnectionKeeper {
-  let held: HeldConnection
+  let held: KeptConnection
   private let id: DatabaseID
   private let shared: LoopContext
   private let files: any FileOperations
@@ -35,7 +35,7 @@ final class ConnectionKeeper {
   init(_ id: DatabaseID, _ environment: EngineEnvironment, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.shared, self.logger) = (id, shared, logger)
     files = environment.files
-    held = HeldConnection(environment)
+    held = KeptConnection(environment)
   }
 
   /// When to close the connection, in monotonic milliseconds; nil if it is closed or in use.

@@ -124,7 +124,7 @@ final class DatabaseCoordinator {
 
   /// A running backup begins to read pages, or has read all of them.
   func handleReading(began: Bool) {
-    jobs.handleReading(began: began, mayYield: machine.mayRelease)
+    jobs.handleReading(began: began, mayYield: machine.mayYield)
   }
 
   // MARK: Time

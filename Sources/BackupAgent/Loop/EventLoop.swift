@@ -15,7 +15,7 @@ final class EventLoop {
     var inotify = InotifyCalls.system
     var notifier = ServiceNotifier.fromEnvironment
     /// Nil if the agent runs in another program's process.
-    var thrift: MemoryThrift?
+    var memoryTrimming: MemoryTrimming?
   }
 
   private let parts: Parts
@@ -35,7 +35,7 @@ final class EventLoop {
   /// When running backups are abandoned.
   private var graceEnd: Int64?
   private var isStopping = false
-  private var thrift: MemoryThrift?
+  private var memoryTrimming: MemoryTrimming?
   private var announcements: Announcements
 
   /// - Throws: if the system has no thread, timer or descriptor left, or if another agent guards
@@ -43,7 +43,7 @@ final class EventLoop {
   init(_ configuration: AgentConfiguration, _ parts: Parts) throws {
     try configuration.validate()
     self.parts = parts
-    thrift = parts.thrift
+    memoryTrimming = parts.memoryTrimming
     guard let environment = configuration.environment else {
       throw HoldfastError.noDatabaseNamed
     }
@@ -103,7 +103,7 @@ final class EventLoop {
     let isDue = deadline.isReached(at: now)
     if !isDue { wake.clockSet = clock.arm(deadline) }
     let isBusy = isDue || coordinators.contains(where: \.isWorking)
-    thrift?.sleeps(from: now.monotonic, until: isBusy ? now.monotonic : deadline.monotonic)
+    memoryTrimming?.sleeps(from: now.monotonic, until: isBusy ? now.monotonic : deadline.monotonic)
     let timers = clock.descriptors
     var descriptors = ([shared.inbox.wakeUp.descriptor, listens ? shared.watches.descriptor : -1] + timers).map {
       pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
@@ -151,7 +151,7 @@ final class EventLoop {
     switch message {
     case .done(let worker, let kind, let inner):
       shared.pool(kind).release(worker)
-      thrift?.noteWork()
+      memoryTrimming?.noteWork()
       handle(inner)
     case .finished(let id, let result): find(id)?.finish(result)
     case .keptHouse(let id, let result): find(id)?.finish(result)
@@ -324,10 +324,10 @@ extension EventLoop {
     guard !isStopping, let deadline = patternWatch?.deadline, deadline <= clock.monotonic else { return }
     patternWatch?.begin(at: clock.monotonic)
     guard let watch = patternWatch else { return }
-    shared.workers.submit(nil) { .patternsSeen(PatternLook(watch)) }
+    shared.workers.submit(nil) { .patternsSeen(PatternScan(watch)) }
   }
 
-  private func finish(_ look: PatternLook) {
+  private func finish(_ look: PatternScan) {
     guard !isStopping, look.generation == patternWatch?.generation else { return }
     if patternWatch?.end(look, at: clock.monotonic) == true {
       do {

@@ -20,7 +20,7 @@ final class Housekeeper {
 
   let drills: DrillRunner
   private var state = State.idle
-  private var thinningRhythm = HousekeepingRhythm()
+  private var compactionRhythm = HousekeepingRhythm()
   private var cleaningRhythm = HousekeepingRhythm()
   private let id: DatabaseID
   private let shared: LoopContext
@@ -39,7 +39,7 @@ final class Housekeeper {
   /// - Parameter point: nil if no backup was stored.
   func noteBackup(_ point: PointMetadata?) {
     guard let point else { return }
-    thinningRhythm.noteBackup()
+    compactionRhythm.noteBackup()
     guard point.backupType.isFollowedByCleanup else { return }
     cleaningRhythm.noteBackup(atOnce: point.kind == .full)
   }
@@ -59,7 +59,7 @@ final class Housekeeper {
     let (settings, time) = (database.settings, shared.clock.monotonic)
     var order = HousekeepingOrder()
     if settings.retention != nil, cleaningRhythm.begin(at: time) { order.retention = settings.retention }
-    if settings.thinning != nil, thinningRhythm.begin(at: time) { order.thinning = settings.thinning }
+    if settings.compaction != nil, compactionRhythm.begin(at: time) { order.compaction = settings.compaction }
     guard !order.isEmpty else { return }
     let progress = Progress()
     state = .housekeeping(progress)
@@ -81,7 +81,7 @@ final class Housekeeper {
   /// - Returns: false if the work was withdrawn before.
   func finish(_ result: HousekeepingResult) -> Bool {
     guard end() else { return false }
-    if let isFinished = result.isFinished { thinningRhythm.end(isFinished: isFinished) }
+    if let isFinished = result.isFinished { compactionRhythm.end(isFinished: isFinished) }
     alarms.update(.clock, result.clockDoubt)
     return true
   }

@@ -28,7 +28,7 @@ final class LoopContext {
   private var kept: [ObjectIdentifier: WeakConnection] = [:]
 
   /// Whether the connection of a database may stay open after the job that is about to run.
-  func mayKeepAnother(_ connection: HeldConnection) -> Bool {
+  func mayKeepAnother(_ connection: KeptConnection) -> Bool {
     guard descriptors.connections < descriptors.databases else { return true }
     kept = kept.filter { $0.value.connection?.isOpen == true }
     guard kept[ObjectIdentifier(connection)] != nil || kept.count < descriptors.connections else { return false }
@@ -47,7 +47,7 @@ final class LoopContext {
 
 /// A connection that may have been closed or released since it was recorded.
 private struct WeakConnection {
-  weak var connection: HeldConnection?
+  weak var connection: KeptConnection?
 }
 
 /// Messages from other threads to the event loop.
@@ -67,7 +67,7 @@ indirect enum LoopMessage: Sendable {
   case reload
   case reloaded(Result<AgentConfiguration, any Error>)
   /// The result of a search for new matches of the patterns.
-  case patternsSeen(PatternLook)
+  case patternsSeen(PatternScan)
   case status(CheckedContinuation<[DatabaseStatus], Never>)
   /// The wall clock was set.
   case clockSet

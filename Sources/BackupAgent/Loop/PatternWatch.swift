@@ -37,7 +37,7 @@ struct PatternWatch {
 
   /// - Returns: whether different folders are to be watched. A match may have been created in them
   ///   before they are watched.
-  mutating func end(_ look: PatternLook, at time: Int64) -> Bool {
+  mutating func end(_ look: PatternScan, at time: Int64) -> Bool {
     (isLooking, found) = (false, look.found)
     guard look.plan != plan else { return false }
     plan = look.plan
@@ -55,7 +55,7 @@ struct PatternWatch {
 }
 
 /// The result of a search for matches.
-struct PatternLook: Sendable {
+struct PatternScan: Sendable {
   var generation: Int
   var plan: WatchPlan
   var found: [String]

@@ -107,7 +107,7 @@ final class KernelTimer {
 
 /// Keeps the memory of an agent small while it sleeps most of the time. Only for a process of our
 /// own, because it affects the whole process.
-struct MemoryThrift {
+struct MemoryTrimming {
   /// The shortest planned sleep that is worth a trim, in milliseconds.
   private static let shortestSleep: Int64 = 3000
 

@@ -22,7 +22,7 @@ final class ChangeWatcher {
   private var needsSecondPoll = false
   /// Since when writes raise no events, and the files' state at that time; nil if writes raise
   /// events.
-  private var suppression: UnheardWrites?
+  private var suppression: SuppressedWrites?
 
   private let id: DatabaseID
   private let watches: FolderWatches
@@ -153,7 +153,7 @@ final class ChangeWatcher {
     guard suppression == nil, isWatching, !isReached(deadline, within: Self.shortestSuppression) else { return }
     do {
       // Read first, so that a write in between is detected twice rather than not at all.
-      let before = UnheardWrites(of: path, from: clock.monotonic, operations)
+      let before = SuppressedWrites(of: path, from: clock.monotonic, operations)
       try watches.hear(isReached(deadline, within: Self.longestUnseen) ? .moves : .names, of: id)
       suppression = before
     } catch {

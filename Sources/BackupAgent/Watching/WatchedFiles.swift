@@ -48,7 +48,7 @@ struct WatchedFiles: Hashable, Sendable {
 
 /// A time in which writes to a database raised no events: the files' state before it, for finding
 /// the time of the last write in it.
-struct UnheardWrites {
+struct SuppressedWrites {
   /// When it began, in monotonic milliseconds.
   let start: Int64
   private let before: [WatchedFiles.File?]

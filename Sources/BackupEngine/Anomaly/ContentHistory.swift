@@ -68,7 +68,7 @@ extension PointMetadata {
   var anomalyInWords: String? { openAnomalies.isEmpty ? nil : openAnomalies.joined(separator: ", and ") }
 
   /// Makes the status of a sound backup agree with its anomalies.
-  mutating func settleAnomaly() {
+  mutating func resolveAnomaly() {
     let isOpen = !anomalies.isEmpty && acceptedAt == nil
     if isOpen, status == .completed || status == .verified { status = .anomalous }
   }

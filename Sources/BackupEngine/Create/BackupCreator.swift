@@ -129,7 +129,7 @@ struct BackupCreator {
     guard payload != .raw else { return metadata }
     metadata.describe(content)
     metadata.anomalies = try repository.anomalies(of: metadata, after: ContentHistory(listing.own), now: now)
-    metadata.settleAnomaly()
+    metadata.resolveAnomaly()
     return metadata
   }
 }

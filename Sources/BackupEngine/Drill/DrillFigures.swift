@@ -20,7 +20,7 @@ package struct DrillFigures: Sendable {
   package let proofs: [PointID: Proof]
   /// The newest of these backups in the database's own history.
   package let newestProven: Proof?
-  package let standing: DrillStanding
+  package let standing: DrillSummary
 
   /// - Parameters:
   ///   - drills: newest first.
@@ -31,7 +31,7 @@ package struct DrillFigures: Sendable {
     newestProven = points.last { [proofs] in proofs[$0.id] != nil && $0.obstacle == nil }.flatMap { [proofs] in
       proofs[$0.id]
     }
-    standing = DrillStanding(
+    standing = DrillSummary(
       last: drills.first?.started, lastPassed: drills.first { $0.passed }?.started,
       failure: drills.first.flatMap { drill in
         drill.failure.map { .init(time: drill.started, words: "\(drill.subject.id): \($0.message)") }

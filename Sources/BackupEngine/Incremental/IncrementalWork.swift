@@ -158,7 +158,7 @@ extension IncrementalWork {
     metadata.digest = detected.digest.hex
     metadata.describe(content)
     metadata.anomalies = try repository.anomalies(of: metadata, after: head.history, now: now)
-    metadata.settleAnomaly()
+    metadata.resolveAnomaly()
     metadata.schemaVersion = content.schemaVersion
     return metadata
   }

@@ -47,7 +47,7 @@ extension ArchiveHeader {
     if let path = text(Tag.databasePath.rawValue) { metadata.databasePath = path }
     metadata.otherPaths = list(.otherPaths) ?? []
     metadata.anomalies = list(.anomalies) ?? []
-    metadata.settleAnomaly()
+    metadata.resolveAnomaly()
     metadata.databaseAttributes = fields[Tag.attributes.rawValue].flatMap { FileAttributes(encoded: $0) }
     guard let image else { return }
     metadata.pageCount = image.pageCount

@@ -251,7 +251,7 @@ package struct StoredPoint: Sendable {
   mutating func acquit() {
     guard isAccused else { return }
     (metadata.status, metadata.verified) = (.completed, false)
-    metadata.settleAnomaly()
+    metadata.resolveAnomaly()
   }
 
   mutating func damage(_ problem: String) {

@@ -336,6 +336,6 @@ extension PointMetadata {
     findingsDate = verificationDate
     verificationErrors = []
     status = .completed
-    settleAnomaly()
+    resolveAnomaly()
   }
 }

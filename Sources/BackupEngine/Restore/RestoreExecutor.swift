@@ -243,7 +243,7 @@ final class RestoreExecutor {
       } catch is StaleSafety {
         // Readers may share the file with this lock, and writers may not. Between its release and
         // the next attempt, others have an instant, for which that attempt checks.
-        let hold = try WriteHold(path: target, busyTimeout: environment.busyTimeout)
+        let hold = try WriteReservation(path: target, busyTimeout: environment.busyTimeout)
         defer { hold.release() }
         try safety.backUp(progress)
       }
@@ -300,7 +300,7 @@ final class RestoreExecutor {
   /// unlinked.
   private func installReplace() throws {
     guard let staged else { return }
-    var hold: ExclusiveHold?
+    var hold: ExclusiveAccess?
     switch plan.facts.target.state {
     case .database, .empty:
       hold = try exclusiveHold()
@@ -325,7 +325,7 @@ final class RestoreExecutor {
   }
 
   /// A commit between the safety backup and the lock would be in neither of the two.
-  private func requireCurrentSafety(_ hold: ExclusiveHold?) throws {
+  private func requireCurrentSafety(_ hold: ExclusiveAccess?) throws {
     guard let position = safety.position, let hold, try !onDatabase({ try hold.isUnchanged(since: position) }) else {
       return
     }
@@ -334,9 +334,9 @@ final class RestoreExecutor {
       hint: "nothing was replaced; stop the application, then run the command again")
   }
 
-  private func exclusiveHold() throws -> ExclusiveHold {
+  private func exclusiveHold() throws -> ExclusiveAccess {
     do {
-      return try onDatabase { try ExclusiveHold(path: target, busyTimeout: environment.busyTimeout) }
+      return try onDatabase { try ExclusiveAccess(path: target, busyTimeout: environment.busyTimeout) }
     } catch let error as HoldfastError where error.code == .busy {
       let users = plan.facts.target.openBy
       throw HoldfastError(

@@ -152,11 +152,11 @@ struct VerificationRecord {
       // No check of the content can detect a page that is missing because a tracker did not detect
       // its change.
       if metadata.verified && ![.anomalous, .suspect].contains(metadata.status) { metadata.status = .verified }
-      metadata.settleAnomaly()
+      metadata.resolveAnomaly()
     } else if metadata.status == .failed {
       // A quick check clears an old failure, but proves less than a full one.
       metadata.status = .completed
-      metadata.settleAnomaly()
+      metadata.resolveAnomaly()
     }
   }
 }

@@ -154,7 +154,7 @@ package struct ExaminationFacts: Sendable {
     }
   }
   /// The state of the drills by their history; nil if there is nothing to drill.
-  package var drills: DrillStanding?
+  package var drills: DrillSummary?
   /// Seconds after which a drill no longer counts; nil: never.
   package var drillAge: Int64?
   package var time: Timestamp

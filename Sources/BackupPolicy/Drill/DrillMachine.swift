@@ -17,10 +17,10 @@ package struct DrillMachine: Sendable {
 
   package enum Event: Hashable, Sendable {
     /// The agent has started, and knows the history.
-    case startup(DrillStanding)
-    case finished(Ending, DrillStanding)
+    case startup(DrillSummary)
+    case finished(Ending, DrillSummary)
     /// Another process ran a drill, or points were added or removed.
-    case learned(DrillStanding)
+    case learned(DrillSummary)
     /// The deadline has passed, or the wall clock was set.
     case tick
     case reload(DrillSettings)
@@ -40,7 +40,7 @@ package struct DrillMachine: Sendable {
   static let attempts = 6
 
   package private(set) var settings: DrillSettings
-  package private(set) var standing = DrillStanding()
+  package private(set) var standing = DrillSummary()
   package private(set) var isRunning = false
   private var book: ScheduleBook
   private var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
@@ -79,7 +79,7 @@ package struct DrillMachine: Sendable {
     }
   }
 
-  private mutating func finish(_ ending: Ending, _ standing: DrillStanding) {
+  private mutating func finish(_ ending: Ending, _ standing: DrillSummary) {
     self.standing = standing
     isRunning = false
     defer { running = nil }
@@ -164,7 +164,7 @@ package enum DrillStep: String, Hashable, Sendable, CaseIterable {
 }
 
 /// The history of drills, as far as decisions need it.
-package struct DrillStanding: Hashable, Sendable {
+package struct DrillSummary: Hashable, Sendable {
   /// The failure of the newest drill.
   package struct Failure: Hashable, Sendable {
     package var time: Timestamp
@@ -211,7 +211,7 @@ package enum DrillConcern: Hashable, Sendable {
   }
 }
 
-extension DrillStanding {
+extension DrillSummary {
   /// When the last drill that passed becomes, or became, too old; nil if there is nothing to drill.
   ///
   /// - Parameter maxAge: seconds.

@@ -11,7 +11,7 @@
 /// Fulls of changes do not count, so they become fewer with age like incrementals: all stay for an
 /// hour, and the last of each hour for a day. An incremental stays while a rule keeps its full, or
 /// a rule of the calendar keeps any point of its chain. Within a chain compaction decides
-/// (`ThinningPolicy`), and it leaves alone any point that a rule of the calendar or of tags names.
+/// (`CompactionPolicy`), and it leaves alone any point that a rule of the calendar or of tags names.
 /// If there are rules of the calendar, a chain with an incremental younger than an hour stays.
 ///
 /// `safety` and `guard` points are never counted: they are removed once they are older than

@@ -66,7 +66,7 @@ extension RetentionRules {
 extension RetentionPolicy {
   /// The points that a rule of the calendar or of tags names, each with the rules' reasons; not
   /// points that stay for another reason or because of another point. Compaction leaves them alone
-  /// (``ThinningPolicy``).
+  /// (``CompactionPolicy``).
   ///
   /// Compaction does not change the answer, however often both alternate: the last point of an
   /// hour, a day or a year remains the last whichever others are removed, and no hour, day or year

@@ -9,7 +9,7 @@ package struct RepositorySimulation: Sendable {
     package var schedules: [CronSchedule] = []
     package var zone = ZoneRules.utc
     /// Nil: incrementals are not compacted.
-    package var thinning: ThinningPolicy?
+    package var compaction: CompactionPolicy?
     /// Nil: nothing is removed.
     package var retention: RetentionPolicy?
 
@@ -117,10 +117,10 @@ extension RepositorySimulation {
   }
 
   private mutating func thin(_ now: Timestamp) {
-    guard let thinning = settings.thinning else { return }
+    guard let compaction = settings.compaction else { return }
     while true {
       let promised = settings.retention?.promised(points.map(\.point)) ?? [:]
-      let plan = thinning.plan(points.map(\.point), promised: promised, now: now)
+      let plan = compaction.plan(points.map(\.point), promised: promised, now: now)
       guard !plan.steps.isEmpty else { return }
       let positions = Dictionary(points.indices.map { (points[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
       for step in plan.steps {

@@ -152,7 +152,7 @@ extension TriggerMachine {
   package var pendingSince: Timestamp? { startable?.since }
 
   /// Whether the running backup may be given up for an application that closes the database.
-  package var mayRelease: Bool { running != nil && releases < Self.releaseLimit }
+  package var mayYield: Bool { running != nil && releases < Self.releaseLimit }
 
   /// Whether the advice is about another chain than the last one, or more urgent.
   package func isNews(_ advice: FullAdvice) -> Bool {
@@ -447,7 +447,7 @@ extension TriggerMachine {
       mode: settings.mode, state: state,
       running: running.map { .init(trigger: $0.trigger, since: $0.since, reason: $0.reason) },
       pending: pending, nextRun: book.upcoming, deadline: deadline?.until, waitingFor: deadline?.reason,
-      failures: backoff.failures, mayRelease: mayRelease,
+      failures: backoff.failures, mayYield: mayYield,
       decisions: history.decisions)
   }
 

@@ -130,7 +130,7 @@ package struct TriggerStatus: Hashable, Sendable {
   package var failures: Int
   /// Whether a running backup may be given up for an application that closes the database: twice in
   /// a row, but not the third.
-  package var mayRelease: Bool
+  package var mayYield: Bool
   /// The last decisions, oldest first; at most 20.
   package var decisions: [TriggerDecision]
 }

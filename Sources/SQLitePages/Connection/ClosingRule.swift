@@ -123,7 +123,7 @@ enum LogEnd: Hashable {
   /// - Parameters:
   ///   - endsInTransaction: the log ends in frames without a commit, written a short time ago.
   ///   - isOurs: only a program that came after this connection can use the log.
-  init(_ holders: LogHolders, endsInTransaction: Bool, isOurs: Bool) {
+  init(_ holders: LogUsers, endsInTransaction: Bool, isOurs: Bool) {
     if let process = holders.processes.first {
       self = .leave(reason: "\(process) has the write-ahead log open, although SQLite's locks do not show it")
     } else if let doubt = holders.doubt, endsInTransaction {
@@ -204,7 +204,7 @@ package struct ClosingFacts: Hashable, Sendable {
   package var now: Int64 = 0
   package var checkpointedPages = CheckpointedPages.unknown
   /// Nil until they are looked up, which happens only if nothing else forbids a checkpoint.
-  package var holders: LogHolders?
+  package var holders: LogUsers?
   /// The log ends in frames without a commit that were written a short time ago; looked up only if
   /// some holders may be hidden.
   package var endsInTransaction = false

@@ -10,7 +10,7 @@ extension DatabaseConnection {
     var rule = ClosingRule.decide(facts)
     guard rule.mayCheckpoint else { return rule }
     guard access == .exclusive || isLast else { return .notLast }
-    facts.holders = LogHolders(ofLogBeside: resolvedPath)
+    facts.holders = LogUsers(ofLogBeside: resolvedPath)
     facts.endsInTransaction = facts.holders?.doubt != nil && WALTail.isInTransaction(resolvedPath + "-wal")
     rule = ClosingRule.decide(facts)
     if rule.mayCheckpoint { rule = copyLog(facts) ?? rule }
@@ -27,7 +27,7 @@ extension DatabaseConnection {
   /// open and has lost its lock.
   func spareHeldLog() {
     guard isWAL, isLast else { return }
-    let holders = LogHolders(ofLogBeside: resolvedPath)
+    let holders = LogUsers(ofLogBeside: resolvedPath)
     let endsInTransaction = holders.doubt != nil && hadWAL && WALTail.isInTransaction(resolvedPath + "-wal")
     let end = LogEnd(holders, endsInTransaction: endsInTransaction, isOurs: !hadWAL)
     guard end != .fold else { return }

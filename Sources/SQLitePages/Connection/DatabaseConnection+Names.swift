@@ -62,7 +62,7 @@ extension DatabaseConnection {
 
   /// The same for a statement that is compiled once.
   package func read<Item>(
-    _ statement: StandingStatement, _ body: (DatabaseRow) -> Item?
+    _ statement: CachedStatement, _ body: (DatabaseRow) -> Item?
   ) throws(DatabaseError) -> [Item] {
     let compiled = try compiled(statement)
     // If it were not reset, it would keep the transaction open.

@@ -43,7 +43,7 @@ package final class DatabaseConnection {
   /// Set if ``isImmutable`` applies to a live database: the state of its file before the first
   /// read.
   let watch: UnlockedWatch?
-  /// An ``ExclusiveHold`` truncated the WAL to nothing.
+  /// An ``ExclusiveAccess`` truncated the WAL to nothing.
   var emptiedWAL = false
   /// The rule by which this connection was closed; nil while it is open, and for files of our own.
   package private(set) var closing: ClosingRule?
@@ -58,7 +58,7 @@ package final class DatabaseConnection {
   /// The reason why this SQLite cannot read the schema, if it cannot: see ``readSchema()``.
   package internal(set) var schemaProblem: SchemaProblem?
   /// Compiled so far; finalized before the handle is closed.
-  var standing: [StandingStatement: OpaquePointer] = [:]
+  var standing: [CachedStatement: OpaquePointer] = [:]
 
   /// Opens the database and reads its schema once, so that any problem with it appears here.
   ///

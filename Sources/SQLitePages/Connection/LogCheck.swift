@@ -15,7 +15,7 @@ enum LogCheck {
   static func require(
     _ location: DatabaseLocation, hadWAL: Bool, isKnown: Bool, database: SQLiteFile?
   ) throws(DatabaseError) {
-    if !LogHolders.isRemote(location.resolved) {
+    if !LogUsers.isRemote(location.resolved) {
       if hadWAL { try requireLockedIndex(location) }
       if location.hasJournal { try requireLockedJournal(location) }
     }
@@ -81,24 +81,24 @@ enum LogCheck {
   }
 
   /// The processes that have the index open; nil if there is no index, or if it is locked.
-  private static func unlockedHolders(_ location: DatabaseLocation) -> LogHolders? {
+  private static func unlockedHolders(_ location: DatabaseLocation) -> LogUsers? {
     let path = location.resolved + "-shm"
     guard let index = FileFacts(path: path)?.identity, !KernelLocks.include(connectionByte, of: index) else {
       return nil
     }
-    let holders = LogHolders(of: [index], beside: location.resolved)
+    let holders = LogUsers(of: [index], beside: location.resolved)
     guard !KernelLocks.include(connectionByte, of: index), FileFacts(path: path)?.identity == index else { return nil }
     return holders
   }
 
   /// SQLite rolls back a journal without a lock, because it assumes that a crash has left it.
   private static func requireLockedJournal(_ location: DatabaseLocation) throws(DatabaseError) {
-    func unlocked() -> (holders: LogHolders, journal: FileFacts)? {
+    func unlocked() -> (holders: LogUsers, journal: FileFacts)? {
       guard let database = FileFacts(path: location.resolved)?.identity,
         let journal = FileFacts(path: location.resolved + "-journal"), journal.size > 0,
         isInUse(location.resolved + "-journal"), !KernelLocks.include(reservedByte, of: database)
       else { return nil }
-      return (LogHolders(of: [journal.identity], beside: location.resolved), journal)
+      return (LogUsers(of: [journal.identity], beside: location.resolved), journal)
     }
     // Twice, because a transaction may end between the checks of its journal and of its lock.
     guard let (first, _) = unlocked(), let (holders, journal) = unlocked() else { return }
@@ -164,7 +164,7 @@ enum KernelLocks {
 ///
 /// SQLite's locks do not show all of them: a program that opens and closes its own database file
 /// once more (to copy or to hash it) drops all its POSIX locks on it, and continues to write.
-package struct LogHolders: Hashable, Sendable {
+package struct LogUsers: Hashable, Sendable {
   package var processes: [OtherProcess]
   /// The reason why there may be more than these; nil if there are not.
   package var doubt: String?

@@ -80,7 +80,7 @@ struct OpenedHandle {
 ///
 /// Pragmas that SQLite evaluates when it compiles them (`page_size`, `encoding`) must not be among
 /// them: they would give the same answer for ever.
-package enum StandingStatement: String, Sendable {
+package enum CachedStatement: String, Sendable {
   case begin = "BEGIN"
   case commit = "COMMIT"
   /// Reads the schema, which begins the read transaction.
@@ -95,13 +95,13 @@ package enum StandingStatement: String, Sendable {
 
 extension DatabaseConnection {
   /// The first column of the first row; nil if there is no row or the value is not an integer.
-  package func integer(_ statement: StandingStatement) throws(DatabaseError) -> Int64? {
+  package func integer(_ statement: CachedStatement) throws(DatabaseError) -> Int64? {
     if case .integer(let value)? = try rows(statement, limit: 1).first?.first { value } else { nil }
   }
 
   /// The first column of the first row as text; nil if there is no row or the value is of another
   /// type.
-  package func text(_ statement: StandingStatement) throws(DatabaseError) -> String? {
+  package func text(_ statement: CachedStatement) throws(DatabaseError) -> String? {
     switch try rows(statement, limit: 1).first?.first {
     case .text(let value): value
     case .integer(let value): String(value)
@@ -112,7 +112,7 @@ extension DatabaseConnection {
   /// All rows, in memory.
   @discardableResult
   package func rows(
-    _ statement: StandingStatement, limit: Int = .max
+    _ statement: CachedStatement, limit: Int = .max
   ) throws(DatabaseError) -> [[DatabaseValue]] {
     let compiled = try compiled(statement)
     // If it were not reset, it would keep the transaction open.
@@ -120,7 +120,7 @@ extension DatabaseConnection {
     return try rows(of: compiled, limit: limit)
   }
 
-  func compiled(_ statement: StandingStatement) throws(DatabaseError) -> OpaquePointer? {
+  func compiled(_ statement: CachedStatement) throws(DatabaseError) -> OpaquePointer? {
     if let known = standing[statement] { return known }
     var compiled: OpaquePointer?
     let result = sqlite3_prepare_v3(

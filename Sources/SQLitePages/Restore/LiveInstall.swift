@@ -133,7 +133,7 @@ package struct LockedTarget {
 
 /// The write lock, held while the caller reads content that must not change meanwhile. Nothing is
 /// written.
-package final class WriteHold {
+package final class WriteReservation {
   private let connection: DatabaseConnection
 
   /// - Throws: `.busy` if another connection writes for longer than the wait.
@@ -150,7 +150,7 @@ package final class WriteHold {
 ///
 /// Obtaining it rolls back a hot journal and reads a left-over WAL, as any first access does. No
 /// other connection can open a transaction until ``release()``.
-package final class ExclusiveHold {
+package final class ExclusiveAccess {
   private let connection: DatabaseConnection
 
   /// - Throws: `.busy` (or `.exclusive`) if another connection has it open (WAL) or is in a
@@ -161,7 +161,7 @@ package final class ExclusiveHold {
     try connection.execute("BEGIN EXCLUSIVE; ROLLBACK")
     // Locks do not show a program that has lost its own; it would continue to write into files that
     // are about to be unlinked.
-    guard let process = LogHolders(ofLogBeside: connection.resolvedPath).processes.first else { return }
+    guard let process = LogUsers(ofLogBeside: connection.resolvedPath).processes.first else { return }
     connection.close()
     throw DatabaseError(
       .busy, path: path, message: "cannot replace \(path): \(process) has its write-ahead log open, without a lock")

@@ -68,7 +68,7 @@ struct Cleanup: ParsableCommand {
     settings.mode = try selection.settings.mode()
     settings.schedules = try selection.settings.schedules()
     settings.zone = try selection.settings.zone()
-    settings.thinning = try selection.settings.boolean(.thin) ? ThinningPolicy() : nil
+    settings.compaction = try selection.settings.boolean(.thin) ? CompactionPolicy() : nil
     settings.retention = try retention.policy(selection.settings)
     return try selection.service(.optional).simulate(settings, days: days)
   }

@@ -33,7 +33,7 @@ struct Compact: ParsableCommand {
   private func compact(_ selection: Selection) throws {
     // As in cleanup: without the configured key, forged backups would count.
     let service = try selection.service(.needed)
-    let policy = ThinningPolicy()
+    let policy = CompactionPolicy()
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let retention = try selection.settings.retention()
     guard !dryRun else {

@@ -73,7 +73,7 @@ struct AgentSetup: Sendable {
     for row in SettingTable.rows {
       if case .agent(let property) = row.use { try property.store(row.key, of: settings, in: &agent) }
     }
-    agent.thinning = try settings.boolean(.thin) ? ThinningPolicy() : nil
+    agent.compaction = try settings.boolean(.thin) ? CompactionPolicy() : nil
     agent.drills = try settings.drillSettings()
     agent.retention = try retention.policy(settings)
     agent.archive = try ArchiveOptions(settings)

@@ -51,8 +51,8 @@ struct PatternMatches {
     var match = match
     match.refusal = HoldfastError(
       .usage,
-      "\(match.name.printable) stands for two databases: \(match.path.printable), "
-        + "and \(other.path.printable), which is gone",
+      "\(match.name.printable) names two databases: \(match.path.printable), "
+        + "and \(other.path.printable), which no longer exists",
       hint: "if the file was renamed: holdfast create --database \(match.path.shellWord) "
         + "--backup-dir \(folder(of: match.path, match.name).shellWord); "
         + "if not, give one of the two a [[databases]] table with a name of its own")

@@ -7,10 +7,10 @@ private let hour: Int64 = 3600
 private let day: Int64 = 86400
 
 @Suite("Compaction")
-struct ThinningPolicyTests {
+struct CompactionPolicyTests {
   @Test("After three hours of a point each second, every point of the last hour stays, and one a minute before it")
   func seconds() {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for second in 1..<(3 * hour) { history.add(.incremental, seconds: second) }
     let plan = history.plan(seconds: 3 * hour)
@@ -26,7 +26,7 @@ struct ThinningPolicyTests {
 
   @Test("A pinned point is neither merged into another nor rewritten, and points below it are compacted all the same")
   func pinned() {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for second in 1...9 { history.add(.incremental, seconds: Int64(second)) { $0.pinned = second == 5 } }
     let plan = history.plan(seconds: 2 * hour)
@@ -41,7 +41,7 @@ struct ThinningPolicyTests {
   @Test("Nine days of a point every five minutes are compacted every hour")
   func days() {
     let pause = 5 * minute
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for now in stride(from: pause, through: 9 * day, by: Int(pause)) {
       history.add(.incremental, seconds: now)
@@ -59,7 +59,7 @@ struct ThinningPolicyTests {
 
   @Test("After a week the end of a chain is removed, and the fulls stay", arguments: [true, false])
   func ends(newChain: Bool) {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for number: Int64 in 1...5 { history.add(.incremental, seconds: number * day) }
     if newChain { history.add(.full, seconds: 6 * day) }
@@ -87,7 +87,7 @@ struct ThinningPolicyTests {
   @Test("A requested or anomalous point is never merged away", arguments: meaningful.indices)
   func stays(_ index: Int) {
     for age in [2 * hour, 2 * day, 20 * day] {
-      var history = ThinningHistory()
+      var history = CompactionHistory()
       history.add(.full, seconds: 0)
       history.add(.incremental, seconds: 1)
       let special = history.add(.incremental, seconds: 2, Self.meaningful[index].1)
@@ -103,7 +103,7 @@ struct ThinningPolicyTests {
     "No point is merged into one that is failed, unauthenticated or anomalous",
     arguments: [BackupStatus.failed, .unauthenticated, .anomalous])
   func noTarget(status: BackupStatus) {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for second: Int64 in 1...3 { history.add(.incremental, seconds: second) }
     let odd = history.add(.incremental, seconds: 4) { $0.status = status }
@@ -115,7 +115,7 @@ struct ThinningPolicyTests {
 
   @Test("If two others build on a point, it stays as long as both exist")
   func branches() {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     let base = history.add(.incremental, seconds: 1)
     history.add(.incremental, seconds: 2, parent: base) { $0.isDescribed = true }
@@ -132,7 +132,7 @@ struct ThinningPolicyTests {
 
   @Test("A large link waits until its successors are as large")
   func heavy() {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0) { $0.pageCount = 100_000 }
     history.add(.incremental, seconds: 1) { ($0.pagesStored, $0.pageCount) = (60_000, 100_000) }
     for second: Int64 in 2...4 { history.add(.incremental, seconds: second) { $0.pagesStored = 10_000 } }
@@ -144,7 +144,7 @@ struct ThinningPolicyTests {
 
   @Test("A long run is merged in parts, and the parts in the next round")
   func long() {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for second: Int64 in 1...1201 { history.add(.incremental, seconds: 3 * second) }
     let first = history.plan(seconds: 2 * day)
@@ -159,17 +159,17 @@ struct ThinningPolicyTests {
 
   @Test("A clock that was set back makes no point old")
   func clock() {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for second: Int64 in 1...10 { history.add(.incremental, seconds: second) }
     #expect(history.plan(seconds: -100 * day).steps.isEmpty)
-    #expect(ThinningPolicy().plan(history.points, now: Timestamp(milliseconds: .min)).steps.isEmpty)
-    #expect(!ThinningPolicy().plan(history.points, now: Timestamp(milliseconds: .max)).steps.isEmpty)
+    #expect(CompactionPolicy().plan(history.points, now: Timestamp(milliseconds: .min)).steps.isEmpty)
+    #expect(!CompactionPolicy().plan(history.points, now: Timestamp(milliseconds: .max)).steps.isEmpty)
   }
 
   @Test("Parents that are missing, younger, or their own are no parents")
   func strangers() {
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     history.add(.full, seconds: 0)
     for second: Int64 in 1...4 { history.add(.incremental, seconds: second) }
     history.points[1].parent = PointID("backup_20200101_000000")
@@ -182,7 +182,7 @@ struct ThinningPolicyTests {
     "In random histories every point can be restored at each moment, and compaction comes to an end", arguments: 0..<40)
   func random(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
-    var history = ThinningHistory()
+    var history = CompactionHistory()
     var time: Int64 = 0
     for _ in 0..<300 {
       time += Int64.random(in: 0...[2, 100, 5000, 40_000].randomElement(using: &generator)!, using: &generator)
@@ -210,7 +210,7 @@ struct ThinningPolicyTests {
       #expect(rounds < 50, "seed \(seed)")
       let lost = before.points.filter { point in !history.points.contains { $0.id == point.id } }
       #expect(lost.allSatisfy { $0.kind == .incremental && $0.type == .change && !$0.isAnnotated }, "seed \(seed)")
-      #expect(lost.allSatisfy { $0.created <= ThinningHistory.start.adding(seconds: time - hour) }, "seed \(seed)")
+      #expect(lost.allSatisfy { $0.created <= CompactionHistory.start.adding(seconds: time - hour) }, "seed \(seed)")
       #expect(history.points.last?.id == before.points.last?.id, "seed \(seed)")
     }
   }

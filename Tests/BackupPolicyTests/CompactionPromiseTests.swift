@@ -10,7 +10,7 @@ private let day: Int64 = 86400
 private let start = Timestamp(iso8601: "2023-01-02T00:00:00Z")!
 
 @Suite("Retention rules and compaction")
-struct ThinningPromiseTests {
+struct CompactionPromiseTests {
   /// A full at the start and changes at these seconds, each an incremental of the one before.
   private func chain(_ seconds: some Sequence<Int64>) -> RepositoryLife {
     var life = RepositoryLife()

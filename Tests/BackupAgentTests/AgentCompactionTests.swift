@@ -16,7 +16,7 @@ private var isHousekeeping: Bool {
 }
 
 /// The agent compacts old incrementals by itself, and its next backups build on the result.
-@Suite(.ownThread) struct AgentThinningTests {
+@Suite(.ownThread) struct AgentCompactionTests {
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
 
   /// Makes a full and five incrementals of changes, each with one more row.
@@ -31,7 +31,7 @@ private var isHousekeeping: Bool {
     try await harness.python(
       "c = sqlite3.connect(path); c.execute(\"CREATE TABLE ballast(b)\");"
         + " c.executemany(\"INSERT INTO ballast VALUES (?)\", [(os.urandom(900),) for _ in range(2000)]); c.commit()")
-    let session = FollowedDatabase(harness.service, HeldConnection(harness.service.environment))
+    let session = FollowedDatabase(harness.service, KeptConnection(harness.service.environment))
     _ = try harness.service.create(CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change)))
     for _ in 1...5 {
       time.advance(seconds: 1)
@@ -92,8 +92,8 @@ private var isHousekeeping: Bool {
     let settings = AgentHarness.settings()
     let work = DatabaseWorker(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
-      HeldConnection(harness.service.environment), harness.log.logger)
-    let order = HousekeepingOrder(retention: RetentionPolicy(retentionDays: 3), thinning: settings.thinning)
+      KeptConnection(harness.service.environment), harness.log.logger)
+    let order = HousekeepingOrder(retention: RetentionPolicy(retentionDays: 3), compaction: settings.compaction)
     let result = work.keepHouse(order, Progress())
     #expect(result.clockDoubt != nil && result.isFinished == true)
     #expect(try harness.points().count == 7, "\(harness.log.lines)")
@@ -107,7 +107,7 @@ private var isHousekeeping: Bool {
     let settings = AgentHarness.settings { $0.retention = RetentionPolicy(keepLast: 1) }
     let work = DatabaseWorker(
       GuardedDatabase(name: "app", service: harness.service, settings: settings),
-      HeldConnection(harness.service.environment), harness.log.logger)
+      KeptConnection(harness.service.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     #expect(try harness.points().count == 7)
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
@@ -118,7 +118,7 @@ private var isHousekeeping: Bool {
     let time = ManualTime()
     let harness = try await makeChain(time)
     time.advance(seconds: 2 * 3600)
-    try await harness.withAgent(AgentHarness.settings { $0.thinning = nil }) { _ in
+    try await harness.withAgent(AgentHarness.settings { $0.compaction = nil }) { _ in
       try await harness.python(Self.insert)
       try await harness.waitForRows(6)
     }

@@ -19,7 +19,7 @@
 ///   two points build on one, that one stays as long as both do.
 /// - A large link (more than half of its full's pages, and more than 16 MiB) waits until the points
 ///   to be merged into it are as large, so that merging never rewrites the same pages repeatedly.
-package struct ThinningPolicy: Hashable, Sendable {
+package struct CompactionPolicy: Hashable, Sendable {
   /// Seconds.
   package var everyPoint: Int64 = 3600
   /// Seconds.
@@ -56,7 +56,7 @@ package struct ThinningPolicy: Hashable, Sendable {
   package func plan(
     _ points: [Point], promised: [PointID: [String]] = [:], now: Timestamp
   ) -> CompactionPlan {
-    let tree = ThinningTree(points)
+    let tree = CompactionTree(points)
     var going = verdicts(points, tree, now: now)
     var kept: [RetentionVerdict] = []
     for position in points.indices where going[position] != nil {
@@ -100,14 +100,14 @@ extension Point {
   var mayTakeOver: Bool { kind == .incremental && parent != nil && isSound && !pinned }
   /// Whether compaction applies to it at all: a change that was not requested by a person, and has
   /// no tags or description.
-  var isThinned: Bool {
+  var isCompacted: Bool {
     mayTakeOver && type == .change && !isAnnotated && !clockSuspect
   }
 }
 
 /// The result for chains if some points do not stay. A parent that is not older, or is missing, is
 /// ignored.
-struct ThinningTree {
+struct CompactionTree {
   let points: [Point]
   /// By position: the position of the parent, always a smaller one.
   let parent: [Int?]
@@ -189,14 +189,14 @@ struct ThinningTree {
   }
 }
 
-extension ThinningPolicy {
+extension CompactionPolicy {
   /// By position: the reason why a point does not stay by itself; nil if it does.
-  func verdicts(_ points: [Point], _ tree: ThinningTree, now: Timestamp) -> [String?] {
+  func verdicts(_ points: [Point], _ tree: CompactionTree, now: Timestamp) -> [String?] {
     let last = LastOfBucket(points, tree)
     let protected = Self.protected(points)
     return points.indices.map { position in
       let point = points[position]
-      guard point.isThinned, tree.parent[position] != nil, !protected.contains(position) else {
+      guard point.isCompacted, tree.parent[position] != nil, !protected.contains(position) else {
         return nil
       }
       guard let rule = rule(forAge: point.age(now)), !last.contains(position, point, rule.bucket) else { return nil }
@@ -220,28 +220,28 @@ extension ThinningPolicy {
 private struct LastOfBucket {
   private struct Key: Hashable {
     var chain: Int
-    var bucket: ThinningPolicy.Bucket
+    var bucket: CompactionPolicy.Bucket
     var number: Int64
   }
 
   private var positions: [Key: Int] = [:]
-  private let tree: ThinningTree
+  private let tree: CompactionTree
 
-  init(_ points: [Point], _ tree: ThinningTree) {
+  init(_ points: [Point], _ tree: CompactionTree) {
     self.tree = tree
     // A point with a doubtful clock stays anyway, and must not take the place of others.
     for position in points.indices where points[position].isSound && !points[position].clockSuspect {
-      for bucket in [ThinningPolicy.Bucket.minute, .hour] {
+      for bucket in [CompactionPolicy.Bucket.minute, .hour] {
         if let key = key(position, points[position], bucket) { positions[key] = position }
       }
     }
   }
 
-  func contains(_ position: Int, _ point: Point, _ bucket: ThinningPolicy.Bucket) -> Bool {
+  func contains(_ position: Int, _ point: Point, _ bucket: CompactionPolicy.Bucket) -> Bool {
     key(position, point, bucket).map { positions[$0] == position } ?? false
   }
 
-  private func key(_ position: Int, _ point: Point, _ bucket: ThinningPolicy.Bucket) -> Key? {
+  private func key(_ position: Int, _ point: Point, _ bucket: CompactionPolicy.Bucket) -> Key? {
     guard bucket != .none else { return nil }
     return Key(
       chain: tree.top[position], bucket: bucket,

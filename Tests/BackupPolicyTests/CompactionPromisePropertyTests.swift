@@ -76,12 +76,12 @@ private struct Promises {
 
 /// Compaction and cleanup take turns over weeks, and the points that the rules promise stay.
 @Suite("Points that rules name survive compaction")
-struct ThinningPromisePropertyTests {
+struct CompactionPromisePropertyTests {
   @Test("The last point ever stored of each promised hour, day … year is present", arguments: 0..<8)
   func promises(group: UInt64) {
     var spared = 0
     for seed in (group * 4)..<(group * 4 + 4) { spared += Self.live(seed) }
-    #expect(spared > 1000, "group \(group): thinning alone would have done as well")
+    #expect(spared > 1000, "group \(group): compaction alone would have done as well")
   }
 
   /// - Returns: how often a rule kept a point from compaction.

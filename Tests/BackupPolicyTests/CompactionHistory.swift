@@ -1,7 +1,7 @@
 import BackupPolicy
 
 /// A repository's points in virtual time, and the effect of a plan on them.
-struct ThinningHistory {
+struct CompactionHistory {
   static let start = Timestamp(iso8601: "2023-11-16T14:00:00.000Z")!
 
   var points: [Point] = []
@@ -24,7 +24,7 @@ struct ThinningHistory {
   }
 
   func plan(seconds: Int64) -> CompactionPlan {
-    ThinningPolicy().plan(points, now: Self.start.adding(seconds: seconds))
+    CompactionPolicy().plan(points, now: Self.start.adding(seconds: seconds))
   }
 
   /// Carries a plan out, one removal at a time.

@@ -11,7 +11,7 @@ import Synchronization
 /// closes it soon (``IdleTimeout``). An open connection is useful only in WAL mode.
 ///
 /// `@unchecked Sendable`: used by one job at a time, and closed by the loop after the last job.
-final class HeldConnection: @unchecked Sendable {
+final class KeptConnection: @unchecked Sendable {
   private let environment: EngineEnvironment
   private var connection: DatabaseConnection?
   private var path = ""

@@ -16,7 +16,7 @@ package struct CompactionOutcome: Sendable {
 extension Engine {
   /// Returns the steps that ``compact(_:keeping:within:progress:)`` would execute now.
   package func planCompaction(
-    _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, clock reliance: ClockReliance = .refusing
+    _ policy: CompactionPolicy, keeping retention: RetentionPolicy? = nil, clock reliance: ClockReliance = .refusing
   ) throws -> CompactionPlan {
     try plan(policy, retention, repository(), reliance).plan
   }
@@ -32,7 +32,7 @@ extension Engine {
   /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. By then
   ///   each step is done or undone.
   package func compact(
-    _ policy: ThinningPolicy, keeping retention: RetentionPolicy? = nil, within host: (any CompactionHost)? = nil,
+    _ policy: CompactionPolicy, keeping retention: RetentionPolicy? = nil, within host: (any CompactionHost)? = nil,
     clock reliance: ClockReliance = .refusing, progress: Progress = Progress()
   ) throws -> CompactionOutcome {
     let repository = try repository()
@@ -92,7 +92,7 @@ extension Engine {
   }
 
   private func plan(
-    _ policy: ThinningPolicy, _ retention: RetentionPolicy?, _ repository: Repository, _ reliance: ClockReliance
+    _ policy: CompactionPolicy, _ retention: RetentionPolicy?, _ repository: Repository, _ reliance: ClockReliance
   ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
     let points = try repository.points()
     try points.requireReadable(to: "decide which backups can be merged")
@@ -107,7 +107,7 @@ extension Engine {
   }
 
   private func plan(
-    _ policy: ThinningPolicy, _ retention: RetentionPolicy?, _ points: [StoredPoint], _ repository: Repository,
+    _ policy: CompactionPolicy, _ retention: RetentionPolicy?, _ points: [StoredPoint], _ repository: Repository,
     at now: Timestamp
   ) throws -> CompactionPlan {
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)

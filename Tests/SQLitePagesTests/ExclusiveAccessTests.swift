@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 @Suite("Exclusive access to a database before its replacement", .ownThread)
-struct ExclusiveHoldTests {
+struct ExclusiveAccessTests {
   let folder: TemporaryFolder
   let path: String
 
@@ -17,7 +17,7 @@ struct ExclusiveHoldTests {
   @Test("Exclusive access locks out all others until it ends", arguments: ["wal", "delete"])
   func keepsOut(mode: String) throws {
     try DatabaseFixture(journalMode: mode).create(at: path).close()
-    let hold = try ExclusiveHold(path: path, busyTimeout: 100)
+    let hold = try ExclusiveAccess(path: path, busyTimeout: 100)
     let probe = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT * FROM item').fetchall()"
     let refused = try Python.run(script: probe, arguments: [path])
     #expect(refused.stderr.contains("locked"), "\(refused.stderr)")
@@ -29,9 +29,9 @@ struct ExclusiveHoldTests {
   @Test("In WAL mode any open connection prevents exclusive access")
   func openConnection() throws {
     let application = try DatabaseFixture(journalMode: "wal").create(at: path)
-    #expect(errorKind { _ = try ExclusiveHold(path: path, busyTimeout: 50) } == .busy)
+    #expect(errorKind { _ = try ExclusiveAccess(path: path, busyTimeout: 50) } == .busy)
     application.close()
-    #expect(throws: Never.self) { try ExclusiveHold(path: path, busyTimeout: 50).release() }
+    #expect(throws: Never.self) { try ExclusiveAccess(path: path, busyTimeout: 50).release() }
   }
 
   @Test("With a rollback journal a transaction prevents exclusive access")
@@ -39,15 +39,15 @@ struct ExclusiveHoldTests {
     let application = try DatabaseFixture().create(at: path)
     try application.run("BEGIN")
     #expect(try application.value("SELECT count(*) FROM item") == "60")
-    #expect(errorKind { _ = try ExclusiveHold(path: path, busyTimeout: 50) } == .busy)
+    #expect(errorKind { _ = try ExclusiveAccess(path: path, busyTimeout: 50) } == .busy)
     try application.run("COMMIT")
-    #expect(throws: Never.self) { try ExclusiveHold(path: path, busyTimeout: 50).release() }
+    #expect(throws: Never.self) { try ExclusiveAccess(path: path, busyTimeout: 50).release() }
   }
 
   @Test("The log is emptied into the database file, which then contains everything alone")
   func emptiesLog() throws {
     try leaveLog()
-    let hold = try ExclusiveHold(path: path, busyTimeout: 100)
+    let hold = try ExclusiveAccess(path: path, busyTimeout: 100)
     try hold.emptyWAL()
     #expect(FileFacts(path: path + "-wal")?.size == 0)
     #expect(try Shell.run("cp", [path, folder.path("alone.db")]).status == 0)
@@ -61,7 +61,7 @@ struct ExclusiveHoldTests {
   func leavesLog() throws {
     try leaveLog()
     let before = try [path, path + "-wal"].map { try FolderDigest.of($0, times: true) }
-    try ExclusiveHold(path: path, busyTimeout: 100).release()
+    try ExclusiveAccess(path: path, busyTimeout: 100).release()
     #expect(try [path, path + "-wal"].map { try FolderDigest.of($0, times: true) } == before)
   }
 
@@ -75,7 +75,7 @@ struct ExclusiveHoldTests {
     let position = snapshot.position
     snapshot.end()
     observer.close()
-    let hold = try ExclusiveHold(path: path, busyTimeout: 100)
+    let hold = try ExclusiveAccess(path: path, busyTimeout: 100)
     #expect(try hold.isUnchanged(since: position))
     try hold.emptyWAL()
     hold.release()
@@ -88,7 +88,7 @@ struct ExclusiveHoldTests {
     try leaveLog()
     try DatabaseFixture(rows: 5).create(at: folder.path("new.db")).close()
     let wanted = try folder.read("new.db")
-    let hold = try ExclusiveHold(path: path, busyTimeout: 100)
+    let hold = try ExclusiveAccess(path: path, busyTimeout: 100)
     try hold.emptyWAL()
     rename(folder.path("new.db"), path)
     for suffix in ["-wal", "-shm"] { unlink(path + suffix) }
