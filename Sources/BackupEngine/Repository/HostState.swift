@@ -176,7 +176,9 @@ package struct HostStateStore: Sendable {
     var errors: [HoldfastError] = []
     let states = try names().compactMap { name -> HostState? in
       do {
-        return try read("\(folder)/\(name)")
+        if let state = try read("\(folder)/\(name)") { return state }
+        // A listed name without a file is a link that leads nowhere.
+        throw HoldfastError.notAFile("read", "\(folder)/\(name)")
       } catch {
         errors.append(error as? HoldfastError ?? HoldfastError(.failed, "cannot read \(folder)/\(name): \(error)"))
         return nil

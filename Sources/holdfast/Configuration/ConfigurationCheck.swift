@@ -93,7 +93,8 @@ struct ConfigurationCheck {
         ConfigurationProblem(
           .warning, at: database.origin, "matched \(database.path), which no longer exists",
           hint: "holdfast restore latest --database \(database.name) restores it; if it was removed on purpose, "
-            + "move its backups away: \(database.backupDir)")
+            + "move its backups away (\(database.backupDir)); the hint of holdfast create --database "
+            + "\(database.name.shellWord) then has the command that forgets it")
       ]
     }
     return [
