@@ -178,7 +178,7 @@ enum SettingTable {
       because: "a drill needs the space of the database and minutes of a core; once a week is a good start",
       example: "0 4 * * 0"),
     .init(
-      .drillMaxAge, .time(atLeast: 0), .words("twice the longest pause of `drill.schedule`; never without one"),
+      .drillMaxAge, .time(atLeast: 0), .words("twice the longest pause of `drill.schedule`; never without a schedule"),
       "The age of the last passed drill that raises an alarm; 0: never",
       because: "one drill may be missed before there is an alarm", example: "14d"),
 
