@@ -99,9 +99,10 @@ final class CommandBed: Sendable {
     return result.stdout
   }
 
-  /// The first value of a query, by the `sqlite3` shell.
+  /// The first value of a query, by the `sqlite3` shell. It waits for locks, as an application does:
+  /// an agent that closes the database at this moment holds all of them.
   func value(_ sql: String, of path: String? = nil) throws -> String {
-    let result = try Shell.run("sqlite3", [path ?? database, sql])
+    let result = try Shell.run("sqlite3", ["-cmd", ".timeout 10000", path ?? database, sql])
     try #require(result.status == 0, "\(result.stderr)")
     return String(result.stdout.dropLast())
   }

@@ -114,7 +114,9 @@ struct ReloadTests {
           wait_for(lambda: points("b"))
           reload('debouce = 1\\n')
           wait_for(lambda: "holdfast.toml:1:1: debouce is not a setting" in open(folder + "/agent.log").read())
-          subprocess.run(["sqlite3", folder + "/b.db", "DELETE FROM entries WHERE id = 1"], check=True)
+          # The agent may be closing b.db, and holds all locks then.
+          command = ["sqlite3", "-cmd", ".timeout 10000", folder + "/b.db", "DELETE FROM entries WHERE id = 1"]
+          subprocess.run(command, check=True)
           wait_for(lambda: len(points("b")) == 2)
           agent.send_signal(signal.SIGTERM)
           print(agent.wait(), end="")
