@@ -19,7 +19,7 @@ extension HoldfastError {
       case .logDeleted(let process):
         (
           .logDeleted,
-          "stop \(process) in an orderly way, so that it folds its log in, and restart it; back up after that"
+          "stop \(process) cleanly, so that it checkpoints its log, and restart it; then back up"
         )
       case .logElsewhere(let process, let name):
         (
@@ -27,7 +27,10 @@ extension HoldfastError {
           "--database \(name), as \(process) opens it; a container needs the folder mounted, not the file"
         )
       case .transactionInDoubt:
-        (.refused, "run as root or as the application's user, to see which process has it open, or wait ten minutes")
+        (
+          .refused,
+          "run as root or as the application's user, to detect the process that has it open, or wait ten minutes"
+        )
       case .indexUnlocked(let process), .journalUnlocked(let process):
         (.refused, "restart \(process); it should not open the files of its database itself")
       case .hardLinked(let other):
@@ -36,7 +39,7 @@ extension HoldfastError {
         (.refused, "mount the folder of the database, not the file (docker run -v /srv/app:/srv/app)")
       case .unstable: (.busy, "the database was changed faster than it could be read; try again")
       case .permission: (.permissionDenied, "run as the user that owns the database, or as root")
-      case .noSpace: (.noSpace, "free some space on that file system, and see that ulimit -f sets no limit")
+      case .noSpace: (.noSpace, "free some space on that file system, and check that ulimit -f sets no limit")
       case .noDescriptor:
         (.failed, "raise the limit of open files (ulimit -n, or LimitNOFILE= in the systemd unit)")
       case .ioError: (.ioError, "check the disk: the kernel's log (dmesg) names the device")
@@ -49,7 +52,7 @@ extension HoldfastError {
   /// A copy by `cp -al` is the usual origin of an unexpected second name.
   private static func names(of path: String) -> String {
     "find / -samefile '\(path)' lists its names; name the one that the application opens, and remove the others "
-      + "(a copy by cp -al is no copy)"
+      + "(cp -al makes second names, not copies)"
   }
 }
 

@@ -200,8 +200,10 @@ import TestSupport
       for change in ["PRAGMA journal_mode=DELETE", "PRAGMA journal_mode=WAL", "PRAGMA locking_mode=EXCLUSIVE"] {
         try await harness.python(
           """
-          c = sqlite3.connect(path, timeout=0, isolation_level=None)
+          # The agent may be closing the database: it holds all locks then.
+          c = sqlite3.connect(path, timeout=10, isolation_level=None)
           c.execute("INSERT INTO t(s) VALUES (1)")
+          c.execute("PRAGMA busy_timeout = 0")
           end = time.monotonic() + 5
           while True:
             try:

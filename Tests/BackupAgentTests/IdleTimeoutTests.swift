@@ -85,8 +85,11 @@ import Testing
       try await harness.waitForPoints(1)
       try await harness.python(
         """
-        c = sqlite3.connect(path, timeout=0, isolation_level=None)
-        for n in range(20):
+        # The agent may be closing the database: it holds all locks then.
+        c = sqlite3.connect(path, timeout=10, isolation_level=None)
+        c.execute("INSERT INTO t(s) VALUES (1)")
+        c.execute("PRAGMA busy_timeout = 0")
+        for n in range(19):
           c.execute("INSERT INTO t(s) VALUES (1)")
           time.sleep(0.02)
         end = time.monotonic() + 10

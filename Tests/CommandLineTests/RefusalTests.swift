@@ -97,10 +97,11 @@ struct RefusalTests {
       environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""], code: 5, error: "but there is neither",
       hint: "BACKUP_ENCRYPTION_PASSWORD"),
     Case(
-      name: "a cleanup without a rule", arguments: ["cleanup"], code: 64, error: "cleanup has no rule to go by",
+      name: "a cleanup without a rule", arguments: ["cleanup"], code: 64, error: "cleanup has no rule",
       hint: "--keep N"),
     Case(
-      name: "a cleanup that keeps none", arguments: ["cleanup", "--keep", "0"], code: 8, error: "keep must be",
+      name: "a cleanup that keeps none", arguments: ["cleanup", "--keep", "0"], code: 8,
+      error: "these rules keep no backup",
       hint: "1"),
     Case(
       name: "a limit of none", arguments: ["list", "--limit", "0"], code: 64, error: "--limit must be", hint: "leave"),

@@ -135,7 +135,7 @@ struct SurroundingsTests {
     #expect(result.status == 64)
     #expect(
       result.stderr.contains(
-        "holdfast restore --database app.db --backup-dir 'my backups' latest takes the newest; "
+        "holdfast restore --database app.db --backup-dir 'my backups' latest selects the newest; "
           + "holdfast list --database app.db --backup-dir 'my backups' shows the IDs"), "\(result.stderr)")
     let options = CallerOptions(["list", "--config", "x.toml", "--database", "a b", "--", "--database", "c"])
     #expect(options.applied(to: "holdfast list shows it") == "holdfast list --database 'a b' --config x.toml shows it")

@@ -74,7 +74,7 @@ public final class BackupScheduler: Service, CustomStringConvertible {
 
   /// Stops the scheduler, and returns when nothing runs any more. A running backup may finish
   /// within the grace period of the configuration. After that it is abandoned, which leaves no
-  /// trace. Does nothing if the scheduler does not run.
+  /// trace. Does nothing if the scheduler is not running.
   public func stop() async {
     guard let control = state.control else { return }
     control.inbox.post(.shutdown)
@@ -99,11 +99,11 @@ public final class BackupScheduler: Service, CustomStringConvertible {
   /// Requests a backup now, also without a change, and returns at once. The backup's type is
   /// `manual`.
   ///
-  /// - Throws: `HoldfastError`: `refused` if the scheduler does not run.
+  /// - Throws: `HoldfastError`: `refused` if the scheduler is not running.
   public func triggerBackup() throws {
     guard let control = state.control else {
       throw HoldfastError(
-        .refused, "the scheduler does not run", hint: "start it first, or let the service create the backup")
+        .refused, "the scheduler is not running", hint: "start it first, or let the service create the backup")
     }
     control.backUpNow()
   }
@@ -123,7 +123,7 @@ public final class BackupScheduler: Service, CustomStringConvertible {
     try state.replaceSchedule(schedule)
   }
 
-  /// The present status; nil if the scheduler does not run.
+  /// The present status; nil if the scheduler is not running.
   public func jobInfo() async -> BackupJobInfo? {
     guard let control = state.control, let plan = state.plan, let status = await control.status().first else {
       return nil
@@ -180,7 +180,7 @@ final class SchedulerState: Sendable {
   func begin(_ control: AgentControl) throws {
     let plan = try SchedulerPlan(configuration)
     try content.withLock { content in
-      guard content.control == nil else { throw HoldfastError(.refused, "the scheduler is running already") }
+      guard content.control == nil else { throw HoldfastError(.refused, "the scheduler is already running") }
       content.control = control
       content.plan = plan
     }

@@ -14,7 +14,8 @@ extension RetentionPolicy {
     }
     guard let minFreeSpace, !minFreeSpace.isMeant else { return }
     throw HoldfastError(
-      .usage, "minFreeSpace is \(minFreeSpace), which no disk can have", hint: "use 1 to 99 percent, or some bytes")
+      .usage, "minFreeSpace is \(minFreeSpace), which is not a valid amount of space",
+      hint: "use 1 to 99 percent, or some bytes")
   }
 
 }
@@ -24,7 +25,7 @@ extension KeepRule {
     switch amount {
     case .count(let count) where kind.form == .count && count < 1: throw problem(hint: "leave it nil for no rule")
     case .count(let count) where count < -1: throw problem(hint: "use -1 for all, nil for none")
-    case .span(let span) where span.hasNegativePart: throw problem(hint: "give it no negative part")
+    case .span(let span) where span.hasNegativePart: throw problem(hint: "use no negative part")
     case .count, .span, .tags: break
     }
   }

@@ -84,7 +84,7 @@ extension Engine {
       if !point.isAuthenticated {
         "it is not authenticated; --unauthenticated accepts it if you know its origin"
       } else if point.isDamaged || point.archiveMissing {
-        "\(point.problems.first ?? "its archive is damaged"), and it holds nothing"
+        "\(point.problems.first ?? "its archive is damaged"), and it holds no other backups"
       } else if point.metadata.allAnomalies.isEmpty && point.metadata.acceptedAt == nil {
         "it is not anomalous"
       } else {

@@ -110,13 +110,13 @@ package struct StandardFolders: Sendable {
       guard folder.first != "\"", folder.first != "'" else {
         throw HoldfastError(
           .usage, "STATE_DIRECTORY begins with a quotation mark, which is part of the value here",
-          hint: "take the quotes out: docker's --env-file keeps them")
+          hint: "remove the quotes: docker's --env-file keeps them")
       }
       return String(folder)
     }
     if let folder = absolute("XDG_STATE_HOME") { return "\(folder)/holdfast" }
     if let home { return "\(home)/.local/state/holdfast" }
-    throw HoldfastError(.usage, "there is no home folder to keep state in", hint: "set HOME or XDG_STATE_HOME")
+    throw HoldfastError(.usage, "there is no home folder for the state", hint: "set HOME or XDG_STATE_HOME")
   }
 
   /// The key file that `init` makes and that the other commands use if it exists.

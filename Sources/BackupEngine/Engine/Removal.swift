@@ -259,7 +259,7 @@ extension Engine {
     return HoldfastError(
       .refused, "cannot delete \(id): \(children.count) backup\(children.count == 1 ? " needs" : "s need") it",
       hint:
-        "holdfast delete --with-children \(id) removes them too; or delete these first, in this order: \(shown)\(more)")
+        "holdfast delete --with-children \(id) also removes them; or delete these first, in order: \(shown)\(more)")
   }
 
   private static func requireUnpinned(

@@ -77,7 +77,7 @@ struct PointLoader {
       guard metadata.id == id else { return .failure(HoldfastError(.failed, "it belongs to \(metadata.id)")) }
       return .success(metadata)
     } catch let problem as MetadataProblem {
-      return .failure(HoldfastError(.failed, "its key \(problem.key) is missing or of a wrong type"))
+      return .failure(HoldfastError(.failed, "its key \(problem.key) is missing or has a wrong type"))
     } catch let error as HoldfastError where error.isShortage {
       throw error
     } catch {

@@ -122,7 +122,7 @@ package final class Repository: Sendable {
     points.sort { PointMetadata.precedes($0.metadata, $1.metadata) }
     guard warns else { return points }
     let unreadable = points.compactMap(\.unreadable)
-    for error in unreadable.prefix(3) { logger.warning("\(error.message): nothing is known of that backup") }
+    for error in unreadable.prefix(3) { logger.warning("\(error.message): that backup cannot be listed") }
     // An unreadable backup exists, so its number is not missing.
     if unreadable.isEmpty { try warnOfRollback(points, index.loader.trust.state) }
     return points

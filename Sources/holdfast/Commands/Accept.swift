@@ -22,7 +22,7 @@ struct Accept: ParsableCommand {
   @Argument(help: "The backup's ID, a unique prefix of it, or latest.", completion: BackupCompletion.ids)
   var id: String
 
-  @Flag(help: "Trust a backup that nothing authenticates, because you know its origin.")
+  @Flag(help: "Trust a backup without authentication, because you know its origin.")
   var unauthenticated = false
 
   @Flag(help: "Show what would be accepted, and accept nothing.")

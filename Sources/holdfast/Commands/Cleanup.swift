@@ -24,7 +24,7 @@ struct Cleanup: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Show the backups after this long, such as 90d, if everything goes on as before. Removes nothing.",
+      "Show the backups after this long, such as 90d, if backups continue as before. Removes nothing.",
       valueName: "span"))
   var simulate: String?
 
@@ -81,7 +81,7 @@ struct Cleanup: ParsableCommand {
   private func policy(_ settings: Settings) throws -> RetentionPolicy {
     guard var policy = try retention.policy(settings) else {
       throw HoldfastError(
-        .usage, "cleanup has no rule to go by",
+        .usage, "cleanup has no rule",
         hint:
           "use --keep N, --keep-daily N, --retention-days N or --min-free-space SIZE, say, or set one of them in holdfast.toml"
       )

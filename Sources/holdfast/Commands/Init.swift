@@ -96,7 +96,7 @@ struct Init: ParsableCommand {
 
   private static let next = [
     "", "Next:",
-    "  " + CallerOptions.applied(to: "holdfast doctor"), "    looks for what keeps backups from working",
+    "  " + CallerOptions.applied(to: "holdfast doctor"), "    looks for problems that prevent backups",
     "  " + CallerOptions.applied(to: "holdfast agent"), "    backs up after each change, in the foreground",
   ]
 

@@ -34,7 +34,7 @@ struct Verify: ParsableCommand {
     guard [reference.id != nil, reference.at != nil, all].count(where: { $0 }) == 1 else {
       throw HoldfastError(
         .usage, "verify needs either the ID of a backup, --at TIME or --all",
-        hint: "holdfast verify latest takes the newest; holdfast list shows the IDs")
+        hint: "holdfast verify latest selects the newest; holdfast list shows the IDs")
     }
     try EveryDatabase(options: options, all: isForAllDatabases()).run { try verify($0) }
   }

@@ -44,7 +44,7 @@ struct PointReference {
     default:
       throw HoldfastError(
         .usage, "\(command) needs either the ID of a backup or --at TIME",
-        hint: "holdfast \(command) latest takes the newest; holdfast list shows the IDs")
+        hint: "holdfast \(command) latest selects the newest; holdfast list shows the IDs")
     }
   }
 

@@ -42,7 +42,7 @@ struct RetentionOptions: ParsableArguments {
     (chosen.retentionDays, chosen.maxBackups) = (retentionDays, maxBackups)
     guard !chosen.isEmpty else {
       throw HoldfastError(
-        .refused, "nothing was removed: what to keep must be something, and by these rules all backups would go",
+        .refused, "nothing was removed: these rules keep no backup, so all would be removed",
         hint: "give one of the rules at least 1; holdfast delete removes single backups")
     }
     return try settings.retention(by: chosen)
