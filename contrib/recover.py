@@ -59,7 +59,7 @@ def file_key(slots):                                 # content of the first slot
         elif kind == 2 and key: wrapping = hkdf(key, b"holdfast key file slot v1")
         opened = wrapping and unseal(wrapping, body[-60:-48], body[-48:])
         if opened: return opened
-    raise Stop(WRONG_KEY, "no key slot of this point opens with the password or key file given")
+    raise Stop(WRONG_KEY, "no key slot of this backup opens with the password or key file given")
 def fixed_part(file): return (start := take(file, 16)) + take(file, number(start[12:]) - 16)
 def read_header(file):                               # (fixed part, file key), CRC and MAC verified
     fixed, slots = fixed_part(file), []
@@ -79,7 +79,7 @@ def facts_of(fixed, point, name):                    # the facts of a header's f
     page_size, kind, codec, cipher, _, segment = struct.unpack_from(">IBBBBI", fixed, 48)
     end = 82 + number(fixed[80:82])
     parent = fixed[end + 2:end + 2 + number(fixed[end:end + 2])]
-    need(fixed[82:end] == point.encode(), "the header is another point's: swapped or renamed")
+    need(fixed[82:end] == point.encode(), "the header is another backup's: swapped or renamed")
     need(cipher == name.endswith(".enc") and segment == SEGMENT, "cipher or segment size is not known here", FAILED)
     need((codec, kind) == (".gz" in name, kind_of(name)), "the file's name and its header disagree")
     return {"page_size": page_size, "repository": fixed[16:32], "parent": parent.decode("ascii", "replace"),
@@ -105,7 +105,7 @@ def segments(file, left, key):
         yield need(unseal(key, i.to_bytes(11, "big") + b"\0", sealed), f"segment {i} does not open: damaged")
 def cbc_payload(file, size, name):                   # only its first bytes can reveal a wrong password
     need(size >= 48 and size % 16 == 0 and kind_of(name) != 2, "neither an aes-256-gcm nor an aes-256-cbc file")
-    password = need(secrets()[0], "this is an aes-256-cbc point: set BACKUP_ENCRYPTION_PASSWORD", WRONG_KEY)
+    password = need(secrets()[0], "this is an aes-256-cbc backup: set BACKUP_ENCRYPTION_PASSWORD", WRONG_KEY)
     key = hashlib.pbkdf2_hmac("sha256", password, take(file, 16), 100_000)
     cipher, last = Cipher(algorithms.AES(key), modes.CBC(take(file, 16))).decryptor(), b""
     for block in pieces(file):
@@ -135,7 +135,7 @@ def record(folder, point):                           # checksum and digest of th
 def unpack(file, name, folder, point, out):
     """Writes the payload to `out` and returns its facts; raises Stop unless every check passes."""
     known, checksum, encrypted, kind = record(folder, point), hashlib.sha256(), name.endswith(".enc"), kind_of(name)
-    need(aead or not encrypted, "this point is encrypted: install the Python package cryptography", FAILED)
+    need(aead or not encrypted, "this backup is encrypted: install the Python package cryptography", FAILED)
     for block in pieces(file): checksum.update(block)
     file.seek(0)
     agrees, size = known.get("checksum", checksum.digest()) == checksum.digest(), os.fstat(file.fileno()).st_size

@@ -112,7 +112,7 @@ struct RetentionCalendarTests {
     #expect(outcome(points("s 11-10T10:00", "s* 11-10T11:00"), daily) == "kk")
     #expect(
       reasons(points("s 11-10T10:00", "s* 11-10T11:00"), 1, daily) == [
-        "pinned", "the newest point (none is verified)", "the newest backup (none is verified)",
+        "pinned", "the newest backup (none is verified)",
       ])
     #expect(outcome(points("s 11-12T10:00", "S 11-12T11:00"), daily) == "kk")
     #expect(outcome(points("s 11-10T10:00", "f 11-10T11:00"), daily) == "k-")
@@ -188,8 +188,7 @@ struct RetentionCalendarTests {
     #expect(outcome(points, both) == "-kkk")
     #expect(
       reasons(points, 3, both) == [
-        "within max_backups 1", "the last of its month (keep_monthly 3)", "the newest point (none is verified)",
-        "the newest backup (none is verified)",
+        "within max_backups 1", "the last of its month (keep_monthly 3)", "the newest backup (none is verified)",
       ])
   }
 

@@ -189,7 +189,7 @@ import Testing
   @Test func everyReason() {
     let policy = RetentionPolicy(keepLast: 2, retentionDays: 4, maxBackups: 2)
     let history = RetentionHistory("s!ssss")
-    #expect(history.reasons(0, policy) == ["the newest verified point", "the newest verified backup"])
+    #expect(history.reasons(0, policy) == ["the newest verified backup"])
     #expect(history.reasons(1, policy) == ["beyond max_backups 2"])
     #expect(history.reasons(4, policy) == ["among the newest 2", "younger than 4 days"])
     #expect(RetentionHistory("ss").reasons(0, RetentionPolicy(keepLast: 1)) == ["beyond keep 1"])

@@ -147,7 +147,7 @@ struct TranscriptTests {
     let removed = """
         \(ids[0])  beyond keep 1
       Kept: 1
-        \(ids[2])  among the newest 1; the newest point (none is verified); the newest backup (none is verified)
+        \(ids[2])  among the newest 1; the newest backup (none is verified)
 
       """
     #expect(try bed.succeed("cleanup", "--keep", "1", "--dry-run") == "Would remove: 1\n" + removed)

@@ -22,7 +22,7 @@ struct ExampleTests {
         burst 2: a change backup has all 2040 orders
         the next run is on the hour: true
         running: false
-        kept: among the newest 1; the newest verified point; the newest verified backup
+        kept: among the newest 1; the newest verified backup
         kept: safety backup younger than 7 days
         nothing failed: true
 

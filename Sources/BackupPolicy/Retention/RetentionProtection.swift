@@ -4,8 +4,8 @@ extension RetentionPolicy {
     for position in points.indices where points[position].pinned { judgement.keep(position, "pinned") }
     // The newest point may be the safety backup of a broken state, so the newest ordinary one is
     // kept as well.
-    protectNewest(points, "point", &judgement) { _ in true }
-    protectNewest(points, "backup", &judgement) { !$0.type.isSafety }
+    let newest = protectNewest(points, &judgement) { _ in true }
+    protectNewest(points, &judgement, without: " besides safety backups", unless: newest) { !$0.type.isSafety }
     // Points verified since may also be restorable; for this one a drill has shown it, with the
     // time that it takes.
     if let position = points.indices.last(where: {
@@ -22,16 +22,23 @@ extension RetentionPolicy {
     }
   }
 
+  /// - Parameters:
+  ///   - exception: for people, the backups that do not count.
+  ///   - known: a position that already has this reason.
+  /// - Returns: the position of the newest verified one; of the newest if none is verified.
+  @discardableResult
   private func protectNewest(
-    _ points: [Point], _ noun: String, _ judgement: inout RetentionJudgement,
+    _ points: [Point], _ judgement: inout RetentionJudgement, without exception: String = "", unless known: Int? = nil,
     among belongs: (Point) -> Bool
-  ) {
+  ) -> Int? {
     let candidates = points.indices.filter { belongs(points[$0]) }
-    if let position = candidates.last(where: { points[$0].verified && points[$0].isSound }) {
-      judgement.keep(position, "the newest verified \(noun)")
-    } else if let position = candidates.last(where: { points[$0].isTrusted }) ?? candidates.last {
-      judgement.keep(position, "the newest \(noun) (none is verified)")
-    }
+    let verified = candidates.last { points[$0].verified && points[$0].isSound }
+    let position = verified ?? candidates.last { points[$0].isTrusted } ?? candidates.last
+    guard let position, position != known else { return position }
+    judgement.keep(
+      position,
+      verified != nil ? "the newest verified backup\(exception)" : "the newest backup\(exception) (none is verified)")
+    return position
   }
 
   /// A point that is kept also keeps the points that it needs.

@@ -47,7 +47,9 @@ struct Drill: ParsableCommand {
       report.newestWhole = .some(try service.newestWhole(besides: [record.subject.id]))
     }
     try options.console.show(chosen.adding(to: report.json), chosen.lines + report.lines)
-    if let failure = record.failure { throw ExitCode(failure.code.exitCode) }
+    guard let failure = record.failure else { return }
+    Console.reportFailure("the drill of \(record.subject.id) failed: \(failure.message)")
+    throw ExitCode(failure.code.exitCode)
   }
 
   private func choose(_ selection: Selection, _ service: Engine) throws -> ChosenPoint {

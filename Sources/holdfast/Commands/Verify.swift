@@ -64,6 +64,7 @@ struct Verify: ParsableCommand {
       try options.console.show(
         chosen.map { $0.adding(to: listings[0].json) } ?? .array(listings.map(\.json)), [])
     }
+    if let failure = VerificationListing.failure(listings) { Console.reportFailure(failure) }
     let codes = listings.compactMap(\.exitCode)
     let failed = HoldfastError.Code.verificationFailed.exitCode
     if let code = codes.contains(failed) ? failed : codes.first { throw ExitCode(code) }

@@ -78,6 +78,12 @@ struct Console: Sendable {
     try? write(Array(text.utf8), to: STDERR_FILENO)
   }
 
+  /// Reports the failure of a command whose result, on standard output, tells the details. So a
+  /// caller that discards the result, such as a line of cron, still gets a message.
+  static func reportFailure(_ message: String) {
+    tell(["holdfast: error: \(message)"])
+  }
+
   static func write(_ bytes: [UInt8], to descriptor: Int32) throws {
     var rest = bytes[...]
     while !rest.isEmpty {

@@ -65,6 +65,15 @@ struct VerificationListing {
     ]
   }
 
+  /// `2 of 33 backups are not verified: ID, ID`; nil if all are verified.
+  static func failure(_ listings: [VerificationListing]) -> String? {
+    let failed = listings.filter { $0.exitCode != nil }.map(\.id.text)
+    guard let first = failed.first else { return nil }
+    guard listings.count > 1 else { return "\(first) is not verified" }
+    let shown = failed.prefix(5).joined(separator: ", ") + (failed.count > 5 ? ", …" : "")
+    return "\(failed.count.grouped) of \(listings.count.grouped) backups are not verified: \(shown)"
+  }
+
   /// A quick check proves that the archive is unchanged, not that it can be restored.
   private func conclusion(_ verification: Verification) -> String {
     guard verification.depth == .full else { return "unchanged since it was stored" }
