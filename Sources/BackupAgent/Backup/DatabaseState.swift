@@ -182,3 +182,23 @@ enum CommitProbe {
     }
   }
 }
+
+extension HoldfastError {
+  /// - Parameter folder: the folder of the database's backups.
+  static func missing(_ database: String, _ folder: String) -> HoldfastError {
+    HoldfastError(
+      .databaseMissing, "there is no database \(database)",
+      hint:
+        "check the path; if the file was lost, holdfast restore latest --database \(database) --backup-dir \(folder) restores it"
+    )
+  }
+
+  /// - Parameter folder: the folder of the database's backups.
+  static func empty(_ database: String, _ folder: String) -> HoldfastError {
+    HoldfastError(
+      .refused, "the database \(database) is empty, so no backup is stored",
+      hint:
+        "if it was not empty before, holdfast restore latest --database \(database) --backup-dir \(folder) restores it"
+    )
+  }
+}

@@ -16,8 +16,7 @@ final class DatabaseWorker: @unchecked Sendable {
   private let held: KeptConnection
   private let follower: ChangeFollower
   private var known: LastKnownState
-  /// Limits how often a backup may make room.
-  private var roomRhythm = HousekeepingRhythm()
+  private var space: FreeSpaceKeeper
   private let findings: FindingsLog
 
   /// The result of a comparison with the last known state.
@@ -48,6 +47,7 @@ final class DatabaseWorker: @unchecked Sendable {
     self.follower = follower ?? ChangeFollower(service)
     known = LastKnownState(service, logger)
     findings = FindingsLog(service, logger)
+    space = FreeSpaceKeeper(service, settings.retention, logger)
   }
 
   convenience init(_ database: GuardedDatabase, _ held: KeptConnection, _ logger: Logger) {
@@ -83,7 +83,7 @@ final class DatabaseWorker: @unchecked Sendable {
 
   private func backUp(_ order: BackupOrder, _ progress: Progress) -> BackupReport {
     let files = files()
-    let shortage = makeRoom(progress)
+    let shortage = space.makeRoom(progress)
     let attempt =
       order.isFull ? storeFull(for: order.trigger, ending: order.ends, progress) : storeChange(progress)
     if case .failure = attempt.ending { held.close() }
@@ -122,6 +122,13 @@ final class DatabaseWorker: @unchecked Sendable {
         .run(within: follower, progress)
     }
     return HousekeepingResult(isFinished: isFinished, clockDoubt: doubt, advice: follower.advice)
+  }
+
+  /// Removes the backups that retention does not keep, at once. The agent's regular housekeeping is
+  /// ``keepHouse(_:_:)``.
+  func applyRetention(_ progress: Progress) {
+    guard let policy = settings.retention else { return }
+    CleaningUp(service: service, policy: policy, logger: logger).run(progress)
   }
 
   private func files() -> WatchedFiles {
@@ -343,32 +350,6 @@ final class DatabaseWorker: @unchecked Sendable {
   }
 }
 
-// MARK: - Room
-
-extension DatabaseWorker {
-  /// Removes the backups that retention does not keep, at once. The agent's regular housekeeping is
-  /// ``keepHouse(_:_:)``.
-  func applyRetention(_ progress: Progress) {
-    guard let policy = settings.retention else { return }
-    CleaningUp(service: service, policy: policy, logger: logger).run(progress)
-  }
-
-  /// Lets retention make room before a backup if the free space is below the configured minimum.
-  ///
-  /// - Returns: the shortage before the cleanup, for an alarm; nil if there was enough space.
-  private func makeRoom(_ progress: Progress) -> HoldfastError? {
-    guard let wanted = settings.retention?.minFreeSpace, let space = try? service.space(),
-      let shortage = wanted.shortage(space)
-    else { return nil }
-    roomRhythm.noteBackup()
-    if roomRhythm.begin(at: service.environment.monotonic()) { applyRetention(progress) }
-    return HoldfastError(
-      .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
-      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run lists the backups that would be removed"
-    )
-  }
-}
-
 // MARK: - Reports
 
 extension DatabaseWorker {
@@ -403,25 +384,5 @@ extension DatabaseWorker {
     var content = state.content
     content.tables = Int64(tables.count)
     return (content, newest.id)
-  }
-}
-
-extension HoldfastError {
-  /// - Parameter folder: the folder of the database's backups.
-  static func missing(_ database: String, _ folder: String) -> HoldfastError {
-    HoldfastError(
-      .databaseMissing, "there is no database \(database)",
-      hint:
-        "check the path; if the file was lost, holdfast restore latest --database \(database) --backup-dir \(folder) restores it"
-    )
-  }
-
-  /// - Parameter folder: the folder of the database's backups.
-  static func empty(_ database: String, _ folder: String) -> HoldfastError {
-    HoldfastError(
-      .refused, "the database \(database) is empty, so no backup is stored",
-      hint:
-        "if it was not empty before, holdfast restore latest --database \(database) --backup-dir \(folder) restores it"
-    )
   }
 }

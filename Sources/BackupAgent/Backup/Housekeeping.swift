@@ -25,6 +25,34 @@ struct CleaningUp {
   }
 }
 
+/// Lets retention make room before a backup if the free space is below the configured minimum.
+struct FreeSpaceKeeper {
+  private let service: Engine
+  private let retention: RetentionPolicy?
+  private let logger: Logger
+  /// Limits how often a backup may make room.
+  private var rhythm = HousekeepingRhythm()
+
+  init(_ service: Engine, _ retention: RetentionPolicy?, _ logger: Logger) {
+    (self.service, self.retention, self.logger) = (service, retention, logger)
+  }
+
+  /// - Returns: the shortage before the cleanup, for an alarm; nil if there was enough space.
+  mutating func makeRoom(_ progress: Progress) -> HoldfastError? {
+    guard let retention, let wanted = retention.minFreeSpace, let space = try? service.space(),
+      let shortage = wanted.shortage(space)
+    else { return nil }
+    rhythm.noteBackup()
+    if rhythm.begin(at: service.environment.monotonic()) {
+      CleaningUp(service: service, policy: retention, logger: logger).run(progress)
+    }
+    return HoldfastError(
+      .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
+      hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run lists the backups that would be removed"
+    )
+  }
+}
+
 /// Compacts old incrementals. This runs beside the backups because it may take minutes, and no
 /// change has to wait for it.
 struct CompactionTask {

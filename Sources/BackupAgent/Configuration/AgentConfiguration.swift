@@ -36,6 +36,9 @@ package struct AgentConfiguration: Sendable {
     self.patterns = patterns
   }
 
+  /// There is one database, and no other can be added.
+  var isAlone: Bool { databases.count == 1 && patterns == nil }
+
   /// The environment that all databases share; nil if there is neither a database nor a pattern.
   var environment: EngineEnvironment? { databases.first?.service.environment ?? patterns?.environment }
 }

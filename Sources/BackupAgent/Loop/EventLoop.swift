@@ -301,11 +301,6 @@ extension EventLoop {
   }
 }
 
-extension AgentConfiguration {
-  /// There is one database, and no other can be added.
-  var isAlone: Bool { databases.count == 1 && patterns == nil }
-}
-
 /// Databases that are added and removed while the agent runs, if the configuration names them by a
 /// pattern.
 extension EventLoop {

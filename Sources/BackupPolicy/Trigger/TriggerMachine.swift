@@ -166,13 +166,13 @@ extension TriggerMachine {
   private mutating func next() -> TriggerAction {
     guard running == nil else { return .wait(until: nil) }
     if isStopping { return last() }
-    if let run, requested != nil || obstacle(to: run) == nil {
+    if let run, requested != nil || rules.obstacle(to: run) == nil {
       let words = run.words(settings, at: now.wall)
       return start(.scheduled, requested == nil ? words : "asked for, and \(words)")
     }
     if requested != nil { return start(.manual, "asked for") }
     if let advice = dueRenewal([.soon]) { return renew(advice) }
-    if run == nil, let change = startable, obstacle(to: change) == nil {
+    if run == nil, let change = startable, rules.obstacle(to: change) == nil {
       return start(.change, change.words(settings, at: now.monotonic))
     }
     if let advice = dueRenewal([.whenQuiet]) { return renew(advice) }
@@ -313,94 +313,33 @@ extension TriggerMachine {
 
   /// The obstacle of the first of the pending things.
   private var obstacle: Obstacle? {
-    if let run { return obstacle(to: run) }
-    let renewal = renewable.flatMap(obstacle(to:))
-    guard var first = startable.flatMap(obstacle(to:)) else { return renewal }
+    let rules = rules
+    if let run { return rules.obstacle(to: run) }
+    let renewal = renewable.flatMap { rules.obstacle(to: $0) }
+    guard var first = startable.flatMap({ rules.obstacle(to: $0) }) else { return renewal }
     if let other = renewal?.until { first.until = first.until.earlier(other) }
     return first
+  }
+
+  private var rules: StartRules {
+    StartRules(
+      settings: settings, now: now, backoff: backoff, lastStart: lastStart, rest: rest,
+      quietSince: lastChange ?? advisedSince, upcoming: book.upcoming, isResuming: isResuming)
   }
 
   /// The pending change, if changes start backups.
   private var startable: PendingChange? { settings.mode == .schedule ? nil : change }
 
-  private func obstacle(to run: ScheduledRun) -> Obstacle? {
-    if run.awaitsDatabase { return Obstacle(until: Deadline(), reason: "a database at the path") }
-    guard !isResuming, let pause = backoff.pause(settings), pause.until > now.monotonic else { return nil }
-    return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason)
-  }
-
-  private func obstacle(to change: PendingChange) -> Obstacle? {
-    if isResuming { return nil }
-    if let hours = quietHours { return hours }
-    let pause = lastPause(change.settling(settings))
-    if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
-    return nearRun(change)
-  }
-
-  private var quietHours: Obstacle? {
-    guard let hours = settings.quietHours, let end = hours.end(after: now.wall, in: settings.zone) else { return nil }
-    let reason = "the end of the quiet hours (\(hours.text))"
-    return Obstacle(until: Deadline(wall: end), reason: reason, isQuietHours: true)
-  }
-
-  /// The pause that ends last.
-  private func lastPause(_ first: Pause) -> Pause {
-    let floor = lastStart.map {
-      Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
-    }
-    let rest = rest.map { Pause(until: $0, reason: "a comparison of all pages, which is to take a tenth of the time") }
-    return [floor, rest, backoff.pause(settings)].compactMap { $0 }.reduce(first) {
-      $1.until > $0.until ? $1 : $0
-    }
-  }
-
-  /// A scheduled run that would start within `min_interval` of this backup also covers the change,
-  /// so the change waits for it, as far as the longest delay allows.
-  private func nearRun(_ change: PendingChange) -> Obstacle? {
-    guard let upcoming = book.upcoming else { return nil }
-    let distance = upcoming.milliseconds - now.wall.milliseconds
-    let start = now.monotonic.addingClamped(distance)
-    guard distance < settings.minInterval, start <= change.ceiling(settings) else { return nil }
-    let time = Words.time(upcoming, in: settings.zone, seenFrom: now.wall)
-    return Obstacle(
-      until: Deadline(monotonic: start, wall: upcoming), reason: "the run of \(time), which will include the change")
-  }
-}
-
-/// A full that was not requested: it ends a chain that has become large, and no change waits for
-/// it.
-///
-/// The agent starts this work by itself, so it respects every pause of a change: the floor between
-/// two backups, the one after failures, and the one after a comparison. It also respects the quiet
-/// hours: no change is stored then either, so the chain does not grow meanwhile.
-extension TriggerMachine {
   /// The advice, if the mode allows fulls without a request.
   private var renewable: FullAdvice? { settings.mode == .schedule || run != nil ? nil : advice }
-
-  private func obstacle(to advice: FullAdvice) -> Obstacle? {
-    if let quietHours { return quietHours }
-    let quiet = Pause(until: quietSince.addingClamped(settings.quiet), reason: "a quiet time, for a full")
-    let pause = lastPause(advice.urgency == .soon ? Pause(until: .min, reason: "nothing") : quiet)
-    if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
-    return advice.urgency == .soon ? nil : nearFull
-  }
-
-  private var quietSince: Int64 { lastChange ?? advisedSince }
-
-  /// A scheduled run is a full anyway.
-  private var nearFull: Obstacle? {
-    guard let upcoming = book.upcoming, upcoming.milliseconds - now.wall.milliseconds < FullAdvice.nearRun else {
-      return nil
-    }
-    let time = Words.time(upcoming, in: settings.zone, seenFrom: now.wall)
-    return Obstacle(until: Deadline(wall: upcoming), reason: "the run of \(time), which will be a full")
-  }
 
   /// The advised full that is due now; nil if none is due.
   ///
   /// - Parameter urgencies: the kinds that count.
   private func dueRenewal(_ urgencies: Set<FullAdvice.Urgency>) -> FullAdvice? {
-    guard let advice = renewable, urgencies.contains(advice.urgency), obstacle(to: advice) == nil else { return nil }
+    guard let advice = renewable, urgencies.contains(advice.urgency), rules.obstacle(to: advice) == nil else {
+      return nil
+    }
     return advice
   }
 }
