@@ -33,17 +33,17 @@ package enum AgentRunner {
   /// - Throws: `HoldfastError`; `databaseMissing` if there is no database, `refused` if it is empty, or if the backups that
   ///   this host stored are missing as well.
   package static func runOnce(
-    service: Engine, settings: AgentSettings, logger: Logger
+    engine: Engine, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
-    try settings.requireEssentials(of: service)
-    let held = KeptConnection(service.environment)
+    try settings.requireEssentials(of: engine)
+    let held = KeptConnection(engine.environment)
     defer { held.close() }
-    let worker = DatabaseWorker(service, settings, logger, held)
-    if let doubt = service.noteClock() { logger.error("\(doubt)") }
+    let worker = DatabaseWorker(engine, settings, logger, held)
+    if let doubt = engine.noteClock() { logger.error("\(doubt)") }
     let reason: String
     switch try worker.assess() {
     case .absent(let error):
-      if error.code == .databaseMissing { try service.requireKnownRepository() }
+      if error.code == .databaseMissing { try engine.requireKnownRepository() }
       throw error
     case .due(let why): reason = why
     case .unchanged(let point):
@@ -51,7 +51,7 @@ package enum AgentRunner {
       return nil
     }
     // Nobody waits for a quiet time here: this run is the opportunity.
-    let advice = ChainWeight((try? service.list()) ?? []).flatMap { ChainPolicy.adviseFull($0) }
+    let advice = ChainWeight((try? engine.list()) ?? []).flatMap { ChainPolicy.adviseFull($0) }
     if let advice { logger.info("a full: \(advice.reason)") }
     let progress = Progress()
     defer { worker.saveState() }

@@ -62,7 +62,7 @@ import TestSupport
   @Test func aDatabaseThatSomebodyHoldsIsAnAlarmUntilItIsLetGo() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase(journal: "delete")
-    let environment = harness.service.environment
+    let environment = harness.engine.environment
     let holder = try ProcessInBackground(
       "python3",
       [
@@ -80,10 +80,10 @@ import TestSupport
     try await harness.wait(for: "held", of: holder)
     var quick = environment
     quick.busyTimeout = 100
-    let service = Engine(
-      database: harness.database, folder: harness.backups, credentials: harness.service.credentials, environment: quick)
+    let engine = Engine(
+      database: harness.database, folder: harness.backups, credentials: harness.engine.credentials, environment: quick)
     let configuration = AgentConfiguration(
-      databases: [GuardedDatabase(name: "app", service: service, settings: settings())])
+      databases: [GuardedDatabase(name: "app", engine: engine, settings: settings())])
     try await harness.withAgent(configuration) { _ in
       _ = try await alarm("locked", harness)
       try harness.folder.write("word", [])
@@ -141,7 +141,7 @@ import TestSupport
       #expect(try SystemFileOperations().status(harness.backups) == nil)
       #expect(try Shell.run("mv", [away, harness.backups]).status == 0)
       try await harness.waitForRows(1)
-      #expect(throws: HoldfastError.self) { try AgentLock(harness.service).ensure() }
+      #expect(throws: HoldfastError.self) { try AgentLock(harness.engine).ensure() }
     }
   }
 }

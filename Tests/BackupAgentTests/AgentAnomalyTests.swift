@@ -28,8 +28,8 @@ import TestSupport
   /// Requests a full, as a schedule does, and the retention after it.
   private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
     let work = DatabaseWorker(
-      GuardedDatabase(name: "app", service: harness.service, settings: settings),
-      KeptConnection(harness.service.environment), harness.log.logger)
+      GuardedDatabase(name: "app", engine: harness.engine, settings: settings),
+      KeptConnection(harness.engine.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
   }
@@ -54,10 +54,10 @@ import TestSupport
     #expect(try harness.points().last?.parentID == odd.id)
     for _ in 0..<4 { try takeFull(harness, settings) }
     #expect(try harness.points().map(\.id).contains(good.id))
-    #expect(try harness.rows.count(good.id, harness.service) == 1000)
+    #expect(try harness.rows.count(good.id, harness.engine) == 1000)
     #expect(try harness.points().count { $0.kind == .full } == 3)
     #expect(harness.log.count("is anomalous") == 1, "\(harness.log.lines)")
-    _ = try harness.service.accept(odd.id.text)
+    _ = try harness.engine.accept(odd.id.text)
     try takeFull(harness, settings)
     #expect(try !harness.points().contains { $0.id == good.id || $0.id == odd.id })
     #expect(try harness.points().count == 2)
@@ -74,17 +74,17 @@ import TestSupport
       let small = try #require(try harness.points().last)
       try await harness.python(Self.fill)
       try await harness.waitForRows(1001)
-      let service = harness.service
+      let engine = harness.engine
       let request = RestoreRequest(pointID: small.id, target: .database(path: harness.database))
       try await offPool {
-        guard case .plan(let plan) = try service.planRestore(request) else { return }
-        _ = try service.restore(plan)
+        guard case .plan(let plan) = try engine.planRestore(request) else { return }
+        _ = try engine.restore(plan)
       }
       // The agent has stored it and continues.
       try await change(harness, "INSERT INTO t(s) VALUES ('later')")
       try await harness.eventually("a point after the restore") {
         guard let newest = try harness.points().last(where: { $0.backupType == .change }) else { return false }
-        return try harness.rows.count(newest.id, harness.service) == 2
+        return try harness.rows.count(newest.id, harness.engine) == 2
       }
     }
     #expect(try harness.points().allSatisfy { $0.status != .anomalous }, "\(harness.log.lines)")
@@ -104,10 +104,10 @@ import TestSupport
     defer { _ = try? Shell.run("umount", ["-l", harness.backups]) }
     var request = CreateRequest()
     request.archive.compress = false
-    for _ in 0..<3 { _ = try harness.service.create(request) }
+    for _ in 0..<3 { _ = try harness.engine.create(request) }
     let oldest = try harness.points().map(\.id)
-    _ = try harness.service.verify(oldest[1].text)
-    let free = try harness.service.space().free
+    _ = try harness.engine.verify(oldest[1].text)
+    let free = try harness.engine.space().free
     let settings = settings(RetentionPolicy(minFreeSpace: .bytes(free + 1)))
     try await harness.withAgent(settings) { _ in
       try await change(harness, "INSERT INTO t(s) VALUES ('x')")

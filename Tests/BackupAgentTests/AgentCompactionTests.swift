@@ -31,8 +31,8 @@ private var isHousekeeping: Bool {
     try await harness.python(
       "c = sqlite3.connect(path); c.execute(\"CREATE TABLE ballast(b)\");"
         + " c.executemany(\"INSERT INTO ballast VALUES (?)\", [(os.urandom(900),) for _ in range(2000)]); c.commit()")
-    let session = FollowedDatabase(harness.service, KeptConnection(harness.service.environment))
-    _ = try harness.service.create(CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change)))
+    let session = FollowedDatabase(harness.engine, KeptConnection(harness.engine.environment))
+    _ = try harness.engine.create(CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change)))
     for _ in 1...5 {
       time.advance(seconds: 1)
       try await harness.python(insert)
@@ -56,7 +56,7 @@ private var isHousekeeping: Bool {
     let points = try harness.points()
     #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id])
     #expect(points[1].parentID == before[0].id && points[2].parentID == before[5].id)
-    #expect(try harness.rows.count(before[5].id, harness.service) == 5)
+    #expect(try harness.rows.count(before[5].id, harness.engine) == 5)
     #expect(try await harness.everyPointVerifies())
     #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")
   }
@@ -74,7 +74,7 @@ private var isHousekeeping: Bool {
     }
     let points = try harness.points()
     #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id] && points.count == 3)
-    #expect(try harness.rows.count(before[5].id, harness.service) == 5)
+    #expect(try harness.rows.count(before[5].id, harness.engine) == 5)
   }
 
   @Test func aClockThatJumpedIsAnAlarmAndMakesNothingOld() async throws {
@@ -82,7 +82,7 @@ private var isHousekeeping: Bool {
     let harness = try await makeChain(time) {
       ClockReading(wall: time.now(), elapsed: elapsed.now().milliseconds, boot: "one")
     }
-    #expect(harness.service.noteClock() == nil)
+    #expect(harness.engine.noteClock() == nil)
     time.advance(seconds: 9 * 86400)
     try await harness.withAgent { _ in
       try await harness.log.wait(for: "error: the clock was set")
@@ -91,8 +91,8 @@ private var isHousekeeping: Bool {
     }
     let settings = AgentHarness.settings()
     let work = DatabaseWorker(
-      GuardedDatabase(name: "app", service: harness.service, settings: settings),
-      KeptConnection(harness.service.environment), harness.log.logger)
+      GuardedDatabase(name: "app", engine: harness.engine, settings: settings),
+      KeptConnection(harness.engine.environment), harness.log.logger)
     let order = HousekeepingOrder(retention: RetentionPolicy(retentionDays: 3), compaction: settings.compaction)
     let result = work.keepHouse(order, Progress())
     #expect(result.clockDoubt != nil && result.isFinished == true)
@@ -106,8 +106,8 @@ private var isHousekeeping: Bool {
     time.advance(seconds: 2 * 86400)
     let settings = AgentHarness.settings { $0.retention = RetentionPolicy(keepLast: 1) }
     let work = DatabaseWorker(
-      GuardedDatabase(name: "app", service: harness.service, settings: settings),
-      KeptConnection(harness.service.environment), harness.log.logger)
+      GuardedDatabase(name: "app", engine: harness.engine, settings: settings),
+      KeptConnection(harness.engine.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     #expect(try harness.points().count == 7)
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
@@ -156,7 +156,7 @@ private var isHousekeeping: Bool {
     }
     let points = try harness.points()
     #expect(points.prefix(2).map(\.id) == [before[0].id, before[5].id])
-    let rows = try points.map { try harness.rows.count($0.id, harness.service) }
+    let rows = try points.map { try harness.rows.count($0.id, harness.engine) }
     #expect(rows == [0, 5, 6, 7, 8, 9], "\(harness.log.lines)")
     #expect(try await harness.everyPointVerifies())
     #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")

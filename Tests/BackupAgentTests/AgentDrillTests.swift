@@ -46,7 +46,7 @@ import Testing
     throw HoldfastError(.failed, "no such status; the log:\n\(harness.log.lines.joined(separator: "\n"))")
   }
 
-  private func drills(_ harness: AgentHarness) throws -> [DrillRecord] { try harness.service.drillFigures().drills }
+  private func drills(_ harness: AgentHarness) throws -> [DrillRecord] { try harness.engine.drillFigures().drills }
 
   @Test func aDrillThatIsDueProvesTheNewestPoint() async throws {
     let (harness, time) = try await bed()
@@ -87,8 +87,8 @@ import Testing
       try await set(time, 86400, harness)
       try await harness.eventually("the second one") { harness.log.count("error: the last drill failed: ") == 2 }
       time.advance(seconds: 1)
-      _ = try await offPool { [service = harness.service] in
-        try service.drill(service.point("latest"), DrillRequest())
+      _ = try await offPool { [engine = harness.engine] in
+        try engine.drill(engine.point("latest"), DrillRequest())
       }
       try await harness.log.wait(for: "a drill of \(harness.database) has passed")
       #expect(try await status(harness).alarms == [])
@@ -164,7 +164,7 @@ import Testing
     let (harness, time) = try await bed()
     let settings = try settings()
     var configuration = harness.configuration(settings)
-    var services = [harness.service]
+    var engines = [harness.engine]
     for name in ["b", "c"] {
       let path = harness.folder.path("data/\(name).db")
       _ = try await offPool {
@@ -172,17 +172,17 @@ import Testing
           script: "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('CREATE TABLE t(n)'); c.commit()",
           arguments: [path])
       }
-      let service = Engine(
-        database: path, folder: harness.folder.path("backups-\(name)"), credentials: harness.service.credentials,
-        environment: harness.service.environment)
-      services.append(service)
-      configuration.databases.append(GuardedDatabase(name: name, service: service, settings: settings))
+      let engine = Engine(
+        database: path, folder: harness.folder.path("backups-\(name)"), credentials: harness.engine.credentials,
+        environment: harness.engine.environment)
+      engines.append(engine)
+      configuration.databases.append(GuardedDatabase(name: name, engine: engine, settings: settings))
     }
     try await harness.withAgent(configuration) { _ in
       try await harness.eventually("a point of each") { harness.log.count("stored backup_") == 3 }
       try await set(time, 1800, harness)
       try await harness.eventually("a drill of each") { harness.log.count("is proven: ") == 3 }
     }
-    for service in services { #expect(try service.drillFigures().newestProven != nil) }
+    for engine in engines { #expect(try engine.drillFigures().newestProven != nil) }
   }
 }

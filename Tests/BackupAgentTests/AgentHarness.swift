@@ -13,7 +13,7 @@ final class AgentHarness: Sendable {
   let database: String
   let backups: String
   let log: LogRecorder
-  let service: Engine
+  let engine: Engine
   let control: AgentControl
   let rows: PointRows
 
@@ -42,7 +42,7 @@ final class AgentHarness: Sendable {
       environment.clock = clock ?? { ClockReading(wall: now(), elapsed: now().milliseconds, boot: "steady") }
       environment.clockIsSynchronized = { clock == nil }
     }
-    service = Engine(
+    engine = Engine(
       database: database, folder: backups, credentials: Credentials(key: SecretBytes(try SecretBytes.random(32))),
       environment: environment)
   }
@@ -71,10 +71,10 @@ final class AgentHarness: Sendable {
     _ settings: AgentSettings = settings(), database: String? = nil, stopGrace: Int64 = 10000
   ) -> AgentConfiguration {
     let guarded = Engine(
-      database: database ?? self.database, folder: backups, credentials: service.credentials,
-      environment: service.environment)
+      database: database ?? self.database, folder: backups, credentials: engine.credentials,
+      environment: engine.environment)
     return AgentConfiguration(
-      databases: [GuardedDatabase(name: "app", service: guarded, settings: settings)], stopGrace: stopGrace)
+      databases: [GuardedDatabase(name: "app", engine: guarded, settings: settings)], stopGrace: stopGrace)
   }
 
   func withAgent(
@@ -120,7 +120,7 @@ final class AgentHarness: Sendable {
   /// Backups, oldest first.
   func points() throws -> [PointMetadata] {
     do {
-      return try service.list().reversed().map(\.metadata)
+      return try engine.list().reversed().map(\.metadata)
     } catch let error as HoldfastError where error.code == .pointNotFound {
       return []
     }
@@ -128,7 +128,7 @@ final class AgentHarness: Sendable {
 
   /// Rows of table `t` in the newest backup.
   func newestRows() throws -> Int64? {
-    try points().last.map { try rows.count($0.id, service) }
+    try points().last.map { try rows.count($0.id, engine) }
   }
 
   func waitForPoints(_ count: Int) async throws {
@@ -148,7 +148,7 @@ final class AgentHarness: Sendable {
   }
 
   func everyPointVerifies() async throws -> Bool {
-    try await offPool { [service] in try service.list().allSatisfy { try service.verify($0.id.text).verified } }
+    try await offPool { [engine] in try engine.list().allSatisfy { try engine.verify($0.id.text).verified } }
   }
 
   func wait(for line: String, of process: ProcessInBackground) async throws {
@@ -167,13 +167,13 @@ final class AgentHarness: Sendable {
 
 /// Follows a database from backup to backup, as the agent's worker does.
 struct FollowedDatabase {
-  private let service: Engine
+  private let engine: Engine
   private let held: KeptConnection
   private let follower: ChangeFollower
 
-  init(_ service: Engine, _ held: KeptConnection) {
-    (self.service, self.held) = (service, held)
-    follower = ChangeFollower(service)
+  init(_ engine: Engine, _ held: KeptConnection) {
+    (self.engine, self.held) = (engine, held)
+    follower = ChangeFollower(engine)
   }
 
   /// Stores an incremental.
@@ -182,7 +182,7 @@ struct FollowedDatabase {
   func store(_ progress: Progress = Progress(), _ decide: () -> Void = {}) throws -> ChangeReport {
     let request = CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change))
     return try follower.visit(request, kind: .automatic) { visit in
-      let snapshot = try visit.snapshot(of: held.opened(service.requireDatabase()))
+      let snapshot = try visit.snapshot(of: held.opened(engine.requireDatabase()))
       held.note(snapshot)
       decide()
       return visit.store(snapshot, progress: progress)
@@ -190,7 +190,7 @@ struct FollowedDatabase {
   }
 }
 
-/// Runs blocking work on another thread, because the agent's service also uses the test's own
+/// Runs blocking work on another thread, because the agent's engine also uses the test's own
 /// thread.
 func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in

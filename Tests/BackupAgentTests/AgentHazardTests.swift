@@ -124,7 +124,7 @@ import TestSupport
       for suffix in ["-wal", "-shm"] { try files.unlink(harness.database + suffix) }
       try application.goOn()
       try await harness.log.wait(for: "app.db-wal was deleted or moved while python3 (process \(application.id))")
-      #expect(throws: HoldfastError.self) { try harness.service.create(CreateRequest()) }
+      #expect(throws: HoldfastError.self) { try harness.engine.create(CreateRequest()) }
       #expect(try harness.newestRows() == 1)
       try application.goOn()
       try await harness.waitForRows(2)

@@ -37,7 +37,7 @@ import TestSupport
     }
     let points = try harness.points()
     #expect(points.map(\.kind) == [.full] + [BackupKind](repeating: .incremental, count: points.count - 1))
-    for (number, point) in points.enumerated() { #expect(try harness.rows.count(point.id, harness.service) == number) }
+    for (number, point) in points.enumerated() { #expect(try harness.rows.count(point.id, harness.engine) == number) }
     #expect(try await harness.everyPointVerifies())
     #expect(points.dropFirst().allSatisfy { $0.pagesStored ?? 0 < 10 })
   }
@@ -48,9 +48,9 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    let held = KeptConnection(harness.service.environment)
-    let session = FollowedDatabase(harness.service, held)
-    let backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
+    let held = KeptConnection(harness.engine.environment)
+    let session = FollowedDatabase(harness.engine, held)
+    let backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, held)
     _ = try backup.storeChange(Progress()).ending.get()
     let application = try DatabaseApplication(harness.database, "PRAGMA wal_autocheckpoint = 0")
     var ways: [String] = []
@@ -67,7 +67,7 @@ import TestSupport
     #expect(ways.dropFirst().allSatisfy { $0 == "followed: same generation" }, "\(ways)")
     #expect(try harness.newestRows() == 4)
     // The tracker did not follow another program's backup in between.
-    _ = try harness.service.create(CreateRequest())
+    _ = try harness.engine.create(CreateRequest())
     try application.run("INSERT INTO t(s) VALUES (1)")
     let report = try session.store()
     guard case .stored = try report.outcome.get() else {
@@ -85,14 +85,14 @@ import TestSupport
     try await harness.createDatabase()
     try await fill(harness)
     let clock = Mutex<Int64>(0)
-    var environment = harness.service.environment
+    var environment = harness.engine.environment
     environment.monotonic = { clock.withLock { $0 } }
-    let service = Engine(
-      database: harness.database, folder: harness.backups, credentials: harness.service.credentials,
+    let engine = Engine(
+      database: harness.database, folder: harness.backups, credentials: harness.engine.credentials,
       environment: environment)
-    _ = try service.create(CreateRequest())
+    _ = try engine.create(CreateRequest())
     let application = try DatabaseApplication(harness.database, "INSERT INTO t(s) VALUES (1)")
-    let session = FollowedDatabase(service, KeptConnection(environment))
+    let session = FollowedDatabase(engine, KeptConnection(environment))
     let progress = Progress { activity, _, _ in
       let times: [String: Int64] = ["comparing": 10300, "storing": 60000]
       if let time = times[activity] { clock.withLock { $0 = time } }
@@ -116,7 +116,7 @@ import TestSupport
       try await harness.waitForPoints(1)
       try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
       try await harness.waitForRows(1)
-      _ = try harness.service.createGuard(CreateRequest())
+      _ = try harness.engine.createGuard(CreateRequest())
       try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (2)'); c.commit()")
       try await harness.waitForRows(2)
     }
@@ -130,10 +130,10 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    let held = KeptConnection(harness.service.environment)
-    let backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
+    let held = KeptConnection(harness.engine.environment)
+    let backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, held)
     _ = try backup.storeChange(Progress()).ending.get()
-    let session = FollowedDatabase(harness.service, held)
+    let session = FollowedDatabase(harness.engine, held)
     for _ in 1...2 {
       guard case .unchanged = try session.store().outcome.get() else {
         Issue.record("something was stored, or a full was wanted")

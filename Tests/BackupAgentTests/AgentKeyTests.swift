@@ -21,12 +21,12 @@ import TestSupport
       let read: @Sendable () throws -> Credentials = {
         Credentials(key: try Credentials.readKey(file, SystemFileOperations()))
       }
-      let service = Engine(
+      let engine = Engine(
         database: harness.database, folder: harness.backups, credentials: try read(),
-        environment: harness.service.environment)
+        environment: harness.engine.environment)
       configuration = AgentConfiguration(databases: [
         GuardedDatabase(
-          name: "app", service: service, settings: AgentHarness.settings { $0.pollInterval = pollInterval },
+          name: "app", engine: engine, settings: AgentHarness.settings { $0.pollInterval = pollInterval },
           credentials: CredentialSource(paths: [file], read: read))
       ])
       (self.harness, self.file) = (harness, file)

@@ -55,7 +55,7 @@ import TestSupport
       """)
     try await offPool {
       let backup = DatabaseWorker(
-        harness.service, AgentHarness.settings(), harness.log.logger, KeptConnection(harness.service.environment))
+        harness.engine, AgentHarness.settings(), harness.log.logger, KeptConnection(harness.engine.environment))
       let committed = Atomic(false)
       _ = try backup.storeChange(
         Progress { [database = harness.database] _, _, _ in
@@ -71,7 +71,7 @@ import TestSupport
         Issue.record("the commit was lost")
         return
       }
-      #expect(try harness.rows.count(point.id, harness.service) == 29)
+      #expect(try harness.rows.count(point.id, harness.engine) == 29)
       #expect(backup.probe() == .unchanged)
     }
   }

@@ -76,7 +76,7 @@ import Testing
     func once() throws -> BackupKind? {
       try application.run(Self.rewrite)
       return try AgentRunner.runOnce(
-        service: harness.service, settings: AgentHarness.settings(), logger: harness.log.logger)?.kind
+        engine: harness.engine, settings: AgentHarness.settings(), logger: harness.log.logger)?.kind
     }
     let kinds = try (0..<4).map { _ in try once() }
     #expect(kinds == [.full, .incremental, .full, .incremental])

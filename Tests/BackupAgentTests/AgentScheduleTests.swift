@@ -52,7 +52,7 @@ import TestSupport
     try await harness.createDatabase()
     try await harness.withAgent(settings { $0.retention = RetentionPolicy(keepLast: 1) }) { _ in
       try await harness.waitForPoints(1)
-      try await offPool { _ = try harness.service.create(CreateRequest()) }
+      try await offPool { _ = try harness.engine.create(CreateRequest()) }
       time.advance(seconds: 3600)
       harness.control.inbox.post(.clockSet)
       try await harness.eventually("a scheduled point") { try types(harness).last == "scheduled" }

@@ -37,7 +37,7 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase(journal: journal)
     func once() throws -> PointMetadata? {
-      try AgentRunner.runOnce(service: harness.service, settings: AgentHarness.settings(), logger: harness.log.logger)
+      try AgentRunner.runOnce(engine: harness.engine, settings: AgentHarness.settings(), logger: harness.log.logger)
     }
     let first = try #require(try once())
     #expect(first.backupType == .change)
@@ -55,15 +55,15 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     func once() throws -> PointMetadata? {
-      try AgentRunner.runOnce(service: harness.service, settings: AgentHarness.settings(), logger: harness.log.logger)
+      try AgentRunner.runOnce(engine: harness.engine, settings: AgentHarness.settings(), logger: harness.log.logger)
     }
     let first = try #require(try once())
     let memory = "\(harness.backups)/.state/agent.json"
     switch damage {
     case "missing": try SystemFileOperations().unlink(memory)
     case "torn": try SystemFileOperations().replace(memory, with: Array("{\"backup_id\": \"bac".utf8))
-    case "another point": _ = try harness.service.create(CreateRequest())
-    default: _ = try harness.service.delete(first.id.text)
+    case "another point": _ = try harness.engine.create(CreateRequest())
+    default: _ = try harness.engine.delete(first.id.text)
     }
     #expect((try once() != nil) == (damage == "point deleted"))
     #expect(try once() == nil)
@@ -73,7 +73,7 @@ import TestSupport
     let harness = try AgentHarness()
     func code() -> HoldfastError.Code? {
       do {
-        _ = try AgentRunner.runOnce(service: harness.service, settings: AgentSettings(), logger: harness.log.logger)
+        _ = try AgentRunner.runOnce(engine: harness.engine, settings: AgentSettings(), logger: harness.log.logger)
         return nil
       } catch {
         return (error as? HoldfastError)?.code
@@ -87,12 +87,12 @@ import TestSupport
 
   @Test func encryptionWithoutAKeyEndsTheAgentAtOnce() async throws {
     let harness = try AgentHarness()
-    let service = Engine(
+    let engine = Engine(
       database: harness.database, folder: harness.backups, credentials: Credentials(),
-      environment: harness.service.environment)
+      environment: harness.engine.environment)
     let error = await #expect(throws: HoldfastError.self) {
       try await AgentRunner.run(
-        AgentConfiguration(databases: [GuardedDatabase(name: "app", service: service, settings: AgentSettings())]),
+        AgentConfiguration(databases: [GuardedDatabase(name: "app", engine: engine, settings: AgentSettings())]),
         reload: nil, logger: harness.log.logger)
     }
     #expect(error?.code == .keyMissing)

@@ -124,7 +124,7 @@ import TestSupport
       $0.verifyAfterCreate = true
       $0.retention = RetentionPolicy(keepLast: 1)
     }
-    for _ in 0..<2 { _ = try harness.service.create(CreateRequest(settings.archive)) }
+    for _ in 0..<2 { _ = try harness.engine.create(CreateRequest(settings.archive)) }
     try await harness.withAgent(settings) { _ in
       // The second is a full because the incremental of so small a database outweighs half of the
       // one before.

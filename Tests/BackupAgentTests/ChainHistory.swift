@@ -49,7 +49,7 @@ final class ChainHistory {
   }
 
   private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: KeptConnection) -> DatabaseWorker {
-    DatabaseWorker(bed.service(), AgentHarness.settings(), recorder.logger, held)
+    DatabaseWorker(bed.engine(), AgentHarness.settings(), recorder.logger, held)
   }
 
   func note(_ line: String) { log.append(line) }
@@ -117,7 +117,7 @@ final class ChainHistory {
     case .absent(let error): throw error
     }
     hasLostLog = hasLostLog && point == states.last?.id
-    let image = try ChainImage(bed.service(), point).bytes
+    let image = try ChainImage(bed.engine(), point).bytes
     if let objection = truth.objection(to: image) { throw BrokenChain(point: point, objection: objection) }
     states.append((point, image))
     guard recorder.count("tracker miss") == 0 else { throw BrokenChain(point: point, objection: "a tracker miss") }
@@ -147,12 +147,12 @@ final class ChainHistory {
   /// Removes the oldest full and everything that needs it, if there are others: the rest still
   /// contains its content.
   func cleanUp() throws {
-    let points = try bed.service().list().reversed()
+    let points = try bed.engine().list().reversed()
     guard let oldest = points.first, let newest = states.last?.id,
-      try bed.service().point(newest.text).metadata.chainID != oldest.id
+      try bed.engine().point(newest.text).metadata.chainID != oldest.id
     else { return }
-    _ = try bed.service().delete(oldest.id.text, withChildren: true)
-    let left = Set(try bed.service().list().map(\.id))
+    _ = try bed.engine().delete(oldest.id.text, withChildren: true)
+    let left = Set(try bed.engine().list().map(\.id))
     note("removed \(oldest.id) and its chain")
     states.removeAll { !left.contains($0.id) }
   }
@@ -166,12 +166,12 @@ final class ChainHistory {
     try backUpOnSchedule()
     for _ in 0..<min(6, states.count) {
       let state = pick(states)
-      guard try ChainImage(bed.service(), state.id).bytes == state.image else {
+      guard try ChainImage(bed.engine(), state.id).bytes == state.image else {
         throw BrokenChain(point: state.id, objection: "it is not what it was")
       }
     }
     guard let newest = states.last else { return }
-    let verification = try bed.service().verify(newest.id.text)
+    let verification = try bed.engine().verify(newest.id.text)
     guard verification.verified else { throw BrokenChain(point: newest.id, objection: "\(verification.errors)") }
     if seed.isMultiple(of: 8), try bed.recovered(newest.id) != newest.image {
       throw BrokenChain(point: newest.id, objection: "recover.py gives something else")

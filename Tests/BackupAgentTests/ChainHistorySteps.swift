@@ -152,13 +152,13 @@ extension ChainHistory {
     bed.time.advance(milliseconds: 1000)
     switch number(0...2) {
     case 0:
-      note("holdfast create: \(try bed.service().create(CreateRequest()).id)")
+      note("holdfast create: \(try bed.engine().create(CreateRequest()).id)")
     case 1:
-      note("holdfast create --incremental: \(try bed.service().store(CreateRequest(), kind: .incremental))")
+      note("holdfast create --incremental: \(try bed.engine().store(CreateRequest(), kind: .incremental))")
     default:
-      let newest = try bed.service().point("latest").id
+      let newest = try bed.engine().point("latest").id
       // If it is the only one, it stays.
-      guard points.contains(where: { $0 != newest }), (try? bed.service().delete(newest.text)) != nil else { return }
+      guard points.contains(where: { $0 != newest }), (try? bed.engine().delete(newest.text)) != nil else { return }
       note("deleted \(newest)")
       forgetPoint(newest)
     }
@@ -166,9 +166,9 @@ extension ChainHistory {
 
   private func restore() throws {
     let request = RestoreRequest(pointID: pick(points), target: .database(path: bed.database))
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { return note("restore refused") }
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { return note("restore refused") }
     do {
-      note("restored \(request.pointID): \(try bed.service().restore(plan).safetyBackupID?.text ?? "-")")
+      note("restored \(request.pointID): \(try bed.engine().restore(plan).safetyBackupID?.text ?? "-")")
     } catch let error as HoldfastError where error.code == .busy {
       note("restore: \(error)")
     }

@@ -7,12 +7,12 @@ import Synchronization
 struct ChainImage {
   let bytes: [UInt8]
 
-  init(_ service: Engine, _ id: PointID) throws {
-    let repository = try service.repository()
+  init(_ engine: Engine, _ id: PointID) throws {
+    let repository = try engine.repository()
     let target = MemoryTarget()
     let reader = ChainReader(
       open: try OpenChain(repository.chain(of: repository.point(id.text)), in: repository),
-      files: service.environment.files, credentials: service.credentials, progress: Progress())
+      files: engine.environment.files, credentials: engine.credentials, progress: Progress())
     let (archive, _) = try reader.read(to: target)
     bytes = target.bytes
     guard Int64(bytes.count) == archive.imageSize else {

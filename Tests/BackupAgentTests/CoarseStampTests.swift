@@ -15,8 +15,8 @@ import Testing
     private let held: KeptConnection
 
     init(_ harness: AgentHarness) {
-      held = KeptConnection(harness.service.environment)
-      backup = DatabaseWorker(harness.service, AgentHarness.settings(), harness.log.logger, held)
+      held = KeptConnection(harness.engine.environment)
+      backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, held)
     }
 
     func take() throws -> Bool {

@@ -28,9 +28,9 @@ import Testing
     var environment = bed.environment()
     // On a loaded machine it is not known for how long such writers leave no gap.
     environment.busyTimeout = 30000
-    let service = Engine(
+    let engine = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
-    let backup = DatabaseWorker(service, AgentHarness.settings(), log.logger, KeptConnection(environment))
+    let backup = DatabaseWorker(engine, AgentHarness.settings(), log.logger, KeptConnection(environment))
     let writers = try [1, 2].map {
       try DatabaseLedger.startWriter(bed.database, journalMode: "wal", autocheckpoint: autocheckpoint, seed: $0)
     }
@@ -48,7 +48,7 @@ import Testing
 
   /// Reading a backup checks its digest; its content must be one moment of the ledger.
   private static func requirePromises(_ bed: TestBed, _ point: PointID) throws {
-    let path = try bed.folder.write("restored.db", ChainImage(bed.service(), point).bytes)
+    let path = try bed.folder.write("restored.db", ChainImage(bed.engine(), point).bytes)
     defer { for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) } }
     let reader = try DatabaseApplication(path)
     defer { reader.close() }

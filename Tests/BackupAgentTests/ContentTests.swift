@@ -16,8 +16,8 @@ import TestSupport
     init(_ harness: AgentHarness, encrypt: Bool = true) {
       var settings = AgentHarness.settings()
       settings.archive.encrypt = encrypt
-      held = KeptConnection(harness.service.environment)
-      backup = DatabaseWorker(harness.service, settings, harness.log.logger, held)
+      held = KeptConnection(harness.engine.environment)
+      backup = DatabaseWorker(harness.engine, settings, harness.log.logger, held)
     }
 
     func take() throws -> String {

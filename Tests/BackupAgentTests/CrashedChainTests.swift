@@ -27,7 +27,7 @@ import Testing
 
     static func agent(_ bed: TestBed, _ files: any FileOperations) -> DatabaseWorker {
       DatabaseWorker(
-        bed.service(files: files), AgentHarness.settings(), LogRecorder().logger, KeptConnection(bed.environment()))
+        bed.engine(files: files), AgentHarness.settings(), LogRecorder().logger, KeptConnection(bed.environment()))
     }
 
     /// Two incrementals: one from a comparison, one from the tracker.
@@ -53,7 +53,7 @@ import Testing
       guard case .stored(let point) = try backup.storeChange(Progress()).ending.get() else {
         throw HoldfastError(.failed, "\(place): nothing was stored")
       }
-      let image = try ChainImage(bed.service(), point.id).bytes
+      let image = try ChainImage(bed.engine(), point.id).bytes
       guard let objection = try DatabaseTruth(application).objection(to: image) else { return }
       throw HoldfastError(.failed, "\(place): \(objection)")
     }

@@ -12,7 +12,7 @@ import TestSupport
   private func fingerprint(_ harness: AgentHarness) throws -> String? {
     let probe = try DatabaseState.read(
       harness.database, scratchPath: harness.folder.path("scratch"),
-      KeptConnection(harness.service.environment))
+      KeptConnection(harness.engine.environment))
     guard case .state(let state) = probe else { return nil }
     return state.fingerprint
   }

@@ -14,13 +14,13 @@ final class PointRows: Sendable {
     self.folder = folder
   }
 
-  func count(_ id: PointID, _ service: Engine) throws -> Int64 {
-    let name = "\(service.folder)/\(id)"
+  func count(_ id: PointID, _ engine: Engine) throws -> Int64 {
+    let name = "\(engine.folder)/\(id)"
     if let count = known.withLock({ $0[name] }) { return count }
     let path = folder.path("rows-\(UInt64.random(in: 0 ... .max)).db")
-    guard case .plan(let plan) = try service.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path)))
+    guard case .plan(let plan) = try engine.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path)))
     else { throw HoldfastError(.failed, "\(id) cannot be restored") }
-    _ = try service.restore(plan)
+    _ = try engine.restore(plan)
     defer { try? SystemFileOperations().unlink(path) }
     let rows = try DatabaseApplication(path).value("SELECT count(*) FROM t").flatMap { Int64($0) } ?? -1
     known.withLock { $0[name] = rows }

@@ -39,7 +39,7 @@ import Testing
     }
 
     private static func agent(_ bed: TestBed, _ log: LogRecorder, _ held: KeptConnection) -> DatabaseWorker {
-      DatabaseWorker(bed.service(), AgentHarness.settings(), log.logger, held)
+      DatabaseWorker(bed.engine(), AgentHarness.settings(), log.logger, held)
     }
 
     func write(_ id: Int) throws { try application.run("UPDATE entries SET text = randomblob(100) WHERE id = \(id)") }
@@ -57,7 +57,7 @@ import Testing
     /// - Parameter change: a change to the files that it left in the repository.
     func restart(_ change: (inout AgentState) throws -> Void = { _ in }) throws {
       backup.saveState()
-      let repository = try bed.service().repository()
+      let repository = try bed.engine().repository()
       if var memory = AgentState.load(repository) {
         try change(&memory)
         try memory.save(repository)
@@ -80,7 +80,7 @@ import Testing
       guard case .stored(let point) = try backup.storeChange(Progress()).ending.get() else {
         return "nothing was stored"
       }
-      let image = try ChainImage(bed.service(), point.id).bytes
+      let image = try ChainImage(bed.engine(), point.id).bytes
       if let objection = try DatabaseTruth(application).objection(to: image) {
         throw BrokenChain(point: point.id, objection: objection)
       }
@@ -98,7 +98,7 @@ import Testing
       try world.expect("followed: same generation")
       try world.restart()
     }
-    #expect(try world.bed.service().list().map { $0.metadata.pagesStored ?? 0 < 4 } == [true, true, true, false])
+    #expect(try world.bed.engine().list().map { $0.metadata.pagesStored ?? 0 < 4 } == [true, true, true, false])
   }
 
   /// No agent ran to see it.
@@ -157,7 +157,7 @@ import Testing
   /// put back.
   @Test func theMemoryOfAnOlderPointIsOfNoUse() throws {
     let world = try World()
-    let repository = try world.bed.service().repository()
+    let repository = try world.bed.engine().repository()
     let old = try #require(AgentState.load(repository))
     try world.write(100)
     try world.expect("followed: same generation")
@@ -183,7 +183,7 @@ import Testing
     let world = try World()
     let path = world.bed.backups + "/.state/agent.json"
     var text = String(decoding: try #require(try world.bed.folder.read("backups/.state/agent.json")), as: UTF8.self)
-    let old = try #require(AgentState.load(try world.bed.service().repository())?.followed?.position.text)
+    let old = try #require(AgentState.load(try world.bed.engine().repository())?.followed?.position.text)
     switch damage {
     case "torn": text = String(text.prefix(text.count / 2))
     case "of another version": text.replace(old, with: "2" + old.dropFirst())
@@ -201,8 +201,8 @@ import Testing
   @Test func theMemoryIsOneWrite() throws {
     let world = try World()
     let files = StepFaults()
-    var memory = try #require(AgentState.load(try world.bed.service().repository()))
-    let counted = try world.bed.service(files: files).repository()
+    var memory = try #require(AgentState.load(try world.bed.engine().repository()))
+    let counted = try world.bed.engine(files: files).repository()
     let opening = files.count
     try memory.save(counted)
     let saving = files.count - opening

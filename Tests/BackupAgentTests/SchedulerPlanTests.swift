@@ -10,8 +10,8 @@ import Testing
     var configuration = BackupSchedulerConfiguration()
     configuration.timeZone = "Europe/Berlin"
     change(&configuration)
-    let service = try AgentHarness().service
-    return try SchedulerPlan(configuration).agentConfiguration(service).databases[0].settings.retention
+    let engine = try AgentHarness().engine
+    return try SchedulerPlan(configuration).agentConfiguration(engine).databases[0].settings.retention
   }
 
   @Test func rulesGoByTheZoneOfTheConfiguration() throws {

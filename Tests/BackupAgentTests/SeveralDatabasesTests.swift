@@ -11,23 +11,23 @@ import TestSupport
   /// Databases `one` and `two` beside the harness's own, each with a repository of its own.
   private struct Bed {
     let harness: AgentHarness
-    private let services: [String: Engine]
+    private let engines: [String: Engine]
 
     init() throws {
       let harness = try AgentHarness()
       self.harness = harness
-      services = Dictionary(
+      engines = Dictionary(
         uniqueKeysWithValues: ["one", "two", "three"].map { name in
           (
             name,
             Engine(
               database: harness.folder.path("data/\(name).db"), folder: harness.folder.path("backups-\(name)"),
-              credentials: harness.service.credentials, environment: harness.service.environment)
+              credentials: harness.engine.credentials, environment: harness.engine.environment)
           )
         })
     }
 
-    func service(_ name: String) throws -> Engine { try #require(services[name]) }
+    func engine(_ name: String) throws -> Engine { try #require(engines[name]) }
 
     func configuration(
       _ names: [String], _ change: (inout AgentSettings) -> Void = { _ in }
@@ -35,7 +35,7 @@ import TestSupport
       AgentConfiguration(
         databases: try names.map {
           GuardedDatabase(
-            name: $0, service: try service($0),
+            name: $0, engine: try engine($0),
             settings: AgentHarness.settings {
               $0.pollInterval = 3_600_000
               change(&$0)
@@ -63,19 +63,19 @@ import TestSupport
     /// Acquires the lock of a repository that no agent guards. If another test starts a child just
     /// then, the child has a copy of all descriptors until it becomes its program.
     func lock(_ name: String) async throws -> AgentLock {
-      let lock = AgentLock(try service(name))
+      let lock = AgentLock(try engine(name))
       try await harness.eventually("the lock of \(name)") { (try? lock.ensure()) != nil }
       return lock
     }
 
     func points(_ name: String) throws -> [StoredPoint] {
-      let service = try service(name)
-      return try SystemFileOperations().status(service.folder) == nil ? [] : service.list()
+      let engine = try engine(name)
+      return try SystemFileOperations().status(engine.folder) == nil ? [] : engine.list()
     }
 
     func waitForRows(_ name: String, _ count: Int64) async throws {
       try await harness.eventually("a point of \(name) with \(count) rows") {
-        try points(name).first.map { try harness.rows.count($0.id, service(name)) } == count
+        try points(name).first.map { try harness.rows.count($0.id, engine(name)) } == count
       }
     }
   }
@@ -123,7 +123,7 @@ import TestSupport
   @Test func aReloadAddsDropsAndChanges() async throws {
     let bed = try Bed()
     for name in ["one", "two", "three"] { try await bed.insert(name) }
-    for _ in 0..<2 { _ = try bed.service("two").create(CreateRequest()) }
+    for _ in 0..<2 { _ = try bed.engine("two").create(CreateRequest()) }
     let first = try bed.configuration(["one", "two"])
     let second = try bed.configuration(["two", "three"]) { $0.retention = RetentionPolicy(keepLast: 1) }
     try await bed.harness.withAgent(first, reload: { second }) { _ in
@@ -141,7 +141,7 @@ import TestSupport
       // Another agent may now guard it.
       let other = try await bed.lock("one")
       defer { other.release() }
-      #expect(throws: HoldfastError.self) { try AgentLock(try bed.service("two")).ensure() }
+      #expect(throws: HoldfastError.self) { try AgentLock(try bed.engine("two")).ensure() }
     }
     #expect(bed.harness.log.count("one is no longer watched") == 1)
   }
@@ -149,7 +149,7 @@ import TestSupport
   @Test func aReloadThatFailsLeavesEverythingAsItWas() async throws {
     let bed = try Bed()
     for name in ["one", "two", "three"] { try await bed.insert(name) }
-    let taken = AgentLock(try bed.service("three"))
+    let taken = AgentLock(try bed.engine("three"))
     try taken.ensure()
     let bad = try bed.configuration(["two", "three"])
     let isUnreadable = Flag()
@@ -179,7 +179,7 @@ import TestSupport
     twice.databases[1].name = "one"
     #expect(throws: HoldfastError.self) { try twice.validate() }
     var shared = try bed.configuration(["one"])
-    shared.databases.append(GuardedDatabase(name: "other", service: try bed.service("one"), settings: AgentSettings()))
+    shared.databases.append(GuardedDatabase(name: "other", engine: try bed.engine("one"), settings: AgentSettings()))
     #expect(throws: HoldfastError.self) { try shared.validate() }
     #expect(throws: HoldfastError.self) { try AgentConfiguration(databases: []).validate() }
   }

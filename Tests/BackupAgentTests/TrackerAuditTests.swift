@@ -21,8 +21,8 @@ import Testing
       try bed.makeDatabase(rows: 2000, bytes: 300)
       application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
       let held = KeptConnection(bed.environment())
-      let follower = ChangeFollower(bed.service()) { blind ? [1] : $0.pages.sorted() }
-      backup = DatabaseWorker(bed.service(), AgentHarness.settings(), log.logger, held, follower: follower)
+      let follower = ChangeFollower(bed.engine()) { blind ? [1] : $0.pages.sorted() }
+      backup = DatabaseWorker(bed.engine(), AgentHarness.settings(), log.logger, held, follower: follower)
     }
 
     func store(_ id: Int) throws -> PointMetadata? {
@@ -48,9 +48,9 @@ import Testing
     let incremental = try #require(try world.store(100))
     #expect(first.kind == .full && incremental.kind == .incremental && incremental.pagesStored! < 4)
     // The digest is consistent, and SQLite finds no fault.
-    #expect(try world.bed.service().verify(incremental.id.text).verified)
+    #expect(try world.bed.engine().verify(incremental.id.text).verified)
     let full = try #require(try world.storeFull())
-    let objection = try DatabaseTruth(world.application).objection(to: ChainImage(world.bed.service(), full.id).bytes)
+    let objection = try DatabaseTruth(world.application).objection(to: ChainImage(world.bed.engine(), full.id).bytes)
     #expect(objection == nil)
     #expect(world.log.count("error: tracker miss: ") == 1, "\(world.log.lines)")
     #expect(world.log.count("\(incremental.id) may lack them") == 1, "\(world.log.lines)")
@@ -59,17 +59,17 @@ import Testing
       return
     }
     #expect(miss.suspects == [incremental.id] && miss.since == incremental.id && !miss.pages.isEmpty)
-    let statuses = try world.bed.service().list().reversed().map(\.metadata.status)
+    let statuses = try world.bed.engine().list().reversed().map(\.metadata.status)
     #expect(statuses == [.completed, .suspect, .verified])
     // The backup was verified before. That result is dropped, and a new verification does not make
     // it less suspect.
     let digest = try #require(incremental.digest)
     let memo = try world.bed.folder.read("backups/.state/checks.json").map { String(decoding: $0, as: UTF8.self) }
     #expect(memo?.contains(digest) == false)
-    #expect(try world.bed.service().verify(incremental.id.text).verified)
-    #expect(try world.bed.service().point(incremental.id.text).metadata.status == .suspect)
+    #expect(try world.bed.engine().verify(incremental.id.text).verified)
+    #expect(try world.bed.engine().point(incremental.id.text).metadata.status == .suspect)
     // No incremental builds on it.
-    _ = try world.bed.service().delete(full.id.text)
+    _ = try world.bed.engine().delete(full.id.text)
     #expect(try world.store(300)?.kind == .full)
     #expect(world.log.count("storing a full backup: \(incremental.id) is suspect") == 1, "\(world.log.lines)")
   }
@@ -96,7 +96,7 @@ import Testing
     var kinds = try [100, 200, 300].map { try world.store($0)?.kind }
     let advice = try #require(world.backup.advice)
     #expect(advice.chain == first.id && advice.urgency == .whenQuiet)
-    let listed = ChainWeight(try world.bed.service().list()).flatMap { ChainPolicy.adviseFull($0) }
+    let listed = ChainWeight(try world.bed.engine().list()).flatMap { ChainPolicy.adviseFull($0) }
     #expect(listed == advice, "an agent that starts knows it as well")
     world.bed.time.advance(milliseconds: 1000)
     func endChain() throws -> BackupEnding {

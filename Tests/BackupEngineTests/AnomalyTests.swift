@@ -10,18 +10,18 @@ struct AnomalyTests {
     bed.time.advance(milliseconds: 1000)
     var request = CreateRequest()
     change(&request)
-    return try bed.service(request.archive.encrypt ? .key : .none).create(request)
+    return try bed.engine(request.archive.encrypt ? .key : .none).create(request)
   }
 
   private func cleanUp(_ bed: TestBed, keep count: Int) throws -> [PointID] {
-    try bed.service().cleanup(RetentionPolicy(keepLast: count)).keep.map(\.id)
+    try bed.engine().cleanup(RetentionPolicy(keepLast: count)).keep.map(\.id)
   }
 
   private func restore(_ bed: TestBed, _ id: PointID) throws {
     bed.time.advance(milliseconds: 1000)
     let request = RestoreRequest(pointID: id, target: .database(path: bed.database))
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw HoldfastError(.failed, "refused") }
-    _ = try bed.service().restore(plan)
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw HoldfastError(.failed, "refused") }
+    _ = try bed.engine().restore(plan)
   }
 
   @Test(
@@ -38,13 +38,13 @@ struct AnomalyTests {
     // The change is reported, not the state.
     let later = try (0..<3).map { _ in try create(bed) { $0.archive.encrypt = encrypted } }
     #expect(later.allSatisfy { $0.status == .completed && $0.anomalies == [] })
-    let listed = try bed.service().point(odd.id.text).metadata
+    let listed = try bed.engine().point(odd.id.text).metadata
     #expect(listed.status == .anomalous && listed.anomalies == odd.anomalies)
     let held = points.suffix(2).map(\.id) + [odd.id]
     #expect(try cleanUp(bed, keep: 2) == held + later.suffix(2).map(\.id))
-    let acceptance = try bed.service().accept(odd.id.text)
+    let acceptance = try bed.engine().accept(odd.id.text)
     #expect(acceptance.anomalies == odd.anomalies && !acceptance.wasAccepted && acceptance.point.status == .completed)
-    #expect(try bed.service().accept(odd.id.text).wasAccepted)
+    #expect(try bed.engine().accept(odd.id.text).wasAccepted)
     #expect(try cleanUp(bed, keep: 2) == later.suffix(2).map(\.id))
   }
 
@@ -64,10 +64,10 @@ struct AnomalyTests {
     points += [odd, next]
     #expect(try bed.restored(next.id, secret) == bed.image())
     // The archive alone contains everything: only the acceptance is lost with the metadata.
-    _ = try bed.service().accept(odd.id.text)
-    #expect(try bed.service().point(odd.id.text).metadata.status == .completed)
+    _ = try bed.engine().accept(odd.id.text)
+    #expect(try bed.engine().point(odd.id.text).metadata.status == .completed)
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(odd.id).json")
-    let derived = try bed.service().point(odd.id.text).metadata
+    let derived = try bed.engine().point(odd.id.text).metadata
     #expect(derived.status == .anomalous && derived.anomalies == odd.anomalies && derived.tables == odd.tables)
     #expect(derived.freePages == odd.freePages)
   }
@@ -209,18 +209,18 @@ struct AnomalyTests {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 500, bytes: 300, journal: "delete")
     let sound = try create(bed)
-    #expect(try bed.service().verify(sound.id.text).findings == [])
+    #expect(try bed.engine().verify(sound.id.text).findings == [])
     // A b-tree page of the table is overwritten in the file.
     let pages = try #require(try bed.folder.read("app.db")).count / 4096
     var bytes = try #require(try bed.folder.read("app.db"))
     for offset in ((pages - 3) * 4096)..<((pages - 2) * 4096) { bytes[offset] = 0xAB }
     try bed.folder.write("app.db", bytes)
     let broken = try create(bed)
-    let verification = try bed.service().verify(broken.id.text)
+    let verification = try bed.engine().verify(broken.id.text)
     #expect(verification.verified && !verification.findings.isEmpty)
-    #expect(try bed.service().point(broken.id.text).metadata.openAnomalies == [])
+    #expect(try bed.engine().point(broken.id.text).metadata.openAnomalies == [])
     let later = try create(bed)
-    _ = try bed.service().verify(later.id.text)
+    _ = try bed.engine().verify(later.id.text)
     #expect(try cleanUp(bed, keep: 1) == [sound.id, later.id])
   }
 
@@ -231,14 +231,14 @@ struct AnomalyTests {
     _ = try create(bed) { $0.archive.encrypt = encrypted }
     try bed.change("DELETE FROM entries")
     let odd = try create(bed) { $0.archive.encrypt = encrypted }
-    #expect(try bed.service().verify(odd.id.text).verified)
-    var metadata = try bed.service().point(odd.id.text).metadata
+    #expect(try bed.engine().verify(odd.id.text).verified)
+    var metadata = try bed.engine().point(odd.id.text).metadata
     #expect(metadata.status == .anomalous && metadata.verified)
-    metadata = try bed.service().accept(odd.id.text).point
+    metadata = try bed.engine().accept(odd.id.text).point
     #expect(metadata.status == .verified && metadata.acceptedAt == bed.time.now())
-    #expect(try bed.service().point(odd.id.text).metadata == metadata)
-    #expect(try bed.service().verify(odd.id.text).verified)
-    #expect(try bed.service().point(odd.id.text).metadata.status == .verified)
+    #expect(try bed.engine().point(odd.id.text).metadata == metadata)
+    #expect(try bed.engine().verify(odd.id.text).verified)
+    #expect(try bed.engine().point(odd.id.text).metadata.status == .verified)
   }
 
   @Test("Accept fails if there is nothing to accept")
@@ -246,10 +246,10 @@ struct AnomalyTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     let point = try create(bed)
-    let error = #expect(throws: HoldfastError.self) { try bed.service().accept(point.id.text) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().accept(point.id.text) }
     #expect(
       error?.code == .refused && error?.code.exitCode == 8 && error?.message.contains("it is not anomalous") == true)
-    #expect(throws: HoldfastError.self) { try bed.service().accept("backup_20010101_000000") }
+    #expect(throws: HoldfastError.self) { try bed.engine().accept("backup_20010101_000000") }
   }
 
   @Test("If metadata denies the anomaly in the archive's header, the header decides")
@@ -267,7 +267,7 @@ struct AnomalyTests {
       json.dump(d, open(sys.argv[1], 'w'))
       """
     #expect(try Python.run(script: script, arguments: [path]).status == 0)
-    let point = try bed.service().point(odd.id.text)
+    let point = try bed.engine().point(odd.id.text)
     #expect(point.metadata.status == .anomalous && point.problems.contains { $0.contains("anomalies") })
   }
 }

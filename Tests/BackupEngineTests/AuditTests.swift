@@ -11,7 +11,7 @@ struct AuditTests {
   /// changed.
   private static func makeBlindChain(_ bed: TestBed, journal: String = "wal") throws -> [PointID] {
     try bed.makeDatabase(rows: 80, bytes: 300, journal: journal)
-    let full = try bed.service().create(CreateRequest()).id
+    let full = try bed.engine().create(CreateRequest()).id
     bed.time.advance(milliseconds: 1000)
     try bed.change("UPDATE marker SET text = 'second'; UPDATE entries SET text = replace(text, 'quick', 'quack')")
     guard case .stored(let point, _) = try bed.storeIncremental(.superset([1, 2])) else {
@@ -22,11 +22,11 @@ struct AuditTests {
   }
 
   private static func create(
-    _ service: Engine, _ changes: ChangedPages, _ request: CreateRequest = CreateRequest()
+    _ engine: Engine, _ changes: ChangedPages, _ request: CreateRequest = CreateRequest()
   ) throws -> (metadata: PointMetadata, audit: AuditOutcome) {
-    let connection = try DatabaseConnection(path: service.requireDatabase(), access: .observer)
+    let connection = try DatabaseConnection(path: engine.requireDatabase(), access: .observer)
     defer { connection.close() }
-    let full = try ChangeFollower(service).storeFull(request, .given(changes), on: connection)
+    let full = try ChangeFollower(engine).storeFull(request, .given(changes), on: connection)
     return (full.metadata, full.audit)
   }
 
@@ -34,15 +34,15 @@ struct AuditTests {
   func miss(journal: String) throws {
     let bed = try TestBed()
     let points = try Self.makeBlindChain(bed, journal: journal)
-    let (full, audit) = try Self.create(bed.service(), .superset([]))
+    let (full, audit) = try Self.create(bed.engine(), .superset([]))
     guard case .missed(let miss) = audit else { throw BrokenPromise("\(audit)") }
     #expect(miss.suspects == [points[1]] && miss.since == points[1] && !miss.pages.contains(1))
     #expect(miss.error.message.contains("\(points[1]) may lack them") && miss.error.hint != nil)
-    #expect(try bed.service().list().map(\.metadata.status) == [.completed, .suspect, .completed])
+    #expect(try bed.engine().list().map(\.metadata.status) == [.completed, .suspect, .completed])
     #expect(try bed.restored(full.id) == bed.image())
     // The next full belongs to a chain without incrementals.
     bed.time.advance(milliseconds: 1000)
-    #expect(try Self.create(bed.service(), .superset([])).audit == .passed(since: full.id))
+    #expect(try Self.create(bed.engine(), .superset([])).audit == .passed(since: full.id))
   }
 
   @Test("Pages that were listed as changed are no miss, however the database was rebuilt")
@@ -52,12 +52,12 @@ struct AuditTests {
     try bed.change("DELETE FROM entries WHERE id > 20; VACUUM")
     bed.time.advance(milliseconds: 1000)
     let everything = ChangedPages.superset(Array(1...points[2].pageCount!))
-    let (smaller, audit) = try Self.create(bed.service(), everything)
+    let (smaller, audit) = try Self.create(bed.engine(), everything)
     #expect(audit == .passed(since: points[2].id))
     // Pages that the newest point did not have need not be listed.
     try bed.change("CREATE TABLE more(b); INSERT INTO more VALUES (randomblob(100000))")
     bed.time.advance(milliseconds: 1000)
-    let growth = try Self.create(bed.service(), .superset(Array(1...smaller.pageCount!)))
+    let growth = try Self.create(bed.engine(), .superset(Array(1...smaller.pageCount!)))
     #expect(growth.metadata.pageCount! > smaller.pageCount! + 10 && growth.audit == .passed(since: smaller.id))
   }
 
@@ -69,18 +69,18 @@ struct AuditTests {
       bed.time.advance(milliseconds: 1000)
     }
     try bed.makeDatabase()
-    try expectNone(Self.create(bed.service(), .superset([])).audit)
+    try expectNone(Self.create(bed.engine(), .superset([])).audit)
     try bed.change("UPDATE marker SET text = 'x'")
-    try expectNone(Self.create(bed.service(), .unknown).audit)
+    try expectNone(Self.create(bed.engine(), .unknown).audit)
     try bed.change("UPDATE marker SET text = 'y'")
     try SystemFileOperations().unlink("\(bed.backups)/.state/page-digests")
-    try expectNone(Self.create(bed.service(), .superset([])).audit)
+    try expectNone(Self.create(bed.engine(), .superset([])).audit)
     // Without encryption pages are hashed in another way.
     var plain = CreateRequest()
     plain.archive.encrypt = false
     try bed.change("UPDATE marker SET text = 'z'")
-    try expectNone(Self.create(bed.service(), .superset([]), plain).audit)
-    #expect(try bed.service().list().allSatisfy { $0.metadata.status == .completed })
+    try expectNone(Self.create(bed.engine(), .superset([]), plain).audit)
+    #expect(try bed.engine().list().allSatisfy { $0.metadata.status == .completed })
   }
 
   @Test(
@@ -89,11 +89,11 @@ struct AuditTests {
   func faults(_ kind: FaultSweep.Kind) throws {
     let sweep = FaultSweep(
       prepare: { try Self.makeBlindChain($0).last },
-      work: { service, _ in _ = try Self.create(service, .superset([])) },
+      work: { engine, _ in _ = try Self.create(engine, .superset([])) },
       check: { bed, finished in
         try bed.requireSoundRepository(points: finished ? 3...3 : 2...3)
         try bed.requireDatabase(["second"])
-        let points = try bed.service().list().reversed().map(\.metadata)
+        let points = try bed.engine().list().reversed().map(\.metadata)
         // If the full exists, its mark exists also, or another full with the old table is still to
         // come.
         let isMarked = points[1].status == .suspect

@@ -7,7 +7,7 @@ import Testing
 /// A full with 60 rows and the marker "first", then a change to 80 rows and "second": small enough for thousands of runs.
 private func makeWorld(_ bed: TestBed, journal: String) throws -> PointID {
   try bed.makeDatabase(rows: 60, bytes: 300, journal: journal)
-  let full = try bed.service().create(CreateRequest()).id
+  let full = try bed.engine().create(CreateRequest()).id
   bed.time.advance(milliseconds: 60_000)
   try bed.change(
     """
@@ -21,8 +21,8 @@ private func makeWorld(_ bed: TestBed, journal: String) throws -> PointID {
 private func storeIncremental(_ journal: String) -> FaultSweep {
   FaultSweep(
     prepare: { try makeWorld($0, journal: journal) },
-    work: { service, _ in
-      let outcome = try service.store(CreateRequest(), kind: .incremental)
+    work: { engine, _ in
+      let outcome = try engine.store(CreateRequest(), kind: .incremental)
       guard case .stored(let point, _) = outcome, point.kind == .incremental else { throw BrokenPromise("\(outcome)") }
     },
     check: { bed, finished in
@@ -42,7 +42,7 @@ private let restoreChain = FaultSweep(
     try bed.change("UPDATE marker SET text = 'first'; DELETE FROM entries WHERE id > 60")
     return point
   },
-  work: { service, point in try restoreInPlace(service, point!) },
+  work: { engine, point in try restoreInPlace(engine, point!) },
   check: { bed, finished in
     try bed.requireSoundRepository(points: finished ? 3...3 : 2...3)
     try bed.requireDatabase(finished ? ["second"] : ["first", "second"])
@@ -51,7 +51,7 @@ private let restoreChain = FaultSweep(
 /// An incremental that contains 60 rows and the marker "first".
 private func makeIncremental(_ bed: TestBed) throws -> PointID {
   try bed.makeDatabase(rows: 60, bytes: 300, marker: "base")
-  _ = try bed.service().create(CreateRequest())
+  _ = try bed.engine().create(CreateRequest())
   try bed.change("UPDATE marker SET text = 'first'; UPDATE entries SET text = 'changed' WHERE id % 7 = 0")
   let point = try bed.storeIncremental().id
   bed.time.advance(milliseconds: 60_000)
@@ -66,7 +66,7 @@ private let restoreBesideWAL = FaultSweep(
     try bed.replaceDatabase(pageSize: 8192, leavingWAL: true)
     return point
   },
-  work: { service, point in try restoreInPlace(service, point!) },
+  work: { engine, point in try restoreInPlace(engine, point!) },
   check: { bed, finished in try bed.requireRestored(finished, points: 2) })
 
 private let restoreOverGarbage = FaultSweep(
@@ -75,13 +75,13 @@ private let restoreOverGarbage = FaultSweep(
     try bed.makeGarbage()
     return point
   },
-  work: { service, point in try restoreInPlace(service, point!) },
+  work: { engine, point in try restoreInPlace(engine, point!) },
   check: { bed, finished in try bed.requireRestoredOverGarbage(finished, points: 2) })
 
 /// Of a full and three incrementals, removes the second and its dependants.
 private let deleteWithChildren = FaultSweep(
   prepare: { bed in try bed.makeChain(incrementals: 3, rows: 30)[1].id },
-  work: { service, point in _ = try service.delete(point!.text, withChildren: true) },
+  work: { engine, point in _ = try engine.delete(point!.text, withChildren: true) },
   // A listed point verifies, so it has all the points that it needs.
   check: { bed, finished in try bed.requireSoundRepository(points: finished ? 1...1 : 1...4) })
 
@@ -90,7 +90,7 @@ extension TestBed {
   fileprivate func requireNextIncremental() throws {
     try change("UPDATE marker SET text = 'third'")
     time.advance(milliseconds: 1000)
-    guard case .stored(let point, let reason) = try service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let point, let reason) = try engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     guard point.kind == .incremental else { throw BrokenPromise("a full was stored: \(reason)") }

@@ -10,10 +10,10 @@ struct ChainRestoreTests {
   func longChain() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300, marker: "0")
-    var points = [try bed.service().create(CreateRequest())]
+    var points = [try bed.engine().create(CreateRequest())]
     var images = [try bed.image()]
     let application = try DatabaseApplication(bed.database)
-    let session = ChangeFollower(bed.service())
+    let session = ChangeFollower(bed.engine())
     for step in 1...150 {
       try application.run("UPDATE entries SET text = text || '\(step)' WHERE id = \(step % 60 + 1)")
       bed.time.advance(milliseconds: 1000)
@@ -24,7 +24,7 @@ struct ChainRestoreTests {
       images.append(try application.image())
     }
     application.close()
-    #expect(try bed.service().chain(of: bed.service().point("latest"))?.links.count == 151)
+    #expect(try bed.engine().chain(of: bed.engine().point("latest"))?.links.count == 151)
     for index in [150, 128] { #expect(try bed.restored(points[index].id) == images[index], "\(index)") }
     #expect(try bed.recovered(points[150].id) == images[150])
   }
@@ -35,7 +35,7 @@ struct ChainRestoreTests {
   func live(journal: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 400, bytes: 300, journal: journal)
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     try bed.change("UPDATE marker SET text = 'point'; DELETE FROM entries WHERE id > 300")
     let point = try bed.storeIncremental()
     try bed.change("UPDATE marker SET text = 'later'; DELETE FROM entries WHERE id > 100")
@@ -46,7 +46,7 @@ struct ChainRestoreTests {
     defer { [writer, reader].forEach { $0.close() } }
     #expect(try reader.text("SELECT text FROM marker") == "later")
     let before = try SystemFileOperations().status(bed.database)?.inode
-    let outcome = try restoreInPlace(bed.service(), point.id)
+    let outcome = try restoreInPlace(bed.engine(), point.id)
     #expect(outcome.plan.install == .live)
     #expect(try SystemFileOperations().status(bed.database)?.inode == before)
     #expect(try reader.text("SELECT text FROM marker") == "point")
@@ -57,7 +57,7 @@ struct ChainRestoreTests {
     #expect(try bed.integrity() == .passed)
     // The content before the restore is kept as a whole, and the next incremental contains the
     // final state.
-    try restore(bed.service(), try #require(outcome.safetyBackupID), to: bed.folder.path("safety.db"))
+    try restore(bed.engine(), try #require(outcome.safetyBackupID), to: bed.folder.path("safety.db"))
     #expect(try bed.marker(at: bed.folder.path("safety.db")) == "later")
     let next = try bed.storeIncremental()
     #expect(try bed.restored(next.id) == bed.image())
@@ -81,21 +81,21 @@ struct ChainRestoreTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2)
     let digests = points.map { $0.digest ?? "" }
-    #expect(try bed.service().verify(points[0].id.text).verified)
+    #expect(try bed.engine().verify(points[0].id.text).verified)
     #expect(try memo(bed) == ["\(digests[0]) integrity_check"])
-    let first = try bed.service().verify(points[2].id.text)
+    let first = try bed.engine().verify(points[2].id.text)
     #expect(first.verified && integrity(first)?.detail == nil)
     #expect(try memo(bed) == ["\(digests[0]) integrity_check", "\(digests[2]) quick_check"])
-    let second = try bed.service().verify(points[2].id.text)
+    let second = try bed.engine().verify(points[2].id.text)
     #expect(integrity(second)?.detail == "passed before for the same content")
     // With `recheck` it runs all the same.
-    let again = try bed.service().verify(points[2].id.text, recheck: true)
+    let again = try bed.engine().verify(points[2].id.text, recheck: true)
     #expect(again.verified && integrity(again)?.detail == nil)
     // A restore runs the checks that did not run yet, and records them for later.
     _ = try bed.restored(points[1].id)
     #expect(
       try memo(bed) == ["\(digests[0]) integrity_check", "\(digests[1]) quick_check", "\(digests[2]) quick_check"])
-    let known = try bed.service().verify(points[1].id.text)
+    let known = try bed.engine().verify(points[1].id.text)
     #expect(integrity(known)?.detail == "passed before for the same content")
   }
 
@@ -103,7 +103,7 @@ struct ChainRestoreTests {
   func fullCheck() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 1)
-    #expect(try bed.service().verify(points[1].id.text).verified)
+    #expect(try bed.engine().verify(points[1].id.text).verified)
     #expect(try memo(bed) == ["\(points[1].digest ?? "") integrity_check"])
   }
 
@@ -114,11 +114,11 @@ struct ChainRestoreTests {
     var request = CreateRequest()
     request.archive.encrypt = false
     let points = try bed.makeChain(.none, request, incrementals: 1)
-    for point in points { #expect(try bed.service(.none).verify(point.id.text).verified) }
+    for point in points { #expect(try bed.engine(.none).verify(point.id.text).verified) }
     bed.time.advance(seconds: 60)
-    let full = try bed.service(.none).create(request)
+    let full = try bed.engine(.none).create(request)
     #expect(full.kind == .full && full.digest == points[1].digest)
-    let verification = try bed.service(.none).verify(full.id.text)
+    let verification = try bed.engine(.none).verify(full.id.text)
     #expect(verification.verified && integrity(verification)?.detail == nil)
     #expect(try memo(bed).contains("\(full.digest ?? "") integrity_check"))
   }
@@ -127,8 +127,8 @@ struct ChainRestoreTests {
   func damagedContent() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 400, bytes: 300, journal: "delete")
-    let full = try bed.service().create(CreateRequest())
-    #expect(try bed.service().verify(full.id.text).verified)
+    let full = try bed.engine().create(CreateRequest())
+    #expect(try bed.engine().verify(full.id.text).verified)
     var bytes = try bed.folder.read("app.db") ?? []
     // A page of the table, below the header of the B-tree and behind it, so that the quick check
     // also finds it.
@@ -136,7 +136,7 @@ struct ChainRestoreTests {
     for index in 4096 * page..<4096 * (page + 1) { bytes[index] = 0x5a }
     _ = try bed.folder.write("app.db", bytes)
     let point = try bed.storeIncremental()
-    let verification = try bed.service().verify(point.id.text)
+    let verification = try bed.engine().verify(point.id.text)
     // The archive contains the page as it was read: the flaw is in the database.
     #expect(verification.verified && !verification.findings.isEmpty && integrity(verification)?.outcome != .passed)
     #expect(try !memo(bed).contains { $0.hasPrefix(point.digest ?? "-") })

@@ -20,10 +20,10 @@ struct ChainTamperTests {
   private func require(
     _ bed: TestBed, _ points: [PointMetadata], whole: Set<Int>, link: Int, _ secret: TestBed.Secret, listed: Bool = true
   ) throws {
-    let service = bed.service(secret)
-    let problems = Dictionary(uniqueKeysWithValues: try service.list().map { ($0.id, $0) })
+    let engine = bed.engine(secret)
+    let problems = Dictionary(uniqueKeysWithValues: try engine.list().map { ($0.id, $0) })
     for (index, point) in points.enumerated() where index != link {
-      let verification = try service.verify(point.id.text)
+      let verification = try engine.verify(point.id.text)
       #expect(verification.verified == whole.contains(index), "\(index): \(verification.checks)")
       let failure = code(bed, point.id, secret)
       #expect((failure == nil) == whole.contains(index), "\(index): \(String(describing: failure))")
@@ -51,7 +51,7 @@ struct ChainTamperTests {
     // The next incremental does not build on the lost points.
     try bed.change("UPDATE marker SET text = 'after'")
     bed.time.advance(milliseconds: 1000)
-    guard case .stored(let next, let reason) = try bed.service(secret).store(request(secret), kind: .incremental) else {
+    guard case .stored(let next, let reason) = try bed.engine(secret).store(request(secret), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(next.kind == .full && reason.contains(points[link].id.text), "\(reason)")
@@ -69,7 +69,7 @@ struct ChainTamperTests {
     _ = try bed.folder.write(path, bytes)
     try require(bed, points, whole: [0, 1], link: 2, secret, listed: false)
     // After a verification found it, the list also reports it.
-    #expect(try !bed.service(secret).verify(points[2].id.text).verified)
+    #expect(try !bed.engine(secret).verify(points[2].id.text).verified)
     try require(bed, points, whole: [0, 1], link: 2, secret)
   }
 
@@ -90,7 +90,7 @@ struct ChainTamperTests {
     try bed.change("UPDATE marker SET text = 'another history'; DELETE FROM entries WHERE id > 30")
     bed.time.set(points[link].created.adding(seconds: link == 0 ? 0 : -1))
     let other =
-      try link == 0 ? bed.service(secret).create(request(secret)) : bed.storeIncremental(secret, request(secret))
+      try link == 0 ? bed.engine(secret).create(request(secret)) : bed.storeIncremental(secret, request(secret))
     #expect(other.id == points[link].id)
     let bytes = try bed.folder.read("backups/\(other.filename)") ?? []
     let record = try bed.folder.read("backups/.metadata/\(other.id).json") ?? []
@@ -99,7 +99,7 @@ struct ChainTamperTests {
     _ = try bed.folder.write("backups/.metadata/\(other.id).json", record)
     // No incremental is built behind it either.
     bed.time.advance(seconds: 60)
-    guard case .stored(let next, let reason) = try bed.service(secret).store(request(secret), kind: .incremental) else {
+    guard case .stored(let next, let reason) = try bed.engine(secret).store(request(secret), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(next.kind == .full && reason.contains(points[link].id.text), "\(reason)")

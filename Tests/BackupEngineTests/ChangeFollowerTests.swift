@@ -10,9 +10,9 @@ struct ChangeFollowerTests {
   private func steps(rows: Int, points: Int) throws -> [String] {
     let bed = try TestBed()
     try bed.makeDatabase(rows: rows, bytes: 300)
-    for _ in 0..<points { _ = try bed.service().create(CreateRequest()) }
+    for _ in 0..<points { _ = try bed.engine().create(CreateRequest()) }
     let faults = StepFaults()
-    let session = ChangeFollower(bed.service(files: faults))
+    let session = ChangeFollower(bed.engine(files: faults))
     var last: [String] = []
     for round in 0..<3 {
       bed.time.advance(milliseconds: 1000)
@@ -23,7 +23,7 @@ struct ChangeFollowerTests {
       }
       last = Array(faults.steps.dropFirst(before))
     }
-    let newest = try bed.service().point("latest").id
+    let newest = try bed.engine().point("latest").id
     #expect(try bed.restored(newest) == bed.image())
     return last.map { step in
       String(step.split(separator: " ")[1]) + (step.contains("scratch") ? " scratch" : "")
@@ -44,8 +44,8 @@ struct ChangeFollowerTests {
   func others() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 100, bytes: 300)
-    _ = try bed.service().create(CreateRequest())
-    let session = ChangeFollower(bed.service())
+    _ = try bed.engine().create(CreateRequest())
+    let session = ChangeFollower(bed.engine())
     func next(_ text: String) throws -> PointMetadata {
       bed.time.advance(milliseconds: 1000)
       try bed.change("UPDATE marker SET text = '\(text)'")
@@ -56,13 +56,13 @@ struct ChangeFollowerTests {
     }
     let first = try next("one")
     bed.time.advance(milliseconds: 1000)
-    let full = try bed.service().create(CreateRequest())
+    let full = try bed.engine().create(CreateRequest())
     let second = try next("second")
     #expect(second.parentID == full.id && second.chainID == full.id && second.sequence == 4)
     // In the same session again; then its newest point is removed.
     let third = try next("third")
     #expect(third.parentID == second.id)
-    _ = try bed.service().delete(third.id.text)
+    _ = try bed.engine().delete(third.id.text)
     let fourth = try next("fourth")
     #expect(fourth.parentID == second.id && fourth.sequence == 6)
     // By hand, without the lock.
@@ -76,7 +76,7 @@ struct ChangeFollowerTests {
   func clock() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 3)
-    let session = ChangeFollower(bed.service())
+    let session = ChangeFollower(bed.engine())
     for round in 0..<3 {
       bed.time.advance(milliseconds: -2000)
       try bed.change("UPDATE marker SET text = 'back \(round)'")
@@ -84,7 +84,7 @@ struct ChangeFollowerTests {
         throw BrokenPromise("nothing was stored")
       }
     }
-    let points = try bed.service().list()
+    let points = try bed.engine().list()
     #expect(
       Set(points.map(\.id)).count == 7 && points.map(\.metadata.sequence) == (1...7).reversed().map { UInt64($0) })
     #expect(try bed.restored(points[0].id) == bed.image())
@@ -100,11 +100,11 @@ struct ChangeFollowerTests {
     let wrong = Credentials(
       password: SecretBytes(Array("not it".utf8)), key: SecretBytes([UInt8](repeating: 9, count: 32)))
     let error = #expect(throws: HoldfastError.self) {
-      try bed.service(wrong).store(CreateRequest(), kind: .incremental)
+      try bed.engine(wrong).store(CreateRequest(), kind: .incremental)
     }
     #expect(error?.code == .wrongKey && error?.code.exitCode == 5)
     // The key beside the password opens it, and hashes pages in another way: a full.
-    guard case .stored(let point, let reason) = try bed.service(.both).store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let point, let reason) = try bed.engine(.both).store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(point.kind == (secret == .key ? .incremental : .full), "\(reason)")
@@ -116,15 +116,15 @@ struct ChangeFollowerTests {
     _ = try bed.makeChain(incrementals: 1)
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.makeDatabase(rows: 60, pageSize: 8192)
-    guard case .stored(let point, let reason) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let point, let reason) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(point.kind == .full && reason.contains("another page size"))
     let moved = bed.folder.path("moved.db")
     #expect(try Shell.run("mv", [bed.database, moved]).status == 0)
     bed.time.advance(milliseconds: 1000)
-    let service = bed.service(.key, database: moved)
-    guard case .stored(let second, let why) = try service.store(CreateRequest(), kind: .incremental) else {
+    let engine = bed.engine(.key, database: moved)
+    guard case .stored(let second, let why) = try engine.store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(second.kind == .full && second.status == .completed && why.contains("another path"))

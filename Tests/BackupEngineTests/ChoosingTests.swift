@@ -12,17 +12,17 @@ struct ChoosingTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 4)
     for (index, point) in points.enumerated() {
-      let (found, choice) = try bed.service().point(notAfter: point.created.adding(seconds: 0), zone: .utc)
+      let (found, choice) = try bed.engine().point(notAfter: point.created.adding(seconds: 0), zone: .utc)
       #expect(found.id == point.id && choice.behind == 0)
-      let later = try bed.service().point(
+      let later = try bed.engine().point(
         notAfter: Timestamp(milliseconds: point.created.milliseconds + 999), zone: .utc)
       #expect(later.point.id == point.id && later.choice.behind == 999)
       let path = bed.folder.path("at-\(index).db")
-      try restore(bed.service(), found.id, to: path)
+      try restore(bed.engine(), found.id, to: path)
       #expect(try bed.marker(at: path) == "\(index)")
     }
     let before = Timestamp(milliseconds: points[0].created.milliseconds - 1)
-    let error = #expect(throws: HoldfastError.self) { try bed.service().point(notAfter: before, zone: .utc) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().point(notAfter: before, zone: .utc) }
     #expect(error?.code == .pointNotFound && error?.message.contains(points[0].id.text) == true)
   }
 
@@ -31,9 +31,9 @@ struct ChoosingTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
     bed.time.advance(seconds: 10)
-    let safety = try #require(try restoreInPlace(bed.service(), points[1].id).safetyBackupID)
+    let safety = try #require(try restoreInPlace(bed.engine(), points[1].id).safetyBackupID)
     try SystemFileOperations().unlink(bed.archivePath(points[2]))
-    let (found, choice) = try bed.service().point(notAfter: bed.time.now(), zone: .utc)
+    let (found, choice) = try bed.engine().point(notAfter: bed.time.now(), zone: .utc)
     #expect(found.id == points[1].id)
     #expect(
       choice.warnings == [
@@ -55,10 +55,10 @@ struct ChoosingTests {
       #expect(hint.contains("holdfast restore \(points[1].id) "), "\(index): \(hint)")
     }
     // If the damage is recorded, the refusal comes before anything is read.
-    #expect(try !bed.service().verify(points[2].id.text).verified)
+    #expect(try !bed.engine().verify(points[2].id.text).verified)
     for index in [4, 3, 2] {
       let request = RestoreRequest(pointID: points[index].id, target: .database(path: bed.database))
-      guard case .refuse(let refusal) = try bed.service().planRestore(request) else {
+      guard case .refuse(let refusal) = try bed.engine().planRestore(request) else {
         throw BrokenPromise("a restore of \(index) is planned")
       }
       #expect(refusal.hint.contains("holdfast restore \(points[1].id) "), "\(index): \(refusal.hint)")
@@ -71,13 +71,13 @@ struct ChoosingTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
     try damage(bed, points[1])
-    let verification = try bed.service().verify(points[3].id.text)
+    let verification = try bed.engine().verify(points[3].id.text)
     #expect(!verification.verified && verification.brokenLink == points[1].id)
-    let whole = try bed.service().newestWhole(besides: [points[3].id, points[1].id])
+    let whole = try bed.engine().newestWhole(besides: [points[3].id, points[1].id])
     #expect(whole == points[0].id)
     // The link itself has no record: without its name the points in between would seem whole.
-    #expect(try bed.service().newestWhole(besides: [points[3].id]) == points[2].id)
-    #expect(try bed.service().newestWhole(besides: [points[0].id]) == nil)
+    #expect(try bed.engine().newestWhole(besides: [points[3].id]) == points[2].id)
+    #expect(try bed.engine().newestWhole(besides: [points[0].id]) == nil)
   }
 
   @Test("A safety point is the newest whole one only if there is no other")
@@ -85,22 +85,22 @@ struct ChoosingTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 1)
     bed.time.advance(seconds: 10)
-    let safety = try #require(try restoreInPlace(bed.service(), points[0].id).safetyBackupID)
-    #expect(try bed.service().newestWhole(besides: [points[1].id]) == points[0].id)
-    #expect(try bed.service().newestWhole(besides: [points[0].id]) == safety)
+    let safety = try #require(try restoreInPlace(bed.engine(), points[0].id).safetyBackupID)
+    #expect(try bed.engine().newestWhole(besides: [points[1].id]) == points[0].id)
+    #expect(try bed.engine().newestWhole(besides: [points[0].id]) == safety)
   }
 
   @Test("A restore reads the point first and its full last, and there is no chain if a link is missing")
   func chain() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 3)
-    let links = try #require(try bed.service().chain(of: bed.service().point(points[2].id.text))).links
+    let links = try #require(try bed.engine().chain(of: bed.engine().point(points[2].id.text))).links
     #expect(links.map(\.id) == [points[2], points[1], points[0]].map(\.id))
     #expect(links.map(\.metadata.pagesStored).allSatisfy { ($0 ?? 0) > 0 })
     try SystemFileOperations().unlink(bed.archivePath(points[1]))
-    #expect(try bed.service().chain(of: bed.service().point(points[2].id.text)) == nil)
-    #expect(try bed.service().chain(of: bed.service().point(points[1].id.text)) == nil)
-    #expect(try bed.service().chain(of: bed.service().point(points[0].id.text))?.links.count == 1)
+    #expect(try bed.engine().chain(of: bed.engine().point(points[2].id.text)) == nil)
+    #expect(try bed.engine().chain(of: bed.engine().point(points[1].id.text)) == nil)
+    #expect(try bed.engine().chain(of: bed.engine().point(points[0].id.text))?.links.count == 1)
   }
 
   private func damage(_ bed: TestBed, _ point: PointMetadata) throws {

@@ -15,7 +15,7 @@ struct ClockJumpTests {
   private static let nineDays: Int64 = 9 * 86400
 
   /// - Parameter ahead: seconds by which the wall clock is wrong.
-  private func service(ahead: Int64 = 0, boot: String = "first") -> Engine {
+  private func engine(ahead: Int64 = 0, boot: String = "first") -> Engine {
     var environment = bed.environment()
     let time = bed.time
     let wall: @Sendable () -> Timestamp = { time.now().adding(seconds: ahead) }
@@ -31,9 +31,9 @@ struct ClockJumpTests {
     request.reason.type = type
     for _ in 0..<count {
       bed.time.advance(seconds: 1)
-      _ = try service().create(request)
+      _ = try engine().create(request)
     }
-    #expect(service().noteClock() == nil)
+    #expect(engine().noteClock() == nil)
   }
 
   private func requireRefused(_ body: () throws -> Void) {
@@ -44,8 +44,8 @@ struct ClockJumpTests {
   @Test("Compaction merges no point that is minutes old, whatever clock stamped it")
   func compaction() throws {
     _ = try bed.makeChain(.key, .change(), incrementals: 5)
-    #expect(service().noteClock() == nil)
-    let wrong = service(ahead: Self.nineDays)
+    #expect(engine().noteClock() == nil)
+    let wrong = engine(ahead: Self.nineDays)
     #expect(wrong.noteClock() != nil)
     try bed.change("UPDATE marker SET text = 'wrong'")
     _ = try wrong.store(.change(), kind: .incremental)
@@ -66,10 +66,10 @@ struct ClockJumpTests {
   @Test("A day of a running machine, or the right time, ends the doubt")
   func ends() throws {
     _ = try bed.makeChain(.key, .change(), incrementals: 3)
-    #expect(service().noteClock() == nil)
-    let wrong = service(ahead: Self.nineDays)
+    #expect(engine().noteClock() == nil)
+    let wrong = engine(ahead: Self.nineDays)
     #expect(wrong.noteClock() != nil)
-    #expect(service().noteClock() == nil)
+    #expect(engine().noteClock() == nil)
     #expect(wrong.noteClock() != nil)
     bed.time.advance(seconds: 86400)
     #expect(wrong.noteClock() == nil)
@@ -83,23 +83,23 @@ struct ClockJumpTests {
     try makeFulls(.manual, 4)
     try bed.change("DELETE FROM entries")
     try makeFulls(.manual, 3)
-    #expect(try service().list().contains { $0.metadata.status == .anomalous })
-    let wrong = service(ahead: 40 * 86400)
-    let before = try service().list().map(\.id)
+    #expect(try engine().list().contains { $0.metadata.status == .anomalous })
+    let wrong = engine(ahead: 40 * 86400)
+    let before = try engine().list().map(\.id)
     for policy in [RetentionPolicy(retentionDays: 3), RetentionPolicy(keepLast: 20), RetentionPolicy(keepLast: 3)] {
-      let right = try service().planCleanup(policy).remove
+      let right = try engine().planCleanup(policy).remove
       #expect(try wrong.planCleanup(policy, clock: .waiting).remove == right)
       #expect(try wrong.holds(policy).count == 1)
       requireRefused { _ = try wrong.planCleanup(policy) }
       requireRefused { _ = try wrong.cleanup(policy) }
     }
-    #expect(try service().list().map(\.id) == before)
+    #expect(try engine().list().map(\.id) == before)
     // Rules that only count do not depend on the clock.
     let counting = RetentionPolicy(keepLast: 3, safetyGrace: .seconds(100 * 86400), anomalyHold: .zero)
-    let right = try service().planCleanup(counting).remove
+    let right = try engine().planCleanup(counting).remove
     #expect(!right.isEmpty && wrong.noteClock() != nil)
     #expect(try wrong.cleanup(counting).remove == right)
-    #expect(try service().list().count == before.count - right.count)
+    #expect(try engine().list().count == before.count - right.count)
   }
 
   @Test("After a restart of the machine the backups themselves decide, and a damaged record proves nothing")
@@ -114,15 +114,15 @@ struct ClockJumpTests {
     ] as [String?] {
       try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
       if let record { try bed.folder.write("state/clock", Array(record.utf8)) }
-      let wrong = service(ahead: Self.nineDays, boot: "second")
+      let wrong = engine(ahead: Self.nineDays, boot: "second")
       requireRefused { _ = try wrong.cleanup(policy) }
       #expect(try wrong.cleanup(policy, clock: .waiting).remove.isEmpty)
     }
     // A restart after a night raises no doubt.
     try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
     bed.time.advance(seconds: 12 * 3600)
-    #expect(try service(boot: "third").cleanup(policy).remove.isEmpty)
-    #expect(service(boot: "third").noteClock() == nil)
+    #expect(try engine(boot: "third").cleanup(policy).remove.isEmpty)
+    #expect(engine(boot: "third").noteClock() == nil)
   }
 
   @Test("If the clock goes to 1970 or 2031 and back, no point is removed by age, and the right clock is believed")
@@ -131,16 +131,16 @@ struct ClockJumpTests {
     try makeFulls(.manual, 3)
     let policy = RetentionPolicy(retentionDays: 3)
     for ahead in [-50 * 365 * 86400, 7 * 365 * 86400] as [Int64] {
-      let wrong = service(ahead: ahead)
+      let wrong = engine(ahead: ahead)
       #expect(wrong.noteClock() != nil)
       bed.time.advance(seconds: 1)
       _ = try wrong.create(CreateRequest())
       #expect(try wrong.cleanup(policy, clock: .waiting).remove.isEmpty)
-      #expect(service().noteClock() == nil)
-      #expect(service(boot: "other \(ahead)").noteClock() == nil)
-      #expect(try service().cleanup(policy).remove.isEmpty)
+      #expect(engine().noteClock() == nil)
+      #expect(engine(boot: "other \(ahead)").noteClock() == nil)
+      #expect(try engine().cleanup(policy).remove.isEmpty)
     }
-    #expect(try service().list().count == 5)
+    #expect(try engine().list().count == 5)
   }
 
   @Test("The same jump a second time raises a doubt again, for retention and for holds", arguments: [false, true])
@@ -151,12 +151,12 @@ struct ClockJumpTests {
     try makeFulls(.manual, 3)
     let policy = RetentionPolicy(keepLast: 1)
     for round in 0..<3 {
-      let wrong = service(ahead: 40 * 86400, boot: restarts ? "wrong \(round)" : "first")
+      let wrong = engine(ahead: 40 * 86400, boot: restarts ? "wrong \(round)" : "first")
       #expect(wrong.noteClock() != nil, "\(round)")
       #expect(try wrong.holds(policy).count == 1, "\(round)")
       bed.time.advance(seconds: 300)
       _ = try wrong.create(CreateRequest())
-      let right = service(boot: restarts ? "right \(round)" : "first")
+      let right = engine(boot: restarts ? "right \(round)" : "first")
       #expect(right.noteClock() == nil, "\(round)")
       bed.time.advance(seconds: 300)
       _ = try right.create(CreateRequest())
@@ -168,7 +168,7 @@ struct ClockJumpTests {
     try bed.makeDatabase()
     try makeFulls(.manual, 3)
     bed.time.advance(seconds: 10)
-    let wrong = service(ahead: 400 * 86400)
+    let wrong = engine(ahead: 400 * 86400)
     #expect(try wrong.compact(CompactionPolicy(), clock: .trusting).done.isEmpty)
     #expect(wrong.noteClock() == nil)
   }

@@ -7,7 +7,7 @@ import Testing
 private func makeWorld(_ bed: TestBed, _ secret: TestBed.Secret = .key, incrementals: Int) throws {
   try bed.makeDatabase(rows: 60, bytes: 300)
   let request = CreateRequest.change(encrypt: secret != .none)
-  _ = try bed.service(secret).create(request)
+  _ = try bed.engine(secret).create(request)
   for marker in ["one", "two", "first"].suffix(incrementals) {
     try bed.change(
       "UPDATE marker SET text = '\(marker)'; UPDATE entries SET text = '\(marker)' || text WHERE id % 9 = 3")
@@ -37,7 +37,7 @@ private func merging(_ secret: TestBed.Secret = .key, incrementals: Int = 2) -> 
 private let removing = FaultSweep(
   prepare: { bed in
     try makeWorld(bed, incrementals: 3)
-    _ = try bed.service().create(.change())
+    _ = try bed.engine().create(.change())
     bed.time.advance(seconds: 30 * 86400)
     return nil
   },
@@ -54,11 +54,11 @@ extension FaultSweep {
   ) {
     self.init(
       prepare: prepare,
-      work: { service, _ in
+      work: { engine, _ in
         try work(
           Engine(
-            database: service.database, folder: service.folder, credentials: TestBed.credentials(secret),
-            environment: service.environment))
+            database: engine.database, folder: engine.folder, credentials: TestBed.credentials(secret),
+            environment: engine.environment))
       }, check: check)
   }
 }
@@ -67,10 +67,10 @@ extension TestBed {
   /// The newest point equals the database, the next compaction finishes the work, and the next
   /// incremental builds on it.
   fileprivate func requireNewest(points: Int, _ secret: TestBed.Secret) throws {
-    let service = service(secret)
-    let outcome = try service.compact(CompactionPolicy())
+    let engine = engine(secret)
+    let outcome = try engine.compact(CompactionPolicy())
     guard outcome.skipped.isEmpty else { throw BrokenPromise("left alone: \(outcome.skipped)") }
-    let left = try service.list()
+    let left = try engine.list()
     guard left.count == points, left.allSatisfy({ $0.problems.isEmpty }) else {
       throw BrokenPromise("\(left.map { ($0.id, $0.problems) }) are left")
     }

@@ -30,7 +30,7 @@ struct CompactPromiseTests {
   /// A full of another chain, so that the newest point is not in the first one.
   private func beginChain(encrypt: Bool = true) throws -> PointMetadata {
     try bed.change("UPDATE marker SET text = 'another chain'")
-    return try bed.service().create(.change(encrypt: encrypt))
+    return try bed.engine().create(.change(encrypt: encrypt))
   }
 
   @Test("The last point of each day stays, restores to the same bytes, and takes over the others")
@@ -39,20 +39,20 @@ struct CompactPromiseTests {
     let full = try beginChain()
     bed.time.advance(seconds: 20 * 86400)
     // By both: the plan that is shown and the run.
-    let plan = try bed.service().planCompaction(CompactionPolicy(), keeping: daily)
-    let outcome = try bed.service().compact(CompactionPolicy(), keeping: daily)
+    let plan = try bed.engine().planCompaction(CompactionPolicy(), keeping: daily)
+    let outcome = try bed.engine().compact(CompactionPolicy(), keeping: daily)
     #expect(outcome.done.map(\.step) == plan.steps && outcome.skipped.isEmpty)
     // The last of the newest day is the full of the other chain.
     #expect(plan.kept.map(\.id) == [points[2].id, points[4].id] && outcome.kept == plan.kept)
     #expect(plan.kept.allSatisfy { $0.reasons == ["the last of its day (keep_daily 30)"] })
-    #expect(try bed.service().list().map(\.id) == [full, points[4], points[2], points[0]].map(\.id))
+    #expect(try bed.engine().list().map(\.id) == [full, points[4], points[2], points[0]].map(\.id))
     for number in [2, 4] {
       let restored = try (bed.restored(points[number].id), bed.recovered(points[number].id))
       #expect(restored == (before[number], before[number]))
     }
-    #expect(try bed.service().cleanup(daily).remove.isEmpty)
-    #expect(try bed.service().compact(CompactionPolicy(), keeping: RetentionPolicy(keepLast: 9)).done.count == 1)
-    #expect(try bed.service().list().map(\.id) == [full.id, points[0].id])
+    #expect(try bed.engine().cleanup(daily).remove.isEmpty)
+    #expect(try bed.engine().compact(CompactionPolicy(), keeping: RetentionPolicy(keepLast: 9)).done.count == 1)
+    #expect(try bed.engine().list().map(\.id) == [full.id, points[0].id])
   }
 
   private let other = Credentials(key: SecretBytes([UInt8](repeating: 9, count: 32)))
@@ -63,19 +63,19 @@ struct CompactPromiseTests {
     _ = try beginChain()
     bed.time.advance(seconds: 20 * 86400)
     let wrong = #expect(throws: HoldfastError.self) {
-      try bed.service(other).compact(CompactionPolicy(), keeping: daily)
+      try bed.engine(other).compact(CompactionPolicy(), keeping: daily)
     }
     #expect(wrong?.code == .wrongKey)
-    #expect(try bed.service().list().count == 8)
+    #expect(try bed.engine().list().count == 8)
   }
 
   @Test("A point that no rule can read stays, though the rules read others")
   func unseen() throws {
     _ = try beginChain(encrypt: false)
     bed.time.advance(seconds: 20 * 86400)
-    let outcome = try bed.service(other).compact(CompactionPolicy(), keeping: daily)
+    let outcome = try bed.engine(other).compact(CompactionPolicy(), keeping: daily)
     #expect(outcome.done.isEmpty && outcome.kept.map(\.id) == points.dropFirst().map(\.id))
     #expect(outcome.kept.allSatisfy { $0.reasons == ["it cannot be opened, so no rule can judge it"] })
-    #expect(try bed.service().list().count == 8)
+    #expect(try bed.engine().list().count == 8)
   }
 }

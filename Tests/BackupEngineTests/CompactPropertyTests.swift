@@ -26,7 +26,7 @@ private final class CompactLife {
   }
 
   private func store(_ kind: RequestedKind) throws {
-    guard case .stored(let point, _) = try bed.service(secret).store(request, kind: kind) else { return }
+    guard case .stored(let point, _) = try bed.engine(secret).store(request, kind: kind) else { return }
     images[point.id] = try bed.image()
   }
 
@@ -54,19 +54,19 @@ private final class CompactLife {
 
   /// Every remaining point restores to its bytes; a second compaction changes nothing more.
   func compact() throws {
-    let outcome = try bed.service(secret).compact(CompactionPolicy())
+    let outcome = try bed.engine(secret).compact(CompactionPolicy())
     #expect(outcome.skipped.isEmpty)
     merged += outcome.done.count
-    for point in try bed.service(secret).list() {
+    for point in try bed.engine(secret).list() {
       let bytes = try bed.restored(point.id, secret)
       #expect(point.problems.isEmpty && bytes == images[point.id], "\(point.id) of \(images.count)")
     }
-    #expect(try bed.service(secret).planCompaction(CompactionPolicy()).steps.isEmpty)
+    #expect(try bed.engine(secret).planCompaction(CompactionPolicy()).steps.isEmpty)
     for (step, bytes) in outcome.done { #expect(bytes <= step.bytesAfterAtMost) }
   }
 
   func recover() throws {
-    for point in try bed.service(secret).list().prefix(4) {
+    for point in try bed.engine(secret).list().prefix(4) {
       let bytes = try bed.recovered(point.id)
       #expect(bytes == images[point.id], "recover.py, \(point.id)")
     }

@@ -15,20 +15,20 @@ struct CompactTests {
     let points = try bed.makeChain(secret, request, incrementals: 6)
     let before = try points.map { try bed.restored($0.id, secret) }
     bed.time.advance(seconds: 2 * 3600)
-    let plan = try bed.service(secret).planCompaction(CompactionPolicy())
+    let plan = try bed.engine(secret).planCompaction(CompactionPolicy())
     #expect(plan.steps.count == 1)
     #expect(plan.steps.first?.survivor == points[6].id)
     #expect(plan.steps.first?.removed == points[1...5].map(\.id))
-    let outcome = try bed.service(secret).compact(CompactionPolicy())
+    let outcome = try bed.engine(secret).compact(CompactionPolicy())
     #expect(outcome.skipped.isEmpty && outcome.done.map(\.step) == plan.steps)
-    let left = try bed.service(secret).list()
+    let left = try bed.engine(secret).list()
     #expect(left.map(\.id) == [points[6].id, points[0].id])
     #expect(left[0].metadata.parentID == points[0].id && left[0].problems == [])
     #expect(try bed.restored(points[6].id, secret) == before[6])
     #expect(try bed.restored(points[0].id, secret) == before[0])
     #expect(try bed.recovered(points[6].id) == before[6])
-    for point in left { #expect(try bed.service(secret).verify(point.id.text).verified) }
-    #expect(try bed.service(secret).planCompaction(CompactionPolicy()).steps.isEmpty)
+    for point in left { #expect(try bed.engine(secret).verify(point.id.text).verified) }
+    #expect(try bed.engine(secret).planCompaction(CompactionPolicy()).steps.isEmpty)
   }
 }
 
@@ -52,9 +52,9 @@ extension CompactTests {
   }
 
   private func requireWhole(_ bed: TestBed, _ points: [PointMetadata], secret: TestBed.Secret = .key) throws {
-    let left = try bed.service(secret).list()
+    let left = try bed.engine(secret).list()
     #expect(left.map(\.id) == points.reversed().map(\.id))
-    for point in left { #expect(try bed.service(secret).verify(point.id.text).verified, "\(point.id)") }
+    for point in left { #expect(try bed.engine(secret).verify(point.id.text).verified, "\(point.id)") }
   }
 
   @Test(
@@ -71,11 +71,11 @@ extension CompactTests {
     bytes[bytes.count - 500] ^= 1
     try bed.folder.write("backups/\(points[2].filename)", bytes)
     let before = try bed.folder.read("backups/\(points[4].filename)")
-    let outcome = try bed.service(secret).compact(CompactionPolicy())
+    let outcome = try bed.engine(secret).compact(CompactionPolicy())
     #expect(outcome.done.isEmpty && outcome.skipped.count == 1)
     #expect(outcome.skipped.first?.error.message.contains("\(points[2].id)") == true, "\(outcome.skipped)")
     #expect(outcome.skipped.first?.error.code.exitCode == 3)
-    #expect(try bed.service(secret).list().count == 5)
+    #expect(try bed.engine(secret).list().count == 5)
     #expect(try bed.folder.read("backups/\(points[4].filename)") == before)
     #expect(try bed.restored(points[1].id, secret).count > 0)
   }
@@ -83,10 +83,10 @@ extension CompactTests {
   @Test("Without the key, or with another one, nothing happens")
   func wrongKey() throws {
     let (bed, points) = try makeOldChain()
-    let none = #expect(throws: HoldfastError.self) { try bed.service(.none).compact(CompactionPolicy()) }
+    let none = #expect(throws: HoldfastError.self) { try bed.engine(.none).compact(CompactionPolicy()) }
     #expect(none?.code == .keyMissing)
     let other = Credentials(key: SecretBytes([UInt8](repeating: 9, count: 32)))
-    let wrong = #expect(throws: HoldfastError.self) { try bed.service(other).compact(CompactionPolicy()) }
+    let wrong = #expect(throws: HoldfastError.self) { try bed.engine(other).compact(CompactionPolicy()) }
     #expect(wrong?.code == .wrongKey)
     try requireWhole(bed, points)
   }
@@ -95,7 +95,7 @@ extension CompactTests {
   func slots() throws {
     let (bed, points) = try makeOldChain(.both)
     let before = try bed.restored(points[4].id, .both)
-    #expect(try bed.service(.key).compact(CompactionPolicy()).done.count == 1)
+    #expect(try bed.engine(.key).compact(CompactionPolicy()).done.count == 1)
     #expect(try bed.restored(points[4].id, .password) == before)
     #expect(try bed.restored(points[4].id, .key) == before)
   }
@@ -105,11 +105,11 @@ extension CompactTests {
     let (bed, points) = try makeOldChain()
     let copy = try Shell.run("cp", ["-r", bed.backups, bed.folder.path("copy")])
     #expect(copy.status == 0)
-    #expect(try bed.service().compact(CompactionPolicy()).done.count == 1)
+    #expect(try bed.engine().compact(CompactionPolicy()).done.count == 1)
     let one = try bed.folder.read("backups/\(points[4].filename)")
     _ = try Shell.run("rm", ["-r", bed.backups])
     _ = try Shell.run("mv", [bed.folder.path("copy"), bed.backups])
-    #expect(try bed.service().compact(CompactionPolicy()).done.count == 1)
+    #expect(try bed.engine().compact(CompactionPolicy()).done.count == 1)
     let two = try bed.folder.read("backups/\(points[4].filename)")
     // One key and the same payload would give the same bytes behind the head.
     #expect(one?.suffix(500) != two?.suffix(500))
@@ -131,7 +131,7 @@ extension CompactTests {
     bed.time.set(start.adding(seconds: 600))
     let sound = try (0..<4).map { try store("on \($0)") }
     bed.time.advance(seconds: 2 * 3600)
-    let gone = try bed.service().planCompaction(CompactionPolicy()).steps.flatMap(\.removed)
+    let gone = try bed.engine().planCompaction(CompactionPolicy()).steps.flatMap(\.removed)
     #expect(gone == sound.dropLast().map(\.id))
     #expect(Set(gone).isDisjoint(with: doubtful.map(\.id)))
   }
@@ -144,13 +144,13 @@ extension CompactTests {
     let odd = try bed.storeIncremental(.key, .change())
     try #require(odd.status == .anomalous)
     bed.time.advance(seconds: 2 * 3600)
-    if isAccepted { _ = try bed.service().accept(odd.id.text) }
-    let outcome = try bed.service().compact(CompactionPolicy())
+    if isAccepted { _ = try bed.engine().accept(odd.id.text) }
+    let outcome = try bed.engine().compact(CompactionPolicy())
     #expect(outcome.done.map(\.step.survivor) == [isAccepted ? odd.id : points[2].id])
-    let after = try bed.service().point(odd.id.text).metadata
+    let after = try bed.engine().point(odd.id.text).metadata
     #expect(after.status == (isAccepted ? .completed : .anomalous) && after.anomalies == odd.anomalies)
     #expect((after.acceptedAt != nil) == isAccepted)
-    #expect(try bed.service().holds(RetentionPolicy(keepLast: 1)).isEmpty == isAccepted)
+    #expect(try bed.engine().holds(RetentionPolicy(keepLast: 1)).isEmpty == isAccepted)
   }
 
   @Test("A middle point stays if another program built a point on it meanwhile")
@@ -167,7 +167,7 @@ extension CompactTests {
       guard activity == "reading", once.begin() else { return }
       do { try bed.bringBack(branch, branchAside) } catch { Issue.record(error) }
     }
-    let outcome = try bed.service().compact(CompactionPolicy(), progress: progress)
+    let outcome = try bed.engine().compact(CompactionPolicy(), progress: progress)
     #expect(outcome.skipped.first?.error.code == .factsChanged, "\(outcome)")
     #expect(outcome.skipped.first?.error.message.contains("was created from it meanwhile") == true, "\(outcome)")
     // The next round saw it: the points before the branch could be merged.
@@ -183,7 +183,7 @@ extension CompactTests {
       guard activity == "reading", once.begin() else { return }
       do { try bed.bringBack(points[4], bed.hide(points[4])) } catch { Issue.record(error) }
     }
-    let outcome = try bed.service().compact(CompactionPolicy(), progress: progress)
+    let outcome = try bed.engine().compact(CompactionPolicy(), progress: progress)
     #expect(outcome.skipped.first?.error.code == .factsChanged && outcome.done.isEmpty, "\(outcome)")
     try requireWhole(bed, points)
   }
@@ -194,9 +194,9 @@ extension CompactTests {
     let once = Once()
     let progress = Progress { activity, _, _ in
       guard activity == "reading", once.begin() else { return }
-      do { _ = try bed.service().verify(points[2].id.text, depth: .quick) } catch { Issue.record(error) }
+      do { _ = try bed.engine().verify(points[2].id.text, depth: .quick) } catch { Issue.record(error) }
     }
-    let outcome = try bed.service().compact(CompactionPolicy(), progress: progress)
+    let outcome = try bed.engine().compact(CompactionPolicy(), progress: progress)
     #expect(outcome.skipped.first?.error.code == .factsChanged && outcome.done.isEmpty, "\(outcome)")
     try requireWhole(bed, points)
   }
@@ -205,9 +205,9 @@ extension CompactTests {
   func session() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 100, bytes: 300)
-    _ = try bed.service().create(.change())
+    _ = try bed.engine().create(.change())
     let faults = StepFaults()
-    let session = ChangeFollower(bed.service(files: faults))
+    let session = ChangeFollower(bed.engine(files: faults))
     var round = 0
     func next() throws -> (PointMetadata, [String]) {
       round += 1
@@ -223,22 +223,22 @@ extension CompactTests {
     for _ in 1...3 { _ = try next() }
     bed.time.advance(seconds: 2 * 3600)
     _ = try next()
-    let own = try bed.service(files: faults).compact(CompactionPolicy(), within: session)
+    let own = try bed.engine(files: faults).compact(CompactionPolicy(), within: session)
     #expect(own.done.count == 1 && session.weight?.incrementals == 2)
     let (_, steps) = try next()
     #expect(!steps.contains { $0.contains(" list ") && $0.hasSuffix("/backups") }, "it listed the repository: \(steps)")
-    let bytes = try bed.service().list().filter(\.isIncremental).reduce(0) { $0 + $1.metadata.compressedSize }
+    let bytes = try bed.engine().list().filter(\.isIncremental).reduce(0) { $0 + $1.metadata.compressedSize }
     #expect(session.weight?.incrementals == 3 && session.weight?.incrementalBytes == bytes)
     bed.time.advance(seconds: 3 * 3600)
-    #expect(try bed.service().compact(CompactionPolicy()).done.isEmpty == false)
+    #expect(try bed.engine().compact(CompactionPolicy()).done.isEmpty == false)
     _ = try next()
     // Another program stores a point, and this session merges some before it probes again.
     try bed.change("UPDATE marker SET text = 'another'")
     let others = try bed.storeIncremental(.key, .change())
     bed.time.advance(seconds: 3 * 3600)
-    #expect(try bed.service(files: faults).compact(CompactionPolicy(), within: session).done.isEmpty == false)
+    #expect(try bed.engine(files: faults).compact(CompactionPolicy(), within: session).done.isEmpty == false)
     #expect(try next().0.parentID == others.id)
-    #expect(try bed.service().list().allSatisfy { $0.problems.isEmpty })
+    #expect(try bed.engine().list().allSatisfy { $0.problems.isEmpty })
   }
 
   @Test(
@@ -255,11 +255,11 @@ extension CompactTests {
             return count
           }
           guard !exclusive, number == lock else { return }
-          do { _ = try bed.service(secret).compact(CompactionPolicy()) } catch { Issue.record(error) }
+          do { _ = try bed.engine(secret).compact(CompactionPolicy()) } catch { Issue.record(error) }
         })
-        let service = bed.service(secret, files: files)
+        let engine = bed.engine(secret, files: files)
         let isRight =
-          try reads ? bed.reads(service, points[4].id) == image : service.verify(points[4].id.text).verified
+          try reads ? bed.reads(engine, points[4].id) == image : engine.verify(points[4].id.text).verified
         #expect(isRight, "\(secret), \(reads ? "restored" : "verified"), at lock \(lock)")
         let restored = try bed.restored(points[4].id, secret)
         #expect(restored == image)
@@ -271,15 +271,15 @@ extension CompactTests {
   func trust() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300)
-    _ = try bed.service().create(CreateRequest())
-    _ = try bed.service().create(.change(encrypt: false))
+    _ = try bed.engine().create(CreateRequest())
+    _ = try bed.engine().create(.change(encrypt: false))
     for step in 1...3 {
       try bed.change("UPDATE marker SET text = '\(step)'")
       try bed.storeIncremental(.key, .change(encrypt: false))
     }
     bed.time.advance(seconds: 2 * 3600)
-    #expect(try bed.service().compact(CompactionPolicy()).done.count == 1)
-    let points = try bed.service().list()
+    #expect(try bed.engine().compact(CompactionPolicy()).done.count == 1)
+    let points = try bed.engine().list()
     #expect(points.count == 3 && points.allSatisfy { $0.isAuthenticated && $0.problems.isEmpty })
     let restored = try bed.restored(points[0].id)
     #expect(try restored == bed.image())
@@ -308,14 +308,14 @@ extension TestBed {
     return aside
   }
 
-  /// Restores a point through this service.
-  fileprivate func reads(_ service: Engine, _ id: PointID) throws -> [UInt8]? {
+  /// Restores a point through this engine.
+  fileprivate func reads(_ engine: Engine, _ id: PointID) throws -> [UInt8]? {
     let path = folder.path("read.db")
-    guard case .plan(let plan) = try service.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path)))
+    guard case .plan(let plan) = try engine.planRestore(RestoreRequest(pointID: id, target: .newFile(path: path)))
     else {
       return nil
     }
-    _ = try service.restore(plan)
+    _ = try engine.restore(plan)
     return try folder.read("read.db")
   }
 

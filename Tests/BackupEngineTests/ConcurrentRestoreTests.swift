@@ -11,15 +11,15 @@ struct ConcurrentRestoreTests {
   func sameTarget() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 400, marker: "first")
-    let first = try bed.service().create(CreateRequest()).id
+    let first = try bed.engine().create(CreateRequest()).id
     bed.time.advance(seconds: 60)
     try bed.change("UPDATE marker SET text = 'second'; DELETE FROM entries WHERE id > 300")
-    let second = try bed.service().create(CreateRequest()).id
+    let second = try bed.engine().create(CreateRequest()).id
     let codes = Mutex<[HoldfastError.Code?]>([])
     DispatchQueue.concurrentPerform(iterations: 12) { number in
       var code: HoldfastError.Code?
       do {
-        try restoreInPlace(bed.service(), number.isMultiple(of: 2) ? first : second)
+        try restoreInPlace(bed.engine(), number.isMultiple(of: 2) ? first : second)
       } catch {
         code = (error as? HoldfastError)?.code ?? .failed
       }
@@ -33,6 +33,6 @@ struct ConcurrentRestoreTests {
     let rows = try Shell.run("sqlite3", [bed.database, "SELECT count(*) FROM entries"]).stdout
     #expect(rows == (marker == "first" ? "400\n" : "300\n"), "\(marker ?? "nothing"): \(rows)")
     #expect(try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout == "")
-    for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified) }
+    for point in try bed.engine().list() { #expect(try bed.engine().verify(point.id.text).verified) }
   }
 }

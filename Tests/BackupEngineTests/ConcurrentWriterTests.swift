@@ -62,18 +62,18 @@ struct ConcurrentWriterTests {
     for writer in writers { try writer.waitForLine("ready") }
     var environment = bed.environment()
     environment.busyTimeout = 20000
-    let service = Engine(
+    let engine = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
     var checksums: Set<String> = []
     for index in 0..<count {
-      let point = try service.create(CreateRequest())
+      let point = try engine.create(CreateRequest())
       checksums.insert(point.digest ?? "")
       let path = bed.folder.path("out.db")
-      try restore(service, point.id, to: path)
+      try restore(engine, point.id, to: path)
       try requireInvariant(path, "\(mode), backup \(index)")
       if index.isMultiple(of: 10) { try compareWithRecover(bed, point.id) }
       for name in ["out.db", "recovered.db"] { try SystemFileOperations().unlink(bed.folder.path(name)) }
-      _ = try service.delete(point.id.text)
+      _ = try engine.delete(point.id.text)
     }
     // The writers really wrote: otherwise this proves nothing.
     #expect(checksums.count > count / 2, "\(checksums.count) different states in \(count) backups")

@@ -9,8 +9,8 @@ import Testing
 @Suite("The history of drills", .ownThread)
 struct DrillHistoryTests {
   private func drill(_ bed: TestBed, _ reference: String = "latest") throws -> DrillRecord {
-    let service = bed.service()
-    return try service.drill(service.point(reference), DrillRequest())
+    let engine = bed.engine()
+    return try engine.drill(engine.point(reference), DrillRequest())
   }
 
   /// A backup that compaction may merge.
@@ -20,35 +20,35 @@ struct DrillHistoryTests {
     return request
   }
 
-  private func proven(_ bed: TestBed) throws -> PointID? { try bed.service().drillFigures().newestProven?.id }
+  private func proven(_ bed: TestBed) throws -> PointID? { try bed.engine().drillFigures().newestProven?.id }
 
   @Test("A replaced or suspect archive is not proven, and one merged into the same content is")
   func binding() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, change)
-    let service = bed.service()
+    let engine = bed.engine()
     let full = try drill(bed, points[0].id.text)
     let newest = try drill(bed)
-    var stored = try service.point(points[0].id.text)
+    var stored = try engine.point(points[0].id.text)
     #expect(full.subject.isSame(as: stored))
     stored.metadata.checksum = points[1].checksum
     #expect(!full.subject.isSame(as: stored), "the archive of a full, byte for byte")
-    var incremental = try service.point(points[3].id.text)
+    var incremental = try engine.point(points[3].id.text)
     incremental.metadata.checksum = points[1].checksum
     #expect(newest.subject.isSame(as: incremental), "of an incremental the content")
     incremental.metadata.digest = points[1].digest
     #expect(!newest.subject.isSame(as: incremental))
     for status in [BackupStatus.suspect, .anomalous, .failed, .unauthenticated] {
-      var doubtful = try service.point(points[3].id.text)
+      var doubtful = try engine.point(points[3].id.text)
       doubtful.metadata.status = status
       #expect(DrillFigures([newest], [doubtful]).newestProven == nil, "\(status)")
     }
     // The points between are merged, and the newest one has another archive.
-    let before = try service.point(points[3].id.text).metadata.checksum
+    let before = try engine.point(points[3].id.text).metadata.checksum
     bed.time.advance(milliseconds: 40 * 86_400_000)
-    let outcome = try service.compact(CompactionPolicy())
+    let outcome = try engine.compact(CompactionPolicy())
     #expect(!outcome.done.isEmpty)
-    #expect(try service.point(points[3].id.text).metadata.checksum != before)
+    #expect(try engine.point(points[3].id.text).metadata.checksum != before)
     #expect(try proven(bed) == points[3].id && drill(bed).passed)
   }
 
@@ -58,19 +58,19 @@ struct DrillHistoryTests {
     let points = try bed.makeChain(.key, change)
     _ = try drill(bed, points[2].id.text)
     bed.time.advance(milliseconds: 40 * 86_400_000)
-    let service = bed.service()
-    _ = try service.compact(CompactionPolicy())
-    #expect(try service.list().map(\.id) == [points[3].id, points[2].id, points[0].id])
+    let engine = bed.engine()
+    _ = try engine.compact(CompactionPolicy())
+    #expect(try engine.list().map(\.id) == [points[3].id, points[2].id, points[0].id])
     for _ in 1...2 {
       bed.time.advance(milliseconds: 86_400_000)
-      let full = try service.create(CreateRequest())
-      _ = try service.verify(full.id.text)
+      let full = try engine.create(CreateRequest())
+      _ = try engine.verify(full.id.text)
     }
-    _ = try service.cleanup(RetentionPolicy(keepLast: 1))
-    #expect(try service.list().map(\.id).suffix(2) == [points[2].id, points[0].id] && proven(bed) == points[2].id)
+    _ = try engine.cleanup(RetentionPolicy(keepLast: 1))
+    #expect(try engine.list().map(\.id).suffix(2) == [points[2].id, points[0].id] && proven(bed) == points[2].id)
     let newest = try drill(bed).subject.id
-    _ = try service.cleanup(RetentionPolicy(keepLast: 1))
-    #expect(try service.list().map(\.id) == [newest])
+    _ = try engine.cleanup(RetentionPolicy(keepLast: 1))
+    #expect(try engine.list().map(\.id) == [newest])
   }
 
   @Test("A torn, empty, foreign or other version's record is passed over with a warning and hides no other record")
@@ -89,12 +89,12 @@ struct DrillHistoryTests {
     let log = Lines()
     var environment = bed.environment()
     environment.logger = log.logger
-    let service = Engine(
+    let engine = Engine(
       database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
-    #expect(try service.drillFigures().drills == [record])
+    #expect(try engine.drillFigures().drills == [record])
     #expect(log.all.count { $0.contains("is not a record of a drill and is skipped") } == 4, "\(log.all)")
     // No command takes any of them for a point or fails on the folder.
-    #expect(try service.list().map(\.id) == [point.id] && service.cleanup(RetentionPolicy(keepLast: 1)).remove == [])
+    #expect(try engine.list().map(\.id) == [point.id] && engine.cleanup(RetentionPolicy(keepLast: 1)).remove == [])
     #expect(try recovered(bed, point))
     bed.time.advance(milliseconds: 1000)
     #expect(try drill(bed).number == 2)
@@ -113,7 +113,7 @@ struct DrillHistoryTests {
     let first = [try drill(bed), try drill(bed)]
     bed.time.advance(milliseconds: -86_400_000)
     let last = try drill(bed)
-    #expect(try bed.service().drillFigures().drills == [last, first[1], first[0]] && last.number == 3)
+    #expect(try bed.engine().drillFigures().drills == [last, first[1], first[0]] && last.number == 3)
     let names = try SystemFileOperations().list(bed.backups + "/.metadata/drills").sorted()
     #expect(names == ["drill_20231115_143022.json", "drill_20231116_143022.json", "drill_20231116_143022_001.json"])
   }
@@ -122,7 +122,7 @@ struct DrillHistoryTests {
   func pruned() throws {
     let bed = try TestBed()
     _ = try bed.makeChain(incrementals: 0)
-    let repository = try bed.service().repository()
+    let repository = try bed.engine().repository()
     let history = DrillHistory(repository: repository)
     let passed = try drill(bed)
     var failed = passed
@@ -167,19 +167,19 @@ struct DrillFaultTests {
   /// about to be.
   private static let sweep = FaultSweep(
     prepare: { try $0.makeChain(incrementals: 1, rows: 20).last?.id },
-    work: { service, id in
-      let record = try service.drill(service.point(id!.text), DrillRequest())
+    work: { engine, id in
+      let record = try engine.drill(engine.point(id!.text), DrillRequest())
       if let failure = record.failure { throw HoldfastError(failure.code, failure.message) }
       // If the drill passed and could not be recorded, this is reported.
       if record.number == 0 { throw HoldfastError(.noSpace, record.notes.joined()) }
     },
     check: { bed, finished in
-      let service = bed.service()
-      let drills = try service.drillFigures().drills
+      let engine = bed.engine()
+      let drills = try engine.drillFigures().drills
       guard drills.count <= 1 else { throw BrokenPromise("\(drills.count) drills") }
       if finished, drills.first?.passed != true { throw BrokenPromise("a drill that passed is not there") }
       // The next run clears up.
-      guard try service.drill(service.point("latest"), DrillRequest()).passed else { throw BrokenPromise("it failed") }
+      guard try engine.drill(engine.point("latest"), DrillRequest()).passed else { throw BrokenPromise("it failed") }
       let left = try Shell.run("find", [bed.folder.path, "-name", ".tmp-*"]).stdout
       guard left.isEmpty else { throw BrokenPromise("left over: \(left)") }
       try bed.requireSoundRepository(points: 2...2)

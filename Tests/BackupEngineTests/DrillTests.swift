@@ -13,12 +13,12 @@ extension TestBed {
     files: any FileOperations = UnflushedFileOperations(), quick: Bool = false
   ) throws -> DrillRecord {
     time.advance(milliseconds: 1000)
-    let service = service(secret, files: files)
-    return try service.drill(
-      service.point(reference), DrillRequest(assertions: assertions, isQuick: quick))
+    let engine = engine(secret, files: files)
+    return try engine.drill(
+      engine.point(reference), DrillRequest(assertions: assertions, isQuick: quick))
   }
 
-  fileprivate func history() throws -> [DrillRecord] { try service().drillFigures().drills }
+  fileprivate func history() throws -> [DrillRecord] { try engine().drillFigures().drills }
 
   /// All decrypted files that are left in this host's scratch folder.
   fileprivate func scratch() throws -> [String] {
@@ -49,7 +49,7 @@ struct DrillTests {
     var request = CreateRequest()
     request.archive.encrypt = secret != .none
     let points = try bed.makeChain(secret, request)
-    #expect(try bed.service(secret).drillFigures().newestProven == nil)
+    #expect(try bed.engine(secret).drillFigures().newestProven == nil)
     let record = try bed.drill("latest", secret, [Self.known])
     #expect(record.passed && record.number == 1 && record.subject.id == points[3].id && record.subject.archives == 4)
     #expect(record.checks.map(\.name) == ["restore", "sqlite_integrity_check", "foreign_key_check", "row_counts"])
@@ -57,11 +57,11 @@ struct DrillTests {
     #expect(record.restoreMS ?? -1 >= 0 && record.checkMS ?? -1 >= 0 && record.notes == [])
     let full = try bed.drill(points[0].id.text, secret)
     #expect(full.passed && full.checks.last?.outcome == .passed && full.checks.last?.detail == "2 tables")
-    let figures = try bed.service(secret).drillFigures()
+    let figures = try bed.engine(secret).drillFigures()
     #expect(figures.newestProven?.id == points[3].id && figures.newestProven?.proved == record.started)
     #expect(Set(figures.proofs.keys) == [points[0].id, points[3].id] && figures.drills.map(\.number) == [2, 1])
     #expect(try bed.scratch() == [])
-    let drilled = try bed.service(secret).point(points[3].id.text).metadata
+    let drilled = try bed.engine(secret).point(points[3].id.text).metadata
     #expect(drilled.verified && drilled.status == .verified && drilled.verificationDate == record.started)
   }
 
@@ -75,11 +75,11 @@ struct DrillTests {
     let failure = try #require(record.failure)
     #expect(failure.step == .restore && failure.code.exitCode == 3, "\(failure)")
     #expect(record.restoreMS == nil && record.checks.map(\.outcome) == [.failed])
-    let figures = try bed.service().drillFigures()
+    let figures = try bed.engine().drillFigures()
     #expect(figures.newestProven == nil && figures.drills.first?.failure == failure && figures.failures == 1)
     #expect(figures.standing.failure?.words.contains("\(points[3].id)") == true)
     #expect(
-      try bed.service().point(points[3].id.text).metadata.status == .failed, "a verification told whose fault it is")
+      try bed.engine().point(points[3].id.text).metadata.status == .failed, "a verification told whose fault it is")
     #expect(try bed.scratch() == [])
   }
 
@@ -101,8 +101,8 @@ struct DrillTests {
     #expect(kept.failure == record.failure && kept.answers.map(\.label) == ["enough", "assertion 2", "gone"])
     let text = try Shell.run("cat", [bed.drillFolder + "/drill_20231116_143023.json"]).stdout
     #expect(!text.contains("nobody may read") && !text.contains("SELECT") && text.contains("assertion 2"))
-    #expect(try bed.service().drillFigures().newestProven == nil)
-    #expect(try bed.service().point("latest").metadata.verified, "the archive is sound all the same")
+    #expect(try bed.engine().drillFigures().newestProven == nil)
+    #expect(try bed.engine().point("latest").metadata.verified, "the archive is sound all the same")
   }
 
   @Test("A drill fails if a table has other rows than were counted when the point was stored")
@@ -125,10 +125,10 @@ struct DrillTests {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]
     #expect(try bed.drill().passed)
-    let service = bed.service(Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32))))
-    #expect(try service.drill(service.point("latest"), DrillRequest()).failure?.code == .wrongKey)
+    let engine = bed.engine(Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32))))
+    #expect(try engine.drill(engine.point("latest"), DrillRequest()).failure?.code == .wrongKey)
     #expect(try bed.drill("latest", .none).failure?.code == .keyMissing)
-    let figures = try bed.service().drillFigures()
+    let figures = try bed.engine().drillFigures()
     #expect(figures.failures == 2 && figures.newestProven?.id == point.id && figures.standing.failure != nil)
   }
 
@@ -166,8 +166,8 @@ struct DrillTests {
     }
     defer { pthread_join(stopper, nil) }
     do {
-      let service = bed.service()
-      _ = try service.drill(service.point("latest"), DrillRequest(assertions: [endless]), progress: progress)
+      let engine = bed.engine()
+      _ = try engine.drill(engine.point("latest"), DrillRequest(assertions: [endless]), progress: progress)
       Issue.record("it ended by itself")
     } catch let error as HoldfastError {
       #expect(error.code == .interrupted)
@@ -182,9 +182,9 @@ struct DrillTests {
     var safety = CreateRequest()
     safety.reason.type = .safety
     bed.time.advance(milliseconds: 1000)
-    _ = try bed.service().create(safety)
+    _ = try bed.engine().create(safety)
     var generator = SeededGenerator(seed: 7)
-    let drawn = try (0..<60).map { _ in try bed.service().randomPoint(using: &generator).id }
+    let drawn = try (0..<60).map { _ in try bed.engine().randomPoint(using: &generator).id }
     #expect(Set(drawn) == Set(points.map(\.id)), "seed 7")
   }
 }

@@ -11,7 +11,7 @@ import Testing
 struct FaultSweep: Sendable {
   /// Prepares the world and returns the point that the work needs.
   var prepare: @Sendable (TestBed) throws -> PointID?
-  /// The work, through a service whose file operations fail.
+  /// The work, through an engine whose file operations fail.
   var work: @Sendable (Engine, PointID?) throws -> Void
   /// The conditions that must be true afterwards, read with sound file operations. `finished` is
   /// true if the work reported success.
@@ -29,7 +29,7 @@ struct FaultSweep: Sendable {
     let bed = try TestBed()
     let point = try prepare(bed)
     let faults = StepFaults()
-    try work(bed.service(files: faults), point)
+    try work(bed.engine(files: faults), point)
     try check(bed, true)
     return faults
   }
@@ -45,7 +45,7 @@ struct FaultSweep: Sendable {
       let faults = StepFaults(failAt: step, fault)
       let place = { "\(kind.rawValue) at step \(step): \(faults.steps.suffix(3).joined(separator: "; "))" }
       do {
-        try work(bed.service(files: faults), point)
+        try work(bed.engine(files: faults), point)
         try expecting(place()) { try check(bed, true) }
       } catch let error {
         try expecting(place()) { try check(bed, false) }
@@ -61,14 +61,14 @@ struct FaultSweep: Sendable {
   func powerLoss(seeds: Range<UInt64>, near file: String? = nil) throws {
     let counting = StepFaults()
     let world = try TestBed()
-    try work(world.service(files: counting), prepare(world))
+    try work(world.engine(files: counting), prepare(world))
     for step in counting.placesForPowerLoss where counting.isNear(file, step) {
       for seed in seeds {
         let bed = try TestBed()
         let point = try prepare(bed)
         let loss = PowerLoss(root: bed.folder.path)
         let faults = StepFaults(wrapping: loss, failAt: step)
-        let finished = (try? work(bed.service(files: faults), point)) != nil
+        let finished = (try? work(bed.engine(files: faults), point)) != nil
         try loss.crash(seed: seed)
         try expecting("power lost at step \(step), seed \(seed): \(faults.steps.suffix(3).joined(separator: "; "))") {
           try check(bed, finished)
@@ -115,13 +115,13 @@ extension TestBed {
       if expected.contains(0) { return }
       throw BrokenPromise("the repository is gone")
     }
-    let service = service(secret)
-    let points = try service.list()
+    let engine = engine(secret)
+    let points = try engine.list()
     guard expected.contains(points.count) else {
       throw BrokenPromise("\(points.count) points are listed: \(points.map(\.name.text))")
     }
     for point in points {
-      let verification = try service.verify(point.id.text)
+      let verification = try engine.verify(point.id.text)
       guard verification.verified else { throw BrokenPromise("\(point.id) does not verify: \(verification.errors)") }
     }
     // Verifying took the exclusive lock, which clears up.

@@ -8,7 +8,7 @@ import Testing
 /// "second".
 private func makePoint(_ bed: TestBed) throws -> PointID {
   try bed.makeDatabase(rows: 60, bytes: 300)
-  let point = try bed.service().create(CreateRequest()).id
+  let point = try bed.engine().create(CreateRequest()).id
   bed.time.advance(milliseconds: 60000)
   return point
 }
@@ -27,7 +27,7 @@ private let create = FaultSweep(
     try bed.makeDatabase(rows: 60, bytes: 300)
     return nil
   },
-  work: { service, _ in _ = try service.create(CreateRequest()) },
+  work: { engine, _ in _ = try engine.create(CreateRequest()) },
   check: { bed, finished in
     try bed.requireSoundRepository(points: finished ? 1...1 : 0...1)
     try bed.requireDatabase(["first"])
@@ -36,9 +36,9 @@ private let create = FaultSweep(
 private let createInRollbackMode = FaultSweep(
   prepare: { bed in
     try bed.makeDatabase(rows: 60, bytes: 300, journal: "delete")
-    return try bed.service().create(CreateRequest()).id
+    return try bed.engine().create(CreateRequest()).id
   },
-  work: { service, _ in _ = try service.create(CreateRequest()) },
+  work: { engine, _ in _ = try engine.create(CreateRequest()) },
   check: { bed, finished in
     try bed.requireSoundRepository(points: finished ? 2...2 : 1...2)
     try bed.requireDatabase(["first"])
@@ -50,7 +50,7 @@ private let restoreLive = FaultSweep(
     try moveOn(bed)
     return point
   },
-  work: { service, point in try restoreInPlace(service, point!) },
+  work: { engine, point in try restoreInPlace(engine, point!) },
   check: { bed, finished in try bed.requireRestored(finished) })
 
 /// Another page size: the file is replaced. The application crashed and left a `-wal` with the marker "second".
@@ -60,7 +60,7 @@ private let restoreByReplacing = FaultSweep(
     try bed.replaceDatabase(pageSize: 8192, leavingWAL: true)
     return point
   },
-  work: { service, point in try restoreInPlace(service, point!) },
+  work: { engine, point in try restoreInPlace(engine, point!) },
   check: { bed, finished in try bed.requireRestored(finished) })
 
 /// The database is garbage with a `-wal` beside it: its files are kept raw and replaced.
@@ -70,7 +70,7 @@ private let restoreOverGarbage = FaultSweep(
     try bed.makeGarbage()
     return point
   },
-  work: { service, point in try restoreInPlace(service, point!) },
+  work: { engine, point in try restoreInPlace(engine, point!) },
   check: { bed, finished in try bed.requireRestoredOverGarbage(finished) })
 
 extension TestBed {
@@ -135,12 +135,12 @@ extension TestBed {
 
   /// The newest safety backup contains the state before the restore.
   fileprivate func requireSafetyBackup() throws {
-    guard let safety = try service().list().first(where: { $0.metadata.backupType == .safety }) else {
+    guard let safety = try engine().list().first(where: { $0.metadata.backupType == .safety }) else {
       throw BrokenPromise("there is no safety backup")
     }
     let path = folder.path("safety.db")
     try? SystemFileOperations().unlink(path)
-    try restore(service(), safety.id, to: path)
+    try restore(engine(), safety.id, to: path)
     guard try marker(at: path) == "second" else { throw BrokenPromise("the safety backup holds something else") }
   }
 }

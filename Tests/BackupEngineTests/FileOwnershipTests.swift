@@ -61,12 +61,12 @@ struct RootFilesTests {
     try files.makeFolder(elsewhere)
     let link = "\(bed.backups)/\(name)"
     #expect(symlink(elsewhere, link) == 0 && lchown(link, Self.service, Self.service) == 0)
-    let error = #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().create(CreateRequest()) }
     #expect(error?.code == .refused && error?.hint?.contains("rm \(link)") == true)
     #expect(try files.list(elsewhere).isEmpty)
     // Root's own link counts as a folder.
     #expect(lchown(link, 0, 0) == 0)
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
   }
 
   @Test("Files that root creates stay root's if they contain decrypted pages")
@@ -176,16 +176,16 @@ struct AccessListTests {
     try #require(made.status == 0, "this file system knows no access control lists: \(made.stderr)")
     #expect(
       try SystemFileOperations().status(bed.database)?.permissions == 0o660, "the mask shows as the group's rights")
-    let full = try bed.service().create(CreateRequest())
+    let full = try bed.engine().create(CreateRequest())
     #expect(full.databaseAttributes?.permissions == 0o600)
     bed.time.advance(seconds: 60)
     try bed.change("UPDATE marker SET text = 'more'")
-    guard case .stored(let link, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let link, _) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(link.parentID == full.id && link.databaseAttributes?.permissions == 0o600)
     for suffix in ["", "-wal", "-shm"] { unlink(bed.database + suffix) }
-    try restoreInPlace(bed.service(), full.id)
+    try restoreInPlace(bed.engine(), full.id)
     #expect(try SystemFileOperations().status(bed.database)?.permissions == 0o600)
   }
 }

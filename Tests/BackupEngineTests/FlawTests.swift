@@ -67,10 +67,10 @@ struct FlawTests {
   @Test("A flawed database is backed up and restored page for page, with its findings", arguments: Flaw.allCases)
   func comesBack(flaw: Flaw) throws {
     let (bed, bytes) = try world(flaw)
-    let point = try bed.service().create(CreateRequest()).id
-    let verification = try bed.service().verify(point.text)
+    let point = try bed.engine().create(CreateRequest()).id
+    let verification = try bed.engine().verify(point.text)
     #expect(verification.verified && verification.findings.isEmpty != flaw.isFound, "\(verification.checks)")
-    try restore(bed.service(), point, to: bed.folder.path("out.db"))
+    try restore(bed.engine(), point, to: bed.folder.path("out.db"))
     #expect(try bed.folder.read("out.db") == bytes)
   }
 
@@ -80,16 +80,16 @@ struct FlawTests {
   )
   func safety(flaw: Flaw) throws {
     let (bed, bytes) = try world(flaw)
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     bed.time.advance(seconds: 1)
     if flaw.isUsable { try bed.change("UPDATE t SET a = -1 WHERE a = 7") }
     let before = try #require(try bed.folder.read("app.db"))
-    let safety = try #require(try restoreInPlace(bed.service(), point).safetyBackupID)
-    #expect(try bed.service().point(safety.text).name.content == .database)
+    let safety = try #require(try restoreInPlace(bed.engine(), point).safetyBackupID)
+    #expect(try bed.engine().point(safety.text).name.content == .database)
     #expect(try different(bed, bytes) == [])
     bed.time.advance(seconds: 1)
-    guard case .plan(let plan) = try bed.service().planUndo() else { throw BrokenPromise("refused") }
-    _ = try bed.service().restore(plan)
+    guard case .plan(let plan) = try bed.engine().planUndo() else { throw BrokenPromise("refused") }
+    _ = try bed.engine().restore(plan)
     #expect(try different(bed, before) == [])
   }
 
@@ -105,18 +105,18 @@ struct FlawTests {
   func plan() throws {
     let bed = try TestBed()
     try bed.makeDatabase(journal: "delete")
-    let sound = try bed.service().create(CreateRequest()).id
-    _ = try bed.service().verify(sound.text)
+    let sound = try bed.engine().create(CreateRequest()).id
+    _ = try bed.engine().verify(sound.text)
     bed.time.advance(seconds: 3600)
     try SystemFileOperations().unlink(bed.database)
     let (other, bytes) = try world(.violatedConstraint)
     withExtendedLifetime(other) {}
     _ = try bed.folder.write("app.db", bytes)
-    let flawed = try bed.service().create(CreateRequest()).id
-    _ = try bed.service().verify(flawed.text)
-    #expect(try bed.service().point("latest").id == flawed, "the flaw may be older than any backup")
+    let flawed = try bed.engine().create(CreateRequest()).id
+    _ = try bed.engine().verify(flawed.text)
+    #expect(try bed.engine().point("latest").id == flawed, "the flaw may be older than any backup")
     let request = RestoreRequest(pointID: flawed, target: .newFile(path: bed.folder.path("out.db")))
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("refused") }
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw BrokenPromise("refused") }
     #expect(plan.warnings.contains { $0.contains("NULL value in t.a") })
     #expect(plan.warnings.contains("the newest backup without a flaw is \(sound), 1 h older"))
   }
@@ -124,46 +124,46 @@ struct FlawTests {
   @Test("A backup that older versions called failed is flawed and not failed")
   func oldVerdict() throws {
     let (bed, bytes) = try world(.violatedConstraint)
-    let point = try bed.service().create(CreateRequest())
+    let point = try bed.engine().create(CreateRequest())
     let path = "backups/.metadata/\(point.id).json"
     var text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
     text = text.replacing("\"completed\"", with: "\"failed\"").replacing(
       "\"verification_errors\" : []",
       with: "\"verification_errors\" : [\"sqlite_integrity_check: NULL value in t.a\"]")
     _ = try bed.folder.write(path, Array(text.utf8))
-    let read = try bed.service().point("latest").metadata
+    let read = try bed.engine().point("latest").metadata
     #expect(read.status == .completed && read.findings == ["NULL value in t.a"] && read.verificationErrors == [])
-    try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
+    try restore(bed.engine(), point.id, to: bed.folder.path("out.db"))
     #expect(try bed.folder.read("out.db") == bytes)
   }
 
   @Test("A flawed backup whose archive is also damaged is failed")
   func damagedArchive() throws {
     let (bed, _) = try world(.violatedConstraint)
-    let point = try bed.service().create(CreateRequest())
-    _ = try bed.service().verify(point.id.text)
+    let point = try bed.engine().create(CreateRequest())
+    _ = try bed.engine().verify(point.id.text)
     var bytes = try #require(try bed.folder.read("backups/\(point.filename)"))
     bytes[bytes.count - 40] ^= 1
     _ = try bed.folder.write("backups/\(point.filename)", bytes)
-    #expect(try !bed.service().verify(point.id.text).verified)
-    #expect(try bed.service().point(point.id.text).metadata.status == .failed)
+    #expect(try !bed.engine().verify(point.id.text).verified)
+    #expect(try bed.engine().point(point.id.text).metadata.status == .failed)
     #expect(throws: HoldfastError.self) {
-      try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
+      try restore(bed.engine(), point.id, to: bed.folder.path("out.db"))
     }
   }
 
   @Test("A flawed database gets its guard backup")
   func guarded() throws {
     let (bed, _) = try world(.violatedConstraint)
-    let point = try bed.service().createGuard(CreateRequest())
+    let point = try bed.engine().createGuard(CreateRequest())
     #expect(point.pinned && point.verified && point.findings == ["NULL value in t.a"])
   }
 
   @Test("A flawed database gets incrementals on its fulls", arguments: [Flaw.violatedConstraint, .unknownSyntax])
   func incrementals(flaw: Flaw) throws {
     let (bed, _) = try world(flaw)
-    let full = try bed.service().create(CreateRequest())
-    _ = try bed.service().verify(full.id.text)
+    let full = try bed.engine().create(CreateRequest())
+    _ = try bed.engine().verify(full.id.text)
     let result = try Python.run(
       script:
         "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('pragma writable_schema=on'); c.execute('update t set b=1 where a=7'); c.commit()",
@@ -171,14 +171,14 @@ struct FlawTests {
     #expect(result.status == 0, "\(result.stderr)")
     let point = try bed.storeIncremental()
     #expect(try bed.restored(point.id) == bed.folder.read("app.db"))
-    #expect(try bed.service().verify(point.id.text).verified)
+    #expect(try bed.engine().verify(point.id.text).verified)
   }
 
   @Test("A flawed backup passes a drill that reports the findings")
   func drill() throws {
     let (bed, _) = try world(.violatedConstraint)
-    _ = try bed.service().create(CreateRequest())
-    let record = try bed.service().drill(bed.service().point("latest"), DrillRequest())
+    _ = try bed.engine().create(CreateRequest())
+    let record = try bed.engine().drill(bed.engine().point("latest"), DrillRequest())
     #expect(record.passed, "\(record.checks)")
     #expect(record.checks.first { $0.name == Check.Name.integrity }?.outcome == .warning)
   }
@@ -186,10 +186,10 @@ struct FlawTests {
   @Test("An incremental of a flawed database passes a drill if its full was never checked", arguments: [false, true])
   func drillOfIncremental(quick: Bool) throws {
     let (bed, _) = try world(.violatedConstraint)
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     try bed.change("UPDATE t SET b = 'changed' WHERE a = 7")
     let point = try bed.storeIncremental()
-    let record = try bed.service().drill(bed.service().point(point.id.text), DrillRequest(isQuick: quick))
+    let record = try bed.engine().drill(bed.engine().point(point.id.text), DrillRequest(isQuick: quick))
     #expect(record.passed && record.subject.archives == 2, "\(record.checks)")
   }
 
@@ -198,7 +198,7 @@ struct FlawTests {
     let bed = try TestBed()
     let application = try DatabaseApplication(
       bed.database, "CREATE TABLE t(a, b); INSERT INTO t VALUES (1, 'x'); PRAGMA writable_schema = ON;")
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     try application.run(
       """
       INSERT INTO t VALUES (NULL, 'y');
@@ -206,7 +206,7 @@ struct FlawTests {
       """)
     application.close()
     let point = try bed.storeIncremental()
-    let record = try bed.service().drill(bed.service().point(point.id.text), DrillRequest())
+    let record = try bed.engine().drill(bed.engine().point(point.id.text), DrillRequest())
     #expect(record.failure?.step == .integrity, "\(record.checks)")
   }
 }
@@ -226,26 +226,26 @@ struct UnknownCollationTests {
           insert into t(a) values('x'),('y'); insert into w values('k', 1)''')
         """, arguments: [bed.database])
     guard result.status == 0 else { throw BrokenPromise(result.stderr) }
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     return bed
   }
 
   @Test("A check that needs the collation is skipped in drills as in verify, and tables without it are counted")
   func drill() throws {
     let bed = try world()
-    let record = try bed.service().drill(bed.service().point("latest"), DrillRequest())
+    let record = try bed.engine().drill(bed.engine().point("latest"), DrillRequest())
     #expect(record.passed, "\(record.checks)")
     let counts = record.checks.first { $0.name == "row_counts" }
     #expect(counts?.outcome == .passed)
     #expect(counts?.detail == "1 table; not counted: w: needs no such collation sequence: trophy")
-    #expect(try bed.service().drillFigures().newestProven != nil)
+    #expect(try bed.engine().drillFigures().newestProven != nil)
   }
 
   @Test("Diff names an unknown collation, without a path of ours")
   func difference() throws {
     let bed = try world()
-    let point = try bed.service().point("latest")
-    let difference = try bed.service().difference(.point(point), .live, DifferenceRequest())
+    let point = try bed.engine().point("latest")
+    let difference = try bed.engine().difference(.point(point), .live, DifferenceRequest())
     #expect(difference.tables.map(\.name) == ["w"])
     #expect(difference.tables.first?.skipped == "needs the collation trophy, which only the application has")
   }

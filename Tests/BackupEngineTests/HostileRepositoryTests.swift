@@ -18,7 +18,7 @@ struct HostileRepositoryTests {
     try bed.makeDatabase(rows: 60)
     let points = try (0..<points).map { _ in
       bed.time.advance(seconds: 60)
-      return try bed.service(secret).create(CreateRequest())
+      return try bed.engine(secret).create(CreateRequest())
     }
     return (bed, points)
   }
@@ -30,7 +30,7 @@ struct HostileRepositoryTests {
     let (bed, points) = try world()
     let before = try names(bed)
     for credentials in [Credentials(), Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32)))] {
-      let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(credentials), points[0].id) }
+      let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.engine(credentials), points[0].id) }
       #expect(error?.code.exitCode == 5)
       #expect(try names(bed) == before)
     }
@@ -41,7 +41,7 @@ struct HostileRepositoryTests {
     let (bed, _) = try world(.password)
     let before = try names(bed)
     let wrong = Credentials(password: SecretBytes(Array("correct horse battery stable".utf8)))
-    let error = #expect(throws: HoldfastError.self) { try bed.service(wrong).create(CreateRequest()) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine(wrong).create(CreateRequest()) }
     #expect(error?.code == .wrongKey && error?.hint != nil)
     #expect(try names(bed) == before)
   }
@@ -54,13 +54,13 @@ struct HostileRepositoryTests {
     let second = try bed.folder.read(files[1]) ?? []
     _ = try bed.folder.write(files[0], second)
     _ = try bed.folder.write(files[1], first)
-    let decision = try bed.service().cleanup(RetentionPolicy(keepLast: 10))
+    let decision = try bed.engine().cleanup(RetentionPolicy(keepLast: 10))
     #expect(decision.remove.isEmpty)
     #expect(try names(bed).filter { $0.hasPrefix("backup_") }.count == 4)
     // The points that count still follow the count, and the damaged ones stay.
-    _ = try bed.service().verify(points[3].id.text)
-    _ = try bed.service().cleanup(RetentionPolicy(keepLast: 1))
-    #expect(Set(try bed.service().list().map(\.id)) == [points[0].id, points[1].id, points[3].id])
+    _ = try bed.engine().verify(points[3].id.text)
+    _ = try bed.engine().cleanup(RetentionPolicy(keepLast: 1))
+    #expect(Set(try bed.engine().list().map(\.id)) == [points[0].id, points[1].id, points[3].id])
   }
 
   @Test("Forged points with the repository's ID do not push real ones out")
@@ -71,7 +71,7 @@ struct HostileRepositoryTests {
     forger.time.set(bed.time.now().adding(seconds: 600))
     let theirs = Credentials(key: SecretBytes([UInt8](repeating: 3, count: 32)))
     // The forger copies the identity, which is in the clear.
-    _ = try forger.service(theirs).create(CreateRequest())
+    _ = try forger.engine(theirs).create(CreateRequest())
     let identity = try bed.folder.read("backups/.state/repository.json") ?? []
     _ = try forger.folder.write("backups/.state/repository.json", identity)
     try SystemFileOperations().unlink("\(forger.stateFolder)/none")
@@ -86,13 +86,13 @@ struct HostileRepositoryTests {
       let bytes = try forger.folder.read("clean/\(forged.filename)") ?? []
       _ = try bed.folder.write("backups/\(forged.filename)", bytes)
     }
-    // They claim to belong to another database; a service for no database also sees them.
-    #expect(try bed.service().list().count == 2)
+    // They claim to belong to another database; an engine for no database also sees them.
+    #expect(try bed.engine().list().count == 2)
     let all = Engine(
       database: nil, folder: bed.backups, credentials: TestBed.credentials(.key), environment: bed.environment())
     #expect(try all.list().count == 5)
     _ = try all.cleanup(RetentionPolicy(keepLast: 2))
-    let left = Set(try bed.service().list().map(\.id))
+    let left = Set(try bed.engine().list().map(\.id))
     #expect(left.isSuperset(of: points.map(\.id)))
   }
 
@@ -101,28 +101,28 @@ struct HostileRepositoryTests {
     let (bed, _) = try world()
     let forger = try TestBed()
     try forger.makeDatabase(marker: "forged")
-    let forged = try forger.service(.none).create(plain)
+    let forged = try forger.engine(.none).create(plain)
     _ = try bed.folder.write("backups/\(forged.filename)", try forger.folder.read("backups/\(forged.filename)") ?? [])
     let json = String(decoding: try forger.folder.read("backups/.metadata/\(forged.id).json") ?? [], as: UTF8.self)
     _ = try bed.folder.write(
       "backups/.metadata/\(forged.id).json", Array(json.replacing("\"completed\"", with: "\"failed\"").utf8))
-    #expect(try !bed.service().verify(forged.id.text).verified)
+    #expect(try !bed.engine().verify(forged.id.text).verified)
   }
 
   @Test("--no-verify does not accept other bytes than this host stored")
   func replacedBytes() throws {
     let (bed, _) = try world()
     bed.time.advance(seconds: 5)
-    let stored = try bed.service().create(plain)
+    let stored = try bed.engine().create(plain)
     try bed.change("UPDATE marker SET text = 'forged'")
     let forger = try TestBed()
     try forger.makeDatabase(rows: 60, marker: "forged")
-    let forged = try forger.service(.none).create(plain)
+    let forged = try forger.engine(.none).create(plain)
     _ = try bed.folder.write("backups/\(stored.filename)", try forger.folder.read("backups/\(forged.filename)") ?? [])
     let request = RestoreRequest(
       pointID: stored.id, target: .newFile(path: bed.folder.path("out.db")), verifyFirst: false)
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
-    let error = #expect(throws: HoldfastError.self) { try bed.service().restore(plan) }
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw BrokenPromise("no plan") }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().restore(plan) }
     #expect(error?.code == .unauthenticated)
     #expect(try bed.folder.read("out.db") == nil)
   }
@@ -131,9 +131,9 @@ struct HostileRepositoryTests {
   func lostMetadataOfPlainPoint() throws {
     let (bed, _) = try world()
     bed.time.advance(seconds: 5)
-    let stored = try bed.service().create(plain)
+    let stored = try bed.engine().create(plain)
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(stored.id).json")
-    #expect(try bed.service().verify(stored.id.text).verified)
+    #expect(try bed.engine().verify(stored.id.text).verified)
   }
 
   @Test("A header with a sequence of 2^64 - 1 is refused, and backups continue")
@@ -148,9 +148,9 @@ struct HostileRepositoryTests {
     _ = try bed.folder.write("backups/backup_20990101_000000.db.gz.enc", bytes)
     _ = try bed.folder.write("backups/\(points[0].filename)", bytes)
     bed.time.advance(seconds: 60)
-    let next = try bed.service().create(CreateRequest())
+    let next = try bed.engine().create(CreateRequest())
     #expect(next.sequence == 2)
-    _ = try bed.service().statistics()
+    _ = try bed.engine().statistics()
   }
 
   @Test("Sizes near 2^63 in the metadata overflow nothing")
@@ -166,10 +166,10 @@ struct HostileRepositoryTests {
       #expect(changed != text)
       _ = try bed.folder.write(path, Array(changed.utf8))
     }
-    #expect(try bed.service().statistics().totalSize == .max)
-    #expect(try !bed.service().verify(points[0].id.text).verified)
+    #expect(try bed.engine().statistics().totalSize == .max)
+    #expect(try !bed.engine().verify(points[0].id.text).verified)
     // Far larger than the disk: a refusal, not a trap.
-    #expect(throws: HoldfastError.self) { try restore(bed.service(), points[0].id, to: bed.folder.path("out.db")) }
+    #expect(throws: HoldfastError.self) { try restore(bed.engine(), points[0].id, to: bed.folder.path("out.db")) }
   }
 
   @Test("A pipe, folder or link in place of an archive is reported and blocks nothing")
@@ -181,10 +181,10 @@ struct HostileRepositoryTests {
       """
     #expect(try Shell.run("sh", ["-c", script]).status == 0)
     bed.time.advance(seconds: 60)
-    let next = try bed.service().create(CreateRequest())
-    #expect(try bed.service().point("latest").id == next.id)
-    #expect(try bed.service().list().filter(\.isDamaged).count == 3)
-    try restore(bed.service(), points[0].id, to: bed.folder.path("out.db"))
+    let next = try bed.engine().create(CreateRequest())
+    #expect(try bed.engine().point("latest").id == next.id)
+    #expect(try bed.engine().list().filter(\.isDamaged).count == 3)
+    try restore(bed.engine(), points[0].id, to: bed.folder.path("out.db"))
   }
 
   @Test("A description or tags that no reader would accept are a usage error, not a lost backup")
@@ -193,9 +193,9 @@ struct HostileRepositoryTests {
     try bed.makeDatabase()
     var request = CreateRequest()
     request.reason.tags = [String(repeating: "x", count: 1_200_000)]
-    let error = #expect(throws: HoldfastError.self) { try bed.service().create(request) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().create(request) }
     #expect(error?.code == .usage)
-    #expect(try bed.service().list().isEmpty)
+    #expect(try bed.engine().list().isEmpty)
   }
 
   @Test("latest is never a safety backup")
@@ -203,18 +203,18 @@ struct HostileRepositoryTests {
     let (bed, points) = try world()
     try bed.change("UPDATE marker SET text = 'second'")
     bed.time.advance(seconds: 60)
-    try restoreInPlace(bed.service(), points[0].id)
-    #expect(try bed.service().list().first?.metadata.backupType == .safety)
-    #expect(try bed.service().point("latest").id == points[0].id)
+    try restoreInPlace(bed.engine(), points[0].id)
+    #expect(try bed.engine().list().first?.metadata.backupType == .safety)
+    #expect(try bed.engine().point("latest").id == points[0].id)
   }
 
   @Test("Points that another program removed are missed, and those that this host removed are not")
   func rolledBack() throws {
     let (bed, points) = try world(points: 3)
-    _ = try bed.service().delete(points[2].id.text)
-    let kept = try bed.service().repository().hostState()
+    _ = try bed.engine().delete(points[2].id.text)
+    let kept = try bed.engine().repository().hostState()
     #expect(kept?.expectedSequence == 2 && kept?.newestSequence == 3)
     bed.time.advance(seconds: 60)
-    #expect(try bed.service().create(CreateRequest()).sequence == 4)
+    #expect(try bed.engine().create(CreateRequest()).sequence == 4)
   }
 }

@@ -38,7 +38,7 @@ struct IncrementalTests {
   func everyForm(_ form: Form) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 300, bytes: 300, journal: form.journal, pageSize: form.pageSize)
-    let full = try bed.service(form.secret).create(form.request)
+    let full = try bed.engine(form.secret).create(form.request)
     var states = [(full.id, try bed.image())]
     for change in [
       "UPDATE entries SET text = 'changed' WHERE id = 7",
@@ -52,7 +52,7 @@ struct IncrementalTests {
     }
     for (id, image) in states {
       #expect(try bed.restored(id, form.secret) == image, "\(id)")
-      let verification = try bed.service(form.secret).verify(id.text)
+      let verification = try bed.engine(form.secret).verify(id.text)
       #expect(verification.verified, "\(verification.checks)")
     }
     #expect(try bed.recovered(states[3].0) == states[3].1)
@@ -64,7 +64,7 @@ struct IncrementalTests {
     let bed = try TestBed()
     var random = SeededGenerator(seed: seed)
     try bed.makeDatabase(rows: 200, bytes: 200, journal: seed == 2 ? "delete" : "wal", pageSize: 1024)
-    var states = [(try bed.service().create(CreateRequest()).id, try bed.image())]
+    var states = [(try bed.engine().create(CreateRequest()).id, try bed.image())]
     for step in 0..<30 {
       let change = RandomChange.allCases.randomElement(using: &random)!
       try bed.change(change.sql(&random))
@@ -84,7 +84,7 @@ struct IncrementalTests {
     }
     for (id, image) in states { #expect(try bed.restored(id) == image, "seed \(seed), \(id)") }
     #expect(try bed.recovered(states.last!.0) == states.last!.1, "seed \(seed)")
-    let verification = try bed.service().verify(states.last!.0.text)
+    let verification = try bed.engine().verify(states.last!.0.text)
     #expect(verification.verified, "seed \(seed): \(verification.checks)")
   }
 
@@ -92,16 +92,16 @@ struct IncrementalTests {
   func metadata() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2)
-    let newest = try bed.service().point(points[2].id.text).metadata
+    let newest = try bed.engine().point(points[2].id.text).metadata
     #expect(newest.kind == .incremental && newest.parentID == points[1].id && newest.chainID == points[0].id)
     #expect(newest.sequence == 3 && newest.status == .completed && newest.backupType == .manual)
     #expect(newest.originalSize == Int64(try bed.image().count))
     #expect(newest.tableCounts == nil && newest.totalRecords == nil)
     #expect(newest.pagesStored! < newest.pageCount! && newest.digest != points[1].digest)
-    #expect(try bed.service().point("latest").id == points[2].id)
+    #expect(try bed.engine().point("latest").id == points[2].id)
     // All of it is derived again from the archive alone.
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(newest.id).json")
-    var derived = try bed.service().point(newest.id.text).metadata
+    var derived = try bed.engine().point(newest.id.text).metadata
     derived.durationMS = newest.durationMS
     #expect(derived == newest)
   }
@@ -110,21 +110,21 @@ struct IncrementalTests {
   func otherOutcomes() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    guard case .stored(let first, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let first, _) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(first.kind == .full)
-    guard case .unchanged(let id) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .unchanged(let id) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("an unchanged database was stored")
     }
     #expect(id == first.id)
-    #expect(try bed.service().list().count == 1)
+    #expect(try bed.engine().list().count == 1)
     var plain = CreateRequest()
     plain.archive.encrypt = false
     for request in [plain, scheduled()] {
       bed.time.advance(milliseconds: 1000)
       try bed.change("UPDATE marker SET text = text || '+'")
-      guard case .stored(let full, let reason) = try bed.service().store(request, kind: .automatic) else {
+      guard case .stored(let full, let reason) = try bed.engine().store(request, kind: .automatic) else {
         throw BrokenPromise("nothing was stored")
       }
       #expect(full.kind == .full && !reason.isEmpty)
@@ -141,7 +141,7 @@ struct IncrementalTests {
   func onePage() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 50, journal: "delete")
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     try bed.change("DROP TABLE entries; DROP TABLE marker; VACUUM")
     let small = try bed.storeIncremental()
     #expect(small.pageCount == 1)
@@ -151,7 +151,7 @@ struct IncrementalTests {
     #expect(try bed.restored(grown.id) == bed.image())
     // The only fact about an empty file is that it is empty.
     _ = try bed.folder.write("app.db", [])
-    guard case .stored(let empty, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let empty, _) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(empty.kind == .full && empty.pageCount == 0)
@@ -196,7 +196,7 @@ private func superset(
 extension TestBed {
   /// Stores an incremental of the pages that may have changed since the newest point.
   func storeIncremental(_ changes: ChangedPages) throws -> IncrementalOutcome {
-    try ChangeFollower(service()).store(CreateRequest(), changes, of: database)
+    try ChangeFollower(engine()).store(CreateRequest(), changes, of: database)
   }
 }
 

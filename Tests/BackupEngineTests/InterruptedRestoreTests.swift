@@ -30,16 +30,16 @@ struct InterruptedRestoreTests {
   private func world() throws -> (bed: TestBed, point: PointID) {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 3000, bytes: 7600)
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     bed.time.advance(seconds: 60)
     try bed.change("UPDATE marker SET text = 'second'")
     return (bed, point)
   }
 
   private func restore(_ bed: TestBed, _ request: RestoreRequest, _ progress: Progress) throws -> RestoreOutcome {
-    let service = bed.service()
-    switch try service.planRestore(request) {
-    case .plan(let plan): return try service.restore(plan, progress: progress)
+    let engine = bed.engine()
+    switch try engine.planRestore(request) {
+    case .plan(let plan): return try engine.restore(plan, progress: progress)
     case .refuse(let refusal): throw refusal.error
     }
   }
@@ -53,7 +53,7 @@ struct InterruptedRestoreTests {
     #expect(error?.code == .interrupted, "\(String(describing: error))")
     #expect(try bed.marker() == "second")
     #expect(try bed.integrity() == .passed)
-    guard case .refuse = try bed.service().planUndo() else {
+    guard case .refuse = try bed.engine().planUndo() else {
       Issue.record("there is something to undo")
       return
     }
@@ -68,7 +68,7 @@ struct InterruptedRestoreTests {
     #expect(stopper.progress.isStopped && stopper.progress.isCompleting)
     #expect(try bed.marker() == "first")
     #expect(try bed.integrity() == .passed)
-    guard case .plan(let undo) = try bed.service().planUndo() else {
+    guard case .plan(let undo) = try bed.engine().planUndo() else {
       Issue.record("there is nothing to undo")
       return
     }
@@ -82,13 +82,13 @@ struct InterruptedRestoreTests {
     let (bed, point) = try world()
     let target = bed.folder.path("new.db")
     let request = RestoreRequest(pointID: point, target: .newFile(path: target))
-    guard case .plan(let plan) = try bed.service().planRestore(request) else {
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else {
       Issue.record("refused")
       return
     }
     let install = Int64(try #require(plan.steps.firstIndex { $0.kind == .installNew }))
     let stopper = Stopper { activity, done, _ in activity == "restoring" && done == (early ? install - 1 : install) }
-    let result = Result { try bed.service().restore(plan, progress: stopper.progress) }
+    let result = Result { try bed.engine().restore(plan, progress: stopper.progress) }
     let exists = try SystemFileOperations().status(target) != nil
     #expect(stopper.progress.isStopped && exists != early)
     switch result {
@@ -102,16 +102,16 @@ struct InterruptedRestoreTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     for _ in 0..<40 {
-      _ = try bed.service().create(CreateRequest())
+      _ = try bed.engine().create(CreateRequest())
       bed.time.advance(seconds: 60)
     }
     let stopper = Stopper { activity, done, _ in activity == "removing" && done == 0 }
     var rules = RetentionRules()
     rules.keepLast = 1
     let error = #expect(throws: HoldfastError.self) {
-      try bed.service().cleanup(RetentionPolicy(rules), progress: stopper.progress)
+      try bed.engine().cleanup(RetentionPolicy(rules), progress: stopper.progress)
     }
-    let left = try bed.service().list().count
+    let left = try bed.engine().list().count
     #expect(error?.code == .interrupted && left > 1 && left < 40)
     #expect(error?.message == "interrupted after \(40 - left) of 39 backups were removed")
   }

@@ -23,7 +23,7 @@ struct LargeDatabaseTests {
           file.seek(92); file.write(change)
       """
     #expect(try Python.run(script: grow, arguments: [bed.database, "\(pages)"]).status == 0)
-    let full = try bed.service().create(CreateRequest())
+    let full = try bed.engine().create(CreateRequest())
     #expect(full.pageCount == pages)
     try bed.change("PRAGMA journal_mode = wal; INSERT INTO entries(text) VALUES (randomblob(300000))")
     let grown = try bed.storeIncremental()
@@ -42,7 +42,7 @@ struct LargeDatabaseTests {
 
   /// Compares while it reads: a restored file would be 4 GiB on the disk.
   private func requireSame(_ bed: TestBed, _ id: PointID) throws {
-    let repository = try bed.service().repository()
+    let repository = try bed.engine().repository()
     let target = try FileComparison(bed.database)
     let reader = ChainReader(
       open: try OpenChain(repository.chain(of: repository.point(id.text)), in: repository),

@@ -13,7 +13,7 @@ struct LeftoverTests {
   private func bed() throws -> TestBed {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 10)
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     for name in Self.names { try bed.folder.write("backups/\(name)", [1, 2, 3]) }
     bed.time.advance(milliseconds: 60000)
     return bed
@@ -26,7 +26,7 @@ struct LeftoverTests {
   @Test("A left-over file is also removed by NFS's rule of locks")
   func locksOfNFS() throws {
     let bed = try bed()
-    _ = try bed.service(files: UnflushedFileOperations(locksAsNFS: true)).create(CreateRequest())
+    _ = try bed.engine(files: UnflushedFileOperations(locksAsNFS: true)).create(CreateRequest())
     #expect(try left(bed) == [])
   }
 
@@ -35,13 +35,13 @@ struct LeftoverTests {
   func unjudged(code: Int32) throws {
     let counting = StepFaults()
     let world = try bed()
-    _ = try world.service(files: counting).create(CreateRequest())
+    _ = try world.engine(files: counting).create(CreateRequest())
     let concerned = counting.steps.enumerated().filter { Self.name(in: $1) != nil }.map(\.offset)
     #expect(concerned.count == 4 * Self.names.count, "\(counting.steps)")
     for index in concerned {
       let bed = try bed()
       let faults = StepFaults(failAt: index + 1, .error(code))
-      let outcome = Result { try bed.service(files: faults).create(CreateRequest()) }
+      let outcome = Result { try bed.engine(files: faults).create(CreateRequest()) }
       // Folders are listed in any order, so it may be another file's step.
       let step = faults.steps[index]
       guard let name = Self.name(in: step) else { continue }

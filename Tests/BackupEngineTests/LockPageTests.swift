@@ -20,7 +20,7 @@ struct LockPageTests {
           file.seek(92); file.write(change)
       """
     #expect(try Python.run(script: grow, arguments: [bed.database]).status == 0)
-    let full = try bed.service().create(CreateRequest())
+    let full = try bed.engine().create(CreateRequest())
     #expect(full.pageCount == 16384)
     try bed.change("INSERT INTO entries(text) VALUES (randomblob(300000))")
     let grown = try bed.storeIncremental()
@@ -31,7 +31,7 @@ struct LockPageTests {
     #expect(table[(4096 + 16 * 16384)..<(4096 + 16 * 16385)].allSatisfy { $0 == 0 })
     // A table made anew from the chain is the same.
     try SystemFileOperations().unlink("\(bed.backups)/.state/page-digests")
-    guard case .unchanged = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .unchanged = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("something was stored")
     }
     #expect(try bed.folder.read("backups/.state/page-digests") == table)
@@ -45,8 +45,8 @@ struct LockPageTests {
     let path = bed.folder.path("large.db")
     // An integrity check would find that most pages are unused.
     let request = RestoreRequest(pointID: id, target: .newFile(path: path), verifyFirst: false)
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
-    _ = try bed.service().restore(plan)
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw BrokenPromise("no plan") }
+    _ = try bed.engine().restore(plan)
     let result = try Shell.run("cmp", [path, bed.database])
     #expect(result.status == 0, "\(result.stdout)")
     try SystemFileOperations().unlink(path)

@@ -11,7 +11,7 @@ struct MetadataTests {
     var request = CreateRequest()
     request.reason.description = "before the \"move\""
     request.reason.tags = ["production", "ümläut"]
-    let point = try bed.service().create(request)
+    let point = try bed.engine().create(request)
     let path = "backups/.metadata/\(point.id).json"
     return (bed, point, path, try bed.folder.read(path) ?? [])
   }
@@ -44,14 +44,14 @@ struct MetadataTests {
     let (bed, point, path, _) = try stored()
     try SystemFileOperations().unlink(bed.folder.path(path))
     if let content { _ = try bed.folder.write(path, content) }
-    let listed = try #require(try bed.service().list().first)
+    let listed = try #require(try bed.engine().list().first)
     var expected = point
     expected.durationMS = nil
     #expect(listed.metadata == expected, "\(what)")
-    #expect(try bed.service().verify(point.id.text).verified)
+    #expect(try bed.engine().verify(point.id.text).verified)
     // Verification stored it again.
     #expect(JSONValue(parsing: try bed.folder.read(path) ?? []) != nil)
-    try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
+    try restore(bed.engine(), point.id, to: bed.folder.path("out.db"))
   }
 
   @Test("If metadata contradicts the header, the header decides and the conflict is reported")
@@ -64,7 +64,7 @@ struct MetadataTests {
         text.split(separator: "\n").map { $0.contains("\"sequence\"") ? "  \"sequence\" : 77," : $0 }.joined(
           separator: "\n"
         ).utf8))
-    let listed = try #require(try bed.service().list().first)
+    let listed = try #require(try bed.engine().list().first)
     #expect(listed.metadata.sequence == point.sequence)
     #expect(listed.problems.contains { $0.contains("sequence") }, "\(listed.problems)")
   }
@@ -75,7 +75,7 @@ struct MetadataTests {
     guard case .object(var keys)? = JSONValue(parsing: json) else { throw BrokenPromise("no JSON") }
     keys["ticket"] = .array([.integer(42), .null, .object(["a": .number(1.5)])])
     _ = try bed.folder.write(path, JSONValue.object(keys).encoded())
-    _ = try bed.service().verify(point.id.text)
+    _ = try bed.engine().verify(point.id.text)
     guard case .object(let after)? = JSONValue(parsing: try bed.folder.read(path) ?? []) else {
       throw BrokenPromise("no JSON")
     }
@@ -87,11 +87,11 @@ struct MetadataTests {
   func missingArchive() throws {
     let (bed, point, _, _) = try stored()
     try SystemFileOperations().unlink("\(bed.backups)/\(point.filename)")
-    let listed = try #require(try bed.service().list().first)
+    let listed = try #require(try bed.engine().list().first)
     #expect(listed.archiveMissing && listed.metadata.status == .failed)
-    let verification = try bed.service().verify(point.id.text)
+    let verification = try bed.engine().verify(point.id.text)
     #expect(verification.checks.map(\.name) == [Check.Name.file] && !verification.verified)
-    #expect(throws: HoldfastError.self) { try restore(bed.service(), point.id, to: bed.folder.path("out.db")) }
+    #expect(throws: HoldfastError.self) { try restore(bed.engine(), point.id, to: bed.folder.path("out.db")) }
   }
 
   @Test(
@@ -104,10 +104,10 @@ struct MetadataTests {
     let (bed, _, _, _) = try stored()
     let before = try FolderDigest.of(bed.folder.path)
     if reference == "backup_2023111" {
-      #expect(try bed.service().point(reference).id.text == "backup_20231116_143022")
+      #expect(try bed.engine().point(reference).id.text == "backup_20231116_143022")
       return
     }
-    let error = #expect(throws: HoldfastError.self) { try bed.service().delete(reference) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().delete(reference) }
     #expect(error?.code.exitCode == 4 && error?.hint != nil)
     #expect((error?.message.utf8.count ?? 0) < 200)
     #expect(before.differences(to: try FolderDigest.of(bed.folder.path)) == [])

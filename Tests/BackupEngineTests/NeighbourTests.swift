@@ -10,7 +10,7 @@ struct NeighbourTests {
   private func world() throws -> (bed: TestBed, app: PointMetadata, other: String) {
     let bed = try TestBed()
     try bed.makeDatabase(marker: "app")
-    let app = try bed.service().create(CreateRequest())
+    let app = try bed.engine().create(CreateRequest())
     let other = bed.folder.path("other.db")
     try bed.makeDatabase(at: other, marker: "other")
     bed.time.advance(seconds: 60)
@@ -23,9 +23,9 @@ struct NeighbourTests {
     let apart = bed.folder.path("apart")
     try SystemFileOperations().makeFolders("\(apart)/.state")
     _ = try bed.folder.write("apart/.state/repository.json", bed.folder.read("backups/.state/repository.json") ?? [])
-    let service = Engine(
+    let engine = Engine(
       database: path, folder: apart, credentials: TestBed.credentials(.key), environment: bed.environment())
-    let other = try service.create(CreateRequest())
+    let other = try engine.create(CreateRequest())
     for name in [other.filename, ".metadata/\(other.id).json"] {
       _ = try bed.folder.write("backups/\(name)", bed.folder.read("apart/\(name)") ?? [])
     }
@@ -44,7 +44,7 @@ struct NeighbourTests {
     let (bed, _, other) = try world()
     let before = try SystemFileOperations().list(bed.backups).sorted()
     for kind in [RequestedKind.full, .incremental] {
-      let error = refused { _ = try bed.service(database: other).store(CreateRequest(), kind: kind) }
+      let error = refused { _ = try bed.engine(database: other).store(CreateRequest(), kind: kind) }
       #expect(error?.hint?.contains("--backup-dir") == true && error?.message.contains(bed.database) == true)
     }
     #expect(try SystemFileOperations().list(bed.backups).sorted() == before)
@@ -53,51 +53,51 @@ struct NeighbourTests {
   @Test("A mistyped path shows, restores, removes and proves no backup of a neighbour")
   func mistyped() throws {
     let (bed, app, _) = try world()
-    let service = bed.service(database: bed.folder.path("typo.db"))
-    _ = refused { _ = try service.list() }
-    _ = refused { _ = try service.point("latest") }
-    _ = refused { _ = try service.point(app.id.text) }
-    _ = refused { _ = try service.point(notAfter: bed.time.now(), zone: .utc) }
-    _ = refused { _ = try service.statistics() }
-    _ = refused { _ = try service.delete(app.id.text) }
-    _ = refused { _ = try service.cleanup(RetentionPolicy(keepLast: 1)) }
-    _ = refused { _ = try service.drillFigures() }
-    _ = refused { try restore(service, app.id, to: bed.folder.path("out.db")) }
+    let engine = bed.engine(database: bed.folder.path("typo.db"))
+    _ = refused { _ = try engine.list() }
+    _ = refused { _ = try engine.point("latest") }
+    _ = refused { _ = try engine.point(app.id.text) }
+    _ = refused { _ = try engine.point(notAfter: bed.time.now(), zone: .utc) }
+    _ = refused { _ = try engine.statistics() }
+    _ = refused { _ = try engine.delete(app.id.text) }
+    _ = refused { _ = try engine.cleanup(RetentionPolicy(keepLast: 1)) }
+    _ = refused { _ = try engine.drillFigures() }
+    _ = refused { try restore(engine, app.id, to: bed.folder.path("out.db")) }
     #expect(try bed.folder.read("out.db") == nil)
   }
 
   @Test("In a folder that is already mixed each database has its own backups")
   func mixed() throws {
     let (bed, app, other, path) = try mixedWorld()
-    for (service, mine, theirs) in [
-      (bed.service(), app, other), (bed.service(database: path), other, app),
+    for (engine, mine, theirs) in [
+      (bed.engine(), app, other), (bed.engine(database: path), other, app),
     ] {
-      #expect(try service.list().map(\.id) == [mine.id])
-      #expect(try service.point("latest").id == mine.id)
-      #expect(try service.point(notAfter: bed.time.now(), zone: .utc).point.id == mine.id)
-      #expect(throws: HoldfastError.self) { try service.point(theirs.id.text) }
-      #expect(try service.statistics().total == 1)
+      #expect(try engine.list().map(\.id) == [mine.id])
+      #expect(try engine.point("latest").id == mine.id)
+      #expect(try engine.point(notAfter: bed.time.now(), zone: .utc).point.id == mine.id)
+      #expect(throws: HoldfastError.self) { try engine.point(theirs.id.text) }
+      #expect(try engine.statistics().total == 1)
       var generator = SystemRandomNumberGenerator()
-      #expect(try service.randomPoint(using: &generator).id == mine.id)
+      #expect(try engine.randomPoint(using: &generator).id == mine.id)
     }
     // Names and numbers belong to the folder.
-    let next = try bed.service(database: path).create(CreateRequest())
+    let next = try bed.engine(database: path).create(CreateRequest())
     #expect(next.sequence == max(app.sequence ?? 0, other.sequence ?? 0) + 1)
     // Neither pins nor removals touch the neighbour.
-    _ = try bed.service().setPin(true, of: app.id.text)
-    _ = try bed.service(database: path).setPin(true, of: other.id.text)
-    #expect(try bed.service().point(app.id.text).metadata.pinned)
+    _ = try bed.engine().setPin(true, of: app.id.text)
+    _ = try bed.engine(database: path).setPin(true, of: other.id.text)
+    #expect(try bed.engine().point(app.id.text).metadata.pinned)
     bed.time.advance(seconds: 60)
-    _ = try bed.service(database: path).create(CreateRequest())
-    _ = try bed.service(database: path).cleanup(RetentionPolicy(keepLast: 1))
-    #expect(try bed.service().list().map(\.id) == [app.id])
+    _ = try bed.engine(database: path).create(CreateRequest())
+    _ = try bed.engine(database: path).cleanup(RetentionPolicy(keepLast: 1))
+    #expect(try bed.engine().list().map(\.id) == [app.id])
   }
 
   @Test("An incremental of a mixed folder builds on its own database's newest point")
   func mixedChain() throws {
     let (bed, app, _, _) = try mixedWorld()
     try bed.change("UPDATE marker SET text = 'more'")
-    guard case .stored(let point, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let point, _) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(point.parentID == app.id)
@@ -108,15 +108,15 @@ struct NeighbourTests {
     let (bed, app, other) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(other + suffix) }
     #expect(try Shell.run("mv", [bed.database, other]).status == 0)
-    let service = bed.service(database: other)
-    #expect(try service.list().map(\.id) == [app.id])
-    let next = try service.create(CreateRequest())
+    let engine = bed.engine(database: other)
+    #expect(try engine.list().map(\.id) == [app.id])
+    let next = try engine.create(CreateRequest())
     #expect(next.status == .completed && next.anomalies == [] && next.otherPaths == [bed.database])
     // Also if the metadata is lost, and if a new file has the old path.
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(next.id).json")
     try bed.makeDatabase(marker: "new")
-    #expect(try service.list().map(\.id) == [next.id, app.id])
-    _ = refused { _ = try bed.service().create(CreateRequest()) }
+    #expect(try engine.list().map(\.id) == [next.id, app.id])
+    _ = refused { _ = try bed.engine().create(CreateRequest()) }
   }
 
   @Test("If the recorded path is gone and the content has nothing in common, it is another database")
@@ -124,8 +124,8 @@ struct NeighbourTests {
     let (bed, _, other) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.change("DROP TABLE marker; DROP TABLE entries; CREATE TABLE jobs(a)", at: other)
-    _ = refused { _ = try bed.service(database: other).create(CreateRequest()) }
-    _ = refused { _ = try bed.service(database: other).list() }
+    _ = refused { _ = try bed.engine(database: other).create(CreateRequest()) }
+    _ = refused { _ = try bed.engine(database: other).list() }
   }
 
   @Test("On a new machine with another path and host, the folder and the key suffice")
@@ -135,13 +135,13 @@ struct NeighbourTests {
     try SystemFileOperations().makeFolders(bed.folder.path("home/new"))
     var environment = bed.environment()
     (environment.host, environment.stateFolder) = ("new-host", bed.folder.path("new-state"))
-    let service = Engine(
+    let engine = Engine(
       database: bed.folder.path("home/new/app.db"), folder: bed.backups, credentials: TestBed.credentials(.key),
       environment: environment)
-    #expect(try service.point("latest").id == app.id)
-    try restoreInPlace(service, app.id)
+    #expect(try engine.point("latest").id == app.id)
+    try restoreInPlace(engine, app.id)
     #expect(try bed.marker(at: bed.folder.path("home/new/app.db")) == "app")
-    #expect(try service.create(CreateRequest()).otherPaths == [bed.database])
+    #expect(try engine.create(CreateRequest()).otherPaths == [bed.database])
   }
 
   @Test("A database that people call by one name is one database, through links and names")
@@ -149,16 +149,16 @@ struct NeighbourTests {
     let (bed, app, other) = try world()
     let link = bed.folder.path("link.db")
     #expect(try Shell.run("ln", ["-s", bed.database, link]).status == 0)
-    #expect(try bed.service(database: link).list().map(\.id) == [app.id])
-    let byLink = try bed.service(database: link).create(CreateRequest())
+    #expect(try bed.engine(database: link).list().map(\.id) == [app.id])
+    let byLink = try bed.engine(database: link).create(CreateRequest())
     #expect(byLink.databasePath == bed.database && byLink.otherPaths == [link])
     // A second hard link is the same file.
     #expect(try Shell.run("ln", [bed.database, bed.folder.path("hard.db")]).status == 0)
-    #expect(try bed.service(database: bed.folder.path("hard.db")).list().count == 2)
+    #expect(try bed.engine(database: bed.folder.path("hard.db")).list().count == 2)
     // The link leads to another file from now on, as with releases.
     #expect(try Shell.run("ln", ["-sfn", other, link]).status == 0)
     bed.time.advance(seconds: 60)
-    #expect(try bed.service(database: link).create(CreateRequest()).databasePath == other)
+    #expect(try bed.engine(database: link).create(CreateRequest()).databasePath == other)
   }
 
   @Test("If the database is gone, an absent, empty or damaged other path shows no backup of it")
@@ -169,16 +169,16 @@ struct NeighbourTests {
     let contents: [[UInt8]?] = [nil, [], Array("no database at all, but the file of something else".utf8)]
     for content in contents {
       if let content { _ = try bed.folder.write("other.db", content) }
-      let service = bed.service(database: other)
-      _ = refused { _ = try service.list() }
-      _ = refused { _ = try service.point("latest") }
-      let error = refused { _ = try restoreInPlace(service, app.id) }
+      let engine = bed.engine(database: other)
+      _ = refused { _ = try engine.list() }
+      _ = refused { _ = try engine.point("latest") }
+      let error = refused { _ = try restoreInPlace(engine, app.id) }
       #expect(error?.hint?.contains("--database \(bed.database)") == true)
       #expect(try bed.folder.read("other.db") == content)
     }
     // The command of the hint.
     try SystemFileOperations().unlink(other)
-    try restore(bed.service(), app.id, to: other)
+    try restore(bed.engine(), app.id, to: other)
     #expect(try bed.marker(at: other) == "app")
   }
 
@@ -188,7 +188,7 @@ struct NeighbourTests {
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     let new = bed.folder.path("home/app.db")
     try SystemFileOperations().makeFolders(bed.folder.path("home"))
-    let decision = try bed.service(database: new).planRestore(
+    let decision = try bed.engine(database: new).planRestore(
       RestoreRequest(pointID: app.id, target: .database(path: new)))
     guard case .plan(let plan) = decision else { throw BrokenPromise("no plan") }
     #expect(plan.warnings.contains { $0.contains("is a backup of \(bed.database)") }, "\(plan.warnings)")
@@ -203,10 +203,10 @@ struct NeighbourTests {
     #expect(try Shell.run("mv", [bed.database, away]).status == 0)
     for suffix in ["-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.change("DROP TABLE marker" + (isEmpty ? "; DROP TABLE entries" : ""), at: other)
-    _ = refused { _ = try bed.service(database: other).create(CreateRequest()) }
+    _ = refused { _ = try bed.engine(database: other).create(CreateRequest()) }
     #expect(try Shell.run("mv", [away, bed.database]).status == 0)
-    #expect(try bed.service().create(CreateRequest()).otherPaths == [])
-    #expect(try bed.service().list().last?.id == app.id)
+    #expect(try bed.engine().create(CreateRequest()).otherPaths == [])
+    #expect(try bed.engine().list().last?.id == app.id)
   }
 
   @Test("A copy that continued while the database was away does not hide its backups, and the clash is reported")
@@ -216,14 +216,14 @@ struct NeighbourTests {
     for suffix in ["-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     #expect(try Shell.run("cp", [bed.database, copy]).status == 0)
     #expect(try Shell.run("mv", [bed.database, away]).status == 0)
-    let taken = try bed.service(database: copy).create(CreateRequest())
+    let taken = try bed.engine(database: copy).create(CreateRequest())
     #expect(try Shell.run("mv", [away, bed.database]).status == 0)
     bed.time.advance(seconds: 60)
-    #expect(try bed.service().list().map(\.id) == [taken.id, app.id])
-    let error = refused { _ = try bed.service().create(CreateRequest()) }
+    #expect(try bed.engine().list().map(\.id) == [taken.id, app.id])
+    let error = refused { _ = try bed.engine().create(CreateRequest()) }
     #expect(error?.message.contains(copy) == true && error?.hint?.contains("--backup-dir") == true)
     try SystemFileOperations().unlink(copy)
-    #expect(try bed.service().create(CreateRequest()).databasePath == bed.database)
+    #expect(try bed.engine().create(CreateRequest()).databasePath == bed.database)
   }
 
   @Test("Two names that Unicode considers equal are two databases")
@@ -232,14 +232,14 @@ struct NeighbourTests {
     let (composed, decomposed) = (bed.folder.path("caf\u{e9}.db"), bed.folder.path("cafe\u{301}.db"))
     try bed.makeDatabase(at: composed, marker: "composed")
     try bed.makeDatabase(at: decomposed, marker: "decomposed")
-    let point = try bed.service(database: composed).create(CreateRequest())
+    let point = try bed.engine(database: composed).create(CreateRequest())
     bed.time.advance(seconds: 60)
-    let service = bed.service(database: decomposed)
-    _ = refused { _ = try service.create(CreateRequest()) }
-    _ = refused { _ = try service.list() }
-    _ = refused { _ = try restoreInPlace(service, point.id) }
+    let engine = bed.engine(database: decomposed)
+    _ = refused { _ = try engine.create(CreateRequest()) }
+    _ = refused { _ = try engine.list() }
+    _ = refused { _ = try restoreInPlace(engine, point.id) }
     #expect(try bed.marker(at: decomposed) == "decomposed")
-    #expect(try bed.service(database: composed).list().map(\.id) == [point.id])
+    #expect(try bed.engine(database: composed).list().map(\.id) == [point.id])
   }
 
   @Test("A directory of the original service, without paths, belongs to the database")
@@ -248,18 +248,18 @@ struct NeighbourTests {
     try bed.makeDatabase()
     var plain = CreateRequest()
     plain.archive.encrypt = false
-    let point = try bed.service(.none).create(plain)
+    let point = try bed.engine(.none).create(plain)
     let path = "backups/.metadata/\(point.id).json"
     guard case .object(var keys) = JSONValue(parsing: try bed.folder.read(path) ?? []) else {
       throw BrokenPromise("no metadata")
     }
     keys["database_path"] = nil
     _ = try bed.folder.write(path, JSONValue.object(keys).encoded())
-    let service = bed.service(.none, database: bed.folder.path("elsewhere.db"))
-    #expect(try service.list().map(\.id) == [point.id])
+    let engine = bed.engine(.none, database: bed.folder.path("elsewhere.db"))
+    #expect(try engine.list().map(\.id) == [point.id])
     bed.time.advance(seconds: 60)
-    _ = try bed.service(.none).create(plain)
-    #expect(try bed.service(.none).list().count == 2)
-    _ = refused { _ = try service.list() }
+    _ = try bed.engine(.none).create(plain)
+    #expect(try bed.engine(.none).list().count == 2)
+    _ = refused { _ = try engine.list() }
   }
 }

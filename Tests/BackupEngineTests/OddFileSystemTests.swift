@@ -30,13 +30,13 @@ struct OddFileSystemTests {
     guard let (mount, bed) = try bed(kind, ["stamps=2", "numbers=0"]) else { return }
     defer { withExtendedLifetime(mount) {} }
     let reports = Reports()
-    let service = bed.service(files: reports.files())
-    let point = try service.create(CreateRequest())
+    let engine = bed.engine(files: reports.files())
+    let point = try engine.create(CreateRequest())
     try bed.change("UPDATE marker SET text = 'second'")
     bed.time.advance(milliseconds: 1000)
-    _ = try service.create(CreateRequest())
-    #expect(try service.verify(point.id.text).verified)
-    try restoreInPlace(service, point.id)
+    _ = try engine.create(CreateRequest())
+    #expect(try engine.verify(point.id.text).verified)
+    try restoreInPlace(engine, point.id)
     #expect(try bed.marker() == "first")
     #expect(reports.messages == [])
   }
@@ -45,9 +45,9 @@ struct OddFileSystemTests {
   func unflushable(code: Int32) throws {
     guard let (mount, bed) = try bed(.odd, ["folder_sync=\(code)"]) else { return }
     let reports = Reports()
-    let service = bed.service(files: reports.files())
-    let point = try service.create(CreateRequest())
-    #expect(try service.verify(point.id.text).verified)
+    let engine = bed.engine(files: reports.files())
+    let point = try engine.create(CreateRequest())
+    #expect(try engine.verify(point.id.text).verified)
     #expect(reports.messages.count == 1)
     #expect(reports.messages.first?.contains("cannot flush the folder \(mount.path)") == true)
     #expect(Surroundings.place(bed.backups).flushesFolders == false)
@@ -58,7 +58,7 @@ struct OddFileSystemTests {
     guard let (mount, bed) = try bed(.odd, ["folder_sync=\(EIO)"]) else { return }
     defer { withExtendedLifetime(mount) {} }
     let reports = Reports()
-    #expect { try bed.service(files: reports.files()).create(CreateRequest()) } throws: {
+    #expect { try bed.engine(files: reports.files()).create(CreateRequest()) } throws: {
       ($0 as? HoldfastError)?.code == .ioError
     }
     #expect(reports.messages == [])
@@ -68,7 +68,7 @@ struct OddFileSystemTests {
   func noLocks() throws {
     guard let (mount, bed) = try bed(.odd, ["lock=\(ENOLCK)"]) else { return }
     defer { withExtendedLifetime(mount) {} }
-    #expect { try bed.service(files: SystemFileOperations()).create(CreateRequest()) } throws: {
+    #expect { try bed.engine(files: SystemFileOperations()).create(CreateRequest()) } throws: {
       let error = $0 as? HoldfastError
       return error?.code == .failed && error?.hint?.contains("does not support locks") == true
     }
@@ -84,12 +84,12 @@ struct OddFileSystemTests {
     let place = Surroundings.place(bed.folder.path)
     #expect(place.free == nil && place.flushesFolders == true)
     #expect(Surroundings.place(bed.database).hasFineStamps == false)
-    let service = bed.service(files: files)
+    let engine = bed.engine(files: files)
     for _ in 0..<3 {
-      _ = try service.create(CreateRequest())
+      _ = try engine.create(CreateRequest())
       bed.time.advance(milliseconds: 1000)
     }
-    let decision = try service.planCleanup(RetentionPolicy(minFreeSpace: .bytes(1 << 40)))
+    let decision = try engine.planCleanup(RetentionPolicy(minFreeSpace: .bytes(1 << 40)))
     #expect(decision.remove.isEmpty && decision.keep.count == 3)
   }
 }

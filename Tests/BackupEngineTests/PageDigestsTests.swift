@@ -28,7 +28,7 @@ struct PageDigestsTests {
     try bed.change("UPDATE entries SET text = 'third' WHERE id < 10")
     let point = try bed.storeIncremental()
     #expect(try bed.restored(point.id) == bed.image())
-    #expect(try bed.service().verify(point.id.text).verified)
+    #expect(try bed.engine().verify(point.id.text).verified)
     // It was made anew, equal to a table that was never touched.
     let mended = try bed.folder.read(table) ?? []
     try SystemFileOperations().unlink(bed.folder.path(table))
@@ -67,7 +67,7 @@ struct PageDigestsTests {
     let points = try bed.makeChain(secret, request, incrementals: 2, rows: 6000)
     let updated = try bed.folder.read(table) ?? []
     try SystemFileOperations().unlink(bed.folder.path(table))
-    guard case .unchanged(let id) = try bed.service(secret).store(request, kind: .incremental) else {
+    guard case .unchanged(let id) = try bed.engine(secret).store(request, kind: .incremental) else {
       throw BrokenPromise("an unchanged database was stored")
     }
     #expect(id == points[2].id)
@@ -80,7 +80,7 @@ struct PageDigestsTests {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 1)
     let before = try bed.folder.read(table)
-    try restoreInPlace(bed.service(), points[0].id)
+    try restoreInPlace(bed.engine(), points[0].id)
     #expect(try bed.folder.read(table) == before)
     // Restored content is a change like any other.
     let next = try bed.storeIncremental()

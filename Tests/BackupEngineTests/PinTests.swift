@@ -10,11 +10,11 @@ struct PinTests {
   private func makeGuard(_ bed: TestBed, _ secret: TestBed.Secret = .key) throws -> PointID {
     var request = CreateRequest()
     request.archive.encrypt = secret != .none
-    return try bed.service(secret).createGuard(request).id
+    return try bed.engine(secret).createGuard(request).id
   }
 
   private func isPinned(_ bed: TestBed, _ id: PointID, _ secret: TestBed.Secret = .key) throws -> Bool {
-    try bed.service(secret).point(id.text).metadata.pinned
+    try bed.engine(secret).point(id.text).metadata.pinned
   }
 
   private func remove(_ bed: TestBed, _ name: String) throws {
@@ -25,27 +25,27 @@ struct PinTests {
   func latest() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let service = bed.service()
-    let full = try service.create(CreateRequest()).id
+    let engine = bed.engine()
+    let full = try engine.create(CreateRequest()).id
     bed.time.advance(seconds: 60)
     let guarding = try makeGuard(bed)
-    #expect(try service.point("latest").id == guarding)
+    #expect(try engine.point("latest").id == guarding)
     bed.time.advance(seconds: 60)
     try bed.change("DELETE FROM entries WHERE id = 1")
     let incremental = try bed.storeIncremental()
     #expect(incremental.kind == .incremental && incremental.parentID == full)
-    #expect(try service.verify(incremental.id.text).verified)
+    #expect(try engine.verify(incremental.id.text).verified)
   }
 
   @Test("Without a sound point, latest reports that there is none")
   func nothingSound() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let none = #expect(throws: HoldfastError.self) { try bed.service().point("latest") }
+    let none = #expect(throws: HoldfastError.self) { try bed.engine().point("latest") }
     #expect(none?.message.contains("there is no backup") == true)
-    let point = try bed.service().create(CreateRequest())
+    let point = try bed.engine().create(CreateRequest())
     try bed.folder.write("backups/\(point.filename)", [])
-    let unsound = #expect(throws: HoldfastError.self) { try bed.service().point("latest") }
+    let unsound = #expect(throws: HoldfastError.self) { try bed.engine().point("latest") }
     #expect(unsound?.code == .pointNotFound && unsound?.message == "the only backup cannot be used")
   }
 
@@ -53,20 +53,20 @@ struct PinTests {
   func limitedPin() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let service = bed.service()
-    let guarding = try service.createGuard(CreateRequest(), keeping: .seconds(20 * 86400)).id
-    let other = try service.createGuard(CreateRequest()).id
+    let engine = bed.engine()
+    let guarding = try engine.createGuard(CreateRequest(), keeping: .seconds(20 * 86400)).id
+    let other = try engine.createGuard(CreateRequest()).id
     // Another pin rewrites the ledger, and keeps every end.
-    try service.setPin(true, of: other.text)
+    try engine.setPin(true, of: other.text)
     for _ in 0..<2 {
       bed.time.advance(seconds: 9 * 86400)
-      _ = try service.verify(try service.create(CreateRequest()).id.text)
+      _ = try engine.verify(try engine.create(CreateRequest()).id.text)
     }
     var rules = RetentionRules()
     rules.keepLast = 1
-    #expect(try !service.planCleanup(RetentionPolicy(rules)).remove.map(\.id).contains(guarding))
+    #expect(try !engine.planCleanup(RetentionPolicy(rules)).remove.map(\.id).contains(guarding))
     bed.time.advance(seconds: 3 * 86400)
-    let removed = try service.planCleanup(RetentionPolicy(rules)).remove.map(\.id)
+    let removed = try engine.planCleanup(RetentionPolicy(rules)).remove.map(\.id)
     #expect(removed.contains(guarding) && !removed.contains(other))
   }
 
@@ -74,39 +74,39 @@ struct PinTests {
   func removal() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let service = bed.service()
+    let engine = bed.engine()
     let points = try (0..<4).map { _ in
       bed.time.advance(seconds: 86400)
-      return try service.create(CreateRequest()).id
+      return try engine.create(CreateRequest()).id
     }
-    try service.setPin(true, of: points[0].text)
+    try engine.setPin(true, of: points[0].text)
     let policies = [RetentionPolicy(keepLast: 1), RetentionPolicy(minFreeSpace: .percent(99))]
     for policy in policies {
-      let kept = try service.planCleanup(policy).keep.first
+      let kept = try engine.planCleanup(policy).keep.first
       #expect(kept?.id == points[0] && kept?.reasons.contains("pinned") == true)
     }
-    let refusal = #expect(throws: HoldfastError.self) { try service.delete(points[0].text) }
+    let refusal = #expect(throws: HoldfastError.self) { try engine.delete(points[0].text) }
     #expect(refusal?.code == .refused && refusal?.hint == "run holdfast unpin \(points[0]) first")
-    _ = try service.cleanup(policies[0])
-    #expect(try service.list().map(\.id) == [points[3], points[0]])
-    try service.setPin(false, of: points[0].text)
-    _ = try service.cleanup(policies[0])
-    #expect(try service.list().map(\.id) == [points[3]])
+    _ = try engine.cleanup(policies[0])
+    #expect(try engine.list().map(\.id) == [points[3], points[0]])
+    try engine.setPin(false, of: points[0].text)
+    _ = try engine.cleanup(policies[0])
+    #expect(try engine.list().map(\.id) == [points[3]])
   }
 
   @Test("Delete refuses a point that a pinned point needs, and a point that was pinned since the plan")
   func deletion() throws {
     let bed = try TestBed()
     let points = try bed.makeChain(incrementals: 2)
-    let service = bed.service()
-    let plan = try service.planDelete(points[1].id.text, withChildren: true)
-    try service.setPin(true, of: points[2].id.text)
-    let refusal = #expect(throws: HoldfastError.self) { try service.planDelete(points[1].id.text, withChildren: true) }
+    let engine = bed.engine()
+    let plan = try engine.planDelete(points[1].id.text, withChildren: true)
+    try engine.setPin(true, of: points[2].id.text)
+    let refusal = #expect(throws: HoldfastError.self) { try engine.planDelete(points[1].id.text, withChildren: true) }
     #expect(
       refusal?.code == .refused && refusal?.message.contains("\(points[2].id), which needs it, is pinned") == true)
-    let late = #expect(throws: HoldfastError.self) { try service.delete(plan) }
+    let late = #expect(throws: HoldfastError.self) { try engine.delete(plan) }
     #expect(late?.code == .refused)
-    #expect(try service.list().count == 3)
+    #expect(try engine.list().count == 3)
   }
 
   @Test("A guard point is pinned if its records are lost, and unpinned only while a record says so")
@@ -114,17 +114,17 @@ struct PinTests {
     let bed = try TestBed()
     try bed.makeDatabase()
     let id = try makeGuard(bed)
-    let metadata = try bed.service().point(id.text).metadata
+    let metadata = try bed.engine().point(id.text).metadata
     #expect(metadata.pinned && metadata.verified && metadata.backupType == .guard)
     try remove(bed, "\(id).json")
     #expect(try isPinned(bed, id))
     try remove(bed, "pins.json")
     #expect(try isPinned(bed, id))
-    try bed.service().setPin(false, of: id.text)
+    try bed.engine().setPin(false, of: id.text)
     try remove(bed, "\(id).json")
     #expect(try !isPinned(bed, id))
     // A backup rewrites the lost metadata.
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     try remove(bed, "pins.json")
     #expect(try !isPinned(bed, id))
     try remove(bed, "\(id).json")
@@ -140,10 +140,10 @@ struct PinTests {
     let guarded = try makeGuard(bed, .none)
     try remove(bed, "\(guarded).json")
     #expect(try isPinned(bed, guarded, .none))
-    let plain = try bed.service(.none).create(.change(encrypt: false)).id
-    try bed.service(.none).setPin(true, of: plain.text)
+    let plain = try bed.engine(.none).create(.change(encrypt: false)).id
+    try bed.engine(.none).setPin(true, of: plain.text)
     let before = try bed.folder.read("backups/.metadata/pins.json")
-    #expect(try bed.service(.none).setPin(true, of: plain.text).wasSo)
+    #expect(try bed.engine(.none).setPin(true, of: plain.text).wasSo)
     #expect(try bed.folder.read("backups/.metadata/pins.json") == before)
     try remove(bed, "\(plain).json")
     #expect(try isPinned(bed, plain, .none) && isPinned(bed, guarded, .none))
@@ -155,11 +155,11 @@ struct PinTests {
   func damagedLedger(_ text: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let points = try (0..<3).map { _ in try bed.service().create(CreateRequest()).id }
-    try bed.service().setPin(true, of: points[0].text)
+    let points = try (0..<3).map { _ in try bed.engine().create(CreateRequest()).id }
+    try bed.engine().setPin(true, of: points[0].text)
     try bed.folder.write("backups/.metadata/pins.json", Array(text.utf8))
     #expect(try isPinned(bed, points[0]))
-    try bed.service().setPin(true, of: points[1].text)
+    try bed.engine().setPin(true, of: points[1].text)
     for id in points { try remove(bed, "\(id).json") }
     #expect(try points.map { try isPinned(bed, $0) } == [true, true, false])
   }
@@ -170,20 +170,20 @@ struct PinTests {
   func rewriting() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let point = try bed.service().create(CreateRequest())
+    let point = try bed.engine().create(CreateRequest())
     let path = "backups/.metadata/\(point.id).json"
     let text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
     try bed.folder.write(path, Array(text.replacing("{\n", with: "{\n  \"later\" : [1],\n", maxReplacements: 1).utf8))
-    try bed.service().setPin(true, of: point.id.text)
+    try bed.engine().setPin(true, of: point.id.text)
     let rewritten = JSONValue(parsing: try bed.folder.read(path) ?? [])
     guard case .object(let keys)? = rewritten else { throw BrokenPromise("no metadata") }
     #expect(keys["later"] == .array([.integer(1)]) && keys["pinned"] == .bool(true))
 
     let archive = try #require(try bed.folder.read("backups/\(point.filename)"))
     try bed.folder.write("backups/\(point.filename)", Array("not an archive".utf8))
-    try bed.service().setPin(false, of: point.id.text)
+    try bed.engine().setPin(false, of: point.id.text)
     try bed.folder.write("backups/\(point.filename)", archive)
-    let healed = try bed.service().point(point.id.text).metadata
+    let healed = try bed.engine().point(point.id.text).metadata
     #expect(!healed.pinned && healed.status == .completed)
   }
 
@@ -192,30 +192,30 @@ struct PinTests {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, .change(), incrementals: 6)
     let before = try points.map { try bed.restored($0.id) }
-    try bed.service().setPin(true, of: points[3].id.text)
+    try bed.engine().setPin(true, of: points[3].id.text)
     let archive = try bed.folder.read("backups/\(points[3].filename)")
     bed.time.advance(seconds: 2 * 3600)
-    #expect(try bed.service().compact(CompactionPolicy()).skipped.isEmpty)
-    let left = try bed.service().list()
+    #expect(try bed.engine().compact(CompactionPolicy()).skipped.isEmpty)
+    let left = try bed.engine().list()
     #expect(left.map(\.id) == [6, 3, 2, 0].map { points[$0].id })
     #expect(try bed.folder.read("backups/\(points[3].filename)") == archive)
     for number in [6, 3, 2, 0] { #expect(try bed.restored(points[number].id) == before[number]) }
-    try bed.service().setPin(false, of: points[3].id.text)
-    _ = try bed.service().compact(CompactionPolicy())
-    #expect(try bed.service().list().map(\.id) == [points[6].id, points[0].id])
+    try bed.engine().setPin(false, of: points[3].id.text)
+    _ = try bed.engine().compact(CompactionPolicy())
+    #expect(try bed.engine().list().map(\.id) == [points[6].id, points[0].id])
   }
 
   /// Pins a point when the compaction asks for the lock the `turn`-th time.
   private final class PinningHost: CompactionHost {
-    let service: Engine
+    let engine: Engine
     let id: PointID
     let turn: Int
     /// The process that pins is killed before it also writes the metadata.
     let isKilled: Bool
     private let turns = Mutex(0)
 
-    init(_ service: Engine, _ id: PointID, turn: Int, isKilled: Bool) {
-      (self.service, self.id, self.turn, self.isKilled) = (service, id, turn, isKilled)
+    init(_ engine: Engine, _ id: PointID, turn: Int, isKilled: Bool) {
+      (self.engine, self.id, self.turn, self.isKilled) = (engine, id, turn, isKilled)
     }
 
     func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
@@ -224,13 +224,13 @@ struct PinTests {
         return $0
       }
       if now == turn { try pin() }
-      try service.repository().exclusively(patience: service.environment.repositoryPatience, body)
+      try engine.repository().exclusively(patience: engine.environment.repositoryPatience, body)
     }
 
     private func pin() throws {
-      guard isKilled else { return _ = try service.setPin(true, of: id.text) }
+      guard isKilled else { return _ = try engine.setPin(true, of: id.text) }
       let ledger = JSONValue.object(["pinned": .array([.string(id.text)]), "unpinned": .array([])])
-      try service.environment.files.replace("\(service.folder)/.metadata/pins.json", with: ledger.encoded())
+      try engine.environment.files.replace("\(engine.folder)/.metadata/pins.json", with: ledger.encoded())
     }
 
     func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {}
@@ -241,11 +241,11 @@ struct PinTests {
     let bed = try TestBed()
     let points = try bed.makeChain(.key, .change(), incrementals: 4)
     bed.time.advance(seconds: 2 * 3600)
-    let host = PinningHost(bed.service(), points[2].id, turn: turn, isKilled: isKilled)
-    _ = try bed.service().compact(CompactionPolicy(), within: host)
-    #expect(try bed.service().list().map(\.id).contains(points[2].id))
+    let host = PinningHost(bed.engine(), points[2].id, turn: turn, isKilled: isKilled)
+    _ = try bed.engine().compact(CompactionPolicy(), within: host)
+    #expect(try bed.engine().list().map(\.id).contains(points[2].id))
     #expect(try isPinned(bed, points[2].id))
-    for point in try bed.service().list() { #expect(try bed.service().verify(point.id.text).verified, "\(point.id)") }
+    for point in try bed.engine().list() { #expect(try bed.engine().verify(point.id.text).verified, "\(point.id)") }
   }
 
   @Test("A guard point of a flawed database has its findings recorded and is pinned")
@@ -256,7 +256,7 @@ struct PinTests {
     for index in (4096 * 3)..<(4096 * 3 + 200) { bytes[index] = 0xff }
     try bed.folder.write("app.db", bytes)
     _ = try makeGuard(bed)
-    let points = try bed.service().list().map(\.metadata)
+    let points = try bed.engine().list().map(\.metadata)
     #expect(points.map(\.pinned) == [true] && points.allSatisfy { $0.verified && !$0.findings.isEmpty })
   }
 }
@@ -267,19 +267,19 @@ private func pinning(_ pinned: Bool) -> FaultSweep {
   FaultSweep(
     prepare: { bed in
       try bed.makeDatabase(rows: 60, bytes: 300)
-      let id = try bed.service().create(CreateRequest()).id
-      if !pinned { try bed.service().setPin(true, of: id.text) }
+      let id = try bed.engine().create(CreateRequest()).id
+      if !pinned { try bed.engine().setPin(true, of: id.text) }
       bed.time.advance(seconds: 60)
-      _ = try bed.service().create(CreateRequest())
+      _ = try bed.engine().create(CreateRequest())
       return id
     },
-    work: { service, id in try service.setPin(pinned, of: id!.text) },
+    work: { engine, id in try engine.setPin(pinned, of: id!.text) },
     check: { bed, finished in
       try bed.requireSoundRepository(points: 2...2)
-      let oldest = try bed.service().list()[1].metadata
+      let oldest = try bed.engine().list()[1].metadata
       guard !finished || oldest.pinned == pinned else { throw BrokenPromise("pinned is \(oldest.pinned)") }
       // The rules agree with the record.
-      let kept = try bed.service().planCleanup(RetentionPolicy(keepLast: 1)).keep
+      let kept = try bed.engine().planCleanup(RetentionPolicy(keepLast: 1)).keep
       guard kept.contains(where: { $0.id == oldest.id }) == oldest.pinned else {
         throw BrokenPromise("pinned is \(oldest.pinned), and kept are \(kept)")
       }
@@ -291,10 +291,10 @@ private let guarding = FaultSweep(
     try bed.makeDatabase(rows: 60, bytes: 300)
     return nil
   },
-  work: { service, _ in _ = try service.createGuard(CreateRequest()) },
+  work: { engine, _ in _ = try engine.createGuard(CreateRequest()) },
   check: { bed, finished in
     if finished {
-      let metadata = try bed.service().list().first?.metadata
+      let metadata = try bed.engine().list().first?.metadata
       guard metadata?.pinned == true else { throw BrokenPromise("no pinned point") }
     }
     try bed.requireSoundRepository(points: finished ? 1...1 : 0...1)
@@ -314,11 +314,11 @@ struct PinFaultTests {
     try bed.makeDatabase(rows: 60, bytes: 300)
     var request = CreateRequest()
     request.archive.encrypt = false
-    let id = try bed.service(.none).create(request).id
-    try bed.service(.none).setPin(true, of: id.text)
+    let id = try bed.engine(.none).create(request).id
+    try bed.engine(.none).setPin(true, of: id.text)
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(id).json")
     bed.time.advance(seconds: 86400)
-    _ = try bed.service(.none).create(request)
+    _ = try bed.engine(.none).create(request)
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(id).json")
     return id
   }
@@ -327,13 +327,13 @@ struct PinFaultTests {
   func unread() throws {
     let bed = try TestBed()
     let id = try makeForgotten(bed)
-    let service = bed.service(.none)
+    let engine = bed.engine(.none)
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/pins.json")
     try SystemFileOperations().makeFolder("\(bed.backups)/.metadata/pins.json")
-    #expect(throws: HoldfastError.self) { try service.cleanup(RetentionPolicy(keepLast: 1)) }
-    #expect(throws: HoldfastError.self) { try service.delete(id.text) }
-    #expect(throws: HoldfastError.self) { try service.setPin(true, of: id.text) }
-    #expect(try service.list().count == 2)
+    #expect(throws: HoldfastError.self) { try engine.cleanup(RetentionPolicy(keepLast: 1)) }
+    #expect(throws: HoldfastError.self) { try engine.delete(id.text) }
+    #expect(throws: HoldfastError.self) { try engine.setPin(true, of: id.text) }
+    #expect(try engine.list().count == 2)
   }
 
   @Test("A power loss in a pin leaves all points whole")

@@ -8,23 +8,23 @@ import Testing
 /// The steps that were printed are the steps that are carried out.
 @Suite("A planned restore", .ownThread)
 struct PlannedRestoreTests {
-  private func plan(_ service: Engine, _ request: RestoreRequest) throws -> RestorePlan {
-    switch try service.planRestore(request) {
+  private func plan(_ engine: Engine, _ request: RestoreRequest) throws -> RestorePlan {
+    switch try engine.planRestore(request) {
     case .plan(let plan): return plan
     case .refuse(let refusal): throw refusal.error
     }
   }
 
   private func expectSame(_ bed: TestBed, _ request: RestoreRequest) throws -> RestorePlan {
-    let plan = try plan(bed.service(), request)
-    #expect(try bed.service().restore(plan).plan == plan)
+    let plan = try plan(bed.engine(), request)
+    #expect(try bed.engine().restore(plan).plan == plan)
     return plan
   }
 
   private func world() throws -> (bed: TestBed, point: PointID) {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300)
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     bed.time.advance(seconds: 60)
     try bed.change("UPDATE marker SET text = 'second'")
     return (bed, point)
@@ -56,11 +56,11 @@ struct PlannedRestoreTests {
   @Test("A restore runs the check after all if the memo was lost since the plan")
   func lostMemo() throws {
     let (bed, point) = try world()
-    #expect(try bed.service().verify(point.text).verified)
-    let plan = try plan(bed.service(), RestoreRequest(pointID: point, target: .database(path: bed.database)))
+    #expect(try bed.engine().verify(point.text).verified)
+    let plan = try plan(bed.engine(), RestoreRequest(pointID: point, target: .database(path: bed.database)))
     #expect(!plan.steps.contains { $0.kind == .integrityCheck })
     try SystemFileOperations().unlink("\(bed.backups)/.state/checks.json")
-    let outcome = try bed.service().restore(plan)
+    let outcome = try bed.engine().restore(plan)
     #expect(outcome.plan.steps.contains { $0.kind == .integrityCheck })
     #expect(try bed.marker() == "first")
   }
@@ -68,13 +68,13 @@ struct PlannedRestoreTests {
   @Test("A restore opens the repository once for the plan and the run")
   func opening() throws {
     let (bed, point) = try world()
-    let service = bed.service().keepingOpen()
-    let repository = try service.repository()
-    try service.requireKey(to: service.point(point.text))
-    let plan = try plan(service, RestoreRequest(pointID: point, target: .database(path: bed.database)))
-    _ = try service.restore(plan)
-    #expect(try service.repository() === repository)
-    #expect(try bed.service().repository() !== repository)
+    let engine = bed.engine().keepingOpen()
+    let repository = try engine.repository()
+    try engine.requireKey(to: engine.point(point.text))
+    let plan = try plan(engine, RestoreRequest(pointID: point, target: .database(path: bed.database)))
+    _ = try engine.restore(plan)
+    #expect(try engine.repository() === repository)
+    #expect(try bed.engine().repository() !== repository)
     #expect(try bed.marker() == "first")
   }
 }

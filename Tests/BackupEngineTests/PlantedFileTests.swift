@@ -16,12 +16,12 @@ struct PlantedFileTests {
   private func world(_ secret: TestBed.Secret = .key) throws -> (bed: TestBed, point: PointMetadata) {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
-    let point = try bed.service(secret).create(CreateRequest())
+    let point = try bed.engine(secret).create(CreateRequest())
     bed.time.advance(seconds: 60)
     return (bed, point)
   }
 
-  /// A service of a host without any state.
+  /// An engine of a host without any state.
   private func newHost(_ bed: TestBed, _ secret: TestBed.Secret = .key, name: String = "other-state") -> Engine {
     var environment = bed.environment()
     environment.stateFolder = bed.folder.path(name)
@@ -34,7 +34,7 @@ struct PlantedFileTests {
     let forger = try TestBed()
     forger.time.set(bed.time.now().adding(seconds: 3600))
     try forger.makeDatabase(rows: 60, marker: "forged")
-    let forged = try forger.service(.none).create(Self.plain)
+    let forged = try forger.engine(.none).create(Self.plain)
     _ = try bed.folder.write("backups/\(forged.filename)", forger.folder.read("backups/\(forged.filename)") ?? [])
     var metadata = forged.json
     if case .object(var keys) = metadata {
@@ -56,30 +56,30 @@ struct PlantedFileTests {
   func newHostAndPlain(secret: TestBed.Secret) throws {
     let (bed, point) = try world()
     let planted = try plant(in: bed)
-    let service = newHost(bed, secret)
-    #expect(try service.point(planted.text).metadata.status == .unauthenticated)
-    #expect(try service.point("latest").id == point.id)
-    #expect(throws: HoldfastError.self) { try restore(service, planted, to: bed.folder.path("out.db")) }
+    let engine = newHost(bed, secret)
+    #expect(try engine.point(planted.text).metadata.status == .unauthenticated)
+    #expect(try engine.point("latest").id == point.id)
+    #expect(throws: HoldfastError.self) { try restore(engine, planted, to: bed.folder.path("out.db")) }
     // Its first backup does not accept the archive as a side effect, and takes no number from it.
     let next = try newHost(bed).create(CreateRequest())
     #expect(next.sequence == 2)
-    #expect(try service.point(planted.text).metadata.status == .unauthenticated)
-    #expect(throws: HoldfastError.self) { try restore(service, planted, to: bed.folder.path("out.db")) }
+    #expect(try engine.point(planted.text).metadata.status == .unauthenticated)
+    #expect(throws: HoldfastError.self) { try restore(engine, planted, to: bed.folder.path("out.db")) }
   }
 
   @Test("A plain archive counts if a person accepts it, and only with the same bytes")
   func acceptedOnPurpose() throws {
     let (bed, _) = try world()
     let planted = try plant(in: bed)
-    let service = newHost(bed)
-    #expect(throws: HoldfastError.self) { try service.accept(planted.text) }
-    #expect(try service.planUnauthenticatedAcceptance(planted.text).anomalies.count == 1)
-    #expect(try !service.acceptUnauthenticated(planted.text).wasAccepted)
-    #expect(try service.acceptUnauthenticated(planted.text).wasAccepted)
-    #expect(try service.point(planted.text).isAuthenticated)
-    try restore(service, planted, to: bed.folder.path("out.db"))
+    let engine = newHost(bed)
+    #expect(throws: HoldfastError.self) { try engine.accept(planted.text) }
+    #expect(try engine.planUnauthenticatedAcceptance(planted.text).anomalies.count == 1)
+    #expect(try !engine.acceptUnauthenticated(planted.text).wasAccepted)
+    #expect(try engine.acceptUnauthenticated(planted.text).wasAccepted)
+    #expect(try engine.point(planted.text).isAuthenticated)
+    try restore(engine, planted, to: bed.folder.path("out.db"))
     #expect(try bed.marker(at: bed.folder.path("out.db")) == "forged")
-    #expect(try !bed.service().point(planted.text).isAuthenticated)
+    #expect(try !bed.engine().point(planted.text).isAuthenticated)
   }
 
   @Test("Old plain backups are accepted when a host seals a folder that had no others")
@@ -88,9 +88,9 @@ struct PlantedFileTests {
     try bed.makeDatabase()
     let old = try newHost(bed, .none, name: "old-state").create(Self.plain)
     bed.time.advance(seconds: 60)
-    #expect(try bed.service().point("latest").id == old.id)
-    _ = try bed.service().create(CreateRequest())
-    #expect(try bed.service().point(old.id.text).isAuthenticated)
+    #expect(try bed.engine().point("latest").id == old.id)
+    _ = try bed.engine().create(CreateRequest())
+    #expect(try bed.engine().point(old.id.text).isAuthenticated)
     #expect(try !newHost(bed).point(old.id.text).isAuthenticated)
     // A plain backup of a host that does not seal is its own.
     bed.time.advance(seconds: 60)
@@ -104,18 +104,18 @@ struct PlantedFileTests {
     let interlude = try TestBed()
     try interlude.makeDatabase()
     interlude.time.set(bed.time.now())
-    let other = try interlude.service().create(CreateRequest())
+    let other = try interlude.engine().create(CreateRequest())
     _ = try bed.folder.write("backups/\(other.filename)", interlude.folder.read("backups/\(other.filename)") ?? [])
-    #expect(try !bed.service().list().contains { $0.id == other.id && $0.isAuthenticated })
-    let service = Engine(
+    #expect(try !bed.engine().list().contains { $0.id == other.id && $0.isAuthenticated })
+    let engine = Engine(
       database: nil, folder: bed.backups, credentials: TestBed.credentials(.key), environment: bed.environment())
     let wrong = Engine(
       database: nil, folder: bed.backups, credentials: Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32))),
       environment: bed.environment())
     #expect(throws: HoldfastError.self) { try wrong.acceptUnauthenticated(other.id.text) }
-    _ = try service.acceptUnauthenticated(other.id.text)
-    #expect(try service.list().filter(\.isAuthenticated).count == 2)
-    #expect(try bed.service().point("latest").id == point.id)
+    _ = try engine.acceptUnauthenticated(other.id.text)
+    #expect(try engine.list().filter(\.isAuthenticated).count == 2)
+    #expect(try bed.engine().point("latest").id == point.id)
   }
 
   @Test(
@@ -135,14 +135,14 @@ struct PlantedFileTests {
     _ = try plant(in: bed)
     for sequence in UInt64(2)...3 {
       bed.time.advance(seconds: 60)
-      let next = try bed.service().create(CreateRequest())
+      let next = try bed.engine().create(CreateRequest())
       #expect(next.sequence == sequence)
-      #expect(try bed.service().verify(next.id.text).verified)
+      #expect(try bed.engine().verify(next.id.text).verified)
     }
     // They do not prevent incrementals either.
     try bed.change("UPDATE marker SET text = 'more'")
     bed.time.advance(seconds: 60)
-    guard case .stored(let incremental, let why) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let incremental, let why) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(incremental.kind == .incremental && incremental.sequence == 4, "\(why)")
@@ -160,14 +160,14 @@ struct PlantedFileTests {
     let theirs = Credentials(key: SecretBytes([UInt8](repeating: 3, count: 32)))
     for _ in 0..<4 {
       forger.time.advance(seconds: 60)
-      let forged = try forger.service(theirs).create(CreateRequest())
+      let forged = try forger.engine(theirs).create(CreateRequest())
       _ = try bed.folder.write("backups/\(forged.filename)", forger.folder.read("backups/\(forged.filename)") ?? [])
     }
-    let next = try bed.service().create(CreateRequest())
+    let next = try bed.engine().create(CreateRequest())
     #expect(next.sequence == 2 && next.repositoryID == point.repositoryID)
     try bed.change("UPDATE marker SET text = 'more'")
     bed.time.advance(seconds: 60)
-    guard case .stored(let incremental, let why) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let incremental, let why) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(incremental.parentID == next.id, "\(why)")
@@ -181,9 +181,9 @@ struct PlantedFileTests {
     let changed = text.replacing(point.checksum ?? "-", with: String(repeating: "0", count: 64))
     #expect(changed != text)
     _ = try bed.folder.write(path, Array(changed.utf8))
-    let verification = try bed.service().verify(point.id.text)
+    let verification = try bed.engine().verify(point.id.text)
     #expect(verification.verified && verification.notes.count == 1)
-    try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
+    try restore(bed.engine(), point.id, to: bed.folder.path("out.db"))
   }
 
   @Test("A listing does not read a planted archive without metadata to its end")
@@ -194,7 +194,7 @@ struct PlantedFileTests {
       #expect(try Shell.run("truncate", ["-s", "1T", bed.folder.path("backups/\(name)")]).status == 0)
     }
     for secret in [TestBed.Secret.key, .none] {
-      #expect(try bed.service(secret).list().count >= 3)
+      #expect(try bed.engine(secret).list().count >= 3)
       #expect(try newHost(bed, secret).list().count >= 3)
     }
   }

@@ -17,13 +17,13 @@ struct PointDifferenceTests {
   private func history(_ seed: UInt64, pageSize: Int) throws -> (bed: TestBed, points: [PointID], files: [String]) {
     let bed = try TestBed()
     try RandomHistory.make(bed.database, seed: seed, pageSize: pageSize)
-    var points = [try bed.service().create(CreateRequest()).id]
+    var points = [try bed.engine().create(CreateRequest()).id]
     var files = [bed.folder.path("0.db")]
     try bed.reference(to: files[0])
     for step in 1...3 {
       try RandomHistory.change(bed.database, seed: seed &* 1000 &+ UInt64(step))
       bed.time.advance(milliseconds: 1000)
-      switch try bed.service().store(CreateRequest(), kind: .incremental) {
+      switch try bed.engine().store(CreateRequest(), kind: .incremental) {
       case .stored(let point, _): points.append(point.id)
       case .unchanged(let id): points.append(id)
       }
@@ -35,17 +35,17 @@ struct PointDifferenceTests {
 
   /// Of whole databases.
   private func difference(_ bed: TestBed, _ left: PointID, _ right: PointID) throws -> DatabaseDifference {
-    let service = bed.service()
+    let engine = bed.engine()
     var request = DifferenceRequest()
     request.readsLittle = false
-    return try service.difference(.point(service.point(left.text)), .point(service.point(right.text)), request)
+    return try engine.difference(.point(engine.point(left.text)), .point(engine.point(right.text)), request)
   }
 
   /// By the pages that differ, or nil if those are not sufficient.
   private func quickly(_ bed: TestBed, _ left: PointID, _ right: PointID) throws -> DatabaseDifference? {
-    let service = bed.service()
-    return try service.quickDifference(
-      service.point(left.text), service.point(right.text), DifferenceRequest())
+    let engine = bed.engine()
+    return try engine.quickDifference(
+      engine.point(left.text), engine.point(right.text), DifferenceRequest())
   }
 
   private func requireSame(_ quick: DatabaseDifference, _ whole: DatabaseDifference, _ place: String) {
@@ -119,7 +119,7 @@ struct PointDifferenceTests {
   func wholePages(change: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 1200, bytes: 60, pageSize: 512)
-    let first = try bed.service().create(CreateRequest())
+    let first = try bed.engine().create(CreateRequest())
     // Debian's SQLite wipes freed content, and would show it this way.
     try bed.change("PRAGMA secure_delete = OFF; \(change)")
     let second = try bed.storeIncremental()
@@ -143,8 +143,8 @@ struct PointDifferenceTests {
       try FolderDigest.of(bed.folder.path, ignoring: ["-shm"]).entries.filter { $0.key.contains("app.db") }
     }
     let before = try files()
-    let service = bed.service()
-    let found = try service.difference(.point(service.point(point.id.text)), .live, DifferenceRequest())
+    let engine = bed.engine()
+    let found = try engine.difference(.point(engine.point(point.id.text)), .live, DifferenceRequest())
     #expect(verdicts(found) == ["entries": Verdict(added: 0, removed: 0, changed: 3)])
     let after = try files()
     #expect(before == after && !before.isEmpty)

@@ -17,7 +17,7 @@ struct PresenceTests {
     try bed.makeDatabase()
     let points = try (0..<2).map { _ in
       bed.time.advance(seconds: 60)
-      return try bed.service(secret).create(request(secret))
+      return try bed.engine(secret).create(request(secret))
     }
     return (bed, points)
   }
@@ -37,11 +37,11 @@ struct PresenceTests {
     for isEmptyFolder in [false, true] {
       if isEmptyFolder { try SystemFileOperations().makeFolder(bed.backups) }
       for kind in [RequestedKind.full, .incremental] {
-        let error = #expect(throws: HoldfastError.self) { try bed.service(secret).store(request(secret), kind: kind) }
+        let error = #expect(throws: HoldfastError.self) { try bed.engine(secret).store(request(secret), kind: kind) }
         #expect(error?.code == .refused && error?.hint?.contains("--new-repository") == true)
       }
-      #expect(throws: HoldfastError.self) { try bed.service(secret).list() }
-      #expect(throws: HoldfastError.self) { try bed.service(secret).repository(create: true) }
+      #expect(throws: HoldfastError.self) { try bed.engine(secret).list() }
+      #expect(throws: HoldfastError.self) { try bed.engine(secret).repository(create: true) }
       let isThere = try SystemFileOperations().status(bed.backups) != nil
       #expect(isThere == isEmptyFolder)
     }
@@ -49,8 +49,8 @@ struct PresenceTests {
     #expect(try Shell.run("rmdir", [bed.backups]).status == 0)
     try move("away", "backups", in: bed)
     bed.time.advance(seconds: 60)
-    #expect(try bed.service(secret).create(request(secret)).sequence == 3)
-    #expect(try bed.service(secret).list().filter(\.isAuthenticated).count == points.count + 1)
+    #expect(try bed.engine(secret).create(request(secret)).sequence == 3)
+    #expect(try bed.engine(secret).list().filter(\.isAuthenticated).count == points.count + 1)
   }
 
   @Test("A folder behind a link that leads nowhere is refused while the disk is away")
@@ -60,9 +60,9 @@ struct PresenceTests {
     try SystemFileOperations().makeFolders(bed.folder.path("disk/deep"))
     #expect(try Shell.run("ln", ["-s", "disk/deep/backups", bed.backups]).status == 0)
     try SystemFileOperations().makeFolder(bed.folder.path("disk/deep/backups"))
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     try move("disk", "away", in: bed)
-    let error = #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().create(CreateRequest()) }
     #expect(error?.code == .refused)
   }
 
@@ -78,26 +78,26 @@ struct PresenceTests {
     for name in ["one", "two"] { try SystemFileOperations().makeFolder(bed.folder.path(name)) }
     let link = bed.folder.path("disk")
     #expect(try Shell.run("ln", ["-s", "one", link]).status == 0)
-    let service = Engine(
+    let engine = Engine(
       database: bed.database, folder: "\(link)/backups", credentials: TestBed.credentials(secret),
       environment: bed.environment())
-    let first = try service.create(request)
+    let first = try engine.create(request)
     bed.time.advance(seconds: 60)
     #expect(try Shell.run("ln", ["-sfn", "two", link]).status == 0)
-    let error = #expect(throws: HoldfastError.self) { try service.create(request) }
+    let error = #expect(throws: HoldfastError.self) { try engine.create(request) }
     #expect(error?.code == .refused)
     #expect(try SystemFileOperations().status(bed.folder.path("two/backups")) == nil)
     // Begun on purpose, and back: both are this host's own.
-    _ = try service.repository(create: true, beginsAnew: true)
-    let second = try service.create(request)
-    #expect(try service.list().map(\.id) == [second.id])
+    _ = try engine.repository(create: true, beginsAnew: true)
+    let second = try engine.create(request)
+    #expect(try engine.list().map(\.id) == [second.id])
     #expect(try Shell.run("ln", ["-sfn", "one", link]).status == 0)
-    #expect(try service.list().map(\.id) == [first.id])
+    #expect(try engine.list().map(\.id) == [first.id])
     // A repository that was moved with its disk is there.
     guard !isPlain else { return }
     #expect(try Shell.run("mv", [bed.folder.path("one"), bed.folder.path("three")]).status == 0)
     #expect(try Shell.run("ln", ["-sfn", "three", link]).status == 0)
-    #expect(try service.list().map(\.id) == [first.id])
+    #expect(try engine.list().map(\.id) == [first.id])
   }
 
   @Test(
@@ -108,34 +108,34 @@ struct PresenceTests {
   func interlude(secret: TestBed.Secret) throws {
     let (bed, points) = try world(secret)
     try move("backups", "away", in: bed)
-    _ = try bed.service(secret).repository(create: true, beginsAnew: true)
+    _ = try bed.engine(secret).repository(create: true, beginsAnew: true)
     bed.time.advance(seconds: 60)
-    let between = try bed.service(secret).create(CreateRequest())
+    let between = try bed.engine(secret).create(CreateRequest())
     #expect(between.sequence == 3 && between.repositoryID != points[0].repositoryID)
     try move("backups", "interlude", in: bed)
     try move("away", "backups", in: bed)
     bed.time.advance(seconds: 60)
-    let after = try bed.service(secret).create(CreateRequest())
+    let after = try bed.engine(secret).create(CreateRequest())
     #expect(after.sequence == 4 && after.repositoryID == points[0].repositoryID)
     for name in [between.filename, ".metadata/\(between.id).json"] {
       _ = try bed.folder.write("backups/\(name)", bed.folder.read("interlude/\(name)") ?? [])
     }
-    let listed = try bed.service(secret).list()
+    let listed = try bed.engine(secret).list()
     #expect(listed.count == 4 && listed.allSatisfy(\.isAuthenticated))
-    for point in listed { #expect(try bed.service(secret).verify(point.id.text).verified) }
+    for point in listed { #expect(try bed.engine(secret).verify(point.id.text).verified) }
     // The interlude's own folder is also known.
     try move("backups", "away", in: bed)
     try move("interlude", "backups", in: bed)
-    #expect(try bed.service(secret).list().map(\.id) == [between.id])
+    #expect(try bed.engine(secret).list().map(\.id) == [between.id])
   }
 
   @Test("If another one was begun at its path, a moved repository is known by its ID")
   func formerElsewhere() throws {
     let (bed, points) = try world(.key)
     try move("backups", "old", in: bed)
-    _ = try bed.service(.key).repository(create: true, beginsAnew: true)
+    _ = try bed.engine(.key).repository(create: true, beginsAnew: true)
     bed.time.advance(seconds: 60)
-    _ = try bed.service(.key).create(CreateRequest())
+    _ = try bed.engine(.key).create(CreateRequest())
     let old = Engine(
       database: bed.database, folder: bed.folder.path("old"), credentials: TestBed.credentials(.key),
       environment: bed.environment())
@@ -149,23 +149,23 @@ struct PresenceTests {
     try move("backups", "away", in: bed)
     let stranger = try TestBed()
     try stranger.makeDatabase()
-    _ = try stranger.service().create(CreateRequest())
+    _ = try stranger.engine().create(CreateRequest())
     #expect(try Shell.run("cp", ["-r", stranger.backups, bed.backups]).status == 0)
-    let error = #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().create(CreateRequest()) }
     #expect(error?.code == .refused && error?.message.contains("another repository") == true)
     let wrong = Credentials(key: SecretBytes([UInt8](repeating: 7, count: 32)))
-    #expect(throws: HoldfastError.self) { try bed.service(wrong).repository(create: true, beginsAnew: true) }
-    _ = try bed.service().repository(create: true, beginsAnew: true)
-    #expect(try bed.service().repository().hostState()?.repositoryID != points[0].repositoryID)
+    #expect(throws: HoldfastError.self) { try bed.engine(wrong).repository(create: true, beginsAnew: true) }
+    _ = try bed.engine().repository(create: true, beginsAnew: true)
+    #expect(try bed.engine().repository().hostState()?.repositoryID != points[0].repositoryID)
   }
 
   @Test("If the last backup is removed by hand, the repository is still there", arguments: [TestBed.Secret.key, .none])
   func emptied(secret: TestBed.Secret) throws {
     let (bed, points) = try world(secret)
-    for point in points { _ = try bed.service(secret).delete(point.id.text) }
-    #expect(try bed.service(secret).list().isEmpty)
+    for point in points { _ = try bed.engine(secret).delete(point.id.text) }
+    #expect(try bed.engine(secret).list().isEmpty)
     bed.time.advance(seconds: 60)
-    #expect(try bed.service(secret).create(request(secret)).sequence == 3)
+    #expect(try bed.engine(secret).create(request(secret)).sequence == 3)
   }
 
   @Test("The state of older versions is read, and the present state survives a round trip")
@@ -179,8 +179,8 @@ struct PresenceTests {
     }
     keys["former_repositories"] = nil
     _ = try bed.folder.write(path, JSONValue.object(keys).encoded())
-    #expect(try bed.service().repository().hostState()?.repositoryID == points[0].repositoryID)
+    #expect(try bed.engine().repository().hostState()?.repositoryID == points[0].repositoryID)
     try move("backups", "away", in: bed)
-    #expect(throws: HoldfastError.self) { try bed.service().create(CreateRequest()) }
+    #expect(throws: HoldfastError.self) { try bed.engine().create(CreateRequest()) }
   }
 }

@@ -10,7 +10,7 @@ struct RestoreTests {
   private func world(journal: String = "wal") throws -> (bed: TestBed, point: PointID) {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 2000, bytes: 400, journal: journal)
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     bed.time.advance(seconds: 60)
     try bed.change("UPDATE marker SET text = 'second'; DELETE FROM entries WHERE id > 1000")
     return (bed, point)
@@ -29,7 +29,7 @@ struct RestoreTests {
       #expect(try reader.integer("SELECT count(*) FROM entries") == 1000)
     }
     let before = try SystemFileOperations().status(bed.database)
-    let outcome = try restoreInPlace(bed.service(), point)
+    let outcome = try restoreInPlace(bed.engine(), point)
     #expect(outcome.plan.install == .live)
     #expect(try SystemFileOperations().status(bed.database)?.inode == before?.inode)
     if journal == "wal" {
@@ -44,7 +44,7 @@ struct RestoreTests {
     #expect(try bed.integrity() == .passed)
 
     let safety = try #require(outcome.safetyBackupID)
-    try restore(bed.service(), safety, to: bed.folder.path("safety.db"))
+    try restore(bed.engine(), safety, to: bed.folder.path("safety.db"))
     #expect(try bed.marker(at: bed.folder.path("safety.db")) == "second")
   }
 
@@ -63,13 +63,13 @@ struct RestoreTests {
     let writer = try ProcessInBackground("python3", ["-c", script, bed.database])
     defer { writer.stop() }
     try writer.waitForLine("ready")
-    let outcome = try restoreInPlace(bed.service(), point)
+    let outcome = try restoreInPlace(bed.engine(), point)
     #expect(outcome.plan.install == .live)
     let ended = writer.waitForEnd()
     #expect(ended == 0)
     #expect(try bed.marker() == "first")
     #expect(try bed.integrity() == .passed)
-    try restore(bed.service(), try #require(outcome.safetyBackupID), to: bed.folder.path("safety.db"))
+    try restore(bed.engine(), try #require(outcome.safetyBackupID), to: bed.folder.path("safety.db"))
     let live = try DatabaseConnection(path: bed.database, access: .observer)
     let safety = try DatabaseConnection(path: bed.folder.path("safety.db"), access: .observer)
     let firstAfter = try live.integer("SELECT min(id) FROM entries WHERE id >= 100000")
@@ -84,7 +84,7 @@ struct RestoreTests {
     let (bed, point) = try world()
     let application = try DatabaseConnection(path: bed.database, access: .writer)
     try application.execute("BEGIN IMMEDIATE; UPDATE marker SET text = 'third'")
-    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.engine(), point) }
     #expect(error?.code.exitCode == 6 && error?.hint != nil, "\(String(describing: error))")
     try application.execute("COMMIT")
     #expect(try bed.marker() == "third")
@@ -96,19 +96,19 @@ struct RestoreTests {
     let (bed, point) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.folder.write("app.db", [])
-    let outcome = try restoreInPlace(bed.service(), point)
+    let outcome = try restoreInPlace(bed.engine(), point)
     #expect(outcome.plan.install == .replace)
     #expect(try bed.marker() == "first")
     let safety = try #require(outcome.safetyBackupID)
-    #expect(try bed.service().point(safety.text).metadata.originalSize == 0)
-    #expect(try bed.service().verify(safety.text).verified)
+    #expect(try bed.engine().point(safety.text).metadata.originalSize == 0)
+    #expect(try bed.engine().verify(safety.text).verified)
   }
 
   @Test("With another page size the file is replaced under SQLite's lock, or refused if it is open")
   func replace() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.makeDatabase(pageSize: 8192, marker: "second")
     #expect(try Shell.run("chmod", ["640", bed.database]).status == 0)
@@ -120,12 +120,12 @@ struct RestoreTests {
         bed.database,
       ])
     try application.waitForLine("ready")
-    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.engine(), point) }
     #expect(error?.code.exitCode == 6, "\(String(describing: error))")
     #expect(error?.hint?.contains("python3") == true, "\(String(describing: error))")
     #expect(try bed.marker() == "second")
     application.stop()
-    let outcome = try restoreInPlace(bed.service(), point)
+    let outcome = try restoreInPlace(bed.engine(), point)
     #expect(outcome.plan.install == .replace)
     #expect(try bed.marker() == "first")
     #expect(try SystemFileOperations().status(bed.database)?.permissions == 0o640)
@@ -135,7 +135,7 @@ struct RestoreTests {
   func replaceAfterCommit(journal: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.makeDatabase(journal: journal, pageSize: 8192, marker: "second")
     // The one rename that makes the safety backup visible is the moment for a commit.
@@ -144,10 +144,10 @@ struct RestoreTests {
         try? bed.change("INSERT INTO entries VALUES (9999, 'between')")
       }
     }
-    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(files: files), point) }
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.engine(files: files), point) }
     #expect(error?.code == .factsChanged, "\(String(describing: error))")
     #expect(try bed.marker() == "second")
-    #expect(try restoreInPlace(bed.service(), point).plan.install == .replace)
+    #expect(try restoreInPlace(bed.engine(), point).plan.install == .replace)
     #expect(try bed.marker() == "first")
   }
 
@@ -157,11 +157,11 @@ struct RestoreTests {
     var bytes = try bed.folder.read("app.db") ?? []
     for index in 0..<100 { bytes[index] = 0xa5 }
     _ = try bed.folder.write("app.db", bytes)
-    let outcome = try restoreInPlace(bed.service(), point)
+    let outcome = try restoreInPlace(bed.engine(), point)
     #expect(try bed.marker() == "first")
-    let safety = try bed.service().point(try #require(outcome.safetyBackupID).text)
+    let safety = try bed.engine().point(try #require(outcome.safetyBackupID).text)
     #expect(safety.name.content == .raw && safety.metadata.status == .suspect)
-    #expect(try bed.service().verify(safety.id.text).verified)
+    #expect(try bed.engine().verify(safety.id.text).verified)
     let tar = bed.folder.path("damaged.tar")
     let result = try recover(backupDir: bed.backups, id: safety.id.text, to: tar, keyFile: bed.keyFile)
     #expect(result.status == 0, "\(result.stderr)")
@@ -178,7 +178,7 @@ struct RestoreTests {
       arguments: [bed.database])
     #expect(wal.status == 0)
     try SystemFileOperations().unlink(bed.database)
-    let outcome = try restoreInPlace(bed.service(), point)
+    let outcome = try restoreInPlace(bed.engine(), point)
     #expect(outcome.safetyBackupID == nil)
     #expect(try bed.marker() == "first")
     #expect(outcome.warnings.contains { $0.contains("app.db-wal") }, "\(outcome.warnings)")
@@ -189,7 +189,7 @@ struct RestoreTests {
     let (bed, point) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
     try bed.makeDatabase(encoding: "UTF-16le", marker: "second")
-    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.engine(), point) }
     #expect(error?.code.exitCode == 8 && error?.hint?.contains("--to") == true)
     #expect(try bed.marker() == "second")
   }
@@ -199,12 +199,12 @@ struct RestoreTests {
     let (bed, point) = try world()
     let path = bed.folder.path("out.db")
     let request = RestoreRequest(pointID: point, target: .newFile(path: path))
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw BrokenPromise("no plan") }
     _ = try bed.folder.write("out.db", Array("mine".utf8))
-    let error = #expect(throws: HoldfastError.self) { try bed.service().restore(plan) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().restore(plan) }
     #expect(error?.code == .factsChanged && error?.code.exitCode == 6)
     #expect(try bed.folder.read("out.db") == Array("mine".utf8))
-    guard case .refuse(let refusal) = try bed.service().planRestore(request) else { throw BrokenPromise("not refused") }
+    guard case .refuse(let refusal) = try bed.engine().planRestore(request) else { throw BrokenPromise("not refused") }
     #expect(refusal.code.exitCode == 8)
   }
 
@@ -212,12 +212,12 @@ struct RestoreTests {
   func staleFacts() throws {
     let (bed, point) = try world()
     let request = RestoreRequest(pointID: point, target: .database(path: bed.database))
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("no plan") }
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw BrokenPromise("no plan") }
     #expect(
       try Shell.run(
         "sh", ["-c", "cp '\(bed.database)' '\(bed.database).new' && mv '\(bed.database).new' '\(bed.database)'"]
       ).status == 0)
-    let error = #expect(throws: HoldfastError.self) { try bed.service().restore(plan) }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().restore(plan) }
     #expect(error?.code == .factsChanged, "\(String(describing: error))")
     #expect(try bed.marker() == "second")
     // The journal is written after the facts were checked again.
@@ -229,7 +229,7 @@ struct RestoreTests {
     let (bed, point) = try world()
     let link = bed.folder.path("link.db")
     #expect(try Shell.run("ln", ["-s", "app.db", link]).status == 0)
-    _ = try restoreInPlace(bed.service(database: link), point)
+    _ = try restoreInPlace(bed.engine(database: link), point)
     #expect(try bed.marker() == "first")
     #expect(try Shell.run("readlink", [link]).stdout == "app.db\n")
   }

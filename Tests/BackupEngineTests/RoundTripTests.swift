@@ -33,21 +33,21 @@ struct RoundTripTests {
   func everyForm(_ form: Form) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 9000, bytes: 400)
-    let service = bed.service(form.secret)
+    let engine = bed.engine(form.secret)
     var request = CreateRequest()
     request.archive.encrypt = form.encrypt
     request.archive.compress = form.compress
     request.archive.cipher = form.cipher
     request.archive.level = CompressionLevel(form.level)!
-    let point = try service.create(request)
+    let point = try engine.create(request)
     #expect(point.filename == "backup_20231116_143022\(form.suffix)")
 
-    let verification = try service.verify("latest")
+    let verification = try engine.verify("latest")
     #expect(verification.verified, "\(verification.checks)")
-    #expect(try service.point("latest").metadata.status == .verified)
+    #expect(try engine.point("latest").metadata.status == .verified)
 
     let restored = bed.folder.path("restored.db")
-    try restore(service, point.id, to: restored)
+    try restore(engine, point.id, to: restored)
     let recovered = bed.folder.path("recovered.db")
     let result = try recover(
       backupDir: bed.backups, id: point.id.text, to: recovered, password: TestBed.password, keyFile: bed.keyFile)
@@ -64,7 +64,7 @@ struct RoundTripTests {
     var request = CreateRequest()
     request.archive.encrypt = false
     request.archive.level = CompressionLevel(level)!
-    let point = try bed.service(.none).create(request)
+    let point = try bed.engine(.none).create(request)
     let result = try Shell.run("gzip", ["-dc", "\(bed.backups)/\(point.filename)"])
     #expect(result.status == 0, "\(result.stderr)")
     _ = try bed.folder.write("gunzipped.db", result.output)
@@ -75,13 +75,13 @@ struct RoundTripTests {
   func emptyDatabase(encrypt: Bool) throws {
     let bed = try TestBed()
     _ = try bed.folder.write("app.db", [])
-    let service = bed.service(encrypt ? .key : .none)
+    let engine = bed.engine(encrypt ? .key : .none)
     var request = CreateRequest()
     request.archive.encrypt = encrypt
-    let point = try service.create(request)
+    let point = try engine.create(request)
     #expect(point.pageCount == 0)
-    #expect(try service.verify(point.id.text).verified)
-    try restore(service, point.id, to: bed.folder.path("restored.db"))
+    #expect(try engine.verify(point.id.text).verified)
+    try restore(engine, point.id, to: bed.folder.path("restored.db"))
     #expect(try bed.folder.read("restored.db") == [])
     let result = try recover(
       backupDir: bed.backups, id: point.id.text, to: bed.folder.path("recovered.db"), keyFile: bed.keyFile)
@@ -93,7 +93,7 @@ struct RoundTripTests {
   func metadataKeys() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let point = try bed.service().create(CreateRequest())
+    let point = try bed.engine().create(CreateRequest())
     guard case .object(let keys)? = JSONValue(parsing: try bed.folder.read("backups/.metadata/\(point.id).json") ?? [])
     else { throw HoldfastError(.failed, "no metadata") }
     let seed = [
@@ -117,27 +117,27 @@ struct RoundTripTests {
   func sameSecond() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let ids = try (0..<3).map { _ in try bed.service().create(CreateRequest()).id.text }
+    let ids = try (0..<3).map { _ in try bed.engine().create(CreateRequest()).id.text }
     #expect(ids == ["backup_20231116_143022", "backup_20231116_143022_001", "backup_20231116_143022_002"])
-    #expect(try bed.service().list().map(\.metadata.sequence) == [3, 2, 1])
+    #expect(try bed.engine().list().map(\.metadata.sequence) == [3, 2, 1])
   }
 }
 
 /// Restores to a new file and fails the test if the restore is refused.
-func restore(_ service: Engine, _ id: PointID, to path: String) throws {
+func restore(_ engine: Engine, _ id: PointID, to path: String) throws {
   let request = RestoreRequest(pointID: id, target: .newFile(path: path))
-  switch try service.planRestore(request) {
-  case .plan(let plan): _ = try service.restore(plan)
+  switch try engine.planRestore(request) {
+  case .plan(let plan): _ = try engine.restore(plan)
   case .refuse(let refusal): throw refusal.error
   }
 }
 
-/// Restores into the service's own database.
+/// Restores into the engine's own database.
 @discardableResult
-func restoreInPlace(_ service: Engine, _ id: PointID) throws -> RestoreOutcome {
-  let request = RestoreRequest(pointID: id, target: .database(path: try service.requireDatabase()))
-  switch try service.planRestore(request) {
-  case .plan(let plan): return try service.restore(plan)
+func restoreInPlace(_ engine: Engine, _ id: PointID) throws -> RestoreOutcome {
+  let request = RestoreRequest(pointID: id, target: .database(path: try engine.requireDatabase()))
+  switch try engine.planRestore(request) {
+  case .plan(let plan): return try engine.restore(plan)
   case .refuse(let refusal): throw refusal.error
   }
 }

@@ -22,8 +22,8 @@ struct ScratchPointTests {
     request.archive.encrypt = secret != .none
     let points = try bed.makeChain(secret, request)
     for (step, point) in points.enumerated() {
-      let service = bed.service(secret)
-      let scratch = try service.scratch(service.point(point.id.text))
+      let engine = bed.engine(secret)
+      let scratch = try engine.scratch(engine.point(point.id.text))
       #expect(try scratch.connection.text("SELECT text FROM marker") == "\(step)")
       #expect(scratch.size == point.originalSize && scratch.digest?.hex == point.digest)
       #expect(try leftovers(bed) == [])
@@ -40,10 +40,10 @@ struct ScratchPointTests {
     var bytes = try SystemFileOperations().contents(path)!
     bytes[bytes.count - 20] ^= 1
     _ = try bed.folder.write("backups/\(points[1].filename)", bytes)
-    let service = bed.service(.none)
-    #expect(throws: HoldfastError.self) { try service.scratch(service.point(points[3].id.text)) }
+    let engine = bed.engine(.none)
+    #expect(throws: HoldfastError.self) { try engine.scratch(engine.point(points[3].id.text)) }
     #expect(try leftovers(bed) == [])
-    _ = try service.scratch(service.point(points[0].id.text))
+    _ = try engine.scratch(engine.point(points[0].id.text))
   }
 
   @Test("A point that this host cannot authenticate is refused, unless the caller accepts it")
@@ -52,17 +52,17 @@ struct ScratchPointTests {
     _ = try bed.makeChain(incrementals: 0)
     let forger = try TestBed()
     try forger.makeDatabase(marker: "forged")
-    let forged = try forger.service(.none).create(incrementalsUnencrypted)
+    let forged = try forger.engine(.none).create(incrementalsUnencrypted)
     let bytes = try forger.folder.read("backups/\(forged.filename)") ?? []
     _ = try bed.folder.write("backups/backup_20231117_000000.db.gz", bytes)
-    let service = bed.service()
-    let point = try service.point("backup_20231117_000000")
-    let error = #expect(throws: HoldfastError.self) { try service.scratch(point) }
+    let engine = bed.engine()
+    let point = try engine.point("backup_20231117_000000")
+    let error = #expect(throws: HoldfastError.self) { try engine.scratch(point) }
     #expect(error?.code == .unauthenticated)
-    let scratch = try service.scratch(point, acceptUnauthenticated: true)
+    let scratch = try engine.scratch(point, acceptUnauthenticated: true)
     #expect(try scratch.connection.text("SELECT text FROM marker") == "forged")
     #expect(throws: HoldfastError.self) {
-      try service.difference(.point(point), .live, DifferenceRequest())
+      try engine.difference(.point(point), .live, DifferenceRequest())
     }
   }
 
@@ -70,9 +70,9 @@ struct ScratchPointTests {
   func space() throws {
     let bed = try TestBed()
     let point = try bed.makeChain(incrementals: 0)[0]
-    let service = bed.service(files: UnflushedFileOperations(free: 1000))
+    let engine = bed.engine(files: UnflushedFileOperations(free: 1000))
     do {
-      _ = try service.scratch(service.point(point.id.text))
+      _ = try engine.scratch(engine.point(point.id.text))
       Issue.record("it was restored")
     } catch let error as HoldfastError {
       #expect(error.code == .noSpace && error.message.contains("\(bed.stateFolder)/scratch"), "\(error)")
@@ -84,16 +84,16 @@ struct ScratchPointTests {
   func faults(kind: FaultSweep.Kind) throws {
     try FaultSweep(
       prepare: { try $0.makeChain(incrementals: 1, rows: 20).last?.id },
-      work: { service, id in
-        let scratch = try service.scratch(service.point(id!.text))
+      work: { engine, id in
+        let scratch = try engine.scratch(engine.point(id!.text))
         guard try scratch.connection.text("SELECT text FROM marker") == "1" else {
           throw BrokenPromise("wrong content")
         }
       },
       check: { bed, _ in
-        let service = bed.service()
+        let engine = bed.engine()
         // The next run removes the files that a killed one could not.
-        _ = try service.scratch(service.point("latest"))
+        _ = try engine.scratch(engine.point("latest"))
         let left = try leftovers(bed)
         guard left.isEmpty else { throw BrokenPromise("left over: \(left)") }
       }

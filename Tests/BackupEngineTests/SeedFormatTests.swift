@@ -20,16 +20,16 @@ struct SeedFormatTests {
   @Test("Every form of an original backup is listed, verified and restored")
   func readable() throws {
     let bed = try world()
-    let service = bed.service(.password)
-    let points = try service.list()
+    let engine = bed.engine(.password)
+    let points = try engine.list()
     #expect(points.count == 7)
     #expect(points.map(\.metadata.created) == points.map(\.metadata.created).sorted(by: >))
     for (index, point) in points.enumerated() {
       #expect(point.problems.isEmpty, "\(point.name.text): \(point.problems)")
-      let verification = try service.verify(point.id.text)
+      let verification = try engine.verify(point.id.text)
       #expect(verification.verified, "\(point.name.text): \(verification.errors)")
       let path = bed.folder.path("out-\(index).db")
-      try restore(service, point.id, to: path)
+      try restore(engine, point.id, to: path)
       #expect(try sameRows(bed.database, path), "\(point.name.text)")
       let recovered = bed.folder.path("recovered-\(index).db")
       let result = try recover(backupDir: bed.backups, id: point.id.text, to: recovered, password: TestBed.password)
@@ -42,38 +42,38 @@ struct SeedFormatTests {
   func inPlace() throws {
     let bed = try world()
     try bed.change("UPDATE marker SET text = 'second'")
-    let service = bed.service(.password)
-    let oldest = try #require(try service.list().last)
-    #expect(try restoreInPlace(service, oldest.id).plan.install == .live)
+    let engine = bed.engine(.password)
+    let oldest = try #require(try engine.list().last)
+    #expect(try restoreInPlace(engine, oldest.id).plan.install == .live)
     #expect(try bed.marker() == "first")
-    #expect(try service.list().first?.metadata.backupType == .safety)
-    #expect(try service.point("latest").metadata.backupType != .safety)
+    #expect(try engine.list().first?.metadata.backupType == .safety)
+    #expect(try engine.point("latest").metadata.backupType != .safety)
   }
 
   @Test("Original backups are deleted and cleaned up")
   func removable() throws {
     let bed = try world()
-    let service = bed.service(.password)
-    let second = try service.list()[1]
-    _ = try service.delete(second.id.text)
-    #expect(try service.list().count == 6)
+    let engine = bed.engine(.password)
+    let second = try engine.list()[1]
+    _ = try engine.delete(second.id.text)
+    #expect(try engine.list().count == 6)
     #expect(try Shell.run("find", [bed.backups, "-name", "\(second.id)*"]).stdout == "")
-    let decision = try service.cleanup(RetentionPolicy(keepLast: 2))
+    let decision = try engine.cleanup(RetentionPolicy(keepLast: 2))
     #expect(decision.refused == nil && !decision.remove.isEmpty)
-    let left = try service.list()
+    let left = try engine.list()
     #expect(left.count == decision.keep.count && left.count < 6)
-    for point in left { #expect(try service.verify(point.id.text).verified) }
+    for point in left { #expect(try engine.verify(point.id.text).verified) }
   }
 
   @Test("A directory continues with authenticated points, and its old ones stay trusted")
   func continued() throws {
     let bed = try world()
-    let service = bed.service(.password)
-    let new = try service.create(CreateRequest())
-    #expect(try service.point("latest").id == new.id)
-    for point in try service.list() {
+    let engine = bed.engine(.password)
+    let new = try engine.create(CreateRequest())
+    #expect(try engine.point("latest").id == new.id)
+    for point in try engine.list() {
       #expect(point.isAuthenticated, "\(point.problems)")
-      #expect(try service.verify(point.id.text).verified)
+      #expect(try engine.verify(point.id.text).verified)
     }
   }
 }

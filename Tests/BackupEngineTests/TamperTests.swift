@@ -14,7 +14,7 @@ struct TamperTests {
     try bed.makeDatabase(rows: 150, bytes: 400)
     var request = CreateRequest()
     change(&request)
-    let point = try bed.service(secret).create(request)
+    let point = try bed.engine(secret).create(request)
     return (bed, point, "backups/\(point.filename)", try bed.folder.read("backups/\(point.filename)") ?? [])
   }
 
@@ -22,7 +22,7 @@ struct TamperTests {
   /// restored.
   private func restoreCode(_ bed: TestBed, _ id: PointID, _ secret: TestBed.Secret = .key) -> HoldfastError.Code? {
     do {
-      try restore(bed.service(secret), id, to: bed.folder.path("out.db"))
+      try restore(bed.engine(secret), id, to: bed.folder.path("out.db"))
       return nil
     } catch {
       return (error as? HoldfastError)?.code ?? .failed
@@ -54,11 +54,11 @@ struct TamperTests {
     var changed = bytes
     changed[bytes.count / 2] ^= 4
     _ = try bed.folder.write(path, changed)
-    let verification = try bed.service().verify(point.id.text)
+    let verification = try bed.engine().verify(point.id.text)
     #expect(!verification.verified)
     let failed = verification.checks.filter { $0.outcome == .failed }.map(\.name)
     #expect(failed == [Check.Name.checksum, Check.Name.decryption])
-    let metadata = try bed.service().list().first?.metadata
+    let metadata = try bed.engine().list().first?.metadata
     #expect(metadata?.status == .failed)
     #expect(metadata?.verificationErrors.count == 2)
   }
@@ -84,15 +84,15 @@ struct TamperTests {
   func swapped() throws {
     let (bed, first, path, bytes) = try stored()
     try bed.change("UPDATE marker SET text = 'second'")
-    let second = try bed.service().create(CreateRequest())
+    let second = try bed.engine().create(CreateRequest())
     let other = try bed.folder.read("backups/\(second.filename)") ?? []
     _ = try bed.folder.write(path, other)
     _ = try bed.folder.write("backups/\(second.filename)", bytes)
     for id in [first.id, second.id] {
       #expect(restoreCode(bed, id) == .verificationFailed)
-      #expect(try !bed.service().verify(id.text).verified)
+      #expect(try !bed.engine().verify(id.text).verified)
     }
-    let problems = try bed.service().list().flatMap(\.problems)
+    let problems = try bed.engine().list().flatMap(\.problems)
     #expect(problems.allSatisfy { $0.contains("renamed or swapped") } && problems.count == 2, "\(problems)")
   }
 
@@ -104,11 +104,11 @@ struct TamperTests {
       password: SecretBytes(Array("not it".utf8)), key: SecretBytes([UInt8](repeating: 9, count: 32)))
     for (credentials, code) in [(wrong, HoldfastError.Code.wrongKey), (Credentials(), .keyMissing)] {
       let error = #expect(throws: HoldfastError.self) {
-        try restore(bed.service(credentials), point.id, to: bed.folder.path("out.db"))
+        try restore(bed.engine(credentials), point.id, to: bed.folder.path("out.db"))
       }
       #expect(error?.code == code && error?.hint != nil)
       #expect(error?.code.exitCode == 5)
-      #expect(throws: HoldfastError.self) { try bed.service(credentials).verify(point.id.text) }
+      #expect(throws: HoldfastError.self) { try bed.engine(credentials).verify(point.id.text) }
     }
     #expect(before.differences(to: try FolderDigest.of(bed.folder.path, ignoring: [])) == [])
   }
@@ -121,7 +121,7 @@ struct TamperTests {
     }
     let wrong = Credentials(password: SecretBytes(Array("not it".utf8)))
     let error = #expect(throws: HoldfastError.self) {
-      try restore(bed.service(wrong), point.id, to: bed.folder.path("out.db"))
+      try restore(bed.engine(wrong), point.id, to: bed.folder.path("out.db"))
     }
     #expect(error?.code == .wrongKey, "\(String(describing: error))")
     var changed = bytes
@@ -140,7 +140,7 @@ struct TamperTests {
     var request = CreateRequest()
     request.archive.encrypt = way == "cbc"
     request.archive.cipher = .aes256CBC
-    let forged = try forger.service(.password).create(request)
+    let forged = try forger.engine(.password).create(request)
     #expect(forged.id == point.id)
     if way != "both names" { try SystemFileOperations().unlink(bed.folder.path(path)) }
     _ = try bed.folder.write("backups/\(forged.filename)", try forger.folder.read("backups/\(forged.filename)") ?? [])
@@ -148,22 +148,22 @@ struct TamperTests {
       _ = try bed.folder.write(
         "backups/.metadata/\(point.id).json", try forger.folder.read("backups/.metadata/\(point.id).json") ?? [])
       let error = #expect(throws: HoldfastError.self) {
-        try restore(bed.service(.both), point.id, to: bed.folder.path("out.db"))
+        try restore(bed.engine(.both), point.id, to: bed.folder.path("out.db"))
       }
       #expect(error?.code == .unauthenticated && error?.code.exitCode == 8)
-      #expect(try bed.service(.both).list().map(\.metadata.status) == [.unauthenticated])
-      #expect(try !bed.service(.both).verify(point.id.text).verified)
-      #expect(throws: HoldfastError.self) { try bed.service(.both).point("latest") }
+      #expect(try bed.engine(.both).list().map(\.metadata.status) == [.unauthenticated])
+      #expect(try !bed.engine(.both).verify(point.id.text).verified)
+      #expect(throws: HoldfastError.self) { try bed.engine(.both).point("latest") }
       let accepted = RestoreRequest(
         pointID: point.id, target: .newFile(path: bed.folder.path("accepted.db")), acceptUnauthenticated: true)
-      guard case .plan(let plan) = try bed.service(.both).planRestore(accepted) else { throw BrokenPromise("no plan") }
-      _ = try bed.service(.both).restore(plan)
+      guard case .plan(let plan) = try bed.engine(.both).planRestore(accepted) else { throw BrokenPromise("no plan") }
+      _ = try bed.engine(.both).restore(plan)
       #expect(try bed.marker(at: bed.folder.path("accepted.db")) == "forged")
     } else {
       // Beside the real one the forgery is ignored and reported.
-      try restore(bed.service(.both), point.id, to: bed.folder.path("out.db"))
+      try restore(bed.engine(.both), point.id, to: bed.folder.path("out.db"))
       #expect(try bed.marker(at: bed.folder.path("out.db")) == "first")
-      #expect(try bed.service(.both).list().first?.problems.contains { $0.contains("ignored") } == true)
+      #expect(try bed.engine(.both).list().first?.problems.contains { $0.contains("ignored") } == true)
       #expect(try bed.folder.read(path) == bytes)
     }
   }
@@ -174,18 +174,18 @@ struct TamperTests {
     try bed.makeDatabase()
     var plain = CreateRequest()
     plain.archive.encrypt = false
-    let before = try bed.service().create(plain)
-    _ = try bed.service().create(CreateRequest())
-    let since = try bed.service().create(plain)
-    for id in [before.id, since.id] { #expect(try bed.service().verify(id.text).verified) }
+    let before = try bed.engine().create(plain)
+    _ = try bed.engine().create(CreateRequest())
+    let since = try bed.engine().create(plain)
+    for id in [before.id, since.id] { #expect(try bed.engine().verify(id.text).verified) }
     // A host without this state has no reason to doubt a folder that it sees for the first time,
     // but if the folder moves, the host that sealed it still knows it.
     let moved = bed.folder.path("moved")
     #expect(try Shell.run("mv", [bed.backups, moved]).status == 0)
-    let service = Engine(
+    let engine = Engine(
       database: bed.database, folder: moved, credentials: TestBed.credentials(.key), environment: bed.environment())
     _ = try bed.folder.write("moved/backup_20231117_000000.db", try bed.folder.read("moved/\(before.filename)") ?? [])
-    #expect(try service.point("backup_20231117_000000").metadata.status == .unauthenticated)
+    #expect(try engine.point("backup_20231117_000000").metadata.status == .unauthenticated)
   }
 
   @Test("Four billion PBKDF2 iterations are refused before they are tried")
@@ -201,7 +201,7 @@ struct TamperTests {
     changed.replaceSubrange(end..<(end + 4), with: crc)
     _ = try bed.folder.write(path, changed)
     let error = #expect(throws: HoldfastError.self) {
-      try restore(bed.service(.password), point.id, to: bed.folder.path("out.db"))
+      try restore(bed.engine(.password), point.id, to: bed.folder.path("out.db"))
     }
     #expect(error?.message.contains("4294967295") == true, "\(String(describing: error))")
     #expect(error?.code.exitCode == 3)
@@ -250,28 +250,28 @@ struct AccusedTests {
     request.archive.encrypt = secret == .key
     var points: [PointMetadata] = []
     for _ in 0..<4 {
-      points.append(try bed.service(secret).create(request))
+      points.append(try bed.engine(secret).create(request))
       bed.time.advance(seconds: 60)
     }
     for point in points.prefix(3) { try accuse(bed, point.id) }
     try damage(bed, points[1])
     for decision in [
-      try bed.service(secret).planCleanup(RetentionPolicy(keepLast: 10)),
-      try bed.service(secret).cleanup(RetentionPolicy(keepLast: 10)),
+      try bed.engine(secret).planCleanup(RetentionPolicy(keepLast: 10)),
+      try bed.engine(secret).cleanup(RetentionPolicy(keepLast: 10)),
     ] { #expect(decision.remove.map(\.id) == [points[1].id]) }
-    #expect(try bed.service(secret).list().map(\.id) == [points[3].id, points[2].id, points[0].id])
+    #expect(try bed.engine(secret).list().map(\.id) == [points[3].id, points[2].id, points[0].id])
   }
 
   @Test("Without the key nothing is known, and no point is removed as failed")
   func withoutKey() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
-    let first = try bed.service().create(CreateRequest())
+    let first = try bed.engine().create(CreateRequest())
     bed.time.advance(seconds: 60)
-    _ = try bed.service().create(CreateRequest())
+    _ = try bed.engine().create(CreateRequest())
     try accuse(bed, first.id)
     try damage(bed, first)
-    #expect(try bed.service(.none).planCleanup(RetentionPolicy(keepLast: 10)).remove.isEmpty)
+    #expect(try bed.engine(.none).planCleanup(RetentionPolicy(keepLast: 10)).remove.isEmpty)
   }
 
   @Test("The incrementals of an accused full stay with it, accused or not")
@@ -279,10 +279,10 @@ struct AccusedTests {
     let bed = try TestBed()
     let chain = try bed.makeChain(incrementals: 2)
     bed.time.advance(seconds: 60)
-    let next = try bed.service().create(CreateRequest())
+    let next = try bed.engine().create(CreateRequest())
     try accuse(bed, chain[0].id)
     try accuse(bed, chain[1].id)
-    let decision = try bed.service().cleanup(RetentionPolicy(keepLast: 10))
+    let decision = try bed.engine().cleanup(RetentionPolicy(keepLast: 10))
     #expect(decision.remove.isEmpty && Set(decision.keep.map(\.id)) == Set(chain.map(\.id) + [next.id]))
   }
 
@@ -290,12 +290,12 @@ struct AccusedTests {
   func latest() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let first = try bed.service().create(CreateRequest())
+    let first = try bed.engine().create(CreateRequest())
     bed.time.advance(seconds: 60)
-    let second = try bed.service().create(CreateRequest())
+    let second = try bed.engine().create(CreateRequest())
     try accuse(bed, second.id)
-    #expect(try bed.service().point("latest").id == first.id)
-    #expect(try bed.service().verify(second.id.text).verified)
-    #expect(try bed.service().point("latest").id == second.id)
+    #expect(try bed.engine().point("latest").id == first.id)
+    #expect(try bed.engine().verify(second.id.text).verified)
+    #expect(try bed.engine().point("latest").id == second.id)
   }
 }

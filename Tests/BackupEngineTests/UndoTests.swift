@@ -6,9 +6,9 @@ import Testing
 
 /// Carries out the plan of `undo`.
 @discardableResult
-private func undo(_ service: Engine) throws -> RestoreOutcome {
-  switch try service.planUndo() {
-  case .plan(let plan): return try service.restore(plan)
+private func undo(_ engine: Engine) throws -> RestoreOutcome {
+  switch try engine.planUndo() {
+  case .plan(let plan): return try engine.restore(plan)
   case .refuse(let refusal): throw refusal.error
   }
 }
@@ -19,21 +19,21 @@ struct UndoTests {
   private func restored(journal: String = "wal") throws -> (bed: TestBed, point: PointID, safety: PointID) {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300, journal: journal)
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     bed.time.advance(seconds: 60)
     try bed.change("UPDATE marker SET text = 'second'; INSERT INTO entries(text) SELECT text FROM entries LIMIT 20")
-    let safety = try #require(try restoreInPlace(bed.service(), point).safetyBackupID)
+    let safety = try #require(try restoreInPlace(bed.engine(), point).safetyBackupID)
     bed.time.advance(seconds: 60)
     return (bed, point, safety)
   }
 
-  private func refusal(_ service: Engine) throws -> RestoreRefusal {
-    guard case .refuse(let refusal) = try service.planUndo() else { throw BrokenPromise("not refused") }
+  private func refusal(_ engine: Engine) throws -> RestoreRefusal {
+    guard case .refuse(let refusal) = try engine.planUndo() else { throw BrokenPromise("not refused") }
     return refusal
   }
 
   private func warnings(_ bed: TestBed) throws -> [String] {
-    guard case .plan(let plan) = try bed.service().planUndo() else { throw BrokenPromise("refused") }
+    guard case .plan(let plan) = try bed.engine().planUndo() else { throw BrokenPromise("refused") }
     return plan.warnings
   }
 
@@ -43,18 +43,18 @@ struct UndoTests {
   func twice(journal: String) throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60, bytes: 300, journal: journal)
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     try bed.change("UPDATE marker SET text = 'second'; INSERT INTO entries(text) SELECT text FROM entries LIMIT 20")
     let (first, second) = (bed.folder.path("first.db"), bed.folder.path("second.db"))
     try bed.reference(to: second)
-    try restore(bed.service(), point, to: first)
+    try restore(bed.engine(), point, to: first)
     // An application that stays open through all of it.
     let reader = try DatabaseConnection(path: bed.database, access: .writer)
     #expect(try reader.text("SELECT text FROM marker") == "second")
-    _ = try restoreInPlace(bed.service(), point)
+    _ = try restoreInPlace(bed.engine(), point)
     for expected in ["second", "first", "second"] {
       bed.time.advance(seconds: 1)
-      #expect(try undo(bed.service()).plan.install == .live)
+      #expect(try undo(bed.engine()).plan.install == .live)
       #expect(try reader.text("SELECT text FROM marker") == expected)
       #expect(try sameRows(bed.database, expected == "first" ? first : second))
     }
@@ -70,10 +70,10 @@ struct UndoTests {
     try bed.change("UPDATE entries SET text = 'changed' WHERE id = 7")
     let warnings = try warnings(bed)
     #expect(warnings.count == 1 && warnings[0].contains("was written to since the restore at 2023-11-16T14:31:22"))
-    try undo(bed.service())
+    try undo(bed.engine())
     #expect(try bed.marker() == "second")
     // Nothing is lost by it.
-    try undo(bed.service())
+    try undo(bed.engine())
     let connection = try DatabaseConnection(path: bed.database, access: .observer)
     #expect(try connection.text("SELECT text FROM entries WHERE id = 7") == "changed")
   }
@@ -82,26 +82,26 @@ struct UndoTests {
   func nothing() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let point = try bed.service().create(CreateRequest()).id
-    #expect(try refusal(bed.service()).reason.contains("no restore into \(bed.database) is recorded"))
-    try restore(bed.service(), point, to: bed.folder.path("elsewhere.db"))
-    #expect(try refusal(bed.service()).code == .refused)
+    let point = try bed.engine().create(CreateRequest()).id
+    #expect(try refusal(bed.engine()).reason.contains("no restore into \(bed.database) is recorded"))
+    try restore(bed.engine(), point, to: bed.folder.path("elsewhere.db"))
+    #expect(try refusal(bed.engine()).code == .refused)
     let request = RestoreRequest(pointID: point, target: .database(path: bed.database), safetyBackup: false)
-    guard case .plan(let plan) = try bed.service().planRestore(request) else { throw BrokenPromise("refused") }
-    _ = try bed.service().restore(plan)
-    #expect(try refusal(bed.service()).reason.contains("kept no copy of the previous content"))
+    guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw BrokenPromise("refused") }
+    _ = try bed.engine().restore(plan)
+    #expect(try refusal(bed.engine()).reason.contains("kept no copy of the previous content"))
   }
 
   @Test("Undo is refused if the safety backup is gone, or is a copy of damaged files")
   func gone() throws {
     let (bed, point, safety) = try restored()
-    _ = try bed.service().delete(safety.text)
-    let missing = try refusal(bed.service())
+    _ = try bed.engine().delete(safety.text)
+    let missing = try refusal(bed.engine())
     #expect(
       missing.code == .pointNotFound && missing.reason.contains("\(safety), the backup from before the restore of "))
     try bed.makeGarbage()
-    _ = try restoreInPlace(bed.service(), point)
-    #expect(try refusal(bed.service()).reason.contains("was damaged"))
+    _ = try restoreInPlace(bed.engine(), point)
+    #expect(try refusal(bed.engine()).reason.contains("was damaged"))
   }
 
   @Test("Undo concerns this database, also through links, and never another one")
@@ -109,12 +109,12 @@ struct UndoTests {
     let (bed, point, safety) = try restored()
     let other = bed.folder.path("other.db")
     try bed.makeDatabase(at: other, rows: 5, marker: "other")
-    let service = bed.service(database: other)
-    #expect(try refusal(service).reason.contains("other.db"))
-    #expect(throws: HoldfastError.self) { try restoreInPlace(service, point) }
+    let engine = bed.engine(database: other)
+    #expect(try refusal(engine).reason.contains("other.db"))
+    #expect(throws: HoldfastError.self) { try restoreInPlace(engine, point) }
     _ = try Shell.run("ln", ["-s", bed.database, bed.folder.path("link.db")])
     for path in [bed.database, bed.folder.path("link.db")] {
-      guard case .plan(let plan) = try bed.service(database: path).planUndo() else { throw BrokenPromise("refused") }
+      guard case .plan(let plan) = try bed.engine(database: path).planUndo() else { throw BrokenPromise("refused") }
       #expect(plan.pointID == safety && plan.target == bed.database)
     }
     #expect(try bed.marker(at: other) == "other" && bed.marker() == "first")
@@ -129,10 +129,10 @@ struct UndoTests {
     let newer = ["\"completed\"", "\"rewritten_bytes\"", "\"sequence\""]
     let old = text.split(separator: "\n").filter { line in !newer.contains { line.contains($0) } }
     try bed.folder.write(path, Array(old.joined(separator: "\n").utf8))
-    guard case .plan(let plan) = try bed.service().planUndo() else { throw BrokenPromise("refused") }
+    guard case .plan(let plan) = try bed.engine().planUndo() else { throw BrokenPromise("refused") }
     #expect(plan.pointID == safety && plan.warnings == [])
     try bed.folder.write(path, Array("[".utf8))
-    let error = #expect(throws: HoldfastError.self) { try bed.service().planUndo() }
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().planUndo() }
     #expect(error?.code == .failed && error?.message.contains("restores.json is damaged") == true)
     #expect(error?.hint?.contains("holdfast list") == true)
   }
@@ -141,7 +141,7 @@ struct UndoTests {
   func missing() throws {
     let (bed, _, _) = try restored()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
-    #expect(try undo(bed.service()).plan.install == .replace)
+    #expect(try undo(bed.engine()).plan.install == .replace)
     #expect(try bed.marker() == "second")
   }
 
@@ -150,10 +150,10 @@ struct UndoTests {
     let (bed, point, safety) = try restored()
     let writer = try DatabaseConnection(path: bed.database, access: .writer)
     try writer.execute("BEGIN IMMEDIATE")
-    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.service(), point) }
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.engine(), point) }
     #expect(error?.code == .busy)
     try writer.execute("ROLLBACK")
-    guard case .plan(let plan) = try bed.service().planUndo() else { throw BrokenPromise("refused") }
+    guard case .plan(let plan) = try bed.engine().planUndo() else { throw BrokenPromise("refused") }
     #expect(plan.pointID == safety && plan.warnings == [])
   }
 }
@@ -164,7 +164,7 @@ struct UndoTests {
 private let undoing = FaultSweep(
   prepare: { bed in
     try bed.makeDatabase(rows: 60, bytes: 300)
-    let point = try bed.service().create(CreateRequest()).id
+    let point = try bed.engine().create(CreateRequest()).id
     bed.time.advance(milliseconds: 60000)
     try bed.change(
       """
@@ -172,11 +172,11 @@ private let undoing = FaultSweep(
       WITH RECURSIVE n(i) AS (SELECT 61 UNION ALL SELECT i + 1 FROM n WHERE i < 80)
       INSERT INTO entries SELECT i, hex(randomblob(100)) FROM n
       """)
-    _ = try restoreInPlace(bed.service(), point)
+    _ = try restoreInPlace(bed.engine(), point)
     bed.time.advance(milliseconds: 60000)
     return point
   },
-  work: { service, _ in try undo(service) },
+  work: { engine, _ in try undo(engine) },
   check: { bed, finished in
     try bed.requireSoundRepository(points: finished ? 3...3 : 2...3)
     try bed.requireDatabase(finished ? ["second"] : ["first", "second"])
@@ -184,7 +184,7 @@ private let undoing = FaultSweep(
     // not.
     let before = try bed.marker()
     bed.time.advance(milliseconds: 60000)
-    try undo(bed.service())
+    try undo(bed.engine())
     try bed.requireDatabase([before == "first" ? "second" : "first"])
   })
 

@@ -11,17 +11,17 @@ struct UnreadableTests {
   private func damagedFull() throws -> (bed: TestBed, full: PointMetadata) {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
-    let full = try bed.service().create(CreateRequest())
+    let full = try bed.engine().create(CreateRequest())
     var bytes = try #require(try bed.folder.read("backups/\(full.filename)"))
     bytes[bytes.count / 2] ^= 1
     _ = try bed.folder.write("backups/\(full.filename)", bytes)
-    #expect(try !bed.service().verify(full.id.text).verified)
+    #expect(try !bed.engine().verify(full.id.text).verified)
     try bed.change("UPDATE marker SET text = 'second'")
     return (bed, full)
   }
 
   private func verdict(_ bed: TestBed, _ id: PointID) throws -> BackupStatus {
-    try bed.service().point(id.text).metadata.status
+    try bed.engine().point(id.text).metadata.status
   }
 
   @Test(
@@ -30,12 +30,12 @@ struct UnreadableTests {
   func verdictSurvives(code: Int32) throws {
     let clean = StepFaults()
     let (probe, _) = try damagedFull()
-    _ = try probe.service(files: clean).store(CreateRequest(), kind: .incremental)
+    _ = try probe.engine(files: clean).store(CreateRequest(), kind: .incremental)
     let (bed, full) = try damagedFull()
     for step in clean.places(for: .error(code)) {
       let faults = StepFaults(failAt: step, .error(code))
       bed.time.advance(seconds: 1)
-      let outcome = try? bed.service(files: faults).store(CreateRequest(), kind: .incremental)
+      let outcome = try? bed.engine(files: faults).store(CreateRequest(), kind: .incremental)
       if case .stored(let point, _)? = outcome { #expect(point.parentID != full.id, "\(faults.steps.suffix(3))") }
       #expect(try verdict(bed, full.id) == .failed, "\(faults.steps.suffix(3))")
     }
@@ -46,11 +46,11 @@ struct UnreadableTests {
     let bed = try TestBed()
     let chain = try bed.makeChain(incrementals: 2)
     let clean = StepFaults()
-    let expected = try bed.service(files: clean).list().map(\.metadata)
+    let expected = try bed.engine(files: clean).list().map(\.metadata)
     #expect(expected.count == chain.count)
     for step in clean.places(for: .error(EMFILE)) {
       let faults = StepFaults(failAt: step, .error(EMFILE, persistent: true))
-      guard let listed = try? bed.service(files: faults).list() else { continue }
+      guard let listed = try? bed.engine(files: faults).list() else { continue }
       #expect(listed.map(\.metadata) == expected && listed.allSatisfy { !$0.isDamaged }, "\(faults.steps.last ?? "")")
     }
   }
@@ -59,16 +59,16 @@ struct UnreadableTests {
   func permission() throws {
     let bed = try TestBed()
     try bed.makeDatabase(rows: 60)
-    let full = try bed.service().create(CreateRequest())
+    let full = try bed.engine().create(CreateRequest())
     let files = UnreadablePath(suffix: ".metadata/\(full.id).json")
-    let point = try bed.service(files: files).point(full.id.text)
+    let point = try bed.engine(files: files).point(full.id.text)
     #expect(point.hasUnreadableMetadata && !point.isDamaged && !point.needsRewrite)
     let before = try bed.folder.read("backups/.metadata/\(full.id).json")
-    #expect(throws: HoldfastError.self) { try bed.service(files: files).accept(full.id.text) }
-    _ = try bed.service(files: files).verify(full.id.text)
+    #expect(throws: HoldfastError.self) { try bed.engine(files: files).accept(full.id.text) }
+    _ = try bed.engine(files: files).verify(full.id.text)
     #expect(try bed.folder.read("backups/.metadata/\(full.id).json") == before)
     try bed.change("UPDATE marker SET text = 'second'")
-    let next = try bed.service(files: files).create(CreateRequest())
+    let next = try bed.engine(files: files).create(CreateRequest())
     #expect(next.kind == .full)
   }
 }
@@ -77,13 +77,13 @@ extension UnreadableTests {
   /// Commands on the other backups while one cannot be read.
   private func stopsAll(_ bed: TestBed, _ files: UnreadablePath, _ code: HoldfastError.Code) throws {
     let before = try SystemFileOperations().list(bed.backups).sorted()
-    let service = bed.service(files: files)
+    let engine = bed.engine(files: files)
     let attempts: [() throws -> Void] = [
-      { _ = try service.point("latest") }, { _ = try service.verify("latest") },
-      { _ = try service.point(notAfter: bed.time.now(), zone: .utc) },
-      { _ = try service.planCleanup(RetentionPolicy(keepLast: 1)) },
-      { _ = try service.cleanup(RetentionPolicy(keepLast: 1)) },
-      { _ = try service.compact(CompactionPolicy()) },
+      { _ = try engine.point("latest") }, { _ = try engine.verify("latest") },
+      { _ = try engine.point(notAfter: bed.time.now(), zone: .utc) },
+      { _ = try engine.planCleanup(RetentionPolicy(keepLast: 1)) },
+      { _ = try engine.cleanup(RetentionPolicy(keepLast: 1)) },
+      { _ = try engine.compact(CompactionPolicy()) },
     ]
     for (number, attempt) in attempts.enumerated() {
       let error = #expect(throws: HoldfastError.self, "\(number)", performing: attempt)
@@ -100,24 +100,24 @@ extension UnreadableTests {
     try bed.makeDatabase()
     var points: [PointMetadata] = []
     for _ in 0..<3 {
-      points.append(try bed.service().create(CreateRequest()))
+      points.append(try bed.engine().create(CreateRequest()))
       bed.time.advance(seconds: 60)
     }
     let files = UnreadablePath(suffix: points[2].filename, code: code)
     try stopsAll(bed, files, code == EIO ? .ioError : .permissionDenied)
-    let service = bed.service(files: files)
+    let engine = bed.engine(files: files)
     // The older ones are available by their IDs and by their times, and another backup is stored.
-    #expect(try service.point(points[1].id.text).obstacleIsNone)
-    #expect(try service.point(notAfter: points[1].created, zone: .utc).point.id == points[1].id)
-    #expect(try service.list().first?.problems.first?.contains(points[2].filename) == true)
+    #expect(try engine.point(points[1].id.text).obstacleIsNone)
+    #expect(try engine.point(notAfter: points[1].created, zone: .utc).point.id == points[1].id)
+    #expect(try engine.list().first?.problems.first?.contains(points[2].filename) == true)
     try bed.change("UPDATE marker SET text = 'later'")
-    let next = try service.create(CreateRequest())
-    #expect(try next.sequence == 4 && service.point("latest").id == next.id)
+    let next = try engine.create(CreateRequest())
+    #expect(try next.sequence == 4 && engine.point("latest").id == next.id)
     // Nor if its metadata is lost and its number is unknown.
     try SystemFileOperations().unlink("\(bed.backups)/\(next.filename)")
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(next.id).json")
     try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(points[2].id).json")
-    #expect(throws: HoldfastError.self) { try service.point("latest") }
+    #expect(throws: HoldfastError.self) { try engine.point("latest") }
   }
 
   @Test("If the full of a chain cannot be read, an older chain does not replace it")
@@ -125,16 +125,16 @@ extension UnreadableTests {
     let bed = try TestBed()
     let older = try bed.makeChain(incrementals: 1)
     bed.time.advance(seconds: 60)
-    let full = try bed.service().create(CreateRequest())
+    let full = try bed.engine().create(CreateRequest())
     bed.time.advance(seconds: 60)
     try bed.change("UPDATE marker SET text = 'more'")
-    guard case .stored(let link, _) = try bed.service().store(CreateRequest(), kind: .incremental) else {
+    guard case .stored(let link, _) = try bed.engine().store(CreateRequest(), kind: .incremental) else {
       throw BrokenPromise("nothing was stored")
     }
     #expect(link.parentID == full.id)
     let files = UnreadablePath(suffix: full.filename)
     try stopsAll(bed, files, .permissionDenied)
-    #expect(try bed.service(files: files).verify(older[0].id.text).verified)
+    #expect(try bed.engine(files: files).verify(older[0].id.text).verified)
   }
 }
 

@@ -16,22 +16,22 @@ struct VerifyTests {
       script: "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\n" + setup,
       arguments: [bed.database])
     guard result.status == 0 else { throw BrokenPromise(result.stderr) }
-    return (bed, try bed.service().create(CreateRequest()).id)
+    return (bed, try bed.engine().create(CreateRequest()).id)
   }
 
   @Test("A full verification reports every check by its name and stores the result")
   func named() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let point = try bed.service().create(CreateRequest())
-    let first = try bed.service().verify(point.id.text)
+    let point = try bed.engine().create(CreateRequest())
+    let first = try bed.engine().verify(point.id.text)
     #expect(
       first.checks.map(\.name) == [
         Check.Name.file, Check.Name.size, Check.Name.checksum, Check.Name.decryption, Check.Name.decompression,
         Check.Name.digest, Check.Name.integrity, Check.Name.foreignKeys,
       ])
     #expect(first.checks.allSatisfy { $0.outcome == .passed })
-    let again = try bed.service().verify(point.id.text)
+    let again = try bed.engine().verify(point.id.text)
     #expect(again.verified && again.checks.contains { $0.detail?.contains("before") == true })
     #expect(try Shell.run("find", [bed.backups, "-name", ".tmp-*"]).stdout == "")
   }
@@ -40,11 +40,11 @@ struct VerifyTests {
   func quick() throws {
     let bed = try TestBed()
     try bed.makeDatabase()
-    let point = try bed.service().create(CreateRequest())
-    let verification = try bed.service(.none).verify(point.id.text, depth: .quick)
+    let point = try bed.engine().create(CreateRequest())
+    let verification = try bed.engine(.none).verify(point.id.text, depth: .quick)
     #expect(verification.verified)
     #expect(verification.checks.map(\.name) == [Check.Name.file, Check.Name.size, Check.Name.checksum])
-    #expect(try bed.service().point("latest").metadata.verified == false)
+    #expect(try bed.engine().point("latest").metadata.verified == false)
   }
 
   @Test(
@@ -55,12 +55,12 @@ struct VerifyTests {
     ])
   func unknownExtension(setup: String) throws {
     let (bed, point) = try world(setup)
-    let verification = try bed.service().verify(point.text)
+    let verification = try bed.engine().verify(point.text)
     #expect(verification.verified, "\(verification.errors)")
     let integrity = verification.checks.first { $0.name == Check.Name.integrity }
     #expect(
       integrity?.outcome == .skipped && integrity?.detail?.contains("mine") == true, "\(String(describing: integrity))")
-    let outcome = try restoreInPlace(bed.service(), point)
+    let outcome = try restoreInPlace(bed.engine(), point)
     #expect(outcome.warnings.contains { $0.contains("mine") })
   }
 
@@ -69,10 +69,10 @@ struct VerifyTests {
     let (bed, point) = try world(
       "c.executescript('create table a(id integer primary key); create table b(a references a(id)); insert into b values(7)')"
     )
-    let verification = try bed.service().verify(point.text)
+    let verification = try bed.engine().verify(point.text)
     #expect(verification.verified)
     #expect(outcomes(verification)[Check.Name.foreignKeys] == .warning)
-    try restore(bed.service(), point, to: bed.folder.path("out.db"))
+    try restore(bed.engine(), point, to: bed.folder.path("out.db"))
   }
 
   @Test("A corrupt page is a finding: its backup verifies, restores and reports it")
@@ -82,16 +82,16 @@ struct VerifyTests {
     var bytes = try bed.folder.read("app.db") ?? []
     for index in 4096 * 20..<4096 * 21 { bytes[index] = 0x5a }
     _ = try bed.folder.write("app.db", bytes)
-    let point = try bed.service().create(CreateRequest())
-    let verification = try bed.service().verify(point.id.text)
+    let point = try bed.engine().create(CreateRequest())
+    let verification = try bed.engine().verify(point.id.text)
     #expect(verification.verified && !verification.findings.isEmpty)
     #expect(outcomes(verification)[Check.Name.integrity] == .warning)
     #expect(outcomes(verification)[Check.Name.decryption] == .passed)
-    let metadata = try bed.service().point("latest").metadata
+    let metadata = try bed.engine().point("latest").metadata
     #expect(metadata.status == .verified && metadata.verified && metadata.findings == verification.findings)
     #expect(metadata.findingsSQLiteVersion == DatabaseConnection.libraryVersion)
     #expect(metadata.findingsDate == bed.time.now())
-    try restore(bed.service(), point.id, to: bed.folder.path("out.db"))
+    try restore(bed.engine(), point.id, to: bed.folder.path("out.db"))
     #expect(try bed.folder.read("out.db") == bytes)
   }
 }

@@ -13,7 +13,7 @@ struct CompactCommandTests {
     try bed.makeDatabase(rows: 60, bytes: 300)
     var request = CreateRequest()
     request.reason.type = .change
-    _ = try bed.service().create(request)
+    _ = try bed.engine().create(request)
     for step in 1...6 {
       try bed.change("UPDATE marker SET text = '\(step)'")
       try bed.storeIncremental(.key, request)
@@ -51,7 +51,7 @@ struct CompactCommandTests {
 
   @Test("compact shows each merged backup, its target, the reason and the bytes, then merges; a second run has no work")
   func transcript() throws {
-    let image = try bed.restored(try bed.service().point("latest").id)
+    let image = try bed.restored(try bed.engine().point("latest").id)
     #expect(
       try dryRun() == """
         \(Self.planned)
@@ -59,7 +59,7 @@ struct CompactCommandTests {
         5 backups would be removed, which would free at least SIZE
 
         """)
-    #expect(try bed.service().list().count == 7)
+    #expect(try bed.engine().list().count == 7)
     let done = try run("compact")
     #expect(done.status == 0 && done.stderr == "")
     #expect(
@@ -71,8 +71,8 @@ struct CompactCommandTests {
         5 backups removed, which freed SIZE
 
         """)
-    #expect(try bed.service().list().count == 2)
-    #expect(try bed.restored(try bed.service().point("latest").id) == image)
+    #expect(try bed.engine().list().count == 2)
+    #expect(try bed.restored(try bed.engine().point("latest").id) == image)
     #expect(try run("compact").stdout == "Nothing to merge\n")
     #expect(try run("compact", "--quiet").stdout == "")
   }
@@ -81,13 +81,13 @@ struct CompactCommandTests {
   @Test("Three years after the last backup, compact removes nothing unless the clock is confirmed")
   func doubtfulClock() throws {
     let result = try run("compact", trusts: false)
-    let count = try bed.service().list().count
+    let count = try bed.engine().list().count
     guard result.status == 8 else { return #expect(result.status == 0 && count == 2) }
     #expect(count == 7 && result.stderr.contains("no time server confirms it"), "\(result.stderr)")
     #expect(result.stderr.contains("--trust-clock"))
     #expect(try run("compact", "--dry-run", trusts: false).status == 8)
     #expect(try run("compact").status == 0)
-    #expect(try bed.service().list().count == 2)
+    #expect(try bed.engine().list().count == 2)
     // The confirmation was stored.
     #expect(try run("compact", trusts: false).status == 0)
   }
@@ -135,18 +135,18 @@ struct CompactCommandTests {
     #expect(planned.kept.allSatisfy { $0.reasons == ["the last of its day (keep_daily 3)"] })
     let done = try decode(Compaction.self, run("compact", "--json").stdout)
     #expect(done.kept.map(\.backupId) == planned.kept.map(\.backupId) && done.steps.count == 3)
-    #expect(try bed.service().list().count == 4)
+    #expect(try bed.engine().list().count == 4)
     #expect(try run("compact").stdout == "Nothing to merge\n")
     try bed.folder.write("holdfast.toml", Array("keep_daily = -2\n".utf8))
     #expect(try run("compact").status == 64)
     try bed.folder.write("holdfast.toml", Array("keep_last = 3\n".utf8))
     #expect(try decode(Compaction.self, run("compact", "--json").stdout).kept.isEmpty)
-    #expect(try bed.service().list().count == 2)
+    #expect(try bed.engine().list().count == 2)
   }
 
   @Test("compact reports a damaged link and exits with 3; with a wrong key it exits with 5")
   func failures() throws {
-    let point = try bed.service().list()[3]
+    let point = try bed.engine().list()[3]
     var bytes = try #require(try bed.folder.read("backups/\(point.name.text)"))
     // In the trailer, which `list` does not read.
     bytes[bytes.count - 10] ^= 1
@@ -161,7 +161,7 @@ struct CompactCommandTests {
     #expect(try run("compact", "--quiet").stdout == result.stdout)
     let document = try decode(Compaction.self, run("compact", "--json").stdout)
     #expect(document.skipped.first?.error.message.contains("\(point.id)") == true && document.steps.isEmpty)
-    #expect(try bed.service().list().count == 7)
+    #expect(try bed.engine().list().count == 7)
   }
 }
 

@@ -18,7 +18,7 @@ struct ReloadTests {
     let first = try setup().agent(
       bed.configuration(flags: [.debounce: "7s"], toml: off + "debounce = \"1s\"\n[[databases]]\npath = \"a.db\"\n"))
     #expect(first.databases.map(\.name) == ["a"] && first.databases[0].settings.debounce == 7000)
-    #expect(first.databases[0].service.folder == bed.folder.path("backups/a") && first.stopGrace == 10000)
+    #expect(first.databases[0].engine.folder == bed.folder.path("backups/a") && first.stopGrace == 10000)
     let second = try setup().agent(
       bed.configuration(
         flags: [.debounce: "7s"],
@@ -45,7 +45,7 @@ struct ReloadTests {
     #expect(b.quietHours?.text == "22:00-06:00" && b.retention?.keepLast == 3 && b.archive.level.value == 9)
     #expect(b.debounce == 7000 && a.debounce == 7000 && a.maxDelay == 9000)
     #expect(a.mode == .change && a.retention == nil && a.quietHours == nil)
-    #expect(second.databases[1].service.folder == bed.folder.path("own"))
+    #expect(second.databases[1].engine.folder == bed.folder.path("own"))
   }
 
   @Test("A mistake throws, so the old configuration stays")
@@ -68,7 +68,7 @@ struct ReloadTests {
       "password_file = \"one\"\n[[databases]]\npath = \"a.db\"\n[[databases]]\npath = \"b.db\"\npassword_file = \"two\"\n"
     func passwords(_ configuration: Configuration) throws -> [String?] {
       try setup().agent(configuration).databases.map {
-        $0.service.credentials.password?.withBytes { String(decoding: $0, as: UTF8.self) }
+        $0.engine.credentials.password?.withBytes { String(decoding: $0, as: UTF8.self) }
       }
     }
     #expect(try passwords(bed.configuration(toml: toml)) == ["one", "two"])

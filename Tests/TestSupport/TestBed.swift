@@ -51,13 +51,13 @@ package final class TestBed: Sendable {
     return environment
   }
 
-  package func service(
+  package func engine(
     _ secret: Secret = .key, files: any FileOperations = UnflushedFileOperations(), database: String? = nil
   ) -> Engine {
-    service(Self.credentials(secret), files: files, database: database)
+    engine(Self.credentials(secret), files: files, database: database)
   }
 
-  package func service(
+  package func engine(
     _ credentials: Credentials, files: any FileOperations = UnflushedFileOperations(), database: String? = nil
   ) -> Engine {
     Engine(
@@ -112,7 +112,7 @@ package final class TestBed: Sendable {
 
 /// Chains of incrementals in a test bed.
 extension TestBed {
-  /// Stores an incremental through a service of its own; a second passes.
+  /// Stores an incremental through an engine of its own; a second passes.
   ///
   /// - Throws: if the result is not an incremental.
   @discardableResult
@@ -121,7 +121,7 @@ extension TestBed {
     files: any FileOperations = UnflushedFileOperations()
   ) throws -> PointMetadata {
     time.advance(milliseconds: 1000)
-    switch try service(secret, files: files).store(request, kind: .incremental) {
+    switch try engine(secret, files: files).store(request, kind: .incremental) {
     case .stored(let point, _) where point.kind == .incremental: return point
     case .stored(_, let reason): throw HoldfastError(.failed, "a full was stored: \(reason)")
     case .unchanged(let id): throw HoldfastError(.failed, "nothing was stored since \(id)")
@@ -133,7 +133,7 @@ extension TestBed {
     _ secret: Secret = .key, _ request: CreateRequest = CreateRequest(), incrementals count: Int = 3, rows: Int = 60
   ) throws -> [PointMetadata] {
     try makeDatabase(rows: rows, bytes: 300, marker: "0")
-    var points = [try service(secret).create(request)]
+    var points = [try engine(secret).create(request)]
     for step in 1...max(1, count) where count > 0 {
       try change(
         "UPDATE marker SET text = '\(step)'; UPDATE entries SET text = text || '\(step)' WHERE id % 20 = \(step)")
@@ -154,8 +154,8 @@ extension TestBed {
     let path = folder.path("restored-\(id).db")
     try? SystemFileOperations().unlink(path)
     let request = RestoreRequest(pointID: id, target: .newFile(path: path))
-    switch try service(secret).planRestore(request) {
-    case .plan(let plan): _ = try service(secret).restore(plan)
+    switch try engine(secret).planRestore(request) {
+    case .plan(let plan): _ = try engine(secret).restore(plan)
     case .refuse(let refusal): throw refusal.error
     }
     defer { try? SystemFileOperations().unlink(path) }

@@ -10,7 +10,7 @@ import SQLitePages
 /// `@unchecked Sendable`: the state belongs to the running job, and to the loop while no job runs.
 /// Housekeeping uses only the follower, which locks itself.
 final class DatabaseWorker: @unchecked Sendable {
-  private let service: Engine
+  private let engine: Engine
   private let settings: AgentSettings
   private let logger: Logger
   private let held: KeptConnection
@@ -40,18 +40,18 @@ final class DatabaseWorker: @unchecked Sendable {
   ///   - held: the connection to read through; the worker leaves it open.
   ///   - follower: nil for a new one.
   init(
-    _ service: Engine, _ settings: AgentSettings, _ logger: Logger, _ held: KeptConnection,
+    _ engine: Engine, _ settings: AgentSettings, _ logger: Logger, _ held: KeptConnection,
     follower: ChangeFollower? = nil
   ) {
-    (self.service, self.settings, self.logger, self.held) = (service, settings, logger, held)
-    self.follower = follower ?? ChangeFollower(service)
-    known = LastKnownState(service, logger)
-    findings = FindingsLog(service, logger)
-    space = FreeSpaceKeeper(service, settings.retention, logger)
+    (self.engine, self.settings, self.logger, self.held) = (engine, settings, logger, held)
+    self.follower = follower ?? ChangeFollower(engine)
+    known = LastKnownState(engine, logger)
+    findings = FindingsLog(engine, logger)
+    space = FreeSpaceKeeper(engine, settings.retention, logger)
   }
 
   convenience init(_ database: GuardedDatabase, _ held: KeptConnection, _ logger: Logger) {
-    self.init(database.service, database.settings, logger, held)
+    self.init(database.engine, database.settings, logger, held)
   }
 
   /// Advises a full that ends the newest chain, as far as this worker knows the chain.
@@ -62,9 +62,9 @@ final class DatabaseWorker: @unchecked Sendable {
   /// Compares the database with the newest backup.
   func runAssessment(_ terms: ConnectionTerms) -> JobResult {
     let files = files()
-    let doubt = service.noteClock()
+    let doubt = engine.noteClock()
     let assessment = held.job(terms) { Result { try assess() } }
-    let points = (try? service.list()) ?? []
+    let points = (try? engine.list()) ?? []
     return .assessed(
       AssessmentReport(
         assessment: assessment, files: files, clockDoubt: doubt,
@@ -115,10 +115,10 @@ final class DatabaseWorker: @unchecked Sendable {
   /// Removes the backups that retention does not keep and compacts old incrementals, while other
   /// jobs run.
   func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
-    let doubt = service.noteClock()
-    if let policy = order.retention { CleaningUp(service: service, policy: policy, logger: logger).run(progress) }
+    let doubt = engine.noteClock()
+    if let policy = order.retention { CleaningUp(engine: engine, policy: policy, logger: logger).run(progress) }
     let isFinished = order.compaction.map {
-      CompactionTask(service: service, policy: $0, retention: settings.retention, logger: logger)
+      CompactionTask(engine: engine, policy: $0, retention: settings.retention, logger: logger)
         .run(within: follower, progress)
     }
     return HousekeepingResult(isFinished: isFinished, clockDoubt: doubt, advice: follower.advice)
@@ -128,11 +128,11 @@ final class DatabaseWorker: @unchecked Sendable {
   /// ``keepHouse(_:_:)``.
   func applyRetention(_ progress: Progress) {
     guard let policy = settings.retention else { return }
-    CleaningUp(service: service, policy: policy, logger: logger).run(progress)
+    CleaningUp(engine: engine, policy: policy, logger: logger).run(progress)
   }
 
   private func files() -> WatchedFiles {
-    WatchedFiles(WatchedPath(service.database ?? ""), service.environment.files)
+    WatchedFiles(WatchedPath(engine.database ?? ""), engine.environment.files)
   }
 
   // MARK: Comparing
@@ -177,7 +177,7 @@ final class DatabaseWorker: @unchecked Sendable {
     let probe = try sight { state, snapshot in
       if known.point(holding: state) != nil { return nil }
       guard let point, !known.isCommitCertain(before: state) else { return nil }
-      return try service.holds(point, contentOf: snapshot, progress: progress)
+      return try engine.holds(point, contentOf: snapshot, progress: progress)
     }
     guard case .state(let state) = probe else { return .absent(try absence(probe)) }
     if let id = known.point(holding: state) {
@@ -191,13 +191,13 @@ final class DatabaseWorker: @unchecked Sendable {
 
   private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> DatabaseProbe {
     try DatabaseState.read(
-      service.requireDatabase(), scratchPath: service.repository().scratch().path(.copy), held, comparison: comparison)
+      engine.requireDatabase(), scratchPath: engine.repository().scratch().path(.copy), held, comparison: comparison)
   }
 
   /// The reason why there is nothing to back up.
   private func absence(_ probe: DatabaseProbe) throws -> HoldfastError {
-    let database = try service.requireDatabase()
-    return probe.isMissing ? .missing(database, service.folder) : .empty(database, service.folder)
+    let database = try engine.requireDatabase()
+    return probe.isMissing ? .missing(database, engine.folder) : .empty(database, engine.folder)
   }
 
   private func record(_ state: DatabaseState, in point: PointID, _ filename: String) {
@@ -205,9 +205,9 @@ final class DatabaseWorker: @unchecked Sendable {
   }
 
   private func newestPoint() throws -> StoredPoint? {
-    guard try service.environment.files.status(service.folder) != nil else { return nil }
+    guard try engine.environment.files.status(engine.folder) != nil else { return nil }
     do {
-      return try service.newestReadable()
+      return try engine.newestReadable()
     } catch let error as HoldfastError where error.code == .pointNotFound {
       return nil
     }
@@ -244,8 +244,8 @@ final class DatabaseWorker: @unchecked Sendable {
 
   /// Reads the database's state under the repository's lock, decides, and stores.
   private func visitRepository(_ progress: Progress) throws -> Visited {
-    let database = try service.requireDatabase()
-    guard try service.environment.files.status(service.folder) != nil else {
+    let database = try engine.requireDatabase()
+    guard try engine.environment.files.status(engine.folder) != nil else {
       return .fullNeeded(reason: ChainPolicy.noParent)
     }
     do {
@@ -255,7 +255,7 @@ final class DatabaseWorker: @unchecked Sendable {
         let snapshot = try CommitProbe.settled { try visit.snapshot(of: held.opened(database)) }
         defer { snapshot.end() }
         held.note(snapshot)
-        guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, service.folder)) }
+        guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, engine.folder)) }
         let state = try DatabaseState(snapshot)
         if let point = known.point(holding: state) {
           return .stored(visit.store(snapshot, .none(since: point), progress: progress), state)
@@ -264,7 +264,7 @@ final class DatabaseWorker: @unchecked Sendable {
         return .stored(visit.store(snapshot, progress: progress), state)
       }
     } catch let error as HoldfastError where error.code == .databaseMissing {
-      return .absent(.missing(database, service.folder))
+      return .absent(.missing(database, engine.folder))
     }
   }
 
@@ -295,7 +295,7 @@ final class DatabaseWorker: @unchecked Sendable {
     case .changed(let found): state = found
     }
     if let refused = reportContent(of: state) { return .absent(refused) }
-    let remembered = known.stored.flatMap { try? service.point($0.point.text) }
+    let remembered = known.stored.flatMap { try? engine.point($0.point.text) }
     if let point = try remembered ?? newestPoint(), case .unchanged(let id) = try compare(with: point, progress) {
       return .unchanged(id)
     }
@@ -336,7 +336,7 @@ final class DatabaseWorker: @unchecked Sendable {
     _ state: DatabaseState, _ trigger: BackupType, _ progress: Progress
   ) throws -> (ending: BackupEnding, audit: AuditOutcome) {
     let request = CreateRequest(settings.archive, for: BackupReason(trigger))
-    let connection = try onDatabase { try held.opened(service.requireDatabase()) }
+    let connection = try onDatabase { try held.opened(engine.requireDatabase()) }
     let full = try follower.storeFull(request, on: connection, progress: progress)
     let (point, audit) = (full.metadata, full.audit)
     held.note(connection, at: full.position)
@@ -363,13 +363,13 @@ extension DatabaseWorker {
       guard state.position.wal?.maxFrame != 0 else { return lost }
       logger.error("\(lost)")
     }
-    guard let (before, point) = contentBefore(state), let database = service.database else { return nil }
+    guard let (before, point) = contentBefore(state), let database = engine.database else { return nil }
     for alarm in ContentAlarm.decide(before: before, now: state.content) {
       let error = alarm.error(database: database, lastGood: point)
       if alarm.forbidsBackup { return error }
       // The other alarms show in the backup that is stored next. A restore of ours may replace the
       // file.
-      if alarm == .replaced, (try? service.wasJustRestored()) != true { findings.reportReplacement(error) }
+      if alarm == .replaced, (try? engine.wasJustRestored()) != true { findings.reportReplacement(error) }
     }
     return nil
   }

@@ -5,7 +5,7 @@ import SQLitePages
 
 /// Logs findings about backups that are stored; the backups stay. Belongs to the worker.
 final class FindingsLog {
-  private let service: Engine
+  private let engine: Engine
   private let logger: Logger
   /// A replacement was already reported: a program that saves by rename replaces the database each
   /// time.
@@ -13,8 +13,8 @@ final class FindingsLog {
   /// The findings of SQLite's checks in the newest verified backup.
   private var lastFindings: [String] = []
 
-  init(_ service: Engine, _ logger: Logger) {
-    (self.service, self.logger) = (service, logger)
+  init(_ engine: Engine, _ logger: Logger) {
+    (self.engine, self.logger) = (engine, logger)
   }
 
   /// Logs a replacement. Anything odd about the new content shows in its backup; the replacement
@@ -42,7 +42,7 @@ final class FindingsLog {
   func reportFindings(in point: PointMetadata, schema problem: SchemaProblem?) {
     if !point.openAnomalies.isEmpty {
       logger.error(
-        "\(point.id) of \(service.database ?? "") is anomalous: it \(point.openAnomalies.joined(separator: ", and "))",
+        "\(point.id) of \(engine.database ?? "") is anomalous: it \(point.openAnomalies.joined(separator: ", and "))",
         metadata: [
           "hint":
             "the backups before it are on hold; if the change was intended, run holdfast accept \(point.id); if not, holdfast list shows the backups to restore"
@@ -50,13 +50,13 @@ final class FindingsLog {
     }
     guard let problem else { return }
     logger.warning(
-      "SQLite cannot read the schema of \(service.database ?? ""): \(problem.words)",
+      "SQLite cannot read the schema of \(engine.database ?? ""): \(problem.words)",
       metadata: ["hint": "its pages are still backed up; SQLite's checks are skipped"])
   }
 
   func verify(_ id: PointID, _ progress: Progress) {
     do {
-      let verification = try service.verify(id.text, depth: .full, progress: progress)
+      let verification = try engine.verify(id.text, depth: .full, progress: progress)
       guard !verification.verified else { return reportFlaw(id, verification.findings) }
       logger.error(
         "\(id) failed its verification: \(verification.errors.joined(separator: "; "))",

@@ -5,14 +5,14 @@ import Logging
 /// Removes the backups that retention does not keep. A failure is logged and affects nothing else.
 /// Blocks.
 struct CleaningUp {
-  let service: Engine
+  let engine: Engine
   let policy: RetentionPolicy
   let logger: Logger
 
   func run(_ progress: Progress) {
     do {
-      guard try service.environment.files.status(service.folder) != nil else { return }
-      let decision = try service.cleanup(policy, clock: .waiting, progress: progress)
+      guard try engine.environment.files.status(engine.folder) != nil else { return }
+      let decision = try engine.cleanup(policy, clock: .waiting, progress: progress)
       if let refused = decision.refused { logger.error("no backup was removed: \(refused)") }
       for verdict in decision.remove where decision.refused == nil {
         logger.info("removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))")
@@ -27,27 +27,27 @@ struct CleaningUp {
 
 /// Lets retention make room before a backup if the free space is below the configured minimum.
 struct FreeSpaceKeeper {
-  private let service: Engine
+  private let engine: Engine
   private let retention: RetentionPolicy?
   private let logger: Logger
   /// Limits how often a backup may make room.
   private var rhythm = HousekeepingRhythm()
 
-  init(_ service: Engine, _ retention: RetentionPolicy?, _ logger: Logger) {
-    (self.service, self.retention, self.logger) = (service, retention, logger)
+  init(_ engine: Engine, _ retention: RetentionPolicy?, _ logger: Logger) {
+    (self.engine, self.retention, self.logger) = (engine, retention, logger)
   }
 
   /// - Returns: the shortage before the cleanup, for an alarm; nil if there was enough space.
   mutating func makeRoom(_ progress: Progress) -> HoldfastError? {
-    guard let retention, let wanted = retention.minFreeSpace, let space = try? service.space(),
+    guard let retention, let wanted = retention.minFreeSpace, let space = try? engine.space(),
       let shortage = wanted.shortage(space)
     else { return nil }
     rhythm.noteBackup()
-    if rhythm.begin(at: service.environment.monotonic()) {
-      CleaningUp(service: service, policy: retention, logger: logger).run(progress)
+    if rhythm.begin(at: engine.environment.monotonic()) {
+      CleaningUp(engine: engine, policy: retention, logger: logger).run(progress)
     }
     return HoldfastError(
-      .noSpace, "\(service.folder): \(shortage), so all but the newest verified backup may be removed",
+      .noSpace, "\(engine.folder): \(shortage), so all but the newest verified backup may be removed",
       hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run lists the backups that would be removed"
     )
   }
@@ -56,7 +56,7 @@ struct FreeSpaceKeeper {
 /// Compacts old incrementals. This runs beside the backups because it may take minutes, and no
 /// change has to wait for it.
 struct CompactionTask {
-  let service: Engine
+  let engine: Engine
   let policy: CompactionPolicy
   /// The backups that these retention rules select are kept.
   let retention: RetentionPolicy?
@@ -68,8 +68,8 @@ struct CompactionTask {
   /// - Returns: whether nothing is left to do for now.
   func run(within host: any CompactionHost, _ progress: Progress) -> Bool {
     do {
-      guard try service.environment.files.status(service.folder) != nil else { return true }
-      let outcome = try service.compact(policy, keeping: retention, within: host, clock: .waiting, progress: progress)
+      guard try engine.environment.files.status(engine.folder) != nil else { return true }
+      let outcome = try engine.compact(policy, keeping: retention, within: host, clock: .waiting, progress: progress)
       for (step, bytes) in outcome.done { logger.info("\(words(step, bytes))") }
       for (step, error) in outcome.skipped where error.code != .factsChanged {
         logger.error("\(step.removed[0]) and the incrementals after it cannot be compacted: \(error)")

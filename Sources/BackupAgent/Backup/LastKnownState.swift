@@ -15,17 +15,17 @@ struct LastKnownState {
   private var isUnsaved = false
   /// The time of the last write, in monotonic milliseconds.
   private var saved: Int64?
-  private let service: Engine
+  private let engine: Engine
   private let logger: Logger
 
-  init(_ service: Engine, _ logger: Logger) {
-    (self.service, self.logger) = (service, logger)
+  init(_ engine: Engine, _ logger: Logger) {
+    (self.engine, self.logger) = (engine, logger)
   }
 
   /// Loads the state that an earlier process saved.
   mutating func load(newest: StoredPoint?) throws {
     (stored, database) = (nil, nil)
-    guard let newest, let known = AgentState.load(try service.repository()), known.point == newest.id else { return }
+    guard let newest, let known = AgentState.load(try engine.repository()), known.point == newest.id else { return }
     stored = known
   }
 
@@ -60,7 +60,7 @@ struct LastKnownState {
       followed: followed)
     database = state
     isUnsaved = true
-    let isRecent = saved.map { service.environment.monotonic() - $0 < Self.savingInterval } ?? false
+    let isRecent = saved.map { engine.environment.monotonic() - $0 < Self.savingInterval } ?? false
     if !isRecent { save() }
   }
 
@@ -68,9 +68,9 @@ struct LastKnownState {
   /// process that is killed before the save costs its successor one comparison.
   mutating func save() {
     guard isUnsaved, let stored else { return }
-    (isUnsaved, saved) = (false, service.environment.monotonic())
+    (isUnsaved, saved) = (false, engine.environment.monotonic())
     do {
-      try stored.save(try service.repository())
+      try stored.save(try engine.repository())
     } catch {
       logger.warning(
         "cannot save the agent's last known state, so its next start may store one unneeded backup: \(error)")
@@ -92,6 +92,6 @@ struct LastKnownState {
   }
 
   private func isInRepository(_ stored: AgentState) -> Bool {
-    (try? service.environment.files.status("\(service.folder)/\(stored.filename)")) != nil
+    (try? engine.environment.files.status("\(engine.folder)/\(stored.filename)")) != nil
   }
 }

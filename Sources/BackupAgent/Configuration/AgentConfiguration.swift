@@ -6,16 +6,16 @@ package struct GuardedDatabase: Sendable {
   /// The name in log lines, ``AgentControl`` and the status; unique within an agent.
   package var name: String
   /// The database and its repository.
-  package var service: Engine
+  package var engine: Engine
   package var settings: AgentSettings
-  /// The source of the service's password and key; nil if they cannot be read again.
+  /// The source of the engine's password and key; nil if they cannot be read again.
   package var credentials: CredentialSource?
 
   package init(
-    name: String, service: Engine, settings: AgentSettings, credentials: CredentialSource? = nil
+    name: String, engine: Engine, settings: AgentSettings, credentials: CredentialSource? = nil
   ) {
     self.name = name
-    self.service = service
+    self.engine = engine
     self.settings = settings
     self.credentials = credentials
   }
@@ -40,7 +40,7 @@ package struct AgentConfiguration: Sendable {
   var isAlone: Bool { databases.count == 1 && patterns == nil }
 
   /// The environment that all databases share; nil if there is neither a database nor a pattern.
-  var environment: EngineEnvironment? { databases.first?.service.environment ?? patterns?.environment }
+  var environment: EngineEnvironment? { databases.first?.engine.environment ?? patterns?.environment }
 }
 
 extension GuardedDatabase {
@@ -53,7 +53,7 @@ extension GuardedDatabase {
 
   var identity: Identity {
     Identity(
-      database: ExactName(service.database ?? ""), folder: ExactName(WatchedPath(service.folder).resolved))
+      database: ExactName(engine.database ?? ""), folder: ExactName(WatchedPath(engine.folder).resolved))
   }
 }
 
@@ -74,7 +74,7 @@ extension AgentConfiguration {
       }
       guard folders.insert(database.identity.folder).inserted else {
         throw HoldfastError(
-          .usage, "two databases have the backup folder \(database.service.folder)",
+          .usage, "two databases have the backup folder \(database.engine.folder)",
           hint: "give each database its own backup folder")
       }
     }
@@ -82,14 +82,14 @@ extension AgentConfiguration {
 }
 
 extension GuardedDatabase {
-  func requireEssentials() throws { try settings.requireEssentials(of: service) }
+  func requireEssentials() throws { try settings.requireEssentials(of: engine) }
 }
 
 extension AgentSettings {
   /// Requires a database, and a key if backups are encrypted.
-  func requireEssentials(of service: Engine) throws {
-    _ = try service.requireDatabase()
-    try archive.requireKey(service.credentials)
+  func requireEssentials(of engine: Engine) throws {
+    _ = try engine.requireDatabase()
+    try archive.requireKey(engine.credentials)
   }
 }
 

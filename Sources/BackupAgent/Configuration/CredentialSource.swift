@@ -19,7 +19,7 @@ package struct CredentialSource: Sendable {
 /// opens the newest backup. Both are checked each time: after a reload with a replaced file, the
 /// files agree with the agent's memory, but neither opens the backups. Blocks.
 struct KeyCheck: Sendable {
-  let service: Engine
+  let engine: Engine
   let source: CredentialSource?
 
   /// - Returns: the first problem; nil if there is no problem.
@@ -44,16 +44,16 @@ struct KeyCheck: Sendable {
         .keyMissing, "\(error.message); the agent continues with the key in its memory, but could not be restarted",
         hint: "put the key file back: backups cannot be read without it")
     }
-    guard !found.matches(service.credentials) else { return }
+    guard !found.matches(engine.credentials) else { return }
     throw HoldfastError(
       .wrongKey, "the key in \(names) has changed; backups continue with the key that the agent started with",
       hint: "put the file back, because backups cannot be read without it; a new key needs a new backup folder")
   }
 
   private func tryNewest() throws {
-    guard try service.environment.files.status(service.folder) != nil else { return }
+    guard try engine.environment.files.status(engine.folder) != nil else { return }
     do {
-      try service.requireKey(to: service.point("latest"))
+      try engine.requireKey(to: engine.point("latest"))
     } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
       throw error
     } catch {
@@ -89,13 +89,13 @@ final class KeyWatcher {
       shared.workers.submit(nil) { [id] in .keyChecked(id, nil) }
       return
     }
-    let check = KeyCheck(service: database.service, source: database.credentials)
+    let check = KeyCheck(engine: database.engine, source: database.credentials)
     // Deriving a key from a password takes long, and no backup has to wait for it.
-    let pool = database.service.credentials.key == nil ? shared.housekeeping : shared.workers
+    let pool = database.engine.credentials.key == nil ? shared.housekeeping : shared.workers
     pool.submit(nil) { [id] in .keyChecked(id, check.problem()) }
   }
 
   private static func status(_ database: GuardedDatabase) -> [FileStatus?]? {
-    database.credentials?.paths.map { try? database.service.environment.files.status($0) }
+    database.credentials?.paths.map { try? database.engine.environment.files.status($0) }
   }
 }

@@ -42,7 +42,7 @@ final class DrillRunner {
   /// decides when a drill is due.
   func takeStep(for database: GuardedDatabase) -> Step? {
     guard needsHistory || dueReason != nil else { return nil }
-    guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.service) != nil else {
+    guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.engine) != nil else {
       // Drills are not used here, so no thread is started for them.
       (isReady, needsHistory) = (true, false)
       receive(.startup(DrillSummary()))
@@ -78,7 +78,7 @@ final class DrillRunner {
   func detectHistory(of database: GuardedDatabase, hasBackup: Bool) -> Bool {
     guard isReady else { return false }
     let isFirst = hasBackup && database.settings.drills.isActive && machine.standing.oldestPoint == nil
-    if isFirst || DrillWork.folder(of: database.service)?.modified != seen?.modified { needsHistory = true }
+    if isFirst || DrillWork.folder(of: database.engine)?.modified != seen?.modified { needsHistory = true }
     return needsHistory
   }
 

@@ -16,7 +16,7 @@ struct DrillResult: Sendable {
 /// The blocking side of the agent's drills. They run beside the backups because a drill may take
 /// minutes, and no change has to wait for it.
 struct DrillWork: Sendable {
-  let service: Engine
+  let engine: Engine
   let assertions: [DrillAssertion]
   let logger: Logger
 
@@ -24,8 +24,8 @@ struct DrillWork: Sendable {
   func drill(_ progress: Progress) -> DrillResult {
     let ending: DrillMachine.Ending
     do {
-      let point = try service.point("latest")
-      let record = try service.drill(
+      let point = try engine.point("latest")
+      let record = try engine.drill(
         point, DrillRequest(assertions: assertions, trigger: .scheduled), progress: progress)
       log(record)
       ending = .done
@@ -41,10 +41,10 @@ struct DrillWork: Sendable {
 
   /// Reads the history.
   func look() -> DrillResult {
-    let seen = Self.folder(of: service)
+    let seen = Self.folder(of: engine)
     do {
-      guard try service.environment.files.status(service.folder) != nil else { return DrillResult(seen: seen) }
-      return DrillResult(figures: try service.drillFigures(), seen: seen)
+      guard try engine.environment.files.status(engine.folder) != nil else { return DrillResult(seen: seen) }
+      return DrillResult(figures: try engine.drillFigures(), seen: seen)
     } catch {
       logger.debug("the history of drills cannot be read: \(error)")
       return DrillResult(seen: seen)
@@ -52,8 +52,8 @@ struct DrillWork: Sendable {
   }
 
   /// The current status of the history's folder; nil if the folder does not exist.
-  static func folder(of service: Engine) -> FileStatus? {
-    (try? service.environment.files.status("\(service.folder)/\(DrillHistory.name)")).flatMap { $0 }
+  static func folder(of engine: Engine) -> FileStatus? {
+    (try? engine.environment.files.status("\(engine.folder)/\(DrillHistory.name)")).flatMap { $0 }
   }
 
   private func log(_ record: DrillRecord) {

@@ -237,7 +237,7 @@ struct SchedulerPlan {
 
   func agentConfiguration(_ engine: Engine) throws -> AgentConfiguration {
     let database = GuardedDatabase(
-      name: try engine.requireDatabase().lastComponent, service: engine, settings: settings(engine))
+      name: try engine.requireDatabase().lastComponent, engine: engine, settings: settings(engine))
     return AgentConfiguration(databases: [database], stopGrace: configuration.stopGrace.milliseconds)
   }
 

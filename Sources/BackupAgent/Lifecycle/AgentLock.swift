@@ -7,22 +7,22 @@ import Logging
 /// as the agent runs. The file identifies the holder: process ID, host, and the namespace of that
 /// ID.
 final class AgentLock {
-  private let service: Engine
+  private let engine: Engine
   /// Whether the lock is also held between backups. If descriptors are scarce, it is held only
   /// during a backup.
   var isKept = true
   private var file: OpenFile?
   private var inode: UInt64?
 
-  private var files: any FileOperations { service.environment.files }
+  private var files: any FileOperations { engine.environment.files }
 
   /// Long enough for every host name, and always the same length, so that no text of an earlier
   /// holder remains.
   private static let recordLength = 320
 
   /// Does not acquire the lock yet.
-  init(_ service: Engine) {
-    self.service = service
+  init(_ engine: Engine) {
+    self.engine = engine
   }
 
   deinit { release() }
@@ -43,10 +43,10 @@ final class AgentLock {
   /// - Throws: `busy` with the holder's process ID; other errors if the repository cannot be
   ///   created or written.
   func ensure() throws {
-    if file != nil, try files.status(path(service.folder))?.inode == inode { return }
+    if file != nil, try files.status(path(engine.folder))?.inode == inode { return }
     release()
     guard try isNeeded() else { return }
-    let path = path(try service.repository(create: true).folder)
+    let path = path(try engine.repository(create: true).folder)
     for _ in 0..<10 {
       let file = try files.open(path, .lockFile)
       guard try take(file, path) else {
@@ -62,7 +62,7 @@ final class AgentLock {
   /// If neither the database nor the folder of its backups exists, there is nothing to protect, and a new folder would look
   /// like a repository.
   private func isNeeded() throws -> Bool {
-    try files.status(service.folder) != nil || service.database.map { try files.status($0) != nil } ?? false
+    try files.status(engine.folder) != nil || engine.database.map { try files.status($0) != nil } ?? false
   }
 
   private func path(_ folder: String) -> String { "\(folder)/.state/agent.lock" }
@@ -82,7 +82,7 @@ final class AgentLock {
   }
 
   private func sign(_ file: OpenFile) throws {
-    let record = "\(getpid()) \(service.environment.host) \(AgentLockHolder.namespace)"
+    let record = "\(getpid()) \(engine.environment.host) \(AgentLockHolder.namespace)"
     let text = Array(record.utf8.prefix(Self.recordLength - 1))
     let padding = [UInt8](repeating: UInt8(ascii: " "), count: Self.recordLength - 1 - text.count)
     try (text + padding + [UInt8(ascii: "\n")]).withUnsafeBytes { try files.write(file, $0, at: 0) }
@@ -92,7 +92,7 @@ final class AgentLock {
     let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
     let named = AgentLockHolder(record: record).map { " (\($0))" } ?? ""
     return HoldfastError(
-      .busy, "another agent\(named) uses the backup folder \(service.folder)",
+      .busy, "another agent\(named) uses the backup folder \(engine.folder)",
       hint: "stop that agent first, or give this database its own backup folder")
   }
 }

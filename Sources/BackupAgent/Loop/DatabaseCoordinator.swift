@@ -22,9 +22,9 @@ final class DatabaseCoordinator {
 
   init(_ id: DatabaseID, _ database: GuardedDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.lock, self.logger, clock) = (id, database, lock, logger, shared.clock)
-    alarms = AlarmBook(AlarmBook.Paths(database.service), clock, logger)
+    alarms = AlarmBook(AlarmBook.Paths(database.engine), clock, logger)
     watcher = ChangeWatcher(id, database, shared, alarms)
-    connection = ConnectionKeeper(id, database.service.environment, shared, logger)
+    connection = ConnectionKeeper(id, database.engine.environment, shared, logger)
     housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
     jobs = JobRunner(id, database, (lock, watcher, connection, housekeeper, alarms), shared, logger)
     machine = TriggerMachine(settings: database.settings.triggers)
@@ -44,7 +44,7 @@ final class DatabaseCoordinator {
 
   var status: DatabaseStatus {
     DatabaseStatus(
-      name: database.name, path: path, folder: database.service.folder, trigger: machine.status, alarms: alarms.status,
+      name: database.name, path: path, folder: database.engine.folder, trigger: machine.status, alarms: alarms.status,
       lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
       trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status)
   }
@@ -52,7 +52,7 @@ final class DatabaseCoordinator {
   // MARK: From the start to the end
 
   func start() {
-    logger.info("watching \(path), backups in \(database.service.folder)", metadata: settings.logged(at: clock.now))
+    logger.info("watching \(path), backups in \(database.engine.folder)", metadata: settings.logged(at: clock.now))
     watcher.watch()
     runNext()
   }
@@ -113,7 +113,7 @@ final class DatabaseCoordinator {
 
   /// The wall clock was set, so scheduled work may be due now.
   func handleClockSet() {
-    alarms.checkClock(of: database.service)
+    alarms.checkClock(of: database.engine)
     decide(.tick)
     if housekeeper.drills.tick() { runNext() }
   }
@@ -162,7 +162,7 @@ final class DatabaseCoordinator {
     jobs.checkLockAndKey()
     findAgain()
     if housekeeper.detectDrills(of: database, hasBackup: newest != nil) { runNext() }
-    alarms.checkClock(of: database.service)
+    alarms.checkClock(of: database.engine)
   }
 
   // MARK: Decisions

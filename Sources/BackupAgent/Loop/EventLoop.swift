@@ -272,7 +272,7 @@ extension EventLoop {
   /// - Throws: `busy` if another agent has one of the repositories; then no database is added.
   private func add(_ databases: [GuardedDatabase], isAlone: Bool) throws {
     let locks = try databases.map { database in
-      let lock = AgentLock(database.service)
+      let lock = AgentLock(database.engine)
       lock.isKept = shared.descriptors.keepsLocks
       defer { lock.rest() }
       do {
@@ -359,7 +359,7 @@ extension EventLoop {
   /// A file whose status cannot be read does not count as gone.
   private func isGone(_ database: DatabaseCoordinator) -> Bool {
     do {
-      return try database.database.service.environment.files.status(database.path) == nil
+      return try database.database.engine.environment.files.status(database.path) == nil
     } catch {
       return false
     }
@@ -369,13 +369,13 @@ extension EventLoop {
     do {
       if let other = coordinators.first(where: { $0.database.name.isExactly(database.name) }) {
         throw HoldfastError(
-          .usage, "\(other.database.service.database ?? "another database") already has its name",
+          .usage, "\(other.database.engine.database ?? "another database") already has its name",
           hint: "give one of the two its own name in a [[databases]] table")
       }
-      let path = WatchedPath(database.service.database ?? "").resolved
+      let path = WatchedPath(database.engine.database ?? "").resolved
       if let other = coordinators.first(where: { $0.path.isExactly(path) }) {
         throw HoldfastError(
-          .usage, "it is the same file as \(other.database.service.database ?? other.database.name)",
+          .usage, "it is the same file as \(other.database.engine.database ?? other.database.name)",
           hint: "remove one of the two links")
       }
       if let other = coordinators.first(where: { $0.database.identity.folder == database.identity.folder }) {
@@ -388,7 +388,7 @@ extension EventLoop {
       coordinators.last?.start()
     } catch {
       patternWatch?.forget()
-      report("\(database.service.database ?? database.name) matches a pattern and is not backed up: \(error)")
+      report("\(database.engine.database ?? database.name) matches a pattern and is not backed up: \(error)")
     }
   }
 

@@ -69,7 +69,7 @@ final class Housekeeper {
   private func begin(_ step: DrillRunner.Step, of database: GuardedDatabase) {
     let progress = Progress()
     state = .drill(progress)
-    let work = DrillWork(service: database.service, assertions: database.settings.assertions, logger: logger)
+    let work = DrillWork(engine: database.engine, assertions: database.settings.assertions, logger: logger)
     switch step {
     case .readHistory: shared.housekeeping.submit(id) { [id] in .drilled(id, work.look()) }
     case .drill(let reason):

@@ -71,10 +71,10 @@ final class AlarmBook {
     var repository: String
 
     /// - Parameter folder: the database's folder, with links resolved; nil if it is not known yet.
-    init(_ service: Engine, folder: String? = nil) {
-      database = service.database ?? ""
+    init(_ engine: Engine, folder: String? = nil) {
+      database = engine.database ?? ""
       self.folder = folder ?? WatchedPath(database).folder
-      repository = service.folder
+      repository = engine.folder
     }
   }
 
@@ -185,8 +185,8 @@ final class AlarmBook {
   }
 
   /// Reports whether the wall clock was set since the machine was started.
-  func checkClock(of service: Engine) {
-    let (doubt, isKnown) = service.noteClockByRecord()
+  func checkClock(of engine: Engine) {
+    let (doubt, isKnown) = engine.noteClockByRecord()
     if isKnown { update(.clock, doubt) }
   }
 

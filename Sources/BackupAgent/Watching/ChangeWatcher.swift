@@ -32,8 +32,8 @@ final class ChangeWatcher {
 
   init(_ id: DatabaseID, _ database: GuardedDatabase, _ shared: LoopContext, _ alarms: AlarmBook) {
     (self.id, self.alarms) = (id, alarms)
-    (watches, clock, operations) = (shared.watches, shared.clock, database.service.environment.files)
-    path = WatchedPath(database.service.database ?? "")
+    (watches, clock, operations) = (shared.watches, shared.clock, database.engine.environment.files)
+    path = WatchedPath(database.engine.database ?? "")
     files = WatchedFiles(path, operations)
     (pollInterval, mode) = (max(100, database.settings.pollInterval), database.settings.mode)
     schedulePoll()
@@ -41,7 +41,7 @@ final class ChangeWatcher {
 
   /// Continues with new settings.
   func update(_ database: GuardedDatabase) {
-    alarms.paths = AlarmBook.Paths(database.service, folder: path.folder)
+    alarms.paths = AlarmBook.Paths(database.engine, folder: path.folder)
     (pollInterval, mode) = (max(100, database.settings.pollInterval), database.settings.mode)
     schedulePoll()
   }

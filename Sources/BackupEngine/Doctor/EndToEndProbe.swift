@@ -6,12 +6,12 @@ import SQLitePages
 /// compares. Everything is real except the repository's own folder. Decrypted content goes to this
 /// host's scratch folder. All of it is removed afterwards.
 package struct EndToEndProbe {
-  private let service: Engine
+  private let engine: Engine
   private let archive: ArchiveOptions
   private let progress: Progress
 
-  package init(_ service: Engine, _ archive: ArchiveOptions, progress: Progress) {
-    self.service = service
+  package init(_ engine: Engine, _ archive: ArchiveOptions, progress: Progress) {
+    self.engine = engine
     self.archive = archive
     self.progress = progress
   }
@@ -20,7 +20,7 @@ package struct EndToEndProbe {
   /// - Throws: `interrupted`.
   package func run() throws -> [Finding] {
     var folders: [ScratchFolder] = []
-    let scratch = "\(service.environment.stateFolder)/scratch"
+    let scratch = "\(engine.environment.stateFolder)/scratch"
     let missing = missingFolders(scratch)
     defer {
       for folder in folders { folder.remove() }
@@ -28,8 +28,8 @@ package struct EndToEndProbe {
       for folder in missing { rmdir(folder) }
     }
     do {
-      folders.append(try ScratchFolder.beside(service.folder, needing: neededSpace(), service.environment.files))
-      folders.append(try ScratchFolder(in: scratch, needing: neededSpace(), service.environment.files))
+      folders.append(try ScratchFolder.beside(engine.folder, needing: neededSpace(), engine.environment.files))
+      folders.append(try ScratchFolder(in: scratch, needing: neededSpace(), engine.environment.files))
     } catch let error as HoldfastError {
       return [Finding("probe", .problem, error.message, advice: error.hint ?? "choose another --backup-dir")]
     }
@@ -50,7 +50,7 @@ package struct EndToEndProbe {
   private func missingFolders(_ path: String) -> [String] {
     var missing: [String] = []
     var folder = path
-    while folder != "/", folder != ".", (try? service.environment.files.status(folder)) == nil {
+    while folder != "/", folder != ".", (try? engine.environment.files.status(folder)) == nil {
       missing.append(folder)
       folder = folder.parentPath
     }
@@ -59,7 +59,7 @@ package struct EndToEndProbe {
 
   /// Room for the archive, if it hardly compresses, or for the restored file.
   private func neededSpace() throws -> Int64 {
-    let size = try service.environment.files.status(service.requireDatabase())?.size ?? 0
+    let size = try engine.environment.files.status(engine.requireDatabase())?.size ?? 0
     return size.addingClamped(16 << 20)
   }
 
@@ -95,11 +95,11 @@ package struct EndToEndProbe {
   /// Has its own state folder, so that this host's records about real repositories are not mixed
   /// in.
   private func scratchService(_ folder: String, _ scratch: String) -> Engine {
-    var environment = service.environment
+    var environment = engine.environment
     environment.stateFolder = "\(scratch)/state"
     return Engine(
-      database: service.database, folder: "\(folder)/backups", credentials: service.credentials,
-      defaults: service.defaults, environment: environment)
+      database: engine.database, folder: "\(folder)/backups", credentials: engine.credentials,
+      defaults: engine.defaults, environment: environment)
   }
 
   private func restore(_ id: PointID, to path: String, _ probe: Engine) throws {
@@ -116,7 +116,7 @@ package struct EndToEndProbe {
         "probe: compare", .problem, "the restored file differs from the backup",
         advice: "check this machine's disk and memory")
     }
-    guard try holds(point, contentOf: service.requireDatabase(), .observer, probe) else {
+    guard try holds(point, contentOf: engine.requireDatabase(), .observer, probe) else {
       return Finding(
         "probe: compare", .ok,
         "the restored file is equal to the backup, page for page; the database has changed since")
@@ -128,7 +128,7 @@ package struct EndToEndProbe {
     _ point: StoredPoint, contentOf path: String, _ access: DatabaseConnection.Access, _ probe: Engine
   ) throws -> Bool {
     do {
-      let connection = try DatabaseConnection(path: path, access: access, busyTimeout: service.environment.busyTimeout)
+      let connection = try DatabaseConnection(path: path, access: access, busyTimeout: engine.environment.busyTimeout)
       defer { connection.close() }
       let snapshot = try DatabaseSnapshot(connection, scratchPath: probe.repository().scratch().path(.copy))
       defer { snapshot.end() }

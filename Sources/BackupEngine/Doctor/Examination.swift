@@ -6,7 +6,7 @@ import SQLitePages
 
 /// Gathers the facts that `doctor` judges. Changes nothing.
 package struct Examination {
-  private let service: Engine
+  private let engine: Engine
   private let database: String
   private let encrypts: Bool
   private let drillAge: Int64?
@@ -15,25 +15,25 @@ package struct Examination {
   ///   - encrypts: whether new backups are encrypted.
   ///   - drillAge: seconds after which a drill no longer counts; nil: never.
   /// - Throws: `usage` if no database is named.
-  package init(_ service: Engine, encrypts: Bool, drillAge: Int64? = nil) throws {
-    self.service = service
+  package init(_ engine: Engine, encrypts: Bool, drillAge: Int64? = nil) throws {
+    self.engine = engine
     self.encrypts = encrypts
     self.drillAge = drillAge
-    database = try service.requireDatabase().resolvingLinks
+    database = try engine.requireDatabase().resolvingLinks
   }
 
   package func facts() -> ExaminationFacts {
     let folder = Surroundings.place(database.parentPath)
     var facts = ExaminationFacts(
       database: Surroundings.place(database), databaseFolder: folder, repository: repositoryPlace(), user: geteuid(),
-      time: service.environment.now(), sqliteVersion: DatabaseConnection.libraryVersion)
+      time: engine.environment.now(), sqliteVersion: DatabaseConnection.libraryVersion)
     facts.sideFiles = ["-wal", "-shm"].map { Surroundings.place(database + $0) }.filter(\.exists)
     if facts.database.isReadable { open(&facts) }
     facts.otherNames = HardLinks(of: database).map { ($0.count - 1, $0.beside) }.map(ExaminationFacts.OtherNames.init)
     facts.encrypts = encrypts
-    facts.lockedFiles = Surroundings.lockedFiles(in: service.folder)
+    facts.lockedFiles = Surroundings.lockedFiles(in: engine.folder)
     lookAtPoints(&facts)
-    facts.clockDoubt = service.clockDoubt()
+    facts.clockDoubt = engine.clockDoubt()
     facts.clockIsKept = Surroundings.clockIsKept
     facts.namesMachineStart = ProcFile.bootID != nil
     facts.fileSizeLimit = OpenFileLimit.fileSize
@@ -44,7 +44,7 @@ package struct Examination {
     facts.watchFailed = Surroundings.watchFailure(database.parentPath)
     facts.isContainer = Surroundings.isContainer
     facts.agent = agent()
-    let standing = (try? service.drillFigures())?.standing
+    let standing = (try? engine.drillFigures())?.standing
     (facts.drills, facts.drillAge) = (standing?.oldestPoint == nil ? nil : standing, drillAge)
     return facts
   }
@@ -62,10 +62,10 @@ package struct Examination {
 
   /// If the folder does not exist yet, the disk and the nearest existing parent count instead.
   private func repositoryPlace() -> ExaminationFacts.Place {
-    var place = Surroundings.place(service.folder)
+    var place = Surroundings.place(engine.folder)
     guard !place.exists else { return place }
-    var parent = service.folder.parentPath
-    while parent != "/", parent != ".", (try? service.environment.files.status(parent)).flatMap({ $0 }) == nil {
+    var parent = engine.folder.parentPath
+    while parent != "/", parent != ".", (try? engine.environment.files.status(parent)).flatMap({ $0 }) == nil {
       parent = parent.parentPath
     }
     let nearest = Surroundings.place(parent)
@@ -77,7 +77,7 @@ package struct Examination {
   private func open(_ facts: inout ExaminationFacts) {
     do {
       let connection = try DatabaseConnection(
-        path: database, access: .observer, busyTimeout: service.environment.busyTimeout)
+        path: database, access: .observer, busyTimeout: engine.environment.busyTimeout)
       defer { connection.close() }
       facts.journalMode = try connection.journalMode()
       facts.schemaProblem = connection.schemaProblem?.words
@@ -88,10 +88,10 @@ package struct Examination {
   }
 
   private func lookAtPoints(_ facts: inout ExaminationFacts) {
-    facts.key = .unproved(given: !service.credentials.isEmpty)
+    facts.key = .unproved(given: !engine.credentials.isEmpty)
     let points: [StoredPoint]
     do {
-      points = try service.list()
+      points = try engine.list()
     } catch {
       if let error = error as? HoldfastError, error.code == .refused { facts.repositoryRefused = error }
       return
@@ -108,7 +108,7 @@ package struct Examination {
     }
     guard let newest = points.first(where: { $0.metadata.encrypted && !$0.archiveMissing }) else { return }
     do {
-      try service.requireKey(to: newest)
+      try engine.requireKey(to: newest)
       facts.key = .opens(newest.id)
     } catch {
       let error = error as? HoldfastError ?? HoldfastError(.failed, "\(error)")
@@ -118,8 +118,8 @@ package struct Examination {
 
   /// The process that holds the agent's lock, according to its record in the lock file.
   private func agent() -> String? {
-    let path = "\(service.folder)/.state/agent.lock"
-    let files = service.environment.files
+    let path = "\(engine.folder)/.state/agent.lock"
+    let files = engine.environment.files
     guard let file = try? files.open(path, .readNoFollow) else { return nil }
     defer { files.close(file) }
     guard let isFree = try? files.lock(file, exclusive: false, wait: false), !isFree else { return nil }

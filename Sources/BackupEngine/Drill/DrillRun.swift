@@ -9,7 +9,7 @@ struct DrillRun {
   let environment: EngineEnvironment
   let progress: Progress
   let request: DrillRequest
-  private let service: Engine
+  private let engine: Engine
   private(set) var record: DrillRecord
   /// The full of the chain may have findings of SQLite's checks: it is the drilled backup itself,
   /// or it had findings before.
@@ -25,14 +25,14 @@ struct DrillRun {
   static let patience = 300_000
 
   init(
-    _ point: StoredPoint, _ request: DrillRequest, _ service: Engine, _ repository: Repository,
+    _ point: StoredPoint, _ request: DrillRequest, _ engine: Engine, _ repository: Repository,
     _ progress: Progress
   ) {
-    self.service = service
+    self.engine = engine
     self.repository = repository
     self.request = request
     self.progress = progress
-    environment = service.environment
+    environment = engine.environment
     record = DrillRecord(point, request.trigger, at: environment.now())
     record.host = environment.host
     record.sqliteVersion = DatabaseConnection.libraryVersion
@@ -47,7 +47,7 @@ struct DrillRun {
     let begun = environment.monotonic()
     var step = DrillStep.restore
     do {
-      let scratch = try service.scratch(point, progress: progress)
+      let scratch = try engine.scratch(point, progress: progress)
       defer { scratch.close() }
       record.restoreMS = environment.monotonic() - begun
       record.subject.archives = scratch.chain.links.count
@@ -121,7 +121,7 @@ struct DrillRun {
   /// The agent stores fulls without a check, so their metadata alone does not prove that they are
   /// sound.
   private func hasFlaw(_ full: StoredPoint) throws -> Bool {
-    let scratch = try service.scratch(full, progress: progress)
+    let scratch = try engine.scratch(full, progress: progress)
     defer { scratch.close() }
     let progress = progress
     let check = try scratch.connection.interrupted(when: { progress.isStopped }) {

@@ -12,7 +12,7 @@ import Synchronization
 /// `@unchecked Sendable`: `access` protects the state, because a compaction calls it from another
 /// thread than the backups.
 package final class ChangeFollower: @unchecked Sendable {
-  private let service: Engine
+  private let engine: Engine
   private let access = Mutex(())
   private var knowledge = Knowledge()
 
@@ -36,13 +36,13 @@ package final class ChangeFollower: @unchecked Sendable {
 
   /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
   package init(
-    _ service: Engine, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }
+    _ engine: Engine, report: @escaping (PageTracker) -> [UInt32] = { $0.pages.sorted() }
   ) {
-    self.service = service
+    self.engine = engine
     knowledge = Knowledge(ChangeTracker(report: report))
   }
 
-  private var environment: EngineEnvironment { service.environment }
+  private var environment: EngineEnvironment { engine.environment }
 
   /// Whether a full should end the newest chain; nil also before the first incremental.
   package var advice: FullAdvice? { weight.flatMap { ChainPolicy.adviseFull($0) } }
@@ -110,7 +110,7 @@ package final class ChangeFollower: @unchecked Sendable {
   package func visit<Result: Sendable>(
     _ request: CreateRequest, kind: RequestedKind = .incremental, _ body: (Visit) throws -> Result
   ) throws -> Result {
-    try request.archive.requireKey(service.credentials)
+    try request.archive.requireKey(engine.credentials)
     let started = environment.monotonic()
     return try access.withLock { _ in
       let repository = try openedRepository()
@@ -133,7 +133,7 @@ package final class ChangeFollower: @unchecked Sendable {
 
   private func openedRepository() throws -> Repository {
     if let repository = knowledge.repository { return repository }
-    let repository = try service.repository()
+    let repository = try engine.repository()
     knowledge.repository = repository
     return repository
   }
@@ -200,7 +200,7 @@ package final class ChangeFollower: @unchecked Sendable {
       // The chain whose size is known ends here.
       knowledge.forgetHead()
       let started = environment.monotonic()
-      return try service.creator(for: request, progress)
+      return try engine.creator(for: request, progress)
         .create(request, candidates, on: connection, &knowledge.tracker, started: started)
     }
   }

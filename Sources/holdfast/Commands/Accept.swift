@@ -31,18 +31,18 @@ struct Accept: ParsableCommand {
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    let acceptance = try acceptance(options.selection().service(.optional))
+    let acceptance = try acceptance(options.selection().engine(.optional))
     let verb = acceptance.wasAccepted ? "Accepted before:" : dryRun ? "Would accept" : "Accepted"
     let lines = ["\(verb) \(acceptance.point.id)"] + acceptance.anomalies.map { "  it \($0)".printable }
     try options.console.show(acceptance.json, options.output.quiet && !dryRun ? [] : lines)
   }
 
-  private func acceptance(_ service: Engine) throws -> Acceptance {
+  private func acceptance(_ engine: Engine) throws -> Acceptance {
     switch (unauthenticated, dryRun) {
-    case (false, true): try service.planAcceptance(id)
-    case (false, false): try service.accept(id)
-    case (true, true): try service.planUnauthenticatedAcceptance(id)
-    case (true, false): try service.acceptUnauthenticated(id)
+    case (false, true): try engine.planAcceptance(id)
+    case (false, false): try engine.accept(id)
+    case (true, true): try engine.planUnauthenticatedAcceptance(id)
+    case (true, false): try engine.acceptUnauthenticated(id)
     }
   }
 }

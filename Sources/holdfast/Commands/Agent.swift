@@ -64,7 +64,7 @@ struct Agent: AsyncParsableCommand {
   }
 
   private func runOnce(_ database: GuardedDatabase, _ zone: ZoneRules, _ logger: Logger) throws {
-    let metadata = try AgentRunner.runOnce(service: database.service, settings: database.settings, logger: logger)
+    let metadata = try AgentRunner.runOnce(engine: database.engine, settings: database.settings, logger: logger)
     try options.console.show(
       metadata?.json ?? .null,
       metadata.map {

@@ -50,12 +50,12 @@ struct Cleanup: ParsableCommand {
     let policy = try policy(selection.settings)
     // Without the configured key, forged backups would count as much as authentic ones, and
     // displace them.
-    let service = try selection.service(.needed)
+    let engine = try selection.engine(.needed)
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let decision =
       dryRun
-      ? try service.planCleanup(policy, clock: reliance)
-      : try options.output.working { progress, _ in try service.cleanup(policy, clock: reliance, progress: progress) }
+      ? try engine.planCleanup(policy, clock: reliance)
+      : try options.output.working { progress, _ in try engine.cleanup(policy, clock: reliance, progress: progress) }
     try show(CleanupReport(decision: decision, executed: !dryRun))
   }
 
@@ -70,7 +70,7 @@ struct Cleanup: ParsableCommand {
     settings.zone = try selection.settings.zone()
     settings.compaction = try selection.settings.boolean(.thin) ? CompactionPolicy() : nil
     settings.retention = try retention.policy(selection.settings)
-    return try selection.service(.optional).simulate(settings, days: days)
+    return try selection.engine(.optional).simulate(settings, days: days)
   }
 
   private func show(_ simulation: RepositorySimulation, _ zone: ZoneRules) throws {

@@ -32,15 +32,15 @@ struct Compact: ParsableCommand {
 
   private func compact(_ selection: Selection) throws {
     // As in cleanup: without the configured key, forged backups would count.
-    let service = try selection.service(.needed)
+    let engine = try selection.engine(.needed)
     let policy = CompactionPolicy()
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let retention = try selection.settings.retention()
     guard !dryRun else {
-      return try show(CompactionReport(planned: service.planCompaction(policy, keeping: retention, clock: reliance)))
+      return try show(CompactionReport(planned: engine.planCompaction(policy, keeping: retention, clock: reliance)))
     }
     let outcome = try options.output.working { progress, _ in
-      try service.compact(policy, keeping: retention, clock: reliance, progress: progress)
+      try engine.compact(policy, keeping: retention, clock: reliance, progress: progress)
     }
     try show(CompactionReport(outcome))
     // An unreadable backup is worse than one that another process is changing.

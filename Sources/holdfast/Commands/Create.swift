@@ -51,13 +51,13 @@ struct Create: ParsableCommand {
     request.reason.description = description
     request.reason.tags = tags.flatMap { $0.split(separator: ",").map { String($0).trimmed } }.filter { !$0.isEmpty }
     let verify = try selection.settings.boolean(.verifyAfterCreate)
-    let service = try selection.service(request.archive.encrypt ? .needed : .optional)
+    let engine = try selection.engine(request.archive.encrypt ? .needed : .optional)
     let (point, news) = try options.output.working { progress, _ in
-      service.noteClock()
-      let (stored, news) = try store(request, service, progress)
-      if pin { try service.setPin(true, of: stored.id.text) }
-      if verify { try prove(stored.id, service, progress) }
-      return (verify || pin ? try service.point(stored.id.text).metadata : stored, news)
+      engine.noteClock()
+      let (stored, news) = try store(request, engine, progress)
+      if pin { try engine.setPin(true, of: stored.id.text) }
+      if verify { try prove(stored.id, engine, progress) }
+      return (verify || pin ? try engine.point(stored.id.text).metadata : stored, news)
     }
     try show(point, options.output.quiet ? ["\(point.id)"] : news + PointListing.fields(point, zone: selection.zone))
     Console.tell(FlawWarning.lines(point.id, point.findings))
@@ -78,9 +78,9 @@ extension Create {
     }
   }
 
-  private func prove(_ id: PointID, _ service: Engine, _ progress: Progress) throws {
+  private func prove(_ id: PointID, _ engine: Engine, _ progress: Progress) throws {
     do {
-      _ = try service.verify(id.text, progress: progress)
+      _ = try engine.verify(id.text, progress: progress)
     } catch let error as HoldfastError where error.code == .interrupted {
       throw HoldfastError(
         .interrupted, "interrupted: \(id) is stored, and not verified yet", hint: "holdfast verify \(id)")
@@ -90,12 +90,12 @@ extension Create {
   /// Returns the backup that holds the present content of the database, and lines that explain its
   /// origin.
   private func store(
-    _ request: CreateRequest, _ service: Engine, _ progress: Progress
+    _ request: CreateRequest, _ engine: Engine, _ progress: Progress
   ) throws -> (PointMetadata, [String]) {
-    switch try service.store(request, kind: kind.requested, progress: progress) {
+    switch try engine.store(request, kind: kind.requested, progress: progress) {
     case .stored(let point, _) where kind == .full: (point, ["Created \(point.id)"])
     case .stored(let point, let reason): (point, ["Created \(point.id)", "\(point.kind): \(reason)"])
-    case .unchanged(let id): (try service.point(id.text).metadata, ["Nothing changed since \(id)"])
+    case .unchanged(let id): (try engine.point(id.text).metadata, ["Nothing changed since \(id)"])
     }
   }
 

@@ -31,15 +31,15 @@ struct Delete: ParsableCommand {
 
   func run() throws {
     let selection = try options.selection()
-    let service = try selection.service(.optional)
-    let plan = try service.planDelete(id, withChildren: withChildren)
+    let engine = try selection.engine(.optional)
+    let plan = try engine.planDelete(id, withChildren: withChildren)
     let report = RemovalReport(plan: plan, zone: selection.zone)
     guard !dryRun else {
       return try options.console.show(report.json(deleted: false), ["Would delete \(report.subject)"] + report.lines)
     }
     if !yes { try options.console.show([report.subject] + report.lines + [""]) }
     try Confirmation(console: options.console, given: yes).require(report.question)
-    try options.output.working { progress, _ in try service.delete(plan, progress: progress) }
+    try options.output.working { progress, _ in try engine.delete(plan, progress: progress) }
     try options.console.show(
       report.json(deleted: true), options.output.quiet ? [] : ["Deleted \(report.subject)"])
   }

@@ -48,21 +48,21 @@ struct Diff: ParsableCommand {
       throw HoldfastError(.usage, "--limit must not be negative, and is \(limit)", hint: "use 0 or more")
     }
     let selection = try options.selection()
-    let service = try selection.service(.needed)
-    let (left, right) = try sides(selection, service)
+    let engine = try selection.engine(.needed)
+    let (left, right) = try sides(selection, engine)
     var request = DifferenceRequest()
     request.tables = table.map { Identifier($0) }
     request.limit = summary ? 0 : limit
     request.acceptUnauthenticated = acceptUnauthenticated
     let difference = try options.output.working { progress, _ in
-      try service.difference(left, right, request, progress: progress)
+      try engine.difference(left, right, request, progress: progress)
     }
     let report = DifferenceReport(before: left.words, after: right.words, difference: difference, summary: summary)
     try options.console.show(report.json, report.lines)
     if exitCode, !difference.isEmpty { throw ExitCode(1) }
   }
 
-  private func sides(_ selection: Selection, _ service: Engine) throws -> (DifferenceSide, DifferenceSide) {
+  private func sides(_ selection: Selection, _ engine: Engine) throws -> (DifferenceSide, DifferenceSide) {
     guard references.count == (at == nil ? 2 : 1) else {
       throw HoldfastError(
         .usage, "diff needs two backups, or --at TIME and one; either may be live",
@@ -70,7 +70,7 @@ struct Diff: ParsableCommand {
     }
     func side(_ reference: PointReference) throws -> DifferenceSide {
       if reference.id == "live" { return .live }
-      return .point(try reference.choose(selection, service, "diff").point)
+      return .point(try reference.choose(selection, engine, "diff").point)
     }
     let named = references.map { PointReference(id: $0) }
     let both = at.map { [PointReference(at: $0)] + named } ?? named

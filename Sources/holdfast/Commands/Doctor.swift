@@ -28,14 +28,14 @@ struct Doctor: ParsableCommand {
 
   private func examine(_ selection: Selection) throws {
     let archive = try ArchiveOptions(selection.settings)
-    let service = try selection.service(.optional)
-    let drillAge = (try? selection.settings.drillSettings())?.age(at: service.environment.now())
-    let facts = try Examination(service, encrypts: archive.encrypt, drillAge: drillAge).facts()
+    let engine = try selection.engine(.optional)
+    let drillAge = (try? selection.settings.drillSettings())?.age(at: engine.environment.now())
+    let facts = try Examination(engine, encrypts: archive.encrypt, drillAge: drillAge).facts()
     var report = DoctorReport(findings: Diagnosis.findings(facts))
     if probe {
       report.findings +=
         report.allowsProbe
-        ? try options.output.working { progress, _ in try EndToEndProbe(service, archive, progress: progress).run() }
+        ? try options.output.working { progress, _ in try EndToEndProbe(engine, archive, progress: progress).run() }
         : [Finding("probe", .note, "left out until the problems above are solved")]
     }
     try options.console.show(report.json, report.lines(quiet: options.output.quiet))

@@ -36,15 +36,15 @@ struct Drill: ParsableCommand {
   }
 
   private func drill(_ selection: Selection) throws {
-    let service = try selection.service(.needed)
-    let chosen = try choose(selection, service)
+    let engine = try selection.engine(.needed)
+    let chosen = try choose(selection, engine)
     let request = DrillRequest(assertions: selection.settings.assertions(of: selection.name), isQuick: quick)
     let record = try options.output.working { progress, _ in
-      try service.drill(chosen.point, request, progress: progress)
+      try engine.drill(chosen.point, request, progress: progress)
     }
     var report = DrillReport(record: record, zone: selection.zone)
     if let failure = record.failure, failure.speaksAgainstPoint, [.restore, .integrity].contains(failure.step) {
-      report.newestWhole = .some(try service.newestWhole(besides: [record.subject.id]))
+      report.newestWhole = .some(try engine.newestWhole(besides: [record.subject.id]))
     }
     try options.console.show(chosen.adding(to: report.json), chosen.lines + report.lines)
     guard let failure = record.failure else { return }
@@ -52,7 +52,7 @@ struct Drill: ParsableCommand {
     throw ExitCode(failure.code.exitCode)
   }
 
-  private func choose(_ selection: Selection, _ service: Engine) throws -> ChosenPoint {
+  private func choose(_ selection: Selection, _ engine: Engine) throws -> ChosenPoint {
     guard [reference.id != nil, reference.at != nil, random].count(where: { $0 }) <= 1 else {
       throw HoldfastError(
         .usage, "drill takes one of the ID of a backup, --at TIME and --random",
@@ -60,9 +60,9 @@ struct Drill: ParsableCommand {
     }
     if random {
       var generator = SystemRandomNumberGenerator()
-      return ChosenPoint(point: try service.randomPoint(using: &generator), choice: nil, zone: selection.zone)
+      return ChosenPoint(point: try engine.randomPoint(using: &generator), choice: nil, zone: selection.zone)
     }
-    guard reference.id == nil, reference.at == nil else { return try reference.choose(selection, service, "drill") }
-    return ChosenPoint(point: try service.point("latest"), choice: nil, zone: selection.zone)
+    guard reference.id == nil, reference.at == nil else { return try reference.choose(selection, engine, "drill") }
+    return ChosenPoint(point: try engine.point("latest"), choice: nil, zone: selection.zone)
   }
 }

@@ -58,15 +58,15 @@ struct Guard: ParsableCommand {
     } catch let unusable as GuardedCommand.Unusable {
       throw end(unusable)
     }
-    let service = try selection.service(.needed, defaults: request.archive)
+    let engine = try selection.engine(.needed, defaults: request.archive)
     let relay = try SignalRelay()
     GuardedCommand.ignoreBrokenPipes()
     let point = try options.output.working(listen: relay.stops) { progress, _ in
-      service.noteClock()
-      return try service.createGuard(request, keeping: keeping, progress: progress)
+      engine.noteClock()
+      return try engine.createGuard(request, keeping: keeping, progress: progress)
     }
     let guarding = Guarding(
-      service: service, relay: relay, command: command, point: point, keeping: keeping, rollsBack: rollback,
+      engine: engine, relay: relay, command: command, point: point, keeping: keeping, rollsBack: rollback,
       restore: RestoreCommandLine(point.id.text, selection, configuration), zone: selection.zone,
       output: GuardOutput(options: options.output, report: report))
     do {

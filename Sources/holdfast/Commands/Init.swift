@@ -36,9 +36,9 @@ struct Init: ParsableCommand {
     let files = SystemFileOperations()
     let key = try makeKey(configuration, files)
     let settings = try makeSettings(configuration, files)
-    let services = try selections(configuration).map { try $0.service(.optional) }
-    let folders = try services.map { try $0.repository(create: true).folder }
-    let locked = key.isNew ? services.reduce(0) { $0 + Self.encrypted($1) } : 0
+    let engines = try selections(configuration).map { try $0.engine(.optional) }
+    let folders = try engines.map { try $0.repository(create: true).folder }
+    let locked = key.isNew ? engines.reduce(0) { $0 + Self.encrypted($1) } : 0
     try options.console.show(
       .object([
         "backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) }),
@@ -50,7 +50,7 @@ struct Init: ParsableCommand {
   /// Begins with the settings of the former repository: no key and no file is made.
   private func beginAnew(_ configuration: Configuration) throws {
     let folders = try selections(configuration).map {
-      try $0.service(.optional).repository(create: true, beginsAnew: true).folder
+      try $0.engine(.optional).repository(create: true, beginsAnew: true).folder
     }
     var fields = FieldList()
     for folder in folders { fields.add("Backups", folder) }
@@ -80,8 +80,8 @@ struct Init: ParsableCommand {
   }
 
   /// The number of existing backups that a new key cannot open.
-  private static func encrypted(_ service: Engine) -> Int {
-    ((try? service.list()) ?? []).count { $0.name.encrypted }
+  private static func encrypted(_ engine: Engine) -> Int {
+    ((try? engine.list()) ?? []).count { $0.name.encrypted }
   }
 
   private static func warning(_ locked: Int) -> [String] {

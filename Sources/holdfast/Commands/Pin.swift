@@ -46,8 +46,8 @@ struct PinOptions: ParsableArguments {
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run(_ pinned: Bool) throws {
-    let service = try options.selection().service(.optional)
-    let change = dryRun ? try service.planPin(pinned, of: id) : try service.setPin(pinned, of: id)
+    let engine = try options.selection().engine(.optional)
+    let change = dryRun ? try engine.planPin(pinned, of: id) : try engine.setPin(pinned, of: id)
     let word = pinned ? "pin" : "unpin"
     let line =
       change.wasSo

@@ -53,11 +53,11 @@ struct Query: ParsableCommand {
         hint: "put the SQL in quotes")
     }
     let selection = try options.selection()
-    let service = try selection.service(.needed)
-    let chosen = try PointReference(id: id, at: at).choose(selection, service, "query")
+    let engine = try selection.engine(.needed)
+    let chosen = try PointReference(id: id, at: at).choose(selection, engine, "query")
     if format != .json, !options.console.quiet { Console.tell(chosen.lines.filter { !$0.isEmpty }) }
     try options.output.working { progress, clear in
-      let scratch = try service.scratch(
+      let scratch = try engine.scratch(
         chosen.point, progress: progress, acceptUnauthenticated: acceptUnauthenticated)
       defer { scratch.close() }
       clear()

@@ -58,20 +58,20 @@ struct Restore: ParsableCommand {
     try dialogue.run { try plan(reference.choose($0, $1, "restore"), $1) }
   }
 
-  private func plan(_ chosen: ChosenPoint, _ service: Engine) throws -> RestoreReport {
-    let place: RestoreTarget = try to.map { .newFile(path: $0) } ?? .database(path: service.requireDatabase())
+  private func plan(_ chosen: ChosenPoint, _ engine: Engine) throws -> RestoreReport {
+    let place: RestoreTarget = try to.map { .newFile(path: $0) } ?? .database(path: engine.requireDatabase())
     let point = chosen.point
-    try service.requireKey(to: point)
+    try engine.requireKey(to: point)
     let request = RestoreRequest(
       pointID: point.id, target: place, safetyBackup: safetyBackup, verifyFirst: verify, recheck: recheck,
       acceptUnauthenticated: acceptUnauthenticated)
-    switch try service.planRestore(request) {
+    switch try engine.planRestore(request) {
     case .plan(let plan): return RestoreReport(chosen: chosen, plan: plan)
     case .refuse(let refusal): throw refusal
     }
   }
 
-  private func restoreTables(_ chosen: ChosenPoint, _ service: Engine) throws {
+  private func restoreTables(_ chosen: ChosenPoint, _ engine: Engine) throws {
     guard let to else {
       throw HoldfastError(
         .usage, "--table copies into another file, and --to does not name one",
@@ -79,7 +79,7 @@ struct Restore: ParsableCommand {
     }
     let request = TableRestoreRequest(pointID: chosen.id, tables: table.map { Identifier($0) }, target: to)
     try options.output.working { progress, clear in
-      let restore = try service.tableRestore(
+      let restore = try engine.tableRestore(
         request, of: chosen.point, progress: progress, acceptUnauthenticated: acceptUnauthenticated)
       clear()
       let report = TableRestoreReport(chosen: chosen, plan: restore.plan)

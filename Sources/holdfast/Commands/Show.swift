@@ -25,18 +25,18 @@ struct Show: ParsableCommand {
 
   func run() throws {
     let selection = try options.selection()
-    let service = try selection.service(schema ? .needed : .optional)
-    let chosen = try reference.choose(selection, service, "show")
-    guard !schema else { return try showSchema(chosen, service) }
+    let engine = try selection.engine(schema ? .needed : .optional)
+    let chosen = try reference.choose(selection, engine, "show")
+    guard !schema else { return try showSchema(chosen, engine) }
     let details = PointDetails(
-      try service.drillFigures().marked(chosen.point), chain: try service.chain(of: chosen.point),
-      holds: try holds(selection.settings, service),
+      try engine.drillFigures().marked(chosen.point), chain: try engine.chain(of: chosen.point),
+      holds: try holds(selection.settings, engine),
       zone: chosen.zone)
     try options.console.show(chosen.adding(to: details.json), chosen.lines + details.lines)
   }
 
-  private func showSchema(_ chosen: ChosenPoint, _ service: Engine) throws {
-    let objects = try options.output.working { progress, _ in try service.schema(of: chosen.point, progress: progress) }
+  private func showSchema(_ chosen: ChosenPoint, _ engine: Engine) throws {
+    let objects = try options.output.working { progress, _ in try engine.schema(of: chosen.point, progress: progress) }
     if !options.console.json, !options.console.quiet { Console.tell(chosen.lines.filter { !$0.isEmpty }) }
     let document = JSONValue.array(
       objects.map {
@@ -50,10 +50,10 @@ struct Show: ParsableCommand {
 
   /// Returns the holds of anomalies by the configured rules. This reads every archive's head, so it
   /// is done only if there is an anomaly.
-  private func holds(_ settings: Settings, _ service: Engine) throws -> [AnomalyHold] {
-    guard let policy = try settings.retention(), try service.statistics().anomalous > 0 else {
+  private func holds(_ settings: Settings, _ engine: Engine) throws -> [AnomalyHold] {
+    guard let policy = try settings.retention(), try engine.statistics().anomalous > 0 else {
       return []
     }
-    return try service.holds(policy)
+    return try engine.holds(policy)
   }
 }

@@ -20,12 +20,12 @@ struct Stats: ParsableCommand {
   }
 
   private func count(_ selection: Selection) throws {
-    let service = try selection.service(.optional)
-    let statistics = try service.statistics()
+    let engine = try selection.engine(.optional)
+    let statistics = try engine.statistics()
     let policy = try selection.settings.retention()
-    let holds = try policy.map { try service.holds($0) } ?? []
-    let drills = try service.drillFigures()
-    let now = service.environment.now()
+    let holds = try policy.map { try engine.holds($0) } ?? []
+    let drills = try engine.drillFigures()
+    let now = engine.environment.now()
     // If a setting is wrong, the figures are still shown.
     let maxAge = (try? selection.settings.drillSettings())?.age(at: now)
     let concerns = drills.standing.concerns(maxAge: maxAge, now: now)

@@ -25,11 +25,11 @@ struct Undo: ParsableCommand {
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    try RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Undo?").run { selection, service in
-      let (decision, undoes) = try service.planUndoing(progress: Progress())
+    try RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Undo?").run { selection, engine in
+      let (decision, undoes) = try engine.planUndoing(progress: Progress())
       switch decision {
       case .plan(let plan):
-        let point = try service.point(plan.pointID.text)
+        let point = try engine.point(plan.pointID.text)
         let chosen = ChosenPoint(point: point, choice: nil, zone: selection.zone)
         return RestoreReport(chosen: chosen, plan: plan, undoes: undoes)
       case .refuse(let refusal): throw refusal

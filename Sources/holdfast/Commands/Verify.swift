@@ -45,13 +45,13 @@ struct Verify: ParsableCommand {
   }
 
   private func verify(_ selection: Selection) throws {
-    let service = try selection.service(quick ? .optional : .needed)
-    let chosen = all ? nil : try reference.choose(selection, service, "verify")
-    let points = try chosen.map { [$0.point] } ?? service.list()
+    let engine = try selection.engine(quick ? .optional : .needed)
+    let chosen = all ? nil : try reference.choose(selection, engine, "verify")
+    let points = try chosen.map { [$0.point] } ?? engine.list()
     try options.console.show(chosen?.lines ?? [])
     var listings = try options.output.working { progress, clear in
       try points.map { point in
-        let listing = VerificationListing(id: point.id, result: try verify(point.id, service, progress))
+        let listing = VerificationListing(id: point.id, result: try verify(point.id, engine, progress))
         clear()
         try options.console.show(all ? listing.shortLines : listing.lines)
         Console.tell(listing.warnings)
@@ -59,7 +59,7 @@ struct Verify: ParsableCommand {
       }
     }
     if all { try options.console.show(VerificationListing.total(listings)) }
-    try nameWhole(&listings, service)
+    try nameWhole(&listings, engine)
     if options.console.json {
       try options.console.show(
         chosen.map { $0.adding(to: listings[0].json) } ?? .array(listings.map(\.json)), [])
@@ -71,10 +71,10 @@ struct Verify: ParsableCommand {
   }
 
   /// If a backup is broken, names the newest whole one instead.
-  private func nameWhole(_ listings: inout [VerificationListing], _ service: Engine) throws {
+  private func nameWhole(_ listings: inout [VerificationListing], _ engine: Engine) throws {
     let broken = Set(listings.flatMap(\.broken))
     guard !broken.isEmpty else { return }
-    let whole = try service.newestWhole(besides: broken)
+    let whole = try engine.newestWhole(besides: broken)
     for index in listings.indices { listings[index].newestWhole = whole }
     try options.console.show([""] + WholePoint.lines(whole))
   }
@@ -82,11 +82,11 @@ struct Verify: ParsableCommand {
   /// With `--all`, one backup that cannot be verified (it has another key, for example) must not
   /// hide the results of the others.
   private func verify(
-    _ id: PointID, _ service: Engine, _ progress: Progress
+    _ id: PointID, _ engine: Engine, _ progress: Progress
   ) throws -> Result<Verification, HoldfastError> {
     do {
       return .success(
-        try service.verify(id.text, depth: quick ? .quick : .full, recheck: recheck, progress: progress))
+        try engine.verify(id.text, depth: quick ? .quick : .full, recheck: recheck, progress: progress))
     } catch let error as HoldfastError where all && error.code != .interrupted {
       return .failure(error)
     }

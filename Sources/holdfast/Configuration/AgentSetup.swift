@@ -59,11 +59,11 @@ struct AgentSetup: Sendable {
     var settings = try agentSettings(database.settings)
     settings.assertions = database.settings.assertions(of: database.name)
     let selection = Selection(database, output)
-    let service = try selection.service(
+    let engine = try selection.engine(
       settings.archive.encrypt ? .needed : .optional, defaults: settings.archive, logLevel: .info)
-    let credentials = CredentialSettings(settings: database.settings, files: service.environment.files)
+    let credentials = CredentialSettings(settings: database.settings, files: engine.environment.files)
     return GuardedDatabase(
-      name: database.name, service: service, settings: settings,
+      name: database.name, engine: engine, settings: settings,
       credentials: CredentialSource(paths: credentials.paths(), read: credentials.credentialsOfNextStart))
   }
 

@@ -19,9 +19,9 @@ extension PointOptions {
   /// - Parameter command: its name, for the message.
   /// - Throws: `usage` unless the backup is named in exactly one way.
   func choose(
-    _ selection: Selection, _ service: Engine, _ command: String
+    _ selection: Selection, _ engine: Engine, _ command: String
   ) throws -> ChosenPoint {
-    try PointReference(id: id, at: at).choose(selection, service, command)
+    try PointReference(id: id, at: at).choose(selection, engine, command)
   }
 }
 
@@ -32,15 +32,15 @@ struct PointReference {
 
   /// See ``PointOptions/choose(_:_:_:)``.
   func choose(
-    _ selection: Selection, _ service: Engine, _ command: String
+    _ selection: Selection, _ engine: Engine, _ command: String
   ) throws -> ChosenPoint {
     switch (id, at) {
     case (let id?, nil):
-      if let moment = try self.moment(id, selection, service) {
-        return try choose(moment, service, selection.settings.zone())
+      if let moment = try self.moment(id, selection, engine) {
+        return try choose(moment, engine, selection.settings.zone())
       }
-      return ChosenPoint(point: try service.point(id), choice: nil, zone: selection.zone)
-    case (nil, let at?): return try choose(at, selection, service)
+      return ChosenPoint(point: try engine.point(id), choice: nil, zone: selection.zone)
+    case (nil, let at?): return try choose(at, selection, engine)
     default:
       throw HoldfastError(
         .usage, "\(command) needs either the ID of a backup or --at TIME",
@@ -48,24 +48,24 @@ struct PointReference {
     }
   }
 
-  private func choose(_ text: String, _ selection: Selection, _ service: Engine) throws -> ChosenPoint {
+  private func choose(_ text: String, _ selection: Selection, _ engine: Engine) throws -> ChosenPoint {
     let zone = try selection.settings.zone()
-    switch try PointInTime(text, name: "--at", zone: zone, now: service.environment.now()) {
-    case .latest: return ChosenPoint(point: try service.point("latest"), choice: nil, zone: zone)
-    case .moment(let moment): return try choose(moment, service, zone)
+    switch try PointInTime(text, name: "--at", zone: zone, now: engine.environment.now()) {
+    case .latest: return ChosenPoint(point: try engine.point("latest"), choice: nil, zone: zone)
+    case .moment(let moment): return try choose(moment, engine, zone)
     }
   }
 
-  private func choose(_ moment: Timestamp, _ service: Engine, _ zone: ZoneRules) throws -> ChosenPoint {
-    let (point, choice) = try service.point(notAfter: moment, zone: zone)
+  private func choose(_ moment: Timestamp, _ engine: Engine, _ zone: ZoneRules) throws -> ChosenPoint {
+    let (point, choice) = try engine.point(notAfter: moment, zone: zone)
     return ChosenPoint(point: point, choice: choice, zone: zone)
   }
 
   /// Reads a time in the place of an ID, as in `holdfast diff 14:03 14:10`: no ID begins like a
   /// time. Nil for anything else.
-  private func moment(_ text: String, _ selection: Selection, _ service: Engine) throws -> Timestamp? {
+  private func moment(_ text: String, _ selection: Selection, _ engine: Engine) throws -> Timestamp? {
     guard !text.hasPrefix("b"), let zone = try? selection.settings.zone(),
-      case .moment(let moment)? = try? PointInTime(text, name: "--at", zone: zone, now: service.environment.now())
+      case .moment(let moment)? = try? PointInTime(text, name: "--at", zone: zone, now: engine.environment.now())
     else { return nil }
     return moment
   }

@@ -79,16 +79,16 @@ struct Selection {
   ///   - keyUse: whether wrong settings of password and key are errors.
   ///   - defaults: the form of safety backups.
   ///   - logLevel: applies unless one is configured.
-  func service(
+  func engine(
     _ keyUse: ServiceOptions.KeyUse, defaults: ArchiveOptions = ArchiveOptions(), logLevel: Logger.Level = .warning
   ) throws -> Engine {
     let logger = try logger(logLevel)
-    let engine = EngineEnvironment.system(stateFolder: try settings.folders.state(), logger: logger)
-    let credentials = CredentialSettings(settings: settings, files: engine.files)
+    let environment = EngineEnvironment.system(stateFolder: try settings.folders.state(), logger: logger)
+    let credentials = CredentialSettings(settings: settings, files: environment.files)
     return Engine(
       database: databasePath, folder: backupDir,
       credentials: try keyUse == .needed ? credentials.credentials() : credentials.credentialsIfUsable(logger),
-      defaults: defaults, environment: engine)
+      defaults: defaults, environment: environment)
   }
 
   func logger(_ level: Logger.Level = .warning) throws -> Logger { try Self.logger(settings, output, level) }

@@ -4,7 +4,7 @@ import Names
 
 /// A command after a backup and, if it fails, before a rollback.
 struct Guarding {
-  let service: Engine
+  let engine: Engine
   let relay: SignalRelay
   let command: GuardedCommand
   let point: PointMetadata
@@ -66,17 +66,17 @@ struct Guarding {
   }
 
   private func rollBack() throws -> GuardResult.Rollback {
-    let request = RestoreRequest(pointID: point.id, target: .database(path: try service.requireDatabase()))
+    let request = RestoreRequest(pointID: point.id, target: .database(path: try engine.requireDatabase()))
     let plan =
-      switch try service.planRestore(request) {
+      switch try engine.planRestore(request) {
       case .plan(let plan): plan
       case .refuse(let refusal): throw refusal
       }
-    let chosen = ChosenPoint(point: try service.point(point.id.text), choice: nil, zone: zone)
+    let chosen = ChosenPoint(point: try engine.point(point.id.text), choice: nil, zone: zone)
     let report = RestoreReport(chosen: chosen, plan: plan)
     output.say(report.planLines + [""])
     let outcome = try output.options.working(listen: relay.stops) { progress, _ in
-      try service.restore(plan, progress: progress)
+      try engine.restore(plan, progress: progress)
     }
     output.say(report.resultLines(outcome))
     output.say(["  holdfast undo reverts this"])

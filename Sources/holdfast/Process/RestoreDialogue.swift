@@ -11,14 +11,14 @@ struct RestoreDialogue {
 
   /// - Parameter plan: throws a `RestoreRefusal` where the restore is refused.
   func run(_ plan: (Selection, Engine) throws -> RestoreReport) throws {
-    try refusing { selection, service in try go(plan(selection, service), service) }
+    try refusing { selection, engine in try go(plan(selection, engine), engine) }
   }
 
   /// Does `body`, and prints its refusals as a restore's.
   func refusing(_ body: (Selection, Engine) throws -> Void) throws {
     do {
       let selection = try options.selection()
-      try body(selection, selection.service(.needed, defaults: ArchiveOptions(selection.settings)).keepingOpen())
+      try body(selection, selection.engine(.needed, defaults: ArchiveOptions(selection.settings)).keepingOpen())
     } catch let refusal as RestoreRefusal {
       try end(refusal.error)
     } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
@@ -27,12 +27,12 @@ struct RestoreDialogue {
     }
   }
 
-  private func go(_ report: RestoreReport, _ service: Engine) throws {
+  private func go(_ report: RestoreReport, _ engine: Engine) throws {
     guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
     if !options.output.quiet || !yes && !report.losesNothing { try options.console.show(report.planLines + [""]) }
     try Confirmation(console: options.console, given: yes || report.losesNothing).require(
       "\(report.consequence)\(question)")
-    let outcome = try options.output.working { progress, _ in try service.restore(report.plan, progress: progress) }
+    let outcome = try options.output.working { progress, _ in try engine.restore(report.plan, progress: progress) }
     try options.console.show(
       report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
   }
