@@ -29,8 +29,8 @@ package final class Engine: Sendable {
     self.kept = kept
   }
 
-  /// The same engine, which opens its repository once: for a command that plans first and then
-  /// executes the plan.
+  /// The same engine, which opens its repository once: for a command that reads the repository
+  /// first and then does its work.
   package func keepingOpen() -> Engine {
     Engine(
       database: database, folder: folder, credentials: credentials, defaults: defaults, environment: environment,

@@ -60,7 +60,7 @@ struct AgentSetup: Sendable {
     settings.assertions = database.settings.assertions(of: database.name)
     let selection = Selection(database, output)
     let engine = try selection.engine(
-      settings.archive.encrypt ? .needed : .optional, defaults: settings.archive, logLevel: .info)
+      settings.archive.encrypt ? .needed : .optional, defaults: settings.archive, logLevel: .info, keepsOpen: false)
     let credentials = CredentialSettings(settings: database.settings, files: engine.environment.files)
     return GuardedDatabase(
       name: database.name, engine: engine, settings: settings,

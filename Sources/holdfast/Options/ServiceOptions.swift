@@ -79,16 +79,19 @@ struct Selection {
   ///   - keyUse: whether wrong settings of password and key are errors.
   ///   - defaults: the form of safety backups.
   ///   - logLevel: applies unless one is configured.
+  ///   - keepsOpen: opens the repository once for all calls; false if other work runs in between.
   func engine(
-    _ keyUse: ServiceOptions.KeyUse, defaults: ArchiveOptions = ArchiveOptions(), logLevel: Logger.Level = .warning
+    _ keyUse: ServiceOptions.KeyUse, defaults: ArchiveOptions = ArchiveOptions(), logLevel: Logger.Level = .warning,
+    keepsOpen: Bool = true
   ) throws -> Engine {
     let logger = try logger(logLevel)
     let environment = EngineEnvironment.system(stateFolder: try settings.folders.state(), logger: logger)
     let credentials = CredentialSettings(settings: settings, files: environment.files)
-    return Engine(
+    let engine = Engine(
       database: databasePath, folder: backupDir,
       credentials: try keyUse == .needed ? credentials.credentials() : credentials.credentialsIfUsable(logger),
       defaults: defaults, environment: environment)
+    return keepsOpen ? engine.keepingOpen() : engine
   }
 
   func logger(_ level: Logger.Level = .warning) throws -> Logger { try Self.logger(settings, output, level) }

@@ -18,7 +18,7 @@ struct RestoreDialogue {
   func refusing(_ body: (Selection, Engine) throws -> Void) throws {
     do {
       let selection = try options.selection()
-      try body(selection, selection.engine(.needed, defaults: ArchiveOptions(selection.settings)).keepingOpen())
+      try body(selection, selection.engine(.needed, defaults: ArchiveOptions(selection.settings)))
     } catch let refusal as RestoreRefusal {
       try end(refusal.error)
     } catch let error as HoldfastError where error.code.exitCode == HoldfastError.Code.refused.exitCode {
