@@ -33,7 +33,7 @@ struct TriggerLife {
     diagram.origin = TriggerTimes.utc(
       random.pick(["2026-03-28 20:00:00", "2026-10-24 20:00:00", "2026-04-04 10:00:00", "2026-10-03 10:00:00"]))
     if random.chance(2) {
-      let ends: [Outcome] = [.failed(.busy), .failed(.noSpace), .released, .stored, .unchanged]
+      let ends: [Outcome] = [.failed(.busy), .failed(.noSpace), .yielded, .stored, .unchanged]
       diagram.outcomes = (0..<100).map { _ in random.pick(ends) }
     }
     eras = [Era(firstStart: 0, from: diagram.wall, latest: diagram.wall)]
@@ -126,8 +126,8 @@ extension TriggerLife {
     var failures = 0
     for (earlier, later) in zip(diagram.starts, diagram.starts.dropFirst()) {
       let gap = later.time - earlier.time
-      if case .failed = earlier.outcome { failures += 1 } else if earlier.outcome != .released { failures = 0 }
-      let resumes = earlier.outcome == .released
+      if case .failed = earlier.outcome { failures += 1 } else if earlier.outcome != .yielded { failures = 0 }
+      let resumes = earlier.outcome == .yielded
       if later.trigger == .change, !resumes, gap < settings.minInterval {
         problems.append("\(later.time): below the floor")
       }

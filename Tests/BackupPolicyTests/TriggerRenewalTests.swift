@@ -144,7 +144,7 @@ import Testing
   }
 
   @Test func oneThatMadeWayComesAgain() throws {
-    var diagram = try diagram(.whenQuiet, outcomes: [.released])
+    var diagram = try diagram(.whenQuiet, outcomes: [.yielded])
     diagram.advance(to: 1000 * second)
     #expect(fulls(diagram).count == 2)
   }

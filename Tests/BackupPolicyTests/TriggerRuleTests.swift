@@ -92,14 +92,14 @@ import Testing
   // MARK: Yielding to the application
 
   @Test func aBackupThatMadeWayStartsAgainAtOnce() throws {
-    var diagram = try diagram(outcomes: [.released])
+    var diagram = try diagram(outcomes: [.yielded])
     #expect(diagram.run("c-----------") == "-----S-S----")
     #expect(diagram.starts.last?.reason == "again, after it yielded to the application")
     #expect(diagram.machine.status.failures == 0 && diagram.violations.isEmpty)
   }
 
   @Test func twiceInARowThenItIsLetRun() throws {
-    var diagram = try diagram(outcomes: [.released, .released, .stored, .released])
+    var diagram = try diagram(outcomes: [.yielded, .yielded, .stored, .yielded])
     var allowed: [Bool] = []
     diagram.send(.change)
     for _ in 0..<6 {
@@ -115,14 +115,14 @@ import Testing
   }
 
   @Test func oneMoreIsAFailure() throws {
-    var diagram = try diagram(outcomes: [.released, .released, .released])
+    var diagram = try diagram(outcomes: [.yielded, .yielded, .yielded])
     #expect(diagram.run("c---------------------") == "-----S-S-S-----------S")
   }
 
   @Test func whatMadeWayKeepsItsTrigger() throws {
-    var asked = try diagram(outcomes: [.released])
+    var asked = try diagram(outcomes: [.yielded])
     #expect(asked.run("r-----") == "M-M---")
-    var run = try diagram(at: "2026-11-23 01:59:59", outcomes: [.released]) {
+    var run = try diagram(at: "2026-11-23 01:59:59", outcomes: [.yielded]) {
       $0.schedules = try TriggerTimes.schedules(["0 2 * * *"])
     }
     #expect(run.run("---------------", startup: false) == "----------C-C--")

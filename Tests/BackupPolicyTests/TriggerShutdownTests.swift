@@ -86,7 +86,7 @@ import Testing
   @Test func aLastBackupThatMakesWayGoesOn() {
     check(
       "c---x------------------",
-      "----S-S-X--------------", outcomes: [.released])
+      "----S-S-X--------------", outcomes: [.yielded])
   }
 
   @Test func aChangeThatIsFoundAfterTheStopIsBackedUpOnce() {

@@ -167,7 +167,7 @@ final class AlarmBook {
       raise(absent: error)
       return .absent
     case .failure(let error as HoldfastError) where error.code == .interrupted:
-      if hasYielded { return .released }
+      if hasYielded { return .yielded }
       logger.warning("the backup was abandoned")
       return .failed(.interrupted)
     case .failure(let error):

@@ -74,7 +74,7 @@ extension TriggerStatus {
   }
 }
 
-extension TriggerStatus.Obligation {
+extension TriggerStatus.Work {
   var json: JSONValue {
     .object(["trigger": .string(trigger.rawValue), "since": .string(since.iso8601), "reason": .string(reason)])
   }

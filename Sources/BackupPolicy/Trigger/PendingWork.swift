@@ -16,7 +16,7 @@ struct PendingChange: Sendable {
   }
 
   /// Quiet after the last change, but at most `maxDelay` after the first.
-  func settling(_ settings: TriggerSettings) -> Pause {
+  func debouncePause(_ settings: TriggerSettings) -> Pause {
     if reason != nil { return Pause(until: first, reason: "nothing") }
     let calm = last.addingClamped(settings.debounce)
     let ceiling = ceiling(settings)

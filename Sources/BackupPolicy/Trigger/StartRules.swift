@@ -12,7 +12,7 @@ struct StartRules {
   /// Monotonic milliseconds of the start of the last backup, and of the end of the pause after a
   /// comparison.
   let lastStart: Int64?
-  let rest: Int64?
+  let comparisonPauseEnd: Int64?
   /// Monotonic milliseconds since which the database is quiet.
   let quietSince: Int64
   /// The next run of the calendar.
@@ -29,7 +29,7 @@ struct StartRules {
   func obstacle(to change: PendingChange) -> Obstacle? {
     if isResuming { return nil }
     if let hours = quietHours { return hours }
-    let pause = lastPause(change.settling(settings))
+    let pause = lastPause(change.debouncePause(settings))
     if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
     return nearRun(change)
   }
@@ -45,8 +45,10 @@ struct StartRules {
     let floor = lastStart.map {
       Pause(until: $0.addingClamped(settings.minInterval), reason: "the interval between two backups")
     }
-    let rest = rest.map { Pause(until: $0, reason: "a comparison of all pages, which is to take a tenth of the time") }
-    return [floor, rest, backoff.pause(settings)].compactMap { $0 }.reduce(first) {
+    let comparison = comparisonPauseEnd.map {
+      Pause(until: $0, reason: "a comparison of all pages, which is to take a tenth of the time")
+    }
+    return [floor, comparison, backoff.pause(settings)].compactMap { $0 }.reduce(first) {
       $1.until > $0.until ? $1 : $0
     }
   }

@@ -24,10 +24,10 @@ package struct TriggerMachine: Sendable {
   static let tolerance: Int64 = 60000
   /// Maximum number of consecutive backups that are given up for an application that closes the
   /// database.
-  static let releaseLimit = 2
+  static let yieldLimit = 2
   /// A comparison reads the whole database. Changes wait this many times its duration after it, so
   /// that it takes a tenth of the time.
-  static let restAfterComparison: Int64 = 9
+  static let comparisonPauseFactor: Int64 = 9
 
   package private(set) var settings: TriggerSettings
 
@@ -40,14 +40,14 @@ package struct TriggerMachine: Sendable {
   private var backoff = Backoff()
   private var history = TriggerHistory()
   private var lastStart: Int64?
-  /// Monotonic milliseconds until which changes do not start a backup; see ``restAfterComparison``.
-  private var rest: Int64?
+  /// Monotonic milliseconds until which changes do not start a backup; see ``comparisonPauseFactor``.
+  private var comparisonPauseEnd: Int64?
   /// The advice to end the newest chain.
   package private(set) var advice: FullAdvice?
   /// Monotonic milliseconds of the first advice about the chain, and of the last change.
   private var advisedSince = Int64.min
   private var lastChange: Int64?
-  private var releases = 0
+  private var yields = 0
   /// A backup was given up in this very event, and continues without waiting.
   private var isResuming = false
   private var isStopping = false
@@ -91,7 +91,8 @@ package struct TriggerMachine: Sendable {
       requested = now.wall
     case .finished(let outcome): finish(outcome)
     case .compared(let milliseconds):
-      rest = now.monotonic.addingClamped(max(0, milliseconds).multipliedClamped(by: Self.restAfterComparison))
+      comparisonPauseEnd = now.monotonic.addingClamped(
+        max(0, milliseconds).multipliedClamped(by: Self.comparisonPauseFactor))
     case .advised(let advice): note(advice)
     case .reload(let settings): reload(settings)
     case .shutdown: isStopping = true
@@ -152,7 +153,7 @@ extension TriggerMachine {
   package var pendingSince: Timestamp? { startable?.since }
 
   /// Whether the running backup may be given up for an application that closes the database.
-  package var mayYield: Bool { running != nil && releases < Self.releaseLimit }
+  package var mayYield: Bool { running != nil && yields < Self.yieldLimit }
 
   /// Whether the advice is about another chain than the last one, or more urgent.
   package func isNews(_ advice: FullAdvice) -> Bool {
@@ -240,28 +241,28 @@ extension TriggerMachine {
     switch outcome {
     case .stored, .unchanged:
       backoff.reset()
-      releases = 0
+      yields = 0
     case .absent:
       backoff.reset()
-      releases = 0
+      yields = 0
       awaitDatabase(ended)
     case .failed(.interrupted) where isStopping:
       hasBegunLast = true
       putBack(ended, "again: it was interrupted")
-    case .released where releases < Self.releaseLimit:
-      releases += 1
+    case .yielded where yields < Self.yieldLimit:
+      yields += 1
       isResuming = true
       hasBegunLast = false
       requested = requested ?? ended.requested
       putBack(ended, "again, after it yielded to the application")
       history.note(.failure, "given up: the application closes the database", at: now.wall)
     case .failed(let code): fail(ended, code.rawValue)
-    case .released: fail(ended, "given up too often")
+    case .yielded: fail(ended, "given up too often")
     }
   }
 
   private mutating func fail(_ ended: RunningBackup, _ why: String) {
-    releases = 0
+    yields = 0
     backoff.noteFailure(at: now.monotonic)
     history.note(.failure, "the backup failed (\(why)): \(ended.reason)", at: now.wall)
     let times = backoff.failures == 1 ? "a failure" : "\(backoff.failures) failures"
@@ -323,7 +324,7 @@ extension TriggerMachine {
 
   private var rules: StartRules {
     StartRules(
-      settings: settings, now: now, backoff: backoff, lastStart: lastStart, rest: rest,
+      settings: settings, now: now, backoff: backoff, lastStart: lastStart, comparisonPauseEnd: comparisonPauseEnd,
       quietSince: lastChange ?? advisedSince, upcoming: book.upcoming, isResuming: isResuming)
   }
 
@@ -396,8 +397,8 @@ extension TriggerMachine {
     return pending.isEmpty ? .idle : .waiting
   }
 
-  private var pending: [TriggerStatus.Obligation] {
-    var pending: [TriggerStatus.Obligation] = []
+  private var pending: [TriggerStatus.Work] {
+    var pending: [TriggerStatus.Work] = []
     if let requested { pending.append(.init(trigger: .manual, since: requested, reason: "asked for")) }
     if let run {
       pending.append(.init(trigger: .scheduled, since: run.runs.latest, reason: run.words(settings, at: now.wall)))

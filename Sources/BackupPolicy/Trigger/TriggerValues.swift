@@ -24,7 +24,7 @@ package enum Outcome: Hashable, Sendable {
   case failed(HoldfastError.Code)
   /// It was given up because the application closed the database, and our connection had to close
   /// first. It is pending again.
-  case released
+  case yielded
 }
 
 /// The agent's messages to the machine.
@@ -106,7 +106,7 @@ package struct TriggerStatus: Hashable, Sendable {
   }
 
   /// A backup that is pending, or running.
-  package struct Obligation: Hashable, Sendable {
+  package struct Work: Hashable, Sendable {
     package var trigger: BackupType
     /// The start: the first change that no backup covers, the time of the scheduled run, or the
     /// request; of a running backup, its start.
@@ -117,9 +117,9 @@ package struct TriggerStatus: Hashable, Sendable {
   package var mode: TriggerMode
   package var state: State
   /// The backup that is running.
-  package var running: Obligation?
+  package var running: Work?
   /// Work that no backup covers yet, in the order in which it will be done.
-  package var pending: [Obligation]
+  package var pending: [Work]
   /// The next run by the clock; nil if there is no schedule, or no further run.
   package var nextRun: Timestamp?
   /// When the next decision is due, and the reason for waiting; nil if only an event can change
