@@ -83,7 +83,7 @@ import TestSupport
     let engine = Engine(
       database: harness.database, folder: harness.backups, credentials: harness.engine.credentials, environment: quick)
     let configuration = AgentConfiguration(
-      databases: [GuardedDatabase(name: "app", engine: engine, settings: settings())])
+      databases: [AgentDatabase(name: "app", engine: engine, settings: settings())])
     try await harness.withAgent(configuration) { _ in
       _ = try await alarm("locked", harness)
       try harness.folder.write("word", [])

@@ -28,7 +28,7 @@ import TestSupport
   /// Requests a full, as a schedule does, and the retention after it.
   private func takeFull(_ harness: AgentHarness, _ settings: AgentSettings) throws {
     let work = DatabaseWorker(
-      GuardedDatabase(name: "app", engine: harness.engine, settings: settings),
+      AgentDatabase(name: "app", engine: harness.engine, settings: settings),
       KeptConnection(harness.engine.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())

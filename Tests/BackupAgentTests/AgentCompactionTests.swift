@@ -91,7 +91,7 @@ private var isHousekeeping: Bool {
     }
     let settings = AgentHarness.settings()
     let work = DatabaseWorker(
-      GuardedDatabase(name: "app", engine: harness.engine, settings: settings),
+      AgentDatabase(name: "app", engine: harness.engine, settings: settings),
       KeptConnection(harness.engine.environment), harness.log.logger)
     let order = HousekeepingOrder(retention: RetentionPolicy(retentionDays: 3), compaction: settings.compaction)
     let result = work.keepHouse(order, Progress())
@@ -106,7 +106,7 @@ private var isHousekeeping: Bool {
     time.advance(seconds: 2 * 86400)
     let settings = AgentHarness.settings { $0.retention = RetentionPolicy(keepLast: 1) }
     let work = DatabaseWorker(
-      GuardedDatabase(name: "app", engine: harness.engine, settings: settings),
+      AgentDatabase(name: "app", engine: harness.engine, settings: settings),
       KeptConnection(harness.engine.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     #expect(try harness.points().count == 7)

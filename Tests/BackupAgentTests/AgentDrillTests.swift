@@ -176,7 +176,7 @@ import Testing
         database: path, folder: harness.folder.path("backups-\(name)"), credentials: harness.engine.credentials,
         environment: harness.engine.environment)
       engines.append(engine)
-      configuration.databases.append(GuardedDatabase(name: name, engine: engine, settings: settings))
+      configuration.databases.append(AgentDatabase(name: name, engine: engine, settings: settings))
     }
     try await harness.withAgent(configuration) { _ in
       try await harness.eventually("a point of each") { harness.log.count("stored backup_") == 3 }

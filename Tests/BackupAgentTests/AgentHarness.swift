@@ -74,7 +74,7 @@ final class AgentHarness: Sendable {
       database: database ?? self.database, folder: backups, credentials: engine.credentials,
       environment: engine.environment)
     return AgentConfiguration(
-      databases: [GuardedDatabase(name: "app", engine: guarded, settings: settings)], stopGrace: stopGrace)
+      databases: [AgentDatabase(name: "app", engine: guarded, settings: settings)], stopGrace: stopGrace)
   }
 
   func withAgent(

@@ -25,7 +25,7 @@ import TestSupport
         database: harness.database, folder: harness.backups, credentials: try read(),
         environment: harness.engine.environment)
       configuration = AgentConfiguration(databases: [
-        GuardedDatabase(
+        AgentDatabase(
           name: "app", engine: engine, settings: AgentHarness.settings { $0.pollInterval = pollInterval },
           credentials: CredentialSource(paths: [file], read: read))
       ])

@@ -92,7 +92,7 @@ import TestSupport
       environment: harness.engine.environment)
     let error = await #expect(throws: HoldfastError.self) {
       try await AgentRunner.run(
-        AgentConfiguration(databases: [GuardedDatabase(name: "app", engine: engine, settings: AgentSettings())]),
+        AgentConfiguration(databases: [AgentDatabase(name: "app", engine: engine, settings: AgentSettings())]),
         reload: nil, logger: harness.log.logger)
     }
     #expect(error?.code == .keyMissing)

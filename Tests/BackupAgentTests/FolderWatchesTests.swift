@@ -67,7 +67,7 @@ import TestSupport
       close(file)
       return watches.drain()
     }
-    try watches.hear(.names, of: first)
+    try watches.subscribe(.names, of: first)
     #expect(try write("one.db") == [:])
     // The slow poll makes the same request again.
     try watch(watches, one, for: first)
@@ -77,9 +77,9 @@ import TestSupport
     #expect(watches.drain() == [first: [.changed]])
     try watch(watches, two, for: second)
     #expect(try write("two.db") == [second: [.changed]])
-    try watches.hear(.names, of: second)
+    try watches.subscribe(.names, of: second)
     #expect(try write("two.db") == [:])
-    try watches.hear(.all, of: first)
+    try watches.subscribe(.all, of: first)
     #expect(try write("one.db") == [first: [.changed]])
     // A database that is watched anew first receives all events.
     try watches.apply(nil, to: second)
@@ -94,7 +94,7 @@ import TestSupport
     let one = try folder.write("one.db", [1])
     let watches = FolderWatches(.system)
     try watch(watches, one, for: first)
-    try watches.hear(.moves, of: first)
+    try watches.subscribe(.moves, of: first)
     try folder.write("one.db-journal", [1])
     try folder.write("one.db", [2])
     try files.unlink(folder.path("one.db-journal"))
@@ -102,7 +102,7 @@ import TestSupport
     #expect(watches.drain() == [:])
     try files.rename(folder.write("new.db", [3]), to: one)
     #expect(watches.drain() == [first: [.changed]])
-    try watches.hear(.all, of: first)
+    try watches.subscribe(.all, of: first)
     try files.unlink(one)
     #expect(watches.drain() == [first: [.removed]])
   }
@@ -114,7 +114,7 @@ import TestSupport
     try #require(symlink("real.db", folder.path("one.db")) == 0)
     let watches = FolderWatches(.system)
     try watch(watches, folder.path("one.db"), for: first)
-    try watches.hear(.moves, of: first)
+    try watches.subscribe(.moves, of: first)
     try files.unlink(folder.path("one.db"))
     #expect(watches.drain() == [first: [.pathChanged]])
   }

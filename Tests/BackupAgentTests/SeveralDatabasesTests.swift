@@ -34,7 +34,7 @@ import TestSupport
     ) throws -> AgentConfiguration {
       AgentConfiguration(
         databases: try names.map {
-          GuardedDatabase(
+          AgentDatabase(
             name: $0, engine: try engine($0),
             settings: AgentHarness.settings {
               $0.pollInterval = 3_600_000
@@ -179,7 +179,7 @@ import TestSupport
     twice.databases[1].name = "one"
     #expect(throws: HoldfastError.self) { try twice.validate() }
     var shared = try bed.configuration(["one"])
-    shared.databases.append(GuardedDatabase(name: "other", engine: try bed.engine("one"), settings: AgentSettings()))
+    shared.databases.append(AgentDatabase(name: "other", engine: try bed.engine("one"), settings: AgentSettings()))
     #expect(throws: HoldfastError.self) { try shared.validate() }
     #expect(throws: HoldfastError.self) { try AgentConfiguration(databases: []).validate() }
   }

@@ -50,7 +50,7 @@ final class DatabaseWorker: @unchecked Sendable {
     space = FreeSpaceKeeper(engine, settings.retention, logger)
   }
 
-  convenience init(_ database: GuardedDatabase, _ held: KeptConnection, _ logger: Logger) {
+  convenience init(_ database: AgentDatabase, _ held: KeptConnection, _ logger: Logger) {
     self.init(database.engine, database.settings, logger, held)
   }
 

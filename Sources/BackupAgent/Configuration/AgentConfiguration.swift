@@ -2,7 +2,7 @@ import BackupEngine
 import BackupPolicy
 
 /// One database that the agent watches, and its settings.
-package struct GuardedDatabase: Sendable {
+package struct AgentDatabase: Sendable {
   /// The name in log lines, ``AgentControl`` and the status; unique within an agent.
   package var name: String
   /// The database and its repository.
@@ -23,14 +23,14 @@ package struct GuardedDatabase: Sendable {
 
 /// The agent's whole configuration. A reload replaces it as a whole.
 package struct AgentConfiguration: Sendable {
-  package var databases: [GuardedDatabase]
+  package var databases: [AgentDatabase]
   /// How long running backups may continue after a request to stop, in milliseconds, before they
   /// are abandoned.
   package var stopGrace: Int64
   /// Patterns that more databases may match later.
   package var patterns: DatabasePatterns?
 
-  package init(databases: [GuardedDatabase], stopGrace: Int64 = 10000, patterns: DatabasePatterns? = nil) {
+  package init(databases: [AgentDatabase], stopGrace: Int64 = 10000, patterns: DatabasePatterns? = nil) {
     self.databases = databases
     self.stopGrace = stopGrace
     self.patterns = patterns
@@ -43,7 +43,7 @@ package struct AgentConfiguration: Sendable {
   var environment: EngineEnvironment? { databases.first?.engine.environment ?? patterns?.environment }
 }
 
-extension GuardedDatabase {
+extension AgentDatabase {
   /// Identifies a database before and after a reload: by its file and its repository, not by its
   /// name.
   struct Identity: Hashable, Sendable {
@@ -81,7 +81,7 @@ extension AgentConfiguration {
   }
 }
 
-extension GuardedDatabase {
+extension AgentDatabase {
   func requireEssentials() throws { try settings.requireEssentials(of: engine) }
 }
 
@@ -98,11 +98,11 @@ package struct DatabasePatterns: Sendable {
   /// The databases of a configuration with patterns.
   package struct Expansion: Sendable {
     /// All databases to guard.
-    package var databases: [GuardedDatabase]
+    package var databases: [AgentDatabase]
     /// Why others are not guarded, such as a match with the name of another one.
     package var refusals: [HoldfastError]
 
-    package init(databases: [GuardedDatabase], refusals: [HoldfastError]) {
+    package init(databases: [AgentDatabase], refusals: [HoldfastError]) {
       (self.databases, self.refusals) = (databases, refusals)
     }
   }

@@ -71,19 +71,19 @@ final class KeyWatcher {
   private let id: DatabaseID
   private let shared: LoopContext
 
-  init(_ id: DatabaseID, _ database: GuardedDatabase, _ shared: LoopContext) {
+  init(_ id: DatabaseID, _ database: AgentDatabase, _ shared: LoopContext) {
     (self.id, self.shared) = (id, shared)
     seen = Self.status(database)
   }
 
   /// Compares the key with its files if the files have changed.
-  func checkFiles(of database: GuardedDatabase) {
+  func checkFiles(of database: AgentDatabase) {
     guard let files = Self.status(database), files != seen else { return }
     seen = files
     check(database)
   }
 
-  func check(_ database: GuardedDatabase) {
+  func check(_ database: AgentDatabase) {
     guard database.settings.archive.encrypt else {
       // An alarm from before encryption was switched off ends.
       shared.workers.submit(nil) { [id] in .keyChecked(id, nil) }
@@ -95,7 +95,7 @@ final class KeyWatcher {
     pool.submit(nil) { [id] in .keyChecked(id, check.problem()) }
   }
 
-  private static func status(_ database: GuardedDatabase) -> [FileStatus?]? {
+  private static func status(_ database: AgentDatabase) -> [FileStatus?]? {
     database.credentials?.paths.map { try? database.engine.environment.files.status($0) }
   }
 }

@@ -40,7 +40,7 @@ final class DrillRunner {
 
   /// The next step, if there is one; the caller must run it. The history comes first because it
   /// decides when a drill is due.
-  func takeStep(for database: GuardedDatabase) -> Step? {
+  func takeStep(for database: AgentDatabase) -> Step? {
     guard needsHistory || dueReason != nil else { return nil }
     guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.engine) != nil else {
       // Drills are not used here, so no thread is started for them.
@@ -75,7 +75,7 @@ final class DrillRunner {
   /// of the first backup counts.
   ///
   /// - Returns: whether to read the history.
-  func detectHistory(of database: GuardedDatabase, hasBackup: Bool) -> Bool {
+  func detectHistory(of database: AgentDatabase, hasBackup: Bool) -> Bool {
     guard isReady else { return false }
     let isFirst = hasBackup && database.settings.drills.isActive && machine.standing.oldestPoint == nil
     if isFirst || DrillWork.folder(of: database.engine)?.modified != seen?.modified { needsHistory = true }

@@ -236,7 +236,7 @@ struct SchedulerPlan {
   }
 
   func agentConfiguration(_ engine: Engine) throws -> AgentConfiguration {
-    let database = GuardedDatabase(
+    let database = AgentDatabase(
       name: try engine.requireDatabase().lastComponent, engine: engine, settings: settings(engine))
     return AgentConfiguration(databases: [database], stopGrace: configuration.stopGrace.milliseconds)
   }

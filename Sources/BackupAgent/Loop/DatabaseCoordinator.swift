@@ -7,7 +7,7 @@ import Logging
 final class DatabaseCoordinator {
   let id: DatabaseID
   let lock: AgentLock
-  private(set) var database: GuardedDatabase
+  private(set) var database: AgentDatabase
   /// The first assessment is done.
   private(set) var isReady = false
   private(set) var newest: (id: PointID, created: Timestamp)?
@@ -20,7 +20,7 @@ final class DatabaseCoordinator {
   private let jobs: JobRunner
   private var machine: TriggerMachine
 
-  init(_ id: DatabaseID, _ database: GuardedDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
+  init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.lock, self.logger, clock) = (id, database, lock, logger, shared.clock)
     alarms = AlarmBook(AlarmBook.Paths(database.engine), clock, logger)
     watcher = ChangeWatcher(id, database, shared, alarms)
@@ -58,7 +58,7 @@ final class DatabaseCoordinator {
   }
 
   /// Continues with new settings. Pending work stays pending.
-  func update(_ database: GuardedDatabase) {
+  func update(_ database: AgentDatabase) {
     self.database = database
     jobs.update(database)
     watcher.update(database)

@@ -31,7 +31,7 @@ final class EventLoop {
   /// Another reload was requested since the present one began.
   private var isReloadPending = false
   /// Until then the loop does not read inotify events.
-  private var breather = Int64.min
+  private var listeningPauseEnd = Int64.min
   /// When running backups are abandoned.
   private var graceEnd: Int64?
   private var isStopping = false
@@ -75,7 +75,7 @@ final class EventLoop {
     while !(isStopping && coordinators.allSatisfy(\.isDone)) {
       let wake = sleep()
       if wake.clockSet { coordinators.forEach { $0.handleClockSet() } }
-      if wake.heard { handleEvents() }
+      if wake.hasEvents { handleEvents() }
       for message in wake.messages { handle(message) }
       handleTime()
       dropLeavers()
@@ -89,7 +89,7 @@ final class EventLoop {
   // MARK: Sleeping
 
   private struct Wake {
-    var heard = false
+    var hasEvents = false
     var clockSet = false
     var messages: [LoopMessage] = []
   }
@@ -98,7 +98,7 @@ final class EventLoop {
   private func sleep() -> Wake {
     var wake = Wake()
     let now = clock.moment
-    let listens = breather <= now.monotonic
+    let listens = listeningPauseEnd <= now.monotonic
     let deadline = nextDeadline(listens: listens)
     let isDue = deadline.isReached(at: now)
     if !isDue { wake.clockSet = clock.arm(deadline) }
@@ -111,7 +111,7 @@ final class EventLoop {
     // A signal that interrupts is treated like an empty wake-up.
     _ = poll(&descriptors, nfds_t(descriptors.count), isDue || wake.clockSet ? 0 : -1)
     if descriptors[0].revents != 0 { shared.inbox.wakeUp.consume() }
-    wake.heard = descriptors[1].revents != 0
+    wake.hasEvents = descriptors[1].revents != 0
     if descriptors[2...].contains(where: { $0.revents != 0 }), clock.consume() { wake.clockSet = true }
     wake.messages = shared.inbox.takeAll()
     return wake
@@ -124,7 +124,7 @@ final class EventLoop {
       next.wall = [next.wall, deadline.wall].compactMap { $0 }.min()
     }
     let patterns = isStopping ? nil : patternWatch?.deadline
-    let own = [graceEnd, listens ? nil : breather, announcements.deadline, patterns]
+    let own = [graceEnd, listens ? nil : listeningPauseEnd, announcements.deadline, patterns]
     next.monotonic = (own + [next.monotonic]).compactMap { $0 }.min()
     return next
   }
@@ -144,7 +144,7 @@ final class EventLoop {
     // A writer that commits all the time raises thousands of events a second. One wake-up for many
     // of them is enough: the kernel keeps them, and the delay is short compared with the quiet
     // period.
-    breather = clock.monotonic + (coordinators.map { min(20, $0.database.settings.debounce / 10) }.min() ?? 0)
+    listeningPauseEnd = clock.monotonic + (coordinators.map { min(20, $0.database.settings.debounce / 10) }.min() ?? 0)
   }
 
   private func handle(_ message: LoopMessage) {
@@ -270,7 +270,7 @@ extension EventLoop {
   ///
   /// - Parameter isAlone: there is only one database, so log lines need not name it.
   /// - Throws: `busy` if another agent has one of the repositories; then no database is added.
-  private func add(_ databases: [GuardedDatabase], isAlone: Bool) throws {
+  private func add(_ databases: [AgentDatabase], isAlone: Bool) throws {
     let locks = try databases.map { database in
       let lock = AgentLock(database.engine)
       lock.isKept = shared.descriptors.keepsLocks
@@ -334,7 +334,7 @@ extension EventLoop {
     guard let expansion = look.expansion else { return }
     do {
       let found = try expansion.get()
-      take(found.databases)
+      follow(found.databases)
       for refusal in found.refusals { report("\(refusal)") }
     } catch {
       patternWatch?.forget()
@@ -344,7 +344,7 @@ extension EventLoop {
 
   /// Adds the new databases. A database whose file is gone stays watched and is reported missing
   /// for as long as it has backups.
-  private func take(_ databases: [GuardedDatabase]) {
+  private func follow(_ databases: [AgentDatabase]) {
     let wanted = Set(databases.map(\.identity))
     for database in coordinators where !database.isStopping && !wanted.contains(database.database.identity) {
       guard isGone(database) else { continue }
@@ -353,7 +353,7 @@ extension EventLoop {
       database.stop()
     }
     let known = Set(coordinators.map(\.database.identity))
-    for database in databases where !known.contains(database.identity) { guardDatabase(database) }
+    for database in databases where !known.contains(database.identity) { addFoundDatabase(database) }
   }
 
   /// A file whose status cannot be read does not count as gone.
@@ -365,7 +365,7 @@ extension EventLoop {
     }
   }
 
-  private func guardDatabase(_ database: GuardedDatabase) {
+  private func addFoundDatabase(_ database: AgentDatabase) {
     do {
       if let other = coordinators.first(where: { $0.database.name.isExactly(database.name) }) {
         throw HoldfastError(

@@ -47,13 +47,13 @@ final class Housekeeper {
   /// Detects drills that were run by hand; called with each poll.
   ///
   /// - Returns: whether there is work to begin.
-  func detectDrills(of database: GuardedDatabase, hasBackup: Bool) -> Bool {
+  func detectDrills(of database: AgentDatabase, hasBackup: Bool) -> Bool {
     if case .drill = state { return false }
     return drills.detectHistory(of: database, hasBackup: hasBackup)
   }
 
   /// Begins the work that is due, if nothing is running.
-  func runNext(of database: GuardedDatabase, _ worker: DatabaseWorker) {
+  func runNext(of database: AgentDatabase, _ worker: DatabaseWorker) {
     guard isIdle else { return }
     if let step = drills.takeStep(for: database) { return begin(step, of: database) }
     let (settings, time) = (database.settings, shared.clock.monotonic)
@@ -66,7 +66,7 @@ final class Housekeeper {
     shared.housekeeping.submit(id) { [id, order] in .keptHouse(id, worker.keepHouse(order, progress)) }
   }
 
-  private func begin(_ step: DrillRunner.Step, of database: GuardedDatabase) {
+  private func begin(_ step: DrillRunner.Step, of database: AgentDatabase) {
     let progress = Progress()
     state = .drill(progress)
     let work = DrillWork(engine: database.engine, assertions: database.settings.assertions, logger: logger)

@@ -34,7 +34,7 @@ final class JobRunner {
   private var shutdown = Shutdown()
   /// The reason for the first backup, if the assessment knows a better one than the machine.
   private var startReason: String?
-  private var database: GuardedDatabase
+  private var database: AgentDatabase
   private var worker: DatabaseWorker
   private let id: DatabaseID
   private let parts: Parts
@@ -47,7 +47,7 @@ final class JobRunner {
     lock: AgentLock, watcher: ChangeWatcher, connection: ConnectionKeeper, housekeeper: Housekeeper, alarms: AlarmBook
   )
 
-  init(_ id: DatabaseID, _ database: GuardedDatabase, _ parts: Parts, _ shared: LoopContext, _ logger: Logger) {
+  init(_ id: DatabaseID, _ database: AgentDatabase, _ parts: Parts, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.parts, self.shared, self.logger) = (id, database, parts, shared, logger)
     keys = KeyWatcher(id, database, shared)
     worker = DatabaseWorker(database, parts.connection.held, logger)
@@ -62,7 +62,7 @@ final class JobRunner {
   var isOver: Bool { shutdown.isOver && isIdle }
 
   /// Continues with new settings, and assesses the database again.
-  func update(_ database: GuardedDatabase) {
+  func update(_ database: AgentDatabase) {
     self.database = database
     worker = DatabaseWorker(database, parts.connection.held, logger)
     needsAssessment = true

@@ -30,7 +30,7 @@ final class ChangeWatcher {
   private let alarms: AlarmBook
   private let operations: any FileOperations
 
-  init(_ id: DatabaseID, _ database: GuardedDatabase, _ shared: LoopContext, _ alarms: AlarmBook) {
+  init(_ id: DatabaseID, _ database: AgentDatabase, _ shared: LoopContext, _ alarms: AlarmBook) {
     (self.id, self.alarms) = (id, alarms)
     (watches, clock, operations) = (shared.watches, shared.clock, database.engine.environment.files)
     path = WatchedPath(database.engine.database ?? "")
@@ -40,7 +40,7 @@ final class ChangeWatcher {
   }
 
   /// Continues with new settings.
-  func update(_ database: GuardedDatabase) {
+  func update(_ database: AgentDatabase) {
     alarms.paths = AlarmBook.Paths(database.engine, folder: path.folder)
     (pollInterval, mode) = (max(100, database.settings.pollInterval), database.settings.mode)
     schedulePoll()
@@ -154,7 +154,7 @@ final class ChangeWatcher {
     do {
       // Read first, so that a write in between is detected twice rather than not at all.
       let before = SuppressedWrites(of: path, from: clock.monotonic, operations)
-      try watches.hear(isReached(deadline, within: Self.longestUnseen) ? .moves : .names, of: id)
+      try watches.subscribe(isReached(deadline, within: Self.longestUnseen) ? .moves : .names, of: id)
       suppression = before
     } catch {
       watch()
@@ -170,7 +170,7 @@ final class ChangeWatcher {
     suppression = nil
     followUp.noteEvent(at: clock.monotonic)
     do {
-      try watches.hear(.all, of: id)
+      try watches.subscribe(.all, of: id)
     } catch {
       watch()
     }

@@ -5,7 +5,7 @@ import Glibc
 /// The watches of all databases on one inotify instance: one watch for each folder, for all
 /// databases and purposes. Belongs to one thread.
 final class FolderWatches {
-  typealias Hearing = WatchPlan.Hearing
+  typealias Subscription = WatchPlan.Subscription
 
   /// A watched folder. One inode can have several paths (bind mounts), which then share one watch
   /// number.
@@ -19,8 +19,8 @@ final class FolderWatches {
   private(set) var watches: [Int32: Watch] = [:]
   private(set) var numbers: [ExactName: Int32] = [:]
   private var plans: [DatabaseID: WatchPlan] = [:]
-  /// Databases with reduced event masks; see ``hear(_:of:)``.
-  private var hearing: [DatabaseID: Hearing] = [:]
+  /// Databases with reduced event masks; see ``subscribe(_:of:)``.
+  private var subscriptions: [DatabaseID: Subscription] = [:]
   /// Watches of files that a backup reads, by their numbers.
   private var closing: [Int32: Set<DatabaseID>] = [:]
 
@@ -44,7 +44,7 @@ final class FolderWatches {
   func apply(_ plan: WatchPlan?, to id: DatabaseID) throws {
     let old = plans[id]
     plans[id] = plan
-    if plan == nil { hearing[id] = nil }
+    if plan == nil { subscriptions[id] = nil }
     for folder in (old?.folders ?? [:]).keys where plan?.folders[folder] == nil { release(folder) }
     guard let plan else { return }
     var failure: (any Error)?
@@ -67,20 +67,20 @@ final class FolderWatches {
   /// All events stay on if another database in that folder needs them.
   ///
   /// - Throws: if the folder cannot be watched; then it raises no events.
-  func hear(_ what: Hearing, of id: DatabaseID) throws {
-    guard let plan = plans[id], hearing[id, default: .all] != what else { return }
-    hearing[id] = what
+  func subscribe(_ what: Subscription, of id: DatabaseID) throws {
+    guard let plan = plans[id], subscriptions[id, default: .all] != what else { return }
+    subscriptions[id] = what
     do {
       try watch(plan.folder)
     } catch {
-      hearing[id] = nil
+      subscriptions[id] = nil
       throw error
     }
   }
 
   private func mask(_ folder: ExactName) -> UInt32 {
     plans.reduce(0) { mask, plan in
-      mask | (plan.value.folders[folder]?.mask(hearing[plan.key, default: .all]) ?? 0)
+      mask | (plan.value.folders[folder]?.mask(subscriptions[plan.key, default: .all]) ?? 0)
     }
   }
 

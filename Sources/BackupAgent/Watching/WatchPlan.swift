@@ -12,7 +12,7 @@ import SQLitePages
 /// nearest existing folder above it.
 struct WatchPlan: Hashable, Sendable {
   /// The events of a database and its side files that are reported.
-  enum Hearing: Hashable, Sendable {
+  enum Subscription: Hashable, Sendable {
     case all
     /// Creations, removals and moves, but no writes.
     case names
@@ -44,11 +44,11 @@ struct WatchPlan: Hashable, Sendable {
 
     /// The inotify mask. Attribute changes, opens and closes are not included: this program's own
     /// reading causes them.
-    func mask(_ hearing: Hearing = .all) -> UInt32 {
+    func mask(_ subscription: Subscription = .all) -> UInt32 {
       var mask = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
       if files || hasNames { mask |= IN_MOVED_TO | IN_MOVED_FROM }
-      if files && hearing != .moves || hasNames { mask |= IN_CREATE | IN_DELETE }
-      if files && hearing == .all { mask |= IN_MODIFY }
+      if files && subscription != .moves || hasNames { mask |= IN_CREATE | IN_DELETE }
+      if files && subscription == .all { mask |= IN_MODIFY }
       return UInt32(mask)
     }
   }

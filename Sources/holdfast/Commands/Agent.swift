@@ -63,7 +63,7 @@ struct Agent: AsyncParsableCommand {
     }
   }
 
-  private func runOnce(_ database: GuardedDatabase, _ zone: ZoneRules, _ logger: Logger) throws {
+  private func runOnce(_ database: AgentDatabase, _ zone: ZoneRules, _ logger: Logger) throws {
     let metadata = try AgentRunner.runOnce(engine: database.engine, settings: database.settings, logger: logger)
     try options.console.show(
       metadata?.json ?? .null,

@@ -55,14 +55,14 @@ struct AgentSetup: Sendable {
       .refused, "\(name) is false, so the agent does not start", hint: "set it to true, or remove it")
   }
 
-  private func guarded(_ database: ConfiguredDatabase) throws -> GuardedDatabase {
+  private func guarded(_ database: ConfiguredDatabase) throws -> AgentDatabase {
     var settings = try agentSettings(database.settings)
     settings.assertions = database.settings.assertions(of: database.name)
     let selection = Selection(database, output)
     let engine = try selection.engine(
       settings.archive.encrypt ? .needed : .optional, defaults: settings.archive, logLevel: .info, keepsOpen: false)
     let credentials = CredentialSettings(settings: database.settings, files: engine.environment.files)
-    return GuardedDatabase(
+    return AgentDatabase(
       name: database.name, engine: engine, settings: settings,
       credentials: CredentialSource(paths: credentials.paths(), read: credentials.credentialsOfNextStart))
   }
