@@ -36,9 +36,9 @@ package enum AgentRunner {
     engine: Engine, settings: AgentSettings, logger: Logger
   ) throws -> PointMetadata? {
     try settings.requireEssentials(of: engine)
-    let held = KeptConnection(engine.environment)
-    defer { held.close() }
-    let worker = DatabaseWorker(engine, settings, logger, held)
+    let kept = KeptConnection(engine.environment)
+    defer { kept.close() }
+    let worker = DatabaseWorker(engine, settings, logger, kept)
     if let doubt = engine.noteClock() { logger.error("\(doubt)") }
     let reason: String
     switch try worker.assess() {

@@ -168,11 +168,11 @@ final class AgentHarness: Sendable {
 /// Follows a database from backup to backup, as the agent's worker does.
 struct FollowedDatabase {
   private let engine: Engine
-  private let held: KeptConnection
+  private let kept: KeptConnection
   private let follower: ChangeFollower
 
-  init(_ engine: Engine, _ held: KeptConnection) {
-    (self.engine, self.held) = (engine, held)
+  init(_ engine: Engine, _ kept: KeptConnection) {
+    (self.engine, self.kept) = (engine, kept)
     follower = ChangeFollower(engine)
   }
 
@@ -182,8 +182,8 @@ struct FollowedDatabase {
   func store(_ progress: Progress = Progress(), _ decide: () -> Void = {}) throws -> ChangeReport {
     let request = CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change))
     return try follower.visit(request, kind: .automatic) { visit in
-      let snapshot = try visit.snapshot(of: held.opened(engine.requireDatabase()))
-      held.note(snapshot)
+      let snapshot = try visit.snapshot(of: kept.opened(engine.requireDatabase()))
+      kept.note(snapshot)
       decide()
       return visit.store(snapshot, progress: progress)
     }

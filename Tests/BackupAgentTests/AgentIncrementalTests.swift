@@ -48,9 +48,9 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    let held = KeptConnection(harness.engine.environment)
-    let session = FollowedDatabase(harness.engine, held)
-    let backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, held)
+    let kept = KeptConnection(harness.engine.environment)
+    let session = FollowedDatabase(harness.engine, kept)
+    let backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, kept)
     _ = try backup.storeChange(Progress()).ending.get()
     let application = try DatabaseApplication(harness.database, "PRAGMA wal_autocheckpoint = 0")
     var ways: [String] = []
@@ -130,10 +130,10 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await fill(harness)
-    let held = KeptConnection(harness.engine.environment)
-    let backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, held)
+    let kept = KeptConnection(harness.engine.environment)
+    let backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, kept)
     _ = try backup.storeChange(Progress()).ending.get()
-    let session = FollowedDatabase(harness.engine, held)
+    let session = FollowedDatabase(harness.engine, kept)
     for _ in 1...2 {
       guard case .unchanged = try session.store().outcome.get() else {
         Issue.record("something was stored, or a full was wanted")

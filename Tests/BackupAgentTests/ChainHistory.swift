@@ -18,7 +18,7 @@ final class ChainHistory {
   var other: DatabaseProcess
   private(set) var log: [String] = []
   private var backup: DatabaseWorker
-  private var held: KeptConnection
+  private var kept: KeptConnection
   private let recorder = LogRecorder(.debug)
   /// Every backup of the database's own history, with the content that it must contain.
   private var states: [(id: PointID, image: [UInt8])] = []
@@ -43,13 +43,13 @@ final class ChainHistory {
       """
     ).close()
     other = try DatabaseProcess(bed.database, in: bed.folder)
-    held = KeptConnection(bed.environment())
-    backup = Self.agent(bed, recorder, held)
+    kept = KeptConnection(bed.environment())
+    backup = Self.agent(bed, recorder, kept)
     try backUp()
   }
 
-  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ held: KeptConnection) -> DatabaseWorker {
-    DatabaseWorker(bed.engine(), AgentHarness.settings(), recorder.logger, held)
+  private static func agent(_ bed: TestBed, _ recorder: LogRecorder, _ kept: KeptConnection) -> DatabaseWorker {
+    DatabaseWorker(bed.engine(), AgentHarness.settings(), recorder.logger, kept)
   }
 
   func note(_ line: String) { log.append(line) }
@@ -79,9 +79,9 @@ final class ChainHistory {
   /// A new process of the agent: all its knowledge is in the repository.
   func restartAgent() throws {
     note("agent restarts")
-    held.close()
-    held = KeptConnection(bed.environment())
-    backup = Self.agent(bed, recorder, held)
+    kept.close()
+    kept = KeptConnection(bed.environment())
+    backup = Self.agent(bed, recorder, kept)
     if number(0...2) > 0 { _ = try backup.assess() }
   }
 
@@ -100,7 +100,7 @@ final class ChainHistory {
     bed.time.advance(milliseconds: 1000)
     // Reading the truth is also an access, so it happens sometimes before and sometimes after.
     let before = number(0...1) == 0 ? try truth() : nil
-    let ending = try held.job(ConnectionTerms(mayStayOpen: number(0...5) > 0), store)
+    let ending = try kept.job(ConnectionTerms(mayStayOpen: number(0...5) > 0), store)
     let truth = try before ?? truth()
     let point: PointID
     switch ending {
@@ -138,8 +138,8 @@ final class ChainHistory {
 
   /// As the agent does if an application has closed the database or has not used it for a while.
   func releaseDatabase() {
-    if held.isOpen { note("agent lets go") }
-    held.close()
+    if kept.isOpen { note("agent lets go") }
+    kept.close()
   }
 
   func forgetPoint(_ id: PointID) { states.removeAll { $0.id == id } }

@@ -12,19 +12,19 @@ import Testing
 @Suite(.ownThread) struct CoarseStampTests {
   private final class Backups {
     private var backup: DatabaseWorker
-    private let held: KeptConnection
+    private let kept: KeptConnection
 
     init(_ harness: AgentHarness) {
-      held = KeptConnection(harness.engine.environment)
-      backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, held)
+      kept = KeptConnection(harness.engine.environment)
+      backup = DatabaseWorker(harness.engine, AgentHarness.settings(), harness.log.logger, kept)
     }
 
     func take() throws -> Bool {
-      let ending = try held.job(ConnectionTerms()) { try backup.storeChange(Progress()).ending.get() }
+      let ending = try kept.job(ConnectionTerms()) { try backup.storeChange(Progress()).ending.get() }
       return if case .stored = ending { true } else { false }
     }
 
-    func look() -> FollowUp.Probe { held.job(ConnectionTerms()) { backup.probe() } }
+    func look() -> FollowUp.Probe { kept.job(ConnectionTerms()) { backup.probe() } }
   }
 
   private static let session =

@@ -11,17 +11,17 @@ import TestSupport
   /// Takes backups and describes the results in words.
   private final class Backups {
     private var backup: DatabaseWorker
-    private let held: KeptConnection
+    private let kept: KeptConnection
 
     init(_ harness: AgentHarness, encrypt: Bool = true) {
       var settings = AgentHarness.settings()
       settings.archive.encrypt = encrypt
-      held = KeptConnection(harness.engine.environment)
-      backup = DatabaseWorker(harness.engine, settings, harness.log.logger, held)
+      kept = KeptConnection(harness.engine.environment)
+      backup = DatabaseWorker(harness.engine, settings, harness.log.logger, kept)
     }
 
     func take() throws -> String {
-      switch try held.job(ConnectionTerms(), { try backup.storeChange(Progress()).ending.get() }) {
+      switch try kept.job(ConnectionTerms(), { try backup.storeChange(Progress()).ending.get() }) {
       case .stored: "stored"
       case .unchanged: "unchanged"
       case .absent(let error): error.message
@@ -29,14 +29,14 @@ import TestSupport
     }
 
     func assess() throws -> String {
-      switch try held.job(ConnectionTerms(), { try backup.assess() }) {
+      switch try kept.job(ConnectionTerms(), { try backup.assess() }) {
       case .due: "due"
       case .unchanged: "unchanged"
       case .absent(let error): error.message
       }
     }
 
-    func look() -> FollowUp.Probe { held.job(ConnectionTerms()) { backup.probe() } }
+    func look() -> FollowUp.Probe { kept.job(ConnectionTerms()) { backup.probe() } }
   }
 
   private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"

@@ -16,7 +16,7 @@ import Testing
     let bed: TestBed
     let log = LogRecorder(.debug)
     private(set) var application: DatabaseApplication
-    private var held: KeptConnection
+    private var kept: KeptConnection
     private var backup: DatabaseWorker
 
     /// The database file has been quiet for long enough to show a later write; there is a log and
@@ -27,8 +27,8 @@ import Testing
       application = try Self.open(bed)
       try application.run("UPDATE entries SET text = randomblob(100) WHERE id = 1")
       usleep(30000)
-      held = KeptConnection(bed.environment())
-      backup = Self.agent(bed, log, held)
+      kept = KeptConnection(bed.environment())
+      backup = Self.agent(bed, log, kept)
       guard case .stored = try backup.storeChange(Progress()).ending.get() else {
         throw HoldfastError(.failed, "no full was stored")
       }
@@ -38,15 +38,15 @@ import Testing
       try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
     }
 
-    private static func agent(_ bed: TestBed, _ log: LogRecorder, _ held: KeptConnection) -> DatabaseWorker {
-      DatabaseWorker(bed.engine(), AgentHarness.settings(), log.logger, held)
+    private static func agent(_ bed: TestBed, _ log: LogRecorder, _ kept: KeptConnection) -> DatabaseWorker {
+      DatabaseWorker(bed.engine(), AgentHarness.settings(), log.logger, kept)
     }
 
     func write(_ id: Int) throws { try application.run("UPDATE entries SET text = randomblob(100) WHERE id = \(id)") }
 
     /// The application closes the database and opens it again.
     func reopen() throws {
-      held.close()
+      kept.close()
       application.close()
       usleep(30000)
       application = try Self.open(bed)
@@ -62,9 +62,9 @@ import Testing
         try change(&memory)
         try memory.save(repository)
       }
-      held.close()
-      held = KeptConnection(bed.environment())
-      backup = Self.agent(bed, log, held)
+      kept.close()
+      kept = KeptConnection(bed.environment())
+      backup = Self.agent(bed, log, kept)
       _ = try backup.assess()
     }
 

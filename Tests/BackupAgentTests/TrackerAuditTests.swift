@@ -20,9 +20,9 @@ import Testing
       bed = try TestBed()
       try bed.makeDatabase(rows: 2000, bytes: 300)
       application = try DatabaseApplication(bed.database, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
-      let held = KeptConnection(bed.environment())
+      let kept = KeptConnection(bed.environment())
       let follower = ChangeFollower(bed.engine()) { blind ? [1] : $0.pages.sorted() }
-      backup = DatabaseWorker(bed.engine(), AgentHarness.settings(), log.logger, held, follower: follower)
+      backup = DatabaseWorker(bed.engine(), AgentHarness.settings(), log.logger, kept, follower: follower)
     }
 
     func store(_ id: Int) throws -> PointMetadata? {

@@ -48,20 +48,20 @@ struct DatabaseState: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - scratchPath: see `DatabaseSnapshot`.
-  ///   - held: the connection to read through.
+  ///   - kept: the connection to read through.
   ///   - comparison: sets ``matchesPoint``.
   /// - Throws: `HoldfastError` if the database exists but cannot be read.
   static func read(
-    _ path: String, scratchPath: @autoclosure () throws -> String, _ held: KeptConnection,
+    _ path: String, scratchPath: @autoclosure () throws -> String, _ kept: KeptConnection,
     comparison: Comparison = { _, _ in nil }
   ) throws -> DatabaseProbe {
     do {
       for _ in 0..<3 {
-        let probe = try look(path, scratchPath, held, isLast: false, comparison)
+        let probe = try look(path, scratchPath, kept, isLast: false, comparison)
         guard case .state(let state) = probe, state.isYoung else { return probe }
         usleep(useconds_t(FileClock.tick / 1000))
       }
-      return try look(path, scratchPath, held, isLast: true, comparison)
+      return try look(path, scratchPath, kept, isLast: true, comparison)
     } catch let error as DatabaseError {
       if error.kind == .missing { return .missing }
       throw HoldfastError(error)
@@ -69,12 +69,12 @@ struct DatabaseState: Hashable, Sendable {
   }
 
   private static func look(
-    _ path: String, _ scratchPath: () throws -> String, _ held: KeptConnection, isLast: Bool, _ comparison: Comparison
+    _ path: String, _ scratchPath: () throws -> String, _ kept: KeptConnection, isLast: Bool, _ comparison: Comparison
   ) throws -> DatabaseProbe {
-    try held.with(path) { connection in
-      let snapshot = try DatabaseSnapshot(connection, scratchPath: try scratchPath(), patience: held.patience)
+    try kept.with(path) { connection in
+      let snapshot = try DatabaseSnapshot(connection, scratchPath: try scratchPath(), patience: kept.patience)
       defer { snapshot.end() }
-      held.note(snapshot)
+      kept.note(snapshot)
       if snapshot.geometry.pageCount == 0 { return .empty }
       var state = try DatabaseState(snapshot)
       if !state.isYoung || isLast { state.matchesPoint = try comparison(state, snapshot) ?? false }

@@ -13,7 +13,7 @@ final class DatabaseWorker: @unchecked Sendable {
   private let engine: Engine
   private let settings: AgentSettings
   private let logger: Logger
-  private let held: KeptConnection
+  private let kept: KeptConnection
   private let follower: ChangeFollower
   private var known: LastKnownState
   private var space: FreeSpaceKeeper
@@ -37,21 +37,21 @@ final class DatabaseWorker: @unchecked Sendable {
   }
 
   /// - Parameters:
-  ///   - held: the connection to read through; the worker leaves it open.
+  ///   - kept: the connection to read through; the worker leaves it open.
   ///   - follower: nil for a new one.
   init(
-    _ engine: Engine, _ settings: AgentSettings, _ logger: Logger, _ held: KeptConnection,
+    _ engine: Engine, _ settings: AgentSettings, _ logger: Logger, _ kept: KeptConnection,
     follower: ChangeFollower? = nil
   ) {
-    (self.engine, self.settings, self.logger, self.held) = (engine, settings, logger, held)
+    (self.engine, self.settings, self.logger, self.kept) = (engine, settings, logger, kept)
     self.follower = follower ?? ChangeFollower(engine)
     known = LastKnownState(engine, logger)
     findings = FindingsLog(engine, logger)
     space = FreeSpaceKeeper(engine, settings.retention, logger)
   }
 
-  convenience init(_ database: AgentDatabase, _ held: KeptConnection, _ logger: Logger) {
-    self.init(database.engine, database.settings, logger, held)
+  convenience init(_ database: AgentDatabase, _ kept: KeptConnection, _ logger: Logger) {
+    self.init(database.engine, database.settings, logger, kept)
   }
 
   /// Advises a full that ends the newest chain, as far as this worker knows the chain.
@@ -63,7 +63,7 @@ final class DatabaseWorker: @unchecked Sendable {
   func runAssessment(_ terms: ConnectionTerms) -> JobResult {
     let files = files()
     let doubt = engine.noteClock()
-    let assessment = held.job(terms) { Result { try assess() } }
+    let assessment = kept.job(terms) { Result { try assess() } }
     let points = (try? engine.list()) ?? []
     return .assessed(
       AssessmentReport(
@@ -75,9 +75,9 @@ final class DatabaseWorker: @unchecked Sendable {
 
   /// Stores a backup.
   func runBackup(_ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms) -> BackupReport {
-    let report = held.job(terms) { backUp(order, progress) }
+    let report = kept.job(terms) { backUp(order, progress) }
     // If the connection stays open, it is closed soon, and the state is saved then.
-    if !held.isOpen { saveState() }
+    if !kept.isOpen { saveState() }
     return report
   }
 
@@ -86,7 +86,7 @@ final class DatabaseWorker: @unchecked Sendable {
     let shortage = space.makeRoom(progress)
     let attempt =
       order.isFull ? storeFull(for: order.trigger, ending: order.ends, progress) : storeChange(progress)
-    if case .failure = attempt.ending { held.close() }
+    if case .failure = attempt.ending { kept.close() }
     let report = BackupReport(
       ending: attempt.ending, files: files, audit: attempt.audit, shortage: shortage, comparing: attempt.comparing,
       advice: follower.advice)
@@ -100,13 +100,13 @@ final class DatabaseWorker: @unchecked Sendable {
   /// Checks whether anything was committed since the last backup.
   func runProbe(_ terms: ConnectionTerms) -> JobResult {
     let files = files()
-    return .probed(held.job(terms) { probe() }, files: files)
+    return .probed(kept.job(terms) { probe() }, files: files)
   }
 
   /// Closes the connection, so that the application has the database for itself.
   func runClosing(_ terms: ConnectionTerms) -> JobResult {
     saveState()
-    return held.job(terms) { .closed }
+    return kept.job(terms) { .closed }
   }
 
   /// Saves the state that the next process needs.
@@ -191,7 +191,7 @@ final class DatabaseWorker: @unchecked Sendable {
 
   private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> DatabaseProbe {
     try DatabaseState.read(
-      engine.requireDatabase(), scratchPath: engine.repository().scratch().path(.copy), held, comparison: comparison)
+      engine.requireDatabase(), scratchPath: engine.repository().scratch().path(.copy), kept, comparison: comparison)
   }
 
   /// The reason why there is nothing to back up.
@@ -252,9 +252,9 @@ final class DatabaseWorker: @unchecked Sendable {
       let request = CreateRequest(settings.archive, for: BackupReason(.change))
       return try follower.visit(request, kind: .automatic) { visit in
         if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
-        let snapshot = try CommitProbe.settled { try visit.snapshot(of: held.opened(database)) }
+        let snapshot = try CommitProbe.settled { try visit.snapshot(of: kept.opened(database)) }
         defer { snapshot.end() }
-        held.note(snapshot)
+        kept.note(snapshot)
         guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, engine.folder)) }
         let state = try DatabaseState(snapshot)
         if let point = known.point(holding: state) {
@@ -278,7 +278,7 @@ final class DatabaseWorker: @unchecked Sendable {
     case .stored(let point, _):
       logger.debug("\(point.id): \(report.how)")
       record(state, in: point.id, point.filename)
-      findings.reportFindings(in: point, schema: held.schemaNews)
+      findings.reportFindings(in: point, schema: kept.schemaNews)
       if settings.verifyAfterCreate { findings.verify(point.id, progress) }
       return .stored(point)
     }
@@ -336,15 +336,15 @@ final class DatabaseWorker: @unchecked Sendable {
     _ state: DatabaseState, _ trigger: BackupType, _ progress: Progress
   ) throws -> (ending: BackupEnding, audit: AuditOutcome) {
     let request = CreateRequest(settings.archive, for: BackupReason(trigger))
-    let connection = try onDatabase { try held.opened(engine.requireDatabase()) }
+    let connection = try onDatabase { try kept.opened(engine.requireDatabase()) }
     let full = try follower.storeFull(request, on: connection, progress: progress)
     let (point, audit) = (full.metadata, full.audit)
-    held.note(connection, at: full.position)
+    kept.note(connection, at: full.position)
     findings.report(audit, of: point.id)
     // Recorded before the verification: a backup that fails it raises an alarm, but is no reason to
     // store the same state again.
     record(state, in: point.id, point.filename)
-    findings.reportFindings(in: point, schema: held.schemaNews)
+    findings.reportFindings(in: point, schema: kept.schemaNews)
     if settings.verifyAfterCreate || trigger.isVerified { findings.verify(point.id, progress) }
     return (.stored(point), audit)
   }

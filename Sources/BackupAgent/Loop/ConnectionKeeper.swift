@@ -22,7 +22,7 @@ struct ConnectionTerms: Hashable, Sendable {
 /// an operator moves over the database. Our connection therefore closes first; a backup that is
 /// reading yields to the application and is repeated.
 final class ConnectionKeeper {
-  let held: KeptConnection
+  let kept: KeptConnection
   private let id: DatabaseID
   private let shared: LoopContext
   private let files: any FileOperations
@@ -35,7 +35,7 @@ final class ConnectionKeeper {
   init(_ id: DatabaseID, _ environment: EngineEnvironment, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.shared, self.logger) = (id, shared, logger)
     files = environment.files
-    held = KeptConnection(environment)
+    kept = KeptConnection(environment)
   }
 
   /// When to close the connection, in monotonic milliseconds; nil if it is closed or in use.
@@ -59,21 +59,21 @@ final class ConnectionKeeper {
     // The files at the path may have been replaced. Watching the same files again costs almost
     // nothing.
     if !isStopping { watchClosing(of: database) }
-    terms.mayStayOpen = watchesClosing && shared.mayKeepAnother(held)
+    terms.mayStayOpen = watchesClosing && shared.mayKeepAnother(kept)
     return terms
   }
 
   /// The job has ended.
   func endJob() {
     yielding.endReading()
-    idle.endJob(isOpen: held.isOpen, at: shared.clock.monotonic)
+    idle.endJob(isOpen: kept.isOpen, at: shared.clock.monotonic)
     if idle.deadline == nil { stopWatchingClosing() }
   }
 
   /// Closes the connection for good.
   func end() {
     stopWatchingClosing()
-    held.close()
+    kept.close()
   }
 
   // MARK: Yielding

@@ -50,7 +50,7 @@ final class JobRunner {
   init(_ id: DatabaseID, _ database: AgentDatabase, _ parts: Parts, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.parts, self.shared, self.logger) = (id, database, parts, shared, logger)
     keys = KeyWatcher(id, database, shared)
-    worker = DatabaseWorker(database, parts.connection.held, logger)
+    worker = DatabaseWorker(database, parts.connection.kept, logger)
   }
 
   var isIdle: Bool { state.job == nil }
@@ -64,7 +64,7 @@ final class JobRunner {
   /// Continues with new settings, and assesses the database again.
   func update(_ database: AgentDatabase) {
     self.database = database
-    worker = DatabaseWorker(database, parts.connection.held, logger)
+    worker = DatabaseWorker(database, parts.connection.kept, logger)
     needsAssessment = true
   }
 

@@ -300,21 +300,21 @@ final class RestoreExecutor {
   /// unlinked.
   private func installReplace() throws {
     guard let staged else { return }
-    var hold: ExclusiveAccess?
+    var access: ExclusiveAccess?
     switch plan.facts.target.state {
     case .database, .empty:
-      hold = try exclusiveHold()
-      try requireCurrentSafety(hold)
+      access = try exclusiveAccess()
+      try requireCurrentSafety(access)
       // The last moment: the wait for the lock may have been long.
       try progress.check()
-      try onDatabase { try hold?.emptyWAL() }
+      try onDatabase { try access?.emptyWAL() }
       for suffix in ["-wal", "-shm", "-journal"] { try files.unlink(target + suffix) }
       // Their removal must be flushed before the rename can be. If both were flushed together, a
       // loss of power could bring the old log back.
       try files.syncFolder(target.parentPath)
     case .missing, .unreadable, .notAFile, .busy: break
     }
-    defer { hold?.release() }
+    defer { access?.release() }
     try put(staged)
     contentIsInPlace()
     recorder.contentIsInPlace()
@@ -325,8 +325,9 @@ final class RestoreExecutor {
   }
 
   /// A commit between the safety backup and the lock would be in neither of the two.
-  private func requireCurrentSafety(_ hold: ExclusiveAccess?) throws {
-    guard let position = safety.position, let hold, try !onDatabase({ try hold.isUnchanged(since: position) }) else {
+  private func requireCurrentSafety(_ access: ExclusiveAccess?) throws {
+    guard let position = safety.position, let access, try !onDatabase({ try access.isUnchanged(since: position) })
+    else {
       return
     }
     throw HoldfastError(
@@ -334,7 +335,7 @@ final class RestoreExecutor {
       hint: "nothing was replaced; stop the application, then run the command again")
   }
 
-  private func exclusiveHold() throws -> ExclusiveAccess {
+  private func exclusiveAccess() throws -> ExclusiveAccess {
     do {
       return try onDatabase { try ExclusiveAccess(path: target, busyTimeout: environment.busyTimeout) }
     } catch let error as HoldfastError where error.code == .busy {

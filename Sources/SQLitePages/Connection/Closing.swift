@@ -25,7 +25,7 @@ extension DatabaseConnection {
 
   /// Called before a connection that has written closes: leaves the log to a program that has it
   /// open and has lost its lock.
-  func spareHeldLog() {
+  func keepLogInUse() {
     guard isWAL, isLast else { return }
     let holders = LogUsers(ofLogBeside: resolvedPath)
     let endsInTransaction = holders.doubt != nil && hadWAL && WALTail.isInTransaction(resolvedPath + "-wal")

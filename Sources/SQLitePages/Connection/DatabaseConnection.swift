@@ -58,7 +58,7 @@ package final class DatabaseConnection {
   /// The reason why this SQLite cannot read the schema, if it cannot: see ``readSchema()``.
   package internal(set) var schemaProblem: SchemaProblem?
   /// Compiled so far; finalized before the handle is closed.
-  var standing: [CachedStatement: OpaquePointer] = [:]
+  var cachedStatements: [CachedStatement: OpaquePointer] = [:]
 
   /// Opens the database and reads its schema once, so that any problem with it appears here.
   ///
@@ -143,7 +143,7 @@ package final class DatabaseConnection {
     guard let handle else { return }
     switch access {
     case .observer, .exclusive: closing = prepareClosing()
-    case .writer: spareHeldLog()
+    case .writer: keepLogInUse()
     case .scratch, .readOnly: break
     }
     deadline?.cancel()

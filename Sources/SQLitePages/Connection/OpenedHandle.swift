@@ -121,18 +121,18 @@ extension DatabaseConnection {
   }
 
   func compiled(_ statement: CachedStatement) throws(DatabaseError) -> OpaquePointer? {
-    if let known = standing[statement] { return known }
+    if let known = cachedStatements[statement] { return known }
     var compiled: OpaquePointer?
     let result = sqlite3_prepare_v3(
       handle, statement.rawValue, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &compiled, nil)
     guard result == SQLITE_OK else { throw failure(result) }
-    standing[statement] = compiled
+    cachedStatements[statement] = compiled
     return compiled
   }
 
   func finalizeStatements() {
-    for compiled in standing.values { sqlite3_finalize(compiled) }
-    standing = [:]
+    for compiled in cachedStatements.values { sqlite3_finalize(compiled) }
+    cachedStatements = [:]
   }
 }
 
