@@ -77,7 +77,7 @@ struct DrillTests {
     #expect(record.restoreMS == nil && record.checks.map(\.outcome) == [.failed])
     let figures = try bed.engine().drillFigures()
     #expect(figures.newestProven == nil && figures.drills.first?.failure == failure && figures.failures == 1)
-    #expect(figures.standing.failure?.words.contains("\(points[3].id)") == true)
+    #expect(figures.summary.failure?.words.contains("\(points[3].id)") == true)
     #expect(
       try bed.engine().point(points[3].id.text).metadata.status == .failed, "a verification told whose fault it is")
     #expect(try bed.scratch() == [])
@@ -129,7 +129,7 @@ struct DrillTests {
     #expect(try engine.drill(engine.point("latest"), DrillRequest()).failure?.code == .wrongKey)
     #expect(try bed.drill("latest", .none).failure?.code == .keyMissing)
     let figures = try bed.engine().drillFigures()
-    #expect(figures.failures == 2 && figures.newestProven?.id == point.id && figures.standing.failure != nil)
+    #expect(figures.failures == 2 && figures.newestProven?.id == point.id && figures.summary.failure != nil)
   }
 
   @Test("A drill without room for the database does not begin, and is in the history")

@@ -23,13 +23,13 @@ struct DrillDiagram {
   private(set) var skips: [String] = []
   private(set) var wakes = 0
   private var machine: DrillMachine
-  private var standing: DrillSummary
+  private var summary: DrillSummary
   private var now: Int64 = 0
   private var origin = TriggerTimes.utc("2026-11-23 00:00:30")
   private var mark: Character?
 
-  init(_ settings: DrillSettings, standing: DrillSummary = DrillSummary(), endings: [Ending] = []) {
-    (self.settings, self.standing, self.endings) = (settings, standing, endings)
+  init(_ settings: DrillSettings, summary: DrillSummary = DrillSummary(), endings: [Ending] = []) {
+    (self.settings, self.summary, self.endings) = (settings, summary, endings)
     machine = DrillMachine(settings: settings)
   }
 
@@ -37,7 +37,7 @@ struct DrillDiagram {
   var concerns: [DrillConcern] { machine.concerns }
 
   mutating func run(_ events: String) -> String {
-    send(.startup(standing))
+    send(.startup(summary))
     var line = ""
     for (hour, event) in events.enumerated() {
       let end = Int64(hour + 1) * TriggerTimes.hour - 1
@@ -58,15 +58,15 @@ struct DrillDiagram {
   private mutating func take(_ event: Character) {
     switch event {
     case "m":
-      (standing.last, standing.lastPassed, standing.failure) = (wall, wall, nil)
-      send(.learned(standing))
+      (summary.last, summary.lastPassed, summary.failure) = (wall, wall, nil)
+      send(.learned(summary))
     case "<", ">":
       origin = Timestamp(milliseconds: origin.milliseconds + (event == "<" ? -1 : 1) * TriggerTimes.hour)
       send(.tick)
     case "x": send(.shutdown)
     case "r":
       machine = DrillMachine(settings: settings)
-      send(.startup(standing))
+      send(.startup(summary))
     default: break
     }
   }
@@ -101,11 +101,11 @@ struct DrillDiagram {
     // A drill takes two minutes.
     now += 120_000
     switch ending {
-    case .passes: (mark, standing.last, standing.lastPassed, standing.failure) = ("D", wall, wall, nil)
-    case .fails: (mark, standing.last, standing.failure) = ("F", wall, .init(time: wall, words: "damaged"))
+    case .passes: (mark, summary.last, summary.lastPassed, summary.failure) = ("D", wall, wall, nil)
+    case .fails: (mark, summary.last, summary.failure) = ("F", wall, .init(time: wall, words: "damaged"))
     case .putOff: mark = mark ?? "P"
     }
-    send(.finished(ending == .putOff ? .putOff(reason: "busy") : .done, standing))
+    send(.finished(ending == .putOff ? .putOff(reason: "busy") : .done, summary))
   }
 }
 
@@ -155,7 +155,7 @@ struct DrillMachineTests {
   func neverOn() throws {
     let oldest = TriggerTimes.utc("2026-11-22 20:00:00")
     var diagram = DrillDiagram(
-      DrillSettings(schedules: [try CronSchedule("0 22 * * *")]), standing: DrillSummary(oldestPoint: oldest))
+      DrillSettings(schedules: [try CronSchedule("0 22 * * *")]), summary: DrillSummary(oldestPoint: oldest))
     #expect(diagram.run("---") == "D--")
     #expect(diagram.reasons == ["made up for the drill of 2026-11-22 22:00"])
   }
@@ -195,7 +195,7 @@ struct DrillMachineTests {
   func tooOld() throws {
     let passed = TriggerTimes.utc("2026-11-22 21:20:00")
     var diagram = DrillDiagram(
-      DrillSettings(maxAge: 6 * 3600), standing: DrillSummary(last: passed, lastPassed: passed))
+      DrillSettings(maxAge: 6 * 3600), summary: DrillSummary(last: passed, lastPassed: passed))
     #expect(diagram.run("-----m--------") == "---!!-----!!!!")
     #expect(diagram.wakes == 2)
     guard case .tooOld(let words)? = diagram.concerns.first else { return }

@@ -37,10 +37,10 @@ struct DrillStandingTests {
 
   @Test("A failed drill is one concern, and the age of the last passed drill is another")
   func both() {
-    let standing = DrillSummary(
+    let summary = DrillSummary(
       last: ago(5), lastPassed: ago(100), failure: .init(time: ago(5), words: "no room"), oldestPoint: ago(500))
-    #expect(standing.concerns(maxAge: 200, now: now) == [.failed("the last drill failed: no room")])
-    #expect(standing.concerns(maxAge: 99, now: now).count == 2)
+    #expect(summary.concerns(maxAge: 200, now: now) == [.failed("the last drill failed: no room")])
+    #expect(summary.concerns(maxAge: 99, now: now).count == 2)
   }
 
   @Test("An answer is compared as text, without the space around it")

@@ -31,10 +31,10 @@ final class DrillRunner {
   var deadline: Deadline { isReady ? machine.deadline : Deadline() }
 
   var status: DrillStatus {
-    let standing = machine.standing
+    let summary = machine.summary
     return DrillStatus(
-      newestProven: figures?.newestProven, last: standing.last, lastPassed: standing.lastPassed,
-      failure: standing.failure?.words, recovery: figures?.lastRecovery?.restore, next: machine.upcoming,
+      newestProven: figures?.newestProven, last: summary.last, lastPassed: summary.lastPassed,
+      failure: summary.failure?.words, recovery: figures?.lastRecovery?.restore, next: machine.upcoming,
       isRunning: machine.isRunning)
   }
 
@@ -58,16 +58,16 @@ final class DrillRunner {
   func finish(_ result: DrillResult) {
     seen = result.seen
     figures = result.figures ?? figures
-    let standing = figures?.standing ?? machine.standing
+    let summary = figures?.summary ?? machine.summary
     if let ending = result.ending {
       let failedBefore = alarms.contains(.drillFailed)
-      receive(.finished(ending, standing))
+      receive(.finished(ending, summary))
       if case .done = ending, failedBefore { repeatFailure() }
     } else if isReady {
-      receive(.learned(standing))
+      receive(.learned(summary))
     } else {
       isReady = true
-      receive(.startup(standing))
+      receive(.startup(summary))
     }
   }
 
@@ -77,7 +77,7 @@ final class DrillRunner {
   /// - Returns: whether to read the history.
   func detectHistory(of database: AgentDatabase, hasBackup: Bool) -> Bool {
     guard isReady else { return false }
-    let isFirst = hasBackup && database.settings.drills.isActive && machine.standing.oldestPoint == nil
+    let isFirst = hasBackup && database.settings.drills.isActive && machine.summary.oldestPoint == nil
     if isFirst || DrillWork.folder(of: database.engine)?.modified != seen?.modified { needsHistory = true }
     return needsHistory
   }

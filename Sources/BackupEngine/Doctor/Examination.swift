@@ -44,8 +44,8 @@ package struct Examination {
     facts.watchFailed = Surroundings.watchFailure(database.parentPath)
     facts.isContainer = Surroundings.isContainer
     facts.agent = agent()
-    let standing = (try? engine.drillFigures())?.standing
-    (facts.drills, facts.drillAge) = (standing?.oldestPoint == nil ? nil : standing, drillAge)
+    let summary = (try? engine.drillFigures())?.summary
+    (facts.drills, facts.drillAge) = (summary?.oldestPoint == nil ? nil : summary, drillAge)
     return facts
   }
 

@@ -20,7 +20,7 @@ package struct DrillFigures: Sendable {
   package let proofs: [PointID: Proof]
   /// The newest of these backups in the database's own history.
   package let newestProven: Proof?
-  package let standing: DrillSummary
+  package let summary: DrillSummary
 
   /// - Parameters:
   ///   - drills: newest first.
@@ -31,7 +31,7 @@ package struct DrillFigures: Sendable {
     newestProven = points.last { [proofs] in proofs[$0.id] != nil && $0.obstacle == nil }.flatMap { [proofs] in
       proofs[$0.id]
     }
-    standing = DrillSummary(
+    summary = DrillSummary(
       last: drills.first?.started, lastPassed: drills.first { $0.passed }?.started,
       failure: drills.first.flatMap { drill in
         drill.failure.map { .init(time: drill.started, words: "\(drill.subject.id): \($0.message)") }
@@ -79,7 +79,7 @@ package struct DrillFigures: Sendable {
   package var json: JSONValue {
     .object([
       "newest_proven": newestProven?.json ?? .null, "total": .optional(drills.count), "failed": .optional(failures),
-      "last": drills.first?.json ?? .null, "last_passed_at": .optional(standing.lastPassed?.iso8601),
+      "last": drills.first?.json ?? .null, "last_passed_at": .optional(summary.lastPassed?.iso8601),
       "recovery_ms": .optional(lastRecovery?.restore), "check_ms": .optional(lastRecovery?.check),
       "median_recovery_ms": .optional(medianRecovery),
     ])

@@ -329,7 +329,7 @@ extension Engine {
   }
 
   /// All backups, newest first, with the proven ones marked, and the drills.
-  package func listWithProofs() throws -> (points: [StoredPoint], drills: DrillFigures) {
+  package func listWithDrills() throws -> (points: [StoredPoint], drills: DrillFigures) {
     let repository = try repository()
     let points = try repository.points()
     let drills = DrillFigures(try DrillHistory(repository: repository).load(), points)

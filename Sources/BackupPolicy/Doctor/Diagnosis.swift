@@ -274,14 +274,14 @@ extension String {
 extension Diagnosis {
   /// Whether a drill has restored a backup; nil if there is nothing to drill yet.
   static func drills(_ facts: ExaminationFacts) -> Finding? {
-    guard let standing = facts.drills else { return nil }
-    let concerns = standing.concerns(maxAge: facts.drillAge, now: facts.time)
+    guard let summary = facts.drills else { return nil }
+    let concerns = summary.concerns(maxAge: facts.drillAge, now: facts.time)
     if !concerns.isEmpty {
       return Finding(
         "drills", .warning, concerns.map(\.words).joined(separator: "; "),
         advice: "holdfast drill shows whether the newest backup can be restored, and the reason if it cannot")
     }
-    guard let passed = standing.lastPassed else {
+    guard let passed = summary.lastPassed else {
       return Finding(
         "drills", .note, "no drill yet: holdfast drill proves that the newest backup can be restored")
     }

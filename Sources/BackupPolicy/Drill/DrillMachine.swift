@@ -40,7 +40,7 @@ package struct DrillMachine: Sendable {
   static let attempts = 6
 
   package private(set) var settings: DrillSettings
-  package private(set) var standing = DrillSummary()
+  package private(set) var summary = DrillSummary()
   package private(set) var isRunning = false
   private var book: ScheduleBook
   private var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
@@ -65,22 +65,22 @@ package struct DrillMachine: Sendable {
 
   private mutating func take(_ event: Event) {
     switch event {
-    case .startup(let standing):
-      self.standing = standing
+    case .startup(let summary):
+      self.summary = summary
       // If only runs begun since the start were made up, a computer that is off at that hour each
       // week would never drill.
-      book.begin(after: (standing.last ?? standing.oldestPoint ?? now.wall).writable)
+      book.begin(after: (summary.last ?? summary.oldestPoint ?? now.wall).writable)
       _ = book.advance(to: now)
-    case .finished(let ending, let standing): finish(ending, standing)
-    case .learned(let standing): self.standing = standing
+    case .finished(let ending, let summary): finish(ending, summary)
+    case .learned(let summary): self.summary = summary
     case .reload(let settings): reload(settings)
     case .shutdown: isStopping = true
     case .tick: break
     }
   }
 
-  private mutating func finish(_ ending: Ending, _ standing: DrillSummary) {
-    self.standing = standing
+  private mutating func finish(_ ending: Ending, _ summary: DrillSummary) {
+    self.summary = summary
     isRunning = false
     defer { running = nil }
     guard case .putOff = ending, let running, running.tries < Self.attempts else { return }
@@ -125,7 +125,7 @@ extension DrillMachine {
   /// The present problems. While a drill runs, the age of the last one is not reported, because the
   /// result is about to change it.
   package var concerns: [DrillConcern] {
-    standing.concerns(maxAge: isRunning ? nil : settings.age(at: now.wall), now: now.wall)
+    summary.concerns(maxAge: isRunning ? nil : settings.age(at: now.wall), now: now.wall)
   }
 
   /// The next drill by the clock.
@@ -135,7 +135,7 @@ extension DrillMachine {
   /// when the last drill becomes too old.
   package var deadline: Deadline {
     guard !isStopping else { return Deadline() }
-    let expiry = settings.age(at: now.wall).flatMap { standing.expiry(maxAge: $0) }
+    let expiry = settings.age(at: now.wall).flatMap { summary.expiry(maxAge: $0) }
     let wall = [book.upcoming, expiry].compactMap { $0 }.filter { $0 > now.wall }.min()
     return Deadline(monotonic: isRunning ? nil : owed?.from, wall: wall)
   }

@@ -37,7 +37,7 @@ struct List: ParsableCommand {
   }
 
   private func list(_ selection: Selection) throws {
-    let (points, drills) = try selection.engine(.optional).listWithProofs()
+    let (points, drills) = try selection.engine(.optional).listWithDrills()
     let count = min(limit ?? points.count, points.count)
     try options.console.show(
       .array(points.prefix(count).map(\.json)), lines(points, count, drills.newestProven, selection.zone))

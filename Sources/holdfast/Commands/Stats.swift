@@ -28,7 +28,7 @@ struct Stats: ParsableCommand {
     let now = engine.environment.now()
     // If a setting is wrong, the figures are still shown.
     let maxAge = (try? selection.settings.drillSettings())?.age(at: now)
-    let concerns = drills.standing.concerns(maxAge: maxAge, now: now)
+    let concerns = drills.summary.concerns(maxAge: maxAge, now: now)
     let listing = DrillListing(drills: drills, concerns: concerns, zone: selection.zone)
     try options.console.show(
       listing.adding(to: statistics.json(holds)), Self.lines(statistics, holds, listing, selection.zone))
