@@ -170,7 +170,7 @@ enum CommitProbe {
   /// that the commit started does not miss it.
   ///
   /// - Parameter begin: begins a snapshot; the earlier ones have ended by then.
-  static func settled(_ begin: () throws -> DatabaseSnapshot) throws -> DatabaseSnapshot {
+  static func afterFlush(_ begin: () throws -> DatabaseSnapshot) throws -> DatabaseSnapshot {
     var (waited, pause) = (useconds_t(0), useconds_t(200))
     while true {
       let snapshot = try begin()

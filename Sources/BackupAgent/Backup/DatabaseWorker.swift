@@ -164,7 +164,7 @@ final class DatabaseWorker: @unchecked Sendable {
   /// since that backup began.
   func probe() -> FollowUp.Probe {
     // A database that cannot be read may have changed; the backup will report the problem.
-    guard let probe = try? sight() else { return .changed }
+    guard let probe = try? probeState() else { return .changed }
     guard case .state(let state) = probe else { return .unchanged }
     guard known.point(holding: state) != nil || known.isUnmoved(state) else { return .changed }
     return state.hasUnpublishedCommit ? .pending : .unchanged
@@ -174,7 +174,7 @@ final class DatabaseWorker: @unchecked Sendable {
   /// with those of a backup.
   private func compare(with point: StoredPoint? = nil, _ progress: Progress = Progress()) throws -> Comparison {
     let known = known
-    let probe = try sight { state, snapshot in
+    let probe = try probeState { state, snapshot in
       if known.point(holding: state) != nil { return nil }
       guard let point, !known.isCommitCertain(before: state) else { return nil }
       return try engine.holds(point, contentOf: snapshot, progress: progress)
@@ -189,7 +189,7 @@ final class DatabaseWorker: @unchecked Sendable {
     return .unchanged(point.id)
   }
 
-  private func sight(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> DatabaseProbe {
+  private func probeState(_ comparison: DatabaseState.Comparison = { _, _ in nil }) throws -> DatabaseProbe {
     try DatabaseState.read(
       engine.requireDatabase(), scratchPath: engine.repository().scratch().path(.copy), kept, comparison: comparison)
   }
@@ -252,7 +252,7 @@ final class DatabaseWorker: @unchecked Sendable {
       let request = CreateRequest(settings.archive, for: BackupReason(.change))
       return try follower.visit(request, kind: .automatic) { visit in
         if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
-        let snapshot = try CommitProbe.settled { try visit.snapshot(of: kept.opened(database)) }
+        let snapshot = try CommitProbe.afterFlush { try visit.snapshot(of: kept.opened(database)) }
         defer { snapshot.end() }
         kept.note(snapshot)
         guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, engine.folder)) }
@@ -321,7 +321,7 @@ final class DatabaseWorker: @unchecked Sendable {
       {
         return .unchanged(point)
       }
-      let probe = try sight()
+      let probe = try probeState()
       guard case .state(let state) = probe else { return .absent(try absence(probe)) }
       if let refused = reportContent(of: state) { return .absent(refused) }
       let (ending, found) = try storeFull(state, trigger, progress)

@@ -224,7 +224,7 @@ struct SchedulerPlan {
     schedule = try configuration.schedule.map { try CronSchedule($0) }
     zone = try configuration.timeZone.map { try TimeZones.named($0) } ?? TimeZones.local(TZ: Self.variable("TZ"))
     quietHours = try configuration.quietHours.map { try QuietHours($0) }
-    try configuration.retention.requireMeant()
+    try configuration.retention.requireValid()
     guard configuration.mode == .schedule, schedule == nil else { return }
     throw HoldfastError(
       .usage, "the mode needs a schedule, but there is no schedule", hint: "set a schedule, or another mode")

@@ -103,14 +103,14 @@ extension RetentionPolicy {
   /// property's name.
   ///
   /// - Throws: `usage`.
-  func requireMeant() throws {
+  func requireValid() throws {
     for form in [KeepRule.Form.count, .quota, .span] {
-      for rule in rules.list where rule.kind.form == form { try rule.requireMeant() }
+      for rule in rules.list where rule.kind.form == form { try rule.requireValid() }
     }
     for (name, duration) in [("anomalyHold", anomalyHold), ("safetyGrace", safetyGrace)] where duration < .zero {
       throw HoldfastError(.usage, "\(name) is \(duration), which is too short", hint: "use at least 0 seconds")
     }
-    guard let minFreeSpace, !minFreeSpace.isMeant else { return }
+    guard let minFreeSpace, !minFreeSpace.isValid else { return }
     throw HoldfastError(
       .usage, "minFreeSpace is \(minFreeSpace), which is not a valid amount of space",
       hint: "use 1 to 99 percent, or some bytes")
@@ -119,7 +119,7 @@ extension RetentionPolicy {
 }
 
 extension KeepRule {
-  fileprivate func requireMeant() throws {
+  fileprivate func requireValid() throws {
     switch amount {
     case .count(let count) where kind.form == .count && count < 1: throw problem(hint: "leave it nil for no rule")
     case .count(let count) where count < -1: throw problem(hint: "use -1 for all, nil for none")
@@ -140,7 +140,7 @@ extension CalendarSpan {
 }
 
 extension FreeSpace {
-  fileprivate var isMeant: Bool {
+  fileprivate var isValid: Bool {
     switch self {
     case .bytes(let bytes): bytes > 0
     case .percent(let percent): (1...99).contains(percent)

@@ -113,7 +113,7 @@ extension [StoredPoint] {
   /// newest whole backup.
   ///
   /// - Parameter self: every backup of a repository, the oldest first.
-  mutating func settleChains() {
+  mutating func markBrokenChains() {
     let positions = Dictionary(indices.map { (self[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
     var broken: [Int] = []
     // Parents come before their children, so a break is passed on from link to link.

@@ -35,7 +35,7 @@ extension Repository {
     let ownership = facts.map { RepositoryOwnership.decide($0) } ?? .unclaimed
     if let facts { lastOwnership.withLock { $0 = KnownOwnership(ownership: ownership, databases: facts.databases) } }
     var own = facts.map { facts in all.filter { ownership.includes($0, facts.databases) } } ?? all
-    own.settleChains()
+    own.markBrokenChains()
     return RepositoryListing(all: all, own: own, facts: facts, ownership: ownership)
   }
 

@@ -18,7 +18,7 @@ struct PointLoader {
   func load(_ names: [ArchiveName]) throws -> StoredPoint {
     let heads = try names.map { name in (name, try unlessShortage { try head(name) }) }
     let chosen = heads.first { (try? $0.1.get())?.sealed != nil } ?? heads[0]
-    var point = try settle(chosen.0, chosen.1)
+    var point = try resolve(chosen.0, chosen.1)
     if names.count > 1 {
       let others = names.filter { $0 != chosen.0 }.map(\.text).joined(separator: ", ")
       point.problems.append("another file has the same ID and is ignored: \(others)")
@@ -85,7 +85,7 @@ struct PointLoader {
     }
   }
 
-  private func settle(_ name: ArchiveName, _ head: Result<Head, any Error>) throws -> StoredPoint {
+  private func resolve(_ name: ArchiveName, _ head: Result<Head, any Error>) throws -> StoredPoint {
     let size = (try? files.status("\(folder)/\(name.text)"))??.size ?? 0
     let header = (try? head.get())?.header
     let usable = header.flatMap { $0.id == name.id ? $0 : nil }

@@ -220,7 +220,7 @@ final class RestoreExecutor {
           LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
         let outcome = try installUnderLock(staged)
         contentIsInPlace()
-        try settle(outcome)
+        try handle(outcome)
       }
     } catch let error as HoldfastError where error.code == .busy {
       throw HoldfastError(
@@ -265,7 +265,7 @@ final class RestoreExecutor {
     try safety.backUp(progress)
   }
 
-  private func settle(_ outcome: LiveInstall.Outcome) throws {
+  private func handle(_ outcome: LiveInstall.Outcome) throws {
     switch outcome {
     case .proven: break
     case .changedSince:

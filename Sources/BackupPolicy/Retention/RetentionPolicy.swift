@@ -105,7 +105,7 @@ public struct RetentionPolicy: Hashable, Sendable {
   ///   - now: wall time, for the rules about age.
   ///   - space: the repository's file system, for ``minFreeSpace``.
   package func decide(_ points: [Point], now: Timestamp, space: SpaceFacts? = nil) -> RetentionDecision {
-    if let refused = rules.unmeant ?? tagsNobodyHas(points) {
+    if let refused = rules.invalidRule ?? tagsNobodyHas(points) {
       let verdicts = points.map { RetentionVerdict(id: $0.id, reasons: ["the request is refused"]) }
       return RetentionDecision(keep: verdicts, remove: [], refused: refused)
     }

@@ -268,7 +268,7 @@ extension RetentionRules {
   package var isEmpty: Bool { list.allSatisfy(\.isNothing) }
 
   /// A rule whose amount makes no sense, as text. `keep 0` alone would remove everything.
-  var unmeant: String? {
+  var invalidRule: String? {
     func first(_ form: KeepRule.Form, where isWrong: (Int) -> Bool) -> KeepRule? {
       list.first { $0.kind.form == form && isWrong($0.count ?? 1) }
     }

@@ -33,7 +33,7 @@ struct Guarding {
     let ending = try CommandEnding.wait(for: process) { relay.stops(Progress()) }
     result.ending = ending
     if case .killed = ending { terminal?.restore() }
-    if !ending.succeeded { result.rollback = settle(ending) }
+    if !ending.succeeded { result.rollback = rollBack(after: ending) }
     output.finish(result)
     if case .failed? = result.rollback { return Self.rollbackFailed }
     return ending.status
@@ -48,7 +48,7 @@ struct Guarding {
     }
   }
 
-  private func settle(_ ending: CommandEnding) -> GuardResult.Rollback? {
+  private func rollBack(after ending: CommandEnding) -> GuardResult.Rollback? {
     output.tell(["holdfast: \(command.name.printable) \(ending.words)"])
     guard rollsBack else {
       output.tell(["holdfast: hint: this restores the previous content of the database:", "  \(restore.text)"])
