@@ -39,7 +39,7 @@ package enum AgentRunner {
     let kept = KeptConnection(engine.environment)
     defer { kept.close() }
     let worker = DatabaseWorker(engine, settings, logger, kept)
-    if let doubt = engine.noteClock() { logger.error("\(doubt)") }
+    if let doubt = engine.recordClock() { logger.error("\(doubt)") }
     let reason: String
     switch try worker.assess() {
     case .absent(let error):

@@ -82,7 +82,7 @@ private var isHousekeeping: Bool {
     let harness = try await makeChain(time) {
       ClockReading(wall: time.now(), elapsed: elapsed.now().milliseconds, boot: "one")
     }
-    #expect(harness.engine.noteClock() == nil)
+    #expect(harness.engine.recordClock() == nil)
     time.advance(seconds: 9 * 86400)
     try await harness.withAgent { _ in
       try await harness.log.wait(for: "error: the clock was set")
@@ -167,20 +167,20 @@ private var isHousekeeping: Bool {
     var rhythm = HousekeepingRhythm()
     func begins(_ time: Int64) -> Bool { rhythm.begin(at: time) }
     #expect(!begins(0))
-    rhythm.noteBackup()
+    rhythm.recordBackup()
     #expect(begins(1000) && !begins(1000))
     rhythm.end(isFinished: true)
-    rhythm.noteBackup()
+    rhythm.recordBackup()
     #expect(!begins(60_999) && begins(61_000))
     rhythm.end(isFinished: false)
     #expect(!begins(61_100))
-    rhythm.noteBackup()
+    rhythm.recordBackup()
     #expect(begins(61_200))
     rhythm.end(isFinished: true)
-    rhythm.noteBackup()
+    rhythm.recordBackup()
     #expect(!begins(62_000) && begins(200_000))
     rhythm.end(isFinished: true)
-    rhythm.noteBackup(atOnce: true)
+    rhythm.recordBackup(atOnce: true)
     #expect(begins(200_001) && !begins(200_002))
   }
 }

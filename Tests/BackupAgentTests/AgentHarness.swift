@@ -183,7 +183,7 @@ struct FollowedDatabase {
     let request = CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change))
     return try follower.visit(request, kind: .automatic) { visit in
       let snapshot = try visit.snapshot(of: kept.opened(engine.requireDatabase()))
-      kept.note(snapshot)
+      kept.record(snapshot)
       decide()
       return visit.store(snapshot, progress: progress)
     }

@@ -6,7 +6,7 @@ import Testing
   @Test func anEventIsFollowedByALookThatSettlesIt() {
     var followUp = FollowUp()
     #expect(followUp.deadline == nil)
-    followUp.noteEvent(at: 1000)
+    followUp.recordEvent(at: 1000)
     #expect(followUp.deadline == 1000)
     followUp.beginProbe()
     followUp.endProbe(.unchanged, at: 1001)
@@ -15,7 +15,7 @@ import Testing
 
   @Test func whileACommitIsPendingThePausesGrow() {
     var followUp = FollowUp()
-    followUp.noteEvent(at: 1000)
+    followUp.recordEvent(at: 1000)
     var time: Int64 = 1000
     var pauses: [Int64] = []
     while let deadline = followUp.deadline {
@@ -44,9 +44,9 @@ import Testing
   /// The probe's result may be older than the event.
   @Test func anEventDuringALookHasItsOwn() {
     var followUp = FollowUp()
-    followUp.noteEvent(at: 1000)
+    followUp.recordEvent(at: 1000)
     followUp.beginProbe()
-    followUp.noteEvent(at: 1000)
+    followUp.recordEvent(at: 1000)
     followUp.endProbe(.unchanged, at: 1000)
     #expect(followUp.isPending)
     #expect(followUp.deadline == 1000)

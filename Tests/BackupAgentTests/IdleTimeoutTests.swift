@@ -8,14 +8,14 @@ import Testing
 
   @Test func itIsLetGoAWhileAfterTheLastJobOrChange() {
     var timeout = IdleTimeout()
-    timeout.noteChange(at: 0)
+    timeout.recordChange(at: 0)
     #expect(timeout.deadline == nil)
     #expect(!begin(&timeout, at: 10))
-    timeout.noteChange(at: 15)
+    timeout.recordChange(at: 15)
     #expect(timeout.deadline == nil)
     timeout.endJob(isOpen: true, at: 20)
     #expect(timeout.deadline == 2020)
-    timeout.noteChange(at: 1000)
+    timeout.recordChange(at: 1000)
     #expect(timeout.deadline == 3000)
     #expect(!begin(&timeout, at: 2999))
     timeout.endJob(isOpen: true, at: 3000)
@@ -29,9 +29,9 @@ import Testing
     var timeout = IdleTimeout()
     _ = timeout.beginJob(at: 0)
     timeout.endJob(isOpen: true, at: 1)
-    timeout.noteClose(at: 2)
+    timeout.recordClose(at: 2)
     #expect(timeout.deadline == 2)
-    timeout.noteChange(at: 3)
+    timeout.recordChange(at: 3)
     #expect(timeout.deadline == 2)
     // If a job comes first, it closes the connection before it does anything else.
     #expect(begin(&timeout, at: 4))
@@ -42,8 +42,8 @@ import Testing
   @Test func whoClosesDuringAJobIsNotForgotten() {
     var timeout = IdleTimeout()
     _ = timeout.beginJob(at: 0)
-    timeout.noteClose(at: 1)
-    timeout.noteChange(at: 2)
+    timeout.recordClose(at: 1)
+    timeout.recordChange(at: 2)
     timeout.endJob(isOpen: true, at: 3)
     #expect(timeout.deadline == 3)
     // The closed connection does not affect another one.

@@ -40,15 +40,15 @@ import Testing
   @Test func onlyABackupThatReadsYields() {
     var yielding = Yielding()
     func isDecided() -> Bool { yielding.takeDecision() }
-    yielding.noteClose(at: 10)
+    yielding.recordClose(at: 10)
     #expect(yielding.deadline == nil)
     yielding.beginReading()
     #expect(yielding.deadline == nil)
-    yielding.noteClose(at: 20)
+    yielding.recordClose(at: 20)
     #expect(yielding.deadline == 20 + Yielding.quiet)
     yielding.calm()
     #expect(yielding.deadline == nil)
-    yielding.noteClose(at: 30)
+    yielding.recordClose(at: 30)
     yielding.endReading()
     #expect(yielding.deadline == nil && !isDecided())
   }
@@ -58,7 +58,7 @@ import Testing
     var yielding = Yielding()
     func isDecided() -> Bool { yielding.takeDecision() }
     yielding.beginReading()
-    yielding.noteClose(at: 20)
+    yielding.recordClose(at: 20)
     yielding.decide()
     yielding.endReading()
     #expect(yielding.deadline == nil && isDecided() && !isDecided())

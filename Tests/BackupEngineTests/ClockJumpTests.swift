@@ -33,7 +33,7 @@ struct ClockJumpTests {
       bed.time.advance(seconds: 1)
       _ = try engine().create(request)
     }
-    #expect(engine().noteClock() == nil)
+    #expect(engine().recordClock() == nil)
   }
 
   private func requireRefused(_ body: () throws -> Void) {
@@ -44,9 +44,9 @@ struct ClockJumpTests {
   @Test("Compaction merges no point that is minutes old, whatever clock stamped it")
   func compaction() throws {
     _ = try bed.makeChain(.key, .change(), incrementals: 5)
-    #expect(engine().noteClock() == nil)
+    #expect(engine().recordClock() == nil)
     let wrong = engine(ahead: Self.nineDays)
-    #expect(wrong.noteClock() != nil)
+    #expect(wrong.recordClock() != nil)
     try bed.change("UPDATE marker SET text = 'wrong'")
     _ = try wrong.store(.change(), kind: .incremental)
     for _ in 0..<3 {
@@ -60,19 +60,19 @@ struct ClockJumpTests {
     bed.time.advance(seconds: 2 * 3600)
     #expect(try wrong.compact(CompactionPolicy(), clock: .waiting).done.first?.step.removed.count == 4)
     #expect(try wrong.compact(CompactionPolicy(), clock: .trusting).done.isEmpty == false)
-    #expect(wrong.noteClock() == nil)
+    #expect(wrong.recordClock() == nil)
   }
 
   @Test("A day of a running machine, or the right time, ends the doubt")
   func ends() throws {
     _ = try bed.makeChain(.key, .change(), incrementals: 3)
-    #expect(engine().noteClock() == nil)
+    #expect(engine().recordClock() == nil)
     let wrong = engine(ahead: Self.nineDays)
-    #expect(wrong.noteClock() != nil)
-    #expect(engine().noteClock() == nil)
-    #expect(wrong.noteClock() != nil)
+    #expect(wrong.recordClock() != nil)
+    #expect(engine().recordClock() == nil)
+    #expect(wrong.recordClock() != nil)
     bed.time.advance(seconds: 86400)
-    #expect(wrong.noteClock() == nil)
+    #expect(wrong.recordClock() == nil)
     #expect(try wrong.compact(CompactionPolicy()).done.count == 1)
   }
 
@@ -97,7 +97,7 @@ struct ClockJumpTests {
     // Rules that only count do not depend on the clock.
     let counting = RetentionPolicy(keepLast: 3, safetyGrace: .seconds(100 * 86400), anomalyHold: .zero)
     let right = try engine().planCleanup(counting).remove
-    #expect(!right.isEmpty && wrong.noteClock() != nil)
+    #expect(!right.isEmpty && wrong.recordClock() != nil)
     #expect(try wrong.cleanup(counting).remove == right)
     #expect(try engine().list().count == before.count - right.count)
   }
@@ -122,7 +122,7 @@ struct ClockJumpTests {
     try SystemFileOperations().unlink("\(bed.stateFolder)/clock")
     bed.time.advance(seconds: 12 * 3600)
     #expect(try engine(boot: "third").cleanup(policy).remove.isEmpty)
-    #expect(engine(boot: "third").noteClock() == nil)
+    #expect(engine(boot: "third").recordClock() == nil)
   }
 
   @Test("If the clock goes to 1970 or 2031 and back, no point is removed by age, and the right clock is believed")
@@ -132,12 +132,12 @@ struct ClockJumpTests {
     let policy = RetentionPolicy(retentionDays: 3)
     for ahead in [-50 * 365 * 86400, 7 * 365 * 86400] as [Int64] {
       let wrong = engine(ahead: ahead)
-      #expect(wrong.noteClock() != nil)
+      #expect(wrong.recordClock() != nil)
       bed.time.advance(seconds: 1)
       _ = try wrong.create(CreateRequest())
       #expect(try wrong.cleanup(policy, clock: .waiting).remove.isEmpty)
-      #expect(engine().noteClock() == nil)
-      #expect(engine(boot: "other \(ahead)").noteClock() == nil)
+      #expect(engine().recordClock() == nil)
+      #expect(engine(boot: "other \(ahead)").recordClock() == nil)
       #expect(try engine().cleanup(policy).remove.isEmpty)
     }
     #expect(try engine().list().count == 5)
@@ -152,12 +152,12 @@ struct ClockJumpTests {
     let policy = RetentionPolicy(keepLast: 1)
     for round in 0..<3 {
       let wrong = engine(ahead: 40 * 86400, boot: restarts ? "wrong \(round)" : "first")
-      #expect(wrong.noteClock() != nil, "\(round)")
+      #expect(wrong.recordClock() != nil, "\(round)")
       #expect(try wrong.holds(policy).count == 1, "\(round)")
       bed.time.advance(seconds: 300)
       _ = try wrong.create(CreateRequest())
       let right = engine(boot: restarts ? "right \(round)" : "first")
-      #expect(right.noteClock() == nil, "\(round)")
+      #expect(right.recordClock() == nil, "\(round)")
       bed.time.advance(seconds: 300)
       _ = try right.create(CreateRequest())
     }
@@ -170,6 +170,6 @@ struct ClockJumpTests {
     bed.time.advance(seconds: 10)
     let wrong = engine(ahead: 400 * 86400)
     #expect(try wrong.compact(CompactionPolicy(), clock: .trusting).done.isEmpty)
-    #expect(wrong.noteClock() == nil)
+    #expect(wrong.recordClock() == nil)
   }
 }

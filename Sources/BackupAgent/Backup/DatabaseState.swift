@@ -74,7 +74,7 @@ struct DatabaseState: Hashable, Sendable {
     try kept.with(path) { connection in
       let snapshot = try DatabaseSnapshot(connection, scratchPath: try scratchPath(), patience: kept.patience)
       defer { snapshot.end() }
-      kept.note(snapshot)
+      kept.record(snapshot)
       if snapshot.geometry.pageCount == 0 { return .empty }
       var state = try DatabaseState(snapshot)
       if !state.isYoung || isLast { state.matchesPoint = try comparison(state, snapshot) ?? false }

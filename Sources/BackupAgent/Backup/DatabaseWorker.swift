@@ -62,7 +62,7 @@ final class DatabaseWorker: @unchecked Sendable {
   /// Compares the database with the newest backup.
   func runAssessment(_ terms: ConnectionTerms) -> JobResult {
     let files = files()
-    let doubt = engine.noteClock()
+    let doubt = engine.recordClock()
     let assessment = kept.job(terms) { Result { try assess() } }
     let points = (try? engine.list()) ?? []
     return .assessed(
@@ -115,7 +115,7 @@ final class DatabaseWorker: @unchecked Sendable {
   /// Removes the backups that retention does not keep and compacts old incrementals, while other
   /// jobs run.
   func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
-    let doubt = engine.noteClock()
+    let doubt = engine.recordClock()
     if let policy = order.retention { CleaningUp(engine: engine, policy: policy, logger: logger).run(progress) }
     let isFinished = order.compaction.map {
       CompactionTask(engine: engine, policy: $0, retention: settings.retention, logger: logger)
@@ -254,7 +254,7 @@ final class DatabaseWorker: @unchecked Sendable {
         if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
         let snapshot = try CommitProbe.afterFlush { try visit.snapshot(of: kept.opened(database)) }
         defer { snapshot.end() }
-        kept.note(snapshot)
+        kept.record(snapshot)
         guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, engine.folder)) }
         let state = try DatabaseState(snapshot)
         if let point = known.point(holding: state) {
@@ -339,7 +339,7 @@ final class DatabaseWorker: @unchecked Sendable {
     let connection = try onDatabase { try kept.opened(engine.requireDatabase()) }
     let full = try follower.storeFull(request, on: connection, progress: progress)
     let (point, audit) = (full.metadata, full.audit)
-    kept.note(connection, at: full.position)
+    kept.record(connection, at: full.position)
     findings.report(audit, of: point.id)
     // Recorded before the verification: a backup that fails it raises an alarm, but is no reason to
     // store the same state again.

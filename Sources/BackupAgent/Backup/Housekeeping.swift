@@ -42,7 +42,7 @@ struct FreeSpaceKeeper {
     guard let retention, let wanted = retention.minFreeSpace, let space = try? engine.space(),
       let shortage = wanted.shortage(space)
     else { return nil }
-    rhythm.noteBackup()
+    rhythm.recordBackup()
     if rhythm.begin(at: engine.environment.monotonic()) {
       CleaningUp(engine: engine, policy: retention, logger: logger).run(progress)
     }

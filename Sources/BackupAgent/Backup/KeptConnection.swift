@@ -69,8 +69,8 @@ final class KeptConnection: @unchecked Sendable {
 
   /// Records properties of the snapshot's connection: without a WAL that the application created,
   /// there is no gain in an open connection.
-  func note(_ snapshot: DatabaseSnapshot) { note(snapshot.connection, at: snapshot.position) }
-  func note(_ connection: DatabaseConnection, at position: SnapshotPosition) {
+  func record(_ snapshot: DatabaseSnapshot) { record(snapshot.connection, at: snapshot.position) }
+  func record(_ connection: DatabaseConnection, at position: SnapshotPosition) {
     schemaProblem = connection.schemaProblem
     isWorthHolding = position.wal != nil && connection.hadWAL && !connection.isImmutable
   }

@@ -100,22 +100,22 @@ final class ConnectionKeeper {
 
   /// The database at the path may have been replaced, so our connection must not be the last one on
   /// the old file.
-  func handleReplacement() { idle.noteClose(at: shared.clock.monotonic) }
+  func handleReplacement() { idle.recordClose(at: shared.clock.monotonic) }
 
   /// The application writes or closes the database.
   func handle(_ events: Set<ChangeEvent>) {
     let time = shared.clock.monotonic
     if events.contains(.closed) {
-      idle.noteClose(at: time)
-      yielding.noteClose(at: time)
+      idle.recordClose(at: time)
+      yielding.recordClose(at: time)
     } else if events.contains(.changed) {
-      idle.noteChange(at: time)
+      idle.recordChange(at: time)
       yielding.calm()
     }
   }
 
   /// A change was detected that raised no event.
-  func noteChange(at time: Int64) { idle.noteChange(at: time) }
+  func recordChange(at time: Int64) { idle.recordChange(at: time) }
 
   private func watchClosing(of database: String) {
     // Without a log there is nothing to leave behind. The close of the log does not count: an
@@ -160,13 +160,13 @@ struct IdleTimeout {
   }
 
   /// The application writes, so the next backup will need the connection.
-  mutating func noteChange(at time: Int64) {
+  mutating func recordChange(at time: Int64) {
     if let deadline, deadline > time { self.deadline = time + Self.patience }
   }
 
   /// The application closed the database, or the file was replaced: our connection must not be the
   /// last one.
-  mutating func noteClose(at time: Int64) {
+  mutating func recordClose(at time: Int64) {
     isUnwanted = deadline == nil
     deadline = deadline.map { _ in time }
   }
@@ -194,7 +194,7 @@ struct Yielding {
 
   mutating func beginReading() { if case .idle = state { state = .reading(closedAt: nil) } else { calm() } }
   mutating func endReading() { if case .reading = state { state = .idle } }
-  mutating func noteClose(at time: Int64) { if case .reading = state { state = .reading(closedAt: time) } }
+  mutating func recordClose(at time: Int64) { if case .reading = state { state = .reading(closedAt: time) } }
   /// The application writes, so it has not closed the database.
   mutating func calm() { if case .reading = state { state = .reading(closedAt: nil) } }
   mutating func decide() { state = .decided }

@@ -104,7 +104,7 @@ final class DatabaseCoordinator {
   }
 
   private func handleChange() {
-    watcher.noteEvent(at: clock.monotonic)
+    watcher.recordEvent(at: clock.monotonic)
     decide(.change)
   }
 
@@ -142,7 +142,7 @@ final class DatabaseCoordinator {
     let moment = clock.moment
     func isDue(_ time: Int64?) -> Bool { time.map { $0 <= moment.monotonic } ?? false }
     if watcher.isSuppressing, deadline.isReached(at: moment), let last = watcher.endSuppression(at: moment) {
-      connection.noteChange(at: last.monotonic)
+      connection.recordChange(at: last.monotonic)
       decide(.change, at: last)
     }
     if machine.wakeUp?.isReached(at: moment) == true { decide(.tick, at: moment) }
@@ -158,7 +158,7 @@ final class DatabaseCoordinator {
   /// Detects changes that raise no event: writes through a hard link or from another machine, or a
   /// file system that was mounted.
   private func poll(at time: Int64) {
-    watcher.notePoll(at: time)
+    watcher.recordPoll(at: time)
     jobs.checkLockAndKey()
     findAgain()
     if housekeeper.detectDrills(of: database, hasBackup: newest != nil) { runNext() }
@@ -221,7 +221,7 @@ final class DatabaseCoordinator {
       if report.comparing > 0 { decide(.compared(milliseconds: report.comparing)) }
       if report.isSuccess { handle(report.advice) }
       newest = report.stored.map { ($0.id, $0.created) } ?? newest
-      housekeeper.noteBackup(report.stored)
+      housekeeper.recordBackup(report.stored)
       decide(.finished(alarms.record(report, hasYielded: connection.didYield())))
     case .closed: break
     }
@@ -233,7 +233,7 @@ final class DatabaseCoordinator {
     newest = report.newest ?? newest
     jobs.finishAssessment(due: due)
     // A write just before the watch began has raised no event.
-    watcher.noteEvent(at: clock.monotonic)
+    watcher.recordEvent(at: clock.monotonic)
     if !isReady {
       isReady = true
       decide(.startup(changedWhileDown: due != nil, lastScheduled: report.lastScheduled))

@@ -134,7 +134,7 @@ final class EventLoop {
   private func handleEvents() {
     let events = shared.watches.drain()
     var changed = false
-    if events[Self.patternID] != nil { patternWatch?.noteEvent(at: clock.monotonic) }
+    if events[Self.patternID] != nil { patternWatch?.recordEvent(at: clock.monotonic) }
     for database in coordinators {
       guard let events = events[database.id] else { continue }
       database.handle(events)
@@ -151,7 +151,7 @@ final class EventLoop {
     switch message {
     case .done(let worker, let kind, let inner):
       shared.pool(kind).release(worker)
-      memoryTrimming?.noteWork()
+      memoryTrimming?.recordWork()
       handle(inner)
     case .finished(let id, let result): find(id)?.finish(result)
     case .keptHouse(let id, let result): find(id)?.finish(result)

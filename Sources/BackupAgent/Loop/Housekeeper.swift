@@ -37,11 +37,11 @@ final class Housekeeper {
   /// A backup has ended, so housekeeping may be due.
   ///
   /// - Parameter point: nil if no backup was stored.
-  func noteBackup(_ point: PointMetadata?) {
+  func recordBackup(_ point: PointMetadata?) {
     guard let point else { return }
-    compactionRhythm.noteBackup()
+    compactionRhythm.recordBackup()
     guard point.backupType.isFollowedByCleanup else { return }
-    cleaningRhythm.noteBackup(atOnce: point.kind == .full)
+    cleaningRhythm.recordBackup(atOnce: point.kind == .full)
   }
 
   /// Detects drills that were run by hand; called with each poll.

@@ -25,7 +25,7 @@ struct PatternWatch {
   /// The time of the next search, in monotonic milliseconds.
   var deadline: Int64? { isLooking ? nil : min(due ?? .max, nextPoll) }
 
-  mutating func noteEvent(at time: Int64) {
+  mutating func recordEvent(at time: Int64) {
     due = due ?? time + Self.pause
   }
 

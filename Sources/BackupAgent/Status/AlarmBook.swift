@@ -186,7 +186,7 @@ final class AlarmBook {
 
   /// Reports whether the wall clock was set since the machine was started.
   func checkClock(of engine: Engine) {
-    let (doubt, isKnown) = engine.noteClockByRecord()
+    let (doubt, isKnown) = engine.recordClockByRecord()
     if isKnown { update(.clock, doubt) }
   }
 

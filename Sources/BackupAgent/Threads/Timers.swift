@@ -119,7 +119,7 @@ struct MemoryTrimming {
     cshims_keep_heap_small()
   }
 
-  mutating func noteWork() { hasWorked = true }
+  mutating func recordWork() { hasWorked = true }
 
   /// Returns the memory that work has freed to the system, if a long sleep follows.
   mutating func sleeps(from now: Int64, until deadline: Int64?) {

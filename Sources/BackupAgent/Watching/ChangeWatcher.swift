@@ -99,7 +99,7 @@ final class ChangeWatcher {
   }
 
   /// A poll begins. It also starts the probe that is pending.
-  func notePoll(at time: Int64) {
+  func recordPoll(at time: Int64) {
     schedulePoll()
     followUp.poll(at: time)
   }
@@ -134,7 +134,7 @@ final class ChangeWatcher {
   /// one, or if changes start no backups, so that a probe is useless.
   var nextProbe: Int64? { mode == .schedule ? nil : followUp.deadline }
 
-  func noteEvent(at time: Int64) { followUp.noteEvent(at: time) }
+  func recordEvent(at time: Int64) { followUp.recordEvent(at: time) }
   func beginProbe() { followUp.beginProbe() }
   func endProbe(_ result: FollowUp.Probe, at time: Int64) { followUp.endProbe(result, at: time) }
 
@@ -168,7 +168,7 @@ final class ChangeWatcher {
   func endSuppression() {
     guard suppression != nil else { return }
     suppression = nil
-    followUp.noteEvent(at: clock.monotonic)
+    followUp.recordEvent(at: clock.monotonic)
     do {
       try watches.subscribe(.all, of: id)
     } catch {

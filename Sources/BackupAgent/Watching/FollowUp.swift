@@ -35,7 +35,7 @@ struct FollowUp {
   private var events = 0
   private var eventsBefore = 0
 
-  mutating func noteEvent(at time: Int64) {
+  mutating func recordEvent(at time: Int64) {
     events += 1
     deadline = time
     pause = Self.firstPause

@@ -186,10 +186,10 @@ struct DrillRun {
       }
       record.answers.append(answer)
     }
-    noteUnmet()
+    recordUnmet()
   }
 
-  private mutating func noteUnmet() {
+  private mutating func recordUnmet() {
     let unmet = record.answers.filter { !$0.passed }
     guard let first = unmet.first else { return }
     let rest = unmet.count == 1 ? "" : ", and \(unmet.count - 1) more"
@@ -265,7 +265,7 @@ extension Engine {
       throw error.during("drill \(point.id)")
     }
     var record = run.record
-    if let note = noteVerification(record, of: point, request, repository, progress) { record.notes.append(note) }
+    if let note = recordVerification(record, of: point, request, repository, progress) { record.notes.append(note) }
     return keep(record, repository)
   }
 
@@ -280,7 +280,7 @@ extension Engine {
   }
 
   /// - Returns: the reason, if the result could not be recorded.
-  private func noteVerification(
+  private func recordVerification(
     _ record: DrillRecord, of point: StoredPoint, _ request: DrillRequest, _ repository: Repository,
     _ progress: Progress
   ) -> String? {

@@ -119,7 +119,7 @@ extension BackupService {
     request.archive.encrypt = encrypt ?? engine.defaults.encrypt
     request.archive.compress = compress ?? engine.defaults.compress
     return try await BlockingWork.run("create a backup", report: progress) { [engine, request] in
-      engine.noteClock()
+      engine.recordClock()
       return try engine.create(request, progress: $0)
     }
   }

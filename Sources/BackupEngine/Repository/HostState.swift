@@ -56,13 +56,13 @@ package struct HostState: Hashable, Sendable {
   /// time.
   private static let mostGivenPaths = 16
 
-  mutating func note(givenPath: ExactPath) {
+  mutating func record(givenPath: ExactPath) {
     guard givenPaths.count < Self.mostGivenPaths else { return }
     givenPaths.insert(givenPath)
   }
 
   /// - Parameter database: as the user or a pattern gave it.
-  mutating func note(database: String) {
+  mutating func record(database: String) {
     let resolved = ExactPath(database.resolvingLinks)
     if resolved != databasePath { givenDatabases = [] }
     databasePath = resolved

@@ -224,7 +224,7 @@ extension Repository {
   /// Saves the state, with the link by which the folder was reached.
   func save(_ state: HostState) throws {
     var state = state
-    if !givenFolder.isExactly(folder) { state.note(givenPath: ExactPath(givenFolder)) }
+    if !givenFolder.isExactly(folder) { state.record(givenPath: ExactPath(givenFolder)) }
     try hostStates.save(state)
   }
 

@@ -362,7 +362,7 @@ extension Repository {
   /// reported.
   func rememberNewest(_ sequence: UInt64) throws {
     var state = try hostState() ?? HostState(repositoryPath: folder)
-    if let database { state.note(database: database) }
+    if let database { state.record(database: database) }
     state.newestSequence = max(state.newestSequence, sequence)
     state.expectedSequence = sequence
     try save(state)

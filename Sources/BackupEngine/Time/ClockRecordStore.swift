@@ -99,7 +99,7 @@ extension Engine {
   ///
   /// - Returns: the reason to doubt the clock; nil if it is believed.
   @discardableResult
-  package func noteClock() -> HoldfastError? {
+  package func recordClock() -> HoldfastError? {
     do {
       return try clockVerdict(.waiting).doubt.map(Self.doubtedClock)
     } catch {
@@ -112,7 +112,7 @@ extension Engine {
   /// The same judgement from this host's record alone, without reading the backups.
   ///
   /// - Returns: nil if nothing was recorded since the machine was started.
-  package func noteClockByRecord() -> (doubt: HoldfastError?, isKnown: Bool) {
+  package func recordClockByRecord() -> (doubt: HoldfastError?, isKnown: Bool) {
     let (now, store) = (environment.clock(), clockRecords)
     guard let record = try? store.load(), let expected = record.believed?.expectedWall(at: now) else {
       return (nil, false)

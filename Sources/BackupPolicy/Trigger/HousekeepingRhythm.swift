@@ -12,7 +12,7 @@ package struct HousekeepingRhythm {
   package init() {}
 
   /// - Parameter atOnce: even if it ran in the last minute.
-  package mutating func noteBackup(atOnce: Bool = false) {
+  package mutating func recordBackup(atOnce: Bool = false) {
     isPending = true
     isUnfinished = isUnfinished || atOnce
   }

@@ -89,7 +89,7 @@ struct Backoff: Sendable {
   private(set) var failures = 0
   private var lastFailure: Int64?
 
-  mutating func noteFailure(at time: Int64) {
+  mutating func recordFailure(at time: Int64) {
     failures += 1
     lastFailure = time
   }

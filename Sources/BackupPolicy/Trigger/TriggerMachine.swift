@@ -80,11 +80,11 @@ package struct TriggerMachine: Sendable {
   /// Records the event; returns the reason why it has no effect, if it has none.
   private mutating func take(_ event: TriggerEvent) -> String? {
     switch event {
-    case .change: return noteChange()
+    case .change: return recordChange()
     case .startup(let changed, let lastScheduled):
       book.begin(after: (lastScheduled ?? now.wall).writable)
       advanceBook()
-      if changed { return noteChange("changed while the agent was not running") }
+      if changed { return recordChange("changed while the agent was not running") }
     case .requested:
       guard !isStopping else { return nil }
       guard requested == nil else { return skip("a backup that was asked for is waiting already") }
@@ -93,7 +93,7 @@ package struct TriggerMachine: Sendable {
     case .compared(let milliseconds):
       comparisonPauseEnd = now.monotonic.addingClamped(
         max(0, milliseconds).multipliedClamped(by: Self.comparisonPauseFactor))
-    case .advised(let advice): note(advice)
+    case .advised(let advice): record(advice)
     case .reload(let settings): reload(settings)
     case .shutdown: isStopping = true
     case .tick: break
@@ -101,7 +101,7 @@ package struct TriggerMachine: Sendable {
     return nil
   }
 
-  private mutating func noteChange(_ reason: String? = nil) -> String? {
+  private mutating func recordChange(_ reason: String? = nil) -> String? {
     var change = change ?? PendingChange(at: now)
     change.last = now.monotonic
     lastChange = now.monotonic
@@ -116,16 +116,16 @@ package struct TriggerMachine: Sendable {
     return skip("in mode schedule a change does not start a backup; the next scheduled run will include it")
   }
 
-  private mutating func note(_ advice: FullAdvice?) {
+  private mutating func record(_ advice: FullAdvice?) {
     if let advice, isNews(advice) {
       advisedSince = now.monotonic
-      history.note(.notice, "a full is due: \(advice.reason)", at: now.wall)
+      history.record(.notice, "a full is due: \(advice.reason)", at: now.wall)
     }
     self.advice = advice
   }
 
   private mutating func reload(_ settings: TriggerSettings) {
-    history.note(.notice, "the settings were reloaded", at: now.wall)
+    history.record(.notice, "the settings were reloaded", at: now.wall)
     let old = self.settings
     self.settings = settings
     saidThatChangesWait = false
@@ -133,7 +133,7 @@ package struct TriggerMachine: Sendable {
     book.change(to: settings.timetable)
     guard settings.timetable.isEmpty, let run else { return }
     let time = Words.time(run.runs.latest, in: old.zone, seenFrom: now.wall)
-    history.note(.skip, "the run of \(time) was dropped: there is no schedule now", at: now.wall)
+    history.record(.skip, "the run of \(time) was dropped: there is no schedule now", at: now.wall)
     self.run = nil
   }
 }
@@ -177,7 +177,7 @@ extension TriggerMachine {
       return start(.change, change.words(settings, at: now.monotonic))
     }
     if let advice = dueRenewal([.whenQuiet]) { return renew(advice) }
-    noteWait()
+    recordWait()
     return .wait(until: wakeUp)
   }
 
@@ -215,23 +215,23 @@ extension TriggerMachine {
       trigger: trigger, reason: reason, since: now.wall, change: change, run: run, requested: requested)
     lastStart = now.monotonic
     (change, run, requested, lastWait) = (nil, nil, nil, nil)
-    history.note(.start(trigger), reason, at: now.wall)
+    history.record(.start(trigger), reason, at: now.wall)
     return .start(trigger, reason: reason)
   }
 
   /// Records the reason for waiting, if it is a new one.
-  private mutating func noteWait() {
+  private mutating func recordWait() {
     // An advised full waits for a quiet time after each change again; the advice itself was
     // recorded already.
     guard run != nil || startable != nil, let obstacle else { return }
     if obstacle.isQuietHours { change?.heldBack = true }
     guard obstacle.reason != lastWait else { return }
     lastWait = obstacle.reason
-    history.note(.wait, obstacle.reason, at: now.wall)
+    history.record(.wait, obstacle.reason, at: now.wall)
   }
 
   private mutating func skip(_ reason: String) -> String {
-    history.note(.skip, reason, at: now.wall)
+    history.record(.skip, reason, at: now.wall)
     return reason
   }
 
@@ -255,7 +255,7 @@ extension TriggerMachine {
       hasBegunLast = false
       requested = requested ?? ended.requested
       putBack(ended, "again, after it yielded to the application")
-      history.note(.failure, "given up: the application closes the database", at: now.wall)
+      history.record(.failure, "given up: the application closes the database", at: now.wall)
     case .failed(let code): fail(ended, code.rawValue)
     case .yielded: fail(ended, "given up too often")
     }
@@ -263,8 +263,8 @@ extension TriggerMachine {
 
   private mutating func fail(_ ended: RunningBackup, _ why: String) {
     yields = 0
-    backoff.noteFailure(at: now.monotonic)
-    history.note(.failure, "the backup failed (\(why)): \(ended.reason)", at: now.wall)
+    backoff.recordFailure(at: now.monotonic)
+    history.record(.failure, "the backup failed (\(why)): \(ended.reason)", at: now.wall)
     let times = backoff.failures == 1 ? "a failure" : "\(backoff.failures) failures"
     putBack(ended, "trying again after \(times)")
   }
@@ -276,7 +276,7 @@ extension TriggerMachine {
     again.again = "the database was not there"
     again.awaitsDatabase = change == nil
     run = again
-    history.note(.failure, "there is no database to back up: \(ended.reason)", at: now.wall)
+    history.record(.failure, "there is no database to back up: \(ended.reason)", at: now.wall)
   }
 
   /// The work that it should have covered is pending again; a change since then only waits for the
@@ -353,10 +353,10 @@ extension TriggerMachine {
     switch step {
     case .setBack:
       let until = Words.time(book.latest ?? now.wall, in: settings.zone, seenFrom: now.wall)
-      history.note(.notice, "\(behind); runs up to \(until) are not repeated", at: now.wall)
+      history.record(.notice, "\(behind); runs up to \(until) are not repeated", at: now.wall)
     case .startedOver:
       let from = Words.time(now.wall, in: settings.zone, seenFrom: now.wall)
-      history.note(.notice, "\(behind); schedules start over from \(from)", at: now.wall)
+      history.record(.notice, "\(behind); schedules start over from \(from)", at: now.wall)
       // By the new clock it is in the future.
       if let run, run.runs.latest > now.wall { self.run = nil }
     }

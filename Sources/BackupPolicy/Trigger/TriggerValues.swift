@@ -160,7 +160,7 @@ struct TriggerHistory: Hashable, Sendable {
 
   private(set) var decisions: [TriggerDecision] = []
 
-  mutating func note(_ kind: TriggerDecision.Kind, _ reason: String, at time: Timestamp) {
+  mutating func record(_ kind: TriggerDecision.Kind, _ reason: String, at time: Timestamp) {
     if decisions.count == Self.capacity { decisions.removeFirst() }
     decisions.append(TriggerDecision(time: time, kind: kind, reason: reason))
   }

@@ -39,26 +39,26 @@ package final class RowCensus: Sendable {
     state.withLock { state in
       for index in 0..<(pages.count / pageSize) where first + UInt32(index) <= pageCount {
         let page = UnsafeRawBufferPointer(rebasing: pages[(index * pageSize)..<((index + 1) * pageSize)])
-        note(page, first + UInt32(index), &state)
+        record(page, first + UInt32(index), &state)
       }
     }
   }
 
-  private func note(_ page: UnsafeRawBufferPointer, _ number: UInt32, _ state: inout State) {
+  private func record(_ page: UnsafeRawBufferPointer, _ number: UInt32, _ state: inout State) {
     // Page 1 begins with the database's header.
     let header = number == 1 ? 100 : 0
     let cells = Self.big16(page, header + 3)
     switch BTreePage.Kind(rawValue: page[header]) {
     case .leafTable, .leafIndex: state.cells[Int(number)] = cells
-    case .interiorTable: noteChildren(page, number, header, cells, &state)
+    case .interiorTable: recordChildren(page, number, header, cells, &state)
     case .interiorIndex:
       state.cells[Int(number)] = cells
-      noteChildren(page, number, header, cells, &state)
+      recordChildren(page, number, header, cells, &state)
     case nil: break
     }
   }
 
-  private func noteChildren(
+  private func recordChildren(
     _ page: UnsafeRawBufferPointer, _ number: UInt32, _ header: Int, _ cells: UInt16, _ state: inout State
   ) {
     // Every page is the child of at most one other. More children mean that this is not a database,

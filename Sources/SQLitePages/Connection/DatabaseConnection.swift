@@ -86,7 +86,7 @@ package final class DatabaseConnection {
     resolvedPath = sqlite3_db_filename(opened.handle, "main").map { String(path: $0) } ?? location.resolved
     filesAtOpen = DatabaseFiles(database: nil, wal: nil, sharedMemory: nil)
     // From here on a throw runs deinit, which closes the handle.
-    defer { noteFiles(logBefore) }
+    defer { recordFiles(logBefore) }
     if access != .scratch, access != .readOnly {
       let isKnown =
         logBefore != nil && logBefore?.identity == known?.wal && indexBefore != nil
@@ -98,7 +98,7 @@ package final class DatabaseConnection {
     try readSchema()
     isWAL = try text(.journalMode) == "wal"
     opening = openingFacts(before: before)
-    noteFiles(logBefore)
+    recordFiles(logBefore)
     if access == .observer, !hadWAL || createdWAL { SideFiles.shareWithOwner(of: resolvedPath) }
   }
 
@@ -124,7 +124,7 @@ package final class DatabaseConnection {
   /// - Parameter logBefore: the `-wal` before. If that one had content and the present one is
   ///   empty, an application in exclusive mode closed, and so removed its own, while this
   ///   connection waited for the lock.
-  private func noteFiles(_ logBefore: FileFacts?) {
+  private func recordFiles(_ logBefore: FileFacts?) {
     filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath)
     let hadContent = (logBefore?.size ?? 0) > 0
     let isAnother = hadContent && FileFacts(path: resolvedPath + "-wal")?.size == 0

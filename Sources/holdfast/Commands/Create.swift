@@ -53,7 +53,7 @@ struct Create: ParsableCommand {
     let verify = try selection.settings.boolean(.verifyAfterCreate)
     let engine = try selection.engine(request.archive.encrypt ? .needed : .optional)
     let (point, news) = try options.output.working { progress, _ in
-      engine.noteClock()
+      engine.recordClock()
       let (stored, news) = try store(request, engine, progress)
       if pin { try engine.setPin(true, of: stored.id.text) }
       if verify { try prove(stored.id, engine, progress) }

@@ -62,7 +62,7 @@ struct Guard: ParsableCommand {
     let relay = try SignalRelay()
     GuardedCommand.ignoreBrokenPipes()
     let point = try options.output.working(listen: relay.stops) { progress, _ in
-      engine.noteClock()
+      engine.recordClock()
       return try engine.createGuard(request, keeping: keeping, progress: progress)
     }
     let guarding = Guarding(
