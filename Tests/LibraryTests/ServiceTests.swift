@@ -70,14 +70,14 @@ struct ServiceTests {
     #expect(points.allSatisfy { !$0.encrypted })
     try await service.delete(points[4].id)
     let policy = RetentionPolicy(keepLast: 2)
-    let plan = try await service.planDeleteOld(by: policy)
+    let plan = try await service.planCleanup(by: policy)
     #expect(Set(plan.remove.map(\.id)) == [points[0].id, points[1].id])
     #expect(try await service.stats().total == 4)
-    #expect(try await service.deleteOld(keeping: 2) == plan)
+    #expect(try await service.cleanUp(keeping: 2) == plan)
     let stats = try await service.stats()
     #expect(stats.total == 2 && stats.failed == 0 && stats.newest == points[3].created)
     #expect(stats.averageSize * 2 <= stats.totalSize + 1)
-    let error = await #expect(throws: HoldfastError.self) { try await service.deleteOld(keeping: 0) }
+    let error = await #expect(throws: HoldfastError.self) { try await service.cleanUp(keeping: 0) }
     #expect(error?.code == .usage)
     #expect(try await service.stats().total == 2)
   }

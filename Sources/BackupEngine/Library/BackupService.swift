@@ -301,7 +301,7 @@ extension BackupService {
     _ = try await BlockingWork.run("delete \(id)") { [engine] _ in try engine.delete(id.text) }
   }
 
-  /// Decides which backups ``deleteOld(by:trustingClock:progress:)`` would keep and remove now,
+  /// Decides which backups ``cleanUp(by:trustingClock:progress:)`` would keep and remove now,
   /// with the reasons. Nothing is removed.
   ///
   /// - Parameters:
@@ -309,7 +309,7 @@ extension BackupService {
   ///   - trustingClock: this machine's clock is right, although it jumped or was never confirmed.
   /// - Throws: `HoldfastError`: `pointNotFound` if there is no repository, `usage` for a rule below
   ///   1, `refused` if the clock would remove more than the trusted time.
-  public func planDeleteOld(
+  public func planCleanup(
     by policy: RetentionPolicy, trustingClock: Bool = false
   ) async throws -> RetentionDecision {
     try await BlockingWork.run("plan a cleanup") { [engine] _ in
@@ -333,7 +333,7 @@ extension BackupService {
   ///   1, `refused` if the clock would remove more than the trusted time, `busy`,
   ///   `permissionDenied`, `ioError`, `interrupted`. Some backups may be removed by then.
   @discardableResult
-  public func deleteOld(
+  public func cleanUp(
     by policy: RetentionPolicy, trustingClock: Bool = false, progress: ProgressReport? = nil
   ) async throws -> RetentionDecision {
     try await BlockingWork.run("delete old backups", report: progress) { [engine] in
@@ -341,14 +341,14 @@ extension BackupService {
     }
   }
 
-  /// Removes all but the newest backups: ``deleteOld(by:trustingClock:progress:)`` with a count
+  /// Removes all but the newest backups: ``cleanUp(by:trustingClock:progress:)`` with a count
   /// alone.
   ///
   /// - Parameter count: how many to keep, at least 1. Safety backups are not counted.
-  /// - Throws: `HoldfastError`: as ``deleteOld(by:trustingClock:progress:)``.
+  /// - Throws: `HoldfastError`: as ``cleanUp(by:trustingClock:progress:)``.
   @discardableResult
-  public func deleteOld(keeping count: Int = 30) async throws -> RetentionDecision {
-    try await deleteOld(by: RetentionPolicy(keepLast: count))
+  public func cleanUp(keeping count: Int = 30) async throws -> RetentionDecision {
+    try await cleanUp(by: RetentionPolicy(keepLast: count))
   }
 
   private static func requireRules(_ decision: RetentionDecision) throws -> RetentionDecision {

@@ -35,8 +35,8 @@
 /// ```swift
 /// var policy = RetentionPolicy(keepLast: 30, safetyGrace: .seconds(14 * 86400))
 /// policy.keepMonthly = 12
-/// for verdict in try await service.planDeleteOld(by: policy).remove { print(verdict.id, verdict.reasons) }
-/// try await service.deleteOld(by: policy)
+/// for verdict in try await service.planCleanup(by: policy).remove { print(verdict.id, verdict.reasons) }
+/// try await service.cleanUp(by: policy)
 /// ```
 @dynamicMemberLookup
 public struct RetentionPolicy: Hashable, Sendable {
@@ -258,7 +258,7 @@ extension RetentionPolicy {
 /// Retention's result for one point and the reasons: at least one, lower case, no full stop.
 ///
 /// ```swift
-/// let decision = try await service.planDeleteOld(by: RetentionPolicy(keepLast: 30))
+/// let decision = try await service.planCleanup(by: RetentionPolicy(keepLast: 30))
 /// for verdict in decision.keep { print("\(verdict.id) stays: \(verdict.reasons.joined(separator: "; "))") }
 /// ```
 public struct RetentionVerdict: Hashable, Sendable {
@@ -276,7 +276,7 @@ public struct RetentionVerdict: Hashable, Sendable {
 /// The points to keep and the points to remove.
 ///
 /// ```swift
-/// let decision = try await service.deleteOld(by: RetentionPolicy(keepLast: 30))
+/// let decision = try await service.cleanUp(by: RetentionPolicy(keepLast: 30))
 /// print("\(decision.remove.count) backups removed, \(decision.keep.count) kept")
 /// ```
 public struct RetentionDecision: Hashable, Sendable {

@@ -143,7 +143,7 @@ extension KeepRule {
 /// rules.keepDaily = 30
 /// rules.keepMonthly = 12
 /// rules.keepTags = [["release"]]
-/// try await service.deleteOld(by: RetentionPolicy(rules))
+/// try await service.cleanUp(by: RetentionPolicy(rules))
 /// ```
 public struct RetentionRules: Hashable, Sendable {
   /// The rules that are set, one of each kind, in the order of ``KeepRule/Kind/all``.

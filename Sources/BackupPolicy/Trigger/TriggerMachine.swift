@@ -40,7 +40,8 @@ package struct TriggerMachine: Sendable {
   private var backoff = Backoff()
   private var history = TriggerHistory()
   private var lastStart: Int64?
-  /// Monotonic milliseconds until which changes do not start a backup; see ``comparisonPauseFactor``.
+  /// Monotonic milliseconds until which changes do not start a backup; see
+  /// ``comparisonPauseFactor``.
   private var comparisonPauseEnd: Int64?
   /// The advice to end the newest chain.
   package private(set) var advice: FullAdvice?

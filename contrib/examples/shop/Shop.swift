@@ -83,7 +83,7 @@ struct Shop {
   }
 
   static func tidyUp(_ service: BackupService) async throws {
-    let decision = try await service.deleteOld(keeping: 1)
+    let decision = try await service.cleanUp(keeping: 1)
     // Incrementals stay with the full on which they build, whatever their number.
     let fulls = decision.keep.filter { !$0.reasons.contains { $0.hasPrefix("belongs to") } }
     for verdict in fulls { print("kept: \(verdict.reasons.joined(separator: "; "))") }
