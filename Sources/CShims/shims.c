@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -42,6 +43,15 @@ int cshims_start_writeback(int fd, int64_t offset, int64_t length) {
 uint32_t cshims_file_system_type(const char *path) {
   struct statfs facts;
   return statfs(path, &facts) == 0 ? (uint32_t)facts.f_type : 0;
+}
+
+int cshims_birth(const char *path, uint64_t *inode, int64_t *born) {
+  struct statx facts;
+  if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &facts) != 0) return -1;
+  if ((facts.stx_mask & (STATX_INO | STATX_BTIME)) != (STATX_INO | STATX_BTIME)) return -1;
+  *inode = facts.stx_ino;
+  *born = (int64_t)facts.stx_btime.tv_sec * 1000000000 + facts.stx_btime.tv_nsec;
+  return 0;
 }
 
 int cshims_clock_is_kept(void) {

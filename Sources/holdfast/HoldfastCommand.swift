@@ -35,8 +35,6 @@ enum Main {
     // Keys and passwords must not end up in a core dump.
     _ = cshims_forbid_core_dumps()
     GuardedCommand.ignoreFileSizeSignal()
-    // libdispatch reports to syslog that a service without root may not set the priority of a thread.
-    setenv("LIBDISPATCH_LOG", "NO", 0)
     // Read before any other thread runs: taking the password out of the environment is not safe beside getenv.
     _ = ProcessEnvironment.current
     let arguments = Array(ProcessEnvironment.arguments.dropFirst())

@@ -128,6 +128,35 @@ struct NeighbourTests {
     _ = refused { _ = try bed.engine(database: other).list() }
   }
 
+  @Test(
+    "A tenant with the same tables never takes over the backups of one that is gone",
+    arguments: ["t2.db", "tenant/app.db"])
+  func tenants(name: String) throws {
+    let (bed, app, _) = try world()
+    let tenant = bed.folder.path(name)
+    try SystemFileOperations().makeFolders(bed.folder.path("tenant"))
+    // The rows differ, and an empty table looks alike.
+    try bed.change("CREATE TABLE empty(a); UPDATE entries SET text = text || ' of the first'", at: bed.database)
+    bed.time.advance(seconds: 60)
+    let newest = try bed.engine().create(CreateRequest())
+    #expect(try Shell.run("cp", [bed.database, tenant]).status == 0)
+    try bed.change("UPDATE entries SET text = 'of the second ' || text; UPDATE marker SET text = 'second'", at: tenant)
+    let away = bed.folder.path("away.db")
+    #expect(try Shell.run("mv", [bed.database, away]).status == 0)
+    let error = refused { _ = try bed.engine(database: tenant).create(CreateRequest()) }
+    #expect(error?.message.contains("is gone") == true, "\(String(describing: error))")
+    if name == "t2.db" { _ = refused { _ = try bed.engine(database: tenant).list() } }
+    // The first one is back, and a copy of it that goes on elsewhere is the same database.
+    #expect(try Shell.run("mv", [away, bed.database]).status == 0)
+    #expect(try bed.engine().list().map(\.id) == [newest.id, app.id])
+    try bed.change("INSERT INTO entries(text) VALUES ('one more')", at: bed.database)
+    let moved = bed.folder.path("moved.db")
+    #expect(try Shell.run("cp", [bed.database, moved]).status == 0)
+    #expect(try Shell.run("mv", [bed.database, away]).status == 0)
+    bed.time.advance(seconds: 60)
+    #expect(try bed.engine(database: moved).create(CreateRequest()).otherPaths == [bed.database])
+  }
+
   @Test("On a new machine with another path and host, the folder and the key suffice")
   func newMachine() throws {
     let (bed, app, _) = try world()

@@ -9,10 +9,10 @@ struct OwnershipTests {
 
   private func decide(
     _ path: ExactPath, given: ExactPath? = nil, _ records: [OwnershipRecord], present: Set<ExactPath> = [],
-    tables: Set<UInt32>? = nil
+    tables: Set<UInt32>? = nil, proven: ExactPath? = nil
   ) -> RepositoryOwnership {
     var facts = OwnershipFacts(path: path, givenPath: given, databases: RecordedDatabases(records))
-    (facts.present, facts.tableMarks) = (present, tables)
+    (facts.present, facts.tableMarks, facts.proven) = (present, tables, proven)
     return RepositoryOwnership.decide(facts)
   }
 
@@ -75,12 +75,17 @@ struct OwnershipTests {
   func weakProof() {
     let app = OwnershipRecord(path: "/srv/app.db", tableMarks: [1, 2])
     #expect(decide("/srv/new.db", [app], tables: [2]).database == nil)
-    #expect(decide("/srv/new.db", [app], tables: [1, 2, 3]).database?.path == "/srv/app.db")
+    #expect(decide("/srv/new.db", [app], tables: [1, 2, 3]) == .similar(RecordedDatabases([app]).all[0]))
+    #expect(decide("/srv/new.db", [app], tables: [1, 2, 3], proven: "/srv/app.db").database?.path == "/srv/app.db")
+    // A file that is known keeps its backups, whatever happened to its tables.
+    #expect(decide("/srv/new.db", [app], tables: [7], proven: "/srv/app.db").database?.path == "/srv/app.db")
+    #expect(
+      decide("/srv/new.db", [app], present: ["/srv/app.db"], tables: [1, 2], proven: "/srv/app.db").database == nil)
     // Only some marks of a large schema are kept: half of them in common with another schema is no
     // proof either.
     let large = OwnershipRecord(path: "/srv/app.db", tableMarks: Set(0..<16))
     #expect(decide("/srv/new.db", [large], tables: Set(8..<24)).database == nil)
-    #expect(decide("/srv/new.db", [large], tables: Set(3..<19)).database != nil)
+    #expect(decide("/srv/new.db", [large], tables: Set(3..<19)) == .similar(RecordedDatabases([large]).all[0]))
     // An empty file of the same name may read the backups, and a restore may keep its content;
     // otherwise no backup of it is stored.
     var facts = OwnershipFacts(path: "/new/app.db", databases: RecordedDatabases([app]))
@@ -89,7 +94,12 @@ struct OwnershipTests {
     #expect(found == .moved(facts.databases.all[0]))
     #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: false)?.code == .refused)
     #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: true) == nil)
+    // A file of the same name and tables may be another tenant's: it reads, and stores nothing
+    // before its pages are compared.
     facts.tableMarks = [1, 2]
+    #expect(found.unproven(facts) == facts.databases.all[0])
+    #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: false)?.code == .refused)
+    facts.proven = "/srv/app.db"
     #expect(found.obstacle(facts, folder: "/srv/backups", isSafety: false) == nil)
   }
 

@@ -25,6 +25,8 @@ package struct HostState: Hashable, Sendable {
   /// Absolute paths by which that database was given, links unresolved: a link into a disk leads nowhere if the disk is not
   /// mounted.
   package private(set) var givenDatabases: Set<ExactPath> = []
+  /// The file of that database; nil if the file system cannot identify it.
+  private(set) var databaseFile: FileBirth?
   package var sealed = false
   /// The highest sequence that this host ever stored. No later backup gets it again.
   package var newestSequence: UInt64 = 0
@@ -66,6 +68,7 @@ package struct HostState: Hashable, Sendable {
     let resolved = ExactPath(database.resolvingLinks)
     if resolved != databasePath { givenDatabases = [] }
     databasePath = resolved
+    databaseFile = FileBirth(path: resolved.text)
     if givenDatabases.count < Self.mostGivenPaths { givenDatabases.insert(ExactPath(database.absolutePath)) }
   }
 
@@ -110,7 +113,7 @@ extension HostState {
       "accepted": .array(accepted.sorted().map { .string($0) }),
       "former_repositories": .object(JSONObject(former)),
       "given_paths": .array(givenPaths.map(\.text).sorted().map { .string($0) }),
-      "database_path": .optional(databasePath?.text),
+      "database_path": .optional(databasePath?.text), "database_file": .optional(databaseFile?.text),
       "given_databases": .array(givenDatabases.map(\.text).sorted().map { .string($0) }),
     ])
   }
@@ -133,6 +136,7 @@ extension HostState {
     givenPaths = Self.paths(keys["given_paths"])
     givenDatabases = Self.paths(keys["given_databases"])
     if case .string(let path) = keys["database_path"] { databasePath = ExactPath(path) }
+    if case .string(let file) = keys["database_file"] { databaseFile = FileBirth(text: file) }
     self.accepted = Set(accepted.compactMap { if case .string(let text) = $0 { text } else { nil } })
   }
 

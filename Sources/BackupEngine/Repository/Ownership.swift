@@ -28,10 +28,14 @@ extension Repository {
   /// - Parameters:
   ///   - warns: logs a warning if backups are missing that this host stored.
   ///   - acquitted: the failures that the metadata of these backups records are ignored.
-  func listing(warns: Bool = true, acquitted: Set<PointID> = []) throws -> RepositoryListing {
+  ///   - proven: the recorded path whose database the given one continues.
+  func listing(
+    warns: Bool = true, acquitted: Set<PointID> = [], proven: ExactPath? = nil
+  ) throws -> RepositoryListing {
     var all = try everything(warns: warns)
     for index in all.indices where acquitted.contains(all[index].id) { all[index].acquit() }
-    let facts = try ownershipFacts(all)
+    var facts = try ownershipFacts(all)
+    if let proven { facts?.proven = proven }
     let ownership = facts.map { RepositoryOwnership.decide($0) } ?? .unclaimed
     if let facts { lastOwnership.withLock { $0 = KnownOwnership(ownership: ownership, databases: facts.databases) } }
     var own = facts.map { facts in all.filter { ownership.includes($0, facts.databases) } } ?? all
@@ -48,10 +52,12 @@ extension Repository {
   /// - Throws: `refused` if the repository holds backups of other databases only.
   package func points(warns: Bool = true, acquitted: Set<PointID> = []) throws -> [StoredPoint] {
     let listing = try listing(warns: warns, acquitted: acquitted)
-    if case .foreign(let others) = listing.ownership, let database {
-      throw RepositoryOwnership.readingError(database, folder: folder, others)
+    guard let database else { return listing.own }
+    switch listing.ownership {
+    case .foreign(let others): throw RepositoryOwnership.readingError(database, folder: folder, others)
+    case .similar(let other): throw RepositoryOwnership.readingError(database, folder: folder, [other])
+    case .unclaimed, .owned, .moved, .displaced: return listing.own
     }
-    return listing.own
   }
 
   /// Returns the backups beside which a new one is stored. Needs the exclusive lock.
@@ -60,11 +66,16 @@ extension Repository {
   /// - Throws: `refused` if the repository holds backups of other databases only, or of a copy of
   ///   this one.
   func listingToStore(isSafety: Bool) throws -> RepositoryListing {
-    let listing = try listing()
+    var listing = try listing()
+    if let facts = listing.facts, let before = listing.ownership.unproven(facts),
+      try continues(before, listing.all)
+    {
+      listing = try self.listing(warns: false, proven: before.path)
+    }
     guard let facts = listing.facts else { return listing }
     if let error = listing.ownership.obstacle(facts, folder: folder, isSafety: isSafety) { throw error }
     if case .moved(let before) = listing.ownership {
-      logger.notice("\(facts.path) was at \(before.path) before; its backups continue in \(folder)")
+      logger.warning("\(facts.path) was at \(before.path) before; its backups continue in \(folder)")
     }
     return listing
   }
@@ -78,8 +89,17 @@ extension Repository {
     let known = lastOwnership.withLock { $0?.ownership }
     switch try known ?? listing(warns: false).ownership {
     case .moved, .displaced: return path
-    case .unclaimed, .owned, .foreign: return nil
+    case .unclaimed, .owned, .similar, .foreign: return nil
     }
+  }
+
+  /// Whether the given database's pages prove that it is another one, whose file is gone. Needs the
+  /// exclusive lock.
+  private func continues(_ before: RecordedDatabase, _ all: [StoredPoint]) throws -> Bool {
+    guard let database else { return false }
+    let own = all.filter { $0.metadata.databasePath.map { before.paths.contains(ExactPath($0)) } ?? false }
+    guard let newest = own.newestWhole() else { return false }
+    return try PageContinuity(repository: self, database: database).holds(since: newest)
   }
 
   /// Returns whether a backup is the database's.
@@ -112,6 +132,9 @@ extension Repository {
       case .gone: break
       }
     }
+    if let state = try hostState(), let file = state.databaseFile, FileBirth(path: path.text) == file {
+      facts.proven = state.databasePath
+    }
     // The present path identifies the database, whatever tables it has.
     if recorded.all.contains(where: { $0.path == path }) { return facts }
     if own ?? nil != nil { facts.tableMarks = tableMarks(of: path.text) }
@@ -139,7 +162,12 @@ extension Repository {
 }
 
 extension RepositoryOwnership {
-  fileprivate var isForeign: Bool { if case .foreign = self { true } else { false } }
+  fileprivate var isForeign: Bool {
+    switch self {
+    case .similar, .foreign: true
+    case .unclaimed, .owned, .moved, .displaced: false
+    }
+  }
 
   /// Whether a backup is the database's. A backup of no known database is shown to every database.
   fileprivate func includes(_ point: StoredPoint, _ databases: RecordedDatabases) -> Bool {

@@ -13,6 +13,9 @@ package struct OwnershipFacts: Hashable, Sendable {
   package var sameFiles: Set<ExactPath> = []
   /// Of the tables in the given database; nil if unknown.
   package var tableMarks: Set<UInt32>?
+  /// The recorded path whose database the given one is for certain: it is the same file, or most of
+  /// its pages are those of that database's newest backup.
+  package var proven: ExactPath?
 
   package init(path: ExactPath, givenPath: ExactPath? = nil, databases: RecordedDatabases) {
     self.path = path
@@ -33,6 +36,10 @@ package enum RepositoryOwnership: Hashable, Sendable {
   /// The database is not known by its path; it continues this one, whose path no longer exists on
   /// this host.
   case moved(RecordedDatabase)
+  /// The database is not known by its path; its tables are those of this one, whose path no longer
+  /// exists. Databases of one schema are alike in that, and the files' names differ: nothing proves
+  /// that it is this one.
+  case similar(RecordedDatabase)
   /// The database was at this path, and its tables still are; but its newest backups are of another
   /// path, and that file also exists. One of the two is a copy, and it is unknown which.
   case displaced(RecordedDatabase)
@@ -45,14 +52,17 @@ package enum RepositoryOwnership: Hashable, Sendable {
     if let known = databases.first(where: { $0.isKnown(facts) }) { return .owned(known) }
     let earlier = databases.first { $0.paths.contains(facts.path) }
     if let earlier, earlier.goesOn(in: facts.tableMarks) == true { return .displaced(earlier) }
-    let isNamed = earlier != nil
-    let gone = databases.filter { !facts.present.contains($0.path) && $0.goesOn(in: facts.tableMarks) != false }
-    guard !isNamed, let moved = theOne(of: gone, facts) else { return .foreign(databases) }
-    return .moved(moved)
+    guard earlier == nil else { return .foreign(databases) }
+    let gone = databases.filter { !facts.present.contains($0.path) }
+    if let same = gone.first(where: { $0.path == facts.proven }) { return .moved(same) }
+    let like = gone.filter { $0.goesOn(in: facts.tableMarks) != false }
+    guard let candidate = theOne(of: like, facts) else { return .foreign(databases) }
+    let isNamesake = candidate.path.fileName == facts.path.fileName
+    return isNamesake || candidate.goesOn(in: facts.tableMarks) == nil ? .moved(candidate) : .similar(candidate)
   }
 
-  /// Only content proves that a database is at another path now. If there is no content to compare
-  /// (a new machine after a disaster), the file's name must be the same.
+  /// The tables name the candidate. If there is no content to compare (a new machine after a
+  /// disaster), the file's name must be the same.
   private static func theOne(of gone: [RecordedDatabase], _ facts: OwnershipFacts) -> RecordedDatabase? {
     let continued = gone.filter { $0.goesOn(in: facts.tableMarks) == true }
     if continued.count == 1 { return continued[0] }
@@ -69,7 +79,18 @@ extension RepositoryOwnership {
   package var database: RecordedDatabase? {
     switch self {
     case .owned(let database), .moved(let database), .displaced(let database): database
-    case .unclaimed, .foreign: nil
+    case .unclaimed, .similar, .foreign: nil
+    }
+  }
+
+  /// The database that the given one has to continue before a backup of it may be stored: only its
+  /// tables, or those and its file's name, speak for that. Nil if there is none, or if it is proven.
+  package func unproven(_ facts: OwnershipFacts) -> RecordedDatabase? {
+    switch self {
+    case .similar(let other): return other
+    case .moved(let before):
+      return before.path != facts.proven && before.goesOn(in: facts.tableMarks) == true ? before : nil
+    case .unclaimed, .owned, .displaced, .foreign: return nil
     }
   }
 
@@ -120,8 +141,9 @@ extension RepositoryOwnership {
   ///   - facts: the facts behind this decision.
   ///   - isSafety: the backup keeps the content that a restore is about to replace.
   package func obstacle(_ facts: OwnershipFacts, folder: String, isSafety: Bool) -> HoldfastError? {
+    if let other = unproven(facts) { return Self.similarError(facts.path.text, folder: folder, other) }
     switch self {
-    case .unclaimed, .owned: return nil
+    case .unclaimed, .owned, .similar: return nil
     case .foreign(let others): return Self.storingError(facts.path.text, folder: folder, others)
     case .displaced(let other): return Self.displacedError(facts.path.text, folder: folder, other)
     case .moved(let before):
@@ -131,6 +153,16 @@ extension RepositoryOwnership {
       guard isEmpty, !isSafety, !before.tableMarks.isEmpty else { return nil }
       return Self.storingError(facts.path.text, folder: folder, [before])
     }
+  }
+
+  private static func similarError(_ path: String, folder: String, _ other: RecordedDatabase) -> HoldfastError {
+    let own = "\(folder)-\(stem(path))".shellWord
+    return HoldfastError(
+      .refused,
+      "the backup folder \(folder) holds the backups of \(other.path), which is gone; \(path) has the same tables, but not its content",
+      hint:
+        "holdfast create --database \(path.shellWord) --backup-dir \(own) keeps this one's backups apart; if it is the same database, move it back to \(other.path), run holdfast create there, and move it again"
+    )
   }
 
   private static func displacedError(_ path: String, folder: String, _ other: RecordedDatabase) -> HoldfastError {

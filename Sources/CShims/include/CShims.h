@@ -15,6 +15,10 @@ int cshims_start_writeback(int fd, int64_t offset, int64_t length);
 /// The kernel's number for the kind of a path's file system (`f_type` of statfs); 0 if unknown.
 uint32_t cshims_file_system_type(const char *path);
 
+/// A path's inode, and the time at which it was created in nanoseconds since the epoch (statx,
+/// STATX_BTIME). Returns 0, or -1 if the file system keeps no such time.
+int cshims_birth(const char *path, uint64_t *inode, int64_t *born);
+
 /// Whether a time server keeps the kernel's clock: 1 or 0, or -1 if the kernel does not say.
 int cshims_clock_is_kept(void);
 
