@@ -62,7 +62,9 @@ extension HoldfastError {
           .refused,
           "run as root or as the application's user, to detect the process that has it open, or wait ten minutes"
         )
-      case .indexUnlocked(let process), .journalUnlocked(let process):
+      case .indexUnlocked(nil):
+        (.refused, "restart the application; it should not open the files of its database itself")
+      case .indexUnlocked(let process?), .journalUnlocked(let process):
         (.refused, "restart \(process); it should not open the files of its database itself")
       case .hardLinked(let other):
         (.refused, other.map { "--database \($0)" } ?? Self.names(of: error.path))

@@ -1,12 +1,18 @@
 // The installed SQLite, and the calls that Swift cannot express because they are variadic or casts.
 #pragma once
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/stat.h>
 #include <sqlite3.h>
 #include <stdint.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /// `sqlite3_db_config` for the options that take an int to set and an int out-pointer.
@@ -60,4 +66,48 @@ static inline int csqlite_compare_file_tables(pid_t one, pid_t other) {
 static inline uint32_t csqlite_file_system_type(const char *path) {
   struct statfs system;
   return statfs(path, &system) == 0 ? (uint32_t)system.f_type : 0;
+}
+
+/// Asks the kernel for a lease on an open file, F_RDLCK or F_WRLCK, and gives it back at once: 0 if
+/// it was granted, 1 if other descriptors of the file are in the way, -1 if the kernel does not say.
+/// If a program opens the file in between, it waits until then, and this process gets SIGURG, which
+/// it ignores unless it has a handler.
+static inline int csqlite_try_lease(int file, int kind) {
+  const int set_signal = 10, set_lease = 1024; // F_SETSIG, F_SETLEASE: hidden without _GNU_SOURCE.
+  if (fcntl(file, set_signal, SIGURG) != 0) return -1;
+  int granted = fcntl(file, set_lease, kind), error = errno;
+  if (granted == 0) {
+    fcntl(file, set_lease, F_UNLCK);
+    return 0;
+  }
+  struct stat status;
+  // A lease needs the owner of the file, or CAP_LEASE, which root in a container does not have.
+  if (error == EACCES && geteuid() == 0 && fstat(file, &status) == 0) {
+    int before = setfsuid(status.st_uid); // Of this thread alone.
+    granted = fcntl(file, set_lease, kind);
+    error = errno;
+    if (granted == 0) fcntl(file, set_lease, F_UNLCK);
+    setfsuid((uid_t)before);
+  }
+  return granted == 0 ? 0 : error == EAGAIN ? 1 : -1;
+}
+
+/// Whether a process, this one included, has a POSIX lock on a byte of a file: 1 if so, 0 if not, -1
+/// if unknown. A child asks, because a process that closes any descriptor of a file drops its own
+/// locks on it. The child makes system calls only, and raises no signal when it ends, so that no
+/// `wait` of the program finds it.
+static inline int csqlite_is_locked(const char *path, uint64_t byte) {
+  pid_t child = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
+  if (child == 0) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int known = file >= 0 && fcntl(file, F_GETLK, &lock) == 0;
+    _exit(!known ? 2 : lock.l_type != F_UNLCK);
+  }
+  if (child < 0) return -1;
+  int status = 0;
+  while (waitpid(child, &status, __WALL) < 0) {
+    if (errno != EINTR) return -1;
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) < 2 ? WEXITSTATUS(status) : -1;
 }

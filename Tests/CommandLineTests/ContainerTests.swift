@@ -30,6 +30,51 @@ struct ContainerTests {
     #expect(try bed.value("SELECT count(*) FROM entries", of: bed.database) == "22")
   }
 
+  private static let steps: [StagedApplication.Step] = [
+    .open, .run("PRAGMA journal_mode = WAL"), .run("INSERT INTO entries (text) VALUES ('first')"),
+    .run("PRAGMA cache_size = 3"), .run("BEGIN IMMEDIATE"),
+  ]
+
+  /// Opening would empty the index under the application, whose transaction is in no file yet.
+  @Test("A database whose hidden user has lost all locks is not opened in a container", .enabled(if: isPossible))
+  func lostAllLocks() throws {
+    let bed = try CommandBed(rows: 20)
+    let application = try StagedApplication(
+      bed.database, folder: bed.folder,
+      Self.steps + [
+        .run("INSERT INTO entries (text) VALUES ('late')"), .dropAllLocks, .wait, .run("COMMIT"), .wait,
+      ])
+    let refused = try create(bed)
+    #expect(refused.status == 8, "\(refused.stderr)")
+    #expect(refused.stderr.contains("a process that cannot be seen has \(bed.database)-wal open"))
+    try application.goOn()
+    application.kill()
+    #expect(try bed.value("SELECT count(*) FROM entries", of: bed.database) == "22")
+    let accepted = try create(bed)
+    #expect(accepted.status == 0, "\(accepted.stderr)")
+  }
+
+  /// `/proc/locks` does not show the application's locks there.
+  @Test("A command in a container reads beside a long transaction outside", .enabled(if: isPossible))
+  func longTransaction() throws {
+    let bed = try CommandBed(rows: 2000)
+    let application = try StagedApplication(
+      bed.database, folder: bed.folder, Self.steps + [.run("UPDATE entries SET text = text || 'x'"), .wait])
+    var log = stat()
+    #expect(stat(bed.database + "-wal", &log) == 0 && log.st_size > 100_000, "its frames are in the log")
+    let result = try create(bed)
+    #expect(result.status == 0, "\(result.stderr)")
+    application.kill()
+    let crashed = try create(bed)
+    #expect(crashed.status == 8, "\(crashed.stderr)")
+  }
+
+  private func create(_ bed: CommandBed) throws -> ProgramResult {
+    try Shell.run(
+      "unshare", Self.container + [CommandBed.program, "create", "--no-encrypt"], environment: bed.environment(),
+      in: bed.folder.path)
+  }
+
   /// Swift reads the command line from `/proc`.
   @Test("If /proc is missing, the program still reads its command line", .enabled(if: isPossible))
   func withoutProc() throws {

@@ -100,18 +100,23 @@ struct ClosingRuleTests {
     expect(Self.abandoned, folds: false) { $0.now = 1999 }
   }
 
-  @Test("A log stays if a process has it open, and the files stay if a process may be hidden")
+  @Test("A log stays if a process has it open, and in doubt")
   func holders() {
     let process = LogUsers(processes: [OtherProcess(id: 7, name: "app")], doubt: "hidden")
-    let hidden = LogUsers(doubt: "hidden")
     expect(Self.abandoned, folds: false) { $0.holders = process }
     expect(Self.own, folds: false) { $0.holders = process }
-    expect(Self.abandoned, folds: true) { $0.holders = hidden }
-    #expect(ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = hidden }).keepsFiles)
+    func hidden(_ hidden: HiddenUsers) -> LogUsers { LogUsers(doubt: "hidden", hidden: hidden) }
+    for base in [Self.abandoned, Self.own] { expect(base, folds: false) { $0.holders = hidden(.some) } }
+    expect(Self.abandoned, folds: false) { $0.holders = hidden(.unknown) }
+    expect(Self.abandoned, folds: true) { $0.holders = hidden(.none) }
+    #expect(ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = hidden(.none) }).keepsFiles)
     #expect(!ClosingRule.decide(Self.facts(Self.abandoned) { $0.holders = LogUsers() }).keepsFiles)
     // Our opening made the log, and it is still empty: no other process can have used it before it
     // lost its locks.
-    #expect(!ClosingRule.decide(Self.facts(Self.own) { $0.holders = hidden }).keepsFiles)
+    for answer in [HiddenUsers.none, .unknown] {
+      expect(Self.own, folds: true) { $0.holders = hidden(answer) }
+      #expect(!ClosingRule.decide(Self.facts(Self.own) { $0.holders = hidden(answer) }).keepsFiles)
+    }
     expect(Self.abandoned, folds: false) {
       $0.holders = LogUsers()
       $0.log?.changeCount = 0

@@ -11,7 +11,6 @@ extension DatabaseConnection {
     guard rule.mayCheckpoint else { return rule }
     guard access == .exclusive || isLast else { return .notLast }
     facts.holders = LogUsers(ofLogBeside: resolvedPath)
-    facts.endsInTransaction = facts.holders?.doubt != nil && WALTail.isInTransaction(resolvedPath + "-wal")
     rule = ClosingRule.decide(facts)
     if rule.mayCheckpoint { rule = copyLog(facts) ?? rule }
     guard rule.mayCheckpoint else { return rule }
@@ -24,20 +23,17 @@ extension DatabaseConnection {
   }
 
   /// Called before a connection that has written closes: leaves the log to a program that has it
-  /// open and has lost its lock.
+  /// open, or may have it open, and has lost its lock.
   func keepLogInUse() {
     guard isWAL, isLast else { return }
-    let holders = LogUsers(ofLogBeside: resolvedPath)
-    let endsInTransaction = holders.doubt != nil && hadWAL && WALTail.isInTransaction(resolvedPath + "-wal")
-    let end = LogEnd(holders, endsInTransaction: endsInTransaction, isOurs: !hadWAL)
+    let end = LogEnd(LogUsers(ofLogBeside: resolvedPath), isOurs: !hadWAL)
     guard end != .fold else { return }
     _ = csqlite_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nil)
     if end == .empty { emptyLog() }
   }
 
-  /// Copies the rest of the log and truncates it, as any connection may at any time: the locks in
-  /// the wal-index coordinate it with programs that have lost those on the database. If one of them
-  /// uses the log, it is left as it is.
+  /// Copies the rest of the log and truncates it, as any connection may at any time: a program that
+  /// has opened the log since the kernel granted a lease on it has its locks.
   private func emptyLog() {
     sqlite3_busy_timeout(handle, 0)
     sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_TRUNCATE, nil, nil)

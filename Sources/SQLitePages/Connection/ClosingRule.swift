@@ -8,7 +8,7 @@ import Glibc
 /// without our connection. The reasons are C1 to C16 in `contrib/docs/ARCHITECTURE.md`.
 package struct ClosingRule: Hashable, Sendable {
   package var mayCheckpoint: Bool
-  /// The log is emptied but not removed, because processes that cannot be seen may have it open.
+  /// The log is emptied but not removed, because processes that cannot be seen may open it.
   package var keepsFiles = false
   package var reason: String
   /// For an alarm: another program wrote over the database beside its WAL, and the next program to
@@ -26,7 +26,7 @@ package struct ClosingRule: Hashable, Sendable {
     // A log that our opening created, and that is still empty, can only be in use by a program that
     // came later.
     let isOurs = facts.openingCreatedWAL && facts.frames == 0
-    switch LogEnd(holders, endsInTransaction: facts.endsInTransaction, isOurs: isOurs) {
+    switch LogEnd(holders, isOurs: isOurs) {
     case .leave(let reason): return .no(reason)
     case .empty: rule.keepsFiles = true
     case .fold: break
@@ -116,23 +116,28 @@ package struct ClosingRule: Hashable, Sendable {
 /// The end of a log that other processes may have open: observers and writers decide it in the same way when they close.
 enum LogEnd: Hashable {
   case fold
-  /// Its files stay: processes that cannot be seen may have them open.
+  /// Its files stay: processes that cannot be seen may open them.
   case empty
   case leave(reason: String)
 
-  /// - Parameters:
-  ///   - endsInTransaction: the log ends in frames without a commit, written a short time ago.
-  ///   - isOurs: only a program that came after this connection can use the log.
-  init(_ holders: LogUsers, endsInTransaction: Bool, isOurs: Bool) {
+  /// A program that has lost all its locks loses its transaction if the log is emptied under it, so
+  /// in doubt the log stays. C12 in `contrib/docs/ARCHITECTURE.md`.
+  ///
+  /// - Parameter isOurs: only a program that came after this connection can use the log.
+  init(_ holders: LogUsers, isOurs: Bool) {
     if let process = holders.processes.first {
       self = .leave(reason: "\(process) has the write-ahead log open, although SQLite's locks do not show it")
-    } else if let doubt = holders.doubt, endsInTransaction {
-      // A program without locks on the index would lose the frames of its transaction.
-      // C12 in contrib/docs/ARCHITECTURE.md.
-      self = .leave(
-        reason: "the write-ahead log ends in a transaction that was written to a short time ago, and \(doubt)")
-    } else {
-      self = holders.doubt != nil && !isOurs ? .empty : .fold
+      return
+    }
+    guard let doubt = holders.doubt else {
+      self = .fold
+      return
+    }
+    switch holders.hidden {
+    case .some: self = .leave(reason: "a process that cannot be seen has the write-ahead log open")
+    case .unknown where !isOurs: self = .leave(reason: "the write-ahead log may be in use: \(doubt)")
+    case .none where !isOurs: self = .empty
+    case .unknown, .none: self = .fold
     }
   }
 }
@@ -205,9 +210,6 @@ package struct ClosingFacts: Hashable, Sendable {
   package var checkpointedPages = CheckpointedPages.unknown
   /// Nil until they are looked up, which happens only if nothing else forbids a checkpoint.
   package var holders: LogUsers?
-  /// The log ends in frames without a commit that were written a short time ago; looked up only if
-  /// some holders may be hidden.
-  package var endsInTransaction = false
 
   package init(path: String, filesAtOpen: DatabaseFiles, filesNow: DatabaseFiles) {
     self.path = path

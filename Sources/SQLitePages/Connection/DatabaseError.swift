@@ -26,8 +26,9 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
     case logDeleted(OtherProcess)
     /// This process has the database open under another name, with a write-ahead log of that name.
     case logElsewhere(OtherProcess, name: String)
-    /// This process has the index of the write-ahead log open but no longer holds a lock on it.
-    case indexUnlocked(OtherProcess)
+    /// This process has the index of the write-ahead log open but no longer holds a lock on it; nil
+    /// if it cannot be seen.
+    case indexUnlocked(OtherProcess?)
     /// This process is in a transaction with a rollback journal but no longer holds a lock.
     case journalUnlocked(OtherProcess)
     /// The log or the journal ends in a transaction. If its writer is still running, it has no lock

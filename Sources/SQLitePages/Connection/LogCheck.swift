@@ -64,9 +64,28 @@ enum LogCheck {
         message: "cannot use \(location.given): \(process) has \(location.resolved)-shm open and no lock on it, so "
           + "that opening it would empty it under that program")
     }
-    if let doubt = holders.doubt, WALTail.isInTransaction(location.resolved + "-wal") {
+    guard let doubt = holders.doubt else { return }
+    if WALTail.isInTransaction(location.resolved + "-wal") {
       throw inDoubt(location, "a write-ahead log that ends in a", doubt)
     }
+    if hasLastingHiddenWriter(location) {
+      throw DatabaseError(
+        .indexUnlocked(nil), path: location.given,
+        message: "cannot use \(location.given): a process that cannot be seen has \(location.resolved)-wal open and no "
+          + "lock on \(location.resolved)-shm, so that opening it would empty that index under the process")
+    }
+  }
+
+  /// Whether a program that cannot be seen has the log open for writing, and the index has no lock,
+  /// in each of several checks.
+  private static func hasLastingHiddenWriter(_ location: DatabaseLocation) -> Bool {
+    func isThere() -> Bool { FileLease.writers(of: location.resolved + "-wal") == .some }
+    guard isThere() else { return false }
+    for _ in 0..<10 {
+      usleep(50_000)
+      guard isThere(), unlockedHolders(location) != nil else { return false }
+    }
+    return true
   }
 
   /// Whether a program has the index open without a lock in each of several checks. A single check
@@ -83,11 +102,13 @@ enum LogCheck {
   /// The processes that have the index open; nil if there is no index, or if it is locked.
   private static func unlockedHolders(_ location: DatabaseLocation) -> LogUsers? {
     let path = location.resolved + "-shm"
-    guard let index = FileFacts(path: path)?.identity, !KernelLocks.include(connectionByte, of: index) else {
+    guard let index = FileFacts(path: path)?.identity, !KernelLocks.include(connectionByte, of: index, at: path) else {
       return nil
     }
     let holders = LogUsers(of: [index], beside: location.resolved)
-    guard !KernelLocks.include(connectionByte, of: index), FileFacts(path: path)?.identity == index else { return nil }
+    guard !KernelLocks.include(connectionByte, of: index, at: path), FileFacts(path: path)?.identity == index else {
+      return nil
+    }
     return holders
   }
 
@@ -96,7 +117,8 @@ enum LogCheck {
     func unlocked() -> (holders: LogUsers, journal: FileFacts)? {
       guard let database = FileFacts(path: location.resolved)?.identity,
         let journal = FileFacts(path: location.resolved + "-journal"), journal.size > 0,
-        isInUse(location.resolved + "-journal"), !KernelLocks.include(reservedByte, of: database)
+        isInUse(location.resolved + "-journal"),
+        !KernelLocks.include(reservedByte, of: database, at: location.resolved)
       else { return nil }
       return (LogUsers(of: [journal.identity], beside: location.resolved), journal)
     }
@@ -136,15 +158,27 @@ enum LogCheck {
   }
 }
 
-/// The locks of all processes, as `/proc/locks` shows them.
+/// The locks of all processes.
 enum KernelLocks {
-  /// Whether a process, this one included, has a POSIX lock on that byte; true if the list cannot
-  /// be read.
+  /// Whether a process, this one included, has a POSIX lock on that byte of the file at `path`; true
+  /// if that cannot be found out.
+  static func include(_ byte: UInt64, of file: FileIdentity, at path: String) -> Bool {
+    let isListed = listInclude(byte, of: file)
+    // The list lacks the locks of other containers.
+    if let isListed, isListed || ProcessFiles.isWholeMachine { return isListed }
+    switch csqlite_is_locked(path.raw, byte) {
+    case 0: return false
+    case 1: return true
+    default: return isListed ?? true
+    }
+  }
+
+  /// Whether `/proc/locks` shows such a lock; nil if it cannot be read.
   ///
   /// Compares the number of the inode alone, because on some file systems the kernel's name for the
   /// device differs from that of `stat`.
-  static func include(_ byte: UInt64, of file: FileIdentity) -> Bool {
-    guard let stream = fopen("/proc/locks", "re") else { return true }
+  private static func listInclude(_ byte: UInt64, of file: FileIdentity) -> Bool? {
+    guard let stream = fopen("/proc/locks", "re") else { return nil }
     defer { fclose(stream) }
     var line = [CChar](repeating: 0, count: 256)
     while fgets(&line, Int32(line.count), stream) != nil {
@@ -168,18 +202,22 @@ package struct LogUsers: Hashable, Sendable {
   package var processes: [OtherProcess]
   /// The reason why there may be more than these; nil if there are not.
   package var doubt: String?
+  /// Looked up only in doubt.
+  package var hidden = HiddenUsers.unknown
 
-  package init(processes: [OtherProcess] = [], doubt: String? = nil) {
+  package init(processes: [OtherProcess] = [], doubt: String? = nil, hidden: HiddenUsers = .unknown) {
     self.processes = processes
     self.doubt = doubt
+    self.hidden = hidden
   }
 
-  /// Looks for them.
+  /// Looks for those of a log that this process has open through SQLite.
   ///
   /// - Parameter path: the database's, links resolved.
   package init(ofLogBeside path: String) {
     let files = DatabaseFiles(resolvedPath: path)
     self.init(of: Set([files.wal, files.sharedMemory].compactMap { $0 }), beside: path)
+    if doubt != nil, processes.isEmpty { hidden = FileLease.otherUsers(of: path + "-wal") }
   }
 
   /// Looks for the processes that have one of these files open.
@@ -217,7 +255,7 @@ package struct LogUsers: Hashable, Sendable {
     remoteFileSystems.contains(csqlite_file_system_type(path.parentPath))
   }
 
-  private static let overlay: UInt32 = 0x794c_7630
+  static let overlay: UInt32 = 0x794c_7630
 
   /// `f_type` of statfs(2): NFS, SMB (three), FUSE, 9P, AFS, Ceph, Lustre, GFS2, OCFS2.
   private static let remoteFileSystems: Set<UInt32> = [

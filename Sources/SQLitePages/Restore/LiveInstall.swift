@@ -161,10 +161,12 @@ package final class ExclusiveAccess {
     try connection.execute("BEGIN EXCLUSIVE; ROLLBACK")
     // Locks do not show a program that has lost its own; it would continue to write into files that
     // are about to be unlinked.
-    guard let process = LogUsers(ofLogBeside: connection.resolvedPath).processes.first else { return }
+    let users = LogUsers(ofLogBeside: connection.resolvedPath)
+    guard !users.processes.isEmpty || users.hidden == .some else { return }
+    let user = users.processes.first?.description ?? "a process that cannot be seen"
     connection.close()
     throw DatabaseError(
-      .busy, path: path, message: "cannot replace \(path): \(process) has its write-ahead log open, without a lock")
+      .busy, path: path, message: "cannot replace \(path): \(user) has its write-ahead log open, without a lock")
   }
 
   /// Whether nothing was committed since a snapshot was made at that position. To be called before
