@@ -11,6 +11,8 @@ struct FlawTests {
   enum Flaw: String, CaseIterable {
     /// `t.a` is declared NOT NULL and contains a NULL, as old ALTERs and imports leave it.
     case violatedConstraint
+    /// A row that was stored while `ignore_check_constraints` was on.
+    case violatedCheck
     case damagedIndex
     /// A view in syntax that no version of SQLite knows.
     case unknownSyntax
@@ -22,7 +24,7 @@ struct FlawTests {
     /// True if SQLite's checks run and find the flaw.
     var isFound: Bool { self != .unknownSyntax }
     /// True if statements on the table still work.
-    var isUsable: Bool { self == .violatedConstraint }
+    var isUsable: Bool { [.violatedConstraint, .violatedCheck].contains(self) }
   }
 
   private func world(_ flaw: Flaw) throws -> (bed: TestBed, bytes: [UInt8]) {
@@ -45,6 +47,12 @@ struct FlawTests {
         UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a NOT NULL, b)' WHERE name = 't'
         """
       ).close()
+    case .violatedCheck:
+      try application.run(
+        """
+        CREATE TABLE c(n CHECK(n > 0)); PRAGMA ignore_check_constraints = ON; INSERT INTO c VALUES (-1)
+        """)
+      application.close()
     case .damagedIndex: application.close()
     case .unknownSyntax:
       try application.run(

@@ -49,6 +49,49 @@ struct CheckTests {
     }
   }
 
+  @Test("A violated CHECK or NOT NULL is found, and nothing is written", arguments: ["delete", "wal"])
+  func violatedConstraints(mode: String) throws {
+    try DatabaseFixture(journalMode: mode).create(at: path).close()
+    try DatabaseApplication(
+      path,
+      """
+      CREATE TABLE t (a INTEGER CHECK (a > 0), b); PRAGMA ignore_check_constraints = ON;
+      INSERT INTO t VALUES (1, 1), (-1, 2), (2, NULL); PRAGMA writable_schema = ON;
+      UPDATE sqlite_schema SET sql = replace(sql, ', b)', ', b NOT NULL)') WHERE name = 't';
+      """
+    ).close()
+    #expect(try names(in: folder.path) == ["image.db"])
+    let before = try FolderDigest.of(folder.path, times: true)
+    for kind in [IntegrityCheck.Kind.full, .quick] {
+      let outcome = try IntegrityCheck.run(kind, path: path)
+      #expect(outcome == .failed(["CHECK constraint failed in t", "NULL value in t.b"]))
+    }
+    #expect(before.differences(to: try FolderDigest.of(folder.path, times: true)) == [])
+  }
+
+  @Test("A violated CHECK is found in a file that has no name any more")
+  func unlinked() throws {
+    try create(
+      "CREATE TABLE t (a CHECK (a > 0)); PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (-1)")
+    let connection = try DatabaseConnection(path: path, access: .readOnly)
+    defer { connection.close() }
+    #expect(unlink(path) == 0)
+    #expect(try IntegrityCheck.run(.full, on: connection) == .failed(["CHECK constraint failed in t"]))
+    #expect(try connection.rows("SELECT name FROM pragma_database_list").count == 1)
+  }
+
+  @Test("A CHECK that needs the application's function is left out, and the rest is checked")
+  func checkWithFunction() throws {
+    try create("CREATE TABLE t (a INTEGER CHECK (twice(a) > 0), b NOT NULL); INSERT INTO t VALUES (1, 1)")
+    #expect(try IntegrityCheck.run(.full, path: path) == .passed)
+    try create(
+      """
+      CREATE TABLE u (a); INSERT INTO u VALUES (NULL); PRAGMA writable_schema = ON;
+      UPDATE sqlite_schema SET sql = 'CREATE TABLE u (a NOT NULL)' WHERE name = 'u';
+      """)
+    #expect(try IntegrityCheck.run(.full, path: path) == .failed(["NULL value in u.a"]))
+  }
+
   @Test("A full-text index that disagrees is derived data and hides no other finding")
   func derivedData() {
     // In the words of SQLite 3.44 and later; earlier versions do not ask the module.

@@ -82,9 +82,9 @@ package enum IntegrityCheck {
   }
 
   private static func integrity(_ kind: Kind, _ connection: DatabaseConnection) throws -> [String] {
-    try connection.rows("PRAGMA \(kind.rawValue)(\(askedMessages))").compactMap { row in
+    try connection.checkRows("\(kind.rawValue)(\(askedMessages))").compactMap { row in
       guard case .text(let message)? = row.first, message != "ok" else { return nil }
-      return message
+      return message.replacing(DatabaseConnection.viewName, with: "main")
     }
   }
 

@@ -2,8 +2,8 @@ import CSQLite
 import Glibc
 import Synchronization
 
-/// A file system for SQLite (`sqlite3_vfs`) whose only files are ``DatabasePages``: read-only,
-/// unlocked, without side files. Connections over it keep temporary data in memory.
+/// A file system for SQLite (`sqlite3_vfs`) whose only files are ``DatabasePages``: unlocked, without
+/// side files, and each write is refused. Connections over it keep temporary data in memory.
 enum PageVFS {
   private static let name = "holdfast-pages"
 
@@ -18,7 +18,10 @@ enum PageVFS {
   /// `@unchecked Sendable`: handed from the opening thread to SQLite's calls on the same connection, never used by two at once.
   private final class Box: @unchecked Sendable {
     let pages: any DatabasePages
-    init(_ pages: any DatabasePages) { self.pages = pages }
+    /// Whether SQLite is told so; each write is refused anyway.
+    let isReadOnly: Bool
+
+    init(_ pages: any DatabasePages, isReadOnly: Bool) { (self.pages, self.isReadOnly) = (pages, isReadOnly) }
   }
 
   /// A file as SQLite sees it: its own part first, then ours.
@@ -30,13 +33,34 @@ enum PageVFS {
 
   /// - Throws: `DatabaseError`.
   static func open(_ pages: any DatabasePages, path: String) throws(DatabaseError) -> OpaquePointer {
+    try offer(Box(pages, isReadOnly: true), path: path) { file throws(DatabaseError) in
+      try open(file: file, path: path)
+    }
+  }
+
+  /// Lets `attach` open the pages by a URI, as a database that SQLite takes for a writable one.
+  static func offerAsWritable(
+    _ pages: any DatabasePages, path: String, _ attach: (_ uri: String) throws(DatabaseError) -> Void
+  ) throws(DatabaseError) {
+    try offer(Box(pages, isReadOnly: false), path: path) { file throws(DatabaseError) in
+      try attach("file://\(file)?vfs=\(name)")
+    }
+  }
+
+  private static func offer<Result>(
+    _ box: Box, path: String, _ body: (_ file: String) throws(DatabaseError) -> Result
+  ) throws(DatabaseError) -> Result {
     guard isRegistered else {
       throw DatabaseError(
         .other, path: path, message: "cannot open \(path): SQLite did not register the page file system")
     }
     let file = "/pages-\(count.wrappingAdd(1, ordering: .relaxed).newValue)"
-    waiting.withLock { $0[file] = Box(pages) }
+    waiting.withLock { $0[file] = box }
     defer { waiting.withLock { $0[file] = nil } }
+    return try body(file)
+  }
+
+  private static func open(file: String, path: String) throws(DatabaseError) -> OpaquePointer {
     let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE
     var handle: OpaquePointer?
     let result = sqlite3_open_v2("file://\(file)?immutable=1", &handle, flags, name)
@@ -92,7 +116,7 @@ enum PageVFS {
     }
     made.xFileControl = { _, _, _ in SQLITE_NOTFOUND }
     made.xSectorSize = { _ in 512 }
-    made.xDeviceCharacteristics = { _ in SQLITE_IOCAP_IMMUTABLE }
+    made.xDeviceCharacteristics = { PageVFS.isReadOnly($0) ? SQLITE_IOCAP_IMMUTABLE : 0 }
     methods.initialize(to: made)
     return methods
   }()
@@ -106,8 +130,13 @@ enum PageVFS {
     UnsafeMutableRawPointer(file).assumingMemoryBound(to: File.self).pointee.box =
       Unmanaged.passRetained(box).toOpaque()
     file.pointee.pMethods = UnsafePointer(methods)
-    flags?.pointee = SQLITE_OPEN_READONLY
+    flags?.pointee = box.isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE
     return SQLITE_OK
+  }
+
+  private static func isReadOnly(_ file: UnsafeMutablePointer<sqlite3_file>?) -> Bool {
+    guard let box = box(file) else { return true }
+    return Unmanaged<Box>.fromOpaque(box).takeUnretainedValue().isReadOnly
   }
 
   private static func box(_ file: UnsafeMutablePointer<sqlite3_file>?) -> UnsafeMutableRawPointer? {
