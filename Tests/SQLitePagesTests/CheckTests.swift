@@ -92,6 +92,27 @@ struct CheckTests {
     #expect(try IntegrityCheck.run(.full, path: path) == .failed(["NULL value in u.a"]))
   }
 
+  /// New syntax and a damaged text look the same to the parser, but not these.
+  @Test(
+    "A schema whose entries contradict each other is damaged, not new",
+    arguments: [
+      ("DELETE FROM sqlite_schema WHERE name = 't'", true),
+      ("UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a,' WHERE name = 't'", true),
+      ("UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a, a)' WHERE name = 't'", true),
+      ("UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (z)' WHERE name = 'i'", true),
+      ("UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (a) BEYOND' WHERE name = 'i'", false),
+      ("UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a) BEYOND' WHERE name = 't'", false),
+    ])
+  func damagedSchema(statement: String, isDamage: Bool) throws {
+    try create("CREATE TABLE t (a); CREATE INDEX i ON t (a); PRAGMA writable_schema = ON; \(statement)")
+    switch try IntegrityCheck.run(.full, path: path) {
+    case .failed: #expect(isDamage)
+    case .skipped(let needs):
+      #expect(!isDamage && needs.hasPrefix("a newer SQLite, or a repair of the schema"), "\(needs)")
+    case let other: Issue.record("\(other)")
+    }
+  }
+
   @Test("A full-text index that disagrees is derived data and hides no other finding")
   func derivedData() {
     // In the words of SQLite 3.44 and later; earlier versions do not ask the module.

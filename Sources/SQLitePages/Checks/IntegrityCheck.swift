@@ -100,9 +100,10 @@ package enum IntegrityCheck {
 }
 
 extension DatabaseConnection {
-  /// The requirement of a schema that this SQLite does not understand.
+  /// The requirement of a schema that this SQLite does not understand. A damaged text and new syntax look the same to its parser.
   fileprivate var newerSQLite: String {
-    "a newer SQLite than \(Self.libraryVersion), which cannot read the schema: \(schemaProblem?.words ?? "")"
+    "a newer SQLite, or a repair of the schema, which SQLite \(Self.libraryVersion) cannot read: "
+      + (schemaProblem?.words ?? "")
   }
 }
 

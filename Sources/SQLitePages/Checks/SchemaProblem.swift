@@ -4,7 +4,8 @@ import Names
 /// The reason why this SQLite cannot read a database's schema. The pages can still be read.
 package struct SchemaProblem: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
-    /// An object uses syntax that this SQLite does not know; a newer one may know it.
+    /// An object uses syntax that this SQLite does not know; a newer one may know it, or the text of
+    /// the object is damaged.
     case notUnderstood
     /// The schema's own pages or entries contradict each other.
     case damaged
@@ -21,15 +22,16 @@ package struct SchemaProblem: Hashable, Sendable {
 
   /// SQLite names the object and then the reason:
   /// `malformed database schema (v) - near "ORDER": syntax error`. These are its own complaints
-  /// about entries that contradict each other (`prepare.c`, `build.c`); all others come from its
-  /// parser.
+  /// about entries that contradict each other or are cut off (`prepare.c`, `build.c`); all others
+  /// come from its parser.
   private static func isOfParser(_ words: String) -> Bool {
     guard words.hasPrefix("malformed database schema ("), let reason = words.firstRange(of: ") - ") else {
       return false
     }
-    return !["rootpage", "orphan index", "already exists", "already another", "object name reserved"].contains {
-      words[reason.upperBound...].contains($0)
-    }
+    return ![
+      "rootpage", "orphan index", "already exists", "already another", "object name reserved", "no such table",
+      "no such column", "duplicate column name", "incomplete input",
+    ].contains { words[reason.upperBound...].contains($0) }
   }
 }
 
