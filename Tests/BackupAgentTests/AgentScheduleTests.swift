@@ -47,6 +47,24 @@ import TestSupport
     #expect(harness.log.count("backing up app: scheduled for") == 1, "\(harness.log.lines)")
   }
 
+  @Test func aWaitForTheEndOfTheQuietHoursIsLoggedOnce() async throws {
+    let (harness, _) = try bed()
+    try await harness.createDatabase()
+    let hours = try QuietHours("22:00-06:00")
+    let settings = AgentHarness.settings { $0.quietHours = hours }
+    #expect(settings.logged(at: start)["quiet_hours"] == "22:00-06:00")
+    #expect(AgentHarness.settings().logged(at: start)["quiet_hours"] == nil)
+    try await harness.withAgent(settings) { _ in
+      try await harness.log.wait(for: "info: waiting for the end of the quiet hours at 06:00: a change is pending")
+      for _ in 0..<3 {
+        try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
+      }
+      try await Task.sleep(for: .milliseconds(300))
+      #expect(try harness.points().isEmpty)
+    }
+    #expect(harness.log.count("waiting for the end of the quiet hours") == 1, "\(harness.log.lines)")
+  }
+
   @Test func aClockThatIsSetForwardMakesTheRunUp() async throws {
     let (harness, time) = try bed()
     try await harness.createDatabase()

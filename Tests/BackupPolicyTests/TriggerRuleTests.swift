@@ -56,6 +56,45 @@ import Testing
     #expect(diagram.wakes == 2 && diagram.violations.isEmpty)
   }
 
+  @Test func aWaitForTheirEndHasOneTextUntilItEnds() throws {
+    var diagram = try night()
+    diagram.machine = TriggerMachine(settings: TriggerSettings(quietHours: try QuietHours("22:00-06:00")))
+    diagram.send(.startup(changedWhileDown: false, lastScheduled: nil))
+    diagram.send(.tick)
+    #expect(diagram.machine.quietWait == nil && diagram.machine.waitText == "waiting for an event")
+    var texts: [String?] = []
+    for hour in [2.0, 3, 5, 9.5, 10.1, 26.5] {
+      diagram.advance(to: Int64(hour * Double(TriggerTimes.hour)))
+      if hour != 10.1 { diagram.send(.change) }
+      texts.append(diagram.machine.quietWait?.text)
+    }
+    let (first, second) = (Self.wait("2026-11-24 06:00"), Self.wait("2026-11-25 06:00"))
+    #expect(texts == [first, first, first, first, nil, second])
+    #expect(diagram.machine.waitText == "waiting until 2026-11-25 06:00: the end of the quiet hours (22:00-06:00)")
+  }
+
+  private static func wait(_ end: String) -> String {
+    "waiting for the end of the quiet hours at \(end): a change is pending, and quiet_hours is 22:00-06:00"
+  }
+
+  @Test func theTextOfAWaitNamesTheRestOfIt() {
+    func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
+    var machine = TriggerMachine(settings: TriggerSettings(debounce: 500))
+    _ = machine.receive(.startup(changedWhileDown: false, lastScheduled: nil), at: moment(0))
+    _ = machine.receive(.change, at: moment(100))
+    _ = machine.receive(.tick, at: moment(400))
+    #expect(machine.waitText == "waiting for 200 ms: quiet after a change")
+  }
+
+  @Test func anAdvisedFullNamesTheTimeThatTheModeGivesIt() throws {
+    let advice = FullAdvice(.whenQuiet, chain: PointID(at: Timestamp(milliseconds: 0)), reason: "large")
+    var settings = TriggerSettings()
+    settings.mode = .change
+    #expect(TriggerMachine(settings: settings).time(of: advice) == " at the next quiet time")
+    settings.mode = .schedule
+    #expect(TriggerMachine(settings: settings).time(of: advice) == " at the next scheduled run")
+  }
+
   @Test func aRunDoesNotWaitForThemAndCoversTheChange() throws {
     var diagram = try night()
     #expect(diagram.run("----c-----------------", startup: false) == "------------C---------")

@@ -38,6 +38,7 @@ package struct AgentSettings: Sendable {
       values["schedule"] = "\(triggers.schedules.map(\.text).joined(separator: "; "))"
       values["next_run"] = "\(runs.min()?.iso8601 ?? "never")"
     }
+    if let hours = triggers.quietHours { values["quiet_hours"] = "\(hours.text)" }
     return values
   }
 

@@ -19,6 +19,8 @@ final class DatabaseCoordinator {
   private let housekeeper: Housekeeper
   private let jobs: JobRunner
   private var machine: TriggerMachine
+  /// The wait for the end of the quiet hours that was logged last.
+  private var loggedWait: QuietWait?
 
   init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.lock, self.logger, clock) = (id, database, lock, logger, shared.clock)
@@ -169,11 +171,14 @@ final class DatabaseCoordinator {
 
   /// Passes an event to the machine and carries out its decision.
   private func decide(_ event: TriggerEvent, at moment: Moment? = nil) {
-    switch machine.receive(event, at: moment ?? clock.moment) {
+    let (action, lastWait) = (machine.receive(event, at: moment ?? clock.moment), loggedWait)
+    loggedWait = machine.quietWait
+    if let wait = loggedWait, wait != lastWait { logger.info("\(wait.text)") }
+    switch action {
     case .start(let trigger, let reason): begin(BackupOrder(trigger: trigger, reason: reason))
     case .renew(let advice, let reason): begin(BackupOrder(trigger: .change, reason: reason, ends: advice.chain))
     case .skip(let reason): logger.info("skipped: \(reason)")
-    case .wait(let end): logger.debug("waiting", metadata: ["until": "\(end.map { "\($0)" } ?? "an event")"])
+    case .wait: logger.debug("\(machine.waitText)")
     case .stop:
       jobs.machineStopped()
       runNext()
@@ -246,7 +251,7 @@ final class DatabaseCoordinator {
   /// Passes the advice about the newest chain to the machine on each call, and to the log once.
   private func handle(_ advice: FullAdvice?) {
     if let advice, machine.isNews(advice) {
-      logger.info("a full backup is due\(advice.urgency == .soon ? "" : " at the next quiet time"): \(advice.reason)")
+      logger.info("a full backup is due\(machine.time(of: advice)): \(advice.reason)")
     }
     decide(.advised(advice))
   }

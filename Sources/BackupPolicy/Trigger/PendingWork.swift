@@ -112,6 +112,19 @@ struct Obstacle {
   var isQuietHours = false
 }
 
+/// The wait of a change for the end of the quiet hours.
+package struct QuietWait: Hashable, Sendable {
+  package let end: Timestamp
+  let hours: QuietHours
+  /// The end, as text.
+  let time: String
+
+  /// The line for the log.
+  package var text: String {
+    "waiting for the end of the quiet hours at \(time): a change is pending, and quiet_hours is \(hours.text)"
+  }
+}
+
 extension FullAdvice {
   /// The reason for a full now.
   func words(_ settings: TriggerSettings) -> String {

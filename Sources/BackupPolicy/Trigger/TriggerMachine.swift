@@ -58,6 +58,8 @@ package struct TriggerMachine: Sendable {
   /// The last reported reason for waiting.
   private var lastWait: String?
   private var saidThatChangesWait = false
+  /// The quiet hours for whose end a change waits; nil if no change waits for them.
+  package private(set) var quietWait: QuietWait?
 
   package init(settings: TriggerSettings = TriggerSettings()) {
     self.settings = settings
@@ -215,7 +217,7 @@ extension TriggerMachine {
     running = RunningBackup(
       trigger: trigger, reason: reason, since: now.wall, change: change, run: run, requested: requested)
     lastStart = now.monotonic
-    (change, run, requested, lastWait) = (nil, nil, nil, nil)
+    (change, run, requested, lastWait, quietWait) = (nil, nil, nil, nil, nil)
     history.record(.start(trigger), reason, at: now.wall)
     return .start(trigger, reason: reason)
   }
@@ -225,10 +227,20 @@ extension TriggerMachine {
     // An advised full waits for a quiet time after each change again; the advice itself was
     // recorded already.
     guard run != nil || startable != nil, let obstacle else { return }
-    if obstacle.isQuietHours { change?.heldBack = true }
+    recordQuietWait(obstacle)
     guard obstacle.reason != lastWait else { return }
     lastWait = obstacle.reason
     history.record(.wait, obstacle.reason, at: now.wall)
+  }
+
+  private mutating func recordQuietWait(_ obstacle: Obstacle) {
+    guard obstacle.isQuietHours, let end = obstacle.until.wall, let hours = settings.quietHours else {
+      return quietWait = nil
+    }
+    change?.heldBack = true
+    // The text of a known wait stays, because the end has another date after midnight.
+    guard quietWait?.end != end || quietWait?.hours != hours else { return }
+    quietWait = QuietWait(end: end, hours: hours, time: Words.time(end, in: settings.zone, seenFrom: now.wall))
   }
 
   private mutating func skip(_ reason: String) -> String {
@@ -313,6 +325,17 @@ extension TriggerMachine {
     return until == Deadline() ? nil : until
   }
 
+  /// What the machine waits for, and how long, for the log.
+  package var waitText: String {
+    guard let (until, reason) = deadline else { return "waiting for an event" }
+    let elapsed = max(now.monotonic, -.max)
+    let times = [
+      until.monotonic.map { "for \(Words.duration(milliseconds: max(0, $0.addingClamped(-elapsed))))" },
+      until.wall.map { "until \(Words.time($0, in: settings.zone, seenFrom: now.wall))" },
+    ]
+    return "waiting \(times.compactMap { $0 }.joined(separator: ", or ")): \(reason)"
+  }
+
   /// The obstacle of the first of the pending things.
   private var obstacle: Obstacle? {
     let rules = rules
@@ -334,6 +357,12 @@ extension TriggerMachine {
 
   /// The advice, if the mode allows fulls without a request.
   private var renewable: FullAdvice? { settings.mode == .schedule || run != nil ? nil : advice }
+
+  /// When an advised full is stored, after "a full backup is due".
+  package func time(of advice: FullAdvice) -> String {
+    if settings.mode == .schedule { return " at the next scheduled run" }
+    return advice.urgency == .soon ? "" : " at the next quiet time"
+  }
 
   /// The advised full that is due now; nil if none is due.
   ///
