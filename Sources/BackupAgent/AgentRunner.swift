@@ -38,7 +38,7 @@ package enum AgentRunner {
     try settings.requireEssentials(of: engine)
     let kept = KeptConnection(engine.environment)
     defer { kept.close() }
-    let worker = DatabaseWorker(engine, settings, logger, kept)
+    let worker = DatabaseWorker(engine, settings, logger, kept, isGuarded: false)
     if let doubt = engine.recordClock() { logger.error("\(doubt)") }
     let reason: String
     switch try worker.assess() {

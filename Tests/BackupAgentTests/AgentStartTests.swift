@@ -48,6 +48,30 @@ import TestSupport
     #expect(try once() == nil)
   }
 
+  @Test func onceDoesNotWriteTheStateOfARunningAgent() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    func once() throws -> PointMetadata? {
+      try AgentRunner.runOnce(engine: harness.engine, settings: AgentHarness.settings(), logger: harness.log.logger)
+    }
+    _ = try #require(try once())
+    let files = SystemFileOperations()
+    let path = "\(harness.backups)/.state/agent.json"
+    let before = try #require(try files.contents(path))
+    let agent = AgentLock(harness.engine)
+    try agent.ensure()
+    try await harness.python(insert)
+    _ = try #require(try once())
+    #expect(try files.contents(path) == before)
+    agent.release()
+    try await harness.python(insert)
+    _ = try #require(try once())
+    #expect(try files.contents(path) != before)
+    #expect(harness.log.count("warning") == 0, "\(harness.log.lines)")
+    // The lock is free again.
+    try AgentLock(harness.engine).ensure()
+  }
+
   /// Without its last known state the agent compares the database with the newest backup; if there
   /// is no backup, it stores one.
   @Test(arguments: ["missing", "torn", "another point", "point deleted"])

@@ -39,13 +39,14 @@ final class DatabaseWorker: @unchecked Sendable {
   /// - Parameters:
   ///   - kept: the connection to read through; the worker leaves it open.
   ///   - follower: nil for a new one.
+  ///   - isGuarded: the caller holds the agent's lock during each job.
   init(
     _ engine: Engine, _ settings: AgentSettings, _ logger: Logger, _ kept: KeptConnection,
-    follower: ChangeFollower? = nil
+    follower: ChangeFollower? = nil, isGuarded: Bool = true
   ) {
     (self.engine, self.settings, self.logger, self.kept) = (engine, settings, logger, kept)
     self.follower = follower ?? ChangeFollower(engine)
-    known = LastKnownState(engine, logger)
+    known = LastKnownState(engine, isGuarded: isGuarded, logger)
     findings = FindingsLog(engine, logger)
     space = FreeSpaceKeeper(engine, settings.retention, logger)
   }

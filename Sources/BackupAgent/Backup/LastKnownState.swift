@@ -17,9 +17,12 @@ struct LastKnownState {
   private var saved: Int64?
   private let engine: Engine
   private let logger: Logger
+  private let isGuarded: Bool
 
-  init(_ engine: Engine, _ logger: Logger) {
-    (self.engine, self.logger) = (engine, logger)
+  /// - Parameter isGuarded: the caller holds the agent's lock. Otherwise the state is saved only if
+  ///   no agent holds it, because a running agent owns the file.
+  init(_ engine: Engine, isGuarded: Bool, _ logger: Logger) {
+    (self.engine, self.isGuarded, self.logger) = (engine, isGuarded, logger)
   }
 
   /// Loads the state that an earlier process saved.
@@ -69,8 +72,13 @@ struct LastKnownState {
   mutating func save() {
     guard isUnsaved, let stored else { return }
     (isUnsaved, saved) = (false, engine.environment.monotonic())
+    let lock = AgentLock(engine)
+    defer { lock.release() }
     do {
+      if !isGuarded { try lock.ensure() }
       try stored.save(try engine.repository())
+    } catch let error as HoldfastError where error.code == .busy {
+      logger.debug("the last known state is not saved: \(error)")
     } catch {
       logger.warning(
         "cannot save the agent's last known state, so its next start may store one unneeded backup: \(error)")
