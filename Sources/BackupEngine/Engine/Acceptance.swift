@@ -33,7 +33,7 @@ extension Engine {
   ///
   /// - Throws: `refused` if there is nothing to accept, or if this host cannot authenticate the
   ///   backup.
-  package func accept(_ reference: String) throws -> Acceptance {
+  package func accept(_ reference: String, progress: Progress = Progress()) throws -> Acceptance {
     let repository = try repository()
     let id = try Self.acceptance(of: repository.point(reference)).point.id
     return try repository.exclusively(patience: environment.repositoryPatience) {
@@ -42,6 +42,8 @@ extension Engine {
       var acceptance = try Self.acceptance(of: current)
       guard !acceptance.wasAccepted else { return acceptance }
       acceptance.point.accept(at: environment.now())
+      try progress.check()
+      progress.mustEnd()
       try repository.write(acceptance.point)
       return acceptance
     }
@@ -58,12 +60,15 @@ extension Engine {
   ///
   /// - Throws: `refused` if the backup is authenticated; `wrongKey`, `keyMissing` if the key does
   ///   not open it.
-  package func acceptUnauthenticated(_ reference: String) throws -> Acceptance {
+  package func acceptUnauthenticated(_ reference: String, progress: Progress = Progress()) throws -> Acceptance {
     let repository = try repository()
     return try repository.exclusively(patience: environment.repositoryPatience) {
       let point = try repository.point(reference)
       let acceptance = try Self.unauthenticatedAcceptance(of: point)
-      if !acceptance.wasAccepted { try repository.rememberAsOwn(point) }
+      guard !acceptance.wasAccepted else { return acceptance }
+      try progress.check()
+      progress.mustEnd()
+      try repository.rememberAsOwn(point)
       return acceptance
     }
   }

@@ -99,8 +99,11 @@ extension Engine {
 
   /// - Parameter end: when rules may remove the backup again, as if it were not pinned; nil for a
   ///   permanent pin.
+  /// - Throws: `interrupted` if `progress` was stopped before the first file is written.
   @discardableResult
-  package func setPin(_ pinned: Bool, of reference: String, until end: Timestamp? = nil) throws -> PinChange {
+  package func setPin(
+    _ pinned: Bool, of reference: String, until end: Timestamp? = nil, progress: Progress = Progress()
+  ) throws -> PinChange {
     let repository = try repository()
     let id = try repository.point(reference).id
     return try repository.exclusively(patience: environment.repositoryPatience) {
@@ -112,6 +115,8 @@ extension Engine {
       if change.wasSo, try !pinned || repository.pins.read()[id] == true && repository.pins.ends()[id] == end {
         return change
       }
+      try progress.check()
+      progress.mustEnd()
       // The ledger first: it takes precedence.
       try repository.pins.record(id, pinned, repository.everything(), until: end)
       // The metadata of a damaged or doubtful backup is not written merely for a pin.

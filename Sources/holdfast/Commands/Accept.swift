@@ -38,11 +38,10 @@ struct Accept: ParsableCommand {
   }
 
   private func acceptance(_ engine: Engine) throws -> Acceptance {
-    switch (unauthenticated, dryRun) {
-    case (false, true): try engine.planAcceptance(id)
-    case (false, false): try engine.accept(id)
-    case (true, true): try engine.planUnauthenticatedAcceptance(id)
-    case (true, false): try engine.acceptUnauthenticated(id)
+    if dryRun { return try unauthenticated ? engine.planUnauthenticatedAcceptance(id) : engine.planAcceptance(id) }
+    return try options.output.working { progress, _ in
+      try unauthenticated
+        ? engine.acceptUnauthenticated(id, progress: progress) : engine.accept(id, progress: progress)
     }
   }
 }

@@ -47,7 +47,10 @@ struct PinOptions: ParsableArguments {
 
   func run(_ pinned: Bool) throws {
     let engine = try options.selection().engine(.optional)
-    let change = dryRun ? try engine.planPin(pinned, of: id) : try engine.setPin(pinned, of: id)
+    let change =
+      dryRun
+      ? try engine.planPin(pinned, of: id)
+      : try options.output.working { progress, _ in try engine.setPin(pinned, of: id, progress: progress) }
     let word = pinned ? "pin" : "unpin"
     let line =
       change.wasSo
