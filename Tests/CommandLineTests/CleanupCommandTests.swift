@@ -111,6 +111,18 @@ struct CleanupCommandTests {
     #expect(configured.keep.first?.backupId == good[1])
   }
 
+  @Test("A negative number is a mistake, unless it is -1 for a rule that may keep all")
+  func negative() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    for flag in ["--keep=-2", "--keep-daily=-2", "--retention-days=-1", "--max-backups=-1", "--max-backups=-7"] {
+      #expect(try bed.run("cleanup", flag, "--dry-run").status == 64, "\(flag)")
+    }
+    for flag in ["--keep=-1", "--keep=all", "--keep-daily=-1"] { try bed.succeed("cleanup", flag, "--dry-run") }
+    let help = try bed.succeed("cleanup", "--help").split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    #expect(help.contains("all (or -1) instead of N keeps every one"))
+  }
+
   @Test("A simulation predicts the later cleanups and changes nothing")
   func simulation() throws {
     let bed = try CommandBed(rows: 20)

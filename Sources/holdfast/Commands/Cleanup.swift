@@ -7,9 +7,9 @@ struct Cleanup: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Remove the backups that no rule keeps.",
     discussion: """
-      A backup that any rule keeps, stays. A rule among the flags replaces all configured rules. Pinned backups, \
-      the newest verified backup, safety backups younger than a week and everything that these need are never \
-      removed. --dry-run shows each backup with the reasons.
+      A backup that any rule keeps, stays; all (or -1) instead of N keeps every one. A rule among the flags replaces all configured rules. Pinned \
+      backups, the newest verified backup, safety backups younger than a week and everything that these need are \
+      never removed. --dry-run shows each backup with the reasons.
 
       Examples:
         holdfast cleanup --dry-run

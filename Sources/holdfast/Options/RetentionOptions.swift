@@ -38,6 +38,12 @@ struct RetentionOptions: ParsableArguments {
   ///   valid.
   func policy(_ settings: Settings) throws -> RetentionPolicy? {
     guard replaceRules else { return try settings.retention() }
+    for (key, value) in [(SettingKey.retentionDays, retentionDays), (.maxBackups, maxBackups)] {
+      guard let value, value < 0 else { continue }
+      throw HoldfastError(
+        .usage, "--\(key.flag ?? key.name) must not be negative, and is \(value)",
+        hint: "use a whole number of at least 1")
+    }
     var chosen = try Settings(layers: [rules], folders: settings.folders).retentionRules()
     (chosen.retentionDays, chosen.maxBackups) = (retentionDays, maxBackups)
     guard !chosen.isEmpty else {
