@@ -256,7 +256,7 @@ extension String {
   }
 
   /// The same without `./` at its beginning and doubled slashes.
-  var tidyAbsolutePath: String {
+  package var tidyAbsolutePath: String {
     guard !hasPrefix("/"), let folder = String.workingFolder else { return self }
     let parts = split(separator: "/").drop { $0 == "." }
     return ([folder] + parts.map(String.init)).joined(separator: "/")

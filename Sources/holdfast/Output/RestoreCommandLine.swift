@@ -1,5 +1,4 @@
 import BackupEngine
-import Glibc
 
 /// The command that restores a backup, for any working directory: the files of the settings are
 /// named with absolute paths.
@@ -7,10 +6,10 @@ struct RestoreCommandLine {
   let words: [String]
 
   init(_ id: String, _ selection: Selection, _ configuration: Configuration) {
-    var words = [ProcessEnvironment.arguments.first.map { $0.contains("/") ? Self.absolute($0) : $0 } ?? "holdfast"]
+    var words = [ProcessEnvironment.arguments.first.map { $0.contains("/") ? $0.tidyAbsolutePath : $0 } ?? "holdfast"]
     words += ["restore", id]
     func add(_ flag: String, _ path: String?) {
-      if let path { words += [flag, Self.absolute(path)] }
+      if let path { words += [flag, path.tidyAbsolutePath] }
     }
     add("--config", configuration.file?.path)
     add("--env-file", configuration.envFile?.path)
@@ -26,14 +25,6 @@ struct RestoreCommandLine {
   }
 
   var text: String { words.map(Self.quoted).joined(separator: " ") }
-
-  private static func absolute(_ path: String) -> String {
-    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
-    defer { free(folder) }
-    var path = path[...]
-    while path.hasPrefix("./") { path = path.dropFirst(2).drop { $0 == "/" } }
-    return "\(String(cString: folder))/\(path)"
-  }
 
   /// A word, quoted for a shell; control characters in the syntax of bash, zsh, ksh and POSIX 2024.
   static func quoted(_ word: String) -> String {
