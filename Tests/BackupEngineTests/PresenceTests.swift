@@ -66,6 +66,22 @@ struct PresenceTests {
     #expect(error?.code == .refused)
   }
 
+  @Test("A new repository is begun under the lock")
+  func lockedBeginning() throws {
+    let (bed, _) = try world(.key)
+    try move("backups", "away", in: bed)
+    try SystemFileOperations().makeFolders("\(bed.backups)/.state")
+    let files = SystemFileOperations()
+    let lock = try files.open("\(bed.backups)/.state/lock", .lockFile)
+    #expect(try files.lock(lock, exclusive: true, wait: false))
+    let error = #expect(throws: HoldfastError.self) { try bed.engine().repository(create: true, beginsAnew: true) }
+    #expect(error?.code == .busy)
+    #expect(try files.status("\(bed.backups)/.state/repository.json") == nil)
+    files.close(lock)
+    _ = try bed.engine().repository(create: true, beginsAnew: true)
+    #expect(try files.status("\(bed.backups)/.state/repository.json") != nil)
+  }
+
   @Test(
     "If a link to the folder leads to another disk, the repository is absent and none is begun",
     arguments: [false, true])

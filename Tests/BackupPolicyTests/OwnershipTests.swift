@@ -208,6 +208,24 @@ struct OwnershipTests {
     #expect(reading.hint?.contains("holdfast list --database /srv/app.db --backup-dir /srv/backups") == true)
   }
 
+  @Test("A new repository is refused in an empty folder in which this host knows one of another database")
+  func newPlace() {
+    func decide(_ neighbours: [String]?, known: [String]) -> NewRepositoryPlace {
+      NewRepositoryPlace.decide(NewRepositoryFacts(folder: "/mnt/b/new", neighbours: neighbours, known: known))
+    }
+    let lost = NewRepositoryPlace.withoutDisk(known: "/mnt/b/app")
+    #expect(decide([], known: ["/srv/x", "/mnt/b/app"]) == lost && decide(nil, known: ["/mnt/b/app"]) == lost)
+    #expect(decide(["lost+found"], known: ["/mnt/b/app"]) == lost)
+    #expect(decide(["app"], known: ["/mnt/b/app"]) == .usable)
+    #expect(decide([], known: []) == .usable && decide([], known: ["/mnt/b/new"]) == .usable)
+    #expect(decide([], known: ["/mnt/app", "/mnt/b/deeper/app"]) == .usable)
+    let facts = NewRepositoryFacts(folder: "/mnt/b/new", neighbours: [], known: [])
+    #expect(NewRepositoryPlace.usable.error(facts, given: "/mnt/b/new") == nil)
+    let error = lost.error(facts, given: "/mnt/my b/new")
+    #expect(error?.code == .refused && error?.message.hasPrefix("/mnt/b is empty, and this host stored") == true)
+    #expect(error?.hint?.contains("--new-repository --backup-dir '/mnt/my b/new'") == true)
+  }
+
   @Test("A known repository is present, absent, or a different one")
   func presence() {
     func decide(

@@ -54,7 +54,10 @@ package final class Engine: Sendable {
 
   private func open(create: Bool, beginsAnew: Bool) throws -> Repository {
     try Repository(
-      folder, of: database, create: create, beginsAnew: beginsAnew ? environment.passwordIterations : nil,
+      folder, of: database, create: create,
+      beginsAnew: beginsAnew
+        ? NewBeginning(
+          iterations: environment.passwordIterations, patience: environment.repositoryPatience) : nil,
       credentials: credentials,
       hostStates: HostStateStore(folder: environment.stateFolder, files: environment.files), files: environment.files,
       logger: environment.logger)

@@ -198,26 +198,16 @@ extension Repository {
   /// The files in which this host remembers the repository.
   func stateFiles() throws -> [String] { try knownStates().map { try hostStates.path(of: $0) } }
 
-  /// Asked before a new repository is made. An empty folder in which this host knows repositories of other databases is
-  /// probably a mount point without its disk.
+  /// Asked before a new repository is made.
   ///
-  /// - Throws: `refused`.
+  /// - Throws: `refused` if the disk for it is probably not mounted.
   func requireMountedBase() throws {
+    guard try files.status(folder) == nil else { return }
     let base = folder.parentPath
-    guard try files.status(folder) == nil, try isEmpty(base),
-      let known = try hostStates.all().first(where: {
-        $0.isOfStoredBackups && $0.repositoryPath.parentPath.isExactly(base) && !$0.repositoryPath.isExactly(folder)
-      })
-    else { return }
-    throw HoldfastError(
-      .refused, "\(base) is empty, and this host stored the backups of another database in \(known.repositoryPath)",
-      hint: "mount the disk; if those backups were removed on purpose, "
-        + "holdfast init --new-repository --backup-dir \(givenFolder.shellWord) begins here anew")
-  }
-
-  private func isEmpty(_ folder: String) throws -> Bool {
-    guard try files.status(folder) != nil else { return true }
-    return try files.list(folder).allSatisfy { $0 == "lost+found" }
+    let facts = NewRepositoryFacts(
+      folder: folder, neighbours: try files.status(base).map { _ in try files.list(base) },
+      known: try hostStates.all().filter(\.isOfStoredBackups).map(\.repositoryPath))
+    if let error = NewRepositoryPlace.decide(facts).error(facts, given: givenFolder) { throw error }
   }
 
   /// Nil if this host stored nothing at this path.
@@ -266,10 +256,17 @@ extension Repository {
   /// Begins a repository at a path at which this host knows another one. The other stays known: its
   /// backups are this host's own as soon as they are back.
   ///
-  /// If a repository is there already, it is taken over, provided that the key opens it.
+  /// If a repository is there already, it is taken over, provided that the key opens it. Takes the
+  /// lock, because another process may store the first backup there.
   ///
-  /// - Throws: `wrongKey`, `keyMissing` if the key does not open the repository that is there.
-  func beginAnew(iterations: UInt32) throws {
+  /// - Throws: `wrongKey`, `keyMissing` if the key does not open the repository that is there; `busy`
+  ///   if another process locks it.
+  func beginAnew(_ start: NewBeginning) throws {
+    guard try !knownStates().isEmpty else { return }
+    try exclusively(patience: start.patience) { try beginAnewUnderLock(iterations: start.iterations) }
+  }
+
+  private func beginAnewUnderLock(iterations: UInt32) throws {
     guard var state = try knownStates().first else { return }
     state.repositoryPath = folder
     guard let facts = try presenceFacts(), RepositoryPresence.decide(facts) != .there else { return }

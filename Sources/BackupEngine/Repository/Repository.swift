@@ -27,12 +27,12 @@ package final class Repository: Sendable {
   ///   - folder: the backup directory.
   ///   - database: the database whose backups are read and stored; nil for those of every database.
   ///   - create: makes the folder if it is missing.
-  ///   - beginsAnew: makes one also if this host knows another one at this path. The value is the
-  ///     number of iterations for a password.
+  ///   - beginsAnew: makes one also if this host knows another one at this path.
   /// - Throws: `pointNotFound` if it is missing and not to be made; `refused` if this host knows
   ///   one there and it is missing.
   package init(
-    _ folder: String, of database: String? = nil, create: Bool, beginsAnew: UInt32? = nil, credentials: Credentials,
+    _ folder: String, of database: String? = nil, create: Bool, beginsAnew: NewBeginning? = nil,
+    credentials: Credentials,
     hostStates: HostStateStore, files: any FileOperations,
     logger: Logger
   ) throws {
@@ -49,7 +49,7 @@ package final class Repository: Sendable {
       if create { try requireMountedBase() }
     }
     try Self.prepare(folder, create: create, files)
-    if let beginsAnew { try beginAnew(iterations: beginsAnew) }
+    if let beginsAnew { try beginAnew(beginsAnew) }
   }
 
   /// Another user's link in place of one of the repository's own folders can lead anywhere, and
@@ -232,6 +232,18 @@ package final class Repository: Sendable {
     let path = metadataPath(metadata.id)
     if try files.status(path)?.kind == .regular { files.close(try files.open(path, .read)) }
     try files.replace(metadataPath(metadata.id), with: metadata.json.encoded(), durable: durable)
+  }
+}
+
+/// How a new repository is begun at a path at which this host knows another one.
+package struct NewBeginning: Sendable {
+  /// Of the derivation of a key from a password.
+  package var iterations: UInt32
+  /// How long to wait for the lock of the repository.
+  package var patience: LockPatience
+
+  package init(iterations: UInt32, patience: LockPatience = LockPatience(milliseconds: 30000)) {
+    (self.iterations, self.patience) = (iterations, patience)
   }
 }
 

@@ -1,3 +1,5 @@
+import Names
+
 /// The facts about a path at which this host knows a repository.
 package struct PresenceFacts: Hashable, Sendable {
   /// The IDs of the authenticated repositories that this host used there; empty if it stored plain backups only.
@@ -12,6 +14,47 @@ package struct PresenceFacts: Hashable, Sendable {
   package init(known: Set<String>, recorded: String?) {
     self.known = known
     self.recorded = recorded
+  }
+}
+
+/// The facts about the folder in which a new repository is about to be made.
+package struct NewRepositoryFacts: Hashable, Sendable {
+  /// The path of the new repository, links resolved.
+  package var folder: String
+  /// The entries of the folder above it; nil if that does not exist either.
+  package var neighbours: [String]?
+  /// The repositories in which this host stored backups.
+  package var known: [String]
+
+  package init(folder: String, neighbours: [String]?, known: [String]) {
+    (self.folder, self.neighbours, self.known) = (folder, neighbours, known)
+  }
+
+  var base: String { folder.parentPath }
+}
+
+/// Whether a new repository may be made in a folder.
+package enum NewRepositoryPlace: Hashable, Sendable {
+  case usable
+  /// The folder is empty, and this host knows a repository of another database in it: probably a
+  /// mount point without its disk.
+  case withoutDisk(known: String)
+
+  package static func decide(_ facts: NewRepositoryFacts) -> NewRepositoryPlace {
+    guard (facts.neighbours ?? []).allSatisfy({ $0 == "lost+found" }) else { return .usable }
+    let other = facts.known.first { $0.parentPath.isExactly(facts.base) && !$0.isExactly(facts.folder) }
+    return other.map { .withoutDisk(known: $0) } ?? .usable
+  }
+
+  /// The reason why no repository is made; nil if the place is usable.
+  ///
+  /// - Parameter given: the path of the new repository as the user gave it, absolute.
+  package func error(_ facts: NewRepositoryFacts, given: String) -> HoldfastError? {
+    guard case .withoutDisk(let known) = self else { return nil }
+    return HoldfastError(
+      .refused, "\(facts.base) is empty, and this host stored the backups of another database in \(known)",
+      hint: "mount the disk; if those backups were removed on purpose, "
+        + "holdfast init --new-repository --backup-dir \(given.shellWord) begins here anew")
   }
 }
 
