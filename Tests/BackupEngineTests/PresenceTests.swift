@@ -66,6 +66,46 @@ struct PresenceTests {
     #expect(error?.code == .refused)
   }
 
+  @Test("A folder behind a link that leads nowhere is refused with the link also if this host does not know it")
+  func unknownBehindLink() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    #expect(try Shell.run("ln", ["-s", "disk/backups", bed.backups]).status == 0)
+    let problem = "\(bed.backups) is a symbolic link to disk/backups, which does not exist"
+    for folder in [bed.backups, "\(bed.backups)/app"] {
+      let engine = Engine(
+        database: bed.database, folder: folder, credentials: TestBed.credentials(.key), environment: bed.environment())
+      for run in [{ _ = try engine.list() }, { _ = try engine.create(CreateRequest()) }] {
+        let error = #expect(throws: HoldfastError.self) { try run() }
+        #expect(error?.code == .refused && error?.message == "there is no backup folder \(folder): \(problem)")
+        #expect(error?.hint?.hasSuffix("remove the link: rm \(bed.backups)") == true)
+      }
+    }
+    try SystemFileOperations().makeFolders(bed.folder.path("disk/backups"))
+    _ = try bed.engine().create(CreateRequest())
+  }
+
+  @Test(
+    "Something else in place of the folder of this host's records is refused",
+    arguments: ["ln -s nowhere", "touch"], [true, false])
+  func stateFolder(command: String, isParent: Bool) throws {
+    let (bed, _) = try world(.key)
+    var environment = bed.environment()
+    let place = bed.folder.path("elsewhere")
+    environment.stateFolder = isParent ? "\(place)/holdfast" : place
+    let words = command.split(separator: " ").map(String.init)
+    #expect(try Shell.run(words[0], Array(words.dropFirst()) + [place]).status == 0)
+    let engine = Engine(
+      database: bed.database, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
+    for run in [{ _ = try engine.list() }, { _ = try engine.create(CreateRequest()) }] {
+      let error = #expect(throws: HoldfastError.self) { try run() }
+      #expect(error?.code == .refused && error?.hint?.contains(place) == true)
+      #expect(
+        error?.message == "this host's records of its repositories cannot be read: \(place) is "
+          + (command == "touch" ? "not a folder" : "a symbolic link to nowhere, which does not exist"))
+    }
+  }
+
   @Test("A new repository is begun under the lock")
   func lockedBeginning() throws {
     let (bed, _) = try world(.key)

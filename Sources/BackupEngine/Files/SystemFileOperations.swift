@@ -242,7 +242,7 @@ extension String {
   }
 
   /// The target of a symbolic link; nil for anything else.
-  private var linkTarget: String? {
+  var linkTarget: String? {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink(self.raw, &buffer, buffer.count)
     return count > 0 && count < buffer.count ? String(path: buffer) : nil

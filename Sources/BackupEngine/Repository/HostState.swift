@@ -163,6 +163,7 @@ package struct HostStateStore: Sendable {
   /// - Throws: if the state exists and cannot be read. Without it the seal would be undone.
   func load(path: String, repositoryID: () -> String?) throws -> HostState? {
     if let state = try read(try file(path)) { return state }
+    try requireFolder()
     guard try files.status(folder) != nil, let repositoryID = repositoryID() else { return nil }
     let states = try all()
     return states.first { $0.repositoryID == repositoryID }
@@ -196,10 +197,21 @@ package struct HostStateStore: Sendable {
 
   /// The files of the states, in no order.
   package func names() throws -> [String] {
+    try requireFolder()
     guard try files.status(folder) != nil else { return [] }
     return try files.list(folder).filter { name in
       name.hasSuffix(".json") && name.utf8.count == 37 && name.utf8.prefix(32).allSatisfy { Self.digits.contains($0) }
     }
+  }
+
+  /// Without the folder every repository would look unknown, and a seal would be undone.
+  ///
+  /// - Throws: `refused` if there is something else in its place; a missing folder is no error.
+  private func requireFolder() throws {
+    if try files.status(folder)?.kind == .folder { return }
+    guard let obstacle = FolderObstacle(at: folder) else { return }
+    throw HoldfastError(
+      .refused, "this host's records of its repositories cannot be read: \(obstacle.problem)", hint: obstacle.hint)
   }
 
   private static let digits = Set("0123456789abcdef".utf8)
@@ -208,6 +220,7 @@ package struct HostStateStore: Sendable {
   func path(of state: HostState) throws -> String { try file(state.repositoryPath) }
 
   func save(_ state: HostState) throws {
+    try requireFolder()
     try files.makeFolders(folder)
     try files.replace(try file(state.repositoryPath), with: state.json.encoded())
   }

@@ -66,6 +66,7 @@ package final class Repository: Sendable {
 
   private static func prepare(_ folder: String, create: Bool, _ files: any FileOperations) throws {
     // If the path is something else, the check below reports that, instead of a failure inside it.
+    if create, try files.status(folder) == nil { try requireNoDanglingLink(folder) }
     if create, try files.status(folder)?.kind ?? .folder == .folder {
       try files.makeFolders(folder)
       for name in [".metadata", ".state"] where try files.status("\(folder)/\(name)") == nil {
@@ -74,6 +75,7 @@ package final class Repository: Sendable {
       }
     }
     guard let status = try files.status(folder) else {
+      try requireNoDanglingLink(folder)
       throw HoldfastError(
         .pointNotFound, "there is no backup folder \(folder)",
         hint: "create it with holdfast create, or name another one with --backup-dir")
@@ -81,6 +83,13 @@ package final class Repository: Sendable {
     guard status.kind == .folder else {
       throw HoldfastError(.failed, "\(folder) is not a folder", hint: "name the backup folder with --backup-dir")
     }
+  }
+
+  /// - Throws: `refused`: backups may be where the link leads to.
+  private static func requireNoDanglingLink(_ folder: String) throws {
+    guard let obstacle = FolderObstacle(at: folder), case .danglingLink = obstacle else { return }
+    throw HoldfastError(
+      .refused, "there is no backup folder \(folder): \(obstacle.problem)", hint: obstacle.hint)
   }
 
   package func path(_ name: String) -> String { "\(folder)/\(name)" }
