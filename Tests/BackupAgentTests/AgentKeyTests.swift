@@ -66,6 +66,19 @@ import TestSupport
     #expect(bed.harness.log.count("error") == 1, "an alarm is told once: \(bed.harness.log.lines)")
   }
 
+  /// The default key file is not an error if it is missing.
+  @Test func aKeyThatIsGoneIsReportedAsMissing() throws {
+    let bed = try Bed()
+    let engine = bed.configuration.databases[0].engine
+    func problem(_ paths: [String]) -> String? {
+      KeyCheck(engine: engine, source: CredentialSource(paths: paths, read: { Credentials() })).problem()?.message
+    }
+    let rest = "; the agent continues with the key in its memory, but could not be restarted"
+    #expect(problem([bed.file]) == "there is neither a password nor a key in \(bed.file)\(rest)")
+    try SystemFileOperations().unlink(bed.file)
+    #expect(problem([bed.file]) == "\(bed.file) is missing\(rest)")
+  }
+
   @Test func aBackupLooksAtTheKeyFile() async throws {
     let bed = try Bed(pollInterval: 3_600_000)
     try await bed.harness.createDatabase()

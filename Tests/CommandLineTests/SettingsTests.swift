@@ -101,6 +101,10 @@ struct SettingsTests {
     try bed.folder.write("notes", Array("my notes".utf8))
     let result = try bed.run("init", "--key-file", "notes")
     #expect(result.status == 5 && result.stderr.contains("notes is not a key file"))
+    let named = try bed.run("create", environment: ["BACKUP_ENCRYPTION_KEY_FILE": "gone"])
+    #expect(
+      named.stderr.contains(
+        "cannot read the key file gone: no such file (named by environment variable BACKUP_ENCRYPTION_KEY_FILE)"))
     #expect(try bed.folder.read("notes") == Array("my notes".utf8))
   }
 

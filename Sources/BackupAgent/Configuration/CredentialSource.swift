@@ -45,9 +45,20 @@ struct KeyCheck: Sendable {
         hint: "put the key file back: backups cannot be read without it")
     }
     guard !found.matches(engine.credentials) else { return }
+    guard !found.isEmpty else { throw missing(names) }
     throw HoldfastError(
       .wrongKey, "the key in \(names) has changed; backups continue with the key that the agent started with",
       hint: "put the file back, because backups cannot be read without it; a new key needs a new backup folder")
+  }
+
+  /// The error if the sources hold neither a password nor a key.
+  private func missing(_ names: String) -> HoldfastError {
+    let isGone = source?.paths.allSatisfy { (try? engine.environment.files.status($0)) == .some(nil) } ?? false
+    return HoldfastError(
+      .keyMissing,
+      "\(isGone ? "\(names) is missing" : "there is neither a password nor a key in \(names)"); "
+        + "the agent continues with the key in its memory, but could not be restarted",
+      hint: "put the key back: backups cannot be read without it")
   }
 
   private func tryNewest() throws {

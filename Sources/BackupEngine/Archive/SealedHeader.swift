@@ -129,7 +129,7 @@ extension SealedHeader {
   private func otherKind(_ credentials: Credentials) -> HoldfastError {
     let (given, needed) = credentials.key == nil ? ("a password", "a key file") : ("a key file", "a password")
     return HoldfastError(
-      .keyMissing, "you gave \(given), but it was stored with \(needed)",
+      .keyMissing, "you gave \(given), but it was stored with \(needed)\(credentials.tried)",
       hint:
         "set BACKUP_ENCRYPTION_PASSWORD or BACKUP_ENCRYPTION_KEY_FILE to the value that was used when this backup was stored"
     )

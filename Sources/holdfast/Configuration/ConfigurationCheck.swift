@@ -113,7 +113,7 @@ struct ConfigurationCheck {
         hint: "chmod 600 \(path)")
     }
     do {
-      _ = try CredentialSettings(settings: settings, files: files).credentials()
+      _ = try CredentialSettings(settings: settings, files: files, namesSettings: false).credentials()
       return readable
     } catch let error as HoldfastError where error.code != .usage {
       let isPassword = error.message.contains("the password file")

@@ -6,11 +6,13 @@ import Logging
 struct CredentialSettings {
   let settings: Settings
   let files: any FileOperations
+  /// Whether errors name the setting that names a file; false if the caller names it.
+  var namesSettings = true
 
   /// - Throws: `keyMissing` if a named file cannot be used; `usage` if two passwords are set.
   func credentials() throws -> Credentials {
     let password = try password()
-    var key = try settings.path(.keyFile).map { try Credentials.readKey($0, files) }
+    var key = try secret(.keyFile) { try Credentials.readKey($0, files) }
     var sources = sourcesInWords(password != nil, key != nil)
     if password == nil, key == nil {
       key = try defaultKey()
@@ -96,7 +98,21 @@ struct CredentialSettings {
       }
       throw HoldfastError(.usage, both, hint: "unset one of them")
     }
-    return try settings.path(.passwordFile).map { try Credentials.readPassword($0, files) }
+    return try secret(.passwordFile) { try Credentials.readPassword($0, files) }
+  }
+
+  /// Reads the file that a setting names. A failure names the place of the setting, unless it is a
+  /// flag, which is in the command itself.
+  private func secret(_ key: SettingKey, _ read: (String) throws -> SecretBytes) throws -> SecretBytes? {
+    guard let path = try settings.path(key) else { return nil }
+    let origin = settings.origin(key)
+    do {
+      return try read(path)
+    } catch let error as HoldfastError where namesSettings && !origin.isFlag {
+      throw HoldfastError(
+        error.code, "\(error.message) (named by \(origin.words))",
+        hint: error.hint ?? "check the path and its permissions", cause: error.cause)
+    }
   }
 
   private func defaultKey() throws -> SecretBytes? {
