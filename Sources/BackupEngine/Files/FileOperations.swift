@@ -163,7 +163,8 @@ extension FileOperations {
     }
     let file = try open(path, .read)
     defer { close(file) }
-    var bytes = [UInt8](repeating: 0, count: Int(status.size))
+    // The file may have been replaced by a longer one since.
+    var bytes = [UInt8](repeating: 0, count: Int(min(try size(file), Int64(limit))))
     let count = try bytes.withUnsafeMutableBytes { try read(file, into: $0, at: 0) }
     return Array(bytes.prefix(count))
   }
