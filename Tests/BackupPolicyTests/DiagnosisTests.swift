@@ -67,6 +67,15 @@ import Testing
     ) {
       $0.lockedFiles = .init(count: 3, path: "/backups/.state/pins.json", owner: 0)
     },
+    Case(
+      name: "state files", level: .problem,
+      says: ["/backups/.state/lock is a named pipe, and must be a file; also not as expected: /b", "ls -ld"]
+    ) {
+      $0.strangeEntries = [
+        .init(path: "/backups/.state/lock", kind: "a named pipe", expected: "a file"),
+        .init(path: "/b", kind: "a socket", expected: "a file"),
+      ]
+    },
     Case(name: "side files", level: .problem, says: ["/srv/app.db-wal belongs to user 0", "chown 1000"]) {
       $0.sideFiles = [ExaminationFacts.Place(path: "/srv/app.db-wal")]
     },

@@ -60,6 +60,25 @@ import Testing
     #expect(try traces(bed) == before)
   }
 
+  @Test(arguments: ["mkfifo", "mkdir", "ln -s elsewhere"])
+  func anEntryInPlaceOfAStateFileIsAProblem(command: String) throws {
+    let bed = try CommandBed()
+    _ = try bed.create()
+    #expect(try examine(bed, ["--no-probe"]).report["state files"] == nil)
+    for name in [".state/lock", ".state/agent.lock", ".state/repository.json", ".metadata/pins.json"] {
+      let path = "\(bed.backups)/\(name)"
+      let words = command.split(separator: " ").map(String.init)
+      _ = try Shell.run("mv", [path, bed.folder.path("aside")])
+      #expect(try Shell.run(words[0], Array(words.dropFirst()) + [path]).status == 0)
+      let (report, status) = try examine(bed, ["--no-probe"])
+      #expect(status == 1)
+      #expect(report["state files"]?.detail.contains("backups/\(name) is a ") == true, "\(report.findings)")
+      _ = try Shell.run("rm", ["-rf", path])
+      _ = try Shell.run("mv", [bed.folder.path("aside"), path])
+    }
+    #expect(try examine(bed, ["--no-probe"]).report["state files"] == nil)
+  }
+
   @Test func aWrongKeyIsAProblemAndStopsTheProbe() throws {
     let bed = try CommandBed()
     _ = try bed.create()

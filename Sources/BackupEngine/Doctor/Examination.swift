@@ -32,6 +32,7 @@ package struct Examination {
     facts.otherNames = HardLinks(of: database).map { ($0.count - 1, $0.beside) }.map(ExaminationFacts.OtherNames.init)
     facts.encrypts = encrypts
     facts.lockedFiles = Surroundings.lockedFiles(in: engine.folder)
+    facts.strangeEntries = StrangeEntries(repository: engine.folder, files: engine.environment.files).find()
     lookAtPoints(&facts)
     facts.clockDoubt = engine.clockDoubt()
     facts.clockIsKept = Surroundings.clockIsKept

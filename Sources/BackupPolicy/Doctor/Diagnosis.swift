@@ -3,7 +3,8 @@ package enum Diagnosis {
   package static func findings(_ facts: ExaminationFacts) -> [Finding] {
     [
       database(facts), schema(facts), flaw(facts), sideFiles(facts), otherNames(facts), journalMode(facts),
-      repository(facts), lockedFiles(facts), privacy(facts), disk(facts), space(facts), flushing(facts),
+      repository(facts), strangeEntries(facts), lockedFiles(facts), privacy(facts), disk(facts), space(facts),
+      flushing(facts),
       fileSystems(facts), stamps(facts), backups(facts), key(facts), watching(facts), openFiles(facts), threads(facts),
       fileSize(facts),
       sqlite(facts),
@@ -246,6 +247,16 @@ package enum Diagnosis {
 }
 
 extension Diagnosis {
+  /// Commands that need such a file fail, or go on without it.
+  static func strangeEntries(_ facts: ExaminationFacts) -> Finding? {
+    guard let first = facts.strangeEntries.first else { return nil }
+    let others = facts.strangeEntries.dropFirst().map(\.path)
+    let more = others.isEmpty ? "" : "; also not as expected: \(others.joined(separator: ", "))"
+    return Finding(
+      "state files", .problem, "\(first.path) is \(first.kind), and must be \(first.expected)\(more)",
+      advice: "inspect it with ls -ld \(first.path.shellWord), and move it away")
+  }
+
   /// Left by a root that ran an older version, or by another user's run.
   static func lockedFiles(_ facts: ExaminationFacts) -> Finding? {
     guard let locked = facts.lockedFiles else { return nil }

@@ -91,6 +91,18 @@ package struct ExaminationFacts: Sendable {
     }
   }
 
+  /// An entry of a repository that is not what Holdfast makes under its name.
+  package struct StrangeEntry: Hashable, Sendable {
+    package var path: String
+    /// With its article: `a named pipe`.
+    package var kind: String
+    package var expected: String
+
+    package init(path: String, kind: String, expected: String) {
+      (self.path, self.kind, self.expected) = (path, kind, expected)
+    }
+  }
+
   /// Files that belong to another user than their folder, and that the folder's owner cannot read.
   package struct LockedFiles: Hashable, Sendable {
     package var count: Int
@@ -119,6 +131,7 @@ package struct ExaminationFacts: Sendable {
   package var repository: Place
   /// Files in the repository that its owner cannot read.
   package var lockedFiles: LockedFiles?
+  package var strangeEntries: [StrangeEntry] = []
   /// The reason why the repository must not be used: it is away, or belongs to another database.
   package var repositoryRefused: HoldfastError?
   package var user: UInt32
