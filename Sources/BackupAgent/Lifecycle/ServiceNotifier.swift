@@ -42,7 +42,9 @@ struct Announcements {
   var deadline: Int64? { isReady ? nextSign : nil }
 
   /// Reports changes.
-  mutating func update(_ coordinators: [DatabaseCoordinator], isStopping: Bool, at time: Int64) {
+  ///
+  /// - Parameter problems: the number of matches of patterns that are not backed up.
+  mutating func update(_ coordinators: [DatabaseCoordinator], problems: Int, isStopping: Bool, at time: Int64) {
     guard notifier.socket != nil else { return }
     if !isReady, coordinators.allSatisfy(\.isReady) {
       isReady = true
@@ -53,7 +55,7 @@ struct Announcements {
       self.isStopping = true
       notifier.send("STOPPING=1")
     }
-    let words = Self.words(coordinators)
+    let words = Self.words(coordinators, problems)
     if words != status {
       status = words
       notifier.send("STATUS=\(words)")
@@ -74,9 +76,9 @@ struct Announcements {
     notifier.send("READY=1")
   }
 
-  private static func words(_ coordinators: [DatabaseCoordinator]) -> String {
+  private static func words(_ coordinators: [DatabaseCoordinator], _ problems: Int) -> String {
     let what = coordinators.count == 1 ? coordinators[0].path : "\(coordinators.count) databases"
-    let alarms = coordinators.reduce(0) { $0 + $1.alarms.count }
+    let alarms = coordinators.reduce(problems) { $0 + $1.alarms.count }
     let newest = coordinators.compactMap(\.newest).max { $0.created < $1.created }
     return "watching \(what)" + (newest.map { "; newest backup \($0.id)" } ?? "; no backup yet")
       + (alarms == 0 ? "" : "; \(alarms) alarm\(alarms == 1 ? "" : "s"), see the log")

@@ -79,7 +79,8 @@ final class EventLoop {
       for message in wake.messages { handle(message) }
       handleTime()
       dropLeavers()
-      announcements.update(coordinators, isStopping: isStopping, at: clock.monotonic)
+      announcements.update(
+        coordinators, problems: patternWatch?.problems ?? 0, isStopping: isStopping, at: clock.monotonic)
     }
     shared.stopWorkers()
     coordinators.forEach { $0.end() }
@@ -332,6 +333,7 @@ extension EventLoop {
       }
     }
     guard let expansion = look.expansion else { return }
+    patternWatch?.beginResult()
     do {
       let found = try expansion.get()
       follow(found.databases)

@@ -16,6 +16,8 @@ struct PatternWatch {
   private var nextPoll: Int64
   /// The problems that were already reported about databases that cannot be watched.
   private var reported: Set<String> = []
+  /// The number of problems that the last search with a result found.
+  private(set) var problems = 0
 
   init(_ patterns: DatabasePatterns, generation: Int, at time: Int64) {
     (self.patterns, self.generation) = (patterns, generation)
@@ -50,8 +52,16 @@ struct PatternWatch {
     found = nil
   }
 
-  /// Whether the problem was not reported before.
-  mutating func report(_ problem: String) -> Bool { reported.insert(problem).inserted }
+  /// A search has found all databases anew.
+  mutating func beginResult() { problems = 0 }
+
+  /// Counts a problem of the result.
+  ///
+  /// - Returns: whether it was not reported before.
+  mutating func report(_ problem: String) -> Bool {
+    problems += 1
+    return reported.insert(problem).inserted
+  }
 }
 
 /// The result of a search for matches.
