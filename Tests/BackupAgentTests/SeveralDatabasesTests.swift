@@ -146,6 +146,31 @@ import TestSupport
     #expect(bed.harness.log.count("one is no longer watched") == 1)
   }
 
+  @Test func aDatabaseThatIsRenamedWithItsPathContinuesInItsRepository() async throws {
+    let bed = try Bed()
+    try await bed.insert("one")
+    let old = try bed.engine("one")
+    let moved = Engine(
+      database: bed.harness.folder.path("data/two.db"), folder: old.folder, credentials: old.credentials,
+      environment: old.environment)
+    let settings = AgentHarness.settings { $0.pollInterval = 3_600_000 }
+    let second = AgentConfiguration(databases: [AgentDatabase(name: "two", engine: moved, settings: settings)])
+    try await bed.harness.withAgent(bed.configuration(["one"]), reload: { second }) { _ in
+      try await bed.waitForRows("one", 1)
+      #expect(try Shell.run("mv", [old.requireDatabase(), moved.requireDatabase()]).status == 0)
+      bed.harness.control.reload()
+      try await bed.harness.eventually("the watch of the new path") {
+        bed.harness.log.count("watching \(bed.harness.folder.path("data/two.db"))") == 1
+      }
+      try await bed.insert("two", rows: 2)
+      try await bed.harness.eventually("a backup under the new path") {
+        try moved.list().first?.metadata.databasePath == bed.harness.folder.path("data/two.db")
+      }
+      #expect(await bed.harness.control.status().map(\.name) == ["two"])
+    }
+    #expect(bed.harness.log.count("was not reloaded") == 0, "\(bed.harness.log.lines)")
+  }
+
   @Test func aReloadThatFailsLeavesEverythingAsItWas() async throws {
     let bed = try Bed()
     for name in ["one", "two", "three"] { try await bed.insert(name) }

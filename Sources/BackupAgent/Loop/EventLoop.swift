@@ -22,6 +22,10 @@ final class EventLoop {
   private let shared: LoopContext
   private var coordinators: [DatabaseCoordinator] = []
   private var stopGrace: Int64
+  /// Databases that begin as soon as the one before them in their repository has ended.
+  private var successors: [AgentDatabase] = []
+  /// When to try again to begin them, and the problem that was logged.
+  private var successorRetry: (time: Int64, problem: String)?
   private var lastNumber = 0
   /// The patterns that more databases may match; nil if there are no patterns.
   private var patternWatch: PatternWatch?
@@ -125,7 +129,10 @@ final class EventLoop {
       next.wall = [next.wall, deadline.wall].compactMap { $0 }.min()
     }
     let patterns = isStopping ? nil : patternWatch?.deadline
-    let own = [graceEnd, listens ? nil : listeningPauseEnd, announcements.deadline, patterns]
+    let own = [
+      graceEnd, listens ? nil : listeningPauseEnd, announcements.deadline, patterns,
+      isStopping ? nil : successorRetry?.time,
+    ]
     next.monotonic = (own + [next.monotonic]).compactMap { $0 }.min()
     return next
   }
@@ -233,7 +240,8 @@ extension EventLoop {
   }
 
   /// Adds and removes databases and changes their settings. All or nothing: the steps that can fail
-  /// come first.
+  /// come first. A new database in the repository of a removed one waits until that has ended and
+  /// released the agent's lock.
   private func apply(_ configuration: AgentConfiguration) throws {
     try configuration.validate()
     let wanted = Dictionary(uniqueKeysWithValues: configuration.databases.map { ($0.identity, $0) })
@@ -245,7 +253,9 @@ extension EventLoop {
     }
     let old = coordinators
     divideDescriptors(among: configuration.databases.count)
-    try add(configuration.databases.filter { known[$0.identity] == nil }, isAlone: configuration.isAlone)
+    let new = configuration.databases.filter { known[$0.identity] == nil }
+    try add(new.filter { !isRepositoryInUse(of: $0) }, isAlone: configuration.isAlone)
+    successors = new.filter { isRepositoryInUse(of: $0, by: old) }
     stopGrace = configuration.stopGrace
     watchPatterns(configuration.patterns)
     for database in old {
@@ -257,6 +267,30 @@ extension EventLoop {
       }
     }
     coordinators.filter { new in !old.contains { $0 === new } }.forEach { $0.start() }
+  }
+
+  private func isRepositoryInUse(of database: AgentDatabase, by others: [DatabaseCoordinator]? = nil) -> Bool {
+    (others ?? coordinators).contains { $0.database.identity.folder == database.identity.folder }
+  }
+
+  /// Begins the databases whose repositories are free now.
+  private func beginSuccessors() {
+    guard successorRetry.map({ $0.time <= clock.monotonic }) ?? true else { return }
+    let ready = successors.filter { !isRepositoryInUse(of: $0) }
+    guard !ready.isEmpty else { return successorRetry = nil }
+    successors.removeAll { next in ready.contains { $0.identity == next.identity } }
+    for database in ready {
+      do {
+        try add([database], isAlone: coordinators.isEmpty && successors.isEmpty && patternWatch == nil)
+        coordinators.last?.start()
+      } catch {
+        // Another process may look at the lock at this moment.
+        let problem = "\(database.name) is not backed up yet: \(error)"
+        if successorRetry?.problem != problem { logger.error("\(problem)") }
+        successorRetry = (clock.monotonic + 1000, problem)
+        successors.append(database)
+      }
+    }
   }
 
   private func divideDescriptors(among databases: Int) {
@@ -299,6 +333,7 @@ extension EventLoop {
     guard !isStopping else { return }
     for database in coordinators where database.isDone { database.end() }
     coordinators.removeAll(where: \.isDone)
+    beginSuccessors()
   }
 }
 
@@ -354,7 +389,7 @@ extension EventLoop {
         "\(database.database.name) is no longer watched: its file is gone, and this host knows no backups of it")
       database.stop()
     }
-    let known = Set(coordinators.map(\.database.identity))
+    let known = Set(coordinators.map(\.database.identity) + successors.map(\.identity))
     for database in databases where !known.contains(database.identity) { addFoundDatabase(database) }
   }
 
