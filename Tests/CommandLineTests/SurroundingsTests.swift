@@ -304,6 +304,18 @@ struct SurroundingsTests {
     #expect(lines[2].hasPrefix(ids[0]) && lines[2].contains(" full  ") && lines[2].hasSuffix("- stored"))
   }
 
+  @Test("list --short aligns its columns if an ID has a number at its end")
+  func numberedIDs() throws {
+    let bed = try CommandBed(rows: 20)
+    // Two backups in one second: the second one gets a number.
+    repeat { _ = try bed.create() } while try !bed.succeed("list", "--short").contains(#/_\d{3} /#)
+    let lines = try bed.succeed("list", "--short").split(separator: "\n")
+    let columns = lines.map { line in
+      line.firstRange(of: #/ (CREATED|\d{4}-)/#).map { line.distance(from: line.startIndex, to: $0.lowerBound) }
+    }
+    #expect(Set(columns).count == 1, "\(lines)")
+  }
+
   @Test("init reports that a new key does not open the existing backups")
   func lostKey() throws {
     let bed = try CommandBed(rows: 20)
