@@ -182,13 +182,34 @@ struct FlawTests {
     #expect(try bed.engine().verify(point.id.text).verified)
   }
 
-  @Test("A flawed backup passes a drill that reports the findings")
-  func drill() throws {
+  @Test("A flawed backup passes a drill that reports and records the findings", arguments: [false, true])
+  func drill(quick: Bool) throws {
     let (bed, _) = try world(.violatedConstraint)
     _ = try bed.engine().create(CreateRequest())
-    let record = try bed.engine().drill(bed.engine().point("latest"), DrillRequest())
+    let record = try bed.engine().drill(bed.engine().point("latest"), DrillRequest(isQuick: quick))
     #expect(record.passed, "\(record.checks)")
     #expect(record.checks.first { $0.name == Check.Name.integrity }?.outcome == .warning)
+    let point = try bed.engine().point("latest").metadata
+    #expect(point.findings == ["NULL value in t.a"] && point.findingsDate != nil && point.verified == !quick)
+  }
+
+  @Test("A sound backup that passed a drill is a backup without a flaw")
+  func drilledSound() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(journal: "delete")
+    _ = try bed.engine().create(CreateRequest())
+    _ = try bed.engine().drill(bed.engine().point("latest"), DrillRequest())
+    let point = try bed.engine().point("latest").metadata
+    #expect(point.findings == [] && point.findingsDate != nil)
+  }
+
+  @Test("A restore records the findings of its check")
+  func restored() throws {
+    let (bed, _) = try world(.violatedConstraint)
+    let point = try bed.engine().create(CreateRequest())
+    try restore(bed.engine(), point.id, to: bed.folder.path("out.db"))
+    let found = try bed.engine().point("latest").metadata
+    #expect(found.findings == ["NULL value in t.a"] && !found.verified)
   }
 
   @Test("An incremental of a flawed database passes a drill if its full was never checked", arguments: [false, true])

@@ -17,8 +17,8 @@ struct DrillRun {
   /// The full of an incremental's chain, if it has no findings so far: it may never have been
   /// checked.
   private var full: StoredPoint?
-  /// SQLite's checks found a flaw in the database that was backed up.
-  private var isFlawed = false
+  /// The findings of SQLite's checks in the database that was backed up.
+  private(set) var findings: [String] = []
 
   /// The time limit of one assertion in milliseconds: a query of an hour would delay the next
   /// drill.
@@ -113,7 +113,7 @@ struct DrillRun {
     let words = messages.joined(separator: "; ")
     if !fullIsFlawed, let full { fullIsFlawed = try hasFlaw(full) }
     guard fullIsFlawed else { return fail(.integrity, Check.Name.integrity, words) }
-    isFlawed = true
+    findings = messages
     record.add(.warning, Check.Name.integrity, "in the database that was backed up: \(words)")
     return true
   }
@@ -152,7 +152,7 @@ struct DrillRun {
       }
       guard count != expected else { continue }
       let difference = "\(table) has \(count) rows, but \(expected) rows were counted when the backup was stored"
-      guard isFlawed else { return fail(.rowCounts, name, difference) }
+      guard !findings.isEmpty else { return fail(.rowCounts, name, difference) }
       // The stored count came from the pages of a damaged b-tree, the new one from a query through
       // SQLite.
       record.add(.warning, name, difference)
@@ -265,7 +265,7 @@ extension Engine {
       throw error.during("drill \(point.id)")
     }
     var record = run.record
-    if let note = recordVerification(record, of: point, request, repository, progress) { record.notes.append(note) }
+    if let note = recordVerification(run, of: point, repository, progress) { record.notes.append(note) }
     return keep(record, repository)
   }
 
@@ -281,23 +281,25 @@ extension Engine {
 
   /// - Returns: the reason, if the result could not be recorded.
   private func recordVerification(
-    _ record: DrillRecord, of point: StoredPoint, _ request: DrillRequest, _ repository: Repository,
-    _ progress: Progress
+    _ run: DrillRun, of point: StoredPoint, _ repository: Repository, _ progress: Progress
   ) -> String? {
+    let (record, memory) = (run.record, VerificationRecord(repository: repository, environment: environment))
     if record.failure?.step == .restore, record.failure?.speaksAgainstPoint == true {
       // A verification determines the archive at fault and its defect.
       _ = try? verify(point.id.text, progress: progress)
       return nil
     }
-    guard !request.isQuick, record.checks.contains(where: { $0.name == Check.Name.integrity }) else { return nil }
+    if run.request.isQuick { return memory.store(findings: run.findings, of: point) }
+    guard record.checks.contains(where: { $0.name == Check.Name.integrity }) else { return nil }
     var verification = Verification(id: point.id, depth: .full, checks: [], date: environment.now())
     verification.checks = record.checks.filter { Self.verifying.contains($0.name) }
-    if verification.verified, let digest = point.metadata.digest.flatMap({ [UInt8](hex: $0) }),
-      record.checks.contains(where: { $0.name == Check.Name.integrity && $0.outcome == .passed })
-    {
+    verification.findings = run.findings
+    let hasPassed = record.checks.contains { $0.name == Check.Name.integrity && $0.outcome == .passed }
+    verification.checkedContent = hasPassed || !run.findings.isEmpty
+    if verification.verified, hasPassed, let digest = point.metadata.digest.flatMap({ [UInt8](hex: $0) }) {
       CheckMemo(repository: repository).remember(digest, .full, at: verification.date)
     }
-    return VerificationRecord(repository: repository, environment: environment).store(verification, of: point)
+    return memory.store(verification, of: point)
   }
 
   private static let verifying: Set<String> = [

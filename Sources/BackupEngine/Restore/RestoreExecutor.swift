@@ -199,6 +199,8 @@ final class RestoreExecutor {
   /// more.
   private func acceptFlaw(_ messages: [String]) throws {
     guard !point.metadata.isFlawed else { return }
+    let record = VerificationRecord(repository: repository, environment: environment)
+    if let note = record.store(findings: messages, of: point) { warnings.append(note) }
     let found = "SQLite's checks found a flaw in the database in \(point.id): \(messages.joined(separator: "; "))"
     guard plan.install == .newFile || safety.point != nil || plan.facts.target.state == .missing else {
       throw HoldfastError(

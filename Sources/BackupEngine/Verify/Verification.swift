@@ -115,6 +115,18 @@ struct VerificationRecord {
   /// Returns the reason if the result could not be recorded: a read-only repository can still be
   /// verified.
   func store(_ verification: Verification, of point: StoredPoint) -> String? {
+    update(point) { apply(verification, to: &$0) }
+  }
+
+  /// Records findings of SQLite's checks that another command made; not whether the archive is
+  /// sound. An empty list changes nothing.
+  func store(findings: [String], of point: StoredPoint) -> String? {
+    guard !findings.isEmpty else { return nil }
+    let now = environment.now()
+    return update(point) { $0.record(findings, sqliteVersion: DatabaseConnection.libraryVersion, at: now) }
+  }
+
+  private func update(_ point: StoredPoint, _ change: (inout PointMetadata) -> Void) -> String? {
     // A backup that is not authenticated, or whose archive is missing, is reported and left
     // unchanged.
     guard point.isAuthenticated, !point.archiveMissing else { return nil }
@@ -125,7 +137,7 @@ struct VerificationRecord {
           current.metadata.checksum == point.metadata.checksum
         else { return }
         var metadata = current.metadata
-        apply(verification, to: &metadata)
+        change(&metadata)
         if current.needsRewrite, metadata.checksum == nil {
           metadata.checksum = try repository.checksum(ofArchive: current.name.text)
         }

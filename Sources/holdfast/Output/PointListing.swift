@@ -196,6 +196,9 @@ struct ShortListing {
 
   private func status(_ point: StoredPoint) -> String {
     if point.brokenChain != nil { return "✗ needs another" }
+    if point.metadata.isFlawed {
+      return point.provenAt == nil ? point.metadata.statusInWords : "! flawed, proven"
+    }
     if point.provenAt != nil { return "✓ proven" }
     return switch point.metadata.status {
     case .completed: "- stored"
