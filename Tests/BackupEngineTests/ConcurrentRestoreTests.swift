@@ -7,6 +7,17 @@ import Testing
 
 @Suite("Restores at the same time", .ownThread)
 struct ConcurrentRestoreTests {
+  @Test("A restore that a transaction keeps waiting names the process that has the database open")
+  func transaction() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let point = try bed.engine().create(CreateRequest()).id
+    let other = try DatabaseProcess(bed.database, in: bed.folder)
+    #expect(try other.run("BEGIN IMMEDIATE") == "ok")
+    let error = #expect(throws: HoldfastError.self) { try restoreInPlace(bed.engine(), point) }
+    #expect(error?.code == .busy && error?.hint?.contains("or stop python3 (process ") == true, "\(error?.hint ?? "")")
+  }
+
   @Test("Two restores into one database are each whole or refused, never mixed, and leave nothing over")
   func sameTarget() throws {
     let bed = try TestBed()

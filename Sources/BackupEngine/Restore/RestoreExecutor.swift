@@ -227,7 +227,7 @@ final class RestoreExecutor {
     } catch let error as HoldfastError where error.code == .busy {
       throw HoldfastError(
         .busy, "cannot restore into \(target): a transaction of an application outlasted the wait",
-        hint: "nothing was changed; try again when it is idle, or stop the application", cause: error)
+        hint: "nothing was changed; try again when it is idle, or stop \(openBy)", cause: error)
     }
   }
 
@@ -341,11 +341,16 @@ final class RestoreExecutor {
     do {
       return try onDatabase { try ExclusiveAccess(path: target, busyTimeout: environment.busyTimeout) }
     } catch let error as HoldfastError where error.code == .busy {
-      let users = plan.facts.target.openBy
       throw HoldfastError(
         .busy, "cannot replace \(target): an application has it open",
-        hint: "stop \(users.isEmpty ? "the application" : users.joined(separator: ", ")), then try again", cause: error)
+        hint: "stop \(openBy), then try again", cause: error)
     }
+  }
+
+  /// The processes that have the database open, for hints.
+  private var openBy: String {
+    let users = plan.facts.target.openBy
+    return users.isEmpty ? "the application" : users.joined(separator: ", ")
   }
 
   /// Installs at a path without a file.
