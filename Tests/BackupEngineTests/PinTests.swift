@@ -46,7 +46,8 @@ struct PinTests {
     let point = try bed.engine().create(CreateRequest())
     try bed.folder.write("backups/\(point.filename)", [])
     let unsound = #expect(throws: HoldfastError.self) { try bed.engine().point("latest") }
-    #expect(unsound?.code == .pointNotFound && unsound?.message == "the only backup cannot be used")
+    #expect(unsound?.code == .verificationFailed)
+    #expect(unsound?.message.hasPrefix("the only backup cannot be used: \(point.id): ") == true)
   }
 
   @Test("A guard point with a time limit stays until then, and then follows the rules")

@@ -316,6 +316,26 @@ struct SurroundingsTests {
     #expect(Set(columns).count == 1, "\(lines)")
   }
 
+  @Test("If all archives are damaged, the exit code is 3, and no backup is called missing")
+  func damagedHeaders() throws {
+    let bed = try CommandBed(rows: 20)
+    let ids = try bed.makeChain(incrementals: 1)
+    try bed.python(
+      """
+      import glob, sys
+      for path in glob.glob(sys.argv[1] + "/*.enc"):
+          with open(path, "r+b") as file: file.write(bytes(64))
+      """, bed.backups)
+    for arguments in [["drill"], ["drill", "--random"], ["restore", "latest", "--dry-run"], ["verify", "latest"]] {
+      let result = try Shell.run(
+        CommandBed.program, arguments, environment: bed.environment(), in: bed.folder.path)
+      #expect(result.status == 3, "\(arguments): \(result.stderr)")
+      #expect(result.stderr.contains("none of the 2 backups can be used; the newest damaged one is \(ids[1]): "))
+      #expect(result.stderr.contains("the archives of the newest 2 backups of "), "\(result.stderr)")
+      #expect(result.stderr.contains("hint: holdfast list ") && !result.stderr.contains("deleted elsewhere"))
+    }
+  }
+
   @Test("init reports that a new key does not open the existing backups")
   func lostKey() throws {
     let bed = try CommandBed(rows: 20)

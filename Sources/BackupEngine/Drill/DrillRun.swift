@@ -308,11 +308,11 @@ extension Engine {
 
   /// Any sound backup of the database's own history.
   ///
-  /// - Throws: `pointNotFound` if there is no sound backup.
+  /// - Throws: `pointNotFound` if there is no backup; `verificationFailed` if all are damaged.
   package func randomPoint(using generator: inout some RandomNumberGenerator) throws -> StoredPoint {
     let points = try repository().points()
     guard let point = points.filter({ $0.obstacle == nil }).randomElement(using: &generator) else {
-      throw HoldfastError.noSoundPoint(of: points.count)
+      throw HoldfastError.noSoundPoint(among: points.map { Point($0) })
     }
     return point
   }

@@ -3,7 +3,8 @@ import BackupPolicy
 extension Repository {
   /// Returns the backup that a person names: by a full ID, a unique prefix, or `latest`.
   ///
-  /// - Throws: `pointNotFound` if there is no such backup, `usage` if a prefix fits several.
+  /// - Throws: `pointNotFound` if there is no such backup, `verificationFailed` if all are damaged,
+  ///   `usage` if a prefix fits several.
   package func point(_ reference: String) throws -> StoredPoint {
     if let id = PointID(reference), let point = try stored(id) { return point }
     let points = try points()
@@ -51,7 +52,7 @@ extension Repository {
   private static func latest(_ points: [StoredPoint]) throws -> StoredPoint {
     let point = points.last { $0.obstacle == nil }
     try points.requireNothingHidden(after: point, notAfter: nil)
-    guard let point else { throw HoldfastError.noSoundPoint(of: points.count) }
+    guard let point else { throw HoldfastError.noSoundPoint(among: points.map { Point($0) }) }
     return point
   }
 

@@ -143,6 +143,13 @@ package final class Repository: Sendable {
     guard let state, state.sealed else { return }
     let (newest, expected) = (newestSequence(points), state.expectedSequence(in: storedIdentity()?.id.hex))
     guard newest < expected else { return }
+    // A damaged archive is there, and its metadata still name its number.
+    let damaged = points.filter { $0.isDamaged && !$0.archiveMissing && ($0.metadata.sequence ?? 0) > newest }
+    if damaged.contains(where: { $0.metadata.sequence == expected }) {
+      return logger.warning(
+        "the archives of the newest \(damaged.count) backup\(damaged.count == 1 ? "" : "s") of \(folder) are damaged",
+        metadata: ["hint": "holdfast list shows the damage; holdfast verify --all checks every backup"])
+    }
     logger.warning(
       "the newest backup of \(folder) is number \(newest), but this host stored number \(expected): backups were deleted elsewhere, withheld, or the folder was rolled back"
     )

@@ -26,7 +26,7 @@ package struct PointByTime: Hashable, Sendable {
     let past = sound.filter { $0.created <= moment }
     // If two have the same time, the one that was stored later.
     guard let newest = past.map(\.created).max(), let chosen = past.last(where: { $0.created == newest }) else {
-      throw nothing(sound, of: points.count, moment, zone)
+      throw nothing(sound, of: points, moment, zone)
     }
     let suspects = Set(zip(points, points.map(\.created).clockSuspects(now: now)).filter(\.1).map(\.0.id))
     return PointByTime(
@@ -45,10 +45,10 @@ package struct PointByTime: Hashable, Sendable {
   }
 
   private static func nothing(
-    _ sound: [Point], of count: Int, _ moment: Timestamp, _ zone: ZoneRules
+    _ sound: [Point], of points: [Point], _ moment: Timestamp, _ zone: ZoneRules
   ) -> HoldfastError {
     let asked = "\(zone.wallClock(moment)) \(zone.offsetText(at: moment))"
-    guard let oldest = sound.min(by: { $0.created < $1.created }) else { return .noSoundPoint(of: count) }
+    guard let oldest = sound.min(by: { $0.created < $1.created }) else { return .noSoundPoint(among: points) }
     let own = "\(zone.wallClock(oldest.created)) \(zone.offsetText(at: oldest.created))"
     return HoldfastError(
       .pointNotFound, "there is no backup of \(asked) or before: the oldest is \(oldest.id) of \(own)",
@@ -104,6 +104,18 @@ extension Words {
 }
 
 extension HoldfastError {
+  /// The error if there is no sound point to choose. If some are damaged, it names the newest of
+  /// them and its defect.
+  package static func noSoundPoint(among points: [Point]) -> HoldfastError {
+    var error = noSoundPoint(of: points.count)
+    guard let damaged = points.last(where: { $0.status == .failed }) else { return error }
+    error.code = .verificationFailed
+    error.message += (points.count == 1 ? ": " : "; the newest damaged one is ") + damaged.id.text
+    if let obstacle = damaged.obstacle { error.message += ": \(obstacle)" }
+    error.hint = "holdfast list shows the reason for each; holdfast verify \(damaged.id) checks that one again"
+    return error
+  }
+
   /// The error if there is no sound point to choose.
   ///
   /// - Parameter count: of all points.
