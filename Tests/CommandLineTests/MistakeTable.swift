@@ -227,7 +227,7 @@ extension Mistake {
     Mistake(
       "a key in place of its file", .toml("key_file = \"gone.key\""),
       "holdfast.toml:1:12: key_file: cannot read the key file gone.key: no such file",
-      hint: "create a key file with holdfast init, or name an existing one with --key-file"),
+      hint: "put the key file back if it was lost, create one with holdfast init, or name another one with --key-file"),
     Mistake(
       "a folder that is a file", .toml("backup_dir = \"app.db\""),
       "holdfast.toml:1:14: backup_dir names app.db, which is not a folder",

@@ -336,6 +336,18 @@ struct SurroundingsTests {
     }
   }
 
+  @Test("A lost key is to be put back if the repository has encrypted backups")
+  func putBackTheKey() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    for arguments in [["create"], ["create", "--incremental"], ["agent", "--once"]] {
+      let result = try Shell.run(
+        CommandBed.program, arguments, environment: bed.environment(["BACKUP_ENCRYPTION_KEY_FILE": ""]),
+        in: bed.folder.path)
+      #expect(result.status == 5 && result.stderr.contains("hint: put back the key of"), "\(result.stderr)")
+    }
+  }
+
   @Test("init reports that a new key does not open the existing backups")
   func lostKey() throws {
     let bed = try CommandBed(rows: 20)

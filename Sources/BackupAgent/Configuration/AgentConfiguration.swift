@@ -89,7 +89,7 @@ extension AgentSettings {
   /// Requires a database, and a key if backups are encrypted.
   func requireEssentials(of engine: Engine) throws {
     _ = try engine.requireDatabase()
-    try archive.requireKey(engine.credentials)
+    try engine.requireKey(toStore: archive)
   }
 }
 

@@ -88,7 +88,8 @@ public final class Credentials: Sendable {
     guard let bytes = try files.contents(path, limit: 4096) else {
       throw HoldfastError(
         .keyMissing, "cannot read the key file \(path): no such file",
-        hint: "create a key file with holdfast init, or name an existing one with --key-file")
+        hint: "put the key file back if it was lost, create one with holdfast init, or name another one with "
+          + "--key-file")
     }
     if bytes.count == 32 { return SecretBytes(bytes) }
     let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }

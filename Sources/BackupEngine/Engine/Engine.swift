@@ -94,6 +94,24 @@ package final class Engine: Sendable {
     return stored.metadata
   }
 
+  /// Requires a key if archives are to be encrypted. If the repository has encrypted backups, the
+  /// hint asks for their key, because a new one would not open them.
+  ///
+  /// - Throws: `keyMissing`.
+  package func requireKey(toStore archive: ArchiveOptions) throws {
+    do {
+      try archive.requireKey(credentials)
+    } catch var error as HoldfastError {
+      let names = (try? environment.files.list(folder)) ?? []
+      if names.contains(where: { ArchiveName($0)?.encrypted == true }) {
+        error.hint =
+          "put back the key of the encrypted backups in \(folder): --key-file PATH, or BACKUP_ENCRYPTION_PASSWORD; "
+          + "--no-encrypt stores without encryption"
+      }
+      throw error
+    }
+  }
+
   /// Makes the repository if there is none.
   func creator(for request: CreateRequest, _ progress: Progress) throws -> BackupCreator {
     let database = try requireDatabase()
@@ -104,7 +122,7 @@ package final class Engine: Sendable {
         hint: "check the path: a database is never created by a backup")
     }
     // Checked before a folder is made: a backup that cannot be stored leaves nothing behind.
-    try request.archive.requireKey(credentials)
+    try requireKey(toStore: request.archive)
     return BackupCreator(
       repository: try repository(create: true), database: database, environment: environment, progress: progress)
   }

@@ -110,7 +110,7 @@ package final class ChangeFollower: @unchecked Sendable {
   package func visit<Result: Sendable>(
     _ request: CreateRequest, kind: RequestedKind = .incremental, _ body: (Visit) throws -> Result
   ) throws -> Result {
-    try request.archive.requireKey(engine.credentials)
+    try engine.requireKey(toStore: request.archive)
     let started = environment.monotonic()
     return try access.withLock { _ in
       let repository = try openedRepository()
