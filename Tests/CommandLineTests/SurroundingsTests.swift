@@ -348,6 +348,28 @@ struct SurroundingsTests {
     }
   }
 
+  @Test("diff names the damaged side and a useful next step, and no file in scratch space")
+  func damagedSides() throws {
+    let bed = try CommandBed(rows: 500)
+    let sound = try bed.create()
+    try bed.python(
+      """
+      import os, sys
+      size = os.path.getsize(sys.argv[1])
+      with open(sys.argv[1], "r+b") as file: file.seek(4096); file.write(b"\\xa5" * (size - 4096))
+      """, bed.database)
+    let live = try bed.run("diff", sound, "live")
+    #expect(live.status == 1 && live.stderr.contains("cannot compare \(bed.database): "), "\(live.stderr)")
+    #expect(live.stderr.contains("holdfast restore \(sound) --dry-run") && !live.stderr.contains(".tmp-"))
+    let flawed = try bed.create()
+    let point = try bed.run("diff", sound, flawed)
+    #expect(point.status == 1 && point.stderr.contains("cannot compare \(flawed): "), "\(point.stderr)")
+    #expect(point.stderr.contains("holdfast verify \(flawed)") && !point.stderr.contains(".tmp-"))
+    try bed.python("import sys; open(sys.argv[1], 'r+b').write(b'garbage' * 20)", bed.database)
+    let garbage = try bed.run("diff", sound, "live")
+    #expect(garbage.status == 1 && garbage.stderr.contains("holdfast restore \(flawed) --dry-run"), "\(garbage.stderr)")
+  }
+
   @Test("init reports that a new key does not open the existing backups")
   func lostKey() throws {
     let bed = try CommandBed(rows: 20)

@@ -55,7 +55,15 @@ extension Engine {
     defer { before.close() }
     let after = try opened(right, request, progress)
     defer { after.close() }
-    return try onDatabase { try Self.compare(before, after, request, nil, progress) }
+    do {
+      return try Self.compare(before, after, request, nil, progress)
+    } catch let error as DatabaseError {
+      switch error.path {
+      case before.path: throw unreadable(left, error)
+      case after.path: throw unreadable(right, error)
+      default: throw HoldfastError(error)
+      }
+    }
   }
 
   static func compare(
@@ -99,10 +107,33 @@ extension Engine {
   private func opened(
     _ side: DifferenceSide, _ request: DifferenceRequest, _ progress: Progress
   ) throws -> DatabaseConnection {
-    switch side {
-    case .point(let point):
-      try scratch(point, progress: progress, acceptUnauthenticated: request.acceptUnauthenticated).connection
-    case .live: try LiveCopy(of: requireDatabase(), in: repository(), environment, progress).connection
+    do {
+      switch side {
+      case .point(let point):
+        return try scratch(point, progress: progress, acceptUnauthenticated: request.acceptUnauthenticated).connection
+      case .live: return try LiveCopy(of: requireDatabase(), in: repository(), environment, progress).connection
+      }
+    } catch let error as HoldfastError {
+      throw (error.cause as? DatabaseError).map { unreadable(side, $0) } ?? error
+    }
+  }
+
+  /// Names the side of a comparison that SQLite cannot read, instead of its copy in scratch space.
+  private func unreadable(_ side: DifferenceSide, _ error: DatabaseError) -> HoldfastError {
+    let plain = HoldfastError(error)
+    guard [.databaseCorrupt, .notADatabase].contains(plain.code) else { return plain }
+    let (name, hint): (String, String?) =
+      switch side {
+      case .point(let point): (point.id.text, "holdfast verify \(point.id) shows the findings of SQLite's checks")
+      case .live: (database ?? side.words, restoreAdvice ?? plain.hint)
+      }
+    return HoldfastError(plain.code, "cannot compare \(name): \(error.reason)", hint: hint, cause: error)
+  }
+
+  /// Nil if no backup is usable.
+  private var restoreAdvice: String? {
+    (try? repository().points(warns: false).newestWhole()).flatMap { $0 }.map {
+      "holdfast restore \($0.id) --dry-run shows how to restore it from a backup"
     }
   }
 }
