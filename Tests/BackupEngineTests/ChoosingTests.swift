@@ -26,6 +26,24 @@ struct ChoosingTests {
     #expect(error?.code == .pointNotFound && error?.message.contains(points[0].id.text) == true)
   }
 
+  @Test("The ID of a backup that is gone never selects another backup of its second")
+  func goneID() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 10)
+    let gone = try bed.engine().create(CreateRequest()).id
+    try bed.change("UPDATE marker SET text = 'second'")
+    let other = try bed.engine().create(CreateRequest()).id
+    #expect(other.text == "\(gone)_001")
+    _ = try bed.engine().delete(gone.text)
+    let repository = try bed.engine().repository()
+    let error = #expect(throws: HoldfastError.self) { try repository.point(gone.text) }
+    #expect(error?.code == .pointNotFound && error?.hint?.contains("the nearest one is \(other);") == true)
+    #expect(throws: HoldfastError.self) { try bed.engine().delete(gone.text) }
+    // Less than a whole ID is a prefix.
+    #expect(try repository.point(String(gone.text.dropLast())).id == other)
+    #expect(try repository.points().map(\.id) == [other])
+  }
+
   @Test("A choice by time passes over broken, unknown and safety points and names them")
   func passedOver() throws {
     let bed = try TestBed()

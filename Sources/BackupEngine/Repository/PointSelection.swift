@@ -28,6 +28,8 @@ extension Repository {
     if reference == "latest" { return try latest(points) }
     let shown = reference.utf8.count > 60 ? "\(reference.prefix(40))…" : reference
     if let point = points.first(where: { $0.id.text == reference }) { return point }
+    // A whole ID names one backup, also if that one is gone: `X` never stands for `X_001`.
+    if let id = PointID(reference) { throw missing(id, from: points) }
     // Only the beginning of an ID is looked up, so a reference never names a path.
     let wellFormed = reference.utf8.count <= 40 && ("backup_".hasPrefix(reference) || reference.hasPrefix("backup_"))
     guard !reference.isEmpty, wellFormed,
@@ -54,6 +56,14 @@ extension Repository {
     try points.requireNothingHidden(after: point, notAfter: nil)
     guard let point else { throw HoldfastError.noSoundPoint(among: points.map { Point($0) }) }
     return point
+  }
+
+  private static func missing(_ id: PointID, from points: [StoredPoint]) -> HoldfastError {
+    func distance(_ other: PointID) -> UInt64 { (other.second.milliseconds - id.second.milliseconds).magnitude }
+    let nearest = points.map(\.id).min { distance($0) < distance($1) }
+    let advice = nearest.map { "the nearest one is \($0); " } ?? ""
+    return HoldfastError(
+      .pointNotFound, "there is no backup \(id)", hint: "\(advice)holdfast list shows the existing backups")
   }
 
   private static func quoted(_ text: String) -> String {
