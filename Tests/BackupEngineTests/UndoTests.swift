@@ -104,6 +104,23 @@ struct UndoTests {
     #expect(try refusal(bed.engine()).reason.contains("was damaged"))
   }
 
+  @Test("Undo is refused if a later backup has the ID of the safety backup")
+  func usedAgain() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    let point = try bed.engine().create(CreateRequest()).id
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'second'")
+    let safety = try #require(try restoreInPlace(bed.engine(), point).safetyBackupID)
+    _ = try bed.engine().delete(safety.text)
+    try bed.change("UPDATE marker SET text = 'later'")
+    // The ID comes again within the same second, or after the clock was set back.
+    #expect(try bed.engine().create(CreateRequest()).id == safety)
+    let refusal = try refusal(bed.engine())
+    #expect(refusal.code == .pointNotFound && refusal.reason.contains("\(safety) is another backup now"))
+    #expect(try bed.marker() == "later")
+  }
+
   @Test("Undo concerns this database, also through links, and never another one")
   func otherDatabase() throws {
     let (bed, point, safety) = try restored()
@@ -126,7 +143,7 @@ struct UndoTests {
     let path = "backups/.metadata/restores.json"
     let text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
     #expect(text.contains("\"completed\" : true"))
-    let newer = ["\"completed\"", "\"rewritten_bytes\"", "\"sequence\""]
+    let newer = ["\"completed\"", "\"rewritten_bytes\"", "\"sequence\"", "\"safety_sequence\"", "\"safety_digest\""]
     let old = text.split(separator: "\n").filter { line in !newer.contains { line.contains($0) } }
     try bed.folder.write(path, Array(old.joined(separator: "\n").utf8))
     guard case .plan(let plan) = try bed.engine().planUndo() else { throw BrokenPromise("refused") }

@@ -39,6 +39,10 @@ extension Engine {
   ) throws -> UndoFacts {
     var facts = UndoFacts(database: database, last: last)
     guard let id = last.safety, let safety = try repository.stored(id), !safety.archiveMissing else { return facts }
+    if let mark = last.safetyMark, !mark.fits(safety.metadata.mark) {
+      facts.safety = .another
+      return facts
+    }
     facts.safety = safety.name.content == .raw ? .rawCopy : .there
     if facts.safety == .there { facts.content = try content(of: database, last, safety, repository, progress) }
     return facts

@@ -68,7 +68,7 @@ final class RestoreExecutor {
       }
     } catch {
       sideFiles.putBack()
-      warnings += recorder.abandon(safety: safety.point?.id)
+      warnings += recorder.abandon(safety: safety.point)
       throw error
     }
     plan.steps = done
@@ -80,7 +80,7 @@ final class RestoreExecutor {
     if step.kind.installs {
       progress.mustEnd()
       // After the facts were checked again, and before the first byte of the database changes.
-      recorder.begin(safety: safety.point?.id)
+      recorder.begin(safety: safety.point)
     }
     switch step.kind {
     case .checkSpace: try checkSpace(step)
@@ -97,7 +97,7 @@ final class RestoreExecutor {
     case .installReplace: try installReplace()
     case .installNew: try installNew()
     case .sync: try syncFolder()
-    case .record: warnings += recorder.complete(safety: safety.point?.id)
+    case .record: warnings += recorder.complete(safety: safety.point)
     }
     if step.kind.installs {
       contentIsInPlace()

@@ -142,6 +142,9 @@ extension RestoreNote {
     else { return nil }
     self.init(point: point, target: target, began: began)
     if case .string(let id)? = keys["safety_backup_id"] { safety = PointID(id) }
+    safetyMark = BackupMark(sequence: nil, digest: nil)
+    if case .integer(let number)? = keys["safety_sequence"] { safetyMark?.sequence = UInt64(clamping: number) }
+    if case .string(let digest)? = keys["safety_digest"] { safetyMark?.digest = digest }
     // Older versions recorded a restore after its end.
     if case .bool(false)? = keys["completed"] { isComplete = false } else { isComplete = true }
     if case .integer(let number)? = keys["sequence"] { endSequence = UInt64(clamping: number) }
@@ -162,9 +165,15 @@ extension RestoreNote {
   fileprivate func json(install: String) -> JSONValue {
     .object([
       "backup_id": .string(point.text), "target": .string(target), "install": .string(install),
-      "safety_backup_id": .optional(safety?.text), "restored_at": .string(began.iso8601),
+      "safety_backup_id": .optional(safety?.text), "safety_sequence": .optional(safetyMark?.sequence),
+      "safety_digest": .optional(safetyMark?.digest), "restored_at": .string(began.iso8601),
       "completed": .bool(isComplete), "sequence": .optional(endSequence),
       "rewritten_bytes": .optional(rewrittenBytes?.hex),
     ])
   }
+}
+
+extension PointMetadata {
+  /// See ``RestoreNote/safetyMark``.
+  var mark: BackupMark { BackupMark(sequence: sequence, digest: digest) }
 }

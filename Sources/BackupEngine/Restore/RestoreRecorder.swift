@@ -32,10 +32,11 @@ final class RestoreRecorder {
   /// Called before the first byte of the database changes. A restore to a new file has no entry.
   ///
   /// - Parameter safety: the backup of the former content.
-  func begin(safety: PointID?) {
+  func begin(safety: StoredPoint?) {
     guard case .database = plan.request.target, case .notBegun = state else { return }
     var note = RestoreNote(
-      point: plan.pointID, target: plan.target, began: environment.now(), safety: safety)
+      point: plan.pointID, target: plan.target, began: environment.now(), safety: safety?.id)
+    note.safetyMark = safety?.metadata.mark
     note.rewrittenBytes = rewrittenBytes
     state = .begun(note)
     do {
@@ -55,10 +56,11 @@ final class RestoreRecorder {
   ///
   /// - Parameter safety: the safety backup, which may have been made again since the entry was
   ///   begun.
-  func complete(safety: PointID?) -> [String] {
+  func complete(safety: StoredPoint?) -> [String] {
     guard case .installed(var note) = state else { return [] }
     state = .ended
-    note.safety = safety
+    note.safety = safety?.id
+    note.safetyMark = safety?.metadata.mark
     note.isComplete = true
     do {
       try journal.complete(note, install: plan.install.rawValue, environment.repositoryPatience)
@@ -70,7 +72,7 @@ final class RestoreRecorder {
 
   /// Ends the entry of a failed restore. If the content has not changed yet, the entry is removed;
   /// otherwise it is completed.
-  func abandon(safety: PointID?) -> [String] {
+  func abandon(safety: StoredPoint?) -> [String] {
     guard case .begun(let note) = state else { return complete(safety: safety) }
     state = .ended
     try? journal.cancel(note, environment.repositoryPatience)

@@ -34,6 +34,11 @@ package enum UndoPolicy {
       return RestoreRefusal(
         .pointNotFound, "\(safety), the backup from before the restore of \(last.point), is gone",
         hint: "holdfast list shows the other backups; holdfast restore ID restores one")
+    case .another:
+      return RestoreRefusal(
+        .pointNotFound,
+        "the safety backup from before the restore of \(last.point) is gone: \(safety) is another backup now",
+        hint: "holdfast list shows the other backups; holdfast restore ID restores one")
     case .rawCopy:
       return RestoreRefusal(
         .refused, "the content before the restore of \(last.point) was damaged, and \(safety) is a copy of those files",
@@ -69,6 +74,8 @@ package struct RestoreNote: Hashable, Sendable {
   package var began: Timestamp
   /// The database's previous content; nil if no backup was made of it.
   package var safety: PointID?
+  /// Its number and its content, because a later backup can get the ID of one that is gone.
+  package var safetyMark: BackupMark?
   /// False for a restore that was killed: it is unknown whether it changed the database.
   package var isComplete = false
   /// The newest number in the repository when it ended; nil while it runs, or if an older version
@@ -86,12 +93,35 @@ package struct RestoreNote: Hashable, Sendable {
   }
 }
 
+/// Distinguishes a backup from a later one with the same ID. Compaction keeps both values.
+package struct BackupMark: Hashable, Sendable {
+  /// Its number in the repository; nil if unknown.
+  package var sequence: UInt64?
+  /// The digest of its pages; nil if unknown, and for a raw copy.
+  package var digest: String?
+
+  package init(sequence: UInt64?, digest: String?) {
+    (self.sequence, self.digest) = (sequence, digest)
+  }
+
+  /// Whether both may be of one backup. An unknown value is no evidence.
+  package func fits(_ other: BackupMark) -> Bool {
+    Self.mayAgree(sequence, other.sequence) && Self.mayAgree(digest, other.digest)
+  }
+
+  private static func mayAgree<Value: Equatable>(_ left: Value?, _ right: Value?) -> Bool {
+    left == nil || right == nil || left == right
+  }
+}
+
 /// The facts for undoing the last restore.
 package struct UndoFacts: Hashable, Sendable {
   /// The safety backup of the last restore.
   package enum Safety: Hashable, Sendable {
     case there
     case gone
+    /// It is gone, and a later backup has its ID.
+    case another
     /// The files of a damaged database as they were found, which a restore cannot bring back.
     case rawCopy
   }
