@@ -48,6 +48,35 @@ struct RestoreTests {
     #expect(try bed.marker(at: bed.folder.path("safety.db")) == "second")
   }
 
+  /// Of 247 bytes, because SQLite adds `-journal` to the name.
+  @Test(
+    "A database with the longest name that SQLite can open is restored in every way",
+    arguments: [String(repeating: "n", count: 247), String(repeating: "é", count: 123)])
+  func longName(_ name: String) throws {
+    let bed = try TestBed()
+    let path = bed.folder.path(name)
+    try bed.makeDatabase(at: path, rows: 10)
+    let point = try bed.engine(database: path).create(CreateRequest()).id
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'second'", at: path)
+    // An older version cut nothing, and was killed.
+    let leftover = try bed.folder.write(".tmp-holdfast-\(name.prefix(100))-1-abc", [1])
+    #expect(try restoreInPlace(bed.engine(database: path), point).plan.install == .live)
+    #expect(try bed.marker(at: path) == "first")
+    #expect(try SystemFileOperations().status(leftover) == nil)
+    for (number, garbage) in [nil, [UInt8](repeating: 7, count: 5000)].enumerated() {
+      bed.time.advance(seconds: 60)
+      for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(path + suffix) }
+      if let garbage {
+        _ = try bed.folder.write(name, garbage)
+        _ = try bed.folder.write(name + "-journal", garbage)
+      }
+      #expect(try restoreInPlace(bed.engine(database: path), point).plan.install == .replace, "\(number)")
+      #expect(try bed.marker(at: path) == "first")
+    }
+    #expect(try SystemFileOperations().list(bed.folder.path).filter { $0.hasPrefix(".tmp-") } == [])
+  }
+
   @Test(
     "Beside a writer that never stops, the safety backup contains the last commit before a live restore",
     arguments: ["wal", "delete"])

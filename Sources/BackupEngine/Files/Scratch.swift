@@ -62,6 +62,11 @@ enum Leftovers {
       ".tmp-look",
     ]
 
+  /// The beginning of the names of temporary files beside a database. The database's name is cut,
+  /// so that the file can be made beside every database that SQLite can open. Older versions did
+  /// not cut it; their names begin in the same way.
+  static func prefix(beside path: String) -> String { ".tmp-holdfast-\(path.lastComponent.cut(toBytes: 40))" }
+
   static func isOurs(_ name: String) -> Bool {
     prefixes.contains { name.hasPrefix($0) } || (name.hasPrefix(".tmp-") && name.hasSuffix(".json"))
   }
@@ -122,5 +127,18 @@ enum Leftovers {
       try? files.unlink(file.path)
       throw error
     }
+  }
+}
+
+extension String {
+  /// Its first characters, at most `count` bytes of UTF-8.
+  func cut(toBytes count: Int) -> Substring {
+    var end = startIndex
+    while end < endIndex {
+      let next = index(after: end)
+      guard self[..<next].utf8.count <= count else { break }
+      end = next
+    }
+    return self[..<end]
   }
 }

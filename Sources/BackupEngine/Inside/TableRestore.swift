@@ -73,7 +73,7 @@ package final class TableRestore {
   /// Writes a file under a temporary name until it is complete and flushed.
   private func intoNewFile() throws -> [Identifier: Int64] {
     let (path, files) = (plan.request.target, environment.files)
-    let prefix = ".tmp-holdfast-\(path.lastComponent)"
+    let prefix = Leftovers.prefix(beside: path)
     try Leftovers.remove(in: path.parentPath, beginning: prefix, files)
     return try Leftovers.withFile("\(path.parentPath)/\(prefix)", files, .createPrivate) { file in
       let counts = try onDatabase { try fill(file.path) }

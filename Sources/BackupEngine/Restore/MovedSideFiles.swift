@@ -1,4 +1,5 @@
 import BackupPolicy
+import Glibc
 
 /// The `-wal` and `-journal` that a restore moves away from a target that cannot be opened.
 final class MovedSideFiles {
@@ -19,7 +20,7 @@ final class MovedSideFiles {
     let inspector = TargetInspector(target, environment)
     for name in try inspector.sideFiles() {
       let old = inspector.side(name)
-      let new = try unusedName("\(old).before-\(restored)")
+      let new = try unusedName(old, ".before-\(restored)")
       try files.renameNew(old, to: new)
       moved.append((from: new, to: old))
     }
@@ -47,14 +48,15 @@ final class MovedSideFiles {
     moved = []
   }
 
-  /// Files that an earlier restore moved aside stay.
-  private func unusedName(_ wish: String) throws -> String {
-    var name = wish
-    var number = 1
-    while try files.status(name) != nil {
-      name = "\(wish)-\(number)"
-      number += 1
+  /// Files that an earlier restore moved aside stay. A name that becomes too long for a file system
+  /// is cut before the suffix.
+  private func unusedName(_ old: String, _ suffix: String) throws -> String {
+    func name(_ number: Int) -> String {
+      let end = number == 0 ? suffix : "\(suffix)-\(number)"
+      return "\(old.parentPath)/\(old.lastComponent.cut(toBytes: Int(NAME_MAX) - end.utf8.count))\(end)"
     }
-    return name
+    var number = 0
+    while try files.status(name(number)) != nil { number += 1 }
+    return name(number)
   }
 }

@@ -21,7 +21,7 @@ final class StagedImage {
     _ point: StoredPoint, beside target: String, repository: Repository, environment: EngineEnvironment,
     progress: Progress, verify: Bool, acceptUnauthenticated: Bool = false
   ) throws {
-    let prefix = ".tmp-holdfast-\(target.lastComponent)"
+    let prefix = Leftovers.prefix(beside: target)
     try Leftovers.remove(in: target.parentPath, beginning: prefix, environment.files)
     try self.init(
       point, in: Leftovers.make("\(target.parentPath)/\(prefix)", environment.files, .createPrivate),
