@@ -44,6 +44,30 @@ struct ChoosingTests {
     #expect(try repository.points().map(\.id) == [other])
   }
 
+  @Test("A backup that is removed while it is read is reported, and no drill is recorded", arguments: [0, 2])
+  func removedMeanwhile(_ index: Int) throws {
+    let bed = try TestBed()
+    let id = try bed.makeChain(incrementals: 2)[index].id
+    let engine = bed.engine()
+    let point = try engine.repository().point(id.text)
+    let request = RestoreRequest(pointID: id, target: .newFile(path: bed.folder.path("other.db")))
+    guard case .plan(let plan) = try engine.planRestore(request) else { throw BrokenPromise("refused") }
+    for link in try engine.repository().points().reversed() where index == 0 || link.id == id {
+      _ = try bed.engine().delete(link.id.text)
+    }
+    for attempt in 0..<3 {
+      let error = #expect(throws: HoldfastError.self, "\(attempt)") {
+        switch attempt {
+        case 0: _ = try engine.drill(point, DrillRequest())
+        case 1: _ = try engine.restore(plan)
+        default: try engine.scratch(point, progress: Progress()).close()
+        }
+      }
+      #expect(error?.code == .pointNotFound && error?.hint != nil, "\(attempt): \(String(describing: error))")
+    }
+    #expect(try engine.drillFigures().drills.isEmpty)
+  }
+
   @Test("A choice by time passes over broken, unknown and safety points and names them")
   func passedOver() throws {
     let bed = try TestBed()

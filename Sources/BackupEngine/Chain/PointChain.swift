@@ -207,10 +207,9 @@ extension Repository {
   func reading<Result>(
     _ point: StoredPoint, isGood: (Result) -> Bool = { _ in true }, _ body: (StoredPoint) throws -> Result
   ) throws -> Result {
-    guard point.isIncremental else { return try body(point) }
-    let before = try files.status(folder)
+    let before = point.isIncremental ? try files.status(folder) : nil
     func fresh() throws -> StoredPoint? {
-      guard let now = try stored(point.id), now.metadata.sequence == point.metadata.sequence,
+      guard point.isIncremental, let now = try stored(point.id), now.metadata.sequence == point.metadata.sequence,
         try files.status(folder) != before || now.metadata.checksum != point.metadata.checksum
       else { return nil }
       return now
@@ -220,8 +219,39 @@ extension Repository {
       guard !isGood(result), let fresh = try fresh() else { return result }
       return try body(fresh)
     } catch {
-      guard (error as? HoldfastError)?.code != .interrupted, let fresh = try? fresh() else { throw error }
-      return try body(fresh)
+      guard (error as? HoldfastError)?.code != .interrupted else { throw error }
+      return try reportingRemoval(of: [point]) {
+        guard let fresh = try? fresh() else { throw error }
+        return try body(fresh)
+      }
     }
+  }
+
+  /// Runs `body`. If it fails because another process removed one of the backups, says so.
+  func reportingRemoval<Result>(of points: [StoredPoint], _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch {
+      let isInterrupted = (error as? HoldfastError)?.code == .interrupted
+      guard !isInterrupted, let gone = points.first(where: isRemoved) else { throw error }
+      throw HoldfastError.removed(gone.id, cause: error)
+    }
+  }
+
+  /// Whether a backup that was there when it was looked up is gone now. Unknown counts as no.
+  private func isRemoved(_ point: StoredPoint) -> Bool {
+    guard !point.archiveMissing, let index = try? index() else { return false }
+    guard index.names[point.id] != nil else { return true }
+    guard let now = try? index.point(point.id) else { return false }
+    return now.metadata.sequence != point.metadata.sequence
+  }
+}
+
+extension HoldfastError {
+  /// The error of a command whose backup disappears while it is read.
+  static func removed(_ id: PointID, cause: (any Error)? = nil) -> HoldfastError {
+    HoldfastError(
+      .pointNotFound, "\(id) was removed by another process", hint: "holdfast list shows the existing backups",
+      cause: cause)
   }
 }

@@ -21,11 +21,12 @@ final class LazyPoints {
   ///   quicker.
   /// - Throws: the errors of reading archives.
   init?(_ left: StoredPoint, _ right: StoredPoint, in repository: Repository, _ progress: Progress) throws {
-    let chains = [try repository.chain(of: left), try repository.chain(of: right)]
+    let pair = [left, right]
+    let chains = try repository.reportingRemoval(of: pair) { try pair.map { try repository.chain(of: $0) } }
     guard chains[0].full.id == chains[1].full.id, Self.isReadable(chains), Self.areOfOneMoment(chains) else {
       return nil
     }
-    let open = try chains.map { try OpenChain($0, in: repository) }
+    let open = try repository.reportingRemoval(of: pair) { try chains.map { try OpenChain($0, in: repository) } }
     let images = try open.map { try $0.provenImages(repository.credentials) }
     guard images[0].last?.digestKey == images[1].last?.digestKey, images[0].last?.digest == images[1].last?.digest,
       images[0][0].pageSize == images[1][0].pageSize,

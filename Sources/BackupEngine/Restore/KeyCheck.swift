@@ -10,7 +10,10 @@ extension Engine {
   package func requireKey(to point: StoredPoint) throws {
     guard point.name.encrypted, !point.archiveMissing else { return }
     let files = environment.files
-    let file = try files.open(repository().path(point.name.text), .readNoFollow)
+    let repository = try repository()
+    let file = try repository.reportingRemoval(of: [point]) {
+      try files.open(repository.path(point.name.text), .readNoFollow)
+    }
     defer { files.close(file) }
     do {
       if let head = try SealedHeader(file, files) {

@@ -49,9 +49,7 @@ struct Verifier {
   private func open(_ point: StoredPoint, _ verification: inout Verification) throws -> OpenFile? {
     guard !point.archiveMissing, try files.status(repository.path(point.name.text)) != nil else {
       if try repository.stored(point.id) == nil {
-        throw HoldfastError(
-          .pointNotFound, "\(point.id) was removed by another process", hint: "holdfast list shows the existing backups"
-        )
+        throw HoldfastError.removed(point.id)
       }
       verification.add(.failed, Check.Name.file, "\(point.name.text) is missing")
       return nil
