@@ -1,6 +1,8 @@
+import CSQLite
 import Glibc
-import Testing
+import Synchronization
 import TestSupport
+import Testing
 
 @testable import SQLitePages
 
@@ -24,6 +26,24 @@ struct ClosingHazardTests {
     application.close()
     try place.replace(by: command[0], command.count > 1 ? command[1] : "--")
     connection.close()
+    #expect(try place.folder.read("app.db") == wanted)
+    #expect(try names(in: place.folder.path).contains("app.db-wal"))
+    #expect(connection.closing?.mayCheckpoint == false)
+    #expect(connection.closing?.warning?.contains("\(place.path) was overwritten") == true)
+  }
+
+  /// The flush of the log is the slow part of a closing: C13 in `contrib/docs/ARCHITECTURE.md`.
+  @Test("A file copied over the database during the flush of its log keeps its bytes")
+  func copiedOverInTheFlush() throws {
+    let wanted = try place.makeReplacement()
+    let application = try DatabaseApplication(place.path, ClosingPlace.keep)
+    let connection = try place.observe()
+    try application.run(ClosingPlace.update)
+    application.close()
+    #expect(ClosingRule.decide(connection.closingFacts()).mayCheckpoint)
+    let flush = try FlushOfLog(connection, during: ["cp", place.folder.path("new.db"), place.path])
+    connection.close()
+    #expect(flush.command == nil, "the log was not flushed")
     #expect(try place.folder.read("app.db") == wanted)
     #expect(try names(in: place.folder.path).contains("app.db-wal"))
     #expect(connection.closing?.mayCheckpoint == false)
@@ -145,4 +165,34 @@ struct ClosingHazardTests {
     let again = try place.observe()
     #expect(again.closingFacts().log?.changeCount == 0)
   }
+}
+
+/// Runs a command during the first flush of a connection's log.
+private final class FlushOfLog {
+  /// SQLite calls a C function, which can only reach what is global. Only one test uses it.
+  private static let pending = Mutex<[String]?>(nil)
+  private let methods: UnsafeMutablePointer<sqlite3_io_methods>
+
+  init(_ connection: DatabaseConnection, during command: [String]) throws {
+    let log = try #require(SQLiteFile.journal(of: connection.handle))
+    methods = .allocate(capacity: 1)
+    methods.initialize(to: log.methods)
+    methods.pointee.xSync = { _, _ in
+      let command = FlushOfLog.pending.withLock { pending in
+        defer { pending = nil }
+        return pending
+      }
+      guard let command else { return SQLITE_OK }
+      let result = try? Shell.run(command[0], Array(command.dropFirst()))
+      return result?.status == 0 ? SQLITE_OK : SQLITE_IOERR
+    }
+    Self.pending.withLock { $0 = command }
+    log.pointer.pointee.pMethods = UnsafePointer(methods)
+  }
+
+  /// The connection must be closed by now.
+  deinit { methods.deallocate() }
+
+  /// Nil after the first flush.
+  var command: [String]? { Self.pending.withLock(\.self) }
 }

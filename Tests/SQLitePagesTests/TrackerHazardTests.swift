@@ -122,6 +122,32 @@ private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.
     application.close()
   }
 
+  /// Of a log that is wholly in the database file a reader locks nothing, so that a writer may begin
+  /// a new generation beside it: T11 in `contrib/docs/ARCHITECTURE.md`.
+  @Test func aLogThatIsResetWhileItIsReadProvesNothing() throws {
+    let bed = try TrackerBed()
+    let application = try bed.application()
+    for id in [1, 50, 100] { try application.run(update + "\(id)") }
+    let connection = try DatabaseConnection(path: bed.path, access: .observer, busyTimeout: 20_000)
+    defer { connection.close() }
+    func snapshot() throws -> DatabaseSnapshot {
+      try DatabaseSnapshot(connection, scratchPath: bed.folder.path("scratch"), patience: 20_000)
+    }
+    var tracker = PageTracker()
+    let first = try snapshot()
+    tracker.start(at: TrackerPosition(first))
+    first.end()
+    for id in [150, 200] { try application.run(update + "\(id)") }
+    try application.run("PRAGMA wal_checkpoint(PASSIVE)")
+    let second = try snapshot()
+    // Fewer frames than the old position has, so that the frame at that position is still there.
+    try application.run(update + "500")
+    let outcome = tracker.follow(second)
+    second.end()
+    #expect(isIncomplete(outcome), "\(outcome)")
+    application.close()
+  }
+
   /// Three other processes write and checkpoint as fast as they can.
   @Test func nothingIsMissedBesideWritersInOtherProcesses() throws {
     let bed = try TrackerBed()
