@@ -41,15 +41,17 @@ struct UnreadableTests {
     }
   }
 
-  @Test("A process without descriptors lists no backup at all, not even as missing or damaged")
-  func shortage() throws {
+  @Test(
+    "A process without descriptors lists no backup at all, not even as missing or damaged",
+    arguments: [true, false])
+  func shortage(lasts: Bool) throws {
     let bed = try TestBed()
     let chain = try bed.makeChain(incrementals: 2)
     let clean = StepFaults()
     let expected = try bed.engine(files: clean).list().map(\.metadata)
     #expect(expected.count == chain.count)
     for step in clean.places(for: .error(EMFILE)) {
-      let faults = StepFaults(failAt: step, .error(EMFILE, persistent: true))
+      let faults = StepFaults(failAt: step, .error(EMFILE, persistent: lasts))
       guard let listed = try? bed.engine(files: faults).list() else { continue }
       #expect(listed.map(\.metadata) == expected && listed.allSatisfy { !$0.isDamaged }, "\(faults.steps.last ?? "")")
     }
@@ -70,6 +72,25 @@ struct UnreadableTests {
     try bed.change("UPDATE marker SET text = 'second'")
     let next = try bed.engine(files: files).create(CreateRequest())
     #expect(next.kind == .full)
+  }
+
+  @Test("A file in a folder that this user may not enter is not absent")
+  func closedFolder() async {
+    await #expect(processExitsWith: .success) {
+      let bed = try TestBed()
+      try bed.makeDatabase()
+      chmod(bed.folder.path, 0)
+      if geteuid() == 0 { #expect(setgroups(0, nil) == 0 && setegid(65534) == 0 && seteuid(65534) == 0) }
+      let attempts: [() throws -> Void] = [
+        { _ = try SystemFileOperations().status(bed.database) }, { _ = try bed.engine().list() },
+      ]
+      for attempt in attempts {
+        let error = #expect(throws: HoldfastError.self, performing: attempt)
+        #expect(error?.code == .permissionDenied)
+      }
+      if getuid() == 0 { #expect(seteuid(0) == 0 && setegid(0) == 0) }
+      chmod(bed.folder.path, 0o700)
+    }
   }
 }
 
