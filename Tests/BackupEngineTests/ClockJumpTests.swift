@@ -163,6 +163,25 @@ struct ClockJumpTests {
     }
   }
 
+  @Test("Planted plain backups do not confirm a clock that jumped ahead")
+  func planted() throws {
+    try bed.makeDatabase()
+    try makeFulls(.manual, 1)
+    let forger = try TestBed()
+    try forger.makeDatabase()
+    var plain = CreateRequest()
+    plain.archive.encrypt = false
+    for days in Int64(7)...9 {
+      forger.time.set(bed.time.now().adding(seconds: days * 86400))
+      let forged = try forger.engine(.none).create(plain)
+      for path in ["backups/\(forged.filename)", "backups/.metadata/\(forged.id).json"] {
+        _ = try bed.folder.write(path, forger.folder.read(path) ?? [])
+      }
+    }
+    bed.time.advance(seconds: 60)
+    #expect(engine(ahead: Self.nineDays, boot: "second").recordClock() != nil)
+  }
+
   @Test("A confirmation of the clock is stored, however soon it comes")
   func trustedAtOnce() throws {
     try bed.makeDatabase()

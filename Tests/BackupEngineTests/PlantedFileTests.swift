@@ -186,6 +186,20 @@ struct PlantedFileTests {
     try restore(bed.engine(), point.id, to: bed.folder.path("out.db"))
   }
 
+  @Test("A listing derives no key for a planted archive without metadata")
+  func derivation() throws {
+    let (bed, point) = try world(.password)
+    let forger = try TestBed()
+    forger.time.set(bed.time.now().adding(seconds: 3600))
+    try forger.makeDatabase(rows: 60)
+    // The same password with another salt: its key would open the archive and show the digest.
+    let forged = try forger.engine(.password).create(CreateRequest())
+    _ = try bed.folder.write("backups/\(forged.filename)", forger.folder.read("backups/\(forged.filename)") ?? [])
+    try SystemFileOperations().unlink("\(bed.backups)/.metadata/\(point.id).json")
+    let digests = try bed.engine(.password).list().map { [$0.id: $0.metadata.digest] }
+    #expect(digests == [[forged.id: nil], [point.id: point.digest]])
+  }
+
   @Test("A listing does not read a planted archive without metadata to its end")
   func hugeFile() throws {
     let (bed, _) = try world()
