@@ -2,6 +2,8 @@ import Glibc
 import TestSupport
 import Testing
 
+private let canTrace = (try? Shell.run("strace", ["-o", "/dev/null", "true"]))?.status == 0
+
 @Suite("init and its configuration file", .ownThread)
 struct InitTests {
   private let nothing = ["DATABASE_URL": "", "BACKUP_ENCRYPTION_KEY_FILE": ""]
@@ -25,6 +27,25 @@ struct InitTests {
     let point = try decode(Point.self, bed.succeed("create", "--json", environment: nothing))
     #expect(point.databasePath == bed.database && point.encrypted)
     try bed.succeed("verify", "latest", "--backup-dir", "store", environment: nothing)
+  }
+
+  @Test(
+    "A signal during init waits until all is made", .enabled(if: canTrace, "strace cannot trace here"))
+  func interrupted() throws {
+    // The threads that run tests block signals, and a child inherits that.
+    let unblocking =
+      "import os, signal, sys; signal.pthread_sigmask(signal.SIG_SETMASK, []); os.execvp(sys.argv[1], sys.argv[1:])"
+    for number in 1...3 {
+      let bed = try CommandBed(rows: 3)
+      let trace = ["-qq", "-o", "trace", "-e", "trace=fsync", "-e", "inject=fsync:signal=INT:when=\(number)"]
+      let result = try Shell.run(
+        "python3", ["-c", unblocking, "strace"] + trace + [CommandBed.program, "init", "--database", "app.db"],
+        environment: bed.environment(nothing), in: bed.folder.path)
+      let flushes = try #require(try bed.folder.text("trace")).split(separator: "\n").count { $0.contains("fsync(") }
+      #expect(flushes >= number, "no signal was sent")
+      #expect(result.status == 0 && result.stdout.contains("holdfast.toml (new)\n"), "\(number): \(result.stderr)")
+      #expect(try bed.folder.text("config/holdfast/holdfast.toml") != nil, "\(number)")
+    }
   }
 
   @Test("If a configuration file exists anywhere, init does not overwrite it")

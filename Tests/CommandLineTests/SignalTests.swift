@@ -1,5 +1,9 @@
+import Glibc
 import TestSupport
 import Testing
+
+@testable import BackupEngine
+@testable import holdfast
 
 @Suite("Signals", .ownThread)
 struct SignalTests {
@@ -72,6 +76,35 @@ struct SignalTests {
     #expect(try bed.succeed("show", id) == before)
   }
 
+  @Test("A signal to a command for every database ends it before the next database")
+  func everyDatabase() throws {
+    let bed = try CommandBed(rows: 20)
+    try makeLarge(bed)
+    try bed.makeDatabase(at: bed.folder.path("b.db"), rows: 30)
+    try bed.folder.write(
+      "holdfast.toml", Array("[[databases]]\npath = \"app.db\"\n[[databases]]\npath = \"b.db\"\n".utf8))
+    let every = ["DATABASE_URL": ""]
+    let ending = try interrupt(bed, "INT", ignored: false, ["--all"], environment: every)
+    #expect(ending.status == 130 && ending.leftovers == [], "\(ending.stderr)")
+    #expect(try !bed.run("list", "--database", "b", environment: every).stdout.contains("backup_"))
+  }
+
+  @Test("A second signal ends the process at once, unless the work is installing a file")
+  func second() async {
+    await #expect(processExitsWith: .exitCode(130)) {
+      let progress = Progress()
+      Interruption.stop(progress)
+      Interruption.stop(progress)
+    }
+    await #expect(processExitsWith: .exitCode(7)) {
+      let progress = Progress()
+      progress.mustEnd()
+      Interruption.stop(progress)
+      Interruption.stop(progress)
+      exit(progress.isStopped ? 7 : 1)
+    }
+  }
+
   /// Keeps zlib busy for a second or more, so that a signal finds the backup at work.
   private func makeLarge(_ bed: CommandBed) throws {
     _ = try bed.value(
@@ -83,7 +116,9 @@ struct SignalTests {
 
   /// Starts a slow backup, sends it a signal as soon as the archive's temporary file exists, and
   /// returns how it ended.
-  private func interrupt(_ bed: CommandBed, _ signal: String, ignored: Bool) throws -> Ending {
+  private func interrupt(
+    _ bed: CommandBed, _ signal: String, ignored: Bool, _ more: [String] = [], environment: [String: String] = [:]
+  ) throws -> Ending {
     let script = """
       import json, os, signal, subprocess, sys, time
 
@@ -93,7 +128,7 @@ struct SignalTests {
       if ignored:
           signal.signal(number, signal.SIG_IGN)
       process = subprocess.Popen(
-          [sys.argv[1], "create", "--compression-level", "9"], cwd=folder, stdout=subprocess.DEVNULL,
+          [sys.argv[1], "create", "--compression-level", "9"] + sys.argv[5:], cwd=folder, stdout=subprocess.DEVNULL,
           stderr=subprocess.PIPE, text=True)
 
       def temporary():
@@ -106,10 +141,9 @@ struct SignalTests {
       stderr = process.communicate()[1]
       json.dump({"status": process.returncode, "stderr": stderr, "leftovers": temporary()}, sys.stdout)
       """
-    return try decode(
-      Ending.self,
-      bed.python(
-        script, CommandBed.program, bed.folder.path, signal, ignored ? "ignored" : "default",
-        environment: bed.environment()))
+    let arguments = [CommandBed.program, bed.folder.path, signal, ignored ? "ignored" : "default"] + more
+    let result = try Python.run(script: script, arguments: arguments, environment: bed.environment(environment))
+    try #require(result.status == 0, "\(result.stderr)")
+    return try decode(Ending.self, result.stdout)
   }
 }
