@@ -69,10 +69,11 @@ struct RootFilesTests {
     _ = try bed.engine().create(CreateRequest())
   }
 
-  @Test("Files that root creates stay root's if they contain decrypted pages")
+  @Test("Files that root creates stay root's, and nobody else reads them, if they contain decrypted pages")
   func decrypted() throws {
     files.close(try files.open(path("scratch"), .createPrivate))
     #expect(try owner("scratch") == 0)
+    #expect(try files.status(path("scratch"))?.permissions == 0o600)
   }
 
   @Test("A file that existed before never changes its owner, under any name")

@@ -90,6 +90,7 @@ struct ClosingTests {
     let (one, two) = (try place.observe(), try place.observe())
     application.close()
     one.close()
+    #expect(one.closing?.mayCheckpoint == false)
     #expect(try names(in: place.folder.path).contains("app.db-wal"))
     two.close()
     try place.expectClosed(two)
