@@ -178,19 +178,15 @@ struct ShortListing {
   var lines: [String] {
     let offset = zone.isUTC ? "UTC" : points.first.map { zone.offsetText(at: $0.metadata.created) } ?? ""
     let rest = points.count < total ? ["(the newest \(points.count.grouped) of \(total.grouped))"] : []
-    let width = widthOfIDs
-    return [Self.row(width, "ID", "CREATED \(offset)", "KIND", "SIZE", "STATUS")] + points.map { row($0, width) } + rest
+    return [Self.row("ID", "CREATED \(offset)", "KIND", "SIZE", "STATUS")] + points.map(row) + rest
   }
 
-  /// An ID with a number at its end is longer than the others.
-  private var widthOfIDs: Int { points.map(\.id.text.utf8.count).max() ?? 0 }
-
-  private func row(_ point: StoredPoint, _ width: Int) -> String {
+  private func row(_ point: StoredPoint) -> String {
     let metadata = point.metadata
     let kind =
       point.isIncremental ? "+" : metadata.backupType == .manual ? "full" : metadata.backupType.rawValue
     return Self.row(
-      width, metadata.id.text, zone.wallClock(metadata.created), kind, "\(ByteCount(metadata.compressedSize))",
+      metadata.id.text, zone.wallClock(metadata.created), kind, "\(ByteCount(metadata.compressedSize))",
       status(point) + (metadata.pinned ? ", pinned" : ""))
   }
 
@@ -208,13 +204,11 @@ struct ShortListing {
     }
   }
 
-  private static func row(
-    _ width: Int, _ id: String, _ time: String, _ kind: String, _ size: String, _ status: String
-  ) -> String {
+  private static func row(_ id: String, _ time: String, _ kind: String, _ size: String, _ status: String) -> String {
     func padded(_ text: String, _ width: Int) -> String {
       text + String(repeating: " ", count: max(0, width - text.count))
     }
     let right = String(repeating: " ", count: max(0, 8 - size.count)) + size
-    return "\(padded(id, width)) \(padded(time, 19)) \(padded(kind, 9))\(right)  \(status)"
+    return "\(padded(id, 22)) \(padded(time, 19)) \(padded(kind, 9))\(right)  \(status)"
   }
 }
