@@ -190,7 +190,8 @@ struct FlawTests {
     #expect(record.passed, "\(record.checks)")
     #expect(record.checks.first { $0.name == Check.Name.integrity }?.outcome == .warning)
     let point = try bed.engine().point("latest").metadata
-    #expect(point.findings == ["NULL value in t.a"] && point.findingsDate != nil && point.verified == !quick, "\(point)")
+    #expect(
+      point.findings == ["NULL value in t.a"] && point.findingsDate != nil && point.verified == !quick, "\(point)")
   }
 
   @Test("A sound backup that passed a drill is a backup without a flaw")

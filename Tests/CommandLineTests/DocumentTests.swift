@@ -69,7 +69,7 @@ struct DocumentTests {
     let second = try bed.create(password)
     let third = try bed.create()
     let result = try bed.run("verify", "--all", "--json")
-    #expect(result.status == 5 && result.stderr == "")
+    #expect(result.status == 5 && result.stderr == "holdfast: error: 1 of 3 backups are not verified: \(first)\n")
     let verdicts = try decode([Verdict].self, result.stdout)
     #expect(verdicts.map(\.backupId) == [third, second, first])
     #expect(verdicts.map(\.verified) == [true, true, false])

@@ -86,7 +86,7 @@ struct IncrementalCommandTests {
         CommandBed.program, arguments, environment: bed.environment(), in: bed.folder.path)
       #expect(result.status == 8 && result.stdout == "", "\(arguments)")
       #expect(result.stderr.contains("cannot delete \(ids[1]): 2 backups need it\n"), "\(result.stderr)")
-      #expect(result.stderr.contains("holdfast delete --with-children \(ids[1]) removes them too"))
+      #expect(result.stderr.contains("holdfast delete --with-children \(ids[1]) also removes them"))
     }
     let unasked = try bed.run("delete", "--with-children", ids[1])
     #expect(unasked.status == 8 && unasked.stderr.contains("a question is not possible here"))

@@ -56,19 +56,17 @@ struct SignalTests {
       process = subprocess.Popen([program, command, id], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
       def waits():
-          names = os.listdir(f"/proc/{process.pid}/fd")
-          return any(os.path.realpath(f"/proc/{process.pid}/fd/{name}") == path for name in names)
+          folder = f"/proc/{process.pid}/fd/"
+          for name in os.listdir(folder):
+              try:
+                  if os.readlink(folder + name) == path: return True
+              except FileNotFoundError:
+                  pass  # closed meanwhile
+          return False
 
       while not waits():
           time.sleep(0.001)
       process.send_signal(signal.SIGTERM)
-      # The thread for signals takes it off the queue.
-      while any(
-          line.startswith(("SigPnd", "ShdPnd")) and int(line.split()[1], 16) for line in open(f"/proc/{process.pid}/status")
-      ):
-          time.sleep(0.001)
-      time.sleep(0.1)
-      lock.close()
       process.communicate()
       print(process.returncode, end="")
       """, CommandBed.program, bed.folder.path, command, id, environment: bed.environment())

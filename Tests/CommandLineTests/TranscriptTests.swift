@@ -88,7 +88,7 @@ struct TranscriptTests {
       "\(bed.backups)/\(damaged).db")
     let result = try bed.run("verify", "--all")
     #expect(result.status == 3)
-    #expect(result.stderr == "")
+    #expect(result.stderr == "holdfast: error: 1 of 2 backups are not verified: \(damaged)\n")
     let lines = result.stdout.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     #expect(lines[0] == "✓ \(whole)  verified" && lines[1] == "✗ \(damaged)  not verified", "\(result.stdout)")
     #expect(lines[2].hasPrefix("    ✗ checksum_validation — the checksum is "), "\(result.stdout)")

@@ -46,7 +46,7 @@ struct BackupCreator {
   ) throws -> StoredFull {
     try request.archive.requireKey(repository.credentials)
     warnOfOtherNames(connection)
-    return try repository.exclusively(patience: environment.repositoryPatience) {
+    return try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
       let listing = try repository.listingToStore(isSafety: request.reason.type == .safety)
       repository.storeDerived(listing.all)
       let parent = repository.newestParent(of: listing.own)

@@ -74,7 +74,7 @@ struct DrillRun {
   ) throws {
     let progress = progress
     var (run, current) = (self, step)
-    defer { (record, step) = (run.record, current) }
+    defer { (record, findings, step) = (run.record, run.findings, current) }
     try connection.interrupted(when: { progress.isStopped }) {
       current = .integrity
       guard try run.checkIntegrity(connection) else { return }

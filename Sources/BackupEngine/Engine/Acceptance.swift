@@ -36,7 +36,7 @@ extension Engine {
   package func accept(_ reference: String, progress: Progress = Progress()) throws -> Acceptance {
     let repository = try repository()
     let id = try Self.acceptance(of: repository.point(reference)).point.id
-    return try repository.exclusively(patience: environment.repositoryPatience) {
+    return try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
       // Read again under the lock: a verification may have written meanwhile.
       let current = try repository.point(id.text)
       var acceptance = try Self.acceptance(of: current)
@@ -62,7 +62,7 @@ extension Engine {
   ///   not open it.
   package func acceptUnauthenticated(_ reference: String, progress: Progress = Progress()) throws -> Acceptance {
     let repository = try repository()
-    return try repository.exclusively(patience: environment.repositoryPatience) {
+    return try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
       let point = try repository.point(reference)
       let acceptance = try Self.unauthenticatedAcceptance(of: point)
       guard !acceptance.wasAccepted else { return acceptance }

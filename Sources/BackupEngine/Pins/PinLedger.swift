@@ -106,7 +106,7 @@ extension Engine {
   ) throws -> PinChange {
     let repository = try repository()
     let id = try repository.point(reference).id
-    return try repository.exclusively(patience: environment.repositoryPatience) {
+    return try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
       // Read again under the lock: another process may have removed or rewritten the backup
       // meanwhile.
       let current = try repository.point(id.text)

@@ -6,7 +6,20 @@ import SQLitePages
 package struct LockPatience: Sendable {
   /// Milliseconds.
   package var milliseconds: Int
+  /// Ends the wait with `interrupted` if it is stopped.
+  private var progress: Progress?
+
   package init(milliseconds: Int) { self.milliseconds = milliseconds }
+
+  /// The same, and the wait ends early if the operation is stopped.
+  func stopped(by progress: Progress) -> LockPatience {
+    var patience = self
+    patience.progress = progress
+    return patience
+  }
+
+  /// - Throws: `interrupted` if the operation was stopped.
+  fileprivate func check() throws { try progress?.check() }
 }
 
 /// One period in which this process has the exclusive lock.
@@ -38,7 +51,8 @@ extension Repository {
   /// Runs `body` while no other process stores, removes or opens; leftovers of killed runs are
   /// removed first.
   ///
-  /// - Throws: `busy` if another process locks the repository for longer than `patience`.
+  /// - Throws: `busy` if another process locks the repository for longer than `patience`;
+  ///   `interrupted` if the operation of `patience` is stopped meanwhile.
   package func exclusively<Result>(
     patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result
   ) throws -> Result {
@@ -88,6 +102,7 @@ extension Repository {
           .busy, "the backup folder \(folder) is in use by another holdfast",
           hint: "wait until it has finished, then try again")
       }
+      try patience.check()
       usleep(20000)
       waited += 20
     }
