@@ -145,6 +145,7 @@ struct NeighbourTests {
     #expect(try Shell.run("mv", [bed.database, away]).status == 0)
     let error = refused { _ = try bed.engine(database: tenant).create(CreateRequest()) }
     #expect(error?.message.contains("is gone") == true, "\(String(describing: error))")
+    #expect(error?.hint?.contains("holdfast create --database \(bed.database) --backup-dir \(bed.backups)") == true)
     if name == "t2.db" { _ = refused { _ = try bed.engine(database: tenant).list() } }
     // The first one is back, and a copy of it that goes on elsewhere is the same database.
     #expect(try Shell.run("mv", [away, bed.database]).status == 0)

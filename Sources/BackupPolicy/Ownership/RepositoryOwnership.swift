@@ -156,12 +156,12 @@ extension RepositoryOwnership {
   }
 
   private static func similarError(_ path: String, folder: String, _ other: RecordedDatabase) -> HoldfastError {
-    let own = "\(folder)-\(stem(path))".shellWord
+    let (own, old) = ("\(folder)-\(stem(path))".shellWord, other.path.text.shellWord)
     return HoldfastError(
       .refused,
       "the backup folder \(folder) holds the backups of \(other.path), which is gone; \(path) has the same tables, but not its content",
       hint:
-        "holdfast create --database \(path.shellWord) --backup-dir \(own) keeps this one's backups apart; if it is the same database, move it back to \(other.path), run holdfast create there, and move it again"
+        "holdfast create --database \(path.shellWord) --backup-dir \(own) keeps this one's backups apart; if it is the same database, move it back to \(old), run holdfast create --database \(old) --backup-dir \(folder.shellWord), and move it again"
     )
   }
 
