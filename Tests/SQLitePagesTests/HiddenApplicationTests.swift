@@ -18,15 +18,21 @@ struct HiddenApplicationTests {
     return try application.value("SELECT count(*) FROM item WHERE name = 'late'")
   }
 
+  /// An application that commits, waits, begins a transaction and loses its locks, waits, and
+  /// commits.
+  private static func applicationInTransaction(_ place: ClosingPlace) throws -> StagedApplication {
+    try StagedApplication(
+      place.path, folder: place.folder,
+      [.open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .wait] + begin
+        + [.dropAllLocks, .wait, .run("COMMIT"), .wait])
+  }
+
   @Test(
     "A connection that closes leaves the log to the transaction", arguments: [false, true], [false, true])
   func closing(writes: Bool, isNobodys: Bool) async {
     await #expect(processExitsWith: .success) { [writes, isNobodys] in
       let place = try placeForAnybody(isNobodys: isNobodys)
-      let application = try StagedApplication(
-        place.path, folder: place.folder,
-        [.open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .wait] + Self.begin
-          + [.dropAllLocks, .wait, .run("COMMIT"), .wait])
+      let application = try Self.applicationInTransaction(place)
       openSideFiles(of: place)
       becomeNobody()
       let connection = try DatabaseConnection(path: place.path, access: writes ? .writer : .observer)
@@ -85,10 +91,7 @@ struct HiddenApplicationTests {
   func opening() async {
     await #expect(processExitsWith: .success) {
       let place = try placeForAnybody(isNobodys: true)
-      let application = try StagedApplication(
-        place.path, folder: place.folder,
-        [.open, .run(ClosingPlace.keep), .run(ClosingPlace.update), .wait] + Self.begin
-          + [.dropAllLocks, .wait, .run("COMMIT"), .wait])
+      let application = try Self.applicationInTransaction(place)
       openSideFiles(of: place)
       becomeNobody()
       func kind(_ access: DatabaseConnection.Access) -> DatabaseError.Kind? {

@@ -16,7 +16,7 @@ struct PageContinuity {
   /// Reads the whole backup. Needs the repository's exclusive lock.
   ///
   /// - Returns: false also if the backup's chain is damaged.
-  /// - Throws: `wrongKey`, `keyMissing`, the failures of the live database, `interrupted`.
+  /// - Throws: `wrongKey`, `keyMissing`, the failures of the live database.
   func holds(since point: StoredPoint) throws -> Bool {
     let live = try liveMarks()
     let comparison = PageComparison(live)

@@ -81,8 +81,11 @@ struct Console: Sendable {
   /// Reports the failure of a command whose result, on standard output, tells the details. So a
   /// caller that discards the result, such as a line of cron, still gets a message.
   static func reportFailure(_ message: String) {
-    tell(["holdfast: error: \(message)"])
+    tell([failureLine(message)])
   }
+
+  /// The line that begins each report of an error.
+  static func failureLine(_ message: String) -> String { "holdfast: error: \(message)" }
 
   static func write(_ bytes: [UInt8], to descriptor: Int32) throws {
     var rest = bytes[...]

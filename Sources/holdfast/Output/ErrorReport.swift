@@ -66,7 +66,7 @@ struct ErrorReport {
   }
 
   private static func lines(_ error: HoldfastError) -> [String] {
-    ["holdfast: error: \(error.message.printable)"] + marked(error)
+    [Console.failureLine(error.message.printable)] + marked(error)
       + (error.hint.map { ["holdfast: hint: \(CallerOptions.applied(to: $0.printable))"] } ?? [])
   }
 

@@ -58,7 +58,7 @@ struct Guarding {
       return try rollBack()
     } catch {
       let error = GuardResult.error(error)
-      output.tell(["holdfast: error: the rollback failed: \(error.message.printable)"])
+      output.tell([Console.failureLine("the rollback failed: \(error.message.printable)")])
       if let hint = error.hint { output.tell(["holdfast: hint: \(hint.printable)"]) }
       output.tell(["holdfast: hint: to try it again:", "  \(restore.text)"])
       return .failed(error)
