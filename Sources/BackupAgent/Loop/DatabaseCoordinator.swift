@@ -19,8 +19,7 @@ final class DatabaseCoordinator {
   private let housekeeper: Housekeeper
   private let jobs: JobRunner
   private var machine: TriggerMachine
-  /// The wait for the end of the quiet hours that was logged last.
-  private var loggedWait: QuietWait?
+  private var machineLog: MachineLog
 
   init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.lock, self.logger, clock) = (id, database, lock, logger, shared.clock)
@@ -30,6 +29,7 @@ final class DatabaseCoordinator {
     housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
     jobs = JobRunner(id, database, (lock, watcher, connection, housekeeper, alarms), shared, logger)
     machine = TriggerMachine(settings: database.settings.triggers)
+    machineLog = MachineLog(logger)
   }
 
   var isBackingUp: Bool { jobs.isBackingUp }
@@ -78,9 +78,7 @@ final class DatabaseCoordinator {
   }
 
   /// Gives up the running job, and any job that waits for a thread.
-  func abandon() {
-    if let withdrawn = jobs.abandon() { finish(withdrawn) }
-  }
+  func abandon() { if let withdrawn = jobs.abandon() { finish(withdrawn) } }
 
   /// Releases everything; called when the coordinator is done.
   func end() {
@@ -157,8 +155,7 @@ final class DatabaseCoordinator {
     if jobs.isIdle, isPending { watcher.suppressWrites(until: deadline) }
   }
 
-  /// Detects changes that raise no event: writes through a hard link or from another machine, or a
-  /// file system that was mounted.
+  /// Detects changes without an event: through a hard link, from another machine, or by a mount.
   private func poll(at time: Int64) {
     watcher.recordPoll(at: time)
     jobs.checkLockAndKey()
@@ -171,14 +168,12 @@ final class DatabaseCoordinator {
 
   /// Passes an event to the machine and carries out its decision.
   private func decide(_ event: TriggerEvent, at moment: Moment? = nil) {
-    let (action, lastWait) = (machine.receive(event, at: moment ?? clock.moment), loggedWait)
-    loggedWait = machine.quietWait
-    if let wait = loggedWait, wait != lastWait { logger.info("\(wait.text)") }
+    let action = machine.receive(event, at: moment ?? clock.moment)
+    machineLog.record(action, of: machine)
     switch action {
     case .start(let trigger, let reason): begin(BackupOrder(trigger: trigger, reason: reason))
     case .renew(let advice, let reason): begin(BackupOrder(trigger: .change, reason: reason, ends: advice.chain))
-    case .skip(let reason): logger.info("skipped: \(reason)")
-    case .wait: logger.debug("\(machine.waitText)")
+    case .skip, .wait: break
     case .stop:
       jobs.machineStopped()
       runNext()
@@ -187,8 +182,7 @@ final class DatabaseCoordinator {
 
   private func begin(_ order: BackupOrder) {
     guard let outcome = jobs.begin(order) else { return }
-    // The backup could not begin. After a failure the machine waits, so this is not an endless
-    // loop.
+    // The backup could not begin. After a failure the machine waits, so this loop ends.
     decide(.finished(outcome))
     runNext()
   }
@@ -250,9 +244,7 @@ final class DatabaseCoordinator {
 
   /// Passes the advice about the newest chain to the machine on each call, and to the log once.
   private func handle(_ advice: FullAdvice?) {
-    if let advice, machine.isNews(advice) {
-      logger.info("a full backup is due\(machine.time(of: advice)): \(advice.reason)")
-    }
+    machineLog.record(advice, of: machine)
     decide(.advised(advice))
   }
 }
