@@ -158,19 +158,25 @@ struct NeighbourTests {
     #expect(try bed.engine(database: moved).create(CreateRequest()).otherPaths == [bed.database])
   }
 
-  @Test("On a new machine with another path and host, the folder and the key suffice")
-  func newMachine() throws {
+  @Test(
+    "On a new machine with another path and host, the folder and the key suffice",
+    arguments: [false, true])
+  func newMachine(applicationWasFaster: Bool) throws {
     let (bed, app, _) = try world()
     for suffix in ["", "-wal", "-shm"] { try SystemFileOperations().unlink(bed.database + suffix) }
-    try SystemFileOperations().makeFolders(bed.folder.path("home/new"))
+    let new = bed.folder.path("home/new/app.db")
+    try SystemFileOperations().makeFolders(new.parentPath)
+    if applicationWasFaster { try bed.makeDatabase(at: new, rows: 1, marker: "fresh") }
     var environment = bed.environment()
     (environment.host, environment.stateFolder) = ("new-host", bed.folder.path("new-state"))
     let engine = Engine(
-      database: bed.folder.path("home/new/app.db"), folder: bed.backups, credentials: TestBed.credentials(.key),
-      environment: environment)
+      database: new, folder: bed.backups, credentials: TestBed.credentials(.key), environment: environment)
     #expect(try engine.point("latest").id == app.id)
-    try restoreInPlace(engine, app.id)
-    #expect(try bed.marker(at: bed.folder.path("home/new/app.db")) == "app")
+    // Nothing proves that the fresh database continues the old one, until it is replaced.
+    if applicationWasFaster { _ = refused { _ = try engine.create(CreateRequest()) } }
+    let outcome = try restoreInPlace(engine, app.id)
+    #expect((outcome.safetyBackupID != nil) == applicationWasFaster)
+    #expect(try bed.marker(at: new) == "app")
     #expect(try engine.create(CreateRequest()).otherPaths == [bed.database])
   }
 

@@ -141,7 +141,9 @@ extension RepositoryOwnership {
   ///   - facts: the facts behind this decision.
   ///   - isSafety: the backup keeps the content that a restore is about to replace.
   package func obstacle(_ facts: OwnershipFacts, folder: String, isSafety: Bool) -> HoldfastError? {
-    if let other = unproven(facts) { return Self.similarError(facts.path.text, folder: folder, other) }
+    if let other = unproven(facts), !isReplaced(isSafety) {
+      return Self.similarError(facts.path.text, folder: folder, other)
+    }
     switch self {
     case .unclaimed, .owned, .similar: return nil
     case .foreign(let others): return Self.storingError(facts.path.text, folder: folder, others)
@@ -153,6 +155,12 @@ extension RepositoryOwnership {
       guard isEmpty, !isSafety, !before.tableMarks.isEmpty else { return nil }
       return Self.storingError(facts.path.text, folder: folder, [before])
     }
+  }
+
+  /// On a new machine the application may have made a database before anybody restores the backups.
+  /// The plan of that restore names the other path; what it replaces is kept beside those backups.
+  private func isReplaced(_ isSafety: Bool) -> Bool {
+    if case .moved = self { isSafety } else { false }
   }
 
   private static func similarError(_ path: String, folder: String, _ other: RecordedDatabase) -> HoldfastError {
