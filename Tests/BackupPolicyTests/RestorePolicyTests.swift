@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test func aFlawOfTheDatabaseThatWasBackedUpIsAWarning() throws {
-    let sound = PointFacts.Sound(PointID("backup_20231110_143022")!, Timestamp(iso8601: "2023-11-10T14:30:22Z")!)
+    let sound = PointFacts.Alternative(PointID("backup_20231110_143022")!, Timestamp(iso8601: "2023-11-10T14:30:22Z")!)
     let plan = try #require(
       usual.with {
         $0.point.flaw = .init(findings: "NULL value in t.a", newestSound: sound)
@@ -76,6 +76,24 @@ import Testing
     let alone = try #require(
       usual.with { $0.point.flaw = .init(findings: "NULL value in t.a", newestSound: nil) }.plan)
     #expect(alone.warnings.contains("no other backup is known to be without a flaw"))
+  }
+
+  @Test func anAnomalousBackupNamesTheNewestThatIsNot() throws {
+    let usualPoint = PointFacts.Alternative(
+      PointID("backup_20231110_143022")!, Timestamp(iso8601: "2023-11-10T14:30:22Z")!)
+    func warnings(_ alternative: PointFacts.Alternative?) throws -> [String] {
+      try #require(
+        usual.with {
+          $0.point.point.status = .anomalous
+          $0.point.created = Timestamp(iso8601: "2023-11-13T15:30:22Z")!
+          $0.point.newestUsual = alternative
+        }.plan
+      ).warnings
+    }
+    let found = try warnings(usualPoint).filter { $0.contains("is marked anomalous: it may have lost content; ") }
+    #expect(found.count == 1)
+    #expect(found[0].hasSuffix("; the newest backup that is not is backup_20231110_143022, 3 days 1 h older"))
+    #expect(try warnings(nil).contains { $0.hasSuffix("is marked anomalous: it may have lost content") })
   }
 
   @Test func anEmptyFileIsReplaced() throws {

@@ -173,6 +173,9 @@ extension [StoredPoint] {
       ?? last { $0.obstacle == nil && !$0.metadata.isFlawed && $0.metadata.verified }
   }
 
+  /// The newest backup of the database's own history that is not anomalous.
+  var newestUsual: StoredPoint? { last { $0.obstacle == nil && $0.metadata.status != .anomalous } }
+
   /// Returns the newest backup without an obstacle. A state that a restore kept is returned only if
   /// there is no other.
   ///

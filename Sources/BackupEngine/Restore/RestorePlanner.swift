@@ -12,12 +12,20 @@ struct RestorePlanner {
     if let refusal = RestorePolicy.refusal(of: point.id, condition(of: point)) { return .refuse(refusal) }
     var facts = try facts(request, repository.chain(of: point))
     facts.point.otherDatabase = try repository.otherDatabase(of: point)
-    if let findings = point.metadata.findingsInWords {
-      let all = try repository.points()
-      facts.point.flaw = .init(
-        findings: findings, newestSound: all.newestSound.map { .init($0.id, $0.metadata.created) })
-    }
+    try addAlternatives(to: &facts.point, point)
     return RestorePolicy.decide(request, facts)
+  }
+
+  /// The backups that a person may prefer to one with a flaw or one that lost content.
+  private func addAlternatives(to facts: inout PointFacts, _ point: StoredPoint) throws {
+    let findings = point.metadata.findingsInWords
+    guard findings != nil || point.metadata.status == .anomalous else { return }
+    let all = try repository.points()
+    if let findings {
+      facts.flaw = .init(findings: findings, newestSound: all.newestSound.map { .init($0.id, $0.metadata.created) })
+    }
+    guard point.metadata.status == .anomalous else { return }
+    facts.newestUsual = all.newestUsual.map { .init($0.id, $0.metadata.created) }
   }
 
   func facts(_ request: RestoreRequest, _ chain: PointChain) throws -> RestoreFacts {

@@ -43,6 +43,8 @@ package struct PointFacts: Hashable, Sendable {
   package var integrityKnown: Bool
   /// SQLite's findings in the database when it was backed up; nil if it has no known flaw.
   package var flaw: Flaw?
+  /// The newest backup that is not anomalous; nil if there is none, or if this one is not anomalous.
+  package var newestUsual: Alternative?
   /// The path of the database that was backed up, if the given path is not known as that
   /// database's.
   package var otherDatabase: String?
@@ -52,15 +54,16 @@ package struct PointFacts: Hashable, Sendable {
     /// In SQLite's words, in one line.
     package var findings: String
     /// The newest backup without findings.
-    package var newestSound: Sound?
+    package var newestSound: Alternative?
 
-    package init(findings: String, newestSound: Sound?) {
+    package init(findings: String, newestSound: Alternative?) {
       self.findings = findings
       self.newestSound = newestSound
     }
   }
 
-  package struct Sound: Hashable, Sendable {
+  /// A backup that a person may restore instead.
+  package struct Alternative: Hashable, Sendable {
     package var id: PointID
     package var created: Timestamp
 

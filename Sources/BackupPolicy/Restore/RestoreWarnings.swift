@@ -32,12 +32,23 @@ extension RestoreOutline {
     let found =
       "SQLite's checks found a flaw in the database when it was backed up as \(facts.point.id): \(flaw.findings)"
     guard let sound = flaw.newestSound else { return [found, "no other backup is known to be without a flaw"] }
+    return [found, "the newest backup without a flaw is \(named(sound))"]
+  }
+
+  /// If the content is lost by mistake, the newest backup is the one that lacks it.
+  private var anomalyWarnings: [String] {
+    guard facts.point.status == .anomalous else { return [] }
+    let found = "\(facts.point.id) is marked anomalous: it may have lost content"
+    return [facts.point.newestUsual.map { "\(found); the newest backup that is not is \(named($0))" } ?? found]
+  }
+
+  /// Its ID, and how much older or newer it is than the backup to restore.
+  private func named(_ other: PointFacts.Alternative) -> String {
     let created = facts.point.created
-    let (early, late) = (min(created, sound.created), max(created, sound.created))
+    let (early, late) = (min(created, other.created), max(created, other.created))
     let (apart, overflow) = late.milliseconds.subtractingReportingOverflow(early.milliseconds)
     let distance = Words.distance(milliseconds: overflow ? .max : apart)
-    let side = sound.created < created ? "older" : "newer"
-    return [found, "the newest backup without a flaw is \(sound.id), \(distance) \(side)"]
+    return "\(other.id), \(distance) \(other.created < created ? "older" : "newer")"
   }
 
   private func pointWarnings(provisional: Bool) -> [String] {
@@ -50,7 +61,7 @@ extension RestoreOutline {
     if point.status == .suspect {
       warnings.append("\(point.id) is marked suspect: a page may be missing from its chain")
     }
-    if point.status == .anomalous { warnings.append("\(point.id) is marked anomalous: it may have lost content") }
+    warnings += anomalyWarnings
     if point.layout == .empty { warnings.append("\(point.id) is an empty database") }
     if provisional {
       warnings.append(
