@@ -1,3 +1,87 @@
+/// All work that no running backup covers. ``TriggerMachine`` owns the only pending one, and each
+/// running backup the work that it covers.
+struct PendingWork: Sendable {
+  var change: PendingChange?
+  var run: ScheduledRun?
+  /// When the request of a person was made.
+  var requested: Timestamp?
+  /// The advice to end the newest chain.
+  var advice: FullAdvice?
+
+  /// The change, if changes start backups.
+  func startableChange(in mode: TriggerMode) -> PendingChange? { mode == .schedule ? nil : change }
+
+  /// The advice, if the mode allows fulls without a request.
+  func startableAdvice(in mode: TriggerMode) -> FullAdvice? { mode == .schedule || run != nil ? nil : advice }
+
+  /// Records a change.
+  ///
+  /// - Returns: whether a scheduled run was waiting for it, because there was no database.
+  mutating func recordChange(_ reason: String?, at now: Moment) -> Bool {
+    var change = change ?? PendingChange(at: now)
+    change.last = now.monotonic
+    change.reason = reason ?? change.reason
+    self.change = change
+    guard run?.awaitsDatabase == true else { return false }
+    run?.awaitsDatabase = false
+    return true
+  }
+
+  /// Adds due runs to the pending one.
+  mutating func admit(_ due: DueRuns, isLate: Bool) {
+    run = ScheduledRun(runs: run?.runs.merged(with: due) ?? due, isLate: isLate, again: run?.again)
+  }
+
+  /// Returns the work that any backup covers, which is then no longer pending. The advice stays.
+  mutating func begin() -> PendingWork {
+    defer { (change, run, requested) = (nil, nil, nil) }
+    return PendingWork(change: change, run: run, requested: requested)
+  }
+
+  /// The work that a backup should have covered is pending again; a change since then only waits for
+  /// the backoff.
+  mutating func putBack(_ covered: PendingWork, because reason: String, hasSchedule: Bool) {
+    if var again = covered.change {
+      again.last = change?.last ?? again.last
+      again.reason = reason
+      change = again
+    }
+    advice = advice ?? covered.advice
+    if var again = covered.run, hasSchedule {
+      again.again = reason
+      run = again
+    }
+  }
+
+  /// A scheduled run is made up as soon as there is a database again. A change since the attempt
+  /// began may be its return.
+  ///
+  /// - Returns: whether there was such a run.
+  mutating func awaitDatabase(for covered: PendingWork, hasSchedule: Bool) -> Bool {
+    guard var again = covered.run, hasSchedule else { return false }
+    again.again = "the database was not there"
+    again.awaitsDatabase = change == nil
+    run = again
+    return true
+  }
+
+  /// The work in the order of its backups.
+  ///
+  /// - Parameter due: the runs that came due while a backup was running.
+  func list(_ settings: TriggerSettings, at now: Timestamp, due: DueRuns?) -> [TriggerStatus.Work] {
+    var list: [TriggerStatus.Work] = []
+    if let requested { list.append(.init(trigger: .manual, since: requested, reason: "asked for")) }
+    if let run {
+      list.append(.init(trigger: .scheduled, since: run.runs.latest, reason: run.startReason(settings, at: now)))
+    } else if let due {
+      let time = Words.time(due.latest, in: settings.zone, seenFrom: now)
+      list.append(.init(trigger: .scheduled, since: due.latest, reason: "scheduled for \(time)"))
+    }
+    if let change { list.append(.init(trigger: .change, since: change.since, reason: change.reason ?? "changed")) }
+    return list
+  }
+}
+
 /// A change that no backup covers yet.
 struct PendingChange: Sendable {
   /// Monotonic milliseconds of the first and the latest change.
@@ -29,7 +113,7 @@ struct PendingChange: Sendable {
   func ceiling(_ settings: TriggerSettings) -> Int64 { first.addingClamped(settings.maxDelay) }
 
   /// The reason for a backup of this change.
-  func words(_ settings: TriggerSettings, at time: Int64) -> String {
+  func startReason(_ settings: TriggerSettings, at time: Int64) -> String {
     if let reason { return reason }
     if heldBack, let hours = settings.quietHours { return "held back by the quiet hours (\(hours.text))" }
     return last <= time.addingClamped(-settings.debounce)
@@ -50,7 +134,7 @@ struct ScheduledRun: Sendable {
   var awaitsDatabase = false
 
   /// The reason for a backup of this run.
-  func words(_ settings: TriggerSettings, at now: Timestamp) -> String {
+  func startReason(_ settings: TriggerSettings, at now: Timestamp) -> String {
     let time = Words.time(runs.latest, in: settings.zone, seenFrom: now)
     let what = (isLate ? "made up for the run of \(time)" : "scheduled for \(time)") + missed
     return again.map { "\($0): \(what)" } ?? what
@@ -65,17 +149,14 @@ struct ScheduledRun: Sendable {
   }
 }
 
-/// A running backup and the work that it covers, which is pending again if it fails.
+/// A running backup.
 struct RunningBackup: Sendable {
   var trigger: BackupType
   var reason: String
   var since: Timestamp
-  var change: PendingChange?
-  var run: ScheduledRun?
-  /// When a person requested it.
-  var requested: Timestamp?
-  /// The reason for a full that was not requested.
-  var advice: FullAdvice?
+  /// The work that it covers, which is pending again if it fails. If it is a full that was not
+  /// requested, the advice is part of it.
+  var work: PendingWork
 }
 
 /// Something that a backup waits for, on the monotonic clock.
@@ -127,7 +208,7 @@ package struct QuietWait: Hashable, Sendable {
 
 extension FullAdvice {
   /// The reason for a full now.
-  func words(_ settings: TriggerSettings) -> String {
+  func startReason(_ settings: TriggerSettings) -> String {
     switch urgency {
     case .whenQuiet: "a full after \(Words.duration(milliseconds: settings.quiet)) of quiet: \(reason)"
     case .soon: "a full, because it cannot wait any longer for a quiet time: \(reason)"

@@ -20,6 +20,15 @@ struct StartRules {
   /// A backup was given up in this very event, and continues without waiting.
   let isResuming: Bool
 
+  /// The obstacle of the first of the pending things.
+  func obstacle(to work: PendingWork) -> Obstacle? {
+    if let run = work.run { return obstacle(to: run) }
+    let renewal = work.startableAdvice(in: settings.mode).flatMap { obstacle(to: $0) }
+    guard var first = work.startableChange(in: settings.mode).flatMap({ obstacle(to: $0) }) else { return renewal }
+    if let other = renewal?.until { first.until = first.until.earlier(other) }
+    return first
+  }
+
   func obstacle(to run: ScheduledRun) -> Obstacle? {
     if run.awaitsDatabase { return Obstacle(until: Deadline(), reason: "a database at the path") }
     guard !isResuming, let pause = backoff.pause(settings), pause.until > now.monotonic else { return nil }

@@ -31,10 +31,7 @@ package struct TriggerMachine: Sendable {
 
   package private(set) var settings: TriggerSettings
 
-  private var change: PendingChange?
-  private var run: ScheduledRun?
-  /// When the pending request of a person was made.
-  private var requested: Timestamp?
+  private var work = PendingWork()
   private var running: RunningBackup?
   private var book: ScheduleBook
   private var backoff = Backoff()
@@ -43,8 +40,6 @@ package struct TriggerMachine: Sendable {
   /// Monotonic milliseconds until which changes do not start a backup; see
   /// ``comparisonPauseFactor``.
   private var comparisonPauseEnd: Int64?
-  /// The advice to end the newest chain.
-  package private(set) var advice: FullAdvice?
   /// Monotonic milliseconds of the first advice about the chain, and of the last change.
   private var advisedSince = Int64.min
   private var lastChange: Int64?
@@ -72,7 +67,7 @@ package struct TriggerMachine: Sendable {
     // endless wait.
     now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
     advanceBook()
-    let skipped = take(event)
+    let skipped = record(event)
     let missed = admitDueRuns()
     let action = next()
     isResuming = false
@@ -81,7 +76,7 @@ package struct TriggerMachine: Sendable {
   }
 
   /// Records the event; returns the reason why it has no effect, if it has none.
-  private mutating func take(_ event: TriggerEvent) -> String? {
+  private mutating func record(_ event: TriggerEvent) -> String? {
     switch event {
     case .change: return recordChange()
     case .startup(let changed, let lastScheduled):
@@ -90,8 +85,8 @@ package struct TriggerMachine: Sendable {
       if changed { return recordChange("changed while the agent was not running") }
     case .requested:
       guard !isStopping else { return nil }
-      guard requested == nil else { return skip("a backup that was asked for is waiting already") }
-      requested = now.wall
+      guard work.requested == nil else { return skip("a backup that was asked for is waiting already") }
+      work.requested = now.wall
     case .finished(let outcome): finish(outcome)
     case .compared(let milliseconds):
       comparisonPauseEnd = now.monotonic.addingClamped(
@@ -105,16 +100,9 @@ package struct TriggerMachine: Sendable {
   }
 
   private mutating func recordChange(_ reason: String? = nil) -> String? {
-    var change = change ?? PendingChange(at: now)
-    change.last = now.monotonic
     lastChange = now.monotonic
-    change.reason = reason ?? change.reason
-    self.change = change
-    if run?.awaitsDatabase == true {
-      run?.awaitsDatabase = false
-      return nil
-    }
-    guard settings.mode == .schedule, !saidThatChangesWait else { return nil }
+    let makesUpRun = work.recordChange(reason, at: now)
+    guard !makesUpRun, settings.mode == .schedule, !saidThatChangesWait else { return nil }
     saidThatChangesWait = true
     return skip("in mode schedule a change does not start a backup; the next scheduled run will include it")
   }
@@ -124,7 +112,7 @@ package struct TriggerMachine: Sendable {
       advisedSince = now.monotonic
       history.record(.notice, "a full is due: \(advice.reason)", at: now.wall)
     }
-    self.advice = advice
+    work.advice = advice
   }
 
   private mutating func reload(_ settings: TriggerSettings) {
@@ -134,10 +122,10 @@ package struct TriggerMachine: Sendable {
     saidThatChangesWait = false
     guard settings.timetable != old.timetable else { return }
     book.change(to: settings.timetable)
-    guard settings.timetable.isEmpty, let run else { return }
+    guard settings.timetable.isEmpty, let run = work.run else { return }
     let time = Words.time(run.runs.latest, in: old.zone, seenFrom: now.wall)
     history.record(.skip, "the run of \(time) was dropped: there is no schedule now", at: now.wall)
-    self.run = nil
+    work.run = nil
   }
 }
 
@@ -148,12 +136,15 @@ extension TriggerMachine {
   ///
   /// - Parameter isBackupWaiting: the backup that was started last has not begun to read.
   package func isChangePending(isBackupWaiting: Bool) -> Bool {
-    change != nil || isBackupWaiting && running?.change != nil
+    work.change != nil || isBackupWaiting && running?.work.change != nil
   }
+
+  /// The advice to end the newest chain.
+  package var advice: FullAdvice? { work.advice }
 
   /// The time of the first change that waits for a backup; nil if there is no such change, or if
   /// changes do not start backups.
-  package var pendingSince: Timestamp? { startable?.since }
+  package var pendingSince: Timestamp? { startableChange?.since }
 
   /// Whether the running backup may be given up for an application that closes the database.
   package var mayYield: Bool { running != nil && yields < Self.yieldLimit }
@@ -170,14 +161,14 @@ extension TriggerMachine {
   private mutating func next() -> TriggerAction {
     guard running == nil else { return .wait(until: nil) }
     if isStopping { return last() }
-    if let run, requested != nil || rules.obstacle(to: run) == nil {
-      let words = run.words(settings, at: now.wall)
-      return start(.scheduled, requested == nil ? words : "asked for, and \(words)")
+    if let run = work.run, work.requested != nil || rules.obstacle(to: run) == nil {
+      let reason = run.startReason(settings, at: now.wall)
+      return start(.scheduled, work.requested == nil ? reason : "asked for, and \(reason)")
     }
-    if requested != nil { return start(.manual, "asked for") }
+    if work.requested != nil { return start(.manual, "asked for") }
     if let advice = dueRenewal([.soon]) { return renew(advice) }
-    if run == nil, let change = startable, rules.obstacle(to: change) == nil {
-      return start(.change, change.words(settings, at: now.monotonic))
+    if work.run == nil, let change = startableChange, rules.obstacle(to: change) == nil {
+      return start(.change, change.startReason(settings, at: now.monotonic))
     }
     if let advice = dueRenewal([.whenQuiet]) { return renew(advice) }
     recordWait()
@@ -189,11 +180,11 @@ extension TriggerMachine {
   private mutating func last() -> TriggerAction {
     guard !hasBegunLast else { return .stop }
     let order: (BackupType, String)? =
-      if startable != nil {
+      if startableChange != nil {
         (.change, "changed before the agent was asked to stop")
-      } else if let run, !run.awaitsDatabase {
-        (.scheduled, run.words(settings, at: now.wall))
-      } else if requested != nil {
+      } else if let run = work.run, !run.awaitsDatabase {
+        (.scheduled, run.startReason(settings, at: now.wall))
+      } else if work.requested != nil {
         (.manual, "asked for")
       } else {
         nil
@@ -206,18 +197,17 @@ extension TriggerMachine {
   /// The advice is removed at the same time: if the full has nothing to store, repeated attempts
   /// make no sense.
   private mutating func renew(_ advice: FullAdvice) -> TriggerAction {
-    let reason = advice.words(settings)
+    let reason = advice.startReason(settings)
     _ = start(.change, reason)
-    running?.advice = advice
-    self.advice = nil
+    running?.work.advice = advice
+    work.advice = nil
     return .renew(advice, reason: reason)
   }
 
   private mutating func start(_ trigger: BackupType, _ reason: String) -> TriggerAction {
-    running = RunningBackup(
-      trigger: trigger, reason: reason, since: now.wall, change: change, run: run, requested: requested)
+    running = RunningBackup(trigger: trigger, reason: reason, since: now.wall, work: work.begin())
     lastStart = now.monotonic
-    (change, run, requested, lastWait, quietWait) = (nil, nil, nil, nil, nil)
+    (lastWait, quietWait) = (nil, nil)
     history.record(.start(trigger), reason, at: now.wall)
     return .start(trigger, reason: reason)
   }
@@ -226,7 +216,7 @@ extension TriggerMachine {
   private mutating func recordWait() {
     // An advised full waits for a quiet time after each change again; the advice itself was
     // recorded already.
-    guard run != nil || startable != nil, let obstacle else { return }
+    guard work.run != nil || startableChange != nil, let obstacle else { return }
     recordQuietWait(obstacle)
     guard obstacle.reason != lastWait else { return }
     lastWait = obstacle.reason
@@ -237,7 +227,7 @@ extension TriggerMachine {
     guard obstacle.isQuietHours, let end = obstacle.until.wall, let hours = settings.quietHours else {
       return quietWait = nil
     }
-    change?.heldBack = true
+    work.change?.heldBack = true
     // The text of a known wait stays, because the end has another date after midnight.
     guard quietWait?.end != end || quietWait?.hours != hours else { return }
     quietWait = QuietWait(end: end, hours: hours, time: Words.time(end, in: settings.zone, seenFrom: now.wall))
@@ -261,13 +251,13 @@ extension TriggerMachine {
       awaitDatabase(ended)
     case .failed(.interrupted) where isStopping:
       hasBegunLast = true
-      putBack(ended, "again: it was interrupted")
+      putBack(ended, because: "again: it was interrupted")
     case .yielded where yields < Self.yieldLimit:
       yields += 1
       isResuming = true
       hasBegunLast = false
-      requested = requested ?? ended.requested
-      putBack(ended, "again, after it yielded to the application")
+      work.requested = work.requested ?? ended.work.requested
+      putBack(ended, because: "again, after it yielded to the application")
       history.record(.failure, "given up: the application closes the database", at: now.wall)
     case .failed(let code): fail(ended, code.rawValue)
     case .yielded: fail(ended, "given up too often")
@@ -279,32 +269,16 @@ extension TriggerMachine {
     backoff.recordFailure(at: now.monotonic)
     history.record(.failure, "the backup failed (\(why)): \(ended.reason)", at: now.wall)
     let times = backoff.failures == 1 ? "a failure" : "\(backoff.failures) failures"
-    putBack(ended, "trying again after \(times)")
+    putBack(ended, because: "trying again after \(times)")
   }
 
-  /// A scheduled run is made up as soon as there is a database again. A change since the attempt
-  /// began may be its return.
   private mutating func awaitDatabase(_ ended: RunningBackup) {
-    guard var again = ended.run, !book.timetable.isEmpty else { return }
-    again.again = "the database was not there"
-    again.awaitsDatabase = change == nil
-    run = again
+    guard work.awaitDatabase(for: ended.work, hasSchedule: !book.timetable.isEmpty) else { return }
     history.record(.failure, "there is no database to back up: \(ended.reason)", at: now.wall)
   }
 
-  /// The work that it should have covered is pending again; a change since then only waits for the
-  /// backoff.
-  private mutating func putBack(_ ended: RunningBackup, _ words: String) {
-    if var again = ended.change {
-      again.last = change?.last ?? again.last
-      again.reason = words
-      change = again
-    }
-    advice = advice ?? ended.advice
-    if var again = ended.run, !book.timetable.isEmpty {
-      again.again = words
-      run = again
-    }
+  private mutating func putBack(_ ended: RunningBackup, because reason: String) {
+    work.putBack(ended.work, because: reason, hasSchedule: !book.timetable.isEmpty)
   }
 }
 
@@ -336,27 +310,15 @@ extension TriggerMachine {
     return "waiting \(times.compactMap { $0 }.joined(separator: ", or ")): \(reason)"
   }
 
-  /// The obstacle of the first of the pending things.
-  private var obstacle: Obstacle? {
-    let rules = rules
-    if let run { return rules.obstacle(to: run) }
-    let renewal = renewable.flatMap { rules.obstacle(to: $0) }
-    guard var first = startable.flatMap({ rules.obstacle(to: $0) }) else { return renewal }
-    if let other = renewal?.until { first.until = first.until.earlier(other) }
-    return first
-  }
+  private var obstacle: Obstacle? { rules.obstacle(to: work) }
+
+  private var startableChange: PendingChange? { work.startableChange(in: settings.mode) }
 
   private var rules: StartRules {
     StartRules(
       settings: settings, now: now, backoff: backoff, lastStart: lastStart, comparisonPauseEnd: comparisonPauseEnd,
       quietSince: lastChange ?? advisedSince, upcoming: book.upcoming, isResuming: isResuming)
   }
-
-  /// The pending change, if changes start backups.
-  private var startable: PendingChange? { settings.mode == .schedule ? nil : change }
-
-  /// The advice, if the mode allows fulls without a request.
-  private var renewable: FullAdvice? { settings.mode == .schedule || run != nil ? nil : advice }
 
   /// When an advised full is stored, after "a full backup is due".
   package func time(of advice: FullAdvice) -> String {
@@ -368,7 +330,9 @@ extension TriggerMachine {
   ///
   /// - Parameter urgencies: the kinds that count.
   private func dueRenewal(_ urgencies: Set<FullAdvice.Urgency>) -> FullAdvice? {
-    guard let advice = renewable, urgencies.contains(advice.urgency), rules.obstacle(to: advice) == nil else {
+    guard let advice = work.startableAdvice(in: settings.mode), urgencies.contains(advice.urgency),
+      rules.obstacle(to: advice) == nil
+    else {
       return nil
     }
     return advice
@@ -388,7 +352,7 @@ extension TriggerMachine {
       let from = Words.time(now.wall, in: settings.zone, seenFrom: now.wall)
       history.record(.notice, "\(behind); schedules start over from \(from)", at: now.wall)
       // By the new clock it is in the future.
-      if let run, run.runs.latest > now.wall { self.run = nil }
+      if let run = work.run, run.runs.latest > now.wall { work.run = nil }
     }
   }
 
@@ -401,10 +365,10 @@ extension TriggerMachine {
       let missed = due.count == 1 ? "" : " (\(Words.runs(due.count)) in all)"
       return skip("the run of \(time) was missed\(missed), and catch_up is off")
     }
-    if BackupType.scheduled.skipsUnchanged(settings), change == nil, run == nil {
+    if BackupType.scheduled.skipsUnchanged(settings), work.change == nil, work.run == nil {
       return skip("the run of \(time) has nothing to store: nothing has changed since the last backup")
     }
-    run = ScheduledRun(runs: run?.runs.merged(with: due) ?? due, isLate: isLate, again: run?.again)
+    work.admit(due, isLate: isLate)
     return nil
   }
 }
@@ -427,16 +391,5 @@ extension TriggerMachine {
     return pending.isEmpty ? .idle : .waiting
   }
 
-  private var pending: [TriggerStatus.Work] {
-    var pending: [TriggerStatus.Work] = []
-    if let requested { pending.append(.init(trigger: .manual, since: requested, reason: "asked for")) }
-    if let run {
-      pending.append(.init(trigger: .scheduled, since: run.runs.latest, reason: run.words(settings, at: now.wall)))
-    } else if let due = book.due {
-      let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
-      pending.append(.init(trigger: .scheduled, since: due.latest, reason: "scheduled for \(time)"))
-    }
-    if let change { pending.append(.init(trigger: .change, since: change.since, reason: change.reason ?? "changed")) }
-    return pending
-  }
+  private var pending: [TriggerStatus.Work] { work.list(settings, at: now.wall, due: book.due) }
 }
