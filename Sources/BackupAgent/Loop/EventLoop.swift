@@ -20,13 +20,8 @@ final class EventLoop {
 
   private let parts: Parts
   private let shared: LoopContext
-  private var coordinators: [DatabaseCoordinator] = []
+  private let roster: DatabaseRoster
   private var stopGrace: Int64
-  /// Databases that begin as soon as the one before them in their repository has ended.
-  private var successors: [AgentDatabase] = []
-  /// When to try again to begin them, and the problem that was logged.
-  private var successorRetry: (time: Int64, problem: String)?
-  private var lastNumber = 0
   /// The patterns that more databases may match; nil if there are no patterns.
   private var patternWatch: PatternWatch?
   private var lastGeneration = 0
@@ -59,8 +54,9 @@ final class EventLoop {
     stopGrace = configuration.stopGrace
     announcements = Announcements(parts.notifier)
     shared.descriptors.logConcession(parts.logger)
+    roster = DatabaseRoster(shared, parts.logger)
     do {
-      try add(configuration.databases, isAlone: configuration.isAlone)
+      try roster.add(configuration.databases, isAlone: configuration.isAlone)
     } catch {
       shared.stopWorkers()
       throw error
@@ -70,6 +66,7 @@ final class EventLoop {
 
   private var logger: Logger { parts.logger }
   private var clock: LoopClock { shared.clock }
+  private var coordinators: [DatabaseCoordinator] { roster.coordinators }
 
   /// Runs until a stop is requested and nothing is running any more.
   func run() {
@@ -131,7 +128,7 @@ final class EventLoop {
     let patterns = isStopping ? nil : patternWatch?.deadline
     let own = [
       graceEnd, listens ? nil : listeningPauseEnd, announcements.deadline, patterns,
-      isStopping ? nil : successorRetry?.time,
+      isStopping ? nil : roster.deadline,
     ]
     next.monotonic = (own + [next.monotonic]).compactMap { $0 }.min()
     return next
@@ -161,11 +158,11 @@ final class EventLoop {
       shared.pool(kind).release(worker)
       memoryTrimming?.recordWork()
       handle(inner)
-    case .finished(let id, let result): find(id)?.finish(result)
-    case .keptHouse(let id, let result): find(id)?.finish(result)
-    case .drilled(let id, let result): find(id)?.finish(result)
-    case .keyChecked(let id, let problem): find(id)?.finishKeyCheck(problem)
-    case .reading(let id, let began): find(id)?.handleReading(began: began)
+    case .finished(let id, let result): roster.find(id)?.finish(result)
+    case .keptHouse(let id, let result): roster.find(id)?.finish(result)
+    case .drilled(let id, let result): roster.find(id)?.finish(result)
+    case .keyChecked(let id, let problem): roster.find(id)?.finishKeyCheck(problem)
+    case .reading(let id, let began): roster.find(id)?.handleReading(began: began)
     case .backUp(let name): backUp(name)
     case .reload: requestReload()
     case .reloaded(let result): finishReload(result)
@@ -176,8 +173,6 @@ final class EventLoop {
     case .cancel: stop(grace: 0)
     }
   }
-
-  private func find(_ id: DatabaseID) -> DatabaseCoordinator? { coordinators.first { $0.id == id } }
 
   private func backUp(_ name: String?) {
     let wanted = coordinators.filter { !$0.isStopping && (name == nil || $0.database.name == name) }
@@ -240,100 +235,20 @@ extension EventLoop {
   }
 
   /// Adds and removes databases and changes their settings. All or nothing: the steps that can fail
-  /// come first. A new database in the repository of a removed one waits until that has ended and
-  /// released the agent's lock.
+  /// come first.
   private func apply(_ configuration: AgentConfiguration) throws {
     try configuration.validate()
-    let wanted = Dictionary(uniqueKeysWithValues: configuration.databases.map { ($0.identity, $0) })
-    let known = Dictionary(uniqueKeysWithValues: coordinators.map { ($0.database.identity, $0) })
-    if let leaver = coordinators.first(where: { $0.isStopping && wanted[$0.database.identity] != nil }) {
-      throw HoldfastError(
-        .busy, "\(leaver.database.name) was removed, and its last backup is still running",
-        hint: "reload again when it has finished")
-    }
-    let old = coordinators
-    divideDescriptors(among: configuration.databases.count)
-    let new = configuration.databases.filter { known[$0.identity] == nil }
-    try add(new.filter { !isRepositoryInUse(of: $0) }, isAlone: configuration.isAlone)
-    successors = new.filter { isRepositoryInUse(of: $0, by: old) }
+    let new = try roster.addNew(among: configuration.databases, isAlone: configuration.isAlone)
     stopGrace = configuration.stopGrace
     watchPatterns(configuration.patterns)
-    for database in old {
-      if let settings = wanted[database.database.identity] {
-        database.update(settings)
-      } else {
-        logger.notice("\(database.database.name) is no longer watched")
-        database.stop()
-      }
-    }
-    coordinators.filter { new in !old.contains { $0 === new } }.forEach { $0.start() }
-  }
-
-  private func isRepositoryInUse(of database: AgentDatabase, by others: [DatabaseCoordinator]? = nil) -> Bool {
-    (others ?? coordinators).contains { $0.database.identity.folder == database.identity.folder }
-  }
-
-  /// Begins the databases whose repositories are free now.
-  private func beginSuccessors() {
-    guard successorRetry.map({ $0.time <= clock.monotonic }) ?? true else { return }
-    let ready = successors.filter { !isRepositoryInUse(of: $0) }
-    guard !ready.isEmpty else { return successorRetry = nil }
-    successors.removeAll { next in ready.contains { $0.identity == next.identity } }
-    for database in ready {
-      do {
-        try add([database], isAlone: coordinators.isEmpty && successors.isEmpty && patternWatch == nil)
-        coordinators.last?.start()
-      } catch {
-        // Another process may look at the lock at this moment.
-        let problem = "\(database.name) is not backed up yet: \(error)"
-        if successorRetry?.problem != problem { logger.error("\(problem)") }
-        successorRetry = (clock.monotonic + 1000, problem)
-        successors.append(database)
-      }
-    }
-  }
-
-  private func divideDescriptors(among databases: Int) {
-    let budget = DescriptorBudget.take(databases: databases, workers: WorkerPool.backupLimit)
-    guard budget != shared.descriptors else { return }
-    shared.descriptors = budget
-    budget.logConcession(logger)
-    for database in coordinators { database.lock.isKept = budget.keepsLocks }
-  }
-
-  /// Creates the coordinators of databases, without starting them.
-  ///
-  /// - Parameter isAlone: there is only one database, so log lines need not name it.
-  /// - Throws: `busy` if another agent has one of the repositories; then no database is added.
-  private func add(_ databases: [AgentDatabase], isAlone: Bool) throws {
-    let locks = try databases.map { database in
-      let lock = AgentLock(database.engine)
-      lock.isKept = shared.descriptors.keepsLocks
-      defer { lock.rest() }
-      do {
-        try lock.ensure()
-      } catch let error as HoldfastError where error.code == .busy {
-        throw error
-      } catch {
-        // A folder that cannot be written now may be writable later. The first backup reports the
-        // problem.
-        logger.debug("the backup folder is not locked: \(error)")
-      }
-      return lock
-    }
-    for (database, lock) in zip(databases, locks) {
-      lastNumber += 1
-      let logger = isAlone ? logger : logger.prefixed("\(database.name): ")
-      coordinators.append(DatabaseCoordinator(DatabaseID(number: lastNumber), database, lock, shared, logger))
-    }
+    roster.update(to: configuration.databases, starting: new)
   }
 
   /// Releases the databases that were removed and have nothing running any more.
   private func dropLeavers() {
     guard !isStopping else { return }
-    for database in coordinators where database.isDone { database.end() }
-    coordinators.removeAll(where: \.isDone)
-    beginSuccessors()
+    roster.dropDone()
+    roster.beginSuccessors(hasPatterns: patternWatch != nil)
   }
 }
 
@@ -382,47 +297,13 @@ extension EventLoop {
   /// Adds the new databases. A database whose file is gone stays watched and is reported missing
   /// for as long as it has backups.
   private func follow(_ databases: [AgentDatabase]) {
-    let wanted = Set(databases.map(\.identity))
-    for database in coordinators where !database.isStopping && !wanted.contains(database.database.identity) {
-      guard isGone(database) else { continue }
-      logger.warning(
-        "\(database.database.name) is no longer watched: its file is gone, and this host knows no backups of it")
-      database.stop()
-    }
-    let known = Set(coordinators.map(\.database.identity) + successors.map(\.identity))
-    for database in databases where !known.contains(database.identity) { addFoundDatabase(database) }
-  }
-
-  /// A file whose status cannot be read does not count as gone.
-  private func isGone(_ database: DatabaseCoordinator) -> Bool {
-    do {
-      return try database.database.engine.environment.files.status(database.path) == nil
-    } catch {
-      return false
-    }
+    roster.stopGone(besides: databases)
+    for database in roster.unknown(among: databases) { addFoundDatabase(database) }
   }
 
   private func addFoundDatabase(_ database: AgentDatabase) {
     do {
-      if let other = coordinators.first(where: { $0.database.name.isExactly(database.name) }) {
-        throw HoldfastError(
-          .usage, "\(other.database.engine.database ?? "another database") already has its name",
-          hint: "give one of the two its own name in a [[databases]] table")
-      }
-      let path = WatchedPath(database.engine.database ?? "").resolved
-      if let other = coordinators.first(where: { $0.path.isExactly(path) }) {
-        throw HoldfastError(
-          .usage, "it is the same file as \(other.database.engine.database ?? other.database.name)",
-          hint: "remove one of the two links")
-      }
-      if let other = coordinators.first(where: { $0.database.identity.folder == database.identity.folder }) {
-        throw HoldfastError(
-          .usage, "\(other.database.name) already has its backup folder", hint: "give it its own backup folder")
-      }
-      try database.requireEssentials()
-      divideDescriptors(among: coordinators.count + 1)
-      try add([database], isAlone: false)
-      coordinators.last?.start()
+      try roster.addFound(database)
     } catch {
       patternWatch?.forget()
       report("\(database.engine.database ?? database.name) matches a pattern and is not backed up: \(error)")
