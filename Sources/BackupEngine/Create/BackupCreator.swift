@@ -121,7 +121,8 @@ struct BackupCreator {
       path: resolvedPath, pageSize: source.pageSize, pageCount: source.pageCount,
       attributes: try environment.files.attributes(ofDatabase: resolvedPath))
     var metadata = request.metadata(
-      Repository.unusedID(at: now, among: listing.all.map(\.id)), sequence: try repository.nextSequence(listing.all),
+      BackupNumbers.unusedID(at: now, among: listing.all.map(\.id)),
+      sequence: try repository.numbers.next(after: listing.all),
       payload, of: shape, environment, created: now)
     metadata.otherPaths = listing.otherPaths
     metadata.originalSize = source.imageSize
@@ -206,7 +207,7 @@ extension BackupCreator {
     }
     guard let sequence = metadata.sequence else { return }
     do {
-      try repository.rememberNewest(sequence)
+      try repository.numbers.remember(sequence)
     } catch {
       environment.logger.warning("this host's record of \(repository.folder) was not updated: \(error)")
     }

@@ -145,7 +145,7 @@ struct HeadFinder {
         point: point.id, digest: digest, pageSize: image.pageSize, pageCount: image.pageCount),
       secret: image.secret, seal: seal, weight: ChainWeight(chain), facts: facts,
       history: ContentHistory(listing.own), otherPaths: listing.otherPaths,
-      numbers: PointNumbers(listing.all, nextSequence: try repository.nextSequence(listing.all)),
+      numbers: PointNumbers(listing.all, nextSequence: try repository.numbers.next(after: listing.all)),
       stamps: try RepositoryStamps(repository, archive: point.name.text), filename: point.name.text)
   }
 }

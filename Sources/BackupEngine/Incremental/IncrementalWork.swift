@@ -146,7 +146,7 @@ extension IncrementalWork {
     let now = environment.now()
     let id =
       try head.numbers.unusedID(at: now)
-      ?? Repository.unusedID(at: now, among: repository.everything().map(\.id))
+      ?? BackupNumbers.unusedID(at: now, among: repository.everything().map(\.id))
     var metadata = request.metadata(
       id, sequence: head.numbers.nextSequence, .pages, of: shape, environment, created: now)
     metadata.kind = .incremental
@@ -227,7 +227,7 @@ extension IncrementalWork {
   private func remember(_ sequence: UInt64) throws {
     let now = environment.monotonic()
     if let last = remembered, now - last < 60_000 { return }
-    try repository.rememberNewest(sequence)
+    try repository.numbers.remember(sequence)
     remembered = now
   }
 

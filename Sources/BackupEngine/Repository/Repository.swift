@@ -133,26 +133,8 @@ package final class Repository: Sendable {
     let unreadable = points.compactMap(\.unreadable)
     for error in unreadable.prefix(3) { logger.warning("\(error.message): that backup cannot be listed") }
     // An unreadable backup exists, so its number is not missing.
-    if unreadable.isEmpty { try warnOfRollback(points, index.loader.trust.state) }
+    if unreadable.isEmpty { numbers.warnOfRollback(points, index.loader.trust.state) }
     return points
-  }
-
-  /// Warns of missing backups. Anybody who can write the repository can remove some, and this host
-  /// records the newest one that it stored.
-  private func warnOfRollback(_ points: [StoredPoint], _ state: HostState?) throws {
-    guard let state, state.sealed else { return }
-    let (newest, expected) = (newestSequence(points), state.expectedSequence(in: storedIdentity()?.id.hex))
-    guard newest < expected else { return }
-    // A damaged archive is there, and its metadata still name its number.
-    let damaged = points.filter { $0.isDamaged && !$0.archiveMissing && ($0.metadata.sequence ?? 0) > newest }
-    if damaged.contains(where: { $0.metadata.sequence == expected }) {
-      return logger.warning(
-        "the archives of the newest \(damaged.count) backup\(damaged.count == 1 ? "" : "s") of \(folder) are damaged",
-        metadata: ["hint": "holdfast list shows the damage; holdfast verify --all checks every backup"])
-    }
-    logger.warning(
-      "the newest backup of \(folder) is number \(newest), but this host stored number \(expected): backups were deleted elsewhere, withheld, or the folder was rolled back"
-    )
   }
 
   private func orphans(_ archives: [PointID: [ArchiveName]]) throws -> [PointID] {
@@ -278,52 +260,6 @@ struct RepositoryIndex {
 /// The steps that storing a full and storing an incremental share. All of them need the exclusive
 /// lock.
 extension Repository {
-  /// Returns the next ID for a state read at `now`.
-  ///
-  /// It is one more than the highest of its second and never fills a gap, because the name of a
-  /// removed backup must not get another meaning.
-  static func unusedID(at now: Timestamp, among known: some Sequence<PointID>) -> PointID {
-    let first = PointID(at: now)
-    let numbers = known.filter { $0.second == first.second }.map(\.number)
-    return PointID(at: now, number: numbers.max().map { $0 + 1 } ?? 0)
-  }
-
-  /// Returns the number of the next backup.
-  ///
-  /// - Parameter points: of every database.
-  /// - Throws: `refused` if no reader would accept it.
-  func nextSequence(_ points: [StoredPoint]) throws -> UInt64 {
-    let remembered = try hostState()?.newestSequence ?? 0
-    let next = max(newestSequence(points), remembered <= Self.plausibleSequence ? remembered : 0) + 1
-    guard next <= ArchiveHeader.maximumSequence else {
-      throw HoldfastError(
-        .refused, "the repository \(folder) has no number left for another backup",
-        hint: "start a new one: --backup-dir \(folder)-2")
-    }
-    return next
-  }
-
-  /// Returns the highest number of a backup that counts: with a key, the newest archive that it
-  /// proves; without a key or without encryption, the newest existing archive that this host
-  /// trusts.
-  func newestSequence(_ points: [StoredPoint]) -> UInt64 {
-    let identity = storedIdentity()
-    let counted = points.filter { point in
-      guard let sequence = point.metadata.sequence, sequence <= Self.plausibleSequence else { return false }
-      return point.isAuthenticated && !point.archiveMissing && !point.isDamaged
-    }.sorted { ($0.metadata.sequence ?? 0) > ($1.metadata.sequence ?? 0) }
-    let newest = counted.first { point in
-      guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return true }
-      return (try? head(of: point)).flatMap { $0 }.map { opens($0, identity) } ?? false
-    }
-    // Without the right key there are only the headers.
-    return (newest ?? counted.first)?.metadata.sequence ?? 0
-  }
-
-  /// Half of the largest number that a header can hold. No repository gets there, and a planted
-  /// number leaves room for as many again.
-  private static let plausibleSequence = ArchiveHeader.maximumSequence / 2
-
   /// Stores the metadata that a listing derived from archives, with their checksums. It does so
   /// once, because it reads the archives.
   func storeDerived(_ points: [StoredPoint]) {
@@ -384,23 +320,5 @@ extension Repository {
     let file = try files.open(path(name), .readNoFollow)
     defer { files.close(file) }
     return try HashingFileReader(file, files).finish().hex
-  }
-
-  /// Records the newest stored number, so that a repository that was rolled back or is missing is
-  /// reported.
-  func rememberNewest(_ sequence: UInt64) throws {
-    var state = try hostState() ?? HostState(repositoryPath: folder)
-    if let database { state.record(database: database) }
-    state.newestSequence = max(state.newestSequence, sequence)
-    state.expectedSequence = sequence
-    try save(state)
-  }
-}
-
-extension PointID {
-  /// Its number within its second.
-  var number: Int {
-    let parts = text.utf8.split(separator: UInt8(ascii: "_"))
-    return parts.count == 4 ? Int(String(decoding: parts[3], as: UTF8.self)) ?? 0 : 0
   }
 }

@@ -38,7 +38,7 @@ struct RestoreJournal {
   func complete(_ note: RestoreNote, install: String, _ patience: LockPatience) throws {
     try repository.exclusively(patience: patience) {
       var note = note
-      note.endSequence = try repository.nextSequence(repository.everything()) - 1
+      note.endSequence = try repository.numbers.next(after: repository.everything()) - 1
       try change { entries in
         Self.remove(note, from: &entries)
         entries.append(note.json(install: install))
