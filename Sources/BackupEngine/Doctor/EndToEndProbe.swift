@@ -99,7 +99,8 @@ package struct EndToEndProbe {
     environment.stateFolder = "\(scratch)/state"
     return Engine(
       database: engine.database, folder: "\(folder)/backups", credentials: engine.credentials,
-      defaults: engine.defaults, environment: environment)
+      defaults: engine.defaults, environment: environment
+    ).keepingOpen()
   }
 
   private func restore(_ id: PointID, to path: String, _ probe: Engine) throws {

@@ -48,8 +48,10 @@ package final class Engine: Sendable {
   /// - Throws: `pointNotFound` if it is missing and not to be made; `refused` if this host knows
   ///   one there and it is missing.
   package func repository(create: Bool = false, beginsAnew: Bool = false) throws -> Repository {
-    if let kept, !create, !beginsAnew { return try kept.repository { try open(create: false, beginsAnew: false) } }
-    return try open(create: create, beginsAnew: beginsAnew)
+    guard let kept, !beginsAnew else { return try open(create: create, beginsAnew: beginsAnew) }
+    let repository = try kept.repository { try open(create: create, beginsAnew: false) }
+    if create { try repository.makeFolders() }
+    return repository
   }
 
   private func open(create: Bool, beginsAnew: Bool) throws -> Repository {

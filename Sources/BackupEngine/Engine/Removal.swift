@@ -128,7 +128,7 @@ extension Engine {
     guard let highest = removed.compactMap(\.metadata.sequence).max() else { return }
     try repository.exclusively(patience: environment.repositoryPatience) {
       guard var state = try repository.hostState(), highest >= state.expectedSequence else { return }
-      let newest = repository.numbers.newest(of: try repository.everything())
+      let newest = repository.numbers.newest(of: try repository.everything(), repository.storedIdentity())
       guard newest < state.expectedSequence else { return }
       state.expectedSequence = newest
       try repository.save(state)

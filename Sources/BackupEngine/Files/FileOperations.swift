@@ -72,6 +72,14 @@ package struct FileStatus: Hashable, Sendable {
 }
 
 extension FileStatus {
+  /// Identifies a file or a folder among all that exist.
+  struct Place: Hashable, Sendable {
+    let device: UInt64
+    let inode: UInt64
+  }
+
+  var place: Place { Place(device: device, inode: inode) }
+
   package var attributes: FileAttributes { FileAttributes(permissions: permissions, owner: owner, group: group) }
 }
 

@@ -25,7 +25,8 @@ struct BackupNumbers {
   /// - Throws: `refused` if no reader would accept it.
   func next(after points: [StoredPoint]) throws -> UInt64 {
     let remembered = try repository.hostState()?.newestSequence ?? 0
-    let next = max(newest(of: points), remembered <= Self.plausibleSequence ? remembered : 0) + 1
+    let next =
+      max(newest(of: points, repository.storedIdentity()), remembered <= Self.plausibleSequence ? remembered : 0) + 1
     guard next <= ArchiveHeader.maximumSequence else {
       throw HoldfastError(
         .refused, "the repository \(repository.folder) has no number left for another backup",
@@ -37,8 +38,9 @@ struct BackupNumbers {
   /// Returns the highest number of a backup that counts: with a key, the newest archive that it
   /// proves; without a key or without encryption, the newest existing archive that this host
   /// trusts.
-  func newest(of points: [StoredPoint]) -> UInt64 {
-    let identity = repository.storedIdentity()
+  ///
+  /// - Parameter identity: the one that the repository records.
+  func newest(of points: [StoredPoint], _ identity: RepositoryIdentity?) -> UInt64 {
     let counted = points.filter { point in
       guard let sequence = point.metadata.sequence, sequence <= Self.plausibleSequence else { return false }
       return point.isAuthenticated && !point.archiveMissing && !point.isDamaged
@@ -67,9 +69,12 @@ struct BackupNumbers {
 
   /// Warns of missing backups. Anybody who can write the repository can remove some, and this host
   /// records the newest one that it stored.
-  func warnOfRollback(_ points: [StoredPoint], _ state: HostState?) {
-    guard let state, state.sealed else { return }
-    let (newest, expected) = (newest(of: points), state.expectedSequence(in: repository.storedIdentity()?.id.hex))
+  ///
+  /// - Parameter loader: of the listing that found the points.
+  func warnOfRollback(_ points: [StoredPoint], _ loader: PointLoader) {
+    guard let state = loader.trust.state, state.sealed else { return }
+    let identity = loader.identity
+    let (newest, expected) = (newest(of: points, identity), state.expectedSequence(in: identity?.id.hex))
     guard newest < expected else { return }
     // A damaged archive is there, and its metadata still name its number.
     let damaged = points.filter { $0.isDamaged && !$0.archiveMissing && ($0.metadata.sequence ?? 0) > newest }

@@ -48,7 +48,8 @@ package final class Repository: Sendable {
       try requirePresence()
       if create { try requireMountedBase() }
     }
-    try Self.prepare(folder, create: create, files)
+    if create { try Self.makeFolders(folder, files) }
+    try Self.requireFolder(folder, files)
     if let beginsAnew { try beginAnew(beginsAnew) }
   }
 
@@ -64,16 +65,22 @@ package final class Repository: Sendable {
       hint: "inspect it with ls -l \(link), and remove it with rm \(link)")
   }
 
-  private static func prepare(_ folder: String, create: Bool, _ files: any FileOperations) throws {
-    // If the path is something else, the check below reports that, instead of a failure inside it.
-    if create, try files.status(folder) == nil { try requireNoDanglingLink(folder) }
-    if create, try files.status(folder)?.kind ?? .folder == .folder {
-      try files.makeFolders(folder)
-      for name in [".metadata", ".state"] where try files.status("\(folder)/\(name)") == nil {
-        try files.makeFolder("\(folder)/\(name)")
-        try files.syncFolder(folder)
-      }
+  /// Makes the folder and its own folders if they are missing.
+  func makeFolders() throws { try Self.makeFolders(folder, files) }
+
+  private static func makeFolders(_ folder: String, _ files: any FileOperations) throws {
+    // If the path is something else, the check of the folder reports that, instead of a failure
+    // inside it.
+    if try files.status(folder) == nil { try requireNoDanglingLink(folder) }
+    guard try files.status(folder)?.kind ?? .folder == .folder else { return }
+    try files.makeFolders(folder)
+    for name in [".metadata", ".state"] where try files.status("\(folder)/\(name)") == nil {
+      try files.makeFolder("\(folder)/\(name)")
+      try files.syncFolder(folder)
     }
+  }
+
+  private static func requireFolder(_ folder: String, _ files: any FileOperations) throws {
     guard let status = try files.status(folder) else {
       try requireNoDanglingLink(folder)
       throw HoldfastError(
@@ -133,7 +140,7 @@ package final class Repository: Sendable {
     let unreadable = points.compactMap(\.unreadable)
     for error in unreadable.prefix(3) { logger.warning("\(error.message): that backup cannot be listed") }
     // An unreadable backup exists, so its number is not missing.
-    if unreadable.isEmpty { numbers.warnOfRollback(points, index.loader.trust.state) }
+    if unreadable.isEmpty { numbers.warnOfRollback(points, index.loader) }
     return points
   }
 

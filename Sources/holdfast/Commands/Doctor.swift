@@ -28,7 +28,7 @@ struct Doctor: ParsableCommand {
 
   private func examine(_ selection: Selection) throws {
     let archive = try ArchiveOptions(selection.settings)
-    let engine = try selection.engine(.optional, keepsOpen: false)
+    let engine = try selection.engine(.optional)
     let drillAge = (try? selection.settings.drillSettings())?.age(at: engine.environment.now())
     let facts = try Examination(engine, encrypts: archive.encrypt, drillAge: drillAge).facts()
     var report = DoctorReport(findings: Diagnosis.findings(facts))

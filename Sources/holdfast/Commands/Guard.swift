@@ -58,7 +58,7 @@ struct Guard: ParsableCommand {
     } catch let unusable as GuardedCommand.Unusable {
       throw end(unusable)
     }
-    let engine = try selection.engine(.needed, defaults: request.archive, keepsOpen: false)
+    let engine = try selection.engine(.needed, defaults: request.archive)
     let relay = try SignalRelay()
     GuardedCommand.ignoreBrokenPipes()
     let point = try options.output.working(listen: relay.stops) { progress, _ in

@@ -79,7 +79,8 @@ struct Selection {
   ///   - keyUse: whether wrong settings of password and key are errors.
   ///   - defaults: the form of safety backups.
   ///   - logLevel: applies unless one is configured.
-  ///   - keepsOpen: opens the repository once for all calls; false if other work runs in between.
+  ///   - keepsOpen: opens the repository once for all calls; false for the agent, which runs for as
+  ///     long as disks come and go.
   func engine(
     _ keyUse: ServiceOptions.KeyUse, defaults: ArchiveOptions = ArchiveOptions(), logLevel: Logger.Level = .warning,
     keepsOpen: Bool = true

@@ -66,6 +66,9 @@ struct Guarding {
   }
 
   private func rollBack() throws -> GuardResult.Rollback {
+    // The command may have run for hours and changed anything, so the repository is opened anew:
+    // that checks whether it is still the one that this host knows, and has no planted links.
+    let engine = engine.keepingOpen()
     let request = RestoreRequest(pointID: point.id, target: .database(path: try engine.requireDatabase()))
     let plan =
       switch try engine.planRestore(request) {
