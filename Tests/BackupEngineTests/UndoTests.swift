@@ -121,6 +121,39 @@ struct UndoTests {
     #expect(try bed.marker() == "later")
   }
 
+  /// Turns the log of restores into one of an older version.
+  private func makeOlder(_ bed: TestBed) throws {
+    let path = "backups/.metadata/restores.json"
+    let text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
+    #expect(text.contains("\"completed\" : true"))
+    let newer = ["\"completed\"", "\"rewritten_bytes\"", "\"sequence\"", "\"safety_sequence\"", "\"safety_digest\""]
+    let old = text.split(separator: "\n").filter { line in !newer.contains { line.contains($0) } }
+    try bed.folder.write(path, Array(old.joined(separator: "\n").utf8))
+  }
+
+  @Test(
+    "Undo is refused if the record of an older version does not prove which backup it means",
+    arguments: [BackupType.manual, .safety])
+  func unprovenRecord(type: BackupType) throws {
+    let bed = try TestBed()
+    try bed.makeDatabase(rows: 60, bytes: 300)
+    let point = try bed.engine().create(CreateRequest()).id
+    bed.time.advance(seconds: 60)
+    try bed.change("UPDATE marker SET text = 'second'")
+    let safety = try #require(try restoreInPlace(bed.engine(), point).safetyBackupID)
+    try makeOlder(bed)
+    guard case .plan = try bed.engine().planUndo() else { throw BrokenPromise("refused") }
+    _ = try bed.engine().delete(safety.text)
+    try bed.change("UPDATE marker SET text = 'later'")
+    // A manual backup was never the safety backup, whatever the clock said.
+    if type == .safety { bed.time.advance(milliseconds: 1) }
+    #expect(try bed.engine().create(CreateRequest(for: BackupReason(type))).id == safety)
+    let refusal = try refusal(bed.engine())
+    #expect(refusal.code == .pointNotFound && refusal.reason.contains("may be a later backup with the same ID"))
+    #expect(refusal.hint.contains("holdfast show \(safety)"))
+    #expect(try bed.marker() == "later")
+  }
+
   @Test("Undo concerns this database, also through links, and never another one")
   func otherDatabase() throws {
     let (bed, point, safety) = try restored()
@@ -140,12 +173,8 @@ struct UndoTests {
   @Test("Undo reads a log of older versions, and reports if the log is damaged")
   func log() throws {
     let (bed, _, safety) = try restored()
+    try makeOlder(bed)
     let path = "backups/.metadata/restores.json"
-    let text = String(decoding: try #require(try bed.folder.read(path)), as: UTF8.self)
-    #expect(text.contains("\"completed\" : true"))
-    let newer = ["\"completed\"", "\"rewritten_bytes\"", "\"sequence\"", "\"safety_sequence\"", "\"safety_digest\""]
-    let old = text.split(separator: "\n").filter { line in !newer.contains { line.contains($0) } }
-    try bed.folder.write(path, Array(old.joined(separator: "\n").utf8))
     guard case .plan(let plan) = try bed.engine().planUndo() else { throw BrokenPromise("refused") }
     #expect(plan.pointID == safety && plan.warnings == [])
     try bed.folder.write(path, Array("[".utf8))

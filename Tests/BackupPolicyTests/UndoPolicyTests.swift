@@ -53,6 +53,7 @@ struct UndoPolicyTests {
       ),
       (refusal(facts(keepsSafety: false)), .refused, "kept no copy of the previous content"),
       (refusal(facts(.gone, .unknown)), .pointNotFound, "\(Self.safety), the backup from before the restore of "),
+      (refusal(facts(.unproven, .unknown)), .pointNotFound, "may be a later backup"),
       (refusal(facts(.rawCopy)), .refused, "was damaged"),
       (refusal(facts(.there, .asBefore)), .refused, "still holds the content from before"),
     ]
@@ -60,6 +61,24 @@ struct UndoPolicyTests {
       #expect(refusal?.code == code && refusal?.reason.contains(words) == true, "\(words)")
       #expect(refusal?.hint.isEmpty == false)
     }
+  }
+
+  @Test("Without a mark in the record, only an older backup of the type of a safety backup is the safety backup")
+  func identity() throws {
+    var note = try #require(facts().last)
+    let (before, after) = (note.began, Timestamp(milliseconds: note.began.milliseconds + 1))
+    let (mark, unknown) = (BackupMark(sequence: 7, digest: "a"), BackupMark(sequence: nil, digest: nil))
+    #expect(note.identity(ofSafety: mark, .safety, created: before) == .same)
+    #expect(note.identity(ofSafety: mark, nil, created: before) == .same)
+    #expect(note.identity(ofSafety: mark, .safety, created: after) == .unproven)
+    #expect(note.identity(ofSafety: mark, .change, created: before) == .unproven)
+    note.safetyMark = unknown
+    #expect(note.identity(ofSafety: mark, .safety, created: after) == .unproven)
+    note.endSequence = 6
+    #expect(note.identity(ofSafety: mark, .safety, created: before) == .another)
+    note.safetyMark = mark
+    #expect(note.identity(ofSafety: mark, .safety, created: after) == .same)
+    #expect(note.identity(ofSafety: BackupMark(sequence: 8, digest: "a"), .safety, created: before) == .another)
   }
 
   @Test("A restore was in vain only if it was killed before it changed anything")

@@ -39,11 +39,13 @@ extension Engine {
   ) throws -> UndoFacts {
     var facts = UndoFacts(database: database, last: last)
     guard let id = last.safety, let safety = try repository.stored(id), !safety.archiveMissing else { return facts }
-    if let mark = last.safetyMark, !mark.fits(safety.metadata.mark) {
-      facts.safety = .another
-      return facts
+    let metadata = safety.metadata
+    let type = safety.hasUnreadableMetadata ? nil : metadata.backupType
+    switch last.identity(ofSafety: metadata.mark, type, created: metadata.created) {
+    case .another: facts.safety = .another
+    case .unproven: facts.safety = .unproven
+    case .same: facts.safety = safety.name.content == .raw ? .rawCopy : .there
     }
-    facts.safety = safety.name.content == .raw ? .rawCopy : .there
     if facts.safety == .there { facts.content = try content(of: database, last, safety, repository, progress) }
     return facts
   }

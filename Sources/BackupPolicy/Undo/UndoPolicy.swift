@@ -39,6 +39,11 @@ package enum UndoPolicy {
         .pointNotFound,
         "the safety backup from before the restore of \(last.point) is gone: \(safety) is another backup now",
         hint: "holdfast list shows the other backups; holdfast restore ID restores one")
+    case .unproven:
+      return RestoreRefusal(
+        .pointNotFound,
+        "the record of the restore of \(last.point) does not prove that \(safety) is its safety backup: it may be a later backup with the same ID",
+        hint: "holdfast show \(safety) describes it; holdfast restore \(safety) restores it")
     case .rawCopy:
       return RestoreRefusal(
         .refused, "the content before the restore of \(last.point) was damaged, and \(safety) is a copy of those files",
@@ -85,12 +90,35 @@ package struct RestoreNote: Hashable, Sendable {
   /// whether the database still holds the restored content. Nil if unknown.
   package var rewrittenBytes: [UInt8]?
 
+  /// Whether a backup with the ID of the safety backup is the safety backup.
+  ///
+  /// Older versions recorded no mark. Then the other facts must exclude a later backup: the safety
+  /// backup is older than the entry, and has the type of one.
+  ///
+  /// - Parameter type: nil if the metadata cannot be read.
+  package func identity(ofSafety mark: BackupMark, _ type: BackupType?, created: Timestamp) -> SafetyIdentity {
+    if let safetyMark {
+      guard safetyMark.fits(mark) else { return .another }
+      if safetyMark.proves(mark) { return .same }
+    }
+    if let endSequence, let sequence = mark.sequence, sequence > endSequence { return .another }
+    return created <= began && (type ?? .safety) == .safety ? .same : .unproven
+  }
+
   package init(point: PointID, target: String, began: Timestamp, safety: PointID? = nil) {
     self.point = point
     self.target = target
     self.began = began
     self.safety = safety
   }
+}
+
+/// Whether a backup is the safety backup of a restore.
+package enum SafetyIdentity: Hashable, Sendable {
+  case same
+  case another
+  /// The record cannot show it.
+  case unproven
 }
 
 /// Distinguishes a backup from a later one with the same ID. Compaction keeps both values.
@@ -102,6 +130,11 @@ package struct BackupMark: Hashable, Sendable {
 
   package init(sequence: UInt64?, digest: String?) {
     (self.sequence, self.digest) = (sequence, digest)
+  }
+
+  /// Whether both are certainly of one backup: a value that both have is the same.
+  package func proves(_ other: BackupMark) -> Bool {
+    fits(other) && ((sequence != nil && other.sequence != nil) || (digest != nil && other.digest != nil))
   }
 
   /// Whether both may be of one backup. An unknown value is no evidence.
@@ -122,6 +155,8 @@ package struct UndoFacts: Hashable, Sendable {
     case gone
     /// It is gone, and a later backup has its ID.
     case another
+    /// The record does not identify it, and the backup with its ID may be a later one.
+    case unproven
     /// The files of a damaged database as they were found, which a restore cannot bring back.
     case rawCopy
   }
