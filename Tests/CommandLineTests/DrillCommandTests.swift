@@ -177,6 +177,17 @@ struct DrillCommandTests {
     #expect(stats.drills.total == 2 && stats.drills.failed == 2)
   }
 
+  @Test("If the archive is missing, drill exits with 3 like verify")
+  func missingArchive() throws {
+    let bed = try CommandBed(rows: 20)
+    let id = try bed.create()
+    try SystemFileOperations().unlink("\(bed.backups)/\(id).db.gz.enc")
+    let failed = try drill(bed, id, status: 3)
+    #expect(failed.failure?.step == "restore" && failed.failure?.code == "verification_failed")
+    #expect(failed.failure?.message.contains("the archive \(id).db.gz.enc is missing") == true)
+    #expect(try bed.run("verify", id).status == 3)
+  }
+
   @Test("If the disk of the scratch folder is full, drill exits with 7 and names the folder")
   func noRoom() throws {
     let bed = try CommandBed(rows: 20000)

@@ -51,6 +51,25 @@ struct QueryCommandTests {
     try requireClean(bed)
   }
 
+  @Test("If the archive is missing, query, diff and restore exit with 4 and name it", arguments: [true, false])
+  func missingArchive(encrypted: Bool) throws {
+    let bed = try CommandBed(rows: 20)
+    if !encrypted { try bed.succeed("create", "--no-encrypt") }
+    let id = try encrypted ? bed.create() : decode(Listed.self, bed.succeed("show", "latest", "--json")).backupId
+    try SystemFileOperations().unlink("\(bed.backups)/\(id).db.gz\(encrypted ? ".enc" : "")")
+    for arguments in [["query", id, "SELECT 1"], ["diff", id, "live"], ["diff", id, id], ["restore", id, "--yes"]] {
+      let result = try Shell.run(
+        CommandBed.program, arguments, environment: bed.environment(), in: bed.folder.path)
+      #expect(result.status == 4, "\(arguments)")
+      #expect(result.stderr.contains("error: the archive of \(id) is missing\n"), "\(result.stderr)")
+      #expect(result.stderr.contains("hint: holdfast list"), "\(result.stderr)")
+    }
+  }
+
+  private struct Listed: Decodable {
+    var backupId: String
+  }
+
   @Test("Python reads the same values from the CSV and the JSON as from the database")
   func oracle() throws {
     let (bed, point) = try bed()

@@ -40,6 +40,11 @@ struct BrokenLink: Error, Hashable {
 }
 
 extension HoldfastError {
+  /// The error of a command that needs the archive of a backup of which only the metadata exists.
+  static func archiveMissing(_ id: PointID) -> HoldfastError {
+    HoldfastError(.pointNotFound, "the archive of \(id) is missing", hint: "holdfast list shows the existing backups")
+  }
+
   /// The link of a chain that caused the failure.
   var brokenLink: BrokenLink? {
     var next = cause

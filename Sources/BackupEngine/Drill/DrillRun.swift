@@ -47,6 +47,10 @@ struct DrillRun {
     let begun = environment.monotonic()
     var step = DrillStep.restore
     do {
+      // A drill is a check, so a missing archive is its result, as it is that of a verification.
+      guard !point.archiveMissing else {
+        throw HoldfastError(.verificationFailed, "the archive \(point.name.text) is missing")
+      }
       let scratch = try engine.scratch(point, progress: progress)
       defer { scratch.close() }
       record.restoreMS = environment.monotonic() - begun

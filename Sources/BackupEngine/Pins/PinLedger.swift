@@ -126,10 +126,7 @@ extension Engine {
   }
 
   private static func change(_ point: StoredPoint, _ pinned: Bool) throws -> PinChange {
-    guard !point.archiveMissing else {
-      throw HoldfastError(
-        .pointNotFound, "the archive of \(point.id) is missing", hint: "holdfast list shows the existing backups")
-    }
+    guard !point.archiveMissing else { throw HoldfastError.archiveMissing(point.id) }
     var metadata = point.metadata
     metadata.pinned = pinned
     return PinChange(point: metadata, wasSo: point.metadata.pinned == pinned)

@@ -22,6 +22,7 @@ final class LazyPoints {
   /// - Throws: the errors of reading archives.
   init?(_ left: StoredPoint, _ right: StoredPoint, in repository: Repository, _ progress: Progress) throws {
     let pair = [left, right]
+    guard !pair.contains(where: \.archiveMissing) else { return nil }
     let chains = try repository.reportingRemoval(of: pair) { try pair.map { try repository.chain(of: $0) } }
     guard chains[0].full.id == chains[1].full.id, Self.isReadable(chains), Self.areOfOneMoment(chains) else {
       return nil
@@ -304,7 +305,7 @@ package final class ScratchPoint {
   ///
   /// - Parameter acceptUnauthenticated: reads a backup even if its origin cannot be authenticated.
   /// - Throws: `HoldfastError`: `noSpace` before anything is written if the scratch folder has too
-  ///   little room; `archiveCorrupt` and `verificationFailed` for a damaged backup; `wrongKey`,
+  ///   little room; `pointNotFound` if the archive is missing; `archiveCorrupt` and `verificationFailed` for a damaged backup; `wrongKey`,
   ///   `keyMissing`, `unauthenticated`, `refused` for a raw copy of damaged files,
   ///   `databaseCorrupt` and `notADatabase` if SQLite cannot read the stored database,
   ///   `interrupted`.
@@ -340,6 +341,7 @@ package final class ScratchPoint {
         .refused, "\(point.id) is a copy of damaged files and cannot be opened as a database",
         hint: "holdfast restore \(point.id) --to PATH unpacks it")
     }
+    guard !point.archiveMissing else { throw HoldfastError.archiveMissing(point.id) }
     guard point.isAuthenticated || acceptUnauthenticated else {
       throw HoldfastError(
         .unauthenticated, "\(point.id) cannot be authenticated: \(point.problems.last ?? "this host did not store it")",
@@ -378,7 +380,9 @@ extension Engine {
     do {
       return try ScratchPoint(
         point, in: repository(), progress: progress, acceptUnauthenticated: acceptUnauthenticated)
-    } catch let error as HoldfastError where ![.interrupted, .refused, .unauthenticated].contains(error.code) {
+    } catch let error as HoldfastError
+      where ![.interrupted, .refused, .unauthenticated, .pointNotFound].contains(error.code)
+    {
       throw error.during("read \(point.id)")
     }
   }
