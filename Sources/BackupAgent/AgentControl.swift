@@ -47,7 +47,7 @@ package final class AgentControl: Sendable {
   /// The loop has ended: whoever still waits gets an answer.
   func close() {
     isOpen.withLock { $0 = false }
-    for case .status(let continuation) in inbox.takeAll() { continuation.resume(returning: []) }
+    for case .status(let continuation) in inbox.removeAll() { continuation.resume(returning: []) }
   }
 }
 

@@ -53,12 +53,12 @@ extension TOMLParser {
   /// `[a.b]` or `[[a.b]]`.
   private mutating func parseHeader() throws(TOMLError) {
     let start = scanner.position
-    let isArray = scanner.looksAt("[[")
+    let isArray = scanner.isAt("[[")
     // If this header is wrong, the pairs below it do not belong to any table.
     table = TOMLTable(.header, at: start)
     scanner.advance(isArray ? 2 : 1)
     let keys = try parseKey()
-    guard isArray ? scanner.looksAt("]]") : scanner.current == "]" else {
+    guard isArray ? scanner.isAt("]]") : scanner.current == "]" else {
       throw scanner.failure(
         isArray ? "[[" : "[", "is not closed with \(isArray ? "]]" : "]")",
         hint: "write \(isArray ? "[[name]]" : "[name]")",
@@ -126,7 +126,7 @@ extension TOMLParser {
   /// `key = value`
   private mutating func parsePair(into table: TOMLTable) throws(TOMLError) {
     let start = scanner.position
-    if scanner.looksAt("//") || scanner.current == ";" {
+    if scanner.isAt("//") || scanner.current == ";" {
       throw scanner.failure("this", "is neither a setting nor a comment", hint: "comments begin with #")
     }
     let keys = try parseKey()

@@ -19,7 +19,7 @@ struct TOMLScanner {
     index + distance < scalars.count ? scalars[index + distance] : nil
   }
 
-  func looksAt(_ text: String) -> Bool { scalars[index...].starts(with: text.unicodeScalars) }
+  func isAt(_ text: String) -> Bool { scalars[index...].starts(with: text.unicodeScalars) }
 
   mutating func advance(_ count: Int = 1) {
     for _ in 0..<count where index < scalars.count {
@@ -34,7 +34,7 @@ struct TOMLScanner {
 
   /// Returns the characters that it skips.
   @discardableResult
-  mutating func take(while isTaken: (Unicode.Scalar) -> Bool) -> String {
+  mutating func consume(while isTaken: (Unicode.Scalar) -> Bool) -> String {
     var text = String.UnicodeScalarView()
     while let scalar = current, isTaken(scalar) {
       text.append(scalar)
@@ -43,7 +43,7 @@ struct TOMLScanner {
     return String(text)
   }
 
-  mutating func skipBlanks() { take { $0 == " " || $0 == "\t" } }
+  mutating func skipBlanks() { consume { $0 == " " || $0 == "\t" } }
 
   /// Skips the rest of the line, after a mistake.
   mutating func skipLine() {
@@ -80,12 +80,12 @@ extension TOMLScanner {
   mutating func parseName() throws(TOMLError) -> String {
     switch current {
     case "\"", "'":
-      guard !looksAt("\"\"\""), !looksAt("'''") else {
+      guard !isAt("\"\"\""), !isAt("'''") else {
         throw failure("a name", "is not written in three quotes", hint: "write one quote on each side")
       }
       return try parseString()
     default:
-      let name = take { Self.isBare($0) }
+      let name = consume { Self.isBare($0) }
       guard name.isEmpty else { return name }
       throw failure("a name", "is missing here", hint: "write name = value; other characters need \"…\"")
     }
@@ -99,12 +99,12 @@ extension TOMLScanner {
     let start = position
     guard let quote = current else { return "" }
     let triple = String(repeating: Character(quote), count: 3)
-    let isLong = looksAt(triple)
+    let isLong = isAt(triple)
     advance(isLong ? 3 : 1)
     if isLong, isAtLineEnd { advance(current == "\r" ? 2 : 1) }
     var text = String.UnicodeScalarView()
     while let scalar = current {
-      if scalar == quote, !isLong || looksAt(triple) {
+      if scalar == quote, !isLong || isAt(triple) {
         advance(isLong ? 3 : 1)
         // Up to two more quotes belong to a long string.
         for _ in 0..<2 where isLong && current == quote {
@@ -183,11 +183,11 @@ extension TOMLScanner {
 extension TOMLScanner {
   mutating func parseWord(_ name: String) throws(TOMLError) -> TOMLDocument.Content {
     let start = position
-    var word = take { !" \t\r\n,]}#".unicodeScalars.contains($0) }
+    var word = consume { !" \t\r\n,]}#".unicodeScalars.contains($0) }
     // A date and a time may have a blank between them.
     if word.wholeMatch(of: Self.date) != nil, current == " ", let digit = peek(1), ("0"..."9").contains(digit) {
       advance()
-      word += " " + take { !" \t\r\n,]}#".unicodeScalars.contains($0) }
+      word += " " + consume { !" \t\r\n,]}#".unicodeScalars.contains($0) }
     }
     if let value = Self.value(word) { return value }
     throw wordFailure(word, name.isEmpty ? "name" : name.shortened, start)
@@ -206,7 +206,7 @@ extension TOMLScanner {
   /// The text behind a word that lacks its quotes, up to a comment.
   private var restOfText: String {
     var ahead = self
-    var rest = ahead.take { $0 != "\n" && $0 != "#" }
+    var rest = ahead.consume { $0 != "\n" && $0 != "#" }
     while rest.last?.isWhitespace == true { rest.removeLast() }
     return rest
   }

@@ -39,7 +39,7 @@ import Testing
 @Suite struct YieldingTests {
   @Test func onlyABackupThatReadsYields() {
     var yielding = Yielding()
-    func isDecided() -> Bool { yielding.takeDecision() }
+    func isDecided() -> Bool { yielding.consumeDecision() }
     yielding.recordClose(at: 10)
     #expect(yielding.deadline == nil)
     yielding.beginReading()
@@ -56,7 +56,7 @@ import Testing
   /// The report that everything was read may arrive after the decision.
   @Test func theDecisionIsAskedForOnce() {
     var yielding = Yielding()
-    func isDecided() -> Bool { yielding.takeDecision() }
+    func isDecided() -> Bool { yielding.consumeDecision() }
     yielding.beginReading()
     yielding.recordClose(at: 20)
     yielding.decide()

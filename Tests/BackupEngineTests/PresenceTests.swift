@@ -53,6 +53,24 @@ struct PresenceTests {
     #expect(try bed.engine(secret).list().filter(\.isAuthenticated).count == points.count + 1)
   }
 
+  @Test(
+    "An engine that keeps its repository open notices that another folder has its place",
+    arguments: [TestBed.Secret.key, .none])
+  func replacedWhileOpen(secret: TestBed.Secret) throws {
+    let (bed, points) = try world(secret)
+    let engine = bed.engine(secret).keepingOpen()
+    #expect(try engine.list().count == points.count)
+    try move("backups", "away", in: bed)
+    try SystemFileOperations().makeFolder(bed.backups)
+    let error = #expect(throws: HoldfastError.self) { try engine.create(request(secret)) }
+    #expect(error?.code == .refused)
+    #expect(try SystemFileOperations().list(bed.backups).isEmpty)
+    #expect(try Shell.run("rmdir", [bed.backups]).status == 0)
+    try move("away", "backups", in: bed)
+    bed.time.advance(seconds: 60)
+    #expect(try engine.create(request(secret)).sequence == 3)
+  }
+
   @Test("A folder behind a link that leads nowhere is refused while the disk is away")
   func awayBehindLink() throws {
     let bed = try TestBed()

@@ -57,18 +57,18 @@ struct DatabaseState: Hashable, Sendable {
   ) throws -> DatabaseProbe {
     do {
       for _ in 0..<3 {
-        let probe = try look(path, scratchPath, kept, isLast: false, comparison)
+        let probe = try examine(path, scratchPath, kept, isLast: false, comparison)
         guard case .state(let state) = probe, state.isYoung else { return probe }
         usleep(useconds_t(FileClock.tick / 1000))
       }
-      return try look(path, scratchPath, kept, isLast: true, comparison)
+      return try examine(path, scratchPath, kept, isLast: true, comparison)
     } catch let error as DatabaseError {
       if error.kind == .missing { return .missing }
       throw HoldfastError(error)
     }
   }
 
-  private static func look(
+  private static func examine(
     _ path: String, _ scratchPath: () throws -> String, _ kept: KeptConnection, isLast: Bool, _ comparison: Comparison
   ) throws -> DatabaseProbe {
     try kept.with(path) { connection in

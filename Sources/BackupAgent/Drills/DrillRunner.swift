@@ -40,7 +40,7 @@ final class DrillRunner {
 
   /// The next step, if there is one; the caller must run it. The history comes first because it
   /// decides when a drill is due.
-  func takeStep(for database: AgentDatabase) -> Step? {
+  func beginStep(for database: AgentDatabase) -> Step? {
     guard needsHistory || dueReason != nil else { return nil }
     guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.engine) != nil else {
       // Drills are not used here, so no thread is started for them.

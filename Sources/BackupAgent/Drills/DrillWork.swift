@@ -34,13 +34,13 @@ struct DrillWork: Sendable {
       logger.warning("the drill is postponed: \(words)")
       ending = .putOff(reason: words)
     }
-    var result = look()
+    var result = readHistory()
     result.ending = ending
     return result
   }
 
   /// Reads the history.
-  func look() -> DrillResult {
+  func readHistory() -> DrillResult {
     let seen = Self.folder(of: engine)
     do {
       guard try engine.environment.files.status(engine.folder) != nil else { return DrillResult(seen: seen) }

@@ -49,7 +49,7 @@ final class AgentLock {
     let path = path(try engine.repository(create: true).folder)
     for _ in 0..<10 {
       let file = try files.open(path, .lockFile)
-      guard try take(file, path) else {
+      guard try acquire(file, path) else {
         files.close(file)
         continue
       }
@@ -68,9 +68,9 @@ final class AgentLock {
   private func path(_ folder: String) -> String { "\(folder)/.state/agent.lock" }
 
   /// - Returns: false if the file is no longer the one at the path.
-  private func take(_ file: OpenFile, _ path: String) throws -> Bool {
+  private func acquire(_ file: OpenFile, _ path: String) throws -> Bool {
     do {
-      guard try files.lock(file, exclusive: true, wait: false) else { throw taken(path) }
+      guard try files.lock(file, exclusive: true, wait: false) else { throw busyError(path) }
       var status = stat()
       fstat(file.descriptor, &status)
       inode = UInt64(status.st_ino)
@@ -88,7 +88,7 @@ final class AgentLock {
     try (text + padding + [UInt8(ascii: "\n")]).withUnsafeBytes { try files.write(file, $0, at: 0) }
   }
 
-  private func taken(_ path: String) -> HoldfastError {
+  private func busyError(_ path: String) -> HoldfastError {
     let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
     let named = AgentLockHolder(record: record).map { " (\($0))" } ?? ""
     return HoldfastError(

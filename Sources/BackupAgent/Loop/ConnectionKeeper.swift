@@ -94,7 +94,7 @@ final class ConnectionKeeper {
   func yield() { yielding.decide() }
 
   /// Whether the backup that has ended yielded to the application. Reading it resets it.
-  func didYield() -> Bool { yielding.takeDecision() }
+  func didYield() -> Bool { yielding.consumeDecision() }
 
   // MARK: Events
 
@@ -200,7 +200,7 @@ struct Yielding {
   mutating func decide() { state = .decided }
 
   /// Whether the backup was given up. Read once, when the backup has ended.
-  mutating func takeDecision() -> Bool {
+  mutating func consumeDecision() -> Bool {
     guard case .decided = state else { return false }
     state = .idle
     return true

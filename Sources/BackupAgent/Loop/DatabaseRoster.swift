@@ -55,7 +55,7 @@ final class DatabaseRoster {
   }
 
   private func divideDescriptors(among databases: Int) {
-    let budget = DescriptorBudget.take(databases: databases, workers: WorkerPool.backupLimit)
+    let budget = DescriptorBudget.allocate(databases: databases, workers: WorkerPool.backupLimit)
     guard budget != shared.descriptors else { return }
     shared.descriptors = budget
     budget.logConcession(logger)

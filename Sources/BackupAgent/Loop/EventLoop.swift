@@ -50,7 +50,7 @@ final class EventLoop {
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
       workers: try WorkerPool(.backups, parts.control.inbox),
       housekeeping: try WorkerPool(.housekeeping, parts.control.inbox), inbox: parts.control.inbox,
-      descriptors: .take(databases: configuration.databases.count, workers: WorkerPool.backupLimit))
+      descriptors: .allocate(databases: configuration.databases.count, workers: WorkerPool.backupLimit))
     stopGrace = configuration.stopGrace
     announcements = Announcements(parts.notifier)
     shared.descriptors.logConcession(parts.logger)
@@ -115,7 +115,7 @@ final class EventLoop {
     if descriptors[0].revents != 0 { shared.inbox.wakeUp.consume() }
     wake.hasEvents = descriptors[1].revents != 0
     if descriptors[2...].contains(where: { $0.revents != 0 }), clock.consume() { wake.clockSet = true }
-    wake.messages = shared.inbox.takeAll()
+    wake.messages = shared.inbox.removeAll()
     return wake
   }
 
@@ -166,7 +166,7 @@ final class EventLoop {
     case .backUp(let name): backUp(name)
     case .reload: requestReload()
     case .reloaded(let result): finishReload(result)
-    case .patternsSeen(let look): finish(look)
+    case .patternsSeen(let scan): finish(scan)
     case .status(let continuation): continuation.resume(returning: coordinators.map(\.status))
     case .clockSet: coordinators.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
@@ -273,16 +273,16 @@ extension EventLoop {
     shared.workers.submit(nil) { .patternsSeen(PatternScan(watch)) }
   }
 
-  private func finish(_ look: PatternScan) {
-    guard !isStopping, look.generation == patternWatch?.generation else { return }
-    if patternWatch?.end(look, at: clock.monotonic) == true {
+  private func finish(_ scan: PatternScan) {
+    guard !isStopping, scan.generation == patternWatch?.generation else { return }
+    if patternWatch?.end(scan, at: clock.monotonic) == true {
       do {
-        try shared.watches.apply(look.plan, to: Self.patternID)
+        try shared.watches.apply(scan.plan, to: Self.patternID)
       } catch {
         report("new matches of patterns are found only by polling: \(error)")
       }
     }
-    guard let expansion = look.expansion else { return }
+    guard let expansion = scan.expansion else { return }
     patternWatch?.beginResult()
     do {
       let found = try expansion.get()

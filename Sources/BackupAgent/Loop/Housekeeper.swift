@@ -55,7 +55,7 @@ final class Housekeeper {
   /// Begins the work that is due, if nothing is running.
   func runNext(of database: AgentDatabase, _ worker: DatabaseWorker) {
     guard isIdle else { return }
-    if let step = drills.takeStep(for: database) { return begin(step, of: database) }
+    if let step = drills.beginStep(for: database) { return begin(step, of: database) }
     let (settings, time) = (database.settings, shared.clock.monotonic)
     var order = HousekeepingOrder()
     if settings.retention != nil, cleaningRhythm.begin(at: time) { order.retention = settings.retention }
@@ -71,7 +71,7 @@ final class Housekeeper {
     state = .drill(progress)
     let work = DrillWork(engine: database.engine, assertions: database.settings.assertions, logger: logger)
     switch step {
-    case .readHistory: shared.housekeeping.submit(id) { [id] in .drilled(id, work.look()) }
+    case .readHistory: shared.housekeeping.submit(id) { [id] in .drilled(id, work.readHistory()) }
     case .drill(let reason):
       logger.info("drilling \(database.name): \(reason)")
       shared.housekeeping.submit(id) { [id] in .drilled(id, work.drill(progress)) }

@@ -85,7 +85,7 @@ struct DatabaseID: Hashable, Sendable {
 extension DescriptorBudget {
   /// Raises this process's limit of open files as far as needed and permitted, and divides the
   /// resulting number.
-  static func take(databases: Int, workers: Int) -> DescriptorBudget {
+  static func allocate(databases: Int, workers: Int) -> DescriptorBudget {
     let limit = OpenFileLimit.raise(to: wanted(databases: databases, workers: workers))
     return DescriptorBudget(limit: limit, databases: databases, workers: workers)
   }

@@ -9,7 +9,7 @@ struct PatternWatch {
   let patterns: DatabasePatterns
   /// Identifies the patterns: a search that was begun for earlier patterns is discarded.
   let generation: Int
-  private(set) var isLooking = false
+  private(set) var isSearching = false
   private(set) var plan: WatchPlan?
   private(set) var found: [String]?
   private var due: Int64?
@@ -25,7 +25,7 @@ struct PatternWatch {
   }
 
   /// The time of the next search, in monotonic milliseconds.
-  var deadline: Int64? { isLooking ? nil : min(due ?? .max, nextPoll) }
+  var deadline: Int64? { isSearching ? nil : min(due ?? .max, nextPoll) }
 
   mutating func recordEvent(at time: Int64) {
     due = due ?? time + Self.pause
@@ -34,15 +34,15 @@ struct PatternWatch {
   /// Begins a search. Events from now on need another one.
   mutating func begin(at time: Int64) {
     let interval = max(100, patterns.pollInterval)
-    (isLooking, due, nextPoll) = (true, nil, (time / interval + 1) * interval)
+    (isSearching, due, nextPoll) = (true, nil, (time / interval + 1) * interval)
   }
 
   /// - Returns: whether different folders are to be watched. A match may have been created in them
   ///   before they are watched.
-  mutating func end(_ look: PatternScan, at time: Int64) -> Bool {
-    (isLooking, found) = (false, look.found)
-    guard look.plan != plan else { return false }
-    plan = look.plan
+  mutating func end(_ scan: PatternScan, at time: Int64) -> Bool {
+    (isSearching, found) = (false, scan.found)
+    guard scan.plan != plan else { return false }
+    plan = scan.plan
     due = time
     return true
   }

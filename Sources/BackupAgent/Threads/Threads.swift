@@ -153,7 +153,7 @@ final class Mailbox<Message: Sendable>: Sendable {
   }
 
   /// Returns all messages that have arrived, without waiting.
-  func takeAll() -> [Message] {
+  func removeAll() -> [Message] {
     messages.withLock { messages in
       defer { messages.removeAll() }
       return messages

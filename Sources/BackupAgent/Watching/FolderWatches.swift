@@ -136,19 +136,19 @@ extension FolderWatches {
         // The queue has overflowed, so the lost events may concern any database.
         if mask & UInt32(IN_Q_OVERFLOW) != 0 { plans.keys.forEach { events[$0, default: []].insert(.overflow) } }
       } else if let readers = closing[number] {
-        take(closeOf: number, mask, readers, into: &events)
+        handle(closeOf: number, mask, readers, into: &events)
       } else if let watch = watches[number] {
         if ChangeEvent.isLoss(mask) {
           lose(number, watch, into: &events)
         } else {
-          take(mask, name, in: watch, into: &events)
+          handle(mask, name, in: watch, into: &events)
         }
       }
     }
     return events
   }
 
-  private func take(
+  private func handle(
     _ mask: UInt32, _ name: UnsafeRawBufferPointer, in watch: Watch, into events: inout [DatabaseID: Set<ChangeEvent>]
   ) {
     for (id, plan) in plans {
@@ -199,7 +199,7 @@ extension FolderWatches {
     }
   }
 
-  private func take(
+  private func handle(
     closeOf number: Int32, _ mask: UInt32, _ readers: Set<DatabaseID>, into events: inout [DatabaseID: Set<ChangeEvent>]
   ) {
     // The file is gone, and its watch with it.

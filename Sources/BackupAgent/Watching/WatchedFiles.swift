@@ -56,12 +56,12 @@ struct SuppressedWrites {
   /// Begins now or slightly later. A write in between also counts as unreported.
   init(of path: WatchedPath, from start: Int64, _ files: any FileOperations) {
     self.start = start
-    before = Self.look(path, files)
+    before = Self.examine(path, files)
   }
 
   /// The database, its log, and its rollback journal: during a long transaction only the journal is
   /// written.
-  private static func look(_ path: WatchedPath, _ files: any FileOperations) -> [WatchedFiles.File?] {
+  private static func examine(_ path: WatchedPath, _ files: any FileOperations) -> [WatchedFiles.File?] {
     ["", "-wal", "-journal"].map { suffix in
       (try? files.status(path.resolved + suffix)).map(WatchedFiles.File.init)
     }
@@ -73,7 +73,7 @@ struct SuppressedWrites {
   /// file system counts seconds), the write counts as recent, so that the quiet period does not end
   /// too early.
   func lastWrite(to path: WatchedPath, until now: Moment, _ files: any FileOperations) -> Moment? {
-    let after = Self.look(path, files)
+    let after = Self.examine(path, files)
     let written = zip(before, after).compactMap { $0 == $1 ? nil : $1?.modified }
     guard after != before else { return nil }
     let age = written.max().map { now.wall.milliseconds.addingClamped(-($0 / 1_000_000)) } ?? 0

@@ -307,7 +307,7 @@ final class OrderedOutput: @unchecked Sendable {
   /// Returns the next chunk in a slot, filled by `read` while no other thread reads; nil if no
   /// chunk is left or the work was cancelled.
   func claim(below count: Int, _ read: (ChunkSlot) throws -> Void) throws -> ChunkSlot? {
-    guard let slot = takeSlot() else { return nil }
+    guard let slot = acquireSlot() else { return nil }
     let isClaimed = try reading.locked {
       guard next < count else { return false }
       slot.chunk = next
@@ -320,7 +320,7 @@ final class OrderedOutput: @unchecked Sendable {
     return nil
   }
 
-  private func takeSlot() -> ChunkSlot? {
+  private func acquireSlot() -> ChunkSlot? {
     state.locked {
       while free.isEmpty && !isCancelled { state.wait() }
       return isCancelled ? nil : free.removeLast()
@@ -337,7 +337,7 @@ final class OrderedOutput: @unchecked Sendable {
   /// Accepts a finished chunk, and writes the chunks that are due unless another thread is writing.
   func emit(_ slot: ChunkSlot) throws {
     state.locked { ready[slot.chunk] = slot }
-    while let due = takeDue() {
+    while let due = removeDue() {
       index.add(offset: written)
       try sink.write(due.payload)
       written += UInt64(due.payload.count)
@@ -349,7 +349,7 @@ final class OrderedOutput: @unchecked Sendable {
     }
   }
 
-  private func takeDue() -> ChunkSlot? {
+  private func removeDue() -> ChunkSlot? {
     state.locked {
       guard !isWriting, !isCancelled, let due = ready.removeValue(forKey: turn) else { return nil }
       isWriting = true

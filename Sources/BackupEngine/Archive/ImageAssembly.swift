@@ -67,7 +67,7 @@ final class ImageAssembly: Sendable {
         .archiveCorrupt, "it decompresses to more than the expected \(limit) bytes",
         hint: "do not trust this archive: it may be designed to fill the disk", cause: ArchiveStage.decompression)
     }
-    if offset == 0 { lookAtStart(bytes) }
+    if offset == 0 { examineStart(bytes) }
     try target.write(bytes, at: offset)
     let pageSize = monitor.locked {
       size = max(size, offset + Int64(bytes.count))
@@ -83,7 +83,7 @@ final class ImageAssembly: Sendable {
   }
 
   /// SQLite's header: its name, then at offset 16 the page size, big-endian, 1 meaning 65536.
-  private func lookAtStart(_ bytes: UnsafeRawBufferPointer) {
+  private func examineStart(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= 100, bytes.starts(with: Array("SQLite format 3".utf8) + [0]) else {
       monitor.locked { startsAsDatabase = false }
       return

@@ -33,7 +33,7 @@ package struct Examination {
     facts.encrypts = encrypts
     facts.lockedFiles = Surroundings.lockedFiles(in: engine.folder)
     facts.strangeEntries = StrangeEntries(repository: engine.folder, files: engine.environment.files).find()
-    lookAtPoints(&facts)
+    examineBackups(&facts)
     facts.clockDoubt = engine.clockDoubt()
     facts.clockIsKept = Surroundings.clockIsKept
     facts.namesMachineStart = ProcFile.bootID != nil
@@ -88,7 +88,7 @@ package struct Examination {
     }
   }
 
-  private func lookAtPoints(_ facts: inout ExaminationFacts) {
+  private func examineBackups(_ facts: inout ExaminationFacts) {
     facts.key = .unproved(given: !engine.credentials.isEmpty)
     let points: [StoredPoint]
     do {

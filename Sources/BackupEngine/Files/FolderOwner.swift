@@ -25,7 +25,7 @@ struct FolderOwner {
   }
 
   /// - Parameter descriptor: of a file that this process has just created.
-  func take(_ descriptor: Int32, _ path: String) throws {
+  func applyOwner(to descriptor: Int32, _ path: String) throws {
     // A root without this permission (a container's) leaves its files as they are.
     guard fchown(descriptor, owner, group) != 0, !SystemFileOperations.isRefusal(errno) else { return }
     throw HoldfastError(errno: errno, "change the owner of", path)
@@ -33,13 +33,13 @@ struct FolderOwner {
 
   /// Only for an empty folder of root's, and not through a link: the owner of the parent may have
   /// replaced it.
-  func takeNewFolder(_ path: String) throws {
+  func applyOwner(toNewFolder path: String) throws {
     let descriptor = open(path.raw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { throw HoldfastError(errno: errno, "open", path) }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw HoldfastError(errno: errno, "stat", path) }
     guard status.st_uid == 0, status.st_mode & 0o7777 & ~S_ISGID == 0o700 else { return }
-    try take(descriptor, path)
+    try applyOwner(to: descriptor, path)
   }
 }

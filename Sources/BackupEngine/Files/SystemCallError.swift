@@ -11,7 +11,7 @@ extension HoldfastError {
   /// A failed system call, in words: `cannot write /backups/x: no space left on device`.
   package init(errno code: Int32, _ verb: String, _ path: String) {
     self.init(
-      Self.code(of: code), "cannot \(verb) \(path): \(Self.words(of: code))", hint: Self.hint(for: code, path),
+      Self.code(of: code), "cannot \(verb) \(path): \(Self.message(of: code))", hint: Self.hint(for: code, path),
       cause: SystemErrno(code: code))
   }
 
@@ -42,7 +42,7 @@ extension HoldfastError {
   }
 
   /// The C library's message for an errno, in this project's spelling (lower-case first letter).
-  package static func words(of code: Int32) -> String {
+  package static func message(of code: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     cshims_error_message(code, &buffer, buffer.count)
     let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -48,7 +48,7 @@ package final class SystemFileOperations: FileOperations {
 
   private func given(_ descriptor: Int32, _ path: String) throws -> Int32 {
     do {
-      try FolderOwner(of: path.parentPath)?.take(descriptor, path)
+      try FolderOwner(of: path.parentPath)?.applyOwner(to: descriptor, path)
     } catch {
       _ = Glibc.unlink(path.raw)
       _ = Glibc.close(descriptor)
@@ -146,7 +146,7 @@ package final class SystemFileOperations: FileOperations {
       if errno == EEXIST { return }
       throw HoldfastError(errno: errno, "create the folder", path)
     }
-    try FolderOwner(of: path.parentPath)?.takeNewFolder(path)
+    try FolderOwner(of: path.parentPath)?.applyOwner(toNewFolder: path)
   }
 
   package func rename(_ from: String, to: String) throws {
@@ -346,7 +346,7 @@ enum FolderFlush {
   static func warning(_ path: String, _ code: Int32) -> HoldfastError {
     HoldfastError(
       .ioError,
-      "cannot flush the folder \(path): its file system does not support it (\(HoldfastError.words(of: code))): "
+      "cannot flush the folder \(path): its file system does not support it (\(HoldfastError.message(of: code))): "
         + "after a power loss the newest backups may be missing")
   }
 

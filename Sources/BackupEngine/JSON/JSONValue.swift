@@ -150,23 +150,23 @@ struct JSONParser {
 
   private mutating func array() -> JSONValue? {
     var items: [JSONValue] = []
-    if take("]") { return .array(items) }
+    if consume("]") { return .array(items) }
     repeat {
       guard let item = value() else { return nil }
       items.append(item)
-    } while take(",")
-    return take("]") ? .array(items) : nil
+    } while consume(",")
+    return consume("]") ? .array(items) : nil
   }
 
   private mutating func object() -> JSONValue? {
     var object = JSONObject()
-    if take("}") { return .object(object) }
+    if consume("}") { return .object(object) }
     repeat {
       skipSpace()
-      guard peek == UInt8(ascii: "\""), let key = string(), take(":"), let value = value() else { return nil }
+      guard peek == UInt8(ascii: "\""), let key = string(), consume(":"), let value = value() else { return nil }
       object[key] = value
-    } while take(",")
-    return take("}") ? .object(object) : nil
+    } while consume(",")
+    return consume("}") ? .object(object) : nil
   }
 
   // MARK: Strings
@@ -272,7 +272,7 @@ struct JSONParser {
     return true
   }
 
-  private mutating func take(_ character: Unicode.Scalar) -> Bool {
+  private mutating func consume(_ character: Unicode.Scalar) -> Bool {
     skipSpace()
     return accept(character)
   }

@@ -244,7 +244,7 @@ private struct MetadataKeys {
     rest = object
   }
 
-  private mutating func take(_ key: String) -> JSONValue? {
+  private mutating func removeValue(_ key: String) -> JSONValue? {
     guard let value = rest.removeValue(forKey: key), value != .null else { return nil }
     return value
   }
@@ -254,7 +254,7 @@ private struct MetadataKeys {
   }
 
   mutating func optional<Value>(_ key: String, _ parse: (String) -> Value?) throws -> Value? {
-    guard let value = take(key) else { return nil }
+    guard let value = removeValue(key) else { return nil }
     guard case .string(let text) = value, let result = parse(text) else { throw MetadataProblem(key: key) }
     return result
   }
@@ -265,7 +265,7 @@ private struct MetadataKeys {
   }
 
   mutating func integer(_ key: String, _ range: ClosedRange<Int64>) throws -> Int64? {
-    guard let value = take(key) else { return nil }
+    guard let value = removeValue(key) else { return nil }
     guard case .integer(let number) = value, range.contains(number) else { throw MetadataProblem(key: key) }
     return number
   }
@@ -279,13 +279,13 @@ private struct MetadataKeys {
   }
 
   mutating func bool(_ key: String) throws -> Bool? {
-    guard let value = take(key) else { return nil }
+    guard let value = removeValue(key) else { return nil }
     guard case .bool(let flag) = value else { throw MetadataProblem(key: key) }
     return flag
   }
 
   mutating func texts(_ key: String) throws -> [String] {
-    guard let value = take(key) else { return [] }
+    guard let value = removeValue(key) else { return [] }
     guard case .array(let items) = value else { throw MetadataProblem(key: key) }
     return try items.map {
       guard case .string(let text) = $0 else { throw MetadataProblem(key: key) }
@@ -294,7 +294,7 @@ private struct MetadataKeys {
   }
 
   mutating func counts(_ key: String) throws -> [Identifier: Int64?]? {
-    guard let value = take(key) else { return nil }
+    guard let value = removeValue(key) else { return nil }
     guard let counts = [Identifier: Int64?](value) else { throw MetadataProblem(key: key) }
     return counts
   }

@@ -49,8 +49,8 @@ struct ZoneFile {
   }
 
   private mutating func header() throws -> Header {
-    guard let magic = reader.take(4), Self.isZoneFile(Array(magic)), let version = reader.take(1)?.first,
-      reader.take(15) != nil
+    guard let magic = reader.consume(4), Self.isZoneFile(Array(magic)), let version = reader.consume(1)?.first,
+      reader.consume(15) != nil
     else { throw damaged("it does not begin with the header of a zone file") }
     var counts: [Int] = []
     for _ in 0..<6 {
@@ -86,7 +86,7 @@ struct ZoneFile {
 
   private mutating func offsets(_ count: Int) throws -> [Int] {
     try (0..<count).map { _ in
-      guard let offset = reader.integer(4), reader.take(2) != nil, ZoneRules.possibleOffsets.contains(Int(offset))
+      guard let offset = reader.integer(4), reader.consume(2) != nil, ZoneRules.possibleOffsets.contains(Int(offset))
       else { throw damaged("it contains an invalid offset") }
       return Int(offset)
     }
@@ -109,7 +109,7 @@ struct ZoneFile {
   }
 
   private mutating func skip(_ count: Int) throws {
-    guard reader.take(count) != nil else { throw damaged("it is cut short") }
+    guard reader.consume(count) != nil else { throw damaged("it is cut short") }
   }
 
   private func damaged(_ why: String) -> HoldfastError {
@@ -122,7 +122,7 @@ private struct BigEndianReader {
   var bytes: ArraySlice<UInt8>
   var rest: ArraySlice<UInt8> { bytes }
 
-  mutating func take(_ count: Int) -> ArraySlice<UInt8>? {
+  mutating func consume(_ count: Int) -> ArraySlice<UInt8>? {
     guard bytes.count >= count else { return nil }
     defer { bytes = bytes.dropFirst(count) }
     return bytes.prefix(count)
@@ -130,7 +130,7 @@ private struct BigEndianReader {
 
   /// A signed number of 1, 4 or 8 bytes.
   mutating func integer(_ size: Int) -> Int64? {
-    guard let bytes = take(size) else { return nil }
+    guard let bytes = consume(size) else { return nil }
     let value = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     return size == 8 ? Int64(bitPattern: value) : size == 4 ? Int64(Int32(truncatingIfNeeded: value)) : Int64(value)
   }

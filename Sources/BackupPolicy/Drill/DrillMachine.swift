@@ -59,11 +59,11 @@ package struct DrillMachine: Sendable {
   package mutating func receive(_ event: Event, at moment: Moment) -> Action {
     now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
     _ = book.advance(to: now)
-    take(event)
+    handle(event)
     return next()
   }
 
-  private mutating func take(_ event: Event) {
+  private mutating func handle(_ event: Event) {
     switch event {
     case .startup(let summary):
       self.summary = summary
@@ -97,7 +97,7 @@ package struct DrillMachine: Sendable {
 
   private mutating func next() -> Action {
     guard !isRunning, !isStopping else { return .wait }
-    if let due = book.takeDue() { return admit(due) }
+    if let due = book.removeDue() { return admit(due) }
     guard let owed, owed.from <= now.monotonic else { return .wait }
     return start("again: \(owed.reason)", tries: owed.tries + 1, of: owed.reason)
   }

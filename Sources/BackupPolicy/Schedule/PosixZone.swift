@@ -120,7 +120,7 @@ private struct Reader {
 
   var isAtEnd: Bool { rest.isEmpty }
 
-  private mutating func take(_ byte: Character) -> Bool {
+  private mutating func consume(_ byte: Character) -> Bool {
     guard let value = byte.asciiValue, rest.first == value else { return false }
     rest.removeFirst()
     return true
@@ -135,23 +135,23 @@ private struct Reader {
 
   /// `CET`, or in brackets with digits and signs: `<+0330>`.
   mutating func name() -> Bool {
-    let quoted = take("<")
+    let quoted = consume("<")
     let letters = rest.prefix { byte in
       Unicode.Scalar(byte).properties.isAlphabetic && byte < 128
         || quoted && ((48...57).contains(byte) || byte == 43 || byte == 45)
     }
     rest.removeFirst(letters.count)
-    return letters.count >= 3 && (!quoted || take(">"))
+    return letters.count >= 3 && (!quoted || consume(">"))
   }
 
   /// `[+-]hh[:mm[:ss]]` in seconds.
   mutating func clock(hours: Int) -> Int? {
-    let sign = take("-") ? -1 : 1
-    if sign == 1 { _ = take("+") }
+    let sign = consume("-") ? -1 : 1
+    if sign == 1 { _ = consume("+") }
     guard let hour = number(0...hours) else { return nil }
-    guard take(":") else { return sign * hour * 3600 }
+    guard consume(":") else { return sign * hour * 3600 }
     guard let minute = number(0...59) else { return nil }
-    guard take(":") else { return sign * (hour * 3600 + minute * 60) }
+    guard consume(":") else { return sign * (hour * 3600 + minute * 60) }
     guard let second = number(0...59) else { return nil }
     return sign * (hour * 3600 + minute * 60 + second)
   }
@@ -173,15 +173,15 @@ private struct Reader {
   }
 
   private mutating func moment() -> PosixZone.YearlyMoment? {
-    guard take(","), let day = day() else { return nil }
-    guard take("/") else { return .init(day: day) }
+    guard consume(","), let day = day() else { return nil }
+    guard consume("/") else { return .init(day: day) }
     return clock(hours: 167).map { .init(day: day, seconds: $0) }
   }
 
   private mutating func day() -> PosixZone.YearlyDay? {
-    if take("J") { return number(1...365).map { .julian($0) } }
-    guard take("M") else { return number(0...365).map { .zeroBased($0) } }
-    guard let month = number(1...12), take("."), let week = number(1...5), take("."), let weekday = number(0...6)
+    if consume("J") { return number(1...365).map { .julian($0) } }
+    guard consume("M") else { return number(0...365).map { .zeroBased($0) } }
+    guard let month = number(1...12), consume("."), let week = number(1...5), consume("."), let weekday = number(0...6)
     else { return nil }
     return .weekday(weekday, week: week, month: month)
   }

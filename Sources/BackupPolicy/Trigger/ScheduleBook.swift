@@ -76,7 +76,7 @@ struct ScheduleBook: Sendable {
   }
 
   /// Returns the due runs and forgets them, so that the caller can decide on them.
-  mutating func takeDue() -> DueRuns? {
+  mutating func removeDue() -> DueRuns? {
     defer { due = nil }
     return due
   }

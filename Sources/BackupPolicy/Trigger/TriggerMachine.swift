@@ -358,7 +358,7 @@ extension TriggerMachine {
 
   /// Decides whether due runs are made; returns the reason if they are not.
   private mutating func admitDueRuns() -> String? {
-    guard running == nil, !isStopping, let due = book.takeDue() else { return nil }
+    guard running == nil, !isStopping, let due = book.removeDue() else { return nil }
     let isLate = now.wall.milliseconds - due.latest.milliseconds > Self.tolerance
     let time = Words.time(due.latest, in: settings.zone, seenFrom: now.wall)
     if isLate, !settings.catchUp {

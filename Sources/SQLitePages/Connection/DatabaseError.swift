@@ -129,7 +129,7 @@ extension DatabaseError {
   }
 
   /// The system's message for an errno, in this project's spelling (lower-case first letter).
-  static func words(of code: Int32) -> String {
+  static func message(of code: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     _ = strerror_r(code, &buffer, buffer.count)
     let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -81,7 +81,7 @@ struct DatabaseLocation {
       case EIO: .ioError
       default: .other
       }
-    return DatabaseError(kind, path: path, message: "cannot open \(path): \(DatabaseError.words(of: code))")
+    return DatabaseError(kind, path: path, message: "cannot open \(path): \(DatabaseError.message(of: code))")
   }
 }
 

@@ -152,7 +152,7 @@ struct UnlockedWatch {
 
 extension WALFile {
   /// Frames that are checked one by one; the end of a longer transaction is found by a search.
-  private static let closeLook: UInt32 = 16_384
+  private static let linearSearchLimit: UInt32 = 16_384
 
   /// Whether the log holds a commit that the wal-index does not know of. Such a commit is being
   /// flushed: a writer stores the frames, flushes them, and only then publishes them.
@@ -174,13 +174,13 @@ extension WALFile {
   private func hasCommit(from first: UInt32, salts: UInt64) -> Bool {
     // The number comes from memory that others write; no log is that long.
     guard first > 0, first < 1 << 30 else { return false }
-    for frame in first...(first + Self.closeLook) {
+    for frame in first...(first + Self.linearSearchLimit) {
       guard let header = header(of: frame), header.salts == salts else { return false }
       if header.commitSize != 0 { return true }
     }
     // Frames are appended, so those of this generation are contiguous; the commit flag is on the
     // transaction's last.
-    let last = lastFrame(after: first + Self.closeLook, salts: salts)
+    let last = lastFrame(after: first + Self.linearSearchLimit, salts: salts)
     return header(of: last)?.commitSize ?? 0 != 0
   }
 
