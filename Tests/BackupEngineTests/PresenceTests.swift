@@ -103,9 +103,27 @@ struct PresenceTests {
     _ = try bed.engine().create(CreateRequest())
   }
 
+  @Test("A backup folder behind a link that leads back to itself is a wrong setting, reported with the link")
+  func loopingLink() throws {
+    let bed = try TestBed()
+    try bed.makeDatabase()
+    let other = bed.folder.path("other")
+    #expect(try Shell.run("ln", ["-s", other, bed.backups]).status == 0)
+    #expect(try Shell.run("ln", ["-s", bed.backups, other]).status == 0)
+    for folder in [bed.backups, "\(bed.backups)/app"] {
+      let engine = Engine(
+        database: bed.database, folder: folder, credentials: TestBed.credentials(.key), environment: bed.environment())
+      for run in [{ _ = try engine.list() }, { _ = try engine.create(CreateRequest()) }] {
+        let error = #expect(throws: HoldfastError.self) { try run() }
+        #expect(error?.code == .usage && error?.message.hasSuffix("which leads back to it") == true, "\(error as Any)")
+        #expect(error?.hint?.contains("rm \(bed.backups), or name another folder") == true)
+      }
+    }
+  }
+
   @Test(
     "Something else in place of the folder of this host's records is refused",
-    arguments: ["ln -s nowhere", "touch"], [true, false])
+    arguments: ["ln -s nowhere", "ln -s elsewhere", "touch"], [true, false])
   func stateFolder(command: String, isParent: Bool) throws {
     let (bed, _) = try world(.key)
     var environment = bed.environment()
@@ -120,7 +138,15 @@ struct PresenceTests {
       #expect(error?.code == .refused && error?.hint?.contains(place) == true)
       #expect(
         error?.message == "this host's records of its repositories cannot be read: \(place) is "
-          + (command == "touch" ? "not a folder" : "a symbolic link to nowhere, which does not exist"))
+          + Self.words(command))
+    }
+  }
+
+  private static func words(_ command: String) -> String {
+    switch command {
+    case "touch": "not a folder"
+    case "ln -s nowhere": "a symbolic link to nowhere, which does not exist"
+    default: "a symbolic link to elsewhere, which leads back to it"
     }
   }
 

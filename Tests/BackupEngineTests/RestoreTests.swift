@@ -75,6 +75,10 @@ struct RestoreTests {
       #expect(try bed.marker(at: path) == "first")
     }
     #expect(try SystemFileOperations().list(bed.folder.path).filter { $0.hasPrefix(".tmp-") } == [])
+    let tooLong = bed.folder.path(String(repeating: "n", count: 248))
+    let request = RestoreRequest(pointID: point, target: .newFile(path: tooLong))
+    let error = #expect(throws: HoldfastError.self) { _ = try bed.engine(database: path).planRestore(request) }
+    #expect(error?.code == .usage && error?.hint?.contains("--to") == true)
   }
 
   @Test(

@@ -5,6 +5,8 @@ import Glibc
 enum FolderObstacle: Hashable {
   /// A symbolic link leads to a path that does not exist, such as one on a disk that is not mounted.
   case danglingLink(String, target: String)
+  /// Symbolic links lead to each other.
+  case loopingLink(String, target: String)
   /// A file stands in the place of a folder.
   case file(String)
 
@@ -14,7 +16,7 @@ enum FolderObstacle: Hashable {
     while true {
       var status = stat()
       if lstat(part.raw, &status) == 0 { break }
-      guard errno == ENOENT || errno == ENOTDIR, part != "/" else { return nil }
+      guard [ENOENT, ENOTDIR, ELOOP].contains(errno), part != "/" else { return nil }
       part = part.parentPath
     }
     var status = stat()
@@ -22,14 +24,16 @@ enum FolderObstacle: Hashable {
       guard status.st_mode & S_IFMT != S_IFDIR else { return nil }
       self = .file(part)
     } else {
-      guard [ENOENT, ENOTDIR, ELOOP].contains(errno), let target = part.linkTarget else { return nil }
-      self = .danglingLink(part, target: target)
+      let code = errno
+      guard [ENOENT, ENOTDIR, ELOOP].contains(code), let target = part.linkTarget else { return nil }
+      self = code == ELOOP ? .loopingLink(part, target: target) : .danglingLink(part, target: target)
     }
   }
 
   var problem: String {
     switch self {
     case .danglingLink(let link, let target): "\(link) is a symbolic link to \(target), which does not exist"
+    case .loopingLink(let link, let target): "\(link) is a symbolic link to \(target), which leads back to it"
     case .file(let file): "\(file) is not a folder"
     }
   }
@@ -38,7 +42,26 @@ enum FolderObstacle: Hashable {
     switch self {
     case .danglingLink(let link, _):
       "mount the disk to which the link leads, or remove the link: rm \(link.shellWord)"
+    case .loopingLink(let link, _): "inspect it with ls -l \(link.shellWord), and remove it with rm \(link.shellWord)"
     case .file(let file): "inspect it with ls -ld \(file.shellWord), move it away, and try again"
     }
+  }
+}
+
+/// Requirements for the folder of a repository.
+extension FolderObstacle {
+  /// - Throws: `usage`: no backups can be behind such a link, so the setting is wrong.
+  static func requireNoLoop(_ folder: String) throws {
+    guard let obstacle = FolderObstacle(at: folder), case .loopingLink = obstacle else { return }
+    throw HoldfastError(
+      .usage, "there can be no backup folder \(folder): \(obstacle.problem)",
+      hint: "\(obstacle.hint), or name another folder with --backup-dir")
+  }
+
+  /// - Throws: `refused`: backups may be where the link leads to.
+  static func requireNoDanglingLink(_ folder: String) throws {
+    guard let obstacle = FolderObstacle(at: folder), case .danglingLink = obstacle else { return }
+    throw HoldfastError(
+      .refused, "there is no backup folder \(folder): \(obstacle.problem)", hint: obstacle.hint)
   }
 }

@@ -74,7 +74,7 @@ extension HoldfastError {
       "raise the limit of file sizes (ulimit -f, or LimitFSIZE= in the systemd unit), unless the file system itself has the limit"
     case EACCES, EPERM: "run as a user who may access that path, or change its permissions"
     case EROFS: "choose a folder on a file system that can be written"
-    case EISDIR, ENOTDIR, ENXIO: hint(forStranger: path)
+    case EISDIR, ENOTDIR, ENXIO, ELOOP: hint(forStranger: path)
     case EIO: "check the disk: the kernel's log (dmesg) names the device"
     case EMFILE, ENFILE: "raise the limit of open files (ulimit -n, or LimitNOFILE= in the systemd unit)"
     default: nil

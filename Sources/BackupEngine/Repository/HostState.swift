@@ -208,7 +208,6 @@ package struct HostStateStore: Sendable {
   ///
   /// - Throws: `refused` if there is something else in its place; a missing folder is no error.
   private func requireFolder() throws {
-    if try files.status(folder)?.kind == .folder { return }
     guard let obstacle = FolderObstacle(at: folder) else { return }
     throw HoldfastError(
       .refused, "this host's records of its repositories cannot be read: \(obstacle.problem)", hint: obstacle.hint)

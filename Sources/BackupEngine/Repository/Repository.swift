@@ -43,6 +43,7 @@ package final class Repository: Sendable {
     self.credentials = credentials
     self.logger = logger
     self.database = database
+    try FolderObstacle.requireNoLoop(folder)
     try requireOwnFolders()
     if beginsAnew == nil {
       try requirePresence()
@@ -71,7 +72,7 @@ package final class Repository: Sendable {
   private static func makeFolders(_ folder: String, _ files: any FileOperations) throws {
     // If the path is something else, the check of the folder reports that, instead of a failure
     // inside it.
-    if try files.status(folder) == nil { try requireNoDanglingLink(folder) }
+    if try files.status(folder) == nil { try FolderObstacle.requireNoDanglingLink(folder) }
     guard try files.status(folder)?.kind ?? .folder == .folder else { return }
     try files.makeFolders(folder)
     for name in [".metadata", ".state"] where try files.status("\(folder)/\(name)") == nil {
@@ -82,7 +83,7 @@ package final class Repository: Sendable {
 
   private static func requireFolder(_ folder: String, _ files: any FileOperations) throws {
     guard let status = try files.status(folder) else {
-      try requireNoDanglingLink(folder)
+      try FolderObstacle.requireNoDanglingLink(folder)
       throw HoldfastError(
         .pointNotFound, "there is no backup folder \(folder)",
         hint: "create it with holdfast create, or name another one with --backup-dir")
@@ -90,13 +91,6 @@ package final class Repository: Sendable {
     guard status.kind == .folder else {
       throw HoldfastError(.failed, "\(folder) is not a folder", hint: "name the backup folder with --backup-dir")
     }
-  }
-
-  /// - Throws: `refused`: backups may be where the link leads to.
-  private static func requireNoDanglingLink(_ folder: String) throws {
-    guard let obstacle = FolderObstacle(at: folder), case .danglingLink = obstacle else { return }
-    throw HoldfastError(
-      .refused, "there is no backup folder \(folder): \(obstacle.problem)", hint: obstacle.hint)
   }
 
   package func path(_ name: String) -> String { "\(folder)/\(name)" }

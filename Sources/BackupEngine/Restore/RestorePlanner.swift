@@ -31,6 +31,7 @@ struct RestorePlanner {
   func facts(_ request: RestoreRequest, _ chain: PointChain) throws -> RestoreFacts {
     let files = environment.files
     let folder = request.target.path.parentPath
+    try requireUsableName(request.target.path)
     if let refusal = RestorePolicy.refusal(of: request.target.path, in: folder, try condition(of: folder)) {
       throw refusal.error
     }
@@ -40,6 +41,17 @@ struct RestorePlanner {
       freeSpaceRepository: try files.freeSpace(repository.folder),
       sameFileSystem: try files.status(folder)?.device == files.status(repository.folder)?.device,
       ownership: try FileOwnershipFacts(target.path, chain.point, environment))
+  }
+
+  /// SQLite's journal has the name of the database and 8 bytes more.
+  ///
+  /// - Throws: `usage`.
+  private func requireUsableName(_ path: String) throws {
+    let bytes = path.lastComponent.utf8.count
+    guard bytes > 247 else { return }
+    throw HoldfastError(
+      .usage, "SQLite cannot write a database under the name \(path): it has \(bytes) bytes, more than 247",
+      hint: "restore to another file with a shorter name: --to \("\(path.parentPath)/restored.db".shellWord)")
   }
 
   private func pointFacts(_ chain: PointChain) -> PointFacts {
