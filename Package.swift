@@ -28,9 +28,14 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .target(name: "CShims"),
     .target(name: "Names", swiftSettings: strict),
     .target(name: "TOML", swiftSettings: strict),
+
+    .target(name: "Transfer", dependencies: ["CCurl", "CShims", "Names"], swiftSettings: strict),
+    .target(
+      name: "ObjectStorage", dependencies: ["Transfer", "COpenSSL", "CShims", "Names"], swiftSettings: strict),
 
     .target(name: "SQLitePages", dependencies: ["CSQLite", "Names"], swiftSettings: strict),
     .target(name: "BackupPolicy", dependencies: ["Names"], swiftSettings: strict),
@@ -59,6 +64,9 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CSQLite", logging],
       path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(name: "TransferTests", dependencies: ["Transfer", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Transfer", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "SQLitePagesTests", dependencies: ["SQLitePages", "CSQLite", "Names", "TestSupport"], swiftSettings: strict),
     .testTarget(
