@@ -1,0 +1,252 @@
+import CShims
+import Glibc
+import Names
+import Transfer
+
+/// A folder as a store: of a mounted disk, a NAS, or for tests.
+///
+/// Each object is a file. It is written under a temporary name, flushed, renamed, and its folder is
+/// flushed, so that a crash leaves it whole or absent. Links below the folder are not followed.
+/// The folder itself must exist: if it is a mount point, a missing disk must not be filled up.
+package final class FolderStore: ObjectStore {
+  private let root: String
+
+  /// - Parameter path: of the folder; it is looked up at each call.
+  package init(_ path: String) { root = path }
+
+  package func put(_ key: String, _ content: ObjectContent, _ options: PutOptions) throws(StoreError) {
+    let parts = try ObjectKey.parts(key)
+    let action = "cannot store \(key.printable)"
+    let (folder, file, temporary) = try createTemporary(parts, action)
+    defer {
+      close(file)
+      close(folder)
+    }
+    do throws(StoreError) {
+      try Self.write(content, to: file, action)
+      try publish(temporary, parts, in: folder, createOnly: options.createOnly, action)
+    } catch {
+      unlinkat(folder, temporary, 0)
+      throw error
+    }
+  }
+
+  package func get(_ key: String, range: Range<Int64>?, into sink: HTTPSink) throws(StoreError) -> ObjectData {
+    let action = "cannot fetch \(key.printable)"
+    guard let (file, status) = try openObject(key, action) else {
+      throw StoreError(.missing, "\(action): there is no such object")
+    }
+    defer { close(file) }
+    let size = Int64(status.st_size)
+    let asked = range ?? 0..<size
+    guard !asked.isEmpty else { return ObjectData(bytes: [], count: 0) }
+    guard asked.lowerBound < size else { throw StoreError(.outOfRange, "\(action): the range is behind its end") }
+    return try Self.copy(file, asked.clamped(to: 0..<size), sink, action)
+  }
+
+  package func head(_ key: String) throws(StoreError) -> ObjectInfo? {
+    guard let (file, status) = try openObject(key, "cannot look up \(key.printable)") else { return nil }
+    close(file)
+    return ObjectInfo(key: key, size: Int64(status.st_size), modified: status.modifiedMilliseconds)
+  }
+
+  /// Also removes the folders that become empty.
+  package func delete(_ key: String) throws(StoreError) {
+    let action = "cannot remove \(key.printable)"
+    let parts = try ObjectKey.parts(key)
+    guard let folder = try open(parts.dropLast(), creates: false, action) else { return }
+    defer { close(folder) }
+    guard unlinkat(folder, parts[parts.count - 1].raw, 0) == 0 else {
+      if errno == ENOENT || errno == EISDIR { return }
+      throw StoreError(errno: errno, action)
+    }
+    try Self.flush(folder, action)
+    try removeEmptyFolders(parts.dropLast(), action)
+  }
+
+  package func list(_ query: ListQuery) throws(StoreError) -> ListPage {
+    guard let folder = try open([], creates: false, "cannot list \(root.printable)") else {
+      return ListPage(objects: [], folders: [], next: nil)
+    }
+    defer { close(folder) }
+    var listing = FolderListing(query)
+    _ = try listing.walk(folder, path: [])
+    return listing.page
+  }
+
+  /// A put into a folder is never continued, so nothing is left.
+  package func abandon(_ upload: UploadState) throws(StoreError) {}
+
+  // MARK: Folders
+
+  /// Opens a folder below the root; nil if it does not exist and `creates` is false.
+  private func open(_ parts: ArraySlice<String>, creates: Bool, _ action: String) throws(StoreError) -> Int32? {
+    var folder = Glibc.open(root.raw, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else {
+      let reason = StoreError(errno: errno, action)
+      guard reason.kind == .missing else { throw reason }
+      throw StoreError(.noContainer, "\(action): there is no folder \(root.printable) (is it mounted?)")
+    }
+    for part in parts {
+      let parent = folder
+      defer { close(parent) }
+      guard let next = try open(part, in: parent, creates: creates, action) else { return nil }
+      folder = next
+    }
+    return folder
+  }
+
+  /// Opens or creates a folder in an open one.
+  private func open(_ part: String, in folder: Int32, creates: Bool, _ action: String) throws(StoreError) -> Int32? {
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+    var next = openat(folder, part.raw, flags)
+    if next < 0, errno == ENOENT, creates {
+      guard mkdirat(folder, part.raw, 0o700) == 0 || errno == EEXIST else { throw StoreError(errno: errno, action) }
+      try Self.flush(folder, action)
+      next = openat(folder, part.raw, flags)
+    }
+    if next >= 0 { return next }
+    let isOther = errno == ENOTDIR || errno == ELOOP
+    if !creates, isOther || errno == ENOENT { return nil }
+    if isOther { throw StoreError(.invalid, "\(action): \(part.printable) is not a folder") }
+    throw StoreError(errno: errno, action)
+  }
+
+  private func removeEmptyFolders(_ parts: ArraySlice<String>, _ action: String) throws(StoreError) {
+    var parts = parts
+    while let name = parts.popLast() {
+      guard let parent = try open(parts, creates: false, action) else { return }
+      defer { close(parent) }
+      // Another thread may have put something into it again.
+      guard unlinkat(parent, name.raw, AT_REMOVEDIR) == 0 else { return }
+    }
+  }
+
+  // MARK: Files
+
+  /// A new file under a temporary name in the folder of the key.
+  private func createTemporary(
+    _ parts: [String], _ action: String
+  ) throws(StoreError) -> (folder: Int32, file: Int32, name: [CChar]) {
+    for attempt in 1... {
+      let folder: Int32?
+      do throws(StoreError) {
+        folder = try open(parts.dropLast(), creates: true, action)
+      } catch {
+        // A folder was removed, because it was empty, between its creation and its opening.
+        if error.kind == .missing, attempt < 100 { continue }
+        throw error
+      }
+      guard let folder else { break }
+      let name = (ObjectKey.temporaryPrefix + String(UInt64.random(in: 0 ... .max), radix: 16)).raw
+      let file = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+      if file >= 0 { return (folder, file, name) }
+      let error = errno
+      close(folder)
+      guard error == ENOENT || error == EEXIST, attempt < 100 else { throw StoreError(errno: error, action) }
+    }
+    throw StoreError(.other, "\(action): its folder vanishes again and again")
+  }
+
+  private static func write(_ content: ObjectContent, to file: Int32, _ action: String) throws(StoreError) {
+    guard let digest = Digest(.sha256) else { preconditionFailure("libcrypto has no SHA-256") }
+    var position: Int64 = 0
+    try content.forEachPiece(0..<content.length) { piece throws(StoreError) in
+      digest.update(piece)
+      try writeAll(piece, to: file, at: position, action)
+      position += Int64(piece.count)
+    }
+    guard digest.finish() == content.sha256 else {
+      throw StoreError(.changed, "\(action): the content has changed since its digest was taken")
+    }
+    guard fsync(file) == 0 else { throw StoreError(errno: errno, action) }
+  }
+
+  /// Gives the finished file its name; with `createOnly`, only if the name is free.
+  private func publish(
+    _ temporary: [CChar], _ parts: [String], in folder: Int32, createOnly: Bool, _ action: String
+  ) throws(StoreError) {
+    let name = parts[parts.count - 1].raw
+    if !createOnly {
+      guard renameat(folder, temporary, folder, name) == 0 else { throw Self.publishError(errno, action) }
+    } else if linkat(folder, temporary, folder, name, 0) == 0 {
+      unlinkat(folder, temporary, 0)
+    } else if [EPERM, ENOTSUP, ENOSYS, EMLINK].contains(errno) {
+      // A file system without hard links.
+      let place = ([root] + parts.dropLast()).joined(separator: "/")
+      let from = place.raw.dropLast() + "/".raw.dropLast() + temporary
+      guard cshims_rename_noreplace(Array(from), (place + "/" + parts[parts.count - 1]).raw) == 0 else {
+        throw Self.publishError(errno, action)
+      }
+    } else {
+      throw Self.publishError(errno, action)
+    }
+    try Self.flush(folder, action)
+  }
+
+  /// Flushes the names in a folder. Some network file systems do it themselves and refuse the call.
+  private static func flush(_ folder: Int32, _ action: String) throws(StoreError) {
+    guard fsync(folder) == 0 || errno == EINVAL else { throw StoreError(errno: errno, action) }
+  }
+
+  private static func publishError(_ errno: Int32, _ action: String) -> StoreError {
+    if errno == EINVAL { return StoreError(.unsupported, "\(action): the file system cannot create without replacing") }
+    if errno == EISDIR { return StoreError(.invalid, "\(action): there is a folder with this name") }
+    return StoreError(errno: errno, action)
+  }
+
+  /// Nil if there is no regular file with this name.
+  private func openObject(_ key: String, _ action: String) throws(StoreError) -> (file: Int32, status: stat)? {
+    let parts = try ObjectKey.parts(key)
+    guard let folder = try open(parts.dropLast(), creates: false, action) else { return nil }
+    defer { close(folder) }
+    // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+    let file = openat(folder, parts[parts.count - 1].raw, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+    guard file >= 0 else {
+      if errno == ENOENT || errno == ELOOP { return nil }
+      throw StoreError(errno: errno, action)
+    }
+    var status = stat()
+    guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(file)
+      return nil
+    }
+    return (file, status)
+  }
+
+  private static func copy(
+    _ file: Int32, _ range: Range<Int64>, _ sink: HTTPSink, _ action: String
+  ) throws(StoreError) -> ObjectData {
+    let content = ObjectContent(
+      descriptor: file, offset: 0, length: range.upperBound, sha256: [UInt8](repeating: 0, count: 32))
+    var data = ObjectData(bytes: [], count: 0)
+    if case .memory(let limit) = sink, range.count > limit {
+      throw StoreError(.tooLarge, "\(action): it has more than \(limit) bytes")
+    }
+    try content.forEachPiece(range) { piece throws(StoreError) in
+      switch sink {
+      case .memory: data.bytes += piece
+      case .file(let descriptor, let offset): try writeAll(piece, to: descriptor, at: offset + data.count, action)
+      }
+      data.count += Int64(piece.count)
+    }
+    return data
+  }
+
+  private static func writeAll(
+    _ piece: UnsafeRawBufferPointer, to file: Int32, at position: Int64, _ action: String
+  ) throws(StoreError) {
+    var done = 0
+    while done < piece.count {
+      let count = pwrite(file, piece.baseAddress! + done, piece.count - done, off_t(position) + done)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw StoreError(errno: errno, action) }
+      done += count
+    }
+  }
+}
+
+extension stat {
+  /// Milliseconds since the epoch.
+  var modifiedMilliseconds: Int64 { Int64(st_mtim.tv_sec) * 1000 + Int64(st_mtim.tv_nsec) / 1_000_000 }
+}

@@ -1,0 +1,82 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import ObjectStorage
+
+/// What only a folder can do wrong.
+@Suite(.ownThread) struct FolderStoreTests {
+  private let folder: TemporaryFolder
+  private let store: FolderStore
+
+  init() throws {
+    folder = try TemporaryFolder()
+    store = FolderStore(folder.path)
+  }
+
+  @Test func aMissingFolderIsNotCreated() throws {
+    let absent = FolderStore(folder.path("absent"))
+    for error in [
+      #expect(throws: StoreError.self) { try absent.put("a", ObjectContent([1])) },
+      #expect(throws: StoreError.self) { try absent.head("a") },
+      #expect(throws: StoreError.self) { try absent.list(ListQuery()) },
+      #expect(throws: StoreError.self) { try absent.delete("a") },
+    ] { #expect(error?.kind == .noContainer) }
+    #expect(access(folder.path("absent"), F_OK) != 0)
+  }
+
+  @Test func linksAreNotFollowed() throws {
+    let outside = try TemporaryFolder()
+    try outside.write("secret", [42])
+    symlink(outside.path, folder.path("link"))
+    symlink(outside.path("secret"), folder.path("file"))
+    #expect(try store.head("link/secret") == nil && store.head("file") == nil)
+    #expect(try store.listAll(ListQuery()).objects.isEmpty)
+    let error = #expect(throws: StoreError.self) { try store.put("link/new", ObjectContent([1])) }
+    #expect(error?.kind == .invalid)
+    try store.delete("link/secret")
+    #expect(try outside.read("secret") == [42] && outside.read("new") == nil)
+  }
+
+  @Test func onlyRegularFilesAreObjects() throws {
+    mkfifo(folder.path("pipe"), 0o600)
+    mkdir(folder.path("empty"), 0o700)
+    try folder.write(".holdfast-rest", [1])
+    #expect(try store.head("pipe") == nil && store.head("empty") == nil)
+    let page = try store.list(ListQuery(groupsFolders: true))
+    #expect(page.objects.isEmpty && page.folders.isEmpty)
+    let error = #expect(throws: StoreError.self) { try store.put("empty", ObjectContent([1])) }
+    #expect(error?.kind == .invalid)
+  }
+
+  @Test func aFailedPutLeavesNothing() throws {
+    let file = open(try folder.write("source", [1, 2, 3]), O_RDONLY)
+    defer { close(file) }
+    let wrong = ObjectContent(descriptor: file, length: 3, sha256: [UInt8](repeating: 0, count: 32))
+    #expect(throws: StoreError.self) { try store.put("d/x", wrong) }
+    let rest = try Shell.run("find", [folder.path, "-name", ".holdfast-*"])
+    #expect(rest.stdout.isEmpty)
+  }
+
+  @Test func removalTakesEmptyFoldersWithIt() throws {
+    for key in ["a/b/c/1", "a/b/2"] { try store.put(key, ObjectContent([1])) }
+    try store.delete("a/b/c/1")
+    #expect(access(folder.path("a/b/c"), F_OK) != 0 && access(folder.path("a/b/2"), F_OK) == 0)
+    try store.delete("a/b/2")
+    #expect(access(folder.path("a"), F_OK) != 0 && access(folder.path, F_OK) == 0)
+  }
+
+  @Test func namesThatAreNotUTF8ComeBack() throws {
+    let key = [UInt8(ascii: "n"), 0xFF, 0xC3].withUnsafeBytes { String(pathBytes: $0) }
+    try store.put("d/" + key, ObjectContent([7]))
+    #expect(try store.listAll(ListQuery()).objects.map(\.key) == ["d/" + key])
+    #expect(try store.get("d/" + key) == [7])
+  }
+
+  @Test func aNameTooLongForTheFileSystemIsInvalid() {
+    let error = #expect(throws: StoreError.self) {
+      try store.put(String(repeating: "x", count: 256), ObjectContent([1]))
+    }
+    #expect(error?.kind == .invalid)
+  }
+}
