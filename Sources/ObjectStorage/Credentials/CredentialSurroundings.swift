@@ -1,0 +1,85 @@
+import FoundationEssentials
+import Glibc
+import Names
+
+/// What providers read of the machine, so that tests can give something else.
+package struct CredentialSurroundings: Sendable {
+  package var environment: [String: String]
+  /// The home folder of this user.
+  package var home: String
+
+  package init(environment: [String: String], home: String) {
+    (self.environment, self.home) = (environment, home)
+  }
+
+  /// A variable; nil if it is not set or empty.
+  func variable(_ name: String) -> String? {
+    environment[name].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  /// The region that the environment names.
+  package var region: String? { variable("AWS_REGION") ?? variable("AWS_DEFAULT_REGION") }
+
+  /// `~/` is the home folder.
+  func expanded(_ path: String) -> String { path.after("~/").map { "\(home)/\($0)" } ?? path }
+
+  /// The content of a small file; nil if there is none.
+  func read(_ path: String) throws(StoreError) -> [UInt8]? {
+    let file = open(path.raw, O_RDONLY | O_CLOEXEC)
+    if file < 0 {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw StoreError(errno: errno, "cannot read \(path.printable)")
+    }
+    defer { close(file) }
+    var content: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 16384)
+    while content.count <= 1 << 20 {
+      let count = Glibc.read(file, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw StoreError(errno: errno, "cannot read \(path.printable)") }
+      if count == 0 { return content }
+      content += buffer.prefix(count)
+    }
+    throw StoreError(.tooLarge, "\(path.printable) is too large to contain credentials")
+  }
+
+  /// The content of a file that a setting names, without white space at its ends: a token.
+  func readToken(_ path: String) throws(StoreError) -> Secret {
+    guard let content = try read(expanded(path)) else {
+      throw StoreError(.noCredentials, "there is no file \(path.printable)")
+    }
+    let words = String(decoding: content, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+    guard words.count == 1 else {
+      throw StoreError(.noCredentials, "\(path.printable) does not contain one token")
+    }
+    return Secret(String(words[0]))
+  }
+}
+
+/// The JSON of `credential_process`, containers and instances.
+struct CredentialsAnswer: Decodable {
+  var Version: Int?
+  var AccessKeyId: String?
+  var SecretAccessKey: String?
+  var Token: String?
+  var SessionToken: String?
+  var Expiration: String?
+
+  /// - Parameter source: the name of the provider.
+  static func credentials(_ json: [UInt8], source: String) throws(StoreError) -> StoreCredentials {
+    // The decoder's own message quotes the text, which contains secrets.
+    guard let answer = try? JSONDecoder().decode(CredentialsAnswer.self, from: Data(json)),
+      let keyID = answer.AccessKeyId, let secret = answer.SecretAccessKey, !keyID.isEmpty, !secret.isEmpty
+    else { throw StoreError(.noCredentials, "the answer of \(source) contains no credentials") }
+    var expires: Int64?
+    if let text = answer.Expiration {
+      expires = StoreTime.parse(iso8601: text)
+      guard expires != nil else {
+        throw StoreError(.noCredentials, "the answer of \(source) has an expiration that is not a time")
+      }
+    }
+    return StoreCredentials(
+      keyID: keyID, secret: Secret(secret), sessionToken: (answer.SessionToken ?? answer.Token).map { Secret($0) },
+      expires: expires, source: source)
+  }
+}

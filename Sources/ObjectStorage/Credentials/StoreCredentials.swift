@@ -1,0 +1,107 @@
+import Synchronization
+import Transfer
+
+/// Keys of an account of S3.
+package struct StoreCredentials: Sendable, Hashable {
+  package var keyID: String
+  package var secret: Secret
+  package var sessionToken: Secret?
+  /// Milliseconds since the epoch; nil if they do not expire.
+  package var expires: Int64?
+  /// The provider, for messages.
+  package var source: String
+
+  package init(keyID: String, secret: Secret, sessionToken: Secret? = nil, expires: Int64? = nil, source: String) {
+    (self.keyID, self.secret, self.sessionToken) = (keyID, secret, sessionToken)
+    (self.expires, self.source) = (expires, source)
+  }
+
+  /// How long before the end new credentials are fetched, so that a request never carries expired
+  /// ones and a provider that fails for a moment does no harm.
+  package static let refreshAhead: Int64 = 5 * 60_000
+
+  package enum Freshness: Sendable, Hashable { case fresh, due, expired }
+
+  package func freshness(at now: Int64) -> Freshness {
+    guard let expires else { return .fresh }
+    if now >= expires { return .expired }
+    return now >= expires - Self.refreshAhead ? .due : .fresh
+  }
+}
+
+/// A place that may have credentials.
+package protocol CredentialProvider: Sendable {
+  /// For messages, such as "environment".
+  var name: String { get }
+
+  /// Returns nil if nothing is configured here, so that the next provider is asked. Throws if
+  /// something is configured and does not work: then no other is asked, because the requests would
+  /// go out as somebody else.
+  func fetch(now: Int64) throws(StoreError) -> StoreCredentials?
+}
+
+/// Where a store gets the credentials of each request.
+package protocol CredentialSource: Sendable {
+  /// - Parameter now: milliseconds since the epoch.
+  func current(now: Int64) throws(StoreError) -> StoreCredentials
+
+  /// Forgets the present credentials, because the store refused them.
+  func invalidate(_ credentials: StoreCredentials)
+}
+
+/// Asks providers in order and keeps the first answer until it is about to expire.
+package final class CredentialChain: CredentialSource {
+  private let providers: [any CredentialProvider]
+  private let kept = Mutex<StoreCredentials?>(nil)
+
+  package init(_ providers: [any CredentialProvider]) { self.providers = providers }
+
+  /// Blocks while a provider is asked; other threads wait for the same answer.
+  package func current(now: Int64) throws(StoreError) -> StoreCredentials {
+    let result = kept.withLock { kept -> Result<StoreCredentials, StoreError> in
+      let freshness = kept?.freshness(at: now)
+      if let kept, freshness == .fresh { return .success(kept) }
+      do throws(StoreError) {
+        let fetched = try fetch(now)
+        kept = fetched
+        return .success(fetched)
+      } catch {
+        // A provider may fail for a moment; until they expire, the old ones are good.
+        if let kept, freshness == .due { return .success(kept) }
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  package func invalidate(_ credentials: StoreCredentials) {
+    kept.withLock { if $0 == credentials { $0 = nil } }
+  }
+
+  private func fetch(_ now: Int64) throws(StoreError) -> StoreCredentials {
+    for provider in providers {
+      if let credentials = try provider.fetch(now: now) { return credentials }
+    }
+    let names = providers.map(\.name).joined(separator: ", ")
+    throw StoreError(.noCredentials, "no credentials for the store were found (asked: \(names))")
+  }
+}
+
+extension CredentialChain {
+  /// The order of AWS's own tools, after the file of the target; see
+  /// https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+  package convenience init(
+    file: String? = nil, surroundings: CredentialSurroundings, client: any HTTPClient
+  ) {
+    var providers: [any CredentialProvider] = []
+    if let file { providers.append(FileCredentials(path: file, surroundings: surroundings)) }
+    providers += [
+      EnvironmentCredentials(surroundings: surroundings),
+      WebIdentityCredentials(surroundings: surroundings, client: client),
+      ProfileCredentials(surroundings: surroundings),
+      ContainerCredentials(surroundings: surroundings, client: client),
+      InstanceCredentials(surroundings: surroundings, client: client),
+    ]
+    self.init(providers)
+  }
+}
