@@ -1,0 +1,46 @@
+import Synchronization
+import Transfer
+
+@testable import ObjectStorage
+
+/// Keys that never change.
+struct FixedCredentials: CredentialSource {
+  var credentials = StoreCredentials(keyID: "testing", secret: Secret("testing"), source: "test")
+  func current(now: Int64) throws(StoreError) -> StoreCredentials { credentials }
+  func invalidate(_ credentials: StoreCredentials) {}
+}
+
+/// One moto server for all tests; each test has its own bucket.
+enum Moto {
+  private static let server = Mutex<PythonServer?>(nil)
+  private static let buckets = Atomic<Int>(0)
+
+  static func url() throws -> String {
+    try server.withLock { server in
+      let started = try server ?? PythonServer("s3_server.py")
+      server = started
+      return started.url
+    }
+  }
+
+  /// A store in a new bucket.
+  static func store(
+    client: any HTTPClient = SocketClient(), options: String = "", settings: S3Settings = small
+  ) throws -> S3Store {
+    let bucket = "bucket-\(buckets.add(1, ordering: .relaxed).newValue)"
+    let url = try StoreURL("s3://\(bucket)/some%20prefix/x?endpoint=\(try url())&region=us-east-1\(options)")
+    guard case .s3(let location) = url else { preconditionFailure("not a bucket") }
+    let exchange = S3Exchange(location, credentials: FixedCredentials(), client: SocketClient(), settings: settings)
+    _ = try exchange.perform(S3Request(action: "cannot create the bucket", method: .put))
+    return S3Store(location, credentials: FixedCredentials(), client: client, settings: settings)
+  }
+
+  /// Parts of 1,000 bytes, one after the other.
+  static var small: S3Settings {
+    var settings = S3Settings()
+    settings.multipartThreshold = 3000
+    settings.partSize = 1000
+    settings.parallelParts = 1
+    return settings
+  }
+}
