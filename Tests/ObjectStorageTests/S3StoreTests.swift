@@ -217,6 +217,14 @@ extension HTTPRequest {
     #expect(error?.kind == .unreachable && (2...5).contains(client.sent.count))
   }
 
+  @Test func anUploadWhoseNameIsTakenLeavesNoParts() throws {
+    let (store, client) = try Self.motoStore([])
+    try store.put("large", ObjectContent([1]))
+    let error = #expect(throws: StoreError.self) { try store.put("large", Self.large, PutOptions(createOnly: true)) }
+    #expect(error?.kind == .exists && client.methods.last == "DELETE")
+    #expect(try store.get("large") == [1])
+  }
+
   /// An upload that ends after each of its requests continues with the parts that are missing.
   @Test(arguments: 1...5) func anUploadContinues(_ requests: Int) throws {
     let (store, client) = try Self.motoStore(

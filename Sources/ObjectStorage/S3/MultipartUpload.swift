@@ -131,6 +131,8 @@ struct MultipartUpload: Sendable {
       if ListingXML.error(response.body) != nil { throw exchange.error(response, request) }
       try ListingXML.checkCompletion(response.body)
     } catch {
+      // The name is taken, so nobody will continue this upload.
+      if error.kind == .exists { try? abort(state) }
       // An earlier attempt may have completed it, and its answer was lost.
       guard error.code == "NoSuchUpload", try head()?.size == content.length else { throw error }
     }
