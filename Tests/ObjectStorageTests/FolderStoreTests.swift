@@ -58,6 +58,14 @@ import Testing
     #expect(rest.stdout.isEmpty)
   }
 
+  @Test func leftoversOfCrashesAreRemoved() throws {
+    try store.put("a/b", ObjectContent([1]))
+    for name in [".holdfast-1", "a/.holdfast-2"] { try folder.write(name, [1]) }
+    #expect(try store.removeLeftovers(before: 0) == 0)
+    #expect(try store.removeLeftovers(before: .max) == 2 && store.removeLeftovers(before: .max) == 0)
+    #expect(try store.get("a/b") == [1])
+  }
+
   @Test func removalTakesEmptyFoldersWithIt() throws {
     for key in ["a/b/c/1", "a/b/2"] { try store.put(key, ObjectContent([1])) }
     try store.delete("a/b/c/1")

@@ -12,12 +12,6 @@ struct FolderListing {
   private(set) var folders: [String] = []
   private var last: [UInt8] = []
 
-  private struct Entry {
-    /// A folder has a `/` at its end, so that entries sort as the keys below them do.
-    var name: [UInt8]
-    var isFolder: Bool
-  }
-
   init(_ query: ListQuery) {
     self.query = query
     prefix = query.prefix.pathBytes
@@ -37,7 +31,7 @@ struct FolderListing {
   ///
   /// - Parameter path: the part of the keys before the names, empty or with a `/` at the end.
   mutating func walk(_ folder: Int32, path: [UInt8]) throws(StoreError) -> Bool {
-    for entry in try Self.entries(folder) {
+    for entry in try FolderEntry.all(in: folder) where !entry.isTemporary {
       let key = path + entry.name
       guard entry.isFolder ? mayContain(key) : isAsked(key) else { continue }
       let goesOn = entry.isFolder ? try visit(folder, entry, key) : addObject(folder, entry, key)
@@ -63,8 +57,8 @@ struct FolderListing {
     query.groupsFolders && folder.count > prefix.count && folder.starts(with: prefix)
   }
 
-  private mutating func visit(_ parent: Int32, _ entry: Entry, _ key: [UInt8]) throws(StoreError) -> Bool {
-    let folder = openat(parent, Self.raw(entry.name.dropLast()), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+  private mutating func visit(_ parent: Int32, _ entry: FolderEntry, _ key: [UInt8]) throws(StoreError) -> Bool {
+    let folder = openat(parent, entry.raw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard folder >= 0 else {
       if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return true }
       throw StoreError(errno: errno, "cannot list a folder of the store")
@@ -87,10 +81,10 @@ struct FolderListing {
     return !inner.objects.isEmpty
   }
 
-  private mutating func addObject(_ folder: Int32, _ entry: Entry, _ key: [UInt8]) -> Bool {
+  private mutating func addObject(_ folder: Int32, _ entry: FolderEntry, _ key: [UInt8]) -> Bool {
     var status = stat()
     // A file that vanished meanwhile is not there.
-    guard fstatat(folder, Self.raw(entry.name[...]), &status, AT_SYMLINK_NOFOLLOW) == 0,
+    guard fstatat(folder, entry.raw, &status, AT_SYMLINK_NOFOLLOW) == 0,
       status.st_mode & S_IFMT == S_IFREG
     else { return true }
     guard hasRoom() else { return false }
@@ -107,42 +101,4 @@ struct FolderListing {
     isComplete = false
     return false
   }
-
-  /// Names of files and folders without temporary ones, sorted.
-  private static func entries(_ folder: Int32) throws(StoreError) -> [Entry] {
-    // closedir closes its descriptor, and the position in the folder belongs to the open file.
-    let own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard own >= 0, let stream = fdopendir(own) else {
-      throw StoreError(errno: errno, "cannot list a folder of the store")
-    }
-    defer { closedir(stream) }
-    var entries: [Entry] = []
-    errno = 0
-    while let item = readdir(stream) {
-      let name = withUnsafeBytes(of: &item.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-      var kind = item.pointee.d_type
-      if kind == UInt8(DT_UNKNOWN) { kind = Self.kind(own, name) }
-      let isHidden = name == Array(".".utf8) || name == Array("..".utf8)
-      if !isHidden, !name.starts(with: ObjectKey.temporaryPrefix.utf8), [UInt8(DT_DIR), UInt8(DT_REG)].contains(kind) {
-        let isFolder = kind == UInt8(DT_DIR)
-        entries.append(Entry(name: name + (isFolder ? [UInt8(ascii: "/")] : []), isFolder: isFolder))
-      }
-      errno = 0
-    }
-    guard errno == 0 else { throw StoreError(errno: errno, "cannot list a folder of the store") }
-    return entries.sorted { $0.name.lexicographicallyPrecedes($1.name) }
-  }
-
-  /// For file systems whose folders do not say the kinds of their entries.
-  private static func kind(_ folder: Int32, _ name: [UInt8]) -> UInt8 {
-    var status = stat()
-    guard fstatat(folder, raw(name[...]), &status, AT_SYMLINK_NOFOLLOW) == 0 else { return 0 }
-    switch status.st_mode & S_IFMT {
-    case S_IFDIR: return UInt8(DT_DIR)
-    case S_IFREG: return UInt8(DT_REG)
-    default: return 0
-    }
-  }
-
-  private static func raw(_ name: ArraySlice<UInt8>) -> [CChar] { name.map { CChar(bitPattern: $0) } + [0] }
 }

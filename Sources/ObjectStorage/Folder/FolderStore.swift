@@ -77,6 +77,33 @@ package final class FolderStore: ObjectStore {
   /// A put into a folder is never continued, so nothing is left.
   package func abandon(_ upload: UploadState) throws(StoreError) {}
 
+  /// Removes the files of puts that ended before their time, by a crash, if they were last written
+  /// before `time` (milliseconds since the epoch). Returns their number.
+  package func removeLeftovers(before time: Int64) throws(StoreError) -> Int {
+    guard let folder = try open([], creates: false, "cannot clean up \(root.printable)") else { return 0 }
+    defer { close(folder) }
+    return try Self.removeLeftovers(folder, time)
+  }
+
+  private static func removeLeftovers(_ folder: Int32, _ time: Int64) throws(StoreError) -> Int {
+    var removed = 0
+    for entry in try FolderEntry.all(in: folder) {
+      if entry.isFolder {
+        let inner = openat(folder, entry.raw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard inner >= 0 else { continue }
+        defer { close(inner) }
+        removed += try removeLeftovers(inner, time)
+      } else if entry.isTemporary {
+        var status = stat()
+        guard fstatat(folder, entry.raw, &status, AT_SYMLINK_NOFOLLOW) == 0, status.modifiedMilliseconds < time else {
+          continue
+        }
+        if unlinkat(folder, entry.raw, 0) == 0 { removed += 1 }
+      }
+    }
+    return removed
+  }
+
   // MARK: Folders
 
   /// Opens a folder below the root; nil if it does not exist and `creates` is false.
