@@ -64,7 +64,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CSQLite", logging],
       path: "Tests/TestSupport", swiftSettings: strict),
-    .testTarget(name: "TransferTests", dependencies: ["Transfer", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "TransferTests", dependencies: ["Transfer", "CCurl", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Transfer", "TestSupport"], swiftSettings: strict),
     .testTarget(

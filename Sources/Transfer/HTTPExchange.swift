@@ -1,6 +1,8 @@
 /// One HTTP request. The URL is complete and already percent-encoded; nothing in it is a secret.
 package struct HTTPRequest: Sendable {
-  package enum Method: String, Sendable { case get = "GET", head = "HEAD", put = "PUT", post = "POST", delete = "DELETE" }
+  package enum Method: String, Sendable {
+    case get = "GET", head = "HEAD", put = "PUT", post = "POST", delete = "DELETE"
+  }
 
   package var method: Method
   package var url: String
