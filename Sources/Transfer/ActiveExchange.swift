@@ -38,6 +38,13 @@ final class ActiveExchange {
     return .failure(error)
   }
 
+  /// Whether the server had closed the idle connection, so that the exchange begins again on a new
+  /// one. libcurl does that if it fails to read, but not if it fails to write.
+  func isStale(_ code: CURLcode) -> Bool {
+    code == CURLE_SEND_ERROR && failure == nil && response.response.status == 0
+      && handle.long(CURLINFO_NUM_CONNECTS) == 0
+  }
+
   func resumeSending() -> CURLcode {
     isSendingPaused = false
     return resume()

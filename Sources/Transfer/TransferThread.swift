@@ -45,11 +45,12 @@ final class TransferThread {
     for exchange in exchanges { begin(exchange) }
   }
 
-  private func begin(_ exchange: Exchange) {
+  private func begin(_ exchange: Exchange, onNewConnection isNew: Bool = false) {
     guard let multi = multi ?? create(), let handle = EasyHandle() else { return exchange.finish(.failure(.noMemory)) }
     nextID += 1
     let started = ActiveExchange(nextID, exchange, handle, pacing)
     if let failure = ExchangeOptions.apply(to: started) { return exchange.finish(.failure(failure)) }
+    if isNew { handle.set(CURLOPT_FRESH_CONNECT, true) }
     guard curl_multi_add_handle(multi, handle.pointer) == CURLM_OK else {
       return exchange.finish(.failure(.noMemory))
     }
@@ -79,7 +80,12 @@ final class TransferThread {
       guard message.pointee.msg == CURLMSG_DONE, let easy = message.pointee.easy_handle else { continue }
       let code = message.pointee.data.result
       guard let exchange = active.values.first(where: { $0.handle.pointer == easy }) else { continue }
-      complete(exchange, exchange.result(code))
+      if exchange.isStale(code) {
+        remove(exchange)
+        begin(exchange.exchange, onNewConnection: true)
+      } else {
+        complete(exchange, exchange.result(code))
+      }
     }
   }
 
@@ -96,10 +102,14 @@ final class TransferThread {
   }
 
   private func complete(_ exchange: ActiveExchange, _ result: Result<HTTPResponse, TransferError>) {
+    remove(exchange)
+    exchange.exchange.finish(result)
+  }
+
+  private func remove(_ exchange: ActiveExchange) {
     if let multi { curl_multi_remove_handle(multi, exchange.handle.pointer) }
     active[exchange.id] = nil
     pacing.pacer.forget(exchange.id)
-    exchange.exchange.finish(result)
   }
 
   private func create() -> UnsafeMutableRawPointer? {

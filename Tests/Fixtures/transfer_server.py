@@ -225,13 +225,17 @@ class Connection:
             pass
         raise Ended
 
-    def early_reset(self, status):
+    def early_reset(self, status, length=None):
         """Answers after a part of the body, waits until the answer is there, and resets."""
         while len(self.buffer) < 100:
             self.fill()
-        self.answer(int(status), b"early")
+        self.answer(int(status), b"early", length=length)
         time.sleep(0.3)
         self.reset()
+
+    def early_cut(self, status):
+        """The same with a part of the answer's body."""
+        self.early_reset(status, 1000)
 
     def endless_head(self, _):
         self.send("HTTP/1.1 200 OK\r\n")
@@ -249,9 +253,11 @@ class Connection:
         self.answer(200, b"first")
         raise Ended
 
-    def once(self, _):
-        """The second request of a connection gets no answer."""
+    def once(self, count):
+        """The second request of a connection gets no answer, after this much of its body."""
         if self.answers:
+            while len(self.buffer) < int(count):
+                self.fill()
             raise Ended
         self.body()
         self.answer(200, b"once")

@@ -79,7 +79,9 @@ struct TransferFaultTests {
     #expect(error.name == "other" && error.message == "127.0.0.1:\(server.port) does not answer in HTTP")
   }
 
-  @Test("A refusal that comes before the body was read is an answer", arguments: [403, 500], ["early", "early-reset"])
+  @Test(
+    "A refusal that comes before the body was read is an answer", arguments: [403, 500],
+    ["early", "early-reset", "early-cut"])
   func early(status: Int, target: String) throws {
     let client = loop.client(.test { $0.continueTimeout = 0 })
     let request = HTTPRequest(.put, server.url("\(target)?\(status)"), body: .bytes(TestContent.bytes(20_000_000)))
@@ -106,7 +108,9 @@ struct TransferFaultTests {
     #expect((echo.expect != nil) == (wait > 0 && target == "silent-continue"))
   }
 
-  @Test("A connection that the server closed while it was idle is replaced", arguments: ["then-close", "once"])
+  @Test(
+    "A connection that the server closed while it was idle is replaced",
+    arguments: ["then-close", "once?0", "once?300000"])
   func staleConnection(target: String) throws {
     let source = try TestFile(server.folder, "source", size: 900_000)
     let body = HTTPBody.file(descriptor: source.descriptor, offset: 0, length: 900_000)
