@@ -1,5 +1,3 @@
-import BackupPolicy
-
 /// The parts of an archive's file name, such as `backup_20231116_143022.db.gz.enc`.
 package struct ArchiveName: Hashable, Sendable {
   /// The kind of payload.
@@ -41,25 +39,5 @@ package struct ArchiveName: Hashable, Sendable {
 
   package var text: String {
     "\(id)\(content.rawValue)" + (compressed ? ".gz" : "") + (encrypted ? ".enc" : "")
-  }
-}
-
-/// How an archive is encrypted. The metadata contains the raw values.
-///
-/// ```swift
-/// var options = BackupServiceOptions()
-/// options.cipher = .aes256CBC  // for readers of the original format
-/// ```
-public enum ArchiveCipher: String, Sendable, Codable, CaseIterable {
-  /// The default: authenticated, bound to its repository and backup.
-  case aes256GCM = "aes-256-gcm"
-  /// The original Python service's format, which cannot detect tampering.
-  case aes256CBC = "aes-256-cbc"
-
-  var protection: Protection {
-    switch self {
-    case .aes256GCM: .aes256GCM
-    case .aes256CBC: .aes256CBC
-    }
   }
 }
