@@ -38,10 +38,16 @@ package struct RemoteInventory: Hashable, Sendable {
 
   package init() {}
 
-  /// Records a successful put, or the header of an archive that was read.
+  /// Records a successful put.
   package mutating func add(_ archive: RemoteArchive) {
     archives[archive.name] = archive
     removals[archive.name] = nil
+  }
+
+  /// Records that the header of a listed archive was read, and what it says.
+  package mutating func prove(_ name: RemoteName, _ point: Point) {
+    archives[name]?.point = point
+    archives[name]?.isProved = true
   }
 
   /// Records an accepted removal.

@@ -48,9 +48,9 @@ extension RetentionPolicy {
   ///
   /// These stay in any case: the newest verified point and the newest verified backup, the newest
   /// backup (the next one builds on it), pinned points, the points that these need, and points that
-  /// cannot be authenticated. Safety backups in their grace period are removed after ordinary
-  /// points, and points that an anomaly holds are removed last: the accident itself may have filled
-  /// the disk.
+  /// cannot be authenticated. Points that stay only until a target has them are removed first. Safety
+  /// backups in their grace period are removed after ordinary points, and points that an anomaly
+  /// holds are removed last: the accident itself may have filled the disk.
   func makeRoom(
     _ points: [Point], _ family: PointFamily, _ space: SpaceFacts?, now: Timestamp,
     _ judgement: inout RetentionJudgement
@@ -74,7 +74,8 @@ extension RetentionPolicy {
     _ points: [Point], _ family: PointFamily, now: Timestamp, _ judgement: RetentionJudgement
   ) -> [Int] {
     var rank = points.indices.map { position in
-      judgement.held.contains(position) ? 2 : points[position].isInGrace(safetyGrace, now: now) ? 1 : 0
+      if judgement.awaited.contains(position) { return -1 }
+      return judgement.held.contains(position) ? 2 : points[position].isInGrace(safetyGrace, now: now) ? 1 : 0
     }
     let essential = essentials(points, family)
     // A point is removed before the points that it needs.
@@ -83,7 +84,7 @@ extension RetentionPolicy {
     }
     let candidates = points.indices.filter { judgement.kept[$0] != nil && !essential.contains($0) }
     let order = family.removalOrder(of: candidates, points)
-    return (0...2).flatMap { level in order.filter { rank[$0] == level } }
+    return (-1...2).flatMap { level in order.filter { rank[$0] == level } }
   }
 
   private func essentials(_ points: [Point], _ family: PointFamily) -> Set<Int> {

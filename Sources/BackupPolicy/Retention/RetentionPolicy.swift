@@ -104,7 +104,11 @@ public struct RetentionPolicy: Hashable, Sendable {
   ///   - points: every point of the repository, in its order, the oldest first.
   ///   - now: wall time, for the rules about age.
   ///   - space: the repository's file system, for ``minFreeSpace``.
-  package func decide(_ points: [Point], now: Timestamp, space: SpaceFacts? = nil) -> RetentionDecision {
+  ///   - awaited: the points that a target should have and does not have yet, with the reasons to
+  ///     keep them until it has. They are the first to be removed if there is too little space.
+  package func decide(
+    _ points: [Point], now: Timestamp, space: SpaceFacts? = nil, awaited: [PointID: [String]] = [:]
+  ) -> RetentionDecision {
     if let refused = rules.invalidRule ?? tagsNobodyHas(points) {
       let verdicts = points.map { RetentionVerdict(id: $0.id, reasons: ["the request is refused"]) }
       return RetentionDecision(keep: verdicts, remove: [], refused: refused)
@@ -115,6 +119,7 @@ public struct RetentionPolicy: Hashable, Sendable {
     hold(points, family, now: now, &judgement)
     keepNeeded(points, family, &judgement)
     keepNamesakes(points, &judgement)
+    keepAwaited(points, family, awaited, &judgement)
     makeRoom(points, family, space, now: now, &judgement)
     let keep = points.indices.compactMap { index in
       judgement.kept[index].map { RetentionVerdict(id: points[index].id, reasons: $0) }
@@ -303,6 +308,8 @@ struct RetentionJudgement {
   var removed: [Int: [String]] = [:]
   /// The points that anomalies hold, and the anomalous points.
   var held: Set<Int> = []
+  /// The points that stay only because a target does not have them yet.
+  var awaited: Set<Int> = []
 
   init(count: Int) {
     kept = Array(repeating: nil, count: count)

@@ -55,6 +55,20 @@ extension RetentionPolicy {
     }
   }
 
+  /// The points that only a target still needs, and what these need.
+  func keepAwaited(
+    _ points: [Point], _ family: PointFamily, _ awaited: [PointID: [String]], _ judgement: inout RetentionJudgement
+  ) {
+    guard !awaited.isEmpty else { return }
+    let before = Set(points.indices.filter { judgement.kept[$0] != nil })
+    for position in points.indices where !before.contains(position) {
+      for reason in awaited[points[position].id] ?? [] { judgement.keep(position, reason) }
+    }
+    keepNeeded(points, family, &judgement)
+    keepNamesakes(points, &judgement)
+    judgement.awaited = Set(points.indices.filter { judgement.kept[$0] != nil }).subtracting(before)
+  }
+
   /// Two files may have one ID (a plain and a compressed one, for example), and removal is by name:
   /// so a name that is kept must not be removed.
   func keepNamesakes(_ points: [Point], _ judgement: inout RetentionJudgement) {

@@ -1,0 +1,73 @@
+/// One archive to put into a target.
+package struct ReplicationPut: Hashable, Sendable {
+  package var point: PointID
+  package var sequence: Int64
+  /// The sequence of the full at the start of the chain.
+  package var chain: Int64
+  /// The backup that the archive needs; nil for a full.
+  package var parent: PointID?
+  package var parentSequence: Int64?
+  /// The backups whose pages are merged into the archive for the upload, the oldest first. If there
+  /// are none, the archive is put as it is.
+  package var merged: [PointID]
+  /// Bytes of the archive, at most.
+  package var bytes: Int64
+  /// Whether it is the newest backup of the repository.
+  package var isNewest: Bool
+  /// Lower case, no full stop.
+  package var reason: String
+}
+
+/// One step of a plan.
+package enum ReplicationStep: Hashable, Sendable {
+  case put(ReplicationPut)
+  case remove(RemoteName, reason: String)
+  /// Look again at this time.
+  case wait(until: Timestamp, reason: String)
+  /// Write nothing.
+  case stop(reason: String)
+}
+
+/// The steps that bring a target up to date, with reasons: a value that a dry run prints and a real
+/// run executes. A run ends at the first step that fails, so a removal never precedes the put that
+/// makes it harmless.
+package struct ReplicationPlan: Hashable, Sendable {
+  /// In the order to do them.
+  package var steps: [ReplicationStep] = []
+  /// The backups of the repository that the target should have and does not, in repository order.
+  package var owed: [PointID] = []
+  /// Of these, the ones that rules of the target name, with the rules' reasons.
+  package var named: [PointID: [String]] = [:]
+  /// The backups that are newer than the newest one in the target.
+  package var unsent: UnsentBackups?
+  /// The backups that are not sent, and why not.
+  package var skipped: [RetentionVerdict] = []
+  /// The backups in the target that cannot be restored and that the repository cannot complete.
+  package var lost: [PointID] = []
+  /// Fulls in the target whose headers must be read before rules may remove them.
+  package var unread: [RemoteName] = []
+  /// Archives in the target that do not count, because a later writer did not know them.
+  package var superseded: [RemoteName] = []
+  /// The reason why the rules remove nothing.
+  package var refused: String?
+
+  package init() {}
+
+  package var puts: [ReplicationPut] { steps.compactMap { if case .put(let put) = $0 { put } else { nil } } }
+  package var removals: [RemoteName] {
+    steps.compactMap { if case .remove(let name, _) = $0 { name } else { nil } }
+  }
+}
+
+/// The backups that are newer than the newest one in a target.
+package struct UnsentBackups: Hashable, Sendable {
+  package var count: Int
+  /// The oldest of them.
+  package var oldest: PointID
+  /// When it was made.
+  package var since: Timestamp
+
+  package init(count: Int, oldest: PointID, since: Timestamp) {
+    (self.count, self.oldest, self.since) = (count, oldest, since)
+  }
+}
