@@ -14,12 +14,12 @@ package struct RemoteArchive: Hashable, Sendable {
     (self.name, self.point, self.put, isProved) = (name, point, put, true)
   }
 
-  /// An archive that a list showed. Until its header is read, its type and its tags are unknown.
+  /// An archive that a list showed. Until its header is read, its type and its tags are unknown, so
+  /// it counts as requested: age does not remove it.
   package init(listed name: RemoteName) {
     let kind: BackupKind = name.archive.content == .raw ? .raw : name.parent == nil ? .full : .incremental
     let point = Point(
-      id: name.id, sequence: name.sequence, created: name.id.second, type: kind == .incremental ? .change : .manual,
-      kind: kind, bytes: name.bytes)
+      id: name.id, sequence: name.sequence, created: name.id.second, type: .manual, kind: kind, bytes: name.bytes)
     (self.name, self.point, put, isProved) = (name, point, nil, false)
   }
 }

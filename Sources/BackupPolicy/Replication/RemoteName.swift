@@ -89,7 +89,10 @@ package struct RemoteName: Hashable, Sendable {
 /// The order of a list of names: chains, and in each the sequences.
 extension RemoteName: Comparable {
   package static func < (left: RemoteName, right: RemoteName) -> Bool {
-    left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+    if (left.chain, left.sequence) != (right.chain, right.sequence) {
+      return (left.chain, left.sequence) < (right.chain, right.sequence)
+    }
+    return left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
   }
 }
 

@@ -29,8 +29,8 @@ struct ReplicationLook {
     view = RemoteView(facts.inventory, facts.line, local: sequences)
     findObstacles()
     unite()
-    judge()
     newest = points.last { view.isComplete($0.id) || isSendable($0.id) }?.id
+    judge()
   }
 
   /// Whether a backup of the repository can be put into the target, with all that it needs.
@@ -100,7 +100,10 @@ struct ReplicationLook {
   /// so it stays as if it were pinned, and does not count.
   private func remoteFacts() -> [PointID: Point] {
     var remote: [PointID: Point] = [:]
-    for archive in facts.inventory.archives.values.sorted(by: { $0.name < $1.name }) {
+    let archives = facts.inventory.archives.values.sorted {
+      ($0.name.sequence, $0.name.epoch, $0.name.hash) < ($1.name.sequence, $1.name.epoch, $1.name.hash)
+    }
+    for archive in archives {
       var point = archive.point
       if !archive.isProved {
         if remote[archive.name.id] != nil { continue }
@@ -119,6 +122,7 @@ struct ReplicationLook {
     for verdict in decision.keep { kept[verdict.id] = verdict.reasons }
     for verdict in decision.remove { removed[verdict.id] = verdict.reasons }
     let latest = [
+      union.indices.last { union[$0].id == newest },
       union.indices.last { union[$0].isTrusted },
       union.indices.last { union[$0].isTrusted && !union[$0].type.isSafety },
     ]
@@ -155,7 +159,9 @@ struct ReplicationLook {
     let verdicts = target.compaction.verdicts(points, CompactionTree(points), now: facts.now)
     let promised = target.retention.promised(points)
     var outdated: [PointID: String] = [:]
-    for (point, verdict) in zip(points, verdicts) where promised[point.id] == nil { outdated[point.id] = verdict }
+    for (point, verdict) in zip(points, verdicts) where promised[point.id] == nil && point.id != newest {
+      outdated[point.id] = verdict
+    }
     return outdated
   }
 
