@@ -1,0 +1,36 @@
+/// Whether a target has the recent backups.
+package enum TargetLag: Hashable, Sendable {
+  /// The target has the newest backup.
+  case current
+  /// Newer backups are on their way, and none is late.
+  case within(UnsentBackups)
+  /// The alarm `target_behind`.
+  case behind(UnsentBackups, reason: String)
+}
+
+/// Decides when a target counts as behind: if the oldest backup that is newer than all in the
+/// target is older than ``maxLag``. A short failure of the network is no alarm.
+package struct LagPolicy: Hashable, Sendable {
+  /// Seconds.
+  package var maxLag: Int64 = 900
+  /// Milliseconds between two puts: a backup that waits for its turn is not late.
+  package var interval: Int64 = 10_000
+
+  package init(maxLag: Int64 = 900, interval: Int64 = 10_000) {
+    (self.maxLag, self.interval) = (maxLag, interval)
+  }
+
+  /// - Parameters:
+  ///   - unsent: of the present plan.
+  ///   - now: wall time. A backup from the future is not late.
+  package func decide(_ unsent: UnsentBackups?, now: Timestamp) -> TargetLag {
+    guard let unsent else { return .current }
+    let limit = unsent.since.adding(seconds: maxLag).milliseconds.addingClamped(interval)
+    guard now.milliseconds > limit else { return .within(unsent) }
+    let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count) backups are"
+    return .behind(
+      unsent,
+      reason: "\(count) not there yet, the oldest since \(unsent.since.iso8601); max_lag is "
+        + Words.duration(seconds: maxLag))
+  }
+}
