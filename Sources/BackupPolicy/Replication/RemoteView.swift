@@ -4,8 +4,10 @@ struct RemoteView {
   struct Edge: Hashable {
     /// Nil for a planned one.
     var name: RemoteName?
-    /// Nil for a full.
+    /// Nil for a full, and if `isOpen`.
     var parent: PointID?
+    /// Whether it needs a backup that the target does not have.
+    var isOpen = false
     var isProved: Bool
   }
 
@@ -25,8 +27,6 @@ struct RemoteView {
   private(set) var edges: [PointID: [Edge]] = [:]
   /// The archives that a later writer did not know.
   private(set) var superseded: [RemoteName] = []
-  /// The sequences that incomplete archives need.
-  private(set) var missing: Set<Int64> = []
   /// The best archive of each backup with a complete way to a full.
   private(set) var best: [PointID: Edge] = [:]
   private var places: [PointID: Place] = [:]
@@ -43,32 +43,33 @@ struct RemoteView {
     }
     var bySequence: [Int64: [RemoteName]] = [:]
     var whole: Set<RemoteName> = []
-    for archive in archives {
+    for archive in archives where accept(archive.name, line, local) {
       let name = archive.name
-      guard line.counts(name) else {
-        superseded.append(name)
-        continue
-      }
-      // A forged name may use the ID of another backup.
-      if let sequence = local[name.id], sequence != name.sequence { continue }
-      if let place = places[name.id] {
-        guard place == Place(chain: name.chain, sequence: name.sequence) else { continue }
-      } else {
-        members.append((name.id, name.sequence))
-        places[name.id] = Place(chain: name.chain, sequence: name.sequence)
-      }
       var edge = Edge(name: name, parent: nil, isProved: archive.isProved)
-      var isWhole = true
       if let parent = name.parent {
         edge.parent = Self.parent(of: name, among: bySequence[parent] ?? [], whole, local)
-        isWhole = edge.parent != nil
-        if !isWhole { missing.insert(parent) }
+        edge.isOpen = edge.parent == nil
       }
-      if isWhole { whole.insert(name) }
+      if !edge.isOpen { whole.insert(name) }
       bySequence[name.sequence, default: []].append(name)
       edges[name.id, default: []].append(edge)
     }
     settle(avoiding: [])
+  }
+
+  /// Whether an archive is on the line, and its name agrees with the others of its backup: a forged
+  /// name may use the ID of another one.
+  private mutating func accept(_ name: RemoteName, _ line: WriterLine, _ local: [PointID: Int64]) -> Bool {
+    guard line.counts(name) else {
+      superseded.append(name)
+      return false
+    }
+    if let sequence = local[name.id], sequence != name.sequence { return false }
+    let place = Place(chain: name.chain, sequence: name.sequence)
+    if let known = places[name.id] { return known == place }
+    members.append((name.id, name.sequence))
+    places[name.id] = place
+    return true
   }
 
   /// The backup that an archive needs: names carry only its sequence, and two writers may have used
@@ -90,6 +91,23 @@ struct RemoteView {
       places[put.point] = Place(chain: put.chain, sequence: put.sequence)
     }
     edges[put.point, default: []].append(Edge(name: nil, parent: put.parent, isProved: true))
+    complete(with: put)
+  }
+
+  /// Closes the open archives that need a planned one, and those above them.
+  private mutating func complete(with put: ReplicationPut) {
+    guard edges.values.contains(where: { $0.contains { $0.isOpen } }) else { return }
+    var closed = [put.sequence: put.point]
+    for (id, sequence) in members.sorted(by: { $0.sequence < $1.sequence }) where places[id]?.chain == put.chain {
+      for index in (edges[id] ?? []).indices {
+        guard let edge = edges[id]?[index], edge.isOpen, let parent = edge.name?.parent.flatMap({ closed[$0] }) else {
+          continue
+        }
+        edges[id]?[index].parent = parent
+        edges[id]?[index].isOpen = false
+        closed[sequence] = id
+      }
+    }
   }
 
   /// Chooses the best archives anew.
@@ -99,7 +117,7 @@ struct RemoteView {
     var costs: [PointID: Cost] = [:]
     // Parents have smaller sequences, so they are settled before their children.
     for (id, _) in members {
-      for edge in edges[id] ?? [] {
+      for edge in edges[id] ?? [] where !edge.isOpen {
         var cost = Cost(isParentAvoided: false, links: 0)
         if let parent = edge.parent {
           guard let above = costs[parent] else { continue }

@@ -41,7 +41,9 @@ struct ReplicationSteps {
   /// until nothing is added.
   private mutating func choose() {
     let unsent = points.map(\.id).filter { look.isSendable($0) && !look.view.isComplete($0) }
-    wanted = Set(unsent.filter { $0 == look.newest || (look.kept[$0] != nil && isRequired($0)) })
+    let missing = missing()
+    wanted = Set(
+      unsent.filter { $0 == look.newest || (look.kept[$0] != nil && !look.isPlain($0)) || missing.contains($0) })
     close()
     let all = look.outdated(Set(look.union.map(\.id)))
     let candidates = unsent.filter { !wanted.contains($0) && look.kept[$0] != nil && all[$0] == nil }
@@ -59,11 +61,11 @@ struct ReplicationSteps {
     }
   }
 
-  /// Whether a backup is sent however near others are: somebody requested it, or a backup in the
-  /// target cannot be restored without it.
-  private func isRequired(_ id: PointID) -> Bool {
-    guard look.isPlain(id) else { return true }
-    return look.point(id)?.sequence.map { look.view.missing.contains($0) } ?? false
+  /// The backups without which others in the target, that are no longer here, cannot be restored.
+  private func missing() -> Set<PointID> {
+    let broken = look.view.members.map(\.id).filter { !look.view.isComplete($0) && !look.isSendable($0) }
+    let needed = Set(broken.flatMap { look.view.edges[$0] ?? [] }.compactMap { $0.name?.parent })
+    return Set(points.filter { $0.sequence.map(needed.contains) ?? false }.map(\.id))
   }
 
   /// Whether an older backup makes others that are near it needless. It does not if it builds on an
@@ -106,7 +108,9 @@ struct ReplicationSteps {
   /// each the oldest first.
   private func chains() -> [[Int]] {
     let replaced = deferredUntil == nil ? replaceable() : []
-    let positions = points.indices.filter { wanted.contains(points[$0].id) || replaced.contains(points[$0].id) }
+    let involved = wanted.union(replaced)
+    // Of two files with one ID, only the first is sent.
+    let positions = points.indices.filter { involved.contains(points[$0].id) && look.local[points[$0].id] == $0 }
     let chains = Dictionary(grouping: positions) { look.chains[$0] }
     let newest = look.newest.flatMap { look.local[$0] }.map { look.chains[$0] }
     return chains.sorted { left, right in
@@ -201,7 +205,7 @@ struct ReplicationSteps {
   }
 
   private mutating func remove() {
-    guard target.removes else { return }
+    guard target.removes, wanted.isSubset(of: staying) else { return }
     let view = viewAfterPuts()
     // What could not be restored until now is not judged before it can.
     let broken = look.view.members.map(\.id).filter { !look.view.isComplete($0) }
@@ -215,8 +219,10 @@ struct ReplicationSteps {
   }
 
   private func viewAfterPuts() -> RemoteView {
+    let puts = plan.puts
+    guard !puts.isEmpty else { return look.view }
     var view = look.view
-    for put in plan.puts { view.add(put) }
+    for put in puts { view.add(put) }
     view.settle(avoiding: Set(outdated.keys))
     return view
   }

@@ -217,6 +217,36 @@ struct ReplicationPolicyTests {
     #expect(Array(history.policy.awaited(history.plan, points, now: late).keys) == [points[1].id])
   }
 
+  @Test("What the target lost is put again while it is here")
+  func repair() {
+    var history = Self.history(changes: 0) { $0.interval = 0 }
+    for _ in 0..<3 {
+      history.add(.change, after: 1)
+      #expect(history.sync() == nil)
+    }
+    history.loseObject(2)
+    #expect(history.plan.puts.map(Self.number) == [[3, 0]])
+    #expect(history.plan.removals.map(\.sequence) == [3, 1])
+    #expect(history.plan.lost.isEmpty)
+    #expect(history.sync() == nil)
+    #expect(history.plan.steps.isEmpty)
+  }
+
+  @Test("A gap under a backup that is no longer here is filled, or the backup is reported as lost")
+  func gap() {
+    var history = Self.history(changes: 3) { $0.thins = false }
+    history.policy.target.canMerge = false
+    #expect(history.sync() == nil)
+    history.delete(history.points[3].id)
+    history.loseObject(2)
+    #expect(history.plan.puts.map(Self.number) == [[2, 1]])
+    #expect(history.plan.lost.isEmpty)
+    let lost = history.points[2].id
+    history.delete(lost)
+    #expect(history.plan.puts.isEmpty)
+    #expect(history.plan.lost.count == 1)
+  }
+
   @Test("Superseded backups do not count, and are removed when all that is kept is newer")
   func superseded() {
     var history = Self.history(changes: 0) { $0.retention = RetentionPolicy(keepLast: 1) }

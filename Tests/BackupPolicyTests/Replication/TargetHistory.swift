@@ -59,6 +59,13 @@ struct TargetHistory {
     inventory.reconcile(Array(objects.keys), now: now)
   }
 
+  /// The target loses an object, and a list shows it when the doubt about lists is over.
+  mutating func loseObject(_ sequence: Int64) {
+    objects = objects.filter { $0.key.sequence != sequence }
+    now = now.adding(seconds: 7200)
+    inventory.reconcile(Array(objects.keys), now: now)
+  }
+
   /// Headers of fulls are read, if the plan asks for that.
   mutating func readHeads() {
     for name in plan.unread { inventory.prove(name, objects[name]!) }
