@@ -26,7 +26,7 @@ package protocol ObjectStore: Sendable {
   /// Returns one page; its `next` is the query for the following one.
   func list(_ query: ListQuery) throws(StoreError) -> ListPage
 
-  /// Removes an object. If there is none, that is no error.
+  /// Removes an object. A missing object is no error.
   func delete(_ key: String) throws(StoreError)
 
   /// Removes the parts of an upload that will not be continued. If it is unknown, that is no error.

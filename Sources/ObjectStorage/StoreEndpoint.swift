@@ -77,7 +77,7 @@ package struct StoreEndpoint: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// Services whose hosts tell the region, and perhaps the bucket.
+/// Services whose hosts name the region, and perhaps the bucket.
 enum StoreProvider {
   private enum Region {
     /// The label before the suffix.
@@ -109,7 +109,7 @@ enum StoreProvider {
     Entry("filebase.com", s3: true, .fixed("us-east-1")),
   ]
 
-  /// The region that a host's name tells; nil if it tells none.
+  /// The region in a host's name, if it has one.
   static func region(ofHost host: String) -> String? {
     if let labels = labels(of: host, before: "amazonaws.com") ?? labels(of: host, before: "amazonaws.com.cn") {
       return awsRegion(labels)

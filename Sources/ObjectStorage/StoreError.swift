@@ -20,7 +20,7 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
     case noCredentials
     /// This machine's clock differs too much from the store's.
     case clockSkew
-    /// The bucket is in another region; its name, if the store told it.
+    /// The bucket is in another region; its name, if the store reported it.
     case wrongRegion(String?)
     case throttled
     /// The store has a failure of its own (5xx).

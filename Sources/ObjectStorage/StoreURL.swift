@@ -65,7 +65,7 @@ package struct S3Location: Sendable, Hashable {
   package var prefix: String
   /// Nil for AWS itself.
   package var endpoint: StoreEndpoint?
-  /// Nil if neither the address nor the host tells it.
+  /// Nil if neither the address nor the host contains it.
   package var region: String?
   /// Whether the bucket is in the path and not in the host's name; nil for the usual choice.
   package var pathStyle: Bool?

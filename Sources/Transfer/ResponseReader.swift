@@ -59,7 +59,7 @@ struct ResponseReader {
       (name: String(decoding: line[..<colon], as: UTF8.self), value: String(decoding: value, as: UTF8.self)))
   }
 
-  /// The number in `HTTP/1.1 200 OK`; zero if there is none.
+  /// The number in `HTTP/1.1 200 OK`; zero for every other line.
   private static func status(of line: Slice<UnsafeRawBufferPointer>) -> Int {
     let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 2)
     return fields.count > 1 ? Int(String(decoding: fields[1], as: UTF8.self)) ?? 0 : 0

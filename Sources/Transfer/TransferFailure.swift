@@ -1,21 +1,21 @@
 import CCurl
 
-/// What libcurl reports about a failed exchange, in our kinds and in words for people.
+/// A failed exchange as libcurl reports it, in our kinds and in words for people.
 struct TransferFailure {
   var code: CURLcode
   /// `host:port`.
   var host: String
   /// libcurl's words. They may repeat text of the server, and the URL of a proxy.
   var detail = ""
-  /// The system's error number of a failed connect; zero if there is none.
+  /// The system's error number of a failed connect; otherwise zero.
   var systemError: Int32 = 0
-  /// The proxy's status for `CONNECT`; zero if there is none.
+  /// The proxy's status for `CONNECT`; zero without a proxy.
   var proxyStatus = 0
   /// The request could be sent: the connection was ready.
   var wasReady = false
   /// Milliseconds since the start.
   var elapsed: Int64 = 0
-  /// Milliseconds; nil: none.
+  /// Milliseconds; nil: no limit.
   var timeout: Int64?
   var settings: TransferSettings
 

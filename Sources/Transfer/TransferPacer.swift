@@ -32,7 +32,7 @@ struct TransferPacer {
       return false
     }
 
-    /// Nanoseconds until the next exchange may continue; nil if none is paused.
+    /// Nanoseconds until the next exchange may continue; nil if no exchange is paused.
     mutating func wait(at now: Int64) -> Int64? { paused.isEmpty ? nil : bucket?.wait(at: now) }
 
     /// Removes the exchanges from the queue that may continue now.
@@ -61,7 +61,7 @@ struct TransferPacer {
     download = Direction(rate: limits.download, turn: receiveTurn, at: now)
   }
 
-  /// Nanoseconds until the next exchange may continue; nil if none is paused.
+  /// Nanoseconds until the next exchange may continue; nil if no exchange is paused.
   mutating func wait(at now: Int64) -> Int64? {
     [upload.wait(at: now), download.wait(at: now)].compactMap { $0 }.min()
   }

@@ -174,8 +174,8 @@ import Transfer
     #expect(try bed.store.head("x") == nil)
   }
 
-  /// Several threads create one name: one of them succeeds. moto looks and stores in two steps, so
-  /// it does not keep this rule.
+  /// If several threads create one name, one of them succeeds. moto looks and stores in two steps,
+  /// so it does not keep this rule.
   @Test func oneOfManyCreatesAName() throws {
     let bed = try Bed(.folder)
     let store = bed.store

@@ -4,7 +4,7 @@ import Testing
 
 @testable import ObjectStorage
 
-/// What only a folder can do wrong.
+/// The mistakes that only a folder can make.
 @Suite(.ownThread) struct FolderStoreTests {
   private let folder: TemporaryFolder
   private let store: FolderStore

@@ -46,7 +46,7 @@ extension HTTPRequest {
   }
 }
 
-/// What a store of S3 does at once, and what it leaves to its caller.
+/// The errors that a store of S3 repairs itself, and those that it leaves to its caller.
 @Suite(.ownThread) struct S3StoreTests {
   private static func error(_ status: Int, _ code: String, _ headers: [(name: String, value: String)] = [])
     -> ScriptedClient.Answer
@@ -225,7 +225,7 @@ extension HTTPRequest {
     #expect(try store.get("large") == [1])
   }
 
-  /// An upload that ends after each of its requests continues with the parts that are missing.
+  /// If an upload ends after any of its requests, it continues with the parts that are missing.
   @Test(arguments: 1...5) func anUploadContinues(_ requests: Int) throws {
     let (store, client) = try Self.motoStore(
       [ScriptedClient.Answer](repeating: .real(loses: false), count: requests) + [.failure(.interrupted)])

@@ -40,7 +40,7 @@ struct ExchangeTests {
     #expect(echo.sha256 == (try TestContent.sha256(bytes)))
   }
 
-  @Test("A method without a body sends none", arguments: [HTTPRequest.Method.get, .delete])
+  @Test("A method without a body sends only its head", arguments: [HTTPRequest.Method.get, .delete])
   func noBody(method: HTTPRequest.Method) throws {
     let echo = try Echo(try client.perform(HTTPRequest(method, server.url("echo")), into: .memory(limit: 1 << 20)))
     #expect(echo.method == method.rawValue)

@@ -127,7 +127,7 @@ struct TransferLoopTests {
     #expect(wrong.withLock { $0 } == 0)
   }
 
-  @Test("A limit of bandwidth holds for all exchanges together, and none of them is cut")
+  @Test("A limit of bandwidth holds for all exchanges together, and all of them are whole")
   func bandwidth() throws {
     let loop = TransferLoop(limits: TransferLimits(upload: 400_000, download: 400_000))
     let client = loop.client(.test { $0.stallLimit = 1000 })

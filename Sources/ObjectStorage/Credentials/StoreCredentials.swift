@@ -36,7 +36,7 @@ package protocol CredentialProvider: Sendable {
 
   /// Returns nil if nothing is configured here, so that the next provider is asked. Throws if
   /// something is configured and does not work: then no other is asked, because the requests would
-  /// go out as somebody else.
+  /// go out under another identity.
   func fetch(now: Int64) throws(StoreError) -> StoreCredentials?
 }
 
