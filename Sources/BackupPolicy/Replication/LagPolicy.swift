@@ -1,7 +1,7 @@
 /// Whether a target has the recent backups.
 package enum TargetLag: Hashable, Sendable {
   /// The target has the newest backup.
-  case current
+  case upToDate
   /// Newer backups are on their way, and none is late.
   case within(UnsentBackups)
   /// The alarm `target_behind`.
@@ -24,7 +24,7 @@ package struct LagPolicy: Hashable, Sendable {
   ///   - unsent: of the present plan.
   ///   - now: wall time. A backup from the future is not late.
   package func decide(_ unsent: UnsentBackups?, now: Timestamp) -> TargetLag {
-    guard let unsent else { return .current }
+    guard let unsent else { return .upToDate }
     let limit = unsent.since.adding(seconds: maxLag).milliseconds.addingClamped(interval)
     guard now.milliseconds > limit else { return .within(unsent) }
     let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count) backups are"

@@ -117,7 +117,7 @@ struct ReplicationLook {
   private mutating func judge() {
     var rules = target.retention
     rules.minFreeSpace = nil
-    let decision = rules.decide(union, now: facts.now)
+    let decision = rules.decide(union, now: facts.time)
     refused = decision.refused
     for verdict in decision.keep { kept[verdict.id] = verdict.reasons }
     for verdict in decision.remove { removed[verdict.id] = verdict.reasons }
@@ -156,7 +156,7 @@ struct ReplicationLook {
   func outdated(_ chosen: Set<PointID>) -> [PointID: String] {
     guard target.thins else { return [:] }
     let points = selection(chosen)
-    let verdicts = target.compaction.verdicts(points, CompactionTree(points), now: facts.now)
+    let verdicts = target.compaction.verdicts(points, CompactionTree(points), now: facts.time)
     let promised = target.retention.promised(points)
     var outdated: [PointID: String] = [:]
     for (point, verdict) in zip(points, verdicts) where promised[point.id] == nil && point.id != newest {

@@ -25,7 +25,7 @@ package struct ReplicationPolicy: Hashable, Sendable {
     var plan = steps.make()
     if let obstacle = facts.obstacle {
       plan.steps = [.stop(reason: obstacle)]
-    } else if let rest = facts.rest, rest.until > facts.now {
+    } else if let rest = facts.rest, rest.until > facts.time {
       plan.steps = [.wait(until: rest.until, reason: rest.reason)]
     }
     return plan

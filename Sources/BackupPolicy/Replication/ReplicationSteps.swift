@@ -48,7 +48,7 @@ struct ReplicationSteps {
     let all = look.outdated(Set(look.union.map(\.id)))
     let candidates = unsent.filter { !wanted.contains($0) && look.kept[$0] != nil && all[$0] == nil }
     let present = Set(look.view.best.keys.filter { look.kept[$0] != nil })
-    let young = Set(look.union.filter { $0.age(look.facts.now) < target.compaction.everyPoint }.map(\.id))
+    let young = Set(look.union.filter { $0.age(look.facts.time) < target.compaction.everyPoint }.map(\.id))
     while true {
       let here = present.union(wanted)
       outdated = target.removes ? look.outdated(here) : [:]
@@ -96,10 +96,10 @@ struct ReplicationSteps {
   /// The newest backup waits until the interval is over. A last put in the future means nothing.
   private mutating func findDelay() {
     guard let newest = look.newest, wanted.contains(newest), let last = look.facts.lastPut,
-      last <= look.facts.now
+      last <= look.facts.time
     else { return }
     let due = Timestamp(milliseconds: last.milliseconds.addingClamped(target.interval))
-    if due > look.facts.now { deferredUntil = due }
+    if due > look.facts.time { deferredUntil = due }
   }
 
   // MARK: Puts

@@ -47,10 +47,10 @@ package struct ReplicationFacts: Hashable, Sendable {
   /// The reason why nothing may be written: foreign backups, or another writer.
   package var obstacle: String?
   /// Wall time.
-  package var now: Timestamp
+  package var time: Timestamp
 
   package init(_ points: [Point], _ inventory: RemoteInventory, _ line: WriterLine, now: Timestamp) {
-    (self.points, self.inventory, self.line, self.now) = (points, inventory, line, now)
+    (self.points, self.inventory, self.line, time) = (points, inventory, line, now)
   }
 }
 

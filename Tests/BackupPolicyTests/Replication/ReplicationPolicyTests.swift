@@ -186,14 +186,14 @@ struct ReplicationPolicyTests {
   func obstacles() {
     let history = Self.history(changes: 1)
     var facts = history.facts
-    facts.rest = ReplicationRest(until: facts.now.adding(seconds: 5), reason: "the store failed")
+    facts.rest = ReplicationRest(until: facts.time.adding(seconds: 5), reason: "the store failed")
     #expect(
-      history.policy.plan(facts).steps == [.wait(until: facts.now.adding(seconds: 5), reason: "the store failed")])
+      history.policy.plan(facts).steps == [.wait(until: facts.time.adding(seconds: 5), reason: "the store failed")])
     facts.obstacle = "another machine writes"
     #expect(history.policy.plan(facts).steps == [.stop(reason: "another machine writes")])
     #expect(history.policy.plan(facts).owed.count == 2)
     facts.obstacle = nil
-    facts.rest?.until = facts.now
+    facts.rest?.until = facts.time
     #expect(history.policy.plan(facts).puts.count == 2)
   }
 

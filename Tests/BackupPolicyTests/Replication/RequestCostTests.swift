@@ -71,7 +71,7 @@ struct LagPolicyTests {
   @Test("A target is behind if the oldest unsent backup is older than max_lag and one interval")
   func lag() {
     let policy = LagPolicy()
-    #expect(policy.decide(nil, now: RetentionHistory.now) == .current)
+    #expect(policy.decide(nil, now: RetentionHistory.now) == .upToDate)
     #expect(policy.decide(Self.unsent(910), now: RetentionHistory.now) == .within(Self.unsent(910)))
     #expect(
       policy.decide(Self.unsent(911), now: RetentionHistory.now)
