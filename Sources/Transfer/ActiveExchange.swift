@@ -12,6 +12,8 @@ final class ActiveExchange {
   private let pacing: Pacing
   private(set) var body: BodyReader
   private var response: ResponseReader
+  /// The exchange had begun before, on a connection that was of no use.
+  private let isSecondTry: Bool
   private var isSendingPaused = false
   private var isReceivingPaused = false
   /// Why a function of ours ended the exchange.
@@ -19,8 +21,9 @@ final class ActiveExchange {
   /// The rest of the answer is not wanted.
   private var isEnough = false
 
-  init(_ id: ID, _ exchange: Exchange, _ handle: EasyHandle, _ pacing: Pacing) {
+  init(_ id: ID, _ exchange: Exchange, _ handle: EasyHandle, _ pacing: Pacing, isSecondTry: Bool) {
     (self.id, self.exchange, self.handle, self.pacing) = (id, exchange, handle, pacing)
+    self.isSecondTry = isSecondTry
     body = BodyReader(exchange.request.body)
     response = ResponseReader(exchange.sink)
   }
@@ -38,11 +41,12 @@ final class ActiveExchange {
     return .failure(error)
   }
 
-  /// Whether the server had closed the idle connection, so that the exchange begins again on a new
-  /// one. libcurl does that if it fails to read, but not if it fails to write.
+  /// Whether the idle connection was of no use, so that the exchange begins again on a new one: the
+  /// server had closed it, or there is a rest of the previous answer on it, which was longer than
+  /// announced. libcurl begins again by itself only if it fails to read.
   func isStale(_ code: CURLcode) -> Bool {
-    code == CURLE_SEND_ERROR && failure == nil && response.response.status == 0
-      && handle.long(CURLINFO_NUM_CONNECTS) == 0
+    (code == CURLE_SEND_ERROR || code == CURLE_UNSUPPORTED_PROTOCOL) && failure == nil && !isSecondTry
+      && response.response.status == 0 && handle.long(CURLINFO_NUM_CONNECTS) == 0
   }
 
   func resumeSending() -> CURLcode {

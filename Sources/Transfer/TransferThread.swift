@@ -45,12 +45,13 @@ final class TransferThread {
     for exchange in exchanges { begin(exchange) }
   }
 
-  private func begin(_ exchange: Exchange, onNewConnection isNew: Bool = false) {
+  /// - Parameter isSecondTry: it must not get an idle connection again.
+  private func begin(_ exchange: Exchange, isSecondTry: Bool = false) {
     guard let multi = multi ?? create(), let handle = EasyHandle() else { return exchange.finish(.failure(.noMemory)) }
     nextID += 1
-    let started = ActiveExchange(nextID, exchange, handle, pacing)
+    let started = ActiveExchange(nextID, exchange, handle, pacing, isSecondTry: isSecondTry)
     if let failure = ExchangeOptions.apply(to: started) { return exchange.finish(.failure(failure)) }
-    if isNew { handle.set(CURLOPT_FRESH_CONNECT, true) }
+    if isSecondTry { handle.set(CURLOPT_FRESH_CONNECT, true) }
     guard curl_multi_add_handle(multi, handle.pointer) == CURLM_OK else {
       return exchange.finish(.failure(.noMemory))
     }
@@ -82,7 +83,7 @@ final class TransferThread {
       guard let exchange = active.values.first(where: { $0.handle.pointer == easy }) else { continue }
       if exchange.isStale(code) {
         remove(exchange)
-        begin(exchange.exchange, onNewConnection: true)
+        begin(exchange.exchange, isSecondTry: true)
       } else {
         complete(exchange, exchange.result(code))
       }

@@ -208,9 +208,14 @@ class Connection:
             self.fill()
         self.reset()
 
-    def long(self, _):
-        """More bytes than announced."""
-        self.answer(200, content(100), length=10)
+    def long(self, pause):
+        """More bytes than announced, some time after the head or with it."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+        if pause:
+            self.send(head)
+            time.sleep(float(pause))
+            head = b""
+        self.send(head + content(100))
 
     def not_http(self, _):
         self.send("SSH-2.0-OpenSSH_9.2\r\n")

@@ -128,9 +128,9 @@ struct ExchangeTests {
     #expect(try Echo(try client.get(server.url(target))).target == "/\(target)")
   }
 
-  @Test("Bytes beyond the announced length are not part of this answer or the next")
-  func long() throws {
-    #expect(try client.get(server.url("long")).body.count == 10)
+  @Test("Bytes beyond the announced length are not part of this answer or the next", arguments: ["", "?0.2"])
+  func long(pause: String) throws {
+    #expect(try client.get(server.url("long\(pause)")).body.count == 10)
     #expect(try client.get(server.url("bytes?20")).body.count == 20)
   }
 
