@@ -45,6 +45,10 @@ let package = Package(
         "BackupPolicy", "Names", "SQLitePages", "COpenSSL", "CZlib", "CISAL", "CXXHash", "CShims", logging,
       ], swiftSettings: strict),
     .target(
+      name: "Replication",
+      dependencies: ["BackupEngine", "BackupPolicy", "ObjectStorage", "Transfer", "Names", "CShims", logging],
+      swiftSettings: strict),
+    .target(
       name: "BackupAgent",
       dependencies: [
         "BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CShims", lifecycle, unixSignals, logging,
@@ -53,7 +57,8 @@ let package = Package(
     .executableTarget(
       name: "holdfast",
       dependencies: [
-        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", "TOML", argumentParser, logging,
+        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", "ObjectStorage", "Replication", "TOML",
+        argumentParser, logging,
       ], swiftSettings: strict),
 
     // Without package access: it can use nothing but what is public.
@@ -74,6 +79,12 @@ let package = Package(
     .testTarget(
       name: "BackupEngineTests",
       dependencies: ["BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CSQLite", "TestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ReplicationTests",
+      dependencies: [
+        "Replication", "BackupEngine", "BackupPolicy", "ObjectStorage", "Transfer", "Names", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "BackupAgentTests",

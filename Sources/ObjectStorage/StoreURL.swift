@@ -44,7 +44,9 @@ package enum StoreURL: Sendable, Hashable {
     case "http", "https": throw fault("write an S3 store as s3://bucket/prefix?endpoint=\(scheme)://host")
     case "gs", "gcs", "azure", "abs", "sftp", "ssh", "nats", "oss", "webdav", "rclone", "b2", "rest", "exec":
       throw fault("this version has no store of the kind \(scheme): it has s3:// and folders")
-    default: return
+    default:
+      guard text.dropFirst(scheme.count).hasPrefix("://") else { return }
+      throw fault("there is no store of the kind \(scheme): write s3://bucket/prefix or the path of a folder")
     }
   }
 

@@ -1,0 +1,78 @@
+import BackupPolicy
+import ObjectStorage
+import Transfer
+
+/// One place to which the backups of one database are copied, as the settings describe it.
+package struct Target: Sendable {
+  /// Unique among the targets of the database.
+  package var name: String
+  /// The address as it was given; it contains no secret.
+  package var address: String
+  package var url: StoreURL
+  /// What the target holds, and how often it is written.
+  package var settings: TargetSettings
+  package var connection = TargetConnection()
+  /// Seconds until the target counts as behind.
+  package var maxLag: Int64 = 900
+  /// Seconds between two lists of the target that check what it holds; 0: never.
+  package var check: Int64 = 86400
+  /// The store's class for fulls of 128 KiB and more, such as `STANDARD_IA`; nil for the bucket's
+  /// default.
+  package var storageClass: String?
+
+  package init(name: String, address: String, settings: TargetSettings) throws(StoreError) {
+    (self.name, self.address, self.settings) = (name, address, settings)
+    url = try StoreURL(address)
+  }
+}
+
+/// How a store is reached.
+package struct TargetConnection: Sendable {
+  /// A file with the keys of the account; nil for those of the surroundings.
+  package var credentialsFile: String?
+  /// A PEM file of the only trusted certificate authorities; nil for the system's.
+  package var caFile: String?
+  /// The URL of a proxy; nil for that of the environment.
+  package var proxy: String?
+  package var surroundings = CredentialSurroundings(environment: [:], home: "/")
+  /// For the `User-Agent` of requests.
+  package var version = "0"
+  /// Of uploads in parts.
+  package var uploads = S3Settings()
+
+  package init() {}
+
+  /// Opens the store. No request is sent.
+  ///
+  /// - Parameter loop: performs the requests, and limits their bandwidth.
+  package func open(_ url: StoreURL, on loop: TransferLoop) -> any ObjectStore {
+    switch url {
+    case .folder(let path): FolderStore(path)
+    case .s3(let location): s3(location, loop)
+    }
+  }
+
+  private func s3(_ location: S3Location, _ loop: TransferLoop) -> S3Store {
+    var settings = TransferSettings(version: version)
+    settings.caFile = caFile
+    if let proxy { settings.proxy = .url(proxy, except: "") }
+    var location = location
+    if location.region == nil { location.region = surroundings.region }
+    var direct = settings
+    direct.proxy = .none
+    let client = CredentialClient(usual: loop.client(settings), direct: loop.client(direct))
+    let chain = CredentialChain(file: credentialsFile, surroundings: surroundings, client: client)
+    return S3Store(location, credentials: chain, client: loop.client(settings), settings: uploads)
+  }
+}
+
+/// The client of providers of credentials. Those of containers and instances answer in clear text on
+/// an address of this machine alone, which no proxy may see.
+private struct CredentialClient: HTTPClient {
+  let usual: TransferClient
+  let direct: TransferClient
+
+  func perform(_ request: HTTPRequest, into sink: HTTPSink) throws(TransferError) -> HTTPResponse {
+    try (request.url.hasPrefix("https://") ? usual : direct).perform(request, into: sink)
+  }
+}
