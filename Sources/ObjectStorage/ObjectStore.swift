@@ -112,6 +112,10 @@ package struct UploadState: Sendable, Hashable, Codable {
   package var sha256: String
   package var size: Int64
   package var partSize: Int64
+
+  package init(key: String, uploadID: String, sha256: String, size: Int64, partSize: Int64) {
+    (self.key, self.uploadID, self.sha256, self.size, self.partSize) = (key, uploadID, sha256, size, partSize)
+  }
 }
 
 /// The result of a get: the bytes if the sink was memory, and their number in each case.

@@ -28,6 +28,7 @@ package final class Progress: Sendable {
     case reading
     case removing
     case restoring
+    case sending
     case storing
     case copying
   }

@@ -17,6 +17,12 @@ package struct RequestCount: Hashable, Sendable {
       lists: left.lists.addingClamped(right.lists), deletes: left.deletes.addingClamped(right.deletes))
   }
 
+  package static func - (left: RequestCount, right: RequestCount) -> RequestCount {
+    RequestCount(
+      puts: left.puts - right.puts, gets: left.gets - right.gets, lists: left.lists - right.lists,
+      deletes: left.deletes - right.deletes)
+  }
+
   package static func * (count: RequestCount, factor: Int64) -> RequestCount {
     RequestCount(
       puts: count.puts.multipliedClamped(by: factor), gets: count.gets.multipliedClamped(by: factor),

@@ -1,0 +1,74 @@
+import BackupPolicy
+import ObjectStorage
+import Synchronization
+
+/// The folder of one repository in a target. Counts the requests that it sends.
+package final class RemoteFolder: Sendable {
+  /// 32 hexadecimal digits.
+  package let repositoryID: String
+  private let store: any ObjectStore
+  private let counted = Mutex(RequestCount())
+
+  /// Returns nil if the repository's ID does not have its form.
+  package init?(_ store: any ObjectStore, repositoryID: String) {
+    guard RemoteKey(repository: repositoryID, .probe(0)) != nil else { return nil }
+    (self.store, self.repositoryID) = (store, repositoryID)
+  }
+
+  /// The requests so far, also the failed ones. Retries within the store are not among them.
+  package var requests: RequestCount { counted.withLock { $0 } }
+
+  private func key(_ object: RemoteObject) -> String { "\(repositoryID)/\(object.text)" }
+
+  /// Everything in the folder whose name begins with a text, in the order of names. Objects with
+  /// other names than ours are left out.
+  ///
+  /// - Parameter after: only names behind this one.
+  package func list(_ prefix: String = "", after: String? = nil) throws(StoreError) -> [RemoteObject] {
+    var query: ListQuery? = ListQuery(
+      prefix: "\(repositoryID)/\(prefix)", startAfter: after.map { "\(repositoryID)/\($0)" })
+    var objects: [RemoteObject] = []
+    while let asked = query {
+      count { $0.lists += 1 }
+      let page = try store.list(asked)
+      for object in page.objects {
+        if let key = RemoteKey(object.key), key.repository == repositoryID { objects.append(key.object) }
+      }
+      query = page.next
+    }
+    return objects
+  }
+
+  /// - Parameter range: nil for the whole object.
+  package func get(
+    _ object: RemoteObject, range: Range<Int64>? = nil, limit: Int = 1 << 20
+  ) throws(StoreError) -> [UInt8] {
+    count { $0.gets += 1 }
+    return try store.get(key(object), range: range, limit: limit)
+  }
+
+  /// The size of an object; nil if there is none.
+  package func size(_ object: RemoteObject) throws(StoreError) -> Int64? {
+    count { $0.gets += 1 }
+    return try store.head(key(object))?.size
+  }
+
+  package func put(
+    _ object: RemoteObject, _ content: ObjectContent, _ options: PutOptions = PutOptions()
+  ) throws(StoreError) {
+    count { $0.puts += UploadParts().requests(forBytes: content.length) }
+    try store.put(key(object), content, options)
+  }
+
+  package func delete(_ object: RemoteObject) throws(StoreError) {
+    count { $0.deletes += 1 }
+    try store.delete(key(object))
+  }
+
+  package func abandon(_ upload: UploadState) throws(StoreError) {
+    count { $0.deletes += 1 }
+    try store.abandon(upload)
+  }
+
+  private func count(_ change: (inout RequestCount) -> Void) { counted.withLock { change(&$0) } }
+}

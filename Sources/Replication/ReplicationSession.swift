@@ -1,0 +1,229 @@
+import BackupEngine
+import BackupPolicy
+import ObjectStorage
+
+/// One target from the first list on: its memo, its writer records, and the execution of plans.
+final class ReplicationSession {
+  let folder: RemoteFolder
+  private let engine: Engine
+  private let target: Target
+  private let memo: TargetMemo
+  private let claim: WriterClaim
+  /// The requests that earlier outcomes contain.
+  private var counted = RequestCount()
+  /// The reason why nothing may be written.
+  private var obstacle: String?
+
+  init(_ engine: Engine, _ target: Target, _ store: any ObjectStore, _ facts: ShippingFacts) throws {
+    guard let folder = RemoteFolder(store, repositoryID: facts.repositoryID) else {
+      throw HoldfastError(.failed, "\(facts.repositoryID) is not the ID of a repository")
+    }
+    (self.folder, self.engine, self.target) = (folder, engine, target)
+    memo = try TargetMemo(
+      in: engine.environment.stateFolder, identity: "\(target.address)\n\(facts.repositoryID)", name: target.name,
+      files: engine.environment.files)
+    claim = try WriterClaim(folder, engine, memo)
+  }
+
+  private var canRead: Bool { target.settings.access != .writeOnly }
+
+  // MARK: Reading the target
+
+  /// Lists the target, and finds out whether this machine may write to it.
+  func begin(_ facts: ShippingFacts) throws {
+    guard canRead else { return }
+    try list(facts.now)
+    obstacle = try foreign(facts)?.text
+  }
+
+  /// Lists the target again if the last list is old: objects may have disappeared.
+  ///
+  /// - Parameter period: seconds; 0: never.
+  func check(every period: Int64, now: Timestamp) throws {
+    guard canRead, period > 0 else { return }
+    if let last = memo.state.listed, last <= now, last.adding(seconds: period) > now { return }
+    try list(now)
+  }
+
+  private func list(_ now: Timestamp) throws {
+    let objects = try folder.list()
+    try claim.read(objects.compactMap { if case .writer(let name) = $0 { name } else { nil } })
+    _ = try memo.reconcile(objects.compactMap { if case .archive(let name) = $0 { name } else { nil } }, now: now)
+  }
+
+  private func foreign(_ facts: ShippingFacts) throws -> ForeignBackups? {
+    WriterPolicy.foreign(try writerFacts(facts))
+  }
+
+  /// Reads the headers of the archives that look foreign: everybody who can write to the target can
+  /// write names.
+  private func writerFacts(_ facts: ShippingFacts) throws -> WriterFacts {
+    var stored: [Int64: PointID] = [:]
+    for point in facts.points { if let sequence = point.sequence { stored[sequence] = point.id } }
+    var writer = WriterFacts(
+      claim.line, remote: Array(memo.inventory.archives.keys), stored: stored, newestSequence: facts.newestSequence)
+    for name in writer.remote {
+      let isOther = stored[name.sequence].map { $0 != name.id } ?? false
+      guard isOther || name.sequence > facts.newestSequence else { continue }
+      if memo.inventory.archives[name]?.isProved == true { continue }
+      if try !prove(name) { writer.unproved.insert(name) }
+    }
+    return writer
+  }
+
+  /// Reads the header of an archive in the target.
+  ///
+  /// - Returns: whether it is a backup of this repository.
+  private func prove(_ name: RemoteName) throws -> Bool {
+    // Without encryption nothing proves anything.
+    guard name.archive.encrypted, !engine.credentials.isEmpty else { return true }
+    let count = min(name.bytes, Engine.headBytes)
+    guard count > 0 else { return false }
+    let head = try folder.get(.archive(name), range: 0..<count)
+    guard
+      var point = try engine.point(
+        ofHead: head, name.archive, bytes: name.bytes, repositoryID: folder.repositoryID),
+      point.sequence == name.sequence
+    else { return false }
+    point.bytes = name.bytes
+    try memo.prove(name, point)
+    return true
+  }
+
+  func facts(_ facts: ShippingFacts) -> ReplicationFacts {
+    memo.update(facts.points)
+    var all = ReplicationFacts(facts.points, memo.inventory, claim.line, now: facts.now)
+    all.lastPut = memo.state.put
+    all.obstacle = obstacle
+    return all
+  }
+
+  // MARK: Writing
+
+  /// - Returns: the newest number that the target or this repository ever used.
+  func takeOver(_ facts: ShippingFacts) throws -> Int64 {
+    guard case .claim(let epoch, let base, let reason) = WriterPolicy.takeOver(try writerFacts(facts)) else {
+      throw HoldfastError(.failed, "the target \(target.name) has no number left for another writer record")
+    }
+    try claim.claim(epoch, baseSequence: base, reason: reason, now: facts.now)
+    obstacle = nil
+    return base
+  }
+
+  func execute(
+    _ plan: ReplicationPlan, _ facts: ShippingFacts, _ progress: Progress
+  ) throws -> ReplicationOutcome {
+    var outcome = ReplicationOutcome(plan: plan)
+    let result = Result { try execute(plan, facts, progress, &outcome) }
+    outcome.requests = folder.requests - counted
+    count(outcome)
+    try result.get()
+    return outcome
+  }
+
+  private func execute(
+    _ plan: ReplicationPlan, _ facts: ShippingFacts, _ progress: Progress, _ outcome: inout ReplicationOutcome
+  ) throws {
+    for name in plan.unread where try !prove(name) {
+      engine.environment.logger.warning("\(name.text) in the target \(target.name) is not a backup of this repository")
+    }
+    for step in plan.steps {
+      try progress.check()
+      switch step {
+      case .put(let put):
+        guard try mayWrite(facts) else { return }
+        let name = try self.put(put, facts, progress)
+        outcome.put.append(name)
+        outcome.sentBytes += name.bytes
+      case .remove(let name, _):
+        guard try mayWrite(facts) else { return }
+        try remove(name)
+        outcome.removed.append(name)
+      case .wait(let until, _): outcome.next = until
+      case .stop: return
+      }
+    }
+  }
+
+  /// Claims the target before the first write, and looks whether another machine did after it.
+  private func mayWrite(_ facts: ShippingFacts) throws -> Bool {
+    let now = engine.environment.now()
+    guard claim.own != nil else {
+      if !canRead {
+        try claim.claimBlindly(baseSequence: facts.newestSequence, now: now)
+        return true
+      }
+      guard let epoch = claim.line.next() else {
+        throw HoldfastError(.failed, "the target \(target.name) has no number left for another writer record")
+      }
+      try claim.claim(epoch, baseSequence: facts.newestSequence, reason: .start, now: now)
+      return true
+    }
+    guard canRead, let other = try claim.newerRecord(now: now) else { return true }
+    obstacle = "\(other.host) writes to it since \(other.started.iso8601)"
+    return false
+  }
+
+  private func put(_ put: ReplicationPut, _ facts: ShippingFacts, _ progress: Progress) throws -> RemoteName {
+    guard let epoch = claim.own?.epoch, let point = facts.points.first(where: { $0.id == put.point }) else {
+      throw HoldfastError(.failed, "internal error: \(put.point) is sent without a writer record or a backup")
+    }
+    let shipment = try Shipment(put, epoch: epoch, engine, progress)
+    try progress.update(.sending, 0, of: shipment.archive.bytes)
+    try shipment.send(to: folder, options(for: shipment))
+    let now = engine.environment.now()
+    memo.upload.remove()
+    var sent = point
+    sent.bytes = shipment.name.bytes
+    try memo.add(RemoteArchive(shipment.name, sent, put: now))
+    if put.isNewest { try memo.change { $0.put = now } }
+    return shipment.name
+  }
+
+  /// Continues an upload in parts that an earlier run began, and gives up one of another archive.
+  private func options(for shipment: Shipment) throws -> PutOptions {
+    var options = PutOptions()
+    if shipment.name.parent == nil, shipment.name.bytes >= Self.smallestClassed {
+      options.storageClass = target.storageClass
+    }
+    if let begun = memo.upload.load() {
+      if begun.sha256 == shipment.archive.sha256.hex {
+        options.resume = begun
+      } else {
+        try folder.abandon(begun)
+        memo.upload.remove()
+      }
+    }
+    let record = memo.upload
+    let logger = engine.environment.logger
+    options.began = { upload in
+      do {
+        try record.save(upload)
+      } catch {
+        logger.warning("an upload in parts was not recorded and cannot be continued after a restart: \(error)")
+      }
+    }
+    return options
+  }
+
+  private func remove(_ name: RemoteName) throws {
+    try folder.delete(.archive(name))
+    if name.parent == nil, !name.archive.encrypted { try folder.delete(.metadata(name)) }
+    try memo.remove(name, at: engine.environment.now())
+  }
+
+  /// A memo that cannot be written stops no backup.
+  private func count(_ outcome: ReplicationOutcome) {
+    counted = folder.requests
+    if outcome.requests == RequestCount() { return }
+    let month = String(engine.environment.now().iso8601.prefix(7))
+    try? memo.change { state in
+      if state.month != month { (state.month, state.requests, state.sentBytes) = (month, RequestCount(), 0) }
+      state.requests = state.requests + outcome.requests
+      state.sentBytes = state.sentBytes.addingClamped(outcome.sentBytes)
+    }
+  }
+
+  /// Classes for rare access charge for 128 KiB at least.
+  private static let smallestClassed: Int64 = 128 << 10
+}

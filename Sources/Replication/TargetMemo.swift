@@ -1,0 +1,162 @@
+import BackupEngine
+import BackupPolicy
+import ObjectStorage
+
+/// What this host remembers of one target: its archives, this host's writer record, and the requests
+/// of the month. A list of the target rebuilds the archives, so nothing is flushed but the number of
+/// a writer record.
+///
+/// The file is a sequence of JSON texts (RFC 7464): each one that follows changes what came before.
+/// A cut-off one at the end is ignored.
+final class TargetMemo {
+  /// Facts beside the archives.
+  struct State: Hashable {
+    /// This host's writer record; nil before the first.
+    var writer: WriterName?
+    /// When the target was last listed completely.
+    var listed: Timestamp?
+    /// When the newest backup was last put.
+    var put: Timestamp?
+    /// The UTC month of ``requests``, such as 2026-11.
+    var month = ""
+    var requests = RequestCount()
+    var sentBytes: Int64 = 0
+  }
+
+  private(set) var inventory = RemoteInventory()
+  private(set) var state = State()
+  let upload: UploadRecord
+  private let path: String
+  private let files: any FileOperations
+  private let lock: OpenFile
+  /// Bytes of the file, and texts in it.
+  private var end: Int64 = 0
+  private var texts = 0
+
+  private static let separator: UInt8 = 0x1E
+
+  /// Reads the memo, and locks it for this process.
+  ///
+  /// - Parameters:
+  ///   - folder: of this host's state.
+  ///   - identity: of the target and the repository.
+  /// - Throws: `busy` if another process writes to the target.
+  init(in folder: String, identity: String, name: String, files: any FileOperations) throws {
+    let folder = "\(folder)/targets"
+    try files.makeFolders(folder)
+    let stem = "\(folder)/\(ObjectContent(Array(identity.utf8)).sha256.prefix(16).hex)"
+    (path, self.files) = ("\(stem).memo", files)
+    upload = UploadRecord(path: "\(stem).upload", files: files)
+    lock = try files.open("\(stem).lock", .lockFile)
+    guard try files.lock(lock, exclusive: true, wait: false) else {
+      files.close(lock)
+      throw HoldfastError(
+        .busy, "another holdfast is writing to the target \(name)", hint: "wait until it has finished, then try again")
+    }
+    try read()
+  }
+
+  deinit { files.close(lock) }
+
+  private func read() throws {
+    guard let bytes = try files.contents(path, limit: 256 << 20) else { return }
+    for text in bytes.split(separator: Self.separator) {
+      guard case .object(let keys)? = JSONValue(parsing: Array(text)) else { continue }
+      apply(keys)
+      texts += 1
+    }
+    end = Int64(bytes.count)
+    // Behind a cut-off text nothing would be read.
+    if bytes.last != UInt8(ascii: "\n"), !bytes.isEmpty { try rewrite() }
+  }
+
+  private func apply(_ keys: JSONObject) {
+    if let archive = ArchiveRecord.archive(keys) {
+      inventory.add(archive)
+    } else if case .string(let text)? = keys["removed"], let name = RemoteName(text),
+      case .integer(let at)? = keys["at"]
+    {
+      inventory.remove(name, at: Timestamp(milliseconds: at))
+    } else if let state = State(keys) {
+      self.state = state
+    }
+  }
+
+  // MARK: Changes
+
+  func add(_ archive: RemoteArchive) throws {
+    inventory.add(archive)
+    try append(ArchiveRecord.json(archive))
+  }
+
+  func prove(_ name: RemoteName, _ point: Point) throws {
+    inventory.prove(name, point)
+    if let archive = inventory.archives[name] { try append(ArchiveRecord.json(archive)) }
+  }
+
+  func remove(_ name: RemoteName, at now: Timestamp) throws {
+    inventory.remove(name, at: now)
+    try append(["removed": .string(name.text), "at": .integer(now.milliseconds)])
+  }
+
+  /// The present facts about backups that are also here. They are remembered with the next rewrite.
+  func update(_ points: [Point]) { inventory.update(points) }
+
+  /// Takes over a complete list of the target.
+  func reconcile(_ listed: [RemoteName], now: Timestamp) throws -> RemoteInventory.Difference {
+    let difference = inventory.reconcile(listed, now: now)
+    state.listed = now
+    try rewrite()
+    return difference
+  }
+
+  /// - Parameter isDurable: flushes the memo.
+  func change(isDurable: Bool = false, _ body: (inout State) -> Void) throws {
+    body(&state)
+    if isDurable { try rewrite() } else { try append(state.json) }
+  }
+
+  private func append(_ keys: JSONObject) throws {
+    guard texts < 2 * inventory.archives.count + 1000 else { return try rewrite() }
+    let file = try files.open(path, .lockFile)
+    defer { files.close(file) }
+    let bytes = Self.text(keys)
+    try bytes.withUnsafeBytes { try files.write(file, $0, at: end) }
+    end += Int64(bytes.count)
+    texts += 1
+  }
+
+  private func rewrite() throws {
+    var bytes = Self.text(state.json)
+    for archive in inventory.archives.values { bytes += Self.text(ArchiveRecord.json(archive)) }
+    try files.replace(path, with: bytes)
+    end = Int64(bytes.count)
+    texts = inventory.archives.count + 1
+  }
+
+  private static func text(_ keys: JSONObject) -> [UInt8] { [separator] + JSONValue.object(keys).encoded() }
+}
+
+extension TargetMemo.State {
+  fileprivate var json: JSONObject {
+    [
+      "writer": .optional(writer?.text), "listed": .optional(listed?.milliseconds),
+      "put_at": .optional(put?.milliseconds), "month": .string(month), "puts": .integer(requests.puts),
+      "gets": .integer(requests.gets), "lists": .integer(requests.lists), "deletes": .integer(requests.deletes),
+      "sent_bytes": .integer(sentBytes),
+    ]
+  }
+
+  fileprivate init?(_ keys: JSONObject) {
+    guard case .string(let month)? = keys["month"] else { return nil }
+    self.month = month
+    func number(_ key: String) -> Int64? { if case .integer(let number)? = keys[key] { number } else { nil } }
+    if case .string(let text)? = keys["writer"] { writer = WriterName(text) }
+    listed = number("listed").map { Timestamp(milliseconds: $0) }
+    put = number("put_at").map { Timestamp(milliseconds: $0) }
+    requests = RequestCount(
+      puts: number("puts") ?? 0, gets: number("gets") ?? 0, lists: number("lists") ?? 0,
+      deletes: number("deletes") ?? 0)
+    sentBytes = number("sent_bytes") ?? 0
+  }
+}

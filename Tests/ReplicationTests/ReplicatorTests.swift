@@ -1,0 +1,57 @@
+import BackupEngine
+import BackupPolicy
+import ObjectStorage
+import Replication
+import TestSupport
+import Testing
+
+@Suite("Copies of backups in a target", .ownThread)
+struct ReplicatorTests {
+  @Test("A full and each change are put once, and restore on another host")
+  func changes() throws {
+    let bed = try ReplicationBed()
+    let full = try bed.bed.engine().create(CreateRequest())
+    let replicator = bed.replicator()
+    #expect(try replicator.run().put.map(\.id) == [full.id])
+    let image = try bed.bed.image()
+    for number in 1...3 {
+      let point = try bed.change(number)
+      let outcome = try replicator.run()
+      #expect(outcome.put.map(\.id) == [point.id] && outcome.put[0].parent == Int64(number))
+      // The look is older than a minute only for the first.
+      #expect(outcome.requests.puts == 1 && outcome.requests.gets == 0)
+    }
+    #expect(try replicator.run().put.isEmpty)
+    #expect(try bed.archives().count == 4 && bed.writers().count == 1)
+    #expect(try bed.restored(full.id) == image)
+    #expect(try bed.restored(try #require(bed.archives().max()).id) == bed.bed.image())
+  }
+
+  @Test("A backlog is sent as one archive, and the change before it stays restorable")
+  func backlog() throws {
+    let bed = try ReplicationBed(interval: 3_600_000)
+    _ = try bed.bed.engine().create(CreateRequest())
+    let replicator = bed.replicator()
+    _ = try replicator.run()
+    for number in 1...5 { try bed.change(number) }
+    let waiting = try replicator.run()
+    #expect(waiting.put.isEmpty && waiting.next != nil, "\(waiting.plan.steps)")
+    bed.bed.time.advance(seconds: 3600)
+    let outcome = try replicator.run()
+    #expect(outcome.put.count == 1 && outcome.put[0].parent == 1 && outcome.put[0].sequence == 6)
+    #expect(try bed.restored(outcome.put[0].id) == bed.bed.image())
+  }
+
+  @Test("A restarted agent lists the target and sends nothing twice, also without its memo")
+  func restart() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    try bed.change(1)
+    #expect(try bed.replicator().run().put.count == 2)
+    let again = try bed.replicator().run()
+    #expect(again.put.isEmpty && again.requests.puts == 0)
+    try SystemFileOperations().rename(bed.bed.folder.path("state/targets"), to: bed.bed.folder.path("state/lost"))
+    #expect(try bed.replicator().run().put.isEmpty)
+    #expect(try bed.archives().count == 2)
+  }
+}
