@@ -20,7 +20,7 @@ final class ReplicationSession {
     }
     (self.folder, self.engine, self.target) = (folder, engine, target)
     memo = try TargetMemo(
-      in: engine.environment.stateFolder, identity: "\(target.address)\n\(facts.repositoryID)", name: target.name,
+      in: engine.environment.stateFolder, identity: target.identity(of: facts.repositoryID), name: target.name,
       files: engine.environment.files)
     claim = try WriterClaim(folder, engine, memo)
   }

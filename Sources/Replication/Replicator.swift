@@ -21,9 +21,9 @@ package struct ReplicationOutcome: Sendable {
 /// write to one target from one machine.
 package final class Replicator {
   package let target: Target
-  private let engine: Engine
+  let engine: Engine
+  let policy: ReplicationPolicy
   private let store: any ObjectStore
-  private let policy: ReplicationPolicy
   private var session: ReplicationSession?
 
   package init(engine: Engine, target: Target, store: any ObjectStore) {

@@ -28,10 +28,12 @@ final class TargetMemo {
   let upload: UploadRecord
   private let path: String
   private let files: any FileOperations
-  private let lock: OpenFile
+  /// Nil for a memo that is only read.
+  private let lock: OpenFile?
   /// Bytes of the file, and texts in it.
   private var end: Int64 = 0
   private var texts = 0
+  private var isCutOff = false
 
   private static let separator: UInt8 = 0x1E
 
@@ -42,21 +44,35 @@ final class TargetMemo {
   ///   - identity: of the target and the repository.
   /// - Throws: `busy` if another process writes to the target.
   init(in folder: String, identity: String, name: String, files: any FileOperations) throws {
-    let folder = "\(folder)/targets"
-    try files.makeFolders(folder)
-    let stem = "\(folder)/\(ObjectContent(Array(identity.utf8)).sha256.prefix(16).hex)"
+    try files.makeFolders("\(folder)/targets")
+    let stem = Self.stem(folder, identity)
     (path, self.files) = ("\(stem).memo", files)
     upload = UploadRecord(path: "\(stem).upload", files: files)
-    lock = try files.open("\(stem).lock", .lockFile)
+    let lock = try files.open("\(stem).lock", .lockFile)
+    self.lock = lock
     guard try files.lock(lock, exclusive: true, wait: false) else {
       files.close(lock)
       throw HoldfastError(
         .busy, "another holdfast is writing to the target \(name)", hint: "wait until it has finished, then try again")
     }
     try read()
+    // Behind a cut-off text nothing would be read.
+    if isCutOff { try rewrite() }
   }
 
-  deinit { files.close(lock) }
+  /// Reads the memo beside a process that writes it; it must not be changed then.
+  init(reading identity: String, in folder: String, files: any FileOperations) throws {
+    let stem = Self.stem(folder, identity)
+    (path, self.files, lock) = ("\(stem).memo", files, nil)
+    upload = UploadRecord(path: "\(stem).upload", files: files)
+    try read()
+  }
+
+  deinit { if let lock { files.close(lock) } }
+
+  private static func stem(_ folder: String, _ identity: String) -> String {
+    "\(folder)/targets/\(ObjectContent(Array(identity.utf8)).sha256.prefix(16).hex)"
+  }
 
   private func read() throws {
     guard let bytes = try files.contents(path, limit: 256 << 20) else { return }
@@ -66,8 +82,7 @@ final class TargetMemo {
       texts += 1
     }
     end = Int64(bytes.count)
-    // Behind a cut-off text nothing would be read.
-    if bytes.last != UInt8(ascii: "\n"), !bytes.isEmpty { try rewrite() }
+    isCutOff = !bytes.isEmpty && bytes.last != UInt8(ascii: "\n")
   }
 
   private func apply(_ keys: JSONObject) {

@@ -1,0 +1,53 @@
+import BackupEngine
+import BackupPolicy
+
+/// What this host knows of a target without a request.
+package struct TargetSummary: Sendable {
+  /// Archives there.
+  package var objects = 0
+  /// Bytes of all of them.
+  package var bytes: Int64 = 0
+  /// The newest backup there; nil if none is known.
+  package var newest: Point?
+  /// The backups here that are newer than that; nil if there is none.
+  package var unsent: UnsentBackups?
+  package var lag = TargetLag.current
+  /// When the target was last listed.
+  package var listed: Timestamp?
+  /// When the newest backup was last put.
+  package var put: Timestamp?
+  /// Since the start of the UTC month ``month``, by this host.
+  package var requests = RequestCount()
+  package var sentBytes: Int64 = 0
+  /// Such as 2026-11; empty before the first request.
+  package var month = ""
+}
+
+extension Replicator {
+  /// Reads this host's memo of the target, also while another process writes to it.
+  package func summary() throws -> TargetSummary {
+    let facts = try engine.shippingFacts()
+    let environment = engine.environment
+    let memo = try TargetMemo(
+      reading: target.identity(of: facts.repositoryID), in: environment.stateFolder, files: environment.files)
+    var summary = TargetSummary()
+    let archives = memo.inventory.archives.values
+    summary.objects = archives.count
+    summary.bytes = archives.reduce(0) { $0.addingClamped($1.name.bytes) }
+    (summary.listed, summary.put) = (memo.state.listed, memo.state.put)
+    (summary.month, summary.requests, summary.sentBytes) = (
+      memo.state.month, memo.state.requests, memo.state.sentBytes
+    )
+    let plan = policy.plan(ReplicationFacts(facts.points, memo.inventory, WriterLine(), now: facts.now))
+    summary.unsent = plan.unsent
+    summary.lag = LagPolicy(maxLag: target.maxLag, interval: target.settings.interval).decide(
+      plan.unsent, now: facts.now)
+    summary.newest = archives.max { $0.name.sequence < $1.name.sequence }?.point
+    return summary
+  }
+}
+
+extension Target {
+  /// Of the memo: another address is another target.
+  func identity(of repositoryID: String) -> String { "\(address)\n\(repositoryID)" }
+}
