@@ -47,7 +47,7 @@ package final class RemoteFolder: Sendable {
     return try store.get(key(object), range: range, limit: limit)
   }
 
-  /// The size of an object; nil if there is none.
+  /// The size of an object; nil if it does not exist.
   package func size(_ object: RemoteObject) throws(StoreError) -> Int64? {
     count { $0.gets += 1 }
     return try store.head(key(object))?.size

@@ -31,7 +31,7 @@ package final class Replicator {
     policy = ReplicationPolicy(target.settings)
   }
 
-  /// Decides what a run would do now. Lists the target first, unless this object did before.
+  /// Returns the plan that a run would execute now. Lists the target first, unless this object did before.
   ///
   /// - Throws: the failures of the store as ``StoreError``, others as `HoldfastError`.
   package func plan() throws -> ReplicationPlan {
@@ -65,7 +65,7 @@ package final class Replicator {
     self.session = nil
   }
 
-  /// Forgets what was read of the target, so that the next plan lists it again.
+  /// Forgets the list of the target, so that the next plan lists it again.
   package func forget() { session = nil }
 
   private static let mostPlans = 3

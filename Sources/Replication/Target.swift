@@ -9,12 +9,12 @@ package struct Target: Sendable {
   /// The address as it was given; it contains no secret.
   package var address: String
   package var url: StoreURL
-  /// What the target holds, and how often it is written.
+  /// The rules for the content of the target, and how often it is written.
   package var settings: TargetSettings
   package var connection = TargetConnection()
   /// Seconds until the target counts as behind.
   package var maxLag: Int64 = 900
-  /// Seconds between two lists of the target that check what it holds; 0: never.
+  /// Seconds between two lists of the target that check its content; 0: never.
   package var check: Int64 = 86400
   /// The store's class for fulls of 128 KiB and more, such as `STANDARD_IA`; nil for the bucket's
   /// default.

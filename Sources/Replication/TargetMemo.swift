@@ -2,11 +2,11 @@ import BackupEngine
 import BackupPolicy
 import ObjectStorage
 
-/// What this host remembers of one target: its archives, this host's writer record, and the requests
+/// This host's memory of one target: its archives, this host's writer record, and the requests
 /// of the month. A list of the target rebuilds the archives, so nothing is flushed but the number of
 /// a writer record.
 ///
-/// The file is a sequence of JSON texts (RFC 7464): each one that follows changes what came before.
+/// The file is a sequence of JSON texts (RFC 7464): each one changes the state that the ones before it describe.
 /// A cut-off one at the end is ignored.
 final class TargetMemo {
   /// Facts beside the archives.

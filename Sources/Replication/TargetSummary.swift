@@ -1,17 +1,17 @@
 import BackupEngine
 import BackupPolicy
 
-/// What this host knows of a target without a request.
+/// The state of a target as this host knows it without a request.
 package struct TargetSummary: Sendable {
   /// Archives there.
   package var objects = 0
   /// Bytes of all of them.
   package var bytes: Int64 = 0
-  /// The newest backup there; nil if none is known.
+  /// The newest backup there; nil if it is unknown.
   package var newest: Point?
-  /// The backups here that are newer than that; nil if there is none.
+  /// The backups here that are newer than that; nil without any.
   package var unsent: UnsentBackups?
-  package var lag = TargetLag.current
+  package var lag = TargetLag.upToDate
   /// When the target was last listed.
   package var listed: Timestamp?
   /// When the newest backup was last put.

@@ -9,7 +9,7 @@ struct UploadRecord: Sendable {
 
   init(path: String, files: any FileOperations) { (self.path, self.files) = (path, files) }
 
-  /// Nil if there is none, or if the record is damaged: the store's own rules remove old parts.
+  /// Nil without a record, or if it is damaged: the store's own rules remove old parts.
   func load() -> UploadState? {
     guard let bytes = try? files.contents(path, limit: 1 << 16), case .object(let keys)? = JSONValue(parsing: bytes),
       case .string(let key)? = keys["key"], case .string(let id)? = keys["id"],

@@ -45,7 +45,7 @@ package struct WriterRecordFile: Hashable, Sendable {
 
   /// Reads a record.
   ///
-  /// - Parameter name: the name under which it was found. A record under another name is none.
+  /// - Parameter name: the name under which it was found. A record under another name does not count.
   /// - Returns: nil if it is not a record of this repository.
   package init?(_ bytes: [UInt8], named name: WriterName, repositoryID: String, seal: RecordSeal) throws {
     guard case .object(var keys)? = JSONValue(parsing: bytes) else { return nil }

@@ -33,7 +33,8 @@ extension Engine {
     let remembered = try repository.hostState()?.newestSequence ?? 0
     return ShippingFacts(
       repositoryID: try repositoryID(repository), points: points,
-      newestSequence: Int64(clamping: max(repository.newestSequence(stored), remembered)), now: now)
+      newestSequence: Int64(
+        clamping: max(repository.numbers.newest(of: stored, repository.storedIdentity()), remembered)), now: now)
   }
 
   /// The marks of a record that this host writes about the repository.
