@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Synchronization
 import TestSupport
 import Testing
 
@@ -156,6 +157,65 @@ struct NeighbourTests {
     #expect(try Shell.run("mv", [bed.database, away]).status == 0)
     bed.time.advance(seconds: 60)
     #expect(try bed.engine(database: moved).create(CreateRequest()).otherPaths == [bed.database])
+  }
+
+  /// A database whose pages are mostly those of its template, with one backup as it was copied and
+  /// one with rows of its own; and the template.
+  private func templateWorld() throws -> (bed: TestBed, template: String) {
+    let bed = try TestBed()
+    let template = bed.folder.path("template.db")
+    try bed.makeDatabase(at: template, rows: 1000, journal: "delete")
+    #expect(try Shell.run("cp", [template, bed.database]).status == 0)
+    _ = try bed.engine().create(CreateRequest())
+    try bed.change("UPDATE entries SET text = 'of the first' WHERE id BETWEEN 400 AND 500")
+    bed.time.advance(seconds: 60)
+    _ = try bed.engine().create(CreateRequest())
+    bed.time.advance(seconds: 60)
+    return (bed, template)
+  }
+
+  @Test("A tenant of the same template never takes over the backups of one that is gone")
+  func templates() throws {
+    let (bed, template) = try templateWorld()
+    let tenant = bed.folder.path("t2.db")
+    #expect(try Shell.run("cp", [template, tenant]).status == 0)
+    try bed.change("UPDATE entries SET text = 'of the second' WHERE id BETWEEN 600 AND 700", at: tenant)
+    #expect(try Shell.run("mv", [bed.database, bed.folder.path("away.db")]).status == 0)
+    for kind in [RequestedKind.full, .incremental] {
+      _ = refused { _ = try bed.engine(database: tenant).store(CreateRequest(), kind: kind) }
+    }
+  }
+
+  @Test("A moved database with few changes is recognised beside its template")
+  func movedFromTemplate() throws {
+    let (bed, _) = try templateWorld()
+    let moved = bed.folder.path("moved.db")
+    #expect(try Shell.run("cp", [bed.database, moved]).status == 0)
+    try bed.change("UPDATE entries SET text = 'later' WHERE id BETWEEN 490 AND 600", at: moved)
+    #expect(try Shell.run("mv", [bed.database, bed.folder.path("away.db")]).status == 0)
+    #expect(try bed.engine(database: moved).create(CreateRequest()).otherPaths == [bed.database])
+  }
+
+  @Test("A stop interrupts the comparison of a moved database with its backups")
+  func stoppedComparison() throws {
+    let (bed, _) = try templateWorld()
+    let moved = bed.folder.path("moved.db")
+    #expect(try Shell.run("cp", [bed.database, moved]).status == 0)
+    #expect(try Shell.run("mv", [bed.database, bed.folder.path("away.db")]).status == 0)
+    for kind in [RequestedKind.full, .incremental] {
+      // The comparison is the first activity that reports its progress.
+      let reports = Mutex<[String]>([])
+      let box = Mutex<Progress?>(nil)
+      let progress = Progress { activity, _, _ in
+        reports.withLock { $0.append(activity) }
+        box.withLock { $0 }?.stop()
+      }
+      box.withLock { $0 = progress }
+      let error = #expect(throws: HoldfastError.self) {
+        _ = try bed.engine(database: moved).store(CreateRequest(), kind: kind, progress: progress)
+      }
+      #expect(error?.code == .interrupted && reports.withLock(\.self) == ["comparing"])
+    }
   }
 
   @Test(

@@ -251,7 +251,7 @@ final class DatabaseWorker: @unchecked Sendable {
     }
     do {
       let request = CreateRequest(settings.archive, for: BackupReason(.change))
-      return try follower.visit(request, kind: .automatic) { visit in
+      return try follower.visit(request, kind: .automatic, progress: progress) { visit in
         if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
         let snapshot = try CommitProbe.afterFlush { try visit.snapshot(of: kept.opened(database)) }
         defer { snapshot.end() }

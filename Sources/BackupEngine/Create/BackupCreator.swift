@@ -47,7 +47,7 @@ struct BackupCreator {
     try request.archive.requireKey(repository.credentials)
     warnOfOtherNames(connection)
     return try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
-      let listing = try repository.listingToStore(isSafety: request.reason.type == .safety)
+      let listing = try repository.listingToStore(isSafety: request.reason.type == .safety, progress)
       repository.storeDerived(listing.all)
       let parent = repository.newestParent(of: listing.own)
       var changes = ChangedPages.unknown

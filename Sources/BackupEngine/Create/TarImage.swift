@@ -93,12 +93,12 @@ extension BackupCreator {
   /// No SQLite connection of this process has them open, so reading them directly drops no locks.
   func createRaw(_ request: CreateRequest, of paths: [String], database: String) throws -> PointMetadata {
     let started = environment.monotonic()
-    return try repository.exclusively(patience: environment.repositoryPatience) {
+    return try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
       var members: [(name: String, file: OpenFile)] = []
       defer { for member in members { environment.files.close(member.file) } }
       for path in paths { members.append((path.lastComponent, try environment.files.open(path, .read))) }
       let tar = try TarImage(members, modified: environment.now(), environment.files)
-      let listing = try repository.listingToStore(isSafety: true)
+      let listing = try repository.listingToStore(isSafety: true, progress)
       let nothing = DatabaseContent()
       var metadata = try describe(request, listing, tar, nothing, database, as: .raw)
       metadata.kind = .raw

@@ -75,6 +75,7 @@ struct PointNumbers {
 struct HeadFinder {
   let repository: Repository
   let environment: EngineEnvironment
+  let progress: Progress
 
   enum Finding {
     case head(ChainHead)
@@ -83,7 +84,7 @@ struct HeadFinder {
 
   /// Needs the exclusive lock. Reads every backup's facts, and the head and trailer of each link.
   func find(_ request: CreateRequest, _ kind: RequestedKind) throws -> Finding {
-    let listing = try repository.listingToStore(isSafety: false)
+    let listing = try repository.listingToStore(isSafety: false, progress)
     repository.storeDerived(listing.all)
     var facts = ChainFacts(requested: kind, backupType: request.reason.type, protection: request.archive.protection)
     let candidate = repository.newestParent(of: listing.own)

@@ -104,20 +104,23 @@ package final class ChangeFollower: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - kind: `automatic` or `incremental`.
-  /// - Throws: `pointNotFound` if there is no repository, `busy`, `wrongKey`, and failures of the
-  ///   machine and of `body`. In these cases nothing is stored, unless the failure was the flush of
-  ///   the folder.
+  ///   - progress: stops the wait for the lock and the search for the newest backup.
+  /// - Throws: `pointNotFound` if there is no repository, `busy`, `interrupted`, `wrongKey`, and
+  ///   failures of the machine and of `body`. In these cases nothing is stored, unless the failure
+  ///   was the flush of the folder.
   package func visit<Result: Sendable>(
-    _ request: CreateRequest, kind: RequestedKind = .incremental, _ body: (Visit) throws -> Result
+    _ request: CreateRequest, kind: RequestedKind = .incremental, progress: Progress = Progress(),
+    _ body: (Visit) throws -> Result
   ) throws -> Result {
     try engine.requireKey(toStore: request.archive)
     let started = environment.monotonic()
+    let patience = environment.repositoryPatience.stopped(by: progress)
     return try access.withLock { _ in
       let repository = try openedRepository()
-      return try repository.exclusively(patience: environment.repositoryPatience, since: knowledge.mark) { held in
+      return try repository.exclusively(patience: patience, since: knowledge.mark) { held in
         do {
           knowledge.mark = held.mark
-          let base = try base(request, kind, held, repository)
+          let base = try base(request, kind, held, repository, progress)
           return try onDatabase {
             try body(
               Visit(
@@ -139,7 +142,7 @@ package final class ChangeFollower: @unchecked Sendable {
   }
 
   private func base(
-    _ request: CreateRequest, _ kind: RequestedKind, _ held: LockVisit, _ repository: Repository
+    _ request: CreateRequest, _ kind: RequestedKind, _ held: LockVisit, _ repository: Repository, _ progress: Progress
   ) throws -> Visit.Base {
     if held.isUndisturbed, let head = knowledge.head, head.protection == request.archive.protection,
       try head.isCurrent(in: repository)
@@ -148,7 +151,7 @@ package final class ChangeFollower: @unchecked Sendable {
     }
     knowledge.forgetHead()
     knowledge.mark = held.mark
-    switch try HeadFinder(repository: repository, environment: environment).find(request, kind) {
+    switch try HeadFinder(repository: repository, environment: environment, progress: progress).find(request, kind) {
     case .fullNeeded(let reason):
       knowledge.tracker.forget()
       return .fullNeeded(reason: reason)

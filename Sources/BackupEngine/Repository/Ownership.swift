@@ -62,13 +62,15 @@ extension Repository {
 
   /// Returns the backups beside which a new one is stored. Needs the exclusive lock.
   ///
-  /// - Parameter isSafety: the backup keeps the content that a restore is about to replace.
+  /// - Parameters:
+  ///   - isSafety: the backup keeps the content that a restore is about to replace.
+  ///   - progress: stops the comparison with a moved database's backups.
   /// - Throws: `refused` if the repository holds backups of other databases only, or of a copy of
-  ///   this one.
-  func listingToStore(isSafety: Bool) throws -> RepositoryListing {
+  ///   this one; `interrupted`.
+  func listingToStore(isSafety: Bool, _ progress: Progress) throws -> RepositoryListing {
     var listing = try listing()
     if let facts = listing.facts, let before = listing.ownership.unproven(facts),
-      try continues(before, listing.all)
+      try continues(before, listing.all, progress)
     {
       listing = try self.listing(warns: false, proven: before.path)
     }
@@ -95,11 +97,14 @@ extension Repository {
 
   /// Whether the given database's pages prove that it is another one, whose file is gone. Needs the
   /// exclusive lock.
-  private func continues(_ before: RecordedDatabase, _ all: [StoredPoint]) throws -> Bool {
+  private func continues(
+    _ before: RecordedDatabase, _ all: [StoredPoint], _ progress: Progress
+  ) throws -> Bool {
     guard let database else { return false }
     let own = all.filter { $0.metadata.databasePath.map { before.paths.contains(ExactPath($0)) } ?? false }
     guard let newest = own.newestWhole() else { return false }
-    return try PageContinuity(repository: self, database: database).holds(since: newest)
+    return try PageContinuity(repository: self, database: database, progress: progress)
+      .holds(since: newest, oldest: Array(own.reversed()).newestWhole())
   }
 
   /// Returns whether a backup is the database's.

@@ -26,13 +26,11 @@ struct RemovalRun {
     var removed = 0
     var mark: [UInt8]?
     while !left.isEmpty {
-      do {
+      try counting(removed, of: points.count) {
         try progress.update(.removing, Int64(removed), of: Int64(points.count))
-      } catch {
-        throw Engine.interrupted(removed, of: points.count) ?? error
       }
       if removed > 0 { usleep(Self.pause) }
-      try repository.exclusively(patience: environment.repositoryPatience, since: mark) { visit in
+      try exclusively(since: mark, removed, of: points.count) { visit in
         mark = visit.mark
         if !visit.isUndisturbed { left = try recheck(left)[...] }
         let began = environment.monotonic()
@@ -44,6 +42,23 @@ struct RemovalRun {
           left = left.dropFirst(part.count)
         } while !left.isEmpty && environment.monotonic() - began < Self.turn && !progress.isStopped
       }
+    }
+  }
+
+  /// A stop also ends the wait for the lock.
+  private func exclusively(
+    since mark: [UInt8]?, _ removed: Int, of planned: Int, _ body: (LockVisit) throws -> Void
+  ) throws {
+    let patience = environment.repositoryPatience.stopped(by: progress)
+    try counting(removed, of: planned) { try repository.exclusively(patience: patience, since: mark, body) }
+  }
+
+  /// Adds the number of removed backups to the error if `body` is interrupted.
+  private func counting(_ removed: Int, of planned: Int, _ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let error as HoldfastError where error.code == .interrupted {
+      throw Engine.interrupted(removed, of: planned) ?? error
     }
   }
 }
