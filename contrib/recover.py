@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Restore a backup without Holdfast (docs/reference/format.md as a program).  usage: recover.py --backup-dir DIR ID OUT
 
-Needs Python 3.9 and, if the backup is encrypted, the package `cryptography`. The password comes from the variable
+DIR is a backup folder, or a copy of a target's prefix (rclone copy, aws s3 sync) with one repository in it. Needs Python 3.9 and, if the backup is encrypted, the package `cryptography`. The password comes from the variable
 BACKUP_ENCRYPTION_PASSWORD, the path of a key file from BACKUP_ENCRYPTION_KEY_FILE. OUT must not exist; it appears
 only if every check has passed: checksum, header CRC and MAC, segments, trailer, gzip CRCs, sizes, and that each
 parent is the one from which its child was created; all but the page digest itself, which needs XXH3. Exit codes: 0
@@ -126,19 +126,43 @@ def gunzip(blocks):                                  # gzip members one after an
             block = member.unused_data if member.eof else member.unconsumed_tail
             yield image
     need(member and member.eof, "the gzip data ends too early")
-def record(folder, point):                           # checksum and digest of the point's JSON; it may be gone or broken
+def record(path, point):                             # checksum and digest of the point's JSON; it may be gone or broken
+    beside = path + ".json" if remote(path) else os.path.join(os.path.dirname(path), ".metadata", point + ".json")
     try:
-        with open(os.path.join(folder, ".metadata", point + ".json"), "rb") as file: keys = json.load(file)
+        with open(beside, "rb") as file: keys = json.load(file)
         return {key: bytes.fromhex(keys[key]) for key in ("checksum", "digest") if keys.get(key)}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError): return {}
 
-def unpack(file, name, folder, point, out):
+def remote(path):                                    # the parts of an archive's name in a target; None in a backup folder
+    return re.fullmatch(r"([0-9]{12})-([0-9]{12}|full)-[0-9]{6}-([0-9]+)-([0-9a-f]{16})-(backup_[^-]+)", os.path.basename(path))
+def archives(folder):
+    """Paths of archives by ID. Those in a copied prefix count if all that they need is there; the one that needs least is first."""
+    here = [e.path for e in os.scandir(folder) if re.fullmatch(r"backup_[0-9_]+\.(db|pages|tar)(\.gz)?(\.enc)?", e.name) and e.is_file()]
+    there = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names if remote(name) and not name.endswith(".json")]
+    places = {os.path.dirname(os.path.dirname(path)) for path in there}
+    need(len(places) < 2, f"{folder} has several repositories: give one of " + ", ".join(map(os.path.dirname, places)), USAGE)
+    whole, found = set(), {}
+    for path in sorted(there, key=lambda path: remote(path)[1]):
+        place, sequence, parent = os.path.dirname(path), remote(path)[1], remote(path)[2]
+        if parent == "full" or (place, parent) in whole:
+            whole.add((place, sequence))
+            found.setdefault(remote(path)[5].split(".")[0], []).append(path)
+    for paths in found.values(): paths.sort(key=lambda path: remote(path)[2].replace("full", ""))
+    order = [f"{kind}{end}" for kind in KINDS for end in (".gz.enc", ".enc", ".gz", "")]
+    for path in sorted(here, key=lambda path: order.index(os.path.basename(path).split(".", 1)[1])):
+        found.setdefault(os.path.basename(path).split(".")[0], []).append(path)
+    return found
+
+def unpack(file, path, point, out):
     """Writes the payload to `out` and returns its facts; raises Stop unless every check passes."""
-    known, checksum, encrypted, kind = record(folder, point), hashlib.sha256(), name.endswith(".enc"), kind_of(name)
+    parts, name = remote(path), os.path.basename(path)
+    name = parts[5] if parts else name
+    known, checksum, encrypted, kind = record(path, point), hashlib.sha256(), name.endswith(".enc"), kind_of(name)
     need(aead or not encrypted, "this backup is encrypted: install the Python package cryptography", FAILED)
     for block in pieces(file): checksum.update(block)
     file.seek(0)
     agrees, size = known.get("checksum", checksum.digest()) == checksum.digest(), os.fstat(file.fileno()).st_size
+    need(not parts or (size, checksum.hexdigest()[:16]) == (int(parts[3]), parts[4]), "size or SHA-256 are not those in its name")
     gcm = encrypted and file.peek(8)[:8] == MAGIC
     need(gcm or agrees, "the SHA-256 of the file is not the one in its metadata")
     if not agrees: warn("the metadata's checksum is not the file's; the archive's authentication decides")
@@ -171,16 +195,16 @@ def apply(image, facts, payload):                    # writes an incremental's p
     image.truncate(facts["size"])
 def rebuild(folder, point, image, scratch):
     """Writes the backup's image: the full at the end of its chain of parents, then each incremental over it."""
-    child, links, names = None, [], []
+    child, links, names, known = None, [], [], archives(folder)
     while point:
-        found = [f"{point}.{kind}{end}" for kind in KINDS for end in (".gz.enc", ".enc", ".gz", "")]
-        found = [name for name in found if os.path.isfile(os.path.join(folder, name))]
+        found = known.get(point, [])
         need(found, f"no point {point} in {folder}", DAMAGED if child else NO_POINT)
-        if found[1:]: warn(f"several files for this point, {found[0]} is taken")
-        need(found[0] not in names, "the chain of parents runs in a circle")
-        names.append(name := found[0])
+        if found[1:] and not remote(found[0]): warn(f"several files for this point, {os.path.basename(found[0])} is taken")
+        need(os.path.basename(found[0]) not in names, "the chain of parents runs in a circle")
+        names.append(os.path.basename(found[0]))
+        name = remote(found[0])[5] if remote(found[0]) else names[-1]
         out = tempfile.TemporaryFile(dir=scratch) if kind_of(name) == 2 else image
-        with open(os.path.join(folder, name), "rb") as file: facts = unpack(file, name, folder, point, out)
+        with open(found[0], "rb") as file: facts = unpack(file, found[0], point, out)
         need(bool(facts["parent"]) == (kind_of(name) == 2), "a full has no parent, and an incremental has one")
         for key, of in ("repository", "repository"), ("digest", "parent_digest"), ("page_size", "page_size"):
             need(not child or facts.get(key, child[of]) == child[of], f"{point} has another {key} than its child was made from")
