@@ -13,6 +13,8 @@ final class TargetMemo {
   struct State: Hashable {
     /// This host's writer record; nil before the first.
     var writer: WriterName?
+    /// Whether the store creates an object only if its name is free; nil before the probe.
+    var hasConditions: Bool?
     /// When the target was last listed completely.
     var listed: Timestamp?
     /// When the newest backup was last put.
@@ -155,7 +157,8 @@ final class TargetMemo {
 extension TargetMemo.State {
   fileprivate var json: JSONObject {
     [
-      "writer": .optional(writer?.text), "listed": .optional(listed?.milliseconds),
+      "writer": .optional(writer?.text), "conditions": hasConditions.map { .bool($0) } ?? .null,
+      "listed": .optional(listed?.milliseconds),
       "put_at": .optional(put?.milliseconds), "month": .string(month), "puts": .integer(requests.puts),
       "gets": .integer(requests.gets), "lists": .integer(requests.lists), "deletes": .integer(requests.deletes),
       "sent_bytes": .integer(sentBytes),
@@ -167,6 +170,7 @@ extension TargetMemo.State {
     self.month = month
     func number(_ key: String) -> Int64? { if case .integer(let number)? = keys[key] { number } else { nil } }
     if case .string(let text)? = keys["writer"] { writer = WriterName(text) }
+    if case .bool(let conditions)? = keys["conditions"] { hasConditions = conditions }
     listed = number("listed").map { Timestamp(milliseconds: $0) }
     put = number("put_at").map { Timestamp(milliseconds: $0) }
     requests = RequestCount(

@@ -5,16 +5,17 @@ import ObjectStorage
 
 /// This process's right to write to a target: the writer records of the target, and its own.
 ///
-/// A record carries a random number in its name, and the store is listed after it was written. Of
-/// two records with one number the smaller one stays. So two machines never both write, also in a
-/// store that ignores conditions.
+/// A store that creates an object only if its name is free lets one machine have a number. That is
+/// probed once and never assumed. In other stores, a record carries a random number in its name, and
+/// the records are listed after it was written: of two with one number the smaller one stays. So two
+/// machines never both write.
 final class WriterClaim {
   private let folder: RemoteFolder
   private let engine: Engine
   private let seal: RecordSeal
   private let memo: TargetMemo
-  /// By name; nil for an object that is no record.
-  private var records: [WriterName: WriterRecord?] = [:]
+  /// By name. An object that is no record has an entry without an effect, because its number is used.
+  private var records: [WriterName: WriterRecord] = [:]
   /// The record of this process; nil before ``claim(_:baseSequence:reason:)``.
   private(set) var own: WriterName?
   private var lastLook: Timestamp?
@@ -26,36 +27,48 @@ final class WriterClaim {
     (self.folder, self.engine, self.seal, self.memo) = (folder, engine, seal, memo)
   }
 
-  var line: WriterLine { WriterLine(records.values.compactMap { $0 }) }
+  var line: WriterLine { WriterLine(Array(records.values)) }
 
   /// Reads the records that are not known yet. Records never change.
   func read(_ names: [WriterName]) throws {
     let present = Set(names)
-    records = records.filter { present.contains($0.key) }
+    records = records.filter { present.contains($0.key) || $0.key == own }
     for name in names where records[name] == nil {
-      let bytes = try folder.get(.writer(name), limit: 64 << 10)
-      records[name] = .some(
-        try WriterRecordFile(bytes, named: name, repositoryID: folder.repositoryID, seal: seal)?.record)
+      _ = try fetch(name)
     }
   }
 
-  /// Writes a record of this process. If another machine wrote one with the same number at the same
-  /// time, and that one stays, the next number is tried.
+  /// - Returns: nil if the object is no record.
+  private func fetch(_ name: WriterName) throws -> WriterRecordFile? {
+    var bytes: [UInt8] = []
+    do {
+      bytes = try folder.get(.writer(name), limit: Self.longestRecord)
+    } catch {
+      // Somebody wants to stop us: it is no record.
+      guard error.kind == .tooLarge else { throw error }
+    }
+    let file = try WriterRecordFile(bytes, named: name, repositoryID: folder.repositoryID, seal: seal)
+    records[name] =
+      file?.record
+      ?? WriterRecord(name, baseSequence: 0, host: "", started: Timestamp(milliseconds: 0), isAuthentic: false)
+    return file
+  }
+
+  /// Writes a record of this process. If another machine has the number, the next one is tried.
   ///
   /// - Parameter epoch: the first number to try.
   func claim(_ epoch: Int, baseSequence: Int64, reason: WriterRecord.Reason, now: Timestamp) throws {
+    let hasConditions = try hasConditions()
     var epoch = epoch
     for _ in 0..<Self.mostAttempts {
       let nonce = Hexadecimal.start(of: try SecretBytes.random(8))
-      guard let name = WriterName(epoch: epoch, nonce: nonce) else { throw Self.exhausted }
-      // Before the put: a lost answer is recognised by it.
-      try memo.change(isDurable: true) { $0.writer = name }
+      guard let name = WriterName(epoch: epoch, nonce: hasConditions ? nil : nonce) else { throw Self.exhausted }
       let record = WriterRecord(
         name, baseSequence: baseSequence, reason: reason, host: engine.environment.host, started: now)
-      try folder.put(.writer(name), ObjectContent(try encoded(record, nonce)))
-      try read(writers(in: folder.list(WriterName.folder)))
+      // Before the put: a lost answer is recognised by it.
+      try memo.change(isDurable: true) { $0.writer = name }
       lastLook = now
-      if line.stays(name) {
+      if try hasConditions ? create(record, nonce) : add(record, nonce) {
         own = name
         return
       }
@@ -65,7 +78,46 @@ final class WriterClaim {
     throw HoldfastError(.busy, "other machines begin to write to the target at the same time", hint: "try again")
   }
 
-  /// Writes a record without looking at the target, for credentials that can only put.
+  /// - Returns: false if another machine has the number.
+  private func create(_ record: WriterRecord, _ nonce: UInt64) throws -> Bool {
+    let content = ObjectContent(try encoded(record, nonce))
+    do {
+      try folder.put(.writer(record.name), content, PutOptions(createOnly: true))
+    } catch {
+      guard error.kind == .exists else { throw error }
+      // Perhaps it is our own, and the answer to the first try was lost.
+      return try fetch(record.name)?.nonce == nonce
+    }
+    records[record.name] = record
+    return true
+  }
+
+  /// - Returns: false if another machine wrote a record with the same number, and that one stays.
+  private func add(_ record: WriterRecord, _ nonce: UInt64) throws -> Bool {
+    try folder.put(.writer(record.name), ObjectContent(try encoded(record, nonce)))
+    try read(writers(in: folder.list(WriterName.folder)))
+    return line.stays(record.name)
+  }
+
+  /// Whether the store refuses to create an object whose name is taken.
+  private func hasConditions() throws -> Bool {
+    if let known = memo.state.hasConditions { return known }
+    let probe = RemoteObject.probe(Hexadecimal.start(of: try SecretBytes.random(8)))
+    try folder.put(probe, ObjectContent(Array("first".utf8)), PutOptions(createOnly: true))
+    var refuses = false
+    do {
+      try folder.put(probe, ObjectContent(Array("second".utf8)), PutOptions(createOnly: true))
+    } catch {
+      guard error.kind == .exists else { throw error }
+      refuses = true
+    }
+    // Credentials that may not remove anything leave the probe there.
+    try? folder.delete(probe)
+    try memo.change { $0.hasConditions = refuses }
+    return refuses
+  }
+
+  /// Writes a record without reading the target, for credentials that can only put.
   func claimBlindly(baseSequence: Int64, now: Timestamp) throws {
     let nonce = Hexadecimal.start(of: try SecretBytes.random(8))
     guard let name = WriterName(epoch: (memo.state.writer?.epoch ?? 0) + 1, nonce: nonce) else { throw Self.exhausted }
@@ -80,12 +132,27 @@ final class WriterClaim {
   /// - Returns: the newer record; nil if this process may go on.
   func newerRecord(now: Timestamp) throws -> WriterRecord? {
     guard let own, WriterPolicy.mustLook(last: lastLook, now: now) else { return nil }
+    if own.nonce == nil { try readNext(after: own.epoch) } else { try readAll(after: own) }
+    lastLook = now
+    return line.records.last { $0.epoch > own.epoch }
+  }
+
+  /// Asks for the record with the next number. One that counts for nothing is passed over.
+  private func readNext(after epoch: Int) throws {
+    while let next = line.next(after: epoch), let name = WriterName(epoch: next) {
+      do {
+        _ = try fetch(name)
+      } catch let error as StoreError where error.kind == .missing {
+        return
+      }
+    }
+  }
+
+  private func readAll(after own: WriterName) throws {
     // Behind every record with this number.
     let after = WriterName(epoch: own.epoch).map { "\($0.text)." }
     let names = writers(in: try folder.list(WriterName.folder, after: after))
     try read(Array(records.keys) + names.filter { records[$0] == nil })
-    lastLook = now
-    return line.records.last { $0.epoch > own.epoch }
   }
 
   private func writers(in objects: [RemoteObject]) -> [WriterName] {
@@ -99,6 +166,8 @@ final class WriterClaim {
   }
 
   private static let mostAttempts = 5
+  /// Bytes.
+  private static let longestRecord = 64 << 10
   private static let exhausted = HoldfastError(
     .failed, "the target has no number left for another writer record", hint: "use another prefix in the target's url")
 }

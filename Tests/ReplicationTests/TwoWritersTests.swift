@@ -78,7 +78,9 @@ struct TwoWritersTests {
       RemoteName(
         chain: 900, sequence: 900, parent: nil, epoch: 1, bytes: 4, hash: archive.hash, archive: archive.archive))
     try bed.store.put("\(folder)\(name.text)", ObjectContent([1, 2, 3, 4]))
-    try bed.store.put("\(folder)\(try #require(WriterName(epoch: 9, nonce: 7)).text)", ObjectContent(Array("{}".utf8)))
+    for name in [WriterName(epoch: 2), WriterName(epoch: 3, nonce: 7), WriterName(epoch: 9, nonce: 7)] {
+      try bed.store.put("\(folder)\(try #require(name).text)", ObjectContent(Array("{}".utf8)))
+    }
     bed.bed.time.advance(seconds: 120)
     let newest = try bed.change(1)
     #expect(try first.run().put.map(\.id) == [newest.id])
