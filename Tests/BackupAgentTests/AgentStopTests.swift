@@ -96,6 +96,37 @@ import TestSupport
       isStored || harness.log.count("warning: stopped while a change of \(harness.database), pending since ") == 1)
   }
 
+  @Test(
+    "A last backup that fails is tried once more; if it fails again, the log has an error with the reason",
+    arguments: [(1, 20), (2, 10)])
+  func failedLastBackup(failures: Int, rows: Int64) async throws {
+    let left = Mutex(0)
+    let harness = try AgentHarness(
+      files: SlowFiles { _ in
+        try left.withLock { left in
+          guard left > 0 else { return }
+          left -= 1
+          throw HoldfastError(.failed, "too many open files")
+        }
+      })
+    try await harness.python(Self.bigDatabase(megabytes: 1))
+    try await harness.withAgent(AgentHarness.settings { ($0.debounce, $0.maxDelay) = (3_600_000, 3_600_000) }) { _ in
+      try await harness.waitForPoints(1)
+      try await harness.log.wait(for: "stored")
+      left.withLock { $0 = failures }
+      try await harness.python(
+        """
+        c = sqlite3.connect(path)
+        c.executemany("INSERT INTO t VALUES (?)", [(os.urandom(100000),) for n in range(10)])
+        c.commit()
+        """)
+    }
+    #expect(try harness.newestRows() == rows, "\(harness.log.lines)")
+    let errors = harness.log.count("error: stopped while a change of \(harness.database), pending since ")
+    #expect(errors == failures - 1 && harness.log.count("is in no backup: too many open files") == errors)
+    #expect(harness.log.lines.last?.contains("stopped") == true)
+  }
+
   @Test func aBackupThatOutlastsTheGraceIsAbandonedWithoutATrace() async throws {
     let log = Mutex<LogRecorder?>(nil)
     // It would not end before the agent has received the request to stop.

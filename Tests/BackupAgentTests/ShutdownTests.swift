@@ -24,6 +24,20 @@ import Testing
     #expect(next() == .end)
   }
 
+  @Test func aBackupThatIsTriedAgainEndsWithoutAProbe() {
+    var shutdown = Shutdown()
+    func next() -> Shutdown.Step { shutdown.nextStep() }
+    shutdown.resume()
+    #expect(!shutdown.isStopping)
+    shutdown.begin(needsProbe: false)
+    shutdown.machineStopped()
+    #expect(next() == .end && shutdown.isOver)
+    shutdown.resume()
+    #expect(next() == .wait && shutdown.isStopping && !shutdown.isOver)
+    shutdown.machineStopped()
+    #expect(next() == .end && shutdown.isOver)
+  }
+
   @Test func whatIsAbandonedIsNotProbed() {
     var shutdown = Shutdown()
     func next() -> Shutdown.Step { shutdown.nextStep() }

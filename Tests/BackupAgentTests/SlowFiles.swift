@@ -7,10 +7,11 @@ import Synchronization
 final class SlowFiles: FileOperations {
   private let base = SystemFileOperations()
   private let writes = Atomic(0)
-  private let obstacle: @Sendable (_ write: Int) -> Void
+  private let obstacle: @Sendable (_ write: Int) throws -> Void
 
-  /// - Parameter obstacle: called before each large write, with its number from 0.
-  init(obstacle: @escaping @Sendable (_ write: Int) -> Void) {
+  /// - Parameter obstacle: called before each large write, with its number from 0; its error is that
+  ///   of the write.
+  init(obstacle: @escaping @Sendable (_ write: Int) throws -> Void) {
     self.obstacle = obstacle
   }
 
@@ -19,7 +20,7 @@ final class SlowFiles: FileOperations {
   }
 
   func write(_ file: OpenFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
-    if bytes.count > 65536 { obstacle(writes.add(1, ordering: .relaxed).oldValue) }
+    if bytes.count > 65536 { try obstacle(writes.add(1, ordering: .relaxed).oldValue) }
     try base.write(file, bytes, at: offset)
   }
 

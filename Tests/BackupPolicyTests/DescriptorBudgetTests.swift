@@ -24,6 +24,14 @@ struct DescriptorBudgetTests {
     #expect(neither.concession?.contains("512 files open, too few for 600 databases") == true)
   }
 
+  @Test("If descriptors are scarce, fewer backups run at the same time, and at least one")
+  func workers() {
+    let workers = [0, 24, 64, 96, 120, 1024, Int.max].map {
+      DescriptorBudget(limit: $0, databases: 50, workers: 4).workers
+    }
+    #expect(workers == [1, 1, 1, 2, 3, 4, 4])
+  }
+
   @Test(
     "Kept connections and locks never use the descriptors that running backups need",
     arguments: [0, 1, 64, 224, 225, 300, 512, 1024, 20000])

@@ -102,6 +102,39 @@ import Testing
     #expect(machine.status.pending.map(\.trigger) == [.change])
   }
 
+  @Test("Only a failed last backup is tried again, when the agent asks for it")
+  func lastBackupAgain() {
+    for outcome in [Outcome.stored, .failed(.failed)] {
+      var machine = TriggerMachine()
+      let moment = Moment(wall: Timestamp(milliseconds: 0), monotonic: 0)
+      _ = machine.receive(.change, at: moment)
+      guard case .start(.change, _) = machine.receive(.shutdown, at: moment) else {
+        Issue.record("the change is lost")
+        return
+      }
+      // It comes too late for the last backup, and is not a reason for another one.
+      _ = machine.receive(.change, at: moment)
+      #expect(!machine.hasLastBackupFailed)
+      #expect(machine.receive(.finished(outcome), at: moment) == .stop)
+      #expect(machine.hasLastBackupFailed == (outcome != .stored))
+    }
+  }
+
+  @Test("The last backup that is tried again ends the machine, whatever its outcome", arguments: [true, false])
+  func endAfterRetry(succeeds: Bool) {
+    var machine = TriggerMachine()
+    let moment = Moment(wall: Timestamp(milliseconds: 0), monotonic: 0)
+    _ = machine.receive(.change, at: moment)
+    _ = machine.receive(.shutdown, at: moment)
+    #expect(machine.receive(.finished(.failed(.failed)), at: moment) == .stop)
+    guard case .start(.change, _) = machine.receive(.lastBackupAgain, at: moment) else {
+      Issue.record("the change is lost")
+      return
+    }
+    #expect(machine.receive(.finished(succeeds ? .stored : .failed(.failed)), at: moment) == .stop)
+    #expect(machine.hasLastBackupFailed == !succeeds && (machine.pendingSince == nil) == succeeds)
+  }
+
   /// At whatever moment the end comes, each change before it is in a backup that began after it.
   @Test(arguments: [1, 2, 3, 5] as [UInt64])
   func noChangeBeforeTheEndIsLost(seed: UInt64) {

@@ -4,8 +4,8 @@ import Testing
 @Suite("An agent with more databases than its limit of open files", .ownThread)
 struct ManyDatabasesTests {
   /// 80 databases need one lock each, and the running backups need the remaining descriptors.
-  @Test("The agent backs up all databases repeatedly and reports what it gives up")
-  func underTheLimit() throws {
+  @Test("The agent backs up all databases repeatedly and reports what it gives up", arguments: [250])
+  func underTheLimit(limit: Int) throws {
     let bed = try CommandBed(rows: 1)
     let output = try bed.python(
       """
@@ -13,7 +13,7 @@ struct ManyDatabasesTests {
 
       program, folder = sys.argv[1:3]
       signal.pthread_sigmask(signal.SIG_SETMASK, [])
-      count, limit = 80, 250
+      count, limit = 80, int(sys.argv[3])
 
       def write(number):
           path = f"{folder}/tenants/{number:03}"
@@ -42,7 +42,7 @@ struct ManyDatabasesTests {
                   stored[name.split("/")[-2]] += 1
               if len(stored) == count and min(stored.values()) >= rounds:
                   return
-              assert agent.poll() is None, open(folder + "/agent.log").read()
+              assert not agent.poll() and (agent.poll() is None or rounds == 3), open(folder + "/agent.log").read()
               time.sleep(0.1)
           sys.exit(f"{len(stored)} of {count} databases, round {rounds}: {open(folder + '/agent.log').read()[-3000:]}")
 
@@ -51,15 +51,19 @@ struct ManyDatabasesTests {
           for number in range(count):
               write(number)
           backed_up(2)
+          for number in range(count):
+              write(number)
           agent.send_signal(signal.SIGTERM)
           assert agent.wait() == 0
+          # Also the changes right before the signal.
+          backed_up(3)
       finally:
           agent.kill()
       log = open(folder + "/agent.log").read()
       assert f"{limit} files open, too few for {count} databases" in log, log[:2000]
       assert " error: " not in log, [line for line in log.splitlines() if " error: " in line][:5]
       print("done", end="")
-      """, CommandBed.program, bed.folder.path, environment: bed.environment())
+      """, CommandBed.program, bed.folder.path, "\(limit)", environment: bed.environment())
     #expect(output == "done")
   }
 }

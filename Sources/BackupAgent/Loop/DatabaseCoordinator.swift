@@ -20,6 +20,10 @@ final class DatabaseCoordinator {
   private let jobs: JobRunner
   private var machine: TriggerMachine
   private var machineLog: MachineLog
+  /// The time of the first change that is in no backup at the end.
+  private var unsavedSince: Timestamp?
+  /// A failed last backup is not tried again: it was already, or there is no time.
+  private var isRetryOver = false
 
   init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.lock, self.logger, clock) = (id, database, lock, logger, shared.clock)
@@ -77,11 +81,28 @@ final class DatabaseCoordinator {
     decide(.shutdown)
   }
 
+  /// Tries the last backup again if it failed; once.
+  ///
+  /// - Returns: whether it has begun.
+  func retryLastBackup() -> Bool {
+    guard !isRetryOver, machine.hasLastBackupFailed else { return false }
+    isRetryOver = true
+    jobs.resume()
+    decide(.lastBackupAgain)
+    return !isDone
+  }
+
   /// Gives up the running job, and any job that waits for a thread.
-  func abandon() { if let withdrawn = jobs.abandon() { finish(withdrawn) } }
+  func abandon() {
+    isRetryOver = true
+    if let withdrawn = jobs.abandon() { finish(withdrawn) }
+  }
 
   /// Releases everything; called when the coordinator is done.
   func end() {
+    if let unsavedSince {
+      alarms.reportPendingChange(since: unsavedSince, hasFailed: machine.hasLastBackupFailed)
+    }
     watcher.unwatch()
     jobs.close()
     connection.end()
@@ -188,7 +209,7 @@ final class DatabaseCoordinator {
   }
 
   private func runNext() {
-    if jobs.runNext(), let since = machine.pendingSince { alarms.reportPendingChange(since: since) }
+    if jobs.runNext() { unsavedSince = machine.pendingSince }
   }
 
   // MARK: Results

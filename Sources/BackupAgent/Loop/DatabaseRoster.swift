@@ -58,9 +58,20 @@ final class DatabaseRoster {
     let budget = DescriptorBudget.allocate(databases: databases, workers: WorkerPool.backupLimit)
     guard budget != shared.descriptors else { return }
     shared.descriptors = budget
+    shared.workers.raise(to: budget.workers)
     budget.logConcession(logger)
     for database in coordinators { database.lock.isKept = budget.keepsLocks }
   }
+}
+
+// MARK: - The end
+
+extension DatabaseRoster {
+  /// Tries the failed last backup of one database again. One at a time, because the others may have
+  /// used up the descriptors or the memory that it needs.
+  ///
+  /// - Returns: whether one has begun.
+  func retryLastBackup() -> Bool { coordinators.contains { $0.retryLastBackup() } }
 }
 
 // MARK: - A new configuration

@@ -46,11 +46,13 @@ final class EventLoop {
     guard let environment = configuration.environment else {
       throw HoldfastError.noDatabaseNamed
     }
+    let descriptors = DescriptorBudget.allocate(
+      databases: configuration.databases.count, workers: WorkerPool.backupLimit)
     shared = LoopContext(
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
-      workers: try WorkerPool(.backups, parts.control.inbox),
-      housekeeping: try WorkerPool(.housekeeping, parts.control.inbox), inbox: parts.control.inbox,
-      descriptors: .allocate(databases: configuration.databases.count, workers: WorkerPool.backupLimit))
+      workers: try WorkerPool(.backups, limit: descriptors.workers, parts.control.inbox),
+      housekeeping: try WorkerPool(.housekeeping, limit: 1, parts.control.inbox), inbox: parts.control.inbox,
+      descriptors: descriptors)
     stopGrace = configuration.stopGrace
     announcements = Announcements(parts.notifier)
     shared.descriptors.logConcession(parts.logger)
@@ -73,7 +75,7 @@ final class EventLoop {
     coordinators.forEach { $0.start() }
     parts.control.open()
     defer { parts.control.close() }
-    while !(isStopping && coordinators.allSatisfy(\.isDone)) {
+    while !(isStopping && coordinators.allSatisfy(\.isDone) && !roster.retryLastBackup()) {
       let wake = sleep()
       if wake.clockSet { coordinators.forEach { $0.handleClockSet() } }
       if wake.hasEvents { handleEvents() }

@@ -186,6 +186,9 @@ final class JobRunner {
   /// - Parameter needsProbe: there may be a commit that was not detected.
   func stop(needsProbe: Bool) { shutdown.begin(needsProbe: needsProbe) }
 
+  /// The machine starts another backup after all.
+  func resume() { shutdown.resume() }
+
   /// The machine starts no more backups.
   func machineStopped() { shutdown.machineStopped() }
 
@@ -242,6 +245,8 @@ struct Shutdown {
   var isAbandoned: Bool { if case .stopping(let ending) = phase { ending.isAbandoned } else { false } }
 
   mutating func begin(needsProbe: Bool) { phase = .stopping(Ending(needsProbe: needsProbe)) }
+  /// The end is over, and another backup begins.
+  mutating func resume() { if case .over = phase { phase = .stopping(Ending(needsProbe: false)) } }
   mutating func machineStopped() { change { $0.isMachineDone = true } }
   /// A backup begins. It finds everything that a probe would find.
   mutating func backupBegins() { change { $0.needsProbe = false } }

@@ -178,9 +178,14 @@ final class AlarmBook {
   }
 
   /// The agent stops while a change is in no backup.
-  func reportPendingChange(since: Timestamp) {
-    logger.warning(
-      "stopped while a change of \(paths.database), pending since \(since.iso8601), is in no backup",
+  ///
+  /// - Parameter hasFailed: its backup failed; otherwise there was no time for it.
+  func reportPendingChange(since: Timestamp, hasFailed: Bool) {
+    let failure = hasFailed ? entries.first { Alarm.ofBackups.contains($0.key) }?.value.message : nil
+    let reason = failure.map { ": \($0)" } ?? ""
+    logger.log(
+      level: hasFailed ? .error : .warning,
+      "stopped while a change of \(paths.database), pending since \(since.iso8601), is in no backup\(reason)",
       metadata: ["hint": "the next start backs it up; holdfast agent --once does so now"])
   }
 

@@ -53,7 +53,8 @@ final class WorkerPool {
   /// More threads would only compete for the disk and the processors: a full backup already uses a
   /// compressor on each core.
   static var backupLimit: Int { ThreadSupply.backups }
-  private var limit: Int { kind == .backups ? Self.backupLimit : 1 }
+  /// The number of threads, and so of jobs that run at the same time.
+  private var limit: Int
 
   private let kind: Kind
   private let inbox: Mailbox<LoopMessage>
@@ -62,8 +63,9 @@ final class WorkerPool {
   private var waiting: [(id: DatabaseID?, job: Job)] = []
 
   /// - Throws: if not even one thread can be started for backups. Housekeeping can wait.
-  init(_ kind: Kind, _ inbox: Mailbox<LoopMessage>) throws {
+  init(_ kind: Kind, limit: Int, _ inbox: Mailbox<LoopMessage>) throws {
     self.kind = kind
+    self.limit = limit
     self.inbox = inbox
     if kind == .backups { try hire() }
   }
@@ -80,6 +82,9 @@ final class WorkerPool {
       workers[worker].orders.post(.run(waiting.removeFirst().job))
     }
   }
+
+  /// Permits more threads. Those that exist remain.
+  func raise(to count: Int) { limit = max(limit, count) }
 
   /// Withdraws a job that no thread has begun; returns whether there was one.
   func withdraw(_ id: DatabaseID) -> Bool {

@@ -16,6 +16,8 @@ package struct DescriptorBudget: Hashable, Sendable {
   package let keepsLocks: Bool
   /// How many databases may stay open between backups.
   package let connections: Int
+  /// How many backups may run at the same time.
+  package let workers: Int
 
   /// The files that the process itself has open: standard streams, inotify, timers, the journal,
   /// zone files.
@@ -29,11 +31,12 @@ package struct DescriptorBudget: Hashable, Sendable {
 
   /// - Parameters:
   ///   - limit: open files that the process may have.
-  ///   - workers: backups that run at the same time.
+  ///   - workers: backups that would run at the same time if there were descriptors enough.
   package init(limit: Int, databases: Int, workers: Int) {
     self.limit = limit
     self.databases = databases
-    let reserved = Self.base + workers * Self.ofBackup + Self.ofHousekeeping
+    self.workers = max(1, min(workers, (limit - Self.base) / Self.ofBackup))
+    let reserved = Self.base + self.workers * Self.ofBackup + Self.ofHousekeeping
     let free = max(0, limit - min(limit, reserved))
     keepsLocks = free >= databases
     connections = (keepsLocks ? free - databases : free) / Self.ofConnection

@@ -94,6 +94,7 @@ package struct TriggerMachine: Sendable {
     case .advised(let advice): record(advice)
     case .reload(let settings): reload(settings)
     case .shutdown: isStopping = true
+    case .lastBackupAgain: hasBegunLast = false
     case .tick: break
     }
     return nil
@@ -145,6 +146,11 @@ extension TriggerMachine {
   /// The time of the first change that waits for a backup; nil if there is no such change, or if
   /// changes do not start backups.
   package var pendingSince: Timestamp? { startableChange?.since }
+
+  /// Whether a change is in no backup at the end because its backup failed.
+  package var hasLastBackupFailed: Bool {
+    isStopping && running == nil && backoff.failures > 0 && startableChange != nil
+  }
 
   /// Whether the running backup may be given up for an application that closes the database.
   package var mayYield: Bool { running != nil && yields < Self.yieldLimit }

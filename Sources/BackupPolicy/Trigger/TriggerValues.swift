@@ -49,6 +49,9 @@ package enum TriggerEvent: Hashable, Sendable {
   /// sleep.
   case tick
   case shutdown
+  /// The last backup at the shutdown failed and is tried again now; see
+  /// ``TriggerMachine/hasLastBackupFailed``.
+  case lastBackupAgain
   /// The settings change from now on. Pending work and the history stay.
   case reload(TriggerSettings)
 }
