@@ -60,6 +60,8 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
   package var retryAfter: Int64?
   /// The store's clock at the answer, milliseconds since the epoch.
   package var serverTime: Int64?
+  /// Bytes of an object that are in the caller's sink, from its start on, if a fetch ended early.
+  package var received: Int64 = 0
 
   package init(_ kind: Kind, _ message: String) { (self.kind, self.message) = (kind, message) }
 
@@ -99,5 +101,6 @@ extension StoreError {
       case .other: .other
       }
     self.init(kind, "\(action): \(error.message.printable)")
+    received = error.received
   }
 }

@@ -30,6 +30,14 @@ final class ActiveExchange {
 
   /// - Parameter code: libcurl's result.
   func result(_ code: CURLcode) -> Result<HTTPResponse, TransferError> {
+    outcome(code).mapError { error in
+      var error = error
+      error.received = response.stored
+      return error
+    }
+  }
+
+  private func outcome(_ code: CURLcode) -> Result<HTTPResponse, TransferError> {
     if let failure { return .failure(failure) }
     // A head that ends in the middle of a line is a success for libcurl.
     if response.isHeadComplete, code == CURLE_OK || isEnough { return .success(response.response) }

@@ -32,8 +32,19 @@ package enum HTTPBody: Sendable {
 package enum HTTPSink: Sendable {
   /// Longer bodies fail as `tooLarge`.
   case memory(limit: Int)
-  /// Written with `pwrite` from the offset on. The caller keeps it open.
-  case file(descriptor: Int32, offset: Int64)
+  /// Written with `pwrite` from the offset on, at most `limit` bytes: longer bodies fail as `tooLarge`.
+  /// The caller keeps it open.
+  case file(descriptor: Int32, offset: Int64, limit: Int64)
+}
+
+extension HTTPSink {
+  /// The largest number of bytes that it takes.
+  package var limit: Int64 {
+    switch self {
+    case .memory(let limit): Int64(limit)
+    case .file(_, _, let limit): limit
+    }
+  }
 }
 
 /// An answer of a server, of any status.
@@ -72,6 +83,9 @@ package struct TransferError: Error, Sendable {
   package let kind: Kind
   /// For people, without secrets.
   package let message: String
+  /// Bytes of the body of a 2xx answer that are in the sink, from its start on. A file has them, so
+  /// that a request for the rest can follow.
+  package var received: Int64 = 0
 
   package init(_ kind: Kind, _ message: String) { (self.kind, self.message) = (kind, message) }
 }

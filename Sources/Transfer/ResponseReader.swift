@@ -36,21 +36,25 @@ struct ResponseReader {
 
   /// A piece of the body. Returns false if no more of it is wanted.
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(TransferError) -> Bool {
-    defer { response.received += Int64(bytes.count) }
     switch sink {
-    case _ where !(200..<300).contains(response.status):
+    case _ where !isSuccess:
+      response.received += Int64(bytes.count)
       response.body.append(contentsOf: bytes.prefix(Self.errorBodyLimit - response.body.count))
       return response.body.count < Self.errorBodyLimit
-    case .memory(let limit):
-      guard response.body.count + bytes.count <= limit else {
-        throw TransferError(.tooLarge, "the answer is longer than \(limit) bytes")
-      }
-      response.body.append(contentsOf: bytes)
-    case .file(let descriptor, let offset):
+    case _ where Int64(bytes.count) > sink.limit - response.received:
+      throw TransferError(.tooLarge, "the answer is longer than \(sink.limit) bytes")
+    case .memory: response.body.append(contentsOf: bytes)
+    case .file(let descriptor, let offset, _):
       try Self.write(bytes, to: descriptor, at: offset + response.received)
     }
+    response.received += Int64(bytes.count)
     return true
   }
+
+  private var isSuccess: Bool { (200..<300).contains(response.status) }
+
+  /// Bytes of a 2xx answer that are in the sink.
+  var stored: Int64 { isSuccess ? response.received : 0 }
 
   private mutating func readField(_ line: Slice<UnsafeRawBufferPointer>) {
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }

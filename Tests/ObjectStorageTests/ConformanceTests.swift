@@ -65,10 +65,15 @@ import Transfer
     let content = ObjectContent(descriptor: file, offset: 3, length: Int64(size), sha256: Digest.sha256(bytes))
     try bed.store.put("file", content)
     #expect(try bed.store.head("file")?.size == Int64(size))
-    let data = try bed.store.get("file", range: nil, into: .file(descriptor: file, offset: 100_000))
+    let data = try bed.store.get("file", range: nil, into: .file(descriptor: file, offset: 100_000, limit: Int64(size)))
     #expect(data.count == Int64(size) && data.bytes.isEmpty)
     var fetched = [UInt8](repeating: 0, count: size)
     #expect(pread(file, &fetched, size, 100_000) == size && fetched == bytes)
+    guard size > 0 else { return }
+    let long = #expect(throws: StoreError.self) {
+      try bed.store.get("file", range: nil, into: .file(descriptor: file, offset: 200_000, limit: Int64(size) - 1))
+    }
+    #expect(long?.kind == .tooLarge, "\(String(describing: long))")
   }
 
   @Test(arguments: Kind.allCases) func createOnlyRefusesATakenName(_ kind: Kind) throws {

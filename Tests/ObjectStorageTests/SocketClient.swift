@@ -118,11 +118,10 @@ final class SocketClient: HTTPClient {
 
   private static func deliver(_ response: HTTPResponse, _ sink: HTTPSink) throws(TransferError) -> HTTPResponse {
     guard response.status / 100 == 2 else { return response }
+    guard response.body.count <= sink.limit else { throw TransferError(.tooLarge, "the answer is too large") }
     switch sink {
-    case .memory(let limit):
-      guard response.body.count <= limit else { throw TransferError(.tooLarge, "the answer is too large") }
-      return response
-    case .file(let descriptor, let offset):
+    case .memory: return response
+    case .file(let descriptor, let offset, _):
       guard pwrite(descriptor, response.body, response.body.count, off_t(offset)) == response.body.count else {
         throw TransferError(.localFile(errno: errno), "cannot write the answer")
       }

@@ -66,7 +66,8 @@ struct ExchangeTests {
 
     let target = try TestFile(try server.folder.write("target", [1, 2, 3]))
     let response = try client.perform(
-      HTTPRequest(.get, server.url("bytes?700000")), into: .file(descriptor: target.descriptor, offset: 3))
+      HTTPRequest(.get, server.url("bytes?700000")),
+      into: .file(descriptor: target.descriptor, offset: 3, limit: 700_000))
     #expect(response.body.isEmpty && response.received == 700_000)
     let whole = try client.get(server.url("bytes?700000")).body
     #expect(try server.folder.read("target") == [1, 2, 3] + whole)
@@ -96,7 +97,7 @@ struct ExchangeTests {
   @Test("The body of an error goes to memory, at most 64 KiB of it, even if the sink is a file")
   func errorBodies() throws {
     let target = try TestFile(try server.folder.write("target", [7]))
-    let sink = HTTPSink.file(descriptor: target.descriptor, offset: 0)
+    let sink = HTTPSink.file(descriptor: target.descriptor, offset: 0, limit: 65536)
     for (size, kept) in [(0, 0), (1000, 1000), (300_000, 65536)] {
       for status in [301, 404, 503] {
         let response = try client.perform(HTTPRequest(.get, server.url("status?\(status),\(size)")), into: sink)
@@ -113,6 +114,14 @@ struct ExchangeTests {
     for target in ["bytes?1001", "endless?200", "endless-head"] {
       #expect(client.failure(HTTPRequest(.get, server.url(target)), into: .memory(limit: 1000))?.name == "tooLarge")
     }
+    let file = try TestFile(try server.folder.write("target", [7]))
+    let sink = HTTPSink.file(descriptor: file.descriptor, offset: 1, limit: 100_000)
+    for target in ["bytes?100001", "endless?200"] {
+      let error = try #require(client.failure(HTTPRequest(.get, server.url(target)), into: sink))
+      #expect(error.name == "tooLarge" && error.received <= 100_000)
+      #expect(file.status.st_size <= 100_001)
+    }
+    #expect(try client.perform(HTTPRequest(.get, server.url("bytes?100000")), into: sink).received == 100_000)
   }
 
   @Test("A redirect is an answer")

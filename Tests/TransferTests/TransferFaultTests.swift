@@ -22,6 +22,16 @@ struct TransferFaultTests {
     #expect(error.message.contains("127.0.0.1:\(server.port)"))
   }
 
+  @Test("An interrupted answer reports the bytes that the file has", arguments: ["cut", "cut-chunk"])
+  func received(target: String) throws {
+    let file = try TestFile(try server.folder.write("target", [7]))
+    let sink = HTTPSink.file(descriptor: file.descriptor, offset: 1, limit: 1000)
+    let error = try #require(client.failure(HTTPRequest(.get, server.url(target)), into: sink))
+    #expect(error.name == "interrupted" && error.received > 0)
+    let whole = target == "cut" ? try client.get(server.url("bytes?1000")).body : Array("short".utf8)
+    #expect(try server.folder.read("target") == [7] + whole.prefix(Int(error.received)))
+  }
+
   @Test("A connection that is reset during the upload is an interruption", arguments: [1, 1_000_000])
   func resetUpload(after count: Int) throws {
     let request = HTTPRequest(.put, server.url("reset-upload?\(count)"), body: .bytes(TestContent.bytes(8_000_000)))
@@ -132,7 +142,8 @@ struct TransferFaultTests {
         HTTPRequest(.put, server.url("echo"), body: .file(descriptor: descriptor, offset: 0, length: length)))
     }
     func get(_ descriptor: Int32) -> TransferError? {
-      client.failure(HTTPRequest(.get, server.url("bytes?100")), into: .file(descriptor: descriptor, offset: 0))
+      let sink = HTTPSink.file(descriptor: descriptor, offset: 0, limit: 100)
+      return client.failure(HTTPRequest(.get, server.url("bytes?100")), into: sink)
     }
     #expect(put(folder.descriptor, 10)?.name == "localFile(errno: \(EISDIR))")
     #expect(put(source.descriptor, 1001)?.name == "localFile(errno: \(EIO))")
@@ -140,5 +151,6 @@ struct TransferFaultTests {
     let error = try #require(get(full.descriptor))
     #expect(error.name == "localFile(errno: \(ENOSPC))")
     #expect(error.message == "cannot write the received file: no space left on device")
+    #expect(error.received == 0)
   }
 }

@@ -24,7 +24,7 @@ struct TransferMemoryTests {
       let sent = try ResidentMemory.peak() - before
       let null = try TestFile("/dev/null", O_WRONLY)
       let get = HTTPRequest(.get, server.url("zeros?\(size)"))
-      let response = try client.perform(get, into: .file(descriptor: null.descriptor, offset: 0))
+      let response = try client.perform(get, into: .file(descriptor: null.descriptor, offset: 0, limit: size))
       try #require(response.received == size)
       let received = try ResidentMemory.peak() - before
       try #require(sent <= 12 << 10 && received <= 12 << 10)

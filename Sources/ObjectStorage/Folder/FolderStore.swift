@@ -247,13 +247,13 @@ package final class FolderStore: ObjectStore {
     let content = ObjectContent(
       descriptor: file, offset: 0, length: range.upperBound, sha256: [UInt8](repeating: 0, count: 32))
     var data = ObjectData(bytes: [], count: 0)
-    if case .memory(let limit) = sink, range.count > limit {
-      throw StoreError(.tooLarge, "\(action): it has more than \(limit) bytes")
+    guard Int64(range.count) <= sink.limit else {
+      throw StoreError(.tooLarge, "\(action): it has more than \(sink.limit) bytes")
     }
     try content.forEachPiece(range) { piece throws(StoreError) in
       switch sink {
       case .memory: data.bytes += piece
-      case .file(let descriptor, let offset): try writeAll(piece, to: descriptor, at: offset + data.count, action)
+      case .file(let descriptor, let offset, _): try writeAll(piece, to: descriptor, at: offset + data.count, action)
       }
       data.count += Int64(piece.count)
     }
