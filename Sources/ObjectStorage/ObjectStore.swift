@@ -43,12 +43,18 @@ extension ObjectStore {
     try get(key, range: range, into: .memory(limit: limit)).bytes
   }
 
-  /// All pages of a query in one.
+  /// All pages of a query in one. Throws `malformed` if the store goes on for ever with the same
+  /// page.
   package func listAll(_ query: ListQuery) throws(StoreError) -> ListPage {
     var all = ListPage(objects: [], folders: [], next: nil)
     var query: ListQuery? = query
+    var (last, repetitions) = (ListPage(objects: [], folders: [], next: nil), 0)
     while let asked = query {
       let page = try list(asked)
+      // Empty pages are allowed, and moto repeats folders in the old form of lists.
+      let isRepeated = page.objects == last.objects && page.folders == last.folders
+      (last, repetitions) = (page, isRepeated ? repetitions + 1 : 0)
+      guard repetitions <= 100 else { throw StoreError(.malformed, "the pages of a list have no end") }
       all.objects += page.objects
       all.folders += page.folders
       query = page.next

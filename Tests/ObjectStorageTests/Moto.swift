@@ -25,14 +25,26 @@ enum Moto {
 
   /// A store in a new bucket.
   static func store(
-    client: any HTTPClient = SocketClient(), options: String = "", settings: S3Settings = small
+    client: any HTTPClient = SocketClient(), options: String = "", settings: S3Settings = small, locks: Bool = false
   ) throws -> S3Store {
     let bucket = "bucket-\(buckets.add(1, ordering: .relaxed).newValue)"
     let url = try StoreURL("s3://\(bucket)/some%20prefix/x?endpoint=\(try url())&region=us-east-1\(options)")
     guard case .s3(let location) = url else { preconditionFailure("not a bucket") }
     let exchange = S3Exchange(location, credentials: FixedCredentials(), client: SocketClient(), settings: settings)
-    _ = try exchange.perform(S3Request(action: "cannot create the bucket", method: .put))
+    var request = S3Request(action: "cannot create the bucket", method: .put)
+    if locks { request.headers = [("x-amz-bucket-object-lock-enabled", "true")] }
+    _ = try exchange.perform(request)
     return S3Store(location, credentials: FixedCredentials(), client: client, settings: settings)
+  }
+
+  /// Makes a setting of the store's bucket.
+  static func configure(_ store: S3Store, _ name: String, _ xml: String) throws {
+    let exchange = S3Exchange(
+      store.location, credentials: FixedCredentials(), client: SocketClient(), settings: small)
+    var request = S3Request(action: "cannot make the \(name)", method: .put, query: [(name, "")])
+    let content = ObjectContent(Array(xml.utf8))
+    try request.setBody(content, 0..<content.length, md5: true)
+    _ = try exchange.perform(request)
   }
 
   /// Parts of 1,000 bytes, one after the other.

@@ -28,6 +28,8 @@ final class S3Exchange: Sendable {
   private struct Learned {
     /// Milliseconds that the store's clock is ahead of this machine's.
     var clockOffset: Int64 = 0
+    /// The same, as the last answer showed it.
+    var observedDrift: Int64?
     var region: String?
     var leavesOptionalHeadersOut = false
   }
@@ -47,6 +49,10 @@ final class S3Exchange: Sendable {
 
   /// How far the store's clock is ahead, as the last refusal showed; milliseconds.
   var clockOffset: Int64 { learned.withLock { $0.clockOffset } }
+
+  /// Milliseconds that the store's clock was ahead at its last answer. A `Date` header has no
+  /// fraction of a second, and an answer takes its time, so this is exact to about a second.
+  var observedDrift: Int64? { learned.withLock { $0.observedDrift } }
 
   private var region: String { learned.withLock { $0.region } ?? location.region ?? "us-east-1" }
 
@@ -108,6 +114,10 @@ final class S3Exchange: Sendable {
       response = try client.perform(signed(request, credentials, region, now), into: sink)
     } catch {
       throw StoreError(error, request.action)
+    }
+    if let time = response.header("date").flatMap({ StoreTime.parse(httpDate: $0) }) {
+      // The middle of the second, against the middle of the exchange.
+      learned.withLock { $0.observedDrift = time + 500 - (now + settings.now()) / 2 }
     }
     if response.status / 100 == 2 { return response }
     let asked = S3Answer.Asked(action: request.action, method: request.method, region: region, now: now)

@@ -9,7 +9,7 @@ import Transfer
 /// followed. The API: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 package final class S3Store: ObjectStore {
   private let exchange: S3Exchange
-  private let location: S3Location
+  let location: S3Location
   private let settings: S3Settings
 
   /// - Parameter client: with the proxy and certificates of this store. Its calls may come from
@@ -25,6 +25,22 @@ package final class S3Store: ObjectStore {
   /// How far the store's clock is ahead of this machine's, milliseconds; 0 until a request was
   /// refused for that reason.
   package var clockOffset: Int64 { exchange.clockOffset }
+
+  package var observedDrift: Int64? { exchange.observedDrift }
+
+  package var keyPrefix: String { location.prefix.isEmpty ? "" : location.prefix + "/" }
+
+  /// A setting of the bucket, for example `versioning`. Throws `missing` if it was never made.
+  func bucketSetting(_ name: String) throws(StoreError) -> XMLElement {
+    var request = S3Request(action: "cannot read the \(name) of the bucket", method: .get)
+    request.query = [(name, "")]
+    let response = try exchange.perform(request)
+    do throws(XMLReader.Failure) {
+      return try XMLReader.read(response.body)
+    } catch {
+      throw StoreError(.malformed, "\(request.action): \(error.reason)")
+    }
+  }
 
   package func put(_ key: String, _ content: ObjectContent, _ options: PutOptions) throws(StoreError) {
     let path = try path(key)
