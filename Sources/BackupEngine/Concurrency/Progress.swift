@@ -31,6 +31,8 @@ package final class Progress: Sendable {
     case sending
     case storing
     case copying
+    /// Archives are copied from a target into the scratch folder.
+    case fetching
   }
 
   private let stopped = Atomic(false)
@@ -51,7 +53,7 @@ package final class Progress: Sendable {
 
   /// Registers an action for ``stop()``, which runs on the thread that calls it. Use it to
   /// interrupt work that cannot call ``check()`` itself.
-  func onStop(_ action: @escaping @Sendable () -> Void) {
+  package func onStop(_ action: @escaping @Sendable () -> Void) {
     actions.withLock { $0.append(action) }
   }
 

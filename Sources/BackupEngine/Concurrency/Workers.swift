@@ -45,7 +45,7 @@ package enum Workers {
 
   /// Runs `body` on `count` threads and waits for all of them; throws the first error that any of
   /// them threw.
-  static func run(_ count: Int, _ body: @escaping @Sendable (_ index: Int) throws -> Void) throws {
+  package static func run(_ count: Int, _ body: @escaping @Sendable (_ index: Int) throws -> Void) throws {
     let failure = FirstError()
     var threads: [pthread_t] = []
     for index in 0..<count {

@@ -203,39 +203,4 @@ package final class Engine: Sendable {
       throw error.during("verify \(point.id)")
     }
   }
-
-  /// Decides what a restore would do, or why it is refused.
-  package func planRestore(_ request: RestoreRequest) throws -> RestoreDecision {
-    let repository = try repository()
-    var request = request
-    request.target = request.target.resolved
-    return try RestorePlanner(repository: repository, environment: environment)
-      .decide(request, repository.point(request.pointID.text))
-  }
-
-  /// Executes a plan.
-  package func restore(_ plan: RestorePlan, progress: Progress = Progress()) throws -> RestoreOutcome {
-    let repository = try repository()
-    let point = try repository.point(plan.request.pointID.text)
-    var safety = defaults
-    // If a repository has no encrypted backup, it works without a key. If it has one, it never gets
-    // a plain safety backup.
-    if credentials.isEmpty, try !repository.everything().contains(where: \.name.encrypted) { safety.encrypt = false }
-    if plan.request.safetyBackup, safety.encrypt, credentials.isEmpty {
-      throw Credentials.missing(for: "the safety backup")
-    }
-    do {
-      try requireKey(to: point)
-      return try RestoreExecutor(
-        plan, point, repository: repository, environment: environment, progress: progress, safety: safety
-      ).run()
-    } catch var error as HoldfastError {
-      if let broken = error.brokenLink {
-        error.hint = repository.advice(besides: broken.id)
-      } else if error.hint == nil, error.code.exitCode == 3 {
-        error.hint = repository.advice(besides: point.id)
-      }
-      throw error.during("restore \(point.id)")
-    }
-  }
 }

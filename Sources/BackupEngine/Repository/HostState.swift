@@ -192,6 +192,12 @@ package struct HostStateStore: Sendable {
     return (states.filter(\.isOfStoredBackups).sorted { $0.repositoryPath < $1.repositoryPath }, errors)
   }
 
+  /// Returns the highest number that this host stored in a repository; nil if it knows none with this
+  /// ID.
+  package func newestSequence(ofRepository id: String) throws -> UInt64? {
+    try all().filter { $0.repositoryIDs.contains(id) }.map { $0.expectedSequence(in: id) }.max()
+  }
+
   /// Another repository's damaged state is no reason to refuse this one.
   func all() throws -> [HostState] { try names().compactMap { try? read("\(folder)/\($0)") } }
 

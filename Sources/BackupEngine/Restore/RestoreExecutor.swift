@@ -23,7 +23,10 @@ public struct RestoreOutcome: Sendable {
 /// ``SafetyKeeper`` keeps the target's former content, ``MovedSideFiles`` the files that were moved
 /// aside, and ``RestoreRecorder`` the restore's entry in the journal.
 final class RestoreExecutor {
+  /// Has the backup.
   private let repository: Repository
+  /// Gets the safety backup and the record; nil if there are none.
+  private let home: Repository?
   private let environment: EngineEnvironment
   private let point: StoredPoint
   private let safety: SafetyKeeper
@@ -42,17 +45,18 @@ final class RestoreExecutor {
   private var inspector: TargetInspector { TargetInspector(target, environment) }
 
   init(
-    _ plan: RestorePlan, _ point: StoredPoint, repository: Repository, environment: EngineEnvironment,
-    progress: Progress, safety archive: ArchiveOptions
+    _ plan: RestorePlan, _ point: StoredPoint, repository: Repository, home: Repository?,
+    environment: EngineEnvironment, progress: Progress, safety archive: ArchiveOptions
   ) {
     self.plan = plan
     self.point = point
     self.repository = repository
+    self.home = home
     self.environment = environment
     self.progress = progress
-    safety = SafetyKeeper(of: plan.facts.target, before: point.id, archive, repository, environment)
+    safety = SafetyKeeper(of: plan.facts.target, before: point.id, archive, home, environment)
     sideFiles = MovedSideFiles(of: plan.facts.target.path, environment)
-    recorder = RestoreRecorder(plan, repository, environment)
+    recorder = RestoreRecorder(plan, home, environment)
     warnings = plan.warnings
   }
 
@@ -138,7 +142,7 @@ final class RestoreExecutor {
     let needed = step.bytes ?? 0
     var free = try files.freeSpace(target.parentPath)
     if !plan.facts.sameFileSystem {
-      free = free.addingClamped(try files.freeSpace(repository.folder))
+      free = free.addingClamped(try home.map { try files.freeSpace($0.folder) } ?? 0)
     }
     guard free < needed else { return }
     throw HoldfastError(
@@ -282,13 +286,13 @@ final class RestoreExecutor {
 
   /// Puts the safety backup back into the open database.
   private func rollBack() throws {
-    guard let kept = safety.point, kept.name.content == .database else {
+    guard let kept = safety.point, let home, kept.name.content == .database else {
       throw HoldfastError(
         .failed, "\(target) differs from the installed content, and there is no safety backup to restore",
         hint: "restore another backup")
     }
     let image = try StagedImage(
-      kept, beside: target + "-rollback", repository: repository, environment: environment, progress: progress,
+      kept, beside: target + "-rollback", repository: home, environment: environment, progress: progress,
       verify: true)
     try image.setJournalVersion(LiveInstall.journalVersionBytes(of: target, busyTimeout: environment.busyTimeout))
     _ = try LiveInstall.run(image: image.path, into: target, busyTimeout: environment.busyTimeout)

@@ -6,6 +6,8 @@ import Names
 struct RestorePlanner {
   let repository: Repository
   let environment: EngineEnvironment
+  /// The folder of the repository that gets the safety backup; it may be missing.
+  let home: String
 
   func decide(_ request: RestoreRequest, _ point: StoredPoint) throws -> RestoreDecision {
     // Before the facts are collected, because the chain of a refused backup cannot be read.
@@ -36,10 +38,11 @@ struct RestorePlanner {
       throw refusal.error
     }
     let target = try TargetInspector(request.target.path, environment).inspect()
+    let home = try existing(home)
     return RestoreFacts(
       point: pointFacts(chain), target: target, freeSpaceTarget: try files.freeSpace(folder),
-      freeSpaceRepository: try files.freeSpace(repository.folder),
-      sameFileSystem: try files.status(folder)?.device == files.status(repository.folder)?.device,
+      freeSpaceRepository: try files.freeSpace(home),
+      sameFileSystem: try files.status(folder)?.device == files.status(home)?.device,
       ownership: try FileOwnershipFacts(target.path, chain.point, environment))
   }
 
@@ -63,6 +66,12 @@ struct RestorePlanner {
       integrityKnown: metadata.digest.flatMap { [UInt8](hex: $0) }
         .map { CheckMemo(repository: repository).passed($0, chain) } ?? false,
       chain: chain.links.count > 1 ? chain.links.map(\.id) : [])
+  }
+
+  /// The folder, or the nearest one above it that exists.
+  private func existing(_ folder: String) throws -> String {
+    let isThere = try environment.files.status(folder)?.kind == .folder
+    return isThere || folder.parentPath == folder ? folder : try existing(folder.parentPath)
   }
 
   private func condition(of folder: String) throws -> FolderCondition {

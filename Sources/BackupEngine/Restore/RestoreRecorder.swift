@@ -18,13 +18,14 @@ final class RestoreRecorder {
   /// See ``RestoreNote/rewrittenBytes``.
   private var rewrittenBytes: [UInt8]?
   private let plan: RestorePlan
-  private let journal: RestoreJournal
+  /// Nil if the restore has no entry.
+  private let journal: RestoreJournal?
   private let environment: EngineEnvironment
 
-  init(_ plan: RestorePlan, _ repository: Repository, _ environment: EngineEnvironment) {
+  init(_ plan: RestorePlan, _ repository: Repository?, _ environment: EngineEnvironment) {
     self.plan = plan
     self.environment = environment
-    journal = RestoreJournal(repository: repository)
+    journal = repository.map { RestoreJournal(repository: $0) }
   }
 
   func setImage(rewrittenBytes: [UInt8]?) { self.rewrittenBytes = rewrittenBytes }
@@ -33,7 +34,7 @@ final class RestoreRecorder {
   ///
   /// - Parameter safety: the backup of the former content.
   func begin(safety: StoredPoint?) {
-    guard case .database = plan.request.target, case .notBegun = state else { return }
+    guard let journal, case .database = plan.request.target, case .notBegun = state else { return }
     var note = RestoreNote(
       point: plan.pointID, target: plan.target, began: environment.now(), safety: safety?.id)
     note.safetyMark = safety?.metadata.mark
@@ -57,7 +58,7 @@ final class RestoreRecorder {
   /// - Parameter safety: the safety backup, which may have been made again since the entry was
   ///   begun.
   func complete(safety: StoredPoint?) -> [String] {
-    guard case .installed(var note) = state else { return [] }
+    guard let journal, case .installed(var note) = state else { return [] }
     state = .ended
     note.safety = safety?.id
     note.safetyMark = safety?.metadata.mark
@@ -75,7 +76,7 @@ final class RestoreRecorder {
   func abandon(safety: StoredPoint?) -> [String] {
     guard case .begun(let note) = state else { return complete(safety: safety) }
     state = .ended
-    try? journal.cancel(note, environment.repositoryPatience)
+    try? journal?.cancel(note, environment.repositoryPatience)
     return []
   }
 }

@@ -11,11 +11,12 @@ final class SafetyKeeper {
   private let target: TargetFacts
   private let restored: PointID
   private let archive: ArchiveOptions
-  private let repository: Repository
+  /// Nil if no safety backup can be stored.
+  private let repository: Repository?
   private let environment: EngineEnvironment
 
   init(
-    of target: TargetFacts, before restored: PointID, _ archive: ArchiveOptions, _ repository: Repository,
+    of target: TargetFacts, before restored: PointID, _ archive: ArchiveOptions, _ repository: Repository?,
     _ environment: EngineEnvironment
   ) {
     self.target = target
@@ -28,6 +29,7 @@ final class SafetyKeeper {
   /// Makes a backup of the current content and reads it back, because an unreadable one keeps
   /// nothing.
   func backUp(_ progress: Progress) throws {
+    let repository = try requireRepository()
     let stored = try creator(progress).create(safetyRequest(described: "before the restore of \(restored)"))
     position = stored.position
     let point = try repository.point(stored.metadata.id.text)
@@ -46,12 +48,23 @@ final class SafetyKeeper {
     let inspector = TargetInspector(target.path, environment)
     let paths = [target.path] + target.sideFiles.map { inspector.side($0) }
     let request = safetyRequest(described: "damaged files as found before the restore of \(restored)")
+    let repository = try requireRepository()
     let metadata = try creator(progress).createRaw(request, of: paths, database: target.path)
     point = try repository.point(metadata.id.text)
   }
 
-  private func creator(_ progress: Progress) -> BackupCreator {
-    BackupCreator(repository: repository, database: target.path, environment: environment, progress: progress)
+  private func requireRepository() throws -> Repository {
+    guard let repository else {
+      throw HoldfastError(
+        .refused, "there is no repository for the safety backup of \(target.path)", hint: "name one with --backup-dir")
+    }
+    return repository
+  }
+
+  private func creator(_ progress: Progress) throws -> BackupCreator {
+    BackupCreator(
+      repository: try requireRepository(), database: target.path, environment: environment,
+      progress: progress)
   }
 
   private func safetyRequest(described description: String) -> CreateRequest {
