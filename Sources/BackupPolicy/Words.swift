@@ -1,7 +1,7 @@
 /// Numbers as text, for reasons and messages.
-enum Words {
+package enum Words {
   /// `500 ms`, `5 s`, `90 s`, `2 min`, `7 days`: the largest unit that gives a whole number.
-  static func duration(milliseconds: Int64) -> String {
+  package static func duration(milliseconds: Int64) -> String {
     milliseconds % 1000 == 0 ? duration(seconds: milliseconds / 1000) : "\(milliseconds) ms"
   }
 

@@ -89,7 +89,7 @@ extension ZoneRules {
 extension Words {
   /// The distance between two times, to two units: `250 ms`, `2 s`, `1 min 30 s`, `3 h 5 min`,
   /// `2 days 4 h`.
-  static func distance(milliseconds: Int64) -> String {
+  package static func distance(milliseconds: Int64) -> String {
     guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
     let seconds = milliseconds.addingClamped(500) / 1000
     let units: [(Int64, String)] = [(86400, "day"), (3600, "h"), (60, "min"), (1, "s")]

@@ -1,11 +1,11 @@
 /// The backups in a target, and the archives that a reader would use for them.
-struct RemoteView {
+package struct RemoteView: Sendable {
   /// One archive of a backup, put or planned.
-  struct Edge: Hashable {
+  package struct Edge: Hashable, Sendable {
     /// Nil for a planned one.
-    var name: RemoteName?
+    package var name: RemoteName?
     /// Nil for a full, and if `isOpen`.
-    var parent: PointID?
+    package var parent: PointID?
     /// Whether it needs a backup that the target does not have.
     var isOpen = false
     var isProved: Bool
@@ -23,12 +23,12 @@ struct RemoteView {
   }
 
   /// Every backup of which the target has an archive on the line, by sequence.
-  private(set) var members: [(id: PointID, sequence: Int64)] = []
+  package private(set) var members: [(id: PointID, sequence: Int64)] = []
   private(set) var edges: [PointID: [Edge]] = [:]
   /// The archives that a later writer did not know.
-  private(set) var superseded: [RemoteName] = []
+  package private(set) var superseded: [RemoteName] = []
   /// The best archive of each backup with a complete way to a full.
-  private(set) var best: [PointID: Edge] = [:]
+  package private(set) var best: [PointID: Edge] = [:]
   private var places: [PointID: Place] = [:]
 
   private struct Place: Hashable {
@@ -37,7 +37,7 @@ struct RemoteView {
   }
 
   /// - Parameter local: the sequences of the repository's points.
-  init(_ inventory: RemoteInventory, _ line: WriterLine, local: [PointID: Int64]) {
+  package init(_ inventory: RemoteInventory, _ line: WriterLine, local: [PointID: Int64]) {
     let archives = inventory.archives.values.sorted {
       ($0.name.sequence, $0.name.epoch, $0.name.hash) < ($1.name.sequence, $1.name.epoch, $1.name.hash)
     }

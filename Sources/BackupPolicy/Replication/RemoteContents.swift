@@ -1,0 +1,117 @@
+/// The backups of one repository in a target, as the names of its archives describe them.
+///
+/// Names prove nothing. A reader chooses by them, and the headers of the archives that it fetches
+/// confirm or refute the choice.
+package struct RemoteContents: Sendable {
+  /// The archives that a reader would use.
+  package let names: Set<RemoteName>
+  /// Those among them that a later writer did not know.
+  private let superseded: Set<RemoteName>
+  /// The backups on the line.
+  private let counted: RemoteView
+  /// All backups, superseded ones included.
+  private let everything: RemoteView
+
+  package init(_ names: some Sequence<RemoteName>, superseded: Set<RemoteName> = []) {
+    self.names = Set(names)
+    self.superseded = superseded
+    counted = Self.view(self.names.subtracting(superseded))
+    everything = Self.view(self.names)
+  }
+
+  private static func view(_ names: Set<RemoteName>) -> RemoteView {
+    var inventory = RemoteInventory()
+    inventory.reconcile(Array(names), now: Timestamp(milliseconds: 0))
+    return RemoteView(inventory, WriterLine(), local: [:])
+  }
+
+  /// The same without archives that are missing or damaged.
+  package func without(_ lost: Set<RemoteName>) -> RemoteContents {
+    RemoteContents(names.subtracting(lost), superseded: superseded)
+  }
+
+  /// Every backup, the newest first.
+  package var backups: [RemoteBackup] {
+    everything.members.reversed().compactMap { id, sequence in
+      let way = way(to: id)
+      guard let name = way?.first ?? names.filter({ $0.id == id }).max() else { return nil }
+      return RemoteBackup(
+        id: id, sequence: sequence, name: name, isSuperseded: !isCounted(id), isComplete: way != nil,
+        needed: way?.map(\.id) ?? [])
+    }
+  }
+
+  /// Returns the archives that a restore of a backup reads: its own first, a full last. Nil if one
+  /// of them is missing.
+  package func way(to id: PointID) -> [RemoteName]? {
+    let view = isCounted(id) ? counted : everything
+    var way: [RemoteName] = []
+    var next: PointID? = id
+    while let current = next {
+      guard let edge = view.best[current], let name = edge.name else { return nil }
+      way.append(name)
+      next = edge.parent
+    }
+    return way
+  }
+
+  /// The backups among which the newest or one of a time is chosen, the newest first: those on the
+  /// line, with all archives that they need. Copies of damaged files are not among them.
+  package var candidates: [RemoteBackup] { backups.filter(\.isCandidate) }
+
+  /// The newest number on the line; nil if there is no backup.
+  package var newestSequence: Int64? { counted.members.map(\.sequence).max() }
+
+  /// Whether a backup is on the line of the present writer.
+  private func isCounted(_ id: PointID) -> Bool { counted.edges[id] != nil }
+
+  /// The backup that a person names by its ID or the beginning of it.
+  ///
+  /// - Throws: `pointNotFound` if there is none, `usage` if several begin so.
+  package func backup(_ reference: String) throws(HoldfastError) -> RemoteBackup {
+    let all = backups
+    if let exact = all.first(where: { $0.id.text == reference }) { return exact }
+    let shown = reference.utf8.count > 60 ? "\(reference.prefix(40))…" : reference
+    let isWhole = PointID(reference) != nil
+    let matches = isWhole || reference.isEmpty ? [] : all.filter { $0.id.text.hasPrefix(reference) }
+    guard let match = matches.first else {
+      throw HoldfastError(
+        .pointNotFound, "there is no backup \(shown) in the target", hint: "holdfast list shows the existing backups")
+    }
+    guard matches.count == 1 else {
+      throw HoldfastError(
+        .usage, "\(shown) matches \(matches.count) backups", hint: "write more of the ID; holdfast list shows them")
+    }
+    return match
+  }
+}
+
+/// A backup in a target.
+package struct RemoteBackup: Hashable, Sendable {
+  package let id: PointID
+  package let sequence: Int64
+  /// Its own archive: the one that a restore reads, or the last one if none is complete.
+  package let name: RemoteName
+  /// A later writer did not know it: see ``WriterLine``.
+  package let isSuperseded: Bool
+  /// Whether the target has all archives that it needs.
+  package let isComplete: Bool
+  /// The backups whose archives a restore reads, itself first; empty if it is not complete.
+  package let needed: [PointID]
+
+  package var bytes: Int64 { name.bytes }
+  /// The second in which it was made, as its ID says.
+  package var created: Timestamp { id.second }
+  package var kind: BackupKind {
+    name.archive.content == .raw ? .raw : name.parent == nil ? .full : .incremental
+  }
+
+  var isCandidate: Bool { !isSuperseded && isComplete && kind != .raw }
+
+  /// The reason why neither `latest` nor a time selects it; nil if one may.
+  package var obstacle: String? {
+    if isSuperseded { return "it is superseded: another machine went on without it" }
+    if !isComplete { return "an archive that it needs is missing" }
+    return kind == .raw ? "it is a copy of damaged files" : nil
+  }
+}

@@ -1,0 +1,65 @@
+import BackupPolicy
+import Names
+import ObjectStorage
+
+/// A place that may have archives: a target, or the backup folder of this machine.
+package struct BackupSource: Sendable {
+  package enum Layout: Hashable, Sendable {
+    /// Keys as ``RemoteKey`` defines them.
+    case target
+    /// The names of archives alone, without an index for readers.
+    case repository
+  }
+
+  /// As it was given, for messages.
+  package let address: String
+  package let store: any ObjectStore
+  package let layout: Layout
+
+  package init(address: String, store: any ObjectStore) {
+    (self.address, self.store, layout) = (address, store, .target)
+  }
+
+  /// - Parameter folder: a repository on this machine. Its archives are used if they are the same
+  ///   as those of a target.
+  package init(repository folder: String) {
+    (address, store, layout) = (folder, FolderStore(folder), .repository)
+  }
+
+  /// The key of an archive.
+  func key(_ name: RemoteName, in repositoryID: String) -> String {
+    layout == .target ? "\(repositoryID)/\(name.text)" : name.archive.text
+  }
+
+  /// Everything in a folder, as `read` understands it.
+  func list(_ query: ListQuery) throws(HoldfastError) -> ListPage {
+    do throws(StoreError) {
+      return try store.listAll(query)
+    } catch {
+      throw HoldfastError(error, of: address)
+    }
+  }
+
+  /// The repositories in a target, by their IDs.
+  func repositories() throws(HoldfastError) -> [String] {
+    try list(ListQuery(groupsFolders: true)).folders.map { String($0.dropLast()) }.filter {
+      RemoteKey(repository: $0, .probe(0)) != nil
+    }
+  }
+
+  /// The chains of a repository, by the number of their fulls.
+  func chains(of repositoryID: String) throws(HoldfastError) -> [Int64] {
+    let prefix = "\(repositoryID)/\(RemoteName.folder)"
+    return try list(ListQuery(prefix: prefix, groupsFolders: true)).folders.compactMap {
+      let digits = $0.dropFirst(prefix.count).dropLast()
+      return digits.utf8.count == 12 ? Int64(digits).flatMap { $0 >= 0 ? $0 : nil } : nil
+    }
+  }
+
+  /// The objects of a repository whose names begin with a text.
+  func objects(of repositoryID: String, _ prefix: String) throws(HoldfastError) -> [RemoteObject] {
+    try list(ListQuery(prefix: "\(repositoryID)/\(prefix)")).objects.compactMap {
+      RemoteKey($0.key).flatMap { $0.repository == repositoryID ? $0.object : nil }
+    }
+  }
+}
