@@ -58,7 +58,7 @@ let package = Package(
       name: "holdfast",
       dependencies: [
         "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", "ObjectStorage", "Replication", "TOML",
-        argumentParser, logging,
+        "Transfer", argumentParser, logging,
       ], swiftSettings: strict),
 
     // Without package access: it can use nothing but what is public.

@@ -108,9 +108,11 @@ final class DocumentationBed {
     return (result.status, lines.dropLast(lines.reversed().prefix { $0.isEmpty }.count), text)
   }
 
-  /// For comments that prepare a block: wait until there are this many backups.
+  /// For comments that prepare a block: wait until there are this many backups; copy a repository to
+  /// a target.
   private static let helpers = """
     pause() { :; }
+    copy_to_target() { python3 \(projectFolder)/Tests/Fixtures/target_copy.py "$@"; }
     await_backups() {
       for _ in $(seq 600); do
         [ "$(holdfast list --json 2> /dev/null | grep -c '"backup_id"')" -ge "$1" ] && return

@@ -16,6 +16,7 @@ struct Diff: ParsableCommand {
         holdfast diff backup_20261128_132032 latest --summary
         holdfast diff latest live --table users
         holdfast diff --at 'yesterday 14:03' live
+        holdfast diff latest live --from s3://bucket/shop
       """)
 
   @Argument(
@@ -41,15 +42,32 @@ struct Diff: ParsableCommand {
   @Flag(help: "Accept a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
+  @OptionGroup(title: "Targets") var remote: RemoteOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    try remote.check()
     guard limit >= 0 else {
       throw HoldfastError(.usage, "--limit must not be negative, and is \(limit)", hint: "use 0 or more")
     }
     let selection = try options.selection()
     let engine = try selection.engine(.needed)
-    let (left, right) = try sides(selection, engine)
+    let references = try sides()
+    guard remote.isUsed else {
+      let sides = try references.map { try side($0, selection, engine) }
+      return try compare(sides[0], sides[1], engine)
+    }
+    let access = RemoteAccess(
+      remote: remote, newest: nil, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+    let wanted = try references.filter { $0.id != "live" }.map { try $0.remote(selection, engine, "diff") }
+    try access.fetching(wanted, selection, engine) { fetched in
+      var chosen = fetched.chosen[...]
+      let sides = references.map { $0.id == "live" ? .live : .point(chosen.removeFirst().point) as DifferenceSide }
+      try compare(sides[0], sides[1], fetched.withLive)
+    }
+  }
+
+  private func compare(_ left: DifferenceSide, _ right: DifferenceSide, _ engine: Engine) throws {
     var request = DifferenceRequest()
     request.tables = table.map { Identifier($0) }
     request.limit = summary ? 0 : limit
@@ -62,18 +80,18 @@ struct Diff: ParsableCommand {
     if exitCode, !difference.isEmpty { throw ExitCode(1) }
   }
 
-  private func sides(_ selection: Selection, _ engine: Engine) throws -> (DifferenceSide, DifferenceSide) {
+  private func sides() throws -> [PointReference] {
     guard references.count == (at == nil ? 2 : 1) else {
       throw HoldfastError(
         .usage, "diff needs two backups, or --at TIME and one; either may be live",
         hint: "holdfast diff latest live; holdfast list shows the IDs")
     }
-    func side(_ reference: PointReference) throws -> DifferenceSide {
-      if reference.id == "live" { return .live }
-      return .point(try reference.choose(selection, engine, "diff").point)
-    }
     let named = references.map { PointReference(id: $0) }
-    let both = at.map { [PointReference(at: $0)] + named } ?? named
-    return (try side(both[0]), try side(both[1]))
+    return at.map { [PointReference(at: $0)] + named } ?? named
+  }
+
+  private func side(_ reference: PointReference, _ selection: Selection, _ engine: Engine) throws -> DifferenceSide {
+    if reference.id == "live" { return .live }
+    return .point(try reference.choose(selection, engine, "diff").point)
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Replication
 
 /// `holdfast drill`
 struct Drill: ParsableCommand {
@@ -15,6 +16,7 @@ struct Drill: ParsableCommand {
       Examples:
         holdfast drill
         holdfast drill --random --quick
+        holdfast drill --from s3://bucket/shop
       """)
 
   @OptionGroup var reference: PointOptions
@@ -25,10 +27,16 @@ struct Drill: ParsableCommand {
   @Flag(help: "Run SQLite's quick check instead of the full one.")
   var quick = false
 
+  @Flag(help: "With --from: accept a backup that no key proves.")
+  var acceptUnauthenticated = false
+
   @OptionGroup var every: EveryDatabaseOptions
+  @OptionGroup(title: "Targets") var remote: RemoteOptions
+  @OptionGroup var newest: NewestOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    try remote.check(newest, all: every.all)
     guard !every.all else { return try EveryDatabase(options: options, all: true).run { try drill($0) } }
     let configuration = try options.configuration(Layer())
     try configuration.requireKnownAssertions()
@@ -37,7 +45,19 @@ struct Drill: ParsableCommand {
 
   private func drill(_ selection: Selection) throws {
     let engine = try selection.engine(.needed)
-    let chosen = try choose(selection, engine)
+    guard remote.isUsed else { return try drill(choose(selection, engine), selection, engine) }
+    try requireOneReference()
+    let wanted: RemoteReference =
+      random
+      ? .random
+      : reference.id == nil && reference.at == nil
+        ? .latest : try PointReference(id: reference.id, at: reference.at).remote(selection, engine, "drill")
+    let access = RemoteAccess(
+      remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+    try access.fetching([wanted], selection, engine) { try drill($0.chosen[0], selection, $0.engine) }
+  }
+
+  private func drill(_ chosen: ChosenPoint, _ selection: Selection, _ engine: Engine) throws {
     let request = DrillRequest(assertions: selection.settings.assertions(of: selection.name), isQuick: quick)
     let record = try options.output.working { progress, _ in
       try engine.drill(chosen.point, request, progress: progress)
@@ -52,12 +72,16 @@ struct Drill: ParsableCommand {
     throw ExitCode(failure.code.exitCode)
   }
 
-  private func choose(_ selection: Selection, _ engine: Engine) throws -> ChosenPoint {
+  private func requireOneReference() throws {
     guard [reference.id != nil, reference.at != nil, random].count(where: { $0 }) <= 1 else {
       throw HoldfastError(
         .usage, "drill takes one of the ID of a backup, --at TIME and --random",
         hint: "without any, the newest is taken")
     }
+  }
+
+  private func choose(_ selection: Selection, _ engine: Engine) throws -> ChosenPoint {
+    try requireOneReference()
     if random {
       var generator = SystemRandomNumberGenerator()
       return ChosenPoint(point: try engine.randomPoint(using: &generator), choice: nil, zone: selection.zone)

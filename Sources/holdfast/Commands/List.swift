@@ -9,16 +9,20 @@ struct List: ParsableCommand {
     abstract: "List the backups, newest first.",
     discussion: """
       Incrementals are listed below their full, with the size of the archive and the number of pages in it. On a \
-      terminal a long run of incrementals is shortened, and a line says so.
+      terminal a long run of incrementals is shortened, and a line says so. With --from the names in the target \
+      are listed, and no archive is downloaded.
 
       Examples:
         holdfast list --short
         holdfast list --limit 10
         holdfast list --all
+        holdfast list --from s3://bucket/shop
       """)
 
   @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
+
+  @OptionGroup(title: "Targets") var remote: RemoteOptions
 
   @Option(help: ArgumentHelp("Show only the newest N.", valueName: "n"))
   var limit: Int?
@@ -33,7 +37,15 @@ struct List: ParsableCommand {
     if let limit, limit < 1 {
       throw HoldfastError(.usage, "--limit must be at least 1, not \(limit)", hint: "leave it out to list all")
     }
-    try EveryDatabase(options: options, all: every.all).run { try list($0) }
+    try remote.check(all: every.all)
+    try EveryDatabase(options: options, all: every.all).run { remote.isUsed ? try listRemote($0) : try list($0) }
+  }
+
+  /// Downloads no archive: the names describe them.
+  private func listRemote(_ selection: Selection) throws {
+    let access = RemoteAccess(remote: remote, newest: nil, service: options)
+    let listing = try access.listing(selection, selection.engine(.optional))
+    try options.console.show(listing.json(limit), listing.lines(limit))
   }
 
   private func list(_ selection: Selection) throws {

@@ -15,6 +15,7 @@ struct Query: ParsableCommand {
         holdfast query latest "SELECT count(*) FROM orders"
         holdfast query --at '10 minutes ago' "SELECT * FROM users" --csv
         holdfast query latest --file report.sql --json
+        holdfast query latest "SELECT count(*) FROM orders" --from s3://bucket/shop
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -40,9 +41,11 @@ struct Query: ParsableCommand {
   @Flag(help: "Accept a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
+  @OptionGroup(title: "Targets") var remote: RemoteOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    try remote.check()
     let format = try chosenFormat()
     var words = words[...]
     let id = at == nil ? words.popFirst() : nil
@@ -54,7 +57,12 @@ struct Query: ParsableCommand {
     }
     let selection = try options.selection()
     let engine = try selection.engine(.needed)
-    let chosen = try PointReference(id: id, at: at).choose(selection, engine, "query")
+    let access = RemoteAccess(
+      remote: remote, newest: nil, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+    try access.reading(PointReference(id: id, at: at), "query", selection, engine) { try run(sql, $1, $0, format) }
+  }
+
+  private func run(_ sql: String, _ chosen: ChosenPoint, _ engine: Engine, _ format: Format) throws {
     if format != .json, !options.console.quiet { Console.tell(chosen.lines.filter { !$0.isEmpty }) }
     try options.output.working { progress, clear in
       let scratch = try engine.scratch(

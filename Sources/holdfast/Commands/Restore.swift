@@ -17,6 +17,7 @@ struct Restore: ParsableCommand {
         holdfast restore --at '10 minutes ago' --dry-run
         holdfast restore latest --to copy.db
         holdfast restore latest --table users --to users.db
+        holdfast restore latest --from s3://bucket/shop
       """)
 
   @OptionGroup var reference: PointOptions
@@ -48,24 +49,53 @@ struct Restore: ParsableCommand {
   @Flag(help: "Accept a backup that this host cannot authenticate.")
   var acceptUnauthenticated = false
 
+  @OptionGroup(title: "Targets") var remote: RemoteOptions
+  @OptionGroup var newest: NewestOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    try remote.check(newest)
     let dialogue = RestoreDialogue(options: options, dryRun: dryRun, yes: yes, question: "Restore?")
+    guard !remote.isUsed else { return try dialogue.refusing { try restoreRemote($0, $1, dialogue) } }
     guard table.isEmpty else {
       return try dialogue.refusing { try restoreTables(reference.choose($0, $1, "restore"), $1) }
     }
     try dialogue.run { try plan(reference.choose($0, $1, "restore"), $1) }
   }
 
-  private func plan(_ chosen: ChosenPoint, _ engine: Engine) throws -> RestoreReport {
-    let place: RestoreTarget = try to.map { .newFile(path: $0) } ?? .database(path: engine.requireDatabase())
+  private func place(_ engine: Engine) throws -> RestoreTarget {
+    try to.map { .newFile(path: $0) } ?? .database(path: engine.requireDatabase())
+  }
+
+  private func restoreRemote(_ selection: Selection, _ engine: Engine, _ dialogue: RestoreDialogue) throws {
+    // Before anything is fetched.
+    let place = try place(engine)
+    let reference = try PointReference(id: reference.id, at: reference.at).remote(selection, engine, "restore")
+    let access = RemoteAccess(
+      remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+    guard !dryRun else {
+      return try access.choosing(reference, selection, engine) { choice, origin in
+        let report = FetchReport(choice: choice, origin: origin, target: place)
+        try options.console.show(report.json, report.lines)
+      }
+    }
+    try access.fetching([reference], selection, engine) { fetched in
+      var chosen = fetched.chosen[0]
+      chosen.origin?.compare(with: place)
+      guard table.isEmpty else { return try restoreTables(chosen, fetched.engine) }
+      try dialogue.go(
+        plan(chosen, engine, from: fetched.engine), engine, from: fetched.engine, after: fetched.progress)
+    }
+  }
+
+  private func plan(_ chosen: ChosenPoint, _ engine: Engine, from source: Engine? = nil) throws -> RestoreReport {
+    let place = try place(engine)
     let point = chosen.point
-    try engine.requireKey(to: point)
+    try (source ?? engine).requireKey(to: point)
     let request = RestoreRequest(
       pointID: point.id, target: place, safetyBackup: safetyBackup, verifyFirst: verify, recheck: recheck,
       acceptUnauthenticated: acceptUnauthenticated)
-    switch try engine.planRestore(request) {
+    switch try engine.planRestore(request, from: source) {
     case .plan(let plan): return RestoreReport(chosen: chosen, plan: plan)
     case .refuse(let refusal): throw refusal
     }

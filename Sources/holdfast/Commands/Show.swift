@@ -15,22 +15,37 @@ struct Show: ParsableCommand {
         holdfast show latest
         holdfast show --at 'yesterday 14:03'
         holdfast show latest --schema
+        holdfast show latest --from s3://bucket/shop
       """)
 
   @Flag(help: "Show the schema of the database in that backup.")
   var schema = false
 
   @OptionGroup var reference: PointOptions
+
+  @Flag(help: "With --from: accept a backup that no key proves.")
+  var acceptUnauthenticated = false
+
+  @OptionGroup(title: "Targets") var remote: RemoteOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    try remote.check()
     let selection = try options.selection()
-    let engine = try selection.engine(schema ? .needed : .optional)
-    let chosen = try reference.choose(selection, engine, "show")
+    let engine = try selection.engine(schema || remote.isUsed ? .needed : .optional)
+    let access = RemoteAccess(
+      remote: remote, newest: nil, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+    try access.reading(PointReference(id: reference.id, at: reference.at), "show", selection, engine) {
+      try show($1, $0, selection.settings)
+    }
+  }
+
+  private func show(_ chosen: ChosenPoint, _ engine: Engine, _ settings: Settings) throws {
     guard !schema else { return try showSchema(chosen, engine) }
     let details = PointDetails(
       try engine.drillFigures().marked(chosen.point), chain: try engine.chain(of: chosen.point),
-      holds: try holds(selection.settings, engine),
+      // A part of a repository does not show its holds.
+      holds: remote.isUsed ? [] : try holds(settings, engine),
       zone: chosen.zone)
     try options.console.show(chosen.adding(to: details.json), chosen.lines + details.lines)
   }

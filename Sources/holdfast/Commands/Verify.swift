@@ -12,6 +12,7 @@ struct Verify: ParsableCommand {
       Examples:
         holdfast verify latest
         holdfast verify --all --quick
+        holdfast verify latest --from s3://bucket/shop --max-age 1h
       """)
 
   @OptionGroup var reference: PointOptions
@@ -28,9 +29,15 @@ struct Verify: ParsableCommand {
   @Flag(help: "Run SQLite's checks even if the same content passed them before.")
   var recheck = false
 
+  @Flag(help: "With --from: accept a backup that no key proves.")
+  var acceptUnauthenticated = false
+
+  @OptionGroup(title: "Targets") var remote: RemoteOptions
+  @OptionGroup var newest: NewestOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    try remote.check(newest, all: all || allDatabases)
     guard [reference.id != nil, reference.at != nil, all].count(where: { $0 }) == 1 else {
       throw HoldfastError(
         .usage, "verify needs either the ID of a backup, --at TIME or --all",
@@ -45,8 +52,17 @@ struct Verify: ParsableCommand {
   }
 
   private func verify(_ selection: Selection) throws {
-    let engine = try selection.engine(quick ? .optional : .needed)
-    let chosen = all ? nil : try reference.choose(selection, engine, "verify")
+    let engine = try selection.engine(quick && !remote.isUsed ? .optional : .needed)
+    guard !all else { return try verify(nil, engine) }
+    let access = RemoteAccess(
+      remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+    try access.reading(PointReference(id: reference.id, at: reference.at), "verify", selection, engine) {
+      try verify($1, $0)
+    }
+  }
+
+  /// - Parameter chosen: nil for all backups.
+  private func verify(_ chosen: ChosenPoint?, _ engine: Engine) throws {
     let points = try chosen.map { [$0.point] } ?? engine.list()
     try options.console.show(chosen?.lines ?? [])
     var listings = try options.output.working { progress, clear in

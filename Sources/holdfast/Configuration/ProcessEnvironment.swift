@@ -40,6 +40,9 @@ struct ProcessEnvironment: Sendable {
   subscript(_ variable: Variable) -> String? { values[variable.rawValue] }
   subscript(_ name: String) -> String? { values[name] }
 
+  /// The variables that other programs define also, such as those of AWS.
+  var foreign: [String: String] { values.filter { !$0.key.hasPrefix("BACKUP_") && !$0.key.hasPrefix("HOLDFAST_") } }
+
   /// The settings among them.
   var layer: Layer {
     let origin = password == nil ? nil : Origin.variable(SettingKey.password.variable)

@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Names
+import Replication
 
 /// The backup to which a command applies, named by its ID or by a time.
 struct PointOptions: ParsableArguments {
@@ -41,11 +42,31 @@ struct PointReference {
       }
       return ChosenPoint(point: try engine.point(id), choice: nil, zone: selection.zone)
     case (nil, let at?): return try choose(at, selection, engine)
-    default:
-      throw HoldfastError(
-        .usage, "\(command) needs either the ID of a backup or --at TIME",
-        hint: "holdfast \(command) latest selects the newest; holdfast list shows the IDs")
+    default: throw Self.unclear(command)
     }
+  }
+
+  /// The same for a backup in a target.
+  ///
+  /// - Throws: `usage` unless the backup is named in exactly one way.
+  func remote(_ selection: Selection, _ engine: Engine, _ command: String) throws -> RemoteReference {
+    switch (id, at) {
+    case ("latest"?, nil): return .latest
+    case (let id?, nil): return try moment(id, selection, engine).map { .moment($0) } ?? .named(id)
+    case (nil, let at?):
+      let zone = try selection.settings.zone()
+      switch try PointInTime(at, name: "--at", zone: zone, now: engine.environment.now()) {
+      case .latest: return .latest
+      case .moment(let moment): return .moment(moment)
+      }
+    default: throw Self.unclear(command)
+    }
+  }
+
+  private static func unclear(_ command: String) -> HoldfastError {
+    HoldfastError(
+      .usage, "\(command) needs either the ID of a backup or --at TIME",
+      hint: "holdfast \(command) latest selects the newest; holdfast list shows the IDs")
   }
 
   private func choose(_ text: String, _ selection: Selection, _ engine: Engine) throws -> ChosenPoint {
@@ -76,19 +97,28 @@ struct ChosenPoint {
   let point: StoredPoint
   let choice: PointByTime?
   let zone: ZoneRules
+  /// Nil for a backup of the backup folder.
+  var origin: RemoteOrigin?
 
   var id: PointID { point.id }
-  var warnings: [String] { choice?.warnings ?? [] }
+  var warnings: [String] { origin?.warnings ?? choice?.warnings ?? [] }
 
-  /// The backup that the time names, with warnings; empty if an ID named it.
+  /// The backup that the time names and the target that has it, with warnings; empty if an ID of
+  /// the backup folder named it.
   var lines: [String] {
-    choice.map { choice in [choice.words] + choice.warnings.map { "  ! \($0.printable)" } + [""] } ?? []
+    guard choice != nil || origin != nil else { return [] }
+    return introduction + warnings.map { "  ! \($0.printable)" } + [""]
   }
 
+  /// The same without the warnings.
+  var introduction: [String] { [choice?.words, origin?.text].compactMap(\.self) }
+
   /// Adds `at` to a document: the requested moment, the backup's own time, and the milliseconds
-  /// between.
+  /// between; and `from`: the target that has it.
   func adding(to document: JSONValue) -> JSONValue {
-    guard let choice, case .object(var keys) = document else { return document }
+    guard case .object(var keys) = document else { return document }
+    if let origin { keys["from"] = origin.json }
+    guard let choice else { return .object(keys) }
     keys["at"] = .object([
       "requested": .string(choice.moment.iso8601), "created_at": .string(choice.created.iso8601),
       "behind_ms": .integer(choice.behind), "warnings": .array(choice.warnings.map { .string($0) }),

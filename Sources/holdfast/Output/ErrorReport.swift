@@ -91,7 +91,11 @@ struct ErrorReport {
 /// The options that tell a command which database, repository and configuration it is about, as the caller gave them. Commands in
 /// hints carry them on, so that they can be pasted.
 struct CallerOptions: Sendable {
-  private static let names = ["--database", "--backup-dir", "--config", "--env-file", "--key-file", "--password-file"]
+  private static let names =
+    ["--database", "--backup-dir", "--config", "--env-file", "--key-file", "--password-file"] + readingNames
+  /// Only some commands take these.
+  private static let readingNames = ["--from", "--repository"]
+  private static let readingCommands = ["restore", "list", "show", "verify", "query", "diff", "drill"]
   private static let current = Mutex(CallerOptions(ProcessEnvironment.arguments.dropFirst()))
 
   /// Names and values, in the order of ``names``.
@@ -108,9 +112,10 @@ struct CallerOptions: Sendable {
   }
 
   mutating func set(_ name: String, _ value: String) {
-    given.removeAll { $0.name == name }
-    given.append((name, value))
-    given.sort { Self.place($0.name) < Self.place($1.name) }
+    // Each target that a command names is asked.
+    if name != "--from" { given.removeAll { $0.name == name } }
+    let place = given.firstIndex { Self.place($0.name) > Self.place(name) } ?? given.endIndex
+    given.insert((name, value), at: place)
   }
 
   private static func place(_ name: String) -> Int { names.firstIndex(of: name) ?? 0 }
@@ -158,7 +163,8 @@ struct CallerOptions: Sendable {
         continue
       }
       let own = Self.optionNames(at: rest)
-      let words = given.filter { !own.contains($0.name) }
+      let foreign = Self.readingCommands.contains(command) ? [] : Self.readingNames
+      let words = given.filter { !own.contains($0.name) && !foreign.contains($0.name) }
         .flatMap { [$0.name, RestoreCommandLine.quoted($0.value)] }
       result += ([command] + words).joined(separator: " ")
     }

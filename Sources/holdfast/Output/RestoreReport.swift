@@ -20,7 +20,8 @@ struct RestoreReport {
     let undone = undoes.map {
       ["Undoes the restore of \($0.point) on \(chosen.zone.wallClock($0.began))", ""]
     }
-    return (chosen.choice.map { [$0.words, ""] } ?? []) + (undone ?? []) + [
+    let introduction = chosen.introduction.isEmpty ? [] : chosen.introduction + [""]
+    return introduction + (undone ?? []) + [
       "Restore of \(id) to \(target), \(manner)", "",
     ] + steps
       + warningLines(chosen.warnings + plan.warnings)

@@ -14,6 +14,22 @@ struct RestoreDialogue {
     try refusing { selection, engine in try go(plan(selection, engine), engine) }
   }
 
+  /// - Parameters:
+  ///   - source: the engine of the repository that has the backup; nil for the engine's own.
+  ///   - progress: the work before, which signals stop.
+  func go(_ report: RestoreReport, _ engine: Engine, from source: Engine? = nil, after progress: Progress? = nil) throws
+  {
+    guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
+    if !options.output.quiet || !yes && !report.losesNothing { try options.console.show(report.planLines + [""]) }
+    try Confirmation(console: options.console, given: yes || report.losesNothing).require(
+      "\(report.consequence)\(question)", during: progress)
+    let outcome = try options.output.working { progress, _ in
+      try engine.restore(report.plan, from: source, progress: progress)
+    }
+    try options.console.show(
+      report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
+  }
+
   /// Does `body`, and prints its refusals as a restore's.
   func refusing(_ body: (Selection, Engine) throws -> Void) throws {
     do {
@@ -25,16 +41,6 @@ struct RestoreDialogue {
       // It was not confirmed, or the staged image must not be installed.
       try end(error)
     }
-  }
-
-  private func go(_ report: RestoreReport, _ engine: Engine) throws {
-    guard !dryRun else { return try options.console.show(report.json(nil), report.planLines) }
-    if !options.output.quiet || !yes && !report.losesNothing { try options.console.show(report.planLines + [""]) }
-    try Confirmation(console: options.console, given: yes || report.losesNothing).require(
-      "\(report.consequence)\(question)")
-    let outcome = try options.output.working { progress, _ in try engine.restore(report.plan, progress: progress) }
-    try options.console.show(
-      report.json(outcome), options.output.quiet ? report.newWarnings(outcome) : report.resultLines(outcome))
   }
 
   /// With `--json` a refusal is a result, like a plan.

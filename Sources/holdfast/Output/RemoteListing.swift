@@ -1,0 +1,48 @@
+import BackupEngine
+import BackupPolicy
+import Names
+import Replication
+
+/// The backups in targets, as the names of their archives describe them.
+struct RemoteListing {
+  let address: String
+  let repositoryID: String
+  /// The newest first.
+  let backups: [RemoteBackup]
+  /// Lower case, no full stop.
+  let warnings: [String]
+  let zone: ZoneRules
+
+  /// - Parameter limit: shows only the newest; nil for all.
+  func lines(_ limit: Int?) -> [String] {
+    let shown = backups.prefix(limit ?? backups.count)
+    let rest = shown.count < backups.count ? " (the newest \(shown.count.grouped) shown)" : ""
+    return ["Backups in \(address.printable): \(backups.count.grouped)\(rest)", "Repository \(repositoryID)"]
+      + PointListing.notes(nil, zone) + warnings.map { "  ! \($0.printable)" } + [""] + shown.map(line)
+  }
+
+  private func line(_ backup: RemoteBackup) -> String {
+    let indent = backup.kind == .incremental ? "  " : ""
+    let words = [zone.wallClock(backup.created), "\(ByteCount(backup.bytes))", backup.kind.rawValue] + marks(backup)
+    return "\(indent)\(backup.id)  \(words.joined(separator: "  "))"
+  }
+
+  private func marks(_ backup: RemoteBackup) -> [String] {
+    [
+      backup.isSuperseded ? "! superseded" : nil, backup.isComplete ? nil : "✗ an archive that it needs is missing",
+      backup.name.archive.encrypted ? nil : "! not encrypted",
+    ].compactMap(\.self)
+  }
+
+  func json(_ limit: Int?) -> JSONValue { .array(backups.prefix(limit ?? backups.count).map(json)) }
+
+  private func json(_ backup: RemoteBackup) -> JSONValue {
+    .object([
+      "backup_id": .string(backup.id.text), "sequence": .integer(backup.sequence),
+      "created_at": .string(backup.created.iso8601), "kind": .string(backup.kind.rawValue),
+      "bytes": .integer(backup.bytes), "needs": .array(backup.needed.dropFirst().map { .string($0.text) }),
+      "encrypted": .bool(backup.name.archive.encrypted), "superseded": .bool(backup.isSuperseded),
+      "complete": .bool(backup.isComplete), "repository_id": .string(repositoryID),
+    ])
+  }
+}

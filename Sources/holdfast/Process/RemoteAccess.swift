@@ -1,0 +1,190 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Names
+import ObjectStorage
+import Replication
+import Transfer
+
+/// Reads backups from the targets of `--from`.
+struct RemoteAccess {
+  let remote: RemoteOptions
+  let newest: NewestOptions?
+  let service: ServiceOptions
+  /// Whether archives that no key proves are read.
+  var acceptsUnauthenticated = false
+
+  /// Backups that were fetched into a scratch folder.
+  struct Fetched {
+    /// Reads the scratch folder.
+    let engine: Engine
+    /// The same, which also reads the database.
+    let withLive: Engine
+    /// In the order of the references.
+    let chosen: [ChosenPoint]
+    /// Of the fetching, which signals stop.
+    let progress: Progress
+  }
+
+  /// Runs `body` on a backup of the backup folder or, with `--from`, on a fetched one.
+  func reading<Result>(
+    _ reference: PointReference, _ command: String, _ selection: Selection, _ local: Engine,
+    _ body: (Engine, ChosenPoint) throws -> Result
+  ) throws -> Result {
+    guard remote.isUsed else { return try body(local, reference.choose(selection, local, command)) }
+    return try fetching([reference.remote(selection, local, command)], selection, local) {
+      try body($0.engine, $0.chosen[0])
+    }
+  }
+
+  /// Chooses backups, fetches them, and removes them when `body` ends.
+  ///
+  /// - Parameters:
+  ///   - references: the backups.
+  ///   - local: the engine of the backup folder, with the key.
+  func fetching<Result>(
+    _ references: [RemoteReference], _ selection: Selection, _ local: Engine, _ body: (Fetched) throws -> Result
+  ) throws -> Result {
+    let expectation = try newest?.expectation() ?? NewestExpectation()
+    let loop = TransferLoop()
+    defer { loop.stop() }
+    let (reader, choices, progress) = try service.output.working {
+      progress, _ -> (RemoteReader, [RemoteChoice], Progress) in
+      let reader = try open(selection, local, loop, progress)
+      let choices = try choose(references, expectation, reader)
+      try reader.fetch(choices)
+      return (reader, choices, progress)
+    }
+    defer { reader.folder.remove() }
+    let engine = reader.engine().keepingOpen()
+    let chosen = try choices.map { try self.chosen($0, reader, engine, selection.zone) }
+    let withLive = reader.engine(database: local.database).keepingOpen()
+    return try body(Fetched(engine: engine, withLive: withLive, chosen: chosen, progress: progress))
+  }
+
+  /// Chooses a backup without fetching what it needs.
+  func choosing<Result>(
+    _ reference: RemoteReference, _ selection: Selection, _ local: Engine,
+    _ body: (RemoteChoice, RemoteOrigin) throws -> Result
+  ) throws -> Result {
+    let expectation = try newest?.expectation() ?? NewestExpectation()
+    let loop = TransferLoop()
+    defer { loop.stop() }
+    let (choice, origin) = try service.output.working { progress, _ -> (RemoteChoice, RemoteOrigin) in
+      let reader = try open(selection, local, loop, progress)
+      defer { reader.folder.remove() }
+      let choice = try choose([reference], expectation, reader)[0]
+      return (choice, try RemoteOrigin(choice, reader, selection.zone))
+    }
+    return try body(choice, origin)
+  }
+
+  /// Lists the backups of the targets.
+  func listing(_ selection: Selection, _ local: Engine) throws -> RemoteListing {
+    let loop = TransferLoop()
+    defer { loop.stop() }
+    return try service.output.working { progress, _ -> RemoteListing in
+      let reader = try open(selection, local, loop, progress)
+      defer { reader.folder.remove() }
+      let repository = try reader.open()
+      try repository.listAll()
+      return RemoteListing(
+        address: reader.sources.address, repositoryID: repository.id, backups: repository.contents.backups,
+        warnings: reader.warnings, zone: selection.zone)
+    }
+  }
+
+  private func choose(
+    _ references: [RemoteReference], _ expectation: NewestExpectation, _ reader: RemoteReader
+  ) throws -> [RemoteChoice] {
+    var choices: [RemoteReference: RemoteChoice] = [:]
+    for reference in references where choices[reference] == nil { choices[reference] = try reader.choose(reference) }
+    try reader.require(expectation, newest: choices[.latest])
+    return references.compactMap { choices[$0] }
+  }
+
+  private func chosen(
+    _ choice: RemoteChoice, _ reader: RemoteReader, _ engine: Engine, _ zone: ZoneRules
+  ) throws -> ChosenPoint {
+    ChosenPoint(
+      point: try engine.point(choice.backup.id.text), choice: choice.byTime, zone: zone,
+      origin: try RemoteOrigin(choice, reader, zone))
+  }
+
+  // MARK: Opening
+
+  private func open(
+    _ selection: Selection, _ local: Engine, _ loop: TransferLoop, _ progress: Progress
+  ) throws -> RemoteReader {
+    progress.onStop { loop.stop() }
+    var connection = TargetConnection()
+    let environment = ProcessEnvironment.current.foreign
+    connection.surroundings = CredentialSurroundings(environment: environment, home: environment["HOME"] ?? "/")
+    connection.version = holdfastVersion
+    connection.uploads.attempts = 4
+    let targets = try remote.from.map { address in
+      do {
+        return BackupSource(address: address, store: connection.open(try StoreURL(address), on: loop))
+      } catch let error as StoreError {
+        throw HoldfastError(error, of: address)
+      }
+    }
+    var options = RemoteReaderOptions()
+    options.repository = remote.repository
+    options.acceptsUnauthenticated = acceptsUnauthenticated
+    options.zone = selection.zone
+    let sources = BackupSources([BackupSource(repository: local.folder)] + targets)
+    return try RemoteReader(sources, local.credentials, local.environment, options, progress: progress)
+  }
+}
+
+/// Where a fetched backup came from.
+struct RemoteOrigin {
+  private let address: String
+  private let sequence: Int64
+  private let host: String?
+  private let age: String
+  private let figures: (objects: Int, bytes: Int64)
+  private let zone: ZoneRules
+  private let choice: RemoteChoice
+  /// The path of the database that was backed up; nil if it is not known.
+  let database: String?
+  /// Lower case, no full stop.
+  var warnings: [String]
+
+  init(_ choice: RemoteChoice, _ reader: RemoteReader, _ zone: ZoneRules) throws {
+    (self.choice, self.zone) = (choice, zone)
+    address = reader.sources.address
+    (sequence, host, database) = (choice.backup.sequence, choice.metadata?.host, choice.metadata?.databasePath)
+    let distance = reader.now.milliseconds - choice.backup.created.milliseconds
+    age = "\(Words.distance(milliseconds: max(0, distance))) old"
+    figures = try reader.figures([choice])
+    warnings = choice.warnings + reader.warnings
+  }
+
+  /// `From s3://bucket/prefix: number 431 of 2026-11-28 14:02:58 by web-1, 3 h old; 12 archives of
+  /// 131 MiB`
+  var text: String {
+    let by = host.map { " by \($0)" } ?? ""
+    return
+      "From \(address.printable): number \(sequence) of \(zone.wallClock(choice.backup.created))\(by), \(age); \(archives)"
+  }
+
+  /// `12 archives of 131 MiB`
+  var archives: String {
+    "\(figures.objects.grouped) archive\(figures.objects == 1 ? "" : "s") of \(ByteCount(figures.bytes))"
+  }
+
+  /// Adds a warning if the backup is of another database than the one that it would replace.
+  mutating func compare(with target: RestoreTarget) {
+    guard case .database(let path) = target, let database, !database.isExactly(path.resolvingLinks) else { return }
+    warnings.append("it is a backup of \(database)\(host.map { " on \($0)" } ?? ""), and not of \(path)")
+  }
+
+  var json: JSONValue {
+    .object([
+      "address": .string(address), "sequence": .integer(sequence), "objects": .integer(Int64(figures.objects)),
+      "bytes": .integer(figures.bytes), "warnings": .array(warnings.map { .string($0) }),
+    ])
+  }
+}
