@@ -50,6 +50,9 @@ package enum StoreURL: Sendable, Hashable {
     }
   }
 
+  /// Text as one part of an address.
+  package static func encoded(_ text: String) -> String { PercentEncoding.encode(text.pathBytes) }
+
   static func decoded(_ text: String) throws(StoreError) -> String {
     guard let bytes = PercentEncoding.decode(text.pathBytes, plusIsSpace: false), !bytes.contains(0) else {
       throw fault("a % in the address is not followed by two hexadecimal digits; write %25 for %")

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Names
 import ObjectStorage
 import Transfer
 
@@ -39,17 +40,46 @@ package struct TargetConnection: Sendable {
   package var version = "0"
   /// Of uploads in parts.
   package var uploads = S3Settings()
+  /// How many folders at the end of a folder's path are made if they do not exist.
+  package var madeFolders = 0
+  /// The bandwidth of the loop that performs the requests of this target.
+  package var limits = TransferLimits()
 
   package init() {}
+
+  /// Limits the bandwidth of uploads. Smaller parts then take minutes and not a quarter of an hour,
+  /// after which a store refuses the time of their signature (boto/boto3#3893).
+  ///
+  /// - Parameter rate: bytes a second.
+  package mutating func limitUploads(to rate: Int64) {
+    limits.upload = rate
+    uploads.multipartThreshold = min(max(rate.multipliedClamped(by: 240), Self.leastPart), uploads.multipartThreshold)
+    let share = rate.multipliedClamped(by: 240) / Int64(uploads.parallelParts)
+    uploads.partSize = min(max(share, Self.leastPart), uploads.partSize)
+  }
+
+  /// S3 allows no smaller part, but for the last one.
+  private static let leastPart: Int64 = 5 << 20
 
   /// Opens the store. No request is sent.
   ///
   /// - Parameter loop: performs the requests, and limits their bandwidth.
   package func open(_ url: StoreURL, on loop: TransferLoop) -> any ObjectStore {
     switch url {
-    case .folder(let path): FolderStore(path)
+    case .folder(let path): folder(path)
     case .s3(let location): s3(location, loop)
     }
+  }
+
+  private func folder(_ path: String) -> FolderStore {
+    var base = path
+    var below: [String] = []
+    for _ in 0..<madeFolders {
+      while base.hasSuffix("/"), base != "/" { base.removeLast() }
+      below.insert(base.lastComponent, at: 0)
+      base = base.parentPath
+    }
+    return FolderStore(base, below: below)
   }
 
   private func s3(_ location: S3Location, _ loop: TransferLoop) -> S3Store {

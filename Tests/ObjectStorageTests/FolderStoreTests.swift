@@ -25,6 +25,20 @@ import Testing
     #expect(access(folder.path("absent"), F_OK) != 0)
   }
 
+  @Test func aPutMakesTheFoldersBelow() throws {
+    let store = FolderStore(folder.path, below: ["shop", "copies"])
+    #expect(try store.listAll(ListQuery()).objects.isEmpty && store.head("a") == nil)
+    try store.delete("a")
+    #expect(access(folder.path("shop"), F_OK) != 0)
+    try store.put("a", ObjectContent([1]))
+    #expect(try folder.read("shop/copies/a") == [1])
+    #expect(try store.listAll(ListQuery()).objects.map(\.key) == ["a"] && store.get("a") == [1])
+    try store.delete("a")
+    let absent = FolderStore(folder.path("absent"), below: ["shop"])
+    let error = #expect(throws: StoreError.self) { try absent.put("a", ObjectContent([1])) }
+    #expect(error?.kind == .noContainer)
+  }
+
   @Test func linksAreNotFollowed() throws {
     let outside = try TemporaryFolder()
     try outside.write("secret", [42])

@@ -1,6 +1,7 @@
 import BackupPolicy
 import ObjectStorage
 import Replication
+import TestSupport
 import Testing
 import Transfer
 
@@ -20,5 +21,32 @@ struct TargetTests {
       _ = try Target(
         name: "x", address: "ftp://host", settings: TargetSettings(name: "x", retention: RetentionPolicy()))
     }
+  }
+
+  @Test("Only the last folders of a path are made")
+  func madeFolders() throws {
+    let folder = try TemporaryFolder()
+    let loop = TransferLoop()
+    defer { loop.stop() }
+    var connection = TargetConnection()
+    connection.madeFolders = 1
+    let store = connection.open(.folder(folder.path("shop/")), on: loop)
+    try store.put("a", ObjectContent([1]))
+    #expect(try folder.read("shop/a") == [1])
+    let other = connection.open(.folder(folder.path("absent/shop")), on: loop)
+    #expect(throws: StoreError.self) { try other.put("a", ObjectContent([1])) }
+  }
+
+  @Test("A limit of bandwidth makes the parts of uploads small enough for some minutes each")
+  func limits() {
+    var connection = TargetConnection()
+    connection.limitUploads(to: 100 << 10)
+    #expect(connection.limits.upload == 100 << 10 && connection.uploads.partSize == 6_144_000)
+    #expect(connection.uploads.multipartThreshold == 24_576_000)
+    connection.limitUploads(to: 1 << 10)
+    #expect(connection.uploads.partSize == 5 << 20 && connection.uploads.multipartThreshold == 5 << 20)
+    var fast = TargetConnection()
+    fast.limitUploads(to: 1 << 30)
+    #expect(fast.uploads.partSize == 16 << 20 && fast.uploads.multipartThreshold == 64 << 20)
   }
 }

@@ -4,17 +4,22 @@ import Names
 
 /// What providers read of the machine, so that tests can give something else.
 package struct CredentialSurroundings: Sendable {
-  package var environment: [String: String]
+  private let lookUp: @Sendable (String) -> String?
   /// The home folder of this user.
   package var home: String
 
   package init(environment: [String: String], home: String) {
-    (self.environment, self.home) = (environment, home)
+    self.init(home: home) { environment[$0] }
+  }
+
+  /// - Parameter variable: the value of an environment variable; nil if it is not set.
+  package init(home: String, variable: @escaping @Sendable (String) -> String?) {
+    (lookUp, self.home) = (variable, home)
   }
 
   /// A variable; nil if it is not set or empty.
   func variable(_ name: String) -> String? {
-    environment[name].flatMap { $0.isEmpty ? nil : $0 }
+    lookUp(name).flatMap { $0.isEmpty ? nil : $0 }
   }
 
   /// The region that the environment names.

@@ -10,9 +10,14 @@ import Transfer
 /// The folder itself must exist: if it is a mount point, a missing disk must not be filled up.
 package final class FolderStore: ObjectStore {
   private let root: String
+  /// Folders below it that contain all objects.
+  private let below: [String]
 
-  /// - Parameter path: of the folder; it is looked up at each call.
-  package init(_ path: String) { root = path }
+  /// - Parameters:
+  ///   - path: of the folder; it is looked up at each call.
+  ///   - below: the names of folders in it, one in the other, that contain all objects. A put makes
+  ///     them.
+  package init(_ path: String, below: [String] = []) { (root, self.below) = (path, below) }
 
   package func put(_ key: String, _ content: ObjectContent, _ options: PutOptions) throws(StoreError) {
     let parts = try ObjectKey.parts(key)
@@ -114,7 +119,7 @@ package final class FolderStore: ObjectStore {
       guard reason.kind == .missing else { throw reason }
       throw StoreError(.noContainer, "\(action): there is no folder \(root.printable) (is it mounted?)")
     }
-    for part in parts {
+    for part in below + parts {
       let parent = folder
       defer { close(parent) }
       guard let next = try open(part, in: parent, creates: creates, action) else { return nil }
