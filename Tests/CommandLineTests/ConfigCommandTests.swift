@@ -80,6 +80,7 @@ struct ConfigCommandTests {
         thin                 true                         default
         anomaly_hold         30d                          default
         min_free_space       -                            default: off
+        target               -                            default: none
         drill.schedule       -                            default: none
         drill.max_age        -                            default: twice the longest pause of drill.schedule; never without a schedule
         stop_grace           10s                          default

@@ -48,6 +48,11 @@ extension ValueKind {
     case .schedules: ("0 2 * * *", "30 4 * * *")
     case .zone: ("Europe/Berlin", "UTC")
     case .quietHours: ("22:00-06:00", "23:00-05:00")
+    case .label: ("nas", "s3")
+    case .storeAddress: ("/mnt/nas/{name}", "s3://bucket/{name}")
+    case .rate: ("500KiB", "2MiB")
+    case .storageClass: ("STANDARD_IA", "GLACIER_IR")
+    case .proxy: ("http://proxy:3128", "socks5h://localhost:1080")
     }
   }
 }

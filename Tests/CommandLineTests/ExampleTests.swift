@@ -43,6 +43,32 @@ struct ExampleTests {
     }
   }
 
+  @Test("The documentation's table of the settings of a target equals the table of settings")
+  func targets() throws {
+    let (start, end) = ("<!-- settings of a target -->\n", "<!-- end of settings of a target -->\n")
+    try compare("contrib/docs/reference/settings.md") { text in
+      let first = try #require(text.firstRange(of: start))
+      let last = try #require(text.firstRange(of: end))
+      return text[..<first.upperBound] + Self.targetTable + text[last.lowerBound...]
+    }
+  }
+
+  @Test("The targets of holdfast.example.toml are sound if their comments are removed, and give the defaults")
+  func parsesTargets() throws {
+    let bed = try ConfigurationBed()
+    let text = SettingsTemplate().text
+    let start = try #require(text.firstRange(of: "#   [[targets]]\n")).lowerBound
+    let tables = text[start...].split(separator: "\n").map { $0.dropFirst(4) }.filter { !$0.hasPrefix("# ") }
+    let configuration = try bed.configuration(toml: "database = \"app.db\"\n" + tables.joined(separator: "\n"))
+    #expect(configuration.problems == [])
+    let table = try #require(configuration.file?.targets.first)
+    for row in TargetSettingTable.rows {
+      #expect(table[row.key]?.raw.text == row.standardText ?? row.example, "\(row.name)")
+    }
+    let target = try #require(try configuration.databases().first?.targets(nil).first)
+    #expect(target.address == "s3://shop-backups/app" && target.name == "s3")
+  }
+
   /// A setting that is commented out has no space behind the `#`.
   private func uncommented(_ text: String) -> String {
     text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -92,6 +118,16 @@ struct ExampleTests {
         let quoted = value.contains { " *;'".contains($0) } ? "\"\(value)\"" : value
         return SettingsTemplate.comments(key) + "#\(key.variable)=\(quoted)\n"
       }.joined(separator: "\n")
+  }
+
+  private static var targetTable: String {
+    "| setting | default | meaning | why |\n|---|---|---|---|\n"
+      + TargetSettingTable.groups.map { group in
+        let row = group[0]
+        let standard = row.standardText.map { "`\($0)`" } ?? row.standardWords
+        let names = group.map { "`\($0.name)`" }.joined(separator: ", ")
+        return "| \(names) | \(standard) | \(row.summary) | \(row.reason) |\n"
+      }.joined()
   }
 
   private static var documentationTable: String {

@@ -251,7 +251,9 @@ extension Mistake {
     Mistake(
       "a table of settings", .toml("[agent]\ndebounce = \"5s\""),
       "holdfast.toml:1:1: [agent] is not a table of settings",
-      hint: "write settings at the top of the file, without a table; only [[databases]] has tables"),
+      hint:
+        "write settings at the top of the file, without a table; there are the tables [[databases]], [[targets]] and [drill]"
+    ),
     Mistake(
       "one bracket", .toml("[databases]\npath = \"app.db\""),
       "holdfast.toml:1:1: databases is not an array of tables",

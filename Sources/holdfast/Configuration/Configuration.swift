@@ -41,7 +41,8 @@ struct Configuration: Sendable {
     let layers = [flags, environment.layer, envFile?.layer, table?.layer, file?.top]
     return Settings(
       layers: layers.compactMap { $0 }, folders: folders,
-      assertions: (file?.assertions ?? []) + (table?.assertions ?? []))
+      assertions: (file?.assertions ?? []) + (table?.assertions ?? []),
+      targetTables: (file?.targets ?? []) + (table?.targets ?? []))
   }
 
   /// - Throws: the first error, and how many more there are.

@@ -21,6 +21,7 @@ struct ConfigurationCheck {
     }
     if databases.isEmpty { found += noDatabase(list) }
     for database in databases { found += places(database) }
+    found += configuration.targetProblems(databases) + targetFiles(databases)
     return Self.sorted(found)
   }
 
@@ -102,6 +103,27 @@ struct ConfigurationCheck {
         .warning, at: database.origin, "names \(database.path), which does not exist",
         hint: "check the path; the agent waits for it")
     ]
+  }
+
+  /// Mistakes in the files that targets name.
+  private func targetFiles(_ databases: [ConfiguredDatabase]) -> [ConfigurationProblem] {
+    let tables = databases.isEmpty ? configuration.settings().targetTables : databases.flatMap(\.settings.targetTables)
+    return tables.flatMap { table in
+      [TargetKey.credentialsFile, .caFile].compactMap { key -> ConfigurationProblem? in
+        let resolution = PathResolution(folders: configuration.folders)
+        guard let text = try? table.text(key), let path = try? resolution.path(text, table.origin(key)) else {
+          return nil
+        }
+        guard let status = try? files.status(path) else {
+          return ConfigurationProblem(
+            at: table.origin(key), "names \(path), which does not exist", hint: "check the path")
+        }
+        guard key == .credentialsFile, status.permissions & 0o004 != 0 else { return nil }
+        return ConfigurationProblem(
+          .warning, at: table.origin(key), "names \(path), which every user of this host can read",
+          hint: "chmod 600 \(path)")
+      }
+    }
   }
 
   private func credentials(_ settings: Settings) -> [ConfigurationProblem] {

@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Replication
 
 /// A database and its settings.
 struct ConfiguredDatabase: Sendable {
@@ -15,6 +16,16 @@ struct ConfiguredDatabase: Sendable {
   var isMatch = false
   /// Why commands do not touch it, although the others are in order; nil if nothing is in the way.
   var refusal: HoldfastError?
+
+  /// The targets, in the order of the file.
+  ///
+  /// - Parameter rules: the rules in force for the database; nil if there are none.
+  /// - Throws: `usage` for the first mistake in them.
+  func targets(_ rules: RetentionPolicy?) throws -> [Target] {
+    let list = TargetList(settings, name: name, backupDir: backupDir) { rules }
+    if let problem = list.problems.first { throw problem.error }
+    return list.targets.map(\.target)
+  }
 
   /// - Throws: the refusal.
   func requireAcceptance() throws {

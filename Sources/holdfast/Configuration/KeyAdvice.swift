@@ -81,7 +81,9 @@ enum KeyAdvice {
   ]
 
   private static let elsewhere: [String: String] = [
-    "dbs": "write one [[databases]] table for each database", "replicas": "off-site copies are not available yet",
+    "dbs": "write one [[databases]] table for each database", "replicas": "write one [[targets]] table for each",
+    "replica": "write target here, or a [[targets]] table", "offsite": "write target here, or a [[targets]] table",
+    "url": "a url belongs in a [[targets]] table",
     "keep_secondly": "keep_hourly is the finest rule of the calendar; thin keeps one a minute for a day",
     "keep_minutely": "keep_hourly is the finest rule of the calendar; thin keeps one a minute for a day",
     "name": "a name belongs in a [[databases]] table",

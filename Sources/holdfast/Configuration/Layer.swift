@@ -6,6 +6,15 @@ import TOML
 struct Given: Hashable, Sendable {
   var raw: RawValue
   var origin: Origin
+
+  /// - Throws: `usage` with the place of a value that does not fit.
+  func value(of kind: ValueKind) throws -> SettingValue {
+    do throws(ValueProblem) {
+      return try kind.read(raw)
+    } catch {
+      throw ConfigurationProblem(error, self).error
+    }
+  }
 }
 
 /// The values of one source: the flags, the environment, a file.

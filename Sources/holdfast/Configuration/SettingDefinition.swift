@@ -1,7 +1,7 @@
 import BackupPolicy
 
 /// One row of the table of settings.
-struct SettingDefinition: Sendable {
+struct SettingDefinition: SettingRow {
   enum Flag: Sendable {
     /// The setting's name with dashes.
     case sameName
@@ -50,6 +50,7 @@ struct SettingDefinition: Sendable {
   let flag: Flag
   let scope: Scope
   let use: Use
+  var name: String { key.name }
 
   init(
     _ key: SettingKey, _ kind: ValueKind, _ standard: Standard, _ summary: String, because reason: String,
@@ -57,18 +58,6 @@ struct SettingDefinition: Sendable {
   ) {
     (self.key, self.kind, self.standard, self.summary, self.reason) = (key, kind, standard, summary, reason)
     (self.example, self.variable, self.flag, self.scope, self.use) = (example, variable, flag, scope, use)
-  }
-
-  /// The default as text; nil if there is no value.
-  var standardText: String? {
-    guard case .value(let text) = standard else { return nil }
-    return text
-  }
-
-  /// The default in words, if there is no value.
-  var standardWords: String {
-    guard case .words(let words) = standard else { return "" }
-    return words
   }
 
   var isRule: Bool {

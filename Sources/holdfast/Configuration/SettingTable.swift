@@ -44,6 +44,7 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   case thin
   case anomalyHold = "anomaly_hold"
   case minFreeSpace = "min_free_space"
+  case target
   case drillSchedule = "drill.schedule"
   case drillMaxAge = "drill.max_age"
   case stopGrace = "stop_grace"
@@ -170,6 +171,12 @@ enum SettingTable {
       .minFreeSpace, .freeSpace, .words("off"),
       "How much of the disk stays free, such as 2GiB or 5%; if less is free, older backups are removed",
       because: undecided, example: "5%"),
+
+    // Off-site copies.
+    .init(
+      .target, .storeAddress, .words("none"),
+      "Where the agent copies the backups to: s3://bucket/prefix, or the path of a folder; a [[targets]] table has more settings",
+      because: "only you know a place that outlives this machine", example: "s3://shop-backups/{name}"),
 
     // Drills.
     .init(

@@ -12,6 +12,8 @@ struct Settings: Sendable {
   let folders: StandardFolders
   /// The assertions of drills, for this database or for all.
   var assertions: [ConfiguredAssertion] = []
+  /// The tables of targets, for all databases or for this one, in the order of the file.
+  var targetTables: [TargetTable] = []
 
   /// The value that counts, with its origin; nil if it is not set.
   func given(_ key: SettingKey) -> Given? {
@@ -28,12 +30,8 @@ struct Settings: Sendable {
   /// - Throws: `usage` with the place of a value that does not fit.
   func value(_ key: SettingKey) throws -> SettingValue? {
     if let given = given(key) {
-      do throws(ValueProblem) {
-        let value = try key.definition.kind.read(given.raw)
-        return value == .none ? nil : value
-      } catch {
-        throw ConfigurationProblem(error, given).error
-      }
+      let value = try given.value(of: key.definition.kind)
+      return value == .none ? nil : value
     }
     return try key.definition.standardText.map { try key.definition.kind.read(.untyped($0)) }
   }
@@ -174,12 +172,21 @@ extension Settings {
   }
 
   private func amount(_ key: SettingKey) throws -> KeepRule.Amount? {
-    switch try value(key) {
-    case .integer(let count): .count(count)
-    case .span(let span): .span(span)
-    case .tagLists(let lists): .tags(lists)
-    case nil: nil
-    default: throw Self.mismatch(key)
+    try value(key).map { value in
+      guard let amount = KeepRule.Amount(value) else { throw Self.mismatch(key) }
+      return amount
+    }
+  }
+}
+
+extension KeepRule.Amount {
+  /// Nil for a value that is no amount of a rule.
+  init?(_ value: SettingValue) {
+    switch value {
+    case .integer(let count): self = .count(count)
+    case .span(let span): self = .span(span)
+    case .tagLists(let lists): self = .tags(lists)
+    default: return nil
     }
   }
 }

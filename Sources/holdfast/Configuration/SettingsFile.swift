@@ -13,6 +13,8 @@ struct SettingsFile: Sendable {
     var origin: Origin
     /// Assertions of its drills, in addition to those at the top.
     var assertions: [ConfiguredAssertion] = []
+    /// `[[databases.targets]]`, in addition to those at the top.
+    var targets: [TargetTable] = []
   }
 
   let path: String
@@ -20,6 +22,8 @@ struct SettingsFile: Sendable {
   private(set) var databases: [Database] = []
   /// `[[drill.assert]]` at the top.
   private(set) var assertions: [ConfiguredAssertion] = []
+  /// `[[targets]]` at the top.
+  private(set) var targets: [TargetTable] = []
   private(set) var problems: [ConfigurationProblem] = []
 
   /// - Parameter path: as messages name it.
@@ -41,6 +45,7 @@ struct SettingsFile: Sendable {
   private mutating func readTop(_ pair: TOMLDocument.Pair) {
     if pair.name == "databases" { return readDatabases(pair) }
     if pair.name == "drill" { return readDrill(pair, into: \.top, \.assertions) }
+    if pair.name == "targets" { return readTargets(pair, into: \.targets, "[[targets]]") }
     if let key = SettingKey.named(pair.name), !holdsTables(pair.value) { return read(pair, as: key, into: \.top) }
     switch pair.value.content {
     case .table: addUnknownTable(pair, "[\(pair.name.shortened)]")
@@ -62,6 +67,14 @@ struct SettingsFile: Sendable {
     problems += table.problems
     self[keyPath: layer].values.merge(table.values) { $1 }
     self[keyPath: assertions] += table.assertions
+  }
+
+  private mutating func readTargets(
+    _ pair: TOMLDocument.Pair, into targets: WritableKeyPath<Self, [TargetTable]>, _ header: String
+  ) {
+    let read = TargetTables(pair, path: path, header: header)
+    problems += read.problems
+    self[keyPath: targets] += read.tables
   }
 
   private mutating func readDatabases(_ pair: TOMLDocument.Pair) {
@@ -91,6 +104,7 @@ struct SettingsFile: Sendable {
       databases[last].path = given
       add(pair, "belongs to the top of the file", hint: "in a [[databases]] table, write path = \"…\"")
     case "drill": readDrill(pair, into: \.databases[last].layer, \.databases[last].assertions)
+    case "targets": readTargets(pair, into: \.databases[last].targets, "[[databases.targets]]")
     default:
       guard let key = SettingKey.named(pair.name) else { return addUnknown(pair) }
       guard key.isPerDatabase || key.isSecret else {
@@ -122,13 +136,14 @@ extension SettingsFile {
   }
 
   private mutating func addUnknownTable(_ pair: TOMLDocument.Pair, _ header: String) {
-    let isNear = NearestName.of(pair.name, in: ["databases", "database", "db"]) != nil
+    let near = NearestName.of(pair.name, in: ["databases", "database", "db", "targets", "target", "replicas"])
+    let meant = near.map { $0.hasPrefix("d") ? "[[databases]]" : "[[targets]]" }
     problems.append(
       ConfigurationProblem(
         at: origin(pair.key, header), "is not a table of settings",
-        hint: isNear
-          ? "write [[databases]], with two brackets on each side"
-          : "write settings at the top of the file, without a table; only [[databases]] has tables"))
+        hint: meant.map { "write \($0), with two brackets on each side" }
+          ?? "write settings at the top of the file, without a table; "
+          + "there are the tables [[databases]], [[targets]] and [drill]"))
   }
 
   private mutating func addSecret(_ pair: TOMLDocument.Pair, _ key: SettingKey) {

@@ -8,7 +8,7 @@ struct SettingsTemplate {
   var active: [SettingKey: String] = [:]
 
   var text: String {
-    ([Self.head] + SettingKey.inFiles.map(entry)).joined(separator: "\n") + "\n" + Self.databases
+    ([Self.head] + SettingKey.inFiles.map(entry)).joined(separator: "\n") + "\n" + Self.databases + Self.targets
   }
 
   private func entry(_ key: SettingKey) -> String {
@@ -20,9 +20,7 @@ struct SettingsTemplate {
 
   /// The meaning of a setting, its default, and the reason.
   static func comments(_ key: SettingKey) -> String {
-    let definition = key.definition
-    let standard = definition.standardText ?? definition.standardWords
-    return "# \(definition.summary).\n# Default: \(standard).\n# Why: \(definition.reason).\n"
+    key.definition.comments.map { "\($0)\n" }.joined()
   }
 
   private static let head = """
@@ -56,6 +54,23 @@ struct SettingsTemplate {
     #   [[databases]]
     #   path = "/srv/*/app.db"
 
+    """
+
+  /// Every setting of a target, in a table that is commented out.
+  private static var targets: String {
+    let rows = TargetSettingTable.groups.flatMap { group in
+      ["#"] + group[0].comments.map { "#   \($0)" }
+        + group.map { "#   \($0.name) = \($0.kind.literal($0.standardText ?? $0.example ?? ""))" }
+    }
+    return ([targetsHead] + rows).joined(separator: "\n") + "\n"
+  }
+
+  private static let targetsHead = """
+
+    # Places to which the agent copies the backups of every database, one table for each. A [[databases.targets]] table
+    # below a [[databases]] table is for that database alone. The setting target above is short for a table with a url.
+    #
+    #   [[targets]]
     """
 }
 

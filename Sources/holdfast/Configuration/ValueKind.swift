@@ -26,6 +26,16 @@ enum ValueKind: Hashable, Sendable {
   case schedules
   case zone
   case quietHours
+  /// The name of a target.
+  case label
+  /// The URL of a store, or the path of a folder; `none`.
+  case storeAddress
+  /// Bytes a second, with a unit; `none`.
+  case rate
+  /// A class of objects that can be read at once.
+  case storageClass
+  /// The URL of an HTTP proxy.
+  case proxy
 }
 
 /// A value that fits.
@@ -34,6 +44,8 @@ enum SettingValue: Hashable, Sendable {
   case integer(Int)
   case milliseconds(Int64)
   case freeSpace(FreeSpace)
+  /// Bytes a second.
+  case rate(Int64)
   case span(CalendarSpan)
   case tagLists([[String]])
   case text(String)
@@ -78,6 +90,11 @@ extension ValueKind {
     case .schedules: try schedules(raw)
     case .zone: try zone(raw)
     case .quietHours: try quietHours(raw)
+    case .label: .text(try label(raw))
+    case .storeAddress: try storeAddress(raw)
+    case .rate: try rate(raw)
+    case .storageClass: .text(try storageClass(raw))
+    case .proxy: .text(try proxy(raw))
     }
   }
 

@@ -118,6 +118,8 @@ enum Manual {
     for row in SettingTable.rows where !row.key.isSecret { page.add(row) }
     page.heading("Tables")
     for (name, meaning) in tables { page.item(name, meaning) }
+    page.heading("Settings of a target")
+    for group in TargetSettingTable.groups { page.add(group) }
     page.heading("Examples")
     page.example(exampleFile)
     page.heading("Exit status")
@@ -134,6 +136,10 @@ enum Manual {
     (
       "[[databases]]",
       "One of several databases: path, which may be a pattern, name, and any setting that differs for this database."
+    ),
+    (
+      "[[targets]], [[databases.targets]]",
+      "A place to which the agent copies the backups of every database, or of the database above. Its settings are below."
     ),
     ("[drill]", "The settings drill.schedule and drill.max_age, as schedule and max_age."),
     (
@@ -188,13 +194,13 @@ extension ManualPage {
   }
 
   fileprivate mutating func add(_ row: SettingDefinition) {
-    let key = row.key
-    let standard = row.standardText ?? row.standardWords
-    let flag = key.flagText.map { " Flag: \($0)." } ?? ""
-    let example = row.example.map { " Example: \(row.kind.literal($0))." } ?? ""
-    item(
-      "\(key.name)",
-      "\(row.summary). Default: \(standard).\(example)\(flag)".replacing("`", with: ""))
+    item(row.name, row.words + (row.key.flagText.map { " Flag: \($0)." } ?? ""))
+  }
+
+  /// Adds settings of a target with the same words.
+  fileprivate mutating func add(_ group: [TargetSettingDefinition]) {
+    guard let first = group.first else { return }
+    item(group.map(\.name).joined(separator: ", "), group.count == 1 ? first.words : first.wordsWithoutExample)
   }
 
   fileprivate mutating func addExitStatus(_ note: String) {
@@ -214,5 +220,15 @@ extension ManualPage {
     heading("Environment")
     paragraph(note)
     for (name, meaning) in variables { item(name, meaning) }
+  }
+}
+
+extension SettingRow {
+  fileprivate var words: String {
+    wordsWithoutExample + (example.map { " Example: \(kind.literal($0))." } ?? "").replacing("`", with: "")
+  }
+
+  fileprivate var wordsWithoutExample: String {
+    "\(summary). Default: \(standardText ?? standardWords).".replacing("`", with: "")
   }
 }

@@ -4,6 +4,7 @@ import ArgumentParser
 struct AgentOptions: ParsableArguments {
   @OptionGroup(title: "When to back up") var triggers: TriggerOptions
   @Flag(.thin) var thin: Bool?
+  @Option(.target) var target: String?
   @OptionGroup(title: "Drills") var drills: DrillOptions
   @Option(.stopGrace) var stopGrace: String?
 

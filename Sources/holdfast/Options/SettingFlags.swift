@@ -83,7 +83,7 @@ extension ValueKind {
   fileprivate var completion: CompletionKind? {
     switch self {
     case .path, .database: .file()
-    case .folder: .directory
+    case .folder, .storeAddress: .directory
     case .level: .list((1...9).map(String.init))
     case .choice(let words): .list(words)
     default: nil
@@ -98,9 +98,10 @@ extension ValueKind {
     case .tagLists: "tags"
     case .level: "1-9"
     case .time: "time"
-    case .freeSpace: "size"
+    case .freeSpace, .rate: "size"
     case .choice: "word"
-    case .text: "text"
+    case .text, .label, .storageClass: "text"
+    case .storeAddress, .proxy: "url"
     case .path: "path"
     case .folder: "folder"
     case .database: "path-or-url"

@@ -18,9 +18,20 @@ struct SettingListing {
     var rows: [Row]
   }
 
+  private struct TargetSection {
+    /// Nil if only one database is configured.
+    var database: String?
+    var name: String
+    var rows: [Row]
+
+    var title: String { (database.map { "\($0), " } ?? "") + "target \(name)" }
+  }
+
   private let common: [Row]
   /// The differences from ``common`` for each of several databases.
   private let databases: [Section]
+  /// The targets of each database.
+  private let targets: [TargetSection]
 
   /// - Throws: `usage` if the list of databases has a mistake.
   init(_ configuration: Configuration) throws {
@@ -31,6 +42,7 @@ struct SettingListing {
     if databases.count == 1 { Self.resolve(&common, databases[0]) }
     self.common = common
     self.databases = !hasTables || databases.count == 1 ? [] : databases.map { Self.section($0, common) }
+    targets = databases.flatMap { Self.targets($0, isOnly: databases.count == 1) }
   }
 
   private static func row(_ key: SettingKey, _ settings: Settings) -> Row {
@@ -43,6 +55,9 @@ struct SettingListing {
     if key == .database, let given, let scheme = DatabaseAddress.foreignScheme(given.raw.text.unquoted) {
       // It may contain a password.
       return Row(name: key.name, value: nil, origin: given.origin, note: "a \(scheme) URL of another program")
+    }
+    if let given, key.definition.kind == .storeAddress, (try? key.definition.kind.read(given.raw)) == nil {
+      return Row(name: key.name, value: nil, origin: given.origin, note: "not an address that can be used")
     }
     let words = key.definition.standardWords.replacing("`", with: "")
     guard given == nil else { return Row(name: key.name, value: given?.raw.text, origin: given?.origin ?? .standard) }
@@ -90,9 +105,33 @@ struct SettingListing {
       ] + rows)
   }
 
+  /// The name and the address of each target, and its settings: all with a value for the only
+  /// database, and those that are set for one of several. Targets with mistakes are left out.
+  private static func targets(_ database: ConfiguredDatabase, isOnly: Bool) -> [TargetSection] {
+    let list = TargetList(database.settings, name: database.name, backupDir: database.backupDir)
+    return list.targets.map { configured in
+      let (target, table) = (configured.target, configured.table)
+      var rows = [
+        Row(name: TargetKey.url.name, value: target.address, origin: table.origin(.url)),
+        Row(name: TargetKey.name.name, value: target.name, origin: table[.name]?.origin ?? .standard),
+      ]
+      for row in TargetSettingTable.rows.dropFirst(rows.count) {
+        if let given = table[row.key] {
+          rows.append(Row(name: row.name, value: given.raw.text, origin: given.origin))
+        } else if isOnly, let text = row.standardText {
+          rows.append(Row(name: row.name, value: text, origin: .standard))
+        }
+      }
+      return TargetSection(database: isOnly ? nil : database.name, name: target.name, rows: rows)
+    }
+  }
+
   var lines: [String] {
-    databases.reduce(Self.lines(common)) { lines, section in
-      lines + ["", "[\(section.name.printable)]"] + Self.lines(section.rows)
+    let sections =
+      databases.map { ($0.name, $0.rows) }
+      + targets.map { ($0.title, $0.rows) }
+    return sections.reduce(Self.lines(common)) { lines, section in
+      lines + ["", "[\(section.0.printable)]"] + Self.lines(section.1)
     }
   }
 
@@ -113,6 +152,12 @@ struct SettingListing {
       "settings": .array(common.map(Self.json)),
       "databases": .array(
         databases.map { .object(["name": .string($0.name), "settings": .array($0.rows.map(Self.json))]) }),
+      "targets": .array(
+        targets.map {
+          .object([
+            "name": .string($0.name), "database": .optional($0.database), "settings": .array($0.rows.map(Self.json)),
+          ])
+        }),
     ])
   }
 
