@@ -94,7 +94,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["holdfast", "BackupEngine", "BackupPolicy", "Names", "TOML", "TestSupport"],
+      dependencies: [
+        "holdfast", "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "TOML", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "LibraryTests",

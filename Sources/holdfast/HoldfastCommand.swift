@@ -15,12 +15,13 @@ struct HoldfastCommand: ParsableCommand {
       CommandGroup(
         name: "Every day",
         subcommands: [
-          Create.self, Agent.self, List.self, Show.self, Stats.self, Cleanup.self, Compact.self, Delete.self, Pin.self,
+          Create.self, Agent.self, Sync.self, List.self, Show.self, Stats.self, Cleanup.self, Compact.self, Delete.self,
+          Pin.self,
           Unpin.self, Guard.self,
         ]),
       CommandGroup(
         name: "After an accident", subcommands: [Query.self, Diff.self, Restore.self, Undo.self, Accept.self]),
-      CommandGroup(name: "Checks", subcommands: [Verify.self, Drill.self, Doctor.self]),
+      CommandGroup(name: "Checks", subcommands: [Verify.self, Drill.self, Doctor.self, Targets.self]),
       CommandGroup(
         name: "Set-up",
         subcommands: [Init.self, Config.self, Schedule.self, Completion.self, Version.self, GenerateManual.self]),
@@ -84,19 +85,25 @@ enum CommandNames {
     let words = arguments.dropFirst(first == "help" ? 1 : 0).prefix { !$0.hasPrefix("-") }
     guard let name = words.first, name != "help" else { return }
     try require(name)
-    if name == "config", let part = words.dropFirst().first, part != "help" { try requirePart(part) }
+    if let part = words.dropFirst().first, part != "help" { try requirePart(part, of: name) }
   }
 
-  /// - Throws: `usage` if it is no command of `config`.
-  private static func requirePart(_ name: String) throws {
-    let parts = Config.configuration.subcommands.map { $0._commandName }
-    guard !parts.contains(name) else { return }
-    let near = NearestName.of(name, in: parts).map { "did you mean 'config \($0)'?" }
+  /// The commands below one of ours, such as `check` and `show` of `config`.
+  static func parts(of name: String) -> [String] {
+    let command = HoldfastCommand.configuration.subcommands.first { $0._commandName == name }
+    return command?.configuration.subcommands.map { $0._commandName } ?? []
+  }
+
+  /// - Throws: `usage` if a command has commands below it, and this is none of them.
+  private static func requirePart(_ part: String, of name: String) throws {
+    let parts = parts(of: name)
+    guard !parts.isEmpty, !parts.contains(part) else { return }
+    let near = NearestName.of(part, in: parts).map { "did you mean '\(name) \($0)'?" }
     throw HoldfastError(
       .usage,
-      "unknown command 'config \(name.shortened)'; "
-        + (near ?? "there are \(parts.map { "'config \($0)'" }.joined(separator: " and "))"),
-      hint: "holdfast help config lists its commands")
+      "unknown command '\(name) \(part.shortened)'; "
+        + (near ?? "there are \(parts.map { "'\(name) \($0)'" }.joined(separator: " and "))"),
+      hint: "holdfast help \(name) lists its commands")
   }
 
   private static func require(_ name: String) throws {
@@ -112,9 +119,9 @@ enum CommandNames {
     let words = Array(arguments.prefix { $0 != "--" })
     guard let place = words.firstIndex(where: { all.contains($0) }) else { return "" }
     let name = words[place]
-    guard name == "config", let part = words[(place + 1)...].first(where: { !$0.hasPrefix("-") }),
-      Config.configuration.subcommands.contains(where: { $0._commandName == part })
-    else { return name }
+    guard let part = words[(place + 1)...].first(where: { !$0.hasPrefix("-") }), parts(of: name).contains(part) else {
+      return name
+    }
     return "\(name) \(part)"
   }
 
@@ -135,6 +142,7 @@ enum CommandNames {
     "status": "doctor", "health": "doctor", "diagnose": "doctor", "du": "stats", "statistics": "stats",
     "daemon": "agent", "watch": "agent", "run": "agent", "start": "agent", "serve": "agent", "service": "agent",
     "setup": "init", "settings": "config", "configuration": "config", "cron": "schedule",
-    "completions": "completion", "exec": "guard", "protect": "guard",
+    "completions": "completion", "exec": "guard", "protect": "guard", "push": "sync", "upload": "sync",
+    "replicate": "sync", "copy": "sync", "target": "targets", "replicas": "targets", "remotes": "targets",
   ]
 }

@@ -8,7 +8,7 @@ struct Doctor: ParsableCommand {
     abstract: "Look for common problems, and test a backup and a restore.",
     discussion: """
       The test backs the database up to a scratch folder beside the repository, verifies and restores it, compares \
-      the pages and removes the folder. If there is a problem, the exit code is 1.
+      the pages and removes the folder. Each target gets one request. If there is a problem, the exit code is 1.
 
       Examples:
         holdfast doctor
@@ -19,11 +19,12 @@ struct Doctor: ParsableCommand {
   var probe = true
 
   @OptionGroup var every: EveryDatabaseOptions
+  @OptionGroup var target: TargetOptions
   @OptionGroup(title: "New backups") var creation: CreationOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    try EveryDatabase(options: options, all: every.all).run(creation.flags) { try examine($0) }
+    try EveryDatabase(options: options, all: every.all).run(creation.flags.merging(target.flags)) { try examine($0) }
   }
 
   private func examine(_ selection: Selection) throws {
@@ -31,7 +32,7 @@ struct Doctor: ParsableCommand {
     let engine = try selection.engine(.optional)
     let drillAge = (try? selection.settings.drillSettings())?.age(at: engine.environment.now())
     let facts = try Examination(engine, encrypts: archive.encrypt, drillAge: drillAge).facts()
-    var report = DoctorReport(findings: Diagnosis.findings(facts))
+    var report = DoctorReport(findings: Diagnosis.findings(facts) + targets(selection, engine))
     if probe {
       report.findings +=
         report.allowsProbe
@@ -40,5 +41,16 @@ struct Doctor: ParsableCommand {
     }
     try options.console.show(report.json, report.lines(quiet: options.output.quiet))
     if report.hasProblem { throw ExitCode(HoldfastError.Code.failed.exitCode) }
+  }
+
+  private func targets(_ selection: Selection, _ engine: Engine) -> [Finding] {
+    do {
+      return try selection.targets().flatMap { TargetExamination(engine, $0).findings() }
+    } catch {
+      let known = GuardResult.error(error)
+      return [
+        Finding("targets", .problem, known.message, advice: known.hint ?? "holdfast config check lists all mistakes")
+      ]
+    }
   }
 }

@@ -7,7 +7,7 @@ enum HelpOverview {
     (
       "Every day",
       [
-        (["create", "agent"], "back up now, or after each change"),
+        (["create", "agent", "sync"], "back up now, after each change, copy off-site"),
         (["list", "show", "stats"], "list all backups, describe one, count them"),
         (["cleanup", "compact", "delete"], "remove by rules, merge incrementals, remove one"),
         (["pin", "unpin"], "keep a backup against all rules, or end that"),
@@ -26,7 +26,7 @@ enum HelpOverview {
       "Checks",
       [
         (["verify", "drill"], "check a backup, restore one as an exercise"),
-        (["doctor"], "look for problems, test a backup and a restore"),
+        (["doctor", "targets"], "look for problems, show the off-site copies"),
       ]
     ),
     (

@@ -2,6 +2,8 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Logging
+import Names
+import Replication
 
 /// The database, the repository, and the key to it.
 struct ServiceOptions: ParsableArguments {
@@ -93,6 +95,27 @@ struct Selection {
       credentials: try keyUse == .needed ? credentials.credentials() : credentials.credentialsIfUsable(logger),
       defaults: defaults, environment: environment)
     return keepsOpen ? engine.keepingOpen() : engine
+  }
+
+  /// The targets of the database, in the order of the file.
+  ///
+  /// - Parameter name: of the only one to return; nil for all.
+  /// - Throws: `usage` for the first mistake in them, or if there is none of that name.
+  func targets(named name: String? = nil) throws -> [Target] {
+    guard let database = self.name else {
+      throw HoldfastError(
+        .usage, "no database is named", hint: "use --database PATH, set DATABASE_URL, or write [[databases]] tables")
+    }
+    let list = TargetList(settings, name: database, backupDir: backupDir) { try settings.retention() }
+    if let problem = list.problems.first { throw problem.error }
+    let targets = list.targets.map(\.target)
+    guard let name else { return targets }
+    let chosen = targets.filter { $0.name.isExactly(name) }
+    guard chosen.isEmpty else { return chosen }
+    let names = targets.map(\.name)
+    let near = NearestName.of(name, in: names).map { "did you mean \($0)?" }
+    let known = names.isEmpty ? TargetOptions.advice : "the targets are: \(names.joined(separator: ", "))"
+    throw HoldfastError(.usage, "there is no target \(name.shortened)", hint: near ?? known)
   }
 
   func logger(_ level: Logger.Level = .warning) throws -> Logger { try Self.logger(settings, output, level) }

@@ -182,12 +182,14 @@ struct CallerOptions: Sendable {
       .map { String($0.prefix { $0 == "-" || $0.isLetter }) }
   }
 
-  /// The name of a command that takes these options, `config show` included; empty for other words.
+  /// The name of a command that takes these options, such as `list` or `config show`; empty for other words.
   private static func command(at text: Substring) -> String {
     let word = String(text.prefix { $0.isLetter })
     guard CommandNames.takingServiceOptions.contains(word) else { return "" }
-    guard word == "config" else { return word }
-    let second = text.dropFirst(word.count + 1).prefix { $0.isLetter }
-    return ["check", "show"].contains(second) ? "\(word) \(second)" : ""
+    let parts = CommandNames.parts(of: word)
+    guard !parts.isEmpty else { return word }
+    let second = String(text.dropFirst(word.count + 1).prefix { $0.isLetter || $0 == "-" })
+    if parts.contains(second) { return "\(word) \(second)" }
+    return word == Config._commandName ? "" : word
   }
 }

@@ -1,0 +1,80 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+import Names
+import ObjectStorage
+import Replication
+
+/// `holdfast sync`
+struct Sync: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Copy the backups to the targets now.",
+    discussion: """
+      It uploads the backups that are missing in each target, the newest first, and then removes the copies that no \
+      rule keeps. If a store cannot be reached, it tries again until it is interrupted; with --once it ends. \
+      --dry-run shows each step with its reason, and the price of the requests.
+
+      Examples:
+        holdfast sync --dry-run
+        holdfast sync s3 --once
+      """)
+
+  @Argument(help: "The name of a target (default: all).")
+  var name: String?
+
+  @Flag(help: "Show what would be uploaded and removed, and write nothing.")
+  var dryRun = false
+
+  @Flag(help: "End at the first failure of a store, for cron.")
+  var once = false
+
+  @OptionGroup var target: TargetOptions
+  @OptionGroup var every: EveryDatabaseOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
+
+  func run() throws {
+    try EveryDatabase(options: options, all: every.all).run(target.flags) { try copy($0) }
+  }
+
+  private func copy(_ selection: Selection) throws {
+    let targets = try selection.targets(named: name)
+    guard !targets.isEmpty else {
+      throw HoldfastError(.usage, "no target is configured", hint: TargetOptions.advice)
+    }
+    let engine = try selection.engine(.needed)
+    var documents: [JSONValue] = []
+    var codes: [Int32] = []
+    for target in targets {
+      do {
+        let report = try report(target, engine, selection.zone)
+        try options.console.show(options.output.quiet && !dryRun ? [] : report.lines)
+        documents.append(report.json)
+      } catch {
+        let known = (error as? StoreError)?.error(at: target.name) ?? GuardResult.error(error)
+        if known.code == .interrupted || targets.count == 1 { throw known }
+        codes.append(known.code.exitCode)
+        documents.append(
+          .object([
+            "name": .string(target.name), "url": .string(target.address), "error": ErrorReport.json(known),
+          ]))
+        if !options.console.json { _ = ErrorReport(known, asJSON: false).print() }
+      }
+    }
+    if options.console.json { try options.console.show(.array(documents), []) }
+    if let worst = EveryDatabase.worst(codes) { throw ExitCode(worst) }
+  }
+
+  private func report(_ target: Target, _ engine: Engine, _ zone: ZoneRules) throws -> ReplicationReport {
+    if dryRun {
+      let plan = try target.withStore { try Replicator(engine: engine, target: target, store: $0).plan() }
+      return ReplicationReport(target, planned: plan, zone: zone)
+    }
+    let outcome = try options.output.working { progress, _ in
+      try target.withStore(progress) { store in
+        let replicator = Replicator(engine: engine, target: target, store: store)
+        return try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
+      }
+    }
+    return ReplicationReport(target, executed: outcome, zone: zone)
+  }
+}

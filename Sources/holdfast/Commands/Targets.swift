@@ -1,0 +1,90 @@
+import ArgumentParser
+import BackupEngine
+import BackupPolicy
+import Replication
+
+/// `holdfast targets`
+struct Targets: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show or check the places to which backups are copied.",
+    usage: "holdfast targets [<subcommand>] [<options>]",
+    discussion: """
+      Without a subcommand it is targets show.
+
+      Examples:
+        holdfast targets
+        holdfast targets check
+      """,
+    subcommands: [TargetsShow.self, TargetsCheck.self, TargetsTakeOver.self], defaultSubcommand: TargetsShow.self)
+}
+
+/// `holdfast targets show`
+struct TargetsShow: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show",
+    abstract: "Show the state of each target, its newest backup and its costs.",
+    discussion: """
+      It sends no request: it shows the facts that this host recorded at the last upload and at the last list. The \
+      costs are list prices, for the requests of this host in this month.
+
+      Examples:
+        holdfast targets show
+        holdfast targets show --all --json
+      """)
+
+  @OptionGroup var target: TargetOptions
+  @OptionGroup var every: EveryDatabaseOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
+
+  func run() throws {
+    try EveryDatabase(options: options, all: every.all).run(target.flags) { try show($0) }
+  }
+
+  private func show(_ selection: Selection) throws {
+    let targets = try selection.targets()
+    let engine = try selection.engine(.optional)
+    let summaries: [(target: Target, summary: TargetSummary)] = try targets.map { target in
+      let summary = try target.withStore { try Replicator(engine: engine, target: target, store: $0).summary() }
+      return (target, summary)
+    }
+    let listing = TargetListing(targets: summaries, zone: selection.zone)
+    try options.console.show(listing.json, listing.lines)
+  }
+}
+
+/// `holdfast targets check`
+struct TargetsCheck: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Ask each target whether it can be used, and compare its content.",
+    discussion: """
+      It lists the target. If there is a problem, the exit code is 1.
+
+      Examples:
+        holdfast targets check
+        holdfast targets check s3 --json
+      """)
+
+  @Argument(help: "The name of a target (default: all).")
+  var name: String?
+
+  @OptionGroup var target: TargetOptions
+  @OptionGroup var every: EveryDatabaseOptions
+  @OptionGroup(title: "Common options") var options: ServiceOptions
+
+  func run() throws {
+    try EveryDatabase(options: options, all: every.all).run(target.flags) { try check($0) }
+  }
+
+  private func check(_ selection: Selection) throws {
+    let targets = try selection.targets(named: name)
+    guard !targets.isEmpty else {
+      throw HoldfastError(.usage, "no target is configured", hint: TargetOptions.advice)
+    }
+    let engine = try selection.engine(.optional)
+    let findings = targets.flatMap { TargetExamination(engine, $0, listsContent: true).findings() }
+    let report = DoctorReport(findings: findings)
+    try options.console.show(report.json, report.lines(quiet: options.output.quiet))
+    if report.hasProblem { throw ExitCode(HoldfastError.Code.failed.exitCode) }
+  }
+}

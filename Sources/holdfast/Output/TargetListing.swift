@@ -1,0 +1,98 @@
+import BackupEngine
+import BackupPolicy
+import Names
+import Replication
+
+/// The targets of a database as `targets` shows them.
+struct TargetListing {
+  let targets: [(target: Target, summary: TargetSummary)]
+  /// The zone in which times are shown.
+  let zone: ZoneRules
+
+  var lines: [String] {
+    guard !targets.isEmpty else { return ["No targets: a [[targets]] table in holdfast.toml names one"] }
+    return targets.enumerated().flatMap { index, entry in
+      (index == 0 ? [] : [""]) + ["\(entry.target.name)  \(entry.target.address)".printable]
+        + fields(entry.target, entry.summary)
+    }
+  }
+
+  private func fields(_ target: Target, _ summary: TargetSummary) -> [String] {
+    let cost = StoreCost(target.url)
+    var fields = FieldList()
+    fields.add("State", state(target, summary))
+    fields.add(
+      "Newest",
+      summary.newest.map { "\($0.id), number \($0.sequence ?? 0), made \(zone.wallClock($0.created))" })
+    fields.add("Last upload", summary.put.map(zone.wallClock))
+    fields.add("Last list", summary.listed.map(zone.wallClock))
+    if summary.objects > 0 {
+      let price = cost.map { ", \($0.words($0.storage(summary.bytes))) a month" } ?? ""
+      let noun = summary.objects == 1 ? "object" : "objects"
+      fields.add("Stored", "\(summary.objects.grouped) \(noun), \(ByteCount(summary.bytes))\(price)")
+    }
+    if !summary.month.isEmpty {
+      let price = cost.map { ", \($0.words($0.requests(summary.requests)))" } ?? ""
+      fields.add("In \(summary.month)", "\(summary.requests.words), \(ByteCount(summary.sentBytes)) sent\(price)")
+    }
+    if target.settings.access != .full {
+      fields.add("Access", target.settings.access == .append ? "append: nothing is removed" : "write-only")
+    }
+    return fields.lines()
+  }
+
+  private func state(_ target: Target, _ summary: TargetSummary) -> String {
+    guard summary.isUsed else { return "- not used yet: the agent begins, or holdfast sync \(target.name)" }
+    switch summary.lag {
+    case .current: return "✓ up to date"
+    case .within(let unsent):
+      let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count.grouped) backups are"
+      return "- \(count) not there yet, the oldest since \(zone.wallClock(unsent.since))"
+    case .behind(_, let reason): return "! behind: \(reason)"
+    }
+  }
+
+  var json: JSONValue { .array(targets.map { Self.json($0.target, $0.summary) }) }
+
+  private static func json(_ target: Target, _ summary: TargetSummary) -> JSONValue {
+    let (state, reason) = keys(summary)
+    return .object([
+      "name": .string(target.name), "url": .string(target.address),
+      "access": .string(target.settings.access.rawValue), "state": .string(state),
+      "reason": .optional(reason), "unsent": summary.unsent.map(json) ?? .null,
+      "newest": summary.newest.map(json) ?? .null, "objects": .integer(Int64(summary.objects)),
+      "bytes": .integer(summary.bytes), "uploaded_at": .optional(summary.put?.iso8601),
+      "listed_at": .optional(summary.listed?.iso8601), "month": .string(summary.month),
+      "requests": summary.requests.json, "sent_bytes": .integer(summary.sentBytes),
+      "cost": StoreCost(target.url).map { $0.json(summary.requests, bytes: summary.bytes) } ?? .null,
+    ])
+  }
+
+  private static func keys(_ summary: TargetSummary) -> (state: String, reason: String?) {
+    guard summary.isUsed else { return ("unused", nil) }
+    return switch summary.lag {
+    case .current: ("current", nil)
+    case .within: ("pending", nil)
+    case .behind(_, let reason): ("behind", reason)
+    }
+  }
+
+  private static func json(_ unsent: UnsentBackups) -> JSONValue {
+    .object([
+      "count": .integer(Int64(unsent.count)), "oldest": .string(unsent.oldest.text),
+      "since": .string(unsent.since.iso8601),
+    ])
+  }
+
+  private static func json(_ point: Point) -> JSONValue {
+    .object([
+      "backup_id": .string(point.id.text), "sequence": .optional(point.sequence),
+      "created_at": .string(point.created.iso8601),
+    ])
+  }
+}
+
+extension TargetSummary {
+  /// Whether this host ever used the target.
+  var isUsed: Bool { listed != nil || put != nil || !month.isEmpty }
+}

@@ -1,0 +1,101 @@
+import BackupEngine
+import BackupPolicy
+import Names
+import ObjectStorage
+import Replication
+
+/// Finds out whether a target can be used and has the recent backups, for `doctor` and
+/// `targets check`.
+struct TargetExamination {
+  private let engine: Engine
+  private let target: Target
+  private let listsContent: Bool
+
+  /// - Parameter listsContent: compares the whole content of the target with the repository.
+  init(_ engine: Engine, _ target: Target, listsContent: Bool = false) {
+    (self.engine, self.target, self.listsContent) = (engine, target, listsContent)
+  }
+
+  private var subject: String { "target \(target.name)" }
+
+  func findings() -> [Finding] {
+    target.withStore { store in
+      do {
+        try reach(store)
+        let replicator = Replicator(engine: engine, target: target, store: store)
+        return [content(replicator), try state(replicator), sameDisk()].compactMap { $0 }
+      } catch {
+        let known = (error as? StoreError)?.error(at: target.name) ?? GuardResult.error(error)
+        let isNamed = known.message.hasPrefix("\(subject): ")
+        return [
+          Finding(
+            subject, .problem, isNamed ? String(known.message.dropFirst(subject.count + 2)) : known.message,
+            advice: known.hint ?? "holdfast targets check \(target.name) asks it again"),
+          sameDisk(),
+        ].compactMap { $0 }
+      }
+    }
+  }
+
+  /// Asks for one object, which the key of a write-only target does not allow.
+  private func reach(_ store: any ObjectStore) throws {
+    guard target.settings.access != .writeOnly else { return }
+    _ = try store.list(ListQuery(pageSize: 1))
+  }
+
+  private func state(_ replicator: Replicator) throws -> Finding {
+    let summary = try replicator.summary()
+    let place = "\(target.address): "
+    guard summary.isUsed else {
+      return Finding(subject, .note, "\(place)not used yet; the agent or holdfast sync \(target.name) begins")
+    }
+    switch summary.lag {
+    case .behind(_, let reason):
+      return Finding(
+        subject, .problem, "\(place)behind: \(reason)", advice: "holdfast sync \(target.name) --once shows the reason")
+    case .current, .within:
+      let objects = "\(summary.objects.grouped) object\(summary.objects == 1 ? "" : "s")"
+      let words = summary.lag == .current ? "up to date" : "the newest backups are on their way"
+      return Finding(subject, .ok, "\(place)\(words), \(objects), \(ByteCount(summary.bytes))")
+    }
+  }
+
+  /// Lists the target and compares it. If the agent writes to it now, only its record of the target
+  /// is available.
+  private func content(_ replicator: Replicator) -> Finding? {
+    guard listsContent else { return nil }
+    do {
+      let plan = try replicator.plan()
+      for case .stop(let reason) in plan.steps {
+        return Finding(
+          "\(subject): writers", .problem, reason,
+          advice: "if this machine is the right one: holdfast targets take-over \(target.name)")
+      }
+      guard plan.lost.isEmpty else {
+        return Finding(
+          "\(subject): content", .warning,
+          "\(plan.lost.count.grouped) of its backups cannot be restored, because archives that they need are missing",
+          advice: "holdfast sync \(target.name) uploads what is still here")
+      }
+      return Finding("\(subject): content", .ok, "every backup in it is complete")
+    } catch let error as HoldfastError where error.code == .busy {
+      return Finding("\(subject): content", .note, "not compared, because another holdfast is writing to it")
+    } catch {
+      let known = (error as? StoreError)?.error(at: target.name) ?? GuardResult.error(error)
+      return Finding(
+        "\(subject): content", .problem, known.message, advice: known.hint ?? "holdfast doctor looks for other problems"
+      )
+    }
+  }
+
+  private func sameDisk() -> Finding? {
+    guard case .folder(let path) = target.url, let database = engine.database else { return nil }
+    let files = engine.environment.files
+    guard let place = (try? files.status(path)) ?? (try? files.status(path.parentPath)),
+      let source = try? files.status(database), place.device == source.device
+    else { return nil }
+    return Finding(
+      "\(subject): disk", .warning, "\(path) is on the disk of the database, and is lost with it",
+      advice: "use a folder on another disk or on a NAS, or an s3:// URL")
+  }
+}

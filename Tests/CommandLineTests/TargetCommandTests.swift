@@ -1,0 +1,256 @@
+import FoundationEssentials
+import Glibc
+import TestSupport
+import Testing
+
+/// `sync` and `targets`, as people and scripts see them.
+@Suite("The commands sync and targets", .ownThread)
+struct TargetCommandTests {
+  private static let settings = "[[targets]]\nurl = \"nas/{name}\"\n"
+
+  private func bed(_ settings: String = Self.settings) throws -> CommandBed {
+    let bed = try CommandBed(rows: 20)
+    try bed.folder.write("holdfast.toml", Array(settings.utf8))
+    mkdir(bed.folder.path("nas"), 0o700)
+    return bed
+  }
+
+  private func normalised(_ text: String, _ bed: CommandBed) -> String {
+    bed.normalised(text).replacing(#/In \d{4}-\d\d/#, with: "In MONTH")
+  }
+
+  private struct Step: Decodable {
+    var step: String
+    var backupId: String?
+    var reason: String
+  }
+
+  private struct Copy: Decodable {
+    struct Requests: Decodable {
+      var puts: Int
+      var gets: Int
+      var lists: Int
+      var deletes: Int
+    }
+    var name: String
+    var url: String
+    var executed: Bool
+    var uploaded: [String]
+    var steps: [Step]
+    var owed: [String]
+    var requests: Requests
+    var bytes: Int
+  }
+
+  @Test("sync shows the steps with --dry-run, executes them, and then has nothing to do")
+  func copy() throws {
+    let bed = try bed()
+    let ids = try bed.makeChain(incrementals: 1)
+    let dry = try bed.succeed("sync", "--dry-run")
+    #expect(dry.contains(ids[0]) && dry.contains(ids[1]))
+    #expect(
+      normalised(dry, bed) == """
+        nas  nas/app
+          Would upload: 2
+            ID  full, SIZE: no rule is set
+            ID  changes since ID, SIZE: the newest backup
+          In all: 2 uploads, 1 read, at most SIZE
+
+        """)
+    #expect(try Shell.run("find", [bed.folder.path("nas"), "-type", "f"]).stdout.isEmpty)
+    let done = try bed.succeed("sync")
+    #expect(normalised(done, bed).hasPrefix("nas: 2 backups uploaded, SIZE; 3 uploads"), "\(done)")
+    #expect(try Shell.run("find", [bed.folder.path("nas/app"), "-name", "*\(ids[1])*"]).stdout.contains(ids[1]))
+    let again = try bed.succeed("sync", "nas", "--once")
+    #expect(again.hasPrefix("nas: nothing to upload; "), "\(again)")
+    #expect(
+      try bed.succeed("sync", "--dry-run").contains("\n  Nothing to do: it has every backup that it should have\n"))
+    #expect(try bed.succeed("sync", "--quiet") == "")
+  }
+
+  @Test("sync prints one document for scripts")
+  func document() throws {
+    let bed = try bed()
+    let id = try bed.create()
+    let dry = try decode([Copy].self, bed.succeed("sync", "--dry-run", "--json"))
+    #expect(dry.count == 1 && dry[0].name == "nas" && dry[0].url == "nas/app" && !dry[0].executed)
+    #expect(dry[0].owed == [id] && dry[0].steps.map(\.step) == ["put"] && dry[0].steps[0].backupId == id)
+    let done = try decode([Copy].self, bed.succeed("sync", "--json"))
+    #expect(done[0].executed && done[0].uploaded.count == 1 && done[0].requests.puts == 2 && done[0].bytes > 0)
+    let every = try bed.run("sync", "--all", "--json")
+    #expect(every.status == 0 && every.stdout.contains("\"backup_dir\""), "\(every)")
+  }
+
+  @Test("A target can be named on the command line alone")
+  func flag() throws {
+    let bed = try bed("")
+    _ = try bed.create()
+    let none = try bed.run("sync")
+    #expect(none.status == 64)
+    #expect(
+      none.stderr == """
+        holdfast: error: no target is configured
+        holdfast: hint: write a [[targets]] table into holdfast.toml, or use --target URL
+
+        """)
+    #expect(try bed.succeed("sync", "--target", "nas").hasPrefix("nas: 1 backup uploaded"))
+    #expect(try bed.succeed("targets", "--target", "nas").contains("✓ up to date"))
+    #expect(try bed.succeed("targets") == "No targets: a [[targets]] table in holdfast.toml names one\n")
+  }
+
+  @Test("If a target cannot be used, the others are brought up to date, and the exit code says it")
+  func missing() throws {
+    let bed = try bed("[[targets]]\nurl = \"usb\"\n\(Self.settings)")
+    _ = try bed.create()
+    let result = try bed.run("sync", "--once")
+    #expect(result.status == 4 && result.stdout.hasPrefix("nas: 1 backup uploaded"), "\(result)")
+    #expect(result.stderr.hasPrefix("holdfast: error: target usb: "))
+    #expect(result.stderr.contains("there is no folder usb (is it mounted?)\nholdfast: hint: "))
+    let one = try bed.run("sync", "usb")
+    #expect(one.status == 4 && one.stderr.hasPrefix("holdfast: error: target usb: "), "\(one)")
+    let unknown = try bed.run("sync", "nsa")
+    #expect(
+      unknown.status == 64
+        && unknown.stderr == "holdfast: error: there is no target nsa\nholdfast: hint: did you mean nas?\n")
+  }
+
+  @Test("targets shows the state, the newest backup and the requests of each target without asking it")
+  func targets() throws {
+    let bed = try bed()
+    let id = try bed.create()
+    #expect(
+      normalised(try bed.succeed("targets"), bed) == """
+        nas  nas/app
+            State        - not used yet: the agent begins, or holdfast sync nas
+
+        """)
+    try bed.succeed("sync")
+    try bed.python("import os, sys; os.rename(sys.argv[1], sys.argv[1] + '-away')", bed.folder.path("nas"))
+    let text = try bed.succeed("targets")
+    #expect(text.contains(id))
+    #expect(
+      normalised(text, bed).replacing(#/\d+ reads?/#, with: "READS") == """
+        nas  nas/app
+            State        ✓ up to date
+            Newest       ID, number 1, made TIME
+            Last upload  TIME
+            Last list    TIME
+            Stored       1 object, SIZE
+            In MONTH   2 uploads, READS, 2 lists, SIZE sent
+
+        """)
+  }
+
+  private struct State: Decodable {
+    struct Newest: Decodable {
+      var backupId: String
+      var sequence: Int
+    }
+    struct Unsent: Decodable {
+      var count: Int
+      var oldest: String
+    }
+    var name: String
+    var state: String
+    var newest: Newest?
+    var unsent: Unsent?
+    var objects: Int
+  }
+
+  @Test("targets show and targets with the same options print the same document")
+  func stateDocument() throws {
+    let bed = try bed()
+    let id = try bed.create()
+    #expect(try decode([State].self, bed.succeed("targets", "--json"))[0].state == "unused")
+    try bed.succeed("sync")
+    let next = try bed.createIncremental()
+    let text = try bed.succeed("targets", "--json")
+    let state = try decode([State].self, text)[0]
+    #expect(state.name == "nas" && state.state == "pending" && state.objects == 1 && state.newest?.backupId == id)
+    #expect(state.newest?.sequence == 1 && state.unsent?.count == 1 && state.unsent?.oldest == next)
+    #expect(try bed.succeed("targets", "show", "--json") == text)
+  }
+
+  @Test("targets check asks each target, and reports one that cannot be used")
+  func check() throws {
+    let bed = try bed()
+    _ = try bed.create()
+    try bed.succeed("sync")
+    let sound = try bed.run("targets", "check")
+    #expect(sound.status == 0 && sound.stdout.contains("✓ target nas: content: every backup in it is complete\n"))
+    #expect(sound.stdout.contains("! target nas: disk: nas/app is on the disk of the database"), "\(sound)")
+    try bed.python("import os, sys; os.rename(sys.argv[1], sys.argv[1] + '-away')", bed.folder.path("nas"))
+    let broken = try bed.run("targets", "check", "nas")
+    #expect(broken.status == 1 && broken.stdout.contains("✗ target nas: "), "\(broken)")
+    #expect(broken.stdout.contains("(is it mounted?)"))
+  }
+
+  @Test("doctor looks at the targets")
+  func doctor() throws {
+    let bed = try bed()
+    _ = try bed.create()
+    try bed.succeed("sync")
+    let sound = try bed.run("doctor", "--no-probe")
+    #expect(sound.stdout.contains("✓ target nas: nas/app: up to date, 1 object, "), "\(sound)")
+    #expect(sound.stdout.contains("! target nas: disk: "))
+    rmdir(bed.folder.path("nas"))
+    try bed.folder.write("holdfast.toml", Array("target = \"gone\"\n".utf8))
+    let broken = try bed.run("doctor", "--no-probe")
+    #expect(broken.status == 1 && broken.stdout.contains("✗ target gone: "), "\(broken)")
+    try bed.folder.write("holdfast.toml", Array("[[targets]]\nurl = \"x\"\naccess = \"all\"\n".utf8))
+    let wrong = try bed.run("doctor", "--no-probe")
+    #expect(wrong.status == 1 && wrong.stdout.contains("✗ targets: holdfast.toml:3:10: access is \"all\""), "\(wrong)")
+  }
+
+  @Test("A command below targets with a slip is named, and the help of targets lists its commands")
+  func subcommands() throws {
+    let bed = try bed()
+    let result = try bed.run("targets", "chekc")
+    #expect(
+      result.status == 64
+        && result.stderr == """
+          holdfast: error: unknown command 'targets chekc'; did you mean 'targets check'?
+          holdfast: hint: holdfast help targets lists its commands
+
+          """
+    )
+    for arguments in [["targets", "--help"], ["help", "targets"]] {
+      let help = try Shell.run(CommandBed.program, arguments, environment: bed.environment())
+      #expect(help.stdout.contains("\nUSAGE: holdfast targets [<subcommand>] [<options>]\n"), "\(help)")
+      #expect(help.stdout.contains("\n  targets check "))
+    }
+    #expect(
+      try bed.succeed("targets", "check", "--help").contains("\nUSAGE: holdfast targets check [<name>] [<options>]\n"))
+    let wrong = try bed.run("targets", "--bogus")
+    #expect(wrong.status == 64 && wrong.stderr.contains("hint: holdfast targets --help lists its options"), "\(wrong)")
+  }
+
+  @Test("The policies for keys allow what their access mode needs, and no more")
+  func policies() throws {
+    struct Policy: Decodable {
+      struct Statement: Decodable {
+        var Effect: String
+        var Action: Actions
+      }
+      struct Actions: Decodable {
+        var names: [String]
+        init(from decoder: any Decoder) throws {
+          let container = try decoder.singleValueContainer()
+          names = try (try? [container.decode(String.self)]) ?? container.decode([String].self)
+        }
+      }
+      var Statement: [Statement]
+    }
+    func actions(_ name: String) throws -> Set<String> {
+      let text = try String(
+        contentsOf: URL(filePath: "\(projectFolder)/contrib/targets/\(name).json"), encoding: .utf8)
+      let policy = try JSONDecoder().decode(Policy.self, from: Data(text.utf8))
+      #expect(policy.Statement.allSatisfy { $0.Effect == "Allow" })
+      return Set(policy.Statement.flatMap(\.Action.names))
+    }
+    let (full, append, writeOnly) = (try actions("full"), try actions("append"), try actions("write-only"))
+    #expect(full.isSuperset(of: ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"]))
+    #expect(full.subtracting(append) == ["s3:DeleteObject"] && append.isSubset(of: full))
+    #expect(writeOnly == ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"])
+  }
+}
