@@ -132,7 +132,7 @@ struct ArchiveFetch: Sendable {
       let end = min(bytes, received + piece)
       do {
         // The range keeps a store from sending more than is expected.
-        let sink = HTTPSink.file(descriptor: descriptor, offset: received)
+        let sink = HTTPSink.file(descriptor: descriptor, offset: received, limit: end - received)
         received += try get(holder, received..<end, into: sink, job.name)
       } catch let error as StoreError where error.kind == .unreachable {
         // The connection broke: go on behind the bytes that arrived, as long as some arrive.

@@ -44,7 +44,7 @@ struct TargetListing {
   private func state(_ target: Target, _ summary: TargetSummary) -> String {
     guard summary.isUsed else { return "- not used yet: the agent begins, or holdfast sync \(target.name)" }
     switch summary.lag {
-    case .current: return "✓ up to date"
+    case .upToDate: return "✓ up to date"
     case .within(let unsent):
       let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count.grouped) backups are"
       return "- \(count) not there yet, the oldest since \(zone.wallClock(unsent.since))"
@@ -71,7 +71,7 @@ struct TargetListing {
   private static func keys(_ summary: TargetSummary) -> (state: String, reason: String?) {
     guard summary.isUsed else { return ("unused", nil) }
     return switch summary.lag {
-    case .current: ("current", nil)
+    case .upToDate: ("current", nil)
     case .within: ("pending", nil)
     case .behind(_, let reason): ("behind", reason)
     }

@@ -53,9 +53,9 @@ struct TargetExamination {
     case .behind(_, let reason):
       return Finding(
         subject, .problem, "\(place)behind: \(reason)", advice: "holdfast sync \(target.name) --once shows the reason")
-    case .current, .within:
+    case .upToDate, .within:
       let objects = "\(summary.objects.grouped) object\(summary.objects == 1 ? "" : "s")"
-      let words = summary.lag == .current ? "up to date" : "the newest backups are on their way"
+      let words = summary.lag == .upToDate ? "up to date" : "the newest backups are on their way"
       return Finding(subject, .ok, "\(place)\(words), \(objects), \(ByteCount(summary.bytes))")
     }
   }
