@@ -25,12 +25,16 @@ package struct LagPolicy: Hashable, Sendable {
   ///   - now: wall time. A backup from the future is not late.
   package func decide(_ unsent: UnsentBackups?, now: Timestamp) -> TargetLag {
     guard let unsent else { return .upToDate }
-    let limit = unsent.since.adding(seconds: maxLag).milliseconds.addingClamped(interval)
-    guard now.milliseconds > limit else { return .within(unsent) }
+    guard now.milliseconds > limit(of: unsent) else { return .within(unsent) }
     let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count) backups are"
     return .behind(
       unsent,
       reason: "\(count) not there yet, the oldest since \(unsent.since.iso8601); max_lag is "
         + Words.duration(seconds: maxLag))
+  }
+
+  /// The last millisecond, since the epoch, in which they are not late.
+  func limit(of unsent: UnsentBackups) -> Int64 {
+    unsent.since.adding(seconds: maxLag).milliseconds.addingClamped(interval)
   }
 }
