@@ -11,8 +11,9 @@ final class ReplicationSession {
   private let claim: WriterClaim
   /// The requests that earlier outcomes contain.
   private var counted = RequestCount()
-  /// The reason why nothing may be written.
-  private var obstacle: String?
+  private var obstacle: ReplicationObstacle?
+  /// The last refusal of a removal, and when to try again.
+  private var refusal: (error: StoreError, until: Timestamp)?
 
   init(_ engine: Engine, _ target: Target, _ store: any ObjectStore, _ facts: ShippingFacts) throws {
     guard let folder = RemoteFolder(store, repositoryID: facts.repositoryID) else {
@@ -33,7 +34,7 @@ final class ReplicationSession {
   func begin(_ facts: ShippingFacts) throws {
     guard canRead else { return }
     try list(facts.now)
-    obstacle = try foreign(facts)?.text
+    obstacle = try foreign(facts).map { .foreign($0.text) }
   }
 
   /// Lists the target again if the last list is old: objects may have disappeared.
@@ -94,7 +95,7 @@ final class ReplicationSession {
     memo.update(facts.points)
     var all = ReplicationFacts(facts.points, memo.inventory, claim.line, now: facts.now)
     all.lastPut = memo.state.put
-    all.obstacle = obstacle
+    all.obstacle = obstacle?.reason
     return all
   }
 
@@ -115,6 +116,7 @@ final class ReplicationSession {
   ) throws -> ReplicationOutcome {
     var outcome = ReplicationOutcome(plan: plan)
     let result = Result { try execute(plan, facts, progress, &outcome) }
+    outcome.obstacle = obstacle
     outcome.requests = folder.requests - counted
     count(outcome)
     try result.get()
@@ -137,7 +139,8 @@ final class ReplicationSession {
         outcome.sentBytes += name.bytes
       case .remove(let name, _):
         guard try mayWrite(facts) else { return }
-        try remove(name)
+        outcome.refusedRemoval = try removeIfAllowed(name)
+        if outcome.refusedRemoval != nil { return }
         outcome.removed.append(name)
       case .wait(let until, _): outcome.next = until
       case .stop: return
@@ -160,7 +163,7 @@ final class ReplicationSession {
       return true
     }
     guard canRead, let other = try claim.newerRecord(now: now) else { return true }
-    obstacle = "\(other.host) writes to it since \(other.started.iso8601)"
+    obstacle = .takenOver("\(other.host) writes to it since \(other.started.iso8601)")
     return false
   }
 
@@ -204,6 +207,19 @@ final class ReplicationSession {
       }
     }
     return options
+  }
+
+  /// A store that refuses is asked once an hour.
+  private func removeIfAllowed(_ name: RemoteName) throws -> StoreError? {
+    let now = engine.environment.now()
+    if let refusal, refusal.until > now { return refusal.error }
+    do {
+      refusal = nil
+      try remove(name)
+    } catch let error as StoreError where error.kind == .denied {
+      refusal = (error, now.adding(seconds: 3600))
+    }
+    return refusal?.error
   }
 
   private func remove(_ name: RemoteName) throws {

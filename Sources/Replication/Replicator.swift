@@ -13,6 +13,30 @@ package struct ReplicationOutcome: Sendable {
   package var requests = RequestCount()
   /// When to run again although nothing new is stored; nil: never.
   package var next: Timestamp?
+  /// Why nothing may be written; nil if that is not so.
+  package var obstacle: ReplicationObstacle?
+  /// The store allows no removal. All that was owed is there.
+  package var refusedRemoval: StoreError?
+
+  /// The backups that are newer than those in the target, after the run.
+  package var unsent: UnsentBackups? {
+    guard let newest = plan.puts.first(where: \.isNewest) else { return plan.unsent }
+    return put.contains { $0.id == newest.point } ? nil : plan.unsent
+  }
+}
+
+/// Why nothing may be written to a target. The texts are lower case, without a full stop.
+package enum ReplicationObstacle: Hashable, Sendable {
+  /// It holds backups that this repository never stored.
+  case foreign(String)
+  /// Another machine writes to it.
+  case takenOver(String)
+
+  package var reason: String {
+    switch self {
+    case .foreign(let reason), .takenOver(let reason): reason
+    }
+  }
 }
 
 /// Copies the backups of one database to one target. One thread at a time uses it.
@@ -41,18 +65,19 @@ package final class Replicator {
 
   /// Makes a plan and executes it, up to the first step that fails.
   ///
+  /// - Parameter atOnce: the newest backup is sent although the interval of the target is not over.
   /// - Throws: the failures of the store as ``StoreError``, others as `HoldfastError`. The steps
   ///   before are done and remembered.
-  package func run(progress: Progress = Progress()) throws -> ReplicationOutcome {
+  package func run(atOnce: Bool = false, progress: Progress = Progress()) throws -> ReplicationOutcome {
     for _ in 0..<Self.mostPlans {
       do {
-        return try runOnce(progress)
+        return try runOnce(atOnce, progress)
       } catch let error as HoldfastError where [.factsChanged, .pointNotFound].contains(error.code) {
         // Compaction or a removal was faster: the next plan knows the repository as it is.
         try progress.check()
       }
     }
-    return try runOnce(progress)
+    return try runOnce(atOnce, progress)
   }
 
   /// Lets this machine go on after another one wrote to the target. The next backup has to be a
@@ -70,11 +95,13 @@ package final class Replicator {
 
   private static let mostPlans = 3
 
-  private func runOnce(_ progress: Progress) throws -> ReplicationOutcome {
+  private func runOnce(_ atOnce: Bool, _ progress: Progress) throws -> ReplicationOutcome {
     let facts = try engine.shippingFacts()
     let session = try begun(facts)
     try session.check(every: target.check, now: facts.now)
-    let plan = policy.plan(session.facts(facts))
+    var known = session.facts(facts)
+    if atOnce { known.lastPut = nil }
+    let plan = policy.plan(known)
     return try session.execute(plan, facts, progress)
   }
 

@@ -47,7 +47,11 @@ package struct ReplicationPolicy: Hashable, Sendable {
 
   /// The backups that compaction must not merge because rules of this target name them and it does
   /// not have them yet.
-  package func promised(_ plan: ReplicationPlan) -> [PointID: [String]] {
-    plan.named.mapValues { reasons in reasons.map { "\($0) on \(target.name), which does not have it yet" } }
+  package func promised(_ plan: ReplicationPlan, _ points: [Point], now: Timestamp) -> [PointID: [String]] {
+    var promised: [PointID: [String]] = [:]
+    for point in points where !point.isOlder(than: Self.patience, now: now) {
+      promised[point.id] = plan.named[point.id]?.map { "\($0) on \(target.name), which does not have it yet" }
+    }
+    return promised
   }
 }
