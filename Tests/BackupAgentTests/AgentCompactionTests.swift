@@ -77,6 +77,19 @@ private var isHousekeeping: Bool {
     #expect(try harness.rows.count(before[5].id, harness.engine) == 5)
   }
 
+  @Test func whatATargetWaitsForIsNotMergedAway() async throws {
+    let time = ManualTime()
+    let harness = try await makeChain(time)
+    let before = try harness.points()
+    time.advance(seconds: 2 * 3600)
+    let promised = [before[2].id: ["a rule on nas, which does not have it yet"]]
+    let outcome = try await offPool { [engine = harness.engine] in
+      try engine.compact(CompactionPolicy(), promised: promised)
+    }
+    #expect(try harness.points().map(\.id) == [before[0].id, before[2].id, before[5].id])
+    #expect(outcome.kept == [RetentionVerdict(id: before[2].id, reasons: promised[before[2].id] ?? [])])
+  }
+
   @Test func aClockThatJumpedIsAnAlarmAndMakesNothingOld() async throws {
     let (time, elapsed) = (ManualTime(), ManualTime())
     let harness = try await makeChain(time) {

@@ -27,18 +27,20 @@ extension Engine {
   /// - Parameters:
   ///   - retention: the rules in force, because the backups that they name stay; nil if there are
   ///     no rules.
+  ///   - promised: more backups that stay, with the reasons.
   ///   - host: an agent that stores incrementals, perhaps at the same time. With it, the agent need
   ///     not read the repository again.
   /// - Throws: `keyMissing`, `wrongKey`, `busy`, `interrupted` and failures of the machine. By then
   ///   each step is done or undone.
   package func compact(
-    _ policy: CompactionPolicy, keeping retention: RetentionPolicy? = nil, within host: (any CompactionHost)? = nil,
-    clock reliance: ClockReliance = .refusing, progress: Progress = Progress()
+    _ policy: CompactionPolicy, keeping retention: RetentionPolicy? = nil, promised: [PointID: [String]] = [:],
+    within host: (any CompactionHost)? = nil, clock reliance: ClockReliance = .refusing,
+    progress: Progress = Progress()
   ) throws -> CompactionOutcome {
     let repository = try repository()
     var outcome = CompactionOutcome()
     while true {
-      let (plan, points) = try plan(policy, retention, repository, reliance)
+      let (plan, points) = try plan(policy, retention, repository, reliance, promised)
       outcome.kept = plan.kept
       let compactor = compactor(repository, points, host, progress)
       let skipped = Set(outcome.skipped.map(\.step.removed))
@@ -92,14 +94,15 @@ extension Engine {
   }
 
   private func plan(
-    _ policy: CompactionPolicy, _ retention: RetentionPolicy?, _ repository: Repository, _ reliance: ClockReliance
+    _ policy: CompactionPolicy, _ retention: RetentionPolicy?, _ repository: Repository, _ reliance: ClockReliance,
+    _ promised: [PointID: [String]] = [:]
   ) throws -> (plan: CompactionPlan, points: [StoredPoint]) {
     let points = try repository.points()
     try points.requireReadable(to: "decide which backups can be merged")
     let clock = try clockVerdict(reliance, points)
-    let planned = try plan(policy, retention, points, repository, at: clock.time)
+    let planned = try plan(policy, retention, points, repository, at: clock.time, promised)
     if reliance == .refusing, let doubt = clock.doubt,
-      try plan(policy, retention, points, repository, at: environment.now()).steps != planned.steps
+      try plan(policy, retention, points, repository, at: environment.now(), promised).steps != planned.steps
     {
       throw Self.refusedByClock(doubt)
     }
@@ -108,7 +111,7 @@ extension Engine {
 
   private func plan(
     _ policy: CompactionPolicy, _ retention: RetentionPolicy?, _ points: [StoredPoint], _ repository: Repository,
-    at now: Timestamp
+    at now: Timestamp, _ others: [PointID: [String]]
   ) throws -> CompactionPlan {
     let suspects = points.map(\.metadata.created).clockSuspects(now: now)
     let proven = provenPoints(points, repository)
@@ -118,7 +121,8 @@ extension Engine {
       facts.proven = proven.contains(point.id)
       return facts
     }
-    let promised = try retention.map { try self.promised(by: $0, points, repository, at: now) } ?? [:]
+    var promised = try retention.map { try self.promised(by: $0, points, repository, at: now) } ?? [:]
+    promised.merge(others) { $0 + $1 }
     return policy.plan(facts, promised: promised, now: now)
   }
 

@@ -44,20 +44,22 @@ extension Engine {
 
   private func decide(
     _ policy: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, _ clock: ClockVerdict,
-    _ reliance: ClockReliance
+    _ reliance: ClockReliance, _ awaited: [PointID: [String]] = [:]
   ) throws -> RetentionDecision {
-    let decision = try decide(policy, points, repository, at: clock.time)
+    let decision = try decide(policy, points, repository, at: clock.time, awaited)
     guard reliance == .refusing, let doubt = clock.doubt else { return decision }
-    let byTheClock = try decide(policy, points, repository, at: environment.now())
+    let byTheClock = try decide(policy, points, repository, at: environment.now(), awaited)
     guard Set(byTheClock.remove.map(\.id)) == Set(decision.remove.map(\.id)) else { throw Self.refusedByClock(doubt) }
     return decision
   }
 
   private func decide(
-    _ policy: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, at time: Timestamp
+    _ policy: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, at time: Timestamp,
+    _ awaited: [PointID: [String]]
   ) throws -> RetentionDecision {
     let space = policy.minFreeSpace == nil ? nil : try space()
-    return policy.decide(try retentionPoints(points, repository, at: time), now: time, space: space)
+    return policy.decide(
+      try retentionPoints(points, repository, at: time), now: time, space: space, awaited: awaited)
   }
 
   /// The file system of the backups.
@@ -79,15 +81,19 @@ extension Engine {
   /// The decision is made once. If another process had the lock meanwhile, the files show whether
   /// the facts of the decision still hold. If they do not, it is made anew, and only the backups
   /// that both decisions select are removed.
+  ///
+  /// - Parameter awaited: the backups that a target should have and does not have yet, with the
+  ///   reasons to keep them.
   package func cleanup(
-    _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing, progress: Progress = Progress()
+    _ policy: RetentionPolicy, awaited: [PointID: [String]] = [:], clock reliance: ClockReliance = .refusing,
+    progress: Progress = Progress()
   ) throws -> RetentionDecision {
     let repository = try repository()
     var census = try RepositoryCensus(repository)
     let acquitted = try acquitted(repository, progress)
     let points = try judgedPoints(repository, acquitted: acquitted)
     let clock = try clockVerdict(reliance, points)
-    let decision = try decide(policy, points, repository, clock, reliance)
+    let decision = try decide(policy, points, repository, clock, reliance, awaited)
     guard decision.refused == nil, !decision.remove.isEmpty else { return decision }
     let known = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     let going = decision.remove.compactMap { known[$0.id] }
@@ -105,7 +111,7 @@ extension Engine {
         return Array(left)
       }
       let points = try judgedPoints(repository, acquitted: acquitted, warns: false)
-      let decision = try decide(policy, points, repository, at: clock.time)
+      let decision = try decide(policy, points, repository, at: clock.time, awaited)
       let due = decision.refused == nil ? Set(decision.remove.map(\.id)) : []
       return left.filter { due.contains($0.id) }
     }
