@@ -51,7 +51,8 @@ let package = Package(
     .target(
       name: "BackupAgent",
       dependencies: [
-        "BackupEngine", "BackupPolicy", "Names", "SQLitePages", "CShims", lifecycle, unixSignals, logging,
+        "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "SQLitePages", "Transfer", "CShims",
+        lifecycle, unixSignals, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -89,7 +90,8 @@ let package = Package(
     .testTarget(
       name: "BackupAgentTests",
       dependencies: [
-        "BackupAgent", "BackupEngine", "BackupPolicy", "Names", "SQLitePages", "TestSupport", lifecycle, logging,
+        "BackupAgent", "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "SQLitePages",
+        "TestSupport", "Transfer", lifecycle, logging,
       ],
       swiftSettings: strict),
     .testTarget(

@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import Replication
 import ServiceLifecycle
 import UnixSignals
 
@@ -29,16 +30,17 @@ package enum AgentRunner {
 
   /// Backs up if something changed since the newest point. Blocks.
   ///
+  /// - Parameter targets: the places that get copies, because what they do not have yet stays.
   /// - Returns: the new point, or nil where the newest one holds this state already.
   /// - Throws: `HoldfastError`; `databaseMissing` if there is no database, `refused` if it is empty, or if the backups that
   ///   this host stored are missing as well.
   package static func runOnce(
-    engine: Engine, settings: AgentSettings, logger: Logger
+    engine: Engine, settings: AgentSettings, targets: [Target] = [], logger: Logger
   ) throws -> PointMetadata? {
     try settings.requireEssentials(of: engine)
     let kept = KeptConnection(engine.environment)
     defer { kept.close() }
-    let worker = DatabaseWorker(engine, settings, logger, kept, isGuarded: false)
+    let worker = DatabaseWorker(engine, settings, logger, kept, targets: targets, isGuarded: false)
     if let doubt = engine.recordClock() { logger.error("\(doubt)") }
     let reason: String
     switch try worker.assess() {

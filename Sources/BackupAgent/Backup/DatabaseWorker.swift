@@ -2,6 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Logging
 import Names
+import Replication
 import SQLitePages
 
 /// Does the blocking work for one database, one job at a time. Housekeeping may run at the same
@@ -12,6 +13,7 @@ import SQLitePages
 final class DatabaseWorker: @unchecked Sendable {
   private let engine: Engine
   private let settings: AgentSettings
+  private let demands: TargetDemands
   private let logger: Logger
   private let kept: KeptConnection
   private let follower: ChangeFollower
@@ -38,21 +40,23 @@ final class DatabaseWorker: @unchecked Sendable {
 
   /// - Parameters:
   ///   - kept: the connection to read through; the worker leaves it open.
+  ///   - targets: the places that get copies.
   ///   - follower: nil for a new one.
   ///   - isGuarded: the caller holds the agent's lock during each job.
   init(
-    _ engine: Engine, _ settings: AgentSettings, _ logger: Logger, _ kept: KeptConnection,
+    _ engine: Engine, _ settings: AgentSettings, _ logger: Logger, _ kept: KeptConnection, targets: [Target] = [],
     follower: ChangeFollower? = nil, isGuarded: Bool = true
   ) {
     (self.engine, self.settings, self.logger, self.kept) = (engine, settings, logger, kept)
     self.follower = follower ?? ChangeFollower(engine)
     known = LastKnownState(engine, isGuarded: isGuarded, logger)
     findings = FindingsLog(engine, logger)
-    space = FreeSpaceKeeper(engine, settings.retention, logger)
+    demands = TargetDemands(engine: engine, targets: targets)
+    space = FreeSpaceKeeper(engine, settings.retention, demands, logger)
   }
 
   convenience init(_ database: AgentDatabase, _ kept: KeptConnection, _ logger: Logger) {
-    self.init(database.engine, database.settings, logger, kept)
+    self.init(database.engine, database.settings, logger, kept, targets: database.targets)
   }
 
   /// Advises a full that ends the newest chain, as far as this worker knows the chain.
@@ -117,19 +121,24 @@ final class DatabaseWorker: @unchecked Sendable {
   /// jobs run.
   func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
     let doubt = engine.recordClock()
-    if let policy = order.retention { CleaningUp(engine: engine, policy: policy, logger: logger).run(progress) }
-    let isFinished = order.compaction.map {
-      CompactionTask(engine: engine, policy: $0, retention: settings.retention, logger: logger)
+    var hasChanged = false
+    if let policy = order.retention {
+      hasChanged = CleaningUp(engine: engine, policy: policy, demands: demands, logger: logger).run(progress)
+    }
+    let compaction = order.compaction.map {
+      CompactionTask(engine: engine, policy: $0, retention: settings.retention, demands: demands, logger: logger)
         .run(within: follower, progress)
     }
-    return HousekeepingResult(isFinished: isFinished, clockDoubt: doubt, advice: follower.advice)
+    return HousekeepingResult(
+      isFinished: compaction?.isFinished, hasChanged: hasChanged || compaction?.hasChanged == true, clockDoubt: doubt,
+      advice: follower.advice)
   }
 
   /// Removes the backups that retention does not keep, at once. The agent's regular housekeeping is
   /// ``keepHouse(_:_:)``.
   func applyRetention(_ progress: Progress) {
     guard let policy = settings.retention else { return }
-    CleaningUp(engine: engine, policy: policy, logger: logger).run(progress)
+    CleaningUp(engine: engine, policy: policy, demands: demands, logger: logger).run(progress)
   }
 
   private func files() -> WatchedFiles {

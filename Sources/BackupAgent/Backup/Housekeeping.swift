@@ -7,21 +7,26 @@ import Logging
 struct CleaningUp {
   let engine: Engine
   let policy: RetentionPolicy
+  let demands: TargetDemands
   let logger: Logger
 
-  func run(_ progress: Progress) {
+  /// - Returns: whether backups may have been removed.
+  @discardableResult func run(_ progress: Progress) -> Bool {
     do {
-      guard try engine.environment.files.status(engine.folder) != nil else { return }
-      let decision = try engine.cleanup(policy, clock: .waiting, progress: progress)
+      guard try engine.environment.files.status(engine.folder) != nil else { return false }
+      let decision = try engine.cleanup(
+        policy, awaited: demands.awaited(), clock: .waiting, progress: progress)
       if let refused = decision.refused { logger.error("no backup was removed: \(refused)") }
       for verdict in decision.remove where decision.refused == nil {
         logger.info("removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))")
       }
+      return decision.refused == nil && !decision.remove.isEmpty
     } catch let error as HoldfastError where error.code == .interrupted {
       logger.debug("the cleanup was interrupted and continues after the next backup")
     } catch {
       logger.warning("the cleanup failed: \(error)")
     }
+    return true
   }
 }
 
@@ -29,12 +34,13 @@ struct CleaningUp {
 struct FreeSpaceKeeper {
   private let engine: Engine
   private let retention: RetentionPolicy?
+  private let demands: TargetDemands
   private let logger: Logger
   /// Limits how often a backup may make room.
   private var rhythm = HousekeepingRhythm()
 
-  init(_ engine: Engine, _ retention: RetentionPolicy?, _ logger: Logger) {
-    (self.engine, self.retention, self.logger) = (engine, retention, logger)
+  init(_ engine: Engine, _ retention: RetentionPolicy?, _ demands: TargetDemands, _ logger: Logger) {
+    (self.engine, self.retention, self.demands, self.logger) = (engine, retention, demands, logger)
   }
 
   /// - Returns: the shortage before the cleanup, for an alarm; nil if there was enough space.
@@ -44,7 +50,7 @@ struct FreeSpaceKeeper {
     else { return nil }
     rhythm.recordBackup()
     if rhythm.begin(at: engine.environment.monotonic()) {
-      CleaningUp(engine: engine, policy: retention, logger: logger).run(progress)
+      CleaningUp(engine: engine, policy: retention, demands: demands, logger: logger).run(progress)
     }
     return HoldfastError(
       .noSpace, "\(engine.folder): \(shortage), so all but the newest verified backup may be removed",
@@ -60,26 +66,28 @@ struct CompactionTask {
   let policy: CompactionPolicy
   /// The backups that these retention rules select are kept.
   let retention: RetentionPolicy?
+  let demands: TargetDemands
   let logger: Logger
 
   /// Compacts as the policy says. A failure is logged, and the next compaction tries again. Blocks.
   ///
   /// - Parameter host: stores the incrementals that come meanwhile.
-  /// - Returns: whether nothing is left to do for now.
-  func run(within host: any CompactionHost, _ progress: Progress) -> Bool {
+  /// - Returns: whether nothing is left to do for now, and whether backups may have been merged.
+  func run(within host: any CompactionHost, _ progress: Progress) -> (isFinished: Bool, hasChanged: Bool) {
     do {
-      guard try engine.environment.files.status(engine.folder) != nil else { return true }
-      let outcome = try engine.compact(policy, keeping: retention, within: host, clock: .waiting, progress: progress)
+      guard try engine.environment.files.status(engine.folder) != nil else { return (true, false) }
+      let outcome = try engine.compact(
+        policy, keeping: retention, promised: demands.promised(), within: host, clock: .waiting, progress: progress)
       for (step, bytes) in outcome.done { logger.info("\(words(step, bytes))") }
       for (step, error) in outcome.skipped where error.code != .factsChanged {
         logger.error("\(step.removed[0]) and the incrementals after it cannot be compacted: \(error)")
       }
-      return true
+      return (true, !outcome.done.isEmpty)
     } catch let error as HoldfastError where error.code == .interrupted || error.code == .busy {
-      return false
+      return (false, true)
     } catch {
       logger.warning("the compaction failed: \(error)")
-      return true
+      return (true, true)
     }
   }
 

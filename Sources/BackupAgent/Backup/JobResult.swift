@@ -26,6 +26,8 @@ struct HousekeepingOrder: Sendable {
 struct HousekeepingResult: Sendable {
   /// Whether the compaction is complete; nil if it was not requested.
   var isFinished: Bool?
+  /// Whether backups were removed or merged, as far as that is known.
+  var hasChanged = false
   /// The reason to doubt the clock that housekeeping used.
   var clockDoubt: HoldfastError?
   /// Whether the newest chain should end.

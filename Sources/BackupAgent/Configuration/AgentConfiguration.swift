@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupPolicy
+import Replication
 
 /// One database that the agent watches, and its settings.
 package struct AgentDatabase: Sendable {
@@ -10,14 +11,18 @@ package struct AgentDatabase: Sendable {
   package var settings: AgentSettings
   /// The source of the engine's password and key; nil if they cannot be read again.
   package var credentials: CredentialSource?
+  /// The places to which its backups are copied, with unique names.
+  package var targets: [Target]
 
   package init(
-    name: String, engine: Engine, settings: AgentSettings, credentials: CredentialSource? = nil
+    name: String, engine: Engine, settings: AgentSettings, credentials: CredentialSource? = nil,
+    targets: [Target] = []
   ) {
     self.name = name
     self.engine = engine
     self.settings = settings
     self.credentials = credentials
+    self.targets = targets
   }
 }
 
@@ -82,7 +87,14 @@ extension AgentConfiguration {
 }
 
 extension AgentDatabase {
-  func requireEssentials() throws { try settings.requireEssentials(of: engine) }
+  func requireEssentials() throws {
+    try settings.requireEssentials(of: engine)
+    var names: Set<ExactName> = []
+    for target in targets where !names.insert(ExactName(target.name)).inserted {
+      throw HoldfastError(
+        .usage, "\(name) has two targets with the name \(target.name)", hint: "give each target its own name")
+    }
+  }
 }
 
 extension AgentSettings {

@@ -17,6 +17,7 @@ final class DatabaseCoordinator {
   private let watcher: ChangeWatcher
   private let connection: ConnectionKeeper
   private let housekeeper: Housekeeper
+  private let targets: DatabaseTargets
   private let jobs: JobRunner
   private var machine: TriggerMachine
   private var machineLog: MachineLog
@@ -31,6 +32,7 @@ final class DatabaseCoordinator {
     watcher = ChangeWatcher(id, database, shared, alarms)
     connection = ConnectionKeeper(id, database.engine.environment, shared, logger)
     housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
+    targets = DatabaseTargets(id, database, shared, alarms, logger)
     jobs = JobRunner(id, database, (lock, watcher, connection, housekeeper, alarms), shared, logger)
     machine = TriggerMachine(settings: database.settings.triggers)
     machineLog = MachineLog(logger)
@@ -38,9 +40,9 @@ final class DatabaseCoordinator {
 
   var isBackingUp: Bool { jobs.isBackingUp }
   var isStopping: Bool { jobs.isStopping }
-  var isWorking: Bool { !jobs.isIdle || !housekeeper.isIdle }
+  var isWorking: Bool { !jobs.isIdle || !housekeeper.isIdle || targets.isWorking }
   /// Nothing is running, and nothing will be started.
-  var isDone: Bool { jobs.isOver && housekeeper.isIdle }
+  var isDone: Bool { jobs.isOver && housekeeper.isIdle && targets.isDone }
   /// The path of the database, with links resolved.
   var path: String { watcher.path.resolved }
   private var settings: AgentSettings { database.settings }
@@ -52,7 +54,8 @@ final class DatabaseCoordinator {
     DatabaseStatus(
       name: database.name, path: path, folder: database.engine.folder, trigger: machine.status, alarms: alarms.status,
       lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
-      trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status)
+      trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
+      targets: targets.status)
   }
 
   // MARK: From the start to the end
@@ -60,6 +63,7 @@ final class DatabaseCoordinator {
   func start() {
     logger.info("watching \(path), backups in \(database.engine.folder)", metadata: settings.logged(at: clock.now))
     watcher.watch()
+    targets.start()
     runNext()
   }
 
@@ -70,10 +74,12 @@ final class DatabaseCoordinator {
     watcher.update(database)
     decide(.reload(settings.triggers))
     housekeeper.drills.reload(settings.drills)
+    targets.update(database)
     runNext()
   }
 
-  /// Finishes the running job and backs up a pending change; then the coordinator is done.
+  /// Finishes the running job, backs up a pending change, and copies what is missing to the targets;
+  /// then the coordinator is done.
   func stop() {
     guard !isStopping else { return }
     jobs.stop(needsProbe: watcher.mayHaveMissedChange)
@@ -95,6 +101,7 @@ final class DatabaseCoordinator {
   /// Gives up the running job, and any job that waits for a thread.
   func abandon() {
     isRetryOver = true
+    targets.abandon()
     if let withdrawn = jobs.abandon() { finish(withdrawn) }
   }
 
@@ -106,6 +113,7 @@ final class DatabaseCoordinator {
     watcher.unwatch()
     jobs.close()
     connection.end()
+    targets.reportUnsent()
     lock.release()
   }
 
@@ -130,13 +138,17 @@ final class DatabaseCoordinator {
   }
 
   /// A person requests a backup.
-  func backUpNow() { decide(.requested) }
+  func backUpNow() {
+    decide(.requested)
+    targets.request()
+  }
 
   /// The wall clock was set, so scheduled work may be due now.
   func handleClockSet() {
     alarms.checkClock(of: database.engine)
     decide(.tick)
     if housekeeper.drills.tick() { runNext() }
+    targets.handleClockSet()
   }
 
   func finishKeyCheck(_ problem: HoldfastError?) {
@@ -153,6 +165,7 @@ final class DatabaseCoordinator {
   /// When something is due by a clock.
   var deadline: Deadline {
     let own = Deadline(monotonic: connection.yieldingTime).earlier(machine.wakeUp ?? Deadline())
+      .earlier(targets.deadline)
     if isStopping { return own }
     let idle = jobs.isIdle ? [nextProbe, watcher.nextPoll, connection.closingTime].compactMap { $0 }.min() : nil
     return own.earlier(housekeeper.drills.deadline).earlier(Deadline(monotonic: idle))
@@ -168,6 +181,7 @@ final class DatabaseCoordinator {
     }
     if machine.wakeUp?.isReached(at: moment) == true { decide(.tick, at: moment) }
     if isDue(connection.yieldingTime) { jobs.yield() }
+    targets.handleTime(at: moment)
     guard !isStopping else { return }
     if housekeeper.drills.tick(at: moment) { runNext() }
     if jobs.isIdle, isDue(watcher.nextPoll) { poll(at: moment.monotonic) }
@@ -181,6 +195,7 @@ final class DatabaseCoordinator {
     watcher.recordPoll(at: time)
     jobs.checkLockAndKey()
     findAgain()
+    targets.poll()
     if housekeeper.detectDrills(of: database, hasBackup: newest != nil) { runNext() }
     alarms.checkClock(of: database.engine)
   }
@@ -209,7 +224,9 @@ final class DatabaseCoordinator {
   }
 
   private func runNext() {
-    if jobs.runNext() { unsavedSince = machine.pendingSince }
+    guard jobs.runNext() else { return }
+    unsavedSince = machine.pendingSince
+    targets.stop()
   }
 
   // MARK: Results
@@ -222,8 +239,11 @@ final class DatabaseCoordinator {
   }
 
   func finish(_ result: DrillResult) { if housekeeper.finish(result) { runNext() } }
+  func finish(_ id: TargetID, _ report: ShippingReport) { targets.finish(id, report) }
+  func finish(_ id: TargetID) { targets.finish(id) }
   func finish(_ result: HousekeepingResult) {
     guard housekeeper.finish(result) else { return }
+    if result.hasChanged { targets.recordChange() }
     handle(result.advice)
     runNext()
   }
@@ -242,6 +262,7 @@ final class DatabaseCoordinator {
       if report.isSuccess { handle(report.advice) }
       newest = report.stored.map { ($0.id, $0.created) } ?? newest
       housekeeper.recordBackup(report.stored)
+      if let point = report.stored { targets.recordBackup(point) }
       decide(.finished(alarms.record(report, hasYielded: connection.didYield())))
     case .closed: break
     }

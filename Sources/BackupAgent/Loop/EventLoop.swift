@@ -14,6 +14,8 @@ final class EventLoop {
     var logger: Logger
     var inotify = InotifyCalls.system
     var notifier = ServiceNotifier.fromEnvironment
+    /// Nil: as the targets describe them.
+    var stores: StoreOpening?
     /// Nil if the agent runs in another program's process.
     var memoryTrimming: MemoryTrimming?
   }
@@ -52,7 +54,7 @@ final class EventLoop {
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
       workers: try WorkerPool(.backups, limit: descriptors.workers, parts.control.inbox),
       housekeeping: try WorkerPool(.housekeeping, limit: 1, parts.control.inbox), inbox: parts.control.inbox,
-      descriptors: descriptors)
+      descriptors: descriptors, stores: parts.stores)
     stopGrace = configuration.stopGrace
     announcements = Announcements(parts.notifier)
     shared.descriptors.logConcession(parts.logger)
@@ -163,6 +165,10 @@ final class EventLoop {
     case .finished(let id, let result): roster.find(id)?.finish(result)
     case .keptHouse(let id, let result): roster.find(id)?.finish(result)
     case .drilled(let id, let result): roster.find(id)?.finish(result)
+    case .shipped(let id, let report):
+      memoryTrimming?.recordWork()
+      roster.find(id.database)?.finish(id, report)
+    case .targetEnded(let id): roster.find(id.database)?.finish(id)
     case .keyChecked(let id, let problem): roster.find(id)?.finishKeyCheck(problem)
     case .reading(let id, let began): roster.find(id)?.handleReading(began: began)
     case .backUp(let name): backUp(name)
@@ -186,6 +192,7 @@ final class EventLoop {
   private func handleTime() {
     if let graceEnd, graceEnd <= clock.monotonic {
       coordinators.forEach { $0.abandon() }
+      shared.transfers.stop()
       self.graceEnd = nil
     }
     handlePatternTime()

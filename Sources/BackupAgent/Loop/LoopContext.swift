@@ -1,6 +1,9 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import ObjectStorage
+import Replication
+import Transfer
 
 /// The resources that the databases of an agent share. Belongs to the event loop's thread.
 final class LoopContext {
@@ -11,12 +14,18 @@ final class LoopContext {
   let inbox: Mailbox<LoopMessage>
   /// How the databases share the files that this process may have open.
   var descriptors: DescriptorBudget
+  /// Performs the requests of all targets.
+  let transfers: TransferLoop
+  /// Opens the store of a target; tests open others.
+  let openStore: (Target) -> any ObjectStore
 
   init(
     clock: LoopClock, watches: FolderWatches, workers: WorkerPool, housekeeping: WorkerPool,
-    inbox: Mailbox<LoopMessage>,
-    descriptors: DescriptorBudget
+    inbox: Mailbox<LoopMessage>, descriptors: DescriptorBudget, stores: StoreOpening?
   ) {
+    let transfers = TransferLoop()
+    self.transfers = transfers
+    openStore = stores ?? { $0.connection.open($0.url, on: transfers) }
     self.clock = clock
     self.watches = watches
     self.workers = workers
@@ -40,10 +49,14 @@ final class LoopContext {
 
   /// Waits for the running jobs and ends the threads.
   func stopWorkers() {
+    transfers.stop()
     workers.stop()
     housekeeping.stop()
   }
 }
+
+/// Opens the store of a target.
+typealias StoreOpening = @Sendable (Target) -> any ObjectStore
 
 /// A connection that may have been closed or released since it was recorded.
 private struct WeakConnection {
@@ -57,6 +70,9 @@ indirect enum LoopMessage: Sendable {
   case finished(DatabaseID, JobResult)
   case keptHouse(DatabaseID, HousekeepingResult)
   case drilled(DatabaseID, DrillResult)
+  /// A run of a target's thread has ended.
+  case shipped(TargetID, ShippingReport)
+  case targetEnded(TargetID)
   /// The problem with the key; nil if there is no problem.
   case keyChecked(DatabaseID, HoldfastError?)
   /// A backup begins to read the database, or has read all of it.

@@ -37,6 +37,18 @@ enum Alarm: String, Hashable, Sendable {
   case clock
   /// Backups fail for another reason.
   case failing
+  /// A target does not have the recent backups.
+  case targetBehind = "target_behind"
+  /// A target refuses, is not there, or is not trusted.
+  case targetDenied = "target_denied"
+  case targetFull = "target_full"
+  /// A target lost archives that the repository cannot replace.
+  case targetIncomplete = "target_incomplete"
+  /// A target holds backups that this repository never stored.
+  case targetForeign = "target_foreign"
+  case targetTakenOver = "target_taken_over"
+  /// A target refuses to remove archives.
+  case targetRetention = "target_retention"
 
   /// The alarm for a failed backup.
   init(_ code: HoldfastError.Code) {
@@ -78,6 +90,12 @@ final class AlarmBook {
     }
   }
 
+  private struct Key: Hashable {
+    var alarm: Alarm
+    /// The name of the target; nil if the alarm is not about a target.
+    var target: String?
+  }
+
   private struct Entry {
     var since: Timestamp
     var message: String
@@ -87,7 +105,7 @@ final class AlarmBook {
   var paths: Paths
   /// The number of fulls of this process that found pages that had changed without being tracked.
   private(set) var trackerMisses = 0
-  private var entries: [Alarm: Entry] = [:]
+  private var entries: [Key: Entry] = [:]
   private let clock: LoopClock
   private let logger: Logger
 
@@ -96,12 +114,14 @@ final class AlarmBook {
   }
 
   /// Raises the alarm if there is an error; otherwise clears it.
-  func update(_ alarm: Alarm, _ error: HoldfastError?) {
-    if let error { raise(alarm, error) } else { clear([alarm]) }
+  ///
+  /// - Parameter target: the target that it is about.
+  func update(_ alarm: Alarm, _ error: HoldfastError?, of target: String? = nil) {
+    if let error { raise(alarm, error, of: target) } else { clear([alarm], of: target) }
   }
 
-  func raise(_ alarm: Alarm, _ error: HoldfastError) {
-    if record(alarm, error) {
+  func raise(_ alarm: Alarm, _ error: HoldfastError, of target: String? = nil) {
+    if record(Key(alarm: alarm, target: target), error) {
       logger.error("\(error)")
     } else {
       logger.debug("still: \(error)")
@@ -117,18 +137,23 @@ final class AlarmBook {
     }
   }
 
-  func clear(_ alarms: Set<Alarm>) {
-    let over = alarms.filter { entries.removeValue(forKey: $0) != nil }
-    for alarm in over.sorted(by: { $0.rawValue < $1.rawValue }) { logger.notice("\(ending(of: alarm))") }
+  func clear(_ alarms: Set<Alarm>, of target: String? = nil) {
+    let over = alarms.filter { entries.removeValue(forKey: Key(alarm: $0, target: target)) != nil }
+    for alarm in over.sorted(by: { $0.rawValue < $1.rawValue }) {
+      logger.notice("\(target.map { ending(of: alarm, $0) } ?? ending(of: alarm))")
+    }
   }
 
-  func contains(_ alarm: Alarm) -> Bool { entries[alarm] != nil }
+  /// Forgets the alarms of a target that is no longer configured.
+  func forget(target: String) { entries = entries.filter { $0.key.target != target } }
+
+  func contains(_ alarm: Alarm, of target: String? = nil) -> Bool { entries[Key(alarm: alarm, target: target)] != nil }
 
   var count: Int { entries.count }
 
   var status: [AlarmStatus] {
-    entries.sorted { ($0.value.since, $0.key.rawValue) < ($1.value.since, $1.key.rawValue) }.map {
-      AlarmStatus(kind: $0.key.rawValue, since: $0.value.since, message: $0.value.message, hint: $0.value.hint)
+    entries.sorted { ($0.value.since, $0.key.alarm.rawValue) < ($1.value.since, $1.key.alarm.rawValue) }.map {
+      AlarmStatus(kind: $0.key.alarm.rawValue, since: $0.value.since, message: $0.value.message, hint: $0.value.hint)
     }
   }
 
@@ -201,16 +226,16 @@ final class AlarmBook {
     switch audit {
     case .missed(let miss):
       trackerMisses += 1
-      _ = record(.trackerMiss, miss.error)
+      _ = record(Key(alarm: .trackerMiss), miss.error)
     case .passed: clear([.trackerMiss])
     case .notAudited, nil: break
     }
   }
 
   /// - Returns: whether the alarm is new.
-  private func record(_ alarm: Alarm, _ error: HoldfastError) -> Bool {
-    let since = entries[alarm]?.since
-    entries[alarm] = Entry(since: since ?? clock.now, message: error.message, hint: error.hint)
+  private func record(_ key: Key, _ error: HoldfastError) -> Bool {
+    let since = entries[key]?.since
+    entries[key] = Entry(since: since ?? clock.now, message: error.message, hint: error.hint)
     return since == nil
   }
 
@@ -236,6 +261,23 @@ final class AlarmBook {
     case .drillTooOld: "the drills of \(database) are recent enough again"
     case .clock: "the clock is trusted again"
     case .failing: "backups of \(database) work again"
+    case .targetBehind, .targetDenied, .targetFull, .targetIncomplete, .targetForeign, .targetTakenOver,
+      .targetRetention:
+      ending(of: alarm, "of \(database)")
+    }
+  }
+
+  /// The log line for the end of an alarm of a target.
+  private func ending(of alarm: Alarm, _ target: String) -> String {
+    switch alarm {
+    case .targetBehind: "target \(target): it has the recent backups again"
+    case .targetDenied: "target \(target): it accepts requests again"
+    case .targetFull: "target \(target): it has space again"
+    case .targetIncomplete: "target \(target): each backup in it can be restored again"
+    case .targetForeign: "target \(target): it holds no backups of another repository any longer"
+    case .targetTakenOver: "target \(target): no other machine writes to it any longer"
+    case .targetRetention: "target \(target): archives can be removed again"
+    default: "target \(target): \(alarm.rawValue) is over"
     }
   }
 }

@@ -22,6 +22,8 @@ package struct DatabaseStatus: Hashable, Sendable {
   /// Why a full is advised, at the next quiet time or sooner; nil if no full is advised.
   package var fullAdvice: String?
   package var drills: DrillStatus
+  /// As their last runs found them.
+  package var targets: [TargetRecord] = []
 }
 
 /// A condition that keeps the agent from its work.
@@ -50,6 +52,7 @@ extension DatabaseStatus {
       "last_backup_at": .optional(lastPointCreated?.iso8601), "watching": .bool(isWatching),
       "tracker_misses": .integer(Int64(trackerMisses)), "full_advised": .optional(fullAdvice),
       "newest_proven": drills.newestProven?.json ?? .null, "drills": drills.json,
+      "targets": .array(targets.map(\.json)),
     ])
   }
 }

@@ -5,11 +5,11 @@ import Glibc
 ///
 /// `@unchecked Sendable`: the two pthread objects have fixed addresses from init to deinit, and
 /// pthreads make them safe from any thread.
-final class Monitor: @unchecked Sendable {
+package final class Monitor: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  init() {
+  package init() {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(condition, nil)
   }
@@ -21,7 +21,7 @@ final class Monitor: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
+  package func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return try body()
@@ -29,11 +29,11 @@ final class Monitor: @unchecked Sendable {
 
   /// Sleeps until ``wakeAll()``; the lock must be held and is held again afterwards. Wake-ups may
   /// be spurious.
-  func wait() {
+  package func wait() {
     pthread_cond_wait(condition, mutex)
   }
 
-  func wakeAll() {
+  package func wakeAll() {
     pthread_cond_broadcast(condition)
   }
 }

@@ -1,0 +1,248 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Replication
+
+/// One target's side of the event loop: passes events to the ``ShippingMachine`` and carries out its
+/// decisions, and owns the target's alarms and lines in the log. Belongs to the loop's thread.
+final class TargetKeeper {
+  let id: TargetID
+  let target: Target
+  private var record: TargetRecord
+  private let engine: Engine
+  private let shared: LoopContext
+  private let alarms: AlarmBook
+  private let logger: Logger
+  private var machine: ShippingMachine
+  private var thread: TargetThread?
+  private var progress: Progress?
+  /// Since when runs fail, and when the next line about it is due, monotonic.
+  private var trouble: (since: Timestamp, nextLine: Int64)?
+  /// Until then the end of the thread is waited for.
+  private var patienceEnd: Int64?
+  private(set) var isDone = false
+
+  init(_ id: TargetID, _ target: Target, _ engine: Engine, _ shared: LoopContext, _ alarms: AlarmBook, _ logger: Logger)
+  {
+    (self.id, self.target, self.engine, self.shared) = (id, target, engine, shared)
+    (self.alarms, self.logger) = (alarms, logger)
+    record = TargetRecord(target)
+    let settings = target.settings
+    machine = ShippingMachine(
+      ShippingMachine.Settings(
+        lag: LagPolicy(maxLag: target.maxLag, interval: settings.interval),
+        check: settings.access == .writeOnly ? 0 : target.check))
+  }
+
+  private var clock: LoopClock { shared.clock }
+  var isRunning: Bool { machine.isRunning }
+
+  /// As the last run found it, and with the backups since.
+  var status: TargetRecord {
+    var status = record
+    (status.unsent, status.unsentSince) = (machine.unsent?.count ?? 0, machine.unsent?.since)
+    return status
+  }
+
+  /// When something is due by a clock.
+  var deadline: Deadline {
+    isDone ? Deadline() : machine.deadline(at: clock.now).earlier(Deadline(monotonic: patienceEnd))
+  }
+
+  /// Whether the target needs no new thread after a reload.
+  func isUnchanged(_ target: Target, _ engine: Engine) -> Bool {
+    self.target.isEqual(target) && self.engine.credentials.matches(engine.credentials)
+  }
+
+  // MARK: Events
+
+  func receive(_ event: ShippingEvent) {
+    guard !isDone else { return }
+    if let patienceEnd {
+      if patienceEnd <= clock.monotonic { leave() }
+      return
+    }
+    perform(machine.receive(event, at: clock.moment))
+    if thread == nil, machine.isOver { isDone = true }
+    updateLag()
+  }
+
+  /// A run has ended.
+  func finish(_ report: ShippingReport) {
+    progress = nil
+    record = report.record
+    receive(.finished(result(of: report)))
+  }
+
+  /// The thread has ended.
+  func finish() {
+    (thread, patienceEnd, isDone) = (nil, nil, true)
+  }
+
+  /// Stops the run, and begins no other one. The thread may be in a call that nothing interrupts; its
+  /// end is waited for only briefly.
+  func abandon() {
+    guard !isDone, patienceEnd == nil else { return }
+    progress?.stop()
+    guard let thread else { return isDone = true }
+    if !machine.isOver { thread.end() }
+    patienceEnd = clock.monotonic.addingClamped(Self.patience)
+  }
+
+  /// Milliseconds that an abandoned thread may take to end.
+  private static let patience: Int64 = 2000
+
+  private func leave() {
+    logger.warning("target \(target.name): a call has not ended; the put that it makes may be incomplete")
+    finish()
+  }
+
+  // MARK: Actions
+
+  private func perform(_ action: ShippingAction) {
+    switch action {
+    case .wait: break
+    case .run(let atOnce): run(atOnce: atOnce)
+    case .end: thread?.end()
+    }
+  }
+
+  /// Called at the end of the agent.
+  func reportUnsent() {
+    guard let unsent = machine.unsent else { return }
+    let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count) backups are"
+    logger.warning(
+      "target \(target.name): stopped while \(count) not there yet",
+      metadata: ["hint": "the next start sends what is missing"])
+  }
+
+  private func run(atOnce: Bool) {
+    do {
+      let thread = try thread ?? start()
+      self.thread = thread
+      let progress = Progress()
+      self.progress = progress
+      thread.run(atOnce: atOnce, progress)
+    } catch {
+      receive(.finished(failed(error, nil)))
+    }
+  }
+
+  private func start() throws -> TargetThread {
+    let (engine, target, store) = (engine, target, shared.openStore(target))
+    return try TargetThread(id, shared.inbox) { TargetWork(engine, target, store) }
+  }
+
+  // MARK: Results
+
+  private func result(of report: ShippingReport) -> ShippingResult {
+    switch report.ending {
+    case .success(nil): return .done(unsent: nil, next: nil)
+    case .success(let outcome?): return succeeded(outcome)
+    case .failure(let error): return failed(error, report.unsent)
+    }
+  }
+
+  private func succeeded(_ outcome: ReplicationOutcome) -> ShippingResult {
+    endTrouble()
+    log(outcome)
+    updateContent(outcome)
+    guard outcome.obstacle == nil else {
+      return .failed(pause: ShippingFailure.hour, unsent: outcome.unsent)
+    }
+    return .done(unsent: outcome.unsent, next: outcome.next)
+  }
+
+  private func failed(_ error: any Error, _ unsent: UnsentBackups?) -> ShippingResult {
+    // Then no other run follows.
+    if HoldfastError.isInterruption(error) { return .failed(pause: 0, unsent: nil) }
+    let failure = ShippingFailure(
+      error, of: target, attempt: machine.failures + 1, random: Double.random(in: 0..<1))
+    let isSaid = failure.alarm.map { alarm in
+      defer { alarms.raise(alarm, failure.error, of: target.name) }
+      return !alarms.contains(alarm, of: target.name)
+    }
+    log(failure.error, isSaid: isSaid ?? false)
+    return .failed(pause: failure.pause, unsent: unsent)
+  }
+
+  private func updateLag() {
+    guard case .behind(_, let reason) = machine.lag(at: clock.now) else {
+      return alarms.clear([.targetBehind], of: target.name)
+    }
+    let error = HoldfastError(
+      .ioError, "target \(target.name): \(reason)", hint: "holdfast targets shows the state of each target")
+    alarms.raise(.targetBehind, error, of: target.name)
+  }
+
+  /// The alarms about the content of the target.
+  private func updateContent(_ outcome: ReplicationOutcome) {
+    let name = target.name
+    alarms.update(.targetIncomplete, lost(outcome.plan.lost), of: name)
+    let hint = "holdfast targets take-over \(name) lets this machine go on with a full backup"
+    switch outcome.obstacle {
+    case .foreign(let reason): alarms.raise(.targetForeign, refused(reason, hint), of: name)
+    case .takenOver(let reason): alarms.raise(.targetTakenOver, refused(reason, hint), of: name)
+    case nil: alarms.clear([.targetForeign, .targetTakenOver], of: name)
+    }
+    if let refusal = outcome.refusedRemoval {
+      let hint = "allow removals, or set access = \"append\" if another machine removes"
+      alarms.raise(.targetRetention, refused(refusal.message, hint), of: name)
+    } else if !outcome.removed.isEmpty || outcome.plan.removals.isEmpty && outcome.next == nil {
+      alarms.clear([.targetRetention], of: name)
+    }
+  }
+
+  private func refused(_ reason: String, _ hint: String) -> HoldfastError {
+    HoldfastError(.refused, "target \(target.name): \(reason)", hint: hint)
+  }
+
+  private func lost(_ ids: [PointID]) -> HoldfastError? {
+    guard let first = ids.first else { return nil }
+    let names = ids.prefix(3).map(\.text).joined(separator: ", ") + (ids.count > 3 ? ", …" : "")
+    let count = ids.count == 1 ? "\(first) cannot be restored" : "\(ids.count) backups cannot be restored (\(names))"
+    return HoldfastError(
+      .pointNotFound, "target \(target.name): \(count), because archives are missing there and here",
+      hint: "holdfast list --from \(target.address) shows the backups that can be restored")
+  }
+
+  // MARK: Log
+
+  private func log(_ outcome: ReplicationOutcome) {
+    for name in outcome.put { logger.debug("target \(target.name): sent \(name.id), \(ByteCount(name.bytes))") }
+    for name in outcome.removed { logger.debug("target \(target.name): removed \(name.id)") }
+  }
+
+  /// A failing target gets one line at first and one an hour.
+  ///
+  /// - Parameter isSaid: a new alarm has said it.
+  private func log(_ error: HoldfastError, isSaid: Bool) {
+    let next = clock.monotonic.addingClamped(ShippingFailure.hour)
+    guard let trouble else {
+      if !isSaid { logger.warning("\(error)") }
+      return self.trouble = (clock.now, next)
+    }
+    guard trouble.nextLine <= clock.monotonic else { return logger.debug("still: \(error)") }
+    self.trouble?.nextLine = next
+    logger.warning("since \(trouble.since.iso8601): \(error)")
+  }
+
+  private func endTrouble() {
+    let raised: Set<Alarm> = Set([.targetDenied, .targetFull].filter { alarms.contains($0, of: target.name) })
+    alarms.clear(raised, of: target.name)
+    if let trouble, raised.isEmpty {
+      logger.notice("target \(target.name): it works again; it had failed since \(trouble.since.iso8601)")
+    }
+    trouble = nil
+  }
+}
+
+extension Target {
+  /// Whether two descriptions lead to the same requests.
+  fileprivate func isEqual(_ other: Target) -> Bool {
+    (name, address, settings) == (other.name, other.address, other.settings)
+      && (maxLag, check, storageClass) == (other.maxLag, other.check, other.storageClass)
+      && (connection.credentialsFile, connection.caFile) == (other.connection.credentialsFile, other.connection.caFile)
+      && (connection.proxy, connection.version) == (other.connection.proxy, other.connection.version)
+  }
+}

@@ -1,0 +1,79 @@
+import BackupEngine
+import BackupPolicy
+import ObjectStorage
+import Replication
+
+/// The state of one target as the agent's last run found it, in the repository's
+/// `.state/target-….json`, so that commands can show it beside the agent and after its end.
+package struct TargetRecord: Hashable, Sendable {
+  package var name: String
+  /// The address as it was given; it contains no secret.
+  package var address: String
+  /// The number of the newest backup there; nil if it is not known.
+  package var newestSequence: Int64?
+  /// The backups that are newer than those in the target.
+  package var unsent: Int = 0
+  /// When the oldest of them was made; nil if there is none.
+  package var unsentSince: Timestamp?
+  /// The end of the last run without a failure.
+  package var lastSuccess: Timestamp?
+  package var lastFailure: Timestamp?
+  /// The error of the last failed run, also if a later one succeeded.
+  package var lastError: String?
+
+  package init(_ target: Target) { (name, address) = (target.name, target.address) }
+
+  mutating func update(_ outcome: ReplicationOutcome, at now: Timestamp) {
+    let newest = outcome.put.map(\.sequence).max()
+    newestSequence = [newestSequence, newest].compactMap { $0 }.max()
+    (unsent, unsentSince) = (outcome.unsent?.count ?? 0, outcome.unsent?.since)
+    if outcome.obstacle == nil {
+      lastSuccess = now
+    } else {
+      (lastFailure, lastError) = (now, outcome.obstacle?.reason)
+    }
+  }
+
+  // MARK: The file
+
+  private static func path(_ address: String, _ engine: Engine) -> String {
+    "\(engine.folder)/.state/target-\(ObjectContent(Array(address.utf8)).sha256.prefix(8).hex).json"
+  }
+
+  /// Returns nil if the agent has not recorded a state, or if the file is damaged.
+  package static func load(_ target: Target, _ engine: Engine) -> TargetRecord? {
+    guard let bytes = try? engine.environment.files.contents(path(target.address, engine), limit: 1 << 16),
+      case .object(let keys)? = JSONValue(parsing: bytes), keys["address"] == .string(target.address)
+    else { return nil }
+    var record = TargetRecord(target)
+    func number(_ key: String) -> Int64? { if case .integer(let number)? = keys[key] { number } else { nil } }
+    func time(_ key: String) -> Timestamp? {
+      if case .string(let text)? = keys[key] { Timestamp(iso8601: text) } else { nil }
+    }
+    record.newestSequence = number("newest_sequence")
+    (record.unsent, record.unsentSince) = (Int(clamping: number("unsent") ?? 0), time("unsent_since"))
+    (record.lastSuccess, record.lastFailure) = (time("last_success"), time("last_failure"))
+    if case .string(let text)? = keys["last_error"] { record.lastError = text }
+    return record
+  }
+
+  /// Writes the file without a flush: if it is torn, the next run writes it again. Only the thread of
+  /// the target writes it.
+  func save(_ engine: Engine) throws {
+    let (files, path) = (engine.environment.files, Self.path(address, engine))
+    try files.unlink("\(path).new")
+    let file = try files.open("\(path).new", .createNew)
+    defer { files.close(file) }
+    try json.encoded().withUnsafeBytes { try files.write(file, $0, at: 0) }
+    try files.rename("\(path).new", to: path)
+  }
+
+  package var json: JSONValue {
+    .object([
+      "name": .string(name), "address": .string(address), "newest_sequence": .optional(newestSequence),
+      "unsent": .integer(Int64(unsent)), "unsent_since": .optional(unsentSince?.iso8601),
+      "last_success": .optional(lastSuccess?.iso8601), "last_failure": .optional(lastFailure?.iso8601),
+      "last_error": .optional(lastError),
+    ])
+  }
+}
