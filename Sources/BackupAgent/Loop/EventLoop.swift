@@ -192,7 +192,7 @@ final class EventLoop {
   private func handleTime() {
     if let graceEnd, graceEnd <= clock.monotonic {
       coordinators.forEach { $0.abandon() }
-      shared.transfers.stop()
+      shared.stopTransfers()
       self.graceEnd = nil
     }
     handlePatternTime()

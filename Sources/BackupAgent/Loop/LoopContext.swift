@@ -14,18 +14,17 @@ final class LoopContext {
   let inbox: Mailbox<LoopMessage>
   /// How the databases share the files that this process may have open.
   var descriptors: DescriptorBudget
-  /// Performs the requests of all targets.
-  let transfers: TransferLoop
-  /// Opens the store of a target; tests open others.
-  let openStore: (Target) -> any ObjectStore
+  /// Performs the requests of all targets without a limit of bandwidth.
+  private let transfers = TransferLoop()
+  /// The loops of targets with a limit of their own.
+  private var limited: [WeakTransferLoop] = []
+  private let stores: StoreOpening?
 
   init(
     clock: LoopClock, watches: FolderWatches, workers: WorkerPool, housekeeping: WorkerPool,
     inbox: Mailbox<LoopMessage>, descriptors: DescriptorBudget, stores: StoreOpening?
   ) {
-    let transfers = TransferLoop()
-    self.transfers = transfers
-    openStore = stores ?? { $0.connection.open($0.url, on: transfers) }
+    self.stores = stores
     self.clock = clock
     self.watches = watches
     self.workers = workers
@@ -47,12 +46,33 @@ final class LoopContext {
 
   func pool(_ kind: WorkerPool.Kind) -> WorkerPool { kind == .backups ? workers : housekeeping }
 
+  /// Opens the store of a target. No request is sent.
+  func openStore(_ target: Target) -> any ObjectStore {
+    if let stores { return stores(target) }
+    let limits = target.connection.limits
+    guard limits != TransferLimits() else { return target.connection.open(target.url, on: transfers) }
+    let loop = TransferLoop(limits: limits)
+    limited = limited.filter { $0.loop != nil } + [WeakTransferLoop(loop: loop)]
+    return target.connection.open(target.url, on: loop)
+  }
+
+  /// Cancels all requests of targets; later ones fail.
+  func stopTransfers() {
+    transfers.stop()
+    for transfers in limited { transfers.loop?.stop() }
+  }
+
   /// Waits for the running jobs and ends the threads.
   func stopWorkers() {
-    transfers.stop()
+    stopTransfers()
     workers.stop()
     housekeeping.stop()
   }
+}
+
+/// A loop that ends with the store of its target.
+private struct WeakTransferLoop {
+  weak var loop: TransferLoop?
 }
 
 /// Opens the store of a target.

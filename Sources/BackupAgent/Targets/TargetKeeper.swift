@@ -244,5 +244,6 @@ extension Target {
       && (maxLag, check, storageClass) == (other.maxLag, other.check, other.storageClass)
       && (connection.credentialsFile, connection.caFile) == (other.connection.credentialsFile, other.connection.caFile)
       && (connection.proxy, connection.version) == (other.connection.proxy, other.connection.version)
+      && connection.limits == other.connection.limits && connection.madeFolders == other.connection.madeFolders
   }
 }

@@ -64,7 +64,8 @@ struct Agent: AsyncParsableCommand {
   }
 
   private func runOnce(_ database: AgentDatabase, _ zone: ZoneRules, _ logger: Logger) throws {
-    let metadata = try AgentRunner.runOnce(engine: database.engine, settings: database.settings, logger: logger)
+    let metadata = try AgentRunner.runOnce(
+      engine: database.engine, settings: database.settings, targets: database.targets, logger: logger)
     try options.console.show(
       metadata?.json ?? .null,
       metadata.map {

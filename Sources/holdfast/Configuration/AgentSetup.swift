@@ -64,7 +64,8 @@ struct AgentSetup: Sendable {
     let credentials = CredentialSettings(settings: database.settings, files: engine.environment.files)
     return AgentDatabase(
       name: database.name, engine: engine, settings: settings,
-      credentials: CredentialSource(paths: credentials.paths(), read: credentials.credentialsOfNextStart))
+      credentials: CredentialSource(paths: credentials.paths(), read: credentials.credentialsOfNextStart),
+      targets: try database.targets(settings.retention))
   }
 
   /// How the agent treats one database.
