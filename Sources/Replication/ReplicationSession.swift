@@ -173,7 +173,7 @@ final class ReplicationSession {
     }
     let shipment = try Shipment(put, epoch: epoch, engine, progress)
     try progress.update(.sending, 0, of: shipment.archive.bytes)
-    try shipment.send(to: folder, options(for: shipment))
+    try shipment.send(to: folder, options(for: shipment), canRead: canRead)
     let now = engine.environment.now()
     memo.upload.remove()
     var sent = point
@@ -185,7 +185,7 @@ final class ReplicationSession {
 
   /// Continues an upload in parts that an earlier run began, and gives up one of another archive.
   private func options(for shipment: Shipment) throws -> PutOptions {
-    var options = PutOptions()
+    var options = PutOptions(createOnly: memo.state.hasConditions ?? false)
     if shipment.name.parent == nil, shipment.name.bytes >= Self.smallestClassed {
       options.storageClass = target.storageClass
     }

@@ -28,8 +28,28 @@ struct Shipment {
   }
 
   /// Puts the archive, and before it the record that it needs. The archive is the commit.
-  func send(to folder: RemoteFolder, _ options: PutOptions) throws(StoreError) {
-    if let metadata = archive.metadata { try folder.put(.metadata(name), ObjectContent(metadata)) }
-    try folder.put(.archive(name), content, options)
+  ///
+  /// - Parameter canRead: the store permits to ask for an object.
+  func send(to folder: RemoteFolder, _ options: PutOptions, canRead: Bool) throws(StoreError) {
+    if let metadata = archive.metadata {
+      _ = try create(.metadata(name), ObjectContent(metadata), PutOptions(createOnly: options.createOnly), in: folder)
+    }
+    // The name tells the content: an earlier put succeeded, and its answer was lost.
+    guard try !create(.archive(name), content, options, in: folder), canRead else { return }
+    guard try folder.size(.archive(name)) != archive.bytes else { return }
+    throw StoreError(.damaged, "cannot store \(name.text): there is another object of that name")
+  }
+
+  /// - Returns: false if the name is taken.
+  private func create(
+    _ object: RemoteObject, _ content: ObjectContent, _ options: PutOptions, in folder: RemoteFolder
+  ) throws(StoreError) -> Bool {
+    do {
+      try folder.put(object, content, options)
+      return true
+    } catch {
+      guard error.kind == .exists else { throw error }
+      return false
+    }
   }
 }

@@ -123,7 +123,8 @@ final class WriterClaim {
     guard let name = WriterName(epoch: (memo.state.writer?.epoch ?? 0) + 1, nonce: nonce) else { throw Self.exhausted }
     let record = WriterRecord(name, baseSequence: baseSequence, host: engine.environment.host, started: now)
     try memo.change(isDurable: true) { $0.writer = name }
-    try folder.put(.writer(name), ObjectContent(try encoded(record, nonce)))
+    let options = PutOptions(createOnly: try hasConditions())
+    try folder.put(.writer(name), ObjectContent(try encoded(record, nonce)), options)
     own = name
   }
 

@@ -67,6 +67,15 @@ package struct WriterRecordFile: Hashable, Sendable {
   }
 }
 
+extension WriterRecordFile {
+  /// Returns a reader of the records of a repository; nil if the ID does not have its form.
+  package static func reader(_ credentials: Credentials, repositoryID: String) -> WriterRecordReader? {
+    RecordSeal(credentials, repositoryID: repositoryID, info: info).map { seal in
+      { name, bytes in try WriterRecordFile(bytes, named: name, repositoryID: repositoryID, seal: seal)?.record }
+    }
+  }
+}
+
 extension RecordSeal.Marks {
   fileprivate var json: JSONValue {
     .object([

@@ -206,7 +206,7 @@ final class AlarmBook {
   ///
   /// - Parameter hasFailed: its backup failed; otherwise there was no time for it.
   func reportPendingChange(since: Timestamp, hasFailed: Bool) {
-    let failure = hasFailed ? entries.first { Alarm.ofBackups.contains($0.key) }?.value.message : nil
+    let failure = hasFailed ? entries.first { Alarm.ofBackups.contains($0.key.alarm) }?.value.message : nil
     let reason = failure.map { ": \($0)" } ?? ""
     logger.log(
       level: hasFailed ? .error : .warning,

@@ -122,7 +122,12 @@ struct RemoteAccess {
     connection.surroundings = CredentialSurroundings(environment: environment, home: environment["HOME"] ?? "/")
     connection.version = holdfastVersion
     connection.uploads.attempts = 4
+    // A wrong table of targets must not prevent a restore from a URL.
+    let configured = (try? selection.targets()) ?? []
     let targets = try remote.from.map { address in
+      if let target = configured.first(where: { $0.name == address }) {
+        return BackupSource(address: target.address, store: target.connection.open(target.url, on: loop))
+      }
       do {
         return BackupSource(address: address, store: connection.open(try StoreURL(address), on: loop))
       } catch let error as StoreError {
@@ -133,6 +138,7 @@ struct RemoteAccess {
     options.repository = remote.repository
     options.acceptsUnauthenticated = acceptsUnauthenticated
     options.zone = selection.zone
+    options.records = { WriterRecordFile.reader(local.credentials, repositoryID: $0) }
     let sources = BackupSources([BackupSource(repository: local.folder)] + targets)
     return try RemoteReader(sources, local.credentials, local.environment, options, progress: progress)
   }
