@@ -1,4 +1,5 @@
 import BackupPolicy
+import Glibc
 import Names
 
 /// The record that this host keeps of a repository. It is stored outside of the repository, so a
@@ -162,7 +163,12 @@ package struct HostStateStore: Sendable {
   ///
   /// - Throws: if the state exists and cannot be read. Without it the seal would be undone.
   func load(path: String, repositoryID: () -> String?) throws -> HostState? {
-    if let state = try read(try file(path)) { return state }
+    do {
+      if let state = try read(try file(path)) { return state }
+    } catch let error as HoldfastError where error.systemErrno == ELOOP {
+      try requireFolder()
+      throw error
+    }
     try requireFolder()
     guard try files.status(folder) != nil, let repositoryID = repositoryID() else { return nil }
     let states = try all()
