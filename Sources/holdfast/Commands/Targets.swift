@@ -58,7 +58,9 @@ struct TargetsCheck: ParsableCommand {
     commandName: "check",
     abstract: "Ask each target whether it can be used, and compare its content.",
     discussion: """
-      It lists the target. If there is a problem, the exit code is 1.
+      It lists the target, and tries the abilities of its store with small objects, which it removes: \
+      conditional puts, ranges, pages of lists. It also reads the versioning, the lifecycle rules and the \
+      object lock of a bucket, if that is allowed. If there is a problem, the exit code is 1.
 
       Examples:
         holdfast targets check

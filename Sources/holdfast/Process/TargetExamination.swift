@@ -23,7 +23,8 @@ struct TargetExamination {
       do {
         try reach(store)
         let replicator = Replicator(engine: engine, target: target, store: store)
-        return [content(replicator), try state(replicator), sameDisk()].compactMap { $0 }
+        let seen = [content(replicator), try state(replicator), sameDisk()].compactMap { $0 }
+        return seen + (try abilities(store))
       } catch {
         let known = (error as? StoreError)?.error(at: target.name) ?? GuardResult.error(error)
         let isNamed = known.message.hasPrefix("\(subject): ")
@@ -86,6 +87,30 @@ struct TargetExamination {
         "\(subject): content", .problem, known.message, advice: known.hint ?? "holdfast doctor looks for other problems"
       )
     }
+  }
+
+  /// Tries the abilities of the store. Only with credentials that may also remove the objects of the
+  /// trial.
+  private func abilities(_ store: any ObjectStore) throws -> [Finding] {
+    guard listsContent, target.settings.access == .full else { return [] }
+    let folder = "\(try engine.shippingFacts().repositoryID)/probe/\(try SecretBytes.random(8).hex)"
+    let found = try StoreProbe.run(store, folder: folder).findings(keys: keys)
+    return found.map { finding in
+      switch finding.severity {
+      case .fine: Finding("\(subject): store", .ok, finding.text)
+      case .notice: Finding("\(subject): store", .note, finding.text)
+      case .problem:
+        Finding(
+          "\(subject): store", .problem, finding.text,
+          advice: "change the settings of the store, or use another one; the guide to off-site copies has examples")
+      }
+    }
+  }
+
+  /// The start of the keys in the bucket.
+  private var keys: String {
+    guard case .s3(let location) = target.url, !location.prefix.isEmpty else { return "" }
+    return "\(location.prefix)/"
   }
 
   private func sameDisk() -> Finding? {
