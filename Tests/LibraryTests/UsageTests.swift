@@ -31,7 +31,7 @@ struct UsageTests {
     let file = try folder.write("examples.swift", Array(program.utf8))
     let modules = folderOfThisProcess + "/Modules"
     let shims = ["-Xcc", "-fmodule-map-file=\(folderOfThisProcess)/CShims.build/module.modulemap"]
-    let libraries = ["CSQLite", "COpenSSL", "CZlib", "CISAL", "CXXHash"]
+    let libraries = ["CSQLite", "COpenSSL", "CZlib", "CISAL", "CXXHash", "CCurl"]
     let search = libraries.flatMap { ["-I", "\(projectFolder)/Sources/\($0)"] }
     let result = try Shell.run("swiftc", ["-typecheck", "-swift-version", "6", "-I", modules, file] + shims + search)
     #expect(result.status == 0, "\(result.stderr)")
