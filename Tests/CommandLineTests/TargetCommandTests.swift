@@ -186,6 +186,20 @@ struct TargetCommandTests {
     #expect(broken.stdout.contains("(is it mounted?)"))
   }
 
+  @Test("cleanup keeps a backup until the target has it")
+  func cleanup() throws {
+    let bed = try bed()
+    let first = try bed.create()
+    _ = try bed.create()
+    let kept = try bed.succeed("cleanup", "--keep", "1", "--dry-run")
+    #expect(kept.contains("not yet on nas"), "\(kept)")
+    try bed.succeed("cleanup", "--keep", "1")
+    #expect(try bed.succeed("list").contains(first))
+    try bed.succeed("sync")
+    try bed.succeed("cleanup", "--keep", "1")
+    #expect(try !bed.succeed("list").contains("\(first)\n"))
+  }
+
   @Test("doctor looks at the targets")
   func doctor() throws {
     let bed = try bed()

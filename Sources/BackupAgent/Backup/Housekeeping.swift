@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import Replication
 
 /// Removes the backups that retention does not keep. A failure is logged and affects nothing else.
 /// Blocks.

@@ -16,9 +16,10 @@ package struct CompactionOutcome: Sendable {
 extension Engine {
   /// Returns the steps that ``compact(_:keeping:within:progress:)`` would execute now.
   package func planCompaction(
-    _ policy: CompactionPolicy, keeping retention: RetentionPolicy? = nil, clock reliance: ClockReliance = .refusing
+    _ policy: CompactionPolicy, keeping retention: RetentionPolicy? = nil, promised: [PointID: [String]] = [:],
+    clock reliance: ClockReliance = .refusing
   ) throws -> CompactionPlan {
-    try plan(policy, retention, repository(), reliance).plan
+    try plan(policy, retention, repository(), reliance, promised).plan
   }
 
   /// Compacts the repository's incrementals. Other processes may store, read and remove meanwhile:

@@ -2,12 +2,15 @@ import BackupPolicy
 
 extension Engine {
   /// Decides which backups retention would keep and remove now, with reasons.
+  ///
+  /// - Parameter awaited: the backups that a target should have and does not have yet, with the
+  ///   reasons.
   package func planCleanup(
-    _ policy: RetentionPolicy, clock reliance: ClockReliance = .refusing
+    _ policy: RetentionPolicy, awaited: [PointID: [String]] = [:], clock reliance: ClockReliance = .refusing
   ) throws -> RetentionDecision {
     let repository = try repository()
     let points = try judgedPoints(repository, acquitted: acquitted(repository, Progress()))
-    return try decide(policy, points, repository, clockVerdict(reliance, points), reliance)
+    return try decide(policy, points, repository, clockVerdict(reliance, points), reliance, awaited)
   }
 
   /// Returns the backups from which a removal is decided.

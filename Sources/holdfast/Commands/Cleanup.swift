@@ -52,10 +52,13 @@ struct Cleanup: ParsableCommand {
     // displace them.
     let engine = try selection.engine(.needed)
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
+    let awaited = try selection.demands(engine).awaited()
     let decision =
       dryRun
-      ? try engine.planCleanup(policy, clock: reliance)
-      : try options.output.working { progress, _ in try engine.cleanup(policy, clock: reliance, progress: progress) }
+      ? try engine.planCleanup(policy, awaited: awaited, clock: reliance)
+      : try options.output.working { progress, _ in
+        try engine.cleanup(policy, awaited: awaited, clock: reliance, progress: progress)
+      }
     try show(CleanupReport(decision: decision, executed: !dryRun))
   }
 

@@ -36,11 +36,14 @@ struct Compact: ParsableCommand {
     let policy = CompactionPolicy()
     let reliance: ClockReliance = trustClock ? .trusting : .refusing
     let retention = try selection.settings.retention()
+    let promised = try selection.demands(engine).promised()
     guard !dryRun else {
-      return try show(CompactionReport(planned: engine.planCompaction(policy, keeping: retention, clock: reliance)))
+      return try show(
+        CompactionReport(
+          planned: engine.planCompaction(policy, keeping: retention, promised: promised, clock: reliance)))
     }
     let outcome = try options.output.working { progress, _ in
-      try engine.compact(policy, keeping: retention, clock: reliance, progress: progress)
+      try engine.compact(policy, keeping: retention, promised: promised, clock: reliance, progress: progress)
     }
     try show(CompactionReport(outcome))
     // An unreadable backup is worse than one that another process is changing.

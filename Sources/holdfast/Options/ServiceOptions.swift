@@ -97,6 +97,13 @@ struct Selection {
     return keepsOpen ? engine.keepingOpen() : engine
   }
 
+  /// The needs of the database's targets that a removal respects.
+  ///
+  /// - Throws: also for a mistake in the tables of targets: nothing is removed that one may need.
+  func demands(_ engine: Engine) throws -> TargetDemands {
+    TargetDemands(engine: engine, targets: name == nil ? [] : try targets())
+  }
+
   /// The targets of the database, in the order of the file.
   ///
   /// - Parameter name: of the only one to return; nil for all.
