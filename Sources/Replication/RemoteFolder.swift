@@ -15,6 +15,12 @@ package final class RemoteFolder: Sendable {
     (self.store, self.repositoryID) = (store, repositoryID)
   }
 
+  /// Whether the store is a folder that lacks an object. Other stores are not asked.
+  package func isFolderWithout(_ object: RemoteObject) throws(StoreError) -> Bool {
+    guard store is FolderStore else { return false }
+    return try store.head(key(object)) == nil
+  }
+
   /// The requests so far, also the failed ones. Retries within the store are not among them.
   package var requests: RequestCount { counted.withLock { $0 } }
 
@@ -25,14 +31,21 @@ package final class RemoteFolder: Sendable {
   ///
   /// - Parameter after: only names behind this one.
   package func list(_ prefix: String = "", after: String? = nil) throws(StoreError) -> [RemoteObject] {
+    try listWithSizes(prefix, after: after).map(\.object)
+  }
+
+  /// The same, with the bytes of each object.
+  package func listWithSizes(
+    _ prefix: String = "", after: String? = nil
+  ) throws(StoreError) -> [(object: RemoteObject, bytes: Int64)] {
     var query: ListQuery? = ListQuery(
       prefix: "\(repositoryID)/\(prefix)", startAfter: after.map { "\(repositoryID)/\($0)" })
-    var objects: [RemoteObject] = []
+    var objects: [(object: RemoteObject, bytes: Int64)] = []
     while let asked = query {
       count { $0.lists += 1 }
       let page = try store.list(asked)
       for object in page.objects {
-        if let key = RemoteKey(object.key), key.repository == repositoryID { objects.append(key.object) }
+        if let key = RemoteKey(object.key), key.repository == repositoryID { objects.append((key.object, object.size)) }
       }
       query = page.next
     }

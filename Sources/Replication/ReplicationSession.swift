@@ -47,9 +47,24 @@ final class ReplicationSession {
   }
 
   private func list(_ now: Timestamp) throws {
-    let objects = try folder.list()
-    try claim.read(objects.compactMap { if case .writer(let name) = $0 { name } else { nil } })
-    _ = try memo.reconcile(objects.compactMap { if case .archive(let name) = $0 { name } else { nil } }, now: now)
+    let objects = try folder.listWithSizes()
+    try claim.read(objects.compactMap { if case .writer(let name) = $0.object { name } else { nil } })
+    // An object of another size than its name tells is cut off: it does not count.
+    let listed = objects.compactMap { object, bytes -> RemoteName? in
+      if case .archive(let name) = object, name.bytes == bytes { name } else { nil }
+    }
+    try forgetLost(Set(listed), now)
+    _ = try memo.reconcile(listed, now: now)
+  }
+
+  /// A list may lack an object that was put a moment ago, so such objects are asked for one by one.
+  private func forgetLost(_ listed: Set<RemoteName>, _ now: Timestamp) throws {
+    for archive in memo.inventory.archives.values where !listed.contains(archive.name) {
+      guard let put = archive.put, put.adding(seconds: RemoteInventory.doubt) >= now,
+        try folder.size(.archive(archive.name)) != archive.name.bytes
+      else { continue }
+      try memo.remove(archive.name, at: now)
+    }
   }
 
   private func foreign(_ facts: ShippingFacts) throws -> ForeignBackups? {
@@ -162,6 +177,7 @@ final class ReplicationSession {
       try claim.claim(epoch, baseSequence: facts.newestSequence, reason: .start, now: now)
       return true
     }
+    if let own = claim.own, try folder.isFolderWithout(.writer(own)) { throw ReplacedTarget() }
     guard canRead, let other = try claim.newerRecord(now: now) else { return true }
     obstacle = .takenOver("\(other.host) writes to it since \(other.started.iso8601)")
     return false
@@ -173,7 +189,7 @@ final class ReplicationSession {
     }
     let shipment = try Shipment(put, epoch: epoch, engine, progress)
     try progress.update(.sending, 0, of: shipment.archive.bytes)
-    try shipment.send(to: folder, options(for: shipment), canRead: canRead)
+    try shipment.send(to: folder, options(for: shipment), canRead: canRead, mayReplace: target.settings.access == .full)
     let now = engine.environment.now()
     memo.upload.remove()
     var sent = point
@@ -243,3 +259,6 @@ final class ReplicationSession {
   /// Classes for rare access charge for 128 KiB at least.
   private static let smallestClassed: Int64 = 128 << 10
 }
+
+/// The target is another one than at its list: an empty disk in place of the mounted one.
+struct ReplacedTarget: Error {}

@@ -75,6 +75,9 @@ package final class Replicator {
       } catch let error as HoldfastError where [.factsChanged, .pointNotFound].contains(error.code) {
         // Compaction or a removal was faster: the next plan knows the repository as it is.
         try progress.check()
+      } catch is ReplacedTarget {
+        try progress.check()
+        session = nil
       }
     }
     return try runOnce(atOnce, progress)

@@ -29,14 +29,22 @@ struct Shipment {
 
   /// Puts the archive, and before it the record that it needs. The archive is the commit.
   ///
-  /// - Parameter canRead: the store permits to ask for an object.
-  func send(to folder: RemoteFolder, _ options: PutOptions, canRead: Bool) throws(StoreError) {
+  /// - Parameters:
+  ///   - canRead: the store permits to ask for an object.
+  ///   - mayReplace: an object of that name and of another size is removed: it is a cut-off one.
+  func send(
+    to folder: RemoteFolder, _ options: PutOptions, canRead: Bool, mayReplace: Bool
+  ) throws(StoreError) {
     if let metadata = archive.metadata {
       _ = try create(.metadata(name), ObjectContent(metadata), PutOptions(createOnly: options.createOnly), in: folder)
     }
     // The name tells the content: an earlier put succeeded, and its answer was lost.
     guard try !create(.archive(name), content, options, in: folder), canRead else { return }
     guard try folder.size(.archive(name)) != archive.bytes else { return }
+    if mayReplace {
+      try folder.delete(.archive(name))
+      if try create(.archive(name), content, options, in: folder) { return }
+    }
     throw StoreError(.damaged, "cannot store \(name.text): there is another object of that name")
   }
 

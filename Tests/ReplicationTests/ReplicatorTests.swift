@@ -54,4 +54,34 @@ struct ReplicatorTests {
     #expect(try bed.replicator().run().put.isEmpty)
     #expect(try bed.archives().count == 2)
   }
+
+  @Test("Objects that are lost or cut off a moment after their put are put again", arguments: [true, false])
+  func lost(isCutOff: Bool) throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    let newest = try bed.change(1)
+    #expect(try bed.replicator().run().put.count == 2)
+    let full = try #require(bed.store.listAll(ListQuery()).objects.first { $0.key.hasSuffix(".db.gz.enc") })
+    let path = "\(bed.bed.folder.path("nas"))/\(full.key)"
+    if isCutOff {
+      #expect(try Shell.run("truncate", ["-s", "100", path]).status == 0)
+    } else {
+      try SystemFileOperations().unlink(path)
+    }
+    #expect(try bed.replicator().run().put.first.map { $0.parent == nil } == true)
+    #expect(try bed.restored(newest.id) == bed.bed.image())
+  }
+
+  @Test("An empty disk in place of the mounted one gets everything again")
+  func emptyDisk() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    let replicator = bed.replicator()
+    _ = try replicator.run()
+    try SystemFileOperations().rename(bed.bed.folder.path("nas"), to: bed.bed.folder.path("old"))
+    try SystemFileOperations().makeFolder(bed.bed.folder.path("nas"))
+    let newest = try bed.change(1)
+    #expect(try replicator.run().put.count == 2)
+    #expect(try bed.restored(newest.id) == bed.bed.image())
+  }
 }

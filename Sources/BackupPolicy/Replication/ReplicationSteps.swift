@@ -263,7 +263,8 @@ struct ReplicationSteps {
   }
 
   private func unsent() -> UnsentBackups? {
-    let newest = look.view.members.last { look.view.isComplete($0.id) }?.sequence ?? -1
+    // A backup of another machine with the same number is not ours.
+    let newest = look.view.members.last { look.view.isComplete($0.id) && look.local[$0.id] != nil }?.sequence ?? -1
     let unsent = points.filter { look.isSendable($0.id) && $0.sequence ?? -1 > newest }
     return unsent.first.map { UnsentBackups(count: unsent.count, oldest: $0.id, since: $0.created) }
   }

@@ -75,6 +75,11 @@ struct Sync: ParsableCommand {
         return try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
       }
     }
+    if let obstacle = outcome.obstacle {
+      throw HoldfastError(
+        .refused, "target \(target.name): nothing is written: \(obstacle.reason)",
+        hint: "if this machine is the right one: holdfast targets take-over \(target.name)")
+    }
     return ReplicationReport(target, executed: outcome, zone: zone)
   }
 }

@@ -22,7 +22,7 @@ struct Patience {
     var failures = 0
     while true {
       do {
-        let outcome = try replicator.run(progress: progress)
+        let outcome = try replicator.run(atOnce: true, progress: progress)
         failures = 0
         let all = total.map { $0 + outcome } ?? outcome
         guard let next = outcome.next, retries, let pause = Self.pause(until: next) else { return all }

@@ -78,6 +78,11 @@ struct TargetExamination {
           "\(plan.lost.count.grouped) of its backups cannot be restored, because archives that they need are missing",
           advice: "holdfast sync \(target.name) uploads what is still here")
       }
+      guard plan.owed.isEmpty else {
+        let count = plan.owed.count
+        let words = count == 1 ? "1 backup is" : "\(count.grouped) backups are"
+        return Finding("\(subject): content", .note, "\(words) not in it yet, or no longer")
+      }
       return Finding("\(subject): content", .ok, "every backup in it is complete")
     } catch let error as HoldfastError where error.code == .busy {
       return Finding("\(subject): content", .note, "not compared, because another holdfast is writing to it")
