@@ -16,7 +16,7 @@ struct Shipment {
     guard archive.sequence == put.sequence, archive.parent == put.parent,
       let name = RemoteName(
         chain: put.chain, sequence: put.sequence, parent: put.parentSequence, epoch: epoch, bytes: archive.bytes,
-        hash: Hexadecimal.start(of: archive.sha256), archive: archive.name)
+        hash: leadingNumber(of: archive.sha256), archive: archive.name)
     else {
       throw HoldfastError(.factsChanged, "\(put.point) has changed since the plan for the target was made")
     }

@@ -1,20 +1,6 @@
 import BackupPolicy
 import ObjectStorage
 
-/// The alarms of targets.
-package enum TargetAlarm: String, Hashable, Sendable, CaseIterable {
-  case behind = "target_behind"
-  case denied = "target_denied"
-  case full = "target_full"
-  /// The target lacks archives that it had.
-  case incomplete = "target_incomplete"
-  /// It holds backups that this repository never stored.
-  case foreign = "target_foreign"
-  case takenOver = "target_taken_over"
-  /// A removal was refused.
-  case retention = "target_retention"
-}
-
 extension StoreError {
   /// The same failure for people, with the next action.
   ///

@@ -61,7 +61,7 @@ final class WriterClaim {
     let hasConditions = try hasConditions()
     var epoch = epoch
     for _ in 0..<Self.mostAttempts {
-      let nonce = Hexadecimal.start(of: try SecretBytes.random(8))
+      let nonce = leadingNumber(of: try SecretBytes.random(8))
       guard let name = WriterName(epoch: epoch, nonce: hasConditions ? nil : nonce) else { throw Self.exhausted }
       let record = WriterRecord(
         name, baseSequence: baseSequence, reason: reason, host: engine.environment.host, started: now)
@@ -102,7 +102,7 @@ final class WriterClaim {
   /// Whether the store refuses to create an object whose name is taken.
   private func hasConditions() throws -> Bool {
     if let known = memo.state.hasConditions { return known }
-    let probe = RemoteObject.probe(Hexadecimal.start(of: try SecretBytes.random(8)))
+    let probe = RemoteObject.probe(leadingNumber(of: try SecretBytes.random(8)))
     try folder.put(probe, ObjectContent(Array("first".utf8)), PutOptions(createOnly: true))
     var refuses = false
     do {
@@ -119,7 +119,7 @@ final class WriterClaim {
 
   /// Writes a record without reading the target, for credentials that can only put.
   func claimBlindly(baseSequence: Int64, now: Timestamp) throws {
-    let nonce = Hexadecimal.start(of: try SecretBytes.random(8))
+    let nonce = leadingNumber(of: try SecretBytes.random(8))
     guard let name = WriterName(epoch: (memo.state.writer?.epoch ?? 0) + 1, nonce: nonce) else { throw Self.exhausted }
     let record = WriterRecord(name, baseSequence: baseSequence, host: engine.environment.host, started: now)
     try memo.change(isDurable: true) { $0.writer = name }

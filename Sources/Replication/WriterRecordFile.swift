@@ -30,7 +30,7 @@ package struct WriterRecordFile: Hashable, Sendable {
   private var body: JSONObject {
     [
       "version": .integer(1), "repository_id": .string(repositoryID), "epoch": .integer(Int64(record.epoch)),
-      "nonce": .string(Hexadecimal.text(nonce)), "base_sequence": .integer(record.baseSequence),
+      "nonce": .string(Digits.hexadecimal(nonce)), "base_sequence": .integer(record.baseSequence),
       "why": .string(record.reason.rawValue), "host": .string(record.host), "pid": .integer(process),
       "agent_version": .string(agentVersion), "started_at": .string(record.started.iso8601),
     ]
@@ -53,7 +53,7 @@ package struct WriterRecordFile: Hashable, Sendable {
     keys.removeValue(forKey: "marks")
     guard keys["version"] == .integer(1), keys["repository_id"] == .string(repositoryID),
       keys["epoch"] == .integer(Int64(name.epoch)), case .string(let nonceText)? = keys["nonce"],
-      let nonce = Hexadecimal.number(nonceText), name.nonce == nil || name.nonce == nonce,
+      let nonce = Digits.hexadecimal(nonceText.utf8), name.nonce == nil || name.nonce == nonce,
       case .integer(let base)? = keys["base_sequence"], case .string(let why)? = keys["why"],
       let reason = WriterRecord.Reason(rawValue: why), case .string(let host)? = keys["host"],
       case .integer(let process)? = keys["pid"], case .string(let version)? = keys["agent_version"],
@@ -95,18 +95,5 @@ extension RecordSeal.Marks {
   }
 }
 
-/// 64-bit numbers as names spell them.
-enum Hexadecimal {
-  static func text(_ number: UInt64) -> String {
-    let digits = String(number, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-  }
-
-  static func number(_ text: String) -> UInt64? {
-    guard let bytes = [UInt8](hex: text), bytes.count == 8 else { return nil }
-    return bytes.reduce(0) { $0 << 8 | UInt64($1) }
-  }
-
-  /// The first 8 bytes of a digest.
-  static func start(of digest: [UInt8]) -> UInt64 { digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
-}
+/// The first 8 bytes of a digest or of random bytes.
+func leadingNumber(of bytes: [UInt8]) -> UInt64 { bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }

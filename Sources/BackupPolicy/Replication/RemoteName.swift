@@ -204,10 +204,10 @@ package struct RemoteKey: Hashable, Sendable {
 }
 
 /// Numbers as keys spell them.
-enum Digits {
+package enum Digits {
   static func padded(_ number: Int64, _ width: Int) -> String { Int(number).padded(width) }
 
-  static func hexadecimal(_ number: UInt64) -> String {
+  package static func hexadecimal(_ number: UInt64) -> String {
     let digits = String(number, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
@@ -227,7 +227,7 @@ enum Digits {
   }
 
   /// 16 digits in lower case.
-  static func hexadecimal(_ digits: some Collection<UInt8>) -> UInt64? {
+  package static func hexadecimal(_ digits: some Collection<UInt8>) -> UInt64? {
     guard isHexadecimal(digits, count: 16) else { return nil }
     return digits.reduce(0) { $0 << 4 | UInt64($1 < 58 ? $1 - 48 : $1 - 87) }
   }
