@@ -133,13 +133,17 @@ struct ClosingTests {
   /// The next application to close the database would also fold them in, so that no log remains for
   /// a file that replaces the database. The application's log exists when we begin to open, and is
   /// gone when we get the lock: the log that exists then is ours.
-  @Test("A log of ours is removed if the application used the database exclusively and closed while we waited")
-  func exclusiveUntilWeOpen() throws {
+  @Test(
+    "A log of ours is removed if the application used the database exclusively and closed while we waited",
+    arguments: [
+      ("UPDATE item SET name = 'new' WHERE id % 3 = 0", 100), ("SELECT count(*) FROM item", 0),
+    ])
+  func exclusiveUntilWeOpen(statement: String, new: Int) throws {
     let script = """
       import sqlite3, sys, time
       db = sqlite3.connect(sys.argv[1], isolation_level=None)
       db.execute("PRAGMA locking_mode = EXCLUSIVE")
-      db.execute("UPDATE item SET name = 'new' WHERE id % 3 = 0")
+      db.execute("\(statement)").fetchall()
       print("ready", flush=True)
       time.sleep(1)
       db.close()
@@ -150,7 +154,7 @@ struct ClosingTests {
     try #require(connection.hadWAL)
     connection.close()
     #expect(application.waitForEnd() == 0)
-    try place.expectClosed(connection)
+    try place.expectClosed(connection, new: new)
   }
 
   @Test("If the application was killed beside us, its commits are kept")

@@ -121,13 +121,13 @@ package final class DatabaseConnection {
 
   /// Records the files that were opened.
   ///
-  /// - Parameter logBefore: the `-wal` before. If that one had content and the present one is
-  ///   empty, an application in exclusive mode closed, and so removed its own, while this
-  ///   connection waited for the lock.
+  /// - Parameter logBefore: the `-wal` before, if there was one. If the present one is empty and is
+  ///   another, an application removed its own, as its last close does, while this connection was
+  ///   being opened.
   private func recordFiles(_ logBefore: FileFacts?) {
     filesAtOpen = DatabaseFiles(resolvedPath: resolvedPath)
-    let hadContent = (logBefore?.size ?? 0) > 0
-    let isAnother = hadContent && FileFacts(path: resolvedPath + "-wal")?.size == 0
+    let log = FileFacts(path: resolvedPath + "-wal")
+    let isAnother = log?.size == 0 && log != logBefore
     createdWAL = filesAtOpen.wal != nil && (!hadWAL || isAnother)
   }
 
