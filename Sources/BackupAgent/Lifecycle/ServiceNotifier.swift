@@ -78,7 +78,7 @@ struct Announcements {
 
   private static func words(_ coordinators: [DatabaseCoordinator], _ problems: Int) -> String {
     let what = coordinators.count == 1 ? coordinators[0].path : "\(coordinators.count) databases"
-    let alarms = coordinators.reduce(problems) { $0 + $1.alarms.count }
+    let alarms = coordinators.reduce(problems) { $0 + $1.parts.alarms.count }
     let newest = coordinators.compactMap(\.newest).max { $0.created < $1.created }
     return "watching \(what)" + (newest.map { "; newest backup \($0.id)" } ?? "; no backup yet")
       + (alarms == 0 ? "" : "; \(alarms) alarm\(alarms == 1 ? "" : "s"), see the log")

@@ -6,64 +6,46 @@ import Logging
 /// and carries out the decisions. The parts own their state. Belongs to the loop's thread.
 final class DatabaseCoordinator {
   let id: DatabaseID
-  let lock: AgentLock
+  let parts: DatabaseParts
   private(set) var database: AgentDatabase
   /// The first assessment is done.
   private(set) var isReady = false
   private(set) var newest: (id: PointID, created: Timestamp)?
-  let alarms: AlarmBook
   private let clock: LoopClock
-  private let logger: Logger
-  private let watcher: ChangeWatcher
-  private let connection: ConnectionKeeper
-  private let housekeeper: Housekeeper
-  private let targets: DatabaseTargets
   private let jobs: JobRunner
-  private var machine: TriggerMachine
-  private var machineLog: MachineLog
+  private var decisions: LoggedMachine
   /// The time of the first change that is in no backup at the end.
   private var unsavedSince: Timestamp?
-  /// A failed last backup is not tried again: it was already, or there is no time.
-  private var isRetryOver = false
 
   init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
-    (self.id, self.database, self.lock, self.logger, clock) = (id, database, lock, logger, shared.clock)
-    alarms = AlarmBook(AlarmBook.Paths(database.engine), clock, logger)
-    watcher = ChangeWatcher(id, database, shared, alarms)
-    connection = ConnectionKeeper(id, database.engine.environment, shared, logger)
-    housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
-    targets = DatabaseTargets(id, database, shared, alarms, logger)
-    jobs = JobRunner(id, database, (lock, watcher, connection, housekeeper, alarms), shared, logger)
-    machine = TriggerMachine(settings: database.settings.triggers)
-    machineLog = MachineLog(logger)
+    (self.id, self.database, clock) = (id, database, shared.clock)
+    parts = DatabaseParts(id, database, lock, shared, logger)
+    jobs = JobRunner(id, database, parts, shared, logger)
+    decisions = LoggedMachine(TriggerMachine(settings: database.settings.triggers), logger)
   }
 
   var isBackingUp: Bool { jobs.isBackingUp }
   var isStopping: Bool { jobs.isStopping }
-  var isWorking: Bool { !jobs.isIdle || !housekeeper.isIdle || targets.isWorking }
+  var isWorking: Bool { !jobs.isIdle || parts.isWorking }
   /// Nothing is running, and nothing will be started.
-  var isDone: Bool { jobs.isOver && housekeeper.isIdle && targets.isDone }
+  var isDone: Bool { jobs.isOver && parts.isDone }
   /// The path of the database, with links resolved.
-  var path: String { watcher.path.resolved }
-  private var settings: AgentSettings { database.settings }
-  /// A probe would report nothing new while a change is pending.
-  private var nextProbe: Int64? { isPending ? nil : watcher.nextProbe }
+  var path: String { parts.watcher.path.resolved }
+  private var machine: TriggerMachine { decisions.machine }
   private var isPending: Bool { machine.isChangePending(isBackupWaiting: jobs.isBackupWaiting) }
 
   var status: DatabaseStatus {
     DatabaseStatus(
-      name: database.name, path: path, folder: database.engine.folder, trigger: machine.status, alarms: alarms.status,
-      lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
-      trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
-      targets: targets.status)
+      name: database.name, path: path, folder: database.engine.folder, trigger: machine.status,
+      alarms: parts.alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created,
+      isWatching: parts.watcher.isWatching, trackerMisses: parts.alarms.trackerMisses,
+      fullAdvice: machine.advice?.reason, drills: parts.housekeeper.drills.status, targets: parts.targets.status)
   }
 
   // MARK: From the start to the end
 
   func start() {
-    logger.info("watching \(path), backups in \(database.engine.folder)", metadata: settings.logged(at: clock.now))
-    watcher.watch()
-    targets.start()
+    parts.start(database, at: clock.now)
     runNext()
   }
 
@@ -71,10 +53,8 @@ final class DatabaseCoordinator {
   func update(_ database: AgentDatabase) {
     self.database = database
     jobs.update(database)
-    watcher.update(database)
-    decide(.reload(settings.triggers))
-    housekeeper.drills.reload(settings.drills)
-    targets.update(database)
+    parts.update(database)
+    decide(.reload(database.settings.triggers))
     runNext()
   }
 
@@ -82,78 +62,68 @@ final class DatabaseCoordinator {
   /// then the coordinator is done.
   func stop() {
     guard !isStopping else { return }
-    jobs.stop(needsProbe: watcher.mayHaveMissedChange)
-    housekeeper.stop()
+    jobs.stop(needsProbe: parts.watcher.mayHaveMissedChange)
+    parts.housekeeper.stop()
     decide(.shutdown)
   }
 
-  /// Tries the last backup again if it failed; once.
-  ///
-  /// - Returns: whether it has begun.
+  /// Tries the last backup again if it failed, once. Returns whether it has begun.
   func retryLastBackup() -> Bool {
-    guard !isRetryOver, machine.hasLastBackupFailed else { return false }
-    isRetryOver = true
-    jobs.resume()
+    guard machine.hasLastBackupFailed, jobs.resume() else { return false }
     decide(.lastBackupAgain)
     return !isDone
   }
 
   /// Gives up the running job, and any job that waits for a thread.
   func abandon() {
-    isRetryOver = true
-    targets.abandon()
+    parts.targets.abandon()
     if let withdrawn = jobs.abandon() { finish(withdrawn) }
   }
 
   /// Releases everything; called when the coordinator is done.
   func end() {
     if let unsavedSince {
-      alarms.reportPendingChange(since: unsavedSince, hasFailed: machine.hasLastBackupFailed)
+      parts.alarms.reportPendingChange(since: unsavedSince, hasFailed: machine.hasLastBackupFailed)
     }
-    watcher.unwatch()
     jobs.close()
-    connection.end()
-    targets.reportUnsent()
-    lock.release()
+    parts.end()
   }
 
   // MARK: Events
 
   func handle(_ events: Set<ChangeEvent>) {
     if !events.isDisjoint(with: [.folderLost, .pathChanged, .overflow]) { findAgain() }
-    if events.contains(.removed) { watcher.reportPresence() }
-    if !events.isSubset(of: [.changed, .closed]) { connection.handleReplacement() }
+    if events.contains(.removed) { parts.watcher.reportPresence() }
+    if !events.isSubset(of: [.changed, .closed]) { parts.connection.handleReplacement() }
     if events.contains(.changed) || events.contains(.overflow) { handleChange() }
-    connection.handle(events)
+    parts.connection.handle(events)
   }
 
   private func findAgain() {
-    watcher.watch()
-    if watcher.detectChange(isPending: isPending) { handleChange() }
+    parts.watcher.watch()
+    if parts.watcher.detectChange(isPending: isPending) { handleChange() }
   }
 
   private func handleChange() {
-    watcher.recordEvent(at: clock.monotonic)
+    parts.watcher.recordEvent(at: clock.monotonic)
     decide(.change)
   }
 
   /// A person requests a backup.
   func backUpNow() {
     decide(.requested)
-    targets.request()
+    parts.targets.request()
   }
 
   /// The wall clock was set, so scheduled work may be due now.
   func handleClockSet() {
-    alarms.checkClock(of: database.engine)
+    parts.alarms.checkClock(of: database.engine)
     decide(.tick)
-    if housekeeper.drills.tick() { runNext() }
-    targets.handleClockSet()
+    if parts.housekeeper.drills.tick() { runNext() }
+    parts.targets.handleClockSet()
   }
 
-  func finishKeyCheck(_ problem: HoldfastError?) {
-    if !isStopping { alarms.update(.keyFile, problem) }
-  }
+  func finishKeyCheck(_ problem: HoldfastError?) { if !isStopping { parts.alarms.update(.keyFile, problem) } }
 
   /// A running backup begins to read pages, or has read all of them.
   func handleReading(began: Bool) {
@@ -164,49 +134,42 @@ final class DatabaseCoordinator {
 
   /// When something is due by a clock.
   var deadline: Deadline {
-    let own = Deadline(monotonic: connection.yieldingTime).earlier(machine.wakeUp ?? Deadline())
-      .earlier(targets.deadline)
-    if isStopping { return own }
-    let idle = jobs.isIdle ? [nextProbe, watcher.nextPoll, connection.closingTime].compactMap { $0 }.min() : nil
-    return own.earlier(housekeeper.drills.deadline).earlier(Deadline(monotonic: idle))
+    let own = machine.wakeUp ?? Deadline()
+    if isStopping { return own.earlier(parts.urgentDeadline) }
+    return own.earlier(parts.deadline(isIdle: jobs.isIdle, isPending: isPending))
   }
 
   /// Does the work that is due.
   func handleTime() {
     let moment = clock.moment
     func isDue(_ time: Int64?) -> Bool { time.map { $0 <= moment.monotonic } ?? false }
-    if watcher.isSuppressing, deadline.isReached(at: moment), let last = watcher.endSuppression(at: moment) {
-      connection.recordChange(at: last.monotonic)
-      decide(.change, at: last)
-    }
+    if let last = parts.endSuppression(at: moment, until: deadline) { decide(.change, at: last) }
     if machine.wakeUp?.isReached(at: moment) == true { decide(.tick, at: moment) }
-    if isDue(connection.yieldingTime) { jobs.yield() }
-    targets.handleTime(at: moment)
+    if isDue(parts.connection.yieldingTime) { jobs.yield() }
+    parts.targets.handleTime(at: moment)
     guard !isStopping else { return }
-    if housekeeper.drills.tick(at: moment) { runNext() }
-    if jobs.isIdle, isDue(watcher.nextPoll) { poll(at: moment.monotonic) }
-    if jobs.isIdle, isDue(nextProbe) { jobs.beginProbe() }
-    if jobs.isIdle, isDue(connection.closingTime) { jobs.beginClosing() }
-    if jobs.isIdle, isPending { watcher.suppressWrites(until: deadline) }
+    if parts.housekeeper.drills.tick(at: moment) { runNext() }
+    if jobs.isIdle, isDue(parts.watcher.nextPoll) { poll(at: moment.monotonic) }
+    if jobs.isIdle, !isPending, isDue(parts.watcher.nextProbe) { jobs.beginProbe() }
+    if jobs.isIdle, isDue(parts.connection.closingTime) { jobs.beginClosing() }
+    if jobs.isIdle, isPending { parts.watcher.suppressWrites(until: deadline) }
   }
 
   /// Detects changes without an event: through a hard link, from another machine, or by a mount.
   private func poll(at time: Int64) {
-    watcher.recordPoll(at: time)
+    parts.watcher.recordPoll(at: time)
     jobs.checkLockAndKey()
     findAgain()
-    targets.poll()
-    if housekeeper.detectDrills(of: database, hasBackup: newest != nil) { runNext() }
-    alarms.checkClock(of: database.engine)
+    parts.targets.poll()
+    if parts.housekeeper.detectDrills(of: database, hasBackup: newest != nil) { runNext() }
+    parts.alarms.checkClock(of: database.engine)
   }
 
   // MARK: Decisions
 
   /// Passes an event to the machine and carries out its decision.
   private func decide(_ event: TriggerEvent, at moment: Moment? = nil) {
-    let action = machine.receive(event, at: moment ?? clock.moment)
-    machineLog.record(action, of: machine)
-    switch action {
+    switch decisions.receive(event, at: moment ?? clock.moment) {
     case .start(let trigger, let reason): begin(BackupOrder(trigger: trigger, reason: reason))
     case .renew(let advice, let reason): begin(BackupOrder(trigger: .change, reason: reason, ends: advice.chain))
     case .skip, .wait: break
@@ -226,7 +189,7 @@ final class DatabaseCoordinator {
   private func runNext() {
     guard jobs.runNext() else { return }
     unsavedSince = machine.pendingSince
-    targets.stop()
+    parts.targets.stop()
   }
 
   // MARK: Results
@@ -238,55 +201,47 @@ final class DatabaseCoordinator {
     runNext()
   }
 
-  func finish(_ result: DrillResult) { if housekeeper.finish(result) { runNext() } }
-  func finish(_ id: TargetID, _ report: ShippingReport) { targets.finish(id, report) }
-  func finish(_ id: TargetID) { targets.finish(id) }
+  func finish(_ result: DrillResult) { if parts.housekeeper.finish(result) { runNext() } }
   func finish(_ result: HousekeepingResult) {
-    guard housekeeper.finish(result) else { return }
-    if result.hasChanged { targets.recordChange() }
-    handle(result.advice)
+    guard parts.housekeeper.finish(result) else { return }
+    if result.hasChanged { parts.targets.recordChange() }
+    decide(.advised(result.advice))
     runNext()
   }
 
   private func handle(_ result: JobResult) {
-    if let files = result.files { watcher.record(files) }
+    if let files = result.files { parts.watcher.record(files) }
     switch result {
     case .assessed(let report): handle(report)
     case .probed(let found, _):
-      watcher.endProbe(found, at: clock.monotonic)
+      parts.watcher.endProbe(found, at: clock.monotonic)
       // When the agent stops, no later probe follows for a commit that is being flushed; the backup
       // waits for it.
       if found == .changed || found == .pending && isStopping { decide(.change) }
     case .backedUp(let report):
       if report.comparing > 0 { decide(.compared(milliseconds: report.comparing)) }
-      if report.isSuccess { handle(report.advice) }
+      if report.isSuccess { decide(.advised(report.advice)) }
       newest = report.stored.map { ($0.id, $0.created) } ?? newest
-      housekeeper.recordBackup(report.stored)
-      if let point = report.stored { targets.recordBackup(point) }
-      decide(.finished(alarms.record(report, hasYielded: connection.didYield())))
+      parts.housekeeper.recordBackup(report.stored)
+      if let point = report.stored { parts.targets.recordBackup(point) }
+      decide(.finished(parts.alarms.record(report, hasYielded: parts.connection.didYield())))
     case .closed: break
     }
   }
 
   private func handle(_ report: AssessmentReport) {
-    alarms.update(.clock, report.clockDoubt)
-    let due = alarms.record(report.assessment)
+    parts.alarms.update(.clock, report.clockDoubt)
+    let due = parts.alarms.record(report.assessment)
     newest = report.newest ?? newest
     jobs.finishAssessment(due: due)
     // A write just before the watch began has raised no event.
-    watcher.recordEvent(at: clock.monotonic)
+    parts.watcher.recordEvent(at: clock.monotonic)
     if !isReady {
       isReady = true
       decide(.startup(changedWhileDown: due != nil, lastScheduled: report.lastScheduled))
     } else if due != nil {
       decide(.change)
     }
-    handle(report.advice)
-  }
-
-  /// Passes the advice about the newest chain to the machine on each call, and to the log once.
-  private func handle(_ advice: FullAdvice?) {
-    machineLog.record(advice, of: machine)
-    decide(.advised(advice))
+    decide(.advised(report.advice))
   }
 }

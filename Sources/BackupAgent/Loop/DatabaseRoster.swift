@@ -60,7 +60,7 @@ final class DatabaseRoster {
     shared.descriptors = budget
     shared.workers.raise(to: budget.workers)
     budget.logConcession(logger)
-    for database in coordinators { database.lock.isKept = budget.keepsLocks }
+    for database in coordinators { database.parts.lock.isKept = budget.keepsLocks }
   }
 }
 

@@ -167,8 +167,8 @@ final class EventLoop {
     case .drilled(let id, let result): roster.find(id)?.finish(result)
     case .shipped(let id, let report):
       memoryTrimming?.recordWork()
-      roster.find(id.database)?.finish(id, report)
-    case .targetEnded(let id): roster.find(id.database)?.finish(id)
+      roster.find(id.database)?.parts.targets.finish(id, report)
+    case .targetEnded(let id): roster.find(id.database)?.parts.targets.finish(id)
     case .keyChecked(let id, let problem): roster.find(id)?.finishKeyCheck(problem)
     case .reading(let id, let began): roster.find(id)?.handleReading(began: began)
     case .backUp(let name): backUp(name)

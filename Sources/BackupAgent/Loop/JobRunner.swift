@@ -37,17 +37,12 @@ final class JobRunner {
   private var database: AgentDatabase
   private var worker: DatabaseWorker
   private let id: DatabaseID
-  private let parts: Parts
+  private let parts: DatabaseParts
   private let keys: KeyWatcher
   private let shared: LoopContext
   private let logger: Logger
 
-  /// The parts that the jobs of one database use.
-  typealias Parts = (
-    lock: AgentLock, watcher: ChangeWatcher, connection: ConnectionKeeper, housekeeper: Housekeeper, alarms: AlarmBook
-  )
-
-  init(_ id: DatabaseID, _ database: AgentDatabase, _ parts: Parts, _ shared: LoopContext, _ logger: Logger) {
+  init(_ id: DatabaseID, _ database: AgentDatabase, _ parts: DatabaseParts, _ shared: LoopContext, _ logger: Logger) {
     (self.id, self.database, self.parts, self.shared, self.logger) = (id, database, parts, shared, logger)
     keys = KeyWatcher(id, database, shared)
     worker = DatabaseWorker(database, parts.connection.kept, logger)
@@ -186,8 +181,10 @@ final class JobRunner {
   /// - Parameter needsProbe: there may be a commit that was not detected.
   func stop(needsProbe: Bool) { shutdown.begin(needsProbe: needsProbe) }
 
-  /// The machine starts another backup after all.
-  func resume() { shutdown.resume() }
+  /// Another backup may begin after the last one, once.
+  ///
+  /// - Returns: false if there was such a backup already, or if there is no time for it.
+  func resume() -> Bool { shutdown.resume() }
 
   /// The machine starts no more backups.
   func machineStopped() { shutdown.machineStopped() }
@@ -239,18 +236,28 @@ struct Shutdown {
   }
 
   private var phase = Phase.none
+  /// The last backup is not repeated: it was already, or there is no time.
+  private var isRetryOver = false
 
   var isStopping: Bool { if case .none = phase { false } else { true } }
   var isOver: Bool { if case .over = phase { true } else { false } }
   var isAbandoned: Bool { if case .stopping(let ending) = phase { ending.isAbandoned } else { false } }
 
   mutating func begin(needsProbe: Bool) { phase = .stopping(Ending(needsProbe: needsProbe)) }
-  /// The end is over, and another backup begins.
-  mutating func resume() { if case .over = phase { phase = .stopping(Ending(needsProbe: false)) } }
+  /// Lets another backup begin after the end, once.
+  mutating func resume() -> Bool {
+    guard isOver, !isRetryOver else { return false }
+    isRetryOver = true
+    phase = .stopping(Ending(needsProbe: false))
+    return true
+  }
   mutating func machineStopped() { change { $0.isMachineDone = true } }
   /// A backup begins. It finds everything that a probe would find.
   mutating func backupBegins() { change { $0.needsProbe = false } }
-  mutating func abandon() { change { ($0.isAbandoned, $0.needsProbe) = (true, false) } }
+  mutating func abandon() {
+    isRetryOver = true
+    change { ($0.isAbandoned, $0.needsProbe) = (true, false) }
+  }
 
   mutating func nextStep() -> Step {
     guard case .stopping(let ending) = phase, ending.isMachineDone else { return .wait }

@@ -1,0 +1,78 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// The parts that one database's coordinator and its jobs use, and the questions and orders that
+/// concern all of them. Each part owns its state. Belongs to the loop's thread.
+struct DatabaseParts {
+  let lock: AgentLock
+  let alarms: AlarmBook
+  let watcher: ChangeWatcher
+  let connection: ConnectionKeeper
+  let housekeeper: Housekeeper
+  let targets: DatabaseTargets
+  private let logger: Logger
+
+  init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
+    (self.lock, self.logger) = (lock, logger)
+    alarms = AlarmBook(AlarmBook.Paths(database.engine), shared.clock, logger)
+    watcher = ChangeWatcher(id, database, shared, alarms)
+    connection = ConnectionKeeper(id, database.engine.environment, shared, logger)
+    housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
+    targets = DatabaseTargets(id, database, shared, alarms, logger)
+  }
+
+  var isWorking: Bool { !housekeeper.isIdle || targets.isWorking }
+  /// Nothing is running, and nothing will be started.
+  var isDone: Bool { housekeeper.isIdle && targets.isDone }
+
+  /// Begins to watch and to copy.
+  func start(_ database: AgentDatabase, at time: Timestamp) {
+    let settings = database.settings.logged(at: time)
+    logger.info("watching \(watcher.path.resolved), backups in \(database.engine.folder)", metadata: settings)
+    watcher.watch()
+    targets.start()
+  }
+
+  /// Continues with new settings.
+  func update(_ database: AgentDatabase) {
+    watcher.update(database)
+    housekeeper.drills.reload(database.settings.drills)
+    targets.update(database)
+  }
+
+  /// Listens to writes again if the deadline is reached.
+  ///
+  /// - Returns: when the database was last written meanwhile; nil if it was not.
+  func endSuppression(at moment: Moment, until deadline: @autoclosure () -> Deadline) -> Moment? {
+    guard watcher.isSuppressing, deadline().isReached(at: moment) else { return nil }
+    let last = watcher.endSuppression(at: moment)
+    if let last { connection.recordChange(at: last.monotonic) }
+    return last
+  }
+
+  /// Releases everything.
+  func end() {
+    watcher.unwatch()
+    connection.end()
+    targets.reportUnsent()
+    lock.release()
+  }
+
+  // MARK: Deadlines
+
+  /// When a part has something due that does not wait for the end of a job.
+  var urgentDeadline: Deadline { Deadline(monotonic: connection.yieldingTime).earlier(targets.deadline) }
+
+  /// When a part has something due.
+  ///
+  /// - Parameters:
+  ///   - isIdle: no job runs, so that one may be started.
+  ///   - isPending: a change waits for its backup: a probe would report nothing new.
+  func deadline(isIdle: Bool, isPending: Bool) -> Deadline {
+    let drills = urgentDeadline.earlier(housekeeper.drills.deadline)
+    guard isIdle else { return drills }
+    let times = [isPending ? nil : watcher.nextProbe, watcher.nextPoll, connection.closingTime]
+    return drills.earlier(Deadline(monotonic: times.compactMap { $0 }.min()))
+  }
+}

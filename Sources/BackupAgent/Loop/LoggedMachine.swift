@@ -1,0 +1,27 @@
+import BackupPolicy
+import Logging
+
+/// A database's trigger machine, and the log of its decisions that start nothing. Each wait for the
+/// end of the quiet hours, and each advised full, is logged once.
+struct LoggedMachine {
+  private(set) var machine: TriggerMachine
+  private let logger: Logger
+  private var quietWait: QuietWait?
+
+  init(_ machine: TriggerMachine, _ logger: Logger) { (self.machine, self.logger) = (machine, logger) }
+
+  mutating func receive(_ event: TriggerEvent, at moment: Moment) -> TriggerAction {
+    if case .advised(let advice?) = event, machine.isNews(advice) {
+      logger.info("a full backup is due\(machine.time(of: advice)): \(advice.reason)")
+    }
+    let action = machine.receive(event, at: moment)
+    if let wait = machine.quietWait, wait != quietWait { logger.info("\(wait.text)") }
+    quietWait = machine.quietWait
+    switch action {
+    case .skip(let reason): logger.info("skipped: \(reason)")
+    case .wait: logger.debug("\(machine.waitText)")
+    case .start, .renew, .stop: break
+    }
+    return action
+  }
+}
