@@ -156,9 +156,9 @@ final class AgentHarness: Sendable {
   }
 
   /// Waits until `condition` is true; the limit is far beyond the expected time.
-  func eventually(_ what: String, _ condition: () throws -> Bool) async throws {
+  func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
     for _ in 0..<3000 {
-      if try condition() { return }
+      if try await condition() { return }
       try await Task.sleep(for: .milliseconds(10))
     }
     throw HoldfastError(.failed, "waited in vain for \(what); the log:\n\(log.lines.joined(separator: "\n"))")

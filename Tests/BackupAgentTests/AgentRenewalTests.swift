@@ -35,7 +35,10 @@ import Testing
         Issue.record("the JSON does not say so")
         return
       }
-      #expect(advised.trigger.waitingFor == "a quiet time, for a full")
+      // An event that arrives late makes the agent look for a change once more.
+      try await harness.eventually("the wait for a quiet time") {
+        await status(harness)?.trigger.waitingFor == "a quiet time, for a full"
+      }
       // A full that a person requests also ends the chain.
       harness.control.backUpNow()
       try await harness.waitForPoints(4)
