@@ -55,7 +55,7 @@ import TestSupport
       try await harness.log.wait(for: "error: there is no database")
       try await create(harness, "data/app.db", rows: 3)
       try await harness.waitForRows(3)
-      try await harness.log.wait(for: "exists again")
+      try await harness.log.wait(for: "exists now")
     }
   }
 
@@ -76,7 +76,7 @@ import TestSupport
       }
       try await harness.log.wait(for: "error: there is no folder")
       try files.makeFolders(harness.folder.path("srv/data"))
-      try await harness.log.wait(for: "exists again")
+      try await harness.log.wait(for: "exists now")
       try await create(harness, "srv/data/app.db", rows: 4)
       try await harness.waitForRows(4)
       try await harness.python(Self.insert)

@@ -48,7 +48,7 @@ import TestSupport
       try await harness.waitForRows(7)
       #expect(try harness.points().count == before + 1)
     }
-    #expect(harness.log.count("exists again") == 1)
+    #expect(harness.log.count("exists now") == 1)
   }
 
   @Test func aFolderThatIsReplacedIsFoundByThePoll() async throws {
@@ -63,7 +63,7 @@ import TestSupport
       try await harness.createDatabase()
       try await harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
       try await harness.waitForRows(1)
-      try await harness.log.wait(for: "exists again")
+      try await harness.log.wait(for: "exists now")
     }
     #expect(harness.log.count("there is no folder") == 1)
   }

@@ -29,7 +29,7 @@ import TestSupport
       try await Task.sleep(for: .milliseconds(1000))
     }
     #expect(try harness.points().count == 2)
-    #expect(harness.log.count("backing up app: changed while the agent was not running") == 1)
+    #expect(harness.log.count("backing up app: changed since the newest backup") == 1)
   }
 
   @Test(arguments: ["wal", "delete"])

@@ -104,7 +104,7 @@ import Testing
       "----------", startup: false)
     var diagram = TriggerDiagram()
     diagram.send(.startup(changedWhileDown: true, lastScheduled: nil))
-    #expect(diagram.starts.first?.reason == "changed while the agent was not running")
+    #expect(diagram.starts.first?.reason == "changed since the newest backup")
   }
 
   @Test func aRequestWaitsForNothingButARunningBackup() {

@@ -56,7 +56,7 @@ struct AgentRestartTests {
         run("first", [" stored backup_", "insert", " ms (changed, then quiet"])
         run("second", ["nothing has changed since backup_", "insert", " ms (changed, then quiet"])
         insert()
-        run("third", [" ms (changed while the agent was not running)"])
+        run("third", [" ms (changed since the newest backup)"])
         assert application.execute("SELECT count(*) FROM entries").fetchone()[0] == 20004
         for name in ["first", "second", "third"]:
             log = open(f"{folder}/{name}.log").read()

@@ -88,6 +88,21 @@ struct GuardCommandTests {
   }
 
   @Test(
+    "If the command removed its backup, no restore is suggested",
+    arguments: [("--no-pin", 7), ("--rollback", 125)])
+  func removedByCommand(flag: String, status: Int32) throws {
+    let bed = try CommandBed()
+    let script = """
+      exec >&2; id=$(ls backups | grep -o 'backup_[0-9_]*' | head -n 1)
+      \(CommandBed.program) unpin $id; \(CommandBed.program) delete $id --yes; exit 7
+      """
+    let result = try bed.guarded(script, flag)
+    #expect(result.status == status, "\(result.stderr)")
+    #expect(result.stderr.contains("holdfast list shows the existing backups"), "\(result.stderr)")
+    #expect(!result.stderr.contains("holdfast restore"), "\(result.stderr)")
+  }
+
+  @Test(
     "Words are quoted so that a shell reads them back",
     arguments: ["a b", "it's", "$HOME `id` \"x\" \\", "", "tab\tline\n'\\end", "ä*?"])
   func quoting(word: String) throws {

@@ -146,7 +146,7 @@ struct RefusalTests {
       environment: ["BACKUP_ENCRYPTION_PASSWORD": "a", "BACKUP_ENCRYPTION_PASSWORD_FILE": "text"], code: 64,
       error: "are both set", hint: "unset one"),
     Case(
-      name: "a file in the place of the folder of backups", arguments: ["create", "--backup-dir", "text"], code: 1,
+      name: "a file in the place of the folder of backups", arguments: ["create", "--backup-dir", "text"], code: 64,
       error: "text is not a folder", hint: "--backup-dir"),
     Case(
       name: "a compression level that does not exist", arguments: ["create", "--compression-level", "10"], code: 64,

@@ -164,8 +164,7 @@ final class DatabaseWorker: @unchecked Sendable {
     case .unchanged(let point): return .unchanged(point)
     case .changed:
       return .due(
-        reason: isKnown
-          ? "changed while the agent was not running" : "the database differs from the newest backup")
+        reason: isKnown ? "changed since the newest backup" : "the database differs from the newest backup")
     }
   }
 

@@ -243,9 +243,9 @@ final class AlarmBook {
   private func ending(of alarm: Alarm) -> String {
     let (database, repository) = (paths.database, paths.repository)
     return switch alarm {
-    case .folder: "the folder \(paths.folder) exists again"
+    case .folder: "the folder \(paths.folder) exists now"
     case .unwatched: "the folder \(paths.folder) is watched again"
-    case .missing: "the database \(database) exists again"
+    case .missing: "the database \(database) exists now"
     case .empty: "the database \(database) is no longer empty"
     case .locked: "the database \(database) can be read again"
     case .logDeleted: "no application writes to a deleted log of \(database) any longer"

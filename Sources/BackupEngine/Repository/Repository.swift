@@ -89,7 +89,7 @@ package final class Repository: Sendable {
         hint: "create it with holdfast create, or name another one with --backup-dir")
     }
     guard status.kind == .folder else {
-      throw HoldfastError(.failed, "\(folder) is not a folder", hint: "name the backup folder with --backup-dir")
+      throw HoldfastError(.usage, "\(folder) is not a folder", hint: "name the backup folder with --backup-dir")
     }
   }
 

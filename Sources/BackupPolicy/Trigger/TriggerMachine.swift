@@ -82,7 +82,7 @@ package struct TriggerMachine: Sendable {
     case .startup(let changed, let lastScheduled):
       book.begin(after: (lastScheduled ?? now.wall).writable)
       advanceBook()
-      if changed { return recordChange("changed while the agent was not running") }
+      if changed { return recordChange("changed since the newest backup") }
     case .requested:
       guard !isStopping else { return nil }
       guard work.requested == nil else { return skip("a backup that was asked for is waiting already") }

@@ -51,7 +51,7 @@ struct Guarding {
   private func rollBack(after ending: CommandEnding) -> GuardResult.Rollback? {
     output.tell(["holdfast: \(command.name.printable) \(ending.words)"])
     guard rollsBack else {
-      output.tell(["holdfast: hint: this restores the previous content of the database:", "  \(restore.text)"])
+      tellHowToRestore("this restores the previous content of the database")
       return nil
     }
     do {
@@ -60,9 +60,21 @@ struct Guarding {
       let error = GuardResult.error(error)
       output.tell([Console.failureLine("the rollback failed: \(error.message.printable)")])
       if let hint = error.hint { output.tell(["holdfast: hint: \(hint.printable)"]) }
-      output.tell(["holdfast: hint: to try it again:", "  \(restore.text)"])
+      tellHowToRestore("to try it again")
       return .failed(error)
     }
+  }
+
+  /// - Parameter purpose: of the command that restores the backup, if that is still listed.
+  private func tellHowToRestore(_ purpose: String) {
+    do {
+      _ = try engine.keepingOpen().point(point.id.text)
+    } catch let error as HoldfastError where error.code == .pointNotFound {
+      return output.tell(["holdfast: hint: \(error.message.printable); holdfast list shows the existing backups"])
+    } catch {
+      // The backup may be there although it cannot be read now.
+    }
+    output.tell(["holdfast: hint: \(purpose):", "  \(restore.text)"])
   }
 
   private func rollBack() throws -> GuardResult.Rollback {
