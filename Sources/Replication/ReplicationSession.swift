@@ -14,6 +14,7 @@ final class ReplicationSession {
   private var obstacle: ReplicationObstacle?
   /// The last refusal of a removal, and when to try again.
   private var refusal: (error: StoreError, until: Timestamp)?
+  private var filenames: [PointID: String] = [:]
 
   init(_ engine: Engine, _ target: Target, _ store: any ObjectStore, _ facts: ShippingFacts) throws {
     guard let folder = RemoteFolder(store, repositoryID: facts.repositoryID) else {
@@ -41,10 +42,24 @@ final class ReplicationSession {
   ///
   /// - Parameter period: seconds; 0: never.
   func check(every period: Int64, now: Timestamp) throws {
-    guard canRead, period > 0 else { return }
-    if let last = memo.state.listed, last <= now, last.adding(seconds: period) > now { return }
-    try list(now)
+    if mustCheck(every: period, now: now) { try list(now) }
   }
+
+  private func mustCheck(every period: Int64, now: Timestamp) -> Bool {
+    guard canRead, period > 0 else { return false }
+    guard let last = memo.state.listed else { return true }
+    return last > now || last.adding(seconds: period) <= now
+  }
+
+  /// Whether backups may be put without a plan.
+  ///
+  /// - Parameter period: seconds between two lists.
+  func isReady(checkedEvery period: Int64, now: Timestamp) -> Bool {
+    claim.own != nil && obstacle == nil && !mustCheck(every: period, now: now)
+  }
+
+  /// When the newest backup was last put.
+  var lastPut: Timestamp? { memo.state.put }
 
   private func list(_ now: Timestamp) throws {
     let objects = try folder.listWithSizes()
@@ -126,10 +141,12 @@ final class ReplicationSession {
     return base
   }
 
+  /// - Parameter filenames: of archives in the repository that are known, so that nothing is listed.
   func execute(
-    _ plan: ReplicationPlan, _ facts: ShippingFacts, _ progress: Progress
+    _ plan: ReplicationPlan, _ facts: ShippingFacts, filenames: [PointID: String] = [:], _ progress: Progress
   ) throws -> ReplicationOutcome {
     var outcome = ReplicationOutcome(plan: plan)
+    self.filenames = filenames
     let result = Result { try execute(plan, facts, progress, &outcome) }
     outcome.obstacle = obstacle
     outcome.requests = folder.requests - counted
@@ -187,7 +204,7 @@ final class ReplicationSession {
     guard let epoch = claim.own?.epoch, let point = facts.points.first(where: { $0.id == put.point }) else {
       throw HoldfastError(.failed, "internal error: \(put.point) is sent without a writer record or a backup")
     }
-    let shipment = try Shipment(put, epoch: epoch, engine, progress)
+    let shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, progress)
     try progress.update(.sending, 0, of: shipment.archive.bytes)
     try shipment.send(to: folder, options(for: shipment), canRead: canRead, mayReplace: target.settings.access == .full)
     let now = engine.environment.now()

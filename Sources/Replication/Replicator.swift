@@ -18,6 +18,12 @@ package struct ReplicationOutcome: Sendable {
   /// The store allows no removal. All that was owed is there.
   package var refusedRemoval: StoreError?
 
+  /// Whether each step of the plan is done.
+  var isComplete: Bool {
+    obstacle == nil && refusedRemoval == nil && next == nil && put.count == plan.puts.count
+      && removed.count == plan.removals.count
+  }
+
   /// The backups that are newer than those in the target, after the run.
   package var unsent: UnsentBackups? {
     guard let newest = plan.puts.first(where: \.isNewest) else { return plan.unsent }
@@ -49,6 +55,8 @@ package final class Replicator {
   let policy: ReplicationPolicy
   private let store: any ObjectStore
   private var session: ReplicationSession?
+  /// Nil if the next run needs a plan.
+  private var direct: DirectPuts?
 
   package init(engine: Engine, target: Target, store: any ObjectStore) {
     (self.engine, self.target, self.store) = (engine, target, store)
@@ -63,14 +71,21 @@ package final class Replicator {
     return policy.plan(try begun(facts).facts(facts))
   }
 
-  /// Makes a plan and executes it, up to the first step that fails.
+  /// Makes a plan and executes it, up to the first step that fails. If nothing but new backups can
+  /// make a difference since the last plan, they are put without another one.
   ///
-  /// - Parameter atOnce: the newest backup is sent although the interval of the target is not over.
+  /// - Parameters:
+  ///   - atOnce: the newest backup is sent although the interval of the target is not over.
+  ///   - stored: the backups that were stored since the last run, the oldest first; nil if anything
+  ///     else may have changed.
   /// - Throws: the failures of the store as ``StoreError``, others as `HoldfastError`. The steps
   ///   before are done and remembered.
-  package func run(atOnce: Bool = false, progress: Progress = Progress()) throws -> ReplicationOutcome {
-    for _ in 0..<Self.mostPlans {
+  package func run(
+    atOnce: Bool = false, stored: [PointMetadata]? = nil, progress: Progress = Progress()
+  ) throws -> ReplicationOutcome {
+    for attempt in 0..<Self.mostPlans {
       do {
+        if attempt == 0, let stored, let outcome = try runDirectly(stored, atOnce, progress) { return outcome }
         return try runOnce(atOnce, progress)
       } catch let error as HoldfastError where [.factsChanged, .pointNotFound].contains(error.code) {
         // Compaction or a removal was faster: the next plan knows the repository as it is.
@@ -94,18 +109,37 @@ package final class Replicator {
   }
 
   /// Forgets the list of the target, so that the next plan lists it again.
-  package func forget() { session = nil }
+  package func forget() { (session, direct) = (nil, nil) }
 
   private static let mostPlans = 3
 
+  private func runDirectly(
+    _ stored: [PointMetadata], _ atOnce: Bool, _ progress: Progress
+  ) throws -> ReplicationOutcome? {
+    guard let session, let direct else { return nil }
+    // After a failure only a plan knows what is missing.
+    self.direct = nil
+    let environment = engine.environment
+    guard
+      let run = try direct.run(
+        stored, atOnce: atOnce, at: environment.monotonic(), by: policy, in: session, checkedEvery: target.check,
+        now: environment.now(), progress)
+    else { return nil }
+    self.direct = run.next
+    return run.outcome
+  }
+
   private func runOnce(_ atOnce: Bool, _ progress: Progress) throws -> ReplicationOutcome {
+    direct = nil
+    let planned = engine.environment.monotonic()
     let facts = try engine.shippingFacts()
     let session = try begun(facts)
     try session.check(every: target.check, now: facts.now)
     var known = session.facts(facts)
     if atOnce { known.lastPut = nil }
-    let plan = policy.plan(known)
-    return try session.execute(plan, facts, progress)
+    let outcome = try session.execute(policy.plan(known), facts, progress)
+    direct = DirectPuts(after: outcome, facts, planned: planned)
+    return outcome
   }
 
   private func begun(_ facts: ShippingFacts) throws -> ReplicationSession {

@@ -7,11 +7,13 @@ struct Shipment {
   let archive: ShippedArchive
   let name: RemoteName
 
-  /// - Parameter epoch: of the writer record under which it is written.
-  init(_ put: ReplicationPut, epoch: Int, _ engine: Engine, _ progress: Progress) throws {
+  /// - Parameters:
+  ///   - epoch: of the writer record under which it is written.
+  ///   - filename: of the archive in the repository, if it is known.
+  init(_ put: ReplicationPut, epoch: Int, filename: String?, _ engine: Engine, _ progress: Progress) throws {
     archive =
       put.merged.isEmpty
-      ? try engine.openArchive(of: put.point)
+      ? try engine.openArchive(of: put.point, filename: filename)
       : try engine.mergedArchive(of: put.point, with: put.merged, progress: progress)
     guard archive.sequence == put.sequence, archive.parent == put.parent,
       let name = RemoteName(

@@ -69,7 +69,7 @@ final class DatabaseTargets {
 
   func recordBackup(_ point: PointMetadata) {
     seen = folderTime
-    send(.stored(point.id, point.created))
+    for keeper in keepers { keeper.recordBackup(point) }
   }
 
   /// Backups were removed or merged.

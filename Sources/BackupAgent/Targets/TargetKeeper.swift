@@ -16,6 +16,9 @@ final class TargetKeeper {
   private var machine: ShippingMachine
   private var thread: TargetThread?
   private var progress: Progress?
+  /// The backups that were stored since the last run began; nil if anything else happened too, and
+  /// before the first run.
+  private var stored: [PointMetadata]?
   /// Since when runs fail, and when the next line about it is due, monotonic.
   private var trouble: (since: Timestamp, nextLine: Int64)?
   /// Until then the end of the thread is waited for.
@@ -56,8 +59,14 @@ final class TargetKeeper {
 
   // MARK: Events
 
+  func recordBackup(_ point: PointMetadata) {
+    stored?.append(point)
+    receive(.stored(point.id, point.created))
+  }
+
   func receive(_ event: ShippingEvent) {
     guard !isDone else { return }
+    if event == .changed || event == .requested { stored = nil }
     if let patienceEnd {
       if patienceEnd <= clock.monotonic { leave() }
       return
@@ -122,7 +131,8 @@ final class TargetKeeper {
       self.thread = thread
       let progress = Progress()
       self.progress = progress
-      thread.run(atOnce: atOnce, progress)
+      thread.run(atOnce: atOnce, stored: stored, progress)
+      stored = []
     } catch {
       receive(.finished(failed(error, nil)))
     }

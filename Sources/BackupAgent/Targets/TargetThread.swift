@@ -15,7 +15,7 @@ struct TargetID: Hashable, Sendable {
 /// Without an order it sleeps in a condition, without a timeout: the event loop has the timers.
 final class TargetThread: Sendable {
   private enum Order: Sendable {
-    case run(atOnce: Bool, Progress)
+    case run(atOnce: Bool, stored: [PointMetadata]?, Progress)
     case end
   }
 
@@ -34,8 +34,12 @@ final class TargetThread: Sendable {
     }.detach()
   }
 
-  /// Makes a plan and executes it, after the orders before.
-  func run(atOnce: Bool, _ progress: Progress) { post(.run(atOnce: atOnce, progress)) }
+  /// Sends what is missing, after the orders before.
+  ///
+  /// - Parameter stored: as `Replicator.run` takes it.
+  func run(atOnce: Bool, stored: [PointMetadata]?, _ progress: Progress) {
+    post(.run(atOnce: atOnce, stored: stored, progress))
+  }
 
   /// Ends the thread after the orders before.
   func end() { post(.end) }
@@ -43,8 +47,8 @@ final class TargetThread: Sendable {
   /// The memo of the target is released when this returns.
   private func serve(_ id: TargetID, _ inbox: Mailbox<LoopMessage>, _ work: () -> TargetWork) {
     let work = work()
-    while case .run(let atOnce, let progress) = next() {
-      inbox.post(.shipped(id, work.run(atOnce: atOnce, progress)))
+    while case .run(let atOnce, let stored, let progress) = next() {
+      inbox.post(.shipped(id, work.run(atOnce: atOnce, stored: stored, progress)))
     }
   }
 
@@ -86,8 +90,8 @@ final class TargetWork {
     record = TargetRecord.load(target, engine) ?? TargetRecord(target)
   }
 
-  func run(atOnce: Bool, _ progress: Progress) -> ShippingReport {
-    let ending = Result { try ship(atOnce: atOnce, progress) }
+  func run(atOnce: Bool, stored: [PointMetadata]?, _ progress: Progress) -> ShippingReport {
+    let ending = Result { try ship(atOnce: atOnce, stored: stored, progress) }
     var report = ShippingReport(ending: ending, record: record)
     switch ending {
     case .success(let outcome?): record.update(outcome, at: engine.environment.now())
@@ -102,9 +106,11 @@ final class TargetWork {
     return report
   }
 
-  private func ship(atOnce: Bool, _ progress: Progress) throws -> ReplicationOutcome? {
+  private func ship(
+    atOnce: Bool, stored: [PointMetadata]?, _ progress: Progress
+  ) throws -> ReplicationOutcome? {
     guard try engine.environment.files.status(engine.folder) != nil else { return nil }
-    let outcome = try replicator.run(atOnce: atOnce, progress: progress)
+    let outcome = try replicator.run(atOnce: atOnce, stored: stored, progress: progress)
     // A person may now let another process take the target over, and that needs the memo.
     if outcome.obstacle != nil { replicator.forget() }
     return outcome

@@ -276,7 +276,7 @@ package struct StoredPoint: Sendable {
 extension Point {
   /// Uses the metadata alone. Whether the clock is in doubt depends on the neighbours, and whether
   /// the backup is proven on the drills.
-  init(_ metadata: PointMetadata) {
+  package init(_ metadata: PointMetadata) {
     self.init(
       id: metadata.id, sequence: metadata.sequence.map { Int64(clamping: $0) }, created: metadata.created,
       type: metadata.backupType, kind: metadata.kind, parent: metadata.parentID, status: metadata.status,

@@ -116,6 +116,14 @@ package final class Repository: Sendable {
     return point
   }
 
+  /// Returns the backup of one archive, without a listing and without the problems of its chain.
+  ///
+  /// - Throws: `pointNotFound` if the archive is gone.
+  func stored(in name: ArchiveName) throws -> StoredPoint {
+    guard try files.status(path(name.text)) != nil else { throw HoldfastError.removed(name.id) }
+    return try loader().load([name])
+  }
+
   /// Returns the existing archives by ID, for look-ups of some of them.
   func index() throws -> RepositoryIndex {
     RepositoryIndex(

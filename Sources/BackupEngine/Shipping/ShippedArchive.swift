@@ -34,11 +34,15 @@ package final class ShippedArchive: Sendable {
 extension Engine {
   /// Opens the archive of a backup.
   ///
+  /// - Parameter filename: of the archive, if it is known: then the folder is not listed.
   /// - Throws: `pointNotFound` if it was removed meanwhile.
-  package func openArchive(of id: PointID) throws -> ShippedArchive {
+  package func openArchive(of id: PointID, filename: String? = nil) throws -> ShippedArchive {
     let repository = try repository()
     return try repository.shared(patience: environment.repositoryPatience) {
-      guard let point = try repository.index().point(id), !point.archiveMissing else { throw HoldfastError.removed(id) }
+      let known = try filename.flatMap { ArchiveName($0) }.map { try repository.stored(in: $0) }
+      guard let point = try known ?? repository.index().point(id), point.id == id, !point.archiveMissing else {
+        throw HoldfastError.removed(id)
+      }
       let file = try environment.files.open(repository.path(point.name.text), .readNoFollow)
       return try ShippedArchive(point.metadata, point.name, file, environment.files)
     }

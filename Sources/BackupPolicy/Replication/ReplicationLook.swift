@@ -63,7 +63,7 @@ struct ReplicationLook {
     return ("it needs \(parent), which cannot be sent", -1)
   }
 
-  private static func problem(of point: Point) -> String? {
+  static func problem(of point: Point) -> String? {
     if point.isUnreadable { return "its archive cannot be read now" }
     if point.status == .failed { return "it failed" }
     if point.status == .unauthenticated { return "it is not authenticated" }

@@ -50,6 +50,8 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var superseded: [RemoteName] = []
   /// The reason why the rules remove nothing.
   package var refused: String?
+  /// The newest backup, if nothing is left to do after all steps; nil if something is.
+  package var head: ReplicationHead?
 
   package init() {}
 

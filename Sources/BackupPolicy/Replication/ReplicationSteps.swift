@@ -27,9 +27,7 @@ struct ReplicationSteps {
     for chain in chains() { put(chain) }
     if deferredUntil == nil { remove() }
     if let deferredUntil {
-      plan.steps.append(
-        .wait(until: deferredUntil, reason: "one backup every \(Words.duration(milliseconds: target.interval)) is sent")
-      )
+      plan.steps.append(.wait(until: deferredUntil, reason: target.pause))
     }
     report()
     return plan
@@ -93,13 +91,10 @@ struct ReplicationSteps {
     look.view.isComplete(id) && look.kept[id] != nil && outdated[id] == nil
   }
 
-  /// The newest backup waits until the interval is over. A last put in the future means nothing.
+  /// The newest backup waits until the interval is over.
   private mutating func findDelay() {
-    guard let newest = look.newest, wanted.contains(newest), let last = look.facts.lastPut,
-      last <= look.facts.time
-    else { return }
-    let due = Timestamp(milliseconds: last.milliseconds.addingClamped(target.interval))
-    if due > look.facts.time { deferredUntil = due }
+    guard let newest = look.newest, wanted.contains(newest) else { return }
+    deferredUntil = target.due(after: look.facts.lastPut, now: look.facts.time)
   }
 
   // MARK: Puts
@@ -260,6 +255,14 @@ struct ReplicationSteps {
       plan.unread += names.filter { $0.parent == nil }
     }
     plan.unsent = unsent()
+    plan.head = head()
+  }
+
+  private func head() -> ReplicationHead? {
+    guard deferredUntil == nil, wanted.isSubset(of: staying), let newest = look.newest, staying.contains(newest),
+      let position = look.local[newest], let sequence = points[position].sequence
+    else { return nil }
+    return ReplicationHead(newest, sequence: sequence, chain: look.chains[position])
   }
 
   private func unsent() -> UnsentBackups? {

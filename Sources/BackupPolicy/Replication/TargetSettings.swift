@@ -32,6 +32,16 @@ package struct TargetSettings: Hashable, Sendable {
 
   /// Whether archives may be removed.
   var removes: Bool { access == .full && !isLocked }
+
+  /// When the newest backup may be put; nil for now. A last put in the future means nothing.
+  package func due(after last: Timestamp?, now: Timestamp) -> Timestamp? {
+    guard let last, last <= now else { return nil }
+    let due = Timestamp(milliseconds: last.milliseconds.addingClamped(interval))
+    return due > now ? due : nil
+  }
+
+  /// The reason for a wait until then.
+  package var pause: String { "one backup every \(Words.duration(milliseconds: interval)) is sent" }
 }
 
 /// The facts for a look at one target.

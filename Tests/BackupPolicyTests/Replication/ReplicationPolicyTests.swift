@@ -52,6 +52,25 @@ struct ReplicationPolicyTests {
     #expect(history.plan.puts[0].merged.count == 1)
   }
 
+  @Test("A change behind the newest backup is the same put with a plan and without one")
+  func direct() throws {
+    for interval in [Int64(0), 10_000] {
+      var history = Self.history(changes: 2) { $0.interval = interval }
+      #expect(history.plan.head?.sequence == 2)
+      #expect(history.sync() == nil)
+      let head = try #require(history.plan.head)
+      let first = history.add(.change, after: 60)
+      #expect(history.policy.puts(of: history.points.suffix(1), behind: head) == history.plan.puts)
+      history.add(.change, after: 1)
+      let puts = try #require(history.policy.puts(of: history.points.suffix(2), behind: head))
+      #expect(puts.map(Self.number) == (interval == 0 ? [[3, 2], [4, 3]] : [[4, 2]]))
+      #expect(puts.last?.merged == (interval == 0 ? [] : [first]))
+      #expect(history.policy.puts(of: history.points.suffix(3), behind: head) == nil)
+      history.add(.scheduled, after: 1, full: true)
+      #expect(history.policy.puts(of: history.points.suffix(3), behind: head) == nil)
+    }
+  }
+
   @Test("With interval 0 every change is put, the newest first and the others in their order")
   func everyChange() {
     var history = Self.history(changes: 4) { $0.interval = 0 }
