@@ -1,5 +1,4 @@
 import COpenSSL
-import Glibc
 
 /// A digest that is computed piece by piece; used by one thread at a time.
 final class Digest {
@@ -35,8 +34,13 @@ final class Digest {
     return value
   }
 
-  static func sha256(_ bytes: [UInt8]) -> [UInt8] {
+  static func sha256() -> Digest {
     guard let digest = Digest(.sha256) else { preconditionFailure("libcrypto has no SHA-256") }
+    return digest
+  }
+
+  static func sha256(_ bytes: [UInt8]) -> [UInt8] {
+    let digest = sha256()
     bytes.withUnsafeBytes { digest.update($0) }
     return digest.finish()
   }
@@ -55,53 +59,6 @@ final class Digest {
     let done = HMAC(EVP_sha256(), key, Int32(key.count), message, message.count, &value, &length)
     precondition(done != nil && length == 32, "libcrypto has no HMAC-SHA256")
     return value
-  }
-}
-
-extension ObjectContent {
-  /// SHA-256, and MD5 if it is asked for and the library offers it, of a range of the content.
-  func digests(_ range: Range<Int64>, md5: Bool) throws(StoreError) -> (sha256: [UInt8], md5: [UInt8]?) {
-    guard let sha256 = Digest(.sha256) else { preconditionFailure("libcrypto has no SHA-256") }
-    let md5 = md5 ? Digest(.md5) : nil
-    try forEachPiece(range) { piece in
-      sha256.update(piece)
-      md5?.update(piece)
-    }
-    return (sha256.finish(), md5?.finish())
-  }
-
-  /// Calls `body` with the bytes of a range, in pieces of at most 256 KiB.
-  func forEachPiece(
-    _ range: Range<Int64>, _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void
-  ) throws(StoreError) {
-    switch source {
-    case .bytes(let bytes):
-      // `withUnsafeBytes` rethrows untyped errors only, so the piece is borrowed by hand.
-      let piece = Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
-      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece.count, alignment: 16)
-      defer { buffer.deallocate() }
-      buffer.copyBytes(from: piece)
-      try body(UnsafeRawBufferPointer(buffer))
-    case .file(let descriptor, let offset, _):
-      try Self.read(descriptor, (offset + range.lowerBound)..<(offset + range.upperBound), body)
-    }
-  }
-
-  private static func read(
-    _ descriptor: Int32, _ range: Range<Int64>, _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void
-  ) throws(StoreError) {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
-    defer { buffer.deallocate() }
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let asked = min(buffer.count, Int(range.upperBound - position))
-      let count = pread(descriptor, buffer.baseAddress, asked, off_t(position))
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw StoreError(errno: errno, "cannot read the file to store") }
-      guard count > 0 else { throw StoreError(.changed, "the file to store ended at byte \(position)") }
-      try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-      position += Int64(count)
-    }
   }
 }
 

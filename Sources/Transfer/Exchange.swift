@@ -6,7 +6,7 @@ final class Exchange: @unchecked Sendable {
   let sink: HTTPSink
   let settings: TransferSettings
   let server: ServerName
-  private let monitor = Monitor()
+  private let monitor = TransferMonitor()
   private var result: Result<HTTPResponse, TransferError>?
 
   init(_ request: HTTPRequest, into sink: HTTPSink, _ settings: TransferSettings) {

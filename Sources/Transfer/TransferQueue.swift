@@ -5,7 +5,7 @@ import CCurl
 /// `@unchecked Sendable`: `monitor` guards all variables. The multi handle itself belongs to the
 /// thread; others only wake it up, which libcurl allows, and only while it is published here.
 final class TransferQueue: @unchecked Sendable {
-  private let monitor = Monitor()
+  private let monitor = TransferMonitor()
   private var waiting: [Exchange] = []
   private var published: UnsafeMutableRawPointer?
   private var stopped = false

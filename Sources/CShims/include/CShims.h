@@ -74,3 +74,7 @@ void cshims_trim_heap(void);
 /// needed come back from the page cache when they run. For a process that runs for a long time
 /// after a start that touched much more code than its work does.
 void cshims_drop_code(void);
+
+/// Adds blocks of 64 bytes to MD5 of four streams at a time. `state` holds its four words, each of
+/// the four streams.
+void cshims_md5(uint32_t state[16], const uint8_t *const streams[4], size_t blocks);

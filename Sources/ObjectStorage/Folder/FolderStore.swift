@@ -181,7 +181,7 @@ package final class FolderStore: ObjectStore {
   }
 
   private static func write(_ content: ObjectContent, to file: Int32, _ action: String) throws(StoreError) {
-    guard let digest = Digest(.sha256) else { preconditionFailure("libcrypto has no SHA-256") }
+    let digest = Digest.sha256()
     var position: Int64 = 0
     try content.forEachPiece(0..<content.length) { piece throws(StoreError) in
       digest.update(piece)

@@ -67,12 +67,14 @@ struct MultipartUpload: Sendable {
     _ state: UploadState, _ finished: [Int: ListingXML.Part], _ head: () throws(StoreError) -> ObjectInfo?
   ) throws(StoreError) {
     var (parts, missing) = divide(state, finished)
-    let waitForCheck = ContentCheck(content).start()
+    let check = ContentCheck(content)
+    let waitForCheck = check.start()
+    let settings = exchange.settings
+    let queue = PartQueue(missing, of: content, md5: settings.sendsMD5, width: settings.parallelParts)
     let sent = Result { () throws(StoreError) in
-      try PartQueue(missing).run(threads: exchange.settings.parallelParts) { item throws(StoreError) in
-        try send(state, item.number, item.range)
-      }
+      try queue.run { item, digests throws(StoreError) in try send(state, item, digests) }
     }
+    if case .failure = sent { check.cancel() }
     do throws(StoreError) {
       try waitForCheck()
     } catch {
@@ -103,14 +105,16 @@ struct MultipartUpload: Sendable {
     return (parts, missing)
   }
 
-  private func send(_ state: UploadState, _ number: Int, _ range: Range<Int64>) throws(StoreError) -> ListingXML.Part {
+  private func send(
+    _ state: UploadState, _ item: PartQueue.Item, _ digests: ContentDigests
+  ) throws(StoreError) -> ListingXML.Part {
     var request = S3Request(action: action, method: .put, key: path)
-    request.query = [("partNumber", String(number)), ("uploadId", state.uploadID)]
-    try request.setBody(content, range, md5: exchange.settings.sendsMD5)
+    request.query = [("partNumber", String(item.number)), ("uploadId", state.uploadID)]
+    request.setBody(content, item.range, digests)
     guard let etag = try exchange.perform(request).header("etag"), !etag.isEmpty else {
-      throw StoreError(.malformed, "\(action): the answer to part \(number) has no tag")
+      throw StoreError(.malformed, "\(action): the answer to part \(item.number) has no tag")
     }
-    return ListingXML.Part(number: number, size: Int64(range.count), etag: etag)
+    return ListingXML.Part(number: item.number, size: Int64(item.range.count), etag: etag)
   }
 
   private func abort(_ state: UploadState) throws(StoreError) {

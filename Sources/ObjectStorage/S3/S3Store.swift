@@ -174,10 +174,15 @@ extension S3Request {
     _ content: ObjectContent, _ range: Range<Int64>, md5: Bool, sha256 known: [UInt8]? = nil
   ) throws(StoreError) {
     let digests = try content.digests(range, md5: md5)
-    let action = action
     guard known == nil || digests.sha256 == known else {
       throw StoreError(.changed, "\(action): the content has changed since its digest was taken")
     }
+    setBody(content, range, digests)
+  }
+
+  /// - Parameter digests: of the range.
+  mutating func setBody(_ content: ObjectContent, _ range: Range<Int64>, _ digests: ContentDigests) {
+    let action = action
     contentSHA256 = digests.sha256.hexText
     if let value = digests.md5 { optionalHeaders.append(("Content-MD5", value.base64Text)) }
     switch content.source {

@@ -4,12 +4,12 @@ import Glibc
 ///
 /// `@unchecked Sendable`: the two pthread objects have fixed addresses from init to deinit, and
 /// pthreads make them safe from any thread.
-final class Monitor: @unchecked Sendable {
+package final class TransferMonitor: @unchecked Sendable {
   // On the heap, because their addresses must not change.
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  init() {
+  package init() {
     pthread_mutex_init(mutex, nil)
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
@@ -25,7 +25,7 @@ final class Monitor: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func locked<Result>(_ body: () -> Result) -> Result {
+  package func locked<Result>(_ body: () -> Result) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return body()
@@ -33,15 +33,15 @@ final class Monitor: @unchecked Sendable {
 
   /// Sleeps until ``wakeAll()``; the lock must be held and is held again afterwards. Wake-ups may
   /// be spurious.
-  func wait() { pthread_cond_wait(condition, mutex) }
+  package func wait() { pthread_cond_wait(condition, mutex) }
 
   /// The same, but not beyond a moment of ``MonotonicClock``. Returns false if it is reached.
-  func wait(until nanoseconds: Int64) -> Bool {
+  package func wait(until nanoseconds: Int64) -> Bool {
     var moment = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     return pthread_cond_timedwait(condition, mutex, &moment) != ETIMEDOUT
   }
 
-  func wakeAll() { pthread_cond_broadcast(condition) }
+  package func wakeAll() { pthread_cond_broadcast(condition) }
 }
 
 enum MonotonicClock {
