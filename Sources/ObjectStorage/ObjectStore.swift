@@ -105,6 +105,10 @@ package struct PutOptions: Sendable {
   package var resume: UploadState?
   /// Is called when an upload in parts has begun, so that the caller can record it.
   package var began: (@Sendable (UploadState) -> Void)?
+  /// Is called from any thread with the bytes of the content that are sent so far; less than before
+  /// if some are sent again. If it returns false, a folder gives the put up; the transfers of other
+  /// stores are stopped by their loop.
+  package var sent: (@Sendable (Int64) -> Bool)?
 
   package init(createOnly: Bool = false) { self.createOnly = createOnly }
 }

@@ -161,12 +161,15 @@ final class ReplicationSession {
     for name in plan.unread where try !prove(name) {
       engine.environment.logger.warning("\(name.text) in the target \(target.name) is not a backup of this repository")
     }
+    var planned = plan.puts.reduce(Int64(0)) { $0.addingClamped($1.bytes) }
     for step in plan.steps {
       try progress.check()
       switch step {
       case .put(let put):
         guard try mayWrite(facts) else { return }
-        let name = try self.put(put, facts, progress)
+        planned -= put.bytes
+        let meter = SendingMeter(progress, before: outcome.sentBytes, after: planned)
+        let name = try self.put(put, facts, meter)
         outcome.put.append(name)
         outcome.sentBytes += name.bytes
       case .remove(let name, _):
@@ -200,13 +203,14 @@ final class ReplicationSession {
     return false
   }
 
-  private func put(_ put: ReplicationPut, _ facts: ShippingFacts, _ progress: Progress) throws -> RemoteName {
+  private func put(_ put: ReplicationPut, _ facts: ShippingFacts, _ meter: SendingMeter) throws -> RemoteName {
     guard let epoch = claim.own?.epoch, let point = facts.points.first(where: { $0.id == put.point }) else {
       throw HoldfastError(.failed, "internal error: \(put.point) is sent without a writer record or a backup")
     }
-    let shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, progress)
-    try progress.update(.sending, 0, of: shipment.archive.bytes)
-    try shipment.send(to: folder, options(for: shipment), canRead: canRead, mayReplace: target.settings.access == .full)
+    let shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, meter.progress)
+    var options = try options(for: shipment)
+    options.sent = try meter.start(bytes: shipment.archive.bytes)
+    try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
     let now = engine.environment.now()
     memo.upload.remove()
     var sent = point

@@ -82,7 +82,9 @@ final class ActiveExchange {
       return Int(CURL_READFUNC_PAUSE)
     }
     return attempt(Int(CURL_READFUNC_ABORT)) { () throws(TransferError) in
-      try body.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(Int(granted))))
+      let count = try body.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(Int(granted))))
+      exchange.request.sent?(body.position)
+      return count
     }
   }
 

@@ -11,6 +11,9 @@ package struct HTTPRequest: Sendable {
   package var body: HTTPBody
   /// Monotonic milliseconds from the start until the exchange fails as `timeout`; nil: no limit but the stall limit.
   package var timeout: Int64?
+  /// Called on the loop's thread with the number of bytes of the body that the connection has taken;
+  /// less than before if the body is sent again.
+  package var sent: (@Sendable (Int64) -> Void)?
 
   package init(
     _ method: Method, _ url: String, headers: [(name: String, value: String)] = [], body: HTTPBody = .empty,

@@ -111,4 +111,37 @@ import Transfer
     let unequal = try content.digests([0..<100, 100..<150], md5: true)
     #expect(unequal[1].md5 == Digest.md5(Array(bytes[107..<157])))
   }
+
+  // MARK: Progress
+
+  @Test func theBytesOfPartsAddUp() {
+    let reports = Mutex<[Int64]>([])
+    let meter = UploadMeter([ListingXML.Part(number: 1, size: 100, etag: "e")]) { total in
+      reports.withLock { $0.append(total) }
+      return true
+    }
+    for (part, sent) in [(2, 40), (3, 10), (2, 100), (3, 0), (3, 50)] as [(Int, Int64)] { meter.record(part, sent) }
+    #expect(reports.withLock { $0 } == [140, 150, 210, 200, 250])
+  }
+
+  @Test func aFolderReportsItsProgressAndStops() throws {
+    let folder = try TemporaryFolder()
+    let store = FolderStore(folder.path)
+    let content = ObjectContent([UInt8](repeating: 3, count: 600_000))
+    let file = open(try folder.write("source", [UInt8](repeating: 3, count: 600_000)), O_RDONLY)
+    defer { close(file) }
+    let reports = Mutex<[Int64]>([])
+    var options = PutOptions()
+    options.sent = { sent in
+      reports.withLock { $0.append(sent) }
+      return true
+    }
+    let source = ObjectContent(descriptor: file, length: 600_000, sha256: content.sha256)
+    try store.put("whole", source, options)
+    #expect(reports.withLock { $0 } == [262_144, 524_288, 600_000])
+    options.sent = { $0 < 300_000 }
+    let error = #expect(throws: StoreError.self) { try store.put("stopped", source, options) }
+    #expect(error?.kind == .cancelled)
+    #expect(try store.listAll(ListQuery()).objects.map(\.key).sorted() == ["source", "whole"])
+  }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -81,6 +82,16 @@ struct ExchangeTests {
     #expect(try Echo(response).values("Expect") == ["100-continue"])
     #expect(response.headers.map(\.name) == ["Content-Length", "X-Reply", "X-None"])
     #expect(response.headers.map(\.value).dropFirst() == ["two  words", ""])
+  }
+
+  @Test("A body reports its bytes as the connection takes them")
+  func sent() throws {
+    let reports = Mutex<[Int64]>([])
+    var request = HTTPRequest(.put, server.url("echo"), body: .bytes(TestContent.bytes(900_000)))
+    request.sent = { sent in reports.withLock { $0.append(sent) } }
+    _ = try client.perform(request, into: .memory(limit: 1 << 20))
+    let positions = reports.withLock { $0 }
+    #expect(positions.last == 900_000 && positions == positions.sorted() && positions.count > 1)
   }
 
   @Test("Chunked answers and ranges arrive whole")

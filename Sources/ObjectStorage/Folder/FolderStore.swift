@@ -28,7 +28,7 @@ package final class FolderStore: ObjectStore {
       close(folder)
     }
     do throws(StoreError) {
-      try Self.write(content, to: file, action)
+      try Self.write(content, to: file, options.sent, action)
       try publish(temporary, parts, in: folder, createOnly: options.createOnly, action)
     } catch {
       unlinkat(folder, temporary, 0)
@@ -180,13 +180,16 @@ package final class FolderStore: ObjectStore {
     throw StoreError(.other, "\(action): its folder vanishes again and again")
   }
 
-  private static func write(_ content: ObjectContent, to file: Int32, _ action: String) throws(StoreError) {
+  private static func write(
+    _ content: ObjectContent, to file: Int32, _ sent: (@Sendable (Int64) -> Bool)?, _ action: String
+  ) throws(StoreError) {
     let digest = Digest.sha256()
     var position: Int64 = 0
     try content.forEachPiece(0..<content.length) { piece throws(StoreError) in
       digest.update(piece)
       try writeAll(piece, to: file, at: position, action)
       position += Int64(piece.count)
+      guard sent?(position) ?? true else { throw StoreError(.cancelled, "\(action): it was stopped") }
     }
     guard digest.finish() == content.sha256 else {
       throw StoreError(.changed, "\(action): the content has changed since its digest was taken")

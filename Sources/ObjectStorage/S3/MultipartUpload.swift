@@ -67,12 +67,13 @@ struct MultipartUpload: Sendable {
     _ state: UploadState, _ finished: [Int: ListingXML.Part], _ head: () throws(StoreError) -> ObjectInfo?
   ) throws(StoreError) {
     var (parts, missing) = divide(state, finished)
+    let meter = UploadMeter(parts, options.sent)
     let check = ContentCheck(content)
     let waitForCheck = check.start()
     let settings = exchange.settings
     let queue = PartQueue(missing, of: content, md5: settings.sendsMD5, width: settings.parallelParts)
     let sent = Result { () throws(StoreError) in
-      try queue.run { item, digests throws(StoreError) in try send(state, item, digests) }
+      try queue.run { item, digests throws(StoreError) in try send(state, item, digests, meter) }
     }
     if case .failure = sent { check.cancel() }
     do throws(StoreError) {
@@ -106,11 +107,12 @@ struct MultipartUpload: Sendable {
   }
 
   private func send(
-    _ state: UploadState, _ item: PartQueue.Item, _ digests: ContentDigests
+    _ state: UploadState, _ item: PartQueue.Item, _ digests: ContentDigests, _ meter: UploadMeter
   ) throws(StoreError) -> ListingXML.Part {
     var request = S3Request(action: action, method: .put, key: path)
     request.query = [("partNumber", String(item.number)), ("uploadId", state.uploadID)]
     request.setBody(content, item.range, digests)
+    request.sent = { meter.record(item.number, $0) }
     guard let etag = try exchange.perform(request).header("etag"), !etag.isEmpty else {
       throw StoreError(.malformed, "\(action): the answer to part \(item.number) has no tag")
     }

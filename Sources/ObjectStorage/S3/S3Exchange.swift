@@ -16,6 +16,8 @@ struct S3Request {
   var body: HTTPBody = .empty
   /// 64 hexadecimal digits.
   var contentSHA256 = S3Request.emptySHA256
+  /// As in `HTTPRequest`.
+  var sent: (@Sendable (Int64) -> Void)?
   /// Throws `changed` if the content is not the one of the digest any more.
   var checkContent: (() throws(StoreError) -> Void)?
 
@@ -146,7 +148,9 @@ final class S3Exchange: Sendable {
     let query = request.query.isEmpty ? "" : "?" + SigV4.encodedQuery(request.query)
     let headers = signer.sign(parts, time: now + offset) + [("Accept-Encoding", "identity")]
     let url = "\(address.scheme)://\(address.host)\(path)\(query)"
-    return HTTPRequest(request.method, url, headers: headers, body: request.body)
+    var http = HTTPRequest(request.method, url, headers: headers, body: request.body)
+    http.sent = request.sent
+    return http
   }
 
   /// Asks for the bucket: also a refusal names its region.

@@ -51,6 +51,7 @@ package final class S3Store: ObjectStore {
     var request = S3Request(action: "cannot store \(key.printable)", method: .put, key: path)
     try request.setBody(content, 0..<content.length, md5: settings.sendsMD5, sha256: content.sha256)
     request.headers += Self.headers(options)
+    if let sent = options.sent { request.sent = { _ = sent($0) } }
     _ = try exchange.perform(request)
   }
 

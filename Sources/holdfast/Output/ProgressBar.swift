@@ -1,10 +1,22 @@
+import BackupEngine
 import Glibc
 import Names
 import Synchronization
 
-/// One line on a terminal's standard error that shows the progress of the work.
+/// One line on a terminal's standard error that shows the progress of the work; for uploads and
+/// fetches also the speed and the time left.
 final class ProgressBar: Sendable {
-  private let shown = Mutex("")
+  private struct Shown {
+    var line = ""
+    /// Monotonic milliseconds.
+    var time: Int64 = 0
+    var activity = ""
+    var pace = TransferPace()
+  }
+
+  private let shown = Mutex(Shown())
+  /// Milliseconds between two lines whose only difference is the speed.
+  private static let pause: Int64 = 200
 
   /// Nil if no bar is shown: without a terminal, with `--quiet` and with `--json`.
   init?(_ console: Console) {
@@ -16,19 +28,26 @@ final class ProgressBar: Sendable {
 
   /// Called from any thread; writes only when the line changes.
   func show(_ activity: String, _ done: Int64, of total: Int64) {
-    let line = Self.line(activity, done, of: total)
-    shown.withLock { last in
-      guard last != line else { return }
-      last = line
+    var line = Self.line(activity, done, of: total)
+    let now = SystemClock.monotonic()
+    shown.withLock { shown in
+      if shown.activity != activity { (shown.activity, shown.pace) = (activity, TransferPace()) }
+      if TransferPace.measures(activity) {
+        let pace = shown.pace.record(done, of: total, at: now)
+        if !pace.isEmpty { line += "  \(pace)" }
+        guard now - shown.time >= Self.pause || done == total || shown.line.isEmpty else { return }
+      }
+      guard shown.line != line else { return }
+      (shown.line, shown.time) = (line, now)
       Self.write("\r\u{1b}[2K\(line)")
     }
   }
 
   /// Clears the line.
   func erase() {
-    shown.withLock { last in
-      guard !last.isEmpty else { return }
-      last = ""
+    shown.withLock { shown in
+      guard !shown.line.isEmpty else { return }
+      shown.line = ""
       Self.write("\r\u{1b}[2K")
     }
   }
