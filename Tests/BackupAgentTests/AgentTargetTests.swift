@@ -101,6 +101,7 @@ struct AgentTargetTests {
     let harness = try AgentHarness(now: { time.now() })
     try await harness.createDatabase()
     let target = try target(harness)
+    var missing = 0
     let (path, away) = (harness.folder.path("nas"), harness.folder.path("unplugged"))
     try await harness.withAgent(configuration(harness, [target])) { _ in
       try await waitForCopies(target, harness)
@@ -111,12 +112,14 @@ struct AgentTargetTests {
         try await harness.waitForRows(rows)
       }
       try await harness.log.wait(for: "warning: target nas: ")
+      // A slow commit may be in two backups.
+      missing = try harness.points().count - 1
       #expect(await harness.control.status().flatMap(\.alarms).isEmpty)
       // Nothing new is stored, and no request is sent.
       time.advance(seconds: 900)
       harness.control.inbox.post(.clockSet)
       let alarm = try await alarm("target_behind", harness)
-      #expect(alarm.message.contains("3 backups are not there yet"), "\(alarm)")
+      #expect(alarm.message.contains("\(missing) backups are not there yet"), "\(alarm)")
       try SystemFileOperations().rename(away, to: path)
       try await harness.eventually("the newest backup there") {
         try copies(target).last == harness.points().last?.id
@@ -126,7 +129,7 @@ struct AgentTargetTests {
     #expect(try copies(target) == harness.points().map(\.id))
     #expect(harness.log.count("warning: target nas: ") == 1, "\(harness.log.lines)")
     #expect(harness.log.count("notice: target nas: it works again") == 1)
-    #expect(harness.log.count("error: target nas: 3 backups are not there yet") == 1)
+    #expect(harness.log.count("error: target nas: \(missing) backups are not there yet") == 1)
     #expect(harness.log.count("notice: target nas: it has the recent backups again") == 1)
   }
 
