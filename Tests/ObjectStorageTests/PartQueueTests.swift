@@ -66,13 +66,13 @@ import Transfer
     #expect(error?.kind == .changed)
   }
 
-  /// A file of 64 GiB without blocks: its digest would take a minute.
-  @Test(.timeLimit(.minutes(1))) func aStoppedUploadEndsAtOnce() throws {
+  /// If the whole file were read, its wrong digest would be the error.
+  @Test func aStoppedUploadDoesNotReadItsFileToTheEnd() throws {
     let folder = try TemporaryFolder()
     let file = open(folder.path("large"), O_RDWR | O_CREAT, 0o600)
     defer { close(file) }
-    try #require(ftruncate(file, 64 << 30) == 0)
-    let content = ObjectContent(descriptor: file, length: 64 << 30, sha256: [UInt8](repeating: 0, count: 32))
+    try #require(ftruncate(file, 4 << 30) == 0)
+    let content = ObjectContent(descriptor: file, length: 4 << 30, sha256: [UInt8](repeating: 0, count: 32))
     guard case .s3(let location) = try StoreURL("s3://b/p?endpoint=http://127.0.0.1:1&region=r") else { return }
     var settings = S3Settings()
     settings.sendsMD5 = false
