@@ -84,6 +84,7 @@ extension StoreError {
     case 1, 13, 30: .denied  // EPERM, EACCES, EROFS
     case 28, 122: .full  // ENOSPC, EDQUOT
     case 36: .invalid  // ENAMETOOLONG
+    case 23, 24: .unavailable  // ENFILE, EMFILE: another file is closed soon
     case 5, 110, 112, 113, 116: .unavailable  // EIO, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH, ESTALE
     default: .local(errno: errno)
     }
