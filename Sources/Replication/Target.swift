@@ -27,11 +27,19 @@ package struct Target: Sendable {
   }
 }
 
+extension Target {
+  /// The folder that must exist, because it may be the place of a disk; nil for a bucket.
+  package var requiredFolder: String? {
+    guard case .folder(let path) = url else { return nil }
+    return connection.parts(ofFolder: path).base
+  }
+}
+
 /// How a store is reached.
 package struct TargetConnection: Sendable {
   /// A file with the keys of the account; nil for those of the surroundings.
   package var credentialsFile: String?
-  /// A PEM file of the only trusted certificate authorities; nil for the system's.
+  /// A PEM file of the only trusted certificate authorities; nil for those of the surroundings.
   package var caFile: String?
   /// The URL of a proxy; nil for that of the environment.
   package var proxy: String?
@@ -72,6 +80,12 @@ package struct TargetConnection: Sendable {
   }
 
   private func folder(_ path: String) -> FolderStore {
+    let (base, below) = parts(ofFolder: path)
+    return FolderStore(base, below: below)
+  }
+
+  /// The folder that must exist, and the names of those below it that are made.
+  fileprivate func parts(ofFolder path: String) -> (base: String, below: [String]) {
     var base = path
     var below: [String] = []
     for _ in 0..<madeFolders {
@@ -79,12 +93,12 @@ package struct TargetConnection: Sendable {
       below.insert(base.lastComponent, at: 0)
       base = base.parentPath
     }
-    return FolderStore(base, below: below)
+    return (base, below)
   }
 
   private func s3(_ location: S3Location, _ loop: TransferLoop) -> S3Store {
     var settings = TransferSettings(version: version)
-    settings.caFile = caFile
+    settings.caFile = caFile ?? surroundings.certificateAuthorities
     if let proxy { settings.proxy = .url(proxy, except: "") }
     var location = location
     if location.region == nil { location.region = surroundings.region }

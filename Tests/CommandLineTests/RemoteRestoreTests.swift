@@ -154,6 +154,43 @@ struct RemoteRestoreTests {
     try bed.requireClean()
   }
 
+  @Test("verify --all verifies every backup of a target, and names the damaged ones")
+  func verifyAll() throws {
+    var bed = try Bed()
+    let other = try bed.command.create()
+    try bed.target.copy(from: bed.command.backups)
+    try FileManager.default.removeItem(atPath: bed.command.backups)
+    let whole = try bed.command.succeed("verify", "--all", "--from", "nas")
+    for id in bed.ids + [other] { #expect(whole.contains("✓ \(id)  verified"), "\(whole)") }
+    #expect(whole.hasSuffix("\n✓ 4 backups verified\n"))
+    struct Entry: Decodable { var backupId: String, verified: Bool }
+    let entries = try decode([Entry].self, bed.command.succeed("verify", "--all", "--quick", "--from", "nas", "--json"))
+    #expect(entries.map(\.backupId) == [other] + bed.ids.reversed() && entries.allSatisfy(\.verified))
+    try bed.target.damage(bed.id(1))
+    let broken = try bed.command.run("verify", "--all", "--from", "nas")
+    #expect(broken.status == 3 && broken.stdout.contains("✓ \(bed.ids[0])  verified"), "\(broken)")
+    for id in bed.ids.dropFirst() { #expect(broken.stdout.contains("✗ \(id)  not verified: "), "\(broken)") }
+    #expect(broken.stderr.contains("2 of 4 backups are not verified: \(bed.ids[2]), \(bed.ids[1])"), "\(broken)")
+    let old = try bed.command.run("verify", "--all", "--from", "nas", "--at-least", "99")
+    #expect(old.status == 8 && old.stderr.contains("number 99 was expected"), "\(old)")
+    try bed.requireClean()
+  }
+
+  @Test("list says if the key does not prove the names, or if there is no key")
+  func unprovedNames() throws {
+    let bed = try Bed()
+    _ = try bed.command.folder.write("other", Array(String(repeating: "f", count: 64).utf8))
+    #expect(try !bed.command.succeed("list", "--from", "nas").contains("!"))
+    let wrong = try bed.command.succeed("list", "--from", "nas", "--key-file", "other")
+    #expect(wrong.contains("\n  ! these names cannot be authenticated: "), "\(wrong)")
+    #expect(wrong.contains(bed.ids[2]))
+    let none = try bed.command.succeed("list", "--from", "nas", environment: ["BACKUP_ENCRYPTION_KEY_FILE": ""])
+    #expect(none.contains("\n  ! without a key, nothing proves these names\n"), "\(none)")
+    let json = try bed.command.run("list", "--from", "nas", "--key-file", "other", "--json")
+    #expect(json.status == 0 && json.stderr.hasPrefix("holdfast: warning: these names cannot be authenticated: "))
+    try bed.requireClean()
+  }
+
   // MARK: Refusals
 
   @Test("A damaged newest backup ends with exit code 3 and the command for the newest whole one")
@@ -226,7 +263,8 @@ struct RemoteRestoreTests {
     Refusal(
       arguments: ["list", "--from", "nas", "--all"], code: 64, error: "--from is about one database", hint: "leave one"),
     Refusal(
-      arguments: ["verify", "--all", "--from", "nas"], code: 64, error: "--from is about one database", hint: "leave"),
+      arguments: ["verify", "latest", "--all-databases", "--from", "nas"], code: 64,
+      error: "--from is about one database, and --all-databases", hint: "leave"),
     Refusal(
       arguments: ["restore", "latest", "--from", "nas", "--at-least", "x", "--yes"], code: 64,
       error: "neither a number nor an ID", hint: "such as 431"),
@@ -304,6 +342,17 @@ struct RemoteRestoreTests {
     let unknown = try bed.command.run(
       "list", "--from", address, environment: ["AWS_EC2_METADATA_DISABLED": "true", "AWS_PROFILE": "none"])
     #expect(unknown.status == 1 && unknown.stderr.contains("AWS_ACCESS_KEY_ID"), "\(unknown.stderr)")
+    // The URL of a configured target is reached with that target's keys.
+    try bed.command.folder.write(
+      "aws", Array("[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n".utf8))
+    try bed.command.folder.write(
+      "holdfast.toml", Array("[[targets]]\nurl = \"\(address)\"\ncredentials_file = \"aws\"\n".utf8))
+    let without = ["AWS_EC2_METADATA_DISABLED": "true"]
+    let sameStore = address.replacing("&region=us-east-1", with: "")
+    #expect(try bed.command.succeed("list", "--from", sameStore, environment: without).contains(bed.ids[2]))
+    let otherStore = try bed.command.run(
+      "list", "--from", address.replacing("web-1", with: "web-2"), environment: without)
+    #expect(otherStore.status == 1 && otherStore.stderr.contains("AWS_ACCESS_KEY_ID"), "\(otherStore)")
     try bed.requireClean()
   }
 }

@@ -26,29 +26,7 @@ extension Repository {
 
   static func select(_ reference: String, from points: [StoredPoint]) throws -> StoredPoint {
     if reference == "latest" { return try latest(points) }
-    let shown = reference.utf8.count > 60 ? "\(reference.prefix(40))…" : reference
-    if let point = points.first(where: { $0.id.text == reference }) { return point }
-    // A whole ID names one backup, also if that one is gone: `X` never stands for `X_001`.
-    if let id = PointID(reference) { throw missing(id, from: points) }
-    // Only the beginning of an ID is looked up, so a reference never names a path.
-    let wellFormed = reference.utf8.count <= 40 && ("backup_".hasPrefix(reference) || reference.hasPrefix("backup_"))
-    guard !reference.isEmpty, wellFormed,
-      reference.utf8.dropFirst(7).allSatisfy({ (48...57).contains($0) || $0 == UInt8(ascii: "_") })
-    else {
-      throw HoldfastError(
-        .pointNotFound, "\(quoted(shown)) is not the ID of a backup",
-        hint: "IDs look like backup_20231116_143022; --at accepts a time; holdfast list shows the IDs")
-    }
-    let matches = points.filter { $0.id.text.hasPrefix(reference) }
-    guard let match = matches.first else {
-      throw HoldfastError(
-        .pointNotFound, "there is no backup \(shown)", hint: "holdfast list shows the existing backups")
-    }
-    guard matches.count == 1 else {
-      throw HoldfastError(
-        .usage, "\(shown) matches \(matches.count) backups", hint: "write more of the ID; holdfast list shows them")
-    }
-    return match
+    return points[try PointIDReference.position(of: reference, among: points.map(\.id))]
   }
 
   private static func latest(_ points: [StoredPoint]) throws -> StoredPoint {
@@ -56,18 +34,6 @@ extension Repository {
     try points.requireNothingHidden(after: point, notAfter: nil)
     guard let point else { throw HoldfastError.noSoundPoint(among: points.map { Point($0) }) }
     return point
-  }
-
-  private static func missing(_ id: PointID, from points: [StoredPoint]) -> HoldfastError {
-    func distance(_ other: PointID) -> UInt64 { (other.second.milliseconds - id.second.milliseconds).magnitude }
-    let nearest = points.map(\.id).min { distance($0) < distance($1) }
-    let advice = nearest.map { "the nearest one is \($0); " } ?? ""
-    return HoldfastError(
-      .pointNotFound, "there is no backup \(id)", hint: "\(advice)holdfast list shows the existing backups")
-  }
-
-  private static func quoted(_ text: String) -> String {
-    "\"" + text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : String($0) }.joined() + "\""
   }
 }
 

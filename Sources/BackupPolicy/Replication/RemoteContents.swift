@@ -70,19 +70,7 @@ package struct RemoteContents: Sendable {
   /// - Throws: `pointNotFound` if there is none, `usage` if several begin so.
   package func backup(_ reference: String) throws(HoldfastError) -> RemoteBackup {
     let all = backups
-    if let exact = all.first(where: { $0.id.text == reference }) { return exact }
-    let shown = reference.utf8.count > 60 ? "\(reference.prefix(40))…" : reference
-    let isWhole = PointID(reference) != nil
-    let matches = isWhole || reference.isEmpty ? [] : all.filter { $0.id.text.hasPrefix(reference) }
-    guard let match = matches.first else {
-      throw HoldfastError(
-        .pointNotFound, "there is no backup \(shown) in the target", hint: "holdfast list shows the existing backups")
-    }
-    guard matches.count == 1 else {
-      throw HoldfastError(
-        .usage, "\(shown) matches \(matches.count) backups", hint: "write more of the ID; holdfast list shows them")
-    }
-    return match
+    return all[try PointIDReference.position(of: reference, among: all.map(\.id), in: " in the target")]
   }
 }
 

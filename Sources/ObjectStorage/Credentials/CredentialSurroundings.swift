@@ -25,6 +25,9 @@ package struct CredentialSurroundings: Sendable {
   /// The region that the environment names.
   package var region: String? { variable("AWS_REGION") ?? variable("AWS_DEFAULT_REGION") }
 
+  /// The PEM file of trusted authorities that the environment names, as the tools of AWS read it.
+  package var certificateAuthorities: String? { variable("AWS_CA_BUNDLE").map(expanded) }
+
   /// `~/` is the home folder.
   func expanded(_ path: String) -> String { path.after("~/").map { "\(home)/\($0)" } ?? path }
 

@@ -41,6 +41,12 @@ package final class FetchFolder {
     files.close(lock)
   }
 
+  /// Removes what was fetched, to make room for other archives.
+  package func removeArchives() throws {
+    for name in try files.list(repository) where ArchiveName(name) != nil { try files.unlink("\(repository)/\(name)") }
+    for name in try files.list("\(repository)/.metadata") { try files.unlink("\(repository)/.metadata/\(name)") }
+  }
+
   /// Bytes that may be written here.
   package func freeSpace() throws -> Int64 { try files.freeSpace(folder) }
 

@@ -10,7 +10,7 @@ struct List: ParsableCommand {
     discussion: """
       Incrementals are listed below their full, with the size of the archive and the number of pages in it. On a \
       terminal a long run of incrementals is shortened, and a line says so. With --from the names in the target \
-      are listed, and no archive is downloaded.
+      are listed, and only the beginning of the newest archive is downloaded, to check that the key proves it.
 
       Examples:
         holdfast list --short
@@ -41,10 +41,11 @@ struct List: ParsableCommand {
     try EveryDatabase(options: options, all: every.all).run { remote.isUsed ? try listRemote($0) : try list($0) }
   }
 
-  /// Downloads no archive: the names describe them.
+  /// Downloads no archive, but for the header of the newest: the names describe them.
   private func listRemote(_ selection: Selection) throws {
     let access = RemoteAccess(remote: remote, newest: nil, service: options)
     let listing = try access.listing(selection, selection.engine(.optional))
+    if options.console.json, let doubt = listing.doubt { Console.tell(["holdfast: warning: \(doubt.printable)"]) }
     try options.console.show(listing.json(limit), listing.lines(limit))
   }
 

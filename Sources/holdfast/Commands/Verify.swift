@@ -13,6 +13,7 @@ struct Verify: ParsableCommand {
         holdfast verify latest
         holdfast verify --all --quick
         holdfast verify latest --from s3://bucket/shop --max-age 1h
+        holdfast verify --all --from s3://bucket/shop
       """)
 
   @OptionGroup var reference: PointOptions
@@ -37,7 +38,7 @@ struct Verify: ParsableCommand {
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    try remote.check(newest, all: all || allDatabases)
+    try remote.check(newest, all: allDatabases, flag: "--all-databases")
     guard [reference.id != nil, reference.at != nil, all].count(where: { $0 }) == 1 else {
       throw HoldfastError(
         .usage, "verify needs either the ID of a backup, --at TIME or --all",
@@ -48,14 +49,15 @@ struct Verify: ParsableCommand {
 
   private func isForAllDatabases() throws -> Bool {
     guard !allDatabases else { return true }
-    return try all && options.database == nil && options.files.configuration(options.flags).databases().count > 1
+    return try all && !remote.isUsed && options.database == nil
+      && options.files.configuration(options.flags).databases().count > 1
   }
 
   private func verify(_ selection: Selection) throws {
     let engine = try selection.engine(quick && !remote.isUsed ? .optional : .needed)
-    guard !all else { return try verify(nil, engine) }
     let access = RemoteAccess(
       remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+    guard !all else { return try remote.isUsed ? verifyAll(access, selection, engine) : verify(nil, engine) }
     try access.reading(PointReference(id: reference.id, at: reference.at), "verify", selection, engine) {
       try verify($1, $0)
     }
@@ -69,17 +71,45 @@ struct Verify: ParsableCommand {
       try points.map { point in
         let listing = VerificationListing(id: point.id, result: try verify(point.id, engine, progress))
         clear()
-        try options.console.show(all ? listing.shortLines : listing.lines)
-        Console.tell(listing.warnings)
+        try show(listing)
         return listing
       }
     }
     if all { try options.console.show(VerificationListing.total(listings)) }
-    try nameWhole(&listings, engine)
-    if options.console.json {
-      try options.console.show(
-        chosen.map { $0.adding(to: listings[0].json) } ?? .array(listings.map(\.json)), [])
+    try nameWhole(&listings) { try engine.newestWhole(besides: $0) }
+    try finish(listings) { chosen.map { $0.adding(to: listings[0].json) } ?? .array(listings.map(\.json)) }
+  }
+
+  /// Every backup of the targets.
+  private func verifyAll(_ access: RemoteAccess, _ selection: Selection, _ engine: Engine) throws {
+    var listings = try options.output.working { progress, clear -> [VerificationListing] in
+      var listings: [VerificationListing] = []
+      try access.readingAll(selection, engine, progress) { id, source in
+        let result =
+          switch source {
+          case .success(let engine): try verify(id, engine, progress)
+          case .failure(let error): Result<Verification, HoldfastError>.failure(error)
+          }
+        let listing = VerificationListing(id: id, result: result)
+        clear()
+        try show(listing)
+        listings.append(listing)
+      }
+      return listings
     }
+    try options.console.show(VerificationListing.total(listings))
+    let whole = listings.first { $0.exitCode == nil }?.id
+    try nameWhole(&listings) { _ in whole }
+    try finish(listings) { .array(listings.map(\.json)) }
+  }
+
+  private func show(_ listing: VerificationListing) throws {
+    try options.console.show(all ? listing.shortLines : listing.lines)
+    Console.tell(listing.warnings)
+  }
+
+  private func finish(_ listings: [VerificationListing], _ json: () -> JSONValue) throws {
+    if options.console.json { try options.console.show(json(), []) }
     if let failure = VerificationListing.failure(listings) { Console.reportFailure(failure) }
     let codes = listings.compactMap(\.exitCode)
     let failed = HoldfastError.Code.verificationFailed.exitCode
@@ -87,10 +117,12 @@ struct Verify: ParsableCommand {
   }
 
   /// If a backup is broken, names the newest whole one instead.
-  private func nameWhole(_ listings: inout [VerificationListing], _ engine: Engine) throws {
+  private func nameWhole(
+    _ listings: inout [VerificationListing], _ newestWhole: (Set<PointID>) throws -> PointID?
+  ) throws {
     let broken = Set(listings.flatMap(\.broken))
     guard !broken.isEmpty else { return }
-    let whole = try engine.newestWhole(besides: broken)
+    let whole = try newestWhole(broken)
     for index in listings.indices { listings[index].newestWhole = whole }
     try options.console.show([""] + WholePoint.lines(whole))
   }

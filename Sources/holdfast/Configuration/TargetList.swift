@@ -170,7 +170,7 @@ extension TargetList {
   }
 
   /// The same for each spelling of one place.
-  private static func identity(_ url: StoreURL) -> String {
+  static func identity(_ url: StoreURL) -> String {
     switch url {
     case .folder(let path): real(path)
     case .s3(let location): "s3://\(location.endpoint?.description ?? "aws")/\(location.bucket)/\(location.prefix)"

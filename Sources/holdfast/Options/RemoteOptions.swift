@@ -16,12 +16,14 @@ struct RemoteOptions: ParsableArguments {
   /// Whether backups are read from targets.
   var isUsed: Bool { !from.isEmpty }
 
-  /// - Parameter all: whether the command is about several databases or backups.
+  /// - Parameters:
+  ///   - all: whether the command is about several databases.
+  ///   - flag: the flag that makes it so.
   /// - Throws: `usage` if another option has no effect without `--from`, or is not possible with it.
-  func check(_ newest: NewestOptions? = nil, all: Bool = false) throws {
+  func check(_ newest: NewestOptions? = nil, all: Bool = false, flag: String = "--all") throws {
     guard !isUsed || !all else {
       throw HoldfastError(
-        .usage, "--from is about one database, and --all about several", hint: "leave one of them out")
+        .usage, "--from is about one database, and \(flag) about several", hint: "leave one of them out")
     }
     guard !isUsed, repository != nil || newest?.isUsed ?? false else { return }
     throw HoldfastError(

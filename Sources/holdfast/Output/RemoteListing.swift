@@ -9,6 +9,9 @@ struct RemoteListing {
   let repositoryID: String
   /// The newest first.
   let backups: [RemoteBackup]
+  let hasKey: Bool
+  /// Why the key does not prove the names; nil if it does, or without a key. Lower case, no full stop.
+  let doubt: String?
   /// Lower case, no full stop.
   let warnings: [String]
   let zone: ZoneRules
@@ -18,7 +21,13 @@ struct RemoteListing {
     let shown = backups.prefix(limit ?? backups.count)
     let rest = shown.count < backups.count ? " (the newest \(shown.count.grouped) shown)" : ""
     return ["Backups in \(address.printable): \(backups.count.grouped)\(rest)", "Repository \(repositoryID)"]
-      + PointListing.notes(nil, zone) + warnings.map { "  ! \($0.printable)" } + [""] + shown.map(line)
+      + PointListing.notes(nil, zone) + (warnings + notes).map { "  ! \($0.printable)" } + [""] + shown.map(line)
+  }
+
+  private var notes: [String] {
+    if let doubt { return [doubt] }
+    return !hasKey && backups.contains(where: \.name.archive.encrypted)
+      ? ["without a key, nothing proves these names"] : []
   }
 
   private func line(_ backup: RemoteBackup) -> String {

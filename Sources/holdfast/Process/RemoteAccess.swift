@@ -88,9 +88,30 @@ struct RemoteAccess {
       defer { reader.folder.remove() }
       let repository = try reader.open()
       try repository.listAll()
+      let doubt = try reader.doubtAboutNames()
       return RemoteListing(
         address: reader.sources.address, repositoryID: repository.id, backups: repository.contents.backups,
-        warnings: reader.warnings, zone: selection.zone)
+        hasKey: !local.credentials.isEmpty, doubt: doubt, warnings: reader.warnings, zone: selection.zone)
+    }
+  }
+
+  /// Fetches all backups of the targets, one chain after the other, so that only one is in the
+  /// scratch folder.
+  ///
+  /// - Parameter body: gets each backup, the newest first, with an engine that can read it.
+  func readingAll(
+    _ selection: Selection, _ local: Engine, _ progress: Progress,
+    _ body: (PointID, Result<Engine, HoldfastError>) throws -> Void
+  ) throws {
+    let expectation = try newest?.expectation() ?? NewestExpectation()
+    let loop = TransferLoop()
+    defer { loop.stop() }
+    let reader = try open(selection, local, loop, progress)
+    defer { reader.folder.remove() }
+    try reader.require(expectation)
+    for chain in try reader.chains() {
+      try reader.folder.removeArchives()
+      for backup in chain { try body(backup.id, reader.fetch(backup).map { reader.engine() }) }
     }
   }
 
@@ -129,7 +150,10 @@ struct RemoteAccess {
         return BackupSource(address: target.address, store: target.connection.open(target.url, on: loop))
       }
       do {
-        return BackupSource(address: address, store: connection.open(try StoreURL(address), on: loop))
+        let url = try StoreURL(address)
+        // The URL of a configured target is reached as that target is.
+        let target = configured.first { TargetList.identity($0.url) == TargetList.identity(url) }
+        return BackupSource(address: address, store: (target?.connection ?? connection).open(url, on: loop))
       } catch let error as StoreError {
         throw HoldfastError(error, of: address)
       }
