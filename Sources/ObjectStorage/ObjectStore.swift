@@ -31,9 +31,24 @@ package protocol ObjectStore: Sendable {
 
   /// Removes the parts of an upload that will not be continued. If it is unknown, that is no error.
   func abandon(_ upload: UploadState) throws(StoreError)
+
+  /// Removes the remains of puts that ended before their time, by a crash: temporary files, and
+  /// uploads in parts.
+  ///
+  /// - Parameters:
+  ///   - folder: a part of the keys; remains of other keys are left alone.
+  ///   - age: milliseconds since a file was last written, or since an upload began. A put that takes
+  ///     longer fails and begins anew.
+  ///   - kept: an upload that the caller will continue.
+  /// - Returns: their number.
+  func removeLeftovers(in folder: String, olderThan age: Int64, except kept: UploadState?) throws(StoreError) -> Int
 }
 
 extension ObjectStore {
+  package func removeLeftovers(
+    in folder: String, olderThan age: Int64, except kept: UploadState?
+  ) throws(StoreError) -> Int { 0 }
+
   package func put(_ key: String, _ content: ObjectContent) throws(StoreError) {
     try put(key, content, PutOptions())
   }

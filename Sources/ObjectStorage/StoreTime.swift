@@ -1,5 +1,14 @@
+import Glibc
+
 /// Times as stores write them. All are UTC and milliseconds since the epoch.
 enum StoreTime {
+  /// By this machine's clock.
+  static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
   /// `20261128T185519Z`, as SigV4 signs it.
   static func basic(_ time: Int64) -> String {
     let seconds = Int(time.floorDivided(by: 1000))

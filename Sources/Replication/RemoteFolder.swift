@@ -31,21 +31,21 @@ package final class RemoteFolder: Sendable {
   ///
   /// - Parameter after: only names behind this one.
   package func list(_ prefix: String = "", after: String? = nil) throws(StoreError) -> [RemoteObject] {
-    try listWithSizes(prefix, after: after).map(\.object)
+    try listWithFacts(prefix, after: after).map(\.object)
   }
 
-  /// The same, with the bytes of each object.
-  package func listWithSizes(
+  /// The same, with the facts of the list about each object.
+  package func listWithFacts(
     _ prefix: String = "", after: String? = nil
-  ) throws(StoreError) -> [(object: RemoteObject, bytes: Int64)] {
+  ) throws(StoreError) -> [(object: RemoteObject, info: ObjectInfo)] {
     var query: ListQuery? = ListQuery(
       prefix: "\(repositoryID)/\(prefix)", startAfter: after.map { "\(repositoryID)/\($0)" })
-    var objects: [(object: RemoteObject, bytes: Int64)] = []
+    var objects: [(object: RemoteObject, info: ObjectInfo)] = []
     while let asked = query {
       count { $0.lists += 1 }
       let page = try store.list(asked)
       for object in page.objects {
-        if let key = RemoteKey(object.key), key.repository == repositoryID { objects.append((key.object, object.size)) }
+        if let key = RemoteKey(object.key), key.repository == repositoryID { objects.append((key.object, object)) }
       }
       query = page.next
     }
@@ -81,6 +81,18 @@ package final class RemoteFolder: Sendable {
   package func abandon(_ upload: UploadState) throws(StoreError) {
     count { $0.deletes += 1 }
     try store.abandon(upload)
+  }
+
+  /// Removes the remains of crashed puts to this repository's folder.
+  ///
+  /// - Parameters:
+  ///   - age: seconds.
+  ///   - kept: an upload that will be continued.
+  package func removeLeftovers(olderThan age: Int64, except kept: UploadState?) throws(StoreError) -> Int {
+    count { $0.lists += 1 }
+    let removed = try store.removeLeftovers(in: repositoryID, olderThan: age * 1000, except: kept)
+    count { $0.deletes += Int64(removed) }
+    return removed
   }
 
   private func count(_ change: (inout RequestCount) -> Void) { counted.withLock { change(&$0) } }

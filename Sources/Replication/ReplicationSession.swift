@@ -61,12 +61,28 @@ final class ReplicationSession {
   /// When the newest backup was last put.
   var lastPut: Timestamp? { memo.state.put }
 
+  /// Removes the remains of crashed puts to this repository, once a week. Without success, the
+  /// store's own rules remove them some day.
+  func removeLeftovers(_ now: Timestamp) {
+    guard obstacle == nil, target.settings.access == .full else { return }
+    if let last = memo.state.cleaned {
+      guard last > now || last.adding(seconds: Self.leftoverAge) <= now else { return }
+      let removed = try? folder.removeLeftovers(olderThan: Self.leftoverAge, except: memo.upload.load())
+      if let removed, removed > 0 {
+        engine.environment.logger.info("target \(target.name): removed \(removed) remains of interrupted uploads")
+      }
+    }
+    try? memo.change { $0.cleaned = now }
+  }
+
   private func list(_ now: Timestamp) throws {
-    let objects = try folder.listWithSizes()
-    try claim.read(objects.compactMap { if case .writer(let name) = $0.object { name } else { nil } })
+    let objects = try folder.listWithFacts()
+    var times: [WriterName: Int64] = [:]
+    for case (.writer(let name), let info) in objects { times[name] = info.modified }
+    try claim.read(objects.compactMap { if case .writer(let name) = $0.object { name } else { nil } }, written: times)
     // An object of another size than its name tells is cut off: it does not count.
-    let listed = objects.compactMap { object, bytes -> RemoteName? in
-      if case .archive(let name) = object, name.bytes == bytes { name } else { nil }
+    let listed = objects.compactMap { object, info -> RemoteName? in
+      if case .archive(let name) = object, name.bytes == info.size { name } else { nil }
     }
     try forgetLost(Set(listed), now)
     _ = try memo.reconcile(listed, now: now)
@@ -99,7 +115,25 @@ final class ReplicationSession {
       if memo.inventory.archives[name]?.isProved == true { continue }
       if try !prove(name) { writer.unproved.insert(name) }
     }
+    if let other = try other(among: writer.remote.filter { stored[$0.sequence] == $0.id }) {
+      writer.others.insert(other)
+    }
     return writer
+  }
+
+  /// Compares the newest of these archives with the backup of the same ID here, unless this machine
+  /// put it. Backups bind to the one before, so if the newest is the same, all are the same.
+  ///
+  /// - Returns: the archive if it differs.
+  private func other(among names: [RemoteName]) throws -> RemoteName? {
+    let newest = names.filter { claim.line.counts($0) }.max { ($0.sequence, $0.epoch) < ($1.sequence, $1.epoch) }
+    guard let newest, newest.archive.encrypted, !engine.credentials.isEmpty, newest.bytes > 0,
+      memo.inventory.archives[newest]?.isProved == false
+    else { return nil }
+    let head = try folder.get(.archive(newest), range: 0..<min(newest.bytes, Engine.headBytes))
+    if try engine.differs(head, newest.archive, repositoryID: folder.repositoryID) { return newest }
+    _ = try prove(newest, head)
+    return nil
   }
 
   /// Reads the header of an archive in the target.
@@ -110,7 +144,10 @@ final class ReplicationSession {
     guard name.archive.encrypted, !engine.credentials.isEmpty else { return true }
     let count = min(name.bytes, Engine.headBytes)
     guard count > 0 else { return false }
-    let head = try folder.get(.archive(name), range: 0..<count)
+    return try prove(name, folder.get(.archive(name), range: 0..<count))
+  }
+
+  private func prove(_ name: RemoteName, _ head: [UInt8]) throws -> Bool {
     guard
       var point = try engine.point(
         ofHead: head, name.archive, bytes: name.bytes, repositoryID: folder.repositoryID),
@@ -197,7 +234,7 @@ final class ReplicationSession {
       try claim.claim(epoch, baseSequence: facts.newestSequence, reason: .start, now: now)
       return true
     }
-    if let own = claim.own, try folder.isFolderWithout(.writer(own)) { throw ReplacedTarget() }
+    if let own = claim.own, try folder.isFolderWithout(.writer(own)) { throw ChangedTarget() }
     guard canRead, let other = try claim.newerRecord(now: now) else { return true }
     obstacle = .takenOver("\(other.host) writes to it since \(other.started.iso8601)")
     return false
@@ -207,8 +244,8 @@ final class ReplicationSession {
     guard let epoch = claim.own?.epoch, let point = facts.points.first(where: { $0.id == put.point }) else {
       throw HoldfastError(.failed, "internal error: \(put.point) is sent without a writer record or a backup")
     }
-    let shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, meter.progress)
-    var options = try options(for: shipment)
+    var shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, meter.progress)
+    var options = try options(for: &shipment)
     options.sent = try meter.start(bytes: shipment.archive.bytes)
     try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
     let now = engine.environment.now()
@@ -221,13 +258,17 @@ final class ReplicationSession {
   }
 
   /// Continues an upload in parts that an earlier run began, and gives up one of another archive.
-  private func options(for shipment: Shipment) throws -> PutOptions {
+  private func options(for shipment: inout Shipment) throws -> PutOptions {
     var options = PutOptions(createOnly: memo.state.hasConditions ?? false)
     if shipment.name.parent == nil, shipment.name.bytes >= Self.smallestClassed {
       options.storageClass = target.storageClass
     }
     if let begun = memo.upload.load() {
-      if begun.sha256 == shipment.archive.sha256.hex {
+      // A name of an earlier start of the agent is as good as long as no other machine came between.
+      if begun.sha256 == shipment.archive.sha256.hex, let key = RemoteKey(begun.key),
+        key.repository == folder.repositoryID, case .archive(let name) = key.object, claim.line.counts(name),
+        shipment.continueUpload(as: name)
+      {
         options.resume = begun
       } else {
         try folder.abandon(begun)
@@ -277,9 +318,12 @@ final class ReplicationSession {
     }
   }
 
+  /// Seconds. Another writer may need days for one upload.
+  private static let leftoverAge: Int64 = 7 * 86400
   /// Classes for rare access charge for 128 KiB at least.
   private static let smallestClassed: Int64 = 128 << 10
 }
 
-/// The target is another one than at its list: an empty disk in place of the mounted one.
-struct ReplacedTarget: Error {}
+/// The target is not as at its list: an empty disk is in place of the mounted one, or another machine
+/// has begun to write to it. It has to be listed again.
+struct ChangedTarget: Error {}

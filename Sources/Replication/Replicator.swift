@@ -90,17 +90,25 @@ package final class Replicator {
       } catch let error as HoldfastError where [.factsChanged, .pointNotFound].contains(error.code) {
         // Compaction or a removal was faster: the next plan knows the repository as it is.
         try progress.check()
-      } catch is ReplacedTarget {
+      } catch is ChangedTarget {
         try progress.check()
         session = nil
       }
     }
-    return try runOnce(atOnce, progress)
+    do {
+      return try runOnce(atOnce, progress)
+    } catch is ChangedTarget {
+      session = nil
+      throw HoldfastError(
+        .busy, "other machines begin to write to the target \(target.name) at the same time", hint: "try again")
+    }
   }
 
   /// Lets this machine go on after another one wrote to the target. The next backup has to be a
   /// full.
   package func takeOver() throws {
+    // Its number must be behind those of all backups that are there now.
+    session = nil
     let facts = try engine.shippingFacts()
     let session = try begun(facts)
     let base = try session.takeOver(facts)
@@ -135,6 +143,7 @@ package final class Replicator {
     let facts = try engine.shippingFacts()
     let session = try begun(facts)
     try session.check(every: target.check, now: facts.now)
+    session.removeLeftovers(facts.now)
     var known = session.facts(facts)
     if atOnce { known.lastPut = nil }
     let outcome = try session.execute(policy.plan(known), facts, progress)

@@ -5,7 +5,7 @@ import ObjectStorage
 /// One archive on its way out of the repository.
 struct Shipment {
   let archive: ShippedArchive
-  let name: RemoteName
+  private(set) var name: RemoteName
 
   /// - Parameters:
   ///   - epoch: of the writer record under which it is written.
@@ -25,6 +25,19 @@ struct Shipment {
     self.name = name
   }
 
+  /// Gives it the name under which an earlier run began to upload the same archive: parts cannot be
+  /// renamed.
+  ///
+  /// - Returns: whether it is the same archive.
+  mutating func continueUpload(as begun: RemoteName) -> Bool {
+    let other = RemoteName(
+      chain: name.chain, sequence: name.sequence, parent: name.parent, epoch: begun.epoch, bytes: name.bytes,
+      hash: name.hash, archive: name.archive)
+    guard other == begun else { return false }
+    name = begun
+    return true
+  }
+
   var content: ObjectContent {
     ObjectContent(descriptor: archive.descriptor, length: archive.bytes, sha256: archive.sha256)
   }
@@ -40,7 +53,7 @@ struct Shipment {
     if let metadata = archive.metadata {
       _ = try create(.metadata(name), ObjectContent(metadata), PutOptions(createOnly: options.createOnly), in: folder)
     }
-    // The name tells the content: an earlier put succeeded, and its answer was lost.
+    // The name contains the digest: an earlier put succeeded, and its answer was lost.
     guard try !create(.archive(name), content, options, in: folder), canRead else { return }
     guard try folder.size(.archive(name)) != archive.bytes else { return }
     if mayReplace {

@@ -2,8 +2,8 @@ import BackupEngine
 import BackupPolicy
 import ObjectStorage
 
-/// This host's memory of one target: its archives, this host's writer record, and the requests
-/// of the month. A list of the target rebuilds the archives, so nothing is flushed but the number of
+/// This host's memory of one target: its archives, its writer records, and the requests of the
+/// month. A list of the target rebuilds the archives, so nothing is flushed but the number of
 /// a writer record.
 ///
 /// The file is a sequence of JSON texts (RFC 7464): each one changes the state that the ones before it describe.
@@ -17,6 +17,8 @@ final class TargetMemo {
     var hasConditions: Bool?
     /// When the target was last listed completely.
     var listed: Timestamp?
+    /// When the remains of crashed puts were last looked for; nil before the first use.
+    var cleaned: Timestamp?
     /// When the newest backup was last put.
     var put: Timestamp?
     /// The UTC month of ``requests``, such as 2026-11.
@@ -27,6 +29,8 @@ final class TargetMemo {
 
   private(set) var inventory = RemoteInventory()
   private(set) var state = State()
+  /// The records that were read. They never change, so each is read once.
+  private(set) var records: [WriterName: RememberedRecord] = [:]
   let upload: UploadRecord
   private let path: String
   private let files: any FileOperations
@@ -94,6 +98,8 @@ final class TargetMemo {
       case .integer(let at)? = keys["at"]
     {
       inventory.remove(name, at: Timestamp(milliseconds: at))
+    } else if let remembered = RememberedRecord(keys) {
+      records[remembered.record.name] = remembered
     } else if let state = State(keys) {
       self.state = state
     }
@@ -116,6 +122,11 @@ final class TargetMemo {
     try append(["removed": .string(name.text), "at": .integer(now.milliseconds)])
   }
 
+  func add(_ remembered: RememberedRecord) throws {
+    records[remembered.record.name] = remembered
+    try append(remembered.json)
+  }
+
   /// The present facts about backups that are also here. They are remembered with the next rewrite.
   func update(_ points: [Point]) { inventory.update(points) }
 
@@ -134,7 +145,7 @@ final class TargetMemo {
   }
 
   private func append(_ keys: JSONObject) throws {
-    guard texts < 2 * inventory.archives.count + 1000 else { return try rewrite() }
+    guard texts < 2 * (inventory.archives.count + records.count) + 1000 else { return try rewrite() }
     let file = try files.open(path, .lockFile)
     defer { files.close(file) }
     let bytes = Self.text(keys)
@@ -145,10 +156,11 @@ final class TargetMemo {
 
   private func rewrite() throws {
     var bytes = Self.text(state.json)
+    for record in records.values { bytes += Self.text(record.json) }
     for archive in inventory.archives.values { bytes += Self.text(ArchiveRecord.json(archive)) }
     try files.replace(path, with: bytes)
     end = Int64(bytes.count)
-    texts = inventory.archives.count + 1
+    texts = inventory.archives.count + records.count + 1
   }
 
   private static func text(_ keys: JSONObject) -> [UInt8] { [separator] + JSONValue.object(keys).encoded() }
@@ -159,7 +171,8 @@ extension TargetMemo.State {
     [
       "writer": .optional(writer?.text), "conditions": hasConditions.map { .bool($0) } ?? .null,
       "listed": .optional(listed?.milliseconds),
-      "put_at": .optional(put?.milliseconds), "month": .string(month), "puts": .integer(requests.puts),
+      "cleaned": .optional(cleaned?.milliseconds), "put_at": .optional(put?.milliseconds), "month": .string(month),
+      "puts": .integer(requests.puts),
       "gets": .integer(requests.gets), "lists": .integer(requests.lists), "deletes": .integer(requests.deletes),
       "sent_bytes": .integer(sentBytes),
     ]
@@ -172,6 +185,7 @@ extension TargetMemo.State {
     if case .string(let text)? = keys["writer"] { writer = WriterName(text) }
     if case .bool(let conditions)? = keys["conditions"] { hasConditions = conditions }
     listed = number("listed").map { Timestamp(milliseconds: $0) }
+    cleaned = number("cleaned").map { Timestamp(milliseconds: $0) }
     put = number("put_at").map { Timestamp(milliseconds: $0) }
     requests = RequestCount(
       puts: number("puts") ?? 0, gets: number("gets") ?? 0, lists: number("lists") ?? 0,

@@ -29,12 +29,20 @@ final class WriterClaim {
 
   var line: WriterLine { WriterLine(Array(records.values)) }
 
-  /// Reads the records that are not known yet. Records never change.
-  func read(_ names: [WriterName]) throws {
+  /// Reads the records that are not known yet. Records never change, so a start of the agent costs
+  /// no request for those that an earlier one has read.
+  ///
+  /// - Parameter times: when the records were written; a list contains these times.
+  func read(_ names: [WriterName], written times: [WriterName: Int64] = [:]) throws {
     let present = Set(names)
     records = records.filter { present.contains($0.key) || $0.key == own }
     for name in names where records[name] == nil {
-      _ = try fetch(name)
+      if let known = memo.records[name], known.written == times[name] {
+        records[name] = known.record
+      } else if let record = try fetch(name)?.record, record.isAuthentic, let time = times[name] {
+        // With another key, one that is not authentic may be.
+        try memo.add(RememberedRecord(record, written: time))
+      }
     }
   }
 
@@ -57,8 +65,15 @@ final class WriterClaim {
   /// Writes a record of this process. If another machine has the number, the next one is tried.
   ///
   /// - Parameter epoch: the first number to try.
+  /// - Throws: ``ChangedTarget`` at a start if another machine has begun to write since the list: its
+  ///   backups are not known.
   func claim(_ epoch: Int, baseSequence: Int64, reason: WriterRecord.Reason, now: Timestamp) throws {
     let hasConditions = try hasConditions()
+    if !hasConditions, reason == .start {
+      // Where no condition refuses it, a late record would stay beside the other one.
+      try read(writers(in: folder.list(WriterName.folder)))
+      if hasOthers(from: epoch, besides: nil) { throw ChangedTarget() }
+    }
     var epoch = epoch
     for _ in 0..<Self.mostAttempts {
       let nonce = leadingNumber(of: try SecretBytes.random(8))
@@ -68,7 +83,9 @@ final class WriterClaim {
       // Before the put: a lost answer is recognised by it.
       try memo.change(isDurable: true) { $0.writer = name }
       lastLook = now
-      if try hasConditions ? create(record, nonce) : add(record, nonce) {
+      let isWritten = try hasConditions ? create(record, nonce) : add(record, nonce)
+      if reason == .start, hasOthers(from: epoch, besides: isWritten ? name : nil) { throw ChangedTarget() }
+      if isWritten {
         own = name
         return
       }
@@ -76,6 +93,12 @@ final class WriterClaim {
       epoch = next
     }
     throw HoldfastError(.busy, "other machines begin to write to the target at the same time", hint: "try again")
+  }
+
+  /// Whether another process wrote a record with this number or a later one. A forged one has no
+  /// effect.
+  private func hasOthers(from epoch: Int, besides own: WriterName?) -> Bool {
+    records.values.contains { $0.isAuthentic && $0.epoch >= epoch && $0.name != own }
   }
 
   /// - Returns: false if another machine has the number.
@@ -103,18 +126,27 @@ final class WriterClaim {
   private func hasConditions() throws -> Bool {
     if let known = memo.state.hasConditions { return known }
     let probe = RemoteObject.probe(leadingNumber(of: try SecretBytes.random(8)))
-    try folder.put(probe, ObjectContent(Array("first".utf8)), PutOptions(createOnly: true))
-    var refuses = false
-    do {
-      try folder.put(probe, ObjectContent(Array("second".utf8)), PutOptions(createOnly: true))
-    } catch {
-      guard error.kind == .exists else { throw error }
-      refuses = true
-    }
+    let refuses = try create(probe, "first") == .done && create(probe, "second") == .taken
     // Credentials that may not remove anything leave the probe there.
     try? folder.delete(probe)
     try memo.change { $0.hasConditions = refuses }
     return refuses
+  }
+
+  private enum Creation { case done, taken, unsupported }
+
+  /// Some stores, OpenStack Swift among them, refuse every request with a condition.
+  private func create(_ probe: RemoteObject, _ text: String) throws(StoreError) -> Creation {
+    do throws(StoreError) {
+      try folder.put(probe, ObjectContent(Array(text.utf8)), PutOptions(createOnly: true))
+      return .done
+    } catch {
+      switch error.kind {
+      case .exists: return .taken
+      case .unsupported: return .unsupported
+      default: throw error
+      }
+    }
   }
 
   /// Writes a record without reading the target, for credentials that can only put.

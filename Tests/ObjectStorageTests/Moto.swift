@@ -11,18 +11,11 @@ struct FixedCredentials: CredentialSource {
   func invalidate(_ credentials: StoreCredentials) {}
 }
 
-/// One moto server for all tests; each test has its own bucket.
+/// Stores of the moto server; each test has its own bucket.
 enum Moto {
-  private static let server = Mutex<PythonServer?>(nil)
   private static let buckets = Atomic<Int>(0)
 
-  static func url() throws -> String {
-    try server.withLock { server in
-      let started = try server ?? PythonServer("s3_server.py")
-      server = started
-      return started.url
-    }
-  }
+  static func url() throws -> String { try MotoServer.url() }
 
   /// A store in a new bucket.
   static func store(

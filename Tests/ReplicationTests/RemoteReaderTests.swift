@@ -76,6 +76,23 @@ struct RemoteReaderTests {
     #expect(try bed.reader().choose(.latest).backup.id == bed.ids[3])
   }
 
+  @Test("Of the writer records, only those that are later than the oldest listed archive are read")
+  func records() throws {
+    let bed = try ReaderBed()
+    var target = try TargetCopy(bed.bed.folder.path("old-target"))
+    try target.copy(from: bed.bed.backups, epoch: 300)
+    for epoch in 1...302 { try target.put([], at: WriterName(epoch: epoch)!.text) }
+    let store = CountingStore(FolderStore(target.folder))
+    let reader = try bed.reader([BackupSource(address: "old", store: store)]) { options in
+      options.records = { _ in
+        { name, _ in WriterRecord(name, baseSequence: 3, host: "web-2", started: Timestamp(milliseconds: 0)) }
+      }
+    }
+    #expect(try reader.choose(.latest).backup.id == bed.ids[2])
+    // Two records, and the archive.
+    #expect(store.counts.gets == 3)
+  }
+
   @Test("If this host stored newer backups than the target has, a warning says so")
   func rollback() throws {
     let bed = try ReaderBed()

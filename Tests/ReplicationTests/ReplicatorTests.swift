@@ -55,6 +55,26 @@ struct ReplicatorTests {
     #expect(try bed.archives().count == 2)
   }
 
+  @Test("However often the agent was started, a start reads only the newest writer record")
+  func records() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    _ = try bed.replicator().run()
+    for number in 1...4 {
+      try bed.change(number)
+      let requests = try bed.replicator().run().requests
+      #expect(requests == RequestCount(puts: 2, gets: 1, lists: 1, deletes: 0), "\(requests)")
+    }
+    #expect(try bed.writers().count == 5)
+    // Another disk at the same path has other records under the same names.
+    let paths = try Shell.run("find", [bed.bed.folder.path("nas"), "-path", "*/writers/*"]).stdout
+    for path in paths.split(separator: "\n") {
+      #expect(try Shell.run("touch", ["-d", "1 hour ago", String(path)]).status == 0)
+    }
+    try bed.change(5)
+    #expect(try bed.replicator().run().requests.gets == 5)
+  }
+
   @Test("Objects that are lost or cut off a moment after their put are put again", arguments: [true, false])
   func lost(isCutOff: Bool) throws {
     let bed = try ReplicationBed()

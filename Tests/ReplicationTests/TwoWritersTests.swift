@@ -66,6 +66,71 @@ struct TwoWritersTests {
     #expect(reason.contains("clone-host"), "\(reason)")
   }
 
+  @Test("A machine that listed the target before another one began stops at its first write", arguments: [true, false])
+  func staleList(hasConditions: Bool) throws {
+    let bed = try ReplicationBed(store: MemoryStore(hasConditions: hasConditions))
+    _ = try bed.bed.engine().create(CreateRequest())
+    _ = try bed.replicator().run()
+    let other = try clone(bed)
+    let late = bed.replicator(other)
+    #expect(try late.plan().steps.isEmpty)
+    let newest = try bed.change(1)
+    #expect(try bed.replicator().run().put.map(\.id) == [newest.id])
+    bed.bed.time.advance(seconds: 10)
+    _ = try other.store(CreateRequest(for: BackupReason(.change)), kind: .incremental)
+    let archives = try bed.archives()
+    let stopped = try late.run()
+    #expect(stopped.put.isEmpty && stopped.obstacle != nil, "\(stopped)")
+    #expect(try bed.archives() == archives)
+  }
+
+  @Test("Copies of a machine that store different backups in the same second do not take each other's for their own")
+  func sameSecond() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    _ = try bed.replicator().run()
+    let other = try clone(bed)
+    let newest = try bed.change(1)
+    #expect(try bed.replicator().run().put.map(\.id) == [newest.id])
+    let image = try bed.bed.image()
+    try bed.bed.change("INSERT INTO entries(text) VALUES ('another change')")
+    guard case .stored(let same, _) = try other.store(CreateRequest(for: BackupReason(.change)), kind: .incremental)
+    else { throw HoldfastError(.failed, "nothing was stored") }
+    #expect(same.id == newest.id && same.sequence == newest.sequence && same.digest != newest.digest)
+    let archives = try bed.archives()
+    let stopped = try bed.replicator(other).run()
+    #expect(stopped.put.isEmpty && stopped.obstacle?.reason.contains("backup 2, which") == true, "\(stopped)")
+    #expect(try bed.archives() == archives && bed.restored(newest.id) == image)
+  }
+
+  @Test("Without its memo, a machine recognises its own newest backup by one read")
+  func ownBackups() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    try bed.change(1)
+    _ = try bed.replicator().run()
+    try SystemFileOperations().rename(bed.bed.folder.path("state/targets"), to: bed.bed.folder.path("state/lost"))
+    let outcome = try bed.replicator().run()
+    // Its writer record, and the head of the newest archive.
+    #expect(outcome.put.isEmpty && outcome.obstacle == nil && outcome.requests.gets == 2, "\(outcome.requests)")
+    #expect(try bed.replicator().run().requests.gets == 0)
+  }
+
+  @Test("A take-over counts on behind all backups that are there, also behind those since its list")
+  func lateTakeOver() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    let first = bed.replicator()
+    _ = try first.run()
+    let other = try clone(bed)
+    let second = bed.replicator(other)
+    _ = try second.plan()
+    try bed.change(1)
+    _ = try first.run()
+    try second.takeOver()
+    #expect(try other.create(CreateRequest()).sequence == 3)
+  }
+
   @Test("A forged record and a forged name stop nobody")
   func forged() throws {
     let bed = try ReplicationBed()

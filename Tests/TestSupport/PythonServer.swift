@@ -6,8 +6,9 @@ package final class PythonServer: @unchecked Sendable {
   package let lines: [String]
   package var url: String { lines[0] }
 
-  package init(_ file: String, _ arguments: [String] = []) throws {
-    process = try ProcessInBackground("python3", ["\(projectFolder)/Tests/Fixtures/\(file)"] + arguments)
+  /// - Parameter python: the interpreter.
+  package init(_ file: String, _ arguments: [String] = [], python: String = "python3") throws {
+    process = try ProcessInBackground(python, ["\(projectFolder)/Tests/Fixtures/\(file)"] + arguments)
     try process.waitForLine("ready")
     lines = process.lines
   }

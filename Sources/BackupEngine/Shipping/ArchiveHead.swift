@@ -14,6 +14,22 @@ extension Engine {
   package func point(
     ofHead head: [UInt8], _ name: ArchiveName, bytes: Int64, repositoryID: String
   ) throws -> Point? {
+    try sealedHeader(head, name, repositoryID).map { Point($0.metadata(filename: name.text, archiveSize: bytes)) }
+  }
+
+  /// Whether an archive elsewhere was made by another backup than the one of the same ID here: on
+  /// another host, or at another time of the same second.
+  ///
+  /// - Parameter head: the first ``headBytes`` of the archive.
+  /// - Returns: false if it is not known.
+  package func differs(_ head: [UInt8], _ name: ArchiveName, repositoryID: String) throws -> Bool {
+    guard let there = try sealedHeader(head, name, repositoryID)?.metadata(filename: name.text, archiveSize: 0),
+      let here = try repository().points().first(where: { $0.id == name.id })?.metadata
+    else { return false }
+    return there.created != here.created || there.host != here.host
+  }
+
+  private func sealedHeader(_ head: [UInt8], _ name: ArchiveName, _ repositoryID: String) throws -> ArchiveHeader? {
     let repository = try repository()
     let identity = repository.storedIdentity()
     return try repository.scratch().withFile(.stage) { file in
@@ -27,7 +43,7 @@ extension Engine {
       guard let sealed, sealed.header.id == name.id, sealed.header.repositoryID.hex == repositoryID,
         sealed.isCheap(credentials, identity) || sealed.isModest(credentials), (try? sealed.unlock(credentials)) != nil
       else { return nil }
-      return Point(sealed.header.metadata(filename: name.text, archiveSize: bytes))
+      return sealed.header
     }
   }
 }

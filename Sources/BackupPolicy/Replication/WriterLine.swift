@@ -120,6 +120,9 @@ package struct WriterFacts: Hashable, Sendable {
   package var remote: [RemoteName]
   /// Those whose header does not open with our key. Anyone can write names, so they prove nothing.
   package var unproved: Set<RemoteName> = []
+  /// Those with an ID and a sequence of the repository that another machine made: copies of a machine
+  /// may store their backups in the same second.
+  package var others: Set<RemoteName> = []
   /// The backups in the repository by sequence.
   package var stored: [Int64: PointID]
   /// The newest sequence that the repository or the host's state ever used.
@@ -162,13 +165,14 @@ package enum WriterPolicy {
   }
 
   /// The backups on the line that the repository never stored: their sequence is above its newest
-  /// one, or is the sequence of another backup. A take-over settles the second for all before it.
+  /// one, or is the sequence of another backup, of the same ID or not. A take-over settles the second for all before it.
   package static func foreign(_ facts: WriterFacts) -> ForeignBackups? {
     let settled = facts.line.newestTakeOver?.epoch ?? 0
     let foreign = facts.remote.filter { name in
       guard facts.line.counts(name), !facts.unproved.contains(name) else { return false }
       if name.sequence > facts.newestSequence { return true }
-      return name.epoch >= settled && facts.stored[name.sequence].map { $0 != name.id } ?? false
+      guard name.epoch >= settled else { return false }
+      return facts.others.contains(name) || facts.stored[name.sequence].map { $0 != name.id } ?? false
     }
     guard let newest = foreign.max(by: { ($0.sequence, $0.epoch) < ($1.sequence, $1.epoch) }),
       let oldest = foreign.map(\.sequence).min()

@@ -82,6 +82,15 @@ package final class FolderStore: ObjectStore {
   /// A put into a folder is never continued, so nothing is left.
   package func abandon(_ upload: UploadState) throws(StoreError) {}
 
+  package func removeLeftovers(
+    in folder: String, olderThan age: Int64, except kept: UploadState?
+  ) throws(StoreError) -> Int {
+    let parts = try ObjectKey.parts(folder)
+    guard let open = try open(parts[...], creates: false, "cannot clean up \(folder.printable)") else { return 0 }
+    defer { close(open) }
+    return try Self.removeLeftovers(open, StoreTime.now() - age)
+  }
+
   /// Removes the files of puts that ended before their time, by a crash, if they were last written
   /// before `time` (milliseconds since the epoch). Returns their number.
   package func removeLeftovers(before time: Int64) throws(StoreError) -> Int {

@@ -69,6 +69,28 @@ enum ListingXML {
     return (parts, next)
   }
 
+  /// An upload in parts that has not ended.
+  struct Upload: Equatable {
+    var key: String
+    var id: String
+    /// By the store's clock, milliseconds since the epoch.
+    var begun: Int64
+  }
+
+  /// A page of `ListMultipartUploads`.
+  static func uploads(_ body: [UInt8]) throws(StoreError) -> [Upload] {
+    let root = try document(body, named: "ListMultipartUploadsResult")
+    let encoded = root.text("EncodingType") == "url"
+    var uploads: [Upload] = []
+    for entry in root.children("Upload") {
+      guard let id = entry.text("UploadId"), !id.isEmpty,
+        let begun = entry.text("Initiated").flatMap(StoreTime.parse(iso8601:))
+      else { throw malformed("an upload without ID or time") }
+      uploads.append(Upload(key: try key(entry.first("Key"), encoded), id: id, begun: begun))
+    }
+    return uploads
+  }
+
   /// The ID in the answer of `CreateMultipartUpload`.
   static func uploadID(_ body: [UInt8]) throws(StoreError) -> String {
     guard let id = try document(body, named: "InitiateMultipartUploadResult").text("UploadId"), !id.isEmpty,

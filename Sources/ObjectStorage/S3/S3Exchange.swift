@@ -69,6 +69,10 @@ final class S3Exchange: Sendable {
       } catch {
         let row = Self.row(error.kind)
         failures[row, default: 0] += 1
+        // Without the optional headers it failed as well: they are not the reason.
+        if row == .unsupported, failures[row, default: 0] > 1 {
+          learned.withLock { $0.leavesOptionalHeadersOut = false }
+        }
         let decision = RetryDecision.after(
           error, attempt: failures[row] ?? 1, random: settings.random(), now: settings.now(),
           optionalHeaders: !request.optionalHeaders.isEmpty && !learned.withLock { $0.leavesOptionalHeadersOut })

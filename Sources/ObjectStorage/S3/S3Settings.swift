@@ -16,7 +16,7 @@ package struct S3Settings: Sendable {
   package var attempts = 1
 
   /// Milliseconds since the epoch.
-  package var now: @Sendable () -> Int64 = S3Settings.systemTime
+  package var now: @Sendable () -> Int64 = StoreTime.now
   /// 0 ≤ number < 1.
   package var random: @Sendable () -> Double = { Double.random(in: 0..<1) }
   /// Blocks for milliseconds.
@@ -26,10 +26,4 @@ package struct S3Settings: Sendable {
 
   /// The size of the parts of a content.
   func partSize(of length: Int64) -> Int64 { max(partSize, (length + 999) / 1000) }
-
-  private static func systemTime() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-  }
 }

@@ -106,6 +106,24 @@ package final class S3Store: ObjectStore {
     }
   }
 
+  /// One page of uploads: the rest follows the next time.
+  package func removeLeftovers(
+    in folder: String, olderThan age: Int64, except kept: UploadState?
+  ) throws(StoreError) -> Int {
+    var request = S3Request(action: "cannot list the unfinished uploads", method: .get)
+    request.query = [("uploads", ""), ("prefix", keyPrefix + folder + "/"), ("encoding-type", "url")]
+    let uploads = try ListingXML.uploads(try exchange.perform(request).body)
+    let end = settings.now() + (observedDrift ?? 0) - age
+    var removed = 0
+    for upload in uploads where upload.begun < end && upload.id != kept?.uploadID {
+      let key = try Self.relative(upload.key, keyPrefix, folder + "/")
+      guard ObjectKey.isUsable(key) else { continue }
+      try abandon(UploadState(key: key, uploadID: upload.id, sha256: "", size: 0, partSize: 0))
+      removed += 1
+    }
+    return removed
+  }
+
   package func list(_ query: ListQuery) throws(StoreError) -> ListPage {
     var request = S3Request(action: "cannot list the store", method: .get)
     request.query = parameters(query)

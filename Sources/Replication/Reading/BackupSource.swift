@@ -56,6 +56,21 @@ package struct BackupSource: Sendable {
     }
   }
 
+  /// The names of the writer records of a repository.
+  func writers(of repositoryID: String) throws(HoldfastError) -> [WriterName] {
+    try objects(of: repositoryID, WriterName.folder).compactMap { if case .writer(let name) = $0 { name } else { nil } }
+  }
+
+  /// The bytes of a writer record; nil if it is no record, so that it has no effect.
+  func record(_ name: WriterName, of repositoryID: String) throws(HoldfastError) -> [UInt8]? {
+    do throws(StoreError) {
+      return try store.get("\(repositoryID)/\(name.text)", limit: 1 << 16)
+    } catch {
+      guard error.kind == .missing || error.kind == .tooLarge else { throw HoldfastError(error, of: address) }
+      return nil
+    }
+  }
+
   /// The objects of a repository whose names begin with a text.
   func objects(of repositoryID: String, _ prefix: String) throws(HoldfastError) -> [RemoteObject] {
     try list(ListQuery(prefix: "\(repositoryID)/\(prefix)")).objects.compactMap {

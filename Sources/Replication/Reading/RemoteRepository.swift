@@ -43,6 +43,14 @@ package final class BackupSources {
     throw first.value
   }
 
+  /// Leaves a target out from now on.
+  ///
+  /// - Throws: its error if no target is left.
+  func leaveOut(_ index: Int, _ error: HoldfastError) throws(HoldfastError) {
+    failures[index] = error
+    guard error.code != .interrupted, !listed.isEmpty else { throw error }
+  }
+
   /// The targets that are left out, for a person.
   package var warnings: [String] {
     failures.sorted { $0.key < $1.key }.map { "left out, because it cannot be read: \($0.value.message)" }
@@ -67,7 +75,9 @@ package final class RemoteRepository {
   /// The archives whose metadata is an object of its own.
   private var withMetadata: Set<RemoteName> = []
   private var lost: Set<RemoteName> = []
-  private var lines: [Int: WriterLine] = [:]
+  /// By target: the writer records that were read, and the names of the others.
+  private var records: [Int: [WriterRecord]] = [:]
+  private var unread: [Int: [WriterName]] = [:]
   /// The chains that are not listed yet, the oldest first; nil before they are known.
   private var pending: [Int64]?
   private var isListed = false
@@ -100,7 +110,7 @@ package final class RemoteRepository {
     if pending == nil {
       let answers = try sources.ask { source throws(HoldfastError) in try source.chains(of: id) }
       pending = Set(answers.flatMap(\.answer)).sorted()
-      try readLines()
+      try listRecords()
     }
     guard let chain = pending?.popLast() else { return false }
     try list(RemoteName.folder(ofChain: chain))
@@ -110,7 +120,7 @@ package final class RemoteRepository {
   /// Lists everything.
   package func listAll() throws {
     guard !isListed else { return }
-    if pending == nil { try readLines() }
+    if pending == nil { try listRecords() }
     try list(RemoteName.folder)
     (isListed, pending) = (true, [])
   }
@@ -141,9 +151,43 @@ package final class RemoteRepository {
   private func list(_ prefix: String) throws {
     let id = id
     for (source, objects) in try sources.ask({ source throws(HoldfastError) in try source.objects(of: id, prefix) }) {
+      let read: [(name: WriterName, bytes: [UInt8])]
+      do throws(HoldfastError) {
+        read = try newRecords(for: objects, in: source)
+      } catch {
+        try sources.leaveOut(source, error)
+        continue
+      }
+      records[source, default: []] += try read.compactMap { name, bytes in try reader?(name, bytes) }
       for object in objects { add(object, in: source) }
     }
+    findSuperseded()
     update()
+  }
+
+  /// Reads the writer records that are later than the oldest of these archives: the earlier ones
+  /// have no effect on them. So a restore of the newest backup reads few, however old the target is.
+  private func newRecords(
+    for objects: [RemoteObject], in source: Int
+  ) throws(HoldfastError) -> [(name: WriterName, bytes: [UInt8])] {
+    let epochs = objects.compactMap { if case .archive(let name) = $0 { name.epoch } else { nil } }
+    guard let oldest = epochs.min(), let names = unread[source] else { return [] }
+    var read: [(name: WriterName, bytes: [UInt8])] = []
+    for name in names where name.epoch > oldest {
+      if let bytes = try sources.all[source].record(name, of: id) { read.append((name, bytes)) }
+    }
+    unread[source] = names.filter { $0.epoch <= oldest }
+    return read
+  }
+
+  private func findSuperseded() {
+    superseded = []
+    for (source, records) in records {
+      let line = WriterLine(records)
+      for (name, places) in places {
+        for case (source, .archive(let there)) in places where !line.counts(there) { superseded.insert(name) }
+      }
+    }
   }
 
   private func add(_ object: RemoteObject, in source: Int) {
@@ -154,7 +198,6 @@ package final class RemoteRepository {
       if !(places[known] ?? []).contains(where: { $0.source == source }) {
         places[known, default: []].append((source, object))
       }
-      if lines[source].map({ !$0.counts(name) }) ?? false { superseded.insert(known) }
     case .metadata(let name): withMetadata.insert(names[Identity(name)] ?? name)
     case .writer, .probe: break
     }
@@ -164,18 +207,11 @@ package final class RemoteRepository {
     contents = RemoteContents(places.keys.filter { !lost.contains($0) }, superseded: superseded)
   }
 
-  private func readLines() throws {
-    guard let reader else { return }
+  private func listRecords() throws {
+    guard reader != nil else { return }
     let id = id
-    let answers = try sources.ask { source throws(HoldfastError) in try source.objects(of: id, WriterName.folder) }
-    for (source, objects) in answers {
-      var records: [WriterRecord] = []
-      for case .writer(let name) in objects {
-        let object = RemoteObject.writer(name)
-        guard let bytes = try? sources.all[source].store.get("\(id)/\(object.text)", limit: 1 << 16) else { continue }
-        if let record = try reader(name, bytes) { records.append(record) }
-      }
-      lines[source] = WriterLine(records)
+    for (source, names) in try sources.ask({ source throws(HoldfastError) in try source.writers(of: id) }) {
+      unread[source] = names
     }
   }
 }
