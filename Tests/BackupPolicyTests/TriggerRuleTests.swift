@@ -77,6 +77,17 @@ import Testing
     "waiting for the end of the quiet hours at \(end): a change is pending, and quiet_hours is 22:00-06:00"
   }
 
+  @Test(arguments: [(Int64(59_000), false), (600_000, true)])
+  func aWaitOfAMinuteOrLongerIsLong(interval: Int64, isLong: Bool) {
+    func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
+    var machine = TriggerMachine(settings: TriggerSettings(debounce: 0, minInterval: interval))
+    _ = machine.receive(.startup(changedWhileDown: true, lastScheduled: nil), at: moment(1000))
+    _ = machine.receive(.finished(.stored), at: moment(1100))
+    #expect(machine.longWait == nil)
+    _ = machine.receive(.change, at: moment(1200))
+    #expect(machine.longWait?.reason == (isLong ? "the interval between two backups" : nil))
+  }
+
   @Test func theTextOfAWaitNamesTheRestOfIt() {
     func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
     var machine = TriggerMachine(settings: TriggerSettings(debounce: 500))

@@ -1,12 +1,13 @@
 import BackupPolicy
 import Logging
 
-/// A database's trigger machine, and the log of its decisions that start nothing. Each wait for the
-/// end of the quiet hours, and each advised full, is logged once.
+/// A database's trigger machine, and the log of its decisions that start nothing. Each long wait,
+/// each wait for the end of the quiet hours, and each advised full is logged once.
 struct LoggedMachine {
   private(set) var machine: TriggerMachine
   private let logger: Logger
   private var quietWait: QuietWait?
+  private var longWait: String?
 
   init(_ machine: TriggerMachine, _ logger: Logger) { (self.machine, self.logger) = (machine, logger) }
 
@@ -17,6 +18,9 @@ struct LoggedMachine {
     let action = machine.receive(event, at: moment)
     if let wait = machine.quietWait, wait != quietWait { logger.info("\(wait.text)") }
     quietWait = machine.quietWait
+    if let wait = machine.longWait, wait.reason != longWait { logger.info("\(wait.text)") }
+    // A change that is still pending keeps its line, also when less than a minute is left.
+    longWait = machine.longWait?.reason ?? (machine.isChangePending(isBackupWaiting: false) ? longWait : nil)
     switch action {
     case .skip(let reason): logger.info("skipped: \(reason)")
     case .wait: logger.debug("\(machine.waitText)")

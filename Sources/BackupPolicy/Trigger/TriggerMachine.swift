@@ -316,6 +316,15 @@ extension TriggerMachine {
     return "waiting \(times.compactMap { $0 }.joined(separator: ", or ")): \(reason)"
   }
 
+  /// Why a change or a run waits for a minute or longer; nil if none does. Quiet hours are in
+  /// ``quietWait``.
+  package var longWait: (reason: String, text: String)? {
+    guard work.run != nil || startableChange != nil, let obstacle, !obstacle.isQuietHours,
+      let rest = obstacle.until.monotonic?.addingClamped(-max(now.monotonic, -.max)), rest >= 60_000
+    else { return nil }
+    return (obstacle.reason, "waiting for \(Words.duration(milliseconds: rest)): \(obstacle.reason)")
+  }
+
   private var obstacle: Obstacle? { rules.obstacle(to: work) }
 
   private var startableChange: PendingChange? { work.startableChange(in: settings.mode) }
