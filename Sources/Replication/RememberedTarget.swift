@@ -19,7 +19,7 @@ package struct RememberedTarget: Sendable {
     let memo = try TargetMemo(
       reading: target.identity(of: facts.repositoryID), in: environment.stateFolder, files: environment.files)
     policy = ReplicationPolicy(target.settings)
-    plan = policy.plan(ReplicationFacts(facts.points, memo.inventory, WriterLine(), now: facts.now))
+    plan = policy.plan(memo.facts(facts))
     (points, now) = (facts.points, facts.now)
     newestSequence = memo.inventory.archives.keys.map(\.sequence).max()
   }

@@ -27,6 +27,14 @@ final class ReplicationSession {
     claim = try WriterClaim(folder, engine, memo)
   }
 
+  var memoPath: String { memo.path }
+
+  /// Releases the lock of the memo until ``resume()``.
+  func rest() { memo.rest() }
+
+  /// - Returns: false if another process has written to the target meanwhile.
+  func resume() throws -> Bool { try memo.resume() }
+
   private var canRead: Bool { target.settings.access != .writeOnly }
 
   // MARK: Reading the target
@@ -35,7 +43,11 @@ final class ReplicationSession {
   func begin(_ facts: ShippingFacts) throws {
     guard canRead else { return }
     try list(facts.now)
-    obstacle = try foreign(facts).map { .foreign($0.text) }
+    if let record = WriterPolicy.takeOverByOther(claim.line, since: memo.state.writer) {
+      obstacle = .takenOver("\(record.host) took it over at \(record.started.iso8601)")
+    } else {
+      obstacle = try foreign(facts).map { .foreign($0.text) }
+    }
   }
 
   /// Lists the target again if the last list is old: objects may have disappeared.
@@ -75,11 +87,22 @@ final class ReplicationSession {
     try? memo.change { $0.cleaned = now }
   }
 
+  /// When the target was last listed completely.
+  var listed: Timestamp? { memo.state.listed }
+
+  /// Lists the target before its regular check.
+  func listAgain(_ now: Timestamp) throws {
+    if canRead { try list(now) }
+  }
+
   private func list(_ now: Timestamp) throws {
     let objects = try folder.listWithFacts()
     var times: [WriterName: Int64] = [:]
     for case (.writer(let name), let info) in objects { times[name] = info.modified }
     try claim.read(objects.compactMap { if case .writer(let name) = $0.object { name } else { nil } }, written: times)
+    if let base = claim.line.newestTakeOver?.baseSequence, base != memo.state.takenOverAt {
+      try memo.change { $0.takenOverAt = base }
+    }
     // An object of another size than its name tells is cut off: it does not count.
     let listed = objects.compactMap { object, info -> RemoteName? in
       if case .archive(let name) = object, name.bytes == info.size { name } else { nil }
@@ -160,7 +183,7 @@ final class ReplicationSession {
 
   func facts(_ facts: ShippingFacts) -> ReplicationFacts {
     memo.update(facts.points)
-    var all = ReplicationFacts(facts.points, memo.inventory, claim.line, now: facts.now)
+    var all = memo.facts(facts, claim.line)
     all.lastPut = memo.state.put
     all.obstacle = obstacle?.reason
     return all
@@ -168,14 +191,15 @@ final class ReplicationSession {
 
   // MARK: Writing
 
-  /// - Returns: the newest number that the target or this repository ever used.
-  func takeOver(_ facts: ShippingFacts) throws -> Int64 {
+  /// The repository is changed first: a full too many is no harm, an incremental on an archive that
+  /// another machine may remove is.
+  func takeOver(_ facts: ShippingFacts) throws {
     guard case .claim(let epoch, let base, let reason) = WriterPolicy.takeOver(try writerFacts(facts)) else {
       throw HoldfastError(.failed, "the target \(target.name) has no number left for another writer record")
     }
+    try engine.continueBehind(sequence: base)
     try claim.claim(epoch, baseSequence: base, reason: reason, now: facts.now)
-    obstacle = nil
-    return base
+    try memo.change { $0.takenOverAt = base }
   }
 
   /// - Parameter filenames: of archives in the repository that are known, so that nothing is listed.
@@ -185,7 +209,7 @@ final class ReplicationSession {
     var outcome = ReplicationOutcome(plan: plan)
     self.filenames = filenames
     let result = Result { try execute(plan, facts, progress, &outcome) }
-    outcome.obstacle = obstacle
+    outcome.obstacle = obstacle ?? (plan.needsFull ? .fullNeeded : nil)
     outcome.requests = folder.requests - counted
     count(outcome)
     try result.get()
@@ -217,6 +241,9 @@ final class ReplicationSession {
       case .wait(let until, _): outcome.next = until
       case .stop: return
       }
+    }
+    if target.settings.access == .full, !target.settings.isLocked {
+      claim.removeOld(besides: Array(memo.inventory.archives.keys), now: engine.environment.now())
     }
   }
 

@@ -37,10 +37,13 @@ package enum ReplicationObstacle: Hashable, Sendable {
   case foreign(String)
   /// Another machine writes to it.
   case takenOver(String)
+  /// This machine took it over, and has not stored a full since.
+  case fullNeeded
 
   package var reason: String {
     switch self {
     case .foreign(let reason), .takenOver(let reason): reason
+    case .fullNeeded: ReplicationPolicy.fullNeeded
     }
   }
 }
@@ -57,6 +60,9 @@ package final class Replicator {
   private var session: ReplicationSession?
   /// Nil if the next run needs a plan.
   private var direct: DirectPuts?
+  private var doubt = ContentDoubt()
+  /// The file of this host's memory of the target; nil before the first use.
+  package private(set) var memoPath: String?
 
   package init(engine: Engine, target: Target, store: any ObjectStore) {
     (self.engine, self.target, self.store) = (engine, target, store)
@@ -83,12 +89,27 @@ package final class Replicator {
   package func run(
     atOnce: Bool = false, stored: [PointMetadata]? = nil, progress: Progress = Progress()
   ) throws -> ReplicationOutcome {
+    do {
+      let outcome = try runPlans(atOnce, stored, progress)
+      doubt.clear()
+      return outcome
+    } catch let error as StoreError {
+      doubt.recordFailure(isAboutContent: error.isAboutContent, at: engine.environment.now())
+      throw error
+    }
+  }
+
+  private func runPlans(_ atOnce: Bool, _ stored: [PointMetadata]?, _ progress: Progress) throws -> ReplicationOutcome {
     for attempt in 0..<Self.mostPlans {
       do {
         if attempt == 0, let stored, let outcome = try runDirectly(stored, atOnce, progress) { return outcome }
         return try runOnce(atOnce, progress)
       } catch let error as HoldfastError where [.factsChanged, .pointNotFound].contains(error.code) {
         // Compaction or a removal was faster: the next plan knows the repository as it is.
+        try progress.check()
+      } catch let error as StoreError where error.kind == .missing {
+        // An object that the last list showed is gone: the next plan knows the target as it is.
+        doubt.recordFailure(isAboutContent: true, at: engine.environment.now())
         try progress.check()
       } catch is ChangedTarget {
         try progress.check()
@@ -104,20 +125,22 @@ package final class Replicator {
     }
   }
 
-  /// Lets this machine go on after another one wrote to the target. The next backup has to be a
-  /// full.
+  /// Lets this machine go on after another one wrote to the target. The next backup is a full, and
+  /// nothing is sent before it.
   package func takeOver() throws {
     // Its number must be behind those of all backups that are there now.
-    session = nil
+    forget()
     let facts = try engine.shippingFacts()
-    let session = try begun(facts)
-    let base = try session.takeOver(facts)
-    try engine.continueBehind(sequence: base)
-    self.session = nil
+    try begun(facts).takeOver(facts)
+    session = nil
   }
 
   /// Forgets the list of the target, so that the next plan lists it again.
   package func forget() { (session, direct) = (nil, nil) }
+
+  /// Keeps no file open until the next use. Another process may write to the target meanwhile; then
+  /// the next plan lists it again.
+  package func rest() { session?.rest() }
 
   private static let mostPlans = 3
 
@@ -127,6 +150,10 @@ package final class Replicator {
     guard let session, let direct else { return nil }
     // After a failure only a plan knows what is missing.
     self.direct = nil
+    guard try session.resume() else {
+      self.session = nil
+      return nil
+    }
     let environment = engine.environment
     guard
       let run = try direct.run(
@@ -142,6 +169,7 @@ package final class Replicator {
     let planned = engine.environment.monotonic()
     let facts = try engine.shippingFacts()
     let session = try begun(facts)
+    if doubt.needsList(since: session.listed, now: facts.now) { try session.listAgain(facts.now) }
     try session.check(every: target.check, now: facts.now)
     session.removeLeftovers(facts.now)
     var known = session.facts(facts)
@@ -152,10 +180,22 @@ package final class Replicator {
   }
 
   private func begun(_ facts: ShippingFacts) throws -> ReplicationSession {
-    if let session, session.folder.repositoryID == facts.repositoryID { return session }
+    if let session, session.folder.repositoryID == facts.repositoryID, try session.resume() { return session }
+    self.session = nil
     let session = try ReplicationSession(engine, target, store, facts)
+    memoPath = session.memoPath
     try session.begin(facts)
     self.session = session
     return session
+  }
+}
+
+extension StoreError {
+  /// Whether the target may not have what it is known to have.
+  fileprivate var isAboutContent: Bool {
+    switch kind {
+    case .missing, .noContainer, .damaged, .outOfRange: true
+    default: false
+    }
   }
 }

@@ -13,6 +13,8 @@ final class TargetMemo {
   struct State: Hashable {
     /// This host's writer record; nil before the first.
     var writer: WriterName?
+    /// The newest number at the last take-over of the target; nil if there was none.
+    var takenOverAt: Int64?
     /// Whether the store creates an object only if its name is free; nil before the probe.
     var hasConditions: Bool?
     /// When the target was last listed completely.
@@ -32,10 +34,14 @@ final class TargetMemo {
   /// The records that were read. They never change, so each is read once.
   private(set) var records: [WriterName: RememberedRecord] = [:]
   let upload: UploadRecord
-  private let path: String
+  let path: String
   private let files: any FileOperations
-  /// Nil for a memo that is only read.
-  private let lock: OpenFile?
+  private let name: String
+  private let lockPath: String
+  /// Nil for a memo that is only read, and while it rests.
+  private var lock: OpenFile?
+  /// The file when the memo began to rest.
+  private var statusAtRest: FileStatus?
   /// Bytes of the file, and texts in it.
   private var end: Int64 = 0
   private var texts = 0
@@ -51,33 +57,60 @@ final class TargetMemo {
   /// - Throws: `busy` if another process writes to the target.
   init(in folder: String, identity: String, name: String, files: any FileOperations) throws {
     try files.makeFolders("\(folder)/targets")
-    let stem = Self.stem(folder, identity)
-    (path, self.files) = ("\(stem).memo", files)
+    let stem = try Self.stem(folder, identity)
+    (path, lockPath, self.files, self.name) = ("\(stem).memo", "\(stem).lock", files, name)
     upload = UploadRecord(path: "\(stem).upload", files: files)
-    let lock = try files.open("\(stem).lock", .lockFile)
-    self.lock = lock
-    guard try files.lock(lock, exclusive: true, wait: false) else {
-      files.close(lock)
-      throw HoldfastError(
-        .busy, "another holdfast is writing to the target \(name)", hint: "wait until it has finished, then try again")
-    }
+    try acquireLock()
     try read()
     // Behind a cut-off text nothing would be read.
     if isCutOff { try rewrite() }
   }
 
+  private func acquireLock() throws {
+    let lock = try files.open(lockPath, .lockFile)
+    do {
+      guard try files.lock(lock, exclusive: true, wait: false) else {
+        throw HoldfastError(
+          .busy, "another holdfast is writing to the target \(name)",
+          hint: "wait until it has finished, then try again")
+      }
+    } catch {
+      files.close(lock)
+      throw error
+    }
+    self.lock = lock
+  }
+
+  /// Releases the lock, and with it the only open file, until ``resume()``.
+  func rest() {
+    guard let lock else { return }
+    statusAtRest = (try? files.status(path)) ?? nil
+    files.close(lock)
+    self.lock = nil
+  }
+
+  /// Takes the lock again.
+  ///
+  /// - Returns: false if another process has changed the memo meanwhile, so that it must be read anew.
+  /// - Throws: `busy` if another process writes to the target.
+  func resume() throws -> Bool {
+    guard lock == nil else { return true }
+    try acquireLock()
+    return try statusAtRest != nil && files.status(path) == statusAtRest
+  }
+
   /// Reads the memo beside a process that writes it; it must not be changed then.
   init(reading identity: String, in folder: String, files: any FileOperations) throws {
-    let stem = Self.stem(folder, identity)
-    (path, self.files, lock) = ("\(stem).memo", files, nil)
+    let stem = try Self.stem(folder, identity)
+    (path, lockPath, self.files, name) = ("\(stem).memo", "\(stem).lock", files, "")
     upload = UploadRecord(path: "\(stem).upload", files: files)
     try read()
   }
 
   deinit { if let lock { files.close(lock) } }
 
-  private static func stem(_ folder: String, _ identity: String) -> String {
-    "\(folder)/targets/\(ObjectContent(Array(identity.utf8)).sha256.prefix(16).hex)"
+  private static func stem(_ folder: String, _ identity: String) throws -> String {
+    "\(folder)/targets/\(try identity.fileNameHash())"
   }
 
   private func read() throws {
@@ -127,6 +160,18 @@ final class TargetMemo {
     try append(remembered.json)
   }
 
+  /// Forgets the records that are no longer in the target; from the file with the next rewrite.
+  func keepRecords(_ present: Set<WriterName>) { records = records.filter { present.contains($0.key) } }
+
+  /// The facts for a plan.
+  ///
+  /// - Parameter line: empty for a memo that is only read.
+  func facts(_ shipping: ShippingFacts, _ line: WriterLine = WriterLine()) -> ReplicationFacts {
+    var facts = ReplicationFacts(shipping.points, inventory, line, now: shipping.now)
+    facts.takenOverAt = state.takenOverAt
+    return facts
+  }
+
   /// The present facts about backups that are also here. They are remembered with the next rewrite.
   func update(_ points: [Point]) { inventory.update(points) }
 
@@ -170,7 +215,7 @@ extension TargetMemo.State {
   fileprivate var json: JSONObject {
     [
       "writer": .optional(writer?.text), "conditions": hasConditions.map { .bool($0) } ?? .null,
-      "listed": .optional(listed?.milliseconds),
+      "taken_over_at": .optional(takenOverAt), "listed": .optional(listed?.milliseconds),
       "cleaned": .optional(cleaned?.milliseconds), "put_at": .optional(put?.milliseconds), "month": .string(month),
       "puts": .integer(requests.puts),
       "gets": .integer(requests.gets), "lists": .integer(requests.lists), "deletes": .integer(requests.deletes),
@@ -184,6 +229,7 @@ extension TargetMemo.State {
     func number(_ key: String) -> Int64? { if case .integer(let number)? = keys[key] { number } else { nil } }
     if case .string(let text)? = keys["writer"] { writer = WriterName(text) }
     if case .bool(let conditions)? = keys["conditions"] { hasConditions = conditions }
+    takenOverAt = number("taken_over_at")
     listed = number("listed").map { Timestamp(milliseconds: $0) }
     cleaned = number("cleaned").map { Timestamp(milliseconds: $0) }
     put = number("put_at").map { Timestamp(milliseconds: $0) }

@@ -12,6 +12,8 @@ package struct TargetSummary: Sendable {
   /// The backups here that are newer than that; nil without any.
   package var unsent: UnsentBackups?
   package var lag = TargetLag.upToDate
+  /// Whether the target was taken over, and waits for a full.
+  package var needsFull = false
   /// When the target was last listed.
   package var listed: Timestamp?
   /// When the newest backup was last put.
@@ -38,8 +40,8 @@ extension Replicator {
     (summary.month, summary.requests, summary.sentBytes) = (
       memo.state.month, memo.state.requests, memo.state.sentBytes
     )
-    let plan = policy.plan(ReplicationFacts(facts.points, memo.inventory, WriterLine(), now: facts.now))
-    summary.unsent = plan.unsent
+    let plan = policy.plan(memo.facts(facts))
+    (summary.unsent, summary.needsFull) = (plan.unsent, plan.needsFull)
     summary.lag = LagPolicy(maxLag: target.maxLag, interval: target.settings.interval).decide(
       plan.unsent, now: facts.now)
     summary.newest = archives.max { $0.name.sequence < $1.name.sequence }?.point

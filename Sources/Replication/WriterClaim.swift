@@ -19,6 +19,7 @@ final class WriterClaim {
   /// The record of this process; nil before ``claim(_:baseSequence:reason:)``.
   private(set) var own: WriterName?
   private var lastLook: Timestamp?
+  private var hasRemovedOld = false
 
   init(_ folder: RemoteFolder, _ engine: Engine, _ memo: TargetMemo) throws {
     guard
@@ -36,6 +37,7 @@ final class WriterClaim {
   func read(_ names: [WriterName], written times: [WriterName: Int64] = [:]) throws {
     let present = Set(names)
     records = records.filter { present.contains($0.key) || $0.key == own }
+    if !times.isEmpty { memo.keepRecords(present) }
     for name in names where records[name] == nil {
       if let known = memo.records[name], known.written == times[name] {
         records[name] = known.record
@@ -165,7 +167,11 @@ final class WriterClaim {
   /// - Returns: the newer record; nil if this process may go on.
   func newerRecord(now: Timestamp) throws -> WriterRecord? {
     guard let own, WriterPolicy.mustLook(last: lastLook, now: now) else { return nil }
-    if own.nonce == nil { try readNext(after: own.epoch) } else { try readAll(after: own) }
+    if own.nonce == nil, !WriterPolicy.mustList(last: lastLook, now: now) {
+      try readNext(after: own.epoch)
+    } else {
+      try readAll(after: own)
+    }
     lastLook = now
     return line.records.last { $0.epoch > own.epoch }
   }
@@ -186,6 +192,19 @@ final class WriterClaim {
     let after = WriterName(epoch: own.epoch).map { "\($0.text)." }
     let names = writers(in: try folder.list(WriterName.folder, after: after))
     try read(Array(records.keys) + names.filter { records[$0] == nil })
+  }
+
+  /// Removes the records that have no effect any more, once after a claim, so that a start has few to
+  /// read. If a store refuses, they stay.
+  ///
+  /// - Parameter archives: everything in the target.
+  func removeOld(besides archives: [RemoteName], now: Timestamp) {
+    guard own != nil, !hasRemovedOld else { return }
+    hasRemovedOld = true
+    for name in WriterPolicy.removable(line, archives, now: now) {
+      guard (try? folder.delete(.writer(name))) != nil else { return }
+      records[name] = nil
+    }
   }
 
   private func writers(in objects: [RemoteObject]) -> [WriterName] {

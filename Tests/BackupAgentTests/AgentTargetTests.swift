@@ -12,65 +12,7 @@ import Testing
 
 /// An agent that copies to a folder.
 @Suite("Agent: targets", .ownThread)
-struct AgentTargetTests {
-  private static let insert = "c = sqlite3.connect(path); c.execute(\"INSERT INTO t(s) VALUES ('x')\"); c.commit()"
-
-  /// - Parameter name: of the target and of its folder.
-  private func target(
-    _ harness: AgentHarness, _ name: String = "nas", interval: Int64 = 0, makesFolder: Bool = true
-  ) throws -> Target {
-    let path = harness.folder.path(name)
-    let files = SystemFileOperations()
-    if makesFolder, try files.status(path) == nil { try files.makeFolder(path) }
-    var settings = TargetSettings(name: name, retention: RetentionPolicy())
-    settings.interval = interval
-    return try Target(name: name, address: path, settings: settings)
-  }
-
-  private func configuration(
-    _ harness: AgentHarness, _ targets: [Target], stopGrace: Int64 = 10000,
-    _ change: (inout AgentSettings) -> Void = { _ in }
-  ) -> AgentConfiguration {
-    var configuration = harness.configuration(AgentHarness.settings(change), stopGrace: stopGrace)
-    configuration.databases[0].targets = targets
-    return configuration
-  }
-
-  /// The backups in a target, in the order of their numbers.
-  private func copies(_ target: Target) throws -> [PointID] {
-    guard case .folder(let path) = target.url, try SystemFileOperations().status(path) != nil else { return [] }
-    let names = try FolderStore(path).listAll(ListQuery()).objects.compactMap { object -> RemoteName? in
-      guard case .archive(let name)? = RemoteKey(object.key)?.object else { return nil }
-      return name
-    }
-    return names.sorted { $0.sequence < $1.sequence }.map(\.id)
-  }
-
-  private func waitForCopies(_ target: Target, _ harness: AgentHarness) async throws {
-    try await harness.eventually("all backups in \(target.name)") {
-      let points = try harness.points().map(\.id)
-      return try !points.isEmpty && copies(target) == points
-    }
-  }
-
-  /// Waits for an alarm of this kind and returns it.
-  private func alarm(_ kind: String, _ harness: AgentHarness) async throws -> AlarmStatus {
-    for _ in 0..<3000 {
-      let alarms = await harness.control.status().flatMap(\.alarms)
-      if let alarm = alarms.first(where: { $0.kind == kind }) { return alarm }
-      try await Task.sleep(for: .milliseconds(10))
-    }
-    throw HoldfastError(.failed, "no alarm \(kind): \(harness.log.lines)")
-  }
-
-  private func waitForCalm(_ harness: AgentHarness) async throws {
-    for _ in 0..<3000 {
-      if await harness.control.status().allSatisfy({ $0.alarms.isEmpty }) { return }
-      try await Task.sleep(for: .milliseconds(10))
-    }
-    throw HoldfastError(.failed, "the alarms stay: \(harness.log.lines)")
-  }
-
+struct AgentTargetTests: TargetTests {
   @Test("Each change is copied when it is stored, and the status shows it")
   func copiesChanges() async throws {
     let harness = try AgentHarness(logLevel: .debug)
@@ -79,7 +21,7 @@ struct AgentTargetTests {
     try await harness.withAgent(configuration(harness, [target])) { _ in
       try await waitForCopies(target, harness)
       for rows in Int64(1)...3 {
-        try await harness.python(Self.insert)
+        try await harness.python(insert)
         try await harness.waitForRows(rows)
         try await waitForCopies(target, harness)
       }
@@ -108,7 +50,7 @@ struct AgentTargetTests {
       try SystemFileOperations().rename(path, to: away)
       for rows in Int64(1)...3 {
         time.advance(seconds: 60)
-        try await harness.python(Self.insert)
+        try await harness.python(insert)
         try await harness.waitForRows(rows)
       }
       try await harness.log.wait(for: "warning: target nas: ")
@@ -141,7 +83,7 @@ struct AgentTargetTests {
     try await harness.withAgent(configuration(harness, [target])) { _ in
       try await waitForCopies(target, harness)
       for rows in Int64(1)...2 {
-        try await harness.python(Self.insert)
+        try await harness.python(insert)
         try await harness.waitForRows(rows)
       }
       #expect(try copies(target).count == 1)
@@ -174,26 +116,6 @@ struct AgentTargetTests {
     try await withNextAgent(harness, target) { _ in try await waitForCopies(target, harness) }
   }
 
-  /// Runs `body` beside another agent of a harness.
-  private func withNextAgent(
-    _ harness: AgentHarness, _ target: Target, _ body: (AgentControl) async throws -> Void
-  ) async throws {
-    let control = try AgentControl()
-    let agent = AgentService(
-      configuration(harness, [target]), control: control, reload: nil, logger: harness.log.logger)
-    let group = ServiceGroup(configuration: .init(services: [.init(service: agent)], logger: harness.log.logger))
-    let running = Task { try await group.run() }
-    let result: Result<Void, any Error>
-    do {
-      result = .success(try await body(control))
-    } catch {
-      result = .failure(error)
-    }
-    await group.triggerGracefulShutdown()
-    try await running.value
-    try result.get()
-  }
-
   @Test("A store that refuses is an alarm at once, with one line, until it accepts")
   func denied() async throws {
     let harness = try AgentHarness()
@@ -204,7 +126,7 @@ struct AgentTargetTests {
     try await harness.withAgent(configuration(harness, [target]), parts: { $0.stores = { _ in store } }) { _ in
       let alarm = try await alarm("target_denied", harness)
       #expect(alarm.message == "target nas: not allowed" && alarm.hint?.contains("targets check nas") == true)
-      try await harness.python(Self.insert)
+      try await harness.python(insert)
       try await harness.waitForRows(1)
       store.refuses.withLock { $0.puts = false }
       harness.control.backUpNow()
@@ -232,7 +154,7 @@ struct AgentTargetTests {
     try await harness.withAgent(configuration(harness, [target]), parts: { $0.stores = { _ in store } }) { _ in
       _ = try await alarm("target_retention", harness)
       for rows in Int64(1)...2 {
-        try await harness.python(Self.insert)
+        try await harness.python(insert)
         try await harness.waitForRows(rows)
         try await harness.eventually("the newest backup there") {
           try copies(target).last == harness.points().last?.id
@@ -252,7 +174,7 @@ struct AgentTargetTests {
     func shell(_ script: String) throws { #expect(try Shell.run("sh", ["-c", "cd \(root) && \(script)"]).status == 0) }
     try await harness.withAgent(configuration(harness, [target])) { _ in try await waitForCopies(target, harness) }
     try shell("mkdir snapshot && cp -a backups state data snapshot/")
-    try await harness.python(Self.insert)
+    try await harness.python(insert)
     try await withNextAgent(harness, target) { _ in
       try await harness.waitForRows(1)
       try await waitForCopies(target, harness)
@@ -262,7 +184,7 @@ struct AgentTargetTests {
     try await withNextAgent(harness, target) { control in
       try await harness.log.wait(for: "error: target nas: it holds backup 2, which this repository never stored")
       #expect(await control.status().flatMap(\.alarms).map(\.kind) == ["target_foreign"])
-      try await harness.python(Self.insert)
+      try await harness.python(insert)
       try await harness.waitForRows(1)
     }
     #expect(try copies(target) == before)
@@ -280,7 +202,7 @@ struct AgentTargetTests {
       try await waitForCopies(targets[1], harness)
       harness.control.reload()
       try await waitForCopies(targets[2], harness)
-      try await harness.python(Self.insert)
+      try await harness.python(insert)
       try await harness.waitForRows(1)
       try await waitForCopies(targets[1], harness)
       try await waitForCopies(targets[2], harness)

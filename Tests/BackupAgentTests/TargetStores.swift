@@ -6,13 +6,15 @@ import Transfer
 final class RefusingStore: ObjectStore {
   private let base: any ObjectStore
   let refuses = Mutex((puts: false, removals: false))
+  /// The error of a refused put.
+  let error = Mutex(StoreError(.denied, "not allowed"))
   /// Removals that were refused.
   let refused = Atomic(0)
 
   init(_ base: any ObjectStore) { self.base = base }
 
   func put(_ key: String, _ content: ObjectContent, _ options: PutOptions) throws(StoreError) {
-    if refuses.withLock({ $0.puts }) { throw StoreError(.denied, "not allowed") }
+    if refuses.withLock({ $0.puts }) { throw error.withLock { $0 } }
     try base.put(key, content, options)
   }
 

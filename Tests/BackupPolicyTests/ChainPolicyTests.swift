@@ -45,6 +45,7 @@ struct ChainPolicyTests {
     ("belongs to another repository", { $0.parent?.isOfThisRepository = false }),
     ("was stored under another key", { $0.parent?.isUnderOurKey = false }),
     ("has no digest", { $0.parent?.hasDigest = false }),
+    ("was stored before a target was taken over", { $0.parent?.isBeforeTakeOver = true }),
     ("has another page size", { $0.database?.pageSize = 8192 }),
     ("was made when the database had another path", { $0.database?.path = "/srv/other.db" }),
     ("has pages, but the database is empty", { $0.database?.pageCount = 0 }),

@@ -43,4 +43,25 @@ struct DescriptorBudgetTests {
       #expect(kept == 0 || kept + reserved <= limit, "\(limit) files, \(databases) databases")
     }
   }
+
+  @Test("Copies to targets get their share, and at least one runs", arguments: [64, 256, 300, 1024, 20000])
+  func targets(limit: Int) {
+    for targets in [1, 7, 300, 4000] {
+      let budget = DescriptorBudget(limit: limit, databases: 300, targets: targets, workers: 2)
+      #expect(budget.targetRuns >= 1 && budget.targetRuns <= min(targets, 32))
+      let kept = (budget.keepsLocks ? 300 + targets : 0) + budget.connections * 4
+      let reserved = DescriptorBudget.wanted(databases: 0, workers: 2) + budget.targetRuns * 16
+      #expect(kept == 0 || kept + reserved <= limit, "\(limit) files, \(targets) targets")
+    }
+  }
+
+  @Test("The wanted limit needs no concession for targets, and a low one is reported")
+  func wantedTargets() {
+    let wanted = DescriptorBudget.wanted(databases: 300, targets: 300, workers: 2)
+    let full = DescriptorBudget(limit: wanted, databases: 300, targets: 300, workers: 2)
+    #expect(full.keepsLocks && full.connections == 300 && full.targetRuns == 32 && full.concession == nil)
+    let low = DescriptorBudget(limit: 256, databases: 300, targets: 300, workers: 2)
+    #expect(!low.keepsLocks && low.targetRuns == 2)
+    #expect(low.concession?.hasSuffix(", and copies go to 2 targets at a time") == true, "\(low.concession ?? "")")
+  }
 }

@@ -171,6 +171,49 @@ struct TargetCommandTests {
     #expect(try bed.succeed("targets", "show", "--json") == text)
   }
 
+  @Test("targets shows the last error of the agent, and whether it is over")
+  func lastError() throws {
+    let bed = try bed("[[targets]]\nname = \"usb\"\nurl = \"usb\"\n")
+    _ = try bed.create()
+    let output = try bed.python(
+      """
+      import json, os, signal, subprocess, sys, time
+      program, folder = sys.argv[1:]
+      signal.pthread_sigmask(signal.SIG_SETMASK, [])
+      agent = subprocess.Popen([program, "agent"], cwd=folder, stderr=open(folder + "/agent.log", "wb"))
+
+      def wait(condition):
+          for _ in range(600):
+              text = subprocess.run([program, "targets", "--json"], cwd=folder, stdout=subprocess.PIPE).stdout
+              state = json.loads(text)[0]
+              if condition(state):
+                  return state
+              time.sleep(0.1)
+          sys.exit(f"{state}: {open(folder + '/agent.log').read()[-3000:]}")
+
+      try:
+          failed = wait(lambda state: state["last_failure"])
+          assert "there is no folder" in failed["last_error"], failed
+          assert failed["last_success"] is None, failed
+          shown = subprocess.run([program, "targets"], cwd=folder, stdout=subprocess.PIPE, text=True).stdout
+          assert "  Last error   " in shown and "there is no folder" in shown, shown
+          assert "worked since" not in shown, shown
+          os.mkdir(folder + "/usb")
+          begun = time.monotonic()
+          over = wait(lambda state: state["last_success"])
+          # The back-off ends when the folder is seen.
+          assert time.monotonic() - begun < 25
+          assert over["last_failure"] == failed["last_failure"] or over["last_failure"] < over["last_success"], over
+          shown = subprocess.run([program, "targets"], cwd=folder, stdout=subprocess.PIPE, text=True).stdout
+          assert "; it has worked since then\\n" in shown, shown
+      finally:
+          agent.terminate()
+          agent.wait()
+      print("done", end="")
+      """, CommandBed.program, bed.folder.path, environment: bed.environment())
+    #expect(output == "done")
+  }
+
   @Test("targets check asks each target, and reports one that cannot be used")
   func check() throws {
     let bed = try bed()

@@ -2,8 +2,10 @@ import BackupEngine
 import BackupPolicy
 import ObjectStorage
 import Replication
+import Synchronization
 import TestSupport
 import Testing
+import Transfer
 
 @Suite("Copies of backups in a target", .ownThread)
 struct ReplicatorTests {
@@ -104,4 +106,90 @@ struct ReplicatorTests {
     #expect(try replicator.run().put.count == 2)
     #expect(try bed.restored(newest.id) == bed.bed.image())
   }
+
+  @Test("An object that is gone when its header is read is noticed at once")
+  func goneHeader() throws {
+    let bed = try ReplicationBed()
+    let engine = bed.bed.engine()
+    let full = try engine.create(CreateRequest())
+    _ = try bed.replicator().run()
+    bed.bed.time.advance(seconds: 7200)
+    _ = try engine.create(CreateRequest())
+    // Only a list knows the first full.
+    _ = try engine.delete(full.id.text)
+    try SystemFileOperations().rename(bed.bed.folder.path("state/targets"), to: bed.bed.folder.path("state/lost"))
+    let replicator = bed.replicator()
+    #expect(try replicator.plan().unread.map(\.id) == [full.id])
+    let object = try #require(bed.store.listAll(ListQuery()).objects.first { $0.key.contains(full.id.text) })
+    try bed.store.delete(object.key)
+    let outcome = try replicator.run()
+    #expect(outcome.put.count == 1 && outcome.requests.lists == 1, "\(outcome)")
+  }
+
+  @Test("After an outage the target is listed once, because objects may be gone")
+  func listAfterOutage() throws {
+    let bed = try ReplicationBed()
+    let store = FlakyStore(bed.store)
+    _ = try bed.bed.engine().create(CreateRequest())
+    let replicator = Replicator(engine: bed.bed.engine(), target: bed.target, store: store)
+    _ = try replicator.run()
+    bed.bed.time.advance(seconds: 7200)
+    let full = try #require(bed.store.listAll(ListQuery()).objects.first { $0.key.hasSuffix(".db.gz.enc") })
+    try bed.change(1)
+    store.failure.withLock { $0 = .unreachable }
+    for _ in 0..<2 {
+      #expect(throws: StoreError.self) { try replicator.run() }
+      bed.bed.time.advance(seconds: 300)
+    }
+    try bed.store.delete(full.key)
+    store.failure.withLock { $0 = nil }
+    let recovered = try replicator.run()
+    #expect(recovered.put.count == 2 && recovered.requests.lists == 1, "\(recovered)")
+    // A short failure is no reason.
+    bed.bed.time.advance(seconds: 7200)
+    try bed.change(2)
+    store.failure.withLock { $0 = .unavailable }
+    #expect(throws: StoreError.self) { try replicator.run() }
+    store.failure.withLock { $0 = nil }
+    #expect(try replicator.run().requests.lists == 0)
+  }
+}
+
+/// A store of which every call fails for a while.
+private final class FlakyStore: ObjectStore {
+  private let base: any ObjectStore
+  let failure = Mutex<StoreError.Kind?>(nil)
+
+  init(_ base: any ObjectStore) { self.base = base }
+
+  private func check() throws(StoreError) {
+    if let kind = failure.withLock({ $0 }) { throw StoreError(kind, "the test wants it") }
+  }
+
+  func put(_ key: String, _ content: ObjectContent, _ options: PutOptions) throws(StoreError) {
+    try check()
+    try base.put(key, content, options)
+  }
+
+  func get(_ key: String, range: Range<Int64>?, into sink: HTTPSink) throws(StoreError) -> ObjectData {
+    try check()
+    return try base.get(key, range: range, into: sink)
+  }
+
+  func head(_ key: String) throws(StoreError) -> ObjectInfo? {
+    try check()
+    return try base.head(key)
+  }
+
+  func list(_ query: ListQuery) throws(StoreError) -> ListPage {
+    try check()
+    return try base.list(query)
+  }
+
+  func delete(_ key: String) throws(StoreError) {
+    try check()
+    try base.delete(key)
+  }
+
+  func abandon(_ upload: UploadState) throws(StoreError) { try base.abandon(upload) }
 }

@@ -51,10 +51,21 @@ struct TwoWritersTests {
     bed.bed.time.advance(seconds: 120)
     let second = bed.replicator(other)
     try second.takeOver()
-    let full = try other.create(CreateRequest())
+    let waiting = try second.run()
+    #expect(waiting.put.isEmpty && waiting.obstacle == .fullNeeded && waiting.plan.needsFull)
+    #expect(try second.summary().needsFull)
+    // Even a change becomes a full.
+    var request = CreateRequest()
+    request.reason.type = .change
+    guard case .stored(let full, _) = try other.store(request, kind: .automatic) else {
+      Issue.record("nothing was stored")
+      return
+    }
+    #expect(full.kind == .full)
     // Its number is behind all that the target holds.
     #expect(full.sequence == 3)
     #expect(try second.run().put.map(\.id) == [full.id])
+    #expect(try !second.summary().needsFull)
     bed.bed.time.advance(seconds: 120)
     try bed.change(2)
     let stopped = try first.run()
@@ -154,5 +165,64 @@ struct TwoWritersTests {
     let last = try bed.change(2)
     #expect(try bed.replicator().run().put.map(\.id) == [last.id])
     #expect(full.sequence == 1)
+  }
+
+  @Test("A restart after another machine's take-over stops, although that one has stored nothing yet")
+  func restartAfterTakeOver() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    _ = try bed.replicator().run()
+    let other = try clone(bed)
+    bed.bed.time.advance(seconds: 120)
+    try bed.replicator(other).takeOver()
+    try bed.change(1)
+    let stopped = try bed.replicator().run()
+    guard case .takenOver(let reason)? = stopped.obstacle else {
+      Issue.record("\(stopped)")
+      return
+    }
+    #expect(reason.hasPrefix("clone-host took it over at ") && stopped.put.isEmpty, "\(reason)")
+  }
+
+  @Test("Many starts leave few writer records, and a writer that slept meanwhile still stops")
+  func boundedRecords() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    let first = bed.replicator()
+    _ = try first.run()
+    first.rest()
+    let other = try clone(bed)
+    // The machine sleeps, and its copy goes on.
+    for day in 1...12 {
+      bed.bed.time.advance(seconds: 86400)
+      var request = CreateRequest()
+      request.reason.type = .scheduled
+      _ = try other.create(request)
+      #expect(try bed.replicator(other).run().put.count == 1)
+      #expect(try bed.writers().count <= 5, "day \(day)")
+    }
+    #expect(try bed.writers().map(\.epoch) == [10, 11, 12, 13])
+    try bed.change(1)
+    let stopped = try first.run()
+    #expect(stopped.put.isEmpty && stopped.obstacle?.reason.contains("clone-host") == true, "\(stopped)")
+  }
+
+  @Test("A target at rest has no open file, and lists again only if another process wrote to it")
+  func rest() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    let replicator = bed.replicator()
+    _ = try replicator.run()
+    replicator.rest()
+    try bed.change(1)
+    let next = try replicator.run()
+    #expect(next.put.count == 1 && next.requests.lists == 0)
+    #expect(throws: HoldfastError.self) { try bed.replicator().run() }
+    replicator.rest()
+    try bed.change(2)
+    #expect(try bed.replicator().run().put.count == 1)
+    try bed.change(3)
+    let last = try replicator.run()
+    #expect(last.put.count == 1 && last.requests.lists == 1)
   }
 }

@@ -202,6 +202,9 @@ final class DatabaseCoordinator {
   }
 
   func finish(_ result: DrillResult) { if parts.housekeeper.finish(result) { runNext() } }
+  func finish(_ id: TargetID, _ report: ShippingReport) {
+    if let advice = parts.targets.finish(id, report) { decide(.advised(advice)) }
+  }
   func finish(_ result: HousekeepingResult) {
     guard parts.housekeeper.finish(result) else { return }
     if result.hasChanged { parts.targets.recordChange() }

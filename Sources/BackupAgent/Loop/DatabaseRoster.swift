@@ -54,11 +54,12 @@ final class DatabaseRoster {
     return lock
   }
 
-  private func divideDescriptors(among databases: Int) {
-    let budget = DescriptorBudget.allocate(databases: databases, workers: WorkerPool.backupLimit)
+  private func divideDescriptors(among databases: [AgentDatabase]) {
+    let budget = DescriptorBudget.allocate(for: databases, workers: WorkerPool.backupLimit)
     guard budget != shared.descriptors else { return }
     shared.descriptors = budget
     shared.workers.raise(to: budget.workers)
+    shared.targetThreads.raise(to: budget.targetRuns)
     budget.logConcession(logger)
     for database in coordinators { database.parts.lock.isKept = budget.keepsLocks }
   }
@@ -92,7 +93,7 @@ extension DatabaseRoster {
         hint: "reload again when it has finished")
     }
     let old = coordinators
-    divideDescriptors(among: databases.count)
+    divideDescriptors(among: databases)
     let new = databases.filter { !known.contains($0.identity) }
     try add(new.filter { !isRepositoryInUse(of: $0) }, isAlone: isAlone)
     successors = new.filter { isRepositoryInUse(of: $0, by: old) }
@@ -185,7 +186,7 @@ extension DatabaseRoster {
   func addFound(_ database: AgentDatabase) throws {
     try requireNoConflict(database)
     try database.requireEssentials()
-    divideDescriptors(among: coordinators.count + 1)
+    divideDescriptors(among: coordinators.map(\.database) + [database])
     try add([database], isAlone: false)
     coordinators.last?.start()
   }

@@ -48,8 +48,7 @@ final class EventLoop {
     guard let environment = configuration.environment else {
       throw HoldfastError.noDatabaseNamed
     }
-    let descriptors = DescriptorBudget.allocate(
-      databases: configuration.databases.count, workers: WorkerPool.backupLimit)
+    let descriptors = DescriptorBudget.allocate(for: configuration.databases, workers: WorkerPool.backupLimit)
     shared = LoopContext(
       clock: try LoopClock(environment), watches: FolderWatches(parts.inotify),
       workers: try WorkerPool(.backups, limit: descriptors.workers, parts.control.inbox),
@@ -167,7 +166,9 @@ final class EventLoop {
     case .drilled(let id, let result): roster.find(id)?.finish(result)
     case .shipped(let id, let report):
       memoryTrimming?.recordWork()
-      roster.find(id.database)?.parts.targets.finish(id, report)
+      roster.find(id.database)?.finish(id, report)
+    case .folderChecked(let id, let isThere):
+      roster.find(id.database)?.parts.targets.finishFolderCheck(id, isThere: isThere)
     case .targetEnded(let id): roster.find(id.database)?.parts.targets.finish(id)
     case .keyChecked(let id, let problem): roster.find(id)?.finishKeyCheck(problem)
     case .reading(let id, let began): roster.find(id)?.handleReading(began: began)

@@ -14,6 +14,8 @@ final class LoopContext {
   let inbox: Mailbox<LoopMessage>
   /// How the databases share the files that this process may have open.
   var descriptors: DescriptorBudget
+  /// Copy backups to targets.
+  let targetThreads: TargetThreads
   /// Performs the requests of all targets without a limit of bandwidth.
   private let transfers = TransferLoop()
   /// The loops of targets with a limit of their own.
@@ -31,6 +33,7 @@ final class LoopContext {
     self.housekeeping = housekeeping
     self.inbox = inbox
     self.descriptors = descriptors
+    targetThreads = TargetThreads(limit: descriptors.targetRuns)
   }
 
   private var kept: [ObjectIdentifier: WeakConnection] = [:]
@@ -65,6 +68,7 @@ final class LoopContext {
   /// Waits for the running jobs and ends the threads.
   func stopWorkers() {
     stopTransfers()
+    targetThreads.close()
     workers.stop()
     housekeeping.stop()
   }
@@ -90,8 +94,10 @@ indirect enum LoopMessage: Sendable {
   case finished(DatabaseID, JobResult)
   case keptHouse(DatabaseID, HousekeepingResult)
   case drilled(DatabaseID, DrillResult)
-  /// A run of a target's thread has ended.
+  /// A run for a target has ended.
   case shipped(TargetID, ShippingReport)
+  /// A check of the folder of a target has ended.
+  case folderChecked(TargetID, Bool)
   case targetEnded(TargetID)
   /// The problem with the key; nil if there is no problem.
   case keyChecked(DatabaseID, HoldfastError?)
@@ -121,9 +127,10 @@ struct DatabaseID: Hashable, Sendable {
 extension DescriptorBudget {
   /// Raises this process's limit of open files as far as needed and permitted, and divides the
   /// resulting number.
-  static func allocate(databases: Int, workers: Int) -> DescriptorBudget {
-    let limit = OpenFileLimit.raise(to: wanted(databases: databases, workers: workers))
-    return DescriptorBudget(limit: limit, databases: databases, workers: workers)
+  static func allocate(for databases: [AgentDatabase], workers: Int) -> DescriptorBudget {
+    let (count, targets) = (databases.count, databases.reduce(0) { $0 + $1.targets.count })
+    let limit = OpenFileLimit.raise(to: wanted(databases: count, targets: targets, workers: workers))
+    return DescriptorBudget(limit: limit, databases: count, targets: targets, workers: workers)
   }
 
   func logConcession(_ logger: Logger) {

@@ -42,6 +42,8 @@ enum Alarm: String, Hashable, Sendable {
   /// A target refuses, is not there, or is not trusted.
   case targetDenied = "target_denied"
   case targetFull = "target_full"
+  /// This machine's clock differs too much from that of a target's store.
+  case clockWrong = "clock_wrong"
   /// A target lost archives that the repository cannot replace.
   case targetIncomplete = "target_incomplete"
   /// A target holds backups that this repository never stored.
@@ -261,7 +263,7 @@ final class AlarmBook {
     case .drillTooOld: "the drills of \(database) are recent enough again"
     case .clock: "the clock is trusted again"
     case .failing: "backups of \(database) work again"
-    case .targetBehind, .targetDenied, .targetFull, .targetIncomplete, .targetForeign, .targetTakenOver,
+    case .targetBehind, .targetDenied, .targetFull, .clockWrong, .targetIncomplete, .targetForeign, .targetTakenOver,
       .targetRetention:
       ending(of: alarm, "of \(database)")
     }
@@ -273,6 +275,7 @@ final class AlarmBook {
     case .targetBehind: "target \(target): it has the recent backups again"
     case .targetDenied: "target \(target): it accepts requests again"
     case .targetFull: "target \(target): it has space again"
+    case .clockWrong: "target \(target): this machine's clock agrees with the store's again"
     case .targetIncomplete: "target \(target): each backup in it can be restored again"
     case .targetForeign: "target \(target): it holds no backups of another repository any longer"
     case .targetTakenOver: "target \(target): no other machine writes to it any longer"

@@ -78,9 +78,10 @@ final class DatabaseTargets {
     send(.changed)
   }
 
-  /// Detects backups that commands stored; called with each poll.
+  /// Detects backups that commands stored, and take-overs; called with each poll.
   func poll() {
     if !keepers.isEmpty, folderTime != seen { recordChange() }
+    for keeper in keepers { keeper.poll() }
   }
 
   private var folderTime: Int64? {
@@ -121,9 +122,21 @@ final class DatabaseTargets {
 
   // MARK: Results
 
-  func finish(_ id: TargetID, _ report: ShippingReport) { all.first { $0.id == id }?.finish(report) }
+  /// - Returns: the advice to make a full, if nothing is sent before it.
+  func finish(_ id: TargetID, _ report: ShippingReport) -> FullAdvice? {
+    guard let keeper = all.first(where: { $0.id == id }) else { return nil }
+    keeper.finish(report)
+    return report.outdatedChain.map {
+      FullAdvice(.soon, chain: $0, reason: "the target \(keeper.target.name) was taken over")
+    }
+  }
 
-  /// A thread has ended.
+  /// A check of the folder of a target has ended.
+  func finishFolderCheck(_ id: TargetID, isThere: Bool) {
+    all.first { $0.id == id }?.finishFolderCheck(isThere: isThere)
+  }
+
+  /// A lane has ended.
   func finish(_ id: TargetID) {
     all.first { $0.id == id }?.finish()
     dropLeavers()

@@ -10,6 +10,8 @@ struct ShippingFailure {
   let pause: Int64
   /// The alarm that is raised at once; without one, the target is behind after its `max_lag`.
   let alarm: Alarm?
+  /// A disk that is not mounted: it is checked for at no cost.
+  private(set) var isFolderMissing = false
 
   /// - Parameters:
   ///   - attempt: the number of failed runs in a row, with this one: from 1.
@@ -25,8 +27,8 @@ struct ShippingFailure {
     }
     self.error = store.error(at: target.name)
     if case .folder = target.url, store.kind == .noContainer {
-      // A disk that is not mounted. A look at it is free, so it is found soon.
       (pause, alarm) = (min(Self.pause(StoreError(.unavailable, ""), attempt, random), Self.folderPause), nil)
+      isFolderMissing = true
       return
     }
     (pause, alarm) = Self.decide(store, attempt, random)
@@ -59,7 +61,8 @@ extension Alarm {
   init(_ alarm: RetryDecision.Alarm) {
     switch alarm {
     case .full: self = .targetFull
-    case .denied, .clockWrong, .damaged, .unsupported: self = .targetDenied
+    case .clockWrong: self = .clockWrong
+    case .denied, .damaged, .unsupported: self = .targetDenied
     }
   }
 }

@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Logging
+import ObjectStorage
 import Replication
 
 /// One target's side of the event loop: passes events to the ``ShippingMachine`` and carries out its
@@ -14,14 +15,18 @@ final class TargetKeeper {
   private let alarms: AlarmBook
   private let logger: Logger
   private var machine: ShippingMachine
-  private var thread: TargetThread?
+  private var lane: TargetLane?
   private var progress: Progress?
   /// The backups that were stored since the last run began; nil if anything else happened too, and
   /// before the first run.
   private var stored: [PointMetadata]?
   /// Since when runs fail, and when the next line about it is due, monotonic.
   private var trouble: (since: Timestamp, nextLine: Int64)?
-  /// Until then the end of the thread is waited for.
+  /// When to check for the folder of the target that was not there, monotonic.
+  private var folderCheckTime: Int64?
+  /// The memo when the target was found to belong to another machine: a take-over changes it.
+  private var memoBefore: (path: String, status: FileStatus?)?
+  /// Until then the end of the lane is waited for.
   private var patienceEnd: Int64?
   private(set) var isDone = false
 
@@ -49,7 +54,7 @@ final class TargetKeeper {
 
   /// When something is due by a clock.
   var deadline: Deadline {
-    isDone ? Deadline() : machine.deadline(at: clock.now).earlier(Deadline(monotonic: patienceEnd))
+    isDone ? Deadline() : machine.deadline(at: clock.now).earlier(Deadline(monotonic: patienceEnd ?? folderCheckTime))
   }
 
   /// Whether the target needs no new thread after a reload.
@@ -72,33 +77,57 @@ final class TargetKeeper {
       return
     }
     perform(machine.receive(event, at: clock.moment))
-    if thread == nil, machine.isOver { isDone = true }
+    if lane == nil, machine.isOver { isDone = true }
+    if let folderCheckTime, folderCheckTime <= clock.monotonic, let folder = target.requiredFolder {
+      self.folderCheckTime = nil
+      lane?.checkFolder(folder, engine.environment.files)
+    }
     updateLag()
+  }
+
+  /// A check of the folder of the target has ended.
+  func finishFolderCheck(isThere: Bool) {
+    if isThere { return receive(.requested) }
+    if !isDone, !isRunning { folderCheckTime = clock.monotonic.addingClamped(Self.folderCheckPause) }
+  }
+
+  /// Ends the pause if a person let this machine go on, with a command.
+  func poll() {
+    guard let memoBefore, memoStatus(memoBefore.path) != memoBefore.status else { return }
+    receive(.requested)
+  }
+
+  private func memoStatus(_ path: String) -> FileStatus? {
+    (try? engine.environment.files.status(path)) ?? nil
   }
 
   /// A run has ended.
   func finish(_ report: ShippingReport) {
     progress = nil
     record = report.record
+    updateClock(report)
+    memoBefore = report.isRefused ? report.memoPath.map { ($0, memoStatus($0)) } : nil
     receive(.finished(result(of: report)))
   }
 
-  /// The thread has ended.
+  /// The lane has ended.
   func finish() {
-    (thread, patienceEnd, isDone) = (nil, nil, true)
+    (lane, patienceEnd, isDone) = (nil, nil, true)
   }
 
-  /// Stops the run, and begins no other one. The thread may be in a call that nothing interrupts; its
+  /// Stops the run, and begins no other one. Its thread may be in a call that nothing interrupts; its
   /// end is waited for only briefly.
   func abandon() {
     guard !isDone, patienceEnd == nil else { return }
     progress?.stop()
-    guard let thread else { return isDone = true }
-    if !machine.isOver { thread.end() }
+    guard let lane else { return isDone = true }
+    if !machine.isOver { try? lane.end() }
     patienceEnd = clock.monotonic.addingClamped(Self.patience)
   }
 
-  /// Milliseconds that an abandoned thread may take to end.
+  /// Milliseconds between two looks for a folder that is not there.
+  private static let folderCheckPause: Int64 = 5000
+  /// Milliseconds that an abandoned lane may take to end.
   private static let patience: Int64 = 2000
 
   private func leave() {
@@ -112,7 +141,7 @@ final class TargetKeeper {
     switch action {
     case .wait: break
     case .run(let atOnce): run(atOnce: atOnce)
-    case .end: thread?.end()
+    case .end: endLane()
     }
   }
 
@@ -127,20 +156,29 @@ final class TargetKeeper {
 
   private func run(atOnce: Bool) {
     do {
-      let thread = try thread ?? start()
-      self.thread = thread
+      folderCheckTime = nil
+      let lane = lane ?? makeLane()
+      self.lane = lane
       let progress = Progress()
       self.progress = progress
-      thread.run(atOnce: atOnce, stored: stored, progress)
+      try lane.run(atOnce: atOnce, stored: stored, keepsLock: shared.descriptors.keepsLocks, progress)
       stored = []
     } catch {
       receive(.finished(failed(error, nil)))
     }
   }
 
-  private func start() throws -> TargetThread {
+  private func makeLane() -> TargetLane {
     let (engine, target, store) = (engine, target, shared.openStore(target))
-    return try TargetThread(id, shared.inbox) { TargetWork(engine, target, store) }
+    return TargetLane(id, shared.targetThreads, shared.inbox) { TargetWork(engine, target, store) }
+  }
+
+  private func endLane() {
+    do {
+      try lane?.end()
+    } catch {
+      finish()
+    }
   }
 
   // MARK: Results
@@ -157,10 +195,11 @@ final class TargetKeeper {
     endTrouble()
     log(outcome)
     updateContent(outcome)
-    guard outcome.obstacle == nil else {
-      return .failed(pause: ShippingFailure.hour, unsent: outcome.unsent)
+    switch outcome.obstacle {
+    case .foreign, .takenOver: return .failed(pause: ShippingFailure.hour, unsent: outcome.unsent)
+    // The full starts the next run.
+    case .fullNeeded, nil: return .done(unsent: outcome.unsent, next: outcome.next)
     }
-    return .done(unsent: outcome.unsent, next: outcome.next)
   }
 
   private func failed(_ error: any Error, _ unsent: UnsentBackups?) -> ShippingResult {
@@ -173,6 +212,7 @@ final class TargetKeeper {
       return !alarms.contains(alarm, of: target.name)
     }
     log(failure.error, isSaid: isSaid ?? false)
+    folderCheckTime = failure.isFolderMissing ? clock.monotonic.addingClamped(Self.folderCheckPause) : nil
     return .failed(pause: failure.pause, unsent: unsent)
   }
 
@@ -193,7 +233,7 @@ final class TargetKeeper {
     switch outcome.obstacle {
     case .foreign(let reason): alarms.raise(.targetForeign, refused(reason, hint), of: name)
     case .takenOver(let reason): alarms.raise(.targetTakenOver, refused(reason, hint), of: name)
-    case nil: alarms.clear([.targetForeign, .targetTakenOver], of: name)
+    case .fullNeeded, nil: alarms.clear([.targetForeign, .targetTakenOver], of: name)
     }
     if let refusal = outcome.refusedRemoval {
       let hint = "allow removals, or set access = \"append\" if another machine removes"
@@ -201,6 +241,15 @@ final class TargetKeeper {
     } else if !outcome.removed.isEmpty || outcome.plan.removals.isEmpty && outcome.next == nil {
       alarms.clear([.targetRetention], of: name)
     }
+  }
+
+  /// A store refuses requests whose time differs too much from its own. They are signed with its
+  /// time then, but a wrong clock also harms the rules about age.
+  private func updateClock(_ report: ShippingReport) {
+    guard case .success = report.ending else { return }
+    let offset = report.clockOffset ?? 0
+    let error = RetryDecision.isSkewToReport(offset) ? StoreError.clockSkew(by: offset).error(at: target.name) : nil
+    alarms.update(.clockWrong, error, of: target.name)
   }
 
   private func refused(_ reason: String, _ hint: String) -> HoldfastError {

@@ -1,6 +1,5 @@
 import BackupEngine
 import BackupPolicy
-import ObjectStorage
 import Replication
 
 /// The state of one target as the agent's last run found it, in the repository's
@@ -36,8 +35,8 @@ package struct TargetRecord: Hashable, Sendable {
 
   // MARK: The file
 
-  private static func path(_ address: String, _ engine: Engine) -> String {
-    "\(engine.folder)/.state/target-\(ObjectContent(Array(address.utf8)).sha256.prefix(8).hex).json"
+  private static func path(_ address: String, _ engine: Engine) throws -> String {
+    "\(engine.folder)/.state/target-\(try address.fileNameHash(bytes: 8)).json"
   }
 
   /// Returns nil if the agent has not recorded a state, or if the file is damaged.
@@ -60,7 +59,7 @@ package struct TargetRecord: Hashable, Sendable {
   /// Writes the file without a flush: if it is torn, the next run writes it again. Only the thread of
   /// the target writes it.
   func save(_ engine: Engine) throws {
-    let (files, path) = (engine.environment.files, Self.path(address, engine))
+    let (files, path) = (engine.environment.files, try Self.path(address, engine))
     try files.unlink("\(path).new")
     let file = try files.open("\(path).new", .createNew)
     defer { files.close(file) }

@@ -33,6 +33,11 @@ final class SHA256 {
   }
 }
 
+extension String {
+  /// Names a file after any text: the first bytes of its SHA-256 in hexadecimal digits.
+  package func fileNameHash(bytes: Int = 16) throws -> String { try SHA256.of(Array(utf8)).prefix(bytes).hex }
+}
+
 extension Sequence<UInt8> {
   /// Two lower-case hexadecimal digits for each byte.
   package var hex: String {

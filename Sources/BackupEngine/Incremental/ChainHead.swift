@@ -89,6 +89,8 @@ struct HeadFinder {
     var facts = ChainFacts(requested: kind, backupType: request.reason.type, protection: request.archive.protection)
     let candidate = repository.newestParent(of: listing.own)
     facts.parent = candidate.map { ParentFacts($0) }
+    let fullAfter = try repository.hostState()?.fullAfter ?? 0
+    facts.parent?.isBeforeTakeOver = candidate.flatMap(\.metadata.sequence).map { $0 <= fullAfter } ?? false
     if case .full(let reason) = ChainPolicy.decide(facts) { return .fullNeeded(reason: reason) }
     guard let candidate, var parent = facts.parent else { return .fullNeeded(reason: ChainPolicy.noParent) }
     let image = try prove(candidate, &parent)

@@ -31,6 +31,9 @@ package struct HostState: Hashable, Sendable {
   package var sealed = false
   /// The highest sequence that this host ever stored. No later backup gets it again.
   package var newestSequence: UInt64 = 0
+  /// No incremental builds on a backup up to this sequence: a target was taken over when it was the
+  /// newest one.
+  package var fullAfter: UInt64 = 0
   /// The highest sequence that the repository is expected to hold.
   package var expectedSequence: UInt64 = 0
   /// The trusted plain and CBC backups, as `ID checksum`: one backup's bytes are not trusted under
@@ -111,6 +114,7 @@ extension HostState {
       "repository_path": .string(repositoryPath), "repository_id": .optional(repositoryID), "sealed": .bool(sealed),
       "newest_sequence": .integer(Int64(clamping: newestSequence)),
       "expected_sequence": .integer(Int64(clamping: expectedSequence)),
+      "full_after": .integer(Int64(clamping: fullAfter)),
       "accepted": .array(accepted.sorted().map { .string($0) }),
       "former_repositories": .object(JSONObject(former)),
       "given_paths": .array(givenPaths.map(\.text).sorted().map { .string($0) }),
@@ -129,6 +133,7 @@ extension HostState {
     self.sealed = sealed
     newestSequence = UInt64(newest)
     if case .integer(let expected) = keys["expected_sequence"], expected >= 0 { expectedSequence = UInt64(expected) }
+    if case .integer(let newest) = keys["full_after"], newest >= 0 { fullAfter = UInt64(newest) }
     if case .object(let former) = keys["former_repositories"] {
       for id in former.keys {
         if case .integer(let expected) = former[id] { formerRepositories[id] = UInt64(clamping: expected) }
@@ -237,7 +242,7 @@ package struct HostStateStore: Sendable {
   }
 
   private func file(_ path: String) throws -> String {
-    "\(folder)/\(try SHA256.of(Array(path.utf8)).prefix(16).hex).json"
+    "\(folder)/\(try path.fileNameHash()).json"
   }
 
   private func read(_ path: String) throws -> HostState? {

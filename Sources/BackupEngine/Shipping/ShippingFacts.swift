@@ -43,13 +43,15 @@ extension Engine {
     return try seal.marks(of: record, salt: identity.salt, iterations: identity.iterations)
   }
 
-  /// The next backup gets a larger number than this one.
+  /// The next backup gets a larger number than this one, and is a full.
   package func continueBehind(sequence: Int64) throws {
     guard let sequence = UInt64(exactly: sequence) else { return }
     let repository = try repository()
     try repository.exclusively(patience: environment.repositoryPatience) {
       var state = try repository.hostState() ?? HostState(repositoryPath: repository.folder)
+      let stored = repository.numbers.newest(of: try repository.everything(), repository.storedIdentity())
       state.newestSequence = max(state.newestSequence, sequence)
+      state.fullAfter = max(state.newestSequence, stored)
       try repository.save(state)
     }
   }

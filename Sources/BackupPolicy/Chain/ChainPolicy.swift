@@ -47,6 +47,7 @@ package enum ChainPolicy {
     if !parent.isOfThisRepository { return "belongs to another repository" }
     if !parent.isUnderOurKey { return "was stored under another key" }
     if !parent.hasDigest { return "has no digest" }
+    if parent.isBeforeTakeOver { return "was stored before a target was taken over" }
     guard let database = facts.database else { return nil }
     if database.pageCount == 0 { return "has pages, but the database is empty" }
     if parent.point.pageSize != database.pageSize { return "has another page size" }
@@ -130,6 +131,9 @@ package struct ParentFacts: Hashable, Sendable {
   /// Whether its pages were hashed with the same key as those of the next point.
   package var isUnderOurKey = true
   package var hasDigest = true
+  /// Whether a target was taken over since it was stored. Another machine may remove the archives
+  /// there that an incremental on it would need.
+  package var isBeforeTakeOver = false
   package var databasePath: String?
 
   package init(_ point: Point, protection: Protection, databasePath: String?) {

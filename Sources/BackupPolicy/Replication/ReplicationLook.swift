@@ -38,6 +38,13 @@ struct ReplicationLook {
 
   func point(_ id: PointID) -> Point? { local[id].map { facts.points[$0] } }
 
+  /// Whether the target was taken over, and there is no full since then.
+  var needsFull: Bool {
+    guard let last = facts.takenOverAt, !facts.points.isEmpty else { return false }
+    let isSent = view.members.contains { $0.sequence > last && view.isComplete($0.id) }
+    return !isSent && !facts.points.contains { $0.sequence ?? -1 > last && isSendable($0.id) }
+  }
+
   /// Whether a backup is sent only if no other is near it in time.
   func isPlain(_ id: PointID) -> Bool { point(id).map { $0.isCompacted && id != newest } ?? false }
 
@@ -54,12 +61,15 @@ struct ReplicationLook {
   private func obstacle(of point: Point, at position: Int) -> (String?, Int64) {
     if let problem = Self.problem(of: point) { return (problem, -1) }
     let sequence = point.sequence ?? -1
+    if let last = facts.takenOverAt, sequence <= last { return ("it is older than the take-over of the target", -1) }
     guard point.kind == .incremental else { return (nil, sequence) }
     guard let parent = point.parent else { return ("the backup that it needs is not known", -1) }
     if let above = local[parent], above < position, facts.points[above].sequence ?? .max < sequence {
       if obstacles[above] == nil { return (nil, chains[above]) }
     }
-    if view.isComplete(parent), let chain = view.chain(of: parent) { return (nil, chain) }
+    if view.isComplete(parent), let chain = view.chain(of: parent), chain > facts.takenOverAt ?? .min {
+      return (nil, chain)
+    }
     return ("it needs \(parent), which cannot be sent", -1)
   }
 

@@ -48,6 +48,9 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var unread: [RemoteName] = []
   /// Archives in the target that do not count, because a later writer did not know them.
   package var superseded: [RemoteName] = []
+  /// Whether the target was taken over, and the repository has no full since then. Nothing is
+  /// written before it.
+  package var needsFull = false
   /// The reason why the rules remove nothing.
   package var refused: String?
   /// The newest backup, if nothing is left to do after all steps; nil if something is.

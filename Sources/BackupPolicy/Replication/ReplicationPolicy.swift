@@ -13,6 +13,8 @@
 ///   here stays there until its chain is removed.
 /// - Only the target's rules remove. What is deleted here, by whatever cause, stays there.
 /// - Nothing is removed before all that is owed is there.
+/// - After a take-over the first archive is a full, so that nothing of ours needs an archive that
+///   another machine may still remove. Older backups are not sent.
 package struct ReplicationPolicy: Hashable, Sendable {
   package var target: TargetSettings
 
@@ -25,11 +27,16 @@ package struct ReplicationPolicy: Hashable, Sendable {
     var plan = steps.make()
     if let obstacle = facts.obstacle {
       plan.steps = [.stop(reason: obstacle)]
+    } else if plan.needsFull {
+      plan.steps = [.stop(reason: Self.fullNeeded)]
     } else if let rest = facts.rest, rest.until > facts.time {
       plan.steps = [.wait(until: rest.until, reason: rest.reason)]
     }
     return plan
   }
+
+  /// The reason for no step before a full.
+  package static let fullNeeded = "it was taken over, and a full backup comes first"
 
   /// Seconds for which a backup stays in the repository because a target does not have it yet.
   package static let patience: Int64 = 7 * 86400

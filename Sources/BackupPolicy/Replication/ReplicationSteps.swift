@@ -21,6 +21,7 @@ struct ReplicationSteps {
   private static let smallMerge: Int64 = 16 << 20
 
   mutating func make() -> ReplicationPlan {
+    plan.needsFull = look.needsFull
     choose()
     findDelay()
     staying = Set(look.view.members.map(\.id).filter { stays($0) })

@@ -144,6 +144,12 @@ package enum WriterDecision: Hashable, Sendable {
 
 /// Decides whether an agent may write to a target, without clocks, identities or leases.
 package enum WriterPolicy {
+  /// Seconds after which the look for newer records lists them all: the next one may be removed, see
+  /// ``removable(_:_:now:)``.
+  package static let listAge: Int64 = 12 * 3600
+  /// Seconds for which every record stays. It is larger than ``listAge`` by more than the clocks of
+  /// two machines differ.
+  package static let recordAge: Int64 = 3 * 86400
   /// Seconds for which a look at the next writer record is good enough.
   package static let lookAge: Int64 = 60
 
@@ -180,6 +186,44 @@ package enum WriterPolicy {
     return ForeignBackups(
       sequences: oldest...newest.sequence, count: Set(foreign.map(\.id)).count,
       writer: facts.line.records.first { $0.epoch == newest.epoch })
+  }
+
+  /// The take-over of another machine since this one last wrote; nil if there is none. That machine
+  /// may not have stored anything yet, so the backups do not show it.
+  ///
+  /// - Parameter own: the last record of this machine; nil if it is not known.
+  package static func takeOverByOther(_ line: WriterLine, since own: WriterName?) -> WriterRecord? {
+    guard let own, let record = line.newestTakeOver, record.epoch > own.epoch else { return nil }
+    return record
+  }
+
+  /// The records that can be removed: they have no effect on any archive, and no writer needs them to
+  /// detect that another one has begun.
+  ///
+  /// - The newest two and every take-over stay.
+  /// - So do those of the last ``recordAge``. A writer that looked within ``listAge`` asks for the
+  ///   record behind its own alone, which is younger than its look. Any other writer lists all, and
+  ///   the newest one stays.
+  package static func removable(_ line: WriterLine, _ archives: [RemoteName], now: Timestamp) -> [WriterName] {
+    var old = line.records.dropLast(2).filter { record in
+      record.reason == .start && record.started.adding(seconds: recordAge) < now
+    }
+    while !old.isEmpty {
+      let names = Set(old.map(\.name))
+      let rest = WriterLine(line.records.filter { !names.contains($0.name) })
+      let needed = Set(
+        archives.filter { rest.counts($0) }.compactMap { line.supersedes(epoch: $0.epoch, sequence: $0.sequence)?.name }
+      )
+      if needed.isEmpty { break }
+      old.removeAll { needed.contains($0.name) }
+    }
+    return old.map(\.name)
+  }
+
+  /// Whether a look must list all newer records.
+  package static func mustList(last: Timestamp?, now: Timestamp) -> Bool {
+    guard let last, last <= now else { return true }
+    return last.adding(seconds: listAge) < now
   }
 
   /// Whether the next writer record must be read before a write. A look from the future is none.

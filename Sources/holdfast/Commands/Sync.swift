@@ -37,10 +37,7 @@ struct Sync: ParsableCommand {
   }
 
   private func copy(_ selection: Selection) throws {
-    let targets = try selection.targets(named: name)
-    guard !targets.isEmpty else {
-      throw HoldfastError(.usage, "no target is configured", hint: TargetOptions.advice)
-    }
+    let targets = try selection.configuredTargets(named: name)
     let engine = try selection.engine(.needed)
     var documents: [JSONValue] = []
     var codes: [Int32] = []
@@ -77,9 +74,18 @@ struct Sync: ParsableCommand {
     }
     if let obstacle = outcome.obstacle {
       throw HoldfastError(
-        .refused, "target \(target.name): nothing is written: \(obstacle.reason)",
-        hint: "if this machine is the right one: holdfast targets take-over \(target.name)")
+        .refused, "target \(target.name): nothing is written: \(obstacle.reason)", hint: obstacle.advice(target))
     }
     return ReplicationReport(target, executed: outcome, zone: zone)
+  }
+}
+
+extension ReplicationObstacle {
+  /// The next step.
+  func advice(_ target: Target) -> String {
+    switch self {
+    case .foreign, .takenOver: "if this machine is the right one: holdfast targets take-over \(target.name)"
+    case .fullNeeded: "holdfast create && holdfast sync \(target.name)"
+    }
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BackupAgent
 import BackupEngine
 import BackupPolicy
 import Replication
@@ -24,8 +25,8 @@ struct TargetsShow: ParsableCommand {
     commandName: "show",
     abstract: "Show the state of each target, its newest backup and its costs.",
     discussion: """
-      It sends no request: it shows the facts that this host recorded at the last upload and at the last list. The \
-      costs are list prices, for the requests of this host in this month.
+      It sends no request: it shows the facts that this host recorded at the last upload and at the last list, and \
+      the last error of the agent. The costs are list prices, for the requests of this host in this month.
 
       Examples:
         holdfast targets show
@@ -43,11 +44,11 @@ struct TargetsShow: ParsableCommand {
   private func show(_ selection: Selection) throws {
     let targets = try selection.targets()
     let engine = try selection.engine(.optional)
-    let summaries: [(target: Target, summary: TargetSummary)] = try targets.map { target in
+    let entries = try targets.map { target in
       let summary = try target.withStore { try Replicator(engine: engine, target: target, store: $0).summary() }
-      return (target, summary)
+      return TargetListing.Entry(target: target, summary: summary, record: TargetRecord.load(target, engine))
     }
-    let listing = TargetListing(targets: summaries, zone: selection.zone)
+    let listing = TargetListing(targets: entries, zone: selection.zone)
     try options.console.show(listing.json, listing.lines)
   }
 }
@@ -79,10 +80,7 @@ struct TargetsCheck: ParsableCommand {
   }
 
   private func check(_ selection: Selection) throws {
-    let targets = try selection.targets(named: name)
-    guard !targets.isEmpty else {
-      throw HoldfastError(.usage, "no target is configured", hint: TargetOptions.advice)
-    }
+    let targets = try selection.configuredTargets(named: name)
     let engine = try selection.engine(.optional)
     let findings = targets.flatMap { TargetExamination(engine, $0, listsContent: true).findings() }
     let report = DoctorReport(findings: findings)

@@ -11,8 +11,9 @@ struct TargetsTakeOver: ParsableCommand {
     abstract: "Let this machine write to a target that another one has written to.",
     discussion: """
       A target stops if it holds backups that this machine never stored: another machine guards a copy of the \
-      database, or this one was rolled back. After a take-over the backups of the other one stay there and can be \
-      restored by their IDs. Its agent stops writing to the target.
+      database, or this one was rolled back. After a take-over its backups stay there and can be restored by their \
+      IDs, and its agent stops writing to the target. Nothing is sent before a new full backup, which a running \
+      agent makes within a minute.
 
       Examples:
         holdfast targets take-over s3
@@ -38,7 +39,10 @@ struct TargetsTakeOver: ParsableCommand {
       } catch let error as StoreError {
         throw error.error(at: target.name)
       }
-      let lines = ["This machine writes to \(target.name) from now on: holdfast create makes a full for it"]
+      let next = CallerOptions.applied(to: "holdfast create && holdfast sync \(target.name)")
+      let lines = [
+        "This machine writes to \(target.name) from now on. A full backup comes first:", "  \(next)",
+      ]
       try options.console.show(
         .object(["name": .string(target.name), "url": .string(target.address)]), options.output.quiet ? [] : lines)
     }

@@ -125,6 +125,18 @@ struct Selection {
     throw HoldfastError(.usage, "there is no target \(name.shortened)", hint: near ?? known)
   }
 
+  /// The targets of a command that needs one.
+  ///
+  /// - Parameter name: of the only one to return; nil for all.
+  /// - Throws: `usage` if there is none.
+  func configuredTargets(named name: String?) throws -> [Target] {
+    let targets = try targets(named: name)
+    guard !targets.isEmpty else {
+      throw HoldfastError(.usage, "no target is configured", hint: TargetOptions.advice)
+    }
+    return targets
+  }
+
   func logger(_ level: Logger.Level = .warning) throws -> Logger { try Self.logger(settings, output, level) }
 
   /// - Parameter level: applies unless one is configured.

@@ -92,9 +92,10 @@ struct ErrorReport {
 /// hints carry them on, so that they can be pasted.
 struct CallerOptions: Sendable {
   private static let names =
-    ["--database", "--backup-dir", "--config", "--env-file", "--key-file", "--password-file"] + readingNames
+    ["--database", "--backup-dir", "--config", "--env-file", "--key-file", "--password-file", "--target"] + readingNames
   /// Only some commands take these.
   private static let readingNames = ["--from", "--repository"]
+  private static let targetCommands = ["sync", "targets", "targets show", "targets check", "targets take-over"]
   private static let readingCommands = ["restore", "list", "show", "verify", "query", "diff", "drill"]
   private static let current = Mutex(CallerOptions(ProcessEnvironment.arguments.dropFirst()))
 
@@ -163,7 +164,9 @@ struct CallerOptions: Sendable {
         continue
       }
       let own = Self.optionNames(at: rest)
-      let foreign = Self.readingCommands.contains(command) ? [] : Self.readingNames
+      let foreign =
+        (Self.readingCommands.contains(command) ? [] : Self.readingNames)
+        + (Self.targetCommands.contains(command) ? [] : ["--target"])
       let words = given.filter { !own.contains($0.name) && !foreign.contains($0.name) }
         .flatMap { [$0.name, RestoreCommandLine.quoted($0.value)] }
       result += ([command] + words).joined(separator: " ")

@@ -1,3 +1,4 @@
+import BackupAgent
 import BackupEngine
 import BackupPolicy
 import Names
@@ -5,19 +6,27 @@ import Replication
 
 /// The targets of a database as `targets` shows them.
 struct TargetListing {
-  let targets: [(target: Target, summary: TargetSummary)]
+  let targets: [Entry]
   /// The zone in which times are shown.
   let zone: ZoneRules
+
+  struct Entry {
+    let target: Target
+    let summary: TargetSummary
+    /// The state as the agent's last run found it; nil if no agent ever used the target.
+    let record: TargetRecord?
+  }
 
   var lines: [String] {
     guard !targets.isEmpty else { return ["No targets: a [[targets]] table in holdfast.toml names one"] }
     return targets.enumerated().flatMap { index, entry in
       (index == 0 ? [] : [""]) + ["\(entry.target.name)  \(entry.target.address)".printable]
-        + fields(entry.target, entry.summary)
+        + fields(entry)
     }
   }
 
-  private func fields(_ target: Target, _ summary: TargetSummary) -> [String] {
+  private func fields(_ entry: Entry) -> [String] {
+    let (target, summary) = (entry.target, entry.summary)
     let cost = StoreCost(target.url)
     var fields = FieldList()
     fields.add("State", state(target, summary))
@@ -26,6 +35,7 @@ struct TargetListing {
       summary.newest.map { "\($0.id), number \($0.sequence ?? 0), made \(zone.wallClock($0.created))" })
     fields.add("Last upload", summary.put.map(zone.wallClock))
     fields.add("Last list", summary.listed.map(zone.wallClock))
+    fields.add("Last error", entry.record.flatMap(lastError))
     if summary.objects > 0 {
       let price = cost.map { ", \($0.words($0.storage(summary.bytes))) a month" } ?? ""
       let noun = summary.objects == 1 ? "object" : "objects"
@@ -41,8 +51,16 @@ struct TargetListing {
     return fields.lines()
   }
 
+  /// The last error of the agent, and whether it is over.
+  private func lastError(_ record: TargetRecord) -> String? {
+    guard let error = record.lastError, let time = record.lastFailure else { return nil }
+    let isOver = record.lastSuccess.map { $0 > time } ?? false
+    return "\(zone.wallClock(time)): \(error)".printable + (isOver ? "; it has worked since then" : "")
+  }
+
   private func state(_ target: Target, _ summary: TargetSummary) -> String {
     guard summary.isUsed else { return "- not used yet: the agent begins, or holdfast sync \(target.name)" }
+    if summary.needsFull { return "! nothing is sent: \(ReplicationPolicy.fullNeeded): holdfast create" }
     switch summary.lag {
     case .upToDate: return "✓ up to date"
     case .within(let unsent):
@@ -52,9 +70,10 @@ struct TargetListing {
     }
   }
 
-  var json: JSONValue { .array(targets.map { Self.json($0.target, $0.summary) }) }
+  var json: JSONValue { .array(targets.map(Self.json)) }
 
-  private static func json(_ target: Target, _ summary: TargetSummary) -> JSONValue {
+  private static func json(_ entry: Entry) -> JSONValue {
+    let (target, summary, record) = (entry.target, entry.summary, entry.record)
     let (state, reason) = keys(summary)
     return .object([
       "name": .string(target.name), "url": .string(target.address),
@@ -62,7 +81,9 @@ struct TargetListing {
       "reason": .optional(reason), "unsent": summary.unsent.map(json) ?? .null,
       "newest": summary.newest.map(json) ?? .null, "objects": .integer(Int64(summary.objects)),
       "bytes": .integer(summary.bytes), "uploaded_at": .optional(summary.put?.iso8601),
-      "listed_at": .optional(summary.listed?.iso8601), "month": .string(summary.month),
+      "listed_at": .optional(summary.listed?.iso8601), "last_success": .optional(record?.lastSuccess?.iso8601),
+      "last_failure": .optional(record?.lastFailure?.iso8601), "last_error": .optional(record?.lastError),
+      "month": .string(summary.month),
       "requests": summary.requests.json, "sent_bytes": .integer(summary.sentBytes),
       "cost": StoreCost(target.url).map { $0.json(summary.requests, bytes: summary.bytes) } ?? .null,
     ])
@@ -70,6 +91,7 @@ struct TargetListing {
 
   private static func keys(_ summary: TargetSummary) -> (state: String, reason: String?) {
     guard summary.isUsed else { return ("unused", nil) }
+    if summary.needsFull { return ("full_needed", ReplicationPolicy.fullNeeded) }
     return switch summary.lag {
     case .upToDate: ("current", nil)
     case .within: ("pending", nil)

@@ -50,6 +50,11 @@ struct TargetExamination {
     guard summary.isUsed else {
       return Finding(subject, .note, "\(place)not used yet; the agent or holdfast sync \(target.name) begins")
     }
+    if summary.needsFull {
+      return Finding(
+        subject, .problem, "\(place)nothing is sent: \(ReplicationPolicy.fullNeeded)",
+        advice: ReplicationObstacle.fullNeeded.advice(target))
+    }
     switch summary.lag {
     case .behind(_, let reason):
       return Finding(
@@ -70,7 +75,7 @@ struct TargetExamination {
       for case .stop(let reason) in plan.steps {
         return Finding(
           "\(subject): writers", .problem, reason,
-          advice: "if this machine is the right one: holdfast targets take-over \(target.name)")
+          advice: (plan.needsFull ? ReplicationObstacle.fullNeeded : .foreign("")).advice(target))
       }
       guard plan.lost.isEmpty else {
         return Finding(

@@ -14,6 +14,8 @@ struct TargetHistory {
   /// Backups that a person deleted from the repository.
   private(set) var deleted: Set<PointID> = []
   private(set) var lastPut: Timestamp?
+  /// The newest number at a take-over of the target.
+  var takenOverAt: Int64?
   /// A lost inventory also loses the pins of backups that are only in the target.
   private(set) var hasLostInventory = false
   private var puts: UInt64 = 0
@@ -27,7 +29,7 @@ struct TargetHistory {
 
   var facts: ReplicationFacts {
     var facts = ReplicationFacts(points, inventory, line, now: now)
-    facts.lastPut = lastPut
+    (facts.lastPut, facts.takenOverAt) = (lastPut, takenOverAt)
     return facts
   }
 

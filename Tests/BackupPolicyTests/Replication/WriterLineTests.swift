@@ -140,6 +140,66 @@ struct WriterLineTests {
     #expect(WriterPolicy.mustLook(last: now.adding(seconds: -61), now: now))
     #expect(WriterPolicy.mustLook(last: now.adding(seconds: 1), now: now))
   }
+
+  @Test("After half a day a look lists all newer records")
+  func longPauses() {
+    let now = RetentionHistory.now
+    #expect(WriterPolicy.mustList(last: nil, now: now))
+    #expect(!WriterPolicy.mustList(last: now.adding(seconds: -43_200), now: now))
+    #expect(WriterPolicy.mustList(last: now.adding(seconds: -43_201), now: now))
+    #expect(WriterPolicy.mustList(last: now.adding(seconds: 1), now: now))
+  }
+
+  @Test("A take-over after this machine's last record is another machine's")
+  func takeOverByOther() throws {
+    let line = WriterLine([Self.record(1, base: 0), Self.record(2, base: 5, .takeOver), Self.record(3, base: 6)])
+    #expect(WriterPolicy.takeOverByOther(line, since: WriterName(epoch: 1))?.epoch == 2)
+    for epoch in [2, 3, 4] { #expect(WriterPolicy.takeOverByOther(line, since: WriterName(epoch: epoch)) == nil) }
+    #expect(WriterPolicy.takeOverByOther(line, since: nil) == nil)
+    #expect(WriterPolicy.takeOverByOther(WriterLine([Self.record(5, base: 0)]), since: WriterName(epoch: 1)) == nil)
+  }
+
+  @Test("Old records go, but not the newest two, take-overs, recent ones, and those with an effect")
+  func removable() {
+    func old(_ record: WriterRecord) -> WriterRecord {
+      var record = record
+      record.started = record.started.adding(seconds: -4 * 86400)
+      return record
+    }
+    let records = [
+      old(Self.record(1, base: 0)), old(Self.record(2, base: 3, .takeOver)), old(Self.record(3, base: 4)),
+      Self.record(4, base: 5), old(Self.record(5, base: 6)), old(Self.record(6, base: 7)),
+      old(Self.record(7, base: 8)),
+    ]
+    func epochs(_ remote: [RemoteName]) -> [Int] {
+      WriterPolicy.removable(WriterLine(records), remote, now: RetentionHistory.now).map(\.epoch)
+    }
+    #expect(epochs([]) == [1, 3, 5])
+    #expect(epochs([Self.name(4, epoch: 1), Self.name(8, epoch: 7)]) == [1, 3, 5])
+    // Number 5 of the first writer does not count, because the third did not know it.
+    #expect(epochs([Self.name(5, epoch: 2)]) == [1, 5])
+  }
+
+  @Test("Without the removable records, every archive counts as before")
+  func removableChangesNothing() {
+    var random = SeededGenerator(seed: 17)
+    for _ in 0..<500 {
+      let records = (1...Int.random(in: 2...9, using: &random)).map { epoch in
+        var record = Self.record(
+          epoch, base: Int64.random(in: 0...9, using: &random), Bool.random(using: &random) ? .start : .takeOver)
+        record.started = record.started.adding(seconds: -Int64.random(in: 0...6, using: &random) * 86400)
+        return record
+      }
+      let names = (0..<6).map { _ in
+        Self.name(Int64.random(in: 1...10, using: &random), epoch: Int.random(in: 0...9, using: &random))
+      }
+      let line = WriterLine(records)
+      let removed = Set(WriterPolicy.removable(line, names, now: RetentionHistory.now))
+      let rest = WriterLine(records.filter { !removed.contains($0.name) })
+      for name in names { #expect(line.counts(name) == rest.counts(name), "\(records), \(name.text)") }
+      #expect(rest.newest == line.newest && rest.newestTakeOver == line.newestTakeOver)
+    }
+  }
 }
 
 @Suite("The inventory of a target")

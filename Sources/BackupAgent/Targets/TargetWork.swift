@@ -3,98 +3,55 @@ import BackupPolicy
 import ObjectStorage
 import Replication
 
-/// Identifies a target of a database in messages; never reused.
-struct TargetID: Hashable, Sendable {
-  var database: DatabaseID
-  var number: Int
-}
-
-/// The thread that copies backups to one target. A store that does not answer delays nothing but
-/// this thread.
-///
-/// Without an order it sleeps in a condition, without a timeout: the event loop has the timers.
-final class TargetThread: Sendable {
-  private enum Order: Sendable {
-    case run(atOnce: Bool, stored: [PointMetadata]?, Progress)
-    case end
-  }
-
-  private let monitor = Monitor()
-  // Guarded by `monitor`.
-  private nonisolated(unsafe) var orders: [Order] = []
-
-  /// - Parameters:
-  ///   - inbox: gets `.shipped` after each run, and `.targetEnded` at the end.
-  ///   - work: called on the thread.
-  /// - Throws: if the system has no thread left.
-  init(_ id: TargetID, _ inbox: Mailbox<LoopMessage>, _ work: @escaping @Sendable () -> TargetWork) throws {
-    try AgentThread("holdfast-target") { [self] in
-      serve(id, inbox, work)
-      inbox.post(.targetEnded(id))
-    }.detach()
-  }
-
-  /// Sends what is missing, after the orders before.
-  ///
-  /// - Parameter stored: as `Replicator.run` takes it.
-  func run(atOnce: Bool, stored: [PointMetadata]?, _ progress: Progress) {
-    post(.run(atOnce: atOnce, stored: stored, progress))
-  }
-
-  /// Ends the thread after the orders before.
-  func end() { post(.end) }
-
-  /// The memo of the target is released when this returns.
-  private func serve(_ id: TargetID, _ inbox: Mailbox<LoopMessage>, _ work: () -> TargetWork) {
-    let work = work()
-    while case .run(let atOnce, let stored, let progress) = next() {
-      inbox.post(.shipped(id, work.run(atOnce: atOnce, stored: stored, progress)))
-    }
-  }
-
-  private func post(_ order: Order) {
-    monitor.locked {
-      orders.append(order)
-      monitor.wakeAll()
-    }
-  }
-
-  private func next() -> Order {
-    monitor.locked {
-      while orders.isEmpty { monitor.wait() }
-      return orders.removeFirst()
-    }
-  }
-}
-
-/// The result of one run of a target's thread.
+/// The result of one run for a target.
 struct ShippingReport: Sendable {
   /// Nil if there is no repository yet.
   var ending: Result<ReplicationOutcome?, any Error>
   /// The record of the target after the run.
   var record: TargetRecord
+  /// The chain that a full must end before anything is sent; nil if that is not so.
+  var outdatedChain: PointID?
+  /// Milliseconds that the store's clock is ahead of this machine's; nil if it is not known.
+  var clockOffset: Int64?
+  /// The file of the target's memo; nil before the first list.
+  var memoPath: String?
   /// After a failure: the backups that are newer than those that the target is known to have.
   var unsent: UnsentBackups?
+
+  /// Another machine writes to the target, or did.
+  var isRefused: Bool {
+    guard case .success(let outcome?) = ending, let obstacle = outcome.obstacle else { return false }
+    return obstacle != .fullNeeded
+  }
 }
 
-/// One target as its thread sees it. Blocks.
+/// One target as the threads see it. One thread at a time uses it; it blocks.
 final class TargetWork {
   private let engine: Engine
   private let target: Target
+  private let store: any ObjectStore
   private let replicator: Replicator
   private var record: TargetRecord
 
   init(_ engine: Engine, _ target: Target, _ store: any ObjectStore) {
-    (self.engine, self.target) = (engine, target)
+    (self.engine, self.target, self.store) = (engine, target, store)
     replicator = Replicator(engine: engine, target: target, store: store)
     record = TargetRecord.load(target, engine) ?? TargetRecord(target)
   }
 
-  func run(atOnce: Bool, stored: [PointMetadata]?, _ progress: Progress) -> ShippingReport {
+  /// - Parameters:
+  ///   - stored: as `Replicator.run` takes it.
+  ///   - keepsLock: keeps the lock of the memo afterwards.
+  func run(atOnce: Bool, stored: [PointMetadata]?, keepsLock: Bool, _ progress: Progress) -> ShippingReport {
     let ending = Result { try ship(atOnce: atOnce, stored: stored, progress) }
+    defer { if !keepsLock { replicator.rest() } }
     var report = ShippingReport(ending: ending, record: record)
+    report.clockOffset = (store as? S3Store).map { $0.clockOffset == 0 ? $0.observedDrift ?? 0 : $0.clockOffset }
+    report.memoPath = replicator.memoPath
     switch ending {
-    case .success(let outcome?): record.update(outcome, at: engine.environment.now())
+    case .success(let outcome?):
+      record.update(outcome, at: engine.environment.now())
+      if outcome.obstacle == .fullNeeded { report.outdatedChain = newestChain() }
     case .success(nil): return report
     case .failure(let error):
       if HoldfastError.isInterruption(error) { return report }
@@ -109,10 +66,12 @@ final class TargetWork {
   private func ship(
     atOnce: Bool, stored: [PointMetadata]?, _ progress: Progress
   ) throws -> ReplicationOutcome? {
+    // The order may have waited for a thread, and may have been given up meanwhile.
+    try progress.check()
     guard try engine.environment.files.status(engine.folder) != nil else { return nil }
     let outcome = try replicator.run(atOnce: atOnce, stored: stored, progress: progress)
     // A person may now let another process take the target over, and that needs the memo.
-    if outcome.obstacle != nil { replicator.forget() }
+    if let obstacle = outcome.obstacle, obstacle != .fullNeeded { replicator.forget() }
     return outcome
   }
 
@@ -122,6 +81,11 @@ final class TargetWork {
     guard let known = try? RememberedTarget(target, engine) else { return nil }
     (record.unsent, record.unsentSince) = (known.plan.unsent?.count ?? 0, known.plan.unsent?.since)
     return known.plan.unsent
+  }
+
+  private func newestChain() -> PointID? {
+    guard let newest = try? engine.newestReadable() else { return nil }
+    return newest.metadata.chainID ?? newest.id
   }
 
   /// The first run may find everything there.
