@@ -181,12 +181,12 @@ struct FollowedDatabase {
   /// - Parameter decide: called under the repository's lock after the look at the database.
   func store(_ progress: Progress = Progress(), _ decide: () -> Void = {}) throws -> ChangeReport {
     let request = CreateRequest(AgentHarness.settings().archive, for: BackupReason(.change))
-    return try follower.visit(request, kind: .automatic) { visit in
-      let snapshot = try visit.snapshot(of: kept.opened(engine.requireDatabase()))
-      kept.record(snapshot)
-      decide()
-      return visit.store(snapshot, progress: progress)
-    }
+    let visit = try follower.beginVisit(request, kind: .automatic)
+    defer { visit.end() }
+    let snapshot = try visit.snapshot(of: kept.opened(engine.requireDatabase()))
+    kept.record(snapshot)
+    decide()
+    return visit.store(snapshot, progress: progress)
   }
 }
 

@@ -204,9 +204,9 @@ extension ChangeFollower {
   func store(_ request: CreateRequest, _ changes: ChangedPages, of database: String) throws -> IncrementalOutcome {
     let connection = try DatabaseConnection(path: database, access: .observer)
     defer { connection.close() }
-    return try visit(request) { visit in
-      if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
-      return try visit.store(visit.snapshot(of: connection), .given(changes)).outcome.get()
-    }
+    let visit = try beginVisit(request)
+    defer { visit.end() }
+    if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
+    return try visit.store(visit.snapshot(of: connection), .given(changes)).outcome.get()
   }
 }

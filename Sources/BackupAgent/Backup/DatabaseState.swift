@@ -71,14 +71,19 @@ struct DatabaseState: Hashable, Sendable {
   private static func examine(
     _ path: String, _ scratchPath: () throws -> String, _ kept: KeptConnection, isLast: Bool, _ comparison: Comparison
   ) throws -> DatabaseProbe {
-    try kept.with(path) { connection in
-      let snapshot = try DatabaseSnapshot(connection, scratchPath: try scratchPath(), patience: kept.patience)
+    do {
+      let snapshot = try DatabaseSnapshot(
+        kept.opened(path), scratchPath: try scratchPath(), patience: kept.patience)
       defer { snapshot.end() }
       kept.record(snapshot)
       if snapshot.geometry.pageCount == 0 { return .empty }
       var state = try DatabaseState(snapshot)
       if !state.isYoung || isLast { state.matchesPoint = try comparison(state, snapshot) ?? false }
       return .state(state)
+    } catch {
+      // The connection's state is unknown.
+      kept.close()
+      throw error
     }
   }
 
@@ -156,30 +161,6 @@ extension ContentFacts {
     self.init(
       file: "\(file.identity.device):\(file.identity.inode)", usedBytes: used * Int64(geometry.pageSize),
       tables: Int64(try snapshot.connection.tableNames().count))
-  }
-}
-
-/// Detects a commit that is written but not yet published: SQLite's flush comes between the two,
-/// and the event that wakes the agent comes before both.
-enum CommitProbe {
-  /// The longest time that a backup waits for such a commit, in microseconds. A flush seldom takes
-  /// longer; if one does, a probe after the event finds the commit.
-  private static let patience: useconds_t = 50000
-
-  /// Begins a snapshot, and waits a moment for a commit that is being flushed, so that the backup
-  /// that the commit started does not miss it.
-  ///
-  /// - Parameter begin: begins a snapshot; the earlier ones have ended by then.
-  static func afterFlush(_ begin: () throws -> DatabaseSnapshot) throws -> DatabaseSnapshot {
-    var (waited, pause) = (useconds_t(0), useconds_t(200))
-    while true {
-      let snapshot = try begin()
-      guard snapshot.position.hasUnpublishedCommit, waited < patience else { return snapshot }
-      snapshot.end()
-      usleep(pause)
-      waited += pause
-      pause *= 2
-    }
   }
 }
 

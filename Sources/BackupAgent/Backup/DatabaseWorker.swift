@@ -80,13 +80,12 @@ final class DatabaseWorker: @unchecked Sendable {
 
   /// Stores a backup.
   func runBackup(_ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms) -> BackupReport {
-    let report = kept.job(terms) { backUp(order, progress) }
-    // If the connection stays open, it is closed soon, and the state is saved then.
-    if !kept.isOpen { saveState() }
-    return report
-  }
-
-  private func backUp(_ order: BackupOrder, _ progress: Progress) -> BackupReport {
+    kept.begin(terms)
+    defer {
+      kept.end(terms)
+      // If the connection stays open, it is closed soon, and the state is saved then.
+      if !kept.isOpen { saveState() }
+    }
     let files = files()
     let shortage = space.makeRoom(progress)
     let attempt =
@@ -259,19 +258,19 @@ final class DatabaseWorker: @unchecked Sendable {
     }
     do {
       let request = CreateRequest(settings.archive, for: BackupReason(.change))
-      return try follower.visit(request, kind: .automatic, progress: progress) { visit in
-        if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
-        let snapshot = try CommitProbe.afterFlush { try visit.snapshot(of: kept.opened(database)) }
-        defer { snapshot.end() }
-        kept.record(snapshot)
-        guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, engine.folder)) }
-        let state = try DatabaseState(snapshot)
-        if let point = known.point(holding: state) {
-          return .stored(visit.store(snapshot, .none(since: point), progress: progress), state)
-        }
-        if let refused = reportContent(of: state) { return .absent(refused) }
-        return .stored(visit.store(snapshot, progress: progress), state)
+      let visit = try follower.beginVisit(request, kind: .automatic, progress: progress)
+      defer { visit.end() }
+      if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
+      let snapshot = try visit.snapshot(of: kept.opened(database), awaitsFlush: true)
+      defer { snapshot.end() }
+      kept.record(snapshot)
+      guard snapshot.geometry.pageCount > 0 else { return .absent(.empty(database, engine.folder)) }
+      let state = try onDatabase { try DatabaseState(snapshot) }
+      if let point = known.point(holding: state) {
+        return .stored(visit.store(snapshot, .none(since: point), progress: progress), state)
       }
+      if let refused = reportContent(of: state) { return .absent(refused) }
+      return .stored(visit.store(snapshot, progress: progress), state)
     } catch let error as HoldfastError where error.code == .databaseMissing {
       return .absent(.missing(database, engine.folder))
     }

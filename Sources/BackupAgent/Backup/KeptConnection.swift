@@ -50,17 +50,6 @@ final class KeptConnection: @unchecked Sendable {
     return opened
   }
 
-  /// Runs `body` on the connection. After a failure the connection is closed, because its state is
-  /// unknown.
-  func with<Result>(_ path: String, _ body: (DatabaseConnection) throws -> Result) throws -> Result {
-    do {
-      return try body(opened(path))
-    } catch {
-      close()
-      throw error
-    }
-  }
-
   /// The problem that SQLite has with the schema, unless it was reported before.
   var schemaNews: SchemaProblem? {
     defer { toldProblem = schemaProblem }
@@ -77,10 +66,16 @@ final class KeptConnection: @unchecked Sendable {
 
   /// Runs a job.
   func job<Result>(_ terms: ConnectionTerms, _ body: () throws -> Result) rethrows -> Result {
-    if terms.closesFirst { close() }
-    defer { if !terms.mayStayOpen || !isWorthHolding { close() } }
+    begin(terms)
+    defer { end(terms) }
     return try body()
   }
+
+  /// A job begins.
+  func begin(_ terms: ConnectionTerms) { if terms.closesFirst { close() } }
+
+  /// The job has ended.
+  func end(_ terms: ConnectionTerms) { if !terms.mayStayOpen || !isWorthHolding { close() } }
 
   func close() {
     guard let connection else { return }

@@ -27,6 +27,11 @@ package final class Monitor: @unchecked Sendable {
     return try body()
   }
 
+  /// Takes the lock for several calls of this thread, which also releases it: ``unlock()``.
+  package func lock() { pthread_mutex_lock(mutex) }
+
+  package func unlock() { pthread_mutex_unlock(mutex) }
+
   /// Sleeps until ``wakeAll()``; the lock must be held and is held again afterwards. Wake-ups may
   /// be spurious.
   package func wait() {

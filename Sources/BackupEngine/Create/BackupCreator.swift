@@ -46,24 +46,24 @@ struct BackupCreator {
   ) throws -> StoredFull {
     try request.archive.requireKey(repository.credentials)
     warnOfOtherNames(connection)
-    return try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
-      let listing = try repository.listingToStore(isSafety: request.reason.type == .safety, progress)
-      repository.storeDerived(listing.all)
-      let parent = repository.newestParent(of: listing.own)
-      var changes = ChangedPages.unknown
-      var position: TrackerPosition?
-      let stored = try withSource(connection) { snapshot in
-        position = TrackerPosition(snapshot)
-        if let parent { changes = candidates.pages(since: parent.id, snapshot, &tracker).0 }
-      } _: { source, content, position in
-        var metadata = try describe(request, listing, source, content, connection.resolvedPath)
-        let audit = try store(
-          &metadata, request.archive, listing.all, source, content, audit: audit(parent, changes), started: started)
-        return StoredFull(metadata: metadata, position: position, audit: audit)
-      }
-      if let position { tracker.begin(stored.metadata.id, stored.metadata.digest, at: position) }
-      return stored
+    let lock = try repository.lock(patience: environment.repositoryPatience.stopped(by: progress))
+    defer { lock.end() }
+    let listing = try repository.listingToStore(isSafety: request.reason.type == .safety, progress)
+    repository.storeDerived(listing.all)
+    let parent = repository.newestParent(of: listing.own)
+    var changes = ChangedPages.unknown
+    var position: TrackerPosition?
+    let stored = try withSource(connection) { snapshot in
+      position = TrackerPosition(snapshot)
+      if let parent { changes = candidates.pages(since: parent.id, snapshot, &tracker).0 }
+    } _: { source, content, position in
+      var metadata = try describe(request, listing, source, content, connection.resolvedPath)
+      let audit = try store(
+        &metadata, request.archive, listing.all, source, content, audit: audit(parent, changes), started: started)
+      return StoredFull(metadata: metadata, position: position, audit: audit)
     }
+    if let position { tracker.begin(stored.metadata.id, stored.metadata.digest, at: position) }
+    return stored
   }
 
   private func warnOfOtherNames(_ connection: DatabaseConnection) {

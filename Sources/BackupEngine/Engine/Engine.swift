@@ -161,10 +161,10 @@ package final class Engine: Sendable {
       try DatabaseConnection(path: database, access: .observer, busyTimeout: environment.busyTimeout)
     }
     defer { connection.close() }
-    return try ChangeFollower(self).visit(request, kind: kind, progress: progress) { visit in
-      if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
-      return try visit.store(visit.snapshot(of: connection), .given(.unknown), progress: progress).outcome.get()
-    }
+    let visit = try ChangeFollower(self).beginVisit(request, kind: kind, progress: progress)
+    defer { visit.end() }
+    if case .fullNeeded(let reason) = visit.base { return .fullNeeded(reason: reason) }
+    return try visit.store(visit.snapshot(of: connection), .given(.unknown), progress: progress).outcome.get()
   }
 
   /// All backups, newest first.

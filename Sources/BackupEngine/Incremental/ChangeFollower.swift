@@ -1,6 +1,6 @@
 import BackupPolicy
+import Glibc
 import SQLitePages
-import Synchronization
 
 /// Follows one database from backup to backup, and stores its changes at a cost in proportion to
 /// the changes.
@@ -13,7 +13,7 @@ import Synchronization
 /// thread than the backups.
 package final class ChangeFollower: @unchecked Sendable {
   private let engine: Engine
-  private let access = Mutex(())
+  private let access = Monitor()
   private var knowledge = Knowledge()
 
   /// The known facts of the newest backup.
@@ -32,6 +32,19 @@ package final class ChangeFollower: @unchecked Sendable {
     init(_ tracker: ChangeTracker = ChangeTracker()) { self.tracker = tracker }
 
     mutating func forgetHead() { (head, mark, table) = (nil, nil, nil) }
+
+    /// Records the end of a visit; the next one begins from its result.
+    mutating func record(
+      _ outcome: Result<IncrementalOutcome, any Error>, of work: IncrementalWork, at position: TrackerPosition
+    ) {
+      switch outcome {
+      case .success(let outcome):
+        (head, table) = (work.nextHead, work.table)
+        tracker.record(outcome, at: position)
+      case .failure: forgetHead()
+      }
+      remembered = work.remembered
+    }
   }
 
   /// - Parameter report: the pages that a tracker gathered, ascending; a test leaves one out.
@@ -48,44 +61,81 @@ package final class ChangeFollower: @unchecked Sendable {
   package var advice: FullAdvice? { weight.flatMap { ChainPolicy.adviseFull($0) } }
 
   /// The size of the newest chain; nil before the first incremental.
-  package var weight: ChainWeight? { access.withLock { _ in knowledge.head?.weight } }
+  package var weight: ChainWeight? { access.locked { knowledge.head?.weight } }
 
   // MARK: Visits
 
-  /// One period under the repository's lock.
-  ///
-  /// The caller sees in one function everything that happens under the lock, and gets one value
-  /// back:
+  /// One period under the repository's lock. The caller has all its steps in one function:
   ///
   /// ```text
-  /// let report = try follower.visit(request) { visit in        // take the lock
-  ///   let snapshot = try visit.snapshot(of: connection)        // look
-  ///   defer { snapshot.end() }
-  ///   if case .fullNeeded(let reason) = visit.base { … }       // decide
-  ///   return visit.store(snapshot)                             // store
-  /// }                                                          // release
+  /// let visit = try follower.beginVisit(request)          // take the lock
+  /// defer { visit.end() }                                 // release it
+  /// let snapshot = try visit.snapshot(of: connection)     // look
+  /// defer { snapshot.end() }
+  /// if case .fullNeeded(let reason) = visit.base { … }    // decide
+  /// return visit.store(snapshot)                          // store
   /// ```
-  package struct Visit {
+  package final class Visit {
     package enum Base {
       /// The newest backup, on which an incremental can be built.
       case parent(IncrementalParent)
       case fullNeeded(reason: String)
     }
 
+    /// The longest wait for a commit that is being flushed, in microseconds. A flush seldom takes
+    /// longer; if one does, the agent's probe after the event finds the commit.
+    private static let flushPatience: useconds_t = 50000
+
     package let base: Base
-    fileprivate let follower: ChangeFollower
-    fileprivate let repository: Repository
-    fileprivate let request: CreateRequest
-    fileprivate let kind: RequestedKind
-    fileprivate let started: Int64
+    private let follower: ChangeFollower
+    private let repository: Repository
+    private let lock: LockVisit
+    private let request: CreateRequest
+    private let kind: RequestedKind
+    private let started: Int64
+
+    fileprivate init(
+      _ base: Base, _ follower: ChangeFollower, _ repository: Repository, _ lock: LockVisit, _ request: CreateRequest,
+      _ kind: RequestedKind, started: Int64
+    ) {
+      (self.base, self.follower, self.repository, self.lock) = (base, follower, repository, lock)
+      (self.request, self.kind, self.started) = (request, kind, started)
+    }
+
+    /// Releases the lock. Called once, in a `defer` right after the visit began.
+    package func end() {
+      lock.end()
+      follower.access.unlock()
+    }
 
     /// Begins a snapshot of the database.
     ///
+    /// - Parameters:
+    ///   - connection: evaluated again after each wait.
+    ///   - awaitsFlush: waits a moment for a commit that is being flushed, so that the backup that
+    ///     the commit started does not miss it. SQLite writes such a commit, flushes it and then
+    ///     publishes it; the event that wakes the agent comes before the flush.
     /// - Throws: `HoldfastError`.
-    package func snapshot(of connection: DatabaseConnection) throws -> DatabaseSnapshot {
-      try onDatabase {
-        try DatabaseSnapshot(
-          connection, scratchPath: repository.scratch().path(.copy), patience: Int(follower.environment.busyTimeout))
+    package func snapshot(
+      of connection: @autoclosure () throws -> DatabaseConnection, awaitsFlush: Bool = false
+    ) throws -> DatabaseSnapshot {
+      let patience = Int(follower.environment.busyTimeout)
+      var (waited, pause) = (useconds_t(0), useconds_t(200))
+      do {
+        while true {
+          let snapshot = try onDatabase {
+            try DatabaseSnapshot(connection(), scratchPath: repository.scratch().path(.copy), patience: patience)
+          }
+          let isFlushing = awaitsFlush && snapshot.position.hasUnpublishedCommit
+          guard isFlushing, waited < Self.flushPatience else { return snapshot }
+          snapshot.end()
+          usleep(pause)
+          waited += pause
+          pause *= 2
+        }
+      } catch {
+        follower.knowledge.forgetHead()
+        throw error
       }
     }
 
@@ -96,41 +146,53 @@ package final class ChangeFollower: @unchecked Sendable {
       _ snapshot: DatabaseSnapshot, _ candidates: ChangeCandidates = .followed, progress: Progress = Progress()
     ) -> ChangeReport {
       defer { snapshot.end() }
-      return follower.store(snapshot, candidates, self, progress)
+      if case .fullNeeded(let reason) = base { return ChangeReport(.success(.fullNeeded(reason: reason)), .known) }
+      guard let head = follower.knowledge.head else {
+        return ChangeReport(.success(.fullNeeded(reason: ChainPolicy.noParent)), .known)
+      }
+      let position = TrackerPosition(snapshot)
+      let (changes, how) = candidates.pages(since: head.id, snapshot, &follower.knowledge.tracker)
+      var content = DatabaseContent.shape(snapshot.connection)
+      if !snapshot.blocksWriters { content.schemaVersion = try? snapshot.connection.schemaVersion() }
+      let work = IncrementalWork(
+        repository: repository, environment: follower.environment, head: head, request: request, progress: progress,
+        snapshot: snapshot, content: content, started: started, table: follower.knowledge.table,
+        remembered: follower.knowledge.remembered)
+      let outcome = Result { try work.run(changes, kind) }
+      follower.knowledge.record(outcome, of: work, at: position)
+      return ChangeReport(outcome, how, comparing: how.isCompared ? work.comparing : 0)
     }
   }
 
-  /// Runs `body` under the repository's lock.
+  /// Takes the repository's lock; the caller ends the visit.
   ///
   /// - Parameters:
   ///   - kind: `automatic` or `incremental`.
   ///   - progress: stops the wait for the lock and the search for the newest backup.
   /// - Throws: `pointNotFound` if there is no repository, `busy`, `interrupted`, `wrongKey`, and
-  ///   failures of the machine and of `body`. In these cases nothing is stored, unless the failure
-  ///   was the flush of the folder.
-  package func visit<Result: Sendable>(
-    _ request: CreateRequest, kind: RequestedKind = .incremental, progress: Progress = Progress(),
-    _ body: (Visit) throws -> Result
-  ) throws -> Result {
+  ///   failures of the machine.
+  package func beginVisit(
+    _ request: CreateRequest, kind: RequestedKind = .incremental, progress: Progress = Progress()
+  ) throws -> Visit {
     try engine.requireKey(toStore: request.archive)
     let started = environment.monotonic()
-    let patience = environment.repositoryPatience.stopped(by: progress)
-    return try access.withLock { _ in
+    access.lock()
+    var lock: LockVisit?
+    do {
       let repository = try openedRepository()
-      return try repository.exclusively(patience: patience, since: knowledge.mark) { held in
-        do {
-          knowledge.mark = held.mark
-          let base = try base(request, kind, held, repository, progress)
-          return try onDatabase {
-            try body(
-              Visit(
-                base: base, follower: self, repository: repository, request: request, kind: kind, started: started))
-          }
-        } catch {
-          knowledge.forgetHead()
-          throw error
-        }
+      let taken = try repository.lock(
+        patience: environment.repositoryPatience.stopped(by: progress), since: knowledge.mark)
+      lock = taken
+      knowledge.mark = taken.mark
+      let base = try base(request, kind, taken, repository, progress)
+      return Visit(base, self, repository, taken, request, kind, started: started)
+    } catch {
+      if let lock {
+        knowledge.forgetHead()
+        lock.end()
       }
+      access.unlock()
+      throw error
     }
   }
 
@@ -142,15 +204,15 @@ package final class ChangeFollower: @unchecked Sendable {
   }
 
   private func base(
-    _ request: CreateRequest, _ kind: RequestedKind, _ held: LockVisit, _ repository: Repository, _ progress: Progress
+    _ request: CreateRequest, _ kind: RequestedKind, _ lock: LockVisit, _ repository: Repository, _ progress: Progress
   ) throws -> Visit.Base {
-    if held.isUndisturbed, let head = knowledge.head, head.protection == request.archive.protection,
+    if lock.isUndisturbed, let head = knowledge.head, head.protection == request.archive.protection,
       try head.isCurrent(in: repository)
     {
       return .parent(head.parent)
     }
     knowledge.forgetHead()
-    knowledge.mark = held.mark
+    knowledge.mark = lock.mark
     switch try HeadFinder(repository: repository, environment: environment, progress: progress).find(request, kind) {
     case .fullNeeded(let reason):
       knowledge.tracker.forget()
@@ -159,32 +221,6 @@ package final class ChangeFollower: @unchecked Sendable {
       knowledge.head = head
       return .parent(head.parent)
     }
-  }
-
-  private func store(
-    _ snapshot: DatabaseSnapshot, _ candidates: ChangeCandidates, _ visit: Visit, _ progress: Progress
-  ) -> ChangeReport {
-    if case .fullNeeded(let reason) = visit.base { return ChangeReport(.success(.fullNeeded(reason: reason)), .known) }
-    guard let head = knowledge.head else {
-      return ChangeReport(.success(.fullNeeded(reason: ChainPolicy.noParent)), .known)
-    }
-    let position = TrackerPosition(snapshot)
-    let (changes, how) = candidates.pages(since: head.id, snapshot, &knowledge.tracker)
-    var content = DatabaseContent.shape(snapshot.connection)
-    if !snapshot.blocksWriters { content.schemaVersion = try? snapshot.connection.schemaVersion() }
-    let work = IncrementalWork(
-      repository: visit.repository, environment: environment, head: head, request: visit.request, progress: progress,
-      snapshot: snapshot, content: content, started: visit.started, table: knowledge.table,
-      remembered: knowledge.remembered)
-    let outcome = Result { try work.run(changes, visit.kind) }
-    switch outcome {
-    case .success(let outcome):
-      (knowledge.head, knowledge.table) = (work.nextHead, work.table)
-      knowledge.tracker.record(outcome, at: position)
-    case .failure: knowledge.forgetHead()
-    }
-    knowledge.remembered = work.remembered
-    return ChangeReport(outcome, how, comparing: how.isCompared ? work.comparing : 0)
   }
 
   // MARK: Fulls
@@ -199,7 +235,7 @@ package final class ChangeFollower: @unchecked Sendable {
     _ request: CreateRequest, _ candidates: ChangeCandidates = .followed, on connection: DatabaseConnection,
     progress: Progress = Progress()
   ) throws -> StoredFull {
-    try access.withLock { _ in
+    try access.locked {
       // The chain whose size is known ends here.
       knowledge.forgetHead()
       let started = environment.monotonic()
@@ -209,14 +245,14 @@ package final class ChangeFollower: @unchecked Sendable {
   }
 
   /// Discards the known chain, because the newest chain is another one.
-  package func forgetChain() { access.withLock { _ in knowledge.forgetHead() } }
+  package func forgetChain() { access.locked { knowledge.forgetHead() } }
 
   // MARK: From one process to the next
 
   /// The position from which a backup's pages were followed, for the next process; nil if they were
   /// not.
   package func savedPosition(of point: PointID) -> SavedPosition? {
-    access.withLock { _ in knowledge.tracker.savedPosition(of: point) }
+    access.locked { knowledge.tracker.savedPosition(of: point) }
   }
 
   /// Continues from the position of an earlier process, unless this one has followed the database
@@ -225,7 +261,7 @@ package final class ChangeFollower: @unchecked Sendable {
   /// - Parameter newest: the backup with which the position was saved.
   /// - Returns: whether it continues.
   package func resume(_ saved: SavedPosition, at newest: StoredPoint) -> Bool {
-    access.withLock { _ in knowledge.tracker.resume(saved, at: newest) }
+    access.locked { knowledge.tracker.resume(saved, at: newest) }
   }
 }
 
@@ -234,26 +270,26 @@ extension ChangeFollower: CompactionHost {
   /// Keeps the facts of the newest backup, unless it is one of `points` or another process had the
   /// lock in between.
   package func maintain(touching points: Set<PointID>, _ body: () throws -> Void) throws {
-    try access.withLock { _ in
+    try access.locked {
       let repository = try openedRepository()
-      try repository.exclusively(patience: environment.repositoryPatience, since: knowledge.mark) { held in
-        let isCurrent = try held.isUndisturbed && knowledge.head?.isCurrent(in: repository) == true
-        if !isCurrent || knowledge.head.map({ points.contains($0.id) }) ?? true { knowledge.forgetHead() }
-        do {
-          try body()
-          guard let filename = knowledge.head?.filename else { return }
-          knowledge.head?.stamps = try RepositoryStamps(repository, archive: filename)
-          knowledge.mark = held.mark
-        } catch {
-          knowledge.forgetHead()
-          throw error
-        }
+      let lock = try repository.lock(patience: environment.repositoryPatience, since: knowledge.mark)
+      defer { lock.end() }
+      let isCurrent = try lock.isUndisturbed && knowledge.head?.isCurrent(in: repository) == true
+      if !isCurrent || knowledge.head.map({ points.contains($0.id) }) ?? true { knowledge.forgetHead() }
+      do {
+        try body()
+        guard let filename = knowledge.head?.filename else { return }
+        knowledge.head?.stamps = try RepositoryStamps(repository, archive: filename)
+        knowledge.mark = lock.mark
+      } catch {
+        knowledge.forgetHead()
+        throw error
       }
     }
   }
 
   package func lighten(_ chain: PointID, incrementals: Int, bytes: Int64) {
-    access.withLock { _ in
+    access.locked {
       guard knowledge.head?.chainID == chain else { return }
       knowledge.head?.weight.incrementals -= incrementals
       knowledge.head?.weight.incrementalBytes -= bytes

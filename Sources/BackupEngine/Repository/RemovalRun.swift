@@ -50,7 +50,11 @@ struct RemovalRun {
     since mark: [UInt8]?, _ removed: Int, of planned: Int, _ body: (LockVisit) throws -> Void
   ) throws {
     let patience = environment.repositoryPatience.stopped(by: progress)
-    try counting(removed, of: planned) { try repository.exclusively(patience: patience, since: mark, body) }
+    try counting(removed, of: planned) {
+      let visit = try repository.lock(patience: patience, since: mark)
+      defer { visit.end() }
+      try body(visit)
+    }
   }
 
   /// Adds the number of removed backups to the error if `body` is interrupted.

@@ -22,16 +22,20 @@ package struct LockPatience: Sendable {
   fileprivate func check() throws { try progress?.check() }
 }
 
-/// One period in which this process has the exclusive lock.
-struct LockVisit {
+/// One period in which this process has the exclusive lock: from ``Repository/lock(patience:since:)``
+/// to ``end()``.
+final class LockVisit {
   /// Whether no other process had the lock since the visit that left the given mark.
   let isUndisturbed: Bool
   /// The mark that this visit left in the lock's file; nil if it could not be written.
   let mark: [UInt8]?
+  private let file: OpenFile
+  private let files: any FileOperations
 
   private static let size = 16
 
-  init(_ file: OpenFile, since known: [UInt8]?, _ files: any FileOperations) throws {
+  fileprivate init(_ file: OpenFile, since known: [UInt8]?, _ files: any FileOperations) throws {
+    (self.file, self.files) = (file, files)
     var found = [UInt8](repeating: 0, count: Self.size)
     let count = try found.withUnsafeMutableBytes { try files.read(file, into: $0, at: 0) }
     isUndisturbed = known != nil && count == Self.size && found == known
@@ -45,35 +49,43 @@ struct LockVisit {
       mark = nil
     }
   }
+
+  /// Releases the lock. Called once, in a `defer` right after the lock was taken.
+  func end() { files.close(file) }
 }
 
 extension Repository {
-  /// Runs `body` while no other process stores, removes or opens; leftovers of killed runs are
-  /// removed first.
+  /// Takes the exclusive lock: until ``LockVisit/end()`` no other process stores, removes or opens.
+  /// Leftovers of killed runs are removed first.
   ///
+  /// Each process that takes the lock leaves its own mark in the file. So a caller that takes the
+  /// lock again and again learns whether another process had it in between, without a listing of
+  /// the folder.
+  ///
+  /// - Parameter mark: the mark of the caller's last visit; nil if there was none.
   /// - Throws: `busy` if another process locks the repository for longer than `patience`;
   ///   `interrupted` if the operation of `patience` is stopped meanwhile.
-  package func exclusively<Result>(
-    patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result
-  ) throws -> Result {
-    try exclusively(patience: patience, since: nil) { _ in try body() }
-  }
-
-  /// Runs `body` for a caller that takes the lock again and again, and reports whether another
-  /// process had it in between.
-  ///
-  /// Each process that takes the lock leaves its own mark in the file, so this needs no listing of
-  /// the folder.
-  func exclusively<Result>(
-    patience: LockPatience, since mark: [UInt8]?, _ body: (LockVisit) throws -> Result
-  ) throws -> Result {
-    try locked(exclusive: true, patience) { file in
+  func lock(patience: LockPatience, since mark: [UInt8]? = nil) throws -> LockVisit {
+    let file = try openLock(exclusive: true, patience)
+    do {
       let visit = try LockVisit(file, since: mark, files)
       if !visit.isUndisturbed {
         for folder in [folder, path(".metadata"), path(".state")] { try removeLeftovers(in: folder) }
       }
-      return try body(visit)
+      return visit
+    } catch {
+      files.close(file)
+      throw error
     }
+  }
+
+  /// Runs `body` under the exclusive lock; see ``lock(patience:since:)``.
+  package func exclusively<Result>(
+    patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result
+  ) throws -> Result {
+    let visit = try lock(patience: patience)
+    defer { visit.end() }
+    return try body()
   }
 
   /// Runs `body`, which opens files, while no other process removes any. A read-only repository
@@ -81,32 +93,37 @@ extension Repository {
   func shared<Result>(patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result) throws -> Result
   {
     guard try files.status(path(".state")) != nil else { return try body() }
+    let file: OpenFile
     do {
-      return try locked(exclusive: false, patience) { _ in try body() }
+      file = try openLock(exclusive: false, patience)
     } catch let error as HoldfastError where error.code == .permissionDenied && error.message.contains("/.state/lock") {
       return try body()
     }
+    defer { files.close(file) }
+    return try body()
   }
 
-  private func locked<Result>(
-    exclusive: Bool, _ patience: LockPatience, _ body: (OpenFile) throws -> Result
-  ) throws -> Result {
+  /// Opens and locks the lock's file. Closing it releases the lock.
+  private func openLock(exclusive: Bool, _ patience: LockPatience) throws -> OpenFile {
     if exclusive, try files.status(path(".state")) == nil { try files.makeFolder(path(".state")) }
     let file = try files.open(path(".state/lock"), .lockFile)
-    // Closing releases the flock.
-    defer { files.close(file) }
-    var waited = 0
-    while try !files.lock(file, exclusive: exclusive, wait: false) {
-      guard waited < patience.milliseconds else {
-        throw HoldfastError(
-          .busy, "the backup folder \(folder) is in use by another holdfast",
-          hint: "wait until it has finished, then try again")
+    do {
+      var waited = 0
+      while try !files.lock(file, exclusive: exclusive, wait: false) {
+        guard waited < patience.milliseconds else {
+          throw HoldfastError(
+            .busy, "the backup folder \(folder) is in use by another holdfast",
+            hint: "wait until it has finished, then try again")
+        }
+        try patience.check()
+        usleep(20000)
+        waited += 20
       }
-      try patience.check()
-      usleep(20000)
-      waited += 20
+      return file
+    } catch {
+      files.close(file)
+      throw error
     }
-    return try body(file)
   }
 
   /// Removes the temporary files of runs that died: those with our names that no process has
