@@ -64,7 +64,7 @@ package enum AgentRunner {
     case .absent(let error): throw error
     case .unchanged: return nil
     case .stored(let point):
-      worker.applyRetention(progress)
+      if let policy = settings.retention { worker.housekeeping.cleanUp(by: policy, progress) }
       return point
     }
   }

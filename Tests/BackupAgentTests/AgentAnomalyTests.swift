@@ -31,7 +31,7 @@ import TestSupport
       AgentDatabase(name: "app", engine: harness.engine, settings: settings),
       KeptConnection(harness.engine.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
-    _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
+    _ = work.housekeeping.run(HousekeepingOrder(retention: settings.retention), Progress())
   }
 
   @Test func aDeleteOfEverythingHoldsWhatWasThereUntilItIsAccepted() async throws {

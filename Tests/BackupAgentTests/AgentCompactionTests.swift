@@ -107,7 +107,7 @@ private var isHousekeeping: Bool {
       AgentDatabase(name: "app", engine: harness.engine, settings: settings),
       KeptConnection(harness.engine.environment), harness.log.logger)
     let order = HousekeepingOrder(retention: RetentionPolicy(retentionDays: 3), compaction: settings.compaction)
-    let result = work.keepHouse(order, Progress())
+    let result = work.housekeeping.run(order, Progress())
     #expect(result.clockDoubt != nil && result.isFinished == true)
     #expect(try harness.points().count == 7, "\(harness.log.lines)")
   }
@@ -123,7 +123,7 @@ private var isHousekeeping: Bool {
       KeptConnection(harness.engine.environment), harness.log.logger)
     _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
     #expect(try harness.points().count == 7)
-    _ = work.keepHouse(HousekeepingOrder(retention: settings.retention), Progress())
+    _ = work.housekeeping.run(HousekeepingOrder(retention: settings.retention), Progress())
     #expect(try harness.points().map(\.kind) == [.full])
   }
 

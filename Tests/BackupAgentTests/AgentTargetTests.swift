@@ -228,7 +228,7 @@ struct AgentTargetTests: TargetTests {
       AgentDatabase(name: "app", engine: harness.engine, settings: settings, targets: [target]),
       KeptConnection(harness.engine.environment), harness.log.logger)
     let order = HousekeepingOrder(retention: settings.retention)
-    func keepHouse() -> Bool { worker.keepHouse(order, Progress()).hasChanged }
+    func keepHouse() -> Bool { worker.housekeeping.run(order, Progress()).hasChanged }
     func store() throws {
       time.advance(seconds: 60)
       _ = try harness.engine.create(CreateRequest(settings.archive, for: BackupReason(.scheduled)))

@@ -9,14 +9,15 @@ import SQLitePages
 /// time.
 ///
 /// `@unchecked Sendable`: the state belongs to the running job, and to the loop while no job runs.
-/// Housekeeping uses only the follower, which locks itself.
+/// ``housekeeping`` shares only the follower, which locks itself.
 final class DatabaseWorker: @unchecked Sendable {
   private let engine: Engine
   private let settings: AgentSettings
-  private let demands: TargetDemands
   private let logger: Logger
   private let kept: KeptConnection
   private let follower: ChangeFollower
+  /// Keeps the repository small, also while jobs run.
+  let housekeeping: Housekeeping
   private var known: LastKnownState
   private var space: FreeSpaceKeeper
   private let findings: FindingsLog
@@ -51,8 +52,10 @@ final class DatabaseWorker: @unchecked Sendable {
     self.follower = follower ?? ChangeFollower(engine)
     known = LastKnownState(engine, isGuarded: isGuarded, logger)
     findings = FindingsLog(engine, logger)
-    demands = TargetDemands(engine: engine, targets: targets)
-    space = FreeSpaceKeeper(engine, settings.retention, demands, logger)
+    housekeeping = Housekeeping(
+      engine: engine, retention: settings.retention, demands: TargetDemands(engine: engine, targets: targets),
+      follower: self.follower, logger: logger)
+    space = FreeSpaceKeeper(housekeeping)
   }
 
   convenience init(_ database: AgentDatabase, _ kept: KeptConnection, _ logger: Logger) {
@@ -115,30 +118,6 @@ final class DatabaseWorker: @unchecked Sendable {
 
   /// Saves the state that the next process needs.
   func saveState() { known.save() }
-
-  /// Removes the backups that retention does not keep and compacts old incrementals, while other
-  /// jobs run.
-  func keepHouse(_ order: HousekeepingOrder, _ progress: Progress) -> HousekeepingResult {
-    let doubt = engine.recordClock()
-    var hasChanged = false
-    if let policy = order.retention {
-      hasChanged = CleaningUp(engine: engine, policy: policy, demands: demands, logger: logger).run(progress)
-    }
-    let compaction = order.compaction.map {
-      CompactionTask(engine: engine, policy: $0, retention: settings.retention, demands: demands, logger: logger)
-        .run(within: follower, progress)
-    }
-    return HousekeepingResult(
-      isFinished: compaction?.isFinished, hasChanged: hasChanged || compaction?.hasChanged == true, clockDoubt: doubt,
-      advice: follower.advice)
-  }
-
-  /// Removes the backups that retention does not keep, at once. The agent's regular housekeeping is
-  /// ``keepHouse(_:_:)``.
-  func applyRetention(_ progress: Progress) {
-    guard let policy = settings.retention else { return }
-    CleaningUp(engine: engine, policy: policy, demands: demands, logger: logger).run(progress)
-  }
 
   private func files() -> WatchedFiles {
     WatchedFiles(WatchedPath(engine.database ?? ""), engine.environment.files)

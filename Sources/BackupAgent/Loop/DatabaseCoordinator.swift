@@ -34,13 +34,7 @@ final class DatabaseCoordinator {
   private var machine: TriggerMachine { decisions.machine }
   private var isPending: Bool { machine.isChangePending(isBackupWaiting: jobs.isBackupWaiting) }
 
-  var status: DatabaseStatus {
-    DatabaseStatus(
-      name: database.name, path: path, folder: database.engine.folder, trigger: machine.status,
-      alarms: parts.alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created,
-      isWatching: parts.watcher.isWatching, trackerMisses: parts.alarms.trackerMisses,
-      fullAdvice: machine.advice?.reason, drills: parts.housekeeper.drills.status, targets: parts.targets.status)
-  }
+  var status: DatabaseStatus { parts.status(of: database, machine, newest: newest) }
 
   // MARK: From the start to the end
 
@@ -186,10 +180,15 @@ final class DatabaseCoordinator {
     runNext()
   }
 
+  /// If no job runs, begins the work that is not requested from outside.
   private func runNext() {
-    guard jobs.runNext() else { return }
-    unsavedSince = machine.pendingSince
-    parts.targets.stop()
+    guard jobs.isIdle else { return }
+    if !isStopping {
+      if !jobs.beginAssessment() { parts.housekeeper.runNext(of: database, jobs.housekeeping) }
+    } else if jobs.continueShutdown() {
+      unsavedSince = machine.pendingSince
+      parts.targets.stop()
+    }
   }
 
   // MARK: Results

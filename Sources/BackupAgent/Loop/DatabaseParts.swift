@@ -26,6 +26,17 @@ struct DatabaseParts {
   /// Nothing is running, and nothing will be started.
   var isDone: Bool { housekeeper.isIdle && targets.isDone }
 
+  /// - Parameter newest: the newest backup and the time of its creation.
+  func status(
+    of database: AgentDatabase, _ machine: TriggerMachine, newest: (id: PointID, created: Timestamp)?
+  ) -> DatabaseStatus {
+    DatabaseStatus(
+      name: database.name, path: watcher.path.resolved, folder: database.engine.folder, trigger: machine.status,
+      alarms: alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
+      trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
+      targets: targets.status)
+  }
+
   /// Begins to watch and to copy.
   func start(_ database: AgentDatabase, at time: Timestamp) {
     let settings = database.settings.logged(at: time)

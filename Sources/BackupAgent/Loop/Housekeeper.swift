@@ -53,7 +53,7 @@ final class Housekeeper {
   }
 
   /// Begins the work that is due, if nothing is running.
-  func runNext(of database: AgentDatabase, _ worker: DatabaseWorker) {
+  func runNext(of database: AgentDatabase, _ housekeeping: Housekeeping) {
     guard isIdle else { return }
     if let step = drills.beginStep(for: database) { return begin(step, of: database) }
     let (settings, time) = (database.settings, shared.clock.monotonic)
@@ -63,7 +63,7 @@ final class Housekeeper {
     guard !order.isEmpty else { return }
     let progress = Progress()
     state = .housekeeping(progress)
-    shared.housekeeping.submit(id) { [id, order] in .keptHouse(id, worker.keepHouse(order, progress)) }
+    shared.housekeeping.submit(id) { [id, order] in .keptHouse(id, housekeeping.run(order, progress)) }
   }
 
   private func begin(_ step: DrillRunner.Step, of database: AgentDatabase) {

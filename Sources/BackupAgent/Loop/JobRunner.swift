@@ -106,28 +106,18 @@ final class JobRunner {
     shared.workers.submit(id) { [id, worker] in .finished(id, body(worker, terms)) }
   }
 
-  /// If no job runs, begins the work that is not requested from outside: the assessment,
-  /// housekeeping, and the last probe at the end.
+  /// Begins the assessment if it is due. No job may be running.
   ///
-  /// - Returns: whether nothing is left to do, now or later.
-  func runNext() -> Bool {
-    guard isIdle else { return false }
-    guard isStopping else {
-      if needsAssessment {
-        needsAssessment = false
-        begin(.assessing) { $0.runAssessment($1) }
-      } else {
-        parts.housekeeper.runNext(of: database, worker)
-      }
-      return false
-    }
-    switch shutdown.nextStep() {
-    case .wait: return false
-    case .probe: beginProbe()
-    case .end: return true
-    }
-    return false
+  /// - Returns: whether it has begun.
+  func beginAssessment() -> Bool {
+    guard needsAssessment else { return false }
+    needsAssessment = false
+    begin(.assessing) { $0.runAssessment($1) }
+    return true
   }
+
+  /// The housekeeping of the database's repository.
+  var housekeeping: Housekeeping { worker.housekeeping }
 
   // MARK: Running and ending
 
@@ -188,6 +178,19 @@ final class JobRunner {
 
   /// The machine starts no more backups.
   func machineStopped() { shutdown.machineStopped() }
+
+  /// Continues the shutdown: with the last probe, if it is needed. No job may be running.
+  ///
+  /// - Returns: whether nothing is left to do, now or later.
+  func continueShutdown() -> Bool {
+    switch shutdown.nextStep() {
+    case .wait: return false
+    case .probe:
+      beginProbe()
+      return false
+    case .end: return true
+    }
+  }
 
   /// Stops the running backup, and withdraws the job if no thread has begun it.
   ///
