@@ -1,6 +1,48 @@
 import BackupPolicy
 
+/// What a cleanup decides from.
+private struct CleanupBasis {
+  let policy: RetentionPolicy
+  /// The backups that a target should have and does not have yet, with the reasons to keep them.
+  let awaited: [PointID: [String]]
+  /// The backups that only their clear metadata calls failed.
+  let acquitted: Set<PointID>
+  var points: [StoredPoint]
+  /// The trusted time.
+  let time: Timestamp
+}
+
 extension Engine {
+  /// Removes the backups that the policy selects. Each lock covers a few of them, so that others
+  /// wait only briefly.
+  ///
+  /// The decision is made once. If another process had the lock meanwhile, the files show whether
+  /// the facts of the decision still hold. If they do not, it is made anew, and only the backups
+  /// that both decisions select are removed.
+  ///
+  /// - Parameter awaited: the backups that a target should have and does not have yet, with the
+  ///   reasons to keep them.
+  package func cleanup(
+    _ policy: RetentionPolicy, awaited: [PointID: [String]] = [:], clock reliance: ClockReliance = .refusing,
+    progress: Progress = Progress()
+  ) throws -> RetentionDecision {
+    let repository = try repository()
+    var census = try RepositoryCensus(repository)
+    let (basis, decision) = try decide(policy, awaited, reliance, repository, progress)
+    guard decision.refused == nil, !decision.remove.isEmpty else { return decision }
+    let known = Dictionary(basis.points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    let going = decision.remove.compactMap { known[$0.id] }
+    // Also if it stops half-way: by then this process removed the missing ones.
+    defer { try? forgetRemoved(going, repository) }
+    var run = RemovalRun(of: going, repository, environment, progress)
+    while let lock = try run.lock() {
+      defer { lock.end() }
+      if !lock.isUndisturbed { run.keepOnly(try recheck(run.left, of: going, basis, repository, &census)) }
+      try run.removeSome()
+    }
+    return decision
+  }
+
   /// Decides which backups retention would keep and remove now, with reasons.
   ///
   /// - Parameter awaited: the backups that a target should have and does not have yet, with the
@@ -8,19 +50,28 @@ extension Engine {
   package func planCleanup(
     _ policy: RetentionPolicy, awaited: [PointID: [String]] = [:], clock reliance: ClockReliance = .refusing
   ) throws -> RetentionDecision {
-    let repository = try repository()
-    let points = try judgedPoints(repository, acquitted: acquitted(repository, Progress()))
-    return try decide(policy, points, repository, clockVerdict(reliance, points), reliance, awaited)
+    try decide(policy, awaited, reliance, repository(), Progress()).decision
   }
 
-  /// Returns the backups from which a removal is decided.
-  private func judgedPoints(
-    _ repository: Repository, acquitted: Set<PointID>, warns: Bool = true
-  ) throws -> [StoredPoint] {
-    let points = try repository.points(warns: warns, acquitted: acquitted)
-    try points.requireReadable(to: "decide which backups to keep")
-    return points
+  /// Reads the backups and decides which of them go.
+  private func decide(
+    _ policy: RetentionPolicy, _ awaited: [PointID: [String]], _ reliance: ClockReliance, _ repository: Repository,
+    _ progress: Progress
+  ) throws -> (basis: CleanupBasis, decision: RetentionDecision) {
+    let acquitted = try acquitted(repository, progress)
+    let points = try repository.points(acquitted: acquitted)
+    try points.requireReadable(to: Self.deciding)
+    let clock = try clockVerdict(reliance, points)
+    let basis = CleanupBasis(policy: policy, awaited: awaited, acquitted: acquitted, points: points, time: clock.time)
+    let decision = try decide(basis, repository, at: clock.time)
+    if reliance == .refusing, let doubt = clock.doubt {
+      let byTheClock = try decide(basis, repository, at: environment.now())
+      guard Set(byTheClock.remove.map(\.id)) == Set(decision.remove.map(\.id)) else { throw Self.refusedByClock(doubt) }
+    }
+    return (basis, decision)
   }
+
+  private static let deciding = "decide which backups to keep"
 
   /// Returns the backups that only their clear metadata calls failed. Their archives are read.
   private func acquitted(_ repository: Repository, _ progress: Progress) throws -> Set<PointID> {
@@ -46,116 +97,11 @@ extension Engine {
   }
 
   private func decide(
-    _ policy: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, _ clock: ClockVerdict,
-    _ reliance: ClockReliance, _ awaited: [PointID: [String]] = [:]
+    _ basis: CleanupBasis, _ repository: Repository, at time: Timestamp
   ) throws -> RetentionDecision {
-    let decision = try decide(policy, points, repository, at: clock.time, awaited)
-    guard reliance == .refusing, let doubt = clock.doubt else { return decision }
-    let byTheClock = try decide(policy, points, repository, at: environment.now(), awaited)
-    guard Set(byTheClock.remove.map(\.id)) == Set(decision.remove.map(\.id)) else { throw Self.refusedByClock(doubt) }
-    return decision
-  }
-
-  private func decide(
-    _ policy: RetentionPolicy, _ points: [StoredPoint], _ repository: Repository, at time: Timestamp,
-    _ awaited: [PointID: [String]]
-  ) throws -> RetentionDecision {
-    let space = policy.minFreeSpace == nil ? nil : try space()
-    return policy.decide(
-      try retentionPoints(points, repository, at: time), now: time, space: space, awaited: awaited)
-  }
-
-  /// The file system of the backups.
-  package func space() throws -> SpaceFacts {
-    SpaceFacts(free: try environment.files.freeSpace(folder), capacity: try environment.files.capacity(folder))
-  }
-
-  /// The holds of anomalies at this moment.
-  package func holds(_ policy: RetentionPolicy) throws -> [AnomalyHold] {
-    let repository = try repository()
-    let points = try repository.points()
-    let time = try clockVerdict(.waiting, points).time
-    return policy.holds(try retentionPoints(points, repository, at: time), now: time)
-  }
-
-  /// Removes the backups that the policy selects. Each lock covers a few of them, so that others
-  /// wait only briefly.
-  ///
-  /// The decision is made once. If another process had the lock meanwhile, the files show whether
-  /// the facts of the decision still hold. If they do not, it is made anew, and only the backups
-  /// that both decisions select are removed.
-  ///
-  /// - Parameter awaited: the backups that a target should have and does not have yet, with the
-  ///   reasons to keep them.
-  package func cleanup(
-    _ policy: RetentionPolicy, awaited: [PointID: [String]] = [:], clock reliance: ClockReliance = .refusing,
-    progress: Progress = Progress()
-  ) throws -> RetentionDecision {
-    let repository = try repository()
-    var census = try RepositoryCensus(repository)
-    let acquitted = try acquitted(repository, progress)
-    let points = try judgedPoints(repository, acquitted: acquitted)
-    let clock = try clockVerdict(reliance, points)
-    let decision = try decide(policy, points, repository, clock, reliance, awaited)
-    guard decision.refused == nil, !decision.remove.isEmpty else { return decision }
-    let known = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-    let going = decision.remove.compactMap { known[$0.id] }
-    let run = RemovalRun(repository: repository, environment: environment, progress: progress)
-    // Also if it stops half-way: by then this process removed the missing ones.
-    defer { try? forgetRemoved(going, repository) }
-    try run.remove(going) { left in
-      let now = try RepositoryCensus(repository)
-      defer { census = now }
-      let ids = Set(left.map(\.id))
-      let gone = Set(going.map(\.id)).subtracting(ids)
-      if let newcomers = now.newcomers(since: census, without: gone),
-        try repository.index().areHarmless(newcomers, to: ids)
-      {
-        return Array(left)
-      }
-      let points = try judgedPoints(repository, acquitted: acquitted, warns: false)
-      let decision = try decide(policy, points, repository, at: clock.time, awaited)
-      let due = decision.refused == nil ? Set(decision.remove.map(\.id)) : []
-      return left.filter { due.contains($0.id) }
-    }
-    return decision
-  }
-
-  /// The error of an interrupted removal, with the number of removed backups; nil if none was
-  /// removed.
-  static func interrupted(_ removed: Int, of planned: Int) -> HoldfastError? {
-    guard removed > 0 else { return nil }
-    return HoldfastError(
-      .interrupted, "interrupted after \(removed) of \(planned) backups were removed",
-      hint: "the remaining backups are usable; run the same command again to remove the rest")
-  }
-
-  /// Records that backups which this host removed itself are not missing.
-  ///
-  /// - Parameter removed: the backups that were removed, or were to be removed.
-  func forgetRemoved(_ removed: [StoredPoint], _ repository: Repository) throws {
-    guard let highest = removed.compactMap(\.metadata.sequence).max() else { return }
-    try repository.exclusively(patience: environment.repositoryPatience) {
-      guard var state = try repository.hostState(), highest >= state.expectedSequence else { return }
-      let newest = repository.numbers.newest(of: try repository.everything(), repository.storedIdentity())
-      guard newest < state.expectedSequence else { return }
-      state.expectedSequence = newest
-      try repository.save(state)
-    }
-  }
-
-  /// Simulates the content of the repository in the coming days, if backups continue at the present
-  /// rate. Nothing is changed.
-  ///
-  /// - Throws: `pointNotFound` if there is no repository, or no full in it from which to estimate.
-  package func simulate(_ settings: RepositorySimulation.Settings, days: Int) throws -> RepositorySimulation {
-    let repository = try repository()
-    let points = try retentionPoints(repository.points(), repository, at: environment.now())
-    guard let pace = RepositoryPace(points) else {
-      throw HoldfastError(
-        .pointNotFound, "\(folder) has no full backup to estimate from", hint: "store one first: holdfast create")
-    }
-    return RepositorySimulation(points.map { SimulatedPoint($0) }, pace, settings, from: environment.now(), days: days)
+    let space = basis.policy.minFreeSpace == nil ? nil : try space()
+    let points = try retentionPoints(basis.points, repository, at: time)
+    return basis.policy.decide(points, now: time, space: space, awaited: basis.awaited)
   }
 
   /// - Parameters:
@@ -188,6 +134,56 @@ extension Engine {
     guard point.metadata.cipher == .aes256GCM, !credentials.isEmpty else { return true }
     return (try? repository.head(of: point)).flatMap { $0 }.map { repository.opens($0, identity) } ?? false
   }
+
+  /// Returns those of the backups that may still be removed, if another process had the lock since
+  /// the last look.
+  ///
+  /// - Parameters:
+  ///   - left: the rest of `going`.
+  ///   - census: the last look at the files.
+  private func recheck(
+    _ left: ArraySlice<StoredPoint>, of going: [StoredPoint], _ basis: CleanupBasis, _ repository: Repository,
+    _ census: inout RepositoryCensus
+  ) throws -> [StoredPoint] {
+    let now = try RepositoryCensus(repository)
+    defer { census = now }
+    let ids = Set(left.map(\.id))
+    let gone = Set(going.map(\.id)).subtracting(ids)
+    if let newcomers = now.newcomers(since: census, without: gone),
+      try repository.index().areHarmless(newcomers, to: ids)
+    {
+      return Array(left)
+    }
+    var basis = basis
+    basis.points = try repository.points(warns: false, acquitted: basis.acquitted)
+    try basis.points.requireReadable(to: Self.deciding)
+    let decision = try decide(basis, repository, at: basis.time)
+    let due = decision.refused == nil ? Set(decision.remove.map(\.id)) : []
+    return left.filter { due.contains($0.id) }
+  }
+
+  /// The error of an interrupted removal, with the number of removed backups; nil if none was
+  /// removed.
+  static func interrupted(_ removed: Int, of planned: Int) -> HoldfastError? {
+    guard removed > 0 else { return nil }
+    return HoldfastError(
+      .interrupted, "interrupted after \(removed) of \(planned) backups were removed",
+      hint: "the remaining backups are usable; run the same command again to remove the rest")
+  }
+
+  /// Records that backups which this host removed itself are not missing.
+  ///
+  /// - Parameter removed: the backups that were removed, or were to be removed.
+  func forgetRemoved(_ removed: [StoredPoint], _ repository: Repository) throws {
+    guard let highest = removed.compactMap(\.metadata.sequence).max() else { return }
+    try repository.exclusively(patience: environment.repositoryPatience) {
+      guard var state = try repository.hostState(), highest >= state.expectedSequence else { return }
+      let newest = repository.numbers.newest(of: try repository.everything(), repository.storedIdentity())
+      guard newest < state.expectedSequence else { return }
+      state.expectedSequence = newest
+      try repository.save(state)
+    }
+  }
 }
 
 extension RepositoryIndex {
@@ -198,6 +194,37 @@ extension RepositoryIndex {
       guard let point = try point(id), !point.isDamaged, !point.archiveMissing else { return false }
       return point.metadata.openAnomalies.isEmpty && point.metadata.parentID.map { !going.contains($0) } ?? true
     }
+  }
+}
+
+// MARK: - Looking ahead
+
+extension Engine {
+  /// The file system of the backups.
+  package func space() throws -> SpaceFacts {
+    SpaceFacts(free: try environment.files.freeSpace(folder), capacity: try environment.files.capacity(folder))
+  }
+
+  /// The holds of anomalies at this moment.
+  package func holds(_ policy: RetentionPolicy) throws -> [AnomalyHold] {
+    let repository = try repository()
+    let points = try repository.points()
+    let time = try clockVerdict(.waiting, points).time
+    return policy.holds(try retentionPoints(points, repository, at: time), now: time)
+  }
+
+  /// Simulates the content of the repository in the coming days, if backups continue at the present
+  /// rate. Nothing is changed.
+  ///
+  /// - Throws: `pointNotFound` if there is no repository, or no full in it from which to estimate.
+  package func simulate(_ settings: RepositorySimulation.Settings, days: Int) throws -> RepositorySimulation {
+    let repository = try repository()
+    let points = try retentionPoints(repository.points(), repository, at: environment.now())
+    guard let pace = RepositoryPace(points) else {
+      throw HoldfastError(
+        .pointNotFound, "\(folder) has no full backup to estimate from", hint: "store one first: holdfast create")
+    }
+    return RepositorySimulation(points.map { SimulatedPoint($0) }, pace, settings, from: environment.now(), days: days)
   }
 }
 
@@ -235,20 +262,29 @@ extension Engine {
   ///   removed by then.
   package func delete(_ plan: RemovalPlan, progress: Progress = Progress()) throws {
     let repository = try repository()
-    let planned = Set(plan.points.map(\.id))
     // Also if it stops half-way: by then this process removed the missing ones.
     defer { try? forgetRemoved(plan.points, repository) }
-    let run = RemovalRun(repository: repository, environment: environment, progress: progress)
-    try run.remove(plan.points) { left in
-      let points = try repository.points(warns: false)
-      if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
-        throw Self.newChild(child, plan.point.id)
-      }
-      try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id, repository)
-      let current = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-      return left.compactMap { point in
-        current[point.id].flatMap { $0.metadata.sequence == point.metadata.sequence ? $0 : nil }
-      }
+    var run = RemovalRun(of: plan.points, repository, environment, progress)
+    while let lock = try run.lock() {
+      defer { lock.end() }
+      if !lock.isUndisturbed { run.keepOnly(try recheck(run.left, of: plan, repository)) }
+      try run.removeSome()
+    }
+  }
+
+  /// Returns those of the backups that are still the same, if another process had the lock.
+  private func recheck(
+    _ left: ArraySlice<StoredPoint>, of plan: RemovalPlan, _ repository: Repository
+  ) throws -> [StoredPoint] {
+    let planned = Set(plan.points.map(\.id))
+    let points = try repository.points(warns: false)
+    if let child = points.first(where: { $0.isIncremental && !planned.contains($0.id) && $0.needs(planned) }) {
+      throw Self.newChild(child, plan.point.id)
+    }
+    try Self.requireUnpinned(points.filter { planned.contains($0.id) }, for: plan.point.id, repository)
+    let current = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    return left.compactMap { point in
+      current[point.id].flatMap { $0.metadata.sequence == point.metadata.sequence ? $0 : nil }
     }
   }
 

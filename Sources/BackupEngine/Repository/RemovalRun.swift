@@ -3,11 +3,16 @@ import Glibc
 
 /// Removes many backups: several at a time under the lock, with pauses in which other processes get
 /// it.
+///
+/// ```text
+/// var run = RemovalRun(of: points, …)
+/// while let lock = try run.lock() {                            // take the lock
+///   defer { lock.end() }                                       // release it
+///   if !lock.isUndisturbed { run.keepOnly(those that may still go) }
+///   try run.removeSome()
+/// }
+/// ```
 struct RemovalRun {
-  let repository: Repository
-  let environment: EngineEnvironment
-  let progress: Progress
-
   /// The number of backups whose metadata is removed and flushed once, before their archives.
   private static let batch = 32
   /// The longest wait of other processes in milliseconds, apart from the end of a batch.
@@ -15,55 +20,52 @@ struct RemovalRun {
   /// Microseconds: longer than the sleep between two attempts of a process that waits for the lock.
   private static let pause: UInt32 = 30_000
 
-  /// - Parameters:
-  ///   - points: in the order to remove them, children before their parents.
-  ///   - recheck: called under the lock if another process may have changed the repository since.
-  ///     Returns those of the backups that may still be removed.
-  func remove(
-    _ points: [StoredPoint], recheck: (_ left: ArraySlice<StoredPoint>) throws -> [StoredPoint]
-  ) throws {
-    var left = points[...]
-    var removed = 0
-    var mark: [UInt8]?
-    while !left.isEmpty {
-      try counting(removed, of: points.count) {
-        try progress.update(.removing, Int64(removed), of: Int64(points.count))
-      }
-      if removed > 0 { usleep(Self.pause) }
-      try exclusively(since: mark, removed, of: points.count) { visit in
-        mark = visit.mark
-        if !visit.isUndisturbed { left = try recheck(left)[...] }
-        let began = environment.monotonic()
-        let names = try repository.index().names
-        repeat {
-          let part = left.prefix(Self.batch)
-          try repository.remove(part, names)
-          removed += part.count
-          left = left.dropFirst(part.count)
-        } while !left.isEmpty && environment.monotonic() - began < Self.turn && !progress.isStopped
-      }
-    }
+  /// The backups that are still to be removed, children before their parents.
+  private(set) var left: ArraySlice<StoredPoint>
+  private let planned: Int
+  private var removed = 0
+  /// The mark that the last visit left in the lock's file.
+  private var mark: [UInt8]?
+  private let repository: Repository
+  private let environment: EngineEnvironment
+  private let progress: Progress
+
+  /// - Parameter points: in the order to remove them, children before their parents.
+  init(of points: [StoredPoint], _ repository: Repository, _ environment: EngineEnvironment, _ progress: Progress) {
+    (left, planned) = (points[...], points.count)
+    (self.repository, self.environment, self.progress) = (repository, environment, progress)
   }
 
-  /// A stop also ends the wait for the lock.
-  private func exclusively(
-    since mark: [UInt8]?, _ removed: Int, of planned: Int, _ body: (LockVisit) throws -> Void
-  ) throws {
-    let patience = environment.repositoryPatience.stopped(by: progress)
-    try counting(removed, of: planned) {
-      let visit = try repository.lock(patience: patience, since: mark)
-      defer { visit.end() }
-      try body(visit)
-    }
-  }
-
-  /// Adds the number of removed backups to the error if `body` is interrupted.
-  private func counting(_ removed: Int, of planned: Int, _ body: () throws -> Void) throws {
+  /// Takes the lock for the next backups. A stop also ends the wait for it.
+  ///
+  /// - Returns: nil if no backup is left. The caller ends the visit.
+  mutating func lock() throws -> LockVisit? {
+    guard !left.isEmpty else { return nil }
     do {
-      try body()
+      try progress.update(.removing, Int64(removed), of: Int64(planned))
+      if removed > 0 { usleep(Self.pause) }
+      let visit = try repository.lock(patience: environment.repositoryPatience.stopped(by: progress), since: mark)
+      mark = visit.mark
+      return visit
     } catch let error as HoldfastError where error.code == .interrupted {
       throw Engine.interrupted(removed, of: planned) ?? error
     }
+  }
+
+  /// Keeps only those of the remaining backups that may still be removed, because another process
+  /// had the lock.
+  mutating func keepOnly(_ points: [StoredPoint]) { left = points[...] }
+
+  /// Removes backups for a moment, under the lock.
+  mutating func removeSome() throws {
+    let began = environment.monotonic()
+    let names = try repository.index().names
+    repeat {
+      let part = left.prefix(Self.batch)
+      try repository.remove(part, names)
+      removed += part.count
+      left = left.dropFirst(part.count)
+    } while !left.isEmpty && environment.monotonic() - began < Self.turn && !progress.isStopped
   }
 }
 
