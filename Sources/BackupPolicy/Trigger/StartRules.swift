@@ -20,6 +20,26 @@ struct StartRules {
   /// A backup was given up in this very event, and continues without waiting.
   let isResuming: Bool
 
+  /// What starts first.
+  enum Start {
+    case run(ScheduledRun)
+    case request
+    case change(PendingChange)
+    case renewal(FullAdvice)
+  }
+
+  /// Returns what starts now; nil if everything waits.
+  func start(of work: PendingWork) -> Start? {
+    if let run = work.run, work.requested != nil || obstacle(to: run) == nil { return .run(run) }
+    if work.requested != nil { return .request }
+    let advice = work.startableAdvice(in: settings.mode).flatMap { obstacle(to: $0) == nil ? $0 : nil }
+    if let advice, advice.urgency == .soon { return .renewal(advice) }
+    if work.run == nil, let change = work.startableChange(in: settings.mode), obstacle(to: change) == nil {
+      return .change(change)
+    }
+    return advice.map { .renewal($0) }
+  }
+
   /// The obstacle of the first of the pending things.
   func obstacle(to work: PendingWork) -> Obstacle? {
     if let run = work.run { return obstacle(to: run) }

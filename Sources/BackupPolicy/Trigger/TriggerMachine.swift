@@ -50,6 +50,8 @@ package struct TriggerMachine: Sendable {
   /// The last backup before the end has begun, or was abandoned.
   private var hasBegunLast = false
   private var now = Moment(wall: Timestamp(milliseconds: 0), monotonic: .min)
+  /// Why the pending work does not start yet, as of the last event.
+  private var obstacle: Obstacle?
   /// The last reported reason for waiting.
   private var lastWait: String?
   private var saidThatChangesWait = false
@@ -71,8 +73,10 @@ package struct TriggerMachine: Sendable {
     let missed = admitDueRuns()
     let action = next()
     isResuming = false
-    if case .wait = action, let reason = skipped ?? missed { return .skip(reason: reason) }
-    return action
+    obstacle = rules.obstacle(to: work)
+    if let action { return action }
+    if running == nil { recordWait() }
+    return (skipped ?? missed).map { .skip(reason: $0) } ?? .wait(until: wakeUp)
   }
 
   /// Records the event; returns the reason why it has no effect, if it has none.
@@ -164,21 +168,19 @@ extension TriggerMachine {
 // MARK: - Starting and ending
 
 extension TriggerMachine {
-  private mutating func next() -> TriggerAction {
-    guard running == nil else { return .wait(until: nil) }
+  /// Starts what may start now; nil if everything waits.
+  private mutating func next() -> TriggerAction? {
+    guard running == nil else { return nil }
     if isStopping { return last() }
-    if let run = work.run, work.requested != nil || rules.obstacle(to: run) == nil {
+    switch rules.start(of: work) {
+    case .run(let run):
       let reason = run.startReason(settings, at: now.wall)
       return start(.scheduled, work.requested == nil ? reason : "asked for, and \(reason)")
+    case .request: return start(.manual, "asked for")
+    case .change(let change): return start(.change, change.startReason(settings, at: now.monotonic))
+    case .renewal(let advice): return renew(advice)
+    case nil: return nil
     }
-    if work.requested != nil { return start(.manual, "asked for") }
-    if let advice = dueRenewal([.soon]) { return renew(advice) }
-    if work.run == nil, let change = startableChange, rules.obstacle(to: change) == nil {
-      return start(.change, change.startReason(settings, at: now.monotonic))
-    }
-    if let advice = dueRenewal([.whenQuiet]) { return renew(advice) }
-    recordWait()
-    return .wait(until: wakeUp)
   }
 
   /// Work that is pending at the end does not wait. A change comes first, because its backup is
@@ -325,8 +327,6 @@ extension TriggerMachine {
     return (obstacle.reason, "waiting for \(Words.duration(milliseconds: rest)): \(obstacle.reason)")
   }
 
-  private var obstacle: Obstacle? { rules.obstacle(to: work) }
-
   private var startableChange: PendingChange? { work.startableChange(in: settings.mode) }
 
   private var rules: StartRules {
@@ -339,18 +339,6 @@ extension TriggerMachine {
   package func time(of advice: FullAdvice) -> String {
     if settings.mode == .schedule { return " at the next scheduled run" }
     return advice.urgency == .soon ? "" : " at the next quiet time"
-  }
-
-  /// The advised full that is due now; nil if none is due.
-  ///
-  /// - Parameter urgencies: the kinds that count.
-  private func dueRenewal(_ urgencies: Set<FullAdvice.Urgency>) -> FullAdvice? {
-    guard let advice = work.startableAdvice(in: settings.mode), urgencies.contains(advice.urgency),
-      rules.obstacle(to: advice) == nil
-    else {
-      return nil
-    }
-    return advice
   }
 }
 
