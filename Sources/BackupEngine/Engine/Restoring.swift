@@ -1,5 +1,22 @@
 import BackupPolicy
 
+/// The result of a restore.
+///
+/// ```swift
+/// let outcome = try await service.restore(backup.id)
+/// if let safety = outcome.safetyBackupID { print("the content before the restore is \(safety)") }
+/// ```
+public struct RestoreOutcome: Sendable {
+  /// The plan with the executed steps. They are those of the given plan, unless the staged image
+  /// did not match the metadata.
+  public package(set) var plan: RestorePlan
+  /// The backup of the former content; nil if there was no content, or if the request waived the
+  /// backup.
+  public package(set) var safetyBackupID: PointID?
+  /// Messages about the result that a person should know; lower case, no full stop.
+  public package(set) var warnings: [String]
+}
+
 extension Engine {
   /// Decides what a restore would do, or why it is refused.
   ///

@@ -1,23 +1,6 @@
 import BackupPolicy
 import SQLitePages
 
-/// The result of a restore.
-///
-/// ```swift
-/// let outcome = try await service.restore(backup.id)
-/// if let safety = outcome.safetyBackupID { print("the content before the restore is \(safety)") }
-/// ```
-public struct RestoreOutcome: Sendable {
-  /// The plan with the executed steps. They are those of the given plan, unless the staged image
-  /// did not match the metadata.
-  public package(set) var plan: RestorePlan
-  /// The backup of the former content; nil if there was no content, or if the request waived the
-  /// backup.
-  public package(set) var safetyBackupID: PointID?
-  /// Messages about the result that a person should know; lower case, no full stop.
-  public package(set) var warnings: [String]
-}
-
 /// Executes a ``RestorePlan`` step by step. Each destructive step reads its facts again.
 ///
 /// ``SafetyKeeper`` keeps the target's former content, ``MovedSideFiles`` the files that were moved
