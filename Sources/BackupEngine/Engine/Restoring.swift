@@ -79,4 +79,14 @@ extension Engine {
       return nil
     }
   }
+
+  /// Whether the database may now hold the content of a restore that no backup has yet.
+  package func wasJustRestored() throws -> Bool {
+    let path = try requireDatabase().resolvingLinks
+    let repository = try repository()
+    let journal = RestoreJournal(repository: repository)
+    guard try !journal.isEmpty else { return false }
+    let sequence = try repository.points().last { $0.metadata.mayBeParent }?.metadata.sequence ?? 0
+    return try journal.restored(into: path, after: sequence, now: environment.now()) != nil
+  }
 }

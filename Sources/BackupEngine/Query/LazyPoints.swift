@@ -370,20 +370,3 @@ extension DatabaseConnection {
     try files.unlink(path)
   }
 }
-
-extension Engine {
-  /// A backup as a private database for reading; see ``ScratchPoint``.
-  package func scratch(
-    _ point: StoredPoint, progress: Progress = Progress(), acceptUnauthenticated: Bool = false
-  ) throws -> ScratchPoint {
-    try requireKey(to: point)
-    do {
-      return try ScratchPoint(
-        point, in: repository(), progress: progress, acceptUnauthenticated: acceptUnauthenticated)
-    } catch let error as HoldfastError
-      where ![.interrupted, .refused, .unauthenticated, .pointNotFound].contains(error.code)
-    {
-      throw error.during("read \(point.id)")
-    }
-  }
-}

@@ -57,54 +57,6 @@ extension StoredPoint {
   }
 }
 
-extension Engine {
-  /// Returns the newest readable backup of the database's own history; nil if there is none. A
-  /// backup that cannot be read now is no reason to store nothing.
-  package func newestReadable() throws -> StoredPoint? {
-    try repository().points().last { $0.obstacle == nil }
-  }
-
-  /// Returns the newest sound backup that is not after a moment, and its distance from the moment.
-  ///
-  /// - Parameter zone: the time zone of the text that describes the choice.
-  /// - Throws: `pointNotFound` if every sound backup is later.
-  package func point(
-    notAfter moment: Timestamp, zone: ZoneRules
-  ) throws -> (point: StoredPoint, choice: PointByTime) {
-    let points = try repository().points()
-    let result = Result { () throws(HoldfastError) in
-      try PointByTime.choose(points.map { Point($0) }, notAfter: moment, zone: zone, now: environment.now())
-    }
-    let id = try? result.get().id
-    try points.requireNothingHidden(after: points.first { $0.id == id }, notAfter: moment)
-    let choice = try result.get()
-    guard let point = points.first(where: { $0.id == choice.id }) else {
-      throw HoldfastError(.pointNotFound, "\(choice.id) was removed by another process", hint: "run the command again")
-    }
-    return (point, choice)
-  }
-
-  /// Returns the backups that a restore would read, from the given one to a full. Nil if a link is
-  /// missing or known to be damaged.
-  package func chain(of point: StoredPoint) throws -> PointChain? {
-    guard !point.archiveMissing else { return nil }
-    do {
-      return try repository().chain(of: point)
-    } catch let error as HoldfastError where error.cause is BrokenLink {
-      return nil
-    }
-  }
-
-  /// Returns the newest backup that can be restored, as far as is known, after some were found to
-  /// be damaged.
-  ///
-  /// - Parameter broken: the damaged backups. They and all backups that need them cannot be
-  ///   restored.
-  package func newestWhole(besides broken: Set<PointID>) throws -> PointID? {
-    try repository().points().newestWhole(besides: broken)?.id
-  }
-}
-
 extension [StoredPoint] {
   /// Throws if the choice may be wrong because of a backup that cannot be read now.
   ///
