@@ -176,6 +176,41 @@ struct RemoteRestoreTests {
     try bed.requireClean()
   }
 
+  @Test("verify and drill prove the copies in the target, and a restore uses the archives of this machine")
+  func copiesAlone() throws {
+    let bed = try Bed()
+    let command = bed.command
+    try bed.target.damage(bed.id(0))
+    for arguments in [["verify", "latest"], ["verify", "--all"], ["drill"], ["drill", bed.ids[0]]] {
+      let result = try Shell.run(
+        CommandBed.program, arguments + ["--from", "nas"], environment: command.environment(), in: command.folder.path)
+      #expect(result.status == 3 && !result.stdout.contains("✓"), "\(arguments): \(result)")
+      #expect(result.stderr.contains("holdfast: error: "), "\(arguments): \(result)")
+    }
+    #expect(try command.succeed("verify", "--all").contains("3 backups verified"))
+    try command.succeed("restore", "latest", "--from", "nas", "--to", "copy.db", "--yes")
+    #expect(try bed.newest(of: command.folder.path("copy.db")) == "second")
+    let several = try command.run("verify", "--all", "--from", "nas", "--from", "usb")
+    #expect(
+      several.status == 64
+        && several.stderr == """
+          holdfast: error: verify is about the copies in one target, and --from names 2
+          holdfast: hint: run it once for each target
+
+          """
+    )
+    #expect(try command.run("drill", "--from", "nas", "--from", "usb").status == 64)
+  }
+
+  @Test("list says if the key does not prove the newest copy, although this machine has its archive")
+  func unprovedCopy() throws {
+    let bed = try Bed()
+    let name = try #require(bed.target.names[bed.id(2)])
+    try bed.target.put([UInt8](repeating: 7, count: Int(name.bytes)), at: name.text)
+    let listed = try bed.command.succeed("list", "--from", "nas")
+    #expect(listed.contains("\n  ! "), "\(listed)")
+  }
+
   @Test("list says if the key does not prove the names, or if there is no key")
   func unprovedNames() throws {
     let bed = try Bed()

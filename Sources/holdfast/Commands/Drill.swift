@@ -37,6 +37,7 @@ struct Drill: ParsableCommand {
 
   func run() throws {
     try remote.check(newest, all: every.all)
+    try remote.requireOne(for: "drill")
     guard !every.all else { return try EveryDatabase(options: options, all: true).run { try drill($0) } }
     let configuration = try options.configuration(Layer())
     try configuration.requireKnownAssertions()
@@ -53,7 +54,8 @@ struct Drill: ParsableCommand {
       : reference.id == nil && reference.at == nil
         ? .latest : try PointReference(id: reference.id, at: reference.at).remote(selection, engine, "drill")
     let access = RemoteAccess(
-      remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+      remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated,
+      isAboutCopies: true)
     try access.fetching([wanted], selection, engine) { try drill($0.chosen[0], selection, $0.engine) }
   }
 

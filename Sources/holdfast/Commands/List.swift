@@ -43,7 +43,7 @@ struct List: ParsableCommand {
 
   /// Downloads no archive, but for the header of the newest: the names describe them.
   private func listRemote(_ selection: Selection) throws {
-    let access = RemoteAccess(remote: remote, newest: nil, service: options)
+    let access = RemoteAccess(remote: remote, newest: nil, service: options, isAboutCopies: true)
     let listing = try access.listing(selection, selection.engine(.optional))
     if options.console.json, let doubt = listing.doubt { Console.tell(["holdfast: warning: \(doubt.printable)"]) }
     try options.console.show(listing.json(limit), listing.lines(limit))

@@ -7,7 +7,8 @@ struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check that a backup can be restored.",
     discussion: """
-      The result is recorded with the backup. If a backup does not verify, the exit code is 3.
+      The result is recorded with the backup. If a backup does not verify, the exit code is 3. With --from the \
+      copies in the target are verified, and the result is not recorded.
 
       Examples:
         holdfast verify latest
@@ -39,6 +40,7 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     try remote.check(newest, all: allDatabases, flag: "--all-databases")
+    try remote.requireOne(for: "verify")
     guard [reference.id != nil, reference.at != nil, all].count(where: { $0 }) == 1 else {
       throw HoldfastError(
         .usage, "verify needs either the ID of a backup, --at TIME or --all",
@@ -56,7 +58,8 @@ struct Verify: ParsableCommand {
   private func verify(_ selection: Selection) throws {
     let engine = try selection.engine(quick && !remote.isUsed ? .optional : .needed)
     let access = RemoteAccess(
-      remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated)
+      remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated,
+      isAboutCopies: true)
     guard !all else { return try remote.isUsed ? verifyAll(access, selection, engine) : verify(nil, engine) }
     try access.reading(PointReference(id: reference.id, at: reference.at), "verify", selection, engine) {
       try verify($1, $0)

@@ -16,6 +16,14 @@ struct RemoteOptions: ParsableArguments {
   /// Whether backups are read from targets.
   var isUsed: Bool { !from.isEmpty }
 
+  /// - Throws: `usage` if there are several targets: what one of them lacks, another would have.
+  func requireOne(for command: String) throws {
+    guard from.count > 1 else { return }
+    throw HoldfastError(
+      .usage, "\(command) is about the copies in one target, and --from names \(from.count)",
+      hint: "run it once for each target")
+  }
+
   /// - Parameters:
   ///   - all: whether the command is about several databases.
   ///   - flag: the flag that makes it so.

@@ -13,6 +13,9 @@ struct RemoteAccess {
   let service: ServiceOptions
   /// Whether archives that no key proves are read.
   var acceptsUnauthenticated = false
+  /// Whether the command says something about the copies in the target: then the backup folder of
+  /// this machine does not stand in for them.
+  var isAboutCopies = false
 
   /// Backups that were fetched into a scratch folder.
   struct Fetched {
@@ -163,7 +166,8 @@ struct RemoteAccess {
     options.acceptsUnauthenticated = acceptsUnauthenticated
     options.zone = selection.zone
     options.records = { WriterRecordFile.reader(local.credentials, repositoryID: $0) }
-    let sources = BackupSources([BackupSource(repository: local.folder)] + targets)
+    let own = isAboutCopies ? [] : [BackupSource(repository: local.folder)]
+    let sources = BackupSources(own + targets)
     return try RemoteReader(sources, local.credentials, local.environment, options, progress: progress)
   }
 }
