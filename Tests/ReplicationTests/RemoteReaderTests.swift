@@ -155,6 +155,49 @@ struct RemoteReaderTests {
     }
   }
 
+  @Test(
+    "An archive that was put again because it was damaged is read from its new place",
+    arguments: [TargetCopy.Damage.flipped, .cutOff, .extended, .empty])
+  func putAgain(damage: TargetCopy.Damage) throws {
+    for number in 0...3 {
+      let bed = try ReaderBed()
+      var again = try TargetCopy(bed.target.folder)
+      try again.copy(from: bed.bed.backups, epoch: 2) { $0 == bed.ids[number] }
+      try bed.target.damage(bed.ids[number], damage)
+      for reference in [RemoteReference.latest, .named(bed.ids[3].text)] {
+        let read = try bed.read(reference, bed.reader())
+        #expect(try read.image == bed.bed.restored(bed.ids[3]), "\(number)")
+      }
+      // Also if only the older place is whole.
+      try again.damage(bed.ids[number], damage)
+      // What follows an archive is not read.
+      if damage != .extended {
+        let error = try failure(.verificationFailed) { _ = try bed.read(.latest, bed.reader()) }
+        #expect(error.message.contains("not usable"), "\(error)")
+      }
+      try bed.target.copyAgain(bed.ids[number], from: bed.bed.backups)
+      #expect(try bed.read(.latest, bed.reader()).image == bed.bed.restored(bed.ids[3]), "\(number)")
+      #expect(try bed.reader().doubtAboutNames() == nil)
+    }
+  }
+
+  @Test("An archive that a later writer put again counts, although the first place of it does not")
+  func countsAgain() throws {
+    let bed = try ReaderBed()
+    var again = try TargetCopy(bed.target.folder)
+    try again.copy(from: bed.bed.backups, epoch: 3) { $0 == bed.ids[3] }
+    for epoch in 1...3 { try bed.target.put([], at: WriterName(epoch: epoch)!.text) }
+    let choice = try bed.reader { options in
+      options.records = { _ in
+        { name, _ in
+          WriterRecord(
+            name, baseSequence: [0, 3, 4][name.epoch - 1], host: "web", started: Timestamp(milliseconds: 0))
+        }
+      }
+    }.choose(.latest)
+    #expect(choice.backup.id == bed.ids[3] && choice.warnings == [])
+  }
+
   @Test("A name that contradicts the header of its archive is damage")
   func lyingName() throws {
     let bed = try ReaderBed()

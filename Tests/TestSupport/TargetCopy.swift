@@ -55,12 +55,33 @@ package struct TargetCopy {
     try files.replace(path, with: bytes, durable: false)
   }
 
-  /// Changes a byte in the middle of the object of a backup.
-  package func damage(_ id: PointID) throws {
+  /// A damage of an object.
+  package enum Damage: Sendable {
+    /// A byte in the middle is another one.
+    case flipped
+    case cutOff
+    case extended
+    case empty
+  }
+
+  /// Damages the object of a backup.
+  package func damage(_ id: PointID, _ damage: Damage = .flipped) throws {
     let files = SystemFileOperations()
     var bytes = try files.contents(path(id)) ?? []
-    bytes[bytes.count / 2] ^= 1
+    switch damage {
+    case .flipped: bytes[bytes.count / 2] ^= 1
+    case .cutOff: bytes.removeLast(bytes.count / 2)
+    case .extended: bytes += [1, 2, 3]
+    case .empty: bytes = []
+    }
     try files.replace(path(id), with: bytes, durable: false)
+  }
+
+  /// Replaces the object of a backup by its archive in a repository.
+  package func copyAgain(_ id: PointID, from backups: String) throws {
+    let files = SystemFileOperations()
+    let archive = try files.contents("\(backups)/\(names[id]?.archive.text ?? "")") ?? []
+    try files.replace(path(id), with: archive, durable: false)
   }
 
   package func remove(_ id: PointID) throws { try SystemFileOperations().unlink(path(id)) }

@@ -26,10 +26,17 @@ struct FetchJob: Sendable {
   /// The backup that it must build on.
   let parent: PointID?
   /// In the order in which they are asked.
-  let holders: [(source: BackupSource, key: String)]
+  private(set) var holders: [(source: BackupSource, key: String)]
   let hasMetadata: Bool
   /// False if the caller reads the header itself.
   var checksHeader = true
+
+  /// The same archive from one holder alone.
+  func only(at holder: (source: BackupSource, key: String)) -> FetchJob {
+    var job = self
+    job.holders = [holder]
+    return job
+  }
 }
 
 /// Fetches archives into a scratch folder. An archive counts if its size, its SHA-256 and its header

@@ -58,7 +58,9 @@ package struct BackupSource: Sendable {
 
   /// The names of the writer records of a repository.
   func writers(of repositoryID: String) throws(HoldfastError) -> [WriterName] {
-    try objects(of: repositoryID, WriterName.folder).compactMap { if case .writer(let name) = $0 { name } else { nil } }
+    try objects(of: repositoryID, WriterName.folder).compactMap {
+      if case .writer(let name) = $0.object { name } else { nil }
+    }
   }
 
   /// The bytes of a writer record; nil if it is no record, so that it has no effect.
@@ -71,10 +73,13 @@ package struct BackupSource: Sendable {
     }
   }
 
-  /// The objects of a repository whose names begin with a text.
-  func objects(of repositoryID: String, _ prefix: String) throws(HoldfastError) -> [RemoteObject] {
-    try list(ListQuery(prefix: "\(repositoryID)/\(prefix)")).objects.compactMap {
-      RemoteKey($0.key).flatMap { $0.repository == repositoryID ? $0.object : nil }
+  /// The objects of a repository whose names begin with a text, with their sizes in bytes.
+  func objects(
+    of repositoryID: String, _ prefix: String
+  ) throws(HoldfastError) -> [(object: RemoteObject, bytes: Int64)] {
+    try list(ListQuery(prefix: "\(repositoryID)/\(prefix)")).objects.compactMap { info in
+      guard let key = RemoteKey(info.key), key.repository == repositoryID else { return nil }
+      return (key.object, info.size)
     }
   }
 }

@@ -52,9 +52,13 @@ package final class RemoteReader {
   private(set) var repository: RemoteRepository?
   private var verdicts: [RemoteName: RemoteVerdict] = [:]
   private var notes: [String] = []
+  /// What is in the scratch folder.
+  private var fetched: [ArchiveName: RemoteName] = [:]
 
   /// Fulls above this many bytes are not fetched before their header is known.
   private static let largestProbe: Int64 = 1 << 20
+  /// Anyone can write names: at so many places the header of one archive is read.
+  private static let mostHeads = 8
 
   /// - Parameter environment: of this host.
   package init(
@@ -116,11 +120,34 @@ package final class RemoteReader {
     var job = job(name, parent, repository)
     // An archive that the key does not prove is no damage, whatever its header says.
     job.checksHeader = false
+    let isWhole = !headOnly && (name.bytes <= Self.largestProbe || !name.archive.encrypted) && backup.isComplete
+    // The beginning of a damaged archive may be read at one place, and a whole one at another.
+    let jobs = isWhole || job.holders.isEmpty ? [job] : job.holders.prefix(Self.mostHeads).map { job.only(at: $0) }
+    var verdicts: [RemoteVerdict] = []
+    var failure: HoldfastError?
+    for job in jobs {
+      do {
+        let verdict = try examine(job, isWhole: isWhole, backup, parent, repository)
+        if case .usable = verdict { return verdict }
+        verdicts.append(verdict)
+      } catch let error as HoldfastError where ![.interrupted, .noSpace].contains(error.code) {
+        failure = failure ?? error
+      }
+    }
+    // A place that fails may have it when it answers again.
+    if let failure { throw failure }
+    return verdicts.first(where: \.isUnproved) ?? verdicts[0]
+  }
+
+  private func examine(
+    _ job: FetchJob, isWhole: Bool, _ backup: RemoteBackup, _ parent: PointID?, _ repository: RemoteRepository
+  ) throws -> RemoteVerdict {
+    let name = job.name
     do {
-      let isWhole = !headOnly && (name.bytes <= Self.largestProbe || !name.archive.encrypted) && backup.isComplete
       let path = isWhole ? folder.path(of: name.archive) : folder.headPath
       if isWhole {
         try transfer(repository).fetch(job)
+        fetched[name.archive] = name
       } else {
         try writeHead(transfer(repository).head(job))
       }
@@ -193,6 +220,8 @@ package final class RemoteReader {
     let files = environment.files
     let missing = try jobs.filter { job in
       guard known.insert(job.name).inserted else { return false }
+      // Another archive may have the same name: of another machine, or with other pages.
+      guard fetched[job.name.archive] == job.name else { return true }
       return try files.status(folder.path(of: job.name.archive))?.size != job.name.bytes
     }
     let bytes = missing.reduce(Int64(0)) { $0.addingClamped($1.name.bytes) }
@@ -202,7 +231,10 @@ package final class RemoteReader {
         .noSpace, "the archives have \(ByteCount(bytes)), but only \(ByteCount(free)) is free in the scratch folder",
         hint: "set XDG_STATE_HOME to a folder on a larger file system")
     }
-    if !missing.isEmpty { try transfer(repository).fetch(missing) }
+    guard !missing.isEmpty else { return }
+    for job in missing { fetched[job.name.archive] = nil }
+    try transfer(repository).fetch(missing)
+    for job in missing { fetched[job.name.archive] = job.name }
   }
 
   private func jobs(for choice: RemoteChoice, _ repository: RemoteRepository) throws -> [FetchJob] {
@@ -284,4 +316,6 @@ enum RemoteVerdict: Sendable {
   /// The key does not prove it.
   case unproved(HoldfastError)
   case damaged(LostArchive)
+
+  var isUnproved: Bool { if case .unproved = self { true } else { false } }
 }

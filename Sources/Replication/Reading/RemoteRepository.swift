@@ -66,15 +66,10 @@ package final class RemoteRepository {
   package let id: String
   package let sources: BackupSources
   package private(set) var contents = RemoteContents([])
-  /// Where each archive is: the target and the key there. The epochs of targets differ, and with
-  /// them the keys of one archive.
-  private var places: [RemoteName: [(source: Int, object: RemoteObject)]] = [:]
-  /// The names of the same archive in other targets.
-  private var names: [Identity: RemoteName] = [:]
-  private var superseded: Set<RemoteName> = []
+  private var places: [Identity: [Place]] = [:]
   /// The archives whose metadata is an object of its own.
-  private var withMetadata: Set<RemoteName> = []
-  private var lost: Set<RemoteName> = []
+  private var withMetadata: Set<Identity> = []
+  private var lost: Set<Identity> = []
   /// By target: the writer records that were read, and the names of the others.
   private var records: [Int: [WriterRecord]] = [:]
   private var unread: [Int: [WriterName]] = [:]
@@ -83,7 +78,11 @@ package final class RemoteRepository {
   private var isListed = false
   private let reader: WriterRecordReader?
 
-  /// The facts of a name without the epoch.
+  /// By target: the backups that count, as the records say.
+  private var lines: [Int: WriterLine] = [:]
+
+  /// The facts of a name without the epoch: targets have an archive under different epochs, and one
+  /// that was damaged is put again under another one.
   private struct Identity: Hashable {
     let chain, sequence: Int64
     let parent: Int64?
@@ -94,6 +93,21 @@ package final class RemoteRepository {
     init(_ name: RemoteName) {
       (chain, sequence, parent) = (name.chain, name.sequence, name.parent)
       (bytes, hash, archive) = (name.bytes, name.hash, name.archive)
+    }
+  }
+
+  /// One object with an archive.
+  private struct Place: Hashable {
+    /// The position of the target.
+    let source: Int
+    let name: RemoteName
+    /// Whether the object has as many bytes as its name says.
+    let isWhole: Bool
+
+    /// The order in which objects with one archive are asked. The last one of a target may have
+    /// taken the place of a damaged one.
+    static func isBefore(_ left: Place, _ right: Place) -> Bool {
+      (left.isWhole ? 0 : 1, left.source, -left.name.epoch) < (right.isWhole ? 0 : 1, right.source, -right.name.epoch)
     }
   }
 
@@ -128,40 +142,42 @@ package final class RemoteRepository {
   /// Lists a chain once more, because an archive of it is gone: another archive of the same backup
   /// may have replaced it.
   package func listAgain(_ chain: Int64) throws {
-    for name in contents.names where name.chain == chain { places[name] = [] }
+    for identity in places.keys where identity.chain == chain { places[identity] = [] }
     try list(RemoteName.folder(ofChain: chain))
-    lose(Set(places.filter(\.value.isEmpty).keys))
+    lost.formUnion(places.filter(\.value.isEmpty).keys)
+    update()
   }
 
   /// From now on these archives are not used.
   package func lose(_ names: Set<RemoteName>) {
-    lost.formUnion(names)
+    lost.formUnion(names.map { Identity($0) })
     update()
   }
 
-  /// Where an archive is.
+  /// Where an archive is, in the order in which the places are asked.
   func holders(of name: RemoteName) -> [(source: BackupSource, key: String)] {
     let local = sources.all.filter { $0.layout == .repository }.map { ($0, $0.key(name, in: id)) }
-    return local + (places[name] ?? []).map { (sources.all[$0.source], "\(id)/\($0.object.text)") }
+    let there = (places[Identity(name)] ?? []).sorted(by: Place.isBefore)
+    return local + there.map { (sources.all[$0.source], "\(id)/\($0.name.text)") }
   }
 
   /// Whether the metadata of a full is an object beside it.
-  func hasMetadata(_ name: RemoteName) -> Bool { withMetadata.contains(name) }
+  func hasMetadata(_ name: RemoteName) -> Bool { withMetadata.contains(Identity(name)) }
 
   private func list(_ prefix: String) throws {
     let id = id
     for (source, objects) in try sources.ask({ source throws(HoldfastError) in try source.objects(of: id, prefix) }) {
       let read: [(name: WriterName, bytes: [UInt8])]
       do throws(HoldfastError) {
-        read = try newRecords(for: objects, in: source)
+        read = try newRecords(for: objects.map(\.object), in: source)
       } catch {
         try sources.leaveOut(source, error)
         continue
       }
       records[source, default: []] += try read.compactMap { name, bytes in try reader?(name, bytes) }
-      for object in objects { add(object, in: source) }
+      lines[source] = WriterLine(records[source] ?? [])
+      for (object, bytes) in objects { add(object, of: bytes, in: source) }
     }
-    findSuperseded()
     update()
   }
 
@@ -180,31 +196,28 @@ package final class RemoteRepository {
     return read
   }
 
-  private func findSuperseded() {
-    superseded = []
-    for (source, records) in records {
-      let line = WriterLine(records)
-      for (name, places) in places {
-        for case (source, .archive(let there)) in places where !line.counts(there) { superseded.insert(name) }
-      }
-    }
-  }
-
-  private func add(_ object: RemoteObject, in source: Int) {
+  private func add(_ object: RemoteObject, of bytes: Int64, in source: Int) {
     switch object {
     case .archive(let name):
-      let known = names[Identity(name)] ?? name
-      names[Identity(name)] = known
-      if !(places[known] ?? []).contains(where: { $0.source == source }) {
-        places[known, default: []].append((source, object))
-      }
-    case .metadata(let name): withMetadata.insert(names[Identity(name)] ?? name)
+      let place = Place(source: source, name: name, isWhole: name.bytes == bytes)
+      if places[Identity(name)]?.contains(place) != true { places[Identity(name), default: []].append(place) }
+    case .metadata(let name): withMetadata.insert(Identity(name))
     case .writer, .probe: break
     }
   }
 
   private func update() {
-    contents = RemoteContents(places.keys.filter { !lost.contains($0) }, superseded: superseded)
+    var names: [RemoteName] = []
+    var superseded: Set<RemoteName> = []
+    for (identity, places) in places where !lost.contains(identity) {
+      let counted = places.filter { lines[$0.source]?.counts($0.name) ?? true }
+      // In a target in which it was put again later, an archive counts.
+      let isExcluded = !Set(places.map(\.source)).isSubset(of: counted.map(\.source))
+      guard let name = (counted.isEmpty ? places : counted).min(by: Place.isBefore)?.name else { continue }
+      names.append(name)
+      if isExcluded { superseded.insert(name) }
+    }
+    contents = RemoteContents(names, superseded: superseded)
   }
 
   private func listRecords() throws {
