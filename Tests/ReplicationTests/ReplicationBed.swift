@@ -50,6 +50,28 @@ struct ReplicationBed {
     }
   }
 
+  /// The image of a backup, as another host reads it with the address and the key alone.
+  func read(_ reference: RemoteReference) throws -> [UInt8] {
+    var environment = bed.environment()
+    environment.stateFolder = bed.folder.path("reader-state")
+    var options = RemoteReaderOptions()
+    options.records = { WriterRecordFile.reader(TestBed.credentials(.key), repositoryID: $0) }
+    let reader = try RemoteReader(
+      BackupSources([BackupSource(address: "nas", store: store)]), TestBed.credentials(.key), environment, options,
+      progress: Progress())
+    defer { reader.folder.remove() }
+    let choice = try reader.choose(reference)
+    try reader.fetch([choice])
+    let path = bed.folder.path("read.db")
+    try? SystemFileOperations().unlink(path)
+    let request = RestoreRequest(pointID: choice.backup.id, target: .newFile(path: path))
+    guard case .plan(let plan) = try reader.engine().planRestore(request) else {
+      throw HoldfastError(.failed, "no plan")
+    }
+    _ = try reader.engine().restore(plan)
+    return try bed.image(at: path)
+  }
+
   /// The image of a backup, restored from the target alone on another host.
   func restored(_ id: PointID) throws -> [UInt8] {
     let folder = bed.folder.path("fetched-\(id)")

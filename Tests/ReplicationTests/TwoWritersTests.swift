@@ -114,6 +114,36 @@ struct TwoWritersTests {
     #expect(try bed.archives() == archives && bed.restored(newest.id) == image)
   }
 
+  @Test("Backups with one ID and two numbers are told apart, and none is reported as lost")
+  func oneIDTwoNumbers() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    _ = try bed.replicator().run()
+    let (other, start) = (try clone(bed), bed.bed.time.now())
+    let theirs = try (1...2).map { number in
+      let backup = try bed.change(number)
+      _ = try bed.replicator().run()
+      return backup
+    }
+    let image = try bed.bed.image()
+    // The clock of the other machine is behind.
+    bed.bed.time.set(start.adding(seconds: 5))
+    let second = bed.replicator(other)
+    try second.takeOver()
+    bed.bed.time.set(theirs[0].id.second)
+    try bed.bed.change("INSERT INTO entries(text) VALUES ('of the other machine')")
+    let full = try other.create(CreateRequest())
+    #expect(full.id == theirs[0].id && full.sequence == 4, "\(full.id), \(full.sequence ?? 0), \(theirs.map(\.id))")
+    let outcome = try second.run()
+    #expect(outcome.put.map(\.sequence) == [4] && outcome.plan.lost.isEmpty, "\(outcome.plan)")
+    second.forget()
+    let plan = try second.plan()
+    #expect(plan.lost.isEmpty && plan.steps.isEmpty && plan.superseded.isEmpty, "\(plan)")
+    let own = try bed.bed.image()
+    #expect(try bed.read(.latest) == own && bed.read(.named(full.id.text)) == own)
+    #expect(try bed.read(.named(theirs[1].id.text)) == image)
+  }
+
   @Test("Without its memo, a machine recognises its own newest backup by one read")
   func ownBackups() throws {
     let bed = try ReplicationBed()

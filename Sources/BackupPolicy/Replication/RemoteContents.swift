@@ -30,11 +30,13 @@ package struct RemoteContents: Sendable {
     RemoteContents(names.subtracting(lost), superseded: superseded)
   }
 
-  /// Every backup, the newest first.
+  /// Every backup, the newest first. If two have one ID, the one that counts is among them.
   package var backups: [RemoteBackup] {
-    everything.members.reversed().compactMap { id, sequence in
+    let others = everything.members.filter { !isCounted($0.id) }
+    let members = (counted.members + others).sorted { ($0.sequence, $0.id.text) > ($1.sequence, $1.id.text) }
+    return members.compactMap { id, sequence in
       let way = way(to: id)
-      guard let name = way?.first ?? names.filter({ $0.id == id }).max() else { return nil }
+      guard let name = way?.first ?? names.filter({ $0.id == id && $0.sequence == sequence }).max() else { return nil }
       return RemoteBackup(
         id: id, sequence: sequence, name: name, isSuperseded: !isCounted(id), isComplete: way != nil,
         needed: way?.map(\.id) ?? [])
@@ -43,17 +45,7 @@ package struct RemoteContents: Sendable {
 
   /// Returns the archives that a restore of a backup reads: its own first, a full last. Nil if one
   /// of them is missing.
-  package func way(to id: PointID) -> [RemoteName]? {
-    let view = isCounted(id) ? counted : everything
-    var way: [RemoteName] = []
-    var next: PointID? = id
-    while let current = next {
-      guard let edge = view.best[current], let name = edge.name else { return nil }
-      way.append(name)
-      next = edge.parent
-    }
-    return way
-  }
+  package func way(to id: PointID) -> [RemoteName]? { (isCounted(id) ? counted : everything).way(to: id) }
 
   /// The backups among which the newest or one of a time is chosen, the newest first: those on the
   /// line, with all archives that they need. Copies of damaged files are not among them.
@@ -63,7 +55,7 @@ package struct RemoteContents: Sendable {
   package var newestSequence: Int64? { counted.members.map(\.sequence).max() }
 
   /// Whether a backup is on the line of the present writer.
-  private func isCounted(_ id: PointID) -> Bool { counted.edges[id] != nil }
+  private func isCounted(_ id: PointID) -> Bool { counted.contains(id) }
 
   /// The backup that a person names by its ID or the beginning of it.
   ///

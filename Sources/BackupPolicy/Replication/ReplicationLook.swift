@@ -92,13 +92,13 @@ struct ReplicationLook {
       if point.status == .failed, view.isComplete(point.id), let copy = remote[point.id] {
         point.status = copy.status
       }
-      if let parent = point.parent, !ids.contains(parent) { point.parent = view.best[point.id]?.parent }
+      if let parent = point.parent, !ids.contains(parent) { point.parent = view.parent(of: point.id) }
       return (point.sequence ?? -1, point)
     }
     for (id, sequence) in view.members where local[id] == nil {
       guard var point = remote[id] else { continue }
       point.sequence = sequence
-      point.parent = view.best[id]?.parent
+      point.parent = view.parent(of: id)
       all.append((sequence, point))
     }
     union = all.enumerated().sorted { ($0.element.sequence, $0.offset) < ($1.element.sequence, $1.offset) }
@@ -113,7 +113,7 @@ struct ReplicationLook {
     let archives = facts.inventory.archives.values.sorted {
       ($0.name.sequence, $0.name.epoch, $0.name.hash) < ($1.name.sequence, $1.name.epoch, $1.name.hash)
     }
-    for archive in archives {
+    for archive in archives where view.isNamed(archive.name) {
       var point = archive.point
       if !archive.isProved {
         if remote[archive.name.id] != nil { continue }

@@ -46,7 +46,7 @@ struct ReplicationSteps {
     close()
     let all = look.outdated(Set(look.union.map(\.id)))
     let candidates = unsent.filter { !wanted.contains($0) && look.kept[$0] != nil && all[$0] == nil }
-    let present = Set(look.view.best.keys.filter { look.kept[$0] != nil })
+    let present = Set(look.view.whole.filter { look.kept[$0] != nil })
     let young = Set(look.union.filter { $0.age(look.facts.time) < target.compaction.everyPoint }.map(\.id))
     while true {
       let here = present.union(wanted)
@@ -63,7 +63,7 @@ struct ReplicationSteps {
   /// The backups without which others in the target, that are no longer here, cannot be restored.
   private func missing() -> Set<PointID> {
     let broken = look.view.members.map(\.id).filter { !look.view.isComplete($0) && !look.isSendable($0) }
-    let needed = Set(broken.flatMap { look.view.edges[$0] ?? [] }.compactMap { $0.name?.parent })
+    let needed = Set(broken.flatMap { look.view.edges(of: $0) }.compactMap { $0.name?.parent })
     return Set(points.filter { $0.sequence.map(needed.contains) ?? false }.map(\.id))
   }
 
@@ -71,7 +71,7 @@ struct ReplicationSteps {
   /// outdated one and can no longer be put without it: then another backup of its minute or hour
   /// takes its place.
   private func isAnchor(_ id: PointID) -> Bool {
-    wanted.contains(id) || look.isSendable(id) || look.view.best[id]?.parent.map { outdated[$0] == nil } ?? true
+    wanted.contains(id) || look.isSendable(id) || look.view.parent(of: id).map { outdated[$0] == nil } ?? true
   }
 
   /// Adds what the wanted backups need: the full, and all in between if nothing can be merged here.
@@ -180,10 +180,10 @@ struct ReplicationSteps {
   /// The outdated backups between a backup and the next one on its way that stays.
   private func outdatedBelow(_ id: PointID) -> [PointID] {
     var between: [PointID] = []
-    var next = look.view.best[id]?.parent
+    var next = look.view.parent(of: id)
     while let parent = next, outdated[parent] != nil {
       between.append(parent)
-      next = look.view.best[parent]?.parent
+      next = look.view.parent(of: parent)
     }
     return between
   }
@@ -207,11 +207,11 @@ struct ReplicationSteps {
     let broken = look.view.members.map(\.id).filter { !look.view.isComplete($0) }
     let needed = view.needed(for: staying.union(broken))
     for (id, _) in view.members.reversed() {
-      for name in (view.edges[id] ?? []).compactMap(\.name) where !needed.names.contains(name) {
+      for name in view.edges(of: id).compactMap(\.name) where !needed.names.contains(name) {
         plan.steps.append(.remove(name, reason: reason(toRemove: id, isNeeded: needed.points.contains(id))))
       }
     }
-    removeSuperseded(view.members.first { needed.points.contains($0.id) }?.sequence)
+    removeOfOthers(needed)
   }
 
   private func viewAfterPuts() -> RemoteView {
@@ -228,10 +228,14 @@ struct ReplicationSteps {
     return outdated[id] ?? look.removed[id]?.joined(separator: "; ") ?? "no backup needs it"
   }
 
-  private mutating func removeSuperseded(_ oldest: Int64?) {
-    guard let oldest else { return }
+  /// Removes what other writers left, as soon as all that is kept is newer.
+  private mutating func removeOfOthers(_ needed: RemoteView.Needed) {
+    guard let oldest = needed.oldest else { return }
     for name in look.view.superseded.reversed() where name.sequence < oldest {
       plan.steps.append(.remove(name, reason: "a later writer did not know it, and all that is kept is newer"))
+    }
+    for name in look.view.unnamed.reversed() where name.sequence < oldest && !needed.names.contains(name) {
+      plan.steps.append(.remove(name, reason: "a later backup has its ID, and all that is kept is newer"))
     }
   }
 
@@ -252,7 +256,7 @@ struct ReplicationSteps {
     plan.superseded = look.view.superseded
     plan.refused = look.refused
     for (id, _) in look.view.members where look.local[id] == nil {
-      let names = (look.view.edges[id] ?? []).filter { !$0.isProved }.compactMap(\.name)
+      let names = look.view.edges(of: id).filter { !$0.isProved }.compactMap(\.name)
       plan.unread += names.filter { $0.parent == nil }
     }
     plan.unsent = unsent()

@@ -50,6 +50,38 @@ struct RemoteContentsTests {
     #expect(contents.newestSequence == 2)
   }
 
+  /// A backup of two machines: both made it in the same second, with different numbers.
+  private func same(_ second: Int64, _ sequence: Int64, _ parent: Int64?, epoch: Int) -> RemoteName {
+    RemoteName(
+      chain: parent == nil ? sequence : parent == 4 ? 4 : 1, sequence: sequence, parent: parent, epoch: epoch, bytes: 9,
+      hash: 9,
+      archive: ArchiveName(
+        id: id(second), content: parent == nil ? .database : .pages, compressed: true, encrypted: true))!
+  }
+
+  @Test("Of two backups with one ID the one of the last writer counts, and what needs the other one stays whole")
+  func oneID() {
+    let (other, own) = (same(5, 2, 1, epoch: 2), same(5, 4, nil, epoch: 5))
+    let names = [name(1, nil), other, name(3, 2, epoch: 3), own, same(6, 5, 4, epoch: 6)]
+    let contents = RemoteContents(names)
+    #expect(contents.backups.map(\.sequence) == [5, 4, 3, 1] && contents.backups.allSatisfy(\.isComplete))
+    #expect(contents.way(to: id(5)) == [own])
+    #expect(contents.way(to: id(6))?.map(\.sequence) == [5, 4])
+    #expect(contents.way(to: id(3)) == [names[2], other, names[0]])
+    // A superseded one never counts before one on the line.
+    let late = same(5, 4, nil, epoch: 1)
+    let line = RemoteContents([names[0], other, late], superseded: [late])
+    #expect(line.way(to: id(5)) == [other, names[0]] && line.backups.map(\.isSuperseded) == [false, false])
+  }
+
+  @Test("A forged name with the ID of another backup is refuted, and then the other one is used")
+  func forgedID() {
+    let forged = same(1, 900, nil, epoch: 9)
+    let contents = RemoteContents([name(1, nil), name(2, 1), forged])
+    #expect(contents.way(to: id(1)) == [forged] && contents.way(to: id(2))?.map(\.sequence) == [2, 1])
+    #expect(contents.without([forged]).way(to: id(1)) == [name(1, nil)])
+  }
+
   @Test("A beginning of an ID names one backup, and a whole ID never another one")
   func references() throws {
     let contents = RemoteContents([name(1, nil), name(70, nil, chain: 70)])
