@@ -15,6 +15,12 @@ final class ReplicationSession {
   /// The last refusal of a removal, and when to try again.
   private var refusal: (error: StoreError, until: Timestamp)?
   private var filenames: [PointID: String] = [:]
+  /// The archives in the last list that have the size that their names say.
+  private var present: [RemoteName] = []
+  /// Objects that are not what their names say.
+  private var damaged: Set<RemoteName> = []
+  /// The archives whose content was read.
+  private var audited: Set<RemoteName> = []
 
   init(_ engine: Engine, _ target: Target, _ store: any ObjectStore, _ facts: ShippingFacts) throws {
     guard let folder = RemoteFolder(store, repositoryID: facts.repositoryID) else {
@@ -103,10 +109,15 @@ final class ReplicationSession {
     if let base = claim.line.newestTakeOver?.baseSequence, base != memo.state.takenOverAt {
       try memo.change { $0.takenOverAt = base }
     }
-    // An object of another size than its name tells is cut off: it does not count.
-    let listed = objects.compactMap { object, info -> RemoteName? in
-      if case .archive(let name) = object, name.bytes == info.size { name } else { nil }
+    var listed: [RemoteName] = []
+    var cutOff: Set<RemoteName> = []
+    for case (.archive(let name), let info) in objects {
+      // An object of another size than its name tells is cut off: it does not count.
+      if name.bytes == info.size { listed.append(name) } else { cutOff.insert(name) }
     }
+    present = listed
+    damaged = damaged.intersection(listed).union(cutOff)
+    listed.removeAll { damaged.contains($0) }
     try forgetLost(Set(listed), now)
     _ = try memo.reconcile(listed, now: now)
   }
@@ -118,6 +129,20 @@ final class ReplicationSession {
         try folder.size(.archive(archive.name)) != archive.name.bytes
       else { continue }
       try memo.remove(archive.name, at: now)
+    }
+  }
+
+  /// Reads all archives. Those that are damaged count as missing, so that they are put again.
+  func audit(_ progress: Progress) throws {
+    guard canRead else {
+      throw HoldfastError(
+        .usage, "target \(target.name): its archives cannot be read, because its access is write-only",
+        hint: "repair it on a machine with a key that can read")
+    }
+    let names = present.filter { claim.line.counts($0) && !audited.contains($0) }
+    try ArchiveAudit(folder: folder, progress: progress).run(names) { name, isDamaged in
+      audited.insert(name)
+      if isDamaged { damaged.insert(name) }
     }
   }
 
@@ -186,6 +211,8 @@ final class ReplicationSession {
     var all = memo.facts(facts, claim.line)
     all.lastPut = memo.state.put
     all.obstacle = obstacle?.reason
+    all.damaged = damaged
+    for name in damaged { all.inventory.remove(name, at: facts.now) }
     return all
   }
 
@@ -208,6 +235,7 @@ final class ReplicationSession {
   ) throws -> ReplicationOutcome {
     var outcome = ReplicationOutcome(plan: plan)
     self.filenames = filenames
+    for name in damaged where memo.inventory.archives[name] != nil { try memo.remove(name, at: facts.now) }
     let result = Result { try execute(plan, facts, progress, &outcome) }
     outcome.obstacle = obstacle ?? (plan.needsFull ? .fullNeeded : nil)
     outcome.requests = folder.requests - counted
@@ -274,6 +302,7 @@ final class ReplicationSession {
     var shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, meter.progress)
     var options = try options(for: &shipment)
     options.sent = try meter.start(bytes: shipment.archive.bytes)
+    if damaged.contains(shipment.name), target.settings.access == .full { try remove(shipment.name) }
     try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
     let now = engine.environment.now()
     memo.upload.remove()
@@ -331,6 +360,7 @@ final class ReplicationSession {
     try folder.delete(.archive(name))
     if name.parent == nil, !name.archive.encrypted { try folder.delete(.metadata(name)) }
     try memo.remove(name, at: engine.environment.now())
+    damaged.remove(name)
   }
 
   /// A memo that cannot be written stops no backup.

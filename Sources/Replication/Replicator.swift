@@ -69,12 +69,17 @@ package final class Replicator {
     policy = ReplicationPolicy(target.settings)
   }
 
+  /// Whether a run reads all archives in the target first, and puts those again that are damaged.
+  package var audits = false
+
   /// Returns the plan that a run would execute now. Lists the target first, unless this object did before.
   ///
   /// - Throws: the failures of the store as ``StoreError``, others as `HoldfastError`.
-  package func plan() throws -> ReplicationPlan {
+  package func plan(progress: Progress = Progress()) throws -> ReplicationPlan {
     let facts = try engine.shippingFacts()
-    return policy.plan(try begun(facts).facts(facts))
+    let session = try begun(facts)
+    if audits { try session.audit(progress) }
+    return policy.plan(session.facts(facts))
   }
 
   /// Makes a plan and executes it, up to the first step that fails. If nothing but new backups can
@@ -172,6 +177,7 @@ package final class Replicator {
     if doubt.needsList(since: session.listed, now: facts.now) { try session.listAgain(facts.now) }
     try session.check(every: target.check, now: facts.now)
     session.removeLeftovers(facts.now)
+    if audits { try session.audit(progress) }
     var known = session.facts(facts)
     if atOnce { known.lastPut = nil }
     let outcome = try session.execute(policy.plan(known), facts, progress)

@@ -1,10 +1,10 @@
 import COpenSSL
 
 /// A running SHA-256; used by one thread at a time.
-final class SHA256 {
+package final class SHA256 {
   private let context: OpaquePointer
 
-  init() throws {
+  package init() throws {
     guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
       throw cryptoFailure("SHA-256")
     }
@@ -15,12 +15,12 @@ final class SHA256 {
     EVP_MD_CTX_free(context)
   }
 
-  func update(_ bytes: UnsafeRawBufferPointer) throws {
+  package func update(_ bytes: UnsafeRawBufferPointer) throws {
     guard EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1 else { throw cryptoFailure("SHA-256") }
   }
 
   /// The 32 bytes; no bytes may be added afterwards.
-  func finish() throws -> [UInt8] {
+  package func finish() throws -> [UInt8] {
     var output = [UInt8](repeating: 0, count: 32)
     guard EVP_DigestFinal_ex(context, &output, nil) == 1 else { throw cryptoFailure("SHA-256") }
     return output

@@ -143,7 +143,9 @@ package struct RemoteView: Sendable {
           guard let above = costs[parent] else { continue }
           cost = Cost(isParentAvoided: isNamed(parent) && avoided.contains(parent.id), links: above.links + 1)
         }
-        if let known = costs[member], known <= cost { continue }
+        // Of two with the same effort, one that is known to be there, and not by its name alone.
+        let isBetter = edge.isProved && best[member]?.isProved == false
+        if let known = costs[member], known < cost || (known == cost && !isBetter) { continue }
         costs[member] = cost
         best[member] = edge
       }
@@ -173,6 +175,9 @@ package struct RemoteView: Sendable {
 
   /// Whether an archive is one of the backup for which its ID stands.
   func isNamed(_ name: RemoteName) -> Bool { isNamed(Member(name)) }
+
+  /// Whether the backup of an archive has a complete way to a full.
+  func isWhole(_ name: RemoteName) -> Bool { best[Member(name)] != nil }
 
   /// The archives that a restore of a backup reads: its own first, a full last. Nil if one of them
   /// is missing.

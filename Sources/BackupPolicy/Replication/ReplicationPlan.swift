@@ -44,6 +44,8 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var skipped: [RetentionVerdict] = []
   /// The backups in the target that cannot be restored and that the repository cannot complete.
   package var lost: [PointID] = []
+  /// Objects in the target that are not what their names say.
+  package var damaged: [RemoteName] = []
   /// Fulls in the target whose headers must be read before rules may remove them.
   package var unread: [RemoteName] = []
   /// Archives in the target that do not count, because a later writer did not know them.

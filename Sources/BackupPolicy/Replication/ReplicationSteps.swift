@@ -212,6 +212,9 @@ struct ReplicationSteps {
       }
     }
     removeOfOthers(needed)
+    for name in look.facts.damaged.sorted().reversed() where view.isWhole(name) {
+      plan.steps.append(.remove(name, reason: "it is damaged, and another archive of this backup is there"))
+    }
   }
 
   private func viewAfterPuts() -> RemoteView {
@@ -254,6 +257,7 @@ struct ReplicationSteps {
     let view = viewAfterPuts()
     plan.lost = view.members.map(\.id).filter { !view.isComplete($0) && !look.isSendable($0) }
     plan.superseded = look.view.superseded
+    plan.damaged = look.facts.damaged.sorted()
     plan.refused = look.refused
     for (id, _) in look.view.members where look.local[id] == nil {
       let names = look.view.edges(of: id).filter { !$0.isProved }.compactMap(\.name)

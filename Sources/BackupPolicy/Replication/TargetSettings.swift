@@ -59,6 +59,8 @@ package struct ReplicationFacts: Hashable, Sendable {
   /// The newest number that was used when this machine took the target over; nil if it never did.
   /// Backups up to it are the past of two machines, so no new archive is put for them or on them.
   package var takenOverAt: Int64?
+  /// Objects in the target that are not what their names say; the inventory does not have them.
+  package var damaged: Set<RemoteName> = []
   /// Wall time.
   package var time: Timestamp
 

@@ -12,11 +12,13 @@ struct Sync: ParsableCommand {
     discussion: """
       It uploads the backups that are missing in each target, the newest first, and then removes the copies that no \
       rule keeps. If a store cannot be reached, it tries again until it is interrupted; with --once it ends. \
-      --dry-run shows each step with its reason, and the price of the requests.
+      --dry-run shows each step with its reason, and the price of the requests. --repair downloads every archive in \
+      the target, and uploads those again whose content has changed there.
 
       Examples:
         holdfast sync --dry-run
         holdfast sync s3 --once
+        holdfast sync s3 --repair
       """)
 
   @Argument(help: "The name of a target (default: all).")
@@ -27,6 +29,9 @@ struct Sync: ParsableCommand {
 
   @Flag(help: "End at the first failure of a store, for cron.")
   var once = false
+
+  @Flag(help: "Read every archive in the target, and upload again what is damaged there.")
+  var repair = false
 
   @OptionGroup var target: TargetOptions
   @OptionGroup var every: EveryDatabaseOptions
@@ -63,12 +68,14 @@ struct Sync: ParsableCommand {
 
   private func report(_ target: Target, _ engine: Engine, _ zone: ZoneRules) throws -> ReplicationReport {
     if dryRun {
-      let plan = try target.withStore { try Replicator(engine: engine, target: target, store: $0).plan() }
+      let plan = try options.output.working { progress, _ in
+        try target.withStore(progress) { try replicator(target, engine, $0).plan(progress: progress) }
+      }
       return ReplicationReport(target, planned: plan, zone: zone)
     }
     let outcome = try options.output.working { progress, _ in
       try target.withStore(progress) { store in
-        let replicator = Replicator(engine: engine, target: target, store: store)
+        let replicator = replicator(target, engine, store)
         return try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
       }
     }
@@ -77,6 +84,12 @@ struct Sync: ParsableCommand {
         .refused, "target \(target.name): nothing is written: \(obstacle.reason)", hint: obstacle.advice(target))
     }
     return ReplicationReport(target, executed: outcome, zone: zone)
+  }
+
+  private func replicator(_ target: Target, _ engine: Engine, _ store: any ObjectStore) -> Replicator {
+    let replicator = Replicator(engine: engine, target: target, store: store)
+    replicator.audits = repair
+    return replicator
   }
 }
 

@@ -103,7 +103,7 @@ struct Verify: ParsableCommand {
     try options.console.show(VerificationListing.total(listings))
     let whole = listings.first { $0.exitCode == nil }?.id
     try nameWhole(&listings) { _ in whole }
-    try finish(listings) { .array(listings.map(\.json)) }
+    try finish(listings, access.repairAdvice(selection, engine)) { .array(listings.map(\.json)) }
   }
 
   private func show(_ listing: VerificationListing) throws {
@@ -111,9 +111,12 @@ struct Verify: ParsableCommand {
     Console.tell(listing.warnings)
   }
 
-  private func finish(_ listings: [VerificationListing], _ json: () -> JSONValue) throws {
+  private func finish(_ listings: [VerificationListing], _ advice: String? = nil, _ json: () -> JSONValue) throws {
     if options.console.json { try options.console.show(json(), []) }
-    if let failure = VerificationListing.failure(listings) { Console.reportFailure(failure) }
+    if let failure = VerificationListing.failure(listings) {
+      Console.reportFailure(failure)
+      if let advice { Console.tell(["holdfast: hint: \(CallerOptions.applied(to: advice.printable))"]) }
+    }
     let codes = listings.compactMap(\.exitCode)
     let failed = HoldfastError.Code.verificationFailed.exitCode
     if let code = codes.contains(failed) ? failed : codes.first { throw ExitCode(code) }

@@ -76,6 +76,9 @@ struct ReplicationReport {
 
   private var exceptions: [String] {
     var lines = plan.skipped.map { "  Not sent: \($0.id): \($0.reasons.joined(separator: "; "))" }
+    if !plan.damaged.isEmpty {
+      lines.append("  ! Damaged there: \(plan.damaged.map(\.id.text).joined(separator: ", "))")
+    }
     if !plan.lost.isEmpty {
       lines.append("  ! Cannot be restored from there: \(plan.lost.map(\.text).joined(separator: ", "))")
     }
@@ -100,21 +103,25 @@ struct ReplicationReport {
   // MARK: For scripts
 
   var json: JSONValue {
-    .object([
+    var keys: JSONObject = [
       "name": .string(target.name), "url": .string(target.address), "executed": .bool(outcome != nil),
-      "uploaded": .array(outcome?.put.map { .string($0.text) } ?? []),
-      "removed": .array(outcome?.removed.map { .string($0.text) } ?? []),
       "steps": .array(plan.steps.map(Self.json)), "owed": .array(plan.owed.map { .string($0.text) }),
-      "skipped": .array(
-        plan.skipped.map {
-          .object(["backup_id": .string($0.id.text), "reasons": .array($0.reasons.map { .string($0) })])
-        }),
-      "lost": .array(plan.lost.map { .string($0.text) }),
-      "superseded": .array(plan.superseded.map { .string($0.text) }),
+      "skipped": .array(plan.skipped.map(Self.json)), "lost": .array(plan.lost.map { .string($0.text) }),
       "refused": .optional(plan.refused), "requests": requests.json,
       "bytes": .integer(outcome?.sentBytes ?? bytes),
-      "cost": StoreCost(target.url).map { $0.json(requests, bytes: 0) } ?? .null,
-    ])
+    ]
+    keys["uploaded"] = Self.json(outcome?.put ?? [])
+    keys["removed"] = Self.json(outcome?.removed ?? [])
+    keys["damaged"] = Self.json(plan.damaged)
+    keys["superseded"] = Self.json(plan.superseded)
+    keys["cost"] = StoreCost(target.url).map { $0.json(requests, bytes: 0) } ?? .null
+    return .object(keys)
+  }
+
+  private static func json(_ names: [RemoteName]) -> JSONValue { .array(names.map { .string($0.text) }) }
+
+  private static func json(_ skipped: RetentionVerdict) -> JSONValue {
+    .object(["backup_id": .string(skipped.id.text), "reasons": .array(skipped.reasons.map { .string($0) })])
   }
 
   private static func json(_ step: ReplicationStep) -> JSONValue {

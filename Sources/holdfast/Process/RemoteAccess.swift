@@ -51,12 +51,13 @@ struct RemoteAccess {
     let expectation = try newest?.expectation() ?? NewestExpectation()
     let loop = TransferLoop()
     defer { loop.stop() }
-    let (reader, choices, progress) = try service.output.working {
-      progress, _ -> (RemoteReader, [RemoteChoice], Progress) in
-      let reader = try open(selection, local, loop, progress)
-      let choices = try choose(references, expectation, reader)
-      try reader.fetch(choices)
-      return (reader, choices, progress)
+    let (reader, choices, progress) = try advising(selection, local) {
+      try service.output.working { progress, _ -> (RemoteReader, [RemoteChoice], Progress) in
+        let reader = try open(selection, local, loop, progress)
+        let choices = try choose(references, expectation, reader)
+        try reader.fetch(choices)
+        return (reader, choices, progress)
+      }
     }
     defer { reader.folder.remove() }
     let engine = reader.engine().keepingOpen()
@@ -135,6 +136,27 @@ struct RemoteAccess {
       origin: try RemoteOrigin(choice, reader, zone))
   }
 
+  // MARK: Damage
+
+  /// How to repair a damaged copy; nil if this machine does not have the backups, or if the target is
+  /// none of the configured ones.
+  func repairAdvice(_ selection: Selection, _ local: Engine) -> String? {
+    guard isAboutCopies, let address = remote.from.first, (try? local.list())?.isEmpty == false,
+      let target = (try? selection.targets())?.first(where: { $0.isNamed(address) })
+    else { return nil }
+    return "holdfast sync \(target.name) --repair uploads again what is damaged there and whole here"
+  }
+
+  private func advising<Result>(_ selection: Selection, _ local: Engine, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch var error as HoldfastError where error.code == .verificationFailed {
+      guard let advice = repairAdvice(selection, local) else { throw error }
+      error.hint = [advice, error.hint].compactMap(\.self).joined(separator: "; ")
+      throw error
+    }
+  }
+
   // MARK: Opening
 
   private func open(
@@ -155,7 +177,7 @@ struct RemoteAccess {
       do {
         let url = try StoreURL(address)
         // The URL of a configured target is reached as that target is.
-        let target = configured.first { TargetList.identity($0.url) == TargetList.identity(url) }
+        let target = configured.first { $0.isNamed(address) }
         return BackupSource(address: address, store: (target?.connection ?? connection).open(url, on: loop))
       } catch let error as StoreError {
         throw HoldfastError(error, of: address)
@@ -169,6 +191,14 @@ struct RemoteAccess {
     let own = isAboutCopies ? [] : [BackupSource(repository: local.folder)]
     let sources = BackupSources(own + targets)
     return try RemoteReader(sources, local.credentials, local.environment, options, progress: progress)
+  }
+}
+
+extension Target {
+  /// Whether `--from` names this target: by its name, or by its URL.
+  fileprivate func isNamed(_ address: String) -> Bool {
+    if name == address { return true }
+    return (try? StoreURL(address)).map { TargetList.identity($0) == TargetList.identity(url) } ?? false
   }
 }
 
