@@ -17,8 +17,40 @@ package final class RemoteFolder: Sendable {
 
   /// Whether the store is a folder that lacks an object. Other stores are not asked.
   package func isFolderWithout(_ object: RemoteObject) throws(StoreError) -> Bool {
-    guard store is FolderStore else { return false }
+    guard isOnDisk else { return false }
     return try store.head(key(object)) == nil
+  }
+
+  // MARK: Marks of folders
+
+  /// Whether the store is a folder of a file system. What is asked there is no request.
+  var isOnDisk: Bool { store is FolderStore }
+
+  private static let marks = "folder-"
+
+  /// The folder of a mark, without the address of the target.
+  func placeOfMark(_ mark: UInt64) -> String { "\(repositoryID)/\(Self.marks)\(Digits.hexadecimal(mark))" }
+
+  private func keyOfMark(_ mark: UInt64) -> String { "\(placeOfMark(mark))/about.txt" }
+
+  func marks() throws(StoreError) -> [UInt64] {
+    let folders = try store.listAll(ListQuery(prefix: "\(repositoryID)/\(Self.marks)", groupsFolders: true)).folders
+    return folders.compactMap { folder in
+      Digits.hexadecimal(folder.utf8.dropFirst(repositoryID.utf8.count + 1 + Self.marks.utf8.count).dropLast())
+    }
+  }
+
+  func has(mark: UInt64) throws(StoreError) -> Bool { try store.head(keyOfMark(mark)) != nil }
+
+  func put(mark: UInt64) throws(StoreError) {
+    let text = "Holdfast recognises the disk of this target by this file. Without it, nothing is copied here.\n"
+    try store.put(keyOfMark(mark), ObjectContent(Array(text.utf8)))
+  }
+
+  /// Whether an archive is in the target, whole. In a folder it is no request.
+  func hasWhole(_ name: RemoteName) throws(StoreError) -> Bool {
+    if !isOnDisk { count { $0.gets += 1 } }
+    return try store.head(key(.archive(name)))?.size == name.bytes
   }
 
   /// The requests so far, also the failed ones. Retries within the store are not among them.

@@ -9,9 +9,14 @@ final class ReplicationSession {
   private let target: Target
   private let memo: TargetMemo
   private let claim: WriterClaim
+  private let mark: FolderMark
+  private let proof: HeaderProof
+  private var chainAudit = ChainAudit()
   /// The requests that earlier outcomes contain.
   private var counted = RequestCount()
   private var obstacle: ReplicationObstacle?
+  /// Known archives that the last list lacked.
+  private var gone: [RemoteName] = []
   /// The last refusal of a removal, and when to try again.
   private var refusal: (error: StoreError, until: Timestamp)?
   private var filenames: [PointID: String] = [:]
@@ -22,15 +27,19 @@ final class ReplicationSession {
   /// The archives whose content was read.
   private var audited: Set<RemoteName> = []
 
-  init(_ engine: Engine, _ target: Target, _ store: any ObjectStore, _ facts: ShippingFacts) throws {
-    guard let folder = RemoteFolder(store, repositoryID: facts.repositoryID) else {
-      throw HoldfastError(.failed, "\(facts.repositoryID) is not the ID of a repository")
+  /// - Parameters:
+  ///   - repositoryID: 32 hexadecimal digits.
+  ///   - memo: of the target. If it is only read, nothing may be written.
+  init(
+    _ engine: Engine, _ target: Target, _ store: any ObjectStore, repositoryID: String, _ memo: TargetMemo
+  ) throws {
+    guard let folder = RemoteFolder(store, repositoryID: repositoryID) else {
+      throw HoldfastError(.failed, "\(repositoryID) is not the ID of a repository")
     }
-    (self.folder, self.engine, self.target) = (folder, engine, target)
-    memo = try TargetMemo(
-      in: engine.environment.stateFolder, identity: target.identity(of: facts.repositoryID), name: target.name,
-      files: engine.environment.files)
+    (self.folder, self.engine, self.target, self.memo) = (folder, engine, target, memo)
     claim = try WriterClaim(folder, engine, memo)
+    mark = FolderMark(folder, memo, target)
+    proof = HeaderProof(folder: folder, engine: engine, memo: memo)
   }
 
   var memoPath: String { memo.path }
@@ -46,9 +55,18 @@ final class ReplicationSession {
   // MARK: Reading the target
 
   /// Lists the target, and finds out whether this machine may write to it.
-  func begin(_ facts: ShippingFacts) throws {
-    guard canRead else { return }
-    try list(facts.now)
+  ///
+  /// - Parameter facts: read after the list, so that the list has nothing newer.
+  /// - Throws: `refused` if it is a folder, and not the one that this host has used.
+  func begin(_ now: Timestamp, _ facts: () throws -> ShippingFacts) throws -> ShippingFacts {
+    try mark.find()
+    if canRead { try list(now) }
+    let facts = try facts()
+    if canRead { try judge(facts) }
+    return facts
+  }
+
+  private func judge(_ facts: ShippingFacts) throws {
     if let record = WriterPolicy.takeOverByOther(claim.line, since: memo.state.writer) {
       obstacle = .takenOver("\(record.host) took it over at \(record.started.iso8601)")
     } else {
@@ -102,10 +120,13 @@ final class ReplicationSession {
   }
 
   private func list(_ now: Timestamp) throws {
+    try mark.require()
     let objects = try folder.listWithFacts()
     var times: [WriterName: Int64] = [:]
     for case (.writer(let name), let info) in objects { times[name] = info.modified }
     try claim.read(objects.compactMap { if case .writer(let name) = $0.object { name } else { nil } }, written: times)
+    // Without its record this process has no right to write: everything was removed.
+    if let own = claim.own, times[own] == nil, try folder.size(.writer(own)) == nil { throw ChangedTarget() }
     if let base = claim.line.newestTakeOver?.baseSequence, base != memo.state.takenOverAt {
       try memo.change { $0.takenOverAt = base }
     }
@@ -118,17 +139,44 @@ final class ReplicationSession {
     present = listed
     damaged = damaged.intersection(listed).union(cutOff)
     listed.removeAll { damaged.contains($0) }
-    try forgetLost(Set(listed), now)
-    _ = try memo.reconcile(listed, now: now)
+    let recent = try forgetLost(Set(listed), now)
+    let lost = try memo.reconcile(listed, now: now).lost
+    chainAudit.recordList(at: now)
+    // A damaged object is reported as such.
+    gone = (recent + lost).filter { !damaged.contains($0) }
+    if !memo.isReadOnly { warn(ofLost: gone) }
+  }
+
+  private func warn(ofLost names: [RemoteName]) {
+    guard let first = names.min() else { return }
+    let words = names.count == 1 ? "the archive of \(first.id) is" : "\(names.count) archives, from \(first.id) on, are"
+    engine.environment.logger.warning(
+      "target \(target.name): \(words) gone from it",
+      metadata: ["hint": "what is still here is sent again, if the rules of the target keep it"])
   }
 
   /// A list may lack an object that was put a moment ago, so such objects are asked for one by one.
-  private func forgetLost(_ listed: Set<RemoteName>, _ now: Timestamp) throws {
+  private func forgetLost(_ listed: Set<RemoteName>, _ now: Timestamp) throws -> [RemoteName] {
+    var lost: [RemoteName] = []
     for archive in memo.inventory.archives.values where !listed.contains(archive.name) {
       guard let put = archive.put, put.adding(seconds: RemoteInventory.doubt) >= now,
         try folder.size(.archive(archive.name)) != archive.name.bytes
       else { continue }
       try memo.remove(archive.name, at: now)
+      lost.append(archive.name)
+    }
+    return lost
+  }
+
+  /// Asks for archives that the put needs.
+  ///
+  /// - Throws: `missing`; the target must be listed then.
+  private func look(before put: ReplicationPut) throws {
+    guard canRead else { return }
+    let names = chainAudit.archives(
+      before: put, among: memo.inventory.archives.keys, isOnDisk: folder.isOnDisk, now: engine.environment.now())
+    for name in names where try !folder.hasWhole(name) {
+      throw StoreError(.missing, "\(name.text) is no longer in the target, or is cut off")
     }
   }
 
@@ -161,57 +209,22 @@ final class ReplicationSession {
       let isOther = stored[name.sequence].map { $0 != name.id } ?? false
       guard isOther || name.sequence > facts.newestSequence else { continue }
       if memo.inventory.archives[name]?.isProved == true { continue }
-      if try !prove(name) { writer.unproved.insert(name) }
+      if try !proof.prove(name) { writer.unproved.insert(name) }
     }
-    if let other = try other(among: writer.remote.filter { stored[$0.sequence] == $0.id }) {
+    if let other = try proof.other(among: writer.remote.filter { stored[$0.sequence] == $0.id }, claim.line) {
       writer.others.insert(other)
     }
     return writer
   }
 
-  /// Compares the newest of these archives with the backup of the same ID here, unless this machine
-  /// put it. Backups bind to the one before, so if the newest is the same, all are the same.
-  ///
-  /// - Returns: the archive if it differs.
-  private func other(among names: [RemoteName]) throws -> RemoteName? {
-    let newest = names.filter { claim.line.counts($0) }.max { ($0.sequence, $0.epoch) < ($1.sequence, $1.epoch) }
-    guard let newest, newest.archive.encrypted, !engine.credentials.isEmpty, newest.bytes > 0,
-      memo.inventory.archives[newest]?.isProved == false
-    else { return nil }
-    let head = try folder.get(.archive(newest), range: 0..<min(newest.bytes, Engine.headBytes))
-    if try engine.differs(head, newest.archive, repositoryID: folder.repositoryID) { return newest }
-    _ = try prove(newest, head)
-    return nil
-  }
-
-  /// Reads the header of an archive in the target.
-  ///
-  /// - Returns: whether it is a backup of this repository.
-  private func prove(_ name: RemoteName) throws -> Bool {
-    // Without encryption nothing proves anything.
-    guard name.archive.encrypted, !engine.credentials.isEmpty else { return true }
-    let count = min(name.bytes, Engine.headBytes)
-    guard count > 0 else { return false }
-    return try prove(name, folder.get(.archive(name), range: 0..<count))
-  }
-
-  private func prove(_ name: RemoteName, _ head: [UInt8]) throws -> Bool {
-    guard
-      var point = try engine.point(
-        ofHead: head, name.archive, bytes: name.bytes, repositoryID: folder.repositoryID),
-      point.sequence == name.sequence
-    else { return false }
-    point.bytes = name.bytes
-    try memo.prove(name, point)
-    return true
-  }
+  /// Accepts the folder that is there now, and its content.
+  func acceptFolder() throws { try mark.accept() }
 
   func facts(_ facts: ShippingFacts) -> ReplicationFacts {
     memo.update(facts.points)
     var all = memo.facts(facts, claim.line)
     all.lastPut = memo.state.put
-    all.obstacle = obstacle?.reason
-    all.damaged = damaged
+    (all.obstacle, all.gone, all.damaged) = (obstacle?.reason, gone, damaged)
     for name in damaged { all.inventory.remove(name, at: facts.now) }
     return all
   }
@@ -224,6 +237,7 @@ final class ReplicationSession {
     guard case .claim(let epoch, let base, let reason) = WriterPolicy.takeOver(try writerFacts(facts)) else {
       throw HoldfastError(.failed, "the target \(target.name) has no number left for another writer record")
     }
+    try mark.ensure()
     try engine.continueBehind(sequence: base)
     try claim.claim(epoch, baseSequence: base, reason: reason, now: facts.now)
     try memo.change { $0.takenOverAt = base }
@@ -247,7 +261,7 @@ final class ReplicationSession {
   private func execute(
     _ plan: ReplicationPlan, _ facts: ShippingFacts, _ progress: Progress, _ outcome: inout ReplicationOutcome
   ) throws {
-    for name in plan.unread where try !prove(name) {
+    for name in plan.unread where try !proof.prove(name) {
       engine.environment.logger.warning("\(name.text) in the target \(target.name) is not a backup of this repository")
     }
     var planned = plan.puts.reduce(Int64(0)) { $0.addingClamped($1.bytes) }
@@ -256,6 +270,7 @@ final class ReplicationSession {
       switch step {
       case .put(let put):
         guard try mayWrite(facts) else { return }
+        try look(before: put)
         planned -= put.bytes
         let meter = SendingMeter(progress, before: outcome.sentBytes, after: planned)
         let name = try self.put(put, facts, meter)
@@ -279,6 +294,7 @@ final class ReplicationSession {
   private func mayWrite(_ facts: ShippingFacts) throws -> Bool {
     let now = engine.environment.now()
     guard claim.own != nil else {
+      try mark.ensure()
       if !canRead {
         try claim.claimBlindly(baseSequence: facts.newestSequence, now: now)
         return true
@@ -289,6 +305,7 @@ final class ReplicationSession {
       try claim.claim(epoch, baseSequence: facts.newestSequence, reason: .start, now: now)
       return true
     }
+    try mark.require()
     if let own = claim.own, try folder.isFolderWithout(.writer(own)) { throw ChangedTarget() }
     guard canRead, let other = try claim.newerRecord(now: now) else { return true }
     obstacle = .takenOver("\(other.host) writes to it since \(other.started.iso8601)")
@@ -304,6 +321,8 @@ final class ReplicationSession {
     options.sent = try meter.start(bytes: shipment.archive.bytes)
     if damaged.contains(shipment.name), target.settings.access == .full { try remove(shipment.name) }
     try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
+    // If the disk went away meanwhile, the archive is below its mount point.
+    try mark.require()
     let now = engine.environment.now()
     memo.upload.remove()
     var sent = point

@@ -61,11 +61,13 @@ package final class Replicator {
   /// Nil if the next run needs a plan.
   private var direct: DirectPuts?
   private var doubt = ContentDoubt()
+  private let isAgent: Bool
   /// The file of this host's memory of the target; nil before the first use.
   package private(set) var memoPath: String?
 
-  package init(engine: Engine, target: Target, store: any ObjectStore) {
-    (self.engine, self.target, self.store) = (engine, target, store)
+  /// - Parameter isAgent: this process is an agent, which other processes are told.
+  package init(engine: Engine, target: Target, store: any ObjectStore, isAgent: Bool = false) {
+    (self.engine, self.target, self.store, self.isAgent) = (engine, target, store, isAgent)
     policy = ReplicationPolicy(target.settings)
   }
 
@@ -73,13 +75,70 @@ package final class Replicator {
   package var audits = false
 
   /// Returns the plan that a run would execute now. Lists the target first, unless this object did before.
+  /// Beside a process that writes to the target it is the plan of that process.
   ///
   /// - Throws: the failures of the store as ``StoreError``, others as `HoldfastError`.
   package func plan(progress: Progress = Progress()) throws -> ReplicationPlan {
+    do {
+      let facts = try usableFacts()
+      let session = try begun(facts)
+      if audits { try session.audit(progress) }
+      return policy.plan(session.facts(facts))
+    } catch let error as HoldfastError where error.cause is TargetHolder {
+      return try planBesideWriter()
+    }
+  }
+
+  /// Needs no lock, because nothing is written, not even the memo.
+  private func planBesideWriter() throws -> ReplicationPlan {
+    let facts = try usableFacts()
+    let session = try ReplicationSession(
+      engine, target, store, repositoryID: facts.repositoryID, try memo(toRead: facts.repositoryID))
+    let newer = try session.begin(facts.now, usableFacts)
+    return policy.plan(session.facts(newer))
+  }
+
+  private func memo(toRead repositoryID: String) throws -> TargetMemo {
+    try TargetMemo(
+      reading: target.identity(of: repositoryID), in: engine.environment.stateFolder, files: engine.environment.files)
+  }
+
+  private func memo(toWrite repositoryID: String) throws -> TargetMemo {
+    try TargetMemo(
+      in: engine.environment.stateFolder, identity: target.identity(of: repositoryID), name: target.name,
+      isAgent: isAgent, files: engine.environment.files)
+  }
+
+  /// - Throws: `wrongKey` if the key opens no backup: nothing could be told from a forgery then.
+  private func usableFacts() throws -> ShippingFacts {
     let facts = try engine.shippingFacts()
-    let session = try begun(facts)
-    if audits { try session.audit(progress) }
-    return policy.plan(session.facts(facts))
+    if let problem = facts.keyProblem { throw problem }
+    return facts
+  }
+
+  /// Checks that the folder of the target is the one that this host has used. It costs no request.
+  ///
+  /// - Throws: `refused` if it is not; `noContainer` if there is no folder.
+  package func requireFolder() throws {
+    guard target.requiredFolder != nil else { return }
+    let facts = try engine.shippingFacts()
+    guard let folder = RemoteFolder(store, repositoryID: facts.repositoryID) else { return }
+    try FolderMark(folder, memo(toRead: facts.repositoryID), target).find()
+  }
+
+  /// Accepts another folder in place of the one that this host has used.
+  ///
+  /// - Throws: `usage` for a bucket.
+  package func acceptFolder() throws {
+    guard target.requiredFolder != nil else {
+      throw HoldfastError(
+        .usage, "the target \(target.name) is a bucket and not a folder", hint: "leave --new-folder out")
+    }
+    forget()
+    let facts = try usableFacts()
+    try ReplicationSession(
+      engine, target, store, repositoryID: facts.repositoryID, memo(toWrite: facts.repositoryID)
+    ).acceptFolder()
   }
 
   /// Makes a plan and executes it, up to the first step that fails. If nothing but new backups can
@@ -135,7 +194,7 @@ package final class Replicator {
   package func takeOver() throws {
     // Its number must be behind those of all backups that are there now.
     forget()
-    let facts = try engine.shippingFacts()
+    let facts = try usableFacts()
     try begun(facts).takeOver(facts)
     session = nil
   }
@@ -172,7 +231,7 @@ package final class Replicator {
   private func runOnce(_ atOnce: Bool, _ progress: Progress) throws -> ReplicationOutcome {
     direct = nil
     let planned = engine.environment.monotonic()
-    let facts = try engine.shippingFacts()
+    let facts = try usableFacts()
     let session = try begun(facts)
     if doubt.needsList(since: session.listed, now: facts.now) { try session.listAgain(facts.now) }
     try session.check(every: target.check, now: facts.now)
@@ -188,9 +247,10 @@ package final class Replicator {
   private func begun(_ facts: ShippingFacts) throws -> ReplicationSession {
     if let session, session.folder.repositoryID == facts.repositoryID, try session.resume() { return session }
     self.session = nil
-    let session = try ReplicationSession(engine, target, store, facts)
+    let session = try ReplicationSession(
+      engine, target, store, repositoryID: facts.repositoryID, memo(toWrite: facts.repositoryID))
     memoPath = session.memoPath
-    try session.begin(facts)
+    _ = try session.begin(facts.now) { facts }
     self.session = session
     return session
   }

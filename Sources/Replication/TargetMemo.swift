@@ -17,6 +17,8 @@ final class TargetMemo {
     var takenOverAt: Int64?
     /// Whether the store creates an object only if its name is free; nil before the probe.
     var hasConditions: Bool?
+    /// The marks of the folders that this host has used under the target's path, the present one first.
+    var folders: [UInt64] = []
     /// When the target was last listed completely.
     var listed: Timestamp?
     /// When the remains of crashed puts were last looked for; nil before the first use.
@@ -46,6 +48,9 @@ final class TargetMemo {
   private var end: Int64 = 0
   private var texts = 0
   private var isCutOff = false
+  /// Changes are not written.
+  let isReadOnly: Bool
+  private let isAgent: Bool
 
   private static let separator: UInt8 = 0x1E
 
@@ -54,8 +59,10 @@ final class TargetMemo {
   /// - Parameters:
   ///   - folder: of this host's state.
   ///   - identity: of the target and the repository.
+  ///   - isAgent: this process is an agent, which others are told.
   /// - Throws: `busy` if another process writes to the target.
-  init(in folder: String, identity: String, name: String, files: any FileOperations) throws {
+  init(in folder: String, identity: String, name: String, isAgent: Bool, files: any FileOperations) throws {
+    (self.isAgent, isReadOnly) = (isAgent, false)
     try files.makeFolders("\(folder)/targets")
     let stem = try Self.stem(folder, identity)
     (path, lockPath, self.files, self.name) = ("\(stem).memo", "\(stem).lock", files, name)
@@ -70,10 +77,9 @@ final class TargetMemo {
     let lock = try files.open(lockPath, .lockFile)
     do {
       guard try files.lock(lock, exclusive: true, wait: false) else {
-        throw HoldfastError(
-          .busy, "another holdfast is writing to the target \(name)",
-          hint: "wait until it has finished, then try again")
+        throw TargetHolder((try? files.contents(lockPath, limit: 256)) ?? nil).error(name)
       }
+      try TargetHolder(isAgent: isAgent).sign(lock, files)
     } catch {
       files.close(lock)
       throw error
@@ -94,13 +100,14 @@ final class TargetMemo {
   /// - Returns: false if another process has changed the memo meanwhile, so that it must be read anew.
   /// - Throws: `busy` if another process writes to the target.
   func resume() throws -> Bool {
-    guard lock == nil else { return true }
+    guard lock == nil, !isReadOnly else { return true }
     try acquireLock()
     return try statusAtRest != nil && files.status(path) == statusAtRest
   }
 
-  /// Reads the memo beside a process that writes it; it must not be changed then.
+  /// Reads the memo beside a process that writes it. Changes stay in this object.
   init(reading identity: String, in folder: String, files: any FileOperations) throws {
+    (isAgent, isReadOnly) = (false, true)
     let stem = try Self.stem(folder, identity)
     (path, lockPath, self.files, name) = ("\(stem).memo", "\(stem).lock", files, "")
     upload = UploadRecord(path: "\(stem).upload", files: files)
@@ -163,12 +170,16 @@ final class TargetMemo {
   /// Forgets the records that are no longer in the target; from the file with the next rewrite.
   func keepRecords(_ present: Set<WriterName>) { records = records.filter { present.contains($0.key) } }
 
+  /// Forgets the archives, of which the next list shows those that are there; in the file with the next
+  /// rewrite.
+  func forgetArchives() { inventory = RemoteInventory() }
+
   /// The facts for a plan.
   ///
   /// - Parameter line: empty for a memo that is only read.
   func facts(_ shipping: ShippingFacts, _ line: WriterLine = WriterLine()) -> ReplicationFacts {
     var facts = ReplicationFacts(shipping.points, inventory, line, now: shipping.now)
-    facts.takenOverAt = state.takenOverAt
+    (facts.takenOverAt, facts.keyProblem) = (state.takenOverAt, shipping.keyProblem?.message)
     return facts
   }
 
@@ -190,6 +201,7 @@ final class TargetMemo {
   }
 
   private func append(_ keys: JSONObject) throws {
+    if isReadOnly { return }
     guard texts < 2 * (inventory.archives.count + records.count) + 1000 else { return try rewrite() }
     let file = try files.open(path, .lockFile)
     defer { files.close(file) }
@@ -200,6 +212,7 @@ final class TargetMemo {
   }
 
   private func rewrite() throws {
+    if isReadOnly { return }
     var bytes = Self.text(state.json)
     for record in records.values { bytes += Self.text(record.json) }
     for archive in inventory.archives.values { bytes += Self.text(ArchiveRecord.json(archive)) }
@@ -215,6 +228,7 @@ extension TargetMemo.State {
   fileprivate var json: JSONObject {
     [
       "writer": .optional(writer?.text), "conditions": hasConditions.map { .bool($0) } ?? .null,
+      "folders": .array(folders.map { .string(Digits.hexadecimal($0)) }),
       "taken_over_at": .optional(takenOverAt), "listed": .optional(listed?.milliseconds),
       "cleaned": .optional(cleaned?.milliseconds), "put_at": .optional(put?.milliseconds), "month": .string(month),
       "puts": .integer(requests.puts),
@@ -229,6 +243,9 @@ extension TargetMemo.State {
     func number(_ key: String) -> Int64? { if case .integer(let number)? = keys[key] { number } else { nil } }
     if case .string(let text)? = keys["writer"] { writer = WriterName(text) }
     if case .bool(let conditions)? = keys["conditions"] { hasConditions = conditions }
+    if case .array(let marks)? = keys["folders"] {
+      folders = marks.compactMap { if case .string(let text) = $0 { Digits.hexadecimal(text.utf8) } else { nil } }
+    }
     takenOverAt = number("taken_over_at")
     listed = number("listed").map { Timestamp(milliseconds: $0) }
     cleaned = number("cleaned").map { Timestamp(milliseconds: $0) }

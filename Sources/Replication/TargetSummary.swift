@@ -14,6 +14,8 @@ package struct TargetSummary: Sendable {
   package var lag = TargetLag.upToDate
   /// Whether the target was taken over, and waits for a full.
   package var needsFull = false
+  /// Why the key is wrong, so that nothing is sent; nil if it is not.
+  package var keyProblem: HoldfastError?
   /// When the target was last listed.
   package var listed: Timestamp?
   /// When the newest backup was last put.
@@ -41,7 +43,7 @@ extension Replicator {
       memo.state.month, memo.state.requests, memo.state.sentBytes
     )
     let plan = policy.plan(memo.facts(facts))
-    (summary.unsent, summary.needsFull) = (plan.unsent, plan.needsFull)
+    (summary.unsent, summary.needsFull, summary.keyProblem) = (plan.unsent, plan.needsFull, facts.keyProblem)
     summary.lag = LagPolicy(maxLag: target.maxLag, interval: target.settings.interval).decide(
       plan.unsent, now: facts.now)
     summary.newest = archives.max { $0.name.sequence < $1.name.sequence }?.point

@@ -68,7 +68,19 @@ struct TransferFailure {
 
   private var connect: TransferError {
     let reason = systemError == 0 ? "" : ": \(TransferError.reason(of: systemError))"
-    return TransferError(.connect, "cannot connect to \(host)\(reason)")
+    let place = proxy.map { "the proxy \($0) for \(host)" } ?? host
+    return TransferError(.connect, "cannot connect to \(place)\(reason)")
+  }
+
+  /// `host:port` of a proxy that cannot be reached. libcurl's words name the host that it connects to:
+  /// "Failed to connect to proxy.internal port 3128 after 2 ms: …".
+  private var proxy: String? {
+    let words = detail.split(separator: " ")
+    guard settings.proxy != .none, words.count > 5, words.starts(with: ["Failed", "to", "connect", "to"]),
+      words[5] == "port", let port = words.dropFirst(6).first, port.allSatisfy(\.isNumber)
+    else { return nil }
+    let name = words[4].contains(":") ? "[\(words[4])]" : String(words[4])
+    return [name, "\(name):\(port)"].contains(host.lowercased()) ? nil : "\(name):\(port)"
   }
 
   /// A connection that ends during the handshake says nothing about trust.

@@ -229,6 +229,79 @@ struct TargetCommandTests {
     #expect(broken.stdout.contains("(is it mounted?)"))
   }
 
+  @Test("With a wrong key sync fails, and targets and targets check say it")
+  func wrongKey() throws {
+    let bed = try bed()
+    _ = try bed.create()
+    try bed.succeed("sync")
+    _ = try bed.createIncremental()
+    try bed.folder.write("other", Array(String(repeating: "fedcba9876543210", count: 4).utf8))
+    chmod(bed.folder.path("other"), 0o600)
+    let objects = try Shell.run("find", [bed.folder.path("nas")]).stdout
+    for arguments in [["sync"], ["sync", "--dry-run"]] {
+      let result = try Shell.run(
+        CommandBed.program, arguments + ["--key-file", "other"], environment: bed.environment(), in: bed.folder.path)
+      #expect(result.status == 5 && result.stderr.contains("does not open the newest backup"), "\(result)")
+      #expect(result.stderr.contains("holdfast: hint: "))
+    }
+    #expect(try Shell.run("find", [bed.folder.path("nas")]).stdout == objects)
+    let shown = try bed.succeed("targets", "--key-file", "other")
+    #expect(shown.contains("State        ! nothing is sent: the password or key does not open"), "\(shown)")
+    #expect(try decode([State].self, bed.succeed("targets", "--json", "--key-file", "other"))[0].state == "wrong_key")
+    let check = try bed.run("targets", "check", "--key-file", "other")
+    #expect(check.status == 1 && check.stdout.contains("✗ target nas: nas/app: nothing is sent: the "), "\(check)")
+    #expect(try bed.succeed("sync").hasPrefix("nas: 1 backup uploaded"))
+  }
+
+  @Test("Nothing is written below a mount point without its disk, until --new-folder accepts it")
+  func newFolder() throws {
+    let bed = try bed()
+    _ = try bed.create()
+    try bed.succeed("sync")
+    try bed.python("import os, sys; os.rename(sys.argv[1], sys.argv[1] + '-disk')", bed.folder.path("nas"))
+    mkdir(bed.folder.path("nas"), 0o700)
+    for arguments in [["sync"], ["sync", "--dry-run"], ["targets", "take-over", "nas", "--yes"]] {
+      let result = try Shell.run(
+        CommandBed.program, arguments, environment: bed.environment(), in: bed.folder.path)
+      #expect(result.status == 8 && result.stderr.contains("is not the folder that this host has"), "\(result)")
+      #expect(result.stderr.contains("holdfast sync nas --new-folder"), "\(result)")
+    }
+    for arguments in [["targets", "check"], ["doctor", "--no-probe"]] {
+      let result = try Shell.run(CommandBed.program, arguments, environment: bed.environment(), in: bed.folder.path)
+      #expect(result.status == 1 && result.stdout.contains("✗ target nas: nas/app is not the folder"), "\(result)")
+    }
+    #expect(try Shell.run("find", [bed.folder.path("nas"), "-mindepth", "1"]).stdout.isEmpty)
+    let nameless = try bed.run("sync", "--new-folder")
+    #expect(nameless.status == 64 && nameless.stderr.contains("--new-folder needs the name of a target"))
+    #expect(try bed.succeed("sync", "nas", "--new-folder").hasPrefix("nas: 1 backup uploaded"))
+    #expect(try bed.succeed("sync").hasPrefix("nas: nothing to upload"))
+  }
+
+  @Test("A file in place of the folder is named, with a hint")
+  func file() throws {
+    let bed = try bed()
+    _ = try bed.create()
+    rmdir(bed.folder.path("nas"))
+    try bed.folder.write("nas", [1])
+    let result = try bed.run("sync", "--once")
+    #expect(result.status == 4 && result.stderr.contains("nas is not a folder\nholdfast: hint: "), "\(result)")
+  }
+
+  @Test("targets check reports archives that are gone, and sync sends them again")
+  func gone() throws {
+    let bed = try bed()
+    _ = try bed.makeChain(incrementals: 1)
+    try bed.succeed("sync")
+    try bed.python(
+      "import glob, os, sys; [os.unlink(path) for path in glob.glob(sys.argv[1] + '/app/*/points/*/*-full-*')]",
+      bed.folder.path("nas"))
+    let check = try bed.run("targets", "check")
+    #expect(check.status == 1 && check.stdout.contains("✗ target nas: content: 2 backups that it had cannot"))
+    let again = try bed.run("sync")
+    #expect(again.stderr.isEmpty && again.status == 0 && again.stdout.contains(" uploaded"), "\(again)")
+    #expect(try bed.run("targets", "check").stdout.contains("✓ target nas: content: every backup in it is complete"))
+  }
+
   @Test("cleanup keeps a backup until the target has it")
   func cleanup() throws {
     let bed = try bed()

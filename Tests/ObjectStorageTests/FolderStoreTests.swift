@@ -39,6 +39,20 @@ import Testing
     #expect(error?.kind == .noContainer)
   }
 
+  @Test func aFileInPlaceOfTheFolderIsNoStore() throws {
+    try folder.write("file", [1])
+    for store in [FolderStore(folder.path("file")), FolderStore(folder.path, below: ["file"])] {
+      for error in [
+        #expect(throws: StoreError.self) { try store.put("a", ObjectContent([1])) },
+        #expect(throws: StoreError.self) { try store.head("a") },
+        #expect(throws: StoreError.self) { try store.list(ListQuery()) },
+      ] {
+        #expect(error?.kind == .noContainer)
+        #expect(error?.message.hasSuffix("\(folder.path("file")) is not a folder") == true, "\(error?.message ?? "")")
+      }
+    }
+  }
+
   @Test func linksAreNotFollowed() throws {
     let outside = try TemporaryFolder()
     try outside.write("secret", [42])

@@ -94,7 +94,7 @@ struct ReplicatorTests {
     #expect(try bed.restored(newest.id) == bed.bed.image())
   }
 
-  @Test("An empty disk in place of the mounted one gets everything again")
+  @Test("An empty disk in place of the mounted one gets everything again, if a person accepts it")
   func emptyDisk() throws {
     let bed = try ReplicationBed()
     _ = try bed.bed.engine().create(CreateRequest())
@@ -103,6 +103,9 @@ struct ReplicatorTests {
     try SystemFileOperations().rename(bed.bed.folder.path("nas"), to: bed.bed.folder.path("old"))
     try SystemFileOperations().makeFolder(bed.bed.folder.path("nas"))
     let newest = try bed.change(1)
+    #expect(throws: HoldfastError.self) { try replicator.run() }
+    #expect(try bed.archives().isEmpty)
+    try replicator.acceptFolder()
     #expect(try replicator.run().put.count == 2)
     #expect(try bed.restored(newest.id) == bed.bed.image())
   }

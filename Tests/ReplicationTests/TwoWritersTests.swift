@@ -114,7 +114,7 @@ struct TwoWritersTests {
     #expect(try bed.archives() == archives && bed.restored(newest.id) == image)
   }
 
-  @Test("Backups with one ID and two numbers are told apart, and none is reported as lost")
+  @Test("Backups with one ID and two numbers are distinguished, and not reported as lost")
   func oneIDTwoNumbers() throws {
     let bed = try ReplicationBed()
     _ = try bed.bed.engine().create(CreateRequest())

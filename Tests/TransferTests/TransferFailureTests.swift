@@ -34,6 +34,31 @@ struct TransferFailureTests {
       "the proxy refuses to connect to store.example: status 407")
   }
 
+  @Test("A proxy that cannot be reached is named beside the store, and the store alone without a proxy")
+  func proxy() {
+    func refused(_ place: String, _ change: (inout TransferFailure) -> Void = { _ in }) -> TransferError {
+      error(CURLE_COULDNT_CONNECT, "Failed to connect to \(place) after 0 ms: Couldn't connect to server") {
+        $0.systemError = ECONNREFUSED
+        change(&$0)
+      }
+    }
+    let direct = "cannot connect to store.example: connection refused"
+    expect(refused("store.example port 443"), "connect", direct)
+    expect(
+      refused("proxy.internal port 3128"), "connect",
+      "cannot connect to the proxy proxy.internal:3128 for store.example: connection refused")
+    expect(refused("proxy.internal port 3128") { $0.settings.proxy = .none }, "connect", direct)
+    expect(
+      refused("127.0.0.1 port 9000") { $0.host = "127.0.0.1:9000" }, "connect",
+      "cannot connect to 127.0.0.1:9000: connection refused")
+    expect(
+      refused("::1 port 9000") { $0.host = "[::1]:9000" }, "connect",
+      "cannot connect to [::1]:9000: connection refused")
+    expect(
+      refused("127.0.0.1 port 3128") { $0.host = "127.0.0.1:9000" }, "connect",
+      "cannot connect to the proxy 127.0.0.1:3128 for 127.0.0.1:9000: connection refused")
+  }
+
   @Test("A connection that ended")
   func interruptions() {
     expect(

@@ -42,6 +42,8 @@ enum Alarm: String, Hashable, Sendable {
   /// A target refuses, is not there, or is not trusted.
   case targetDenied = "target_denied"
   case targetFull = "target_full"
+  /// The folder of a target is not the one that was used: a disk that is not mounted.
+  case targetMissing = "target_missing"
   /// This machine's clock differs too much from that of a target's store.
   case clockWrong = "clock_wrong"
   /// A target lost archives that the repository cannot replace.
@@ -264,7 +266,7 @@ final class AlarmBook {
     case .clock: "the clock is trusted again"
     case .failing: "backups of \(database) work again"
     case .targetBehind, .targetDenied, .targetFull, .clockWrong, .targetIncomplete, .targetForeign, .targetTakenOver,
-      .targetRetention:
+      .targetRetention, .targetMissing:
       ending(of: alarm, "of \(database)")
     }
   }
@@ -279,6 +281,8 @@ final class AlarmBook {
     case .targetIncomplete: "target \(target): each backup in it can be restored again"
     case .targetForeign: "target \(target): it holds no backups of another repository any longer"
     case .targetTakenOver: "target \(target): no other machine writes to it any longer"
+    case .targetMissing: "target \(target): its folder is there again"
+    case .key: "target \(target): the key opens the backups again"
     case .targetRetention: "target \(target): archives can be removed again"
     default: "target \(target): \(alarm.rawValue) is over"
     }

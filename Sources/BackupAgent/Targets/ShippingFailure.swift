@@ -10,28 +10,39 @@ struct ShippingFailure {
   let pause: Int64
   /// The alarm that is raised at once; without one, the target is behind after its `max_lag`.
   let alarm: Alarm?
-  /// A disk that is not mounted: it is checked for at no cost.
-  private(set) var isFolderMissing = false
+  /// The folders of a disk that is not mounted: they are checked for at no cost.
+  private(set) var missingFolders: [String] = []
+  var isFolderMissing: Bool { !missingFolders.isEmpty }
 
   /// - Parameters:
   ///   - attempt: the number of failed runs in a row, with this one: from 1.
   ///   - random: 0 ≤ random < 1.
   init(_ error: any Error, of target: Target, attempt: Int, random: Double) {
     guard let store = error as? StoreError else {
-      // The repository is locked or cannot be read, or a command writes to the target.
-      let message = HoldfastError(wrapping: error)
-      self.error = HoldfastError(
-        message.code, "target \(target.name): \(message.message)", hint: message.hint, cause: message)
-      (pause, alarm) = (Self.pause(StoreError(.unavailable, ""), attempt, random), nil)
+      let known = HoldfastError(wrapping: error)
+      self.error = Self.named(known, target)
+      let pause = Self.pause(StoreError(.unavailable, ""), attempt, random)
+      if let absent = known.cause as? AbsentFolder {
+        (self.pause, alarm, missingFolders) = (min(pause, Self.folderPause), .targetMissing, absent.places)
+      } else {
+        // Without an alarm: the repository is locked or cannot be read, or a command writes to the target.
+        (self.pause, alarm) = (pause, known.code == .wrongKey ? .key : nil)
+      }
       return
     }
     self.error = store.error(at: target.name)
-    if case .folder = target.url, store.kind == .noContainer {
+    if let folder = target.requiredFolder, store.kind == .noContainer {
       (pause, alarm) = (min(Self.pause(StoreError(.unavailable, ""), attempt, random), Self.folderPause), nil)
-      isFolderMissing = true
+      missingFolders = [folder]
       return
     }
     (pause, alarm) = Self.decide(store, attempt, random)
+  }
+
+  private static func named(_ error: HoldfastError, _ target: Target) -> HoldfastError {
+    let start = "target \(target.name): "
+    if error.message.hasPrefix(start) { return error }
+    return HoldfastError(error.code, start + error.message, hint: error.hint, cause: error)
   }
 
   private static func decide(_ error: StoreError, _ attempt: Int, _ random: Double) -> (Int64, Alarm?) {

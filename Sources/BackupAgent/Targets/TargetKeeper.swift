@@ -24,6 +24,9 @@ final class TargetKeeper {
   private var trouble: (since: Timestamp, nextLine: Int64)?
   /// When to check for the folder of the target that was not there, monotonic.
   private var folderCheckTime: Int64?
+  private var missingFolders: [String] = []
+  /// The last run was stopped, so nothing was found out about what is missing.
+  private var wasStopped = false
   /// The memo when the target was found to belong to another machine: a take-over changes it.
   private var memoBefore: (path: String, status: FileStatus?)?
   /// Until then the end of the lane is waited for.
@@ -78,9 +81,9 @@ final class TargetKeeper {
     }
     perform(machine.receive(event, at: clock.moment))
     if lane == nil, machine.isOver { isDone = true }
-    if let folderCheckTime, folderCheckTime <= clock.monotonic, let folder = target.requiredFolder {
+    if let folderCheckTime, folderCheckTime <= clock.monotonic {
       self.folderCheckTime = nil
-      lane?.checkFolder(folder, engine.environment.files)
+      lane?.checkFolders(missingFolders, engine.environment.files)
     }
     updateLag()
   }
@@ -119,6 +122,7 @@ final class TargetKeeper {
   /// end is waited for only briefly.
   func abandon() {
     guard !isDone, patienceEnd == nil else { return }
+    wasStopped = wasStopped || isRunning
     progress?.stop()
     guard let lane else { return isDone = true }
     if !machine.isOver { try? lane.end() }
@@ -147,11 +151,16 @@ final class TargetKeeper {
 
   /// Called at the end of the agent.
   func reportUnsent() {
-    guard let unsent = machine.unsent else { return }
+    guard let unsent = machine.unsent ?? unsentAfterStop() else { return }
     let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count) backups are"
     logger.warning(
       "target \(target.name): stopped while \(count) not there yet",
       metadata: ["hint": "the next start sends what is missing"])
+  }
+
+  /// The memory of the target, if the first run did not end: it may have much to send.
+  private func unsentAfterStop() -> UnsentBackups? {
+    wasStopped ? (try? RememberedTarget(target, engine))?.plan.unsent : nil
   }
 
   private func run(atOnce: Bool) {
@@ -204,7 +213,10 @@ final class TargetKeeper {
 
   private func failed(_ error: any Error, _ unsent: UnsentBackups?) -> ShippingResult {
     // Then no other run follows.
-    if HoldfastError.isInterruption(error) { return .failed(pause: 0, unsent: nil) }
+    if HoldfastError.isInterruption(error) {
+      wasStopped = true
+      return .failed(pause: 0, unsent: nil)
+    }
     let failure = ShippingFailure(
       error, of: target, attempt: machine.failures + 1, random: Double.random(in: 0..<1))
     let isSaid = failure.alarm.map { alarm in
@@ -212,6 +224,7 @@ final class TargetKeeper {
       return !alarms.contains(alarm, of: target.name)
     }
     log(failure.error, isSaid: isSaid ?? false)
+    missingFolders = failure.missingFolders
     folderCheckTime = failure.isFolderMissing ? clock.monotonic.addingClamped(Self.folderCheckPause) : nil
     return .failed(pause: failure.pause, unsent: unsent)
   }
@@ -287,7 +300,8 @@ final class TargetKeeper {
   }
 
   private func endTrouble() {
-    let raised: Set<Alarm> = Set([.targetDenied, .targetFull].filter { alarms.contains($0, of: target.name) })
+    let ending: [Alarm] = [.targetDenied, .targetFull, .targetMissing, .key]
+    let raised = Set(ending.filter { alarms.contains($0, of: target.name) })
     alarms.clear(raised, of: target.name)
     if let trouble, raised.isEmpty {
       logger.notice("target \(target.name): it works again; it had failed since \(trouble.since.iso8601)")

@@ -93,7 +93,7 @@ final class TargetThreads: Sendable {
 final class TargetLane: Sendable {
   fileprivate enum Order: Sendable {
     case run(atOnce: Bool, stored: [PointMetadata]?, keepsLock: Bool, Progress)
-    case checkFolder(String, any FileOperations)
+    case checkFolders([String], any FileOperations)
     case end
   }
 
@@ -129,9 +129,12 @@ final class TargetLane: Sendable {
   }
 
   /// Checks whether the folder of the target is there. A folder on a network may block.
-  func checkFolder(_ folder: String, _ files: any FileOperations) {
+  func checkFolder(_ folder: String, _ files: any FileOperations) { checkFolders([folder], files) }
+
+  /// The same for several folders, of which one is enough.
+  func checkFolders(_ folders: [String], _ files: any FileOperations) {
     // The end of the pause leads to the next run anyway.
-    try? threads.submit(.checkFolder(folder, files), of: self)
+    try? threads.submit(.checkFolders(folders, files), of: self)
   }
 
   /// Ends after the orders before. The memo of the target is released then.
@@ -143,8 +146,8 @@ final class TargetLane: Sendable {
       let work = work ?? makeWork()
       self.work = work
       inbox.post(.shipped(id, work.run(atOnce: atOnce, stored: stored, keepsLock: keepsLock, progress)))
-    case .checkFolder(let folder, let files):
-      inbox.post(.folderChecked(id, (try? files.status(folder))??.kind == .folder))
+    case .checkFolders(let folders, let files):
+      inbox.post(.folderChecked(id, folders.contains { (try? files.status($0))??.kind == .folder }))
     case .end:
       work = nil
       inbox.post(.targetEnded(id))

@@ -35,7 +35,7 @@ final class TargetWork {
 
   init(_ engine: Engine, _ target: Target, _ store: any ObjectStore) {
     (self.engine, self.target, self.store) = (engine, target, store)
-    replicator = Replicator(engine: engine, target: target, store: store)
+    replicator = Replicator(engine: engine, target: target, store: store, isAgent: true)
     record = TargetRecord.load(target, engine) ?? TargetRecord(target)
   }
 
@@ -44,7 +44,9 @@ final class TargetWork {
   ///   - keepsLock: keeps the lock of the memo afterwards.
   func run(atOnce: Bool, stored: [PointMetadata]?, keepsLock: Bool, _ progress: Progress) -> ShippingReport {
     let ending = Result { try ship(atOnce: atOnce, stored: stored, progress) }
-    defer { if !keepsLock { replicator.rest() } }
+    // Until the next try, a command may use the target.
+    let hasFailed = (try? ending.get()) == nil
+    defer { if !keepsLock || hasFailed { replicator.rest() } }
     var report = ShippingReport(ending: ending, record: record)
     report.clockOffset = (store as? S3Store).map { $0.clockOffset == 0 ? $0.observedDrift ?? 0 : $0.clockOffset }
     report.memoPath = replicator.memoPath

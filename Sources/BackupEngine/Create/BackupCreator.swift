@@ -216,18 +216,8 @@ extension BackupCreator {
   private func prepareSeal(_ points: [StoredPoint]) throws -> RepositorySeal {
     let identity = try repository.identity(points, iterations: environment.passwordIterations)
     let seal = try RepositorySeal(identity, repository.credentials)
-    try proveKey(points, identity)
+    try repository.requireKey(toNewestOf: points, identity)
     return seal
-  }
-
-  /// Checks that the newest backup opens with the password or key.
-  private func proveKey(_ points: [StoredPoint], _ identity: RepositoryIdentity) throws {
-    guard let head = try repository.newestHead(points, known: [identity.id.hex]) else { return }
-    do {
-      _ = try head.unlock(repository.credentials)
-    } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
-      throw HoldfastError.wrongKey(forNewest: head.header.id, of: repository)
-    }
   }
 
   private func write(

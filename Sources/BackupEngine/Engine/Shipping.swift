@@ -11,6 +11,8 @@ package struct ShippingFacts: Sendable {
   package var newestSequence: Int64
   /// Wall time that rules about age may rely on.
   package var now: Timestamp
+  /// The reason why nothing may be copied: the key opens no backup. Nil if that is not so.
+  package var keyProblem: HoldfastError?
 }
 
 extension Engine {
@@ -34,7 +36,21 @@ extension Engine {
     return ShippingFacts(
       repositoryID: try repositoryID(repository), points: points,
       newestSequence: Int64(
-        clamping: max(repository.numbers.newest(of: stored, repository.storedIdentity()), remembered)), now: now)
+        clamping: max(repository.numbers.newest(of: stored, repository.storedIdentity()), remembered)), now: now,
+      keyProblem: try keyProblem(stored, repository))
+  }
+
+  /// With a wrong key every backup looks like a forged one, so nothing would be copied without a word.
+  private func keyProblem(_ stored: [StoredPoint], _ repository: Repository) throws -> HoldfastError? {
+    guard !credentials.isEmpty, let identity = repository.storedIdentity() else { return nil }
+    do {
+      try repository.requireKey(toNewestOf: stored, identity)
+    } catch let error as HoldfastError where error.code == .wrongKey {
+      return error
+    } catch let error as HoldfastError where error.code == .archiveCorrupt {
+      // The only backup is damaged: it is not sent, and the reason is said.
+    }
+    return nil
   }
 
   /// The marks of a record that this host writes about the repository.

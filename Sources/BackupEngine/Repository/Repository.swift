@@ -217,6 +217,19 @@ package final class Repository: Sendable {
     return costly.prefix(Self.mostDerivations).first { (try? $0.unlock(credentials)) != nil } ?? newest
   }
 
+  /// Checks that the newest backup opens with the password or key.
+  ///
+  /// - Parameter points: the oldest first.
+  /// - Throws: `wrongKey`.
+  func requireKey(toNewestOf points: [StoredPoint], _ identity: RepositoryIdentity) throws {
+    guard let head = try newestHead(points, known: [identity.id.hex]) else { return }
+    do {
+      _ = try head.unlock(credentials)
+    } catch let error as HoldfastError where [.wrongKey, .keyMissing].contains(error.code) {
+      throw HoldfastError.wrongKey(forNewest: head.header.id, of: self)
+    }
+  }
+
   /// Nil for an archive without a head.
   func head(of point: StoredPoint) throws -> SealedHeader? {
     let file = try files.open(path(point.name.text), .readNoFollow)

@@ -46,6 +46,10 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var lost: [PointID] = []
   /// Objects in the target that are not what their names say.
   package var damaged: [RemoteName] = []
+  /// The backups in the target that cannot be restored before something is put.
+  package var broken: [PointID] = []
+  /// The backups whose archives were there and are gone, and that the target should have.
+  package var gone: [PointID] = []
   /// Fulls in the target whose headers must be read before rules may remove them.
   package var unread: [RemoteName] = []
   /// Archives in the target that do not count, because a later writer did not know them.

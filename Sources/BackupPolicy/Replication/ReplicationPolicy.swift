@@ -25,7 +25,7 @@ package struct ReplicationPolicy: Hashable, Sendable {
   package func plan(_ facts: ReplicationFacts) -> ReplicationPlan {
     var steps = ReplicationSteps(ReplicationLook(facts, target))
     var plan = steps.make()
-    if let obstacle = facts.obstacle {
+    if let obstacle = facts.keyProblem ?? facts.obstacle {
       plan.steps = [.stop(reason: obstacle)]
     } else if plan.needsFull {
       plan.steps = [.stop(reason: Self.fullNeeded)]

@@ -256,6 +256,9 @@ struct ReplicationSteps {
     }
     let view = viewAfterPuts()
     plan.lost = view.members.map(\.id).filter { !view.isComplete($0) && !look.isSendable($0) }
+    plan.broken = look.view.members.map(\.id).filter { !look.view.isComplete($0) }
+    let gone = Set(look.facts.gone.map(\.id))
+    plan.gone = plan.owed.filter(gone.contains)
     plan.superseded = look.view.superseded
     plan.damaged = look.facts.damaged.sorted()
     plan.refused = look.refused
@@ -274,10 +277,15 @@ struct ReplicationSteps {
     return ReplicationHead(newest, sequence: sequence, chain: look.chains[position])
   }
 
+  /// With a wrong key, no backup can be told from a forged one, and none is sent.
+  private func isAwaited(_ point: Point) -> Bool {
+    look.isSendable(point.id) || (look.facts.keyProblem != nil && point.status == .unauthenticated)
+  }
+
   private func unsent() -> UnsentBackups? {
     // A backup of another machine with the same number is not ours.
     let newest = look.view.members.last { look.view.isComplete($0.id) && look.local[$0.id] != nil }?.sequence ?? -1
-    let unsent = points.filter { look.isSendable($0.id) && $0.sequence ?? -1 > newest }
+    let unsent = points.filter { isAwaited($0) && $0.sequence ?? -1 > newest }
     return unsent.first.map { UnsentBackups(count: unsent.count, oldest: $0.id, since: $0.created) }
   }
 }

@@ -56,6 +56,10 @@ package struct ReplicationFacts: Hashable, Sendable {
   package var rest: ReplicationRest?
   /// The reason why nothing may be written: foreign backups, or another writer.
   package var obstacle: String?
+  /// Known archives that the last list lacked.
+  package var gone: [RemoteName] = []
+  /// The reason why the key is wrong; nil if it is not.
+  package var keyProblem: String?
   /// The newest number that was used when this machine took the target over; nil if it never did.
   /// Backups up to it are the past of two machines, so no new archive is put for them or on them.
   package var takenOverAt: Int64?

@@ -124,17 +124,28 @@ package final class FolderStore: ObjectStore {
   private func open(_ parts: ArraySlice<String>, creates: Bool, _ action: String) throws(StoreError) -> Int32? {
     var folder = Glibc.open(root.raw, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard folder >= 0 else {
+      if errno == ENOTDIR { throw StoreError(.noContainer, "\(action): \(root.printable) is not a folder") }
       let reason = StoreError(errno: errno, action)
       guard reason.kind == .missing else { throw reason }
       throw StoreError(.noContainer, "\(action): there is no folder \(root.printable) (is it mounted?)")
     }
-    for part in below + parts {
+    for (depth, part) in (below + parts).enumerated() {
       let parent = folder
       defer { close(parent) }
+      if depth < below.count { try requireNoFile(part, in: parent, action) }
       guard let next = try open(part, in: parent, creates: creates, action) else { return nil }
       folder = next
     }
     return folder
+  }
+
+  /// A file in place of a folder that contains all objects would look like an empty store.
+  private func requireNoFile(_ part: String, in folder: Int32, _ action: String) throws(StoreError) {
+    var status = stat()
+    guard fstatat(folder, part.raw, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+      return
+    }
+    throw StoreError(.noContainer, "\(action): \(root.printable)/\(part.printable) is not a folder")
   }
 
   /// Opens or creates a folder in an open one.

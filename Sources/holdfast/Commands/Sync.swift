@@ -19,6 +19,7 @@ struct Sync: ParsableCommand {
         holdfast sync --dry-run
         holdfast sync s3 --once
         holdfast sync s3 --repair
+        holdfast sync nas --new-folder
       """)
 
   @Argument(help: "The name of a target (default: all).")
@@ -33,11 +34,19 @@ struct Sync: ParsableCommand {
   @Flag(help: "Read every archive in the target, and upload again what is damaged there.")
   var repair = false
 
+  @Flag(help: "Begin anew on another disk in place of the one that the target was on; needs a name.")
+  var newFolder = false
+
   @OptionGroup var target: TargetOptions
   @OptionGroup var every: EveryDatabaseOptions
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
+    guard !newFolder || name != nil && !dryRun else {
+      throw HoldfastError(
+        .usage, "--new-folder needs the name of a target, and goes without --dry-run",
+        hint: "holdfast sync NAME --new-folder; holdfast targets lists the names")
+    }
     try EveryDatabase(options: options, all: every.all).run(target.flags) { try copy($0) }
   }
 
@@ -76,6 +85,7 @@ struct Sync: ParsableCommand {
     let outcome = try options.output.working { progress, _ in
       try target.withStore(progress) { store in
         let replicator = replicator(target, engine, store)
+        if newFolder { try replicator.acceptFolder() }
         return try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
       }
     }

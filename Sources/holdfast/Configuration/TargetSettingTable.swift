@@ -137,7 +137,7 @@ enum TargetSettingTable {
       because: "other programs use these variables", example: "http://proxy.internal:3128"),
     .init(
       .uploadLimit, .rate, .words("none"),
-      "The largest number of bytes a second for uploads, such as 2MiB; none: no limit",
+      "The largest number of bytes a second for uploads to a bucket, such as 2MiB; none: no limit",
       because: "incrementals are small; a limit is for the fulls on a slow line", example: "2MiB"),
   ]
 }

@@ -60,6 +60,7 @@ struct TargetListing {
 
   private func state(_ target: Target, _ summary: TargetSummary) -> String {
     guard summary.isUsed else { return "- not used yet: the agent begins, or holdfast sync \(target.name)" }
+    if let problem = summary.keyProblem { return "! nothing is sent: \(problem.message)".printable }
     if summary.needsFull { return "! nothing is sent: \(ReplicationPolicy.fullNeeded): holdfast create" }
     switch summary.lag {
     case .upToDate: return "✓ up to date"
@@ -91,6 +92,7 @@ struct TargetListing {
 
   private static func keys(_ summary: TargetSummary) -> (state: String, reason: String?) {
     guard summary.isUsed else { return ("unused", nil) }
+    if let problem = summary.keyProblem { return ("wrong_key", problem.message) }
     if summary.needsFull { return ("full_needed", ReplicationPolicy.fullNeeded) }
     return switch summary.lag {
     case .upToDate: ("current", nil)

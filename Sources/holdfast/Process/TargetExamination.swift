@@ -23,6 +23,7 @@ struct TargetExamination {
       do {
         try reach(store)
         let replicator = Replicator(engine: engine, target: target, store: store)
+        try replicator.requireFolder()
         let seen = [content(replicator), try state(replicator), sameDisk()].compactMap { $0 }
         return seen + (try abilities(store))
       } catch {
@@ -50,6 +51,9 @@ struct TargetExamination {
     guard summary.isUsed else {
       return Finding(subject, .note, "\(place)not used yet; the agent or holdfast sync \(target.name) begins")
     }
+    if let problem = summary.keyProblem {
+      return Finding(subject, .problem, "\(place)nothing is sent: \(problem.message)", advice: problem.hint ?? "")
+    }
     if summary.needsFull {
       return Finding(
         subject, .problem, "\(place)nothing is sent: \(ReplicationPolicy.fullNeeded)",
@@ -66,8 +70,7 @@ struct TargetExamination {
     }
   }
 
-  /// Lists the target and compares it. If the agent writes to it now, only its record of the target
-  /// is available.
+  /// Lists the target and compares it, also beside an agent that writes to it.
   private func content(_ replicator: Replicator) -> Finding? {
     guard listsContent else { return nil }
     do {
@@ -83,20 +86,32 @@ struct TargetExamination {
           "\(plan.lost.count.grouped) of its backups cannot be restored, because archives that they need are missing",
           advice: "holdfast sync \(target.name) uploads what is still here")
       }
+      if let finding = damage(plan) { return finding }
       guard plan.owed.isEmpty else {
         let count = plan.owed.count
         let words = count == 1 ? "1 backup is" : "\(count.grouped) backups are"
         return Finding("\(subject): content", .note, "\(words) not in it yet, or no longer")
       }
       return Finding("\(subject): content", .ok, "every backup in it is complete")
-    } catch let error as HoldfastError where error.code == .busy {
-      return Finding("\(subject): content", .note, "not compared, because another holdfast is writing to it")
+    } catch let error as HoldfastError where error.code == .wrongKey {
+      // The state says it.
+      return nil
     } catch {
       let known = (error as? StoreError)?.error(at: target.name) ?? GuardResult.error(error)
       return Finding(
         "\(subject): content", .problem, known.message, advice: known.hint ?? "holdfast doctor looks for other problems"
       )
     }
+  }
+
+  /// Archives that are gone and still here: a run sends them again.
+  private func damage(_ plan: ReplicationPlan) -> Finding? {
+    let count = Set(plan.gone + plan.broken).count
+    guard count > 0 else { return nil }
+    let words = count == 1 ? "1 backup that it had" : "\(count.grouped) backups that it had"
+    return Finding(
+      "\(subject): content", .problem, "\(words) cannot be restored from there now, because archives are gone",
+      advice: "holdfast sync \(target.name) uploads them again, and so does the agent with the next change")
   }
 
   /// Tries the abilities of the store. Only with credentials that may also remove the objects of the
