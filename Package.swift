@@ -44,6 +44,7 @@ let package = Package(
       dependencies: [
         "BackupPolicy", "Names", "SQLitePages", "COpenSSL", "CZlib", "CISAL", "CXXHash", "CShims", logging,
       ], swiftSettings: strict),
+    .target(name: "Wording", dependencies: ["BackupPolicy", "Names"], swiftSettings: strict),
     .target(
       name: "Replication",
       dependencies: ["BackupEngine", "BackupPolicy", "ObjectStorage", "Transfer", "Names", "CShims", logging],
@@ -51,15 +52,15 @@ let package = Package(
     .target(
       name: "BackupAgent",
       dependencies: [
-        "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "SQLitePages", "Transfer", "CShims",
-        lifecycle, unixSignals, logging,
+        "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "SQLitePages", "Transfer", "Wording",
+        "CShims", lifecycle, unixSignals, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "holdfast",
       dependencies: [
         "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", "ObjectStorage", "Replication", "TOML",
-        "Transfer", argumentParser, logging,
+        "Transfer", "Wording", argumentParser, logging,
       ], swiftSettings: strict),
 
     // Without package access: it can use nothing but what is public.
@@ -91,13 +92,14 @@ let package = Package(
       name: "BackupAgentTests",
       dependencies: [
         "BackupAgent", "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "SQLitePages",
-        "TestSupport", "Transfer", lifecycle, logging,
+        "TestSupport", "Transfer", "Wording", lifecycle, logging,
       ],
       swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
       dependencies: [
         "holdfast", "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "TOML", "TestSupport",
+        "Wording",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -1,22 +1,25 @@
 import Synchronization
 
-/// Talks to a running agent from any thread or task: what a signal, a socket or a scheduler of the caller's asks for.
+/// Talks to a running agent from any thread or task, on behalf of a signal or of the program that
+/// the agent is a part of.
 ///
-/// Created before the agent and handed to ``AgentService``. Wishes that come before it runs are kept until it does; those that
-/// come after its end are dropped.
+/// It exists before the agent, and ``AgentService`` gets it. Requests that come before the agent runs
+/// are kept until then; those that come after its end are dropped.
 package final class AgentControl: Sendable {
   let inbox: Mailbox<LoopMessage>
-  /// Ended by whoever runs the agent.
+  /// Ended by the code that runs the agent.
   let lifetime = AgentLifetime()
   /// Whether the loop still answers.
   private let isOpen = Mutex(false)
 
-  /// - Throws: where the system is out of descriptors.
+  /// - Throws: if the system has no descriptor left.
   package init() throws {
     inbox = try Mailbox(blocking: false)
   }
 
-  /// Backs up now, whether something changed or not; every database, or the one of that name.
+  /// Backs up now, whether or not anything has changed.
+  ///
+  /// - Parameter database: the name of the only one to back up; nil for all.
   package func backUpNow(_ database: String? = nil) {
     inbox.post(.backUp(database))
   }
@@ -26,11 +29,12 @@ package final class AgentControl: Sendable {
     inbox.post(.reload)
   }
 
-  /// How each database stands; empty where the agent does not run.
+  /// The state of each database; empty if the agent does not run.
   package func status() async -> [DatabaseStatus] {
     await withCheckedContinuation { continuation in
       let asked = isOpen.withLock { isOpen in
-        // Under the lock, or the loop could end between the look and the question, and nobody would answer.
+        // Under the lock, or the loop could end between the look and the question, and nobody would
+        // answer.
         if isOpen { inbox.post(.status(continuation)) }
         return isOpen
       }
@@ -44,7 +48,7 @@ package final class AgentControl: Sendable {
     lifetime.begin()
   }
 
-  /// The loop has ended: whoever still waits gets an answer.
+  /// The loop has ended: those that still wait get an answer.
   func close() {
     isOpen.withLock { $0 = false }
     for case .status(let continuation) in inbox.removeAll() { continuation.resume(returning: []) }
@@ -72,7 +76,7 @@ final class AgentLifetime: Sendable {
     for continuation in waiting { continuation.resume(returning: true) }
   }
 
-  /// Nothing of it runs any more, or ever will.
+  /// The agent has ended, or will never begin.
   func end() {
     let (beginning, end) = content.withLock { content in
       content.hasEnded = true
@@ -83,7 +87,9 @@ final class AgentLifetime: Sendable {
     for continuation in end { continuation.resume() }
   }
 
-  /// Waits for the beginning; false where the end comes without one.
+  /// Waits for the beginning.
+  ///
+  /// - Returns: false if the agent ended without one.
   func hasBegun() async -> Bool {
     await withCheckedContinuation { continuation in
       let known: Bool? = content.withLock { content in

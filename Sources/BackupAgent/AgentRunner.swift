@@ -7,12 +7,12 @@ import UnixSignals
 
 /// The agent's two ways to run.
 package enum AgentRunner {
-  /// Guards the databases until SIGTERM or SIGINT; backups that are running then are finished first. SIGHUP reads the
-  /// configuration again, SIGUSR1 backs up now.
+  /// Guards the databases until SIGTERM or SIGINT; running backups are finished first. SIGHUP makes
+  /// it read the configuration again, SIGUSR1 makes it back up now.
   ///
   /// - Parameter reload: reads the configuration again; it may block.
-  /// - Throws: what keeps the agent from working at all: no database named, no key, another agent on one of the repositories
-  ///   (`busy`). Everything else is logged, and tried again.
+  /// - Throws: if the agent cannot work at all: no database is named, there is no key, or another
+  ///   agent has one of the repositories (`busy`). Other failures are logged, and tried again.
   package static func run(
     _ configuration: AgentConfiguration, reload: (@Sendable () throws -> AgentConfiguration)?, logger: Logger
   ) async throws {
@@ -21,6 +21,7 @@ package enum AgentRunner {
     let signals = await SignalService(control)
     var agent = AgentService(configuration, control: control, reload: reload, logger: logger)
     agent.parts.memoryTrimming = MemoryTrimming()
+    agent.parts.acceptsCommands = true
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: [.init(service: signals), .init(service: agent)], gracefulShutdownSignals: [.sigterm, .sigint],
@@ -28,12 +29,12 @@ package enum AgentRunner {
     try await group.run()
   }
 
-  /// Backs up if something changed since the newest point. Blocks.
+  /// Backs up the database if it has changed since the newest backup. Blocks.
   ///
-  /// - Parameter targets: the places that get copies, because what they do not have yet stays.
-  /// - Returns: the new point, or nil where the newest one holds this state already.
-  /// - Throws: `HoldfastError`; `databaseMissing` if there is no database, `refused` if it is empty, or if the backups that
-  ///   this host stored are missing as well.
+  /// - Parameter targets: the places that get copies. Backups that are not there yet stay.
+  /// - Returns: the new backup; nil if the newest one already holds this state.
+  /// - Throws: `HoldfastError`; `databaseMissing` if there is no database, `refused` if it is empty,
+  ///   or if the backups that this host stored are missing as well.
   package static func runOnce(
     engine: Engine, settings: AgentSettings, targets: [Target] = [], logger: Logger
   ) throws -> PointMetadata? {
@@ -70,7 +71,8 @@ package enum AgentRunner {
   }
 }
 
-/// The event loop as a service: its `run()` suspends until the loop's thread has ended. To be run once.
+/// The event loop as a service: its `run()` suspends until the loop's thread has ended. It runs
+/// once.
 package struct AgentService: Service, CustomStringConvertible {
   package let description = "agent"
   private let configuration: AgentConfiguration
@@ -78,8 +80,9 @@ package struct AgentService: Service, CustomStringConvertible {
   var parts: EventLoop.Parts
 
   /// - Parameters:
-  ///   - control: what the caller talks to the agent through.
-  ///   - reload: reads the configuration again; it may block. Nil: a request to reload is only logged.
+  ///   - control: for the caller's requests to the agent.
+  ///   - reload: reads the configuration again; it may block. Nil: a request to reload is only
+  ///     logged.
   package init(
     _ configuration: AgentConfiguration, control: AgentControl, reload: (@Sendable () throws -> AgentConfiguration)?,
     logger: Logger
@@ -88,9 +91,10 @@ package struct AgentService: Service, CustomStringConvertible {
     parts = EventLoop.Parts(control: control, reload: reload, logger: logger)
   }
 
-  /// A graceful shutdown lets running backups end; cancellation abandons them. Both return only when nothing runs any more.
+  /// A graceful shutdown lets running backups end; cancellation abandons them. Both return only when
+  /// nothing runs any more.
   ///
-  /// - Throws: `busy` where another agent guards one of the repositories.
+  /// - Throws: `busy` if another agent guards one of the repositories.
   package func run() async throws {
     try await withGracefulShutdownHandler {
       try await withTaskCancellationHandler {
@@ -117,13 +121,13 @@ package struct AgentService: Service, CustomStringConvertible {
   }
 }
 
-/// SIGHUP reads the configuration again, SIGUSR1 backs up now.
+/// Passes signals to the agent: SIGHUP is a reload, SIGUSR1 a backup now.
 struct SignalService: Service, CustomStringConvertible {
   let description = "signals"
   private let signals: UnixSignalsSequence
   private let control: AgentControl
 
-  /// Traps the signals at once: untrapped they would end the process.
+  /// Traps the signals at once, because they would end the process.
   init(_ control: AgentControl) async {
     self.control = control
     signals = await UnixSignalsSequence(trapping: .sighup, .sigusr1)

@@ -4,7 +4,7 @@
 /// until the deadline that it got, on either clock, and reports the end of each backup to the
 /// machine.
 ///
-/// Events: `c` change, `r` request, `x` shutdown, `z` the computer sleeps for this cell, `<` and
+/// Events: `c` change, `r` request, `p` a pause of a second, `e` its end, `x` shutdown, `z` the computer sleeps for this cell, `<` and
 /// `>` the wall clock is set back or forward by an hour, `-` nothing. Results: `S` a backup for a
 /// change started, `M` one on request, `C` one by the clock, `F` an advised full, `X` stop.
 struct TriggerDiagram {
@@ -60,6 +60,8 @@ struct TriggerDiagram {
       switch event {
       case "c": send(.change)
       case "r": send(.requested)
+      case "p": send(.pause(milliseconds: 1000))
+      case "e": send(.resume)
       case "x": send(.shutdown)
       case "<": setClock(by: -3_600_000)
       case ">": setClock(by: 3_600_000)

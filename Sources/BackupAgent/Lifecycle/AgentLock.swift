@@ -4,10 +4,12 @@ import Glibc
 import Logging
 
 /// Keeps a second agent away from a repository with a `flock` on `.state/agent.lock`, held as long
-/// as the agent runs. The file identifies the holder: process ID, host, and the namespace of that
-/// ID.
+/// as the agent runs. The file identifies the holder: process ID, host, the namespace of that ID,
+/// and the socket for commands.
 final class AgentLock {
   private let engine: Engine
+  /// The path of the socket for commands; nil if there is none.
+  private let socket: String?
   /// Whether the lock is also held between backups. If descriptors are scarce, it is held only
   /// during a backup.
   var isKept = true
@@ -16,13 +18,13 @@ final class AgentLock {
 
   private var files: any FileOperations { engine.environment.files }
 
-  /// Long enough for every host name, and always the same length, so that no text of an earlier
-  /// holder remains.
-  private static let recordLength = 320
+  /// Long enough for every host name and most paths, and always the same length, so that no text of
+  /// an earlier holder remains.
+  private static let recordLength = 1024
 
   /// Does not acquire the lock yet.
-  init(_ engine: Engine) {
-    self.engine = engine
+  init(_ engine: Engine, socket: String? = nil) {
+    (self.engine, self.socket) = (engine, socket)
   }
 
   deinit { release() }
@@ -59,8 +61,8 @@ final class AgentLock {
     throw HoldfastError(.busy, "cannot lock \(path): the file is replaced repeatedly")
   }
 
-  /// If neither the database nor the folder of its backups exists, there is nothing to protect, and a new folder would look
-  /// like a repository.
+  /// If neither the database nor the folder of its backups exists, there is nothing to protect, and
+  /// a new folder would look like a repository.
   private func isNeeded() throws -> Bool {
     try files.status(engine.folder) != nil || engine.database.map { try files.status($0) != nil } ?? false
   }
@@ -82,8 +84,8 @@ final class AgentLock {
   }
 
   private func sign(_ file: OpenFile) throws {
-    let record = "\(getpid()) \(engine.environment.host) \(AgentLockHolder.namespace)"
-    let text = Array(record.utf8.prefix(Self.recordLength - 1))
+    let holder = AgentLockHolder(process: getpid(), host: engine.environment.host, socket: socket)
+    let text = holder.record(limit: Self.recordLength - 1)
     let padding = [UInt8](repeating: UInt8(ascii: " "), count: Self.recordLength - 1 - text.count)
     try (text + padding + [UInt8(ascii: "\n")]).withUnsafeBytes { try files.write(file, $0, at: 0) }
   }

@@ -34,7 +34,7 @@ final class DatabaseCoordinator {
   private var machine: TriggerMachine { decisions.machine }
   private var isPending: Bool { machine.isChangePending(isBackupWaiting: jobs.isBackupWaiting) }
 
-  var status: DatabaseStatus { parts.status(of: database, machine, newest: newest) }
+  var status: DatabaseStatus { parts.status(of: database, machine, newest: newest, isReady: isReady) }
 
   // MARK: From the start to the end
 
@@ -103,10 +103,12 @@ final class DatabaseCoordinator {
     decide(.change)
   }
 
-  /// A person requests a backup.
-  func backUpNow() {
-    decide(.requested)
-    parts.targets.request()
+  /// A person requests a backup, a pause or its end. The reply is answered when a backup holds the
+  /// state of now.
+  func handle(request: TriggerEvent, _ reply: ControlReply? = nil) {
+    if let reply { parts.reporter.await(reply) }
+    decide(request)
+    if request == .requested { parts.targets.request() }
   }
 
   /// The wall clock was set, so scheduled work may be due now.
@@ -140,7 +142,7 @@ final class DatabaseCoordinator {
     if let last = parts.endSuppression(at: moment, until: deadline) { decide(.change, at: last) }
     if machine.wakeUp?.isReached(at: moment) == true { decide(.tick, at: moment) }
     if isDue(parts.connection.yieldingTime) { jobs.yield() }
-    parts.targets.handleTime(at: moment)
+    parts.handleTime(at: moment)
     guard !isStopping else { return }
     if parts.housekeeper.drills.tick(at: moment) { runNext() }
     if jobs.isIdle, isDue(parts.watcher.nextPoll) { poll(at: moment.monotonic) }
@@ -163,7 +165,9 @@ final class DatabaseCoordinator {
 
   /// Passes an event to the machine and carries out its decision.
   private func decide(_ event: TriggerEvent, at moment: Moment? = nil) {
-    switch decisions.receive(event, at: moment ?? clock.moment) {
+    let action = decisions.receive(event, at: moment ?? clock.moment)
+    parts.reporter.record(machine, action)
+    switch action {
     case .start(let trigger, let reason): begin(BackupOrder(trigger: trigger, reason: reason))
     case .renew(let advice, let reason): begin(BackupOrder(trigger: .change, reason: reason, ends: advice.chain))
     case .skip, .wait: break
@@ -224,9 +228,7 @@ final class DatabaseCoordinator {
       if report.comparing > 0 { decide(.compared(milliseconds: report.comparing)) }
       if report.isSuccess { decide(.advised(report.advice)) }
       newest = report.stored.map { ($0.id, $0.created) } ?? newest
-      parts.housekeeper.recordBackup(report.stored)
-      if let point = report.stored { parts.targets.recordBackup(point) }
-      decide(.finished(parts.alarms.record(report, hasYielded: parts.connection.didYield())))
+      decide(.finished(parts.record(report)))
     case .closed: break
     }
   }
@@ -238,12 +240,9 @@ final class DatabaseCoordinator {
     jobs.finishAssessment(due: due)
     // A write just before the watch began has raised no event.
     parts.watcher.recordEvent(at: clock.monotonic)
-    if !isReady {
-      isReady = true
-      decide(.startup(changedWhileDown: due != nil, lastScheduled: report.lastScheduled))
-    } else if due != nil {
-      decide(.change)
-    }
+    let startup = TriggerEvent.startup(changedWhileDown: due != nil, lastScheduled: report.lastScheduled)
+    if !isReady || due != nil { decide(isReady ? .change : startup) }
+    isReady = true
     decide(.advised(report.advice))
   }
 }

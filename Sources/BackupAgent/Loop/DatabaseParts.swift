@@ -6,6 +6,7 @@ import Logging
 /// concern all of them. Each part owns its state. Belongs to the loop's thread.
 struct DatabaseParts {
   let lock: AgentLock
+  let reporter: DatabaseReporter
   let alarms: AlarmBook
   let watcher: ChangeWatcher
   let connection: ConnectionKeeper
@@ -15,7 +16,8 @@ struct DatabaseParts {
 
   init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     (self.lock, self.logger) = (lock, logger)
-    alarms = AlarmBook(AlarmBook.Paths(database.engine), shared.clock, logger)
+    reporter = DatabaseReporter(database, shared, logger)
+    alarms = AlarmBook(AlarmBook.Paths(database.engine), shared.clock, reporter, logger)
     watcher = ChangeWatcher(id, database, shared, alarms)
     connection = ConnectionKeeper(id, database.engine.environment, shared, logger)
     housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
@@ -26,12 +28,16 @@ struct DatabaseParts {
   /// Nothing is running, and nothing will be started.
   var isDone: Bool { housekeeper.isIdle && targets.isDone }
 
-  /// - Parameter newest: the newest backup and the time of its creation.
+  /// - Parameters:
+  ///   - newest: the newest backup and the time of its creation.
+  ///   - isReady: the first assessment is done.
   func status(
-    of database: AgentDatabase, _ machine: TriggerMachine, newest: (id: PointID, created: Timestamp)?
+    of database: AgentDatabase, _ machine: TriggerMachine, newest: (id: PointID, created: Timestamp)?,
+    isReady: Bool
   ) -> DatabaseStatus {
     DatabaseStatus(
-      name: database.name, path: watcher.path.resolved, folder: database.engine.folder, trigger: machine.status,
+      name: database.name, path: watcher.path.resolved, folder: database.engine.folder, isReady: isReady,
+      files: watcher.files.text, trigger: machine.status,
       alarms: alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
       trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
       targets: targets.status)
@@ -62,8 +68,24 @@ struct DatabaseParts {
     return last
   }
 
+  /// Does the work of the parts that is due.
+  func handleTime(at moment: Moment) {
+    targets.handleTime(at: moment)
+    reporter.handleTime(at: moment.monotonic)
+  }
+
+  /// A backup has ended.
+  func record(_ report: BackupReport) -> Outcome {
+    housekeeper.recordBackup(report.stored)
+    if let point = report.stored { targets.recordBackup(point) }
+    let outcome = alarms.record(report, hasYielded: connection.didYield())
+    reporter.record(report, isAgain: outcome == .yielded)
+    return outcome
+  }
+
   /// Releases everything.
   func end() {
+    reporter.end()
     watcher.unwatch()
     connection.end()
     targets.reportUnsent()
@@ -83,7 +105,7 @@ struct DatabaseParts {
   func deadline(isIdle: Bool, isPending: Bool) -> Deadline {
     let drills = urgentDeadline.earlier(housekeeper.drills.deadline)
     guard isIdle else { return drills }
-    let times = [isPending ? nil : watcher.nextProbe, watcher.nextPoll, connection.closingTime]
+    let times = [isPending ? nil : watcher.nextProbe, watcher.nextPoll, connection.closingTime, reporter.deadline]
     return drills.earlier(Deadline(monotonic: times.compactMap { $0 }.min()))
   }
 }

@@ -39,7 +39,7 @@ final class DatabaseRoster {
   }
 
   private func lock(_ database: AgentDatabase) throws -> AgentLock {
-    let lock = AgentLock(database.engine)
+    let lock = AgentLock(database.engine, socket: shared.socketPath)
     lock.isKept = shared.descriptors.keepsLocks
     defer { lock.rest() }
     do {

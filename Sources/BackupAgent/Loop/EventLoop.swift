@@ -16,6 +16,8 @@ final class EventLoop {
     var notifier = ServiceNotifier.fromEnvironment
     /// Nil: as the targets describe them.
     var stores: StoreOpening?
+    /// Whether commands can ask; not if the agent runs in another program's process.
+    var acceptsCommands = false
     /// Nil if the agent runs in another program's process.
     var memoryTrimming: MemoryTrimming?
   }
@@ -23,6 +25,9 @@ final class EventLoop {
   private let parts: Parts
   private let shared: LoopContext
   private let roster: DatabaseRoster
+  private let requests: RequestHandler
+  /// Nil if commands cannot ask.
+  private var server: ControlServer?
   private var stopGrace: Int64
   /// The patterns that more databases may match; nil if there are no patterns.
   private var patternWatch: PatternWatch?
@@ -57,14 +62,30 @@ final class EventLoop {
     stopGrace = configuration.stopGrace
     announcements = Announcements(parts.notifier)
     shared.descriptors.logConcession(parts.logger)
+    requests = RequestHandler(shared.feed, at: shared.clock.now)
+    if parts.acceptsCommands, descriptors.limit >= ControlServer.leastDescriptors {
+      server = Self.listen(environment, parts)
+    }
+    shared.socketPath = server?.path
     roster = DatabaseRoster(shared, parts.logger)
     do {
       try roster.add(configuration.databases, isAlone: configuration.isAlone)
     } catch {
+      server?.stop()
       shared.stopWorkers()
       throw error
     }
     watchPatterns(configuration.patterns)
+  }
+
+  /// An agent that cannot listen works all the same.
+  private static func listen(_ environment: EngineEnvironment, _ parts: Parts) -> ControlServer? {
+    do {
+      return try ControlServer(in: environment.stateFolder, parts.control.inbox, environment.monotonic)
+    } catch {
+      parts.logger.warning("holdfast status and other commands cannot ask this agent: \(error)")
+      return nil
+    }
   }
 
   private var logger: Logger { parts.logger }
@@ -88,6 +109,8 @@ final class EventLoop {
     }
     shared.stopWorkers()
     coordinators.forEach { $0.end() }
+    requests.refuseReloads(HoldfastError(.refused, "the agent has stopped"))
+    server?.stop()
     logger.info("stopped")
   }
 
@@ -177,6 +200,12 @@ final class EventLoop {
     case .reloaded(let result): finishReload(result)
     case .patternsSeen(let scan): finish(scan)
     case .status(let continuation): continuation.resume(returning: coordinators.map(\.status))
+    case .request(let request, let reply):
+      if requests.handle(request, reply, coordinators, isStopping: isStopping) { requestReload() }
+    case .replyEnded(let id):
+      requests.forget(id)
+      coordinators.forEach { $0.parts.reporter.forget(id) }
+    case .journalSaved: break
     case .clockSet: coordinators.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
     case .cancel: stop(grace: 0)
@@ -186,7 +215,7 @@ final class EventLoop {
   private func backUp(_ name: String?) {
     let wanted = coordinators.filter { !$0.isStopping && (name == nil || $0.database.name == name) }
     if let name, wanted.isEmpty { logger.warning("no backup: there is no database with the name \(name)") }
-    wanted.forEach { $0.backUpNow() }
+    wanted.forEach { $0.handle(request: .requested) }
   }
 
   /// Does the work that is due by the clock.
@@ -216,6 +245,7 @@ extension EventLoop {
   private func requestReload() {
     guard !isStopping else { return }
     guard let reload = parts.reload else {
+      requests.refuseReloads(HoldfastError(.refused, "there is no configuration to reload"))
       return logger.notice("there is no configuration to reload")
     }
     // The running reload may miss changes that were written after it began, so another one starts
@@ -225,6 +255,7 @@ extension EventLoop {
       return
     }
     (isReloading, isReloadPending) = (true, false)
+    requests.beginReload()
     announcements.reloading()
     shared.workers.submit(nil) { .reloaded(Result { try reload() }) }
   }
@@ -239,8 +270,10 @@ extension EventLoop {
     do {
       try apply(try result.get())
       logger.notice("the configuration was reloaded")
+      requests.endReload(nil)
     } catch {
       logger.error("the configuration was not reloaded: \(error)")
+      requests.endReload(HoldfastError(wrapping: error).during("the configuration was not reloaded"))
     }
   }
 

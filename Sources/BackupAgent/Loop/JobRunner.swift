@@ -76,15 +76,21 @@ final class JobRunner {
     var order = wanted
     if order.trigger == .change, order.ends == nil { order.reason = startReason ?? order.reason }
     startReason = nil
-    if shutdown.isAbandoned { return .failed(.interrupted) }
+    if shutdown.isAbandoned { return fail(.interrupted) }
     shutdown.backupBegins()
-    if let error = parts.lock.acquire(reportingTo: parts.alarms) { return .failed(error.code) }
+    if let error = parts.lock.acquire(reportingTo: parts.alarms) { return fail(error) }
     if !isStopping { keys.checkFiles(of: database) }
     parts.connection.beginBackup()
     let progress = ReadingReport.progress(shared.inbox, id)
     logger.info("backing up \(database.name): \(order.reason)")
     begin(.backingUp(progress)) { [order] in .backedUp($0.runBackup(order, progress, $1)) }
     return nil
+  }
+
+  /// Those who asked for the backup get the error.
+  private func fail(_ error: HoldfastError) -> Outcome {
+    parts.reporter.fail(error)
+    return .failed(error.code)
   }
 
   /// Begins a probe. No job may be running.
@@ -199,13 +205,16 @@ final class JobRunner {
     shutdown.abandon()
     stopBackup()
     guard !isIdle, shared.workers.withdraw(id) else { return nil }
-    let interrupted = HoldfastError(.interrupted, "interrupted")
     return isBackingUp
-      ? .backedUp(BackupReport(ending: .failure(interrupted), files: parts.watcher.files)) : .closed
+      ? .backedUp(BackupReport(ending: .failure(HoldfastError.interrupted), files: parts.watcher.files)) : .closed
   }
 
   /// Saves the state that the next process needs; called after the last job.
   func close() { worker.saveState() }
+}
+
+extension HoldfastError {
+  static let interrupted = HoldfastError(.interrupted, "interrupted")
 }
 
 /// The progress of the end of one database.

@@ -12,6 +12,10 @@ final class LoopContext {
   let workers: WorkerPool
   let housekeeping: WorkerPool
   let inbox: Mailbox<LoopMessage>
+  /// The clients that follow.
+  let feed: EventFeed
+  /// The socket for commands, which the lock of each repository names; nil if there is none.
+  var socketPath: String?
   /// How the databases share the files that this process may have open.
   var descriptors: DescriptorBudget
   /// Copy backups to targets.
@@ -28,6 +32,7 @@ final class LoopContext {
   ) {
     self.stores = stores
     self.clock = clock
+    feed = EventFeed(clock)
     self.watches = watches
     self.workers = workers
     self.housekeeping = housekeeping
@@ -111,6 +116,11 @@ indirect enum LoopMessage: Sendable {
   /// The result of a search for new matches of the patterns.
   case patternsSeen(PatternScan)
   case status(CheckedContinuation<[DatabaseStatus], Never>)
+  /// A command asks for something.
+  case request(ControlRequest, ControlReply)
+  /// The client of a reply has ended.
+  case replyEnded(Int)
+  case journalSaved
   /// The wall clock was set.
   case clockSet
   /// Finish the running work, then stop.

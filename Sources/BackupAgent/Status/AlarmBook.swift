@@ -111,10 +111,11 @@ final class AlarmBook {
   private(set) var trackerMisses = 0
   private var entries: [Key: Entry] = [:]
   private let clock: LoopClock
+  private let reporter: DatabaseReporter
   private let logger: Logger
 
-  init(_ paths: Paths, _ clock: LoopClock, _ logger: Logger) {
-    (self.paths, self.clock, self.logger) = (paths, clock, logger)
+  init(_ paths: Paths, _ clock: LoopClock, _ reporter: DatabaseReporter, _ logger: Logger) {
+    (self.paths, self.clock, self.reporter, self.logger) = (paths, clock, reporter, logger)
   }
 
   /// Raises the alarm if there is an error; otherwise clears it.
@@ -144,7 +145,9 @@ final class AlarmBook {
   func clear(_ alarms: Set<Alarm>, of target: String? = nil) {
     let over = alarms.filter { entries.removeValue(forKey: Key(alarm: $0, target: target)) != nil }
     for alarm in over.sorted(by: { $0.rawValue < $1.rawValue }) {
-      logger.notice("\(target.map { ending(of: alarm, $0) } ?? ending(of: alarm))")
+      let text = target.map { ending(of: alarm, $0) } ?? ending(of: alarm)
+      logger.notice("\(text)")
+      reporter.recordAlarm(alarm.rawValue, text, hint: nil, began: false)
     }
   }
 
@@ -240,6 +243,7 @@ final class AlarmBook {
   private func record(_ key: Key, _ error: HoldfastError) -> Bool {
     let since = entries[key]?.since
     entries[key] = Entry(since: since ?? clock.now, message: error.message, hint: error.hint)
+    if since == nil { reporter.recordAlarm(key.alarm.rawValue, error.message, hint: error.hint, began: true) }
     return since == nil
   }
 

@@ -8,6 +8,10 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var path: String
   /// The backup folder.
   package var folder: String
+  /// The agent has compared the database with the newest backup.
+  package var isReady: Bool
+  /// The files as the agent saw them last: ``WatchedFiles/text``.
+  package var files: String
   /// The state of the triggers, with reasons.
   package var trigger: TriggerStatus
   /// The current alarms, oldest first.
@@ -47,7 +51,8 @@ public struct AlarmStatus: Hashable, Sendable {
 extension DatabaseStatus {
   package var json: JSONValue {
     .object([
-      "name": .string(name), "path": .string(path), "folder": .string(folder), "trigger": trigger.json,
+      "name": .string(name), "path": .string(path), "folder": .string(folder), "ready": .bool(isReady),
+      "files": .string(files), "trigger": trigger.json,
       "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
       "last_backup_at": .optional(lastPointCreated?.iso8601), "watching": .bool(isWatching),
       "tracker_misses": .integer(Int64(trackerMisses)), "full_advised": .optional(fullAdvice),
@@ -71,7 +76,8 @@ extension TriggerStatus {
     .object([
       "mode": .string(mode.rawValue), "state": .string(state.rawValue), "running": running?.json ?? .null,
       "owed": .array(pending.map(\.json)), "next_run": .optional(nextRun?.iso8601),
-      "waiting_for": .optional(waitingFor), "failures": .optional(failures),
+      "waiting_for": .optional(waitingFor), "paused_until": .optional(pausedUntil?.iso8601),
+      "unprotected_since": .optional(unprotectedSince?.iso8601), "failures": .optional(failures),
       "decisions": .array(decisions.map(\.json)),
     ])
   }
@@ -86,18 +92,5 @@ extension TriggerStatus.Work {
 extension TriggerDecision {
   var json: JSONValue {
     .object(["time": .string(time.iso8601), "kind": .string(kind.text), "reason": .string(reason)])
-  }
-}
-
-extension TriggerDecision.Kind {
-  /// The decision, such as `start change` or `skip`.
-  fileprivate var text: String {
-    switch self {
-    case .start(let trigger): "start \(trigger.rawValue)"
-    case .skip: "skip"
-    case .wait: "wait"
-    case .failure: "failure"
-    case .notice: "notice"
-    }
   }
 }

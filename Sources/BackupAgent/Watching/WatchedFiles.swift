@@ -6,7 +6,7 @@ import SQLitePages
 ///
 /// Neither file is ever opened here: closing a second descriptor would drop SQLite's POSIX locks in
 /// this process.
-struct WatchedFiles: Hashable, Sendable {
+package struct WatchedFiles: Hashable, Sendable {
   /// A file as the last write left it.
   struct File: Hashable {
     var inode: UInt64
@@ -36,6 +36,22 @@ struct WatchedFiles: Hashable, Sendable {
   init(database: File?, wal: File? = nil) {
     (self.database, self.wal) = (database, wal)
   }
+
+  /// The values as text. While the text stays the same, nothing was written, as far as the file
+  /// system's time stamps tell.
+  package var text: String {
+    [database, wal].map { $0.map { "\($0.inode) \($0.size) \($0.modified)" } ?? "-" }.joined(separator: ", ")
+  }
+
+  /// The wall time of the last write; nil if there is no file.
+  package var lastWrite: Timestamp? {
+    [database, wal].compactMap { $0?.modified }.max().map { Timestamp(milliseconds: $0 / 1_000_000) }
+  }
+
+  /// The files of a database as they are now.
+  ///
+  /// - Parameter path: of the database; links are followed.
+  package init(database path: String, _ files: any FileOperations) { self.init(WatchedPath(path), files) }
 
   /// A path whose status cannot be read counts as missing; the next backup reports the reason.
   init(_ path: WatchedPath, _ files: any FileOperations) {

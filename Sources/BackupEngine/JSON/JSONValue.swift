@@ -26,6 +26,13 @@ extension JSONValue {
     return writer.bytes + [UInt8(ascii: "\n")]
   }
 
+  /// The document on one line, with sorted keys and a final newline.
+  package func encodedLine() -> [UInt8] {
+    var writer = JSONWriter(breaksLines: false)
+    writer.write(self)
+    return writer.bytes + [UInt8(ascii: "\n")]
+  }
+
   package static func optional(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
   package static func optional(_ value: (some BinaryInteger)?) -> JSONValue {
     value.map { .integer(Int64(clamping: $0)) } ?? .null
@@ -287,8 +294,10 @@ struct JSONParser {
 package struct JSONWriter {
   package private(set) var bytes: [UInt8] = []
   private var depth = 0
+  private let breaksLines: Bool
 
-  package init() {}
+  /// - Parameter breaksLines: whether each item is on a line of its own, indented.
+  package init(breaksLines: Bool = true) { self.breaksLines = breaksLines }
 
   package mutating func write(_ value: JSONValue) {
     switch value {
@@ -327,6 +336,7 @@ package struct JSONWriter {
   }
 
   private mutating func breakLine() {
+    guard breaksLines else { return }
     bytes.append(UInt8(ascii: "\n"))
     for _ in 0..<depth { bytes += "  ".utf8 }
   }

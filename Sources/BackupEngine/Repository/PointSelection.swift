@@ -40,7 +40,7 @@ extension Repository {
 extension StoredPoint {
   /// The reason, as text, why neither `latest` nor a time ever selects the backup. Nil for a sound
   /// backup of the database's own history, which does not include the states that a restore kept.
-  var obstacle: String? {
+  package var obstacle: String? {
     if let brokenLink { return "\(brokenLink.id), which it depends on, is not usable: \(brokenLink.reason)" }
     if !isAuthenticated { return "it is not authenticated" }
     if metadata.status == .failed { return (problems + metadata.verificationErrors).first ?? "it failed" }

@@ -135,29 +135,3 @@ extension Repository {
     }
   }
 }
-
-/// The process that has the agent's lock, as the lock's file records it.
-package struct AgentLockHolder: CustomStringConvertible {
-  private var process: String
-  private var host: String?
-  private var namespace: String?
-
-  /// Nil if nothing is recorded.
-  package init?(record: [UInt8]) {
-    let line = String(decoding: record.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
-    let words = line.split(separator: " ").map(String.init)
-    guard let first = words.first else { return nil }
-    process = first
-    host = words.count > 1 ? words[1] : nil
-    namespace = words.count > 2 ? words[2] : nil
-  }
-
-  /// The namespace of this process's ID; `-` if it cannot be read.
-  package static let namespace = ProcFile.processNamespace ?? "-"
-
-  /// If the ID was recorded in another namespace, it is a container's own.
-  package var description: String {
-    let isForeign = namespace.map { $0 != Self.namespace } ?? false
-    return "process \(process)" + (isForeign ? " of another container" : "") + (host.map { " on \($0)" } ?? "")
-  }
-}

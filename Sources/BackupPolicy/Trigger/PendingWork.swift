@@ -159,6 +159,19 @@ struct RunningBackup: Sendable {
   var work: PendingWork
 }
 
+/// The time in which a person wants no backup to start by itself.
+struct RequestedPause: Sendable {
+  /// Monotonic milliseconds of its end.
+  var until: Int64
+  /// The same, by the wall clock at the time of the request.
+  var end: Timestamp
+
+  init(from now: Moment, milliseconds: Int64) {
+    until = max(now.monotonic, 0).addingClamped(max(0, milliseconds))
+    end = Timestamp(milliseconds: now.wall.milliseconds.addingClamped(max(0, milliseconds))).writable
+  }
+}
+
 /// Something that a backup waits for, on the monotonic clock.
 struct Pause: Sendable {
   var until: Int64

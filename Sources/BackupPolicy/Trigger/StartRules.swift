@@ -17,6 +17,8 @@ struct StartRules {
   let quietSince: Int64
   /// The next run of the calendar.
   let upcoming: Timestamp?
+  /// The pause that a person asked for; nil if there is none.
+  let requestedPause: RequestedPause?
   /// A backup was given up in this very event, and continues without waiting.
   let isResuming: Bool
 
@@ -50,6 +52,7 @@ struct StartRules {
   }
 
   func obstacle(to run: ScheduledRun) -> Obstacle? {
+    if let paused { return paused }
     if run.awaitsDatabase { return Obstacle(until: Deadline(), reason: "a database at the path") }
     guard !isResuming, let pause = backoff.pause(settings), pause.until > now.monotonic else { return nil }
     return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason)
@@ -57,10 +60,18 @@ struct StartRules {
 
   func obstacle(to change: PendingChange) -> Obstacle? {
     if isResuming { return nil }
+    if let paused { return paused }
     if let hours = quietHours { return hours }
     let pause = lastPause(change.debouncePause(settings))
     if pause.until > now.monotonic { return Obstacle(until: Deadline(monotonic: pause.until), reason: pause.reason) }
     return nearRun(change)
+  }
+
+  private var paused: Obstacle? {
+    guard let requestedPause else { return nil }
+    let time = Words.time(requestedPause.end, in: settings.zone, seenFrom: now.wall)
+    return Obstacle(
+      until: Deadline(monotonic: requestedPause.until), reason: "the end of the pause at \(time) (holdfast pause)")
   }
 
   private var quietHours: Obstacle? {
@@ -95,6 +106,7 @@ struct StartRules {
   }
 
   func obstacle(to advice: FullAdvice) -> Obstacle? {
+    if let paused { return paused }
     if let quietHours { return quietHours }
     let quiet = Pause(until: quietSince.addingClamped(settings.quiet), reason: "a quiet time, for a full")
     let pause = lastPause(advice.urgency == .soon ? Pause(until: .min, reason: "nothing") : quiet)

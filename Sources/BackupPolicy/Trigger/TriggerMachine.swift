@@ -14,8 +14,10 @@
 /// In addition, a full may be *advised* (``FullAdvice``). It waits for a quiet time. If it cannot
 /// wait any longer, it runs before the next change, and covers that.
 ///
+/// A person may ask for a *pause*: until its end only requests start a backup.
+///
 /// At a shutdown there is no waiting: the pending work becomes one last backup, even in the quiet
-/// hours, because the disk may be thrown away with the machine. Changes after the start of that
+/// hours and in a pause, because the disk may be thrown away with the machine. Changes after the start of that
 /// backup do not start another one.
 ///
 /// Debounce, floors and backoff use the monotonic clock alone, calendars the wall clock alone.
@@ -43,6 +45,7 @@ package struct TriggerMachine: Sendable {
   /// Monotonic milliseconds of the first advice about the chain, and of the last change.
   private var advisedSince = Int64.min
   private var lastChange: Int64?
+  private var requestedPause: RequestedPause?
   private var yields = 0
   /// A backup was given up in this very event, and continues without waiting.
   private var isResuming = false
@@ -69,6 +72,7 @@ package struct TriggerMachine: Sendable {
     // endless wait.
     now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
     advanceBook()
+    if let pause = requestedPause, pause.until <= now.monotonic { endPause("the pause is over") }
     let skipped = record(event)
     let missed = admitDueRuns()
     let action = next()
@@ -91,6 +95,8 @@ package struct TriggerMachine: Sendable {
       guard !isStopping else { return nil }
       guard work.requested == nil else { return skip("a backup that was asked for is waiting already") }
       work.requested = now.wall
+    case .pause(let milliseconds): pause(milliseconds)
+    case .resume: endPause("the pause was ended")
     case .finished(let outcome): finish(outcome)
     case .compared(let milliseconds):
       comparisonPauseEnd = now.monotonic.addingClamped(
@@ -120,6 +126,19 @@ package struct TriggerMachine: Sendable {
     work.advice = advice
   }
 
+  private mutating func pause(_ milliseconds: Int64) {
+    let pause = RequestedPause(from: now, milliseconds: milliseconds)
+    requestedPause = pause
+    history.record(
+      .notice, "paused until \(Words.time(pause.end, in: settings.zone, seenFrom: now.wall))", at: now.wall)
+  }
+
+  private mutating func endPause(_ reason: String) {
+    guard requestedPause != nil else { return }
+    requestedPause = nil
+    history.record(.notice, reason, at: now.wall)
+  }
+
   private mutating func reload(_ settings: TriggerSettings) {
     history.record(.notice, "the settings were reloaded", at: now.wall)
     let old = self.settings
@@ -143,6 +162,9 @@ extension TriggerMachine {
   package func isChangePending(isBackupWaiting: Bool) -> Bool {
     work.change != nil || isBackupWaiting && running?.work.change != nil
   }
+
+  /// The end of the pause that a person asked for; nil if there is none.
+  package var pausedUntil: Timestamp? { requestedPause?.end }
 
   /// The advice to end the newest chain.
   package var advice: FullAdvice? { work.advice }
@@ -296,13 +318,16 @@ extension TriggerMachine {
   package var deadline: (until: Deadline, reason: String)? {
     guard let until = wakeUp else { return nil }
     if let obstacle { return (until, obstacle.reason) }
-    return book.upcoming.map { (until, "the run of \(Words.time($0, in: settings.zone, seenFrom: now.wall))") }
+    let run = book.upcoming.map { "the run of \(Words.time($0, in: settings.zone, seenFrom: now.wall))" }
+    return (until, run ?? "the end of the pause")
   }
 
   /// The deadline without its reason; needed after every event.
   package var wakeUp: Deadline? {
     guard running == nil, !isStopping else { return nil }
     var until = obstacle?.until ?? Deadline()
+    // The end of a pause is a decision of its own, even if nothing waits for it.
+    if let pause = requestedPause { until = until.earlier(Deadline(monotonic: pause.until)) }
     if let upcoming = book.upcoming { until.wall = min(until.wall ?? upcoming, upcoming) }
     return until == Deadline() ? nil : until
   }
@@ -332,7 +357,8 @@ extension TriggerMachine {
   private var rules: StartRules {
     StartRules(
       settings: settings, now: now, backoff: backoff, lastStart: lastStart, comparisonPauseEnd: comparisonPauseEnd,
-      quietSince: lastChange ?? advisedSince, upcoming: book.upcoming, isResuming: isResuming)
+      quietSince: lastChange ?? advisedSince, upcoming: book.upcoming, requestedPause: requestedPause,
+      isResuming: isResuming)
   }
 
   /// When an advised full is stored, after "a full backup is due".
@@ -377,6 +403,11 @@ extension TriggerMachine {
 }
 
 extension TriggerMachine {
+  /// The decisions after the first `count`, as far as they are still known, and the number of all.
+  package func decisions(after count: Int) -> (new: [TriggerDecision], count: Int) {
+    (history.decisions.suffix(history.count - count), history.count)
+  }
+
   /// The present state of the machine and its reasons.
   package var status: TriggerStatus {
     let deadline = deadline
@@ -384,7 +415,8 @@ extension TriggerMachine {
       mode: settings.mode, state: state,
       running: running.map { .init(trigger: $0.trigger, since: $0.since, reason: $0.reason) },
       pending: pending, nextRun: book.upcoming, deadline: deadline?.until, waitingFor: deadline?.reason,
-      failures: backoff.failures, mayYield: mayYield,
+      unprotectedSince: [work.change, running?.work.change].compactMap { $0?.since }.min(),
+      pausedUntil: pausedUntil, failures: backoff.failures, mayYield: mayYield,
       decisions: history.decisions)
   }
 

@@ -43,8 +43,12 @@ package enum TriggerEvent: Hashable, Sendable {
   /// The advice about the newest chain after a backup or a compaction; nil if the chain may
   /// continue. Sent before `.finished`.
   case advised(FullAdvice?)
-  /// A backup was requested now: SIGUSR1, later the API.
+  /// A backup was requested now: SIGUSR1, or a command.
   case requested
+  /// A person wants no backup to start by itself for this many milliseconds.
+  case pause(milliseconds: Int64)
+  /// The pause ends now.
+  case resume
   /// The deadline of the last `.wait` has passed, the wall clock was set, or the machine woke from
   /// sleep.
   case tick
@@ -129,6 +133,10 @@ package struct TriggerStatus: Hashable, Sendable {
   /// anything.
   package var deadline: Deadline?
   package var waitingFor: String?
+  /// The time of the first change that no stored backup holds; nil if all is stored.
+  package var unprotectedSince: Timestamp?
+  /// The end of the pause that a person asked for; nil if there is none.
+  package var pausedUntil: Timestamp?
   /// Failures in a row.
   package var failures: Int
   /// Whether a running backup may be given up for an application that closes the database: twice in
@@ -162,8 +170,11 @@ struct TriggerHistory: Hashable, Sendable {
   static let capacity = 20
 
   private(set) var decisions: [TriggerDecision] = []
+  /// All that were ever recorded.
+  private(set) var count = 0
 
   mutating func record(_ kind: TriggerDecision.Kind, _ reason: String, at time: Timestamp) {
+    count += 1
     if decisions.count == Self.capacity { decisions.removeFirst() }
     decisions.append(TriggerDecision(time: time, kind: kind, reason: reason))
   }

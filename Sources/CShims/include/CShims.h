@@ -63,6 +63,18 @@ int cshims_timerfd_set(int fd, int64_t seconds, int64_t nanoseconds, int cancell
 /// or -1 with errno.
 int cshims_notify(const char *socket_name, const char *message);
 
+/// A close-on-exec, non-blocking stream socket with a name in the file system: bound, with the mode
+/// 0600, and listening, or connected. Returns the descriptor, or -1 with errno.
+int cshims_local_socket(const char *path, int listens);
+
+/// Accepts a connection (accept4), close-on-exec and non-blocking. Returns the descriptor, or -1
+/// with errno.
+int cshims_accept(int fd);
+
+/// The user of the process at the other end of a local socket (SO_PEERCRED), as it was when the
+/// connection was made. Returns 0, or -1 with errno.
+int cshims_peer_user(int fd, uid_t *user);
+
 /// Keeps the C library's heap small: freed blocks of 128 KiB and more are returned to the kernel at
 /// once (glibc would raise that limit with each), and threads share two arenas.
 void cshims_keep_heap_small(void);

@@ -1,0 +1,125 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Names
+
+/// What others learn of one database: the journal of its decisions, its events, and the answers to
+/// requests for a backup. Belongs to the loop's thread.
+final class DatabaseReporter {
+  /// A request that is answered when a backup holds the state of the time of the request.
+  private struct Waiter {
+    var reply: ControlReply
+    /// A backup has begun since the request, so it holds that state.
+    var isCovered = false
+  }
+
+  private(set) var journal: DecisionJournal
+  private var isJournalUnsaved = false
+  private var lastSave = Int64.min
+  private var knownDecisions = 0
+  private var waiters: [Waiter] = []
+  private let name: String
+  private let file: DecisionFile
+  private let shared: LoopContext
+
+  /// Milliseconds between two writes of the journal.
+  private static let savingInterval: Int64 = 60_000
+
+  init(_ database: AgentDatabase, _ shared: LoopContext, _ logger: Logger) {
+    (name, self.shared) = (database.name, shared)
+    file = DecisionFile(database.engine, logger)
+    journal = file.load()
+  }
+
+  /// The machine has received an event.
+  func record(_ machine: TriggerMachine, _ action: TriggerAction) {
+    let (new, count) = machine.decisions(after: knownDecisions)
+    knownDecisions = count
+    for decision in new {
+      journal.record(decision)
+      shared.feed.publish(
+        "decision", of: name, ["kind": .string(decision.kind.text), "reason": .string(decision.reason)])
+    }
+    if !new.isEmpty { isJournalUnsaved = true }
+    switch action {
+    case .start, .renew: for index in waiters.indices { waiters[index].isCovered = true }
+    case .wait, .skip, .stop: break
+    }
+  }
+
+  /// An alarm has begun or ended.
+  func recordAlarm(_ kind: String, _ message: String, hint: String?, began: Bool) {
+    shared.feed.publish(
+      began ? "alarm" : "alarm_over", of: name,
+      ["kind": .string(kind), "message": .string(message), "hint": .optional(hint)])
+  }
+
+  // MARK: Requests for a backup
+
+  /// Answers when the next backup that begins has ended.
+  func await(_ reply: ControlReply) { waiters.append(Waiter(reply: reply)) }
+
+  /// The client of a request has ended.
+  func forget(_ id: Int) { waiters.removeAll { $0.reply.id == id } }
+
+  /// A backup has ended.
+  ///
+  /// - Parameter isAgain: it was given up, and begins again at once.
+  func record(_ report: BackupReport, isAgain: Bool) {
+    if let point = report.stored {
+      shared.feed.publish(
+        "stored", of: name,
+        [
+          "backup_id": .string(point.id.text), "bytes": .integer(point.compressedSize),
+          "duration_ms": .optional(point.durationMS), "kind": .string(point.kind.rawValue),
+        ])
+    }
+    guard !isAgain else {
+      for index in waiters.indices { waiters[index].isCovered = false }
+      return
+    }
+    answer(report.ending)
+  }
+
+  /// A backup could not begin, or nothing will be backed up any more.
+  func fail(_ error: HoldfastError, all: Bool = false) {
+    if all { for index in waiters.indices { waiters[index].isCovered = true } }
+    answer(.failure(error))
+  }
+
+  private func answer(_ ending: Result<BackupEnding, any Error>) {
+    let ended = waiters.filter(\.isCovered)
+    waiters.removeAll(where: \.isCovered)
+    for waiter in ended {
+      switch ending {
+      case .success(.stored(let point)):
+        waiter.reply.send(["stored": .bool(true), "backup_id": .string(point.id.text)])
+      case .success(.unchanged(let id)): waiter.reply.send(["stored": .bool(false), "backup_id": .string(id.text)])
+      case .success(.absent(let error)): waiter.reply.send(error)
+      case .failure(let error): waiter.reply.send(HoldfastError(wrapping: error))
+      }
+    }
+  }
+
+  // MARK: The journal's file
+
+  /// When the journal is written next, in monotonic milliseconds; nil if it need not be.
+  var deadline: Int64? { isJournalUnsaved ? max(lastSave, 0).addingClamped(Self.savingInterval) : nil }
+
+  /// Writes the journal if that is due.
+  func handleTime(at time: Int64) {
+    guard let deadline, deadline <= time else { return }
+    lastSave = time
+    isJournalUnsaved = false
+    shared.housekeeping.submit(nil) { [file, journal] in
+      file.save(journal)
+      return .journalSaved
+    }
+  }
+
+  /// Writes the journal at the end.
+  func end() {
+    fail(HoldfastError(.refused, "the agent has stopped"), all: true)
+    if isJournalUnsaved { file.save(journal) }
+  }
+}

@@ -1,0 +1,72 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+
+/// The journal of decisions in the repository's `.state/decisions.json`. Only the agent that holds
+/// `agent.lock` writes it.
+///
+/// If the file is lost or torn, `status --why` knows less; nothing else depends on it.
+package struct DecisionFile: Sendable {
+  private static let name = ".state/decisions.json"
+  private static let largest = 4 << 20
+  private let engine: Engine
+  private let logger: Logger
+
+  package init(_ engine: Engine, _ logger: Logger) { (self.engine, self.logger) = (engine, logger) }
+
+  /// An empty journal if the file is missing or unusable.
+  package func load() -> DecisionJournal {
+    let path = "\(engine.folder)/\(Self.name)"
+    guard let bytes = (try? engine.environment.files.contents(path, limit: Self.largest)).flatMap({ $0 }) else {
+      return DecisionJournal()
+    }
+    return DecisionJournal(JSONValue(parsing: bytes)) ?? DecisionJournal()
+  }
+
+  /// Writes the journal without a flush. A failure is only logged: a backup folder that cannot be
+  /// written has an alarm of its own.
+  func save(_ journal: DecisionJournal) {
+    do {
+      // A repository that does not exist yet is not created for the sake of its journal.
+      guard try engine.environment.files.status("\(engine.folder)/.state") != nil else { return }
+      let repository = try engine.repository()
+      let (path, temporary) = (repository.path(Self.name), repository.path(Self.name + ".new"))
+      let files = repository.files
+      try files.unlink(temporary)
+      let file = try files.open(temporary, .createNew)
+      defer { files.close(file) }
+      try journal.json.encodedLine().withUnsafeBytes { try files.write(file, $0, at: 0) }
+      try files.rename(temporary, to: path)
+    } catch {
+      logger.debug("the journal of decisions is not saved: \(error)")
+    }
+  }
+}
+
+extension DecisionJournal {
+  package var json: JSONValue { .array(entries.map(\.json)) }
+
+  /// Reads the array of ``json``; entries that make no sense are left out.
+  package init?(_ json: JSONValue?) {
+    guard case .array(let items)? = json else { return nil }
+    self.init(items.compactMap { Entry($0) })
+  }
+}
+
+extension DecisionJournal.Entry {
+  package var json: JSONValue {
+    .object([
+      "first": .string(first.iso8601), "last": .string(last.iso8601), "count": .integer(Int64(count)),
+      "kind": .string(kind), "reason": .string(reason),
+    ])
+  }
+
+  fileprivate init?(_ json: JSONValue) {
+    guard case .object(let keys) = json, case .string(let first)? = keys["first"],
+      case .string(let last)? = keys["last"], case .integer(let count)? = keys["count"],
+      case .string(let kind)? = keys["kind"], case .string(let reason)? = keys["reason"],
+      let first = Timestamp(iso8601: first), let last = Timestamp(iso8601: last), count > 0
+    else { return nil }
+    self.init(first: first, last: last, count: Int(count), kind: kind, reason: reason)
+  }
+}

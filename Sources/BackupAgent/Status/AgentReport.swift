@@ -1,0 +1,80 @@
+import BackupEngine
+import BackupPolicy
+import Wording
+
+extension StateFacts {
+  /// The facts of one database in an agent's answer to `status`.
+  ///
+  /// - Returns: nil if the answer is of another kind.
+  package init?(status: JSONValue, isStopping: Bool, files: any FileOperations) {
+    guard case .object(let keys) = status, case .string(let name)? = keys["name"],
+      case .string(let path)? = keys["path"], case .object(let trigger)? = keys["trigger"]
+    else { return nil }
+    let watches = keys["watching"] == .bool(true)
+    self.init(
+      name: name, path: path,
+      watch: isStopping ? .stopping : keys["ready"] == .bool(false) ? .starting : watches ? .events : .polls)
+    if let id = keys.text("last_backup_id").flatMap({ PointID($0) }), let created = keys.time("last_backup_at") {
+      newest = Backup(id: id, created: created)
+    }
+    unprotectedSince = trigger.time("unprotected_since")
+    isRunning = trigger["state"] == .string("running")
+    waitingFor = unprotectedSince == nil ? nil : trigger.text("waiting_for")
+    pausedUntil = trigger.time("paused_until")
+    nextRun = trigger.time("next_run")
+    alarms = keys.items("alarms").compactMap { Alarm($0) }
+    copies = keys.items("targets").compactMap { Copy($0) }
+    if case .object(let drills)? = keys["drills"] {
+      proved = drills.time("last_passed_at")
+      if case .integer(let time)? = drills["recovery_ms"] { recovery = time }
+    }
+    addUnseenWrite(of: path, known: keys.text("files"), files)
+  }
+
+  /// Looks at the files themselves: an agent that no longer receives events would report that all is
+  /// well.
+  private mutating func addUnseenWrite(of path: String, known: String?, _ files: any FileOperations) {
+    let now = WatchedFiles(database: path, files)
+    guard !isRunning, unprotectedSince == nil, let known, known != now.text else { return }
+    unseenWrite = now.lastWrite
+  }
+}
+
+extension StateFacts.Alarm {
+  /// - Parameter json: as ``AlarmStatus/json``.
+  fileprivate init?(_ json: JSONValue) {
+    guard case .object(let keys) = json, let kind = keys.text("kind"), let since = keys.time("since"),
+      let message = keys.text("message")
+    else { return nil }
+    self.init(
+      kind: kind, since: since, message: message, hint: keys.text("hint"),
+      stopsBackups: Alarm(rawValue: kind).map(Alarm.thatStopBackups.contains) ?? false)
+  }
+}
+
+extension Alarm {
+  /// Changes are not backed up while one of these lasts.
+  static let thatStopBackups = ofBackups.union([.folder, .otherAgent])
+}
+
+extension StateFacts.Copy {
+  /// - Parameter json: as ``TargetRecord/json``.
+  package init?(_ json: JSONValue) {
+    guard case .object(let keys) = json, let name = keys.text("name") else { return nil }
+    var unsent = 0
+    if case .integer(let count)? = keys["unsent"] { unsent = Int(clamping: count) }
+    let (success, failure) = (keys.time("last_success"), keys.time("last_failure"))
+    let hasFailed = failure.map { failure in success.map { $0 < failure } ?? true } ?? false
+    self.init(
+      name: name, unsent: unsent, unsentSince: keys.time("unsent_since"), lastSuccess: success,
+      error: hasFailed ? keys.text("last_error") : nil)
+  }
+}
+
+extension JSONObject {
+  fileprivate func text(_ key: String) -> String? { if case .string(let text)? = self[key] { text } else { nil } }
+
+  fileprivate func time(_ key: String) -> Timestamp? { text(key).flatMap { Timestamp(iso8601: $0) } }
+
+  fileprivate func items(_ key: String) -> [JSONValue] { if case .array(let items)? = self[key] { items } else { [] } }
+}

@@ -1,0 +1,104 @@
+import BackupPolicy
+
+/// Known facts about the safety of one database at one moment. A command, a mail and a page make
+/// their sentence from it, by ``StateSentence``.
+package struct StateFacts: Hashable, Sendable {
+  /// Who watches the database.
+  package enum Watch: Hashable, Sendable {
+    /// An agent sees each change when it happens.
+    case events
+    /// An agent looks at the files at intervals.
+    case polls
+    /// An agent compares the database with the newest backup.
+    case starting
+    /// An agent makes its last backup, and ends.
+    case stopping
+    /// An agent holds the repository and does not answer. The text describes it.
+    case silent(String)
+    /// An agent runs and accepts no commands. The text describes it.
+    case deaf(String)
+    /// No agent runs.
+    case nobody
+    /// An agent ran once, and runs no longer.
+    case gone
+
+    /// Whether an agent answered.
+    package var isAnswering: Bool {
+      switch self {
+      case .events, .polls, .starting, .stopping: true
+      case .silent, .deaf, .nobody, .gone: false
+      }
+    }
+  }
+
+  package struct Alarm: Hashable, Sendable {
+    package var kind: String
+    package var since: Timestamp
+    package var message: String
+    package var hint: String?
+    /// The alarm keeps changes from being backed up. Others are about targets, drills or the clock.
+    package var stopsBackups: Bool
+
+    package init(kind: String, since: Timestamp, message: String, hint: String?, stopsBackups: Bool) {
+      (self.kind, self.since, self.message, self.hint) = (kind, since, message, hint)
+      self.stopsBackups = stopsBackups
+    }
+  }
+
+  package struct Backup: Hashable, Sendable {
+    package var id: PointID
+    package var created: Timestamp
+
+    package init(id: PointID, created: Timestamp) { (self.id, self.created) = (id, created) }
+  }
+
+  package struct Copy: Hashable, Sendable {
+    /// The name of the target.
+    package var name: String
+    /// Backups that are not there yet.
+    package var unsent: Int
+    /// When the oldest of them was made.
+    package var unsentSince: Timestamp?
+    /// The last upload or list without a failure; nil if each one failed.
+    package var lastSuccess: Timestamp?
+    /// The last error, if nothing has succeeded since then.
+    package var error: String?
+
+    package init(name: String, unsent: Int, unsentSince: Timestamp?, lastSuccess: Timestamp?, error: String?) {
+      (self.name, self.unsent, self.unsentSince) = (name, unsent, unsentSince)
+      (self.lastSuccess, self.error) = (lastSuccess, error)
+    }
+  }
+
+  package var name: String
+  /// The database's path.
+  package var path: String
+  package var watch: Watch
+  package var newest: Backup?
+  /// The first change that no stored backup holds; nil if the agent knows no such change.
+  package var unprotectedSince: Timestamp?
+  /// A write that the agent has not seen, or that came after the newest backup if there is no agent.
+  package var unseenWrite: Timestamp?
+  /// A backup is being made.
+  package var isRunning = false
+  /// Why a pending change waits.
+  package var waitingFor: String?
+  package var pausedUntil: Timestamp?
+  package var alarms: [Alarm] = []
+  /// When a backup last passed a drill.
+  package var proved: Timestamp?
+  /// How long that restore took, in milliseconds.
+  package var recovery: Int64?
+  /// The next run by the clock.
+  package var nextRun: Timestamp?
+  package var copies: [Copy] = []
+  /// The reason why the repository cannot be read.
+  package var problem: String?
+
+  package init(name: String, path: String, watch: Watch) {
+    (self.name, self.path, self.watch) = (name, path, watch)
+  }
+
+  /// Since when the data of now is in no backup, as far as it is known; nil if it is saved.
+  package var exposedSince: Timestamp? { [unprotectedSince, unseenWrite].compactMap { $0 }.min() }
+}

@@ -1,0 +1,178 @@
+import BackupPolicy
+
+/// Whether the data of one database is safe, in one or two sentences. `holdfast status` leads with
+/// them.
+package struct StateSentence: Hashable, Sendable {
+  package enum Tone: String, Hashable, Sendable, Comparable, CaseIterable {
+    /// Nothing needs anybody.
+    case good
+    /// Work is going on, as expected.
+    case busy
+    /// A person should look at it soon.
+    case attention
+    /// Data is not protected.
+    case bad
+
+    package static func < (left: Tone, right: Tone) -> Bool { left.severity < right.severity }
+
+    private var severity: Int { Tone.allCases.firstIndex(of: self) ?? 0 }
+  }
+
+  package let tone: Tone
+  /// `Everything is saved. Newest backup 14:03:22, 8 s ago.`
+  package let text: String
+  /// The next action; nil if there is no advice.
+  package let hint: String?
+
+  /// A change that waits for longer needs attention, in milliseconds.
+  private static let longWait: Int64 = 60_000
+  /// A running agent sees a write within this, in milliseconds.
+  private static let blindness: Int64 = 10_000
+
+  private init(_ tone: Tone, _ text: String, hint: String? = nil) {
+    (self.tone, self.text, self.hint) = (tone, text, hint)
+  }
+
+  package init(_ facts: StateFacts, at now: Timestamp, in zone: ZoneRules) {
+    let time = Times(now: now, zone: zone)
+    self =
+      Self.problem(facts) ?? Self.absence(facts, time) ?? Self.alarm(facts, time) ?? Self.pause(facts, time)
+      ?? Self.pending(facts, time) ?? Self.unseen(facts, time) ?? Self.saved(facts, time)
+  }
+
+  private static func problem(_ facts: StateFacts) -> StateSentence? {
+    facts.problem.map { StateSentence(.bad, "The backups cannot be read: \($0).") }
+  }
+
+  /// There is no backup at all.
+  private static func absence(_ facts: StateFacts, _ time: Times) -> StateSentence? {
+    guard facts.newest == nil else { return nil }
+    if let alarm = facts.alarms.first(where: \.stopsBackups) {
+      return StateSentence(.bad, "Nothing has been backed up yet: \(alarm.message).", hint: alarm.hint)
+    }
+    if facts.isRunning { return StateSentence(.busy, "The first backup is being made.") }
+    switch facts.watch {
+    case .starting: return StateSentence(.busy, "Nothing has been backed up yet. The agent looks at the database.")
+    case .silent(let agent): return silence(agent, after: "Nothing has been backed up yet.")
+    case .events, .polls, .stopping, .deaf, .gone, .nobody:
+      return StateSentence(.bad, "Nothing has been backed up yet.", hint: "holdfast create makes the first backup")
+    }
+  }
+
+  private static func alarm(_ facts: StateFacts, _ time: Times) -> StateSentence? {
+    if case .silent(let agent) = facts.watch {
+      return silence(agent, after: "Saved up to \(time.of(facts.newest?.created)).")
+    }
+    guard let alarm = facts.alarms.first(where: \.stopsBackups) else { return nil }
+    let since = time.of(facts.exposedSince ?? alarm.since)
+    return StateSentence(
+      .bad,
+      "Not protected since \(since): \(alarm.message). The backups up to \(time.of(facts.newest?.created)) remain.",
+      hint: alarm.hint)
+  }
+
+  private static func silence(_ agent: String, after text: String) -> StateSentence {
+    StateSentence(
+      .bad, "\(text) The agent (\(agent)) does not answer, so nobody knows whether changes are backed up.",
+      hint: "look at its log, and restart it")
+  }
+
+  private static func pause(_ facts: StateFacts, _ time: Times) -> StateSentence? {
+    guard let end = facts.pausedUntil else { return nil }
+    let rest =
+      facts.exposedSince.map { "Changes since \(time.of($0)) are not backed up." } ?? "Everything is saved so far."
+    return StateSentence(.attention, "Paused until \(time.of(end)). \(rest)", hint: "holdfast resume ends the pause")
+  }
+
+  /// Changes wait for their backup, or are being saved.
+  private static func pending(_ facts: StateFacts, _ time: Times) -> StateSentence? {
+    guard let since = facts.unprotectedSince else { return nil }
+    let tone: Tone = time.age(since) > longWait ? .attention : .busy
+    if facts.isRunning { return StateSentence(tone, "Changes since \(time.of(since)) are being saved.") }
+    let reason = facts.waitingFor.map { ", for \($0)" } ?? ""
+    return StateSentence(tone, "Changes since \(time.of(since)) wait for their backup\(reason).")
+  }
+
+  /// The files were written, and the agent has not seen it.
+  private static func unseen(_ facts: StateFacts, _ time: Times) -> StateSentence? {
+    guard let write = facts.unseenWrite else { return nil }
+    let newest = time.of(facts.newest?.created)
+    guard facts.watch.isAnswering else { return unwatched(facts, write, time) }
+    let isBlind = time.age(write) > blindness
+    return StateSentence(
+      isBlind ? .bad : .busy,
+      "Saved up to \(newest). The database was written at \(time.of(write))"
+        + (isBlind ? ", and the agent has not seen it." : "; the agent is about to see it."),
+      hint: isBlind ? "holdfast backup-now, and holdfast doctor shows what the agent can watch" : nil)
+  }
+
+  /// The files were written after the newest backup, and no agent can be asked about it.
+  private static func unwatched(_ facts: StateFacts, _ write: Timestamp, _ time: Times) -> StateSentence {
+    let text = "Saved up to \(time.of(facts.newest?.created)). The database was written at \(time.of(write)), and"
+    switch facts.watch {
+    case .deaf(let agent):
+      return StateSentence(
+        time.age(write) > blindness ? .attention : .busy, "\(text) its agent (\(agent)) accepts no questions.")
+    case .gone:
+      return StateSentence(
+        .attention, "\(text) no agent is running.",
+        hint: "start the agent again, or back up now with holdfast create --incremental")
+    case .events, .polls, .starting, .stopping, .silent, .nobody:
+      return StateSentence(
+        .attention, "\(text) no agent is running.", hint: "holdfast create --incremental backs up the changes")
+    }
+  }
+
+  private static func saved(_ facts: StateFacts, _ time: Times) -> StateSentence {
+    let newest = facts.newest.map { "Newest backup \(time.of($0.created)), \(time.ago($0.created))." } ?? ""
+    let other = facts.alarms.first { !$0.stopsBackups }
+    if let other {
+      return StateSentence(.attention, "Everything is saved here, but \(other.message). \(newest)", hint: other.hint)
+    }
+    switch facts.watch {
+    case .events: return StateSentence(.good, "Everything is saved. \(newest)")
+    case .polls: return StateSentence(.good, "Everything is saved. \(newest) Changes are looked for at intervals.")
+    case .starting:
+      return StateSentence(.busy, "Saved up to \(time.of(facts.newest?.created)). The agent looks for later changes.")
+    case .stopping: return StateSentence(.busy, "Everything is saved. \(newest) The agent is stopping.")
+    case .deaf(let agent):
+      return StateSentence(.good, "Everything is saved. \(newest) Its agent (\(agent)) accepts no questions.")
+    case .nobody, .silent: return StateSentence(.good, "Everything is saved, and no agent is running. \(newest)")
+    case .gone:
+      return StateSentence(
+        .attention, "Everything is saved, but the agent that watched it has ended. \(newest)",
+        hint: "start the agent again")
+    }
+  }
+}
+
+/// Times for people, seen from now.
+package struct Times: Sendable {
+  let now: Timestamp
+  let zone: ZoneRules
+
+  package init(now: Timestamp, zone: ZoneRules) { (self.now, self.zone) = (now, zone) }
+
+  /// `14:03:22` today, `2026-11-19 09:12:00` on other days.
+  package func of(_ time: Timestamp?) -> String {
+    guard let time else { return "an unknown time" }
+    let (text, today) = (zone.wallClock(time), zone.wallClock(now))
+    return text.prefix(10) == today.prefix(10) ? String(text.dropFirst(11)) : text
+  }
+
+  /// `8 s ago`, `2 h ago`, `3 days ago`; `just now` for less than a second, also if the clock was set
+  /// back.
+  package func ago(_ time: Timestamp) -> String {
+    let seconds = age(time) / 1000
+    let text =
+      seconds < 120
+      ? "\(seconds) s"
+      : seconds < 7200
+        ? "\(seconds / 60) min"
+        : seconds < 172_800 ? "\(seconds / 3600) h" : "\(seconds / 86400) days"
+    return seconds < 1 ? "just now" : "\(text) ago"
+  }
+
+  /// In milliseconds.
+  func age(_ time: Timestamp) -> Int64 { max(0, now.milliseconds.addingClamped(-time.milliseconds)) }
+}

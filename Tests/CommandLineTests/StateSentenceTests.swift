@@ -1,0 +1,98 @@
+import BackupPolicy
+import TestSupport
+import Testing
+
+@testable import Wording
+
+@Suite("The sentence about the state of a database")
+struct StateSentenceTests {
+  private static let now = Timestamp(iso8601: "2026-11-22T14:03:30Z") ?? Timestamp(milliseconds: 0)
+
+  private func facts(
+    _ watch: StateFacts.Watch = .events, newest: String? = "2026-11-22T14:03:22Z",
+    _ change: (inout StateFacts) -> Void = { _ in }
+  ) -> StateFacts {
+    var facts = StateFacts(name: "shop", path: "/srv/shop.db", watch: watch)
+    facts.newest = newest.flatMap { Timestamp(iso8601: $0) }.flatMap { time in
+      PointID("backup_20261122_140322").map { StateFacts.Backup(id: $0, created: time) }
+    }
+    change(&facts)
+    return facts
+  }
+
+  private func sentence(_ facts: StateFacts) -> StateSentence { StateSentence(facts, at: Self.now, in: .utc) }
+
+  private func time(_ text: String) -> Timestamp? { Timestamp(iso8601: "2026-11-22T\(text)Z") }
+
+  @Test("All is saved")
+  func saved() {
+    let today = sentence(facts())
+    #expect(today.tone == .good && today.text == "Everything is saved. Newest backup 14:03:22, 8 s ago.")
+    let earlier = sentence(facts(newest: "2026-11-19T09:12:00Z"))
+    #expect(earlier.text == "Everything is saved. Newest backup 2026-11-19 09:12:00, 3 days ago.")
+    #expect(sentence(facts(.nobody)).tone == .good)
+    #expect(sentence(facts(.gone)).tone == .attention)
+  }
+
+  @Test("A change that waits is busy for a minute, and then needs attention")
+  func pending() {
+    let new = sentence(facts { ($0.unprotectedSince, $0.waitingFor) = (time("14:03:25"), "quiet after a change") })
+    #expect(new.tone == .busy)
+    #expect(new.text == "Changes since 14:03:25 wait for their backup, for quiet after a change.")
+    #expect(sentence(facts { $0.unprotectedSince = time("14:01:00") }).tone == .attention)
+    #expect(
+      sentence(facts { ($0.unprotectedSince, $0.isRunning) = (time("14:03:25"), true) }).text
+        == "Changes since 14:03:25 are being saved.")
+  }
+
+  @Test("An alarm that stops backups comes before all else, with its hint")
+  func alarm() {
+    let alarm = StateFacts.Alarm(
+      kind: "disk_full", since: Self.now, message: "the disk of /backups is full", hint: "free some space",
+      stopsBackups: true)
+    let bad = sentence(facts { ($0.alarms, $0.unprotectedSince) = ([alarm], time("13:40:02")) })
+    #expect(bad.tone == .bad && bad.hint == "free some space")
+    #expect(
+      bad.text
+        == "Not protected since 13:40:02: the disk of /backups is full. The backups up to 14:03:22 remain.")
+    var target = alarm
+    (target.stopsBackups, target.message) = (false, "target s3 is behind")
+    #expect(sentence(facts { $0.alarms = [target] }).tone == .attention)
+  }
+
+  @Test("A write that nobody saw is never called saved")
+  func unseen() {
+    #expect(sentence(facts { $0.unseenWrite = time("14:03:28") }).tone == .busy)
+    let blind = sentence(facts { $0.unseenWrite = time("14:03:00") })
+    #expect(blind.tone == .bad && blind.text.hasSuffix("and the agent has not seen it."))
+    let alone = sentence(facts(.nobody) { $0.unseenWrite = time("14:03:28") })
+    #expect(alone.tone == .attention && alone.text.contains("no agent is running"))
+  }
+
+  @Test("Without a backup, with a silent agent, and in a pause")
+  func others() {
+    #expect(sentence(facts(.events, newest: nil)).tone == .bad)
+    #expect(sentence(facts(.events, newest: nil) { $0.isRunning = true }).tone == .busy)
+    #expect(sentence(facts(.silent("process 5"))).tone == .bad)
+    let paused = sentence(facts { $0.pausedUntil = time("16:00:00") })
+    #expect(paused.tone == .attention && paused.text == "Paused until 16:00:00. Everything is saved so far.")
+  }
+
+  @Test("The verdict of --check")
+  func check() {
+    func verdict(_ facts: StateFacts...) -> StateCheck {
+      StateCheck(facts, maxAge: 3600, at: Self.now, in: .utc)
+    }
+    #expect(verdict(facts()).verdict == .ok)
+    #expect(verdict(facts()).line.hasPrefix("HOLDFAST OK - shop: Everything is saved."))
+    #expect(verdict(facts()).line.hasSuffix("| 'shop_unprotected'=0s;;3600;0"))
+    #expect(verdict(facts { $0.unprotectedSince = time("14:00:00") }).verdict == .ok)
+    #expect(verdict(facts(), facts { $0.unprotectedSince = time("13:00:00") }).verdict == .critical)
+    #expect(verdict(facts(.nobody) { $0.unseenWrite = time("12:00:00") }).verdict == .critical)
+    #expect(verdict(facts(.gone)).verdict == .warning)
+    #expect(verdict(facts(newest: nil)).verdict == .critical)
+    #expect(verdict(facts { $0.problem = "x | y" }).verdict == .unknown)
+    #expect(verdict(facts { $0.problem = "x | y" }).line.split(separator: "|").count == 2)
+    #expect(verdict().verdict == .unknown)
+  }
+}
