@@ -15,9 +15,9 @@ struct HoldfastCommand: ParsableCommand {
       CommandGroup(
         name: "Every day",
         subcommands: [
-          Create.self, Agent.self, Sync.self, List.self, Show.self, Stats.self, Cleanup.self, Compact.self, Delete.self,
-          Pin.self,
-          Unpin.self, Guard.self,
+          Create.self, BackUpNow.self, Agent.self, Sync.self, Status.self, List.self, Show.self, Stats.self,
+          Cleanup.self, Compact.self, Delete.self, Pin.self, Unpin.self, Guard.self, Pause.self, Resume.self,
+          Reload.self, Follow.self,
         ]),
       CommandGroup(
         name: "After an accident", subcommands: [Query.self, Diff.self, Restore.self, Undo.self, Accept.self]),
@@ -139,7 +139,9 @@ enum CommandNames {
     "recover": "restore", "extract": "restore", "rollback": "undo", "revert": "undo",
     "rm": "delete", "remove": "delete", "forget": "cleanup", "prune": "cleanup", "expire": "cleanup", "gc": "cleanup",
     "merge": "compact", "tag": "pin", "keep": "pin", "sql": "query", "select": "query", "compare": "diff",
-    "status": "doctor", "health": "doctor", "diagnose": "doctor", "du": "stats", "statistics": "stats",
+    "state": "status", "alive": "status", "trigger": "backup-now", "stop": "pause", "continue": "resume",
+    "tail": "follow", "events": "follow", "health": "doctor", "diagnose": "doctor", "du": "stats",
+    "statistics": "stats",
     "daemon": "agent", "watch": "agent", "run": "agent", "start": "agent", "serve": "agent", "service": "agent",
     "setup": "init", "settings": "config", "configuration": "config", "cron": "schedule",
     "completions": "completion", "exec": "guard", "protect": "guard", "push": "sync", "upload": "sync",

@@ -121,6 +121,14 @@ final class DocumentationBed {
       holdfast list
       return 1
     }
+    await_status() {
+      for _ in $(seq 600); do
+        holdfast status --json | grep -q "\"tone\" : \"$1\"" && return
+        sleep 0.1
+      done
+      holdfast status
+      return 1
+    }
     """
 
   /// A text of the page with the paths and the IDs of this run.

@@ -22,6 +22,7 @@ struct DocumentationTests {
     "README.md": 2,
     "contrib/docs/guide/back-up.md": 1,
     "contrib/docs/guide/guard-a-migration.md": 1,
+    "contrib/docs/guide/know-that-it-works.md": 1,
     "contrib/docs/guide/move.md": 1,
     "contrib/docs/guide/restore.md": 1,
     "contrib/docs/guide/services.md": 2,

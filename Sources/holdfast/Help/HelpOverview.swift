@@ -7,19 +7,18 @@ enum HelpOverview {
     (
       "Every day",
       [
-        (["create", "agent", "sync"], "back up now, after each change, copy off-site"),
-        (["list", "show", "stats"], "list all backups, describe one, count them"),
+        (["create", "backup-now", "agent", "sync"], "back up now, after each change, off-site"),
+        (["status", "list", "show", "stats"], "is the data safe, and which backups exist"),
         (["cleanup", "compact", "delete"], "remove by rules, merge incrementals, remove one"),
-        (["pin", "unpin"], "keep a backup against all rules, or end that"),
-        (["guard"], "back up, then run a command that may do harm"),
+        (["pin", "unpin", "guard"], "keep a backup, back up before a risky command"),
+        (["pause", "resume", "reload", "follow"], "control the running agent, see what it does"),
       ]
     ),
     (
       "After an accident",
       [
-        (["query", "diff"], "ask a backup with SQL, compare two backups"),
+        (["query", "diff", "accept"], "ask or compare backups, accept an anomaly"),
         (["restore", "undo"], "restore a backup, take the last restore back"),
-        (["accept"], "say that an anomalous backup is correct"),
       ]
     ),
     (

@@ -1,0 +1,149 @@
+import BackupEngine
+import BackupPolicy
+import Names
+import Wording
+
+/// The state of databases as `status` shows it: for one all that is known, for several a line each.
+struct StatusListing {
+  let databases: [DatabaseFacts]
+  let now: Timestamp
+  let zone: ZoneRules
+
+  private var times: Times { Times(now: now, zone: zone) }
+
+  private func sentence(_ database: DatabaseFacts) -> StateSentence { StateSentence(database.facts, at: now, in: zone) }
+
+  var lines: [String] {
+    guard databases.count > 1 else { return databases.flatMap(details) }
+    let worstFirst = databases.map { (facts: $0.facts, sentence: sentence($0)) }
+      .enumerated().sorted { ($1.element.sentence.tone, $0.offset) < ($0.element.sentence.tone, $1.offset) }
+      .map(\.element)
+    let quiet = worstFirst.count { $0.sentence.tone <= .busy }
+    let width = worstFirst.map(\.facts.name.count).max() ?? 0
+    let rows = worstFirst.flatMap { entry in
+      let name = entry.facts.name.printable
+      let indent = String(repeating: " ", count: max(2, width + 2 - name.count))
+      return ["\(entry.sentence.tone.mark) \(name)\(indent)\(entry.sentence.text.printable)"]
+        + (entry.sentence.hint.map { ["  → \($0.printable)"] } ?? [])
+    }
+    return ["\(quiet) of \(databases.count) databases need nothing", ""] + rows
+  }
+
+  private func details(_ database: DatabaseFacts) -> [String] {
+    let (facts, sentence) = (database.facts, sentence(database))
+    var fields = FieldList()
+    fields.add("Database", facts.path)
+    fields.add("Backups", database.engine.folder)
+    fields.add("Agent", agent(database))
+    fields.add("Not saved", facts.exposedSince.map { "since \(times.of($0)), \(times.ago($0))" })
+    fields.add("Waits for", facts.waitingFor)
+    fields.add("Newest", facts.newest.map { "\($0.id), \(times.ago($0.created))" })
+    fields.add("Proven", proof(facts))
+    fields.add("Next run", facts.nextRun.map(zone.text))
+    for copy in facts.copies { fields.add("Target", target(copy)) }
+    for alarm in facts.alarms {
+      fields.add("Alarm", "\(alarm.message), since \(times.of(alarm.since))\(alarm.hint.map { "; \($0)" } ?? "")")
+    }
+    return ["\(sentence.tone.mark) \(sentence.text.printable)"] + (sentence.hint.map { ["  → \($0.printable)"] } ?? [])
+      + fields.lines(indent: 2)
+  }
+
+  private func agent(_ database: DatabaseFacts) -> String? {
+    switch database.facts.watch {
+    case .nobody: return "none is running"
+    case .gone: return "none is running; the last one has ended"
+    case .silent(let text), .deaf(let text): return text
+    case .events, .polls, .starting, .stopping:
+      guard case .object(let keys)? = database.agent, case .integer(let process)? = keys["process"] else { return nil }
+      var since = ""
+      if case .string(let text)? = keys["started_at"], let time = Timestamp(iso8601: text) {
+        since = ", since \(times.of(time))"
+      }
+      return "process \(process)\(since)"
+    }
+  }
+
+  private func proof(_ facts: StateFacts) -> String {
+    guard let proved = facts.proved else { return "never: holdfast drill tries a restore" }
+    return times.ago(proved) + (facts.recovery.map { " (the restore took \(Duration.words($0)))" } ?? "")
+  }
+
+  private func target(_ copy: StateFacts.Copy) -> String {
+    let missing =
+      copy.unsent == 0
+      ? "it has everything"
+      : "\(copy.unsent.grouped) \(copy.unsent == 1 ? "backup is" : "backups are") not there yet"
+        + (copy.unsentSince.map { ", the oldest since \(times.of($0))" } ?? "")
+    let state = copy.lastSuccess == nil && copy.unsent == 0 ? "not used yet" : missing
+    return "\(copy.name): \(state)" + (copy.error.map { "; last error: \($0)" } ?? "")
+  }
+
+  var json: JSONValue {
+    .object([
+      "version": .integer(1), "at": .string(now.iso8601),
+      "databases": .array(
+        databases.map { database in
+          let sentence = sentence(database)
+          return database.facts.json.merging([
+            "tone": .string(sentence.tone.rawValue), "sentence": .string(sentence.text),
+            "hint": .optional(sentence.hint), "backup_dir": .string(database.engine.folder),
+            "agent": database.agent ?? .null,
+          ])
+        }.map { .object($0) }),
+    ])
+  }
+}
+
+extension StateSentence.Tone {
+  fileprivate var mark: String {
+    switch self {
+    case .good: "✓"
+    case .busy: "-"
+    case .attention: "!"
+    case .bad: "✗"
+    }
+  }
+}
+
+extension StateFacts {
+  fileprivate var json: JSONObject {
+    [
+      "name": .string(name), "path": .string(path), "watch": .string(watch.name),
+      "newest": newest.map { .object(["id": .string($0.id.text), "created_at": .string($0.created.iso8601)]) } ?? .null,
+      "unprotected_since": .optional(exposedSince?.iso8601), "running": .bool(isRunning),
+      "waiting_for": .optional(waitingFor), "paused_until": .optional(pausedUntil?.iso8601),
+      "next_run": .optional(nextRun?.iso8601), "proven_at": .optional(proved?.iso8601),
+      "recovery_ms": .optional(recovery), "problem": .optional(problem),
+      "alarms": .array(
+        alarms.map {
+          .object([
+            "kind": .string($0.kind), "since": .string($0.since.iso8601), "message": .string($0.message),
+            "hint": .optional($0.hint), "stops_backups": .bool($0.stopsBackups),
+          ])
+        }),
+      "targets": .array(
+        copies.map {
+          .object([
+            "name": .string($0.name), "unsent": .integer(Int64($0.unsent)),
+            "unsent_since": .optional($0.unsentSince?.iso8601), "last_success": .optional($0.lastSuccess?.iso8601),
+            "last_error": .optional($0.error),
+          ])
+        }),
+    ]
+  }
+}
+
+extension StateFacts.Watch {
+  fileprivate var name: String {
+    switch self {
+    case .events: "events"
+    case .polls: "polls"
+    case .starting: "starting"
+    case .stopping: "stopping"
+    case .silent: "silent"
+    case .deaf: "deaf"
+    case .gone: "gone"
+    case .nobody: "nobody"
+    }
+  }
+}

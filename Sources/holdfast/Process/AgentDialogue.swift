@@ -1,0 +1,180 @@
+import BackupAgent
+import BackupEngine
+import BackupPolicy
+import Glibc
+import Names
+import Wording
+
+/// A command's requests to running agents: about the database that was named, else about all
+/// databases of each agent that guards a configured one.
+struct AgentDialogue {
+  let options: ServiceOptions
+
+  /// An answer's part about one database: its name, and the facts.
+  typealias Part = (name: String, keys: JSONObject)
+
+  /// How long an agent may take for an answer that needs no work, in milliseconds.
+  private static let patience: Int64 = 10_000
+
+  static func zone(_ options: ServiceOptions) -> ZoneRules { (try? options.selection().zone) ?? .utc }
+
+  /// Sends a request to each agent.
+  ///
+  /// - Parameters:
+  ///   - waits: the answer comes when work has ended, however long it takes.
+  ///   - lines: the result for people.
+  /// - Throws: `refused` if no agent runs; the first error, after all agents were asked.
+  func run(_ command: ControlRequest.Command, waits: Bool = false, _ lines: ([Part]) -> [String]) throws {
+    let progress = Progress()
+    Interruption.stops(progress)
+    var parts: [Part] = []
+    var failure: (any Error)?
+    try eachAgent { client, folder in
+      do {
+        let answer = try client.ask(
+          ControlRequest(command, database: folder), timeout: waits ? nil : Self.patience, progress)
+        let (new, error) = Self.parts(answer)
+        parts += new
+        failure = failure ?? error
+      } catch let error as HoldfastError where error.code != .interrupted {
+        failure = failure ?? error
+      }
+    }
+    if failure == nil || !parts.isEmpty {
+      let document = JSONValue.array(parts.map { .object($0.keys) })
+      try options.console.show(document, options.output.quiet ? [] : lines(parts).map(\.printable))
+    }
+    if let failure { throw failure }
+  }
+
+  /// Makes each agent read its configuration again.
+  func reload() throws {
+    let progress = Progress()
+    Interruption.stops(progress)
+    var agents: [String] = []
+    try eachAgent { client, _ in
+      _ = try client.ask(ControlRequest(.reload), timeout: nil, progress)
+      agents.append(client.agent)
+    }
+    try options.console.show(
+      .object(["reloaded": .array(agents.map { .string($0) })]),
+      options.output.quiet ? [] : agents.map { "\($0): the new configuration is in force" })
+  }
+
+  /// Prints events of one agent until it ends, or until a signal.
+  func follow() throws {
+    let progress = Progress()
+    Interruption.stops(progress)
+    let zone = Self.zone(options)
+    var isFollowing = false
+    try eachAgent { client, folder in
+      guard !isFollowing else {
+        throw HoldfastError(
+          .usage, "several agents guard the configured databases", hint: "add --database with the name of one")
+      }
+      isFollowing = true
+      try client.send(ControlRequest(.follow, database: folder))
+      while let event = try client.next(timeout: nil, progress) { try show(event, zone) }
+      throw HoldfastError(.failed, "the agent (\(client.agent)) has ended")
+    }
+  }
+
+  private func show(_ event: JSONObject, _ zone: ZoneRules) throws {
+    if options.console.json {
+      try Console.write(JSONValue.object(event).encodedLine(), to: STDOUT_FILENO)
+    } else {
+      try options.console.show([EventLine(event, zone: zone).text])
+    }
+  }
+
+  // MARK: Finding agents
+
+  /// Calls `body` for each agent once.
+  ///
+  /// - Parameter body: its second argument is the backup folder of the one database to ask about;
+  ///   nil: all databases of the agent.
+  private func eachAgent(_ body: (inout ControlClient, _ folder: String?) throws -> Void) throws {
+    let configuration = try options.configuration()
+    let databases = try configuration.databases()
+    let selections =
+      databases.isEmpty
+      ? [try Selection(configuration, options.output)] : databases.map { Selection($0, options.output) }
+    var asked: Set<String> = []
+    var absence: (any Error)?
+    for selection in selections {
+      do {
+        var client = try find(selection)
+        guard asked.insert(client.agent).inserted else { continue }
+        try body(&client, options.database == nil ? nil : selection.backupDir.resolvingLinks)
+      } catch let error as HoldfastError where error.code == .refused {
+        absence = absence ?? error
+      }
+    }
+    if asked.isEmpty, let absence { throw absence }
+  }
+
+  private func find(_ selection: Selection) throws -> ControlClient {
+    let name = selection.databasePath ?? selection.backupDir
+    switch try ControlClient.find(for: selection.engine(.optional)) {
+    case .answering(let client): return client
+    case .silent(let holder):
+      throw HoldfastError(
+        .busy, "the agent of \(name) (\(holder)) cannot be asked", hint: "look at its log, and restart it")
+    case .deaf(let holder):
+      throw HoldfastError(
+        .refused, "the agent of \(name) (\(holder)) accepts no commands",
+        hint: "its log says why; an agent inside another program never does")
+    case .gone: throw absence(name)
+    case .nobody: throw absence(name)
+    }
+  }
+
+  private func absence(_ name: String) -> HoldfastError {
+    HoldfastError(
+      .refused, "no agent guards \(name)",
+      hint: "start holdfast agent, or back up with holdfast create; holdfast status shows what is saved")
+  }
+
+  /// The parts of an answer, and the first error among them.
+  private static func parts(_ answer: JSONObject) -> (parts: [Part], error: HoldfastError?) {
+    guard case .array(let items)? = answer["databases"] else { return ([], nil) }
+    var error: HoldfastError?
+    let parts = items.compactMap { item -> Part? in
+      switch item {
+      case .string(let name): return (name, ["name": .string(name)])
+      case .object(let keys):
+        guard case .string(let name)? = keys["name"] else { return nil }
+        if let problem = HoldfastError(controlJSON: keys["error"]) {
+          error = error ?? problem.during(name)
+          return nil
+        }
+        return (name, keys)
+      default: return nil
+      }
+    }
+    return (parts, error)
+  }
+}
+
+/// An event as `follow` prints it.
+struct EventLine {
+  let text: String
+
+  init(_ event: JSONObject, zone: ZoneRules) {
+    func text(_ key: String) -> String { if case .string(let text)? = event[key] { text } else { "" } }
+    func number(_ key: String) -> Int64? { if case .integer(let number)? = event[key] { number } else { nil } }
+    let what =
+      switch text("event") {
+      case "following": "following"
+      case "stored":
+        "stored \(text("backup_id")), \(ByteCount(number("bytes") ?? 0))"
+          + (number("duration_ms").map { " in \($0) ms" } ?? "")
+      case "decision": "\(text("kind")): \(text("reason"))"
+      case "alarm": "! alarm: \(text("message"))" + (text("hint").isEmpty ? "" : " (hint: \(text("hint")))")
+      case "alarm_over": "alarm over: \(text("message"))"
+      default: text("event")
+      }
+    let time = Timestamp(iso8601: text("time")).map(zone.wallClock) ?? ""
+    self.text = [time, text("database"), what].filter { !$0.isEmpty }.joined(separator: "  ")
+  }
+}
