@@ -43,8 +43,8 @@ class Agent:
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(60)
         client.connect(self.path)
+        client.settimeout(60)
         return client
 
     def ask(self, request):
@@ -117,8 +117,8 @@ def fuzz(agent, count, choices):
                 kept.append(client)
             else:
                 client.close()
-        except (BrokenPipeError, ConnectionResetError, TimeoutError):
-            pass
+        except (BrokenPipeError, ConnectionResetError, TimeoutError, BlockingIOError):
+            pass  # BlockingIOError: the queue of the socket is full
         while len(kept) > 8:
             kept.pop(0).close()
         assert agent.process.poll() is None, "the agent has ended"

@@ -72,7 +72,14 @@ enum ControlSocket {
     defer { close(folder) }
     // Where /proc is not mounted, a short path works all the same.
     let short = access("/proc/self/fd/\(folder)", F_OK) == 0 ? "/proc/self/fd/\(folder)\(path[cut...])" : path
-    let descriptor = cshims_local_socket(short, listens ? 1 : 0)
+    var descriptor = cshims_local_socket(short, listens ? 1 : 0)
+    // The queue of an agent with many clients may be full for a moment.
+    var patience = 100
+    while descriptor < 0, errno == EAGAIN, patience > 0 {
+      usleep(20_000)
+      patience -= 1
+      descriptor = cshims_local_socket(short, listens ? 1 : 0)
+    }
     guard descriptor >= 0 else { throw HoldfastError(errno: errno, listens ? "listen at" : "connect to", path) }
     return descriptor
   }
