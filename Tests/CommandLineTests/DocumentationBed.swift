@@ -123,7 +123,7 @@ final class DocumentationBed {
     }
     await_status() {
       for _ in $(seq 600); do
-        holdfast status --json | grep -q "\"tone\" : \"$1\"" && return
+        holdfast status --json | grep -q '"tone" : "'$1'"' && return
         sleep 0.1
       done
       holdfast status
