@@ -73,7 +73,8 @@ let package = Package(
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "TransferTests", dependencies: ["Transfer", "CCurl", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Transfer", "TestSupport"], swiftSettings: strict),
+      name: "ObjectStorageTests", dependencies: ["ObjectStorage", "Transfer", "Names", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "SQLitePagesTests", dependencies: ["SQLitePages", "CSQLite", "Names", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -83,18 +83,26 @@ int cshims_timerfd_set(int fd, int64_t seconds, int64_t nanoseconds, int cancell
   return timerfd_settime(fd, TFD_TIMER_ABSTIME | (cancelled_by_set ? TFD_TIMER_CANCEL_ON_SET : 0), &when, NULL);
 }
 
-int cshims_notify(const char *socket_name, const char *message) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t length = strlen(socket_name);
-  if (length == 0 || length >= sizeof address.sun_path) {
-    errno = EINVAL;
+// The address of a local socket. Returns 0, or -1 with errno if the name is empty or does not fit.
+static int local_address(const char *name, struct sockaddr_un *address, socklen_t *size) {
+  size_t length = strlen(name);
+  if (length == 0 || length >= sizeof address->sun_path) {
+    errno = ENAMETOOLONG;
     return -1;
   }
-  memcpy(address.sun_path, socket_name, length);
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy(address->sun_path, name, length);
+  *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+  return 0;
+}
+
+int cshims_notify(const char *socket_name, const char *message) {
+  struct sockaddr_un address;
+  socklen_t size;
+  if (local_address(socket_name, &address, &size) != 0) return -1;
   if (socket_name[0] == '@') address.sun_path[0] = 0;
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
   ssize_t sent =
       sendto(fd, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, size);
   int error = errno;
@@ -104,19 +112,15 @@ int cshims_notify(const char *socket_name, const char *message) {
 }
 
 int cshims_local_socket(const char *path, int listens) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t length = strlen(path);
-  if (length == 0 || length >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  memcpy(address.sun_path, path, length);
+  struct sockaddr_un address;
+  socklen_t size;
+  if (local_address(path, &address, &size) != 0) return -1;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -1;
   // Nobody can connect between bind and listen, so the mode is in force for the first client.
-  int failed = listens ? bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0600) != 0 ||
+  int failed = listens ? bind(fd, (struct sockaddr *)&address, size) != 0 || chmod(path, 0600) != 0 ||
                              listen(fd, 128) != 0
-                       : connect(fd, (struct sockaddr *)&address, sizeof address) != 0;
+                       : connect(fd, (struct sockaddr *)&address, size) != 0;
   if (!failed) return fd;
   int error = errno;
   close(fd);

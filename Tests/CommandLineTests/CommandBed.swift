@@ -20,6 +20,17 @@ final class CommandBed: Sendable {
     try makeDatabase(at: database, rows: rows)
   }
 
+  /// The settings of a target in the folder `nas`.
+  static let folderTarget = "[[targets]]\nurl = \"nas/{name}\"\n"
+
+  /// A bed with a small database, the folder `nas`, and a settings file.
+  static func withFolderTarget(_ settings: String = folderTarget) throws -> CommandBed {
+    let bed = try CommandBed(rows: 20)
+    try bed.folder.write("holdfast.toml", Array(settings.utf8))
+    mkdir(bed.folder.path("nas"), 0o700)
+    return bed
+  }
+
   func makeDatabase(at path: String, rows: Int) throws {
     try python(
       """

@@ -1,38 +1,57 @@
+import Glibc
 import TestSupport
 import Testing
 
 @Suite("An agent with more databases than its limit of open files", .ownThread)
 struct ManyDatabasesTests {
+  /// A bed whose settings file guards each `tenants/*/app.db`.
+  private static func bed(_ more: String = "") throws -> CommandBed {
+    let bed = try CommandBed(rows: 1)
+    let folder = bed.folder.path
+    let settings = "backup_dir = \"\(folder)/many\"\n\n[[databases]]\npath = \"\(folder)/tenants/*/app.db\"\n\n" + more
+    try bed.folder.write("many.toml", Array(settings.utf8))
+    mkdir(bed.folder.path("nas"), 0o700)
+    return bed
+  }
+
+  /// Python that writes to this many databases with `write(number)`, and starts an agent that may have
+  /// `limit` files open. Its arguments are the program and the folder.
+  private static func script(databases: Int, limit: Int, pragma: String = "PRAGMA synchronous") -> String {
+    """
+    import glob, os, resource, signal, sqlite3, subprocess, sys, time
+
+    program, folder = sys.argv[1:]
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    count, limit = \(databases), \(limit)
+
+    def write(number):
+        path = f"{folder}/tenants/{number:03}"
+        os.makedirs(path, exist_ok=True)
+        connection = sqlite3.connect(path + "/app.db", isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("\(pragma)")
+        connection.execute("CREATE TABLE IF NOT EXISTS entries(text)")
+        connection.execute("INSERT INTO entries VALUES (?)", (number,))
+        connection.close()
+
+    for number in range(count):
+        write(number)
+    environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+    agent = subprocess.Popen(
+        [program, "agent", "--config", folder + "/many.toml", "--debounce", "50ms", "--min-interval", "0ms"],
+        cwd=folder, env=environment, stderr=open(folder + "/agent.log", "wb"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+
+    """
+  }
+
   /// 80 databases need one lock each, and the running backups need the remaining descriptors.
   @Test("The agent backs up all databases repeatedly and reports what it gives up", arguments: [250])
   func underTheLimit(limit: Int) throws {
-    let bed = try CommandBed(rows: 1)
+    let bed = try Self.bed()
     let output = try bed.python(
       """
-      import glob, os, resource, signal, sqlite3, subprocess, sys, time
-
-      program, folder = sys.argv[1:3]
-      signal.pthread_sigmask(signal.SIG_SETMASK, [])
-      count, limit = 80, int(sys.argv[3])
-
-      def write(number):
-          path = f"{folder}/tenants/{number:03}"
-          os.makedirs(path, exist_ok=True)
-          connection = sqlite3.connect(path + "/app.db", isolation_level=None)
-          connection.execute("PRAGMA journal_mode = WAL")
-          connection.execute("CREATE TABLE IF NOT EXISTS entries(text)")
-          connection.execute("INSERT INTO entries VALUES (?)", (number,))
-          connection.close()
-
-      for number in range(count):
-          write(number)
-      with open(folder + "/many.toml", "w") as file:
-          file.write(f'backup_dir = "{folder}/many"\\n\\n[[databases]]\\npath = "{folder}/tenants/*/app.db"\\n')
-      environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
-      agent = subprocess.Popen(
-          [program, "agent", "--config", folder + "/many.toml", "--debounce", "50ms", "--min-interval", "0ms"],
-          cwd=folder, env=environment, stderr=open(folder + "/agent.log", "wb"),
-          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+      \(Self.script(databases: 80, limit: limit))
 
       def backed_up(rounds):
           for _ in range(1200):
@@ -63,7 +82,7 @@ struct ManyDatabasesTests {
       assert f"{limit} files open, too few for {count} databases" in log, log[:2000]
       assert " error: " not in log, [line for line in log.splitlines() if " error: " in line][:5]
       print("done", end="")
-      """, CommandBed.program, bed.folder.path, "\(limit)", environment: bed.environment())
+      """, CommandBed.program, bed.folder.path, environment: bed.environment())
     #expect(output == "done")
   }
 
@@ -71,37 +90,10 @@ struct ManyDatabasesTests {
   /// databases still need more descriptors than there are, so some are tried again.
   @Test("120 databases with a target under 128 open files are copied completely")
   func targets() throws {
-    let bed = try CommandBed(rows: 1)
+    let bed = try Self.bed("[[targets]]\nurl = \"nas/{name}\"\ninterval = \"0s\"\n")
     let output = try bed.python(
       """
-      import glob, os, resource, signal, sqlite3, subprocess, sys, time
-
-      program, folder = sys.argv[1:]
-      signal.pthread_sigmask(signal.SIG_SETMASK, [])
-      count, limit = 120, 128
-      os.mkdir(folder + "/nas")
-
-      def write(number):
-          path = f"{folder}/tenants/{number:03}"
-          os.makedirs(path, exist_ok=True)
-          connection = sqlite3.connect(path + "/app.db", isolation_level=None)
-          connection.execute("PRAGMA journal_mode = WAL")
-          connection.execute("PRAGMA synchronous = OFF")
-          connection.execute("CREATE TABLE IF NOT EXISTS entries(text)")
-          connection.execute("INSERT INTO entries VALUES (?)", (number,))
-          connection.close()
-
-      for number in range(count):
-          write(number)
-      with open(folder + "/many.toml", "w") as file:
-          file.write(f'backup_dir = "{folder}/many"\\n\\n[[databases]]\\npath = "{folder}/tenants/*/app.db"\\n')
-          file.write(f'\\n[[targets]]\\nurl = "{folder}/nas/{{name}}"\\ninterval = "0s"\\n')
-      environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
-      agent = subprocess.Popen(
-          [program, "agent", "--config", folder + "/many.toml", "--debounce", "50ms", "--min-interval", "0ms"],
-          cwd=folder, env=environment, stderr=open(folder + "/agent.log", "wb"),
-          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
-
+      \(Self.script(databases: 120, limit: 128, pragma: "PRAGMA synchronous = OFF"))
       def name(path):
           return path[path.rindex("backup_"):]
 

@@ -6,15 +6,6 @@ import Testing
 /// `sync` and `targets`, as people and scripts see them.
 @Suite("The commands sync and targets", .ownThread)
 struct TargetCommandTests {
-  private static let settings = "[[targets]]\nurl = \"nas/{name}\"\n"
-
-  private func bed(_ settings: String = Self.settings) throws -> CommandBed {
-    let bed = try CommandBed(rows: 20)
-    try bed.folder.write("holdfast.toml", Array(settings.utf8))
-    mkdir(bed.folder.path("nas"), 0o700)
-    return bed
-  }
-
   private func normalised(_ text: String, _ bed: CommandBed) -> String {
     bed.normalised(text).replacing(#/In \d{4}-\d\d/#, with: "In MONTH")
   }
@@ -44,7 +35,7 @@ struct TargetCommandTests {
 
   @Test("sync shows the steps with --dry-run, executes them, and then has nothing to do")
   func copy() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     let ids = try bed.makeChain(incrementals: 1)
     let dry = try bed.succeed("sync", "--dry-run")
     #expect(dry.contains(ids[0]) && dry.contains(ids[1]))
@@ -70,7 +61,7 @@ struct TargetCommandTests {
 
   @Test("sync prints one document for scripts")
   func document() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     let id = try bed.create()
     let dry = try decode([Copy].self, bed.succeed("sync", "--dry-run", "--json"))
     #expect(dry.count == 1 && dry[0].name == "nas" && dry[0].url == "nas/app" && !dry[0].executed)
@@ -83,7 +74,7 @@ struct TargetCommandTests {
 
   @Test("A target can be named on the command line alone")
   func flag() throws {
-    let bed = try bed("")
+    let bed = try CommandBed.withFolderTarget("")
     _ = try bed.create()
     let none = try bed.run("sync")
     #expect(none.status == 64)
@@ -100,7 +91,7 @@ struct TargetCommandTests {
 
   @Test("If a target cannot be used, the others are brought up to date, and the exit code says it")
   func missing() throws {
-    let bed = try bed("[[targets]]\nurl = \"usb\"\n\(Self.settings)")
+    let bed = try CommandBed.withFolderTarget("[[targets]]\nurl = \"usb\"\n\(CommandBed.folderTarget)")
     _ = try bed.create()
     let result = try bed.run("sync", "--once")
     #expect(result.status == 4 && result.stdout.hasPrefix("nas: 1 backup uploaded"), "\(result)")
@@ -116,7 +107,7 @@ struct TargetCommandTests {
 
   @Test("targets shows the state, the newest backup and the requests of each target without asking it")
   func targets() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     let id = try bed.create()
     #expect(
       normalised(try bed.succeed("targets"), bed) == """
@@ -159,7 +150,7 @@ struct TargetCommandTests {
 
   @Test("targets show and targets with the same options print the same document")
   func stateDocument() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     let id = try bed.create()
     #expect(try decode([State].self, bed.succeed("targets", "--json"))[0].state == "unused")
     try bed.succeed("sync")
@@ -173,7 +164,7 @@ struct TargetCommandTests {
 
   @Test("targets shows the last error of the agent, and whether it is over")
   func lastError() throws {
-    let bed = try bed("[[targets]]\nname = \"usb\"\nurl = \"usb\"\n")
+    let bed = try CommandBed.withFolderTarget("[[targets]]\nname = \"usb\"\nurl = \"usb\"\n")
     _ = try bed.create()
     let output = try bed.python(
       """
@@ -216,7 +207,7 @@ struct TargetCommandTests {
 
   @Test("targets check asks each target, and reports one that cannot be used")
   func check() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     _ = try bed.create()
     try bed.succeed("sync")
     let sound = try bed.run("targets", "check")
@@ -231,7 +222,7 @@ struct TargetCommandTests {
 
   @Test("With a wrong key sync fails, and targets and targets check say it")
   func wrongKey() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     _ = try bed.create()
     try bed.succeed("sync")
     _ = try bed.createIncremental()
@@ -255,7 +246,7 @@ struct TargetCommandTests {
 
   @Test("Nothing is written below a mount point without its disk, until --new-folder accepts it")
   func newFolder() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     _ = try bed.create()
     try bed.succeed("sync")
     try bed.python("import os, sys; os.rename(sys.argv[1], sys.argv[1] + '-disk')", bed.folder.path("nas"))
@@ -279,7 +270,7 @@ struct TargetCommandTests {
 
   @Test("A file in place of the folder is named, with a hint")
   func file() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     _ = try bed.create()
     rmdir(bed.folder.path("nas"))
     try bed.folder.write("nas", [1])
@@ -289,7 +280,7 @@ struct TargetCommandTests {
 
   @Test("targets check reports archives that are gone, and sync sends them again")
   func gone() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     _ = try bed.makeChain(incrementals: 1)
     try bed.succeed("sync")
     try bed.python(
@@ -304,7 +295,7 @@ struct TargetCommandTests {
 
   @Test("cleanup keeps a backup until the target has it")
   func cleanup() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     let first = try bed.create()
     _ = try bed.create()
     let kept = try bed.succeed("cleanup", "--keep", "1", "--dry-run")
@@ -318,7 +309,7 @@ struct TargetCommandTests {
 
   @Test("doctor looks at the targets")
   func doctor() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     _ = try bed.create()
     try bed.succeed("sync")
     let sound = try bed.run("doctor", "--no-probe")
@@ -335,7 +326,7 @@ struct TargetCommandTests {
 
   @Test("A command below targets with a slip is named, and the help of targets lists its commands")
   func subcommands() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     let result = try bed.run("targets", "chekc")
     #expect(
       result.status == 64

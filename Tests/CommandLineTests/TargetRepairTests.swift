@@ -6,15 +6,6 @@ import Testing
 /// Damaged copies: which command finds them, and which one replaces them.
 @Suite("Damaged copies in a target", .ownThread)
 struct TargetRepairTests {
-  private static let settings = "[[targets]]\nurl = \"nas/{name}\"\n"
-
-  private func bed(_ settings: String = Self.settings) throws -> CommandBed {
-    let bed = try CommandBed(rows: 20)
-    try bed.folder.write("holdfast.toml", Array(settings.utf8))
-    mkdir(bed.folder.path("nas"), 0o700)
-    return bed
-  }
-
   /// The paths of the archives in the target.
   private func objects(_ bed: CommandBed) throws -> [String] {
     let found = try Shell.run("find", [bed.folder.path("nas"), "-path", "*/points/*", "-type", "f"])
@@ -34,7 +25,7 @@ struct TargetRepairTests {
 
   @Test("A cut-off copy is uploaded again by sync, and removed when the new one is there")
   func cutOff() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     _ = try bed.makeChain(incrementals: 1)
     try bed.succeed("sync")
     let full = try #require(try objects(bed).first { $0.contains("-full-") })
@@ -52,7 +43,7 @@ struct TargetRepairTests {
 
   @Test("A key that may not remove anything leaves a cut-off copy there, and readers use the new one")
   func cutOffAppend() throws {
-    let bed = try bed("\(Self.settings)access = \"append\"\n")
+    let bed = try CommandBed.withFolderTarget("\(CommandBed.folderTarget)access = \"append\"\n")
     _ = try bed.makeChain(incrementals: 1)
     try bed.succeed("sync")
     let full = try #require(try objects(bed).first { $0.contains("-full-") })
@@ -64,7 +55,7 @@ struct TargetRepairTests {
 
   @Test("verify finds a changed byte in a copy and names the command that repairs it")
   func repair() throws {
-    let bed = try bed()
+    let bed = try CommandBed.withFolderTarget()
     let ids = try bed.makeChain(incrementals: 1)
     try bed.succeed("sync")
     let full = try #require(try objects(bed).first { $0.contains("-full-") })
@@ -102,7 +93,7 @@ struct TargetRepairTests {
 
   @Test("What a key cannot read, it cannot repair")
   func writeOnly() throws {
-    let bed = try bed("\(Self.settings)access = \"write-only\"\n")
+    let bed = try CommandBed.withFolderTarget("\(CommandBed.folderTarget)access = \"write-only\"\n")
     _ = try bed.create()
     try bed.succeed("sync")
     let blind = try bed.run("sync", "--repair")

@@ -62,10 +62,8 @@ extension DecisionJournal.Entry {
   }
 
   fileprivate init?(_ json: JSONValue) {
-    guard case .object(let keys) = json, case .string(let first)? = keys["first"],
-      case .string(let last)? = keys["last"], case .integer(let count)? = keys["count"],
-      case .string(let kind)? = keys["kind"], case .string(let reason)? = keys["reason"],
-      let first = Timestamp(iso8601: first), let last = Timestamp(iso8601: last), count > 0
+    guard case .object(let keys) = json, let first = keys.time("first"), let last = keys.time("last"),
+      let count = keys.integer("count"), let kind = keys.text("kind"), let reason = keys.text("reason"), count > 0
     else { return nil }
     self.init(first: first, last: last, count: Int(count), kind: kind, reason: reason)
   }

@@ -26,7 +26,7 @@ extension StateFacts {
     copies = keys.items("targets").compactMap { Copy($0) }
     if case .object(let drills)? = keys["drills"] {
       proved = drills.time("last_passed_at")
-      if case .integer(let time)? = drills["recovery_ms"] { recovery = time }
+      recovery = drills.integer("recovery_ms")
     }
     addUnseenWrite(of: path, known: keys.text("files"), files)
   }
@@ -61,20 +61,11 @@ extension StateFacts.Copy {
   /// - Parameter json: as ``TargetRecord/json``.
   package init?(_ json: JSONValue) {
     guard case .object(let keys) = json, let name = keys.text("name") else { return nil }
-    var unsent = 0
-    if case .integer(let count)? = keys["unsent"] { unsent = Int(clamping: count) }
     let (success, failure) = (keys.time("last_success"), keys.time("last_failure"))
     let hasFailed = failure.map { failure in success.map { $0 < failure } ?? true } ?? false
     self.init(
-      name: name, unsent: unsent, unsentSince: keys.time("unsent_since"), lastSuccess: success,
+      name: name, unsent: Int(clamping: keys.integer("unsent") ?? 0), unsentSince: keys.time("unsent_since"),
+      lastSuccess: success,
       error: hasFailed ? keys.text("last_error") : nil)
   }
-}
-
-extension JSONObject {
-  fileprivate func text(_ key: String) -> String? { if case .string(let text)? = self[key] { text } else { nil } }
-
-  fileprivate func time(_ key: String) -> Timestamp? { text(key).flatMap { Timestamp(iso8601: $0) } }
-
-  fileprivate func items(_ key: String) -> [JSONValue] { if case .array(let items)? = self[key] { items } else { [] } }
 }

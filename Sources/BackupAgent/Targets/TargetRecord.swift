@@ -45,14 +45,10 @@ package struct TargetRecord: Hashable, Sendable {
       case .object(let keys)? = JSONValue(parsing: bytes), keys["address"] == .string(target.address)
     else { return nil }
     var record = TargetRecord(target)
-    func number(_ key: String) -> Int64? { if case .integer(let number)? = keys[key] { number } else { nil } }
-    func time(_ key: String) -> Timestamp? {
-      if case .string(let text)? = keys[key] { Timestamp(iso8601: text) } else { nil }
-    }
-    record.newestSequence = number("newest_sequence")
-    (record.unsent, record.unsentSince) = (Int(clamping: number("unsent") ?? 0), time("unsent_since"))
-    (record.lastSuccess, record.lastFailure) = (time("last_success"), time("last_failure"))
-    if case .string(let text)? = keys["last_error"] { record.lastError = text }
+    record.newestSequence = keys.integer("newest_sequence")
+    (record.unsent, record.unsentSince) = (Int(clamping: keys.integer("unsent") ?? 0), keys.time("unsent_since"))
+    (record.lastSuccess, record.lastFailure) = (keys.time("last_success"), keys.time("last_failure"))
+    record.lastError = keys.text("last_error")
     return record
   }
 

@@ -203,20 +203,6 @@ extension Check {
   }
 }
 
-extension JSONObject {
-  fileprivate func text(_ key: String) -> String? {
-    if case .string(let text)? = self[key] { text } else { nil }
-  }
-
-  fileprivate func integer(_ key: String) -> Int64? {
-    if case .integer(let value)? = self[key] { value } else { nil }
-  }
-
-  fileprivate func items(_ key: String) -> [JSONValue] {
-    if case .array(let items)? = self[key] { items } else { [] }
-  }
-}
-
 /// The number of rows in a restored table, if it can be counted here.
 enum RowCount {
   case rows(Int64)

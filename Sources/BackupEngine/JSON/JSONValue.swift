@@ -1,3 +1,4 @@
+import BackupPolicy
 import Names
 
 /// Any JSON value, so that unknown keys survive and wrong types are reported one by one.
@@ -107,6 +108,18 @@ package struct JSONObject: Hashable, Sendable {
 
   @discardableResult
   package mutating func removeValue(forKey key: String) -> JSONValue? { values.removeValue(forKey: Array(key.utf8)) }
+}
+
+// Values of the expected type; nil if the key is missing or its value has another type.
+extension JSONObject {
+  package func text(_ key: String) -> String? { if case .string(let text)? = self[key] { text } else { nil } }
+
+  package func integer(_ key: String) -> Int64? { if case .integer(let value)? = self[key] { value } else { nil } }
+
+  package func time(_ key: String) -> Timestamp? { text(key).flatMap { Timestamp(iso8601: $0) } }
+
+  /// An empty array if there is none.
+  package func items(_ key: String) -> [JSONValue] { if case .array(let items)? = self[key] { items } else { [] } }
 }
 
 extension JSONObject: ExpressibleByDictionaryLiteral {

@@ -4,7 +4,7 @@ import Names
 import SQLitePages
 
 /// The process that has the agent's lock, as the lock's file records it: words with a space between
-/// them, and the path of the socket in URL encoding.
+/// them, the path of the socket percent-encoded.
 package struct AgentLockHolder: CustomStringConvertible {
   package let process: String
   private let host: String?
@@ -31,7 +31,8 @@ package struct AgentLockHolder: CustomStringConvertible {
   /// The record, without the socket if it would be longer than `limit` bytes.
   package func record(limit: Int) -> [UInt8] {
     let words = [process, host ?? "-", namespace ?? "-"].joined(separator: " ")
-    let whole = Array((words + (socket.map { " " + Self.encoded($0) } ?? "")).utf8)
+    let whole = Array(
+      (words + (socket.map { " " + PercentEncoding.encode($0.pathBytes, keepsSlash: true) } ?? "")).utf8)
     return whole.count <= limit ? whole : Array(words.utf8.prefix(limit))
   }
 
@@ -44,27 +45,8 @@ package struct AgentLockHolder: CustomStringConvertible {
     return "process \(process)" + (isForeign ? " of another container" : "") + (host.map { " on \($0)" } ?? "")
   }
 
-  private static func encoded(_ path: String) -> String {
-    path.pathBytes.map { byte in
-      let isPlain = byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "%")
-      return isPlain ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }.joined()
-  }
-
   private static func decoded(_ text: String) -> String? {
-    var bytes: [UInt8] = []
-    var rest = Array(text.utf8)[...]
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
-      }
-      guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else {
-        return nil
-      }
-      bytes.append(value)
-      rest.removeFirst(2)
-    }
-    return bytes.contains(0) ? nil : bytes.withUnsafeBytes { String(pathBytes: $0) }
+    guard let bytes = PercentEncoding.decode(text.utf8, plusIsSpace: false), !bytes.contains(0) else { return nil }
+    return bytes.withUnsafeBytes { String(pathBytes: $0) }
   }
 }

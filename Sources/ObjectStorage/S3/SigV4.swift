@@ -1,3 +1,5 @@
+import Names
+
 /// AWS Signature Version 4 for S3, in the `Authorization` header.
 ///
 /// libcurl's own signatures do not sort queries and mis-sort headers in the versions that

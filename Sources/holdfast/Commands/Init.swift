@@ -36,7 +36,7 @@ struct Init: ParsableCommand {
     let files = SystemFileOperations()
     let key = try makeKey(configuration, files)
     let settings = try makeSettings(configuration, files)
-    let engines = try selections(configuration).map { try $0.engine(.optional) }
+    let engines = try options.selections(in: configuration).map { try $0.engine(.optional) }
     let folders = try engines.map { try $0.repository(create: true).folder }
     let locked = key.isNew ? engines.reduce(0) { $0 + Self.encrypted($1) } : 0
     try options.console.show(
@@ -49,7 +49,7 @@ struct Init: ParsableCommand {
 
   /// Begins with the settings of the former repository: no key and no file is made.
   private func beginAnew(_ configuration: Configuration) throws {
-    let folders = try selections(configuration).map {
+    let folders = try options.selections(in: configuration).map {
       try $0.engine(.optional).repository(create: true, beginsAnew: true).folder
     }
     var fields = FieldList()
@@ -57,13 +57,6 @@ struct Init: ParsableCommand {
     try options.console.show(
       .object(["backup_dir": .optional(folders.first), "backup_dirs": .array(folders.map { .string($0) })]),
       options.output.quiet ? [] : fields.lines(indent: 0))
-  }
-
-  /// All configured databases, or a selection without a database.
-  private func selections(_ configuration: Configuration) throws -> [Selection] {
-    let databases = try configuration.databases()
-    guard !databases.isEmpty else { return [try Selection(configuration, options.output)] }
-    return databases.map { Selection($0, options.output) }
   }
 
   private func lines(_ folders: [String], _ key: Made, _ settings: Made) -> [String] {

@@ -81,11 +81,7 @@ struct Status: ParsableCommand {
   }
 
   private func facts() throws -> ([DatabaseFacts], ZoneRules) {
-    let configuration = try options.configuration()
-    let databases = try configuration.databases()
-    let selections =
-      databases.isEmpty
-      ? [try Selection(configuration, options.output)] : databases.map { Selection($0, options.output) }
+    let selections = try options.selections(in: options.configuration())
     guard selections.contains(where: { $0.databasePath != nil }) else {
       throw HoldfastError(
         .usage, "no database is configured",

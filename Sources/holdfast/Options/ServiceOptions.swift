@@ -49,6 +49,15 @@ extension ServiceOptions {
   }
 }
 
+extension ServiceOptions {
+  /// All configured databases, or a selection without a database.
+  func selections(in configuration: Configuration) throws -> [Selection] {
+    let databases = try configuration.databases()
+    guard !databases.isEmpty else { return [try Selection(configuration, output)] }
+    return databases.map { Selection($0, output) }
+  }
+}
+
 /// The database to which a command applies, if any, and its settings.
 struct Selection {
   let settings: Settings

@@ -95,13 +95,9 @@ struct AgentDialogue {
   ///   nil: all databases of the agent.
   private func eachAgent(_ body: (inout ControlClient, _ folder: String?) throws -> Void) throws {
     let configuration = try options.configuration()
-    let databases = try configuration.databases()
-    let selections =
-      databases.isEmpty
-      ? [try Selection(configuration, options.output)] : databases.map { Selection($0, options.output) }
     var asked: Set<String> = []
     var absence: (any Error)?
-    for selection in selections {
+    for selection in try options.selections(in: configuration) {
       do {
         var client = try find(selection)
         guard asked.insert(client.agent).inserted else { continue }
@@ -153,28 +149,5 @@ struct AgentDialogue {
       }
     }
     return (parts, error)
-  }
-}
-
-/// An event as `follow` prints it.
-struct EventLine {
-  let text: String
-
-  init(_ event: JSONObject, zone: ZoneRules) {
-    func text(_ key: String) -> String { if case .string(let text)? = event[key] { text } else { "" } }
-    func number(_ key: String) -> Int64? { if case .integer(let number)? = event[key] { number } else { nil } }
-    let what =
-      switch text("event") {
-      case "following": "following"
-      case "stored":
-        "stored \(text("backup_id")), \(ByteCount(number("bytes") ?? 0))"
-          + (number("duration_ms").map { " in \($0) ms" } ?? "")
-      case "decision": "\(text("kind")): \(text("reason"))"
-      case "alarm": "! alarm: \(text("message"))" + (text("hint").isEmpty ? "" : " (hint: \(text("hint")))")
-      case "alarm_over": "alarm over: \(text("message"))"
-      default: text("event")
-      }
-    let time = Timestamp(iso8601: text("time")).map(zone.wallClock) ?? ""
-    self.text = [time, text("database"), what].filter { !$0.isEmpty }.joined(separator: "  ")
   }
 }

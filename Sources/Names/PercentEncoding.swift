@@ -1,10 +1,10 @@
 /// Percent-encoding as SigV4 asks for it: all bytes but the unreserved ones of RFC 3986, with
 /// upper-case digits. `curl` and form encoding differ from it in spaces and `~`.
-enum PercentEncoding {
+package enum PercentEncoding {
   private static let digits = Array("0123456789ABCDEF".utf8)
 
   /// - Parameter keepsSlash: true for a path, false for names and values of a query.
-  static func encode(_ bytes: some Sequence<UInt8>, keepsSlash: Bool = false) -> String {
+  package static func encode(_ bytes: some Sequence<UInt8>, keepsSlash: Bool = false) -> String {
     var text: [UInt8] = []
     for byte in bytes {
       if isUnreserved(byte) || (keepsSlash && byte == UInt8(ascii: "/")) {
@@ -19,7 +19,7 @@ enum PercentEncoding {
   /// Returns nil if a `%` is not followed by two hexadecimal digits.
   ///
   /// - Parameter plusIsSpace: true for form encoding, which listings of S3 use for keys.
-  static func decode(_ text: some Sequence<UInt8>, plusIsSpace: Bool) -> [UInt8]? {
+  package static func decode(_ text: some Sequence<UInt8>, plusIsSpace: Bool) -> [UInt8]? {
     let text = Array(text)
     var bytes: [UInt8] = []
     var index = 0
