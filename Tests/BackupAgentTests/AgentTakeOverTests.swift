@@ -100,8 +100,8 @@ struct AgentTakeOverTests: TargetTests {
       }
     }
     for lane in lanes {
-      lane.checkFolder(harness.folder.path(""), files)
-      lane.checkFolder(harness.folder.path("none"), files)
+      lane.checkFolders([harness.folder.path("")], files)
+      lane.checkFolders([harness.folder.path("none")], files)
       try lane.end()
     }
     var seen: [Int: [String]] = [:]

@@ -128,10 +128,7 @@ final class TargetLane: Sendable {
     try threads.submit(.run(atOnce: atOnce, stored: stored, keepsLock: keepsLock, progress), of: self)
   }
 
-  /// Checks whether the folder of the target is there. A folder on a network may block.
-  func checkFolder(_ folder: String, _ files: any FileOperations) { checkFolders([folder], files) }
-
-  /// The same for several folders, of which one is enough.
+  /// Checks whether one of the folders is there. A folder on a network may block.
   func checkFolders(_ folders: [String], _ files: any FileOperations) {
     // The end of the pause leads to the next run anyway.
     try? threads.submit(.checkFolders(folders, files), of: self)

@@ -93,6 +93,7 @@ package final class ChangeFollower: @unchecked Sendable {
     private let request: CreateRequest
     private let kind: RequestedKind
     private let started: Int64
+    private var isOver = false
 
     fileprivate init(
       _ base: Base, _ follower: ChangeFollower, _ repository: Repository, _ lock: LockVisit, _ request: CreateRequest,
@@ -102,8 +103,12 @@ package final class ChangeFollower: @unchecked Sendable {
       (self.request, self.kind, self.started) = (request, kind, started)
     }
 
-    /// Releases the lock. Called once, in a `defer` right after the visit began.
+    deinit { end() }
+
+    /// Releases the lock, in a `defer` right after the visit began. A second call does nothing.
     package func end() {
+      guard !isOver else { return }
+      isOver = true
       lock.end()
       follower.access.unlock()
     }

@@ -31,6 +31,7 @@ final class LockVisit {
   let mark: [UInt8]?
   private let file: OpenFile
   private let files: any FileOperations
+  private var isOver = false
 
   private static let size = 16
 
@@ -50,8 +51,15 @@ final class LockVisit {
     }
   }
 
-  /// Releases the lock. Called once, in a `defer` right after the lock was taken.
-  func end() { files.close(file) }
+  deinit { end() }
+
+  /// Releases the lock, in a `defer` right after it was taken. A second call does nothing: another
+  /// file may have the number of the closed one by then.
+  func end() {
+    guard !isOver else { return }
+    isOver = true
+    files.close(file)
+  }
 }
 
 extension Repository {
@@ -66,13 +74,20 @@ extension Repository {
   /// - Throws: `busy` if another process locks the repository for longer than `patience`;
   ///   `interrupted` if the operation of `patience` is stopped meanwhile.
   func lock(patience: LockPatience, since mark: [UInt8]? = nil) throws -> LockVisit {
-    let file = try openLock(exclusive: true, patience)
+    let visit = try beginVisit(openLock(exclusive: true, patience), since: mark)
+    guard !visit.isUndisturbed else { return visit }
     do {
-      let visit = try LockVisit(file, since: mark, files)
-      if !visit.isUndisturbed {
-        for folder in [folder, path(".metadata"), path(".state")] { try removeLeftovers(in: folder) }
-      }
+      for folder in [folder, path(".metadata"), path(".state")] { try removeLeftovers(in: folder) }
       return visit
+    } catch {
+      visit.end()
+      throw error
+    }
+  }
+
+  private func beginVisit(_ file: OpenFile, since mark: [UInt8]?) throws -> LockVisit {
+    do {
+      return try LockVisit(file, since: mark, files)
     } catch {
       files.close(file)
       throw error
