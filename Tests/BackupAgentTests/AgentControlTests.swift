@@ -121,8 +121,9 @@ import Wording
     try await withAgent(reload: refusal) { harness in
       await #expect(throws: HoldfastError.self) { try await ask(ControlRequest(.reload), harness) }
       // The agent goes on.
-      let exposed = try await facts(harness).exposedSince
-      #expect(exposed == nil)
+      try await harness.eventually("an agent without a pending change") {
+        try await facts(harness).exposedSince == nil
+      }
     }
   }
 

@@ -63,13 +63,18 @@ struct ClosingBusyTests {
   func withoutTimeout() throws {
     let rounds = 600
     let alone = try refusals(rounds, timeout: 0, besideUs: false)
-    var beside = try refusals(rounds, timeout: 0, besideUs: true)
-    for _ in 0..<20 where beside.ours <= 50 { beside = try refusals(rounds, timeout: 0, besideUs: true) }
+    // On a busy machine the application may finish before we have opened and closed often enough.
+    var (refused, openings, ours) = (0, 0, 0)
+    for _ in 0..<20 where ours <= 50 {
+      let beside = try refusals(rounds, timeout: 0, besideUs: true)
+      (refused, openings, ours) = (refused + beside.refused, openings + rounds, ours + beside.ours)
+    }
     print(
-      "\(rounds) openings without busy timeout: \(alone.refused) refused; "
-        + "\(beside.refused) while we opened and closed \(beside.ours) times")
-    #expect(beside.ours > 50)
-    #expect(Double(beside.refused - alone.refused) < 0.4 * Double(rounds))
+      "openings without busy timeout: \(alone.refused) of \(rounds) refused; "
+        + "\(refused) of \(openings) while we opened and closed \(ours) times")
+    #expect(ours > 50)
+    let rate = Double(refused) / Double(max(1, openings)) - Double(alone.refused) / Double(rounds)
+    #expect(rate < 0.4)
   }
 
   @Test("With a busy timeout, every opening succeeds")
