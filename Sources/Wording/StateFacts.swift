@@ -7,8 +7,8 @@ package struct StateFacts: Hashable, Sendable {
   package enum Watch: Hashable, Sendable {
     /// An agent sees each change when it happens.
     case events
-    /// An agent looks at the files at intervals.
-    case polls
+    /// An agent looks at the files at intervals of this length, in milliseconds.
+    case polls(interval: Int64)
     /// An agent compares the database with the newest backup.
     case starting
     /// An agent makes its last backup, and ends.
@@ -83,6 +83,8 @@ package struct StateFacts: Hashable, Sendable {
   package var isRunning = false
   /// Why a pending change waits.
   package var waitingFor: String?
+  /// Only the schedule starts backups: a change waits for the next run by design.
+  package var waitsForRun = false
   package var pausedUntil: Timestamp?
   package var alarms: [Alarm] = []
   /// When a backup last passed a drill.

@@ -26,7 +26,8 @@ package struct StateSentence: Hashable, Sendable {
 
   /// A change that waits for longer needs attention, in milliseconds.
   private static let longWait: Int64 = 60_000
-  /// A running agent sees a write within this, in milliseconds.
+  /// A running agent sees a write within this, in milliseconds, and after a poll's interval if it
+  /// polls.
   private static let blindness: Int64 = 10_000
 
   private init(_ tone: Tone, _ text: String, hint: String? = nil) {
@@ -88,6 +89,9 @@ package struct StateSentence: Hashable, Sendable {
   private static func pending(_ facts: StateFacts, _ time: Times) -> StateSentence? {
     guard let since = facts.unprotectedSince else { return nil }
     let tone: Tone = time.age(since) > longWait ? .attention : .busy
+    if facts.waitsForRun, !facts.isRunning, let run = facts.nextRun, run > time.now {
+      return StateSentence(.good, "Changes since \(time.of(since)) are saved by the run at \(time.of(run)).")
+    }
     if facts.isRunning { return StateSentence(tone, "Changes since \(time.of(since)) are being saved.") }
     let reason = facts.waitingFor.map { ", for \($0)" } ?? ""
     return StateSentence(tone, "Changes since \(time.of(since)) wait for their backup\(reason).")
@@ -98,12 +102,18 @@ package struct StateSentence: Hashable, Sendable {
     guard let write = facts.unseenWrite else { return nil }
     let newest = time.of(facts.newest?.created)
     guard facts.watch.isAnswering else { return unwatched(facts, write, time) }
-    let isBlind = time.age(write) > blindness
+    let isBlind = time.age(write) > patience(facts.watch)
     return StateSentence(
       isBlind ? .bad : .busy,
       "Saved up to \(newest). The database was written at \(time.of(write))"
         + (isBlind ? ", and the agent has not seen it." : "; the agent is about to see it."),
       hint: isBlind ? "holdfast backup-now, and holdfast doctor shows what the agent can watch" : nil)
+  }
+
+  /// How old an unseen write may become, in milliseconds.
+  private static func patience(_ watch: StateFacts.Watch) -> Int64 {
+    guard case .polls(let interval) = watch else { return blindness }
+    return interval.addingClamped(blindness)
   }
 
   /// The files were written after the newest backup, and no agent can be asked about it.
@@ -131,7 +141,9 @@ package struct StateSentence: Hashable, Sendable {
     }
     switch facts.watch {
     case .events: return StateSentence(.good, "Everything is saved. \(newest)")
-    case .polls: return StateSentence(.good, "Everything is saved. \(newest) Changes are looked for at intervals.")
+    case .polls(let interval):
+      let rhythm = interval < 2000 ? "each second" : "every \(interval / 1000) s"
+      return StateSentence(.good, "Everything is saved. \(newest) Changes are looked for \(rhythm).")
     case .starting:
       return StateSentence(.busy, "Saved up to \(time.of(facts.newest?.created)). The agent looks for later changes.")
     case .stopping: return StateSentence(.busy, "Everything is saved. \(newest) The agent is stopping.")

@@ -159,6 +159,16 @@ import Wording
     #expect(entries.filter { $0.kind == "start manual" }.reduce(0) { $0 + $1.count } == 2, "\(entries)")
   }
 
+  @Test func onlySocketsOfAgentsAreAsked() {
+    #expect(ControlSocket.isOurs("/home/ann/.local/state/holdfast/agents/123-1f.sock"))
+    for path in [
+      "/run/docker.sock", "/run/agents/docker.sock", "agents/1-1.sock", "/agents/1-1.sock/x", "/s/agents/1-1-1.sock",
+      "/s/agents/../agents/1-1.sock", "/s/agents/-1.sock", "/s/agents/1-zz.sock", "",
+    ] {
+      #expect(!ControlSocket.isOurs(path), "\(path)")
+    }
+  }
+
   @Test func withoutAnAgentThereIsNoAnswer() async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()

@@ -69,6 +69,29 @@ struct StateSentenceTests {
     #expect(alone.tone == .attention && alone.text.contains("no agent is running"))
   }
 
+  @Test("If the agent polls, a write is unseen only after the next poll")
+  func polls() {
+    let fresh = sentence(facts(.polls(interval: 30_000)) { $0.unseenWrite = time("14:02:55") })
+    #expect(fresh.tone == .busy)
+    #expect(sentence(facts(.polls(interval: 30_000)) { $0.unseenWrite = time("14:02:45") }).tone == .bad)
+    #expect(sentence(facts(.polls(interval: 30_000))).text.hasSuffix("Changes are looked for every 30 s."))
+    #expect(sentence(facts(.polls(interval: 1000))).text.hasSuffix("Changes are looked for each second."))
+  }
+
+  @Test("If only the schedule starts backups, a change may wait for its run, but not after it")
+  func scheduled() {
+    let change: (inout StateFacts) -> Void = {
+      ($0.unprotectedSince, $0.waitsForRun, $0.nextRun) = (time("11:00:00"), true, time("18:00:00"))
+    }
+    let waits = sentence(facts(.events, change))
+    #expect(waits.tone == .good && waits.text == "Changes since 11:00:00 are saved by the run at 18:00:00.")
+    var late = facts(.events, change)
+    late.nextRun = time("14:00:00")
+    #expect(sentence(late).tone == .attention)
+    late.nextRun = nil
+    #expect(sentence(late).tone == .attention)
+  }
+
   @Test("Without a backup, with a silent agent, and in a pause")
   func others() {
     #expect(sentence(facts(.events, newest: nil)).tone == .bad)

@@ -37,7 +37,7 @@ package struct ControlClient: ~Copyable {
     guard let record = try files.contents(path, limit: 4096), let holder = AgentLockHolder(record: record) else {
       return .nobody
     }
-    if let socket = holder.socket {
+    if let socket = holder.socket, ControlSocket.isOurs(socket) {
       let owners = Set([try files.status(engine.folder)?.owner].compactMap { $0 })
       if let descriptor = try ControlSocket.connect(to: socket, owners: owners) {
         return .answering(ControlClient(descriptor, "process \(holder.process)"))

@@ -35,6 +35,19 @@ enum ControlSocket {
     return (try open(path, listens: true), path)
   }
 
+  /// Whether a path has the form of those that agents create. A record in a repository may be
+  /// anybody's, and a command must not send requests to some other socket that it names.
+  static func isOurs(_ path: String) -> Bool {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard path.hasPrefix("/"), parts.count > 2, parts[parts.count - 2] == "agents", path.utf8.count < 4096 else {
+      return false
+    }
+    guard let name = parts.last, name.hasSuffix(".sock") else { return false }
+    let words = name.dropLast(5).split(separator: "-", omittingEmptySubsequences: false)
+    guard words.count == 2 else { return false }
+    return pid_t(words[0], radix: 10) != nil && UInt32(words[1], radix: 16) != nil && !parts.contains("..")
+  }
+
   /// Connects to an agent.
   ///
   /// - Parameter owners: the users that may run it, besides root and this one: the owner of the

@@ -10,16 +10,18 @@ extension StateFacts {
     guard case .object(let keys) = status, case .string(let name)? = keys["name"],
       case .string(let path)? = keys["path"], case .object(let trigger)? = keys["trigger"]
     else { return nil }
-    let watches = keys["watching"] == .bool(true)
+    let attentive: Watch =
+      keys["watching"] == .bool(true) ? .events : .polls(interval: keys.integer("poll_ms") ?? 30_000)
     self.init(
       name: name, path: path,
-      watch: isStopping ? .stopping : keys["ready"] == .bool(false) ? .starting : watches ? .events : .polls)
+      watch: isStopping ? .stopping : keys["ready"] == .bool(false) ? .starting : attentive)
     if let id = keys.text("last_backup_id").flatMap({ PointID($0) }), let created = keys.time("last_backup_at") {
       newest = Backup(id: id, created: created)
     }
     unprotectedSince = trigger.time("unprotected_since")
     isRunning = trigger["state"] == .string("running")
     waitingFor = unprotectedSince == nil ? nil : trigger.text("waiting_for")
+    waitsForRun = trigger["mode"] == .string(TriggerMode.schedule.rawValue)
     pausedUntil = trigger.time("paused_until")
     nextRun = trigger.time("next_run")
     alarms = keys.items("alarms").compactMap { Alarm($0) }

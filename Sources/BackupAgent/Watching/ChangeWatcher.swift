@@ -12,7 +12,7 @@ final class ChangeWatcher {
   private(set) var path: WatchedPath
   /// When to poll, in monotonic milliseconds.
   private(set) var nextPoll = Int64.max
-  private var pollInterval: Int64
+  private(set) var pollInterval: Int64
   private var mode: TriggerMode
   private var followUp = FollowUp()
   /// The files as the last poll or job saw them.
