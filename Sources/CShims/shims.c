@@ -128,6 +128,19 @@ int cshims_local_socket(const char *path, int listens) {
   return -1;
 }
 
+int cshims_datagram_socket(const char *path) {
+  struct sockaddr_un address;
+  socklen_t size;
+  if (local_address(path, &address, &size) != 0) return -1;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  if (connect(fd, (struct sockaddr *)&address, size) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
 int cshims_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
 int cshims_peer_user(int fd, uid_t *user) {

@@ -21,7 +21,7 @@ struct HoldfastCommand: ParsableCommand {
         ]),
       CommandGroup(
         name: "After an accident", subcommands: [Query.self, Diff.self, Restore.self, Undo.self, Accept.self]),
-      CommandGroup(name: "Checks", subcommands: [Verify.self, Drill.self, Doctor.self, Targets.self]),
+      CommandGroup(name: "Checks", subcommands: [Verify.self, Drill.self, Doctor.self, Targets.self, Metrics.self]),
       CommandGroup(
         name: "Set-up",
         subcommands: [Init.self, Config.self, Schedule.self, Completion.self, Version.self, GenerateManual.self]),

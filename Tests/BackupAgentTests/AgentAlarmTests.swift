@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Synchronization
 import Testing
 import TestSupport
 
@@ -105,6 +106,28 @@ import TestSupport
       try await harness.waitForRows(0)
       try await waitForCalm(harness)
     }
+  }
+
+  @Test func anAlarmThatLastsIsLoggedOnceAnHour() async throws {
+    let skipped = Mutex(Int64(0))
+    let harness = try AgentHarness(
+      monotonic: { SystemClock.monotonic() + skipped.withLock { $0 } }, logLevel: .debug)
+    try harness.folder.write("data/app.db", Array("this is not a database, but long enough to be one".utf8))
+    try await harness.withAgent(settings()) { _ in
+      _ = try await alarm("corrupt", harness)
+      for hour in 1...3 {
+        for _ in 0..<3 {
+          let known = harness.log.count("debug: still: ")
+          harness.control.backUpNow()
+          try await harness.eventually("another failure") { harness.log.count("debug: still: ") > known }
+        }
+        #expect(harness.log.count("error: since ") == hour - 1, "\(harness.log.lines)")
+        skipped.withLock { $0 += 61 * 60_000 }
+        harness.control.backUpNow()
+        try await harness.eventually("a line of this hour") { harness.log.count("error: since ") == hour }
+      }
+    }
+    #expect(harness.log.lines.count { $0.hasPrefix("error: ") } == 4, "\(harness.log.lines)")
   }
 
   @Test func theStatusHasAJSONForm() async throws {

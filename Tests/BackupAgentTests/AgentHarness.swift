@@ -22,10 +22,12 @@ final class AgentHarness: Sendable {
   ///   - files: the engine's file operations, if a test makes them fail.
   ///   - now: wall time, if a test sets it.
   ///   - clock: both clocks, if they are not to run together.
+  ///   - monotonic: the loop's clock, if a test sets it.
   init(
     in base: String? = nil, folder data: String = "data", database name: String = "app.db",
     files: (any FileOperations)? = nil, now: (@Sendable () -> Timestamp)? = nil,
-    clock: (@Sendable () -> ClockReading)? = nil, logLevel: Logger.Level = .info
+    clock: (@Sendable () -> ClockReading)? = nil, monotonic: (@Sendable () -> Int64)? = nil,
+    logLevel: Logger.Level = .info
   ) throws {
     log = LogRecorder(logLevel)
     folder = try TemporaryFolder(in: base)
@@ -37,6 +39,7 @@ final class AgentHarness: Sendable {
     let logger = log.logger
     var environment = EngineEnvironment.system(stateFolder: folder.path("state"), logger: logger)
     environment.files = files ?? environment.files
+    environment.monotonic = monotonic ?? environment.monotonic
     if let now {
       environment.now = now
       environment.clock = clock ?? { ClockReading(wall: now(), elapsed: now().milliseconds, boot: "steady") }

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import TestSupport
 import Testing
+import Wording
 
 @testable import holdfast
 
@@ -50,6 +51,16 @@ struct ExampleTests {
       let first = try #require(text.firstRange(of: start))
       let last = try #require(text.firstRange(of: end))
       return text[..<first.upperBound] + Self.targetTable + text[last.lowerBound...]
+    }
+  }
+
+  @Test("The documentation's table of metrics equals the list of metrics")
+  func metrics() throws {
+    let (start, end) = ("<!-- metrics -->\n", "<!-- end of metrics -->\n")
+    try compare("contrib/docs/reference/metrics.md") { text in
+      let first = try #require(text.firstRange(of: start))
+      let last = try #require(text.firstRange(of: end))
+      return text[..<first.upperBound] + Self.metricsTable + text[last.lowerBound...]
     }
   }
 
@@ -127,6 +138,14 @@ struct ExampleTests {
         let standard = row.standardText.map { "`\($0)`" } ?? row.standardWords
         let names = group.map { "`\($0.name)`" }.joined(separator: ", ")
         return "| \(names) | \(standard) | \(row.summary) | \(row.reason) |\n"
+      }.joined()
+  }
+
+  private static var metricsTable: String {
+    "| metric | type | labels | meaning |\n|---|---|---|---|\n"
+      + Metric.allCases.map { metric in
+        let labels = metric.labels.map { "`\($0)`" }.joined(separator: ", ")
+        return "| `\(metric.rawValue)` | \(metric.kind.rawValue) | \(labels) | \(metric.meaning) |\n"
       }.joined()
   }
 

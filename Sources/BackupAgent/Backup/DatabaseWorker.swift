@@ -99,7 +99,9 @@ final class DatabaseWorker: @unchecked Sendable {
       advice: follower.advice)
     if let point = report.stored {
       let took = point.durationMS.map { " in \($0) ms" } ?? ""
-      logger.info("stored \(point.id): \(ByteCount(point.compressedSize))\(took) (\(order.reason))")
+      logger.info(
+        "stored \(point.id): \(ByteCount(point.compressedSize))\(took) (\(order.reason))",
+        metadata: .about(.stored, backup: point.id))
     }
     return report
   }

@@ -35,7 +35,9 @@ struct Housekeeping: Sendable {
         policy, awaited: demands.awaited(), clock: .waiting, progress: progress)
       if let refused = decision.refused { logger.error("no backup was removed: \(refused)") }
       for verdict in decision.remove where decision.refused == nil {
-        logger.info("removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))")
+        logger.info(
+          "removed \(verdict.id): \(verdict.reasons.joined(separator: ", "))",
+          metadata: .about(.removed, backup: verdict.id))
       }
       return decision.refused == nil && !decision.remove.isEmpty
     } catch let error as HoldfastError where error.code == .interrupted {

@@ -34,6 +34,8 @@ package struct AgentConfiguration: Sendable {
   package var stopGrace: Int64
   /// Patterns that more databases may match later.
   package var patterns: DatabasePatterns?
+  /// The file for the metrics, an absolute path; nil if they are not written.
+  package var metricsFile: String?
 
   package init(databases: [AgentDatabase], stopGrace: Int64 = 10000, patterns: DatabasePatterns? = nil) {
     self.databases = databases

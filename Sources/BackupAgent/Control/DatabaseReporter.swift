@@ -3,8 +3,8 @@ import BackupPolicy
 import Logging
 import Names
 
-/// What others learn of one database: the journal of its decisions, its events, and the answers to
-/// requests for a backup. Belongs to the loop's thread.
+/// What others learn of one database: the journal of its decisions, its events, its counts, and the
+/// answers to requests for a backup. Belongs to the loop's thread.
 final class DatabaseReporter {
   /// A request that is answered when a backup holds the state of the time of the request.
   private struct Waiter {
@@ -14,6 +14,10 @@ final class DatabaseReporter {
   }
 
   private(set) var journal: DecisionJournal
+  private(set) var counters = BackupCounters()
+  /// When the first change had happened that the running backup covers, in monotonic milliseconds;
+  /// nil if it was not a change that started it.
+  private var waitingSince: Int64?
   private var isJournalUnsaved = false
   private var lastSave = Int64.min
   private var knownDecisions = 0
@@ -42,7 +46,12 @@ final class DatabaseReporter {
     }
     if !new.isEmpty { isJournalUnsaved = true }
     switch action {
-    case .start, .renew: for index in waiters.indices { waiters[index].isCovered = true }
+    case .start, .renew:
+      for index in waiters.indices { waiters[index].isCovered = true }
+      let clock = shared.clock.moment
+      waitingSince = machine.status.unprotectedSince.map {
+        clock.monotonic.addingClamped($0.milliseconds.addingClamped(-clock.wall.milliseconds))
+      }
     case .wait, .skip, .stop: break
     }
   }
@@ -52,6 +61,7 @@ final class DatabaseReporter {
     shared.feed.publish(
       began ? "alarm" : "alarm_over", of: name,
       ["kind": .string(kind), "message": .string(message), "hint": .optional(hint)])
+    shared.metrics.recordChange(at: shared.clock.monotonic)
   }
 
   // MARK: Requests for a backup
@@ -66,6 +76,7 @@ final class DatabaseReporter {
   ///
   /// - Parameter isAgain: it was given up, and begins again at once.
   func record(_ report: BackupReport, isAgain: Bool) {
+    count(report, isAgain: isAgain)
     if let point = report.stored {
       shared.feed.publish(
         "stored", of: name,
@@ -79,6 +90,25 @@ final class DatabaseReporter {
       return
     }
     answer(report.ending)
+  }
+
+  private func count(_ report: BackupReport, isAgain: Bool) {
+    guard !isAgain else { return }
+    shared.metrics.recordChange(at: shared.clock.monotonic)
+    switch report.ending {
+    case .success(.stored(let point)):
+      counters.recordStored(
+        point.kind, bytes: point.compressedSize, duration: point.durationMS,
+        delay: waitingSince.map { shared.clock.monotonic.addingClamped(-$0) })
+    case .success(.unchanged), .success(.absent): counters.record(.unchanged)
+    case .failure: counters.record(.failed)
+    }
+  }
+
+  /// A drill has ended.
+  func record(_ drill: DrillResult.Attempt) {
+    counters.recordDrill(restore: drill.restore)
+    shared.metrics.recordChange(at: shared.clock.monotonic)
   }
 
   /// A backup could not begin, or nothing will be backed up any more.

@@ -7,7 +7,8 @@ import Synchronization
 /// Carries out the requests of commands on the databases of an agent. Belongs to the loop's thread.
 final class RequestHandler {
   private let feed: EventFeed
-  private let start: Timestamp
+  /// When the agent began.
+  let start: Timestamp
   /// Requests for a reload: those that the running one answers, and those that came since it began.
   private var reloading: [ControlReply] = []
   private var waitingForReload: [ControlReply] = []

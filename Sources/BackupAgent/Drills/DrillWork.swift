@@ -4,8 +4,16 @@ import Logging
 
 /// The result of a drill, or of reading the history.
 struct DrillResult: Sendable {
+  /// A drill that ended.
+  struct Attempt: Sendable {
+    /// How long the restore took, in milliseconds; nil if the drill failed.
+    var restore: Int64?
+  }
+
   /// Nil if no drill ran.
   var ending: DrillMachine.Ending?
+  /// Nil if no drill ended.
+  var attempt: Attempt?
   /// The figures of the history now; nil if it cannot be read.
   var figures: DrillFigures?
   /// The status of the history's folder before it was read. It changes when another process adds a
@@ -23,19 +31,21 @@ struct DrillWork: Sendable {
   /// Drills the newest backup. A failure is recorded in the history, and the loop reads it there.
   func drill(_ progress: Progress) -> DrillResult {
     let ending: DrillMachine.Ending
+    var attempt: DrillResult.Attempt?
     do {
       let point = try engine.point("latest")
       let record = try engine.drill(
         point, DrillRequest(assertions: assertions, trigger: .scheduled), progress: progress)
       log(record)
       ending = .done
+      attempt = DrillResult.Attempt(restore: record.passed ? record.restoreMS ?? 0 : nil)
     } catch {
       let words = (error as? HoldfastError)?.message ?? "\(error)"
       logger.warning("the drill is postponed: \(words)")
       ending = .putOff(reason: words)
     }
     var result = readHistory()
-    result.ending = ending
+    (result.ending, result.attempt) = (ending, attempt)
     return result
   }
 
@@ -59,7 +69,9 @@ struct DrillWork: Sendable {
   private func log(_ record: DrillRecord) {
     for note in record.notes { logger.warning("\(note)") }
     guard record.passed, let restore = record.restoreMS, let check = record.checkMS else { return }
-    logger.info("\(record.subject.id) is proven: restored in \(restore) ms, checked in \(check) ms")
+    logger.info(
+      "\(record.subject.id) is proven: restored in \(restore) ms, checked in \(check) ms",
+      metadata: .about(.proven, backup: record.subject.id))
   }
 }
 

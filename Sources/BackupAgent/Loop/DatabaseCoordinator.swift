@@ -204,7 +204,7 @@ final class DatabaseCoordinator {
     runNext()
   }
 
-  func finish(_ result: DrillResult) { if parts.housekeeper.finish(result) { runNext() } }
+  func finish(_ result: DrillResult) { if parts.finish(result) { runNext() } }
   func finish(_ id: TargetID, _ report: ShippingReport) {
     if let advice = parts.targets.finish(id, report) { decide(.advised(advice)) }
   }

@@ -35,18 +35,29 @@ struct DatabaseParts {
     of database: AgentDatabase, _ machine: TriggerMachine, newest: (id: PointID, created: Timestamp)?,
     isReady: Bool
   ) -> DatabaseStatus {
-    DatabaseStatus(
+    var counters = reporter.counters
+    counters.trackerMisses = Int64(alarms.trackerMisses)
+    return DatabaseStatus(
       name: database.name, path: watcher.path.resolved, folder: database.engine.folder, isReady: isReady,
       files: watcher.files.text, trigger: machine.status,
       alarms: alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
+      pollInterval: watcher.pollInterval,
       trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
-      targets: targets.status)
+      targets: targets.status, counters: counters)
+  }
+
+  /// - Returns: false if the drill was withdrawn before.
+  func finish(_ result: DrillResult) -> Bool {
+    if let attempt = result.attempt { reporter.record(attempt) }
+    return housekeeper.finish(result)
   }
 
   /// Begins to watch and to copy.
   func start(_ database: AgentDatabase, at time: Timestamp) {
     let settings = database.settings.logged(at: time)
-    logger.info("watching \(watcher.path.resolved), backups in \(database.engine.folder)", metadata: settings)
+    logger.info(
+      "watching \(watcher.path.resolved), backups in \(database.engine.folder)",
+      metadata: settings.merging(.about(.started)) { $1 })
     watcher.watch()
     targets.start()
   }

@@ -33,7 +33,7 @@ final class DatabaseRoster {
     let locks = try databases.map(lock)
     for (database, lock) in zip(databases, locks) {
       lastNumber += 1
-      let logger = isAlone ? logger : logger.prefixed("\(database.name): ")
+      let logger = logger.about(database.name, isAlone: isAlone)
       coordinators.append(DatabaseCoordinator(DatabaseID(number: lastNumber), database, lock, shared, logger))
     }
   }

@@ -26,6 +26,7 @@ final class EventLoop {
   private let shared: LoopContext
   private let roster: DatabaseRoster
   private let requests: RequestHandler
+  private let files: any FileOperations
   /// Nil if commands cannot ask.
   private var server: ControlServer?
   private var stopGrace: Int64
@@ -60,9 +61,11 @@ final class EventLoop {
       housekeeping: try WorkerPool(.housekeeping, limit: 1, parts.control.inbox), inbox: parts.control.inbox,
       descriptors: descriptors, stores: parts.stores)
     stopGrace = configuration.stopGrace
+    shared.metrics.use(configuration.metricsFile)
     announcements = Announcements(parts.notifier)
     shared.descriptors.logConcession(parts.logger)
     requests = RequestHandler(shared.feed, at: shared.clock.now)
+    files = environment.files
     if parts.acceptsCommands, descriptors.limit >= ControlServer.leastDescriptors {
       server = Self.listen(environment, parts)
     }
@@ -111,7 +114,7 @@ final class EventLoop {
     coordinators.forEach { $0.end() }
     requests.refuseReloads(HoldfastError(.refused, "the agent has stopped"))
     server?.stop()
-    logger.info("stopped")
+    logger.info("stopped", metadata: .about(.stopped))
   }
 
   // MARK: Sleeping
@@ -153,7 +156,7 @@ final class EventLoop {
     }
     let patterns = isStopping ? nil : patternWatch?.deadline
     let own = [
-      graceEnd, listens ? nil : listeningPauseEnd, announcements.deadline, patterns,
+      graceEnd, listens ? nil : listeningPauseEnd, announcements.deadline, patterns, shared.metrics.deadline,
       isStopping ? nil : roster.deadline,
     ]
     next.monotonic = (own + [next.monotonic]).compactMap { $0 }.min()
@@ -206,6 +209,7 @@ final class EventLoop {
       requests.forget(id)
       coordinators.forEach { $0.parts.reporter.forget(id) }
     case .journalSaved: break
+    case .metricsWritten(let error): shared.metrics.finish(error, logger)
     case .clockSet: coordinators.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
     case .cancel: stop(grace: 0)
@@ -227,6 +231,13 @@ final class EventLoop {
     }
     handlePatternTime()
     coordinators.forEach { $0.handleTime() }
+    writeMetrics()
+  }
+
+  private func writeMetrics() {
+    guard let path = shared.metrics.begin(at: clock.monotonic) else { return }
+    let snapshot = MetricsSnapshot(coordinators.map(\.status), start: requests.start, at: clock.now)
+    shared.housekeeping.submit(nil) { [files] in .metricsWritten(snapshot.write(to: path, files)) }
   }
 
   private func stop(grace: Int64) {
@@ -269,7 +280,7 @@ extension EventLoop {
     guard !isStopping else { return }
     do {
       try apply(try result.get())
-      logger.notice("the configuration was reloaded")
+      logger.notice("the configuration was reloaded", metadata: .about(.reloaded))
       requests.endReload(nil)
     } catch {
       logger.error("the configuration was not reloaded: \(error)")
@@ -283,6 +294,7 @@ extension EventLoop {
     try configuration.validate()
     let new = try roster.addNew(among: configuration.databases, isAlone: configuration.isAlone)
     stopGrace = configuration.stopGrace
+    shared.metrics.use(configuration.metricsFile)
     watchPatterns(configuration.patterns)
     roster.update(to: configuration.databases, starting: new)
   }

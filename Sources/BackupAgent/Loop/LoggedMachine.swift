@@ -35,6 +35,8 @@ struct LoggedMachine {
     let end = machine.pausedUntil
     guard end != pausedUntil else { return }
     pausedUntil = end
-    logger.notice("\(end.map { "paused until \($0.iso8601): a command asked for it" } ?? "the pause is over")")
+    logger.notice(
+      "\(end.map { "paused until \($0.iso8601): a command asked for it" } ?? "the pause is over")",
+      metadata: .about(end == nil ? .resumed : .paused))
   }
 }

@@ -14,6 +14,8 @@ final class LoopContext {
   let inbox: Mailbox<LoopMessage>
   /// The clients that follow.
   let feed: EventFeed
+  /// The file of metrics.
+  let metrics = MetricsWriter()
   /// The socket for commands, which the lock of each repository names; nil if there is none.
   var socketPath: String?
   /// How the databases share the files that this process may have open.
@@ -121,6 +123,8 @@ indirect enum LoopMessage: Sendable {
   /// The client of a reply has ended.
   case replyEnded(Int)
   case journalSaved
+  /// The file of metrics was written, or not.
+  case metricsWritten(HoldfastError?)
   /// The wall clock was set.
   case clockSet
   /// Finish the running work, then stop.
@@ -151,9 +155,14 @@ extension DescriptorBudget {
 }
 
 extension Logger {
-  /// The same logger with a prefix before each message.
-  func prefixed(_ prefix: String) -> Logger {
-    Logger(label: label) { [handler] _ in PrefixingHandler(base: handler, prefix: prefix) }
+  /// The same logger for the lines about one database.
+  ///
+  /// - Parameter isAlone: there is only one database, so messages need not name it.
+  func about(_ database: String, isAlone: Bool) -> Logger {
+    let base = isAlone ? handler : PrefixingHandler(base: handler, prefix: "\(database): ")
+    var logger = Logger(label: label) { _ in base }
+    logger[metadataKey: "database"] = "\(database)"
+    return logger
   }
 }
 

@@ -3,7 +3,7 @@ import BackupPolicy
 import Logging
 
 /// A lasting condition that keeps the agent from its work. Scripts may rely on the raw value.
-enum Alarm: String, Hashable, Sendable {
+enum Alarm: String, Hashable, Sendable, CaseIterable {
   case missing
   /// The file exists but has no page.
   case empty
@@ -76,8 +76,8 @@ enum Alarm: String, Hashable, Sendable {
   ]
 }
 
-/// The alarms of one database and their lines in the log: an alarm is logged once when it begins
-/// and once when it ends. Belongs to the loop's thread.
+/// The alarms of one database and their lines in the log: an alarm is logged when it begins, each
+/// hour while it lasts, and when it ends. Belongs to the loop's thread.
 final class AlarmBook {
   /// The paths that the log lines name.
   struct Paths {
@@ -104,7 +104,12 @@ final class AlarmBook {
     var since: Timestamp
     var message: String
     var hint: String?
+    /// When the alarm is logged again if it lasts, in monotonic milliseconds.
+    var nextLine: Int64
   }
+
+  /// An alarm that lasts is logged again after this, in milliseconds.
+  private static let lineInterval: Int64 = 60 * 60_000
 
   var paths: Paths
   /// The number of fulls of this process that found pages that had changed without being tracked.
@@ -126,11 +131,15 @@ final class AlarmBook {
   }
 
   func raise(_ alarm: Alarm, _ error: HoldfastError, of target: String? = nil) {
-    if record(Key(alarm: alarm, target: target), error) {
-      logger.error("\(error)")
-    } else {
-      logger.debug("still: \(error)")
+    let key = Key(alarm: alarm, target: target)
+    let facts = Logger.Metadata.about(.alarm, target: target, alarm: alarm.rawValue, error)
+    if record(key, error) { return logger.error("\(error)", metadata: facts) }
+    // The shipping of a target logs its failures itself.
+    guard target == nil, let entry = entries[key], entry.nextLine <= clock.monotonic else {
+      return logger.debug("still: \(error)")
     }
+    entries[key]?.nextLine = clock.monotonic.addingClamped(Self.lineInterval)
+    logger.error("since \(entry.since.iso8601): \(error)", metadata: facts)
   }
 
   /// Raises the alarm for a database without anything to back up.
@@ -146,7 +155,7 @@ final class AlarmBook {
     let over = alarms.filter { entries.removeValue(forKey: Key(alarm: $0, target: target)) != nil }
     for alarm in over.sorted(by: { $0.rawValue < $1.rawValue }) {
       let text = target.map { ending(of: alarm, $0) } ?? ending(of: alarm)
-      logger.notice("\(text)")
+      logger.notice("\(text)", metadata: .about(.alarmOver, target: target, alarm: alarm.rawValue))
       reporter.recordAlarm(alarm.rawValue, text, hint: nil, began: false)
     }
   }
@@ -241,10 +250,12 @@ final class AlarmBook {
 
   /// - Returns: whether the alarm is new.
   private func record(_ key: Key, _ error: HoldfastError) -> Bool {
-    let since = entries[key]?.since
-    entries[key] = Entry(since: since ?? clock.now, message: error.message, hint: error.hint)
-    if since == nil { reporter.recordAlarm(key.alarm.rawValue, error.message, hint: error.hint, began: true) }
-    return since == nil
+    let known = entries[key]
+    entries[key] = Entry(
+      since: known?.since ?? clock.now, message: error.message, hint: error.hint,
+      nextLine: known?.nextLine ?? clock.monotonic.addingClamped(Self.lineInterval))
+    if known == nil { reporter.recordAlarm(key.alarm.rawValue, error.message, hint: error.hint, began: true) }
+    return known == nil
   }
 
   /// The log line for the end of an alarm.

@@ -21,6 +21,8 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var lastPointCreated: Timestamp?
   /// Whether changes are detected when they happen; otherwise the files are examined at intervals.
   package var isWatching: Bool
+  /// How often the files are looked at, in milliseconds.
+  package var pollInterval: Int64
   /// The number of fulls since the agent's start that found pages whose change was not detected.
   package var trackerMisses: Int
   /// Why a full is advised, at the next quiet time or sooner; nil if no full is advised.
@@ -28,6 +30,8 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var drills: DrillStatus
   /// As their last runs found them.
   package var targets: [TargetRecord] = []
+  /// The work since the agent's start.
+  package var counters = BackupCounters()
 }
 
 /// A condition that keeps the agent from its work.
@@ -55,9 +59,10 @@ extension DatabaseStatus {
       "files": .string(files), "trigger": trigger.json,
       "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
       "last_backup_at": .optional(lastPointCreated?.iso8601), "watching": .bool(isWatching),
+      "poll_ms": .integer(pollInterval),
       "tracker_misses": .integer(Int64(trackerMisses)), "full_advised": .optional(fullAdvice),
       "newest_proven": drills.newestProven?.json ?? .null, "drills": drills.json,
-      "targets": .array(targets.map(\.json)),
+      "targets": .array(targets.map(\.json)), "counters": counters.json,
     ])
   }
 }

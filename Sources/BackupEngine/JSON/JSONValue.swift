@@ -81,6 +81,8 @@ package struct JSONObject: Hashable, Sendable {
     values = Dictionary(pairs.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
   }
 
+  package init(_ values: [String: JSONValue]) { self.init(values.map { (Array($0.key.utf8), $0.value) }) }
+
   package var isEmpty: Bool { values.isEmpty }
   package var count: Int { values.count }
   package var keys: [String] { sorted.map { $0.key.text } }

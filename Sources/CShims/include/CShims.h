@@ -67,6 +67,10 @@ int cshims_notify(const char *socket_name, const char *message);
 /// 0600, and listening, or connected. Returns the descriptor, or -1 with errno.
 int cshims_local_socket(const char *path, int listens);
 
+/// A close-on-exec, non-blocking datagram socket that is connected to a name in the file system.
+/// Returns the descriptor, or -1 with errno.
+int cshims_datagram_socket(const char *path);
+
 /// Accepts a connection (accept4), close-on-exec and non-blocking. Returns the descriptor, or -1
 /// with errno.
 int cshims_accept(int fd);

@@ -24,6 +24,7 @@ struct AgentSetup: Sendable {
     var agent = AgentConfiguration(
       databases: try accepted.map(guarded), stopGrace: try configuration.settings().milliseconds(.stopGrace))
     agent.patterns = try watched(patterns, configuration)
+    agent.metricsFile = try configuration.settings().path(.metricsFile)
     return agent
   }
 

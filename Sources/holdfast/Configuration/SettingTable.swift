@@ -49,6 +49,8 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   case drillMaxAge = "drill.max_age"
   case stopGrace = "stop_grace"
   case logLevel = "log_level"
+  case logFormat = "log_format"
+  case metricsFile = "metrics_file"
 }
 
 /// The table of settings: one row for each key, in the order of the keys.
@@ -199,6 +201,15 @@ enum SettingTable {
       .words("`info` for the agent, else `warning`"),
       "The lowest level that is logged: trace, debug, info, notice, warning, error or critical",
       because: "the agent logs each backup; a command prints its result", example: "info", scope: .process),
+    .init(
+      .logFormat, .choice(LogFormat.allCases.map(\.rawValue)), .value("auto"),
+      "The form of log lines: text, json (one object on each line), journald, or auto",
+      because: "auto writes to systemd's journal if the service manager connected it, and text otherwise",
+      flag: .none, scope: .process),
+    .init(
+      .metricsFile, .path, .words("none"), "The file of metrics that the agent writes for node_exporter",
+      because: "`holdfast metrics` prints them at any time; the file is for a collector that reads files",
+      example: "/var/lib/node_exporter/holdfast.prom", flag: .none, scope: .process),
   ]
 
   private static let byKey = Dictionary(rows.map { ($0.key, $0) }) { first, _ in first }

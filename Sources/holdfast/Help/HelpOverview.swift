@@ -25,7 +25,7 @@ enum HelpOverview {
       "Checks",
       [
         (["verify", "drill"], "check a backup, restore one as an exercise"),
-        (["doctor", "targets"], "look for problems, show the off-site copies"),
+        (["doctor", "targets", "metrics"], "look for problems, copies, Prometheus"),
       ]
     ),
     (

@@ -150,7 +150,7 @@ struct Selection {
 
   /// - Parameter level: applies unless one is configured.
   static func logger(_ settings: Settings, _ output: OutputOptions, _ level: Logger.Level) throws -> Logger {
-    output.logger(try settings.choice(.logLevel) ?? level)
+    output.logger(try settings.choice(.logLevel) ?? level, try settings.choice(.logFormat) ?? .auto)
   }
 }
 
@@ -191,8 +191,8 @@ struct OutputOptions: ParsableArguments {
   var console: Console { Console(json: json, quiet: quiet) }
 
   /// - Parameter level: applies unless `--log-level` names another.
-  func logger(_ level: Logger.Level = .warning) -> Logger {
-    var logger = Logger(label: "holdfast") { _ in StandardErrorLog() }
+  func logger(_ level: Logger.Level = .warning, _ format: LogFormat = .auto) -> Logger {
+    var logger = Logger(label: "holdfast") { _ in format.handler() }
     logger.logLevel = logLevel ?? level
     return logger
   }

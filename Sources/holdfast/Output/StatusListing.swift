@@ -56,7 +56,7 @@ struct StatusListing {
     case .events, .polls, .starting, .stopping:
       guard case .object(let keys)? = database.agent, case .integer(let process)? = keys["process"] else { return nil }
       var since = ""
-      if case .string(let text)? = keys["started_at"], let time = Timestamp(iso8601: text) {
+      if let time = database.agentStart {
         since = ", since \(times.of(time))"
       }
       return "process \(process)\(since)"

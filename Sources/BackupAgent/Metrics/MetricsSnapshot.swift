@@ -1,0 +1,33 @@
+import BackupEngine
+import BackupPolicy
+import Wording
+
+/// The state of all databases at one moment, from which any thread can make the page of metrics.
+struct MetricsSnapshot: Sendable {
+  private let databases: [DatabaseStatus]
+  private let start: Timestamp
+  private let now: Timestamp
+
+  /// - Parameter start: when the agent began.
+  init(_ databases: [DatabaseStatus], start: Timestamp, at now: Timestamp) {
+    (self.databases, self.start, self.now) = (databases, start, now)
+  }
+
+  /// Looks at the files of the databases, so it may block.
+  func page(_ files: any FileOperations) -> MetricsPage {
+    let all = databases.compactMap { status in
+      StateFacts(status: status.json, isStopping: false, files: files).map {
+        MetricsPage.Database(facts: $0, counters: status.counters)
+      }
+    }
+    return MetricsPage(all, start: start, at: now)
+  }
+}
+
+extension MetricsPage {
+  /// - Parameter start: when the agent began; nil without an agent.
+  package init(_ databases: [Database], start: Timestamp?, at now: Timestamp) {
+    self.init(
+      databases, alarms: Alarm.allCases.map(\.rawValue), version: holdfastVersion, start: start, at: now)
+  }
+}

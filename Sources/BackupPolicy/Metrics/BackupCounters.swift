@@ -1,0 +1,63 @@
+/// Counts of the work for one database since its agent began. They only grow, so that a monitoring
+/// system can derive rates from them.
+package struct BackupCounters: Hashable, Sendable {
+  package enum Outcome: String, Hashable, Sendable, CaseIterable {
+    case stored
+    /// Nothing had changed.
+    case unchanged
+    case failed
+  }
+
+  /// Backups by their outcome.
+  package private(set) var backups: [Outcome: Int64] = [:]
+  /// Stored backups by kind.
+  package private(set) var stored: [BackupKind: Int64] = [:]
+  /// Bytes of stored archives by kind.
+  package private(set) var bytes: [BackupKind: Int64] = [:]
+  /// From the first change, or the due time, until the backup was on the disk.
+  package private(set) var delay = Histogram.durations
+  package private(set) var durations: [BackupKind: Histogram] = [:]
+  /// Drills that passed, and those that failed.
+  package private(set) var passedDrills: Int64 = 0
+  package private(set) var failedDrills: Int64 = 0
+  /// How long the restores of drills took.
+  package private(set) var restores = Histogram.durations
+  /// Times at which a full found changes that had not been tracked.
+  package var trackerMisses: Int64 = 0
+
+  package init() {}
+
+  package init(
+    backups: [Outcome: Int64], stored: [BackupKind: Int64], bytes: [BackupKind: Int64], delay: Histogram,
+    durations: [BackupKind: Histogram], passedDrills: Int64, failedDrills: Int64, restores: Histogram,
+    trackerMisses: Int64
+  ) {
+    (self.backups, self.stored, self.bytes, self.delay, self.durations) = (backups, stored, bytes, delay, durations)
+    (self.passedDrills, self.failedDrills, self.restores) = (passedDrills, failedDrills, restores)
+    self.trackerMisses = trackerMisses
+  }
+
+  /// A backup was stored.
+  ///
+  /// - Parameters:
+  ///   - bytes: the size of its archive.
+  ///   - duration: in milliseconds; nil if it is not known.
+  ///   - delay: in milliseconds; nil if nothing had waited for it.
+  package mutating func recordStored(_ kind: BackupKind, bytes: Int64, duration: Int64?, delay: Int64?) {
+    backups[.stored, default: 0] += 1
+    stored[kind, default: 0] += 1
+    self.bytes[kind, default: 0] = self.bytes[kind, default: 0].addingClamped(bytes)
+    if let duration { durations[kind, default: .durations].observe(duration) }
+    if let delay { self.delay.observe(delay) }
+  }
+
+  /// A backup ended, and stored nothing.
+  package mutating func record(_ outcome: Outcome) { backups[outcome, default: 0] += 1 }
+
+  /// - Parameter restore: how long the restore took, in milliseconds; nil if the drill failed.
+  package mutating func recordDrill(restore: Int64?) {
+    guard let restore else { return failedDrills += 1 }
+    passedDrills += 1
+    restores.observe(restore)
+  }
+}

@@ -1,0 +1,82 @@
+/// The metrics of an agent: names, types and meanings.
+///
+/// Times are timestamps and not ages: an age in a file stops growing if the agent ends, so no alert
+/// would ever fire (https://github.com/prometheus/node_exporter/issues/713).
+package enum Metric: String, CaseIterable, Sendable {
+  case newestBackup = "holdfast_newest_backup_timestamp_seconds"
+  case newestProven = "holdfast_newest_proven_timestamp_seconds"
+  case nextRun = "holdfast_next_run_timestamp_seconds"
+  case unprotectedSince = "holdfast_unprotected_since_timestamp_seconds"
+  case pausedUntil = "holdfast_paused_until_timestamp_seconds"
+  case alarm = "holdfast_alarm"
+  case backups = "holdfast_backups_total"
+  case storedBackups = "holdfast_stored_backups_total"
+  case backupBytes = "holdfast_backup_bytes_total"
+  case backupDelay = "holdfast_backup_delay_seconds"
+  case backupDuration = "holdfast_backup_duration_seconds"
+  case trackerMisses = "holdfast_tracker_misses_total"
+  case drills = "holdfast_drills_total"
+  case drillRestore = "holdfast_drill_restore_seconds"
+  case targetUp = "holdfast_target_up"
+  case targetOwed = "holdfast_target_owed_backups"
+  case targetOwedSince = "holdfast_target_owed_since_timestamp_seconds"
+  case targetLastSuccess = "holdfast_target_last_success_timestamp_seconds"
+  case build = "holdfast_build_info"
+  case agentUp = "holdfast_agent_up"
+  case start = "holdfast_start_timestamp_seconds"
+  case written = "holdfast_metrics_written_timestamp_seconds"
+
+  package enum Kind: String, Sendable {
+    case gauge
+    case counter
+    case histogram
+  }
+
+  package var kind: Kind {
+    switch self {
+    case .backups, .storedBackups, .backupBytes, .trackerMisses, .drills: .counter
+    case .backupDelay, .backupDuration, .drillRestore: .histogram
+    default: .gauge
+    }
+  }
+
+  package var labels: [String] {
+    switch self {
+    case .newestBackup, .newestProven, .nextRun, .unprotectedSince, .pausedUntil, .backupDelay, .trackerMisses,
+      .drillRestore:
+      ["database"]
+    case .alarm, .storedBackups, .backupBytes, .backupDuration: ["database", "kind"]
+    case .backups, .drills: ["database", "outcome"]
+    case .targetUp, .targetOwed, .targetOwedSince, .targetLastSuccess: ["database", "target"]
+    case .build: ["version"]
+    case .agentUp, .start, .written: []
+    }
+  }
+
+  package var meaning: String {
+    switch self {
+    case .newestBackup: "When the state in the newest backup was read; absent without a backup"
+    case .newestProven: "When a backup last passed a drill; absent if none has"
+    case .nextRun: "The next run by the schedule; absent without one"
+    case .unprotectedSince: "The first change that is in no backup; 0 if all is saved"
+    case .pausedUntil: "The end of a pause; 0 without one"
+    case .alarm: "1 while the alarm of this kind lasts"
+    case .backups: "Backups since the agent's start, by outcome: stored, unchanged or failed"
+    case .storedBackups: "Stored backups since the agent's start, by kind: full, incremental or raw"
+    case .backupBytes: "Bytes of the archives that were stored since the agent's start"
+    case .backupDelay: "From the first change, or the due time, until the backup was on the disk"
+    case .backupDuration: "How long a backup took"
+    case .trackerMisses: "Fulls that found changes which had not been tracked"
+    case .drills: "Drills since the agent's start, by outcome: passed or failed"
+    case .drillRestore: "How long the restore of a drill took"
+    case .targetUp: "1 if the last exchange with the target succeeded"
+    case .targetOwed: "Backups that are not in the target yet"
+    case .targetOwedSince: "When the oldest of them was made; 0 if there is none"
+    case .targetLastSuccess: "The last upload or list without a failure; absent before one"
+    case .build: "1, with the version"
+    case .agentUp: "1 if an agent answered, 0 if the files alone were read"
+    case .start: "When the agent began"
+    case .written: "When these lines were made"
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import BackupPolicy
+
+/// Metrics in the text format of Prometheus, version 0.0.4
+/// (https://prometheus.io/docs/instrumenting/exposition_formats/).
+package struct MetricsPage: Sendable {
+  /// One database: its present state, and the counts of its agent.
+  package struct Database: Sendable {
+    package var facts: StateFacts
+    /// Nil without an agent.
+    package var counters: BackupCounters?
+
+    package init(facts: StateFacts, counters: BackupCounters?) { (self.facts, self.counters) = (facts, counters) }
+  }
+
+  private var lines: [Metric: [String]] = [:]
+
+  /// - Parameters:
+  ///   - alarms: every kind of alarm. Each has a line, so that an alert never waits for a line to
+  ///     appear.
+  ///   - start: when the agent began; nil without an agent.
+  package init(_ databases: [Database], alarms: [String], version: String, start: Timestamp?, at now: Timestamp) {
+    for database in databases {
+      add(database.facts, alarms)
+      if let counters = database.counters { add(counters, of: database.facts.name) }
+    }
+    add(.build, [version], "1")
+    add(.agentUp, [], start == nil ? "0" : "1")
+    add(.start, [], start)
+    add(.written, [], now)
+  }
+
+  /// The page. Metrics without a value are left out.
+  package var text: String {
+    Metric.allCases.compactMap { metric in
+      lines[metric].map {
+        """
+        # HELP \(metric.rawValue) \(metric.meaning).
+        # TYPE \(metric.rawValue) \(metric.kind.rawValue)
+        \($0.joined(separator: "\n"))
+
+        """
+      }
+    }.joined()
+  }
+
+  private mutating func add(_ facts: StateFacts, _ alarms: [String]) {
+    let name = facts.name
+    add(.newestBackup, [name], facts.newest?.created)
+    add(.newestProven, [name], facts.proved)
+    add(.nextRun, [name], facts.nextRun)
+    add(.unprotectedSince, [name], facts.exposedSince ?? Timestamp(milliseconds: 0))
+    add(.pausedUntil, [name], facts.pausedUntil ?? Timestamp(milliseconds: 0))
+    let open = Set(facts.alarms.map(\.kind))
+    for kind in open.union(alarms).sorted() { add(.alarm, [name, kind], open.contains(kind) ? "1" : "0") }
+    for copy in facts.copies {
+      add(.targetUp, [name, copy.name], copy.error == nil ? "1" : "0")
+      add(.targetOwed, [name, copy.name], "\(copy.unsent)")
+      add(.targetOwedSince, [name, copy.name], copy.unsentSince ?? Timestamp(milliseconds: 0))
+      add(.targetLastSuccess, [name, copy.name], copy.lastSuccess)
+    }
+  }
+
+  private mutating func add(_ counters: BackupCounters, of name: String) {
+    for outcome in BackupCounters.Outcome.allCases {
+      add(.backups, [name, outcome.rawValue], "\(counters.backups[outcome] ?? 0)")
+    }
+    for kind in BackupKind.allCases {
+      add(.storedBackups, [name, kind.rawValue], "\(counters.stored[kind] ?? 0)")
+      add(.backupBytes, [name, kind.rawValue], "\(counters.bytes[kind] ?? 0)")
+      if let durations = counters.durations[kind] { add(.backupDuration, [name, kind.rawValue], durations) }
+    }
+    add(.backupDelay, [name], counters.delay)
+    add(.trackerMisses, [name], "\(counters.trackerMisses)")
+    add(.drills, [name, "passed"], "\(counters.passedDrills)")
+    add(.drills, [name, "failed"], "\(counters.failedDrills)")
+    add(.drillRestore, [name], counters.restores)
+  }
+
+  private mutating func add(_ metric: Metric, _ labels: [String], _ time: Timestamp?) {
+    if let time { add(metric, labels, Self.seconds(time.milliseconds)) }
+  }
+
+  private mutating func add(_ metric: Metric, _ labels: [String], _ value: String) {
+    lines[metric, default: []].append(Self.line(metric.rawValue, Self.pairs(metric, labels), value))
+  }
+
+  private mutating func add(_ metric: Metric, _ labels: [String], _ histogram: Histogram) {
+    let pairs = Self.pairs(metric, labels)
+    var own: [String] = []
+    for (bound, count) in zip(histogram.bounds, histogram.buckets) {
+      own.append(Self.line("\(metric.rawValue)_bucket", pairs + ["le=\"\(Self.seconds(bound))\""], "\(count)"))
+    }
+    own.append(Self.line("\(metric.rawValue)_bucket", pairs + ["le=\"+Inf\""], "\(histogram.count)"))
+    own.append(Self.line("\(metric.rawValue)_sum", pairs, Self.seconds(histogram.sum)))
+    own.append(Self.line("\(metric.rawValue)_count", pairs, "\(histogram.count)"))
+    lines[metric, default: []] += own
+  }
+
+  private static func pairs(_ metric: Metric, _ values: [String]) -> [String] {
+    zip(metric.labels, values).map { "\($0)=\"\(escaped($1))\"" }
+  }
+
+  private static func line(_ name: String, _ pairs: [String], _ value: String) -> String {
+    "\(name)\(pairs.isEmpty ? "" : "{\(pairs.joined(separator: ","))}") \(value)"
+  }
+
+  /// `1732284202.25` from 1,732,284,202,250 ms, without a rounding error.
+  private static func seconds(_ milliseconds: Int64) -> String {
+    let (whole, rest) = (milliseconds.magnitude / 1000, milliseconds.magnitude % 1000)
+    var digits = String("\(1000 + rest)".dropFirst())
+    while digits.hasSuffix("0") { digits.removeLast() }
+    return (milliseconds < 0 ? "-" : "") + "\(whole)" + (digits.isEmpty ? "" : ".\(digits)")
+  }
+
+  /// Backslashes, quotes and line breaks have escapes in a label's value.
+  private static func escaped(_ text: String) -> String {
+    var result = ""
+    for character in text.unicodeScalars {
+      switch character {
+      case "\\": result += #"\\"#
+      case "\"": result += #"\""#
+      case "\n": result += #"\n"#
+      default: result.unicodeScalars.append(character)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,121 @@
+import BackupAgent
+import BackupEngine
+import BackupPolicy
+import Names
+import Wording
+
+/// The answers of agents, each of which is asked once, also if it guards many databases.
+final class AgentAnswers {
+  private var known: [String: JSONObject] = [:]
+  /// An agent that works answers within milliseconds.
+  static let patience: Int64 = 5000
+
+  func status(of client: consuming ControlClient) throws -> JSONObject {
+    let agent = client.agent
+    if let answer = known[agent] { return answer }
+    let answer = try client.ask(ControlRequest(.status), timeout: Self.patience)
+    known[agent] = answer
+    return answer
+  }
+}
+
+/// The facts of one database, and where they come from.
+struct DatabaseFacts {
+  private(set) var facts: StateFacts
+  let selection: Selection
+  let engine: Engine
+  /// The agent's answer about itself; nil without one.
+  private(set) var agent: JSONValue?
+  /// The agent's counts; nil without one.
+  private(set) var counters: BackupCounters?
+
+  /// The facts of the database that was named, else of all, and the zone for times.
+  static func all(_ options: ServiceOptions) throws -> ([DatabaseFacts], ZoneRules) {
+    let selections = try options.selections(in: options.configuration())
+    guard selections.contains(where: { $0.databasePath != nil }) else {
+      throw HoldfastError(
+        .usage, "no database is configured",
+        hint: "write [[databases]] tables, use --database PATH, or set DATABASE_URL")
+    }
+    let agents = AgentAnswers()
+    return (try selections.map { try DatabaseFacts($0, agents) }, selections[0].zone)
+  }
+
+  /// When the agent that answered began.
+  var agentStart: Timestamp? {
+    guard case .object(let keys)? = agent else { return nil }
+    return keys.time("started_at")
+  }
+
+  init(_ selection: Selection, _ agents: AgentAnswers) throws {
+    self.selection = selection
+    engine = try selection.engine(.optional)
+    let name = selection.name ?? selection.databasePath ?? ""
+    facts = StateFacts(name: name, path: selection.databasePath ?? "", watch: .nobody)
+    do {
+      switch try ControlClient.find(for: engine) {
+      case .answering(let client): try read(agents.status(of: client))
+      case .silent(let holder): facts.watch = .silent(holder)
+      case .deaf(let holder): facts.watch = .deaf(holder)
+      case .gone: facts.watch = .gone
+      case .nobody: break
+      }
+    } catch let error as HoldfastError where error.code == .busy {
+      facts.watch = .silent(error.message)
+    } catch let error as HoldfastError where error.code == .permissionDenied || error.code == .refused {
+      facts.problem = error.message
+    }
+    if agent == nil, facts.problem == nil { readRepository() }
+  }
+
+  private mutating func read(_ answer: JSONObject) throws {
+    guard case .array(let databases)? = answer["databases"], case .object(let about)? = answer["agent"] else { return }
+    let folder = engine.folder.resolvingLinks
+    let entry = databases.first {
+      guard case .object(let keys) = $0, case .string(let known)? = keys["folder"] else { return false }
+      return known.resolvingLinks.isExactly(folder)
+    }
+    guard let entry,
+      let known = StateFacts(
+        status: entry, isStopping: about["stopping"] == .bool(true), files: engine.environment.files)
+    else { return }
+    agent = .object(about)
+    facts = known
+    if case .object(let keys) = entry { counters = BackupCounters(keys["counters"]) }
+  }
+
+  /// Without an answer, the repository and the files tell what they can.
+  private mutating func readRepository() {
+    do {
+      let newest = try engine.list().first { $0.obstacle == nil }
+      facts.newest = newest.map { StateFacts.Backup(id: $0.id, created: $0.metadata.created) }
+    } catch let error as HoldfastError where error.code == .pointNotFound {
+      // There is no repository yet.
+    } catch {
+      facts.problem = GuardResult.error(error).message
+      return
+    }
+    if let drills = try? engine.drillFigures() {
+      facts.proved = drills.summary.lastPassed
+      facts.recovery = drills.drills.first { $0.passed }?.restoreMS
+    }
+    readFiles()
+    for target in (try? selection.targets()) ?? [] {
+      guard let record = TargetRecord.load(target, engine), let copy = StateFacts.Copy(record.json) else { continue }
+      facts.copies.append(copy)
+    }
+  }
+
+  private mutating func readFiles() {
+    let files = WatchedFiles(database: facts.path, engine.environment.files)
+    guard let write = files.lastWrite else {
+      let error = HoldfastError(.databaseMissing, "the database \(facts.path) does not exist")
+      facts.alarms = [
+        .init(
+          kind: "missing", since: SystemClock.now(), message: error.message, hint: error.hint, stopsBackups: true)
+      ]
+      return
+    }
+    if let newest = facts.newest, write > newest.created { facts.unseenWrite = write }
+  }
+}
