@@ -120,6 +120,8 @@ package struct PutOptions: Sendable {
   package var resume: UploadState?
   /// Is called when an upload in parts has begun, so that the caller can record it.
   package var began: (@Sendable (UploadState) -> Void)?
+  /// Is called from any thread when the store has one more part of an upload in parts.
+  package var partStored: (@Sendable () -> Void)?
   /// Is called from any thread with the bytes of the content that are sent so far; less than before
   /// if some are sent again. If it returns false, a folder gives the put up; the transfers of other
   /// stores are stopped by their loop.

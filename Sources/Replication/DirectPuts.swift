@@ -44,7 +44,9 @@ struct DirectPuts {
     else { return nil }
     var plan = ReplicationPlan()
     plan.owed = next.waiting.map(\.id)
-    plan.unsent = UnsentBackups(count: plan.owed.count, oldest: plan.owed[0], since: next.waiting[0].created)
+    plan.missing = next.waiting.map {
+      MissingBackup($0.id, sequence: Int64(clamping: $0.sequence ?? 0), created: $0.created, isOwed: false)
+    }
     if !atOnce, let due = policy.target.due(after: session.lastPut, now: now) {
       plan.steps = [.wait(until: due, reason: policy.target.pause)]
       var outcome = ReplicationOutcome(plan: plan)

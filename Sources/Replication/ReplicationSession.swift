@@ -11,6 +11,7 @@ final class ReplicationSession {
   private let claim: WriterClaim
   private let mark: FolderMark
   private let proof: HeaderProof
+  private let steps: StepCounter
   private var chainAudit = ChainAudit()
   /// The requests that earlier outcomes contain.
   private var counted = RequestCount()
@@ -30,13 +31,15 @@ final class ReplicationSession {
   /// - Parameters:
   ///   - repositoryID: 32 hexadecimal digits.
   ///   - memo: of the target. If it is only read, nothing may be written.
+  ///   - steps: counts what the store accepts.
   init(
-    _ engine: Engine, _ target: Target, _ store: any ObjectStore, repositoryID: String, _ memo: TargetMemo
+    _ engine: Engine, _ target: Target, _ store: any ObjectStore, repositoryID: String, _ memo: TargetMemo,
+    steps: StepCounter = StepCounter()
   ) throws {
     guard let folder = RemoteFolder(store, repositoryID: repositoryID) else {
       throw HoldfastError(.failed, "\(repositoryID) is not the ID of a repository")
     }
-    (self.folder, self.engine, self.target, self.memo) = (folder, engine, target, memo)
+    (self.folder, self.engine, self.target, self.memo, self.steps) = (folder, engine, target, memo, steps)
     claim = try WriterClaim(folder, engine, memo)
     mark = FolderMark(folder, memo, target)
     proof = HeaderProof(folder: folder, engine: engine, memo: memo)
@@ -323,6 +326,7 @@ final class ReplicationSession {
     try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
     // If the disk went away meanwhile, the archive is below its mount point.
     try mark.require()
+    steps.add()
     let now = engine.environment.now()
     memo.upload.remove()
     var sent = point
@@ -351,7 +355,8 @@ final class ReplicationSession {
       }
     }
     let record = memo.upload
-    let logger = engine.environment.logger
+    let (logger, steps) = (engine.environment.logger, steps)
+    options.partStored = { steps.add() }
     options.began = { upload in
       do {
         try record.save(upload)
@@ -377,6 +382,7 @@ final class ReplicationSession {
 
   private func remove(_ name: RemoteName) throws {
     try folder.delete(.archive(name))
+    steps.add()
     if name.parent == nil, !name.archive.encrypted { try folder.delete(.metadata(name)) }
     try memo.remove(name, at: engine.environment.now())
     damaged.remove(name)

@@ -24,11 +24,8 @@ package struct ReplicationOutcome: Sendable {
       && removed.count == plan.removals.count
   }
 
-  /// The backups that are newer than those in the target, after the run.
-  package var unsent: UnsentBackups? {
-    guard let newest = plan.puts.first(where: \.isNewest) else { return plan.unsent }
-    return put.contains { $0.id == newest.point } ? nil : plan.unsent
-  }
+  /// The backups that the target should have and does not, after the run.
+  package var unsent: UnsentBackups? { plan.unsent(after: put) }
 }
 
 /// Why nothing may be written to a target. The texts are lower case, without a full stop.
@@ -61,6 +58,9 @@ package final class Replicator {
   /// Nil if the next run needs a plan.
   private var direct: DirectPuts?
   private var doubt = ContentDoubt()
+  private let steps = StepCounter()
+  /// Whether the store accepted something in the last run, also if the run failed.
+  package private(set) var madeProgress = false
   private let isAgent: Bool
   /// The file of this host's memory of the target; nil before the first use.
   package private(set) var memoPath: String?
@@ -153,6 +153,8 @@ package final class Replicator {
   package func run(
     atOnce: Bool = false, stored: [PointMetadata]? = nil, progress: Progress = Progress()
   ) throws -> ReplicationOutcome {
+    let before = steps.count
+    defer { madeProgress = steps.count != before }
     do {
       let outcome = try runPlans(atOnce, stored, progress)
       doubt.clear()
@@ -248,7 +250,7 @@ package final class Replicator {
     if let session, session.folder.repositoryID == facts.repositoryID, try session.resume() { return session }
     self.session = nil
     let session = try ReplicationSession(
-      engine, target, store, repositoryID: facts.repositoryID, memo(toWrite: facts.repositoryID))
+      engine, target, store, repositoryID: facts.repositoryID, memo(toWrite: facts.repositoryID), steps: steps)
     memoPath = session.memoPath
     _ = try session.begin(facts.now) { facts }
     self.session = session

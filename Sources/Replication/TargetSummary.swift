@@ -9,7 +9,7 @@ package struct TargetSummary: Sendable {
   package var bytes: Int64 = 0
   /// The newest backup there; nil if it is unknown.
   package var newest: Point?
-  /// The backups here that are newer than that; nil without any.
+  /// The backups that it should have and does not, which may be older than that; nil without any.
   package var unsent: UnsentBackups?
   package var lag = TargetLag.upToDate
   /// Whether the target was taken over, and waits for a full.

@@ -116,6 +116,32 @@ struct AgentTargetTests: TargetTests {
     try await withNextAgent(harness, target) { _ in try await waitForCopies(target, harness) }
   }
 
+  @Test("A stop between a newer and an older backup counts the older one as missing")
+  func stopWithGap() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let target = try target(harness)
+    for _ in 0..<3 {
+      _ = try harness.engine.create(CreateRequest(AgentHarness.settings().archive, for: BackupReason(.scheduled)))
+    }
+    let (begun, mayEnd) = (Flag(), Flag())
+    let store = SlowStore(FolderStore(harness.folder.path("nas"))) {
+      guard (try? copies(target).count) == 2 else { return }
+      begun.set()
+      for _ in 0..<30000 where !mayEnd.isSet { usleep(1000) }
+    }
+    let agent = configuration(harness, [target], stopGrace: 200)
+    try await harness.withAgent(agent, parts: { $0.stores = { _ in store } }) { group in
+      try await harness.eventually("the third put") { begun.isSet }
+      await group.triggerGracefulShutdown()
+    }
+    #expect(try copies(target).last == harness.points().last?.id)
+    let line = "warning: target nas: stopped while 1 backup is not there yet"
+    #expect(harness.log.count(line) == 1, "\(harness.log.lines)")
+    mayEnd.set()
+    try await harness.eventually("the end of the put") { store.running == 0 }
+  }
+
   @Test("A store that refuses is an alarm at once, with one line, until it accepts")
   func denied() async throws {
     let harness = try AgentHarness()

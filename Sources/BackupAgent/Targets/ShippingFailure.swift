@@ -47,7 +47,7 @@ struct ShippingFailure {
 
   private static func decide(_ error: StoreError, _ attempt: Int, _ random: Double) -> (Int64, Alarm?) {
     switch RetryDecision.after(error, attempt: attempt, random: random) {
-    case .again(let pause, let alarm): return (pause, alarm.map { Alarm($0) })
+    case .again(let pause, let alarm): return (max(pause, leastPause), alarm.map { Alarm($0) })
     case .fail(let alarm): return (slowly(attempt), alarm.map { Alarm($0) })
     case .confirm: return (slowly(attempt), nil)
     case .refreshCredentials, .rereadContent, .shiftClock, .useRegion, .leaveOutOptionalHeaders:
@@ -57,7 +57,9 @@ struct ShippingFailure {
   }
 
   private static func pause(_ error: StoreError, _ attempt: Int, _ random: Double) -> Int64 {
-    if case .again(let pause, _) = RetryDecision.after(error, attempt: attempt, random: random) { return pause }
+    if case .again(let pause, _) = RetryDecision.after(error, attempt: attempt, random: random) {
+      return max(pause, leastPause)
+    }
     return slowly(attempt)
   }
 
@@ -65,6 +67,8 @@ struct ShippingFailure {
   private static func slowly(_ attempt: Int) -> Int64 { attempt <= 12 ? 5 * 60_000 : hour }
 
   static let hour: Int64 = 60 * 60_000
+  /// The jitter alone may be no pause at all.
+  private static let leastPause: Int64 = 200
   private static let folderPause: Int64 = 60_000
 }
 

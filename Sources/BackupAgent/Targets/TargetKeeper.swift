@@ -151,16 +151,21 @@ final class TargetKeeper {
 
   /// Called at the end of the agent.
   func reportUnsent() {
-    guard let unsent = machine.unsent ?? unsentAfterStop() else { return }
+    // A run that was stopped has sent some of the backups that were missing when it began.
+    guard let unsent = wasStopped ? unsentAfterStop() : machine.unsent else { return }
     let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count) backups are"
     logger.warning(
       "target \(target.name): stopped while \(count) not there yet",
       metadata: ["hint": "the next start sends what is missing"])
   }
 
-  /// The memory of the target, if the first run did not end: it may have much to send.
+  /// The memory of the target knows each put of a run that was stopped.
   private func unsentAfterStop() -> UnsentBackups? {
-    wasStopped ? (try? RememberedTarget(target, engine))?.plan.unsent : nil
+    do {
+      return try RememberedTarget(target, engine).plan.unsent
+    } catch {
+      return machine.unsent
+    }
   }
 
   private func run(atOnce: Bool) {
@@ -196,7 +201,7 @@ final class TargetKeeper {
     switch report.ending {
     case .success(nil): return .done(unsent: nil, next: nil)
     case .success(let outcome?): return succeeded(outcome)
-    case .failure(let error): return failed(error, report.unsent)
+    case .failure(let error): return failed(error, report.unsent, madeProgress: report.madeProgress)
     }
   }
 
@@ -211,14 +216,14 @@ final class TargetKeeper {
     }
   }
 
-  private func failed(_ error: any Error, _ unsent: UnsentBackups?) -> ShippingResult {
+  private func failed(_ error: any Error, _ unsent: UnsentBackups?, madeProgress: Bool = false) -> ShippingResult {
     // Then no other run follows.
     if HoldfastError.isInterruption(error) {
       wasStopped = true
       return .failed(pause: 0, unsent: nil)
     }
     let failure = ShippingFailure(
-      error, of: target, attempt: machine.failures + 1, random: Double.random(in: 0..<1))
+      error, of: target, attempt: machine.attempt(madeProgress: madeProgress), random: Double.random(in: 0..<1))
     let isSaid = failure.alarm.map { alarm in
       defer { alarms.raise(alarm, failure.error, of: target.name) }
       return !alarms.contains(alarm, of: target.name)
@@ -226,7 +231,7 @@ final class TargetKeeper {
     log(failure.error, isSaid: isSaid ?? false)
     missingFolders = failure.missingFolders
     folderCheckTime = failure.isFolderMissing ? clock.monotonic.addingClamped(Self.folderCheckPause) : nil
-    return .failed(pause: failure.pause, unsent: unsent)
+    return .failed(pause: failure.pause, unsent: unsent, madeProgress: madeProgress)
   }
 
   private func updateLag() {

@@ -10,7 +10,7 @@ package struct TargetRecord: Hashable, Sendable {
   package var address: String
   /// The number of the newest backup there; nil if it is not known.
   package var newestSequence: Int64?
-  /// The backups that are newer than those in the target.
+  /// The backups that the target should have and does not.
   package var unsent: Int = 0
   /// When the oldest of them was made; nil if there is none.
   package var unsentSince: Timestamp?

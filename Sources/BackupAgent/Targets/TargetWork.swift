@@ -15,8 +15,10 @@ struct ShippingReport: Sendable {
   var clockOffset: Int64?
   /// The file of the target's memo; nil before the first list.
   var memoPath: String?
-  /// After a failure: the backups that are newer than those that the target is known to have.
+  /// After a failure: the backups that the target should have and is not known to have.
   var unsent: UnsentBackups?
+  /// Whether the store accepted something, also if the run failed.
+  var madeProgress = false
 
   /// Another machine writes to the target, or did.
   var isRefused: Bool {
@@ -49,7 +51,7 @@ final class TargetWork {
     defer { if !keepsLock || hasFailed { replicator.rest() } }
     var report = ShippingReport(ending: ending, record: record)
     report.clockOffset = (store as? S3Store).map { $0.clockOffset == 0 ? $0.observedDrift ?? 0 : $0.clockOffset }
-    report.memoPath = replicator.memoPath
+    (report.memoPath, report.madeProgress) = (replicator.memoPath, replicator.madeProgress)
     switch ending {
     case .success(let outcome?):
       record.update(outcome, at: engine.environment.now())
@@ -77,7 +79,7 @@ final class TargetWork {
     return outcome
   }
 
-  /// - Returns: the backups that are newer than those that the target is known to have.
+  /// - Returns: the backups that the target should have and is not known to have.
   private func recordFailure(_ error: any Error) -> UnsentBackups? {
     (record.lastFailure, record.lastError) = (engine.environment.now(), "\(error)")
     guard let known = try? RememberedTarget(target, engine) else { return nil }

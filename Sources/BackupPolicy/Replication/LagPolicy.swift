@@ -1,15 +1,15 @@
-/// Whether a target has the recent backups.
+/// Whether a target has the backups that it should have.
 package enum TargetLag: Hashable, Sendable {
-  /// The target has the newest backup.
+  /// The target has all of them.
   case upToDate
-  /// Newer backups are on their way, and none is late.
+  /// Backups are on their way, and none is late.
   case within(UnsentBackups)
   /// The alarm `target_behind`.
   case behind(UnsentBackups, reason: String)
 }
 
-/// Decides when a target counts as behind: if the oldest backup that is newer than all in the
-/// target is older than ``maxLag``. A short failure of the network is no alarm.
+/// Decides when a target counts as behind: if the oldest backup that it should have and does not have
+/// is older than ``maxLag``. A short failure of the network is no alarm.
 package struct LagPolicy: Hashable, Sendable {
   /// Seconds.
   package var maxLag: Int64 = 900

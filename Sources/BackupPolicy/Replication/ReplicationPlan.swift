@@ -38,8 +38,9 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var owed: [PointID] = []
   /// Of these, the ones that rules of the target name, with the rules' reasons.
   package var named: [PointID: [String]] = [:]
-  /// The backups that are newer than the newest one in the target.
-  package var unsent: UnsentBackups?
+  /// The backups whose content the target does not have: those that are owed, and those that are
+  /// newer than the newest one there. In repository order.
+  package var missing: [MissingBackup] = []
   /// The backups that are not sent, and why not.
   package var skipped: [RetentionVerdict] = []
   /// The backups in the target that cannot be restored and that the repository cannot complete.
@@ -70,7 +71,33 @@ package struct ReplicationPlan: Hashable, Sendable {
   }
 }
 
-/// The backups that are newer than the newest one in a target.
+extension ReplicationPlan {
+  /// The backups that the target should have and does not.
+  package var unsent: UnsentBackups? { UnsentBackups(missing) }
+
+  /// The same after some of the puts.
+  package func unsent(after put: [RemoteName]) -> UnsentBackups? {
+    let (done, newest) = (Set(put.map(\.id)), put.map(\.sequence).max() ?? -1)
+    // The changes of a backup that is not owed are in the next newer archive.
+    return UnsentBackups(missing.filter { !done.contains($0.id) && ($0.isOwed || $0.sequence > newest) })
+  }
+}
+
+/// A backup whose content a target does not have.
+package struct MissingBackup: Hashable, Sendable {
+  package var id: PointID
+  package var sequence: Int64
+  package var created: Timestamp
+  /// Whether the target should have it as a backup of its own. Otherwise its changes arrive with a newer one.
+  package var isOwed: Bool
+
+  package init(_ id: PointID, sequence: Int64, created: Timestamp, isOwed: Bool) {
+    (self.id, self.sequence, self.created, self.isOwed) = (id, sequence, created, isOwed)
+  }
+}
+
+/// The backups that a target should have and does not, wherever they are in the repository: the newest
+/// ones, and gaps between those that are there.
 package struct UnsentBackups: Hashable, Sendable {
   package var count: Int
   /// The oldest of them.
@@ -80,5 +107,11 @@ package struct UnsentBackups: Hashable, Sendable {
 
   package init(count: Int, oldest: PointID, since: Timestamp) {
     (self.count, self.oldest, self.since) = (count, oldest, since)
+  }
+
+  /// Returns nil if none is missing.
+  fileprivate init?(_ missing: [MissingBackup]) {
+    guard let first = missing.first else { return nil }
+    self.init(count: missing.count, oldest: first.id, since: first.created)
   }
 }

@@ -266,7 +266,7 @@ struct ReplicationSteps {
       let names = look.view.edges(of: id).filter { !$0.isProved }.compactMap(\.name)
       plan.unread += names.filter { $0.parent == nil }
     }
-    plan.unsent = unsent()
+    plan.missing = missingBackups()
     plan.head = head()
   }
 
@@ -282,10 +282,13 @@ struct ReplicationSteps {
     look.isSendable(point.id) || (look.facts.keyProblem != nil && point.status == .unauthenticated)
   }
 
-  private func unsent() -> UnsentBackups? {
+  private func missingBackups() -> [MissingBackup] {
     // A backup of another machine with the same number is not ours.
     let newest = look.view.members.last { look.view.isComplete($0.id) && look.local[$0.id] != nil }?.sequence ?? -1
-    let unsent = points.filter { isAwaited($0) && $0.sequence ?? -1 > newest }
-    return unsent.first.map { UnsentBackups(count: unsent.count, oldest: $0.id, since: $0.created) }
+    return points.compactMap { point in
+      let (sequence, isOwed) = (point.sequence ?? -1, wanted.contains(point.id))
+      guard isOwed || isAwaited(point) && sequence > newest else { return nil }
+      return MissingBackup(point.id, sequence: sequence, created: point.created, isOwed: isOwed)
+    }
   }
 }

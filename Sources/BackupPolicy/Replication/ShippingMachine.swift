@@ -16,13 +16,15 @@ package enum ShippingEvent: Hashable, Sendable {
 /// The result of a run, as far as it decides when the next one begins.
 package enum ShippingResult: Hashable, Sendable {
   /// - Parameters:
-  ///   - unsent: the backups that are newer than those in the target; nil if there is none.
+  ///   - unsent: the backups that the target should have and does not; nil if there is none.
   ///   - next: when to run again although nothing new is stored; nil: never.
   case done(unsent: UnsentBackups?, next: Timestamp?)
   /// No request is sent for a pause in milliseconds, whatever happens.
   ///
-  /// - Parameter unsent: nil if the run did not find out.
-  case failed(pause: Int64, unsent: UnsentBackups?)
+  /// - Parameters:
+  ///   - unsent: nil if the run did not find out.
+  ///   - madeProgress: whether the store kept something before the run failed.
+  case failed(pause: Int64, unsent: UnsentBackups?, madeProgress: Bool = false)
 }
 
 /// The next action for one target. After each, ``ShippingMachine/deadline`` says when to send the
@@ -57,9 +59,10 @@ package struct ShippingMachine: Sendable {
   }
 
   private let settings: Settings
-  /// The backups that are newer than those in the target, as far as that is known.
+  /// The backups that the target should have and does not, as far as that is known.
   package private(set) var unsent: UnsentBackups?
-  /// Failed runs since the last successful one.
+  /// Failed runs since the last one that succeeded, or the last one that stored something and failed
+  /// then, which is the first of them.
   package private(set) var failures = 0
   /// There is a reason for a run. The first one reads the target.
   private var isPending = true
@@ -79,7 +82,12 @@ package struct ShippingMachine: Sendable {
   /// Nothing will be sent any more.
   package private(set) var isOver = false
 
-  /// Whether the target has the recent backups.
+  /// The number of the present failure, from 1: it decides how long the pause is. On a line that loses
+  /// some of its exchanges most runs fail, but a run that stored something shows that the store can be
+  /// reached.
+  package func attempt(madeProgress: Bool) -> Int { madeProgress ? 1 : failures + 1 }
+
+  /// Whether the target has the backups that it should have.
   package func lag(at now: Timestamp) -> TargetLag { settings.lag.decide(unsent, now: now) }
 
   /// When the next `.tick` is due.
@@ -133,8 +141,8 @@ package struct ShippingMachine: Sendable {
       if settings.check > 0, checkTime.map({ $0 <= start }) ?? true {
         checkTime = start.addingClamped(settings.check.multipliedClamped(by: 1000)).addingClamped(1000)
       }
-    case .failed(let pause, let unsent):
-      failures += 1
+    case .failed(let pause, let unsent, let madeProgress):
+      failures = attempt(madeProgress: madeProgress)
       pauseEnd = moment.monotonic.addingClamped(max(1, pause))
       isPending = true
       self.unsent = unsent ?? self.unsent

@@ -116,6 +116,7 @@ struct MultipartUpload: Sendable {
     guard let etag = try exchange.perform(request).header("etag"), !etag.isEmpty else {
       throw StoreError(.malformed, "\(action): the answer to part \(item.number) has no tag")
     }
+    options.partStored?()
     return ListingXML.Part(number: item.number, size: Int64(item.range.count), etag: etag)
   }
 

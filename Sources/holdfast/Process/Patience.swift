@@ -30,7 +30,7 @@ struct Patience {
         try wait(pause)
       } catch let error as StoreError {
         try progress.check()
-        failures += 1
+        failures = replicator.madeProgress ? 1 : failures + 1
         let decision = RetryDecision.after(error, attempt: failures, random: .random(in: 0..<1))
         guard retries, case .again(let pause, nil) = decision else { throw error }
         report(error, replicator.target, pause)

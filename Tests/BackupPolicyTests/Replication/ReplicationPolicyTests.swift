@@ -36,6 +36,35 @@ struct ReplicationPolicyTests {
     #expect(history.plan.unsent == nil)
   }
 
+  @Test("A backup that is lost from the target is unsent although a newer one is there")
+  func unsentGap() {
+    var history = Self.history(changes: 4) { ($0.interval, $0.thins) = (0, false) }
+    #expect(history.sync() == nil && history.plan.unsent == nil)
+    history.loseObject(3)
+    let plan = history.plan
+    #expect(plan.owed == [history.points[3].id])
+    #expect(plan.unsent == UnsentBackups(count: 1, oldest: plan.owed[0], since: history.points[3].created))
+    guard case .behind = LagPolicy().decide(plan.unsent, now: history.now) else {
+      Issue.record("the target is not behind")
+      return
+    }
+    #expect(history.sync() == nil && history.plan.unsent == nil)
+  }
+
+  @Test("After an outage the older backups are unsent until each is there")
+  func unsentBacklog() {
+    var history = Self.history(changes: 0)
+    #expect(history.sync() == nil)
+    for _ in 0..<60 { history.add(.change, after: 1) }
+    #expect(history.plan.unsent?.count == 60 && history.plan.unsent?.since == history.points[1].created)
+    // The newest backup first: the changes of the others are there then, and some of them are owed.
+    #expect(history.sync(failingAt: 1) == nil)
+    let left = history.plan
+    #expect(left.unsent?.count == 5 && left.owed.count == 5)
+    #expect(left.unsent?.oldest == left.owed.first)
+    #expect(history.sync() == nil && history.plan.unsent == nil)
+  }
+
   @Test("A change is one put, and none follows within the interval")
   func interval() {
     var history = Self.history(changes: 0)

@@ -89,6 +89,24 @@ struct ShippingMachineTests {
     #expect(bed.machine.failures == 0)
   }
 
+  @Test("A run that stored something and then failed is the first failure again")
+  func progress() {
+    var bed = Bed()
+    bed.begin()
+    for number in 1...5 {
+      #expect(bed.machine.attempt(madeProgress: false) == number)
+      #expect(bed.machine.attempt(madeProgress: true) == 1)
+      _ = bed.send(.requested)
+      _ = bed.send(.finished(.failed(pause: 5000, unsent: nil)))
+    }
+    _ = bed.send(.requested)
+    #expect(bed.send(.finished(.failed(pause: 5000, unsent: nil, madeProgress: true))) == .wait)
+    #expect(bed.machine.failures == 1 && bed.machine.attempt(madeProgress: false) == 2)
+    // It pauses all the same.
+    #expect(bed.store(after: 4999) == .wait)
+    #expect(bed.send(.tick, after: 1) == .run(atOnce: false))
+  }
+
   @Test("A target that fails is behind after its max_lag, also if nothing new is stored")
   func lag() throws {
     var bed = Bed(maxLag: 900, interval: 10_000)
