@@ -104,8 +104,10 @@ package struct TargetConnection: Sendable {
     if location.region == nil { location.region = surroundings.region }
     var direct = settings
     direct.proxy = .none
+    var live = surroundings
+    live.isStopped = { loop.isStopped }
     let client = CredentialClient(usual: loop.client(settings), direct: loop.client(direct))
-    let chain = CredentialChain(file: credentialsFile, surroundings: surroundings, client: client)
+    let chain = CredentialChain(file: credentialsFile, surroundings: live, client: client)
     return S3Store(location, credentials: chain, client: loop.client(settings), settings: uploads)
   }
 }

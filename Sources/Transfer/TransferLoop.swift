@@ -54,6 +54,9 @@ package final class TransferLoop: Sendable {
     return try exchange.waitForResult()
   }
 
+  /// Whether it performs no exchange any more.
+  package var isStopped: Bool { queue.isStopped }
+
   /// Cancels all exchanges and ends the thread; later exchanges fail as `cancelled`. Idempotent.
   package func stop() {
     state.withLock { state in

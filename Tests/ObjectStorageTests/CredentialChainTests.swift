@@ -9,11 +9,14 @@ import Testing
   private final class Provider: CredentialProvider {
     let name = "provider"
     private let state = Mutex((asked: 0, fails: false))
+    private let life: Int64
     var asked: Int { state.withLock { $0.asked } }
     var fails: Bool {
       get { state.withLock { $0.fails } }
       set { state.withLock { $0.fails = newValue } }
     }
+
+    init(life: Int64 = 3_600_000) { self.life = life }
 
     func fetch(now: Int64) throws(StoreError) -> StoreCredentials? {
       let number = state.withLock { state -> Int? in
@@ -22,7 +25,7 @@ import Testing
       }
       guard let number else { throw StoreError(.unavailable, "down") }
       return StoreCredentials(
-        keyID: "\(number)", secret: Secret("hunter2"), sessionToken: Secret("hunter2"), expires: now + 3_600_000,
+        keyID: "\(number)", secret: Secret("hunter2"), sessionToken: Secret("hunter2"), expires: now + life,
         source: name)
     }
   }
@@ -36,6 +39,30 @@ import Testing
     #expect(try chain.current(now: 55 * Self.minute - 1).keyID == "1")
     #expect(try chain.current(now: 55 * Self.minute).keyID == "2")
     #expect(try chain.current(now: 56 * Self.minute).keyID == "2" && provider.asked == 2)
+  }
+
+  @Test func keysWithAShortLifeAreNotFetchedForEachRequest() throws {
+    let provider = Provider(life: 20_000)
+    let chain = CredentialChain([provider])
+    for now in stride(from: Int64(0), to: 15_000, by: 100) { #expect(try chain.current(now: now).keyID == "1") }
+    #expect(try chain.current(now: 15_000).keyID == "2")
+    for now in stride(from: Int64(15_000), to: 30_000, by: 100) { #expect(try chain.current(now: now).keyID == "2") }
+    #expect(provider.asked == 2)
+    // A clock that is wrong makes all keys look expired.
+    let late = Provider(life: -60_000)
+    let expired = CredentialChain([late])
+    for now in stride(from: Int64(0), to: 20_000, by: 100) { _ = try expired.current(now: now) }
+    #expect(late.asked == 2)
+  }
+
+  @Test func aProviderThatFailsIsAskedRarelyWhileTheKeysAreGood() throws {
+    let provider = Provider(life: 20_000)
+    let chain = CredentialChain([provider])
+    _ = try chain.current(now: 0)
+    provider.fails = true
+    for now in stride(from: Int64(0), to: 20_000, by: 10) { #expect(try chain.current(now: now).keyID == "1") }
+    #expect((3...12).contains(provider.asked), "\(provider.asked)")
+    #expect(throws: StoreError.self) { try chain.current(now: 20_000) }
   }
 
   @Test func oldKeysServeUntilTheyExpire() throws {

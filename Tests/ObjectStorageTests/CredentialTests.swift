@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 import Transfer
@@ -105,9 +106,48 @@ import Transfer
     }
   }
 
-  @Test func aProgramThatHangsIsEnded() throws {
-    let process = CredentialProcess(command: "sleep 600", source: "it", timeout: 50)
-    #expect(throws: StoreError.self) { try process.credentials() }
+  @Test func aProgramThatHangsIsEndedWithItsChildren() throws {
+    let script = "sleep 600 & echo $! >'\(folder.path("child"))'; echo 'waiting for a token' >&2; wait"
+    var process = CredentialProcess(command: "sh '\(try write("script", script))'", source: "it", timeout: 500)
+    let error = #expect(throws: StoreError.self) { try process.credentials() }
+    #expect(error?.message == "it: sh did not end within 1 s and was killed: waiting for a token")
+    let child = try #require(
+      pid_t(Shell.run("cat", [folder.path("child")]).stdout.prefix(while: \.isNumber)))
+    #expect(try hasEnded(child))
+    process.timeout = 60_000
+    process.isStopped = { true }
+    let stopped = #expect(throws: StoreError.self) { try process.credentials() }
+    #expect(stopped?.kind == .cancelled)
+  }
+
+  /// Whether a process has ended; its parent may not have noticed.
+  private func hasEnded(_ process: pid_t) throws -> Bool {
+    for _ in 0..<500 {
+      let status = try Shell.run("ps", ["-o", "stat=", "-p", "\(process)"]).stdout
+      if status.isEmpty || status.hasPrefix("Z") { return true }
+      usleep(10_000)
+    }
+    return false
+  }
+
+  @Test func theErrorOutputOfAProgramIsTheReason() throws {
+    let long = String(repeating: "x", count: 500)
+    for (script, message) in [
+      ("echo first >&2; printf 'token\\t expired\\n\\n' >&2; exit 3", "it: sh failed with exit code 3: token expired"),
+      ("kill -9 $$", "it: sh was ended by signal 9"),
+      ("echo \(long) >&2; exit 1", "it: sh failed with exit code 1: \(long.prefix(200))…"),
+    ] {
+      let file = try write("script", script)
+      let error = #expect(throws: StoreError.self) {
+        try CredentialProcess(command: "sh '\(file)'", source: "it").credentials()
+      }
+      #expect(error?.message == message && error?.code == StoreError.helperFailed)
+    }
+    let file = try write("script", "printf 'a \\033[31mred\\n' >&2; exit 1")
+    let error = #expect(throws: StoreError.self) {
+      try CredentialProcess(command: "sh '\(file)'", source: "it").credentials()
+    }
+    #expect(error?.message.unicodeScalars.contains("\u{1B}") == false && error?.message.hasSuffix("[31mred") == true)
   }
 
   @Test func commandsAreSplitAsByAShell() {

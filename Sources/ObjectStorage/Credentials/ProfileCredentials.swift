@@ -22,7 +22,8 @@ package struct ProfileCredentials: CredentialProvider {
       throw StoreError(.noCredentials, "there is no profile \(chosen.printable) in the files of AWS")
     }
     for values in [shared, config].compactMap({ $0 }) {
-      if let found = try ProfileValues(values, source: "profile \(profile.printable)").credentials() { return found }
+      let values = ProfileValues(values, source: "profile \(profile.printable)", isStopped: surroundings.isStopped)
+      if let found = try values.credentials() { return found }
     }
     // A profile that only names a region is usual on instances, so it is not an error.
     guard let chosen else { return nil }
@@ -53,7 +54,10 @@ package struct FileCredentials: CredentialProvider {
     let sections = ProfileFile(content).sections
     let only = sections.count == 1 ? sections.values.first : nil
     let values = sections["default"] ?? sections[""] ?? only
-    if let values, let found = try ProfileValues(values, source: path.printable).credentials() { return found }
+    if let values {
+      let values = ProfileValues(values, source: path.printable, isStopped: surroundings.isStopped)
+      if let found = try values.credentials() { return found }
+    }
     throw StoreError(
       .noCredentials,
       "\(path.printable) contains no lines aws_access_key_id = … and aws_secret_access_key = … (or credential_process)")
@@ -64,8 +68,11 @@ package struct FileCredentials: CredentialProvider {
 struct ProfileValues {
   private let values: [String: String]
   private let source: String
+  private let isStopped: @Sendable () -> Bool
 
-  init(_ values: [String: String], source: String) { (self.values, self.source) = (values, source) }
+  init(_ values: [String: String], source: String, isStopped: @escaping @Sendable () -> Bool) {
+    (self.values, self.source, self.isStopped) = (values, source, isStopped)
+  }
 
   func credentials() throws(StoreError) -> StoreCredentials? {
     if let keyID = values["aws_access_key_id"], let secret = values["aws_secret_access_key"] {
@@ -74,7 +81,9 @@ struct ProfileValues {
         source: source)
     }
     if let command = values["credential_process"] {
-      return try CredentialProcess(command: command, source: "credential_process of \(source)").credentials()
+      var process = CredentialProcess(command: command, source: "credential_process of \(source)")
+      process.isStopped = isStopped
+      return try process.credentials()
     }
     for key in ["sso_session", "sso_start_url", "role_arn"] where values[key] != nil {
       throw StoreError(

@@ -15,18 +15,6 @@ package struct StoreCredentials: Sendable, Hashable {
     (self.keyID, self.secret, self.sessionToken) = (keyID, secret, sessionToken)
     (self.expires, self.source) = (expires, source)
   }
-
-  /// How long before the end new credentials are fetched, so that a request never carries expired
-  /// ones and a provider that fails for a moment does no harm.
-  package static let refreshAhead: Int64 = 5 * 60_000
-
-  package enum Freshness: Sendable, Hashable { case fresh, due, expired }
-
-  package func freshness(at now: Int64) -> Freshness {
-    guard let expires else { return .fresh }
-    if now >= expires { return .expired }
-    return now >= expires - Self.refreshAhead ? .due : .fresh
-  }
 }
 
 /// A place that may have credentials.
@@ -51,31 +39,51 @@ package protocol CredentialSource: Sendable {
 
 /// Asks providers in order and keeps the first answer until it is about to expire.
 package final class CredentialChain: CredentialSource {
+  /// The last answer.
+  private struct Kept {
+    var credentials: StoreCredentials
+    /// When to ask again, milliseconds since the epoch; nil for never.
+    var due: Int64?
+  }
+
   private let providers: [any CredentialProvider]
-  private let kept = Mutex<StoreCredentials?>(nil)
+  private let kept = Mutex<Kept?>(nil)
+
+  /// How long before the end new credentials are fetched, so that a request never carries expired ones
+  /// and a provider that fails for a moment does no harm. Of short-lived ones, it is a quarter of the
+  /// time that is left when they are fetched.
+  private static let refreshAhead: Int64 = 5 * 60_000
+  /// If they are expired when they are fetched, this machine's clock may be wrong. Nothing is asked more
+  /// often.
+  private static let leastPause: Int64 = 10_000
 
   package init(_ providers: [any CredentialProvider]) { self.providers = providers }
 
   /// Blocks while a provider is asked; other threads wait for the same answer.
   package func current(now: Int64) throws(StoreError) -> StoreCredentials {
     let result = kept.withLock { kept -> Result<StoreCredentials, StoreError> in
-      let freshness = kept?.freshness(at: now)
-      if let kept, freshness == .fresh { return .success(kept) }
+      if let kept, kept.due.map({ now < $0 }) ?? true { return .success(kept.credentials) }
       do throws(StoreError) {
         let fetched = try fetch(now)
-        kept = fetched
+        kept = Kept(credentials: fetched, due: fetched.expires.map { Self.due(now, expires: $0) })
         return .success(fetched)
       } catch {
         // A provider may fail for a moment; until they expire, the old ones are good.
-        if let kept, freshness == .due { return .success(kept) }
-        return .failure(error)
+        guard let old = kept, let expires = old.credentials.expires, now < expires else { return .failure(error) }
+        kept?.due = min(expires, Self.due(now, expires: expires))
+        return .success(old.credentials)
       }
     }
     return try result.get()
   }
 
+  private static func due(_ now: Int64, expires: Int64) -> Int64 {
+    let life = expires - now
+    return life <= 0 ? now + leastPause : expires - min(refreshAhead, life / 4)
+  }
+
   package func invalidate(_ credentials: StoreCredentials) {
-    kept.withLock { if $0 == credentials { $0 = nil } }
+    kept.withLock { if $0?.credentials == credentials { $0 = nil } }
   }
 
   private func fetch(_ now: Int64) throws(StoreError) -> StoreCredentials {
