@@ -8,10 +8,34 @@
 /// if let id = PointID("backup_20261121_020000") { try await service.verify(id) }
 /// ```
 public struct PointID: Hashable, Sendable, CustomStringConvertible {
-  /// The whole name.
-  public let text: String
+  // An agent remembers many of them, so the name itself is made when it is needed: a text of this length is an
+  // allocation of its own, and such small ones keep the pages of the heap in use.
   /// The second in the name.
   public let second: Timestamp
+  /// The number behind the second, and its digits: 0 without one.
+  private let number: Int64
+  private let digits: UInt8
+
+  /// The whole name.
+  public var text: String {
+    let fields = second.civil
+    return String(unsafeUninitializedCapacity: Self.longest) { buffer in
+      var writer = DigitWriter(buffer)
+      writer.add("backup_")
+      writer.add(Int64(fields.year), digits: 4)
+      writer.add(Int64(fields.month), digits: 2)
+      writer.add(Int64(fields.day), digits: 2)
+      writer.add("_")
+      writer.add(Int64(fields.hour), digits: 2)
+      writer.add(Int64(fields.minute), digits: 2)
+      writer.add(Int64(fields.second), digits: 2)
+      if digits > 0 {
+        writer.add("_")
+        writer.add(number, digits: Int(digits))
+      }
+      return writer.count
+    }
+  }
 
   /// The whole name.
   public var description: String { text }
@@ -23,14 +47,18 @@ public struct PointID: Hashable, Sendable, CustomStringConvertible {
     guard (3...4).contains(parts.count), Array(parts[0]) == Array("backup".utf8),
       parts[1].count == 8, parts[2].count == 6, let date = Int(digits: parts[1]), let time = Int(digits: parts[2]),
       time % 100 < 60,
-      parts.count == 3 || (parts[3].count >= 3 && Int(digits: parts[3]) != nil),
       let second = Timestamp(
         CivilTime(
           year: date / 10000, month: date / 100 % 100, day: date % 100, hour: time / 10000, minute: time / 100 % 100,
           second: time % 100, millisecond: 0)), Timestamp.writable.contains(second)
     else { return nil }
-    self.text = text
     self.second = second
+    if parts.count == 3 {
+      (number, digits) = (0, 0)
+    } else {
+      guard parts[3].count >= 3, let number = Int(digits: parts[3]) else { return nil }
+      (self.number, digits) = (Int64(number), UInt8(parts[3].count))
+    }
   }
 
   /// The maximum length of an ID in bytes; this also keeps the number at its end within an `Int`.
@@ -44,11 +72,36 @@ public struct PointID: Hashable, Sendable, CustomStringConvertible {
   ///   - number: 0…10^16.
   public init(at time: Timestamp, number: Int = 0) {
     let time = time.writable
-    let fields = time.civil
-    let date = fields.year.padded(4) + fields.month.padded(2) + fields.day.padded(2)
-    let clock = fields.hour.padded(2) + fields.minute.padded(2) + fields.second.padded(2)
-    text = "backup_\(date)_\(clock)" + (number == 0 ? "" : "_\(number.padded(3))")
     second = Timestamp(milliseconds: time.milliseconds.flooredQuotient(by: 1000) * 1000)
+    (self.number, digits) = (Int64(number), number == 0 ? 0 : UInt8(number.padded(3).utf8.count))
+  }
+}
+
+/// Writes ASCII into a buffer.
+private struct DigitWriter {
+  private let buffer: UnsafeMutableBufferPointer<UInt8>
+  private(set) var count = 0
+
+  init(_ buffer: UnsafeMutableBufferPointer<UInt8>) { self.buffer = buffer }
+
+  mutating func add(_ text: StaticString) {
+    text.withUTF8Buffer { for byte in $0 { append(byte) } }
+  }
+
+  /// With leading zeros.
+  mutating func add(_ number: Int64, digits: Int) {
+    var (rest, end) = (number, count + digits)
+    count = end
+    for _ in 0..<digits {
+      end -= 1
+      buffer[end] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+    }
+  }
+
+  private mutating func append(_ byte: UInt8) {
+    buffer[count] = byte
+    count += 1
   }
 }
 

@@ -61,4 +61,9 @@ import Testing
       }
     }
   }
+
+  @Test("An ID needs no allocation: an agent remembers thousands")
+  func compact() {
+    #expect(_isPOD(PointID.self) && MemoryLayout<PointID>.stride <= 24)
+  }
 }

@@ -113,8 +113,9 @@ public struct PointMetadata: Hashable, Sendable {
   /// Orders a repository's backups: by sequence first, because clocks may be wrong; then, for
   /// backups without one, by time and by ID.
   package static func precedes(_ left: PointMetadata, _ right: PointMetadata) -> Bool {
-    (left.sequence ?? 0, left.created.milliseconds, left.id.text)
-      < (right.sequence ?? 0, right.created.milliseconds, right.id.text)
+    let (before, after) = (left.sequence ?? 0, right.sequence ?? 0)
+    if before != after { return before < after }
+    return left.created == right.created ? left.id.text < right.id.text : left.created < right.created
   }
 }
 

@@ -33,7 +33,9 @@ package struct RemoteContents: Sendable {
   /// Every backup, the newest first. If two have one ID, the one that counts is among them.
   package var backups: [RemoteBackup] {
     let others = everything.members.filter { !isCounted($0.id) }
-    let members = (counted.members + others).sorted { ($0.sequence, $0.id.text) > ($1.sequence, $1.id.text) }
+    let members = (counted.members + others).sorted { left, right in
+      left.sequence == right.sequence ? left.id.text > right.id.text : left.sequence > right.sequence
+    }
     return members.compactMap { id, sequence in
       let way = way(to: id)
       guard let name = way?.first ?? names.filter({ $0.id == id && $0.sequence == sequence }).max() else { return nil }

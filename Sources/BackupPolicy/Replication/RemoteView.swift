@@ -132,7 +132,10 @@ package struct RemoteView: Sendable {
   /// Chooses the best archives anew.
   mutating func settle(avoiding avoided: Set<PointID>) {
     best = [:]
-    all.sort { ($0.sequence, $0.id.text, $0.chain) < ($1.sequence, $1.id.text, $1.chain) }
+    all.sort { left, right in
+      if left.sequence != right.sequence { return left.sequence < right.sequence }
+      return left.id == right.id ? left.chain < right.chain : left.id.text < right.id.text
+    }
     members = all.filter { isNamed($0) }.map { ($0.id, $0.sequence) }
     var costs: [Member: Cost] = [:]
     // Parents have smaller sequences, so they are settled before their children.
