@@ -115,7 +115,10 @@ struct RemoteAccess {
     try reader.require(expectation)
     for chain in try reader.chains() {
       try reader.folder.removeArchives()
-      for backup in chain { try body(backup.id, reader.fetch(backup).map { reader.engine() }) }
+      let fetched = try chain.map { (id: $0.id, result: try reader.fetch($0)) }
+      // Opened once, when all archives of the chain are there: opening reads the header of each.
+      let engine = reader.engine().keepingOpen()
+      for backup in fetched { try body(backup.id, backup.result.map { engine }) }
     }
   }
 
