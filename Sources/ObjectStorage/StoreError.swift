@@ -51,7 +51,7 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
   }
 
   package let kind: Kind
-  package let message: String
+  package private(set) var message: String
   /// Of the HTTP answer, if there was one.
   package var status: Int?
   /// The store's own word, such as `SlowDown`.
@@ -66,6 +66,13 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
   package init(_ kind: Kind, _ message: String) { (self.kind, self.message) = (kind, message) }
 
   package var description: String { message }
+
+  /// The same with words for people in place of the key of an object.
+  package func naming(_ key: String, _ words: String) -> StoreError {
+    var error = self
+    error.message = message.replacing(key.printable, with: words)
+    return error
+  }
 }
 
 extension StoreError {

@@ -18,7 +18,7 @@ package final class RemoteFolder: Sendable {
   /// Whether the store is a folder that lacks an object. Other stores are not asked.
   package func isFolderWithout(_ object: RemoteObject) throws(StoreError) -> Bool {
     guard isOnDisk else { return false }
-    return try store.head(key(object)) == nil
+    return try named(object) { key throws(StoreError) in try store.head(key) == nil }
   }
 
   // MARK: Marks of folders
@@ -50,13 +50,25 @@ package final class RemoteFolder: Sendable {
   /// Whether an archive is in the target, whole. In a folder it is no request.
   func hasWhole(_ name: RemoteName) throws(StoreError) -> Bool {
     if !isOnDisk { count { $0.gets += 1 } }
-    return try store.head(key(.archive(name)))?.size == name.bytes
+    return try named(.archive(name)) { key throws(StoreError) in try store.head(key)?.size == name.bytes }
   }
 
   /// The requests so far, also the failed ones. Retries within the store are not among them.
   package var requests: RequestCount { counted.withLock { $0 } }
 
   private func key(_ object: RemoteObject) -> String { "\(repositoryID)/\(object.text)" }
+
+  /// Calls the store with the key of an object. Its errors name the object as people know it.
+  private func named<Result>(
+    _ object: RemoteObject, _ body: (String) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    let key = key(object)
+    do throws(StoreError) {
+      return try body(key)
+    } catch {
+      throw error.naming(key, object.words)
+    }
+  }
 
   /// Everything in the folder whose name begins with a text, in the order of names. Objects with
   /// other names than ours are left out.
@@ -89,25 +101,25 @@ package final class RemoteFolder: Sendable {
     _ object: RemoteObject, range: Range<Int64>? = nil, limit: Int = 1 << 20
   ) throws(StoreError) -> [UInt8] {
     count { $0.gets += 1 }
-    return try store.get(key(object), range: range, limit: limit)
+    return try named(object) { key throws(StoreError) in try store.get(key, range: range, limit: limit) }
   }
 
   /// The size of an object; nil if it does not exist.
   package func size(_ object: RemoteObject) throws(StoreError) -> Int64? {
     count { $0.gets += 1 }
-    return try store.head(key(object))?.size
+    return try named(object) { key throws(StoreError) in try store.head(key)?.size }
   }
 
   package func put(
     _ object: RemoteObject, _ content: ObjectContent, _ options: PutOptions = PutOptions()
   ) throws(StoreError) {
     count { $0.puts += UploadParts().requests(forBytes: content.length) }
-    try store.put(key(object), content, options)
+    try named(object) { key throws(StoreError) in try store.put(key, content, options) }
   }
 
   package func delete(_ object: RemoteObject) throws(StoreError) {
     count { $0.deletes += 1 }
-    try store.delete(key(object))
+    try named(object) { key throws(StoreError) in try store.delete(key) }
   }
 
   package func abandon(_ upload: UploadState) throws(StoreError) {
@@ -128,4 +140,16 @@ package final class RemoteFolder: Sendable {
   }
 
   private func count(_ change: (inout RequestCount) -> Void) { counted.withLock { change(&$0) } }
+}
+
+extension RemoteObject {
+  /// What it is, for people.
+  var words: String {
+    switch self {
+    case .archive(let name): "the archive of \(name.id)"
+    case .metadata(let name): "the metadata of \(name.id)"
+    case .writer(let name): "the writer record \(name.epoch)"
+    case .probe: "a probe"
+    }
+  }
 }

@@ -179,7 +179,7 @@ final class ReplicationSession {
     let names = chainAudit.archives(
       before: put, among: memo.inventory.archives.keys, isOnDisk: folder.isOnDisk, now: engine.environment.now())
     for name in names where try !folder.hasWhole(name) {
-      throw StoreError(.missing, "\(name.text) is no longer in the target, or is cut off")
+      throw StoreError(.missing, "the archive of \(name.id) is no longer in the target, or is cut off")
     }
   }
 
@@ -265,7 +265,9 @@ final class ReplicationSession {
     _ plan: ReplicationPlan, _ facts: ShippingFacts, _ progress: Progress, _ outcome: inout ReplicationOutcome
   ) throws {
     for name in plan.unread where try !proof.prove(name) {
-      engine.environment.logger.warning("\(name.text) in the target \(target.name) is not a backup of this repository")
+      engine.environment.logger.warning(
+        "target \(target.name): an archive with the name of \(name.id) is not a backup of this repository",
+        metadata: ["hint": "holdfast targets check \(target.name)"])
     }
     var planned = plan.puts.reduce(Int64(0)) { $0.addingClamped($1.bytes) }
     for step in plan.steps {

@@ -60,7 +60,7 @@ struct Shipment {
       try folder.delete(.archive(name))
       if try create(.archive(name), content, options, in: folder) { return }
     }
-    throw StoreError(.damaged, "cannot store \(name.text): there is another object of that name")
+    throw StoreError(.damaged, "cannot store the archive of \(name.id): there is another object of its name")
   }
 
   /// - Returns: false if the name is taken.

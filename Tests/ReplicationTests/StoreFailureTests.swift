@@ -32,4 +32,19 @@ struct StoreFailureTests {
     let ahead = HoldfastError(StoreError.clockSkew(by: -420_000), of: "s3://bucket/x")
     #expect(ahead.message.hasPrefix("s3://bucket/x: this machine's clock is 7 min ahead of the store's: "), "\(ahead)")
   }
+
+  @Test("A failure names the backup, and not the object")
+  func named() throws {
+    let id = PointID("backup_20261122_140258")!
+    let archive = ArchiveName(id: id, content: .database, compressed: true, encrypted: true)
+    let name = try #require(
+      RemoteName(chain: 1, sequence: 1, parent: nil, epoch: 1, bytes: 9, hash: 7, archive: archive))
+    let folder = try #require(
+      RemoteFolder(FolderStore("/no/such/folder"), repositoryID: String(repeating: "a", count: 32)))
+    let objects = [(RemoteObject.archive(name), "the archive of \(id)"), (.metadata(name), "the metadata of \(id)")]
+    for (object, words) in objects {
+      let error = #expect(throws: StoreError.self) { try folder.put(object, ObjectContent(Array("x".utf8))) }
+      #expect(error?.message.hasPrefix("cannot store \(words): there is no folder") == true, "\(error as Any)")
+    }
+  }
 }

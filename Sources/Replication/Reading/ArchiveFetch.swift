@@ -164,7 +164,7 @@ struct ArchiveFetch: Sendable {
       case .missing: throw LostArchive(name: name, reason: "it is gone", isGone: true)
       case .outOfRange:
         throw LostArchive(name: name, reason: "it has fewer than \(range.upperBound) bytes", isGone: false)
-      default: throw error
+      default: throw error.naming(holder.key, "the archive of \(name.id)")
       }
     }
   }
@@ -201,7 +201,8 @@ struct ArchiveFetch: Sendable {
         return try holder.source.store.get(holder.key, range: 0..<Self.headBytes, limit: Int(Self.headBytes))
       } catch {
         guard error.kind != .missing, holder.source.layout == .target else { continue }
-        failure = failure ?? HoldfastError(error, of: holder.source.address)
+        let named = error.naming(holder.key, "the archive of \(job.name.id)")
+        failure = failure ?? HoldfastError(named, of: holder.source.address)
       }
     }
     throw failure ?? LostArchive(name: job.name, reason: "it is gone", isGone: true)

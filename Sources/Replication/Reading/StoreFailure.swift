@@ -48,9 +48,10 @@ extension StoreError {
 
   private func hint(at target: String) -> String? {
     switch kind {
-    case .missing, .outOfRange: "holdfast targets check \(target) shows the state of the target"
+    case .missing, .outOfRange: "holdfast targets check \(target)"
     case .noContainer: "make the bucket or the folder, or mount the disk; a target's own folder is never made"
-    case .denied: "holdfast targets check \(target) shows which requests the store allows"
+    case .denied: "holdfast targets check \(target) shows which requests the store allows; then holdfast sync \(target)"
+    case .noCredentials where code == StoreError.helperFailed: "holdfast targets check \(target) runs it again"
     case .expired, .noCredentials:
       "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or credentials_file in holdfast.toml"
     case .untrusted: "if the store has a certificate of its own authority, set ca_file in holdfast.toml"
@@ -58,7 +59,7 @@ extension StoreError {
       "add the region of the bucket to the target's url: ?region=\(region ?? "eu-central-1")"
     case .unreachable, .throttled, .unavailable, .conflict:
       "nothing is lost: what is not there yet is sent with the next run"
-    case .full: "free space in the target, or let it keep fewer backups"
+    case .full: "free space in the target, or let it keep fewer backups; then holdfast sync \(target)"
     case .damaged, .changed: "holdfast verify --all checks the archives here"
     case .clockSkew: Self.clockHint
     case .invalid, .exists, .unsupported, .malformed, .tooLarge, .cancelled, .local, .other: nil
@@ -74,12 +75,12 @@ extension HoldfastError {
   /// - Parameter address: of the store, as it was given.
   package init(_ error: StoreError, of address: String) {
     self.init(
-      error.code, "\(address.printable): \(error.reason)", hint: Self.hint(error.kind, address), cause: error)
+      error.code, "\(address.printable): \(error.reason)", hint: Self.hint(error, address), cause: error)
   }
 
-  private static func hint(_ kind: StoreError.Kind, _ address: String) -> String? {
+  private static func hint(_ error: StoreError, _ address: String) -> String? {
     let isBucket = address.hasPrefix("s3:")
-    return switch kind {
+    return switch error.kind {
     case .noContainer:
       isBucket
         ? "check the name of the bucket and the endpoint: s3://bucket/prefix?endpoint=https://host"
@@ -88,6 +89,8 @@ extension HoldfastError {
       isBucket
         ? "the account needs s3:ListBucket and s3:GetObject for this prefix; AWS_PROFILE chooses another account"
         : "check the permissions: ls -ld \(address.shellWord)"
+    case .noCredentials where error.code == StoreError.helperFailed:
+      "run the credential_process by hand; AWS_PROFILE chooses another profile of ~/.aws"
     case .noCredentials, .expired:
       "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to an account that can read the store"
     case .wrongRegion(let region):
