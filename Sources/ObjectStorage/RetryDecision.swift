@@ -49,12 +49,14 @@ package enum RetryDecision: Sendable, Hashable {
     case .wrongRegion(let region): attempt == 1 ? .useRegion(region) : slowly(attempt, .denied)
     case .exists: .confirm
     case .unsupported: optionalHeaders && attempt == 1 ? .leaveOutOptionalHeaders : .fail(alarm: .unsupported)
-    case .full: .again(after: Self.hour, alarm: .full)
+    // Freed space is noticed soon, and a refused put costs little.
+    case .full: .again(after: Self.fullPause, alarm: .full)
     case .missing, .outOfRange, .invalid, .malformed, .tooLarge, .cancelled, .local, .other: .fail(alarm: nil)
     }
   }
 
   private static let deniedPause: Int64 = 5 * 60_000
+  private static let fullPause: Int64 = 5 * 60_000
   private static let hour: Int64 = 60 * 60_000
   /// A `Retry-After` counts up to this.
   private static let longestRequestedPause: Int64 = 15 * 60_000

@@ -18,6 +18,8 @@ package struct ReplicationOutcome: Sendable {
   /// The store allows no removal. All that was owed is there.
   package var refusedRemoval: StoreError?
 
+  package init(plan: ReplicationPlan) { self.plan = plan }
+
   /// Whether each step of the plan is done.
   var isComplete: Bool {
     obstacle == nil && refusedRemoval == nil && next == nil && put.count == plan.puts.count
@@ -73,6 +75,9 @@ package final class Replicator {
 
   /// Whether a run reads all archives in the target first, and puts those again that are damaged.
   package var audits = false
+
+  /// Whether the next run that makes a plan lists the target first, although it was listed before.
+  package var listsFirst = false
 
   /// Returns the plan that a run would execute now. Lists the target first, unless this object did before.
   /// Beside a process that writes to the target it is the plan of that process.
@@ -232,17 +237,22 @@ package final class Replicator {
 
   private func runOnce(_ atOnce: Bool, _ progress: Progress) throws -> ReplicationOutcome {
     direct = nil
-    let planned = engine.environment.monotonic()
+    let start = engine.environment.monotonic()
     let facts = try usableFacts()
+    let known = self.session
     let session = try begun(facts)
-    if doubt.needsList(since: session.listed, now: facts.now) { try session.listAgain(facts.now) }
+    let isKnown = known === session
+    if isKnown && listsFirst || doubt.needsList(since: session.listed, now: facts.now) {
+      try session.listAgain(facts.now)
+    }
+    listsFirst = false
     try session.check(every: target.check, now: facts.now)
     session.removeLeftovers(facts.now)
     if audits { try session.audit(progress) }
-    var known = session.facts(facts)
-    if atOnce { known.lastPut = nil }
-    let outcome = try session.execute(policy.plan(known), facts, progress)
-    direct = DirectPuts(after: outcome, facts, planned: planned)
+    var planned = session.facts(facts)
+    if atOnce { planned.lastPut = nil }
+    let outcome = try session.execute(policy.plan(planned), facts, progress)
+    direct = DirectPuts(after: outcome, facts, planned: start)
     return outcome
   }
 

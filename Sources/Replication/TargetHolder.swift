@@ -36,7 +36,6 @@ struct TargetHolder: Error, Hashable {
     }
     return HoldfastError(
       .busy, "the agent (process \(process)) copies to the target \(target), and only one process may",
-      hint: "it sends what is missing by itself: kill -USR1 \(process) lets it do so now, and holdfast targets shows "
-        + "the result; for anything else stop it first", cause: self)
+      hint: "holdfast sync \(target) lets it do so now; for anything else stop it first: kill \(process)", cause: self)
   }
 }

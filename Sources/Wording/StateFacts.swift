@@ -63,6 +63,8 @@ package struct StateFacts: Hashable, Sendable {
     package var lastSuccess: Timestamp?
     /// The last error, if nothing has succeeded since then.
     package var error: String?
+    /// When the agent tries again after it.
+    package var nextTry: Timestamp?
 
     package init(name: String, unsent: Int, unsentSince: Timestamp?, lastSuccess: Timestamp?, error: String?) {
       (self.name, self.unsent, self.unsentSince) = (name, unsent, unsentSince)

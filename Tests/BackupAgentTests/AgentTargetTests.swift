@@ -164,6 +164,31 @@ struct AgentTargetTests: TargetTests {
     #expect(harness.log.count("warning") == 0)
   }
 
+  @Test("A store that fails, works and fails again at once is one failure in the log", arguments: [true, false])
+  func flapping(isRefused: Bool) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    let target = try target(harness)
+    let store = RefusingStore(FolderStore(harness.folder.path("nas")))
+    if !isRefused { store.error.withLock { $0 = StoreError(.unreachable, "the connection was reset") } }
+    try await harness.withAgent(configuration(harness, [target]), parts: { $0.stores = { _ in store } }) { _ in
+      try await waitForCopies(target, harness)
+      for rows in Int64(1)...3 {
+        store.refuses.withLock { $0.puts = true }
+        try await harness.python(insert)
+        try await harness.waitForRows(rows)
+        try await harness.eventually("the failure") { TargetRecord.load(target, harness.engine)?.unsent ?? 0 > 0 }
+        store.refuses.withLock { $0.puts = false }
+        harness.control.backUpNow()
+        try await waitForCopies(target, harness)
+        try await waitForCalm(harness)
+      }
+    }
+    let level = isRefused ? "error" : "warning"
+    #expect(harness.log.count("\(level): target nas: ") == 1, "\(harness.log.lines)")
+    #expect(harness.log.count("notice: target nas: it ") == 1, "\(harness.log.lines)")
+  }
+
   @Test("A refused removal is an alarm, and new backups are sent all the same")
   func refusedRemoval() async throws {
     let harness = try AgentHarness()

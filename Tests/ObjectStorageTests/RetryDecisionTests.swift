@@ -114,8 +114,8 @@ import Transfer
   }
 
   @Test(arguments: [(507, nil), (403, "QuotaExceeded"), (507, "XMinioStorageFull")])
-  func fullStoresAreTriedHourly(_ status: Int, _ code: String?) {
-    #expect(Self.decision(Self.answer(status, code)) == .again(after: 3_600_000, alarm: .full))
+  func fullStoresAreTriedEveryFiveMinutes(_ status: Int, _ code: String?) {
+    #expect(Self.decision(Self.answer(status, code)) == .again(after: 300_000, alarm: .full))
   }
 
   @Test func finalAnswersAreNotRepeated() {

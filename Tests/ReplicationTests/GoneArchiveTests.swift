@@ -95,7 +95,7 @@ struct GoneArchiveTests {
       Issue.record("two processes write to one target")
     } catch let error as HoldfastError {
       #expect(error.code == .busy && error.message.hasPrefix("the agent (process "), "\(error)")
-      #expect(error.hint?.contains("kill -USR1 ") == true, "\(error)")
+      #expect(error.hint?.contains("holdfast sync nas lets it do so now") == true, "\(error)")
     }
     bed.bed.time.advance(seconds: 61)
     #expect(try agent.run().put.map(\.id).contains(newest.id))

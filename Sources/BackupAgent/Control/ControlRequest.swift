@@ -14,6 +14,8 @@ package struct ControlRequest: Hashable, Sendable {
     case status
     /// A backup of the state of now. With `waits` the answer comes when it is stored.
     case backUpNow(waits: Bool)
+    /// A run for one target now, whatever it waits for. The answer comes when it has ended.
+    case sync(target: String, address: String)
     case pause(milliseconds: Int64)
     case resume
     /// Read the configuration again. The answer comes when that has ended.
@@ -45,6 +47,7 @@ extension ControlRequest {
     switch command {
     case .backUpNow(let waits): keys["wait"] = .bool(waits)
     case .pause(let milliseconds): keys["milliseconds"] = .integer(milliseconds)
+    case .sync(let target, let address): (keys["target"], keys["address"]) = (.string(target), .string(address))
     case .status, .resume, .reload, .follow, .decisions: break
     }
     return .object(keys)
@@ -54,6 +57,7 @@ extension ControlRequest {
     switch command {
     case .status: "status"
     case .backUpNow: "backup_now"
+    case .sync: "sync"
     case .pause: "pause"
     case .resume: "resume"
     case .reload: "reload"
@@ -77,6 +81,11 @@ extension ControlRequest {
     switch name {
     case "status": command = .status
     case "backup_now": command = .backUpNow(waits: keys["wait"] == .bool(true))
+    case "sync":
+      guard let target = try Self.text(keys["target"]), let address = try Self.text(keys["address"]) else {
+        throw Self.error("the request names no target")
+      }
+      command = .sync(target: target, address: address)
     case "pause": command = .pause(milliseconds: try Self.pause(keys["milliseconds"]))
     case "resume": command = .resume
     case "reload": command = .reload
@@ -90,7 +99,7 @@ extension ControlRequest {
     switch value {
     case nil, .null: nil
     case .string(let text): text
-    default: throw error("database is not a text")
+    default: throw error("a name is not a text")
     }
   }
 

@@ -24,7 +24,7 @@ final class RequestHandler {
       case .status: reply.send(["agent": agent(isStopping), "databases": .array(databases.map(\.status.json))])
       case .follow: feed.add(reply, database: request.database.flatMap { _ in databases.first?.database.name })
       case .decisions: reply.send(["databases": .array(databases.map(Self.journal))])
-      case .backUpNow, .pause, .resume, .reload:
+      case .backUpNow, .sync, .pause, .resume, .reload:
         guard !isStopping else { throw HoldfastError(.refused, "the agent is stopping") }
         return change(request.command, databases, reply)
       }
@@ -44,6 +44,12 @@ final class RequestHandler {
         database.handle(request: .requested, waits ? replies[index] : nil)
       }
       if !waits || databases.isEmpty { reply.send(["databases": .array(databases.map { .string($0.database.name) })]) }
+    case .sync(let target, let address):
+      let replies = CollectedReply.split(reply, for: databases.map(\.database.name))
+      for (database, reply) in zip(databases, replies) {
+        database.parts.targets.sync(target, at: address, reply)
+      }
+      if databases.isEmpty { reply.send(["databases": .array([])]) }
     case .pause(let milliseconds):
       databases.forEach { $0.handle(request: .pause(milliseconds: milliseconds)) }
       reply.send(["databases": .array(databases.map(Self.pause))])

@@ -207,7 +207,10 @@ final class EventLoop {
       if requests.handle(request, reply, coordinators, isStopping: isStopping) { requestReload() }
     case .replyEnded(let id):
       requests.forget(id)
-      coordinators.forEach { $0.parts.reporter.forget(id) }
+      coordinators.forEach {
+        $0.parts.reporter.forget(id)
+        $0.parts.targets.forget(reply: id)
+      }
     case .journalSaved: break
     case .metricsWritten(let error): shared.metrics.finish(error, logger)
     case .clockSet: coordinators.forEach { $0.handleClockSet() }

@@ -69,5 +69,6 @@ extension StateFacts.Copy {
       name: name, unsent: Int(clamping: keys.integer("unsent") ?? 0), unsentSince: keys.time("unsent_since"),
       lastSuccess: success,
       error: hasFailed ? keys.text("last_error") : nil)
+    nextTry = keys.time("next_try")
   }
 }

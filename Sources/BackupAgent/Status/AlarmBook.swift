@@ -115,6 +115,8 @@ final class AlarmBook {
   /// The number of fulls of this process that found pages that had changed without being tracked.
   private(set) var trackerMisses = 0
   private var entries: [Key: Entry] = [:]
+  /// The alarms of targets that have ended, until that is logged: a target may fail again in between.
+  private var ended: [Key: (since: Timestamp, due: Int64)] = [:]
   private let clock: LoopClock
   private let reporter: DatabaseReporter
   private let logger: Logger
@@ -152,16 +154,39 @@ final class AlarmBook {
   }
 
   func clear(_ alarms: Set<Alarm>, of target: String? = nil) {
-    let over = alarms.filter { entries.removeValue(forKey: Key(alarm: $0, target: target)) != nil }
-    for alarm in over.sorted(by: { $0.rawValue < $1.rawValue }) {
+    for alarm in alarms.sorted(by: { $0.rawValue < $1.rawValue }) {
+      let key = Key(alarm: alarm, target: target)
+      guard let entry = entries.removeValue(forKey: key) else { continue }
       let text = target.map { ending(of: alarm, $0) } ?? ending(of: alarm)
-      logger.notice("\(text)", metadata: .about(.alarmOver, target: target, alarm: alarm.rawValue))
+      if target == nil {
+        logger.notice("\(text)", metadata: .about(.alarmOver, alarm: alarm.rawValue))
+      } else {
+        ended[key] = (entry.since, clock.monotonic.addingClamped(Self.quiet))
+      }
       reporter.recordAlarm(alarm.rawValue, text, hint: nil, began: false)
     }
   }
 
+  /// Milliseconds for which a target must work before the log says that it does again.
+  static let quiet: Int64 = 60_000
+
+  /// When the end of an alarm is to be logged, monotonic; nil if none is waiting.
+  var deadline: Int64? { ended.values.map(\.due).min() }
+
+  /// Logs the alarms that ended some time ago.
+  func logEnds(at time: Int64) {
+    let over = ended.filter { $0.value.due <= time }.keys
+    for key in over.sorted(by: { ($0.target ?? "", $0.alarm.rawValue) < ($1.target ?? "", $1.alarm.rawValue) }) {
+      ended[key] = nil
+      if let target = key.target { logger.notice("\(ending(of: key.alarm, target))") }
+    }
+  }
+
   /// Forgets the alarms of a target that is no longer configured.
-  func forget(target: String) { entries = entries.filter { $0.key.target != target } }
+  func forget(target: String) {
+    entries = entries.filter { $0.key.target != target }
+    ended = ended.filter { $0.key.target != target }
+  }
 
   func contains(_ alarm: Alarm, of target: String? = nil) -> Bool { entries[Key(alarm: alarm, target: target)] != nil }
 
@@ -248,14 +273,14 @@ final class AlarmBook {
     }
   }
 
-  /// - Returns: whether the alarm is new.
+  /// - Returns: whether the alarm is new to a reader of the log.
   private func record(_ key: Key, _ error: HoldfastError) -> Bool {
-    let known = entries[key]
+    let (known, again) = (entries[key], ended.removeValue(forKey: key)?.since)
     entries[key] = Entry(
-      since: known?.since ?? clock.now, message: error.message, hint: error.hint,
+      since: known?.since ?? again ?? clock.now, message: error.message, hint: error.hint,
       nextLine: known?.nextLine ?? clock.monotonic.addingClamped(Self.lineInterval))
     if known == nil { reporter.recordAlarm(key.alarm.rawValue, error.message, hint: error.hint, began: true) }
-    return known == nil
+    return known == nil && again == nil
   }
 
   /// The log line for the end of an alarm.

@@ -29,7 +29,7 @@ final class DatabaseTargets {
   var status: [TargetRecord] { keepers.map(\.status) }
 
   /// When something is due by a clock.
-  var deadline: Deadline { all.reduce(Deadline()) { $0.earlier($1.deadline) } }
+  var deadline: Deadline { all.reduce(Deadline(monotonic: alarms.deadline)) { $0.earlier($1.deadline) } }
 
   /// Begins what is configured and not there.
   func start() {
@@ -91,8 +91,23 @@ final class DatabaseTargets {
   /// A person asks for a backup now.
   func request() { send(.requested) }
 
+  /// A person asks for the copies in a target now.
+  func sync(_ name: String, at address: String, _ reply: ControlReply) {
+    guard let keeper = keepers.first(where: { $0.target.name == name && $0.target.address == address }) else {
+      return reply.send(
+        HoldfastError(
+          .usage, "the running agent copies to no target \(name.shortened) with this address",
+          hint: "holdfast reload makes it read the configuration again"))
+    }
+    keeper.sync(reply)
+  }
+
+  /// The client of a reply has ended.
+  func forget(reply: Int) { for keeper in all { keeper.forget(reply: reply) } }
+
   /// Does the work that is due.
   func handleTime(at moment: Moment) {
+    alarms.logEnds(at: moment.monotonic)
     for keeper in all where keeper.deadline.isReached(at: moment) { keeper.receive(.tick) }
     dropLeavers()
   }
@@ -118,7 +133,10 @@ final class DatabaseTargets {
   }
 
   /// Reports the backups that the targets do not have, at the end.
-  func reportUnsent() { for keeper in keepers { keeper.reportUnsent() } }
+  func reportUnsent() {
+    alarms.logEnds(at: .max)
+    for keeper in keepers { keeper.reportUnsent() }
+  }
 
   // MARK: Results
 

@@ -20,8 +20,11 @@ final class TargetKeeper {
   /// The backups that were stored since the last run began; nil if anything else happened too, and
   /// before the first run.
   private var stored: [PointMetadata]?
-  /// Since when runs fail, and when the next line about it is due, monotonic.
-  private var trouble: (since: Timestamp, nextLine: Int64)?
+  /// Since when runs fail, when the next line about it is due, and when the end of it is logged,
+  /// monotonic: nil while runs fail.
+  private var trouble: (since: Timestamp, nextLine: Int64, calm: Int64?)?
+  /// Commands that wait for the end of a run.
+  private var waiters = RunWaiters()
   /// When to check for the folder of the target that was not there, monotonic.
   private var folderCheckTime: Int64?
   private var missingFolders: [String] = []
@@ -52,12 +55,15 @@ final class TargetKeeper {
   var status: TargetRecord {
     var status = record
     (status.unsent, status.unsentSince) = (machine.unsent?.count ?? 0, machine.unsent?.since)
+    status.nextTry = machine.nextTry(at: clock.moment)
     return status
   }
 
   /// When something is due by a clock.
   var deadline: Deadline {
-    isDone ? Deadline() : machine.deadline(at: clock.now).earlier(Deadline(monotonic: patienceEnd ?? folderCheckTime))
+    guard !isDone else { return Deadline() }
+    return machine.deadline(at: clock.now).earlier(Deadline(monotonic: patienceEnd ?? folderCheckTime))
+      .earlier(Deadline(monotonic: trouble?.calm))
   }
 
   /// Whether the target needs no new thread after a reload.
@@ -74,11 +80,12 @@ final class TargetKeeper {
 
   func receive(_ event: ShippingEvent) {
     guard !isDone else { return }
-    if event == .changed || event == .requested { stored = nil }
+    if [.changed, .requested, .sync].contains(event) { stored = nil }
     if let patienceEnd {
       if patienceEnd <= clock.monotonic { leave() }
       return
     }
+    if let calm = trouble?.calm, calm <= clock.monotonic { logEnd() }
     perform(machine.receive(event, at: clock.moment))
     if lane == nil, machine.isOver { isDone = true }
     if let folderCheckTime, folderCheckTime <= clock.monotonic {
@@ -87,6 +94,19 @@ final class TargetKeeper {
     }
     updateLag()
   }
+
+  /// A person asks for the copies now. The reply is answered when a run that begins from now on has
+  /// ended.
+  func sync(_ reply: ControlReply) {
+    guard !isDone, !machine.isOver, patienceEnd == nil else { return reply.send(Self.stopped) }
+    waiters.add(reply)
+    receive(.sync)
+  }
+
+  /// The client of a reply has ended.
+  func forget(reply: Int) { waiters.forget(reply) }
+
+  private static let stopped = HoldfastError(.refused, "the agent is stopping")
 
   /// A check of the folder of the target has ended.
   func finishFolderCheck(isThere: Bool) {
@@ -110,12 +130,14 @@ final class TargetKeeper {
     record = report.record
     updateClock(report)
     memoBefore = report.isRefused ? report.memoPath.map { ($0, memoStatus($0)) } : nil
+    waiters.answer(report.ending, target)
     receive(.finished(result(of: report)))
   }
 
   /// The lane has ended.
   func finish() {
     (lane, patienceEnd, isDone) = (nil, nil, true)
+    waiters.refuse(Self.stopped)
   }
 
   /// Stops the run, and begins no other one. Its thread may be in a call that nothing interrupts; its
@@ -151,6 +173,7 @@ final class TargetKeeper {
 
   /// Called at the end of the agent.
   func reportUnsent() {
+    if trouble?.calm != nil { logEnd() }
     // A run that was stopped has sent some of the backups that were missing when it began.
     guard let unsent = wasStopped ? unsentAfterStop() : machine.unsent else { return }
     let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count) backups are"
@@ -171,13 +194,16 @@ final class TargetKeeper {
   private func run(atOnce: Bool) {
     do {
       folderCheckTime = nil
+      let lists = waiters.begin()
       let lane = lane ?? makeLane()
       self.lane = lane
       let progress = Progress()
       self.progress = progress
-      try lane.run(atOnce: atOnce, stored: stored, keepsLock: shared.descriptors.keepsLocks, progress)
+      try lane.run(
+        TargetOrder(atOnce: atOnce, lists: lists, stored: stored, keepsLock: shared.descriptors.keepsLocks), progress)
       stored = []
     } catch {
+      waiters.answer(.failure(error), target)
       receive(.finished(failed(error, nil)))
     }
   }
@@ -297,8 +323,9 @@ final class TargetKeeper {
     let next = clock.monotonic.addingClamped(ShippingFailure.hour)
     guard let trouble else {
       if !isSaid { logger.warning("\(error)") }
-      return self.trouble = (clock.now, next)
+      return self.trouble = (clock.now, next, nil)
     }
+    self.trouble?.calm = nil
     guard trouble.nextLine <= clock.monotonic else { return logger.debug("still: \(error)") }
     self.trouble?.nextLine = next
     logger.warning("since \(trouble.since.iso8601): \(error)")
@@ -308,10 +335,15 @@ final class TargetKeeper {
     let ending: [Alarm] = [.targetDenied, .targetFull, .targetMissing, .key]
     let raised = Set(ending.filter { alarms.contains($0, of: target.name) })
     alarms.clear(raised, of: target.name)
-    if let trouble, raised.isEmpty {
-      logger.notice("target \(target.name): it works again; it had failed since \(trouble.since.iso8601)")
-    }
-    trouble = nil
+    // The end of an alarm has its own line.
+    if !raised.isEmpty { return trouble = nil }
+    if trouble?.calm == nil { trouble?.calm = clock.monotonic.addingClamped(AlarmBook.quiet) }
+  }
+
+  private func logEnd() {
+    guard let trouble else { return }
+    logger.notice("target \(target.name): it works again; it had failed since \(trouble.since.iso8601)")
+    self.trouble = nil
   }
 }
 

@@ -17,6 +17,9 @@ package struct TargetRecord: Hashable, Sendable {
   /// The end of the last run without a failure.
   package var lastSuccess: Timestamp?
   package var lastFailure: Timestamp?
+  /// When the agent tries again after a failure; nil if it does not wait for that. Only a running agent
+  /// knows it, so the file does not have it.
+  package var nextTry: Timestamp?
   /// The error of the last failed run, also if a later one succeeded.
   package var lastError: String?
 
@@ -68,7 +71,7 @@ package struct TargetRecord: Hashable, Sendable {
       "name": .string(name), "address": .string(address), "newest_sequence": .optional(newestSequence),
       "unsent": .integer(Int64(unsent)), "unsent_since": .optional(unsentSince?.iso8601),
       "last_success": .optional(lastSuccess?.iso8601), "last_failure": .optional(lastFailure?.iso8601),
-      "last_error": .optional(lastError),
+      "last_error": .optional(lastError), "next_try": .optional(nextTry?.iso8601),
     ])
   }
 }

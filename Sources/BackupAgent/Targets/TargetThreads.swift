@@ -89,10 +89,22 @@ final class TargetThreads: Sendable {
   }
 }
 
+/// One run for a target.
+struct TargetOrder: Sendable {
+  /// The newest backup is sent although the interval of the target is not over.
+  var atOnce = false
+  /// The target is listed first.
+  var lists = false
+  /// As `Replicator.run` takes it.
+  var stored: [PointMetadata]?
+  /// The lock of the target's memo, which is a descriptor, is kept afterwards.
+  var keepsLock = false
+}
+
 /// The orders for one target, which the threads perform one after the other.
 final class TargetLane: Sendable {
   fileprivate enum Order: Sendable {
-    case run(atOnce: Bool, stored: [PointMetadata]?, keepsLock: Bool, Progress)
+    case run(TargetOrder, Progress)
     case checkFolders([String], any FileOperations)
     case end
   }
@@ -120,13 +132,8 @@ final class TargetLane: Sendable {
 
   /// Sends what is missing, after the orders before.
   ///
-  /// - Parameters:
-  ///   - stored: as `Replicator.run` takes it.
-  ///   - keepsLock: the lock of the target's memo, which is a descriptor, is kept afterwards.
   /// - Throws: if the system has no thread left.
-  func run(atOnce: Bool, stored: [PointMetadata]?, keepsLock: Bool, _ progress: Progress) throws {
-    try threads.submit(.run(atOnce: atOnce, stored: stored, keepsLock: keepsLock, progress), of: self)
-  }
+  func run(_ order: TargetOrder, _ progress: Progress) throws { try threads.submit(.run(order, progress), of: self) }
 
   /// Checks whether one of the folders is there. A folder on a network may block.
   func checkFolders(_ folders: [String], _ files: any FileOperations) {
@@ -139,10 +146,10 @@ final class TargetLane: Sendable {
 
   fileprivate func perform(_ order: Order) {
     switch order {
-    case .run(let atOnce, let stored, let keepsLock, let progress):
+    case .run(let order, let progress):
       let work = work ?? makeWork()
       self.work = work
-      inbox.post(.shipped(id, work.run(atOnce: atOnce, stored: stored, keepsLock: keepsLock, progress)))
+      inbox.post(.shipped(id, work.run(order, progress)))
     case .checkFolders(let folders, let files):
       inbox.post(.folderChecked(id, folders.contains { (try? files.status($0))??.kind == .folder }))
     case .end:

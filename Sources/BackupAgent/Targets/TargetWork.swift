@@ -41,14 +41,11 @@ final class TargetWork {
     record = TargetRecord.load(target, engine) ?? TargetRecord(target)
   }
 
-  /// - Parameters:
-  ///   - stored: as `Replicator.run` takes it.
-  ///   - keepsLock: keeps the lock of the memo afterwards.
-  func run(atOnce: Bool, stored: [PointMetadata]?, keepsLock: Bool, _ progress: Progress) -> ShippingReport {
-    let ending = Result { try ship(atOnce: atOnce, stored: stored, progress) }
+  func run(_ order: TargetOrder, _ progress: Progress) -> ShippingReport {
+    let ending = Result { try ship(order, progress) }
     // Until the next try, a command may use the target.
     let hasFailed = (try? ending.get()) == nil
-    defer { if !keepsLock || hasFailed { replicator.rest() } }
+    defer { if !order.keepsLock || hasFailed { replicator.rest() } }
     var report = ShippingReport(ending: ending, record: record)
     report.clockOffset = (store as? S3Store).map { $0.clockOffset == 0 ? $0.observedDrift ?? 0 : $0.clockOffset }
     (report.memoPath, report.madeProgress) = (replicator.memoPath, replicator.madeProgress)
@@ -67,13 +64,12 @@ final class TargetWork {
     return report
   }
 
-  private func ship(
-    atOnce: Bool, stored: [PointMetadata]?, _ progress: Progress
-  ) throws -> ReplicationOutcome? {
+  private func ship(_ order: TargetOrder, _ progress: Progress) throws -> ReplicationOutcome? {
     // The order may have waited for a thread, and may have been given up meanwhile.
     try progress.check()
     guard try engine.environment.files.status(engine.folder) != nil else { return nil }
-    let outcome = try replicator.run(atOnce: atOnce, stored: stored, progress: progress)
+    if order.lists { replicator.listsFirst = true }
+    let outcome = try replicator.run(atOnce: order.atOnce, stored: order.stored, progress: progress)
     // A person may now let another process take the target over, and that needs the memo.
     if let obstacle = outcome.obstacle, obstacle != .fullNeeded { replicator.forget() }
     return outcome

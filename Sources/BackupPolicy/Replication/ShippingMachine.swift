@@ -6,6 +6,8 @@ package enum ShippingEvent: Hashable, Sendable {
   case changed
   /// A person or new settings ask for a run, so no pause counts any longer.
   case requested
+  /// A person asks for the copies now: also if the interval of the target is not over.
+  case sync
   case finished(ShippingResult)
   /// The deadline has passed, or the wall clock was set.
   case tick
@@ -75,6 +77,8 @@ package struct ShippingMachine: Sendable {
   private var checkTime: Int64?
   private var isStopping = false
   private var wasLastRunBegun = false
+  /// The next run sends the newest backup although the interval is not over.
+  private var isUrgent = false
 
   package init(_ settings: Settings) { self.settings = settings }
 
@@ -89,6 +93,13 @@ package struct ShippingMachine: Sendable {
 
   /// Whether the target has the backups that it should have.
   package func lag(at now: Timestamp) -> TargetLag { settings.lag.decide(unsent, now: now) }
+
+  /// When the next run begins after a failed one; nil if none failed, or if none follows.
+  package func nextTry(at moment: Moment) -> Timestamp? {
+    guard let pauseEnd, !isRunning, !isStopping, !isOver else { return nil }
+    let left = max(0, pauseEnd - moment.monotonic)
+    return Timestamp(milliseconds: moment.wall.milliseconds.addingClamped(left))
+  }
 
   /// When the next `.tick` is due.
   package func deadline(at now: Timestamp) -> Deadline {
@@ -118,6 +129,7 @@ package struct ShippingMachine: Sendable {
       add(id, created)
     case .changed: isPending = true
     case .requested: (isPending, pauseEnd, next) = (true, nil, nil)
+    case .sync: (isPending, pauseEnd, next, isUrgent) = (true, nil, nil, true)
     case .finished(let result): finish(result, at: moment)
     case .tick: break
     case .shutdown: isStopping = true
@@ -179,7 +191,8 @@ package struct ShippingMachine: Sendable {
   }
 
   private mutating func run(at moment: Moment) -> ShippingAction {
-    (isPending, next, start) = (false, nil, moment.monotonic)
-    return .run(atOnce: isStopping)
+    let atOnce = isStopping || isUrgent
+    (isPending, next, start, isUrgent) = (false, nil, moment.monotonic, false)
+    return .run(atOnce: atOnce)
   }
 }

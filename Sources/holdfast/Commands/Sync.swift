@@ -15,6 +15,9 @@ struct Sync: ParsableCommand {
       --dry-run shows each step with its reason, and the price of the requests. --repair downloads every archive in \
       the target, and uploads those again whose content has changed there.
 
+      Beside a running agent, the agent does it, at once also if it waits after a failure, and its failure is the \
+      command's. --repair and --new-folder need the agent to be stopped.
+
       Examples:
         holdfast sync --dry-run
         holdfast sync s3 --once
@@ -82,8 +85,10 @@ struct Sync: ParsableCommand {
       }
       return ReplicationReport(target, planned: plan, zone: zone)
     }
-    let outcome = try options.output.working { progress, _ in
-      try target.withStore(progress) { store in
+    let outcome = try options.output.working { progress, _ -> ReplicationOutcome in
+      // Only one process writes to a target, and the agent then knows the result.
+      if !repair, !newFolder, let outcome = try TargetDialogue(engine).sync(target, progress) { return outcome }
+      return try target.withStore(progress) { store in
         let replicator = replicator(target, engine, store)
         if newFolder { try replicator.acceptFolder() }
         return try Patience(retries: !once, progress: progress, console: options.console).run(replicator)

@@ -25,8 +25,8 @@ struct TargetsShow: ParsableCommand {
     commandName: "show",
     abstract: "Show the state of each target, its newest backup and its costs.",
     discussion: """
-      It sends no request: it shows the facts that this host recorded at the last upload and at the last list, and \
-      the last error of the agent. The costs are list prices, for the requests of this host in this month.
+      It sends no request to the stores: it shows the facts that this host recorded at the last upload and at the \
+      last list, and the last error of the agent and its next try. The costs are list prices, for the requests of this host in this month.
 
       Examples:
         holdfast targets show
@@ -44,9 +44,11 @@ struct TargetsShow: ParsableCommand {
   private func show(_ selection: Selection) throws {
     let targets = try selection.targets()
     let engine = try selection.engine(.optional)
+    let tries = TargetDialogue(engine).nextTries()
     let entries = try targets.map { target in
       let summary = try target.withStore { try Replicator(engine: engine, target: target, store: $0).summary() }
-      return TargetListing.Entry(target: target, summary: summary, record: TargetRecord.load(target, engine))
+      return TargetListing.Entry(
+        target: target, summary: summary, record: TargetRecord.load(target, engine), nextTry: tries[target.name])
     }
     let listing = TargetListing(targets: entries, zone: selection.zone)
     try options.console.show(listing.json, listing.lines)

@@ -76,6 +76,7 @@ struct StatusListing {
         + (copy.unsentSince.map { ", the oldest since \(times.of($0))" } ?? "")
     let state = copy.lastSuccess == nil && copy.unsent == 0 ? "not used yet" : missing
     return "\(copy.name): \(state)" + (copy.error.map { "; last error: \($0)" } ?? "")
+      + (copy.nextTry.map { "; next try at \(times.of($0))" } ?? "")
   }
 
   var json: JSONValue {
@@ -126,7 +127,7 @@ extension StateFacts {
           .object([
             "name": .string($0.name), "unsent": .integer(Int64($0.unsent)),
             "unsent_since": .optional($0.unsentSince?.iso8601), "last_success": .optional($0.lastSuccess?.iso8601),
-            "last_error": .optional($0.error),
+            "last_error": .optional($0.error), "next_try": .optional($0.nextTry?.iso8601),
           ])
         }),
     ]

@@ -15,6 +15,8 @@ struct TargetListing {
     let summary: TargetSummary
     /// The state as the agent's last run found it; nil if no agent ever used the target.
     let record: TargetRecord?
+    /// When the running agent tries again after a failure.
+    var nextTry: Timestamp?
   }
 
   var lines: [String] {
@@ -36,6 +38,12 @@ struct TargetListing {
     fields.add("Last upload", summary.put.map(zone.wallClock))
     fields.add("Last list", summary.listed.map(zone.wallClock))
     fields.add("Last error", entry.record.flatMap(lastError))
+    fields.add(
+      "Next try",
+      entry.nextTry.map {
+        let now = CallerOptions.applied(to: "holdfast sync \(target.name.shellWord)")
+        return "at \(zone.wallClock($0)); at once: \(now)"
+      })
     if summary.objects > 0 {
       let price = cost.map { ", \($0.words($0.storage(summary.bytes))) a month" } ?? ""
       let noun = summary.objects == 1 ? "object" : "objects"
@@ -84,6 +92,7 @@ struct TargetListing {
       "bytes": .integer(summary.bytes), "uploaded_at": .optional(summary.put?.iso8601),
       "listed_at": .optional(summary.listed?.iso8601), "last_success": .optional(record?.lastSuccess?.iso8601),
       "last_failure": .optional(record?.lastFailure?.iso8601), "last_error": .optional(record?.lastError),
+      "next_try": .optional(entry.nextTry?.iso8601),
       "month": .string(summary.month),
       "requests": summary.requests.json, "sent_bytes": .integer(summary.sentBytes),
       "cost": StoreCost(target.url).map { $0.json(summary.requests, bytes: summary.bytes) } ?? .null,

@@ -89,6 +89,24 @@ struct ShippingMachineTests {
     #expect(bed.machine.failures == 0)
   }
 
+  @Test("After a failure the next try is known, and sync begins one at once, also within the interval")
+  func nextTry() {
+    var bed = Bed()
+    bed.begin()
+    #expect(bed.machine.nextTry(at: bed.moment) == nil)
+    _ = bed.store()
+    #expect(bed.machine.nextTry(at: bed.moment) == nil)
+    _ = bed.send(.finished(.failed(pause: 300_000, unsent: nil)))
+    bed.elapsed = 1000
+    #expect(bed.machine.nextTry(at: bed.moment) == Timestamp(milliseconds: Self.start + 300_000))
+    #expect(bed.send(.sync) == .run(atOnce: true))
+    #expect(bed.machine.nextTry(at: bed.moment) == nil)
+    // One that comes during a run begins the next one.
+    #expect(bed.send(.sync) == .wait)
+    let due = Timestamp(milliseconds: Self.start + 7000)
+    #expect(bed.send(.finished(.done(unsent: nil, next: due))) == .wait)
+  }
+
   @Test("A run that stored something and then failed is the first failure again")
   func progress() {
     var bed = Bed()
