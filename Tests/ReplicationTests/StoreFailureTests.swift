@@ -41,10 +41,10 @@ struct StoreFailureTests {
       RemoteName(chain: 1, sequence: 1, parent: nil, epoch: 1, bytes: 9, hash: 7, archive: archive))
     let folder = try #require(
       RemoteFolder(FolderStore("/no/such/folder"), repositoryID: String(repeating: "a", count: 32)))
-    let objects = [(RemoteObject.archive(name), "the archive of \(id)"), (.metadata(name), "the metadata of \(id)")]
-    for (object, words) in objects {
+    for (object, words) in [(RemoteObject.archive(name), "archive"), (RemoteObject.metadata(name), "metadata")] {
       let error = #expect(throws: StoreError.self) { try folder.put(object, ObjectContent(Array("x".utf8))) }
-      #expect(error?.message.hasPrefix("cannot store \(words): there is no folder") == true, "\(error as Any)")
+      let start = "cannot store the \(words) of \(id): there is no folder"
+      #expect(error?.message.hasPrefix(start) == true, "\(error as Any)")
     }
   }
 }

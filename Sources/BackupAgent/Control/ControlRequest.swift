@@ -47,7 +47,9 @@ extension ControlRequest {
     switch command {
     case .backUpNow(let waits): keys["wait"] = .bool(waits)
     case .pause(let milliseconds): keys["milliseconds"] = .integer(milliseconds)
-    case .sync(let target, let address): (keys["target"], keys["address"]) = (.string(target), .string(address))
+    case .sync(let target, let address):
+      keys["target"] = .string(target)
+      keys["address"] = .string(address)
     case .status, .resume, .reload, .follow, .decisions: break
     }
     return .object(keys)

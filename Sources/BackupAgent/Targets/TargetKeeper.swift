@@ -265,7 +265,7 @@ final class TargetKeeper {
       return alarms.clear([.targetBehind], of: target.name)
     }
     let error = HoldfastError(
-      .ioError, "target \(target.name): \(reason)", hint: "holdfast targets shows the state of each target")
+      .ioError, "target \(target.name): \(reason)", hint: "holdfast sync \(target.name)")
     alarms.raise(.targetBehind, error, of: target.name)
   }
 
@@ -280,7 +280,7 @@ final class TargetKeeper {
     case .fullNeeded, nil: alarms.clear([.targetForeign, .targetTakenOver], of: name)
     }
     if let refusal = outcome.refusedRemoval {
-      let hint = "allow removals, or set access = \"append\" if another machine removes"
+      let hint = "allow removals, then holdfast sync \(name); if another machine removes, set access = \"append\""
       alarms.raise(.targetRetention, refused(refusal.message, hint), of: name)
     } else if !outcome.removed.isEmpty || outcome.plan.removals.isEmpty && outcome.next == nil {
       alarms.clear([.targetRetention], of: name)
@@ -306,7 +306,7 @@ final class TargetKeeper {
     let count = ids.count == 1 ? "\(first) cannot be restored" : "\(ids.count) backups cannot be restored (\(names))"
     return HoldfastError(
       .pointNotFound, "target \(target.name): \(count), because archives are missing there and here",
-      hint: "holdfast list --from \(target.address) shows the backups that can be restored")
+      hint: "holdfast list --from \(target.address.shellWord)")
   }
 
   // MARK: Log
