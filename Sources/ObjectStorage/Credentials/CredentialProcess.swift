@@ -78,5 +78,8 @@ struct CredentialProcess {
 
 extension StoreError {
   /// The ``code`` of a failure of a `credential_process`.
-  package static let helperFailed = "CredentialProcess"
+  static let helperFailed = "CredentialProcess"
+
+  /// Whether a `credential_process` failed.
+  package var isOfHelper: Bool { code == Self.helperFailed }
 }

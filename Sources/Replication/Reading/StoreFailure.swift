@@ -51,7 +51,7 @@ extension StoreError {
     case .missing, .outOfRange: "holdfast targets check \(target)"
     case .noContainer: "make the bucket or the folder, or mount the disk; a target's own folder is never made"
     case .denied: "holdfast targets check \(target) shows which requests the store allows; then holdfast sync \(target)"
-    case .noCredentials where code == StoreError.helperFailed: "holdfast targets check \(target) runs it again"
+    case .noCredentials where isOfHelper: "holdfast targets check \(target) runs it again"
     case .expired, .noCredentials:
       "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or credentials_file in holdfast.toml"
     case .untrusted: "if the store has a certificate of its own authority, set ca_file in holdfast.toml"
@@ -89,7 +89,7 @@ extension HoldfastError {
       isBucket
         ? "the account needs s3:ListBucket and s3:GetObject for this prefix; AWS_PROFILE chooses another account"
         : "check the permissions: ls -ld \(address.shellWord)"
-    case .noCredentials where error.code == StoreError.helperFailed:
+    case .noCredentials where error.isOfHelper:
       "run the credential_process by hand; AWS_PROFILE chooses another profile of ~/.aws"
     case .noCredentials, .expired:
       "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to an account that can read the store"
