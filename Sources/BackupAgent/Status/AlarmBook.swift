@@ -171,7 +171,7 @@ final class AlarmBook {
   static let quiet: Int64 = 60_000
 
   /// When the end of an alarm is to be logged, monotonic; nil if none is waiting.
-  var deadline: Int64? { ended.values.map(\.due).min() }
+  var deadline: Int64? { ended.values.map { $0.due }.min() }
 
   /// Logs the alarms that ended some time ago.
   func logEnds(at time: Int64) {

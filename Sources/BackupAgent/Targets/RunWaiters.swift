@@ -22,8 +22,8 @@ struct RunWaiters {
 
   /// A run has ended.
   mutating func answer(_ ending: Result<ReplicationOutcome?, any Error>, _ target: Target) {
-    let covered = waiting.filter(\.isCovered)
-    waiting.removeAll(where: \.isCovered)
+    let covered = waiting.filter { $0.isCovered }
+    waiting.removeAll { $0.isCovered }
     for (reply, _) in covered {
       switch ending {
       case .success(let outcome): reply.send(outcome.map(RunAnswer.json) ?? [:])
