@@ -25,7 +25,7 @@ struct DocumentationTests {
     "contrib/docs/guide/know-that-it-works.md": 1,
     "contrib/docs/guide/move.md": 1,
     "contrib/docs/guide/restore.md": 1,
-    "contrib/docs/guide/services.md": 2,
+    "contrib/docs/guide/services.md": 3,
     "contrib/docs/reference/commands.md": 1,
   ]
 

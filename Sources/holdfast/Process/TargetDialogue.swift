@@ -14,7 +14,10 @@ struct TargetDialogue {
     do {
       switch try ControlClient.find(for: engine) {
       case .answering(let client): return client
-      case .silent, .deaf, .gone, .nobody: return nil
+      case .silent: return nil
+      case .deaf: return nil
+      case .gone: return nil
+      case .nobody: return nil
       }
     } catch {
       return nil
