@@ -91,7 +91,7 @@ final class TargetMemo {
   func rest() {
     guard let lock else { return }
     statusAtRest = (try? files.status(path)) ?? nil
-    files.close(lock)
+    release(lock)
     self.lock = nil
   }
 
@@ -114,7 +114,12 @@ final class TargetMemo {
     try read()
   }
 
-  deinit { if let lock { files.close(lock) } }
+  deinit { if let lock { release(lock) } }
+
+  private func release(_ lock: OpenFile) {
+    lock.unlock()
+    files.close(lock)
+  }
 
   private static func stem(_ folder: String, _ identity: String) throws -> String {
     "\(folder)/targets/\(try identity.fileNameHash())"

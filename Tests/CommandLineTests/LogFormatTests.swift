@@ -24,14 +24,14 @@ import Testing
     let text = String(decoding: JSONLog.object(alarm, at: time).encodedLine(), as: UTF8.self)
     #expect(
       text == """
-        {"alarm":"disk_full","code":"no_space","database":"shop","event":"alarm","hint":"free some space",\
-        "level":"error","message":"the disk of /backups is full\\\\n","target":"nas",\
-        "time":"2026-11-22T14:03:05.250Z"}
+        {"alarm" : "disk_full","code" : "no_space","database" : "shop","event" : "alarm",\
+        "hint" : "free some space","level" : "error","message" : "the disk of /backups is full\\\\n",\
+        "target" : "nas","time" : "2026-11-22T14:03:05.250Z"}
 
         """, "\(text)")
     let forged = LogLine(event("true", ["message": "forged", "level": "info", "time": "never"]), [:])
     let line = String(decoding: JSONLog.object(forged, at: time).encodedLine(), as: UTF8.self)
-    #expect(line.contains(#""message":"true""#) && !line.contains("forged") && !line.contains("never"), "\(line)")
+    #expect(line.contains(#""message" : "true""#) && !line.contains("forged") && !line.contains("never"), "\(line)")
   }
 
   @Test("An entry of the journal has a field for each fact, and no field more")

@@ -59,7 +59,10 @@ import Wording
     let check = try Python.run(script: script, arguments: ["check", "metrics"], stdin: Array(page(start: now).utf8))
     #expect(check.status == 0 && check.stdout.isEmpty && check.stderr.isEmpty, "\(check)")
     let rules = "\(projectFolder)/contrib/monitoring"
-    for arguments in [["check", "rules", "\(rules)/alerts.yml"], ["test", "rules", "\(rules)/alerts_test.yml"]] {
+    for arguments in [
+      ["check", "rules", "\(rules)/alerts.yml"],
+      ["test", "rules", "\(rules)/alerts_test.yml", "\(rules)/drill_alerts_test.yml"],
+    ] {
       let result = try Python.run(script: script, arguments: arguments)
       #expect(result.status == 0, "\(result)")
     }

@@ -30,7 +30,10 @@ final class AgentLock {
   deinit { release() }
 
   func release() {
-    if let file { files.close(file) }
+    if let file {
+      file.unlock()
+      files.close(file)
+    }
     file = nil
   }
 

@@ -1,4 +1,5 @@
 import BackupPolicy
+import Glibc
 
 /// A file that ``FileOperations`` opened.
 package struct OpenFile: Hashable, Sendable {
@@ -11,6 +12,10 @@ package struct OpenFile: Hashable, Sendable {
     self.descriptor = descriptor
     self.path = path
   }
+
+  /// Ends a lock of this file before it is closed. Closing alone would not end it at once: a child
+  /// process that another thread starts at this moment has a copy of the descriptor until its `exec`.
+  package func unlock() { flock(descriptor, LOCK_UN) }
 }
 
 /// How to open a file. Every mode sets `O_CLOEXEC`; new files get mode 0600. Files and folders that

@@ -58,6 +58,7 @@ final class LockVisit {
   func end() {
     guard !isOver else { return }
     isOver = true
+    file.unlock()
     files.close(file)
   }
 }

@@ -36,7 +36,8 @@ final class PartQueue: Sendable {
   // Guarded by `monitor`.
   private nonisolated(unsafe) var state: State
 
-  /// Groups of parts that are read at the same time: more would only delay the first ones.
+  /// Groups of parts that are read at the same time: more would only delay the first ones. A single
+  /// connection gets the parts in their order.
   private static let mostReaders = 2
 
   init(_ items: [Item], of content: ObjectContent, md5: Bool, width: Int) {
@@ -89,7 +90,8 @@ final class PartQueue: Sendable {
       while true {
         if state.failure != nil { return nil }
         // Reading comes first, so that the next part is ready when a connection is free.
-        if state.ready.count < width, state.reading < Self.mostReaders, let items = state.unread.popFirst() {
+        if state.ready.count < width, state.reading < min(Self.mostReaders, width), let items = state.unread.popFirst()
+        {
           state.reading += 1
           return .read(items)
         }

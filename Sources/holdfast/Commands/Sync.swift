@@ -10,13 +10,10 @@ struct Sync: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Copy the backups to the targets now.",
     discussion: """
-      It uploads the backups that are missing in each target, the newest first, and then removes the copies that no \
-      rule keeps. If a store cannot be reached, it tries again until it is interrupted; with --once it ends. \
-      --dry-run shows each step with its reason, and the price of the requests. --repair downloads every archive in \
-      the target, and uploads those again whose content has changed there.
-
-      Beside a running agent, the agent does it, at once also if it waits after a failure, and its failure is the \
-      command's. --repair and --new-folder need the agent to be stopped.
+      It uploads what is missing in each target, the newest backup first, and removes the copies that no rule keeps. \
+      If a store cannot be reached, it tries again until it is interrupted; with --once it ends. --repair downloads \
+      every archive in the target, and replaces those that have changed there. If an agent runs, the agent does it at \
+      once; --repair and --new-folder need the agent to be stopped.
 
       Examples:
         holdfast sync --dry-run
