@@ -50,17 +50,21 @@ let package = Package(
       dependencies: ["BackupEngine", "BackupPolicy", "ObjectStorage", "Transfer", "Names", "CShims", logging],
       swiftSettings: strict),
     .target(
+      name: "Notifications",
+      dependencies: ["BackupEngine", "BackupPolicy", "Names", "Transfer", "Wording", "CShims"],
+      swiftSettings: strict),
+    .target(
       name: "BackupAgent",
       dependencies: [
-        "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "SQLitePages", "Transfer", "Wording",
-        "CShims", lifecycle, unixSignals, logging,
+        "BackupEngine", "BackupPolicy", "Names", "Notifications", "ObjectStorage", "Replication", "SQLitePages",
+        "Transfer", "Wording", "CShims", lifecycle, unixSignals, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "holdfast",
       dependencies: [
-        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", "ObjectStorage", "Replication", "TOML",
-        "Transfer", "Wording", argumentParser, logging,
+        "BackupAgent", "BackupEngine", "BackupPolicy", "CShims", "Names", "Notifications", "ObjectStorage",
+        "Replication", "TOML", "Transfer", "Wording", argumentParser, logging,
       ], swiftSettings: strict),
 
     // Without package access: it can use nothing but what is public.
@@ -90,17 +94,24 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "NotificationsTests",
+      dependencies: [
+        "Notifications", "BackupEngine", "BackupPolicy", "Names", "Transfer", "Wording", "TestSupport",
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "BackupAgentTests",
       dependencies: [
-        "BackupAgent", "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "SQLitePages",
+        "BackupAgent", "BackupEngine", "BackupPolicy", "Names", "Notifications", "ObjectStorage", "Replication",
+        "SQLitePages",
         "TestSupport", "Transfer", "Wording", lifecycle, logging,
       ],
       swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
       dependencies: [
-        "holdfast", "BackupEngine", "BackupPolicy", "Names", "ObjectStorage", "Replication", "TOML", "TestSupport",
-        "Wording",
+        "holdfast", "BackupEngine", "BackupPolicy", "Names", "Notifications", "ObjectStorage", "Replication", "TOML",
+        "TestSupport", "Wording",
       ],
       swiftSettings: strict),
     .testTarget(

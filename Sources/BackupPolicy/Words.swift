@@ -19,3 +19,23 @@ extension String {
   /// At most 60 characters of it, for messages.
   package var shortened: String { count > 60 ? "\(prefix(60))…" : self }
 }
+
+extension BinaryInteger {
+  /// With a comma between groups of three digits: `1,234`.
+  package var grouped: String {
+    let digits = Array(String(magnitude))
+    let groups = stride(from: digits.count % 3 - 3, to: digits.count, by: 3).map {
+      String(digits[Swift.max(0, $0)..<Swift.max(0, $0 + 3)])
+    }
+    return (self < 0 ? "-" : "") + groups.filter { !$0.isEmpty }.joined(separator: ",")
+  }
+}
+
+extension Duration {
+  /// Milliseconds for people: `840 ms`, `12.4 s`, `3 min 20 s`.
+  package static func words(_ milliseconds: Int64) -> String {
+    if milliseconds < 1000 { return "\(milliseconds) ms" }
+    if milliseconds < 100_000 { return "\(milliseconds / 1000).\(milliseconds / 100 % 10) s" }
+    return "\(milliseconds / 60000) min \(milliseconds / 1000 % 60) s"
+  }
+}

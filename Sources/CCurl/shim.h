@@ -35,6 +35,14 @@ static inline CURLcode ccurl_set_seek(CURL *easy, ccurl_seek_function value) {
   return curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, value);
 }
 
+/// libcurl's type of the function that it calls about once a second; not zero ends the transfer.
+typedef int (*ccurl_progress_function)(
+    void *context, curl_off_t download, curl_off_t downloaded, curl_off_t upload, curl_off_t uploaded);
+
+static inline CURLcode ccurl_set_progress(CURL *easy, ccurl_progress_function value) {
+  return curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, value);
+}
+
 /// Opens a socket that programs started by this process do not inherit.
 static inline curl_socket_t ccurl_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
   (void)context;
@@ -46,14 +54,24 @@ static inline CURLcode ccurl_close_sockets_on_exec(CURL *easy) {
   return curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, ccurl_open_socket);
 }
 
-/// Allows HTTP and HTTPS only. libcurl before 7.85 has only the older of the two options.
-static inline CURLcode ccurl_allow_web_only(CURL *easy) {
-  CURLcode result = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+/// libcurl before 7.85 has only the older of the two options.
+static inline CURLcode ccurl_allow_protocols(CURL *easy, const char *names, long bits) {
+  CURLcode result = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, names);
   if (result != CURLE_UNKNOWN_OPTION) return result;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-  return curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+  return curl_easy_setopt(easy, CURLOPT_PROTOCOLS, bits);
 #pragma GCC diagnostic pop
+}
+
+/// Allows HTTP and HTTPS only.
+static inline CURLcode ccurl_allow_web_only(CURL *easy) {
+  return ccurl_allow_protocols(easy, "http,https", CURLPROTO_HTTP | CURLPROTO_HTTPS);
+}
+
+/// Allows SMTP and SMTPS only.
+static inline CURLcode ccurl_allow_mail_only(CURL *easy) {
+  return ccurl_allow_protocols(easy, "smtp,smtps", CURLPROTO_SMTP | CURLPROTO_SMTPS);
 }
 
 /// The file of certificate authorities that libcurl uses by default; NULL if it has none.

@@ -70,6 +70,8 @@ void cshims_error_message(int error, char *buffer, size_t length) {
 
 int cshims_eventfd(int nonblocking) { return eventfd(0, EFD_CLOEXEC | (nonblocking ? EFD_NONBLOCK : 0)); }
 
+int cshims_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
 int cshims_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 
 void cshims_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

@@ -61,26 +61,3 @@ final class Digest {
     return value
   }
 }
-
-extension [UInt8] {
-  /// Two lower-case hexadecimal digits a byte.
-  var hexText: String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-  }
-
-  /// With padding (RFC 4648, section 4).
-  var base64Text: String {
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var text: [UInt8] = []
-    for start in stride(from: 0, to: count, by: 3) {
-      let group = self[start..<Swift.min(start + 3, count)]
-      var bits: UInt32 = 0
-      for byte in group { bits = bits << 8 | UInt32(byte) }
-      bits <<= 8 * UInt32(3 - group.count)
-      let letters = (0..<4).map { alphabet[Int(bits >> UInt32(18 - 6 * $0)) & 63] }
-      text += letters.prefix(group.count + 1) + [UInt8](repeating: UInt8(ascii: "="), count: 3 - group.count)
-    }
-    return String(decoding: text, as: UTF8.self)
-  }
-}

@@ -5,7 +5,8 @@ final class EasyHandle {
   let pointer: UnsafeMutableRawPointer
   /// The first option that libcurl refused.
   private(set) var refusal: CURLcode = CURLE_OK
-  private var headers: UnsafeMutablePointer<curl_slist>?
+  /// libcurl keeps their addresses.
+  private var lists: [UnsafeMutablePointer<curl_slist>] = []
   // On the heap, because libcurl keeps the address.
   private let message = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
 
@@ -21,7 +22,7 @@ final class EasyHandle {
 
   deinit {
     curl_easy_cleanup(pointer)
-    curl_slist_free_all(headers)
+    lists.forEach { curl_slist_free_all($0) }
     message.deallocate()
   }
 
@@ -47,6 +48,8 @@ final class EasyHandle {
 
   func allowWebOnly() { note(ccurl_allow_web_only(pointer)) }
 
+  func allowMailOnly() { note(ccurl_allow_mail_only(pointer)) }
+
   func set(_ option: CURLoption, _ value: String?) { note(ccurl_set_text(pointer, option, value)) }
 
   func set(_ option: CURLoption, offset: Int64) { note(ccurl_set_offset(pointer, option, curl_off_t(offset))) }
@@ -59,13 +62,20 @@ final class EasyHandle {
 
   func set(seek function: ccurl_seek_function) { note(ccurl_set_seek(pointer, function)) }
 
-  /// - Parameter lines: as `CURLOPT_HTTPHEADER` takes them.
-  func set(headers lines: [String]) {
+  func set(progress function: ccurl_progress_function) { note(ccurl_set_progress(pointer, function)) }
+
+  /// - Parameter lines: at least one, as an option such as `CURLOPT_HTTPHEADER` takes them.
+  func set(_ option: CURLoption, lines: [String]) {
+    var list: UnsafeMutablePointer<curl_slist>?
     for line in lines {
-      guard let longer = curl_slist_append(headers, line) else { return note(CURLE_OUT_OF_MEMORY) }
-      headers = longer
+      guard let longer = curl_slist_append(list, line) else {
+        curl_slist_free_all(list)
+        return note(CURLE_OUT_OF_MEMORY)
+      }
+      list = longer
     }
-    note(ccurl_set_pointer(pointer, CURLOPT_HTTPHEADER, headers))
+    if let list { lists.append(list) }
+    note(ccurl_set_pointer(pointer, option, list))
   }
 
   func long(_ info: CURLINFO) -> Int {

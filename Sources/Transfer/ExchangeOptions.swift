@@ -17,7 +17,7 @@ enum ExchangeOptions {
     guard !request.url.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f }) else {
       return TransferFailure(CURLE_URL_MALFORMAT, of: exchange).error
     }
-    handle.set(headers: headers)
+    handle.set(CURLOPT_HTTPHEADER, lines: headers)
     setCalls(exchange)
     setRequest(request, bodyLength: exchange.body.length, handle)
     setProtocol(settings, handle)
@@ -72,7 +72,7 @@ enum ExchangeOptions {
   }
 
   /// The check of certificates and names is libcurl's default; it is set so that it stays.
-  private static func setTrust(_ settings: TransferSettings, _ handle: EasyHandle) {
+  static func setTrust(_ settings: TransferSettings, _ handle: EasyHandle) {
     handle.set(CURLOPT_SSL_VERIFYPEER, true)
     handle.set(CURLOPT_SSL_VERIFYHOST, 2)
     handle.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))

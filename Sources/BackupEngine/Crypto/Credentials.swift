@@ -155,6 +155,9 @@ package final class SecretBytes: @unchecked Sendable, CustomStringConvertible {
     return zip(storage, other.storage).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
   }
 
+  /// HMAC-SHA256 of a message with this key, 32 bytes.
+  package func authenticationCode(of message: [UInt8]) throws -> [UInt8] { try KeyDerivation.hmac(self, message) }
+
   package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try body(UnsafeRawBufferPointer(storage))
   }

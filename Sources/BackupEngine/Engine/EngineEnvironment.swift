@@ -74,7 +74,7 @@ package enum SystemClock {
     return Int64(time.tv_sec).multipliedClamped(by: 1000).addingClamped(Int64(time.tv_nsec) / 1_000_000)
   }
 
-  static func hostName() -> String {
+  package static func hostName() -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     guard gethostname(&buffer, 255) == 0 else { return "localhost" }
     return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

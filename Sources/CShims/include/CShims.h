@@ -44,6 +44,9 @@ void cshims_error_message(int error, char *buffer, size_t length);
 /// with errno.
 int cshims_eventfd(int nonblocking);
 
+/// A close-on-exec pipe: the ends for reading and for writing. Returns 0, or -1 with errno.
+int cshims_pipe(int ends[2]);
+
 /// A close-on-exec, non-blocking inotify instance. Returns the descriptor, or -1 with errno.
 int cshims_inotify(void);
 

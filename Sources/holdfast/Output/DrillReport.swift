@@ -47,15 +47,6 @@ struct DrillReport {
   }
 }
 
-extension Duration {
-  /// Milliseconds for people: `840 ms`, `12.4 s`, `3 min 20 s`.
-  static func words(_ milliseconds: Int64) -> String {
-    if milliseconds < 1000 { return "\(milliseconds) ms" }
-    if milliseconds < 100_000 { return "\(milliseconds / 1000).\(milliseconds / 100 % 10) s" }
-    return "\(milliseconds / 60000) min \(milliseconds / 1000 % 60) s"
-  }
-}
-
 /// The figures of the drills in `stats`.
 struct DrillListing {
   let drills: DrillFigures

@@ -38,9 +38,9 @@ struct StatusListing {
     fields.add("Not saved", facts.exposedSince.map { "since \(times.of($0)), \(times.ago($0))" })
     fields.add("Waits for", facts.waitingFor)
     fields.add("Newest", facts.newest.map { "\($0.id), \(times.ago($0.created))" })
-    fields.add("Proven", proof(facts))
+    fields.add("Proven", times.proof(facts))
     fields.add("Next run", facts.nextRun.map(zone.text))
-    for copy in facts.copies { fields.add("Target", target(copy)) }
+    for copy in facts.copies { fields.add("Target", times.target(copy)) }
     for alarm in facts.alarms {
       fields.add("Alarm", "\(alarm.message), since \(times.of(alarm.since))\(alarm.hint.map { "; \($0)" } ?? "")")
     }
@@ -63,22 +63,6 @@ struct StatusListing {
     }
   }
 
-  private func proof(_ facts: StateFacts) -> String {
-    guard let proved = facts.proved else { return "never: holdfast drill tries a restore" }
-    return times.ago(proved) + (facts.recovery.map { " (the restore took \(Duration.words($0)))" } ?? "")
-  }
-
-  private func target(_ copy: StateFacts.Copy) -> String {
-    let missing =
-      copy.unsent == 0
-      ? "it has everything"
-      : "\(copy.unsent.grouped) \(copy.unsent == 1 ? "backup is" : "backups are") not there yet"
-        + (copy.unsentSince.map { ", the oldest since \(times.of($0))" } ?? "")
-    let state = copy.lastSuccess == nil && copy.unsent == 0 ? "not used yet" : missing
-    return "\(copy.name): \(state)" + (copy.error.map { "; last error: \($0)" } ?? "")
-      + (copy.nextTry.map { "; next try at \(times.of($0))" } ?? "")
-  }
-
   var json: JSONValue {
     .object([
       "version": .integer(1), "at": .string(now.iso8601),
@@ -92,17 +76,6 @@ struct StatusListing {
           ])
         }.map { .object($0) }),
     ])
-  }
-}
-
-extension StateSentence.Tone {
-  fileprivate var mark: String {
-    switch self {
-    case .good: "✓"
-    case .busy: "-"
-    case .attention: "!"
-    case .bad: "✗"
-    }
   }
 }
 

@@ -1,0 +1,63 @@
+import BackupPolicy
+import Testing
+import Wording
+
+@testable import Notifications
+
+@Suite("Whether a sign of life may be sent")
+struct HeartbeatVerdictTests {
+  private let limits = HeartbeatVerdict.Limits(exposure: 900, lags: ["s3": 900], drillAge: 86400)
+
+  private func reasons(_ limits: HeartbeatVerdict.Limits? = nil, _ change: (inout StateFacts) -> Void) -> [String] {
+    var facts = Messages.facts()
+    change(&facts)
+    return HeartbeatVerdict([(facts, limits ?? self.limits)], at: Messages.now, in: .utc).reasons
+  }
+
+  private func ago(_ seconds: Int64) -> Timestamp { Messages.now.adding(seconds: -seconds) }
+
+  private func copy(since seconds: Int64) -> StateFacts.Copy {
+    StateFacts.Copy(name: "s3", unsent: 2, unsentSince: ago(seconds), lastSuccess: nil, error: nil)
+  }
+
+  @Test("If nothing is wrong, there is no reason; the limits themselves are no reason either")
+  func sound() {
+    #expect(reasons { _ in } == [])
+    #expect(
+      reasons {
+        ($0.unprotectedSince, $0.proved) = (ago(900), ago(86400))
+        $0.copies = [copy(since: 900)]
+      } == [])
+  }
+
+  @Test("A change that is in no backup is a reason after 15 minutes, also if only the files show it")
+  func exposure() {
+    #expect(reasons { $0.unprotectedSince = ago(901) } == ["shop: changes since 13:49:01 are in no backup"])
+    #expect(reasons { $0.unseenWrite = ago(1000) }.count == 1)
+    #expect(reasons(.init(exposure: nil)) { $0.unseenWrite = ago(100_000) } == [])
+  }
+
+  @Test("A target, a drill and an alarm are reasons with their own limits")
+  func others() {
+    #expect(reasons { $0.copies = [copy(since: 901)] }.first?.hasPrefix("shop: target s3: 2 backups") == true)
+    #expect(reasons { $0.proved = ago(90_000) } == ["shop: the last passed drill is too old: 25 h ago"])
+    #expect(reasons(.init(exposure: 900)) { $0.proved = ago(9_000_000) } == [])
+    let alarm = { (seconds: Int64) in
+      StateFacts.Alarm(kind: "locked", since: ago(seconds), message: "busy", hint: nil, stopsBackups: true)
+    }
+    #expect(reasons { $0.alarms = [alarm(299)] } == [] && reasons { $0.alarms = [alarm(300)] } == ["shop: busy"])
+    var facts = Messages.facts()
+    facts.alarms = [alarm(1)]
+    #expect(HeartbeatVerdict([(facts, limits)], isPatient: false, at: Messages.now, in: .utc).reasons == ["shop: busy"])
+  }
+
+  @Test("No backup at all is a reason, except while the agent starts")
+  func nothing() {
+    #expect(reasons { $0.newest = nil } == ["shop: nothing has been backed up yet"])
+    #expect(
+      reasons {
+        $0.newest = nil
+        $0.watch = .starting
+      } == [])
+  }
+}
