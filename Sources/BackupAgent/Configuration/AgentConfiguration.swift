@@ -36,6 +36,7 @@ package struct AgentConfiguration: Sendable {
   package var patterns: DatabasePatterns?
   /// The file for the metrics, an absolute path; nil if they are not written.
   package var metricsFile: String?
+  package var notifications = NotificationSetup()
 
   package init(databases: [AgentDatabase], stopGrace: Int64 = 10000, patterns: DatabasePatterns? = nil) {
     self.databases = databases

@@ -58,11 +58,15 @@ final class DatabaseReporter {
 
   /// An alarm has begun or ended.
   func recordAlarm(_ kind: String, _ message: String, hint: String?, began: Bool) {
+    recordAlarmChange()
     shared.feed.publish(
       began ? "alarm" : "alarm_over", of: name,
       ["kind": .string(kind), "message": .string(message), "hint": .optional(hint)])
     shared.metrics.recordChange(at: shared.clock.monotonic)
   }
+
+  /// The alarms that last are others than before.
+  func recordAlarmChange() { shared.alarmChanges += 1 }
 
   // MARK: Requests for a backup
 

@@ -30,6 +30,8 @@ final class DrillRunner {
 
   var deadline: Deadline { isReady ? machine.deadline : Deadline() }
 
+  var isRunning: Bool { machine.isRunning }
+
   var status: DrillStatus {
     let summary = machine.summary
     return DrillStatus(

@@ -36,6 +36,13 @@ final class DatabaseCoordinator {
 
   var status: DatabaseStatus { parts.status(of: database, machine, newest: newest, isReady: isReady) }
 
+  /// The drill and the scheduled backup that run now, as names that are unique in the agent.
+  var scheduledWork: [String] {
+    let isScheduled = isBackingUp && machine.status.running?.trigger == .scheduled
+    return (isScheduled ? ["full of \(database.name)"] : [])
+      + (parts.housekeeper.drills.isRunning ? ["drill of \(database.name)"] : [])
+  }
+
   // MARK: From the start to the end
 
   func start() {

@@ -27,6 +27,7 @@ final class EventLoop {
   private let roster: DatabaseRoster
   private let requests: RequestHandler
   private let files: any FileOperations
+  private let notifications: NotificationRunner
   /// Nil if commands cannot ask.
   private var server: ControlServer?
   private var stopGrace: Int64
@@ -71,6 +72,7 @@ final class EventLoop {
     }
     shared.socketPath = server?.path
     roster = DatabaseRoster(shared, parts.logger)
+    notifications = NotificationRunner(configuration, shared, parts.logger)
     do {
       try roster.add(configuration.databases, isAlone: configuration.isAlone)
     } catch {
@@ -107,10 +109,14 @@ final class EventLoop {
       for message in wake.messages { handle(message) }
       handleTime()
       dropLeavers()
+      notifications.update(coordinators, isStopping: isStopping)
       announcements.update(
         coordinators, problems: patternWatch?.problems ?? 0, isStopping: isStopping, at: clock.monotonic)
     }
+    notifications.stop()
     shared.stopWorkers()
+    // A message that was accepted meanwhile must not be repeated by the next agent.
+    for case .notified(let id, let result) in shared.inbox.removeAll() { notifications.record(id, result) }
     coordinators.forEach { $0.end() }
     requests.refuseReloads(HoldfastError(.refused, "the agent has stopped"))
     server?.stop()
@@ -154,6 +160,7 @@ final class EventLoop {
       next.monotonic = [next.monotonic, deadline.monotonic].compactMap { $0 }.min()
       next.wall = [next.wall, deadline.wall].compactMap { $0 }.min()
     }
+    if !isStopping { next = next.earlier(notifications.deadline) }
     let patterns = isStopping ? nil : patternWatch?.deadline
     let own = [
       graceEnd, listens ? nil : listeningPauseEnd, announcements.deadline, patterns, shared.metrics.deadline,
@@ -213,6 +220,10 @@ final class EventLoop {
       }
     case .journalSaved: break
     case .metricsWritten(let error): shared.metrics.finish(error, logger)
+    case .notified(let id, let result):
+      memoryTrimming?.recordWork()
+      notifications.finish(id, result, coordinators)
+    case .pulsed(let result): notifications.finish(result)
     case .clockSet: coordinators.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
     case .cancel: stop(grace: 0)
@@ -299,6 +310,7 @@ extension EventLoop {
     stopGrace = configuration.stopGrace
     shared.metrics.use(configuration.metricsFile)
     watchPatterns(configuration.patterns)
+    notifications.update(configuration.notifications, coordinators)
     roster.update(to: configuration.databases, starting: new)
   }
 

@@ -18,6 +18,8 @@ final class LoopContext {
   let metrics = MetricsWriter()
   /// The socket for commands, which the lock of each repository names; nil if there is none.
   var socketPath: String?
+  /// How often an alarm of a database has begun or ended.
+  var alarmChanges = 0
   /// How the databases share the files that this process may have open.
   var descriptors: DescriptorBudget
   /// Copy backups to targets.
@@ -125,6 +127,10 @@ indirect enum LoopMessage: Sendable {
   case journalSaved
   /// The file of metrics was written, or not.
   case metricsWritten(HoldfastError?)
+  /// A message by a channel was accepted, or not.
+  case notified(ChannelID, Result<MessageJob.Receipt, any Error>)
+  /// A sign of life was sent, or the reasons why there is none; or the sending failed.
+  case pulsed(Result<[String], any Error>)
   /// The wall clock was set.
   case clockSet
   /// Finish the running work, then stop.

@@ -53,6 +53,8 @@ enum Alarm: String, Hashable, Sendable, CaseIterable {
   case targetTakenOver = "target_taken_over"
   /// A target refuses to remove archives.
   case targetRetention = "target_retention"
+  /// Messages by a channel are not accepted.
+  case notificationFailed = "notification_failed"
 
   /// The alarm for a failed backup.
   init(_ code: HoldfastError.Code) {
@@ -96,7 +98,7 @@ final class AlarmBook {
 
   private struct Key: Hashable {
     var alarm: Alarm
-    /// The name of the target; nil if the alarm is not about a target.
+    /// The name of the target or channel; nil if the alarm is not about one.
     var target: String?
   }
 
@@ -184,8 +186,21 @@ final class AlarmBook {
 
   /// Forgets the alarms of a target that is no longer configured.
   func forget(target: String) {
-    entries = entries.filter { $0.key.target != target }
     ended = ended.filter { $0.key.target != target }
+    entries = entries.filter { $0.key.target != target || $0.key.alarm == .notificationFailed }
+    reporter.recordAlarmChange()
+  }
+
+  /// Messages by a channel are not accepted, or accepted again. The caller logs it, because all
+  /// databases have the alarm.
+  func record(channel: String, _ error: HoldfastError?) {
+    let key = Key(alarm: .notificationFailed, target: channel)
+    if let error {
+      _ = record(key, error)
+    } else if entries.removeValue(forKey: key) != nil {
+      let text = "messages by \(channel) are accepted again"
+      reporter.recordAlarm(key.alarm.rawValue, text, hint: nil, began: false)
+    }
   }
 
   func contains(_ alarm: Alarm, of target: String? = nil) -> Bool { entries[Key(alarm: alarm, target: target)] != nil }
@@ -196,6 +211,24 @@ final class AlarmBook {
     entries.sorted { ($0.value.since, $0.key.alarm.rawValue) < ($1.value.since, $1.key.alarm.rawValue) }.map {
       AlarmStatus(kind: $0.key.alarm.rawValue, since: $0.value.since, message: $0.value.message, hint: $0.value.hint)
     }
+  }
+
+  /// The alarms as messages have them. One about a channel is about the agent.
+  ///
+  /// - Parameter database: its name.
+  func open(of database: String) -> [OpenAlarm] {
+    entries.map { key, entry in
+      let key =
+        key.alarm == .notificationFailed
+        ? Self.key(ofChannel: key.target ?? "")
+        : OpenAlarm.Key(database: database, kind: key.alarm.rawValue, subject: key.target)
+      return OpenAlarm(key, since: entry.since, message: entry.message, hint: entry.hint)
+    }
+  }
+
+  /// The alarm about a channel.
+  static func key(ofChannel name: String) -> OpenAlarm.Key {
+    OpenAlarm.Key(database: nil, kind: Alarm.notificationFailed.rawValue, subject: name)
   }
 
   // MARK: Results of jobs
@@ -306,7 +339,7 @@ final class AlarmBook {
     case .clock: "the clock is trusted again"
     case .failing: "backups of \(database) work again"
     case .targetBehind, .targetDenied, .targetFull, .clockWrong, .targetIncomplete, .targetForeign, .targetTakenOver,
-      .targetRetention, .targetMissing:
+      .targetRetention, .targetMissing, .notificationFailed:
       ending(of: alarm, "of \(database)")
     }
   }

@@ -1,0 +1,141 @@
+import BackupEngine
+import BackupPolicy
+import Logging
+import Names
+import Notifications
+import Wording
+
+/// Sends a sign of life each five minutes, or the reasons why there is none, and the starts and ends
+/// of work by the clock. Belongs to the loop's thread.
+final class HeartbeatRunner {
+  private enum Order {
+    case look
+    /// The ID joins the two.
+    case start(run: String)
+    case end(run: String)
+  }
+
+  /// Milliseconds.
+  static let interval: Int64 = 300_000
+  /// Milliseconds from the start to the first sign: the agent then has looked at the databases.
+  static let firstDelay: Int64 = 30_000
+  /// If the other side is slow, more signals are dropped.
+  private static let longestQueue = 20
+
+  var heartbeat: Heartbeat
+  private let delivery: Delivery
+  private let environment: EngineEnvironment
+  private let inbox: Mailbox<LoopMessage>
+  private let logger: Logger
+  private var next: Int64
+  private var waiting: [Order] = []
+  private var thread: AgentThread?
+  private var isFailing = false
+  /// The work by the clock that runs, and its IDs.
+  private var runs: [String: String] = [:]
+
+  init(
+    _ heartbeat: Heartbeat, _ delivery: Delivery, _ environment: EngineEnvironment, _ inbox: Mailbox<LoopMessage>,
+    _ logger: Logger
+  ) {
+    (self.heartbeat, self.delivery, self.environment) = (heartbeat, delivery, environment)
+    (self.inbox, self.logger) = (inbox, logger)
+    next = environment.monotonic().addingClamped(Self.firstDelay)
+  }
+
+  var deadline: Int64? { thread == nil ? next : nil }
+
+  /// Sends the signals that are due.
+  ///
+  /// - Parameter work: the drills and scheduled backups that run now.
+  func update(_ work: Set<String>, at time: Int64, _ report: () -> StateReport) {
+    for (name, id) in runs where !work.contains(name) {
+      runs[name] = nil
+      waiting.append(.end(run: id))
+    }
+    for name in work where runs[name] == nil {
+      guard let id = Self.newID() else { continue }
+      runs[name] = id
+      waiting.append(.start(run: id))
+    }
+    if next <= time, thread == nil {
+      next = time.addingClamped(Self.interval)
+      waiting.append(.look)
+    }
+    waiting = waiting.suffix(Self.longestQueue)
+    sendNext(report)
+  }
+
+  private func sendNext(_ report: () -> StateReport) {
+    guard thread == nil, !waiting.isEmpty else { return }
+    let order = waiting.removeFirst()
+    do {
+      thread = try AgentThread("holdfast-pulse") {
+        [heartbeat, delivery, environment, inbox, report = report()] in
+        inbox.post(.pulsed(Result { try Self.send(order, report, heartbeat, delivery, environment) }))
+      }
+    } catch {
+      finish(.failure(error))
+    }
+  }
+
+  /// - Returns: why it was no sign of life; empty if it was one, or a start.
+  private static func send(
+    _ order: Order, _ report: StateReport, _ heartbeat: Heartbeat, _ delivery: Delivery,
+    _ environment: EngineEnvironment
+  ) throws -> [String] {
+    let entries = report.facts()
+    func body(_ reasons: [String]) -> String {
+      Heartbeat.body(entries.map(\.facts), reasons: reasons, host: environment.host)
+    }
+    var run: String?
+    switch order {
+    case .look: break
+    case .start(let id):
+      try delivery.send(.start, to: heartbeat, run: id, body: body([]))
+      return []
+    case .end(let id): run = id
+    }
+    // An alarm of work that has just failed counts at once.
+    let verdict = HeartbeatVerdict(entries, isPatient: run == nil, at: environment.now(), in: heartbeat.zone)
+    let signal: Heartbeat.Signal = verdict.reasons.isEmpty ? .success : .failure
+    try delivery.send(signal, to: heartbeat, run: run, body: body(verdict.reasons))
+    return verdict.reasons
+  }
+
+  /// A signal was sent, or not. If it fails, the other side notices that it is missing.
+  func finish(_ result: Result<[String], any Error>) {
+    join()
+    switch result {
+    case .success(let reasons):
+      if isFailing { logger.notice("the heartbeat is accepted again") }
+      isFailing = false
+      logger.debug("heartbeat\(reasons.isEmpty ? "" : ": fail: \(reasons.joined(separator: "; "))")")
+    case .failure(let error):
+      let error = HoldfastError(wrapping: error)
+      logger.log(level: isFailing ? .debug : .error, "the heartbeat was not sent: \(error)")
+      isFailing = true
+    }
+  }
+
+  /// A random UUID (RFC 9562, version 4), as services expect it.
+  private static func newID() -> String? {
+    guard var bytes = try? SecretBytes.random(16) else { return nil }
+    (bytes[6], bytes[8]) = (bytes[6] & 0x0f | 0x40, bytes[8] & 0x3f | 0x80)
+    let digits = Array(bytes.hexText)
+    let ends = [0, 8, 12, 16, 20, 32]
+    return zip(ends, ends.dropFirst()).map { String(digits[$0..<$1]) }.joined(separator: "-")
+  }
+
+  /// Lets the thread end by itself.
+  func release() {
+    thread?.detach()
+    thread = nil
+  }
+
+  /// Waits for the end of the thread, whose work has ended or has been stopped.
+  func join() {
+    thread?.join()
+    thread = nil
+  }
+}

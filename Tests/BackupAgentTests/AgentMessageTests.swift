@@ -1,0 +1,281 @@
+import BackupEngine
+import BackupPolicy
+import FoundationEssentials
+import Notifications
+import Synchronization
+import TestSupport
+import Testing
+import Transfer
+
+@testable import BackupAgent
+
+/// An agent with channels, whose clock of delays is moved on by the test.
+private final class MessageBed: Sendable {
+  let harness: AgentHarness
+  private let ahead = Mutex<Int64>(0)
+
+  /// - Parameter now: wall time, if a test sets it.
+  init(now: (@Sendable () -> Timestamp)? = nil) throws { harness = try AgentHarness(now: now) }
+
+  private var received: String { harness.folder.path("messages") }
+
+  /// A program that keeps what it gets.
+  func hook(_ script: String = "", name: String = "hook") throws -> Channel {
+    let path = harness.folder.path("\(name).sh")
+    try Data("#!/bin/sh\n\(script)\ncat >> \(received)\n".utf8).write(to: URL(filePath: path))
+    return Channel(name: name, kind: .command(["/bin/sh", path]))
+  }
+
+  func configuration(_ setup: NotificationSetup) -> AgentConfiguration {
+    var environment = harness.engine.environment
+    environment.monotonic = { [self] in SystemClock.monotonic() + ahead.withLock { $0 } }
+    var configuration = harness.configuration()
+    configuration.databases[0].engine = Engine(
+      database: harness.database, folder: harness.backups, credentials: harness.engine.credentials,
+      environment: environment)
+    configuration.notifications = setup
+    return configuration
+  }
+
+  var messages: [JSONObject] {
+    let text = (try? String(contentsOfFile: received, encoding: .utf8)) ?? ""
+    return text.split(separator: "\n").compactMap { line in
+      if case .object(let keys)? = JSONValue(parsing: Array(line.utf8)) { keys } else { nil }
+    }
+  }
+
+  func pass(seconds: Int64) async {
+    // Its answer comes in a later turn of the loop than an alarm that was seen before.
+    _ = await harness.control.status()
+    ahead.withLock { $0 += seconds * 1000 }
+    // The loop wakes up, and arms its timers anew.
+    _ = await harness.control.status()
+  }
+
+  /// Until the loop knows that the first backup is stored: an alarm of before would end with it.
+  func waitUntilSaved() async throws {
+    try await harness.eventually("the first backup") { await harness.control.status().first?.lastPoint != nil }
+  }
+
+  func wait(for count: Int) async throws {
+    try await harness.eventually("\(count) messages") { messages.count >= count }
+  }
+
+  func alarms() async -> [String] { await harness.control.status().flatMap(\.alarms).map(\.kind) }
+
+  func raise() async throws {
+    try FileManager.default.moveItem(atPath: harness.database, toPath: harness.database + ".away")
+    try await harness.eventually("an alarm") { await alarms().contains("missing") }
+  }
+
+  func end() async throws {
+    try FileManager.default.moveItem(atPath: harness.database + ".away", toPath: harness.database)
+    try await harness.eventually("no alarm") { await !alarms().contains("missing") }
+  }
+}
+
+@Suite("Messages of the agent", .ownThread)
+struct AgentMessageTests {
+  @Test("A database that vanishes is one message, its return a recovery, and a restart repeats neither")
+  func story() async throws {
+    let bed = try MessageBed()
+    try await bed.harness.createDatabase()
+    let configuration = bed.configuration(NotificationSetup(channels: [try bed.hook()]))
+    try await bed.harness.withAgent(configuration) { _ in
+      try await bed.waitUntilSaved()
+      try await bed.raise()
+      await bed.pass(seconds: 89)
+      #expect(bed.messages.isEmpty)
+      await bed.pass(seconds: 2)
+      try await bed.wait(for: 1)
+    }
+    try await bed.harness.withAgent(configuration) { _ in
+      try await bed.harness.eventually("an alarm") { await bed.alarms().contains("missing") }
+      await bed.pass(seconds: 200)
+      await bed.pass(seconds: 200)
+      try await bed.end()
+      await bed.pass(seconds: 61)
+      try await bed.wait(for: 2)
+    }
+    let messages = bed.messages
+    #expect(messages.map { $0.text("event") } == ["alarm", "recovery"])
+    #expect(messages[0].text("summary")?.hasPrefix("app: ") == true, "\(messages[0])")
+    #expect(messages[0].text("text")?.contains("✗ app: Not protected since ") == true)
+    #expect(messages[1].text("text")?.contains("✓ app: Everything is saved.") == true, "\(messages[1])")
+  }
+
+  @Test("A channel that fails is an alarm, which the other channel reports; the next message ends it")
+  func failingChannel() async throws {
+    let bed = try MessageBed()
+    try await bed.harness.createDatabase()
+    let broken = bed.harness.folder.path("broken")
+    try Data().write(to: URL(filePath: broken))
+    let bad = try bed.hook("test ! -e \(broken) || { echo no way >&2; exit 7; }", name: "bad")
+    let configuration = bed.configuration(NotificationSetup(channels: [bad, try bed.hook()]))
+    try await bed.harness.withAgent(configuration) { _ in
+      try await bed.waitUntilSaved()
+      try await bed.raise()
+      await bed.pass(seconds: 91)
+      try await bed.harness.eventually("the alarm") { await bed.alarms().contains("notification_failed") }
+      try await bed.harness.eventually("a message about the channel") {
+        await bed.pass(seconds: 400)
+        try await Task.sleep(for: .milliseconds(200))
+        return bed.messages.contains {
+          $0.text("text")?.contains("messages by bad are not accepted: sh ended with") == true
+        }
+      }
+      try FileManager.default.removeItem(atPath: broken)
+      try await bed.harness.eventually("no alarm") {
+        await bed.pass(seconds: 700)
+        try await Task.sleep(for: .milliseconds(200))
+        return await !bed.alarms().contains("notification_failed")
+      }
+      try await bed.end()
+    }
+  }
+
+  @Test("A receiver that never answers delays no backup, and the agent ends beside it")
+  func slowReceiver() async throws {
+    let bed = try MessageBed()
+    try await bed.harness.createDatabase()
+    let configuration = bed.configuration(NotificationSetup(channels: [try bed.hook("sleep 1000")]))
+    try await bed.harness.withAgent(configuration) { _ in
+      try await bed.waitUntilSaved()
+      try await bed.raise()
+      await bed.pass(seconds: 91)
+      try await bed.end()
+      for count in 1...3 {
+        try await bed.harness.python("c = sqlite3.connect(path); c.execute('INSERT INTO t(s) VALUES (1)'); c.commit()")
+        try await bed.harness.waitForRows(Int64(count))
+      }
+    }
+    #expect(bed.messages.isEmpty)
+  }
+
+  @Test("A reload adds a channel, which learns of the alarms that last, and removes one")
+  func reload() async throws {
+    let bed = try MessageBed()
+    try await bed.harness.createDatabase()
+    let none = bed.configuration(NotificationSetup())
+    let one = bed.configuration(NotificationSetup(channels: [try bed.hook()]))
+    let isReloaded = Atomic(false)
+    try await bed.harness.withAgent(none, reload: { isReloaded.load(ordering: .relaxed) ? none : one }) { _ in
+      try await bed.waitUntilSaved()
+      try await bed.raise()
+      bed.harness.control.reload()
+      try await bed.harness.log.wait(for: "the configuration was reloaded")
+      await bed.pass(seconds: 91)
+      try await bed.wait(for: 1)
+      isReloaded.store(true, ordering: .relaxed)
+      bed.harness.control.reload()
+      try await bed.harness.eventually("two reloads") {
+        bed.harness.log.lines.count { $0.contains("the configuration was reloaded") } == 2
+      }
+      try await bed.end()
+      await bed.pass(seconds: 500)
+    }
+    #expect(bed.messages.map { $0.text("event") } == ["alarm"])
+  }
+
+  @Test("The facts that receivers know are read back from the file as they were")
+  func file() throws {
+    let bed = try MessageBed()
+    let channel = try bed.hook()
+    let file = NotificationFile(of: channel, owner: "/backups", bed.harness.engine.environment)
+    #expect(file.load() == NotificationMemory())
+    var memory = NotificationMemory()
+    let key = OpenAlarm.Key(database: "ä\u{301}", kind: "disk_full", subject: "s3")
+    let time = Timestamp(milliseconds: 1_700_000_000_123)
+    memory.told = [OpenAlarm(key, since: time, message: "full", hint: nil)]
+    (memory.thread, memory.sent, memory.ends, memory.lastReport) = ("msg_1", [time], [key: [time]], time)
+    file.save(memory, bed.harness.log.logger)
+    #expect(file.load() == memory)
+    let other = NotificationFile(of: channel, owner: "/others", bed.harness.engine.environment)
+    #expect(other.load() == NotificationMemory())
+  }
+}
+
+@Suite("Heartbeat of the agent", .ownThread)
+struct AgentHeartbeatTests {
+  /// A receiver that keeps paths and bodies: Tests/Fixtures/webhook_server.py.
+  private final class Receiver {
+    let process: ProcessInBackground
+    let url: String
+
+    init() throws {
+      process = try ProcessInBackground("python3", ["\(projectFolder)/Tests/Fixtures/webhook_server.py"])
+      try process.waitForLine("ready")
+      let port = process.lines.first?.split(separator: " ").last ?? ""
+      url = "http://127.0.0.1:\(port)/ok/key?x=1"
+    }
+
+    var requests: [(path: String, body: String)] {
+      process.lines.compactMap { line in
+        guard case .object(let keys)? = JSONValue(parsing: Array(line.utf8)) else { return nil }
+        return (keys.text("path") ?? "", keys.text("body") ?? "")
+      }
+    }
+  }
+
+  @Test("It comes each 5 minutes with the newest backup, as a failure with the reason while an alarm counts")
+  func signals() async throws {
+    let bed = try MessageBed()
+    let receiver = try Receiver()
+    try await bed.harness.createDatabase()
+    let setup = NotificationSetup(heartbeat: Heartbeat(url: receiver.url))
+    try await bed.harness.withAgent(bed.configuration(setup)) { _ in
+      try await bed.waitUntilSaved()
+      let newest = try #require(try bed.harness.points().last)
+      await bed.pass(seconds: 31)
+      try await bed.harness.eventually("a sign of life") { receiver.requests.count == 1 }
+      #expect(receiver.requests[0].path == "/ok/key?x=1")
+      #expect(receiver.requests[0].body.contains("app: \(newest.id), \(newest.created.iso8601)"))
+      await bed.pass(seconds: 290)
+      #expect(receiver.requests.count == 1)
+      try await bed.raise()
+      // The alarm counts after a minute of the wall clock, which is not moved here.
+      try await bed.harness.eventually("the first reason") {
+        await bed.pass(seconds: 301)
+        try await Task.sleep(for: .seconds(1))
+        return receiver.requests.last?.path == "/ok/key/fail?x=1"
+      }
+      #expect(receiver.requests.last?.body.contains("app: there is no database ") == true)
+      try await bed.end()
+      let count = receiver.requests.count
+      await bed.pass(seconds: 301)
+      try await bed.harness.eventually("a sign of life") { receiver.requests.count > count }
+      #expect(receiver.requests.last?.path == "/ok/key?x=1")
+    }
+  }
+
+  @Test("A scheduled backup and a drill send their start and their end with one ID")
+  func runs() async throws {
+    // The next minute begins in a few seconds.
+    let ahead = 55_000 - SystemClock.now().milliseconds % 60_000
+    let bed = try MessageBed(now: { Timestamp(milliseconds: SystemClock.now().milliseconds + ahead) })
+    let receiver = try Receiver()
+    try await bed.harness.createDatabase()
+    var configuration = bed.configuration(NotificationSetup(heartbeat: Heartbeat(url: receiver.url)))
+    configuration.databases[0].settings.triggers.mode = .hybrid
+    configuration.databases[0].settings.triggers.schedules = [try CronSchedule("* * * * *")]
+    try await bed.harness.withAgent(configuration) { _ in
+      try await bed.waitUntilSaved()
+      try await bed.harness.eventually("a start and an end") {
+        receiver.requests.contains { $0.path.contains("/start?") }
+          && receiver.requests.contains { $0.path.hasPrefix("/ok/key?x=1&rid=") }
+      }
+    }
+    let runs = receiver.requests.map(\.path).compactMap { $0.split(separator: "rid=").dropFirst().first }
+    #expect(runs.count >= 2 && runs[0] == runs[1] && runs[0].count == 36)
+  }
+
+  @Test("The words of a signal go between the path and the query, and a body has at most 10 kB")
+  func forms() {
+    let plain = Heartbeat(url: "https://hc.test/u/")
+    #expect(plain.url(of: .success) == "https://hc.test/u" && plain.url(of: .failure) == "https://hc.test/u/fail")
+    #expect(plain.url(of: .start, run: "r1") == "https://hc.test/u/start?rid=r1")
+    #expect(Heartbeat(url: "https://hc.test/u?a=b").url(of: .success, run: "r1") == "https://hc.test/u?a=b&rid=r1")
+    let body = Heartbeat.body([], reasons: Array(repeating: "a\nb", count: 10_000), host: "h")
+    #expect(body.utf8.count < 10_000 && body.contains("a\\nb\n"))
+  }
+}
