@@ -21,7 +21,9 @@ struct HoldfastCommand: ParsableCommand {
         ]),
       CommandGroup(
         name: "After an accident", subcommands: [Query.self, Diff.self, Restore.self, Undo.self, Accept.self]),
-      CommandGroup(name: "Checks", subcommands: [Verify.self, Drill.self, Doctor.self, Targets.self, Metrics.self]),
+      CommandGroup(
+        name: "Checks",
+        subcommands: [Verify.self, Drill.self, Doctor.self, Targets.self, Notify.self, Metrics.self]),
       CommandGroup(
         name: "Set-up",
         subcommands: [Init.self, Config.self, Schedule.self, Completion.self, Version.self, GenerateManual.self]),
@@ -145,6 +147,7 @@ enum CommandNames {
     "daemon": "agent", "watch": "agent", "run": "agent", "start": "agent", "serve": "agent", "service": "agent",
     "setup": "init", "settings": "config", "configuration": "config", "cron": "schedule",
     "completions": "completion", "exec": "guard", "protect": "guard", "push": "sync", "upload": "sync",
+    "alert": "notify", "alerts": "notify", "notifications": "notify", "mail": "notify",
     "replicate": "sync", "copy": "sync", "target": "targets", "replicas": "targets", "remotes": "targets",
   ]
 }

@@ -83,6 +83,7 @@ struct ConfigCommandTests {
         target               -                            default: none
         drill.schedule       -                            default: none
         drill.max_age        -                            default: twice the longest pause of drill.schedule; never without a schedule
+        heartbeat_url        -                            default: none
         stop_grace           10s                          default
         log_level            -                            default: info for the agent, else warning
 

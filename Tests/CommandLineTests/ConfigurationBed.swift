@@ -53,6 +53,10 @@ extension ValueKind {
     case .rate: ("500KiB", "2MiB")
     case .storageClass: ("STANDARD_IA", "GLACIER_IR")
     case .proxy: ("http://proxy:3128", "socks5h://localhost:1080")
+    case .channelAddress, .webAddress: ("https://example.com/a", "https://example.com/b")
+    case .mailAddresses: ("ops@example.com", "a@example.com, b@example.com")
+    case .arguments: ("/usr/bin/true", "/usr/bin/false")
+    case .timeOfDay: ("08:00", "23:59")
     }
   }
 }

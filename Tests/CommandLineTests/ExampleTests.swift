@@ -80,6 +80,16 @@ struct ExampleTests {
     #expect(target.address == "s3://shop-backups/app" && target.name == "s3")
   }
 
+  @Test("The documentation's table of the settings of a channel equals the table of settings")
+  func channels() throws {
+    let (start, end) = ("<!-- settings of a channel -->\n", "<!-- end of settings of a channel -->\n")
+    try compare("contrib/docs/reference/settings.md") { text in
+      let first = try #require(text.firstRange(of: start))
+      let last = try #require(text.firstRange(of: end))
+      return text[..<first.upperBound] + Self.channelTable + text[last.lowerBound...]
+    }
+  }
+
   /// A setting that is commented out has no space behind the `#`.
   private func uncommented(_ text: String) -> String {
     text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -146,6 +156,16 @@ struct ExampleTests {
       + Metric.allCases.map { metric in
         let labels = metric.labels.map { "`\($0)`" }.joined(separator: ", ")
         return "| `\(metric.rawValue)` | \(metric.kind.rawValue) | \(labels) | \(metric.meaning) |\n"
+      }.joined()
+  }
+
+  private static var channelTable: String {
+    "| setting | types | default | meaning | why |\n|---|---|---|---|---|\n"
+      + ChannelSettingTable.rows.map { row in
+        let types = ChannelType.allCases.filter { $0.known.contains(row.key) }.map(\.rawValue).joined(separator: ", ")
+        let isCommon = types.isEmpty
+        return
+          "| `\(row.name)` | \(isCommon ? "all" : types) | \(row.standardWords) | \(row.summary) | \(row.reason) |\n"
       }.joined()
   }
 

@@ -252,7 +252,7 @@ extension Mistake {
       "a table of settings", .toml("[agent]\ndebounce = \"5s\""),
       "holdfast.toml:1:1: [agent] is not a table of settings",
       hint:
-        "write settings at the top of the file, without a table; there are the tables [[databases]], [[targets]] and [drill]"
+        "write settings at the top of the file, without a table; there are the tables [[databases]], [[targets]], [[notify]] and [drill]"
     ),
     Mistake(
       "one bracket", .toml("[databases]\npath = \"app.db\""),

@@ -24,15 +24,21 @@ struct Doctor: ParsableCommand {
   @OptionGroup(title: "Common options") var options: ServiceOptions
 
   func run() throws {
-    try EveryDatabase(options: options, all: every.all).run(creation.flags.merging(target.flags)) { try examine($0) }
+    let configuration = try options.configuration(creation.flags.merging(target.flags))
+    // They belong to no database, so they are reported once.
+    var channels = configuration.channelFindings()
+    try EveryDatabase(options: options, all: every.all).run(in: configuration) { selection in
+      defer { channels = [] }
+      try examine(selection, channels)
+    }
   }
 
-  private func examine(_ selection: Selection) throws {
+  private func examine(_ selection: Selection, _ channels: [Finding]) throws {
     let archive = try ArchiveOptions(selection.settings)
     let engine = try selection.engine(.optional)
     let drillAge = (try? selection.settings.drillSettings())?.age(at: engine.environment.now())
     let facts = try Examination(engine, encrypts: archive.encrypt, drillAge: drillAge).facts()
-    var report = DoctorReport(findings: Diagnosis.findings(facts) + targets(selection, engine))
+    var report = DoctorReport(findings: Diagnosis.findings(facts) + targets(selection, engine) + channels)
     if probe {
       report.findings +=
         report.allowsProbe

@@ -25,6 +25,7 @@ struct AgentSetup: Sendable {
       databases: try accepted.map(guarded), stopGrace: try configuration.settings().milliseconds(.stopGrace))
     agent.patterns = try watched(patterns, configuration)
     agent.metricsFile = try configuration.settings().path(.metricsFile)
+    agent.notifications = try configuration.notifications()
     return agent
   }
 

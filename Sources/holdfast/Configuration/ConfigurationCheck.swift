@@ -22,6 +22,7 @@ struct ConfigurationCheck {
     if databases.isEmpty { found += noDatabase(list) }
     for database in databases { found += places(database) }
     found += configuration.targetProblems(databases) + targetFiles(databases)
+    found += configuration.channelProblems(files)
     return Self.sorted(found)
   }
 

@@ -47,6 +47,7 @@ enum SettingKey: String, CaseIterable, Hashable, Sendable {
   case target
   case drillSchedule = "drill.schedule"
   case drillMaxAge = "drill.max_age"
+  case heartbeatURL = "heartbeat_url"
   case stopGrace = "stop_grace"
   case logLevel = "log_level"
   case logFormat = "log_format"
@@ -190,6 +191,13 @@ enum SettingTable {
       .drillMaxAge, .time(atLeast: 0), .words("twice the longest pause of `drill.schedule`; never without a schedule"),
       "The age of the last passed drill that raises an alarm; 0: never",
       because: "one drill may be missed before there is an alarm", example: "14d"),
+
+    // Messages. The rest of it is in [[notify]] tables.
+    .init(
+      .heartbeatURL, .webAddress, .words("none"),
+      "A URL that gets a request each 5 minutes if all is well, and at the same URL with /fail the reasons if not",
+      because: "an agent that has ended cannot report it; a service that misses the requests can",
+      example: "https://hc-ping.com/your-uuid", flag: .none, scope: .process),
 
     // The process.
     .init(

@@ -24,6 +24,8 @@ struct SettingsFile: Sendable {
   private(set) var assertions: [ConfiguredAssertion] = []
   /// `[[targets]]` at the top.
   private(set) var targets: [TargetTable] = []
+  /// `[[notify]]`
+  private(set) var channels: [ChannelTable] = []
   private(set) var problems: [ConfigurationProblem] = []
 
   /// - Parameter path: as messages name it.
@@ -46,6 +48,7 @@ struct SettingsFile: Sendable {
     if pair.name == "databases" { return readDatabases(pair) }
     if pair.name == "drill" { return readDrill(pair, into: \.top, \.assertions) }
     if pair.name == "targets" { return readTargets(pair, into: \.targets, "[[targets]]") }
+    if pair.name == "notify" { return readChannels(pair) }
     if let key = SettingKey.named(pair.name), !holdsTables(pair.value) { return read(pair, as: key, into: \.top) }
     switch pair.value.content {
     case .table: addUnknownTable(pair, "[\(pair.name.shortened)]")
@@ -75,6 +78,12 @@ struct SettingsFile: Sendable {
     let read = TargetTables(pair, path: path, header: header)
     problems += read.problems
     self[keyPath: targets] += read.tables
+  }
+
+  private mutating func readChannels(_ pair: TOMLDocument.Pair) {
+    let read = ChannelTables(pair, path: path)
+    problems += read.problems
+    channels += read.tables
   }
 
   private mutating func readDatabases(_ pair: TOMLDocument.Pair) {
@@ -136,14 +145,17 @@ extension SettingsFile {
   }
 
   private mutating func addUnknownTable(_ pair: TOMLDocument.Pair, _ header: String) {
-    let near = NearestName.of(pair.name, in: ["databases", "database", "db", "targets", "target", "replicas"])
-    let meant = near.map { $0.hasPrefix("d") ? "[[databases]]" : "[[targets]]" }
+    let known = ["databases", "database", "db", "targets", "target", "replicas", "notify", "notifications", "alerts"]
+    let near = NearestName.of(pair.name, in: known)
+    let meant = near.map {
+      $0.hasPrefix("d") ? "[[databases]]" : $0.hasPrefix("n") || $0 == "alerts" ? "[[notify]]" : "[[targets]]"
+    }
     problems.append(
       ConfigurationProblem(
         at: origin(pair.key, header), "is not a table of settings",
         hint: meant.map { "write \($0), with two brackets on each side" }
           ?? "write settings at the top of the file, without a table; "
-          + "there are the tables [[databases]], [[targets]] and [drill]"))
+          + "there are the tables [[databases]], [[targets]], [[notify]] and [drill]"))
   }
 
   private mutating func addSecret(_ pair: TOMLDocument.Pair, _ key: SettingKey) {

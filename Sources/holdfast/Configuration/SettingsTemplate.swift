@@ -8,7 +8,8 @@ struct SettingsTemplate {
   var active: [SettingKey: String] = [:]
 
   var text: String {
-    ([Self.head] + SettingKey.inFiles.map(entry)).joined(separator: "\n") + "\n" + Self.databases + Self.targets
+    ([Self.head] + SettingKey.inFiles.map(entry)).joined(separator: "\n") + "\n" + Self.databases + Self.channels
+      + Self.targets
   }
 
   private func entry(_ key: SettingKey) -> String {
@@ -54,6 +55,22 @@ struct SettingsTemplate {
     #   [[databases]]
     #   path = "/srv/*/app.db"
 
+    """
+
+  /// Every setting of a channel, in a table that is commented out.
+  private static var channels: String {
+    let rows = ChannelSettingTable.rows.flatMap { row in
+      ["#"] + row.comments.map { "#   \($0)" } + ["#   \(row.name) = \(row.kind.literal(row.example ?? ""))"]
+    }
+    return ([channelsHead] + rows).joined(separator: "\n") + "\n"
+  }
+
+  private static let channelsHead = """
+
+    # Where the agent sends messages about alarms, one table for each channel. Each type has its own settings, and
+    # holdfast config check reports those that do not fit. holdfast notify test sends one of each message.
+    #
+    #   [[notify]]
     """
 
   /// Every setting of a target, in a table that is commented out.

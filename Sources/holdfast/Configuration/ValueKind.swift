@@ -36,6 +36,14 @@ enum ValueKind: Hashable, Sendable {
   case storageClass
   /// The URL of an HTTP proxy.
   case proxy
+  /// The URL of a mail server or of a receiver of messages.
+  case channelAddress
+  case webAddress
+  case mailAddresses
+  /// A program and its arguments.
+  case arguments
+  /// Hours and minutes.
+  case timeOfDay
 }
 
 /// A value that fits.
@@ -49,6 +57,7 @@ enum SettingValue: Hashable, Sendable {
   case span(CalendarSpan)
   case tagLists([[String]])
   case text(String)
+  case texts([String])
   case schedules([CronSchedule])
   case zone(ZoneRules)
   case quietHours(QuietHours)
@@ -95,6 +104,11 @@ extension ValueKind {
     case .rate: try rate(raw)
     case .storageClass: .text(try storageClass(raw))
     case .proxy: .text(try proxy(raw))
+    case .channelAddress: .text(try channelAddress(raw))
+    case .webAddress: .text(try webAddress(raw))
+    case .mailAddresses: .texts(try mailAddresses(raw))
+    case .arguments: .texts(try arguments(raw))
+    case .timeOfDay: .text(try timeOfDay(raw))
     }
   }
 

@@ -120,6 +120,8 @@ enum Manual {
     for (name, meaning) in tables { page.item(name, meaning) }
     page.heading("Settings of a target")
     for group in TargetSettingTable.groups { page.add(group) }
+    page.heading("Settings of a channel of messages")
+    for row in ChannelSettingTable.rows { page.item(row.name, row.words) }
     page.heading("Examples")
     page.example(exampleFile)
     page.heading("Exit status")
@@ -140,6 +142,10 @@ enum Manual {
     (
       "[[targets]], [[databases.targets]]",
       "A place to which the agent copies the backups of every database, or of the database above. Its settings are below."
+    ),
+    (
+      "[[notify]]",
+      "A channel to which the agent sends messages about alarms. Its settings are below."
     ),
     ("[drill]", "The settings drill.schedule and drill.max_age, as schedule and max_age."),
     (

@@ -32,6 +32,8 @@ struct SettingListing {
   private let databases: [Section]
   /// The targets of each database.
   private let targets: [TargetSection]
+  /// The channels of messages.
+  private let channels: [Section]
 
   /// - Throws: `usage` if the list of databases has a mistake.
   init(_ configuration: Configuration) throws {
@@ -43,6 +45,7 @@ struct SettingListing {
     self.common = common
     self.databases = !hasTables || databases.count == 1 ? [] : databases.map { Self.section($0, common) }
     targets = databases.flatMap { Self.targets($0, isOnly: databases.count == 1) }
+    channels = Self.channels(configuration)
   }
 
   private static func row(_ key: SettingKey, _ settings: Settings) -> Row {
@@ -58,6 +61,10 @@ struct SettingListing {
     }
     if let given, key.definition.kind == .storeAddress, (try? key.definition.kind.read(given.raw)) == nil {
       return Row(name: key.name, value: nil, origin: given.origin, note: "not an address that can be used")
+    }
+    if key == .heartbeatURL, given != nil {
+      // Whoever knows it can send signs of life.
+      return Row(name: key.name, value: "(set)", origin: settings.origin(key))
     }
     let words = key.definition.standardWords.replacing("`", with: "")
     guard given == nil else { return Row(name: key.name, value: given?.raw.text, origin: given?.origin ?? .standard) }
@@ -126,10 +133,29 @@ struct SettingListing {
     }
   }
 
+  /// The settings of each channel that are set. Channels with mistakes are left out.
+  private static func channels(_ configuration: Configuration) -> [Section] {
+    let zone = (try? configuration.settings().zone()) ?? .utc
+    let list = ChannelList(configuration.file?.channels ?? [], zone: zone, folders: configuration.folders)
+    return list.channels.map { configured in
+      let rows = ChannelKey.allCases.compactMap { key -> Row? in
+        guard key != .name else {
+          let origin = configured.table[.name]?.origin ?? .standard
+          return Row(name: key.name, value: configured.channel.name, origin: origin)
+        }
+        guard let given = configured.table[key] else { return nil }
+        // The path of a webhook may be a secret.
+        let text = key == .url ? configured.channel.place : given.raw.text
+        return Row(name: key.name, value: text, origin: given.origin)
+      }
+      return Section(name: configured.channel.name, rows: rows)
+    }
+  }
+
   var lines: [String] {
     let sections =
       databases.map { ($0.name, $0.rows) }
-      + targets.map { ($0.title, $0.rows) }
+      + targets.map { ($0.title, $0.rows) } + channels.map { ("channel \($0.name)", $0.rows) }
     return sections.reduce(Self.lines(common)) { lines, section in
       lines + ["", "[\(section.0.printable)]"] + Self.lines(section.1)
     }
@@ -158,6 +184,8 @@ struct SettingListing {
             "name": .string($0.name), "database": .optional($0.database), "settings": .array($0.rows.map(Self.json)),
           ])
         }),
+      "channels": .array(
+        channels.map { .object(["name": .string($0.name), "settings": .array($0.rows.map(Self.json))]) }),
     ])
   }
 
