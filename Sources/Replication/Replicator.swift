@@ -86,7 +86,7 @@ package final class Replicator {
   package func plan(progress: Progress = Progress()) throws -> ReplicationPlan {
     do {
       let facts = try usableFacts()
-      let session = try begun(facts)
+      let (session, _) = try begun(facts)
       if audits { try session.audit(progress) }
       return policy.plan(session.facts(facts))
     } catch let error as HoldfastError where error.cause is TargetHolder {
@@ -202,7 +202,7 @@ package final class Replicator {
     // Its number must be behind those of all backups that are there now.
     forget()
     let facts = try usableFacts()
-    try begun(facts).takeOver(facts)
+    try begun(facts).session.takeOver(facts)
     session = nil
   }
 
@@ -239,9 +239,7 @@ package final class Replicator {
     direct = nil
     let start = engine.environment.monotonic()
     let facts = try usableFacts()
-    let known = self.session
-    let session = try begun(facts)
-    let isKnown = known === session
+    let (session, isKnown) = try begun(facts)
     if isKnown && listsFirst || doubt.needsList(since: session.listed, now: facts.now) {
       try session.listAgain(facts.now)
     }
@@ -256,15 +254,17 @@ package final class Replicator {
     return outcome
   }
 
-  private func begun(_ facts: ShippingFacts) throws -> ReplicationSession {
-    if let session, session.folder.repositoryID == facts.repositoryID, try session.resume() { return session }
+  /// - Returns: whether the session was used before. A caller that kept the old session would keep its
+  ///   lock, and the new one could not begin.
+  private func begun(_ facts: ShippingFacts) throws -> (session: ReplicationSession, isKnown: Bool) {
+    if let session, session.folder.repositoryID == facts.repositoryID, try session.resume() { return (session, true) }
     self.session = nil
     let session = try ReplicationSession(
       engine, target, store, repositoryID: facts.repositoryID, memo(toWrite: facts.repositoryID), steps: steps)
     memoPath = session.memoPath
     _ = try session.begin(facts.now) { facts }
     self.session = session
-    return session
+    return (session, false)
   }
 }
 

@@ -180,7 +180,9 @@ final class AlarmBook {
     let over = ended.filter { $0.value.due <= time }.keys
     for key in over.sorted(by: { ($0.target ?? "", $0.alarm.rawValue) < ($1.target ?? "", $1.alarm.rawValue) }) {
       ended[key] = nil
-      if let target = key.target { logger.notice("\(ending(of: key.alarm, target))") }
+      guard let target = key.target else { continue }
+      let facts = Logger.Metadata.about(.alarmOver, target: target, alarm: key.alarm.rawValue)
+      logger.notice("\(ending(of: key.alarm, target))", metadata: facts)
     }
   }
 

@@ -321,14 +321,15 @@ final class TargetKeeper {
   /// - Parameter isSaid: a new alarm has said it.
   private func log(_ error: HoldfastError, isSaid: Bool) {
     let next = clock.monotonic.addingClamped(ShippingFailure.hour)
+    let facts = Logger.Metadata.about(.targetFails, target: target.name, error)
     guard let trouble else {
-      if !isSaid { logger.warning("\(error)") }
+      if !isSaid { logger.warning("\(error)", metadata: facts) }
       return self.trouble = (clock.now, next, nil)
     }
     self.trouble?.calm = nil
     guard trouble.nextLine <= clock.monotonic else { return logger.debug("still: \(error)") }
     self.trouble?.nextLine = next
-    logger.warning("since \(trouble.since.iso8601): \(error)")
+    logger.warning("since \(trouble.since.iso8601): \(error)", metadata: facts)
   }
 
   private func endTrouble() {
@@ -342,7 +343,9 @@ final class TargetKeeper {
 
   private func logEnd() {
     guard let trouble else { return }
-    logger.notice("target \(target.name): it works again; it had failed since \(trouble.since.iso8601)")
+    logger.notice(
+      "target \(target.name): it works again; it had failed since \(trouble.since.iso8601)",
+      metadata: .about(.targetWorks, target: target.name))
     self.trouble = nil
   }
 }

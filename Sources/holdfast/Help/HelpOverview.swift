@@ -24,7 +24,7 @@ enum HelpOverview {
     (
       "Checks",
       [
-        (["verify", "drill"], "check a backup, restore one as an exercise"),
+        (["verify", "drill", "notify"], "check a backup, exercise a restore, test alerts"),
         (["doctor", "targets", "metrics"], "look for problems, copies, Prometheus"),
       ]
     ),
