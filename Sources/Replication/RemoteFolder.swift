@@ -40,12 +40,18 @@ package final class RemoteFolder: Sendable {
     }
   }
 
-  func has(mark: UInt64) throws(StoreError) -> Bool { try store.head(keyOfMark(mark)) != nil }
+  func has(mark: UInt64) throws(StoreError) -> Bool {
+    try named(keyOfMark(mark), Self.markWords) { key throws(StoreError) in try store.head(key) != nil }
+  }
 
   func put(mark: UInt64) throws(StoreError) {
     let text = "Holdfast recognises the disk of this target by this file. Without it, nothing is copied here.\n"
-    try store.put(keyOfMark(mark), ObjectContent(Array(text.utf8)))
+    try named(keyOfMark(mark), Self.markWords) { key throws(StoreError) in
+      try store.put(key, ObjectContent(Array(text.utf8)))
+    }
   }
+
+  private static let markWords = "the mark of the target's folder"
 
   /// Whether an archive is in the target, whole. In a folder it is no request.
   func hasWhole(_ name: RemoteName) throws(StoreError) -> Bool {
@@ -62,11 +68,16 @@ package final class RemoteFolder: Sendable {
   private func named<Result>(
     _ object: RemoteObject, _ body: (String) throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
-    let key = key(object)
+    try named(key(object), object.words, body)
+  }
+
+  private func named<Result>(
+    _ key: String, _ words: String, _ body: (String) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
     do throws(StoreError) {
       return try body(key)
     } catch {
-      throw error.naming(key, object.words)
+      throw error.naming(key, words)
     }
   }
 

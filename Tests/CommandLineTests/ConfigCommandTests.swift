@@ -86,6 +86,8 @@ struct ConfigCommandTests {
         heartbeat_url        -                            default: none
         stop_grace           10s                          default
         log_level            -                            default: info for the agent, else warning
+        log_format           auto                         default
+        metrics_file         -                            default: none
 
         [app]
         path                 app.db                       holdfast.toml line 5 column 8

@@ -124,10 +124,10 @@ package final class FolderStore: ObjectStore {
   private func open(_ parts: ArraySlice<String>, creates: Bool, _ action: String) throws(StoreError) -> Int32? {
     var folder = Glibc.open(root.raw, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard folder >= 0 else {
-      if errno == ENOTDIR { throw StoreError(.noContainer, "\(root.printable) is not a folder") }
+      if errno == ENOTDIR { throw StoreError(.noContainer, "\(action): \(root.printable) is not a folder") }
       let reason = StoreError(errno: errno, action)
       guard reason.kind == .missing else { throw reason }
-      throw StoreError(.noContainer, "there is no folder \(root.printable) (is it mounted?)")
+      throw StoreError(.noContainer, "\(action): there is no folder \(root.printable) (is it mounted?)")
     }
     for (depth, part) in (below + parts).enumerated() {
       let parent = folder
