@@ -138,6 +138,9 @@ extension StepFaults {
 
   /// Closes even after a kill, as the kernel does, so that locks are released.
   package func close(_ file: OpenFile) {
+    // A child that another test starts at this moment has a copy of the descriptor until its `exec`,
+    // and the lock of a process that is to look dead would last as long.
+    file.unlock()
     base.close(file)
   }
 
