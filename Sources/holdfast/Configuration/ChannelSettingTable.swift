@@ -1,7 +1,7 @@
 import BackupPolicy
 
 /// The settings of one channel of messages, by their names in a `[[notify]]` table.
-enum ChannelKey: String, CaseIterable, Hashable, Sendable {
+enum ChannelKey: String, CaseIterable, TableKey {
   case type
   case name
   case url
@@ -56,24 +56,7 @@ enum ChannelType: String, CaseIterable, Sendable {
   }
 }
 
-/// One row of the table of a channel's settings.
-struct ChannelSettingDefinition: SettingRow {
-  let key: ChannelKey
-  let kind: ValueKind
-  let standard: SettingDefinition.Standard
-  let summary: String
-  let reason: String
-  let example: String?
-  var name: String { key.name }
-
-  init(
-    _ key: ChannelKey, _ kind: ValueKind, _ standard: SettingDefinition.Standard, _ summary: String,
-    because reason: String, example: String? = nil
-  ) {
-    (self.key, self.kind, self.standard, self.summary) = (key, kind, standard, summary)
-    (self.reason, self.example) = (reason, example)
-  }
-}
+typealias ChannelSettingDefinition = TableSettingDefinition<ChannelKey>
 
 /// The table of a channel's settings. Files, `config show`, the example file and the documentation
 /// follow from the rows, as those of ``SettingTable`` do.

@@ -1,7 +1,7 @@
 import BackupPolicy
 
 /// The settings of one target, by their names in a `[[targets]]` table.
-enum TargetKey: Hashable, Sendable {
+enum TargetKey: TableKey {
   case url
   case name
   case interval
@@ -38,24 +38,7 @@ enum TargetKey: Hashable, Sendable {
   static func named(_ name: String) -> TargetKey? { TargetSettingTable.byName[name] }
 }
 
-/// One row of the table of a target's settings.
-struct TargetSettingDefinition: SettingRow {
-  let key: TargetKey
-  let kind: ValueKind
-  let standard: SettingDefinition.Standard
-  let summary: String
-  let reason: String
-  let example: String?
-  var name: String { key.name }
-
-  init(
-    _ key: TargetKey, _ kind: ValueKind, _ standard: SettingDefinition.Standard, _ summary: String,
-    because reason: String, example: String? = nil
-  ) {
-    (self.key, self.kind, self.standard, self.summary) = (key, kind, standard, summary)
-    (self.reason, self.example) = (reason, example)
-  }
-}
+typealias TargetSettingDefinition = TableSettingDefinition<TargetKey>
 
 /// The table of a target's settings. Files, `config show`, the example file and the documentation
 /// follow from the rows, as those of ``SettingTable`` do.
