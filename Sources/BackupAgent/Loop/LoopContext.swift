@@ -129,7 +129,7 @@ indirect enum LoopMessage: Sendable {
   case metricsWritten(HoldfastError?)
   /// A message by a channel was accepted, or not.
   case notified(ChannelID, Result<MessageJob.Receipt, any Error>)
-  /// A sign of life was sent, or the reasons why there is none; or the sending failed.
+  /// A sign of life was sent, or a failure with its reasons; or the sending failed.
   case pulsed(Result<[String], any Error>)
   /// The wall clock was set.
   case clockSet

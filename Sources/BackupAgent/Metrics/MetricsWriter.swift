@@ -23,7 +23,7 @@ final class MetricsWriter {
   private var path: String?
   private var isFailing = false
 
-  /// Writes this file from now on; nil: none.
+  /// Writes this file from now on; nil: no file.
   func use(_ path: String?) {
     guard path != self.path else { return }
     self.path = path

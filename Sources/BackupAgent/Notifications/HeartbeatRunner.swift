@@ -5,7 +5,7 @@ import Names
 import Notifications
 import Wording
 
-/// Sends a sign of life each five minutes, or the reasons why there is none, and the starts and ends
+/// Sends a sign of life each five minutes, or a failure with its reasons, and the starts and ends
 /// of work by the clock. Belongs to the loop's thread.
 final class HeartbeatRunner {
   private enum Order {

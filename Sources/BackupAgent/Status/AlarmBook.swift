@@ -172,7 +172,7 @@ final class AlarmBook {
   /// Milliseconds for which a target must work before the log says that it does again.
   static let quiet: Int64 = 60_000
 
-  /// When the end of an alarm is to be logged, monotonic; nil if none is waiting.
+  /// When the end of an alarm is to be logged, monotonic; nil if all ends are logged.
   var deadline: Int64? { ended.values.map { $0.due }.min() }
 
   /// Logs the alarms that ended some time ago.

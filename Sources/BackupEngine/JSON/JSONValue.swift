@@ -120,7 +120,7 @@ extension JSONObject {
 
   package func time(_ key: String) -> Timestamp? { text(key).flatMap { Timestamp(iso8601: $0) } }
 
-  /// An empty array if there is none.
+  /// An empty array if the key is missing.
   package func items(_ key: String) -> [JSONValue] { if case .array(let items)? = self[key] { items } else { [] } }
 }
 

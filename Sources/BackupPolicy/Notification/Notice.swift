@@ -66,7 +66,7 @@ package struct Notice: Hashable, Sendable {
 
 /// When a channel gets messages besides those about alarms.
 package struct NotificationSettings: Hashable, Sendable {
-  /// The times of the daily report; nil: there is none.
+  /// The times of the daily report; nil without a report.
   package var report: CronSchedule?
   /// Of the report.
   package var zone = ZoneRules.utc

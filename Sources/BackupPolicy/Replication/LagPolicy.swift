@@ -2,7 +2,7 @@
 package enum TargetLag: Hashable, Sendable {
   /// The target has all of them.
   case upToDate
-  /// Backups are on their way, and none is late.
+  /// Backups are on their way, and in time.
   case within(UnsentBackups)
   /// The alarm `target_behind`.
   case behind(UnsentBackups, reason: String)

@@ -109,7 +109,7 @@ package struct UnsentBackups: Hashable, Sendable {
     (self.count, self.oldest, self.since) = (count, oldest, since)
   }
 
-  /// Returns nil if none is missing.
+  /// Returns nil if the target has all.
   fileprivate init?(_ missing: [MissingBackup]) {
     guard let first = missing.first else { return nil }
     self.init(count: missing.count, oldest: first.id, since: first.created)

@@ -18,7 +18,7 @@ package enum ShippingEvent: Hashable, Sendable {
 /// The result of a run, as far as it decides when the next one begins.
 package enum ShippingResult: Hashable, Sendable {
   /// - Parameters:
-  ///   - unsent: the backups that the target should have and does not; nil if there is none.
+  ///   - unsent: the backups that the target should have and does not; nil if it has all.
   ///   - next: when to run again although nothing new is stored; nil: never.
   case done(unsent: UnsentBackups?, next: Timestamp?)
   /// No request is sent for a pause in milliseconds, whatever happens.
@@ -94,7 +94,7 @@ package struct ShippingMachine: Sendable {
   /// Whether the target has the backups that it should have.
   package func lag(at now: Timestamp) -> TargetLag { settings.lag.decide(unsent, now: now) }
 
-  /// When the next run begins after a failed one; nil if none failed, or if none follows.
+  /// When the next run begins after a failed one; nil without a failure, or if no run follows.
   package func nextTry(at moment: Moment) -> Timestamp? {
     guard let pauseEnd, !isRunning, !isStopping, !isOver else { return nil }
     let left = max(0, pauseEnd - moment.monotonic)

@@ -10,7 +10,7 @@ struct CredentialProcess {
   let source: String
   /// Milliseconds until the program is killed.
   var timeout: Int64 = 30_000
-  /// Whether nobody waits for the answer any longer.
+  /// Whether the caller no longer waits for the answer.
   var isStopped: @Sendable () -> Bool = { false }
 
   func credentials() throws(StoreError) -> StoreCredentials {

@@ -7,7 +7,7 @@ package struct CredentialSurroundings: Sendable {
   private let lookUp: @Sendable (String) -> String?
   /// The home folder of this user.
   package var home: String
-  /// Whether nobody waits for credentials any longer, so that a program that fetches them is ended.
+  /// Whether no request waits for credentials any longer, so that a program that fetches them is ended.
   package var isStopped: @Sendable () -> Bool = { false }
 
   package init(environment: [String: String], home: String) {

@@ -58,7 +58,7 @@ struct HelperProcess {
     }
   }
 
-  /// The last line of the error output, printable and cut; nil if there is none.
+  /// The last line of the error output, printable and cut; nil without output.
   var lastLine: String? {
     let lines = String(decoding: errors, as: UTF8.self).split(whereSeparator: \.isNewline)
     let words = lines.map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") }

@@ -9,7 +9,7 @@ struct TargetDialogue {
 
   init(_ engine: Engine) { self.engine = engine }
 
-  /// Nil if there is none, or if this user may not ask it.
+  /// Nil without an agent, or if this user may not ask it.
   private func agent() -> ControlClient? {
     do {
       switch try ControlClient.find(for: engine) {
