@@ -94,6 +94,9 @@ struct AgentMessageTests {
       await bed.pass(seconds: 200)
       await bed.pass(seconds: 200)
       try await bed.end()
+      try await bed.harness.eventually("no pending change") {
+        await bed.harness.control.status().first?.trigger.state == .idle
+      }
       await bed.pass(seconds: 61)
       try await bed.wait(for: 2)
     }

@@ -14,9 +14,19 @@ struct TargetDialogueTests {
     def run(*arguments):
         return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
 
-    def wait(condition):
+    def shows(command, *texts):
+        # During a try no next one is shown.
         for _ in range(600):
-            state = json.loads(run("targets", "--json").stdout)[0]
+            shown = run(command).stdout
+            if all(text in shown for text in texts):
+                return
+            time.sleep(0.1)
+        sys.exit(shown)
+
+    def wait(condition, command="targets"):
+        for _ in range(600):
+            document = json.loads(run(command, "--json").stdout)
+            state = document[0] if command == "targets" else document["databases"][0]["targets"][0]
             if condition(state):
                 return state
             time.sleep(0.1)
@@ -63,12 +73,10 @@ struct TargetDialogueTests {
       """
       failed = wait(lambda state: state["next_try"])
       assert failed["next_try"] > failed["last_failure"], failed
-      shown = run("targets").stdout
-      assert "  Next try     at " in shown and "; at once: holdfast sync usb" in shown, shown
-      status = run("status").stdout
-      assert "; next try at " in status, status
-      database = json.loads(run("status", "--json").stdout)["databases"][0]
-      assert database["targets"][0]["next_try"], database
+      shows("targets", "  Next try     at ", "; at once: holdfast sync usb")
+      shows("status", "; next try at ")
+      status = wait(lambda state: state["next_try"], "status")
+      assert status["last_error"], status
       begun = run("sync", "usb")
       assert begun.returncode == 4 and begun.stderr.startswith("holdfast: error: target usb: "), begun
       os.mkdir(folder + "/usb")
