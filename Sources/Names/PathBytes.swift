@@ -1,3 +1,5 @@
+import Glibc
+
 /// Paths are bytes, and Swift's strings are Unicode. If a path is not UTF-8, it must still be
 /// usable as text and go back to the kernel unchanged. So each byte that is not part of a character
 /// becomes a scalar of a private range, U+10FE80 to U+10FEFF.
@@ -35,12 +37,21 @@ extension String {
 
   /// The bytes of this path for the kernel, without a NUL.
   package var pathBytes: [UInt8] {
-    guard utf8.contains(0xF4) else { return Array(utf8) }
+    guard mayHaveEscapes else { return Array(utf8) }
     return unicodeScalars.flatMap { $0.pathByte.map { [$0] } ?? Array(UTF8.encode($0) ?? .init()) }
   }
 
   /// The same with a NUL, for system calls.
-  package var raw: [CChar] { pathBytes.map { CChar(bitPattern: $0) } + [0] }
+  package var raw: [CChar] {
+    mayHaveEscapes ? pathBytes.map { CChar(bitPattern: $0) } + [0] : Array(utf8CString)
+  }
+
+  /// Whether some byte is the first one of the private range's characters.
+  private var mayHaveEscapes: Bool {
+    utf8.withContiguousStorageIfAvailable { bytes in
+      bytes.baseAddress.map { memchr($0, 0xF4, bytes.count) != nil } ?? false
+    } ?? utf8.contains(0xF4)
+  }
 
   /// The text with `%E9` for each byte that is not part of a character: a name that people can type.
   package var percentEncodingBytes: String {

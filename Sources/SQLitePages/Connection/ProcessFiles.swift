@@ -9,11 +9,26 @@ enum ProcessFiles {
   struct Entry {
     var process: Int32
     var identity: FileIdentity
+    /// The folder of the process's descriptors, and the name of this one there. The name belongs to
+    /// the listing and changes with its next entry: that is why an entry must not be kept.
+    fileprivate var folder: Int32
+    fileprivate var name: UnsafePointer<CChar>
+
     /// The bytes of the path under which it was opened, with ` (deleted)` if that path no longer
-    /// leads to it; read only on demand.
-    var path: () -> [UInt8]
-    /// Opened for writing; read only on demand.
-    var isWritable: () -> Bool
+    /// leads to it.
+    func path() -> [UInt8] {
+      var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+      let count = buffer.withUnsafeMutableBytes { bytes in
+        bytes.withMemoryRebound(to: CChar.self) { readlinkat(folder, name, $0.baseAddress!, $0.count) }
+      }
+      return Array(buffer.prefix(max(0, count)))
+    }
+
+    /// Whether it was opened for writing, which the mode of the link shows.
+    func isWritable() -> Bool {
+      var link = stat()
+      return fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0 && link.st_mode & S_IWUSR != 0
+    }
   }
 
   /// Calls `body` for each open file.
@@ -99,38 +114,31 @@ enum ProcessFiles {
     defer { closedir(folder) }
     var count = 0
     while let entry = readdir(folder) {
-      let name = name(of: entry)
-      guard name.first != "." else { continue }
-      count += 1
-      var (device, inode) = (UInt64(0), UInt64(0))
-      guard csqlite_stat_cached(dirfd(folder), name, &device, &inode) == 0 else {
-        if errno == EACCES || errno == EPERM { return nil }
-        continue
-      }
-      body(
-        Entry(
-          process: id, identity: FileIdentity(device: device, inode: inode),
-          path: { target(of: name, in: dirfd(folder)) },
-          isWritable: {
-            // The link's mode shows the access with which the file was opened.
-            var link = stat()
-            return fstatat(dirfd(folder), name, &link, AT_SYMLINK_NOFOLLOW) == 0 && link.st_mode & S_IWUSR != 0
-          }))
+      guard let isDots = withName(of: entry, { visit($0, dirfd(folder), of: id, body) }) else { return nil }
+      if !isDots { count += 1 }
     }
     return count
   }
 
-  private static func target(of name: String, in folder: Int32) -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let count = buffer.withUnsafeMutableBytes { bytes in
-      bytes.withMemoryRebound(to: CChar.self) { readlinkat(folder, name, $0.baseAddress!, $0.count) }
+  /// - Returns: whether the name is one that every folder has; nil if the file may not be seen.
+  private static func visit(
+    _ name: UnsafePointer<CChar>, _ folder: Int32, of id: Int32, _ body: (Entry) -> Void
+  ) -> Bool? {
+    if name[0] == CChar(bitPattern: UInt8(ascii: ".")) { return true }
+    var (device, inode) = (UInt64(0), UInt64(0))
+    guard csqlite_stat_cached(folder, name, &device, &inode) == 0 else {
+      return errno == EACCES || errno == EPERM ? nil : false
     }
-    return Array(buffer.prefix(max(0, count)))
+    let identity = FileIdentity(device: device, inode: inode)
+    body(Entry(process: id, identity: identity, folder: folder, name: name))
+    return false
   }
 
-  static func name(of entry: UnsafeMutablePointer<dirent>) -> String {
+  static func name(of entry: UnsafeMutablePointer<dirent>) -> String { withName(of: entry) { String(cString: $0) } }
+
+  private static func withName<T>(of entry: UnsafeMutablePointer<dirent>, _ body: (UnsafePointer<CChar>) -> T) -> T {
     withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { String(cString: $0) }
+      $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) { body($0) }
     }
   }
 }
