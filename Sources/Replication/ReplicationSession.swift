@@ -46,6 +46,7 @@ final class ReplicationSession {
   }
 
   var memoPath: String { memo.path }
+  var usage: TargetUsage { memo.usage }
 
   /// Releases the lock of the memo until ``resume()``.
   func rest() { memo.rest() }

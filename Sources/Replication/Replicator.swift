@@ -66,6 +66,8 @@ package final class Replicator {
   private let isAgent: Bool
   /// The file of this host's memory of the target; nil before the first use.
   package private(set) var memoPath: String?
+  /// What the target holds and was asked for; nil while it is not used.
+  package var usage: TargetUsage? { session?.usage }
 
   /// - Parameter isAgent: this process is an agent, which other processes are told.
   package init(engine: Engine, target: Target, store: any ObjectStore, isAgent: Bool = false) {

@@ -1,12 +1,10 @@
 import BackupEngine
 import BackupPolicy
+import ObjectStorage
 
 /// The state of a target as this host knows it without a request.
 package struct TargetSummary: Sendable {
-  /// Archives there.
-  package var objects = 0
-  /// Bytes of all of them.
-  package var bytes: Int64 = 0
+  package var usage = TargetUsage()
   /// The newest backup there; nil if it is unknown.
   package var newest: Point?
   /// The backups that it should have and does not, which may be older than that; nil without any.
@@ -20,11 +18,6 @@ package struct TargetSummary: Sendable {
   package var listed: Timestamp?
   /// When the newest backup was last put.
   package var put: Timestamp?
-  /// Since the start of the UTC month ``month``, by this host.
-  package var requests = RequestCount()
-  package var sentBytes: Int64 = 0
-  /// Such as 2026-11; empty before the first request.
-  package var month = ""
 }
 
 extension Replicator {
@@ -36,18 +29,33 @@ extension Replicator {
       reading: target.identity(of: facts.repositoryID), in: environment.stateFolder, files: environment.files)
     var summary = TargetSummary()
     let archives = memo.inventory.archives.values
-    summary.objects = archives.count
-    summary.bytes = archives.reduce(0) { $0.addingClamped($1.name.bytes) }
+    summary.usage = memo.usage
     (summary.listed, summary.put) = (memo.state.listed, memo.state.put)
-    (summary.month, summary.requests, summary.sentBytes) = (
-      memo.state.month, memo.state.requests, memo.state.sentBytes
-    )
     let plan = policy.plan(memo.facts(facts))
     (summary.unsent, summary.needsFull, summary.keyProblem) = (plan.unsent, plan.needsFull, facts.keyProblem)
     summary.lag = LagPolicy(maxLag: target.maxLag, interval: target.settings.interval).decide(
       plan.unsent, now: facts.now)
     summary.newest = archives.max { $0.name.sequence < $1.name.sequence }?.point
     return summary
+  }
+}
+
+extension TargetMemo {
+  var usage: TargetUsage {
+    var usage = TargetUsage()
+    usage.objects = inventory.archives.count
+    usage.bytes = inventory.archives.keys.reduce(0) { $0.addingClamped($1.bytes) }
+    usage.newest = inventory.archives.values.max { $0.name.sequence < $1.name.sequence }?.point.created
+    (usage.month, usage.requests, usage.sentBytes) = (state.month, state.requests, state.sentBytes)
+    return usage
+  }
+}
+
+extension StoreURL {
+  /// The list prices of the store; nil for a folder, and if they are not known.
+  package var prices: StorePrices? {
+    guard case .s3(let location) = self else { return nil }
+    return StorePrices(host: location.endpoint?.host ?? "s3.amazonaws.com")
   }
 }
 

@@ -144,7 +144,7 @@ private struct MessageWords {
 
   private func details(_ facts: StateFacts) -> [String] {
     ["Proven: \(times.proof(facts))"] + (figures[facts.name] ?? [])
-      + facts.copies.map { "Target \(times.target($0))" }
+      + facts.copies.flatMap { ["Target \(times.target($0))"] + $0.figures }
   }
 
   private var missed: [NoticeText.Entry] {

@@ -65,6 +65,10 @@ package struct StateFacts: Hashable, Sendable {
     package var error: String?
     /// When the agent tries again after it.
     package var nextTry: Timestamp?
+    /// What the target holds and was asked for; nil if it is not known.
+    package var usage: TargetUsage?
+    /// Of its store; nil if they are not known.
+    package var prices: StorePrices?
 
     package init(name: String, unsent: Int, unsentSince: Timestamp?, lastSuccess: Timestamp?, error: String?) {
       (self.name, self.unsent, self.unsentSince) = (name, unsent, unsentSince)

@@ -17,6 +17,12 @@ private final class MessageBed: Sendable {
   /// - Parameter now: wall time, if a test sets it.
   init(now: (@Sendable () -> Timestamp)? = nil) throws { harness = try AgentHarness(now: now) }
 
+  /// With a wall clock at which the next minute begins in five seconds.
+  static func beforeMinute() throws -> MessageBed {
+    let ahead = 55_000 - SystemClock.now().milliseconds % 60_000
+    return try MessageBed(now: { Timestamp(milliseconds: SystemClock.now().milliseconds + ahead) })
+  }
+
   private var received: String { harness.folder.path("messages") }
 
   /// A program that keeps what it gets.
@@ -180,6 +186,32 @@ struct AgentMessageTests {
     #expect(bed.messages.map { $0.text("event") } == ["alarm"])
   }
 
+  @Test("The report comes at its time, once a day, with the state and the figures of each database")
+  func report() async throws {
+    let bed = try MessageBed.beforeMinute()
+    try await bed.harness.createDatabase()
+    var channel = try bed.hook()
+    let minute = bed.harness.engine.environment.now().adding(seconds: 60).milliseconds / 60_000
+    channel.settings.report = try CronSchedule("\(minute % 60) \(minute / 60 % 24) * * *")
+    try await bed.harness.withAgent(bed.configuration(NotificationSetup(channels: [channel]))) { _ in
+      try await bed.waitUntilSaved()
+      #expect(bed.messages.isEmpty)
+      try await bed.wait(for: 1)
+    }
+    // The next agent knows that it was sent.
+    try await bed.harness.withAgent(bed.configuration(NotificationSetup(channels: [channel]))) { _ in
+      try await Task.sleep(for: .seconds(1))
+    }
+    #expect(bed.messages.map { $0.text("event") } == ["report"])
+    let text = try #require(bed.messages.first?.text("text"))
+    #expect(text.hasPrefix("report: app needs nothing\n"), "\(text)")
+    for part in [
+      "✓ app: Everything is saved.", "    Proven: never", "    Stored: 1 backup, ", "    In the last 24 h: 1 ",
+    ] {
+      #expect(text.contains(part), "\(text)")
+    }
+  }
+
   @Test("The facts that receivers know are read back from the file as they were")
   func file() throws {
     let bed = try MessageBed()
@@ -251,16 +283,19 @@ struct AgentHeartbeatTests {
     }
   }
 
-  @Test("A scheduled backup and a drill send their start and their end with one ID")
-  func runs() async throws {
-    // The next minute begins in a few seconds.
-    let ahead = 55_000 - SystemClock.now().milliseconds % 60_000
-    let bed = try MessageBed(now: { Timestamp(milliseconds: SystemClock.now().milliseconds + ahead) })
+  @Test("A scheduled backup and a drill send their start and their end with one ID", arguments: [false, true])
+  func runs(ofDrill: Bool) async throws {
+    let bed = try MessageBed.beforeMinute()
     let receiver = try Receiver()
     try await bed.harness.createDatabase()
     var configuration = bed.configuration(NotificationSetup(heartbeat: Heartbeat(url: receiver.url)))
-    configuration.databases[0].settings.triggers.mode = .hybrid
-    configuration.databases[0].settings.triggers.schedules = [try CronSchedule("* * * * *")]
+    let eachMinute = [try CronSchedule("* * * * *")]
+    if ofDrill {
+      configuration.databases[0].settings.drills.schedules = eachMinute
+    } else {
+      configuration.databases[0].settings.triggers.mode = .hybrid
+      configuration.databases[0].settings.triggers.schedules = eachMinute
+    }
     try await bed.harness.withAgent(configuration) { _ in
       try await bed.waitUntilSaved()
       try await bed.harness.eventually("a start and an end") {

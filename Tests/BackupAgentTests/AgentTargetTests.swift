@@ -31,6 +31,8 @@ struct AgentTargetTests: TargetTests {
       }
       let status = try #require(await harness.control.status().first?.targets.first)
       #expect(status.name == "nas" && status.unsent == 0 && status.lastSuccess != nil && status.lastError == nil)
+      let usage = try #require(TargetRecord.load(target, harness.engine)?.usage)
+      #expect(usage.objects == 4 && usage.newest == newest.created && usage.requests.puts >= 4, "\(usage)")
     }
     #expect(try harness.points().count == 4)
     #expect(harness.log.count("target nas: sent ") == 4, "\(harness.log.lines)")

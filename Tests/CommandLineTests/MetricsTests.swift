@@ -14,6 +14,10 @@ import Wording
       .init(kind: "disk_full", since: now, message: "the disk is full", hint: nil, stopsBackups: true)
     ]
     facts.copies = [.init(name: "nas", unsent: 3, unsentSince: now, lastSuccess: nil, error: "gone")]
+    var usage = TargetUsage()
+    (usage.objects, usage.bytes, usage.newest, usage.month) = (12, 3_145_728, now, "2024-11")
+    (usage.requests, usage.sentBytes) = (RequestCount(puts: 40, gets: 2, lists: 1), 4096)
+    (facts.copies[0].usage, facts.copies[0].prices) = (usage, StorePrices(store: "S3"))
     return facts
   }
 
@@ -47,10 +51,24 @@ import Wording
       "holdfast_tracker_misses_total{\(label)} 2", "holdfast_drills_total{\(label),outcome=\"passed\"} 1",
       "holdfast_drill_restore_seconds_sum{\(label)} 1.2", "holdfast_target_up{\(label),target=\"nas\"} 0",
       "holdfast_target_owed_backups{\(label),target=\"nas\"} 3", "holdfast_agent_up 1",
+      "holdfast_target_newest_backup_timestamp_seconds{\(label),target=\"nas\"} 1732284202.25",
+      "holdfast_target_objects{\(label),target=\"nas\"} 12",
+      "holdfast_target_stored_bytes{\(label),target=\"nas\"} 3145728",
+      "holdfast_target_requests_total{\(label),target=\"nas\",operation=\"put\"} 40",
+      "holdfast_target_sent_bytes_total{\(label),target=\"nas\"} 4096",
       "holdfast_start_timestamp_seconds 1732284202.25", "holdfast_metrics_written_timestamp_seconds 1732284202.25",
     ] { #expect(lines.contains(Substring(line)), "\(line)") }
     #expect(!page().contains("\nholdfast_start") && page().contains("\nholdfast_agent_up 0\n"))
     #expect(!page().contains("\nholdfast_newest_backup_timestamp_seconds{"), "there is no backup")
+  }
+
+  @Test("A report has what each target holds and costs")
+  func report() {
+    let text = NoticeText(Notice(.report), [facts], host: "web-1", at: now, in: .utc).plain
+    for line in [
+      "nas holds 12 objects, 3 MiB, less than $0.0001 on S3 a month",
+      "nas in 2024-11: 40 uploads, 2 reads, 1 list, 4 KiB sent, $0.0002 on S3",
+    ] { #expect(text.contains(line), "\(text)") }
   }
 
   @Test("promtool finds no flaw in a page, and the alert rules fire as their tests say")

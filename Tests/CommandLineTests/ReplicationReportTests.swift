@@ -68,7 +68,7 @@ struct ReplicationReportTests {
       ("s3://bucket?endpoint=https://notbackblazeb2.com", nil),
     ])
   func prices(address: String, store: String?) throws {
-    #expect(try StoreCost(StoreURL(address))?.prices.store == store)
+    #expect(try StoreURL(address).prices?.store == store)
   }
 
   @Test("Requests are counted by kind")

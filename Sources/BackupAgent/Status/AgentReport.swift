@@ -70,5 +70,7 @@ extension StateFacts.Copy {
       lastSuccess: success,
       error: hasFailed ? keys.text("last_error") : nil)
     nextTry = keys.time("next_try")
+    usage = TargetUsage(keys["usage"])
+    prices = keys.text("store").flatMap { StorePrices(store: $0) }
   }
 }

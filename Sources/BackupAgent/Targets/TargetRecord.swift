@@ -22,8 +22,14 @@ package struct TargetRecord: Hashable, Sendable {
   package var nextTry: Timestamp?
   /// The error of the last failed run, also if a later one succeeded.
   package var lastError: String?
+  /// What it holds and was asked for, as the last run found it; nil before that.
+  package var usage: TargetUsage?
+  /// The name of a store whose prices are known.
+  package let store: String?
 
-  package init(_ target: Target) { (name, address) = (target.name, target.address) }
+  package init(_ target: Target) {
+    (name, address, store) = (target.name, target.address, target.url.prices?.store)
+  }
 
   mutating func update(_ outcome: ReplicationOutcome, at now: Timestamp) {
     let newest = outcome.put.map(\.sequence).max()
@@ -52,6 +58,7 @@ package struct TargetRecord: Hashable, Sendable {
     (record.unsent, record.unsentSince) = (Int(clamping: keys.integer("unsent") ?? 0), keys.time("unsent_since"))
     (record.lastSuccess, record.lastFailure) = (keys.time("last_success"), keys.time("last_failure"))
     record.lastError = keys.text("last_error")
+    record.usage = TargetUsage(keys["usage"])
     return record
   }
 
@@ -72,6 +79,39 @@ package struct TargetRecord: Hashable, Sendable {
       "unsent": .integer(Int64(unsent)), "unsent_since": .optional(unsentSince?.iso8601),
       "last_success": .optional(lastSuccess?.iso8601), "last_failure": .optional(lastFailure?.iso8601),
       "last_error": .optional(lastError), "next_try": .optional(nextTry?.iso8601),
+      "usage": usage?.json ?? .null, "store": .optional(store),
     ])
+  }
+}
+
+extension RequestCount {
+  package var json: JSONValue {
+    .object(["puts": .integer(puts), "gets": .integer(gets), "lists": .integer(lists), "deletes": .integer(deletes)])
+  }
+
+  /// - Parameter json: as ``json``; counts that are missing are zero.
+  fileprivate init(_ json: JSONValue?) {
+    self.init()
+    guard case .object(let keys)? = json else { return }
+    (puts, gets) = (keys.integer("puts") ?? 0, keys.integer("gets") ?? 0)
+    (lists, deletes) = (keys.integer("lists") ?? 0, keys.integer("deletes") ?? 0)
+  }
+}
+
+extension TargetUsage {
+  fileprivate var json: JSONValue {
+    .object([
+      "objects": .integer(Int64(objects)), "bytes": .integer(bytes), "newest_created_at": .optional(newest?.iso8601),
+      "month": .string(month), "requests": requests.json, "sent_bytes": .integer(sentBytes),
+    ])
+  }
+
+  /// - Parameter json: as ``json``.
+  init?(_ json: JSONValue?) {
+    guard case .object(let keys)? = json else { return nil }
+    self.init()
+    (objects, bytes) = (Int(clamping: keys.integer("objects") ?? 0), keys.integer("bytes") ?? 0)
+    (newest, month) = (keys.time("newest_created_at"), keys.text("month") ?? "")
+    (requests, sentBytes) = (RequestCount(keys["requests"]), keys.integer("sent_bytes") ?? 0)
   }
 }

@@ -59,6 +59,7 @@ final class TargetWork {
       report.unsent = recordFailure(error)
     }
     readMemo()
+    if let usage = replicator.usage { record.usage = usage }
     save()
     report.record = record
     return report

@@ -21,6 +21,11 @@ package enum Metric: String, CaseIterable, Sendable {
   case targetOwed = "holdfast_target_owed_backups"
   case targetOwedSince = "holdfast_target_owed_since_timestamp_seconds"
   case targetLastSuccess = "holdfast_target_last_success_timestamp_seconds"
+  case targetNewest = "holdfast_target_newest_backup_timestamp_seconds"
+  case targetObjects = "holdfast_target_objects"
+  case targetBytes = "holdfast_target_stored_bytes"
+  case targetRequests = "holdfast_target_requests_total"
+  case targetSent = "holdfast_target_sent_bytes_total"
   case build = "holdfast_build_info"
   case agentUp = "holdfast_agent_up"
   case start = "holdfast_start_timestamp_seconds"
@@ -34,7 +39,7 @@ package enum Metric: String, CaseIterable, Sendable {
 
   package var kind: Kind {
     switch self {
-    case .backups, .storedBackups, .backupBytes, .trackerMisses, .drills: .counter
+    case .backups, .storedBackups, .backupBytes, .trackerMisses, .drills, .targetRequests, .targetSent: .counter
     case .backupDelay, .backupDuration, .drillRestore: .histogram
     default: .gauge
     }
@@ -47,7 +52,10 @@ package enum Metric: String, CaseIterable, Sendable {
       ["database"]
     case .alarm, .storedBackups, .backupBytes, .backupDuration: ["database", "kind"]
     case .backups, .drills: ["database", "outcome"]
-    case .targetUp, .targetOwed, .targetOwedSince, .targetLastSuccess: ["database", "target"]
+    case .targetUp, .targetOwed, .targetOwedSince, .targetLastSuccess, .targetNewest, .targetObjects, .targetBytes,
+      .targetSent:
+      ["database", "target"]
+    case .targetRequests: ["database", "target", "operation"]
     case .build: ["version"]
     case .agentUp, .start, .written: []
     }
@@ -73,6 +81,11 @@ package enum Metric: String, CaseIterable, Sendable {
     case .targetOwed: "Backups that are not in the target yet"
     case .targetOwedSince: "When the oldest of them was made; 0 if there is none"
     case .targetLastSuccess: "The last upload or list without a failure; absent before one"
+    case .targetNewest: "When the newest backup there was made; absent without one"
+    case .targetObjects: "Archives there"
+    case .targetBytes: "Bytes of all of them"
+    case .targetRequests: "Requests of this host since the month began (UTC), by operation: put, get, list or delete"
+    case .targetSent: "Bytes of the archives that this host sent since the month began (UTC)"
     case .build: "1, with the version"
     case .agentUp: "1 if an agent answered, 0 if the files alone were read"
     case .start: "When the agent began"

@@ -57,7 +57,20 @@ package struct MetricsPage: Sendable {
       add(.targetOwed, [name, copy.name], "\(copy.unsent)")
       add(.targetOwedSince, [name, copy.name], copy.unsentSince ?? Timestamp(milliseconds: 0))
       add(.targetLastSuccess, [name, copy.name], copy.lastSuccess)
+      if let usage = copy.usage { add(usage, [name, copy.name]) }
     }
+  }
+
+  private mutating func add(_ usage: TargetUsage, _ labels: [String]) {
+    add(.targetNewest, labels, usage.newest)
+    add(.targetObjects, labels, "\(usage.objects)")
+    add(.targetBytes, labels, "\(usage.bytes)")
+    let requests = usage.requests
+    let counts = [
+      ("put", requests.puts), ("get", requests.gets), ("list", requests.lists), ("delete", requests.deletes),
+    ]
+    for (operation, count) in counts { add(.targetRequests, labels + [operation], "\(count)") }
+    add(.targetSent, labels, "\(usage.sentBytes)")
   }
 
   private mutating func add(_ counters: BackupCounters, of name: String) {

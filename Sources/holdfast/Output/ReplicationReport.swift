@@ -45,7 +45,7 @@ struct ReplicationReport {
     var words = count == 0 ? "nothing to upload" : "\(count.grouped) backup\(count == 1 ? "" : "s") uploaded"
     if outcome.sentBytes > 0 { words += ", \(ByteCount(outcome.sentBytes))" }
     if !outcome.removed.isEmpty { words += ", \(outcome.removed.count.grouped) removed" }
-    let price = StoreCost(target.url).map { ": \($0.words($0.requests(requests)))" } ?? ""
+    let price = target.url.prices.map { ": \($0.words($0.requests(requests)))" } ?? ""
     return "\(target.name): \(words); \(requests.words)\(price)".printable
   }
 
@@ -94,8 +94,7 @@ struct ReplicationReport {
   private var bytes: Int64 { plan.puts.reduce(0) { $0.addingClamped($1.bytes) } }
 
   private var total: String {
-    let cost = StoreCost(target.url)
-    let price = cost.map { ", \($0.words($0.requests(requests)))" } ?? ""
+    let price = target.url.prices.map { ", \($0.words($0.requests(requests)))" } ?? ""
     let size = bytes > 0 ? ", at most \(ByteCount(bytes))" : ""
     return "  In all: \(requests.words)\(size)\(price)"
   }
@@ -114,7 +113,7 @@ struct ReplicationReport {
     keys["removed"] = Self.json(outcome?.removed ?? [])
     keys["damaged"] = Self.json(plan.damaged)
     keys["superseded"] = Self.json(plan.superseded)
-    keys["cost"] = StoreCost(target.url).map { $0.json(requests, bytes: 0) } ?? .null
+    keys["cost"] = target.url.prices.map { $0.json(requests, bytes: 0) } ?? .null
     return .object(keys)
   }
 

@@ -3,6 +3,7 @@ import BackupEngine
 import BackupPolicy
 import Names
 import Replication
+import Wording
 
 /// The targets of a database as `targets` shows them.
 struct TargetListing {
@@ -29,7 +30,6 @@ struct TargetListing {
 
   private func fields(_ entry: Entry) -> [String] {
     let (target, summary) = (entry.target, entry.summary)
-    let cost = StoreCost(target.url)
     var fields = FieldList()
     fields.add("State", state(target, summary))
     fields.add(
@@ -44,15 +44,8 @@ struct TargetListing {
         let now = CallerOptions.applied(to: "holdfast sync \(target.name.shellWord)")
         return "at \(zone.wallClock($0)); at once: \(now)"
       })
-    if summary.objects > 0 {
-      let price = cost.map { ", \($0.words($0.storage(summary.bytes))) a month" } ?? ""
-      let noun = summary.objects == 1 ? "object" : "objects"
-      fields.add("Stored", "\(summary.objects.grouped) \(noun), \(ByteCount(summary.bytes))\(price)")
-    }
-    if !summary.month.isEmpty {
-      let price = cost.map { ", \($0.words($0.requests(summary.requests)))" } ?? ""
-      fields.add("In \(summary.month)", "\(summary.requests.words), \(ByteCount(summary.sentBytes)) sent\(price)")
-    }
+    fields.add("Stored", summary.usage.storage(target.url.prices))
+    fields.add("In \(summary.usage.month)", summary.usage.traffic(target.url.prices))
     if target.settings.access != .full {
       fields.add("Access", target.settings.access == .append ? "append: nothing is removed" : "write-only")
     }
@@ -82,20 +75,20 @@ struct TargetListing {
   var json: JSONValue { .array(targets.map(Self.json)) }
 
   private static func json(_ entry: Entry) -> JSONValue {
-    let (target, summary, record) = (entry.target, entry.summary, entry.record)
+    let (target, summary, record, usage) = (entry.target, entry.summary, entry.record, entry.summary.usage)
     let (state, reason) = keys(summary)
     return .object([
       "name": .string(target.name), "url": .string(target.address),
       "access": .string(target.settings.access.rawValue), "state": .string(state),
       "reason": .optional(reason), "unsent": summary.unsent.map(json) ?? .null,
-      "newest": summary.newest.map(json) ?? .null, "objects": .integer(Int64(summary.objects)),
-      "bytes": .integer(summary.bytes), "uploaded_at": .optional(summary.put?.iso8601),
+      "newest": summary.newest.map(json) ?? .null, "objects": .integer(Int64(usage.objects)),
+      "bytes": .integer(usage.bytes), "uploaded_at": .optional(summary.put?.iso8601),
       "listed_at": .optional(summary.listed?.iso8601), "last_success": .optional(record?.lastSuccess?.iso8601),
       "last_failure": .optional(record?.lastFailure?.iso8601), "last_error": .optional(record?.lastError),
       "next_try": .optional(entry.nextTry?.iso8601),
-      "month": .string(summary.month),
-      "requests": summary.requests.json, "sent_bytes": .integer(summary.sentBytes),
-      "cost": StoreCost(target.url).map { $0.json(summary.requests, bytes: summary.bytes) } ?? .null,
+      "month": .string(usage.month),
+      "requests": usage.requests.json, "sent_bytes": .integer(usage.sentBytes),
+      "cost": target.url.prices.map { $0.json(usage.requests, bytes: usage.bytes) } ?? .null,
     ])
   }
 
@@ -127,5 +120,16 @@ struct TargetListing {
 
 extension TargetSummary {
   /// Whether this host ever used the target.
-  var isUsed: Bool { listed != nil || put != nil || !month.isEmpty }
+  var isUsed: Bool { listed != nil || put != nil || !usage.month.isEmpty }
+}
+
+extension StorePrices {
+  func json(_ requests: RequestCount, bytes: Int64) -> JSONValue {
+    .object([
+      "store": .string(store), "requests": Self.json(self.requests(requests)),
+      "storage_a_month": Self.json(storage(bytes)), "currency": .string("USD"), "prices_of": .string(read),
+    ])
+  }
+
+  private static func json(_ amount: Dollars) -> JSONValue { .number(Double(amount.billionths) / 1e9) }
 }

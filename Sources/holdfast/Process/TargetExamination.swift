@@ -64,9 +64,9 @@ struct TargetExamination {
       return Finding(
         subject, .problem, "\(place)behind: \(reason)", advice: "holdfast sync \(target.name) --once shows the reason")
     case .upToDate, .within:
-      let objects = "\(summary.objects.grouped) object\(summary.objects == 1 ? "" : "s")"
+      let objects = "\(summary.usage.objects.grouped) object\(summary.usage.objects == 1 ? "" : "s")"
       let words = summary.lag == .upToDate ? "up to date" : "the newest backups are on their way"
-      return Finding(subject, .ok, "\(place)\(words), \(objects), \(ByteCount(summary.bytes))")
+      return Finding(subject, .ok, "\(place)\(words), \(objects), \(ByteCount(summary.usage.bytes))")
     }
   }
 
@@ -92,7 +92,7 @@ struct TargetExamination {
         let words = count == 1 ? "1 backup is" : "\(count.grouped) backups are"
         return Finding("\(subject): content", .note, "\(words) not in it yet, or no longer")
       }
-      return Finding("\(subject): content", .ok, "every backup in it is complete")
+      return Finding("\(subject): content", .ok, "no archive is missing, by name and size")
     } catch let error as HoldfastError where error.code == .wrongKey {
       // The state says it.
       return nil
