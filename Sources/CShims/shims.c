@@ -40,6 +40,8 @@ int cshims_start_writeback(int fd, int64_t offset, int64_t length) {
   return sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
+int cshims_reserve(int fd, int64_t length) { return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, length); }
+
 uint32_t cshims_file_system_type(const char *path) {
   struct statfs facts;
   return statfs(path, &facts) == 0 ? (uint32_t)facts.f_type : 0;

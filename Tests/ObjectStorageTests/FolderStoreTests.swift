@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -37,6 +38,27 @@ import Testing
     let absent = FolderStore(folder.path("absent"), below: ["shop"])
     let error = #expect(throws: StoreError.self) { try absent.put("a", ObjectContent([1])) }
     #expect(error?.kind == .noContainer)
+  }
+
+  @Test(arguments: [FileSystemKind.ext4, .xfs, .tmpfs])
+  func whatDoesNotFitIsNotWritten(on kind: FileSystemKind) throws {
+    guard let disk = try MountedFolder(kind) else { return }
+    let store = FolderStore(disk.path)
+    let sent = Mutex<Int64>(0)
+    let big = folder.path("big")
+    try folder.write("big", [])
+    #expect(truncate(big, 400 << 20) == 0)
+    let file = open(big, O_RDONLY)
+    defer { close(file) }
+    let content = ObjectContent(descriptor: file, length: 400 << 20, sha256: [UInt8](repeating: 0, count: 32))
+    var options = PutOptions()
+    options.sent = { count in
+      sent.withLock { $0 = count }
+      return true
+    }
+    let error = #expect(throws: StoreError.self) { try store.put("a/b", content, options) }
+    #expect(error?.kind == .full && sent.withLock { $0 } == 0)
+    #expect(try store.listAll(ListQuery()).objects.isEmpty)
   }
 
   @Test func aFileInPlaceOfTheFolderIsNoStore() throws {

@@ -12,6 +12,10 @@ int cshims_rename_noreplace(const char *from, const char *to);
 /// SYNC_FILE_RANGE_WRITE).
 int cshims_start_writeback(int fd, int64_t offset, int64_t length);
 
+/// Reserves space for a file's first `length` bytes without a change of its size (fallocate with
+/// FALLOC_FL_KEEP_SIZE). Returns 0, or -1 with errno.
+int cshims_reserve(int fd, int64_t length);
+
 /// The kernel's number for the kind of a path's file system (`f_type` of statfs); 0 if unknown.
 uint32_t cshims_file_system_type(const char *path);
 

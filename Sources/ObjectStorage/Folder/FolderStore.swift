@@ -203,6 +203,7 @@ package final class FolderStore: ObjectStore {
   private static func write(
     _ content: ObjectContent, to file: Int32, _ sent: (@Sendable (Int64) -> Bool)?, _ action: String
   ) throws(StoreError) {
+    try reserve(content.length, in: file, action)
     let digest = Digest.sha256()
     var position: Int64 = 0
     try content.forEachPiece(0..<content.length) { piece throws(StoreError) in
@@ -215,6 +216,17 @@ package final class FolderStore: ObjectStore {
       throw StoreError(.changed, "\(action): the content has changed since its digest was taken")
     }
     guard fsync(file) == 0 else { throw StoreError(errno: errno, action) }
+  }
+
+  /// From this many bytes on, space is reserved first.
+  private static let leastReserved: Int64 = 1 << 20
+
+  /// On a full disk nothing is written that would be removed again: a network would carry it at each
+  /// try. Many file systems of networks reserve nothing; then the writing finds out.
+  private static func reserve(_ length: Int64, in file: Int32, _ action: String) throws(StoreError) {
+    guard length >= leastReserved, cshims_reserve(file, length) != 0 else { return }
+    let error = StoreError(errno: errno, action)
+    if error.kind == .full { throw error }
   }
 
   /// Gives the finished file its name; with `createOnly`, only if the name is free.
