@@ -22,10 +22,11 @@ package final class ProcessInBackground {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, file, 1)
-    let strings = ([program] + arguments).map { strdup($0) }
+    let command = Python.resolved([program] + arguments)
+    let strings = command.map { strdup($0) }
     defer { strings.forEach { free($0) } }
     var started = pid_t()
-    let failure = posix_spawnp(&started, program, &actions, nil, strings + [nil], environ)
+    let failure = posix_spawnp(&started, command[0], &actions, nil, strings + [nil], environ)
     guard failure == 0 else {
       close(file)
       throw HoldfastError(errno: failure, "run", program)

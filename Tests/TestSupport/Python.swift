@@ -2,6 +2,19 @@ import BackupEngine
 
 /// Python's standard library and `cryptography` as the tests' independent oracle.
 package enum Python {
+  /// The path of the interpreter. A version manager's `python3` is a script, which starts several
+  /// programs before Python, and these tests start Python thousands of times.
+  private static let interpreter: String = {
+    let result = try? Shell.run("env", ["python3", "-c", "import sys; print(sys.executable)"])
+    let path = result?.stdout.split(separator: "\n").first.map(String.init) ?? ""
+    return path.hasPrefix("/") ? path : "python3"
+  }()
+
+  /// A command with the interpreter's path in place of `python3`.
+  static func resolved(_ command: [String]) -> [String] {
+    command.contains("python3") && command[0] != "env" ? command.map { $0 == "python3" ? interpreter : $0 } : command
+  }
+
   /// Runs a script with python3.
   ///
   /// - Parameter script: the program's text (not a path); `sys.argv[1:]` are the arguments.

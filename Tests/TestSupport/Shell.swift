@@ -39,7 +39,7 @@ package enum Shell {
     let files = try (0..<3).map { _ in try unnamedFile() }
     defer { files.forEach { close($0) } }
     try Bytes.replaceContents(of: files[0], with: stdin, "standard input")
-    let command = [program] + arguments
+    let command = Python.resolved([program] + arguments)
     // POSIX's spawn cannot change the folder; a shell can, and then becomes the program.
     let moving = folder.map { ["sh", "-c", "cd \"$0\" && exec \"$@\"", $0] } ?? []
     let child = try spawn(moving + command, environment, files)
