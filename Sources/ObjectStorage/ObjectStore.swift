@@ -62,19 +62,33 @@ extension ObjectStore {
   /// page.
   package func listAll(_ query: ListQuery) throws(StoreError) -> ListPage {
     var all = ListPage(objects: [], folders: [], next: nil)
-    var query: ListQuery? = query
-    var (last, repetitions) = (ListPage(objects: [], folders: [], next: nil), 0)
-    while let asked = query {
-      let page = try list(asked)
-      // Empty pages are allowed, and moto repeats folders in the old form of lists.
-      let isRepeated = page.objects == last.objects && page.folders == last.folders
-      (last, repetitions) = (page, isRepeated ? repetitions + 1 : 0)
-      guard repetitions <= 100 else { throw StoreError(.malformed, "the pages of a list have no end") }
+    try forEachPage(query) { page throws(StoreError) in
       all.objects += page.objects
       all.folders += page.folders
-      query = page.next
     }
     return all
+  }
+
+  /// Lists page by page.
+  ///
+  /// - Throws: `malformed` if the pages have no end, and the errors of `list`.
+  package func forEachPage(
+    _ query: ListQuery, _ body: (ListPage) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var query: ListQuery? = query
+    var (last, standstills) = ("", 0)
+    while let asked = query {
+      let page = try list(asked)
+      try body(page)
+      // Empty pages are allowed, moto repeats folders in the old form of lists, and some stores do not
+      // sort; but a list that ends goes on to later names.
+      let names = page.objects.map(\.key) + page.folders
+      let newest = names.max { $0.utf8.lexicographicallyPrecedes($1.utf8) } ?? ""
+      standstills += 1
+      if last.utf8.lexicographicallyPrecedes(newest.utf8) { (last, standstills) = (newest, 0) }
+      guard standstills <= 100 else { throw StoreError(.malformed, "the pages of a list have no end") }
+      query = page.next
+    }
   }
 }
 

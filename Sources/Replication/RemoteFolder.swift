@@ -93,16 +93,16 @@ package final class RemoteFolder: Sendable {
   package func listWithFacts(
     _ prefix: String = "", after: String? = nil
   ) throws(StoreError) -> [(object: RemoteObject, info: ObjectInfo)] {
-    var query: ListQuery? = ListQuery(
+    let query = ListQuery(
       prefix: "\(repositoryID)/\(prefix)", startAfter: after.map { "\(repositoryID)/\($0)" })
     var objects: [(object: RemoteObject, info: ObjectInfo)] = []
-    while let asked = query {
-      count { $0.lists += 1 }
-      let page = try store.list(asked)
+    var pages: Int64 = 0
+    defer { count { $0.lists += max(1, pages) } }
+    try store.forEachPage(query) { page in
+      pages += 1
       for object in page.objects {
         if let key = RemoteKey(object.key), key.repository == repositoryID { objects.append((key.object, object)) }
       }
-      query = page.next
     }
     return objects
   }

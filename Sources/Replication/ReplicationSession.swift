@@ -25,6 +25,8 @@ final class ReplicationSession {
   private var present: [RemoteName] = []
   /// Objects that are not what their names say.
   private var damaged: Set<RemoteName> = []
+  /// The backups whose archives in the repository were found to be damaged since the last list.
+  private var damagedHere: Set<PointID> = []
   /// The archives whose content was read.
   private var audited: Set<RemoteName> = []
 
@@ -140,7 +142,7 @@ final class ReplicationSession {
       // An object of another size than its name tells is cut off: it does not count.
       if name.bytes == info.size { listed.append(name) } else { cutOff.insert(name) }
     }
-    present = listed
+    (present, damagedHere) = (listed, [])
     damaged = damaged.intersection(listed).union(cutOff)
     listed.removeAll { damaged.contains($0) }
     let recent = try forgetLost(Set(listed), now)
@@ -229,6 +231,7 @@ final class ReplicationSession {
     var all = memo.facts(facts, claim.line)
     all.lastPut = memo.state.put
     (all.obstacle, all.gone, all.damaged) = (obstacle?.reason, gone, damaged)
+    all.damagedHere = damagedHere
     for name in damaged { all.inventory.remove(name, at: facts.now) }
     return all
   }
@@ -258,7 +261,11 @@ final class ReplicationSession {
     outcome.obstacle = obstacle ?? (plan.needsFull ? .fullNeeded : nil)
     outcome.requests = folder.requests - counted
     count(outcome)
-    try result.get()
+    do {
+      try result.get()
+    } catch is DamagedArchiveHere {
+      throw DamagedArchiveHere(before: outcome)
+    }
     return outcome
   }
 
@@ -282,6 +289,8 @@ final class ReplicationSession {
         let name = try self.put(put, facts, meter)
         outcome.put.append(name)
         outcome.sentBytes += name.bytes
+      // A damaged archive may have been replaced by one of the same name.
+      case .remove(let name, _) where outcome.put.contains(name): continue
       case .remove(let name, _):
         guard try mayWrite(facts) else { return }
         outcome.refusedRemoval = try removeIfAllowed(name)
@@ -322,11 +331,14 @@ final class ReplicationSession {
     guard let epoch = claim.own?.epoch, let point = facts.points.first(where: { $0.id == put.point }) else {
       throw HoldfastError(.failed, "internal error: \(put.point) is sent without a writer record or a backup")
     }
-    var shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, meter.progress)
-    var options = try options(for: &shipment)
-    options.sent = try meter.start(bytes: shipment.archive.bytes)
-    if damaged.contains(shipment.name), target.settings.access == .full { try remove(shipment.name) }
-    try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
+    let shipment = try unlessDamaged(put) {
+      var shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, meter.progress)
+      var options = try options(for: &shipment)
+      options.sent = try meter.start(bytes: shipment.archive.bytes)
+      if damaged.contains(shipment.name), target.settings.access == .full { try remove(shipment.name) }
+      try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
+      return shipment
+    }
     // If the disk went away meanwhile, the archive is below its mount point.
     try mark.require()
     steps.add()
@@ -334,9 +346,28 @@ final class ReplicationSession {
     memo.upload.remove()
     var sent = point
     sent.bytes = shipment.name.bytes
+    damaged.remove(shipment.name)
     try memo.add(RemoteArchive(shipment.name, sent, put: now))
     if put.isNewest { try memo.change { $0.put = now } }
     return shipment.name
+  }
+
+  /// - Throws: ``DamagedArchiveHere`` if the archive in the repository is not what its metadata says:
+  ///   the next plan does without it.
+  private func unlessDamaged(_ put: ReplicationPut, _ body: () throws -> Shipment) throws -> Shipment {
+    do {
+      return try body()
+    } catch let error where Self.isDamaged(error) {
+      damagedHere.insert(put.point)
+      engine.environment.logger.warning(
+        "target \(target.name): \(put.point) is not sent, because its archive here is damaged",
+        metadata: ["hint": "holdfast verify \(put.point)"])
+      throw DamagedArchiveHere()
+    }
+  }
+
+  private static func isDamaged(_ error: any Error) -> Bool {
+    (error as? StoreError)?.kind == .changed || (error as? HoldfastError)?.code == .archiveCorrupt
   }
 
   /// Continues an upload in parts that an earlier run began, and gives up one of another archive.
@@ -377,7 +408,7 @@ final class ReplicationSession {
     do {
       refusal = nil
       try remove(name)
-    } catch let error as StoreError where error.kind == .denied {
+    } catch let error as StoreError where error.isRefusalOfRemoval {
       refusal = (error, now.adding(seconds: 3600))
     }
     return refusal?.error
@@ -412,3 +443,20 @@ final class ReplicationSession {
 /// The target is not as at its list: an empty disk is in place of the mounted one, or another machine
 /// has begun to write to it. It has to be listed again.
 struct ChangedTarget: Error {}
+
+extension StoreError {
+  /// Whether a store that can be reached does not let an object be removed: by its rights, by an
+  /// object lock, or because it does not know the request. The uploads go on then.
+  fileprivate var isRefusalOfRemoval: Bool {
+    switch kind {
+    case .denied, .unsupported, .conflict, .invalid, .other: true
+    default: false
+    }
+  }
+}
+
+/// An archive of the repository is damaged. The session knows which one.
+struct DamagedArchiveHere: Error {
+  /// The steps before it.
+  var before: ReplicationOutcome?
+}

@@ -26,6 +26,18 @@ package struct ReplicationOutcome: Sendable {
       && removed.count == plan.removals.count
   }
 
+  /// Also counts the runs that ended at damaged archives before this one.
+  fileprivate func adding(_ before: [ReplicationOutcome]) -> ReplicationOutcome {
+    var all = self
+    all.put = before.flatMap(\.put) + put
+    all.removed = before.flatMap(\.removed) + removed
+    for outcome in before {
+      all.sentBytes = all.sentBytes.addingClamped(outcome.sentBytes)
+      all.requests = all.requests + outcome.requests
+    }
+    return all
+  }
+
   /// The backups that the target should have and does not, after the run.
   package var unsent: UnsentBackups? { plan.unsent(after: put) }
 }
@@ -66,7 +78,7 @@ package final class Replicator {
   private let isAgent: Bool
   /// The file of this host's memory of the target; nil before the first use.
   package private(set) var memoPath: String?
-  /// What the target holds and was asked for; nil while it is not used.
+  /// The content of the target and the requests to it; nil while it is not used.
   package var usage: TargetUsage? { session?.usage }
 
   /// - Parameter isAgent: this process is an agent, which other processes are told.
@@ -176,7 +188,9 @@ package final class Replicator {
     for attempt in 0..<Self.mostPlans {
       do {
         if attempt == 0, let stored, let outcome = try runDirectly(stored, atOnce, progress) { return outcome }
-        return try runOnce(atOnce, progress)
+        return try runPlan(atOnce, progress)
+      } catch is DamagedArchiveHere {
+        try progress.check()
       } catch let error as HoldfastError where [.factsChanged, .pointNotFound].contains(error.code) {
         // Compaction or a removal was faster: the next plan knows the repository as it is.
         try progress.check()
@@ -190,7 +204,7 @@ package final class Replicator {
       }
     }
     do {
-      return try runOnce(atOnce, progress)
+      return try runPlan(atOnce, progress)
     } catch is ChangedTarget {
       session = nil
       throw HoldfastError(
@@ -216,6 +230,8 @@ package final class Replicator {
   package func rest() { session?.rest() }
 
   private static let mostPlans = 3
+  /// In one run. The next one goes on behind them.
+  private static let mostDamaged = 100
 
   private func runDirectly(
     _ stored: [PointMetadata], _ atOnce: Bool, _ progress: Progress
@@ -235,6 +251,22 @@ package final class Replicator {
     else { return nil }
     self.direct = run.next
     return run.outcome
+  }
+
+  /// Plans anew without each backup that turns out to be damaged in the repository.
+  private func runPlan(_ atOnce: Bool, _ progress: Progress) throws -> ReplicationOutcome {
+    var before: [ReplicationOutcome] = []
+    for _ in 0..<Self.mostDamaged {
+      do {
+        return try runOnce(atOnce, progress).adding(before)
+      } catch let damaged as DamagedArchiveHere {
+        before += [damaged.before].compactMap(\.self)
+        try progress.check()
+      }
+    }
+    throw HoldfastError(
+      .archiveCorrupt, "target \(target.name): many archives in the repository are damaged",
+      hint: "holdfast verify --all")
   }
 
   private func runOnce(_ atOnce: Bool, _ progress: Progress) throws -> ReplicationOutcome {

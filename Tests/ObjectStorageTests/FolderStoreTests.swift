@@ -40,6 +40,17 @@ import Testing
     #expect(error?.kind == .noContainer)
   }
 
+  @Test func aFileSystemWithoutHardLinksIsAStore() throws {
+    guard let disk = try MountedFolder(.fat) else { return }
+    let store = FolderStore(disk.path, below: ["shop", "copies"])
+    try store.put("a/b", ObjectContent([1]), PutOptions(createOnly: true))
+    #expect(try store.get("a/b") == [1])
+    let error = #expect(throws: StoreError.self) {
+      try store.put("a/b", ObjectContent([2]), PutOptions(createOnly: true))
+    }
+    #expect(error?.kind == .exists && (try? store.get("a/b")) == [1])
+  }
+
   @Test(arguments: [FileSystemKind.ext4, .xfs, .tmpfs])
   func whatDoesNotFitIsNotWritten(on kind: FileSystemKind) throws {
     guard let disk = try MountedFolder(kind) else { return }

@@ -27,7 +27,7 @@ struct ReadingSweepTests {
     bed.prepare(nil)
     #expect(try bed.restore().id == newest)
     let requests = bed.proxy.requests
-    #expect(requests.count >= 6, "\(requests)")
+    #expect(requests.count >= 5, "\(requests)")
     for (index, request) in requests.enumerated() {
       for fault in Self.faults {
         bed.prepare(fault, at: index + 1)

@@ -272,7 +272,7 @@ final class TargetKeeper {
   /// The alarms about the content of the target.
   private func updateContent(_ outcome: ReplicationOutcome) {
     let name = target.name
-    alarms.update(.targetIncomplete, lost(outcome.plan.lost), of: name)
+    alarms.update(.targetIncomplete, lost(outcome.plan.lost) ?? blocked(outcome.plan.blocked), of: name)
     let hint = "holdfast targets take-over \(name) lets this machine go on with a full backup"
     switch outcome.obstacle {
     case .foreign(let reason): alarms.raise(.targetForeign, refused(reason, hint), of: name)
@@ -307,6 +307,14 @@ final class TargetKeeper {
     return HoldfastError(
       .pointNotFound, "target \(target.name): \(count), because archives are missing there and here",
       hint: "holdfast list --from \(target.address.shellWord)")
+  }
+
+  private func blocked(_ ids: [PointID]) -> HoldfastError? {
+    guard let first = ids.first else { return nil }
+    let count = ids.count == 1 ? "\(first) is" : "\(ids.count) backups, from \(first) on, are"
+    return HoldfastError(
+      .archiveCorrupt, "target \(target.name): \(count) not sent, because an archive here is damaged",
+      hint: "holdfast verify \(first) shows the damage; holdfast create makes a full that needs no other backup")
   }
 
   // MARK: Log

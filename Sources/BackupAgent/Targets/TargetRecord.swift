@@ -22,7 +22,9 @@ package struct TargetRecord: Hashable, Sendable {
   package var nextTry: Timestamp?
   /// The error of the last failed run, also if a later one succeeded.
   package var lastError: String?
-  /// What it holds and was asked for, as the last run found it; nil before that.
+  /// Why the last run wrote nothing: foreign backups, or another writer.
+  package var obstacle: String?
+  /// Its content and the requests to it, as the last run found them; nil before that.
   package var usage: TargetUsage?
   /// The name of a store whose prices are known.
   package let store: String?
@@ -35,11 +37,22 @@ package struct TargetRecord: Hashable, Sendable {
     let newest = outcome.put.map(\.sequence).max()
     newestSequence = [newestSequence, newest].compactMap { $0 }.max()
     (unsent, unsentSince) = (outcome.unsent?.count ?? 0, outcome.unsent?.since)
+    obstacle = outcome.obstacle.flatMap { $0 == .fullNeeded ? nil : $0.reason }
     if outcome.obstacle == nil {
       lastSuccess = now
     } else {
       (lastFailure, lastError) = (now, outcome.obstacle?.reason)
     }
+  }
+
+  /// Records a run of a command, as the agent records its own.
+  package static func recordRun(
+    _ outcome: ReplicationOutcome, _ usage: TargetUsage?, of target: Target, _ engine: Engine
+  ) throws {
+    var record = load(target, engine) ?? TargetRecord(target)
+    record.update(outcome, at: engine.environment.now())
+    if let usage { record.usage = usage }
+    try record.save(engine)
   }
 
   // MARK: The file
@@ -57,7 +70,7 @@ package struct TargetRecord: Hashable, Sendable {
     record.newestSequence = keys.integer("newest_sequence")
     (record.unsent, record.unsentSince) = (Int(clamping: keys.integer("unsent") ?? 0), keys.time("unsent_since"))
     (record.lastSuccess, record.lastFailure) = (keys.time("last_success"), keys.time("last_failure"))
-    record.lastError = keys.text("last_error")
+    (record.lastError, record.obstacle) = (keys.text("last_error"), keys.text("obstacle"))
     record.usage = TargetUsage(keys["usage"])
     return record
   }
@@ -79,7 +92,7 @@ package struct TargetRecord: Hashable, Sendable {
       "unsent": .integer(Int64(unsent)), "unsent_since": .optional(unsentSince?.iso8601),
       "last_success": .optional(lastSuccess?.iso8601), "last_failure": .optional(lastFailure?.iso8601),
       "last_error": .optional(lastError), "next_try": .optional(nextTry?.iso8601),
-      "usage": usage?.json ?? .null, "store": .optional(store),
+      "usage": usage?.json ?? .null, "store": .optional(store), "obstacle": .optional(obstacle),
     ])
   }
 }

@@ -10,6 +10,8 @@ struct ReplicationLook {
   private(set) var obstacles: [String?] = []
   /// By position in the repository: the sequence of the chain's full.
   private(set) var chains: [Int64] = []
+  /// The backups that cannot be sent, because their archives here, or those that they need, are damaged.
+  private(set) var blocked: Set<PointID> = []
   /// All backups, here and there, the oldest first. Known facts of the repository win.
   private(set) var union: [Point] = []
   private var family = PointFamily([])
@@ -55,11 +57,15 @@ struct ReplicationLook {
       let (obstacle, chain) = obstacle(of: point, at: position)
       obstacles.append(obstacle)
       chains.append(chain)
+      if obstacle != nil, facts.damagedHere.contains(point.id) || point.parent.map(blocked.contains) ?? false {
+        blocked.insert(point.id)
+      }
     }
   }
 
   private func obstacle(of point: Point, at position: Int) -> (String?, Int64) {
     if let problem = Self.problem(of: point) { return (problem, -1) }
+    if facts.damagedHere.contains(point.id) { return ("its archive here is damaged", -1) }
     let sequence = point.sequence ?? -1
     if let last = facts.takenOverAt, sequence <= last { return ("it is older than the take-over of the target", -1) }
     guard point.kind == .incremental else { return (nil, sequence) }

@@ -43,6 +43,8 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var missing: [MissingBackup] = []
   /// The backups that are not sent, and why not.
   package var skipped: [RetentionVerdict] = []
+  /// The backups that cannot be sent, because their archives here, or those that they need, are damaged.
+  package var blocked: [PointID] = []
   /// The backups in the target that cannot be restored and that the repository cannot complete.
   package var lost: [PointID] = []
   /// Objects in the target that are not what their names say.

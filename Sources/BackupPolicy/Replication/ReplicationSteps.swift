@@ -261,6 +261,7 @@ struct ReplicationSteps {
     plan.gone = plan.owed.filter(gone.contains)
     plan.superseded = look.view.superseded
     plan.damaged = look.facts.damaged.sorted()
+    plan.blocked = points.map(\.id).filter { look.blocked.contains($0) && !look.view.isComplete($0) }
     plan.refused = look.refused
     for (id, _) in look.view.members where look.local[id] == nil {
       let names = look.view.edges(of: id).filter { !$0.isProved }.compactMap(\.name)
@@ -279,7 +280,8 @@ struct ReplicationSteps {
 
   /// With a wrong key, no backup can be told from a forged one, and none is sent.
   private func isAwaited(_ point: Point) -> Bool {
-    look.isSendable(point.id) || (look.facts.keyProblem != nil && point.status == .unauthenticated)
+    look.isSendable(point.id) || look.blocked.contains(point.id)
+      || (look.facts.keyProblem != nil && point.status == .unauthenticated)
   }
 
   private func missingBackups() -> [MissingBackup] {

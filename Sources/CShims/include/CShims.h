@@ -8,6 +8,9 @@
 /// with errno.
 int cshims_rename_noreplace(const char *from, const char *to);
 
+/// The same for two names in one open folder.
+int cshims_rename_noreplace_in(int folder, const char *from, const char *to);
+
 /// Starts writing dirty pages of a range to disk without waiting (sync_file_range,
 /// SYNC_FILE_RANGE_WRITE).
 int cshims_start_writeback(int fd, int64_t offset, int64_t length);

@@ -35,12 +35,17 @@ package struct CredentialSurroundings: Sendable {
 
   /// The content of a small file; nil if there is none.
   func read(_ path: String) throws(StoreError) -> [UInt8]? {
-    let file = open(path.raw, O_RDONLY | O_CLOEXEC)
+    // A pipe without a writer would be waited for, and nothing could end this thread.
+    let file = open(path.raw, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if file < 0 {
       if errno == ENOENT || errno == ENOTDIR { return nil }
       throw StoreError(errno: errno, "cannot read \(path.printable)")
     }
     defer { close(file) }
+    var status = stat()
+    guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw StoreError(.noCredentials, "\(path.printable) is not a regular file")
+    }
     var content: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 16384)
     while content.count <= 1 << 20 {

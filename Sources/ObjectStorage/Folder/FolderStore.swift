@@ -240,11 +240,7 @@ package final class FolderStore: ObjectStore {
       unlinkat(folder, temporary, 0)
     } else if [EPERM, ENOTSUP, ENOSYS, EMLINK].contains(errno) {
       // A file system without hard links.
-      let place = ([root] + parts.dropLast()).joined(separator: "/")
-      let from = place.raw.dropLast() + "/".raw.dropLast() + temporary
-      guard cshims_rename_noreplace(Array(from), (place + "/" + parts[parts.count - 1]).raw) == 0 else {
-        throw Self.publishError(errno, action)
-      }
+      guard cshims_rename_noreplace_in(folder, temporary, name) == 0 else { throw Self.publishError(errno, action) }
     } else {
       throw Self.publishError(errno, action)
     }

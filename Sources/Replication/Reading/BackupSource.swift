@@ -47,15 +47,6 @@ package struct BackupSource: Sendable {
     }
   }
 
-  /// The chains of a repository, by the number of their fulls.
-  func chains(of repositoryID: String) throws(HoldfastError) -> [Int64] {
-    let prefix = "\(repositoryID)/\(RemoteName.folder)"
-    return try list(ListQuery(prefix: prefix, groupsFolders: true)).folders.compactMap {
-      let digits = $0.dropFirst(prefix.count).dropLast()
-      return digits.utf8.count == 12 ? Int64(digits).flatMap { $0 >= 0 ? $0 : nil } : nil
-    }
-  }
-
   /// The names of the writer records of a repository.
   func writers(of repositoryID: String) throws(HoldfastError) -> [WriterName] {
     try objects(of: repositoryID, WriterName.folder).compactMap {

@@ -292,17 +292,13 @@ package final class RemoteReader {
       "\(backup.id) of \(zone.wallClock(backup.created)) cannot be read from \(sources.address): \(reason)",
       hint: "no other backup there is whole")
     repository.lose([lost?.name ?? backup.name])
-    while true {
-      let whole = repository.contents.candidates.first { $0.id != backup.id && isAllowed($0) }
-      if let whole {
-        let distance = backup.created.milliseconds - whole.created.milliseconds
-        let words = "\(Words.distance(milliseconds: abs(distance))) \(distance < 0 ? "newer" : "older")"
-        error.hint =
-          "the newest whole backup is \(whole.id) of \(zone.wallClock(whole.created)), \(words): holdfast restore \(whole.id)"
-        return error
-      }
-      guard try repository.listNextChain() else { return error }
+    if let whole = try repository.newest(of: \.candidates, { $0.id != backup.id && isAllowed($0) }) {
+      let distance = backup.created.milliseconds - whole.created.milliseconds
+      let words = "\(Words.distance(milliseconds: abs(distance))) \(distance < 0 ? "newer" : "older")"
+      error.hint =
+        "the newest whole backup is \(whole.id) of \(zone.wallClock(whole.created)), \(words): holdfast restore \(whole.id)"
     }
+    return error
   }
 
   /// Whether a reader may choose it: names tell which archives no key can prove.

@@ -57,10 +57,11 @@ package final class BackupSources {
   }
 }
 
-/// One repository in one or several targets, as far as it was listed.
+/// One repository in one or several targets.
 ///
-/// The lists of chains and of the newest chain suffice for the newest backup. Everything else needs
-/// a list of all archives.
+/// All archives are listed at once: an older chain may have the newest backup, because a repository
+/// continues it if the newest chain was deleted. But writer records are read only for the chains that
+/// are looked at.
 package final class RemoteRepository {
   /// 32 hexadecimal digits.
   package let id: String
@@ -73,13 +74,20 @@ package final class RemoteRepository {
   /// By target: the writer records that were read, and the names of the others.
   private var records: [Int: [WriterRecord]] = [:]
   private var unread: [Int: [WriterName]] = [:]
-  /// The chains that are not listed yet, the oldest first; nil before they are known.
-  private var pending: [Int64]?
-  private var isListed = false
+  /// The chains that were not looked at yet, the one with the newest backup last; nil before the list.
+  private var pending: [ListedChain]?
   private let reader: WriterRecordReader?
 
   /// By target: the backups that count, as the records say.
   private var lines: [Int: WriterLine] = [:]
+
+  /// The objects of one chain.
+  private struct ListedChain {
+    /// The highest number in it.
+    var newest: Int64 = 0
+    /// By target, each with its size in bytes.
+    var objects: [Int: [(object: RemoteObject, bytes: Int64)]] = [:]
+  }
 
   /// The facts of a name without the epoch: targets have an archive under different epochs, and one
   /// that was damaged is put again under another one.
@@ -116,27 +124,47 @@ package final class RemoteRepository {
     (self.id, self.sources, self.reader) = (id, sources, reader)
   }
 
-  /// Lists the newest chain that is not listed yet.
+  /// The newest of some backups. Looks at no more chains than it must.
   ///
-  /// - Returns: false if there is none.
-  package func listNextChain() throws -> Bool {
-    guard !isListed else { return false }
-    if pending == nil {
-      let answers = try sources.ask { source throws(HoldfastError) in try source.chains(of: id) }
-      pending = Set(answers.flatMap(\.answer)).sorted()
-      try listRecords()
+  /// - Parameters:
+  ///   - backups: the ones to choose from, the newest first.
+  ///   - isWanted: whether one may be chosen.
+  func newest(
+    of backups: (RemoteContents) -> [RemoteBackup] = \.backups, _ isWanted: (RemoteBackup) -> Bool
+  ) throws -> RemoteBackup? {
+    try begin()
+    while true {
+      let found = backups(contents).first(where: isWanted)
+      if let found, found.sequence >= pending?.last?.newest ?? .min { return found }
+      guard let chain = pending?.popLast() else { return found }
+      try look(at: [chain])
     }
-    guard let chain = pending?.popLast() else { return false }
-    try list(RemoteName.folder(ofChain: chain))
-    return true
   }
 
-  /// Lists everything.
+  /// Looks at all chains.
   package func listAll() throws {
-    guard !isListed else { return }
-    if pending == nil { try listRecords() }
-    try list(RemoteName.folder)
-    (isListed, pending) = (true, [])
+    try begin()
+    let rest = pending ?? []
+    guard !rest.isEmpty else { return }
+    pending = []
+    try look(at: rest)
+  }
+
+  private func begin() throws {
+    guard pending == nil else { return }
+    try listRecords()
+    let id = id
+    var chains: [Int64: ListedChain] = [:]
+    for (source, objects) in try sources.ask({ source throws(HoldfastError) in
+      try source.objects(of: id, RemoteName.folder)
+    }) {
+      for object in objects {
+        guard let name = object.object.archiveName else { continue }
+        chains[name.chain, default: ListedChain()].newest = max(chains[name.chain]?.newest ?? 0, name.sequence)
+        chains[name.chain]?.objects[source, default: []].append(object)
+      }
+    }
+    pending = chains.sorted { ($0.value.newest, $0.key) < ($1.value.newest, $1.key) }.map(\.value)
   }
 
   /// Lists a chain once more, because an archive of it is gone: another archive of the same backup
@@ -167,18 +195,28 @@ package final class RemoteRepository {
   private func list(_ prefix: String) throws {
     let id = id
     for (source, objects) in try sources.ask({ source throws(HoldfastError) in try source.objects(of: id, prefix) }) {
-      let read: [(name: WriterName, bytes: [UInt8])]
-      do throws(HoldfastError) {
-        read = try newRecords(for: objects.map(\.object), in: source)
-      } catch {
-        try sources.leaveOut(source, error)
-        continue
-      }
-      records[source, default: []] += try read.compactMap { name, bytes in try reader?(name, bytes) }
-      lines[source] = WriterLine(records[source] ?? [])
-      for (object, bytes) in objects { add(object, of: bytes, in: source) }
+      try add(objects, in: source)
     }
     update()
+  }
+
+  private func look(at chains: [ListedChain]) throws {
+    for chain in chains {
+      for (source, objects) in chain.objects where sources.failures[source] == nil { try add(objects, in: source) }
+    }
+    update()
+  }
+
+  private func add(_ objects: [(object: RemoteObject, bytes: Int64)], in source: Int) throws {
+    let read: [(name: WriterName, bytes: [UInt8])]
+    do throws(HoldfastError) {
+      read = try newRecords(for: objects.map(\.object), in: source)
+    } catch {
+      return try sources.leaveOut(source, error)
+    }
+    records[source, default: []] += try read.compactMap { name, bytes in try reader?(name, bytes) }
+    lines[source] = WriterLine(records[source] ?? [])
+    for (object, bytes) in objects { add(object, of: bytes, in: source) }
   }
 
   /// Reads the writer records that are later than the oldest of these archives: the earlier ones
@@ -225,6 +263,16 @@ package final class RemoteRepository {
     let id = id
     for (source, names) in try sources.ask({ source throws(HoldfastError) in try source.writers(of: id) }) {
       unread[source] = names
+    }
+  }
+}
+
+extension RemoteObject {
+  /// The archive that the object is, or whose metadata it is.
+  fileprivate var archiveName: RemoteName? {
+    switch self {
+    case .archive(let name), .metadata(let name): name
+    case .writer, .probe: nil
     }
   }
 }

@@ -32,12 +32,8 @@ struct RemoteSelection {
   // MARK: The newest
 
   private mutating func latest() throws -> RemoteChoice {
-    _ = try repository.listNextChain()
     while true {
-      guard let backup = repository.contents.backups.first(where: { isNewest($0) }) else {
-        guard try repository.listNextChain() else { throw nothing() }
-        continue
-      }
+      guard let backup = try repository.newest({ isNewest($0) }) else { throw nothing() }
       if let choice = try confirm(backup, nil) { return choice }
     }
   }

@@ -39,16 +39,15 @@ struct RepositorySearch {
   }
 
   private func examine(_ repository: RemoteRepository) throws -> Found {
-    while try repository.listNextChain() {
-      guard let newest = repository.contents.candidates.first else { continue }
-      var found = Found(repository: repository, newest: newest)
-      guard !reader.credentials.isEmpty || !newest.name.archive.encrypted else { return found }
-      if case .usable(let metadata) = try reader.verdict(newest, in: repository, headOnly: true) {
-        (found.metadata, found.opens) = (metadata, true)
-      }
-      return found
+    guard let newest = try repository.newest(of: \.candidates, { _ in true }) else {
+      return Found(repository: repository, newest: nil)
     }
-    return Found(repository: repository, newest: nil)
+    var found = Found(repository: repository, newest: newest)
+    guard !reader.credentials.isEmpty || !newest.name.archive.encrypted else { return found }
+    if case .usable(let metadata) = try reader.verdict(newest, in: repository, headOnly: true) {
+      (found.metadata, found.opens) = (metadata, true)
+    }
+    return found
   }
 
   private func missing(_ count: Int) -> HoldfastError {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BackupAgent
 import BackupEngine
 import BackupPolicy
 import Names
@@ -88,7 +89,10 @@ struct Sync: ParsableCommand {
       return try target.withStore(progress) { store in
         let replicator = replicator(target, engine, store)
         if newFolder { try replicator.acceptFolder() }
-        return try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
+        let outcome = try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
+        // `targets` and `status` show it. Without it they show the run before.
+        try? TargetRecord.recordRun(outcome, replicator.usage, of: target, engine)
+        return outcome
       }
     }
     if let obstacle = outcome.obstacle {

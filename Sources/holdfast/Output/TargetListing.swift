@@ -31,7 +31,7 @@ struct TargetListing {
   private func fields(_ entry: Entry) -> [String] {
     let (target, summary) = (entry.target, entry.summary)
     var fields = FieldList()
-    fields.add("State", state(target, summary))
+    fields.add("State", state(target, summary, entry.record?.obstacle))
     fields.add(
       "Newest",
       summary.newest.map { "\($0.id), number \($0.sequence ?? 0), made \(zone.wallClock($0.created))" })
@@ -59,8 +59,10 @@ struct TargetListing {
     return "\(zone.wallClock(time)): \(error)".printable + (isOver ? "; it has worked since then" : "")
   }
 
-  private func state(_ target: Target, _ summary: TargetSummary) -> String {
+  /// - Parameter obstacle: why the last run wrote nothing.
+  private func state(_ target: Target, _ summary: TargetSummary, _ obstacle: String?) -> String {
     guard summary.isUsed else { return "- not used yet: the agent begins, or holdfast sync \(target.name)" }
+    if let obstacle { return "! nothing is sent: \(obstacle)".printable }
     if let problem = summary.keyProblem { return "! nothing is sent: \(problem.message)".printable }
     if summary.needsFull { return "! nothing is sent: \(ReplicationPolicy.fullNeeded): holdfast create" }
     switch summary.lag {
@@ -76,7 +78,7 @@ struct TargetListing {
 
   private static func json(_ entry: Entry) -> JSONValue {
     let (target, summary, record, usage) = (entry.target, entry.summary, entry.record, entry.summary.usage)
-    let (state, reason) = keys(summary)
+    let (state, reason) = keys(summary, record?.obstacle)
     return .object([
       "name": .string(target.name), "url": .string(target.address),
       "access": .string(target.settings.access.rawValue), "state": .string(state),
@@ -92,8 +94,9 @@ struct TargetListing {
     ])
   }
 
-  private static func keys(_ summary: TargetSummary) -> (state: String, reason: String?) {
+  private static func keys(_ summary: TargetSummary, _ obstacle: String?) -> (state: String, reason: String?) {
     guard summary.isUsed else { return ("unused", nil) }
+    if let obstacle { return ("refused", obstacle) }
     if let problem = summary.keyProblem { return ("wrong_key", problem.message) }
     if summary.needsFull { return ("full_needed", ReplicationPolicy.fullNeeded) }
     return switch summary.lag {

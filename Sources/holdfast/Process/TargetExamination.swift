@@ -73,6 +73,9 @@ struct TargetExamination {
   /// Lists the target and compares it, also beside an agent that writes to it.
   private func content(_ replicator: Replicator) -> Finding? {
     guard listsContent else { return nil }
+    guard target.settings.access != .writeOnly else {
+      return Finding("\(subject): content", .note, "it cannot be listed with the access write-only")
+    }
     do {
       let plan = try replicator.plan()
       for case .stop(let reason) in plan.steps {
