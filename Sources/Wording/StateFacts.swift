@@ -65,7 +65,7 @@ package struct StateFacts: Hashable, Sendable {
     package var error: String?
     /// When the agent tries again after it.
     package var nextTry: Timestamp?
-    /// What the target holds and was asked for; nil if it is not known.
+    /// Its content and the requests to it; nil if they are not known.
     package var usage: TargetUsage?
     /// Of its store; nil if they are not known.
     package var prices: StorePrices?

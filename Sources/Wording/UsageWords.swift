@@ -1,6 +1,6 @@
 import BackupPolicy
 
-// What targets hold and cost, for `targets` and for messages.
+// The content of targets and its costs, for `targets` and for messages.
 
 extension StorePrices {
   /// `$1.53 on S3`
@@ -40,7 +40,7 @@ extension TargetUsage {
 }
 
 extension StateFacts.Copy {
-  /// What the target holds, and what it was asked for in this month, for reports.
+  /// The content of the target and the requests of this month, for reports.
   var figures: [String] {
     guard let usage else { return [] }
     return [

@@ -10,9 +10,12 @@ package enum Python {
     return path.hasPrefix("/") ? path : "python3"
   }()
 
-  /// A command with the interpreter's path in place of `python3`.
+  /// A command with the interpreter's path in place of `python3`, also behind a tool that runs it.
   static func resolved(_ command: [String]) -> [String] {
-    command.contains("python3") && command[0] != "env" ? command.map { $0 == "python3" ? interpreter : $0 } : command
+    guard ["python3", "strace"].contains(command[0]), let place = command.firstIndex(of: "python3") else {
+      return command
+    }
+    return command[..<place] + [interpreter] + command[(place + 1)...]
   }
 
   /// Runs a script with python3.

@@ -104,7 +104,7 @@ extension StorePrices {
   }
 }
 
-/// What a target holds, and what it was asked for, as far as this host knows.
+/// The content of a target and the requests to it, as far as this host knows them.
 package struct TargetUsage: Hashable, Sendable {
   /// Archives there.
   package var objects = 0
