@@ -27,6 +27,8 @@ final class ReplicationSession {
   private var damaged: Set<RemoteName> = []
   /// The backups whose archives in the repository were found to be damaged since the last list.
   private var damagedHere: Set<PointID> = []
+  /// The archives about which a warning was logged.
+  private var reported: Set<RemoteName> = []
   /// The archives whose content was read.
   private var audited: Set<RemoteName> = []
 
@@ -272,11 +274,7 @@ final class ReplicationSession {
   private func execute(
     _ plan: ReplicationPlan, _ facts: ShippingFacts, _ progress: Progress, _ outcome: inout ReplicationOutcome
   ) throws {
-    for name in plan.unread where try !proof.prove(name) {
-      engine.environment.logger.warning(
-        "target \(target.name): an archive with the name of \(name.id) is not a backup of this repository",
-        metadata: ["hint": "holdfast targets check \(target.name)"])
-    }
+    for name in plan.unread { try prove(name) }
     var planned = plan.puts.reduce(Int64(0)) { $0.addingClamped($1.bytes) }
     for step in plan.steps {
       try progress.check()
@@ -293,6 +291,8 @@ final class ReplicationSession {
       case .remove(let name, _) where outcome.put.contains(name): continue
       case .remove(let name, _):
         guard try mayWrite(facts) else { return }
+        // The archives of a later writer are not ours to remove, whatever a list made of them.
+        guard let own = claim.own, name.epoch <= own.epoch else { continue }
         outcome.refusedRemoval = try removeIfAllowed(name)
         if outcome.refusedRemoval != nil { return }
         outcome.removed.append(name)
@@ -303,6 +303,21 @@ final class ReplicationSession {
     if target.settings.access == .full, !target.settings.isLocked {
       claim.removeOld(besides: Array(memo.inventory.archives.keys), now: engine.environment.now())
     }
+  }
+
+  /// Reads the header of a full that rules may remove. One that the store does not deliver, because it
+  /// was moved to an archive class or is not ours to read, stays as it is.
+  private func prove(_ name: RemoteName) throws {
+    let problem: String
+    do {
+      if try proof.prove(name) { return }
+      problem = "an archive with the name of \(name.id) is not a backup of this repository"
+    } catch let error as StoreError where error.isRefusal {
+      problem = "the archive of \(name.id) cannot be read, and stays: \(error.message)"
+    }
+    guard reported.insert(name).inserted else { return }
+    engine.environment.logger.warning(
+      "target \(target.name): \(problem)", metadata: ["hint": "holdfast targets check \(target.name)"])
   }
 
   /// Claims the target before the first write, and looks whether another machine did after it.
@@ -408,7 +423,7 @@ final class ReplicationSession {
     do {
       refusal = nil
       try remove(name)
-    } catch let error as StoreError where error.isRefusalOfRemoval {
+    } catch let error as StoreError where error.isRefusal {
       refusal = (error, now.adding(seconds: 3600))
     }
     return refusal?.error
@@ -445,9 +460,9 @@ final class ReplicationSession {
 struct ChangedTarget: Error {}
 
 extension StoreError {
-  /// Whether a store that can be reached does not let an object be removed: by its rights, by an
-  /// object lock, or because it does not know the request. The uploads go on then.
-  fileprivate var isRefusalOfRemoval: Bool {
+  /// Whether a store that can be reached refuses this one request: by its rights, by an object lock or
+  /// a storage class, or because it does not know the request. The uploads go on then.
+  fileprivate var isRefusal: Bool {
     switch kind {
     case .denied, .unsupported, .conflict, .invalid, .other: true
     default: false

@@ -35,7 +35,10 @@ extension Replicator {
     (summary.unsent, summary.needsFull, summary.keyProblem) = (plan.unsent, plan.needsFull, facts.keyProblem)
     summary.lag = LagPolicy(maxLag: target.maxLag, interval: target.settings.interval).decide(
       plan.unsent, now: facts.now)
-    summary.newest = archives.max { $0.name.sequence < $1.name.sequence }?.point
+    // Anyone who can write to the target can write a name with a larger number than any of ours.
+    summary.newest =
+      archives.filter { $0.name.sequence <= facts.newestSequence }
+      .max { $0.name.sequence < $1.name.sequence }?.point
     return summary
   }
 }

@@ -166,14 +166,21 @@ final class WriterClaim {
   ///
   /// - Returns: the newer record; nil if this process may go on.
   func newerRecord(now: Timestamp) throws -> WriterRecord? {
-    guard let own, WriterPolicy.mustLook(last: lastLook, now: now) else { return nil }
+    guard let own else { return nil }
+    // A list since the last look has read it already.
+    if let known = newest(after: own) { return known }
+    guard WriterPolicy.mustLook(last: lastLook, now: now) else { return nil }
     if own.nonce == nil, !WriterPolicy.mustList(last: lastLook, now: now) {
       try readNext(after: own.epoch)
     } else {
       try readAll(after: own)
     }
     lastLook = now
-    return line.records.last { $0.epoch > own.epoch }
+    return newest(after: own)
+  }
+
+  private func newest(after own: WriterName) -> WriterRecord? {
+    records.values.filter { $0.isAuthentic && $0.epoch > own.epoch }.max { $0.epoch < $1.epoch }
   }
 
   /// Asks for the record with the next number. One that counts for nothing is passed over.

@@ -77,6 +77,34 @@ struct TwoWritersTests {
     #expect(reason.contains("clone-host"), "\(reason)")
   }
 
+  @Test("A machine whose target was taken over removes nothing after a list, also within its last look")
+  func takenOverAtAList() throws {
+    var rules = RetentionRules()
+    rules.keepLast = 1
+    let bed = try ReplicationBed(retention: RetentionPolicy(rules))
+    _ = try bed.bed.engine().create(CreateRequest())
+    let first = bed.replicator()
+    _ = try first.run()
+    let other = try clone(bed)
+    bed.bed.time.advance(seconds: 120)
+    try bed.change(1)
+    // This run has looked for other writers a moment ago.
+    _ = try first.run()
+    bed.bed.time.advance(seconds: 5)
+    let second = bed.replicator(other)
+    try second.takeOver()
+    guard case .stored(let full, _) = try other.store(CreateRequest(), kind: .full) else {
+      throw HoldfastError(.failed, "nothing was stored")
+    }
+    #expect(try second.run().put.map(\.id) == [full.id])
+    bed.bed.time.advance(seconds: 5)
+    _ = try bed.bed.engine().create(CreateRequest())
+    first.listsFirst = true
+    let stopped = try first.run()
+    #expect(stopped.put.isEmpty && stopped.removed.isEmpty && stopped.obstacle != nil, "\(stopped)")
+    #expect(try bed.archives().contains { $0.id == full.id } && bed.read(.latest) == bed.bed.image())
+  }
+
   @Test("A machine that listed the target before another one began stops at its first write", arguments: [true, false])
   func staleList(hasConditions: Bool) throws {
     let bed = try ReplicationBed(store: MemoryStore(hasConditions: hasConditions))
