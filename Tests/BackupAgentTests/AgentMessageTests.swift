@@ -307,6 +307,29 @@ struct AgentHeartbeatTests {
     #expect(runs.count >= 2 && runs[0] == runs[1] && runs[0].count == 36)
   }
 
+  @Test("After a failed drill no sign of life follows while its alarm lasts, however young it is")
+  func failedDrill() async throws {
+    let bed = try MessageBed.beforeMinute()
+    let receiver = try Receiver()
+    try await bed.harness.createDatabase()
+    var configuration = bed.configuration(NotificationSetup(heartbeat: Heartbeat(url: receiver.url)))
+    configuration.databases[0].settings.drills.schedules = [try CronSchedule("* * * * *")]
+    try await bed.harness.withAgent(configuration) { _ in
+      try await bed.waitUntilSaved()
+      let archive = "\(bed.harness.backups)/\(try #require(try bed.harness.points().last).filename)"
+      var bytes = try Data(contentsOf: URL(filePath: archive))
+      bytes[bytes.count / 2] ^= 1
+      try bytes.write(to: URL(filePath: archive))
+      try await bed.harness.eventually("a failed drill") {
+        receiver.requests.contains { $0.path.hasPrefix("/ok/key/fail?x=1&rid=") }
+      }
+      let count = receiver.requests.count
+      await bed.pass(seconds: 301)
+      try await bed.harness.eventually("the next signal") { receiver.requests.count > count }
+      #expect(receiver.requests[count].path == "/ok/key/fail?x=1", "\(receiver.requests.map(\.path))")
+    }
+  }
+
   @Test("The words of a signal go between the path and the query, and a body has at most 10 kB")
   func forms() {
     let plain = Heartbeat(url: "https://hc.test/u/")

@@ -130,7 +130,7 @@ indirect enum LoopMessage: Sendable {
   /// A message by a channel was accepted, or not.
   case notified(ChannelID, Result<MessageJob.Receipt, any Error>)
   /// A sign of life was sent, or a failure with its reasons; or the sending failed.
-  case pulsed(Result<[String], any Error>)
+  case pulsed(Result<[String]?, any Error>)
   /// The wall clock was set.
   case clockSet
   /// Finish the running work, then stop.

@@ -19,6 +19,8 @@ final class HeartbeatRunner {
   static let interval: Int64 = 300_000
   /// Milliseconds from the start to the first sign: the agent then has looked at the databases.
   static let firstDelay: Int64 = 30_000
+  /// Milliseconds from the begin of an alarm to a look at it: it counts after a minute.
+  private static let alarmDelay: Int64 = 61_000
   /// If the other side is slow, more signals are dropped.
   private static let longestQueue = 20
 
@@ -31,6 +33,11 @@ final class HeartbeatRunner {
   private var waiting: [Order] = []
   private var thread: AgentThread?
   private var isFailing = false
+  /// The last signal was a failure. The next success then needs an end of every alarm: a young alarm
+  /// may be the very failure.
+  private var hasReportedFailure = false
+  /// When an alarm that has begun since the last success is looked at; nil without one.
+  private var alarmTime: Int64?
   /// The work by the clock that runs, and its IDs.
   private var runs: [String: String] = [:]
 
@@ -43,12 +50,14 @@ final class HeartbeatRunner {
     next = environment.monotonic().addingClamped(Self.firstDelay)
   }
 
-  var deadline: Int64? { thread == nil ? next : nil }
+  var deadline: Int64? { thread == nil ? min(next, alarmTime ?? .max) : nil }
 
   /// Sends the signals that are due.
   ///
-  /// - Parameter work: the drills and scheduled backups that run now.
-  func update(_ work: Set<String>, at time: Int64, _ report: () -> StateReport) {
+  /// - Parameters:
+  ///   - work: the drills and scheduled backups that run now.
+  ///   - hasAlarm: whether an alarm lasts.
+  func update(_ work: Set<String>, hasAlarm: Bool, at time: Int64, _ report: () -> StateReport) {
     for (name, id) in runs where !work.contains(name) {
       runs[name] = nil
       waiting.append(.end(run: id))
@@ -58,7 +67,10 @@ final class HeartbeatRunner {
       runs[name] = id
       waiting.append(.start(run: id))
     }
-    if next <= time, thread == nil {
+    alarmTime = hasAlarm && !hasReportedFailure ? alarmTime ?? time.addingClamped(Self.alarmDelay) : nil
+    if min(next, alarmTime ?? .max) <= time, thread == nil {
+      // A longer wait of some alarms is looked at with the next regular signal.
+      if alarmTime ?? .max <= time { alarmTime = .max }
       next = time.addingClamped(Self.interval)
       waiting.append(.look)
     }
@@ -71,19 +83,22 @@ final class HeartbeatRunner {
     let order = waiting.removeFirst()
     do {
       thread = try AgentThread("holdfast-pulse") {
-        [heartbeat, delivery, environment, inbox, report = report()] in
-        inbox.post(.pulsed(Result { try Self.send(order, report, heartbeat, delivery, environment) }))
+        [heartbeat, delivery, environment, inbox, hasReportedFailure, report = report()] in
+        inbox.post(
+          .pulsed(
+            Result { try Self.send(order, report, heartbeat, delivery, environment, isPatient: !hasReportedFailure) }))
       }
     } catch {
       finish(.failure(error))
     }
   }
 
-  /// - Returns: why it was no sign of life; empty if it was one, or a start.
+  /// - Parameter isPatient: an alarm counts after the time after which a message would report it.
+  /// - Returns: why it was no sign of life; empty if it was one, nil for a start.
   private static func send(
     _ order: Order, _ report: StateReport, _ heartbeat: Heartbeat, _ delivery: Delivery,
-    _ environment: EngineEnvironment
-  ) throws -> [String] {
+    _ environment: EngineEnvironment, isPatient: Bool
+  ) throws -> [String]? {
     let entries = report.facts()
     func body(_ reasons: [String]) -> String {
       Heartbeat.body(entries.map(\.facts), reasons: reasons, host: environment.host)
@@ -93,23 +108,26 @@ final class HeartbeatRunner {
     case .look: break
     case .start(let id):
       try delivery.send(.start, to: heartbeat, run: id, body: body([]))
-      return []
+      return nil
     case .end(let id): run = id
     }
     // An alarm of work that has just failed counts at once.
-    let verdict = HeartbeatVerdict(entries, isPatient: run == nil, at: environment.now(), in: heartbeat.zone)
+    let verdict = HeartbeatVerdict(
+      entries, isPatient: run == nil && isPatient, at: environment.now(), in: heartbeat.zone)
     let signal: Heartbeat.Signal = verdict.reasons.isEmpty ? .success : .failure
     try delivery.send(signal, to: heartbeat, run: run, body: body(verdict.reasons))
     return verdict.reasons
   }
 
   /// A signal was sent, or not. If it fails, the other side notices that it is missing.
-  func finish(_ result: Result<[String], any Error>) {
+  func finish(_ result: Result<[String]?, any Error>) {
     join()
     switch result {
     case .success(let reasons):
       if isFailing { logger.notice("the heartbeat is accepted again") }
       isFailing = false
+      guard let reasons else { return }
+      hasReportedFailure = !reasons.isEmpty
       logger.debug("heartbeat\(reasons.isEmpty ? "" : ": fail: \(reasons.joined(separator: "; "))")")
     case .failure(let error):
       let error = HoldfastError(wrapping: error)

@@ -70,7 +70,11 @@ final class NotificationRunner {
     guard !isStopping, !channels.isEmpty || heartbeat != nil else { return }
     let moment = shared.clock.moment
     let report = { StateReport(coordinators, isStopping: isStopping) }
-    if let heartbeat { heartbeat.update(Set(coordinators.flatMap(\.scheduledWork)), at: moment.monotonic, report) }
+    if let heartbeat {
+      let hasAlarm = coordinators.contains { !$0.parts.alarms.open(of: $0.database.name).isEmpty }
+      heartbeat.update(
+        Set(coordinators.flatMap(Self.scheduledWork)), hasAlarm: hasAlarm, at: moment.monotonic, report)
+    }
     if seen.map({ $0 != (shared.alarmChanges, coordinators.count) }) ?? true {
       seen = (shared.alarmChanges, coordinators.count)
       for runner in channels {
@@ -93,7 +97,7 @@ final class NotificationRunner {
     channels.first { $0.id == id }?.record(result, at: shared.clock.moment)
   }
 
-  func finish(_ result: Result<[String], any Error>) { heartbeat?.finish(result) }
+  func finish(_ result: Result<[String]?, any Error>) { heartbeat?.finish(result) }
 
   /// Ends the messages that are on their way.
   func stop() {
@@ -103,6 +107,14 @@ final class NotificationRunner {
   }
 
   /// All alarms but the one about the channel itself.
+  /// The drill and the scheduled backup that run now, as names that are unique in the agent.
+  private static func scheduledWork(of coordinator: DatabaseCoordinator) -> [String] {
+    let name = coordinator.database.name
+    let isScheduled = coordinator.isBackingUp && coordinator.status.trigger.running?.trigger == .scheduled
+    return (isScheduled ? ["full of \(name)"] : [])
+      + (coordinator.parts.housekeeper.drills.isRunning ? ["drill of \(name)"] : [])
+  }
+
   private static func alarms(_ coordinators: [DatabaseCoordinator], for channel: String) -> [OpenAlarm] {
     coordinators.flatMap { $0.parts.alarms.open(of: $0.database.name) }.filter { alarm in
       alarm.key != AlarmBook.key(ofChannel: channel)

@@ -26,7 +26,7 @@ struct StateReport: Sendable {
   /// Looks at the files of the databases, which may block.
   func facts() -> [(facts: StateFacts, limits: HeartbeatVerdict.Limits)] {
     entries.compactMap { entry in
-      StateFacts(status: entry.status.json, isStopping: isStopping, files: entry.engine.environment.files).map {
+      StateFacts(status: entry.status.json, isStopping: isStopping, entry.engine.environment).map {
         ($0, entry.limits)
       }
     }
