@@ -36,7 +36,7 @@ import Wording
   private func facts(_ harness: AgentHarness) async throws -> StateFacts {
     let answer = try await ask(ControlRequest(.status), harness)
     guard case .array(let databases)? = answer["databases"] else { throw HoldfastError(.failed, "no databases") }
-    return try #require(StateFacts(status: databases[0], isStopping: false, files: SystemFileOperations()))
+    return try #require(StateFacts(status: databases[0], isStopping: false, harness.engine.environment))
   }
 
   private func insert(_ count: Int, _ harness: AgentHarness) async throws {

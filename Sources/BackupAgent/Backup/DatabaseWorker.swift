@@ -76,7 +76,7 @@ final class DatabaseWorker: @unchecked Sendable {
     return .assessed(
       AssessmentReport(
         assessment: assessment, files: files, clockDoubt: doubt,
-        newest: points.first.map { ($0.id, $0.metadata.created) },
+        newest: points.first { $0.obstacle == nil }.map { NewestBackup($0.metadata, in: engine.folder) },
         lastScheduled: points.first { $0.metadata.backupType == .scheduled }?.metadata.created,
         advice: ChainWeight(points).flatMap { ChainPolicy.adviseFull($0) }))
   }

@@ -67,8 +67,7 @@ struct AssessmentReport: Sendable {
   var files: WatchedFiles
   /// The reason to doubt the clock.
   var clockDoubt: HoldfastError?
-  /// The newest backup and the time of its creation.
-  var newest: (id: PointID, created: Timestamp)?
+  var newest: NewestBackup?
   /// The time of the newest scheduled backup.
   var lastScheduled: Timestamp?
   /// Whether the newest chain should end.
@@ -120,5 +119,24 @@ extension ChainWeight {
     self.init(
       full: chain, fullBytes: full.compressedSize, incrementals: links.count,
       incrementalBytes: links.reduce(0) { $0.addingClamped($1.compressedSize) })
+  }
+}
+
+/// The newest backup of a repository, as the loop knows it.
+struct NewestBackup: Hashable, Sendable {
+  let id: PointID
+  let created: Timestamp
+  /// The path of its archive.
+  let archive: String
+
+  init(_ point: PointMetadata, in folder: String) {
+    (id, created, archive) = (point.id, point.created, "\(folder)/\(point.filename)")
+  }
+}
+
+extension FileOperations {
+  /// Whether there is no file of this path. A failure is not an absence.
+  func isAbsent(_ path: String) -> Bool {
+    do { return try status(path) == nil } catch { return false }
   }
 }

@@ -62,8 +62,19 @@ struct ControlConnection {
       phase = .answering
       return .failure(HoldfastError(.usage, "the request is longer than \(ControlRequest.longest) bytes"))
     }
+    // A command that was told that the agent does not answer has reported a failure: an agent that was
+    // stopped meanwhile must not carry out the order afterwards.
+    guard !hasClientEnded else {
+      end()
+      return nil
+    }
     (phase, deadline) = (.answering, nil)
     return Result { try ControlRequest(line: line) }
+  }
+
+  private var hasClientEnded: Bool {
+    var byte: UInt8 = 0
+    return recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) == 0
   }
 
   /// Adds an answer to the output.

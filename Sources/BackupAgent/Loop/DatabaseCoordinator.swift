@@ -10,7 +10,7 @@ final class DatabaseCoordinator {
   private(set) var database: AgentDatabase
   /// The first assessment is done.
   private(set) var isReady = false
-  private(set) var newest: (id: PointID, created: Timestamp)?
+  private(set) var newest: NewestBackup?
   private let clock: LoopClock
   private let jobs: JobRunner
   private var decisions: LoggedMachine
@@ -35,13 +35,6 @@ final class DatabaseCoordinator {
   private var isPending: Bool { machine.isChangePending(isBackupWaiting: jobs.isBackupWaiting) }
 
   var status: DatabaseStatus { parts.status(of: database, machine, newest: newest, isReady: isReady) }
-
-  /// The drill and the scheduled backup that run now, as names that are unique in the agent.
-  var scheduledWork: [String] {
-    let isScheduled = isBackingUp && machine.status.running?.trigger == .scheduled
-    return (isScheduled ? ["full of \(database.name)"] : [])
-      + (parts.housekeeper.drills.isRunning ? ["drill of \(database.name)"] : [])
-  }
 
   // MARK: From the start to the end
 
@@ -164,7 +157,9 @@ final class DatabaseCoordinator {
     jobs.checkLockAndKey()
     findAgain()
     parts.targets.poll()
-    if parts.housekeeper.detectDrills(of: database, hasBackup: newest != nil) { runNext() }
+    let isGone = newest.map { database.engine.environment.files.isAbsent($0.archive) } ?? false
+    if isGone { (newest, _) = (nil, jobs.assessAgain()) }
+    if parts.housekeeper.detectDrills(of: database, hasBackup: newest != nil) || isGone { runNext() }
     parts.alarms.checkClock(of: database.engine)
   }
 
@@ -234,7 +229,7 @@ final class DatabaseCoordinator {
     case .backedUp(let report):
       if report.comparing > 0 { decide(.compared(milliseconds: report.comparing)) }
       if report.isSuccess { decide(.advised(report.advice)) }
-      newest = report.stored.map { ($0.id, $0.created) } ?? newest
+      newest = report.stored.map { NewestBackup($0, in: database.engine.folder) } ?? newest
       decide(.finished(parts.record(report)))
     case .closed: break
     }

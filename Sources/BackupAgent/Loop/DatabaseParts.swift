@@ -28,20 +28,17 @@ struct DatabaseParts {
   /// Nothing is running, and nothing will be started.
   var isDone: Bool { housekeeper.isIdle && targets.isDone }
 
-  /// - Parameters:
-  ///   - newest: the newest backup and the time of its creation.
-  ///   - isReady: the first assessment is done.
+  /// - Parameter isReady: the first assessment is done.
   func status(
-    of database: AgentDatabase, _ machine: TriggerMachine, newest: (id: PointID, created: Timestamp)?,
-    isReady: Bool
+    of database: AgentDatabase, _ machine: TriggerMachine, newest: NewestBackup?, isReady: Bool
   ) -> DatabaseStatus {
     var counters = reporter.counters
     counters.trackerMisses = Int64(alarms.trackerMisses)
     return DatabaseStatus(
       name: database.name, path: watcher.path.resolved, folder: database.engine.folder, isReady: isReady,
       files: watcher.files.text, trigger: machine.status,
-      alarms: alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created, isWatching: watcher.isWatching,
-      pollInterval: watcher.pollInterval,
+      alarms: alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created, lastArchive: newest?.archive,
+      isWatching: watcher.isWatching, pollInterval: watcher.pollInterval,
       trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
       targets: targets.status, counters: counters)
   }

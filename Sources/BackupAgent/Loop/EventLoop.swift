@@ -250,7 +250,8 @@ final class EventLoop {
 
   private func writeMetrics() {
     guard let path = shared.metrics.begin(at: clock.monotonic) else { return }
-    let snapshot = MetricsSnapshot(coordinators.map(\.status), start: requests.start, at: clock.now)
+    let databases = coordinators.map { ($0.status, $0.database.engine.environment) }
+    let snapshot = MetricsSnapshot(databases, start: requests.start, at: clock.now)
     shared.housekeeping.submit(nil) { [files] in .metricsWritten(snapshot.write(to: path, files)) }
   }
 

@@ -112,6 +112,9 @@ final class JobRunner {
     shared.workers.submit(id) { [id, worker] in .finished(id, body(worker, terms)) }
   }
 
+  /// The newest backup is gone, so the next one must not build on it.
+  func assessAgain() { needsAssessment = true }
+
   /// Begins the assessment if it is due. No job may be running.
   ///
   /// - Returns: whether it has begun.

@@ -4,19 +4,21 @@ import Wording
 
 /// The state of all databases at one moment, from which any thread can make the page of metrics.
 struct MetricsSnapshot: Sendable {
-  private let databases: [DatabaseStatus]
+  private let databases: [(status: DatabaseStatus, environment: EngineEnvironment)]
   private let start: Timestamp
   private let now: Timestamp
 
   /// - Parameter start: when the agent began.
-  init(_ databases: [DatabaseStatus], start: Timestamp, at now: Timestamp) {
+  init(
+    _ databases: [(status: DatabaseStatus, environment: EngineEnvironment)], start: Timestamp, at now: Timestamp
+  ) {
     (self.databases, self.start, self.now) = (databases, start, now)
   }
 
   /// Looks at the files of the databases, so it may block.
-  func page(_ files: any FileOperations) -> MetricsPage {
-    let all = databases.compactMap { status in
-      StateFacts(status: status.json, isStopping: false, files: files).map {
+  func page() -> MetricsPage {
+    let all = databases.compactMap { status, environment in
+      StateFacts(status: status.json, isStopping: false, environment).map {
         MetricsPage.Database(facts: $0, counters: status.counters)
       }
     }

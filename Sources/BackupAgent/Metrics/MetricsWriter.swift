@@ -76,7 +76,7 @@ extension MetricsSnapshot {
       defer { files.close(file) }
       // A collector runs as another user.
       guard fchmod(file.descriptor, 0o644) == 0 else { throw HoldfastError(errno: errno, "change the mode of", path) }
-      try Array(page(files).text.utf8).withUnsafeBytes { try files.write(file, $0, at: 0) }
+      try Array(page().text.utf8).withUnsafeBytes { try files.write(file, $0, at: 0) }
       try files.rename(temporary, to: path)
       return nil
     } catch {

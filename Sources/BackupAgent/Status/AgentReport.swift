@@ -6,7 +6,7 @@ extension StateFacts {
   /// The facts of one database in an agent's answer to `status`.
   ///
   /// - Returns: nil if the answer is of another kind.
-  package init?(status: JSONValue, isStopping: Bool, files: any FileOperations) {
+  package init?(status: JSONValue, isStopping: Bool, _ environment: EngineEnvironment) {
     guard case .object(let keys) = status, case .string(let name)? = keys["name"],
       case .string(let path)? = keys["path"], case .object(let trigger)? = keys["trigger"]
     else { return nil }
@@ -30,15 +30,20 @@ extension StateFacts {
       proved = drills.time("last_passed_at")
       recovery = drills.integer("recovery_ms")
     }
-    addUnseenWrite(of: path, known: keys.text("files"), files)
+    addUnseenWrite(known: keys.text("files"), environment)
+    if let newest, let archive = keys.text("last_archive"), environment.files.isAbsent(archive) {
+      unseenWrite = newest.created
+    }
   }
 
   /// Looks at the files themselves: an agent that no longer receives events would report that all is
   /// well.
-  private mutating func addUnseenWrite(of path: String, known: String?, _ files: any FileOperations) {
-    let now = WatchedFiles(database: path, files)
-    guard !isRunning, unprotectedSince == nil, let known, known != now.text else { return }
-    unseenWrite = now.lastWrite
+  private mutating func addUnseenWrite(known: String?, _ environment: EngineEnvironment) {
+    let now = WatchedFiles(database: path, environment.files)
+    let first = FirstUnsaved(path, environment)
+    guard let known, known != now.text else { return first.forget() }
+    guard !isRunning, unprotectedSince == nil else { return }
+    unseenWrite = now.lastWrite.map { first.record($0, after: newest?.id) }
   }
 }
 

@@ -77,7 +77,7 @@ struct DatabaseFacts {
     }
     guard let entry,
       let known = StateFacts(
-        status: entry, isStopping: about["stopping"] == .bool(true), files: engine.environment.files)
+        status: entry, isStopping: about["stopping"] == .bool(true), engine.environment)
     else { return }
     agent = .object(about)
     facts = known
@@ -116,6 +116,8 @@ struct DatabaseFacts {
       ]
       return
     }
-    if let newest = facts.newest, write > newest.created { facts.unseenWrite = write }
+    let first = FirstUnsaved(facts.path, engine.environment)
+    guard let newest = facts.newest, write > newest.created else { return first.forget() }
+    facts.unseenWrite = first.record(write, after: newest.id)
   }
 }

@@ -1,0 +1,65 @@
+import BackupEngine
+import BackupPolicy
+import FoundationEssentials
+import Glibc
+import TestSupport
+import Testing
+
+@testable import BackupAgent
+
+/// What is wrong without any event: the newest backup is removed, and events do not arrive.
+@Suite("Losses that no event reports", .ownThread)
+struct LostBackupTests {
+  @Test("If the newest backup is removed beside the agent, another one is made without a write")
+  func removedBackup() async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    var configuration = harness.configuration()
+    configuration.databases[0].settings.pollInterval = 500
+    try await harness.withAgent(configuration) { _ in
+      try await harness.eventually("the first backup") { await harness.control.status().first?.lastPoint != nil }
+      let first = try #require(try harness.points().last)
+      try FileManager.default.removeItem(atPath: "\(harness.backups)/\(first.filename)")
+      try await harness.eventually("another backup") {
+        try harness.engine.list().contains { $0.obstacle == nil && $0.id != first.id }
+      }
+      let newest = try harness.engine.list().first { $0.obstacle == nil }?.id
+      try await harness.eventually("its name in the status") {
+        await harness.control.status().first?.lastPoint == newest
+      }
+    }
+  }
+
+  @Test("A look finds when the first write came, although the files show the last one")
+  func firstUnsaved() throws {
+    let bed = try TestBed()
+    let newest = PointID("backup_20240101_000000")
+    let first = FirstUnsaved("/srv/app.db", bed.environment())
+    func time(_ seconds: Int64) -> Timestamp { Timestamp(milliseconds: seconds * 1000) }
+    #expect(first.record(time(100), after: newest) == time(100))
+    #expect(first.record(time(700), after: newest) == time(100))
+    // Another database, and the time after another backup.
+    #expect(FirstUnsaved("/srv/b.db", bed.environment()).record(time(650), after: newest) == time(650))
+    #expect(first.record(time(710), after: PointID("backup_20240101_000600")) == time(710))
+    first.forget()
+    #expect(first.record(time(900), after: newest) == time(900))
+    // A clock that was set back makes no write older than it is.
+    #expect(first.record(time(50), after: newest) == time(50))
+  }
+
+  @Test("A request whose client has ended is not carried out")
+  func endedClient() throws {
+    for waits in [true, false] {
+      var ends: [Int32] = [0, 0]
+      #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+      var connection = ControlConnection(id: 1, descriptor: ends[0], at: 0)
+      let line = Array("{\"version\":1,\"command\":\"pause\",\"milliseconds\":60000}\n".utf8)
+      #expect(write(ends[1], line, line.count) == line.count)
+      if !waits { close(ends[1]) }
+      let request = connection.receive()
+      #expect((request != nil) == waits && connection.isOver != waits)
+      if waits { close(ends[1]) }
+      connection.end()
+    }
+  }
+}
