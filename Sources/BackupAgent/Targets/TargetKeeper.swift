@@ -264,8 +264,9 @@ final class TargetKeeper {
     guard case .behind(_, let reason) = machine.lag(at: clock.now) else {
       return alarms.clear([.targetBehind], of: target.name)
     }
+    let cause = trouble == nil ? nil : record.lastError.map { "; last error: \($0)" }
     let error = HoldfastError(
-      .ioError, "target \(target.name): \(reason)", hint: "holdfast sync \(target.name)")
+      .ioError, "target \(target.name): \(reason)\(cause ?? "")", hint: "holdfast sync \(target.name)")
     alarms.raise(.targetBehind, error, of: target.name)
   }
 

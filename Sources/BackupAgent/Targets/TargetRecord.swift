@@ -55,6 +55,13 @@ package struct TargetRecord: Hashable, Sendable {
     try record.save(engine)
   }
 
+  /// Records a run of a command that failed.
+  package static func recordFailure(_ error: any Error, of target: Target, _ engine: Engine) throws {
+    var record = load(target, engine) ?? TargetRecord(target)
+    (record.lastFailure, record.lastError) = (engine.environment.now(), "\(error)")
+    try record.save(engine)
+  }
+
   // MARK: The file
 
   private static func path(_ address: String, _ engine: Engine) throws -> String {

@@ -89,10 +89,9 @@ struct Sync: ParsableCommand {
       return try target.withStore(progress) { store in
         let replicator = replicator(target, engine, store)
         if newFolder { try replicator.acceptFolder() }
-        let outcome = try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
-        // `targets` and `status` show it. Without it they show the run before.
-        try? TargetRecord.recordRun(outcome, replicator.usage, of: target, engine)
-        return outcome
+        return try recorded(target, engine, replicator.usage) {
+          try Patience(retries: !once, progress: progress, console: options.console).run(replicator)
+        }
       }
     }
     if let obstacle = outcome.obstacle {
@@ -100,6 +99,23 @@ struct Sync: ParsableCommand {
         .refused, "target \(target.name): nothing is written: \(obstacle.reason)", hint: obstacle.advice(target))
     }
     return ReplicationReport(target, executed: outcome, zone: zone)
+  }
+
+  /// Records the ending of a run, as the agent does. Without the record `status` and `targets` show
+  /// the run before.
+  private func recorded(
+    _ target: Target, _ engine: Engine, _ usage: @autoclosure () -> TargetUsage?, _ run: () throws -> ReplicationOutcome
+  ) throws -> ReplicationOutcome {
+    do {
+      let outcome = try run()
+      try? TargetRecord.recordRun(outcome, usage(), of: target, engine)
+      return outcome
+    } catch {
+      if GuardResult.error(error).code != .interrupted {
+        try? TargetRecord.recordFailure(error, of: target, engine)
+      }
+      throw error
+    }
   }
 
   private func replicator(_ target: Target, _ engine: Engine, _ store: any ObjectStore) -> Replicator {

@@ -2,6 +2,7 @@ import BackupAgent
 import BackupEngine
 import BackupPolicy
 import Names
+import Replication
 import Wording
 
 /// The answers of agents, each of which is asked once, also if it guards many databases.
@@ -100,10 +101,16 @@ struct DatabaseFacts {
       facts.recovery = drills.drills.first { $0.passed }?.restoreMS
     }
     readFiles()
-    for target in (try? selection.targets()) ?? [] {
-      guard let record = TargetRecord.load(target, engine), let copy = StateFacts.Copy(record.json) else { continue }
-      facts.copies.append(copy)
+    facts.copies = ((try? selection.targets()) ?? []).compactMap { StateFacts.Copy(record(of: $0).json) }
+  }
+
+  /// The record of the last run, with the backups that were stored since then.
+  private func record(of target: Target) -> TargetRecord {
+    var record = TargetRecord.load(target, engine) ?? TargetRecord(target)
+    if let known = try? RememberedTarget(target, engine) {
+      (record.unsent, record.unsentSince) = (known.plan.unsent?.count ?? 0, known.plan.unsent?.since)
     }
+    return record
   }
 
   private mutating func readFiles() {
