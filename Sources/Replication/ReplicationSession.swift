@@ -11,26 +11,15 @@ final class ReplicationSession {
   private let claim: WriterClaim
   private let mark: FolderMark
   private let proof: HeaderProof
+  private let contents: TargetContents
   private let steps: StepCounter
   private var chainAudit = ChainAudit()
   /// The requests that earlier outcomes contain.
   private var counted = RequestCount()
   private var obstacle: ReplicationObstacle?
-  /// Known archives that the last list lacked.
-  private var gone: [RemoteName] = []
   /// The last refusal of a removal, and when to try again.
   private var refusal: (error: StoreError, until: Timestamp)?
   private var filenames: [PointID: String] = [:]
-  /// The archives in the last list that have the size that their names say.
-  private var present: [RemoteName] = []
-  /// Objects that are not what their names say.
-  private var damaged: Set<RemoteName> = []
-  /// The backups whose archives in the repository were found to be damaged since the last list.
-  private var damagedHere: Set<PointID> = []
-  /// The archives about which a warning was logged.
-  private var reported: Set<RemoteName> = []
-  /// The archives whose content was read.
-  private var audited: Set<RemoteName> = []
 
   /// - Parameters:
   ///   - repositoryID: 32 hexadecimal digits.
@@ -47,6 +36,7 @@ final class ReplicationSession {
     claim = try WriterClaim(folder, engine, memo)
     mark = FolderMark(folder, memo, target)
     proof = HeaderProof(folder: folder, engine: engine, memo: memo)
+    contents = TargetContents(folder, memo, name: target.name, engine.environment)
   }
 
   var memoPath: String { memo.path }
@@ -138,42 +128,8 @@ final class ReplicationSession {
     if let base = claim.line.newestTakeOver?.baseSequence, base != memo.state.takenOverAt {
       try memo.change { $0.takenOverAt = base }
     }
-    var listed: [RemoteName] = []
-    var cutOff: Set<RemoteName> = []
-    for case (.archive(let name), let info) in objects {
-      // An object of another size than its name tells is cut off: it does not count.
-      if name.bytes == info.size { listed.append(name) } else { cutOff.insert(name) }
-    }
-    (present, damagedHere) = (listed, [])
-    damaged = damaged.intersection(listed).union(cutOff)
-    listed.removeAll { damaged.contains($0) }
-    let recent = try forgetLost(Set(listed), now)
-    let lost = try memo.reconcile(listed, now: now).lost
+    try contents.record(objects, at: now)
     chainAudit.recordList(at: now)
-    // A damaged object is reported as such.
-    gone = (recent + lost).filter { !damaged.contains($0) }
-    if !memo.isReadOnly { warn(ofLost: gone) }
-  }
-
-  private func warn(ofLost names: [RemoteName]) {
-    guard let first = names.min() else { return }
-    let words = names.count == 1 ? "the archive of \(first.id) is" : "\(names.count) archives, from \(first.id) on, are"
-    engine.environment.logger.warning(
-      "target \(target.name): \(words) gone from it",
-      metadata: ["hint": "what is still here is sent again, if the rules of the target keep it"])
-  }
-
-  /// A list may lack an object that was put a moment ago, so such objects are asked for one by one.
-  private func forgetLost(_ listed: Set<RemoteName>, _ now: Timestamp) throws -> [RemoteName] {
-    var lost: [RemoteName] = []
-    for archive in memo.inventory.archives.values where !listed.contains(archive.name) {
-      guard let put = archive.put, put.adding(seconds: RemoteInventory.doubt) >= now,
-        try folder.size(.archive(archive.name)) != archive.name.bytes
-      else { continue }
-      try memo.remove(archive.name, at: now)
-      lost.append(archive.name)
-    }
-    return lost
   }
 
   /// Asks for archives that the put needs.
@@ -195,11 +151,7 @@ final class ReplicationSession {
         .usage, "target \(target.name): its archives cannot be read, because its access is write-only",
         hint: "repair it on a machine with a key that can read")
     }
-    let names = present.filter { claim.line.counts($0) && !audited.contains($0) }
-    try ArchiveAudit(folder: folder, progress: progress).run(names) { name, isDamaged in
-      audited.insert(name)
-      if isDamaged { damaged.insert(name) }
-    }
+    try contents.audit(claim.line, progress)
   }
 
   private func foreign(_ facts: ShippingFacts) throws -> ForeignBackups? {
@@ -232,9 +184,8 @@ final class ReplicationSession {
     memo.update(facts.points)
     var all = memo.facts(facts, claim.line)
     all.lastPut = memo.state.put
-    (all.obstacle, all.gone, all.damaged) = (obstacle?.reason, gone, damaged)
-    all.damagedHere = damagedHere
-    for name in damaged { all.inventory.remove(name, at: facts.now) }
+    all.obstacle = obstacle?.reason
+    contents.complete(&all, at: facts.now)
     return all
   }
 
@@ -258,7 +209,7 @@ final class ReplicationSession {
   ) throws -> ReplicationOutcome {
     var outcome = ReplicationOutcome(plan: plan)
     self.filenames = filenames
-    for name in damaged where memo.inventory.archives[name] != nil { try memo.remove(name, at: facts.now) }
+    try contents.forgetDamaged(at: facts.now)
     let result = Result { try execute(plan, facts, progress, &outcome) }
     outcome.obstacle = obstacle ?? (plan.needsFull ? .fullNeeded : nil)
     outcome.requests = folder.requests - counted
@@ -315,9 +266,7 @@ final class ReplicationSession {
     } catch let error as StoreError where error.isRefusal {
       problem = "the archive of \(name.id) cannot be read, and stays: \(error.message)"
     }
-    guard reported.insert(name).inserted else { return }
-    engine.environment.logger.warning(
-      "target \(target.name): \(problem)", metadata: ["hint": "holdfast targets check \(target.name)"])
+    contents.report(name, problem)
   }
 
   /// Claims the target before the first write, and looks whether another machine did after it.
@@ -350,7 +299,7 @@ final class ReplicationSession {
       var shipment = try Shipment(put, epoch: epoch, filename: filenames[put.point], engine, meter.progress)
       var options = try options(for: &shipment)
       options.sent = try meter.start(bytes: shipment.archive.bytes)
-      if damaged.contains(shipment.name), target.settings.access == .full { try remove(shipment.name) }
+      if contents.damaged.contains(shipment.name), target.settings.access == .full { try remove(shipment.name) }
       try shipment.send(to: folder, options, canRead: canRead, mayReplace: target.settings.access == .full)
       return shipment
     }
@@ -361,7 +310,7 @@ final class ReplicationSession {
     memo.upload.remove()
     var sent = point
     sent.bytes = shipment.name.bytes
-    damaged.remove(shipment.name)
+    contents.recordReplacement(of: shipment.name)
     try memo.add(RemoteArchive(shipment.name, sent, put: now))
     if put.isNewest { try memo.change { $0.put = now } }
     return shipment.name
@@ -373,10 +322,7 @@ final class ReplicationSession {
     do {
       return try body()
     } catch let error where Self.isDamaged(error) {
-      damagedHere.insert(put.point)
-      engine.environment.logger.warning(
-        "target \(target.name): \(put.point) is not sent, because its archive here is damaged",
-        metadata: ["hint": "holdfast verify \(put.point)"])
+      contents.recordDamageHere(to: put.point)
       throw DamagedArchiveHere()
     }
   }
@@ -434,7 +380,7 @@ final class ReplicationSession {
     steps.add()
     if name.parent == nil, !name.archive.encrypted { try folder.delete(.metadata(name)) }
     try memo.remove(name, at: engine.environment.now())
-    damaged.remove(name)
+    contents.recordReplacement(of: name)
   }
 
   /// A memo that cannot be written stops no backup.
