@@ -32,7 +32,7 @@ struct TargetsTakeOver: ParsableCommand {
     let selection = try options.selection(target.flags)
     let engine = try selection.engine(.needed)
     for target in try selection.targets(named: name) {
-      try Confirmation(console: options.console, given: yes)
+      try Confirmation(console: options.console, given: yes, hasDryRun: false)
         .require("Write to \(target.name) from this machine, and stop the other one?")
       do {
         try target.withStore { try Replicator(engine: engine, target: target, store: $0).takeOver() }

@@ -7,6 +7,8 @@ struct Confirmation {
   let console: Console
   /// `--yes`.
   let given: Bool
+  /// Whether the command has `--dry-run`.
+  var hasDryRun = true
 
   /// Returns after a yes.
   ///
@@ -19,7 +21,7 @@ struct Confirmation {
     guard !console.json, isatty(STDIN_FILENO) != 0, isatty(STDERR_FILENO) != 0 else {
       throw HoldfastError(
         .refused, "nothing was changed: this needs a confirmation, but a question is not possible here",
-        hint: "add --yes to continue without a question, or --dry-run to see the plan")
+        hint: "add --yes to continue without a question" + (hasDryRun ? ", or --dry-run to see the plan" : ""))
     }
     console.ask("\(question) [y/N] ")
     if let progress { try wait(progress) }

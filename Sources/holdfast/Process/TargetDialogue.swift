@@ -42,12 +42,22 @@ struct TargetDialogue {
     return tries
   }
 
+  /// A copy may take hours, so its answer is waited for without a limit. An agent that hangs is found
+  /// out before.
+  ///
+  /// - Throws: `busy` if the agent does not answer.
+  private func requireAnswer() throws {
+    guard var client = agent() else { return }
+    _ = try client.ask(ControlRequest(.status), timeout: AgentAnswers.patience)
+  }
+
   /// Lets the agent copy to a target now, and waits for the end of that.
   ///
   /// - Returns: nil if no agent copies to this target, or if it cannot be asked.
   /// - Throws: the agent's failure.
   func sync(_ target: Target, _ progress: Progress) throws -> ReplicationOutcome? {
     guard var client = agent() else { return nil }
+    try requireAnswer()
     let request = ControlRequest(
       .sync(target: target.name, address: target.address), database: engine.folder.resolvingLinks)
     let answer: JSONObject
