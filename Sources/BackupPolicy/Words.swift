@@ -18,6 +18,19 @@ package enum Words {
 extension String {
   /// At most 60 characters of it, for messages.
   package var shortened: String { count > 60 ? "\(prefix(60))…" : self }
+
+  /// At most this many bytes and an ellipsis. A cut text ends after a whole word, if its words are
+  /// not very long.
+  package func shortened(toBytes limit: Int) -> String {
+    guard utf8.count > limit else { return self }
+    let cut = String(decoding: utf8.prefix(limit), as: UTF8.self)
+    // A character that was cut in the middle ends as a replacement character.
+    let whole = cut.dropLast(cut.last == "\u{fffd}" ? 1 : 0)
+    guard let space = whole.lastIndex(of: " "), whole.distance(from: space, to: whole.endIndex) < 40 else {
+      return "\(whole)…"
+    }
+    return "\(whole[..<space])…"
+  }
 }
 
 extension BinaryInteger {

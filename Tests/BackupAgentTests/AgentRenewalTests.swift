@@ -28,7 +28,7 @@ import Testing
         try application.run(Self.rewrite)
         try await harness.waitForPoints(count)
       }
-      try await harness.log.wait(for: "a full backup is due at the next quiet time: the 1 incrementals since backup_")
+      try await harness.log.wait(for: "a full backup is due at the next quiet time: the incremental since backup_")
       let advised = try #require(await status(harness))
       #expect(advised.fullAdvice?.contains("more than half of its") == true)
       guard case .object(let keys) = advised.json, case .string? = keys["full_advised"] else {

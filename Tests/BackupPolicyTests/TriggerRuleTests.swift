@@ -88,6 +88,19 @@ import Testing
     #expect(machine.longWait?.reason == (isLong ? "the interval between two backups" : nil))
   }
 
+  @Test func aFailureIsRecordedWithItsCauseWithinBounds() {
+    func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
+    var machine = TriggerMachine()
+    _ = machine.receive(
+      .startup(changedWhileDown: true, lastScheduled: nil, reason: "there is no backup yet"), at: moment(0))
+    #expect(machine.status.decisions.last?.reason == "there is no backup yet")
+    let cause = "cannot write /backups/\n" + String(repeating: "long ", count: 200)
+    _ = machine.receive(.finished(.failed(.noSpace, cause: cause)), at: moment(10))
+    let reason = machine.status.decisions.first { $0.kind == .failure }?.reason ?? ""
+    #expect(reason.hasPrefix("the backup failed (no_space): cannot write /backups/\\nlong long"))
+    #expect(reason.utf8.count < 450 && reason.hasSuffix("long…"))
+  }
+
   @Test func theTextOfAWaitNamesTheRestOfIt() {
     func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
     var machine = TriggerMachine(settings: TriggerSettings(debounce: 500))

@@ -74,11 +74,14 @@ import Testing
       assert state()["paused_until"] and state()["tone"] == "attention"
       assert run("status").startswith("! Paused until ")
       run("status", "--check", status=1)
+      why = run("status", "--why", "now")
+      assert why.startswith("[app] Nothing was backed up at ") and ": paused until " in why, why
       run("resume")
       until(lambda: state()["tone"] == "good", "a saved state")
       assert "in force" in run("reload")
       why = run("status", "--why", "now")
       assert "paused until" in why and "start manual: asked for" in why, why
+      assert "there is no backup yet" in why and "holds the state of" in why.splitlines()[0], why
       print(run("status", "--check", "--max-age", "1h").split(" - ")[0])
       """)
     #expect(output == "HOLDFAST OK\n")
@@ -93,6 +96,7 @@ import Testing
       text = run("status")
       assert "does not answer" in text and text.startswith("✗"), text
       run("status", "--check", status=2)
+      assert f"process {agent.pid} does not answer; the recorded" in run("status", "--why", "now")
       run("backup-now", status=6)
       assert time.monotonic() - begin < 60
       agent.send_signal(signal.SIGCONT)
@@ -116,6 +120,8 @@ import Testing
       run("status", "--check", "--max-age", "1s", status=2)
       assert run("status").startswith("! Saved up to ")
       run("pause", status=8)
+      why = run("status", "--why", "now")
+      assert "the database was written at" in why.splitlines()[0] and "the last one has ended" in why, why
       print("done")
       """)
     #expect(output == "done\n")

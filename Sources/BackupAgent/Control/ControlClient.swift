@@ -7,8 +7,8 @@ package struct ControlClient: ~Copyable {
   /// Whether an agent guards a repository, and can be asked.
   package enum Presence: ~Copyable {
     case answering(ControlClient)
-    /// An agent that accepts commands holds the repository, and does not answer. The text describes
-    /// it.
+    /// An agent that accepts commands holds the repository, and does not answer. The text is its
+    /// process.
     case silent(String)
     /// A process holds the repository as its agent, and does not accept commands.
     case deaf(String)

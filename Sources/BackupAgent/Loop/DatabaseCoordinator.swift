@@ -242,7 +242,8 @@ final class DatabaseCoordinator {
     jobs.finishAssessment(due: due)
     // A write just before the watch began has raised no event.
     parts.watcher.recordEvent(at: clock.monotonic)
-    let startup = TriggerEvent.startup(changedWhileDown: due != nil, lastScheduled: report.lastScheduled)
+    let startup = TriggerEvent.startup(
+      changedWhileDown: due != nil, lastScheduled: report.lastScheduled, reason: due ?? "")
     if !isReady || due != nil { decide(isReady ? .change : startup) }
     isReady = true
     decide(.advised(report.advice))

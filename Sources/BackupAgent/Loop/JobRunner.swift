@@ -90,7 +90,7 @@ final class JobRunner {
   /// Those who asked for the backup get the error.
   private func fail(_ error: HoldfastError) -> Outcome {
     parts.reporter.fail(error)
-    return .failed(error.code)
+    return .failed(error.code, cause: error.message)
   }
 
   /// Begins a probe. No job may be running.

@@ -274,7 +274,7 @@ final class AlarmBook {
     case .failure(let error):
       let error = HoldfastError(wrapping: error)
       raise(Alarm(error.code), error)
-      return .failed(error.code)
+      return .failed(error.code, cause: error.message)
     }
   }
 

@@ -75,9 +75,11 @@ package enum ChainPolicy {
     guard isHeavy || count >= longest else { return nil }
     let isTooHeavy = bytes > max(full.multipliedClamped(by: 2), light)
     let words = isHeavy ? ", more than \(isTooHeavy ? "twice" : "half of") its \(ByteCount(full))" : ""
+    let links =
+      count == 1 ? "the incremental since \(weight.full) has" : "the \(count) incrementals since \(weight.full) have"
     return FullAdvice(
       isTooHeavy || count >= 2 * longest ? .soon : .whenQuiet, chain: weight.full,
-      reason: "the \(count) incrementals since \(weight.full) have \(ByteCount(bytes))\(words)")
+      reason: "\(links) \(ByteCount(bytes))\(words)")
   }
 }
 

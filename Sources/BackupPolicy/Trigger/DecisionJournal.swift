@@ -63,6 +63,28 @@ package struct DecisionJournal: Hashable, Sendable {
   }
 }
 
+/// The decisions about a pause that a person asked for. ``DecisionJournal/pause(at:)`` finds them
+/// again in a stored journal.
+enum PauseWords {
+  /// The time of the end follows.
+  static let begin = "paused until "
+  static let over = "the pause is over"
+  static let ended = "the pause was ended"
+}
+
+extension DecisionJournal {
+  /// The end of the pause that lasted at a time, as its decision wrote it; nil if there was no pause.
+  ///
+  /// - Parameter start: of the agent; a pause ends with its agent.
+  package func pause(at time: Timestamp, agentStart start: Timestamp?) -> String? {
+    let notices = entries.filter { $0.kind == TriggerDecision.Kind.notice.text && $0.first <= time }
+    guard let begin = notices.lastIndex(where: { $0.reason.hasPrefix(PauseWords.begin) }) else { return nil }
+    if let start, start <= time, notices[begin].last < start { return nil }
+    let isOver = notices[begin...].contains { [PauseWords.over, PauseWords.ended].contains($0.reason) }
+    return isOver ? nil : String(notices[begin].reason.dropFirst(PauseWords.begin.count))
+  }
+}
+
 extension DecisionJournal.Entry {
   fileprivate func continues(_ decision: TriggerDecision) -> Bool {
     let distance = decision.time.milliseconds.addingClamped(-last.milliseconds)

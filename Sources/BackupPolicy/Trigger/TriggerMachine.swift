@@ -1,3 +1,5 @@
+import Names
+
 /// Decides when a backup starts, from events and times alone.
 ///
 /// At most one backup is running, and at most one start is pending. Three things can be pending:
@@ -72,7 +74,7 @@ package struct TriggerMachine: Sendable {
     // endless wait.
     now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
     advanceBook()
-    if let pause = requestedPause, pause.until <= now.monotonic { endPause("the pause is over") }
+    if let pause = requestedPause, pause.until <= now.monotonic { endPause(PauseWords.over) }
     let skipped = record(event)
     let missed = admitDueRuns()
     let action = next()
@@ -87,16 +89,16 @@ package struct TriggerMachine: Sendable {
   private mutating func record(_ event: TriggerEvent) -> String? {
     switch event {
     case .change: return recordChange()
-    case .startup(let changed, let lastScheduled):
+    case .startup(let changed, let lastScheduled, let reason):
       book.begin(after: (lastScheduled ?? now.wall).writable)
       advanceBook()
-      if changed { return recordChange("changed since the newest backup") }
+      if changed { return recordChange(reason) }
     case .requested:
       guard !isStopping else { return nil }
       guard work.requested == nil else { return skip("a backup that was asked for is waiting already") }
       work.requested = now.wall
     case .pause(let milliseconds): pause(milliseconds)
-    case .resume: endPause("the pause was ended")
+    case .resume: endPause(PauseWords.ended)
     case .finished(let outcome): finish(outcome)
     case .compared(let milliseconds):
       comparisonPauseEnd = now.monotonic.addingClamped(
@@ -130,7 +132,7 @@ package struct TriggerMachine: Sendable {
     let pause = RequestedPause(from: now, milliseconds: milliseconds)
     requestedPause = pause
     history.record(
-      .notice, "paused until \(Words.time(pause.end, in: settings.zone, seenFrom: now.wall))", at: now.wall)
+      .notice, PauseWords.begin + Words.time(pause.end, in: settings.zone, seenFrom: now.wall), at: now.wall)
   }
 
   private mutating func endPause(_ reason: String) {
@@ -279,7 +281,7 @@ extension TriggerMachine {
       backoff.reset()
       yields = 0
       awaitDatabase(ended)
-    case .failed(.interrupted) where isStopping:
+    case .failed(.interrupted, _) where isStopping:
       hasBegunLast = true
       putBack(ended, because: "again: it was interrupted")
     case .yielded where yields < Self.yieldLimit:
@@ -289,15 +291,20 @@ extension TriggerMachine {
       work.requested = work.requested ?? ended.work.requested
       putBack(ended, because: "again, after it yielded to the application")
       history.record(.failure, "given up: the application closes the database", at: now.wall)
-    case .failed(let code): fail(ended, code.rawValue)
+    case .failed(let code, let cause): fail(ended, code.rawValue, cause)
     case .yielded: fail(ended, "given up too often")
     }
   }
 
-  private mutating func fail(_ ended: RunningBackup, _ why: String) {
+  /// Bytes of a cause in a recorded decision: the journal keeps thousands of them.
+  private static let longestCause = 400
+
+  /// - Parameter cause: the error's message; nil if the code says it all.
+  private mutating func fail(_ ended: RunningBackup, _ why: String, _ cause: String? = nil) {
     yields = 0
     backoff.recordFailure(at: now.monotonic)
-    history.record(.failure, "the backup failed (\(why)): \(ended.reason)", at: now.wall)
+    let text = cause?.printable.shortened(toBytes: Self.longestCause) ?? ended.reason
+    history.record(.failure, "the backup failed (\(why)): \(text)", at: now.wall)
     let times = backoff.failures == 1 ? "a failure" : "\(backoff.failures) failures"
     putBack(ended, because: "trying again after \(times)")
   }

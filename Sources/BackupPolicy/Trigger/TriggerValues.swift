@@ -21,7 +21,9 @@ package enum Outcome: Hashable, Sendable {
   /// There was no database, or it was empty. A change is then no longer pending, because the return
   /// of a database is a change; a scheduled run stays pending until then.
   case absent
-  case failed(HoldfastError.Code)
+  ///
+  /// - Parameter cause: the error's message, for the recorded decision.
+  case failed(HoldfastError.Code, cause: String? = nil)
   /// It was given up because the application closed the database, and our connection had to close
   /// first. It is pending again.
   case yielded
@@ -34,8 +36,10 @@ package enum TriggerEvent: Hashable, Sendable {
   /// The agent has started, and knows the newest points; schedules begin with it.
   ///
   /// `changedWhileDown` if the database differs from that in the last point; `lastScheduled` is the
-  /// time of the newest scheduled point, nil if there never was one and so nothing to make up.
-  case startup(changedWhileDown: Bool, lastScheduled: Timestamp?)
+  /// time of the newest scheduled point, nil if there never was one and so nothing to make up;
+  /// `reason` describes the change.
+  case startup(
+    changedWhileDown: Bool, lastScheduled: Timestamp?, reason: String = "changed since the newest backup")
   case finished(Outcome)
   /// The backup that is about to finish could not determine the changed pages, and took this many
   /// milliseconds to compare all of them.

@@ -5,14 +5,16 @@ import Logging
 import Names
 import Wording
 
-/// The answer to `status --why TIME`: the backups around that time, and the decisions of the agent.
+/// The answer to `status --why TIME`: whether a backup holds the state of that time, the backups
+/// around it, and the decisions of the agent.
 struct Explanation {
-  private let name: String
+  private let database: DatabaseFacts
   private let time: Timestamp
   private let before: StoredPoint?
   private let after: StoredPoint?
+  private let journal: DecisionJournal
   private let decisions: [DecisionJournal.Entry]
-  private let oldest: Timestamp?
+  private let sentence: String
   private let times: Times
   private let zone: ZoneRules
 
@@ -21,12 +23,18 @@ struct Explanation {
     guard case .moment(let time) = try PointInTime(text, name: "--why", zone: zone, now: now) else {
       throw HoldfastError(.usage, "--why needs a time", hint: "use --why 14:03, or --why 'yesterday 14:03'")
     }
-    (self.time, self.zone, name, times) = (time, zone, database.facts.name, Times(now: now, zone: zone))
-    let points = try database.engine.list().map { ($0, $0.metadata.created) }
+    (self.database, self.time, self.zone, times) = (database, time, zone, Times(now: now, zone: zone))
+    // Without the folder of backups the agent may still explain the time.
+    let points = ((try? database.engine.list()) ?? []).map { ($0, $0.metadata.created) }
     before = points.filter { $0.1 <= time }.max { $0.1 < $1.1 }?.0
     after = points.filter { $0.1 > time }.min { $0.1 < $1.1 }?.0
-    let journal = try Self.journal(database)
-    (decisions, oldest) = (journal.around(time), journal.entries.first?.first)
+    journal = try Self.journal(database)
+    decisions = journal.around(time)
+    sentence =
+      PastState(
+        at: time, database.facts, before: before.map(StateFacts.Backup.init), after: after.map(StateFacts.Backup.init),
+        journal, agentStart: database.agentStart, times
+      ).sentence
   }
 
   private static func journal(_ database: DatabaseFacts) throws -> DecisionJournal {
@@ -44,35 +52,49 @@ struct Explanation {
 
   var lines: [String] {
     var fields = FieldList()
-    fields.add("Before", before.map { line($0) } ?? "no backup is left from before")
-    fields.add("After", after.map { line($0) } ?? "none so far")
+    fields.add("Time", zone.stamp(time))
+    fields.add("Before", before.map { line($0) } ?? "no backup")
+    fields.add("After", after.map { line($0) } ?? "no backup so far")
+    fields.add("Agent", agent)
+    for alarm in database.facts.alarms where alarm.stopsBackups && !sentence.contains(alarm.message) {
+      fields.add("Alarm", "\(alarm.message), since \(times.of(alarm.since))")
+    }
     let title =
       decisions.isEmpty ? [nothing] : ["  The agent's decisions within ten minutes of it, and the last before:"]
-    return ["[\(name.printable)] \(zone.stamp(time))"] + fields.lines(indent: 2) + title + decisions.map(line)
+    return ["[\(database.facts.name.printable)] \(sentence.printable)"] + fields.lines(indent: 2) + title
+      + DecisionLines(decisions, times).lines(nearest: time).map { "    \($0)" }
   }
 
   private func line(_ point: StoredPoint) -> String {
     "\(point.id), \(times.of(point.metadata.created)), \(point.metadata.backupType.rawValue)"
   }
 
+  /// Whether the agent runs now, and if it does not, up to when its decisions are known.
+  private var agent: String? {
+    guard let text = database.agentText(times), !database.facts.watch.isAnswering else {
+      return database.agentText(times)
+    }
+    return text + (journal.entries.map(\.last).max().map { "; the recorded decisions end at \(times.of($0))" } ?? "")
+  }
+
   private var nothing: String {
-    guard let oldest else { return "  No agent has recorded a decision about this database" }
+    guard let oldest = journal.entries.first?.first else {
+      return "  No agent has recorded a decision about this database"
+    }
     return oldest > time
       ? "  The recorded decisions begin at \(times.of(oldest))"
       : "  No agent decided anything up to ten minutes from it"
   }
 
-  private func line(_ entry: DecisionJournal.Entry) -> String {
-    let span =
-      entry.count == 1
-      ? times.of(entry.first) : "\(times.of(entry.first)) to \(times.of(entry.last)), \(entry.count.grouped) times"
-    return "    \(span)  \(entry.kind): \(entry.reason.printable)"
-  }
-
   var json: JSONValue {
     .object([
-      "name": .string(name), "time": .string(time.iso8601), "backup_before": .optional(before?.id.text),
-      "backup_after": .optional(after?.id.text), "decisions": .array(decisions.map(\.json)),
+      "name": .string(database.facts.name), "time": .string(time.iso8601), "sentence": .string(sentence),
+      "backup_before": .optional(before?.id.text), "backup_after": .optional(after?.id.text),
+      "decisions": .array(decisions.map(\.json)),
     ])
   }
+}
+
+extension StateFacts.Backup {
+  fileprivate init(_ point: StoredPoint) { self.init(id: point.id, created: point.metadata.created) }
 }

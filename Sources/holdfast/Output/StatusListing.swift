@@ -34,7 +34,7 @@ struct StatusListing {
     var fields = FieldList()
     fields.add("Database", facts.path)
     fields.add("Backups", database.engine.folder)
-    fields.add("Agent", agent(database))
+    fields.add("Agent", database.agentText(times))
     fields.add("Not saved", facts.exposedSince.map { "since \(times.of($0)), \(times.ago($0))" })
     fields.add("Waits for", facts.waitingFor)
     fields.add("Newest", facts.newest.map { "\($0.id), \(times.ago($0.created))" })
@@ -46,21 +46,6 @@ struct StatusListing {
     }
     return ["\(sentence.tone.mark) \(sentence.text.printable)"] + (sentence.hint.map { ["  → \($0.printable)"] } ?? [])
       + fields.lines(indent: 2)
-  }
-
-  private func agent(_ database: DatabaseFacts) -> String? {
-    switch database.facts.watch {
-    case .nobody: return "none is running"
-    case .gone: return "none is running; the last one has ended"
-    case .silent(let text), .deaf(let text): return text
-    case .events, .polls, .starting, .stopping:
-      guard case .object(let keys)? = database.agent, case .integer(let process)? = keys["process"] else { return nil }
-      var since = ""
-      if let time = database.agentStart {
-        since = ", since \(times.of(time))"
-      }
-      return "process \(process)\(since)"
-    }
   }
 
   var json: JSONValue {
@@ -76,6 +61,21 @@ struct StatusListing {
           ])
         }.map { .object($0) }),
     ])
+  }
+}
+
+extension DatabaseFacts {
+  /// The agent and whether it answers.
+  func agentText(_ times: Times) -> String? {
+    switch facts.watch {
+    case .nobody: return "no agent is running"
+    case .gone: return "no agent is running; the last one has ended"
+    case .silent(let text): return "\(text) does not answer"
+    case .deaf(let text): return "\(text) accepts no questions"
+    case .events, .polls, .starting, .stopping:
+      guard case .object(let keys)? = agent, case .integer(let process)? = keys["process"] else { return nil }
+      return "process \(process)" + (agentStart.map { ", since \(times.of($0))" } ?? "")
+    }
   }
 }
 

@@ -55,14 +55,16 @@ struct DatabaseFacts {
     facts = StateFacts(name: name, path: selection.databasePath ?? "", watch: .nobody)
     do {
       switch try ControlClient.find(for: engine) {
-      case .answering(let client): try read(agents.status(of: client))
+      case .answering(let client):
+        let agent = client.agent
+        do { try read(agents.status(of: client)) } catch let error as HoldfastError where error.code == .busy {
+          facts.watch = .silent(agent)
+        }
       case .silent(let holder): facts.watch = .silent(holder)
       case .deaf(let holder): facts.watch = .deaf(holder)
       case .gone: facts.watch = .gone
       case .nobody: break
       }
-    } catch let error as HoldfastError where error.code == .busy {
-      facts.watch = .silent(error.message)
     } catch let error as HoldfastError where error.code == .permissionDenied || error.code == .refused {
       facts.problem = error.message
     }
