@@ -42,10 +42,10 @@ package struct StateCheck: Hashable, Sendable {
   }
 
   private static func verdict(_ facts: StateFacts, _ maxAge: Int64, _ now: Timestamp) -> Verdict {
-    if facts.problem != nil { return .unknown }
+    if facts.problem != nil { return facts.isRepositoryAway ? .critical : .unknown }
     if facts.newest == nil { return facts.isRunning ? .warning : .critical }
     let limit = now.adding(seconds: -maxAge)
-    if let since = facts.exposedSince, since < limit { return .critical }
+    if let since = facts.overdueSince(at: now), since < limit { return .critical }
     if let alarm = facts.alarms.first(where: \.stopsBackups) { return alarm.since < limit ? .critical : .warning }
     if case .silent = facts.watch { return .critical }
     if facts.pausedUntil != nil || !facts.alarms.isEmpty || facts.watch == .gone { return .warning }

@@ -91,6 +91,11 @@ package struct StateFacts: Hashable, Sendable {
   package var waitingFor: String?
   /// Only the schedule starts backups: a change waits for the next run by design.
   package var waitsForRun = false
+  /// Up to this time the oldest change waits, or waited, by design: for the end of the quiet hours or
+  /// for a scheduled run; nil if it does not.
+  package var heldUntil: Timestamp?
+  /// When the pending work is tried next; nil if that is not known.
+  package var waitsUntil: Timestamp?
   package var pausedUntil: Timestamp?
   package var alarms: [Alarm] = []
   /// When a backup last passed a drill.
@@ -102,6 +107,10 @@ package struct StateFacts: Hashable, Sendable {
   package var copies: [Copy] = []
   /// The reason why the repository cannot be read.
   package var problem: String?
+  /// The next action after ``problem``.
+  package var problemHint: String?
+  /// This host stored backups, and their folder is away.
+  package var isRepositoryAway = false
 
   package init(name: String, path: String, watch: Watch) {
     (self.name, self.path, self.watch) = (name, path, watch)
@@ -109,4 +118,18 @@ package struct StateFacts: Hashable, Sendable {
 
   /// Since when the data of now is in no backup, as far as it is known; nil if it is saved.
   package var exposedSince: Timestamp? { [unprotectedSince, unseenWrite].compactMap { $0 }.min() }
+
+  /// When a change is backed up that waits by design: after the quiet hours, or by a scheduled run;
+  /// nil if no change waits for that.
+  package func plannedBackup(at now: Timestamp) -> Timestamp? {
+    guard unprotectedSince != nil, !isRunning, pausedUntil == nil else { return nil }
+    return [heldUntil, waitsForRun ? nextRun : nil].compactMap { $0 }.filter { $0 > now }.min()
+  }
+
+  /// Since when a change is in no backup although it could be; nil if there is no such change.
+  package func overdueSince(at now: Timestamp) -> Timestamp? {
+    guard let since = exposedSince else { return nil }
+    guard unseenWrite == nil, pausedUntil == nil else { return since }
+    return plannedBackup(at: now) == nil ? max(since, heldUntil ?? since) : nil
+  }
 }

@@ -36,13 +36,14 @@ package struct StateSentence: Hashable, Sendable {
 
   package init(_ facts: StateFacts, at now: Timestamp, in zone: ZoneRules) {
     let time = Times(now: now, zone: zone)
+    let facts = facts.inLocalTime(time)
     self =
       Self.problem(facts) ?? Self.absence(facts, time) ?? Self.alarm(facts, time) ?? Self.pause(facts, time)
       ?? Self.pending(facts, time) ?? Self.unseen(facts, time) ?? Self.saved(facts, time)
   }
 
   private static func problem(_ facts: StateFacts) -> StateSentence? {
-    facts.problem.map { StateSentence(.bad, "The backups cannot be read: \($0).") }
+    facts.problem.map { StateSentence(.bad, "The backups cannot be read: \($0).", hint: facts.problemHint) }
   }
 
   /// There is no backup at all.
@@ -66,15 +67,15 @@ package struct StateSentence: Hashable, Sendable {
     }
     guard let alarm = facts.alarms.first(where: \.stopsBackups) else { return nil }
     let since = time.of(facts.exposedSince ?? alarm.since)
-    return StateSentence(
-      .bad,
-      "Not protected since \(since): \(alarm.message). The backups up to \(time.of(facts.newest?.created)) remain.",
-      hint: alarm.hint)
+    let newest = time.of(facts.newest?.created)
+    let rest =
+      facts.isRepositoryAway ? "The newest backup was made at \(newest)." : "The backups up to \(newest) remain."
+    return StateSentence(.bad, "Not protected since \(since): \(alarm.message). \(rest)", hint: alarm.hint)
   }
 
   private static func silence(_ agent: String, after text: String) -> StateSentence {
     StateSentence(
-      .bad, "\(text) The agent (\(agent)) does not answer, so nobody knows whether changes are backed up.",
+      .bad, "\(text) The agent (\(agent)) does not answer, so it is not known whether changes are backed up.",
       hint: "look at its log, and restart it")
   }
 
@@ -89,8 +90,9 @@ package struct StateSentence: Hashable, Sendable {
   private static func pending(_ facts: StateFacts, _ time: Times) -> StateSentence? {
     guard let since = facts.unprotectedSince else { return nil }
     let tone: Tone = time.age(since) > longWait ? .attention : .busy
-    if facts.waitsForRun, !facts.isRunning, let run = facts.nextRun, run > time.now {
-      return StateSentence(.good, "Changes since \(time.of(since)) are saved by the run at \(time.of(run)).")
+    if let planned = facts.plannedBackup(at: time.now) {
+      let how = facts.waitsForRun ? "by the run at" : "after the quiet hours, at"
+      return StateSentence(.good, "Changes since \(time.of(since)) are saved \(how) \(time.of(planned)).")
     }
     if facts.isRunning { return StateSentence(tone, "Changes since \(time.of(since)) are being saved.") }
     let reason = facts.waitingFor.map { ", for \($0)" } ?? ""
@@ -158,6 +160,16 @@ package struct StateSentence: Hashable, Sendable {
   }
 }
 
+extension StateFacts {
+  /// The same with the times in messages by the clocks of the reader, as all other times.
+  package func inLocalTime(_ times: Times) -> StateFacts {
+    var facts = self
+    for index in alarms.indices { facts.alarms[index].message = times.local(alarms[index].message) }
+    for index in copies.indices { facts.copies[index].error = copies[index].error.map(times.local) }
+    return facts
+  }
+}
+
 /// Times for people, seen from now.
 package struct Times: Sendable {
   let now: Timestamp
@@ -170,6 +182,16 @@ package struct Times: Sendable {
     guard let time else { return "an unknown time" }
     let (text, today) = (zone.wallClock(time), zone.wallClock(now))
     return text.prefix(10) == today.prefix(10) ? String(text.dropFirst(11)) : text
+  }
+
+  /// A message with its times, such as `2026-11-29T15:04:49.701Z`, by the clocks of the zone.
+  package func local(_ message: String) -> String {
+    message.split(separator: " ", omittingEmptySubsequences: false).map { word in
+      guard let end = word.lastIndex(of: "Z"), word.count >= 20,
+        let time = Timestamp(iso8601: String(word[...end]))
+      else { return String(word) }
+      return of(time) + word[word.index(after: end)...]
+    }.joined(separator: " ")
   }
 
   /// `8 s ago`, `2 h ago`, `3 days ago`; `just now` for less than a second, also if the clock was set

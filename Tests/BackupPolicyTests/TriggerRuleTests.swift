@@ -88,6 +88,26 @@ import Testing
     #expect(machine.longWait?.reason == (isLong ? "the interval between two backups" : nil))
   }
 
+  @Test func aChangeInQuietHoursIsHeldUntilTheirEnd() throws {
+    var machine = TriggerMachine(settings: try quiet())
+    let (evening, morning) = (TriggerTimes.utc("2026-11-22 23:00:00"), TriggerTimes.utc("2026-11-23 06:00:00"))
+    _ = machine.receive(
+      .startup(changedWhileDown: false, lastScheduled: nil), at: Moment(wall: evening, monotonic: 0))
+    #expect(machine.status.heldUntil == nil && machine.status.waitsUntil == nil)
+    _ = machine.receive(.change, at: Moment(wall: evening, monotonic: 1000))
+    #expect(machine.status.heldUntil == morning && machine.status.waitsUntil == morning)
+    // The running backup has the change, which was not late.
+    _ = machine.receive(.tick, at: Moment(wall: morning, monotonic: 25_200_000))
+    #expect(machine.status.running != nil && machine.status.heldUntil == morning)
+  }
+
+  private func quiet() throws -> TriggerSettings {
+    var settings = TriggerSettings()
+    settings.quietHours = try QuietHours("22:00-06:00")
+    settings.zone = .utc
+    return settings
+  }
+
   @Test func aFailureIsRecordedWithItsCauseWithinBounds() {
     func moment(_ time: Int64) -> Moment { Moment(wall: Timestamp(milliseconds: time), monotonic: time) }
     var machine = TriggerMachine()

@@ -92,6 +92,52 @@ struct StateSentenceTests {
     #expect(sentence(late).tone == .attention)
   }
 
+  @Test("A change that waits by design is OK, and counts from the end of that wait")
+  func planned() {
+    func check(_ change: @escaping (inout StateFacts) -> Void) -> StateCheck.Verdict {
+      StateCheck([facts(.events, change)], maxAge: 3600, at: Self.now, in: .utc).verdict
+    }
+    let quiet = facts { ($0.unprotectedSince, $0.heldUntil) = (time("11:00:00"), time("15:00:00")) }
+    #expect(sentence(quiet).tone == .good)
+    #expect(sentence(quiet).text == "Changes since 11:00:00 are saved after the quiet hours, at 15:00:00.")
+    #expect(check { ($0.unprotectedSince, $0.heldUntil) = (time("11:00:00"), time("15:00:00")) } == .ok)
+    #expect(
+      check { ($0.unprotectedSince, $0.waitsForRun, $0.nextRun) = (time("11:00:00"), true, time("18:00:00")) } == .ok)
+    // The backup after the wait runs, and then runs for too long.
+    for (end, verdict) in [("14:00:00", StateCheck.Verdict.ok), ("13:00:00", .critical)] {
+      #expect(
+        check { ($0.unprotectedSince, $0.heldUntil, $0.isRunning) = (time("11:00:00"), time(end), true) } == verdict)
+    }
+    #expect(
+      check {
+        ($0.unprotectedSince, $0.heldUntil, $0.pausedUntil) = (time("11:00:00"), time("15:00:00"), time("16:00:00"))
+      } == .critical)
+  }
+
+  @Test("Times in messages are by the reader's clock, and a message is not cut in a word")
+  func times() {
+    let alarm = StateFacts.Alarm(
+      kind: "target_behind", since: Self.now, message: "target s3: the oldest since 2026-11-22T13:04:49.701Z; late",
+      hint: nil, stopsBackups: false)
+    #expect(sentence(facts { $0.alarms = [alarm] }).text.contains("the oldest since 13:04:49; late."))
+    let silent = sentence(facts(.silent("process 5"))).text
+    #expect(silent.contains("The agent (process 5) does not answer, so it is not known whether"))
+  }
+
+  @Test("If the folder of backups is away, nothing is said to remain there, and that is critical")
+  func away() {
+    let alarm = StateFacts.Alarm(
+      kind: "failing", since: Self.now, message: "the backups are not there", hint: "mount the disk", stopsBackups: true
+    )
+    let agent = sentence(facts { ($0.alarms, $0.isRepositoryAway) = ([alarm], true) })
+    #expect(agent.text.hasSuffix("not there. The newest backup was made at 14:03:22.") && agent.hint == alarm.hint)
+    let alone = facts(.nobody, newest: nil) {
+      ($0.problem, $0.problemHint, $0.isRepositoryAway) = ("not there", "mount the disk", true)
+    }
+    #expect(sentence(alone).hint == "mount the disk")
+    #expect(StateCheck([alone], maxAge: 3600, at: Self.now, in: .utc).verdict == .critical)
+  }
+
   @Test("Without a backup, with a silent agent, and in a pause")
   func others() {
     #expect(sentence(facts(.events, newest: nil)).tone == .bad)

@@ -22,6 +22,7 @@ extension StateFacts {
     isRunning = trigger["state"] == .string("running")
     waitingFor = unprotectedSince == nil ? nil : trigger.text("waiting_for")
     waitsForRun = trigger["mode"] == .string(TriggerMode.schedule.rawValue)
+    (heldUntil, waitsUntil) = (trigger.time("held_until"), trigger.time("waits_until"))
     pausedUntil = trigger.time("paused_until")
     nextRun = trigger.time("next_run")
     alarms = keys.items("alarms").compactMap { Alarm($0) }

@@ -84,6 +84,7 @@ extension TriggerStatus {
     .object([
       "mode": .string(mode.rawValue), "state": .string(state.rawValue), "running": running?.json ?? .null,
       "owed": .array(pending.map(\.json)), "next_run": .optional(nextRun?.iso8601),
+      "held_until": .optional(heldUntil?.iso8601), "waits_until": .optional(waitsUntil?.iso8601),
       "waiting_for": .optional(waitingFor), "paused_until": .optional(pausedUntil?.iso8601),
       "unprotected_since": .optional(unprotectedSince?.iso8601), "failures": .optional(failures),
       "decisions": .array(decisions.map(\.json)),

@@ -94,6 +94,8 @@ struct PendingChange: Sendable {
   var reason: String?
   /// Only the quiet hours have kept it from starting.
   var heldBack = false
+  /// The end of the quiet hours that have kept it from starting.
+  var heldUntil: Timestamp?
 
   init(at now: Moment) {
     (first, last, since) = (now.monotonic, now.monotonic, now.wall)

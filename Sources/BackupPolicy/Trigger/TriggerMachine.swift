@@ -260,6 +260,7 @@ extension TriggerMachine {
       return quietWait = nil
     }
     work.change?.heldBack = true
+    work.change?.heldUntil = end
     // The text of a known wait stays, because the end has another date after midnight.
     guard quietWait?.end != end || quietWait?.hours != hours else { return }
     quietWait = QuietWait(end: end, hours: hours, time: Words.time(end, in: settings.zone, seenFrom: now.wall))
@@ -423,8 +424,15 @@ extension TriggerMachine {
       running: running.map { .init(trigger: $0.trigger, since: $0.since, reason: $0.reason) },
       pending: pending, nextRun: book.upcoming, deadline: deadline?.until, waitingFor: deadline?.reason,
       unprotectedSince: [work.change, running?.work.change].compactMap { $0?.since }.min(),
-      pausedUntil: pausedUntil, failures: backoff.failures, mayYield: mayYield,
-      decisions: history.decisions)
+      pausedUntil: pausedUntil, failures: backoff.failures, mayYield: mayYield, heldUntil: heldUntil,
+      waitsUntil: obstacle?.until.wallTime(from: now), decisions: history.decisions)
+  }
+
+  /// The end of the quiet hours, or the run that is being made up in mode schedule.
+  private var heldUntil: Timestamp? {
+    let held = [work.change, running?.work.change].compactMap { $0?.heldUntil }
+    let run = settings.mode == .schedule ? (running?.work.run ?? work.run)?.runs.latest : nil
+    return (held + (run.map { [$0] } ?? [])).max()
   }
 
   private var state: TriggerStatus.State {

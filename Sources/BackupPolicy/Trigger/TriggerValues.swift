@@ -81,6 +81,12 @@ package struct Deadline: Hashable, Sendable {
     monotonic.map { $0 <= moment.monotonic } ?? false || wall.map { $0 <= moment.wall } ?? false
   }
 
+  /// The first of the two times, by the wall clock.
+  func wallTime(from now: Moment) -> Timestamp? {
+    let rest = monotonic.map { now.wall.milliseconds.addingClamped($0.addingClamped(-max(now.monotonic, -.max))) }
+    return [wall, rest.map { Timestamp(milliseconds: $0).writable }].compactMap { $0 }.min()
+  }
+
   /// The earlier time of each clock.
   package func earlier(_ other: Deadline) -> Deadline {
     Deadline(
@@ -146,6 +152,11 @@ package struct TriggerStatus: Hashable, Sendable {
   /// Whether a running backup may be given up for an application that closes the database: twice in
   /// a row, but not the third.
   package var mayYield: Bool
+  /// Up to this time the oldest change waits, or waited, by design: for the end of the quiet hours or
+  /// for a scheduled run; nil if it does not.
+  package var heldUntil: Timestamp?
+  /// When the pending work may start, by the wall clock; nil if only an event decides it.
+  package var waitsUntil: Timestamp?
   /// The last decisions, oldest first; at most 20.
   package var decisions: [TriggerDecision]
 }
