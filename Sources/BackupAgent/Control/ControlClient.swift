@@ -27,7 +27,8 @@ package struct ControlClient: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// Looks for the agent that guards a repository.
+  /// Looks for the agent that guards a repository: by the record in the repository, and if that is
+  /// not there, among the agents of this user.
   ///
   /// - Throws: `HoldfastError`: `refused` if another user's process listens in its place;
   ///   `permissionDenied` if this user may not ask.
@@ -35,7 +36,7 @@ package struct ControlClient: ~Copyable {
     let files = engine.environment.files
     let path = "\(engine.folder)/.state/agent.lock"
     guard let record = try files.contents(path, limit: 4096), let holder = AgentLockHolder(record: record) else {
-      return .nobody
+      return findWithoutRepository(engine)
     }
     if let socket = holder.socket, ControlSocket.isOurs(socket) {
       let owners = Set([try files.status(engine.folder)?.owner].compactMap { $0 })
@@ -47,6 +48,29 @@ package struct ControlClient: ~Copyable {
       return holder.socket == nil ? .deaf(holder.description) : .silent(holder.description)
     }
     return holder.socket == nil ? .nobody : .gone
+  }
+
+  /// Milliseconds for which each agent of this user may think about its databases.
+  private static let patience: Int64 = 2000
+
+  /// The folder of backups is away, or there is none yet. An agent that guards it still listens.
+  private static func findWithoutRepository(_ engine: Engine) -> Presence {
+    let folder = engine.folder.resolvingLinks
+    for socket in ControlSocket.paths(in: ControlSocket.folder(in: engine.environment.stateFolder)) {
+      // A connection carries one request.
+      guard let process = ControlSocket.process(of: socket), isGuarding(folder, at: socket),
+        let descriptor = try? ControlSocket.connect(to: socket, owners: [])
+      else { continue }
+      return .answering(ControlClient(descriptor, "process \(process)"))
+    }
+    return .nobody
+  }
+
+  /// Whether the agent at a socket guards a repository. Another agent answers with an error.
+  private static func isGuarding(_ folder: String, at socket: String) -> Bool {
+    guard let descriptor = try? ControlSocket.connect(to: socket, owners: []) else { return false }
+    var client = ControlClient(descriptor, socket)
+    return (try? client.ask(ControlRequest(.status, database: folder), timeout: patience)) != nil
   }
 
   private static func isLocked(_ path: String, _ files: any FileOperations) throws -> Bool {

@@ -7,7 +7,8 @@ import Glibc
 ///
 /// Only that user and root can use it. The folder has the mode 0700 and the socket 0600; in addition
 /// the agent asks the kernel for the user of each client, and a client for the user of the agent.
-/// Each repository's `.state/agent.lock` names the socket of the agent that guards it.
+/// Each repository's `.state/agent.lock` names the socket of the agent that guards it. While a
+/// repository is away, commands ask each agent of their user whether it guards it.
 enum ControlSocket {
   /// A socket that a dead agent left is removed when it is older than this, in seconds. A new one may
   /// not accept yet.
@@ -42,10 +43,15 @@ enum ControlSocket {
     guard path.hasPrefix("/"), parts.count > 2, parts[parts.count - 2] == "agents", path.utf8.count < 4096 else {
       return false
     }
-    guard let name = parts.last, name.hasSuffix(".sock") else { return false }
+    return process(of: path) != nil && !parts.contains("..")
+  }
+
+  /// The agent's process, by the name of its socket; nil if no agent makes such names.
+  static func process(of path: String) -> pid_t? {
+    guard path.hasSuffix(".sock"), let name = path.split(separator: "/").last else { return nil }
     let words = name.dropLast(5).split(separator: "-", omittingEmptySubsequences: false)
-    guard words.count == 2 else { return false }
-    return pid_t(words[0], radix: 10) != nil && UInt32(words[1], radix: 16) != nil && !parts.contains("..")
+    guard words.count == 2, UInt32(words[1], radix: 16) != nil else { return nil }
+    return pid_t(words[0], radix: 10)
   }
 
   /// Connects to an agent.

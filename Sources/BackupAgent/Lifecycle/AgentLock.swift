@@ -13,6 +13,8 @@ final class AgentLock {
   /// Whether the lock is also held between backups. If descriptors are scarce, it is held only
   /// during a backup.
   var isKept = true
+  /// The last attempt to keep the lock found that the repository is away, and raised its alarm.
+  private var isAway = false
   private var file: OpenFile?
   private var inode: UInt64?
 
@@ -120,14 +122,18 @@ extension AgentLock {
   }
 
   /// Acquires the lock again if the folder was recreated, because another agent may have started
-  /// meanwhile.
+  /// meanwhile. If the repository is away, that is an alarm before the next backup fails.
   func keep(reportingTo alarms: AlarmBook, _ logger: Logger) {
     guard isKept else { return }
     do {
       try ensure()
-      alarms.clear([.otherAgent])
+      alarms.clear(isAway ? [.otherAgent, .failing] : [.otherAgent])
+      isAway = false
     } catch let error as HoldfastError where error.code == .busy {
       alarms.raise(.otherAgent, error)
+    } catch let error as HoldfastError where error.code == .refused {
+      alarms.raise(.failing, error)
+      isAway = true
     } catch {
       // The next backup reports the repository's problem.
       logger.debug("the backup folder is not locked: \(error)")

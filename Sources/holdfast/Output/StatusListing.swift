@@ -30,22 +30,34 @@ struct StatusListing {
   }
 
   private func details(_ database: DatabaseFacts) -> [String] {
-    let (facts, sentence) = (database.facts, sentence(database))
+    let (facts, sentence) = (database.facts.inLocalTime(times), sentence(database))
     var fields = FieldList()
     fields.add("Database", facts.path)
     fields.add("Backups", database.engine.folder)
     fields.add("Agent", database.agentText(times))
     fields.add("Not saved", facts.exposedSince.map { "since \(times.of($0)), \(times.ago($0))" })
-    fields.add("Waits for", facts.waitingFor)
+    fields.add("Waits for", waiting(facts))
     fields.add("Newest", facts.newest.map { "\($0.id), \(times.ago($0.created))" })
     fields.add("Proven", times.proof(facts))
-    fields.add("Next run", facts.nextRun.map(zone.text))
+    fields.add("Next run", facts.nextRun.map(times.of))
     for copy in facts.copies { fields.add("Target", times.target(copy)) }
-    for alarm in facts.alarms {
-      fields.add("Alarm", "\(alarm.message), since \(times.of(alarm.since))\(alarm.hint.map { "; \($0)" } ?? "")")
-    }
+    for alarm in facts.alarms { fields.add("Alarm", text(alarm, below: sentence)) }
     return ["\(sentence.tone.mark) \(sentence.text.printable)"] + (sentence.hint.map { ["  → \($0.printable)"] } ?? [])
       + fields.lines(indent: 2)
+  }
+
+  /// The sentence may have the message and the hint already.
+  private func text(_ alarm: StateFacts.Alarm, below sentence: StateSentence) -> String {
+    let name = sentence.text.contains(alarm.message) ? alarm.kind : alarm.message
+    let hint = alarm.hint.flatMap { $0 == sentence.hint ? nil : "; \($0)" } ?? ""
+    return "\(name), since \(times.of(alarm.since))\(hint)"
+  }
+
+  /// The reason for a wait, and its end unless another field has that.
+  private func waiting(_ facts: StateFacts) -> String? {
+    guard let reason = facts.waitingFor else { return nil }
+    guard let end = facts.waitsUntil, end > now, facts.pausedUntil == nil, end != facts.nextRun else { return reason }
+    return "\(reason), until \(times.of(end))"
   }
 
   var json: JSONValue {
@@ -68,7 +80,10 @@ extension DatabaseFacts {
   /// The agent and whether it answers.
   func agentText(_ times: Times) -> String? {
     switch facts.watch {
-    case .nobody: return "no agent is running"
+    case .nobody:
+      return facts.isRepositoryAway
+        ? "no agent of this user is running; the backup folder, which names other agents, is away"
+        : "no agent is running"
     case .gone: return "no agent is running; the last one has ended"
     case .silent(let text): return "\(text) does not answer"
     case .deaf(let text): return "\(text) accepts no questions"

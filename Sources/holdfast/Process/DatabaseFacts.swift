@@ -69,6 +69,7 @@ struct DatabaseFacts {
       facts.problem = error.message
     }
     if agent == nil, facts.problem == nil { readRepository() }
+    if agent != nil { checkFolder() }
   }
 
   private mutating func read(_ answer: JSONObject) throws {
@@ -87,6 +88,22 @@ struct DatabaseFacts {
     if case .object(let keys) = entry { counters = BackupCounters(keys["counters"]) }
   }
 
+  /// The agent looks at the folder of backups less often than a person may ask.
+  private mutating func checkFolder() {
+    do {
+      guard try engine.environment.files.status("\(engine.folder)/.state") == nil else { return }
+      try engine.requireKnownRepository()
+    } catch let error as HoldfastError where error.code == .refused {
+      facts.isRepositoryAway = true
+      guard !facts.alarms.contains(where: \.stopsBackups) else { return }
+      facts.alarms.append(
+        .init(
+          kind: "failing", since: SystemClock.now(), message: error.message, hint: error.hint, stopsBackups: true))
+    } catch {
+      // The agent reports what it cannot read.
+    }
+  }
+
   /// Without an answer, the repository and the files tell what they can.
   private mutating func readRepository() {
     do {
@@ -95,7 +112,9 @@ struct DatabaseFacts {
     } catch let error as HoldfastError where error.code == .pointNotFound {
       // There is no repository yet.
     } catch {
-      facts.problem = GuardResult.error(error).message
+      let error = GuardResult.error(error)
+      (facts.problem, facts.problemHint) = (error.message, error.hint)
+      facts.isRepositoryAway = error.code == .refused
       return
     }
     if let drills = try? engine.drillFigures() {
