@@ -177,7 +177,7 @@ private struct RunningChild {
 
   private var lastLine: String {
     let lines = String(decoding: seen, as: UTF8.self).lines.filter { !$0.isEmpty }
-    return String((lines.last ?? "").printable.prefix(200))
+    return (lines.last ?? "").printable.shortened(toBytes: 200)
   }
 
   private func verdict(_ status: Int32, _ name: String) throws -> String {

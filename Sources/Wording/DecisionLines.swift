@@ -82,7 +82,9 @@ package struct DecisionLines {
       ? times.of(entry.first) : "\(times.of(entry.first)) to \(times.of(entry.last)), \(entry.count.grouped) times"
   }
 
-  private func text(_ entry: DecisionJournal.Entry) -> String { "\(entry.kind): \(entry.reason.printable)" }
+  private func text(_ entry: DecisionJournal.Entry) -> String {
+    "\(entry.kind): \(times.local(entry.reason).printable)"
+  }
 
   private func leftOut(_ groups: ArraySlice<Group>, _ side: String) -> [String] {
     let count = groups.reduce(0) { $0 + $1.entries.count }

@@ -25,7 +25,7 @@ package struct NoticeText: Hashable, Sendable {
   /// Where the message comes from, and which commands show more.
   package let footer: String
 
-  /// Characters. Subjects beyond it are cut off by many readers.
+  /// Bytes. Subjects beyond it are cut off by many readers.
   private static let longestSummary = 150
 
   /// - Parameters:
@@ -38,7 +38,7 @@ package struct NoticeText: Hashable, Sendable {
   ) {
     let words = MessageWords(notice: notice, facts: facts, figures: figures, times: Times(now: now, zone: zone))
     let summary = (isTest ? "test: " : "") + words.summary
-    self.summary = String(summary.printable.prefix(Self.longestSummary))
+    self.summary = summary.printable.shortened(toBytes: Self.longestSummary)
     sections = words.sections.filter { !$0.entries.isEmpty }.map(\.printable)
     footer =
       (isTest ? "This is a test: the alarm is not real. " : "")

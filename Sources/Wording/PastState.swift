@@ -18,7 +18,7 @@ package struct PastState {
     at time: Timestamp, _ facts: StateFacts, before: StateFacts.Backup?, after: StateFacts.Backup?,
     _ journal: DecisionJournal, agentStart: Timestamp?, _ times: Times
   ) {
-    (self.time, self.facts, self.before, self.after) = (time, facts, before, after)
+    (self.time, self.facts, self.before, self.after) = (time, facts.inLocalTime(times), before, after)
     (self.journal, self.agentStart, self.times) = (journal, agentStart, times)
   }
 

@@ -9,9 +9,12 @@ package struct SystemErrno: Error, Hashable, Sendable {
 
 extension HoldfastError {
   /// A failed system call, in words: `cannot write /backups/x: no space left on device`.
+  ///
+  /// A temporary file of our own is described by its folder: its name is random, and it is gone.
   package init(errno code: Int32, _ verb: String, _ path: String) {
+    let object = Leftovers.isOurs(path.lastComponent) ? "a temporary file in \(path.parentPath)" : path
     self.init(
-      Self.code(of: code), "cannot \(verb) \(path): \(Self.message(of: code))", hint: Self.hint(for: code, path),
+      Self.code(of: code), "cannot \(verb) \(object): \(Self.message(of: code))", hint: Self.hint(for: code, path),
       cause: SystemErrno(code: code))
   }
 

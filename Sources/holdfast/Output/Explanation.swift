@@ -56,7 +56,8 @@ struct Explanation {
     fields.add("Before", before.map { line($0) } ?? "no backup")
     fields.add("After", after.map { line($0) } ?? "no backup so far")
     fields.add("Agent", agent)
-    for alarm in database.facts.alarms where alarm.stopsBackups && !sentence.contains(alarm.message) {
+    for alarm in database.facts.inLocalTime(times).alarms where alarm.stopsBackups && !sentence.contains(alarm.message)
+    {
       fields.add("Alarm", "\(alarm.message), since \(times.of(alarm.since))")
     }
     let title =
