@@ -58,6 +58,10 @@ struct AgentTargetTests: TargetTests {
       try await harness.log.wait(for: "warning: target nas: ")
       // A slow commit may be in two backups.
       missing = try harness.points().count - 1
+      // A backup is on the disk before the loop knows it.
+      try await harness.eventually("\(missing) unsent backups") { [missing] in
+        await harness.control.status().first?.targets.first?.unsent == missing
+      }
       #expect(await harness.control.status().flatMap(\.alarms).isEmpty)
       // Nothing new is stored, and no request is sent.
       time.advance(seconds: 900)

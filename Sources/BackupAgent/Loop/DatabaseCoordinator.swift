@@ -242,9 +242,8 @@ final class DatabaseCoordinator {
     jobs.finishAssessment(due: due)
     // A write just before the watch began has raised no event.
     parts.watcher.recordEvent(at: clock.monotonic)
-    let startup = TriggerEvent.startup(
-      changedWhileDown: due != nil, lastScheduled: report.lastScheduled, reason: due ?? "")
-    if !isReady || due != nil { decide(isReady ? .change : startup) }
+    let new = TriggerEvent.startup(changedWhileDown: due != nil, lastScheduled: report.lastScheduled, reason: due ?? "")
+    if !isReady || due != nil { decide(isReady ? .change : new) }
     isReady = true
     decide(.advised(report.advice))
   }
