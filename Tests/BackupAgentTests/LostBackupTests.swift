@@ -30,6 +30,29 @@ struct LostBackupTests {
     }
   }
 
+  @Test("If the folder of backups is away for a while, its newest backup is known again", arguments: [false, true])
+  func folderAway(hasEmptyOne: Bool) async throws {
+    let harness = try AgentHarness()
+    try await harness.createDatabase()
+    var configuration = harness.configuration()
+    configuration.databases[0].settings.pollInterval = 300
+    try await harness.withAgent(configuration) { _ in
+      try await harness.eventually("the first backup") { await harness.control.status().first?.lastPoint != nil }
+      let first = try #require(try harness.points().last)
+      let files = SystemFileOperations()
+      try files.rename(harness.backups, to: harness.backups + ".away")
+      if hasEmptyOne { try files.makeFolder(harness.backups) }
+      try await harness.eventually("an alarm") { await harness.control.status().first?.alarms.isEmpty == false }
+      #expect(await harness.control.status().first?.lastPoint == first.id)
+      try await Task.sleep(for: .seconds(1))
+      if hasEmptyOne { try files.rename(harness.backups, to: harness.backups + ".empty") }
+      try files.rename(harness.backups + ".away", to: harness.backups)
+      try await harness.eventually("no alarm") { await harness.control.status().first?.alarms.isEmpty == true }
+      let newest = try harness.engine.list().first { $0.obstacle == nil }?.id
+      #expect(await harness.control.status().first?.lastPoint == newest)
+    }
+  }
+
   @Test("A look finds when the first write came, although the files show the last one")
   func firstUnsaved() throws {
     let bed = try TestBed()

@@ -132,6 +132,11 @@ struct NewestBackup: Hashable, Sendable {
   init(_ point: PointMetadata, in folder: String) {
     (id, created, archive) = (point.id, point.created, "\(folder)/\(point.filename)")
   }
+
+  /// Whether the archive was removed. A folder that is away as a whole may come back with it.
+  func isGone(_ files: any FileOperations) -> Bool {
+    files.isAbsent(archive) && !files.isAbsent(archive.parentPath)
+  }
 }
 
 extension FileOperations {

@@ -38,7 +38,9 @@ struct ControlConnection {
     return output.isEmpty ? 0 : Int16(POLLOUT)
   }
 
+  /// A second call does nothing: the number of the descriptor may be that of another file by then.
   mutating func end() {
+    if isOver { return }
     close(descriptor)
     (phase, output) = (.over, [])
   }

@@ -157,8 +157,8 @@ final class DatabaseCoordinator {
     jobs.checkLockAndKey()
     findAgain()
     parts.targets.poll()
-    let isGone = newest.map { database.engine.environment.files.isAbsent($0.archive) } ?? false
-    if isGone { (newest, _) = (nil, jobs.assessAgain()) }
+    let isGone = newest?.isGone(database.engine.environment.files) ?? false
+    if isGone { jobs.assessAgain() }
     if parts.housekeeper.detectDrills(of: database, hasBackup: newest != nil) || isGone { runNext() }
     parts.alarms.checkClock(of: database.engine)
   }
