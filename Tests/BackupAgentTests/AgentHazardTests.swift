@@ -137,6 +137,8 @@ import TestSupport
     let harness = try AgentHarness()
     try await harness.createDatabase()
     try await harness.withAgent(AgentHarness.settings { $0.pollInterval = 300 }) { _ in
+      // The application has no patience, and the agent is busy with the first backup.
+      try await harness.eventually("the first backup") { await harness.control.status().first?.lastPoint != nil }
       let application = try StagedApplication(
         harness.database, folder: harness.folder, [.open, .run("INSERT INTO t(s) VALUES ('first')"), .wait])
       try await harness.waitForRows(1)
