@@ -106,7 +106,6 @@ final class NotificationRunner {
     heartbeat?.join()
   }
 
-  /// All alarms but the one about the channel itself.
   /// The drill and the scheduled backup that run now, as names that are unique in the agent.
   private static func scheduledWork(of coordinator: DatabaseCoordinator) -> [String] {
     let name = coordinator.database.name
@@ -115,6 +114,7 @@ final class NotificationRunner {
       + (coordinator.parts.housekeeper.drills.isRunning ? ["drill of \(name)"] : [])
   }
 
+  /// All alarms but the one about the channel itself.
   private static func alarms(_ coordinators: [DatabaseCoordinator], for channel: String) -> [OpenAlarm] {
     coordinators.flatMap { $0.parts.alarms.open(of: $0.database.name) }.filter { alarm in
       alarm.key != AlarmBook.key(ofChannel: channel)
