@@ -10,15 +10,25 @@ import Testing
 /// What is wrong without any event: the newest backup is removed, and events do not arrive.
 @Suite("Losses that no event reports", .ownThread)
 struct LostBackupTests {
-  @Test("If the newest backup is removed beside the agent, another one is made without a write")
-  func removedBackup() async throws {
+  /// Runs an agent that polls often.
+  ///
+  /// - Parameter body: gets the first backup.
+  private func withAgent(
+    poll milliseconds: Int64, _ body: (AgentHarness, PointMetadata) async throws -> Void
+  ) async throws {
     let harness = try AgentHarness()
     try await harness.createDatabase()
     var configuration = harness.configuration()
-    configuration.databases[0].settings.pollInterval = 500
+    configuration.databases[0].settings.pollInterval = milliseconds
     try await harness.withAgent(configuration) { _ in
       try await harness.eventually("the first backup") { await harness.control.status().first?.lastPoint != nil }
-      let first = try #require(try harness.points().last)
+      try await body(harness, #require(try harness.points().last))
+    }
+  }
+
+  @Test("If the newest backup is removed beside the agent, another one is made without a write")
+  func removedBackup() async throws {
+    try await withAgent(poll: 500) { harness, first in
       try FileManager.default.removeItem(atPath: "\(harness.backups)/\(first.filename)")
       try await harness.eventually("another backup") {
         try harness.engine.list().contains { $0.obstacle == nil && $0.id != first.id }
@@ -32,13 +42,7 @@ struct LostBackupTests {
 
   @Test("If the folder of backups is away for a while, its newest backup is known again", arguments: [false, true])
   func folderAway(hasEmptyOne: Bool) async throws {
-    let harness = try AgentHarness()
-    try await harness.createDatabase()
-    var configuration = harness.configuration()
-    configuration.databases[0].settings.pollInterval = 300
-    try await harness.withAgent(configuration) { _ in
-      try await harness.eventually("the first backup") { await harness.control.status().first?.lastPoint != nil }
-      let first = try #require(try harness.points().last)
+    try await withAgent(poll: 300) { harness, first in
       let files = SystemFileOperations()
       try files.rename(harness.backups, to: harness.backups + ".away")
       if hasEmptyOne { try files.makeFolder(harness.backups) }
