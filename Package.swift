@@ -44,11 +44,12 @@ let package = Package(
       dependencies: [
         "BackupPolicy", "Names", "SQLitePages", "COpenSSL", "CZlib", "CISAL", "CXXHash", "CShims", logging,
       ], swiftSettings: strict),
-    .target(name: "Wording", dependencies: ["BackupPolicy", "Names"], swiftSettings: strict),
     .target(
       name: "Replication",
       dependencies: ["BackupEngine", "BackupPolicy", "ObjectStorage", "Transfer", "Names", "CShims", logging],
       swiftSettings: strict),
+    .target(
+      name: "Wording", dependencies: ["BackupEngine", "BackupPolicy", "Names", "Replication"], swiftSettings: strict),
     .target(
       name: "Notifications",
       dependencies: ["BackupEngine", "BackupPolicy", "Names", "Transfer", "Wording", "CShims"],

@@ -18,6 +18,9 @@ package struct TargetSummary: Sendable {
   package var listed: Timestamp?
   /// When the newest backup was last put.
   package var put: Timestamp?
+
+  /// Whether this host ever used the target.
+  package var isUsed: Bool { listed != nil || put != nil || !usage.month.isEmpty }
 }
 
 extension Replicator {

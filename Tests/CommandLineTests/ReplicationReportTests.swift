@@ -1,9 +1,9 @@
 import ObjectStorage
 import Replication
 import Testing
+import Wording
 
 @testable import BackupPolicy
-@testable import holdfast
 
 @Suite("The report of a plan for a target")
 struct ReplicationReportTests {

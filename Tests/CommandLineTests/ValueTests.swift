@@ -2,6 +2,7 @@ import BackupEngine
 import BackupPolicy
 import Testing
 
+@testable import Wording
 @testable import holdfast
 
 @Suite("Values of flags and variables")

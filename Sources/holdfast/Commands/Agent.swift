@@ -4,6 +4,7 @@ import BackupEngine
 import BackupPolicy
 import Glibc
 import Logging
+import Wording
 
 /// `holdfast agent`
 struct Agent: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Wording
 
 /// `holdfast cleanup`
 struct Cleanup: ParsableCommand {

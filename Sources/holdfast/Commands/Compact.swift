@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Wording
 
 /// `holdfast compact`
 struct Compact: ParsableCommand {
@@ -40,12 +41,13 @@ struct Compact: ParsableCommand {
     guard !dryRun else {
       return try show(
         CompactionReport(
-          planned: engine.planCompaction(policy, keeping: retention, promised: promised, clock: reliance)))
+          planned: engine.planCompaction(policy, keeping: retention, promised: promised, clock: reliance),
+          commands: .caller))
     }
     let outcome = try options.output.working { progress, _ in
       try engine.compact(policy, keeping: retention, promised: promised, clock: reliance, progress: progress)
     }
-    try show(CompactionReport(outcome))
+    try show(CompactionReport(outcome, commands: .caller))
     // An unreadable backup is worse than one that another process is changing.
     let codes = outcome.skipped.map(\.error.code.exitCode)
     if let code = codes.first(where: { $0 != 6 }) ?? codes.first { throw ExitCode(code) }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Wording
 
 /// `holdfast doctor`
 struct Doctor: ParsableCommand {
@@ -38,7 +39,8 @@ struct Doctor: ParsableCommand {
     let engine = try selection.engine(.optional)
     let drillAge = (try? selection.settings.drillSettings())?.age(at: engine.environment.now())
     let facts = try Examination(engine, encrypts: archive.encrypt, drillAge: drillAge).facts()
-    var report = DoctorReport(findings: Diagnosis.findings(facts) + targets(selection, engine) + channels)
+    var report = DoctorReport(
+      findings: Diagnosis.findings(facts) + targets(selection, engine) + channels, commands: .caller)
     if probe {
       report.findings +=
         report.allowsProbe

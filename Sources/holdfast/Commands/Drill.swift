@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Replication
+import Wording
 
 /// `holdfast drill`
 struct Drill: ParsableCommand {
@@ -64,7 +65,7 @@ struct Drill: ParsableCommand {
     let record = try options.output.working { progress, _ in
       try engine.drill(chosen.point, request, progress: progress)
     }
-    var report = DrillReport(record: record, zone: selection.zone)
+    var report = DrillReport(record: record, zone: selection.zone, commands: .caller)
     if let failure = record.failure, failure.speaksAgainstPoint, [.restore, .integrity].contains(failure.step) {
       report.newestWhole = .some(try engine.newestWhole(besides: [record.subject.id]))
     }

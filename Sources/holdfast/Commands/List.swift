@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Wording
 
 /// `holdfast list`
 struct List: ParsableCommand {
@@ -63,6 +64,8 @@ struct List: ParsableCommand {
     guard !flat else {
       return PointListing(points: Array(points.prefix(count)), total: points.count, proof: proof, zone: zone).lines
     }
-    return TreeListing(points: points, limit: count, folds: isatty(STDOUT_FILENO) != 0, proof: proof, zone: zone).lines
+    return TreeListing(
+      points: points, limit: count, folds: isatty(STDOUT_FILENO) != 0, proof: proof, zone: zone, commands: .caller
+    ).lines
   }
 }

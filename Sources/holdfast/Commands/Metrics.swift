@@ -21,7 +21,7 @@ struct Metrics: ParsableCommand {
 
   func run() throws {
     let (databases, _) = try DatabaseFacts.all(options)
-    let start = databases.compactMap(\.agentStart).min()
+    let start = databases.compactMap(\.observed.agentStart).min()
     let page = MetricsPage(
       databases.map { MetricsPage.Database(facts: $0.facts, counters: $0.counters) }, start: start,
       at: SystemClock.now())

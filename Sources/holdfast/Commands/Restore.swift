@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Names
+import Wording
 
 /// `holdfast restore`
 struct Restore: ParsableCommand {
@@ -75,6 +76,8 @@ struct Restore: ParsableCommand {
       remote: remote, newest: newest, service: options, acceptsUnauthenticated: acceptUnauthenticated)
     guard !dryRun else {
       return try access.choosing(reference, selection, engine) { choice, origin in
+        var origin = origin
+        origin.compare(with: place)
         let report = FetchReport(choice: choice, origin: origin, target: place)
         try options.console.show(report.json, report.lines)
       }

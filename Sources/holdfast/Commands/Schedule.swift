@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Glibc
+import Wording
 
 /// `holdfast schedule`
 struct Schedule: ParsableCommand {

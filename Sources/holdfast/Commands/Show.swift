@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupEngine
 import BackupPolicy
 import Names
+import Wording
 
 /// `holdfast show`
 struct Show: ParsableCommand {

@@ -73,10 +73,10 @@ struct Status: ParsableCommand {
     let (all, zone) = try DatabaseFacts.all(options)
     let now = SystemClock.now()
     if let why {
-      let explanations = try all.map { try Explanation(why, $0, zone, now) }
+      let explanations = try all.map { try $0.explanation(of: why, at: now, in: zone) }
       return try options.console.show(.array(explanations.map(\.json)), explanations.flatMap(\.lines))
     }
-    let listing = StatusListing(databases: all, now: now, zone: zone)
+    let listing = StatusListing(all.map(\.observed), at: now, in: zone)
     try options.console.show(listing.json, listing.lines)
   }
 

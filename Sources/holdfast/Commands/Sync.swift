@@ -5,6 +5,7 @@ import BackupPolicy
 import Names
 import ObjectStorage
 import Replication
+import Wording
 
 /// `holdfast sync`
 struct Sync: ParsableCommand {

@@ -3,6 +3,7 @@ import BackupAgent
 import BackupEngine
 import BackupPolicy
 import Replication
+import Wording
 
 /// `holdfast targets`
 struct Targets: ParsableCommand {
@@ -48,10 +49,19 @@ struct TargetsShow: ParsableCommand {
     let entries = try targets.map { target in
       let summary = try target.withStore { try Replicator(engine: engine, target: target, store: $0).summary() }
       return TargetListing.Entry(
-        target: target, summary: summary, record: TargetRecord.load(target, engine), nextTry: tries[target.name])
+        target: target, summary: summary, record: TargetRecord.load(target, engine).map(TargetListing.Record.init),
+        nextTry: tries[target.name])
     }
-    let listing = TargetListing(targets: entries, zone: selection.zone)
+    let listing = TargetListing(targets: entries, zone: selection.zone, commands: .caller)
     try options.console.show(listing.json, listing.lines)
+  }
+}
+
+extension TargetListing.Record {
+  fileprivate init(_ record: TargetRecord) {
+    self.init()
+    (lastSuccess, lastFailure) = (record.lastSuccess, record.lastFailure)
+    (lastError, obstacle) = (record.lastError, record.obstacle)
   }
 }
 
@@ -85,7 +95,7 @@ struct TargetsCheck: ParsableCommand {
     let targets = try selection.configuredTargets(named: name)
     let engine = try selection.engine(.optional)
     let findings = targets.flatMap { TargetExamination(engine, $0, listsContent: true).findings() }
-    let report = DoctorReport(findings: findings)
+    let report = DoctorReport(findings: findings, commands: .caller)
     try options.console.show(report.json, report.lines(quiet: options.output.quiet))
     if report.hasProblem { throw ExitCode(HoldfastError.Code.failed.exitCode) }
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Wording
 
 /// `holdfast verify`
 struct Verify: ParsableCommand {
@@ -72,7 +73,8 @@ struct Verify: ParsableCommand {
     try options.console.show(chosen?.lines ?? [])
     var listings = try options.output.working { progress, clear in
       try points.map { point in
-        let listing = VerificationListing(id: point.id, result: try verify(point.id, engine, progress))
+        let listing = VerificationListing(
+          id: point.id, result: try verify(point.id, engine, progress), commands: .caller)
         clear()
         try show(listing)
         return listing
@@ -93,7 +95,7 @@ struct Verify: ParsableCommand {
           case .success(let engine): try verify(id, engine, progress)
           case .failure(let error): Result<Verification, HoldfastError>.failure(error)
           }
-        let listing = VerificationListing(id: id, result: result)
+        let listing = VerificationListing(id: id, result: result, commands: .caller)
         clear()
         try show(listing)
         listings.append(listing)
@@ -130,7 +132,7 @@ struct Verify: ParsableCommand {
     guard !broken.isEmpty else { return }
     let whole = try newestWhole(broken)
     for index in listings.indices { listings[index].newestWhole = whole }
-    try options.console.show([""] + WholePoint.lines(whole))
+    try options.console.show([""] + WholePoint.lines(whole, .caller))
   }
 
   /// With `--all`, one backup that cannot be verified (it has another key, for example) must not

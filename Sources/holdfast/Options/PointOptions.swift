@@ -1,8 +1,8 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
-import Names
 import Replication
+import Wording
 
 /// The backup to which a command applies, named by its ID or by a time.
 struct PointOptions: ParsableArguments {
@@ -89,40 +89,5 @@ struct PointReference {
       case .moment(let moment)? = try? PointInTime(text, name: "--at", zone: zone, now: engine.environment.now())
     else { return nil }
     return moment
-  }
-}
-
-/// A backup, and how it was chosen if a time named it.
-struct ChosenPoint {
-  let point: StoredPoint
-  let choice: PointByTime?
-  let zone: ZoneRules
-  /// Nil for a backup of the backup folder.
-  var origin: RemoteOrigin?
-
-  var id: PointID { point.id }
-  var warnings: [String] { origin?.warnings ?? choice?.warnings ?? [] }
-
-  /// The backup that the time names and the target that has it, with warnings; empty if an ID of
-  /// the backup folder named it.
-  var lines: [String] {
-    guard choice != nil || origin != nil else { return [] }
-    return introduction + warnings.map { "  ! \($0.printable)" } + [""]
-  }
-
-  /// The same without the warnings.
-  var introduction: [String] { [choice?.words, origin?.text].compactMap(\.self) }
-
-  /// Adds `at` to a document: the requested moment, the backup's own time, and the milliseconds
-  /// between; and `from`: the target that has it.
-  func adding(to document: JSONValue) -> JSONValue {
-    guard case .object(var keys) = document else { return document }
-    if let origin { keys["from"] = origin.json }
-    guard let choice else { return .object(keys) }
-    keys["at"] = .object([
-      "requested": .string(choice.moment.iso8601), "created_at": .string(choice.created.iso8601),
-      "behind_ms": .integer(choice.behind), "warnings": .array(choice.warnings.map { .string($0) }),
-    ])
-    return .object(keys)
   }
 }

@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Names
 import Synchronization
+import Wording
 
 /// Results on standard output, everything else on standard error.
 ///
@@ -81,11 +82,8 @@ struct Console: Sendable {
   /// Reports the failure of a command whose result, on standard output, tells the details. So a
   /// caller that discards the result, such as a line of cron, still gets a message.
   static func reportFailure(_ message: String) {
-    tell([failureLine(message)])
+    tell([ErrorText.failureLine(message)])
   }
-
-  /// The line that begins each report of an error.
-  static func failureLine(_ message: String) -> String { "holdfast: error: \(message)" }
 
   static func write(_ bytes: [UInt8], to descriptor: Int32) throws {
     var rest = bytes[...]

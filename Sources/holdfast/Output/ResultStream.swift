@@ -1,6 +1,7 @@
 import BackupEngine
 import Glibc
 import Names
+import Wording
 
 /// Standard output for results that may be longer than memory: written piece by piece.
 final class ResultStream {
@@ -53,24 +54,6 @@ struct CSVRows: RowFormat {
     guard quotes else { return text }
     return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
   }
-}
-
-extension DatabaseValue {
-  /// Every digit of a number, blobs in hexadecimal, and nothing for NULL.
-  var plainText: String {
-    switch self {
-    case .null: ""
-    case .integer(let value): String(value)
-    case .real(let value): value.words
-    case .text(let text): text
-    case .blob(let bytes): bytes.hex
-    }
-  }
-}
-
-extension Double {
-  /// The shortest digits that are parsed as exactly this number; infinities as SQLite writes them.
-  var words: String { isInfinite ? (self < 0 ? "-Inf" : "Inf") : "\(self)" }
 }
 
 /// An array of one object for each row, keys in the order of the columns. NULL is null, integers

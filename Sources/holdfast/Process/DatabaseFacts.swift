@@ -23,10 +23,10 @@ final class AgentAnswers {
 /// The facts of one database, and where they come from.
 struct DatabaseFacts {
   private(set) var facts: StateFacts
-  let selection: Selection
-  let engine: Engine
+  private let selection: Selection
+  private let engine: Engine
   /// The agent's answer about itself; nil without one.
-  private(set) var agent: JSONValue?
+  private var agent: JSONValue?
   /// The agent's counts; nil without one.
   private(set) var counters: BackupCounters?
 
@@ -42,11 +42,8 @@ struct DatabaseFacts {
     return (try selections.map { try DatabaseFacts($0, agents) }, selections[0].zone)
   }
 
-  /// When the agent that answered began.
-  var agentStart: Timestamp? {
-    guard case .object(let keys)? = agent else { return nil }
-    return keys.time("started_at")
-  }
+  /// The facts for a report.
+  var observed: ObservedDatabase { ObservedDatabase(facts: facts, folder: engine.folder, agent: agent) }
 
   init(_ selection: Selection, _ agents: AgentAnswers) throws {
     self.selection = selection
@@ -147,5 +144,30 @@ struct DatabaseFacts {
     let first = FirstUnsaved(facts.path, engine.environment)
     guard let newest = facts.newest, write > newest.created else { return first.forget() }
     facts.unseenWrite = first.record(write, after: newest.id)
+  }
+
+  // MARK: The past
+
+  /// Whether a backup holds the state of a time, and if not, why not.
+  ///
+  /// - Throws: `usage` if the text is not a time in the past.
+  func explanation(of text: String, at now: Timestamp, in zone: ZoneRules) throws -> Explanation {
+    guard case .moment(let time) = try PointInTime(text, name: "--why", zone: zone, now: now) else {
+      throw HoldfastError(.usage, "--why needs a time", hint: "use --why 14:03, or --why 'yesterday 14:03'")
+    }
+    // Without the folder of backups the agent may still explain the time.
+    let backups = (try? engine.list()) ?? []
+    return Explanation(of: time, observed, backups: backups, try journal(), at: now, in: zone)
+  }
+
+  /// The decisions that the agent knows, else those that it recorded.
+  private func journal() throws -> DecisionJournal {
+    let file = DecisionFile(engine, try selection.logger())
+    guard agent != nil, case .answering(var client) = try ControlClient.find(for: engine) else { return file.load() }
+    let answer = try client.ask(ControlRequest(.decisions, database: facts.name), timeout: AgentAnswers.patience)
+    guard case .array(let databases)? = answer["databases"], case .object(let keys)? = databases.first else {
+      return file.load()
+    }
+    return DecisionJournal(keys["decisions"]) ?? file.load()
   }
 }

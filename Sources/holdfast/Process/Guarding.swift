@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupPolicy
 import Names
+import Wording
 
 /// A command after a backup and, if it fails, before a rollback.
 struct Guarding {
@@ -58,7 +59,7 @@ struct Guarding {
       return try rollBack()
     } catch {
       let error = GuardResult.error(error)
-      output.tell([Console.failureLine("the rollback failed: \(error.message.printable)")])
+      output.tell([ErrorText.failureLine("the rollback failed: \(error.message.printable)")])
       if let hint = error.hint { output.tell(["holdfast: hint: \(hint.printable)"]) }
       tellHowToRestore("to try it again")
       return .failed(error)

@@ -1,10 +1,10 @@
 import BackupEngine
 import BackupPolicy
 import Logging
-import Names
 import ObjectStorage
 import Replication
 import Transfer
+import Wording
 
 /// Reads backups from the targets of `--from`.
 struct RemoteAccess {
@@ -197,61 +197,24 @@ struct RemoteAccess {
   }
 }
 
+extension RemoteOrigin {
+  fileprivate init(_ choice: RemoteChoice, _ reader: RemoteReader, _ zone: ZoneRules) throws {
+    self.init(
+      choice, address: reader.sources.address, figures: try reader.figures([choice]), warnings: reader.warnings,
+      at: reader.now, in: zone)
+  }
+
+  /// Adds a warning if the backup is of another database than the one that it would replace.
+  mutating func compare(with target: RestoreTarget) {
+    guard case .database(let path) = target else { return }
+    compare(withDatabase: path, resolved: path.resolvingLinks)
+  }
+}
+
 extension Target {
   /// Whether `--from` names this target: by its name, or by its URL.
   fileprivate func isNamed(_ address: String) -> Bool {
     if name == address { return true }
     return (try? StoreURL(address)).map { TargetList.identity($0) == TargetList.identity(url) } ?? false
-  }
-}
-
-/// Where a fetched backup came from.
-struct RemoteOrigin {
-  private let address: String
-  private let sequence: Int64
-  private let host: String?
-  private let age: String
-  private let figures: (objects: Int, bytes: Int64)
-  private let zone: ZoneRules
-  private let choice: RemoteChoice
-  /// The path of the database that was backed up; nil if it is not known.
-  let database: String?
-  /// Lower case, no full stop.
-  var warnings: [String]
-
-  init(_ choice: RemoteChoice, _ reader: RemoteReader, _ zone: ZoneRules) throws {
-    (self.choice, self.zone) = (choice, zone)
-    address = reader.sources.address
-    (sequence, host, database) = (choice.backup.sequence, choice.metadata?.host, choice.metadata?.databasePath)
-    let distance = reader.now.milliseconds - choice.backup.created.milliseconds
-    age = "\(Words.distance(milliseconds: max(0, distance))) old"
-    figures = try reader.figures([choice])
-    warnings = choice.warnings + reader.warnings
-  }
-
-  /// `From s3://bucket/prefix: number 431 of 2026-11-28 14:02:58 by web-1, 3 h old; 12 archives of
-  /// 131 MiB`
-  var text: String {
-    let by = host.map { " by \($0)" } ?? ""
-    return
-      "From \(address.printable): number \(sequence) of \(zone.wallClock(choice.backup.created))\(by), \(age); \(archives)"
-  }
-
-  /// `12 archives of 131 MiB`
-  var archives: String {
-    "\(figures.objects.grouped) archive\(figures.objects == 1 ? "" : "s") of \(ByteCount(figures.bytes))"
-  }
-
-  /// Adds a warning if the backup is of another database than the one that it would replace.
-  mutating func compare(with target: RestoreTarget) {
-    guard case .database(let path) = target, let database, !database.isExactly(path.resolvingLinks) else { return }
-    warnings.append("it is a backup of \(database)\(host.map { " on \($0)" } ?? ""), and not of \(path)")
-  }
-
-  var json: JSONValue {
-    .object([
-      "address": .string(address), "sequence": .integer(sequence), "objects": .integer(Int64(figures.objects)),
-      "bytes": .integer(figures.bytes), "warnings": .array(warnings.map { .string($0) }),
-    ])
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupEngine
 import BackupPolicy
+import Wording
 
 /// The common part of `restore` and `undo`: shows a plan, asks, and executes the plan.
 struct RestoreDialogue {
