@@ -63,16 +63,23 @@ package struct ChannelMessage: Sendable {
     let sentence = StateSentence(facts, at: sent, in: .utc)
     return .object([
       "name": .string(facts.name), "tone": .string(sentence.tone.rawValue), "sentence": .string(sentence.text),
-      "newest": facts.newest.map { .object(["id": .string($0.id.text), "created_at": .string($0.created.iso8601)]) }
-        ?? .null,
+      "newest": facts.newest.map(backup) ?? .null,
       "proven_at": .optional(facts.proved?.iso8601), "unprotected_since": .optional(facts.exposedSince?.iso8601),
       "targets": .array(
         facts.copies.map { copy in
           let lag = copy.unsentSince.map { max(0, sent.milliseconds.addingClamped(-$0.milliseconds)) / 1000 } ?? 0
           return .object([
-            "name": .string(copy.name), "unsent": .integer(Int64(copy.unsent)), "lag_seconds": .integer(lag),
+            "name": .string(copy.name), "newest_sequence": .optional(copy.newestSequence),
+            "unsent": .integer(Int64(copy.unsent)), "lag_seconds": .integer(lag),
           ])
         }),
+    ])
+  }
+
+  private func backup(_ newest: StateFacts.Backup) -> JSONValue {
+    .object([
+      "id": .string(newest.id.text), "sequence": .optional(newest.sequence),
+      "created_at": .string(newest.created.iso8601),
     ])
   }
 }

@@ -48,10 +48,15 @@ package struct Heartbeat: Sendable, Hashable {
   /// The newest backup of each database, after the reasons.
   package static func body(_ facts: [StateFacts], reasons: [String], host: String) -> String {
     let newest = facts.map { facts in
-      "\(facts.name): " + (facts.newest.map { "\($0.id), \($0.created.iso8601)" } ?? "no backup")
+      "\(facts.name): " + (facts.newest.map(line) ?? "no backup")
     }
     let text = (["holdfast on \(host)"] + reasons + newest).map(\.printable).joined(separator: "\n") + "\n"
     return String(decoding: text.utf8.prefix(largestBody), as: UTF8.self)
+  }
+
+  /// `number 41, backup_20261122_140322, 2026-11-22T14:03:22.000Z`
+  private static func line(_ newest: StateFacts.Backup) -> String {
+    (newest.sequence.map { "number \($0), " } ?? "") + "\(newest.id), \(newest.created.iso8601)"
   }
 }
 

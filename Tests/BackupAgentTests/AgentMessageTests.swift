@@ -6,6 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 import Transfer
+import Wording
 
 @testable import BackupAgent
 
@@ -331,11 +332,17 @@ struct AgentHeartbeatTests {
   }
 
   @Test("The words of a signal go between the path and the query, and a body has at most 10 kB")
-  func forms() {
+  func forms() throws {
     let plain = Heartbeat(url: "https://hc.test/u/")
     #expect(plain.url(of: .success) == "https://hc.test/u" && plain.url(of: .failure) == "https://hc.test/u/fail")
     #expect(plain.url(of: .start, run: "r1") == "https://hc.test/u/start?rid=r1")
     #expect(Heartbeat(url: "https://hc.test/u?a=b").url(of: .success, run: "r1") == "https://hc.test/u?a=b&rid=r1")
+    var facts = StateFacts(name: "app", path: "/app.db", watch: .events)
+    let id = try #require(PointID("backup_20261122_140322"))
+    facts.newest = .init(id: id, created: Timestamp(milliseconds: 1_732_284_202_250), sequence: 41)
+    #expect(
+      Heartbeat.body([facts], reasons: [], host: "h")
+        == "holdfast on h\napp: number 41, backup_20261122_140322, 2024-11-22T14:03:22.250Z\n")
     let body = Heartbeat.body([], reasons: Array(repeating: "a\nb", count: 10_000), host: "h")
     #expect(body.utf8.count < 10_000 && body.contains("a\\nb\n"))
   }

@@ -23,17 +23,25 @@ import Wording
 
   private var counters: BackupCounters {
     var counters = BackupCounters()
-    counters.recordStored(.full, bytes: 1000, duration: 40, delay: 700)
-    counters.recordStored(.incremental, bytes: 50, duration: 3, delay: nil)
+    counters.recordStored(.full, bytes: 1000, pages: 25, duration: 40, delay: 700)
+    counters.recordStored(.incremental, bytes: 50, pages: 2, duration: 3, delay: nil)
     counters.record(.failed)
+    counters.record(.oneReset)
     counters.recordDrill(restore: 1200)
     counters.recordDrill(restore: nil)
     counters.trackerMisses = 2
     return counters
   }
 
+  private var messages: MessageCounts {
+    var messages = MessageCounts()
+    messages.begin("mail")
+    messages.record(.failed, by: "mail")
+    return messages
+  }
+
   private func page(start: Timestamp? = nil) -> String {
-    MetricsPage([.init(facts: facts, counters: counters)], start: start, at: now).text
+    MetricsPage([.init(facts: facts, counters: counters)], messages, start: start, at: now).text
   }
 
   @Test("Each value has its line, in the right unit, and names are escaped")
@@ -48,6 +56,11 @@ import Wording
       "holdfast_backup_delay_seconds_bucket{\(label),le=\"0.5\"} 0",
       "holdfast_backup_delay_seconds_bucket{\(label),le=\"1\"} 1", "holdfast_backup_delay_seconds_sum{\(label)} 0.7",
       "holdfast_backup_duration_seconds_bucket{\(label),kind=\"incremental\",le=\"0.005\"} 1",
+      "holdfast_pages_stored_total{\(label),kind=\"incremental\"} 2",
+      "holdfast_comparisons_total{\(label),proof=\"one_reset\"} 1",
+      "holdfast_comparisons_total{\(label),proof=\"compared\"} 0",
+      "holdfast_notifications_total{channel=\"mail\",outcome=\"accepted\"} 0",
+      "holdfast_notifications_total{channel=\"mail\",outcome=\"failed\"} 1",
       "holdfast_tracker_misses_total{\(label)} 2", "holdfast_drills_total{\(label),outcome=\"passed\"} 1",
       "holdfast_drill_restore_seconds_sum{\(label)} 1.2", "holdfast_target_up{\(label),target=\"nas\"} 0",
       "holdfast_target_owed_backups{\(label),target=\"nas\"} 3", "holdfast_agent_up 1",
@@ -91,6 +104,7 @@ import Wording
     #expect(BackupCounters(counters.json) == counters)
     #expect(BackupCounters(.object([:])) == BackupCounters())
     #expect(BackupCounters(nil) == nil)
+    #expect(MessageCounts(messages.json).json == messages.json && MessageCounts(nil) == MessageCounts())
   }
 
   @Test("The agent writes its file at once, keeps it current, and says once if it cannot")
@@ -127,6 +141,11 @@ import Wording
           printed = subprocess.run([program, "metrics"], cwd=folder, capture_output=True, text=True).stdout
           assert 'holdfast_backup_delay_seconds_count{database="app"} 2' in printed, printed
           assert "holdfast_agent_up 1" in printed, printed
+          pages = value('holdfast_pages_stored_total{database="app",kind="incremental"}')
+          assert 1 <= pages < 10, pages
+          searches = sum(value(f'holdfast_comparisons_total{{database="app",proof="{proof}"}}') for proof in
+              "known same_generation untouched_file one_reset unchanged_file compared".split())
+          assert searches == 1, printed
           os.rename(folder + "/metrics", folder + "/away")
           for number in range(2, 4):
               connection.execute("INSERT INTO entries (text) VALUES ('more')")

@@ -123,7 +123,9 @@ enum Messages {
 
   static func facts(_ name: String = "shop", alarm: OpenAlarm? = nil) -> StateFacts {
     var facts = StateFacts(name: name, path: "/srv/\(name).db", watch: .events)
-    if let id = PointID("backup_20261129_140001") { facts.newest = .init(id: id, created: now.adding(seconds: -241)) }
+    if let id = PointID("backup_20261129_140001") {
+      facts.newest = .init(id: id, created: now.adding(seconds: -241), sequence: 41)
+    }
     facts.alarms = [alarm].compactMap { $0 }.map {
       .init(kind: $0.key.kind, since: $0.since, message: $0.message, hint: $0.hint, stopsBackups: true)
     }

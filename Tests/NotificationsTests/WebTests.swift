@@ -30,7 +30,14 @@ struct WebTests {
     #expect(request.json.text("id") == message.id && request.json.text("event") == "alarm")
     #expect(request.json.text("summary") == "shop: the disk of /var/bäckups is full")
     #expect(request.json.items("alarms").count == 1 && request.json.items("databases").count == 2)
-    guard case .object(let alarm)? = request.json.items("alarms").first else { return }
+    guard case .object(let alarm)? = request.json.items("alarms").first,
+      case .object(let database)? = request.json.items("databases").first,
+      case .object(let newest)? = database["newest"]
+    else {
+      Issue.record("\(request.json)")
+      return
+    }
+    #expect(newest.integer("sequence") == 41 && newest.text("id") == "backup_20261129_140001", "\(newest)")
     #expect(alarm.text("kind") == "disk_full" && alarm.text("since") == "2026-11-29T14:03:22.000Z", "\(alarm)")
   }
 

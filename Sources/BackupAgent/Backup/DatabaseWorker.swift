@@ -32,6 +32,8 @@ final class DatabaseWorker: @unchecked Sendable {
   /// One attempt to store a backup.
   struct Attempt {
     var ending: Result<BackupEnding, any Error>
+    /// How the changed pages were found; nil if nothing looked for them.
+    var how: ChangeKnowledge?
     /// The duration of a comparison of all pages, in milliseconds; 0 if there was no comparison.
     var comparing: Int64 = 0
     var audit: AuditOutcome?
@@ -95,8 +97,8 @@ final class DatabaseWorker: @unchecked Sendable {
       order.isFull ? storeFull(for: order.trigger, ending: order.ends, progress) : storeChange(progress)
     if case .failure = attempt.ending { kept.close() }
     let report = BackupReport(
-      ending: attempt.ending, files: files, audit: attempt.audit, shortage: shortage, comparing: attempt.comparing,
-      advice: follower.advice)
+      ending: attempt.ending, files: files, audit: attempt.audit, shortage: shortage, how: attempt.how,
+      comparing: attempt.comparing, advice: follower.advice)
     if let point = report.stored {
       let took = point.durationMS.map { " in \($0) ms" } ?? ""
       logger.info(
@@ -217,17 +219,17 @@ final class DatabaseWorker: @unchecked Sendable {
   /// but not in the recorded state, so the next comparison finds a difference: at worst one backup
   /// too many, never one too few.
   func storeChange(_ progress: Progress) -> Attempt {
-    var comparing: Int64 = 0
+    var change: (how: ChangeKnowledge, comparing: Int64)?
     var attempt = Attempt {
       switch try visitRepository(progress) {
       case .absent(let error): return .absent(error)
       case .fullNeeded(let reason): return try storeFullInstead(reason, progress)
       case .stored(let report, let state):
-        comparing = report.comparing
+        change = (report.how, report.comparing)
         return try finish(report, state, progress)
       }
     }
-    attempt.comparing = comparing
+    (attempt.how, attempt.comparing) = (change?.how, change?.comparing ?? 0)
     return attempt
   }
 

@@ -92,6 +92,8 @@ struct BackupReport: Sendable {
   var audit: AuditOutcome?
   /// The free space was below the configured minimum.
   var shortage: HoldfastError?
+  /// How the changed pages were found; nil if nothing looked for them, as for a full.
+  var how: ChangeKnowledge?
   /// The duration of a comparison of all pages, in milliseconds; 0 if there was no comparison.
   var comparing: Int64 = 0
   /// Whether the newest chain should end.
@@ -126,11 +128,13 @@ extension ChainWeight {
 struct NewestBackup: Hashable, Sendable {
   let id: PointID
   let created: Timestamp
+  let sequence: UInt64?
   /// The path of its archive.
   let archive: String
 
   init(_ point: PointMetadata, in folder: String) {
-    (id, created, archive) = (point.id, point.created, "\(folder)/\(point.filename)")
+    (id, created, sequence) = (point.id, point.created, point.sequence)
+    archive = "\(folder)/\(point.filename)"
   }
 
   /// Whether the archive was removed. A folder that is away as a whole may come back with it.

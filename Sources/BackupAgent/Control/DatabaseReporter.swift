@@ -99,10 +99,13 @@ final class DatabaseReporter {
   private func count(_ report: BackupReport, isAgain: Bool) {
     guard !isAgain else { return }
     shared.metrics.recordChange(at: shared.clock.monotonic)
+    // A full that was stored in its place proves nothing about a search.
+    if let how = report.how, report.stored?.kind != .full { counters.record(BackupCounters.Search(how)) }
     switch report.ending {
     case .success(.stored(let point)):
       counters.recordStored(
-        point.kind, bytes: point.compressedSize, duration: point.durationMS,
+        point.kind, bytes: point.compressedSize, pages: Int64(point.pagesStored ?? point.pageCount ?? 0),
+        duration: point.durationMS,
         delay: waitingSince.map { shared.clock.monotonic.addingClamped(-$0) })
     case .success(.unchanged), .success(.absent): counters.record(.unchanged)
     case .failure: counters.record(.failed)

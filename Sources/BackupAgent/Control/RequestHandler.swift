@@ -16,12 +16,15 @@ final class RequestHandler {
   init(_ feed: EventFeed, at start: Timestamp) { (self.feed, self.start) = (feed, start) }
 
   /// - Returns: whether the configuration is to be read again.
-  func handle(_ request: ControlRequest, _ reply: ControlReply, _ all: [DatabaseCoordinator], isStopping: Bool) -> Bool
-  {
+  func handle(
+    _ request: ControlRequest, _ reply: ControlReply, _ all: [DatabaseCoordinator], _ messages: MessageCounts,
+    isStopping: Bool
+  ) -> Bool {
     do {
       let databases = try Self.choose(request.database, all)
       switch request.command {
-      case .status: reply.send(["agent": agent(isStopping), "databases": .array(databases.map(\.status.json))])
+      case .status:
+        reply.send(["agent": agent(messages, isStopping), "databases": .array(databases.map(\.status.json))])
       case .follow: feed.add(reply, database: request.database.flatMap { _ in databases.first?.database.name })
       case .decisions: reply.send(["databases": .array(databases.map(Self.journal))])
       case .backUpNow, .sync, .pause, .resume, .reload:
@@ -91,9 +94,10 @@ final class RequestHandler {
 
   // MARK: Answers
 
-  private func agent(_ isStopping: Bool) -> JSONValue {
+  private func agent(_ messages: MessageCounts, _ isStopping: Bool) -> JSONValue {
     .object([
       "process": .integer(Int64(getpid())), "started_at": .string(start.iso8601), "stopping": .bool(isStopping),
+      "messages": messages.json,
     ])
   }
 

@@ -36,8 +36,8 @@ struct DatabaseParts {
     counters.trackerMisses = Int64(alarms.trackerMisses)
     return DatabaseStatus(
       name: database.name, path: watcher.path.resolved, folder: database.engine.folder, isReady: isReady,
-      files: watcher.files.text, trigger: machine.status,
-      alarms: alarms.status, lastPoint: newest?.id, lastPointCreated: newest?.created, lastArchive: newest?.archive,
+      files: watcher.files.text, trigger: machine.status, alarms: alarms.status, lastPoint: newest?.id,
+      lastPointCreated: newest?.created, lastSequence: newest?.sequence, lastArchive: newest?.archive,
       isWatching: watcher.isWatching, pollInterval: watcher.pollInterval,
       trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
       targets: targets.status, counters: counters)

@@ -211,7 +211,7 @@ final class EventLoop {
     case .patternsSeen(let scan): finish(scan)
     case .status(let continuation): continuation.resume(returning: coordinators.map(\.status))
     case .request(let request, let reply):
-      if requests.handle(request, reply, coordinators, isStopping: isStopping) { requestReload() }
+      if requests.handle(request, reply, coordinators, shared.messages, isStopping: isStopping) { requestReload() }
     case .replyEnded(let id):
       requests.forget(id)
       coordinators.forEach {
@@ -251,7 +251,7 @@ final class EventLoop {
   private func writeMetrics() {
     guard let path = shared.metrics.begin(at: clock.monotonic) else { return }
     let databases = coordinators.map { ($0.status, $0.database.engine.environment) }
-    let snapshot = MetricsSnapshot(databases, start: requests.start, at: clock.now)
+    let snapshot = MetricsSnapshot(databases, shared.messages, start: requests.start, at: clock.now)
     shared.housekeeping.submit(nil) { [files] in .metricsWritten(snapshot.write(to: path, files)) }
   }
 

@@ -20,6 +20,8 @@ final class LoopContext {
   var socketPath: String?
   /// How often an alarm of a database has begun or ended.
   var alarmChanges = 0
+  /// The messages by each channel.
+  var messages = MessageCounts()
   /// How the databases share the files that this process may have open.
   var descriptors: DescriptorBudget
   /// Copy backups to targets.

@@ -7,7 +7,8 @@ extension BackupCounters {
   package var json: JSONValue {
     .object([
       "backups": Self.object(backups), "stored": Self.object(stored), "bytes": Self.object(bytes),
-      "delay_ms": delay.json, "durations_ms": .object(JSONObject(Self.named(durations).mapValues(\.json))),
+      "pages": Self.object(pages), "searches": Self.object(searches), "delay_ms": delay.json,
+      "durations_ms": .object(JSONObject(Self.named(durations).mapValues(\.json))),
       "drills_passed": .integer(passedDrills), "drills_failed": .integer(failedDrills),
       "drill_restores_ms": restores.json, "tracker_misses": .integer(trackerMisses),
     ])
@@ -18,6 +19,7 @@ extension BackupCounters {
     guard case .object(let keys)? = json else { return nil }
     self.init(
       backups: Self.counts(keys["backups"]), stored: Self.counts(keys["stored"]), bytes: Self.counts(keys["bytes"]),
+      pages: Self.counts(keys["pages"]), searches: Self.counts(keys["searches"]),
       delay: Histogram(keys["delay_ms"]) ?? .durations, durations: Self.histograms(keys["durations_ms"]),
       passedDrills: keys.integer("drills_passed") ?? 0, failedDrills: keys.integer("drills_failed") ?? 0,
       restores: Histogram(keys["drill_restores_ms"]) ?? .durations,
@@ -53,6 +55,28 @@ extension BackupCounters {
   }
 }
 
+extension MessageCounts {
+  package var json: JSONValue {
+    .object(
+      JSONObject(
+        channels.mapValues { counts in
+          .object(
+            JSONObject(
+              Dictionary(uniqueKeysWithValues: Outcome.allCases.map { ($0.rawValue, .integer(counts[$0] ?? 0)) })))
+        }))
+  }
+
+  /// Reads ``json``; empty if the agent is of another version.
+  package init(_ json: JSONValue?) {
+    self.init()
+    guard case .object(let keys)? = json else { return }
+    for name in keys.keys {
+      guard case .object(let counts)? = keys[name] else { continue }
+      add(MessageCounts([name: Outcome.allCases.reduce(into: [:]) { $0[$1] = counts.integer($1.rawValue) }]))
+    }
+  }
+}
+
 extension Histogram {
   package var json: JSONValue {
     .object([
@@ -69,5 +93,18 @@ extension Histogram {
       keys.items(key).compactMap { if case .integer(let number) = $0 { number } else { nil } }
     }
     self.init(bounds: numbers("bounds"), buckets: numbers("buckets"), count: count, sum: sum)
+  }
+}
+
+extension BackupCounters.Search {
+  init(_ how: ChangeKnowledge) {
+    switch how {
+    case .known: self = .known
+    case .compared: self = .compared
+    case .followed(.sameGeneration): self = .sameGeneration
+    case .followed(.untouchedFile): self = .untouchedFile
+    case .followed(.oneReset): self = .oneReset
+    case .followed(.unchangedFile): self = .unchangedFile
+    }
   }
 }

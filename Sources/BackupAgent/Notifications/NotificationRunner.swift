@@ -47,6 +47,7 @@ final class NotificationRunner {
   private func set(_ setup: NotificationSetup, _ report: () -> StateReport) {
     guard let environment else { return }
     channels = setup.channels.map { channel in
+      shared.messages.begin(channel.name)
       if let known = channels.first(where: { $0.channel.name.isExactly(channel.name) }) {
         known.update(channel, at: shared.clock.moment, report)
         return known
@@ -89,6 +90,8 @@ final class NotificationRunner {
   ) {
     guard let runner = channels.first(where: { $0.id == id }) else { return }
     runner.finish(result, at: shared.clock.moment) { StateReport(coordinators, isStopping: false) }
+    shared.messages.record(runner.problem == nil ? .accepted : .failed, by: runner.channel.name)
+    shared.metrics.recordChange(at: shared.clock.monotonic)
     coordinators.forEach { $0.parts.alarms.record(channel: runner.channel.name, runner.problem) }
   }
 

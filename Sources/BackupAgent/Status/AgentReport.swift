@@ -16,7 +16,7 @@ extension StateFacts {
       name: name, path: path,
       watch: isStopping ? .stopping : keys["ready"] == .bool(false) ? .starting : attentive)
     if let id = keys.text("last_backup_id").flatMap({ PointID($0) }), let created = keys.time("last_backup_at") {
-      newest = Backup(id: id, created: created)
+      newest = Backup(id: id, created: created, sequence: keys.integer("last_sequence").flatMap { UInt64(exactly: $0) })
     }
     unprotectedSince = trigger.time("unprotected_since")
     isRunning = trigger["state"] == .string("running")
@@ -75,7 +75,7 @@ extension StateFacts.Copy {
       name: name, unsent: Int(clamping: keys.integer("unsent") ?? 0), unsentSince: keys.time("unsent_since"),
       lastSuccess: success,
       error: hasFailed ? keys.text("last_error") : nil)
-    nextTry = keys.time("next_try")
+    (nextTry, newestSequence) = (keys.time("next_try"), keys.integer("newest_sequence"))
     usage = TargetUsage(keys["usage"])
     prices = keys.text("store").flatMap { StorePrices(store: $0) }
   }

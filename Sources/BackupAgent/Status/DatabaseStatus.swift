@@ -19,6 +19,8 @@ package struct DatabaseStatus: Hashable, Sendable {
   /// The newest backup; nil if there is no backup, or if the agent has not seen one yet.
   package var lastPoint: PointID?
   package var lastPointCreated: Timestamp?
+  /// Its number among the backups of the repository.
+  package var lastSequence: UInt64?
   /// The path of its archive.
   package var lastArchive: String?
   /// Whether changes are detected when they happen; otherwise the files are examined at intervals.
@@ -60,8 +62,8 @@ extension DatabaseStatus {
       "name": .string(name), "path": .string(path), "folder": .string(folder), "ready": .bool(isReady),
       "files": .string(files), "trigger": trigger.json,
       "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
-      "last_backup_at": .optional(lastPointCreated?.iso8601), "last_archive": .optional(lastArchive),
-      "watching": .bool(isWatching),
+      "last_backup_at": .optional(lastPointCreated?.iso8601), "last_sequence": .optional(lastSequence),
+      "last_archive": .optional(lastArchive), "watching": .bool(isWatching),
       "poll_ms": .integer(pollInterval),
       "tracker_misses": .integer(Int64(trackerMisses)), "full_advised": .optional(fullAdvice),
       "newest_proven": drills.newestProven?.json ?? .null, "drills": drills.json,

@@ -12,6 +12,8 @@ package enum Metric: String, CaseIterable, Sendable {
   case backups = "holdfast_backups_total"
   case storedBackups = "holdfast_stored_backups_total"
   case backupBytes = "holdfast_backup_bytes_total"
+  case storedPages = "holdfast_pages_stored_total"
+  case comparisons = "holdfast_comparisons_total"
   case backupDelay = "holdfast_backup_delay_seconds"
   case backupDuration = "holdfast_backup_duration_seconds"
   case trackerMisses = "holdfast_tracker_misses_total"
@@ -26,6 +28,7 @@ package enum Metric: String, CaseIterable, Sendable {
   case targetBytes = "holdfast_target_stored_bytes"
   case targetRequests = "holdfast_target_requests_total"
   case targetSent = "holdfast_target_sent_bytes_total"
+  case notifications = "holdfast_notifications_total"
   case build = "holdfast_build_info"
   case agentUp = "holdfast_agent_up"
   case start = "holdfast_start_timestamp_seconds"
@@ -39,7 +42,9 @@ package enum Metric: String, CaseIterable, Sendable {
 
   package var kind: Kind {
     switch self {
-    case .backups, .storedBackups, .backupBytes, .trackerMisses, .drills, .targetRequests, .targetSent: .counter
+    case .backups, .storedBackups, .backupBytes, .storedPages, .comparisons, .trackerMisses, .drills, .targetRequests,
+      .targetSent, .notifications:
+      .counter
     case .backupDelay, .backupDuration, .drillRestore: .histogram
     default: .gauge
     }
@@ -50,7 +55,9 @@ package enum Metric: String, CaseIterable, Sendable {
     case .newestBackup, .newestProven, .nextRun, .unprotectedSince, .pausedUntil, .backupDelay, .trackerMisses,
       .drillRestore:
       ["database"]
-    case .alarm, .storedBackups, .backupBytes, .backupDuration: ["database", "kind"]
+    case .alarm, .storedBackups, .backupBytes, .storedPages, .backupDuration: ["database", "kind"]
+    case .comparisons: ["database", "proof"]
+    case .notifications: ["channel", "outcome"]
     case .backups, .drills: ["database", "outcome"]
     case .targetUp, .targetOwed, .targetOwedSince, .targetLastSuccess, .targetNewest, .targetObjects, .targetBytes,
       .targetSent:
@@ -72,6 +79,10 @@ package enum Metric: String, CaseIterable, Sendable {
     case .backups: "Backups since the agent's start, by outcome: stored, unchanged or failed"
     case .storedBackups: "Stored backups since the agent's start, by kind: full, incremental or raw"
     case .backupBytes: "Bytes of the archives that were stored since the agent's start"
+    case .storedPages: "Database pages in those archives"
+    case .comparisons:
+      "Looks for changed pages, by the proof that spared a comparison of all pages: known, same_generation, "
+        + "untouched_file, one_reset or unchanged_file; or compared"
     case .backupDelay: "From the first change, or the due time, until the backup was on the disk"
     case .backupDuration: "How long a backup took"
     case .trackerMisses: "Fulls that found changes which had not been tracked"
@@ -86,6 +97,7 @@ package enum Metric: String, CaseIterable, Sendable {
     case .targetBytes: "Bytes of all of them"
     case .targetRequests: "Requests of this host since the month began (UTC), by operation: put, get, list or delete"
     case .targetSent: "Bytes of the archives that this host sent since the month began (UTC)"
+    case .notifications: "Messages since the agent's start, by outcome: accepted or failed"
     case .build: "1, with the version"
     case .agentUp: "1 if an agent answered, 0 if the files alone were read"
     case .start: "When the agent began"

@@ -15,14 +15,19 @@ package struct MetricsPage: Sendable {
   private var lines: [Metric: [String]] = [:]
 
   /// - Parameters:
+  ///   - messages: of the agents that answered.
   ///   - alarms: every kind of alarm. Each has a line, so that an alert never waits for a line to
   ///     appear.
   ///   - start: when the agent began; nil without an agent.
-  package init(_ databases: [Database], alarms: [String], version: String, start: Timestamp?, at now: Timestamp) {
+  package init(
+    _ databases: [Database], _ messages: MessageCounts, alarms: [String], version: String, start: Timestamp?,
+    at now: Timestamp
+  ) {
     for database in databases {
       add(database.facts, alarms)
       if let counters = database.counters { add(counters, of: database.facts.name) }
     }
+    add(messages)
     add(.build, [version], "1")
     add(.agentUp, [], start == nil ? "0" : "1")
     add(.start, [], start)
@@ -80,13 +85,25 @@ package struct MetricsPage: Sendable {
     for kind in BackupKind.allCases {
       add(.storedBackups, [name, kind.rawValue], "\(counters.stored[kind] ?? 0)")
       add(.backupBytes, [name, kind.rawValue], "\(counters.bytes[kind] ?? 0)")
+      add(.storedPages, [name, kind.rawValue], "\(counters.pages[kind] ?? 0)")
       if let durations = counters.durations[kind] { add(.backupDuration, [name, kind.rawValue], durations) }
+    }
+    for search in BackupCounters.Search.allCases {
+      add(.comparisons, [name, search.rawValue], "\(counters.searches[search] ?? 0)")
     }
     add(.backupDelay, [name], counters.delay)
     add(.trackerMisses, [name], "\(counters.trackerMisses)")
     add(.drills, [name, "passed"], "\(counters.passedDrills)")
     add(.drills, [name, "failed"], "\(counters.failedDrills)")
     add(.drillRestore, [name], counters.restores)
+  }
+
+  private mutating func add(_ messages: MessageCounts) {
+    for (channel, counts) in messages.channels.sorted(by: { $0.key < $1.key }) {
+      for outcome in MessageCounts.Outcome.allCases {
+        add(.notifications, [channel, outcome.rawValue], "\(counts[outcome] ?? 0)")
+      }
+    }
   }
 
   private mutating func add(_ metric: Metric, _ labels: [String], _ time: Timestamp?) {

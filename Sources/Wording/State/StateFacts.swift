@@ -48,8 +48,12 @@ package struct StateFacts: Hashable, Sendable {
   package struct Backup: Hashable, Sendable {
     package var id: PointID
     package var created: Timestamp
+    /// Its number among the backups of the repository; nil if it has none.
+    package var sequence: UInt64?
 
-    package init(id: PointID, created: Timestamp) { (self.id, self.created) = (id, created) }
+    package init(id: PointID, created: Timestamp, sequence: UInt64? = nil) {
+      (self.id, self.created, self.sequence) = (id, created, sequence)
+    }
   }
 
   package struct Copy: Hashable, Sendable {
@@ -59,6 +63,8 @@ package struct StateFacts: Hashable, Sendable {
     package var unsent: Int
     /// When the oldest of them was made.
     package var unsentSince: Timestamp?
+    /// The number of the newest backup that was sent; nil if it is not known.
+    package var newestSequence: Int64?
     /// The last upload or list without a failure; nil if each one failed.
     package var lastSuccess: Timestamp?
     /// The last error, if nothing has succeeded since then.

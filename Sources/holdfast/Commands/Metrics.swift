@@ -23,9 +23,18 @@ struct Metrics: ParsableCommand {
     let (databases, _) = try DatabaseFacts.all(options)
     let start = databases.compactMap(\.observed.agentStart).min()
     let page = MetricsPage(
-      databases.map { MetricsPage.Database(facts: $0.facts, counters: $0.counters) }, start: start,
-      at: SystemClock.now())
+      databases.map { MetricsPage.Database(facts: $0.facts, counters: $0.counters) }, Self.messages(databases),
+      start: start, at: SystemClock.now())
     let lines = page.text.split(separator: "\n").map(String.init)
     try options.console.show(.object(["text": .string(page.text)]), lines)
+  }
+  /// Of each agent once; it may guard several of the databases.
+  private static func messages(_ databases: [DatabaseFacts]) -> MessageCounts {
+    var agents: Set<JSONValue> = []
+    var messages = MessageCounts()
+    for case .object(let agent)? in databases.map(\.agent) where agents.insert(agent["process"] ?? .null).inserted {
+      messages.add(MessageCounts(agent["messages"]))
+    }
+    return messages
   }
 }

@@ -66,7 +66,10 @@ struct DatabaseFacts {
       facts.problem = error.message
     }
     if agent == nil, facts.problem == nil { readRepository() }
-    if agent != nil { checkFolder() }
+    if agent != nil {
+      checkFolder()
+      readNewest()
+    }
   }
 
   private mutating func read(_ answer: JSONObject) throws {
@@ -101,11 +104,22 @@ struct DatabaseFacts {
     }
   }
 
+  /// A backup that was made by hand, which the agent learns of with its own next one.
+  private mutating func readNewest() {
+    guard let newest = try? newest(), newest.sequence ?? 0 > facts.newest?.sequence ?? 0 else { return }
+    facts.newest = newest
+  }
+
+  private func newest() throws -> StateFacts.Backup? {
+    try engine.list().first { $0.obstacle == nil }.map {
+      StateFacts.Backup(id: $0.id, created: $0.metadata.created, sequence: $0.metadata.sequence)
+    }
+  }
+
   /// Without an answer, the repository and the files tell what they can.
   private mutating func readRepository() {
     do {
-      let newest = try engine.list().first { $0.obstacle == nil }
-      facts.newest = newest.map { StateFacts.Backup(id: $0.id, created: $0.metadata.created) }
+      facts.newest = try newest()
     } catch let error as HoldfastError where error.code == .pointNotFound {
       // There is no repository yet.
     } catch {
