@@ -238,11 +238,12 @@ struct AgentHeartbeatTests {
     let process: ProcessInBackground
     let url: String
 
-    init() throws {
+    /// - Parameter kind: how it answers.
+    init(_ kind: String = "ok") throws {
       process = try ProcessInBackground("python3", ["\(projectFolder)/Tests/Fixtures/webhook_server.py"])
       try process.waitForLine("ready")
       let port = process.lines.first?.split(separator: " ").last ?? ""
-      url = "http://127.0.0.1:\(port)/ok/key?x=1"
+      url = "http://127.0.0.1:\(port)/\(kind)/key?x=1"
     }
 
     var requests: [(path: String, body: String)] {
@@ -265,7 +266,7 @@ struct AgentHeartbeatTests {
       await bed.pass(seconds: 31)
       try await bed.harness.eventually("a sign of life") { receiver.requests.count == 1 }
       #expect(receiver.requests[0].path == "/ok/key?x=1")
-      #expect(receiver.requests[0].body.contains("app: \(newest.id), \(newest.created.iso8601)"))
+      #expect(receiver.requests[0].body.contains("app: number 1, \(newest.id), \(newest.created.iso8601)"))
       await bed.pass(seconds: 290)
       #expect(receiver.requests.count == 1)
       try await bed.raise()
@@ -281,6 +282,25 @@ struct AgentHeartbeatTests {
       await bed.pass(seconds: 301)
       try await bed.harness.eventually("a sign of life") { receiver.requests.count > count }
       #expect(receiver.requests.last?.path == "/ok/key?x=1")
+    }
+  }
+
+  @Test("Signs of life that are refused twice are an alarm, which the first that is accepted ends")
+  func refusals() async throws {
+    let bed = try MessageBed()
+    let receiver = try Receiver("twice")
+    try await bed.harness.createDatabase()
+    let setup = NotificationSetup(heartbeat: Heartbeat(url: receiver.url))
+    try await bed.harness.withAgent(bed.configuration(setup)) { _ in
+      try await bed.waitUntilSaved()
+      await bed.pass(seconds: 31)
+      try await bed.harness.log.wait(for: "the heartbeat was not sent")
+      #expect(await bed.alarms().isEmpty)
+      await bed.pass(seconds: 61)
+      try await bed.harness.eventually("the alarm") { await bed.alarms() == ["heartbeat_failed"] }
+      await bed.pass(seconds: 61)
+      try await bed.harness.eventually("no alarm") { await bed.alarms().isEmpty }
+      #expect(receiver.requests.map(\.path) == Array(repeating: "/twice/key?x=1", count: 3))
     }
   }
 

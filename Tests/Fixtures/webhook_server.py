@@ -2,9 +2,10 @@
 
 usage: webhook_server.py [SECRET]
 
-The path decides: /ok, /slow (never answers), /dead (closes the connection), /redirect, /error (500), /gone (410), and
-/flaky (500, then 200). It prints `port N`, `ready`, and for each request one line of JSON: the path, the headers, the
-body, and, with a SECRET, whether the library standardwebhooks verifies it and whether GitHub's signature is right.
+The path decides: /ok, /slow (never answers), /dead (closes the connection), /redirect, /error (500), /gone (410),
+/flaky (500, then 200) and /twice (500, 500, then 200). It prints `port N`, `ready`, and for each request one line of
+JSON: the path, the headers, the body, and, with a SECRET, whether the library standardwebhooks verifies it and whether
+GitHub's signature is right.
 """
 
 import hashlib, hmac, http.server, json, sys, threading, time
@@ -56,7 +57,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind == "flaky" and not failures.setdefault(self.path, False):
             failures[self.path] = True
             return self.answer(500, b"later")
-        self.answer({"error": 500, "gone": 410}.get(kind, 200), b"thanks" if kind == "ok" else b"no\x1b[31m thanks")
+        if kind == "twice" and failures.setdefault(kind, 0) < 2:
+            failures[kind] += 1
+            return self.answer(500, b"later")
+        self.answer({"error": 500, "gone": 410}.get(kind, 200), b"thanks" if kind in ("ok", "twice") else b"no\x1b[31m thanks")
 
     def answer(self, status, body, headers={}):
         self.send_response(status)

@@ -223,7 +223,7 @@ final class EventLoop {
     case .notified(let id, let result):
       memoryTrimming?.recordWork()
       notifications.finish(id, result, coordinators)
-    case .pulsed(let result): notifications.finish(result)
+    case .pulsed(let result): notifications.finish(result, coordinators)
     case .clockSet: coordinators.forEach { $0.handleClockSet() }
     case .shutdown: stop(grace: stopGrace)
     case .cancel: stop(grace: 0)

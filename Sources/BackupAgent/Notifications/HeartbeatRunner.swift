@@ -19,6 +19,8 @@ final class HeartbeatRunner {
   static let interval: Int64 = 300_000
   /// Milliseconds from the start to the first sign: the agent then has looked at the databases.
   static let firstDelay: Int64 = 30_000
+  /// Milliseconds to the next signal after one that failed.
+  private static let retryDelay: Int64 = 60_000
   /// Milliseconds from the begin of an alarm to a look at it: it counts after a minute.
   private static let alarmDelay: Int64 = 61_000
   /// If the other side is slow, more signals are dropped.
@@ -32,7 +34,10 @@ final class HeartbeatRunner {
   private var next: Int64
   private var waiting: [Order] = []
   private var thread: AgentThread?
-  private var isFailing = false
+  /// Since the last signal that was accepted.
+  private var failures = 0
+  /// The error of the last signal.
+  private var failure: HoldfastError?
   /// The last signal was a failure. The next success then needs an end of every alarm: a young alarm
   /// may be the very failure.
   private var hasReportedFailure = false
@@ -89,7 +94,7 @@ final class HeartbeatRunner {
             Result { try Self.send(order, report, heartbeat, delivery, environment, isPatient: !hasReportedFailure) }))
       }
     } catch {
-      finish(.failure(error))
+      finish(.failure(error), at: environment.monotonic())
     }
   }
 
@@ -119,20 +124,31 @@ final class HeartbeatRunner {
     return verdict.reasons
   }
 
+  /// The alarm about the signals; nil if they are accepted. The network may fail once.
+  var problem: HoldfastError? {
+    guard failures > 1, let failure else { return nil }
+    return HoldfastError(
+      failure.code, "the signs of life are not accepted: \(failure.message)",
+      hint: failure.hint ?? "look at heartbeat_url: the service misses the agent")
+  }
+
   /// A signal was sent, or not. If it fails, the other side notices that it is missing.
-  func finish(_ result: Result<[String]?, any Error>) {
+  ///
+  /// - Parameter time: monotonic milliseconds.
+  func finish(_ result: Result<[String]?, any Error>, at time: Int64) {
     join()
     switch result {
     case .success(let reasons):
-      if isFailing { logger.notice("the heartbeat is accepted again") }
-      isFailing = false
+      if failures > 0 { logger.notice("the heartbeat is accepted again") }
+      (failures, failure) = (0, nil)
       guard let reasons else { return }
       hasReportedFailure = !reasons.isEmpty
       logger.debug("heartbeat\(reasons.isEmpty ? "" : ": fail: \(reasons.joined(separator: "; "))")")
     case .failure(let error):
       let error = HoldfastError(wrapping: error)
-      logger.log(level: isFailing ? .debug : .error, "the heartbeat was not sent: \(error)")
-      isFailing = true
+      logger.log(level: failures > 0 ? .debug : .error, "the heartbeat was not sent: \(error)")
+      (failures, failure) = (failures + 1, error)
+      next = min(next, time.addingClamped(Self.retryDelay))
     }
   }
 

@@ -40,6 +40,7 @@ final class NotificationRunner {
       runner.release()
     }
     set(setup) { StateReport(coordinators, isStopping: false) }
+    recordHeartbeat(in: coordinators)
     // The new ones learn of the alarms that last.
     seen = nil
   }
@@ -72,7 +73,9 @@ final class NotificationRunner {
     let moment = shared.clock.moment
     let report = { StateReport(coordinators, isStopping: isStopping) }
     if let heartbeat {
-      let hasAlarm = coordinators.contains { !$0.parts.alarms.open(of: $0.database.name).isEmpty }
+      let hasAlarm = coordinators.contains { coordinator in
+        coordinator.parts.alarms.open(of: coordinator.database.name).contains { $0.key != AlarmBook.heartbeatKey }
+      }
       heartbeat.update(
         Set(coordinators.flatMap(Self.scheduledWork)), hasAlarm: hasAlarm, at: moment.monotonic, report)
     }
@@ -100,7 +103,15 @@ final class NotificationRunner {
     channels.first { $0.id == id }?.record(result, at: shared.clock.moment)
   }
 
-  func finish(_ result: Result<[String]?, any Error>) { heartbeat?.finish(result) }
+  /// A sign of life was accepted, or not.
+  func finish(_ result: Result<[String]?, any Error>, _ coordinators: [DatabaseCoordinator]) {
+    heartbeat?.finish(result, at: shared.clock.monotonic)
+    recordHeartbeat(in: coordinators)
+  }
+
+  private func recordHeartbeat(in coordinators: [DatabaseCoordinator]) {
+    coordinators.forEach { $0.parts.alarms.record(heartbeat: heartbeat?.problem) }
+  }
 
   /// Ends the messages that are on their way.
   func stop() {

@@ -55,6 +55,8 @@ enum Alarm: String, Hashable, Sendable, CaseIterable {
   case targetRetention = "target_retention"
   /// Messages by a channel are not accepted.
   case notificationFailed = "notification_failed"
+  /// The signs of life are not accepted.
+  case heartbeatFailed = "heartbeat_failed"
 
   /// The alarm for a failed backup.
   init(_ code: HoldfastError.Code) {
@@ -196,12 +198,19 @@ final class AlarmBook {
   /// Messages by a channel are not accepted, or accepted again. The caller logs it, because all
   /// databases have the alarm.
   func record(channel: String, _ error: HoldfastError?) {
-    let key = Key(alarm: .notificationFailed, target: channel)
+    record(Key(alarm: .notificationFailed, target: channel), error, end: "messages by \(channel) are accepted again")
+  }
+
+  /// The signs of life are not accepted, or accepted again. The caller logs it.
+  func record(heartbeat error: HoldfastError?) {
+    record(Key(alarm: .heartbeatFailed), error, end: "the signs of life are accepted again")
+  }
+
+  private func record(_ key: Key, _ error: HoldfastError?, end: String) {
     if let error {
       _ = record(key, error)
     } else if entries.removeValue(forKey: key) != nil {
-      let text = "messages by \(channel) are accepted again"
-      reporter.recordAlarm(key.alarm.rawValue, text, hint: nil, began: false)
+      reporter.recordAlarm(key.alarm.rawValue, end, hint: nil, began: false)
     }
   }
 
@@ -215,15 +224,14 @@ final class AlarmBook {
     }
   }
 
-  /// The alarms as messages have them. One about a channel is about the agent.
+  /// The alarms as messages have them. One about a channel or the signs of life is about the agent.
   ///
   /// - Parameter database: its name.
   func open(of database: String) -> [OpenAlarm] {
     entries.map { key, entry in
-      let key =
-        key.alarm == .notificationFailed
-        ? Self.key(ofChannel: key.target ?? "")
-        : OpenAlarm.Key(database: database, kind: key.alarm.rawValue, subject: key.target)
+      let isOfAgent = [.notificationFailed, .heartbeatFailed].contains(key.alarm)
+      let key = OpenAlarm.Key(
+        database: isOfAgent ? nil : database, kind: key.alarm.rawValue, subject: key.target)
       return OpenAlarm(key, since: entry.since, message: entry.message, hint: entry.hint)
     }
   }
@@ -232,6 +240,9 @@ final class AlarmBook {
   static func key(ofChannel name: String) -> OpenAlarm.Key {
     OpenAlarm.Key(database: nil, kind: Alarm.notificationFailed.rawValue, subject: name)
   }
+
+  /// The alarm about the signs of life.
+  static let heartbeatKey = OpenAlarm.Key(database: nil, kind: Alarm.heartbeatFailed.rawValue, subject: nil)
 
   // MARK: Results of jobs
 
@@ -341,7 +352,7 @@ final class AlarmBook {
     case .clock: "the clock is trusted again"
     case .failing: "backups of \(database) work again"
     case .targetBehind, .targetDenied, .targetFull, .clockWrong, .targetIncomplete, .targetForeign, .targetTakenOver,
-      .targetRetention, .targetMissing, .notificationFailed:
+      .targetRetention, .targetMissing, .notificationFailed, .heartbeatFailed:
       ending(of: alarm, "of \(database)")
     }
   }

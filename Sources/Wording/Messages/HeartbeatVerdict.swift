@@ -20,6 +20,9 @@ package struct HeartbeatVerdict: Hashable, Sendable {
   /// Why it may not be sent, one fact each; empty if all is well.
   package let reasons: [String]
 
+  /// A sign of life that arrives proves that this alarm is over.
+  private static let ownAlarm = "heartbeat_failed"
+
   /// - Parameter isPatient: an alarm counts after the time after which a message would report it.
   package init(
     _ databases: [(facts: StateFacts, limits: Limits)], isPatient: Bool = true, at now: Timestamp, in zone: ZoneRules
@@ -33,7 +36,7 @@ package struct HeartbeatVerdict: Hashable, Sendable {
   private static func reasons(
     _ facts: StateFacts, _ limits: Limits, _ isPatient: Bool, _ times: Times
   ) -> [String] {
-    let alarms = facts.alarms.filter {
+    let alarms = facts.alarms.filter { $0.kind != ownAlarm }.filter {
       !isPatient || times.age($0.since) >= NotificationMachine.delay(of: $0.kind)
     }.map(\.message)
     return alarms + [absence(facts), exposure(facts, limits, times), proof(facts, limits, times)].compactMap { $0 }
