@@ -51,6 +51,22 @@ struct HeartbeatVerdictTests {
     #expect(HeartbeatVerdict([(facts, limits)], isPatient: false, at: Messages.now, in: .utc).reasons == ["shop: busy"])
   }
 
+  @Test("If the clock was set back, a change and an alarm with a time in the future count at once")
+  func clockSetBack() {
+    #expect(reasons { $0.unprotectedSince = ago(-59) } == [])
+    #expect(reasons { $0.unprotectedSince = ago(-3600) }.count == 1)
+    #expect(reasons { $0.copies = [copy(since: -3600)] }.count == 1)
+    let alarm = StateFacts.Alarm(
+      kind: "missing", since: ago(-3600), message: "there is no database", hint: nil, stopsBackups: true)
+    #expect(reasons { $0.alarms = [alarm] } == ["shop: there is no database"])
+    var facts = Messages.facts()
+    #expect(StateCheck([facts], maxAge: 3600, at: Messages.now, in: .utc).verdict == .ok)
+    facts.unprotectedSince = ago(-3600)
+    #expect(StateCheck([facts], maxAge: 3600, at: Messages.now, in: .utc).verdict == .critical)
+    facts.unprotectedSince = ago(-30)
+    #expect(StateCheck([facts], maxAge: 3600, at: Messages.now, in: .utc).verdict == .ok)
+  }
+
   @Test("No backup at all is a reason, except while the agent starts")
   func nothing() {
     #expect(reasons { $0.newest = nil } == ["shop: nothing has been backed up yet"])

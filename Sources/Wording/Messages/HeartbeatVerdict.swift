@@ -37,7 +37,7 @@ package struct HeartbeatVerdict: Hashable, Sendable {
     _ facts: StateFacts, _ limits: Limits, _ isPatient: Bool, _ times: Times
   ) -> [String] {
     let alarms = facts.alarms.filter { $0.kind != ownAlarm }.filter {
-      !isPatient || times.age($0.since) >= NotificationMachine.delay(of: $0.kind)
+      !isPatient || times.hasLasted(NotificationMachine.delay(of: $0.kind) - 1, since: $0.since)
     }.map(\.message)
     return alarms + [absence(facts), exposure(facts, limits, times), proof(facts, limits, times)].compactMap { $0 }
       + facts.copies.compactMap { lag($0, limits, times) }
@@ -49,7 +49,8 @@ package struct HeartbeatVerdict: Hashable, Sendable {
   }
 
   private static func exposure(_ facts: StateFacts, _ limits: Limits, _ times: Times) -> String? {
-    guard let limit = limits.exposure, let since = facts.exposedSince, times.age(since) > limit * 1000 else {
+    guard let limit = limits.exposure, let since = facts.exposedSince, times.hasLasted(limit * 1000, since: since)
+    else {
       return nil
     }
     return "changes since \(times.of(since)) are in no backup"
@@ -61,7 +62,8 @@ package struct HeartbeatVerdict: Hashable, Sendable {
   }
 
   private static func lag(_ copy: StateFacts.Copy, _ limits: Limits, _ times: Times) -> String? {
-    guard let limit = limits.lags[copy.name], let since = copy.unsentSince, times.age(since) > limit * 1000 else {
+    guard let limit = limits.lags[copy.name], let since = copy.unsentSince, times.hasLasted(limit * 1000, since: since)
+    else {
       return nil
     }
     return "target \(times.target(copy))"

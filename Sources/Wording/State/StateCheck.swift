@@ -27,7 +27,8 @@ package struct StateCheck: Hashable, Sendable {
 
   /// - Parameter maxAge: how long a change may be in no backup, in seconds.
   package init(_ databases: [StateFacts], maxAge: Int64, at now: Timestamp, in zone: ZoneRules) {
-    let judged = databases.map { (facts: $0, verdict: Self.verdict($0, maxAge, now)) }
+    let times = Times(now: now, zone: zone)
+    let judged = databases.map { (facts: $0, verdict: Self.verdict($0, maxAge, times)) }
       .sorted { $0.verdict.rank > $1.verdict.rank }
     verdict = judged.first?.verdict ?? .unknown
     let parts = judged.map { entry in
@@ -41,12 +42,14 @@ package struct StateCheck: Hashable, Sendable {
     line = "HOLDFAST \(verdict.word) - \(text.filter { $0 != "|" }) | \(figures.joined(separator: " "))"
   }
 
-  private static func verdict(_ facts: StateFacts, _ maxAge: Int64, _ now: Timestamp) -> Verdict {
+  private static func verdict(_ facts: StateFacts, _ maxAge: Int64, _ times: Times) -> Verdict {
     if facts.problem != nil { return facts.isRepositoryAway ? .critical : .unknown }
     if facts.newest == nil { return facts.isRunning ? .warning : .critical }
-    let limit = now.adding(seconds: -maxAge)
-    if let since = facts.overdueSince(at: now), since < limit { return .critical }
-    if let alarm = facts.alarms.first(where: \.stopsBackups) { return alarm.since < limit ? .critical : .warning }
+    let limit = maxAge.multipliedClamped(by: 1000)
+    if let since = facts.overdueSince(at: times.now), times.hasLasted(limit, since: since) { return .critical }
+    if let alarm = facts.alarms.first(where: \.stopsBackups) {
+      return times.hasLasted(limit, since: alarm.since) ? .critical : .warning
+    }
     if case .silent = facts.watch { return .critical }
     if facts.pausedUntil != nil || !facts.alarms.isEmpty || facts.watch == .gone { return .warning }
     return .ok

@@ -89,7 +89,7 @@ package struct StateSentence: Hashable, Sendable {
   /// Changes wait for their backup, or are being saved.
   private static func pending(_ facts: StateFacts, _ time: Times) -> StateSentence? {
     guard let since = facts.unprotectedSince else { return nil }
-    let tone: Tone = time.age(since) > longWait ? .attention : .busy
+    let tone: Tone = time.hasLasted(longWait, since: since) ? .attention : .busy
     if let planned = facts.plannedBackup(at: time.now) {
       let how = facts.waitsForRun ? "by the run at" : "after the quiet hours, at"
       return StateSentence(.good, "Changes since \(time.of(since)) are saved \(how) \(time.of(planned)).")
@@ -104,7 +104,7 @@ package struct StateSentence: Hashable, Sendable {
     guard let write = facts.unseenWrite else { return nil }
     let newest = time.of(facts.newest?.created)
     guard facts.watch.isAnswering else { return unwatched(facts, write, time) }
-    let isBlind = time.age(write) > patience(facts.watch)
+    let isBlind = time.hasLasted(patience(facts.watch), since: write)
     return StateSentence(
       isBlind ? .bad : .busy,
       "Saved up to \(newest). The database was written at \(time.of(write))"
@@ -124,7 +124,8 @@ package struct StateSentence: Hashable, Sendable {
     switch facts.watch {
     case .deaf(let agent):
       return StateSentence(
-        time.age(write) > blindness ? .attention : .busy, "\(text) its agent (\(agent)) accepts no questions.")
+        time.hasLasted(blindness, since: write) ? .attention : .busy,
+        "\(text) its agent (\(agent)) accepts no questions.")
     case .gone:
       return StateSentence(
         .attention, "\(text) no agent is running.",
@@ -207,6 +208,15 @@ package struct Times: Sendable {
     return seconds < 1 ? "just now" : "\(text) ago"
   }
 
-  /// In milliseconds.
+  /// The clock of a file server may be ahead by this, in milliseconds.
+  private static let tolerance: Int64 = 60_000
+
+  /// Whether something lasts for longer than `limit`, in milliseconds. If it began in the future, the
+  /// clock has been set back since then; nobody knows for how long it lasts, so it counts.
+  func hasLasted(_ limit: Int64, since time: Timestamp) -> Bool {
+    age(time) > limit || time.milliseconds.addingClamped(-now.milliseconds) > Self.tolerance
+  }
+
+  /// In milliseconds; 0 for a time in the future.
   func age(_ time: Timestamp) -> Int64 { max(0, now.milliseconds.addingClamped(-time.milliseconds)) }
 }
