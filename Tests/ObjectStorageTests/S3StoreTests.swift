@@ -78,6 +78,13 @@ extension HTTPRequest {
     #expect(request.header("x-amz-date") == "20270115T080000Z")
   }
 
+  @Test("A page that answers an upload with success is no store")
+  func loginPage() throws {
+    let page = ScriptedClient([.response(200, [("Content-Type", "text/html")], "<html>log in</html>")])
+    let error = #expect(throws: StoreError.self) { try Self.store(page).put("k", ObjectContent([1])) }
+    #expect(error?.kind == .malformed && error?.message.contains("something else answers") == true)
+  }
+
   @Test func expiredCredentialsAreFetchedOnce() throws {
     final class Rotating: CredentialSource {
       let number = Mutex(1)

@@ -52,7 +52,16 @@ package final class S3Store: ObjectStore {
     try request.setBody(content, 0..<content.length, md5: settings.sendsMD5, sha256: content.sha256)
     request.headers += Self.headers(options)
     if let sent = options.sent { request.sent = { _ = sent($0) } }
-    _ = try exchange.perform(request)
+    try Self.requireTag(exchange.perform(request), request.action)
+  }
+
+  /// Every store answers an upload with the tag of the object. A proxy or a login page that answers
+  /// each request with success stored nothing.
+  private static func requireTag(_ response: HTTPResponse, _ action: String) throws(StoreError) {
+    guard let tag = response.header("etag"), !tag.isEmpty else {
+      throw StoreError(
+        .malformed, "\(action): the answer has no ETag, so something else answers in place of the store")
+    }
   }
 
   package func get(_ key: String, range: Range<Int64>?, into sink: HTTPSink) throws(StoreError) -> ObjectData {
