@@ -62,7 +62,8 @@ extension StoreError {
     case .full: "free space in the target, or let it keep fewer backups; then holdfast sync \(target)"
     case .damaged, .changed: "holdfast verify --all checks the archives here"
     case .clockSkew: Self.clockHint
-    case .invalid, .exists, .unsupported, .malformed, .tooLarge, .cancelled, .local, .other: nil
+    case .malformed, .unsupported: "holdfast targets check \(target) tries what the store can do"
+    case .invalid, .exists, .tooLarge, .cancelled, .local, .other: nil
     }
   }
 
