@@ -112,6 +112,22 @@ private var isHousekeeping: Bool {
     #expect(try harness.points().count == 7, "\(harness.log.lines)")
   }
 
+  @Test("The alarm about a clock that is set right again ends without a backup")
+  func rightClock() async throws {
+    let (time, elapsed) = (ManualTime(), ManualTime())
+    let harness = try await makeChain(time) {
+      ClockReading(wall: time.now(), elapsed: elapsed.now().milliseconds, boot: "one")
+    }
+    #expect(harness.engine.recordClock() == nil)
+    time.advance(seconds: 9 * 86400)
+    try await harness.withAgent(AgentHarness.settings { $0.pollInterval = 100 }) { _ in
+      try await harness.log.wait(for: "error: the clock was set")
+      time.advance(seconds: -9 * 86400)
+      try await harness.log.wait(for: "the clock is trusted again")
+    }
+    #expect(try harness.points().count == 6)
+  }
+
   /// The backup itself removes nothing, so it does not wait for a removal.
   @Test func retentionIsNoPartOfABackup() async throws {
     let time = ManualTime()

@@ -113,7 +113,7 @@ final class DatabaseCoordinator {
 
   /// The wall clock was set, so scheduled work may be due now.
   func handleClockSet() {
-    parts.alarms.checkClock(of: database.engine)
+    parts.checkClock(of: database.engine)
     decide(.tick)
     if parts.housekeeper.drills.tick() { runNext() }
     parts.targets.handleClockSet()
@@ -160,7 +160,7 @@ final class DatabaseCoordinator {
     let isGone = newest?.isGone(database.engine.environment.files) ?? false
     if isGone { jobs.assessAgain() }
     if parts.housekeeper.detectDrills(of: database, hasBackup: newest != nil) || isGone { runNext() }
-    parts.alarms.checkClock(of: database.engine)
+    parts.checkClock(of: database.engine)
   }
 
   // MARK: Decisions

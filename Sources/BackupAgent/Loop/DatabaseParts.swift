@@ -12,10 +12,12 @@ struct DatabaseParts {
   let connection: ConnectionKeeper
   let housekeeper: Housekeeper
   let targets: DatabaseTargets
+  private let id: DatabaseID
+  private let shared: LoopContext
   private let logger: Logger
 
   init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
-    (self.lock, self.logger) = (lock, logger)
+    (self.lock, self.id, self.shared, self.logger) = (lock, id, shared, logger)
     reporter = DatabaseReporter(database, shared, logger)
     alarms = AlarmBook(AlarmBook.Paths(database.engine), shared.clock, reporter, logger)
     watcher = ChangeWatcher(id, database, shared, alarms)
@@ -41,6 +43,20 @@ struct DatabaseParts {
       isWatching: watcher.isWatching, pollInterval: watcher.pollInterval,
       trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
       targets: targets.status, counters: counters)
+  }
+
+  /// Reports whether the wall clock was set since the machine was started.
+  func checkClock(of engine: Engine) {
+    let (doubt, isKnown) = engine.recordClockByRecord()
+    if isKnown { return alarms.update(.clock, doubt) }
+    // A clock that was set right again is recognised by the backups; listing them may block.
+    guard alarms.contains(.clock) else { return }
+    shared.housekeeping.submit(nil) { [id] in .clockChecked(id, Result { try engine.judgeClock() }) }
+  }
+
+  /// The clock was compared with the backups, or they could not be listed.
+  func finishClockCheck(_ result: Result<HoldfastError?, any Error>) {
+    if case .success(let doubt) = result { alarms.update(.clock, doubt) }
   }
 
   /// - Returns: false if the drill was withdrawn before.

@@ -203,6 +203,7 @@ final class EventLoop {
     case .folderChecked(let id, let isThere):
       roster.find(id.database)?.parts.targets.finishFolderCheck(id, isThere: isThere)
     case .targetEnded(let id): roster.find(id.database)?.parts.targets.finish(id)
+    case .clockChecked(let id, let result): roster.find(id)?.parts.finishClockCheck(result)
     case .keyChecked(let id, let problem): roster.find(id)?.finishKeyCheck(problem)
     case .reading(let id, let began): roster.find(id)?.handleReading(began: began)
     case .backUp(let name): backUp(name)

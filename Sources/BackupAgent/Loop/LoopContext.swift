@@ -110,6 +110,8 @@ indirect enum LoopMessage: Sendable {
   /// A check of the folder of a target has ended.
   case folderChecked(TargetID, Bool)
   case targetEnded(TargetID)
+  /// The reason to doubt the clock; nil if it is believed.
+  case clockChecked(DatabaseID, Result<HoldfastError?, any Error>)
   /// The problem with the key; nil if there is no problem.
   case keyChecked(DatabaseID, HoldfastError?)
   /// A backup begins to read the database, or has read all of it.

@@ -301,12 +301,6 @@ final class AlarmBook {
       metadata: ["hint": "the next start backs it up; holdfast agent --once does so now"])
   }
 
-  /// Reports whether the wall clock was set since the machine was started.
-  func checkClock(of engine: Engine) {
-    let (doubt, isKnown) = engine.recordClockByRecord()
-    if isKnown { update(.clock, doubt) }
-  }
-
   /// Records the result of a full's audit of the tracker. The worker that found a miss has already
   /// logged it.
   private func record(_ audit: AuditOutcome?) {

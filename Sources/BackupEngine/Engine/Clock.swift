@@ -20,13 +20,19 @@ extension Engine {
   @discardableResult
   package func recordClock() -> HoldfastError? {
     do {
-      return try clockVerdict(.waiting).doubt.map(Self.doubtedClock)
+      return try judgeClock()
     } catch {
       // Without the backups no verdict is possible, and nothing is recorded.
       environment.logger.debug("this machine's clock cannot be compared with the backups: \(error)")
       return nil
     }
   }
+
+  /// Judges the clock by the backups and this host's record, and records the judgement.
+  ///
+  /// - Returns: the reason to doubt the clock; nil if it is believed.
+  /// - Throws: if the backups cannot be listed; then nothing is recorded.
+  package func judgeClock() throws -> HoldfastError? { try clockVerdict(.waiting).doubt.map(Self.doubtedClock) }
 
   /// The same judgement from this host's record alone, without reading the backups.
   ///
