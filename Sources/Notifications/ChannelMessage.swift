@@ -63,7 +63,7 @@ package struct ChannelMessage: Sendable {
     let sentence = StateSentence(facts, at: sent, in: .utc)
     return .object([
       "name": .string(facts.name), "tone": .string(sentence.tone.rawValue), "sentence": .string(sentence.text),
-      "newest": facts.newest.map(backup) ?? .null,
+      "newest": facts.newest?.json ?? .null,
       "proven_at": .optional(facts.proved?.iso8601), "unprotected_since": .optional(facts.exposedSince?.iso8601),
       "targets": .array(
         facts.copies.map { copy in
@@ -73,13 +73,6 @@ package struct ChannelMessage: Sendable {
             "unsent": .integer(Int64(copy.unsent)), "lag_seconds": .integer(lag),
           ])
         }),
-    ])
-  }
-
-  private func backup(_ newest: StateFacts.Backup) -> JSONValue {
-    .object([
-      "id": .string(newest.id.text), "sequence": .optional(newest.sequence),
-      "created_at": .string(newest.created.iso8601),
     ])
   }
 }

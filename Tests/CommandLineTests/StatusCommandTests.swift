@@ -68,6 +68,7 @@ import Testing
       stored = run("backup-now", "--wait")
       assert stored.startswith("app: stored backup_"), stored
       assert state()["newest"]["id"] in stored
+      assert "  Next backup  after the next change" in run("status"), run("status")
       by_hand = json.loads(run("create", "--json"))["backup_id"]
       assert state()["newest"]["id"] == by_hand, state()
       assert "paused until" in run("pause", "--for", "10min")

@@ -22,6 +22,14 @@ package struct StateFacts: Hashable, Sendable {
     /// An agent ran once, and runs no longer.
     case gone
 
+    /// Whether an agent sees each change soon.
+    package var seesChanges: Bool {
+      switch self {
+      case .events, .polls: true
+      case .starting, .stopping, .silent, .deaf, .nobody, .gone: false
+      }
+    }
+
     /// Whether an agent answered.
     package var isAnswering: Bool {
       switch self {

@@ -46,7 +46,7 @@ package struct StatusListing {
     fields.add("Waits for", waiting(facts))
     fields.add("Newest", facts.newest.map { "\($0.id), \(times.ago($0.created))" })
     fields.add("Proven", times.proof(facts))
-    fields.add("Next run", facts.nextRun.map(times.of))
+    fields.add("Next backup", next(facts))
     for copy in facts.copies { fields.add("Target", times.target(copy)) }
     for alarm in facts.alarms { fields.add("Alarm", text(alarm, below: sentence)) }
     return ["\(sentence.tone.mark) \(sentence.text.printable)"] + (sentence.hint.map { ["  → \($0.printable)"] } ?? [])
@@ -58,6 +58,15 @@ package struct StatusListing {
     let name = sentence.text.contains(alarm.message) ? alarm.kind : alarm.message
     let hint = alarm.hint.flatMap { $0 == sentence.hint ? nil : "; \($0)" } ?? ""
     return "\(name), since \(times.of(alarm.since))\(hint)"
+  }
+
+  /// The next run by the clock, and the next change if it starts a backup.
+  private func next(_ facts: StateFacts) -> String? {
+    let run = facts.nextRun.map(times.of)
+    guard facts.watch.seesChanges, !facts.waitsForRun, facts.pausedUntil == nil, facts.exposedSince == nil else {
+      return run
+    }
+    return (run.map { "\($0), or " } ?? "") + "after the next change"
   }
 
   /// The reason for a wait, and its end unless another field has that.
@@ -88,7 +97,7 @@ extension StateFacts {
   fileprivate var json: JSONObject {
     [
       "name": .string(name), "path": .string(path), "watch": .string(watch.name),
-      "newest": newest.map { .object(["id": .string($0.id.text), "created_at": .string($0.created.iso8601)]) } ?? .null,
+      "newest": newest?.json ?? .null,
       "unprotected_since": .optional(exposedSince?.iso8601), "running": .bool(isRunning),
       "waiting_for": .optional(waitingFor), "paused_until": .optional(pausedUntil?.iso8601),
       "next_run": .optional(nextRun?.iso8601), "proven_at": .optional(proved?.iso8601),
@@ -124,5 +133,12 @@ extension StateFacts.Watch {
     case .gone: "gone"
     case .nobody: "nobody"
     }
+  }
+}
+
+extension StateFacts.Backup {
+  /// As `status --json` and messages have it.
+  package var json: JSONValue {
+    .object(["id": .string(id.text), "sequence": .optional(sequence), "created_at": .string(created.iso8601)])
   }
 }

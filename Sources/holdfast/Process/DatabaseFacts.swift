@@ -26,7 +26,7 @@ struct DatabaseFacts {
   private let selection: Selection
   private let engine: Engine
   /// The agent's answer about itself; nil without one.
-  private var agent: JSONValue?
+  private(set) var agent: JSONValue?
   /// The agent's counts; nil without one.
   private(set) var counters: BackupCounters?
 
