@@ -200,6 +200,38 @@ struct PlantedFileTests {
     #expect(digests == [[forged.id: nil], [point.id: point.digest]])
   }
 
+  /// The repository's own header with 32 slots of ten million rounds: minutes of derivations.
+  private static let costly = """
+    import json, os, struct, sys, zlib
+    folder, old, new = sys.argv[1:]
+    data = open(f"{folder}/{old}.db.gz.enc", "rb").read()
+    fixed = data[:struct.unpack(">I", data[12:16])[0]]
+    rest = 82 + struct.unpack(">H", fixed[80:82])[0]
+    fixed = bytearray(fixed[:80] + struct.pack(">H", len(new)) + new.encode() + fixed[rest:])
+    struct.pack_into(">I", fixed, 12, len(fixed))
+    slots = struct.pack(">H", 32)
+    for _ in range(32):
+        body = struct.pack(">I", 10_000_000) + os.urandom(76)
+        slots += bytes([1, 0]) + struct.pack(">H", len(body)) + body
+    head = bytes(fixed) + slots
+    open(f"{folder}/{new}.db.gz.enc", "wb").write(head + struct.pack(">I", zlib.crc32(head)) + bytes(200))
+    metadata = json.load(open(f"{folder}/.metadata/{old}.json"))
+    metadata |= {"backup_id": new, "filename": f"{new}.db.gz.enc", "status": "failed", "verified": False}
+    json.dump(metadata, open(f"{folder}/.metadata/{new}.json", "w"))
+    """
+
+  @Test("A cleanup derives no key for a planted archive that its metadata calls failed", .timeLimit(.minutes(1)))
+  func costlyFailure() throws {
+    let (bed, point) = try world(.password)
+    let planted = "backup_20990101_000000"
+    let result = try Python.run(script: Self.costly, arguments: [bed.backups, point.id.text, planted])
+    #expect(result.status == 0, "\(result)")
+    let listed = try bed.engine(.password).list()
+    #expect(listed.first { $0.id.text == planted }?.metadata.status == .failed, "it is not seen as failed")
+    #expect(try bed.engine(.password).cleanup(RetentionPolicy(keepLast: 10)).remove.isEmpty)
+    #expect(try bed.engine(.password).list().count == listed.count)
+  }
+
   @Test("A listing does not read a planted archive without metadata to its end")
   func hugeFile() throws {
     let (bed, _) = try world()

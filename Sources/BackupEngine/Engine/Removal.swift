@@ -76,8 +76,11 @@ extension Engine {
   /// Returns the backups that only their clear metadata calls failed. Their archives are read.
   private func acquitted(_ repository: Repository, _ progress: Progress) throws -> Set<PointID> {
     var acquittal = Acquittal()
+    let identity = repository.storedIdentity()
     let points = try repository.listing(warns: false).all
-    for point in points where point.isAccused && ((try? repository.isOwn(point)) ?? false) {
+    // A planted archive may cost many key derivations. Without a proof it is not removed either way.
+    for point in points
+    where point.isAccused && ((try? repository.isOwn(point)) ?? false) && isProved(point, repository, identity) {
       acquittal.add(point.id, try evidence(point, repository, progress))
     }
     return acquittal.acquitted
