@@ -31,12 +31,14 @@ package enum AgentRunner {
 
   /// Backs up the database if it has changed since the newest backup. Blocks.
   ///
-  /// - Parameter targets: the places that get copies. Backups that are not there yet stay.
+  /// - Parameters:
+  ///   - targets: the places that get copies. Backups that are not there yet stay.
+  ///   - progress: stops the work, which then ends with `interrupted`.
   /// - Returns: the new backup; nil if the newest one already holds this state.
   /// - Throws: `HoldfastError`; `databaseMissing` if there is no database, `refused` if it is empty,
   ///   or if the backups that this host stored are missing as well.
   package static func runOnce(
-    engine: Engine, settings: AgentSettings, targets: [Target] = [], logger: Logger
+    engine: Engine, settings: AgentSettings, targets: [Target] = [], progress: Progress = Progress(), logger: Logger
   ) throws -> PointMetadata? {
     try settings.requireEssentials(of: engine)
     let kept = KeptConnection(engine.environment)
@@ -44,7 +46,7 @@ package enum AgentRunner {
     let worker = DatabaseWorker(engine, settings, logger, kept, targets: targets, isGuarded: false)
     if let doubt = engine.recordClock() { logger.error("\(doubt)") }
     let reason: String
-    switch try worker.assess() {
+    switch try worker.assess(progress) {
     case .absent(let error):
       if error.code == .databaseMissing { try engine.requireKnownRepository() }
       throw error
@@ -56,7 +58,7 @@ package enum AgentRunner {
     // Nobody waits for a quiet time here: this run is the opportunity.
     let advice = ChainWeight((try? engine.list()) ?? []).flatMap { ChainPolicy.adviseFull($0) }
     if let advice { logger.info("a full: \(advice.reason)") }
-    let progress = Progress()
+    try progress.check()
     defer { worker.saveState() }
     let order = BackupOrder(trigger: .change, reason: reason, ends: advice?.chain)
     let report = worker.runBackup(order, progress, ConnectionTerms(mayStayOpen: true))

@@ -130,7 +130,7 @@ final class DatabaseWorker: @unchecked Sendable {
   // MARK: Comparing
 
   /// Compares the database with the repository's newest backup.
-  func assess() throws -> Assessment {
+  func assess(_ progress: Progress = Progress()) throws -> Assessment {
     let newest = try newestPoint()
     try known.load(newest: newest)
     guard let newest else {
@@ -141,7 +141,7 @@ final class DatabaseWorker: @unchecked Sendable {
     let resumes = known.stored?.followed.map { follower.resume($0, at: newest) } ?? false
     // If the tracker can resume, the backup itself detects changes at a lower cost than a
     // comparison here.
-    switch try compare(with: resumes ? nil : newest) {
+    switch try compare(with: resumes ? nil : newest, progress) {
     case .absent(let error): return .absent(error)
     case .unchanged(let point): return .unchanged(point)
     case .changed:

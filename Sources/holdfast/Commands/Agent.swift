@@ -51,9 +51,12 @@ struct Agent: AsyncParsableCommand {
 
   /// Runs `--once`. It blocks, so it must not run on Swift's cooperative pool like ``run()``.
   func runOnce() throws {
+    // If the reader of the log ends, the backups must continue.
+    signal(SIGPIPE, SIG_IGN)
     let configuration = try options.configuration(flags)
     let setup = AgentSetup(retention: retention, output: options.output)
-    let logger = try Selection.logger(configuration.settings(), options.output, .info)
+    let logger = try Selection.logger(
+      configuration.settings(), options.output, options.output.quiet ? .warning : .info)
     let agent = try setup.agent(configuration)
     try EveryDatabase(options: options, all: configuration.databases().count > 1).run(in: configuration) { selection in
       guard let database = agent.databases.first(where: { $0.name == selection.name }) else {
@@ -65,8 +68,11 @@ struct Agent: AsyncParsableCommand {
   }
 
   private func runOnce(_ database: AgentDatabase, _ zone: ZoneRules, _ logger: Logger) throws {
+    let progress = Progress()
+    Interruption.stops(progress)
     let metadata = try AgentRunner.runOnce(
-      engine: database.engine, settings: database.settings, targets: database.targets, logger: logger)
+      engine: database.engine, settings: database.settings, targets: database.targets, progress: progress,
+      logger: logger)
     try options.console.show(
       metadata?.json ?? .null,
       metadata.map {
