@@ -247,9 +247,12 @@ package final class FolderStore: ObjectStore {
     try Self.flush(folder, action)
   }
 
-  /// Flushes the names in a folder. Some network file systems do it themselves and refuse the call.
+  /// Flushes the names in a folder. Some file systems, such as CIFS, cannot; then the names are on
+  /// the disk when the server writes them.
   private static func flush(_ folder: Int32, _ action: String) throws(StoreError) {
-    guard fsync(folder) == 0 || errno == EINVAL else { throw StoreError(errno: errno, action) }
+    guard fsync(folder) == 0 || [EINVAL, EOPNOTSUPP, ENOSYS].contains(errno) else {
+      throw StoreError(errno: errno, action)
+    }
   }
 
   private static func publishError(_ errno: Int32, _ action: String) -> StoreError {
