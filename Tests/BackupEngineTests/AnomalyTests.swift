@@ -40,11 +40,19 @@ struct AnomalyTests {
     #expect(later.allSatisfy { $0.status == .completed && $0.anomalies == [] })
     let listed = try bed.engine().point(odd.id.text).metadata
     #expect(listed.status == .anomalous && listed.anomalies == odd.anomalies)
+    let newest = try #require(later.last?.id)
+    func warnings() throws -> [String] {
+      let request = RestoreRequest(pointID: newest, target: .newFile(path: bed.folder.path("out.db")))
+      guard case .plan(let plan) = try bed.engine().planRestore(request) else { throw BrokenPromise("no plan") }
+      return plan.warnings.filter { $0.contains("anomalous") }
+    }
+    #expect(try warnings().first?.contains("the newest backup before that is \(points[2].id), ") == true)
     let held = points.suffix(2).map(\.id) + [odd.id]
     #expect(try cleanUp(bed, keep: 2) == held + later.suffix(2).map(\.id))
     let acceptance = try bed.engine().accept(odd.id.text)
     #expect(acceptance.anomalies == odd.anomalies && !acceptance.wasAccepted && acceptance.point.status == .completed)
     #expect(try bed.engine().accept(odd.id.text).wasAccepted)
+    #expect(try warnings().isEmpty)
     #expect(try cleanUp(bed, keep: 2) == later.suffix(2).map(\.id))
   }
 

@@ -96,6 +96,26 @@ import Testing
     #expect(try warnings(nil).contains { $0.hasSuffix("is marked anomalous: it may have lost content") })
   }
 
+  @Test("A usual backup after an anomalous one names it, and the newest before it")
+  func accident() throws {
+    func alternative(_ id: String, _ time: String) throws -> PointFacts.Alternative {
+      PointFacts.Alternative(try #require(PointID(id)), try #require(Timestamp(iso8601: time)))
+    }
+    let odd = try alternative("backup_20231113_152022", "2023-11-13T15:20:22Z")
+    let good = try alternative("backup_20231113_151022", "2023-11-13T15:10:22Z")
+    func warnings(_ accident: PointFacts.Accident?) throws -> [String] {
+      let plan = usual.with {
+        $0.point.created = Timestamp(iso8601: "2023-11-13T15:30:22Z")!
+        $0.point.accident = accident
+      }.plan
+      return try #require(plan).warnings.filter { $0.contains("anomalous") }
+    }
+    let found = try warnings(.init(odd, lastGood: good))
+    #expect(found.count == 1 && found[0].hasPrefix("backup_20231113_152022, 10 min older, is marked anomalous, and "))
+    #expect(found[0].hasSuffix("; the newest backup before that is backup_20231113_151022, 20 min older"), "\(found)")
+    #expect(try warnings(.init(odd, lastGood: nil)).count == 1 && warnings(nil).isEmpty)
+  }
+
   @Test func anEmptyFileIsReplaced() throws {
     let empty = usual.with {
       $0.target.state = .empty

@@ -94,6 +94,18 @@ extension [StoredPoint] {
   /// The newest backup of the database's own history that is not anomalous.
   var newestUsual: StoredPoint? { last { $0.obstacle == nil && $0.metadata.status != .anomalous } }
 
+  /// The newest anomalous backup before another one, if it is recent.
+  func accident(before point: StoredPoint) -> PointFacts.Accident? {
+    guard let place = lastIndex(where: { $0.id == point.id }),
+      let index = self[..<place].lastIndex(where: { $0.metadata.status == .anomalous })
+    else { return nil }
+    let age = point.metadata.created.milliseconds.addingClamped(-self[index].metadata.created.milliseconds)
+    guard point.metadata.status != .anomalous, age < PointFacts.Accident.span else { return nil }
+    let lastGood = self[..<index].last { $0.obstacle == nil && $0.metadata.status != .anomalous }
+    return PointFacts.Accident(
+      .init(self[index].id, self[index].metadata.created), lastGood: lastGood.map { .init($0.id, $0.metadata.created) })
+  }
+
   /// Returns the newest backup without an obstacle. A state that a restore kept is returned only if
   /// there is no other.
   ///

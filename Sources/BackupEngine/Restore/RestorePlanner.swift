@@ -21,8 +21,8 @@ struct RestorePlanner {
   /// The backups that a person may prefer to one with a flaw or one that lost content.
   private func addAlternatives(to facts: inout PointFacts, _ point: StoredPoint) throws {
     let findings = point.metadata.findingsInWords
-    guard findings != nil || point.metadata.status == .anomalous else { return }
     let all = try repository.points()
+    facts.accident = all.accident(before: point)
     if let findings {
       facts.flaw = .init(findings: findings, newestSound: all.newestSound.map { .init($0.id, $0.metadata.created) })
     }

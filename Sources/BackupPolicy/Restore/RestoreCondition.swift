@@ -34,7 +34,7 @@ extension RestorePolicy {
     case .failed(let reason, let advice):
       RestoreRefusal(
         .verificationFailed, "\(id) cannot be restored: \(reason ?? "its status is failed")",
-        hint: "\(advice ?? "holdfast list shows the other points"); holdfast verify \(id) looks at this one again")
+        hint: "\(advice ?? "holdfast list shows the other backups"); holdfast verify \(id) looks at this one again")
     }
   }
 

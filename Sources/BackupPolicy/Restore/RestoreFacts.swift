@@ -45,6 +45,8 @@ package struct PointFacts: Hashable, Sendable {
   package var flaw: Flaw?
   /// The newest backup that is not anomalous; nil if there is none, or if this one is not anomalous.
   package var newestUsual: Alternative?
+  /// The newest anomalous backup before this one; nil if there is none, or if this one is anomalous.
+  package var accident: Accident?
   /// The path of the database that was backed up, if the given path is not known as that
   /// database's.
   package var otherDatabase: String?
@@ -60,6 +62,19 @@ package struct PointFacts: Hashable, Sendable {
       self.findings = findings
       self.newestSound = newestSound
     }
+  }
+
+  /// A recent backup that is marked anomalous, and that nobody has accepted. Later backups may lack
+  /// the same content.
+  package struct Accident: Hashable, Sendable {
+    package var backup: Alternative
+    /// The newest backup before it that is not anomalous.
+    package var lastGood: Alternative?
+
+    /// Milliseconds for which it is recent: as long as its hold usually lasts.
+    package static let span: Int64 = 30 * 86_400_000
+
+    package init(_ backup: Alternative, lastGood: Alternative?) { (self.backup, self.lastGood) = (backup, lastGood) }
   }
 
   /// A backup that a person may restore instead.

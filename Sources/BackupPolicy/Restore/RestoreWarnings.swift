@@ -37,9 +37,18 @@ extension RestoreOutline {
 
   /// If the content is lost by mistake, the newest backup is the one that lacks it.
   private var anomalyWarnings: [String] {
-    guard facts.point.status == .anomalous else { return [] }
+    guard facts.point.status == .anomalous else { return accidentWarnings }
     let found = "\(facts.point.id) is marked anomalous: it may have lost content"
     return [facts.point.newestUsual.map { "\(found); the newest backup that is not is \(named($0))" } ?? found]
+  }
+
+  /// The backups after an accident are usual again, and lack the same content.
+  private var accidentWarnings: [String] {
+    guard let accident = facts.point.accident else { return [] }
+    let found =
+      "\(named(accident.backup)), is marked anomalous, and \(facts.point.id) may lack the same content "
+      + "(holdfast accept \(accident.backup.id) if it was meant)"
+    return [accident.lastGood.map { "\(found); the newest backup before that is \(named($0))" } ?? found]
   }
 
   /// Its ID, and how much older or newer it is than the backup to restore.
