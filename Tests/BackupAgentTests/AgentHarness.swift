@@ -87,7 +87,7 @@ final class AgentHarness: Sendable {
     var agent = AgentService(configuration, control: control, reload: reload, logger: log.logger)
     parts(&agent.parts)
     let group = ServiceGroup(configuration: .init(services: [.init(service: agent)], logger: log.logger))
-    let running = Task { try await group.run() }
+    let running = Task.beside { try await group.run() }
     do {
       try await log.wait(for: "watching ")
       try await body(group)

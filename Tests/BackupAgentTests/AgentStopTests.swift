@@ -153,7 +153,7 @@ import TestSupport
     try await harness.python(Self.bigDatabase(megabytes: 10))
     let agent = AgentService(
       harness.configuration(), control: harness.control, reload: nil, logger: harness.log.logger)
-    let running = Task { try await agent.run() }
+    let running = Task.beside { try await agent.run() }
     try await harness.log.wait(for: "backing up")
     running.cancel()
     try await running.value

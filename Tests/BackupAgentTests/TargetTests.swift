@@ -84,7 +84,7 @@ extension TargetTests {
     let control = try AgentControl()
     let agent = AgentService(configuration, control: control, reload: nil, logger: harness.log.logger)
     let group = ServiceGroup(configuration: .init(services: [.init(service: agent)], logger: harness.log.logger))
-    let running = Task { try await group.run() }
+    let running = Task.beside { try await group.run() }
     let result: Result<Void, any Error>
     do {
       result = .success(try await body(control))

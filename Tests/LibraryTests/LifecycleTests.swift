@@ -14,7 +14,7 @@ struct LifecycleTests {
     configuration.timeZone = "UTC"
     let scheduler = BackupScheduler(service: service, configuration: configuration, logger: LibraryBed.silent)
     let group = ServiceGroup(configuration: .init(services: [.init(service: scheduler)], logger: LibraryBed.silent))
-    let running = Task { try await group.run() }
+    let running = Task.beside { try await group.run() }
     for _ in 0..<1000 where enabled && !scheduler.isRunning { try await Task.sleep(for: .milliseconds(10)) }
     #expect(scheduler.isRunning == enabled)
     await group.triggerGracefulShutdown()

@@ -22,7 +22,7 @@ package struct OwnThread: SuiteTrait, TestTrait, TestScoping {
     try await withTaskExecutorPreference(Executor()) { try await function() }
   }
 
-  private final class Executor: TaskExecutor {
+  fileprivate final class Executor: TaskExecutor {
     // Dispatch starts a thread for a serial queue even if all threads of the pool are blocked.
     private let queue = DispatchQueue(label: "test")
 
@@ -30,6 +30,15 @@ package struct OwnThread: SuiteTrait, TestTrait, TestScoping {
       let job = UnownedJob(job)
       queue.async { [self] in job.runSynchronously(on: asUnownedTaskExecutor()) }
     }
+  }
+}
+
+extension Task where Failure == any Error {
+  /// Begins work beside the test, such as an agent, on another thread of its own. A plain `Task` runs
+  /// in Swift's pool, behind all tests that were started at the same time: on a busy machine that is
+  /// more than a minute.
+  package static func beside(_ work: @escaping @Sendable () async throws -> Success) -> Task<Success, any Error> {
+    Task(executorPreference: OwnThread.Executor(), operation: work)
   }
 }
 
