@@ -181,12 +181,16 @@ final class EventLoop {
       database.handle(events)
       changed = changed || events.contains(.changed)
     }
-    guard changed else { return }
     // A writer that commits all the time raises thousands of events a second. One wake-up for many
     // of them is enough: the kernel keeps them, and the delay is short compared with the quiet
-    // period.
-    listeningPauseEnd = clock.monotonic + (coordinators.map { min(20, $0.database.settings.debounce / 10) }.min() ?? 0)
+    // period. Others that write to the same folder must not keep a processor busy either.
+    let pause = changed ? Self.longPause : Self.shortPause
+    let debounce = coordinators.map(\.database.settings.debounce).min() ?? 0
+    listeningPauseEnd = clock.monotonic + min(pause, debounce / 10)
   }
+
+  /// Milliseconds without listening, after a change of a database and after other events.
+  private static let (longPause, shortPause): (Int64, Int64) = (20, 2)
 
   private func handle(_ message: LoopMessage) {
     switch message {

@@ -51,10 +51,13 @@ final class Inotify {
     inotify_rm_watch(descriptor, number)
   }
 
+  private static let mostReads = 256
+
   /// Reads the queued events. `body` receives the watch's number (negative: no watch), the mask and
   /// the entry's name, which is valid only during the call.
   func drain(_ body: (_ watch: Int32, _ mask: UInt32, _ name: UnsafeRawBufferPointer) -> Void) {
-    while true {
+    // Some program may raise events as fast as they are read. A full queue needs about 70 reads.
+    for _ in 0..<Self.mostReads {
       let count = read(descriptor, buffer.baseAddress, buffer.count)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { return }
