@@ -51,6 +51,9 @@ extension StoredPoint {
 }
 
 extension StoredPoint {
+  /// Whether it can be restored and is not anomalous.
+  fileprivate var isUsual: Bool { obstacle == nil && metadata.status != .anomalous }
+
   /// Whether it would be `latest` if it had no obstacle.
   fileprivate var isPassedOver: Bool {
     obstacle != nil && name.content != .raw && metadata.backupType != .safety
@@ -92,7 +95,7 @@ extension [StoredPoint] {
   }
 
   /// The newest backup of the database's own history that is not anomalous.
-  var newestUsual: StoredPoint? { last { $0.obstacle == nil && $0.metadata.status != .anomalous } }
+  var newestUsual: StoredPoint? { last(where: \.isUsual) }
 
   /// The newest anomalous backup before another one, if it is recent.
   func accident(before point: StoredPoint) -> PointFacts.Accident? {
@@ -101,7 +104,7 @@ extension [StoredPoint] {
     else { return nil }
     let age = point.metadata.created.milliseconds.addingClamped(-self[index].metadata.created.milliseconds)
     guard point.metadata.status != .anomalous, age < PointFacts.Accident.span else { return nil }
-    let lastGood = self[..<index].last { $0.obstacle == nil && $0.metadata.status != .anomalous }
+    let lastGood = self[..<index].last(where: \.isUsual)
     return PointFacts.Accident(
       .init(self[index].id, self[index].metadata.created), lastGood: lastGood.map { .init($0.id, $0.metadata.created) })
   }

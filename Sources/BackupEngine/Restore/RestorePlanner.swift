@@ -21,6 +21,11 @@ struct RestorePlanner {
   /// The backups that a person may prefer to one with a flaw or one that lost content.
   private func addAlternatives(to facts: inout PointFacts, _ point: StoredPoint) throws {
     let findings = point.metadata.findingsInWords
+    guard findings != nil || point.metadata.status == .anomalous else {
+      // A usual backup is restored also if the others cannot be listed.
+      facts.accident = (try? repository.points())?.accident(before: point)
+      return
+    }
     let all = try repository.points()
     facts.accident = all.accident(before: point)
     if let findings {
