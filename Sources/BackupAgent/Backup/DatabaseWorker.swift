@@ -84,7 +84,23 @@ final class DatabaseWorker: @unchecked Sendable {
   }
 
   /// Stores a backup.
-  func runBackup(_ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms) -> BackupReport {
+  ///
+  /// - Parameter lock: the lock to acquire for it; nil if the caller holds the agent's lock.
+  func runBackup(
+    _ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms, under lock: BriefLock? = nil
+  ) -> BackupReport {
+    let held: AgentLock?
+    do {
+      held = try lock?.acquire()
+    } catch {
+      return kept.job(terms) { BackupReport(unlocked: error, files: files()) }
+    }
+    defer { held?.release() }
+    return backUp(order, progress, terms)
+  }
+
+  /// Stores a backup under the agent's lock.
+  private func backUp(_ order: BackupOrder, _ progress: Progress, _ terms: ConnectionTerms) -> BackupReport {
     kept.begin(terms)
     defer {
       kept.end(terms)

@@ -90,6 +90,8 @@ struct BackupReport: Sendable {
   var files: WatchedFiles
   /// The result of a full's audit of the tracker.
   var audit: AuditOutcome?
+  /// Another agent holds the repository's lock, so the backup could not begin.
+  var isLockedOut = false
   /// The free space was below the configured minimum.
   var shortage: HoldfastError?
   /// How the changed pages were found; nil if nothing looked for them, as for a full.
@@ -105,12 +107,23 @@ struct BackupReport: Sendable {
   var stored: PointMetadata? {
     if case .success(.stored(let point)) = ending { point } else { nil }
   }
+  /// The alarm for a failure with an error of this code.
+  func alarm(_ code: HoldfastError.Code) -> Alarm { isLockedOut ? .otherAgent : Alarm(code) }
+
 }
 
 extension ChainWeight {
   /// The size of the newest chain in the database's own history, from the metadata alone; nil if
   /// there is no chain.
   ///
+extension BackupReport {
+  /// The agent's lock could not be acquired.
+  init(unlocked error: any Error, files: WatchedFiles) {
+    self.init(ending: .failure(error), files: files)
+    isLockedOut = HoldfastError(wrapping: error).code == .busy
+  }
+}
+
   /// - Parameter points: the backups, newest first.
   init?(_ points: [StoredPoint]) {
     let own = points.map(\.metadata).filter { BackupType.triggers.contains($0.backupType) }

@@ -10,8 +10,8 @@ final class AgentLock {
   private let engine: Engine
   /// The path of the socket for commands; nil if there is none.
   private let socket: String?
-  /// Whether the lock is also held between backups. If descriptors are scarce, it is held only
-  /// during a backup.
+  /// Whether the lock is also held between backups. If descriptors are scarce, each backup holds a
+  /// ``BriefLock`` instead.
   var isKept = true
   /// The last attempt to keep the lock found that the repository is away, and raised its alarm.
   private var isAway = false
@@ -39,7 +39,11 @@ final class AgentLock {
     file = nil
   }
 
-  /// A backup has ended.
+  /// The lock for one backup. It is acquired by the thread of that backup: all backups that wait for
+  /// a thread would need more descriptors than there are.
+  var brief: BriefLock { BriefLock(engine: engine, socket: socket) }
+
+  /// No backup runs.
   func rest() {
     if !isKept { release() }
   }
@@ -138,5 +142,18 @@ extension AgentLock {
       // The next backup reports the repository's problem.
       logger.debug("the backup folder is not locked: \(error)")
     }
+  }
+}
+
+/// An ``AgentLock`` that is held during one backup, and may be acquired by any thread.
+struct BriefLock: Sendable {
+  fileprivate let engine: Engine
+  fileprivate let socket: String?
+
+  /// - Throws: as ``AgentLock/ensure()``.
+  func acquire() throws -> AgentLock {
+    let lock = AgentLock(engine, socket: socket)
+    try lock.ensure()
+    return lock
   }
 }

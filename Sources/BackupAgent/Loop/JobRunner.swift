@@ -78,12 +78,14 @@ final class JobRunner {
     startReason = nil
     if shutdown.isAbandoned { return fail(.interrupted) }
     shutdown.backupBegins()
-    if let error = parts.lock.acquire(reportingTo: parts.alarms) { return fail(error) }
+    parts.lock.rest()
+    if parts.lock.isKept, let error = parts.lock.acquire(reportingTo: parts.alarms) { return fail(error) }
     if !isStopping { keys.checkFiles(of: database) }
     parts.connection.beginBackup()
     let progress = ReadingReport.progress(shared.inbox, id)
     logger.info("backing up \(database.name): \(order.reason)")
-    begin(.backingUp(progress)) { [order] in .backedUp($0.runBackup(order, progress, $1)) }
+    let lock = parts.lock.isKept ? nil : parts.lock.brief
+    begin(.backingUp(progress)) { [order] in .backedUp($0.runBackup(order, progress, $1, under: lock)) }
     return nil
   }
 

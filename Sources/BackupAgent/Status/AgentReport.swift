@@ -62,7 +62,7 @@ extension StateFacts.Alarm {
 
 extension Alarm {
   /// Changes are not backed up while one of these lasts.
-  static let thatStopBackups = ofBackups.union([.folder, .otherAgent])
+  static let thatStopBackups = ofBackups.union([.folder])
 }
 
 extension StateFacts.Copy {

@@ -76,7 +76,7 @@ enum Alarm: String, Hashable, Sendable, CaseIterable {
 
   /// The alarms that end when a backup succeeds.
   static let ofBackups: Set<Alarm> = [
-    .missing, .empty, .locked, .logDeleted, .corrupt, .permission, .diskFull, .key, .failing,
+    .missing, .empty, .locked, .logDeleted, .corrupt, .permission, .diskFull, .key, .otherAgent, .failing,
   ]
 }
 
@@ -284,7 +284,7 @@ final class AlarmBook {
       return .failed(.interrupted)
     case .failure(let error):
       let error = HoldfastError(wrapping: error)
-      raise(Alarm(error.code), error)
+      raise(report.alarm(error.code), error)
       return .failed(error.code, cause: error.message)
     }
   }
