@@ -24,11 +24,15 @@ struct CompactCommandTests {
   ///   the present day.
   private func run(_ arguments: String..., keyFile: String? = nil, trusts: Bool = true) throws -> ProgramResult {
     try Shell.run(
-      CommandBed.program, arguments + (trusts ? ["--trust-clock"] : []),
-      environment: [
-        "HOME": bed.folder.path("home"), "XDG_STATE_HOME": bed.folder.path("elsewhere"), "TZ": "UTC",
-        "DATABASE_URL": bed.database, "BACKUP_DIR": bed.backups, "BACKUP_ENCRYPTION_KEY_FILE": keyFile ?? bed.keyFile,
-      ], in: bed.folder.path)
+      CommandBed.program, arguments + (trusts ? ["--trust-clock"] : []), environment: environment(keyFile),
+      in: bed.folder.path)
+  }
+
+  private func environment(_ keyFile: String? = nil) -> [String: String] {
+    [
+      "HOME": bed.folder.path("home"), "XDG_STATE_HOME": bed.folder.path("elsewhere"), "TZ": "UTC",
+      "DATABASE_URL": bed.database, "BACKUP_DIR": bed.backups, "BACKUP_ENCRYPTION_KEY_FILE": keyFile ?? bed.keyFile,
+    ]
   }
 
   private func normalised(_ text: String) -> String {
@@ -75,6 +79,14 @@ struct CompactCommandTests {
     #expect(try bed.restored(try bed.engine().point("latest").id) == image)
     #expect(try run("compact").stdout == "Nothing to merge\n")
     #expect(try run("compact", "--quiet").stdout == "")
+  }
+
+  @Test("A signal ends the wait for the lock with exit code 130, and nothing is merged")
+  func interrupted() throws {
+    let output = try LockedRepository.interrupt(
+      ["compact", "--trust-clock"], backups: bed.backups, in: bed.folder.path, environment: environment())
+    #expect(output == "130")
+    #expect(try bed.engine().list().count == 7)
   }
 
   /// A time server may keep the machine's clock and would confirm it.

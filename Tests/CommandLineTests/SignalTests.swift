@@ -44,34 +44,29 @@ struct SignalTests {
     let id = try bed.create()
     if command == "unpin" { try bed.succeed("pin", id) }
     let before = try bed.succeed("show", id)
-    let output = try bed.python(
-      """
-      import fcntl, os, signal, subprocess, sys, time
-
-      program, folder, command, id = sys.argv[1:]
-      signal.pthread_sigmask(signal.SIG_SETMASK, [])
-      path = folder + "/backups/.state/lock"
-      lock = open(path, "r+b")
-      fcntl.flock(lock, fcntl.LOCK_EX)
-      process = subprocess.Popen([program, command, id], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-      def waits():
-          folder = f"/proc/{process.pid}/fd/"
-          for name in os.listdir(folder):
-              try:
-                  if os.readlink(folder + name) == path: return True
-              except FileNotFoundError:
-                  pass  # closed meanwhile
-          return False
-
-      while not waits():
-          time.sleep(0.001)
-      process.send_signal(signal.SIGTERM)
-      process.communicate()
-      print(process.returncode, end="")
-      """, CommandBed.program, bed.folder.path, command, id, environment: bed.environment())
+    let output = try LockedRepository.interrupt(
+      [command, id], backups: bed.backups, in: bed.folder.path, environment: bed.environment())
     #expect(output == "130")
     #expect(try bed.succeed("show", id) == before)
+  }
+
+  @Test("A signal ends the wait of a drill for the lock with exit code 130, and no drill is recorded")
+  func drill() throws {
+    let bed = try CommandBed(rows: 20)
+    let id = try bed.create()
+    let output = try LockedRepository.interrupt(
+      ["drill", id], backups: bed.backups, in: bed.folder.path, environment: bed.environment())
+    #expect(output == "130")
+    #expect(try !bed.succeed("list").contains("Last drill"))
+  }
+
+  @Test("A signal ends the wait of verify for the lock with exit code 130")
+  func verify() throws {
+    let bed = try CommandBed(rows: 20)
+    let id = try bed.create()
+    let output = try LockedRepository.interrupt(
+      ["verify", id], backups: bed.backups, in: bed.folder.path, environment: bed.environment())
+    #expect(output == "130")
   }
 
   @Test("A signal to a command for every database ends it before the next database")

@@ -173,14 +173,20 @@ final class OpenChain {
   let files: [OpenFile]
   let operations: any FileOperations
 
-  /// - Parameter isLocked: whether the caller has the exclusive lock already.
-  /// - Throws: the error of opening one of them.
-  init(_ chain: PointChain, in repository: Repository, isLocked: Bool = false) throws {
+  /// - Parameters:
+  ///   - isLocked: whether the caller has a lock of the repository already.
+  ///   - progress: ends the wait for the lock if it is stopped.
+  /// - Throws: the error of opening one of them; `busy` and `interrupted`.
+  init(
+    _ chain: PointChain, in repository: Repository, isLocked: Bool = false, progress: Progress = Progress()
+  ) throws {
     // A long chain has more archives than a process may have open by default.
     if chain.links.count > 128 { OpenFileLimit.raise(to: chain.links.count + 512) }
     self.chain = chain
     operations = repository.files
-    files = try isLocked ? Self.open(chain, repository) : repository.shared { try Self.open(chain, repository) }
+    files =
+      try isLocked
+      ? Self.open(chain, repository) : repository.shared(progress: progress) { try Self.open(chain, repository) }
   }
 
   private static func open(_ chain: PointChain, _ repository: Repository) throws -> [OpenFile] {

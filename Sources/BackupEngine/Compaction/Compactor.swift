@@ -31,7 +31,7 @@ struct Compactor {
   ///   cases nothing is removed.
   func run(_ step: CompactionStep) throws -> Int64 {
     try progress.check()
-    let (run, open) = try repository.shared(patience: environment.repositoryPatience) {
+    let (run, open) = try repository.shared(patience: environment.repositoryPatience, progress: progress) {
       let run = try CompactionRun(step, known: known, in: repository)
       let chain = PointChain(links: run.links.map(\.point))
       return (run, step.survivor == nil ? nil : try OpenChain(chain, in: repository, isLocked: true))

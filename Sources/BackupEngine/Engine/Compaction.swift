@@ -83,7 +83,7 @@ extension Engine {
   private func compactor(
     _ repository: Repository, _ points: [StoredPoint], _ host: (any CompactionHost)?, _ progress: Progress
   ) -> Compactor {
-    let patience = environment.repositoryPatience
+    let patience = environment.repositoryPatience.stopped(by: progress)
     let parents = points.map { ($0.id, $0.metadata.parentID) }
     return Compactor(
       repository: repository, environment: environment, level: defaults.level, progress: progress,

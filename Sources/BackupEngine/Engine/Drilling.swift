@@ -39,12 +39,13 @@ extension Engine {
     }
     var record = run.record
     if let note = recordVerification(run, of: point, repository, progress) { record.notes.append(note) }
-    return keep(record, repository)
+    return keep(record, repository, progress)
   }
 
-  private func keep(_ record: DrillRecord, _ repository: Repository) -> DrillRecord {
+  private func keep(_ record: DrillRecord, _ repository: Repository, _ progress: Progress) -> DrillRecord {
     do {
-      return try DrillHistory(repository: repository).append(record, patience: environment.repositoryPatience)
+      let patience = environment.repositoryPatience.stopped(by: progress)
+      return try DrillHistory(repository: repository).append(record, patience: patience)
     } catch {
       var record = record
       record.notes.append("the drill was not recorded: \((error as? HoldfastError)?.message ?? "\(error)")")
@@ -56,7 +57,8 @@ extension Engine {
   private func recordVerification(
     _ run: DrillRun, of point: StoredPoint, _ repository: Repository, _ progress: Progress
   ) -> String? {
-    let (record, memory) = (run.record, VerificationRecord(repository: repository, environment: environment))
+    let record = run.record
+    let memory = VerificationRecord(repository: repository, environment: environment, progress: progress)
     if record.failure?.step == .restore, record.failure?.speaksAgainstPoint == true {
       // A verification determines the archive at fault and its defect.
       _ = try? verify(point.id.text, progress: progress)

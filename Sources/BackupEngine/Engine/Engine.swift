@@ -193,11 +193,8 @@ package final class Engine: Sendable {
     verifier.recheck = recheck
     do {
       var verification = try verifier.verify(point, depth)
-      if let problem = VerificationRecord(repository: repository, environment: environment).store(
-        verification, of: point)
-      {
-        verification.notes.append(problem)
-      }
+      let record = VerificationRecord(repository: repository, environment: environment, progress: progress)
+      if let problem = record.store(verification, of: point) { verification.notes.append(problem) }
       return verification
     } catch let error as HoldfastError {
       throw error.during("verify \(point.id)")

@@ -27,7 +27,9 @@ final class LazyPoints {
     guard chains[0].full.id == chains[1].full.id, Self.isReadable(chains), Self.areOfOneMoment(chains) else {
       return nil
     }
-    let open = try repository.reportingRemoval(of: pair) { try chains.map { try OpenChain($0, in: repository) } }
+    let open = try repository.reportingRemoval(of: pair) {
+      try chains.map { try OpenChain($0, in: repository, progress: progress) }
+    }
     let images = try open.map { try $0.provenImages(repository.credentials) }
     guard images[0].last?.digestKey == images[1].last?.digestKey, images[0].last?.digest == images[1].last?.digest,
       images[0][0].pageSize == images[1][0].pageSize,

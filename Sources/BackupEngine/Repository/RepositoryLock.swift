@@ -106,8 +106,12 @@ extension Repository {
 
   /// Runs `body`, which opens files, while no other process removes any. A read-only repository
   /// needs no lock.
-  func shared<Result>(patience: LockPatience = .init(milliseconds: 30000), _ body: () throws -> Result) throws -> Result
-  {
+  ///
+  /// - Parameter progress: ends the wait if it is stopped.
+  func shared<Result>(
+    patience: LockPatience = .init(milliseconds: 30000), progress: Progress? = nil, _ body: () throws -> Result
+  ) throws -> Result {
+    let patience = progress.map { patience.stopped(by: $0) } ?? patience
     guard try files.status(path(".state")) != nil else { return try body() }
     let file: OpenFile
     do {

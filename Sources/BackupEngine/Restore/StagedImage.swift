@@ -42,8 +42,8 @@ final class StagedImage {
       (chain, archive) = try repository.reading(point) { point in
         let chain = try repository.chain(of: point)
         let reader = ChainReader(
-          open: try OpenChain(chain, in: repository), files: files, credentials: repository.credentials,
-          progress: progress)
+          open: try OpenChain(chain, in: repository, progress: progress), files: files,
+          credentials: repository.credentials, progress: progress)
         let read = try reader.read(to: FileTarget(file: staging, files: files))
         if verify { try Self.compare(read.archive, read.links) }
         if !acceptUnauthenticated { for link in read.links { try Self.requireTrust(link, repository) } }

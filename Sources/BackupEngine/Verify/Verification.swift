@@ -111,6 +111,8 @@ public struct Verification: Sendable {
 struct VerificationRecord {
   let repository: Repository
   let environment: EngineEnvironment
+  /// Ends the wait for the repository's lock if it is stopped.
+  var progress = Progress()
 
   /// Returns the reason if the result could not be recorded: a read-only repository can still be
   /// verified.
@@ -131,7 +133,7 @@ struct VerificationRecord {
     // unchanged.
     guard point.isAuthenticated, !point.archiveMissing else { return nil }
     do {
-      try repository.exclusively(patience: environment.repositoryPatience) {
+      try repository.exclusively(patience: environment.repositoryPatience.stopped(by: progress)) {
         // Read again under the lock: the backup may have been deleted or rewritten meanwhile.
         guard let current = try repository.stored(point.id), current.metadata.sequence == point.metadata.sequence,
           current.metadata.checksum == point.metadata.checksum

@@ -54,7 +54,9 @@ struct Verifier {
       verification.add(.failed, Check.Name.file, "\(point.name.text) is missing")
       return nil
     }
-    let file = try repository.shared { try files.open(repository.path(point.name.text), .readNoFollow) }
+    let file = try repository.shared(progress: progress) {
+      try files.open(repository.path(point.name.text), .readNoFollow)
+    }
     verification.add(.passed, Check.Name.file)
     return file
   }
@@ -144,7 +146,8 @@ struct Verifier {
   ) throws -> ReadArchive? {
     do {
       let (archive, links) = try ChainReader(
-        open: OpenChain(chain, in: repository), files: files, credentials: repository.credentials, progress: progress
+        open: OpenChain(chain, in: repository, progress: progress), files: files, credentials: repository.credentials,
+        progress: progress
       ).read(to: target)
       compare(archive, point, &verification)
       if point.name.encrypted { verification.add(.passed, Check.Name.decryption) }
