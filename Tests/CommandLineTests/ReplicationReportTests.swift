@@ -45,7 +45,7 @@ struct ReplicationReportTests {
         "    backup_20261122_140210  full, 100 MiB: the newest backup needs it",
         "    backup_20261122_140220  changes since backup_20261122_140210, at most 6 KiB of 2 backups: the newest backup",
         "  Would remove: 1", "    backup_20261122_140230  2 KiB: older than 30 days",
-        "  Waits until 1970-01-01 00:00:00: one backup every 10 s is sent",
+        "  Waits until 1970-01-01 00:00:00 UTC: one backup every 10 s is sent",
         "  Not sent: backup_20261122_140230: it failed", "  ! Cannot be restored from there: backup_20261122_140230",
         "  In all: 10 uploads, 1 read, 1 removal, at most 100 MiB, less than $0.0001 on S3",
       ])

@@ -17,7 +17,7 @@ package struct DrillListing {
     fields.add(
       "Newest proven",
       drills.newestProven.map {
-        "\($0.id), made \(zone.wallClock($0.created)), drilled \(zone.wallClock($0.proved))"
+        "\($0.id), made \(zone.stamp($0.created)), drilled \(zone.stamp($0.proved))"
       } ?? "none: run holdfast drill to prove that a backup can be restored")
   }
 
@@ -25,7 +25,7 @@ package struct DrillListing {
     guard let last = drills.drills.first else { return }
     let failed = drills.failures == 0 ? "" : ", \(drills.failures.grouped) failed"
     fields.add("Drills", "\(drills.drills.count.grouped)\(failed)")
-    fields.add("Last drill", "\(zone.wallClock(last.started)), \(last.passed ? "passed" : "failed")")
+    fields.add("Last drill", "\(zone.stamp(last.started)), \(last.passed ? "passed" : "failed")")
     if let recovery = drills.lastRecovery {
       fields.add(
         "Recovery time", "\(Duration.words(recovery.restore)) to restore, \(Duration.words(recovery.check)) to check")

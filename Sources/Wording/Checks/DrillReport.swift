@@ -19,7 +19,7 @@ package struct DrillReport {
 
   /// The steps, the times and the result.
   package var lines: [String] {
-    ["\(record.subject.id), \(record.subject.kind), made \(zone.wallClock(record.subject.created))", ""]
+    ["\(record.subject.id), \(record.subject.kind), made \(zone.stamp(record.subject.created))", ""]
       + record.checks.map { VerificationListing.line($0) } + record.answers.flatMap(line)
       + record.notes.map { "  ! \($0.printable)" } + [""] + times + [conclusion]
       + (newestWhole.map { WholePoint.lines($0, commands) } ?? [])

@@ -22,7 +22,7 @@ package struct RestoreReport {
       "  \(number + 1). \(step.detail.printable)" + (step.bytes.map { " (\(ByteCount($0)))" } ?? "")
     }
     let undone = undoes.map {
-      ["Undoes the restore of \($0.point) on \(chosen.zone.wallClock($0.began))", ""]
+      ["Undoes the restore of \($0.point) on \(chosen.zone.stamp($0.began))", ""]
     }
     let introduction = chosen.introduction.isEmpty ? [] : chosen.introduction + [""]
     return introduction + (undone ?? []) + [

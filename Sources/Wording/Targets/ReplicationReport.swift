@@ -70,7 +70,7 @@ package struct ReplicationReport {
   private var pauses: [String] {
     plan.steps.compactMap { step in
       switch step {
-      case .wait(let until, let reason): "  Waits until \(zone.wallClock(until)): \(reason)".printable
+      case .wait(let until, let reason): "  Waits until \(zone.stamp(until)): \(reason)".printable
       case .stop(let reason): "  ! Nothing is written: \(reason)".printable
       case .put, .remove: nil
       }

@@ -61,15 +61,15 @@ package struct TargetListing {
     fields.add("State", state(target, summary, entry.record?.obstacle))
     fields.add(
       "Newest",
-      summary.newest.map { "\($0.id), number \($0.sequence ?? 0), made \(zone.wallClock($0.created))" })
-    fields.add("Last upload", summary.put.map(zone.wallClock))
-    fields.add("Last list", summary.listed.map(zone.wallClock))
+      summary.newest.map { "\($0.id), number \($0.sequence ?? 0), made \(zone.stamp($0.created))" })
+    fields.add("Last upload", summary.put.map(zone.stamp))
+    fields.add("Last list", summary.listed.map(zone.stamp))
     fields.add("Last error", entry.record.flatMap(lastError))
     fields.add(
       "Next try",
       entry.nextTry.map {
         let now = commands.applied(to: "holdfast sync \(target.name.shellWord)")
-        return "at \(zone.wallClock($0)); at once: \(now)"
+        return "at \(zone.stamp($0)); at once: \(now)"
       })
     fields.add("Stored", summary.usage.storage(target.url.prices))
     fields.add("In \(summary.usage.month)", summary.usage.traffic(target.url.prices))
@@ -83,7 +83,7 @@ package struct TargetListing {
   private func lastError(_ record: Record) -> String? {
     guard let error = record.lastError, let time = record.lastFailure else { return nil }
     let isOver = record.lastSuccess.map { $0 > time } ?? false
-    return "\(zone.wallClock(time)): \(error)".printable + (isOver ? "; it has worked since then" : "")
+    return "\(zone.stamp(time)): \(error)".printable + (isOver ? "; it has worked since then" : "")
   }
 
   /// - Parameter obstacle: why the last run wrote nothing.
@@ -96,7 +96,7 @@ package struct TargetListing {
     case .upToDate: return "✓ up to date"
     case .within(let unsent):
       let count = unsent.count == 1 ? "1 backup is" : "\(unsent.count.grouped) backups are"
-      return "- \(count) not there yet, the oldest since \(zone.wallClock(unsent.since))"
+      return "- \(count) not there yet, the oldest since \(zone.stamp(unsent.since))"
     case .behind(_, let reason): return "! behind: \(reason)"
     }
   }
