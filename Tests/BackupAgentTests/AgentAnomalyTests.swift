@@ -30,7 +30,8 @@ import TestSupport
     let work = DatabaseWorker(
       AgentDatabase(name: "app", engine: harness.engine, settings: settings),
       KeptConnection(harness.engine.environment), harness.log.logger)
-    _ = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
+    let report = work.runBackup(BackupOrder(trigger: .scheduled, reason: "a test"), Progress(), ConnectionTerms())
+    #expect(report.stored != nil && report.newestVerified == report.stored?.created)
     _ = work.housekeeping.run(HousekeepingOrder(retention: settings.retention), Progress())
   }
 

@@ -119,7 +119,9 @@ import Wording
       os.mkdir(folder + "/metrics")
       log = open(folder + "/log", "w+")
       environment = {**os.environ, "BACKUP_METRICS_FILE": path}
-      agent = subprocess.Popen([program, "agent", "--debounce", "50ms"], cwd=folder, stderr=log, env=environment)
+      def start():
+          return subprocess.Popen([program, "agent", "--debounce", "50ms"], cwd=folder, stderr=log, env=environment)
+      agent = start()
       def value(name):
           try: lines = open(path).read().splitlines()
           except FileNotFoundError: return None
@@ -165,6 +167,15 @@ import Wording
           agent.wait()
       printed = subprocess.run([program, "metrics"], cwd=folder, capture_output=True, text=True).stdout
       assert "holdfast_agent_up 0" in printed and "holdfast_newest_backup_timestamp_seconds{" in printed, printed
+      assert "holdfast_newest_verified" not in printed, printed
+      subprocess.run([program, "verify", "latest"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+      agent = start()
+      try:
+          verified = lambda: value("holdfast_newest_verified_timestamp_seconds{")
+          until(lambda: verified() and verified() == value("holdfast_newest_backup_timestamp_seconds{"))
+      finally:
+          agent.terminate()
+          agent.wait()
       print("good")
       """, CommandBed.program, bed.folder.path, environment: bed.environment())
     #expect(output.hasPrefix("good"))

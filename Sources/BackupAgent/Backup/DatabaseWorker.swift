@@ -75,10 +75,12 @@ final class DatabaseWorker: @unchecked Sendable {
     let doubt = engine.recordClock()
     let assessment = kept.job(terms) { Result { try assess() } }
     let points = (try? engine.list()) ?? []
+    findings.find(in: points)
     return .assessed(
       AssessmentReport(
         assessment: assessment, files: files, clockDoubt: doubt,
         newest: points.first { $0.obstacle == nil }.map { NewestBackup($0.metadata, in: engine.folder) },
+        newestVerified: findings.newestVerified,
         lastScheduled: points.first { $0.metadata.backupType == .scheduled }?.metadata.created,
         advice: ChainWeight(points).flatMap { ChainPolicy.adviseFull($0) }))
   }
@@ -114,7 +116,7 @@ final class DatabaseWorker: @unchecked Sendable {
     if case .failure = attempt.ending { kept.close() }
     let report = BackupReport(
       ending: attempt.ending, files: files, audit: attempt.audit, shortage: shortage, how: attempt.how,
-      comparing: attempt.comparing, advice: follower.advice)
+      comparing: attempt.comparing, advice: follower.advice, newestVerified: findings.newestVerified)
     if let point = report.stored {
       let took = point.durationMS.map { " in \($0) ms" } ?? ""
       logger.info(
@@ -286,7 +288,7 @@ final class DatabaseWorker: @unchecked Sendable {
       logger.debug("\(point.id): \(report.how)")
       record(state, in: point.id, point.filename)
       findings.reportFindings(in: point, schema: kept.schemaNews)
-      if settings.verifyAfterCreate { findings.verify(point.id, progress) }
+      if settings.verifyAfterCreate { findings.verify(point, progress) }
       return .stored(point)
     }
   }
@@ -352,7 +354,7 @@ final class DatabaseWorker: @unchecked Sendable {
     // store the same state again.
     record(state, in: point.id, point.filename)
     findings.reportFindings(in: point, schema: kept.schemaNews)
-    if settings.verifyAfterCreate || trigger.isVerified { findings.verify(point.id, progress) }
+    if settings.verifyAfterCreate || trigger.isVerified { findings.verify(point, progress) }
     return (.stored(point), audit)
   }
 }

@@ -12,6 +12,8 @@ final class FindingsLog {
   private var hasReportedReplacement = false
   /// The findings of SQLite's checks in the newest verified backup.
   private var lastFindings: [String] = []
+  /// When the newest backup was made that passed a verification, as far as this process knows.
+  private(set) var newestVerified: Timestamp?
 
   init(_ engine: Engine, _ logger: Logger) {
     (self.engine, self.logger) = (engine, logger)
@@ -54,10 +56,19 @@ final class FindingsLog {
       metadata: ["hint": "its pages are still backed up; SQLite's checks are skipped"])
   }
 
-  func verify(_ id: PointID, _ progress: Progress) {
+  /// - Parameter points: all backups, newest first.
+  func find(in points: [StoredPoint]) {
+    newestVerified = points.first { $0.obstacle == nil && $0.metadata.verified }?.metadata.created
+  }
+
+  func verify(_ point: PointMetadata, _ progress: Progress) {
+    let id = point.id
     do {
       let verification = try engine.verify(id.text, depth: .full, progress: progress)
-      guard !verification.verified else { return reportFlaw(id, verification.findings) }
+      guard !verification.verified else {
+        newestVerified = point.created
+        return reportFlaw(id, verification.findings)
+      }
       logger.error(
         "\(id) failed its verification: \(verification.errors.joined(separator: "; "))",
         metadata: ["hint": "holdfast verify \(id) shows all checks; check the disk and the memory of this machine"])

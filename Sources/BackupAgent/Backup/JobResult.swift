@@ -68,6 +68,8 @@ struct AssessmentReport: Sendable {
   /// The reason to doubt the clock.
   var clockDoubt: HoldfastError?
   var newest: NewestBackup?
+  /// When the newest backup was made that passed a verification.
+  var newestVerified: Timestamp?
   /// The time of the newest scheduled backup.
   var lastScheduled: Timestamp?
   /// Whether the newest chain should end.
@@ -88,10 +90,10 @@ struct BackupReport: Sendable {
   var ending: Result<BackupEnding, any Error>
   /// The files as they were before the database was read.
   var files: WatchedFiles
-  /// The result of a full's audit of the tracker.
-  var audit: AuditOutcome?
   /// Another agent holds the repository's lock, so the backup could not begin.
   var isLockedOut = false
+  /// The result of a full's audit of the tracker.
+  var audit: AuditOutcome?
   /// The free space was below the configured minimum.
   var shortage: HoldfastError?
   /// How the changed pages were found; nil if nothing looked for them, as for a full.
@@ -100,22 +102,20 @@ struct BackupReport: Sendable {
   var comparing: Int64 = 0
   /// Whether the newest chain should end.
   var advice: FullAdvice?
+  /// When the newest backup was made that passed a verification; nil if none is known.
+  var newestVerified: Timestamp?
 
   var isSuccess: Bool { if case .success = ending { true } else { false } }
+
+  /// The alarm for a failure with an error of this code.
+  func alarm(_ code: HoldfastError.Code) -> Alarm { isLockedOut ? .otherAgent : Alarm(code) }
 
   /// The backup, if one was stored.
   var stored: PointMetadata? {
     if case .success(.stored(let point)) = ending { point } else { nil }
   }
-  /// The alarm for a failure with an error of this code.
-  func alarm(_ code: HoldfastError.Code) -> Alarm { isLockedOut ? .otherAgent : Alarm(code) }
-
 }
 
-extension ChainWeight {
-  /// The size of the newest chain in the database's own history, from the metadata alone; nil if
-  /// there is no chain.
-  ///
 extension BackupReport {
   /// The agent's lock could not be acquired.
   init(unlocked error: any Error, files: WatchedFiles) {
@@ -124,6 +124,10 @@ extension BackupReport {
   }
 }
 
+extension ChainWeight {
+  /// The size of the newest chain in the database's own history, from the metadata alone; nil if
+  /// there is no chain.
+  ///
   /// - Parameter points: the backups, newest first.
   init?(_ points: [StoredPoint]) {
     let own = points.map(\.metadata).filter { BackupType.triggers.contains($0.backupType) }

@@ -18,6 +18,8 @@ final class DatabaseReporter {
   /// When the first change had happened that the running backup covers, in monotonic milliseconds;
   /// nil if it was not a change that started it.
   private var waitingSince: Int64?
+  /// When the newest backup was made that passed a verification; nil if none is known.
+  private(set) var newestVerified: Timestamp?
   private var isJournalUnsaved = false
   private var lastSave = Int64.min
   private var knownDecisions = 0
@@ -81,6 +83,7 @@ final class DatabaseReporter {
   /// - Parameter isAgain: it was given up, and begins again at once.
   func record(_ report: BackupReport, isAgain: Bool) {
     count(report, isAgain: isAgain)
+    newestVerified = report.newestVerified ?? newestVerified
     if let point = report.stored {
       shared.feed.publish(
         "stored", of: name,
@@ -94,6 +97,14 @@ final class DatabaseReporter {
       return
     }
     answer(report.ending)
+  }
+
+  /// The first look at the repository has ended: its newest backups are known.
+  ///
+  /// - Parameter verified: when the newest backup was made that passed a verification.
+  func recordAssessment(newestVerified verified: Timestamp?) {
+    newestVerified = verified ?? newestVerified
+    shared.metrics.recordChange(at: shared.clock.monotonic)
   }
 
   private func count(_ report: BackupReport, isAgain: Bool) {

@@ -239,6 +239,7 @@ final class DatabaseCoordinator {
     parts.alarms.update(.clock, report.clockDoubt)
     let due = parts.alarms.record(report.assessment)
     newest = report.newest ?? newest
+    parts.reporter.recordAssessment(newestVerified: report.newestVerified)
     jobs.finishAssessment(due: due)
     // A write just before the watch began has raised no event.
     parts.watcher.recordEvent(at: clock.monotonic)

@@ -40,6 +40,7 @@ struct DatabaseParts {
       name: database.name, path: watcher.path.resolved, folder: database.engine.folder, isReady: isReady,
       files: watcher.files.text, trigger: machine.status, alarms: alarms.status, lastPoint: newest?.id,
       lastPointCreated: newest?.created, lastSequence: newest?.sequence, lastArchive: newest?.archive,
+      newestVerified: reporter.newestVerified,
       isWatching: watcher.isWatching, pollInterval: watcher.pollInterval,
       trackerMisses: alarms.trackerMisses, fullAdvice: machine.advice?.reason, drills: housekeeper.drills.status,
       targets: targets.status, counters: counters)

@@ -18,6 +18,7 @@ extension StateFacts {
     if let id = keys.text("last_backup_id").flatMap({ PointID($0) }), let created = keys.time("last_backup_at") {
       newest = Backup(id: id, created: created, sequence: keys.integer("last_sequence").flatMap { UInt64(exactly: $0) })
     }
+    verified = keys.time("newest_verified_at")
     unprotectedSince = trigger.time("unprotected_since")
     isRunning = trigger["state"] == .string("running")
     waitingFor = unprotectedSince == nil ? nil : trigger.text("waiting_for")

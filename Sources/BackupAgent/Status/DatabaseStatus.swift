@@ -23,6 +23,8 @@ package struct DatabaseStatus: Hashable, Sendable {
   package var lastSequence: UInt64?
   /// The path of its archive.
   package var lastArchive: String?
+  /// When the newest backup was made that passed a verification; nil if the agent knows of none.
+  package var newestVerified: Timestamp?
   /// Whether changes are detected when they happen; otherwise the files are examined at intervals.
   package var isWatching: Bool
   /// How often the files are looked at, in milliseconds.
@@ -63,7 +65,8 @@ extension DatabaseStatus {
       "files": .string(files), "trigger": trigger.json,
       "alarms": .array(alarms.map(\.json)), "last_backup_id": .optional(lastPoint?.text),
       "last_backup_at": .optional(lastPointCreated?.iso8601), "last_sequence": .optional(lastSequence),
-      "last_archive": .optional(lastArchive), "watching": .bool(isWatching),
+      "last_archive": .optional(lastArchive),
+      "newest_verified_at": .optional(newestVerified?.iso8601), "watching": .bool(isWatching),
       "poll_ms": .integer(pollInterval),
       "tracker_misses": .integer(Int64(trackerMisses)), "full_advised": .optional(fullAdvice),
       "newest_proven": drills.newestProven?.json ?? .null, "drills": drills.json,

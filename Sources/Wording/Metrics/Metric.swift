@@ -4,6 +4,7 @@
 /// would ever fire (https://github.com/prometheus/node_exporter/issues/713).
 package enum Metric: String, CaseIterable, Sendable {
   case newestBackup = "holdfast_newest_backup_timestamp_seconds"
+  case newestVerified = "holdfast_newest_verified_timestamp_seconds"
   case newestProven = "holdfast_newest_proven_timestamp_seconds"
   case nextRun = "holdfast_next_run_timestamp_seconds"
   case unprotectedSince = "holdfast_unprotected_since_timestamp_seconds"
@@ -52,7 +53,7 @@ package enum Metric: String, CaseIterable, Sendable {
 
   package var labels: [String] {
     switch self {
-    case .newestBackup, .newestProven, .nextRun, .unprotectedSince, .pausedUntil, .backupDelay, .trackerMisses,
+    case .newestBackup, .newestVerified, .newestProven, .nextRun, .unprotectedSince, .pausedUntil, .backupDelay, .trackerMisses,
       .drillRestore:
       ["database"]
     case .alarm, .storedBackups, .backupBytes, .storedPages, .backupDuration: ["database", "kind"]
@@ -72,6 +73,7 @@ package enum Metric: String, CaseIterable, Sendable {
     switch self {
     case .newestBackup: "When the state in the newest backup was read; absent without a backup"
     case .newestProven: "When a backup last passed a drill; absent if none has"
+    case .newestVerified: "When the newest backup was made that passed a verification; absent without one"
     case .nextRun: "The next run by the schedule; absent without one"
     case .unprotectedSince: "The first change that is in no backup; 0 if all is saved"
     case .pausedUntil: "The end of a pause; 0 without one"

@@ -55,6 +55,7 @@ package struct MetricsPage: Sendable {
     add(.nextRun, [name], facts.nextRun)
     add(.unprotectedSince, [name], facts.exposedSince ?? Timestamp(milliseconds: 0))
     add(.pausedUntil, [name], facts.pausedUntil ?? Timestamp(milliseconds: 0))
+    add(.newestVerified, [name], facts.verified)
     let open = Set(facts.alarms.map(\.kind))
     for kind in open.union(alarms).sorted() { add(.alarm, [name, kind], open.contains(kind) ? "1" : "0") }
     for copy in facts.copies {

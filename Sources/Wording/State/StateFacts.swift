@@ -112,6 +112,8 @@ package struct StateFacts: Hashable, Sendable {
   package var waitsUntil: Timestamp?
   package var pausedUntil: Timestamp?
   package var alarms: [Alarm] = []
+  /// When the newest backup was made that passed a verification; nil if none is known.
+  package var verified: Timestamp?
   /// When a backup last passed a drill.
   package var proved: Timestamp?
   /// How long that restore took, in milliseconds.

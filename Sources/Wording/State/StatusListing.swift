@@ -100,8 +100,9 @@ extension StateFacts {
       "newest": newest?.json ?? .null,
       "unprotected_since": .optional(exposedSince?.iso8601), "running": .bool(isRunning),
       "waiting_for": .optional(waitingFor), "paused_until": .optional(pausedUntil?.iso8601),
-      "next_run": .optional(nextRun?.iso8601), "proven_at": .optional(proved?.iso8601),
-      "recovery_ms": .optional(recovery), "problem": .optional(problem),
+      "next_run": .optional(nextRun?.iso8601), "verified_at": .optional(verified?.iso8601),
+      "proven_at": .optional(proved?.iso8601),
+      "recovery_ms": .optional(recovery), "problem": .optional(refusal ?? problem),
       "alarms": .array(
         alarms.map {
           .object([

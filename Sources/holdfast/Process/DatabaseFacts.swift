@@ -106,12 +106,15 @@ struct DatabaseFacts {
 
   /// A backup that was made by hand, which the agent learns of with its own next one.
   private mutating func readNewest() {
-    guard let newest = try? newest(), newest.sequence ?? 0 > facts.newest?.sequence ?? 0 else { return }
-    facts.newest = newest
+    guard let (newest, verified) = try? newest() else { return }
+    facts.verified = verified ?? facts.verified
+    if let newest, newest.sequence ?? 0 > facts.newest?.sequence ?? 0 { facts.newest = newest }
   }
 
-  private func newest() throws -> StateFacts.Backup? {
-    try engine.list().first { $0.obstacle == nil }.map {
+  /// - Returns: the newest backup, and when the newest one was made that passed a verification.
+  private func newest() throws -> (newest: StateFacts.Backup?, verified: Timestamp?) {
+    let points = try engine.list().filter { $0.obstacle == nil }
+    let newest = points.first.map {
       StateFacts.Backup(id: $0.id, created: $0.metadata.created, sequence: $0.metadata.sequence)
     }
   }
@@ -119,7 +122,8 @@ struct DatabaseFacts {
   /// Without an answer, the repository and the files tell what they can.
   private mutating func readRepository() {
     do {
-      facts.newest = try newest()
+    return (newest, points.first { $0.metadata.verified }?.metadata.created)
+      (facts.newest, facts.verified) = try newest()
     } catch let error as HoldfastError where error.code == .pointNotFound {
       // There is no repository yet.
     } catch {
