@@ -1,6 +1,8 @@
 import TestSupport
 import Testing
 
+@testable import BackupEngine
+
 /// `status` and the commands to a running agent, with the program as a process.
 @Suite("Status and control of an agent", .ownThread) struct StatusCommandTests {
   /// Runs a Python body beside an agent; there `run(*arguments)` runs the program, and `agent` is the
@@ -44,6 +46,25 @@ import Testing
           agent.terminate()
           agent.wait()
       """, CommandBed.program, bed.folder.path, environment: bed.environment())
+  }
+
+  @Test("Without an agent, a file that was moved in place of the database is not called saved, however old it is")
+  func replaced() throws {
+    let bed = try CommandBed(rows: 20)
+    guard FileBirth(path: bed.folder.path("app.db")) != nil else { return }
+    _ = try bed.create()
+    try bed.makeDatabase(at: bed.folder.path("import.db"), rows: 5)
+    try bed.python(
+      """
+      import os, sys
+      path = sys.argv[1] + "/import.db"
+      os.utime(path, (1700000000, 1700000000))
+      os.rename(path, sys.argv[1] + "/app.db")
+      """, bed.folder.path)
+    let status = try bed.run("status")
+    #expect(status.stdout.hasPrefix("! Saved up to ") && status.stdout.contains("no agent is running"), "\(status)")
+    _ = try bed.create()
+    #expect(try !bed.run("status").stdout.contains("Saved up to"))
   }
 
   @Test("Status leads with the sentence, with and without an agent")

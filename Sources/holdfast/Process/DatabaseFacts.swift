@@ -160,8 +160,10 @@ struct DatabaseFacts {
       return
     }
     let first = FirstUnsaved(facts.path, engine.environment)
-    guard let newest = facts.newest, write > newest.created else { return first.forget() }
-    facts.unseenWrite = first.record(write, after: newest.id)
+    // A file that was moved here may be older than the newest backup.
+    let replacement = engine.databaseReplacement()
+    guard let newest = facts.newest, write > newest.created || replacement != nil else { return first.forget() }
+    facts.unseenWrite = first.record(max(write, replacement ?? write, newest.created), after: newest.id)
   }
 
   // MARK: The past
