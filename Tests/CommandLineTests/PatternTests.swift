@@ -198,7 +198,20 @@ struct PatternTests {
       wait_for(lambda: "gives the name shop, which line 4 also gives: tenants/shop.sqlite" in log())
       insert("", "shop.db")
       wait_for(lambda: len(points("shop")) == 2)
+
+      def printed(*arguments):
+          return subprocess.run([program, *arguments], capture_output=True, text=True)
+
+      def check():
+          status = printed("status").stdout
+          assert "It is not backed up: " in status and "tenants/shop.sqlite" in status, status
+          assert printed("status", "--check", "--max-age", "1h").returncode == 2
+          metrics = printed("metrics").stdout.splitlines()
+          assert "holdfast_refused_databases 1" in metrics and len(metrics) == len(set(metrics)), metrics
+
+      check()
       end(agent)
+      check()
       """)
   }
 

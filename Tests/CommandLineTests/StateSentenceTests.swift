@@ -45,6 +45,27 @@ struct StateSentenceTests {
         == "Changes since 14:03:25 are being saved.")
   }
 
+  @Test("Pending work hides no alarm that does not stop backups")
+  func pendingBesideAlarm() {
+    let alarm = StateFacts.Alarm(
+      kind: "drill_failed", since: Self.now, message: "the last drill failed", hint: "holdfast drill",
+      stopsBackups: false)
+    let busy = sentence(facts { ($0.alarms, $0.unprotectedSince, $0.isRunning) = ([alarm], time("14:03:25"), true) })
+    #expect(busy.tone == .attention && busy.hint == "holdfast drill")
+    #expect(busy.text == "Changes since 14:03:25 are being saved. But the last drill failed.")
+    let waiting = sentence(
+      facts { ($0.alarms, $0.unprotectedSince, $0.heldUntil) = ([alarm], time("14:00:00"), time("18:00:00")) })
+    #expect(waiting.tone == .attention && waiting.text.hasSuffix("at 18:00:00. But the last drill failed."))
+  }
+
+  @Test("A database that is refused is never called saved, although its folder has backups of another one")
+  func refusal() {
+    let refused = facts { ($0.refusal, $0.problemHint) = ("another one has its name", "rename it") }
+    #expect(sentence(refused).tone == .bad && sentence(refused).hint == "rename it")
+    #expect(sentence(refused).text == "It is not backed up: another one has its name.")
+    #expect(StateCheck([refused], maxAge: 3600, at: Self.now, in: .utc).verdict == .critical)
+  }
+
   @Test("An alarm that stops backups comes before all else, with its hint")
   func alarm() {
     let alarm = StateFacts.Alarm(

@@ -34,7 +34,35 @@ struct HeartbeatVerdictTests {
   func exposure() {
     #expect(reasons { $0.unprotectedSince = ago(901) } == ["shop: changes since 13:49:01 are in no backup"])
     #expect(reasons { $0.unseenWrite = ago(1000) }.count == 1)
-    #expect(reasons(.init(exposure: nil)) { $0.unseenWrite = ago(100_000) } == [])
+  }
+
+  @Test("A change that waits for a run or for the end of the quiet hours is no reason until then")
+  func planned() {
+    #expect(
+      reasons {
+        ($0.unprotectedSince, $0.waitsForRun, $0.nextRun) = (ago(50_000), true, ago(-3600))
+      } == [])
+    #expect(reasons { ($0.unprotectedSince, $0.heldUntil) = (ago(50_000), ago(-60)) } == [])
+    #expect(reasons { ($0.unprotectedSince, $0.heldUntil) = (ago(50_000), ago(900)) } == [])
+    #expect(
+      reasons { ($0.unprotectedSince, $0.heldUntil) = (ago(901), ago(901)) }
+        == ["shop: changes since 13:49:01 are in no backup"])
+    // Nobody has planned a write that the agent has not seen, or a pause that someone forgot.
+    #expect(
+      reasons {
+        ($0.unseenWrite, $0.waitsForRun, $0.nextRun) = (ago(1000), true, ago(-3600))
+      }.count == 1)
+    #expect(
+      reasons {
+        ($0.unprotectedSince, $0.heldUntil, $0.pausedUntil) = (ago(1000), ago(-60), ago(-100_000))
+      }.count == 1)
+  }
+
+  @Test("A match of a pattern that is not backed up is a reason at once")
+  func refusal() {
+    let facts = Messages.facts()
+    let verdict = HeartbeatVerdict([(facts, limits)], refusals: ["b/app.db is not"], at: Messages.now, in: .utc)
+    #expect(verdict.reasons == ["b/app.db is not"])
   }
 
   @Test("A target, a drill and an alarm are reasons with their own limits")

@@ -111,7 +111,7 @@ final class EventLoop {
       dropLeavers()
       notifications.update(coordinators, isStopping: isStopping)
       announcements.update(
-        coordinators, problems: patternWatch?.problems ?? 0, isStopping: isStopping, at: clock.monotonic)
+        coordinators, problems: shared.refusals.count, isStopping: isStopping, at: clock.monotonic)
     }
     notifications.stop()
     shared.stopWorkers()
@@ -256,7 +256,8 @@ final class EventLoop {
   private func writeMetrics() {
     guard let path = shared.metrics.begin(at: clock.monotonic) else { return }
     let databases = coordinators.map { ($0.status, $0.database.engine.environment) }
-    let snapshot = MetricsSnapshot(databases, shared.messages, start: requests.start, at: clock.now)
+    let snapshot = MetricsSnapshot(
+      databases, shared.messages, refused: shared.refusals.count, start: requests.start, at: clock.now)
     shared.housekeeping.submit(nil) { [files] in .metricsWritten(snapshot.write(to: path, files)) }
   }
 
@@ -338,6 +339,7 @@ extension EventLoop {
   private func watchPatterns(_ patterns: DatabasePatterns?) {
     lastGeneration += 1
     patternWatch = patterns.map { PatternWatch($0, generation: lastGeneration, at: clock.monotonic) }
+    if patterns == nil { shared.recordRefusals([]) }
     if patterns == nil { try? shared.watches.apply(nil, to: Self.patternID) }
   }
 
@@ -360,6 +362,7 @@ extension EventLoop {
     }
     guard let expansion = scan.expansion else { return }
     patternWatch?.beginResult()
+    defer { shared.recordRefusals(patternWatch?.problems ?? []) }
     do {
       let found = try expansion.get()
       follow(found.databases)

@@ -20,6 +20,8 @@ final class LoopContext {
   var socketPath: String?
   /// How often an alarm of a database has begun or ended.
   var alarmChanges = 0
+  /// The alarms about databases that match a pattern and are not backed up. No database has them.
+  private(set) var refusals: [OpenAlarm] = []
   /// The messages by each channel.
   var messages = MessageCounts()
   /// How the databases share the files that this process may have open.
@@ -45,6 +47,20 @@ final class LoopContext {
     self.inbox = inbox
     self.descriptors = descriptors
     targetThreads = TargetThreads(limit: descriptors.targetRuns)
+  }
+
+  /// A search for matches of the patterns has found these problems, and no others last.
+  func recordRefusals(_ problems: [String]) {
+    guard problems != refusals.map(\.message) else { return }
+    let known = refusals
+    refusals = problems.map { problem in
+      known.first { $0.message == problem }
+        ?? OpenAlarm(
+          OpenAlarm.Key(database: nil, kind: "not_backed_up", subject: problem), since: clock.now, message: problem,
+          hint: "holdfast config check shows what is in the way")
+    }
+    alarmChanges += 1
+    metrics.recordChange(at: clock.monotonic)
   }
 
   private var kept: [ObjectIdentifier: WeakConnection] = [:]

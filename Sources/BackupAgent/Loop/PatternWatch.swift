@@ -16,8 +16,8 @@ struct PatternWatch {
   private var nextPoll: Int64
   /// The problems that were already reported about databases that cannot be watched.
   private var reported: Set<String> = []
-  /// The number of problems that the last search with a result found.
-  private(set) var problems = 0
+  /// The problems that the last search with a result found, as lines of the log.
+  private(set) var problems: [String] = []
 
   init(_ patterns: DatabasePatterns, generation: Int, at time: Int64) {
     (self.patterns, self.generation) = (patterns, generation)
@@ -53,13 +53,13 @@ struct PatternWatch {
   }
 
   /// A search has found all databases anew.
-  mutating func beginResult() { problems = 0 }
+  mutating func beginResult() { problems = [] }
 
   /// Counts a problem of the result.
   ///
   /// - Returns: whether it was not reported before.
   mutating func report(_ problem: String) -> Bool {
-    problems += 1
+    problems.append(problem)
     return reported.insert(problem).inserted
   }
 }

@@ -118,7 +118,7 @@ final class HeartbeatRunner {
     }
     // An alarm of work that has just failed counts at once.
     let verdict = HeartbeatVerdict(
-      entries, isPatient: run == nil && isPatient, at: environment.now(), in: heartbeat.zone)
+      entries, refusals: report.refusals, isPatient: run == nil && isPatient, at: environment.now(), in: heartbeat.zone)
     let signal: Heartbeat.Signal = verdict.reasons.isEmpty ? .success : .failure
     try delivery.send(signal, to: heartbeat, run: run, body: body(verdict.reasons))
     return verdict.reasons

@@ -24,7 +24,7 @@ final class NotificationRunner {
     (environment, self.shared, self.logger) = (configuration.environment, shared, logger)
     owner = configuration.databases.first?.engine.folder ?? configuration.patterns?.texts.joined(separator: " ") ?? ""
     delivery = Delivery(progress, now: configuration.environment?.now ?? SystemClock.now)
-    set(configuration.notifications) { StateReport([], isStopping: false) }
+    set(configuration.notifications) { StateReport([], refusals: [], isStopping: false) }
   }
 
   /// When something is due.
@@ -39,7 +39,7 @@ final class NotificationRunner {
       coordinators.forEach { $0.parts.alarms.record(channel: runner.channel.name, nil) }
       runner.release()
     }
-    set(setup) { StateReport(coordinators, isStopping: false) }
+    set(setup) { [shared] in StateReport(coordinators, refusals: shared.refusals, isStopping: false) }
     recordHeartbeat(in: coordinators)
     // The new ones learn of the alarms that last.
     seen = nil
@@ -71,9 +71,9 @@ final class NotificationRunner {
   func update(_ coordinators: [DatabaseCoordinator], isStopping: Bool) {
     guard !isStopping, !channels.isEmpty || heartbeat != nil else { return }
     let moment = shared.clock.moment
-    let report = { StateReport(coordinators, isStopping: isStopping) }
+    let report = { [shared] in StateReport(coordinators, refusals: shared.refusals, isStopping: isStopping) }
     if let heartbeat {
-      let hasAlarm = coordinators.contains { coordinator in
+      let hasAlarm = !shared.refusals.isEmpty || coordinators.contains { coordinator in
         coordinator.parts.alarms.open(of: coordinator.database.name).contains { $0.key != AlarmBook.heartbeatKey }
       }
       heartbeat.update(
@@ -82,7 +82,7 @@ final class NotificationRunner {
     if seen.map({ $0 != (shared.alarmChanges, coordinators.count) }) ?? true {
       seen = (shared.alarmChanges, coordinators.count)
       for runner in channels {
-        runner.receive(.alarms(Self.alarms(coordinators, for: runner.channel.name)), at: moment, report)
+        runner.receive(.alarms(alarms(coordinators, for: runner.channel.name)), at: moment, report)
       }
     }
     for runner in channels where runner.deadline.isReached(at: moment) { runner.receive(.tick, at: moment, report) }
@@ -92,7 +92,9 @@ final class NotificationRunner {
     _ id: ChannelID, _ result: Result<MessageJob.Receipt, any Error>, _ coordinators: [DatabaseCoordinator]
   ) {
     guard let runner = channels.first(where: { $0.id == id }) else { return }
-    runner.finish(result, at: shared.clock.moment) { StateReport(coordinators, isStopping: false) }
+    runner.finish(result, at: shared.clock.moment) { [shared] in
+      StateReport(coordinators, refusals: shared.refusals, isStopping: false)
+    }
     shared.messages.record(runner.problem == nil ? .accepted : .failed, by: runner.channel.name)
     shared.metrics.recordChange(at: shared.clock.monotonic)
     coordinators.forEach { $0.parts.alarms.record(channel: runner.channel.name, runner.problem) }
@@ -129,9 +131,8 @@ final class NotificationRunner {
   }
 
   /// All alarms but the one about the channel itself.
-  private static func alarms(_ coordinators: [DatabaseCoordinator], for channel: String) -> [OpenAlarm] {
-    coordinators.flatMap { $0.parts.alarms.open(of: $0.database.name) }.filter { alarm in
-      alarm.key != AlarmBook.key(ofChannel: channel)
-    }
+  private func alarms(_ coordinators: [DatabaseCoordinator], for channel: String) -> [OpenAlarm] {
+    let all = coordinators.flatMap { $0.parts.alarms.open(of: $0.database.name) } + shared.refusals
+    return all.filter { $0.key != AlarmBook.key(ofChannel: channel) }
   }
 }

@@ -11,10 +11,12 @@ struct StateReport: Sendable {
   }
 
   private let entries: [Entry]
+  /// Why databases that match a pattern are not backed up.
+  let refusals: [String]
   private let isStopping: Bool
 
-  init(_ coordinators: [DatabaseCoordinator], isStopping: Bool) {
-    self.isStopping = isStopping
+  init(_ coordinators: [DatabaseCoordinator], refusals: [OpenAlarm], isStopping: Bool) {
+    (self.refusals, self.isStopping) = (refusals.map(\.message), isStopping)
     entries = coordinators.map { coordinator in
       let database = coordinator.database
       return Entry(
@@ -53,11 +55,8 @@ extension HeartbeatVerdict.Limits {
   private static let exposure: Int64 = 900
 
   fileprivate init(_ database: AgentDatabase, at now: Timestamp) {
-    let triggers = database.settings.triggers
-    // In quiet hours changes wait, as they are meant to.
-    let waits = triggers.mode == .schedule || triggers.quietHours != nil
     self.init(
-      exposure: waits ? nil : max(Self.exposure, triggers.maxDelay / 1000 * 2),
+      exposure: max(Self.exposure, database.settings.triggers.maxDelay / 1000 * 2),
       lags: Dictionary(database.targets.map { ($0.name, $0.maxLag) }, uniquingKeysWith: { first, _ in first }),
       drillAge: database.settings.drills.isActive ? database.settings.drills.age(at: now) : nil)
   }

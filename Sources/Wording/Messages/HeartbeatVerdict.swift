@@ -5,14 +5,14 @@ import BackupPolicy
 package struct HeartbeatVerdict: Hashable, Sendable {
   /// The configured limits of one database, in seconds.
   package struct Limits: Hashable, Sendable {
-    /// How long a change may be in no backup; nil if changes wait for a schedule.
-    package var exposure: Int64?
+    /// How long a change may be in no backup after the time at which its backup is planned.
+    package var exposure: Int64
     /// How long a backup may be missing in each target.
     package var lags: [String: Int64]
     /// How long ago the last passed drill may be; nil if no drill is required.
     package var drillAge: Int64?
 
-    package init(exposure: Int64?, lags: [String: Int64] = [:], drillAge: Int64? = nil) {
+    package init(exposure: Int64, lags: [String: Int64] = [:], drillAge: Int64? = nil) {
       (self.exposure, self.lags, self.drillAge) = (exposure, lags, drillAge)
     }
   }
@@ -23,14 +23,19 @@ package struct HeartbeatVerdict: Hashable, Sendable {
   /// A sign of life that arrives proves that this alarm is over.
   private static let ownAlarm = "heartbeat_failed"
 
-  /// - Parameter isPatient: an alarm counts after the time after which a message would report it.
+  /// - Parameters:
+  ///   - refusals: why other databases are not backed up although the configuration names them.
+  ///   - isPatient: an alarm counts after the time after which a message would report it.
   package init(
-    _ databases: [(facts: StateFacts, limits: Limits)], isPatient: Bool = true, at now: Timestamp, in zone: ZoneRules
+    _ databases: [(facts: StateFacts, limits: Limits)], refusals: [String] = [], isPatient: Bool = true,
+    at now: Timestamp, in zone: ZoneRules
   ) {
     let times = Times(now: now, zone: zone)
-    reasons = databases.flatMap { entry in
-      Self.reasons(entry.facts, entry.limits, isPatient, times).map { "\(entry.facts.name): \($0)" }
-    }
+    reasons =
+      refusals
+      + databases.flatMap { entry in
+        Self.reasons(entry.facts, entry.limits, isPatient, times).map { "\(entry.facts.name): \($0)" }
+      }
   }
 
   private static func reasons(
@@ -49,11 +54,10 @@ package struct HeartbeatVerdict: Hashable, Sendable {
   }
 
   private static func exposure(_ facts: StateFacts, _ limits: Limits, _ times: Times) -> String? {
-    guard let limit = limits.exposure, let since = facts.exposedSince, times.hasLasted(limit * 1000, since: since)
-    else {
+    guard let since = facts.overdueSince(at: times.now), times.hasLasted(limits.exposure * 1000, since: since) else {
       return nil
     }
-    return "changes since \(times.of(since)) are in no backup"
+    return "changes since \(times.of(facts.exposedSince ?? since)) are in no backup"
   }
 
   private static func proof(_ facts: StateFacts, _ limits: Limits, _ times: Times) -> String? {

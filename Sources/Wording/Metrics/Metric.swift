@@ -29,6 +29,7 @@ package enum Metric: String, CaseIterable, Sendable {
   case targetBytes = "holdfast_target_stored_bytes"
   case targetRequests = "holdfast_target_requests_total"
   case targetSent = "holdfast_target_sent_bytes_total"
+  case refused = "holdfast_refused_databases"
   case notifications = "holdfast_notifications_total"
   case build = "holdfast_build_info"
   case agentUp = "holdfast_agent_up"
@@ -65,17 +66,18 @@ package enum Metric: String, CaseIterable, Sendable {
       ["database", "target"]
     case .targetRequests: ["database", "target", "operation"]
     case .build: ["version"]
-    case .agentUp, .start, .written: []
+    case .refused, .agentUp, .start, .written: []
     }
   }
 
   package var meaning: String {
     switch self {
     case .newestBackup: "When the state in the newest backup was read; absent without a backup"
-    case .newestProven: "When a backup last passed a drill; absent if none has"
     case .newestVerified: "When the newest backup was made that passed a verification; absent without one"
+    case .newestProven: "When a backup last passed a drill; absent if none has"
     case .nextRun: "The next run by the schedule; absent without one"
-    case .unprotectedSince: "The first change that is in no backup; 0 if all is saved"
+    case .unprotectedSince:
+      "The first change that is in no backup; 0 if all is saved, absent if that is not known"
     case .pausedUntil: "The end of a pause; 0 without one"
     case .alarm: "1 while the alarm of this kind lasts"
     case .backups: "Backups since the agent's start, by outcome: stored, unchanged or failed"
@@ -99,6 +101,7 @@ package enum Metric: String, CaseIterable, Sendable {
     case .targetBytes: "Bytes of all of them"
     case .targetRequests: "Requests of this host since the month began (UTC), by operation: put, get, list or delete"
     case .targetSent: "Bytes of the archives that this host sent since the month began (UTC)"
+    case .refused: "Databases that are not backed up because another one has their name or folder"
     case .notifications: "Messages since the agent's start, by outcome: accepted or failed"
     case .build: "1, with the version"
     case .agentUp: "1 if an agent answered, 0 if the files alone were read"

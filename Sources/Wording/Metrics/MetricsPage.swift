@@ -18,15 +18,19 @@ package struct MetricsPage: Sendable {
   ///   - messages: of the agents that answered.
   ///   - alarms: every kind of alarm. Each has a line, so that an alert never waits for a line to
   ///     appear.
+  ///   - refused: databases that are not backed up, besides those among `databases`. They may have the
+  ///     name of another one, so they have no lines.
   ///   - start: when the agent began; nil without an agent.
   package init(
-    _ databases: [Database], _ messages: MessageCounts, alarms: [String], version: String, start: Timestamp?,
-    at now: Timestamp
+    _ databases: [Database], _ messages: MessageCounts, alarms: [String], refused: Int = 0, version: String,
+    start: Timestamp?, at now: Timestamp
   ) {
-    for database in databases {
+    let accepted = databases.filter { $0.facts.refusal == nil }
+    for database in accepted {
       add(database.facts, alarms)
       if let counters = database.counters { add(counters, of: database.facts.name) }
     }
+    add(.refused, [], "\(refused + databases.count - accepted.count)")
     add(messages)
     add(.build, [version], "1")
     add(.agentUp, [], start == nil ? "0" : "1")
@@ -51,11 +55,15 @@ package struct MetricsPage: Sendable {
   private mutating func add(_ facts: StateFacts, _ alarms: [String]) {
     let name = facts.name
     add(.newestBackup, [name], facts.newest?.created)
+    add(.newestVerified, [name], facts.verified)
     add(.newestProven, [name], facts.proved)
     add(.nextRun, [name], facts.nextRun)
-    add(.unprotectedSince, [name], facts.exposedSince ?? Timestamp(milliseconds: 0))
+    if let since = facts.exposedSince {
+      add(.unprotectedSince, [name], since)
+    } else if facts.problem == nil, facts.newest != nil {
+      add(.unprotectedSince, [name], Timestamp(milliseconds: 0))
+    }
     add(.pausedUntil, [name], facts.pausedUntil ?? Timestamp(milliseconds: 0))
-    add(.newestVerified, [name], facts.verified)
     let open = Set(facts.alarms.map(\.kind))
     for kind in open.union(alarms).sorted() { add(.alarm, [name, kind], open.contains(kind) ? "1" : "0") }
     for copy in facts.copies {

@@ -43,6 +43,7 @@ package struct StateCheck: Hashable, Sendable {
   }
 
   private static func verdict(_ facts: StateFacts, _ maxAge: Int64, _ times: Times) -> Verdict {
+    if facts.refusal != nil { return .critical }
     if facts.problem != nil { return facts.isRepositoryAway ? .critical : .unknown }
     if facts.newest == nil { return facts.isRunning ? .warning : .critical }
     let limit = maxAge.multipliedClamped(by: 1000)

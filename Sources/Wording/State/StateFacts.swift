@@ -121,9 +121,11 @@ package struct StateFacts: Hashable, Sendable {
   /// The next run by the clock.
   package var nextRun: Timestamp?
   package var copies: [Copy] = []
+  /// Why the database is not backed up although the configuration names it; nil if it is.
+  package var refusal: String?
   /// The reason why the repository cannot be read.
   package var problem: String?
-  /// The next action after ``problem``.
+  /// The next action after ``problem`` or ``refusal``.
   package var problemHint: String?
   /// This host stored backups, and their folder is away.
   package var isRepositoryAway = false

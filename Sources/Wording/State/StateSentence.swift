@@ -37,9 +37,20 @@ package struct StateSentence: Hashable, Sendable {
   package init(_ facts: StateFacts, at now: Timestamp, in zone: ZoneRules) {
     let time = Times(now: now, zone: zone)
     let facts = facts.inLocalTime(time)
-    self =
-      Self.problem(facts) ?? Self.absence(facts, time) ?? Self.alarm(facts, time) ?? Self.pause(facts, time)
-      ?? Self.pending(facts, time) ?? Self.unseen(facts, time) ?? Self.saved(facts, time)
+    let sentence =
+      Self.refusal(facts) ?? Self.problem(facts) ?? Self.absence(facts, time) ?? Self.alarm(facts, time)
+      ?? Self.pause(facts, time) ?? Self.pending(facts, time) ?? Self.unseen(facts, time) ?? Self.saved(facts, time)
+    self = sentence.adding(facts.alarms.first { !$0.stopsBackups })
+  }
+
+  /// The same, with an alarm that does not stop backups. Pending work must not hide it.
+  private func adding(_ alarm: StateFacts.Alarm?) -> StateSentence {
+    guard tone < .attention, let alarm else { return self }
+    return StateSentence(.attention, "\(text) But \(alarm.message).", hint: hint ?? alarm.hint)
+  }
+
+  private static func refusal(_ facts: StateFacts) -> StateSentence? {
+    facts.refusal.map { StateSentence(.bad, "It is not backed up: \($0).", hint: facts.problemHint) }
   }
 
   private static func problem(_ facts: StateFacts) -> StateSentence? {

@@ -65,6 +65,8 @@ struct Selection {
   let name: String?
   let databasePath: String?
   let backupDir: String
+  /// Why the database is not backed up, although the others are in order; nil if nothing is in the way.
+  var refusal: HoldfastError?
   private let output: OutputOptions
 
   init(_ configuration: Configuration, _ output: OutputOptions) throws {
@@ -78,7 +80,7 @@ struct Selection {
 
   init(_ database: ConfiguredDatabase, _ output: OutputOptions) {
     (settings, name) = (database.settings, database.name)
-    (databasePath, backupDir) = (database.path, database.backupDir)
+    (databasePath, backupDir, refusal) = (database.path, database.backupDir, database.refusal)
     self.output = output
   }
 

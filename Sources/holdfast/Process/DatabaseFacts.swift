@@ -50,6 +50,11 @@ struct DatabaseFacts {
     engine = try selection.engine(.optional)
     let name = selection.name ?? selection.databasePath ?? ""
     facts = StateFacts(name: name, path: selection.databasePath ?? "", watch: .nobody)
+    if let refusal = selection.refusal {
+      // The folder has the backups of another database.
+      (facts.refusal, facts.problemHint) = (refusal.message, refusal.hint)
+      return
+    }
     do {
       switch try ControlClient.find(for: engine) {
       case .answering(let client):
@@ -117,12 +122,12 @@ struct DatabaseFacts {
     let newest = points.first.map {
       StateFacts.Backup(id: $0.id, created: $0.metadata.created, sequence: $0.metadata.sequence)
     }
+    return (newest, points.first { $0.metadata.verified }?.metadata.created)
   }
 
   /// Without an answer, the repository and the files tell what they can.
   private mutating func readRepository() {
     do {
-    return (newest, points.first { $0.metadata.verified }?.metadata.created)
       (facts.newest, facts.verified) = try newest()
     } catch let error as HoldfastError where error.code == .pointNotFound {
       // There is no repository yet.
