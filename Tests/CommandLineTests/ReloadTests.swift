@@ -118,6 +118,19 @@ struct ReloadTests {
           command = ["sqlite3", "-cmd", ".timeout 10000", folder + "/b.db", "DELETE FROM entries WHERE id = 1"]
           subprocess.run(command, check=True)
           wait_for(lambda: len(points("b")) == 2)
+
+          def order(text, *arguments):
+              with open(folder + "/holdfast.toml", "w") as file:
+                  file.write(text)
+              return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
+
+          tables = '[[databases]]\\npath = "app.db"\\n[[databases]]\\npath = "b.db"\\n'
+          partly = order(tables + '[[databases]]\\npath = "c.db"\\n', "backup-now", "--wait")
+          assert partly.returncode == 8 and "no agent guards" in partly.stderr and "c.db" in partly.stderr, partly
+          disabled = order(tables + '[[databases]]\\npath = "c.db"\\nenabled = false\\n', "backup-now", "--wait")
+          assert disabled.returncode == 0, disabled
+          refused = order("enabled = false\\n" + tables, "reload")
+          assert refused.returncode == 8 and "is false" in refused.stderr, refused
           agent.send_signal(signal.SIGTERM)
           print(agent.wait(), end="")
       finally:

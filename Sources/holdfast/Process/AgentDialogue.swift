@@ -23,13 +23,14 @@ struct AgentDialogue {
   /// - Parameters:
   ///   - waits: the answer comes when work has ended, however long it takes.
   ///   - lines: the result for people.
-  /// - Throws: `refused` if no agent runs; the first error, after all agents were asked.
+  /// - Throws: the first error, after all agents were asked; `refused` if no agent guards one of the
+  ///   databases.
   func run(_ command: ControlRequest.Command, waits: Bool = false, _ lines: ([Part]) -> [String]) throws {
     let progress = Progress()
     Interruption.stops(progress)
     var parts: [Part] = []
     var failure: (any Error)?
-    try eachAgent { client, folder in
+    let absence = try eachAgent { client, folder in
       do {
         let answer = try client.ask(
           ControlRequest(command, database: folder), timeout: waits ? nil : Self.patience, progress)
@@ -40,6 +41,7 @@ struct AgentDialogue {
         failure = failure ?? error
       }
     }
+    failure = failure ?? absence
     if failure == nil || !parts.isEmpty {
       let document = JSONValue.array(parts.map { .object($0.keys) })
       try options.console.show(document, options.output.quiet ? [] : lines(parts).map(\.printable))
@@ -47,18 +49,28 @@ struct AgentDialogue {
     if let failure { throw failure }
   }
 
-  /// Makes each agent read its configuration again.
+  /// Makes each agent read its configuration again. A database that no agent guards yet may be one
+  /// that the new configuration adds.
+  ///
+  /// - Throws: `refused` if no agent runs; the first error, after all agents were asked.
   func reload() throws {
     let progress = Progress()
     Interruption.stops(progress)
     var agents: [String] = []
-    try eachAgent { client, _ in
-      _ = try client.ask(ControlRequest(.reload), timeout: nil, progress)
-      agents.append(client.agent)
+    var failure: (any Error)?
+    let absence = try eachAgent { client, _ in
+      do {
+        _ = try client.ask(ControlRequest(.reload), timeout: nil, progress)
+        agents.append(client.agent)
+      } catch let error as HoldfastError where error.code != .interrupted {
+        failure = failure ?? error
+      }
     }
+    if agents.isEmpty, let failure = failure ?? absence { throw failure }
     try options.console.show(
       .object(["reloaded": .array(agents.map { .string($0) })]),
       options.output.quiet ? [] : agents.map { "\($0): the new configuration is in force" })
+    if let failure { throw failure }
   }
 
   /// Prints events of one agent until it ends, or until a signal.
@@ -67,7 +79,7 @@ struct AgentDialogue {
     Interruption.stops(progress)
     let zone = Self.zone(options)
     var isFollowing = false
-    try eachAgent { client, folder in
+    let absence = try eachAgent { client, folder in
       guard !isFollowing else {
         throw HoldfastError(
           .usage, "several agents guard the configured databases", hint: "add --database with the name of one")
@@ -77,6 +89,7 @@ struct AgentDialogue {
       while let event = try client.next(timeout: nil, progress) { try show(event, zone) }
       throw HoldfastError(.failed, "the agent (\(client.agent)) has ended")
     }
+    if let absence { throw absence }
   }
 
   private func show(_ event: JSONObject, _ zone: ZoneRules) throws {
@@ -93,23 +106,28 @@ struct AgentDialogue {
   ///
   /// - Parameter body: its second argument is the backup folder of the one database to ask about;
   ///   nil: all databases of the agent.
-  private func eachAgent(_ body: (inout ControlClient, _ folder: String?) throws -> Void) throws {
+  /// - Returns: `refused` if no agent guards one of the databases, except those that are disabled.
+  private func eachAgent(_ body: (inout ControlClient, _ folder: String?) throws -> Void) throws -> HoldfastError? {
     let configuration = try options.configuration()
     var asked: Set<String> = []
-    var absence: (any Error)?
+    var (absence, ofDisabled): (HoldfastError?, HoldfastError?) = (nil, nil)
     for selection in try options.selections(in: configuration) {
+      var client: ControlClient
       do {
-        var client = try find(selection)
-        guard asked.insert(client.agent).inserted else { continue }
-        try body(&client, options.database == nil ? nil : selection.backupDir.resolvingLinks)
+        client = try find(selection)
       } catch let error as HoldfastError where error.code == .refused {
-        absence = absence ?? error
+        let isDisabled = (try? selection.settings.boolean(.enabled)) == false
+        (absence, ofDisabled) = isDisabled ? (absence, ofDisabled ?? error) : (absence ?? error, ofDisabled)
+        continue
       }
+      guard asked.insert(client.agent).inserted else { continue }
+      try body(&client, options.database == nil ? nil : selection.backupDir.resolvingLinks)
     }
-    if asked.isEmpty, let absence { throw absence }
+    return absence ?? (asked.isEmpty ? ofDisabled : nil)
   }
 
   private func find(_ selection: Selection) throws -> ControlClient {
+    if let refusal = selection.refusal { throw HoldfastError(.refused, refusal.message, hint: refusal.hint) }
     let name = selection.databasePath ?? selection.backupDir
     switch try ControlClient.find(for: selection.engine(.optional)) {
     case .answering(let client): return client
